@@ -1,0 +1,54 @@
+"""Every error says what happened, to which thing, and what to do; its class says what follows from it.
+
+DriftloopError
+├── ConfigurationError      a person must mend the loop file, a setting or a role; the loop waits for that
+├── InputRejected           the drop is unusable; it is quarantined with this reason, the next one goes on
+├── Conflict                somebody wrote first; read again and decide again, never write the same again
+├── OutcomeUnknown          the reply was lost; read back before doing anything else
+├── DependencyUnavailable   Azure refused for now; wait (its Retry-After, when it gave one) and try again
+└── InvariantBroken         stored state contradicts itself; this loop stops, the evidence is kept
+"""
+
+from __future__ import annotations
+
+
+class DriftloopError(Exception):
+    """Base of all errors that Driftloop raises on purpose."""
+
+
+class ConfigurationError(DriftloopError):
+    """A person must change something: the text names the thing and the change."""
+
+
+class InputRejected(DriftloopError):
+    """The data of a drop cannot be used.
+
+    `code` is a short stable name that documents and tests refer to (`empty-file`, `missing-target`).
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Conflict(DriftloopError):
+    """The row or blob changed since it was read, or exists already."""
+
+
+class OutcomeUnknown(DriftloopError):
+    """A write may or may not have happened: its answer was lost."""
+
+
+class DependencyUnavailable(DriftloopError):
+    """A service refused or stalled; nothing is wrong with our request.
+
+    `retry_after_s` is what the service asked for, or None.
+    """
+
+    def __init__(self, text: str, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class InvariantBroken(DriftloopError):
+    """What is stored cannot be: an unreadable row, an impossible phase, a broken ledger chain."""

@@ -1,0 +1,327 @@
+"""The seams to the outside world: what the engine needs of it, in the engine's own words.
+
+Each port has an adapter over the Azure SDKs in `shared/azure/` and a twin in `shared/memory/`; both pass the
+contract tests in `tests/contract/`. Every call may raise `DependencyUnavailable`; what is said as "ensure" is
+idempotent under its name, so that it may be repeated after any crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from shared.model import LedgerEntry, Overview
+
+# --- state ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stored document with the ETag under which it may be replaced."""
+
+    key: str
+    doc: str
+    etag: str
+
+
+@dataclass(frozen=True)
+class Insert:
+    """Create `key`; it is a Conflict when it exists."""
+
+    key: str
+    doc: str
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Replace `key` if its ETag is still `etag`; otherwise it is a Conflict."""
+
+    key: str
+    doc: str
+    etag: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete `key` if it is there; nothing happens when it is not."""
+
+    key: str
+
+
+Change = Insert | Replace | Delete
+
+
+class Store(Protocol):
+    """Rows of a loop in one partition, changed together or not at all; and one overview row a loop."""
+
+    def read(self, loop: str, key: str) -> Row | None: ...
+
+    def range(self, loop: str, prefix: str, *, after: str = "", limit: int = 1000) -> list[Row]:
+        """Rows whose key starts with `prefix` and sorts after `after`, in key order."""
+        ...
+
+    def commit(self, loop: str, changes: Sequence[Change]) -> None:
+        """All changes in one transaction, or `Conflict`. A lost reply is read back and told as what it was."""
+        ...
+
+    def overviews(self, due_before: datetime | None = None) -> list[Overview]:
+        """All loops, or those whose `due_at` has come."""
+        ...
+
+    def describe(self, overview: Overview) -> None:
+        """Create or replace the loop's overview, but for `due_at`, which only `wake` and `settle` change."""
+        ...
+
+    def wake(self, loop: str, at: datetime) -> None:
+        """A tick must look at this loop at `at` or sooner. Said before the work is stored, so that none is missed."""
+        ...
+
+    def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
+        """Ask to be the only worker on this loop until `until`; a token, or None when another holds it.
+
+        Only against wasted work: correctness rests on `commit`.
+        """
+        ...
+
+    def settle(self, loop: str, token: str, due_at: datetime | None) -> bool:
+        """Give the claim back and set when to look again. False when somebody woke the loop since: look again."""
+        ...
+
+    def record_unrouted(self, key: str, doc: str) -> None:
+        """Keep an event that belongs to no loop, with its reason, for people to see."""
+        ...
+
+    def unrouted(self, limit: int = 100) -> list[Row]: ...
+
+
+class Documents(Protocol):
+    """Documents by content hash: profiles, reports, evidence, definitions."""
+
+    def put(self, content: bytes) -> str:
+        """Store and give the SHA-256 in hex. Storing the same again changes nothing."""
+        ...
+
+    def get(self, digest: str) -> bytes: ...
+
+
+# --- data ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A blob as a listing or its properties show it; `etag` without quotes."""
+
+    container: str
+    name: str
+    etag: str
+    size_bytes: int
+    created_at: datetime
+
+
+class Blobs(Protocol):
+    """Landed blobs, read exactly as they were when their event was written."""
+
+    def find(self, container: str, name: str) -> Blob | None: ...
+
+    def list(self, container: str, prefix: str) -> Iterable[Blob]: ...
+
+    def download(self, blob: Blob, to: Path) -> None:
+        """Write the bytes of exactly this ETag; `Conflict` when the blob changed or is gone."""
+        ...
+
+    def upload(self, container: str, name: str, content: bytes | Path) -> Blob:
+        """Create or overwrite (used by people's tools, and for quarantine notes)."""
+        ...
+
+    def quarantine(self, blob: Blob, note: str) -> None:
+        """Copy to the quarantine container under the same name and ETag, with the reason beside it."""
+        ...
+
+
+class Versions(Protocol):
+    """The immutable data versions, as folders."""
+
+    def write(self, path: str, content: Path) -> None:
+        """Create the blob at `path` in the versions container. There already: fine, if of the same content."""
+        ...
+
+    def read(self, path: str) -> bytes: ...
+
+    def assemble(self, folder: str, parts: Mapping[str, str]) -> None:
+        """Server-side copies: file name in `folder` -> path of an existing blob. Repeating changes nothing."""
+        ...
+
+    def register(
+        self, asset: str, version: str, folder: str, tags: Mapping[str, str], description: str
+    ) -> str:
+        """Ensure the Azure ML data asset over a folder of the versions container; its asset id."""
+        ...
+
+
+# --- Azure ML ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """A pipeline job made of one published pipeline component."""
+
+    name: str
+    experiment: str
+    component: str
+    """Asset id."""
+    training_data: str
+    """Asset id of the window, given to the component's input `training_data`."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    compute: str = ""
+    """Empty means serverless."""
+
+
+@dataclass(frozen=True)
+class JobSeen:
+    """A job as Azure ML shows it."""
+
+    status: str
+    """running, completed, failed, canceled, or missing."""
+    error: str = ""
+    studio_url: str = ""
+
+
+class Training(Protocol):
+    def ensure_job(self, spec: JobSpec) -> JobSeen:
+        """Submit under `spec.name`, or look at the job that bears it. Somebody else's job: ConfigurationError."""
+        ...
+
+    def cancel(self, name: str) -> None:
+        """Ask for cancellation; nothing happens when the job has ended or never was."""
+        ...
+
+    def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
+        """Register the job's output `model` under name and version; the asset id."""
+        ...
+
+
+@dataclass(frozen=True)
+class DeploymentSpec:
+    endpoint: str
+    name: str
+    model: str
+    """Asset id."""
+    instance_type: str
+    instance_count: int = 1
+    environment: str = ""
+    """Asset id; empty for an MLflow model."""
+    code: str = ""
+    """Asset id; empty for an MLflow model."""
+    entry_script: str = "score.py"
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeploymentSeen:
+    state: str
+    """creating, ready, failed, or missing."""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a deployment answered to one request."""
+
+    status: int
+    body: str
+    latency_ms: float
+
+
+class Serving(Protocol):
+    def ensure_endpoint(self, endpoint: str) -> DeploymentSeen: ...
+
+    def ensure_deployment(self, spec: DeploymentSpec) -> DeploymentSeen:
+        """Begin the deployment, or look at it. Never waits. Traffic is left as it is."""
+        ...
+
+    def ensure_no_deployment(self, endpoint: str, name: str) -> bool:
+        """Begin the deletion, or see that it is gone: True. Refuses (InvariantBroken) while it has traffic."""
+        ...
+
+    def traffic(self, endpoint: str) -> Mapping[str, int]:
+        """Weights in per cent as they are; deployments at 0 are left out."""
+        ...
+
+    def set_traffic(self, endpoint: str, weights: Mapping[str, int]) -> None:
+        """Begin to set the weights (get, modify, put). Read back with `traffic`."""
+        ...
+
+    def predict(
+        self, endpoint: str, deployment: str, payloads: Sequence[str], stamp: str
+    ) -> list[Answer]:
+        """Send each payload to exactly this deployment, stamped so that no statistic counts it."""
+        ...
+
+
+@dataclass(frozen=True)
+class ArmTraffic:
+    """Requests of one deployment in a span of time, our own left out."""
+
+    requests: int
+    errors: int
+    latencies_ms: tuple[float, ...]
+    """One a request, or a bounded uniform sample of them."""
+
+
+@dataclass(frozen=True)
+class TrafficSeen:
+    """What the endpoint's traffic log holds up to its watermark."""
+
+    arms: Mapping[str, ArmTraffic]
+    watermark_at: datetime | None
+    """The newest request seen; None when there was none."""
+
+
+class Evidence(Protocol):
+    def traffic(self, endpoint: str, since: datetime, until: datetime) -> TrafficSeen:
+        """Per deployment, from the traffic log. A query that fails is DependencyUnavailable, never zero."""
+        ...
+
+    def predictions(
+        self, endpoint: str, deployment: str, since: datetime, until: datetime, limit: int = 10_000
+    ) -> list[Mapping[str, object]]:
+        """Collected rows: {id, time, inputs, output}. Missing rows are missing, never guessed."""
+        ...
+
+
+class Topic(Protocol):
+    def publish(self, loop: str, entries: Sequence[LedgerEntry]) -> None:
+        """Tell the world, at least once; the event id is loop and sequence number."""
+        ...
+
+
+class Queue(Protocol):
+    def put(self, message: str) -> None:
+        """Enqueue one JSON object as Event Grid would."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything outside, as one value that is handed down."""
+
+    store: Store
+    documents: Documents
+    blobs: Blobs
+    versions: Versions
+    training: Training
+    serving: Serving
+    evidence: Evidence
+    topic: Topic
+    queue: Queue
+    clock: Clock

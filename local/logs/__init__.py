@@ -1,0 +1,1 @@
+"""Answers the Log Analytics queries that the unmodified `LogsQueryClient` sends, from the traffic log."""

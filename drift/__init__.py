@@ -1,0 +1,75 @@
+"""Whether two sets of rows differ, in what, by how much, and whether that matters.
+
+>>> import drift
+>>> report = drift.compare(drift.profile("reference.parquet"), "new.csv")  # doctest: +SKIP
+>>> report.material, report.headline  # doctest: +SKIP
+
+The names below are loaded when they are first used, so that importing this package costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drift.errors import DataError, UnknownSchemaError
+    from drift.page import report_html
+    from drift.policy import ColumnPolicy, Policy
+    from drift.profiles import ColumnProfile, Profile
+    from drift.profiler import Profiler, merge, profile
+    from drift.report import ColumnVerdict, Effect, Kind, Report, TestResult
+    from drift.schema import Finding, check_schema
+    from drift.verdict import compare
+
+_HOME = {
+    "DataError": "errors",
+    "UnknownSchemaError": "errors",
+    "report_html": "page",
+    "ColumnPolicy": "policy",
+    "Policy": "policy",
+    "ColumnProfile": "profiles",
+    "Profile": "profiles",
+    "Profiler": "profiler",
+    "merge": "profiler",
+    "profile": "profiler",
+    "ColumnVerdict": "report",
+    "Effect": "report",
+    "Kind": "report",
+    "Report": "report",
+    "TestResult": "report",
+    "Finding": "schema",
+    "check_schema": "schema",
+    "compare": "verdict",
+}
+
+__all__ = [
+    "ColumnPolicy",
+    "ColumnProfile",
+    "ColumnVerdict",
+    "DataError",
+    "Effect",
+    "Finding",
+    "Kind",
+    "Policy",
+    "Profile",
+    "Profiler",
+    "Report",
+    "TestResult",
+    "UnknownSchemaError",
+    "check_schema",
+    "compare",
+    "merge",
+    "profile",
+    "report_html",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'drift' has no attribute {name!r}")
+    value = getattr(import_module(f"drift.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

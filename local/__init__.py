@@ -1,0 +1,1 @@
+"""A local Azure for laptops and tests: the unmodified Azure SDKs cannot tell that it is not the real one."""

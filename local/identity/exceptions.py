@@ -1,0 +1,20 @@
+"""What identity answers when it refuses."""
+
+from __future__ import annotations
+
+from local.web import ArmError
+
+
+class Unauthorized(ArmError):
+    def __init__(self, message: str) -> None:
+        super().__init__(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": "Bearer"})
+
+
+class UnknownIdentity(ArmError):
+    def __init__(self) -> None:
+        super().__init__(401, "invalid_client", "The header X-IDENTITY-HEADER is missing or wrong.")
+
+
+class ResourceMissing(ArmError):
+    def __init__(self) -> None:
+        super().__init__(400, "invalid_resource", "The query parameter 'resource' is missing.")

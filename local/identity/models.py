@@ -1,0 +1,73 @@
+"""Tokens name their audience and end; one for another audience, forged or expired, is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+from azure.core.credentials import AccessToken
+
+from local.identity.exceptions import Unauthorized
+from local.settings import ML_RESOURCE, TENANT, Settings
+
+LASTS = timedelta(hours=24)
+_ISSUER = f"https://sts.windows.net/{TENANT}/"  # the prefix that Azurite wants
+_PRINCIPAL = "00000000-0000-0000-0000-0000000000bb"
+_CLIENT = "00000000-0000-0000-0000-0000000000cc"
+
+
+class Tokens:
+    """Issues tokens for any resource, and checks those that come back."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self._key = settings.signing_key
+        self._clock = clock
+        self._named = {"arm": settings.arm, "ml": ML_RESOURCE}
+
+    def issue(self, resource: str) -> tuple[str, int]:
+        """A token whose audience is `resource` exactly, and when it ends (seconds since 1970)."""
+        issued = int(self._clock().timestamp())
+        ends = issued + int(LASTS.total_seconds())
+        claims = {
+            "aud": resource,
+            "iss": _ISSUER,
+            "iat": issued,
+            "nbf": issued - 300,
+            "exp": ends,
+            "tid": TENANT,
+            "oid": _PRINCIPAL,
+            "sub": _PRINCIPAL,
+            "appid": _CLIENT,
+            "idtyp": "app",
+            "ver": "1.0",
+        }
+        return jwt.encode(claims, self._key, algorithm="HS256"), ends
+
+    def check(self, authorization: str, audiences: Sequence[str]) -> None:
+        """Raise Unauthorized unless the header holds a token of ours for one of `audiences`."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized("The Authorization header must hold a bearer token.")
+        accepted = [self._named.get(name, name).rstrip("/") for name in audiences]
+        try:
+            claims = jwt.decode(token, self._key, algorithms=["HS256"], options={"verify_aud": False})
+        except jwt.InvalidTokenError as error:
+            raise Unauthorized(f"The access token is not valid: {error}.") from error
+        audience = str(claims.get("aud", "")).rstrip("/")
+        if audience not in accepted:
+            raise Unauthorized(
+                f"The access token is for the audience '{audience}'; accepted here: {', '.join(accepted)}."
+            )
+
+
+class LocalCredential:
+    """The workspace's own identity, for the SDK clients inside its process (a TokenCredential)."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        token, ends = self._tokens.issue(scopes[0].removesuffix("/.default"))
+        return AccessToken(token, ends)

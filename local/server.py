@@ -1,0 +1,116 @@
+"""One process answers for Resource Manager, Azure ML, identity, events and logs; all else is 501."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import uvicorn
+from azure.core.exceptions import ResourceExistsError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from local.certificates import certificates
+from local.service import Clock, Service, utc_now
+from local.settings import CONTAINERS, QUEUES, TABLE, Settings, settings_of
+from local.state import State
+from local.web import ArmError, Call, not_emulated, opened, reply
+
+SERVICES = ("identity", "arm", "assets", "jobs", "endpoints", "logs", "events")
+"""Started in this order, stopped in the reverse one. Each is `local.<name>.urls` with `routes`, and where it
+has them the hooks `start(service: Service) -> None` and `stop() -> None`."""
+
+
+def assembled(settings: Settings, clock: Clock = utc_now) -> Starlette:
+    """The application over a state folder. Its services start with its lifespan."""
+    modules = _modules()
+    routes: list[BaseRoute] = [opened("/local/health", _health)]
+    for module in modules:
+        routes += module.routes
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        service = Service(settings, State(settings.folder / "state.sqlite"), clock)
+        app.state.service = service
+        await run_in_threadpool(_create_storage, service)
+        started: list[Callable[[], None]] = [service.close]
+        try:
+            for module in modules:
+                if hasattr(module, "start"):
+                    await run_in_threadpool(module.start, service)
+                if hasattr(module, "stop"):
+                    started.append(module.stop)
+            yield
+        finally:
+            for stop in reversed(started):
+                await run_in_threadpool(stop)
+
+    routes.append(Route("/{path:path}", not_emulated, methods=None))
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: _failed})
+
+
+def serve(folder: Path) -> None:
+    """Run the workspace process over a state folder until SIGTERM."""
+    settings = settings_of(folder)
+    paths = certificates(settings.folder / "certificates")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        assembled(settings),
+        host="127.0.0.1",
+        port=settings.workspace_port,
+        ssl_certfile=str(paths.certificate),
+        ssl_keyfile=str(paths.key),
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=3,
+    )
+    uvicorn.Server(config).run()
+
+
+def _modules() -> list[ModuleType]:
+    names = [f"local.{name}.urls" for name in SERVICES]
+    return [importlib.import_module(name) for name in names if _exists(name)]
+
+
+def _exists(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _create_storage(service: Service) -> None:
+    for container in CONTAINERS:
+        _unless_there(partial(service.blobs.create_container, container))
+    for queue in QUEUES:
+        _unless_there(partial(service.queues.create_queue, queue))
+    service.tables.create_table_if_not_exists(TABLE)
+
+
+def _unless_there(create: Callable[[], object]) -> None:
+    try:
+        create()
+    except ResourceExistsError:
+        return
+
+
+def _health(call: Call) -> Response:
+    return reply({"status": "ready"})
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    message = (
+        f"The local Azure failed at {request.method} {request.url.path}: {type(error).__name__}: {error}"
+    )
+    return reply(ArmError(500, "InternalServerError", message).body(), 500)

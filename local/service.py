@@ -1,0 +1,75 @@
+"""What every service of the workspace is given: settings, state, storage, tokens, time, and each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
+from azure.storage.queue import QueueServiceClient
+
+from local.identity.models import LocalCredential, Tokens
+from local.progress import Operations
+from local.settings import ACCOUNT, Settings
+from local.state import State
+
+Clock = Callable[[], datetime]
+Part = TypeVar("Part")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Service:
+    """The workspace process's shared ground. A service adds its model in `start`; others get it by class."""
+
+    def __init__(self, settings: Settings, state: State, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.state = state
+        self.clock = clock
+        self.tokens = Tokens(settings, clock)
+        self.operations = Operations(state, clock, settings.arm)
+        self.credential = LocalCredential(self.tokens)
+        verify = str(settings.bundle)
+        self.blobs = BlobServiceClient(settings.storage("blob"), self.credential, connection_verify=verify)
+        self.queues = QueueServiceClient(settings.storage("queue"), self.credential, connection_verify=verify)
+        self.tables = TableServiceClient(
+            settings.storage("table"), credential=self.credential, connection_verify=verify
+        )
+        self._parts: dict[type[object], object] = {}
+
+    def add(self, part: object) -> None:
+        self._parts[type(part)] = part
+
+    def get(self, kind: type[Part]) -> Part:
+        """The model of class `kind`; LookupError when its service has not been started."""
+        part = self._parts.get(kind)
+        if not isinstance(part, kind):
+            raise LookupError(f"No {kind.__name__} has been added: is its service started?")
+        return part
+
+    def sas(self, container: str, *, write: bool, lasts: timedelta = timedelta(hours=1)) -> str:
+        """A short-lived SAS for a container, where the SDK takes nothing else. The account key stays here.
+
+        Azure would sign it with a user delegation key; Azurite's check of those is older than the SDK's.
+        """
+        now = self.clock()
+        begins, ends = now - timedelta(minutes=5), now + lasts
+        return generate_container_sas(
+            ACCOUNT,
+            container,
+            account_key=self.settings.account_key,
+            permission=ContainerSasPermissions(
+                read=True, list=True, write=write, create=write, add=write, delete=False
+            ),
+            start=begins,
+            expiry=ends,
+        )
+
+    def close(self) -> None:
+        for client in (self.blobs, self.queues, self.tables):
+            client.close()
+        self.state.close()

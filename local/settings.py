@@ -1,0 +1,165 @@
+"""Names never change; ports and secrets are chosen once per state folder, so a restart keeps addresses."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import secrets
+import socket
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+TENANT = "00000000-0000-0000-0000-0000000000aa"
+RESOURCE_GROUP = "driftloop"
+WORKSPACE = "driftloop"
+WORKSPACE_GUID = "00000000-0000-0000-0000-00000000d21f"
+LOCATION = "local"
+ACCOUNT = "devstoreaccount1"
+TOPIC = "driftloop"
+LOGS_WORKSPACE_ID = "00000000-0000-0000-0000-0000000010c5"
+CONTAINERS = (
+    "landing",
+    "labels",
+    "versions",
+    "documents",
+    "quarantine",
+    "azureml",
+    "azureml-blobstore",
+    "modeldatacollector",
+)
+QUEUE = "driftloop-events"
+QUEUES = (QUEUE, f"{QUEUE}-poison")
+TABLE = "driftloop"
+VERSIONS_DATASTORE = "driftloop_versions"
+DATASTORES = {"workspaceblobstore": "azureml-blobstore", VERSIONS_DATASTORE: "versions"}
+DEFAULT_DATASTORE = "workspaceblobstore"
+
+WORKSPACE_ID = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+    f"/providers/Microsoft.MachineLearningServices/workspaces/{WORKSPACE}"
+)
+ML_RESOURCE = "https://ml.azure.local"
+"""The audience of Azure ML's own tokens; the SDK builds it from the portal's address."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a state folder fixes. Secrets are left out of the representation, so that no log shows them."""
+
+    folder: Path
+    workspace_port: int
+    blob_port: int
+    queue_port: int
+    table_port: int
+    host_port: int
+    identity_header: str = field(repr=False)
+    control_secret: str = field(repr=False)
+    signing_key: str = field(repr=False)
+    account_key: str = field(repr=False)
+
+    @property
+    def arm(self) -> str:
+        return f"https://127.0.0.1:{self.workspace_port}"
+
+    def storage(self, service: str) -> str:
+        """The address of the storage account's `blob`, `queue` or `table` service."""
+        port = {"blob": self.blob_port, "queue": self.queue_port, "table": self.table_port}[service]
+        return f"https://127.0.0.1:{port}/{ACCOUNT}"
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "certificates" / "bundle.pem"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    def environment(self) -> dict[str, str]:
+        """All that a process needs to use this local Azure; the product's own settings as well."""
+        storage = {
+            f"{connection}__{name}": value
+            for connection in ("DRIFTLOOP_STORAGE", "AzureWebJobsStorage")
+            for name, value in (
+                ("blobServiceUri", self.storage("blob")),
+                ("queueServiceUri", self.storage("queue")),
+                ("tableServiceUri", self.storage("table")),
+                ("credential", "managedidentity"),
+            )
+        }
+        return storage | {
+            "ARM_CLOUD_METADATA_URL": f"{self.arm}/metadata/endpoints?api-version=2019-05-01",
+            "IDENTITY_ENDPOINT": f"{self.arm}/msi/token",
+            "IDENTITY_HEADER": self.identity_header,
+            "REQUESTS_CA_BUNDLE": str(self.bundle),
+            "SSL_CERT_FILE": str(self.bundle),
+            "AZURE_CORE_COLLECT_TELEMETRY": "no",
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "DRIFTLOOP_SUBSCRIPTION_ID": SUBSCRIPTION,
+            "DRIFTLOOP_RESOURCE_GROUP": RESOURCE_GROUP,
+            "DRIFTLOOP_WORKSPACE": WORKSPACE,
+            "DRIFTLOOP_DATASTORE": VERSIONS_DATASTORE,
+            "DRIFTLOOP_QUEUE": QUEUE,
+            "DRIFTLOOP_TABLE": TABLE,
+            "DRIFTLOOP_TOPIC_ENDPOINT": f"{self.arm}/topics/{TOPIC}/api/events",
+            "DRIFTLOOP_LOGS_ENDPOINT": f"{self.arm}/v1",
+            "DRIFTLOOP_LOGS_WORKSPACE_ID": LOGS_WORKSPACE_ID,
+            "DRIFTLOOP_TICK_SCHEDULE": "*/2 * * * * *",
+            "DRIFTLOOP_SWEEP_SCHEDULE": "*/30 * * * * *",
+        }
+
+
+def settings_of(folder: Path) -> Settings:
+    """The settings of a state folder, chosen when it is new."""
+    folder = folder.resolve()
+    file = folder / "settings.json"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        chosen = asdict(_chosen(folder))
+        del chosen["folder"]  # the folder may be moved
+        draft = file.with_suffix(f".{uuid.uuid4().hex}")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(chosen, indent=2))
+        draft.replace(file)
+    return Settings(folder=folder, **json.loads(file.read_text()))
+
+
+def _chosen(folder: Path) -> Settings:
+    workspace, blob, queue, table, host = _free_ports(5)
+    return Settings(
+        folder=folder,
+        workspace_port=workspace,
+        blob_port=blob,
+        queue_port=queue,
+        table_port=table,
+        host_port=host,
+        identity_header=secrets.token_urlsafe(24),
+        control_secret=secrets.token_urlsafe(24),
+        signing_key=secrets.token_urlsafe(48),
+        # Not the key that all of Azurite's users know: nobody can reach the storage but by identity.
+        account_key=base64.b64encode(secrets.token_bytes(64)).decode(),
+    )
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports below the range that systems hand out to clients: nobody takes them between two starts."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.SystemRandom().randrange(20000, 32000)
+        if port not in ports and port_is_free(port):
+            ports.append(port)
+    return ports
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        if os.name == "posix":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

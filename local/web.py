@@ -1,0 +1,158 @@
+"""Requests reach a service as ARM promises: ids in any case, tokens checked, errors in ARM's shape."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
+from local.state import Document
+
+if TYPE_CHECKING:
+    from local.service import Service
+
+WORKSPACE_PATH = (
+    "/subscriptions/{subscription}/resourceGroups/{group}"
+    "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
+)
+
+
+class ArmError(Exception):
+    """An answer of Azure that is not a success; services derive theirs in their `exceptions.py`."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+    def body(self) -> Document:
+        return {"error": {"code": self.code, "message": self.message, "details": [], "additionalInfo": []}}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, its body read."""
+
+    service: Service
+    request: Request = field(repr=False)
+    content: bytes = field(repr=False)
+
+    @property
+    def body(self) -> Document:
+        """The JSON body; an empty body is an empty object, as ARM takes it."""
+        if not self.content:
+            return {}
+        try:
+            parsed = json.loads(self.content)
+        except ValueError as error:
+            raise ArmError(400, "InvalidRequestContent", f"The body is not JSON: {error}.") from error
+        if not isinstance(parsed, dict):
+            raise ArmError(400, "InvalidRequestContent", "The body must be a JSON object.")
+        return parsed
+
+    def path(self, name: str) -> str:
+        value = self.request.path_params[name]
+        return value if isinstance(value, str) else str(value)
+
+    def query(self, name: str, default: str = "") -> str:
+        return self.request.query_params.get(name, default)
+
+    def header(self, name: str, default: str = "") -> str:
+        return self.request.headers.get(name, default)
+
+
+Handler = Callable[[Call], Response]
+
+
+def reply(body: object = None, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer; an empty one without a body."""
+    if body is None:
+        return Response(status_code=status, headers=dict(headers or {}))
+    return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+
+
+class CaselessRoute(Route):
+    """Matches its fixed segments in any case, and only its own methods: others are not emulated (501)."""
+
+    def __init__(self, path: str, endpoint: Callable[..., object], methods: Sequence[str]) -> None:
+        super().__init__(path, endpoint, methods=list(methods))
+        self.path_regex = re.compile(self.path_regex.pattern, re.IGNORECASE)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child = super().matches(scope)
+        return (match, child) if match is Match.FULL else (Match.NONE, {})
+
+
+def arm(path: str, handler: Handler, methods: Sequence[str] = ("GET",)) -> Route:
+    """A route below the workspace's ARM id, for tokens of Azure Resource Manager."""
+
+    def in_workspace(call: Call) -> Response:
+        named = (call.path("subscription"), call.path("group"), call.path("workspace"))
+        if [name.lower() for name in named] != [SUBSCRIPTION, RESOURCE_GROUP, WORKSPACE]:
+            raise ArmError(
+                404,
+                "ResourceNotFound",
+                f"There is no workspace '{'/'.join(named)}' (subscription, resource group, name);"
+                f" the local Azure has '{SUBSCRIPTION}/{RESOURCE_GROUP}/{WORKSPACE}'.",
+            )
+        return handler(call)
+
+    return secured(WORKSPACE_PATH + path, in_workspace, methods, audiences=("arm",))
+
+
+def secured(
+    path: str, handler: Handler, methods: Sequence[str] = ("GET",), *, audiences: Sequence[str]
+) -> Route:
+    """A route for bearer tokens of one of `audiences`: resource addresses, "arm", or "ml"."""
+
+    def with_token(call: Call) -> Response:
+        call.service.tokens.check(call.header("authorization"), audiences)
+        return handler(call)
+
+    return opened(path, with_token, methods)
+
+
+def control(path: str, handler: Handler, methods: Sequence[str] = ("GET",)) -> Route:
+    """A route of the control surface, below /local, for who knows the control secret."""
+
+    def with_secret(call: Call) -> Response:
+        if call.header("x-local-control") != call.service.settings.control_secret:
+            raise ArmError(403, "Forbidden", "The control surface needs the header x-local-control.")
+        return handler(call)
+
+    return opened("/local" + path, with_secret, methods)
+
+
+def opened(path: str, handler: Handler, methods: Sequence[str] = ("GET",)) -> Route:
+    """A route that checks nothing itself. The handler runs in a thread, so it may block."""
+
+    async def endpoint(request: Request) -> Response:
+        call = Call(request.app.state.service, request, await request.body())
+        try:
+            return await run_in_threadpool(handler, call)
+        except ArmError as error:
+            return reply(error.body(), error.status, error.headers)
+
+    return CaselessRoute(path, endpoint, methods)
+
+
+async def not_emulated(request: Request) -> Response:
+    version = request.query_params.get("api-version", "none")
+    message = (
+        f"{request.method} {request.url.path} (api-version {version}) is not emulated by the local Azure."
+        " It answers only what it can answer as Azure would; see local/ for what is there."
+    )
+    return reply(ArmError(501, "NotEmulated", message).body(), 501)

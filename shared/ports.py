@@ -255,9 +255,7 @@ class Serving(Protocol):
         """Begin to set the weights (get, modify, put). Read back with `traffic`."""
         ...
 
-    def predict(
-        self, endpoint: str, deployment: str, payloads: Sequence[str], stamp: str
-    ) -> list[Answer]:
+    def predict(self, endpoint: str, deployment: str, payloads: Sequence[str], stamp: str) -> list[Answer]:
         """Send each payload to exactly this deployment, stamped so that no statistic counts it."""
         ...
 

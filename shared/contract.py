@@ -1,0 +1,58 @@
+"""Rules of the ports that the adapters over Azure and their twins in memory must keep alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from shared.errors import InvariantBroken
+from shared.ports import Change
+
+OWN_REQUESTS = "driftloop-"
+"""The x-request-id of every request of ours begins with this, so that no statistic counts it."""
+
+RELEASE_TAG = "driftloop.release"
+"""The tag by which a job is known to be ours."""
+
+TRANSACTION_LIMIT = 100
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+@|~-]{0,254}")
+_LOOP = re.compile(r"[a-z][a-z0-9-]{1,31}")
+_FAULTS_BELOW_500 = frozenset({408, 424, 429})
+
+
+def check_loop(loop: str) -> str:
+    """A loop name that can be a key, as the loop file's validation lets it through."""
+    if not _LOOP.fullmatch(loop):
+        raise InvariantBroken(f"{loop!r} is no loop name; loop names match {_LOOP.pattern}.")
+    return loop
+
+
+def check_key(key: str) -> str:
+    """A row key that Table Storage takes as it is and sorts as we do."""
+    if not _KEY.fullmatch(key):
+        raise InvariantBroken(f"{key!r} is no row key; row keys match {_KEY.pattern}.")
+    return key
+
+
+def check_changes(changes: Sequence[Change]) -> None:
+    """A transaction has 1 to 100 changes, each of another row."""
+    keys = [check_key(change.key) for change in changes]
+    if not 1 <= len(keys) <= TRANSACTION_LIMIT:
+        raise InvariantBroken(f"A transaction has 1 to {TRANSACTION_LIMIT} changes, not {len(keys)}.")
+    if len(set(keys)) < len(keys):
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        raise InvariantBroken(f"A transaction changes a row once; it names {', '.join(twice)} twice.")
+
+
+def check_weights(endpoint: str, weights: Mapping[str, int]) -> dict[str, int]:
+    """The weights without zeros; they sum to 100, or to 0 when nothing is to be served."""
+    wanted = {name: weight for name, weight in weights.items() if weight}
+    if sum(wanted.values()) not in {0, 100} or min(wanted.values(), default=0) < 0:
+        raise InvariantBroken(f"The traffic of endpoint {endpoint} must sum to 100 %, not {dict(weights)}.")
+    return wanted
+
+
+def counts_as_error(status: int) -> bool:
+    """Whether a response is the deployment's fault: 424 is how Azure ML tells of a model's own error."""
+    return status >= 500 or status in _FAULTS_BELOW_500

@@ -1,0 +1,65 @@
+"""All ports in memory: a public testing module that behaves as Azure does, without Azure.
+
+`tests/contract/` holds these and the real adapters to the same contract.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.memory.azureml import (
+    MemoryDeployment,
+    MemoryEndpoint,
+    MemoryEvidence,
+    MemoryJob,
+    MemoryRequest,
+    MemoryServing,
+    MemoryTraining,
+)
+from shared.memory.clock import FakeClock
+from shared.memory.data import MemoryBlobs, MemoryDocuments, MemoryVersions
+from shared.memory.outbound import MemoryQueue, MemoryTopic
+from shared.memory.store import MemoryStore
+from shared.ports import Clock, Ports
+
+__all__ = [
+    "FakeClock",
+    "MemoryDeployment",
+    "MemoryEndpoint",
+    "MemoryJob",
+    "MemoryPorts",
+    "MemoryRequest",
+    "memory_ports",
+]
+
+
+@dataclass(frozen=True)
+class MemoryPorts(Ports):
+    """`Ports` whose members can be steered."""
+
+    store: MemoryStore
+    documents: MemoryDocuments
+    blobs: MemoryBlobs
+    versions: MemoryVersions
+    training: MemoryTraining
+    serving: MemoryServing
+    evidence: MemoryEvidence
+    topic: MemoryTopic
+    queue: MemoryQueue
+
+
+def memory_ports(clock: Clock | None = None) -> MemoryPorts:
+    """A world of its own, empty."""
+    clock = clock or FakeClock()
+    return MemoryPorts(
+        store=MemoryStore(),
+        documents=MemoryDocuments(),
+        blobs=MemoryBlobs(clock),
+        versions=MemoryVersions(),
+        training=MemoryTraining(),
+        serving=MemoryServing(),
+        evidence=MemoryEvidence(),
+        topic=MemoryTopic(),
+        queue=MemoryQueue(),
+        clock=clock,
+    )

@@ -1,0 +1,228 @@
+"""Azure ML in memory: jobs, models, endpoints and evidence that tests steer by plain attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.contract import OWN_REQUESTS, RELEASE_TAG, check_weights, counts_as_error
+from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
+from shared.ports import (
+    Answer,
+    ArmTraffic,
+    DeploymentSeen,
+    DeploymentSpec,
+    JobSeen,
+    JobSpec,
+    TrafficSeen,
+)
+
+
+@dataclass
+class MemoryJob:
+    """Set `status` to completed, failed or canceled; set `tags` to make it somebody else's."""
+
+    spec: JobSpec
+    status: str
+    error: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class MemoryModel:
+    """A registered model and the job that it came from."""
+
+    job: str
+    tags: Mapping[str, str]
+
+
+class MemoryTraining:
+    """New jobs get `new_jobs_are`; `submitted` counts submissions by name, to show doubles."""
+
+    def __init__(self) -> None:
+        self.new_jobs_are = "running"
+        self.jobs: dict[str, MemoryJob] = {}
+        self.models: dict[tuple[str, str], MemoryModel] = {}
+        self.submitted: list[str] = []
+
+    def ensure_job(self, spec: JobSpec) -> JobSeen:
+        job = self.jobs.get(spec.name)
+        if job is None:
+            job = self.jobs[spec.name] = MemoryJob(spec, self.new_jobs_are, tags=dict(spec.tags))
+            self.submitted.append(spec.name)
+        elif job.tags.get(RELEASE_TAG) != spec.tags.get(RELEASE_TAG):
+            raise ConfigurationError(
+                f"Azure ML job {spec.name} exists and is not ours (its tag {RELEASE_TAG} is "
+                f"{job.tags.get(RELEASE_TAG)!r}). Rename the loop, or let that job's owner remove it."
+            )
+        return JobSeen(job.status, job.error, f"https://ml.azure.com/runs/{spec.name}")
+
+    def cancel(self, name: str) -> None:
+        job = self.jobs.get(name)
+        if job is not None and job.status == "running":
+            job.status = "canceled"
+
+    def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
+        if job not in self.jobs or self.jobs[job].status != "completed":
+            raise ConfigurationError(
+                f"Job {job} has no output `model`. The pipeline must declare and write it."
+            )
+        model = self.models.setdefault((name, version), MemoryModel(job, dict(tags)))
+        if model.job != job:
+            raise ConfigurationError(
+                f"Model {name}:{version} exists and came from job {model.job}, not from {job}. "
+                "Somebody else registered it: archive it or rename the loop."
+            )
+        return f"azureml:{name}:{version}"
+
+
+@dataclass
+class MemoryDeployment:
+    """Set `state` to creating, ready or failed."""
+
+    spec: DeploymentSpec
+    state: str
+    error: str = ""
+
+
+@dataclass
+class MemoryEndpoint:
+    """`traffic` may be set as a person in the portal would."""
+
+    state: str = "ready"
+    traffic: dict[str, int] = field(default_factory=dict)
+    pending: dict[str, int] | None = None
+    deployments: dict[str, MemoryDeployment] = field(default_factory=dict)
+
+
+def _silent(endpoint: str, deployment: str, payload: str) -> Answer:
+    return Answer(200, "[]", 1.0)
+
+
+class MemoryServing:
+    """New deployments get `new_deployments_are`; `answer` decides what a deployment says to a payload.
+
+    With `traffic_takes_effect` False a new split is `pending` until the test calls `apply_traffic`.
+    """
+
+    def __init__(self) -> None:
+        self.new_deployments_are = "creating"
+        self.new_endpoints_are = "ready"
+        self.traffic_takes_effect = True
+        self.answer: Callable[[str, str, str], Answer] = _silent
+        self.endpoints: dict[str, MemoryEndpoint] = {}
+        self.splits: list[tuple[str, dict[str, int]]] = []
+        self.stamps: list[str] = []
+
+    def ensure_endpoint(self, endpoint: str) -> DeploymentSeen:
+        found = self.endpoints.setdefault(endpoint, MemoryEndpoint(self.new_endpoints_are))
+        return DeploymentSeen(found.state)
+
+    def ensure_deployment(self, spec: DeploymentSpec) -> DeploymentSeen:
+        deployments = self._endpoint(spec.endpoint).deployments
+        found = deployments.setdefault(spec.name, MemoryDeployment(spec, self.new_deployments_are))
+        if found.spec.model != spec.model:
+            raise ConfigurationError(
+                f"Deployment {spec.endpoint}/{spec.name} exists and serves {found.spec.model}, "
+                f"not {spec.model}. "
+                "Somebody else made it: delete it, then retry the release."
+            )
+        return DeploymentSeen(found.state, found.error)
+
+    def ensure_no_deployment(self, endpoint: str, name: str) -> bool:
+        found = self.endpoints.get(endpoint)
+        if found is None or name not in found.deployments:
+            return True
+        if found.traffic.get(name, 0):
+            raise InvariantBroken(
+                f"Deployment {endpoint}/{name} still has {found.traffic[name]} % of the traffic; "
+                "it is not deleted."
+            )
+        del found.deployments[name]
+        return True
+
+    def traffic(self, endpoint: str) -> Mapping[str, int]:
+        return {name: weight for name, weight in self._endpoint(endpoint).traffic.items() if weight}
+
+    def set_traffic(self, endpoint: str, weights: Mapping[str, int]) -> None:
+        found = self._endpoint(endpoint)
+        wanted = check_weights(endpoint, weights)
+        unknown = sorted(set(wanted) - set(found.deployments))
+        if unknown:
+            raise DriftloopError(
+                f"Endpoint {endpoint} has no deployment {', '.join(unknown)} to give traffic to."
+            )
+        found.pending = wanted
+        self.splits.append((endpoint, wanted))
+        if self.traffic_takes_effect:
+            self.apply_traffic(endpoint)
+
+    def apply_traffic(self, endpoint: str) -> None:
+        """End the operation on the endpoint's traffic that is under way."""
+        found = self._endpoint(endpoint)
+        if found.pending is not None:
+            found.traffic, found.pending = found.pending, None
+
+    def predict(self, endpoint: str, deployment: str, payloads: Sequence[str], stamp: str) -> list[Answer]:
+        found = self._endpoint(endpoint).deployments.get(deployment)
+        if found is None or found.state != "ready":
+            raise DependencyUnavailable(f"Deployment {endpoint}/{deployment} does not answer.")
+        self.stamps.append(stamp)
+        return [self.answer(endpoint, deployment, payload) for payload in payloads]
+
+    def _endpoint(self, endpoint: str) -> MemoryEndpoint:
+        found = self.endpoints.get(endpoint)
+        if found is None:
+            raise ConfigurationError(f"There is no endpoint {endpoint}.")
+        return found
+
+
+@dataclass(frozen=True)
+class MemoryRequest:
+    """A line of the traffic log."""
+
+    at: datetime
+    deployment: str
+    status: int = 200
+    latency_ms: float = 10.0
+    request_id: str = ""
+
+
+class MemoryEvidence:
+    """Append to `requests[endpoint]` and `rows[endpoint, deployment]`; `unavailable` makes queries fail."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, list[MemoryRequest]] = {}
+        self.rows: dict[tuple[str, str], list[Mapping[str, object]]] = {}
+        self.unavailable = ""
+
+    def traffic(self, endpoint: str, since: datetime, until: datetime) -> TrafficSeen:
+        self._check()
+        seen = [
+            request
+            for request in self.requests.get(endpoint, [])
+            if since <= request.at < until and not request.request_id.startswith(OWN_REQUESTS)
+        ]
+        arms = {name: _arm([one for one in seen if one.deployment == name]) for name in _names(seen)}
+        return TrafficSeen(arms, max((request.at for request in seen), default=None))
+
+    def predictions(
+        self, endpoint: str, deployment: str, since: datetime, until: datetime, limit: int = 10_000
+    ) -> list[Mapping[str, object]]:
+        self._check()
+        rows = self.rows.get((endpoint, deployment), [])
+        return [row for row in rows if since.isoformat() <= str(row["time"]) < until.isoformat()][:limit]
+
+    def _check(self) -> None:
+        if self.unavailable:
+            raise DependencyUnavailable(self.unavailable)
+
+
+def _names(seen: Sequence[MemoryRequest]) -> list[str]:
+    return sorted({request.deployment for request in seen})
+
+
+def _arm(requests: Sequence[MemoryRequest]) -> ArmTraffic:
+    errors = sum(counts_as_error(request.status) for request in requests)
+    return ArmTraffic(len(requests), errors, tuple(request.latency_ms for request in requests))

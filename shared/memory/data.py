@@ -1,0 +1,119 @@
+"""Documents, landed blobs and data versions in memory, as hostile as the real ones about change."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared.errors import ConfigurationError, Conflict, InvariantBroken
+from shared.ports import Blob, Clock
+
+
+class MemoryDocuments:
+    """`contents[digest]` may be read, and spoiled, by tests."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+
+    def put(self, content: bytes) -> str:
+        digest = hashlib.sha256(content).hexdigest()
+        self.contents[digest] = content
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        content = self.contents.get(digest)
+        if content is None:
+            raise InvariantBroken(f"Document {digest} is gone. Restore it from the storage account's backup.")
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise InvariantBroken(f"Document {digest} does not have the content that its name promises.")
+        return content
+
+
+class MemoryBlobs:
+    """Blobs by (container, name); what was quarantined, with its reason, in `quarantined`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.quarantined: dict[tuple[str, str, str], str] = {}
+        self._clock = clock
+        self._blobs: dict[tuple[str, str], tuple[Blob, bytes]] = {}
+        self._numbers = itertools.count(1)
+
+    def find(self, container: str, name: str) -> Blob | None:
+        found = self._blobs.get((container, name))
+        return found[0] if found else None
+
+    def list(self, container: str, prefix: str) -> Iterable[Blob]:
+        for key in sorted(self._blobs):
+            if key[0] == container and key[1].startswith(prefix):
+                yield self._blobs[key][0]
+
+    def download(self, blob: Blob, to: Path) -> None:
+        to.write_bytes(self._exactly(blob))
+
+    def upload(self, container: str, name: str, content: bytes | Path) -> Blob:
+        data = content.read_bytes() if isinstance(content, Path) else content
+        blob = Blob(container, name, f"0x8D{next(self._numbers):012X}", len(data), self._clock.now())
+        self._blobs[container, name] = (blob, data)
+        return blob
+
+    def delete(self, container: str, name: str) -> None:
+        """What a person may do at any time."""
+        self._blobs.pop((container, name), None)
+
+    def quarantine(self, blob: Blob, note: str) -> None:
+        self._exactly(blob)
+        self.quarantined[blob.container, blob.name, blob.etag] = note
+
+    def _exactly(self, blob: Blob) -> bytes:
+        found = self._blobs.get((blob.container, blob.name))
+        if found is None or found[0].etag != blob.etag:
+            raise Conflict(f"Blob {blob.container}/{blob.name!r} was overwritten or deleted since its event.")
+        return found[1]
+
+
+@dataclass
+class MemoryAsset:
+    """A registered data asset."""
+
+    folder: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+
+
+class MemoryVersions:
+    """`files[path]` and `assets[name, version]` may be read by tests."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.assets: dict[tuple[str, str], MemoryAsset] = {}
+
+    def write(self, path: str, content: Path) -> None:
+        self._create(path, content.read_bytes())
+
+    def read(self, path: str) -> bytes:
+        content = self.files.get(path)
+        if content is None:
+            raise InvariantBroken(f"versions/{path} is gone, though a data version names it.")
+        return content
+
+    def assemble(self, folder: str, parts: Mapping[str, str]) -> None:
+        for name, path in parts.items():
+            self._create(f"{folder}/{name}", self.read(path))
+
+    def _create(self, path: str, content: bytes) -> None:
+        if self.files.setdefault(path, content) != content:
+            raise InvariantBroken(f"versions/{path} exists with other content; versions never change.")
+
+    def register(
+        self, asset: str, version: str, folder: str, tags: Mapping[str, str], description: str
+    ) -> str:
+        found = self.assets.setdefault((asset, version), MemoryAsset(folder, dict(tags), description))
+        if found.folder != folder:
+            raise ConfigurationError(
+                f"Data asset {asset}:{version} exists and points to {found.folder}, not to {folder}. "
+                "Somebody else registered it: archive it or rename the loop."
+            )
+        return f"azureml:{asset}:{version}"

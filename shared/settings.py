@@ -1,0 +1,66 @@
+"""What a deployment of Driftloop must be told, read once from the environment; nothing in it is secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from shared.errors import ConfigurationError
+
+_PUBLIC_LOGS_ENDPOINT = "https://api.loganalytics.io/v1"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Names and addresses of the Azure resources that this app uses. Access is by identity only."""
+
+    blob_service_uri: str
+    queue_service_uri: str
+    table_service_uri: str
+    subscription_id: str
+    resource_group: str
+    workspace: str
+    topic_endpoint: str
+    logs_workspace_id: str
+    logs_endpoint: str
+    datastore: str
+    queue: str
+    table: str
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """All settings at once; one `ConfigurationError` names every one that is missing."""
+        values = {
+            field.name: environ.get(_NAMES[field.name], "").strip() or _DEFAULTS.get(field.name, "")
+            for field in fields(cls)
+        }
+        missing = [_NAMES[name] for name, value in values.items() if not value]
+        if missing:
+            raise ConfigurationError(
+                f"Settings are missing: {', '.join(missing)}. Set them as app settings of the Function App; "
+                "on a laptop `make up` prints them."
+            )
+        return cls(**values)
+
+
+_NAMES: Mapping[str, str] = {
+    "blob_service_uri": "DRIFTLOOP_STORAGE__blobServiceUri",
+    "queue_service_uri": "DRIFTLOOP_STORAGE__queueServiceUri",
+    "table_service_uri": "DRIFTLOOP_STORAGE__tableServiceUri",
+    "subscription_id": "DRIFTLOOP_SUBSCRIPTION_ID",
+    "resource_group": "DRIFTLOOP_RESOURCE_GROUP",
+    "workspace": "DRIFTLOOP_WORKSPACE",
+    "topic_endpoint": "DRIFTLOOP_TOPIC_ENDPOINT",
+    "logs_workspace_id": "DRIFTLOOP_LOGS_WORKSPACE_ID",
+    "logs_endpoint": "DRIFTLOOP_LOGS_ENDPOINT",
+    "datastore": "DRIFTLOOP_DATASTORE",
+    "queue": "DRIFTLOOP_QUEUE",
+    "table": "DRIFTLOOP_TABLE",
+}
+
+_DEFAULTS: Mapping[str, str] = {
+    "logs_endpoint": _PUBLIC_LOGS_ENDPOINT,
+    "datastore": "driftloop_versions",
+    "queue": "driftloop-events",
+    "table": "driftloop",
+}

@@ -1,0 +1,87 @@
+"""What a canary's judge may see: cumulative counts per arm since the step began, and nothing else.
+
+Counts, not rows: histograms add up, late rows included, and every statistic of `canary` is a function
+of them. Our own requests (smoke test, gate, shadow) and the first moments of a cold instance must be left
+out by whoever counts; the judge cannot see them in the sums.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.judge.document import Document
+
+LATENCY_BINS = 101
+"""Bin 0: under 1 ms; then 20 bins a decade up to 100 s; the last holds everything slower."""
+LOSS_BINS = 97
+"""Bin 0: under 1e-6; then 8 bins a decade up to 1e6."""
+
+
+def latency_bin(latency_ms: float) -> int:
+    """The bin of a request's latency."""
+    return 0 if latency_ms < 1 else min(LATENCY_BINS - 1, 1 + int(20 * math.log10(latency_ms)))
+
+
+def latency_edge_ms(index: int) -> float:
+    """The lower edge of a latency bin."""
+    return 0.0 if index <= 0 else 10 ** ((index - 1) / 20)
+
+
+def loss_bin(loss: float) -> int:
+    """The bin of one absolute error of a regression."""
+    return 0 if loss < 1e-6 else min(LOSS_BINS - 1, 1 + int(8 * (math.log10(loss) + 6)))
+
+
+@dataclass(frozen=True)
+class LabelCounts(Document):
+    """Predictions whose label has matured: wrong ones (classification) or absolute errors (regression)."""
+
+    total: int = 0
+    wrong: int = 0
+    losses: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ArmEvidence(Document):
+    """One deployment since the step began. `errors`: answers with a server-side failure, of `requests`."""
+
+    requests: int = 0
+    errors: int = 0
+    latency: tuple[int, ...] = ()
+    """Successful requests by `latency_bin`, LATENCY_BINS long; empty: not measured."""
+    predictions: Mapping[str, int] = field(default_factory=dict)
+    """Collected predictions by class, or by the name of a fixed bin."""
+    slice_predictions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """The same by slice, named `column=value`."""
+    labels: LabelCounts | None = None
+    slice_labels: Mapping[str, LabelCounts] = field(default_factory=dict)
+    first_seen_at: datetime | None = None
+    last_seen_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ShadowPairs(Document):
+    """The champion's recent requests replayed on the canary."""
+
+    agree: int = 0
+    disagree: int = 0
+    flips: Mapping[str, int] = field(default_factory=dict)
+    """`"Adelie -> Gentoo": 3`."""
+
+
+@dataclass(frozen=True)
+class CanaryEvidence(Document):
+    """Both arms over the same time: from the step's beginning to the watermark, before which all is in."""
+
+    champion: ArmEvidence
+    canary: ArmEvidence
+    set_weight_pct: int
+    started_at: datetime
+    watermark_at: datetime | None
+    """None: nothing is known to be complete yet."""
+    query_ok: bool = True
+    shadow: ShadowPairs | None = None
+    notes: tuple[str, ...] = ()

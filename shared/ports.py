@@ -150,6 +150,10 @@ class Versions(Protocol):
 
     def read(self, path: str) -> bytes: ...
 
+    def list(self, prefix: str) -> list[str]:
+        """Paths in the versions container that start with `prefix`, sorted."""
+        ...
+
     def assemble(self, folder: str, parts: Mapping[str, str]) -> None:
         """Server-side copies: file name in `folder` -> path of an existing blob. Repeating changes nothing."""
         ...

@@ -1,0 +1,135 @@
+"""Every event is on record, once, before it is acknowledged; then its loop is run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from fnmatch import fnmatchcase
+
+from shared import events, rows
+from shared.errors import Conflict, InputRejected
+from shared.events import Act, AlertRaised, Incoming, Landed, RunChanged, Uninteresting
+from shared.model import EventKind, InboxRecord, InboxState, Overview
+from shared.ports import Change, Insert, Ports
+
+FOLDER_END = "_SUCCESS"
+
+
+def key_of(*parts: str) -> str:
+    """Identity of what happened: the same for every delivery of it."""
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
+
+
+def receive(ports: Ports, message: str, account_url: str) -> list[str]:
+    """Put one queue message on record; the loops that now have work."""
+    try:
+        incoming = events.parse(message, account_url)
+    except InputRejected as rejection:
+        _unrouted(ports, message, rejection.code, str(rejection))
+        return []
+    return route(ports, incoming, message)
+
+
+def route(ports: Ports, incoming: Incoming, message: str = "") -> list[str]:
+    """Give what came in to the loops that it concerns."""
+    overviews = ports.store.overviews()
+    match incoming:
+        case Landed():
+            owners = [o for o in overviews if landing_of(o, incoming.container, incoming.name) is not None]
+            for owner in owners:
+                land(ports, owner, incoming)
+            if not owners:
+                where = f"{incoming.container}/{incoming.name}"
+                _unrouted(ports, message or where, "no-loop", f"no loop's landing prefix covers {where}")
+            return [owner.loop for owner in owners]
+        case AlertRaised():
+            concerned = [o for o in overviews if any(fnmatchcase(incoming.rule, glob) for glob in o.alerts)]
+            for overview in concerned:
+                _alert(ports, overview, incoming)
+            if not concerned:
+                _unrouted(ports, message, "no-loop", f"no loop's `retrain.alerts` matches alert rule {incoming.rule!r}")
+            return [overview.loop for overview in concerned]
+        case RunChanged():
+            loop = events.loop_of_run(incoming.run)
+            return [o.loop for o in overviews if o.loop == loop]
+        case Act():
+            if not any(o.loop == incoming.loop for o in overviews):
+                _unrouted(ports, message, "no-loop", f"there is no loop {incoming.loop!r}")
+                return []
+            _act(ports, incoming)
+            return [incoming.loop]
+        case Uninteresting():
+            return []
+
+
+def landing_of(overview: Overview, container: str, name: str) -> str | None:
+    """The blob's name below the loop's landing prefix; None when it is not the loop's."""
+    home, _, prefix = overview.landing.partition("/")
+    return name[len(prefix) :] if container == home and name.startswith(prefix) and len(name) > len(prefix) else None
+
+
+def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
+    """Put a landed blob on record for its loop; False when it was already."""
+    below = landing_of(overview, landed.container, landed.name) or landed.name
+    folder, _, base = below.rpartition("/")
+    record = InboxRecord(
+        key=key_of("blob", landed.container, landed.name, landed.etag),
+        kind=EventKind.BLOB,
+        received_at=ports.clock.now(),
+        body={"container": landed.container, "name": landed.name, "etag": landed.etag, "sequencer": landed.sequencer},
+    )
+    if base != FOLDER_END:
+        if folder:
+            return put(ports, overview.loop, _ignored(record, f"part of the folder {folder}/; it counts when {FOLDER_END} lands"))
+        if base.startswith(("_", ".")):
+            return put(ports, overview.loop, _ignored(record, "names that start with _ or . are not data"))
+    elif not folder:
+        return put(ports, overview.loop, _ignored(record, f"{FOLDER_END} ends a folder; it lies in the landing prefix itself"))
+    return put(ports, overview.loop, record)
+
+
+def _ignored(record: InboxRecord, why: str) -> InboxRecord:
+    from dataclasses import replace
+
+    return replace(record, state=InboxState.IGNORED, note=why)
+
+
+def put(ports: Ports, loop: str, record: InboxRecord) -> bool:
+    """Create the inbox row, and the work that it is, if absent; False when it was there."""
+    changes: list[Change] = [Insert(rows.inbox_key(record.key), rows.encode(record))]
+    if record.state is InboxState.NEW:
+        ports.store.wake(loop, record.received_at)
+        changes.append(Insert(rows.todo_key(record.received_at.isoformat(), record.key), record.key))
+    try:
+        ports.store.commit(loop, changes)
+    except Conflict:
+        return False
+    return True
+
+
+def _alert(ports: Ports, overview: Overview, alert: AlertRaised) -> None:
+    record = InboxRecord(
+        key=key_of("alert", alert.alert_id or alert.rule, alert.at, str(alert.fired)),
+        kind=EventKind.ALERT,
+        received_at=ports.clock.now(),
+        body={"rule": alert.rule, "at": alert.at, "words": alert.words},
+    )
+    put(ports, overview.loop, record if alert.fired else _ignored(record, "the alert is resolved, not fired"))
+
+
+def _act(ports: Ports, act: Act) -> None:
+    put(
+        ports,
+        act.loop,
+        InboxRecord(
+            key=key_of("act", act.id),
+            kind=EventKind.PERSON,
+            received_at=ports.clock.now(),
+            body={"verb": act.verb, "release": str(act.release or ""), "actor": act.actor, "reason": act.reason},
+        ),
+    )
+
+
+def _unrouted(ports: Ports, message: str, code: str, text: str) -> None:
+    document = {"code": code, "text": text, "received_at": ports.clock.now().isoformat(), "message": message[:4096]}
+    ports.store.record_unrouted(key_of("unrouted", message), json.dumps(document, ensure_ascii=False))

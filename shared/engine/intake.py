@@ -1,0 +1,202 @@
+"""A drop becomes exactly one data version, or is set aside with the reason why not."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared import rows
+from shared.core.ledger import Draft
+from shared.engine.front import FOLDER_END
+from shared.engine.unit import Unit, update
+from shared.errors import Conflict, InputRejected
+from shared.model import DataVersion, InboxRecord, InboxState, VersionState
+from shared.ports import Blob, Delete, Insert, Row
+
+if TYPE_CHECKING:
+    from shared.intake import Reading, ReadSpec
+    from shared.loopfile import Definition
+
+
+def take(unit: Unit, record: InboxRecord, row: Row) -> None:
+    """One step for a landed blob: read it, or register what was read. Ends with its record closed or further on."""
+    if record.version is not None:
+        register(unit, record, row)
+        return
+    container, name, etag = record.body["container"], record.body["name"], record.body["etag"]
+    blob = unit.ports.blobs.find(container, name)
+    if blob is None:
+        close(unit, record, row, InboxState.SUPERSEDED, "the blob was deleted before it was read", code="deleted")
+    elif blob.etag != etag:
+        close(unit, record, row, InboxState.SUPERSEDED, "the blob was overwritten before it was read; the newer one counts")
+    else:
+        _read(unit, record, row, blob)
+
+
+def _read(unit: Unit, record: InboxRecord, row: Row, blob: Blob) -> None:
+    definition = unit.published().definition
+    try:
+        with tempfile.TemporaryDirectory(prefix="driftloop-") as folder:
+            reading = _reading(unit, definition, blob, Path(folder))
+            path = f"{unit.loop}/{record.key}"
+            for part in sorted((Path(folder) / "out").rglob("*.parquet")):
+                unit.ports.versions.write(f"{path}/{part.relative_to(Path(folder) / 'out').as_posix()}", part)
+            _number(unit, record, row, blob, path, reading)
+    except InputRejected as rejection:
+        unit.ports.blobs.quarantine(blob, f"{rejection.code}: {rejection}")
+        close(unit, record, row, InboxState.QUARANTINED, str(rejection), code=rejection.code)
+    except Conflict:
+        if (now := unit.ports.blobs.find(blob.container, blob.name)) and now.etag == blob.etag:
+            raise
+        close(unit, record, row, InboxState.SUPERSEDED, "the blob changed while it was read; the newer one counts")
+
+
+def _reading(unit: Unit, definition: Definition, blob: Blob, folder: Path) -> Reading:
+    from shared.intake import DropFile, read_drop
+
+    parts = _parts(unit, definition, blob)
+    files = []
+    for index, part in enumerate(parts):
+        local = folder / f"in-{index:05d}"
+        unit.ports.blobs.download(part, local)
+        files.append(DropFile(path=local, name=part.name, size=part.size_bytes))
+    return read_drop(files, _spec(unit, definition), folder / "out")
+
+
+def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
+    """The blobs of a drop: one file, or the files beside a _SUCCESS."""
+    limit = int(definition.data.limits.max_size_mb * 1024 * 1024)
+    parts = [blob]
+    if blob.name.rpartition("/")[2] == FOLDER_END:
+        folder = blob.name[: -len(FOLDER_END)]
+        listed = unit.ports.blobs.list(blob.container, folder)
+        parts = [p for p in listed if "/" not in (base := p.name[len(folder) :]) and not base.startswith(("_", "."))]
+        if not parts:
+            raise InputRejected("empty-folder", f"{folder} holds {FOLDER_END} and no data file; land the part files first")
+    if (total := sum(part.size_bytes for part in parts)) > limit:
+        raise InputRejected(
+            "too-large",
+            f"{blob.name} has {total:,} bytes, the loop's limit is {limit:,}; split the drop or raise `data.limits.max_size_mb`",
+        )
+    return sorted(parts, key=lambda part: part.name)
+
+
+def _spec(unit: Unit, definition: Definition) -> ReadSpec:
+    from shared.intake import Limits, ReadSpec
+
+    data = definition.data
+    latest = unit.state.next_version - 1
+    champion = unit.state.champion
+    return ReadSpec(
+        target=data.target,
+        id=data.id or "",
+        ignore=tuple(data.ignore),
+        time=data.time or "",
+        holdout_by=data.holdout.by,
+        holdout_fraction=data.holdout.fraction,
+        holdout_column=data.holdout.column or "",
+        known_columns=unit.version(latest)[0].columns if latest else {},
+        limits=Limits(max_bytes=int(data.limits.max_size_mb * 1024 * 1024)),
+        reference=unit.ports.documents.get(champion.profile) if champion else b"",
+    )
+
+
+def _number(unit: Unit, record: InboxRecord, row: Row, blob: Blob, path: str, reading: Reading) -> None:
+    """Give the version its number: in one transaction, so that numbers have no gaps and no twins."""
+    twin = unit.ports.store.read(unit.loop, rows.content_key(reading.content_hash))
+    if twin is not None:
+        close(unit, record, row, InboxState.DUPLICATE, f"the same content as version {int(twin.doc)}", version=int(twin.doc))
+        return
+    number = unit.state.next_version
+    version = DataVersion(
+        number=number,
+        state=VersionState.WRITTEN,
+        source=f"{blob.container}/{blob.name.removesuffix(FOLDER_END)}",
+        etag=blob.etag,
+        inbox_key=record.key,
+        path=path,
+        content_hash=reading.content_hash,
+        rows=reading.rows,
+        train_rows=reading.train_rows,
+        holdout_rows=reading.holdout_rows,
+        columns=reading.columns,
+        labelled=reading.labelled,
+        profile=unit.ports.documents.put(reading.profile),
+        tags=reading.tags,
+        created_at=unit.ports.clock.now(),
+        findings=tuple(reading.findings),
+    )
+    unit.commit(
+        replace(unit.state, next_version=number + 1),
+        [_told("version.created", version, record, after="written")],
+        [
+            Insert(rows.version_key(number), rows.encode(version)),
+            Insert(rows.content_key(reading.content_hash), str(number)),
+            update(row, replace(record, version=number)),
+        ],
+    )
+
+
+def register(unit: Unit, record: InboxRecord, row: Row) -> None:
+    """The data asset in Azure ML, under the version's own number; then judging can begin."""
+    from shared.engine import judging
+
+    assert record.version is not None
+    version, version_row = unit.version(record.version)
+    if version.state is VersionState.READY:
+        judging.judge(unit, record, row)
+        return
+    asset_id = unit.ports.versions.register(
+        asset=unit.loop,
+        version=str(version.number),
+        folder=version.path,
+        tags={**version.tags, "source": version.source, "etag": version.etag, "content": version.content_hash},
+        description=f"Data version {version.number} of loop {unit.loop}",
+    )
+    ready = replace(version, state=VersionState.READY, asset_id=asset_id)
+    unit.commit(
+        drafts=[_told("version.registered", ready, record, before="written", after="ready")],
+        changes=[update(version_row, ready)],
+    )
+
+
+def _told(what: str, version: DataVersion, record: InboxRecord, before: str = "", after: str = "") -> Draft:
+    detail: Mapping[str, str] = {
+        "source": version.source,
+        "rows": str(version.rows),
+        "content": version.content_hash,
+        "asset": version.asset_id,
+    }
+    return Draft(what, f"version {version.number}", "driftloop", record.key, before, after, detail)
+
+
+def close(
+    unit: Unit,
+    record: InboxRecord,
+    row: Row,
+    state: InboxState,
+    note: str,
+    *,
+    code: str = "",
+    version: int | None = None,
+) -> None:
+    """End an inbox record: it is work no more, and the ledger says what became of it."""
+    closed = replace(record, state=state, note=note, code=code, version=version or record.version)
+    source = f"{record.body.get('container', '')}/{record.body.get('name', '')}".strip("/")
+    unit.commit(
+        drafts=[
+            Draft(
+                f"drop.{state.value}",
+                source or record.kind.value,
+                "driftloop",
+                record.key,
+                before=record.state.value,
+                after=state.value,
+                detail={"code": code, "note": note},
+            )
+        ],
+        changes=[update(row, closed), Delete(rows.todo_key(record.received_at.isoformat(), record.key))],
+    )

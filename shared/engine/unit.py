@@ -1,0 +1,85 @@
+"""One read and one write of a loop: its row, what changes with it, and the ledger entries that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from shared import rows
+from shared.core import ledger
+from shared.core.ledger import Draft
+from shared.definition import Published
+from shared.errors import ConfigurationError
+from shared.model import DataVersion, LoopState, Release
+from shared.ports import Change, Insert, Ports, Replace, Row
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A loop as it was read; every write is under the ETag of that read."""
+
+    ports: Ports
+    row: Row
+    state: LoopState
+
+    @property
+    def loop(self) -> str:
+        return self.state.loop
+
+    def commit(
+        self, state: LoopState | None = None, drafts: Sequence[Draft] = (), changes: Sequence[Change] = ()
+    ) -> None:
+        """The new state, its ledger entries and `changes`, in one transaction under the ETag that was read."""
+        now = self.ports.clock.now()
+        sealed, entries = ledger.append(state or self.state, drafts, now)
+        self.ports.store.commit(
+            self.loop,
+            [
+                Replace(rows.LOOP, rows.encode(sealed), self.row.etag),
+                *(Insert(rows.ledger_key(entry.seq), rows.encode(entry)) for entry in entries),
+                *changes,
+            ],
+        )
+
+    def published(self, digest: str = "") -> Published:
+        """The definition that the loop runs with, or the one of an earlier publication."""
+        return Published.from_bytes(self.ports.documents.get(digest or self.state.definition))
+
+    def release(self, number: int) -> tuple[Release, Row]:
+        row = self.ports.store.read(self.loop, rows.release_key(number))
+        if row is None:
+            raise ConfigurationError(f"{self.loop} has no release {number}; `driftloop status` lists them")
+        return rows.decode(Release, row), row
+
+    def version(self, number: int) -> tuple[DataVersion, Row]:
+        row = self.ports.store.read(self.loop, rows.version_key(number))
+        if row is None:
+            raise ConfigurationError(f"{self.loop} has no data version {number}; `driftloop status` lists them")
+        return rows.decode(DataVersion, row), row
+
+    def versions(self) -> list[DataVersion]:
+        """All data versions, oldest first."""
+        found: list[DataVersion] = []
+        after = ""
+        while page := self.ports.store.range(self.loop, "version-", after=after):
+            found += [rows.decode(DataVersion, row) for row in page]
+            after = page[-1].key
+        return found
+
+
+def read(ports: Ports, loop: str) -> Unit:
+    """The loop as it is now."""
+    row = ports.store.read(loop, rows.LOOP)
+    if row is None:
+        raise ConfigurationError(f"there is no loop {loop!r}; publish it with `driftloop publish loops/{loop}`")
+    return Unit(ports, row, rows.decode(LoopState, row))
+
+
+def update(row: Row, value: object) -> Replace:
+    """Replace a row by a new value under the ETag that was read."""
+    return Replace(row.key, rows.encode(value), row.etag)
+
+
+def pause(state: LoopState, reason: str) -> LoopState:
+    """Nothing new is started until a person resumes the loop."""
+    return replace(state, paused=reason)

@@ -1,0 +1,189 @@
+"""What comes from outside is read here once, from any schema and any case, and checked before it is believed.
+
+Nothing that an event names is ever fetched: of a blob event only account, container and name are taken, and the
+account must be ours.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from shared.errors import InputRejected
+
+MAX_MESSAGE_BYTES = 64 * 1024
+"""What a storage queue message can hold."""
+
+VERBS = frozenset({"retrain", "approve", "abort", "pause", "resume", "rollback", "replay"})
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A blob was created."""
+
+    container: str
+    name: str
+    etag: str
+    sequencer: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class AlertRaised:
+    """An Azure Monitor alert in the common schema."""
+
+    rule: str
+    alert_id: str
+    fired: bool
+    at: str
+    words: str
+
+
+@dataclass(frozen=True)
+class RunChanged:
+    """An Azure ML run has a new status."""
+
+    run: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Act:
+    """Somebody who was authenticated asks for something."""
+
+    verb: str
+    loop: str
+    release: int | None
+    actor: str
+    reason: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Uninteresting:
+    """An event that is well formed and asks for nothing."""
+
+    what: str
+
+
+Incoming = Landed | AlertRaised | RunChanged | Act | Uninteresting
+
+
+def parse(message: str, account_url: str) -> Incoming:
+    """One queue message. `account_url` is our blob endpoint; events of any other account are rejected."""
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise InputRejected("oversized-event", f"the event has {len(message)} characters; a queue message is smaller")
+    try:
+        content = json.loads(message)
+    except (ValueError, RecursionError) as error:
+        raise InputRejected("not-json", f"the event is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputRejected("not-an-object", "the event is not a JSON object; Event Grid writes one object a message")
+    event = _folded(content)
+    if "driftloop" in event:
+        return _ours(event)
+    kind = str(event.get("eventtype") or event.get("type") or "")
+    data = event.get("data")
+    if not kind or not isinstance(data, dict):
+        raise InputRejected("unknown-schema", "the event has neither the Event Grid nor the CloudEvents shape")
+    return _event_grid(kind.casefold(), _folded(data), account_url)
+
+
+def _folded(content: Mapping[str, object]) -> dict[str, object]:
+    return {str(key).casefold(): value for key, value in content.items()}
+
+
+def _event_grid(kind: str, data: Mapping[str, object], account_url: str) -> Incoming:
+    if kind == "microsoft.storage.blobcreated":
+        return _landed(data, account_url)
+    if kind in ("microsoft.machinelearningservices.runstatuschanged", "microsoft.machinelearningservices.runcompleted"):
+        return RunChanged(run=str(data.get("runid", "")), status=str(data.get("runstatus", "Completed")))
+    return Uninteresting(kind)
+
+
+def _landed(data: Mapping[str, object], account_url: str) -> Incoming:
+    if data.get("api") == "CreateFile":
+        return Uninteresting("CreateFile: the file has no content yet, FlushWithClose follows")
+    container, name = locate(str(data.get("url", "")), account_url)
+    etag = str(data.get("etag", "")).strip('"')
+    if not etag:
+        raise InputRejected("no-etag", f"the event for {container}/{name} has no eTag")
+    return Landed(
+        container=container,
+        name=name,
+        etag=etag,
+        sequencer=str(data.get("sequencer", "")),
+        size_bytes=int(str(data.get("contentlength") or 0)),
+    )
+
+
+def locate(url: str, account_url: str) -> tuple[str, str]:
+    """Container and blob name of a URL of our own account; InputRejected for any other."""
+    ours, theirs = urlsplit(account_url), urlsplit(url)
+    host = (theirs.netloc or "").replace(".dfs.", ".blob.", 1)
+    base = ours.path.rstrip("/") + "/"
+    if theirs.scheme != ours.scheme or host.casefold() != ours.netloc.casefold() or not theirs.path.startswith(base):
+        raise InputRejected("foreign-account", f"the event is about another storage account than {ours.netloc}")
+    container, _, name = theirs.path[len(base) :].partition("/")
+    if not container or not name:
+        raise InputRejected("no-blob", "the event's URL names no blob")
+    return unquote(container), unquote(name)
+
+
+def _ours(event: Mapping[str, object]) -> Incoming:
+    """Messages that our own HTTP functions enqueue after they have authenticated the caller."""
+    text = {key: str(value) for key, value in event.items() if value is not None}
+    if text["driftloop"] == "alert":
+        return AlertRaised(
+            rule=text.get("rule", ""),
+            alert_id=text.get("alert_id", ""),
+            fired=text.get("condition", "").casefold() == "fired",
+            at=text.get("at", ""),
+            words=text.get("words", ""),
+        )
+    if text["driftloop"] == "act" and text.get("verb") in VERBS:
+        release = text.get("release", "")
+        return Act(
+            verb=text["verb"],
+            loop=text.get("loop", ""),
+            release=int(release) if release.isdigit() else None,
+            actor=text.get("actor", ""),
+            reason=text.get("reason", ""),
+            id=text.get("id", ""),
+        )
+    raise InputRejected("unknown-message", f"a Driftloop message of unknown kind {text['driftloop']!r}")
+
+
+def alert_message(body: Mapping[str, object]) -> str:
+    """The queue message for an alert's webhook body; InputRejected when it is not the common alert schema."""
+    outer = _folded(body)
+    data = outer.get("data")
+    essentials = _folded(data).get("essentials") if isinstance(data, dict) else None
+    if str(outer.get("schemaid", "")).casefold() != "azuremonitorcommonalertschema" or not isinstance(essentials, dict):
+        raise InputRejected(
+            "not-common-schema",
+            "the alert is not in the common alert schema; switch it on in the action group's webhook",
+        )
+    essence = _folded(essentials)
+    return json.dumps(
+        {
+            "driftloop": "alert",
+            "rule": str(essence.get("alertrule", ""))[:260],
+            "alert_id": str(essence.get("originalertid") or essence.get("alertid") or "")[:1024],
+            "condition": str(essence.get("monitorcondition", "")),
+            "at": str(essence.get("resolveddatetime") or essence.get("fireddatetime") or ""),
+            "words": str(essence.get("description") or "")[:1024],
+        }
+    )
+
+
+_JOB = re.compile(r"(?P<loop>[a-z][a-z0-9-]*)-r\d+-a\d+")
+
+
+def loop_of_run(run: str) -> str:
+    """The loop whose training job bears this name; empty for any other run."""
+    found = _JOB.fullmatch(run)
+    return found["loop"] if found else ""

@@ -1,0 +1,77 @@
+"""Stored rows are versioned JSON; what cannot be read is told with its key and never guessed at."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+from shared.errors import InvariantBroken
+from shared.ports import Row
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+SCHEMA = 1
+"""Raised when a stored document changes its meaning; older ones are upgraded in `decode`."""
+
+LOOP = "loop"
+
+T = TypeVar("T")
+
+
+def inbox_key(key: str) -> str:
+    return f"inbox-{key}"
+
+
+def todo_key(received_at_iso: str, key: str) -> str:
+    """Sorts by arrival; exists exactly while its inbox record is work to do."""
+    return f"todo-{received_at_iso}-{key}"
+
+
+def version_key(number: int) -> str:
+    return f"version-{number:08d}"
+
+
+def content_key(digest: str) -> str:
+    return f"content-{digest}"
+
+
+def release_key(number: int) -> str:
+    return f"release-{number:08d}"
+
+
+def ledger_key(seq: int) -> str:
+    return f"ledger-{seq:010d}"
+
+
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def encode(value: object) -> str:
+    """A frozen dataclass of `shared.model` as JSON with its schema number."""
+    content = _adapter(type(value)).dump_python(value, mode="json")
+    return json.dumps({"schema": SCHEMA, "content": content}, ensure_ascii=False, sort_keys=True)
+
+
+def decode(kind: type[T], row: Row) -> T:
+    """The value of a row; InvariantBroken, with the row's key, when it is unreadable or from a newer version."""
+    try:
+        document = json.loads(row.doc)
+        schema = document["schema"]
+        content = document["content"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvariantBroken(f"row {row.key} is not a Driftloop document: {error}") from error
+    if schema > SCHEMA:
+        raise InvariantBroken(
+            f"row {row.key} was written by a newer Driftloop (schema {schema}, this one reads up to {SCHEMA}); "
+            "deploy the newer version again"
+        )
+    try:
+        return _adapter(kind).validate_python(content)
+    except ValueError as error:
+        raise InvariantBroken(f"row {row.key} cannot be read as {kind.__name__}: {error}") from error

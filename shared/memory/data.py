@@ -99,6 +99,9 @@ class MemoryVersions:
             raise InvariantBroken(f"versions/{path} is gone, though a data version names it.")
         return content
 
+    def list(self, prefix: str) -> list[str]:
+        return sorted(path for path in self.files if path.startswith(prefix))
+
     def assemble(self, folder: str, parts: Mapping[str, str]) -> None:
         for name, path in parts.items():
             self._create(f"{folder}/{name}", self.read(path))

@@ -1,0 +1,460 @@
+"""A loop's definition, frozen: every attribute path is the key path of the YAML, every default stands here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+)
+
+from shared import schedule as schedules
+from shared.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a key may hold and what it means: said in mistakes and in the reference table."""
+
+    allowed: str
+    meaning: str
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+# --- kinds of values -----------------------------------------------------------------------------
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+
+
+def _duration(value: object) -> object:
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smhd])", value) if isinstance(value, str) else None
+    if isinstance(value, timedelta):
+        return value
+    if found is None:
+        raise ValueError("no duration")
+    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+
+
+def _write_duration(value: timedelta) -> str:
+    seconds = value.total_seconds()
+    for unit, size in reversed(_UNITS.items()):
+        if seconds % size == 0:
+            return f"{int(seconds // size)}{unit}"
+    return f"{seconds:.3f}s"
+
+
+def _place(value: str) -> str:
+    container, _, prefix = value.partition("/")
+    parts = PurePosixPath(prefix).parts
+    if not _CONTAINER.fullmatch(container) or not parts or ".." in parts or "\\" in value or "//" in value:
+        raise ValueError("no container/prefix")
+    if any(ord(character) < 32 for character in value):
+        raise ValueError("control character")
+    return value.rstrip("/") + "/"
+
+
+def _beside(value: str) -> str:
+    path = PurePosixPath(value)
+    windows = "\\" in value or re.match(r"[A-Za-z]:", value)
+    if path.is_absolute() or ".." in path.parts or not path.parts or windows or "\0" in value:
+        raise ValueError("not beside the loop file")
+    return value
+
+
+def _environment(value: str) -> str:
+    return value if value.startswith("azureml:") else _beside(value)
+
+
+def _schedule(value: str) -> str:
+    schedules.check(value)
+    return value
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
+    if not parts.hostname or "@" in parts.netloc or not (parts.scheme == "https" or local):
+        raise ValueError("no https URL")
+    return value
+
+
+def _rising(value: tuple[int, ...]) -> tuple[int, ...]:
+    if not value or any(not 1 <= step <= 99 for step in value) or list(value) != sorted(set(value)):
+        raise ValueError("not rising from 1 to 99")
+    return value
+
+
+def _distinct(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) != len(value):
+        raise ValueError("a name twice")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_write_duration)]
+Place = Annotated[str, AfterValidator(_place)]
+File = Annotated[str, AfterValidator(_beside)]
+EnvironmentName = Annotated[str, AfterValidator(_environment)]
+Schedule = Annotated[str, AfterValidator(_schedule)]
+Column = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Columns = Annotated[tuple[Column, ...], AfterValidator(_distinct)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+_COLUMN = "the name of a column"
+_COLUMNS = "a list of column names, each once"
+_DURATION = "a number with s, m, h or d, for example 90s, 15m, 6h or 60d"
+_NCRONTAB = 'six fields in UTC (second minute hour day month day-of-week), for example "0 0 3 * * 1"'
+_PLACE = "container/prefix, for example landing/penguins/"
+_FILE = "a file beside the loop file"
+_SHARE = "a number above 0 and below 1"
+_POSITIVE = "a number above 0"
+_COUNT = "a whole number from 1"
+
+
+# --- data ----------------------------------------------------------------------------------------
+
+
+class Holdout(_Section):
+    by: Annotated[
+        Literal["hash", "time", "group"],
+        Key(
+            "hash, time or group",
+            "How rows are kept back: by a stable hash of the features, the newest, or whole groups.",
+        ),
+    ] = "hash"
+    fraction: Annotated[
+        float,
+        Field(gt=0, le=0.5),
+        Key("a number above 0, up to 0.5", "Share of the rows that no training sees."),
+    ] = 0.2
+    column: Annotated[Column | None, Key(_COLUMN, "The time or group column; needed for time and group.")] = (
+        None
+    )
+
+
+class Window(_Section):
+    """Which versions a training gets. Written as all, newest, {last: n} or {days: n}."""
+
+    kind: Literal["all", "newest", "last", "days"] = "all"
+    n: Annotated[int, Field(ge=0)] = 0
+
+    @model_serializer
+    def _as_written(self) -> str | dict[str, int]:
+        return {self.kind: self.n} if self.kind in ("last", "days") else self.kind
+
+
+def _window(value: object) -> object:
+    if isinstance(value, Window):
+        return value
+    if value in ("all", "newest"):
+        return Window.model_validate({"kind": value})
+    if isinstance(value, Mapping) and len(value) == 1:
+        kind, n = next(iter(value.items()))
+        if kind in ("last", "days") and isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 10_000:
+            return Window.model_validate({"kind": kind, "n": n})
+    raise ValueError("no window")
+
+
+class Source(_Section):
+    url: Annotated[
+        str, AfterValidator(_url), Key("an https URL without user name", "What is fetched as a drop.")
+    ]
+    every: Annotated[Schedule, Key(_NCRONTAB, "When it is fetched.")]
+
+
+class Limits(_Section):
+    max_size_mb: Annotated[Positive, Key(_POSITIVE, "Largest size of a drop, also after decompression.")] = (
+        2048
+    )
+    max_rows: Annotated[Count, Key(_COUNT, "Most rows of a drop.")] = 50_000_000
+    max_columns: Annotated[Count, Key(_COUNT, "Most columns.")] = 2_000
+    max_field_kb: Annotated[Positive, Key(_POSITIVE, "Longest single value.")] = 1024
+    memory_mb: Annotated[
+        int, Field(ge=256), Key("a whole number from 256", "Memory of the process that reads a drop.")
+    ] = 1536
+    seconds: Annotated[Positive, Key(_POSITIVE, "Time that reading a drop may take.")] = 180
+
+
+class Data(_Section):
+    landing: Annotated[Place, Key(_PLACE, "Where drops land.")]
+    target: Annotated[Column, Key(_COLUMN, "The column that the model predicts.")]
+    id: Annotated[Column | None, Key(_COLUMN, "Names a row; joins late labels with predictions.")] = None
+    time: Annotated[Column | None, Key(_COLUMN, "When a row happened; Start and End of a version.")] = None
+    ignore: Annotated[Columns, Key(_COLUMNS, "Columns that are neither features nor judged.")] = ()
+    labels: Annotated[Place | None, Key(_PLACE, "Where late labels land, dropped like data.")] = None
+    holdout: Annotated[
+        Holdout, Key("by, fraction and column", "Rows that are kept for every later comparison.")
+    ] = Holdout()
+    window: Annotated[
+        Window,
+        BeforeValidator(_window),
+        Key("all, newest, {last: n} or {days: n}", "Which versions a training gets."),
+    ] = Window()
+    source: Annotated[Source | None, Key("url and every", "Fetched on a schedule rather than dropped.")] = (
+        None
+    )
+    format: Annotated[
+        Literal["auto", "csv", "parquet"], Key("auto, csv or parquet", "auto: told from the content.")
+    ] = "auto"
+    limits: Annotated[Limits, Key("see below", "What a drop may cost.")] = Limits()
+
+
+# --- train and serve -----------------------------------------------------------------------------
+
+Parameter = Annotated[
+    str, BeforeValidator(lambda value: json.dumps(value) if isinstance(value, bool | int | float) else value)
+]
+
+
+class Train(_Section):
+    pipeline: Annotated[File, Key(_FILE, "An Azure ML pipeline: a training folder in, a model out.")]
+    compute: Annotated[
+        str | None,
+        StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{1,31}$"),
+        Key("the name of a compute target", "Where jobs run; nothing means serverless."),
+    ] = None
+    attempts: Annotated[
+        int, Field(ge=1, le=10), Key("a whole number from 1 to 10", "How often a failed training is tried.")
+    ] = 2
+    parameters: Annotated[
+        Mapping[str, Parameter], Key("names with texts or numbers", "Inputs of the pipeline beside the data.")
+    ] = Field(default_factory=dict)
+    timeout: Annotated[Duration, Key(_DURATION, "After this a job is cancelled and counts as failed.")] = (
+        timedelta(hours=6)
+    )
+
+
+class Serve(_Section):
+    endpoint: Annotated[
+        str,
+        StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]$"),
+        Key("3 to 32 letters, digits and hyphens, a letter first", "The online endpoint."),
+    ]
+    scoring: Annotated[
+        File | None, Key("a folder beside the loop file", "Scoring code; nothing for an MLflow model.")
+    ] = None
+    environment: Annotated[
+        EnvironmentName | None,
+        Key("a file beside the loop file, or azureml:name:version", "What the scoring code runs in."),
+    ] = None
+    instance_type: Annotated[Column, Key("an Azure VM size", "The machine of a deployment.")] = (
+        "Standard_DS3_v2"
+    )
+    instance_count: Annotated[Count, Key(_COUNT, "How many machines serve a deployment.")] = 1
+
+
+# --- judging -------------------------------------------------------------------------------------
+
+
+class Material(_Section):
+    numeric: Annotated[Positive, Key(_POSITIVE, "In standard deviations of the reference.")] = 0.1
+    categorical: Annotated[Positive, Key(_POSITIVE, "As Jensen–Shannon distance.")] = 0.1
+
+
+class Persistence(_Section):
+    breaches: Annotated[Count, Key(_COUNT, "So many breaches ...")] = 1
+    of: Annotated[Count, Key(_COUNT, "... of the last so many versions since the last retraining.")] = 1
+
+
+class Drift(_Section):
+    enabled: Annotated[bool, Key("true or false", "Whether versions are judged against the reference.")] = (
+        True
+    )
+    false_alarm_rate: Annotated[
+        float, Field(gt=0, le=0.5), Key("a number above 0, up to 0.5", "Of the whole report, per version.")
+    ] = 0.01
+    material: Annotated[Material, Key("numeric and categorical", "Smallest effect that matters.")] = (
+        Material()
+    )
+    columns: Annotated[Columns, Key(_COLUMNS, "Only these are judged; empty means every feature.")] = ()
+    persistence: Annotated[Persistence, Key("breaches and of", "How lasting drift must be.")] = Persistence()
+
+
+MetricName = Literal["accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "mae", "rmse", "r2"]
+
+
+class Metric(_Section):
+    name: Annotated[
+        MetricName,
+        Key("accuracy, balanced_accuracy, f1_macro, f1_weighted, mae, rmse or r2", "What is measured."),
+    ]
+    at_least: Annotated[float | None, Key("a number", "A breach when it is significantly lower.")] = None
+    at_most: Annotated[float | None, Key("a number", "A breach when it is significantly higher.")] = None
+    confidence: Annotated[
+        float, Field(ge=0.5, lt=1), Key("a number from 0.5, below 1", "Of the interval.")
+    ] = 0.95
+    sample: Annotated[
+        int,
+        Field(ge=10, le=100_000),
+        Key("a whole number from 10 to 100000", "Rows that the champion is asked about."),
+    ] = 1000
+
+
+# --- retraining ----------------------------------------------------------------------------------
+
+
+class Budget(_Section):
+    runs_per_day: Annotated[Count, Key(_COUNT, "Most releases that start in 24 hours.")] = 4
+
+
+Reason = Literal["drift", "metric", "schedule", "alert"]
+
+
+class Retrain(_Section):
+    on: Annotated[
+        tuple[Reason, ...],
+        AfterValidator(_distinct),
+        Key("a list of drift, metric, schedule and alert", "What may start a release without a person."),
+    ] = ("drift", "metric", "schedule", "alert")
+    schedule: Annotated[Schedule | None, Key(_NCRONTAB, "When a release is asked for.")] = None
+    alerts: Annotated[
+        tuple[Column, ...],
+        Key('a list of patterns, for example ["penguins-*"]', "Alert rules that ask for a release."),
+    ] = ()
+    max_age: Annotated[Duration | None, Key(_DURATION, "An older champion asks for a release.")] = None
+    cooldown: Annotated[Duration, Key(_DURATION, "Rest after a release has ended.")] = timedelta(hours=6)
+    budget: Annotated[Budget, Key("runs_per_day", "What retraining may cost.")] = Budget()
+
+
+# --- gate and canary -----------------------------------------------------------------------------
+
+
+class Slices(_Section):
+    by: Annotated[Columns, Field(min_length=1), Key(_COLUMNS, "Columns whose values make the slices.")]
+    floor: Annotated[float, Key("a number", "The challenger's metric must reach it in every slice.")]
+    min_rows: Annotated[Count, Key(_COUNT, "Smaller slices are shown, not judged.")] = 30
+
+
+class Gate(_Section):
+    margin: Annotated[
+        float, Field(ge=0), Key("a number from 0", "How much worse than the champion is still good enough.")
+    ] = 0.02
+    confidence: Annotated[
+        float, Field(ge=0.5, lt=1), Key("a number from 0.5, below 1", "Of the comparison.")
+    ] = 0.95
+    superiority: Annotated[
+        Literal["auto", True, False],
+        Key(
+            "auto, true or false",
+            "Must be better, not only as good. auto: when a metric breach was the trigger.",
+        ),
+    ] = "auto"
+    floor: Annotated[float | None, Key("a number", "The challenger's metric must reach it.")] = None
+    slices: Annotated[Slices | None, Key("by, floor and min_rows", "Floors for parts of the data.")] = None
+    checks: Annotated[
+        tuple[File, ...],
+        Key("a list of files beside the loop file", "Azure ML jobs that must succeed before traffic."),
+    ] = ()
+    on_inconclusive: Annotated[
+        Literal["hold", "reject", "promote"], Key("hold, reject or promote", "When the rows do not decide.")
+    ] = "hold"
+
+
+class Step(_Section):
+    minutes: Annotated[NotNegative, Key("a number from 0", "Shortest time of a step.")] = 15
+    min_requests: Annotated[Count, Key(_COUNT, "Fewest requests to the challenger in a step.")] = 500
+    max_hours: Annotated[Positive, Key(_POSITIVE, "A step that lasts longer has timed out.")] = 24
+
+
+class Margins(_Section):
+    error_rate: Annotated[
+        NotNegative, Key("a number from 0", "More errors than the champion, as a share.")
+    ] = 0.01
+    latency_ratio: Annotated[
+        float, Field(ge=1), Key("a number from 1", "The champion's latency times this is still good enough.")
+    ] = 1.25
+    prediction_shift: Annotated[
+        float,
+        Field(gt=0, le=1),
+        Key("a number above 0, up to 1", "Distance of the predictions from the champion's."),
+    ] = 0.2
+
+
+class Canary(_Section):
+    steps: Annotated[
+        tuple[int, ...],
+        AfterValidator(_rising),
+        Key(
+            "rising whole percentages between 1 and 99, for example [10, 50]",
+            "The challenger's share of traffic.",
+        ),
+    ] = (10, 50)
+    step: Annotated[Step, Key("minutes, min_requests and max_hours", "How long a step lasts.")] = Step()
+    false_rollback_rate: Annotated[
+        Share, Key(_SHARE, "Of a canary that is as good as the champion, however often it is looked at.")
+    ] = 0.01
+    margins: Annotated[Margins, Key("see below", "What is still as good.")] = Margins()
+    approval: Annotated[
+        Literal["none", "before_canary", "before_promotion"],
+        Key("none, before_canary or before_promotion", "Where a person must approve."),
+    ] = "none"
+    on_timeout: Annotated[
+        Literal["hold", "promote", "roll_back"],
+        Key("hold, promote or roll_back", "When a step's evidence does not come."),
+    ] = "hold"
+    bake_minutes: Annotated[
+        NotNegative, Key("a number from 0", "How long the old deployment is kept warm after promotion.")
+    ] = 30
+
+
+class Definition(_Section):
+    """One loop, as its file says."""
+
+    loop: Annotated[
+        str,
+        StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}[a-z0-9]$"),
+        Key("3 to 32 small letters, digits and hyphens, a letter first", "The loop's name."),
+    ]
+    description: Annotated[str, Key("a text", "For people.")] = ""
+    data: Annotated[Data, Key("landing, target and more", "What is dropped, and how it is read.")]
+    train: Annotated[Train, Key("pipeline and more", "How a model is made.")]
+    serve: Annotated[Serve, Key("endpoint and more", "Where a model serves.")]
+    drift: Annotated[Drift, Key("see below", "When data have moved.")] = Drift()
+    metric: Annotated[
+        Metric | None, Key("name with at_least or at_most", "What the live model must reach.")
+    ] = None
+    retrain: Annotated[Retrain, Key("see below", "When a release starts.")] = Retrain()
+    gate: Annotated[Gate, Key("see below", "The comparison at 0 % traffic.")] = Gate()
+    canary: Annotated[Canary, Key("see below", "The comparison under live traffic.")] = Canary()
+
+    def to_json(self) -> str:
+        """The whole definition with its defaults, in the keys of the loop file; equal definitions give equal text."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Definition:
+        try:
+            return cls.model_validate(_tuples(json.loads(text)))
+        except (ValidationError, ValueError) as error:
+            raise ConfigurationError(
+                f"This version of Driftloop cannot read the stored definition; publish the loop again. ({error})"
+            ) from error
+
+
+def _tuples(value: object) -> object:
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return value

@@ -8,6 +8,7 @@ reach grandchildren, and is not there on macOS.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -100,6 +101,14 @@ class _Reaper:
     def forget(self, group: int) -> None:
         self._tell(f"-{group}\n")
 
+    def close(self) -> None:
+        """At our own orderly end: let it end what is left, and wait for that."""
+        if self._process is not None and self._owner == os.getpid():
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            self._process.wait()
+            self._process = None
+
     def _tell(self, line: str) -> None:
         with self._lock:
             if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
@@ -117,6 +126,7 @@ class _Reaper:
 
 
 _reaper = _Reaper()
+atexit.register(_reaper.close)
 
 
 def _reap_until_the_parent_dies() -> None:

@@ -15,10 +15,11 @@ from enum import StrEnum
 from local.settings import LOCATION, SUBSCRIPTION
 from local.state import Document, State
 
-OPERATIONS_PATH = (
-    "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices"
-    "/locations/{location}/mfeOperationsStatus"
+_LOCATION_PATH = (
+    "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
 )
+OPERATIONS_PATH = _LOCATION_PATH + "/mfeOperationsStatus"
+RESULTS_PATH = _LOCATION_PATH + "/mfeOperationResults"
 
 
 class Status(StrEnum):
@@ -111,9 +112,15 @@ class Operations:
 
     def headers(self, operation: str) -> dict[str, str]:
         """What the answer that begins an operation carries, so that the SDK polls every second."""
-        path = OPERATIONS_PATH.format(subscription=SUBSCRIPTION, location=LOCATION)
-        url = f"{self._address}{path}/{operation}?api-version=2022-02-01-preview"
-        return {"Azure-AsyncOperation": url, "Retry-After": "1"}
+        return {"Azure-AsyncOperation": self._url(OPERATIONS_PATH, operation), "Retry-After": "1"}
+
+    def result_headers(self, operation: str) -> dict[str, str]:
+        """For a 202 whose `Location` answers 202 until the operation ends, then 200."""
+        return {"Location": self._url(RESULTS_PATH, operation), "Retry-After": "1"}
+
+    def _url(self, path: str, operation: str) -> str:
+        below = path.format(subscription=SUBSCRIPTION, location=LOCATION)
+        return f"{self._address}{below}/{operation}?api-version=2022-02-01-preview"
 
     def _found(self, operation: str) -> Document:
         found = self._state.get("operation", operation)

@@ -54,7 +54,8 @@ def assembled(settings: Settings, clock: Clock = utc_now) -> Starlette:
             for stop in reversed(started):
                 await run_in_threadpool(stop)
 
-    routes.append(Route("/{path:path}", not_emulated, methods=None))
+    methods = ["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"]
+    routes.append(Route("/{path:path}", not_emulated, methods=methods))
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: _failed})
 
 

@@ -1,0 +1,1 @@
+"""Data, environments, code, components and models: named, versioned, and immutable where Azure ML's are."""

@@ -88,7 +88,8 @@ class LocalAzure:
 
     def start_host(self) -> None:
         """Start the functions host and wait until it listens."""
-        command = [sys.executable, "-m", "local.host", "--app", str(self._app_dir)]
+        folder = str(self.settings.folder)
+        command = [sys.executable, "-m", "local.host", "--app", str(self._app_dir), "--state", folder]
         self._launch("host", command, os.environ | self.environment() | {"PYTHONUNBUFFERED": "1"})
         self._await("host", lambda: _listens(self.settings.host_port))
 

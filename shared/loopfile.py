@@ -1,4 +1,4 @@
-"""A loop file is read whole, or refused with all its mistakes at once: line, key, what was found, what is allowed."""
+"""A loop file is read whole, or refused with all its mistakes at once: line, key, found, allowed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails, PydanticUndefined
 
 from shared import loopfile_yaml as form
 from shared.errors import ConfigurationError
+from shared.loopfile_kinds import Key
 from shared.loopfile_model import (
     Budget,
     Canary,
@@ -21,7 +22,6 @@ from shared.loopfile_model import (
     Drift,
     Gate,
     Holdout,
-    Key,
     Limits,
     Margins,
     Material,

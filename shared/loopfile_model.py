@@ -1,141 +1,54 @@
-"""A loop's definition, frozen: every attribute path is the key path of the YAML, every default stands here."""
+"""A loop's definition, frozen: each attribute path is the key path of the YAML, every default stands here."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import PurePosixPath
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
     StringConstraints,
     ValidationError,
     model_serializer,
 )
 
-from shared import schedule as schedules
 from shared.errors import ConfigurationError
-
-
-@dataclass(frozen=True)
-class Key:
-    """What a key may hold and what it means: said in mistakes and in the reference table."""
-
-    allowed: str
-    meaning: str
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-# --- kinds of values -----------------------------------------------------------------------------
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-
-
-def _duration(value: object) -> object:
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smhd])", value) if isinstance(value, str) else None
-    if isinstance(value, timedelta):
-        return value
-    if found is None:
-        raise ValueError("no duration")
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-
-
-def _write_duration(value: timedelta) -> str:
-    seconds = value.total_seconds()
-    for unit, size in reversed(_UNITS.items()):
-        if seconds % size == 0:
-            return f"{int(seconds // size)}{unit}"
-    return f"{seconds:.3f}s"
-
-
-def _place(value: str) -> str:
-    container, _, prefix = value.partition("/")
-    parts = PurePosixPath(prefix).parts
-    if not _CONTAINER.fullmatch(container) or not parts or ".." in parts or "\\" in value or "//" in value:
-        raise ValueError("no container/prefix")
-    if any(ord(character) < 32 for character in value):
-        raise ValueError("control character")
-    return value.rstrip("/") + "/"
-
-
-def _beside(value: str) -> str:
-    path = PurePosixPath(value)
-    windows = "\\" in value or re.match(r"[A-Za-z]:", value)
-    if path.is_absolute() or ".." in path.parts or not path.parts or windows or "\0" in value:
-        raise ValueError("not beside the loop file")
-    return value
-
-
-def _environment(value: str) -> str:
-    return value if value.startswith("azureml:") else _beside(value)
-
-
-def _schedule(value: str) -> str:
-    schedules.check(value)
-    return value
-
-
-def _url(value: str) -> str:
-    parts = urlsplit(value)
-    local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
-    if not parts.hostname or "@" in parts.netloc or not (parts.scheme == "https" or local):
-        raise ValueError("no https URL")
-    return value
-
-
-def _rising(value: tuple[int, ...]) -> tuple[int, ...]:
-    if not value or any(not 1 <= step <= 99 for step in value) or list(value) != sorted(set(value)):
-        raise ValueError("not rising from 1 to 99")
-    return value
-
-
-def _distinct(value: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(value)) != len(value):
-        raise ValueError("a name twice")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_write_duration)]
-Place = Annotated[str, AfterValidator(_place)]
-File = Annotated[str, AfterValidator(_beside)]
-EnvironmentName = Annotated[str, AfterValidator(_environment)]
-Schedule = Annotated[str, AfterValidator(_schedule)]
-Column = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Columns = Annotated[tuple[Column, ...], AfterValidator(_distinct)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-
-_COLUMN = "the name of a column"
-_COLUMNS = "a list of column names, each once"
-_DURATION = "a number with s, m, h or d, for example 90s, 15m, 6h or 60d"
-_NCRONTAB = 'six fields in UTC (second minute hour day month day-of-week), for example "0 0 3 * * 1"'
-_PLACE = "container/prefix, for example landing/penguins/"
-_FILE = "a file beside the loop file"
-_SHARE = "a number above 0 and below 1"
-_POSITIVE = "a number above 0"
-_COUNT = "a whole number from 1"
-
+from shared.loopfile_kinds import (
+    COLUMN,
+    COLUMNS,
+    COUNT,
+    DURATION,
+    FILE,
+    NCRONTAB,
+    PLACE,
+    POSITIVE,
+    SHARE,
+    Column,
+    Columns,
+    Count,
+    Duration,
+    EnvironmentName,
+    File,
+    Key,
+    NotNegative,
+    Place,
+    Positive,
+    Schedule,
+    Section,
+    Share,
+    distinct,
+    rising,
+    url,
+)
 
 # --- data ----------------------------------------------------------------------------------------
 
 
-class Holdout(_Section):
+class Holdout(Section):
     by: Annotated[
         Literal["hash", "time", "group"],
         Key(
@@ -148,12 +61,12 @@ class Holdout(_Section):
         Field(gt=0, le=0.5),
         Key("a number above 0, up to 0.5", "Share of the rows that no training sees."),
     ] = 0.2
-    column: Annotated[Column | None, Key(_COLUMN, "The time or group column; needed for time and group.")] = (
+    column: Annotated[Column | None, Key(COLUMN, "The time or group column; needed for time and group.")] = (
         None
     )
 
 
-class Window(_Section):
+class Window(Section):
     """Which versions a training gets. Written as all, newest, {last: n} or {days: n}."""
 
     kind: Literal["all", "newest", "last", "days"] = "all"
@@ -176,33 +89,33 @@ def _window(value: object) -> object:
     raise ValueError("no window")
 
 
-class Source(_Section):
+class Source(Section):
     url: Annotated[
-        str, AfterValidator(_url), Key("an https URL without user name", "What is fetched as a drop.")
+        str, AfterValidator(url), Key("an https URL without user name", "What is fetched as a drop.")
     ]
-    every: Annotated[Schedule, Key(_NCRONTAB, "When it is fetched.")]
+    every: Annotated[Schedule, Key(NCRONTAB, "When it is fetched.")]
 
 
-class Limits(_Section):
-    max_size_mb: Annotated[Positive, Key(_POSITIVE, "Largest size of a drop, also after decompression.")] = (
+class Limits(Section):
+    max_size_mb: Annotated[Positive, Key(POSITIVE, "Largest size of a drop, also after decompression.")] = (
         2048
     )
-    max_rows: Annotated[Count, Key(_COUNT, "Most rows of a drop.")] = 50_000_000
-    max_columns: Annotated[Count, Key(_COUNT, "Most columns.")] = 2_000
-    max_field_kb: Annotated[Positive, Key(_POSITIVE, "Longest single value.")] = 1024
+    max_rows: Annotated[Count, Key(COUNT, "Most rows of a drop.")] = 50_000_000
+    max_columns: Annotated[Count, Key(COUNT, "Most columns.")] = 2_000
+    max_field_kb: Annotated[Positive, Key(POSITIVE, "Longest single value.")] = 1024
     memory_mb: Annotated[
         int, Field(ge=256), Key("a whole number from 256", "Memory of the process that reads a drop.")
     ] = 1536
-    seconds: Annotated[Positive, Key(_POSITIVE, "Time that reading a drop may take.")] = 180
+    seconds: Annotated[Positive, Key(POSITIVE, "Time that reading a drop may take.")] = 180
 
 
-class Data(_Section):
-    landing: Annotated[Place, Key(_PLACE, "Where drops land.")]
-    target: Annotated[Column, Key(_COLUMN, "The column that the model predicts.")]
-    id: Annotated[Column | None, Key(_COLUMN, "Names a row; joins late labels with predictions.")] = None
-    time: Annotated[Column | None, Key(_COLUMN, "When a row happened; Start and End of a version.")] = None
-    ignore: Annotated[Columns, Key(_COLUMNS, "Columns that are neither features nor judged.")] = ()
-    labels: Annotated[Place | None, Key(_PLACE, "Where late labels land, dropped like data.")] = None
+class Data(Section):
+    landing: Annotated[Place, Key(PLACE, "Where drops land.")]
+    target: Annotated[Column, Key(COLUMN, "The column that the model predicts.")]
+    id: Annotated[Column | None, Key(COLUMN, "Names a row; joins late labels with predictions.")] = None
+    time: Annotated[Column | None, Key(COLUMN, "When a row happened; Start and End of a version.")] = None
+    ignore: Annotated[Columns, Key(COLUMNS, "Columns that are neither features nor judged.")] = ()
+    labels: Annotated[Place | None, Key(PLACE, "Where late labels land, dropped like data.")] = None
     holdout: Annotated[
         Holdout, Key("by, fraction and column", "Rows that are kept for every later comparison.")
     ] = Holdout()
@@ -227,8 +140,8 @@ Parameter = Annotated[
 ]
 
 
-class Train(_Section):
-    pipeline: Annotated[File, Key(_FILE, "An Azure ML pipeline: a training folder in, a model out.")]
+class Train(Section):
+    pipeline: Annotated[File, Key(FILE, "An Azure ML pipeline: a training folder in, a model out.")]
     compute: Annotated[
         str | None,
         StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{1,31}$"),
@@ -240,12 +153,12 @@ class Train(_Section):
     parameters: Annotated[
         Mapping[str, Parameter], Key("names with texts or numbers", "Inputs of the pipeline beside the data.")
     ] = Field(default_factory=dict)
-    timeout: Annotated[Duration, Key(_DURATION, "After this a job is cancelled and counts as failed.")] = (
+    timeout: Annotated[Duration, Key(DURATION, "After this a job is cancelled and counts as failed.")] = (
         timedelta(hours=6)
     )
 
 
-class Serve(_Section):
+class Serve(Section):
     endpoint: Annotated[
         str,
         StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]$"),
@@ -261,23 +174,23 @@ class Serve(_Section):
     instance_type: Annotated[Column, Key("an Azure VM size", "The machine of a deployment.")] = (
         "Standard_DS3_v2"
     )
-    instance_count: Annotated[Count, Key(_COUNT, "How many machines serve a deployment.")] = 1
+    instance_count: Annotated[Count, Key(COUNT, "How many machines serve a deployment.")] = 1
 
 
 # --- judging -------------------------------------------------------------------------------------
 
 
-class Material(_Section):
-    numeric: Annotated[Positive, Key(_POSITIVE, "In standard deviations of the reference.")] = 0.1
-    categorical: Annotated[Positive, Key(_POSITIVE, "As Jensen–Shannon distance.")] = 0.1
+class Material(Section):
+    numeric: Annotated[Positive, Key(POSITIVE, "In standard deviations of the reference.")] = 0.1
+    categorical: Annotated[Positive, Key(POSITIVE, "As Jensen–Shannon distance.")] = 0.1
 
 
-class Persistence(_Section):
-    breaches: Annotated[Count, Key(_COUNT, "So many breaches ...")] = 1
-    of: Annotated[Count, Key(_COUNT, "... of the last so many versions since the last retraining.")] = 1
+class Persistence(Section):
+    breaches: Annotated[Count, Key(COUNT, "So many breaches ...")] = 1
+    of: Annotated[Count, Key(COUNT, "... of the last so many versions since the last retraining.")] = 1
 
 
-class Drift(_Section):
+class Drift(Section):
     enabled: Annotated[bool, Key("true or false", "Whether versions are judged against the reference.")] = (
         True
     )
@@ -287,17 +200,28 @@ class Drift(_Section):
     material: Annotated[Material, Key("numeric and categorical", "Smallest effect that matters.")] = (
         Material()
     )
-    columns: Annotated[Columns, Key(_COLUMNS, "Only these are judged; empty means every feature.")] = ()
+    columns: Annotated[Columns, Key(COLUMNS, "Only these are judged; empty means every feature.")] = ()
     persistence: Annotated[Persistence, Key("breaches and of", "How lasting drift must be.")] = Persistence()
 
 
-MetricName = Literal["accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "mae", "rmse", "r2"]
+MetricName = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "f1_macro",
+    "f1_weighted",
+    "precision_macro",
+    "recall_macro",
+    "mae",
+    "rmse",
+    "mape",
+    "r2",
+]
 
 
-class Metric(_Section):
+class Metric(Section):
     name: Annotated[
         MetricName,
-        Key("accuracy, balanced_accuracy, f1_macro, f1_weighted, mae, rmse or r2", "What is measured."),
+        Key(f"one of {', '.join(get_args(MetricName))}", "What is measured."),
     ]
     at_least: Annotated[float | None, Key("a number", "A breach when it is significantly lower.")] = None
     at_most: Annotated[float | None, Key("a number", "A breach when it is significantly higher.")] = None
@@ -314,39 +238,39 @@ class Metric(_Section):
 # --- retraining ----------------------------------------------------------------------------------
 
 
-class Budget(_Section):
-    runs_per_day: Annotated[Count, Key(_COUNT, "Most releases that start in 24 hours.")] = 4
+class Budget(Section):
+    runs_per_day: Annotated[Count, Key(COUNT, "Most releases that start in 24 hours.")] = 4
 
 
 Reason = Literal["drift", "metric", "schedule", "alert"]
 
 
-class Retrain(_Section):
+class Retrain(Section):
     on: Annotated[
         tuple[Reason, ...],
-        AfterValidator(_distinct),
+        AfterValidator(distinct),
         Key("a list of drift, metric, schedule and alert", "What may start a release without a person."),
     ] = ("drift", "metric", "schedule", "alert")
-    schedule: Annotated[Schedule | None, Key(_NCRONTAB, "When a release is asked for.")] = None
+    schedule: Annotated[Schedule | None, Key(NCRONTAB, "When a release is asked for.")] = None
     alerts: Annotated[
         tuple[Column, ...],
         Key('a list of patterns, for example ["penguins-*"]', "Alert rules that ask for a release."),
     ] = ()
-    max_age: Annotated[Duration | None, Key(_DURATION, "An older champion asks for a release.")] = None
-    cooldown: Annotated[Duration, Key(_DURATION, "Rest after a release has ended.")] = timedelta(hours=6)
+    max_age: Annotated[Duration | None, Key(DURATION, "An older champion asks for a release.")] = None
+    cooldown: Annotated[Duration, Key(DURATION, "Rest after a release has ended.")] = timedelta(hours=6)
     budget: Annotated[Budget, Key("runs_per_day", "What retraining may cost.")] = Budget()
 
 
 # --- gate and canary -----------------------------------------------------------------------------
 
 
-class Slices(_Section):
-    by: Annotated[Columns, Field(min_length=1), Key(_COLUMNS, "Columns whose values make the slices.")]
+class Slices(Section):
+    by: Annotated[Columns, Field(min_length=1), Key(COLUMNS, "Columns whose values make the slices.")]
     floor: Annotated[float, Key("a number", "The challenger's metric must reach it in every slice.")]
-    min_rows: Annotated[Count, Key(_COUNT, "Smaller slices are shown, not judged.")] = 30
+    min_rows: Annotated[Count, Key(COUNT, "Smaller slices are shown, not judged.")] = 30
 
 
-class Gate(_Section):
+class Gate(Section):
     margin: Annotated[
         float, Field(ge=0), Key("a number from 0", "How much worse than the champion is still good enough.")
     ] = 0.02
@@ -371,13 +295,13 @@ class Gate(_Section):
     ] = "hold"
 
 
-class Step(_Section):
+class Step(Section):
     minutes: Annotated[NotNegative, Key("a number from 0", "Shortest time of a step.")] = 15
-    min_requests: Annotated[Count, Key(_COUNT, "Fewest requests to the challenger in a step.")] = 500
-    max_hours: Annotated[Positive, Key(_POSITIVE, "A step that lasts longer has timed out.")] = 24
+    min_requests: Annotated[Count, Key(COUNT, "Fewest requests to the challenger in a step.")] = 500
+    max_hours: Annotated[Positive, Key(POSITIVE, "A step that lasts longer has timed out.")] = 24
 
 
-class Margins(_Section):
+class Margins(Section):
     error_rate: Annotated[
         NotNegative, Key("a number from 0", "More errors than the champion, as a share.")
     ] = 0.01
@@ -391,10 +315,10 @@ class Margins(_Section):
     ] = 0.2
 
 
-class Canary(_Section):
+class Canary(Section):
     steps: Annotated[
         tuple[int, ...],
-        AfterValidator(_rising),
+        AfterValidator(rising),
         Key(
             "rising whole percentages between 1 and 99, for example [10, 50]",
             "The challenger's share of traffic.",
@@ -402,7 +326,7 @@ class Canary(_Section):
     ] = (10, 50)
     step: Annotated[Step, Key("minutes, min_requests and max_hours", "How long a step lasts.")] = Step()
     false_rollback_rate: Annotated[
-        Share, Key(_SHARE, "Of a canary that is as good as the champion, however often it is looked at.")
+        Share, Key(SHARE, "Of a canary that is as good as the champion, however often it is looked at.")
     ] = 0.01
     margins: Annotated[Margins, Key("see below", "What is still as good.")] = Margins()
     approval: Annotated[
@@ -418,7 +342,7 @@ class Canary(_Section):
     ] = 30
 
 
-class Definition(_Section):
+class Definition(Section):
     """One loop, as its file says."""
 
     loop: Annotated[
@@ -439,7 +363,7 @@ class Definition(_Section):
     canary: Annotated[Canary, Key("see below", "The comparison under live traffic.")] = Canary()
 
     def to_json(self) -> str:
-        """The whole definition with its defaults, in the keys of the loop file; equal definitions give equal text."""
+        """All of it with the defaults, in the keys of the loop file; equal definitions give equal text."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True, indent=1)
 
     @classmethod
@@ -448,7 +372,8 @@ class Definition(_Section):
             return cls.model_validate(_tuples(json.loads(text)))
         except (ValidationError, ValueError) as error:
             raise ConfigurationError(
-                f"This version of Driftloop cannot read the stored definition; publish the loop again. ({error})"
+                "This version of Driftloop cannot read the stored definition; publish the loop again. "
+                f"({error})"
             ) from error
 
 

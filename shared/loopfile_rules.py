@@ -13,7 +13,7 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Finding:
-    """`needs` are the other keys that the rule looked at: when one of them is wrong, the finding may be, too."""
+    """`needs` are the other keys that the rule looked at: when one is wrong, the finding may be as well."""
 
     path: Path
     found: object
@@ -24,7 +24,7 @@ class Finding:
 Rule = Callable[[Definition], Iterator[Finding]]
 
 _ID, _TARGET, _NAME, _ON = ("data", "id"), ("data", "target"), ("metric", "name"), ("retrain", "on")
-LOWER_IS_BETTER = frozenset({"mae", "rmse"})
+LOWER_IS_BETTER = frozenset({"mae", "rmse", "mape"})
 
 
 def _holdout(it: Definition) -> Iterator[Finding]:

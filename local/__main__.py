@@ -3,22 +3,82 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.util
+import json
+import shlex
+import signal
+import sys
 from pathlib import Path
+from typing import NoReturn
 
-DEFAULT_STATE = Path(__file__).parent.parent / ".local" / "state"
+from local.azure import LocalAzure, LocalAzureFailed
+from local.azurite import AzuriteUnavailable
+
+CHECKOUT = Path(__file__).parent.parent
+DEFAULT_STATE = CHECKOUT / ".local" / "state"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, about in (("serve", "run the workspace service"),):
-        command = commands.add_parser(name, help=about)
+    up = commands.add_parser("up", help="start everything, print the settings, stop at Ctrl-C")
+    up.add_argument("--app", type=Path, default=CHECKOUT, help="the folder of function_app.py")
+    up.add_argument("--no-host", action="store_true", help="leave the functions to `func start`")
+    serve = commands.add_parser("serve", help="run the workspace process alone, over a running Azurite")
+    for command in (up, serve):
         command.add_argument("--state", type=Path, default=DEFAULT_STATE, help="the state folder")
     chosen = parser.parse_args(arguments)
     if chosen.command == "serve":
-        from local.server import serve
+        from local.server import serve as run  # the supervisor need not load the services
 
-        serve(chosen.state)
+        run(chosen.state)
+    else:
+        run_up(chosen.state, chosen.app, functions_host=not chosen.no_host)
+
+
+def run_up(state: Path, app: Path, *, functions_host: bool) -> None:
+    """Start everything, tell how to use it, and wait; all is stopped when this returns."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    hosted = functions_host and _has_host() and (app / "function_app.py").exists()
+    try:
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            LocalAzure(state, functions_host=hosted, app_dir=app) as azure,
+        ):
+            write_local_settings(app / "local.settings.json", azure.environment())
+            _say(*exports(azure.environment()))
+            _say(f"# The local Azure is up; its state and logs are in {azure.settings.folder}.")
+            _say("# Settings for Core Tools' `func start` are in local.settings.json. Ctrl-C stops it.")
+            azure.watch()
+    except (LocalAzureFailed, AzuriteUnavailable) as error:
+        raise SystemExit(str(error)) from error
+
+
+def exports(environment: dict[str, str]) -> list[str]:
+    """Lines for a POSIX shell."""
+    return [f"export {name}={shlex.quote(value)}" for name, value in sorted(environment.items())]
+
+
+def write_local_settings(file: Path, environment: dict[str, str]) -> None:
+    """The settings with which Microsoft's own host runs the same app against this local Azure."""
+    file.touch(mode=0o600)  # it holds the identity's secret
+    file.write_text(json.dumps({"IsEncrypted": False, "Values": environment}, indent=2) + "\n")
+
+
+def _has_host() -> bool:
+    return importlib.util.find_spec("local.host") is not None and (
+        importlib.util.find_spec("local.host.__main__") is not None
+    )
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import ssl
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self, TextIO
 
 import httpx
 
@@ -45,6 +46,7 @@ class LocalAzure:
         self._in_memory = in_memory
         self._children: dict[str, processes.Child] = {}
         self._control: httpx.Client | None = None
+        self._lock: TextIO | None = None
 
     def environment(self) -> dict[str, str]:
         return self.settings.environment()
@@ -63,6 +65,7 @@ class LocalAzure:
         return self._control
 
     def start(self) -> Self:
+        self._lock_folder()
         try:
             self._start_azurite()
             self.start_workspace()
@@ -80,6 +83,18 @@ class LocalAzure:
             self._control = None
         for name in reversed(list(self._children)):
             self.stop_part(name)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def watch(self) -> NoReturn:
+        """Return never, but raise LocalAzureFailed when a part ends by itself."""
+        while True:
+            for name, child in self._children.items():
+                code = child.poll()
+                if code is not None:
+                    raise LocalAzureFailed(f"{name} ended by itself with code {code}:\n{child.log_tail()}")
+            time.sleep(0.5)
 
     def start_workspace(self) -> None:
         command = [sys.executable, "-m", "local", "serve", "--state", str(self.settings.folder)]
@@ -101,6 +116,18 @@ class LocalAzure:
         child = self._children.pop(name, None)
         if child is not None:
             child.stop(grace_s=15)
+
+    def _lock_folder(self) -> None:
+        self._lock = (self.settings.folder / "lock").open("a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            self._lock = None
+            folder = self.settings.folder
+            raise LocalAzureFailed(
+                f"Another local Azure runs over {folder}. Stop it, or choose another state folder."
+            ) from error
 
     def _start_azurite(self) -> None:
         child = start_azurite(self.settings, self._certificates, in_memory=self._in_memory)

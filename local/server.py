@@ -74,7 +74,7 @@ def serve(folder: Path) -> None:
         lifespan="on",
         access_log=False,
         log_config=None,
-        timeout_graceful_shutdown=3,
+        timeout_graceful_shutdown=1,
     )
     uvicorn.Server(config).run()
 

@@ -14,6 +14,7 @@ from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE, WORKSPACE_ID
 from local.state import Document, State
 
 ANONYMOUS = "azureml_anonymous"
+_DEFAULT_COMPONENT_VERSION = "azureml_default"  # what the SDK asks for when it is given no version
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_.]{0,254}")
 _SHORT_URI = re.compile(r"azureml://datastores/(?P<store>[^/]+)/paths/(?P<path>.*)", re.IGNORECASE)
 _LONG_URI = f"azureml://subscriptions/{SUBSCRIPTION}/resourcegroups/{RESOURCE_GROUP}/workspaces/{WORKSPACE}"
@@ -102,6 +103,8 @@ class Assets:
         return resource, stored is None
 
     def get(self, plural: str, name: str, version: str) -> Document:
+        if version == _DEFAULT_COMPONENT_VERSION:
+            return self.latest(plural, name)
         found = self._state.get(f"asset.{plural}", f"{name}/{version}")
         if found is None:
             raise NoSuchAsset(KINDS[plural].noun.capitalize(), name, version)
@@ -178,6 +181,8 @@ class Assets:
         base: Document = {"isAnonymous": False, "isArchived": False, "tags": {}, "properties": {}}
         properties: Document = base | kind.defaults | given | {"provisioningState": "Succeeded"}
         kind.check(name, version, properties)
+        for texts in ("tags", "properties"):  # Azure ML keeps texts; the SDK sends numbers among them
+            properties[texts] = {key: str(value) for key, value in properties[texts].items()}
         if kind.uri is not None:
             properties[kind.uri] = _SHORT_URI.sub(
                 rf"{_LONG_URI}/datastores/\g<store>/paths/\g<path>", properties[kind.uri]

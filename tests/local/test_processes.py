@@ -1,0 +1,117 @@
+"""What we start ends with us, however we end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from local import processes
+from local.azure import LocalAzure, LocalAzureFailed
+
+# A child that ignores SIGTERM and has a child of its own; both write down their ids.
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+with open(sys.argv[1] + ".new", "w") as file:
+    file.write(f"{os.getpid()} {grandchild.pid}")
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+time.sleep(600)
+"""
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from local import processes
+processes.start("child", [sys.executable, "-c", sys.argv[1], sys.argv[2]], log=Path(sys.argv[2] + ".log"))
+time.sleep(600)
+"""
+
+
+def eventually(holds: Callable[[], bool], within_s: float = 60) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"did not come true within {within_s} s"
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs; a zombie that waits for its parent does not."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    state = found.stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+@pytest.fixture
+def ids(tmp_path: Path) -> Iterator[Path]:
+    file = tmp_path / "ids"
+    yield file
+    if file.exists():
+        for pid in map(int, file.read_text().split()):
+            if is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def read(ids: Path) -> list[int]:
+    eventually(ids.exists)
+    return [int(pid) for pid in ids.read_text().split()]
+
+
+def test_stop_ends_the_whole_tree_even_if_it_ignores_the_request(tmp_path: Path, ids: Path) -> None:
+    child = processes.start("stubborn", [sys.executable, "-c", STUBBORN, str(ids)], log=tmp_path / "log")
+    pids = read(ids)
+    child.stop(grace_s=0.2)
+    assert child.poll() == -signal.SIGKILL
+    eventually(lambda: not any(map(is_alive, pids)))
+
+
+def test_a_tree_does_not_outlive_a_parent_that_was_killed(ids: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, STUBBORN, str(ids)])
+    try:
+        pids = read(ids)
+        assert all(map(is_alive, pids))
+    finally:
+        parent.kill()
+        parent.wait()
+    eventually(lambda: not any(map(is_alive, pids)))
+
+
+def test_a_state_folder_has_one_local_azure(local_azure: LocalAzure) -> None:
+    with pytest.raises(LocalAzureFailed, match="Another local Azure"):
+        LocalAzure(local_azure.settings.folder).start()
+
+
+def test_up_prints_the_settings_writes_them_for_core_tools_and_leaves_nothing(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "local",
+        "up",
+        "--app",
+        str(tmp_path),
+        "--state",
+        str(tmp_path / "state"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
+        assert up.stdout is not None
+        lines = []
+        for line in up.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        up.send_signal(signal.SIGINT)
+        assert up.wait(60) == 0
+    assert any(line.startswith("export DRIFTLOOP_QUEUE=driftloop-events") for line in lines)
+    assert (
+        '"AzureWebJobsStorage__credential": "managedidentity"'
+        in (tmp_path / "local.settings.json").read_text()
+    )
+    assert running.count(str(tmp_path / "state")) >= 3, "up itself, Azurite, the workspace"
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path / "state") not in left

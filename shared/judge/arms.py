@@ -14,25 +14,31 @@ from datetime import datetime
 
 from shared.judge.document import Document
 
-LATENCY_BINS = 101
-"""Bin 0: under 1 ms; then 20 bins a decade up to 100 s; the last holds everything slower."""
-LOSS_BINS = 97
-"""Bin 0: under 1e-6; then 8 bins a decade up to 1e6."""
+LATENCY_BINS = 202
+"""Bin 0: under 1 ms; then 40 bins a decade up to 100 s; the last holds everything slower."""
+LATENCY_PER_DECADE = 40
+LOSS_BINS = 242
+"""Bin 0: under 1e-6; then 20 bins a decade up to 1e6; the last holds everything greater."""
+LOSS_PER_DECADE = 20
 
 
 def latency_bin(latency_ms: float) -> int:
     """The bin of a request's latency."""
-    return 0 if latency_ms < 1 else min(LATENCY_BINS - 1, 1 + int(20 * math.log10(latency_ms)))
+    if not latency_ms >= 1:
+        return 0
+    return min(LATENCY_BINS - 1, 1 + int(LATENCY_PER_DECADE * math.log10(min(latency_ms, 1e6))))
 
 
 def latency_edge_ms(index: int) -> float:
     """The lower edge of a latency bin."""
-    return 0.0 if index <= 0 else 10 ** ((index - 1) / 20)
+    return 0.0 if index <= 0 else float(10 ** ((index - 1) / LATENCY_PER_DECADE))
 
 
 def loss_bin(loss: float) -> int:
     """The bin of one absolute error of a regression."""
-    return 0 if loss < 1e-6 else min(LOSS_BINS - 1, 1 + int(8 * (math.log10(loss) + 6)))
+    if not loss >= 1e-6:
+        return 0
+    return min(LOSS_BINS - 1, 1 + int(LOSS_PER_DECADE * (math.log10(min(loss, 1e7)) + 6)))
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,19 @@ class ArmEvidence(Document):
     first_seen_at: datetime | None = None
     last_seen_at: datetime | None = None
 
+    def fault(self) -> str | None:
+        """Why these counts cannot be true, or None."""
+        if not 0 <= self.errors <= self.requests:
+            return f"{self.errors} errors in {self.requests} requests"
+        if len(self.latency) > LATENCY_BINS:
+            return f"a latency histogram of {len(self.latency)} bins, the grid has {LATENCY_BINS}"
+        for labels in (self.labels, *self.slice_labels.values()):
+            if labels and (not 0 <= labels.wrong <= labels.total or len(labels.losses) > LOSS_BINS):
+                return f"{labels.wrong} wrong of {labels.total} labelled, {len(labels.losses)} loss bins"
+        groups = (self.predictions, *self.slice_predictions.values())
+        counts = [*self.latency, *(count for group in groups for count in group.values())]
+        return "a negative count" if any(not count >= 0 for count in counts) else None
+
 
 @dataclass(frozen=True)
 class ShadowPairs(Document):
@@ -85,3 +104,12 @@ class CanaryEvidence(Document):
     query_ok: bool = True
     shadow: ShadowPairs | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def requests(self) -> int:
+        return self.champion.requests + self.canary.requests
+
+    @property
+    def observed_weight_pct(self) -> float | None:
+        """The canary's share of the requests that came in."""
+        return 100 * self.canary.requests / self.requests if self.requests else None

@@ -1,7 +1,8 @@
 """A challenger passes only when it is shown not to be worse than the champion by more than the margin.
 
 Both models predicted the same holdout rows, which neither has seen. "Shown" means a one-sided confidence
-bound at `confidence`: with 0.95 at most one challenger in twenty that is worse by more than the margin passes.
+bound at `confidence`: with 0.95 at most one challenger in twenty that is worse by more than the margin
+passes.
 """
 
 from __future__ import annotations

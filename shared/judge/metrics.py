@@ -1,8 +1,9 @@
 """Every metric that a loop file may name, with its direction and exactly one definition.
 
 Classification labels are compared as text (`1`, `1.0` and `"1"` are one class): a CSV column and a JSON
-answer name classes differently. Macro averages run over the classes that occur in the truth: what scikit-learn
-computes wherever every predicted class occurs there too, without halving a slice's score for one stray answer.
+answer name classes differently. Macro averages run over the classes that occur in the truth: what
+scikit-learn computes wherever every predicted class occurs there too, without halving a slice's score for
+one stray answer.
 """
 
 from __future__ import annotations

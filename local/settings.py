@@ -35,7 +35,11 @@ QUEUE = "driftloop-events"
 QUEUES = (QUEUE, f"{QUEUE}-poison")
 TABLE = "driftloop"
 VERSIONS_DATASTORE = "driftloop_versions"
-DATASTORES = {"workspaceblobstore": "azureml-blobstore", VERSIONS_DATASTORE: "versions"}
+DATASTORES = {
+    "workspaceblobstore": "azureml-blobstore",
+    "workspaceartifactstore": "azureml",
+    VERSIONS_DATASTORE: "versions",
+}
 DEFAULT_DATASTORE = "workspaceblobstore"
 
 WORKSPACE_ID = (

@@ -40,10 +40,13 @@ def eventually(holds: Callable[[], bool], within_s: float = 60) -> None:
         time.sleep(0.05)
 
 
+def ps(*options: str) -> str:
+    return subprocess.run(["/bin/ps", *options], capture_output=True, text=True, check=False).stdout
+
+
 def is_alive(pid: int) -> bool:
     """Whether it runs; a zombie that waits for its parent does not."""
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state = found.stdout.strip()
+    state = ps("-o", "stat=", "-p", str(pid)).strip()
     return bool(state) and not state.startswith("Z")
 
 
@@ -104,7 +107,7 @@ def test_up_prints_the_settings_writes_them_for_core_tools_and_leaves_nothing(tm
             lines.append(line)
             if "Ctrl-C" in line:
                 break
-        running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        running = ps("-ww", "-eo", "args")
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 0
     assert any(line.startswith("export DRIFTLOOP_QUEUE=driftloop-events") for line in lines)
@@ -113,5 +116,5 @@ def test_up_prints_the_settings_writes_them_for_core_tools_and_leaves_nothing(tm
         in (tmp_path / "local.settings.json").read_text()
     )
     assert running.count(str(tmp_path / "state")) >= 3, "up itself, Azurite, the workspace"
-    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    left = ps("-ww", "-eo", "args")
     assert str(tmp_path / "state") not in left

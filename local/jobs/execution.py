@@ -1,0 +1,300 @@
+"""A step goes from its inputs' download to its outputs' upload; interrupted, it goes on or says why not."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from local.jobs import environment, storage
+from local.jobs.catalog import Catalog
+from local.jobs.command import render
+from local.jobs.exceptions import StepCanceled, StepFailed, StepLost, WorkspaceStopping
+from local.jobs.launch import started_at
+from local.jobs.plan import Source, Step, Target
+from local.jobs.runs import Run, Runs, Status, error_document
+from local.jobs.tracking import Tracking
+
+LOOK_S = 0.05
+GRACE_S = 2.0
+_KEPT_VARIABLES = {"HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"}
+LOG_NAME = "user_logs/std_log.txt"
+_CHECKOUT = Path(__file__).parents[2]
+_log = logging.getLogger(__name__)
+
+
+class Execution:
+    """Performs steps: each call of `perform` brings one run to its end, from wherever it is."""
+
+    def __init__(self, runs: Runs, catalog: Catalog, tracking: Tracking, folder: Path, keeper: int) -> None:
+        self._runs = runs
+        self._catalog = catalog
+        self._blobs = catalog.blobs
+        self._tracking = tracking
+        self._folder = folder
+        self._keeper = {"pid": keeper, "started_at": started_at(keeper)}
+        self.stopping = threading.Event()
+
+    def folder(self, run_id: str) -> Path:
+        return self._folder / run_id
+
+    def perform(self, run_id: str) -> None:
+        """Bring the run to an end, and never raise: whatever goes wrong is the run's error."""
+        try:
+            self._perform(self._runs.known(run_id))
+        except WorkspaceStopping:
+            return
+        except StepCanceled:
+            self._end(run_id, Status.CANCELED)
+        except StepFailed as failure:
+            self._end(run_id, Status.FAILED, error_document(failure.code, str(failure)))
+        except Exception as failure:  # noqa: BLE001 - a step's thread has no caller that could be told
+            _log.exception("run %s failed in the local workspace", run_id)
+            message = f"The local workspace failed: {type(failure).__name__}: {failure}"
+            self._end(run_id, Status.FAILED, error_document("SystemError", message))
+
+    def _perform(self, run: Run) -> None:
+        if run.status.ended:
+            return
+        if run.status in (Status.QUEUED, Status.PREPARING, Status.STARTING):
+            if self._reused(run):
+                return
+            run = self._move(run, Status.PREPARING)
+            self._suffer_fault(run)
+            self._prepare(run)
+            run = self._launch(run)
+        if run.status in (Status.RUNNING, Status.CANCEL_REQUESTED):
+            self._await_exit(run)
+            run = self._move(run, Status.FINALIZING)
+        self._finalize(run)
+        self._end(run.id, Status.COMPLETED)
+
+    def _move(self, run: Run, status: Status) -> Run:
+        moved = self._runs.move(run.id, status)
+        self._raise_if_unwanted(moved)
+        return moved
+
+    def _raise_if_unwanted(self, run: Run) -> None:
+        if run.status in (Status.CANCEL_REQUESTED, Status.CANCELED):
+            raise StepCanceled
+        if self.stopping.is_set():
+            raise WorkspaceStopping
+
+    def _suffer_fault(self, run: Run) -> None:
+        """What the control surface asked for this job: failure, or slowness."""
+        fault = self._runs.known(run.root).fault or {}
+        deadline = time.monotonic() + float(fault.get("seconds") or 0)
+        while time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+            self._raise_if_unwanted(self._runs.known(run.id))
+        if fault.get("kind") == "fail":
+            raise StepFailed(str(fault.get("message") or "The control surface asked for this failure."))
+
+    # --- reuse
+
+    def _reused(self, run: Run) -> bool:
+        """Take over an earlier run's outputs when the step would do the same again."""
+        step = run.plan_step
+        key = self._catalog.reuse_key(step, {name: self._uri(run, s) for name, s in step.inputs.items()})
+        earlier = self._catalog.reusable(key) if key and not self._rerun_is_forced(run) else None
+        if earlier is None or not self._catalog.still_there(earlier):
+            self._runs.change(run.id, lambda stored: setattr(stored, "reuse_key", key))
+            return False
+
+        def edit(stored: Run) -> None:
+            for name, target in step.outputs.items():
+                known = earlier.outputs[name]
+                stored.outputs[name] = self._catalog.registered(run, name, target, known["uri"])
+            stored.properties |= {
+                "azureml.isreused": "true",
+                "azureml.reusedrunid": earlier.id,
+                "azureml.reusedpipelinerunid": earlier.root,
+            }
+            stored.status = Status.COMPLETED
+
+        self._runs.change(run.id, edit)
+        return True
+
+    def _rerun_is_forced(self, run: Run) -> bool:
+        job = self._runs.job(run.root) or {}
+        settings = job["properties"].get("settings") or {}
+        return str(settings.get("force_rerun", settings.get("ForceRerun", False))).lower() == "true"
+
+    # --- before the command
+
+    def _prepare(self, run: Run) -> None:
+        step, folder = run.plan_step, self.folder(run.id)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        name, asset = self._catalog.environment(step.spec.get("environment"))
+        environment.check(name, asset)
+        code = folder / "code"
+        code.mkdir()
+        if step.spec.get("code"):
+            storage.download(self._blobs, self._catalog.code(step.spec["code"]), code)
+        inputs = {key: self._input(run, key, source) for key, source in step.inputs.items()}
+        outputs = {key: str(self._output(run, key, target)) for key, target in step.outputs.items()}
+        line = render(str(step.spec.get("command") or ""), inputs, outputs, step.search_values)
+        order = {
+            "command": [shutil.which("bash") or "/bin/sh", "-c", line],
+            "cwd": str(code),
+            "env": self._variables(run, step, inputs, outputs),
+            "keeper": self._keeper,
+        }
+        file = folder / "order.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(order))
+
+    def _input(self, run: Run, name: str, source: Source) -> str:
+        uri = self._uri(run, source)
+        if source.kind == "literal" or source.mode.lower() == "direct":
+            return uri
+        target = self.folder(run.id) / "inputs" / name
+        return str(storage.download(self._blobs, storage.place_of(uri), target))
+
+    def _uri(self, run: Run, source: Source) -> str:
+        """A literal's text, or the address of the data that an input is."""
+        if source.kind == "literal":
+            return source.value
+        if source.kind == "asset":
+            return self._catalog.uri(source.value)
+        maker = next(other for other in self._runs.of(run.root) if other.path == source.value and other.step)
+        return maker.outputs[source.output]["uri"]
+
+    def _output(self, run: Run, name: str, target: Target) -> Path:
+        place = self.folder(run.id) / "outputs" / name
+        (place.parent if target.type == "uri_file" else place).mkdir(parents=True, exist_ok=True)
+        return place
+
+    def _variables(
+        self, run: Run, step: Step, inputs: dict[str, str], outputs: dict[str, str]
+    ) -> dict[str, str]:
+        """A clean environment: what the workspace process knows is none of a step's business."""
+        python = environment.job_python()
+        kept = {key: value for key, value in os.environ.items() if key in _KEPT_VARIABLES}
+        return {
+            **kept,
+            "PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", os.defpath)]),
+            "PYTHONUNBUFFERED": "1",
+            "AZUREML_RUN_ID": run.id,
+            "AZUREML_ROOT_RUN_ID": run.root,
+            "AZUREML_EXPERIMENT_NAME": run.experiment,
+            **{f"AZURE_ML_INPUT_{name}": value for name, value in inputs.items()},
+            **{f"AZURE_ML_OUTPUT_{name}": value for name, value in outputs.items()},
+            **self._tracking.begin(run.experiment, run.id),
+            **step.environment_variables,
+        }
+
+    # --- the command
+
+    def _launch(self, run: Run) -> Run:
+        self._raise_if_unwanted(self._runs.known(run.id))
+        launcher = subprocess.Popen(
+            [sys.executable, "-m", "local.jobs.launch", str(self.folder(run.id))],
+            cwd=_CHECKOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder(run.id) / "launch.txt").open("wb"),
+            start_new_session=True,
+        )
+        threading.Thread(target=launcher.wait, daemon=True).start()  # or it would stay a zombie
+        process = {"pid": launcher.pid, "started_at": started_at(launcher.pid)}
+
+        def edit(stored: Run) -> None:
+            stored.process = process
+            stored.status = Status.RUNNING
+
+        return self._runs.change(run.id, edit)
+
+    def _await_exit(self, run: Run) -> None:
+        file = self.folder(run.id) / "exit.json"
+        while not file.exists():
+            if self._runs.known(run.id).status is Status.CANCEL_REQUESTED:
+                self._end_process(run)
+                raise StepCanceled
+            if self.stopping.is_set():
+                self._end_process(run)
+                raise WorkspaceStopping
+            if not _lives(run.process) and not file.exists():
+                raise StepLost("The local workspace ended while this step ran, and the step with it.")
+            time.sleep(LOOK_S)
+        self._end_process(run)  # what it left in the background ends too, as in a container
+        code = json.loads(file.read_text())["code"]
+        if code != 0:
+            raise StepFailed(f"The step's command ended with exit code {code}.\n{self._last_words(run.id)}")
+
+    def _last_words(self, run_id: str, lines: int = 20) -> str:
+        for name in ("stderr.txt", "std_log.txt"):
+            file = self.folder(run_id) / name
+            text = file.read_text(errors="replace").strip() if file.exists() else ""
+            if text:
+                return "\n".join(text.splitlines()[-lines:])
+        return "It wrote nothing to its log."
+
+    def _end_process(self, run: Run) -> None:
+        """End the step's process group, and what has left the group, politely first."""
+        if run.process is None:
+            return
+        group = int(run.process["pid"])
+        family = _family(group) if _lives(run.process) else []
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGTERM)
+        _, stubborn = psutil.wait_procs(family, timeout=GRACE_S)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+        for process in stubborn:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    # --- after the command
+
+    def _finalize(self, run: Run) -> None:
+        made: dict[str, dict[str, str]] = {}
+        for name, target in run.plan_step.outputs.items():
+            source = self.folder(run.id) / "outputs" / name
+            if not source.exists():
+                raise StepFailed(f"The step ended well, but did not write its output '{name}'.")
+            uri = self._catalog.output_uri(run, name, target)
+            storage.upload(self._blobs, source, storage.place_of(uri))
+            made[name] = self._catalog.registered(run, name, target, uri)
+        self._runs.change(run.id, lambda stored: stored.outputs.update(made))
+
+    def _end(self, run_id: str, status: Status, error: dict[str, object] | None = None) -> None:
+        self.upload_log(run_id)
+        run = self._runs.move(run_id, status, error)
+        if status is Status.COMPLETED and run.reuse_key:
+            self._catalog.remember(run)
+        shutil.rmtree(self.folder(run_id), ignore_errors=True)
+
+    def upload_log(self, run_id: str) -> None:
+        """Bring the log's blob up to date with what the step has written."""
+        with suppress(FileNotFoundError):
+            text = (self.folder(run_id) / "std_log.txt").read_bytes()
+            client = self._blobs.get_blob_client(storage.ARTIFACTS_CONTAINER, log_blob(run_id))
+            client.upload_blob(text, overwrite=True)
+
+
+def log_blob(run_id: str) -> str:
+    return f"ExperimentRun/dcid.{run_id}/{LOG_NAME}"
+
+
+def _lives(process: dict[str, object] | None) -> bool:
+    return process is not None and started_at(int(str(process["pid"]))) == process["started_at"]
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        leader = psutil.Process(pid)
+        return [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []

@@ -1,0 +1,53 @@
+"""The addresses of jobs, of the run history and of the data plane that says where outputs are."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from local.jobs import responses
+from local.jobs.models import Jobs
+from local.jobs.notices import publisher
+from local.service import Service
+from local.web import WORKSPACE_PATH, arm, control, secured
+
+_HISTORY = f"/history/v1.0{WORKSPACE_PATH}"
+_BOTH = ("arm", "ml")
+
+routes: list[BaseRoute] = [
+    arm("/jobs", responses.list_jobs),
+    arm("/jobs/{name}", responses.get_job),
+    arm("/jobs/{name}", responses.put_job, ["PUT"]),
+    arm("/jobs/{name}/cancel", responses.cancel_job, ["POST"]),
+    secured(f"{_HISTORY}/runs/{{run}}", responses.get_run, audiences=_BOTH),
+    secured(f"{_HISTORY}/runs/{{run}}/details", responses.get_details, audiences=_BOTH),
+    secured(f"{_HISTORY}/runs/{{run}}/children", responses.get_children, audiences=_BOTH),
+    secured(f"{_HISTORY}/rundata", responses.get_run_data, ["POST"], audiences=_BOTH),
+    secured(f"{_HISTORY}/experiments/{{e}}/runs/{{run}}", responses.patch_run, ["PATCH"], audiences=_BOTH),
+    secured(
+        f"/data/v1.0{WORKSPACE_PATH}/dataversion/batchGetResolvedUris",
+        responses.resolve_uris,
+        ["POST"],
+        audiences=_BOTH,
+    ),
+    secured(
+        f"/modelregistry/v1.0{WORKSPACE_PATH}/models/batchGetResolvedUris",
+        responses.resolve_models,
+        ["POST"],
+        audiences=_BOTH,
+    ),
+    control("/jobs/faults", responses.add_fault, ["POST"]),
+]
+
+_started: list[Jobs] = []
+
+
+def start(service: Service) -> None:
+    jobs = Jobs(service, publisher(service))
+    service.add(jobs)
+    _started.append(jobs)
+    jobs.start()
+
+
+def stop() -> None:
+    while _started:
+        _started.pop().stop()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -75,20 +76,26 @@ Incoming = Landed | AlertRaised | RunChanged | Act | Uninteresting
 def parse(message: str, account_url: str) -> Incoming:
     """One queue message. `account_url` is our blob endpoint; events of any other account are rejected."""
     if len(message) > MAX_MESSAGE_BYTES:
-        raise InputRejected("oversized-event", f"the event has {len(message)} characters; a queue message is smaller")
+        raise InputRejected(
+            "oversized-event", f"the event has {len(message)} characters; a queue message is smaller"
+        )
     try:
         content = json.loads(message)
     except (ValueError, RecursionError) as error:
         raise InputRejected("not-json", f"the event is not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise InputRejected("not-an-object", "the event is not a JSON object; Event Grid writes one object a message")
+        raise InputRejected(
+            "not-an-object", "the event is not a JSON object; Event Grid writes one object a message"
+        )
     event = _folded(content)
     if "driftloop" in event:
         return _ours(event)
     kind = str(event.get("eventtype") or event.get("type") or "")
     data = event.get("data")
     if not kind or not isinstance(data, dict):
-        raise InputRejected("unknown-schema", "the event has neither the Event Grid nor the CloudEvents shape")
+        raise InputRejected(
+            "unknown-schema", "the event has neither the Event Grid nor the CloudEvents shape"
+        )
     return _event_grid(kind.casefold(), _folded(data), account_url)
 
 
@@ -99,7 +106,10 @@ def _folded(content: Mapping[str, object]) -> dict[str, object]:
 def _event_grid(kind: str, data: Mapping[str, object], account_url: str) -> Incoming:
     if kind == "microsoft.storage.blobcreated":
         return _landed(data, account_url)
-    if kind in ("microsoft.machinelearningservices.runstatuschanged", "microsoft.machinelearningservices.runcompleted"):
+    if kind in (
+        "microsoft.machinelearningservices.runstatuschanged",
+        "microsoft.machinelearningservices.runcompleted",
+    ):
         return RunChanged(run=str(data.get("runid", "")), status=str(data.get("runstatus", "Completed")))
     return Uninteresting(kind)
 
@@ -125,8 +135,14 @@ def locate(url: str, account_url: str) -> tuple[str, str]:
     ours, theirs = urlsplit(account_url), urlsplit(url)
     host = (theirs.netloc or "").replace(".dfs.", ".blob.", 1)
     base = ours.path.rstrip("/") + "/"
-    if theirs.scheme != ours.scheme or host.casefold() != ours.netloc.casefold() or not theirs.path.startswith(base):
-        raise InputRejected("foreign-account", f"the event is about another storage account than {ours.netloc}")
+    if (
+        theirs.scheme != ours.scheme
+        or host.casefold() != ours.netloc.casefold()
+        or not theirs.path.startswith(base)
+    ):
+        raise InputRejected(
+            "foreign-account", f"the event is about another storage account than {ours.netloc}"
+        )
     container, _, name = theirs.path[len(base) :].partition("/")
     if not container or not name:
         raise InputRejected("no-blob", "the event's URL names no blob")
@@ -162,7 +178,9 @@ def alert_message(body: Mapping[str, object]) -> str:
     outer = _folded(body)
     data = outer.get("data")
     essentials = _folded(data).get("essentials") if isinstance(data, dict) else None
-    if str(outer.get("schemaid", "")).casefold() != "azuremonitorcommonalertschema" or not isinstance(essentials, dict):
+    if str(outer.get("schemaid", "")).casefold() != "azuremonitorcommonalertschema" or not isinstance(
+        essentials, dict
+    ):
         raise InputRejected(
             "not-common-schema",
             "the alert is not in the common alert schema; switch it on in the action group's webhook",
@@ -187,3 +205,23 @@ def loop_of_run(run: str) -> str:
     """The loop whose training job bears this name; empty for any other run."""
     found = _JOB.fullmatch(run)
     return found["loop"] if found else ""
+
+
+def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) -> str:
+    """The queue message for a person's action; InputRejected when there is no such action.
+
+    `id` in the body makes a repeated request the same action; a double click does one thing.
+    """
+    if verb not in VERBS:
+        raise InputRejected("unknown-action", f"there is no action {verb!r}; there are {', '.join(sorted(VERBS))}")
+    return json.dumps(
+        {
+            "driftloop": "act",
+            "verb": verb,
+            "loop": loop[:64],
+            "release": str(body.get("release") or ""),
+            "actor": actor[:256],
+            "reason": str(body.get("reason") or "")[:1024],
+            "id": str(body.get("id") or uuid.uuid4().hex)[:128],
+        }
+    )

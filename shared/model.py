@@ -284,6 +284,8 @@ class LoopState:
     last_outcome: str = ""
     schedule_from: datetime | None = None
     """Occurrences of the schedule after this moment are still to be answered."""
+    aged_asked_at: datetime | None = None
+    """When the champion's age was last put to the policy."""
     denial: str = ""
     """The policy's last no, in words."""
     ledger_seq: int = 0

@@ -369,12 +369,18 @@ def _person(release: Release, seen: PersonActed, definition: Definition, now: da
     why = f"{seen.verb} by {seen.actor}: {seen.reason or 'no reason given'}"
     if seen.verb == "approve":
         return _approve(release, definition, now, why)
-    if release.phase in (Phase.SHIFTING, Phase.CANARY, Phase.PROMOTING, Phase.BAKING) or release.traffic:
-        if release.phase in (Phase.RETIRING, Phase.ROLLING_BACK, Phase.CLEANING):
-            return release
+    if release.phase in (Phase.RETIRING, Phase.ROLLING_BACK, Phase.CLEANING):
+        return release
+    if under_traffic(release):
         outcome = Phase.ROLLED_BACK if release.phase is Phase.BAKING else Phase.ABORTED
         return roll_back(release, outcome, why, now)
-    return release if release.phase is Phase.CLEANING else clean(release, Phase.ABORTED, why, now)
+    return clean(release, Phase.ABORTED, why, now)
+
+
+def under_traffic(release: Release) -> bool:
+    """Whether the challenger has, or is just being given, live requests."""
+    given = release.traffic.get(release.deployment, 0) if release.deployment else 0
+    return given > 0 or release.phase in (Phase.SHIFTING, Phase.PROMOTING)
 
 
 def _approve(release: Release, definition: Definition, now: datetime, why: str) -> Release:
@@ -382,16 +388,15 @@ def _approve(release: Release, definition: Definition, now: datetime, why: str) 
         held = replace(release, approved=(*release.approved, "hold"))
         return (
             _advance(held, definition, now, why)
-            if release.traffic
+            if under_traffic(release)
             else after_gate(held, definition, now, why)
         )
     if release.phase is Phase.AWAITING_APPROVAL:
-        name = "before_promotion" if release.traffic else "before_canary"
-        approved = replace(release, approved=(*release.approved, name))
-        return (
-            move(approved, Phase.PROMOTING, now, why)
-            if release.traffic
-            else to_traffic(approved, definition, now, why)
+        if under_traffic(release):
+            promoted = replace(release, approved=(*release.approved, "before_promotion"))
+            return move(promoted, Phase.PROMOTING, now, why)
+        return to_traffic(
+            replace(release, approved=(*release.approved, "before_canary")), definition, now, why
         )
     return release
 

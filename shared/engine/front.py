@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from shared import events, rows
@@ -47,7 +48,12 @@ def route(ports: Ports, incoming: Incoming, message: str = "") -> list[str]:
             for overview in concerned:
                 _alert(ports, overview, incoming)
             if not concerned:
-                _unrouted(ports, message, "no-loop", f"no loop's `retrain.alerts` matches alert rule {incoming.rule!r}")
+                _unrouted(
+                    ports,
+                    message,
+                    "no-loop",
+                    f"no loop's `retrain.alerts` matches alert rule {incoming.rule!r}",
+                )
             return [overview.loop for overview in concerned]
         case RunChanged():
             loop = events.loop_of_run(incoming.run)
@@ -65,7 +71,11 @@ def route(ports: Ports, incoming: Incoming, message: str = "") -> list[str]:
 def landing_of(overview: Overview, container: str, name: str) -> str | None:
     """The blob's name below the loop's landing prefix; None when it is not the loop's."""
     home, _, prefix = overview.landing.partition("/")
-    return name[len(prefix) :] if container == home and name.startswith(prefix) and len(name) > len(prefix) else None
+    return (
+        name[len(prefix) :]
+        if container == home and name.startswith(prefix) and len(name) > len(prefix)
+        else None
+    )
 
 
 def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
@@ -76,21 +86,32 @@ def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
         key=key_of("blob", landed.container, landed.name, landed.etag),
         kind=EventKind.BLOB,
         received_at=ports.clock.now(),
-        body={"container": landed.container, "name": landed.name, "etag": landed.etag, "sequencer": landed.sequencer},
+        body={
+            "container": landed.container,
+            "name": landed.name,
+            "etag": landed.etag,
+            "sequencer": landed.sequencer,
+        },
     )
     if base != FOLDER_END:
         if folder:
-            return put(ports, overview.loop, _ignored(record, f"part of the folder {folder}/; it counts when {FOLDER_END} lands"))
+            return put(
+                ports,
+                overview.loop,
+                _ignored(record, f"part of the folder {folder}/; it counts when {FOLDER_END} lands"),
+            )
         if base.startswith(("_", ".")):
             return put(ports, overview.loop, _ignored(record, "names that start with _ or . are not data"))
     elif not folder:
-        return put(ports, overview.loop, _ignored(record, f"{FOLDER_END} ends a folder; it lies in the landing prefix itself"))
+        return put(
+            ports,
+            overview.loop,
+            _ignored(record, f"{FOLDER_END} ends a folder; it lies in the landing prefix itself"),
+        )
     return put(ports, overview.loop, record)
 
 
 def _ignored(record: InboxRecord, why: str) -> InboxRecord:
-    from dataclasses import replace
-
     return replace(record, state=InboxState.IGNORED, note=why)
 
 
@@ -125,11 +146,26 @@ def _act(ports: Ports, act: Act) -> None:
             key=key_of("act", act.id),
             kind=EventKind.PERSON,
             received_at=ports.clock.now(),
-            body={"verb": act.verb, "release": str(act.release or ""), "actor": act.actor, "reason": act.reason},
+            body={
+                "verb": act.verb,
+                "release": str(act.release or ""),
+                "actor": act.actor,
+                "reason": act.reason,
+            },
         ),
     )
 
 
+def keep_poison(ports: Ports, message: str) -> None:
+    """An event that failed five times: kept, with what is known, for a person or the sweep."""
+    _unrouted(ports, message, "poison", "handling this event failed five times; the log of function `inbox` says why")
+
+
 def _unrouted(ports: Ports, message: str, code: str, text: str) -> None:
-    document = {"code": code, "text": text, "received_at": ports.clock.now().isoformat(), "message": message[:4096]}
+    document = {
+        "code": code,
+        "text": text,
+        "received_at": ports.clock.now().isoformat(),
+        "message": message[:4096],
+    }
     ports.store.record_unrouted(key_of("unrouted", message), json.dumps(document, ensure_ascii=False))

@@ -29,9 +29,22 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
     container, name, etag = record.body["container"], record.body["name"], record.body["etag"]
     blob = unit.ports.blobs.find(container, name)
     if blob is None:
-        close(unit, record, row, InboxState.SUPERSEDED, "the blob was deleted before it was read", code="deleted")
+        close(
+            unit,
+            record,
+            row,
+            InboxState.SUPERSEDED,
+            "the blob was deleted before it was read",
+            code="deleted",
+        )
     elif blob.etag != etag:
-        close(unit, record, row, InboxState.SUPERSEDED, "the blob was overwritten before it was read; the newer one counts")
+        close(
+            unit,
+            record,
+            row,
+            InboxState.SUPERSEDED,
+            "the blob was overwritten before it was read; the newer one counts",
+        )
     else:
         _read(unit, record, row, blob)
 
@@ -51,7 +64,13 @@ def _read(unit: Unit, record: InboxRecord, row: Row, blob: Blob) -> None:
     except Conflict:
         if (now := unit.ports.blobs.find(blob.container, blob.name)) and now.etag == blob.etag:
             raise
-        close(unit, record, row, InboxState.SUPERSEDED, "the blob changed while it was read; the newer one counts")
+        close(
+            unit,
+            record,
+            row,
+            InboxState.SUPERSEDED,
+            "the blob changed while it was read; the newer one counts",
+        )
 
 
 def _reading(unit: Unit, definition: Definition, blob: Blob, folder: Path) -> Reading:
@@ -73,9 +92,15 @@ def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
     if blob.name.rpartition("/")[2] == FOLDER_END:
         folder = blob.name[: -len(FOLDER_END)]
         listed = unit.ports.blobs.list(blob.container, folder)
-        parts = [p for p in listed if "/" not in (base := p.name[len(folder) :]) and not base.startswith(("_", "."))]
+        parts = [
+            p
+            for p in listed
+            if "/" not in (base := p.name[len(folder) :]) and not base.startswith(("_", "."))
+        ]
         if not parts:
-            raise InputRejected("empty-folder", f"{folder} holds {FOLDER_END} and no data file; land the part files first")
+            raise InputRejected(
+                "empty-folder", f"{folder} holds {FOLDER_END} and no data file; land the part files first"
+            )
     if (total := sum(part.size_bytes for part in parts)) > limit:
         raise InputRejected(
             "too-large",
@@ -108,7 +133,14 @@ def _number(unit: Unit, record: InboxRecord, row: Row, blob: Blob, path: str, re
     """Give the version its number: in one transaction, so that numbers have no gaps and no twins."""
     twin = unit.ports.store.read(unit.loop, rows.content_key(reading.content_hash))
     if twin is not None:
-        close(unit, record, row, InboxState.DUPLICATE, f"the same content as version {int(twin.doc)}", version=int(twin.doc))
+        close(
+            unit,
+            record,
+            row,
+            InboxState.DUPLICATE,
+            f"the same content as version {int(twin.doc)}",
+            version=int(twin.doc),
+        )
         return
     number = unit.state.next_version
     version = DataVersion(
@@ -153,7 +185,12 @@ def register(unit: Unit, record: InboxRecord, row: Row) -> None:
         asset=unit.loop,
         version=str(version.number),
         folder=version.path,
-        tags={**version.tags, "source": version.source, "etag": version.etag, "content": version.content_hash},
+        tags={
+            **version.tags,
+            "source": version.source,
+            "etag": version.etag,
+            "content": version.content_hash,
+        },
         description=f"Data version {version.number} of loop {unit.loop}",
     )
     ready = replace(version, state=VersionState.READY, asset_id=asset_id)

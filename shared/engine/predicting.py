@@ -13,6 +13,7 @@ from shared.ports import Answer, Ports
 if TYPE_CHECKING:
     import pandas as pd
 
+    from shared.judge.smoke import SmokeEvidence
     from shared.loopfile import Definition
     from shared.model import DataVersion
 
@@ -27,7 +28,8 @@ class Predictions:
 
     values: tuple[object, ...]
     problems: tuple[str, ...]
-    latencies_ms: tuple[float, ...]
+    answers: tuple[SmokeEvidence, ...]
+    """What came back, request by request, for the smoke test."""
 
 
 def holdout(ports: Ports, versions: Sequence[DataVersion]) -> pd.DataFrame:
@@ -64,6 +66,8 @@ def features(frame: pd.DataFrame, definition: Definition) -> pd.DataFrame:
 
 def predict(ports: Ports, endpoint: str, deployment: str, frame: pd.DataFrame, stamp: str) -> Predictions:
     """Ask one deployment for all rows, in batches, stamped as ours."""
+    from shared.judge.smoke import SmokeEvidence
+
     payloads, sizes = [], []
     for start in range(0, len(frame), ROWS_PER_REQUEST):
         batch = frame.iloc[start : start + ROWS_PER_REQUEST]
@@ -72,12 +76,17 @@ def predict(ports: Ports, endpoint: str, deployment: str, frame: pd.DataFrame, s
     answers = ports.serving.predict(endpoint, deployment, payloads, stamp)
     values: list[object] = []
     problems: list[str] = []
+    evidence: list[SmokeEvidence] = []
     for answer, size in zip(answers, sizes, strict=True):
-        given, problem = read_answer(answer, size)
+        body = _decoded(answer)
+        given, problem = read_answer(answer.status, body, size)
         values += given
+        evidence.append(
+            SmokeEvidence(rows=size, status=answer.status, answer=body, latency_ms=answer.latency_ms)
+        )
         if problem and problem not in problems:
             problems.append(problem)
-    return Predictions(tuple(values), tuple(problems), tuple(answer.latency_ms for answer in answers))
+    return Predictions(tuple(values), tuple(problems), tuple(evidence))
 
 
 def payload(frame: pd.DataFrame) -> str:
@@ -86,19 +95,23 @@ def payload(frame: pd.DataFrame) -> str:
     return json.dumps({"input_data": {key: table[key] for key in ("columns", "index", "data")}})
 
 
-def read_answer(answer: Answer, size: int) -> tuple[list[object], str]:
-    """`size` predictions, or as many None and what is wrong: an error status, an error text with 200, a wrong count."""
-    nothing: list[object] = [None] * size
-    if answer.status != 200:
-        return nothing, f"status {answer.status}: {answer.body[:200]}"
+def _decoded(answer: Answer) -> object:
     try:
-        content = json.loads(answer.body)
+        return json.loads(answer.body)
     except ValueError:
-        return nothing, f"status 200, but the body is not JSON: {answer.body[:200]}"
-    if isinstance(content, dict):
-        content = content.get("predictions", content)
-    if not isinstance(content, list):
-        return nothing, f"status 200, but no list of predictions: {json.dumps(content)[:200]}"
+        return answer.body
+
+
+def read_answer(status: int, body: object, size: int) -> tuple[list[object], str]:
+    """`size` predictions, or as many None and what is wrong: an error status, an error text with 200, a wrong count."""
+    from shared.judge.smoke import answers_of
+
+    nothing: list[object] = [None] * size
+    if status != 200:
+        return nothing, f"status {status}: {str(body)[:200]}"
+    content = answers_of(body)
+    if isinstance(content, str):
+        return nothing, f"status 200, but {content}"
     if len(content) != size:
         return nothing, f"{len(content)} predictions for {size} rows"
-    return content, ""
+    return list(content), ""

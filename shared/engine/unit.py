@@ -54,7 +54,9 @@ class Unit:
     def version(self, number: int) -> tuple[DataVersion, Row]:
         row = self.ports.store.read(self.loop, rows.version_key(number))
         if row is None:
-            raise ConfigurationError(f"{self.loop} has no data version {number}; `driftloop status` lists them")
+            raise ConfigurationError(
+                f"{self.loop} has no data version {number}; `driftloop status` lists them"
+            )
         return rows.decode(DataVersion, row), row
 
     def versions(self) -> list[DataVersion]:
@@ -71,7 +73,9 @@ def read(ports: Ports, loop: str) -> Unit:
     """The loop as it is now."""
     row = ports.store.read(loop, rows.LOOP)
     if row is None:
-        raise ConfigurationError(f"there is no loop {loop!r}; publish it with `driftloop publish loops/{loop}`")
+        raise ConfigurationError(
+            f"there is no loop {loop!r}; publish it with `driftloop publish loops/{loop}`"
+        )
     return Unit(ports, row, rows.decode(LoopState, row))
 
 

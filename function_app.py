@@ -1,0 +1,11 @@
+"""The Function App: registers the blueprints, nothing else."""
+
+import azure.functions as func
+
+from functions import alerts, clock, inbox, people
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+app.register_functions(inbox.blueprint)
+app.register_functions(clock.blueprint)
+app.register_functions(alerts.blueprint)
+app.register_functions(people.blueprint)

@@ -1,0 +1,25 @@
+"""What every function needs, made on first use: importing the app stays cheap."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.ports import Ports
+    from shared.settings import Settings
+
+
+@cache
+def settings() -> Settings:
+    from shared.settings import Settings
+
+    return Settings.from_environment(os.environ)
+
+
+@cache
+def ports() -> Ports:
+    from shared.wiring import azure_ports
+
+    return azure_ports(settings())

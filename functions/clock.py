@@ -1,0 +1,25 @@
+"""The clock: the tick takes every due step, the sweep finds what no event told of."""
+
+import azure.functions as func
+
+from functions import app
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("tick")
+@blueprint.timer_trigger(arg_name="timer", schedule="%DRIFTLOOP_TICK_SCHEDULE%")
+def tick(timer: func.TimerRequest) -> None:
+    """Run every loop whose time has come. Missed, doubled or late: the result is the same as once."""
+    from shared.engine import clockwork
+
+    clockwork.tick(app.ports())
+
+
+@blueprint.function_name("sweep")
+@blueprint.timer_trigger(arg_name="timer", schedule="%DRIFTLOOP_SWEEP_SCHEDULE%")
+def sweep(timer: func.TimerRequest) -> None:
+    """Compare the landing containers with the inbox, and wake every loop."""
+    from shared.engine import clockwork
+
+    clockwork.sweep(app.ports())

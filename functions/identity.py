@@ -1,0 +1,49 @@
+"""Who is asking: the platform's authentication says so, or nobody is. Fails closed when it is switched off."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Mapping
+
+ACTING_ROLE = "Driftloop.Act"
+LOOKING_ROLE = "Driftloop.Look"
+
+_ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
+_NAME_CLAIMS = ("preferred_username", "upn", "name", "appid", "azp", "oid")
+
+
+class Denied(Exception):
+    """401 or 403, with what is missing."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def actor(headers: Mapping[str, str], role: str = ACTING_ROLE) -> str:
+    """Name of the caller, who has `role`; Denied otherwise.
+
+    The header can be forged by anyone unless the platform strips and sets it, so without the platform's
+    authentication nobody is believed.
+    """
+    if os.environ.get("WEBSITE_AUTH_ENABLED", "").casefold() != "true":
+        raise Denied(401, "platform authentication is off, so nobody can be believed; switch it on (docs/deploy.md)")
+    claims = _claims(headers.get("X-MS-CLIENT-PRINCIPAL", ""))
+    roles = {value for kind, value in claims if kind in _ROLE_CLAIMS}
+    if role not in roles:
+        raise Denied(403, f"this needs the app role {role}; ask the owner of the Driftloop app registration")
+    named = dict(reversed(claims))
+    return next((named[kind] for kind in _NAME_CLAIMS if named.get(kind)), "somebody with no name")
+
+
+def _claims(header: str) -> list[tuple[str, str]]:
+    if not header:
+        raise Denied(401, "sign in first")
+    try:
+        principal = json.loads(base64.b64decode(header, validate=True))
+        return [(str(claim["typ"]), str(claim["val"])) for claim in principal["claims"]]
+    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+        raise Denied(401, "the caller's identity cannot be read") from error

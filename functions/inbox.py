@@ -1,0 +1,30 @@
+"""The one way in: every event comes through the queue, is put on record, and its loop is run."""
+
+import azure.functions as func
+
+from functions import app
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("inbox")
+@blueprint.queue_trigger(arg_name="message", queue_name="%DRIFTLOOP_QUEUE%", connection="DRIFTLOOP_STORAGE")
+def inbox(message: func.QueueMessage) -> None:
+    """One event. An exception leaves it in the queue; after five it goes to the poison queue."""
+    from shared.engine import clockwork, front
+
+    text = message.get_body().decode("utf-8", errors="replace")
+    loops = front.receive(app.ports(), text, app.settings().blob_endpoint)
+    clockwork.run_all(app.ports(), loops)
+
+
+@blueprint.function_name("poison")
+@blueprint.queue_trigger(
+    arg_name="message", queue_name="%DRIFTLOOP_QUEUE%-poison", connection="DRIFTLOOP_STORAGE"
+)
+def poison(message: func.QueueMessage) -> None:
+    """What failed five times is kept with its reason and never blocks anything else."""
+    from shared.engine import front
+
+    text = message.get_body().decode("utf-8", errors="replace")
+    front.keep_poison(app.ports(), text)

@@ -1,0 +1,31 @@
+"""What people ask for: authenticated by the platform, put in the queue, answered at once."""
+
+import azure.functions as func
+
+from functions import app
+
+blueprint = func.Blueprint()
+
+MAX_BODY_BYTES = 16 * 1024
+
+
+@blueprint.function_name("act")
+@blueprint.route(route="loops/{loop}/{verb}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+def act(req: func.HttpRequest) -> func.HttpResponse:
+    """202 when the action is in the queue. 401 without an identity, 403 without the acting role."""
+    from functions.answers import answer, problem, read_json
+    from functions.identity import Denied, actor
+    from shared import events
+    from shared.errors import InputRejected
+
+    try:
+        who = actor(req.headers)
+        message = events.act_message(
+            req.route_params["verb"], req.route_params["loop"], read_json(req, MAX_BODY_BYTES), who
+        )
+    except Denied as denied:
+        return answer({"code": "denied", "message": str(denied)}, denied.status)
+    except InputRejected as rejection:
+        return problem(rejection)
+    app.ports().queue.put(message)
+    return func.HttpResponse(status_code=202)

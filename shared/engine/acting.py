@@ -1,0 +1,106 @@
+"""What people and alerts ask for, done once, with actor and reason in the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared import rows
+from shared.core import policy
+from shared.core import release as core
+from shared.core.ledger import Draft
+from shared.engine import advancing, starting
+from shared.engine.unit import Unit, update
+from shared.model import InboxRecord, InboxState, Trigger, TriggerKind
+from shared.ports import Change, Delete, Row
+
+
+def newest_labelled(current: Unit) -> int:
+    """Number of the newest version that can be trained on; 0 when there is none."""
+    for number in range(current.state.next_version - 1, 0, -1):
+        if current.version(number)[0].labelled:
+            return number
+    return 0
+
+
+def alert(current: Unit, record: InboxRecord, row: Row) -> None:
+    """A fired alert is a reason to retrain, put to the policy."""
+    words = f"alert rule {record.body['rule']} fired" + (
+        f": {record.body['words']}" if record.body["words"] else ""
+    )
+    ask(current, record, row, TriggerKind.ALERT, words, "Azure Monitor")
+
+
+def ask(current: Unit, record: InboxRecord, row: Row, kind: TriggerKind, words: str, actor: str) -> None:
+    """Put one reason to the policy and close its record with the answer."""
+    now = current.ports.clock.now()
+    published = current.published()
+    trigger = Trigger(kind, words, actor, record.key, now)
+    decision = policy.decide(
+        current.state, [trigger], published.definition, now, newest_version=newest_labelled(current)
+    )
+    outcome = starting.apply(current, current.state, decision, published, now)
+    current.commit(outcome.state, outcome.drafts, [*_done(record, row, outcome.words), *outcome.changes])
+
+
+def _done(record: InboxRecord, row: Row, note: str) -> list[Change]:
+    return [
+        update(row, replace(record, state=InboxState.DONE, note=note)),
+        Delete(rows.todo_key(record.received_at.isoformat(), record.key)),
+    ]
+
+
+def person(current: Unit, record: InboxRecord, row: Row) -> None:
+    """retrain, approve, abort, rollback, pause, resume: what makes no sense now is answered, not done."""
+    verb, actor = record.body["verb"], record.body["actor"]
+    reason = record.body["reason"] or "no reason given"
+    match verb:
+        case "retrain":
+            ask(current, record, row, TriggerKind.PERSON, reason, actor)
+        case "pause":
+            _set_pause(current, record, row, f"paused by {actor}: {reason}")
+        case "resume":
+            _set_pause(current, record, row, "")
+        case "replay":
+            _refuse(
+                current, record, row, "replay takes a quarantined drop: land the mended file again instead"
+            )
+        case _:
+            _steer(current, record, row, verb, actor, reason)
+
+
+def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, reason: str) -> None:
+    number = int(record.body["release"] or current.state.open_release or 0)
+    if number == 0 or number != current.state.open_release:
+        _refuse(
+            current, record, row, f"{verb} does nothing: release {number or ''} of {current.loop} is not open"
+        )
+        return
+    release, release_row = current.release(number)
+    definition = current.published(release.definition).definition
+    act = core.PersonActed("approve" if verb == "approve" else "abort", actor, reason)
+    after = core.fold(release, act, definition, current.ports.clock.now())
+    if after == release:
+        _refuse(current, record, row, f"{verb} does nothing while release {number} is {release.phase.value}")
+        return
+    done = _done(record, row, f"release {number}: {release.phase.value} -> {after.phase.value}")
+    advancing.store(current, release, release_row, after, actor=actor, cause=record.key, also=done)
+
+
+def _set_pause(current: Unit, record: InboxRecord, row: Row, paused: str) -> None:
+    told = Draft(
+        "loop.paused" if paused else "loop.resumed",
+        f"loop {current.loop}",
+        record.body["actor"],
+        record.key,
+        before=current.state.paused or "running",
+        after=paused or "running",
+        detail={"reason": record.body["reason"]},
+    )
+    current.commit(replace(current.state, paused=paused), [told], _done(record, row, told.what))
+
+
+def _refuse(current: Unit, record: InboxRecord, row: Row, why: str) -> None:
+    told = Draft(
+        "action.refused", f"loop {current.loop}", record.body["actor"], record.key, detail={"why": why}
+    )
+    current.commit(drafts=[told], changes=_done(record, row, why))

@@ -1,0 +1,69 @@
+"""Every ledger entry goes out on the topic at least once, and the overview says what people need to see first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared import rows
+from shared.engine.unit import Unit
+from shared.errors import DependencyUnavailable
+from shared.model import LedgerEntry, LoopState, Overview, Phase, Release
+
+BATCH = 50
+
+NEEDS_A_PERSON = frozenset({Phase.AWAITING_APPROVAL, Phase.HOLDING})
+
+
+def announce(current: Unit) -> bool:
+    """Publish the entries that have not gone out; the ledger itself is the outbox. True when some were."""
+    state = current.state
+    if state.announced_seq >= state.ledger_seq:
+        return False
+    found = current.ports.store.range(
+        state.loop, "ledger-", after=rows.ledger_key(state.announced_seq), limit=BATCH
+    )
+    entries = [rows.decode(LedgerEntry, row) for row in found]
+    try:
+        current.ports.topic.publish(state.loop, entries)
+    except DependencyUnavailable:
+        return False
+    current.commit(replace(state, announced_seq=entries[-1].seq))
+    return True
+
+
+def describe(current: Unit, problem: str) -> None:
+    """Write the loop's line in the overview."""
+    definition = current.published().definition
+    release = current.release(current.state.open_release)[0] if current.state.open_release else None
+    current.ports.store.describe(
+        Overview(
+            loop=current.loop,
+            landing=definition.data.landing,
+            labels=definition.data.labels or "",
+            alerts=tuple(definition.retrain.alerts),
+            endpoint=definition.serve.endpoint,
+            summary=summary(current.state, release),
+            attention=attention(current.state, release, problem),
+        )
+    )
+
+
+def summary(state: LoopState, release: Release | None) -> str:
+    """One line: what serves, and what is under way."""
+    champion = state.champion
+    live = f"release {champion.release} live" if champion else "no model yet"
+    if release is None:
+        return live
+    waiting = f", waiting for {release.waiting_for}" if release.waiting_for else ""
+    return f"{live}; release {release.number} is {release.phase.value.replace('_', ' ')}{waiting}"
+
+
+def attention(state: LoopState, release: Release | None, problem: str) -> str:
+    """What a person must do, in words; empty when nobody is needed."""
+    if state.paused:
+        return f"paused: {state.paused}"
+    if release is not None and release.phase in NEEDS_A_PERSON:
+        return f"release {release.number} waits for a person: {release.reason}"
+    if release is not None and "a person should look" in release.waiting_for:
+        return f"release {release.number} is stuck: {release.waiting_for}"
+    return problem

@@ -1,0 +1,112 @@
+"""The gate's evidence: champion and challenger asked for the same holdout rows, which neither has seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from shared.core.release import GateSeen
+from shared.definition import Published
+from shared.engine import predicting
+from shared.engine.predicting import Predictions
+from shared.engine.unit import Unit
+from shared.model import Judgement, Release, TriggerKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from shared.judge.gate import GateEvidence, GatePolicy
+    from shared.judge.smoke import SmokeVerdict
+    from shared.loopfile import Definition
+
+
+def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
+    """Ask both deployments, judge, and store what was judged, so that the verdict can be had again."""
+    from shared.judge.gate import judge_gate
+
+    definition = published.definition
+    versions = [unit.version(number)[0] for number in release.versions]
+    frame = predicting.holdout(unit.ports, versions)
+    frame = frame[frame[definition.data.target].notna()].reset_index(drop=True)
+    asked = predicting.features(frame, definition)
+    endpoint, stamp = definition.serve.endpoint, f"gate-{release.job_name}"
+    challenger = predicting.predict(unit.ports, endpoint, release.deployment, asked, stamp)
+    smoke = _smoke(frame, challenger, definition)
+    judged = [_stored(unit, "smoke test", "pass" if smoke.passed else "fail", smoke.reasons, smoke.to_dict())]
+    if smoke.passed:
+        champion = (
+            predicting.predict(unit.ports, endpoint, release.champion.deployment, asked, stamp)
+            if release.champion
+            else None
+        )
+        evidence = _evidence(frame, definition, challenger, champion)
+        policy = gate_policy(release, definition, frame)
+        verdict = judge_gate(evidence, policy)
+        document = {"evidence": evidence.to_dict(), "policy": policy.to_dict(), "verdict": verdict.to_dict()}
+        judged.append(_stored(unit, "gate", verdict.outcome.value, verdict.reasons, document))
+    return GateSeen(tuple(judged))
+
+
+def gate_policy(release: Release, definition: Definition, frame: pd.DataFrame) -> GatePolicy:
+    """The loop's gate. A challenger that shall mend a breached metric must be better, not merely as good."""
+    from shared.judge.gate import GatePolicy, SlicePolicy
+
+    gate = definition.gate
+    breached = any(trigger.kind is TriggerKind.METRIC for trigger in release.triggers)
+    slices = gate.slices
+    return GatePolicy(
+        metric=metric_name(definition, frame),
+        margin=gate.margin,
+        superiority=breached if gate.superiority == "auto" else gate.superiority is True,
+        floor=gate.floor,
+        confidence=gate.confidence,
+        slices=SlicePolicy(by=tuple(slices.by), floor=slices.floor, min_rows=slices.min_rows)
+        if slices
+        else None,
+    )
+
+
+def metric_name(definition: Definition, frame: pd.DataFrame) -> str:
+    """The loop's metric; else macro F1 for classes and RMSE for numbers."""
+    if definition.metric is not None:
+        return definition.metric.name
+    numeric = frame[definition.data.target].dtype.kind == "f"
+    return "rmse" if numeric else "f1_macro"
+
+
+def _evidence(
+    frame: pd.DataFrame, definition: Definition, challenger: Predictions, champion: Predictions | None
+) -> GateEvidence:
+    from shared.judge.gate import GateEvidence
+
+    data, slices = definition.data, definition.gate.slices
+    ids = frame[data.id].astype(str) if data.id else frame.index.astype(str)
+    return GateEvidence(
+        ids=tuple(ids),
+        y_true=tuple(frame[data.target].tolist()),
+        challenger=challenger.values,
+        champion=champion.values if champion else None,
+        slices={by: tuple(frame[by].astype(str)) for by in slices.by} if slices else {},
+        malformed=challenger.problems,
+    )
+
+
+def _smoke(frame: pd.DataFrame, challenger: Predictions, definition: Definition) -> SmokeVerdict:
+    from shared.judge.metrics import METRICS
+    from shared.judge.smoke import SmokePolicy, judge_smoke
+
+    task = METRICS[metric_name(definition, frame)].task
+    classes = (
+        tuple(sorted({str(value) for value in frame[definition.data.target]}))
+        if task == "classification"
+        else ()
+    )
+    return judge_smoke(challenger.answers, SmokePolicy(task=task, classes=classes))
+
+
+def _stored(
+    unit: Unit, kind: str, outcome: str, words: tuple[str, ...], document: Mapping[str, object]
+) -> Judgement:
+    digest = unit.ports.documents.put(json.dumps(document, sort_keys=True).encode())
+    return Judgement(kind, outcome, tuple(words), digest, unit.ports.clock.now())

@@ -1,0 +1,193 @@
+"""A new version is held against the champion: has the world moved, and does the model still do its work?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from shared import rows
+from shared.core import policy
+from shared.core.ledger import Draft
+from shared.definition import Published
+from shared.engine import predicting, starting
+from shared.engine.intake import register
+from shared.engine.unit import Unit, update
+from shared.model import (
+    Champion,
+    DataVersion,
+    InboxRecord,
+    InboxState,
+    LoopState,
+    Trigger,
+    TriggerKind,
+    VersionState,
+)
+from shared.ports import Delete, Ports, Row
+
+PERSISTENCE_MEMORY = 100
+"""How many versions back `drift.persistence.of` can look."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found out about a version, in documents and in words."""
+
+    drift: str = ""
+    detected: bool | None = None
+    material: bool | None = None
+    metric: str = ""
+    breached: bool | None = None
+    words: str = ""
+
+
+def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
+    """Judge the version of `record`, let the policy answer, and close the record, in one transaction."""
+    assert record.version is not None
+    version, version_row = unit.version(record.version)
+    if version.state is VersionState.WRITTEN:
+        register(unit, record, row)
+        return
+    published = unit.published()
+    verdict = look(unit.ports, unit.state.champion, published, version)
+    state = _remember(unit.state, verdict)
+    reasons = _reasons(state, published, version, verdict, record, unit)
+    now = unit.ports.clock.now()
+    newest = version.number if version.labelled else 0
+    decision = (
+        policy.decide(state, reasons, published.definition, now, newest_version=newest) if reasons else None
+    )
+    outcome = starting.apply(unit, state, decision, published, now, extra=version)
+    judged = replace(
+        version,
+        state=VersionState.JUDGED,
+        drift=verdict.drift,
+        drift_detected=verdict.detected,
+        drift_material=verdict.material,
+        metric=verdict.metric,
+        metric_breached=verdict.breached,
+        verdict=verdict.words,
+        decision=outcome.words or "no retraining: nothing asks for it",
+        judged_against=unit.state.champion.release if unit.state.champion else None,
+    )
+    told = Draft(
+        "version.judged",
+        f"version {version.number}",
+        "driftloop",
+        record.key,
+        before="ready",
+        after="judged",
+        detail={
+            "verdict": judged.verdict,
+            "decision": judged.decision,
+            "report": judged.drift,
+            "metric": judged.metric,
+        },
+    )
+    done = replace(record, state=InboxState.DONE, note=f"version {version.number}")
+    unit.commit(
+        outcome.state,
+        [told, *outcome.drafts],
+        [
+            update(version_row, judged),
+            update(row, done),
+            Delete(rows.todo_key(record.received_at.isoformat(), record.key)),
+            *outcome.changes,
+        ],
+    )
+
+
+def look(ports: Ports, champion: Champion | None, published: Published, version: DataVersion) -> Verdict:
+    """Drift against the champion's reference, and the champion's metric where the version is labelled."""
+    if champion is None:
+        return Verdict(words="no champion yet, so there is nothing to compare with")
+    verdict = _drift(ports, champion, published, version)
+    return _metric(ports, champion, published, version, verdict)
+
+
+def _drift(ports: Ports, champion: Champion, published: Published, version: DataVersion) -> Verdict:
+    import drift
+
+    definition = published.definition
+    if not definition.drift.enabled:
+        return Verdict(words="drift is not judged: `drift.enabled` is false")
+    reference = drift.Profile.from_bytes(ports.documents.get(champion.profile))
+    current = drift.Profile.from_bytes(ports.documents.get(version.profile))
+    ignored = {*definition.data.ignore, *([definition.data.id] if definition.data.id else [])}
+    if only := set(definition.drift.columns):
+        ignored |= set(current.columns) - only
+    report = drift.compare(
+        reference,
+        current,
+        drift.Policy(
+            false_alarm_rate=definition.drift.false_alarm_rate,
+            material_numeric=definition.drift.material.numeric,
+            material_categorical=definition.drift.material.categorical,
+            ignore=tuple(sorted(ignored)),
+        ),
+    )
+    document = ports.documents.put(json.dumps(report.to_dict(), sort_keys=True).encode())
+    moved = [column.words for column in report.columns if column.material]
+    words = "; ".join(moved) if moved else report.headline
+    return Verdict(drift=document, detected=report.detected, material=report.material, words=words)
+
+
+def _metric(
+    ports: Ports, champion: Champion, published: Published, version: DataVersion, verdict: Verdict
+) -> Verdict:
+    from shared.judge.metric import judge_metric
+
+    wanted = published.definition.metric
+    if wanted is None or not version.labelled or version.number in champion.versions:
+        return verdict
+    frame = predicting.everything(ports, [version]).head(wanted.sample)
+    frame = frame[frame[published.definition.data.target].notna()]
+    seen = predicting.predict(
+        ports,
+        published.definition.serve.endpoint,
+        champion.deployment,
+        predicting.features(frame, published.definition),
+        f"metric-v{version.number}",
+    )
+    threshold = wanted.at_least if wanted.at_least is not None else wanted.at_most
+    assert threshold is not None
+    judged = judge_metric(
+        frame[published.definition.data.target].tolist(),
+        list(seen.values),
+        wanted.name,
+        threshold,
+        confidence=wanted.confidence,
+    )
+    document = ports.documents.put(
+        json.dumps({"verdict": judged.to_dict(), "problems": list(seen.problems)}, sort_keys=True).encode()
+    )
+    words = "; ".join([verdict.words, judged.words, *seen.problems])
+    return replace(verdict, metric=document, breached=judged.breached, words=words)
+
+
+def _remember(state: LoopState, verdict: Verdict) -> LoopState:
+    if verdict.material is None:
+        return state
+    return replace(state, recent_breaches=(*state.recent_breaches, verdict.material)[-PERSISTENCE_MEMORY:])
+
+
+def _reasons(
+    state: LoopState,
+    published: Published,
+    version: DataVersion,
+    verdict: Verdict,
+    record: InboxRecord,
+    unit: Unit,
+) -> Sequence[Trigger]:
+    def trigger(kind: TriggerKind, reason: str) -> Trigger:
+        return Trigger(kind, reason, "driftloop", record.key, unit.ports.clock.now(), version.number)
+
+    wanted = published.definition.drift.persistence
+    found = []
+    if state.champion is None:
+        found.append(trigger(TriggerKind.FIRST, "there is no model yet"))
+    if verdict.material and policy.persistent(state.recent_breaches, wanted.breaches, wanted.of):
+        found.append(trigger(TriggerKind.DRIFT, verdict.words))
+    if verdict.breached:
+        found.append(trigger(TriggerKind.METRIC, verdict.words))
+    return found

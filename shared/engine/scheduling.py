@@ -1,0 +1,78 @@
+"""Schedules and ages come due once each, however often and however late the clock is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared import schedule
+from shared.core import policy
+from shared.engine import acting, starting
+from shared.engine.unit import Unit
+from shared.model import LoopState, Trigger, TriggerKind
+
+if TYPE_CHECKING:
+    from shared.loopfile import Definition
+
+LOOK_AGAIN = timedelta(seconds=2)
+"""How soon a loop with work under way is looked at again; ticks come less often on Azure."""
+
+
+def answer(current: Unit) -> bool:
+    """Put a schedule that has come due, or a champion grown too old, to the policy; True when one was."""
+    published, now = current.published(), current.ports.clock.now()
+    found = _scheduled(current.state, published.definition, now) or _aged(
+        current.state, published.definition, now
+    )
+    if found is None:
+        return False
+    trigger, state = found
+    decision = policy.decide(
+        state, [trigger], published.definition, now, newest_version=acting.newest_labelled(current)
+    )
+    outcome = starting.apply(current, state, decision, published, now)
+    current.commit(outcome.state, outcome.drafts, outcome.changes)
+    return True
+
+
+def _scheduled(state: LoopState, definition: Definition, now: datetime) -> tuple[Trigger, LoopState] | None:
+    """The newest occurrence since the last one answered: missed ones collapse into it."""
+    expression = definition.retrain.schedule
+    if not expression:
+        return None
+    due = schedule.last_before(expression, now)
+    if due <= (state.schedule_from or state.published_at):
+        return None
+    words = f"the schedule {expression} came due at {due:%Y-%m-%d %H:%M:%S} UTC"
+    trigger = Trigger(TriggerKind.SCHEDULE, words, "driftloop", f"schedule-{due.isoformat()}", now)
+    return trigger, replace(state, schedule_from=due)
+
+
+def _aged(state: LoopState, definition: Definition, now: datetime) -> tuple[Trigger, LoopState] | None:
+    """A champion past its maximum age, asked about once a day."""
+    limit, champion = definition.retrain.max_age, state.champion
+    if limit is None or champion is None or now - champion.live_at < limit:
+        return None
+    if state.aged_asked_at is not None and now - state.aged_asked_at < policy.DAY:
+        return None
+    words = f"the champion has served since {champion.live_at:%Y-%m-%d}, longer than `retrain.max_age`"
+    trigger = Trigger(TriggerKind.MAX_AGE, words, "driftloop", f"age-{now:%Y-%m-%d}", now)
+    return trigger, replace(state, aged_asked_at=now)
+
+
+def due_at(current: Unit, *, busy: bool) -> datetime | None:
+    """When a tick has work here: soon while something is under way, else at the next occurrence, else never."""
+    state, now = current.state, current.ports.clock.now()
+    waiting = state.waiting and not state.paused
+    if busy or state.open_release is not None or waiting or state.announced_seq < state.ledger_seq:
+        return now + LOOK_AGAIN
+    if current.ports.store.range(state.loop, "todo-", limit=1):
+        return now + LOOK_AGAIN
+    retrain = current.published().definition.retrain
+    moments = []
+    if retrain.schedule:
+        moments.append(schedule.next_after(retrain.schedule, now))
+    if retrain.max_age and state.champion:
+        moments.append(max(state.champion.live_at + retrain.max_age, now + policy.DAY))
+    return min(moments, default=None)

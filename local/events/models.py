@@ -1,0 +1,155 @@
+"""An event that was accepted is delivered at least once, in any order, whatever dies in between.
+
+What is accepted is first a row in the state (one for each delivery), then a message in a queue, and only then
+is its row deleted. A process killed in between delivers again.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from azure.core.exceptions import AzureError, ResourceExistsError
+
+from local.events.faults import Faults
+from local.events.subscriptions import Subscription, subscriptions
+from local.service import Service
+from local.settings import WORKSPACE_ID
+from local.state import Document
+
+DEAD_LETTER_CONTAINER = "deadletter"
+HELD_BACK = timedelta(seconds=0.7)  # while reordering: long enough for several events to meet
+RETRY = timedelta(seconds=1)
+_DELIVERY = "event-delivery"
+
+log = logging.getLogger(__name__)
+
+
+class Events:
+    """The way from what happened to the queues that wait for it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="event-delivery", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Deliver no more; what is left is delivered after the next start."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(10)
+
+    def accept(self, source: str, events: Iterable[Document]) -> None:
+        """Take events in; when this returns, none of them can be lost but by a fault that was asked for.
+
+        Joins a transaction of the caller, who may so note in one step what it is that it told.
+        """
+        state = self._service.state
+        with state.transaction():
+            for event in events:
+                for subscription in subscriptions(state):
+                    if subscription.wants(source, event):
+                        self._plan(subscription, event)
+        self._wake.set()
+
+    def waiting(self) -> int:
+        """How many deliveries are still to be made."""
+        return len(self._service.state.keys(_DELIVERY))
+
+    def _plan(self, subscription: Subscription, event: Document) -> None:
+        state = self._service.state
+        faults = Faults.read(state)
+        if faults.lose > 0:
+            faults.without("lose").write(state)
+            return
+        row: Document = {"subscription": subscription.name, "queue": subscription.queue, "event": event}
+        due = self._service.clock() + timedelta(seconds=faults.delay_s)
+        if faults.dead_letter > 0:
+            faults.without("dead_letter").write(state)
+            row["dead_letter"] = True
+        elif faults.reorder:
+            due += HELD_BACK
+            row["held_back"] = True
+        for _ in range(1 + int(faults.duplicates)):
+            state.put(_DELIVERY, uuid.uuid4().hex, row | {"due": due.isoformat()})
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()  # before the look, so that what comes during it is seen
+            wait_s = self._until_next_s()
+            if wait_s is None or wait_s > 0:
+                self._wake.wait(wait_s)
+            else:
+                self._deliver_due()
+
+    def _until_next_s(self) -> float | None:
+        due = [_due(row) for _, row in self._service.state.items(_DELIVERY)]
+        return (min(due) - self._service.clock()).total_seconds() if due else None
+
+    def _deliver_due(self) -> None:
+        now = self._service.clock()
+        rows = [(key, row) for key, row in self._service.state.items(_DELIVERY) if _due(row) <= now]
+        held = [item for item in rows if item[1].get("held_back")]
+        for key, row in [item for item in rows if not item[1].get("held_back")] + held[::-1]:
+            if self._stopping.is_set():
+                return
+            try:
+                self._deliver(row)
+            except AzureError as error:
+                log.warning("an event for %s is delivered later: %s", row["queue"], error)
+                self._service.state.put(_DELIVERY, key, row | {"due": (now + RETRY).isoformat()})
+            else:
+                self._service.state.delete(_DELIVERY, key)
+
+    def _deliver(self, row: Document) -> None:
+        if row.get("dead_letter"):
+            self._dead_letter(row)
+            return
+        text = base64.b64encode(json.dumps(row["event"]).encode()).decode()
+        self._service.queues.get_queue_client(row["queue"]).send_message(text)
+
+    def _dead_letter(self, row: Document) -> None:
+        """As Event Grid does: an array of one event with the reason, in a blob named by time and id."""
+        event: Document = row["event"]
+        now = self._service.clock()
+        failed = event | {
+            "deadLetterReason": "MaxDeliveryAttemptsExceeded",
+            "deliveryAttempts": 30,
+            "lastDeliveryOutcome": "NotFound",
+            "publishTime": event.get("eventTime", event.get("time")),
+            "lastDeliveryAttemptTime": stamp(now),
+        }
+        with suppress(ResourceExistsError):
+            self._service.blobs.create_container(DEAD_LETTER_CONTAINER)
+        name = f"{row['subscription']}/{now:%Y/%m/%d/%H}/{event['id']}.json"
+        blob = self._service.blobs.get_blob_client(DEAD_LETTER_CONTAINER, name)
+        blob.upload_blob(json.dumps([failed]), overwrite=True)
+
+
+def completed(event: Document, now: datetime) -> Document:
+    """An event in the Event Grid schema, with what the service adds where it is missing."""
+    return {
+        "topic": WORKSPACE_ID,
+        "id": str(uuid.uuid4()),
+        "eventTime": stamp(now),
+        "dataVersion": "1.0",
+        "metadataVersion": "1",
+    } | event
+
+
+def stamp(moment: datetime) -> str:
+    """A time with seven digits of a second, as Azure writes it."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}0Z"
+
+
+def _due(row: Document) -> datetime:
+    return datetime.fromisoformat(row["due"])

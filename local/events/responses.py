@@ -1,0 +1,49 @@
+"""The topic's one call, and the control surface of the events."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import cast
+
+from starlette.responses import Response
+
+from local.events.faults import Faults, parsed
+from local.events.models import Events
+from local.events.subscriptions import Subscription, replace, subscriptions
+from local.events.topics import Topics
+from local.web import ArmError, Call, reply
+
+
+def publish(call: Call) -> Response:
+    call.service.get(Topics).publish(call.path("topic"), call)
+    return Response(status_code=200)
+
+
+def taken(call: Call) -> Response:
+    topics = call.service.get(Topics)
+    if call.request.method == "DELETE":
+        topics.forget(call.path("topic"))
+        return reply(status=204)
+    return reply({"events": topics.taken(call.path("topic"))})
+
+
+def faults(call: Call) -> Response:
+    """PUT replaces all faults: what is not named is off."""
+    state = call.service.state
+    if call.request.method == "PUT":
+        parsed(cast(dict[str, object], call.body)).write(state)
+    return reply(asdict(Faults.read(state)))
+
+
+def subscribed(call: Call) -> Response:
+    state = call.service.state
+    if call.request.method == "PUT":
+        wanted = call.body.get("subscriptions")
+        if not isinstance(wanted, list):
+            raise ArmError(400, "BadRequest", "The body needs the array 'subscriptions'.")
+        replace(state, [Subscription.from_document(one) for one in wanted])
+    return reply({"subscriptions": [asdict(one) for one in subscriptions(state)]})
+
+
+def waiting(call: Call) -> Response:
+    return reply({"waiting": call.service.get(Events).waiting()})

@@ -1,0 +1,37 @@
+"""Where events come in, and the threads that carry them on."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from local.events import responses
+from local.events.models import Events
+from local.events.topics import AUDIENCE, Topics
+from local.events.watching import BlobWatcher
+from local.service import Service
+from local.web import control, secured
+
+routes: list[BaseRoute] = [
+    secured("/topics/{topic}/api/events", responses.publish, ["POST"], audiences=(AUDIENCE,)),
+    control("/events/topics/{topic}", responses.taken, ["GET", "DELETE"]),
+    control("/events/faults", responses.faults, ["GET", "PUT"]),
+    control("/events/subscriptions", responses.subscribed, ["GET", "PUT"]),
+    control("/events/waiting", responses.waiting),
+]
+
+_running: list[Events | BlobWatcher] = []
+
+
+def start(service: Service) -> None:
+    events = Events(service)
+    watcher = BlobWatcher(service, events)
+    service.add(events)
+    service.add(Topics(service, events))
+    _running.extend([events, watcher])
+    for part in _running:
+        part.start()
+
+
+def stop() -> None:
+    while _running:
+        _running.pop().stop()

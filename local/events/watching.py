@@ -1,0 +1,155 @@
+"""Each blob that appears or is overwritten in a watched container becomes a BlobCreated event.
+
+Azurite tells nobody of new blobs. Its access log would name each request, but only while someone reads it:
+what was written while this process was down would be lost. A listing is the state itself. It is compared with
+what was noted, and noting and accepting the event are one transaction. Two writes of one blob between two
+looks are one event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+import uuid
+from datetime import datetime
+
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.storage.blob import BlobProperties, BlobType
+
+from local.events.models import Events, stamp
+from local.events.subscriptions import STORAGE, subscriptions
+from local.service import Service
+from local.settings import ACCOUNT, RESOURCE_GROUP, SUBSCRIPTION
+from local.state import Document
+
+LOOK_EVERY_S = 0.3
+REST = 9  # a look that took long is followed by a rest of this many times as long
+_SEEN, _COUNTER = "event-blob", "event-counter"
+_PREFIX = "/blobServices/default/containers/"
+_ACCOUNT_ID = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+    f"/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
+)
+
+log = logging.getLogger(__name__)
+
+
+class BlobWatcher:
+    """Looks at the containers that subscriptions name, a few times a second."""
+
+    def __init__(self, service: Service, events: Events) -> None:
+        self._service, self._events = service, events
+        self._stopping = threading.Event()
+        self._seen: dict[tuple[str, str], str] = {
+            (body["container"], body["name"]): body["etag"] for _, body in service.state.items(_SEEN)
+        }
+        self._thread = threading.Thread(target=self._run, name="blob-watcher", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(10)
+
+    def look(self) -> int:
+        """Compare the containers with what was noted; how many events that made."""
+        return sum(self._look_at(container) for container in sorted(self._containers()))
+
+    def _run(self) -> None:
+        rest_s = 0.0
+        while not self._stopping.wait(rest_s):
+            began = time.monotonic()
+            try:
+                self.look()
+            except AzureError as error:
+                log.warning("the containers cannot be listed, looking again: %s", error)
+            rest_s = max(LOOK_EVERY_S, REST * (time.monotonic() - began))
+
+    def _containers(self) -> set[str]:
+        begins = [s.subject_begins_with for s in subscriptions(self._service.state) if s.source == STORAGE]
+        return {text.removeprefix(_PREFIX).split("/")[0] for text in begins if text.startswith(_PREFIX)}
+
+    def _look_at(self, container: str) -> int:
+        client = self._service.blobs.get_container_client(container)
+        present: set[tuple[str, str]] = set()
+        made = 0
+        for blob in client.list_blobs(include=["copy"]):
+            key = (container, blob.name)
+            present.add(key)
+            etag = blob.etag.strip('"')
+            if self._seen.get(key) == etag or blob.copy.status == "pending":
+                continue
+            made += self._note(key, etag, blob)
+        for key in [k for k in self._seen if k[0] == container and k not in present]:
+            self._service.state.delete(_SEEN, _hashed(key))
+            del self._seen[key]
+        return made
+
+    def _note(self, key: tuple[str, str], etag: str, blob: BlobProperties) -> int:
+        """Note a blob and accept its event in one transaction."""
+        container, name = key
+        appended = (
+            blob.blob_type == BlobType.APPENDBLOB and key in self._seen
+        )  # Azure tells of its creation only
+        api = self._api(container, blob)
+        if api is None:
+            return 0
+        state = self._service.state
+        with state.transaction():
+            state.put(_SEEN, _hashed(key), {"container": container, "name": name, "etag": etag})
+            if not appended:
+                self._events.accept(STORAGE, [self._event(container, blob, etag, api, self._next())])
+        self._seen[key] = etag
+        return 0 if appended else 1
+
+    def _next(self) -> int:
+        counter = (self._service.state.get(_COUNTER, "blob") or {"value": 0x1000})["value"] + 1
+        self._service.state.put(_COUNTER, "blob", {"value": counter})
+        return int(counter)
+
+    def _api(self, container: str, blob: BlobProperties) -> str | None:
+        """The call that made the blob, None when it is gone already."""
+        if blob.copy.id:
+            return "CopyBlob"
+        if blob.blob_type != BlobType.BLOCKBLOB:
+            return "PutBlob"
+        client = self._service.blobs.get_blob_client(container, blob.name)
+        try:
+            committed, _ = client.get_block_list("committed")
+        except ResourceNotFoundError:
+            return None
+        return "PutBlockList" if committed else "PutBlob"
+
+    def _event(self, container: str, blob: BlobProperties, etag: str, api: str, count: int) -> Document:
+        request_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{container}/{blob.name}/{etag}"))
+        modified: datetime = blob.last_modified
+        settings = blob.content_settings
+        return {
+            "topic": _ACCOUNT_ID,
+            "subject": f"{_PREFIX}{container}/blobs/{blob.name}",
+            "eventType": "Microsoft.Storage.BlobCreated",
+            "id": f"{request_id[:-12]}06{request_id[-10:]}",
+            "data": {
+                "api": api,
+                "clientRequestId": str(uuid.uuid5(uuid.NAMESPACE_OID, request_id)),
+                "requestId": request_id,
+                "eTag": etag,
+                "contentType": settings.content_type or "application/octet-stream",
+                "contentLength": blob.size,
+                "blobType": str(getattr(blob.blob_type, "value", blob.blob_type)),
+                "url": self._service.blobs.get_blob_client(container, blob.name).url,
+                "sequencer": f"{count:032X}",
+                "storageDiagnostics": {"batchId": str(uuid.uuid5(uuid.NAMESPACE_DNS, request_id))},
+            },
+            "dataVersion": "",
+            "metadataVersion": "1",
+            "eventTime": stamp(modified),
+        }
+
+
+def _hashed(key: tuple[str, str]) -> str:
+    """Names of blobs differ by case, keys of the state do not."""
+    return hashlib.sha256("/".join(key).encode()).hexdigest()

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from drift.errors import DataError, UnknownSchemaError
     from drift.page import report_html
     from drift.policy import ColumnPolicy, Policy
-    from drift.profiles import ColumnProfile, Profile
     from drift.profiler import Profiler, merge, profile
+    from drift.profiles import ColumnProfile, Profile
     from drift.report import ColumnVerdict, Effect, Kind, Report, TestResult
     from drift.schema import Finding, check_schema
     from drift.verdict import compare

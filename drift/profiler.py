@@ -1,16 +1,88 @@
-"""One pass over the rows, in bounded memory, gives the profile; stub while it is being filled."""
+"""One pass over the rows, in bounded memory, gives the profile."""
 
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from drift.profiles import Profile
-from drift.report import Kind
+from drift import read
+from drift.categories import Counts, CountsBuilder
+from drift.column import ColumnBuilder
+from drift.errors import DataError
+from drift.grid import Grid, add
+from drift.profiles import ColumnProfile, Profile
+from drift.report import KINDS, Kind
+
+SAMPLE_ROWS = 8192
+_FLUSH_ROWS = 131_072
+_THREADS = min(4, os.cpu_count() or 1)
+
+
+class _RowSample:
+    """Which rows enter the joint sample: chosen by a hash of their number, so that one pass suffices.
+
+    The threshold depends only on how many rows have been seen, and only falls; a row kept early and above
+    the final threshold is dropped at the end.
+    """
+
+    def __init__(self) -> None:
+        self._start = 0
+        self._known = 0
+        self.hashes: list[npt.NDArray[np.uint32]] = []
+
+    def expect(self, rows: int) -> None:
+        """Tell that at least so many rows will have been seen in the end."""
+        self._known = rows
+
+    def next(self, rows: int) -> npt.NDArray[np.int64]:
+        """Places within the next batch of the rows to keep."""
+        h = _mix(np.arange(self._start, self._start + rows, dtype=np.uint32))
+        self._start += rows
+        keep = np.flatnonzero(h < self._threshold(max(self._known, self._start)))
+        self.hashes.append(h[keep])
+        return keep
+
+    def final(self) -> npt.NDArray[np.bool_]:
+        """Which of the rows kept stay."""
+        if not self.hashes:
+            return np.zeros(0, np.bool_)
+        return np.concatenate(self.hashes) < self._threshold(self._start)
+
+    @staticmethod
+    def _threshold(rows: int) -> np.uint64:
+        return np.uint64(2**32 if rows <= SAMPLE_ROWS else 2**32 * SAMPLE_ROWS // rows)
+
+
+def _mix(x: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """A bijective hash of 32-bit numbers (C. Wellons' lowbias32, bias 0.17)."""
+    x ^= x >> np.uint32(16)
+    x *= np.uint32(0x7FEB352D)
+    x ^= x >> np.uint32(15)
+    x *= np.uint32(0x846CA68B)
+    x ^= x >> np.uint32(16)
+    return x
 
 
 class Profiler:
-    """Makes a profile from record batches, one pass."""
+    """Makes a profile from record batches in one pass; memory does not grow with the rows.
+
+    Parameters
+    ----------
+    grid
+        The reference's profile: its kinds and edges are taken over, so that counts compare exactly.
+    ignore
+        Columns to leave out.
+    target
+        The column that the model predicts.
+    columns
+        Kinds that a person has settled, by column.
+    """
 
     def __init__(
         self,
@@ -20,15 +92,118 @@ class Profiler:
         target: str | None = None,
         columns: Mapping[str, Kind] | None = None,
     ) -> None:
-        raise NotImplementedError
+        for name, kind in (columns or {}).items():
+            if kind not in KINDS:
+                raise DataError(f"{kind!r} is no kind", name, f"Use one of {', '.join(KINDS)}.")
+        self._grid = grid
+        self._ignore = frozenset(ignore) | frozenset(grid.ignored if grid is not None else ())
+        self._target = target if target is not None or grid is None else grid.target
+        self._kinds = dict(columns or {})
+        self._builders: dict[str, ColumnBuilder] = {}
+        self._ignored: list[str] = []
+        self._rows = 0
+        self._held: list[pa.Table] = []
+        self._sample = _RowSample()
 
-    def update(self, batch: pa.RecordBatch) -> None:
-        """Count the rows of a batch."""
-        raise NotImplementedError
+    def update(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Count the rows of a batch. Batches may be small: they are gathered first."""
+        table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+        if len(set(table.column_names)) < table.num_columns:
+            raise DataError("two columns have the same name", remedy="Give every column its own name.")
+        self._held.append(table)
+        if sum(t.num_rows for t in self._held) >= _FLUSH_ROWS:
+            self._flush()
 
     def finish(self) -> Profile:
         """The profile of all rows seen."""
-        raise NotImplementedError
+        self._flush()
+        if not self._builders and not self._ignored:
+            raise DataError("there is no column", remedy="Give data with a header and at least one column.")
+        return self._profile()
+
+    def read_parquet(self, path: Path) -> None:
+        """Count a Parquet file: each column by itself, row group by row group, columns in parallel."""
+        self._flush()
+        metadata = read.open_parquet(path).metadata
+        names = list(read.open_parquet(path, metadata).schema_arrow.names)
+        groups = range(metadata.num_row_groups)
+        sizes = [metadata.row_group(g).num_rows for g in groups]
+        self._begin(names)
+        self._sample.expect(self._rows + metadata.num_rows)
+        keeps = [self._sample.next(size) for size in sizes]
+
+        def count(mine: Sequence[str]) -> None:
+            file = read.open_parquet(path, metadata)
+            for name in mine:
+                for group, keep in zip(groups, keeps, strict=True):
+                    self._builders[name].add(
+                        file.read_row_group(group, columns=[name], use_threads=False).column(0), keep
+                    )
+
+        self._in_parallel(count, [n for n in names if n in self._builders])
+        self._rows += metadata.num_rows
+
+    def _begin(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name in self._ignore:
+                if name not in self._ignored:
+                    self._ignored.append(name)
+            elif name not in self._builders:
+                template = self._grid.columns.get(name) if self._grid is not None else None
+                self._builders[name] = ColumnBuilder(name, template, self._kinds.get(name))
+                self._builders[name].skip(self._rows, sum(len(h) for h in self._sample.hashes))
+
+    def _flush(self) -> None:
+        if not self._held:
+            return
+        held, self._held = self._held, []
+        table = _joined(held)
+        self._begin(table.column_names)
+        keep = self._sample.next(table.num_rows)
+
+        def count(mine: Sequence[str]) -> None:
+            for name in mine:
+                self._builders[name].add(table.column(name), keep)
+
+        present = [n for n in table.column_names if n in self._builders]
+        self._in_parallel(count, present)
+        for name in self._builders.keys() - set(present):
+            self._builders[name].skip(table.num_rows, len(keep))
+        self._rows += table.num_rows
+
+    def _in_parallel(self, work: Callable[[Sequence[str]], None], names: Sequence[str]) -> None:
+        if len(names) < 2 * _THREADS or _THREADS == 1:
+            work(names)
+            return
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(work, [[n] for n in names]))
+
+    def _profile(self) -> Profile:
+        stays = self._sample.final()
+        columns = {name: builder.finish() for name, builder in self._builders.items()}
+        sample = {
+            name: np.concatenate(builder.sample)[stays].astype(np.float32)
+            for name, builder in self._builders.items()
+            if columns[name].kind == "numeric" and sum(map(len, builder.sample)) == len(stays)
+        }
+        return Profile(
+            self._rows,
+            MappingProxyType(columns),
+            self._target,
+            tuple(self._ignored),
+            MappingProxyType(sample),
+        )
+
+
+def _joined(held: list[pa.Table]) -> pa.Table:
+    if len(held) == 1:
+        return held[0]
+    try:
+        return pa.concat_tables(held, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DataError(
+            f"two parts disagree about a column's type ({error})", remedy="Write them alike."
+        ) from error
 
 
 def profile(
@@ -39,10 +214,115 @@ def profile(
     target: str | None = None,
     columns: Mapping[str, Kind] | None = None,
 ) -> Profile:
-    """Profile a path (CSV, .csv.gz, Parquet, a folder of them), DataFrame, Arrow table, reader or batches."""
-    raise NotImplementedError
+    """Profile some rows in one pass.
+
+    Parameters
+    ----------
+    source
+        A path (CSV, CSV under gzip, Parquet, or a folder of them), a pandas DataFrame, an Arrow Table,
+        reader or iterable of record batches.
+    grid, ignore, target, columns
+        As for `Profiler`.
+
+    Raises
+    ------
+    DataError
+        The source cannot be read; the message names the file and what to do.
+    """
+    if isinstance(source, str | os.PathLike):
+        return _of_files(read.files(Path(source)), grid, ignore, target, columns)
+    profiler = Profiler(grid, ignore=ignore, target=target, columns=columns)
+    for table in read.tables(source):
+        profiler.update(table)
+    return profiler.finish()
+
+
+def _of_files(
+    paths: list[Path],
+    grid: Profile | None,
+    ignore: Collection[str],
+    target: str | None,
+    columns: Mapping[str, Kind] | None,
+) -> Profile:
+    types: read.Types = {}
+    while True:
+        profiler = Profiler(grid, ignore=ignore, target=target, columns=columns)
+        try:
+            for path in paths:
+                _read_into(profiler, path, types)
+            return profiler.finish()
+        except read.Widened as widened:
+            types = widened.types
+
+
+def _read_into(profiler: Profiler, path: Path, types: read.Types) -> None:
+    if read.is_parquet(path):
+        profiler.read_parquet(path)
+    else:
+        for table in read.csv_tables(path, types):
+            profiler.update(table)
 
 
 def merge(profiles: Sequence[Profile]) -> Profile:
-    """One profile of all the rows of several."""
-    raise NotImplementedError
+    """One profile of all the rows of several.
+
+    Counts on the same edges add exactly. Where the parts have edges of their own, cells are cut evenly and
+    ``Grid.error`` tells how many rows may be on the wrong side of an edge.
+
+    Raises
+    ------
+    DataError
+        There is nothing to merge, or a column has another kind in another part.
+    """
+    if not profiles:
+        raise DataError("there is nothing to merge", remedy="Give at least one profile.")
+    rows = sum(p.rows for p in profiles)
+    names = list(dict.fromkeys(name for p in profiles for name in p.columns))
+    columns = {name: _merge_column(name, profiles) for name in names}
+    first = profiles[0]
+    ignored = tuple(dict.fromkeys(name for p in profiles for name in p.ignored))
+    return Profile(rows, MappingProxyType(columns), first.target, ignored, _merge_samples(profiles, rows))
+
+
+def _merge_column(name: str, profiles: Sequence[Profile]) -> ColumnProfile:
+    found = [p.columns[name] for p in profiles if name in p.columns]
+    known = [c for c in found if c.kind != "empty"] or found
+    kinds = sorted({c.kind for c in known})
+    if len(kinds) > 1:
+        raise DataError(
+            f"it is {' in one part and '.join(kinds)} in another", name, "Settle its kind with columns=."
+        )
+    rows = sum(p.rows for p in profiles)
+    missing = sum(p.rows for p in profiles if name not in p.columns)
+    nulls = sum(c.nulls for c in found) + missing
+    parts = {part: _merge_parts([c.parts[part] for c in known if part in c.parts]) for part in known[0].parts}
+    return ColumnProfile(name, known[0].kind, known[0].type, rows, nulls, MappingProxyType(parts))
+
+
+def _merge_parts(parts: Sequence[Grid | Counts]) -> Grid | Counts:
+    first = parts[0]
+    if isinstance(first, Grid):
+        for part in parts[1:]:
+            assert isinstance(part, Grid)
+            first = add(first, part)
+        return first
+    builder = CountsBuilder()
+    for part in parts:
+        assert isinstance(part, Counts)
+        builder.merge(part)
+    return builder.finish()
+
+
+def _merge_samples(profiles: Sequence[Profile], rows: int) -> Mapping[str, npt.NDArray[np.float32]]:
+    names = [n for n in profiles[0].sample if all(n in p.sample for p in profiles)]
+    if not names:
+        return MappingProxyType({})
+    threshold = min(1.0, SAMPLE_ROWS / max(rows, 1))
+    keeps = []
+    for part, p in enumerate(profiles):
+        size = len(p.sample[names[0]])
+        share = threshold / min(1.0, SAMPLE_ROWS / max(p.rows, 1))
+        keeps.append(np.random.default_rng([part, size]).random(size) < share)
+    return MappingProxyType(
+        {n: np.concatenate([p.sample[n][k] for p, k in zip(profiles, keeps, strict=True)]) for n in names}
+    )

@@ -1,35 +1,193 @@
-"""A profile says all that a verdict needs of some rows, in kilobytes; stub while it is being filled."""
+"""A profile says all that a verdict needs of some rows, in kilobytes, and never holds code.
 
+Stored form: the magic, the schema version, then a zstd frame of a JSON header and raw little-endian arrays.
+"""
+
+import json
+import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
-from drift.report import Kind
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from drift.categories import Counts
+from drift.errors import DataError, UnknownSchemaError
+from drift.grid import Grid
+from drift.report import KINDS, Kind
+
+SCHEMA_VERSION = 1
+_MAGIC = b"DRIFTPRF"
+_HEAD = struct.Struct("<8sIQ")  # magic, schema version, size of the body before compression
+_LARGEST_BODY = 1 << 30
+
+Sample = Mapping[str, npt.NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ColumnProfile:
-    """One column's summary."""
+    """One column's summary.
+
+    Attributes
+    ----------
+    name, kind, type
+        The column, how it is judged (one of ``drift.report.KINDS``), and its Arrow type.
+    rows, nulls
+        All rows, and those that are null or NaN.
+    parts
+        What was counted: ``values`` of numbers, categories, booleans and datetimes (seconds since 1970);
+        ``length`` and ``pattern`` of text; ``weekday`` and ``hour`` of datetimes.
+    """
 
     name: str
     kind: Kind
     type: str
     rows: int
     nulls: int
+    parts: Mapping[str, Grid | Counts] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def grid(self) -> Grid | None:
+        """The numbers of a numeric or datetime column."""
+        values = self.parts.get("values")
+        return values if isinstance(values, Grid) else None
+
+    @property
+    def counts(self) -> Counts | None:
+        """The categories of a categorical or boolean column."""
+        values = self.parts.get("values")
+        return values if isinstance(values, Counts) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Profile:
-    """The mergeable statistical summary of a set of rows."""
+    """The mergeable statistical summary of a set of rows.
+
+    Attributes
+    ----------
+    rows
+        Rows profiled.
+    columns
+        Column profiles by name, in the order of the data.
+    target
+        The column that the model predicts, where named.
+    ignored
+        Columns that were left out on request.
+    sample
+        Values of numeric columns in the same, pseudo-randomly chosen rows (NaN where null): what the
+        dependence between columns is judged by.
+    """
 
     rows: int
     columns: Mapping[str, ColumnProfile]
-    schema_version: int = 1
+    target: str | None = None
+    ignored: tuple[str, ...] = ()
+    sample: Sample = field(default_factory=lambda: MappingProxyType({}))
+    schema_version: int = SCHEMA_VERSION
 
     def to_bytes(self) -> bytes:
-        """The profile as compact bytes; the same rows give the same bytes."""
-        raise NotImplementedError
+        """The profile as compact bytes; the same profile gives the same bytes."""
+        arrays: list[npt.NDArray[Any]] = []
+        header = {
+            "rows": self.rows,
+            "target": self.target,
+            "ignored": list(self.ignored),
+            "columns": [_column_header(c, arrays) for c in self.columns.values()],
+            "sample": list(self.sample),
+        }
+        arrays += list(self.sample.values())
+        header["arrays"] = [[a.dtype.str, len(a)] for a in arrays]
+        text = json.dumps(header, ensure_ascii=True, separators=(",", ":")).encode()
+        body = b"".join(
+            [struct.pack("<Q", len(text)), text, *(np.ascontiguousarray(a).tobytes() for a in arrays)]
+        )
+        packed: bytes = pa.Codec("zstd", compression_level=1).compress(body, asbytes=True)
+        return _HEAD.pack(_MAGIC, self.schema_version, len(body)) + packed
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Profile":
-        """The profile that `to_bytes` wrote; refuses an unknown schema version."""
-        raise NotImplementedError
+        """The profile that `to_bytes` wrote.
+
+        Raises
+        ------
+        UnknownSchemaError
+            It was written under another schema version.
+        DataError
+            It is no stored profile, or a damaged one.
+        """
+        if len(data) < _HEAD.size or not data.startswith(_MAGIC):
+            raise DataError(
+                "these bytes are no stored profile", remedy="Make one with drift.profile(...).to_bytes()."
+            )
+        _, version, size = _HEAD.unpack_from(data)
+        if version != SCHEMA_VERSION:
+            raise UnknownSchemaError(
+                f"this stored profile has schema version {version}, and only {SCHEMA_VERSION} is known",
+                remedy="Profile the data again with this version.",
+            )
+        try:
+            if size > _LARGEST_BODY:
+                raise ValueError("too large")
+            body = pa.Codec("zstd").decompress(memoryview(data)[_HEAD.size :], size, asbytes=True)
+            return _parse(body)
+        except (ValueError, KeyError, TypeError, IndexError, OSError, struct.error) as error:
+            raise DataError(
+                "this stored profile is damaged", remedy="Restore it, or profile the data again."
+            ) from error
+
+
+def _column_header(column: ColumnProfile, arrays: list[npt.NDArray[Any]]) -> dict[str, Any]:
+    parts = []
+    for name, part in column.parts.items():
+        if isinstance(part, Grid):
+            arrays += [part.edges, part.counts, part.sums]
+            known = [part.exact, part.low, part.high, part.infinite, part.error]
+            parts.append(["grid", name, known])
+        else:
+            arrays += [part.counts, part.buckets]
+            parts.append(["counts", name, [list(part.keys), part.error]])
+    return {"name": column.name, "kind": column.kind, "type": column.type, "rows": column.rows, "nulls": column.nulls, "parts": parts}  # fmt: skip
+
+
+def _parse(body: bytes) -> Profile:
+    (length,) = struct.unpack_from("<Q", body)
+    header = json.loads(body[8 : 8 + length])
+    place, arrays = 8 + length, []
+    for dtype, size in header["arrays"]:
+        if dtype not in ("<f8", "<i8", "<f4"):
+            raise ValueError(dtype)
+        arrays.append(np.frombuffer(body, dtype, size, place))
+        place += arrays[-1].nbytes
+    left = iter(arrays)
+    columns = {c["name"]: _parse_column(c, left) for c in header["columns"]}
+    sample = {name: next(left) for name in header["sample"]}
+    return Profile(
+        int(header["rows"]),
+        MappingProxyType(columns),
+        header["target"],
+        tuple(header["ignored"]),
+        MappingProxyType(sample),
+    )
+
+
+def _parse_column(document: dict[str, Any], left: Any) -> ColumnProfile:
+    parts: dict[str, Grid | Counts] = {}
+    for form, name, known in document["parts"]:
+        if form == "grid":
+            edges, counts, sums = next(left), next(left), next(left)
+            if len(counts) != len(edges) + 1 or len(sums) != len(counts):
+                raise ValueError("cells and edges do not fit")
+            parts[name] = Grid(edges, counts, sums, *known)
+        else:
+            keys, error = known
+            counts, buckets = next(left), next(left)
+            if len(keys) != len(counts):
+                raise ValueError("categories and counts do not fit")
+            parts[name] = Counts(tuple(keys), counts, buckets, error)
+    if document["kind"] not in KINDS:
+        raise ValueError(document["kind"])
+    fields = {name: document[name] for name in ("name", "kind", "type", "rows", "nulls")}
+    return ColumnProfile(**fields, parts=MappingProxyType(parts))

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 Kind = str  # one of KINDS
-KINDS = ("numeric", "boolean", "category", "text", "datetime", "id", "empty", "dependence")
+KINDS = ("numeric", "boolean", "category", "text", "datetime", "id", "empty", "other", "dependence")
 
 
 @dataclass(frozen=True)

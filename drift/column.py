@@ -1,0 +1,256 @@
+"""One column's batches in, its profile out: which kind it is, and what of it is counted."""
+
+from collections.abc import Callable
+from types import MappingProxyType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from drift.categories import CountsBuilder
+from drift.grid import Floats, Grid, GridBuilder
+from drift.profiles import ColumnProfile
+from drift.report import Kind
+
+_FEW_ROWS = 20  # fewer rows say nothing about whether a column is an id or free text
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_DAY_S = 86_400
+
+Column = pa.Array | pa.ChunkedArray
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of this Arrow type are judged as numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def is_string(kind: pa.DataType) -> bool:
+    """Whether values of this Arrow type are judged as categories or text."""
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    views = pa.types.is_string_view(value)
+    return bool(pa.types.is_string(value) or pa.types.is_large_string(value) or views)
+
+
+def is_moment(kind: pa.DataType) -> bool:
+    """Whether values of this Arrow type are points in time."""
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def numbers(column: Column) -> Floats:
+    """The values as doubles in a new array, NaN where null."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
+        column = column.cast(pa.float64())
+    values = column.to_numpy(zero_copy_only=False)
+    return values.astype(np.float64, copy=True)
+
+
+class ColumnBuilder:
+    """Counts one column, batch by batch.
+
+    Parameters
+    ----------
+    name
+        The column's name.
+    template
+        The reference's profile of the column: its kind and its grid are taken over.
+    kind
+        A kind that a person has settled.
+    """
+
+    def __init__(self, name: str, template: ColumnProfile | None = None, kind: Kind | None = None) -> None:
+        self.name = name
+        self.kind: Kind | None = kind
+        self._template = template
+        self._type: pa.DataType | None = None
+        self._rows = 0
+        self._nulls = 0
+        self._parts: dict[str, GridBuilder | CountsBuilder] = {}
+        self._count: Callable[[Column], None] = self._ignore
+        self.sample: list[Floats] = []
+
+    def add(self, column: Column, keep: np.ndarray | None = None) -> None:
+        """Count a batch; `keep` are the places of the rows of the joint sample."""
+        self._rows += len(column)
+        self._nulls += column.null_count
+        if pa.types.is_null(column.type) or not len(column):
+            if self._type is None:
+                self._type = column.type
+            if keep is not None:
+                self.sample.append(np.full(len(keep), np.nan))
+            return
+        if self._type is None or pa.types.is_null(self._type):
+            self._begin(column)
+        if keep is not None and self.kind == "numeric":
+            self.sample.append(numbers(column.take(pa.array(keep))))
+        self._count(column)
+
+    def skip(self, rows: int, sampled: int) -> None:
+        """Count rows of a part that has no such column as nulls."""
+        self._rows += rows
+        self._nulls += rows
+        if sampled:
+            self.sample.append(np.full(sampled, np.nan))
+
+    def finish(self) -> ColumnProfile:
+        """The profile of everything added."""
+        parts = {name: part.finish() for name, part in self._parts.items()}
+        kind = self.kind if self._type is not None and not pa.types.is_null(self._type) else "empty"
+        return ColumnProfile(
+            self.name,
+            kind or "empty",
+            str(self._type) if self._type is not None else "null",
+            self._rows,
+            self._nulls,
+            MappingProxyType(parts),
+        )
+
+    def _begin(self, column: Column) -> None:
+        self._type = column.type
+        if self.kind is None and self._template is not None and self._template.kind not in ("empty", "other"):
+            self.kind = self._template.kind
+        natural = natural_kind(column)
+        if self.kind is None or not _fits(self.kind, column.type):
+            self.kind = natural
+        counted: dict[str, tuple[Callable[[Column], None], tuple[str, ...], tuple[str, ...]]] = {
+            "numeric": (self._count_numbers, ("values",), ()),
+            "boolean": (self._count_categories, (), ("values",)),
+            "category": (self._count_categories, (), ("values",)),
+            "text": (self._count_text, ("length",), ("pattern",)),
+            "datetime": (self._count_moments, ("values",), ("weekday", "hour")),
+        }
+        if self.kind not in counted:
+            return
+        self._count, grids, counts = counted[self.kind]
+        for part in grids:
+            known = self._template.parts.get(part) if self._template is not None else None
+            self._parts[part] = GridBuilder(known if isinstance(known, Grid) else None)
+        for part in counts:
+            self._parts[part] = CountsBuilder()
+
+    def _ignore(self, column: Column) -> None:
+        """Ids and nested values are not counted; their nulls are."""
+
+    def _count_numbers(self, column: Column) -> None:
+        values = numbers(column)
+        if pa.types.is_floating(column.type):
+            self._nulls += int(np.isnan(values).sum()) - column.null_count
+        self._grid("values").add(values)
+
+    def _count_categories(self, column: Column) -> None:
+        keys, counts = tally(column)
+        self._counts("values").add(keys, counts)
+
+    def _count_text(self, column: Column) -> None:
+        text = pc.cast(column, pa.string()).drop_null()
+        self._grid("length").add(numbers(pc.utf8_length(text)))
+        shape = pc.replace_substring_regex(text, r"\p{L}+", "a")
+        shape = pc.replace_substring_regex(shape, r"\p{N}+", "9")
+        shape = pc.replace_substring_regex(shape, r"(a[\s'.,-]*)+", "a ")
+        self._counts("pattern").add(*tally(pc.utf8_slice_codeunits(shape, 0, 40)))
+
+    def _count_moments(self, column: Column) -> None:
+        seconds = moments(column)
+        known = seconds[~np.isnan(seconds)]
+        days = np.floor(known / _DAY_S)
+        weekday = np.bincount(((days.astype(np.int64) + 3) % 7), minlength=7)
+        hour = np.bincount(((known - days * _DAY_S) // 3600).astype(np.int64), minlength=24)
+        self._counts("weekday").add(_WEEKDAYS, weekday.tolist())
+        self._counts("hour").add((f"{h:02}h" for h in range(24)), hour.tolist())
+        self._grid("values").add(seconds)
+
+    def _grid(self, part: str) -> GridBuilder:
+        builder = self._parts[part]
+        assert isinstance(builder, GridBuilder)
+        return builder
+
+    def _counts(self, part: str) -> CountsBuilder:
+        builder = self._parts[part]
+        assert isinstance(builder, CountsBuilder)
+        return builder
+
+
+def moments(column: Column) -> Floats:
+    """Points in time as seconds since 1970 (UTC), NaN where null."""
+    kind = column.type
+    zone = kind.tz if pa.types.is_timestamp(kind) else None
+    unit = pa.timestamp("us", tz=zone)
+    whole = numbers(column.cast(unit, safe=False).cast(pa.int64()))
+    return whole / 1e6
+
+
+def tally(column: Column) -> tuple[list[str], list[int]]:
+    """Categories and their rows; nulls are left out."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    keys: list[str] = []
+    counts: list[int] = []
+    for chunk in chunks:
+        encoded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+        places = encoded.indices
+        if places.null_count:
+            places = places.drop_null()
+        rows = np.bincount(places.to_numpy(), minlength=len(encoded.dictionary))
+        values = encoded.dictionary
+        if not is_string(values.type):
+            values = values.cast(pa.string())
+        names = values.to_pylist()
+        if (rows == 0).any() or None in names:
+            kept = [(k, c) for k, c in zip(names, rows.tolist(), strict=True) if c and k is not None]
+            names, rows = [k for k, _ in kept], np.array([c for _, c in kept], np.int64)
+        keys += names
+        counts += rows.tolist()
+    return keys, counts
+
+
+def natural_kind(column: Column) -> Kind:
+    """How a column is judged when nobody has said so.
+
+    Whole numbers that are all different and either dense or ascending are ids, as are strings that are
+    all different and hold no white space. Strings of which more than half are different are text.
+    """
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if is_moment(kind):
+        return "datetime"
+    if is_number(kind):
+        return "id" if pa.types.is_integer(kind) and _numbered(column) else "numeric"
+    if pa.types.is_dictionary(kind) and not is_string(kind):
+        return "category"
+    return _string_kind(column) if is_string(kind) else "other"
+
+
+def _string_kind(column: Column) -> Kind:
+    rows = len(column) - column.null_count
+    if rows < _FEW_ROWS:
+        return "category"
+    encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    values = encoded.dictionary if pa.types.is_dictionary(encoded.type) else encoded.unique()
+    distinct = len(values) - (1 if values.null_count else 0)
+    if distinct <= 0.5 * rows:
+        return "category"
+    spaced = pc.any(pc.match_substring_regex(values.slice(0, 1000), r"\s")).as_py()
+    return "id" if distinct == rows and not spaced else "text"
+
+
+def _numbered(column: Column) -> bool:
+    values = column.drop_null().to_numpy()
+    if len(values) < _FEW_ROWS or len(np.unique(values[:1000])) < min(1000, len(values)):
+        return False
+    if bool((values[1:] > values[:-1]).all()):
+        return True
+    low, high = int(values.min()), int(values.max())
+    return high - low < 2 * len(values) and int(np.bincount(values - low).max()) == 1
+
+
+def _fits(kind: Kind, type_: pa.DataType) -> bool:
+    if kind == "numeric":
+        return is_number(type_)
+    if kind == "datetime":
+        return is_moment(type_)
+    if kind == "text":
+        return is_string(type_)
+    if kind == "boolean":
+        return bool(pa.types.is_boolean(type_))
+    return not pa.types.is_nested(type_)

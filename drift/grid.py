@@ -1,0 +1,273 @@
+"""Counts of numbers in cells: the whole empirical distribution while it is small, quantile cells when not.
+
+A cell holds its right edge: cell i is ``(edges[i-1], edges[i]]``, the last one is everything above.
+Counts on the same edges add exactly, which is what lets profiles be merged.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+CELLS = 2048
+"""Distinct values that are kept exactly, and quantile cells beyond that: a KS error of 1/2048 at most."""
+
+_TAIL_RANKS = (0, 1, 3, 10, 30, 100, 300)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Counts and sums of finite numbers by cell.
+
+    Attributes
+    ----------
+    edges, counts, sums
+        Strictly increasing right edges; rows and sum of values of each cell, one cell more than edges.
+    exact
+        Every row lies on an edge: nothing is lost.
+    low, high
+        The smallest and the largest finite value (0 when there are no rows).
+    infinite
+        Rows that were infinite; they are in no cell.
+    error
+        Rows that may be counted on the wrong side of an edge, at most.
+    """
+
+    edges: Floats
+    counts: Ints
+    sums: Floats
+    exact: bool
+    low: float
+    high: float
+    infinite: int = 0
+    error: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Finite rows counted."""
+        return int(self.counts.sum())
+
+    def values(self) -> Floats:
+        """One value per cell: its mean, or its edge where the cell is empty."""
+        edges = np.append(self.edges, self.high) if len(self.edges) else np.zeros(1)
+        return np.where(self.counts > 0, self.sums / np.maximum(self.counts, 1), edges)
+
+    def mean(self) -> float:
+        """Mean of the finite rows."""
+        return float(self.sums.sum() / max(self.rows, 1))
+
+    def sd(self) -> float:
+        """Standard deviation of the finite rows, of the cells' means."""
+        if self.rows < 2:
+            return 0.0
+        centred = self.values() - self.mean()
+        return float(np.sqrt((self.counts * centred * centred).sum() / (self.rows - 1)))
+
+    def quantile(self, q: float) -> float:
+        """The smallest edge below or at which a share of q of the rows lies."""
+        if not self.rows:
+            return 0.0
+        place = int(np.searchsorted(np.cumsum(self.counts), q * self.rows, side="left"))
+        return float(self.edges[place]) if place < len(self.edges) else self.high
+
+    def on(self, edges: Floats) -> "Grid":
+        """The same rows counted on other edges; exact unless a cell must be cut, then evenly.
+
+        Parameters
+        ----------
+        edges
+            Strictly increasing, of any length.
+
+        Returns
+        -------
+        Grid
+            Its ``error`` has grown by the rows of the largest cell that was cut.
+        """
+        if len(edges) == len(self.edges) and np.array_equal(edges, self.edges):
+            return self
+        if not self.rows:
+            return replace(
+                self, edges=edges, counts=np.zeros(len(edges) + 1, np.int64), sums=np.zeros(len(edges) + 1)
+            )
+        if self.exact:
+            cells = np.searchsorted(edges, self.edges, side="left")
+            counts = np.bincount(cells, weights=self.counts[:-1], minlength=len(edges) + 1)
+            sums = np.bincount(cells, weights=self.sums[:-1], minlength=len(edges) + 1)
+            same = bool(np.isin(self.edges, edges).all())
+            return replace(self, edges=edges, counts=counts.astype(np.int64), sums=sums, exact=same)
+        return self._cut(edges)
+
+    def _cut(self, edges: Floats) -> "Grid":
+        known = np.concatenate([[min(self.low, self.edges[0])], self.edges, [max(self.high, self.edges[-1])]])
+        known[0] = np.nextafter(known[0], -np.inf)
+        below = np.concatenate([[0], np.cumsum(self.counts)])
+        total = np.concatenate([[0.0], np.cumsum(self.sums)])
+        at = np.rint(np.interp(edges, known, below)).astype(np.int64)
+        counts = np.diff(np.concatenate([[0], at, [self.rows]]))
+        sums = np.diff(np.concatenate([[0.0], np.interp(edges, known, total), [total[-1]]]))
+        cut = ~np.isin(edges, self.edges)
+        cells = np.searchsorted(self.edges, edges[cut], side="left")
+        error = int(self.counts[cells].max()) if len(cells) else 0
+        return replace(self, edges=edges, counts=counts, sums=sums, exact=False, error=self.error + error)
+
+
+EMPTY = Grid(np.zeros(0), np.zeros(1, np.int64), np.zeros(1), True, 0.0, 0.0)
+
+
+def count(ordered: Floats, edges: Floats) -> tuple[Ints, Floats]:
+    """Rows and sums by cell of values in ascending order."""
+    stops = np.concatenate([np.searchsorted(ordered, edges, side="right"), [len(ordered)]])
+    starts = np.concatenate([[0], stops[:-1]])
+    counts = stops - starts
+    sums = np.zeros(len(counts))
+    filled = counts > 0
+    if filled.any():
+        sums[filled] = np.add.reduceat(ordered, starts[filled])
+    return counts, sums
+
+
+def quantile_edges(ordered: Floats, cells: int = CELLS) -> Floats:
+    """Edges at even ranks and at the outermost ranks; a heavy value gets a cell of its own."""
+    n = len(ordered)
+    ranks = np.linspace(0, n - 1, min(cells, n)).astype(np.int64)
+    tails = np.array([r for r in _TAIL_RANKS if r < n], np.int64)
+    picks = ordered[np.unique(np.concatenate([ranks, tails, n - 1 - tails]))]
+    heavy = np.unique(picks[1:][picks[1:] == picks[:-1]])
+    before = np.searchsorted(ordered, heavy, side="left") - 1
+    return np.unique(np.concatenate([picks, ordered[before[before >= 0]]]))
+
+
+def union(first: Grid, second: Grid) -> tuple[Grid, Grid]:
+    """Both on common edges: their union where both are exact, else those of the one that is not."""
+    if first.exact and second.exact:
+        edges = np.union1d(first.edges, second.edges)
+    else:
+        edges = second.edges if first.exact else first.edges
+    return first.on(edges), second.on(edges)
+
+
+def add(first: Grid, second: Grid) -> Grid:
+    """One grid of the rows of both; edges beyond twice CELLS are thinned, which loses no row."""
+    if not first.rows or not second.rows:
+        kept = second if not first.rows else first
+        return replace(kept, infinite=first.infinite + second.infinite)
+    a, b = union(first, second)
+    grid = Grid(
+        a.edges,
+        a.counts + b.counts,
+        a.sums + b.sums,
+        a.exact and b.exact,
+        min(a.low, b.low),
+        max(a.high, b.high),
+        a.infinite + b.infinite,
+        a.error + b.error,
+    )
+    return thin(grid) if len(grid.edges) > 2 * CELLS else grid
+
+
+def thin(grid: Grid) -> Grid:
+    """Fewer edges, chosen at even ranks; cells are joined, never cut."""
+    below = np.cumsum(grid.counts)[:-1]
+    ranks = np.unique(
+        np.concatenate([np.linspace(0, grid.rows, CELLS), _TAIL_RANKS, grid.rows - np.array(_TAIL_RANKS)])
+    )
+    keep = np.unique(np.minimum(np.searchsorted(below, ranks, side="left"), len(below) - 1))
+    last = np.append(keep, len(grid.edges))
+    counts = np.diff(np.concatenate([[0], np.cumsum(grid.counts)[last]]))
+    sums = np.diff(np.concatenate([[0.0], np.cumsum(grid.sums)[last]]))
+    return replace(grid, edges=grid.edges[keep], counts=counts, sums=sums, exact=False)
+
+
+class GridBuilder:
+    """Counts batches of numbers in one pass; on a template's edges where one is given.
+
+    While at most CELLS distinct values have been seen the grid is exact. Beyond that the edges are the
+    template's, or the first batch's quantiles; a cell that a later batch fills out of proportion is cut
+    by that batch's own quantiles, and the rows already in it are what ``Grid.error`` tells.
+    """
+
+    def __init__(self, template: Grid | None = None) -> None:
+        self._template = template if template is not None and template.rows else None
+        self._grid = EMPTY
+        self._try_exact = self._template is None or self._template.exact
+
+    def add(self, values: Floats) -> None:
+        """Count a batch; NaN is left out, infinite values are only counted. The batch is sorted in place."""
+        values.sort()
+        finite, infinite = _finite(values)
+        if infinite:
+            self._grid = replace(self._grid, infinite=self._grid.infinite + infinite)
+        if not len(finite):
+            return
+        batch = self._exactly(finite) if self._try_exact and self._grid.exact else None
+        if batch is not None:
+            merged = add(self._grid, batch)
+            if len(merged.edges) <= CELLS or not len(self._grid.edges):
+                self._grid = merged
+                return
+        self._count(finite)
+
+    def finish(self) -> Grid:
+        """The grid of everything added."""
+        return self._grid
+
+    @staticmethod
+    def _exactly(ordered: Floats) -> Grid | None:
+        changes = np.flatnonzero(ordered[1:] != ordered[:-1])
+        if len(changes) >= CELLS:
+            return None
+        stops = np.append(changes, len(ordered) - 1)
+        edges = ordered[stops]
+        counts = np.append(np.diff(stops, prepend=-1), 0)
+        sums = np.append(edges * counts[:-1], 0.0)
+        return Grid(edges, counts, sums, True, float(edges[0]), float(edges[-1]))
+
+    def _count(self, ordered: Floats) -> None:
+        held = self._grid
+        if held.exact:
+            edges = self._template.edges if self._template is not None else quantile_edges(ordered)
+            held = replace(held.on(edges), exact=False)
+        elif self._template is None:
+            held = _refine(held, ordered)
+        counts, sums = count(ordered, held.edges)
+        first = not held.rows
+        self._grid = replace(
+            held,
+            counts=held.counts + counts,
+            sums=held.sums + sums,
+            exact=False,
+            low=float(ordered[0]) if first else min(held.low, float(ordered[0])),
+            high=float(ordered[-1]) if first else max(held.high, float(ordered[-1])),
+        )
+
+
+def _finite(ordered: Floats) -> tuple[Floats, int]:
+    stop = len(ordered)
+    if stop and not np.isfinite(ordered[-1]):
+        stop = int(np.searchsorted(ordered, np.inf, side="left"))
+    start = (
+        int(np.searchsorted(ordered[:stop], -np.inf, side="right")) if stop and ordered[0] == -np.inf else 0
+    )
+    nans = int(np.isnan(ordered[stop:]).sum())
+    return ordered[start:stop], len(ordered) - (stop - start) - nans
+
+
+def _refine(held: Grid, ordered: Floats) -> Grid:
+    counts, _ = count(ordered, held.edges)
+    share = len(ordered) / CELLS
+    heavy = np.flatnonzero(counts > max(8 * share, 32))
+    if not len(heavy):
+        return held
+    stops = np.cumsum(counts)
+    new = [
+        quantile_edges(ordered[stops[cell] - counts[cell] : stops[cell]], int(counts[cell] / share) + 1)
+        for cell in heavy
+        if ordered[stops[cell] - counts[cell]] < ordered[stops[cell] - 1]
+    ]
+    if not new:
+        return held
+    refined = held.on(np.union1d(held.edges, np.concatenate(new)))
+    return thin(refined) if len(refined.edges) > 2 * CELLS else refined

@@ -1,0 +1,273 @@
+"""Files become record batches of bounded size, or a DataError that names the file and what to do.
+
+CSV is cut at line ends outside quotes into blocks, each of which Arrow parses in parallel; a block that
+contradicts the types inferred so far starts the file anew with the column's type widened.
+"""
+
+import codecs
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from drift.errors import DataError
+
+_BLOCK_BYTES = 16 << 20
+_LONGEST_ROW_BYTES = 64 << 20
+_MOST_COLUMNS = 20_000
+_BAD_CELL = re.compile(r"In CSV column #(\d+).*?conversion error to ([\w\[\], ]+)")
+_NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
+
+Types = dict[str, pa.DataType]
+
+
+def files(path: Path) -> list[Path]:
+    """The data files of a path: itself, or those of a folder by name, without hidden and marker files."""
+    if not path.exists():
+        raise DataError("there is no such file or folder", str(path), "Check the path.")
+    if path.is_file():
+        return [path]
+    found = [p for p in sorted(path.rglob("*")) if p.is_file() and not p.name.startswith(("_", "."))]
+    if not found:
+        raise DataError("the folder holds no data file", str(path), "Put CSV or Parquet files into it.")
+    return found
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file's name or its first bytes say Parquet."""
+    if path.suffix in (".parquet", ".pq"):
+        return True
+    with path.open("rb") as stream:
+        return stream.read(4) == b"PAR1"
+
+
+def open_parquet(path: Path, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
+    """The file, its strings read as dictionaries."""
+    try:
+        plain = pq.ParquetFile(path, metadata=metadata, memory_map=True)
+        words = [
+            f.name
+            for f in plain.schema_arrow
+            if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)
+        ]
+        if not words:
+            return plain
+        return pq.ParquetFile(path, metadata=plain.metadata, memory_map=True, read_dictionary=words)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"this is no readable Parquet file ({_short(error)})", path.name, "Write the file again."
+        ) from error
+
+
+def parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """A Parquet file's rows, in batches."""
+    file = open_parquet(path)
+    try:
+        yield from file.iter_batches(batch_size=131_072)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"the file is damaged ({_short(error)})", path.name, "Write the file again."
+        ) from error
+
+
+def csv_batches(path: Path) -> Iterator[pa.Table]:
+    """A CSV file's rows, in blocks. Raises `Widened` from the block that contradicts the types so far."""
+    yield from _CsvFile(path).tables({})
+
+
+class Widened(Exception):
+    """A later block contradicts the types that the first one suggested."""
+
+    def __init__(self, types: Types) -> None:
+        super().__init__("column types widened")
+        self.types = types
+
+
+def csv_tables(path: Path, types: Mapping[str, pa.DataType]) -> Iterator[pa.Table]:
+    """A CSV file's rows in blocks under the given types; `Widened` tells with which ones to start anew."""
+    yield from _CsvFile(path).tables(dict(types))
+
+
+class _CsvFile:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def tables(self, types: Types) -> Iterator[pa.Table]:
+        with self._open() as stream:
+            decode = _decoder(stream)
+            blocks = _blocks(stream, decode, self.path.name)
+            try:
+                first = next(blocks, b"")
+                options = self._options(first)
+                names = self._names(first, options)
+                for number, block in enumerate(self._chain(first, blocks)):
+                    yield self._parse(block, names, number == 0, options, types)
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                raise DataError("the gzip stream is damaged", self.path.name, "Compress it again.") from error
+
+    @staticmethod
+    def _chain(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        yield first
+        yield from blocks
+
+    def _open(self) -> IO[bytes]:
+        with self.path.open("rb") as stream:
+            packed = stream.read(2) == b"\x1f\x8b"
+        return gzip.open(self.path, "rb") if packed else self.path.open("rb")  # type: ignore[return-value] # GzipFile is an IO[bytes]
+
+    def _options(self, first: bytes) -> pacsv.ParseOptions:
+        head = first.split(b"\n", 1)[0]
+        if not first.strip():
+            raise DataError("the file is empty", self.path.name, "Write a header line and rows.")
+        if b"\x00" in first[:65_536]:
+            raise DataError("the file holds NUL bytes", self.path.name, "Save it as UTF-8 text.")
+        counts = {d: head.count(d.encode()) for d in ",;\t|"}
+        delimiter = max(counts, key=lambda d: counts[d])
+        return pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in first)
+
+    def _names(self, first: bytes, options: pacsv.ParseOptions) -> list[str]:
+        head = first[: first.find(b"\n") + 1] or first
+        try:
+            found = pacsv.read_csv(
+                pa.BufferReader(head if head.endswith(b"\n") else head + b"\n"),
+                read_options=pacsv.ReadOptions(autogenerate_column_names=True),
+                parse_options=options,
+                convert_options=pacsv.ConvertOptions(strings_can_be_null=False, column_types={}),
+            )
+            names = [str(found.column(i)[0].as_py()).strip() for i in range(found.num_columns)]
+        except pa.ArrowInvalid as error:
+            raise DataError(f"the header cannot be read ({_short(error)})", self.path.name) from error
+        if len(names) > _MOST_COLUMNS:
+            raise DataError(
+                f"{len(names)} columns are more than {_MOST_COLUMNS}", self.path.name, "Split it."
+            )
+        return _distinct(names, self.path.name)
+
+    def _parse(
+        self, block: bytes, names: list[str], head: bool, options: pacsv.ParseOptions, types: Types
+    ) -> pa.Table:
+        comma = options.delimiter == ";"
+        convert = pacsv.ConvertOptions(
+            column_types=types,
+            strings_can_be_null=True,
+            null_values=_NULLS,
+            quoted_strings_can_be_null=True,
+            decimal_point="," if comma and _decimal_comma(block) else ".",
+            auto_dict_encode=True,
+            auto_dict_max_cardinality=len(block),
+        )
+        read = pacsv.ReadOptions(column_names=names, skip_rows=1 if head else 0, block_size=1 << 20)
+        try:
+            table = pacsv.read_csv(pa.BufferReader(block), read_options=read, parse_options=options, convert_options=convert)  # fmt: skip
+        except pa.ArrowInvalid as error:
+            raise self._mended(error, names, types) from error
+        for field in table.schema:
+            if field.name not in types and not pa.types.is_null(field.type):
+                types[field.name] = field.type
+        return table
+
+    def _mended(self, error: pa.ArrowInvalid, names: list[str], types: Types) -> Exception:
+        found = _BAD_CELL.search(str(error))
+        if found is None:
+            return DataError(f"the file cannot be parsed ({_short(error)})", self.path.name, "Mend that row.")
+        name = names[int(found[1])]
+        text = pa.dictionary(pa.int32(), pa.string())
+        if "invalid UTF8" in str(error) or types.get(name) == text:
+            return DataError("the text is not UTF-8", f"{self.path.name}, column {name}", "Save it as UTF-8.")
+        wider = pa.float64() if types.get(name) == pa.int64() else text
+        return Widened({**types, name: wider})
+
+
+def _distinct(names: list[str], file: str) -> list[str]:
+    if any(not name for name in names):
+        raise DataError("a column has no name", file, "Name every column in the header.")
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise DataError(f"the column {twice[0]!r} appears twice", file, "Give every column its own name.")
+    return names
+
+
+def _decoder(stream: IO[bytes]) -> codecs.IncrementalDecoder | None:
+    start = stream.read(4)
+    stream.seek(0)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return codecs.getincrementaldecoder("utf-16")()
+    if start.startswith(codecs.BOM_UTF8):
+        stream.read(3)
+    return None
+
+
+def _blocks(stream: IO[bytes], decode: codecs.IncrementalDecoder | None, file: str) -> Iterator[bytes]:
+    rest = b""
+    while chunk := stream.read(_BLOCK_BYTES):
+        try:
+            text = decode.decode(chunk).encode() if decode is not None else chunk
+        except UnicodeDecodeError as error:
+            raise DataError(
+                "the text is not UTF-16 as its first bytes say", file, "Save it as UTF-8."
+            ) from error
+        block = rest + text
+        cut = _line_end(block)
+        if not cut and len(block) > _LONGEST_ROW_BYTES:
+            raise DataError("a row is longer than 64 MiB, or a quote is never closed", file, "Mend the file.")
+        rest = block[cut:]
+        if cut:
+            yield block[:cut]
+    if rest.strip():
+        yield rest
+
+
+def _line_end(block: bytes) -> int:
+    """The place after the last line end that no quoted field contains."""
+    cut = block.rfind(b"\n") + 1
+    if b'"' not in block:
+        return cut
+    quotes = block.count(b'"', 0, cut)
+    while cut and quotes % 2:
+        earlier = block.rfind(b"\n", 0, cut - 1) + 1
+        quotes -= block.count(b'"', earlier, cut)
+        cut = earlier
+    return cut
+
+
+def _decimal_comma(block: bytes) -> bool:
+    return re.search(rb"(?:^|;)-?\d+,\d+(?=;|\r?\n|$)", block[:65_536]) is not None
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160]
+
+
+def tables(source: Any) -> Iterator[pa.Table | pa.RecordBatch]:
+    """Batches of something in memory: a DataFrame, a Table, a reader, or an iterable of batches."""
+    if isinstance(source, pa.Table | pa.RecordBatch):
+        yield source
+    elif type(source).__module__.split(".")[0] == "pandas":
+        yield pa.Table.from_pandas(_plain(source), preserve_index=False)
+    elif isinstance(source, dict):
+        yield pa.table(source)
+    elif hasattr(source, "__iter__"):
+        yield from source
+    else:
+        raise DataError(
+            f"a {type(source).__name__} is no data", remedy="Give a path, a DataFrame or Arrow data."
+        )
+
+
+def _plain(frame: Any) -> Any:
+    """Columns of mixed types, which Arrow refuses, as strings: one bad column must not stop the others."""
+    frame = frame.rename(columns=str)
+    for name in frame.columns:
+        if frame[name].dtype == object:
+            try:
+                pa.array(frame[name], from_pandas=True)
+            except (pa.ArrowInvalid, pa.ArrowTypeError):
+                known = frame[name].notna()
+                frame[name] = frame[name].where(~known, frame[name].astype(str))
+    return frame

@@ -9,11 +9,15 @@ import json
 import shlex
 import signal
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
+from azure.storage.blob import AccountSasPermissions, ResourceTypes, Services, generate_account_sas
+
 from local.azure import LocalAzure, LocalAzureFailed
 from local.azurite import AzuriteUnavailable
+from local.settings import ACCOUNT, Settings
 
 CHECKOUT = Path(__file__).parent.parent
 DEFAULT_STATE = CHECKOUT / ".local" / "state"
@@ -47,7 +51,8 @@ def run_up(state: Path, app: Path, *, functions_host: bool) -> None:
             LocalAzure(state, functions_host=hosted, app_dir=app) as azure,
         ):
             write_local_settings(app / "local.settings.json", azure.environment())
-            _say(*exports(azure.environment()))
+            storage = {"AZURE_STORAGE_CONNECTION_STRING": connection_string(azure.settings)}
+            _say(*exports(azure.environment() | storage))
             _say(f"# The local Azure is up; its state and logs are in {azure.settings.folder}.")
             _say("# Settings for Core Tools' `func start` are in local.settings.json. Ctrl-C stops it.")
             azure.watch()
@@ -58,6 +63,19 @@ def run_up(state: Path, app: Path, *, functions_host: bool) -> None:
 def exports(environment: dict[str, str]) -> list[str]:
     """Lines for a POSIX shell."""
     return [f"export {name}={shlex.quote(value)}" for name, value in sorted(environment.items())]
+
+
+def connection_string(settings: Settings, lasts: timedelta = timedelta(hours=12)) -> str:
+    """For tools without our identity, as `az storage`: a SAS to drop and read blobs, never the key."""
+    sas = generate_account_sas(
+        ACCOUNT,
+        settings.account_key,
+        ResourceTypes(container=True, object=True),
+        AccountSasPermissions(read=True, list=True, write=True, create=True),
+        expiry=datetime.now(UTC) + lasts,
+        services=Services(blob=True),
+    )
+    return f"BlobEndpoint={settings.storage('blob')};SharedAccessSignature={sas}"
 
 
 def write_local_settings(file: Path, environment: dict[str, str]) -> None:

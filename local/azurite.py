@@ -45,17 +45,15 @@ def installed() -> Path:
     _CACHE.mkdir(parents=True, exist_ok=True)
     with (_CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # test processes start at once; one installs
-        if not script.exists() or (_CACHE / "package.json").read_bytes() != _PIN.read_bytes():
+        complete = _CACHE / "complete.json"  # written last: an install that was interrupted is done again
+        if not complete.exists() or complete.read_bytes() != _PIN.read_bytes():
             _install(script)
+            shutil.copy(_PIN, complete)
     return script
 
 
 def _install(script: Path) -> None:
-    (_CACHE / "package.json").unlink(missing_ok=True)
-    draft = _CACHE / "package.json.draft"
-    shutil.copy(_PIN, draft)
-    work = _CACHE / "package.json"
-    draft.replace(work)
+    shutil.copy(_PIN, _CACHE / "package.json")
     options = ["--no-audit", "--no-fund", "--loglevel=error", "--omit-lockfile-registry-resolved=true"]
     done = subprocess.run(
         [*_npm(), "install", *options],
@@ -66,7 +64,6 @@ def _install(script: Path) -> None:
         check=False,
     )
     if done.returncode != 0 or not script.exists():
-        work.unlink(missing_ok=True)  # so that the next start tries again
         raise AzuriteUnavailable(
             f"npm could not install Azurite into {_CACHE}: {done.stderr.strip()[-1500:]}\n"
             "Check that npm reaches its registry, then start again."

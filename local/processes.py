@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 GRACE_S = 5.0
+_LEFTOVER_GRACE_S = 1.0  # for descendants, once the process itself has ended
 
 
 class Child:
@@ -29,30 +30,49 @@ class Child:
         self.name = name
         self.log = log
         self._process = process
+        self._cleared = False
+        self._lock = threading.Lock()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def poll(self) -> int | None:
-        return self._process.poll()
+        """The exit code, None while it runs. What a process that ended has left behind is ended here."""
+        code = self._process.poll()
+        if code is not None:
+            self._clear()
+        return code
 
     def wait(self, timeout_s: float | None = None) -> int:
         """The exit code; subprocess.TimeoutExpired when it takes longer."""
-        return self._process.wait(timeout_s)
+        code = self._process.wait(timeout_s)
+        self._clear()
+        return code
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """SIGTERM for the whole group, SIGKILL for what is left of it after `grace_s`."""
+        if self._cleared:
+            return
         _signal_group(self.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_s)
-        _signal_group(self.pid, signal.SIGKILL)
-        self._process.wait()
-        _reaper.forget(self.pid)
+            _await_end({self.pid}, _LEFTOVER_GRACE_S)
+        self.kill()
 
     def kill(self) -> None:
-        """SIGKILL at once, as a crash would be."""
-        self.stop(grace_s=0)
+        """SIGKILL for the group at once, as a crash would be."""
+        if not self._cleared:
+            _signal_group(self.pid, signal.SIGKILL)
+            self.wait()
+
+    def _clear(self) -> None:
+        """Once only: the system may give the number to another group later."""
+        with self._lock:
+            if not self._cleared:
+                self._cleared = True
+                _signal_group(self.pid, signal.SIGKILL)
+                _reaper.forget(self.pid)
 
     def log_tail(self, characters: int = 2000) -> str:
         return self.log.read_text(errors="replace")[-characters:] if self.log.exists() else ""
@@ -135,12 +155,17 @@ def _reap_until_the_parent_dies() -> None:
         (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
     for group in groups:
         _signal_group(group, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE_S
+    for group in _await_end(groups, GRACE_S):
+        _signal_group(group, signal.SIGKILL)
+
+
+def _await_end(groups: set[int], within_s: float) -> set[int]:
+    """The groups that are still there after `within_s`."""
+    deadline = time.monotonic() + within_s
     while groups and time.monotonic() < deadline:
         groups = {group for group in groups if _exists(group)}
-        time.sleep(0.05)
-    for group in groups:
-        _signal_group(group, signal.SIGKILL)
+        time.sleep(0.02)
+    return groups
 
 
 def _exists(group: int) -> bool:

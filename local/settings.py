@@ -84,17 +84,7 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """All that a process needs to use this local Azure; the product's own settings as well."""
-        storage = {
-            f"{connection}__{name}": value
-            for connection in ("DRIFTLOOP_STORAGE", "AzureWebJobsStorage")
-            for name, value in (
-                ("blobServiceUri", self.storage("blob")),
-                ("queueServiceUri", self.storage("queue")),
-                ("tableServiceUri", self.storage("table")),
-                ("credential", "managedidentity"),
-            )
-        }
-        return storage | {
+        return self._connections() | {
             "ARM_CLOUD_METADATA_URL": f"{self.arm}/metadata/endpoints?api-version=2019-05-01",
             "IDENTITY_ENDPOINT": f"{self.arm}/msi/token",
             "IDENTITY_HEADER": self.identity_header,
@@ -114,6 +104,13 @@ class Settings:
             "DRIFTLOOP_TICK_SCHEDULE": "*/2 * * * * *",
             "DRIFTLOOP_SWEEP_SCHEDULE": "*/30 * * * * *",
         }
+
+    def _connections(self) -> dict[str, str]:
+        """Identity-based connections, as the Functions host reads them."""
+        connection = {f"{each}ServiceUri": self.storage(each) for each in ("blob", "queue", "table")}
+        connection["credential"] = "managedidentity"
+        prefixes = ("DRIFTLOOP_STORAGE", "AzureWebJobsStorage")
+        return {f"{prefix}__{name}": value for prefix in prefixes for name, value in connection.items()}
 
 
 def settings_of(folder: Path) -> Settings:

@@ -30,7 +30,8 @@ def storage_suffix(settings: Settings) -> str:
 def cloud(settings: Settings) -> Document:
     """The cloud's metadata. Azure ML's audience, `https://ml.azure.local`, is made from the portal's."""
     return {
-        "name": "DriftloopLocal",
+        # The SDK remembers clouds by name for the whole process: two local Azures must not share one.
+        "name": f"Local{settings.workspace_port}",
         "portal": "https://portal.azure.local",
         "resourceManager": settings.arm,
         "authentication": {

@@ -1,6 +1,7 @@
 """What we start ends with us, however we end."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from azure.storage.blob import BlobServiceClient
 
 from local import processes
 from local.azure import LocalAzure, LocalAzureFailed
@@ -107,6 +109,12 @@ def test_up_prints_the_settings_writes_them_for_core_tools_and_leaves_nothing(tm
             lines.append(line)
             if "Ctrl-C" in line:
                 break
+        connection = next(line for line in lines if "AZURE_STORAGE_CONNECTION_STRING" in line)
+        words = shlex.split(connection.removeprefix("export AZURE_STORAGE_CONNECTION_STRING="))
+        with BlobServiceClient.from_connection_string(
+            words[0], connection_verify=str(tmp_path / "state" / "certificates" / "bundle.pem")
+        ) as storage:
+            storage.get_blob_client("landing", "penguins/one.csv").upload_blob(b"a\n1\n")
         running = ps("-ww", "-eo", "args")
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 0

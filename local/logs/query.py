@@ -156,10 +156,7 @@ def _sort_keys(parser: Parser) -> list[tuple[Expression, bool]]:
 
 def _before(key: Expression) -> Callable[[Row, Row], int]:
     """Nulls come first ascending and last descending, as in Kusto."""
-    constant = {"a": key.type, "b": key.type}
-    less = compared(
-        "<", *(Expression(kind, lambda row, name=name: row[name]) for name, kind in constant.items())
-    )
+    less = compared("<", _slot("a", key.type), _slot("b", key.type))
 
     def order(one: Row, other: Row) -> int:
         a, b = key.of(one), key.of(other)
@@ -168,6 +165,10 @@ def _before(key: Expression) -> Callable[[Row, Row], int]:
         return 0 if a == b else -1 if less.of({"a": a, "b": b}) is True else 1
 
     return order
+
+
+def _slot(name: str, kind: str) -> Expression:
+    return Expression(kind, lambda row: row[name])
 
 
 def _summarize(table: Table, parser: Parser) -> Table:

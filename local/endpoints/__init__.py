@@ -1,0 +1,1 @@
+"""Managed online endpoints for the unmodified SDK, with deployments that really serve behind one router."""

@@ -1,0 +1,80 @@
+"""Faults are switched on over the control surface, and stay until switched off or their time is over."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from local.endpoints.exceptions import Refused
+from local.service import Clock
+from local.state import Document, State
+
+DELAY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How a deployment misbehaves: the share of requests that its model fails, and what is added to each."""
+
+    error_rate: float = 0.0
+    delay_ms: float = 0.0
+
+
+class Faults:
+    """Kept in memory for the router; what must survive a restart is in the state."""
+
+    def __init__(self, state: State, clock: Clock) -> None:
+        self._state = state
+        self._clock = clock
+        self._serving = {key: Serving(**body) for key, body in state.items("fault.serving")}
+        stored = state.get("fault.collector", "delay") or {}
+        self.collector_delay_s = float(stored.get("delay_s", DELAY_S))
+
+    def serving(self, endpoint: str, deployment: str) -> Serving | None:
+        return self._serving.get(f"{endpoint}/{deployment}".lower())
+
+    def set_serving(self, endpoint: str, deployment: str, body: Document) -> Document:
+        _check({"error_rate", "delay_ms"}, body)
+        chosen = Serving(**body)
+        if not 0 <= chosen.error_rate <= 1:
+            raise Refused(f"error_rate is a share between 0 and 1, not {chosen.error_rate}.")
+        key = f"{endpoint}/{deployment}".lower()
+        self._serving[key] = chosen
+        self._state.put("fault.serving", key, asdict(chosen))
+        return asdict(chosen)
+
+    def set_collector(self, body: Document) -> Document:
+        """`delay_s`: how late the collector's rows reach their blobs."""
+        _check({"delay_s"}, body)
+        self._state.put("fault.collector", "delay", body)
+        self.collector_delay_s = float(body.get("delay_s", 0.0))
+        return {"delay_s": self.collector_delay_s}
+
+    def set_endpoint(self, endpoint: str, body: Document) -> Document:
+        """`busy_s`: it refuses changes for so long. `stale_s`: it shows the old traffic so long after one."""
+        _check({"busy_s", "stale_s"}, body)
+        until = self._clock() + timedelta(seconds=float(body.get("busy_s", 0)))
+        stored = {"busy_until": until.isoformat(), "stale_s": float(body.get("stale_s", 0))}
+        self._state.put("fault.endpoint", endpoint, stored)
+        return stored
+
+    def busy(self, endpoint: str) -> bool:
+        found = self._state.get("fault.endpoint", endpoint)
+        return found is not None and self._clock() < datetime.fromisoformat(found["busy_until"])
+
+    def stale_until(self, endpoint: str) -> datetime:
+        """Until when a change that is made now is not shown."""
+        found = self._state.get("fault.endpoint", endpoint) or {"stale_s": 0.0}
+        return self._clock() + timedelta(seconds=found["stale_s"])
+
+
+def _check(allowed: set[str], body: Document) -> None:
+    wrong = [
+        name
+        for name, value in body.items()
+        if name not in allowed or not isinstance(value, int | float) or value < 0
+    ]
+    if wrong:
+        raise Refused(
+            f"Not settable, or no number from 0: {', '.join(wrong)}. Settable: {', '.join(sorted(allowed))}."
+        )

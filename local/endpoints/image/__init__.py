@@ -1,0 +1,1 @@
+"""What runs inside a deployment's own environment (.venv-ml), never in the workspace's process."""

@@ -1,0 +1,226 @@
+"""Each scoring request reaches exactly one deployment, by header or by weight, and leaves one row in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from local.endpoints.models import Endpoints
+from local.endpoints.routing import Routed, Target
+from local.identity.exceptions import Unauthorized
+from local.logs.models import TRAFFIC_LOG, TrafficLog
+from local.service import Service
+from local.settings import LOCATION, LOGS_WORKSPACE_ID, SUBSCRIPTION, WORKSPACE, WORKSPACE_GUID, WORKSPACE_ID
+from local.state import Document
+
+AUDIENCE = "https://ml.azure.com"  # what the SDK's get_keys asks a token for, in every cloud
+DEPLOYMENT_HEADER = "azureml-model-deployment"
+_PASSED_ON = ("content-type", "accept", "x-ms-client-request-id", "traceparent")
+_PHRASES = {each.value: each.phrase for each in HTTPStatus}
+_client: list[httpx.AsyncClient] = []
+
+
+@dataclass
+class Answer:
+    """What the client gets, and what the log says of it."""
+
+    status: int
+    content: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    deployment: str = ""
+    model_status: int | None = None
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """One request, its body read."""
+
+    request: Request
+    content: bytes
+    at: datetime
+    began: float
+    read_ms: float
+    request_id: str
+
+
+async def score(request: Request) -> Response:
+    service: Service = request.app.state.service
+    began, at = time.perf_counter(), service.clock()
+    content = await request.body()
+    request_id = request.headers.get("x-request-id") or str(uuid.uuid4())
+    arrived = Arrived(request, content, at, began, (time.perf_counter() - began) * 1000, request_id)
+    endpoints = service.get(Endpoints)
+    routed = endpoints.board.find(request.path_params["endpoint"])
+    if routed is None:
+        return JSONResponse({"error": {"code": "NotFound", "message": "There is no such endpoint."}}, 404)
+    answer = await _answered(service, endpoints, routed, arrived)
+    service.get(TrafficLog).add(at, _row(routed, arrived, answer))
+    headers = answer.headers | {"x-ms-request-id": request_id, "x-request-id": request_id}
+    if answer.deployment:
+        headers[DEPLOYMENT_HEADER] = answer.deployment
+    return Response(answer.content, answer.status, headers)
+
+
+async def _answered(service: Service, endpoints: Endpoints, routed: Routed, arrived: Arrived) -> Answer:
+    refusal = _refusal(service, routed, arrived.request.headers.get("authorization", ""))
+    if refusal:
+        return _error(401, "Unauthorized", refusal)
+    wanted = arrived.request.headers.get(DEPLOYMENT_HEADER)
+    chosen = wanted.lower() if wanted else routed.choose(endpoints.board.chance)
+    target = routed.targets.get(chosen) if chosen else None
+    if target is None:
+        what = (
+            f"the deployment '{chosen}' does not serve" if chosen else "no deployment has a positive weight"
+        )
+        return _error(404, "NotFound", f"The endpoint '{routed.name}' cannot answer: {what}.", chosen or "")
+    if target.in_flight >= target.most_at_once:
+        message = (
+            f"Too many pending requests: '{target.name}' takes {target.most_at_once} at once"
+            " (2 x max_concurrent_requests_per_instance x instance_count)."
+        )
+        return _error(429, "TooManyRequests", message, target.name)
+    target.in_flight += 1
+    try:
+        return await _forwarded(endpoints, target, arrived)
+    finally:
+        target.in_flight -= 1
+
+
+def _refusal(service: Service, routed: Routed, authorization: str) -> str:
+    if routed.auth == "Key":
+        scheme, _, key = authorization.partition(" ")
+        known = [secrets.compare_digest(key.encode(), each.encode()) for each in routed.keys]
+        return "" if scheme.lower() == "bearer" and any(known) else "The endpoint's key is missing or wrong."
+    try:
+        service.tokens.check(authorization, [AUDIENCE])
+    except Unauthorized as error:
+        return error.message
+    return ""
+
+
+async def _forwarded(endpoints: Endpoints, target: Target, arrived: Arrived) -> Answer:
+    fault = endpoints.faults.serving(target.endpoint, target.name)
+    if fault is not None and fault.delay_ms:
+        await asyncio.sleep(fault.delay_ms / 1000)
+    if fault is not None and endpoints.board.chance.random() < fault.error_rate:
+        answer = _model_error(500, b'{"message": "The fault that was set for this deployment."}', target)
+    else:
+        answer = await _asked(target, arrived)
+    _collect(endpoints, target, arrived, answer)
+    return answer
+
+
+async def _asked(target: Target, arrived: Arrived) -> Answer:
+    given = arrived.request.headers
+    headers = {name: given[name] for name in _PASSED_ON if name in given} | {
+        "x-request-id": arrived.request_id
+    }
+    try:
+        response = await _http().post(
+            f"{target.scoring.address}/score",
+            content=arrived.content,
+            headers=headers,
+            timeout=target.timeout_s,
+        )
+    except httpx.TimeoutException:
+        message = f"The model took longer than the request timeout of {target.timeout_s:g} s."
+        return _error(408, "RequestTimeout", message, target.name)
+    except httpx.TransportError as error:
+        message = f"No process answers behind '{target.name}': {type(error).__name__}."
+        return _error(503, "ServiceUnavailable", message, target.name)
+    if response.status_code != 200:
+        return _model_error(response.status_code, response.content, target)
+    kept = {name: response.headers[name] for name in ("content-type",) if name in response.headers}
+    return Answer(200, response.content, kept, target.name, 200)
+
+
+def _model_error(status: int, content: bytes, target: Target) -> Answer:
+    """Whatever the model answers but 200 becomes 424, with its own status in a header."""
+    headers = {
+        "content-type": "application/json",
+        "ms-azureml-model-error-statuscode": str(status),
+        "ms-azureml-model-error-reason": "model_error",
+    }
+    return Answer(424, content, headers, target.name, status)
+
+
+def _error(status: int, code: str, message: str, deployment: str = "") -> Answer:
+    content = json.dumps({"error": {"code": code, "message": message}}).encode()
+    return Answer(status, content, {"content-type": "application/json"}, deployment)
+
+
+def _collect(endpoints: Endpoints, target: Target, arrived: Arrived, answer: Answer) -> None:
+    """Payload logging: what the client sent and got, under the request's id. Only answers of the model."""
+    if answer.status != 200:
+        return
+    ids = {"correlationid": arrived.request_id, "xrequestid": arrived.request_id}
+    for name, content in (("request", arrived.content), ("response", answer.content)):
+        if endpoints.board.chance.random() >= target.collected.get(name, 0.0):
+            continue
+        length = len(content)
+        extra = {"contentrange": f"bytes 0-{length - 1}/{length}", "path": "/score", "method": "POST"} | ids
+        try:
+            data = json.loads(content)
+        except ValueError:
+            continue  # Azure stores what is no JSON in a blob of its own
+        endpoints.deployments.collector.take((target.endpoint, target.name), name, arrived.at, data, extra)
+
+
+def _http() -> httpx.AsyncClient:
+    """One client for the process's only event loop, made inside it."""
+    if not _client or _client[0].is_closed:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+        _client[:] = [httpx.AsyncClient(trust_env=False, limits=limits)]
+    return _client[0]
+
+
+def _row(routed: Routed, arrived: Arrived, answer: Answer) -> Document:
+    request = arrived.request
+    total_ms = (time.perf_counter() - arrived.began) * 1000
+    version = request.scope.get("http_version", "1.1")
+    model = answer.model_status
+    return {
+        "AuthType": "Key" if routed.auth == "Key" else "AADToken",
+        "AzureMLWorkspaceId": WORKSPACE_GUID,
+        "AzureMLWorkspaceName": WORKSPACE,
+        "DeploymentName": answer.deployment,
+        "EndpointName": routed.name,
+        "Location": LOCATION,
+        "Method": request.method,
+        "ModelStatusCode": model,
+        "ModelStatusReason": _phrase(model) if model else "",
+        "OperationName": "Inference",
+        "Path": request.url.path,
+        "Protocol": f"HTTP/{version}",
+        "RequestDurationMs": round(arrived.read_ms),
+        "RequestPayloadSize": len(arrived.content),
+        "RequestThrottlingDelayMs": 0,
+        "ResponseCode": answer.status,
+        "ResponseCodeReason": _phrase(answer.status),
+        "ResponseDurationMs": round(total_ms - arrived.read_ms),
+        "ResponsePayloadSize": len(answer.content),
+        "ResponseThrottlingDelayMs": 0,
+        "SourceSystem": "Azure",
+        "TenantId": LOGS_WORKSPACE_ID,
+        "TotalDurationMs": round(total_ms),
+        "Type": TRAFFIC_LOG,
+        "UserAgent": request.headers.get("user-agent", ""),
+        "XMSClientRequestId": request.headers.get("x-ms-client-request-id", ""),
+        "XRequestId": arrived.request_id,
+        "_ResourceId": WORKSPACE_ID.lower(),
+        "_SubscriptionId": SUBSCRIPTION,
+    }
+
+
+def _phrase(status: int) -> str:
+    return _PHRASES.get(status, "")

@@ -1,0 +1,67 @@
+"""A deployment's model and code arrive as in Azure's container, and its environment is checked."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from local.assets.models import Assets
+from local.endpoints.exceptions import DeploymentFailed
+from local.endpoints.scoring import IMAGE
+from local.jobs import environment, storage
+from local.jobs.exceptions import StepFailed
+from local.service import Service
+from local.state import Document
+from local.web import ArmError
+
+
+class Sources(NamedTuple):
+    code: Path
+    script: str
+    model: Path | None
+
+
+def fetch(service: Service, properties: Document, folder: Path) -> Sources:
+    """Everything that the deployment names, below `folder`; DeploymentFailed when something is not there."""
+    try:
+        return _fetched(service, properties, folder)
+    except StepFailed as error:
+        raise DeploymentFailed("BadArgument", str(error)) from error
+    except ArmError as error:
+        raise DeploymentFailed("ResourceNotFound", error.message) from error
+
+
+def _fetched(service: Service, properties: Document, folder: Path) -> Sources:
+    assets = service.get(Assets)
+    named = properties.get("environmentId")
+    if named:
+        found = assets.find(named, "environments")
+        environment.check(found["id"].partition("/environments/")[2], found["properties"])
+    model = None
+    if properties.get("model"):
+        found = assets.find(properties["model"], "models")
+        model = _model(service, found, folder / "azureml-models")
+    configuration = properties.get("codeConfiguration")
+    code = folder / "code"
+    if not configuration:
+        shutil.copytree(IMAGE, code, ignore=shutil.ignore_patterns("__*", "launch.py"))
+        return Sources(code, "score.py", model)
+    uri = assets.find(configuration["codeId"], "codes")["properties"]["codeUri"]
+    storage.download(service.blobs, storage.place_of(uri), code)
+    return Sources(code, configuration["scoringScript"], model)
+
+
+def _model(service: Service, found: Document, folder: Path) -> Path:
+    """As in Azure, AZUREML_MODEL_DIR *contains* the model's file or folder, under its own name."""
+    place = storage.place_of(found["properties"]["modelUri"])
+    name, _, version = str(found["id"]).split("/")[-3:]
+    root = folder / name / version
+    is_file = [name for name, _ in storage.blobs_at(service.blobs, place)] == [""]
+    storage.download(service.blobs, place, root if is_file else root / Path(place.path.rstrip("/")).name)
+    return root
+
+
+def is_mlflow(service: Service, reference: str) -> bool:
+    found = service.get(Assets).find(reference, "models")
+    return str(found["properties"].get("modelType", "")).lower() == "mlflow_model"

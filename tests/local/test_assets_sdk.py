@@ -3,6 +3,7 @@
 import base64
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,20 @@ class TestData:
         assert refusal.value.error is not None and refusal.value.error.code == "UserError"
         assert client.data.get(name, "1").path.endswith("/paths/one/")
 
+    def test_of_many_who_claim_a_version_at_once_one_gets_it(self, client: MLClient, name: str) -> None:
+        def claim(number: int) -> bool:
+            try:
+                client.data.create_or_update(landed(name, "1", f"{number}/"))
+            except HttpResponseError as refusal:
+                assert "already exists" in refusal.message
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            won = [number for number, has_it in enumerate(pool.map(claim, range(8))) if has_it]
+        assert len(won) == 1
+        assert client.data.get(name, "1").path.endswith(f"/paths/{won[0]}/")
+
     def test_without_a_version_the_next_number_is_taken(self, client: MLClient, name: str) -> None:
         for _ in range(2):
             client.data.create_or_update(Data(name=name, type="uri_file", path="https://example.org/a.csv"))
@@ -99,6 +114,13 @@ class TestData:
         client.data.archive(name, "1")
         assert versions_in(client, name) == ["2"]
         assert client.data.get(name, "1").version == "1"
+
+    def test_an_archived_name_leaves_the_list_until_it_is_restored(self, client: MLClient, name: str) -> None:
+        client.data.create_or_update(landed(name, "1"))
+        client.data.archive(name)
+        assert name not in [each.name for each in client.data.list()]
+        client.data.restore(name)
+        assert name in [each.name for each in client.data.list()]
 
 
 class TestEnvironments:
@@ -235,6 +257,27 @@ class TestModels:
         assert sorted(each.version for each in client.models.list(name)) == ["1", "2"]
         assert client.models.get(name, label="latest").tags == {"by": "two"}
         assert client.models.get(name, "1").path.endswith("/paths/one")
+
+    def test_a_model_is_downloaded_by_identity(
+        self, client: MLClient, name: str, tmp_path: Path, local_azure: LocalAzure
+    ) -> None:
+        blob_service(local_azure).get_blob_client("azureml-blobstore", f"{name}/weights.txt").upload_blob(
+            b"42"
+        )
+        path = f"azureml://datastores/workspaceblobstore/paths/{name}"
+        client.models.create_or_update(Model(name=name, path=path))
+        client.models.download(name, "1", tmp_path)
+        assert (tmp_path / name / name / "weights.txt").read_bytes() == b"42"
+
+    def test_tags_are_added_to_a_model_that_stays_as_it_is(self, client: MLClient, name: str) -> None:
+        path = "azureml://datastores/workspaceblobstore/paths/m"
+        made = client.models.create_or_update(Model(name=name, path=path, tags={"release": "1"}))
+        made.tags["ledger_head"] = "abc"
+        client.models.create_or_update(made)
+        assert client.models.get(name, "1").tags == {"release": "1", "ledger_head": "abc"}
+        made.path = path + "2"
+        with pytest.raises(HttpResponseError, match="modelUri"):
+            client.models.create_or_update(made)
 
     def test_a_version_must_be_a_whole_number(self, client: MLClient, name: str) -> None:
         model = Model(name=name, version="1.0.0", path="azureml://datastores/workspaceblobstore/paths/m")

@@ -1,0 +1,469 @@
+"""The unmodified SDK alone deploys, routes, calls, watches and deletes models that really serve."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import (
+    CodeConfiguration,
+    DataCollector,
+    DeploymentCollection,
+    Environment,
+    ManagedOnlineDeployment,
+    ManagedOnlineEndpoint,
+    Model,
+)
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.identity import DefaultAzureCredential
+from azure.monitor.query import LogsQueryClient
+from azure.storage.blob import BlobServiceClient
+from scipy.stats import binom
+
+from local.azure import LocalAzure
+from local.jobs.environment import job_python
+from local.settings import LOGS_WORKSPACE_ID, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
+
+WITHIN_S = 60
+ROW = {"row_id": "r-1", "x": 2.0}
+SCORE = """
+import json, os
+import pandas as pd
+from azureml.ai.monitoring import Collector
+from azureml.ai.monitoring.context import BasicCorrelationContext
+from azureml_inference_server_http.api.aml_request import rawhttp
+from azureml_inference_server_http.api.aml_response import AMLResponse
+
+def init():
+    global factor, inputs, outputs
+    if os.environ.get("BROKEN"):
+        raise RuntimeError("the weights are for another model")
+    with open(os.path.join(os.environ["AZUREML_MODEL_DIR"], "weights", "weights.json")) as file:
+        factor = json.load(file)["factor"]
+    collects = os.environ.get("COLLECTS")
+    inputs = Collector(name="model_inputs") if collects else None
+    outputs = Collector(name="model_outputs") if collects else None
+
+@rawhttp
+def run(request):
+    rows = pd.DataFrame(json.loads(request.get_data(as_text=True))["data"])
+    if (rows["x"] < 0).any():
+        raise ValueError("x is negative")
+    answer = pd.DataFrame({"row_id": rows["row_id"], "prediction": rows["x"] * factor})
+    if inputs:
+        context = inputs.collect(rows, BasicCorrelationContext(id=request.headers["x-request-id"]))
+        outputs.collect(answer, context)
+    return AMLResponse(answer["prediction"].tolist(), 200, json_str=True)
+"""
+
+
+class Endpoint:
+    """An endpoint with what its tests need."""
+
+    def __init__(self, azure: LocalAzure, client: MLClient, folder: Path) -> None:
+        self.azure = azure
+        self.client = client
+        self.folder = folder
+        self.name = f"ep-{uuid.uuid4().hex[:8]}"
+        made = ManagedOnlineEndpoint(name=self.name, auth_mode="aad_token")
+        client.online_endpoints.begin_create_or_update(made).result()
+        self.uri = str(client.online_endpoints.get(self.name).scoring_uri)
+        self.token = str(client.online_endpoints.get_keys(self.name).access_token)
+        self.http = httpx.Client(timeout=30)
+
+    def deployment(self, name: str, factor: float = 1.0, **options: object) -> ManagedOnlineDeployment:
+        code, weights = self.folder / "code", self.folder / f"{name}-{factor}" / "weights"
+        code.mkdir(exist_ok=True)
+        (code / "score.py").write_text(SCORE)
+        weights.mkdir(parents=True, exist_ok=True)
+        (weights / "weights.json").write_text(json.dumps({"factor": factor}))
+        settings: dict[str, object] = {
+            "model": Model(path=str(weights), name=f"{self.name}-{name}", type="custom_model"),
+            "code_configuration": CodeConfiguration(code=str(code), scoring_script="score.py"),
+            "environment": environment(self.folder, "pandas", "azureml-ai-monitoring"),
+            "instance_type": "Standard_DS3_v2",
+            "instance_count": 1,
+        }
+        return ManagedOnlineDeployment(name=name, endpoint_name=self.name, **(settings | options))
+
+    def deploy(self, name: str, factor: float = 1.0, **options: object) -> ManagedOnlineDeployment:
+        made = self.deployment(name, factor, **options)
+        return self.client.online_deployments.begin_create_or_update(made).result()
+
+    def traffic(self, **weights: int) -> None:
+        endpoint = self.client.online_endpoints.get(self.name)
+        endpoint.traffic = weights
+        self.client.online_endpoints.begin_create_or_update(endpoint).result()
+
+    def call(self, row: dict[str, object] | None = None, **headers: str) -> httpx.Response:
+        given = {"authorization": f"Bearer {self.token}"} | {
+            key.replace("_", "-"): headers[key] for key in headers
+        }
+        return self.http.post(self.uri, json={"data": [row or ROW]}, headers=given)
+
+    def of(self, deployment: str, **headers: str) -> httpx.Response:
+        return self.call(azureml_model_deployment=deployment, **headers)
+
+    def faults(self, path: str = "", **body: float) -> None:
+        self.azure.control.put(f"/local/endpoints/{self.name}{path}/faults", json=body).raise_for_status()
+
+
+def environment(folder: Path, *packages: str) -> Environment:
+    conda = folder / f"conda-{len(packages)}.json"  # JSON is YAML
+    conda.write_text(json.dumps({"dependencies": ["python=3.11", {"pip": list(packages)}]}))
+    return Environment(image="example/base:1", conda_file=str(conda))
+
+
+def eventually(found: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + WITHIN_S
+    while not (value := found()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.1)
+    return value
+
+
+def processes_of(folder: Path, endpoint: str) -> list[psutil.Process]:
+    """The scoring processes of an endpoint: their entry script lies in the endpoint's own folder."""
+    marker = str(folder / "endpoints" / endpoint)
+    return [
+        found for found in psutil.process_iter(["cmdline"]) if marker in " ".join(found.info["cmdline"] or [])
+    ]
+
+
+@pytest.fixture(scope="module")
+def client(local_azure: LocalAzure) -> MLClient:
+    return MLClient(DefaultAzureCredential(), SUBSCRIPTION, RESOURCE_GROUP, WORKSPACE)
+
+
+@pytest.fixture(scope="module")
+def pair(
+    local_azure: LocalAzure, client: MLClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Endpoint]:
+    """An endpoint with two deployments, blue doubles and green triples; green collects."""
+    made = Endpoint(local_azure, client, tmp_path_factory.mktemp("pair"))
+    collections = {
+        name: DeploymentCollection(enabled="true") for name in ("model_inputs", "model_outputs", "request")
+    }
+    collector = DataCollector(collections=collections)
+    blue = client.online_deployments.begin_create_or_update(made.deployment("blue", 2.0))
+    made.deploy("green", 3.0, data_collector=collector, environment_variables={"COLLECTS": "yes"})
+    blue.result()
+    yield made
+    client.online_endpoints.begin_delete(made.name).result()
+    made.http.close()
+
+
+@pytest.fixture
+def logs(local_azure: LocalAzure) -> Iterator[Callable[[str], list[dict[str, object]]]]:
+    endpoint = local_azure.environment()["DRIFTLOOP_LOGS_ENDPOINT"]
+    with LogsQueryClient(DefaultAzureCredential(), endpoint=endpoint) as made:
+
+        def query(text: str) -> list[dict[str, object]]:
+            table = made.query_workspace(LOGS_WORKSPACE_ID, text, timespan=timedelta(hours=1)).tables[0]
+            return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+        yield query
+
+
+def test_ninety_ten_traffic_is_split_by_chance(pair: Endpoint) -> None:
+    pair.traffic(blue=90, green=10)
+    calls = 400
+    hits = sum(pair.call().json() == [6.0] for _ in range(calls))
+    low, high = binom.ppf([1e-6, 1 - 1e-6], calls, 0.1)
+    assert low <= hits <= high
+
+
+def test_the_header_chooses_a_deployment_even_without_traffic(pair: Endpoint) -> None:
+    pair.traffic(blue=100)
+    assert {pair.of("blue").json()[0], pair.of("green").json()[0]} == {4.0, 6.0}
+    assert pair.of("green").headers["azureml-model-deployment"] == "green"
+    assert pair.of("red").status_code == 404
+    assert pair.client.online_endpoints.get(pair.name).traffic == {"blue": 100, "green": 0}
+
+
+def test_a_fresh_endpoint_object_wipes_the_traffic(pair: Endpoint) -> None:
+    pair.traffic(blue=100)
+    fresh = ManagedOnlineEndpoint(name=pair.name, auth_mode="aad_token")
+    pair.client.online_endpoints.begin_create_or_update(fresh).result()
+    assert set(pair.client.online_endpoints.get(pair.name).traffic.values()) == {0}
+    assert pair.call().status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("weights", "text"), [({"blue": 50}, "sum to 0 or 100"), ({"blue": 50, "red": 50}, "no such deployment")]
+)
+def test_traffic_that_cannot_be_is_refused(pair: Endpoint, weights: dict[str, int], text: str) -> None:
+    with pytest.raises(HttpResponseError, match=text) as refused:
+        pair.traffic(**weights)
+    assert refused.value.status_code == 400
+
+
+def test_a_wrong_token_is_unauthorized(pair: Endpoint) -> None:
+    other = DefaultAzureCredential().get_token("https://management.azure.com/.default").token
+    assert [pair.of("blue", authorization=f"Bearer {token}").status_code for token in ("x", other)] == [
+        401,
+        401,
+    ]
+    assert pair.http.post(pair.uri, json={}).status_code == 401
+
+
+def test_request_ids_are_kept_and_a_model_error_is_424(pair: Endpoint) -> None:
+    assert pair.of("blue", x_request_id="mine-1").headers["x-request-id"] == "mine-1"
+    failed = pair.call({"row_id": "r-2", "x": -1.0}, azureml_model_deployment="blue")
+    assert failed.status_code == 424
+    assert failed.headers["ms-azureml-model-error-statuscode"] == "500"
+    assert "x is negative" in pair.client.online_deployments.get_logs("blue", pair.name, lines=100)
+
+
+def test_collected_rows_and_the_traffic_log_join_by_request_id(
+    pair: Endpoint, local_azure: LocalAzure, logs: Callable[[str], list[dict[str, object]]]
+) -> None:
+    ids = [f"join-{uuid.uuid4().hex}" for _ in range(5)]
+    for each in ids:
+        assert pair.of("green", x_request_id=each).status_code == 200
+    query = (
+        f"AmlOnlineEndpointTrafficLog | where EndpointName == '{pair.name}' and XRequestId startswith 'join-'"
+    )
+    logged = eventually(lambda: len(found := logs(query)) == 5 and found)
+    rows = {str(row["XRequestId"]): row for row in logged}
+    with BlobServiceClient(local_azure.settings.storage("blob"), DefaultAzureCredential()) as blobs:
+        container = blobs.get_container_client("azureml-blobstore")
+
+        def collected(name: str) -> dict[str, dict[str, object]]:
+            folder = f"modelDataCollector/{pair.name}/green/{name}/{datetime.now(UTC):%Y/%m/%d}"
+            found = [container.download_blob(blob.name).readall() for blob in container.list_blobs(folder)]
+            events = [json.loads(line) for lines in found for line in lines.splitlines()]
+            return {event["xrequestid"]: event for event in events if event["xrequestid"] in ids}
+
+        inputs = eventually(lambda: len(found := collected("model_inputs")) == 5 and found)
+        outputs = eventually(lambda: len(found := collected("model_outputs")) == 5 and found)
+        payloads = eventually(lambda: len(found := collected("request")) == 5 and found)
+    assert set(rows) == set(inputs) == set(outputs) == set(payloads) == set(ids)
+    assert inputs[ids[0]]["data"] == [ROW]
+    assert outputs[ids[0]]["data"] == [{"row_id": "r-1", "prediction": 6.0}]
+    assert payloads[ids[0]]["data"] == {"data": [ROW]}
+    assert set(inputs[ids[0]]) == {
+        *("specversion", "id", "source", "type", "datacontenttype", "time", "data", "correlationid"),
+        *("xrequestid", "modelversion", "collectdatatype", "agent", "contentrange"),
+    }
+    row = rows[ids[0]]
+    assert (row["DeploymentName"], row["ResponseCode"], row["ModelStatusCode"]) == ("green", 200, 200)
+    assert row["TimeGenerated"].tzinfo is not None and row["TotalDurationMs"] >= row["RequestDurationMs"]
+
+
+def test_faults_fail_and_slow_one_deployment_and_the_log_tells(
+    pair: Endpoint, logs: Callable[[str], list[dict[str, object]]]
+) -> None:
+    pair.faults("/deployments/green", error_rate=0.5, delay_ms=40)
+    try:
+        answers = [pair.of("green", user_agent="faulty") for _ in range(40)]
+    finally:
+        pair.faults("/deployments/green", error_rate=0.0, delay_ms=0)
+    failed = sum(answer.status_code == 424 for answer in answers)
+    low, high = binom.ppf([1e-6, 1 - 1e-6], 40, 0.5)
+    assert low <= failed <= high
+    query = (
+        f"AmlOnlineEndpointTrafficLog | where EndpointName == '{pair.name}' and UserAgent == 'faulty'"
+        " | summarize requests = count(), failed = countif(toint(ResponseCode) >= 400), min(TotalDurationMs)"
+        " by DeploymentName"
+    )
+    [row] = eventually(lambda: (found := logs(query)) and found[0]["requests"] == 40 and found)
+    assert (row["DeploymentName"], row["failed"]) == ("green", failed)
+    assert row["min_TotalDurationMs"] >= 40
+    assert pair.of("green").status_code == 200
+
+
+def test_late_evidence_is_not_there_and_then_it_is(
+    pair: Endpoint, local_azure: LocalAzure, logs: Callable[[str], list[dict[str, object]]]
+) -> None:
+    query = f"AmlOnlineEndpointTrafficLog | where XRequestId == 'late-{pair.name}' | count"
+    local_azure.control.put("/local/logs", json={"delay_s": 3}).raise_for_status()
+    try:
+        pair.of("blue", x_request_id=f"late-{pair.name}")
+        assert logs(query) == [{"Count": 0}]
+        assert eventually(lambda: logs(query) == [{"Count": 1}])
+        local_azure.control.put("/local/logs", json={"fault": "error"}).raise_for_status()
+        with pytest.raises(HttpResponseError):
+            logs(query)
+        local_azure.control.put("/local/logs", json={"fault": "empty"}).raise_for_status()
+        assert logs(query) == [{"Count": 0}]
+    finally:
+        local_azure.control.put("/local/logs", json={"delay_s": 0.2, "fault": "none"}).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("AmlOnlineEndpointTrafficLog | where Colour == 'red'", "Colour"),
+        ("AmlOnlineEndpointTrafficLog | where ResponseCode == '200'", "int and string"),
+        (
+            "AmlOnlineEndpointTrafficLog | join kind=inner (Other) on XRequestId",
+            "not part of the Kusto subset",
+        ),
+        ("Other | take 1", "Other"),
+    ],
+)
+def test_a_query_is_never_guessed(
+    logs: Callable[[str], list[dict[str, object]]], query: str, text: str
+) -> None:
+    with pytest.raises(HttpResponseError, match=text):
+        logs(query)
+
+
+def test_a_busy_endpoint_refuses_changes_and_shows_old_traffic_while_stale(pair: Endpoint) -> None:
+    pair.traffic(blue=100)
+    pair.faults(busy_s=2, stale_s=0)
+    with pytest.raises(ResourceExistsError, match="Updating") as busy:
+        pair.traffic(blue=90, green=10)
+    assert busy.value.status_code == 409
+    eventually(lambda: pair.client.online_endpoints.get(pair.name).provisioning_state == "Succeeded")
+    pair.faults(busy_s=0, stale_s=3)
+    try:
+        pair.traffic(green=100)
+        assert pair.client.online_endpoints.get(pair.name).traffic == {"blue": 100, "green": 0}
+        assert pair.call().json() == [6.0]
+        assert eventually(lambda: pair.client.online_endpoints.get(pair.name).traffic["green"] == 100)
+    finally:
+        pair.faults(busy_s=0, stale_s=0)
+
+
+def test_more_at_once_than_configured_is_429(pair: Endpoint) -> None:
+    import concurrent.futures
+
+    pair.faults("/deployments/blue", error_rate=0, delay_ms=500)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            answers = [each.result() for each in [pool.submit(pair.of, "blue") for _ in range(6)]]
+    finally:
+        pair.faults("/deployments/blue", error_rate=0, delay_ms=0)
+    assert sorted({answer.status_code for answer in answers}) == [200, 429]
+    assert "max_concurrent_requests_per_instance" in next(a.text for a in answers if a.status_code == 429)
+
+
+def test_a_failing_init_fails_the_deployment_with_the_end_of_its_log(pair: Endpoint) -> None:
+    with pytest.raises(HttpResponseError, match="the weights are for another model"):
+        pair.deploy("broken", environment_variables={"BROKEN": "yes"})
+    assert pair.client.online_deployments.get("broken", pair.name).provisioning_state == "Failed"
+    assert pair.of("broken").status_code == 404
+    pair.client.online_deployments.begin_delete("broken", pair.name).result()
+    with pytest.raises(ResourceNotFoundError):
+        pair.client.online_deployments.get("broken", pair.name)
+
+
+def test_a_package_that_is_not_installed_fails_the_deployment(pair: Endpoint) -> None:
+    with pytest.raises(HttpResponseError, match="no-such-package-of-ours"):
+        pair.deploy(
+            "lacking", environment=environment(pair.folder, "pandas", "no-such-package-of-ours", "numpy")
+        )
+    pair.client.online_deployments.begin_delete("lacking", pair.name).result()
+
+
+def test_a_deployment_is_creating_until_its_pace_is_over(pair: Endpoint, local_azure: LocalAzure) -> None:
+    pace = {"kind": "deployment", "pace": "3 looks"}
+    local_azure.control.put("/local/pace", json=pace).raise_for_status()
+    try:
+        started = pair.client.online_deployments.begin_create_or_update(pair.deployment("slow"))
+        with pytest.raises(ResourceExistsError):
+            pair.client.online_deployments.begin_create_or_update(pair.deployment("slow"))
+        assert pair.client.online_deployments.get("slow", pair.name).provisioning_state == "Creating"
+        assert started.result().provisioning_state == "Succeeded"
+    finally:
+        local_azure.control.put("/local/pace", json=pace | {"pace": "immediate"}).raise_for_status()
+    pair.client.online_deployments.begin_delete("slow", pair.name).result()
+
+
+def test_an_mlflow_model_serves_without_code(
+    pair: Endpoint, logs: Callable[[str], list[dict[str, object]]]
+) -> None:
+    folder = pair.folder / "mlflow" / "model"
+    script = (
+        "import sys, pandas as pd, mlflow; from mlflow.models import infer_signature;"
+        "from sklearn.linear_model import LinearRegression as L;"
+        "x = pd.DataFrame({'a': [0., 1., 2.], 'b': [1., 0., 1.]}); y = x.a * 2 + x.b;"
+        "mlflow.sklearn.save_model(L().fit(x, y), sys.argv[1], signature=infer_signature(x, y))"
+    )
+    subprocess.run([str(job_python()), "-c", script, str(folder)], check=True, capture_output=True)
+    model = Model(path=str(folder), name=f"{pair.name}-mlflow", type="mlflow_model")
+    collections = {name: DeploymentCollection(enabled="true") for name in ("model_inputs", "model_outputs")}
+    made = ManagedOnlineDeployment(
+        name="mlflow",
+        endpoint_name=pair.name,
+        model=model,
+        instance_type="Standard_DS3_v2",
+        instance_count=1,
+        data_collector=DataCollector(collections=collections),
+    )
+    pair.client.online_deployments.begin_create_or_update(made).result()
+    headers = {"authorization": f"Bearer {pair.token}", "azureml-model-deployment": "mlflow"}
+    body = {"input_data": {"columns": ["a", "b"], "index": [0, 1], "data": [[1, 1], [3, 0]]}}
+    assert pair.http.post(pair.uri, json=body, headers=headers).json() == pytest.approx([3.0, 6.0])
+    wrong = pair.http.post(pair.uri, json={"data": []}, headers=headers)
+    assert (wrong.status_code, wrong.headers["ms-azureml-model-error-statuscode"]) == (424, "400")
+    container = pair.client.datastores.get("workspaceblobstore").container_name
+    with BlobServiceClient(pair.azure.settings.storage("blob"), DefaultAzureCredential()) as blobs:
+        store = blobs.get_container_client(container)
+
+        def predicted() -> object:
+            found = [
+                store.download_blob(name).readall() for name in store.list_blob_names(name_starts_with=prefix)
+            ]
+            return [json.loads(line) for lines in found for line in lines.splitlines()]
+
+        prefix = f"modelDataCollector/{pair.name}/mlflow/model_outputs/"
+        [event] = eventually(predicted)
+    assert [row["0"] for row in event["data"]] == pytest.approx([3.0, 6.0])
+    pair.client.online_deployments.begin_delete("mlflow", pair.name).result()
+
+
+def test_a_restarted_workspace_serves_the_same_deployments(pair: Endpoint, local_azure: LocalAzure) -> None:
+    pair.traffic(blue=100)
+    before = {found.pid for found in processes_of(local_azure.settings.folder, pair.name)}
+    assert before
+    local_azure.part("workspace").kill()
+    eventually(lambda: not any(psutil.pid_exists(pid) for pid in before))
+    local_azure.stop_part("workspace")
+    local_azure.start_workspace()
+    assert pair.call().json() == [4.0]
+    assert pair.of("green").json() == [6.0]
+
+
+def test_a_deployment_with_traffic_cannot_be_deleted(pair: Endpoint) -> None:
+    pair.traffic(blue=100)
+    with pytest.raises(HttpResponseError, match="live traffic"):
+        pair.client.online_deployments.begin_delete("blue", pair.name).result()
+
+
+def test_keys_where_the_endpoint_has_them_and_delete_leaves_no_process(
+    local_azure: LocalAzure, client: MLClient, tmp_path: Path
+) -> None:
+    made = Endpoint(local_azure, client, tmp_path)
+    keyed = f"{made.name}-k"
+    client.online_endpoints.begin_create_or_update(
+        ManagedOnlineEndpoint(name=keyed, auth_mode="key")
+    ).result()
+    keys = client.online_endpoints.get_keys(keyed)
+    uri = str(client.online_endpoints.get(keyed).scoring_uri)
+    statuses = [
+        made.http.post(uri, json={}, headers={"authorization": f"Bearer {key}"}).status_code
+        for key in (keys.primary_key, keys.secondary_key, "wrong")
+    ]
+    assert statuses == [404, 404, 401]  # 404: let in, but no deployment has traffic
+    made.deploy("only")
+    assert processes_of(local_azure.settings.folder, made.name)
+    for name in (made.name, keyed):
+        client.online_endpoints.begin_delete(name).result()
+        with pytest.raises(ResourceNotFoundError):
+            client.online_endpoints.get(name)
+    assert not processes_of(local_azure.settings.folder, made.name)
+    assert made.http.post(made.uri, json={}).status_code == 404
+    made.http.close()

@@ -13,7 +13,9 @@ def read_json(req: func.HttpRequest, limit_bytes: int) -> dict[str, object]:
     """The request's JSON object; InputRejected when it is too large, not JSON, or no object."""
     body = req.get_body()
     if len(body) > limit_bytes:
-        raise InputRejected("too-large", f"the body has {len(body):,} bytes; at most {limit_bytes:,} are read")
+        raise InputRejected(
+            "too-large", f"the body has {len(body):,} bytes; at most {limit_bytes:,} are read"
+        )
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -24,7 +26,9 @@ def read_json(req: func.HttpRequest, limit_bytes: int) -> dict[str, object]:
 
 
 def answer(content: object, status: int = 200) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps(content, ensure_ascii=False), status_code=status, mimetype="application/json")
+    return func.HttpResponse(
+        json.dumps(content, ensure_ascii=False), status_code=status, mimetype="application/json"
+    )
 
 
 def problem(rejection: InputRejected, status: int = 400) -> func.HttpResponse:

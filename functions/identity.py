@@ -30,7 +30,9 @@ def actor(headers: Mapping[str, str], role: str = ACTING_ROLE) -> str:
     authentication nobody is believed.
     """
     if os.environ.get("WEBSITE_AUTH_ENABLED", "").casefold() != "true":
-        raise Denied(401, "platform authentication is off, so nobody can be believed; switch it on (docs/deploy.md)")
+        raise Denied(
+            401, "platform authentication is off, so nobody can be believed; switch it on (docs/deploy.md)"
+        )
     claims = _claims(headers.get("X-MS-CLIENT-PRINCIPAL", ""))
     roles = {value for kind, value in claims if kind in _ROLE_CLAIMS}
     if role not in roles:

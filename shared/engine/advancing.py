@@ -14,6 +14,9 @@ from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBr
 from shared.model import LoopState, Phase, Release
 from shared.ports import Change, Row
 
+TOLD_AS = {Phase.BAKING: "promoted"}
+"""Where what happened has a better name than the phase that begins with it."""
+
 STUCK_AFTER = 10
 """Looks of a release that fail in a row before people are told."""
 
@@ -82,7 +85,7 @@ def _told(before: Release, after: Release, actor: str, cause: str) -> Draft:
     if after.judgements != before.judgements:
         detail["evidence"] = after.judgements[-1].evidence
     return Draft(
-        f"release.{after.phase.value}",
+        f"release.{TOLD_AS.get(after.phase, after.phase.value)}",
         f"release {after.number}",
         actor,
         cause or (after.triggers[0].cause if after.triggers else ""),

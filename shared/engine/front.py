@@ -158,7 +158,12 @@ def _act(ports: Ports, act: Act) -> None:
 
 def keep_poison(ports: Ports, message: str) -> None:
     """An event that failed five times: kept, with what is known, for a person or the sweep."""
-    _unrouted(ports, message, "poison", "handling this event failed five times; the log of function `inbox` says why")
+    _unrouted(
+        ports,
+        message,
+        "poison",
+        "handling this event failed five times; the log of function `inbox` says why",
+    )
 
 
 def _unrouted(ports: Ports, message: str, code: str, text: str) -> None:

@@ -104,7 +104,8 @@ def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
     if (total := sum(part.size_bytes for part in parts)) > limit:
         raise InputRejected(
             "too-large",
-            f"{blob.name} has {total:,} bytes, the loop's limit is {limit:,}; split the drop or raise `data.limits.max_size_mb`",
+            f"{blob.name} has {total:,} bytes, the loop's limit is {limit:,}; "
+            "split the drop or raise `data.limits.max_size_mb`",
         )
     return sorted(parts, key=lambda part: part.name)
 

@@ -1,0 +1,106 @@
+"""One identity and one Azure ML client a process: made when first needed, quiet, and safe to share by threads."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from azure.core.credentials import TokenCredential
+from azure.eventgrid import EventGridPublisherClient
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import ExponentialRetry as BlobRetry
+from azure.storage.queue import ExponentialRetry as QueueRetry
+from azure.storage.queue import QueueClient
+
+from shared.azure.failures import BoundedTransport
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+ML_ROLE = "AzureML Data Scientist"
+
+
+def credential() -> TokenCredential:
+    """The app's managed identity on Azure; on a person's machine, whoever is signed in."""
+    return DefaultAzureCredential(exclude_interactive_browser_credential=True)
+
+
+def blob_service(settings: Settings, identity: TokenCredential) -> BlobServiceClient:
+    return BlobServiceClient(settings.blob_service_uri, identity, **_storage_options(BlobRetry))
+
+
+def queue_client(settings: Settings, identity: TokenCredential) -> QueueClient:
+    return QueueClient(
+        settings.queue_service_uri, settings.queue, credential=identity, **_storage_options(QueueRetry)
+    )
+
+
+def topic_client(settings: Settings, identity: TokenCredential) -> EventGridPublisherClient:
+    return EventGridPublisherClient(settings.topic_endpoint, identity)
+
+
+def container_client(account: str, container: str, identity: TokenCredential) -> ContainerClient:
+    return ContainerClient(account, container, credential=identity, **_storage_options(BlobRetry))
+
+
+def _storage_options(retry: type[BlobRetry] | type[QueueRetry]) -> dict[str, Any]:
+    """Storage's own retries wait for 15 s and more; here a person or a function waits for the answer."""
+    policy = retry(initial_backoff=0, increment_base=2, retry_total=3, random_jitter_range=1)
+    return {"retry_policy": policy, "transport": BoundedTransport()}
+
+
+def claimed_name(identity: TokenCredential) -> str:
+    """How the signed-in identity calls itself, for the ledger; empty when its token does not say.
+
+    Only a name: whether it may do anything is decided by Azure, which checks the token.
+    """
+    token = identity.get_token("https://storage.azure.com/.default").token
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return ""
+    names = (claims.get(kind) for kind in ("upn", "preferred_username", "unique_name", "appid", "oid"))
+    return next((str(name) for name in names if name), "")
+
+
+class Workspace:
+    """Makes the workspace's `MLClient` at the first call: importing it takes seconds, and many calls need none."""
+
+    def __init__(self, settings: Settings, identity: TokenCredential) -> None:
+        self.name = settings.workspace
+        self._settings = settings
+        self._identity = identity
+        self._lock = threading.Lock()
+        self._client: MLClient | None = None
+
+    def __call__(self) -> MLClient:
+        with self._lock:
+            if self._client is None:
+                self._client = self._make()
+            return self._client
+
+    def _make(self) -> MLClient:
+        with warnings.catch_warnings():
+            # azure-ai-ml is written against marshmallow 3, which announces version 4 at every import.
+            warnings.filterwarnings("ignore", module=r"marshmallow\..*")
+            warnings.filterwarnings("ignore", module=r"azure\.ai\.ml\..*")
+            from azure.ai.ml import MLClient
+
+        # It warns of experimental classes of its own making; what goes wrong is raised, and told by us.
+        logging.getLogger("azure.ai.ml").setLevel(logging.CRITICAL)
+        return MLClient(
+            self._identity,
+            self._settings.subscription_id,
+            self._settings.resource_group,
+            self._settings.workspace,
+            show_progress=False,
+            enable_telemetry=False,
+            transport=BoundedTransport(),
+        )

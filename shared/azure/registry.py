@@ -1,0 +1,116 @@
+"""What a loop needs in Azure ML is registered under versions made from its content: unchanged means untouched."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.azure.client import Workspace
+from shared.definition import Assets
+from shared.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Component
+
+    from shared.loopfile import Definition
+
+IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20250108.v1"
+"""Base image under a loop's conda file."""
+
+NOT_CONTENT = frozenset({"__pycache__", ".git", ".env", ".ipynb_checkpoints", ".DS_Store"})
+
+Progress = Callable[[str], None]
+
+
+class Registry:
+    """Registers with the rights of whoever publishes: a person or CI, never the Function App."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def register(self, folder: Path, definition: Definition, progress: Progress) -> Assets:
+        """Pipeline, checks, scoring code and environment of the loop in `folder`; their asset ids."""
+        client = self._workspace()
+        progress(f"training pipeline {definition.train.pipeline}")
+        pipeline = self._component(client, folder, definition.train.pipeline, f"{definition.loop}-training")
+        checks = {}
+        for check in definition.gate.checks:
+            progress(f"check {check}")
+            checks[check] = self._component(client, folder, check, f"{definition.loop}-{Path(check).stem}")
+        environment = code = ""
+        if definition.serve.environment is not None:
+            progress("scoring environment")
+            environment = self._environment(client, folder, definition)
+        if definition.serve.scoring is not None:
+            progress("scoring code")
+            code = self._code(client, folder, definition, environment)
+        return Assets(pipeline=pipeline, environment=environment, code=code, checks=checks)
+
+    def _component(self, client: MLClient, folder: Path, file: str, name: str) -> str:
+        from azure.ai.ml import load_component
+
+        version = content_version(folder)
+        component = load_component(folder / file, params_override=[{"name": name, "version": version}])
+        return self._ensure(client, component)
+
+    def _ensure(self, client: MLClient, component: Component) -> str:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            found = client.components.get(component.name, component.version)
+        except ResourceNotFoundError:
+            found = client.components.create_or_update(component)
+        return str(found.id)
+
+    def _environment(self, client: MLClient, folder: Path, definition: Definition) -> str:
+        from azure.ai.ml.entities import Environment
+
+        named = str(definition.serve.environment)
+        if named.startswith("azureml:"):
+            name, _, version = named.removeprefix("azureml:").partition(":")
+            return str(client.environments.get(name, version).id)
+        content = hashlib.sha256((folder / named).read_bytes()).hexdigest()[:12]
+        environment = Environment(
+            name=f"{definition.loop}-scoring", version=content, conda_file=folder / named, image=IMAGE
+        )
+        return str(client.environments.create_or_update(environment).id)
+
+    def _code(self, client: MLClient, folder: Path, definition: Definition, environment: str) -> str:
+        """Code has no public register call of its own, so it is carried by a component that nobody runs."""
+        from azure.ai.ml.entities import CommandComponent
+
+        scoring = folder / str(definition.serve.scoring)
+        if not (scoring / "score.py").is_file():
+            raise ConfigurationError(f"{scoring} has no score.py; `serve.scoring` names a folder with one")
+        if not environment:
+            raise ConfigurationError(
+                "`serve.scoring` needs `serve.environment`: what the scoring code runs in"
+            )
+        carrier = CommandComponent(
+            name=f"{definition.loop}-scoring",
+            version=content_version(scoring),
+            description="Carries the scoring code of a loop; deployments use its code asset. Not to be run.",
+            code=str(scoring),
+            command="python score.py",
+            environment=environment,
+        )
+        component_id = self._ensure(client, carrier)
+        component = client.components.get(carrier.name, carrier.version)
+        code = getattr(component, "code", None)
+        if not code:
+            raise ConfigurationError(
+                f"{component_id} has no code asset; publish again with `driftloop publish`"
+            )
+        return str(code)
+
+
+def content_version(folder: Path) -> str:
+    """Twelve hex digits of everything in the folder, names and bytes."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not NOT_CONTENT & set(path.relative_to(folder).parts):
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]

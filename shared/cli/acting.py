@@ -1,0 +1,70 @@
+"""retrain, approve, abort, rollback, pause, resume: put in the queue, done by the loop, kept in its ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from shared.cli import session
+from shared.cli.session import out
+from shared.errors import ConfigurationError
+
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the ledger.")]
+Loop = Annotated[str, typer.Argument(help="The loop.")]
+Release = Annotated[str, typer.Argument(help="LOOP/NUMBER, as `driftloop status` shows it.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (retrain, approve, abort, rollback, pause, resume):
+        app.command(command.__name__)(command)
+
+
+def retrain(loop: Loop, reason: Reason = "") -> None:
+    """Start a release now, whatever the schedule says."""
+    _ask("retrain", loop, "", reason)
+
+
+def approve(release: Release, reason: Reason = "") -> None:
+    """Let a release go on that waits for a person."""
+    _ask("approve", *_release(release), reason)
+
+
+def abort(release: Release, reason: Reason = "") -> None:
+    """End a release; traffic goes back to the champion, what was made for it is removed."""
+    _ask("abort", *_release(release), reason)
+
+
+def rollback(release: Release, reason: Reason = "") -> None:
+    """Take a release back while its old deployment is still warm."""
+    _ask("rollback", *_release(release), reason)
+
+
+def pause(loop: Loop, reason: Reason = "") -> None:
+    """Start nothing new until the loop is resumed; reasons to retrain are kept."""
+    _ask("pause", loop, "", reason)
+
+
+def resume(loop: Loop, reason: Reason = "") -> None:
+    """Go on after a pause."""
+    _ask("resume", loop, "", reason)
+
+
+def _release(text: str) -> tuple[str, str]:
+    loop, _, number = text.partition("/")
+    if not number.isdigit():
+        raise ConfigurationError(f"{text!r} is no release; write LOOP/NUMBER, for example penguins/3")
+    return loop, number
+
+
+def _ask(verb: str, loop: str, release: str, reason: str) -> None:
+    from shared import events
+
+    if not any(overview.loop == loop for overview in session.ports().store.overviews()):
+        raise ConfigurationError(f"there is no loop {loop!r}; `driftloop status` lists them")
+    session.ports().queue.put(
+        events.act_message(verb, loop, {"release": release, "reason": reason}, session.who())
+    )
+    out.print(
+        f"asked for: {verb} {loop}{'/' + release if release else ''}; watch it with: driftloop status {loop}"
+    )

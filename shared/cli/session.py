@@ -1,0 +1,38 @@
+"""What every command needs: the settings of the environment, the ports over them, and the two consoles."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from shared.ports import Ports
+    from shared.settings import Settings
+
+out = Console(highlight=False)
+
+
+@cache
+def settings() -> Settings:
+    from shared.settings import Settings
+
+    return Settings.from_environment(os.environ)
+
+
+@cache
+def ports() -> Ports:
+    from shared.wiring import azure_ports
+
+    return azure_ports(settings())
+
+
+def who() -> str:
+    """Who runs this command, as the ledger names people: from the token when it says so, else the account's name."""
+    import getpass
+
+    from shared.azure.client import claimed_name, credential
+
+    return claimed_name(credential()) or getpass.getuser()

@@ -1,0 +1,168 @@
+"""What people see of a loop, read once and never changed: for the terminal and for the pages alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared import rows
+from shared.core import ledger
+from shared.definition import Published
+from shared.engine import unit
+from shared.engine.unit import Unit
+from shared.errors import ConfigurationError, DependencyUnavailable
+from shared.model import DataVersion, InboxRecord, InboxState, LedgerEntry, LoopState, Overview, Release
+from shared.ports import Ports, Row
+
+
+@dataclass(frozen=True)
+class LoopView:
+    """One loop with its latest versions and releases, newest first, and what was set aside."""
+
+    overview: Overview
+    state: LoopState
+    versions: tuple[DataVersion, ...]
+    releases: tuple[Release, ...]
+    set_aside: tuple[InboxRecord, ...]
+    traffic: Mapping[str, int] | None
+    """As the endpoint has it now; None when it could not be asked."""
+
+
+def loops(ports: Ports) -> list[Overview]:
+    """Every loop's line."""
+    return ports.store.overviews()
+
+
+def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
+    """Everything that one page or screen about a loop shows."""
+    current = unit.read(ports, name)
+    overview = next((o for o in ports.store.overviews() if o.loop == name), None)
+    if overview is None:
+        raise ConfigurationError(f"loop {name} has no overview; publish it again")
+    state = current.state
+    return LoopView(
+        overview=overview,
+        state=state,
+        versions=tuple(current.version(n)[0] for n in _latest(state.next_version, last)),
+        releases=tuple(current.release(n)[0] for n in _latest(state.next_release, last)),
+        set_aside=tuple(set_aside(ports, name)),
+        traffic=_traffic(current),
+    )
+
+
+def _latest(following: int, last: int) -> range:
+    return range(following - 1, max(0, following - 1 - last), -1)
+
+
+def _traffic(current: Unit) -> Mapping[str, int] | None:
+    if current.state.champion is None and current.state.open_release is None:
+        return {}
+    try:
+        return current.ports.serving.traffic(current.published().definition.serve.endpoint)
+    except (DependencyUnavailable, ConfigurationError):
+        return None
+
+
+def set_aside(ports: Ports, name: str) -> list[InboxRecord]:
+    """Events that were quarantined, with their reasons, oldest first."""
+    found: list[InboxRecord] = []
+    after = ""
+    while page := ports.store.range(name, "inbox-", after=after):
+        records = [rows.decode(InboxRecord, row) for row in page]
+        found += [record for record in records if record.state is InboxState.QUARANTINED]
+        after = page[-1].key
+    return sorted(found, key=lambda record: record.received_at)
+
+
+def entries(ports: Ports, name: str) -> list[LedgerEntry]:
+    """The whole ledger of a loop, in order."""
+    found: list[LedgerEntry] = []
+    after = ""
+    while page := ports.store.range(name, "ledger-", after=after):
+        found += [rows.decode(LedgerEntry, row) for row in page]
+        after = page[-1].key
+    return found
+
+
+@dataclass(frozen=True)
+class Served:
+    """Model M was trained by P with algorithm A on data D; it went live in release R at time T, because of E."""
+
+    loop: str
+    model: str
+    trained_by: str
+    algorithm: str
+    data: tuple[str, ...]
+    release: int
+    live_at: datetime
+    until: datetime | None
+    because: tuple[str, ...]
+    job: str
+    definition: str
+    deployment: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was live at one moment, and whether the ledger that says so is whole."""
+
+    at: datetime
+    served: Served | None
+    entries: int
+    problems: tuple[str, ...]
+
+
+def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
+    """What was live at `at` (now when None), answered from the ledger, which is checked first."""
+    current = unit.read(ports, name)
+    found = entries(ports, name)
+    moment = at or ports.clock.now()
+    live: list[tuple[LedgerEntry, datetime | None]] = []
+    for entry in found:
+        if entry.what == "release.promoted":
+            live = [(old, until or entry.at) for old, until in live] + [(entry, None)]
+        elif entry.what == "release.rolling_back" and entry.before == "baking":
+            live = _taken_back(live, entry.at)
+    answer = next(
+        ((entry, until) for entry, until in live if entry.at <= moment and (until is None or moment < until)),
+        None,
+    )
+    served = _served(current, *answer) if answer else None
+    return Audit(moment, served, len(found), tuple(ledger.problems(found, current.state)))
+
+
+def _taken_back(
+    live: list[tuple[LedgerEntry, datetime | None]], at: datetime
+) -> list[tuple[LedgerEntry, datetime | None]]:
+    """The newest stops serving; the one before it serves again."""
+    before = [(live[-2][0], None)] if len(live) > 1 else []
+    return [*live[:-1], (live[-1][0], at), *before]
+
+
+def _served(current: Unit, entry: LedgerEntry, until: datetime | None) -> Served:
+    release, _ = current.release(int(entry.subject.removeprefix("release ")))
+    published: Published = current.published(release.definition)
+    versions = [current.version(number)[0] for number in release.versions]
+    return Served(
+        loop=current.loop,
+        model=release.model,
+        trained_by=f"{', '.join(sorted({t.actor for t in release.triggers}))}; published by {published.published_by}",
+        algorithm=published.assets.pipeline,
+        data=tuple(
+            f"version {v.number}: {v.source} ({v.rows} rows, content {v.content_hash[:12]}, {v.asset_id})"
+            for v in versions
+        ),
+        release=release.number,
+        live_at=entry.at,
+        until=until,
+        because=tuple(f"{t.kind.value}: {t.reason}" for t in release.triggers),
+        job=release.job,
+        definition=release.definition,
+        deployment=release.deployment,
+    )
+
+
+def unrouted(ports: Ports) -> list[Row]:
+    """Events that belong to no loop, with their reasons."""
+    return ports.store.unrouted()

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,7 +18,7 @@ _FEW_ROWS = 20  # fewer rows say nothing about whether a column is an id or free
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAY_S = 86_400
 
-Column = pa.Array | pa.ChunkedArray
+Column: TypeAlias = pa.Array | pa.ChunkedArray
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -42,7 +44,7 @@ def numbers(column: Column) -> Floats:
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
         column = column.cast(pa.float64())
-    values = column.to_numpy(zero_copy_only=False)
+    values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values.astype(np.float64, copy=True)
 
 
@@ -70,7 +72,7 @@ class ColumnBuilder:
         self._count: Callable[[Column], None] = self._ignore
         self.sample: list[Floats] = []
 
-    def add(self, column: Column, keep: np.ndarray | None = None) -> None:
+    def add(self, column: Column, keep: npt.NDArray[np.int64] | None = None) -> None:
         """Count a batch; `keep` are the places of the rows of the joint sample."""
         self._rows += len(column)
         self._nulls += column.null_count

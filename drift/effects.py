@@ -83,12 +83,10 @@ def of_numbers(first: Grid, second: Grid, tolerance: float, range_tolerance: flo
     shift = (b.mean - a.mean) / scale
     error = np.sqrt(a.variance / a.rows + b.variance / b.rows) / scale
     error = float(np.sqrt(error**2 + shift**2 / (2 * max(a.rows, 2))))
-    moved = f"moved {'up' if shift > 0 else 'down'} by {abs(shift):.2f} sd ({_between(shift, z * error)})"
+    half = z * error
+    moved = f"moved {'up' if shift > 0 else 'down'} by {abs(shift):.2f} sd ({_between(shift, half)})"
     effects.insert(
-        0,
-        Effect(
-            "shift", float(shift), float(shift - z * error), float(shift + z * error), "sd", tolerance, moved
-        ),
+        0, Effect("shift", float(shift), float(shift - half), float(shift + half), "sd", tolerance, moved)
     )
     if a.variance > 0 and b.variance > 0 and min(a.rows, b.rows) > 3:
         effects.insert(1, _spread(a, b, tolerance, z))
@@ -118,7 +116,8 @@ def _spread(a: Moments, b: Moments, tolerance: float, z: float) -> Effect:
     excess = [max(m.fourth / m.variance**2 - 1, 0.0) / (4 * m.rows) for m in (a, b)]
     half = z * float(np.sqrt(sum(excess)))
     factor = np.exp(np.clip([ratio, ratio - half, ratio + half], -50, 50))
-    words = f"{'widened' if ratio > 0 else 'narrowed'} to {factor[0]:.3g} times its sd ({factor[1]:.3g} to {factor[2]:.3g})"
+    how = "widened" if ratio > 0 else "narrowed"
+    words = f"{how} to {factor[0]:.3g} times its sd ({factor[1]:.3g} to {factor[2]:.3g})"
     return Effect("spread", float(ratio), float(ratio - half), float(ratio + half), "ln sd", tolerance, words)
 
 
@@ -171,7 +170,12 @@ def _outside(first: Grid, second: Grid, tolerance: float, z: float) -> list[Effe
 
 
 def of_nulls(nulls: tuple[int, int], rows: tuple[int, int], tolerance: float, z: float) -> Effect:
-    """Change of the share of nulls (R. G. Newcombe's hybrid score interval, Stat. Med. 17 (1998) 873-890, method 10)."""
+    """Change of the share of nulls, with the hybrid score interval.
+
+    References
+    ----------
+    R. G. Newcombe, Stat. Med. 17 (1998) 873-890, method 10.
+    """
     (p, q), (a, b) = (nulls[0] / max(rows[0], 1), nulls[1] / max(rows[1], 1)), rows
     (low_p, high_p), (low_q, high_q) = wilson(nulls[0], a, z), wilson(nulls[1], b, z)
     change = q - p
@@ -210,5 +214,6 @@ def _story(names: list[str], p: Floats, q: Floats, known: Counts, value: float) 
     place = int(np.abs(gap).argmax())
     if gap[place]:
         new = " (new)" if p[place] == 0 else " (gone)" if q[place] == 0 else ""
-        words += f": {names[place][:60]!r}{new} {'rose' if gap[place] > 0 else 'fell'} from {p[place]:.1%} to {q[place]:.1%}"
+        how = "rose" if gap[place] > 0 else "fell"
+        words += f": {names[place][:60]!r}{new} {how} from {p[place]:.1%} to {q[place]:.1%}"
     return words

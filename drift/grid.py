@@ -89,13 +89,12 @@ class Grid:
         if len(edges) == len(self.edges) and np.array_equal(edges, self.edges):
             return self
         if not self.rows:
-            return replace(
-                self, edges=edges, counts=np.zeros(len(edges) + 1, np.int64), sums=np.zeros(len(edges) + 1)
-            )
+            cells = len(edges) + 1
+            return replace(self, edges=edges, counts=np.zeros(cells, np.int64), sums=np.zeros(cells))
         if self.exact:
-            cells = np.searchsorted(edges, self.edges, side="left")
-            counts = np.bincount(cells, weights=self.counts[:-1], minlength=len(edges) + 1)
-            sums = np.bincount(cells, weights=self.sums[:-1], minlength=len(edges) + 1)
+            places = np.searchsorted(edges, self.edges, side="left")
+            counts = np.bincount(places, weights=self.counts[:-1], minlength=len(edges) + 1)
+            sums = np.bincount(places, weights=self.sums[:-1], minlength=len(edges) + 1).astype(np.float64)
             same = bool(np.isin(self.edges, edges).all())
             return replace(self, edges=edges, counts=counts.astype(np.int64), sums=sums, exact=same)
         return self._cut(edges)
@@ -171,9 +170,8 @@ def add(first: Grid, second: Grid) -> Grid:
 def thin(grid: Grid) -> Grid:
     """Fewer edges, chosen at even ranks; cells are joined, never cut."""
     below = np.cumsum(grid.counts)[:-1]
-    ranks = np.unique(
-        np.concatenate([np.linspace(0, grid.rows, CELLS), _TAIL_RANKS, grid.rows - np.array(_TAIL_RANKS)])
-    )
+    tails = np.array(_TAIL_RANKS)
+    ranks = np.unique(np.concatenate([np.linspace(0, grid.rows, CELLS), tails, grid.rows - tails]))
     keep = np.unique(np.minimum(np.searchsorted(below, ranks, side="left"), len(below) - 1))
     last = np.append(keep, len(grid.edges))
     counts = np.diff(np.concatenate([[0], np.cumsum(grid.counts)[last]]))

@@ -136,9 +136,8 @@ class Profiler:
             file = read.open_parquet(path, metadata)
             for name in mine:
                 for group, keep in zip(groups, keeps, strict=True):
-                    self._builders[name].add(
-                        file.read_row_group(group, columns=[name], use_threads=False).column(0), keep
-                    )
+                    part = file.read_row_group(group, columns=[name], use_threads=False)
+                    self._builders[name].add(part.column(0), keep)
 
         self._in_parallel(count, [n for n in names if n in self._builders])
         self._rows += metadata.num_rows

@@ -23,6 +23,7 @@ SCHEMA_VERSION = 1
 _MAGIC = b"DRIFTPRF"
 _HEAD = struct.Struct("<8sIQ")  # magic, schema version, size of the body before compression
 _LARGEST_BODY = 1 << 30
+_FIELDS = ("name", "kind", "type", "rows", "nulls")
 
 Sample = Mapping[str, npt.NDArray[np.float32]]
 
@@ -91,7 +92,7 @@ class Profile:
     def to_bytes(self) -> bytes:
         """The profile as compact bytes; the same profile gives the same bytes."""
         arrays: list[npt.NDArray[Any]] = []
-        header = {
+        header: dict[str, Any] = {
             "rows": self.rows,
             "target": self.target,
             "ignored": list(self.ignored),
@@ -149,7 +150,8 @@ def _column_header(column: ColumnProfile, arrays: list[npt.NDArray[Any]]) -> dic
         else:
             arrays += [part.counts, part.buckets]
             parts.append(["counts", name, [list(part.keys), part.error]])
-    return {"name": column.name, "kind": column.kind, "type": column.type, "rows": column.rows, "nulls": column.nulls, "parts": parts}  # fmt: skip
+    fields = {name: getattr(column, name) for name in _FIELDS}
+    return {**fields, "parts": parts}
 
 
 def _parse(body: bytes) -> Profile:
@@ -189,5 +191,5 @@ def _parse_column(document: dict[str, Any], left: Any) -> ColumnProfile:
             parts[name] = Counts(tuple(keys), counts, buckets, error)
     if document["kind"] not in KINDS:
         raise ValueError(document["kind"])
-    fields = {name: document[name] for name in ("name", "kind", "type", "rows", "nulls")}
+    fields = {name: document[name] for name in _FIELDS}
     return ColumnProfile(**fields, parts=MappingProxyType(parts))

@@ -164,7 +164,9 @@ class _CsvFile:
         )
         read = pacsv.ReadOptions(column_names=names, skip_rows=1 if head else 0, block_size=1 << 20)
         try:
-            table = pacsv.read_csv(pa.BufferReader(block), read_options=read, parse_options=options, convert_options=convert)  # fmt: skip
+            table = pacsv.read_csv(
+                pa.BufferReader(block), read_options=read, parse_options=options, convert_options=convert
+            )
         except pa.ArrowInvalid as error:
             raise self._mended(error, names, types) from error
         for field in table.schema:

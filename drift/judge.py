@@ -1,0 +1,173 @@
+"""One column of two profiles in, its evidence and its effects out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from drift import categorical, categories, distances, effects, evidence, grid, numeric
+from drift.categories import Counts
+from drift.evidence import Evidence
+from drift.grid import Grid
+from drift.policy import ColumnPolicy, Policy
+from drift.profiles import ColumnProfile
+from drift.report import Effect, Kind
+
+_TWO_WEEKS_S = 14 * 86_400
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A column before the adjustment for how many columns there are."""
+
+    name: str
+    kind: Kind
+    evidence: Evidence
+    effects: tuple[Effect, ...]
+    distances: Mapping[str, float] = field(default_factory=dict)
+    importance: float = 1.0
+
+
+@dataclass(frozen=True)
+class _Piece:
+    evidence: Evidence
+    effects: tuple[Effect, ...] = ()
+    distances: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Scales:
+    """A column's tolerances, its importance applied, and the normal quantile of its intervals."""
+
+    numeric: float
+    categorical: float
+    nulls: float
+    range: float
+    z: float
+
+    @classmethod
+    def of(cls, column: str, policy: Policy) -> "_Scales":
+        own = policy.columns.get(column, ColumnPolicy())
+        weight = max(policy.weight(column), 0.01)
+        return cls(
+            (policy.material_numeric if own.tolerance is None else own.tolerance) / weight,
+            (policy.material_categorical if own.tolerance is None else own.tolerance) / weight,
+            (policy.material_nulls if own.nulls is None else own.nulls) / weight,
+            (policy.material_range if own.range is None else own.range) / weight,
+            effects.interval(policy.confidence),
+        )
+
+
+def unfit(first: ColumnProfile | None, second: ColumnProfile | None) -> str:
+    """Why a column cannot be compared; empty where it can."""
+    if first is None:
+        return "not in the reference"
+    if second is None:
+        return "not in the current data"
+    kinds = {first.kind, second.kind}
+    if not first.rows or not second.rows:
+        return "no rows"
+    if "id" in kinds:
+        return "an id: its values are all different"
+    if "other" in kinds:
+        return f"values of type {first.type} are not compared"
+    if kinds == {"empty"}:
+        return "empty on both sides"
+    if len(kinds - {"empty"}) > 1:
+        return f"was {first.kind} ({first.type}) and is {second.kind} ({second.type})"
+    return ""
+
+
+def judge(first: ColumnProfile, second: ColumnProfile, policy: Policy) -> Judged:
+    """The evidence that a column changed, and how much it did."""
+    scales = _Scales.of(first.name, policy)
+    pieces = {name: _part(name, first, second, scales) for name in _parts(first, second)}
+    if not pieces:
+        pieces = {"nulls": _nulls_only(first, second)}
+    nulls = effects.of_nulls((first.nulls, second.nulls), (first.rows, second.rows), scales.nulls, scales.z)
+    main = next((pieces[name] for name in ("values", "length") if name in pieces), _Piece(Evidence(1.0, {})))
+    return Judged(
+        first.name,
+        second.kind if first.kind == "empty" else first.kind,
+        _joined({name: piece.evidence for name, piece in pieces.items()}),
+        (*(e for name, piece in pieces.items() for e in _told(name, piece.effects)), nulls),
+        main.distances,
+        policy.weight(first.name),
+    )
+
+
+def _parts(first: ColumnProfile, second: ColumnProfile) -> list[str]:
+    names = [name for name in first.parts if name in second.parts]
+    if first.kind != "datetime":
+        return names
+    # Later data come later, which is no drift: what is judged is when in the week and the day they fall.
+    long = all(c.grid is not None and c.grid.high - c.grid.low > _TWO_WEEKS_S for c in (first, second))
+    return [name for name in names if name != "values"] if long else []
+
+
+def _part(name: str, first: ColumnProfile, second: ColumnProfile, scales: _Scales) -> _Piece:
+    a, b = first.parts[name], second.parts[name]
+    if isinstance(a, Grid) and isinstance(b, Grid):
+        return _numbers(a, b, (first.rows, second.rows), scales)
+    assert isinstance(a, Counts)
+    assert isinstance(b, Counts)
+    return _categories(a, b, (first.rows, second.rows), scales)
+
+
+def _told(part: str, found: tuple[Effect, ...]) -> tuple[Effect, ...]:
+    if part == "values":
+        return found
+    return tuple(
+        Effect(f"{part} {e.name}", e.value, e.low, e.high, e.unit, e.tolerance, f"by {part}: {e.words}")
+        for e in found
+    )
+
+
+def _joined(pieces: Mapping[str, Evidence]) -> Evidence:
+    """Parts are few and may hang together in any way: Bonferroni."""
+    plain = ("values", "nulls")
+    tests = {
+        (t if part in plain else f"{part} {t}"): v for part, e in pieces.items() for t, v in e.tests.items()
+    }
+    return Evidence(min(1.0, len(pieces) * min(e.p_value for e in pieces.values())), tests)
+
+
+def _nulls_only(first: ColumnProfile, second: ColumnProfile) -> _Piece:
+    a, b = (np.array([c.rows - c.nulls, c.nulls], np.int64) for c in (first, second))
+    return _Piece(evidence.weigh(lambda t, c: {"nulls": numeric.nulls(t, c)}, a, b, {"nulls": 1.0}))
+
+
+def _numbers(a: Grid, b: Grid, rows: tuple[int, int], scales: _Scales) -> _Piece:
+    a, b = grid.union(a, b)
+    ours, theirs = (np.append(g.counts, r - g.rows) for g, r in zip((a, b), rows, strict=True))
+    found = evidence.weigh(numeric.evaluate, ours, theirs, numeric.WEIGHTS)
+    if not a.rows or not b.rows:
+        return _Piece(found)
+    changes = effects.of_numbers(a, b, scales.numeric, scales.range, scales.z)
+    return _Piece(found, tuple(changes), _gauges(a, b))
+
+
+def _gauges(a: Grid, b: Grid) -> Mapping[str, float]:
+    total = a.counts + b.counts
+    middle = (np.cumsum(total) - total / 2) / total.sum()
+    starts = np.flatnonzero(np.diff(np.floor(middle * 10).astype(np.int64), prepend=-1))
+    tenths = [np.add.reduceat(g.counts, starts) for g in (a, b)]
+    gap = np.cumsum(a.counts) / a.rows - np.cumsum(b.counts) / b.rows
+    filled = total > 0
+    values = np.maximum.accumulate((a.sums + b.sums)[filled] / total[filled])
+    apart = distances.wasserstein(a.counts[filled], b.counts[filled], values)
+    return {
+        **distances.between(*tenths),
+        "ks": float(np.abs(gap).max()),
+        "wasserstein": apart / (a.sd() or b.sd() or 1.0),
+    }
+
+
+def _categories(a: Counts, b: Counts, rows: tuple[int, int], scales: _Scales) -> _Piece:
+    names, ours, theirs = categories.union(a, b)
+    tables = [np.append(c, r - c.sum()) for c, r in zip((ours, theirs), rows, strict=True)]
+    found = evidence.weigh(categorical.evaluate, tables[0], tables[1], categorical.WEIGHTS)
+    if not ours.sum() or not theirs.sum():
+        return _Piece(found)
+    change = effects.of_categories(names, ours, theirs, a, scales.categorical, scales.z)
+    return _Piece(found, (change,), distances.between(ours, theirs))

@@ -54,6 +54,9 @@ def run_up(state: Path, app: Path, *, functions_host: bool) -> None:
             storage = {"AZURE_STORAGE_CONNECTION_STRING": connection_string(azure.settings)}
             _say(*exports(azure.environment() | storage))
             _say(f"# The local Azure is up; its state and logs are in {azure.settings.folder}.")
+            _say(
+                f"# Functions answer at {azure.settings.functions}/api." if hosted else "# Without functions."
+            )
             _say("# Settings for Core Tools' `func start` are in local.settings.json. Ctrl-C stops it.")
             azure.watch()
     except (LocalAzureFailed, AzuriteUnavailable) as error:

@@ -69,6 +69,11 @@ class Settings:
     def arm(self) -> str:
         return f"https://127.0.0.1:{self.workspace_port}"
 
+    @property
+    def functions(self) -> str:
+        """The address of the functions host."""
+        return f"http://127.0.0.1:{self.host_port}"
+
     def storage(self, service: str) -> str:
         """The address of the storage account's `blob`, `queue` or `table` service."""
         port = {"blob": self.blob_port, "queue": self.queue_port, "table": self.table_port}[service]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from shared.errors import InvariantBroken
+from shared.errors import InputRejected, InvariantBroken
 from shared.ports import Change
 
 OWN_REQUESTS = "driftloop-"
@@ -16,8 +16,13 @@ RELEASE_TAG = "driftloop.release"
 
 TRANSACTION_LIMIT = 100
 
+BLOB_NAME_LIMIT = 1024
+
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+@|~-]{0,254}")
 _LOOP = re.compile(r"[a-z][a-z0-9-]{1,31}")
+_SLASHES = re.compile(r"[/\\]")  # the service reads a backslash as a slash
+_DOTS = frozenset({".", ".."})
+_CONTAINER = re.compile(r"\$root|[a-z0-9](?:-?[a-z0-9]){2,62}")
 _FAULTS_BELOW_500 = frozenset({408, 424, 429})
 
 
@@ -43,6 +48,16 @@ def check_changes(changes: Sequence[Change]) -> None:
     if len(set(keys)) < len(keys):
         twice = sorted({key for key in keys if keys.count(key) > 1})
         raise InvariantBroken(f"A transaction changes a row once; it names {', '.join(twice)} twice.")
+
+
+def check_blob_name(container: str, name: str) -> None:
+    """A name that addresses a blob of this container: dot segments would be resolved on the way, to another one."""
+    if not _CONTAINER.fullmatch(container):
+        raise InputRejected("container-name", f"{container!r} is no container name.")
+    if not name or len(name) > BLOB_NAME_LIMIT or _DOTS.intersection(_SLASHES.split(name)):
+        raise InputRejected(
+            "blob-name", f"{name[:80]!r} in container {container} cannot be addressed as a blob."
+        )
 
 
 def check_weights(endpoint: str, weights: Mapping[str, int]) -> dict[str, int]:

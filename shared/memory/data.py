@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.errors import ConfigurationError, Conflict, InvariantBroken
+from shared.contract import check_blob_name
+from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
 from shared.ports import Blob, Clock
 
 
@@ -42,6 +44,7 @@ class MemoryBlobs:
         self._numbers = itertools.count(1)
 
     def find(self, container: str, name: str) -> Blob | None:
+        check_blob_name(container, name)
         found = self._blobs.get((container, name))
         return found[0] if found else None
 
@@ -54,6 +57,7 @@ class MemoryBlobs:
         to.write_bytes(self._exactly(blob))
 
     def upload(self, container: str, name: str, content: bytes | Path) -> Blob:
+        check_blob_name(container, name)
         data = content.read_bytes() if isinstance(content, Path) else content
         blob = Blob(container, name, f"0x8D{next(self._numbers):012X}", len(data), self._clock.now())
         self._blobs[container, name] = (blob, data)
@@ -64,14 +68,15 @@ class MemoryBlobs:
         self._blobs.pop((container, name), None)
 
     def quarantine(self, blob: Blob, note: str) -> None:
-        self._exactly(blob)
+        with suppress(InputRejected):  # a name that cannot be addressed has no bytes to keep
+            self._exactly(blob)
         self.quarantined[blob.container, blob.name, blob.etag] = note
 
     def _exactly(self, blob: Blob) -> bytes:
-        found = self._blobs.get((blob.container, blob.name))
-        if found is None or found[0].etag != blob.etag:
+        found_now = self.find(blob.container, blob.name)
+        if found_now is None or found_now.etag != blob.etag:
             raise Conflict(f"Blob {blob.container}/{blob.name!r} was overwritten or deleted since its event.")
-        return found[1]
+        return self._blobs[blob.container, blob.name][1]
 
 
 @dataclass

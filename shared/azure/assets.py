@@ -1,0 +1,40 @@
+"""Asset ids of Azure ML: long ones (ARM) and short ones (azureml:name:version) name the same thing."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from shared.errors import ConfigurationError
+
+_LONG = re.compile(
+    r"(?:azureml:)?/subscriptions/.+/(?P<kind>\w+)/(?P<name>[^/]+)/versions/(?P<version>[^/]+)/?",
+    re.IGNORECASE,
+)
+_SHORT = re.compile(r"azureml:(?P<name>[^:/@]+):(?P<version>[^:/@]+)")
+
+
+class Asset(NamedTuple):
+    """A name and a fixed version."""
+
+    name: str
+    version: str
+
+    @property
+    def short(self) -> str:
+        return f"azureml:{self.name}:{self.version}"
+
+
+def asset(identifier: str) -> Asset:
+    """Labels such as @latest are refused: what runs must be the same tomorrow."""
+    found = _LONG.fullmatch(identifier) or _SHORT.fullmatch(identifier)
+    if found is None:
+        raise ConfigurationError(
+            f"{identifier!r} is no asset id with a version; publish the loop again, which pins every asset."
+        )
+    return Asset(found["name"], found["version"])
+
+
+def same_asset(one: str, other: str) -> bool:
+    """Whether two ids, each long or short, name the same version."""
+    return asset(one) == asset(other)

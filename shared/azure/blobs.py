@@ -1,0 +1,147 @@
+"""Landed blobs are read exactly as their event named them; their names go to Azure's client and nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient
+
+from shared.azure.failures import asking, code_of, status_of
+from shared.contract import check_blob_name
+from shared.errors import Conflict, DependencyUnavailable, InputRejected
+from shared.ports import Blob
+
+ROLE = "Storage Blob Data Contributor"
+QUARANTINE = "quarantine"
+
+_COPY_POLLS = 60
+_COPY_POLL_S = 0.5
+
+
+class AzureBlobs:
+    """`Blobs` over the storage account."""
+
+    def __init__(self, service: BlobServiceClient) -> None:
+        self._service = service
+
+    def find(self, container: str, name: str) -> Blob | None:
+        with asking("Looking for a blob", f"container {container!r}", ROLE):
+            try:
+                return _blob(container, self._client(container, name).get_blob_properties())
+            except ResourceNotFoundError as error:
+                if code_of(error) == "ContainerNotFound":
+                    raise
+                return None
+
+    def list(self, container: str, prefix: str) -> Iterator[Blob]:
+        with asking("Listing blobs", f"container {container!r}", ROLE):
+            for found in self._service.get_container_client(container).list_blobs(
+                name_starts_with=prefix or None
+            ):
+                yield _blob(container, found)
+
+    def download(self, blob: Blob, to: Path) -> None:
+        """In chunks, each under the event's ETag: a blob that is overwritten meanwhile never mixes its bytes."""
+        client = self._client(blob.container, blob.name)
+        with asking("Reading a blob", f"container {blob.container!r}", "Storage Blob Data Reader"):
+            try:
+                stream = client.download_blob(
+                    etag=quoted(blob.etag), match_condition=MatchConditions.IfNotModified, max_concurrency=2
+                )
+                with to.open("wb") as file:
+                    stream.readinto(file)
+            except HttpResponseError as error:
+                if status_of(error) not in {404, 412}:
+                    raise
+                raise _changed(blob) from None
+
+    def upload(self, container: str, name: str, content: bytes | Path) -> Blob:
+        client = self._client(container, name)
+        with asking("Writing a blob", f"container {container!r}", ROLE):
+            if isinstance(content, Path):
+                with content.open("rb") as file:
+                    client.upload_blob(file, overwrite=True)
+            else:
+                client.upload_blob(content, overwrite=True)
+            return _blob(container, client.get_blob_properties())
+
+    def quarantine(self, blob: Blob, note: str) -> None:
+        """To quarantine/<container>/<name>/<etag>, with <etag>.reason.json beside it; repeating changes nothing."""
+        place = _quarantine_place(blob)
+        target = self._service.get_blob_client(QUARANTINE, place)
+        with asking("Copying a blob into quarantine", f"container {QUARANTINE}", ROLE):
+            try:
+                copy(self._client(blob.container, blob.name), target, blob.etag)
+            except InputRejected:
+                pass  # a name that cannot be addressed has no bytes to keep; its reason is kept
+            except HttpResponseError as error:
+                if status_of(error) not in {404, 412} or code_of(error) == "ContainerNotFound":
+                    raise
+                raise _changed(blob) from None
+            reason = self._service.get_blob_client(QUARANTINE, f"{place}.reason.json")
+            reason.upload_blob(note.encode(), overwrite=True)
+
+    def _client(self, container: str, name: str) -> BlobClient:
+        check_blob_name(container, name)
+        return self._service.get_blob_client(container, name)
+
+
+def _quarantine_place(blob: Blob) -> str:
+    """The blob's own path and ETag, so that nothing is overwritten; a hash of them when that is no path."""
+    place = f"{blob.container}/{blob.name}/{blob.etag}"
+    try:
+        check_blob_name(QUARANTINE, f"{place}.reason.json")
+    except InputRejected:
+        return f"unnameable/{hashlib.sha256(place.encode()).hexdigest()}"
+    return place
+
+
+def copy(source: BlobClient, target: BlobClient, etag: str = "") -> None:
+    """Server-side, within the account, never over an existing blob; of exactly `etag` when one is given."""
+    exactly: dict[str, Any] = {}
+    if etag:
+        exactly = {"source_etag": quoted(etag), "source_match_condition": MatchConditions.IfNotModified}
+    try:
+        started = target.start_copy_from_url(source.url, match_condition=MatchConditions.IfMissing, **exactly)
+        status = str(started["copy_status"])
+    except ResourceExistsError as error:
+        if code_of(error) != "BlobAlreadyExists":
+            raise
+        # No status at all: it was not made by a copy, so the caller compares the content.
+        status = str(target.get_blob_properties().copy.status or "success")
+    _await_copy(target, status)
+
+
+def _await_copy(target: BlobClient, status: str) -> None:
+    """Within one account a copy is a matter of moments, so it is waited for, with a limit."""
+    for _ in range(_COPY_POLLS):
+        if status == "success":
+            return
+        if status != "pending":
+            target.delete_blob()  # it has no content, and stands where the next attempt must write
+            raise DependencyUnavailable(f"The copy to container {target.container_name} ended as {status}.")
+        time.sleep(_COPY_POLL_S)
+        status = str(target.get_blob_properties().copy.status)
+    raise DependencyUnavailable(
+        f"A copy to container {target.container_name} takes long.", retry_after_s=_COPY_POLLS * _COPY_POLL_S
+    )
+
+
+def quoted(etag: str) -> str:
+    """As HTTP writes it; events and our records leave the quotes out."""
+    return f'"{etag}"'
+
+
+def _blob(container: str, found: BlobProperties) -> Blob:
+    created_at = found.last_modified  # when this content came to be: an overwrite keeps creation_time
+    return Blob(container, found.name, found.etag.strip('"'), found.size, created_at)
+
+
+def _changed(blob: Blob) -> Conflict:
+    return Conflict(f"Blob {blob.container}/{blob.name!r} was overwritten or deleted since its event.")

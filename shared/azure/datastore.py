@@ -1,0 +1,60 @@
+"""The workspace's default datastore: where jobs leave their outputs and the collector its rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from azure.core.credentials import TokenCredential
+from azure.storage.blob import BlobProperties, ContainerClient
+
+from shared.azure.client import ML_ROLE, container_client
+from shared.azure.failures import asking
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+ROLE = "Storage Blob Data Reader"
+
+
+class DefaultDatastore:
+    """Looked up once a process: a workspace keeps its default datastore."""
+
+    def __init__(self, ml: Callable[[], MLClient], identity: TokenCredential) -> None:
+        self._ml = ml
+        self._identity = identity
+        self._lock = threading.Lock()
+        self._found: tuple[str, ContainerClient] | None = None
+
+    def uri(self, folder: str) -> str:
+        return f"azureml://datastores/{self._lookup()[0]}/paths/{folder}/"
+
+    def names(self, folder: str, limit: int) -> set[str]:
+        """Names of the blobs in a folder, at most `limit`."""
+        return {blob.name for blob in islice(self.blobs(f"{folder.strip('/')}/"), limit)}
+
+    def blobs(self, prefix: str) -> Iterator[BlobProperties]:
+        container = self._lookup()[1]
+        with asking("Listing blobs", f"container {container.container_name}", ROLE):
+            yield from container.list_blobs(name_starts_with=prefix)
+
+    def read(self, name: str) -> bytes:
+        container = self._lookup()[1]
+        with asking("Reading a blob", f"container {container.container_name}", ROLE):
+            content: bytes = container.download_blob(name).readall()
+        return content
+
+    def _lookup(self) -> tuple[str, ContainerClient]:
+        with self._lock:
+            if self._found is None:
+                self._found = self._default()
+            return self._found
+
+    def _default(self) -> tuple[str, ContainerClient]:
+        with asking("Reading the default datastore", "the Azure ML workspace", ML_ROLE):
+            store = self._ml().datastores.get_default()
+        account = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
+        # By identity, whatever the datastore itself is configured with.
+        return str(store.name), container_client(account, str(store.container_name), self._identity)

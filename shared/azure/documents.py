@@ -1,0 +1,47 @@
+"""Documents are blobs named by the hash of their content, so that storing twice changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import ContainerClient
+
+from shared.azure.failures import asking, code_of
+from shared.errors import InvariantBroken
+
+ROLE = "Storage Blob Data Contributor"
+
+
+class BlobDocuments:
+    """`Documents` over one container."""
+
+    def __init__(self, container: ContainerClient) -> None:
+        self._container = container
+        self._resource = f"container {container.container_name}"
+
+    def put(self, content: bytes) -> str:
+        digest = hashlib.sha256(content).hexdigest()
+        with asking("Writing a document", self._resource, ROLE):
+            try:
+                self._container.upload_blob(digest, content, overwrite=False)
+            except ResourceExistsError as error:
+                if code_of(error) != "BlobAlreadyExists":
+                    raise
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        with asking("Reading a document", self._resource, ROLE):
+            try:
+                content: bytes = self._container.download_blob(digest).readall()
+            except ResourceNotFoundError as error:
+                if code_of(error) != "BlobNotFound":
+                    raise
+                raise InvariantBroken(
+                    f"Document {digest} is gone from {self._resource}. Restore it from the storage account's backup."
+                ) from None
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise InvariantBroken(
+                f"Document {digest} in {self._resource} does not have the content that its name promises."
+            )
+        return content

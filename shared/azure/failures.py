@@ -1,0 +1,141 @@
+"""Azure's errors become ours in one place: by consequence, with what to do, and without anything secret."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    IncompleteReadError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.core.pipeline.transport import RequestsTransport
+
+from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError
+
+LONGEST_WAIT_S = 5.0
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 60.0
+
+_TEXT_LIMIT = 500
+_QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
+_USERINFO = re.compile(r"(https?://)[^\s/@'\"]+@")
+_SECRET = re.compile(r"(?i)\b(sig|code|password|secret|token|accountkey|sharedaccesskey)=[^\s&'\"]+")
+_BEARER = re.compile(r"(?i)\bbearer\s+\S+")
+
+
+class NotAwaitedError(Exception):
+    """Ends the thread that a client starts to follow a long operation: the next tick looks at the state instead."""
+
+
+class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # azure-core exports it lazily: no type
+    """Sleeps a moment for a client's retry policy; a longer wait is told to the caller, who has a clock for it.
+
+    The threads in which pollers of long operations run get no answer at all: nobody awaits them, they would
+    print, and they would outlive the function that began the operation.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(connection_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S)
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        _end_pollers()
+        return super().send(request, **kwargs)
+
+    def sleep(self, duration: float) -> None:
+        _end_pollers()
+        if duration > LONGEST_WAIT_S:
+            raise DependencyUnavailable(
+                f"Azure asks for {duration:.0f} s of patience.", retry_after_s=duration
+            )
+        super().sleep(duration)
+
+
+def _end_pollers() -> None:
+    if threading.current_thread().name.startswith("LROPoller"):
+        raise NotAwaitedError
+
+
+@contextmanager
+def asking(call: str, resource: str, role: str) -> Iterator[None]:
+    """Around calls of an Azure client: `role` is what the app's identity needs on `resource` for this `call`."""
+    try:
+        yield
+    except AzureError as error:
+        # Not `from error`: a client's message may hold a URL with a signature.
+        raise translated(error, call, resource, role) from None
+
+
+def translated(error: AzureError, call: str, resource: str, role: str) -> DriftloopError:
+    """What an Azure client's error means to us."""
+    status = status_of(error)
+    what = f"{call} on {resource}"
+    if status in {401, 403} or (status is None and isinstance(error, ClientAuthenticationError)):
+        return ConfigurationError(
+            f"{what} was refused ({_code(error)}). Give the identity that Driftloop runs as the role "
+            f"'{role}' on it; roles take some minutes to work."
+        )
+    if status in {409, 412}:
+        return Conflict(
+            f"{what}: it changed or exists already ({_code(error)}). Read it again and decide again."
+        )
+    if _is_passing(error, status):
+        return DependencyUnavailable(
+            f"{what} does not work just now ({_code(error)}). It is tried again.", retry_after_s(error)
+        )
+    return DriftloopError(f"{what} failed ({_code(error)}): {safe(error.message)}")
+
+
+def status_of(error: AzureError) -> int | None:
+    """The HTTP status behind an error, or None when there was no answer."""
+    return error.status_code if isinstance(error, HttpResponseError) else None
+
+
+def _is_passing(error: AzureError, status: int | None) -> bool:
+    if status is not None:
+        return status in {408, 429} or status >= 500
+    return isinstance(error, ServiceRequestError | ServiceResponseError | IncompleteReadError)
+
+
+def retry_after_s(error: AzureError) -> float | None:
+    """What the service asked for, as seconds or as a date."""
+    response = error.response if isinstance(error, HttpResponseError) else None
+    asked = getattr(response, "headers", {}).get("Retry-After")
+    if not asked:
+        return None
+    try:
+        return float(asked)
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def code_of(error: AzureError) -> str:
+    """The service's own name for what went wrong; empty when it gave none."""
+    code = getattr(error, "error_code", None) or getattr(getattr(error, "error", None), "code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+def _code(error: AzureError) -> str:
+    parts = [str(part) for part in (status_of(error), code_of(error)) if part]
+    return " ".join(parts) or type(error).__name__
+
+
+def safe(text: object) -> str:
+    """The text of a service on one line, bounded, without queries of URLs or anything that looks like a secret."""
+    line = " ".join(str(text).split())
+    line = _USERINFO.sub(r"\1", _QUERY.sub(r"\1", line))
+    line = _BEARER.sub("bearer ***", _SECRET.sub(r"\1=***", line))
+    return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"

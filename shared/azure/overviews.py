@@ -1,0 +1,160 @@
+"""One row a loop says when to look at it and who is looking: a wake is never lost to a claim that ends."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from random import uniform
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import TableClient, TableEntity, UpdateMode
+
+from shared.azure.failures import asking, code_of
+from shared.contract import check_loop
+from shared.errors import Conflict
+from shared.model import Overview
+
+ROLE = "Storage Table Data Contributor"
+
+_PARTITION = "overview"
+_ATTEMPTS = 12
+_NEVER = ""
+
+Line = dict[str, Any]
+"""A stored overview. Times are ISO 8601 in UTC of one width, so that they compare as strings."""
+
+
+class OverviewRows:
+    """The part of `Store` that is about overviews. Each change is one merge under the ETag that was read."""
+
+    def __init__(self, table: TableClient) -> None:
+        self._lines = table
+
+    def overviews(self, due_before: datetime | None = None) -> list[Overview]:
+        clauses = "PartitionKey eq @partition"
+        if due_before is not None:
+            clauses += " and due_at gt @never and due_at le @due"
+        values = {"partition": _PARTITION, "never": _NEVER, "due": _text(due_before)}
+        with asking("Reading overviews", f"table {self._lines.table_name}", ROLE):
+            return [_overview(line) for line in self._lines.query_entities(clauses, parameters=values)]
+
+    def describe(self, overview: Overview) -> None:
+        loop = check_loop(overview.loop)
+        with asking("Writing an overview", f"table {self._lines.table_name}", ROLE):
+            self._lines.upsert_entity(_new(loop) | _described(overview), mode=UpdateMode.MERGE)
+
+    def wake(self, loop: str, at: datetime) -> None:
+        def sooner(line: Line) -> Line:
+            due_at = line.get("due_at", _NEVER)
+            return {"due_at": min(filter(None, (due_at, _text(at)))), "woken": uuid.uuid4().hex}
+
+        self._change(loop, sooner)
+
+    def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
+        woken = ""
+
+        def claimed(line: Line) -> Line | None:
+            nonlocal woken
+            woken = line.get("woken", "")
+            held = line.get("claimed_until", _NEVER) > _text(now)
+            if held and line.get("claimed_by") != holder:
+                return None
+            return {"claimed_by": holder, "claimed_until": _text(until)}
+
+        try:
+            return f"{woken} {holder}" if self._change(loop, claimed) else None
+        except Conflict:
+            return None
+
+    def settle(self, loop: str, token: str, due_at: datetime | None) -> bool:
+        woken, holder = token.split(" ", 1)
+        settled = False
+
+        def free(line: Line) -> Line | None:
+            nonlocal settled
+            settled = line.get("woken", "") == woken and line.get("claimed_by") == holder
+            if line.get("claimed_by") != holder:
+                return None
+            freed = {"claimed_by": "", "claimed_until": _NEVER}
+            return freed | {"due_at": _text(due_at)} if settled else freed
+
+        self._change(loop, free)
+        return settled
+
+    def _change(self, loop: str, change: Callable[[Line], Line | None]) -> bool:
+        """Read, decide, write under the ETag; read again when somebody else wrote. False when nothing was to do."""
+        check_loop(loop)
+        with asking("Changing an overview", f"table {self._lines.table_name}", ROLE):
+            for attempt in range(_ATTEMPTS):
+                line = self._line(loop)
+                changes = change(line or {})
+                if changes is None:
+                    return False
+                if self._merge(loop, line, changes):
+                    return True
+                time.sleep(uniform(0, 0.01 * 2 ** min(attempt, 6)))
+        raise Conflict(f"The overview of loop {loop} changes all the time. Try again.")
+
+    def _merge(self, loop: str, line: TableEntity | None, changes: Line) -> bool:
+        try:
+            if line is None:
+                blank = _described(Overview(loop=loop, landing=""))
+                self._lines.create_entity(_new(loop) | {"due_at": _NEVER} | blank | changes)
+            else:
+                self._lines.update_entity(
+                    _new(loop) | changes,
+                    mode=UpdateMode.MERGE,
+                    etag=line.metadata["etag"],
+                    match_condition=MatchConditions.IfNotModified,
+                )
+        except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
+            if code_of(error) == "TableNotFound":
+                raise
+            return False
+        return True
+
+    def _line(self, loop: str) -> TableEntity | None:
+        try:
+            return self._lines.get_entity(_PARTITION, loop)
+        except ResourceNotFoundError as error:
+            if code_of(error) == "TableNotFound":
+                raise
+            return None
+
+
+def _new(loop: str) -> dict[str, Any]:
+    return {"PartitionKey": _PARTITION, "RowKey": loop}
+
+
+def _described(overview: Overview) -> dict[str, Any]:
+    return {
+        "landing": overview.landing,
+        "labels": overview.labels,
+        "alerts": json.dumps(overview.alerts),
+        "endpoint": overview.endpoint,
+        "summary": overview.summary,
+        "attention": overview.attention,
+    }
+
+
+def _overview(line: Line) -> Overview:
+    due_at = line.get("due_at", _NEVER)
+    return Overview(
+        loop=line["RowKey"],
+        landing=line["landing"],
+        labels=line["labels"],
+        alerts=tuple(json.loads(line["alerts"])),
+        endpoint=line["endpoint"],
+        due_at=datetime.fromisoformat(due_at) if due_at else None,
+        summary=line["summary"],
+        attention=line["attention"],
+    )
+
+
+def _text(at: datetime | None) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds") if at is not None else _NEVER

@@ -1,0 +1,173 @@
+"""Endpoints and deployments are begun and looked at, never awaited; traffic is changed only from what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+
+from shared.azure.assets import same_asset
+from shared.azure.client import ML_ROLE
+from shared.azure.failures import asking, safe
+from shared.azure.scoring import Scoring
+from shared.contract import check_weights
+from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, InvariantBroken
+from shared.ports import Answer, DeploymentSeen, DeploymentSpec
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import ManagedOnlineDeployment, OnlineDeployment, OnlineEndpoint
+
+COLLECTIONS = ("model_inputs", "model_outputs")
+
+_REQUEST_TIMEOUT_MS = 30_000
+_REQUESTS_PER_INSTANCE = 8
+_LOG_LINES = 30
+_LOG_TAIL = 450
+_BUSY_S = 5.0
+_STATES = {"Succeeded": "ready", "Failed": "failed", "Canceled": "failed"}
+
+
+class AzureServing:
+    """`Serving` over managed online endpoints."""
+
+    def __init__(self, ml: Callable[[], MLClient], identity: TokenCredential) -> None:
+        self._ml = ml
+        self._scoring = Scoring(self._scoring_uri, identity)
+
+    def ensure_endpoint(self, endpoint: str) -> DeploymentSeen:
+        with _asking("Making an endpoint", endpoint):
+            found = self._find_endpoint(endpoint)
+            if found is None:
+                self._begin_endpoint(endpoint)
+                return DeploymentSeen("creating")
+        if found.auth_mode != "aad_token":
+            raise ConfigurationError(
+                f"Endpoint {endpoint} authenticates by {found.auth_mode}; Driftloop keeps no keys. "
+                "Make the endpoint anew with auth_mode aad_token, or name another one in the loop file."
+            )
+        return DeploymentSeen(_STATES.get(found.provisioning_state, "creating"))
+
+    def _begin_endpoint(self, name: str) -> None:
+        ml = self._ml()
+        from azure.ai.ml.entities import ManagedOnlineEndpoint
+
+        ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name=name, auth_mode="aad_token"))
+
+    def ensure_deployment(self, spec: DeploymentSpec) -> DeploymentSeen:
+        with _asking("Making a deployment", spec.endpoint):
+            found = self._find_deployment(spec.endpoint, spec.name)
+            if found is None:
+                # The collector's data assets are registered by the SDK before the deployment is begun.
+                self._ml().online_deployments.begin_create_or_update(_deployment(spec))
+                return DeploymentSeen("creating")
+        if not same_asset(str(found.model), spec.model):
+            raise ConfigurationError(
+                f"Deployment {spec.endpoint}/{spec.name} exists and serves {found.model}, not {spec.model}. "
+                "Somebody else made it: delete it, then retry the release."
+            )
+        state = _STATES.get(found.provisioning_state, "creating")
+        return DeploymentSeen(state, self._why(spec) if state == "failed" else "")
+
+    def _why(self, spec: DeploymentSpec) -> str:
+        """The end of the container's log: where a scoring script's own error stands."""
+        try:
+            log = self._ml().online_deployments.get_logs(spec.name, spec.endpoint, lines=_LOG_LINES)
+        except AzureError:
+            return "it has no log; look at the deployment in Azure ML studio"
+        return safe(log[-_LOG_TAIL:])
+
+    def ensure_no_deployment(self, endpoint: str, name: str) -> bool:
+        with _asking("Deleting a deployment", endpoint):
+            found = self._find_deployment(endpoint, name)
+            if found is None:
+                return True
+            weight = self.traffic(endpoint).get(name, 0)
+            if weight:
+                raise InvariantBroken(
+                    f"Deployment {endpoint}/{name} still has {weight} % of the traffic; it is not deleted."
+                )
+            if found.provisioning_state != "Deleting":
+                self._ml().online_deployments.begin_delete(name, endpoint)
+        return False
+
+    def traffic(self, endpoint: str) -> Mapping[str, int]:
+        with _asking("Reading the traffic", endpoint):
+            weights = self._endpoint(endpoint).traffic or {}
+        return {name: int(weight) for name, weight in weights.items() if weight}
+
+    def set_traffic(self, endpoint: str, weights: Mapping[str, int]) -> None:
+        wanted = check_weights(endpoint, weights)
+        with _asking("Setting the traffic", endpoint):
+            found = self._endpoint(endpoint)
+            # A new entity would wipe what it does not name: mirror traffic, tags, identity.
+            found.traffic = wanted
+            self._ml().online_endpoints.begin_create_or_update(found)
+
+    def predict(self, endpoint: str, deployment: str, payloads: Sequence[str], stamp: str) -> list[Answer]:
+        return self._scoring.predict(endpoint, deployment, payloads, stamp)
+
+    def _scoring_uri(self, endpoint: str) -> str:
+        with _asking("Reading the scoring address", endpoint):
+            return str(self._endpoint(endpoint).scoring_uri)
+
+    def _endpoint(self, name: str) -> OnlineEndpoint:
+        found = self._find_endpoint(name)
+        if found is None:
+            raise ConfigurationError(f"There is no endpoint {name}.")
+        return found
+
+    def _find_endpoint(self, name: str) -> OnlineEndpoint | None:
+        try:
+            return self._ml().online_endpoints.get(name)
+        except ResourceNotFoundError:
+            return None
+
+    def _find_deployment(self, endpoint: str, name: str) -> OnlineDeployment | None:
+        try:
+            return self._ml().online_deployments.get(name, endpoint)
+        except ResourceNotFoundError:
+            return None
+
+
+@contextmanager
+def _asking(call: str, endpoint: str) -> Iterator[None]:
+    """An endpoint that is being changed refuses other changes: that passes, it is nobody's conflict."""
+    try:
+        with asking(call, f"Azure ML endpoint {endpoint}", ML_ROLE):
+            yield
+    except Conflict as conflict:
+        raise DependencyUnavailable(f"Endpoint {endpoint} is busy: {conflict}", _BUSY_S) from None
+
+
+def _deployment(spec: DeploymentSpec) -> ManagedOnlineDeployment:
+    from azure.ai.ml.entities import (
+        CodeConfiguration,
+        DataCollector,
+        DeploymentCollection,
+        ManagedOnlineDeployment,
+        OnlineRequestSettings,
+    )
+
+    code = CodeConfiguration(code=spec.code, scoring_script=spec.entry_script) if spec.code else None
+    return ManagedOnlineDeployment(
+        name=spec.name,
+        endpoint_name=spec.endpoint,
+        model=spec.model,
+        environment=spec.environment or None,
+        code_configuration=code,
+        instance_type=spec.instance_type,
+        instance_count=spec.instance_count,
+        tags=dict(spec.tags),
+        request_settings=OnlineRequestSettings(
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            max_concurrent_requests_per_instance=_REQUESTS_PER_INSTANCE,
+        ),
+        data_collector=DataCollector(
+            collections={name: DeploymentCollection(enabled="true") for name in COLLECTIONS},
+            sampling_rate=1.0,
+        ),
+    )

@@ -1,0 +1,64 @@
+"""The world is told of every ledger entry, at least once, as a CloudEvent whose id is loop and number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from azure.core.messaging import CloudEvent
+
+from shared.azure.failures import asking
+from shared.model import LedgerEntry
+
+if TYPE_CHECKING:
+    from azure.eventgrid import EventGridPublisherClient
+
+ROLE = "EventGrid Data Sender"
+
+_BATCH = 50
+"""Entries in one request; Event Grid takes 1 MB."""
+
+
+class AzureTopic:
+    """`Topic` over an Event Grid custom topic."""
+
+    def __init__(self, client: EventGridPublisherClient, endpoint: str) -> None:
+        self._client = client
+        self._endpoint = endpoint
+
+    def publish(self, loop: str, entries: Sequence[LedgerEntry]) -> None:
+        for start in range(0, len(entries), _BATCH):
+            batch = [event_of(loop, entry) for entry in entries[start : start + _BATCH]]
+            with asking("Publishing events", f"topic {self._endpoint}", ROLE):
+                # The next tick tries again; the client's own retries would sleep for as long as they are told.
+                self._client.send(batch, retry_total=0)
+
+
+def event_of(loop: str, entry: LedgerEntry) -> CloudEvent[dict[str, object]]:
+    """The entry with its hash: who keeps the events can tell when a ledger was cut."""
+    return CloudEvent(
+        id=f"{loop}-{entry.seq}",
+        source=f"/driftloop/loops/{loop}",
+        type=event_type(entry.what),
+        subject=entry.subject,
+        time=entry.at,
+        data={
+            "loop": loop,
+            "seq": entry.seq,
+            "what": entry.what,
+            "subject": entry.subject,
+            "actor": entry.actor,
+            "cause": entry.cause,
+            "before": entry.before,
+            "after": entry.after,
+            "detail": dict(entry.detail),
+            "previousHash": entry.previous_hash,
+            "hash": entry.hash,
+        },
+    )
+
+
+def event_type(what: str) -> str:
+    """`release.rolled_back` is told as `Driftloop.Release.RolledBack`."""
+    words = [part.split("_") for part in what.split(".")]
+    return ".".join(["Driftloop", *("".join(word.capitalize() for word in part) for part in words)])

@@ -1,0 +1,160 @@
+"""A job is submitted once under its name, whatever is repeated; nothing is uploaded, streamed or awaited here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+
+from shared.azure.assets import asset
+from shared.azure.client import ML_ROLE
+from shared.azure.datastore import DefaultDatastore
+from shared.azure.failures import asking, safe, status_of
+from shared.contract import RELEASE_TAG
+from shared.errors import ConfigurationError
+from shared.ports import JobSeen, JobSpec
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Job, Model, PipelineJob
+
+OUTPUT = "model"
+"""What a loop's pipeline component must call the model that it gives."""
+
+_ENDED = {"Completed": "completed", "Failed": "failed", "Canceled": "canceled", "NotResponding": "failed"}
+_NUMBERS: Mapping[str, Callable[[str], object]] = {
+    "integer": int,
+    "number": float,
+    "boolean": lambda text: text.strip().lower() in {"true", "1", "yes"},
+}
+
+
+class AzureTraining:
+    """`Training` over the workspace's pipeline jobs and model registry."""
+
+    def __init__(self, ml: Callable[[], MLClient], datastore: DefaultDatastore) -> None:
+        self._ml = ml
+        self._datastore = datastore
+
+    def ensure_job(self, spec: JobSpec) -> JobSeen:
+        with asking("Submitting a job", f"Azure ML job {spec.name}", ML_ROLE):
+            job = self._find(spec.name) or self._submit(spec)
+            _check_ours(job, spec)
+            return self._seen(job)
+
+    def _find(self, name: str) -> Job | None:
+        try:
+            return self._ml().jobs.get(name)
+        except ResourceNotFoundError:
+            return None
+
+    def _submit(self, spec: JobSpec) -> Job:
+        job = self._pipeline(spec)
+        try:
+            return self._ml().jobs.create_or_update(job, experiment_name=spec.experiment)
+        except HttpResponseError as error:
+            # The name is taken: by a rival, or by ourselves when the first answer was lost.
+            if status_of(error) not in {400, 409, 412}:
+                raise
+            found = self._find(spec.name)
+            if found is None:
+                raise
+            return found
+
+    def _pipeline(self, spec: JobSpec) -> PipelineJob:
+        """One node, made from the published component; its output goes where it can be found by the job's name."""
+        ml = self._ml()
+        from azure.ai.ml import Input, Output, dsl
+
+        component = ml.components.get(*asset(spec.component))
+        data = Input(type="uri_folder", path=asset(spec.training_data).short)
+        parameters = _typed(spec, component.inputs)
+
+        @dsl.pipeline(name=spec.name, default_compute=spec.compute or "serverless")  # type: ignore[untyped-decorator]  # the SDK publishes no types
+        def train(training_data: Input) -> dict[str, object]:
+            node = component(training_data=training_data, **parameters)
+            return {OUTPUT: node.outputs[OUTPUT]}
+
+        job: PipelineJob = train(training_data=data)
+        kind = component.outputs[OUTPUT].type
+        job.outputs[OUTPUT] = Output(type=kind, mode="rw_mount", path=self._datastore.uri(_folder(spec.name)))
+        job.name = spec.name
+        job.display_name = spec.name
+        job.tags = dict(spec.tags)
+        return job
+
+    def _seen(self, job: Job) -> JobSeen:
+        status = _ENDED.get(job.status or "", "running")
+        error = self._error(str(job.name)) if status == "failed" else ""
+        return JobSeen(status, error, job.studio_url or "")
+
+    def _error(self, name: str) -> str:
+        """The error of the run history: the SDK has no public way to it but streaming the whole log."""
+        try:
+            details = self._ml().jobs._runs_operations.get_run_details(name)
+        except AzureError:
+            return "its error text could not be read; look at the job in Azure ML studio"
+        error = details.error.error if details.error else None
+        return safe(error.message) if error and error.message else ""
+
+    def cancel(self, name: str) -> None:
+        with asking("Cancelling a job", f"Azure ML job {name}", ML_ROLE):
+            job = self._find(name)
+            if job is None or job.status in {*_ENDED, "CancelRequested"}:
+                return
+            self._ml().jobs.begin_cancel(name)
+
+    def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
+        path = f"azureml://jobs/{job}/outputs/{OUTPUT}"
+        with asking("Registering a model", f"Azure ML model {name}:{version}", ML_ROLE):
+            model = self._find_model(name, version) or self._register(name, version, job, path, tags)
+        if model.job_name not in {None, "", job} or (model.tags or {}).get("driftloop.job", job) != job:
+            raise ConfigurationError(
+                f"Model {name}:{version} exists and did not come from job {job}. "
+                "Somebody else registered it: archive it or rename the loop."
+            )
+        return str(model.id)
+
+    def _find_model(self, name: str, version: str) -> Model | None:
+        try:
+            return self._ml().models.get(name, version)
+        except ResourceNotFoundError:
+            return None
+
+    def _register(self, name: str, version: str, job: str, path: str, tags: Mapping[str, str]) -> Model:
+        ml = self._ml()
+        from azure.ai.ml.entities import Model
+
+        folder = _folder(job)
+        files = self._datastore.names(folder, limit=1000)
+        if not files:
+            raise ConfigurationError(
+                f"Job {job} has no output `{OUTPUT}`. The pipeline must declare and write it."
+            )
+        kind = "mlflow_model" if f"{folder}/MLmodel" in files else "custom_model"
+        model = Model(name=name, version=version, path=path, type=kind, tags={**tags, "driftloop.job": job})
+        return ml.models.create_or_update(model)
+
+
+def _folder(job: str) -> str:
+    return f"driftloop/{job}/{OUTPUT}"
+
+
+def _typed(spec: JobSpec, declared: Mapping[str, Any]) -> dict[str, object]:
+    """Parameters in the types that the component declares; an unknown one is a mistake in the loop file."""
+    unknown = sorted(set(spec.parameters) - set(declared))
+    if unknown:
+        raise ConfigurationError(
+            f"Component {spec.component} has no input {', '.join(unknown)}; it has {', '.join(sorted(declared))}."
+        )
+    return {key: _NUMBERS.get(declared[key].type, str)(text) for key, text in spec.parameters.items()}
+
+
+def _check_ours(job: Job, spec: JobSpec) -> None:
+    found = (job.tags or {}).get(RELEASE_TAG)
+    if found != spec.tags.get(RELEASE_TAG):
+        raise ConfigurationError(
+            f"Azure ML job {spec.name} exists and is not ours (its tag {RELEASE_TAG} is {found!r}). "
+            "Rename the loop, or let that job's owner remove it."
+        )

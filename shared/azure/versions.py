@@ -1,0 +1,137 @@
+"""Data versions are written once and never change; Azure ML gets a data asset over each folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
+
+from shared.azure.blobs import copy
+from shared.azure.failures import asking, code_of
+from shared.errors import ConfigurationError, InvariantBroken
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Data
+
+ROLE = "Storage Blob Data Contributor"
+ML_ROLE = "AzureML Data Scientist"
+
+_CHUNK = 4 * 1024 * 1024
+
+
+class AzureVersions:
+    """`Versions` over one container and the workspace's datastore that points to it."""
+
+    def __init__(self, container: ContainerClient, datastore: str, ml: Callable[[], MLClient]) -> None:
+        self._container = container
+        self._datastore = datastore
+        self._ml = ml
+        self._resource = f"container {container.container_name}"
+
+    def write(self, path: str, content: Path) -> None:
+        digest = _md5(content)
+        client = self._container.get_blob_client(path)
+        settings = ContentSettings(content_md5=bytearray(digest))
+        with asking("Writing a data version", self._resource, ROLE), content.open("rb") as file:
+            try:
+                client.upload_blob(file, overwrite=False, content_settings=settings)
+            except ResourceExistsError as error:
+                if code_of(error) != "BlobAlreadyExists":
+                    raise
+                self._same(client, path, content.stat().st_size, digest)
+
+    def _same(self, client: BlobClient, path: str, size_bytes: int, digest: bytes) -> None:
+        """It is there already: ours from before a crash, or an invariant is broken."""
+        found = client.get_blob_properties()
+        if found.size != size_bytes or bytes(found.content_settings.content_md5 or b"") != digest:
+            raise InvariantBroken(f"{self._resource} has {path} with other content; versions never change.")
+
+    def read(self, path: str) -> bytes:
+        with asking("Reading a data version", self._resource, ROLE):
+            try:
+                content: bytes = self._container.download_blob(path).readall()
+            except ResourceNotFoundError as error:
+                if code_of(error) != "BlobNotFound":
+                    raise
+                raise InvariantBroken(
+                    f"{path} is gone from {self._resource}, though a data version names it."
+                ) from None
+        return content
+
+    def list(self, prefix: str) -> list[str]:
+        with asking("Listing data versions", self._resource, ROLE):
+            return sorted(self._container.list_blob_names(name_starts_with=prefix))
+
+    def assemble(self, folder: str, parts: Mapping[str, str]) -> None:
+        for name, path in parts.items():
+            source = self._container.get_blob_client(path)
+            target = self._container.get_blob_client(f"{folder}/{name}")
+            with asking("Putting a training window together", self._resource, ROLE):
+                try:
+                    copy(source, target)
+                except HttpResponseError as error:
+                    if error.status_code != 404:
+                        raise
+                    raise InvariantBroken(
+                        f"{path} is gone from {self._resource}, though a data version names it."
+                    ) from None
+                before, after = source.get_blob_properties(), target.get_blob_properties()
+            if (before.size, before.content_settings.content_md5) != (
+                after.size,
+                after.content_settings.content_md5,
+            ):
+                raise InvariantBroken(f"{folder}/{name} in {self._resource} is not a copy of {path}.")
+
+    def register(
+        self, asset: str, version: str, folder: str, tags: Mapping[str, str], description: str
+    ) -> str:
+        path = f"azureml://datastores/{self._datastore}/paths/{folder.strip('/')}/"
+        with asking("Registering a data asset", f"Azure ML data {asset}:{version}", ML_ROLE):
+            found = self._find(asset, version)
+            if found is None:
+                found = self._create(asset, version, path, tags, description)
+        if (
+            not str(found.path)
+            .rstrip("/")
+            .lower()
+            .endswith(path.removeprefix("azureml:/").rstrip("/").lower())
+        ):
+            raise ConfigurationError(
+                f"Data asset {asset}:{version} exists and points to {found.path}, not to {path}. "
+                "Somebody else registered it: archive it or rename the loop."
+            )
+        return str(found.id)
+
+    def _create(self, asset: str, version: str, path: str, tags: Mapping[str, str], description: str) -> Data:
+        ml = self._ml()
+        from azure.ai.ml.entities import Data
+
+        data = Data(
+            name=asset,
+            version=version,
+            type="uri_folder",
+            path=path,
+            tags=dict(tags),
+            description=description,
+        )
+        return ml.data.create_or_update(data)
+
+    def _find(self, asset: str, version: str) -> Data | None:
+        try:
+            return self._ml().data.get(asset, version)
+        except ResourceNotFoundError:
+            return None
+
+
+def _md5(content: Path) -> bytes:
+    """As Azure stores it beside a blob: against accidents and for comparison, not against attackers."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with content.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.digest()

@@ -1,0 +1,179 @@
+"""Bytes are read exactly as their event named them, and versions never change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
+from shared.ports import Blob, Ports
+
+HOSTILE = [
+    "a b%2e%2e/c",
+    "%2e%2e/x",
+    "<img src=x onerror=alert(1)>",
+    "=cmd|' /C calc'!A0",
+    "C:\\x",
+    "ünï/🐧.csv",
+    "a\u202egnp.csv",
+    "x" * 900,
+    "q?a=b#c&d",
+]
+UNADDRESSABLE = ["../versions/x", "..\\versions\\x", "a/../../versions/x", "a/./b", "..", "", "x" * 1025]
+
+
+def test_a_document_is_found_by_the_hash_of_its_content(ports: Ports, loop: str) -> None:
+    content = f"profile of {loop}".encode()
+
+    digest = ports.documents.put(content)
+
+    assert ports.documents.put(content) == digest
+    assert ports.documents.get(digest) == content
+
+
+def test_a_document_that_is_gone_is_told(ports: Ports) -> None:
+    with pytest.raises(InvariantBroken, match="is gone"):
+        ports.documents.get("0" * 64)
+
+
+def test_a_blob_is_downloaded_as_it_was_uploaded(ports: Ports, loop: str, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 400
+    blob = ports.blobs.upload("landing", f"{loop}/a.csv", content)
+
+    ports.blobs.download(blob, tmp_path / "a")
+
+    assert (tmp_path / "a").read_bytes() == content
+    assert blob.size_bytes == len(content)
+    assert '"' not in blob.etag
+    assert ports.blobs.find("landing", f"{loop}/a.csv") == blob
+    assert list(ports.blobs.list("landing", f"{loop}/")) == [blob]
+
+
+def test_a_file_is_uploaded(ports: Ports, loop: str, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"a,b\n1,2\n")
+
+    blob = ports.blobs.upload("landing", f"{loop}/a.csv", tmp_path / "in")
+
+    assert blob.size_bytes == 8
+
+
+def test_an_empty_blob_is_downloaded(ports: Ports, loop: str, tmp_path: Path) -> None:
+    blob = ports.blobs.upload("landing", f"{loop}/empty", b"")
+
+    ports.blobs.download(blob, tmp_path / "a")
+
+    assert (tmp_path / "a").read_bytes() == b""
+
+
+def test_no_blob_is_none(ports: Ports, loop: str) -> None:
+    assert ports.blobs.find("landing", f"{loop}/none") is None
+    assert list(ports.blobs.list("landing", f"{loop}/")) == []
+
+
+def test_an_overwritten_blob_is_not_read_in_place_of_the_one_that_was_meant(
+    ports: Ports, loop: str, tmp_path: Path
+) -> None:
+    first = ports.blobs.upload("landing", f"{loop}/a.csv", b"first")
+    second = ports.blobs.upload("landing", f"{loop}/a.csv", b"second")
+    assert first.etag != second.etag
+
+    with pytest.raises(Conflict, match="overwritten or deleted"):
+        ports.blobs.download(first, tmp_path / "a")
+    with pytest.raises(Conflict, match="overwritten or deleted"):
+        ports.blobs.quarantine(first, "{}")
+
+
+def test_a_deleted_blob_is_a_conflict(ports: Ports, loop: str, tmp_path: Path) -> None:
+    blob = ports.blobs.upload("landing", f"{loop}/a.csv", b"first")
+
+    with pytest.raises(Conflict, match="overwritten or deleted"):
+        ports.blobs.download(replace(blob, name=f"{loop}/b.csv"), tmp_path / "a")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_stay_names(ports: Ports, loop: str, tmp_path: Path, name: str) -> None:
+    blob = ports.blobs.upload("landing", f"{loop}/{name}", b"data")
+
+    listed = [one.name for one in ports.blobs.list("landing", f"{loop}/")]
+    assert [one.replace("\\", "/") for one in listed] == [f"{loop}/{name}".replace("\\", "/")]
+    ports.blobs.download(blob, tmp_path / "a")
+    ports.blobs.quarantine(blob, '{"code": "name"}')
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("name", UNADDRESSABLE)
+def test_names_that_would_lead_elsewhere_are_rejected(ports: Ports, tmp_path: Path, name: str) -> None:
+    blob = Blob("landing", name, "0x1", 1, ports.clock.now())
+
+    with pytest.raises(InputRejected, match="cannot be addressed"):
+        ports.blobs.find("landing", name)
+    with pytest.raises(InputRejected, match="cannot be addressed"):
+        ports.blobs.download(blob, tmp_path / "a")
+    ports.blobs.quarantine(blob, '{"code": "blob-name"}')
+
+
+@pytest.mark.parametrize("container", ["", "..", "a/b", "UPPER", "a?b", "-a-", "x" * 64])
+def test_what_is_no_container_is_rejected(ports: Ports, container: str) -> None:
+    with pytest.raises(InputRejected, match="no container name"):
+        ports.blobs.find(container, "a")
+
+
+def test_quarantine_can_be_repeated(ports: Ports, loop: str) -> None:
+    blob = ports.blobs.upload("landing", f"{loop}/a.csv", b"data")
+
+    ports.blobs.quarantine(blob, '{"code": "first"}')
+    ports.blobs.quarantine(blob, '{"code": "again"}')
+
+
+def test_a_version_is_written_once(ports: Ports, loop: str, tmp_path: Path) -> None:
+    file = tmp_path / "train.parquet"
+    file.write_bytes(b"rows")
+
+    ports.versions.write(f"{loop}/1/train/a", file)
+    ports.versions.write(f"{loop}/1/train/a", file)
+
+    assert ports.versions.read(f"{loop}/1/train/a") == b"rows"
+    file.write_bytes(b"ROWS")
+    with pytest.raises(InvariantBroken, match="other content"):
+        ports.versions.write(f"{loop}/1/train/a", file)
+    assert ports.versions.read(f"{loop}/1/train/a") == b"rows"
+
+
+def test_a_version_that_is_gone_is_told(ports: Ports, loop: str) -> None:
+    with pytest.raises(InvariantBroken, match="is gone"):
+        ports.versions.read(f"{loop}/1/none")
+
+
+def test_a_window_is_put_together_from_versions(ports: Ports, loop: str, tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / "file").write_bytes(f"rows {number}".encode())
+        ports.versions.write(f"{loop}/{number}/train/a", tmp_path / "file")
+    parts = {f"v{number}.parquet": f"{loop}/{number}/train/a" for number in (1, 2)}
+
+    ports.versions.assemble(f"{loop}/window", parts)
+    ports.versions.assemble(f"{loop}/window", parts)
+
+    assert ports.versions.list(f"{loop}/window/") == [f"{loop}/window/v{number}.parquet" for number in (1, 2)]
+    assert ports.versions.read(f"{loop}/window/v2.parquet") == b"rows 2"
+    with pytest.raises(InvariantBroken):
+        ports.versions.assemble(f"{loop}/window", {"v1.parquet": f"{loop}/2/train/a"})
+    with pytest.raises(InvariantBroken, match="is gone"):
+        ports.versions.assemble(f"{loop}/window", {"v3.parquet": f"{loop}/3/train/a"})
+
+
+def test_a_data_asset_is_registered_once(ports: Ports, loop: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"rows")
+    ports.versions.write(f"{loop}/1/train/a", tmp_path / "file")
+    tags = {"Length": "1", "driftloop.loop": loop}
+
+    asset = ports.versions.register(loop, "1", f"{loop}/1", tags, "the first")
+
+    assert ports.versions.register(loop, "1", f"{loop}/1", tags, "the first") == asset
+    with pytest.raises(ConfigurationError, match="Somebody else registered it"):
+        ports.versions.register(loop, "1", f"{loop}/2", tags, "another")
+
+
+def test_messages_are_enqueued(ports: Ports) -> None:
+    ports.queue.put('{"text": "ü"}')

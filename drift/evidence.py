@@ -16,8 +16,8 @@ SMALL_ROWS = 2000
 """Pooled rows up to which p-values come from random relabellings."""
 
 _WORTH_A_LOOK = 0.1
-_STAGES = (1000, 4000, 15000)
-_ENOUGH = 25
+_STAGES = (200, 2_000, 20_000)
+_ENOUGH = 12
 _CHUNK = 2_000_000
 
 Evaluated = Mapping[str, tuple[Floats, Floats]]
@@ -98,8 +98,8 @@ def _relabelled(
     labels[:size] = 1
     drawn = extreme = 0
     for stage in _STAGES:
-        while drawn < sum(_STAGES[: _STAGES.index(stage) + 1]):
-            number = min(stage, max(_CHUNK // max(rows, 1), 50))
+        while drawn < stage:
+            number = min(stage - drawn, max(_CHUNK // rows, 50))
             shuffled = rng.permuted(np.broadcast_to(labels, (number, rows)), axis=1)
             counts = np.zeros((number, len(pooled)), np.int64)
             counts[:, filled] = np.add.reduceat(shuffled, starts[filled], axis=1, dtype=np.int64)

@@ -40,8 +40,8 @@ def two_sided_only(t: Ints, b: Ints) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]
     size = b.sum(axis=1)
     one_sided = (size == 0) | (size == t.sum())
     if one_sided.any():
-        b = np.where(one_sided[:, None], (t + 1) // 2, b)
-    return t, b, one_sided | (b.sum(axis=1) == t.sum())
+        b = np.where(one_sided[:, None], np.append(t[:1], np.zeros(len(t) - 1, t.dtype)), b)
+    return t, b, one_sided
 
 
 def _two_sided(z: Floats) -> Floats:

@@ -11,7 +11,7 @@ from shared.definition import Published
 from shared.engine import canarying, gating
 from shared.engine.unit import Unit
 from shared.model import DataVersion, Phase, Release
-from shared.ports import DeploymentSpec, JobSeen, JobSpec
+from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec
 
 TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})
 
@@ -38,7 +38,7 @@ def perform(unit: Unit, release: Release, published: Published, action: Action) 
                 )
             )
         case core.Deploy():
-            return unit.ports.serving.ensure_deployment(_deployment(release, published))
+            return _deploy(unit, release, published)
         case core.MeasureGate():
             return gating.measure(unit, release, published)
         case core.RunCheck():
@@ -128,6 +128,14 @@ def _check(unit: Unit, release: Release, published: Published, index: int) -> Jo
             compute=published.definition.train.compute or "",
         )
     )
+
+
+def _deploy(unit: Unit, release: Release, published: Published) -> DeploymentSeen:
+    """The endpoint first, which outlives every deployment; then the challenger on it, at 0 %."""
+    endpoint = unit.ports.serving.ensure_endpoint(published.definition.serve.endpoint)
+    if endpoint.state != "ready":
+        return endpoint
+    return unit.ports.serving.ensure_deployment(_deployment(release, published))
 
 
 def _deployment(release: Release, published: Published) -> DeploymentSpec:

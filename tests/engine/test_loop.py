@@ -1,0 +1,244 @@
+"""The story of a loop, in memory: what each kind of event leads to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shared import views
+from shared.model import InboxState, Phase, TriggerKind
+from tests.engine.world import World, csv, season
+
+
+def test_the_first_season_leads_to_a_live_model(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    assert world.live() == 1
+    release = world.release(1)
+    assert release.phase is Phase.LIVE
+    assert [t.kind for t in release.triggers] == [TriggerKind.FIRST]
+    assert world.ports.serving.traffic("birds") == {"r1-a1": 100}
+    assert world.ports.training.submitted == ["birds-r1-a1"]
+
+
+def test_a_season_like_the_last_is_judged_and_leads_to_nothing(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.drop("2008.csv", csv(season(2008)))
+    world.ticks(3)
+    version = views.loop(world.ports, "birds").versions[0]
+    assert (version.number, version.drift_material, version.metric_breached) == (2, False, False)
+    assert "no retraining" in version.decision
+    assert world.state.next_release == 2
+
+
+def test_drift_leads_through_gate_and_canary_to_promotion(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(10)
+    world.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
+    assert world.live() == 2
+    release = world.release(2)
+    assert [t.kind for t in release.triggers] == [TriggerKind.DRIFT]
+    assert "body_mass_g" in release.triggers[0].reason
+    assert [j.kind for j in release.judgements] == [
+        "smoke test",
+        "gate",
+        "canary step 1 of 2 at 10 %",
+        "canary step 2 of 2 at 50 %",
+    ]
+    assert [split for _, split in world.ports.serving.splits] == [
+        {"r1-a1": 100},
+        {"r1-a1": 90, "r2-a1": 10},
+        {"r1-a1": 50, "r2-a1": 50},
+        {"r2-a1": 100},
+    ]
+    assert list(world.ports.serving.endpoints["birds"].deployments) == ["r2-a1"]
+
+
+def test_a_canary_that_errs_is_taken_back(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(10)
+    world.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
+    for _ in range(30):
+        world.ticks_with_traffic(1, errors={"r2-a1": 0.3})
+    release = world.release(2)
+    assert release.phase is Phase.ROLLED_BACK
+    assert "error" in release.reason
+    assert world.ports.serving.traffic("birds") == {"r1-a1": 100}
+    assert world.state.champion is not None
+    assert world.state.champion.release == 1
+    assert list(world.ports.serving.endpoints["birds"].deployments) == ["r1-a1"]
+
+
+def test_a_canary_without_traffic_holds(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(10)
+    world.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
+    world.ticks(60)
+    assert world.release(2).phase is Phase.CANARY
+    assert world.release(2).step == 0
+    assert world.ports.serving.traffic("birds") == {"r1-a1": 90, "r2-a1": 10}
+
+
+def test_a_breached_metric_asks_for_a_better_model_and_refuses_an_equal_one(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(10)
+    relabelled = season(2008)
+    relabelled["species"] = np.random.default_rng(1).permutation(relabelled["species"])
+    world.drop("relabelled.csv", csv(relabelled))
+    world.ticks(30)
+    version = views.loop(world.ports, "birds").versions[0]
+    assert version.metric_breached is True
+    release = world.release(2)
+    assert TriggerKind.METRIC in {t.kind for t in release.triggers}
+    assert release.phase is Phase.REJECTED, release.reason
+    assert {"r1-a1": 100} == world.ports.serving.traffic("birds")
+    assert all("r2-a1" not in split for _, split in world.ports.serving.splits)
+    assert "a version newer than 2 must land" in world.state.denial
+
+
+def test_a_resolved_alert_starts_nothing_and_a_fired_one_does(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(10)
+    world.drop("2008.csv", csv(season(2008)))
+    world.alert("Resolved")
+    assert world.state.next_release == 2
+    world.alert("Fired")
+    assert world.state.next_release == 3
+    assert world.release(2).triggers[0].kind is TriggerKind.ALERT
+
+
+def test_the_same_event_many_times_is_one_version_and_one_release(world: World) -> None:
+    message = world.land("2007.csv", csv(season(2007)))
+    for _ in range(5):
+        world.send(message)
+    world.live()
+    assert world.state.next_version == 2
+    assert world.state.next_release == 2
+    assert world.ports.training.submitted == ["birds-r1-a1"]
+
+
+def test_equal_content_under_a_new_etag_is_no_new_version(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.drop("again.csv", csv(season(2007)))
+    assert world.state.next_version == 2
+
+
+def test_unusable_files_are_set_aside_with_a_reason_and_the_next_good_one_goes_on(world: World) -> None:
+    world.drop("empty.csv", b"")
+    world.drop("wrong.parquet", b"PAR2 this is no parquet file PAR2")
+    world.drop("no-target.csv", csv(season(2007).drop(columns="species")))
+    world.drop("2007.csv", csv(season(2007)))
+    aside = views.set_aside(world.ports, "birds")
+    assert [record.body["name"] for record in aside] == [
+        "birds/empty.csv",
+        "birds/wrong.parquet",
+        "birds/no-target.csv",
+    ]
+    assert all(record.note and record.code for record in aside)
+    assert len(world.ports.blobs.quarantined) == 3
+    assert world.live() == 1
+
+
+def test_a_folder_counts_when_its_success_lands(world: World) -> None:
+    birds = season(2007)
+    world.drop("2007/part-0.csv", csv(birds.iloc[:50]))
+    world.drop("2007/part-1.csv", csv(birds.iloc[50:]))
+    assert world.state.next_version == 1
+    world.drop("2007/_SUCCESS", b"")
+    assert world.state.next_version == 2
+    assert views.loop(world.ports, "birds").versions[0].rows == len(birds)
+
+
+def test_the_sweep_finds_a_blob_that_no_event_told_of(world: World) -> None:
+    from shared.engine import clockwork
+
+    world.land("2007.csv", csv(season(2007)))
+    assert clockwork.sweep(world.ports) == 1
+    assert clockwork.sweep(world.ports) == 0
+    assert world.live() == 1
+
+
+def test_a_failed_training_is_tried_again_and_then_given_up(world: World) -> None:
+    world.ports.training.new_jobs_are = "failed"
+    world.drop("2007.csv", csv(season(2007)))
+    world.ticks(5)
+    assert world.ports.training.submitted == ["birds-r1-a1", "birds-r1-a2"]
+    assert world.release(1).phase is Phase.FAILED
+    assert "birds-r1-a2" in world.release(1).reason
+
+
+def test_traffic_that_somebody_else_changed_is_adopted_and_the_loop_pauses(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(10)
+    world.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
+    world.ticks(3)
+    world.ports.serving.endpoints["birds"].traffic = {"r1-a1": 70, "r2-a1": 30}
+    before = list(world.ports.serving.splits)
+    world.ticks(20)
+    assert world.ports.serving.splits == before
+    assert "changed from outside" in world.state.paused
+    assert "traffic.adopted" in world.ledger()
+
+
+def test_a_person_aborts_a_canary_and_a_double_click_is_one_action(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(10)
+    world.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
+    world.ticks(3)
+    world.act("abort", 2, "I do not like it", id="click")
+    world.act("abort", 2, "I do not like it", id="click")
+    world.ticks(3)
+    assert world.release(2).phase is Phase.ABORTED
+    assert "bob" in world.release(2).reason
+    assert world.ports.serving.traffic("birds") == {"r1-a1": 100}
+    assert world.ledger().count("action.refused") == 0
+
+
+def test_the_audit_names_model_person_algorithm_data_release_and_time(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    found = views.audit(world.ports, "birds")
+    assert found.problems == ()
+    assert found.served is not None
+    assert found.served.model == "azureml:birds:1"
+    assert found.served.algorithm == "azureml:birds-training:1"
+    assert "ann" in found.served.trained_by
+    assert "landing/birds/2007.csv" in found.served.data[0]
+    assert found.served.release == 1
+
+
+def test_an_edited_ledger_entry_is_found(world: World) -> None:
+    from shared import rows
+    from shared.ports import Replace
+
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    row = world.ports.store.read("birds", rows.ledger_key(3))
+    assert row is not None
+    edited = row.doc.replace("driftloop", "mallory", 1)
+    assert edited != row.doc
+    world.ports.store.commit("birds", [Replace(row.key, edited, row.etag)])
+    assert any("entry 3" in problem for problem in views.audit(world.ports, "birds").problems)
+
+
+def test_every_ledger_entry_goes_out_on_the_topic_in_order(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(2)
+    told = [entry.seq for _, entry in world.ports.topic.published]
+    assert told == list(range(1, world.state.ledger_seq + 1))
+
+
+def test_done_events_leave_no_work_behind(world: World) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    assert world.ports.store.range("birds", "todo-") == []
+    states = {record.state for record in (views.set_aside(world.ports, "birds"))}
+    assert states <= {InboxState.QUARANTINED}

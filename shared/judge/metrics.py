@@ -3,14 +3,21 @@
 Classification labels are compared as text (`1`, `1.0` and `"1"` are one class): a CSV column and a JSON
 answer name classes differently. Macro averages run over the classes that occur in the truth: what
 scikit-learn computes wherever every predicted class occurs there too, without halving a slice's score for
-one stray answer.
+one stray answer. Every metric also takes row weights, one set per resample, which is what the intervals
+need.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -22,23 +29,110 @@ class Metric:
     task: Literal["classification", "regression"]
     function: Callable[[Sequence[object], Sequence[object]], float]
 
+    @property
+    def sign(self) -> int:
+        """Times this, greater is better."""
+        return 1 if self.direction == "higher" else -1
 
-def _unbuilt(y_true: Sequence[object], y_pred: Sequence[object]) -> float:
-    raise NotImplementedError
+
+def class_name(value: object) -> str:
+    """A label as text: whole numbers without a decimal point, everything else as it is written."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    item = getattr(value, "item", None)  # a numpy scalar
+    return class_name(item()) if callable(item) else str(value)
+
+
+def encode(y_true: Sequence[object], *predictions: Sequence[object]) -> list[NDArray[np.int64]]:
+    """Labels as numbers: first the classes of the truth, in order, then classes that were only predicted."""
+    import numpy as np
+
+    columns = [[class_name(value) for value in column] for column in (y_true, *predictions)]
+    known = sorted(set(columns[0]))
+    names = known + sorted(set().union(*columns[1:]) - set(known))
+    number = {name: index for index, name in enumerate(names)}
+    return [np.array([number[name] for name in column], dtype=np.int64) for column in columns]
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    import numpy as np
+
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+
+
+def classification_score(
+    name: str, truth: NDArray[np.int64], predicted: NDArray[np.int64], weights: Floats
+) -> Floats:
+    """One score per row of `weights` (resamples x rows), for encoded labels."""
+    import numpy as np
+
+    if name == "accuracy":
+        return np.asarray(weights @ (truth == predicted) / weights.sum(axis=-1))
+    classes = np.unique(truth)
+    is_true, is_predicted = truth[:, None] == classes, predicted[:, None] == classes
+    true, hit = weights @ is_true.astype(float), weights @ (is_true & is_predicted).astype(float)
+    if name in ("balanced_accuracy", "recall_macro"):
+        return np.asarray(_ratio(hit, true).mean(axis=-1))
+    called = weights @ is_predicted.astype(float)
+    if name == "precision_macro":
+        return np.asarray(_ratio(hit, called).mean(axis=-1))
+    f1 = _ratio(2 * hit, true + called)
+    if name == "f1_macro":
+        return np.asarray(f1.mean(axis=-1))
+    return np.asarray((f1 * true).sum(axis=-1) / true.sum(axis=-1))
+
+
+def regression_score(name: str, truth: Floats, predicted: Floats, weights: Floats) -> Floats:
+    """One score per row of `weights` (resamples x rows). NaN where the metric is not defined."""
+    import numpy as np
+
+    error, total = predicted - truth, weights.sum(axis=-1)
+    if name == "mae":
+        return np.asarray(weights @ np.abs(error) / total)
+    if name == "mape":
+        zero = truth == 0
+        relative = np.abs(error) / np.where(zero, 1.0, np.abs(truth))
+        return np.asarray(weights @ np.where(zero, np.nan, relative) / total)
+    squared = weights @ error**2 / total
+    if name == "rmse":
+        return np.asarray(np.sqrt(squared))
+    centred = truth - truth.mean()
+    spread = weights @ centred**2 / total - (weights @ centred / total) ** 2
+    return np.asarray(np.where(spread > 0, 1 - squared / np.where(spread > 0, spread, 1.0), np.nan))
+
+
+def _classification(name: str) -> Metric:
+    def function(y_true: Sequence[object], y_pred: Sequence[object]) -> float:
+        import numpy as np
+
+        truth, predicted = encode(y_true, y_pred)
+        return float(classification_score(name, truth, predicted, np.ones((1, len(truth))))[0])
+
+    return Metric(name, "higher", "classification", function)
+
+
+def _regression(name: str, direction: Literal["higher", "lower"]) -> Metric:
+    def function(y_true: Sequence[object], y_pred: Sequence[object]) -> float:
+        import numpy as np
+
+        truth, predicted = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
+        return float(regression_score(name, truth, predicted, np.ones((1, len(truth))))[0])
+
+    return Metric(name, direction, "regression", function)
 
 
 METRICS: dict[str, Metric] = {
-    name: Metric(name, direction, task, _unbuilt)  # type: ignore[arg-type]  # stub
-    for name, direction, task in [
-        ("accuracy", "higher", "classification"),
-        ("balanced_accuracy", "higher", "classification"),
-        ("f1_macro", "higher", "classification"),
-        ("f1_weighted", "higher", "classification"),
-        ("precision_macro", "higher", "classification"),
-        ("recall_macro", "higher", "classification"),
-        ("mae", "lower", "regression"),
-        ("rmse", "lower", "regression"),
-        ("mape", "lower", "regression"),
-        ("r2", "higher", "regression"),
-    ]
+    metric.name: metric
+    for metric in (
+        _classification("accuracy"),
+        _classification("balanced_accuracy"),
+        _classification("f1_macro"),
+        _classification("f1_weighted"),
+        _classification("precision_macro"),
+        _classification("recall_macro"),
+        _regression("mae", "lower"),
+        _regression("rmse", "lower"),
+        _regression("mape", "lower"),
+        _regression("r2", "higher"),
+    )
 }

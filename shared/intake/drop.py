@@ -1,0 +1,93 @@
+"""What is asked of the reading process and what it answers, as plain values that travel as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class DropFile:
+    """A downloaded file of a drop: where it lies, and the hostile name that it landed under."""
+
+    path: Path
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What reading a drop may cost. Beyond any of these the drop is rejected, by name."""
+
+    max_bytes: int = 2048 * MIB
+    """Of all files together, after decompression."""
+    max_rows: int = 50_000_000
+    max_columns: int = 2_000
+    max_field_bytes: int = MIB
+    memory_mb: int = 1536
+    seconds: float = 180.0
+
+
+@dataclass(frozen=True)
+class ReadSpec:
+    """What the loop says about its data."""
+
+    target: str
+    id: str = ""
+    ignore: tuple[str, ...] = ()
+    time: str = ""
+    holdout_by: str = "hash"
+    holdout_fraction: float = 0.2
+    holdout_column: str = ""
+    known_columns: Mapping[str, str] = field(default_factory=dict)
+    """Name -> type of the version before; empty for the first."""
+    limits: Limits = Limits()
+    reference: bytes = b""
+    """The profile whose grid is used, so that counts compare exactly."""
+    format: str = "auto"
+    """csv, parquet, or auto: told from the content."""
+
+    def to_document(self) -> dict[str, Any]:
+        """Everything but the reference, which travels as a file."""
+        document = {
+            name: value for name, value in self.__dict__.items() if name not in ("reference", "limits")
+        }
+        return {**document, "known_columns": dict(self.known_columns), "limits": asdict(self.limits)}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], reference: bytes) -> ReadSpec:
+        known = {**document, "ignore": tuple(document["ignore"]), "limits": Limits(**document["limits"])}
+        return cls(**known, reference=reference)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a drop turned out to be. Its rows lie under `output` as train/part-*.parquet and holdout/part-*.parquet."""
+
+    rows: int
+    train_rows: int
+    holdout_rows: int
+    content_hash: str
+    """The same for the same rows under the same column names, whatever their order, format or parts."""
+    columns: Mapping[str, str]
+    """Name -> number, integer, boolean, string or datetime, in the order of the data."""
+    schema_hash: str
+    tags: Mapping[str, str]
+    """length, start, end, median, sd, schema."""
+    profile: bytes
+    labelled: bool
+    """Some row has a target."""
+    findings: tuple[str, ...]
+    """What people should know about a drop that can be used."""
+
+    def to_document(self) -> dict[str, Any]:
+        """Everything but the profile, which travels as a file."""
+        return {name: value for name, value in self.__dict__.items() if name != "profile"}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], profile: bytes) -> Reading:
+        return cls(**{**document, "findings": tuple(document["findings"])}, profile=profile)

@@ -1,0 +1,54 @@
+"""Every reason for which a drop is set aside has a stable code and says what to do; the list is here."""
+
+from __future__ import annotations
+
+from shared.errors import InputRejected
+
+REMEDIES: dict[str, str] = {
+    "empty-file": "land a file with a header and rows",
+    "header-only": "land a file that has rows",
+    "not-parquet": "write the file as Parquet, or name it .csv if it is one",
+    "not-csv": "write the file as CSV, or change data.format in the loop file",
+    "not-gzip": "compress the file with gzip, or drop .gz from its name",
+    "unsupported-format": "land CSV (gzip too) or Parquet",
+    "truncated": "land the whole file again; write it under another name first and rename it when it is complete",
+    "damaged-parquet": "write the file again; its pages contradict its footer or cannot be decoded",
+    "decompressed-too-large": "split the drop, or raise data.limits.max_size_mb",
+    "too-many-columns": "land fewer columns, or raise data.limits.max_columns",
+    "too-many-rows": "split the drop, or raise data.limits.max_rows",
+    "too-many-row-groups": "write the file with row groups of 10,000 rows and more",
+    "field-too-large": "close every quote; otherwise shorten the value, or raise data.limits.max_field_kb",
+    "too-much-memory": "split the drop, or raise data.limits.memory_mb",
+    "too-slow": "split the drop, or raise data.limits.seconds",
+    "missing-target": "add the column, or correct data.target in the loop file",
+    "missing-id": "add the column, or correct data.id in the loop file",
+    "missing-column": "add the column; to go on without it, put it under data.ignore",
+    "retyped-column": "land the column as it was; to go on without it, put it under data.ignore",
+    "duplicate-header": "give each column a name of its own",
+    "empty-header": "give each column a name; pandas writes none for its index: use index=False",
+    "ragged-rows": "give each row as many values as the header has; quote values that hold the separator",
+    "bad-encoding": "save the file as UTF-8",
+    "unparsable-numbers": "mend these values or leave them empty; put a column that is no feature under data.ignore",
+    "mixed-schemas": "give all files of the drop the same columns and types",
+    "unsupported-column": "leave the column out, put it under data.ignore, or write it as numbers, text or times",
+    "holdout-impossible": "correct data.holdout in the loop file, or the column that it names",
+    "unreadable": "write the file again with another program, and tell the maintainers of Driftloop",
+    "reader-died": "write the file again with another program; the process that read it crashed",
+}
+
+
+def rejected(code: str, what: str) -> InputRejected:
+    """The rejection under a code of the list: what happened to which file, then what to do."""
+    return InputRejected(code, f"{what}; {REMEDIES[code]}")
+
+
+def quoted(text: str) -> str:
+    """A hostile name as one short line: what cannot be printed is escaped."""
+    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:200])
+    return f"'{clean}'" if len(text) <= 80 and len(clean) <= 120 else f"'{clean[:77]}…'"
+
+
+def listed(names: list[str], most: int = 5) -> str:
+    """Some names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(quoted(name) for name in names[:most]) + more

@@ -134,12 +134,12 @@ def test_unusable_files_are_set_aside_with_a_reason_and_the_next_good_one_goes_o
     world.drop("no-target.csv", csv(season(2007).drop(columns="species")))
     world.drop("2007.csv", csv(season(2007)))
     aside = views.set_aside(world.ports, "birds")
-    assert [record.body["name"] for record in aside] == [
-        "birds/empty.csv",
-        "birds/wrong.parquet",
-        "birds/no-target.csv",
-    ]
-    assert all(record.note and record.code for record in aside)
+    assert {record.body["name"]: record.code for record in aside} == {
+        "birds/empty.csv": "empty-file",
+        "birds/wrong.parquet": "not-parquet",
+        "birds/no-target.csv": "missing-target",
+    }
+    assert all(record.note for record in aside)
     assert len(world.ports.blobs.quarantined) == 3
     assert world.live() == 1
 

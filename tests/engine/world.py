@@ -20,7 +20,7 @@ ACCOUNT = "https://account.blob.core.windows.net"
 
 LOOP = """
 loop: birds
-data: {landing: landing/birds/, target: species, id: row_id, ignore: [year], holdout: {fraction: 0.25}}
+data: {landing: landing/birds/, target: species, id: row_id, ignore: [year], holdout: {fraction: 0.4}}
 train: {pipeline: train.yml, attempts: 2}
 serve: {endpoint: birds}
 drift: {material: {numeric: 0.3, categorical: 0.2}}
@@ -114,6 +114,8 @@ class World:
 
     def traffic(self, requests: int = 200, errors: dict[str, float] | None = None) -> None:
         """Live requests during the last ten seconds, split by the endpoint's weights, exactly."""
+        if "birds" not in self.ports.serving.endpoints:
+            return
         for deployment, weight in self.ports.serving.traffic("birds").items():
             share = round(requests * weight / 100)
             failing = round(share * (errors or {}).get(deployment, 0))

@@ -66,6 +66,8 @@ class Deployments:
             properties = bodies.checked(self._service, body)
             doc = bodies.document(self._service, endpoint, name, body, properties, old)
             doc["operation"] = self.operations.begin("deployment", _id(endpoint, name))
+            address = self.operations.headers(doc["operation"])["Azure-AsyncOperation"]
+            doc["properties"]["properties"] |= {"AzureAsyncOperationUri": address}  # as Azure keeps it
             self._state.put(KIND, f"{endpoint}/{name}", doc)
         shown = bodies.shown(doc, doc["doing"])
         self._start(doc)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import ndtr
 
-from drift.evidence import Evaluated
+from drift.evidence import SMALL_ROWS, Evaluated
 from drift.grid import Floats, Ints
 from drift.numeric import chi_square, nulls, split, two_sided_only
 
@@ -65,7 +65,7 @@ def category(t: Ints, b: Ints) -> tuple[Floats, Floats]:
         return np.zeros(len(b)), np.ones(len(b))
     t, b = t[testable], b[:, testable]
     number = len(t)
-    if len(b) == 1 and number > _CANDIDATES:
+    if rows > SMALL_ROWS and number > _CANDIDATES:  # one labelling: only its most different ones can win
         expected = t * (size[0] / rows)
         z = np.abs(b[0] - expected) / np.sqrt(t)
         likely = np.argpartition(z, -_CANDIDATES)[-_CANDIDATES:]

@@ -4,6 +4,7 @@ Within a column: a weighted harmonic mean of p-values; small samples replace its
 random relabellings of the pooled rows. Over the columns: Benjamini and Hochberg's adjustment.
 """
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -72,30 +73,31 @@ def weigh(
     Up to `SMALL_ROWS` pooled rows the joint p-value is that of a permutation test: under the null
     hypothesis that the rows are exchangeable, every relabelling is equally likely, whatever the ties. The
     number of relabellings is sequential: J. Besag and P. Clifford, "Sequential Monte Carlo p-values",
-    Biometrika 78 (1991) 301-304. The seed is fixed, so that a report can be repeated.
+    Biometrika 78 (1991) 301-304. The seed is made from the
+    counts: the same data give the same report, and no one set of relabellings decides for all.
     """
     pooled = first + second
     seen = evaluate(pooled, second[None, :])
     joint = float(harmonic({k: v[1] for k, v in seen.items()}, weights)[0])
     tests = {name: (float(s[0]), float(p[0])) for name, (s, p) in seen.items()}
     if joint <= _WORTH_A_LOOK and pooled.sum() <= SMALL_ROWS:
-        joint = _relabelled(evaluate, pooled, int(second.sum()), joint, weights)
+        joint = _relabelled(evaluate, pooled, second, joint, weights)
     return Evidence(joint, tests)
 
 
 def _relabelled(
     evaluate: Callable[[Ints, Ints], Evaluated],
     pooled: Ints,
-    size: int,
+    current: Ints,
     seen: float,
     weights: Mapping[str, float],
 ) -> float:
-    rng = np.random.default_rng(20_110)
+    rng = np.random.default_rng(zlib.crc32(current.tobytes()))
     rows = int(pooled.sum())
     starts = np.concatenate([[0], np.cumsum(pooled)[:-1]])
     filled = np.flatnonzero(pooled)
     labels = np.zeros(rows, np.int8)
-    labels[:size] = 1
+    labels[: int(current.sum())] = 1
     drawn = extreme = 0
     for stage in _STAGES:
         while drawn < stage:

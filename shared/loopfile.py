@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -77,8 +77,11 @@ class LoopFileError(ConfigurationError):
         super().__init__("\n".join(f"{file}:{mistake}" for mistake in self.mistakes))
 
 
-def load(path: Path) -> Definition:
-    """Read a loop file (or the loop.yaml of a folder); the files that it names must exist beside it."""
+def load(path: Path, *, overrides: Sequence[str] = ()) -> Definition:
+    """Read a loop file (or the loop.yaml of a folder); the files that it names must exist beside it.
+
+    `overrides` are `key=value` with a dotted key and a YAML value: they win over the file and are checked like it.
+    """
     path = path / "loop.yaml" if path.is_dir() else path
     try:
         with path.open("rb") as stream:
@@ -94,7 +97,7 @@ def load(path: Path) -> Definition:
         raise LoopFileError(
             path.name, [Mistake(line, "", "bytes that are no UTF-8", "text in UTF-8")]
         ) from error
-    return _read(text, path.name, path.parent)
+    return _read(text, path.name, path.parent, overrides)
 
 
 def parse(text: str, *, file: str) -> Definition:
@@ -108,8 +111,10 @@ def split_place(place: str) -> tuple[str, str]:
     return container, prefix
 
 
-def _read(text: str, file: str, folder: Path | None) -> Definition:
+def _read(text: str, file: str, folder: Path | None, overrides: Sequence[str] = ()) -> Definition:
     document = form.read(text)
+    for override in overrides:
+        _override(document, override)
     if document.value is None and not document.mistakes:
         document.mistakes.append(Mistake(1, "", "an empty file", "a loop file"))
     elif not isinstance(document.value, Mapping) and not document.mistakes:
@@ -125,6 +130,23 @@ def _read(text: str, file: str, folder: Path | None) -> Definition:
     if document.mistakes or definition is None:
         raise LoopFileError(file, document.mistakes)
     return definition
+
+
+def _override(document: form.Document, override: str) -> None:
+    key, equals, text = override.partition("=")
+    path = tuple(key.split("."))
+    given = form.read(text)
+    if not equals or not all(path) or given.mistakes or not isinstance(document.value, dict):
+        document.mistakes.append(Mistake(0, key, override, "key=value, for example canary.step.minutes=1"))
+        return
+    section = document.value
+    for part in path[:-1]:
+        inner = section.setdefault(part, {})
+        if not isinstance(inner, dict):
+            inner = section[part] = {}
+        section = inner
+    section[path[-1]] = given.value
+    document.lines[path] = 0
 
 
 def _findings(definition: Definition, folder: Path | None) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ class NotThere(ArmError):
 class Busy(ArmError):
     def __init__(self, kind: str, name: str, doing: str) -> None:
         message = f"The {kind} '{name}' is in the state '{doing}'. Wait until its operation has ended."
-        super().__init__(409, "Conflict", message, {"Retry-After": "1"})
+        super().__init__(409, "Conflict", message)  # a Retry-After would make the SDK hide it
 
 
 class Refused(ArmError):

@@ -6,8 +6,11 @@ from starlette.responses import Response
 
 from local.endpoints.exceptions import Refused
 from local.endpoints.models import Endpoints
+from local.progress import Pace
 from local.state import Document
 from local.web import Call, reply
+
+PACED = ("endpoint", "endpoint.delete", "deployment", "deployment.delete")
 
 
 def list_endpoints(call: Call) -> Response:
@@ -75,6 +78,18 @@ def set_deployment_faults(call: Call) -> Response:
 
 def set_collector(call: Call) -> Response:
     return reply(_endpoints(call).faults.set_collector(call.body))
+
+
+def set_pace(call: Call) -> Response:
+    """How long operations of a kind seem to take: `immediate`, `<n> looks` or `<t> seconds`."""
+    kind = str(call.body.get("kind"))
+    if kind not in PACED:
+        raise Refused(f"The kind is one of {', '.join(PACED)}, not {kind!r}.")
+    try:
+        call.service.operations.set_pace(kind, Pace.parse(str(call.body.get("pace"))))
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    return reply(call.body)
 
 
 def set_seed(call: Call) -> Response:

@@ -42,6 +42,8 @@ def _fetched(service: Service, properties: Document, folder: Path) -> Sources:
     if properties.get("model"):
         found = assets.find(properties["model"], "models")
         model = _model(service, found, folder / "azureml-models")
+        if not named:
+            _check_mlflow(model)
     configuration = properties.get("codeConfiguration")
     code = folder / "code"
     if not configuration:
@@ -60,6 +62,13 @@ def _model(service: Service, found: Document, folder: Path) -> Path:
     is_file = [name for name, _ in storage.blobs_at(service.blobs, place)] == [""]
     storage.download(service.blobs, place, root if is_file else root / Path(place.path.rstrip("/")).name)
     return root
+
+
+def _check_mlflow(model: Path) -> None:
+    """Without an environment Azure builds one from the model's own conda.yaml. The skinny MLflow serves as well."""
+    for file in model.rglob("conda.yaml"):
+        asked = file.read_text().replace("mlflow==", "mlflow-skinny==")
+        environment.check("of the MLflow model", {"condaFile": asked})
 
 
 def is_mlflow(service: Service, reference: str) -> bool:

@@ -25,6 +25,7 @@ routes: list[BaseRoute] = [
     arm(_DEPLOYMENT, responses.delete_deployment, ["DELETE"]),
     arm(f"{_DEPLOYMENT}/getLogs", responses.get_logs, ["POST"]),
     control("/endpoints/collector", responses.set_collector, ["PUT"]),
+    control("/endpoints/pace", responses.set_pace, ["PUT"]),
     control("/endpoints/seed", responses.set_seed, ["PUT"]),
     control("/endpoints/{endpoint}/faults", responses.set_endpoint_faults, ["PUT"]),
     control(

@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -127,7 +128,12 @@ def main(arguments: list[str] | None = None) -> int:
     functions = [str(f["name"]) for f in host.channel.functions]
     keys = Keys(settings.folder / "host-keys.json", functions)
     front = Front(
-        host.triggers.http, host.configuration.route_prefix, keys, settings.signing_key, host.channel.invoke
+        host.triggers.http,
+        host.configuration.route_prefix,
+        keys,
+        settings.signing_key,
+        host.channel.invoke,
+        int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "104857600")),
     )
     _serve(host, front, port)
     return 0
@@ -147,6 +153,9 @@ def _serve(host: Host, front: Front, port: int) -> None:
         front.app(), host="127.0.0.1", port=port, log_config=None, lifespan="off", access_log=False,
         server_header=False, timeout_graceful_shutdown=3,
     )  # fmt: skip
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn stops at these, then raises them again for whoever was before it: we are, and stop in order.
+        signal.signal(number, lambda *_: None)
     try:
         Server(config).run()
     finally:

@@ -11,10 +11,11 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-from local.host.errors import AppRefused, InvocationFailed, InvocationTimedOut
+from local.host.errors import AppRefused, InvocationFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60.0
@@ -44,7 +45,8 @@ class _Process:
             env=dict(environment),
             start_new_session=True,
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def send(self, message: Answer, answer: Future[Answer]) -> None:
         line = json.dumps(message).encode() + b"\n"
@@ -93,6 +95,10 @@ class _Process:
         except (ProcessLookupError, PermissionError):
             log.debug("worker %d had ended", self._popen.pid)
         self._popen.wait()
+        self._reader.join(5)
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            with suppress(OSError):  # what was not yet flushed goes nowhere now
+                cast(IO[bytes], pipe).close()
 
 
 class Channel:
@@ -125,7 +131,7 @@ class Channel:
                 f"{function} ran longer than functionTimeout ({self._timeout_s:g} s); its worker was killed"
             )
             log.error("%s", text)
-            raise InvocationTimedOut(text) from None
+            raise InvocationFailed(text) from None
         outcome = "failed" if result["error"] else "succeeded"
         log.info(
             "executed %s (%s): %s in %.3f s", function, invocation_id, outcome, time.monotonic() - started

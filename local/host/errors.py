@@ -3,7 +3,6 @@
 HostError
 ├── AppRefused          the app or its host.json is wrong: nothing starts, a person must mend it
 └── InvocationFailed    one invocation has no good answer: a queue message comes again, HTTP answers 500
-    └── InvocationTimedOut    and its worker was killed for it
 """
 
 
@@ -16,8 +15,4 @@ class AppRefused(HostError):
 
 
 class InvocationFailed(HostError):
-    """The function raised, or its worker ended."""
-
-
-class InvocationTimedOut(InvocationFailed):
-    """The function ran longer than functionTimeout."""
+    """The function raised, ran longer than functionTimeout, or its worker ended."""

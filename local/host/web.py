@@ -11,12 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from local.host.errors import InvocationFailed, InvocationTimedOut
+from local.host.errors import InvocationFailed
 from local.host.keys import Keys
 from local.host.principal import BadToken, with_principal
 from local.host.triggers import HttpTrigger
-
-BODY_LIMIT_BYTES = 104_857_600  # FUNCTIONS_REQUEST_BODY_SIZE_LIMIT's default
 
 log = logging.getLogger(__name__)
 Invoke = Callable[[str, str, object], dict[str, object]]
@@ -30,10 +28,17 @@ class Front:
     """Answers for every HTTP function of the app."""
 
     def __init__(
-        self, triggers: list[HttpTrigger], prefix: str, keys: Keys, signing_key: str, invoke: Invoke
+        self,
+        triggers: list[HttpTrigger],
+        prefix: str,
+        keys: Keys,
+        signing_key: str,
+        invoke: Invoke,
+        body_limit_bytes: int,
     ) -> None:
         self._triggers = sorted(triggers, key=lambda t: t.route.rank)
         self._prefix, self._keys, self._signing_key, self._invoke = prefix, keys, signing_key, invoke
+        self._body_limit_bytes = body_limit_bytes
 
     def app(self) -> Starlette:
         every = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
@@ -51,7 +56,7 @@ class Front:
             return Response(status_code=401)
         try:
             headers = with_principal(_joined(request.headers.items()), self._signing_key)
-            body = await _body(request)
+            body = await _body(request, self._body_limit_bytes)
         except BadToken as error:
             log.warning("a request to %s had a bad token: %s", trigger.function, error)
             return Response(status_code=401, headers={"www-authenticate": "Bearer"})
@@ -81,8 +86,6 @@ class Front:
     def _called(self, function: str, value: dict[str, object]) -> Response:
         try:
             answer = self._invoke(function, "http", value)
-        except InvocationTimedOut:
-            return Response(status_code=504)
         except InvocationFailed:
             return Response(status_code=500)
         returned = cast(dict[str, object], answer["returned"])
@@ -104,11 +107,11 @@ def _joined(items: list[tuple[str, str]]) -> dict[str, str]:
     return joined
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, limit_bytes: int) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
-        if size > BODY_LIMIT_BYTES:
+        if size > limit_bytes:
             raise TooLarge
         parts.append(part)
     return b"".join(parts)

@@ -92,6 +92,8 @@ def translated(error: AzureError, call: str, resource: str, role: str) -> Driftl
         return DependencyUnavailable(
             f"{what} does not work just now ({_code(error)}). It is tried again.", retry_after_s(error)
         )
+    if getattr(error, "error_category", "") == "UserError":  # azure-ai-ml refused it before asking Azure
+        return ConfigurationError(f"{what} cannot be done as it is written: {safe(error.message)}")
     return DriftloopError(f"{what} failed ({_code(error)}): {safe(error.message)}")
 
 

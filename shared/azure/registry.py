@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.azure.client import Workspace
+from shared.azure.client import ML_ROLE, Workspace
+from shared.azure.failures import asking
 from shared.definition import Assets
 from shared.errors import ConfigurationError
 
@@ -34,12 +36,18 @@ class Registry:
     def register(self, folder: Path, definition: Definition, progress: Progress) -> Assets:
         """Pipeline, checks, scoring code and environment of the loop in `folder`; their asset ids."""
         client = self._workspace()
+        with asking("Registering assets", f"workspace {self._workspace.name}", ML_ROLE):
+            return self._register(client, folder, definition, progress)
+
+    def _register(
+        self, client: MLClient, folder: Path, definition: Definition, progress: Progress
+    ) -> Assets:
         progress(f"training pipeline {definition.train.pipeline}")
-        pipeline = self._component(client, folder, definition.train.pipeline, f"{definition.loop}-training")
+        pipeline = self._component(client, folder, definition.train.pipeline, f"{definition.loop}_training")
         checks = {}
         for check in definition.gate.checks:
             progress(f"check {check}")
-            checks[check] = self._component(client, folder, check, f"{definition.loop}-{Path(check).stem}")
+            checks[check] = self._component(client, folder, check, f"{definition.loop}_{Path(check).stem}")
         environment = code = ""
         if definition.serve.environment is not None:
             progress("scoring environment")
@@ -50,10 +58,16 @@ class Registry:
         return Assets(pipeline=pipeline, environment=environment, code=code, checks=checks)
 
     def _component(self, client: MLClient, folder: Path, file: str, name: str) -> str:
+        """A component's name may hold small letters, digits and underscores only."""
         from azure.ai.ml import load_component
+        from azure.ai.ml.exceptions import ValidationException
+        from marshmallow import ValidationError
 
-        version = content_version(folder)
-        component = load_component(folder / file, params_override=[{"name": name, "version": version}])
+        override = [{"name": name.replace("-", "_").lower(), "version": content_version(folder)}]
+        try:
+            component = load_component(folder / file, params_override=override)
+        except (ValidationException, ValidationError, OSError) as error:
+            raise ConfigurationError(f"{file} is no valid Azure ML component: {_first_message(error)}") from error
         return self._ensure(client, component)
 
     def _ensure(self, client: MLClient, component: Component) -> str:
@@ -90,7 +104,7 @@ class Registry:
                 "`serve.scoring` needs `serve.environment`: what the scoring code runs in"
             )
         carrier = CommandComponent(
-            name=f"{definition.loop}-scoring",
+            name=f"{definition.loop}_scoring".replace("-", "_"),
             version=content_version(scoring),
             description="Carries the scoring code of a loop; deployments use its code asset. Not to be run.",
             code=str(scoring),
@@ -105,6 +119,12 @@ class Registry:
                 f"{component_id} has no code asset; publish again with `driftloop publish`"
             )
         return str(code)
+
+
+def _first_message(error: Exception) -> str:
+    """The sentence that matters of the SDK's page-long validation errors."""
+    found = re.search(r'"message": "(.+?)",?\n', str(error))
+    return found[1] if found else str(error).strip().splitlines()[0]
 
 
 def content_version(folder: Path) -> str:

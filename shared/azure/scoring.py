@@ -76,6 +76,8 @@ class Scoring:
                     f"Deployment {what} refused the request ({reply.status_code}). Give the identity that "
                     f"Driftloop runs as the role '{ROLE}' on the endpoint."
                 )
+            if reply.status_code == 404:  # a model's own 404 comes as 424
+                raise DependencyUnavailable(f"Deployment {what} does not serve: {safe(reply.text)}")
             if reply.status_code not in _PASSING:
                 return Answer(reply.status_code, reply.text, latency_ms)
             trouble, wait_s = f"{reply.status_code} {safe(reply.text)}", _seconds(reply)

@@ -12,6 +12,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from shared.azure.assets import same_asset
 from shared.azure.client import ML_ROLE
 from shared.azure.failures import asking, safe
+from shared.azure.operations import ADDRESS, why
 from shared.azure.scoring import Scoring
 from shared.contract import check_weights
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, InvariantBroken
@@ -36,6 +37,7 @@ class AzureServing:
 
     def __init__(self, ml: Callable[[], MLClient], identity: TokenCredential) -> None:
         self._ml = ml
+        self._identity = identity
         self._scoring = Scoring(self._scoring_uri, identity)
 
     def ensure_endpoint(self, endpoint: str) -> DeploymentSeen:
@@ -70,12 +72,15 @@ class AzureServing:
                 "Somebody else made it: delete it, then retry the release."
             )
         state = _STATES.get(found.provisioning_state, "creating")
-        return DeploymentSeen(state, self._why(spec) if state == "failed" else "")
+        return DeploymentSeen(state, self._why(found) if state == "failed" else "")
 
-    def _why(self, spec: DeploymentSpec) -> str:
-        """The end of the container's log: where a scoring script's own error stands."""
+    def _why(self, found: OnlineDeployment) -> str:
+        """The operation's error, else the end of the container's log: where a scoring script's error stands."""
+        told = why(str((found.properties or {}).get(ADDRESS, "")), self._identity)
+        if told:
+            return told
         try:
-            log = self._ml().online_deployments.get_logs(spec.name, spec.endpoint, lines=_LOG_LINES)
+            log = self._ml().online_deployments.get_logs(found.name, found.endpoint_name, lines=_LOG_LINES)
         except AzureError:
             return "it has no log; look at the deployment in Azure ML studio"
         return safe(log[-_LOG_TAIL:])

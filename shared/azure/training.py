@@ -71,8 +71,8 @@ class AzureTraining:
         data = Input(type="uri_folder", path=asset(spec.training_data).short)
         parameters = _typed(spec, component.inputs)
 
-        @dsl.pipeline(name=spec.name, default_compute=spec.compute or "serverless")  # type: ignore[untyped-decorator]  # the SDK publishes no types
-        def train(training_data: Input) -> dict[str, object]:
+        @dsl.pipeline(default_compute=spec.compute or "serverless")
+        def train(training_data):  # type: ignore[no-untyped-def]  # the SDK takes annotations for its own types
             node = component(training_data=training_data, **parameters)
             return {OUTPUT: node.outputs[OUTPUT]}
 

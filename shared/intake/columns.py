@@ -26,8 +26,8 @@ _COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?$"
 _INFINITE = r"(?i)^[+-]?inf(inity)?$"
 _WHOLE = r"^[+-]?\d{1,18}$"
 _CODE = r"^[+-]?0\d"
+_DATE = r"^\d{4}-\d{2}-\d{2}"
 _MOSTLY = 0.95
-_INFINITY = float("inf")
 
 
 def join(one: str, other: str) -> str | None:
@@ -61,20 +61,21 @@ class TextColumn:
         if not len(column):
             return
         self.values += len(column)
-        is_number = pc.match_substring_regex(column, _PLAIN)
-        self.plain += _count(is_number)
+        distinct, counts = pc.value_counts(column).flatten()
+        is_number = pc.match_substring_regex(distinct, _PLAIN)
+        self.plain += _count(is_number, counts)
         if self.commas_allowed:
-            with_comma = pc.match_substring_regex(column, _COMMA)
-            self.comma += _count(with_comma)
+            with_comma = pc.match_substring_regex(distinct, _COMMA)
+            self.comma += _count(with_comma, counts)
             is_number = pc.or_(is_number, with_comma)
-        if not self.odd and _count(is_number) < len(column):
-            self.odd = str(column.filter(pc.invert(is_number))[0].as_py())
-        self.infinite += _count(pc.match_substring_regex(column, _INFINITE))
-        self.whole += _count(pc.match_substring_regex(column, _WHOLE))
-        self.codes = self.codes or _count(pc.match_substring_regex(column, _CODE)) > 0
-        words = pc.is_in(pc.utf8_lower(column), value_set=pa.array(["true", "false"]))
-        self.boolean = self.boolean and _count(words) == len(column)
-        self.datetime = self.datetime and _is_datetime(column)
+        if not self.odd and not _all(is_number):
+            self.odd = str(distinct.filter(pc.invert(is_number))[0].as_py())
+        self.infinite += _count(pc.match_substring_regex(distinct, _INFINITE), counts)
+        self.whole += _count(pc.match_substring_regex(distinct, _WHOLE), counts)
+        self.codes = self.codes or bool(pc.any(pc.match_substring_regex(distinct, _CODE)).as_py())
+        words = pc.is_in(pc.utf8_lower(distinct), value_set=pa.array(["true", "false"]))
+        self.boolean = self.boolean and _all(words)
+        self.datetime = self.datetime and _is_datetime(distinct)
 
     @property
     def decimal_commas(self) -> bool:
@@ -99,11 +100,17 @@ class TextColumn:
         return self.type == STRING and not self.codes and near >= _MOSTLY * self.values
 
 
-def _count(mask: pa.Array) -> int:
-    return pc.sum(mask).as_py() or 0
+def _count(mask: pa.Array, counts: pa.Array) -> int:
+    return pc.sum(counts.filter(mask)).as_py() or 0
+
+
+def _all(mask: pa.Array) -> bool:
+    return bool(pc.all(mask).as_py())
 
 
 def _is_datetime(column: pa.Array) -> bool:
+    if not _all(pc.match_substring_regex(column, _DATE)):
+        return False
     try:
         _datetimes(column)
     except pa.ArrowInvalid:
@@ -139,8 +146,7 @@ def from_text(column: pa.Array, name: str, kind: str, decimal_commas: bool) -> p
 
 def check_finite(column: pa.Array, name: str) -> None:
     """Infinite numbers are broken exports; no model and no statistic can use them."""
-    infinite = pc.is_in(column, value_set=pa.array([_INFINITY, -_INFINITY]))
-    if _count(infinite):
+    if pc.any(pc.is_inf(column)).as_py():
         raise rejected(
             "unparsable-numbers", f"column {quoted(name)} holds a number that is infinite or beyond 1.8e308"
         )

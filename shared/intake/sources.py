@@ -109,18 +109,9 @@ def _found(sources: Sources, name: str) -> str | None:
     """The type that the values of a column suggest; None when it is ignored and of no use."""
     spec, found = sources.spec, NOTHING
     for file in sources.files:
-        kind = (
-            _text_type(sources, name)
-            if isinstance(file, Delimited)
-            else canonical(file.schema.field(name).type)
-        )
-        if kind is None and name in spec.ignore:
-            return None
+        kind = _text_type(sources, name) if isinstance(file, Delimited) else _arrow_type(file, name, spec)
         if kind is None:
-            shape = quoted(str(file.schema.field(name).type)[:100])
-            raise rejected(
-                "unsupported-column", f"{quoted(file.name)} has column {quoted(name)} of type {shape}"
-            )
+            return None
         joined = join(found, kind)
         if joined is None:
             raise rejected(
@@ -129,6 +120,14 @@ def _found(sources: Sources, name: str) -> str | None:
             )
         found = joined
     return found
+
+
+def _arrow_type(file: Parquet, name: str, spec: ReadSpec) -> str | None:
+    kind = canonical(file.schema.field(name).type)
+    if kind is None and name not in spec.ignore:
+        shape = quoted(str(file.schema.field(name).type)[:100])
+        raise rejected("unsupported-column", f"{quoted(file.name)} has column {quoted(name)} of type {shape}")
+    return kind
 
 
 def _text_type(sources: Sources, name: str) -> str:

@@ -236,8 +236,9 @@ def _against_champion(rows: _Rows, difference: Bounds) -> Finding:
     fail_below = policy.margin if policy.superiority else -policy.margin
     wanted = "better than" if policy.superiority else f"not worse by more than {policy.margin:g} than"
     seen = (
-        f"{rows.metric.name} on {len(rows.y_true)} rows: the challenger is {difference.value:+.4f} better than "
-        f"the champion ({difference.low:+.4f} to {difference.high:+.4f})"
+        f"{rows.metric.name} on {len(rows.y_true)} rows: the challenger is {abs(difference.value):.4f} "
+        f"{'worse' if difference.value < 0 else 'better'} than the champion "
+        f"({difference.low:+.4f} to {difference.high:+.4f})"
     )
     if difference.low > pass_above:
         return Outcome.PASS, f"{seen}, shown to be {wanted} it", None

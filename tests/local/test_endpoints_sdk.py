@@ -166,7 +166,7 @@ def pair(
 @pytest.fixture
 def logs(local_azure: LocalAzure) -> Iterator[Callable[[str], list[dict[str, object]]]]:
     endpoint = local_azure.environment()["DRIFTLOOP_LOGS_ENDPOINT"]
-    with LogsQueryClient(DefaultAzureCredential(), endpoint=endpoint) as made:
+    with LogsQueryClient(DefaultAzureCredential(), endpoint=endpoint, retry_total=0) as made:
 
         def query(text: str) -> list[dict[str, object]]:
             table = made.query_workspace(LOGS_WORKSPACE_ID, text, timespan=timedelta(hours=1)).tables[0]
@@ -370,7 +370,7 @@ def test_a_package_that_is_not_installed_fails_the_deployment(pair: Endpoint) ->
 
 def test_a_deployment_is_creating_until_its_pace_is_over(pair: Endpoint, local_azure: LocalAzure) -> None:
     pace = {"kind": "deployment", "pace": "3 looks"}
-    local_azure.control.put("/local/pace", json=pace).raise_for_status()
+    local_azure.control.put("/local/endpoints/pace", json=pace).raise_for_status()
     try:
         started = pair.client.online_deployments.begin_create_or_update(pair.deployment("slow"))
         with pytest.raises(ResourceExistsError):
@@ -378,7 +378,7 @@ def test_a_deployment_is_creating_until_its_pace_is_over(pair: Endpoint, local_a
         assert pair.client.online_deployments.get("slow", pair.name).provisioning_state == "Creating"
         assert started.result().provisioning_state == "Succeeded"
     finally:
-        local_azure.control.put("/local/pace", json=pace | {"pace": "immediate"}).raise_for_status()
+        local_azure.control.put("/local/endpoints/pace", json=pace | {"pace": "immediate"}).raise_for_status()
     pair.client.online_deployments.begin_delete("slow", pair.name).result()
 
 
@@ -390,7 +390,8 @@ def test_an_mlflow_model_serves_without_code(
         "import sys, pandas as pd, mlflow; from mlflow.models import infer_signature;"
         "from sklearn.linear_model import LinearRegression as L;"
         "x = pd.DataFrame({'a': [0., 1., 2.], 'b': [1., 0., 1.]}); y = x.a * 2 + x.b;"
-        "mlflow.sklearn.save_model(L().fit(x, y), sys.argv[1], signature=infer_signature(x, y))"
+        "mlflow.sklearn.save_model(L().fit(x, y), sys.argv[1], signature=infer_signature(x, y),"
+            " serialization_format='cloudpickle')"
     )
     subprocess.run([str(job_python()), "-c", script, str(folder)], check=True, capture_output=True)
     model = Model(path=str(folder), name=f"{pair.name}-mlflow", type="mlflow_model")

@@ -1,14 +1,17 @@
 """The unmodified SDK alone submits, follows, cancels and reads jobs, which really run."""
 
+import itertools
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 from azure.ai.ml import Input, MLClient, Output, command, dsl, load_component, load_job
-from azure.ai.ml.entities import Component, Data, Environment, Job, PipelineComponent
+from azure.ai.ml.entities import Component, Data, Environment, Job, Model
 from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError
 from azure.identity import DefaultAzureCredential
@@ -33,10 +36,10 @@ def blobs(local_azure: LocalAzure) -> Iterator[BlobServiceClient]:
 
 
 @pytest.fixture(scope="module")
-def environment(client: MLClient) -> str:
+def environment(client: MLClient, tmp_path_factory: pytest.TempPathFactory) -> str:
     """An environment whose packages are all there."""
-    conda = {"name": "e", "channels": ["conda-forge"], "dependencies": ["python=3.11", {"pip": ["pandas"]}]}
-    made = Environment(name="job-env", image="example/base:1", conda_file=_yaml(conda))
+    conda = conda_file(tmp_path_factory.mktemp("conda"), "pandas>=2", "mlflow-skinny", "azureml-mlflow")
+    made = Environment(name="job-env", image="example/base:1", conda_file=conda)
     return f"azureml:job-env:{client.environments.create_or_update(made).version}"
 
 
@@ -55,14 +58,11 @@ def penguins(client: MLClient, blobs: BlobServiceClient, name: str) -> str:
     return str(client.data.create_or_update(Data(name=name, version="v1", type="uri_folder", path=path)).id)
 
 
-def _yaml(content: object) -> str:
-    import tempfile
-
-    import yaml
-
-    file = Path(tempfile.mkdtemp()) / "conda.yml"
-    file.write_text(yaml.safe_dump(content))
-    return str(file)
+def conda_file(folder: Path, *packages: str) -> Path:
+    file = folder / "conda.yml"
+    dependencies = ["python=3.11", "pip", {"pip": list(packages)}]
+    file.write_text(yaml.safe_dump({"name": "e", "channels": ["conda-forge"], "dependencies": dependencies}))
+    return file
 
 
 def ended(client: MLClient, name: str, timeout_s: float = TIMEOUT_S) -> Job:
@@ -75,6 +75,19 @@ def reached(client: MLClient, name: str, statuses: tuple[str, ...], timeout_s: f
         assert time.monotonic() < deadline, f"{name} is still {job.status}"
         time.sleep(0.1)
     return job
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.05)
+
+
+def sleepers(*seconds: int) -> list[psutil.Process]:
+    """The processes that sleep exactly so long: each test sleeps its own time."""
+    wanted = [["sleep", str(each)] for each in seconds]
+    return [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] in wanted]
 
 
 def failure(client: MLClient, name: str) -> str:
@@ -135,12 +148,10 @@ def parts(tmp_path: Path, environment: str) -> tuple[Component, Component]:
     return load_component(tmp_path / "prep.yml"), load_component(tmp_path / "train.yml")
 
 
-# azure-ai-ml calls azure-storage-blob in a way that this deprecates; it is theirs to mend.
-DOWNLOADS = pytest.mark.filterwarnings("ignore:The use of a 'BlobProperties' instance:DeprecationWarning")
-
-
 class TestPipelines:
-    @DOWNLOADS
+    # azure-ai-ml calls azure-storage-blob in two ways that this deprecates; both are theirs to mend.
+    @pytest.mark.filterwarnings("ignore:The use of a 'BlobProperties' instance:DeprecationWarning")
+    @pytest.mark.filterwarnings("ignore:content_as_bytes is deprecated:DeprecationWarning")
     def test_from_yaml(
         self,
         client: MLClient,
@@ -189,3 +200,411 @@ jobs:
         client.jobs.download(children["train"].name, download_path=tmp_path / "got")
         log = tmp_path / "got" / "artifacts" / "user_logs" / "std_log.txt"
         assert "trained on ['adelie', 'chinstrap']" in log.read_text()
+
+    def test_from_a_function_with_a_pipeline_inside(
+        self,
+        client: MLClient,
+        blobs: BlobServiceClient,
+        parts: tuple[Component, Component],
+        penguins: str,
+        name: str,
+    ) -> None:
+        prep, train = parts
+
+        @dsl.pipeline()
+        def fit(data: Input, limit: int):  # type: ignore[no-untyped-def]  # the SDK reads the annotations
+            prepared = prep(data=data, limit=limit, note="from within")
+            return {"model": train(prepared=prepared.outputs.prepared).outputs.model}
+
+        @dsl.pipeline(default_compute="serverless")
+        def whole(data: Input):  # type: ignore[no-untyped-def]  # the SDK reads the annotations
+            return {"model": fit(data=data, limit=3).outputs.model}
+
+        job = whole(data=Input(type="uri_folder", path=penguins))
+        job.name, job.outputs.model.name, job.outputs.model.version = name, name, "7"
+        client.jobs.create_or_update(job, experiment_name="penguins")
+
+        assert ended(client, name).status == "Completed"
+
+        (inner,) = client.jobs.list(parent_job_name=name)
+        steps = {each.display_name: each for each in client.jobs.list(parent_job_name=inner.name)}
+        assert set(steps) == {"prepared", "train"}
+        model = client.models.get(name, "7")
+        assert model.type == "custom_model"
+        assert model.job_name == name
+        container, path = "azureml-blobstore", str(model.path).rpartition("/paths/")[2]
+        assert text_at(blobs, container, f"{path}model.txt").startswith("3 rows, rate 0.5")
+        log = text_at(blobs, "azureml", f"ExperimentRun/dcid.{steps['prepared'].name}/user_logs/std_log.txt")
+        assert log.splitlines() == ["note: none", "note: from within"]
+
+    def test_one_node_that_is_a_registered_pipeline_component(
+        self,
+        client: MLClient,
+        blobs: BlobServiceClient,
+        parts: tuple[Component, Component],
+        penguins: str,
+        name: str,
+        tmp_path: Path,
+    ) -> None:
+        prep, train = parts
+
+        @dsl.pipeline(name=name)
+        def fit(data: Input(type="uri_folder"), rate: float = 0.1):  # type: ignore
+            prepared = prep(data=data)
+            return {"model": train(prepared=prepared.outputs.prepared, rate=rate).outputs.model}
+
+        client.components.create_or_update(fit, version="c0ffee")
+        (tmp_path / "submit.yml").write_text(f"""
+type: pipeline
+name: {name}
+experiment_name: penguins
+jobs:
+  training:
+    type: pipeline
+    component: azureml:{name}:c0ffee
+    inputs:
+      data: {{type: uri_folder, path: "{penguins}"}}
+      rate: 0.75
+    outputs:
+      model: {{type: custom_model, name: {name}}}
+""")
+        client.jobs.create_or_update(load_job(tmp_path / "submit.yml"))
+
+        assert ended(client, name).status == "Completed"
+
+        model = client.models.get(name, "1")
+        path = str(model.path).rpartition("/paths/")[2]
+        assert text_at(blobs, "azureml-blobstore", f"{path}model.txt") == "3 rows, rate 0.75, "
+
+    def test_no_more_than_two_steps_at_once(
+        self, client: MLClient, environment: str, name: str, tmp_path: Path
+    ) -> None:
+        line = f"echo 1 >> {tmp_path}/log; sleep 0.5; echo -1 >> {tmp_path}/log"
+        step = command(command=line, environment=environment)
+
+        @dsl.pipeline(default_compute="serverless")
+        def whole():  # type: ignore[no-untyped-def]  # the SDK reads the annotations
+            for _ in range(4):
+                step()
+
+        job = whole()
+        job.name = name
+        client.jobs.create_or_update(job)
+        assert ended(client, name).status == "Completed"
+
+        running = list(itertools.accumulate(map(int, (tmp_path / "log").read_text().split())))
+        assert max(running) == 2
+
+
+class TestFailure:
+    def test_the_last_words_of_the_step_are_the_jobs_error(
+        self, client: MLClient, environment: str, name: str, tmp_path: Path
+    ) -> None:
+        fails = command(
+            name="fails",
+            command="echo to the log; echo the penguins are missing >&2; echo x > ${{outputs.made}}/x; exit 3",
+            environment=environment,
+            outputs={"made": Output(type="uri_folder")},
+        )
+        after = command(
+            command=f"touch {tmp_path}/ran",
+            environment=environment,
+            inputs={"made": Input(type="uri_folder")},
+        )
+
+        @dsl.pipeline(default_compute="serverless")
+        def whole():  # type: ignore[no-untyped-def]  # the SDK reads the annotations
+            first = fails()
+            after(made=first.outputs.made)
+
+        job = whole()
+        job.name = name
+        client.jobs.create_or_update(job)
+
+        assert ended(client, name).status == "Failed"
+
+        text = failure(client, name)
+        assert "Step 'first' failed" in text
+        assert "exit code 3" in text
+        assert "the penguins are missing" in text
+        assert not (tmp_path / "ran").exists()
+        assert [each.display_name for each in client.jobs.list(parent_job_name=name)] == ["first"]
+
+    @pytest.mark.parametrize(
+        ("asked", "told"),
+        [
+            ("xgboost==2.0", "asks for xgboost==2.0, which is not installed in the local job environment"),
+            ("pandas==1.0.1", "asks for pandas==1.0.1, but the local job environment has pandas"),
+        ],
+    )
+    def test_a_package_that_is_not_there_is_named(
+        self, client: MLClient, name: str, tmp_path: Path, asked: str, told: str
+    ) -> None:
+        wanted = Environment(name=name, image="example/base:1", conda_file=conda_file(tmp_path, asked))
+        version = client.environments.create_or_update(wanted).version
+        client.jobs.create_or_update(
+            command(command="true", environment=f"azureml:{name}:{version}", name=name, compute="serverless")
+        )
+
+        assert ended(client, name).status == "Failed"
+        text = failure(client, name)
+        assert f"environment {name}:{version} {told}" in text
+        assert "requirements-ml.txt" in text
+
+    def test_data_that_are_not_there(self, client: MLClient, environment: str, name: str) -> None:
+        path = f"azureml://datastores/workspaceblobstore/paths/{name}/"
+        reads = {"data": Input(type="uri_folder", path=path)}
+        line = "ls ${{inputs.data}}"
+        client.jobs.create_or_update(
+            command(command=line, environment=environment, inputs=reads, name=name, compute="serverless")
+        )
+
+        assert ended(client, name).status == "Failed"
+        assert f"Nothing is stored at '{name}/'" in failure(client, name)
+
+    def test_what_cannot_be_run_is_refused(self, client: MLClient, name: str, tmp_path: Path) -> None:
+        (tmp_path / "missing.yml").write_text(f"""
+type: pipeline
+name: {name}
+jobs: {{a: {{type: pipeline, component: "azureml:{name}:1"}}}}
+""")
+        with pytest.raises(HttpResponseError):
+            client.jobs.create_or_update(load_job(tmp_path / "missing.yml"))
+        with pytest.raises(HttpResponseError):
+            client.jobs.get(name)
+
+
+class TestNames:
+    def test_a_name_starts_one_job_however_often_it_is_sent(
+        self, client: MLClient, environment: str, name: str, tmp_path: Path
+    ) -> None:
+        line = f"echo once >> {tmp_path}/log"
+
+        def submit(_: int) -> str:
+            made = command(command=line, environment=environment, name=name, compute="serverless")
+            try:
+                client.jobs.create_or_update(made)
+            except HttpResponseError as error:
+                return str(error)
+            return "submitted"
+
+        with ThreadPoolExecutor(3) as pool:
+            answers = list(pool.map(submit, range(3)))
+        assert ended(client, name).status == "Completed"
+        answers.append(submit(3))
+
+        assert answers.count("submitted") == 1
+        assert sum("already exists" in answer for answer in answers) == 3
+        assert (tmp_path / "log").read_text() == "once\n"
+
+
+class TestCancel:
+    def test_nothing_of_the_job_is_left(
+        self, client: MLClient, environment: str, name: str, tmp_path: Path
+    ) -> None:
+        line = f"trap '' TERM; setsid sleep 301 & sleep 302 & echo $! > {tmp_path}/pid; sleep 303"
+        client.jobs.create_or_update(
+            command(command=line, environment=environment, name=name, compute="serverless")
+        )
+        wait_for(lambda: (tmp_path / "pid").exists())
+        processes = sleepers(301, 302, 303)
+        assert len(processes) == 3
+
+        client.jobs.begin_cancel(name).result()
+
+        assert client.jobs.get(name).status == "Canceled"
+        assert psutil.wait_procs(processes, timeout=10)[1] == []
+
+    def test_steps_that_wait_never_begin(
+        self, client: MLClient, environment: str, name: str, tmp_path: Path
+    ) -> None:
+        first = command(
+            command="sleep 304; touch ${{outputs.made}}/x",
+            environment=environment,
+            outputs={"made": Output(type="uri_folder")},
+        )
+        second = command(
+            command=f"touch {tmp_path}/ran",
+            environment=environment,
+            inputs={"made": Input(type="uri_folder")},
+        )
+
+        @dsl.pipeline(default_compute="serverless")
+        def whole():  # type: ignore[no-untyped-def]  # the SDK reads the annotations
+            second(made=first().outputs.made)
+
+        job = whole()
+        job.name = name
+        client.jobs.create_or_update(job)
+        wait_for(lambda: bool(sleepers(304)))
+
+        client.jobs.begin_cancel(name).result()
+
+        assert client.jobs.get(name).status == "Canceled"
+        assert not (tmp_path / "ran").exists()
+        client.jobs.begin_cancel(name).result()
+        assert client.jobs.get(name).status == "Canceled"
+
+
+class TestRestart:
+    def test_a_job_goes_on_while_the_workspace_is_killed(
+        self, client: MLClient, local_azure: LocalAzure, environment: str, name: str, tmp_path: Path
+    ) -> None:
+        line = f"echo begun >> {tmp_path}/log; until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo ended"
+        client.jobs.create_or_update(
+            command(command=line, environment=environment, name=name, compute="serverless")
+        )
+        wait_for(lambda: (tmp_path / "log").exists())
+
+        local_azure.part("workspace").kill()
+        local_azure.start_workspace()
+        assert client.jobs.get(name).status == "Running"
+        (tmp_path / "go").touch()
+
+        assert ended(client, name).status == "Completed"
+        assert (tmp_path / "log").read_text() == "begun\n"
+
+    def test_a_job_that_ended_with_the_workspace_says_so(
+        self, client: MLClient, local_azure: LocalAzure, environment: str, name: str
+    ) -> None:
+        client.jobs.create_or_update(
+            command(command="sleep 305", environment=environment, name=name, compute="serverless")
+        )
+        wait_for(lambda: bool(sleepers(305)))
+
+        local_azure.stop_part("workspace")
+        assert sleepers(305) == []
+        local_azure.start_workspace()
+
+        assert ended(client, name).status == "Failed"
+        assert "The local workspace ended while this step ran" in failure(client, name)
+
+
+class TestReuse:
+    def test_only_what_changed_runs_again(
+        self,
+        client: MLClient,
+        blobs: BlobServiceClient,
+        parts: tuple[Component, Component],
+        penguins: str,
+        name: str,
+    ) -> None:
+        prep, train = parts
+
+        def reused(data: str, rate: float, force: bool = False) -> dict[str, bool]:
+            @dsl.pipeline(default_compute="serverless", force_rerun=force)
+            def whole(data: Input):  # type: ignore[no-untyped-def]  # the SDK reads the annotations
+                prepared = prep(data=data)
+                train(prepared=prepared.outputs.prepared, rate=rate)
+
+            job = client.jobs.create_or_update(whole(data=Input(type="uri_folder", path=data)))
+            assert ended(client, job.name).status == "Completed"
+            children = client.jobs.list(parent_job_name=job.name)
+            return {each.display_name: each.properties.get("azureml.isreused") == "true" for each in children}
+
+        assert reused(penguins, 0.5) == {"prepared": False, "train": False}
+        assert reused(penguins, 0.5) == {"prepared": True, "train": True}
+        assert reused(penguins, 0.6) == {"prepared": True, "train": False}
+        assert reused(penguins, 0.5, force=True) == {"prepared": False, "train": False}
+        blobs.get_blob_client("versions", f"{name}/part/2009.csv").upload_blob("late\n")
+        assert reused(penguins, 0.5) == {"prepared": False, "train": False}
+
+
+class TestOutputs:
+    @pytest.mark.filterwarnings("ignore:The use of a 'BlobProperties' instance:DeprecationWarning")
+    @pytest.mark.filterwarnings("ignore:content_as_bytes is deprecated:DeprecationWarning")
+    def test_data_are_registered_and_downloaded(
+        self, client: MLClient, environment: str, name: str, tmp_path: Path
+    ) -> None:
+        client.jobs.create_or_update(
+            command(
+                command="echo folder > ${{outputs.many}}/a.txt; echo file > ${{outputs.one}}",
+                environment=environment,
+                outputs={"many": Output(type="uri_folder", name=name), "one": Output(type="uri_file")},
+                name=name,
+                compute="serverless",
+            )
+        )
+        assert ended(client, name).status == "Completed"
+
+        assert client.data.get(name, "1").type == "uri_folder"
+        client.jobs.download(name, download_path=tmp_path, all=True)
+        assert (tmp_path / "named-outputs" / "many" / "a.txt").read_text() == "folder\n"
+        assert (tmp_path / "named-outputs" / "one" / "one").read_text() == "file\n"
+
+    def test_a_model_is_registered_from_a_jobs_output(
+        self, client: MLClient, blobs: BlobServiceClient, environment: str, name: str
+    ) -> None:
+        makes = {"model": Output(type="custom_model")}
+        line = "echo weights > ${{outputs.model}}/m"
+        client.jobs.create_or_update(
+            command(command=line, environment=environment, outputs=makes, name=name, compute="serverless")
+        )
+        assert ended(client, name).status == "Completed"
+        path = f"azureml://jobs/{name}/outputs/model/paths/"
+
+        made = client.models.create_or_update(Model(name=name, path=path, type="custom_model"))
+        reads = {"model": Input(type="custom_model", path=made.id)}
+        line = "grep weights ${{inputs.model}}/m"
+        reader = f"{name}-reader"
+        client.jobs.create_or_update(
+            command(command=line, environment=environment, inputs=reads, name=reader, compute="serverless")
+        )
+
+        assert ended(client, reader).status == "Completed"
+
+    def test_mlflow_logs_to_the_jobs_own_run(self, client: MLClient, environment: str, name: str) -> None:
+        code = "import mlflow; mlflow.log_metric('f1', 0.5); print(mlflow.active_run().info.run_id)"
+        client.jobs.create_or_update(
+            command(
+                command=f'test "$(python -c "{code}")" = {name}',
+                environment=environment,
+                name=name,
+                compute="serverless",
+            )
+        )
+        assert ended(client, name).status == "Completed"
+
+
+class TestFaults:
+    def test_the_next_job_fails_as_asked(
+        self, client: MLClient, local_azure: LocalAzure, environment: str, name: str
+    ) -> None:
+        fault = {"kind": "fail", "match": name, "message": "the node was preempted"}
+        assert local_azure.control.post("/local/jobs/faults", json=fault).is_success
+        for suffix in ("a", "b"):
+            client.jobs.create_or_update(
+                command(
+                    command="true", environment=environment, name=f"{name}-{suffix}", compute="serverless"
+                )
+            )
+
+        assert ended(client, f"{name}-a").status == "Failed"
+        assert "the node was preempted" in failure(client, f"{name}-a")
+        assert ended(client, f"{name}-b").status == "Completed"
+
+    def test_a_job_sticks_in_starting_until_it_is_cancelled(
+        self, client: MLClient, local_azure: LocalAzure, environment: str, name: str
+    ) -> None:
+        assert local_azure.control.post(
+            "/local/jobs/faults", json={"kind": "stick", "match": name}
+        ).is_success
+        client.jobs.create_or_update(
+            command(command="true", environment=environment, name=name, compute="serverless")
+        )
+        time.sleep(0.5)
+        assert client.jobs.get(name).status == "Starting"
+        client.jobs.begin_cancel(name).result()
+        assert client.jobs.get(name).status == "Canceled"
+
+    def test_a_job_is_slow(
+        self, client: MLClient, local_azure: LocalAzure, environment: str, name: str
+    ) -> None:
+        fault = {"kind": "slow", "seconds": 1.5, "match": name}
+        assert local_azure.control.post("/local/jobs/faults", json=fault).is_success
+        began = time.monotonic()
+        client.jobs.create_or_update(
+            command(command="true", environment=environment, name=name, compute="serverless")
+        )
+        assert ended(client, name).status == "Completed"
+        assert time.monotonic() - began >= 1.5

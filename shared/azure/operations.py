@@ -1,0 +1,42 @@
+"""Why a long operation failed stands at its own address only; it is asked for there, and nowhere but at Azure."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+import requests
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError
+
+from shared.azure.failures import safe
+
+ADDRESS = "AzureAsyncOperationUri"
+"""The property in which Azure ML keeps the address of a resource's last operation."""
+
+_RESOURCE_MANAGERS = frozenset(
+    {"management.azure.com", "management.usgovcloudapi.net", "management.chinacloudapi.cn"}
+)
+_TIMEOUT_S = (10.0, 30.0)
+
+
+def why(address: str, identity: TokenCredential) -> str:
+    """The error text of the operation, or nothing when it cannot be had: the failure itself is known already."""
+    host = urlsplit(address)
+    if host.scheme != "https" or host.netloc not in _trusted():
+        return ""  # our token goes to Resource Manager only
+    try:
+        token = identity.get_token(f"https://{host.netloc}/.default").token
+        reply = requests.get(
+            address, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, allow_redirects=False
+        )
+        error = reply.json().get("error") or {}
+        return safe(": ".join(str(error[part]) for part in ("code", "message") if error.get(part)))
+    except (AzureError, requests.RequestException, ValueError, AttributeError):
+        return ""
+
+
+def _trusted() -> set[str]:
+    """The public clouds, and the one that Azure's own clients are pointed to."""
+    private = urlsplit(os.environ.get("ARM_CLOUD_METADATA_URL", "")).netloc
+    return {*_RESOURCE_MANAGERS, *([private] if private else [])}

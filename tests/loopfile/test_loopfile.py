@@ -1,0 +1,289 @@
+"""A loop file is read whole, or every mistake in it is told with its line, key, what was found and what is allowed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared import loopfile
+from shared.errors import ConfigurationError
+from shared.judge.metrics import METRICS
+
+SMALLEST = """\
+loop: penguins
+data: {landing: landing/penguins, target: species}
+train: {pipeline: train.yml}
+serve: {endpoint: penguins}
+"""
+
+DESIGN = """\
+loop: penguins
+data:
+  landing: landing/penguins/          # container/prefix; a file, or a folder that ends with _SUCCESS
+  target: species
+  id: row_id                          # joins late labels with predictions
+  holdout: {by: hash, fraction: 0.2}  # or by: time / group, with a column
+  window: all                         # newest, all, last: n, days: n
+  labels: labels/penguins/            # late labels, dropped the same way
+  source: {url: "https://example.com/x", every: "0 0 2 * * 1"}   # fetched rather than dropped
+train:
+  pipeline: train.yml                 # an Azure ML pipeline: a training folder in, a model out
+  attempts: 2
+serve:
+  endpoint: penguins
+  scoring: score/                     # nothing for an MLflow model
+  instance_type: Standard_DS3_v2
+drift:
+  false_alarm_rate: 0.01              # of the whole report, per version
+  material: {numeric: 0.1, categorical: 0.1}
+  persistence: {breaches: 1, of: 1}
+metric: {name: f1_macro, at_least: 0.85}
+retrain:
+  on: [drift, metric, schedule, alert]
+  schedule: "0 0 3 * * 1"
+  alerts: ["penguins-*"]
+  max_age: 60d
+  cooldown: 6h
+  budget: {runs_per_day: 4}
+gate:
+  margin: 0.02
+  slices: {by: [island], floor: 0.8, min_rows: 30}
+  checks: [qa.yml]                    # Azure ML jobs that must succeed before traffic
+  on_inconclusive: hold
+canary:
+  steps: [10, 50]
+  step: {minutes: 15, min_requests: 500, max_hours: 24}
+  approval: none                      # before_canary, before_promotion
+  on_timeout: hold
+"""
+
+
+def mistakes(text: str) -> list[tuple[int, str]]:
+    with pytest.raises(loopfile.LoopFileError) as caught:
+        loopfile.parse(text, file="loop.yaml")
+    return [(mistake.line, mistake.key) for mistake in caught.value.mistakes]
+
+
+def message(text: str) -> str:
+    with pytest.raises(loopfile.LoopFileError) as caught:
+        loopfile.parse(text, file="loop.yaml")
+    return str(caught.value)
+
+
+def test_five_keys_are_a_whole_loop() -> None:
+    it = loopfile.parse(SMALLEST, file="loop.yaml")
+    assert (it.loop, it.data.target, it.train.pipeline, it.serve.endpoint) == (
+        "penguins",
+        "species",
+        "train.yml",
+        "penguins",
+    )
+    assert it.data.landing == "landing/penguins/", (
+        "a prefix ends with a slash, or penguins2/ would belong to it"
+    )
+    assert it.canary.steps == (10, 50)
+    assert it.metric is None
+    assert it.retrain.cooldown == timedelta(hours=6)
+
+
+def test_the_file_of_the_design_is_read_as_it_says() -> None:
+    it = loopfile.parse(DESIGN, file="loop.yaml")
+    assert it.data.source is not None and it.data.source.every == "0 0 2 * * 1"
+    assert it.retrain.on == ("drift", "metric", "schedule", "alert"), "on is a key, not YAML 1.1's true"
+    assert it.retrain.max_age == timedelta(days=60)
+    assert it.metric is not None and (it.metric.at_least, it.metric.at_most) == (0.85, None)
+    assert it.gate.slices is not None and it.gate.slices.by == ("island",)
+    assert loopfile.split_place(it.data.landing) == ("landing", "penguins/")
+
+
+@pytest.mark.parametrize(
+    "text", [SMALLEST, DESIGN, SMALLEST.replace("target:", "window: {last: 3}, target:")]
+)
+def test_a_definition_survives_json(text: str) -> None:
+    it = loopfile.parse(text, file="loop.yaml")
+    assert loopfile.Definition.from_json(it.to_json()) == it
+    assert loopfile.Definition.from_json(it.to_json()).to_json() == it.to_json()
+
+
+def test_a_definition_of_another_version_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ConfigurationError, match="publish the loop again"):
+        loopfile.Definition.from_json('{"loop": "penguins", "colour": 1}')
+
+
+def test_five_mistakes_get_five_messages() -> None:
+    text = DESIGN.replace("steps: [10, 50]", "steps: [50, 10]").replace("fraction: 0.2", "fraction: 0.7")
+    text = text.replace("max_age: 60d", "max_age: two months").replace("attempts: 2", 'attempts: "2"')
+    text = text.replace("  target: species", "  tagret: species\n  target: species")
+    lines = message(text).splitlines()
+    duration = "a number with s, m, h or d, for example 90s, 15m, 6h or 60d"
+    known = "landing, target, id, time, ignore, labels, holdout, window, source, format, limits"
+    steps = "rising whole percentages between 1 and 99, for example [10, 50]"
+    assert lines == [
+        f"loop.yaml:4 data.tagret: found an unknown key; allowed: did you mean target? known here: {known}",
+        "loop.yaml:7 data.holdout.fraction: found 0.7; allowed: a number above 0, up to 0.5",
+        'loop.yaml:13 train.attempts: found "2"; allowed: a whole number from 1 to 10',
+        f'loop.yaml:27 retrain.max_age: found "two months"; allowed: {duration}',
+        f"loop.yaml:36 canary.steps: found [50, 10]; allowed: {steps}",
+    ]
+
+
+def test_what_is_missing_does_not_hide_what_is_wrong_elsewhere() -> None:
+    text = """\
+loop: Penguins
+data: {landing: landing/x, labels: landing/x/labels}
+drift:
+  persistence: {breaches: 3, of: 2}
+metric: {name: mae, at_least: 1}
+canary: {step: {minutes: 180, max_hours: 2}}
+"""
+    assert mistakes(text) == [
+        (1, "loop"),
+        (1, "serve"),
+        (1, "train"),
+        (2, "data.id"),
+        (2, "data.labels"),
+        (2, "data.target"),
+        (4, "drift.persistence.breaches"),
+        (5, "metric.at_least"),
+        (6, "canary.step.max_hours"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("loop: penguins", "loop: P", "loop"),
+        ("landing/penguins/ ", "Landing/x/ ", "data.landing"),
+        ("landing/penguins/ ", "landing/../x/ ", "data.landing"),
+        ("landing/penguins/ ", "landing/ ", "data.landing"),
+        ("landing/penguins/ ", "la--nding/x ", "data.landing"),
+        ("target: species", "target: 1", "data.target"),
+        ("target: species", "target: ''", "data.target"),
+        ("id: row_id ", "id: species ", "data.id"),
+        ("id: row_id ", "id: null ", "data.id"),
+        ("by: hash", "by: time", "data.holdout.column"),
+        ("by: hash", "by: hash, column: x", "data.holdout.column"),
+        ("by: hash", "by: group, column: species", "data.holdout.column"),
+        ("fraction: 0.2", "fraction: 0", "data.holdout.fraction"),
+        ("fraction: 0.2", "fraction: .nan", "data.holdout.fraction"),
+        ("fraction: 0.2", "fraction: 1e999", "data.holdout.fraction"),
+        ("window: all", "window: {last: 0}", "data.window"),
+        ("window: all", "window: {last: true}", "data.window"),
+        ("window: all", "window: [all]", "data.window"),
+        ("https://example.com/x", "http://example.com/x", "data.source.url"),
+        ("https://example.com/x", "https://user@example.com/x", "data.source.url"),
+        ("0 0 2 * * 1", "0 2 * * 1", "data.source.every"),
+        ("pipeline: train.yml", "pipeline: /etc/passwd", "train.pipeline"),
+        ("pipeline: train.yml", "pipeline: a/../../x", "train.pipeline"),
+        ("pipeline: train.yml", "pipeline: 'C:\\x'", "train.pipeline"),
+        ("attempts: 2", "attempts: true", "train.attempts"),
+        ("attempts: 2", "attempts: 2.0", "train.attempts"),
+        ("endpoint: penguins", "endpoint: pe", "serve.endpoint"),
+        ("false_alarm_rate: 0.01", "false_alarm_rate: 1", "drift.false_alarm_rate"),
+        ("breaches: 1,", "breaches: 2,", "drift.persistence.breaches"),
+        ("at_least: 0.85", "at_most: 0.85", "metric.at_most"),
+        ("at_least: 0.85", "confidence: 0.9", "metric"),
+        ("name: f1_macro", "name: f1", "metric.name"),
+        ("metric: {name: f1_macro, at_least: 0.85}", "", "retrain.on"),
+        ("on: [drift, metric, schedule, alert]", "on: [drift]", "retrain.alerts"),
+        ("on: [drift, metric, schedule, alert]", "on: [drift, drift]", "retrain.on"),
+        ("on: [drift, metric, schedule, alert]", "on: drift", "retrain.on"),
+        ('schedule: "0 0 3 * * 1"', 'schedule: "0 0 3 31 2 *"', "retrain.schedule"),
+        ('schedule: "0 0 3 * * 1"', 'schedule: "0 0 3 L * *"', "retrain.schedule"),
+        ("cooldown: 6h", "cooldown: 6", "retrain.cooldown"),
+        ("cooldown: 6h", "cooldown: -6h", "retrain.cooldown"),
+        ("runs_per_day: 4", "runs_per_day: 0", "retrain.budget.runs_per_day"),
+        ("by: [island]", "by: []", "gate.slices.by"),
+        ("checks: [qa.yml]", "checks: [qa.yml, ../qa.yml]", "gate.checks[1]"),
+        ("on_inconclusive: hold", "on_inconclusive: no", "gate.on_inconclusive"),
+        ("steps: [10, 50]", "steps: []", "canary.steps"),
+        ("steps: [10, 50]", "steps: [10, 100]", "canary.steps"),
+        ("steps: [10, 50]", "steps: [10, 50.5]", "canary.steps[1]"),
+        ("max_hours: 24", "max_hours: 0.1", "canary.step.max_hours"),
+        ("on_timeout: hold", "on_timeout: hope", "canary.on_timeout"),
+    ],
+)
+def test_each_mistake_names_its_key(old: str, new: str, key: str) -> None:
+    assert old in DESIGN
+    text = DESIGN.replace(old, new, 1)
+    line = next(
+        (n for n, (a, b) in enumerate(zip(DESIGN.split("\n"), text.split("\n"), strict=True), 1) if a != b), 0
+    )
+    found = mistakes(text)
+    assert key in [name for _, name in found]
+    if key not in ("retrain.on", "retrain.alerts"):
+        assert (line, key) in found
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "an empty file"),
+        ("# nothing", "an empty file"),
+        ("[1, 2]", "found [1, 2]"),
+        ("loop: [a", "1"),
+        ("loop: a\n\tdata: b", "2"),
+        ("a: &x 1\nb: *x", "an anchor or alias"),
+        ("a: !!python/object/apply:os.system [ls]", "unknown key"),
+        ("loop: a\n---\nloop: b", "2"),
+        ("loop: \x00", "U+0000"),
+        ("? [a]\n: b", "a list or mapping as a key"),
+        ("[" * 5000, "more than 20 levels"),
+        ("x: " + "y" * 300_000, "up to 256 KB"),
+        ("é" * 200_000, "up to 256 KB"),
+        ("loop: a\nloop: b", "again (first in line 1)"),
+    ],
+)
+def test_no_text_is_more_than_a_mistake(text: str, words: str) -> None:
+    assert words in message(text)
+
+
+def test_no_secret_of_a_url_is_told() -> None:
+    told = message(DESIGN.replace("https://example.com/x", "http://me:pw@example.com/x?sig=abc"))
+    assert "abc" not in told and "pw" not in told and "example.com/x" in told
+
+
+def test_files_that_are_named_must_exist(tmp_path: Path) -> None:
+    (tmp_path / "loop.yaml").write_text(DESIGN)
+    (tmp_path / "score").write_text("a file, not a folder")
+    with pytest.raises(loopfile.LoopFileError) as caught:
+        loopfile.load(tmp_path)
+    assert [m.key for m in caught.value.mistakes] == ["train.pipeline", "serve.scoring", "gate.checks"]
+    (tmp_path / "score").unlink()
+    (tmp_path / "score").mkdir()
+    (tmp_path / "train.yml").touch()
+    (tmp_path / "qa.yml").touch()
+    assert loopfile.load(tmp_path / "loop.yaml") == loopfile.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, b"loop: \xff\xfe", b"\xff\xfel\0o\0", b"x" * 300_000])
+def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "loop.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(loopfile.LoopFileError, match=r"loop\.yaml:1"):
+        loopfile.load(path)
+
+
+def test_every_metric_of_the_judges_may_be_named_with_its_direction() -> None:
+    for name, metric in METRICS.items():
+        bound = "at_least" if metric.direction == "higher" else "at_most"
+        it = loopfile.parse(f"{SMALLEST}metric: {{name: {name}, {bound}: 0.5}}\n", file="loop.yaml")
+        assert it.metric is not None and it.metric.name == name
+
+
+def test_the_reference_in_the_docs_is_the_model() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference-loop-file.md"
+    assert loopfile.reference() in page.read_text(), (
+        "write docs/reference-loop-file.md anew from loopfile.reference()"
+    )
+
+
+def test_the_reference_has_every_key_once() -> None:
+    rows = loopfile.reference().splitlines()[2:]
+    keys = [row.split("`")[1] for row in rows]
+    assert len(keys) == len(set(keys)) > 50
+    assert {"canary.steps", "metric.at_least", "data.source.every", "gate.slices"} <= set(keys)
+    assert all(row.count(" | ") == 3 for row in rows)

@@ -9,12 +9,18 @@ docs/statistics-drift.md for what to do then.
 from collections.abc import Sequence
 from typing import Any
 
-from drift import evidence
+import numpy as np
+
+from drift import dependence, evidence
+from drift.effects import interval
 from drift.judge import Judged, judge, unfit
 from drift.policy import Policy
 from drift.profiler import profile
 from drift.profiles import Profile
 from drift.report import ColumnVerdict, Effect, Report, TestResult
+
+DEPENDENCE = "dependence between columns"
+"""The name under which a report tells how columns hang together."""
 
 _QUIET = "no change beyond chance"
 
@@ -52,7 +58,29 @@ def compare(reference: Profile | Any, current: Profile | Any, policy: Policy | N
             judged.append(judge(reference.columns[name], current.columns[name], policy))
         except (ArithmeticError, ValueError, LookupError, AssertionError) as error:
             skipped.append((name, f"could not be judged: {type(error).__name__}: {error}"))
+    judged += _dependence(reference, current, judged, policy)
     return _report(reference, current, judged, skipped, policy)
+
+
+def _dependence(
+    reference: Profile, current: Profile, judged: Sequence[Judged], policy: Policy
+) -> list[Judged]:
+    level = policy.false_alarm_rate / max(len(judged), 1)
+    moved = {j.name for j in judged if j.evidence.p_value <= level}
+    known = {j.name for j in judged}
+    ours, theirs = ({n: v for n, v in p.sample.items() if n in known} for p in (reference, current))
+    z = interval(policy.confidence)
+    pair, tests = dependence.of(ours, theirs, moved, z)
+    if not tests:
+        return []
+    p_values = {name: np.array([p]) for name, (_, p) in tests.items()}
+    joint = float(evidence.harmonic(p_values, dependence.WEIGHTS)[0])
+    effect = Effect("joint", 0.0, 0.0, 0.0, "rank correlation", policy.material_dependence, "changed")
+    if pair is not None:
+        words = f"rank correlation of {pair.first} and {pair.second} went from {pair.before:.2f} to {pair.after:.2f}"
+        change = pair.after - pair.before
+        effect = Effect("correlation", change, pair.low, pair.high, effect.unit, effect.tolerance, words)
+    return [Judged(DEPENDENCE, "dependence", evidence.Evidence(joint, tests), (effect,))]
 
 
 def _report(
@@ -118,7 +146,8 @@ def _words(judged: Judged, leading: Effect) -> str:
     others = [
         e for e in judged.effects if e.material and e is not leading and not e.name.endswith("distance")
     ]
-    first = f"{judged.name} {leading.words}; tolerance {leading.tolerance:.3g}"
+    name = "" if judged.kind == "dependence" else f"{judged.name} "
+    first = f"{name}{leading.words}; tolerance {leading.tolerance:.3g}"
     return "; ".join([first, *(e.words for e in others[:2])])
 
 

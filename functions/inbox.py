@@ -14,7 +14,7 @@ def inbox(message: func.QueueMessage) -> None:
     from shared.engine import clockwork, front
 
     text = message.get_body().decode("utf-8", errors="replace")
-    loops = front.receive(app.ports(), text, app.settings().blob_endpoint)
+    loops = front.receive(app.ports(), text, app.settings().blob_service_uri)
     clockwork.run_all(app.ports(), loops)
 
 

@@ -11,6 +11,7 @@ from local.endpoints.exceptions import DeploymentFailed
 from local.endpoints.scoring import IMAGE
 from local.jobs import environment, storage
 from local.jobs.exceptions import StepFailed
+from local.jobs.models import Jobs
 from local.service import Service
 from local.state import Document
 from local.web import ArmError
@@ -56,7 +57,8 @@ def _fetched(service: Service, properties: Document, folder: Path) -> Sources:
 
 def _model(service: Service, found: Document, folder: Path) -> Path:
     """As in Azure, AZUREML_MODEL_DIR *contains* the model's file or folder, under its own name."""
-    place = storage.place_of(found["properties"]["modelUri"])
+    # A model registered from a job's output names the job, not the place.
+    place = storage.place_of(service.get(Jobs).catalog.uri(found["properties"]["modelUri"]))
     name, _, version = str(found["id"]).split("/")[-3:]
     root = folder / name / version
     is_file = [name for name, _ in storage.blobs_at(service.blobs, place)] == [""]

@@ -45,6 +45,7 @@ class Conductor:
         with self._lock:
             root = self._runs.known(root_id)
             if root.status.ended:
+                self._close(root)
                 return
             if _stuck(root):
                 status = Status.CANCELED if root.status is Status.CANCEL_REQUESTED else Status.STARTING

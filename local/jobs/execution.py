@@ -67,10 +67,10 @@ class Execution:
         if run.status.ended:
             return
         if run.status in (Status.QUEUED, Status.PREPARING, Status.STARTING):
-            if self._reused(run):
-                return
             run = self._move(run, Status.PREPARING)
             self._suffer_fault(run)
+            if self._reused(run):
+                return
             self._prepare(run)
             run = self._launch(run)
         if run.status in (Status.RUNNING, Status.CANCEL_REQUESTED):
@@ -103,7 +103,9 @@ class Execution:
     # --- reuse
 
     def _reused(self, run: Run) -> bool:
-        """Take over an earlier run's outputs when the step would do the same again."""
+        """Take over an earlier run's outputs when a pipeline's step would do the same again."""
+        if run.id == run.root:
+            return False
         step = run.plan_step
         key = self._catalog.reuse_key(step, {name: self._uri(run, s) for name, s in step.inputs.items()})
         earlier = self._catalog.reusable(key) if key and not self._rerun_is_forced(run) else None

@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import threading
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -81,7 +82,7 @@ class TrafficLog:
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(_SCHEMA)
         self._lock = threading.Lock()
-        self._buffer: list[tuple[float, float, str]] = []
+        self._buffer: deque[tuple[float, float, str]] = deque()  # both ends are safe without a lock
         self._ended = threading.Event()
         self._writer = threading.Thread(target=self._write_until_ended, daemon=True, name="traffic-log")
         self._writer.start()
@@ -136,7 +137,7 @@ class TrafficLog:
 
     def _flush(self) -> None:
         with self._lock:
-            rows, self._buffer = self._buffer, []
+            rows = [self._buffer.popleft() for _ in range(len(self._buffer))]
             if rows:
                 self._connection.execute("BEGIN")
                 self._connection.executemany("INSERT INTO traffic VALUES (?, ?, ?)", rows)

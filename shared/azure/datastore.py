@@ -31,7 +31,7 @@ class DefaultDatastore:
     def uri(self, folder: str) -> str:
         return f"azureml://datastores/{self._lookup()[0]}/paths/{folder}/"
 
-    def names(self, folder: str, limit: int) -> set[str]:
+    def names(self, folder: str, limit: int = 1000) -> set[str]:
         """Names of the blobs in a folder, at most `limit`."""
         return {blob.name for blob in islice(self.blobs(f"{folder.strip('/')}/"), limit)}
 

@@ -39,9 +39,7 @@ class Registry:
         with asking("Registering assets", f"workspace {self._workspace.name}", ML_ROLE):
             return self._register(client, folder, definition, progress)
 
-    def _register(
-        self, client: MLClient, folder: Path, definition: Definition, progress: Progress
-    ) -> Assets:
+    def _register(self, client: MLClient, folder: Path, definition: Definition, progress: Progress) -> Assets:
         progress(f"training pipeline {definition.train.pipeline}")
         pipeline = self._component(client, folder, definition.train.pipeline, f"{definition.loop}_training")
         checks = {}
@@ -67,7 +65,9 @@ class Registry:
         try:
             component = load_component(folder / file, params_override=override)
         except (ValidationException, ValidationError, OSError) as error:
-            raise ConfigurationError(f"{file} is no valid Azure ML component: {_first_message(error)}") from error
+            raise ConfigurationError(
+                f"{file} is no valid Azure ML component: {_first_message(error)}"
+            ) from error
         return self._ensure(client, component)
 
     def _ensure(self, client: MLClient, component: Component) -> str:

@@ -77,6 +77,10 @@ class AzureTraining:
             return {OUTPUT: node.outputs[OUTPUT]}
 
         job: PipelineJob = train(training_data=data)
+        if OUTPUT not in component.outputs:
+            raise ConfigurationError(
+                f"Component {spec.component} has no output `{OUTPUT}`; declare it and publish."
+            )
         kind = component.outputs[OUTPUT].type
         job.outputs[OUTPUT] = Output(type=kind, mode="rw_mount", path=self._datastore.uri(_folder(spec.name)))
         job.name = spec.name
@@ -106,7 +110,7 @@ class AzureTraining:
             self._ml().jobs.begin_cancel(name)
 
     def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
-        path = f"azureml://jobs/{job}/outputs/{OUTPUT}"
+        path = f"azureml://jobs/{job}/outputs/{OUTPUT}/paths/"
         with asking("Registering a model", f"Azure ML model {name}:{version}", ML_ROLE):
             model = self._find_model(name, version) or self._register(name, version, job, path, tags)
         if model.job_name not in {None, "", job} or (model.tags or {}).get("driftloop.job", job) != job:
@@ -126,15 +130,21 @@ class AzureTraining:
         ml = self._ml()
         from azure.ai.ml.entities import Model
 
-        folder = _folder(job)
-        files = self._datastore.names(folder, limit=1000)
-        if not files:
+        kind = self._model_type(job)
+        model = Model(name=name, version=version, path=path, type=kind, tags={**tags, "driftloop.job": job})
+        return ml.models.create_or_update(model)
+
+    def _model_type(self, job: str) -> str:
+        """As the component declares it; a folder that holds an MLmodel file is an MLflow model all the same."""
+        found = self._find(job)
+        if found is None or found.status != "Completed" or OUTPUT not in found.outputs:
             raise ConfigurationError(
                 f"Job {job} has no output `{OUTPUT}`. The pipeline must declare and write it."
             )
-        kind = "mlflow_model" if f"{folder}/MLmodel" in files else "custom_model"
-        model = Model(name=name, version=version, path=path, type=kind, tags={**tags, "driftloop.job": job})
-        return ml.models.create_or_update(model)
+        if found.outputs[OUTPUT].type == "mlflow_model":
+            return "mlflow_model"
+        folder = _folder(job)
+        return "mlflow_model" if f"{folder}/MLmodel" in self._datastore.names(folder) else "custom_model"
 
 
 def _folder(job: str) -> str:

@@ -391,7 +391,7 @@ def test_an_mlflow_model_serves_without_code(
         "from sklearn.linear_model import LinearRegression as L;"
         "x = pd.DataFrame({'a': [0., 1., 2.], 'b': [1., 0., 1.]}); y = x.a * 2 + x.b;"
         "mlflow.sklearn.save_model(L().fit(x, y), sys.argv[1], signature=infer_signature(x, y),"
-            " serialization_format='cloudpickle')"
+        " serialization_format='cloudpickle')"
     )
     subprocess.run([str(job_python()), "-c", script, str(folder)], check=True, capture_output=True)
     model = Model(path=str(folder), name=f"{pair.name}-mlflow", type="mlflow_model")

@@ -45,7 +45,7 @@ def environment(client: MLClient, tmp_path_factory: pytest.TempPathFactory) -> s
 
 @pytest.fixture
 def name() -> str:
-    return f"job-{uuid.uuid4().hex[:10]}"
+    return f"job_{uuid.uuid4().hex[:10]}"
 
 
 @pytest.fixture
@@ -546,7 +546,7 @@ class TestOutputs:
         made = client.models.create_or_update(Model(name=name, path=path, type="custom_model"))
         reads = {"model": Input(type="custom_model", path=made.id)}
         line = "grep weights ${{inputs.model}}/m"
-        reader = f"{name}-reader"
+        reader = f"{name}_reader"
         client.jobs.create_or_update(
             command(command=line, environment=environment, inputs=reads, name=reader, compute="serverless")
         )

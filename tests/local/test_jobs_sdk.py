@@ -399,16 +399,13 @@ class TestNames:
 
 
 class TestCancel:
-    def test_nothing_of_the_job_is_left(
-        self, client: MLClient, environment: str, name: str, tmp_path: Path
-    ) -> None:
-        line = f"trap '' TERM; setsid sleep 301 & sleep 302 & echo $! > {tmp_path}/pid; sleep 303"
+    def test_nothing_of_the_job_is_left(self, client: MLClient, environment: str, name: str) -> None:
+        line = "trap '' TERM; setsid sleep 301 & sleep 302 & sleep 303"
         client.jobs.create_or_update(
             command(command=line, environment=environment, name=name, compute="serverless")
         )
-        wait_for(lambda: (tmp_path / "pid").exists())
+        wait_for(lambda: len(sleepers(301, 302, 303)) == 3)
         processes = sleepers(301, 302, 303)
-        assert len(processes) == 3
 
         client.jobs.begin_cancel(name).result()
 

@@ -30,8 +30,7 @@ class AzureTopic:
         for start in range(0, len(entries), _BATCH):
             batch = [event_of(loop, entry) for entry in entries[start : start + _BATCH]]
             with asking("Publishing events", f"topic {self._endpoint}", ROLE):
-                # The next tick tries again; the client's own retries would sleep for as long as they are told.
-                self._client.send(batch, retry_total=0)
+                self._client.send(batch)
 
 
 def event_of(loop: str, entry: LedgerEntry) -> CloudEvent[dict[str, object]]:

@@ -24,7 +24,8 @@ from local.settings import WORKSPACE_ID
 from local.state import Document
 
 DEAD_LETTER_CONTAINER = "deadletter"
-HELD_BACK = timedelta(seconds=0.7)  # while reordering: long enough for several events to meet
+HELD_BACK = timedelta(seconds=1)  # while reordering: sent when nothing more has come for so long
+HELD_BACK_AT_MOST = timedelta(seconds=5)
 RETRY = timedelta(seconds=1)
 _DELIVERY = "event-delivery"
 
@@ -92,14 +93,21 @@ class Events:
                 self._deliver_due()
 
     def _until_next_s(self) -> float | None:
-        due = [_due(row) for _, row in self._service.state.items(_DELIVERY)]
-        return (min(due) - self._service.clock()).total_seconds() if due else None
+        rows = self._rows()
+        return (min(due for due, _, _ in rows) - self._service.clock()).total_seconds() if rows else None
+
+    def _rows(self) -> list[tuple[datetime, str, Document]]:
+        """What is to be delivered, and when: what is held back goes together, the newest first."""
+        rows = [(datetime.fromisoformat(r["due"]), key, r) for key, r in self._service.state.items(_DELIVERY)]
+        held = [row for row in rows if row[2].get("held_back")]
+        if held:
+            together = min(max(row[0] for row in held), held[0][0] + HELD_BACK_AT_MOST)
+            held = [(together, key, row) for _, key, row in reversed(held)]
+        return [row for row in rows if not row[2].get("held_back")] + held
 
     def _deliver_due(self) -> None:
         now = self._service.clock()
-        rows = [(key, row) for key, row in self._service.state.items(_DELIVERY) if _due(row) <= now]
-        held = [item for item in rows if item[1].get("held_back")]
-        for key, row in [item for item in rows if not item[1].get("held_back")] + held[::-1]:
+        for key, row in [(key, row) for due, key, row in self._rows() if due <= now]:
             if self._stopping.is_set():
                 return
             try:
@@ -149,7 +157,3 @@ def completed(event: Document, now: datetime) -> Document:
 def stamp(moment: datetime) -> str:
     """A time with seven digits of a second, as Azure writes it."""
     return f"{moment:%Y-%m-%dT%H:%M:%S.%f}0Z"
-
-
-def _due(row: Document) -> datetime:
-    return datetime.fromisoformat(row["due"])

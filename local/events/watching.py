@@ -25,7 +25,8 @@ from local.settings import ACCOUNT, RESOURCE_GROUP, SUBSCRIPTION
 from local.state import Document
 
 LOOK_EVERY_S = 0.3
-REST = 9  # a look that took long is followed by a rest of this many times as long
+REST = 4  # a look that took long is followed by a rest of this many times as long
+REST_AT_MOST_S = 2.0
 _SEEN, _COUNTER = "event-blob", "event-counter"
 _PREFIX = "/blobServices/default/containers/"
 _ACCOUNT_ID = (
@@ -66,7 +67,7 @@ class BlobWatcher:
                 self.look()
             except AzureError as error:
                 log.warning("the containers cannot be listed, looking again: %s", error)
-            rest_s = max(LOOK_EVERY_S, REST * (time.monotonic() - began))
+            rest_s = max(LOOK_EVERY_S, min(REST_AT_MOST_S, REST * (time.monotonic() - began)))
 
     def _containers(self) -> set[str]:
         begins = [s.subject_begins_with for s in subscriptions(self._service.state) if s.source == STORAGE]

@@ -1,0 +1,339 @@
+"""What Event Grid would deliver reaches the queue, and the custom topic takes what Event Grid would take."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError, ResourceNotFoundError
+from azure.core.messaging import CloudEvent
+from azure.eventgrid import EventGridPublisherClient
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import BlobBlock, BlobServiceClient
+from azure.storage.queue import QueueClient
+
+from local import events
+from local.azure import LocalAzure
+from local.events.faults import Faults
+from local.events.models import Events
+from local.service import Service
+from local.state import State
+
+T = TypeVar("T")
+SUBJECT = "/blobServices/default/containers/"
+
+
+def until(look: Callable[[], T], within_s: float = 60) -> T:
+    deadline = time.monotonic() + within_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, "nothing came within the limit"
+        time.sleep(0.05)
+    return found
+
+
+class Grid:
+    """A queue of the test's own that storage's events go to."""
+
+    def __init__(self, azure: LocalAzure) -> None:
+        self.azure = azure
+        self.queue_name = f"events-{uuid.uuid4().hex[:8]}"
+        self.folder = uuid.uuid4().hex[:8]
+        credential = DefaultAzureCredential()
+        self.queue = QueueClient(azure.settings.storage("queue"), self.queue_name, credential=credential)
+        self.queue.create_queue()
+        self.blobs = BlobServiceClient(azure.settings.storage("blob"), credential=credential)
+
+    def subscribe(self, *more: dict[str, Any]) -> None:
+        created = {
+            "name": "created",
+            "source": "storage",
+            "queue": self.queue_name,
+            "event_types": ["Microsoft.Storage.BlobCreated"],
+            "subject_begins_with": f"{SUBJECT}landing/blobs/{self.folder}/",
+        }
+        body = {"subscriptions": [created, *more]}
+        self.azure.control.put("/local/events/subscriptions", json=body).raise_for_status()
+
+    def faults(self, **faults: object) -> None:
+        self.azure.control.put("/local/events/faults", json=faults).raise_for_status()
+
+    def drop(self, name: str, data: bytes = b"a,b\n1,2\n", container: str = "landing") -> str:
+        blob = self.blobs.get_blob_client(container, f"{self.folder}/{name}")
+        return str(blob.upload_blob(data, overwrite=True)["etag"])
+
+    def take(self) -> list[dict[str, Any]]:
+        """What lies in the queue now, removed from it."""
+        found = []
+        for message in self.queue.receive_messages(max_messages=32):
+            found.append(json.loads(base64.b64decode(message.content)))
+            self.queue.delete_message(message)
+        return found
+
+    def take_at_least(self, count: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        until(lambda: found.extend(self.take()) or len(found) >= count)
+        return found
+
+    def settled(self) -> list[dict[str, Any]]:
+        """What comes until a marker that was dropped last has come; the marker left out."""
+        marker = f"marker-{uuid.uuid4().hex[:6]}"
+        self.drop(marker)
+        found: list[dict[str, Any]] = []
+        until(lambda: found.extend(self.take()) or any(e["subject"].endswith(marker) for e in found))
+        until(lambda: self.azure.control.get("/local/events/waiting").json()["waiting"] == 0)
+        found += self.take()
+        return [e for e in found if not e["subject"].endswith(marker)]
+
+
+@pytest.fixture
+def grid(local_azure: LocalAzure) -> Iterator[Grid]:
+    before = local_azure.control.get("/local/events/subscriptions").json()
+    made = Grid(local_azure)
+    made.subscribe()
+    yield made
+    made.faults()
+    local_azure.control.put("/local/events/subscriptions", json=before).raise_for_status()
+    local_azure.control.delete("/local/events/topics/driftloop").raise_for_status()
+
+
+def names(found: list[dict[str, Any]]) -> list[str]:
+    return [event["subject"].rsplit("/", 1)[1] for event in found]
+
+
+def test_a_new_blob_becomes_the_event_that_azure_writes(grid: Grid) -> None:
+    etag = grid.drop("ä b.csv", b"12345")
+    until(lambda: grid.queue.peek_messages(1))
+    [message] = grid.queue.receive_messages()
+    event = json.loads(base64.b64decode(message.content, validate=True))
+    data = event.pop("data")
+    sequencer, url = data.pop("sequencer"), data.pop("url")
+    unique = [
+        event.pop("id"),
+        data.pop("requestId"),
+        data.pop("clientRequestId"),
+        data["storageDiagnostics"].pop("batchId"),
+    ]
+    assert len({uuid.UUID(one) for one in unique}) == 4
+    assert event.pop("eventTime").endswith("Z")
+    assert event == {
+        "topic": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/driftloop"
+        "/providers/Microsoft.Storage/storageAccounts/devstoreaccount1",
+        "subject": f"{SUBJECT}landing/blobs/{grid.folder}/ä b.csv",
+        "eventType": "Microsoft.Storage.BlobCreated",
+        "dataVersion": "",
+        "metadataVersion": "1",
+    }
+    assert data == {
+        "api": "PutBlob",
+        "eTag": etag.strip('"'),
+        "contentType": "application/octet-stream",
+        "contentLength": 5,
+        "blobType": "BlockBlob",
+        "storageDiagnostics": {},
+    }
+    assert url == f"{grid.azure.settings.storage('blob')}/landing/{grid.folder}/%C3%A4%20b.csv"
+    assert int(sequencer, 16) > 0
+
+
+def test_each_way_to_write_is_told_and_the_sequence_rises(grid: Grid) -> None:
+    grid.drop("x.csv")
+    found = grid.take_at_least(1)
+    blob = grid.blobs.get_blob_client("landing", f"{grid.folder}/x.csv")
+    block = base64.b64encode(b"block-1").decode()
+    blob.stage_block(block, b"more")
+    blob.commit_block_list([BlobBlock(block)])
+    found += grid.take_at_least(1)
+    source = grid.blobs.get_blob_client("labels", f"{grid.folder}/source.csv")
+    source.upload_blob(b"copied")
+    blob.start_copy_from_url(source.url)
+    found += grid.take_at_least(1)
+    assert [event["data"]["api"] for event in found] == ["PutBlob", "PutBlockList", "CopyBlob"]
+    assert [event["data"]["contentLength"] for event in found] == [8, 4, 6]
+    sequence = [event["data"]["sequencer"] for event in found]
+    assert sequence == sorted(sequence)
+    assert len(set(sequence)) == 3
+
+
+def test_other_containers_and_prefixes_are_silent(grid: Grid) -> None:
+    grid.drop("x.csv", container="versions")
+    grid.drop("x.csv", container="labels")
+    grid.blobs.get_blob_client("landing", f"{grid.folder}-other/x.csv").upload_blob(b"x")
+    assert grid.settled() == []
+
+
+def test_a_restart_loses_nothing_and_tells_nothing_twice(grid: Grid) -> None:
+    grid.drop("before.csv")
+    assert names(grid.take_at_least(1)) == ["before.csv"]
+    grid.azure.stop_part("workspace")
+    grid.drop("meanwhile.csv")
+    grid.azure.start_workspace()
+    assert names(grid.settled()) == ["meanwhile.csv"]
+
+
+def test_sigkill_in_the_middle_of_deliveries_loses_nothing(grid: Grid) -> None:
+    wanted = {f"{number}.csv" for number in range(120)}
+    for name in wanted:
+        grid.drop(name)
+    grid.azure.part("workspace").kill()
+    grid.azure.start_workspace()
+    found: list[str] = []
+    until(lambda: found.extend(names(grid.take())) or wanted <= set(found))
+    assert set(found) == wanted
+
+
+def test_faults_of_delivery(grid: Grid) -> None:
+    grid.faults(duplicates=4)
+    grid.drop("often.csv")
+    grid.drop("also.csv")
+    found = grid.take_at_least(10)
+    assert Counter(names(found)) == {"often.csv": 5, "also.csv": 5}
+    assert len({event["id"] for event in found}) == 2
+
+    grid.faults(lose=1)
+    grid.drop("lost.csv")
+    until(lambda: grid.azure.control.get("/local/events/faults").json()["lose"] == 0)
+    assert grid.settled() == []
+
+    grid.faults(delay_s=1.5)
+    dropped = time.monotonic()
+    grid.drop("late.csv")
+    assert names(grid.take_at_least(1)) == ["late.csv"]
+    assert time.monotonic() - dropped >= 1.5
+
+    grid.faults(reorder=True)
+    for number in range(3):
+        grid.drop(f"{number}.csv")
+    assert names(grid.take_at_least(3)) != ["0.csv", "1.csv", "2.csv"]
+    assert grid.azure.control.put("/local/events/faults", json={"delay": 3}).status_code == 400
+
+
+def test_what_cannot_be_delivered_lies_in_the_dead_letter_container(grid: Grid) -> None:
+    grid.faults(dead_letter=1)
+    grid.drop("dead.csv")
+    until(lambda: grid.azure.control.get("/local/events/faults").json()["dead_letter"] == 0)
+    assert grid.settled() == []
+    container = grid.blobs.get_container_client("deadletter")
+    letters = [
+        json.loads(container.download_blob(name).readall())
+        for name in container.list_blob_names(name_starts_with="created/")
+    ]
+    [[letter]] = [one for one in letters if one[0]["subject"].endswith(f"{grid.folder}/dead.csv")]
+    assert letter["deadLetterReason"] == "MaxDeliveryAttemptsExceeded"
+    assert letter["eventType"] == "Microsoft.Storage.BlobCreated"
+
+
+def test_the_topic_takes_the_sdks_events_and_forwards_them(grid: Grid) -> None:
+    grid.subscribe(
+        {
+            "name": "forward",
+            "source": "topic:driftloop",
+            "queue": grid.queue_name,
+            "event_types": ["Promoted"],
+        }
+    )
+    client = EventGridPublisherClient(os.environ["DRIFTLOOP_TOPIC_ENDPOINT"], DefaultAzureCredential())
+    client.send(
+        [
+            CloudEvent("/loops/a", "Promoted", data={"n": 1}, extensions={"head": "x"}),
+            CloudEvent("/loops/a", "Other"),
+        ]
+    )
+    taken = grid.azure.control.get("/local/events/topics/driftloop").json()["events"]
+    assert [event["type"] for event in taken] == ["Promoted", "Other"]
+    assert taken[0]["head"] == "x"
+    assert grid.take_at_least(1) == [taken[0]]
+
+    grid.faults(topic_statuses=[503, 500])
+    client.send(CloudEvent("/loops/a", "Third"))
+    taken = grid.azure.control.get("/local/events/topics/driftloop").json()["events"]
+    assert [event["type"] for event in taken] == ["Promoted", "Other", "Third"]
+
+    wrong = EventGridPublisherClient(
+        os.environ["DRIFTLOOP_TOPIC_ENDPOINT"].replace("driftloop", "nothing"), DefaultAzureCredential()
+    )
+    with pytest.raises(ResourceNotFoundError):
+        wrong.send(CloudEvent("/loops/a", "Lost"))
+
+
+GOOD = {"id": "1", "source": "/a", "type": "T", "specversion": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("not json", "not JSON"),
+        (GOOD, "must be an array"),
+        ([GOOD | {"id": ""}], "Event 0 has no 'id'"),
+        ([GOOD, GOOD | {"specversion": "0.3"}], "Event 1 has the specversion '0.3'"),
+        ([GOOD | {"causalityDepth": 1}], "'causalityDepth' must be 1 to 20 of a-z and 0-9"),
+        ([GOOD | {"time": "yesterday"}], "not an RFC 3339 time"),
+        ([GOOD | {"data": 1, "data_base64": "MQ=="}], "both 'data' and 'data_base64'"),
+    ],
+)
+def test_the_topic_refuses_a_malformed_batch_whole(local_azure: LocalAzure, body: object, text: str) -> None:
+    answer = _post(local_azure, body if isinstance(body, str) else json.dumps(body))
+    assert answer.status_code == 400
+    assert text in answer.json()["error"]["message"]
+    assert local_azure.control.get("/local/events/topics/driftloop").json()["events"] == []
+
+
+def test_the_topic_asks_for_its_own_token_version_and_size(local_azure: LocalAzure) -> None:
+    batch = json.dumps([GOOD])
+    foreign = DefaultAzureCredential().get_token("https://storage.azure.com/.default").token
+    assert _post(local_azure, batch, token=foreign).status_code == 401
+    assert _post(local_azure, batch, version="2020-01-01").status_code == 400
+    assert _post(local_azure, json.dumps([GOOD | {"data": "x" * 1_100_000}])).status_code == 413
+    with pytest.raises(ClientAuthenticationError):
+        client = EventGridPublisherClient(os.environ["DRIFTLOOP_TOPIC_ENDPOINT"], _Fixed(foreign))
+        client.send(CloudEvent("/a", "T"))
+
+
+def test_an_event_of_the_workspace_is_completed_and_noted_even_before_the_service_runs(
+    local_azure: LocalAzure, tmp_path: Path
+) -> None:
+    service = Service(local_azure.settings, State(tmp_path / "state.sqlite"))
+    try:
+        kind = "Microsoft.MachineLearningServices.RunCompleted"
+        event = {"subject": "experiments/e/runs/r", "eventType": kind, "data": {"runId": "r"}}
+        events.publish(service, event)
+        events.publish(service, event | {"eventType": "Microsoft.MachineLearningServices.Unheard"})
+        [(_, row)] = service.state.items("event-delivery")
+        assert row["queue"] == "driftloop-events"
+        assert row["event"].items() >= event.items()
+        assert row["event"]["topic"].endswith("/workspaces/driftloop")
+        assert Events(service).waiting() == 1
+        assert Faults.read(service.state) == Faults()
+    finally:
+        service.close()
+
+
+class _Fixed:
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def get_token(self, *scopes: str, **options: object) -> AccessToken:
+        return AccessToken(self._token, int(time.time()) + 3600)
+
+
+def _post(
+    azure: LocalAzure, body: str, token: str | None = None, version: str = "2018-01-01"
+) -> httpx.Response:
+    token = token or DefaultAzureCredential().get_token("https://eventgrid.azure.net/.default").token
+    return azure.control.post(
+        f"/topics/driftloop/api/events?api-version={version}",
+        content=body.encode(),
+        headers={
+            "authorization": f"Bearer {token}",
+            "content-type": "application/cloudevents-batch+json; charset=utf-8",
+        },
+    )

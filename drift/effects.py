@@ -201,7 +201,7 @@ def of_categories(
     raw = float(np.abs(gap).sum() / 2)
     value = float(np.sqrt(max(raw**2 - chance**2, 0.0)))
     up = gap > 0
-    spread = [float(s[up].sum() * (1 - s[up].sum()) / r) for s, r in ((p, n), (q, m))]
+    spread = [float(max(s[up].sum() * (1 - s[up].sum()), 0.0) / r) for s, r in ((p, n), (q, m))]
     half = z * float(np.sqrt(sum(spread)))
     low, high = max(value - half, 0.0), min(value + half, 1.0)
     return Effect("moved", value, low, high, "of rows", tolerance, _story(names, p, q, known, value))

@@ -12,6 +12,7 @@ from local.jobs.catalog import Catalog
 from local.jobs.conductor import Conductor
 from local.jobs.exceptions import already_exists, invalid, not_found
 from local.jobs.execution import Execution
+from local.jobs.notices import model_registered
 from local.jobs.plan import Plan, plan_of
 from local.jobs.runs import Run, Runs, Status
 from local.jobs.sweep import with_trials
@@ -28,6 +29,7 @@ class Jobs:
 
     def __init__(self, service: Service, publish: Callable[[Document], None]) -> None:
         self._service = service
+        self._publish = publish
         self.runs = Runs(service.state, publish)
         self.catalog = Catalog(service.get(Assets), self.runs, service.state, service.blobs)
         tracking = Tracking(service.settings.folder / "mlruns")
@@ -84,6 +86,11 @@ class Jobs:
                 self.runs.change(run.id, ask)
         self._conductor.advance(name)
         return operation
+
+    def tell_of_model(self, plural: str, resource: Document) -> None:
+        """A listener of the assets."""
+        if plural == "models":
+            self._publish(model_registered(resource))
 
     def add_fault(self, fault: Document) -> None:
         """Let the next job whose name matches suffer: fail, stick in Starting, or be slow."""

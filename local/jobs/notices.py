@@ -1,41 +1,47 @@
-"""What Azure ML tells the world about runs and models goes out as Event Grid events."""
+"""What Azure ML tells the world about runs and models, in the Event Grid schema."""
 
 from __future__ import annotations
 
-import importlib.util
 import uuid
-from collections.abc import Callable
-from importlib import import_module
+from typing import TYPE_CHECKING
 
-from local.jobs.runs import now
-from local.service import Service
 from local.settings import WORKSPACE_ID
 from local.state import Document
 
+if TYPE_CHECKING:
+    from local.jobs.runs import Run
 
-def publisher(service: Service) -> Callable[[Document], None]:
-    """A function that hands an event to the local Event Grid; it does nothing where that is not installed."""
-    if importlib.util.find_spec("local.events") is None:
-        return lambda event: None
-    events = import_module("local.events")
-    return lambda event: events.publish(service, event)
+_RUN_TYPES = {"pipeline": "azureml.PipelineRun", "command": "azureml.scriptrun", "sweep": "hyperdrive"}
+_PREFIX = "Microsoft.MachineLearningServices."
+
+
+def experiment_id(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{WORKSPACE_ID}/experiments/{name}"))
+
+
+def run_changed(run: Run) -> list[Document]:
+    """The run's new status; its completion is told a second time, as an event of its own."""
+    experiment = experiment_id(run.experiment)
+    data: Document = {
+        "experimentId": experiment,
+        "experimentName": run.experiment,
+        "runId": run.id,
+        "runType": _RUN_TYPES.get(run.kind),
+        "runTags": run.tags,
+        "runProperties": run.properties,
+    }
+    subject = f"experiments/{experiment}/runs/{run.id}"
+    changed = {"runStatus": run.status.value, **data}
+    events = [{"subject": subject, "eventType": f"{_PREFIX}RunStatusChanged", "data": changed}]
+    if run.status.value == "Completed":
+        events.append({"subject": subject, "eventType": f"{_PREFIX}RunCompleted", "data": data})
+    return events
 
 
 def model_registered(resource: Document) -> Document:
-    """The event for a new model version."""
+    """A new model version."""
     name, version = resource["id"].split("/")[-3], resource["name"]
-    return {
-        "id": str(uuid.uuid4()),
-        "topic": WORKSPACE_ID,
-        "subject": f"models/{name}:{version}",
-        "eventType": "Microsoft.MachineLearningServices.ModelRegistered",
-        "eventTime": now(),
-        "data": {
-            "ModelName": name,
-            "ModelVersion": version,
-            "ModelTags": resource["properties"].get("tags") or {},
-            "ModelProperties": resource["properties"].get("properties") or {},
-        },
-        "dataVersion": "1.0",
-        "metadataVersion": "1",
-    }
+    properties = resource["properties"]
+    data = {"ModelName": name, "ModelVersion": version}
+    data |= {"ModelTags": properties.get("tags") or {}, "ModelProperties": properties.get("properties") or {}}
+    return {"subject": f"models/{name}:{version}", "eventType": f"{_PREFIX}ModelRegistered", "data": data}

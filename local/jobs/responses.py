@@ -7,7 +7,8 @@ from starlette.responses import Response
 from local.jobs import storage
 from local.jobs.execution import LOG_NAME, log_blob
 from local.jobs.models import Jobs
-from local.jobs.runs import Run, Status, experiment_id
+from local.jobs.notices import experiment_id
+from local.jobs.runs import Run, Status
 from local.settings import WORKSPACE_ID
 from local.state import Document
 from local.web import Call, reply

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from local.jobs.notices import run_changed
 from local.jobs.plan import Step
-from local.settings import WORKSPACE_ID
 from local.state import Document, State
 
 
@@ -71,21 +69,23 @@ class Run:
 
 
 class Runs:
-    """All runs of the workspace. Writers go through `change`, so that no update is lost between threads."""
+    """All runs of the workspace. Writers go through `change`, so that no update is lost between threads.
+
+    An event is published inside the transaction that writes what it tells of.
+    """
 
     def __init__(self, state: State, publish: Callable[[Document], None]) -> None:
         self._state = state
         self._publish = publish
-        self._lock = threading.RLock()
 
     def add(self, runs: list[Run], job: Document) -> bool:
         """Write a job's body and all its runs at once; False, and nothing written, when the name is taken."""
-        with self._lock, self._state.transaction():
+        with self._state.transaction():
             if not self._state.add("job", runs[0].id, job | {"runs": [run.id for run in runs]}):
                 return False
             for run in runs:
                 self._state.put("run", run.id, asdict(run))
-        self._tell(runs[0])
+            self._tell(runs[0])
         return True
 
     def job(self, name: str) -> Document | None:
@@ -111,7 +111,7 @@ class Runs:
 
     def change(self, run_id: str, edit: Callable[[Run], None]) -> Run:
         """Apply `edit` to the stored run. A status that would go back or leave an end is not taken over."""
-        with self._lock:
+        with self._state.transaction():
             run = self.known(run_id)
             before = run.status
             edit(run)
@@ -120,8 +120,8 @@ class Runs:
             if run.status is not before:
                 self._stamp(run)
             self._state.put("run", run.id, asdict(run))
-        if run.status is not before:
-            self._tell(run)
+            if run.status is not before:
+                self._tell(run)
         return run
 
     def move(self, run_id: str, status: Status, error: Document | None = None) -> Run:
@@ -138,41 +138,8 @@ class Runs:
             run.ended_at = now()
 
     def _tell(self, run: Run) -> None:
-        kinds = ["RunStatusChanged"] + (["RunCompleted"] if run.status is Status.COMPLETED else [])
-        for kind in kinds:
-            self._publish(run_event(run, kind))
-
-
-def run_event(run: Run, kind: str) -> Document:
-    """The run's change in the Event Grid schema, as Azure ML writes it."""
-    experiment = experiment_id(run.experiment)
-    data: Document = {
-        "experimentId": experiment,
-        "experimentName": run.experiment,
-        "runId": run.id,
-        "runType": _RUN_TYPES.get(run.kind),
-        "runTags": run.tags,
-        "runProperties": run.properties,
-    }
-    if kind == "RunStatusChanged":
-        data["runStatus"] = run.status.value
-    return {
-        "id": str(uuid.uuid4()),
-        "topic": WORKSPACE_ID,
-        "subject": f"experiments/{experiment}/runs/{run.id}",
-        "eventType": f"Microsoft.MachineLearningServices.{kind}",
-        "eventTime": now(),
-        "data": data,
-        "dataVersion": "1.0",
-        "metadataVersion": "1",
-    }
-
-
-_RUN_TYPES = {"pipeline": "azureml.PipelineRun", "command": "azureml.scriptrun", "sweep": "hyperdrive"}
-
-
-def experiment_id(name: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{WORKSPACE_ID}/experiments/{name}"))
+        for event in run_changed(run):
+            self._publish(event)
 
 
 def now() -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
+from local.assets.models import Assets
+from local.events import publish
 from local.jobs import responses
 from local.jobs.models import Jobs
-from local.jobs.notices import publisher
 from local.service import Service
 from local.web import WORKSPACE_PATH, arm, control, secured
 
@@ -42,8 +43,9 @@ _started: list[Jobs] = []
 
 
 def start(service: Service) -> None:
-    jobs = Jobs(service, publisher(service))
+    jobs = Jobs(service, publish=lambda event: publish(service, event))
     service.add(jobs)
+    service.get(Assets).listeners.append(jobs.tell_of_model)
     _started.append(jobs)
     jobs.start()
 

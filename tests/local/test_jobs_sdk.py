@@ -1,6 +1,8 @@
 """The unmodified SDK alone submits, follows, cancels and reads jobs, which really run."""
 
+import base64
 import itertools
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
 
 from local.azure import LocalAzure
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
@@ -605,3 +608,42 @@ class TestFaults:
         )
         assert ended(client, name).status == "Completed"
         assert time.monotonic() - began >= 1.5
+
+
+class TestEvents:
+    def test_each_change_of_a_run_is_told(
+        self, client: MLClient, local_azure: LocalAzure, environment: str, name: str
+    ) -> None:
+        before = local_azure.control.get("/local/events/subscriptions").json()
+        queue = name.replace("_", "-")
+        ours = {"name": queue, "source": "workspace", "queue": queue}
+        subscribed = {"subscriptions": [*before["subscriptions"], ours]}
+        verify = local_azure.settings.storage("queue")
+        with QueueServiceClient(verify, DefaultAzureCredential()) as service:
+            client_of_queue = service.create_queue(queue)
+            local_azure.control.put("/local/events/subscriptions", json=subscribed).raise_for_status()
+            try:
+                made = {"model": Output(type="custom_model", name=name)}
+                line = "echo x > ${{outputs.model}}/x"
+                client.jobs.create_or_update(
+                    command(
+                        command=line, environment=environment, outputs=made, name=name, compute="serverless"
+                    ),
+                    experiment_name="told",
+                )
+                assert ended(client, name).status == "Completed"
+                wait_for(lambda: local_azure.control.get("/local/events/waiting").json()["waiting"] == 0)
+            finally:
+                local_azure.control.put("/local/events/subscriptions", json=before).raise_for_status()
+            messages = client_of_queue.receive_messages(max_messages=32)
+            told = [json.loads(base64.b64decode(each.content)) for each in messages]
+
+        runs = [each["data"] for each in told if each["subject"].endswith(f"/runs/{name}")]
+        statuses = [each["runStatus"] for each in runs if "runStatus" in each]
+        assert statuses[0] == "NotStarted"
+        assert set(statuses) >= {"Preparing", "Running", "Finalizing", "Completed"}
+        assert {each["experimentName"] for each in runs} == {"told"}
+        kinds = [each["eventType"].rpartition(".")[2] for each in told]
+        assert kinds.count("RunCompleted") == 1
+        (registered,) = [each["data"] for each in told if each["eventType"].endswith("ModelRegistered")]
+        assert (registered["ModelName"], registered["ModelVersion"]) == (name, "1")

@@ -34,7 +34,7 @@ class Conductor:
         for root in self._runs.roots():
             if not root.status.ended:
                 for run in self._runs.of(root.id):
-                    if run.step is not None and run.status.active and not _stuck(root):
+                    if run.step and run.kind != "sweep" and run.status.active and not _stuck(root):
                         self._submit(run)
                 self.advance(root.id)
 
@@ -57,14 +57,26 @@ class Conductor:
             else:
                 if root.step is None and root.status is Status.NOT_STARTED:
                     self._runs.move(root_id, Status.PREPARING)
-                for run in leaves:
-                    if run.status is Status.NOT_STARTED and _is_ready(run, leaves):
-                        self._submit(self._runs.move(run.id, Status.QUEUED))
+                self._begin_ready(leaves)
             self._settle(root_id)
 
-    def _drop_waiting(self, leaves: list[Run]) -> None:
+    def _begin_ready(self, leaves: list[Run]) -> None:
         for run in leaves:
+            ready = _is_ready(run, leaves)
+            if run.kind == "sweep" and run.status in (Status.NOT_STARTED, Status.RUNNING):
+                if ready or any(trial.status.active for trial in _trials(run, leaves)):
+                    self._runs.move(run.id, Status.RUNNING)
+                if ready:
+                    self._submit(run)
+            elif run.status is Status.NOT_STARTED and ready:
+                self._submit(self._runs.move(run.id, Status.QUEUED))
+
+    def _drop_waiting(self, leaves: list[Run]) -> None:
+        """What has not begun never does; a sweep ends after its trials."""
+        for run in sorted(leaves, key=lambda run: run.kind == "sweep"):
             waits = run.status is Status.CANCEL_REQUESTED and run.id not in self._taken
+            if run.kind == "sweep":
+                waits = waits and all(self._runs.known(t.id).status.ended for t in _trials(run, leaves))
             if run.status is Status.NOT_STARTED or waits:
                 self._runs.move(run.id, Status.CANCELED)
 
@@ -112,6 +124,10 @@ def _is_ready(run: Run, leaves: list[Run]) -> bool:
         if not (status.ended if path in step.trials else status is Status.COMPLETED):
             return False
     return True
+
+
+def _trials(sweep: Run, leaves: list[Run]) -> list[Run]:
+    return [run for run in leaves if run.parent == sweep.id]
 
 
 def _is_inside(run: Run, pipeline: Run) -> bool:

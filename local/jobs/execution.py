@@ -23,6 +23,7 @@ from local.jobs.exceptions import StepCanceled, StepFailed, StepLost, WorkspaceS
 from local.jobs.launch import started_at
 from local.jobs.plan import Source, Step, Target
 from local.jobs.runs import Run, Runs, Status, error_document
+from local.jobs.sweep import Sweep
 from local.jobs.tracking import Tracking
 
 LOOK_S = 0.05
@@ -66,6 +67,9 @@ class Execution:
     def _perform(self, run: Run) -> None:
         if run.status.ended:
             return
+        if run.kind == "sweep":
+            self._choose(run)
+            return
         if run.status in (Status.QUEUED, Status.PREPARING, Status.STARTING):
             run = self._move(run, Status.PREPARING)
             self._suffer_fault(run)
@@ -104,7 +108,7 @@ class Execution:
 
     def _reused(self, run: Run) -> bool:
         """Take over an earlier run's outputs when a pipeline's step would do the same again."""
-        if run.id == run.root:
+        if run.id == run.root or run.plan_step.search_values:
             return False
         step = run.plan_step
         key = self._catalog.reuse_key(step, {name: self._uri(run, s) for name, s in step.inputs.items()})
@@ -270,6 +274,32 @@ class Execution:
             storage.upload(self._blobs, source, storage.place_of(uri))
             made[name] = self._catalog.registered(run, name, target, uri)
         self._runs.change(run.id, lambda stored: stored.outputs.update(made))
+
+    def _choose(self, run: Run) -> None:
+        """The outputs of a sweep are those of its best trial."""
+        step, sweep = run.plan_step, Sweep.read(run.plan_step.sweep or {})
+        self._move(run, Status.FINALIZING)
+        found: dict[str, float] = {}
+        for trial in self._runs.of(run.root):
+            metric = self._tracking.metric(run.experiment, trial.id, sweep.metric)
+            if trial.path in step.trials and trial.status is Status.COMPLETED and metric is not None:
+                found[trial.id] = metric
+        if not found:
+            raise StepFailed(f"None of {len(step.trials)} trials ended well and logged '{sweep.metric}'.")
+        best = self._runs.known(sweep.best(found))
+        made: dict[str, dict[str, str]] = {}
+        for name, target in step.outputs.items():
+            uri = self._catalog.output_uri(run, name, target)
+            places = storage.place_of(best.outputs[name]["uri"]), storage.place_of(uri)
+            storage.copy(self._blobs, *places)
+            made[name] = self._catalog.registered(run, name, target, uri)
+
+        def edit(stored: Run) -> None:
+            stored.outputs |= made
+            stored.properties |= {"best_child_run_id": best.id, "score": str(found[best.id])}
+
+        self._runs.change(run.id, edit)
+        self._end(run.id, Status.COMPLETED)
 
     def _end(self, run_id: str, status: Status, error: dict[str, object] | None = None) -> None:
         self.upload_log(run_id)

@@ -125,6 +125,9 @@ class Jobs:
 
 def run_id(root: str, path: str) -> str:
     """A node's run id follows from the job's name and its place, so that a restart finds it again."""
+    if "#" in path:
+        sweep, _, number = path.rpartition("#")
+        return f"{run_id(root, sweep)}_{number}"
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{root}/{path}")) if path else root
 
 
@@ -151,7 +154,7 @@ def _runs_of(name: str, properties: Document, plan: Plan) -> list[Run]:
 
 
 def _node(root: Run, path: str, kind: str) -> Run:
-    outer, _, node = path.rpartition("/")
+    outer, _, node = path.rpartition("#" if "#" in path else "/")
     run = Run(run_id(root.id, path), root.id, run_id(root.id, outer), path, kind, root.experiment, node)
     run.properties = {"azureml.pipelinerunid": root.id, "azureml.moduleName": node, "azureml.nodepath": path}
     return run

@@ -82,9 +82,9 @@ def plan_of(job: Document, components: Components) -> Plan:
     """The plan of a job's `properties`, as the SDK sends them."""
     kind = str(job.get("jobType", "")).lower()
     if kind == "command":
-        return _single_step(_inline_spec(job, job), job, sweep=None)
+        return _single_step(job, job, sweep=None)
     if kind == "sweep":
-        return _single_step(_inline_spec(job, job["trial"]), job, sweep=job)
+        return _single_step(job, job["trial"], sweep=job)
     if kind != "pipeline":
         raise not_emulated(f"jobs of type '{job.get('jobType')}'")
     jobs, declared = job.get("jobs") or {}, {}
@@ -101,13 +101,13 @@ def plan_of(job: Document, components: Components) -> Plan:
     return plan
 
 
-def _single_step(spec: Document, job: Document, sweep: Document | None) -> Plan:
+def _single_step(job: Document, command: Document, sweep: Document | None) -> Plan:
     step = Step(
         path="",
-        spec=spec,
+        spec=_inline_spec(job, command),
         inputs={name: _source(value) for name, value in (job.get("inputs") or {}).items()},
         outputs={name: _target(value) for name, value in (job.get("outputs") or {}).items()},
-        environment_variables=dict(job.get("environmentVariables") or {}),
+        environment_variables=dict(command.get("environmentVariables") or {}),
         sweep=sweep,
     )
     return Plan(steps={"": step}, outputs={name: Source("step", "", name) for name in step.outputs})

@@ -13,8 +13,9 @@ import psutil
 import pytest
 import yaml
 from azure.ai.ml import Input, MLClient, Output, command, dsl, load_component, load_job
-from azure.ai.ml.entities import Component, Data, Environment, Job, Model
+from azure.ai.ml.entities import Command, Component, Data, Environment, Job, Model
 from azure.ai.ml.exceptions import JobException
+from azure.ai.ml.sweep import Choice, Uniform
 from azure.core.exceptions import HttpResponseError
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
@@ -647,3 +648,68 @@ class TestEvents:
         assert kinds.count("RunCompleted") == 1
         (registered,) = [each["data"] for each in told if each["eventType"].endswith("ModelRegistered")]
         assert (registered["ModelName"], registered["ModelVersion"]) == (name, "1")
+
+
+class TestSweep:
+    def test_a_sweep_step_gives_its_best_trials_model(
+        self, client: MLClient, blobs: BlobServiceClient, environment: str, name: str
+    ) -> None:
+        trial = logging_command(environment)
+
+        @dsl.pipeline(default_compute="serverless")
+        def whole():  # type: ignore[no-untyped-def]  # the SDK reads the annotations
+            tried = trial(depth=Choice([1, 3, 2])).sweep(
+                primary_metric="f1", goal="maximize", sampling_algorithm="grid"
+            )
+            tried.set_limits(max_total_trials=6, max_concurrent_trials=2)
+            return {"model": tried.outputs.model}
+
+        job = whole()
+        job.name, job.outputs.model.name = name, name
+        client.jobs.create_or_update(job, experiment_name="sweeps")
+        assert ended(client, name).status == "Completed"
+
+        (step,) = client.jobs.list(parent_job_name=name)
+        trials = {each.name: each for each in client.jobs.list(parent_job_name=step.name)}
+        assert len(trials) == 3
+        best = step.properties["best_child_run_id"]
+        assert best == f"{step.name}_1"
+        assert trials[best].status == "Completed"
+        path = str(client.models.get(name, "1").path).rpartition("/paths/")[2]
+        assert text_at(blobs, "azureml-blobstore", f"{path}m") == "3\n"
+
+    def test_a_sweep_alone_draws_from_a_range(
+        self, client: MLClient, blobs: BlobServiceClient, environment: str, name: str
+    ) -> None:
+        trial = logging_command(environment)(depth=Uniform(0, 1))
+        sweep = trial.sweep(
+            primary_metric="f1", goal="minimize", sampling_algorithm="random", compute="serverless"
+        )
+        sweep.set_limits(max_total_trials=3, max_concurrent_trials=2)
+        sweep.name = name
+        client.jobs.create_or_update(sweep, experiment_name="sweeps")
+        assert ended(client, name).status == "Completed"
+
+        trials = [each.name for each in client.jobs.list(parent_job_name=name)]
+        drawn = {
+            each: float(text_at(blobs, "azureml-blobstore", f"azureml/{each}/model/m")) for each in trials
+        }
+        assert len(set(drawn.values())) == 3
+        best = client.jobs.get(name).properties["best_child_run_id"]
+        assert drawn[best] == min(drawn.values())
+
+
+def logging_command(environment: str) -> Command:
+    code = "import mlflow, sys; mlflow.log_metric('f1', float(sys.argv[1]))"
+    line = (
+        f'python -c "{code}" ${{{{inputs.depth}}}} && echo ${{{{inputs.depth}}}} > ${{{{outputs.model}}}}/m'
+    )
+    outputs = {"model": Output(type="custom_model")}
+    return command(
+        name="tries",
+        command=line,
+        environment=environment,
+        inputs={"depth": 0.5},
+        outputs=outputs,
+        compute="serverless",
+    )

@@ -39,7 +39,7 @@ def _moments(counts: Ints, values: Floats) -> Moments:
 
 
 def drawn_in(first: Grid, second: Grid) -> tuple[Floats, Floats]:
-    """Values by cell of both, the outermost 0.5 % of the pooled rows drawn in (winsorised).
+    """Values by cell of both, the outermost 0.5 % of the pooled rows drawn in (winsorised), within -1 and 1.
 
     Heavy tails would otherwise decide about the standard deviation that effects are told in.
     """
@@ -49,7 +49,9 @@ def drawn_in(first: Grid, second: Grid) -> tuple[Floats, Floats]:
     low = int(np.searchsorted(pooled, _DRAWN_IN * pooled[-1], side="right"))
     high = int(np.searchsorted(pooled, (1 - _DRAWN_IN) * pooled[-1], side="left"))
     bounds = middle[min(low, len(middle) - 1)], middle[min(high, len(middle) - 1)]
-    return np.clip(values[0], *bounds), np.clip(values[1], *bounds)
+    ours, theirs = (np.clip(v, *bounds) for v in values)
+    unit = max(abs(bounds[0]), abs(bounds[1])) or 1.0
+    return ours / unit, theirs / unit
 
 
 def of_numbers(first: Grid, second: Grid, tolerance: float, range_tolerance: float, z: float) -> list[Effect]:
@@ -79,7 +81,7 @@ def of_numbers(first: Grid, second: Grid, tolerance: float, range_tolerance: flo
         if a.mean == b.mean:
             return effects
         whole = Effect("shift", _sign(b.mean - a.mean), *_ordered(b.mean - a.mean), "of rows", tolerance)
-        return [_worded(whole, f"moved from {a.mean:.4g} to {b.mean:.4g}"), *effects]
+        return [_worded(whole, f"moved from {first.mean():.4g} to {second.mean():.4g}"), *effects]
     shift = (b.mean - a.mean) / scale
     error = np.sqrt(a.variance / a.rows + b.variance / b.rows) / scale
     error = float(np.sqrt(error**2 + shift**2 / (2 * max(a.rows, 2))))

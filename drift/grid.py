@@ -15,6 +15,9 @@ Ints = npt.NDArray[np.int64]
 CELLS = 2048
 """Distinct values that are kept exactly, and quantile cells beyond that: a KS error of 1/2048 at most."""
 
+LARGEST = 1e300
+"""Numbers beyond this size count as infinite: sums of them would be."""
+
 _TAIL_RANKS = (0, 1, 3, 10, 30, 100, 300)
 
 
@@ -31,7 +34,7 @@ class Grid:
     low, high
         The smallest and the largest finite value (0 when there are no rows).
     infinite
-        Rows that were infinite; they are in no cell.
+        Rows that were infinite, or beyond LARGEST; they are in no cell.
     error
         Rows that may be counted on the wrong side of an edge, at most.
     """
@@ -64,7 +67,9 @@ class Grid:
         if self.rows < 2:
             return 0.0
         centred = self.values() - self.mean()
-        return float(np.sqrt((self.counts * centred * centred).sum() / (self.rows - 1)))
+        size = float(np.abs(centred).max()) or 1.0
+        centred /= size
+        return size * float(np.sqrt((self.counts * centred * centred).sum() / (self.rows - 1)))
 
     def quantile(self, q: float) -> float:
         """The smallest edge below or at which a share of q of the rows lies."""
@@ -243,12 +248,11 @@ class GridBuilder:
 
 
 def _finite(ordered: Floats) -> tuple[Floats, int]:
-    stop = len(ordered)
-    if stop and not np.isfinite(ordered[-1]):
-        stop = int(np.searchsorted(ordered, np.inf, side="left"))
-    start = (
-        int(np.searchsorted(ordered[:stop], -np.inf, side="right")) if stop and ordered[0] == -np.inf else 0
-    )
+    stop, start = len(ordered), 0
+    if stop and not ordered[-1] <= LARGEST:
+        stop = int(np.searchsorted(ordered, LARGEST, side="right"))
+    if stop and ordered[0] < -LARGEST:
+        start = int(np.searchsorted(ordered[:stop], -LARGEST, side="left"))
     nans = int(np.isnan(ordered[stop:]).sum())
     return ordered[start:stop], len(ordered) - (stop - start) - nans
 

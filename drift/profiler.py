@@ -21,6 +21,7 @@ from drift.report import KINDS, Kind
 
 SAMPLE_ROWS = 8192
 _FLUSH_ROWS = 131_072
+_FLOAT32 = float(np.finfo(np.float32).max)
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -181,7 +182,7 @@ class Profiler:
         stays = self._sample.final()
         columns = {name: builder.finish() for name, builder in self._builders.items()}
         sample = {
-            name: np.concatenate(builder.sample)[stays].astype(np.float32)
+            name: np.clip(np.concatenate(builder.sample)[stays], -_FLOAT32, _FLOAT32).astype(np.float32)
             for name, builder in self._builders.items()
             if columns[name].kind == "numeric" and sum(map(len, builder.sample)) == len(stays)
         }

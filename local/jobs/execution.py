@@ -6,15 +6,10 @@ import json
 import logging
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-
-import psutil
 
 from local.jobs import environment, storage
 from local.jobs.catalog import Catalog
@@ -22,15 +17,14 @@ from local.jobs.command import render
 from local.jobs.exceptions import StepCanceled, StepFailed, StepLost, WorkspaceStopping
 from local.jobs.launch import started_at
 from local.jobs.plan import Source, Step, Target
+from local.jobs.process import end, exit_code, last_words, lives, lost_because, start
 from local.jobs.runs import Run, Runs, Status, error_document
 from local.jobs.sweep import Sweep
 from local.jobs.tracking import Tracking
 
 LOOK_S = 0.05
-GRACE_S = 2.0
 _KEPT_VARIABLES = {"HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"}
 LOG_NAME = "user_logs/std_log.txt"
-_CHECKOUT = Path(__file__).parents[2]
 _log = logging.getLogger(__name__)
 
 
@@ -205,16 +199,7 @@ class Execution:
 
     def _launch(self, run: Run) -> Run:
         self._raise_if_unwanted(self._runs.known(run.id))
-        launcher = subprocess.Popen(
-            [sys.executable, "-m", "local.jobs.launch", str(self.folder(run.id))],
-            cwd=_CHECKOUT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder(run.id) / "launch.txt").open("wb"),
-            start_new_session=True,
-        )
-        threading.Thread(target=launcher.wait, daemon=True).start()  # or it would stay a zombie
-        process = {"pid": launcher.pid, "started_at": started_at(launcher.pid)}
+        process = start(self.folder(run.id))
 
         def edit(stored: Run) -> None:
             stored.process = process
@@ -223,44 +208,17 @@ class Execution:
         return self._runs.change(run.id, edit)
 
     def _await_exit(self, run: Run) -> None:
-        file = self.folder(run.id) / "exit.json"
-        while not file.exists():
-            if self._runs.known(run.id).status is Status.CANCEL_REQUESTED:
-                self._end_process(run)
-                raise StepCanceled
-            if self.stopping.is_set():
-                self._end_process(run)
-                raise WorkspaceStopping
-            if not _lives(run.process) and not file.exists():
-                raise StepLost("The local workspace ended while this step ran, and the step with it.")
-            time.sleep(LOOK_S)
-        self._end_process(run)  # what it left in the background ends too, as in a container
-        code = json.loads(file.read_text())["code"]
+        folder = self.folder(run.id)
+        try:
+            while (code := exit_code(folder)) is None:
+                self._raise_if_unwanted(self._runs.known(run.id))
+                if not lives(run.process) and exit_code(folder) is None:
+                    raise StepLost(lost_because(folder))
+                time.sleep(LOOK_S)
+        finally:
+            end(run.process)  # what the command left in the background ends too, as in a container
         if code != 0:
-            raise StepFailed(f"The step's command ended with exit code {code}.\n{self._last_words(run.id)}")
-
-    def _last_words(self, run_id: str, lines: int = 20) -> str:
-        for name in ("stderr.txt", "std_log.txt"):
-            file = self.folder(run_id) / name
-            text = file.read_text(errors="replace").strip() if file.exists() else ""
-            if text:
-                return "\n".join(text.splitlines()[-lines:])
-        return "It wrote nothing to its log."
-
-    def _end_process(self, run: Run) -> None:
-        """End the step's process group, and what has left the group, politely first."""
-        if run.process is None:
-            return
-        group = int(run.process["pid"])
-        family = _family(group) if _lives(run.process) else []
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGTERM)
-        _, stubborn = psutil.wait_procs(family, timeout=GRACE_S)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
-        for process in stubborn:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+            raise StepFailed(f"The step's command ended with exit code {code}.\n{last_words(folder)}")
 
     # --- after the command
 
@@ -273,6 +231,10 @@ class Execution:
             uri = self._catalog.output_uri(run, name, target)
             storage.upload(self._blobs, source, storage.place_of(uri))
             made[name] = self._catalog.registered(run, name, target, uri)
+        artifacts = self.folder(run.id) / "code" / "outputs"  # Azure ML keeps what a step leaves there
+        if artifacts.is_dir():
+            place = storage.Place(storage.ARTIFACTS_CONTAINER, f"{artifacts_of(run.id)}/outputs")
+            storage.upload(self._blobs, artifacts, place)
         self._runs.change(run.id, lambda stored: stored.outputs.update(made))
 
     def _choose(self, run: Run) -> None:
@@ -316,17 +278,9 @@ class Execution:
             client.upload_blob(text, overwrite=True)
 
 
+def artifacts_of(run_id: str) -> str:
+    return f"ExperimentRun/dcid.{run_id}"
+
+
 def log_blob(run_id: str) -> str:
-    return f"ExperimentRun/dcid.{run_id}/{LOG_NAME}"
-
-
-def _lives(process: dict[str, object] | None) -> bool:
-    return process is not None and started_at(int(str(process["pid"]))) == process["started_at"]
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        leader = psutil.Process(pid)
-        return [leader, *leader.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+    return f"{artifacts_of(run_id)}/{LOG_NAME}"

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -52,11 +53,27 @@ def main(folder: Path) -> None:
                 break
             except subprocess.TimeoutExpired:
                 if started_at(keeper["pid"]) != keeper["started_at"]:
-                    os.killpg(0, signal.SIGKILL)
+                    _end_everything()
         copier.join(2)  # a process that outlives the command may hold its standard error open
     draft = folder / "exit.draft"
     draft.write_text(json.dumps({"code": code}))
     draft.replace(folder / "exit.json")
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """The process and all that descend from it, wherever their groups are."""
+    try:
+        leader = psutil.Process(pid)
+        return [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _end_everything() -> None:
+    for process in family(os.getpid())[1:]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    os.killpg(0, signal.SIGKILL)
 
 
 def _copy(source: IO[bytes], log: IO[bytes], errors: Path) -> None:

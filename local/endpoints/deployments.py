@@ -23,6 +23,7 @@ from local.settings import WORKSPACE_ID
 from local.state import Document
 
 KIND = "online.deployment"
+ENDING_WITHIN_S = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -42,11 +43,13 @@ class Deployments:
         self.collector = Collector(service, faults)
 
     def resume(self) -> None:
-        """Start again what served, finish what was being started. Returns when every process serves."""
+        """Start again what served, and wait for it; what was being started goes on being started."""
         shutil.rmtree(self._folder, ignore_errors=True)
         found = [doc for _, doc in self._state.items(KIND) if doc["phase"] in ("starting", "serving")]
-        for done in [self._start(doc) for doc in found]:
-            done.result()
+        started = [(doc["phase"], self._start(doc)) for doc in found]
+        for phase, done in started:
+            if phase == "serving":
+                done.result()
 
     def stop(self) -> None:
         """End every scoring process; the state keeps what served."""
@@ -149,9 +152,10 @@ class Deployments:
         return done
 
     def _account_for(self, doc: Document, done: Future[None]) -> None:
-        """An error of ours must not leave the operation running for ever."""
+        """An error of ours must not leave the operation running for ever. But when we are being ended, our
+        helpers die before we are told: what was being started is then started again after the restart."""
         error = None if done.cancelled() else done.exception()
-        if error is not None:
+        if error is not None and not self._stopping.wait(ENDING_WITHIN_S):
             _log.error("The deployment %s/%s failed in us", doc["endpoint"], doc["name"], exc_info=error)
             self._fail(doc, DeploymentFailed("InternalServerError", f"{type(error).__name__}: {error}"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from starlette.routing import BaseRoute
 
 from local.endpoints import responses, router
@@ -37,6 +39,7 @@ _started: list[Endpoints] = []
 
 def start(service: Service) -> None:
     """The deployments that served before serve again when this returns."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for each scoring request
     endpoints = Endpoints(service)
     service.add(endpoints)
     _started.append(endpoints)

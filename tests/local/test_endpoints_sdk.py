@@ -23,6 +23,7 @@ from azure.ai.ml.entities import (
     ManagedOnlineDeployment,
     ManagedOnlineEndpoint,
     Model,
+    OnlineDeployment,
 )
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
@@ -37,7 +38,7 @@ from local.settings import LOGS_WORKSPACE_ID, RESOURCE_GROUP, SUBSCRIPTION, WORK
 WITHIN_S = 60
 ROW = {"row_id": "r-1", "x": 2.0}
 SCORE = """
-import json, os
+import json, os, time
 import pandas as pd
 from azureml.ai.monitoring import Collector
 from azureml.ai.monitoring.context import BasicCorrelationContext
@@ -46,6 +47,7 @@ from azureml_inference_server_http.api.aml_response import AMLResponse
 
 def init():
     global factor, inputs, outputs
+    time.sleep(float(os.environ.get("SLOW", "0")))
     if os.environ.get("BROKEN"):
         raise RuntimeError("the weights are for another model")
     with open(os.path.join(os.environ["AZUREML_MODEL_DIR"], "weights", "weights.json")) as file:
@@ -436,6 +438,44 @@ def test_a_restarted_workspace_serves_the_same_deployments(pair: Endpoint, local
     local_azure.start_workspace()
     assert pair.call().json() == [4.0]
     assert pair.of("green").json() == [6.0]
+
+
+def test_a_deployment_that_was_being_created_is_finished_after_a_restart(
+    pair: Endpoint, local_azure: LocalAzure
+) -> None:
+    slow = pair.deployment("late", 5.0, environment_variables={"SLOW": "2"})
+    pair.client.online_deployments.begin_create_or_update(slow)
+    local_azure.stop_part("workspace")
+    local_azure.start_workspace()
+
+    def made() -> OnlineDeployment:
+        return pair.client.online_deployments.get("late", pair.name)
+
+    assert eventually(lambda: made().provisioning_state != "Creating")
+    assert made().provisioning_state == "Succeeded"
+    assert pair.of("late").json() == [10.0]
+    pair.client.online_deployments.begin_delete("late", pair.name).result()
+
+
+def test_assets_by_id_are_enough_for_a_deployment_and_invoke_reaches_it(pair: Endpoint) -> None:
+    blue = pair.client.online_deployments.get("blue", pair.name)
+    made = ManagedOnlineDeployment(
+        name="byid",
+        endpoint_name=pair.name,
+        model=blue.model,
+        environment=blue.environment,
+        code_configuration=CodeConfiguration(code=blue.code_configuration.code, scoring_script="score.py"),
+        instance_type="Standard_DS3_v2",
+        instance_count=1,
+    )
+    pair.client.online_deployments.begin_create_or_update(made).result()
+    assert {found.name for found in pair.client.online_deployments.list(pair.name)} >= {"blue", "byid"}
+    assert pair.name in {found.name for found in pair.client.online_endpoints.list()}
+    file = pair.folder / "request.json"
+    file.write_text(json.dumps({"data": [ROW]}))
+    answer = pair.client.online_endpoints.invoke(pair.name, request_file=str(file), deployment_name="byid")
+    assert json.loads(answer) == [4.0]
+    pair.client.online_deployments.begin_delete("byid", pair.name).result()
 
 
 def test_a_deployment_with_traffic_cannot_be_deleted(pair: Endpoint) -> None:

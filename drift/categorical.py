@@ -21,8 +21,6 @@ def evaluate(pooled: Ints, current: Ints) -> Evaluated:
     if filled.sum() < 2:
         return found
     t, b, one_sided = two_sided_only(t[filled], b[:, filled])
-    if one_sided.all():
-        return found
     found["chi_square"] = table(t, b)
     found["category"] = category(t, b)
     found["unseen"] = unseen(t, b)

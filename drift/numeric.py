@@ -26,8 +26,6 @@ def evaluate(pooled: Ints, current: Ints) -> Evaluated:
     if filled.sum() < 2:
         return found
     t, b, one_sided = two_sided_only(t[filled], b[:, filled])
-    if one_sided.all():
-        return found
     found["location"], found["scale"] = ranks(t, b)
     found["ks"] = ks(t, b)
     found["bins"] = bins(t, b)

@@ -251,6 +251,9 @@ def _of_files(
             for path in paths:
                 _read_into(profiler, path, types)
             return profiler.finish()
+        except (pa.ArrowException, OSError) as error:
+            name = path.name
+            raise DataError(f"it is damaged ({read.short(error)})", name, "Write the file again.") from error
         except read.Widened as widened:
             types = widened.types
 

@@ -5,10 +5,12 @@ contradicts the types inferred so far starts the file anew with the column's typ
 """
 
 import codecs
+import csv
 import gzip
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -61,24 +63,8 @@ def open_parquet(path: Path, metadata: pq.FileMetaData | None = None) -> pq.Parq
         return pq.ParquetFile(path, metadata=plain.metadata, memory_map=True, read_dictionary=words)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"this is no readable Parquet file ({_short(error)})", path.name, "Write the file again."
+            f"this is no readable Parquet file ({short(error)})", path.name, "Write the file again."
         ) from error
-
-
-def parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """A Parquet file's rows, in batches."""
-    file = open_parquet(path)
-    try:
-        yield from file.iter_batches(batch_size=131_072)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"the file is damaged ({_short(error)})", path.name, "Write the file again."
-        ) from error
-
-
-def csv_batches(path: Path) -> Iterator[pa.Table]:
-    """A CSV file's rows, in blocks. Raises `Widened` from the block that contradicts the types so far."""
-    yield from _CsvFile(path).tables({})
 
 
 class Widened(Exception):
@@ -100,21 +86,19 @@ class _CsvFile:
 
     def tables(self, types: Types) -> Iterator[pa.Table]:
         with self._open() as stream:
-            decode = _decoder(stream)
-            blocks = _blocks(stream, decode, self.path.name)
             try:
+                blocks = _blocks(stream, _decoder(stream), self.path.name)
                 first = next(blocks, b"")
+                first += b"" if b"\n" in first else b"\n"
                 options = self._options(first)
                 names = self._names(first, options)
-                for number, block in enumerate(self._chain(first, blocks)):
+                for number, block in enumerate(chain([first], blocks)):
                     yield self._parse(block, names, number == 0, options, types)
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise DataError("the gzip stream is damaged", self.path.name, "Compress it again.") from error
-
-    @staticmethod
-    def _chain(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
-        yield first
-        yield from blocks
+            except UnicodeDecodeError as error:
+                encoding = error.encoding.upper()
+                raise DataError(f"the text is not {encoding}", self.path.name, "Save it as UTF-8.") from error
 
     def _open(self) -> IO[bytes]:
         with self.path.open("rb") as stream:
@@ -132,17 +116,8 @@ class _CsvFile:
         return pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in first)
 
     def _names(self, first: bytes, options: pacsv.ParseOptions) -> list[str]:
-        head = first[: first.find(b"\n") + 1] or first
-        try:
-            found = pacsv.read_csv(
-                pa.BufferReader(head if head.endswith(b"\n") else head + b"\n"),
-                read_options=pacsv.ReadOptions(autogenerate_column_names=True),
-                parse_options=options,
-                convert_options=pacsv.ConvertOptions(strings_can_be_null=False, column_types={}),
-            )
-            names = [str(found.column(i)[0].as_py()).strip() for i in range(found.num_columns)]
-        except pa.ArrowInvalid as error:
-            raise DataError(f"the header cannot be read ({_short(error)})", self.path.name) from error
+        head = first.split(b"\n", 1)[0].decode("utf-8", "replace")
+        names = [name.strip() for name in next(csv.reader([head], delimiter=options.delimiter))]
         if len(names) > _MOST_COLUMNS:
             raise DataError(
                 f"{len(names)} columns are more than {_MOST_COLUMNS}", self.path.name, "Split it."
@@ -152,6 +127,7 @@ class _CsvFile:
     def _parse(
         self, block: bytes, names: list[str], head: bool, options: pacsv.ParseOptions, types: Types
     ) -> pa.Table:
+        block.decode()  # Arrow's dictionary encoding does not check
         comma = options.delimiter == ";"
         convert = pacsv.ConvertOptions(
             column_types=types,
@@ -177,11 +153,9 @@ class _CsvFile:
     def _mended(self, error: pa.ArrowInvalid, names: list[str], types: Types) -> Exception:
         found = _BAD_CELL.search(str(error))
         if found is None:
-            return DataError(f"the file cannot be parsed ({_short(error)})", self.path.name, "Mend that row.")
+            return DataError(f"the file cannot be parsed ({short(error)})", self.path.name, "Mend that row.")
         name = names[int(found[1])]
         text = pa.dictionary(pa.int32(), pa.string())
-        if "invalid UTF8" in str(error) or types.get(name) == text:
-            return DataError("the text is not UTF-8", f"{self.path.name}, column {name}", "Save it as UTF-8.")
         wider = pa.float64() if types.get(name) == pa.int64() else text
         return Widened({**types, name: wider})
 
@@ -207,22 +181,19 @@ def _decoder(stream: IO[bytes]) -> codecs.IncrementalDecoder | None:
 
 def _blocks(stream: IO[bytes], decode: codecs.IncrementalDecoder | None, file: str) -> Iterator[bytes]:
     rest = b""
-    while chunk := stream.read(_BLOCK_BYTES):
-        try:
-            text = decode.decode(chunk).encode() if decode is not None else chunk
-        except UnicodeDecodeError as error:
-            raise DataError(
-                "the text is not UTF-16 as its first bytes say", file, "Save it as UTF-8."
-            ) from error
-        block = rest + text
+    while True:
+        chunk = stream.read(_BLOCK_BYTES)
+        block = rest + (decode.decode(chunk, final=not chunk).encode() if decode is not None else chunk)
+        if not chunk:
+            break
         cut = _line_end(block)
         if not cut and len(block) > _LONGEST_ROW_BYTES:
             raise DataError("a row is longer than 64 MiB, or a quote is never closed", file, "Mend the file.")
         rest = block[cut:]
         if cut:
             yield block[:cut]
-    if rest.strip():
-        yield rest
+    if block.strip():
+        yield block
 
 
 def _line_end(block: bytes) -> int:
@@ -239,10 +210,11 @@ def _line_end(block: bytes) -> int:
 
 
 def _decimal_comma(block: bytes) -> bool:
-    return re.search(rb"(?:^|;)-?\d+,\d+(?=;|\r?\n|$)", block[:65_536]) is not None
+    return re.search(rb"(?m)(?:^|;)-?\d+,\d+(?=;|\r?$)", block[:65_536]) is not None
 
 
-def _short(error: BaseException) -> str:
+def short(error: BaseException) -> str:
+    """An error's text on one short line."""
     return " ".join(str(error).split())[:160]
 
 

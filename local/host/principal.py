@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import jwt
 
-AUDIENCE = "api://driftloop"
+from local.identity.models import APP_AUDIENCE
+
 _OURS = "x-ms-client-principal"
 
 
@@ -25,7 +26,7 @@ def with_principal(headers: Mapping[str, str], signing_key: str) -> dict[str, st
     if scheme.lower() != "bearer":
         return passed
     try:
-        claims = jwt.decode(token.strip(), signing_key, algorithms=["HS256"], audience=AUDIENCE)
+        claims = jwt.decode(token.strip(), signing_key, algorithms=["HS256"], audience=APP_AUDIENCE)
     except jwt.InvalidTokenError as error:
         raise BadToken(str(error)) from error
     principal = {

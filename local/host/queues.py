@@ -56,7 +56,9 @@ class QueueListener:
         visibility_s: float = 600,
     ) -> None:
         self._function, self._options, self._invoke = function, options, invoke
-        self._queue, self._poison = client(queue), client(f"{queue}-poison")
+        # As on Azure, a poison queue has none of its own: what fails there comes again until it expires.
+        self._queue = client(queue)
+        self._poison = None if queue.endswith("-poison") else client(f"{queue}-poison")
         self._visibility_s = visibility_s
         self._in_flight: set[_InFlight] = set()
         self._changed = threading.Condition()
@@ -79,7 +81,8 @@ class QueueListener:
         """Wait until every message that was received is settled."""
         self._pool.shutdown(wait=True)
         self._queue.close()
-        self._poison.close()
+        if self._poison is not None:
+            self._poison.close()
 
     def _poll(self) -> None:
         delay_s = FIRST_DELAY_S
@@ -130,15 +133,16 @@ class QueueListener:
         count = item.message.dequeue_count or 0
         body = self._decoded(item.message)
         if body is None:
-            log.error("message %s of %s is not Base64: moved to poison", item.message.id, self._function)
+            log.error("message %s of %s is not Base64", item.message.id, self._function)
             self._move_to_poison(item)
-        elif count > self._options.max_dequeue_count:
+        elif count > self._options.max_dequeue_count and self._poison is not None:
             self._move_to_poison(item)
         else:
             try:
                 self._invoke(self._function, "string", body, _metadata(item.message))
             except InvocationFailed:
-                if count >= self._options.max_dequeue_count and not self._stopping.is_set():
+                last = count >= self._options.max_dequeue_count and self._poison is not None
+                if last and not self._stopping.is_set():
                     self._move_to_poison(item)
                 else:
                     self._release(item)
@@ -162,7 +166,12 @@ class QueueListener:
             )
 
     def _move_to_poison(self, item: _InFlight) -> None:
-        """Copy first, then delete: dying in between makes two of it, never none."""
+        """Copy first, then delete: dying in between makes two of it, never none.
+
+        A message that a poison queue's function cannot even be given stays hidden until its visibility ends.
+        """
+        if self._poison is None:
+            return
         log.error(
             "message %s of %s goes to %s after %s attempts",
             item.message.id, self._function, self._poison.queue_name, item.message.dequeue_count,

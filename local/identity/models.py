@@ -16,6 +16,9 @@ LASTS = timedelta(hours=24)
 _ISSUER = f"https://sts.windows.net/{TENANT}/"  # the prefix that Azurite wants
 _PRINCIPAL = "00000000-0000-0000-0000-0000000000bb"
 _CLIENT = "00000000-0000-0000-0000-0000000000cc"
+APP_AUDIENCE = "api://driftloop"
+"""The app registration before the Function App. Whoever sits at the laptop has both of its roles."""
+_APP_ROLES = ["Driftloop.Act", "Driftloop.Look"]
 
 
 class Tokens:
@@ -42,7 +45,7 @@ class Tokens:
             "appid": _CLIENT,
             "idtyp": "app",
             "ver": "1.0",
-        }
+        } | ({"roles": _APP_ROLES} if resource == APP_AUDIENCE else {})
         return jwt.encode(claims, self._key, algorithm="HS256"), ends
 
     def check(self, authorization: str, audiences: Sequence[str]) -> None:

@@ -174,11 +174,13 @@ class Sample:
         return float(order[0]), float(order[0]), float(order[1] if len(order) > 1 else len(seen))
 
     def _far_row(self) -> tuple[float, float, float]:
+        """Truth, near and far answer. Squares are ruled by rare great errors, so there champion errs by 0."""
         losses = np.stack([np.abs(prediction - self.truth) for prediction in self.predictions])
         apart = np.abs(losses[0] - losses[-1])
-        if not apart.max() > 0:
-            row = int(losses[0].argmax())
-            return float(self.truth[row]), float(self.truth[row]), float(self.predictions[0][row])
+        if self.metric.name in ("rmse", "r2") or not apart.max() > 0:
+            model, row = divmod(int(losses.argmax()), losses.shape[1])
+            truth = float(self.truth[row])
+            return truth, truth, float(self.predictions[model][row])
         row = int(apart.argmax())
         near, far = sorted(self.predictions, key=lambda seen: abs(float(seen[row] - self.truth[row])))
         return float(self.truth[row]), float(near[row]), float(far[row])

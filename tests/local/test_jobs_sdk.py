@@ -3,6 +3,10 @@
 import base64
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,6 +17,7 @@ import psutil
 import pytest
 import yaml
 from azure.ai.ml import Input, MLClient, Output, command, dsl, load_component, load_job
+from azure.ai.ml.constants import ListViewType
 from azure.ai.ml.entities import Command, Component, Data, Environment, Job, Model
 from azure.ai.ml.exceptions import JobException
 from azure.ai.ml.sweep import Choice, Uniform
@@ -377,8 +382,36 @@ jobs: {{a: {{type: pipeline, component: "azureml:{name}:1"}}}}
         with pytest.raises(HttpResponseError):
             client.jobs.get(name)
 
+    def test_what_is_not_emulated_says_so(self, client: MLClient, environment: str, name: str) -> None:
+        tried = logging_command(environment)(depth=Uniform(0, 1))
+        sweep = tried.sweep(
+            primary_metric="f1", goal="minimize", sampling_algorithm="bayesian", compute="serverless"
+        )
+        sweep.set_limits(max_total_trials=2)
+        sweep.name = name
+        with pytest.raises(HttpResponseError, match="does not emulate sampling by 'bayesian'") as caught:
+            client.jobs.create_or_update(sweep)
+        assert caught.value.status_code == 501
+
 
 class TestNames:
+    def test_a_jobs_labels_change_and_it_is_archived(
+        self, client: MLClient, environment: str, name: str
+    ) -> None:
+        client.jobs.create_or_update(
+            command(command="true", environment=environment, name=name, compute="serverless")
+        )
+        assert ended(client, name).status == "Completed"
+
+        client.jobs.update(name, tags={"season": "2007"}, display_name="first")
+        client.jobs.archive(name)
+
+        job = client.jobs.get(name)
+        assert (job.display_name, job.tags) == ("first", {"season": "2007"})
+        assert name not in [each.name for each in client.jobs.list()]
+        archived = client.jobs.list(list_view_type=ListViewType.ARCHIVED_ONLY)
+        assert name in [each.name for each in archived]
+
     def test_a_name_starts_one_job_however_often_it_is_sent(
         self, client: MLClient, environment: str, name: str, tmp_path: Path
     ) -> None:
@@ -448,6 +481,26 @@ class TestCancel:
 
 
 class TestRestart:
+    def test_a_step_ends_when_nobody_is_left_who_could_want_it(self, tmp_path: Path) -> None:
+        """What the supervisor's sudden death means to a step: its launcher looks whether it lives."""
+        keeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(306)"])
+        try:
+            order = {
+                "command": ["bash", "-c", "setsid sleep 307 & sleep 308"],
+                "cwd": str(tmp_path),
+                "env": dict(os.environ),
+                "keeper": {"pid": keeper.pid, "started_at": psutil.Process(keeper.pid).create_time()},
+            }
+            (tmp_path / "order.json").write_text(json.dumps(order))
+            arguments = [sys.executable, "-m", "local.jobs.launch", str(tmp_path)]
+            launcher = subprocess.Popen(arguments, start_new_session=True)
+            wait_for(lambda: len(sleepers(307, 308)) == 2)
+        finally:
+            keeper.kill()
+            keeper.wait()
+        assert launcher.wait(TIMEOUT_S) == -signal.SIGKILL
+        wait_for(lambda: not sleepers(307, 308))
+
     def test_a_job_goes_on_while_the_workspace_is_killed(
         self, client: MLClient, local_azure: LocalAzure, environment: str, name: str, tmp_path: Path
     ) -> None:
@@ -658,10 +711,10 @@ class TestSweep:
 
         @dsl.pipeline(default_compute="serverless")
         def whole():  # type: ignore[no-untyped-def]  # the SDK reads the annotations
-            tried = trial(depth=Choice([1, 3, 2])).sweep(
+            tried = trial(depth=Choice([1, 3, 9])).sweep(
                 primary_metric="f1", goal="maximize", sampling_algorithm="grid"
             )
-            tried.set_limits(max_total_trials=6, max_concurrent_trials=2)
+            tried.set_limits(max_total_trials=3, max_concurrent_trials=2)
             return {"model": tried.outputs.model}
 
         job = whole()
@@ -674,7 +727,11 @@ class TestSweep:
         assert len(trials) == 3
         best = step.properties["best_child_run_id"]
         assert best == f"{step.name}_1"
-        assert trials[best].status == "Completed"
+        assert {each.name[-2:]: each.status for each in trials.values()} == {
+            "_0": "Completed",
+            "_1": "Completed",
+            "_2": "Failed",
+        }
         path = str(client.models.get(name, "1").path).rpartition("/paths/")[2]
         assert text_at(blobs, "azureml-blobstore", f"{path}m") == "3\n"
 
@@ -685,7 +742,7 @@ class TestSweep:
         sweep = trial.sweep(
             primary_metric="f1", goal="minimize", sampling_algorithm="random", compute="serverless"
         )
-        sweep.set_limits(max_total_trials=3, max_concurrent_trials=2)
+        sweep.set_limits(max_total_trials=2, max_concurrent_trials=2)
         sweep.name = name
         client.jobs.create_or_update(sweep, experiment_name="sweeps")
         assert ended(client, name).status == "Completed"
@@ -694,16 +751,15 @@ class TestSweep:
         drawn = {
             each: float(text_at(blobs, "azureml-blobstore", f"azureml/{each}/model/m")) for each in trials
         }
-        assert len(set(drawn.values())) == 3
+        assert len(set(drawn.values())) == 2
         best = client.jobs.get(name).properties["best_child_run_id"]
         assert drawn[best] == min(drawn.values())
 
 
 def logging_command(environment: str) -> Command:
     code = "import mlflow, sys; mlflow.log_metric('f1', float(sys.argv[1]))"
-    line = (
-        f'python -c "{code}" ${{{{inputs.depth}}}} && echo ${{{{inputs.depth}}}} > ${{{{outputs.model}}}}/m'
-    )
+    depth = "${{inputs.depth}}"
+    line = f'test {depth} != 9 && python -c "{code}" {depth} && echo {depth} > ${{{{outputs.model}}}}/m'
     outputs = {"model": Output(type="custom_model")}
     return command(
         name="tries",

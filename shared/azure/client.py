@@ -94,9 +94,7 @@ class Workspace:
             warnings.filterwarnings("ignore", category=category)
         from azure.ai.ml import MLClient
 
-        # It warns of experimental classes of its own making; what goes wrong is raised, and told by us.
-        logging.getLogger("azure.ai.ml").setLevel(logging.CRITICAL)
-        return MLClient(
+        client = MLClient(
             self._identity,
             self._settings.subscription_id,
             self._settings.resource_group,
@@ -105,3 +103,7 @@ class Workspace:
             enable_telemetry=False,
             transport=BoundedTransport(),
         )
+        # It logs each call, and warns of experimental classes of its own; what goes wrong is raised and told by us.
+        for logger in ("azure.ai.ml", "azure.ai.ml._telemetry"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
+        return client

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult, LogsTable, LogsTableRow
 
+from shared.azure.collected import Collected, joined, rows_of
 from shared.azure.datastore import DefaultDatastore
 from shared.azure.failures import asking, safe
 from shared.contract import OWN_REQUESTS, counts_as_error
@@ -52,24 +52,23 @@ class AzureEvidence:
     def predictions(
         self, endpoint: str, deployment: str, since: datetime, until: datetime, limit: int = 10_000
     ) -> list[Mapping[str, object]]:
-        """Rows of inputs and outputs joined by correlation id and index, oldest first."""
-        inputs = dict(self._rows(endpoint, deployment, "model_inputs", since, until))
-        outputs = dict(self._rows(endpoint, deployment, "model_outputs", since, until))
-        joined: list[Mapping[str, object]] = [
-            {"id": key, "time": time, "inputs": row, "output": outputs[key][1]}
-            for key, (time, row) in inputs.items()
-            if key in outputs
-        ]
-        return sorted(joined, key=lambda row: str(row["time"]))[:limit]
+        """Rows of inputs and outputs, oldest first: what the scoring script collected, else the payloads."""
+        for kinds in (("model_inputs", "model_outputs"), ("request", "response")):
+            inputs, outputs = (self._rows(endpoint, deployment, kind, since, until) for kind in kinds)
+            if outputs:
+                return joined(inputs, outputs)[:limit]
+        return []
 
     def _rows(
         self, endpoint: str, deployment: str, collection: str, since: datetime, until: datetime
-    ) -> Iterator[tuple[str, tuple[str, object]]]:
+    ) -> dict[str, Collected]:
         folder = f"modelDataCollector/{endpoint}/{deployment}/{collection}"
+        found: dict[str, Collected] = {}
         for hour in _hours(since, until):
             for blob in self._datastore.blobs(f"{folder}/{hour:%Y/%m/%d/%H}/"):
                 for line in self._datastore.read(blob.name).splitlines():
-                    yield from _collected(line, since, until)
+                    found.update(rows_of(line, since, until))
+        return found
 
 
 def _seen(table: LogsTable) -> TrafficSeen:
@@ -93,20 +92,6 @@ def _seen(table: LogsTable) -> TrafficSeen:
         },
         max(times, default=None),
     )
-
-
-def _collected(line: bytes, since: datetime, until: datetime) -> Iterator[tuple[str, tuple[str, object]]]:
-    """The rows of one collector line. One that cannot be read is missing; it is not guessed at."""
-    try:
-        event = json.loads(line)
-        time = datetime.fromisoformat(event["time"])
-        rows, correlation = event["data"], event["correlationid"]
-    except (ValueError, KeyError, TypeError):
-        return
-    if not since <= time < until or str(event.get("xrequestid", "")).startswith(OWN_REQUESTS):
-        return
-    for index, row in enumerate(rows if isinstance(rows, list) else [rows]):
-        yield f"{correlation}_{index}", (time.isoformat(), row)
 
 
 def _hours(since: datetime, until: datetime) -> Iterator[datetime]:

@@ -135,9 +135,15 @@ def _code(error: AzureError) -> str:
     return " ".join(parts) or type(error).__name__
 
 
-def safe(text: object) -> str:
-    """The text of a service on one line, bounded, without queries of URLs or anything that looks like a secret."""
+def safe(text: object, limit: int = _TEXT_LIMIT) -> str:
+    """The text of a service on one line, without queries of URLs or anything that looks like a secret.
+
+    What is too long loses its middle: a log's reason stands at its end.
+    """
     line = " ".join(str(text).split())
     line = _USERINFO.sub(r"\1", _QUERY.sub(r"\1", line))
     line = _BEARER.sub("bearer ***", _SECRET.sub(r"\1=***", line))
-    return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"
+    if len(line) <= limit:
+        return line
+    head = limit // 3
+    return f"{line[:head]} … {line[head + 3 - limit :]}"

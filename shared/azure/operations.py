@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from urllib.parse import urlsplit
 
 import requests
@@ -13,6 +14,10 @@ from shared.azure.failures import safe
 
 ADDRESS = "AzureAsyncOperationUri"
 """The property in which Azure ML keeps the address of a resource's last operation."""
+
+_LOG_LIMIT = 1500
+_HEADLINE = 120
+_RAISED = re.compile(r"^[\w.]*(?:Error|Exception): .+$", re.MULTILINE)
 
 _RESOURCE_MANAGERS = frozenset(
     {"management.azure.com", "management.usgovcloudapi.net", "management.chinacloudapi.cn"}
@@ -31,9 +36,17 @@ def why(address: str, identity: TokenCredential) -> str:
             address, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, allow_redirects=False
         )
         error = reply.json().get("error") or {}
-        return safe(": ".join(str(error[part]) for part in ("code", "message") if error.get(part)))
+        return telling(": ".join(str(error[part]) for part in ("code", "message") if error.get(part)))
     except (AzureError, requests.RequestException, ValueError, AttributeError):
         return ""
+
+
+def telling(text: str) -> str:
+    """The first line of an error text and the exception in the log that it holds; the log's end if there is none."""
+    raised = _RAISED.search(text)
+    if raised is None:
+        return safe(text, _LOG_LIMIT)
+    return safe(f"{text.splitlines()[0][:_HEADLINE]} … {raised[0]}", _LOG_LIMIT)
 
 
 def _trusted() -> set[str]:

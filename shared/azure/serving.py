@@ -11,8 +11,8 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from shared.azure.assets import same_asset
 from shared.azure.client import ML_ROLE
-from shared.azure.failures import asking, safe
-from shared.azure.operations import ADDRESS, why
+from shared.azure.failures import asking
+from shared.azure.operations import ADDRESS, telling, why
 from shared.azure.scoring import Scoring
 from shared.contract import check_weights
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, InvariantBroken
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import ManagedOnlineDeployment, OnlineDeployment, OnlineEndpoint
 
-COLLECTIONS = ("model_inputs", "model_outputs")
+COLLECTIONS = ("model_inputs", "model_outputs", "request", "response")
+"""What a scoring script may collect, and the payloads that the platform collects without its help."""
 
 _REQUEST_TIMEOUT_MS = 30_000
 _REQUESTS_PER_INSTANCE = 8
 _LOG_LINES = 30
-_LOG_TAIL = 450
 _BUSY_S = 5.0
 _STATES = {"Succeeded": "ready", "Failed": "failed", "Canceled": "failed"}
 
@@ -83,7 +83,7 @@ class AzureServing:
             log = self._ml().online_deployments.get_logs(found.name, found.endpoint_name, lines=_LOG_LINES)
         except AzureError:
             return "it has no log; look at the deployment in Azure ML studio"
-        return safe(log[-_LOG_TAIL:])
+        return telling(log)
 
     def ensure_no_deployment(self, endpoint: str, name: str) -> bool:
         with _asking("Deleting a deployment", endpoint):

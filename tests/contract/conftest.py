@@ -11,10 +11,12 @@ import uuid
 import pytest
 
 from local.azure import LocalAzure
-from shared.memory import memory_ports
+from shared.azure.client import Workspace, credential
+from shared.memory import MemoryPorts, memory_ports
 from shared.ports import Ports
 from shared.settings import Settings
 from shared.wiring import azure_ports
+from tests.contract.stage import MemoryStage, SdkStage, Stage
 
 WORLDS = ["memory", "local"] + (["azure"] if os.environ.get("AZURE_VERIFIED") == "1" else [])
 
@@ -33,6 +35,16 @@ def ports(request: pytest.FixtureRequest) -> Ports:
         found: Ports = request.getfixturevalue("local_ports")
         return found
     return azure_ports(Settings.from_environment(os.environ))
+
+
+@pytest.fixture(scope="session")
+def stage(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """What the tests of Azure ML need to have been published."""
+    if isinstance(ports, MemoryPorts):
+        return MemoryStage(ports)
+    identity = credential()
+    ml = Workspace(Settings.from_environment(os.environ), identity)()
+    return SdkStage(ports, ml, identity, tmp_path_factory.mktemp("stage"))
 
 
 @pytest.fixture

@@ -1,0 +1,264 @@
+"""What the contract tests need around the ports: assets to use, and ways to let jobs and deployments end."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import requests
+from azure.ai.ml import MLClient, load_component
+from azure.ai.ml.entities import Environment
+from azure.core.credentials import TokenCredential
+
+from shared.memory import MemoryPorts, MemoryRequest
+from shared.ports import Answer, DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Ports
+
+T = TypeVar("T")
+WITHIN_S = 180
+
+ROWS = '{"input_data": {"columns": ["x"], "data": [[1], [2]]}}'
+"""Two rows; the scoring script of the stage answers `small` to 1 and `large` to 2."""
+
+
+class Stage(Protocol):
+    """A world with a training component, a scoring script, and a way to see things end."""
+
+    ports: Ports
+
+    def job(self, behaviour: str, name: str = "", release: str = "") -> JobSpec:
+        """A job that is `good`, `failing` or `slow`."""
+        ...
+
+    def ended(self, spec: JobSpec) -> JobSeen: ...
+
+    def model(self) -> str:
+        """A registered model that serves."""
+        ...
+
+    def deployment(self, endpoint: str, name: str, *, broken: bool = False) -> DeploymentSpec: ...
+
+    def deployed(self, spec: DeploymentSpec) -> DeploymentSeen: ...
+
+    def call(self, endpoint: str, deployment: str, times: int) -> None:
+        """Live requests, not ours."""
+        ...
+
+
+def eventually(look: Callable[[], T], done: Callable[[T], bool]) -> T:
+    deadline = time.monotonic() + WITHIN_S
+    while not done(seen := look()):
+        assert time.monotonic() < deadline, f"still {seen}"
+        time.sleep(0.2)
+    return seen
+
+
+class MemoryStage:
+    def __init__(self, ports: MemoryPorts) -> None:
+        self.ports: Ports = ports
+        self._memory = ports
+        ports.serving.answer = lambda endpoint, deployment, payload: Answer(200, '["small", "large"]', 1.0)
+
+    def job(self, behaviour: str, name: str = "", release: str = "") -> JobSpec:
+        name = name or f"{behaviour}-{uuid.uuid4().hex[:8]}"
+        return JobSpec(name, "contract", f"azureml:{behaviour}:1", "azureml:data:1", {}, _tags(release))
+
+    def ended(self, spec: JobSpec) -> JobSeen:
+        self.ports.training.ensure_job(spec)
+        job = self._memory.training.jobs[spec.name]
+        if job.status == "running":
+            failing = spec.component == "azureml:failing:1"
+            job.status, job.error = ("failed", "the data have no target") if failing else ("completed", "")
+        return self.ports.training.ensure_job(spec)
+
+    def model(self) -> str:
+        spec = self.job("good")
+        self.ended(spec)
+        return self.ports.training.ensure_model("contract", spec.name, spec.name, {})
+
+    def deployment(self, endpoint: str, name: str, *, broken: bool = False) -> DeploymentSpec:
+        script = "broken.py" if broken else "score.py"
+        return DeploymentSpec(endpoint, name, self.model(), "Standard_DS3_v2", entry_script=script)
+
+    def deployed(self, spec: DeploymentSpec) -> DeploymentSeen:
+        self.ports.serving.ensure_deployment(spec)
+        found = self._memory.serving.endpoints[spec.endpoint].deployments[spec.name]
+        if found.state == "creating":
+            broken = spec.entry_script == "broken.py"
+            found.state, found.error = (
+                ("failed", "the weights are for another model") if broken else ("ready", "")
+            )
+        return self.ports.serving.ensure_deployment(spec)
+
+    def call(self, endpoint: str, deployment: str, times: int) -> None:
+        now, called = self.ports.clock.now(), uuid.uuid4().hex
+        evidence = self._memory.evidence
+        evidence.requests.setdefault(endpoint, []).extend(
+            MemoryRequest(now, deployment, request_id=f"live-{number}") for number in range(times)
+        )
+        rows = evidence.rows.setdefault((endpoint, deployment), [])
+        rows += [
+            {
+                "id": f"{called}-{number}_{index}",
+                "time": now.isoformat(),
+                "inputs": {"x": x},
+                "output": output,
+            }
+            for number in range(times)
+            for index, (x, output) in enumerate([(1, "small"), (2, "large")])
+        ]
+
+
+TRAIN = """
+import pathlib, sys, time
+data, model, behaviour = sys.argv[1:]
+assert any(pathlib.Path(data).iterdir())
+if behaviour == "slow":
+    time.sleep(600)
+if behaviour == "failing":
+    sys.exit("the data have no target")
+pathlib.Path(model).mkdir(parents=True, exist_ok=True)
+(pathlib.Path(model) / "weights.txt").write_text("2")
+"""
+SCORE = """
+import json, os, pathlib
+
+def init():
+    next(pathlib.Path(os.environ["AZUREML_MODEL_DIR"]).rglob("weights.txt")).read_text()
+
+def run(raw):
+    return ["large" if row[0] > 1 else "small" for row in json.loads(raw)["input_data"]["data"]]
+"""
+BROKEN = """
+def init():
+    raise RuntimeError("the weights are for another model")
+
+def run(raw):
+    pass
+"""
+STEP = """
+$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
+type: command
+name: {name}_step
+version: "1"
+inputs:
+  data: {{type: uri_folder}}
+  behaviour: {{type: string}}
+outputs:
+  model: {{type: custom_model}}
+code: train
+environment: azureml:{name}:1
+command: python train.py ${{{{inputs.data}}}} ${{{{outputs.model}}}} ${{{{inputs.behaviour}}}}
+"""
+PIPELINE = """
+$schema: https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json
+type: pipeline
+name: {name}
+version: "1"
+inputs:
+  training_data: {{type: uri_folder}}
+  behaviour: {{type: string}}
+  trees: {{type: integer, default: 3}}
+outputs:
+  model: {{type: custom_model}}
+jobs:
+  fit:
+    type: command
+    component: azureml:{name}_step:1
+    inputs: {{data: "${{{{parent.inputs.training_data}}}}", behaviour: "${{{{parent.inputs.behaviour}}}}"}}
+    outputs: {{model: "${{{{parent.outputs.model}}}}"}}
+"""
+
+
+class SdkStage:
+    """Published by Azure's own client, as a person would; used over the local and the real Azure alike."""
+
+    def __init__(self, ports: Ports, ml: MLClient, identity: TokenCredential, folder: Path) -> None:
+        self.ports = ports
+        self.ml = ml
+        self._identity = identity
+        self._name = f"c{uuid.uuid4().hex[:10]}"
+        self._model = ""
+        self._publish(folder)
+
+    def _publish(self, folder: Path) -> None:
+        for name, text in {
+            "train/train.py": TRAIN,
+            "score/score.py": SCORE,
+            "score/broken.py": BROKEN,
+            "step.yml": STEP.format(name=self._name),
+            "pipeline.yml": PIPELINE.format(name=self._name),
+            "conda.yml": "dependencies: ['python=3.11', {pip: ['azureml-inference-server-http']}]",
+        }.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
+        environment = Environment(
+            name=self._name, version="1", image="python:3.11", conda_file=str(folder / "conda.yml")
+        )
+        self._environment = str(self.ml.environments.create_or_update(environment).id)
+        self.ml.components.create_or_update(load_component(folder / "step.yml"))
+        self._component = str(self.ml.components.create_or_update(load_component(folder / "pipeline.yml")).id)
+        self._code = self._published_code(folder / "score")
+        (folder / "rows").write_text("x\n1\n")
+        self.ports.versions.write(f"{self._name}/1/rows", folder / "rows")
+        self._data = self.ports.versions.register(self._name, "1", f"{self._name}/1", {}, "")
+
+    def _published_code(self, folder: Path) -> str:
+        """Code is registered by the operations that the SDK itself uses for it; they have no public name."""
+        from azure.ai.ml.entities._assets import Code
+
+        return str(self.ml._code.create_or_update(Code(path=str(folder))).id)
+
+    def job(self, behaviour: str, name: str = "", release: str = "") -> JobSpec:
+        name = name or f"{self._name}-{behaviour}-{uuid.uuid4().hex[:8]}"
+        parameters = {"behaviour": behaviour, "trees": "7"}
+        return JobSpec(name, "contract", self._component, self._data, parameters, _tags(release))
+
+    def ended(self, spec: JobSpec) -> JobSeen:
+        return eventually(lambda: self.ports.training.ensure_job(spec), lambda seen: seen.status != "running")
+
+    def model(self) -> str:
+        if not self._model:
+            spec = self.job("good")
+            assert self.ended(spec).status == "completed"
+            self._model = self.ports.training.ensure_model(self._name, "1", spec.name, {})
+        return self._model
+
+    def deployment(self, endpoint: str, name: str, *, broken: bool = False) -> DeploymentSpec:
+        good = DeploymentSpec(
+            endpoint,
+            name,
+            self.model(),
+            "Standard_DS3_v2",
+            1,
+            self._environment,
+            self._code,
+            "score.py",
+            {"a": "b"},
+        )
+        return replace(good, entry_script="broken.py") if broken else good
+
+    def deployed(self, spec: DeploymentSpec) -> DeploymentSeen:
+        return eventually(
+            lambda: self.ports.serving.ensure_deployment(spec), lambda seen: seen.state != "creating"
+        )
+
+    def call(self, endpoint: str, deployment: str, times: int) -> None:
+        uri = self.ml.online_endpoints.get(endpoint).scoring_uri
+        token = self._identity.get_token("https://ml.azure.com/.default").token
+        for number in range(times):
+            headers = {
+                "Authorization": f"Bearer {token}",
+                "Content-Type": "application/json",
+                "azureml-model-deployment": deployment,
+                "x-request-id": f"live-{number}-{uuid.uuid4().hex}",
+            }
+            reply = requests.post(uri, data=ROWS, headers=headers, timeout=60)
+            assert reply.status_code == 200, reply.text
+
+
+def _tags(release: str) -> dict[str, str]:
+    return {"driftloop.release": release or "contract-r1"}

@@ -1,0 +1,229 @@
+"""Jobs, models, deployments and traffic are brought about once, looked at without waiting, and never fought over."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
+from tests.contract.stage import ROWS, MemoryStage, Stage, eventually
+
+
+class TestTraining:
+    def test_a_job_is_submitted_once_and_ends(self, stage: Stage) -> None:
+        spec = stage.job("good")
+        assert stage.ports.training.ensure_job(spec).status in {"running", "completed"}
+
+        assert stage.ended(spec).status == "completed"
+
+        again = stage.ports.training.ensure_job(spec)
+        assert again.status == "completed", "a job that has ended is not submitted again"
+        assert spec.name in again.studio_url
+
+    def test_two_who_submit_at_once_get_the_same_job(self, stage: Stage) -> None:
+        spec = stage.job("good")
+
+        with ThreadPoolExecutor(2) as pool:
+            seen = list(pool.map(stage.ports.training.ensure_job, [spec, spec]))
+
+        assert {one.status for one in seen} <= {"running", "completed"}
+        assert stage.ended(spec).status == "completed"
+
+    def test_a_failed_job_tells_why(self, stage: Stage) -> None:
+        seen = stage.ended(stage.job("failing"))
+
+        assert seen.status == "failed"
+        assert "the data have no target" in seen.error
+
+    def test_somebody_elses_job_under_our_name_stops_us(self, stage: Stage) -> None:
+        spec = stage.job("good", release="other-r1")
+        stage.ports.training.ensure_job(spec)
+
+        with pytest.raises(ConfigurationError, match="is not ours"):
+            stage.ports.training.ensure_job(stage.job("good", name=spec.name, release="contract-r1"))
+
+    def test_a_job_is_cancelled_and_that_can_be_repeated(self, stage: Stage) -> None:
+        spec = stage.job("slow")
+        stage.ports.training.ensure_job(spec)
+
+        stage.ports.training.cancel(spec.name)
+        stage.ports.training.cancel(spec.name)
+
+        assert stage.ended(spec).status == "canceled"
+        stage.ports.training.cancel(spec.name)
+        stage.ports.training.cancel(f"never-{uuid.uuid4().hex[:8]}")
+
+    def test_a_model_is_registered_once_from_its_job(self, stage: Stage) -> None:
+        first, second = stage.job("good"), stage.job("good")
+        stage.ended(first)
+        stage.ended(second)
+        name = f"m{uuid.uuid4().hex[:8]}"
+
+        model = stage.ports.training.ensure_model(name, "1", first.name, {"driftloop.loop": name})
+
+        assert stage.ports.training.ensure_model(name, "1", first.name, {"driftloop.loop": name}) == model
+        with pytest.raises(ConfigurationError, match="Somebody else registered it"):
+            stage.ports.training.ensure_model(name, "1", second.name, {})
+
+    def test_a_job_without_a_model_is_told(self, stage: Stage) -> None:
+        spec = stage.job("failing")
+        stage.ended(spec)
+
+        with pytest.raises(ConfigurationError, match="has no output `model`"):
+            stage.ports.training.ensure_model(f"m{uuid.uuid4().hex[:8]}", "1", spec.name, {})
+
+    def test_a_parameter_that_the_component_does_not_have_is_told(self, stage: Stage) -> None:
+        if isinstance(stage, MemoryStage):
+            pytest.skip("components in memory have no interface")
+        spec = stage.job("good")
+
+        with pytest.raises(
+            ConfigurationError, match="has no input leaves; it has behaviour, training_data, trees"
+        ):
+            stage.ports.training.ensure_job(replace(spec, parameters={**spec.parameters, "leaves": "1"}))
+
+
+@pytest.fixture(scope="module")
+def pair(stage: Stage) -> Iterator[str]:
+    """An endpoint with two deployments that serve, `old` with all the traffic."""
+    endpoint = f"e{uuid.uuid4().hex[:10]}"
+    eventually(lambda: stage.ports.serving.ensure_endpoint(endpoint), lambda seen: seen.state == "ready")
+    for name in ("old", "new"):
+        assert stage.deployed(stage.deployment(endpoint, name)).state == "ready"
+    _set(stage, endpoint, {"old": 100})
+    yield endpoint
+    _set(stage, endpoint, {})
+    eventually(lambda: stage.ports.serving.ensure_no_deployment(endpoint, "old"), bool)
+    eventually(lambda: stage.ports.serving.ensure_no_deployment(endpoint, "new"), bool)
+
+
+class TestServing:
+    def test_an_endpoint_is_made_once(self, stage: Stage, pair: str) -> None:
+        assert stage.ports.serving.ensure_endpoint(pair).state == "ready"
+
+    def test_a_new_deployment_changes_no_traffic(self, stage: Stage, pair: str) -> None:
+        assert dict(stage.ports.serving.traffic(pair)) == {"old": 100}
+
+    def test_exactly_the_deployment_that_is_meant_answers(self, stage: Stage, pair: str) -> None:
+        answers = stage.ports.serving.predict(pair, "new", [ROWS] * 10, "gate-r1")
+
+        assert [answer.status for answer in answers] == [200] * 10
+        assert {answer.body for answer in answers} == {'["small", "large"]'}
+        assert all(answer.latency_ms > 0 for answer in answers)
+        assert stage.ports.serving.predict(pair, "new", [], "gate-r1") == []
+
+    def test_a_deployment_that_is_not_there_does_not_answer(self, stage: Stage, pair: str) -> None:
+        with pytest.raises(DependencyUnavailable, match="none does not"):
+            stage.ports.serving.predict(pair, "none", [ROWS], "gate-r1")
+
+    def test_traffic_is_set_and_read_back(self, stage: Stage, pair: str) -> None:
+        _set(stage, pair, {"old": 90, "new": 10})
+        assert dict(stage.ports.serving.traffic(pair)) == {"old": 90, "new": 10}
+
+        with pytest.raises(InvariantBroken, match="still has 10 %"):
+            stage.ports.serving.ensure_no_deployment(pair, "new")
+
+        _set(stage, pair, {"old": 100, "new": 0})
+        assert dict(stage.ports.serving.traffic(pair)) == {"old": 100}
+
+    @pytest.mark.parametrize("weights", [{"old": 90}, {"old": 120, "new": -20}, {"old": 60, "new": 60}])
+    def test_traffic_that_does_not_sum_to_a_hundred_is_never_sent(
+        self, stage: Stage, pair: str, weights: dict[str, int]
+    ) -> None:
+        with pytest.raises(InvariantBroken, match="must sum to 100"):
+            stage.ports.serving.set_traffic(pair, weights)
+
+        assert dict(stage.ports.serving.traffic(pair)) == {"old": 100}
+
+    def test_an_endpoint_that_is_not_there_is_told(self, stage: Stage) -> None:
+        with pytest.raises(ConfigurationError, match="There is no endpoint"):
+            stage.ports.serving.traffic(f"e{uuid.uuid4().hex[:8]}")
+
+    def test_somebody_elses_deployment_under_our_name_stops_us(self, stage: Stage, pair: str) -> None:
+        spec = stage.deployment(pair, "old")
+
+        with pytest.raises(ConfigurationError, match="Somebody else made it"):
+            stage.ports.serving.ensure_deployment(replace(spec, model="azureml:another:7"))
+
+    def test_a_deployment_that_does_not_start_tells_why_and_can_be_deleted(
+        self, stage: Stage, pair: str
+    ) -> None:
+        spec = stage.deployment(pair, "sick", broken=True)
+
+        seen = stage.deployed(spec)
+
+        assert seen.state == "failed"
+        assert "the weights are for another model" in seen.error
+        eventually(lambda: stage.ports.serving.ensure_no_deployment(pair, "sick"), bool)
+        assert stage.ports.serving.ensure_no_deployment(pair, "sick")
+
+    def test_nothing_is_printed_and_no_thread_is_left(
+        self, stage: Stage, pair: str, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        spec = stage.deployment(pair, "quiet")
+        assert stage.deployed(spec).state == "ready"
+        _set(stage, pair, {"old": 100})
+        eventually(lambda: stage.ports.serving.ensure_no_deployment(pair, "quiet"), bool)
+
+        eventually(lambda: [thread.name for thread in threading.enumerate()], _without_pollers)
+        assert capfd.readouterr() == ("", "")
+
+
+class TestEvidence:
+    def test_live_requests_count_and_ours_do_not(self, stage: Stage, pair: str) -> None:
+        since = stage.ports.clock.now() - timedelta(minutes=1)
+        stage.ports.serving.predict(pair, "new", [ROWS] * 3, "shadow-r1")
+        stage.call(pair, "old", 4)
+        stage.call(pair, "new", 2)
+        until = stage.ports.clock.now() + timedelta(minutes=1)
+
+        seen = eventually(
+            lambda: stage.ports.evidence.traffic(pair, since, until),
+            lambda seen: sum(arm.requests for arm in seen.arms.values()) >= 6,
+        )
+
+        assert {name: (arm.requests, arm.errors) for name, arm in seen.arms.items()} == {
+            "old": (4, 0),
+            "new": (2, 0),
+        }
+        assert len(seen.arms["old"].latencies_ms) == 4
+        assert seen.watermark_at is not None
+        assert since < seen.watermark_at < until
+
+    def test_no_requests_are_no_arms_and_no_watermark(self, stage: Stage, pair: str) -> None:
+        long_ago = stage.ports.clock.now() - timedelta(days=30)
+
+        seen = stage.ports.evidence.traffic(pair, long_ago, long_ago + timedelta(hours=1))
+
+        assert (seen.arms, seen.watermark_at) == ({}, None)
+
+    def test_predictions_are_rows_with_inputs_and_output(self, stage: Stage, pair: str) -> None:
+        since = stage.ports.clock.now() - timedelta(minutes=1)
+        stage.ports.serving.predict(pair, "new", [ROWS] * 3, "shadow-r1")
+        stage.call(pair, "new", 2)
+        until = stage.ports.clock.now() + timedelta(minutes=1)
+
+        rows = eventually(
+            lambda: stage.ports.evidence.predictions(pair, "new", since, until), lambda rows: len(rows) >= 4
+        )
+
+        found = {(str(row["inputs"]), row["output"]) for row in rows}
+        assert found == {("{'x': 1}", "small"), ("{'x': 2}", "large")}
+        assert len({row["id"] for row in rows}) == len(rows)
+        assert len(stage.ports.evidence.predictions(pair, "new", since, until, limit=1)) == 1
+
+
+def _set(stage: Stage, endpoint: str, weights: dict[str, int]) -> None:
+    stage.ports.serving.set_traffic(endpoint, weights)
+    wanted = {name: weight for name, weight in weights.items() if weight}
+    eventually(lambda: dict(stage.ports.serving.traffic(endpoint)), lambda seen: seen == wanted)
+
+
+def _without_pollers(names: list[str]) -> bool:
+    return not any(name.startswith("LROPoller") for name in names)

@@ -14,10 +14,14 @@ DELAY_S = 0.2
 
 @dataclass(frozen=True)
 class Serving:
-    """How a deployment misbehaves: the share of requests that its model fails, and what is added to each."""
+    """How a deployment misbehaves: which share of requests its model fails, how much later it answers, and
+    which share of its predictions become another value. That happens behind the scoring process: clients and
+    the payload collection `response` see it, a scoring script's own `model_outputs` do not."""
 
     error_rate: float = 0.0
     delay_ms: float = 0.0
+    shift_rate: float = 0.0
+    shift_to: str | float = 0.0
 
 
 class Faults:
@@ -34,10 +38,11 @@ class Faults:
         return self._serving.get(f"{endpoint}/{deployment}".lower())
 
     def set_serving(self, endpoint: str, deployment: str, body: Document) -> Document:
-        _check({"error_rate", "delay_ms"}, body)
+        numbers = {name: value for name, value in body.items() if name != "shift_to"}
+        _check({"error_rate", "delay_ms", "shift_rate"}, numbers)
         chosen = Serving(**body)
-        if not 0 <= chosen.error_rate <= 1:
-            raise Refused(f"error_rate is a share between 0 and 1, not {chosen.error_rate}.")
+        if max(chosen.error_rate, chosen.shift_rate) > 1:
+            raise Refused("error_rate and shift_rate are shares: at most 1.")
         key = f"{endpoint}/{deployment}".lower()
         self._serving[key] = chosen
         self._state.put("fault.serving", key, asdict(chosen))

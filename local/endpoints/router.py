@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import secrets
 import time
 import uuid
@@ -15,6 +16,7 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from local.endpoints.faults import Serving
 from local.endpoints.models import Endpoints
 from local.endpoints.routing import Routed, Target
 from local.identity.exceptions import Unauthorized
@@ -116,6 +118,8 @@ async def _forwarded(endpoints: Endpoints, target: Target, arrived: Arrived) -> 
         answer = _model_error(500, b'{"message": "The fault that was set for this deployment."}', target)
     else:
         answer = await _asked(target, arrived)
+    if fault is not None and fault.shift_rate and answer.status == 200:
+        answer.content = _shifted(answer.content, fault, endpoints.board.chance)
     _collect(endpoints, target, arrived, answer)
     return answer
 
@@ -142,6 +146,14 @@ async def _asked(target: Target, arrived: Arrived) -> Answer:
         return _model_error(response.status_code, response.content, target)
     kept = {name: response.headers[name] for name in ("content-type",) if name in response.headers}
     return Answer(200, response.content, kept, target.name, 200)
+
+
+def _shifted(content: bytes, fault: Serving, chance: random.Random) -> bytes:
+    """A list's members are its predictions; any other answer is one."""
+    answer = json.loads(content)
+    predictions = answer if isinstance(answer, list) else [answer]
+    shifted = [fault.shift_to if chance.random() < fault.shift_rate else each for each in predictions]
+    return json.dumps(shifted if isinstance(answer, list) else shifted[0]).encode()
 
 
 def _model_error(status: int, content: bytes, target: Target) -> Answer:

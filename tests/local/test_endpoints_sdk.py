@@ -116,7 +116,7 @@ class Endpoint:
     def of(self, deployment: str, **headers: str) -> httpx.Response:
         return self.call(azureml_model_deployment=deployment, **headers)
 
-    def faults(self, path: str = "", **body: float) -> None:
+    def faults(self, path: str = "", **body: object) -> None:
         self.azure.control.put(f"/local/endpoints/{self.name}{path}/faults", json=body).raise_for_status()
 
 
@@ -283,6 +283,22 @@ def test_faults_fail_and_slow_one_deployment_and_the_log_tells(
     assert (row["DeploymentName"], row["failed"]) == ("green", failed)
     assert row["min_TotalDurationMs"] >= 40
     assert pair.of("green").status_code == 200
+
+
+def test_shifted_predictions_are_another_value(pair: Endpoint) -> None:
+    pair.faults("/deployments/green", shift_rate=1.0, shift_to="shifted")
+    try:
+        assert pair.of("green").json() == ["shifted"]
+        assert pair.of("blue").json() == [4.0]
+    finally:
+        pair.faults("/deployments/green")
+    assert pair.of("green").json() == [6.0]
+
+
+def test_scoring_processes_listen_on_this_machine_only(pair: Endpoint, local_azure: LocalAzure) -> None:
+    found = processes_of(local_azure.settings.folder, pair.name)
+    addresses = {each.laddr.ip for one in found for each in one.net_connections() if each.status == "LISTEN"}
+    assert addresses == {"127.0.0.1"}
 
 
 def test_late_evidence_is_not_there_and_then_it_is(

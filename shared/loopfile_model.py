@@ -98,7 +98,7 @@ class Source(Section):
 
 class Limits(Section):
     max_size_mb: Annotated[Positive, Key(POSITIVE, "Largest size of a drop, also after decompression.")] = (
-        2048
+        1024
     )
     max_rows: Annotated[Count, Key(COUNT, "Most rows of a drop.")] = 50_000_000
     max_columns: Annotated[Count, Key(COUNT, "Most columns.")] = 2_000

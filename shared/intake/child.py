@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from shared.errors import InputRejected
+from shared.errors import InputRejected, InvariantBroken
 from shared.intake.drop import DropFile, ReadSpec
 from shared.intake.rejections import listed, rejected
 
@@ -101,14 +101,16 @@ def _answer(request: dict[str, Any], watch: _Watch) -> dict[str, Any]:
         return {"ready": True}
     files = [DropFile(Path(f["path"]), f["name"], f["size"]) for f in request["files"]]
     watch.names = names = listed([file.name for file in files], most=1)
-    output = Path(request["output"])
+    scratch = Path(request["scratch"])
     try:
-        spec = ReadSpec.from_document(request["spec"], (output / "reference.bin").read_bytes())
-        reading = read(files, spec, output)
-        (output / "profile.bin").write_bytes(reading.profile)
+        spec = ReadSpec.from_document(request["spec"], (scratch / "reference.bin").read_bytes())
+        reading = read(files, spec, Path(request["output"]))
+        (scratch / "profile.bin").write_bytes(reading.profile)
         return {"reading": reading.to_document()}
     except InputRejected as rejection:
         return _refusal(rejection)
+    except InvariantBroken as broken:
+        return {"broken": str(broken)}
     except MemoryError:
         return {**_refusal(watch.reason()), "retire": True}
     except Exception as error:  # noqa: BLE001  # hostile bytes fail in ways that no list foresees; each is a rejection

@@ -178,7 +178,12 @@ def from_arrow(column: pa.Array, name: str, kind: str) -> pa.Array:
         return pc.cast(column, ARROW[DATETIME])
     if kind == DATETIME:
         return pc.cast(column, ARROW[DATETIME], safe=False)
-    column = pc.cast(column, ARROW[kind], safe=kind != NUMBER)
+    try:
+        column = pc.cast(column, ARROW[kind], safe=kind != NUMBER)
+    except pa.ArrowInvalid as error:
+        raise rejected(
+            "unparsable-numbers", f"column {quoted(name)} holds a value that is no 64-bit {kind}"
+        ) from error
     if kind == NUMBER:
         check_finite(column, name)
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)

@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +15,7 @@ import pyarrow.csv as arrow_csv
 
 from shared.errors import InputRejected
 from shared.intake.drop import Limits
+from shared.intake.formats import Text
 from shared.intake.rejections import listed, quoted, rejected
 
 _SEPARATORS = ",;\t|"
@@ -28,28 +28,30 @@ _NULLS = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null"]
 class Delimited:
     """One CSV file whose header has been read."""
 
-    path: Path
-    name: str
+    text: Text
     separator: str
     columns: tuple[str, ...]
     body: int
     """Byte at which the first row begins."""
     limits: Limits
 
+    @property
+    def name(self) -> str:
+        return self.text.name
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Every row, each column as trimmed text, in the order of the file."""
-        with self.path.open("rb") as stream:
-            if not stream.seek(0, io.SEEK_END) > self.body:
+        with self.text.open() as stream:
+            stream.read(self.body)
+            if not stream.peek(1):
                 return
-            stream.seek(self.body)
             try:
                 for batch in self._open(stream):
                     if batch.num_rows:
                         yield self._trimmed(batch)
             except pa.ArrowInvalid as error:
-                if re.search("Empty CSV", str(error)):
-                    return
-                raise _explained(error, self.name) from error
+                if "Empty CSV" not in str(error):
+                    raise _explained(error, self.name) from error
 
     def _open(self, stream: io.BufferedReader) -> arrow_csv.CSVStreamingReader:
         names = [str(place) for place in range(len(self.columns))]
@@ -94,12 +96,13 @@ def _explained(error: pa.ArrowInvalid, name: str) -> InputRejected:
     return rejected("unreadable", f"{quoted(name)} is no CSV ({quoted(text[:100])})")
 
 
-def open_delimited(path: Path, name: str, limits: Limits, target: str) -> Delimited:
+def open_delimited(source: Text, limits: Limits, target: str) -> Delimited:
     """Read the header, and see which separator makes sense of the first rows."""
     csv.field_size_limit(max(_HEADER_BYTES, limits.max_field_bytes))
-    with path.open("rb") as stream:
+    name = source.name
+    with source.open() as stream:
         head = stream.read(_HEADER_BYTES)
-        whole = len(head) < _HEADER_BYTES
+    whole = len(head) < _HEADER_BYTES
     text = head.decode("utf-8", "ignore")
     if not text.strip():
         raise rejected("empty-file", f"{quoted(name)} holds only blanks")
@@ -117,7 +120,7 @@ def open_delimited(path: Path, name: str, limits: Limits, target: str) -> Delimi
         column.strip() for column in next(csv.reader(io.StringIO(header, newline=""), delimiter=separator))
     )
     _check_header(columns, name, limits)
-    return Delimited(path, name, separator, columns, len(text[:end].encode()), limits)
+    return Delimited(source, separator, columns, len(text[:end].encode()), limits)
 
 
 def _record_end(text: str, start: int) -> int | None:

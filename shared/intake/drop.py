@@ -23,7 +23,7 @@ class DropFile:
 class Limits:
     """What reading a drop may cost. Beyond any of these the drop is rejected, by name."""
 
-    max_bytes: int = 2048 * MIB
+    max_bytes: int = 1024 * MIB
     """Of all files together, after decompression."""
     max_rows: int = 50_000_000
     max_columns: int = 2_000

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from shared.errors import InputRejected
 from shared.intake.drop import DropFile, ReadSpec
 from shared.intake.rejections import quoted, rejected
 
@@ -56,6 +57,44 @@ class Budget:
             )
 
 
+@dataclass(frozen=True)
+class Text:
+    """A file of text; each time it is opened it is decompressed, decoded and checked again, with no copy on disk."""
+
+    path: Path
+    name: str
+    packed: bool
+    encoding: str
+
+    def open(self) -> io.BufferedReader:
+        """The text as UTF-8 without a byte order mark."""
+        return io.BufferedReader(_Stream(_utf8(self._pieces(), self.encoding, self.name)), _PIECE)
+
+    def _pieces(self) -> Iterator[bytes]:
+        return _inflated(self.path, self.name) if self.packed else _read(self.path)
+
+
+class _Stream(io.RawIOBase):
+    """Pieces of bytes as a file that can be read once."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._left = pieces, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._left = memoryview(piece)
+        size = min(len(into), len(self._left))
+        into[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
+
+
 def is_parquet(file: DropFile, spec: ReadSpec) -> bool:
     """Parquet or text; anything else is rejected."""
     head = _head(file.path, 16)
@@ -76,27 +115,20 @@ def is_parquet(file: DropFile, spec: ReadSpec) -> bool:
     return parquet
 
 
-def as_text(file: DropFile, scratch: Path, budget: Budget) -> Path:
-    """The file as UTF-8 without a byte order mark: itself where it is that already, else a copy in `scratch`."""
+def open_text(file: DropFile, budget: Budget) -> Text:
+    """See how the file is packed and encoded; what is packed is counted first, so that a bomb ends here."""
     packed = _head(file.path, 2) == _GZIP
-    pieces = _inflate(file, budget) if packed else _read(file, budget)
-    start = next(pieces, b"")
+    start = b""
+    for piece in _inflated(file.path, file.name) if packed else [_head(file.path, _PIECE)]:
+        start = start or piece
+        budget.spend(len(piece) if packed else file.path.stat().st_size, file.name)
     if not start:
         raise rejected("empty-file", f"{quoted(file.name)} holds nothing once it is decompressed")
     if packed and start.startswith(_PARQUET):
         raise rejected(
-            "unsupported-format", f"{quoted(file.name)} is Parquet inside gzip; Parquet compresses by itself"
+            "unsupported-format", f"{quoted(file.name)} is Parquet inside gzip; Parquet packs itself"
         )
-    encoding = _encoding(start)
-    if not packed and encoding == "utf-8":
-        for _ in _decoded(_chain(start, pieces), encoding, file.name):
-            continue
-        return file.path
-    copy = scratch / f"text-{len(list(scratch.iterdir()))}"
-    with copy.open("wb") as out:
-        for text in _decoded(_chain(start, pieces), encoding, file.name):
-            out.write(text.encode())
-    return copy
+    return Text(file.path, file.name, packed, _encoding(start))
 
 
 def _head(path: Path, size: int) -> bytes:
@@ -104,39 +136,31 @@ def _head(path: Path, size: int) -> bytes:
         return stream.read(size)
 
 
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
-
-
-def _read(file: DropFile, budget: Budget) -> Iterator[bytes]:
-    with file.path.open("rb") as stream:
+def _read(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stream:
         while piece := stream.read(_PIECE):
-            budget.spend(len(piece), file.name)
             yield piece
 
 
-def _inflate(file: DropFile, budget: Budget) -> Iterator[bytes]:
+def _inflated(path: Path, name: str) -> Iterator[bytes]:
     """The content of a gzip file, member by member, never more than a piece at a time."""
-    name = quoted(file.name)
-    with file.path.open("rb") as stream:
+    with path.open("rb") as stream:
         member, left = zlib.decompressobj(31), b""
         try:
             while left := left or stream.read(_PIECE):
                 if member.eof:
-                    if not left.strip(b"\0"):
+                    if not left.strip(b"\0"):  # padding, as tapes and some tools leave it
                         left = b""
                         continue
                     member = zlib.decompressobj(31)
                 piece = member.decompress(left, _PIECE)
                 left = member.unused_data if member.eof else member.unconsumed_tail
-                budget.spend(len(piece), file.name)
                 if piece:
                     yield piece
         except zlib.error as error:
-            raise rejected("truncated", f"{name} is damaged gzip") from error
+            raise rejected("truncated", f"{quoted(name)} is damaged gzip") from error
         if not member.eof:
-            raise rejected("truncated", f"{name} ends in the middle of its gzip stream")
+            raise rejected("truncated", f"{quoted(name)} ends in the middle of its gzip stream")
 
 
 def _encoding(start: bytes) -> str:
@@ -152,27 +176,21 @@ def _encoding(start: bytes) -> str:
     return "utf-8"
 
 
-def _decoded(pieces: Iterator[bytes], encoding: str, name: str) -> Iterator[str]:
-    """Text, with lone NULs and bytes that are no text refused."""
+def _utf8(pieces: Iterator[bytes], encoding: str, name: str) -> Iterator[bytes]:
+    """The pieces in UTF-8; NULs and bytes that are no text are refused."""
     decoder = codecs.getincrementaldecoder(encoding)()
     done = 0
     try:
         for piece in pieces:
-            yield _without_nul(decoder.decode(piece), name, done)
+            text = decoder.decode(piece)
+            if "\0" in text:
+                place = done + text.index("\0")
+                raise rejected("bad-encoding", f"{quoted(name)} holds a NUL character near byte {place:,}")
+            yield piece if encoding == "utf-8" else text.encode()
             done += len(piece)
-        yield decoder.decode(b"", final=True)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise _not_text(name, encoding, done + error.start) from error
-
-
-def _without_nul(text: str, name: str, done: int) -> str:
-    if "\0" in text:
+        place = done + error.start
         raise rejected(
-            "bad-encoding",
-            f"{quoted(name)} holds a NUL character after about byte {done + text.index(chr(0)):,}",
-        )
-    return text
-
-
-def _not_text(name: str, encoding: str, place: int) -> InputRejected:
-    return rejected("bad-encoding", f"{quoted(name)} is not {encoding.upper()}: see near byte {place:,}")
+            "bad-encoding", f"{quoted(name)} is not {encoding.upper()}: see near byte {place:,}"
+        ) from error

@@ -10,6 +10,7 @@ import atexit
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.errors import InputRejected
+from shared.errors import InputRejected, InvariantBroken
 from shared.intake.drop import DropFile, Reading, ReadSpec
 from shared.intake.rejections import listed, rejected
 
@@ -137,27 +138,30 @@ def stop() -> None:
 
 def read_drop(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Reading:
     """Read the files of one drop and write its rows under `output`, or raise `InputRejected`."""
-    output.mkdir(parents=True, exist_ok=True)
-    reference, profile = output / "reference.bin", output / "profile.bin"
-    reference.write_bytes(spec.reference)
+    scratch = output / "scratch"
+    scratch.mkdir(parents=True)
+    (scratch / "reference.bin").write_bytes(spec.reference)
     request = {
         "files": [{"path": str(file.path.resolve()), "name": file.name, "size": file.size} for file in files],
         "spec": spec.to_document(),
         "output": str(output.resolve()),
+        "scratch": str(scratch.resolve()),
     }
     names = listed([file.name for file in files], most=1)
     try:
         answer = _exchange(request, spec, names)
         if "rejected" in answer:
             raise InputRejected(answer["rejected"]["code"], answer["rejected"]["text"])
+        if "broken" in answer:
+            raise InvariantBroken(answer["broken"])
+        profile = scratch / "profile.bin"
         if profile.stat().st_size > _LARGEST_PROFILE:
             raise rejected(
                 "too-much-memory", f"the statistical profile of {names} has {profile.stat().st_size:,} bytes"
             )
         return Reading.from_document(answer["reading"], profile.read_bytes())
     finally:
-        reference.unlink(missing_ok=True)
-        profile.unlink(missing_ok=True)
+        shutil.rmtree(scratch)
 
 
 def _exchange(request: Mapping[str, Any], spec: ReadSpec, names: str) -> dict[str, Any]:

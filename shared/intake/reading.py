@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import drift
+from shared.errors import InvariantBroken
 from shared.intake.columns import ARROW, DATETIME
 from shared.intake.drop import DropFile, Reading, ReadSpec
 from shared.intake.hashing import ContentHash, RowHashes, in_share
@@ -94,12 +94,18 @@ def read(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Reading:
     """Read one drop: see `shared.intake.read_drop`, which calls this in a process of its own."""
     if not files:
         raise rejected("empty-file", "the drop has no file")
-    with tempfile.TemporaryDirectory(prefix="text-", dir=output) as scratch:
-        sources = open_sources(files, spec, Path(scratch))
-        columns, findings = settle(sources.found, sources.text, spec)
-        if sources.dropped:
-            findings.append(f"left out, as their types are of no use: {listed(sources.dropped)}")
-        return _Pass(sources, columns, findings, output).run()
+    sources = open_sources(files, spec)
+    columns, findings = settle(sources.found, sources.text, spec)
+    if sources.dropped:
+        findings.append(f"left out, as their types are of no use: {listed(sources.dropped)}")
+    return _Pass(sources, columns, findings, output).run()
+
+
+def _reference(spec: ReadSpec) -> drift.Profile | None:
+    try:
+        return drift.Profile.from_bytes(spec.reference) if spec.reference else None
+    except (drift.DataError, drift.UnknownSchemaError) as error:
+        raise InvariantBroken(f"The stored profile of the champion's data cannot be used: {error}") from error
 
 
 class _Pass:
@@ -109,9 +115,8 @@ class _Pass:
         spec = sources.spec
         self._sources, self._spec, self._columns, self._findings = sources, spec, columns, findings
         self._split = _Split(sources, columns)
-        grid = drift.Profile.from_bytes(spec.reference) if spec.reference else None
         ignored = [name for name in (spec.id, *spec.ignore) if name in columns]
-        self._profiler = drift.Profiler(grid, ignore=ignored, target=spec.target)
+        self._profiler = drift.Profiler(_reference(spec), ignore=ignored, target=spec.target)
         self._content = ContentHash()
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
         self._train, self._holdout = _Side(output / "train", schema), _Side(output / "holdout", schema)

@@ -13,6 +13,7 @@ REMEDIES: dict[str, str] = {
     "unsupported-format": "land CSV (gzip too) or Parquet",
     "truncated": "land the whole file again; write it under another name first and rename it when it is complete",
     "damaged-parquet": "write the file again; its pages contradict its footer or cannot be decoded",
+    "too-large": "split the drop, or raise data.limits.max_size_mb",
     "decompressed-too-large": "split the drop, or raise data.limits.max_size_mb",
     "too-many-columns": "land fewer columns, or raise data.limits.max_columns",
     "too-many-rows": "split the drop, or raise data.limits.max_rows",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pyarrow as pa
 
 from shared.intake.columns import ARROW, NOTHING, STRING, TextColumn, canonical, from_arrow, from_text, join
 from shared.intake.delimited import Delimited, open_delimited
 from shared.intake.drop import DropFile, ReadSpec
-from shared.intake.formats import Budget, as_text, is_parquet
+from shared.intake.formats import Budget, is_parquet, open_text
 from shared.intake.parquet import Parquet, open_parquet
 from shared.intake.rejections import listed, quoted, rejected
 
@@ -59,10 +58,14 @@ class Sources:
         return from_arrow(column, name, kind)
 
 
-def open_sources(files: Sequence[DropFile], spec: ReadSpec, scratch: Path) -> Sources:
+def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
     """Open every file, check that they belong together, and see what the columns of text can be read as."""
-    budget = Budget(spec.limits.max_bytes, spec.limits.max_bytes)
-    opened = [_open(file, spec, scratch, budget) for file in sorted(files, key=lambda file: file.name)]
+    most = spec.limits.max_bytes
+    if (total := sum(file.path.stat().st_size for file in files)) > most:
+        first = listed([file.name for file in files], 1)
+        raise rejected("too-large", f"{first} has {total:,} bytes, the limit is {most:,}")
+    budget = Budget(most, most)
+    opened = [_open(file, spec, budget) for file in sorted(files, key=lambda file: file.name)]
     _check_same_columns(opened)
     sources = Sources(opened, spec, budget, {}, {}, [])
     _see_texts(sources)
@@ -75,10 +78,10 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec, scratch: Path) -> So
     return sources
 
 
-def _open(file: DropFile, spec: ReadSpec, scratch: Path, budget: Budget) -> Source:
+def _open(file: DropFile, spec: ReadSpec, budget: Budget) -> Source:
     if is_parquet(file, spec):
         return open_parquet(file.path, file.name, spec.limits)
-    return open_delimited(as_text(file, scratch, budget), file.name, spec.limits, spec.target)
+    return open_delimited(open_text(file, budget), spec.limits, spec.target)
 
 
 def _check_same_columns(files: Sequence[Source]) -> None:

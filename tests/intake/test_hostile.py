@@ -1,0 +1,61 @@
+"""T11: whatever lands gets a named reason or is read, within 30 s, and the process that asks stays small."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from shared.errors import InputRejected
+from shared.intake import DropFile, Limits, ReadSpec, read_drop
+from shared.intake.rejections import REMEDIES
+from tests.intake.corpus import CORPUS, FINE, Hostile
+
+
+def peak_kb(*, reset: bool = False) -> int:
+    """The most memory that this process held since the last reset (0 where the system does not tell)."""
+    if not (status := Path("/proc/self/status")).exists():
+        return 0
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+
+
+def outcome(hostile: Hostile, path: Path, output: Path) -> tuple[str, str]:
+    spec = ReadSpec(**{"target": "target", **hostile.spec})
+    try:
+        reading = read_drop([DropFile(path, hostile.name, path.stat().st_size)], spec, output)
+    except InputRejected as rejection:
+        return rejection.code, str(rejection)
+    assert reading.rows == reading.train_rows + reading.holdout_rows > 0
+    return FINE, ""
+
+
+def read_sound(folder: Path, output: str) -> None:
+    path = folder / "sound"
+    path.write_text("x,target\n1,a\n2,b\n")
+    assert read_drop([DropFile(path, "sound.csv", 0)], ReadSpec(target="target"), folder / output).rows == 2
+
+
+@pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.id)
+def test_each_hostile_file_gets_its_reason(hostile: Hostile, tmp_path: Path) -> None:
+    read_sound(tmp_path, "before")
+    hostile.write(tmp_path / "landed")
+    started, size = time.monotonic(), peak_kb(reset=True)
+    code, text = outcome(hostile, tmp_path / "landed", tmp_path / "out")
+    assert code in hostile.outcomes, text
+    assert time.monotonic() - started < 30
+    assert peak_kb() - size < 300 * 1024
+    if code != FINE:
+        assert code in REMEDIES and text.endswith(REMEDIES[code])
+        assert text.isprintable() and "Traceback" not in text and len(text) < 1000
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= {"train", "holdout"}
+    read_sound(tmp_path, "after")
+
+
+def test_the_corpus_is_large_and_the_limits_are_the_usual_ones() -> None:
+    assert len({hostile.id for hostile in CORPUS}) == len(CORPUS) >= 40
+    bombs = [h for h in CORPUS if "bomb" in h.id or "gigabyte" in h.id or "million" in h.id]
+    assert len(bombs) >= 5 and not any("limits" in h.spec for h in bombs)
+    assert Limits().memory_mb <= 1536

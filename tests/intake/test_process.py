@@ -1,0 +1,133 @@
+"""The reading process is warm, is replaced when it breaks, and never outlives who began it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from shared.errors import InputRejected
+from shared.intake import DropFile, Limits, Reading, ReadSpec, process, read_drop
+from tests.intake.corpus import _members
+
+ROOT = Path(__file__).parents[2]
+
+
+def drop(folder: Path, name: str = "a.csv", content: bytes = b"x,target\n1,a\n2,b\n") -> list[DropFile]:
+    path = folder / name
+    path.write_bytes(content)
+    return [DropFile(path, name, len(content))]
+
+
+def pid() -> int:
+    assert process._reader is not None
+    return process._reader._process.pid
+
+
+def gone(process_id: int) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process_id, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_nothing_heavy_is_imported_here() -> None:
+    code = (
+        "import sys; import shared.intake; import shared.intake.process;"
+        "print([m for m in ('pyarrow', 'pandas', 'numpy', 'scipy', 'drift') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_process_is_warm(tmp_path: Path) -> None:
+    read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "0")
+    first, started = pid(), time.monotonic()
+    for number in range(1, 11):
+        read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / str(number))
+    print(f"a small file costs {(time.monotonic() - started) * 100:.1f} ms")
+    assert pid() == first
+
+
+def test_many_threads_are_served_in_turn(tmp_path: Path) -> None:
+    def one(number: int) -> Reading:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        rows = b"".join(b"%d,a\n" % n for n in range(number + 1))
+        return read_drop(
+            drop(folder, content=b"x,target\n" + rows), ReadSpec(target="target"), folder / "out"
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        assert [reading.rows for reading in pool.map(one, range(20))] == list(range(1, 21))
+
+
+def test_a_process_that_was_killed_between_two_drops_is_replaced(tmp_path: Path) -> None:
+    read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "0")
+    os.kill(pid(), signal.SIGKILL)
+    assert read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "1").rows == 2
+
+
+def test_a_process_that_is_killed_while_it_reads_is_a_named_rejection(tmp_path: Path) -> None:
+    read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "0")
+    victim = pid()
+    slow = drop(tmp_path, "slow.csv.gz", _members(b"1,a\n" * 4_000_000, 50, b"x,target\n"))
+    killer = threading.Timer(0.5, os.kill, (victim, signal.SIGKILL))
+    killer.start()
+    with pytest.raises(InputRejected) as caught:
+        read_drop(slow, ReadSpec(target="target"), tmp_path / "1")
+    killer.join()
+    assert caught.value.code == "reader-died"
+    assert gone(victim)
+    assert read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "2").rows == 2
+
+
+def test_time_and_memory_are_limited_whatever_is_read(tmp_path: Path) -> None:
+    slow = drop(tmp_path, "slow.csv.gz", _members(b"1,a\n" * 4_000_000, 50, b"x,target\n"))
+    started = time.monotonic()
+    with pytest.raises(InputRejected) as caught:
+        read_drop(slow, ReadSpec(target="target", limits=Limits(seconds=0.5)), tmp_path / "0")
+    assert caught.value.code == "too-slow" and time.monotonic() - started < 20
+    assert read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "1").rows == 2
+    with pytest.raises(InputRejected) as caught:
+        read_drop(drop(tmp_path), ReadSpec(target="target", limits=Limits(memory_mb=20)), tmp_path / "2")
+    assert caught.value.code == "too-much-memory"
+    assert read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "3").rows == 2
+
+
+def test_no_secret_of_the_environment_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process.stop()
+    monkeypatch.setenv("IDENTITY_HEADER", "planted-secret")
+    read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "0")
+    environment = Path(f"/proc/{pid()}/environ")
+    if not environment.exists():
+        pytest.skip("the system does not show a process's environment")
+    assert b"planted-secret" not in environment.read_bytes()
+
+
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from shared.intake import *; from shared.intake import process\n"
+        f"folder = Path({str(tmp_path)!r}); (folder / 'a').write_text('x,target\\n1,a\\n')\n"
+        "read_drop([DropFile(folder / 'a', 'a', 9)], ReadSpec(target='target'), folder / 'out')\n"
+        "print(process._reader._process.pid, flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+    assert gone(child)

@@ -1,0 +1,182 @@
+"""Every statistic agrees with scipy's, or with the definition, on the same data."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import drift
+from drift import categorical, dependence, distances, evidence, numeric
+from drift.grid import Ints
+
+
+def _table(x: np.ndarray, y: np.ndarray) -> tuple[Ints, Ints]:
+    values = np.union1d(x, y)
+    a, b = ((side[:, None] == values).sum(axis=0) for side in (x, y))
+    return a + b, b[None, :]
+
+
+numbers = st.lists(st.integers(-5, 5), min_size=4, max_size=40)
+
+
+@given(numbers, numbers)
+@settings(deadline=None)
+def test_location_is_the_tie_corrected_wilcoxon_test(first: list[int], second: list[int]) -> None:
+    x, y = np.array(first, float), np.array(second, float)
+    t, b = _table(x, y)
+    if len(t) < 2:
+        return
+    (statistic, p), _ = numeric.ranks(t, b)
+    expected = scipy.stats.mannwhitneyu(y, x, use_continuity=False, method="asymptotic")
+    assert p[0] == pytest.approx(expected.pvalue, rel=1e-9, abs=1e-12)
+    assert np.sign(np.round(statistic[0], 9)) == np.sign(2 * expected.statistic - len(x) * len(y))
+
+
+@given(numbers, numbers)
+@settings(deadline=None)
+def test_ks_is_scipys_statistic_with_the_asymptotic_p_value(first: list[int], second: list[int]) -> None:
+    x, y = np.array(first, float), np.array(second, float)
+    t, b = _table(x, y)
+    if len(t) < 2:
+        return
+    distance, p = numeric.ks(t, b)
+    assert distance[0] == pytest.approx(scipy.stats.ks_2samp(x, y, method="asymp").statistic, abs=1e-12)
+    effective = np.sqrt(len(x) * len(y) / (len(x) + len(y)))
+    assert p[0] == pytest.approx(scipy.stats.kstwobign.sf(effective * distance[0]), abs=1e-9)
+
+
+@given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50)), min_size=2, max_size=12))
+@settings(deadline=None)
+def test_chi_square_is_the_contingency_test(rows: list[tuple[int, int]]) -> None:
+    table = np.array(rows).T
+    statistic, p = numeric.chi_square(table.sum(axis=0), table[1:])
+    expected = scipy.stats.chi2_contingency(table, correction=False)
+    assert statistic[0] == pytest.approx(expected.statistic, rel=1e-9)
+    assert p[0] == pytest.approx(expected.pvalue, rel=1e-9, abs=1e-14)
+
+
+def test_scale_agrees_with_mood_without_ties() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=400), 1.3 * rng.normal(size=500)
+    t, b = _table(x, y)
+    _, (statistic, _) = numeric.ranks(t, b)
+    z = scipy.stats.mood(y, x).statistic
+    assert statistic[0] == pytest.approx(z, abs=0.02 * abs(z) + 0.05)
+
+
+@given(st.integers(1, 200), st.integers(1, 200), st.data())
+@settings(deadline=None)
+def test_nulls_never_beat_the_exact_test_by_more_than_its_tail(n: int, m: int, data: st.DataObject) -> None:
+    a, b = data.draw(st.integers(0, n)), data.draw(st.integers(0, m))
+    pooled = np.array([n + m - a - b, a + b])
+    _, p = numeric.nulls(pooled, np.array([[m - b, b]]))
+    law = scipy.stats.hypergeom(n + m, a + b, m)
+    exact = min(1.0, 2 * min(law.cdf(b), law.sf(b - 1)))
+    assert 0 <= p[0] <= 1
+    if min(a + b, n + m - a - b) * min(n, m) / (n + m) < 200 and (a + b) <= 0.1 * (n + m):
+        assert p[0] >= exact * 0.5
+
+
+def test_tails_count_exceedances_exactly() -> None:
+    """With 5 current rows above a reference of as many rows: (1/2)^5, four looks times three levels."""
+    x, y = np.arange(1000.0), np.r_[np.arange(995) + 0.5, 2000.0 + np.arange(5)]
+    t, b = _table(x, y)
+    _, p = numeric.tails(t, b)
+    assert p[0] == pytest.approx(12 * 0.5**5, rel=1e-6)
+
+
+def test_a_permutation_p_value_agrees_with_the_exact_one() -> None:
+    """Six against six, fully apart: 2 of 924 labellings are as extreme; Monte Carlo within 4 errors."""
+    x, y = np.arange(6), np.arange(6) + 100
+    t, b = _table(x.astype(float), y.astype(float))
+
+    def location(pooled: Ints, current: Ints) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        return {"location": numeric.ranks(pooled, current)[0]}
+
+    found = evidence.weigh(location, t - b[0], b[0], {"location": 1.0})
+    exact = 2 / 924
+    assert found.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact / 20_000))
+
+
+def test_the_adjustment_is_scipys() -> None:
+    p = np.random.default_rng(2).uniform(size=50) ** 3
+    assert evidence.adjusted(p) == pytest.approx(scipy.stats.false_discovery_control(p), rel=1e-12)
+    assert len(evidence.adjusted([])) == 0
+
+
+@pytest.mark.parametrize("number", [2, 4, 7])
+def test_the_harmonic_mean_is_not_liberal(number: int) -> None:
+    """Independent tests: the rate of values at or below a level is at most the level (4 errors)."""
+    rng = np.random.default_rng(number)
+    p = {str(i): rng.uniform(size=400_000) for i in range(number)}
+    joint = evidence.harmonic(p, dict.fromkeys(p, 1 / number))
+    for level in (0.05, 0.01, 0.001):
+        assert (joint <= level).mean() <= level + 4 * np.sqrt(level / 400_000)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=2, max_size=12))
+@settings(deadline=None)
+def test_distances_are_their_definitions_less_chance(rows: list[tuple[int, int]]) -> None:
+    a, b = np.array(rows).T
+    found = distances.between(a, b)
+    assert all(np.isfinite(v) and v >= 0 for v in found.values())
+    filled = a + b > 0
+    if not a.sum() or not b.sum() or filled.sum() < 2:
+        return
+    p, q = a[filled] / a.sum(), b[filled] / b.sum()
+    chance = (filled.sum() - 1) * (1 / a.sum() + 1 / b.sum())
+    js = scipy.spatial.distance.jensenshannon(p, q, base=2)
+    assert found["js"] ** 2 == pytest.approx(max(js**2 - chance / 8 / np.log(2), 0), abs=1e-9)
+    assert found["total_variation"] == pytest.approx(np.abs(p - q).sum() / 2)
+    assert found["l_infinity"] == pytest.approx(np.abs(p - q).max())
+    hellinger = 1 - np.sqrt(p * q).sum()
+    assert found["hellinger"] ** 2 == pytest.approx(max(hellinger - chance / 8, 0), abs=1e-9)
+
+
+def test_distances_have_no_bias_without_change() -> None:
+    """500 pairs of 1,000 rows over 10 cells: plug-in minus chance is centred on 0 (4 errors)."""
+    rng = np.random.default_rng(3)
+    shares = np.arange(1, 11) / 55
+    raw = []
+    for _ in range(500):
+        a, b = rng.multinomial(1000, shares), rng.multinomial(1000, shares)
+        raw.append(scipy.spatial.distance.jensenshannon(a / 1000, b / 1000) ** 2 - 9 * 0.002 / 8)
+    assert abs(np.mean(raw)) < 4 * np.std(raw) / np.sqrt(500)
+
+
+def test_wasserstein_and_ks_of_a_report_are_scipys() -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=900), rng.normal(0.5, 2, size=800)
+    (verdict,) = drift.compare(pa.table({"x": x}), pa.table({"x": y})).columns
+    expected = scipy.stats.wasserstein_distance(x, y) / x.std(ddof=1)
+    assert verdict.distances["wasserstein"] == pytest.approx(expected, rel=1e-9)
+    assert verdict.distances["ks"] == pytest.approx(scipy.stats.ks_2samp(x, y, method="asymp").statistic, abs=1e-12)
+
+
+def test_rank_correlations_are_spearmans() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(500, 3)).astype(np.float32)
+    x[:, 1] += x[:, 0]
+    sample = {str(j): x[:, j] for j in range(3)}
+    a, b = dependence.scores(sample, sample, ["0", "1", "2"])
+    r, *_ = dependence._changes(a, b)
+    expected = scipy.stats.spearmanr(x).statistic[np.triu_indices(3, 1)]
+    assert r == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_influence_gives_the_known_variance_of_a_correlation() -> None:
+    """Independent columns: the variance of a correlation is 1/n."""
+    x = np.random.default_rng(6).normal(size=(200_000, 2))
+    _, variance = dependence._correlation(x)
+    assert variance[0, 1] == pytest.approx(1.0, abs=0.02)
+
+
+def test_rare_categories_are_taken_together_and_counted_whole() -> None:
+    t = np.array([100, 60, 4, 3, 2, 1])
+    b = np.array([[50, 30, 2, 1, 1, 1]])
+    statistic, p = categorical.table(t, b)
+    expected = scipy.stats.chi2_contingency([[50, 30, 5], [50, 30, 5]], correction=False)
+    assert statistic[0] == pytest.approx(expected.statistic, abs=1e-12)
+    assert p[0] == pytest.approx(1.0)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shared.clock import SystemClock
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from shared.azure.failures import BoundedTransport
     from shared.ports import Ports
 
 VERSIONS = "versions"
 DOCUMENTS = "documents"
 
 
-def azure_ports(settings: Settings) -> Ports:
-    """All ports over one identity. Nothing is asked of Azure yet, and Azure ML's client is not imported yet."""
-    from azure.data.tables import TableClient
-    from azure.monitor.query import LogsQueryClient
+def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | None = None) -> Ports:
+    """All ports over one identity. Nothing is asked of Azure yet, and Azure ML's client is not imported yet.
 
+    Tests of what can break give a `transport` of their own, under Azure's unmodified clients.
+    """
     from shared.azure.blobs import AzureBlobs
-    from shared.azure.client import Workspace, blob_service, credential, queue_client, topic_client
+    from shared.azure.client import Clients, Workspace, credential
     from shared.azure.datastore import DefaultDatastore
     from shared.azure.documents import BlobDocuments
     from shared.azure.evidence import AzureEvidence
@@ -33,23 +35,19 @@ def azure_ports(settings: Settings) -> Ports:
     from shared.azure.versions import AzureVersions
     from shared.ports import Ports
 
-    identity = credential()
-    workspace = Workspace(settings, identity)
-    blobs = blob_service(settings, identity)
-    datastore = DefaultDatastore(workspace, identity)
-    logs = LogsQueryClient(identity, endpoint=settings.logs_endpoint, transport=BoundedTransport())
-    table = TableClient(
-        settings.table_service_uri, settings.table, credential=identity, transport=BoundedTransport()
-    )
+    clients = Clients(settings, credential(), transport or BoundedTransport)
+    workspace = Workspace(settings, clients.identity, clients.transport)
+    blobs = clients.blobs()
+    datastore = DefaultDatastore(workspace, clients)
     return Ports(
-        store=TableStore(table),
+        store=TableStore(clients.table()),
         documents=BlobDocuments(blobs.get_container_client(DOCUMENTS)),
         blobs=AzureBlobs(blobs),
         versions=AzureVersions(blobs.get_container_client(VERSIONS), settings.datastore, workspace),
         training=AzureTraining(workspace, datastore),
-        serving=AzureServing(workspace, identity),
-        evidence=AzureEvidence(logs, settings.logs_workspace_id, datastore),
-        topic=AzureTopic(topic_client(settings, identity), settings.topic_endpoint),
-        queue=AzureQueue(queue_client(settings, identity)),
+        serving=AzureServing(workspace, clients.identity),
+        evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
+        topic=AzureTopic(clients.topic(), settings.topic_endpoint),
+        queue=AzureQueue(clients.queue()),
         clock=SystemClock(),
     )

@@ -7,11 +7,15 @@ import json
 import logging
 import threading
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials import TokenCredential
+from azure.data.tables import TableClient
 from azure.eventgrid import EventGridPublisherClient
 from azure.identity import DefaultAzureCredential
+from azure.monitor.query import LogsQueryClient
 from azure.storage.blob import BlobServiceClient, ContainerClient
 from azure.storage.blob import ExponentialRetry as BlobRetry
 from azure.storage.queue import ExponentialRetry as QueueRetry
@@ -31,28 +35,40 @@ def credential() -> TokenCredential:
     return DefaultAzureCredential(exclude_interactive_browser_credential=True)
 
 
-def blob_service(settings: Settings, identity: TokenCredential) -> BlobServiceClient:
-    return BlobServiceClient(settings.blob_service_uri, identity, **_storage_options(BlobRetry))
+@dataclass(frozen=True)
+class Clients:
+    """Azure's clients over one identity. `transport` is the one seam under them, for tests of what can break."""
 
+    settings: Settings
+    identity: TokenCredential
+    transport: Callable[[], BoundedTransport] = BoundedTransport
 
-def queue_client(settings: Settings, identity: TokenCredential) -> QueueClient:
-    return QueueClient(
-        settings.queue_service_uri, settings.queue, credential=identity, **_storage_options(QueueRetry)
-    )
+    def blobs(self) -> BlobServiceClient:
+        return BlobServiceClient(self.settings.blob_service_uri, self.identity, **self._storage(BlobRetry))
 
+    def container(self, account: str, name: str) -> ContainerClient:
+        return ContainerClient(account, name, credential=self.identity, **self._storage(BlobRetry))
 
-def topic_client(settings: Settings, identity: TokenCredential) -> EventGridPublisherClient:
-    return EventGridPublisherClient(settings.topic_endpoint, identity)
+    def queue(self) -> QueueClient:
+        uri, name = self.settings.queue_service_uri, self.settings.queue
+        return QueueClient(uri, name, credential=self.identity, **self._storage(QueueRetry))
 
+    def table(self) -> TableClient:
+        uri, name = self.settings.table_service_uri, self.settings.table
+        return TableClient(uri, name, credential=self.identity, transport=self.transport())
 
-def container_client(account: str, container: str, identity: TokenCredential) -> ContainerClient:
-    return ContainerClient(account, container, credential=identity, **_storage_options(BlobRetry))
+    def logs(self) -> LogsQueryClient:
+        endpoint = self.settings.logs_endpoint
+        return LogsQueryClient(self.identity, endpoint=endpoint, transport=self.transport())
 
+    def topic(self) -> EventGridPublisherClient:
+        """It takes no transport: its own retries wait for as long as they are told to."""
+        return EventGridPublisherClient(self.settings.topic_endpoint, self.identity)
 
-def _storage_options(retry: type[BlobRetry] | type[QueueRetry]) -> dict[str, Any]:
-    """Storage's own retries wait for 15 s and more; here a person or a function waits for the answer."""
-    policy = retry(initial_backoff=0, increment_base=2, retry_total=3, random_jitter_range=1)
-    return {"retry_policy": policy, "transport": BoundedTransport()}
+    def _storage(self, retry: type[BlobRetry] | type[QueueRetry]) -> dict[str, Any]:
+        """Storage's own retries wait for 15 s and more; here a person or a function waits for the answer."""
+        policy = retry(initial_backoff=0, increment_base=2, retry_total=3, random_jitter_range=1)
+        return {"retry_policy": policy, "transport": self.transport()}
 
 
 def claimed_name(identity: TokenCredential) -> str:
@@ -73,10 +89,16 @@ def claimed_name(identity: TokenCredential) -> str:
 class Workspace:
     """Makes the workspace's `MLClient` at the first call: importing it takes seconds, and many calls need none."""
 
-    def __init__(self, settings: Settings, identity: TokenCredential) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        identity: TokenCredential,
+        transport: Callable[[], BoundedTransport] = BoundedTransport,
+    ) -> None:
         self.name = settings.workspace
         self._settings = settings
         self._identity = identity
+        self._transport = transport
         self._lock = threading.Lock()
         self._client: MLClient | None = None
 
@@ -101,7 +123,7 @@ class Workspace:
             self._settings.workspace,
             show_progress=False,
             enable_telemetry=False,
-            transport=BoundedTransport(),
+            transport=self._transport(),
         )
         # It logs each call, and warns of experimental classes of its own; what goes wrong is raised and told by us.
         for logger in ("azure.ai.ml", "azure.ai.ml._telemetry"):

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from azure.core.credentials import TokenCredential
 from azure.storage.blob import BlobProperties, ContainerClient
 
-from shared.azure.client import ML_ROLE, container_client
+from shared.azure.client import ML_ROLE, Clients
 from shared.azure.failures import asking
 
 if TYPE_CHECKING:
@@ -22,9 +21,9 @@ ROLE = "Storage Blob Data Reader"
 class DefaultDatastore:
     """Looked up once a process: a workspace keeps its default datastore."""
 
-    def __init__(self, ml: Callable[[], MLClient], identity: TokenCredential) -> None:
+    def __init__(self, ml: Callable[[], MLClient], clients: Clients) -> None:
         self._ml = ml
-        self._identity = identity
+        self._clients = clients
         self._lock = threading.Lock()
         self._found: tuple[str, ContainerClient] | None = None
 
@@ -57,4 +56,4 @@ class DefaultDatastore:
             store = self._ml().datastores.get_default()
         account = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
         # By identity, whatever the datastore itself is configured with.
-        return str(store.name), container_client(account, str(store.container_name), self._identity)
+        return str(store.name), self._clients.container(account, str(store.container_name))

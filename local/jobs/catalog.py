@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import asdict
 
 from azure.storage.blob import BlobServiceClient
 
@@ -110,7 +111,7 @@ class Catalog:
         content = {
             "spec": {key: value for key, value in step.spec.items() if key not in _NOT_CONTENT},
             "inputs": read,
-            "outputs": {name: [target.type, target.uri] for name, target in step.outputs.items()},
+            "outputs": {name: asdict(target) for name, target in step.outputs.items()},
             "variables": step.environment_variables,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

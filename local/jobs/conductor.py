@@ -27,6 +27,7 @@ class Conductor:
         self._ended = ended
         self._lock = threading.RLock()
         self._taken: set[str] = set()
+        self._stopping = False
         self._pool = ThreadPoolExecutor(CONCURRENT_STEPS, thread_name_prefix="step")
 
     def resume(self) -> None:
@@ -39,6 +40,8 @@ class Conductor:
                 self.advance(root.id)
 
     def stop(self) -> None:
+        """Begin nothing more, and wait for the steps at work to notice."""
+        self._stopping = True
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def advance(self, root_id: str) -> None:
@@ -63,7 +66,7 @@ class Conductor:
     def _begin_ready(self, leaves: list[Run]) -> None:
         for run in leaves:
             ready = _is_ready(run, leaves)
-            if run.kind == "sweep" and run.status in (Status.NOT_STARTED, Status.RUNNING):
+            if run.kind == "sweep" and not run.status.ended:
                 if ready or any(trial.status.active for trial in _trials(run, leaves)):
                     self._runs.move(run.id, Status.RUNNING)
                 if ready:
@@ -89,7 +92,8 @@ class Conductor:
         self._perform(run.id)
         with self._lock:
             self._taken.discard(run.id)
-        self.advance(run.root)
+        if not self._stopping:
+            self.advance(run.root)
 
     def _settle(self, root_id: str) -> None:
         """Give the pipelines, inner ones first, the status that follows from their steps'."""

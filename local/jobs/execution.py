@@ -17,10 +17,11 @@ from local.jobs.command import render
 from local.jobs.exceptions import StepCanceled, StepFailed, StepLost, WorkspaceStopping
 from local.jobs.launch import started_at
 from local.jobs.plan import Source, Step, Target
-from local.jobs.process import end, exit_code, last_words, lives, lost_because, start
+from local.jobs.process import end, exit_code, last_words, lives, lost_because, recorded, start
 from local.jobs.runs import Run, Runs, Status, error_document
 from local.jobs.sweep import Sweep
 from local.jobs.tracking import Tracking
+from local.state import Document
 
 LOOK_S = 0.05
 _KEPT_VARIABLES = {"HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"}
@@ -50,13 +51,13 @@ class Execution:
         except WorkspaceStopping:
             return
         except StepCanceled:
-            self._end(run_id, Status.CANCELED)
+            self._fail(run_id, Status.CANCELED)
         except StepFailed as failure:
-            self._end(run_id, Status.FAILED, error_document(failure.code, str(failure)))
+            self._fail(run_id, Status.FAILED, error_document(failure.code, str(failure)))
         except Exception as failure:  # noqa: BLE001 - a step's thread has no caller that could be told
             _log.exception("run %s failed in the local workspace", run_id)
             message = f"The local workspace failed: {type(failure).__name__}: {failure}"
-            self._end(run_id, Status.FAILED, error_document("SystemError", message))
+            self._fail(run_id, Status.FAILED, error_document("SystemError", message))
 
     def _perform(self, run: Run) -> None:
         if run.status.ended:
@@ -75,7 +76,6 @@ class Execution:
             self._await_exit(run)
             run = self._move(run, Status.FINALIZING)
         self._finalize(run)
-        self._end(run.id, Status.COMPLETED)
 
     def _move(self, run: Run, status: Status) -> Run:
         moved = self._runs.move(run.id, status)
@@ -111,18 +111,9 @@ class Execution:
             self._runs.change(run.id, lambda stored: setattr(stored, "reuse_key", key))
             return False
 
-        def edit(stored: Run) -> None:
-            for name, target in step.outputs.items():
-                known = earlier.outputs[name]
-                stored.outputs[name] = self._catalog.registered(run, name, target, known["uri"])
-            stored.properties |= {
-                "azureml.isreused": "true",
-                "azureml.reusedrunid": earlier.id,
-                "azureml.reusedpipelinerunid": earlier.root,
-            }
-            stored.status = Status.COMPLETED
-
-        self._runs.change(run.id, edit)
+        properties = {"azureml.isreused": "true", "azureml.reusedrunid": earlier.id}
+        properties |= {"azureml.reusedpipelinerunid": earlier.root}
+        self._complete(run, {name: earlier.outputs[name]["uri"] for name in step.outputs}, properties)
         return True
 
     def _rerun_is_forced(self, run: Run) -> bool:
@@ -134,6 +125,9 @@ class Execution:
 
     def _prepare(self, run: Run) -> None:
         step, folder = run.plan_step, self.folder(run.id)
+        attempted = recorded(folder)
+        if lives(attempted):  # the workspace was killed between the start of the command and its receipt
+            end(attempted)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         name, asset = self._catalog.environment(step.spec.get("environment"))
@@ -223,19 +217,18 @@ class Execution:
     # --- after the command
 
     def _finalize(self, run: Run) -> None:
-        made: dict[str, dict[str, str]] = {}
+        uris: dict[str, str] = {}
         for name, target in run.plan_step.outputs.items():
             source = self.folder(run.id) / "outputs" / name
             if not source.exists():
                 raise StepFailed(f"The step ended well, but did not write its output '{name}'.")
-            uri = self._catalog.output_uri(run, name, target)
-            storage.upload(self._blobs, source, storage.place_of(uri))
-            made[name] = self._catalog.registered(run, name, target, uri)
+            uris[name] = self._catalog.output_uri(run, name, target)
+            storage.upload(self._blobs, source, storage.place_of(uris[name]))
         artifacts = self.folder(run.id) / "code" / "outputs"  # Azure ML keeps what a step leaves there
         if artifacts.is_dir():
             place = storage.Place(storage.ARTIFACTS_CONTAINER, f"{artifacts_of(run.id)}/outputs")
             storage.upload(self._blobs, artifacts, place)
-        self._runs.change(run.id, lambda stored: stored.outputs.update(made))
+        self._complete(run, uris, {})
 
     def _choose(self, run: Run) -> None:
         """The outputs of a sweep are those of its best trial."""
@@ -249,25 +242,29 @@ class Execution:
         if not found:
             raise StepFailed(f"None of {len(step.trials)} trials ended well and logged '{sweep.metric}'.")
         best = self._runs.known(sweep.best(found))
-        made: dict[str, dict[str, str]] = {}
-        for name, target in step.outputs.items():
-            uri = self._catalog.output_uri(run, name, target)
-            places = storage.place_of(best.outputs[name]["uri"]), storage.place_of(uri)
-            storage.copy(self._blobs, *places)
-            made[name] = self._catalog.registered(run, name, target, uri)
+        uris = {name: self._catalog.output_uri(run, name, target) for name, target in step.outputs.items()}
+        for name, uri in uris.items():
+            storage.copy(self._blobs, storage.place_of(best.outputs[name]["uri"]), storage.place_of(uri))
+        self._complete(run, uris, {"best_child_run_id": best.id, "score": str(found[best.id])})
+
+    def _complete(self, run: Run, uris: dict[str, str], properties: dict[str, str]) -> None:
+        """Register the outputs and end the run in one transaction: after a crash, all of it is there or none."""
+        self.upload_log(run.id)
 
         def edit(stored: Run) -> None:
-            stored.outputs |= made
-            stored.properties |= {"best_child_run_id": best.id, "score": str(found[best.id])}
+            for name, target in run.plan_step.outputs.items():
+                stored.outputs[name] = self._catalog.registered(run, name, target, uris[name])
+            stored.properties |= properties
+            stored.status = Status.COMPLETED
+            if stored.reuse_key:
+                self._catalog.remember(stored)
 
         self._runs.change(run.id, edit)
-        self._end(run.id, Status.COMPLETED)
+        shutil.rmtree(self.folder(run.id), ignore_errors=True)
 
-    def _end(self, run_id: str, status: Status, error: dict[str, object] | None = None) -> None:
+    def _fail(self, run_id: str, status: Status, error: Document | None = None) -> None:
         self.upload_log(run_id)
-        run = self._runs.move(run_id, status, error)
-        if status is Status.COMPLETED and run.reuse_key:
-            self._catalog.remember(run)
+        self._runs.move(run_id, status, error)
         shutil.rmtree(self.folder(run_id), ignore_errors=True)
 
     def upload_log(self, run_id: str) -> None:

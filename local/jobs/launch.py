@@ -32,6 +32,9 @@ def started_at(pid: int) -> float | None:
 
 
 def main(folder: Path) -> None:
+    me = {"pid": os.getpid(), "started_at": started_at(os.getpid())}
+    with (folder / "process.json").open("x") as file:  # an order is carried out once
+        json.dump(me, file)
     order = json.loads((folder / "order.json").read_text())
     keeper = order["keeper"]
     with (folder / "std_log.txt").open("ab", buffering=0) as log:

@@ -39,6 +39,13 @@ def lives(process: Document | None) -> bool:
     return process is not None and started_at(process["pid"]) == process["started_at"]
 
 
+def recorded(folder: Path) -> Document | None:
+    """Who carries out, or carried out, the folder's order, by the process's own word."""
+    text = _text(folder / "process.json")
+    found: Document | None = json.loads(text) if text else None
+    return found
+
+
 def exit_code(folder: Path) -> int | None:
     """None while the command runs, and when it was killed together with its launcher."""
     file = folder / "exit.json"

@@ -13,7 +13,7 @@ from local.state import Document, State
 
 
 class Status(StrEnum):
-    """Azure ML's statuses of a run, as far as a local run has them."""
+    """Azure ML's statuses of a run, as far as a local run has them, in the order in which it has them."""
 
     NOT_STARTED = "NotStarted"
     QUEUED = "Queued"
@@ -33,6 +33,9 @@ class Status(StrEnum):
     @property
     def active(self) -> bool:
         return not self.ended and self is not Status.NOT_STARTED
+
+
+_ORDER = list(Status)
 
 
 @dataclass
@@ -115,7 +118,7 @@ class Runs:
             run = self.known(run_id)
             before = run.status
             edit(run)
-            if before.ended or (before is Status.CANCEL_REQUESTED and not run.status.ended):
+            if before.ended or _ORDER.index(run.status) < _ORDER.index(before):
                 run.status = before
             if run.status is not before:
                 self._stamp(run)

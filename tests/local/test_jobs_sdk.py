@@ -206,6 +206,7 @@ jobs:
             "prep": "Completed",
             "train": "Completed",
         }
+        assert client.jobs.get(children["train"].name).status == "Completed"
         client.jobs.download(children["train"].name, download_path=tmp_path / "got")
         log = tmp_path / "got" / "artifacts" / "user_logs" / "std_log.txt"
         assert "trained on ['adelie', 'chinstrap']" in log.read_text()
@@ -606,6 +607,27 @@ class TestOutputs:
         )
 
         assert ended(client, reader).status == "Completed"
+
+    def test_the_log_is_streamed_while_the_job_runs(
+        self,
+        client: MLClient,
+        environment: str,
+        name: str,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        line = f"echo first words; until [ -e {tmp_path}/go ]; do sleep 0.1; done"
+        client.jobs.create_or_update(
+            command(command=line, environment=environment, name=name, compute="serverless")
+        )
+        with ThreadPoolExecutor(1) as pool:
+            streaming = pool.submit(client.jobs.stream, name)
+            try:
+                wait_for(lambda: "first words" in capsys.readouterr().out)
+            finally:
+                (tmp_path / "go").touch()
+            streaming.result(TIMEOUT_S)
+        assert client.jobs.get(name).status == "Completed"
 
     def test_mlflow_logs_to_the_jobs_own_run(self, client: MLClient, environment: str, name: str) -> None:
         code = "import mlflow; mlflow.log_metric('f1', 0.5); print(mlflow.active_run().info.run_id)"

@@ -24,7 +24,8 @@ ARROW = {
 _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?$"
 _INFINITE = r"(?i)^[+-]?inf(inity)?$"
-_WHOLE = r"^[+-]?\d{1,18}$"
+_WHOLE = r"^[+-]?(\d{1,18}|[0-8]\d{18})$"
+_LONG = r"^[+-]?\d{19,}$"
 _CODE = r"^[+-]?0\d"
 _DATE = r"^\d{4}-\d{2}-\d{2}"
 _MOSTLY = 0.95
@@ -62,16 +63,18 @@ class TextColumn:
             return
         self.values += len(column)
         distinct, counts = pc.value_counts(column).flatten()
-        is_number = pc.match_substring_regex(distinct, _PLAIN)
+        whole, long = (pc.match_substring_regex(distinct, pattern) for pattern in (_WHOLE, _LONG))
+        lossy = pc.and_not(long, whole)  # whole numbers that float64 would change
+        is_number = pc.and_not(pc.match_substring_regex(distinct, _PLAIN), lossy)
         self.plain += _count(is_number, counts)
         if self.commas_allowed:
-            with_comma = pc.match_substring_regex(distinct, _COMMA)
+            with_comma = pc.and_not(pc.match_substring_regex(distinct, _COMMA), lossy)
             self.comma += _count(with_comma, counts)
             is_number = pc.or_(is_number, with_comma)
         if not self.odd and not _all(is_number):
             self.odd = str(distinct.filter(pc.invert(is_number))[0].as_py())
         self.infinite += _count(pc.match_substring_regex(distinct, _INFINITE), counts)
-        self.whole += _count(pc.match_substring_regex(distinct, _WHOLE), counts)
+        self.whole += _count(whole, counts)
         self.codes = self.codes or bool(pc.any(pc.match_substring_regex(distinct, _CODE)).as_py())
         words = pc.is_in(pc.utf8_lower(distinct), value_set=pa.array(["true", "false"]))
         self.boolean = self.boolean and _all(words)

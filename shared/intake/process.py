@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.errors import InputRejected, InvariantBroken
+from shared.errors import DependencyUnavailable, InputRejected, InvariantBroken
 from shared.intake.drop import DropFile, Reading, ReadSpec
 from shared.intake.rejections import listed, rejected
 
@@ -118,7 +118,13 @@ def _ready(memory_mb: int) -> _Reader:
         _retire()
     if _reader is None:
         _reader = _Reader(memory_mb)
-        _reader.ask({"hello": True}, _START_SECONDS)
+        try:
+            ready = "ready" in _reader.ask({"hello": True}, _START_SECONDS)
+        except _Broken:
+            ready = False
+        if not ready:
+            _retire()
+            raise DependencyUnavailable(f"The process that reads drops did not start within {memory_mb} MB.")
     return _reader
 
 
@@ -165,17 +171,21 @@ def read_drop(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Readin
 
 
 def _exchange(request: Mapping[str, Any], spec: ReadSpec, names: str) -> dict[str, Any]:
+    """The answer to a request. A process that dies is tried twice: the first may have been killed from outside."""
     global _reader
     limits = spec.limits
     with _lock:
-        try:
-            answer = _ready(limits.memory_mb).ask(request, limits.seconds)
-        except _Broken as broken:
-            _reader = None
-            spent = {"too-slow": f"took longer than {limits.seconds:g} s to read"}
-            raise rejected(
-                broken.code, f"{names} {spent.get(broken.code, 'ended the process that read it')}"
-            ) from None
-        if answer.get("retire"):
-            _retire()
+        for attempt in (1, 2):
+            try:
+                answer = _ready(limits.memory_mb).ask(request, limits.seconds)
+            except _Broken as broken:
+                _reader = None
+                if broken.code == "reader-died" and attempt == 1:
+                    continue
+                died = f"{names} ended the process that read it, twice"
+                slow = f"{names} took longer than {limits.seconds:g} s to read"
+                raise rejected(broken.code, slow if broken.code == "too-slow" else died) from None
+            if answer.get("retire"):
+                _retire()
+            break
         return answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from shared.errors import InvariantBroken
 from shared.intake.columns import ARROW, DATETIME
 from shared.intake.drop import DropFile, Reading, ReadSpec
 from shared.intake.hashing import ContentHash, RowHashes, in_share
+from shared.intake.likeness import Likeness
 from shared.intake.rejections import listed, quoted, rejected
 from shared.intake.schema import settle
 from shared.intake.sources import Sources, open_sources
@@ -51,10 +53,10 @@ class _Split:
         self._spec, self._newest = spec, 0
         self._by = spec.holdout_column or spec.time
         not_features = {spec.id, spec.target, *spec.ignore}
-        self._features = [name for name in columns if name not in not_features]
+        self._features = [name for name in columns if name not in not_features] or [spec.id] * bool(spec.id)
         if spec.holdout_by == "hash" and not self._features:
             raise rejected(
-                "holdout-impossible", "there is no column but id, target and ignored ones to split rows by"
+                "holdout-impossible", "there is no column but the target and ignored ones to split rows by"
             )
         if spec.holdout_by == "time":
             self._newest = self._cut(sources, columns)
@@ -76,9 +78,11 @@ class _Split:
             )
         batches = sources.batches({self._by: DATETIME})
         moments = np.concatenate([_moments(batch.column(0)) for batch in batches] or [np.zeros(0, np.int64)])
-        if not len(moments):
-            return 0
-        return int(np.quantile(moments, 1 - self._spec.holdout_fraction, method="higher"))
+        place = math.ceil((1 - self._spec.holdout_fraction) * len(moments))
+        if place >= len(moments):
+            return int(np.iinfo(np.int64).max)
+        newest = int(np.partition(moments, place)[place])
+        return newest + 1 if newest == moments.min() else newest  # something must be left to train on
 
 
 def _moments(column: pa.Array) -> npt.NDArray[np.int64]:
@@ -95,10 +99,11 @@ def read(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Reading:
     if not files:
         raise rejected("empty-file", "the drop has no file")
     sources = open_sources(files, spec)
-    columns, findings = settle(sources.found, sources.text, spec)
+    reference = _reference(spec)
+    columns, findings = settle(sources.found, sources.text, spec, Likeness(sources, reference).guess)
     if sources.dropped:
         findings.append(f"left out, as their types are of no use: {listed(sources.dropped)}")
-    return _Pass(sources, columns, findings, output).run()
+    return _Pass(sources, columns, findings, reference, output).run()
 
 
 def _reference(spec: ReadSpec) -> drift.Profile | None:
@@ -111,12 +116,19 @@ def _reference(spec: ReadSpec) -> drift.Profile | None:
 class _Pass:
     """The pass over all rows."""
 
-    def __init__(self, sources: Sources, columns: dict[str, str], findings: list[str], output: Path) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        columns: dict[str, str],
+        findings: list[str],
+        reference: drift.Profile | None,
+        output: Path,
+    ) -> None:
         spec = sources.spec
         self._sources, self._spec, self._columns, self._findings = sources, spec, columns, findings
         self._split = _Split(sources, columns)
         ignored = [name for name in (spec.id, *spec.ignore) if name in columns]
-        self._profiler = drift.Profiler(_reference(spec), ignore=ignored, target=spec.target)
+        self._profiler = drift.Profiler(reference, ignore=ignored, target=spec.target)
         self._content = ContentHash()
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
         self._train, self._holdout = _Side(output / "train", schema), _Side(output / "holdout", schema)

@@ -34,7 +34,7 @@ REMEDIES: dict[str, str] = {
     "unsupported-column": "leave the column out, put it under data.ignore, or write it as numbers, text or times",
     "holdout-impossible": "correct data.holdout in the loop file, or the column that it names",
     "unreadable": "write the file again with another program, and tell the maintainers of Driftloop",
-    "reader-died": "write the file again with another program; the process that read it crashed",
+    "reader-died": "write the file again with another program",
 }
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from shared.intake.columns import INTEGER, NOTHING, NUMBER, STRING, join
 from shared.intake.drop import ReadSpec
 from shared.intake.rejections import listed, quoted, rejected
 
 Findings = list[str]
+Guess = Callable[[str, list[str]], str]
+"""(missing column, candidates) -> the candidate that it may be now, or nothing."""
 
 
-def settle(found: Mapping[str, str], text: bool, spec: ReadSpec) -> tuple[dict[str, str], Findings]:
+def settle(
+    found: Mapping[str, str], text: bool, spec: ReadSpec, guess: Guess
+) -> tuple[dict[str, str], Findings]:
     """The type of every column of this version, in the order of the version before, and what people should know.
 
-    `found` are the types that the data suggest. `text` tells that they come from text, which can stay text.
+    `found` are the types that the data suggest; `text` tells that they come from text, which can stay text.
     """
     _check_named(found, spec)
     added = [name for name in found if name not in spec.known_columns]
-    _check_missing(found, added, spec)
+    _check_missing(found, added, spec, guess)
     findings = [f"column {quoted(name)} is new" for name in added if spec.known_columns]
     columns = {}
     for name in [*(known for known in spec.known_columns if known in found), *added]:
@@ -45,23 +49,17 @@ def _check_named(found: Mapping[str, str], spec: ReadSpec) -> None:
             raise rejected(code, f"there is no column {quoted(name)} (data.{key}){hint}")
 
 
-def _check_missing(found: Mapping[str, str], added: list[str], spec: ReadSpec) -> None:
+def _check_missing(found: Mapping[str, str], added: list[str], spec: ReadSpec, guess: Guess) -> None:
     missing = [name for name in spec.known_columns if name not in found and name not in spec.ignore]
     if not missing:
         return
-    guesses = [
-        f"{quoted(new)} may be {quoted(old)} renamed"
-        for old in missing
-        if (new := _renamed(old, found, added, spec))
-    ]
+    guesses = []
+    for old in missing:
+        fitting = [name for name in added if join(found[name], spec.known_columns[old]) is not None]
+        if new := guess(old, fitting):
+            guesses.append(f"{quoted(new)} may be {quoted(old)} renamed")
     hint = f" ({'; '.join(guesses)})" if guesses else ""
     raise rejected("missing-column", f"the version before had {listed(missing)}, this drop does not{hint}")
-
-
-def _renamed(old: str, found: Mapping[str, str], added: list[str], spec: ReadSpec) -> str:
-    alike = [name for name in added if join(found[name], spec.known_columns[old]) is not None]
-    close = difflib.get_close_matches(old, alike, n=1, cutoff=0.6)
-    return close[0] if close else alike[0] if len(alike) == 1 else ""
 
 
 def _settled(name: str, kind: str, text: bool, spec: ReadSpec) -> str:

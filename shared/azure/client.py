@@ -55,7 +55,9 @@ class Clients:
 
     def table(self) -> TableClient:
         uri, name = self.settings.table_service_uri, self.settings.table
-        return TableClient(uri, name, credential=self.identity, transport=self.transport())
+        return TableClient(
+            uri, name, credential=self.identity, transport=self.transport(), retry_backoff_factor=0.2
+        )
 
     def logs(self) -> LogsQueryClient:
         endpoint = self.settings.logs_endpoint

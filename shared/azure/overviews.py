@@ -11,7 +11,12 @@ from random import uniform
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import (
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+    ServiceResponseError,
+)
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
 from shared.azure.failures import asking, code_of
@@ -116,6 +121,8 @@ class OverviewRows:
             if code_of(error) == "TableNotFound":
                 raise
             return False
+        except ServiceResponseError:
+            return False  # written or not: reading it again tells, and every change may be made twice
         return True
 
     def _line(self, loop: str) -> TableEntity | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -38,13 +39,24 @@ def ports(request: pytest.FixtureRequest) -> Ports:
 
 
 @pytest.fixture(scope="session")
-def stage(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def stage(ports: Ports, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stage:
     """What the tests of Azure ML need to have been published."""
     if isinstance(ports, MemoryPorts):
         return MemoryStage(ports)
+    if ports is request.getfixturevalue("local_ports"):
+        found: Stage = request.getfixturevalue("local_stage")
+        return found
+    return _published(ports, tmp_path_factory.mktemp("stage"))
+
+
+@pytest.fixture(scope="session")
+def local_stage(local_ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> SdkStage:
+    return _published(local_ports, tmp_path_factory.mktemp("stage"))
+
+
+def _published(ports: Ports, folder: Path) -> SdkStage:
     identity = credential()
-    ml = Workspace(Settings.from_environment(os.environ), identity)()
-    return SdkStage(ports, ml, identity, tmp_path_factory.mktemp("stage"))
+    return SdkStage(ports, Workspace(Settings.from_environment(os.environ), identity)(), identity, folder)
 
 
 @pytest.fixture

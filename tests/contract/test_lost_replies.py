@@ -1,0 +1,250 @@
+"""A reply that is lost after success is told as success; a service that stalls is told, without long sleeps."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+
+from local.azure import LocalAzure
+from shared.azure.failures import BoundedTransport
+from shared.errors import (
+    ConfigurationError,
+    Conflict,
+    DependencyUnavailable,
+    DriftloopError,
+    OutcomeUnknown,
+)
+from shared.ports import Insert, Ports, Replace
+from shared.settings import Settings
+from shared.wiring import azure_ports
+from tests.contract.stage import SdkStage
+
+Fault = Callable[[str, str], str]
+"""Method and URL of a request to what befalls it: `lost`, `unsent`, a status such as `429 60`, or nothing."""
+
+
+class Faulty:
+    """Switches faults on under all clients of one set of ports."""
+
+    def __init__(self) -> None:
+        self.fault: Fault = lambda method, url: ""
+        self.seen: list[str] = []
+
+    def transport(self) -> BoundedTransport:
+        faulty = self
+
+        class Transport(BoundedTransport):
+            def send(self, request: object, **kwargs: object) -> object:
+                method, url = request.method, request.url  # type: ignore[attr-defined]  # old or new request type
+                fault = faulty.fault(method, url)
+                faulty.seen.append(f"{method} {fault}".strip())
+                if fault == "unsent":
+                    raise ServiceRequestError("connection refused by https://host/path?sig=planted")
+                response = super().send(request, **kwargs)
+                if fault == "lost":
+                    raise ServiceResponseError("connection reset by https://host/path?sig=planted")
+                if fault:
+                    status, _, retry_after = fault.partition(" ")
+                    response.status_code = int(status)
+                    if retry_after:
+                        response.headers["Retry-After"] = retry_after
+                return response
+
+        return Transport()
+
+    def once(self, fault: str, method: str, part: str = "") -> None:
+        """The next matching request only."""
+        left = [fault]
+        self.fault = lambda verb, url: left.pop() if left and verb == method and part in url else ""
+
+    def always(self, fault: str, method: str = "", part: str = "") -> None:
+        self.fault = lambda verb, url: fault if method in ("", verb) and part in url else ""
+
+
+@pytest.fixture
+def faulty() -> Faulty:
+    return Faulty()
+
+
+@pytest.fixture
+def ports(local_azure: LocalAzure, faulty: Faulty) -> Ports:
+    return azure_ports(Settings.from_environment(local_azure.environment()), faulty.transport)
+
+
+def test_a_commit_whose_reply_is_lost_is_ours(ports: Ports, faulty: Faulty, loop: str) -> None:
+    ports.store.commit(loop, [Insert("loop", "1")])
+    row = ports.store.read(loop, "loop")
+    assert row is not None
+    faulty.once("lost", "POST", "$batch")
+
+    ports.store.commit(loop, [Replace("loop", "2", row.etag), Insert("ledger-1", "entry")])
+
+    assert [row.doc for row in ports.store.range(loop, "")] == ["entry", "2"]
+    assert "POST lost" in faulty.seen
+
+
+def test_a_commit_whose_every_reply_is_lost_is_ours(ports: Ports, faulty: Faulty, loop: str) -> None:
+    faulty.always("lost", "POST", "$batch")
+
+    ports.store.commit(loop, [Insert("loop", "1")])
+
+    faulty.fault = lambda method, url: ""
+    assert [row.doc for row in ports.store.range(loop, "")] == ["1"]
+
+
+def test_a_rivals_commit_is_not_taken_for_ours(ports: Ports, faulty: Faulty, loop: str) -> None:
+    ports.store.commit(loop, [Insert("loop", "1")])
+    row = ports.store.read(loop, "loop")
+    assert row is not None
+    rival = [Replace("loop", "rival", row.etag)]
+
+    def first_the_rival(method: str, url: str) -> str:
+        if method == "POST" and rival:
+            ports.store.commit(loop, [rival.pop()])
+        return ""
+
+    faulty.fault = first_the_rival
+
+    with pytest.raises(Conflict):
+        ports.store.commit(loop, [Replace("loop", "2", row.etag), Insert("ledger-1", "entry")])
+
+    assert [row.doc for row in ports.store.range(loop, "")] == ["rival"]
+
+
+def test_our_commit_is_ours_though_a_rival_changed_a_row_since(
+    ports: Ports, faulty: Faulty, loop: str
+) -> None:
+    ports.store.commit(loop, [Insert("loop", "1")])
+    row = ports.store.read(loop, "loop")
+    assert row is not None
+    rival = ["rival"]
+
+    def lost_then_the_rival(method: str, url: str) -> str:
+        if method == "GET" and rival:
+            doc = rival.pop()
+            ours = ports.store.read(loop, "loop")
+            assert ours is not None
+            ports.store.commit(loop, [Replace("loop", doc, ours.etag)])
+        return "lost" if method == "POST" and rival else ""
+
+    faulty.fault = lost_then_the_rival
+
+    ports.store.commit(loop, [Replace("loop", "2", row.etag), Insert("ledger-1", "entry")])
+
+    assert not rival
+    assert [row.doc for row in ports.store.range(loop, "")] == ["entry", "rival"]
+
+
+def test_what_cannot_be_read_back_is_unknown(ports: Ports, faulty: Faulty, loop: str) -> None:
+    faulty.always("lost")
+
+    with pytest.raises(OutcomeUnknown, match="is not known"):
+        ports.store.commit(loop, [Insert("loop", "1")])
+
+
+def test_what_was_never_sent_is_unavailable(ports: Ports, faulty: Faulty, loop: str) -> None:
+    faulty.always("unsent", "POST", "$batch")
+
+    with pytest.raises(DependencyUnavailable):
+        ports.store.commit(loop, [Insert("loop", "1")])
+
+
+@pytest.mark.parametrize("seconds", [60, 3600])
+def test_a_long_retry_after_is_told_not_slept(ports: Ports, faulty: Faulty, loop: str, seconds: int) -> None:
+    faulty.always(f"429 {seconds}")
+    started = time.monotonic()
+
+    with pytest.raises(DependencyUnavailable) as raised:
+        ports.store.read(loop, "loop")
+
+    assert raised.value.retry_after_s == seconds
+    assert time.monotonic() - started < 20
+
+
+def test_a_short_retry_after_is_waited_out(ports: Ports, faulty: Faulty, loop: str) -> None:
+    faulty.once("503 1", "GET")
+
+    assert ports.store.read(loop, "loop") is None
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_missing_role_is_named_with_its_resource(
+    ports: Ports, faulty: Faulty, loop: str, status: int
+) -> None:
+    ports.store.commit(loop, [Insert("loop", "1")])
+    faulty.always(str(status))
+
+    with pytest.raises(
+        ConfigurationError, match=r"table driftloop was refused .* role 'Storage Table Data Contributor'"
+    ):
+        ports.store.read(loop, "loop")
+
+
+def test_no_error_shows_a_query_of_a_url(ports: Ports, faulty: Faulty, loop: str) -> None:
+    faulty.always("unsent")
+
+    with pytest.raises(DriftloopError) as raised:
+        ports.store.read(loop, "loop")
+
+    assert "planted" not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
+def test_data_whose_reply_is_lost_is_written_once(
+    ports: Ports, faulty: Faulty, loop: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"rows")
+    for write in (
+        lambda: ports.versions.write(f"{loop}/1/a", tmp_path / "file"),
+        lambda: ports.versions.assemble(f"{loop}/window", {"a": f"{loop}/1/a"}),
+        lambda: ports.documents.put(loop.encode()),
+    ):
+        faulty.seen.clear()
+        faulty.once("lost", "PUT")
+        write()
+        assert "PUT lost" in faulty.seen
+
+    assert ports.versions.read(f"{loop}/window/a") == b"rows"
+
+
+def test_a_claim_and_a_wake_survive_lost_replies(ports: Ports, faulty: Faulty, loop: str) -> None:
+    now = ports.clock.now()
+    ports.store.wake(loop, now)
+    faulty.once("lost", "PATCH")
+    ports.store.wake(loop, now)
+    faulty.once("lost", "PATCH")
+
+    token = ports.store.claim(loop, "holder", now, now)
+
+    assert token is not None
+    assert faulty.seen.count("PATCH lost") == 2
+
+
+def test_a_job_whose_reply_is_lost_is_adopted(ports: Ports, faulty: Faulty, local_stage: SdkStage) -> None:
+    spec = local_stage.job("good", name=f"lost-{uuid.uuid4().hex[:8]}")
+    faulty.once("lost", "PUT", "/jobs/")
+
+    assert ports.training.ensure_job(spec).status in {"running", "completed"}
+
+    assert "PUT lost" in faulty.seen
+
+
+def test_azure_ml_that_stalls_is_unavailable(ports: Ports, faulty: Faulty, loop: str) -> None:
+    faulty.always("503 60", part="/onlineEndpoints/")
+
+    with pytest.raises(DependencyUnavailable):
+        ports.serving.traffic(f"e-{loop}")
+
+
+def test_a_query_that_fails_is_unavailable_never_zero(ports: Ports, faulty: Faulty, loop: str) -> None:
+    now = ports.clock.now()
+    faulty.always("503", "POST", "/query")
+
+    with pytest.raises(DependencyUnavailable):
+        ports.evidence.traffic(f"e-{loop}", now.replace(year=2020), now)

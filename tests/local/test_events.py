@@ -217,6 +217,16 @@ def test_faults_of_delivery(grid: Grid) -> None:
     assert grid.azure.control.put("/local/events/faults", json={"delay": 3}).status_code == 400
 
 
+def test_a_delivery_that_fails_is_made_again(grid: Grid) -> None:
+    absent = QueueClient.from_queue_url(f"{grid.queue.url}-later", credential=DefaultAzureCredential())
+    body = grid.azure.control.get("/local/events/subscriptions").json()["subscriptions"][0]
+    grid.subscribe(body | {"name": "later", "queue": absent.queue_name})
+    grid.drop("x.csv")
+    assert names(grid.take_at_least(1)) == ["x.csv"]
+    absent.create_queue()
+    until(lambda: absent.peek_messages(1))
+
+
 def test_what_cannot_be_delivered_lies_in_the_dead_letter_container(grid: Grid) -> None:
     grid.faults(dead_letter=1)
     grid.drop("dead.csv")

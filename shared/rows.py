@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.errors import InvariantBroken
 from shared.ports import Row
@@ -45,11 +44,15 @@ def ledger_key(seq: int) -> str:
     return f"ledger-{seq:010d}"
 
 
-@cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+_adapters: dict[type, TypeAdapter[Any]] = {}  # Any: one table for all row types; `decode` gives the type back
+
+
+def _adapter(kind: type) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
 def encode(value: object) -> str:
@@ -72,6 +75,7 @@ def decode(kind: type[T], row: Row) -> T:
             "deploy the newer version again"
         )
     try:
-        return _adapter(kind).validate_python(content)
+        value: T = _adapter(kind).validate_python(content)
     except ValueError as error:
         raise InvariantBroken(f"row {row.key} cannot be read as {kind.__name__}: {error}") from error
+    return value

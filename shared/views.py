@@ -64,15 +64,19 @@ def _traffic(current: Unit) -> Mapping[str, int] | None:
         return None
 
 
-def set_aside(ports: Ports, name: str) -> list[InboxRecord]:
-    """Events that were quarantined, with their reasons, oldest first."""
+def inbox(ports: Ports, name: str) -> list[InboxRecord]:
+    """Every event of a loop, oldest first."""
     found: list[InboxRecord] = []
     after = ""
     while page := ports.store.range(name, "inbox-", after=after):
-        records = [rows.decode(InboxRecord, row) for row in page]
-        found += [record for record in records if record.state is InboxState.QUARANTINED]
+        found += [rows.decode(InboxRecord, row) for row in page]
         after = page[-1].key
     return sorted(found, key=lambda record: record.received_at)
+
+
+def set_aside(ports: Ports, name: str) -> list[InboxRecord]:
+    """Events that were quarantined, with their reasons, oldest first."""
+    return [record for record in inbox(ports, name) if record.state is InboxState.QUARANTINED]
 
 
 def entries(ports: Ports, name: str) -> list[LedgerEntry]:

@@ -1,0 +1,53 @@
+# Driftloop. `make help` tells what each target does.
+PYTHON ?= python3
+BIN := .venv/bin
+# A venv is ready when its stamp is newer than what it is made from.
+READY := .venv/.ready .venv-ml/.ready
+PYTEST := $(BIN)/pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint check soak bench docs clean
+
+help: ## Tell what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make both environments (the others call it by themselves)
+
+.venv/.ready: requirements.txt requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Driftloop needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=python3.11"; exit 1; }
+	@echo "making .venv (about a minute, once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.venv-ml/.ready: requirements-ml.txt
+	@echo "making .venv-ml, which jobs and scoring run in (about a minute, once)"
+	@$(PYTHON) -m venv .venv-ml
+	@.venv-ml/bin/python -m pip install -qq --disable-pip-version-check -r requirements-ml.txt
+	@touch $@
+
+demo: setup ## Show the main job on real data: make demo, or make demo LOOP=iris
+	@$(BIN)/python -m demo $(LOOP)
+
+up: setup ## Keep a local Azure running to play with, and print its settings
+	@$(BIN)/python -m local up
+
+test: setup lint ## Lint, types, import rules, and all tests but the long ones
+	@$(PYTEST) -n 2 --dist loadfile -m "not soak"
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check -q . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+soak: setup ## The long tests: full sizes of everything that `make test` samples
+	@$(PYTEST) -m soak --timeout 0
+
+bench: setup ## Compare side by side and write docs/benchmarks.md
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove both environments and all caches
+	@rm -rf .venv .venv-ml .local .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,0 +1,197 @@
+"""What a story is told with: publish, drop, wait for what the loop does, live traffic, and a narrator."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+
+from demo.traffic import LiveTraffic
+from local.azure import LocalAzure
+from shared import loopfile, views
+from shared.azure.client import Workspace, credential
+from shared.azure.registry import Registry
+from shared.definition import Published
+from shared.engine import publishing, unit
+from shared.model import DataVersion, LedgerEntry, LoopState, Release
+from shared.settings import Settings
+from shared.wiring import azure_ports
+
+LOOPS = Path(__file__).parent.parent / "loops"
+PATIENCE_S = 150
+"""A generous limit for one thing to happen; a slow machine is no failure."""
+
+
+class StoryFailed(Exception):
+    """Something that the story tells did not happen."""
+
+
+class Stage:
+    """One loop on one local Azure. Entering it points this process at the local Azure, as `make up` tells you to."""
+
+    def __init__(self, azure: LocalAzure, console: Console, loop: str) -> None:
+        self.azure = azure
+        self.console = console
+        self.loop = loop
+        self._told = 0
+
+    def __enter__(self) -> Self:
+        os.environ.update(self.azure.environment())
+        self.settings = Settings.from_environment(os.environ)
+        self.ports = azure_ports(self.settings)
+        self._workspace = Workspace(self.settings, credential())
+        self.traffic = LiveTraffic(self._workspace)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.traffic.stop()
+
+    # --- telling ---------------------------------------------------------------------------------
+
+    def chapter(self, title: str, words: str = "") -> None:
+        self.console.print(f"\n[bold cyan]{title}[/]")
+        if words:
+            self.say(words)
+
+    def say(self, words: str) -> None:
+        self.console.print(f"   {escape(words)}")
+
+    def ledger_so_far(self) -> list[LedgerEntry]:
+        """The loop's new ledger entries, each told once."""
+        entries = views.entries(self.ports, self.loop)
+        for entry in entries[self._told :]:
+            if words := sentence(entry):
+                self.console.print(f"   [dim]{entry.at:%H:%M:%S}[/] {escape(words)}")
+        self._told = len(entries)
+        return entries
+
+    # --- acting ----------------------------------------------------------------------------------
+
+    def publish(self, overrides: Sequence[str]) -> None:
+        """What `driftloop publish` does."""
+        file = LOOPS / self.loop / "loop.yaml"
+        definition = loopfile.load(file, overrides=tuple(overrides))
+        with self.console.status(
+            "registering environment, components, pipeline and scoring code in Azure ML"
+        ):
+            assets = Registry(self._workspace).register(file.parent, definition, lambda _: None)
+            publishing.publish(self.ports, Published(definition, assets, "you", self.ports.clock.now()))
+
+    def drop(self, name: str, frame: pd.DataFrame) -> None:
+        buffer = BytesIO()
+        frame.to_csv(buffer, index=False)
+        self.ports.blobs.upload("landing", f"{self.loop}/{name}", buffer.getvalue())
+        self.say(f"dropped landing/{self.loop}/{name}: {len(frame)} rows")
+
+    def alert(self, rule: str, condition: str) -> None:
+        """What an action group of Azure Monitor posts, in the common alert schema."""
+        moment = self.ports.clock.now().isoformat()
+        essentials = {
+            "alertId": "/subscriptions/0/providers/Microsoft.AlertsManagement/alerts/1",
+            "originalAlertId": "1",
+            "alertRule": rule,
+            "monitorCondition": condition,
+            "signalType": "Metric",
+            "severity": "Sev2",
+            "firedDateTime": moment,
+            "description": "answers took too long",
+        }
+        body = {
+            "schemaId": "azureMonitorCommonAlertSchema",
+            "data": {"essentials": essentials, "alertContext": {}},
+        }
+        answer = httpx.post(
+            f"{self.azure.settings.functions}/api/alert",
+            json=body,
+            headers={"x-functions-key": self.azure.function_key("alert")},
+            trust_env=False,
+            timeout=30,
+        )
+        if answer.status_code != 202:
+            raise StoryFailed(f"the alert function answered {answer.status_code}: {answer.text}")
+        self.say(f"Azure Monitor posts the alert {rule}: {condition}")
+
+    def spoil(self, deployment: str, error_rate: float) -> None:
+        """Have a deployment fail this share of its requests."""
+        self.azure.control.put(
+            f"/local/endpoints/{self.loop}/deployments/{deployment}/faults", json={"error_rate": error_rate}
+        ).raise_for_status()
+
+    # --- waiting ---------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> LoopState:
+        return unit.read(self.ports, self.loop).state
+
+    def release(self, number: int) -> Release:
+        return unit.read(self.ports, self.loop).release(number)[0]
+
+    def version(self, number: int) -> DataVersion:
+        return unit.read(self.ports, self.loop).version(number)[0]
+
+    def wait(self, what: str, true: Callable[[], bool]) -> None:
+        """Until `true`, telling what the ledger says meanwhile; StoryFailed when it takes too long."""
+        deadline = time.monotonic() + PATIENCE_S
+        with self.console.status(what) as status:
+            while True:
+                self.ledger_so_far()
+                if true():
+                    self.ledger_so_far()
+                    return
+                if time.monotonic() > deadline:
+                    raise StoryFailed(f"waited {PATIENCE_S} s for {what}. Status: {self._status()}")
+                status.update(f"{what} [dim]({escape(self._status())})[/]")
+                time.sleep(0.4)
+
+    def _status(self) -> str:
+        line = next((o.summary for o in views.loops(self.ports) if o.loop == self.loop), "")
+        return line[:160]
+
+    def expect(self, true: bool, what: str) -> None:
+        """The story says so; if it is not so, the demo fails rather than tell it."""
+        if not true:
+            raise StoryFailed(what)
+
+    def weights(self) -> Mapping[str, int]:
+        return self.ports.serving.traffic(self.loop)
+
+
+def sentence(entry: LedgerEntry) -> str:
+    """A ledger entry as people tell it; empty for those that only matter to auditors."""
+    detail = entry.detail
+    match entry.what:
+        case "version.created":
+            return f"{entry.subject} written: {detail['rows']} rows, split once into train and holdout"
+        case "version.judged":
+            return f"{entry.subject} judged: {detail['verdict']} -> {detail['decision']}"
+        case "release.training":
+            return f"{entry.subject}: Azure ML pipeline job submitted, attempt {detail['attempt']}"
+        case "release.deploying":
+            return f"{entry.subject}: model {detail['model'].rpartition('/models/')[2]} registered; deploying at 0 %"
+        case "release.gating":
+            return f"{entry.subject}: deployed; both models are asked for the same holdout rows"
+        case "release.shifting" | "release.promoting" | "release.rolling_back" | "release.cleaning":
+            return f"{entry.subject}, {entry.after.replace('_', ' ')}: {detail['reason']}"
+        case "release.canary":
+            return f"{entry.subject}: traffic is {detail.get('traffic', '')}"
+        case "release.promoted":
+            return f"{entry.subject}: promoted, {detail.get('traffic', 'all traffic')}"
+        case "release.live" | "release.rejected" | "release.rolled_back" | "release.failed":
+            return f"{entry.subject} is {entry.after.replace('_', ' ')}"
+        case "retrain.denied":
+            return f"no retraining: {detail['reason']}"
+        case "drop.ignored" | "drop.quarantined":
+            return f"{entry.subject} {entry.after}: {detail['note']}"
+        case _:
+            return ""

@@ -56,7 +56,7 @@ class Converter(Protocol):
 
 def converter(binding: str) -> Converter | None:
     """Microsoft's own converter for a kind of binding, None when it has none."""
-    registry = get_binding_registry()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    registry = get_binding_registry()
     return cast(Converter | None, registry.get(binding))
 
 

@@ -25,8 +25,8 @@ __all__ = [
 ]
 
 
-SUSPICION = 5.0
-"""A metric past its margin with evidence of 5 to 1 holds the step: harm may show, more requests will tell."""
+SUSPICION = 3.0
+"""A metric past its margin with evidence of 3 to 1 holds the step: harm may show, more requests will tell."""
 
 
 class CanaryKind(StrEnum):
@@ -167,10 +167,10 @@ def _split(evidence: CanaryEvidence, policy: CanaryPolicy) -> str | None:
 def _late(evidence: CanaryEvidence, elapsed_s: float, minimum_s: float) -> list[str]:
     if evidence.watermark_at is None:
         return ["no evidence of this step is complete yet"]
-    covered_s = (evidence.watermark_at - evidence.started_at).total_seconds()
-    if min(covered_s, elapsed_s) < minimum_s:
+    covered_s = min((evidence.watermark_at - evidence.started_at).total_seconds(), elapsed_s)
+    if covered_s < minimum_s:
         return [
-            f"evidence covers {max(covered_s, 0):.0f} s of the {minimum_s:.0f} s that the step takes at least"
+            f"evidence covers {max(covered_s, 0):.0f} s of the {minimum_s:.0f} s that a step takes at least"
         ]
     return []
 

@@ -3,7 +3,7 @@ scores.
 
 Accuracy is exact: Clopper-Pearson for one model; for two, the unconditional test of the trinomial of
 discordant rows with the nuisance (how many are discordant) taken from a confidence set (R. Berger, D. Boos,
-"P values maximized over a confidence set for the nuisance parameter", JASA 89 (1994), 1012-1016, lemma 1).
+"P values maximized over a confidence set for the nuisance parameter", JASA 89 (1994), 1012-1016).
 
 Every other metric gets a Dirichlet (Bayesian) bootstrap (D. Rubin, "The Bayesian bootstrap", Ann. Stat. 9
 (1981), 130-134) with one more, made-up row: the worst that could happen for a lower bound, the best for an
@@ -100,7 +100,7 @@ def paired_p_value(wins: int, losses: int, n: int, difference: float, level: flo
     all n.
 
     `wins` (`losses`): rows that only the challenger (only the champion) got right. Tables are ordered by
-    Tango's z (T. Tango, Stat. Med. 17 (1998), 891-908, eqs. 5-7); its distribution is summed, not
+    Tango's z (T. Tango, Stat. Med. 17 (1998), 891-908); its distribution is summed, not
     approximated.
     """
     spent = NUISANCE_SHARE * level

@@ -8,14 +8,15 @@ proportion. Each function tests that, with w unknown: numerator a mixture over a
 the null's greatest likelihood. For every w the ratio is at most a martingale of mean 1, so P(it ever
 reaches 1/a) <= a (Ville).
 
-Sources: H. Robbins, "Statistical methods related to the law of the iterated logarithm", Ann. Math. Stat.
-41 (1970), 1397-1409 (mixtures, p. 1398); L. Wasserman, A. Ramdas, S. Balakrishnan, "Universal inference",
-PNAS 117 (2020), 16880-16890 (section 7: sequential, greatest likelihood below); A. Ramdas, P. Gruenwald,
-V. Vovk, G. Shafer, "Game-theoretic statistics and safe anytime-valid inference", Stat. Sci. 38 (2023),
-576-601 (section 2: Ville); M. Lindon, A. Malek, "Anytime-valid inference for multinomial count data",
-NeurIPS 2022 (sample ratio); I. Waudby-Smith, A. Ramdas, "Confidence sequences for sampling without
-replacement", NeurIPS 2020 (prior-posterior ratio). Every function takes arrays that broadcast, so
-simulations run the code that judges.
+Sources: M. Lindon, A. Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022 (outcomes
+whose probability changes in time, compared by who got them; sample ratio); H. Robbins, "Statistical
+methods related to the law of the iterated logarithm", Ann. Math. Stat. 41 (1970), 1397-1409 (mixtures);
+L. Wasserman, A. Ramdas, S. Balakrishnan, "Universal inference", PNAS 117 (2020), 16880-16890 (the null's
+greatest likelihood below); A. Ramdas, P. Gruenwald, V. Vovk, G. Shafer, "Game-theoretic statistics and
+safe anytime-valid inference", Stat. Sci. 38 (2023), 576-601 (e-processes, Ville); I. Waudby-Smith, A.
+Ramdas, "Confidence sequences for sampling without replacement", NeurIPS 2020 (prior-posterior ratio).
+
+Every function takes arrays that broadcast, so simulations run the code that judges.
 """
 
 from __future__ import annotations

@@ -1,0 +1,92 @@
+"""A breach is called only when it is one; nonsense with status 200 does not get through."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from shared.judge.metric import judge_metric
+from shared.judge.smoke import SmokeEvidence, SmokePolicy, answers_of, judge_smoke
+
+CLASSES = SmokePolicy("classification", ("Adelie", "Gentoo"))
+
+
+def labelled(n: int, right: float, seed: int = 0) -> tuple[list[object], list[object]]:
+    rng = random.Random(seed)
+    truth: list[object] = [rng.choice("ab") for _ in range(n)]
+    return truth, [name if rng.random() < right else ("a" if name == "b" else "b") for name in truth]
+
+
+def test_a_breach_must_be_significant() -> None:
+    assert judge_metric(*labelled(200, 0.6), "f1_macro", 0.85).breached is True
+    assert judge_metric(*labelled(200, 0.95), "f1_macro", 0.85).breached is False
+    chance = judge_metric(*labelled(40, 0.84, seed=1), "accuracy", 0.9)
+    assert chance.breached is False
+    assert "may be chance" in chance.words
+
+
+def test_the_direction_counts() -> None:
+    truth = [float(n) for n in range(50)]
+    assert judge_metric(truth, [n + 2 for n in truth], "mae", 1.0).breached is True
+    assert judge_metric(truth, [n + 0.5 for n in truth], "mae", 1.0).breached is False
+
+
+@pytest.mark.parametrize(
+    ("truth", "answers"),
+    [([], []), (["a"] * 3, ["a"] * 3), (["a"] * 30, ["a"] * 29), (["a"] * 30, [None] * 30)],
+)
+def test_too_little_says_nothing(truth: list[object], answers: list[object]) -> None:
+    verdict = judge_metric(truth, answers, "f1_macro", 0.85)
+    assert verdict.breached is None
+    assert verdict.words
+
+
+def test_a_threshold_that_holds_is_called_breached_at_most_as_promised() -> None:
+    called = sum(
+        bool(judge_metric(*labelled(60, 0.85, seed), "accuracy", 0.85).breached) for seed in range(400)
+    )
+    assert called <= 400 * 0.05 + 3 * (400 * 0.05 * 0.95) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (["Adelie"], "1 predictions for 2 rows"),
+        (["Adelie", "Emperor"], "not a known class"),
+        (["Adelie", None], "not a class"),
+        (["Adelie", float("nan")], "not a class"),
+        (["Adelie", ""], "not a known class"),
+        ({"error": "shapes do not match"}, "an error instead of predictions"),
+        ("Traceback (most recent call last)", "a text instead of predictions"),
+        ({"status": "ok"}, "an object without predictions"),
+        (7, "int instead of predictions"),
+        (["Gentoo", "Gentoo"], "1 of 2 predictions differ from training's"),
+    ],
+)
+def test_malformed_answers_with_status_200_fail(answer: object, words: str) -> None:
+    golden = ("Adelie", "Gentoo")
+    verdict = judge_smoke([SmokeEvidence(2, 200, answer, 10, golden)], CLASSES)
+    assert not verdict.passed
+    assert words in verdict.reasons[0]
+
+
+def test_good_answers_pass_in_every_usual_wrapping() -> None:
+    for answer in (["Adelie", "Gentoo"], {"predictions": ["Adelie", "Gentoo"]}, '["Adelie", "Gentoo"]'):
+        assert judge_smoke([SmokeEvidence(2, 200, answer, 10, ("Adelie", "Gentoo"))], CLASSES).passed
+        assert answers_of(answer) == ("Adelie", "Gentoo")
+
+
+def test_numbers_must_be_finite_and_equal_to_the_golden_ones() -> None:
+    policy = SmokePolicy("regression")
+    assert judge_smoke([SmokeEvidence(2, 200, [1.0, 2], None, (1.0, 2.0 + 1e-9))], policy).passed
+    for answer in ([1.0, float("inf")], ["1", 2.0], [True, 2.0], [1.0, 2.1]):
+        assert not judge_smoke([SmokeEvidence(2, 200, answer, None, (1.0, 2.0))], policy).passed
+
+
+def test_being_slow_refused_or_silent_fails() -> None:
+    good = ["Adelie", "Gentoo"]
+    slow = SmokePolicy("classification", max_latency_ms=100)
+    assert not judge_smoke([SmokeEvidence(2, 200, good, 101)], slow).passed
+    assert not judge_smoke([SmokeEvidence(2, 503, good)], CLASSES).passed
+    assert not judge_smoke([], CLASSES).passed

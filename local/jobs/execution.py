@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
 import threading
 import time
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from local.jobs import environment, storage
@@ -202,12 +204,15 @@ class Execution:
         return self._runs.change(run.id, edit)
 
     def _await_exit(self, run: Run) -> None:
-        folder = self.folder(run.id)
+        folder, limit_s = self.folder(run.id), run.plan_step.timeout_s
+        deadline = math.inf if limit_s is None or not run.started_at else _seconds(run.started_at) + limit_s
         try:
             while (code := exit_code(folder)) is None:
                 self._raise_if_unwanted(self._runs.known(run.id))
                 if not lives(run.process) and exit_code(folder) is None:
                     raise StepLost(lost_because(folder))
+                if time.time() > deadline:
+                    raise StepFailed(f"The step ran longer than its limit of {limit_s:g} s.")
                 time.sleep(LOOK_S)
         finally:
             end(run.process)  # what the command left in the background ends too, as in a container
@@ -273,6 +278,10 @@ class Execution:
             text = (self.folder(run_id) / "std_log.txt").read_bytes()
             client = self._blobs.get_blob_client(storage.ARTIFACTS_CONTAINER, log_blob(run_id))
             client.upload_blob(text, overwrite=True)
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
 
 
 def artifacts_of(run_id: str) -> str:

@@ -17,6 +17,8 @@ from local.state import Document
 _BINDING = re.compile(r"\$\{\{\s*([\w.\-]+)\s*\}\}")
 _WHOLE_BINDING = re.compile(r"\s*\$\{\{\s*([\w.\-]+)\s*\}\}\s*")
 
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
+
 Components = Callable[[str], Document]
 """A component's specification by its ARM id."""
 
@@ -54,6 +56,7 @@ class Step:
     sweep: Document | None = None
     search_values: dict[str, str] = field(default_factory=dict)
     trials: tuple[str, ...] = ()
+    timeout_s: float | None = None
 
     @property
     def needs(self) -> set[str]:
@@ -107,6 +110,7 @@ def _single_step(job: Document, command: Document, sweep: Document | None) -> Pl
         spec=_inline_spec(job, command),
         inputs={name: _source(value) for name, value in (job.get("inputs") or {}).items()},
         outputs={name: _target(value) for name, value in (job.get("outputs") or {}).items()},
+        timeout_s=_timeout_s(job if sweep is None else {}),
         environment_variables=dict(command.get("environmentVariables") or {}),
         sweep=sweep,
     )
@@ -207,6 +211,8 @@ def _add(
     variables = {str(k): str(v) for k, v in (node.get("environment_variables") or {}).items()}
     sweep = node if node.get("type") == "sweep" else None
     plan.steps[path] = Step(path, spec, inputs, outputs, variables, sweep)
+    if sweep is None:
+        plan.steps[path] = replace(plan.steps[path], timeout_s=_timeout_s(node))
     return {name: Source("step", path, name, type=target.type) for name, target in outputs.items()}
 
 
@@ -233,6 +239,18 @@ def _in_order(jobs: Document) -> list[str]:
         return list(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
         raise invalid(f"The steps wait for each other in a circle: {' -> '.join(error.args[1])}.") from error
+
+
+def _timeout_s(limited: Document) -> float | None:
+    """Seconds, of a node, or an ISO 8601 duration up to days, of a job. A sweep limits something else."""
+    found = (limited.get("limits") or {}).get("timeout")
+    if found is None or isinstance(found, int | float):
+        return found
+    parts = _DURATION.fullmatch(found)
+    if parts is None:
+        raise invalid(f"The timeout {found!r} is not a duration such as PT5M.")
+    amounts = [float(part or 0) for part in parts.groups()]
+    return sum(amount * unit for amount, unit in zip(amounts, (86400, 3600, 60, 1), strict=True))
 
 
 def _source(value: Mapping[str, Any]) -> Source:

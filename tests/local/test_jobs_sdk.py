@@ -361,6 +361,26 @@ class TestFailure:
         assert f"environment {name}:{version} {told}" in text
         assert "requirements-ml.txt" in text
 
+    @pytest.mark.parametrize("inside", [True, False])
+    def test_a_step_that_runs_too_long(
+        self, client: MLClient, environment: str, name: str, inside: bool
+    ) -> None:
+        slow = command(
+            command="sleep 309", environment=environment, name=name, compute="serverless", timeout=1
+        )
+
+        @dsl.pipeline(default_compute="serverless")
+        def whole():  # type: ignore[no-untyped-def]  # the SDK reads the annotations
+            slow()
+
+        job = whole() if inside else slow
+        job.name = name
+        client.jobs.create_or_update(job)
+
+        assert ended(client, name).status == "Failed"
+        assert "longer than its limit of 1 s" in failure(client, name)
+        assert not sleepers(309)
+
     def test_data_that_are_not_there(self, client: MLClient, environment: str, name: str) -> None:
         path = f"azureml://datastores/workspaceblobstore/paths/{name}/"
         reads = {"data": Input(type="uri_folder", path=path)}

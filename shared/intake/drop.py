@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shared import loopfile
+    from shared.loopfile import Data
 
 MIB = 1024 * 1024
 
@@ -31,6 +35,18 @@ class Limits:
     memory_mb: int = 1536
     seconds: float = 180.0
 
+    @classmethod
+    def of(cls, limits: loopfile.Limits) -> Limits:
+        """What a loop file's section `data.limits` says."""
+        return cls(
+            max_bytes=int(limits.max_size_mb * MIB),
+            max_rows=limits.max_rows,
+            max_columns=limits.max_columns,
+            max_field_bytes=int(limits.max_field_kb * 1024),
+            memory_mb=limits.memory_mb,
+            seconds=limits.seconds,
+        )
+
 
 @dataclass(frozen=True)
 class ReadSpec:
@@ -50,6 +66,23 @@ class ReadSpec:
     """The profile whose grid is used, so that counts compare exactly."""
     format: str = "auto"
     """csv, parquet, or auto: told from the content."""
+
+    @classmethod
+    def of(cls, data: Data, known_columns: Mapping[str, str], reference: bytes) -> ReadSpec:
+        """What a loop file's section `data` says."""
+        return cls(
+            target=data.target,
+            id=data.id or "",
+            ignore=data.ignore,
+            time=data.time or "",
+            holdout_by=data.holdout.by,
+            holdout_fraction=data.holdout.fraction,
+            holdout_column=data.holdout.column or "",
+            known_columns=known_columns,
+            limits=Limits.of(data.limits),
+            reference=reference,
+            format=data.format,
+        )
 
     def to_document(self) -> dict[str, Any]:
         """Everything but the reference, which travels as a file."""

@@ -19,6 +19,14 @@ _ROW_GROUPS = 10_000
 _FOOTER_BYTES = 64 * MIB
 _BATCH_BYTES = 16 * MIB
 _BATCH_ROWS = 65_536
+_DAMAGE = (
+    pa.ArrowInvalid,
+    pa.ArrowNotImplementedError,
+    pa.ArrowTypeError,
+    pa.ArrowIndexError,
+    UnicodeDecodeError,
+    OSError,
+)
 
 
 @dataclass(frozen=True)
@@ -43,12 +51,12 @@ class Parquet:
             with pq.ParquetFile(self.path, **_guards(), pre_buffer=False) as file:
                 for batch in file.iter_batches(self.batch_rows, columns=columns, use_threads=False):
                     budget.spend(batch.nbytes, self.name)
-                    self._check_lengths(batch)
+                    self._check_texts(batch)
                     rows += batch.num_rows
                     if rows > self.rows:
                         break
                     yield batch
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        except _DAMAGE as error:
             raise rejected(
                 "damaged-parquet", f"{quoted(self.name)} cannot be decoded ({quoted(str(error)[:100])})"
             ) from error
@@ -57,10 +65,11 @@ class Parquet:
                 "damaged-parquet", f"{quoted(self.name)} says {self.rows:,} rows and holds {rows:,}"
             )
 
-    def _check_lengths(self, batch: pa.RecordBatch) -> None:
+    def _check_texts(self, batch: pa.RecordBatch) -> None:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             values = column.dictionary if pa.types.is_dictionary(column.type) else column
             if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+                values.validate(full=True)  # or bytes that are no UTF-8 would come out of it
                 longest = pc.max(pc.binary_length(values)).as_py() or 0
                 if longest > self.limits.max_field_bytes:
                     raise rejected(
@@ -79,7 +88,7 @@ def open_parquet(path: Path, name: str, limits: Limits) -> Parquet:
     try:
         with pq.ParquetFile(path, **_guards()) as file:
             meta, schema = file.metadata, file.schema_arrow
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except _DAMAGE as error:
         raise rejected(
             "damaged-parquet", f"{quoted(name)} has no readable footer ({quoted(str(error)[:100])})"
         ) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,33 @@ def test_the_corpus_is_large_and_the_limits_are_the_usual_ones() -> None:
     bombs = [h for h in CORPUS if "bomb" in h.id or "gigabyte" in h.id or "million" in h.id]
     assert len(bombs) >= 5 and not any("limits" in h.spec for h in bombs)
     assert Limits().memory_mb <= 1536
+
+
+def mutated(seed: int, whole: bytes) -> bytes:
+    """Some bytes changed, cut out or put in, more often near the end, where Parquet keeps its footer."""
+    chance, hurt = random.Random(seed), bytearray(whole)
+    for _ in range(chance.choice((1, 2, 5, 30))):
+        near_end = chance.random() < 0.4
+        place = max(0, len(hurt) - chance.randrange(1, 900)) if near_end else chance.randrange(len(hurt))
+        size = chance.choice((0, 1, 1, 7))
+        hurt[place : place + size] = chance.randbytes(size if chance.random() < 0.7 else chance.randrange(9))
+    return bytes(hurt)
+
+
+def test_whatever_is_hurt_at_random_gets_a_reason_of_the_list(tmp_path: Path) -> None:
+    sound = [
+        CORPUS[place]
+        for place in range(len(CORPUS))
+        if CORPUS[place].id in ("bom", "utf-16", "gzip", "parquet")
+    ]
+    outcomes: Counter[str] = Counter()
+    for seed in range(300):
+        hostile = sound[seed % len(sound)]
+        hostile.write(tmp_path / "landed")
+        (tmp_path / "landed").write_bytes(mutated(seed, (tmp_path / "landed").read_bytes()))
+        code, text = outcome(hostile, tmp_path / "landed", tmp_path / str(seed))
+        assert code == FINE or text.endswith(REMEDIES[code]), f"seed {seed}"
+        outcomes[code] += 1
+    print(f"300 hurt files: {dict(outcomes)}")
+    assert not {"unreadable", "reader-died", "too-slow"} & set(outcomes)
+    assert len(outcomes) >= 5

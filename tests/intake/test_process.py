@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from shared import loopfile
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.intake import DropFile, Limits, Reading, ReadSpec, process, read_drop
 from tests.intake.corpus import dictionary_bomb, members
@@ -49,6 +51,35 @@ def test_nothing_heavy_is_imported_here() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_loop_file_says_how_its_drops_are_read() -> None:
+    text = (
+        "loop: penguins\nserve: {endpoint: penguins}\ntrain: {pipeline: t.yml}\n"
+        "data: {landing: l00/x, target: t, id: i, time: w, ignore: [a], format: csv, limits: {seconds: 9, max_size_mb: 2},"
+        " holdout: {by: time, column: w, fraction: 0.1}}\n"
+    )
+    spec = ReadSpec.of(loopfile.parse(text, file="loop.yaml").data, {"t": "string"}, b"r")
+    assert spec == ReadSpec(
+        "t",
+        "i",
+        ("a",),
+        "w",
+        "time",
+        0.1,
+        "w",
+        {"t": "string"},
+        Limits(max_bytes=2 * 1024**2, seconds=9),
+        b"r",
+        "csv",
+    )
+    assert (
+        ReadSpec.of(
+            loopfile.parse(text.replace("limits: {seconds: 9, max_size_mb: 2},", ""), file="").data, {}, b""
+        ).limits
+        == Limits()
+    )
+    assert ReadSpec.from_document(json.loads(json.dumps(spec.to_document())), b"r") == spec
 
 
 def test_the_process_is_warm(tmp_path: Path) -> None:

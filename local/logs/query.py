@@ -1,6 +1,7 @@
 """Runs a Kusto query over one table's rows; what it does not know it refuses, and it never guesses."""
 
 import math
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -119,6 +120,12 @@ def _count(table: Table, parser: Parser) -> Table:
 
 def _take(table: Table, parser: Parser) -> Table:
     return Table(table.columns, table.rows[: _row_count(parser)])
+
+
+def _sample(table: Table, parser: Parser) -> Table:
+    count = _row_count(parser)
+    few = len(table.rows) <= count
+    return Table(table.columns, table.rows if few else random.sample(table.rows, count))
 
 
 def _row_count(parser: Parser) -> int:
@@ -291,6 +298,7 @@ _OPERATORS: dict[str, Callable[[Table, Parser], Table]] = {
     "sort": _order,
     "top": _top,
     "take": _take,
+    "sample": _sample,
     "limit": _take,
     "count": _count,
 }

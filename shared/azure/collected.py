@@ -23,12 +23,10 @@ def rows_of(line: bytes, since: datetime, until: datetime) -> Iterator[tuple[str
         event = json.loads(line)
         time = datetime.fromisoformat(event["time"])
         rows, correlation = _rows(event["data"]), event["correlationid"]
-        ours = _is_ours(event)
+        wanted = since <= time < until and not _is_ours(event)
     except (ValueError, KeyError, TypeError, AttributeError):
         return
-    if ours or not since <= time < until:
-        return
-    for index, row in enumerate(rows):
+    for index, row in enumerate(rows if wanted else []):
         yield f"{correlation}_{index}", Collected(time, row)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult, LogsTable, LogsTableRow
+from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult, LogsTableRow
 
 from shared.azure.collected import Collected, joined, rows_of
 from shared.azure.datastore import DefaultDatastore
@@ -16,38 +17,54 @@ from shared.ports import ArmTraffic, TrafficSeen
 
 ROLE = "Log Analytics Reader"
 
-_ROW_LIMIT = 30_000
-_QUERY = """AmlOnlineEndpointTrafficLog
+SAMPLE = 20_000
+"""Rows that one look reads; of more requests the counts are exact and the latencies a uniform sample."""
+
+_REQUESTS = """AmlOnlineEndpointTrafficLog
 | where TimeGenerated >= datetime({since}) and TimeGenerated < datetime({until})
 | where EndpointName == "{endpoint}" and not(XRequestId startswith "{own}")
-| project TimeGenerated, DeploymentName, ResponseCode, TotalDurationMs
-| order by TimeGenerated asc
-| take {limit}"""
+"""
+_ROWS = "| project TimeGenerated, DeploymentName, ResponseCode, TotalDurationMs\n| sample {sample}"
+_COUNTS = "| summarize Requests = count() by DeploymentName, ResponseCode"
 _LATE = timedelta(minutes=15)
 
 
 class AzureEvidence:
     """`Evidence` over Log Analytics and the collector's blobs."""
 
-    def __init__(self, logs: LogsQueryClient, workspace_id: str, datastore: DefaultDatastore) -> None:
+    def __init__(
+        self, logs: LogsQueryClient, workspace_id: str, datastore: DefaultDatastore, sample: int = SAMPLE
+    ) -> None:
         self._logs = logs
         self._workspace_id = workspace_id
         self._datastore = datastore
+        self._sample = sample
 
     def traffic(self, endpoint: str, since: datetime, until: datetime) -> TrafficSeen:
-        query = _QUERY.format(
-            since=since.isoformat(),
-            until=until.isoformat(),
-            endpoint=_plain(endpoint),
-            own=OWN_REQUESTS,
-            limit=_ROW_LIMIT,
+        span = {"since": since.isoformat(), "until": until.isoformat()}
+        requests = _REQUESTS.format(**span, endpoint=_plain(endpoint), own=OWN_REQUESTS)
+        rows = self._query(requests + _ROWS.format(sample=self._sample), since, until)
+        counts = Counter((str(row["DeploymentName"]), int(row["ResponseCode"])) for row in rows)
+        if len(rows) >= self._sample:
+            counted = self._query(requests + _COUNTS, since, until)
+            counts = Counter(
+                {
+                    (str(row["DeploymentName"]), int(row["ResponseCode"])): int(row["Requests"])
+                    for row in counted
+                }
+            )
+        newest = max((row["TimeGenerated"] for row in rows), default=None)
+        return TrafficSeen(
+            {name: _arm(name, counts, rows) for name in sorted({name for name, _ in counts})}, newest
         )
+
+    def _query(self, query: str, since: datetime, until: datetime) -> list[LogsTableRow]:
         with asking("Querying the traffic log", "the Log Analytics workspace", ROLE):
             # Rows are stored some time after their TimeGenerated; the span only bounds the search.
             result = self._logs.query_workspace(self._workspace_id, query, timespan=(since, until + _LATE))
         if isinstance(result, LogsQueryPartialResult):
             raise DependencyUnavailable(f"The traffic log answered in part: {safe(result.partial_error)}")
-        return _seen(result.tables[0]) if result.tables else TrafficSeen({}, None)
+        return [row for table in result.tables for row in table.rows]
 
     def predictions(
         self, endpoint: str, deployment: str, since: datetime, until: datetime, limit: int = 10_000
@@ -64,41 +81,34 @@ class AzureEvidence:
     ) -> dict[str, Collected]:
         folder = f"modelDataCollector/{endpoint}/{deployment}/{collection}"
         found: dict[str, Collected] = {}
-        for hour in _hours(since, until):
-            for blob in self._datastore.blobs(f"{folder}/{hour:%Y/%m/%d/%H}/"):
-                for line in self._datastore.read(blob.name).splitlines():
-                    found.update(rows_of(line, since, until))
+        for day in _days(since, until):
+            for blob in self._datastore.blobs(f"{folder}/{day:%Y/%m/%d}/"):
+                if _is_within(blob.name.removeprefix(f"{folder}/"), since, until):
+                    for line in self._datastore.read(blob.name).splitlines():
+                        found.update(rows_of(line, since, until))
         return found
 
 
-def _seen(table: LogsTable) -> TrafficSeen:
-    if len(table.rows) >= _ROW_LIMIT:
-        raise DependencyUnavailable(
-            f"The traffic log has {_ROW_LIMIT} rows or more for one look; ask for less."
-        )
-    at = {name: place for place, name in enumerate(table.columns)}
-    arms: dict[str, list[LogsTableRow]] = {}
-    for row in table.rows:
-        arms.setdefault(str(row[at["DeploymentName"]]), []).append(row)
-    times = [row[at["TimeGenerated"]] for row in table.rows]
-    return TrafficSeen(
-        {
-            name: ArmTraffic(
-                requests=len(rows),
-                errors=sum(counts_as_error(int(row[at["ResponseCode"]])) for row in rows),
-                latencies_ms=tuple(float(row[at["TotalDurationMs"]]) for row in rows),
-            )
-            for name, rows in arms.items()
-        },
-        max(times, default=None),
+def _arm(name: str, counts: Mapping[tuple[str, int], int], rows: Sequence[LogsTableRow]) -> ArmTraffic:
+    of_arm = {status: count for (deployment, status), count in counts.items() if deployment == name}
+    return ArmTraffic(
+        requests=sum(of_arm.values()),
+        errors=sum(count for status, count in of_arm.items() if counts_as_error(status)),
+        latencies_ms=tuple(float(row["TotalDurationMs"]) for row in rows if row["DeploymentName"] == name),
     )
 
 
-def _hours(since: datetime, until: datetime) -> Iterator[datetime]:
-    hour = since.replace(minute=0, second=0, microsecond=0)
-    while hour < until:
-        yield hour
-        hour += timedelta(hours=1)
+def _days(since: datetime, until: datetime) -> Iterator[datetime]:
+    day = since.replace(hour=0, minute=0, second=0, microsecond=0)
+    while day < until:
+        yield day
+        day += timedelta(days=1)
+
+
+def _is_within(place: str, since: datetime, until: datetime) -> bool:
+    """Whether a blob under yyyy/MM/dd/HH/ may hold rows of the span; each blob holds the rows of its hour."""
+    hour = place[: len("yyyy/MM/dd/HH")]
+    return f"{since:%Y/%m/%d/%H}" <= hour <= f"{until:%Y/%m/%d/%H}"
 
 
 def _plain(name: str) -> str:

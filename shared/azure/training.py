@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 OUTPUT = "model"
 """What a loop's pipeline component must call the model that it gives."""
 
+_TAKEN = frozenset({400, 409, 412})
+"""How Azure ML says that a name is taken: by a rival, or by ourselves when the first answer was lost."""
 _ENDED = {"Completed": "completed", "Failed": "failed", "Canceled": "canceled", "NotResponding": "failed"}
 _NUMBERS: Mapping[str, Callable[[str], object]] = {
     "integer": int,
@@ -54,10 +56,7 @@ class AzureTraining:
         try:
             return self._ml().jobs.create_or_update(job, experiment_name=spec.experiment)
         except HttpResponseError as error:
-            # The name is taken: by a rival, or by ourselves when the first answer was lost.
-            if status_of(error) not in {400, 409, 412}:
-                raise
-            found = self._find(spec.name)
+            found = self._find(spec.name) if status_of(error) in _TAKEN else None
             if found is None:
                 raise
             return found
@@ -132,7 +131,13 @@ class AzureTraining:
 
         kind = self._model_type(job)
         model = Model(name=name, version=version, path=path, type=kind, tags={**tags, "driftloop.job": job})
-        return ml.models.create_or_update(model)
+        try:
+            return ml.models.create_or_update(model)
+        except HttpResponseError as error:
+            found = self._find_model(name, version) if status_of(error) in _TAKEN else None
+            if found is None:
+                raise
+            return found
 
     def _model_type(self, job: str) -> str:
         """As the component declares it; a folder that holds an MLmodel file is an MLflow model all the same."""

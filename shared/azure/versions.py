@@ -119,7 +119,13 @@ class AzureVersions:
             tags=dict(tags),
             description=description,
         )
-        return ml.data.create_or_update(data)
+        try:
+            return ml.data.create_or_update(data)
+        except HttpResponseError as error:
+            found = self._find(asset, version) if error.status_code in {400, 409, 412} else None
+            if found is None:
+                raise
+            return found  # a rival was first, or our own first answer was lost
 
     def _find(self, asset: str, version: str) -> Data | None:
         try:

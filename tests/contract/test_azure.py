@@ -1,0 +1,240 @@
+"""What the adapters over Azure do beyond the ports' contract: envelopes, samples, rivals, cheap imports."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from local.azure import LocalAzure
+from shared.azure.client import Clients, credential
+from shared.azure.collected import joined, rows_of
+from shared.azure.evidence import AzureEvidence
+from shared.azure.failures import safe
+from shared.azure.operations import telling, why
+from shared.azure.topic import event_type
+from shared.errors import ConfigurationError
+from shared.model import LedgerEntry
+from shared.ports import Ports
+from shared.settings import Settings
+from tests.contract.stage import SdkStage, eventually
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def clients(local_azure: LocalAzure) -> Clients:
+    return Clients(Settings.from_environment(local_azure.environment()), credential())
+
+
+class TestOutbound:
+    def test_the_queue_holds_what_event_grid_would_write(
+        self, local_azure: LocalAzure, clients: Clients, local_ports: Ports, loop: str
+    ) -> None:
+        name = f"q-{loop}"
+        queue = clients.queue()
+        from azure.storage.queue import QueueClient
+
+        with QueueClient(clients.settings.queue_service_uri, name, credential=clients.identity) as own:
+            own.create_queue()
+            from shared.azure.queue import AzureQueue
+
+            AzureQueue(own).put('{"text": "ü"}')
+            content = next(iter(own.receive_messages())).content
+            own.delete_queue()
+
+        assert json.loads(base64.b64decode(content)) == {"text": "ü"}
+        assert queue.queue_name == "driftloop-events"
+
+    def test_ledger_entries_go_out_as_cloud_events(
+        self, local_azure: LocalAzure, local_ports: Ports, loop: str
+    ) -> None:
+        entries = [
+            LedgerEntry(seq, NOON, "me", "inbox", "release.rolled_back", "r1", "a", "b", {"k": "v"}, "0", "1")
+            for seq in range(1, 61)
+        ]
+
+        local_ports.topic.publish(loop, entries)
+
+        taken = local_azure.control.get("/local/events/topics/driftloop").json()["events"]
+        events = [event for event in taken if event["source"] == f"/driftloop/loops/{loop}"]
+        assert [event["id"] for event in events] == [f"{loop}-{seq}" for seq in range(1, 61)]
+        assert {event["type"] for event in events} == {"Driftloop.Release.RolledBack"}
+        assert events[0]["data"]["hash"] == "1"
+        assert events[0]["subject"] == "r1"
+
+    @pytest.mark.parametrize(
+        ("what", "told"),
+        [
+            ("release.promoted", "Driftloop.Release.Promoted"),
+            ("retrain.denied", "Driftloop.Retrain.Denied"),
+            ("version.put_aside", "Driftloop.Version.PutAside"),
+        ],
+    )
+    def test_types_of_events_follow_the_ledger(self, what: str, told: str) -> None:
+        assert event_type(what) == told
+
+
+class TestRivals:
+    def test_two_who_register_the_same_data_both_get_it(
+        self, local_ports: Ports, loop: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").write_bytes(b"rows")
+        local_ports.versions.write(f"{loop}/1/a", tmp_path / "file")
+
+        def register(_: int) -> str:
+            return local_ports.versions.register(loop, "1", f"{loop}/1", {}, "")
+
+        with ThreadPoolExecutor(3) as pool:
+            assert len(set(pool.map(register, range(3)))) == 1
+
+    def test_two_who_register_the_same_model_both_get_it(
+        self, local_ports: Ports, local_stage: SdkStage
+    ) -> None:
+        spec = local_stage.job("good")
+        local_stage.ended(spec)
+        name = f"m{uuid.uuid4().hex[:8]}"
+
+        def register(_: int) -> str:
+            return local_ports.training.ensure_model(name, "1", spec.name, {})
+
+        with ThreadPoolExecutor(3) as pool:
+            assert len(set(pool.map(register, range(3)))) == 1
+
+
+class TestEvidence:
+    @pytest.fixture
+    def endpoint(self, local_ports: Ports, local_stage: SdkStage) -> Iterator[str]:
+        name = f"e{uuid.uuid4().hex[:10]}"
+        eventually(lambda: local_ports.serving.ensure_endpoint(name), lambda seen: seen.state == "ready")
+        assert local_stage.deployed(local_stage.deployment(name, "only")).state == "ready"
+        yield name
+        eventually(lambda: local_ports.serving.ensure_no_deployment(name, "only"), bool)
+
+    def test_counts_are_exact_when_latencies_are_a_sample(
+        self, clients: Clients, local_ports: Ports, local_stage: SdkStage, endpoint: str
+    ) -> None:
+        now = local_ports.clock.now()
+        since, until = now - timedelta(minutes=1), now + timedelta(minutes=1)
+        local_stage.call(endpoint, "only", 7)
+        eventually(
+            lambda: local_ports.evidence.traffic(endpoint, since, until),
+            lambda seen: "only" in seen.arms and seen.arms["only"].requests == 7,
+        )
+        sampling = AzureEvidence(
+            clients.logs(), clients.settings.logs_workspace_id, local_ports.evidence._datastore, sample=3
+        )
+
+        arm = sampling.traffic(endpoint, since, until).arms["only"]
+
+        assert (arm.requests, arm.errors, len(arm.latencies_ms)) == (7, 0, 3)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"",
+            b"not json",
+            b"[]",
+            b'{"time": "2026-03-01T12:00:00Z"}',
+            b'{"time": 5, "data": [], "correlationid": "a"}',
+            b'{"time": "2026-03-01T12:00:00Z", "data": {"columns": 1, "data": 2}, "correlationid": "a"}',
+            b'{"time": "2026-03-01T12:00:00", "data": [1], "correlationid": "a"}',
+        ],
+    )
+    def test_a_collected_line_that_cannot_be_read_is_missing(self, line: bytes) -> None:
+        assert list(rows_of(line, NOON - timedelta(hours=1), NOON + timedelta(hours=1))) == []
+
+    def test_our_own_requests_are_left_out_by_either_id(self) -> None:
+        for key in ("xrequestid", "correlationid"):
+            event = {"time": NOON.isoformat(), "data": [1], "correlationid": "a", key: "driftloop-gate-1"}
+            assert not list(rows_of(json.dumps(event).encode(), NOON, NOON + timedelta(hours=1)))
+
+    def test_rows_join_only_with_both_sides(self) -> None:
+        def row(correlation: str, data: object) -> bytes:
+            return json.dumps({"time": NOON.isoformat(), "data": data, "correlationid": correlation}).encode()
+
+        until = NOON + timedelta(hours=1)
+        inputs = dict(rows_of(row("a", [{"x": 1}, {"x": 2}]), NOON, until))
+        outputs = dict(rows_of(row("a", [{"species": "Gentoo"}]), NOON, until))
+        outputs |= dict(rows_of(row("b", ["Adelie"]), NOON, until))
+
+        assert [(found["inputs"], found["output"]) for found in joined(inputs, outputs)] == [
+            ({"x": 1}, "Gentoo")
+        ]
+
+
+class TestTexts:
+    def test_secrets_in_a_services_text_are_not_shown(self) -> None:
+        text = safe(
+            "PUT https://user:pass@host/c?sv=1&sig=planted failed, Authorization: Bearer planted.planted "
+            "AccountKey=planted;\nnext"
+        )
+
+        assert "planted" not in text
+        assert "pass" not in text
+        assert "\n" not in text
+
+    def test_the_exception_in_a_log_is_what_is_told(self) -> None:
+        log = "\n".join(["It crashed:", "line " * 500, "ValueError: no such column", "bye " * 500])
+
+        assert telling(log) == "It crashed: … ValueError: no such column"
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "",
+            "https://evil.example/op",
+            "http://management.azure.com/op",
+            "https://management.azure.com@evil.example/",
+        ],
+    )
+    def test_the_token_goes_to_resource_manager_only(self, address: str) -> None:
+        class Nobody:
+            def get_token(self, *scopes: str, **options: object) -> object:
+                raise AssertionError("a token was asked for")
+
+        assert why(address, Nobody()) == ""  # type: ignore[arg-type]  # it must not be used
+
+
+class TestSettings:
+    def test_all_missing_settings_are_named_at_once(self) -> None:
+        with pytest.raises(ConfigurationError) as raised:
+            Settings.from_environment({"DRIFTLOOP_WORKSPACE": "w", "DRIFTLOOP_RESOURCE_GROUP": " "})
+
+        text = str(raised.value)
+        assert "DRIFTLOOP_WORKSPACE" not in text
+        for name in (
+            "DRIFTLOOP_STORAGE__blobServiceUri",
+            "DRIFTLOOP_STORAGE__queueServiceUri",
+            "DRIFTLOOP_STORAGE__tableServiceUri",
+            "DRIFTLOOP_SUBSCRIPTION_ID",
+            "DRIFTLOOP_RESOURCE_GROUP",
+            "DRIFTLOOP_TOPIC_ENDPOINT",
+            "DRIFTLOOP_LOGS_WORKSPACE_ID",
+        ):
+            assert name in text
+
+    def test_wiring_imports_none_of_azures_clients(self) -> None:
+        code = "import sys, shared.wiring; print([name for name in sys.modules if name.startswith('azure')])"
+
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+        assert done.stdout.strip() == "[]"
+
+    def test_making_the_ports_does_not_import_azure_ml(self, local_azure: LocalAzure) -> None:
+        code = (
+            "import os, sys; from shared.settings import Settings; from shared.wiring import azure_ports;"
+            "azure_ports(Settings.from_environment(os.environ)); print('azure.ai.ml' in sys.modules)"
+        )
+
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+        assert (done.stdout.strip(), done.stderr) == ("False", "")

@@ -54,31 +54,17 @@ def test_nothing_heavy_is_imported_here() -> None:
 
 
 def test_a_loop_file_says_how_its_drops_are_read() -> None:
+    limits = "limits: {seconds: 9, max_size_mb: 2}, "
     text = (
         "loop: penguins\nserve: {endpoint: penguins}\ntrain: {pipeline: t.yml}\n"
-        "data: {landing: l00/x, target: t, id: i, time: w, ignore: [a], format: csv, limits: {seconds: 9, max_size_mb: 2},"
-        " holdout: {by: time, column: w, fraction: 0.1}}\n"
+        f"data: {{landing: l00/x, target: t, id: i, time: w, ignore: [a], format: csv, {limits}"
+        "holdout: {by: time, column: w, fraction: 0.1}}\n"
     )
     spec = ReadSpec.of(loopfile.parse(text, file="loop.yaml").data, {"t": "string"}, b"r")
-    assert spec == ReadSpec(
-        "t",
-        "i",
-        ("a",),
-        "w",
-        "time",
-        0.1,
-        "w",
-        {"t": "string"},
-        Limits(max_bytes=2 * 1024**2, seconds=9),
-        b"r",
-        "csv",
-    )
-    assert (
-        ReadSpec.of(
-            loopfile.parse(text.replace("limits: {seconds: 9, max_size_mb: 2},", ""), file="").data, {}, b""
-        ).limits
-        == Limits()
-    )
+    said = Limits(max_bytes=2 * 1024**2, seconds=9)
+    assert spec == ReadSpec("t", "i", ("a",), "w", "time", 0.1, "w", {"t": "string"}, said, b"r", "csv")
+    usual = loopfile.parse(text.replace(limits, ""), file="loop.yaml").data
+    assert ReadSpec.of(usual, {}, b"").limits == Limits()
     assert ReadSpec.from_document(json.loads(json.dumps(spec.to_document())), b"r") == spec
 
 

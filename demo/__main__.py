@@ -15,7 +15,7 @@ from rich.console import Console
 from demo.stage import Stage, StoryFailed
 from local.azure import LocalAzure
 
-LOOPS = ("penguins",)
+LOOPS = ("penguins", "iris")
 
 
 def main() -> int:
@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("loop", nargs="?", default="penguins", choices=LOOPS)
     loop = parser.parse_args().loop
     console = Console(highlight=False)
+    console.width = min(console.width, 110) if console.is_terminal else 110
     logging.disable(logging.CRITICAL)
     began = time.monotonic()
     console.rule(f"[bold]Driftloop: the loop {loop}, on a local Azure, with the unmodified Azure SDKs")

@@ -14,10 +14,13 @@ import httpx
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from demo.traffic import LiveTraffic
 from local.azure import LocalAzure
-from shared import loopfile, views
+from shared import events, loopfile, views
 from shared.azure.client import Workspace, credential
 from shared.azure.registry import Registry
 from shared.definition import Published
@@ -64,15 +67,28 @@ class Stage:
         if words:
             self.say(words)
 
-    def say(self, words: str) -> None:
-        self.console.print(f"   {escape(words)}")
+    def say(self, words: str, indent: int = 3) -> None:
+        self.console.print(Padding(Text(words), (0, 0, 0, indent)))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for column in columns:
+            shown.add_column(column, overflow="fold")
+        for row in rows:
+            shown.add_row(*map(escape, row))
+        self.console.print(Padding(shown, (0, 0, 0, 12)))
 
     def ledger_so_far(self) -> list[LedgerEntry]:
         """The loop's new ledger entries, each told once."""
         entries = views.entries(self.ports, self.loop)
         for entry in entries[self._told :]:
-            if words := sentence(entry):
-                self.console.print(f"   [dim]{entry.at:%H:%M:%S}[/] {escape(words)}")
+            for index, line in enumerate(filter(None, sentence(entry).split("\n"))):
+                moment = "" if index else f"{entry.at:%H:%M:%S}"
+                shown = Table.grid(padding=(0, 1))
+                shown.add_column(width=10, justify="right", style="dim")
+                shown.add_column(overflow="fold")
+                shown.add_row(moment, Text(line))
+                self.console.print(shown)
         self._told = len(entries)
         return entries
 
@@ -93,6 +109,13 @@ class Stage:
         frame.to_csv(buffer, index=False)
         self.ports.blobs.upload("landing", f"{self.loop}/{name}", buffer.getvalue())
         self.say(f"dropped landing/{self.loop}/{name}: {len(frame)} rows")
+
+    def ask(self, verb: str, reason: str, release: str = "") -> None:
+        """What `driftloop retrain`, `approve` and their like do."""
+        self.ports.queue.put(
+            events.act_message(verb, self.loop, {"release": release, "reason": reason}, "you")
+        )
+        self.say(f"driftloop {verb} {self.loop}{'/' + release if release else ''} -m '{reason}'")
 
     def alert(self, rule: str, condition: str) -> None:
         """What an action group of Azure Monitor posts, in the common alert schema."""
@@ -163,6 +186,18 @@ class Stage:
         if not true:
             raise StoryFailed(what)
 
+    def steps(self, job: str) -> dict[str, str]:
+        """Each step of a training job: whether it ran, or Azure ML took over an earlier run's result."""
+        jobs = self._workspace().jobs
+        found: dict[str, str] = {}
+        for child in jobs.list(parent_job_name=job):
+            if child.type == "pipeline":
+                found |= self.steps(child.name)
+            else:
+                reused = str((child.properties or {}).get("azureml.isreused", "")).casefold() == "true"
+                found[child.display_name] = "reused" if reused else "ran"
+        return found
+
     def weights(self) -> Mapping[str, int]:
         return self.ports.serving.traffic(self.loop)
 
@@ -174,7 +209,8 @@ def sentence(entry: LedgerEntry) -> str:
         case "version.created":
             return f"{entry.subject} written: {detail['rows']} rows, split once into train and holdout"
         case "version.judged":
-            return f"{entry.subject} judged: {detail['verdict']} -> {detail['decision']}"
+            found = "\n".join(detail["verdict"].split(" · "))
+            return f"{entry.subject} judged: {found}\n=> {detail['decision']}"
         case "release.training":
             return f"{entry.subject}: Azure ML pipeline job submitted, attempt {detail['attempt']}"
         case "release.deploying":
@@ -182,7 +218,7 @@ def sentence(entry: LedgerEntry) -> str:
         case "release.gating":
             return f"{entry.subject}: deployed; both models are asked for the same holdout rows"
         case "release.shifting" | "release.promoting" | "release.rolling_back" | "release.cleaning":
-            return f"{entry.subject}, {entry.after.replace('_', ' ')}: {detail['reason']}"
+            return f"{entry.subject}, {entry.after.replace('_', ' ')}: {detail['reason'].partition('; ')[0]}"
         case "release.canary":
             return f"{entry.subject}: traffic is {detail.get('traffic', '')}"
         case "release.promoted":

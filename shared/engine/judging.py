@@ -161,7 +161,7 @@ def _metric(
     document = ports.documents.put(
         json.dumps({"verdict": judged.to_dict(), "problems": list(seen.problems)}, sort_keys=True).encode()
     )
-    words = "; ".join([verdict.words, judged.words, *seen.problems])
+    words = " · ".join([verdict.words, judged.words, *seen.problems])
     return replace(verdict, metric=document, breached=judged.breached, words=words)
 
 

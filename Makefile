@@ -6,7 +6,7 @@ READY := .venv/.ready .venv-ml/.ready
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint check soak bench docs clean
+.PHONY: help setup demo up test lint soak bench clean
 
 help: ## Tell what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ up: setup ## Keep a local Azure running to play with, and print its settings
 test: setup lint ## Lint, types, import rules, and all tests but the long ones
 	@$(PYTEST) -n 2 --dist loadfile -m "not soak"
 
-lint: setup
+lint: setup ## Lint, types and import rules alone
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check -q . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/mypy

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +38,11 @@ class Registry:
     def register(self, folder: Path, definition: Definition, progress: Progress) -> Assets:
         """Pipeline, checks, scoring code and environment of the loop in `folder`; their asset ids."""
         client = self._workspace()
-        with asking("Registering assets", f"workspace {self._workspace.name}", ML_ROLE):
+        # The SDK resets the terminal's colour on stderr after each upload, progress bar or not.
+        with (
+            redirect_stderr(StringIO()),
+            asking("Registering assets", f"workspace {self._workspace.name}", ML_ROLE),
+        ):
             return self._register(client, folder, definition, progress)
 
     def _register(self, client: MLClient, folder: Path, definition: Definition, progress: Progress) -> Assets:

@@ -25,7 +25,7 @@ from shared.ports import Ports, Row
 
 log = logging.getLogger("driftloop")
 
-CLAIM = timedelta(seconds=45)
+CLAIM = timedelta(seconds=20)
 """How long a dead worker keeps others from its loop."""
 
 MAX_STEPS = 200

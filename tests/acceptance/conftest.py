@@ -1,0 +1,115 @@
+"""The real app on the local Azure, used as people use it: by the command line and by events."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from palmerpenguins import load_penguins
+
+from local.azure import LocalAzure
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE_S = 180
+SHORT = (
+    "canary.step.minutes=0.02",
+    "canary.step.min_requests=30",
+    "canary.steps=[50]",
+    "canary.bake_minutes=0",
+    "retrain.cooldown=1s",
+)
+
+Status = dict[str, Any]  # the command's JSON, read here as its users read it
+
+
+@dataclass
+class App:
+    """A running app and the commands that drive it."""
+
+    azure: LocalAzure
+    folder: Path
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """`driftloop ...`, with nothing in its environment but what `make up` prints."""
+        command = [sys.executable, "-c", "from shared.cli import main; main()", *arguments]
+        env = {**os.environ, **self.azure.environment(), "COLUMNS": "200"}
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def publish(self, loop: str, *overrides: str) -> None:
+        """The penguins' loop under another name, so that tests do not meet."""
+        named = (f"loop={loop}", f"data.landing=landing/{loop}/", f"serve.endpoint={loop}")
+        self.run("publish", "loops/penguins", *(f"--set={one}" for one in (*named, *SHORT, *overrides)))
+
+    def drop(self, loop: str, name: str, content: pd.DataFrame | bytes) -> None:
+        file = self.folder / name
+        file.write_bytes(content if isinstance(content, bytes) else content.to_csv(index=False).encode())
+        self.run("drop", loop, str(file))
+
+    def status(self, loop: str) -> Status:
+        status: Status = json.loads(self.run("status", loop, "--json").stdout)
+        return status
+
+    def wait(self, loop: str, true: Callable[[Status], bool]) -> Status:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            status = self.status(loop)
+            if true(status):
+                return status
+            assert time.monotonic() < deadline, json.dumps(status, indent=1)
+            time.sleep(0.5)
+
+    def live(self, loop: str, release: int = 1) -> Status:
+        """Until this release serves and is done; with requests, so that its canary has evidence."""
+        with traffic(self, loop):
+            return self.wait(
+                loop,
+                lambda s: (
+                    (s["state"]["champion"] or {}).get("release") == release
+                    and s["state"]["open_release"] is None
+                ),
+            )
+
+
+def season(year: int, **factors: float) -> pd.DataFrame:
+    """A season; a keyword multiplies that column."""
+    birds = load_penguins()
+    birds.insert(0, "row_id", [f"{y}-{n:03d}" for n, y in enumerate(birds["year"])])
+    birds = birds[birds["year"] == year].reset_index(drop=True)
+    return birds.assign(**{column: birds[column] * factor for column, factor in factors.items()})
+
+
+class traffic:
+    """A few requests a second to a loop's endpoint while a test waits, from a process of its own."""
+
+    def __init__(self, app: App, loop: str) -> None:
+        code = "import sys; from tests.acceptance.requests_sender import send; send(sys.argv[1])"
+        env = {**os.environ, **app.azure.environment()}
+        self._start = lambda: subprocess.Popen(
+            [sys.executable, "-c", code, loop], cwd=ROOT, env=env, stdin=subprocess.PIPE
+        )
+
+    def __enter__(self) -> None:
+        self._process = self._start()
+
+    def __exit__(self, *error: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    folder = tmp_path_factory.mktemp("acceptance")
+    with LocalAzure(folder / "azure", functions_host=True) as azure:
+        yield App(azure, folder)

@@ -1,0 +1,33 @@
+"""Files that cannot be used are told by `driftloop status`, and never keep a good one from its way."""
+
+from __future__ import annotations
+
+from tests.acceptance.conftest import App, season
+
+
+def test_three_bad_files_are_quarantined_and_the_next_good_one_is_live(app: App) -> None:
+    app.publish("bad")
+    app.drop("bad", "empty.csv", b"")
+    app.drop("bad", "wrong.parquet", b"PARQUET? no: these bytes are no Parquet file at all")
+    app.drop("bad", "no-target.csv", season(2007).drop(columns="species"))
+    app.drop("bad", "2007.csv", season(2007))
+    app.live("bad")
+    told = app.run("status", "bad").stdout
+    for name, code in (
+        ("empty.csv", "empty-file"),
+        ("wrong.parquet", "not-parquet"),
+        ("no-target.csv", "missing-target"),
+    ):
+        line = next(line for line in told.splitlines() if name in line)
+        assert code in line
+
+
+def test_a_folder_of_parts_is_one_version_when_success_lands(app: App) -> None:
+    app.publish("parts")
+    birds, folder = season(2008), app.folder / "2008"
+    folder.mkdir()
+    birds.iloc[:60].to_csv(folder / "part-0.csv", index=False)
+    birds.iloc[60:].to_csv(folder / "part-1.csv", index=False)
+    app.run("drop", "parts", str(folder))
+    status = app.live("parts")
+    assert [version["rows"] for version in status["versions"]] == [len(birds)]

@@ -1,6 +1,7 @@
 """Canaries by the thousand: counts per tick for both arms, and how often each way of judging takes them back.
 
-Everything is seeded and vectorised (canaries x looks); the statistics are those of `shared.judge`, not copies.
+Everything is seeded and vectorised (canaries x looks); the statistics are those of `shared.judge`, not
+copies.
 """
 
 from __future__ import annotations

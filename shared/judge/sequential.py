@@ -27,9 +27,9 @@ from scipy.special import betaln, logsumexp, xlog1py, xlogy
 
 Floats = NDArray[np.float64]
 
-ODDS = (1.05, 1.1, 1.2, 1.4, 1.8, 2.5, 4.0, 8.0, 20.0, 100.0, 1000.0)
+ODDS = (1.15, 1.4, 2.0, 3.5, 8.0, 30.0, 300.0)
 """How many times more an outcome's odds may fall on the canary: the mixture's points, equally weighted."""
-ROUTER_TRUST = 200.0
+ROUTER_TRUST = 2000.0
 """The prior on w among the other requests is worth this many requests at the set weight. Power, not
 validity."""
 SHIFT_TRUST = (2.0, 10.0, 50.0, 250.0, 1250.0)
@@ -117,20 +117,25 @@ def log_e_shifted(canary: ArrayLike, champion: ArrayLike, weight: float) -> Floa
     of_c, of_b = np.broadcast_arrays(_array(canary), _array(champion))
     total_c, total_b = of_c.sum(-1), of_b.sum(-1)
     null = _binomial(total_c, total_b, _share(total_c, total_b))
+    evidence: Floats = _spread(of_c, of_b, weight) - null
+    return evidence
+
+
+def _spread(canary: Floats, champion: Floats, weight: float) -> Floats:
+    """Log likelihood of who got what (classes on the last axis), shares drawn around `weight`, mixed."""
     spreads = []
     for trust in SHIFT_TRUST:
         prior_c, prior_b = trust * weight, trust * (1 - weight)
-        spreads.append((betaln(of_c + prior_c, of_b + prior_b) - betaln(prior_c, prior_b)).sum(-1))
-    evidence: Floats = logsumexp(np.stack(spreads), axis=0) - np.log(len(SHIFT_TRUST)) - null
-    return evidence
+        spreads.append((betaln(canary + prior_c, champion + prior_b) - betaln(prior_c, prior_b)).sum(-1))
+    mixed: Floats = logsumexp(np.stack(spreads), axis=0) - np.log(len(SHIFT_TRUST))
+    return mixed
 
 
 def log_e_split(canary: ArrayLike, champion: ArrayLike, weight: float) -> Floats:
     """Log e-value of H0: the router sends the canary exactly `weight` of the requests."""
     of_c, of_b = _array(canary), _array(champion)
-    prior_c, prior_b = ROUTER_TRUST * weight, ROUTER_TRUST * (1 - weight)
-    mixed = betaln(of_c + prior_c, of_b + prior_b) - betaln(prior_c, prior_b)
-    evidence: Floats = mixed - _binomial(of_c, of_b, _array(weight))
+    known = _binomial(of_c, of_b, _array(weight))
+    evidence: Floats = _spread(of_c[..., None], of_b[..., None], weight) - known
     return evidence
 
 

@@ -13,8 +13,7 @@ def inbox(message: func.QueueMessage) -> None:
     """One event. An exception leaves it in the queue; after five it goes to the poison queue."""
     from shared.engine import clockwork, front
 
-    text = message.get_body().decode("utf-8", errors="replace")
-    loops = front.receive(app.ports(), text, app.settings().blob_service_uri)
+    loops = front.receive(app.ports(), _text(message), app.settings().blob_service_uri)
     clockwork.run_all(app.ports(), loops)
 
 
@@ -26,5 +25,9 @@ def poison(message: func.QueueMessage) -> None:
     """What failed five times is kept with its reason and never blocks anything else."""
     from shared.engine import front
 
-    text = message.get_body().decode("utf-8", errors="replace")
-    front.keep_poison(app.ports(), text)
+    front.keep_poison(app.ports(), _text(message))
+
+
+def _text(message: func.QueueMessage) -> str:
+    """As it lies in the queue: host.json leaves the decoding to us, so that one odd message is one odd message."""
+    return message.get_body().decode("utf-8", errors="replace")

@@ -6,6 +6,7 @@ account must be ours.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import uuid
@@ -73,14 +74,24 @@ class Uninteresting:
 Incoming = Landed | AlertRaised | RunChanged | Act | Uninteresting
 
 
+def decoded(message: str) -> str:
+    """The JSON text of a queue message: Event Grid writes Base64, other tools plain JSON."""
+    if message.lstrip()[:1] in ("{", "["):
+        return message
+    try:
+        return base64.b64decode(message, validate=True).decode()
+    except ValueError:
+        return message
+
+
 def parse(message: str, account_url: str) -> Incoming:
-    """One queue message. `account_url` is our blob endpoint; events of any other account are rejected."""
+    """One queue message, Base64 or plain. `account_url` is our blob endpoint; events of any other account are rejected."""
     if len(message) > MAX_MESSAGE_BYTES:
         raise InputRejected(
             "oversized-event", f"the event has {len(message)} characters; a queue message is smaller"
         )
     try:
-        content = json.loads(message)
+        content = json.loads(decoded(message))
     except (ValueError, RecursionError) as error:
         raise InputRejected("not-json", f"the event is not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -213,7 +224,9 @@ def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) ->
     `id` in the body makes a repeated request the same action; a double click does one thing.
     """
     if verb not in VERBS:
-        raise InputRejected("unknown-action", f"there is no action {verb!r}; there are {', '.join(sorted(VERBS))}")
+        raise InputRejected(
+            "unknown-action", f"there is no action {verb!r}; there are {', '.join(sorted(VERBS))}"
+        )
     return json.dumps(
         {
             "driftloop": "act",

@@ -17,10 +17,10 @@ from shared.ports import JobSeen, JobSpec
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import Job, Model, PipelineJob
+    from azure.ai.ml.entities import Component, Job, Model, PipelineJob
 
-OUTPUT = "model"
-"""What a loop's pipeline component must call the model that it gives."""
+DATA, OUTPUT = "training_data", "model"
+"""What a loop's pipeline component must call the folder that it gets and the model that it gives."""
 
 _TAKEN = frozenset({400, 409, 412})
 """How Azure ML says that a name is taken: by a rival, or by ourselves when the first answer was lost."""
@@ -62,26 +62,25 @@ class AzureTraining:
             return found
 
     def _pipeline(self, spec: JobSpec) -> PipelineJob:
-        """One node, made from the published component; its output goes where it can be found by the job's name."""
+        """One node, made from the published component; its model goes where it can be found by the job's name."""
         ml = self._ml()
         from azure.ai.ml import Input, Output, dsl
 
         component = ml.components.get(*asset(spec.component))
-        data = Input(type="uri_folder", path=asset(spec.training_data).short)
         parameters = _typed(spec, component.inputs)
+        trains = _trains(spec, component)
+        if DATA in component.inputs:
+            parameters[DATA] = Input(type="uri_folder", path=asset(spec.training_data).short)
 
-        @dsl.pipeline(default_compute=spec.compute or "serverless")
-        def train(training_data):  # type: ignore[no-untyped-def]  # the SDK takes annotations for its own types
-            node = component(training_data=training_data, **parameters)
-            return {OUTPUT: node.outputs[OUTPUT]}
+        @dsl.pipeline(default_compute=spec.compute or "serverless")  # type: ignore[untyped-decorator]  # no types
+        def run() -> dict[str, object]:
+            node = component(**parameters)
+            return {OUTPUT: node.outputs[OUTPUT]} if trains else {}
 
-        job: PipelineJob = train(training_data=data)
-        if OUTPUT not in component.outputs:
-            raise ConfigurationError(
-                f"Component {spec.component} has no output `{OUTPUT}`; declare it and publish."
-            )
-        kind = component.outputs[OUTPUT].type
-        job.outputs[OUTPUT] = Output(type=kind, mode="rw_mount", path=self._datastore.uri(_folder(spec.name)))
+        job: PipelineJob = run()
+        if trains:
+            kind, place = component.outputs[OUTPUT].type, self._datastore.uri(_folder(spec.name))
+            job.outputs[OUTPUT] = Output(type=kind, mode="rw_mount", path=place)
         job.name = spec.name
         job.display_name = spec.name
         job.tags = dict(spec.tags)
@@ -164,6 +163,15 @@ def _typed(spec: JobSpec, declared: Mapping[str, Any]) -> dict[str, object]:
             f"Component {spec.component} has no input {', '.join(unknown)}; it has {', '.join(sorted(declared))}."
         )
     return {key: _NUMBERS.get(declared[key].type, str)(text) for key, text in spec.parameters.items()}
+
+
+def _trains(spec: JobSpec, component: Component) -> bool:
+    """Whether it gives a model. A check need not; but what gives one must be told the data."""
+    if OUTPUT in component.outputs and DATA not in component.inputs:
+        raise ConfigurationError(
+            f"Component {spec.component} has no input `{DATA}`; declare it and publish again."
+        )
+    return OUTPUT in component.outputs
 
 
 def _check_ours(job: Job, spec: JobSpec) -> None:

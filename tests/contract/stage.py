@@ -30,7 +30,7 @@ class Stage(Protocol):
     ports: Ports
 
     def job(self, behaviour: str, name: str = "", release: str = "") -> JobSpec:
-        """A job that is `good`, `failing` or `slow`."""
+        """A job that is `good`, `failing` or `slow`, or a `check`, which makes no model."""
         ...
 
     def ended(self, spec: JobSpec) -> JobSeen: ...
@@ -173,6 +173,16 @@ jobs:
 """
 
 
+CHECK = """
+$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
+type: command
+name: {name}_check
+version: "1"
+environment: azureml:{name}:1
+command: echo all is well
+"""
+
+
 class SdkStage:
     """Published by Azure's own client, as a person would; used over the local and the real Azure alike."""
 
@@ -191,6 +201,7 @@ class SdkStage:
             "score/broken.py": BROKEN,
             "step.yml": STEP.format(name=self._name),
             "pipeline.yml": PIPELINE.format(name=self._name),
+            "check.yml": CHECK.format(name=self._name),
             "conda.yml": "dependencies: ['python=3.11', {pip: ['azureml-inference-server-http']}]",
         }.items():
             (folder / name).parent.mkdir(exist_ok=True)
@@ -200,6 +211,7 @@ class SdkStage:
         )
         self._environment = str(self.ml.environments.create_or_update(environment).id)
         self.ml.components.create_or_update(load_component(folder / "step.yml"))
+        self._check = str(self.ml.components.create_or_update(load_component(folder / "check.yml")).id)
         self._component = str(self.ml.components.create_or_update(load_component(folder / "pipeline.yml")).id)
         self._code = self._published_code(folder / "score")
         (folder / "rows").write_text("x\n1\n")
@@ -214,6 +226,8 @@ class SdkStage:
 
     def job(self, behaviour: str, name: str = "", release: str = "") -> JobSpec:
         name = name or f"{self._name}-{behaviour}-{uuid.uuid4().hex[:8]}"
+        if behaviour == "check":
+            return JobSpec(name, "contract", self._check, self._data, {}, _tags(release))
         parameters = {"behaviour": behaviour, "trees": "7"}
         return JobSpec(name, "contract", self._component, self._data, parameters, _tags(release))
 

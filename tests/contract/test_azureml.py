@@ -26,6 +26,9 @@ class TestTraining:
         assert again.status == "completed", "a job that has ended is not submitted again"
         assert spec.name in again.studio_url
 
+    def test_a_check_needs_neither_data_nor_model(self, stage: Stage) -> None:
+        assert stage.ended(stage.job("check")).status == "completed"
+
     def test_two_who_submit_at_once_get_the_same_job(self, stage: Stage) -> None:
         spec = stage.job("good")
 

@@ -85,7 +85,7 @@ def decoded(message: str) -> str:
 
 
 def parse(message: str, account_url: str) -> Incoming:
-    """One queue message, Base64 or plain. `account_url` is our blob endpoint; events of any other account are rejected."""
+    """One queue message, Base64 or plain. `account_url` is our blob endpoint; other accounts are rejected."""
     if len(message) > MAX_MESSAGE_BYTES:
         raise InputRejected(
             "oversized-event", f"the event has {len(message)} characters; a queue message is smaller"

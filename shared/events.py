@@ -62,6 +62,8 @@ class Act:
     actor: str
     reason: str
     id: str
+    drop: str = ""
+    """Inbox key of the drop that `replay` is about."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,7 @@ def _ours(event: Mapping[str, object]) -> Incoming:
             actor=text.get("actor", ""),
             reason=text.get("reason", ""),
             id=text.get("id", ""),
+            drop=text.get("drop", ""),
         )
     raise InputRejected("unknown-message", f"a Driftloop message of unknown kind {text['driftloop']!r}")
 
@@ -236,5 +239,6 @@ def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) ->
             "actor": actor[:256],
             "reason": str(body.get("reason") or "")[:1024],
             "id": str(body.get("id") or uuid.uuid4().hex)[:128],
+            "drop": str(body.get("drop") or "")[:64],
         }
     )

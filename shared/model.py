@@ -202,6 +202,31 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class ArmSeen:
+    """One deployment's counts since a canary step began."""
+
+    requests: int
+    errors: int
+    latency_p95_ms: float | None
+    """Upper edge of the bin that holds it; None without a successful request."""
+
+
+@dataclass(frozen=True)
+class CanaryLook:
+    """What one look at a canary saw, for people to follow it over time."""
+
+    at: datetime
+    step: int
+    weight_pct: int
+    champion: ArmSeen
+    canary: ArmSeen
+    e_value: float
+    """Evidence against the canary, all metrics together; at `threshold` it is taken back."""
+    threshold: float
+    outcome: str
+
+
+@dataclass(frozen=True)
 class Release:
     """One attempt to put a model live."""
 
@@ -234,6 +259,8 @@ class Release:
     judgements: tuple[Judgement, ...] = ()
     canary_state: str = ""
     """JSON that the canary judge carries from tick to tick within a step."""
+    looks: tuple[CanaryLook, ...] = ()
+    """The canary over time, thinned to a bounded number."""
     outcome: Phase | None = None
     """Where CLEANING will end."""
     reason: str = ""
@@ -326,3 +353,5 @@ class Overview:
     summary: str = ""
     attention: str = ""
     """What a person must do; empty when nobody is needed."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What serves, the last version, and the open release, as single short values for the overview page."""

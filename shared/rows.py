@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.errors import InvariantBroken
@@ -16,6 +17,8 @@ SCHEMA = 1
 
 LOOP = "loop"
 
+_END_OF_TIME_MS = 10**15 - 1
+
 T = TypeVar("T")
 
 
@@ -26,6 +29,11 @@ def inbox_key(key: str) -> str:
 def todo_key(received_at_iso: str, key: str) -> str:
     """Sorts by arrival; exists exactly while its inbox record is work to do."""
     return f"todo-{received_at_iso}-{key}"
+
+
+def aside_key(received_at: datetime, key: str) -> str:
+    """Newest first; exists exactly while its inbox record is quarantined, so that few reads find them."""
+    return f"aside-{_END_OF_TIME_MS - int(received_at.timestamp() * 1000):015d}-{key}"
 
 
 def version_key(number: int) -> str:

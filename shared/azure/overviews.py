@@ -146,6 +146,7 @@ def _described(overview: Overview) -> dict[str, Any]:
         "endpoint": overview.endpoint,
         "summary": overview.summary,
         "attention": overview.attention,
+        "facts": json.dumps(dict(overview.facts), ensure_ascii=False),
     }
 
 
@@ -160,6 +161,7 @@ def _overview(line: Line) -> Overview:
         due_at=datetime.fromisoformat(due_at) if due_at else None,
         summary=line["summary"],
         attention=line["attention"],
+        facts=json.loads(line.get("facts", "{}")),
     )
 
 

@@ -13,11 +13,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.states import move
-from shared.model import ENDED, Champion, Judgement, Phase, Release
+from shared.model import ENDED, CanaryLook, Champion, Judgement, Phase, Release
 from shared.ports import DeploymentSeen, JobSeen
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
+
+MAX_LOOKS = 40
+"""Looks kept of each canary step."""
 
 # --- what the engine may be asked to do ----------------------------------------------------------
 
@@ -118,6 +121,7 @@ class GateSeen:
 class CanarySeen:
     judgement: Judgement
     state: str
+    look: CanaryLook | None = None
 
 
 @dataclass(frozen=True)
@@ -328,6 +332,7 @@ def _traffic(release: Release, seen: TrafficIs, now: datetime) -> Release:
 
 def _canary(release: Release, seen: CanarySeen, definition: Definition, now: datetime) -> Release:
     words = "; ".join(seen.judgement.words)
+    release = remember(release, seen.look)
     match seen.judgement.outcome:
         case "advance":
             return _advance(_with(release, seen.judgement), definition, now, words)
@@ -343,6 +348,16 @@ def _canary(release: Release, seen: CanarySeen, definition: Definition, now: dat
                     return move(_with(release, seen.judgement), Phase.HOLDING, now, words)
         case _:
             return replace(release, canary_state=seen.state, waiting_for=words)
+
+
+def remember(release: Release, look: CanaryLook | None) -> Release:
+    """One look more for people to follow; every second older one of its step goes when there are too many."""
+    if look is None:
+        return release
+    before = [one for one in release.looks if one.step == look.step]
+    if len(before) >= MAX_LOOKS:
+        before = before[::2]
+    return replace(release, looks=(*(one for one in release.looks if one.step != look.step), *before, look))
 
 
 def _with(release: Release, judgement: Judgement) -> Release:

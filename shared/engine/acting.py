@@ -11,7 +11,7 @@ from shared.core.ledger import Draft
 from shared.engine import advancing, starting
 from shared.engine.unit import Unit, update
 from shared.model import InboxRecord, InboxState, Trigger, TriggerKind
-from shared.ports import Change, Delete, Row
+from shared.ports import Change, Delete, Insert, Row
 
 
 def newest_labelled(current: Unit) -> int:
@@ -61,9 +61,7 @@ def person(current: Unit, record: InboxRecord, row: Row) -> None:
         case "resume":
             _set_pause(current, record, row, "")
         case "replay":
-            _refuse(
-                current, record, row, "replay takes a quarantined drop: land the mended file again instead"
-            )
+            _replay(current, record, row, actor, reason)
         case _:
             _steer(current, record, row, verb, actor, reason)
 
@@ -84,6 +82,34 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
         return
     done = _done(record, row, f"release {number}: {release.phase.value} -> {after.phase.value}")
     advancing.store(current, release, release_row, after, actor=actor, cause=record.key, also=done)
+
+
+def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, reason: str) -> None:
+    """A quarantined drop is work again: for when the loop file, not the file, was what needed mending."""
+    key = record.body.get("drop", "")
+    found = current.ports.store.read(current.loop, rows.inbox_key(key)) if key else None
+    drop = rows.decode(InboxRecord, found) if found is not None else None
+    if found is None or drop is None or drop.state is not InboxState.QUARANTINED:
+        _refuse(current, record, row, f"replay does nothing: there is no quarantined drop {key[:64]!r}")
+        return
+    source = f"{drop.body.get('container', '')}/{drop.body.get('name', '')}".strip("/") or drop.kind.value
+    told = Draft(
+        "drop.replayed",
+        source,
+        actor,
+        record.key,
+        before=drop.state.value,
+        after=InboxState.NEW.value,
+        detail={"reason": reason, "was": f"{drop.code}: {drop.note}"},
+    )
+    again = replace(drop, state=InboxState.NEW, code="", note="", attempts=0)
+    changes: list[Change] = [
+        *_done(record, row, f"{source} is read again"),
+        update(found, again),
+        Insert(rows.todo_key(drop.received_at.isoformat(), drop.key), drop.key),
+        Delete(rows.aside_key(drop.received_at, drop.key)),
+    ]
+    current.commit(drafts=[told], changes=changes)
 
 
 def _set_pause(current: Unit, record: InboxRecord, row: Row, paused: str) -> None:

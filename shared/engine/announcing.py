@@ -44,8 +44,33 @@ def describe(current: Unit, problem: str) -> None:
             endpoint=definition.serve.endpoint,
             summary=summary(current.state, release),
             attention=attention(current.state, release, problem),
+            facts=facts(current, release),
         )
     )
+
+
+def facts(current: Unit, release: Release | None) -> dict[str, str]:
+    """What the overview page shows of a loop without reading it: short values, none of them longer than a line."""
+    state, found = current.state, {}
+    if state.champion is not None:
+        found["live"] = str(state.champion.release)
+        found["model"] = state.champion.model.rpartition("/models/")[2].replace("/versions/", ":")
+        found["live_at"] = state.champion.live_at.isoformat()
+    if state.next_version > 1:
+        version, _ = current.version(state.next_version - 1)
+        moved = version.drift_material or version.metric_breached
+        found["version"] = str(version.number)
+        found["judged"] = "moved" if moved else "quiet" if version.drift else version.state.value
+        found["verdict"] = version.verdict
+        found["landed_at"] = version.created_at.isoformat()
+    if release is not None:
+        found["release"] = str(release.number)
+        found["phase"] = release.phase.value
+        found["waiting_for"] = release.waiting_for
+        found["traffic"] = ", ".join(f"{name} {pct} %" for name, pct in sorted(release.traffic.items()))
+    if state.paused:
+        found["paused"] = state.paused
+    return {name: text[:160] for name, text in found.items()}
 
 
 def summary(state: LoopState, release: Release | None) -> str:

@@ -12,7 +12,7 @@ from shared.core.release import CanarySeen, old_deployment
 from shared.definition import Published
 from shared.engine.unit import Unit
 from shared.errors import DependencyUnavailable
-from shared.model import Judgement, Release
+from shared.model import ArmSeen, CanaryLook, Judgement, Release
 from shared.ports import ArmTraffic, TrafficSeen
 
 if TYPE_CHECKING:
@@ -53,7 +53,28 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
         }
         digest = unit.ports.documents.put(json.dumps(document, sort_keys=True).encode())
     judgement = Judgement(kind, verdict.kind.value, tuple(verdict.reasons), digest, now)
-    return CanarySeen(judgement, json.dumps(after.to_dict(), sort_keys=True))
+    look = CanaryLook(
+        at=now,
+        step=release.step,
+        weight_pct=weight,
+        champion=_seen(evidence.champion),
+        canary=_seen(evidence.canary),
+        e_value=verdict.e_value,
+        threshold=policy.threshold,
+        outcome=verdict.kind.value,
+    )
+    return CanarySeen(judgement, json.dumps(after.to_dict(), sort_keys=True), look)
+
+
+def _seen(arm: ArmEvidence) -> ArmSeen:
+    from shared.judge.arms import latency_edge_ms
+
+    answered, below = sum(arm.latency), 0
+    for index, count in enumerate(arm.latency):
+        below += count
+        if answered and below >= 0.95 * answered:
+            return ArmSeen(arm.requests, arm.errors, latency_edge_ms(index + 1))
+    return ArmSeen(arm.requests, arm.errors, None)
 
 
 def canary_policy(definition: Definition) -> CanaryPolicy:

@@ -151,6 +151,7 @@ def _act(ports: Ports, act: Act) -> None:
                 "release": str(act.release or ""),
                 "actor": act.actor,
                 "reason": act.reason,
+                "drop": act.drop,
             },
         ),
     )

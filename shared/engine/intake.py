@@ -236,5 +236,15 @@ def close(
                 detail={"code": code, "note": note},
             )
         ],
-        changes=[update(row, closed), Delete(rows.todo_key(record.received_at.isoformat(), record.key))],
+        changes=[
+            update(row, closed),
+            Delete(rows.todo_key(record.received_at.isoformat(), record.key)),
+            *_aside(closed),
+        ],
     )
+
+
+def _aside(closed: InboxRecord) -> list[Insert]:
+    if closed.state is not InboxState.QUARANTINED:
+        return []
+    return [Insert(rows.aside_key(closed.received_at, closed.key), closed.key)]

@@ -188,11 +188,10 @@ class Stage:
 
     def steps(self, job: str) -> dict[str, str]:
         """Each step of a training job: whether it ran, or Azure ML took over an earlier run's result."""
-        jobs = self._workspace().jobs
         found: dict[str, str] = {}
-        for child in jobs.list(parent_job_name=job):
-            if child.type == "pipeline":
-                found |= self.steps(child.name)
+        for child in self._workspace().jobs.list(parent_job_name=job):
+            if inner := self.steps(child.name):
+                found |= inner
             else:
                 reused = str((child.properties or {}).get("azureml.isreused", "")).casefold() == "true"
                 found[child.display_name] = "reused" if reused else "ran"

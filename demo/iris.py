@@ -1,0 +1,82 @@
+"""Three steps, and which of them Azure ML runs again: the same data, changed training, new data."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from demo.stage import LOOPS, Stage
+from shared import views
+
+SHORT = (
+    "canary.step.minutes=0.02",
+    "canary.step.min_requests=40",
+    "canary.bake_minutes=0",
+    "retrain.cooldown=0s",
+)
+"""Minutes of the loop file made seconds. Everything else is as in loops/iris/loop.yaml."""
+
+PER_SECOND = 40
+
+
+def flowers() -> pd.DataFrame:
+    """All 150 in an order of their own, so that each drop has all three species."""
+    return pd.read_csv(LOOPS / "iris" / "iris.csv").sample(frac=1, random_state=7, ignore_index=True)
+
+
+def tell(stage: Stage) -> None:
+    stage.chapter("Publish", "driftloop publish loops/iris")
+    stage.publish(SHORT)
+    stage.chapter("1. A hundred flowers land")
+    stage.drop("first.csv", flowers()[:100])
+    released(stage, 1, "FIRST")
+    stage.traffic.start("iris", flowers().drop(columns=["flower", "species"]), PER_SECOND)
+    told = steps(stage, 1)
+    stage.expect(set(told.values()) == {"ran"}, f"something was reused in the first release: {told}")
+
+    stage.chapter("2. The same data once more", "driftloop retrain iris -m 'is it repeatable?'")
+    stage.ask("retrain", "is it repeatable?")
+    released(stage, 2, "PERSON")
+    told = steps(stage, 2)
+    stage.expect(told == {"prepare": "reused", "train": "reused", "evaluate": "ran"}, str(told))
+
+    stage.chapter("3. Changed training", "driftloop publish loops/iris --set train.parameters.strength=0.3")
+    stage.publish((*SHORT, "train.parameters.strength=0.3"))
+    stage.ask("retrain", "a weaker classifier")
+    released(stage, 3, "PERSON")
+    told = steps(stage, 3)
+    stage.expect(told == {"prepare": "reused", "train": "ran", "evaluate": "ran"}, str(told))
+
+    stage.chapter("4. Fifty new flowers land")
+    stage.drop("second.csv", flowers()[100:])
+    stage.wait("version 2", lambda: stage.state.next_version > 2 and bool(stage.version(2).decision))
+    stage.ask("retrain", "with all flowers")
+    released(stage, 4, "PERSON")
+    told = steps(stage, 4)
+    stage.expect(set(told.values()) == {"ran"}, f"new data, and a step was reused: {told}")
+    answer(stage)
+
+
+def released(stage: Stage, number: int, why: str) -> None:
+    stage.wait(f"release {number}", lambda: stage.state.next_release > number and stage.release(number).ended)
+    release = stage.release(number)
+    stage.expect(release.phase.value == "live", f"release {number} is {release.phase}: {release.reason}")
+    stage.expect(release.triggers[0].kind.name == why, f"release {number} began for {release.triggers[0]}")
+
+
+def steps(stage: Stage, number: int) -> dict[str, str]:
+    """Each step of the release's job, and whether Azure ML ran it or took an earlier result."""
+    told = stage.steps(stage.release(number).job)
+    stage.say(f"steps of {stage.release(number).job}: {', '.join(f'{n} {how}' for n, how in told.items())}")
+    return told
+
+
+def answer(stage: Stage) -> None:
+    found = views.audit(stage.ports, stage.loop)
+    stage.expect(not found.problems, f"the ledger is broken: {found.problems}")
+    served = found.served
+    assert served is not None
+    stage.expect(served.release == 4, f"release {served.release} is live")
+    stage.expect(served.model.endswith("/4"), f"the deployed model is {served.model}")
+    stage.say(
+        f"live: {served.model.rpartition('/models/')[2]}, release 4, on {len(served.data)} data versions"
+    )

@@ -1,0 +1,44 @@
+"""A stage without a functions host: what the host would do is done between two looks, in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from demo.stage import Stage
+from shared.engine import clockwork, front
+from shared.ports import Ports
+
+PATIENCE_S = 240
+
+
+class _Inbox:
+    """A queue whose messages are received at once; the queue's own semantics have their own tests."""
+
+    def __init__(self, stage: DrivenStage) -> None:
+        self._stage = stage
+
+    def put(self, message: str) -> None:
+        self._stage.receive(message)
+
+
+class DrivenStage(Stage):
+    """Tells the demo's stories in a test: the product's code, the real SDKs, no second process to wait for."""
+
+    def __enter__(self) -> DrivenStage:
+        super().__enter__()
+        self.ports: Ports = replace(self.ports, queue=_Inbox(self))
+        return self
+
+    def receive(self, message: str) -> None:
+        front.receive(self.ports, message, self.settings.blob_service_uri)
+
+    def wait(self, what: str, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        clockwork.sweep(self.ports)
+        while not true():
+            assert time.monotonic() < deadline, f"waited {PATIENCE_S} s for {what}: {self._status()}"
+            clockwork.tick(self.ports)
+            time.sleep(0.1)
+        self.ledger_so_far()

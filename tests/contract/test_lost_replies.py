@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,7 @@ class Faulty:
     def __init__(self) -> None:
         self.fault: Fault = lambda method, url: ""
         self.seen: list[str] = []
+        self._transports: list[BoundedTransport] = []
 
     def transport(self) -> BoundedTransport:
         faulty = self
@@ -47,6 +48,7 @@ class Faulty:
                     raise ServiceRequestError("connection refused by https://host/path?sig=planted")
                 response = super().send(request, **kwargs)
                 if fault == "lost":
+                    response.internal_response.close()
                     raise ServiceResponseError("connection reset by https://host/path?sig=planted")
                 if fault:
                     status, _, retry_after = fault.partition(" ")
@@ -55,7 +57,12 @@ class Faulty:
                         response.headers["Retry-After"] = retry_after
                 return response
 
-        return Transport()
+        self._transports.append(Transport())
+        return self._transports[-1]
+
+    def close(self) -> None:
+        for transport in self._transports:
+            transport.close()
 
     def once(self, fault: str, method: str, part: str = "") -> None:
         """The next matching request only."""
@@ -67,8 +74,10 @@ class Faulty:
 
 
 @pytest.fixture
-def faulty() -> Faulty:
-    return Faulty()
+def faulty() -> Iterator[Faulty]:
+    made = Faulty()
+    yield made
+    made.close()
 
 
 @pytest.fixture

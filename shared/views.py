@@ -12,7 +12,7 @@ from shared.definition import Published
 from shared.engine import unit
 from shared.engine.unit import Unit
 from shared.errors import ConfigurationError, DependencyUnavailable
-from shared.model import DataVersion, InboxRecord, InboxState, LedgerEntry, LoopState, Overview, Release
+from shared.model import DataVersion, InboxRecord, LedgerEntry, LoopState, Overview, Release
 from shared.ports import Ports, Row
 
 
@@ -44,18 +44,33 @@ def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
     return LoopView(
         overview=overview,
         state=state,
-        versions=tuple(current.version(n)[0] for n in _latest(state.next_version, last)),
-        releases=tuple(current.release(n)[0] for n in _latest(state.next_release, last)),
+        versions=tuple(versions(current, last=last)),
+        releases=tuple(releases(current, last=last)),
         set_aside=tuple(set_aside(ports, name)),
-        traffic=_traffic(current),
+        traffic=traffic(current),
     )
 
 
-def _latest(following: int, last: int) -> range:
-    return range(following - 1, max(0, following - 1 - last), -1)
+def versions(current: Unit, *, through: int = 0, last: int = 25) -> list[DataVersion]:
+    """The newest versions up to number `through` (0: all), newest first, in one read."""
+    newest = through or current.state.next_version - 1
+    found = current.ports.store.range(
+        current.loop, "version-", after=rows.version_key(max(0, newest - last)), limit=last
+    )
+    return [version for row in reversed(found) if (version := rows.decode(DataVersion, row)).number <= newest]
 
 
-def _traffic(current: Unit) -> Mapping[str, int] | None:
+def releases(current: Unit, *, through: int = 0, last: int = 25) -> list[Release]:
+    """The newest releases up to number `through` (0: all), newest first, in one read."""
+    newest = through or current.state.next_release - 1
+    found = current.ports.store.range(
+        current.loop, "release-", after=rows.release_key(max(0, newest - last)), limit=last
+    )
+    return [release for row in reversed(found) if (release := rows.decode(Release, row)).number <= newest]
+
+
+def traffic(current: Unit) -> Mapping[str, int] | None:
+    """The endpoint's weights now; None when it could not be asked."""
     if current.state.champion is None and current.state.open_release is None:
         return {}
     try:
@@ -74,9 +89,20 @@ def inbox(ports: Ports, name: str) -> list[InboxRecord]:
     return sorted(found, key=lambda record: record.received_at)
 
 
-def set_aside(ports: Ports, name: str) -> list[InboxRecord]:
-    """Events that were quarantined, with their reasons, oldest first."""
-    return [record for record in inbox(ports, name) if record.state is InboxState.QUARANTINED]
+def set_aside(ports: Ports, name: str, *, last: int = 20) -> list[InboxRecord]:
+    """The newest events that are quarantined, with their reasons, oldest first."""
+    found = []
+    for row in ports.store.range(name, "aside-", limit=last):
+        record = event(ports, name, row.doc)
+        if record is not None:
+            found.append(record)
+    return found[::-1]
+
+
+def event(ports: Ports, name: str, key: str) -> InboxRecord | None:
+    """One event of a loop by its key."""
+    row = ports.store.read(name, rows.inbox_key(key))
+    return rows.decode(InboxRecord, row) if row is not None else None
 
 
 def entries(ports: Ports, name: str) -> list[LedgerEntry]:
@@ -87,6 +113,25 @@ def entries(ports: Ports, name: str) -> list[LedgerEntry]:
         found += [rows.decode(LedgerEntry, row) for row in page]
         after = page[-1].key
     return found
+
+
+def entries_after(current: Unit, seq: int, limit: int = 1000) -> list[LedgerEntry]:
+    """Up to 1,000 entries that follow entry `seq`, in one read."""
+    found = current.ports.store.range(current.loop, "ledger-", after=rows.ledger_key(seq), limit=limit)
+    return [rows.decode(LedgerEntry, row) for row in found]
+
+
+def seq_at(current: Unit, moment: datetime) -> int:
+    """The last entry at or before `moment`, found by halves: some twenty reads in a million entries."""
+    low, high = 0, current.state.ledger_seq
+    while low < high:
+        middle = (low + high + 1) // 2
+        row = current.ports.store.read(current.loop, rows.ledger_key(middle))
+        if row is not None and rows.decode(LedgerEntry, row).at <= moment:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 @dataclass(frozen=True)
@@ -132,7 +177,7 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
         ((entry, until) for entry, until in live if entry.at <= moment and (until is None or moment < until)),
         None,
     )
-    served = _served(current, *answer) if answer else None
+    served = told(current, *answer) if answer else None
     return Audit(moment, served, len(found), tuple(ledger.problems(found, current.state)))
 
 
@@ -144,7 +189,8 @@ def _taken_back(
     return [*live[:-1], (live[-1][0], at), *before]
 
 
-def _served(current: Unit, entry: LedgerEntry, until: datetime | None) -> Served:
+def told(current: Unit, entry: LedgerEntry, until: datetime | None) -> Served:
+    """What a promotion's entry stands for, from the release and the versions that it names."""
     release, _ = current.release(int(entry.subject.removeprefix("release ")))
     published: Published = current.published(release.definition)
     versions = [current.version(number)[0] for number in release.versions]

@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pandas as pd
 from palmerpenguins import load_penguins
-from rich.markup import escape
 
 import drift as drift_package
 from demo.stage import Stage
@@ -206,24 +205,26 @@ def answer(stage: Stage) -> None:
     served = found.served
     assert served is not None
     stage.expect(served.release == 2, f"release {served.release} is live")
-    for name, value in (
-        ("model", served.model.rpartition("/models/")[2].replace("/versions/", ":")),
-        ("trained by", served.trained_by),
-        ("algorithm", served.algorithm.rpartition("/components/")[2].replace("/versions/", ":")),
-        ("data", "; ".join(line.partition(" (")[0] for line in served.data)),
-        ("live since", f"{served.live_at:%H:%M:%S} UTC, release {served.release}"),
-        ("because of", "; ".join(served.because)),
-        ("ledger", f"{found.entries} entries, the hash chain is whole"),
-    ):
-        stage.console.print(f"   [bold]{name:<11}[/] {escape(value)}")
+    stage.facts(
+        (
+            ("model", served.model.rpartition("/models/")[2].replace("/versions/", ":")),
+            ("trained by", served.trained_by),
+            ("algorithm", served.algorithm.rpartition("/components/")[2].replace("/versions/", ":")),
+            ("data", "\n".join(line.partition(", content")[0] + ")" for line in served.data)),
+            ("live since", f"{served.live_at:%H:%M:%S} UTC, in release {served.release}"),
+            ("because of", "; ".join(served.because)),
+            ("ledger", f"{found.entries} entries, the hash chain is whole"),
+        )
+    )
 
 
 def what_next(stage: Stage) -> None:
     stage.chapter("Try next")
-    for command, words in (
-        ("make up", "keeps a local Azure running and prints its settings"),
-        ("driftloop publish loops/penguins", "publishes the loop there"),
-        ("driftloop drop penguins FILE.csv", "or upload with any Azure SDK, or az storage"),
-        ("driftloop status penguins", "versions, verdicts, releases, traffic"),
-    ):
-        stage.console.print(f"   [bold]{command:<34}[/] {words}")
+    stage.facts(
+        (
+            ("make up", "keeps a local Azure running and prints its settings"),
+            ("driftloop publish loops/penguins", "publishes the loop there"),
+            ("driftloop drop penguins FILE.csv", "or upload with any Azure SDK, or az storage"),
+            ("driftloop status penguins", "versions, verdicts, releases, traffic"),
+        )
+    )

@@ -78,6 +78,15 @@ class Stage:
             shown.add_row(*map(escape, row))
         self.console.print(Padding(shown, (0, 0, 0, 12)))
 
+    def facts(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Names and what they are, one a line, long ones wrapped under themselves."""
+        shown = Table.grid(padding=(0, 2, 0, 0))
+        shown.add_column(style="bold", no_wrap=True)
+        shown.add_column(overflow="fold")
+        for name, value in rows:
+            shown.add_row(name, Text(value))
+        self.console.print(Padding(shown, (0, 0, 0, 3)))
+
     def ledger_so_far(self) -> list[LedgerEntry]:
         """The loop's new ledger entries, each told once."""
         entries = views.entries(self.ports, self.loop)

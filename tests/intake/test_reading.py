@@ -124,9 +124,10 @@ def test_the_same_rows_are_the_same_content_however_they_come(read: Read) -> Non
     assert reading.content_hash not in {other.content_hash for other in different}
 
 
-def test_large_whole_numbers_are_told_apart(read: Read) -> None:
+def test_large_whole_numbers_are_told_apart_and_zeros_are_not(read: Read) -> None:
     one, other = f"x,target\n{2**60},a\n", f"x,target\n{2**60 + 1},a\n"
     assert read(one).content_hash != read(other).content_hash
+    assert read("x,target\n0.0,a\n").content_hash == read("x,target\n-0.0,a\n").content_hash
 
 
 def test_the_same_drop_is_written_as_the_same_bytes(read: Read, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from shared import alerts
+from shared.alerts import SignalBreach, folded
 from shared.errors import InputRejected
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -45,6 +47,15 @@ class AlertRaised:
 
 
 @dataclass(frozen=True)
+class MonitorBreached:
+    """An Azure ML model monitor says that numbers crossed its thresholds."""
+
+    monitor: str
+    run: str
+    signals: tuple[SignalBreach, ...]
+
+
+@dataclass(frozen=True)
 class RunChanged:
     """An Azure ML run has a new status."""
 
@@ -73,7 +84,7 @@ class Uninteresting:
     what: str
 
 
-Incoming = Landed | AlertRaised | RunChanged | Act | Uninteresting
+Incoming = Landed | AlertRaised | MonitorBreached | RunChanged | Act | Uninteresting
 
 
 def decoded(message: str) -> str:
@@ -100,7 +111,7 @@ def parse(message: str, account_url: str) -> Incoming:
         raise InputRejected(
             "not-an-object", "the event is not a JSON object; Event Grid writes one object a message"
         )
-    event = _folded(content)
+    event = folded(content)
     if "driftloop" in event:
         return _ours(event)
     kind = str(event.get("eventtype") or event.get("type") or "")
@@ -109,11 +120,18 @@ def parse(message: str, account_url: str) -> Incoming:
         raise InputRejected(
             "unknown-schema", "the event has neither the Event Grid nor the CloudEvents shape"
         )
-    return _event_grid(kind.casefold(), _folded(data), account_url)
+    return _event_grid(kind.casefold(), folded(data), account_url)
 
 
-def _folded(content: Mapping[str, object]) -> dict[str, object]:
-    return {str(key).casefold(): value for key, value in content.items()}
+def parts(message: str) -> list[str]:
+    """Event Grid writes one object a queue message; where a sender wrote an array, each of its events by itself."""
+    if len(message) > MAX_MESSAGE_BYTES or not message.lstrip().startswith("["):
+        return [message]
+    try:
+        content = json.loads(message)
+    except (ValueError, RecursionError):
+        return [message]
+    return [json.dumps(event) for event in content] or [message]
 
 
 def _event_grid(kind: str, data: Mapping[str, object], account_url: str) -> Incoming:
@@ -123,8 +141,18 @@ def _event_grid(kind: str, data: Mapping[str, object], account_url: str) -> Inco
         "microsoft.machinelearningservices.runstatuschanged",
         "microsoft.machinelearningservices.runcompleted",
     ):
-        return RunChanged(run=str(data.get("runid", "")), status=str(data.get("runstatus", "Completed")))
+        return _run(data)
+    if kind == "microsoft.machinelearningservices.datasetdriftdetected":
+        name = str(data.get("datadriftname", ""))[: alerts.LONGEST_NAME]
+        return MonitorBreached(name, str(data.get("runid", "")), (SignalBreach(name, ()),))
     return Uninteresting(kind)
+
+
+def _run(data: Mapping[str, object]) -> MonitorBreached | RunChanged:
+    run = str(data.get("runid", ""))
+    if breached := alerts.breaches(data.get("runtags")):
+        return MonitorBreached(str(data.get("experimentname", ""))[: alerts.LONGEST_NAME], run, breached)
+    return RunChanged(run, str(data.get("runstatus") or "Completed"))
 
 
 def _landed(data: Mapping[str, object], account_url: str) -> Incoming:
@@ -189,9 +217,9 @@ def _ours(event: Mapping[str, object]) -> Incoming:
 
 def alert_message(body: Mapping[str, object]) -> str:
     """The queue message for an alert's webhook body; InputRejected when it is not the common alert schema."""
-    outer = _folded(body)
+    outer = folded(body)
     data = outer.get("data")
-    essentials = _folded(data).get("essentials") if isinstance(data, dict) else None
+    essentials = folded(data).get("essentials")
     if str(outer.get("schemaid", "")).casefold() != "azuremonitorcommonalertschema" or not isinstance(
         essentials, dict
     ):
@@ -199,7 +227,7 @@ def alert_message(body: Mapping[str, object]) -> str:
             "not-common-schema",
             "the alert is not in the common alert schema; switch it on in the action group's webhook",
         )
-    essence = _folded(essentials)
+    essence = folded(essentials)
     return json.dumps(
         {
             "driftloop": "alert",
@@ -207,7 +235,14 @@ def alert_message(body: Mapping[str, object]) -> str:
             "alert_id": str(essence.get("originalertid") or essence.get("alertid") or "")[:1024],
             "condition": str(essence.get("monitorcondition", "")),
             "at": str(essence.get("resolveddatetime") or essence.get("fireddatetime") or ""),
-            "words": str(essence.get("description") or "")[:1024],
+            "words": "; ".join(
+                part
+                for part in (
+                    str(essence.get("description") or ""),
+                    alerts.condition_words(folded(data).get("alertcontext")),
+                )
+                if part
+            )[: alerts.LONGEST_WORDS],
         }
     )
 

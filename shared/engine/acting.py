@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from shared import rows
 from shared.core import policy
 from shared.core import release as core
 from shared.core.ledger import Draft
-from shared.engine import advancing, starting
+from shared.core.policy import Deny
+from shared.engine import advancing, retesting, starting
 from shared.engine.unit import Unit, update
 from shared.model import InboxRecord, InboxState, Trigger, TriggerKind
 from shared.ports import Change, Delete, Insert, Row
@@ -23,11 +25,20 @@ def newest_labelled(current: Unit) -> int:
 
 
 def alert(current: Unit, record: InboxRecord, row: Row) -> None:
-    """A fired alert is a reason to retrain, put to the policy."""
-    words = f"alert rule {record.body['rule']} fired" + (
-        f": {record.body['words']}" if record.body["words"] else ""
-    )
-    ask(current, record, row, TriggerKind.ALERT, words, "Azure Monitor")
+    """A fired alert is put to the policy; a breach that a monitor tells of, only when our own test confirms it."""
+    details = f": {record.body['words']}" if record.body["words"] else ""
+    if "breached" not in record.body:
+        words = f"alert rule {record.body['rule']} fired{details}"
+        ask(current, record, row, TriggerKind.ALERT, words, "Azure Monitor")
+        return
+    words = f"monitor signal {record.body['rule']} breached{details}"
+    confirmed, found = retesting.retest(current, json.loads(record.body["breached"]))
+    if confirmed:
+        ask(current, record, row, TriggerKind.ALERT, f"{words}; {found}", "Azure ML model monitor")
+        return
+    now, published = current.ports.clock.now(), current.published()
+    denied = starting.apply(current, current.state, Deny(f"{words}; not confirmed: {found}"), published, now)
+    current.commit(denied.state, denied.drafts, _done(record, row, denied.words))
 
 
 def ask(current: Unit, record: InboxRecord, row: Row, kind: TriggerKind, words: str, actor: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from shared import events, rows
 from shared.errors import Conflict, InputRejected
-from shared.events import Act, AlertRaised, Incoming, Landed, RunChanged, Uninteresting
+from shared.events import Act, AlertRaised, Incoming, Landed, MonitorBreached, RunChanged, Uninteresting
 from shared.model import EventKind, InboxRecord, InboxState, Overview
 from shared.ports import Change, Insert, Ports
 
@@ -23,12 +24,15 @@ def key_of(*parts: str) -> str:
 
 def receive(ports: Ports, message: str, account_url: str) -> list[str]:
     """Put one queue message on record; the loops that now have work."""
-    try:
-        incoming = events.parse(message, account_url)
-    except InputRejected as rejection:
-        _unrouted(ports, message, rejection.code, str(rejection))
-        return []
-    return route(ports, incoming, message)
+    concerned: list[str] = []
+    for event in events.parts(message):
+        try:
+            incoming = events.parse(event, account_url)
+        except InputRejected as rejection:
+            _unrouted(ports, event, rejection.code, str(rejection))
+            continue
+        concerned += route(ports, incoming, event)
+    return list(dict.fromkeys(concerned))
 
 
 def route(ports: Ports, incoming: Incoming, message: str = "") -> list[str]:
@@ -55,6 +59,8 @@ def route(ports: Ports, incoming: Incoming, message: str = "") -> list[str]:
                     f"no loop's `retrain.alerts` matches alert rule {incoming.rule!r}",
                 )
             return [overview.loop for overview in concerned]
+        case MonitorBreached():
+            return _breach(ports, overviews, incoming, message)
         case RunChanged():
             loop = events.loop_of_run(incoming.run)
             return [o.loop for o in overviews if o.loop == loop]
@@ -136,6 +142,37 @@ def _alert(ports: Ports, overview: Overview, alert: AlertRaised) -> None:
         body={"rule": alert.rule, "at": alert.at, "words": alert.words},
     )
     put(ports, overview.loop, record if alert.fired else _ignored(record, "the alert is resolved, not fired"))
+
+
+def _breach(
+    ports: Ports, overviews: Sequence[Overview], breached: MonitorBreached, message: str
+) -> list[str]:
+    """Each breached signal for each loop whose `retrain.alerts` names the monitor or the signal, once a run."""
+    loops = []
+    for signal in breached.signals:
+        for overview in overviews:
+            names = (breached.monitor, signal.signal)
+            if not any(fnmatchcase(name, glob) for name in names for glob in overview.alerts):
+                continue
+            record = InboxRecord(
+                key=key_of("breach", breached.run, signal.signal),
+                kind=EventKind.ALERT,
+                received_at=ports.clock.now(),
+                body={
+                    "rule": signal.signal,
+                    "monitor": breached.monitor,
+                    "run": breached.run[:256],
+                    "at": "",
+                    "words": "; ".join(map(str, signal.features[:10])),
+                    "breached": json.dumps(sorted({f.feature for f in signal.features} - {""})),
+                },
+            )
+            put(ports, overview.loop, record)
+            loops.append(overview.loop)
+    if not loops:
+        text = f"no loop's `retrain.alerts` matches monitor {breached.monitor!r} or its signals"
+        _unrouted(ports, message, "no-loop", text)
+    return loops
 
 
 def _act(ports: Ports, act: Act) -> None:

@@ -1,0 +1,48 @@
+"""A monitor's breach is believed only when the loop's own verdict on its newest version says the same.
+
+The monitor's tests alarm on data that did not change (docs/decisions/0009-monitor-breaches-are-retested.md), so
+its numbers are a reason to look at the stored report, not to spend compute.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from shared.engine.unit import Unit
+from shared.model import DataVersion
+
+
+def retest(current: Unit, features: Sequence[str]) -> tuple[bool, str]:
+    """Whether the newest judged version confirms a breach in one of `features` (any, when none is named); and words."""
+    champion = current.state.champion
+    if champion is None:
+        return False, "there is no champion whose data it could be compared with"
+    version = _newest_judged(current)
+    if version is None or version.judged_against != champion.release:
+        return False, f"no version has been judged yet against release {champion.release}, which serves"
+    if not features and version.metric_breached:
+        return True, f"version {version.number}: {version.verdict}"
+    if not version.drift:
+        return False, f"version {version.number} has no drift report: {version.verdict}"
+    material = _material(current, version)
+    wanted = {name.casefold() for name in features}
+    moved = {name: words for name, words in material.items() if not wanted or name.casefold() in wanted}
+    if moved:
+        return True, f"confirmed on version {version.number}: {'; '.join(moved.values())}"
+    named = ", ".join(sorted(features)) if features else "any column"
+    others = f"; material drift only in {', '.join(sorted(material))}" if material else ""
+    return False, f"version {version.number} shows no material drift in {named}{others}"
+
+
+def _newest_judged(current: Unit) -> DataVersion | None:
+    for number in range(current.state.next_version - 1, 0, -1):
+        version = current.version(number)[0]
+        if version.judged_against is not None:
+            return version
+    return None
+
+
+def _material(current: Unit, version: DataVersion) -> dict[str, str]:
+    report = json.loads(current.ports.documents.get(version.drift))
+    return {column["name"]: column["words"] for column in report["columns"] if column["material"]}

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.canary.simulation import Floats, Run, ever, run
+from shared.judge.canary import CanaryPolicy
 
 LOOKS, PER_LOOK, ALPHA = 25, 40, 0.01
 Fires = NDArray[np.bool_]
@@ -164,9 +165,34 @@ def power(canaries: int) -> str:
     return table(["rule", *(f"canary gets {weight}, errors {rate}" for weight, rate, _ in HARMFUL)], lines)
 
 
+LIMITS = [
+    ("first request of a cold canary fails", {"cold": 1}),
+    ("first 2 fail", {"cold": 2}),
+    ("first 3 fail", {"cold": 3}),
+    ("first 5 fail", {"cold": 5}),
+    ("first 10 fail", {"cold": 10}),
+    ("2 % of the ticks bad (30 % errors), each arm on its own", {"own_bursts": 0.02}),
+    ("10 % of the ticks bad", {"own_bursts": 0.1}),
+    ("30 % of the ticks bad", {"own_bursts": 0.3}),
+]
+
+
+def limits(canaries: int) -> str:
+    """Where the assumptions end: harmless canaries taken back by the judge with a loop's own settings."""
+    policy, lines = CanaryPolicy(), []
+    bar = math.log(policy.threshold / policy.share("errors"))
+    for at, (words, how) in enumerate(LIMITS):
+        cells = []
+        for weight in (0.1, 0.5):
+            seen = simulate(canaries, 300 + at, {"weight": weight, "rate": 0.02, **how})
+            cells.append(f"{ever((seen.log_e() >= bar) & (seen.increase() >= 0.01)):.1%}")
+        lines.append([words, *cells])
+    return table(["both arms have 2 % errors, and", "canary gets 10 %", "50 %"], lines)
+
+
 def section(canaries: int) -> str:
     began = time.perf_counter()
-    alarms, powers = false_alarms(canaries), power(canaries)
+    alarms, powers, edges = false_alarms(canaries), power(canaries), limits(canaries)
     seconds = time.perf_counter() - began
     return f"""## Canary
 
@@ -190,6 +216,10 @@ looks once: that is the price of looking whenever one likes, and more requests a
 found within a few dozen of the canary's requests, where a single look at the end costs the whole step's. Flagger
 compares the canary with a number, not with the champion, so the champion's own error rate decides. Kayenta
 judges the series of per-look rates, so few looks, or few errors in each, blind it.
+
+Where the assumptions end (see statistics.md): taken back in a step by the judge with a loop's default settings.
+
+{edges}
 """
 
 

@@ -88,13 +88,13 @@ def ever(hits: NDArray[np.bool_]) -> float:
 
 def upper(rate: float, n: int, cells: int = 1) -> float:
     """Clopper-Pearson's upper bound of a simulated rate, at 95 % over `cells` such rates together."""
-    from shared.judge.intervals import clopper_pearson
+    from shared.judge.exact import clopper_pearson
 
     return clopper_pearson(round(rate * n), n, 1 - 0.05 / cells)[1]
 
 
 def lower(rate: float, n: int, cells: int = 1) -> float:
     """The lower bound: above the promised rate, the promise is broken for sure."""
-    from shared.judge.intervals import clopper_pearson
+    from shared.judge.exact import clopper_pearson
 
     return clopper_pearson(round(rate * n), n, 1 - 0.05 / cells)[0]

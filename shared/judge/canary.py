@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from shared.judge.arms import ArmEvidence, CanaryEvidence, LabelCounts, ShadowPairs
 from shared.judge.document import Document
-from shared.judge.harm import CanaryPolicy, MetricEvidence, least_errors_noticed, measure
+from shared.judge.harm import least_errors_noticed, measure
+from shared.judge.tolerance import CanaryPolicy, MetricEvidence
 
 __all__ = [
     "ArmEvidence",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from shared.judge.arms import (
     LATENCY_BINS,
@@ -24,91 +25,79 @@ from shared.judge.arms import (
     latency_bin,
     latency_edge_ms,
 )
-from shared.judge.document import Document
-
-BUDGET = {"errors": 3.0, "latency": 2.0, "predictions": 2.0, "labels": 2.0, "shadow": 1.0}
-"""How the rollback budget is parted among the metrics that have a margin."""
+from shared.judge.tolerance import CanaryPolicy, MetricEvidence
 
 
 @dataclass(frozen=True)
-class CanaryPolicy(Document):
-    """What harm is tolerated, and how often a harmless canary may be rolled back.
-
-    `alpha`: that chance, over all steps and metrics, however often one looks. A margin of None: that metric
-    is reported, and never rolls back.
-    """
-
-    alpha: float = 0.01
-    steps: int = 2
-    """How many steps the canary has; each gets an equal share of alpha."""
-    min_requests: int = 50
-    """The canary's own requests in a step (the champion needs as many, or all it gets beside it)."""
-    max_error_rate_increase: float | None = 0.01
-    max_latency_increase_ratio: float | None = 1.5
-    """1.5: half as slow again is still tolerated."""
-    latency_floor_ms: float = 50.0
-    """Nothing faster than this counts as slow."""
-    max_prediction_shift: float | None = None
-    """The largest change in any class's share. None: a retrained model may well predict differently."""
-    max_label_error_increase: float | None = 0.05
-    """Of the wrong share (classification) or, relatively, of the losses (regression), as labels mature."""
-    max_shadow_disagreement: float | None = None
-    max_traffic_deviation_ratio: float = 0.25
-    """Observed against set weight, relative to the smaller arm."""
-    max_error_rate: float = 0.25
-    """A canary above it never advances, however sick the champion is beside it: that is an outage."""
-    required: tuple[str, ...] = ("errors", "latency")
-    """Metrics without which a step never advances."""
-    proof: bool = False
-    """True: advance only when the confidence sequences exclude a harm above the margins (much traffic)."""
-    slice_slots: int = 10
-    """How many slices share a metric's budget; with more of them than this each gets less."""
-
-    @property
-    def threshold(self) -> float:
-        """The e-value that rolls back within one step."""
-        return self.steps / self.alpha
-
-    def share(self, metric: str) -> float:
-        """The part of the budget that a metric gets: fixed before the first request, so it costs nothing."""
-        if metric not in self._parts():
-            return 0.0
-        return self._parts()[metric] / sum(self._parts().values())
-
-    def _parts(self) -> dict[str, float]:
-        margins = {
-            "errors": self.max_error_rate_increase,
-            "latency": self.max_latency_increase_ratio,
-            "predictions": self.max_prediction_shift,
-            "labels": self.max_label_error_increase,
-            "shadow": self.max_shadow_disagreement,
-        }
-        return {name: BUDGET[name] for name, margin in margins.items() if margin is not None}
-
-
-@dataclass(frozen=True)
-class MetricEvidence(Document):
-    """One metric's standing: estimate of the harm with its confidence sequence, in the margin's units."""
+class _Part:
+    """One metric, of all requests or of one slice, with its part of the budget."""
 
     metric: str
-    e_value: float
-    """Evidence against the canary: 1 says nothing; the policy's threshold divided by `share` rolls back
-    alone."""
-    share: float
-    estimate: float | None
-    low: float | None
-    high: float | None
     margin: float | None
-    canary_n: int
-    champion_n: int
-    words: str
+    share: float
+    level: float
+    """The confidence sequence's error rate."""
+    weight: float
     slice: str | None = None
+
+    @property
+    def where(self) -> str:
+        return f"{self.metric} in {self.slice}" if self.slice else self.metric
+
+    def nothing(self, totals: tuple[int, int]) -> MetricEvidence:
+        words = f"{self.where}: {totals[0]} observations of the canary, {totals[1]} of the champion"
+        return MetricEvidence(
+            self.metric, 1.0, self.share, None, None, None, self.margin, *totals, words, self.slice
+        )
+
+    def found(
+        self,
+        log_e: float,
+        harm: tuple[float, float | None, float | None],
+        totals: tuple[int, int],
+        words: str,
+        tolerated: str,
+    ) -> MetricEvidence:
+        """`harm`: the estimate and its bounds."""
+        e_value = math.exp(min(float(log_e), 690.0))
+        limit = "for information only" if self.margin is None else f"tolerated {tolerated}"
+        told = f"{self.where}: {words}, {limit}; {_odds(e_value)}"
+        return MetricEvidence(self.metric, e_value, self.share, *harm, self.margin, *totals, told, self.slice)
+
+
+def _odds(e_value: float) -> str:
+    if e_value >= 1e6:
+        return "evidence of more than a million to 1"
+    return f"evidence {e_value:,.0f} to 1" if e_value >= 2 else "no evidence of harm"
+
+
+def _points(rate: float | None) -> str:
+    return f"{100 * (rate or 0.0):.1f}"
+
+
+def _part(
+    evidence: CanaryEvidence,
+    policy: CanaryPolicy,
+    metric: str,
+    margin: float | None,
+    slices: int = 0,
+    name: str | None = None,
+) -> _Part:
+    """With slices the whole gets half of the metric's share, the slices together the other half."""
+    share = policy.share(metric)
+    if slices:
+        share = share / 2 if name is None else share / 2 / max(slices, policy.slice_slots)
+    level = policy.alpha / policy.steps * (share or 1.0)
+    weight = min(max(evidence.set_weight_pct / 100, 0.001), 0.999)
+    return _Part(metric, margin, share, level, weight, name)
 
 
 def measure(evidence: CanaryEvidence, policy: CanaryPolicy) -> tuple[MetricEvidence, ...]:
     """Every metric's standing; one without data has `estimate` None and says so."""
+    canary, champion = evidence.canary, evidence.champion
+    errors = _part(evidence, policy, "errors", policy.max_error_rate_increase)
     return (
-        _errors(evidence, policy),
+        _rates(errors, (canary.errors, champion.errors), (canary.requests, champion.requests)),
         _latency(evidence, policy),
         *_predictions(evidence, policy),
         *_labels(evidence, policy),
@@ -116,147 +105,93 @@ def measure(evidence: CanaryEvidence, policy: CanaryPolicy) -> tuple[MetricEvide
     )
 
 
-def _weight(evidence: CanaryEvidence) -> float:
-    return min(max(evidence.set_weight_pct / 100, 0.001), 0.999)
-
-
-def _budget(policy: CanaryPolicy, metric: str, slices: int, name: str | None) -> float:
-    """The whole gets half of a metric's share when there are slices, the slices the other half."""
-    whole = policy.share(metric)
-    if name is None:
-        return whole / 2 if slices else whole
-    return whole / 2 / max(slices, policy.slice_slots)
-
-
-def _e_value(log_e: float) -> float:
-    return math.exp(min(log_e, 690.0))
-
-
-def _level(policy: CanaryPolicy, share: float) -> float:
-    """The confidence sequence's error rate; a metric without a margin is shown at the rate of a whole
-    step."""
-    return policy.alpha / policy.steps * (share or 1.0)
-
-
-def _nothing(metric: str, share: float, margin: float | None, counts: tuple[int, int]) -> MetricEvidence:
-    words = f"{metric}: {counts[0]} observations of the canary, {counts[1]} of the champion"
-    return MetricEvidence(metric, 1.0, share, None, None, None, margin, *counts, words)
-
-
-def _points(rate: float) -> str:
-    return f"{100 * rate:.1f}"
-
-
-def _tolerated(margin: float | None, text: str) -> str:
-    return "for information only" if margin is None else f"tolerated {text}"
-
-
-def _odds_words(e_value: float) -> str:
-    if e_value >= 1e6:
-        return "evidence of more than a million to 1"
-    return f"evidence {e_value:,.0f} to 1" if e_value >= 2 else "no evidence of harm"
-
-
-def _rates(
-    metric: str,
-    hits: tuple[int, int],
-    totals: tuple[int, int],
-    margin: float | None,
-    policy: CanaryPolicy,
-    weight: float,
-    share: float,
-    name: str | None = None,
-) -> MetricEvidence:
-    """A rate (errors, wrong predictions), canary first: H0, it is no higher than the champion's."""
+def _rates(part: _Part, hits: tuple[int, int], totals: tuple[int, int]) -> MetricEvidence:
+    """A rate (errors, wrong predictions), canary first. H0: it is no higher than the champion's."""
     from shared.judge.sequential import difference_sequence, log_e_more
 
     if not min(totals):
-        return _nothing(metric, share, margin, totals)
-    e_value = _e_value(float(log_e_more(*hits, totals[0] - hits[0], totals[1] - hits[1], weight)))
+        return part.nothing(totals)
+    log_e = float(log_e_more(*hits, totals[0] - hits[0], totals[1] - hits[1], part.weight))
     rate_c, rate_b = hits[0] / totals[0], hits[1] / totals[1]
-    low, high = difference_sequence(hits, totals, _level(policy, share))
-    where = f"{metric} in {name}" if name else metric
+    low, high = difference_sequence(hits, totals, part.level)
     words = (
-        f"{where}: canary {hits[0]} of {totals[0]} ({rate_c:.1%}), champion {hits[1]} of {totals[1]} "
-        f"({rate_b:.1%}), {_points(rate_c - rate_b)} points more ({_points(low)} to {_points(high)}), "
-        f"{_tolerated(margin, f'{_points(margin or 0)} points')}; {_odds_words(e_value)}"
+        f"canary {hits[0]} of {totals[0]} ({rate_c:.1%}), champion {hits[1]} of {totals[1]} ({rate_b:.1%}), "
+        f"{_points(rate_c - rate_b)} points more ({_points(low)} to {_points(high)})"
     )
-    return MetricEvidence(
-        metric, e_value, share, rate_c - rate_b, low, high, margin, totals[0], totals[1], words, name
-    )
-
-
-def _errors(evidence: CanaryEvidence, policy: CanaryPolicy) -> MetricEvidence:
-    canary, champion = evidence.canary, evidence.champion
-    return _rates(
-        "errors",
-        (canary.errors, champion.errors),
-        (canary.requests, champion.requests),
-        policy.max_error_rate_increase,
-        policy,
-        _weight(evidence),
-        policy.share("errors"),
-    )
+    return part.found(log_e, (rate_c - rate_b, low, high), totals, words, f"{_points(part.margin)} points")
 
 
 def least_errors_noticed(evidence: CanaryEvidence, policy: CanaryPolicy) -> int | None:
-    """How many errors of the canary, on this very sample, would have rolled it back; None: no number
-    would."""
+    """How many errors of the canary would have rolled it back on this very sample; None: no number."""
     import numpy as np
 
     from shared.judge.sequential import log_e_more
 
     canary, champion = evidence.canary, evidence.champion
-    share, margin = policy.share("errors"), policy.max_error_rate_increase
-    if not share or margin is None or not canary.requests or not champion.requests:
+    part = _part(evidence, policy, "errors", policy.max_error_rate_increase)
+    if part.margin is None or not canary.requests or not champion.requests:
         return None
     errors = np.unique(np.linspace(0, canary.requests, 2001).astype(np.int64))
     others = champion.requests - champion.errors
-    log_e = log_e_more(errors, champion.errors, canary.requests - errors, others, _weight(evidence))
+    log_e = log_e_more(errors, champion.errors, canary.requests - errors, others, part.weight)
     harm = errors / canary.requests - champion.errors / champion.requests
-    enough = errors[(log_e >= math.log(policy.threshold / share)) & (harm >= margin)]
+    enough = errors[(log_e >= math.log(policy.threshold / part.share)) & (harm >= part.margin)]
     return int(enough[0]) if len(enough) else None
 
 
-def _slower(
-    metric: str,
-    arms: tuple[Sequence[int], Sequence[int]],
-    per_decade: int,
-    edges: Sequence[int],
-    ratio: float | None,
-    policy: CanaryPolicy,
-    weight: float,
-    share: float,
-) -> tuple[float, float | None, float | None]:
-    """E-value against `ratio`, and the confidence sequence of the ratio, canary to champion."""
-    import numpy as np
+@dataclass(frozen=True)
+class _Ratio:
+    """Two histograms on a logarithmic grid, canary first, and how many times greater the canary's values
+    are."""
 
-    from shared.judge.sequential import log_e_slower
+    part: _Part
+    arms: tuple[Sequence[int], Sequence[int]]
+    per_decade: int
+    floor: int
+    """Nothing below this bin counts as high."""
 
-    shifts = np.arange(-per_decade // 2, per_decade + 1)
-    limit = -math.log(_level(policy, share))
-    slower = log_e_slower(*arms, weight, shift=shifts, edges=edges)
-    faster = log_e_slower(arms[1], arms[0], 1 - weight, shift=shifts, edges=edges)
-    at_least, at_most = shifts[slower >= limit], -shifts[faster >= limit]
-    tolerated = round(per_decade * math.log10(ratio)) if ratio else 0
-    against = float(log_e_slower(*arms, weight, shift=tolerated, edges=edges))
-    low = float(10 ** (at_least.max() / per_decade)) if len(at_least) else None
-    high = float(10 ** (at_most.min() / per_decade)) if len(at_most) else None
-    return _e_value(against), low, high
+    def log_e(self) -> float:
+        """Against H0: greater by at most the margin, at every edge from the floor up."""
+        from shared.judge.sequential import log_e_slower
 
+        shift = round(self.per_decade * math.log10(self.part.margin or 1.0))
+        return float(log_e_slower(*self.arms, self.part.weight, shift=shift, edges=self._edges()))
 
-def _quantile_bin(histogram: Sequence[int], level: float) -> int:
-    needed, seen = level * sum(histogram), 0
-    for index, count in enumerate(histogram):
-        seen += count
-        if seen >= needed and seen:
-            return index
-    return 0
+    def bounds(self) -> tuple[float | None, float | None]:
+        """The confidence sequence of the ratio; None where the data bound nothing."""
+        import numpy as np
 
+        from shared.judge.sequential import log_e_slower
 
-def _ratio_words(ratio: float, low: float | None, margin: float | None) -> str:
-    proven = f" (at least {low:.2f})" if low is not None and low > 1 else ""
-    return f"{ratio:.2f} times{proven}, {_tolerated(margin, f'{margin or 0:.2f}')}"
+        shifts = np.arange(-self.per_decade // 2, self.per_decade + 1)
+        limit, (canary, champion), weight = -math.log(self.part.level), self.arms, self.part.weight
+        greater = log_e_slower(canary, champion, weight, shift=shifts, edges=self._edges()) >= limit
+        smaller = log_e_slower(champion, canary, 1 - weight, shift=shifts, edges=self._edges()) >= limit
+        low = float(10 ** (shifts[greater].max() / self.per_decade)) if greater.any() else None
+        return low, float(10 ** (-shifts[smaller].max() / self.per_decade)) if smaller.any() else None
+
+    def _edges(self) -> range:
+        return range(self.floor, len(self.arms[0]), 4)
+
+    def quantiles(self, level: float) -> tuple[int, int]:
+        """The bins of a quantile, canary first."""
+        at = [
+            next(bin for bin, n in enumerate(accumulate(arm)) if n >= level * sum(arm)) for arm in self.arms
+        ]
+        return at[0], at[1]
+
+    def at(self, level: float) -> float:
+        """The estimate of the ratio at a quantile."""
+        canary, champion = (max(bin, self.floor) for bin in self.quantiles(level))
+        return float(10 ** ((canary - champion) / self.per_decade))
+
+    def found(self, levels: Sequence[float], totals: tuple[int, int], words: str) -> MetricEvidence:
+        estimate, (low, high) = max(self.at(level) for level in levels), self.bounds()
+        proven = f" (at least {low:.2f})" if low is not None and low > 1 else ""
+        told = f"{words}{estimate:.2f} times{proven}"
+        return self.part.found(
+            self.log_e(), (estimate, low, high), totals, told, f"{self.part.margin or 0:.2f}"
+        )
 
 
 def _padded(histogram: Sequence[int], bins: int) -> list[int]:
@@ -264,135 +199,103 @@ def _padded(histogram: Sequence[int], bins: int) -> list[int]:
 
 
 def _latency(evidence: CanaryEvidence, policy: CanaryPolicy) -> MetricEvidence:
-    """H0: at every latency from the floor up, the canary is slower by at most the tolerated ratio."""
-    arms = (
-        _padded(evidence.canary.latency, LATENCY_BINS),
-        _padded(evidence.champion.latency, LATENCY_BINS),
-    )
-    margin, share = policy.max_latency_increase_ratio, policy.share("latency")
-    counts = (sum(arms[0]), sum(arms[1]))
-    if not min(counts):
-        return _nothing("latency", share, margin, counts)
-    floor = latency_bin(policy.latency_floor_ms)
-    e_value, low, high = _slower(
-        "latency", arms, LATENCY_PER_DECADE, range(floor, LATENCY_BINS, 4), margin, policy,
-        _weight(evidence), share,
-    )  # fmt: skip
-    levels = (0.5, 0.95) if counts[0] >= 20 else (0.5,)
-    seen = [tuple(_quantile_bin(arm, level) for arm in arms) for level in levels]
-    estimate = max(10 ** ((max(c, floor) - max(b, floor)) / LATENCY_PER_DECADE) for c, b in seen)
-    canary_ms, champion_ms = (
-        " and ".join(f"{latency_edge_ms(pair[arm]):.0f}" for pair in seen) for arm in (0, 1)
-    )
+    part = _part(evidence, policy, "latency", policy.max_latency_increase_ratio)
+    arms = _padded(evidence.canary.latency, LATENCY_BINS), _padded(evidence.champion.latency, LATENCY_BINS)
+    totals = sum(arms[0]), sum(arms[1])
+    if not min(totals):
+        return part.nothing(totals)
+    ratio = _Ratio(part, arms, LATENCY_PER_DECADE, latency_bin(policy.latency_floor_ms))
+    levels = (0.5, 0.95) if totals[0] >= 20 else (0.5,)
+    canary, champion = zip(*(map(latency_edge_ms, ratio.quantiles(level)) for level in levels), strict=True)
     words = (
-        f"latency: canary {canary_ms} ms at the {' and '.join(f'{level:.0%}' for level in levels)} quantile, "
-        f"champion {champion_ms} ms, {_ratio_words(estimate, low, margin)}; {_odds_words(e_value)}"
+        f"canary {' and '.join(f'{ms:.0f}' for ms in canary)} ms at the "
+        f"{' and '.join(f'{level:.0%}' for level in levels)} quantile, "
+        f"champion {' and '.join(f'{ms:.0f}' for ms in champion)} ms, "
     )
-    return MetricEvidence("latency", e_value, share, estimate, low, high, margin, *counts, words)
+    return ratio.found(levels, totals, words)
 
 
 def _predictions(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[MetricEvidence]:
-    canary, champion = evidence.canary, evidence.champion
+    canary, champion, margin = evidence.canary, evidence.champion, policy.max_prediction_shift
     slices = sorted(set(canary.slice_predictions) | set(champion.slice_predictions))
-    yield _shift(canary.predictions, champion.predictions, evidence, policy, len(slices), None)
+    whole = _part(evidence, policy, "predictions", margin, len(slices))
+    yield _shift(whole, canary.predictions, champion.predictions)
     for name in slices:
-        of_c, of_b = canary.slice_predictions.get(name, {}), champion.slice_predictions.get(name, {})
-        yield _shift(of_c, of_b, evidence, policy, len(slices), name)
+        part = _part(evidence, policy, "predictions", margin, len(slices), name)
+        yield _shift(part, canary.slice_predictions.get(name, {}), champion.slice_predictions.get(name, {}))
 
 
-def _shift(
-    of_c: Mapping[str, int],
-    of_b: Mapping[str, int],
-    evidence: CanaryEvidence,
-    policy: CanaryPolicy,
-    slices: int,
-    name: str | None,
-) -> MetricEvidence:
-    """H0: both arms predict every class equally often. The estimate is the largest change of a class's
+def _shift(part: _Part, of_c: Mapping[str, int], of_b: Mapping[str, int]) -> MetricEvidence:
+    """H0: both arms predict every class equally often. The estimate: the largest change of a class's
     share."""
     from shared.judge.sequential import difference_sequence, log_e_shifted
 
-    share, margin = _budget(policy, "predictions", slices, name), policy.max_prediction_shift
     totals = sum(of_c.values()), sum(of_b.values())
-    where = f"predictions in {name}" if name else "predictions"
     if not min(totals):
-        return replace(_nothing(where, share, margin, totals), metric="predictions", slice=name)
+        return part.nothing(totals)
     classes = sorted(set(of_c) | set(of_b))
-    counts = [[of.get(key, 0) for key in classes] for of in (of_c, of_b)]
-    e_value = _e_value(float(log_e_shifted(counts[0], counts[1], _weight(evidence))))
-    changes = [c / totals[0] - b / totals[1] for c, b in zip(*counts, strict=True)]
-    at = max(range(len(classes)), key=lambda index: abs(changes[index]))
-    hits = counts[0][at], counts[1][at]
-    low, high = difference_sequence(hits, totals, _level(policy, share) / len(classes))
-    size = sorted((abs(low), abs(high)))
+    shares = [(of_c.get(name, 0) / totals[0], of_b.get(name, 0) / totals[1]) for name in classes]
+    log_e = log_e_shifted(
+        [of_c.get(name, 0) for name in classes], [of_b.get(name, 0) for name in classes], part.weight
+    )
+    at = max(range(len(classes)), key=lambda index: abs(shares[index][0] - shares[index][1]))
+    hits = of_c.get(classes[at], 0), of_b.get(classes[at], 0)
+    low, high = difference_sequence(hits, totals, part.level / len(classes))
+    near, far = sorted((abs(low), abs(high)))
+    apart = abs(shares[at][0] - shares[at][1])
     words = (
-        f"{where}: {classes[at]!r} is {hits[0] / totals[0]:.1%} of the canary's {totals[0]}, "
-        f"{hits[1] / totals[1]:.1%} of the champion's {totals[1]}, {_points(abs(changes[at]))} points apart, "
-        f"{_tolerated(margin, f'{_points(margin or 0)} points')}; {_odds_words(e_value)}"
+        f"{classes[at]!r} is {shares[at][0]:.1%} of the canary's {totals[0]}, {shares[at][1]:.1%} of the "
+        f"champion's {totals[1]}, {_points(apart)} points apart"
     )
-    low_size = 0.0 if low <= 0 <= high else size[0]
-    return MetricEvidence(
-        "predictions", e_value, share, abs(changes[at]), low_size, size[1], margin, *totals, words, name
-    )
+    harm = apart, 0.0 if low <= 0 <= high else near, far
+    return part.found(float(log_e), harm, totals, words, f"{_points(part.margin)} points")
 
 
 def _labels(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[MetricEvidence]:
-    canary, champion = evidence.canary, evidence.champion
+    canary, champion, none = evidence.canary, evidence.champion, LabelCounts()
     if canary.labels is None and champion.labels is None:
         return
     slices = sorted(set(canary.slice_labels) | set(champion.slice_labels))
-    none = LabelCounts()
-    yield _label(canary.labels or none, champion.labels or none, evidence, policy, len(slices), None)
-    for name in slices:
-        of_c, of_b = canary.slice_labels.get(name, none), champion.slice_labels.get(name, none)
-        yield _label(of_c, of_b, evidence, policy, len(slices), name)
+    pairs: list[tuple[str | None, LabelCounts, LabelCounts]] = [
+        (None, canary.labels or none, champion.labels or none),
+        *(
+            (name, canary.slice_labels.get(name, none), champion.slice_labels.get(name, none))
+            for name in slices
+        ),
+    ]
+    for name, of_c, of_b in pairs:
+        part = _part(evidence, policy, "labels", policy.max_label_error_increase, len(slices), name)
+        yield _label(part, of_c, of_b)
 
 
-def _label(
-    of_c: LabelCounts,
-    of_b: LabelCounts,
-    evidence: CanaryEvidence,
-    policy: CanaryPolicy,
-    slices: int,
-    name: str | None,
-) -> MetricEvidence:
+def _label(part: _Part, of_c: LabelCounts, of_b: LabelCounts) -> MetricEvidence:
     """Classification: the share of wrong predictions. Regression: whether losses are greater by the
     margin."""
-    share, margin = _budget(policy, "labels", slices, name), policy.max_label_error_increase
-    totals, weight = (of_c.total, of_b.total), _weight(evidence)
-    if not (of_c.losses and of_b.losses):
-        return _rates("labels", (of_c.wrong, of_b.wrong), totals, margin, policy, weight, share, name)
+    totals = of_c.total, of_b.total
+    if not (sum(of_c.losses) and sum(of_b.losses)):
+        return _rates(part, (of_c.wrong, of_b.wrong), totals)
+    ratio = None if part.margin is None else 1 + part.margin
     arms = _padded(of_c.losses, LOSS_BINS), _padded(of_b.losses, LOSS_BINS)
-    ratio = None if margin is None else 1 + margin
-    edges = range(1, LOSS_BINS, 4)
-    e_value, low, high = _slower("labels", arms, LOSS_PER_DECADE, edges, ratio, policy, weight, share)
-    medians = [_quantile_bin(arm, 0.5) for arm in arms]
-    estimate = 10 ** ((medians[0] - medians[1]) / LOSS_PER_DECADE)
-    where = f"losses in {name}" if name else "losses"
-    words = f"{where}: the canary's median is {_ratio_words(estimate, low, ratio)}; {_odds_words(e_value)}"
-    return MetricEvidence("labels", e_value, share, estimate, low, high, ratio, *totals, words, name)
+    return _Ratio(replace(part, margin=ratio), arms, LOSS_PER_DECADE, 1).found(
+        (0.5,), totals, "the canary's median loss is "
+    )
 
 
 def _shadow(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[MetricEvidence]:
-    """H0: the canary disagrees with the champion's answer to the same request at most as often as
-    tolerated."""
+    """H0: the canary's answer to the champion's requests differs at most as often as tolerated."""
     from shared.judge.sequential import log_e_above, share_sequence
 
-    pairs, limit = evidence.shadow, policy.max_shadow_disagreement
+    pairs = evidence.shadow
     if pairs is None:
         return
-    share, total = policy.share("shadow"), pairs.agree + pairs.disagree
+    part = _part(evidence, policy, "shadow", policy.max_shadow_disagreement)
+    total = pairs.agree + pairs.disagree
     if not total:
-        yield _nothing("shadow", share, limit, (0, 0))
+        yield part.nothing((0, 0))
         return
-    e_value = _e_value(float(log_e_above(pairs.disagree, pairs.agree, 1.0 if limit is None else limit)))
-    low, high = share_sequence(pairs.disagree, total, _level(policy, share))
-    flips = ", ".join(
-        f"{flip} {n}" for flip, n in sorted(pairs.flips.items(), key=lambda entry: -entry[1])[:3]
-    )
-    words = (
-        f"shadow: {pairs.disagree} of {total} answers differ ({pairs.disagree / total:.1%}"
-        f"{'; ' + flips if flips else ''}), {_tolerated(limit, f'{limit or 0:.1%}')}; {_odds_words(e_value)}"
-    )
-    estimate = pairs.disagree / total
-    yield MetricEvidence("shadow", e_value, share, estimate, low, high, limit, total, total, words)
+    log_e = float(log_e_above(pairs.disagree, pairs.agree, 1.0 if part.margin is None else part.margin))
+    most = sorted(pairs.flips.items(), key=lambda flip: -flip[1])[:3]
+    flips = "".join(f", {flip} {n}" for flip, n in most)
+    words = f"{pairs.disagree} of {total} answers differ ({pairs.disagree / total:.1%}{flips})"
+    harm = pairs.disagree / total, *share_sequence(pairs.disagree, total, part.level)
+    yield part.found(log_e, harm, (total, total), words, f"{part.margin or 0:.1%}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.judge.document import Document
-from shared.judge.gate import LEAST_ROWS, bad_values
+from shared.judge.holdout import LEAST_ROWS, bad_values
 from shared.judge.metrics import METRICS, Metric
 
 

@@ -196,7 +196,7 @@ def test_greater_losses_of_a_regression_roll_back() -> None:
     assert judge(seen(arm(300, labels=losses(1, 300, 2)), champion, 50)).kind is CanaryKind.ADVANCE
     verdict = judge(seen(arm(300, labels=losses(2.5, 300, 3)), champion, 50))
     assert verdict.kind is CanaryKind.ROLL_BACK
-    assert verdict.reasons[0].startswith("losses")
+    assert verdict.reasons[0].startswith("labels: the canary's median loss")
 
 
 def test_shadow_disagreement_names_the_flips() -> None:

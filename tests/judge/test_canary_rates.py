@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.canary.simulation import ever, lower, run
 from shared.judge import sequential
-from shared.judge.harm import CanaryPolicy
+from shared.judge.canary import CanaryPolicy
 
 ALPHA = 0.05
 """Larger than a loop's, so that a few hundred canaries would show a broken promise."""

@@ -10,15 +10,9 @@ import numpy as np
 import pytest
 
 from benchmarks.canary.simulation import lower
+from shared.judge.exact import clopper_pearson, paired_lower_bound, paired_p_value
 from shared.judge.gate import GateEvidence, GatePolicy, GateVerdict, Outcome, SlicePolicy, judge_gate
-from shared.judge.intervals import (
-    Sample,
-    bounds,
-    clopper_pearson,
-    paired_lower_bound,
-    paired_p_value,
-    sample_of,
-)
+from shared.judge.intervals import Sample, bounds, sample_of
 from shared.judge.metrics import METRICS, Metric
 
 PROMISED = 0.05

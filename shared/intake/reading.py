@@ -21,7 +21,7 @@ from shared.intake.columns import ARROW, DATETIME
 from shared.intake.drop import DropFile, Reading, ReadSpec
 from shared.intake.hashing import ContentHash, RowHashes, in_share
 from shared.intake.likeness import Likeness
-from shared.intake.rejections import listed, quoted, rejected
+from shared.intake.rejections import listed, printable, quoted, rejected
 from shared.intake.schema import settle
 from shared.intake.sources import Sources, open_sources
 
@@ -197,8 +197,8 @@ class _Pass:
         judged = {
             name: part.grid for name, part in profile.columns.items() if part.kind == "numeric" and part.grid
         }
-        medians = [f"{name}={grid.quantile(0.5):.6g}" for name, grid in judged.items()]
-        sds = [f"{name}={grid.sd():.6g}" for name, grid in judged.items()]
+        medians = [f"{printable(name)}={grid.quantile(0.5):.6g}" for name, grid in judged.items()]
+        sds = [f"{printable(name)}={grid.sd():.6g}" for name, grid in judged.items()]
         return {
             "length": str(rows),
             "start": str(self._start or "none"),

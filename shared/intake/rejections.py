@@ -6,6 +6,7 @@ from shared.errors import InputRejected
 
 REMEDIES: dict[str, str] = {
     "empty-file": "land a file with a header and rows",
+    "empty-folder": "land the part files first, then _SUCCESS",
     "header-only": "land a file that has rows",
     "not-parquet": "write the file as Parquet, or name it .csv if it is one",
     "not-csv": "write the file as CSV, or change data.format in the loop file",
@@ -43,10 +44,21 @@ def rejected(code: str, what: str) -> InputRejected:
     return InputRejected(code, f"{what}; {REMEDIES[code]}")
 
 
+def printable(text: str) -> str:
+    """Hostile text with everything escaped that cannot be printed: line ends, NUL, ANSI, right-to-left marks."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def quoted(text: str) -> str:
-    """A hostile name as one short line: what cannot be printed is escaped."""
-    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:200])
+    """A hostile name as one short printable line."""
+    clean = printable(text[:200])
     return f"'{clean}'" if len(text) <= 80 and len(clean) <= 120 else f"'{clean[:77]}…'"
+
+
+def reference() -> str:
+    """All reasons as a Markdown table."""
+    rows = [f"| `{code}` | {remedy[0].upper()}{remedy[1:]}. |" for code, remedy in sorted(REMEDIES.items())]
+    return "\n".join(["| reason | what to do |", "|---|---|", *rows]) + "\n"
 
 
 def listed(names: list[str], most: int = 5) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 import drift
 from shared.errors import InputRejected, InvariantBroken
-from shared.intake import DropFile, Reading, ReadSpec, read_drop
+from shared.intake import DropFile, Reading, ReadSpec, read_drop, rejections
 
 Read = Callable[..., Reading]
 
@@ -84,6 +84,24 @@ def test_types_tags_and_files(read: Read, tmp_path: Path) -> None:
     assert both["code"].to_pylist() == ["007", "012", "123"]
     profile = drift.Profile.from_bytes(reading.profile)
     assert profile.rows == 3 and "id" in profile.ignored and profile.target == "target"
+
+
+def test_no_tag_holds_what_cannot_be_printed(read: Read) -> None:
+    reading = read("\x1b[31mx\u202e,target\n1,a\n2,b\n")
+    assert all(tag.isprintable() for tag in reading.tags.values())
+    assert next(iter(reading.columns)) == "\x1b[31mx\u202e", "the data themselves stay as they came"
+
+
+def test_very_many_categories_are_read(read: Read) -> None:
+    reading = read("x,target\n" + "\n".join(f"category {n},{n % 3}" for n in range(300_000)))
+    assert reading.rows == 300_000 and len(reading.profile) < 2_000_000
+
+
+def test_the_reasons_in_the_docs_are_the_reasons(read: Read) -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference-rejections.md"
+    assert rejections.reference() in page.read_text(), (
+        "write the page anew from shared.intake.rejections.reference()"
+    )
 
 
 def test_median_and_sd_are_told_by_column(read: Read) -> None:

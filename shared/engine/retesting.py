@@ -1,6 +1,6 @@
 """A monitor's breach is believed only when the loop's own verdict on its newest version says the same.
 
-The monitor's tests alarm on data that did not change (docs/decisions/0009-monitor-breaches-are-retested.md), so
+The monitor's tests alarm on data that did not change (docs/decisions/0006-monitor-breaches-are-retested.md), so
 its numbers are a reason to look at the stored report, not to spend compute.
 """
 

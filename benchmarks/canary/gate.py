@@ -8,15 +8,16 @@ from __future__ import annotations
 import numpy as np
 
 from shared.judge.exact import paired_p_value
-from shared.judge.intervals import Sample, bounds
+from shared.judge.intervals import Sample, bounds, sample_of
 from shared.judge.metrics import METRICS
 
 CELLS = np.array([(y, a, b) for y in range(3) for a in range(3) for b in range(3)], dtype=np.int64).T
 LEVEL = 0.05
 PRIOR = np.array([0.44, 0.2, 0.36])
+RARE = np.array([0.6, 0.3, 0.1])
 
 
-def population(champion_errs: float, extra: float, mends: float) -> np.ndarray:
+def population(champion_errs: float, extra: float, mends: float, prior: np.ndarray = PRIOR) -> np.ndarray:
     """Three classes as common as the penguins; the challenger errs in `extra` more rows, mends some."""
     y, a, b = CELLS
     champion = np.where(b == y, 1 - champion_errs, champion_errs / 2)
@@ -25,7 +26,7 @@ def population(champion_errs: float, extra: float, mends: float) -> np.ndarray:
     challenger = np.where(
         b == y, (1 - extra) * same + extra * (a != y) / 2, (1 - mends) * same + mends * right
     )
-    return PRIOR[y] * champion * challenger
+    return prior[y] * champion * challenger
 
 
 def difference(metric: str, shares: np.ndarray) -> float:
@@ -33,18 +34,21 @@ def difference(metric: str, shares: np.ndarray) -> float:
     return float(sample.score(shares[None])[0])
 
 
-def worse_by(metric: str, margin: float, champion_errs: float, mends: float) -> np.ndarray:
+def worse_by(
+    metric: str, margin: float, champion_errs: float, mends: float, prior: np.ndarray = PRIOR
+) -> np.ndarray:
     """The population whose challenger is worse by exactly the margin."""
     low, high = 0.0, 1.0
     for _ in range(60):
         extra = (low + high) / 2
-        worse = difference(metric, population(champion_errs, extra, mends)) <= -margin
+        worse = difference(metric, population(champion_errs, extra, mends, prior)) <= -margin
         low, high = (low, extra) if worse else (extra, high)
-    return population(champion_errs, high, mends)
+    return population(champion_errs, high, mends, prior)
 
 
 def settled(metric: str, counts: np.ndarray, margin: float, seed: int) -> tuple[bool, bool]:
-    """Whether one holdout passes, and whether it fails; accuracy by its p-values, which cost less than bounds."""
+    """Whether one holdout passes, and whether it fails; accuracy by its p-values, which cost less than
+    bounds."""
     there, n = counts > 0, int(counts.sum())
     truth, challenger, champion = CELLS[:, there]
     if metric == "accuracy":
@@ -64,6 +68,54 @@ def outcomes(metric: str, shares: np.ndarray, n: int, margin: float, holdouts: i
     return f"{passes:.1%} / {fails:.1%}"
 
 
+def errors(shape: str, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    if shape == "t(3)":
+        return rng.standard_t(3, size)
+    return rng.normal(size=size) if shape == "normal" else np.exp(rng.normal(size=size)) - np.exp(0.5)
+
+
+def regression(metric: str, shape: str, n: int, holdouts: int) -> str:
+    """False passes: models agree on four rows of five, the challenger errs 15 % more; margin: the true
+    harm."""
+    rng = np.random.default_rng(n)
+
+    def both(size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        champion, other = errors(shape, size, rng), errors(shape, size, rng)
+        return champion, 1.15 * np.where(rng.random(size) < 0.8, champion, other)
+
+    champion, challenger = both((2_000_000,))
+    truths = 2 * rng.normal(size=(holdouts, n))
+    if metric == "mae":
+        margin = np.abs(challenger).mean() - np.abs(champion).mean()
+    elif metric == "rmse":
+        margin = (challenger**2).mean() ** 0.5 - (champion**2).mean() ** 0.5
+    else:
+        margin = ((challenger**2).mean() - (champion**2).mean()) / 4
+    passed = 0
+    for at, truth in enumerate(truths):
+        was, now = both((n,))
+        passed += (
+            bounds(sample_of(METRICS[metric], truth, truth + now, truth + was), 0.95, 500, at).low > -margin
+        )
+    return f"{passed / holdouts:.1%}"
+
+
+def more(holdouts: int) -> None:
+    """False passes of other metrics and shapes, each challenger worse by exactly the margin."""
+    print(f"{holdouts} holdouts a cell: false passes at n = 25 (20), 50, 200, 1000")
+    for metric in ("f1_macro", "f1_weighted", "balanced_accuracy", "precision_macro"):
+        for margin in (0.1, 0.02):
+            shares = worse_by(metric, margin, 0.03, 0.0, RARE)
+            cells = [
+                outcomes(metric, shares, n, margin, holdouts).split(" / ")[0] for n in (25, 50, 200, 1000)
+            ]
+            print(f"| {metric}, margin {margin}, a class of 10 % | {' | '.join(cells)} |", flush=True)
+    for metric in ("mae", "rmse", "r2"):
+        for shape in ("normal", "t(3)", "lognormal"):
+            cells = [regression(metric, shape, n, holdouts) for n in (20, 50, 200, 1000)]
+            print(f"| {metric}, {shape} errors | {' | '.join(cells)} |", flush=True)
+
+
 def main(holdouts: int = 2000) -> None:
     print(f"{holdouts} holdouts a cell, confidence 0.95: passes / fails; the rest is inconclusive")
     for metric in ("accuracy", "f1_macro"):
@@ -80,3 +132,4 @@ def main(holdouts: int = 2000) -> None:
 
 if __name__ == "__main__":
     main()
+    more(400)

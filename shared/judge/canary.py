@@ -126,6 +126,8 @@ def _conclude(
 def _broken(evidence: CanaryEvidence, state: CanaryState) -> str | None:
     if not evidence.query_ok:
         return "the evidence could not be read" + "".join(f": {note}" for note in evidence.notes[:1])
+    if not 1 <= evidence.set_weight_pct <= 99:
+        return f"a canary at {evidence.set_weight_pct} % has nothing beside it to be compared with"
     for name, arm in (("champion", evidence.champion), ("canary", evidence.canary)):
         fault = arm.fault()
         if fault:

@@ -97,6 +97,7 @@ def test_a_sick_canary_is_rolled_back_before_its_least_time_and_sample() -> None
         (replace(GOOD, watermark_at=START + timedelta(seconds=9)), 3600, "covers 9 s of the 10 s"),
         (GOOD, 5, "covers 5 s of the 10 s"),
         (seen(ArmEvidence(50), ArmEvidence(450)), 20, "latency is required"),
+        (seen(arm(500), arm(0), weight=100), 20, "nothing beside it"),
         (replace(GOOD, query_ok=False, notes=("429",)), 20, "could not be read: 429"),
         (seen(arm(50), arm(50)), 20, "the router does something else"),
         (seen(replace(arm(50), errors=51), arm(450)), 20, "51 errors in 50 requests"),

@@ -113,7 +113,10 @@ class Data(Section):
     landing: Annotated[Place, Key(PLACE, "Where drops land.")]
     target: Annotated[Column, Key(COLUMN, "The column that the model predicts.")]
     id: Annotated[Column | None, Key(COLUMN, "Names a row; joins late labels with predictions.")] = None
-    time: Annotated[Column | None, Key(COLUMN, "When a row happened; Start and End of a version.")] = None
+    time: Annotated[
+        Column | None,
+        Key(COLUMN, "When a row happened; gives a version's Start and End, and is never judged: time moves."),
+    ] = None
     ignore: Annotated[Columns, Key(COLUMNS, "Columns that are neither features nor judged.")] = ()
     labels: Annotated[Place | None, Key(PLACE, "Where late labels land, dropped like data.")] = None
     holdout: Annotated[

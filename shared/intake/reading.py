@@ -52,8 +52,9 @@ class _Split:
         spec = sources.spec
         self._spec, self._newest = spec, 0
         self._by = spec.holdout_column or spec.time
-        not_features = {spec.id, spec.target, *spec.ignore}
-        self._features = [name for name in columns if name not in not_features] or [spec.id] * bool(spec.id)
+        not_features = {spec.id, spec.time, spec.target, *spec.ignore}
+        self._features = [name for name in columns if name not in not_features]
+        self._features = self._features or [name for name in (spec.id, spec.time) if name][:1]
         if spec.holdout_by == "hash" and not self._features:
             raise rejected(
                 "holdout-impossible", "there is no column but the target and ignored ones to split rows by"
@@ -127,7 +128,7 @@ class _Pass:
         spec = sources.spec
         self._sources, self._spec, self._columns, self._findings = sources, spec, columns, findings
         self._split = _Split(sources, columns)
-        ignored = [name for name in (spec.id, *spec.ignore) if name in columns]
+        ignored = [name for name in (spec.id, spec.time, *spec.ignore) if name in columns]
         self._profiler = drift.Profiler(reference, ignore=ignored, target=spec.target)
         self._content = ContentHash()
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])

@@ -190,6 +190,15 @@ def test_duplicates_fall_on_one_side(read: Read, tmp_path: Path) -> None:
     assert holdout.num_rows > 0
 
 
+def test_the_time_of_a_row_is_no_feature(read: Read, tmp_path: Path) -> None:
+    rows = [f"2026-01-{1 + n % 28:02},{n % 50},a" for n in range(1000)]
+    reading = read("when,x,target\n" + "\n".join(rows), time="when")
+    train, holdout = written(tmp_path)
+    assert set(train["x"].to_pylist()).isdisjoint(holdout["x"].to_pylist())
+    assert "when" not in drift.Profile.from_bytes(reading.profile).columns
+    assert read("when,target\n" + "\n".join(f"2026-01-0{n},1" for n in range(1, 9)), time="when").rows == 8
+
+
 def test_the_newest_are_kept_back_by_time(read: Read, tmp_path: Path) -> None:
     days = [f"2026-01-{1 + n * 5 % 28:02},{n},1.0" for n in range(28)]
     reading = read(

@@ -26,6 +26,18 @@ class Settings:
     datastore: str
     queue: str
     table: str
+    endpoint_identity: str = ""
+    """Resource id of the identity that new endpoints run as; empty gives each one a system-assigned identity."""
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The settings as an app's settings spell them."""
+        return tuple(_NAMES.values())
+
+    @classmethod
+    def defaults(cls) -> Mapping[str, str]:
+        """By field: what a setting is when it is not given."""
+        return _DEFAULTS
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -34,7 +46,7 @@ class Settings:
             field.name: environ.get(_NAMES[field.name], "").strip() or _DEFAULTS.get(field.name, "")
             for field in fields(cls)
         }
-        missing = [_NAMES[name] for name, value in values.items() if not value]
+        missing = [_NAMES[name] for name, value in values.items() if not value and name not in _OPTIONAL]
         if missing:
             raise ConfigurationError(
                 f"Settings are missing: {', '.join(missing)}. Set them as app settings of the Function App; "
@@ -56,6 +68,7 @@ _NAMES: Mapping[str, str] = {
     "datastore": "DRIFTLOOP_DATASTORE",
     "queue": "DRIFTLOOP_QUEUE",
     "table": "DRIFTLOOP_TABLE",
+    "endpoint_identity": "DRIFTLOOP_ENDPOINT_IDENTITY",
 }
 
 _DEFAULTS: Mapping[str, str] = {
@@ -64,3 +77,4 @@ _DEFAULTS: Mapping[str, str] = {
     "queue": "driftloop-events",
     "table": "driftloop",
 }
+_OPTIONAL = frozenset({"endpoint_identity"})

@@ -45,7 +45,7 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         blobs=AzureBlobs(blobs),
         versions=AzureVersions(blobs.get_container_client(VERSIONS), settings.datastore, workspace),
         training=AzureTraining(workspace, datastore),
-        serving=AzureServing(workspace, clients.identity),
+        serving=AzureServing(workspace, clients.identity, settings.endpoint_identity),
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
         topic=AzureTopic(clients.topic(), settings.topic_endpoint),
         queue=AzureQueue(clients.queue()),

@@ -35,9 +35,12 @@ _STATES = {"Succeeded": "ready", "Failed": "failed", "Canceled": "failed"}
 class AzureServing:
     """`Serving` over managed online endpoints."""
 
-    def __init__(self, ml: Callable[[], MLClient], identity: TokenCredential) -> None:
+    def __init__(
+        self, ml: Callable[[], MLClient], identity: TokenCredential, endpoint_identity: str = ""
+    ) -> None:
         self._ml = ml
         self._identity = identity
+        self._endpoint_identity = endpoint_identity
         self._scoring = Scoring(self._scoring_uri, identity)
 
     def ensure_endpoint(self, endpoint: str) -> DeploymentSeen:
@@ -54,10 +57,20 @@ class AzureServing:
         return DeploymentSeen(_STATES.get(found.provisioning_state, "creating"))
 
     def _begin_endpoint(self, name: str) -> None:
+        """Under an identity that has its roles already: a new one would have none when its first image is pulled."""
         ml = self._ml()
-        from azure.ai.ml.entities import ManagedOnlineEndpoint
+        from azure.ai.ml.entities import (
+            IdentityConfiguration,
+            ManagedIdentityConfiguration,
+            ManagedOnlineEndpoint,
+        )
 
-        ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name=name, auth_mode="aad_token"))
+        identity = None
+        if self._endpoint_identity:
+            assigned = ManagedIdentityConfiguration(resource_id=self._endpoint_identity)
+            identity = IdentityConfiguration(type="user_assigned", user_assigned_identities=[assigned])
+        endpoint = ManagedOnlineEndpoint(name=name, auth_mode="aad_token", identity=identity)
+        ml.online_endpoints.begin_create_or_update(endpoint)
 
     def ensure_deployment(self, spec: DeploymentSpec) -> DeploymentSeen:
         with _asking("Making a deployment", spec.endpoint):

@@ -1,0 +1,114 @@
+// One storage account, reached by identity only: landing, versions that nobody can change, state, the queue.
+
+@minLength(3)
+@maxLength(24)
+@description('Name of the storage account, unique in all of Azure.')
+param name string
+
+@description('Azure region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Days for which a data version can be neither changed nor deleted.')
+param versionsImmutableDays int
+
+// shared/wiring.py and the loops' files name these; the dead-letter container is Event Grid's, app-package the platform's.
+var containers = [
+  'landing'
+  'labels'
+  'documents'
+  'quarantine'
+  'dead-letter'
+  'app-package'
+]
+
+resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'StorageV2'
+  sku: { name: 'Standard_ZRS' }
+  properties: {
+    accessTier: 'Hot'
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+    publicNetworkAccess: 'Enabled'
+    networkAcls: { defaultAction: 'Allow', bypass: 'AzureServices' }
+  }
+}
+
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+  parent: account
+  name: 'default'
+  properties: {
+    deleteRetentionPolicy: { enabled: true, days: 14 }
+    containerDeleteRetentionPolicy: { enabled: true, days: 14 }
+  }
+}
+
+resource plain 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = [
+  for container in containers: {
+    parent: blobs
+    name: container
+    properties: { publicAccess: 'None' }
+  }
+]
+
+resource versions 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+  parent: blobs
+  name: 'versions'
+  properties: { publicAccess: 'None' }
+}
+
+// Unlocked: an administrator can still lift it. Locking cannot be undone, so it is a person's decision (docs/deploy.md).
+resource immutable 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2023-05-01' = {
+  parent: versions
+  name: 'default'
+  properties: {
+    immutabilityPeriodSinceCreationInDays: versionsImmutableDays
+    allowProtectedAppendWrites: false
+  }
+}
+
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2023-05-01' = {
+  parent: account
+  name: 'default'
+}
+
+resource events 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
+  parent: queues
+  name: 'driftloop-events'
+}
+
+resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
+  parent: queues
+  name: 'driftloop-events-poison'
+}
+
+resource tables 'Microsoft.Storage/storageAccounts/tableServices@2023-05-01' = {
+  parent: account
+  name: 'default'
+}
+
+resource state 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-05-01' = {
+  parent: tables
+  name: 'driftloop'
+}
+
+@description('Name of the account.')
+output accountName string = account.name
+
+@description('Address of its blob service, without the slash at the end.')
+output blobUri string = 'https://${account.name}.blob.${environment().suffixes.storage}'
+
+@description('Address of its queue service.')
+output queueUri string = 'https://${account.name}.queue.${environment().suffixes.storage}'
+
+@description('Address of its table service.')
+output tableUri string = 'https://${account.name}.table.${environment().suffixes.storage}'

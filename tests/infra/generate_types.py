@@ -1,0 +1,142 @@
+"""Writes azure_types.json: the property names of each resource type, from Microsoft's own generated clients.
+
+    python -m venv /tmp/mgmt && /tmp/mgmt/bin/pip install $(sed -n 's/^PACKAGES: //p' tests/infra/generate_types.py)
+    /tmp/mgmt/bin/python tests/infra/generate_types.py
+
+PACKAGES: azure-mgmt-storage azure-mgmt-eventgrid azure-mgmt-web azure-ai-ml==1.35.2 azure-mgmt-loganalytics azure-mgmt-monitor==6.0.2 azure-mgmt-applicationinsights azure-mgmt-authorization azure-mgmt-keyvault azure-mgmt-containerregistry azure-mgmt-msi azure-mgmt-resource
+"""  # noqa: E501 - a command to be copied
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+FILE = Path(__file__).parent / "azure_types.json"
+
+_ML = "azure.ai.ml._restclient.arm_ml_service.models"  # the management package is years behind
+
+MODELS = {
+    "Microsoft.Storage/storageAccounts": ("storage.models", "StorageAccountCreateParameters"),
+    "Microsoft.Storage/storageAccounts/blobServices": ("storage.models", "BlobServiceProperties"),
+    "Microsoft.Storage/storageAccounts/blobServices/containers": ("storage.models", "BlobContainer"),
+    "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies": (
+        "storage.models",
+        "ImmutabilityPolicy",
+    ),
+    "Microsoft.Storage/storageAccounts/queueServices": ("storage.models", "QueueServiceProperties"),
+    "Microsoft.Storage/storageAccounts/queueServices/queues": ("storage.models", "StorageQueue"),
+    "Microsoft.Storage/storageAccounts/tableServices": ("storage.models", "TableServiceProperties"),
+    "Microsoft.Storage/storageAccounts/tableServices/tables": ("storage.models", "Table"),
+    "Microsoft.EventGrid/systemTopics": ("eventgrid.models", "SystemTopic"),
+    "Microsoft.EventGrid/topics": ("eventgrid.models", "Topic"),
+    "Microsoft.EventGrid/systemTopics/eventSubscriptions": ("eventgrid.models", "EventSubscription"),
+    "Microsoft.MachineLearningServices/workspaces": (_ML, "Workspace"),
+    "Microsoft.MachineLearningServices/workspaces/datastores": (_ML, "Datastore"),
+    "Microsoft.MachineLearningServices/workspaces/computes": (_ML, "ComputeResource"),
+    "Microsoft.MachineLearningServices/workspaces/onlineEndpoints": (_ML, "OnlineEndpoint"),
+    "Microsoft.OperationalInsights/workspaces": ("loganalytics.models", "Workspace"),
+    "Microsoft.Insights/components": (
+        "applicationinsights.v2020_02_02.models",
+        "ApplicationInsightsComponent",
+    ),
+    "Microsoft.Insights/actionGroups": ("monitor.v2023_01_01.models", "ActionGroupResource"),
+    "Microsoft.Insights/diagnosticSettings": (
+        "monitor.v2021_05_01_preview.models",
+        "DiagnosticSettingsResource",
+    ),
+    "Microsoft.Insights/scheduledQueryRules": (
+        "monitor.v2022_08_01_preview.models",
+        "ScheduledQueryRuleResource",
+    ),
+    "Microsoft.Authorization/roleAssignments": (
+        "authorization.v2022_04_01.models",
+        "RoleAssignmentCreateParameters",
+    ),
+    "Microsoft.KeyVault/vaults": ("keyvault.models", "VaultCreateOrUpdateParameters"),
+    "Microsoft.ContainerRegistry/registries": ("containerregistry.models", "Registry"),
+    "Microsoft.ManagedIdentity/userAssignedIdentities": ("msi.v2024_11_30.models", "Identity"),
+    "Microsoft.Resources/resourceGroups": ("resource.resources.models", "ResourceGroup"),
+    "Microsoft.Web/serverfarms": ("web.models", "AppServicePlan"),
+    "Microsoft.Web/sites": ("web.models", "Site"),
+    "Microsoft.Web/sites/config:authsettingsV2": ("web.models", "SiteAuthSettingsV2"),
+    "Microsoft.Web/sites/config:appsettings": ("web.models", "StringDictionary"),
+    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": (
+        "web.models",
+        "CsmPublishingCredentialsPoliciesEntity",
+    ),
+}
+_OUTSIDE_THE_BODY = {"name", "parent", "scope"}  # every Bicep resource has them
+
+
+def main() -> None:
+    found = {kind: sorted(_paths(kind, *where)) for kind, where in MODELS.items()}
+    packages = {_package(where[0]) for where in MODELS.values()}
+    document = {"sources": {name: version(name) for name in sorted(packages)}, "properties": found}
+    lines = json.dumps(document, indent=0).replace("\n", " ").replace('], "', '],\n"').replace("{ ", "{\n")
+    FILE.write_text(lines + "\n")
+
+
+def _package(module: str) -> str:
+    return "azure-ai-ml" if module == _ML else f"azure-mgmt-{module.split('.')[0]}"
+
+
+def _paths(kind: str, module: str, name: str) -> set[str]:
+    models = importlib.import_module(module if module == _ML else f"azure.mgmt.{module}")
+    return _below(models, name, "", ()) | _OUTSIDE_THE_BODY
+
+
+def _below(models: ModuleType, name: str, prefix: str, seen: tuple[str, ...]) -> set[str]:
+    """Dotted names; `*` stands for keys that the caller chooses. A class is not entered twice on one way."""
+    if name in seen or len(seen) > 7:
+        return set()
+    found: set[str] = set()
+    for model in _family(models, name):
+        for key, kind in _fields(model):
+            path = f"{prefix}{key}"
+            found |= {path[: place.start()] for place in re.finditer(r"\.", path)} | {path}
+            if re.search(r"\{|[Dd]ict\[|Mapping\[", kind):
+                path += ".*"
+                found.add(path)
+            for word in re.findall(r"\w+", kind):
+                if isinstance(getattr(models, word, None), type) and _fields(getattr(models, word)):
+                    found |= _below(models, word, f"{path}.", (*seen, name))
+    return found
+
+
+def _family(models: ModuleType, name: str) -> list[Any]:
+    """The class and all that derive from it: what a discriminator may choose."""
+    base = getattr(models, name)
+    return [
+        base,
+        *(m for m in vars(models).values() if isinstance(m, type) and issubclass(m, base) and m is not base),
+    ]
+
+
+def _fields(model: Any) -> list[tuple[str, str]]:
+    """(name on the wire, text of its type) of either generation of Microsoft's generator."""
+    if hasattr(model, "_attribute_map"):
+        return [(each["key"], each["type"]) for each in model._attribute_map.values()]
+    kinds: dict[str, str] = {}
+    for base in reversed(getattr(model, "__mro__", ())):
+        kinds |= {key: str(kind) for key, kind in inspect.get_annotations(base).items()}
+    found: list[tuple[str, str]] = []
+    for base in getattr(model, "__mro__", ()):
+        for key, field in vars(base).items():
+            if type(field).__name__ == "_RestField":
+                text = (
+                    re.sub(r"^Optional\[(.*)\]$", r"\1", kinds.get(key, ""))
+                    .replace("_models.", "")
+                    .replace("_types.", "")
+                )
+                found.append((field._rest_name_input or key, text.replace('"', "").replace("'", "")))
+    return found
+
+
+if __name__ == "__main__":
+    main()

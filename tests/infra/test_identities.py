@@ -1,0 +1,176 @@
+"""Every role is in the table, every row of the table is used, and no identity has more than was agreed (S08)."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import yaml
+
+from shared import ports
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
+ALLOWED = Path(__file__).parent / "allowed_roles.txt"
+
+
+def problems(infra: Path) -> list[str]:
+    """What is wrong with the table, or with how the templates give it."""
+    table: dict[str, Any] = yaml.safe_load((infra / "identities.yaml").read_text())
+    roles: dict[str, Any] = yaml.safe_load((infra / "roles.yaml").read_text())
+    return [*_rows(table, roles), *_calls(table), *_given(infra, table), *_agreed(table)]
+
+
+def _rows(table: dict[str, Any], roles: dict[str, Any]) -> list[str]:
+    found: list[str] = []
+    for row in table["grants"]:
+        what = f"{row['who']} / {row['role']} on {row['scope']}"
+        if row["role"] not in roles:
+            found.append(f"{what}: roles.yaml does not know the role")
+            continue
+        if row["who"] not in table["identities"]:
+            found.append(f"{what}: there is no such identity")
+        if not row["for"]:
+            found.append(f"{what}: no call needs it")
+        allowed = roles[row["role"]]["actions"]
+        for action in row["actions"]:
+            if not any(fnmatchcase(action, pattern) for pattern in allowed):
+                found.append(f"{what}: the role does not allow {action}")
+    unused = set(roles) - {row["role"] for row in table["grants"]}
+    return found + [f"role {name}: nobody has it" for name in sorted(unused)]
+
+
+def _calls(table: dict[str, Any]) -> list[str]:
+    """Every method of every port stands in a row of the app, and no row names a method that is not there."""
+    named = {call for row in table["grants"] if row["who"] == "app" for call in row["for"] if " " not in call}
+    made = methods()
+    return [f"{call}: no row of the app is for it" for call in sorted(made - named)] + [
+        f"{call}: shared/ports.py has no such call" for call in sorted(named - made)
+    ]
+
+
+def methods() -> set[str]:
+    """`Port.method` of everything that asks Azure."""
+    kinds = {kind.__name__: kind for name, kind in get_type_hints(ports.Ports).items() if name != "clock"}
+    return {
+        f"{name}.{method}"
+        for name, kind in kinds.items()
+        for method, _ in inspect.getmembers(kind, inspect.isfunction)
+        if not method.startswith("_")
+    }
+
+
+def _given(infra: Path, table: dict[str, Any]) -> list[str]:
+    template = (infra / "modules" / "roles.bicep").read_text()
+    scopes = re.findall(r"grant => grant\.scope == '([\w-]+)'", template)
+    principals = set(re.findall(r"^  '?([\w-]+)'?: \w+Id$", template, re.MULTILINE))
+    found = [f"scope {scope}: roles.bicep gives nothing on it" for scope in _of(table, "scope") - set(scopes)]
+    found += [f"scope {scope}: no row names it" for scope in set(scopes) - _of(table, "scope")]
+    found += [f"scope {scope}: given twice" for scope in set(scopes) if scopes.count(scope) > 1]
+    found += [f"identity {who}: roles.bicep does not know it" for who in _of(table, "who") - principals]
+    found += [f"identity {who}: no row names it" for who in principals - _of(table, "who")]
+    if template.count("roleAssignments@") != len(scopes):
+        found.append("roles.bicep: a role is given outside the table")
+    for file in infra.rglob("*.bicep"):
+        if file.name != "roles.bicep" and "roleAssignments" in file.read_text():
+            found.append(f"{file.name}: a role is given outside roles.bicep")
+    return found
+
+
+def _of(table: dict[str, Any], key: str) -> set[str]:
+    return {row[key] for row in table["grants"]}
+
+
+def _agreed(table: dict[str, Any]) -> list[str]:
+    lines = ALLOWED.read_text().splitlines()
+    agreed = {tuple(part.strip() for part in line.split("|")) for line in lines if line and line[0] != "#"}
+    rows = [(row["who"], row["role"], row["scope"]) for row in table["grants"]]
+    found = [
+        f"{' / '.join(row)}: nobody agreed to it (allowed_roles.txt)" for row in rows if row not in agreed
+    ]
+    found += [f"{' / '.join(row)}: agreed, but not in the table" for row in sorted(agreed - set(rows))]
+    return found + [f"{' / '.join(row)}: given twice" for row in set(rows) if rows.count(row) > 1]
+
+
+def test_the_table_is_whole() -> None:
+    assert problems(INFRA) == []
+
+
+def _plant(infra: Path, file: str, old: str, new: str) -> None:
+    path = infra / file
+    content = path.read_text()
+    assert old in content, f"{file} no longer holds {old!r}"
+    path.write_text(content.replace(old, new, 1))
+
+
+_SENDER = "  - who: app\n    role: EventGrid Data Sender\n    scope: topic\n"
+PLANTED = {
+    "a missing role": (
+        "identities.yaml",
+        _SENDER,
+        _SENDER.replace("app", "publisher"),
+        "Topic.publish: no row",
+    ),
+    "an extra role": (
+        "identities.yaml",
+        "\ngrants:\n",
+        "\ngrants:\n  - {who: compute, role: AzureML Data Scientist, scope: workspace, for: [ease], actions: []}\n",
+        "nobody agreed to it",
+    ),
+    "a wider scope": (
+        "identities.yaml",
+        "role: Storage Queue Data Message Sender\n    scope: queue",
+        "role: Storage Queue Data Message Sender\n    scope: account",
+        "nobody agreed to it",
+    ),
+    "a role that no call needs": (
+        "identities.yaml",
+        "      - Topic.publish\n",
+        "      []\n",
+        "no call needs it",
+    ),
+    "an action that the role lacks": (
+        "identities.yaml",
+        "Microsoft.EventGrid/events/send/action",
+        "Microsoft.EventGrid/topics/write",
+        "the role does not allow Microsoft.EventGrid/topics/write",
+    ),
+    "a role that is defined and never given": (
+        "roles.yaml",
+        "AcrPull:",
+        "Owner: {id: 8e3af657-a8ff-443c-a75c-2fe8c4bcb635, actions: ['*']}\nAcrPull:",
+        "role Owner: nobody has it",
+    ),
+    "a role given beside the table": (
+        "modules/app.bicep",
+        "resource plan ",
+        "resource extra 'Microsoft.Authorization/roleAssignments@2022-04-01' = { name: 'x' }\nresource plan ",
+        "app.bicep: a role is given outside roles.bicep",
+    ),
+    "a scope on which nothing is given": (
+        "modules/roles.bicep",
+        "grant.scope == 'topic'",
+        "grant.scope == 'topics'",
+        "scope topic: roles.bicep gives nothing on it",
+    ),
+    "an identity that is not passed on": (
+        "modules/roles.bicep",
+        "  'blob-events': blobEventsId\n",
+        "",
+        "identity blob-events: roles.bicep does not know it",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+def test_a_planted_mistake_is_caught(mistake: str, tmp_path: Path) -> None:
+    file, old, new, told = PLANTED[mistake]
+    copy = Path(shutil.copytree(INFRA, tmp_path / "infra"))
+    _plant(copy, file, old, new)
+    found = problems(copy)
+    assert any(told in problem for problem in found), found

@@ -90,6 +90,8 @@ class DataVersion:
     """Document hash of the profile."""
     tags: Mapping[str, str]
     created_at: datetime
+    landed_at: datetime | None = None
+    """When the drop landed; None in rows that are older than this field."""
     asset_id: str = ""
     findings: tuple[str, ...] = ()
     drift: str = ""
@@ -255,7 +257,11 @@ class Release:
     approved: tuple[str, ...] = ()
     """Gates that a person has passed: before_canary, before_promotion, hold."""
     traffic: Mapping[str, int] = field(default_factory=dict)
-    """Weights in per cent that were last seen to be set by us."""
+    """Weights in per cent that were last seen to be set by us, or were adopted from outside."""
+    asked: Mapping[str, int] = field(default_factory=dict)
+    """Weights that were last asked for on the way forward: they may come into force at any moment."""
+    adopted: bool = False
+    """Somebody else changed the traffic: nothing is set before a person resumes or aborts."""
     judgements: tuple[Judgement, ...] = ()
     canary_state: str = ""
     """JSON that the canary judge carries from tick to tick within a step."""
@@ -269,6 +275,8 @@ class Release:
     """What keeps it from going on just now: an unavailable service, evidence, a person."""
     failures: int = 0
     """Looks that failed in a row; resets when one succeeds."""
+    look_again_at: datetime | None = None
+    """Not before this, because the last look failed; a person's act does not wait for it."""
     ended_at: datetime | None = None
 
     @property
@@ -300,7 +308,9 @@ class LoopState:
     champion: Champion | None = None
     open_release: int | None = None
     waiting: tuple[Trigger, ...] = ()
-    """Triggers that arrived while a release was open: coalesced, never dropped."""
+    """Triggers that wait for the open release, the cooldown or the budget: coalesced, never dropped."""
+    waiting_until: datetime | None = None
+    """They are not considered before this; None: as soon as no release is open."""
     recent_breaches: tuple[bool, ...] = ()
     """Whether each of the last versions since the last retrain breached; newest last."""
     starts: tuple[datetime, ...] = ()
@@ -309,6 +319,14 @@ class LoopState:
     """The newest version that a release has been started with."""
     last_ended_at: datetime | None = None
     last_outcome: str = ""
+    failed_in_row: int = 0
+    """Releases that ended without going live, since the last that did."""
+    newest_labelled: int | None = None
+    """Number of the newest version that can be trained on; None in rows that are older than this field."""
+    newest_landed_at: datetime | None = None
+    """When the newest drop landed: what comes in late is judged by this."""
+    adopted: Mapping[str, int] = field(default_factory=dict)
+    """Traffic that somebody else set while no release was open, and that was adopted."""
     schedule_from: datetime | None = None
     """Occurrences of the schedule after this moment are still to be answered."""
     aged_asked_at: datetime | None = None

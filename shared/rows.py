@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.errors import InvariantBroken
+from shared.model import EventKind, InboxRecord
 from shared.ports import Row
 
 if TYPE_CHECKING:
@@ -22,13 +23,18 @@ _END_OF_TIME_MS = 10**15 - 1
 T = TypeVar("T")
 
 
+class Unreadable(InvariantBroken):
+    """A stored row that this version cannot read: nothing is guessed, its loop waits for a person."""
+
+
 def inbox_key(key: str) -> str:
     return f"inbox-{key}"
 
 
-def todo_key(received_at_iso: str, key: str) -> str:
-    """Sorts by arrival; exists exactly while its inbox record is work to do."""
-    return f"todo-{received_at_iso}-{key}"
+def todo_key(record: InboxRecord) -> str:
+    """Sorts by arrival, people first; exists exactly while its inbox record is work to do."""
+    people = "0-" if record.kind is EventKind.PERSON else ""
+    return f"todo-{people}{record.received_at.isoformat()}-{record.key}"
 
 
 def aside_key(received_at: datetime, key: str) -> str:
@@ -70,20 +76,20 @@ def encode(value: object) -> str:
 
 
 def decode(kind: type[T], row: Row) -> T:
-    """The value of a row; InvariantBroken, with the row's key, when it is unreadable or from a newer version."""
+    """The value of a row; Unreadable, with the row's key, when it is unreadable or from a newer version."""
     try:
         document = json.loads(row.doc)
         schema = document["schema"]
         content = document["content"]
     except (ValueError, KeyError, TypeError) as error:
-        raise InvariantBroken(f"row {row.key} is not a Driftloop document: {error}") from error
+        raise Unreadable(f"row {row.key} is not a Driftloop document: {error}") from error
     if schema > SCHEMA:
-        raise InvariantBroken(
+        raise Unreadable(
             f"row {row.key} was written by a newer Driftloop (schema {schema}, this one reads up to {SCHEMA}); "
             "deploy the newer version again"
         )
     try:
         value: T = _adapter(kind).validate_python(content)
     except ValueError as error:
-        raise InvariantBroken(f"row {row.key} cannot be read as {kind.__name__}: {error}") from error
+        raise Unreadable(f"row {row.key} cannot be read as {kind.__name__}: {error}") from error
     return value

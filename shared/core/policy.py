@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.model import LoopState, Trigger, TriggerKind
+from shared.core.ledger import Draft
+from shared.model import LoopState, Phase, Release, Trigger, TriggerKind
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 ALWAYS_HEARD = frozenset({TriggerKind.FIRST, TriggerKind.PERSON})
 """Kinds that `retrain.on` cannot switch off."""
+
+MAX_WAITING = 50
+"""Beyond this, of the kind that waits most often the oldest makes room."""
+
+BREAKER = 5
+"""So many releases in a row that did not go live, and only a person starts the next."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +34,12 @@ class Start:
 
 @dataclass(frozen=True)
 class Coalesce:
-    """A release is open: the reasons wait for its end, none is dropped."""
+    """Not now: the reasons wait, none is dropped."""
 
     triggers: tuple[Trigger, ...]
     reason: str
+    until: datetime | None = None
+    """When they are considered again; None: when the open release ends, or the pause."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +69,10 @@ def decide(
         return Coalesce(heard, f"release {state.open_release} is open; considered again when it ends")
     if state.paused:
         return Coalesce(heard, f"the loop is paused: {state.paused}")
-    return _denial(state, heard, definition, now, newest_version) or Start(heard)
+    return _denial(state, heard, newest_version) or _delay(state, heard, definition, now) or Start(heard)
 
 
-def _denial(
-    state: LoopState, triggers: Sequence[Trigger], definition: Definition, now: datetime, newest_version: int
-) -> Deny | None:
+def _denial(state: LoopState, triggers: Sequence[Trigger], newest_version: int) -> Deny | None:
     kinds = {t.kind for t in triggers}
     if newest_version == 0:
         return Deny("there is no labelled data version to train on")
@@ -75,13 +83,69 @@ def _denial(
             f"nothing new: release {state.next_release - 1} was trained through version "
             f"{state.trained_through}, and none has landed since"
         )
-    if state.champion is not None and (until := cooldown_until(state, definition)) and now < until:
-        return Deny(_cooldown_text(state, until))
-    budget = definition.retrain.budget.runs_per_day
-    if len(recent_starts(state, now)) >= budget:
-        free_at = min(recent_starts(state, now)) + DAY
-        return Deny(f"the budget of {budget} runs a day is used up until {free_at:%Y-%m-%d %H:%M} UTC")
+    if state.failed_in_row >= BREAKER:
+        return Deny(
+            f"the last {state.failed_in_row} releases did not go live, so a person must look; "
+            f"`driftloop explain {state.loop}` tells why they ended, `driftloop retrain {state.loop}` starts one"
+        )
     return None
+
+
+def _delay(
+    state: LoopState, triggers: tuple[Trigger, ...], definition: Definition, now: datetime
+) -> Coalesce | None:
+    if any(t.kind is TriggerKind.PERSON for t in triggers):
+        return None
+    if state.champion is not None and (until := cooldown_until(state, definition)) and now < until:
+        return Coalesce(triggers, _cooldown_text(state, until), until)
+    budget, starts = definition.retrain.budget.runs_per_day, recent_starts(state, now)
+    if len(starts) >= budget:
+        free_at = sorted(starts)[-budget] + DAY
+        words = f"the budget of {budget} runs a day is used up until {free_at:%Y-%m-%d %H:%M} UTC"
+        return Coalesce(triggers, words, free_at)
+    return None
+
+
+def coalesced(waiting: Sequence[Trigger], more: Sequence[Trigger]) -> tuple[Trigger, ...]:
+    """Both, once each; no kind crowds out another."""
+    found = list(dict.fromkeys((*waiting, *more)))
+    while len(found) > MAX_WAITING:
+        most, _ = Counter(trigger.kind for trigger in found).most_common(1)[0]
+        found.remove(next(trigger for trigger in found if trigger.kind is most))
+    return tuple(found)
+
+
+def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState, list[Draft]]:
+    """The loop once its open release has ended, and what the ledger tells of the triggers that waited for it.
+
+    An alert that fired while a challenger that was then taken back had traffic is the loop's own echo: were it a
+    reason to retrain, the loop would feed itself.
+    """
+    alive = release.phase is Phase.LIVE
+    failed = 0 if alive else state.failed_in_row + (release.phase is not Phase.ABORTED)
+    gated = (j.at for j in release.judgements if j.kind == "gate")
+    since = max(gated, default=None) if release.phase is Phase.ROLLED_BACK else None
+    echoes = [t for t in state.waiting if since and t.kind is TriggerKind.ALERT and since <= t.at]
+    after = replace(
+        state,
+        open_release=None,
+        last_ended_at=now,
+        last_outcome=release.phase.value,
+        failed_in_row=failed,
+        waiting=tuple(t for t in state.waiting if t not in echoes),
+    )
+    return after, [echo(trigger, release) for trigger in echoes]
+
+
+def echo(trigger: Trigger, release: Release) -> Draft:
+    answer = f"it fired while release {release.number} had traffic, and that was taken back"
+    return Draft(
+        "retrain.denied",
+        f"trigger {trigger.kind.value}",
+        trigger.actor,
+        trigger.cause,
+        detail={"reason": trigger.reason, "answer": f"no retraining: {answer}"},
+    )
 
 
 def recent_starts(state: LoopState, now: datetime) -> tuple[datetime, ...]:

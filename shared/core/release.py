@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.states import move
-from shared.model import ENDED, CanaryLook, Champion, Judgement, Phase, Release
+from shared.model import CanaryLook, Champion, Judgement, Phase, Release
 from shared.ports import DeploymentSeen, JobSeen
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 MAX_LOOKS = 40
 """Looks kept of each canary step."""
+
+DEPLOYMENT_LIMIT = timedelta(hours=2)
+"""A deployment that is still being created after this counts as failed."""
+
+TRAFFIC_LIMIT = timedelta(hours=1)
+"""A canary step whose traffic is not as set after this is taken back."""
 
 # --- what the engine may be asked to do ----------------------------------------------------------
 
@@ -132,6 +138,13 @@ class TrafficIs:
 
 
 @dataclass(frozen=True)
+class TrafficTaken:
+    """Somebody else set these weights: they are adopted, and nothing is set before a person goes on."""
+
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class GoneSeen:
     gone: bool
 
@@ -143,7 +156,7 @@ class TimePassed:
 
 @dataclass(frozen=True)
 class PersonActed:
-    """approve or abort, by whom, why."""
+    """approve, resume, abort or rollback, by whom, why."""
 
     verb: str
     actor: str
@@ -158,16 +171,36 @@ Seen = (
     | GateSeen
     | CanarySeen
     | TrafficIs
+    | TrafficTaken
     | GoneSeen
     | TimePassed
     | PersonActed
 )
+
+LOOKS: Mapping[Phase, tuple[type, ...]] = {
+    Phase.PREPARING: (WindowSeen,),
+    Phase.TRAINING: (JobSeen,),
+    Phase.REGISTERING: (ModelSeen,),
+    Phase.DEPLOYING: (DeploymentSeen,),
+    Phase.GATING: (GateSeen,),
+    Phase.CHECKING: (JobSeen,),
+    Phase.SHIFTING: (TrafficIs, TrafficTaken),
+    Phase.CANARY: (CanarySeen, TrafficTaken),
+    Phase.PROMOTING: (TrafficIs, TrafficTaken),
+    Phase.BAKING: (TimePassed, TrafficTaken),
+    Phase.RETIRING: (GoneSeen, TrafficTaken),
+    Phase.ROLLING_BACK: (TrafficIs, TrafficTaken),
+    Phase.CLEANING: (GoneSeen, TrafficTaken),
+}
+"""What can be seen in a phase; anything else was seen for an earlier one, and nothing follows from it."""
 
 # --- deciding ------------------------------------------------------------------------------------
 
 
 def action(release: Release, definition: Definition) -> Action:
     """The one thing that this release needs now."""
+    if release.adopted:
+        return Await(f"a person: driftloop resume {release.loop}, or abort {release.loop}/{release.number}")
     match release.phase:
         case Phase.PREPARING:
             return AssembleWindow()
@@ -220,11 +253,11 @@ def _champion_only(release: Release) -> dict[str, int]:
 
 def fold(release: Release, seen: Seen, definition: Definition, now: datetime) -> Release:
     """The release after `seen`; the same value when nothing follows from it."""
-    if release.phase in ENDED:
+    if isinstance(seen, PersonActed):
+        return release if release.ended else _person(release, seen, definition, now)
+    if release.adopted or not isinstance(seen, LOOKS.get(release.phase, ())):
         return release
     match seen:
-        case PersonActed():
-            return _person(release, seen, definition, now)
         case WindowSeen():
             return replace(move(release, Phase.TRAINING, now), window=seen.asset, profile=seen.profile)
         case JobSeen():
@@ -239,13 +272,15 @@ def fold(release: Release, seen: Seen, definition: Definition, now: datetime) ->
             return _gate(release, seen, definition, now)
         case TrafficIs():
             return _traffic(release, seen, now)
+        case TrafficTaken():
+            words = f"a person, because its traffic was changed from outside to {dict(seen.weights)}"
+            return replace(release, traffic=dict(seen.weights), adopted=True, waiting_for=words)
         case CanarySeen():
             return _canary(release, seen, definition, now)
         case GoneSeen():
             return _gone(release, seen, now)
         case TimePassed():
-            after = Phase.RETIRING if release.champion else Phase.LIVE
-            return move(release, after, now) if release.phase is Phase.BAKING else release
+            return move(release, Phase.RETIRING if release.champion else Phase.LIVE, now)
 
 
 def _job(release: Release, seen: JobSeen, definition: Definition, now: datetime) -> Release:
@@ -268,7 +303,7 @@ def _check(release: Release, seen: JobSeen, definition: Definition, now: datetim
     if seen.status != "completed":
         return clean(release, Phase.REJECTED, f"check {check} {seen.status}: {seen.error}", now)
     if release.step + 1 < len(definition.gate.checks):
-        return replace(release, step=release.step + 1)
+        return replace(move(release, Phase.CHECKING, now), step=release.step + 1)
     return to_traffic(replace(release, step=0), definition, now)
 
 
@@ -277,6 +312,9 @@ def _deployment(release: Release, seen: DeploymentSeen, now: datetime) -> Releas
         return move(release, Phase.GATING, now)
     if seen.state == "failed":
         return clean(release, Phase.FAILED, f"deployment {release.deployment} failed: {seen.error}", now)
+    if now - release.phase_since_at > DEPLOYMENT_LIMIT:
+        late = f"deployment {release.deployment} was not ready within {DEPLOYMENT_LIMIT}"
+        return clean(release, Phase.FAILED, late, now)
     return replace(release, waiting_for=f"deployment {release.deployment}")
 
 
@@ -306,17 +344,27 @@ def after_gate(release: Release, definition: Definition, now: datetime, reason: 
 
 def to_traffic(release: Release, definition: Definition, now: datetime, reason: str = "") -> Release:
     """The canary's first step; straight to promotion where nobody serves yet; approval first where asked for."""
-    asked = definition.canary.approval != "none" and (
-        release.champion is None or definition.canary.approval == "before_canary"
-    )
-    if asked and not release.approved:
+    canaried = bool(release.champion and definition.canary.steps)
+    asked = {"none": False, "before_canary": True, "before_promotion": not canaried}
+    if asked[definition.canary.approval] and not release.approved:
         return move(release, Phase.AWAITING_APPROVAL, now, reason)
-    first = Phase.SHIFTING if release.champion and definition.canary.steps else Phase.PROMOTING
-    return replace(move(release, first, now, reason), step=0)
+    return _shift(release, 0, definition, now, reason) if canaried else _promote(release, now, reason)
+
+
+def _shift(release: Release, step: int, definition: Definition, now: datetime, reason: str) -> Release:
+    """The step's weights are asked for: from here on they may be in force, whatever is read."""
+    begun = replace(move(release, Phase.SHIFTING, now, reason), step=step)
+    return replace(begun, asked=step_weights(begun, definition))
+
+
+def _promote(release: Release, now: datetime, reason: str) -> Release:
+    return replace(move(release, Phase.PROMOTING, now, reason), asked={release.deployment: 100})
 
 
 def _traffic(release: Release, seen: TrafficIs, now: datetime) -> Release:
     if not seen.settled:
+        if release.phase is Phase.SHIFTING and now - release.phase_since_at > TRAFFIC_LIMIT:
+            return roll_back(release, Phase.FAILED, f"traffic was not as set within {TRAFFIC_LIMIT}", now)
         return replace(release, waiting_for="traffic to be as set")
     known = replace(release, traffic=dict(seen.weights))
     match release.phase:
@@ -366,10 +414,10 @@ def _with(release: Release, judgement: Judgement) -> Release:
 
 def _advance(release: Release, definition: Definition, now: datetime, words: str) -> Release:
     if release.step + 1 < len(definition.canary.steps):
-        return replace(move(release, Phase.SHIFTING, now, words), step=release.step + 1)
+        return _shift(release, release.step + 1, definition, now, words)
     if definition.canary.approval == "before_promotion" and "before_promotion" not in release.approved:
         return move(release, Phase.AWAITING_APPROVAL, now, words)
-    return move(release, Phase.PROMOTING, now, words)
+    return _promote(release, now, words)
 
 
 def _gone(release: Release, seen: GoneSeen, now: datetime) -> Release:
@@ -382,43 +430,50 @@ def _gone(release: Release, seen: GoneSeen, now: datetime) -> Release:
 
 def _person(release: Release, seen: PersonActed, definition: Definition, now: datetime) -> Release:
     why = f"{seen.verb} by {seen.actor}: {seen.reason or 'no reason given'}"
+    if seen.verb == "resume":
+        return replace(release, adopted=False, waiting_for="") if release.adopted else release
     if seen.verb == "approve":
         return _approve(release, definition, now, why)
-    if release.phase in (Phase.RETIRING, Phase.ROLLING_BACK, Phase.CLEANING):
+    if release.phase in (Phase.RETIRING, Phase.CLEANING) and not release.adopted:
         return release
+    if release.phase is Phase.ROLLING_BACK:
+        return replace(release, adopted=False, waiting_for="") if release.adopted else release
     if under_traffic(release):
-        outcome = Phase.ROLLED_BACK if release.phase is Phase.BAKING else Phase.ABORTED
+        promoted = release.phase in (Phase.BAKING, Phase.RETIRING)
+        outcome = release.outcome or (Phase.ROLLED_BACK if promoted else Phase.ABORTED)
         return roll_back(release, outcome, why, now)
     return clean(release, Phase.ABORTED, why, now)
+
+
+SERVING = frozenset(
+    {Phase.SHIFTING, Phase.CANARY, Phase.PROMOTING, Phase.BAKING, Phase.RETIRING, Phase.CLEANING}
+)
+"""Phases whose undoing begins with the traffic."""
 
 
 def under_traffic(release: Release) -> bool:
     """Whether the challenger has, or is just being given, live requests."""
     given = release.traffic.get(release.deployment, 0) if release.deployment else 0
-    return given > 0 or release.phase in (Phase.SHIFTING, Phase.PROMOTING)
+    return given > 0 or release.phase in SERVING
 
 
 def _approve(release: Release, definition: Definition, now: datetime, why: str) -> Release:
-    if release.phase is Phase.HOLDING:
-        held = replace(release, approved=(*release.approved, "hold"))
-        return (
-            _advance(held, definition, now, why)
-            if under_traffic(release)
-            else after_gate(held, definition, now, why)
-        )
-    if release.phase is Phase.AWAITING_APPROVAL:
-        if under_traffic(release):
-            promoted = replace(release, approved=(*release.approved, "before_promotion"))
-            return move(promoted, Phase.PROMOTING, now, why)
-        return to_traffic(
-            replace(release, approved=(*release.approved, "before_canary")), definition, now, why
-        )
-    return release
+    if release.phase not in (Phase.HOLDING, Phase.AWAITING_APPROVAL):
+        return release
+    if not under_traffic(release):
+        word = "hold" if release.phase is Phase.HOLDING else "before_canary"
+        held = replace(release, approved=(*release.approved, word))
+        if release.phase is Phase.HOLDING:
+            return after_gate(held, definition, now, why)
+        return to_traffic(held, definition, now, why)
+    last = release.step + 1 >= len(definition.canary.steps)
+    word = "before_promotion" if last else "hold"
+    return _advance(replace(release, approved=(*release.approved, word)), definition, now, why)
 
 
 def roll_back(release: Release, outcome: Phase, why: str, now: datetime) -> Release:
     """Towards the champion, and the challenger is removed afterwards."""
-    return replace(move(release, Phase.ROLLING_BACK, now, why), outcome=outcome)
+    return replace(move(release, Phase.ROLLING_BACK, now, why), outcome=outcome, adopted=False)
 
 
 def clean(release: Release, outcome: Phase, why: str, now: datetime) -> Release:

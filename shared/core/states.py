@@ -37,6 +37,7 @@ TRANSITIONS: dict[Phase, dict[Phase, str]] = {
         P.CLEANING: "gate failed, or aborted",
     },
     P.CHECKING: {
+        P.CHECKING: "next check",
         P.AWAITING_APPROVAL: "checks passed, approval asked for",
         P.SHIFTING: "checks passed",
         P.PROMOTING: "passed, nobody serves yet",
@@ -75,13 +76,17 @@ TRANSITIONS: dict[Phase, dict[Phase, str]] = {
         P.LIVE: "baked, nothing to retire",
         P.ROLLING_BACK: "worse, or rolled back",
     },
-    P.RETIRING: {P.LIVE: "old deployment gone"},
+    P.RETIRING: {
+        P.LIVE: "old deployment gone",
+        P.ROLLING_BACK: "somebody gave the old one traffic again, and it is rolled back",
+    },
     P.ROLLING_BACK: {P.CLEANING: "all traffic is on the champion"},
     P.CLEANING: {
         P.REJECTED: "nothing is left of the challenger",
         P.ROLLED_BACK: "nothing is left of the challenger",
         P.FAILED: "nothing is left of the challenger",
         P.ABORTED: "nothing is left of the challenger",
+        P.ROLLING_BACK: "somebody gave the challenger traffic, and it is taken back again",
     },
 }
 """From each phase, where it may go, and why. Ended phases have no row."""
@@ -101,6 +106,7 @@ def move(release: Release, to: Phase, now: datetime, reason: str = "") -> Releas
         reason=reason or release.reason,
         waiting_for="",
         failures=0,
+        look_again_at=None,
         canary_state="",
         ended_at=now if to in ENDED else None,
     )

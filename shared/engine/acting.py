@@ -16,14 +16,6 @@ from shared.model import InboxRecord, InboxState, Trigger, TriggerKind
 from shared.ports import Change, Delete, Insert, Row
 
 
-def newest_labelled(current: Unit) -> int:
-    """Number of the newest version that can be trained on; 0 when there is none."""
-    for number in range(current.state.next_version - 1, 0, -1):
-        if current.version(number)[0].labelled:
-            return number
-    return 0
-
-
 def alert(current: Unit, record: InboxRecord, row: Row) -> None:
     """A fired alert is put to the policy; a breach that a monitor tells of, only when our own test confirms it."""
     details = f": {record.body['words']}" if record.body["words"] else ""
@@ -37,7 +29,10 @@ def alert(current: Unit, record: InboxRecord, row: Row) -> None:
         ask(current, record, row, TriggerKind.ALERT, f"{words}; {found}", "Azure ML model monitor")
         return
     now, published = current.ports.clock.now(), current.published()
-    denied = starting.apply(current, current.state, Deny(f"{words}; not confirmed: {found}"), published, now)
+    trigger = Trigger(TriggerKind.ALERT, words, "Azure ML model monitor", record.key, now)
+    denied = starting.apply(
+        current, current.state, [trigger], Deny(f"{words}; not confirmed: {found}"), published, now
+    )
     current.commit(denied.state, denied.drafts, _done(record, row, denied.words))
 
 
@@ -47,16 +42,16 @@ def ask(current: Unit, record: InboxRecord, row: Row, kind: TriggerKind, words: 
     published = current.published()
     trigger = Trigger(kind, words, actor, record.key, now)
     decision = policy.decide(
-        current.state, [trigger], published.definition, now, newest_version=newest_labelled(current)
+        current.state, [trigger], published.definition, now, newest_version=current.newest_labelled()
     )
-    outcome = starting.apply(current, current.state, decision, published, now)
+    outcome = starting.apply(current, current.state, [trigger], decision, published, now)
     current.commit(outcome.state, outcome.drafts, [*_done(record, row, outcome.words), *outcome.changes])
 
 
 def _done(record: InboxRecord, row: Row, note: str) -> list[Change]:
     return [
         update(row, replace(record, state=InboxState.DONE, note=note)),
-        Delete(rows.todo_key(record.received_at.isoformat(), record.key)),
+        Delete(rows.todo_key(record)),
     ]
 
 
@@ -86,7 +81,7 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
         return
     release, release_row = current.release(number)
     definition = current.published(release.definition).definition
-    act = core.PersonActed("approve" if verb == "approve" else "abort", actor, reason)
+    act = core.PersonActed(verb, actor, reason)
     after = core.fold(release, act, definition, current.ports.clock.now())
     if after == release:
         _refuse(current, record, row, f"{verb} does nothing while release {number} is {release.phase.value}")
@@ -117,7 +112,7 @@ def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, reason: st
     changes: list[Change] = [
         *_done(record, row, f"{source} is read again"),
         update(found, again),
-        Insert(rows.todo_key(drop.received_at.isoformat(), drop.key), drop.key),
+        Insert(rows.todo_key(drop), drop.key),
         Delete(rows.aside_key(drop.received_at, drop.key)),
     ]
     current.commit(drafts=[told], changes=changes)
@@ -133,7 +128,13 @@ def _set_pause(current: Unit, record: InboxRecord, row: Row, paused: str) -> Non
         after=paused or "running",
         detail={"reason": record.body["reason"]},
     )
-    current.commit(replace(current.state, paused=paused), [told], _done(record, row, told.what))
+    changes = _done(record, row, told.what)
+    if not paused and current.state.open_release is not None:
+        release, release_row = current.release(current.state.open_release)
+        definition = current.published(release.definition).definition
+        act = core.PersonActed("resume", record.body["actor"], record.body["reason"])
+        changes.append(update(release_row, core.fold(release, act, definition, current.ports.clock.now())))
+    current.commit(replace(current.state, paused=paused), [told], changes)
 
 
 def _refuse(current: Unit, record: InboxRecord, row: Row, why: str) -> None:

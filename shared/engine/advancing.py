@@ -2,42 +2,62 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
+from zlib import crc32
 
 from shared.core import policy
 from shared.core import release as core
 from shared.core.ledger import Draft
 from shared.engine import releasing, unit
 from shared.engine.unit import Unit, update
-from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
+from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.model import LoopState, Phase, Release
 from shared.ports import Change, Row
 
 TOLD_AS = {Phase.BAKING: "promoted"}
 """Where what happened has a better name than the phase that begins with it."""
 
+log = logging.getLogger("driftloop")
+
 STUCK_AFTER = 10
 """Looks of a release that fail in a row before people are told."""
+
+LONGEST_WAIT_S = 60.0
+"""Between looks that fail; longer only where the service asks for it."""
+
+MOST_ASKED_S = 3600.0
+"""No service is believed that asks for more."""
 
 
 def advance(current: Unit, number: int) -> bool:
     """One look at the open release and at most one step of it."""
     release, row = current.release(number)
-    published = current.published(release.definition)
-    wanted = core.action(release, published.definition)
-    try:
-        seen = releasing.perform(current, release, published, wanted)
-    except releasing.TrafficIsForeign as foreign:
-        return _adopt(current, release, row, foreign)
-    except DependencyUnavailable as error:
-        return _waits(current, release, row, str(error))
-    except (ConfigurationError, InvariantBroken) as error:
-        return _waits(current, release, row, str(error))
-    if seen is None:
+    if not _due(current, release):
         return False
-    after = core.fold(release, seen, published.definition, current.ports.clock.now())
+    looked = replace(release, failures=0, look_again_at=None)
+    try:
+        published = current.published(release.definition)
+        seen = releasing.perform(current, release, published, core.action(release, published.definition))
+        now = current.ports.clock.now()
+        after = core.fold(looked, seen, published.definition, now) if seen is not None else looked
+    except (Conflict, OutcomeUnknown):
+        raise
+    except Exception as error:  # whatever it is, this release waits and shows it; other work goes on
+        if not isinstance(error, DriftloopError):
+            log.exception("a look at a release failed", extra={"loop": current.loop, "release": number})
+        return _waits(current, release, row, error)
     return store(current, release, row, after)
+
+
+def _due(current: Unit, release: Release) -> bool:
+    """Whether the pause after a failed look is over; a clock that was set back does not prolong it."""
+    if release.look_again_at is None:
+        return True
+    left = (release.look_again_at - current.ports.clock.now()).total_seconds()
+    return left <= 0 or left > MOST_ASKED_S * 1.25
 
 
 def store(
@@ -55,18 +75,26 @@ def store(
         return False
     state = current.state
     drafts = []
-    if moved := after.phase is not before.phase or after.attempt != before.attempt:
+    if moved := _place(after) != _place(before):
         drafts.append(_told(before, after, actor, cause))
     now = current.ports.clock.now()
     if after.phase is Phase.BAKING and before.phase is Phase.PROMOTING:
         state = replace(state, champion=core.champion_of(after, now))
-    if before.phase is Phase.BAKING and after.phase is Phase.ROLLING_BACK:
+    if before.phase in (Phase.BAKING, Phase.RETIRING) and after.phase is Phase.ROLLING_BACK:
         state = replace(state, champion=before.champion)
+    if after.adopted and not before.adopted:
+        drafts.append(_adopted(before, after))
+        state = _paused(state, after)
     if after.ended:
-        state = replace(state, open_release=None, last_ended_at=now, last_outcome=after.phase.value)
+        state, echoes = policy.ended(state, after, now)
+        drafts += echoes
         state = replace(state, denial=_why_not_again(current, state, after))
     current.commit(state, drafts, [update(row, after), *also])
-    return moved or after.step != before.step
+    return moved
+
+
+def _place(release: Release) -> tuple[Phase, int, int]:
+    return release.phase, release.attempt, release.step
 
 
 def _why_not_again(current: Unit, state: LoopState, after: Release) -> str:
@@ -95,31 +123,41 @@ def _told(before: Release, after: Release, actor: str, cause: str) -> Draft:
     )
 
 
-def _waits(current: Unit, release: Release, row: Row, why: str) -> bool:
-    """A look that failed: counted and shown, the phase stays."""
+def _waits(current: Unit, release: Release, row: Row, error: Exception) -> bool:
+    """A look that failed: counted and shown, the phase stays, and the next look comes later each time."""
     failures = release.failures + 1
+    asked = error.retry_after_s if isinstance(error, DependencyUnavailable) else None
+    wait_s = max(min(2.0 ** min(failures, 10), LONGEST_WAIT_S), min(asked or 0.0, MOST_ASKED_S))
+    jitter = 1 + crc32(f"{current.loop} {failures}".encode()) % 256 / 1024
     stuck = f" ({failures} times in a row: a person should look)" if failures >= STUCK_AFTER else ""
-    after = replace(release, failures=failures, waiting_for=f"{why}{stuck}")
+    words = str(error) if isinstance(error, DriftloopError) else f"{type(error).__name__}: {error}"
+    after = replace(
+        release,
+        failures=failures,
+        waiting_for=f"{words}{stuck}",
+        look_again_at=current.ports.clock.now() + timedelta(seconds=wait_s * jitter),
+    )
     current.commit(changes=[update(row, after)])
     return False
 
 
-def _adopt(current: Unit, release: Release, row: Row, foreign: releasing.TrafficIsForeign) -> bool:
-    """People come first: the loop takes the traffic as it is, pauses, and says so. Nothing is set back."""
-    if current.state.paused:
-        return False
-    after = replace(release, traffic=dict(foreign.weights), waiting_for=str(foreign))
-    told = Draft(
+def _adopted(before: Release, after: Release) -> Draft:
+    return Draft(
         "traffic.adopted",
-        f"release {release.number}",
+        f"release {after.number}",
         "somebody outside Driftloop",
         "",
-        before=str(dict(release.traffic)),
-        after=str(dict(foreign.weights)),
+        before=str(dict(before.traffic)),
+        after=str(dict(after.traffic)),
     )
-    paused = unit.pause(
-        current.state,
-        f"{foreign}; go on with `driftloop resume {current.loop}` or abort release {release.number}",
+
+
+def _paused(state: LoopState, after: Release) -> LoopState:
+    """People come first: the loop takes the traffic as it is, pauses, and says so. Nothing is set back."""
+    if state.paused:
+        return state
+    return unit.pause(
+        state,
+        f"traffic was changed from outside to {dict(after.traffic)}; go on with `driftloop resume {state.loop}`"
+        f" or take it back with `driftloop abort {state.loop}/{after.number}`",
     )
-    current.commit(paused, [told], [update(row, after)])
-    return True

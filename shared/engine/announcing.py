@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from shared import rows
+from shared.engine.scheduling import NEEDS_A_PERSON
 from shared.engine.unit import Unit
 from shared.errors import DependencyUnavailable
 from shared.model import LedgerEntry, LoopState, Overview, Phase, Release
 
 BATCH = 50
 
-NEEDS_A_PERSON = frozenset({Phase.AWAITING_APPROVAL, Phase.HOLDING})
+QUICK = frozenset(
+    {Phase.PREPARING, Phase.REGISTERING, Phase.DEPLOYING, Phase.GATING, Phase.SHIFTING, Phase.PROMOTING}
+    | {Phase.RETIRING, Phase.ROLLING_BACK, Phase.CLEANING}
+)
+SLOW = timedelta(hours=1)
+"""A quick phase that lasts longer is shown to people."""
 
 
 def announce(current: Unit) -> bool:
@@ -31,10 +38,9 @@ def announce(current: Unit) -> bool:
     return True
 
 
-def describe(current: Unit, problem: str) -> None:
-    """Write the loop's line in the overview."""
+def describe(current: Unit, release: Release | None = None, problem: str = "") -> None:
+    """Write the loop's line in the overview; `release` is the open one."""
     definition = current.published().definition
-    release = current.release(current.state.open_release)[0] if current.state.open_release else None
     current.ports.store.describe(
         Overview(
             loop=current.loop,
@@ -43,7 +49,7 @@ def describe(current: Unit, problem: str) -> None:
             alerts=tuple(definition.retrain.alerts),
             endpoint=definition.serve.endpoint,
             summary=summary(current.state, release),
-            attention=attention(current.state, release, problem),
+            attention=attention(current.state, release, problem, current.ports.clock.now()),
             facts=facts(current, release),
         )
     )
@@ -83,7 +89,7 @@ def summary(state: LoopState, release: Release | None) -> str:
     return f"{live}; release {release.number} is {release.phase.value.replace('_', ' ')}{waiting}"
 
 
-def attention(state: LoopState, release: Release | None, problem: str) -> str:
+def attention(state: LoopState, release: Release | None, problem: str, now: datetime) -> str:
     """What a person must do, in words; empty when nobody is needed."""
     if state.paused:
         return f"paused: {state.paused}"
@@ -91,4 +97,9 @@ def attention(state: LoopState, release: Release | None, problem: str) -> str:
         return f"release {release.number} waits for a person: {release.reason}"
     if release is not None and "a person should look" in release.waiting_for:
         return f"release {release.number} is stuck: {release.waiting_for}"
+    if release is not None and release.phase in QUICK and now - release.phase_since_at > SLOW:
+        return (
+            f"release {release.number} is stuck: {release.phase.value.replace('_', ' ')} since "
+            f"{release.phase_since_at:%Y-%m-%d %H:%M} UTC, waiting for {release.waiting_for or 'Azure ML'}"
+        )
     return problem

@@ -126,7 +126,7 @@ def put(ports: Ports, loop: str, record: InboxRecord) -> bool:
     changes: list[Change] = [Insert(rows.inbox_key(record.key), rows.encode(record))]
     if record.state is InboxState.NEW:
         ports.store.wake(loop, record.received_at)
-        changes.append(Insert(rows.todo_key(record.received_at.isoformat(), record.key), record.key))
+        changes.append(Insert(rows.todo_key(record), record.key))
     try:
         ports.store.commit(loop, changes)
     except Conflict:

@@ -26,7 +26,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     from shared.judge.gate import judge_gate
 
     definition = published.definition
-    versions = [unit.version(number)[0] for number in release.versions]
+    versions = unit.versions(release.versions)
     frame = predicting.holdout(unit.ports, versions)
     frame = frame[frame[definition.data.target].notna()].reset_index(drop=True)
     asked = predicting.features(frame, definition)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared import rows
 from shared.core.ledger import Draft
-from shared.engine.front import FOLDER_END
+from shared.engine.front import FOLDER_END, key_of
 from shared.engine.unit import Unit, update
 from shared.errors import Conflict, InputRejected
 from shared.model import DataVersion, InboxRecord, InboxState, VersionState
@@ -27,7 +27,11 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
         register(unit, record, row)
         return
     container, name, etag = record.body["container"], record.body["name"], record.body["etag"]
-    blob = unit.ports.blobs.find(container, name)
+    try:
+        blob = unit.ports.blobs.find(container, name)
+    except InputRejected as rejection:
+        close(unit, record, row, InboxState.QUARANTINED, str(rejection), code=rejection.code)
+        return
     if blob is None:
         close(
             unit,
@@ -54,7 +58,7 @@ def _read(unit: Unit, record: InboxRecord, row: Row, blob: Blob) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="driftloop-") as folder:
             reading = _reading(unit, definition, blob, Path(folder))
-            path = f"{unit.loop}/{record.key}"
+            path = f"{unit.loop}/{record.key}/{_reading_of(unit)}"
             for part in sorted((Path(folder) / "out").rglob("*.parquet")):
                 unit.ports.versions.write(f"{path}/{part.relative_to(Path(folder) / 'out').as_posix()}", part)
             _number(unit, record, row, blob, path, reading)
@@ -71,6 +75,12 @@ def _read(unit: Unit, record: InboxRecord, row: Row, blob: Blob) -> None:
             InboxState.SUPERSEDED,
             "the blob changed while it was read; the newer one counts",
         )
+
+
+def _reading_of(unit: Unit) -> str:
+    """What else the bytes depend on: a reading that was given up never meets one under other circumstances."""
+    champion = unit.state.champion.profile if unit.state.champion else ""
+    return key_of(unit.state.definition, str(unit.state.next_version), champion)[:8]
 
 
 def _reading(unit: Unit, definition: Definition, blob: Blob, folder: Path) -> Reading:
@@ -160,10 +170,16 @@ def _number(unit: Unit, record: InboxRecord, row: Row, blob: Blob, path: str, re
         profile=unit.ports.documents.put(reading.profile),
         tags=reading.tags,
         created_at=unit.ports.clock.now(),
+        landed_at=blob.created_at,
         findings=tuple(reading.findings),
     )
     unit.commit(
-        replace(unit.state, next_version=number + 1),
+        replace(
+            unit.state,
+            next_version=number + 1,
+            newest_labelled=number if version.labelled else unit.newest_labelled(),
+            newest_landed_at=max(blob.created_at, unit.state.newest_landed_at or blob.created_at),
+        ),
         [_told("version.created", version, record, after="written")],
         [
             Insert(rows.version_key(number), rows.encode(version)),
@@ -238,7 +254,7 @@ def close(
         ],
         changes=[
             update(row, closed),
-            Delete(rows.todo_key(record.received_at.isoformat(), record.key)),
+            Delete(rows.todo_key(record)),
             *_aside(closed),
         ],
     )

@@ -50,14 +50,15 @@ def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
         return
     published = unit.published()
     verdict = look(unit.ports, unit.state.champion, published, version)
-    state = _remember(unit.state, verdict)
-    reasons = _reasons(state, published, version, verdict, record, unit)
+    late = _late(unit.state, version)
+    state = unit.state if late else _remember(unit.state, verdict)
+    reasons = [] if late else _reasons(state, published, version, verdict, record, unit)
     now = unit.ports.clock.now()
-    newest = version.number if version.labelled else 0
+    newest = version.number if version.labelled else unit.newest_labelled()
     decision = (
         policy.decide(state, reasons, published.definition, now, newest_version=newest) if reasons else None
     )
-    outcome = starting.apply(unit, state, decision, published, now, extra=version)
+    outcome = starting.apply(unit, state, reasons, decision, published, now, extra=version)
     judged = replace(
         version,
         state=VersionState.JUDGED,
@@ -67,7 +68,7 @@ def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
         metric=verdict.metric,
         metric_breached=verdict.breached,
         verdict=verdict.words,
-        decision=outcome.words or "no retraining: nothing asks for it",
+        decision=outcome.words or f"no retraining: {late or 'nothing asks for it'}",
         judged_against=unit.state.champion.release if unit.state.champion else None,
     )
     told = Draft(
@@ -91,10 +92,18 @@ def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
         [
             update(version_row, judged),
             update(row, done),
-            Delete(rows.todo_key(record.received_at.isoformat(), record.key)),
+            Delete(rows.todo_key(record)),
             *outcome.changes,
         ],
     )
+
+
+def _late(state: LoopState, version: DataVersion) -> str:
+    """Why a version says nothing about the world as it is now; empty when it is the newest that landed."""
+    newest, landed = state.newest_landed_at, version.landed_at
+    if state.champion is None or newest is None or landed is None or landed >= newest:
+        return ""
+    return f"it landed at {landed:%Y-%m-%d %H:%M:%S} UTC, and newer data have come since"
 
 
 def look(ports: Ports, champion: Champion | None, published: Published, version: DataVersion) -> Verdict:

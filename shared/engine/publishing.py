@@ -29,9 +29,14 @@ def publish(ports: Ports, published: Published) -> bool:
         if (before.definition, before.assets) == (definition, published.assets):
             return False
         _replace(current, published, digest)
-    announcing.describe(unit.read(ports, definition.loop), "")
+    _describe(unit.read(ports, definition.loop))
     ports.store.wake(definition.loop, ports.clock.now())
     return True
+
+
+def _describe(current: Unit) -> None:
+    number = current.state.open_release
+    announcing.describe(current, current.release(number)[0] if number is not None else None)
 
 
 def _create(ports: Ports, published: Published, digest: str) -> None:

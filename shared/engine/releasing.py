@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 
 from shared.core import release as core
 from shared.core.release import Action, Seen
@@ -16,12 +18,8 @@ from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec
 TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})
 
 
-class TrafficIsForeign(Exception):
-    """Somebody else changed the endpoint's traffic: it is adopted, never fought."""
-
-    def __init__(self, weights: Mapping[str, int]) -> None:
-        super().__init__(f"traffic was changed from outside to {dict(weights)}")
-        self.weights = weights
+LATE = timedelta(minutes=2)
+"""How long after a change of ours an earlier split may still be read, or be set by a worker that was slow."""
 
 
 def perform(unit: Unit, release: Release, published: Published, action: Action) -> Seen | None:
@@ -32,10 +30,10 @@ def perform(unit: Unit, release: Release, published: Published, action: Action) 
         case core.RunJob():
             return _train(unit, release, published)
         case core.RegisterModel():
+            head = {"driftloop.ledger": f"{unit.state.ledger_seq}:{unit.state.ledger_head}"}
+            tags = _tags(release, "model") | head
             return core.ModelSeen(
-                unit.ports.training.ensure_model(
-                    release.loop, str(release.number), release.job, _tags(release, "model")
-                )
+                unit.ports.training.ensure_model(release.loop, str(release.number), release.job, tags)
             )
         case core.Deploy():
             return _deploy(unit, release, published)
@@ -46,13 +44,11 @@ def perform(unit: Unit, release: Release, published: Published, action: Action) 
         case core.SetTraffic():
             return _traffic(unit, release, published, action.weights)
         case core.MeasureCanary():
-            _refuse_foreign(unit, release, published)
-            return canarying.measure(unit, release, published)
+            return _canary(unit, release, published)
         case core.RemoveDeployment():
             return _remove(unit, release, published, action.name)
         case core.Await():
-            due = action.until is not None and unit.ports.clock.now() >= action.until
-            return core.TimePassed() if due else None
+            return _await(unit, release, published, action)
 
 
 def _tags(release: Release, what: str) -> dict[str, str]:
@@ -69,7 +65,7 @@ def _window(unit: Unit, release: Release) -> core.WindowSeen:
     """One folder of server-side copies, named by the versions in it, registered as a data asset."""
     import drift
 
-    versions = [unit.version(number)[0] for number in release.versions]
+    versions = unit.versions(release.versions)
     folder, name = window_folder(release.loop, versions)
     parts = {
         f"v{version.number:05d}-{path.rpartition('/')[2]}": path
@@ -98,7 +94,10 @@ def window_folder(loop: str, versions: list[DataVersion]) -> tuple[str, str]:
 
 def _train(unit: Unit, release: Release, published: Published) -> JobSeen:
     train = published.definition.train
-    seen = unit.ports.training.ensure_job(
+    return _bounded(
+        unit,
+        release,
+        published,
         JobSpec(
             name=release.job_name,
             experiment=release.loop,
@@ -107,27 +106,39 @@ def _train(unit: Unit, release: Release, published: Published) -> JobSeen:
             parameters=train.parameters,
             tags=_tags(release, "training"),
             compute=train.compute or "",
-        )
+        ),
     )
-    overdue = unit.ports.clock.now() - release.phase_since_at > train.timeout
-    if seen.status not in TERMINAL and overdue:
-        unit.ports.training.cancel(release.job_name)
-        return JobSeen("failed", f"it ran longer than `train.timeout` ({train.timeout}) and was cancelled")
+
+
+def _bounded(unit: Unit, release: Release, published: Published, spec: JobSpec) -> JobSeen:
+    """A job that runs for too long is cancelled and counts as failed: nothing is waited for without end."""
+    timeout = published.definition.train.timeout
+    seen = unit.ports.training.ensure_job(spec)
+    if seen.status not in TERMINAL and unit.ports.clock.now() - release.phase_since_at > timeout:
+        unit.ports.training.cancel(spec.name)
+        return JobSeen("failed", f"it ran longer than `train.timeout` ({timeout}) and was cancelled")
     return seen
 
 
 def _check(unit: Unit, release: Release, published: Published, index: int) -> JobSeen:
     check = published.definition.gate.checks[index]
-    return unit.ports.training.ensure_job(
+    return _bounded(
+        unit,
+        release,
+        published,
         JobSpec(
-            name=f"{release.job_name}-c{index}",
+            name=_check_name(release, index),
             experiment=release.loop,
             component=published.assets.checks[check],
             training_data=release.window,
             tags=_tags(release, f"check {check}"),
             compute=published.definition.train.compute or "",
-        )
+        ),
     )
+
+
+def _check_name(release: Release, index: int) -> str:
+    return f"{release.job_name}-c{index}"
 
 
 def _deploy(unit: Unit, release: Release, published: Published) -> DeploymentSeen:
@@ -152,37 +163,82 @@ def _deployment(release: Release, published: Published) -> DeploymentSpec:
     )
 
 
-def _traffic(unit: Unit, release: Release, published: Published, wanted: Mapping[str, int]) -> core.TrafficIs:
-    """Read, and set only what differs; what neither we nor Azure could have made is somebody else's."""
+def _traffic(unit: Unit, release: Release, published: Published, wanted: Mapping[str, int]) -> Seen:
+    """Read, and set what differs; what neither we nor Azure could have made is somebody else's.
+
+    A way back is set even where it is read already: the way forward may have been asked for a moment ago and
+    come into force late.
+    """
     endpoint = published.definition.serve.endpoint
     actual = dict(unit.ports.serving.traffic(endpoint))
-    if actual == dict(wanted):
+    if actual == dict(wanted) and release.phase is not Phase.ROLLING_BACK:
         return core.TrafficIs(actual, settled=True)
     if not ours(release, actual, wanted):
-        raise TrafficIsForeign(actual)
+        return core.TrafficTaken(actual)
     unit.ports.serving.set_traffic(endpoint, wanted)
     read_back = dict(unit.ports.serving.traffic(endpoint))
     return core.TrafficIs(read_back, settled=read_back == dict(wanted))
 
 
 def ours(release: Release, actual: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
-    """Whether `actual` is what was last set, what is being set, or the nothing of a new endpoint."""
-    return dict(actual) in (dict(release.traffic), dict(wanted)) or (release.champion is None and not actual)
+    """Whether `actual` is what was last seen or last asked for, what is wanted, or the nothing of a new endpoint."""
+    known = (dict(release.traffic), dict(release.asked), dict(wanted))
+    return dict(actual) in known or (release.champion is None and not actual)
 
 
-def _refuse_foreign(unit: Unit, release: Release, published: Published) -> None:
+def _belated(unit: Unit, release: Release, published: Published, actual: Mapping[str, int]) -> bool:
+    """Whether a split of this release's own plan is only read, or set, too late."""
+    young = unit.ports.clock.now() - release.phase_since_at < LATE
+    steps = range(release.step + 1 if release.champion else 0)
+    plan = [core.step_weights(replace(release, step=step), published.definition) for step in steps]
+    return young and dict(actual) in (*plan, dict(release.asked))
+
+
+def _canary(unit: Unit, release: Release, published: Published) -> Seen | None:
+    """The comparison, while the traffic is as it was last seen. Nothing is set here: repair never raises a weight."""
     actual = dict(unit.ports.serving.traffic(published.definition.serve.endpoint))
-    if actual != dict(release.traffic):
-        raise TrafficIsForeign(actual)
+    if actual == dict(release.traffic):
+        return canarying.measure(unit, release, published)
+    before = {release.champion.deployment: 100} if release.champion else {}
+    young = unit.ports.clock.now() - release.phase_since_at < LATE
+    if _belated(unit, release, published, actual) or (young and actual == before):
+        return None
+    return core.TrafficTaken(actual)
 
 
-def _remove(unit: Unit, release: Release, published: Published, name: str) -> core.GoneSeen:
-    if release.phase is Phase.CLEANING and release.job:
-        unit.ports.training.cancel(release.job)
+def _await(unit: Unit, release: Release, published: Published, action: core.Await) -> Seen | None:
+    """Time, or a person; meanwhile a promoted model keeps the traffic that it was given."""
+    if release.phase is Phase.BAKING and not release.adopted:
+        endpoint = published.definition.serve.endpoint
+        actual = dict(unit.ports.serving.traffic(endpoint))
+        if _belated(unit, release, published, actual) and actual != dict(release.traffic):
+            unit.ports.serving.set_traffic(endpoint, release.traffic)
+            return None
+        if actual != dict(release.traffic):
+            return core.TrafficTaken(actual)
+    due = action.until is not None and unit.ports.clock.now() >= action.until
+    return core.TimePassed() if due else None
+
+
+def _remove(unit: Unit, release: Release, published: Published, name: str) -> Seen:
+    if release.phase is Phase.CLEANING and release.window:
+        _cancel(unit, release, published)
     if not name:
         return core.GoneSeen(True)
-    endpoint = published.definition.serve.endpoint
-    traffic = unit.ports.serving.traffic(endpoint)
-    if traffic.get(name):
-        raise TrafficIsForeign(traffic)
-    return core.GoneSeen(unit.ports.serving.ensure_no_deployment(endpoint, name))
+    serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
+    traffic = dict(serving.traffic(endpoint))
+    if not traffic.get(name):
+        return core.GoneSeen(serving.ensure_no_deployment(endpoint, name))
+    if not _belated(unit, release, published, traffic):
+        return core.TrafficTaken(traffic)
+    serving.set_traffic(endpoint, release.traffic)
+    return core.GoneSeen(False)
+
+
+def _cancel(unit: Unit, release: Release, published: Published) -> None:
+    """Whatever this release may have submitted: also where the receipt was never written."""
+    names = [release.job_name]
+    if release.judgements:
+        names += [_check_name(release, index) for index in range(len(published.definition.gate.checks))]
+    for name in names:
+        unit.ports.training.cancel(name)

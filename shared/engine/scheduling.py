@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING
 
 from shared import schedule
 from shared.core import policy
-from shared.engine import acting, starting
+from shared.engine import starting
 from shared.engine.unit import Unit
-from shared.model import LoopState, Trigger, TriggerKind
+from shared.model import LoopState, Phase, Release, Trigger, TriggerKind
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
 
 LOOK_AGAIN = timedelta(seconds=2)
 """How soon a loop with work under way is looked at again; ticks come less often on Azure."""
+
+LOOK_PATIENTLY = timedelta(minutes=1)
+"""How soon where only a person can go on: the act itself wakes the loop."""
+
+TIMER_SLACK = timedelta(milliseconds=1)
+"""An occurrence is past only after its moment."""
+
+NEEDS_A_PERSON = frozenset({Phase.AWAITING_APPROVAL, Phase.HOLDING})
 
 
 def answer(current: Unit) -> bool:
@@ -29,9 +37,9 @@ def answer(current: Unit) -> bool:
         return False
     trigger, state = found
     decision = policy.decide(
-        state, [trigger], published.definition, now, newest_version=acting.newest_labelled(current)
+        state, [trigger], published.definition, now, newest_version=current.newest_labelled()
     )
-    outcome = starting.apply(current, state, decision, published, now)
+    outcome = starting.apply(current, state, [trigger], decision, published, now)
     current.commit(outcome.state, outcome.drafts, outcome.changes)
     return True
 
@@ -61,18 +69,26 @@ def _aged(state: LoopState, definition: Definition, now: datetime) -> tuple[Trig
     return trigger, replace(state, aged_asked_at=now)
 
 
-def due_at(current: Unit, *, busy: bool) -> datetime | None:
-    """When a tick has work here: soon while something is under way, else at the next occurrence, else never."""
+def due_at(current: Unit, release: Release | None, *, wait_s: float | None) -> datetime | None:
+    """When a tick has work here: soon while something is under way, else at the next occurrence, else never.
+
+    `wait_s` is how long what failed in this run asks to be left alone; None when nothing did.
+    """
     state, now = current.state, current.ports.clock.now()
-    waiting = state.waiting and not state.paused
-    if busy or state.open_release is not None or waiting or state.announced_seq < state.ledger_seq:
-        return now + LOOK_AGAIN
-    if current.ports.store.range(state.loop, "todo-", limit=1):
-        return now + LOOK_AGAIN
-    retrain = current.published().definition.retrain
     moments = []
+    if wait_s is not None:
+        moments.append(now + timedelta(seconds=wait_s))
+    elif state.announced_seq < state.ledger_seq or current.ports.store.range(state.loop, "todo-", limit=1):
+        moments.append(now + LOOK_AGAIN)
+    if release is not None:
+        patient = release.adopted or release.phase in NEEDS_A_PERSON
+        moments.append(release.look_again_at or now + (LOOK_PATIENTLY if patient else LOOK_AGAIN))
+    elif state.waiting and not state.paused:
+        moments.append(max(state.waiting_until or now, now + LOOK_AGAIN))
+    retrain = current.published().definition.retrain
     if retrain.schedule:
-        moments.append(schedule.next_after(retrain.schedule, now))
+        moments.append(schedule.next_after(retrain.schedule, now) + TIMER_SLACK)
     if retrain.max_age and state.champion:
-        moments.append(max(state.champion.live_at + retrain.max_age, now + policy.DAY))
+        asked = state.aged_asked_at + policy.DAY if state.aged_asked_at else now
+        moments.append(max(state.champion.live_at + retrain.max_age, asked))
     return min(moments, default=None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared import rows
+from shared.core import policy
 from shared.core.ledger import Draft
 from shared.core.policy import Coalesce, Decision, Deny, Start, recent_starts
 from shared.definition import Published
@@ -15,9 +16,6 @@ from shared.errors import InvariantBroken
 from shared.loopfile import Definition
 from shared.model import DataVersion, LoopState, Phase, Release, Trigger
 from shared.ports import Change, Insert
-
-MAX_WAITING = 50
-"""Waiting triggers are few by nature; beyond this the oldest of the same kind makes room."""
 
 
 @dataclass(frozen=True)
@@ -33,35 +31,39 @@ class Outcome:
 def apply(
     unit: Unit,
     state: LoopState,
+    triggers: Sequence[Trigger],
     decision: Decision | None,
     published: Published,
     now: datetime,
     *,
     extra: DataVersion | None = None,
 ) -> Outcome:
-    """`extra` is a version that is being judged in the same transaction, so that it is not stored as judged yet."""
+    """What the answer to `triggers` changes.
+
+    `extra` is a version that is being judged in the same transaction, so that it is not stored as judged yet.
+    """
     match decision:
         case None:
             return Outcome(state, "")
         case Start():
             return _start(unit, state, decision.triggers, published, now, extra)
         case Coalesce():
-            waiting = (*state.waiting, *decision.triggers)[-MAX_WAITING:]
             words = f"waits: {decision.reason}"
-            return Outcome(
-                replace(state, waiting=waiting),
-                words,
-                tuple(_denied(t, "retrain.coalesced", words) for t in decision.triggers),
+            waits = replace(
+                state,
+                waiting=policy.coalesced(state.waiting, decision.triggers),
+                waiting_until=decision.until,
+                denial=words,
             )
+            told = tuple(_answered(t, "retrain.coalesced", words) for t in decision.triggers)
+            return Outcome(waits, words, told)
         case Deny():
             words = f"no retraining: {decision.reason}"
-            draft = Draft(
-                "retrain.denied", f"loop {state.loop}", "driftloop", "", detail={"reason": decision.reason}
-            )
-            return Outcome(replace(state, denial=words), words, (draft,))
+            told = tuple(_answered(t, "retrain.denied", words) for t in triggers)
+            return Outcome(replace(state, denial=words), words, told)
 
 
-def _denied(trigger: Trigger, what: str, words: str) -> Draft:
+def _answered(trigger: Trigger, what: str, words: str) -> Draft:
     return Draft(
         what,
         f"trigger {trigger.kind.value}",
@@ -96,7 +98,7 @@ def _start(
         started_at=now,
         phase_since_at=now,
         champion=state.champion,
-        traffic={state.champion.deployment: 100} if state.champion else {},
+        traffic=state.adopted or expected_traffic(state),
     )
     reasons = "; ".join(f"{t.kind.value}: {t.reason}" for t in triggers)
     draft = Draft(
@@ -116,8 +118,10 @@ def _start(
         next_release=number + 1,
         open_release=number,
         starts=(*recent_starts(state, now), now),
-        trained_through=max(versions[-1], state.trained_through),
+        trained_through=max(v.number for v in usable),
         recent_breaches=(),
+        waiting_until=None,
+        adopted={},
         denial="",
     )
     return Outcome(
@@ -129,9 +133,9 @@ def _start(
 
 
 def window(versions: Sequence[DataVersion], definition: Definition, now: datetime) -> tuple[int, ...]:
-    """Numbers of the versions that a training gets, oldest first."""
+    """Numbers of the versions that a training gets; the newest are those that landed last."""
     wanted = definition.data.window
-    ordered = sorted(versions, key=lambda v: v.number)
+    ordered = sorted(versions, key=lambda v: (v.landed_at or v.created_at, v.number))
     match wanted.kind:
         case "newest":
             ordered = ordered[-1:]
@@ -140,4 +144,9 @@ def window(versions: Sequence[DataVersion], definition: Definition, now: datetim
         case "days":
             since = now - timedelta(days=wanted.n)
             ordered = [v for v in ordered if v.created_at >= since]
-    return tuple(v.number for v in ordered)
+    return tuple(sorted(v.number for v in ordered))
+
+
+def expected_traffic(state: LoopState) -> dict[str, int]:
+    """What the endpoint has while no release is open and nobody else has a say."""
+    return {state.champion.deployment: 100} if state.champion else {}

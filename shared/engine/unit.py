@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from shared import rows
@@ -12,6 +12,13 @@ from shared.definition import Published
 from shared.errors import ConfigurationError
 from shared.model import DataVersion, LoopState, Release
 from shared.ports import Change, Insert, Ports, Replace, Row
+
+PAGE = 1000
+
+MOST_PUBLISHED = 2000
+
+_published: dict[str, Published] = {}
+"""By content hash, so it cannot grow stale; bounded, and never needed to be right."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,19 @@ class Unit:
         )
 
     def published(self, digest: str = "") -> Published:
-        """The definition that the loop runs with, or the one of an earlier publication."""
-        return Published.from_bytes(self.ports.documents.get(digest or self.state.definition))
+        """The definition that the loop runs with, or the one of an earlier publication. Read once a process."""
+        digest = digest or self.state.definition
+        if digest not in _published:
+            if len(_published) >= MOST_PUBLISHED:
+                _published.clear()
+            _published[digest] = Published.from_bytes(self.ports.documents.get(digest))
+        return _published[digest]
+
+    def newest_labelled(self) -> int:
+        """Number of the newest version that can be trained on; 0 when there is none."""
+        if self.state.newest_labelled is not None:
+            return self.state.newest_labelled
+        return max((version.number for version in self.versions() if version.labelled), default=0)
 
     def release(self, number: int) -> tuple[Release, Row]:
         row = self.ports.store.read(self.loop, rows.release_key(number))
@@ -59,14 +77,19 @@ class Unit:
             )
         return rows.decode(DataVersion, row), row
 
-    def versions(self) -> list[DataVersion]:
-        """All data versions, oldest first."""
+    def versions(self, numbers: Collection[int] = ()) -> list[DataVersion]:
+        """These data versions, or all; oldest first, a thousand a call."""
         found: list[DataVersion] = []
-        after = ""
-        while page := self.ports.store.range(self.loop, "version-", after=after):
+        first, last = (min(numbers), max(numbers)) if numbers else (1, self.state.next_version - 1)
+        after = rows.version_key(first - 1)
+        while after < rows.version_key(last):
+            limit = min(PAGE, last - int(after.removeprefix("version-")))
+            page = self.ports.store.range(self.loop, "version-", after=after, limit=limit)
+            if not page:
+                break
             found += [rows.decode(DataVersion, row) for row in page]
             after = page[-1].key
-        return found
+        return [version for version in found if not numbers or version.number in numbers]
 
 
 def read(ports: Ports, loop: str) -> Unit:

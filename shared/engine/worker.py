@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from shared import rows
 from shared.core import policy
@@ -21,7 +22,7 @@ from shared.errors import (
     OutcomeUnknown,
 )
 from shared.model import EventKind, InboxRecord, InboxState
-from shared.ports import Ports, Row
+from shared.ports import Delete, Ports, Row
 
 log = logging.getLogger("driftloop")
 
@@ -34,7 +35,16 @@ MAX_STEPS = 200
 MAX_ATTEMPTS = 5
 """Unexpected failures of one event before it is set aside."""
 
+MAX_RIVALS = 5
+"""Lost races in one run before the next tick tries instead."""
+
+TODOS = 100
+"""Events of a loop that one run looks at."""
+
 LOOK_AGAIN = timedelta(seconds=1)
+
+SET_ASIDE = timedelta(minutes=5)
+"""How soon a loop is tried again whose rows cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -55,47 +65,91 @@ def run(ports: Ports, loop: str) -> Ran:
     if token is None:
         ports.store.wake(loop, now + LOOK_AGAIN)
         return Ran(loop, 0, now + LOOK_AGAIN)
-    steps, problem = 0, ""
-    while steps < MAX_STEPS:
+    problems: dict[str, Exception] = {}
+    steps = rivals = 0
+    while steps < MAX_STEPS and rivals < MAX_RIVALS and ports.clock.now() - now < CLAIM / 2:
         try:
-            moved = step(ports, loop)
+            if not step(ports, loop, problems):
+                break
+            steps += 1
         except (Conflict, OutcomeUnknown) as error:
             log.info("somebody wrote first, deciding again", extra={"loop": loop, "error": str(error)})
-            steps += 1
-            continue
+            rivals += 1
         except DriftloopError as error:
-            problem = str(error)
-            log.warning("loop waits", extra={"loop": loop, "error": problem})
+            problems["loop"] = error
             break
-        if not moved:
-            break
-        steps += 1
-        if ports.clock.now() - now > CLAIM / 2:
-            break
-    return _settle(ports, loop, token, steps, problem)
+    else:
+        problems["time"] = DependencyUnavailable(
+            "there is more to do than one run does; the next tick goes on"
+        )
+    return _settle(ports, loop, token, steps, problems)
 
 
-def _settle(ports: Ports, loop: str, token: str, steps: int, problem: str) -> Ran:
+def step(ports: Ports, loop: str, problems: dict[str, Exception]) -> bool:
+    """The first part of this loop that can go forward; False when none can.
+
+    A part that fails is set down in `problems` and left alone until the next run: it keeps no other part.
+    """
     current = unit.read(ports, loop)
-    due_at = scheduling.due_at(current, busy=bool(problem) or steps >= MAX_STEPS)
-    announcing.describe(current, problem)
+    for name, part in _parts(current):
+        if name in problems:
+            continue
+        try:
+            if part():
+                return True
+        except (Conflict, OutcomeUnknown):
+            raise
+        except Exception as error:
+            if not isinstance(error, DriftloopError):
+                log.exception("a part of a loop failed", extra={"loop": loop, "part": name})
+            problems[name] = error
+    return False
+
+
+def _parts(current: Unit) -> Iterator[tuple[str, Callable[[], bool]]]:
+    for row in current.ports.store.range(current.loop, "todo-", limit=TODOS):
+        yield row.key, partial(_handle, current, row)
+    yield "schedule", partial(scheduling.answer, current)
+    if (number := current.state.open_release) is not None:
+        yield "release", partial(advancing.advance, current, number)
+    else:
+        yield "waiting", partial(_reconsider, current)
+    yield "telling", partial(announcing.announce, current)
+
+
+def _settle(ports: Ports, loop: str, token: str, steps: int, problems: dict[str, Exception]) -> Ran:
+    """Say when to look again and what people need to see; a loop that cannot be read says that."""
+    for error in problems.values():
+        log.warning("loop waits", extra={"loop": loop, "error": str(error)})
+    words = "; ".join(dict.fromkeys(_words(error) for error in problems.values()))
+    wait_s = max((_wait_s(error) for error in problems.values()), default=None)
+    try:
+        current = unit.read(ports, loop)
+        number = current.state.open_release
+        release = current.release(number)[0] if number is not None else None
+        due_at = scheduling.due_at(current, release, wait_s=wait_s)
+        announcing.describe(current, release, words)
+    except (InvariantBroken, ConfigurationError) as error:
+        words = str(error)
+        due_at = ports.clock.now() + SET_ASIDE
+        _show(ports, loop, words)
     ports.store.settle(loop, token, due_at)
-    return Ran(loop, steps, due_at, problem)
+    return Ran(loop, steps, due_at, words)
 
 
-def step(ports: Ports, loop: str) -> bool:
-    """The first thing of this loop that can go forward; False when none can."""
-    current = unit.read(ports, loop)
-    if announcing.announce(current):
-        return True
-    for row in ports.store.range(loop, "todo-", limit=20):
-        if _handle(current, row.doc):
-            return True
-    if scheduling.answer(current):
-        return True
-    if current.state.open_release is not None:
-        return advancing.advance(current, current.state.open_release)
-    return _reconsider(current)
+def _wait_s(error: Exception) -> float:
+    asked = error.retry_after_s if isinstance(error, DependencyUnavailable) else None
+    return min(max(asked or 0.0, scheduling.LOOK_AGAIN.total_seconds()), advancing.MOST_ASKED_S)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, DriftloopError) else f"{type(error).__name__}: {error}"
+
+
+def _show(ports: Ports, loop: str, problem: str) -> None:
+    for overview in ports.store.overviews():
+        if overview.loop == loop:
+            ports.store.describe(replace(overview, attention=f"set aside: {problem}"))
 
 
 HANDLERS: dict[EventKind, Callable[[Unit, InboxRecord, Row], None]] = {
@@ -105,14 +159,18 @@ HANDLERS: dict[EventKind, Callable[[Unit, InboxRecord, Row], None]] = {
 }
 
 
-def _handle(current: Unit, key: str) -> bool:
+def _handle(current: Unit, todo: Row) -> bool:
+    key = todo.doc
     row = current.ports.store.read(current.loop, rows.inbox_key(key))
     if row is None:
-        raise InvariantBroken(f"{current.loop}: todo {key} has no inbox record; run `driftloop doctor`")
+        raise InvariantBroken(f"{current.loop}: {todo.key} has no inbox record; run `driftloop doctor`")
     record = rows.decode(InboxRecord, row)
+    if record.state is not InboxState.NEW:
+        current.commit(changes=[Delete(todo.key)])
+        return True
     try:
         HANDLERS[record.kind](current, record, row)
-    except (Conflict, OutcomeUnknown, DependencyUnavailable, ConfigurationError):
+    except (Conflict, OutcomeUnknown, DependencyUnavailable, ConfigurationError, rows.Unreadable):
         raise
     except Exception as error:
         if record.attempts + 1 < MAX_ATTEMPTS:
@@ -128,19 +186,13 @@ def _handle(current: Unit, key: str) -> bool:
 
 def _reconsider(current: Unit) -> bool:
     """Triggers that waited for a release to end, or for the loop to go on, are put to the policy again."""
-    state = current.state
-    if not state.waiting or state.paused:
+    state, now = current.state, current.ports.clock.now()
+    if not state.waiting or state.paused or (state.waiting_until is not None and now < state.waiting_until):
         return False
-    now = current.ports.clock.now()
     published = current.published()
-    triggers = state.waiting
-    decision = policy.decide(
-        replace(state, waiting=()),
-        triggers,
-        published.definition,
-        now,
-        newest_version=acting.newest_labelled(current),
-    )
-    outcome = starting.apply(current, replace(state, waiting=()), decision, published, now)
+    fresh = replace(state, waiting=(), waiting_until=None)
+    newest = current.newest_labelled()
+    decision = policy.decide(fresh, state.waiting, published.definition, now, newest_version=newest)
+    outcome = starting.apply(current, fresh, state.waiting, decision, published, now)
     current.commit(outcome.state, outcome.drafts, outcome.changes)
     return True

@@ -86,7 +86,10 @@ class Sample:
     def _rare_class(self) -> tuple[float, float, float]:
         seen = np.bincount(self.truth.astype(np.int64), weights=self.counts)
         order = np.argsort(seen, kind="stable")
-        return float(order[0]), float(order[0]), float(order[1] if len(order) > 1 else len(seen))
+        rare, next_rare = float(order[0]), float(order[1] if len(order) > 1 else len(seen))
+        if self.metric.name == "precision_macro" and len(order) > 1:
+            return next_rare, next_rare, rare  # a stray call of the rare class costs precision the most
+        return rare, rare, next_rare
 
     def _far_row(self) -> tuple[float, float, float]:
         """Truth, near and far answer. Squares are ruled by rare great errors, so there champion errs by 0."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -90,3 +92,12 @@ def test_being_slow_refused_or_silent_fails() -> None:
     assert not judge_smoke([SmokeEvidence(2, 200, good, 101)], slow).passed
     assert not judge_smoke([SmokeEvidence(2, 503, good)], CLASSES).passed
     assert not judge_smoke([], CLASSES).passed
+
+
+def test_the_judges_types_cost_no_heavy_import() -> None:
+    modules = "arms, canary, gate, metric, metrics, smoke"
+    code = f"import sys; from shared.judge import {modules}; print([m for m in ('numpy', 'scipy') if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )

@@ -11,11 +11,13 @@ WEIGHTS = {"chi_square": 0.45, "category": 0.30, "unseen": 0.10, "nulls": 0.15}
 
 _EXPECTED = 5
 _CANDIDATES = 32
+_RARE = 8
+_ENOUGH_RARE = 20
 
 
 def evaluate(pooled: Ints, current: Ints) -> Evaluated:
     """All tests of categories; the last cell holds the nulls."""
-    found: dict[str, tuple[Floats, Floats]] = {"nulls": nulls(pooled, current)}
+    found = {"nulls": nulls(pooled, current)} if 0 < pooled[-1] < pooled.sum() else {}
     t, b = pooled[:-1], current[:, :-1]
     filled = t > 0
     if filled.sum() < 2:
@@ -23,7 +25,8 @@ def evaluate(pooled: Ints, current: Ints) -> Evaluated:
     t, b, one_sided = two_sided_only(t[filled], b[:, filled])
     found["chi_square"] = table(t, b)
     found["category"] = category(t, b)
-    found["unseen"] = unseen(t, b)
+    if (t <= _RARE).sum() >= _ENOUGH_RARE:
+        found["unseen"] = unseen(t, b)
     return {k: v if k == "nulls" else (v[0], np.where(one_sided, 1.0, v[1])) for k, v in found.items()}
 
 
@@ -76,10 +79,10 @@ def unseen(t: Ints, b: Ints) -> tuple[Floats, Floats]:
     """Whether more, or fewer, of the rare categories lie wholly on one side than chance would put there.
 
     Null hypothesis: as for `table`. A category of t pooled rows lies wholly on the current side with
-    probability C(m, t) / C(N, t), close to (m/N)^t, and likewise on the reference's; the number of such
-    categories among those with 1 to 8 rows is compared, current side and both sides, with its mean and
-    variance over the relabellings. Needs a variance of 5; below that the test is silent, and the test
-    of single categories speaks for the few that there are.
+    probability C(m, t) / C(N, t), close to (m/N)^t, and likewise on the reference's; the numbers of such
+    categories among those with 1 to 8 rows are compared with their mean and variance over the
+    relabellings, each side's total being fixed. Asymptotically normal; needs a variance of 5, below which
+    it is silent, and the test of single categories speaks for the few that there are.
 
     Notes
     -----
@@ -87,7 +90,7 @@ def unseen(t: Ints, b: Ints) -> tuple[Floats, Floats]:
     permutation moments do not.
     """
     rows, size = int(t.sum()), b.sum(axis=1)
-    rare = t <= 8
+    rare = t <= _RARE
     share = (size / rows)[:, None]
     sizes, inverse = np.unique(t[rare], return_inverse=True)
     if not len(sizes):
@@ -99,7 +102,10 @@ def unseen(t: Ints, b: Ints) -> tuple[Floats, Floats]:
         chance = share**sizes if mine else (1 - share) ** sizes
         whole = (b[:, rare] == t[rare]) if mine else (b[:, rare] == 0)
         mean = (number * chance).sum(axis=1)
-        variance = (number * chance * (1 - chance)).sum(axis=1)
+        # Both sides' totals are fixed: less the part that the current side's total explains.
+        tied = (number * sizes * chance).sum(axis=1) * np.where(mine, 1 - share, share)[:, 0]
+        free = (number * chance * (1 - chance)).sum(axis=1)
+        variance = free - tied**2 / (rows * share * (1 - share))[:, 0]
         z = (np.abs(whole.sum(axis=1) - mean) - 0.5) / np.sqrt(np.maximum(variance, 1e-9))
         z = np.where(variance >= 5, np.maximum(z, 0.0), 0.0)
         largest = np.maximum(largest, z)

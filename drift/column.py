@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from drift.categories import CountsBuilder
-from drift.grid import Floats, Grid, GridBuilder
+from drift.grid import Floats, Grid, GridBuilder, Ints
 from drift.profiles import ColumnProfile
 from drift.report import Kind
 
 _FEW_ROWS = 20  # fewer rows say nothing about whether a column is an id or free text
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_DAY_S = 86_400
+_MOST_HOURS = 2_000_000  # over two centuries
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 
@@ -45,7 +45,9 @@ def numbers(column: Column) -> Floats:
     if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
         column = column.cast(pa.float64())
     values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return values.astype(np.float64, copy=True)
+    return values.astype(
+        np.float64, copy=not values.flags.writeable
+    )  # what Arrow still holds is not writeable
 
 
 class ColumnBuilder:
@@ -154,10 +156,9 @@ class ColumnBuilder:
 
     def _count_moments(self, column: Column) -> None:
         seconds = moments(column)
-        known = seconds[~np.isnan(seconds)]
-        days = np.floor(known / _DAY_S)
-        weekday = np.bincount(((days.astype(np.int64) + 3) % 7), minlength=7)
-        hour = np.bincount(((known - days * _DAY_S) // 3600).astype(np.int64), minlength=24)
+        hours, rows = _tally_hours(seconds)
+        weekday = np.bincount((hours // 24 + 3) % 7, weights=rows, minlength=7).astype(np.int64)
+        hour = np.bincount(hours % 24, weights=rows, minlength=24).astype(np.int64)
         self._counts("weekday").add(_WEEKDAYS, weekday.tolist())
         self._counts("hour").add((f"{h:02}h" for h in range(24)), hour.tolist())
         self._grid("values").add(seconds)
@@ -180,6 +181,19 @@ def moments(column: Column) -> Floats:
     unit = pa.timestamp("us", tz=zone)
     whole = numbers(column.cast(unit, safe=False).cast(pa.int64()))
     return whole / 1e6
+
+
+def _tally_hours(seconds: Floats) -> tuple[Ints, Ints]:
+    """Hours since 1970 and the rows in each."""
+    hours = np.floor(seconds[~np.isnan(seconds)] / 3600).astype(np.int64)
+    if not len(hours):
+        return hours, hours
+    first = int(hours.min())
+    if int(hours.max()) - first > _MOST_HOURS:
+        return np.unique(hours, return_counts=True)
+    rows = np.bincount(hours - first)
+    known = np.flatnonzero(rows)
+    return known + first, rows[known]
 
 
 def tally(column: Column) -> tuple[list[str], list[int]]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from drift.grid import Floats, Ints
 
-SMALL_ROWS = 2000
+SMALL_ROWS = 500
 """Pooled rows up to which p-values come from random relabellings."""
 
 _WORTH_A_LOOK = 0.1
@@ -78,7 +78,7 @@ def weigh(
     """
     pooled = first + second
     seen = evaluate(pooled, second[None, :])
-    joint = float(harmonic({k: v[1] for k, v in seen.items()}, weights)[0])
+    joint = float(harmonic({k: v[1] for k, v in seen.items()}, weights)[0]) if seen else 1.0
     tests = {name: (float(s[0]), float(p[0])) for name, (s, p) in seen.items()}
     if joint <= _WORTH_A_LOOK and pooled.sum() <= SMALL_ROWS:
         joint = _relabelled(evaluate, pooled, second, joint, weights)
@@ -108,7 +108,7 @@ def _relabelled(
             found = harmonic({k: v[1] for k, v in evaluate(pooled, counts).items()}, weights)
             extreme += int((found <= seen * (1 + 1e-9)).sum())
             drawn += number
-        if extreme >= _ENOUGH:
+        if extreme >= _ENOUGH or (not extreme and stage > _STAGES[0] and seen < 0.01 / drawn):
             break
     floor = 1 / (drawn + 1)
     return min(floor, 10 * seen) if not extreme else (extreme + 1) / (drawn + 1)

@@ -12,7 +12,7 @@ from scipy.special import betainc, chdtrc, kolmogorov, ndtr
 from drift.evidence import Evaluated
 from drift.grid import Floats, Ints
 
-WEIGHTS = {"location": 0.30, "scale": 0.20, "ks": 0.15, "bins": 0.15, "tails": 0.10, "nulls": 0.10}
+WEIGHTS = {"location": 0.35, "scale": 0.20, "ks": 0.15, "bins": 0.12, "tails": 0.10, "nulls": 0.08}
 
 _TAIL_LEVELS = (0, 10, 100)
 _BIN_ROWS = 25
@@ -20,7 +20,7 @@ _BIN_ROWS = 25
 
 def evaluate(pooled: Ints, current: Ints) -> Evaluated:
     """All tests of numbers; the last cell holds the nulls."""
-    found: dict[str, tuple[Floats, Floats]] = {"nulls": nulls(pooled, current)}
+    found = {"nulls": nulls(pooled, current)} if 0 < pooled[-1] < pooled.sum() else {}
     t, b = pooled[:-1], current[:, :-1]
     filled = t > 0
     if filled.sum() < 2:

@@ -21,7 +21,8 @@ _STYLE = """
 @media(prefers-color-scheme:dark){:root{--ink:#e8ebee;--soft:#9aa5b1;--page:#12161b;--card:#1b2129;--line:#333c47;
 --ref:#4d7ba6;--cur:#ff9d4d;--bad:#ffb27a}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:62rem;padding:1rem;background:var(--page);color:var(--ink);font:16px/1.45 system-ui,sans-serif}
+body{margin:0 auto;max-width:62rem;padding:1rem;background:var(--page);color:var(--ink);
+font:16px/1.45 system-ui,sans-serif}
 h1{font-size:1.3rem;margin:.2rem 0}p{margin:.3rem 0}.soft{color:var(--soft);font-size:.88rem}
 .head{border-left:.4rem solid var(--line);padding:.2rem .9rem;margin-bottom:1rem}.head.material{border-color:var(--cur)}
 .card{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:.3rem 1rem;background:var(--card);

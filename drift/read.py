@@ -52,7 +52,7 @@ def is_parquet(path: Path) -> bool:
 def open_parquet(path: Path, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
     """The file, its strings read as dictionaries."""
     try:
-        plain = pq.ParquetFile(path, metadata=metadata, memory_map=True)
+        plain = pq.ParquetFile(path, metadata=metadata)
         words = [
             f.name
             for f in plain.schema_arrow
@@ -60,7 +60,7 @@ def open_parquet(path: Path, metadata: pq.FileMetaData | None = None) -> pq.Parq
         ]
         if not words:
             return plain
-        return pq.ParquetFile(path, metadata=plain.metadata, memory_map=True, read_dictionary=words)
+        return pq.ParquetFile(path, metadata=plain.metadata, read_dictionary=words)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"this is no readable Parquet file ({short(error)})", path.name, "Write the file again."

@@ -152,7 +152,9 @@ def test_wasserstein_and_ks_of_a_report_are_scipys() -> None:
     (verdict,) = drift.compare(pa.table({"x": x}), pa.table({"x": y})).columns
     expected = scipy.stats.wasserstein_distance(x, y) / x.std(ddof=1)
     assert verdict.distances["wasserstein"] == pytest.approx(expected, rel=1e-9)
-    assert verdict.distances["ks"] == pytest.approx(scipy.stats.ks_2samp(x, y, method="asymp").statistic, abs=1e-12)
+    assert verdict.distances["ks"] == pytest.approx(
+        scipy.stats.ks_2samp(x, y, method="asymp").statistic, abs=1e-12
+    )
 
 
 def test_rank_correlations_are_spearmans() -> None:

@@ -1,0 +1,23 @@
+"""Driftloop: all tests, reading included."""
+
+import sys
+from pathlib import Path
+
+from timing import Clock
+
+clock = Clock()
+import drift  # noqa: E402 - what is timed
+
+mode, folder = sys.argv[1], Path(sys.argv[2])
+form = "csv" if mode.endswith("csv") else "parquet"
+stored = folder / f"reference.{form}.profile"
+if mode.startswith("stored") and not stored.exists():
+    stored.write_bytes(drift.profile(folder / f"reference.{form}").to_bytes())
+    clock = Clock()
+clock.imported()
+if mode.startswith("stored"):
+    reference = drift.Profile.from_bytes(stored.read_bytes())
+else:
+    reference = drift.profile(folder / "reference.parquet")
+report = drift.compare(reference, folder / f"current.{form}")
+clock.done(report.headline)

@@ -1,0 +1,24 @@
+"""What each contender prints: seconds of import and run, and the peak of its memory."""
+
+import json
+import resource
+import time
+
+
+class Clock:
+    """Times the import and the run of one contender."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._imported = self._start
+
+    def imported(self) -> None:
+        """The imports are done; what follows is the run."""
+        self._imported = time.perf_counter()
+
+    def done(self, said: str = "") -> None:
+        """The run is done."""
+        now = time.perf_counter()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        times = {"import": self._imported - self._start, "run": now - self._imported, "rss_mb": peak}
+        print(json.dumps({**times, "said": said}))

@@ -22,4 +22,4 @@ def sweep(timer: func.TimerRequest) -> None:
     """Compare the landing containers with the inbox, and wake every loop."""
     from shared.engine import clockwork
 
-    clockwork.sweep(app.ports())
+    clockwork.sweep(app.ports(), app.settings().blob_service_uri)

@@ -1,11 +1,15 @@
-"""The tick takes every due step; the sweep finds what no event told of."""
+"""The tick takes every due step; the sweep finds what no event told of, and compares traffic with what it should be."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
 
-from shared.engine import front, worker
+from shared import rows
+from shared.core.ledger import Draft
+from shared.engine import front, starting, unit, worker
 from shared.engine.worker import Ran
 from shared.errors import DriftloopError
 from shared.events import Landed
@@ -14,43 +18,98 @@ from shared.ports import Ports
 
 log = logging.getLogger("driftloop")
 
+TICK = timedelta(seconds=100)
+"""A tick begins no other loop after this; who waits longest is first in the next one."""
+
+PAGE = 1000
+
 
 def tick(ports: Ports) -> list[Ran]:
-    """Run every loop whose time has come; one that fails does not keep the others."""
+    """Run every loop whose time has come, the longest due first; one that fails does not keep the others."""
     due = ports.store.overviews(due_before=ports.clock.now())
-    return run_all(ports, (overview.loop for overview in due))
+    longest_first = sorted(due, key=lambda overview: (overview.due_at is not None, overview.due_at))
+    return run_all(ports, (overview.loop for overview in longest_first))
 
 
 def run_all(ports: Ports, loops: Iterable[str]) -> list[Ran]:
-    ran = []
+    ran, began = [], ports.clock.now()
     for loop in loops:
+        if ports.clock.now() - began > TICK:
+            break
         try:
             ran.append(worker.run(ports, loop))
-        except DriftloopError as error:
-            log.error("loop set aside", extra={"loop": loop, "error": str(error)})
+        except Exception:  # a loop's trouble is its own
+            log.exception("loop set aside", extra={"loop": loop})
     return ran
 
 
-def sweep(ports: Ports) -> int:
-    """Put every landed blob on record that has no inbox record yet, and wake every loop; how many were found."""
-    found = 0
-    for overview in ports.store.overviews():
+def sweep(ports: Ports, account_url: str = "") -> int:
+    """Heal what was lost, for every loop, and wake it; how many events were found.
+
+    With `account_url`, events that failed five times or belonged to no loop are tried again.
+    """
+    overviews = ports.store.overviews()
+    found = front.replay(ports, overviews, account_url) if account_url else 0
+    for overview in overviews:
         try:
-            found += _sweep(ports, overview)
+            found += _landed(ports, overview)
+            _compare_traffic(ports, overview)
         except DriftloopError as error:
             log.error("sweep failed for a loop", extra={"loop": overview.loop, "error": str(error)})
         ports.store.wake(overview.loop, ports.clock.now())
     return found
 
 
-def _sweep(ports: Ports, overview: Overview) -> int:
+def _landed(ports: Ports, overview: Overview) -> int:
+    """Put every landed blob on record that has no inbox record yet, in the order in which they landed."""
     container, _, prefix = overview.landing.partition("/")
+    known = _known(ports, overview.loop)
+    lost = [
+        blob
+        for blob in ports.blobs.list(container, prefix)
+        if front.landing_of(overview, container, blob.name) is not None
+        and front.blob_key(container, blob.name, blob.etag) not in known
+    ]
     found = 0
-    for blob in ports.blobs.list(container, prefix):
-        landed = Landed(container, blob.name, blob.etag, "", blob.size_bytes)
-        if front.landing_of(overview, container, blob.name) is not None and front.land(
-            ports, overview, landed
-        ):
+    for blob in sorted(lost, key=lambda blob: blob.created_at):
+        if front.land(ports, overview, Landed(container, blob.name, blob.etag, "", blob.size_bytes)):
             log.warning("the sweep found a blob that no event told of", extra={"loop": overview.loop})
             found += 1
     return found
+
+
+def _known(ports: Ports, loop: str) -> set[str]:
+    """Keys of all inbox records, a thousand a call."""
+    known: set[str] = set()
+    after = ""
+    while True:
+        page = ports.store.range(loop, "inbox-", after=after, limit=PAGE)
+        known.update(row.key.removeprefix("inbox-") for row in page)
+        if len(page) < PAGE:
+            return known
+        after = page[-1].key
+
+
+def _compare_traffic(ports: Ports, overview: Overview) -> None:
+    """Between releases the champion has all traffic, or what a person gave it: anything else is adopted and told."""
+    row = ports.store.read(overview.loop, rows.LOOP)
+    if row is None:
+        return
+    current = unit.read(ports, overview.loop)
+    state = current.state
+    if state.champion is None or state.open_release is not None or state.paused:
+        return
+    expected = dict(state.adopted) or starting.expected_traffic(state)
+    actual = dict(ports.serving.traffic(overview.endpoint))
+    if actual == expected:
+        return
+    told = Draft(
+        "traffic.adopted",
+        f"endpoint {overview.endpoint}",
+        "somebody outside Driftloop",
+        "",
+        before=str(expected),
+        after=str(actual),
+    )
+    why = f"traffic was changed from outside to {actual}; keep it with `driftloop resume {state.loop}`"
+    current.commit(unit.pause(replace(state, adopted=actual), why), [told])

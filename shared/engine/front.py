@@ -36,42 +36,59 @@ def receive(ports: Ports, message: str, account_url: str) -> list[str]:
 
 
 def route(ports: Ports, incoming: Incoming, message: str = "") -> list[str]:
-    """Give what came in to the loops that it concerns."""
-    overviews = ports.store.overviews()
+    """Give what came in to the loops that it concerns; what concerns none is kept, with its reason."""
+    owners = concerned(ports.store.overviews(), incoming)
+    for owner in owners:
+        match incoming:
+            case Landed():
+                land(ports, owner, incoming)
+            case AlertRaised():
+                _alert(ports, owner, incoming)
+            case MonitorBreached():
+                _breach(ports, owner, incoming)
+            case Act():
+                _act(ports, incoming)
+    if not owners and (why := _nobody(incoming)):
+        _unrouted(ports, message or why, "no-loop", why)
+    return [owner.loop for owner in owners]
+
+
+def concerned(overviews: Sequence[Overview], incoming: Incoming) -> list[Overview]:
+    """The loops that this is for."""
     match incoming:
         case Landed():
-            owners = [o for o in overviews if landing_of(o, incoming.container, incoming.name) is not None]
-            for owner in owners:
-                land(ports, owner, incoming)
-            if not owners:
-                where = f"{incoming.container}/{incoming.name}"
-                _unrouted(ports, message or where, "no-loop", f"no loop's landing prefix covers {where}")
-            return [owner.loop for owner in owners]
+            return [o for o in overviews if landing_of(o, incoming.container, incoming.name) is not None]
         case AlertRaised():
-            concerned = [o for o in overviews if any(fnmatchcase(incoming.rule, glob) for glob in o.alerts)]
-            for overview in concerned:
-                _alert(ports, overview, incoming)
-            if not concerned:
-                _unrouted(
-                    ports,
-                    message,
-                    "no-loop",
-                    f"no loop's `retrain.alerts` matches alert rule {incoming.rule!r}",
-                )
-            return [overview.loop for overview in concerned]
+            return [o for o in overviews if _listens(o, incoming.rule)]
         case MonitorBreached():
-            return _breach(ports, overviews, incoming, message)
+            names = (incoming.monitor, *(signal.signal for signal in incoming.signals))
+            return [o for o in overviews if incoming.signals and _listens(o, *names)]
         case RunChanged():
             loop = events.loop_of_run(incoming.run)
-            return [o.loop for o in overviews if o.loop == loop]
+            return [o for o in overviews if o.loop == loop]
         case Act():
-            if not any(o.loop == incoming.loop for o in overviews):
-                _unrouted(ports, message, "no-loop", f"there is no loop {incoming.loop!r}")
-                return []
-            _act(ports, incoming)
-            return [incoming.loop]
+            return [o for o in overviews if o.loop == incoming.loop]
         case Uninteresting():
             return []
+
+
+def _listens(overview: Overview, *names: str) -> bool:
+    return any(fnmatchcase(name, glob) for name in names for glob in overview.alerts)
+
+
+def _nobody(incoming: Incoming) -> str:
+    """What people are told of an event that is for no loop; empty when there is nothing to tell."""
+    match incoming:
+        case Landed():
+            return f"no loop's landing prefix covers {incoming.container}/{incoming.name}"
+        case AlertRaised():
+            return f"no loop's `retrain.alerts` matches alert rule {incoming.rule!r}"
+        case MonitorBreached():
+            return f"no loop's `retrain.alerts` matches monitor {incoming.monitor!r} or its signals"
+        case Act():
+            return f"there is no loop {incoming.loop!r}"
+        case _:
+            return ""
 
 
 def landing_of(overview: Overview, container: str, name: str) -> str | None:
@@ -84,12 +101,15 @@ def landing_of(overview: Overview, container: str, name: str) -> str | None:
     )
 
 
+def blob_key(container: str, name: str, etag: str) -> str:
+    """Identity of a landed blob, however its landing is told of."""
+    return key_of("blob", container, name, etag)
+
+
 def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
     """Put a landed blob on record for its loop; False when it was already."""
-    below = landing_of(overview, landed.container, landed.name) or landed.name
-    folder, _, base = below.rpartition("/")
     record = InboxRecord(
-        key=key_of("blob", landed.container, landed.name, landed.etag),
+        key=blob_key(landed.container, landed.name, landed.etag),
         kind=EventKind.BLOB,
         received_at=ports.clock.now(),
         body={
@@ -99,22 +119,18 @@ def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
             "sequencer": landed.sequencer,
         },
     )
-    if base != FOLDER_END:
-        if folder:
-            return put(
-                ports,
-                overview.loop,
-                _ignored(record, f"part of the folder {folder}/; it counts when {FOLDER_END} lands"),
-            )
-        if base.startswith(("_", ".")):
-            return put(ports, overview.loop, _ignored(record, "names that start with _ or . are not data"))
-    elif not folder:
-        return put(
-            ports,
-            overview.loop,
-            _ignored(record, f"{FOLDER_END} ends a folder; it lies in the landing prefix itself"),
-        )
-    return put(ports, overview.loop, record)
+    why = _no_drop(landing_of(overview, landed.container, landed.name) or landed.name)
+    return put(ports, overview.loop, _ignored(record, why) if why else record)
+
+
+def _no_drop(below: str) -> str:
+    """Why a blob of this name below the landing prefix is no drop; empty when it is one."""
+    folder, _, base = below.rpartition("/")
+    if base == FOLDER_END:
+        return "" if folder else f"{FOLDER_END} ends a folder; it lies in the landing prefix itself"
+    if folder:
+        return f"part of the folder {folder}/; it counts when {FOLDER_END} lands"
+    return "names that start with _ or . are not data" if base.startswith(("_", ".")) else ""
 
 
 def _ignored(record: InboxRecord, why: str) -> InboxRecord:
@@ -144,35 +160,25 @@ def _alert(ports: Ports, overview: Overview, alert: AlertRaised) -> None:
     put(ports, overview.loop, record if alert.fired else _ignored(record, "the alert is resolved, not fired"))
 
 
-def _breach(
-    ports: Ports, overviews: Sequence[Overview], breached: MonitorBreached, message: str
-) -> list[str]:
-    """Each breached signal for each loop whose `retrain.alerts` names the monitor or the signal, once a run."""
-    loops = []
+def _breach(ports: Ports, overview: Overview, breached: MonitorBreached) -> None:
+    """Each breached signal whose monitor or name `retrain.alerts` names, once a run."""
     for signal in breached.signals:
-        for overview in overviews:
-            names = (breached.monitor, signal.signal)
-            if not any(fnmatchcase(name, glob) for name in names for glob in overview.alerts):
-                continue
-            record = InboxRecord(
-                key=key_of("breach", breached.run, signal.signal),
-                kind=EventKind.ALERT,
-                received_at=ports.clock.now(),
-                body={
-                    "rule": signal.signal,
-                    "monitor": breached.monitor,
-                    "run": breached.run[:256],
-                    "at": "",
-                    "words": "; ".join(map(str, signal.features[:10])),
-                    "breached": json.dumps(sorted({f.feature for f in signal.features} - {""})),
-                },
-            )
-            put(ports, overview.loop, record)
-            loops.append(overview.loop)
-    if not loops:
-        text = f"no loop's `retrain.alerts` matches monitor {breached.monitor!r} or its signals"
-        _unrouted(ports, message, "no-loop", text)
-    return loops
+        if not _listens(overview, breached.monitor, signal.signal):
+            continue
+        record = InboxRecord(
+            key=key_of("breach", breached.run, signal.signal),
+            kind=EventKind.ALERT,
+            received_at=ports.clock.now(),
+            body={
+                "rule": signal.signal,
+                "monitor": breached.monitor,
+                "run": breached.run[:256],
+                "at": "",
+                "words": "; ".join(map(str, signal.features[:10])),
+                "breached": json.dumps(sorted({f.feature for f in signal.features} - {""})),
+            },
+        )
+        put(ports, overview.loop, record)
 
 
 def _act(ports: Ports, act: Act) -> None:
@@ -204,11 +210,37 @@ def keep_poison(ports: Ports, message: str) -> None:
     )
 
 
+REPLAYED = "replayed"
+
+_WORTH_ANOTHER_TRY = frozenset({"poison", "no-loop"})
+
+
+def replay(ports: Ports, overviews: Sequence[Overview], account_url: str) -> int:
+    """Put events on record that failed five times, or came before their loop was published; how many were."""
+    found = 0
+    for row in ports.store.unrouted():
+        document = json.loads(row.doc)
+        if document["code"] not in _WORTH_ANOTHER_TRY:
+            continue
+        try:
+            incoming = events.parse(document["message"], account_url)
+        except InputRejected:
+            continue
+        if owners := concerned(overviews, incoming):
+            route(ports, incoming, document["message"])
+            text = (
+                f"put on record again for {', '.join(owner.loop for owner in owners)}; was {document['code']}"
+            )
+            ports.store.record_unrouted(row.key, json.dumps(document | {"code": REPLAYED, "text": text}))
+            found += 1
+    return found
+
+
 def _unrouted(ports: Ports, message: str, code: str, text: str) -> None:
     document = {
         "code": code,
         "text": text,
         "received_at": ports.clock.now().isoformat(),
-        "message": message[:4096],
+        "message": message[: events.MAX_MESSAGE_BYTES],
     }
     ports.store.record_unrouted(key_of("unrouted", message), json.dumps(document, ensure_ascii=False))

@@ -244,6 +244,8 @@ def _string_kind(column: Column) -> Kind:
     encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     values = encoded.dictionary if pa.types.is_dictionary(encoded.type) else encoded.unique()
     distinct = len(values) - (1 if values.null_count else 0)
+    if distinct > 0.5 * rows and pa.types.is_dictionary(encoded.type):  # it may list words that no row has
+        distinct = len(encoded.indices.unique().drop_null())
     if distinct <= 0.5 * rows:
         return "category"
     spaced = pc.any(pc.match_substring_regex(values.slice(0, 1000), r"\s")).as_py()

@@ -237,7 +237,7 @@ class GridBuilder:
             held = _refine(held, ordered)
         counts, sums = count(ordered, held.edges)
         first = not held.rows
-        self._grid = replace(
+        grid = replace(
             held,
             counts=held.counts + counts,
             sums=held.sums + sums,
@@ -245,6 +245,8 @@ class GridBuilder:
             low=float(ordered[0]) if first else min(held.low, float(ordered[0])),
             high=float(ordered[-1]) if first else max(held.high, float(ordered[-1])),
         )
+        crowded = self._template is None and len(grid.edges) > 2 * CELLS
+        self._grid = thin(grid) if crowded else grid
 
 
 def _finite(ordered: Floats) -> tuple[Floats, int]:
@@ -271,5 +273,4 @@ def _refine(held: Grid, ordered: Floats) -> Grid:
     ]
     if not new:
         return held
-    refined = held.on(np.union1d(held.edges, np.concatenate(new)))
-    return thin(refined) if len(refined.edges) > 2 * CELLS else refined
+    return held.on(np.union1d(held.edges, np.concatenate(new)))

@@ -225,8 +225,9 @@ def action(release: Release, definition: Definition) -> Action:
         case Phase.PROMOTING:
             return SetTraffic({release.deployment: 100})
         case Phase.BAKING:
-            baked_at = release.phase_since_at + timedelta(minutes=definition.canary.bake_minutes)
-            return Await("the bake time", baked_at)
+            # Without an old deployment there is nothing to keep warm.
+            minutes = definition.canary.bake_minutes if release.champion else 0
+            return Await("the bake time", release.phase_since_at + timedelta(minutes=minutes))
         case Phase.RETIRING:
             return RemoveDeployment(old_deployment(release))
         case Phase.ROLLING_BACK:
@@ -344,11 +345,11 @@ def after_gate(release: Release, definition: Definition, now: datetime, reason: 
 
 def to_traffic(release: Release, definition: Definition, now: datetime, reason: str = "") -> Release:
     """The canary's first step; straight to promotion where nobody serves yet; approval first where asked for."""
-    canaried = bool(release.champion and definition.canary.steps)
-    asked = {"none": False, "before_canary": True, "before_promotion": not canaried}
+    nobody_serves = release.champion is None
+    asked = {"none": False, "before_canary": True, "before_promotion": nobody_serves}
     if asked[definition.canary.approval] and not release.approved:
         return move(release, Phase.AWAITING_APPROVAL, now, reason)
-    return _shift(release, 0, definition, now, reason) if canaried else _promote(release, now, reason)
+    return _promote(release, now, reason) if nobody_serves else _shift(release, 0, definition, now, reason)
 
 
 def _shift(release: Release, step: int, definition: Definition, now: datetime, reason: str) -> Release:

@@ -121,22 +121,14 @@ def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
 
 
 def _spec(unit: Unit, definition: Definition) -> ReadSpec:
-    from shared.intake import Limits, ReadSpec
+    from shared.intake import ReadSpec
 
-    data = definition.data
     latest = unit.state.next_version - 1
     champion = unit.state.champion
-    return ReadSpec(
-        target=data.target,
-        id=data.id or "",
-        ignore=tuple(data.ignore),
-        time=data.time or "",
-        holdout_by=data.holdout.by,
-        holdout_fraction=data.holdout.fraction,
-        holdout_column=data.holdout.column or "",
-        known_columns=unit.version(latest)[0].columns if latest else {},
-        limits=Limits(max_bytes=int(data.limits.max_size_mb * 1024 * 1024)),
-        reference=unit.ports.documents.get(champion.profile) if champion else b"",
+    return ReadSpec.of(
+        definition.data,
+        unit.version(latest)[0].columns if latest else {},
+        unit.ports.documents.get(champion.profile) if champion else b"",
     )
 
 

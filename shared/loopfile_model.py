@@ -94,6 +94,10 @@ class Source(Section):
         str, AfterValidator(url), Key("an https URL without user name", "What is fetched as a drop.")
     ]
     every: Annotated[Schedule, Key(NCRONTAB, "When it is fetched.")]
+    records: Annotated[
+        str, Key("dotted keys, for example data.prices", "Where in a JSON answer the list of rows is.")
+    ] = ""
+    timeout: Annotated[Duration, Key(DURATION, "How long one download may take.")] = timedelta(minutes=2)
 
 
 class Limits(Section):

@@ -294,6 +294,22 @@ class Release:
 
 
 @dataclass(frozen=True)
+class SourceState:
+    """What is known of a loop's `data.source`."""
+
+    answered_at: datetime | None = None
+    """The newest occurrence of its schedule that was answered, well or not."""
+    failures: int = 0
+    """Downloads for the next occurrence that failed in a row."""
+    again_at: datetime | None = None
+    """Not before this moment is it asked again."""
+    etag: str = ""
+    modified: str = ""
+    content: str = ""
+    """SHA-256 of what was landed last."""
+
+
+@dataclass(frozen=True)
 class LoopState:
     """The one row under whose ETag everything of a loop changes."""
 
@@ -329,6 +345,7 @@ class LoopState:
     """Traffic that somebody else set while no release was open, and that was adopted."""
     schedule_from: datetime | None = None
     """Occurrences of the schedule after this moment are still to be answered."""
+    source: SourceState = SourceState()
     aged_asked_at: datetime | None = None
     """When the champion's age was last put to the policy."""
     denial: str = ""

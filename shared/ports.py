@@ -295,6 +295,26 @@ class Evidence(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """What a source gave; `unchanged` when it is still what `etag` or `modified` named."""
+
+    content: bytes
+    unchanged: bool
+    etag: str
+    modified: str
+    kind: str
+    """Media type without parameters, in small letters; empty when the source does not say."""
+
+
+class Sources(Protocol):
+    def fetch(
+        self, url: str, *, etag: str, modified: str, limit_bytes: int, timeout_s: float
+    ) -> Fetched:
+        """GET the loop file's own address. DependencyUnavailable: again later; InputRejected: never so."""
+        ...
+
+
 class Topic(Protocol):
     def publish(self, loop: str, entries: Sequence[LedgerEntry]) -> None:
         """Tell the world, at least once; the event id is loop and sequence number."""
@@ -324,6 +344,7 @@ class Ports:
     training: Training
     serving: Serving
     evidence: Evidence
+    sources: Sources
     topic: Topic
     queue: Queue
     clock: Clock

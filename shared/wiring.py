@@ -34,6 +34,7 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
     from shared.azure.training import AzureTraining
     from shared.azure.versions import AzureVersions
     from shared.ports import Ports
+    from shared.sources import WebSources
 
     clients = Clients(settings, credential(), transport or BoundedTransport)
     workspace = Workspace(settings, clients.identity, clients.transport)
@@ -47,6 +48,7 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         training=AzureTraining(workspace, datastore),
         serving=AzureServing(workspace, clients.identity, settings.endpoint_identity),
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
+        sources=WebSources(),
         topic=AzureTopic(clients.topic(), settings.topic_endpoint),
         queue=AzureQueue(clients.queue()),
         clock=SystemClock(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared import schedule
 from shared.core import policy
-from shared.engine import starting
+from shared.engine import fetching, starting
 from shared.engine.unit import Unit
 from shared.model import LoopState, Phase, Release, Trigger, TriggerKind
 
@@ -85,7 +85,10 @@ def due_at(current: Unit, release: Release | None, *, wait_s: float | None) -> d
         moments.append(release.look_again_at or now + (LOOK_PATIENTLY if patient else LOOK_AGAIN))
     elif state.waiting and not state.paused:
         moments.append(max(state.waiting_until or now, now + LOOK_AGAIN))
-    retrain = current.published().definition.retrain
+    definition = current.published().definition
+    if definition.data.source is not None and wait_s is None:
+        moments.append(fetching.next_at(definition.data.source, state.source, now))
+    retrain = definition.retrain
     if retrain.schedule:
         moments.append(schedule.next_after(retrain.schedule, now) + TIMER_SLACK)
     if retrain.max_age and state.champion:

@@ -11,7 +11,7 @@ from functools import partial
 
 from shared import rows
 from shared.core import policy
-from shared.engine import acting, advancing, announcing, intake, scheduling, starting, unit
+from shared.engine import acting, advancing, announcing, fetching, intake, scheduling, starting, unit
 from shared.engine.unit import Unit, update
 from shared.errors import (
     ConfigurationError,
@@ -109,6 +109,7 @@ def step(ports: Ports, loop: str, problems: dict[str, Exception]) -> bool:
 def _parts(current: Unit) -> Iterator[tuple[str, Callable[[], bool]]]:
     for row in current.ports.store.range(current.loop, "todo-", limit=TODOS):
         yield row.key, partial(_handle, current, row)
+    yield "source", partial(fetching.fetch, current)
     yield "schedule", partial(scheduling.answer, current)
     if (number := current.state.open_release) is not None:
         yield "release", partial(advancing.advance, current, number)

@@ -19,6 +19,7 @@ from shared.memory.azureml import (
 from shared.memory.clock import FakeClock
 from shared.memory.data import MemoryBlobs, MemoryDocuments, MemoryVersions
 from shared.memory.outbound import MemoryQueue, MemoryTopic
+from shared.memory.sources import MemorySources
 from shared.memory.store import MemoryStore
 from shared.ports import Clock, Ports
 
@@ -44,6 +45,7 @@ class MemoryPorts(Ports):
     training: MemoryTraining
     serving: MemoryServing
     evidence: MemoryEvidence
+    sources: MemorySources
     topic: MemoryTopic
     queue: MemoryQueue
 
@@ -59,6 +61,7 @@ def memory_ports(clock: Clock | None = None) -> MemoryPorts:
         training=MemoryTraining(),
         serving=MemoryServing(),
         evidence=MemoryEvidence(),
+        sources=MemorySources(),
         topic=MemoryTopic(),
         queue=MemoryQueue(),
         clock=clock,

@@ -1,0 +1,144 @@
+"""A source's rows land once an occurrence, and nothing new is nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from shared import loopfile, views
+from shared.engine import fetching
+from shared.errors import DependencyUnavailable, InputRejected
+from shared.loopfile import LoopFileError
+from shared.ports import Fetched
+from tests.engine.world import LOOP, World, csv, season
+
+WITH_SOURCE = LOOP.replace(
+    "data: {", 'data: {source: {url: "https://birds.example/season?key=secret", every: "0 0 22 * * 1-5"}, '
+)
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.ports.sources.content = csv(season(2007))
+    made.ports.sources.etag = '"2007"'
+    made.publish(WITH_SOURCE)
+    return made
+
+
+def told(world: World, what: str) -> list[dict[str, str]]:
+    return [dict(e.detail) for e in views.entries(world.ports, "birds") if e.what == what]
+
+
+def next_day(world: World, days: int = 1) -> None:
+    world.clock.advance(timedelta(days=days).total_seconds())
+    world.ticks(2, seconds=1)
+
+
+def test_what_is_fetched_goes_the_ordinary_way_to_a_live_model(world: World) -> None:
+    assert world.live() == 1
+    version = views.loop(world.ports, "birds").versions[0]
+    assert version.number == 1
+    name = version.source.rpartition("/")[2]
+    assert name.endswith("Z.csv") and name[:2] == "20"
+    assert len(world.ports.sources.asked) == 1
+
+
+def test_a_closed_market_is_skipped_with_its_reason(world: World) -> None:
+    world.live()
+    next_day(world)
+    next_day(world)
+    assert len(world.ports.sources.asked) == 3
+    assert world.state.next_version == 2
+    assert world.state.next_release == 2
+    assert [entry["reason"] for entry in told(world, "source.unchanged")] == [
+        "skipped: the source has nothing new since it was last fetched"
+    ] * 2
+
+
+def test_a_source_without_etags_that_gives_the_same_bytes_is_skipped_too(world: World) -> None:
+    world.ports.sources.etag = ""
+    world.live()
+    next_day(world)
+    assert world.state.next_version == 2
+    assert len(told(world, "source.unchanged")) == 1
+
+
+def test_occurrences_that_were_missed_are_one(world: World) -> None:
+    world.live()
+    world.ports.sources.content, world.ports.sources.etag = csv(season(2008)), '"2008"'
+    next_day(world, days=14)
+    assert len(world.ports.sources.asked) == 2
+    assert world.state.next_version == 3
+
+
+def test_two_fetches_on_one_day_are_two_drops(world: World) -> None:
+    world.publish(WITH_SOURCE.replace("0 0 22 * * 1-5", "0 0 * * * *"))
+    world.live()
+    names = set()
+    for year in (2008, 2009):
+        world.ports.sources.content, world.ports.sources.etag = csv(season(year)), f'"{year}"'
+        world.clock.advance(3600)
+        world.ticks(2, seconds=1)
+        names.add(views.loop(world.ports, "birds").versions[0].source)
+    assert world.state.next_version == 4
+    assert len(names) == 2
+
+
+def test_a_source_that_is_away_is_tried_again_further_apart_and_then_left_until_next_time(
+    world: World,
+) -> None:
+    world.ports.sources.fails = DependencyUnavailable("birds.example answered 503", 60)
+    world.ticks(200, seconds=60)
+    assert len(world.ports.sources.asked) == fetching.MOST_FAILURES
+    assert "8 times in a row" in told(world, "source.given_up")[0]["reason"]
+    world.ports.sources.fails = None
+    next_day(world, days=3)
+    assert world.live() == 1
+
+
+def test_a_refusal_is_told_and_other_work_goes_on(world: World) -> None:
+    world.ports.sources.fails = InputRejected("source-refused", "birds.example answered 404")
+    world.drop("2007.csv", csv(season(2007)))
+    assert world.live() == 1
+    assert len(world.ports.sources.asked) == 1
+    assert "source-refused" in told(world, "source.given_up")[0]["reason"]
+
+
+def test_no_secret_of_the_address_is_told(world: World) -> None:
+    world.live()
+    rows = world.ports.store.range("birds", "ledger-")
+    assert all("secret" not in row.doc for row in rows)
+
+
+def test_json_rows_become_csv() -> None:
+    rows = [{"date": "2026-11-20", "close": 1.5}, {"date": "2026-11-21", "close": None, "note": "a,b"}]
+    wanted = b'date,close,note\n2026-11-20,1.5,\n2026-11-21,,"a,b"\n'
+    plain = Fetched(json.dumps(rows).encode(), False, "", "", "application/json")
+    assert fetching.as_csv(plain, "") == wanted
+    deep = Fetched(json.dumps({"data": {"prices": rows}}).encode(), False, "", "", "")
+    assert fetching.as_csv(deep, "data.prices") == wanted
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"{", "source-not-json"),
+        (b"[" * 100_000, "source-not-json"),
+        (b'{"error": "no"}', "source-no-rows"),
+        (b"[1, 2]", "source-no-rows"),
+        (b'[{"a": [1]}]', "source-nested"),
+    ],
+)
+def test_json_that_is_no_table_is_refused_by_name(content: bytes, code: str) -> None:
+    with pytest.raises(InputRejected) as refused:
+        fetching.as_csv(Fetched(content, False, "", "", "application/json"), "")
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("url", ["http://example.com/", "https://a@example.com/", "ftp://example.com/", "/x"])
+def test_a_loop_file_names_only_https_addresses(url: str) -> None:
+    with pytest.raises(LoopFileError, match=r"data\.source\.url"):
+        loopfile.parse(WITH_SOURCE.replace("https://birds.example/season?key=secret", url), file="loop.yaml")

@@ -40,7 +40,7 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
         step_min_s=step.minutes * 60,
         step_max_s=step.max_hours * 3600,
     )
-    weight = definition.canary.steps[release.step]
+    weight = given(release, definition)
     kind = f"canary step {release.step + 1} of {len(definition.canary.steps)} at {weight} %"
     digest = ""
     if verdict.kind.value in ("advance", "roll_back", "inconclusive"):
@@ -92,12 +92,18 @@ def canary_policy(definition: Definition) -> CanaryPolicy:
     )
 
 
+def given(release: Release, definition: Definition) -> int:
+    """The canary's weight in per cent: the step's, or what a person set instead and resumed."""
+    weight = release.traffic.get(release.deployment, 0)
+    return weight if 0 < weight < 100 else definition.canary.steps[release.step]
+
+
 def gather(unit: Unit, release: Release, definition: Definition, now: datetime) -> CanaryEvidence:
     """Counts of both arms since the step began, up to the traffic log's watermark."""
     from shared.judge.arms import CanaryEvidence
 
     endpoint, since = definition.serve.endpoint, release.phase_since_at
-    weight = definition.canary.steps[release.step]
+    weight = given(release, definition)
     try:
         seen, problem = unit.ports.evidence.traffic(endpoint, since, now), ""
     except DependencyUnavailable as error:

@@ -1,0 +1,105 @@
+"""Whatever is seen and whoever acts, in any order: a release makes only legal moves, and its weights are the plan's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.core import release as core
+from shared.core.states import TRANSITIONS, move
+from shared.errors import InvariantBroken
+from shared.model import ENDED, Phase
+from tests.core.world import (
+    CHAMPION,
+    NOW,
+    SEEN,
+    Explored,
+    at,
+    begun,
+    definition,
+    definitions,
+    explore,
+    judged,
+    wrong,
+)
+
+
+@pytest.fixture(scope="module")
+def explored() -> list[Explored]:
+    found = [explore(begun(champion), plan) for plan in definitions() for champion in (CHAMPION, None)]
+    states, folds = sum(one.states for one in found), sum(one.folds for one in found)
+    print(f"\n{len(found)} beginnings, {states:,} states, {folds:,} folds")
+    return found
+
+
+def test_no_order_of_events_and_acts_does_what_must_never_be_done(explored: list[Explored]) -> None:
+    """P6, P7, P13: exhaustive over every state that can be reached."""
+    assert Counter(words for one in explored for words in one.wrong) == {}
+
+
+def test_every_transition_of_the_table_is_reached_and_every_move_made_is_in_it(
+    explored: list[Explored],
+) -> None:
+    table = {(source, target) for source, targets in TRANSITIONS.items() for target in targets}
+    assert set().union(*(one.edges for one in explored)) == table
+
+
+def test_every_state_can_end(explored: list[Explored]) -> None:
+    """No phase is a trap: from each there is a way to an end in the table."""
+    ends = set(ENDED)
+    while more := {source for source, targets in TRANSITIONS.items() if ends & set(targets)} - ends:
+        ends |= more
+    assert ends == set(Phase)
+
+
+def test_an_illegal_move_raises_and_says_what_to_do() -> None:
+    with pytest.raises(InvariantBroken, match=r"release 2 of birds cannot go from preparing to live.*audit"):
+        move(begun(), Phase.LIVE, NOW)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(list(definitions())),
+    st.sampled_from([CHAMPION, None]),
+    st.lists(st.tuples(st.sampled_from(SEEN), st.integers(-300, 20_000)), max_size=60),
+    st.dictionaries(st.sampled_from(["r1-a1", "r2-a1", "other"]), st.integers(0, 100)),
+)
+def test_random_stories_at_random_moments(plan, champion, story, foreign) -> None:  # type: ignore[no-untyped-def]
+    """The same with times that jump, weights that nobody planned, and looks that come too late."""
+    release = begun(champion)
+    for seen, seconds in story:
+        wanted = core.action(release, plan)
+        now = NOW + timedelta(seconds=seconds)
+        likely = core.TrafficIs(wanted.weights, True) if isinstance(wanted, core.SetTraffic) else seen
+        for one in (seen, likely, core.TrafficTaken(foreign)):
+            after = core.fold(release, one, plan, now)
+            assert wrong(release, one, after, plan) == []
+            if not isinstance(one, core.TrafficTaken) or seconds % 7 == 0:
+                release = after
+
+
+def test_approving_a_hold_in_the_last_step_is_the_approval_that_the_loop_asks_for() -> None:
+    plan = definition(approval="before_promotion")
+    held = at(begun(), phase=Phase.HOLDING, step=1, deployment="r2-a1", traffic={"r1-a1": 50, "r2-a1": 50})
+    assert core.fold(held, core.PersonActed("approve", "bob", ""), plan, NOW).phase is Phase.PROMOTING
+
+
+def test_the_first_model_asks_for_the_approval_before_promotion_too() -> None:
+    plan = definition(approval="before_promotion")
+    gated = at(begun(None), phase=Phase.GATING, deployment="r2-a1")
+    seen = core.GateSeen((judged("smoke test", "pass"), judged("gate", "pass")))
+    assert core.fold(gated, seen, plan, NOW).phase is Phase.AWAITING_APPROVAL
+
+
+def test_a_canary_whose_traffic_a_person_took_away_can_be_aborted() -> None:
+    plan = definition()
+    canary = at(begun(), phase=Phase.CANARY, deployment="r2-a1", traffic={"r1-a1": 90, "r2-a1": 10})
+    taken = core.fold(canary, core.TrafficTaken({"r1-a1": 100}), plan, NOW)
+    assert taken.adopted
+    assert isinstance(core.action(taken, plan), core.Await)
+    aborted = core.fold(taken, core.PersonActed("abort", "bob", ""), plan, NOW)
+    assert (aborted.phase, aborted.outcome, aborted.adopted) == (Phase.ROLLING_BACK, Phase.ABORTED, False)

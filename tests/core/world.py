@@ -1,0 +1,201 @@
+"""A release in the abstract: what can be seen and done, and every state that this leads to."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from shared import loopfile
+from shared.core import release as core
+from shared.loopfile import Definition
+from shared.model import Champion, Judgement, Phase, Release, Trigger, TriggerKind
+from shared.ports import DeploymentSeen, JobSeen
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MUCH_LATER = NOW + timedelta(hours=3)
+
+CHAMPION = Champion(1, "r1-a1", "azureml:birds:1", (1,), "profile", NOW)
+
+
+def definition(
+    steps: tuple[int, ...] = (10, 50),
+    approval: str = "none",
+    checks: int = 0,
+    unclear: str = "hold",
+    timeout: str = "hold",
+) -> Definition:
+    document = {
+        "loop": "birds",
+        "data": {"landing": "landing/birds/", "target": "species"},
+        "train": {"pipeline": "train.yml", "attempts": 2},
+        "serve": {"endpoint": "birds"},
+        "gate": {"checks": [f"qa{n}.yml" for n in range(checks)], "on_inconclusive": unclear},
+        "canary": {"steps": list(steps), "approval": approval, "on_timeout": timeout},
+    }
+    return loopfile.parse(json.dumps(document), file="loop.yaml")
+
+
+def definitions() -> Iterator[Definition]:
+    """Every way in which a loop file can change a release's path."""
+    unclear = (("hold", "hold"), ("reject", "roll_back"), ("promote", "promote"))
+    for approval, checks, (gate, timeout) in itertools.product(
+        ("none", "before_canary", "before_promotion"), (0, 2), unclear
+    ):
+        yield definition(approval=approval, checks=checks, unclear=gate, timeout=timeout)
+
+
+def begun(champion: Champion | None = CHAMPION) -> Release:
+    return Release(
+        loop="birds",
+        number=2,
+        phase=Phase.PREPARING,
+        definition="digest",
+        triggers=(Trigger(TriggerKind.DRIFT, "mass moved", "driftloop", "key", NOW),),
+        versions=(1, 2),
+        started_at=NOW,
+        phase_since_at=NOW,
+        champion=champion,
+        traffic={champion.deployment: 100} if champion else {},
+    )
+
+
+def judged(kind: str, outcome: str) -> Judgement:
+    return Judgement(kind, outcome, ("words",), "digest", NOW)
+
+
+SEEN: tuple[core.Seen, ...] = (
+    core.WindowSeen("azureml:window:1", "profile"),
+    *(JobSeen(status) for status in ("running", "completed", "failed", "canceled", "missing")),
+    core.ModelSeen("azureml:birds:2"),
+    *(DeploymentSeen(state) for state in ("creating", "ready", "failed", "missing")),
+    core.GateSeen((judged("smoke test", "fail"),)),
+    *(
+        core.GateSeen((judged("smoke test", "pass"), judged("gate", outcome)))
+        for outcome in ("pass", "fail", "inconclusive")
+    ),
+    *(
+        core.CanarySeen(judged("canary", outcome), "{}")
+        for outcome in ("advance", "hold", "roll_back", "inconclusive", "error")
+    ),
+    core.TrafficIs({"r1-a1": 100}, settled=False),
+    core.TrafficTaken({"r1-a1": 70, "r2-a1": 30}),
+    core.TrafficTaken({"r1-a1": 100}),
+    core.GoneSeen(True),
+    core.GoneSeen(False),
+    core.TimePassed(),
+    *(core.PersonActed(verb, "bob", "because") for verb in ("approve", "abort", "rollback", "resume")),
+)
+
+
+@dataclass
+class Explored:
+    """What every path from one beginning came to."""
+
+    states: int = 0
+    folds: int = 0
+    edges: set[tuple[Phase, Phase]] = field(default_factory=set)
+    wrong: list[str] = field(default_factory=list)
+
+
+def explore(first: Release, plan: Definition) -> Explored:
+    """Breadth first over all states that anything seen or done, in any order, can lead to."""
+    found = Explored()
+    known, todo = {_identity(first)}, deque([first])
+    while todo:
+        release = todo.popleft()
+        found.states += 1
+        for seen, now in _happenings(release, plan):
+            found.folds += 1
+            after = core.fold(release, seen, plan, now)
+            found.wrong += wrong(release, seen, after, plan)
+            if _moved(release, after):
+                found.edges.add((release.phase, after.phase))
+            if (identity := _identity(after)) not in known:
+                known.add(identity)
+                todo.append(after)
+    return found
+
+
+def _happenings(release: Release, plan: Definition) -> Iterator[tuple[core.Seen, datetime]]:
+    wanted = core.action(release, plan)
+    if isinstance(wanted, core.SetTraffic):
+        yield core.TrafficIs(wanted.weights, settled=True), NOW
+    for seen in SEEN:
+        yield seen, NOW
+        if isinstance(seen, DeploymentSeen | core.TrafficIs):
+            yield seen, MUCH_LATER
+
+
+def _moved(before: Release, after: Release) -> bool:
+    return (before.phase, before.attempt, before.step) != (after.phase, after.attempt, after.step)
+
+
+def _identity(release: Release) -> object:
+    """Two releases of one identity have the same future."""
+    return (
+        release.phase,
+        release.attempt,
+        release.step,
+        release.adopted,
+        release.outcome,
+        bool(release.window),
+        release.deployment,
+        frozenset(release.approved),
+        tuple(sorted(release.traffic.items())),
+        tuple(sorted(release.asked.items())),
+    )
+
+
+def challenger_weight(action: core.Action, release: Release) -> int | None:
+    """What an action gives the challenger; None when it sets no traffic."""
+    if not isinstance(action, core.SetTraffic):
+        return None
+    return action.weights.get(release.deployment_name, 0)
+
+
+NO_REASON_TO_GO_ON = ("hold", "error", "roll_back")
+
+
+def wrong(before: Release, seen: core.Seen, after: Release, plan: Definition) -> list[str]:
+    """What a single fold did that it must never do, in words."""
+    found = []
+    if before.ended and after != before:
+        found.append(f"{before.phase} was ended and became {after.phase}")
+    if before.adopted and after != before and not isinstance(seen, core.PersonActed):
+        found.append(f"adopted traffic, and {seen} changed it")
+    action = core.action(after, plan)
+    if isinstance(action, core.SetTraffic):
+        found += _wrong_weights(after, action.weights)
+        if after.adopted:
+            found.append("adopted traffic is fought")
+    weight, earlier = challenger_weight(action, after), _given(before)
+    allowed = {*plan.canary.steps, 100}
+    if weight and weight > earlier and weight not in allowed:
+        found.append(f"{weight} % is no step of the plan")
+    if weight and before.phase in (Phase.ROLLING_BACK, Phase.CLEANING):
+        found.append(f"{weight} % for the challenger after a rollback began")
+    if weight and isinstance(seen, core.TrafficTaken | core.TrafficIs) and weight > earlier:
+        found.append(f"a look at the traffic raised the weight from {earlier} to {weight}")
+    onwards = after.phase is not before.phase and after.phase in (Phase.SHIFTING, Phase.PROMOTING)
+    if onwards and isinstance(seen, core.CanarySeen) and seen.judgement.outcome in NO_REASON_TO_GO_ON:
+        found.append(f"{seen.judgement.outcome} promoted the canary")
+    return found
+
+
+def _given(release: Release) -> int:
+    return max(release.traffic.get(release.deployment, 0), release.asked.get(release.deployment, 0))
+
+
+def _wrong_weights(release: Release, weights: Mapping[str, int]) -> list[str]:
+    if sum(weights.values()) == 100 and all(0 < weight <= 100 for weight in weights.values()):
+        return []
+    nobody = release.champion is None and release.phase is Phase.ROLLING_BACK and not weights
+    return [] if nobody else [f"{release.phase} would set {dict(weights)}"]
+
+
+def at(release: Release, **changes: object) -> Release:
+    return replace(release, **changes)  # type: ignore[arg-type]  # a test names fields that there are

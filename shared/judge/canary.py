@@ -146,8 +146,7 @@ def _material(metric: MetricEvidence) -> bool:
 
 
 def _total(metrics: Sequence[MetricEvidence]) -> float:
-    """A mean of e-values, weighted before the first request, is an e-value, however they depend on each
-    other."""
+    """A mean of e-values with weights fixed beforehand is an e-value, however they depend on each other."""
     return math.fsum(metric.share * metric.e_value for metric in metrics if _material(metric))
 
 

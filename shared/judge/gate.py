@@ -109,12 +109,11 @@ class _Rows:
         predictions = [self.challenger] if self.champion is None else [self.challenger, self.champion]
         return sample_of(self.metric, self.y_true, *predictions) if is_known(self.metric) else None
 
-    def bounds(self, model: int | None, factor: float = 1.0, confidence: float | None = None) -> Bounds:
-        """Of one model (0: challenger, 1: champion), or of the difference; as if on `factor` times the
-        rows."""
+    def bounds(self, model: int | None, factor: float = 1.0) -> Bounds:
+        """Of one model (0: challenger, 1: champion) or the difference; as if on `factor` times the rows."""
         from shared.judge.intervals import bounds, custom_bounds
 
-        sample, level = self.sample(), confidence or self.policy.confidence
+        sample, level = self.sample(), self.policy.confidence
         if sample is None:
             both = [self.challenger, *([] if self.champion is None else [self.champion])]
             chosen = both if model is None else [both[model]]
@@ -173,9 +172,7 @@ def _against_floor(rows: _Rows, found: Bounds, floor: float) -> Finding:
         return Outcome.PASS, f"{seen}, shown to keep the {word} {floor:g}", None
     if (found.high if sign > 0 else -found.low) < sign * floor:
         return Outcome.FAIL, f"{seen}, shown to miss the {word} {floor:g}", None
-    needed = rows.rows_needed(lambda now: now.low >= floor or now.high < floor, 0)
-    if sign < 0:
-        needed = rows.rows_needed(lambda now: now.high <= floor or now.low > floor, 0)
+    needed = rows.rows_needed(lambda now: now.low >= floor or now.high <= floor, 0)
     return Outcome.INCONCLUSIVE, f"{seen}, not shown to keep the {word} {floor:g}{_more(needed)}", needed
 
 

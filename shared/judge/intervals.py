@@ -164,20 +164,36 @@ def custom_bounds(
     confidence: float,
     seed: int,
 ) -> Bounds:
-    """The same for a user's own metric, which knows no weights: rows are drawn with replacement instead.
+    """The same for a user's own metric, which knows no weights: rows are drawn with replacement instead."""
+    columns = [y_true, *predictions]
+    if metric.task == "classification":
+        codes: list[Column] = list(encode(*columns))
+        names = {
+            int(code): value
+            for column in zip(codes, columns, strict=True)
+            for code, value in zip(*column, strict=True)
+        }
+    else:
+        codes, names = [np.asarray(column, dtype=float) for column in columns], {}
+    rows = Sample(metric, codes[0], tuple(codes[1:]), np.ones(len(y_true)))
 
-    No row is made up, so at a perfect score the width is 0; callers ask for more rows before they trust it.
-    """
-    rng, n = np.random.default_rng(seed), len(y_true)
-
-    def score(rows: Sequence[int]) -> float:
-        truth = [y_true[row] for row in rows]
-        scores = [metric.function(truth, [prediction[row] for row in rows]) for prediction in predictions]
+    def score(sample: Sample, at: NDArray[np.int64]) -> float:
+        truth, *answers = (
+            [names.get(int(code), "another class") if names else float(code) for code in column[at]]
+            for column in (sample.truth, *sample.predictions)
+        )
+        scores = [metric.function(truth, answer) for answer in answers]
         return scores[0] if len(scores) == 1 else metric.sign * (scores[0] - scores[1])
 
-    drawn = [score([int(row) for row in rng.integers(0, n, n)]) for _ in range(CUSTOM_RESAMPLES)]
-    low, high = np.quantile(drawn, [1 - confidence, confidence])
-    return Bounds(score(range(n)), float(low), float(high))
+    def drawn(good: bool) -> list[float]:
+        rng, sample = np.random.default_rng(seed), rows.with_unseen_row(good=good)
+        n = len(sample.truth)
+        return [score(sample, rng.integers(0, n, n)) for _ in range(CUSTOM_RESAMPLES)]
+
+    up = metric.sign > 0 or len(predictions) == 2
+    value = score(rows, np.arange(len(y_true)))
+    low, high = np.quantile(drawn(not up), 1 - confidence), np.quantile(drawn(up), confidence)
+    return Bounds(value, min(value, float(low)), max(value, float(high)))
 
 
 def is_known(metric: Metric) -> bool:

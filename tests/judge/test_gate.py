@@ -156,6 +156,12 @@ def test_a_users_own_metric() -> None:
     metric = Metric("hits", "higher", "classification", METRICS["accuracy"].function)
     assert judge_gate(rows(300, 0.95, 0.9), GatePolicy("hits", 0.1), metric).outcome is Outcome.PASS
     assert judge_gate(rows(300, 0.5, 0.9), GatePolicy("hits", 0.1), metric).outcome is Outcome.FAIL
+    perfect = judge_gate(rows(40, 1, 1), GatePolicy("hits", 0.02), metric)
+    assert perfect.outcome is Outcome.INCONCLUSIVE  # no width of 0 here either
+    worst = Metric(
+        "worst", "lower", "regression", lambda y, p: max(abs(a - b) for a, b in zip(y, p, strict=True))
+    )  # type: ignore[operator]  # numbers
+    assert judge_gate(numbers(60, 0.2), GatePolicy("worst", 2.0, floor=5.0), worst).outcome is Outcome.PASS
 
 
 def test_verdicts_are_recomputed_from_stored_documents() -> None:

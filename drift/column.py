@@ -72,6 +72,7 @@ class ColumnBuilder:
         self._nulls = 0
         self._parts: dict[str, GridBuilder | CountsBuilder] = {}
         self._count: Callable[[Column], None] = self._ignore
+        self._keep: npt.NDArray[np.int64] | None = None
         self.sample: list[Floats] = []
 
     def add(self, column: Column, keep: npt.NDArray[np.int64] | None = None) -> None:
@@ -86,8 +87,7 @@ class ColumnBuilder:
             return
         if self._type is None or pa.types.is_null(self._type):
             self._begin(column)
-        if keep is not None and self.kind == "numeric":
-            self.sample.append(numbers(column.take(pa.array(keep))))
+        self._keep = keep
         self._count(column)
 
     def skip(self, rows: int, sampled: int) -> None:
@@ -138,6 +138,8 @@ class ColumnBuilder:
 
     def _count_numbers(self, column: Column) -> None:
         values = numbers(column)
+        if self._keep is not None:
+            self.sample.append(values[self._keep])
         if pa.types.is_floating(column.type):
             self._nulls += int(np.isnan(values).sum()) - column.null_count
         self._grid("values").add(values)

@@ -183,8 +183,10 @@ def jointly(x: Floats, y: Floats) -> tuple[float, float]:
         np.concatenate([x, y]).astype(np.float32) @ turn.astype(np.float32) + phase.astype(np.float32)
     )
     gap = pooled[:n].mean(axis=0, dtype=np.float64) - pooled[n:].mean(axis=0, dtype=np.float64)
-    values, vectors = np.linalg.eigh(np.cov(pooled, rowvar=False) * (1 / n + 1 / m))
-    kept = values > 1e-6 * values[-1]
+    pooled -= pooled.mean(axis=0)
+    covariance = (pooled.T @ pooled).astype(np.float64) / (n + m - 1)
+    values, vectors = np.linalg.eigh(covariance * (1 / n + 1 / m))
+    kept = values > 1e-5 * values[-1]
     statistic = float((((gap @ vectors[:, kept]) ** 2) / values[kept]).sum())
     # With the covariance of all rows together the statistic over N - 1 is beta distributed.
     degrees, total = int(kept.sum()), n + m - 1

@@ -8,6 +8,8 @@ from timing import Clock
 clock = Clock()
 import drift  # noqa: E402 - what is timed
 
+loaded = (drift.profile, drift.compare)  # the names are loaded when they are first used
+
 mode, folder = sys.argv[1], Path(sys.argv[2])
 form = "csv" if mode.endswith("csv") else "parquet"
 stored = folder / f"reference.{form}.profile"

@@ -64,7 +64,7 @@ def rounds(rows: int, repeat: int, peers: dict[str, tuple[str, str, str]]) -> di
             if not turn:
                 seen[name] = [measure(python, script, mode, folder)]
     return {
-        name: {key: statistics.median(one[key] for one in all_) for key in ("import", "run", "rss_mb")}
+        name: {key: statistics.median(one[key] for one in all_) for key in ("import", "run", "cpu", "rss_mb")}
         for name, all_ in seen.items()
     }
 
@@ -75,13 +75,14 @@ def table(rows: int, found: dict[str, dict[str, float]]) -> str:
     lines = [
         f"### {rows:,} rows a side",
         "",
-        "| | import s | run s, reading included | peak RSS MB | times ours (stored) |",
-        "|---|---|---|---|---|",
+        "| | import s | run s, reading included | run CPU s | peak RSS MB | times ours (stored) |",
+        "|---|---|---|---|---|---|",
     ]
     for name, values in found.items():
         ratio = values["run"] / ours
         lines.append(
-            f"| {name} | {values['import']:.2f} | {values['run']:.2f} | {values['rss_mb']:.0f} | {ratio:.1f} |"
+            f"| {name} | {values['import']:.2f} | {values['run']:.2f} | {values['cpu']:.2f} "
+            f"| {values['rss_mb']:.0f} | {ratio:.1f} |"
         )
     one = ours / found["floor: Parquet, one file"]["run"]
     two = found["driftloop, both files"]["run"] / found["floor: Parquet, two files"]["run"]

@@ -28,6 +28,7 @@ from shared.loopfile_model import (
     Metric,
     Persistence,
     Retrain,
+    Returns,
     Serve,
     Slices,
     Source,
@@ -55,6 +56,7 @@ __all__ = [
     "Mistake",
     "Persistence",
     "Retrain",
+    "Returns",
     "Serve",
     "Slices",
     "Source",
@@ -224,6 +226,7 @@ _STAND_INS: Mapping[form.Path, form.Value] = {
     ("serve",): {"endpoint": "stand-in"},
     ("serve", "endpoint"): "stand-in",
     ("metric", "name"): "accuracy",
+    ("drift", "returns", "columns"): ("stand-in",),
     ("gate", "slices", "by"): ("stand-in",),
     ("gate", "slices", "floor"): 0.0,
 }

@@ -197,6 +197,13 @@ class Persistence(Section):
     of: Annotated[Count, Key(COUNT, "... of the last so many versions since the last retraining.")] = 1
 
 
+class Returns(Section):
+    columns: Annotated[
+        Columns, Field(min_length=1), Key(COLUMNS, "Judged by log returns from row to row, not by level.")
+    ]
+    by: Annotated[Column | None, Key(COLUMN, "Rows of one value are one series, for example a share.")] = None
+
+
 class Drift(Section):
     enabled: Annotated[bool, Key("true or false", "Whether versions are judged against the reference.")] = (
         True
@@ -208,6 +215,9 @@ class Drift(Section):
         Material()
     )
     columns: Annotated[Columns, Key(COLUMNS, "Only these are judged; empty means every feature.")] = ()
+    returns: Annotated[
+        Returns | None, Key("columns and by", "For time series whose level wanders, such as prices.")
+    ] = None
     persistence: Annotated[Persistence, Key("breaches and of", "How lasting drift must be.")] = Persistence()
 
 

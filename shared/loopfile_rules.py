@@ -51,6 +51,18 @@ def _columns(it: Definition) -> Iterator[Finding]:
         yield Finding(("drift", "columns"), judged, allowed, (_ID, ("data", "ignore")))
 
 
+def _returns(it: Definition) -> Iterator[Finding]:
+    wanted, path = it.drift.returns, ("drift", "returns")
+    if wanted is None:
+        return
+    if it.data.time is None:
+        yield Finding(("data", "time"), None, "a column, because drift.returns needs an order", (path,))
+    hidden = [name for name in wanted.columns if name in it.data.ignore or name in (it.data.id, it.data.time)]
+    if hidden:
+        allowed = "columns that are neither data.id, data.time nor in data.ignore"
+        yield Finding((*path, "columns"), hidden, allowed, (_ID, ("data", "ignore"), ("data", "time")))
+
+
 def _places(it: Definition) -> Iterator[Finding]:
     data = it.data
     if data.labels is None:
@@ -120,7 +132,7 @@ def _canary(it: Definition) -> Iterator[Finding]:
         yield Finding((*path, "max_hours"), step.max_hours, allowed, ((*path, "minutes"),))
 
 
-RULES: tuple[Rule, ...] = (_holdout, _columns, _places, _persistence, _metric, _retrain, _canary)
+RULES: tuple[Rule, ...] = (_holdout, _columns, _returns, _places, _persistence, _metric, _retrain, _canary)
 
 
 def files(it: Definition, folder: Folder) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shared import rows
 from shared.core.ledger import Draft
 from shared.engine.front import FOLDER_END, key_of
+from shared.engine.returns import with_returns
 from shared.engine.unit import Unit, update
 from shared.errors import Conflict, InputRejected
 from shared.model import DataVersion, InboxRecord, InboxState, VersionState
@@ -92,7 +93,9 @@ def _reading(unit: Unit, definition: Definition, blob: Blob, folder: Path) -> Re
         local = folder / f"in-{index:05d}"
         unit.ports.blobs.download(part, local)
         files.append(DropFile(path=local, name=part.name, size=part.size_bytes))
-    return read_drop(files, _spec(unit, definition), folder / "out")
+    spec = _spec(unit, definition)
+    reading = read_drop(files, spec, folder / "out")
+    return with_returns(reading, folder / "out", definition, spec.reference)
 
 
 def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:

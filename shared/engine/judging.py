@@ -10,7 +10,7 @@ from shared import rows
 from shared.core import policy
 from shared.core.ledger import Draft
 from shared.definition import Published
-from shared.engine import predicting, starting
+from shared.engine import predicting, returns, starting
 from shared.engine.intake import register
 from shared.engine.unit import Unit, update
 from shared.model import (
@@ -123,7 +123,8 @@ def _drift(ports: Ports, champion: Champion, published: Published, version: Data
     reference = drift.Profile.from_bytes(ports.documents.get(champion.profile))
     current = drift.Profile.from_bytes(ports.documents.get(version.profile))
     ignored = {*definition.data.ignore, *([definition.data.id] if definition.data.id else [])}
-    if only := set(definition.drift.columns):
+    returned = definition.drift.returns.columns if definition.drift.returns else ()
+    if only := {returns.named(c) if c in returned else c for c in definition.drift.columns}:
         ignored |= set(current.columns) - only
     report = drift.compare(
         reference,

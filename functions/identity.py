@@ -7,6 +7,7 @@ import binascii
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 ACTING_ROLE = "Driftloop.Act"
 LOOKING_ROLE = "Driftloop.Look"
@@ -23,8 +24,16 @@ class Denied(Exception):
         self.status = status
 
 
-def actor(headers: Mapping[str, str], role: str = ACTING_ROLE) -> str:
-    """Name of the caller, who has `role`; Denied otherwise.
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, by name, and the app roles that they were given."""
+
+    name: str
+    roles: frozenset[str]
+
+
+def caller(headers: Mapping[str, str], role: str) -> Caller:
+    """The caller, who has `role`; Denied otherwise. `headers` in any case.
 
     The header can be forged by anyone unless the platform strips and sets it, so without the platform's
     authentication nobody is believed.
@@ -33,12 +42,19 @@ def actor(headers: Mapping[str, str], role: str = ACTING_ROLE) -> str:
         raise Denied(
             401, "platform authentication is off, so nobody can be believed; switch it on (docs/deploy.md)"
         )
-    claims = _claims(headers.get("X-MS-CLIENT-PRINCIPAL", ""))
-    roles = {value for kind, value in claims if kind in _ROLE_CLAIMS}
+    folded = {name.casefold(): value for name, value in headers.items()}
+    claims = _claims(folded.get("x-ms-client-principal", ""))
+    roles = frozenset(value for kind, value in claims if kind in _ROLE_CLAIMS)
     if role not in roles:
         raise Denied(403, f"this needs the app role {role}; ask the owner of the Driftloop app registration")
     named = dict(reversed(claims))
-    return next((named[kind] for kind in _NAME_CLAIMS if named.get(kind)), "somebody with no name")
+    name = next((named[kind] for kind in _NAME_CLAIMS if named.get(kind)), "somebody with no name")
+    return Caller(name, roles)
+
+
+def actor(headers: Mapping[str, str], role: str = ACTING_ROLE) -> str:
+    """Name of the caller, who has `role`; Denied otherwise."""
+    return caller(headers, role).name
 
 
 def _claims(header: str) -> list[tuple[str, str]]:

@@ -12,17 +12,21 @@ MAX_BODY_BYTES = 16 * 1024
 @blueprint.function_name("act")
 @blueprint.route(route="loops/{loop}/{verb}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 def act(req: func.HttpRequest) -> func.HttpResponse:
-    """202 when the action is in the queue. 401 without an identity, 403 without the acting role."""
+    """202 when the action is in the queue. 401 without an identity; 403 without the role, or from another site."""
     from functions.answers import answer, problem, read_json
     from functions.identity import Denied, actor
     from shared import events
     from shared.errors import InputRejected
+    from shared.tower import forgery
 
     try:
+        forgery.refuse_other_sites(dict(req.headers), req.url)
         who = actor(req.headers)
         message = events.act_message(
             req.route_params["verb"], req.route_params["loop"], read_json(req, MAX_BODY_BYTES), who
         )
+    except forgery.Forged as forged:
+        return answer({"code": "other-site", "message": str(forged)}, 403)
     except Denied as denied:
         return answer({"code": "denied", "message": str(denied)}, denied.status)
     except InputRejected as rejection:

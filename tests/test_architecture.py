@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("azure.ai.ml", "pandas", "scipy", "pyarrow", "numpy", "pydantic", "azure.identity", "azure.storage")
+HEAVY = ("azure.ai.ml", "pandas", "scipy", "pyarrow", "numpy", "pydantic", "azure.identity", "azure.storage", "jinja2")
 PURE = ("shared/core", "shared/judge", "shared/model.py", "shared/errors.py")
 IMPURE_MODULES = {"os", "time", "random", "socket", "subprocess", "requests", "httpx", "tempfile", "threading"}
 IMPURE_CALLS = {"now", "utcnow", "today", "time", "monotonic", "open", "print", "input", "uuid4", "getenv"}

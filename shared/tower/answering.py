@@ -1,0 +1,198 @@
+"""A request becomes a page, its JSON twin, or an action in the queue; who may is decided before anything is read."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlencode
+
+from shared import events, views
+from shared.engine import front
+from shared.errors import DependencyUnavailable, DriftloopError, InputRejected
+from shared.model import InboxState
+from shared.tower import forgery, rendering
+from shared.tower.asking import Asking, NotFound, Studio, clip
+from shared.tower.forgery import Forged
+
+if TYPE_CHECKING:
+    from shared.ports import Ports
+
+MAX_FORM_BYTES = 16 * 1024
+_ID = re.compile(r"[0-9a-f]{32}")
+_NAME = re.compile(r"[a-z][a-z0-9-]{1,31}")
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A request to the tower, after its visitor is known."""
+
+    path: str
+    """Below the overview, without slashes at its ends."""
+    base: str
+    url: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    visitor: str
+    may_act: bool
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def as_json(self) -> bool:
+        accepted = self.headers.get("accept", "")
+        return self.path.endswith(".json") or ("application/json" in accepted and "text/html" not in accepted)
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    content: bytes
+    kind: str = "text/html; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of an action that was just asked for."""
+
+    words: str
+    settled: bool
+
+
+def static(name: str) -> Reply | None:
+    """The style sheet or the script; None for any other name."""
+    if name not in rendering.STATIC:
+        return None
+    headers = {**rendering.HEADERS, "Cache-Control": "public, max-age=86400"}
+    return Reply(200, rendering.static(name), rendering.STATIC[name], headers)
+
+
+def get(ports: Ports, studio: Studio, visit: Visit) -> Reply:
+    """A page."""
+    asking = Asking(ports, visit.base, studio, visit.query, visit.may_act)
+    try:
+        template, page = _page(asking, visit.path.removesuffix(".json"))
+    except NotFound as missing:
+        return problem(visit.as_json, visit.base, 404, "Not found", str(missing))
+    except DependencyUnavailable as error:
+        return problem(visit.as_json, visit.base, 503, "Not now", str(error))
+    except DriftloopError as error:
+        return problem(visit.as_json, visit.base, 500, "This page cannot be shown", str(error))
+    if visit.as_json:
+        return _json(200, page)
+    return _html(asking, visit, template, page)
+
+
+def _page(asking: Asking, path: str) -> tuple[str, object]:
+    from shared.tower.pages.audit import audit
+    from shared.tower.pages.loop import loop
+    from shared.tower.pages.overview import overview
+    from shared.tower.pages.release import release
+    from shared.tower.pages.version import version
+
+    parts = [unquote(part) for part in path.split("/") if part]
+    match parts:
+        case [] | ["index"]:
+            return "overview.html", overview(asking)
+        case ["loops", name] if _NAME.fullmatch(name):
+            return "loop.html", loop(asking, name)
+        case ["loops", name, "audit"] if _NAME.fullmatch(name):
+            return "audit.html", audit(asking, name)
+        case ["loops", name, "versions", number] if _NAME.fullmatch(name) and _is_number(number):
+            return "version.html", version(asking, name, int(number))
+        case ["loops", name, "releases", number] if _NAME.fullmatch(name) and _is_number(number):
+            return "release.html", release(asking, name, int(number))
+    raise NotFound("there is no such page; begin at the overview")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and 0 < len(text) < 9
+
+
+def _html(asking: Asking, visit: Visit, template: str, page: object) -> Reply:
+    token = forgery.token_of(visit.headers)
+    fresh = "" if token else forgery.new_token()
+    query = urlencode({k: v for k, v in visit.query.items() if k != "asked"})
+    content = rendering.render(
+        template,
+        page=page,
+        base=visit.base,
+        here=visit.path.strip("/"),
+        twin=f"{visit.base}/{visit.path.strip('/') or 'index'}.json" + (f"?{query}" if query else ""),
+        visitor=visit.visitor,
+        may_act=visit.may_act,
+        token=token or fresh,
+        new_id=lambda: uuid.uuid4().hex,
+        now=asking.ports.clock.now(),
+        done=_done(asking, page, visit.query.get("asked", "")),
+    )
+    headers = {**rendering.HEADERS}
+    if fresh:
+        headers["Set-Cookie"] = forgery.cookie(fresh)
+    return Reply(200, content, headers=headers)
+
+
+def _done(asking: Asking, page: object, asked: str) -> Done | None:
+    """The action that led here: still in the queue, or what the loop answered."""
+    name = getattr(page, "loop", "")
+    if not name or not _ID.fullmatch(asked):
+        return None
+    record = views.event(asking.ports, name, front.key_of("act", asked))
+    if record is None or record.state is InboxState.NEW:
+        verb = record.body.get("verb", "") if record else ""
+        return Done(f"Asked for{': ' + verb if verb else ''}. The loop takes it up in a moment.", False)
+    return Done(clip(f"{record.body.get('verb', 'action')}: {record.note}"), True)
+
+
+def post(ports: Ports, visit: Visit) -> Reply:
+    """An action of the visitor's, put in the queue once, however often its form is sent; then back to its page."""
+    form = {key: values[-1] for key, values in _fields(visit.body).items()}
+    try:
+        forgery.check(visit.headers, visit.url, form.get(forgery.FIELD, ""))
+    except Forged as error:
+        return problem(visit.as_json, visit.base, 403, "Refused", str(error))
+    parts = visit.path.split("/")
+    name, verb, asked = form.get("loop", ""), form.get("verb", ""), form.get("id", "")
+    if parts != ["act"] or not _NAME.fullmatch(name) or not _ID.fullmatch(asked):
+        return problem(
+            visit.as_json, visit.base, 400, "Nothing was done", "this form is not one of the tower's"
+        )
+    try:
+        if ports.store.read(name, "loop") is None:
+            raise InputRejected("no-loop", f"there is no loop {name!r}")
+        message = events.act_message(verb, name, form, visit.visitor)
+    except InputRejected as error:
+        return problem(visit.as_json, visit.base, 400, "Nothing was done", str(error))
+    ports.queue.put(message)
+    back = f"{visit.base}/loops/{name}"
+    if form.get("from") == "release" and _is_number(form.get("release", "")):
+        back += f"/releases/{form['release']}"
+    return Reply(303, b"", headers={**rendering.HEADERS, "Location": f"{back}?asked={asked}"})
+
+
+def _fields(body: bytes) -> dict[str, list[str]]:
+    if len(body) > MAX_FORM_BYTES:
+        return {}
+    try:
+        return parse_qs(body.decode(), max_num_fields=20)
+    except ValueError:
+        return {}
+
+
+def problem(as_json: bool, base: str, status: int, title: str, words: str, sign_in: str = "") -> Reply:
+    """An error as a page or as JSON, with what to do."""
+    if as_json:
+        return _json(status, {"title": title, "message": words})
+    content = rendering.render(
+        "problem.html", base=base, title=title, words=words, status=status, sign_in=sign_in
+    )
+    return Reply(status, content, headers=rendering.HEADERS)
+
+
+def _json(status: int, page: object) -> Reply:
+    content = asdict(page) if is_dataclass(page) and not isinstance(page, type) else page
+    text = json.dumps(content, default=str, ensure_ascii=False, indent=1)
+    return Reply(status, text.encode(), "application/json; charset=utf-8", rendering.HEADERS)

@@ -1,0 +1,87 @@
+"""What a page is asked with: the ports, who asks, where pages live, and where Azure ML studio is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from shared.ports import Ports
+
+Document = Mapping[str, Any]  # a stored JSON document, read where its shape is known
+
+
+class NotFound(Exception):
+    """There is no such page, loop, version or release; the text says which."""
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Addresses in Azure ML studio of what a release made."""
+
+    workspace_id: str
+    """The workspace's ARM id; empty where none is known."""
+
+    def job(self, name: str) -> str:
+        return self._at(f"runs/{quote(name, safe='')}")
+
+    def model(self, asset: str) -> str:
+        """`asset` is an asset id, or `azureml:name:version`."""
+        name, _, version = short(asset).partition(":")
+        return self._at(f"model/{quote(name, safe='')}:{quote(version, safe='')}/details")
+
+    def data(self, name: str, version: int) -> str:
+        return self._at(f"data/{quote(name, safe='')}/{version}/details")
+
+    def endpoint(self, name: str) -> str:
+        return self._at(f"endpoints/realtime/{quote(name, safe='')}/detail")
+
+    def _at(self, path: str) -> str:
+        return f"https://ml.azure.com/{path}?wsid={quote(self.workspace_id)}" if self.workspace_id else ""
+
+
+def short(asset: str) -> str:
+    """name:version of an asset id in either form."""
+    if asset.startswith("azureml:") and "/" not in asset:
+        return asset.removeprefix("azureml:")
+    parts = asset.split("/")
+    return f"{parts[-3]}:{parts[-1]}" if len(parts) >= 3 and parts[-2] == "versions" else asset
+
+
+def clip(text: str, limit: int = 400) -> str:
+    """A long text's beginning, so that no stored text can make a page large."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+@dataclass(frozen=True)
+class Asking:
+    """One question to the tower."""
+
+    ports: Ports
+    base: str
+    """Path of the overview, without a slash at its end."""
+    studio: Studio
+    query: Mapping[str, str] = field(default_factory=dict)
+    may_act: bool = False
+
+    def number(self, name: str, default: int = 0) -> int:
+        text = self.query.get(name, "")
+        return int(text) if text.isdecimal() and len(text) < 10 else default
+
+
+_kept: dict[int, Any] = {}  # one cache a Documents port: its content never changes under a digest
+
+
+def document(ports: Ports, digest: str) -> Document | None:
+    """A stored JSON document; None for an empty digest. Kept in memory: a digest always means the same bytes."""
+    if not digest:
+        return None
+    owner = id(ports.documents)
+    if owner not in _kept:
+        _kept.clear()
+        _kept[owner] = lru_cache(maxsize=256)(lambda wanted: json.loads(ports.documents.get(wanted)))
+    found: Document = _kept[owner](digest)
+    return found

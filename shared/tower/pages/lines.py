@@ -1,0 +1,120 @@
+"""Versions, releases, drops and actions as the lines that several pages show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.model import DataVersion, InboxRecord, Phase, Release
+from shared.tower.asking import clip
+from shared.tower.words import DOING, model
+
+
+@dataclass(frozen=True)
+class VersionLine:
+    number: int
+    source: str
+    rows: int
+    created_at: datetime
+    judged: str
+    """moved, quiet, or how far it is."""
+    verdict: str
+    decision: str
+
+
+@dataclass(frozen=True)
+class ReleaseLine:
+    number: int
+    phase: str
+    doing: str
+    ended: bool
+    because: str
+    reason: str
+    model: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A drop that cannot be used, and why."""
+
+    key: str
+    source: str
+    code: str
+    note: str
+    received_at: datetime
+    replayable: bool
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Something that a person may do here."""
+
+    verb: str
+    label: str
+    words: str
+    release: int | None = None
+    drop: str = ""
+    grave: bool = False
+
+
+def version_line(version: DataVersion) -> VersionLine:
+    moved = version.drift_material or version.metric_breached
+    return VersionLine(
+        number=version.number,
+        source=clip(version.source, 200),
+        rows=version.rows,
+        created_at=version.created_at,
+        judged="moved" if moved else "quiet" if version.drift else version.state.value,
+        verdict=clip(version.verdict, 260),
+        decision=clip(version.decision, 200),
+    )
+
+
+def release_line(release: Release) -> ReleaseLine:
+    return ReleaseLine(
+        number=release.number,
+        phase=release.phase.value,
+        doing=DOING[release.phase],
+        ended=release.ended,
+        because=clip("; ".join(f"{t.kind.value}: {t.reason}" for t in release.triggers), 260),
+        reason=clip(
+            release.waiting_for if not release.ended and release.waiting_for else release.reason, 300
+        ),
+        model=model(release.model),
+        started_at=release.started_at,
+        ended_at=release.ended_at,
+    )
+
+
+def aside(record: InboxRecord) -> Aside:
+    source = f"{record.body.get('container', '')}/{record.body.get('name', '')}".strip("/")
+    return Aside(
+        key=record.key,
+        source=clip(source or record.kind.value, 200),
+        code=clip(record.code, 60),
+        note=clip(record.note, 300),
+        received_at=record.received_at,
+        replayable=bool(source),
+    )
+
+
+ROLL_BACK = "Give all traffic back to the old deployment, which is still warm."
+
+
+def offers(release: Release) -> tuple[Offer, ...]:
+    """What a person can do about a release as it stands."""
+    found = []
+    number = release.number
+    if release.phase in (Phase.AWAITING_APPROVAL, Phase.HOLDING):
+        found.append(Offer("approve", "Approve", "Let this release go on.", number))
+    if release.phase is Phase.BAKING:
+        found.append(Offer("rollback", "Roll back", ROLL_BACK, number, grave=True))
+    elif not release.ended and release.phase not in (Phase.RETIRING, Phase.ROLLING_BACK, Phase.CLEANING):
+        found.append(
+            Offer(
+                "abort", "Abort", "End this release; traffic goes back to the champion.", number, grave=True
+            )
+        )
+    return tuple(found)

@@ -104,7 +104,7 @@ class ColumnBuilder:
         return ColumnProfile(
             self.name,
             kind or "empty",
-            str(self._type) if self._type is not None else "null",
+            _type_name(self._type),
             self._rows,
             self._nulls,
             MappingProxyType(parts),
@@ -176,6 +176,12 @@ class ColumnBuilder:
         return builder
 
 
+def _type_name(kind: pa.DataType | None) -> str:
+    if kind is None:
+        return "null"
+    return str(kind.value_type if pa.types.is_dictionary(kind) else kind)
+
+
 def moments(column: Column) -> Floats:
     """Points in time as seconds since 1970 (UTC), NaN where null."""
     kind = column.type
@@ -200,25 +206,27 @@ def _tally_hours(seconds: Floats) -> tuple[Ints, Ints]:
 
 def tally(column: Column) -> tuple[list[str], list[int]]:
     """Categories and their rows; nulls are left out."""
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    keys: list[str] = []
-    counts: list[int] = []
+    whole = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+    if not pa.types.is_dictionary(whole.type):
+        whole = whole.dictionary_encode()
+    chunks = whole.unify_dictionaries().chunks
+    if not chunks:
+        return [], []
+    words = chunks[-1].dictionary
+    rows = np.zeros(len(words), np.int64)
     for chunk in chunks:
-        encoded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
-        places = encoded.indices
-        if places.null_count:
-            places = places.drop_null()
-        rows = np.bincount(places.to_numpy(), minlength=len(encoded.dictionary))
-        values = encoded.dictionary
-        if not is_string(values.type):
-            values = values.cast(pa.string())
-        names = values.to_pylist()
-        if (rows == 0).any() or None in names:
-            kept = [(k, c) for k, c in zip(names, rows.tolist(), strict=True) if c and k is not None]
-            names, rows = [k for k, _ in kept], np.array([c for _, c in kept], np.int64)
-        keys += names
-        counts += rows.tolist()
-    return keys, counts
+        places = chunk.indices.drop_null() if chunk.indices.null_count else chunk.indices
+        counted = np.bincount(places.to_numpy(), minlength=len(chunk.dictionary))
+        rows[: len(counted)] += counted
+    names = (words if is_string(words.type) else words.cast(pa.string())).to_pylist()
+    if None in names or not rows.all():
+        kept = [
+            (name, number)
+            for name, number in zip(names, rows.tolist(), strict=True)
+            if number and name is not None
+        ]
+        return [name for name, _ in kept], [number for _, number in kept]
+    return names, rows.tolist()
 
 
 def natural_kind(column: Column) -> Kind:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from drift.errors import DataError
 
-_BLOCK_BYTES = 16 << 20
+_BLOCK_BYTES = 8 << 20
 _LONGEST_ROW_BYTES = 64 << 20
 _MOST_COLUMNS = 20_000
 _BAD_CELL = re.compile(r"In CSV column #(\d+).*?conversion error to ([\w\[\], ]+)")
@@ -106,8 +106,8 @@ class _CsvFile:
         return gzip.open(self.path, "rb") if packed else self.path.open("rb")  # type: ignore[return-value] # GzipFile is an IO[bytes]
 
     def _options(self, first: bytes) -> pacsv.ParseOptions:
-        head = first.split(b"\n", 1)[0]
-        if not first.strip():
+        head = first[: first.find(b"\n")]
+        if not head.strip() and not first.strip():
             raise DataError("the file is empty", self.path.name, "Write a header line and rows.")
         if b"\x00" in first[:65_536]:
             raise DataError("the file holds NUL bytes", self.path.name, "Save it as UTF-8 text.")
@@ -116,7 +116,7 @@ class _CsvFile:
         return pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in first)
 
     def _names(self, first: bytes, options: pacsv.ParseOptions) -> list[str]:
-        head = first.split(b"\n", 1)[0].decode("utf-8", "replace")
+        head = first[: first.find(b"\n")].decode("utf-8", "replace")
         names = [name.strip() for name in next(csv.reader([head], delimiter=options.delimiter))]
         if len(names) > _MOST_COLUMNS:
             raise DataError(
@@ -127,7 +127,8 @@ class _CsvFile:
     def _parse(
         self, block: bytes, names: list[str], head: bool, options: pacsv.ParseOptions, types: Types
     ) -> pa.Table:
-        block.decode()  # Arrow's dictionary encoding does not check
+        if not block.isascii():
+            block.decode()  # Arrow's dictionary encoding does not check
         comma = options.delimiter == ";"
         convert = pacsv.ConvertOptions(
             column_types=types,
@@ -192,8 +193,8 @@ def _blocks(stream: IO[bytes], decode: codecs.IncrementalDecoder | None, file: s
         rest = block[cut:]
         if cut:
             yield block[:cut]
-    if block.strip():
-        yield block
+    if rest.strip():
+        yield rest
 
 
 def _line_end(block: bytes) -> int:

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from shared import rows
 from shared.engine.scheduling import NEEDS_A_PERSON
 from shared.engine.unit import Unit
-from shared.errors import DependencyUnavailable
 from shared.model import LedgerEntry, LoopState, Overview, Phase, Release
 
 BATCH = 50
@@ -30,10 +29,7 @@ def announce(current: Unit) -> bool:
         state.loop, "ledger-", after=rows.ledger_key(state.announced_seq), limit=BATCH
     )
     entries = [rows.decode(LedgerEntry, row) for row in found]
-    try:
-        current.ports.topic.publish(state.loop, entries)
-    except DependencyUnavailable:
-        return False
+    current.ports.topic.publish(state.loop, entries)
     current.commit(replace(state, announced_seq=entries[-1].seq))
     return True
 

@@ -82,7 +82,23 @@ def run(ports: Ports, loop: str) -> Ran:
         problems["time"] = DependencyUnavailable(
             "there is more to do than one run does; the next tick goes on"
         )
+    _tell(ports, loop, problems)
     return _settle(ports, loop, token, steps, problems)
+
+
+def _tell(ports: Ports, loop: str, problems: dict[str, Exception]) -> None:
+    """What was written down goes out, once all that can be done now is done; what cannot go waits for the next run."""
+    for _ in range(MAX_RIVALS):
+        try:
+            if not announcing.announce(unit.read(ports, loop)):
+                return
+        except (Conflict, OutcomeUnknown):
+            continue  # told by somebody else meanwhile, or told twice: the event's id is the same
+        except Exception as error:
+            if not isinstance(error, DriftloopError):
+                log.exception("telling what happened failed", extra={"loop": loop})
+            problems["telling"] = error
+            return
 
 
 def step(ports: Ports, loop: str, problems: dict[str, Exception]) -> bool:
@@ -115,7 +131,6 @@ def _parts(current: Unit) -> Iterator[tuple[str, Callable[[], bool]]]:
         yield "release", partial(advancing.advance, current, number)
     else:
         yield "waiting", partial(_reconsider, current)
-    yield "telling", partial(announcing.announce, current)
 
 
 def _settle(ports: Ports, loop: str, token: str, steps: int, problems: dict[str, Exception]) -> Ran:

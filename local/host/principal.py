@@ -1,7 +1,8 @@
 """X-MS-CLIENT-PRINCIPAL says who calls, and only the platform can have said it: a stranger's is dropped.
 
 Plays the platform's authentication (App Service "Easy Auth") with tokens of the local identity service for
-the audience api://driftloop, anonymous calls allowed: no token, no header; a bad token is 401.
+the audience api://driftloop, or the session cookie of its sign-in page; anonymous calls are allowed: no token,
+no header; a bad token is 401.
 """
 
 import base64
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 
 import jwt
 
+from local.host.signin import token_of
 from local.identity.models import APP_AUDIENCE
 
 _OURS = "x-ms-client-principal"
@@ -24,7 +26,20 @@ def with_principal(headers: Mapping[str, str], signing_key: str) -> dict[str, st
     passed = {name: value for name, value in headers.items() if not name.startswith(_OURS)}
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        return passed
+        return passed | _of_session(headers.get("cookie", ""), signing_key)
+    return passed | _of_token(token, signing_key)
+
+
+def _of_session(cookies: str, signing_key: str) -> dict[str, str]:
+    """A browser's session; one that has ended, or is not ours, is nobody's."""
+    token = token_of(cookies)
+    try:
+        return _of_token(token, signing_key) if token else {}
+    except BadToken:
+        return {}
+
+
+def _of_token(token: str, signing_key: str) -> dict[str, str]:
     try:
         claims = jwt.decode(token.strip(), signing_key, algorithms=["HS256"], audience=APP_AUDIENCE)
     except jwt.InvalidTokenError as error:
@@ -36,7 +51,7 @@ def with_principal(headers: Mapping[str, str], signing_key: str) -> dict[str, st
         "role_typ": "roles",
     }
     who = str(claims.get("oid", claims.get("sub", "")))
-    return passed | {
+    return {
         _OURS: base64.b64encode(json.dumps(principal).encode()).decode(),
         f"{_OURS}-id": who,
         f"{_OURS}-name": str(claims.get("preferred_username", who)),

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from local.host import signin
 from local.host.errors import InvocationFailed
 from local.host.keys import Keys
 from local.host.principal import BadToken, with_principal
@@ -48,6 +49,8 @@ class Front:
         path = request.url.path.strip("/")
         if path == "admin/host/ping":
             return Response(status_code=200)
+        if (signed_in := signin.answer(request, self._signing_key)) is not None:
+            return signed_in
         found = self._find(path, request.method)
         if found is None:
             return Response(status_code=404)

@@ -1,0 +1,141 @@
+"""Every page tells what its question asks, as HTML and as JSON alike, and nothing that a looker may not do."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+
+import pytest
+
+from tests.engine.world import World
+from tests.tower.conftest import PAGES
+from tests.tower.tower import BASE, checked, get, page, twin
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_has_landmarks_a_heading_and_a_twin(world: World, path: str) -> None:
+    html = page(world.ports, path)
+    found = checked(html)
+    assert found.found == []
+    assert found.scripts and all(src.startswith(f"{BASE}/tower.js?v=") for src in found.scripts)
+    assert html.count("<main") == html.count("<h1") == html.count("<header") == html.count("<footer") == 1
+    assert html.count("<table") == html.count("<caption")
+    assert len(re.findall(r"<svg[^>]*(?:aria-label=|aria-hidden)", html)) == html.count("<svg")
+    ids = re.findall(r' id="([^"]*)"', html)
+    assert len(ids) == len(set(ids))
+    link = re.search(r'href="([^"]+\.json[^"]*)"', html)
+    assert link
+    assert get(world.ports, link[1].replace("&amp;", "&").removeprefix(BASE)).status == 200
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_answer_bears_the_content_policy(world: World, path: str) -> None:
+    for accept in ("text/html", "application/json"):
+        headers = get(world.ports, path, accept=accept).headers
+        policy = headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self';")
+        assert "unsafe" not in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_overview_has_every_loop_in_one_line(world: World) -> None:
+    (line,) = twin(world.ports, "")["loops"]
+    assert (line["loop"], line["live"], line["model"]) == ("birds", 1, "birds:1")
+    assert (line["version"], line["judged"], line["release"]) == (3, "moved", 2)
+    assert "canary" in line["doing"]
+
+
+def test_the_loop_tells_what_moved_when_and_why_it_was_retrained(world: World) -> None:
+    found = twin(world.ports, "/loops/birds")
+    assert found["heat_versions"] == [1, 2, 3]
+    first = found["heat"][0]
+    assert first["column"] == "body_mass_g"
+    assert [cell["level"] > 1 for cell in first["cells"]] == [False, False, True]
+    assert [point["version"] for point in found["metric"]["points"]] == [2, 3]
+    assert (found["budget_used"], found["budget"]) == (2, 8)
+    assert {told["what"] for told in found["reasons"]} >= {
+        "release.started",
+        "retrain.coalesced",
+        "drop.quarantined",
+    }
+    assert [a["code"] for a in found["asides"]] == ["empty-file"]
+
+
+def test_a_version_shows_its_source_its_hash_and_how_each_column_moved(world: World) -> None:
+    found = twin(world.ports, "/loops/birds/versions/3")
+    assert found["source"] == "landing/birds/2009.csv"
+    assert found["moved"][0]["name"] == "body_mass_g" and found["moved"][0]["shape"]["before"]
+    html = page(world.ports, "/loops/birds/versions/3")
+    assert found["content_hash"][:16] in html
+    assert "distribution from" in html and "effect -" in html
+
+
+def test_a_release_shows_its_gate_and_both_arms_over_time(world: World) -> None:
+    found = twin(world.ports, "/loops/birds/releases/2")
+    assert [told["what"] for told in found["timeline"]][:2] == ["release.started", "release.training"]
+    gate = next(j["gate"] for j in found["judgements"] if j["gate"])
+    assert [bar["name"] for bar in gate["bars"]] == ["champion", "challenger"]
+    looks = [look for step in found["steps"] for look in step["looks"]]
+    assert looks[-1]["canary"]["requests"] > 0 and looks[-1]["champion"]["latency_p95_ms"]
+    assert found["job_link"].startswith("https://ml.azure.com/runs/birds-r2-a1?wsid=/subscriptions/")
+    assert "Evidence against the challenger" in page(world.ports, "/loops/birds/releases/2")
+
+
+def test_the_audit_answers_for_any_moment_and_checks_the_ledger(world: World) -> None:
+    now = twin(world.ports, "/loops/birds/audit")
+    assert now["chain"]["release"] == 1 and now["chain"]["until"] is None
+    assert now["check"]["whole"] and now["check"]["problems"] == []
+    before = world.clock.current - timedelta(days=30)
+    assert twin(world.ports, f"/loops/birds/audit?at={before:%Y-%m-%dT%H:%M:%S}")["chain"] is None
+    assert "no ISO 8601 moment" in page(world.ports, "/loops/birds/audit?at=yesterday")
+
+
+def test_an_edited_ledger_entry_shows(acting_world: World) -> None:
+    rows = acting_world.ports.store.rows["birds"]
+    key = sorted(key for key in rows if key.startswith("ledger-"))[2]
+    object.__setattr__(rows[key], "doc", rows[key].doc.replace("driftloop", "mallory"))
+    check = twin(acting_world.ports, "/loops/birds/audit")["check"]
+    assert any("was changed after it was written" in problem for problem in check["problems"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nothing", "/loops/none", "/loops/birds/versions/99", "/loops/birds/releases/0x1", "/loops/../x", "/loops/%00"],
+)
+def test_what_is_not_there_is_a_page_that_says_so(world: World, path: str) -> None:
+    reply = get(world.ports, path)
+    assert reply.status == 404
+    assert checked(reply.content.decode()).found == []
+    assert json.loads(get(world.ports, path, accept="application/json").content)["message"]
+
+
+def test_who_may_only_look_is_offered_nothing_to_do(world: World) -> None:
+    for path in PAGES:
+        assert '<form method="post"' not in page(world.ports, path, may_act=False)
+    assert '<form method="post"' in page(world.ports, "/loops/birds")
+
+
+def test_what_was_live_then_is_what_the_terminal_says() -> None:
+    """Two ways to the same answer: by halves over releases, and by reading the whole ledger."""
+    from shared import views
+    from shared.engine import unit
+    from shared.tower.pages.audit import live_at
+    from tests.engine.world import csv, season
+
+    world = World()
+    world.publish()
+    begun = world.clock.current
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    for year, factor in ((2008, 0.8), (2009, 1.3)):
+        world.ticks(3, 60)
+        world.drop(f"{year}.csv", csv(season(year, body_mass_g=factor)))
+        world.live()
+    world.ticks(2, 60)
+    current = unit.read(world.ports, "birds")
+    moments = [begun + timedelta(seconds=s) for s in range(-30, int((world.clock.current - begun).total_seconds()), 37)]
+    found = [live_at(current, at) for at in moments]
+    told = [views.audit(world.ports, "birds", at).served for at in moments]
+    assert [r and r.number for r in found] == [s and s.release for s in told]
+    assert {r.number for r in found if r} >= {1, 2}

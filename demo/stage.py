@@ -30,6 +30,8 @@ from shared.settings import Settings
 from shared.wiring import azure_ports
 
 LOOPS = Path(__file__).parent.parent / "loops"
+APP = "api://driftloop/.default"
+"""What Azure Monitor asks a token for before it calls the alert function."""
 PATIENCE_S = 150
 """A generous limit for one thing to happen; a slow machine is no failure."""
 
@@ -146,7 +148,7 @@ class Stage:
         answer = httpx.post(
             f"{self.azure.settings.functions}/api/alert",
             json=body,
-            headers={"x-functions-key": self.azure.function_key("alert")},
+            headers={"Authorization": f"Bearer {credential().get_token(APP).token}"},
             trust_env=False,
             timeout=30,
         )

@@ -7,18 +7,24 @@ from functions import app
 blueprint = func.Blueprint()
 
 MAX_BODY_BYTES = 256 * 1024
+ROLE = "ActionGroupsSecureWebhook"
+"""The app role that Azure Monitor has, which signs in with a token of its own: no key stands in an address."""
 
 
 @blueprint.function_name("alert")
-@blueprint.route(route="alert", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route(route="alert", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 def alert(req: func.HttpRequest) -> func.HttpResponse:
-    """202 when the alert is in the queue; 400 with what is wrong when it is not a common-schema alert."""
-    from functions.answers import problem, read_json
+    """202 when the alert is in the queue; 400 when it is none; 401 or 403 for who is not Azure Monitor."""
+    from functions.answers import answer, problem, read_json
+    from functions.identity import Denied, actor
     from shared import events
     from shared.errors import InputRejected
 
     try:
+        actor(req.headers, ROLE)
         message = events.alert_message(read_json(req, MAX_BODY_BYTES))
+    except Denied as denied:
+        return answer({"code": "denied", "message": str(denied)}, denied.status)
     except InputRejected as rejection:
         return problem(rejection)
     app.ports().queue.put(message)

@@ -17,6 +17,7 @@ from azure.storage.blob import AccountSasPermissions, ResourceTypes, Services, g
 
 from local.azure import LocalAzure, LocalAzureFailed
 from local.azurite import AzuriteUnavailable
+from local.host import signin
 from local.settings import ACCOUNT, Settings
 
 CHECKOUT = Path(__file__).parent.parent
@@ -50,13 +51,15 @@ def run_up(state: Path, app: Path, *, functions_host: bool) -> None:
             contextlib.suppress(KeyboardInterrupt),
             LocalAzure(state, functions_host=hosted, app_dir=app) as azure,
         ):
-            write_local_settings(app / "local.settings.json", azure.environment())
+            write_local_settings(app / "local.settings.json", azure.environment("app"))
             storage = {"AZURE_STORAGE_CONNECTION_STRING": connection_string(azure.settings)}
             _say(*exports(azure.environment() | storage))
             _say(f"# The local Azure is up; its state and logs are in {azure.settings.folder}.")
             _say(
                 f"# Functions answer at {azure.settings.functions}/api." if hosted else "# Without functions."
             )
+            if hosted:
+                _say(f"# The control tower, in a browser: {signin.address(azure.settings)}")
             _say("# Settings for Core Tools' `func start` are in local.settings.json. Ctrl-C stops it.")
             azure.watch()
     except (LocalAzureFailed, AzuriteUnavailable) as error:

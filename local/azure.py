@@ -49,8 +49,9 @@ class LocalAzure:
         self._control: httpx.Client | None = None
         self._lock: TextIO | None = None
 
-    def environment(self) -> dict[str, str]:
-        return self.settings.environment()
+    def environment(self, who: str = "publisher") -> dict[str, str]:
+        """What a process of `who` needs; whoever sits at the laptop is the publisher, the functions are the app."""
+        return self.settings.environment(who)
 
     @property
     def control(self) -> httpx.Client:
@@ -111,7 +112,7 @@ class LocalAzure:
         """Start the functions host and wait until it listens."""
         folder = str(self.settings.folder)
         command = [sys.executable, "-m", "local.host", "--app", str(self._app_dir), "--state", folder]
-        self._launch("host", command, os.environ | self.environment() | {"PYTHONUNBUFFERED": "1"})
+        self._launch("host", command, os.environ | self.environment("app") | {"PYTHONUNBUFFERED": "1"})
         self._await("host", lambda: _listens(self.settings.host_port))
 
     def part(self, name: str) -> processes.Child:

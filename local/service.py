@@ -11,6 +11,7 @@ from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, gener
 from azure.storage.queue import QueueServiceClient
 
 from local.identity.models import LocalCredential, Tokens
+from local.identity.roles import Roles
 from local.progress import Operations
 from local.settings import ACCOUNT, Settings
 from local.state import State
@@ -31,6 +32,7 @@ class Service:
         self.state = state
         self.clock = clock
         self.tokens = Tokens(settings, clock)
+        self.roles = Roles()
         self.operations = Operations(state, clock, settings.arm)
         self.credential = LocalCredential(self.tokens)
         verify = str(settings.bundle)

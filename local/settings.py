@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import random
@@ -87,12 +89,18 @@ class Settings:
     def logs(self) -> Path:
         return self.folder / "logs"
 
-    def environment(self) -> dict[str, str]:
-        """All that a process needs to use this local Azure; the product's own settings as well."""
+    def header_of(self, who: str) -> str:
+        """The secret by which a process of `who`, an identity of infra/identities.yaml, gets its tokens."""
+        if who == "publisher":
+            return self.identity_header
+        return hmac.new(self.signing_key.encode(), who.encode(), hashlib.sha256).hexdigest()
+
+    def environment(self, who: str = "publisher") -> dict[str, str]:
+        """All that a process of `who` needs to use this local Azure; the product's own settings as well."""
         return self._connections() | {
             "ARM_CLOUD_METADATA_URL": f"{self.arm}/metadata/endpoints?api-version=2019-05-01",
             "IDENTITY_ENDPOINT": f"{self.arm}/msi/token",
-            "IDENTITY_HEADER": self.identity_header,
+            "IDENTITY_HEADER": self.header_of(who),
             "REQUESTS_CA_BUNDLE": str(self.bundle),
             "SSL_CERT_FILE": str(self.bundle),
             "AZURE_CORE_COLLECT_TELEMETRY": "no",

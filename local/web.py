@@ -110,16 +110,35 @@ def arm(path: str, handler: Handler, methods: Sequence[str] = ("GET",)) -> Route
             )
         return handler(call)
 
-    return secured(WORKSPACE_PATH + path, in_workspace, methods, audiences=("arm",))
+    needed = action_of(path, methods[0])
+    return secured(WORKSPACE_PATH + path, in_workspace, methods, audiences=("arm",), action=needed)
+
+
+def action_of(path: str, method: str) -> str:
+    """The action that a path below the workspace needs: its types, then the verb, as Azure names them."""
+    types = [part for part in path.split("/") if part and not part.startswith("{")]
+    verb = {"GET": "read", "PUT": "write", "PATCH": "write", "POST": "action", "DELETE": "delete"}[method]
+    return "/".join(["Microsoft.MachineLearningServices/workspaces", *types, verb])
 
 
 def secured(
-    path: str, handler: Handler, methods: Sequence[str] = ("GET",), *, audiences: Sequence[str]
+    path: str,
+    handler: Handler,
+    methods: Sequence[str] = ("GET",),
+    *,
+    audiences: Sequence[str],
+    action: str = "",
+    scope: str = "workspace",
 ) -> Route:
-    """A route for bearer tokens of one of `audiences`: resource addresses, "arm", or "ml"."""
+    """A route for bearer tokens of one of `audiences` (resource addresses, "arm", or "ml").
+
+    Whose token it is must have a role that allows `action` on `scope`; without an action nobody is asked.
+    """
 
     def with_token(call: Call) -> Response:
-        call.service.tokens.check(call.header("authorization"), audiences)
+        who = call.service.tokens.check(call.header("authorization"), audiences)
+        if action:
+            call.service.roles.demand(who, action, scope)
         return handler(call)
 
     return opened(path, with_token, methods)

@@ -17,7 +17,7 @@ def local_azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure
     folder: Path = tmp_path_factory.mktemp("local-azure")
     with LocalAzure(folder) as azure:
         before = dict(os.environ)
-        os.environ.update(azure.environment())
+        os.environ.update(azure.environment("app"))  # the ports are the app's: no test has more rights than it
         try:
             yield azure
         finally:

@@ -24,6 +24,7 @@ from local.logs.models import TRAFFIC_LOG, TrafficLog
 from local.service import Service
 from local.settings import LOCATION, LOGS_WORKSPACE_ID, SUBSCRIPTION, WORKSPACE, WORKSPACE_GUID, WORKSPACE_ID
 from local.state import Document
+from local.web import ArmError, action_of
 
 AUDIENCE = "https://ml.azure.com"  # what the SDK's get_keys asks a token for, in every cloud
 DEPLOYMENT_HEADER = "azureml-model-deployment"
@@ -74,9 +75,12 @@ async def score(request: Request) -> Response:
 
 
 async def _answered(service: Service, endpoints: Endpoints, routed: Routed, arrived: Arrived) -> Answer:
-    refusal = _refusal(service, routed, arrived.request.headers.get("authorization", ""))
-    if refusal:
-        return _error(401, "Unauthorized", refusal)
+    try:
+        _admit(service, routed, arrived.request.headers.get("authorization", ""))
+    except ArmError as refusal:
+        return _error(
+            refusal.status, "Unauthorized" if refusal.status == 401 else refusal.code, refusal.message
+        )
     wanted = arrived.request.headers.get(DEPLOYMENT_HEADER)
     chosen = wanted.lower() if wanted else routed.choose(endpoints.board.chance)
     target = routed.targets.get(chosen) if chosen else None
@@ -98,16 +102,15 @@ async def _answered(service: Service, endpoints: Endpoints, routed: Routed, arri
         target.in_flight -= 1
 
 
-def _refusal(service: Service, routed: Routed, authorization: str) -> str:
+def _admit(service: Service, routed: Routed, authorization: str) -> None:
     if routed.auth == "Key":
         scheme, _, key = authorization.partition(" ")
         known = [secrets.compare_digest(key.encode(), each.encode()) for each in routed.keys]
-        return "" if scheme.lower() == "bearer" and any(known) else "The endpoint's key is missing or wrong."
-    try:
-        service.tokens.check(authorization, [AUDIENCE])
-    except Unauthorized as error:
-        return error.message
-    return ""
+        if scheme.lower() != "bearer" or not any(known):
+            raise Unauthorized("The endpoint's key is missing or wrong.")
+        return
+    who = service.tokens.check(authorization, [AUDIENCE])
+    service.roles.demand(who, action_of("/onlineEndpoints/score", "POST"), "workspace")
 
 
 async def _forwarded(endpoints: Endpoints, target: Target, arrived: Arrived) -> Answer:

@@ -12,7 +12,14 @@ from local.service import Service
 from local.web import control, secured
 
 routes: list[BaseRoute] = [
-    secured("/topics/{topic}/api/events", responses.publish, ["POST"], audiences=(AUDIENCE,)),
+    secured(
+        "/topics/{topic}/api/events",
+        responses.publish,
+        ["POST"],
+        audiences=(AUDIENCE,),
+        action="Microsoft.EventGrid/events/send/action",
+        scope="topic",
+    ),
     control("/events/topics/{topic}", responses.taken, ["GET", "DELETE"]),
     control("/events/faults", responses.faults, ["GET", "PUT"]),
     control("/events/subscriptions", responses.subscribed, ["GET", "PUT"]),

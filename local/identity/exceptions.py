@@ -15,6 +15,16 @@ class UnknownIdentity(ArmError):
         super().__init__(401, "invalid_client", "The header X-IDENTITY-HEADER is missing or wrong.")
 
 
+class Forbidden(ArmError):
+    def __init__(self, principal: str, action: str, scope: str) -> None:
+        super().__init__(
+            403,
+            "AuthorizationFailed",
+            f"The client with object id '{principal}' does not have authorization to perform action '{action}' "
+            f"over scope '{scope}' or the scope is invalid.",
+        )
+
+
 class ResourceMissing(ArmError):
     def __init__(self) -> None:
         super().__init__(400, "invalid_resource", "The query parameter 'resource' is missing.")

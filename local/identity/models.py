@@ -10,15 +10,15 @@ import jwt
 from azure.core.credentials import AccessToken
 
 from local.identity.exceptions import Unauthorized
+from local.identity.roles import PLATFORM, PUBLISHER, object_id
 from local.settings import ML_RESOURCE, TENANT, Settings
 
 LASTS = timedelta(hours=24)
 _ISSUER = f"https://sts.windows.net/{TENANT}/"  # the prefix that Azurite wants
-_PRINCIPAL = "00000000-0000-0000-0000-0000000000bb"
 _CLIENT = "00000000-0000-0000-0000-0000000000cc"
 APP_AUDIENCE = "api://driftloop"
-"""The app registration before the Function App. Whoever sits at the laptop has both of its roles."""
-_APP_ROLES = ["Driftloop.Act", "Driftloop.Look"]
+"""The app registration before the Function App. Whoever sits at the laptop has all of its roles."""
+_APP_ROLES = ["ActionGroupsSecureWebhook", "Driftloop.Act", "Driftloop.Look"]
 
 
 class Tokens:
@@ -29,8 +29,8 @@ class Tokens:
         self._clock = clock
         self._named = {"arm": settings.arm, "ml": ML_RESOURCE}
 
-    def issue(self, resource: str) -> tuple[str, int]:
-        """A token whose audience is `resource` exactly, and when it ends (seconds since 1970)."""
+    def issue(self, resource: str, who: str = PUBLISHER) -> tuple[str, int]:
+        """A token of `who` whose audience is `resource` exactly, and when it ends (seconds since 1970)."""
         issued = int(self._clock().timestamp())
         ends = issued + int(LASTS.total_seconds())
         claims = {
@@ -40,16 +40,17 @@ class Tokens:
             "nbf": issued - 300,
             "exp": ends,
             "tid": TENANT,
-            "oid": _PRINCIPAL,
-            "sub": _PRINCIPAL,
+            "oid": object_id(who),
+            "sub": object_id(who),
+            "who": who,
             "appid": _CLIENT,
             "idtyp": "app",
             "ver": "1.0",
         } | ({"roles": _APP_ROLES} if resource == APP_AUDIENCE else {})
         return jwt.encode(claims, self._key, algorithm="HS256"), ends
 
-    def check(self, authorization: str, audiences: Sequence[str]) -> None:
-        """Raise Unauthorized unless the header holds a token of ours for one of `audiences`."""
+    def check(self, authorization: str, audiences: Sequence[str]) -> str:
+        """Whose token it is; Unauthorized unless the header holds one of ours for one of `audiences`."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized("The Authorization header must hold a bearer token.")
@@ -63,6 +64,7 @@ class Tokens:
             raise Unauthorized(
                 f"The access token is for the audience '{audience}'; accepted here: {', '.join(accepted)}."
             )
+        return str(claims["who"])
 
 
 class LocalCredential:
@@ -72,5 +74,5 @@ class LocalCredential:
         self._tokens = tokens
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        token, ends = self._tokens.issue(scopes[0].removesuffix("/.default"))
+        token, ends = self._tokens.issue(scopes[0].removesuffix("/.default"), PLATFORM)
         return AccessToken(token, ends)

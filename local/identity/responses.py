@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hmac
+
 from starlette.responses import Response
 
-from local.identity.exceptions import ResourceMissing, UnknownIdentity
+from local.identity.exceptions import Forbidden, ResourceMissing, UnknownIdentity
+from local.identity.roles import Grant, object_id
 from local.web import Call, reply
 
 
 def token(call: Call) -> Response:
-    if call.header("x-identity-header") != call.service.settings.identity_header:
-        raise UnknownIdentity
+    who = _who(call)
     resource = call.query("resource")
     if not resource:
         raise ResourceMissing
-    access_token, ends = call.service.tokens.issue(resource)
+    if "storage.azure" in resource and not call.service.roles.stores(who):
+        raise Forbidden(object_id(who), "Microsoft.Storage/storageAccounts/*", "account")
+    access_token, ends = call.service.tokens.issue(resource, who)
     return reply(
         {
             "access_token": access_token,
@@ -24,3 +28,23 @@ def token(call: Call) -> Response:
             "client_id": call.query("client_id"),
         }
     )
+
+
+def _who(call: Call) -> str:
+    header, settings = call.header("x-identity-header"), call.service.settings
+    for who in ("publisher", "app", "compute", "endpoint"):
+        if hmac.compare_digest(header.encode(), settings.header_of(who).encode()):
+            return who
+    raise UnknownIdentity
+
+
+def set_roles(call: Call) -> Response:
+    """PUT /local/roles {"without": [[who, role, scope]], "denied": [action]}: what is taken away, until the next."""
+    without = [Grant(*row) for row in call.body.get("without", [])]
+    call.service.roles.take_away(without, call.body.get("denied", []))
+    return reply(status=204)
+
+
+def asked(call: Call) -> Response:
+    """GET /local/roles: [identity, action, scope] of every call so far; with ?forget=1 the list begins anew."""
+    return reply({"asked": call.service.roles.asked(forget=bool(call.query("forget")))})

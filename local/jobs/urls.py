@@ -9,32 +9,45 @@ from local.events import publish
 from local.jobs import responses
 from local.jobs.models import Jobs
 from local.service import Service
-from local.web import WORKSPACE_PATH, arm, control, secured
+from local.web import WORKSPACE_PATH, action_of, arm, control, secured
 
 _HISTORY = f"/history/v1.0{WORKSPACE_PATH}"
 _BOTH = ("arm", "ml")
+_RUNS = "Microsoft.MachineLearningServices/workspaces/experiments/runs/"
 
 routes: list[BaseRoute] = [
     arm("/jobs", responses.list_jobs),
     arm("/jobs/{name}", responses.get_job),
     arm("/jobs/{name}", responses.put_job, ["PUT"]),
     arm("/jobs/{name}/cancel", responses.cancel_job, ["POST"]),
-    secured(f"{_HISTORY}/runs/{{run}}", responses.get_run, audiences=_BOTH),
-    secured(f"{_HISTORY}/runs/{{run}}/details", responses.get_details, audiences=_BOTH),
-    secured(f"{_HISTORY}/runs/{{run}}/children", responses.get_children, audiences=_BOTH),
-    secured(f"{_HISTORY}/rundata", responses.get_run_data, ["POST"], audiences=_BOTH),
-    secured(f"{_HISTORY}/experiments/{{e}}/runs/{{run}}", responses.patch_run, ["PATCH"], audiences=_BOTH),
+    secured(f"{_HISTORY}/runs/{{run}}", responses.get_run, audiences=_BOTH, action=_RUNS + "read"),
+    secured(
+        f"{_HISTORY}/runs/{{run}}/details", responses.get_details, audiences=_BOTH, action=_RUNS + "read"
+    ),
+    secured(
+        f"{_HISTORY}/runs/{{run}}/children", responses.get_children, audiences=_BOTH, action=_RUNS + "read"
+    ),
+    secured(f"{_HISTORY}/rundata", responses.get_run_data, ["POST"], audiences=_BOTH, action=_RUNS + "read"),
+    secured(
+        f"{_HISTORY}/experiments/{{e}}/runs/{{run}}",
+        responses.patch_run,
+        ["PATCH"],
+        audiences=_BOTH,
+        action=_RUNS + "write",
+    ),
     secured(
         f"/data/v1.0{WORKSPACE_PATH}/dataversion/batchGetResolvedUris",
         responses.resolve_uris,
         ["POST"],
         audiences=_BOTH,
+        action=action_of("/data/versions", "GET"),
     ),
     secured(
         f"/modelregistry/v1.0{WORKSPACE_PATH}/models/batchGetResolvedUris",
         responses.resolve_models,
         ["POST"],
         audiences=_BOTH,
+        action=action_of("/models/versions", "GET"),
     ),
     control("/jobs/faults", responses.add_fault, ["POST"]),
 ]

@@ -12,10 +12,26 @@ from local.web import control, secured
 _LOGS = ("arm", "https://api.loganalytics.io")
 """LogsQueryClient asks for a token of its endpoint, which is the local Azure's own address."""
 
+_QUERY = "Microsoft.OperationalInsights/workspaces/query/read"
+
 routes: list[BaseRoute] = [
-    secured("/v1/workspaces/{workspace}/query", responses.of_workspace, ["POST"], audiences=_LOGS),
-    secured("/v1/$batch", responses.batch, ["POST"], audiences=_LOGS),
-    secured("/v1/{resource:path}/query", responses.of_resource, ["POST"], audiences=_LOGS),
+    secured(
+        "/v1/workspaces/{workspace}/query",
+        responses.of_workspace,
+        ["POST"],
+        audiences=_LOGS,
+        action=_QUERY,
+        scope="logs",
+    ),
+    secured("/v1/$batch", responses.batch, ["POST"], audiences=_LOGS, action=_QUERY, scope="logs"),
+    secured(
+        "/v1/{resource:path}/query",
+        responses.of_resource,
+        ["POST"],
+        audiences=_LOGS,
+        action=_QUERY,
+        scope="logs",
+    ),
     control("/logs", responses.set_settings, ["PUT"]),
 ]
 _started: list[TrafficLog] = []

@@ -55,8 +55,9 @@ def _calls(table: dict[str, Any]) -> list[str]:
 
 
 def methods() -> set[str]:
-    """`Port.method` of everything that asks Azure."""
-    kinds = {kind.__name__: kind for name, kind in get_type_hints(ports.Ports).items() if name != "clock"}
+    """`Port.method` of everything that asks Azure: neither the clock nor a public source on the web."""
+    hints = get_type_hints(ports.Ports)
+    kinds = {kind.__name__: kind for name, kind in hints.items() if name not in {"clock", "sources"}}
     return {
         f"{name}.{method}"
         for name, kind in kinds.items()

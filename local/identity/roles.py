@@ -1,0 +1,90 @@
+"""Deny by default: an identity may do what infra/identities.yaml gives it on that resource, and nothing else.
+
+Refused are calls of Resource Manager, Azure ML, endpoints, the topic and the logs. Azurite knows no roles:
+for storage an identity without any storage role gets no token, and one with any of them can do all.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from local.identity.exceptions import Forbidden
+
+INFRA = Path(__file__).parents[2] / "infra"
+PUBLISHER = "publisher"
+PLATFORM = "platform"
+"""The local Azure itself: it is what enforces roles, so it has none."""
+
+_NUMBERS = {name: number for number, name in enumerate((PLATFORM, "app", PUBLISHER, "compute", "endpoint"))}
+
+
+def object_id(who: str) -> str:
+    """The principal's id, as a token tells it."""
+    return f"00000000-0000-0000-0000-0000000000b{_NUMBERS[who]}"
+
+
+class Grant(NamedTuple):
+    who: str
+    role: str
+    scope: str
+
+
+class Roles:
+    """The roles of every identity; what was asked for is remembered, and tests may take roles away."""
+
+    def __init__(self, folder: Path = INFRA) -> None:
+        table = yaml.safe_load((folder / "identities.yaml").read_text())
+        self._grants = [Grant(row["who"], row["role"], row["scope"]) for row in table["grants"]]
+        self._definitions = yaml.safe_load((folder / "roles.yaml").read_text())
+        self._lock = threading.Lock()
+        self._without: frozenset[Grant] = frozenset()
+        self._denied: frozenset[str] = frozenset()
+        self._asked: set[tuple[str, str, str]] = set()
+
+    def demand(self, who: str, action: str, scope: str) -> None:
+        """Raise Forbidden, as Azure words it, unless one of the identity's roles on `scope` allows `action`."""
+        with self._lock:
+            self._asked.add((who, action, scope))
+        if not self.allows(who, action, scope):
+            raise Forbidden(object_id(who), action, scope)
+
+    def allows(self, who: str, action: str, scope: str) -> bool:
+        if who == PLATFORM:
+            return True
+        roles = [grant.role for grant in self._held(who) if grant.scope == scope]
+        return action not in self._denied and any(self._role_allows(role, action) for role in roles)
+
+    def stores(self, who: str) -> bool:
+        """Whether the identity has any role for the data of the storage account."""
+        return who == PLATFORM or any(grant.role.startswith("Storage ") for grant in self._held(who))
+
+    def take_away(self, without: Sequence[Grant], denied: Sequence[str]) -> None:
+        """Until the next call: these roles are not given, and these actions are in no role."""
+        self._without, self._denied = frozenset(without), frozenset(denied)
+
+    def asked(self, forget: bool = False) -> list[tuple[str, str, str]]:
+        """(identity, action, scope) of every call so far, each once."""
+        with self._lock:
+            found = sorted(self._asked)
+            if forget:
+                self._asked.clear()
+        return found
+
+    def _held(self, who: str) -> list[Grant]:
+        return [grant for grant in self._grants if grant.who == who and grant not in self._without]
+
+    def _role_allows(self, role: str, action: str) -> bool:
+        definition = self._definitions[role]
+        return _matches(action, definition["actions"]) and not _matches(
+            action, definition.get("notActions", ())
+        )
+
+
+def _matches(action: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)

@@ -1,0 +1,223 @@
+"""The local Azure refuses what infra/identities.yaml does not give, which is what the app uses and no more (S08)."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from local.azure import LocalAzure
+from local.identity.exceptions import Forbidden
+from local.identity.roles import INFRA, Grant, Roles
+from shared import loopfile
+from shared.azure.client import Workspace, credential
+from shared.azure.registry import Registry
+from shared.errors import ConfigurationError
+from shared.model import LedgerEntry
+from shared.ports import JobSpec, Ports
+from shared.settings import Settings
+from shared.wiring import azure_ports
+from tests.contract.stage import ROWS, SdkStage, eventually
+
+LOOP = Path(__file__).parents[2] / "loops" / "penguins"
+TABLE: dict[str, Any] = yaml.safe_load((INFRA / "identities.yaml").read_text())
+ENFORCED = ("workspace", "topic", "logs")
+"""The scopes whose calls the local Azure refuses one by one; the others' roles it only knows."""
+
+
+def _declared(who: str) -> set[tuple[str, str]]:
+    return {
+        (action, row["scope"])
+        for row in TABLE["grants"]
+        if row["who"] == who and row["scope"] in ENFORCED
+        for action in row["actions"]
+    }
+
+
+@pytest.fixture(scope="module")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
+    """A local Azure that nobody else asks for anything."""
+    with LocalAzure(tmp_path_factory.mktemp("roles")) as azure:
+        yield azure
+
+
+@pytest.fixture
+def app(azure: LocalAzure, monkeypatch: pytest.MonkeyPatch) -> Ports:
+    return _ports(azure, monkeypatch, "app")
+
+
+def _ports(azure: LocalAzure, monkeypatch: pytest.MonkeyPatch, who: str, **more: str) -> Ports:
+    for name, value in (azure.environment(who) | more).items():
+        monkeypatch.setenv(name, value)
+    return azure_ports(Settings.from_environment(os.environ))
+
+
+@pytest.fixture
+def roles(azure: LocalAzure) -> Iterator[httpx.Client]:
+    """The control surface; every role is given back afterwards."""
+    yield azure.control
+    azure.control.put("/local/roles", json={}).raise_for_status()
+
+
+def _asked(control: httpx.Client, who: str) -> set[tuple[str, str]]:
+    asked = control.get("/local/roles", params={"forget": "1"}).json()["asked"]
+    return {(action, scope) for name, action, scope in asked if name == who}
+
+
+_GROUP = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/driftloop"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+)
+IDENTITY = f"{_GROUP}/endpoints"
+
+
+def test_the_app_is_given_exactly_what_it_uses(
+    azure: LocalAzure, roles: httpx.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each call of the ports, once: what it asks for is what the table says that it needs.
+
+    As every call is refused without its action (below), dropping any one action breaks this test.
+    """
+    publisher = _ports(azure, monkeypatch, "publisher")
+    identity = credential()
+    ml = Workspace(Settings.from_environment(os.environ), identity)()
+    stage = SdkStage(publisher, ml, identity, tmp_path)
+    _asked(roles, "app")
+    stage.ports = _ports(azure, monkeypatch, "app", DRIFTLOOP_ENDPOINT_IDENTITY=IDENTITY)
+
+    name = _life(stage, tmp_path)
+
+    assert _asked(roles, "app") == _declared("app")
+    found = ml.online_endpoints.get(name).identity
+    assert [one.resource_id for one in found.user_assigned_identities] == [IDENTITY]
+
+
+def _life(stage: SdkStage, folder: Path) -> str:
+    """From a data version to the end of a deployment, by the app's own calls; the endpoint's name."""
+    ports, name = stage.ports, f"r{uuid.uuid4().hex[:10]}"
+    (folder / "rows").write_text("x\n1\n")
+    ports.versions.write(f"{name}/1/rows", folder / "rows")
+    ports.versions.register(name, "1", f"{name}/1", {}, "")
+    slow = stage.job("slow")
+    ports.training.ensure_job(slow)
+    ports.training.cancel(slow.name)
+    assert stage.ended(stage.job("failing")).status == "failed"
+    eventually(lambda: ports.serving.ensure_endpoint(name), lambda seen: seen.state == "ready")
+    assert stage.deployed(stage.deployment(name, "good")).state == "ready"
+    assert stage.deployed(stage.deployment(name, "bad", broken=True)).state == "failed"
+    ports.serving.set_traffic(name, {"good": 100})
+    assert eventually(lambda: ports.serving.traffic(name), bool) == {"good": 100}
+    answers = eventually(lambda: ports.serving.predict(name, "good", [ROWS], "r1"), bool)
+    assert answers[0].status == 200
+    now = ports.clock.now()
+    ports.evidence.traffic(name, now - timedelta(minutes=5), now)
+    ports.evidence.predictions(name, "good", now - timedelta(minutes=5), now)
+    ports.topic.publish(
+        name, [LedgerEntry(1, now, "me", "inbox", "loop.published", name, "", "", {}, "", "")]
+    )
+    eventually(lambda: ports.serving.ensure_no_deployment(name, "bad"), bool)
+    return name
+
+
+def test_the_publisher_is_given_exactly_what_it_uses(
+    azure: LocalAzure, roles: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """driftloop publish, status and doctor."""
+    ports = _ports(azure, monkeypatch, "publisher")
+    _asked(roles, "publisher")
+    definition = loopfile.load(LOOP / "loop.yaml")
+
+    Registry(Workspace(Settings.from_environment(os.environ), credential())).register(
+        LOOP, definition, lambda what: None
+    )
+    with pytest.raises(ConfigurationError, match="There is no endpoint"):
+        ports.serving.traffic("penguins")
+    now = ports.clock.now()
+    ports.evidence.traffic("penguins", now - timedelta(minutes=5), now)
+
+    assert _asked(roles, "publisher") == _declared("publisher")
+
+
+CALLS: dict[str, tuple[str, Callable[[Ports], object]]] = {
+    "Topic.publish": ("EventGrid Data Sender", lambda ports: ports.topic.publish("l", [_entry(ports)])),
+    "Evidence.traffic": (
+        "Log Analytics Reader",
+        lambda ports: ports.evidence.traffic("e", ports.clock.now() - timedelta(hours=1), ports.clock.now()),
+    ),
+    "Serving.ensure_endpoint": ("AzureML Data Scientist", lambda ports: ports.serving.ensure_endpoint("e")),
+    "Training.ensure_job": (
+        "AzureML Data Scientist",
+        lambda ports: ports.training.ensure_job(JobSpec("j", "e", "azureml:c:1", "azureml:d:1")),
+    ),
+    "Versions.register": (
+        "AzureML Data Scientist",
+        lambda ports: ports.versions.register("d", "1", "d/1", {}, ""),
+    ),
+}
+
+
+def _entry(ports: Ports) -> LedgerEntry:
+    return LedgerEntry(1, ports.clock.now(), "me", "inbox", "loop.published", "l", "", "", {}, "", "")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_without_its_role_says_which_role_is_missing(
+    call: str, app: Ports, roles: httpx.Client
+) -> None:
+    role, attempt = CALLS[call]
+    (row,) = [row for row in TABLE["grants"] if row["who"] == "app" and row["role"] == role]
+    assert call in row["for"]
+    roles.put("/local/roles", json={"without": [["app", role, row["scope"]]]}).raise_for_status()
+
+    with pytest.raises(ConfigurationError, match=f"the role\\s'{role}'"):
+        attempt(app)
+
+
+def test_without_a_storage_role_there_is_no_token_for_storage(app: Ports, roles: httpx.Client) -> None:
+    rows = [row for row in TABLE["grants"] if row["who"] == "app" and row["role"].startswith("Storage ")]
+    without = [["app", row["role"], row["scope"]] for row in rows]
+    roles.put("/local/roles", json={"without": without}).raise_for_status()
+
+    with pytest.raises(ConfigurationError, match="Storage Table Data Contributor"):
+        app.store.overviews()
+
+
+def test_every_declared_action_is_refused_without_it() -> None:
+    for who in ("app", "publisher"):
+        for action, scope in sorted(_declared(who)):
+            roles = Roles()
+            roles.demand(who, action, scope)
+            roles.take_away([], [action])
+            with pytest.raises(Forbidden, match="does not have authorization to perform action"):
+                roles.demand(who, action, scope)
+
+
+def test_nobody_may_what_no_row_gives() -> None:
+    roles = Roles()
+    workspace = "Microsoft.MachineLearningServices/workspaces"
+    assert not roles.allows("app", f"{workspace}/write", "workspace"), "notActions count"
+    assert not roles.allows("app", f"{workspace}/jobs/write", "logs"), "a role counts on its scope only"
+    assert not roles.allows("compute", f"{workspace}/models/versions/write", "workspace")
+    assert not roles.allows("publisher", "Microsoft.EventGrid/events/send/action", "topic")
+    roles.take_away([Grant("app", "AzureML Data Scientist", "workspace")], [])
+    assert not roles.allows("app", f"{workspace}/jobs/read", "workspace")
+
+
+def test_a_token_is_given_only_to_who_is_known(azure: LocalAzure) -> None:
+    settings = azure.settings
+    for header in ("", "guessed", settings.header_of("stranger")):
+        answer = httpx.get(
+            f"{settings.arm}/msi/token?resource={settings.arm}",
+            headers={"X-IDENTITY-HEADER": header},
+            verify=ssl.create_default_context(cafile=str(settings.bundle)),
+            trust_env=False,
+        )
+        assert answer.status_code == 401

@@ -101,7 +101,14 @@ def test_an_edited_ledger_entry_shows(acting_world: World) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/loops/none", "/loops/birds/versions/99", "/loops/birds/releases/0x1", "/loops/../x", "/loops/%00"],
+    [
+        "/nothing",
+        "/loops/none",
+        "/loops/birds/versions/99",
+        "/loops/birds/releases/0x1",
+        "/loops/../x",
+        "/loops/%00",
+    ],
 )
 def test_what_is_not_there_is_a_page_that_says_so(world: World, path: str) -> None:
     reply = get(world.ports, path)
@@ -134,7 +141,10 @@ def test_what_was_live_then_is_what_the_terminal_says() -> None:
         world.live()
     world.ticks(2, 60)
     current = unit.read(world.ports, "birds")
-    moments = [begun + timedelta(seconds=s) for s in range(-30, int((world.clock.current - begun).total_seconds()), 37)]
+    moments = [
+        begun + timedelta(seconds=s)
+        for s in range(-30, int((world.clock.current - begun).total_seconds()), 37)
+    ]
     found = [live_at(current, at) for at in moments]
     told = [views.audit(world.ports, "birds", at).served for at in moments]
     assert [r and r.number for r in found] == [s and s.release for s in told]

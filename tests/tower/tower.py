@@ -85,22 +85,28 @@ class Counting:
 def counting(ports: Ports) -> tuple[Ports, Counter[str]]:
     counts: Counter[str] = Counter()
     wrapped = {
-        field.name: Counting(getattr(ports, field.name), counts) for field in fields(Ports) if field.name != "clock"
+        field.name: Counting(getattr(ports, field.name), counts)
+        for field in fields(Ports)
+        if field.name != "clock"
     }
     return Ports(**wrapped, clock=ports.clock), counts  # type: ignore[arg-type]  # the same methods, counted
 
 
-TAGS = frozenset(
-    "html head meta title link script body a header svg path circle rect line text title nav ol ul li span p main"
-    " footer div h1 h2 h3 section form label input button table caption thead tbody tr th td dl dt dd details"
-    " summary strong code time figure figcaption".split()
-)
-ATTRIBUTES = frozenset(
-    "lang charset name content rel href src defer class id aria-label aria-labelledby aria-hidden aria-current"
-    " focusable width height viewbox d cx cy r x y x1 x2 y1 y2 text-anchor role tabindex data-refresh"
-    " data-refreshing data-label method action type value for maxlength autocomplete required scope title"
-    " datetime open inputmode pattern size step".split()
-)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+TAGS = _words("""
+    html head meta title link script body a header svg path circle rect line text nav ol ul li span p main footer div
+    h1 h2 h3 section form label input button table caption thead tbody tr th td dl dt dd details summary strong code
+    time figure figcaption
+""")
+ATTRIBUTES = _words("""
+    lang charset name content rel href src defer class id aria-label aria-labelledby aria-hidden aria-current
+    focusable width height viewbox d cx cy r x y x1 x2 y1 y2 text-anchor role tabindex data-refresh data-refreshing
+    data-label method action type value for maxlength autocomplete required scope title datetime open inputmode
+    pattern size step
+""")
 
 
 class Checker(HTMLParser):
@@ -116,7 +122,9 @@ class Checker(HTMLParser):
         given = {name: value or "" for name, value in attrs}
         if tag not in TAGS:
             self.found.append(f"<{tag}>")
-        self.found += [f"{tag} {name}={value[:60]}" for name, value in given.items() if name not in ATTRIBUTES]
+        self.found += [
+            f"{tag} {name}={value[:60]}" for name, value in given.items() if name not in ATTRIBUTES
+        ]
         if tag == "script":
             self.scripts.append(given.get("src", "inline"))
         for name in ("href", "src", "action"):

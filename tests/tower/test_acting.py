@@ -1,0 +1,158 @@
+"""S06: nobody acts in another's name; what a person does is done once, with their name and reason in the ledger."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import pytest
+
+from shared import views
+from shared.engine import clockwork, front
+from shared.model import InboxState, LedgerEntry
+from tests.engine.world import ACCOUNT, LOOP, World, csv, season
+from tests.tower.tower import OURS, TOKEN, get, page, post, twin
+
+
+def form(verb: str, **more: str) -> dict[str, str]:
+    return {"loop": "birds", "verb": verb, "id": uuid.uuid4().hex, "reason": "because I say so", **more}
+
+
+def take(world: World) -> None:
+    """What the queue function does with what was put there."""
+    messages, world.ports.queue.messages[:] = list(world.ports.queue.messages), []
+    for message in messages:
+        clockwork.run_all(world.ports, front.receive(world.ports, message, ACCOUNT))
+
+
+def last(world: World, what: str) -> LedgerEntry:
+    return [entry for entry in views.entries(world.ports, "birds") if entry.what == what][-1]
+
+
+def test_an_action_is_in_the_ledger_with_its_actor_and_reason(acting_world: World) -> None:
+    reply = post(acting_world.ports, form("pause"))
+    assert (reply.status, reply.headers["Location"].split("?")[0]) == (303, "/api/tower/loops/birds")
+    take(acting_world)
+    entry = last(acting_world, "loop.paused")
+    assert (entry.actor, entry.detail["reason"]) == ("ann@contoso.com", "because I say so")
+    assert "because I say so" in page(acting_world.ports, "/loops/birds")
+
+
+def test_the_page_says_what_became_of_an_action(acting_world: World) -> None:
+    asked = post(acting_world.ports, form("abort", release="1")).headers["Location"].partition("/tower")[2]
+    assert "takes it up in a moment" in page(acting_world.ports, asked)
+    take(acting_world)
+    assert "abort does nothing: release 1 of birds is not open" in page(acting_world.ports, asked)
+
+
+def test_a_double_click_is_one_action(acting_world: World) -> None:
+    twice = form("retrain")
+    assert [post(acting_world.ports, twice).status for _ in range(2)] == [303, 303]
+    take(acting_world)
+    acting_world.live()
+    take(acting_world)
+    assert [e.what for e in views.entries(acting_world.ports, "birds")].count("release.started") == 2
+
+
+def test_a_quarantined_drop_is_read_again_once_the_loop_file_is_mended(acting_world: World) -> None:
+    (aside,) = views.set_aside(acting_world.ports, "birds")
+    assert f'value="{aside.key}"' in page(acting_world.ports, "/loops/birds")
+    replay = form("replay", drop=aside.key)
+    post(acting_world.ports, replay)
+    take(acting_world)
+    again = views.event(acting_world.ports, "birds", aside.key)
+    assert again and (again.state, again.code) == (InboxState.QUARANTINED, "missing-target")
+    assert last(acting_world, "drop.replayed").actor == "ann@contoso.com"
+    assert len(views.set_aside(acting_world.ports, "birds")) == 1
+    acting_world.publish(LOOP.replace("target: species", "target: sex").replace("[year]", "[year, species]"))
+    post(acting_world.ports, form("replay", drop=aside.key))
+    take(acting_world)
+    assert views.set_aside(acting_world.ports, "birds") == []
+    done = views.event(acting_world.ports, "birds", aside.key)
+    assert done and done.state is InboxState.DONE and done.version == 2
+
+
+def test_replaying_what_is_not_quarantined_does_nothing(acting_world: World) -> None:
+    for key in ("", "0" * 32, "../x"):
+        post(acting_world.ports, form("replay", drop=key))
+    take(acting_world)
+    assert "replay does nothing" in last(acting_world, "action.refused").detail["why"]
+    assert acting_world.state.next_version == 2
+
+
+FOREIGN = {
+    "another site": {"sec-fetch-site": "cross-site"},
+    "another host of the same site": {"sec-fetch-site": "same-site"},
+    "an old browser on another origin": {"sec-fetch-site": "", "origin": "https://evil.example"},
+    "a sandboxed page": {"sec-fetch-site": "", "origin": "null"},
+    "nobody says": {"sec-fetch-site": "", "origin": ""},
+    "no cookie": {"cookie": ""},
+    "another cookie": {"cookie": f"__Host-driftloop={'u' * 43}"},
+    "a cookie of another name": {"cookie": f"driftloop={TOKEN}"},
+    "a cookie that is no token": {"cookie": "__Host-driftloop="},
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
+def test_what_another_page_sends_is_refused_before_anything_is_written(
+    acting_world: World, change: dict[str, str]
+) -> None:
+    headers = {name: value for name, value in (OURS | change).items() if value}
+    reply = post(acting_world.ports, form("pause"), headers)
+    assert reply.status == 403
+    assert acting_world.ports.queue.messages == []
+    assert (
+        b"nothing was done" in reply.content
+        or b"load it again" in reply.content
+        or b"browser" in reply.content
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"token": "t" * 42},
+        {"token": ""},
+        {"loop": "nobody"},
+        {"loop": "../x"},
+        {"verb": "delete"},
+        {"id": "1"},
+        {"id": "x" * 32},
+    ],
+    ids=str,
+)
+def test_a_form_that_is_not_ours_does_nothing(acting_world: World, wrong: dict[str, str]) -> None:
+    assert post(acting_world.ports, form("pause") | wrong).status in (400, 403)
+    assert acting_world.ports.queue.messages == []
+
+
+def test_a_body_that_is_too_large_or_no_form_does_nothing(acting_world: World) -> None:
+    assert post(acting_world.ports, form("pause", reason="x" * 20_000)).status == 403
+    assert post(acting_world.ports, form("pause") | {f"field{n}": "1" for n in range(30)}).status == 403
+    assert acting_world.ports.queue.messages == []
+
+
+def test_a_visitor_without_a_token_gets_one_that_only_our_pages_see(acting_world: World) -> None:
+    reply = get(acting_world.ports, "/loops/birds")
+    cookie = reply.headers["Set-Cookie"]
+    assert cookie.endswith("; Path=/; Secure; HttpOnly; SameSite=Strict")
+    token = cookie.partition("=")[2].partition(";")[0]
+    assert re.findall(r'name="token" value="([^"]+)"', reply.content.decode())[0] == token
+
+
+def test_what_is_offered_fits_what_is_going_on(acting_world: World) -> None:
+    def offered() -> set[str]:
+        html = page(acting_world.ports, "/loops/birds")
+        return set(re.findall(r'name="verb" value="(\w+)"', html)) - {"replay"}
+
+    assert offered() == {"retrain", "pause"}
+    acting_world.act("pause")
+    assert offered() == {"retrain", "resume"}
+    acting_world.act("resume")
+    acting_world.ticks(3, 60)
+    acting_world.drop("2009.csv", csv(season(2009, body_mass_g=0.8)))
+    acting_world.ticks_with_traffic(4)
+    assert offered() == {"abort", "pause"}
+    assert [offer["verb"] for offer in twin(acting_world.ports, "/loops/birds/releases/2")["offers"]] == [
+        "abort"
+    ]

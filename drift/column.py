@@ -1,7 +1,6 @@
 """One column's batches in, its profile out: which kind it is, and what of it is counted."""
 
 from collections.abc import Callable
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -107,7 +106,7 @@ class ColumnBuilder:
             _type_name(self._type),
             self._rows,
             self._nulls,
-            MappingProxyType(parts),
+            parts,
         )
 
     def _begin(self, column: Column) -> None:

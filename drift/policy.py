@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class Policy:
     false_alarm_rate: float = 0.01
     material_numeric: float = 0.1
     material_categorical: float = 0.1
-    columns: Mapping[str, ColumnPolicy] = field(default_factory=lambda: MappingProxyType({}))
-    importance: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    columns: Mapping[str, ColumnPolicy] = field(default_factory=dict)
+    importance: Mapping[str, float] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
     material_nulls: float = 0.05
     material_range: float = 0.01
@@ -65,8 +64,8 @@ class Policy:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
-        object.__setattr__(self, "importance", MappingProxyType(dict(self.importance)))
+        object.__setattr__(self, "columns", dict(self.columns))
+        object.__setattr__(self, "importance", dict(self.importance))
         object.__setattr__(self, "ignore", tuple(self.ignore))
         for name in ("false_alarm_rate", "confidence"):
             value = getattr(self, name)

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -104,6 +103,7 @@ class Profiler:
         self._ignored: list[str] = []
         self._rows = 0
         self._held: list[pa.Table] = []
+        self._held_rows = 0
         self._sample = _RowSample()
 
     def update(self, batch: pa.RecordBatch | pa.Table) -> None:
@@ -112,7 +112,8 @@ class Profiler:
         if len(set(table.column_names)) < table.num_columns:
             raise DataError("two columns have the same name", remedy="Give every column its own name.")
         self._held.append(table)
-        if sum(t.num_rows for t in self._held) >= _FLUSH_ROWS:
+        self._held_rows += table.num_rows
+        if self._held_rows >= _FLUSH_ROWS:
             self._flush()
 
     def finish(self) -> Profile:
@@ -156,7 +157,7 @@ class Profiler:
     def _flush(self) -> None:
         if not self._held:
             return
-        held, self._held = self._held, []
+        held, self._held, self._held_rows = self._held, [], 0
         table = _joined(held)
         self._begin(table.column_names)
         keep = self._sample.next(table.num_rows)
@@ -188,10 +189,10 @@ class Profiler:
         }
         return Profile(
             self._rows,
-            MappingProxyType(columns),
+            columns,
             self._target,
             tuple(self._ignored),
-            MappingProxyType(sample),
+            sample,
         )
 
 
@@ -284,7 +285,7 @@ def merge(profiles: Sequence[Profile]) -> Profile:
     columns = {name: _merge_column(name, profiles) for name in names}
     first = profiles[0]
     ignored = tuple(dict.fromkeys(name for p in profiles for name in p.ignored))
-    return Profile(rows, MappingProxyType(columns), first.target, ignored, _merge_samples(profiles, rows))
+    return Profile(rows, columns, first.target, ignored, _merge_samples(profiles, rows))
 
 
 def _merge_column(name: str, profiles: Sequence[Profile]) -> ColumnProfile:
@@ -299,7 +300,7 @@ def _merge_column(name: str, profiles: Sequence[Profile]) -> ColumnProfile:
     missing = sum(p.rows for p in profiles if name not in p.columns)
     nulls = sum(c.nulls for c in found) + missing
     parts = {part: _merge_parts([c.parts[part] for c in known if part in c.parts]) for part in known[0].parts}
-    return ColumnProfile(name, known[0].kind, known[0].type, rows, nulls, MappingProxyType(parts))
+    return ColumnProfile(name, known[0].kind, known[0].type, rows, nulls, parts)
 
 
 def _merge_parts(parts: Sequence[Grid | Counts]) -> Grid | Counts:
@@ -319,13 +320,11 @@ def _merge_parts(parts: Sequence[Grid | Counts]) -> Grid | Counts:
 def _merge_samples(profiles: Sequence[Profile], rows: int) -> Mapping[str, npt.NDArray[np.float32]]:
     names = [n for n in profiles[0].sample if all(n in p.sample for p in profiles)]
     if not names:
-        return MappingProxyType({})
+        return {}
     threshold = min(1.0, SAMPLE_ROWS / max(rows, 1))
     keeps = []
     for part, p in enumerate(profiles):
         size = len(p.sample[names[0]])
         share = threshold / min(1.0, SAMPLE_ROWS / max(p.rows, 1))
         keeps.append(np.random.default_rng([part, size]).random(size) < share)
-    return MappingProxyType(
-        {n: np.concatenate([p.sample[n][k] for p, k in zip(profiles, keeps, strict=True)]) for n in names}
-    )
+    return {n: np.concatenate([p.sample[n][k] for p, k in zip(profiles, keeps, strict=True)]) for n in names}

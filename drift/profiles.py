@@ -7,7 +7,6 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -48,7 +47,7 @@ class ColumnProfile:
     type: str
     rows: int
     nulls: int
-    parts: Mapping[str, Grid | Counts] = field(default_factory=lambda: MappingProxyType({}))
+    parts: Mapping[str, Grid | Counts] = field(default_factory=dict)
 
     @property
     def grid(self) -> Grid | None:
@@ -86,7 +85,7 @@ class Profile:
     columns: Mapping[str, ColumnProfile]
     target: str | None = None
     ignored: tuple[str, ...] = ()
-    sample: Sample = field(default_factory=lambda: MappingProxyType({}))
+    sample: Sample = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def to_bytes(self) -> bytes:
@@ -168,10 +167,10 @@ def _parse(body: bytes) -> Profile:
     sample = {name: next(left) for name in header["sample"]}
     return Profile(
         int(header["rows"]),
-        MappingProxyType(columns),
+        columns,
         header["target"],
         tuple(header["ignored"]),
-        MappingProxyType(sample),
+        sample,
     )
 
 
@@ -192,4 +191,4 @@ def _parse_column(document: dict[str, Any], left: Any) -> ColumnProfile:
     if document["kind"] not in KINDS:
         raise ValueError(document["kind"])
     fields = {name: document[name] for name in _FIELDS}
-    return ColumnProfile(**fields, parts=MappingProxyType(parts))
+    return ColumnProfile(**fields, parts=parts)

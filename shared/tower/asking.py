@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from shared.ports import Ports
+from shared.ports import Documents, Ports
 
 Document = Mapping[str, Any]  # a stored JSON document, read where its shape is known
 
@@ -72,16 +72,32 @@ class Asking:
         return int(text) if text.isdecimal() and len(text) < 10 else default
 
 
-_kept: dict[int, Any] = {}  # one cache a Documents port: its content never changes under a digest
+KEPT, KEPT_BYTES = 64, 200_000
+"""How many documents are kept in memory, and how large each may be: a digest always means the same bytes."""
+
+
+class _Large(Exception):
+    """Too large to be kept; holds the document."""
+
+    def __init__(self, found: Document) -> None:
+        super().__init__()
+        self.found = found
+
+
+@lru_cache(maxsize=KEPT)
+def _small(documents: Documents, digest: str) -> Document:
+    content = documents.get(digest)
+    found: Document = json.loads(content)
+    if len(content) > KEPT_BYTES:
+        raise _Large(found)
+    return found
 
 
 def document(ports: Ports, digest: str) -> Document | None:
-    """A stored JSON document; None for an empty digest. Kept in memory: a digest always means the same bytes."""
+    """A stored JSON document; None for an empty digest."""
     if not digest:
         return None
-    owner = id(ports.documents)
-    if owner not in _kept:
-        _kept.clear()
-        _kept[owner] = lru_cache(maxsize=256)(lambda wanted: json.loads(ports.documents.get(wanted)))
-    found: Document = _kept[owner](digest)
-    return found
+    try:
+        return _small(ports.documents, digest)
+    except _Large as large:
+        return large.found

@@ -1,0 +1,24 @@
+"""`make bench`: every benchmark in turn; each writes its own section of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> int:
+    failed = []
+    for entry in sorted((ROOT / "benchmarks").glob("*/__main__.py")):
+        name = f"benchmarks.{entry.parent.name}"
+        print(f"== {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", name], cwd=ROOT, check=False).returncode:
+            failed.append(name)
+    print(f"failed: {', '.join(failed)}" if failed else "all benchmarks ran; see docs/benchmarks.md")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared import rows
 from shared.core.ledger import Draft
+from shared.engine import judging
 from shared.engine.front import FOLDER_END, key_of
 from shared.engine.returns import with_returns
 from shared.engine.unit import Unit, update
@@ -186,8 +187,6 @@ def _number(unit: Unit, record: InboxRecord, row: Row, blob: Blob, path: str, re
 
 def register(unit: Unit, record: InboxRecord, row: Row) -> None:
     """The data asset in Azure ML, under the version's own number; then judging can begin."""
-    from shared.engine import judging
-
     assert record.version is not None
     version, version_row = unit.version(record.version)
     if version.state is VersionState.READY:

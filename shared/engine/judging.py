@@ -11,7 +11,6 @@ from shared.core import policy
 from shared.core.ledger import Draft
 from shared.definition import Published
 from shared.engine import predicting, returns, starting
-from shared.engine.intake import register
 from shared.engine.unit import Unit, update
 from shared.model import (
     Champion,
@@ -45,9 +44,6 @@ def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
     """Judge the version of `record`, let the policy answer, and close the record, in one transaction."""
     assert record.version is not None
     version, version_row = unit.version(record.version)
-    if version.state is VersionState.WRITTEN:
-        register(unit, record, row)
-        return
     published = unit.published()
     verdict = look(unit.ports, unit.state.champion, published, version)
     late = _late(unit.state, version)

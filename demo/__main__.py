@@ -15,7 +15,7 @@ from rich.console import Console
 from demo.stage import Stage, StoryFailed
 from local.azure import LocalAzure
 
-LOOPS = ("penguins", "iris")
+LOOPS = ("penguins", "iris", "prices", "income")
 
 
 def main() -> int:

@@ -182,6 +182,8 @@ class JobSpec:
     tags: Mapping[str, str] = field(default_factory=dict)
     compute: str = ""
     """Empty means serverless."""
+    model: str = ""
+    """Asset id of the challenger, for a check whose component has an input `model`."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,7 @@ class ArmTraffic:
     requests: int
     errors: int
     latencies_ms: tuple[float, ...]
-    """One a request, or a bounded uniform sample of them."""
+    """One a request that was answered well; the first ones where there are very many."""
 
 
 @dataclass(frozen=True)

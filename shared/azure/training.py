@@ -71,6 +71,9 @@ class AzureTraining:
         trains = _trains(spec, component)
         if DATA in component.inputs:
             parameters[DATA] = Input(type="uri_folder", path=asset(spec.training_data).short)
+        if spec.model and OUTPUT in component.inputs:
+            kind = component.inputs[OUTPUT].type
+            parameters[OUTPUT] = Input(type=kind, path=asset(spec.model).short)
 
         @dsl.pipeline(default_compute=spec.compute or "serverless")  # type: ignore[untyped-decorator]  # no types
         def run() -> dict[str, object]:

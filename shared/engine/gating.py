@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from shared.core.release import GateSeen
@@ -89,9 +90,28 @@ def _evidence(
         y_true=tuple(frame[data.target].tolist()),
         challenger=challenger.values,
         champion=champion.values if champion else None,
-        slices={by: tuple(frame[by].astype(str)) for by in slices.by} if slices else {},
+        slices={by: slice_names(frame[by]) for by in slices.by} if slices else {},
         malformed=challenger.problems,
     )
+
+
+MOST_VALUES = 12
+"""A column of numbers with more different values makes bands, not a slice a value."""
+
+
+def slice_names(column: pd.Series) -> tuple[str, ...]:
+    """The slice of each row: its value, or for a column of many numbers the band between quartiles that it is in."""
+    import numpy as np
+
+    if column.dtype.kind not in "iuf" or column.nunique() <= MOST_VALUES:
+        return tuple(column.astype(str))
+    values = column.to_numpy(dtype=float, na_value=np.nan)
+    edges = np.unique(np.nanquantile(values, [0.25, 0.5, 0.75], method="lower"))
+    low, high = np.nanmin(values), np.nanmax(values)
+    ends = [f"{low:g}", *(f"{edge:g}" for edge in edges), f"{high:g}"]
+    names = [f"{a} to {b}" if n == 0 else f"over {a} to {b}" for n, (a, b) in enumerate(pairwise(ends))]
+    bands = np.searchsorted(edges, values, side="left")
+    return tuple("none" if np.isnan(v) else names[band] for v, band in zip(values, bands, strict=True))
 
 
 def _smoke(frame: pd.DataFrame, challenger: Predictions, definition: Definition) -> SmokeVerdict:

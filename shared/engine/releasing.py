@@ -131,6 +131,7 @@ def _check(unit: Unit, release: Release, published: Published, index: int) -> Jo
             experiment=release.loop,
             component=published.assets.checks[check],
             training_data=release.window,
+            model=release.model,
             tags=_tags(release, f"check {check}"),
             compute=published.definition.train.compute or "",
         ),

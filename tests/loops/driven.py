@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from demo.stage import Stage
+from demo.stage import Stage, StoryFailed
 from shared.engine import clockwork, front
 from shared.ports import Ports
 
-PATIENCE_S = 240
+PATIENCE_S = 120
 
 
 class _Inbox:
@@ -38,7 +38,9 @@ class DrivenStage(Stage):
         deadline = time.monotonic() + PATIENCE_S
         clockwork.sweep(self.ports)
         while not true():
-            assert time.monotonic() < deadline, f"waited {PATIENCE_S} s for {what}: {self._status()}"
+            if time.monotonic() > deadline:
+                self.ledger_so_far()
+                raise StoryFailed(f"waited {PATIENCE_S} s for {what}: {self._status()}")
             clockwork.tick(self.ports)
             time.sleep(0.1)
         self.ledger_so_far()

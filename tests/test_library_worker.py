@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from local.azure import LocalAzure
+from tests.infra.package import pack
 
 ROOT = Path(__file__).parents[1]
 RUNTIME = "azure-functions-runtime==1.3.0"
@@ -125,7 +126,10 @@ def test_the_driver_sees_what_the_worker_answers(python: Path, tmp_path: Path) -
     assert json.loads(hello["body"]) == {"name": "x", "sent": [1]}
 
 
-def test_the_app_is_indexed_and_answers_each_kind_of_trigger(python: Path, local_azure: LocalAzure) -> None:
+def test_the_app_is_indexed_and_answers_each_kind_of_trigger(
+    python: Path, local_azure: LocalAzure, tmp_path: Path
+) -> None:
+    """Of the app only what is deployed, of packages only what requirements.txt asks for."""
     elsewhere = {
         "id": "1",
         "topic": "t",
@@ -146,7 +150,7 @@ def test_the_app_is_indexed_and_answers_each_kind_of_trigger(python: Path, local
     }
     answered = drive(
         python,
-        ROOT,
+        pack(tmp_path / "app"),
         [
             {"function": "inbox", "body": json.dumps(elsewhere)},
             {"function": "tick"},

@@ -7,7 +7,7 @@ All of them are functions of ranks: any strictly increasing transformation leave
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, chdtrc, kolmogorov, ndtr
+from scipy.special import betainc, chdtrc, kolmogorov, ndtr, ndtri
 
 from drift.evidence import Evaluated
 from drift.grid import Floats, Ints
@@ -16,6 +16,7 @@ WEIGHTS = {"location": 0.35, "scale": 0.20, "ks": 0.15, "bins": 0.12, "tails": 0
 
 _TAIL_LEVELS = (0, 10, 100)
 _BIN_ROWS = 25
+_KLOTZ_ROWS = 2_000
 
 
 def evaluate(pooled: Ints, current: Ints) -> Evaluated:
@@ -47,22 +48,26 @@ def _two_sided(z: Floats) -> Floats:
 
 
 def ranks(t: Ints, b: Ints) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-    """Wilcoxon's test of location and Mood's test of scale, as standardised linear rank statistics.
+    """Wilcoxon's test of location and a test of scale, as standardised linear rank statistics.
 
-    Null hypothesis: all rows come from one distribution. The scores are the first two Legendre polynomials
-    of the pooled mid-ranks, the second made orthogonal to the first, so that the two statistics are
-    uncorrelated under any ties; their permutation variance is exact. Asymptotically normal; used with
-    more than `drift.evidence.SMALL_ROWS` pooled rows or relabelled.
+    Null hypothesis: all rows come from one distribution. The scores of location are the pooled mid-ranks.
+    Those of scale are their squared distances from the middle (Mood), or, from 2,000 rows on each side,
+    the squares of their normal quantiles (Klotz): as good as a test of variances for normal data, where
+    Mood's has .76 of its power, but too skewed for few rows. They are made orthogonal to location, so
+    that the two statistics are uncorrelated under any ties; the permutation variances are exact.
+    Asymptotically normal; used with more than `drift.evidence.SMALL_ROWS` pooled rows or relabelled.
 
     References
     ----------
     J. Hajek, Z. Sidak, P. K. Sen, Theory of Rank Tests, 2nd ed. (1999), sections 3.3.1 (moments), 4.1, 4.2.
-    J. C. W. Rayner, D. J. Best, O. Thas, Smooth Tests of Goodness of Fit, 2nd ed. (2009), chapter 9.
+    A. M. Mood, Ann. Math. Statist. 25 (1954) 514-522; J. Klotz, Ann. Math. Statist. 33 (1962) 498-512.
     """
     rows = t.sum()
-    x = 2 * (np.cumsum(t) - t / 2) / rows - 1
-    x = x - (t * x).sum() / rows
-    square = x * x - (t * x * x).sum() / rows
+    middle = (np.cumsum(t) - t / 2) / rows
+    x = middle - (t * middle).sum() / rows
+    size = int(b[0].sum())
+    apart = ndtri(middle) if min(size, rows - size) >= _KLOTZ_ROWS else middle - 0.5
+    square = apart * apart - (t * apart * apart).sum() / rows
     square = square - x * (t * x * square).sum() / max((t * x * x).sum(), 1e-300)
     return _standardised(t, b, x), _standardised(t, b, square)
 

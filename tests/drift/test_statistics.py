@@ -72,13 +72,21 @@ def test_sides_of_very_different_size_keep_the_chi_square_honest() -> None:
         assert (p <= level).sum() <= scipy.stats.binom.isf(1e-4, len(p), level)
 
 
-def test_scale_agrees_with_mood_without_ties() -> None:
+@pytest.mark.parametrize("rows", [400, 2_500])
+def test_scale_is_moods_test_or_klotz_s(rows: int) -> None:
+    """Without ties: the standardised sum of scores over the current side; sides alike in location."""
     rng = np.random.default_rng(1)
-    x, y = rng.normal(size=400), 1.3 * rng.normal(size=500)
+    x, y = rng.normal(size=rows), 1.05 * rng.normal(size=rows)
     t, b = _table(x, y)
-    _, (statistic, _) = numeric.ranks(t, b)
-    z = scipy.stats.mood(y, x).statistic
-    assert statistic[0] == pytest.approx(z, abs=0.02 * abs(z) + 0.05)
+    _, (statistic, p) = numeric.ranks(t, b)
+    middle = (np.arange(2 * rows) + 0.5) / (2 * rows)
+    scores = (scipy.stats.norm.ppf(middle) if rows >= 2_000 else middle - 0.5) ** 2
+    variance = rows**2 / (2 * rows * (2 * rows - 1)) * ((scores - scores.mean()) ** 2).sum()
+    z = (b[0] @ scores - rows * scores.mean()) / np.sqrt(variance)
+    assert statistic[0] == pytest.approx(z, abs=1e-9)
+    assert p[0] == pytest.approx(2 * scipy.stats.norm.sf(abs(z)), rel=1e-9)
+    if rows < 2_000:
+        assert z == pytest.approx(scipy.stats.mood(y, x).statistic, rel=0.01)
 
 
 @given(st.integers(1, 200), st.integers(1, 200), st.data())

@@ -202,7 +202,7 @@ class Training(Protocol):
         ...
 
     def cancel(self, name: str) -> None:
-        """Ask for cancellation; nothing happens when the job has ended or never was."""
+        """Ask for cancellation; nothing happens when the job has ended, never was, or is somebody else's."""
         ...
 
     def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:

@@ -106,7 +106,7 @@ class AzureTraining:
     def cancel(self, name: str) -> None:
         with asking("Cancelling a job", f"Azure ML job {name}", ML_ROLE):
             job = self._find(name)
-            if job is None or job.status in {*_ENDED, "CancelRequested"}:
+            if job is None or job.status in {*_ENDED, "CancelRequested"} or RELEASE_TAG not in (job.tags or {}):
                 return
             self._ml().jobs.begin_cancel(name)
 

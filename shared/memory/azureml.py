@@ -60,7 +60,7 @@ class MemoryTraining:
 
     def cancel(self, name: str) -> None:
         job = self.jobs.get(name)
-        if job is not None and job.status == "running":
+        if job is not None and job.status == "running" and RELEASE_TAG in job.tags:
             job.status = "canceled"
 
     def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
@@ -225,4 +225,5 @@ def _names(seen: Sequence[MemoryRequest]) -> list[str]:
 
 def _arm(requests: Sequence[MemoryRequest]) -> ArmTraffic:
     errors = sum(counts_as_error(request.status) for request in requests)
-    return ArmTraffic(len(requests), errors, tuple(request.latency_ms for request in requests))
+    answered = (request for request in requests if not counts_as_error(request.status))
+    return ArmTraffic(len(requests), errors, tuple(request.latency_ms for request in answered))

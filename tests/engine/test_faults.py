@@ -1,0 +1,551 @@
+"""What promises-and-faults calls F01 to F29, one by one, against the real engine over ports in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from shared import rows, views
+from shared.engine import clockwork, front, unit, worker
+from shared.errors import DependencyUnavailable
+from shared.model import InboxRecord, InboxState, Phase
+from shared.ports import Replace
+from tests.simulator.life import ACCOUNT, LOOP, Life, birds
+from tests.simulator.reader import reading_in_process
+
+
+@pytest.fixture(autouse=True, scope="module")
+def reader() -> Iterator[None]:
+    with reading_in_process():
+        yield
+
+
+def served(**kept: object) -> Life:
+    """A life in which the first model serves."""
+    life = Life(**kept)  # type: ignore[arg-type]  # passed on as they are
+    life.drop("1.csv", birds(1, 1.0))
+    life.rest()
+    assert life.state.champion is not None
+    return life
+
+
+def canaried(**kept: object) -> Life:
+    """A life whose second release is in its first canary step, which lasts an hour."""
+    life = served(plan=LOOP.replace("minutes: 0.05", "minutes: 60"), **kept)
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.CANARY)
+    return life
+
+
+def inbox(life: Life) -> list[InboxRecord]:
+    return views.inbox(life.real, "birds")
+
+
+def event(name: str, etag: str) -> str:
+    data = {"url": f"{ACCOUNT}/landing/birds/{name}", "eTag": etag}
+    return json.dumps({"eventType": "Microsoft.Storage.BlobCreated", "data": data})
+
+
+# --- events ----------------------------------------------------------------------------------------
+
+
+def test_f01_fifty_deliveries_are_one_record_one_version_one_release() -> None:
+    life = Life()
+    blob = life.real.blobs.upload("landing", "birds/1.csv", birds(1, 1.0))
+    for _ in range(50):
+        life.send(event("1.csv", f'"{blob.etag}"'))
+    life.rest()
+    assert len(inbox(life)) == 1
+    assert (life.state.next_version, life.state.next_release) == (2, 2)
+
+
+def test_f02_the_older_of_two_events_of_one_blob_is_superseded_whichever_comes_first() -> None:
+    life = Life()
+    old = life.real.blobs.upload("landing", "birds/1.csv", birds(7, 1.0))
+    new = life.real.blobs.upload("landing", "birds/1.csv", birds(1, 1.0))
+    for blob in (new, old):
+        life.send(event("1.csv", blob.etag))
+    life.rest()
+    assert {one.body["etag"]: one.state for one in inbox(life)} == {
+        new.etag: InboxState.DONE,
+        old.etag: InboxState.SUPERSEDED,
+    }
+    assert [version.etag for version in unit.read(life.real, "birds").versions()] == [new.etag]
+
+
+def test_f03_old_data_that_come_a_day_late_are_a_version_and_no_reason_to_retrain() -> None:
+    life = Life()
+    old = life.real.blobs.upload("landing", "birds/old.csv", birds(5, 1.9))
+    life.clock.advance(3600)
+    life.drop("1.csv", birds(1, 1.0))
+    life.rest()
+    life.clock.advance(86_400)
+    life.send(event("old.csv", old.etag))
+    life.rest()
+    late = unit.read(life.real, "birds").version(2)[0]
+    assert late.drift_material is True
+    assert "newer data have come since" in late.decision
+    assert life.state.next_release == 2
+
+
+def test_f04_the_sweep_finds_what_was_never_told_in_the_order_in_which_it_landed() -> None:
+    life = Life(lost=1.0)
+    for number, name in enumerate(("z.csv", "a.csv", "m.csv")):
+        life.drop(name, birds(number, 1.0))
+        life.clock.advance(60)
+    life.clock.now = lambda: life.clock.advance(0.001) or life.clock.current  # type: ignore[method-assign, func-returns-value]  # time passes
+    assert clockwork.sweep(life.real) == 3
+    life.rest()
+    assert [v.source for v in unit.read(life.real, "birds").versions()] == [
+        "landing/birds/z.csv",
+        "landing/birds/a.csv",
+        "landing/birds/m.csv",
+    ]
+
+
+def test_f05_poison_is_replayed_by_the_sweep_once_and_shown() -> None:
+    life = served()
+    life.drop("2.csv", birds(2, 1.0))
+    life.rest()
+    life.alert()
+    front.keep_poison(life.real, life.queue.pop().text)
+    assert clockwork.sweep(life.real, ACCOUNT) == 1
+    assert clockwork.sweep(life.real, ACCOUNT) == 0
+    life.rest()
+    assert life.release(2).triggers[0].kind.value == "alert"
+    assert [json.loads(row.doc)["code"] for row in views.unrouted(life.real)] == ["replayed"]
+
+
+def test_f05_events_that_came_before_their_loop_was_published_are_not_lost() -> None:
+    life = Life()
+    other = LOOP.replace("birds", "fish")
+    life.real.blobs.upload("landing", "fish/1.csv", birds(1, 1.0))
+    life.send(
+        json.dumps(
+            {
+                "eventType": "Microsoft.Storage.BlobCreated",
+                "data": {"url": f"{ACCOUNT}/landing/fish/1.csv", "eTag": "0x1"},
+            }
+        )
+    )
+    life.round()
+    assert "no loop's landing prefix covers" in json.loads(views.unrouted(life.real)[0].doc)["text"]
+    life.publish(other)
+    clockwork.sweep(life.real, ACCOUNT)
+    life.round()
+    assert unit.read(life.real, "fish").state.next_version == 2
+
+
+def test_p10_an_event_that_always_fails_is_set_aside_and_keeps_no_other() -> None:
+    life = served()
+    life.real.blobs.upload("landing", "birds/2.csv", birds(2, 1.0))
+    poison = InboxRecord("0" * 32, rows.EventKind.BLOB, life.clock.now(), {"container": "landing"})
+    front.put(life.real, "birds", poison)
+    life.send(event("2.csv", next(b.etag for b in life.real.blobs.list("landing", "birds/2"))))
+    life.round()
+    assert life.state.next_version == 3
+    life.rest(20)
+    for _ in range(6):
+        life.round()
+    aside = next(one for one in inbox(life) if one.key == poison.key)
+    assert (aside.state, aside.code) == (InboxState.QUARANTINED, "unexpected-failure")
+
+
+# --- waiting ---------------------------------------------------------------------------------------
+
+
+def test_f09_a_service_that_asks_to_wait_is_left_alone_and_no_attempt_is_lost() -> None:
+    life = served()
+    life.drop("2.csv", birds(2, 1.3))
+    life.away, life.away_s = "training.ensure_job", 600
+    life.until(Phase.TRAINING)
+    failures = life.release().failures
+    for _ in range(30):
+        life.round()
+    assert (failures, life.release().failures) == (1, 1)
+    assert "is away" in life.release().waiting_for
+    life.away = ""
+    life.clock.advance(600)
+    life.rest()
+    assert (life.release().phase, life.release().attempt) == (Phase.LIVE, 1)
+
+
+def test_f10_looks_that_fail_for_an_hour_come_once_a_minute_and_people_are_told() -> None:
+    life = canaried()
+    life.act("abort", 2)
+    life.away = "serving.traffic"
+    for _ in range(360):
+        life.round()
+    assert 40 < life.release().failures < 75
+    overview = life.real.store.overviews()[0]
+    assert "stuck" in overview.attention
+    assert "serving.traffic is away" in overview.attention
+
+
+def test_a_drop_that_cannot_be_judged_keeps_no_canary_from_being_taken_back() -> None:
+    """F21: the champion does not answer, so the metric of the new version waits; the canary does not."""
+    plan = LOOP.replace("retrain:", "metric: {name: accuracy, at_least: 0.5}\nretrain:").replace(
+        "minutes: 0.05", "minutes: 60"
+    )
+    life = served(plan=plan)
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.CANARY)
+    life.away = "serving.predict"
+    life.drop("3.csv", birds(3, 1.3))
+    life.round()
+    life.act("abort", 2)
+    life.rest()
+    assert life.release(2).phase is Phase.ABORTED
+    assert life.traffic() == {"r1-a1": 100}
+
+
+# --- jobs ------------------------------------------------------------------------------------------
+
+
+def test_f17_an_abort_cancels_the_job_whose_receipt_was_never_written() -> None:
+    life = served()
+    life.real.training.new_jobs_are = "running"
+    submit = life.real.training.ensure_job
+
+    def lost(spec):  # type: ignore[no-untyped-def]
+        submit(spec)
+        raise DependencyUnavailable("the answer was lost")
+
+    life.real.training.ensure_job = lost  # type: ignore[method-assign]  # the reply is lost each time
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.TRAINING)
+    life.act("abort", 2)
+    life.rest()
+    assert life.real.training.jobs["birds-r2-a1"].status == "canceled"
+
+
+def test_f17_a_job_that_never_ends_is_cancelled_and_a_vanished_one_is_tried_again() -> None:
+    life = served()
+    life.real.training.new_jobs_are = "running"
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.TRAINING)
+    life.clock.advance(7 * 3600)
+    life.round()
+    life.round()
+    assert life.real.training.jobs["birds-r2-a1"].status == "canceled"
+    assert life.release().attempt == 2
+    life.real.training.jobs["birds-r2-a2"].status = "missing"
+    life.rest()
+    assert life.release().phase is Phase.FAILED
+    assert life.real.training.submitted == ["birds-r1-a1", "birds-r2-a1", "birds-r2-a2"]
+
+
+def test_f17_a_check_that_never_ends_is_cancelled_and_rejects() -> None:
+    life = served(plan=LOOP.replace("gate: {", "gate: {checks: [a.yml, b.yml], "))
+    life.real.training.new_jobs_are = "running"
+    life.drop("2.csv", birds(2, 1.3))
+    for name in ("birds-r2-a1", "birds-r2-a1-c0"):
+        for _ in range(5):
+            life.round()
+        life.real.training.jobs[name].status = "completed"
+    life.round()
+    life.round()
+    assert (life.release().phase, life.release().step) == (Phase.CHECKING, 1)
+    life.clock.advance(7 * 3600)
+    life.rest()
+    assert (life.release().phase, "longer than" in life.release().reason) == (Phase.REJECTED, True)
+    assert life.real.training.jobs["birds-r2-a1-c1"].status == "canceled"
+
+
+def test_f18_a_job_of_somebody_else_stops_the_release_and_is_never_cancelled() -> None:
+    life = served()
+    life.real.training.new_jobs_are = "running"
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.TRAINING)
+    theirs = life.real.training.jobs["birds-r2-a1"]
+    theirs.tags, theirs.status = {}, "running"
+    for _ in range(3):
+        life.round()
+    assert "is not ours" in life.release().waiting_for
+    life.act("abort", 2)
+    life.rest()
+    assert life.release().phase is Phase.ABORTED
+    assert theirs.status == "running"
+
+
+# --- traffic ---------------------------------------------------------------------------------------
+
+
+def test_f19_a_step_that_comes_into_force_after_its_abort_is_taken_back() -> None:
+    life = canaried(slow=3)
+    life.act("abort", 2)
+    life.rest()
+    assert (life.release().phase, life.traffic()) == (Phase.ABORTED, {"r1-a1": 100})
+
+
+def test_f19_an_abort_while_a_step_is_on_its_way_overrides_it() -> None:
+    life = served(plan=LOOP.replace("minutes: 0.05", "minutes: 60"))
+    life.drop("2.csv", birds(2, 1.3))
+    life.real.serving.traffic_takes_effect = False
+    life.until(Phase.SHIFTING)
+    life.act("abort", 2)
+    life.rest()
+    assert life.real.serving.splits[-1] == ("birds", {"r1-a1": 100})
+    life.real.serving.apply_traffic("birds")
+    assert life.traffic() == {"r1-a1": 100}
+
+
+def test_f20_a_canary_without_evidence_is_never_promoted() -> None:
+    life = canaried()
+    life.away = "evidence.traffic"
+    for _ in range(60):
+        life.round(seconds=600)
+    assert (life.release().phase, life.release().step) == (Phase.CANARY, 0)
+    life.away = ""
+    life.real.evidence.requests.clear()
+    life._requests = lambda deployment, n: None  # type: ignore[method-assign]  # nobody calls
+    for _ in range(60):
+        life.round(seconds=600)
+    assert (life.release().phase, life.release().step) == (Phase.HOLDING, 0)
+
+
+def test_f22_data_and_alerts_that_come_mid_canary_wait_for_its_end_and_are_answered() -> None:
+    life = canaried()
+    life.drop("3.csv", birds(3, 1.7))
+    for _ in range(3):
+        life.alert()
+        life.round()
+    assert {t.kind.value for t in life.state.waiting} == {"drift", "alert"}
+    assert life.state.next_release == 3
+    life.act("abort", 2)
+    life.rest()
+    life.rest()
+    assert life.state.waiting == ()
+    assert "drift" in {t.kind.value for t in life.release(3).triggers}
+
+
+def test_f28_traffic_that_a_person_set_stays_whatever_the_evidence_says() -> None:
+    life = canaried()
+    hand = {"r1-a1": 70, "r2-a1": 30}
+    life.real.serving.endpoints["birds"].traffic = dict(hand)
+    splits = len(life.real.serving.splits)
+    for _ in range(20):
+        life.round(seconds=600)
+    assert (life.traffic(), len(life.real.serving.splits)) == (hand, splits)
+    assert "changed from outside" in life.state.paused
+    assert len(life.told("traffic.adopted")) == 1
+
+
+def test_f28_after_a_resume_the_canary_goes_on_from_what_the_person_set() -> None:
+    life = canaried()
+    life.real.serving.endpoints["birds"].traffic = {"r1-a1": 70, "r2-a1": 30}
+    life.round()
+    life.act("resume")
+    for _ in range(20):
+        life.round(seconds=600)
+        if life.release().step == 1:
+            break
+    assert life.real.serving.splits[-1][1] == {"r1-a1": 50, "r2-a1": 50}
+    assert life.state.paused == ""
+
+
+def test_f28_traffic_that_a_person_took_from_the_canary_is_never_given_back() -> None:
+    life = canaried()
+    life.clock.advance(200)
+    life.round()
+    life.real.serving.endpoints["birds"].traffic = {"r1-a1": 100}
+    splits = len(life.real.serving.splits)
+    for _ in range(30):
+        life.round()
+    assert len(life.real.serving.splits) == splits
+    life.act("abort", 2)
+    life.rest()
+    assert life.release(2).phase is Phase.ABORTED
+
+
+def test_f28_traffic_that_was_changed_between_releases_is_adopted_once_by_the_sweep() -> None:
+    life = served()
+    endpoint = life.real.serving.endpoints["birds"]
+    endpoint.deployments["mine"] = endpoint.deployments["r1-a1"]
+    endpoint.traffic = {"r1-a1": 60, "mine": 40}
+    clockwork.sweep(life.real)
+    assert "changed from outside" in life.state.paused
+    life.act("resume")
+    life.rest()
+    clockwork.sweep(life.real)
+    assert life.state.paused == ""
+    assert len(life.told("traffic.adopted")) == 1
+
+
+def test_f28_a_job_that_a_person_cancelled_is_not_submitted_again() -> None:
+    life = served()
+    life.real.training.new_jobs_are = "running"
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.TRAINING)
+    life.real.training.cancel("birds-r2-a1")
+    life.rest()
+    assert (life.release().phase, life.release().attempt) == (Phase.FAILED, 1)
+    assert "canceled" in life.release().reason
+
+
+def test_f28_a_champion_that_somebody_deleted_is_told_when_there_is_nothing_to_go_back_to() -> None:
+    life = canaried()
+    endpoint = life.real.serving.endpoints["birds"]
+    del endpoint.deployments["r1-a1"]
+    life.act("abort", 2)
+    for _ in range(100):
+        life.round()
+    assert life.release().phase is Phase.ROLLING_BACK
+    assert "no deployment r1-a1" in life.real.store.overviews()[0].attention
+
+
+# --- people ----------------------------------------------------------------------------------------
+
+
+def test_f23_approve_abort_and_tick_at_once_have_one_outcome_and_the_ledger_shows_both() -> None:
+    for seed in range(8):
+        life = served(seed=seed)
+        life.publish(LOOP.replace("canary: {", "canary: {approval: before_canary, "))
+        life.drop("2.csv", birds(2, 1.3))
+        life.until(Phase.AWAITING_APPROVAL)
+        life.workers = 3
+        life.crew._interleave = True
+        life.act("approve", 2)
+        life.act("abort", 2)
+        life.rest()
+        assert life.release(2).phase is Phase.ABORTED, seed
+        acts = {one.note for one in inbox(life) if one.kind.value == "person"}
+        assert len(acts) == 2, acts
+
+
+def test_f23_a_double_click_is_one_act() -> None:
+    life = canaried()
+    for _ in range(2):
+        life.act("abort", 2, id="click")
+    life.rest()
+    assert [one.kind.value for one in inbox(life)].count("person") == 1
+
+
+def test_people_come_before_a_thousand_events() -> None:
+    life = canaried()
+    for number in range(150):
+        front.put(
+            life.real,
+            "birds",
+            InboxRecord(f"{number:032d}", rows.EventKind.BLOB, life.clock.now(), {"container": "landing"}),
+        )
+    life.act("abort", 2)
+    life.round()
+    assert life.release(2).phase is not Phase.CANARY
+
+
+# --- clocks ----------------------------------------------------------------------------------------
+
+
+def scheduled() -> Life:
+    life = served(plan=LOOP.replace("cooldown: 1s", 'cooldown: 1s, schedule: "0 0 * * * *"'))
+    life.drop("2.csv", birds(2, 1.0))
+    life.rest()
+    return life
+
+
+def schedules(life: Life) -> int:
+    causes = {entry.cause for entry in views.entries(life.real, "birds")}
+    return len({cause for cause in causes if cause.startswith("schedule-")})
+
+
+def test_f14_a_clock_that_is_set_back_or_differs_by_minutes_runs_no_schedule_twice() -> None:
+    life = scheduled()
+    for minutes in (70, -20, 15, -5, 10, -120, 125):
+        life.clock.current += timedelta(minutes=minutes)
+        clockwork.tick(life.real)
+        worker.run(life.real, "birds")
+    assert schedules(life) == 1
+
+
+def test_f14_a_clock_that_is_set_back_promotes_nothing_early() -> None:
+    life = canaried()
+    life.clock.current -= timedelta(hours=3)
+    for _ in range(60):
+        life.round()
+    assert life.release().phase is Phase.CANARY
+
+
+def test_f15_a_timer_that_comes_twice_late_or_not_at_all_is_as_if_it_had_come_once() -> None:
+    life = scheduled()
+    life.clock.advance(5 * 3600)
+    for _ in range(5):
+        clockwork.tick(life.real)
+    assert schedules(life) == 1
+    life.rest()
+    assert life.state.next_release == 3
+
+
+# --- stored state ----------------------------------------------------------------------------------
+
+
+def spoil(life: Life, key: str, doc: str) -> None:
+    row = life.real.store.read("birds", key)
+    assert row is not None
+    life.real.store.commit("birds", [Replace(key, doc, row.etag)])
+
+
+@pytest.mark.parametrize(
+    ("doc", "words"),
+    [
+        ('{"schema": 99, "content": {}}', "written by a newer Driftloop"),
+        ("not json", "is not a Driftloop document"),
+        ('{"schema": 1, "content": {"loop": 1}}', "cannot be read as LoopState"),
+    ],
+)
+def test_f24_f25_a_loop_whose_row_cannot_be_read_is_set_aside_and_shown_and_the_others_go_on(
+    doc: str, words: str
+) -> None:
+    life = Life()
+    life.publish(LOOP.replace("birds", "fish"))
+    spoil(life, rows.LOOP, doc)
+    life.real.blobs.upload("landing", "fish/1.csv", birds(1, 1.0))
+    clockwork.sweep(life.real)
+    for _ in range(30):
+        life.clock.advance(10)
+        life._outside()
+        clockwork.tick(life.real)
+    assert unit.read(life.real, "fish").state.next_version == 2
+    overview = next(one for one in life.real.store.overviews() if one.loop == "birds")
+    assert overview.attention.startswith("set aside: ")
+    assert words in overview.attention
+
+
+def test_f25_a_release_whose_definition_is_gone_waits_and_says_so() -> None:
+    life = canaried()
+    unit._published.clear()
+    life.real.documents.contents.pop(life.release().definition)
+    for _ in range(3):
+        life.round()
+    overview = life.real.store.overviews()[0]
+    assert "is gone" in overview.attention
+
+
+def test_f24_a_row_from_before_a_field_was_added_is_read_with_its_default() -> None:
+    life = served()
+    row = life.real.store.read("birds", rows.LOOP)
+    assert row is not None
+    document = json.loads(row.doc)
+    for newer in ("newest_labelled", "newest_landed_at", "adopted", "waiting_until", "failed_in_row"):
+        del document["content"][newer]
+    spoil(life, rows.LOOP, json.dumps(document))
+    life.drop("2.csv", birds(2, 1.3))
+    life.rest()
+    assert life.release(2).phase is Phase.LIVE
+
+
+def test_f29_a_release_in_flight_ends_with_the_definition_that_it_began_with() -> None:
+    life = canaried()
+    life.publish(LOOP.replace("[10, 50]", "[30]").replace("minutes: 0.05", "minutes: 2"))
+    for _ in range(40):
+        life.round(seconds=600)
+        if life.state.open_release is None:
+            break
+    assert [split for _, split in life.real.serving.splits][1:] == [
+        {"r1-a1": 90, "r2-a1": 10},
+        {"r1-a1": 50, "r2-a1": 50},
+        {"r2-a1": 100},
+    ]

@@ -1,0 +1,308 @@
+"""A loop's whole life in seconds: first model, drift, canary, promotion, and a canary that is taken back."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+from shared import events, loopfile, views
+from shared.definition import Assets, Published
+from shared.engine import clockwork, front, publishing, unit
+from shared.errors import DependencyUnavailable, DriftloopError
+from shared.memory import FakeClock, MemoryPorts, MemoryRequest, memory_ports
+from shared.memory.faults import Call, break_with, watched
+from shared.model import LedgerEntry, LoopState, Phase, Release
+from shared.ports import Answer
+from tests.simulator.history import History
+from tests.simulator.workers import Crew
+
+ACCOUNT = "https://account.blob.core.windows.net"
+LOOP = """
+loop: birds
+data: {landing: landing/birds/, target: species, window: newest, holdout: {fraction: 0.4}}
+train: {pipeline: train.yml, attempts: 2}
+serve: {endpoint: birds}
+drift: {material: {numeric: 0.3}}
+retrain: {cooldown: 1s, alerts: ["birds-*"], budget: {runs_per_day: 99}}
+gate: {margin: 0.2, on_inconclusive: promote}
+canary: {steps: [10, 50], step: {minutes: 0.05, min_requests: 50, max_hours: 5}, bake_minutes: 0.1}
+"""
+STEPS = (10, 50)
+ROUND_S = 10.0
+VISIBLE_AGAIN_S = 30.0
+ASLEEP_S = 45.0
+STALE_S = 60.0
+
+SIMULATED = (
+    *("crash before", "crash after", "lost reply", "conflict", "throttled", "unavailable"),
+    *("asleep", "stale"),
+)
+"""Every fault, at every call of a port: `asleep` is a worker that comes back after its claim has run out, `stale` a
+read of traffic that tells what was set before, within a minute of the change."""
+
+
+def birds(seed: int, heavier: float, n: int = 60) -> bytes:
+    """Two kinds that flippers tell apart; their mass is what drifts."""
+    random, lines = Random(seed), ["flipper,mass,species"]
+    for index in range(n):
+        kind, flipper = (("Adelie", 190), ("Gentoo", 217))[index % 2]
+        mass = random.gauss(4000, 300) * heavier
+        lines.append(f"{random.gauss(flipper, 5):.2f},{mass:.1f},{kind}")
+    return "\n".join(lines).encode()
+
+
+@dataclass
+class Message:
+    """A message of the queue: hidden while it is handled, back when it was not."""
+
+    text: str
+    at: float
+    attempts: int = 0
+    done: bool = False
+
+
+@dataclass
+class Life:
+    """One run. `faults` says what goes wrong at which call of a port, counted over all workers."""
+
+    faults: Mapping[int, str] = field(default_factory=dict)
+    seed: int = 0
+    workers: int = 1
+    duplicates: float = 0.0
+    lost: float = 0.0
+    slow: int = 0
+    """Rounds that jobs, deployments and traffic take."""
+    plan: str = LOOP
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.clock = FakeClock()
+        self.real: MemoryPorts = memory_ports(self.clock)
+        self.ports = watched(self.real, self._around)
+        self.history = History(self.real, "birds", STEPS)
+        self.crew = Crew(self.random, interleave=self.workers > 1)
+        self.calls: list[str] = []
+        self.effects: list[int] = []
+        self.queue: list[Message] = []
+        self.began = self.clock.now()
+        self.rounds = 0
+        self.away = ""
+        self.away_s: float | None = None
+        self._before: dict[str, int] = {}
+        self._changed_at = -STALE_S
+        self._slow: dict[str, int] = {}
+        self.real.serving.answer = _answer
+        self.real.serving.traffic_takes_effect = self.slow == 0
+        self.real.training.new_jobs_are = "running" if self.slow else "completed"
+        self.real.serving.new_deployments_are = "creating" if self.slow else "ready"
+        self.publish(self.plan)
+
+    def publish(self, plan: str) -> None:
+        definition = loopfile.parse(plan, file="loop.yaml")
+        checks = {check: f"azureml:{check}:1" for check in definition.gate.checks}
+        assets = Assets(pipeline=f"azureml:{definition.loop}-training:1", checks=checks)
+        publishing.publish(self.real, Published(definition, assets, "ann", self.clock.now()))
+
+    # --- time and the world outside --------------------------------------------------------------
+
+    @property
+    def now_s(self) -> float:
+        return (self.clock.now() - self.began).total_seconds()
+
+    @property
+    def state(self) -> LoopState:
+        return unit.read(self.real, "birds").state
+
+    def drop(self, name: str, content: bytes) -> None:
+        """Land a blob; its event comes once, twice, or never."""
+        blob = self.real.blobs.upload("landing", f"birds/{name}", content)
+        data = {"api": "PutBlob", "url": f"{ACCOUNT}/landing/birds/{name}", "eTag": blob.etag}
+        text = json.dumps({"eventType": "Microsoft.Storage.BlobCreated", "data": data})
+        if self.random.random() >= self.lost:
+            self.send(text)
+
+    def send(self, text: str) -> None:
+        self.queue.append(Message(text, self.now_s))
+        while self.random.random() < self.duplicates:
+            self.queue.append(Message(text, self.now_s + self.random.uniform(0, 200)))
+
+    def act(self, verb: str, release: int | None = None, id: str = "") -> None:
+        body: dict[str, object] = {"release": release or "", "reason": "because"} | ({"id": id} if id else {})
+        self.send(events.act_message(verb, "birds", body, "bob"))
+
+    def alert(self, rule: str = "birds-errors", condition: str = "Fired") -> None:
+        at = self.clock.now().isoformat()
+        essence = {
+            "alertRule": rule,
+            "originalAlertId": at,
+            "monitorCondition": condition,
+            "firedDateTime": at,
+        }
+        body = {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essence}}
+        self.send(events.alert_message(body))
+
+    def rest(self, limit: int = 60) -> None:
+        """Go on until no release is open and nothing is to be done."""
+        for _ in range(limit):
+            self.round()
+            if self.state.open_release is None and not self.queue:
+                return
+        raise AssertionError(f"not at rest: {self.release()}")
+
+    def until(self, phase: Phase, limit: int = 60) -> None:
+        """Go on until the newest release is in this phase."""
+        for _ in range(limit):
+            self.round()
+            if self.state.next_release > 1 and self.release().phase is phase:
+                return
+        raise AssertionError(f"never {phase}: {self.release()}")
+
+    def release(self, number: int = 0) -> Release:
+        current = unit.read(self.real, "birds")
+        return current.release(number or current.state.next_release - 1)[0]
+
+    def told(self, what: str) -> list[LedgerEntry]:
+        return [entry for entry in views.entries(self.real, "birds") if entry.what == what]
+
+    def traffic(self) -> dict[str, int]:
+        return dict(self.real.serving.traffic("birds"))
+
+    def round(self, *, tick: bool = True, sweep: bool = False, seconds: float = ROUND_S) -> None:
+        """Ten seconds: requests arrive, Azure ML goes on, messages are delivered, the clock ticks."""
+        self.rounds += 1
+        self.clock.advance(seconds)
+        self._outside()
+        for message in [one for one in self.queue if one.at <= self.now_s and not one.done]:
+            self._deliver(message)
+        for number in range(self.workers if tick else 0):
+            self.crew.hire(f"tick {number}", self._function(lambda: clockwork.tick(self.ports)))
+        if sweep:
+            self.crew.hire("sweep", self._function(lambda: clockwork.sweep(self.ports, ACCOUNT)))
+        self.crew.work(self.now_s)
+        self.queue = [one for one in self.queue if not one.done]
+
+    def _deliver(self, message: Message) -> None:
+        message.attempts += 1
+        message.at = self.now_s + VISIBLE_AGAIN_S
+
+        def handle() -> None:
+            if message.attempts > 5:
+                front.keep_poison(self.real, message.text)
+            else:
+                clockwork.run_all(self.ports, front.receive(self.ports, message.text, ACCOUNT))
+            message.done = True
+
+        self.crew.hire("inbox", self._function(handle))
+
+    def _function(self, work: Callable[[], object]) -> Callable[[], None]:
+        """A function that fails is logged by the host, and that is all."""
+
+        def call() -> None:
+            try:
+                work()
+            except DriftloopError:
+                return
+
+        return call
+
+    def _outside(self) -> None:
+        serving, training = self.real.serving, self.real.training
+        if self.slow:
+            for job in training.jobs.values():
+                if job.status == "running" and self._ready(job.spec.name):
+                    job.status = "completed"
+            for endpoint in serving.endpoints.values():
+                for name, deployment in endpoint.deployments.items():
+                    if deployment.state == "creating" and self._ready(name):
+                        deployment.state = "ready"
+            for name in serving.endpoints:
+                serving.apply_traffic(name)
+        for name in serving.endpoints:
+            for deployment, weight in serving.traffic(name).items():
+                self._requests(deployment, round(3 * weight))
+
+    def _ready(self, name: str) -> bool:
+        self._slow[name] = self._slow.get(name, 0) + 1
+        return self._slow[name] > self.slow
+
+    def _requests(self, deployment: str, n: int) -> None:
+        """Live requests of the last round; the third release's model errs."""
+        for index in range(n):
+            at = self.clock.now() - timedelta(seconds=ROUND_S * (index + 1) / (n + 1))
+            status = 500 if deployment.startswith("r3-") and index % 3 == 0 else 200
+            request = MemoryRequest(at, deployment, status, 10.0 + index % 7, f"user-{index}")
+            self.real.evidence.requests.setdefault("birds", []).append(request)
+
+    # --- where things go wrong -------------------------------------------------------------------
+
+    def _around(self, call: Call, make: Callable[[], object]) -> object:
+        self.crew.before_call()
+        if call.name == self.away:
+            raise DependencyUnavailable(f"{call.name} is away", self.away_s)
+        fault = self.faults.get(len(self.calls), "")
+        if call.effect:
+            self.effects.append(len(self.calls))
+        self.calls.append(call.name)
+        if fault == "asleep" and self.crew.current is not None:
+            self.crew.current.sleeps_until = self.now_s + ASLEEP_S
+            self.crew.current.pause()
+        elif fault == "stale" and call.name == "serving.traffic":
+            young = self.now_s - self._changed_at < STALE_S
+            return dict(self._before) if young else make()
+        elif fault in SIMULATED:
+            return break_with(fault, call, lambda: self._make(call, make))
+        return self._make(call, make)
+
+    def _make(self, call: Call, make: Callable[[], object]) -> object:
+        if call.name == "serving.set_traffic":
+            self._before = dict(self.real.serving.traffic("birds"))
+            self._changed_at = self.now_s
+        answer = make()
+        if call.effect:
+            self.history.after(call)
+        return answer
+
+    # --- the story -------------------------------------------------------------------------------
+
+    def live(self, *, limit: int = 250) -> list[str]:
+        """Tell the story to its end; what was wrong, in words."""
+        log = logging.getLogger("driftloop")
+        log.addHandler(self.history)
+        try:
+            self._story(limit)
+        finally:
+            log.removeHandler(self.history)
+        if self.state.next_release != 4 or self.state.open_release is not None:
+            last = self.release() if self.state.next_release > 1 else None
+            return [*self.history.wrong, f"not at its end after {self.rounds} rounds: {last}"]
+        found = self.history.at_rest(jobs=3, versions=3)
+        ends = [self.release(number).phase for number in (1, 2, 3)]
+        if ends != [Phase.LIVE, Phase.LIVE, Phase.ROLLED_BACK]:
+            found.append(f"the releases ended {ends}")
+        return found
+
+    def _story(self, limit: int) -> None:
+        scales = {1: 1.0, 2: 1.3, 3: 1.7}
+        dropped = quiet = 0
+        while self.rounds < limit and quiet < 3:
+            state = self.state
+            if dropped < 3 and state.open_release is None and state.next_release == dropped + 1:
+                dropped += 1
+                self.drop(f"{dropped}.csv", birds(dropped, scales[dropped]))
+            calls = len(self.calls)
+            self.round(sweep=self.rounds % 10 == 9)
+            busy = len(self.calls) - calls > 40 or self.crew.asleep or self.queue
+            over = dropped == 3 and self.state.open_release is None and self.state.next_release == 4
+            quiet = quiet + 1 if over and not busy else 0
+
+
+def _answer(endpoint: str, deployment: str, payload: str) -> Answer:
+    table = json.loads(payload)["input_data"]
+    flipper = table["columns"].index("flipper")
+    return Answer(
+        200, json.dumps(["Gentoo" if row[flipper] > 203 else "Adelie" for row in table["data"]]), 5.0
+    )

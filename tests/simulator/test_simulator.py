@@ -1,0 +1,68 @@
+"""A sample of what `make soak` does in full: faults at every call of a port, one, two, or by chance.
+
+A failing case prints itself; `Case(...).run()` tells it again, exactly.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from shared.memory.faults import FAULTS
+from tests.simulator import sweep
+from tests.simulator.life import Life
+from tests.simulator.sweep import Case
+
+
+def told(name: str, cases: list[Case]) -> None:
+    count, wrong = sweep.run(iter(cases))
+    print(f"\n{name}: {count} lives, {len(wrong)} wrong")
+    assert wrong == []
+
+
+def test_a_life_without_faults_is_as_the_story_says() -> None:
+    for workers, slow in ((1, 0), (3, 0), (2, 2)):
+        assert Case((), seed=workers, workers=workers, slow=slow).run() == []
+
+
+def test_the_same_case_is_told_in_the_same_way_again() -> None:
+    case = Case(((60, "crash after"),), seed=3, workers=3, duplicates=0.3)
+    first, second = case.life(), case.life()
+    assert first.live() == second.live() == []
+    assert first.calls == second.calls
+
+
+def test_t1_every_effect_once_with_each_fault_in_turn() -> None:
+    """Every effect point, the fault going round; and every read of the traffic, stale."""
+    effects, calls, _ = sweep.points()
+    faults = itertools.cycle((*FAULTS, FAULTS[1]))  # of a length that is prime to what repeats in a life
+    cases = [Case(((point, next(faults)),)) for point in effects]
+    cases += [Case(((n, "stale"),)) for n, name in enumerate(calls) if name == "serving.traffic"]
+    told(f"T1, {len(effects)} effect points", cases)
+
+
+def test_t2_pairs_of_faults() -> None:
+    told("T2", list(sweep.pairs(step=5000))[:60])
+
+
+def test_t3_random_seeds_with_up_to_four_workers() -> None:
+    told("T3", list(sweep.by_chance(range(60))))
+
+
+def test_t9_a_worker_that_dies_is_made_good_within_a_minute_and_a_tick() -> None:
+    for point in (40, 90, 140):
+        calm, hurt = Life(), Life({point: "crash before"})
+        assert calm.live() == hurt.live() == []
+        late_s = hurt.now_s - calm.now_s
+        assert late_s <= 70, f"{late_s} s late after a crash at call {point}"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_does_what_its_name_says(fault: str) -> None:
+    """A fault that never strikes proves nothing: the calls of a hurt life differ from those of a calm one."""
+    effects, calls, _ = sweep.points()
+    commit = next(point for point in effects if calls[point] == "store.commit")
+    hurt = Case(((commit, fault),)).life()
+    assert hurt.live() == []
+    assert hurt.calls != calls

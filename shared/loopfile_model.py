@@ -325,11 +325,25 @@ class Margins(Section):
     latency_ratio: Annotated[
         float, Field(ge=1), Key("a number from 1", "The champion's latency times this is still good enough.")
     ] = 1.25
+    latency_floor_ms: Annotated[
+        NotNegative, Key("a number from 0", "Nothing faster than this counts as slow.")
+    ] = 50
     prediction_shift: Annotated[
-        float,
+        float | None,
         Field(gt=0, le=1),
-        Key("a number above 0, up to 1", "Distance of the predictions from the champion's."),
-    ] = 0.2
+        Key(
+            "a number above 0, up to 1",
+            "Largest change of a class's (or a band's) share; nothing: reported only, as a retrained model may differ.",
+        ),
+    ] = None
+    shadow_disagreement: Annotated[
+        float | None,
+        Field(gt=0, lt=1),
+        Key(
+            "a number above 0, below 1",
+            "Share of the champion's requests that may be answered otherwise; nothing: reported only.",
+        ),
+    ] = None
 
 
 class Canary(Section):

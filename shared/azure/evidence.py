@@ -18,14 +18,15 @@ from shared.ports import ArmTraffic, TrafficSeen
 ROLE = "Log Analytics Reader"
 
 SAMPLE = 20_000
-"""Rows that one look reads; of more requests the counts are exact and the latencies a uniform sample."""
+"""Rows that one look reads; of more requests the counts are exact and the latencies those of the first ones: a
+sample drawn anew at each look would let a statistic choose among samples."""
 
 _REQUESTS = """AmlOnlineEndpointTrafficLog
 | where TimeGenerated >= datetime({since}) and TimeGenerated < datetime({until})
 | where EndpointName == "{endpoint}" and not(XRequestId startswith "{own}")
 """
-_ROWS = "| project TimeGenerated, DeploymentName, ResponseCode, TotalDurationMs\n| sample {sample}"
-_COUNTS = "| summarize Requests = count() by DeploymentName, ResponseCode"
+_ROWS = "| project TimeGenerated, DeploymentName, ResponseCode, TotalDurationMs\n| top {sample} by TimeGenerated asc"
+_COUNTS = "| summarize Requests = count(), Newest = max(TimeGenerated) by DeploymentName, ResponseCode"
 _LATE = timedelta(minutes=15)
 
 
@@ -45,6 +46,7 @@ class AzureEvidence:
         requests = _REQUESTS.format(**span, endpoint=_plain(endpoint), own=OWN_REQUESTS)
         rows = self._query(requests + _ROWS.format(sample=self._sample), since, until)
         counts = Counter((str(row["DeploymentName"]), int(row["ResponseCode"])) for row in rows)
+        newest = max((row["TimeGenerated"] for row in rows), default=None)
         if len(rows) >= self._sample:
             counted = self._query(requests + _COUNTS, since, until)
             counts = Counter(
@@ -53,7 +55,7 @@ class AzureEvidence:
                     for row in counted
                 }
             )
-        newest = max((row["TimeGenerated"] for row in rows), default=None)
+            newest = max(row["Newest"] for row in counted)
         return TrafficSeen(
             {name: _arm(name, counts, rows) for name in sorted({name for name, _ in counts})}, newest
         )
@@ -94,7 +96,11 @@ def _arm(name: str, counts: Mapping[tuple[str, int], int], rows: Sequence[LogsTa
     return ArmTraffic(
         requests=sum(of_arm.values()),
         errors=sum(count for status, count in of_arm.items() if counts_as_error(status)),
-        latencies_ms=tuple(float(row["TotalDurationMs"]) for row in rows if row["DeploymentName"] == name),
+        latencies_ms=tuple(
+            float(row["TotalDurationMs"])
+            for row in rows
+            if row["DeploymentName"] == name and not counts_as_error(int(row["ResponseCode"]))
+        ),
     )
 
 

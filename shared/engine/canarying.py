@@ -1,19 +1,20 @@
-"""The canary's evidence: both arms over the same time, our own requests left out, judged and kept."""
+"""The canary's evidence: both arms over the same time, and what the judge makes of it at this look."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.core.release import CanarySeen, old_deployment
 from shared.definition import Published
+from shared.engine import gathering, shadowing
+from shared.engine.gathering import Scale
+from shared.engine.shadowing import Shadow
 from shared.engine.unit import Unit
 from shared.errors import DependencyUnavailable
 from shared.model import ArmSeen, CanaryLook, Judgement, Release
-from shared.ports import ArmTraffic, TrafficSeen
+from shared.ports import TrafficSeen
 
 if TYPE_CHECKING:
     from shared.judge.arms import ArmEvidence, CanaryEvidence
@@ -26,20 +27,18 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
     from shared.judge.canary import CanaryState, judge_canary
 
     definition, now = published.definition, unit.ports.clock.now()
-    evidence = gather(unit, release, definition, now)
-    policy = canary_policy(definition)
-    before = (
-        CanaryState.from_dict(json.loads(release.canary_state)) if release.canary_state else CanaryState()
-    )
+    carried = json.loads(release.canary_state) if release.canary_state else {}
+    before = CanaryState.from_dict(carried.get("judge", {}))
+    scale = gathering.scale(unit, release)
+    policy = canary_policy(definition, len(scale.all_slices))
+    evidence, shadow = gather(unit, release, definition, now, scale, Shadow.of(carried))
     step = definition.canary.step
-    verdict, after = judge_canary(
-        evidence,
-        policy,
-        before,
-        step_elapsed_s=(now - release.phase_since_at).total_seconds(),
-        step_min_s=step.minutes * 60,
-        step_max_s=step.max_hours * 3600,
-    )
+    times = {
+        "step_elapsed_s": (now - release.phase_since_at).total_seconds(),
+        "step_min_s": step.minutes * 60,
+        "step_max_s": step.max_hours * 3600,
+    }
+    verdict, after = judge_canary(evidence, policy, before, **times)
     weight = given(release, definition)
     kind = f"canary step {release.step + 1} of {len(definition.canary.steps)} at {weight} %"
     digest = ""
@@ -48,8 +47,8 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
             "evidence": evidence.to_dict(),
             "policy": policy.to_dict(),
             "state": before.to_dict(),
+            "times": times,
             "verdict": verdict.to_dict(),
-            "step_elapsed_s": (now - release.phase_since_at).total_seconds(),
         }
         digest = unit.ports.documents.put(json.dumps(document, sort_keys=True).encode())
     judgement = Judgement(kind, verdict.kind.value, tuple(verdict.reasons), digest, now)
@@ -63,7 +62,8 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
         threshold=policy.threshold,
         outcome=verdict.kind.value,
     )
-    return CanarySeen(judgement, json.dumps(after.to_dict(), sort_keys=True), look)
+    state = {"judge": after.to_dict(), "shadow": shadow.to_dict()}
+    return CanarySeen(judgement, json.dumps(state, sort_keys=True), look)
 
 
 def _seen(arm: ArmEvidence) -> ArmSeen:
@@ -77,18 +77,24 @@ def _seen(arm: ArmEvidence) -> ArmSeen:
     return ArmSeen(arm.requests, arm.errors, None)
 
 
-def canary_policy(definition: Definition) -> CanaryPolicy:
-    """The loop file's canary in the judge's words."""
+def canary_policy(definition: Definition, slices: int = 0) -> CanaryPolicy:
+    """The loop file's canary in the judge's words. A margin that is set asks for the evidence that it is about."""
     from shared.judge.canary import CanaryPolicy
 
-    canary = definition.canary
+    canary, margins = definition.canary, definition.canary.margins
+    asked = {"predictions": margins.prediction_shift, "shadow": margins.shadow_disagreement}
     return CanaryPolicy(
         alpha=canary.false_rollback_rate,
         steps=len(canary.steps),
         min_requests=canary.step.min_requests,
-        max_error_rate_increase=canary.margins.error_rate,
-        max_latency_increase_ratio=canary.margins.latency_ratio,
-        max_prediction_shift=canary.margins.prediction_shift,
+        max_error_rate_increase=margins.error_rate,
+        max_latency_increase_ratio=margins.latency_ratio,
+        latency_floor_ms=margins.latency_floor_ms,
+        max_prediction_shift=margins.prediction_shift,
+        max_label_error_increase=None,
+        max_shadow_disagreement=margins.shadow_disagreement,
+        required=("errors", "latency", *(name for name, margin in asked.items() if margin is not None)),
+        slice_slots=max(slices, 1),
     )
 
 
@@ -98,53 +104,34 @@ def given(release: Release, definition: Definition) -> int:
     return weight if 0 < weight < 100 else definition.canary.steps[release.step]
 
 
-def gather(unit: Unit, release: Release, definition: Definition, now: datetime) -> CanaryEvidence:
-    """Counts of both arms since the step began, up to the traffic log's watermark."""
+def gather(
+    unit: Unit, release: Release, definition: Definition, now: datetime, scale: Scale, shadow: Shadow
+) -> tuple[CanaryEvidence, Shadow]:
+    """Counts of both arms over the same time: from when counting began up to the traffic log's watermark."""
     from shared.judge.arms import CanaryEvidence
 
-    endpoint, since = definition.serve.endpoint, release.phase_since_at
-    weight = given(release, definition)
-    try:
-        seen, problem = unit.ports.evidence.traffic(endpoint, since, now), ""
-    except DependencyUnavailable as error:
-        seen, problem = TrafficSeen({}, None), str(error)
-    arms = {
-        name: _arm(seen.arms.get(name), _predictions(unit, endpoint, name, since, seen.watermark_at))
-        for name in (old_deployment(release), release.deployment)
-    }
-    return CanaryEvidence(
-        champion=arms[old_deployment(release)],
-        canary=arms[release.deployment],
-        set_weight_pct=weight,
+    endpoint, since = definition.serve.endpoint, gathering.counts_from(release, definition)
+    seen, problem = TrafficSeen({}, None), ""
+    if since < now:
+        try:
+            seen = unit.ports.evidence.traffic(endpoint, since, now)
+        except DependencyUnavailable as error:
+            problem = str(error)
+    old, new = old_deployment(release), release.deployment
+    rows = {name: gathering.collected(unit, endpoint, name, since, seen.watermark_at) for name in (old, new)}
+    notes = [words for _, words in rows.values() if words]
+    if notes and definition.canary.margins.prediction_shift is not None:
+        problem = problem or notes[0]
+    shadow, trouble = shadowing.look(unit, release, definition, rows[old][0], scale, shadow)
+    arms = {name: gathering.arm(seen.arms.get(name), rows[name][0], scale) for name in (old, new)}
+    evidence = CanaryEvidence(
+        champion=arms[old],
+        canary=arms[new],
+        set_weight_pct=given(release, definition),
         started_at=since,
         watermark_at=seen.watermark_at,
         query_ok=not problem,
-        notes=(problem,) if problem else (),
+        shadow=shadow.pairs(),
+        notes=tuple(dict.fromkeys(words for words in (problem, *notes, trouble) if words)),
     )
-
-
-def _arm(traffic: ArmTraffic | None, predictions: Mapping[str, int]) -> ArmEvidence:
-    from shared.judge.arms import LATENCY_BINS, ArmEvidence, latency_bin
-
-    if traffic is None:
-        return ArmEvidence(predictions=predictions)
-    bins = Counter(latency_bin(ms) for ms in traffic.latencies_ms)
-    return ArmEvidence(
-        requests=traffic.requests,
-        errors=traffic.errors,
-        latency=tuple(bins.get(index, 0) for index in range(LATENCY_BINS)),
-        predictions=predictions,
-    )
-
-
-def _predictions(
-    unit: Unit, endpoint: str, deployment: str, since: datetime, until: datetime | None
-) -> Mapping[str, int]:
-    """Collected classes. Numbers are left to the shadow comparison; without a watermark there is nothing to count."""
-    if until is None:
-        return {}
-    try:
-        collected = unit.ports.evidence.predictions(endpoint, deployment, since, until)
-    except DependencyUnavailable:
-        return {}
-    return Counter(str(row["output"]) for row in collected if isinstance(row.get("output"), str))
+    return evidence, shadow

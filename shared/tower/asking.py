@@ -98,6 +98,6 @@ def document(ports: Ports, digest: str) -> Document | None:
     if not digest:
         return None
     try:
-        return _small(ports.documents, digest)
+        return _small(ports.documents, digest)  # type: ignore[arg-type]  # a protocol; adapters hash by identity
     except _Large as large:
         return large.found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from urllib.parse import urljoin
 
 import pytest
 
@@ -97,6 +98,25 @@ def test_an_edited_ledger_entry_shows(acting_world: World) -> None:
     object.__setattr__(rows[key], "doc", rows[key].doc.replace("driftloop", "mallory"))
     check = twin(acting_world.ports, "/loops/birds/audit")["check"]
     assert any("was changed after it was written" in problem for problem in check["problems"])
+
+
+def test_every_link_leads_somewhere_and_every_form_names_its_loop(world: World) -> None:
+    """From the overview on, to the last page."""
+    waiting, seen = [""], set[str]()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        reply = get(world.ports, path)
+        assert reply.status == 200, path
+        html = reply.content.decode()
+        assert set(re.findall(r'name="loop" value="([^"]*)"', html)) <= {"birds"}
+        for href in re.findall(r'href="([^"]+)"', html):
+            address = urljoin(f"https://x{BASE}{path}", href.replace("&amp;", "&"))
+            if address.startswith(f"https://x{BASE}") and "/tower." not in address and "#" not in address:
+                waiting.append(address.removeprefix(f"https://x{BASE}"))
+    assert len(seen) > 15
 
 
 @pytest.mark.parametrize(

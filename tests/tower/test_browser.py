@@ -1,0 +1,285 @@
+"""The real app on the local Azure in a real browser: every page and every action, in light and in dark.
+
+Screenshots go to docs/screenshots with `DRIFTLOOP_SCREENSHOTS=1`, which is how the ones in the docs were made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+from azure.identity import DefaultAzureCredential
+from playwright.sync_api import BrowserContext, Page, Route, sync_playwright
+
+from local.host import signin
+from tests.acceptance.conftest import App, app, season, traffic
+
+__all__ = ["app"]  # the fixture: the app on a local Azure of its own
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-color-profile=srgb",
+]
+SHOTS = Path(__file__).parents[2] / "docs" / "screenshots"
+LOOP = "penguins"
+
+if CHROMIUM is None and os.environ.get("CI", "").casefold() != "true":
+    pytest.skip(
+        "there is no Chromium here; on Debian: apt-get install -y --no-install-recommends chromium",
+        allow_module_level=True,
+    )
+
+
+class Seen:
+    """A person at a browser, and what the browser complains about."""
+
+    def __init__(self, context: BrowserContext, app: App, scheme: str) -> None:
+        self.page, self.app, self.scheme = context.new_page(), app, scheme
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        self.page.on(
+            "console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None
+        )
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+
+    @property
+    def site(self) -> str:
+        return self.app.azure.settings.functions
+
+    def open(self, path: str = "") -> Page:
+        self.page.goto(f"{self.site}/api/tower{path}")
+        return self.page
+
+    def look(self, name: str, path: str) -> None:
+        """Open a page; nothing serious for axe; kept as a picture."""
+        self.open(path)
+        found = axe(self.page)
+        assert found == [], (name, self.scheme, found)
+        assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+            f"{name} scrolls sideways"
+        )
+        if os.environ.get("DRIFTLOOP_SCREENSHOTS"):
+            SHOTS.mkdir(exist_ok=True)
+            self.page.screenshot(path=SHOTS / f"{name}-{self.scheme}.png", full_page=True)
+
+    def do(self, label: str, reason: str) -> str:
+        """Open an action, say why, do it; what the page says then, when the loop has answered."""
+        act(self.page, label, reason)
+        status = self.page.get_by_role("status")
+        status.wait_for()
+        for _ in range(100):
+            if "takes it up" not in (text := status.inner_text()):
+                return text
+            self.page.wait_for_timeout(300)
+            self.page.reload()
+        raise AssertionError(f"{label}: {text}")
+
+
+def act(page: Page, label: str, reason: str) -> None:
+    summary = page.locator("details.action > summary", has_text=re.compile(f"^{label}$")).first
+    summary.click()
+    form = page.locator("details.action[open] form")
+    form.get_by_label("Why?").fill(reason)
+    form.get_by_text(label, exact=True).click()
+
+
+def axe(page: Page) -> list[str]:
+    """What axe-core calls serious or critical, in words."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {v['help']} ({v['nodes'][0]['html'][:160]})"
+        for v in violations
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[dict[str, BrowserContext]]:
+    assert CHROMIUM, "there is no Chromium; .ci/run installs Debian's"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield {
+            "light": chromium.new_context(color_scheme="light", viewport={"width": 1280, "height": 860}),
+            "dark": chromium.new_context(color_scheme="dark", viewport={"width": 1280, "height": 860}),
+            "phone": chromium.new_context(viewport={"width": 390, "height": 844}, device_scale_factor=2),
+            "stranger": chromium.new_context(),
+        }
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def people(app: App, browser: dict[str, BrowserContext]) -> dict[str, Seen]:
+    found = {scheme: Seen(browser[scheme], app, scheme) for scheme in ("light", "dark", "phone")}
+    for seen in found.values():
+        seen.page.goto(signin.address(app.azure.settings))
+        assert seen.page.url == f"{seen.site}/api/tower"
+    return found
+
+
+def test_a_person_sees_everything_and_acts_on_it(app: App, people: dict[str, Seen]) -> None:
+    person = people["light"]
+    app.publish(
+        LOOP, "canary.approval=before_promotion", "canary.bake_minutes=60", "canary.step.min_requests=60"
+    )
+    app.drop(LOOP, "2007.csv", season(2007))
+    app.wait(LOOP, lambda s: s["releases"] and s["releases"][0]["phase"] == "awaiting_approval")
+    person.open(f"/loops/{LOOP}")
+    assert "awaiting approval -> promoting" in person.do("Approve", "the first model looks right")
+    app.wait(LOOP, lambda s: s["state"]["champion"] and s["state"]["open_release"] is None)
+
+    with traffic(app, LOOP):
+        app.drop(LOOP, "empty.csv", b"")
+        app.drop(LOOP, "2008.csv", season(2008))
+        app.wait(LOOP, lambda s: s["versions"][0]["number"] == 2 and s["versions"][0]["decision"])
+        app.drop(LOOP, "2009.csv", season(2009, body_mass_g=1.15))
+        app.wait(
+            LOOP,
+            lambda s: s["releases"][0]["phase"] == "awaiting_approval" and s["releases"][0]["number"] == 2,
+        )
+    for name, path in (
+        ("overview", ""),
+        ("loop", f"/loops/{LOOP}"),
+        ("version", f"/loops/{LOOP}/versions/3"),
+        ("release", f"/loops/{LOOP}/releases/2"),
+        ("audit", f"/loops/{LOOP}/audit"),
+    ):
+        for seen in people.values():
+            seen.look(name, path)
+
+    person.open(f"/loops/{LOOP}/releases/2")
+    assert "release 2: awaiting approval -> promoting" in person.do(
+        "Approve", "the gate and the canary agree"
+    )
+    app.wait(LOOP, lambda s: s["releases"][0]["phase"] == "baking")
+    person.open(f"/loops/{LOOP}/releases/2")
+    assert "baking -> rolling back" in person.do("Roll back", "a customer complained")
+    app.wait(LOOP, lambda s: s["releases"][0]["phase"] == "rolled_back")
+    assert app.status(LOOP)["traffic"] == {"r1-a1": 100}
+
+    person.open(f"/loops/{LOOP}")
+    assert "paused" in person.do("Pause", "we look into it")
+    assert "resumed" in person.do("Resume", "done looking")
+    assert "release 3 starts" in person.do("Retrain now", "once more")
+    assert "-> cleaning" in person.do("Abort", "not now")
+    assert "read again" in person.do("Read again", "in case it was us")
+    app.wait(LOOP, lambda s: s["state"]["open_release"] is None and len(s["set_aside"]) == 1)
+    told = [(e["actor"], e["detail"].get("reason", "")) for e in ledger(app)]
+    for reason in (
+        "the first model looks right",
+        "a customer complained",
+        "we look into it",
+        "in case it was us",
+    ):
+        assert any(reason in why and (actor == "you@laptop" or "you@laptop" in why) for actor, why in told), (
+            reason
+        )
+    for seen in people.values():
+        assert seen.complaints == []
+        assert [url for url in seen.asked if not url.startswith((f"{seen.site}/", "data:"))] == []
+
+
+def ledger(app: App) -> list[dict[str, object]]:
+    from dataclasses import asdict
+
+    from shared import views
+
+    return [asdict(entry) for entry in views.entries(app.ports, LOOP)]
+
+
+def test_the_pages_work_by_keyboard_alone(people: dict[str, Seen]) -> None:
+    page = people["light"].open(f"/loops/{LOOP}")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.locator("details.action summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.name") == "reason"
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+
+
+def test_the_pages_work_without_javascript(app: App, browser: dict[str, BrowserContext]) -> None:
+    chromium = browser["light"].browser
+    assert chromium
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(signin.address(app.azure.settings, to=f"/api/tower/loops/{LOOP}"))
+    act(page, "Pause", "without a script")
+    assert "pause" in page.get_by_role("status").inner_text().casefold()
+    app.wait(LOOP, lambda s: bool(s["state"]["paused"]))
+    act(page, "Resume", "without a script")
+    app.wait(LOOP, lambda s: not s["state"]["paused"])
+    context.close()
+
+
+def serve(html: str, route: Route) -> None:
+    route.fulfill(content_type="text/html", body=html)
+
+
+def test_another_site_cannot_act_in_a_signed_in_person_s_browser(app: App, people: dict[str, Seen]) -> None:
+    """The cookies go along, as App Service's do; the browser's own word about the page does not."""
+    before = len(ledger(app))
+    person = people["dark"]
+    fields = {"loop": LOOP, "verb": "pause", "id": "a" * 32, "reason": "evil", "token": "t" * 43}
+    inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields.items())
+    for action in (f"{person.site}/api/tower/act", f"{person.site}/api/loops/{LOOP}/pause"):
+        page = person.page.context.new_page()
+        form = f'<form method="post" action="{action}">{inputs}<button>win</button></form>'
+        page.route("http://evil.example/*", partial(serve, form))
+        page.goto("http://evil.example/prize")
+        with page.expect_navigation() as navigation:
+            page.get_by_role("button").click()
+        assert navigation.value.status == 403, action
+        page.close()
+    assert len(ledger(app)) == before and not app.status(LOOP)["state"]["paused"]
+
+
+def test_who_is_not_signed_in_or_may_only_look_writes_nothing(app: App) -> None:
+    before, site = len(ledger(app)), app.azure.settings.functions
+    ours = {"origin": site, "sec-fetch-site": "same-origin"}
+    form = {"loop": LOOP, "verb": "pause", "id": "b" * 32, "reason": "x", "token": "t" * 43}
+    with httpx.Client(base_url=site, trust_env=False, timeout=60) as nobody:
+        assert nobody.get("/api/tower").status_code == 401
+        assert nobody.get(f"/api/tower/loops/{LOOP}.json").status_code == 401
+        assert nobody.post("/api/tower/act", data=form, headers=ours).status_code == 401
+        assert nobody.post(f"/api/loops/{LOOP}/pause", json={}).status_code == 401
+        forged = {"authorization": "Bearer nonsense"}
+        assert nobody.post("/api/tower/act", data=form, headers=ours | forged).status_code == 401
+        assert nobody.get("/.auth/login/aad?code=wrong&post_login_redirect_uri=/api/tower").status_code == 401
+        away = nobody.get(signin.address(app.azure.settings, to="//evil.example/"))
+        assert away.headers["location"] == "/"
+    other = DefaultAzureCredential().get_token("https://storage.azure.com/.default").token
+    with httpx.Client(base_url=site, trust_env=False, timeout=60) as wrong:
+        assert wrong.get("/api/tower", headers={"authorization": f"Bearer {other}"}).status_code == 401
+    with httpx.Client(base_url=site, trust_env=False, timeout=60) as looker:
+        session = looker.get(signin.address(app.azure.settings, roles="looking")).headers["set-cookie"]
+        looking = {"cookie": session.partition(";")[0]}
+        found = looker.get(f"/api/tower/loops/{LOOP}", headers=looking)
+        assert found.status_code == 200 and "<form method" not in found.text
+        assert looker.post("/api/tower/act", data=form, headers=ours | looking).status_code == 403
+        assert looker.post(f"/api/loops/{LOOP}/pause", json={}, headers=looking).status_code == 403
+        session = looker.get(signin.address(app.azure.settings, roles="none")).headers["set-cookie"]
+        assert looker.get("/api/tower", headers={"cookie": session.partition(";")[0]}).status_code == 403
+        session = looker.get(signin.address(app.azure.settings)).headers["set-cookie"]
+        acting = {"cookie": session.partition(";")[0]}
+        assert (
+            looker.post("/api/tower/act", data=form, headers=ours | acting).status_code == 403
+        )  # no token of ours
+    assert len(ledger(app)) == before

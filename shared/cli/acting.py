@@ -18,6 +18,7 @@ Release = Annotated[str, typer.Argument(help="LOOP/NUMBER, as `driftloop status`
 def add_to(app: typer.Typer) -> None:
     for command in (retrain, approve, abort, rollback, pause, resume):
         app.command(command.__name__)(command)
+    app.command("read-again")(read_again)
 
 
 def retrain(loop: Loop, reason: Reason = "") -> None:
@@ -50,6 +51,15 @@ def resume(loop: Loop, reason: Reason = "") -> None:
     _ask("resume", loop, "", reason)
 
 
+def read_again(
+    loop: Loop,
+    drop: Annotated[str, typer.Argument(help="Key of the drop, as `driftloop status LOOP --json` has it.")],
+    reason: Reason = "",
+) -> None:
+    """Read a quarantined drop again: for when the loop file, not the file, was what needed mending."""
+    _ask("replay", loop, "", reason, drop)
+
+
 def _release(text: str) -> tuple[str, str]:
     loop, _, number = text.partition("/")
     if not number.isdigit():
@@ -57,13 +67,13 @@ def _release(text: str) -> tuple[str, str]:
     return loop, number
 
 
-def _ask(verb: str, loop: str, release: str, reason: str) -> None:
+def _ask(verb: str, loop: str, release: str, reason: str, drop: str = "") -> None:
     from shared import events
 
     if not any(overview.loop == loop for overview in session.ports().store.overviews()):
         raise ConfigurationError(f"there is no loop {loop!r}; `driftloop status` lists them")
     session.ports().queue.put(
-        events.act_message(verb, loop, {"release": release, "reason": reason}, session.who())
+        events.act_message(verb, loop, {"release": release, "reason": reason, "drop": drop}, session.who())
     )
     out.print(
         f"asked for: {verb} {loop}{'/' + release if release else ''}; watch it with: driftloop status {loop}"

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from shared.cli import acting, adopting, doctoring, dropping, listing, looking, making, publishing
+from shared.cli import acting, adopting, doctoring, dropping, listing, looking, making, publishing, replaying
 from shared.errors import DriftloopError
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (making, adopting, publishing, dropping, looking, listing, acting, doctoring):
+for part in (making, adopting, publishing, dropping, looking, replaying, listing, acting, doctoring):
     part.add_to(app)
 
 

@@ -1,0 +1,234 @@
+"""`driftloop new` on five unlike files: a loop that trains as it stands, or exactly what it needs to know."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from local.jobs.environment import job_python
+from shared import loopfile
+from shared.cli import app, making
+from shared.errors import ConfigurationError
+from shared.intake import DropFile, ReadSpec, read_drop
+
+RANDOM = np.random.default_rng(5)
+
+
+def classification(rows: int = 240) -> bytes:
+    """Two classes, ids, a column of no use."""
+    x, y = RANDOM.normal(size=(2, rows))
+    frame = pd.DataFrame({"customer_id": range(rows), "spend": x, "visits": y, "country": "NZ"})
+    frame["plan"] = np.where(RANDOM.random(rows) < 0.5, "basic", "gold")
+    frame["churned"] = np.where(
+        x + y + (frame["plan"] == "gold") + RANDOM.normal(0, 0.3, rows) > 0.5, "yes", "no"
+    )
+    return frame.to_csv(index=False).encode()
+
+
+def regression(rows: int = 300) -> bytes:
+    """A price in large units, missing values, a boolean."""
+    area, rooms = RANDOM.uniform(40, 200, rows), RANDOM.integers(1, 7, rows)
+    frame = pd.DataFrame({"area": area, "rooms": rooms, "garden": RANDOM.random(rows) < 0.4})
+    frame["price"] = 3000 * area + 20_000 * rooms + 50_000 * frame["garden"] + RANDOM.normal(0, 9000, rows)
+    frame.loc[::11, "area"] = np.nan
+    return frame.to_csv(index=False).encode()
+
+
+def time_series(rows: int = 400) -> bytes:
+    days = pd.date_range("2024-01-01", periods=rows)
+    sales = 100 + 20 * (days.weekday >= 5) + 0.1 * np.arange(rows) + RANDOM.normal(0, 3, rows)
+    return (
+        pd.DataFrame({"day": days, "promotion": RANDOM.random(rows) < 0.1, "sales": sales})
+        .to_csv(index=False)
+        .encode()
+    )
+
+
+def many_categories(rows: int = 600) -> bytes:
+    """A column of 80 towns, one of free text, three classes."""
+    town = RANDOM.integers(0, 80, rows)
+    frame = pd.DataFrame(
+        {"town": [f"Town {n}" for n in town], "note": [f"text {n} {RANDOM.random()}" for n in range(rows)]}
+    )
+    frame["size"] = RANDOM.normal(size=rows)
+    frame["grade"] = [["low", "middle", "high"][n % 3] for n in town]
+    return frame.to_csv(index=False).encode()
+
+
+def dirty(rows: int = 200) -> bytes:
+    """BOM, semicolons, decimal commas, missing targets, odd column names, an empty column, quotes."""
+    x = RANDOM.normal(10, 3, rows)
+    lines = ['größe (cm);"the ""name"" ";empty;ok?']
+    for n, value in enumerate(x):
+        answer = "" if n % 17 == 0 else ("oui" if value > 10 else "non")
+        lines.append(f'{value:.3f};"a; {n % 4}";;{answer}'.replace(".", ",", 1))
+    return ("\ufeff" + "\r\n".join(lines) + "\r\n").encode()
+
+
+FILES: dict[str, tuple[Callable[[], bytes], list[str]]] = {
+    "churn": (classification, ["--target", "churned"]),
+    "houses": (regression, ["--target", "price"]),
+    "sales": (time_series, ["--target", "sales"]),
+    "towns": (many_categories, ["--target", "grade"]),
+    "dirty": (dirty, ["--target", "ok?"]),
+}
+
+
+def new(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["new", *arguments])
+
+
+def made(tmp_path: Path, name: str) -> tuple[Path, Path]:
+    """The data file and the loop that was made of it."""
+    content, options = FILES[name]
+    data = tmp_path / f"{name}.csv"
+    data.write_bytes(content())
+    result = new(name, "--data", str(data), "--folder", str(tmp_path), *options)
+    assert result.exit_code == 0, result.output + str(result.exception)
+    return data, tmp_path / name
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_becomes_a_loop_whose_model_answers(tmp_path: Path, name: str) -> None:
+    data, folder = made(tmp_path, name)
+    definition = loopfile.load(folder)
+    drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
+    read_drop([drop], ReadSpec.of(definition.data, {}, b""), tmp_path / "out")
+    assert definition.train.pipeline == "train.yml"
+    answers = trained(folder, tmp_path)
+    holdout = pd.read_parquet(tmp_path / "out" / "holdout")
+    truth = holdout[definition.data.target]
+    assert len(answers) == len(holdout) > 10
+    known = truth.notna()
+    if isinstance(answers[0], str):
+        right = np.mean([a == t for a, t, k in zip(answers, truth.astype(str), known, strict=True) if k])
+        assert right > 0.75
+    else:
+        error = np.sqrt(np.mean((np.array(answers) - truth)[known] ** 2))
+        assert error < truth.std()
+
+
+def trained(folder: Path, tmp_path: Path) -> list[object]:
+    """Train as the job would, and let the model answer the holdout rows as they come in a request."""
+    environment = {
+        "MLFLOW_TRACKING_URI": (tmp_path / "ml").as_uri(),
+        "MLFLOW_ALLOW_FILE_STORE": "true",
+        "PATH": "",
+    }
+    (tmp_path / "model").mkdir()
+    order = [
+        str(job_python()),
+        str(folder / "train" / "train.py"),
+        str(tmp_path / "out" / "train"),
+        str(tmp_path / "model"),
+    ]
+    done = subprocess.run(order, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    columns = json.loads((folder / "train" / "columns.json").read_text())
+    names = [*columns["numbers"], *columns["texts"], *columns["moments"]]
+    script = (
+        "import json, sys, mlflow, pandas as pd\n"
+        "table = json.load(sys.stdin)\n"
+        f"rows = pd.DataFrame(table['data'], columns=table['columns'])[{names!r}]\n"
+        f"rows = rows.astype(dict.fromkeys({columns['numbers']!r}, float))\n"
+        "answers = mlflow.pyfunc.load_model('model').predict(rows)\n"
+        "print(json.dumps([a if isinstance(a, str) else float(a) for a in answers]))\n"
+    )
+    holdout = pd.read_parquet(tmp_path / "out" / "holdout")
+    asked = holdout.to_json(orient="split", date_format="iso")
+    done = subprocess.run(
+        [str(job_python()), "-c", script],
+        input=asked,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    answers: list[object] = json.loads(done.stdout.splitlines()[-1])
+    return answers
+
+
+def test_what_is_of_no_use_is_left_out_and_said(tmp_path: Path) -> None:
+    _, folder = made(tmp_path, "churn")
+    definition = loopfile.load(folder)
+    assert definition.data.id == "customer_id"
+    assert definition.data.ignore == ("country",)
+    assert "country has one value" in (folder / "README.md").read_text()
+    assert '"visits"' in (folder / "train" / "columns.json").read_text()
+
+
+def test_a_column_of_times_orders_the_holdout(tmp_path: Path) -> None:
+    _, folder = made(tmp_path, "sales")
+    definition = loopfile.load(folder)
+    assert (definition.data.holdout.by, definition.data.holdout.column) == ("time", "day")
+    assert "day" not in definition.drift.columns
+
+
+def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_bytes(classification())
+    options = ["--data", str(data), "--folder", str(tmp_path), "--target", "churned"]
+    assert new("churn", *options, "--schedule", "0 0 3 * * 1").exit_code == 0
+    assert loopfile.load(tmp_path / "churn").retrain.schedule == "0 0 3 * * 1"
+    again = new("churn", *options)
+    assert "there already" in str(again.exception)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "words"),
+    [
+        (classification(), [], "say --target, one of: customer_id, spend, visits, country, plan, churned"),
+        (classification(), ["--target", "churn"], "did 'churned' take its place"),
+        (
+            b"a,b\n" + b"".join(b"%d,%d\n" % (n, n % 5) for n in range(50)),
+            ["--target", "b"],
+            "say --task, one of",
+        ),
+        (many_categories(), ["--target", "note"], "600 different texts in 600 rows"),
+        (classification(), ["--target", "churned", "--task", "regression"], "a regression predicts numbers"),
+        (
+            classification(),
+            ["--target", "churned", "--task", "guess"],
+            "neither classification nor regression",
+        ),
+        (b"", ["--target", "x"], "empty-file"),
+        (b"a,b\n1,2\n", ["--target", "b", "--time", "a"], "no column of times"),
+    ],
+)
+def test_what_cannot_be_told_from_the_data_is_named(
+    tmp_path: Path, content: bytes, options: list[str], words: str
+) -> None:
+    data = tmp_path / "data.csv"
+    data.write_bytes(content)
+    result = new("loop", "--data", str(data), "--folder", str(tmp_path), *options)
+    assert isinstance(result.exception, ConfigurationError)
+    assert words in str(result.exception)
+    assert not (tmp_path / "loop").exists()
+
+
+def test_gzip_and_hostile_names_make_a_valid_loop(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv.gz"
+    frame = pd.DataFrame({"a: {b}": range(40), "# $$ '\"": [1.5, 2.5] * 20, "t\\": ["x", "y"] * 20})
+    data.write_bytes(gzip.compress(frame.to_csv(index=False).encode()))
+    result = new("odd", "--data", str(data), "--folder", str(tmp_path), "--target", "t\\")
+    assert result.exit_code == 0, result.exception
+    assert loopfile.load(tmp_path / "odd").data.target == "t\\"
+
+
+def test_nothing_of_the_template_is_left_in_it(tmp_path: Path) -> None:
+    _, folder = made(tmp_path, "houses")
+    for file in folder.rglob("*"):
+        if file.is_file() and file.suffix != ".py":
+            assert "NAME" not in file.read_text() and "TARGET" not in file.read_text(), file
+    assert {f.name for f in folder.iterdir()} >= {
+        f.name for f in making.TEMPLATE.iterdir() if f.name[0] != "_"
+    }

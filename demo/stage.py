@@ -47,6 +47,7 @@ class Stage:
         self.azure = azure
         self.console = console
         self.loop = loop
+        self.folder = LOOPS / loop
         self._told = 0
 
     def __enter__(self) -> Self:
@@ -107,7 +108,7 @@ class Stage:
 
     def publish(self, overrides: Sequence[str]) -> None:
         """What `driftloop publish` does."""
-        file = LOOPS / self.loop / "loop.yaml"
+        file = self.folder / "loop.yaml"
         definition = loopfile.load(file, overrides=tuple(overrides))
         with self.console.status(
             "registering environment, components, pipeline and scoring code in Azure ML"
@@ -224,7 +225,8 @@ def sentence(entry: LedgerEntry) -> str:
         case "release.training":
             return f"{entry.subject}: Azure ML pipeline job submitted, attempt {detail['attempt']}"
         case "release.deploying":
-            return f"{entry.subject}: model {detail['model'].rpartition('/models/')[2]} registered; deploying at 0 %"
+            model = detail["model"].rpartition("/models/")[2].replace("/versions/", ":")
+            return f"{entry.subject}: model {model} registered; deploying at 0 %"
         case "release.gating":
             return f"{entry.subject}: deployed; both models are asked for the same holdout rows"
         case "release.shifting" | "release.promoting" | "release.rolling_back" | "release.cleaning":

@@ -224,3 +224,4 @@ output DRIFTLOOP_WORKSPACE string = machinelearning.outputs.workspaceName
 output DRIFTLOOP_TOPIC_ENDPOINT string = events.outputs.topicEndpoint
 output DRIFTLOOP_LOGS_WORKSPACE_ID string = monitoring.outputs.logsWorkspaceId
 output DRIFTLOOP_ENDPOINT_IDENTITY string = identities.outputs.endpointId
+output DRIFTLOOP_APP_URL string = app.outputs.url

@@ -133,3 +133,6 @@ output name string = site.name
 
 @description('Principal id of the Function App.')
 output principalId string = site.identity.principalId
+
+@description('Address of the Function App.')
+output url string = 'https://${site.properties.defaultHostName}'

@@ -17,7 +17,8 @@ resource platform 'Microsoft.Web/sites/config@2023-12-01' = {
     platform: { enabled: true, runtimeVersion: '~1' }
     globalValidation: {
       requireAuthentication: true
-      unauthenticatedClientAction: 'Return401'
+      unauthenticatedClientAction: 'RedirectToLoginPage'
+      redirectToProvider: 'azureactivedirectory'
     }
     httpSettings: { requireHttps: true }
     identityProviders: {

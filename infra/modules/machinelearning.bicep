@@ -47,7 +47,7 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = if (isNew) {
   }
 }
 
-resource registry 'Microsoft.ContainerRegistry/registries@2023-07-01' = {
+resource registry 'Microsoft.ContainerRegistry/registries@2023-07-01' = if (isNew) {
   name: 'cr${token}'
   location: location
   tags: tags
@@ -131,4 +131,4 @@ output workspaceGuid string = isNew ? made!.properties.workspaceId : workspace.p
 output workspaceStorageName string = last(split(isNew ? account.id : workspace.properties.storageAccount, '/'))
 
 @description('Name of the container registry of the images.')
-output registryName string = registry.name
+output registryName string = last(split(isNew ? registry.id : workspace.properties.containerRegistry, '/'))

@@ -1,0 +1,95 @@
+"""An endpoint that serves already becomes a loop's, and nothing on it changes until a release is better."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from shared import loopfile, views
+from shared.definition import Assets, Published
+from shared.engine import adopting
+from shared.errors import ConfigurationError
+from shared.intake import DropFile, ReadSpec, read_drop
+from shared.memory.azureml import MemoryDeployment
+from shared.model import Phase, TriggerKind
+from shared.ports import DeploymentSpec
+from tests.engine.world import LOOP, World, csv, season
+
+
+@pytest.fixture
+def world() -> World:
+    """Two deployments that somebody made by hand; blue serves."""
+    made = World()
+    made.ports.serving.ensure_endpoint("birds")
+    for name in ("blue", "green"):
+        spec = DeploymentSpec("birds", name, f"azureml:handmade:{name}", "Standard_DS3_v2")
+        made.ports.serving.endpoints["birds"].deployments[name] = MemoryDeployment(spec, "ready")
+    made.ports.serving.endpoints["birds"].traffic = {"blue": 100}
+    return made
+
+
+def adopt(world: World, deployment: str = "blue") -> None:
+    definition = loopfile.parse(LOOP, file="loop.yaml")
+    published = Published(definition, Assets(pipeline="azureml:birds-training:1"), "ann", world.clock.now())
+    adopting.adopt(world.ports, published, deployment, f"azureml:handmade:{deployment}", reference())
+
+
+def reference() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "2007.csv"
+        file.write_bytes(csv(season(2007)))
+        drop = DropFile(path=file, name=file.name, size=file.stat().st_size)
+        spec = ReadSpec.of(loopfile.parse(LOOP, file="loop.yaml").data, {}, b"")
+        return read_drop([drop], spec, Path(folder) / "out").profile
+
+
+def test_what_serves_is_the_champion_and_nothing_was_changed(world: World) -> None:
+    adopt(world)
+    champion = world.state.champion
+    assert champion is not None
+    assert (champion.deployment, champion.model) == ("blue", "azureml:handmade:blue")
+    assert world.ports.serving.splits == []
+    assert world.ports.training.submitted == []
+    served = views.audit(world.ports, "birds").served
+    assert served is not None
+    assert served.model == "azureml:handmade:blue"
+    assert "ann" in served.trained_by
+    assert views.audit(world.ports, "birds").problems == ()
+
+
+def test_a_version_is_held_against_the_given_data(world: World) -> None:
+    adopt(world)
+    world.drop("2008.csv", csv(season(2008)))
+    world.ticks(3)
+    version = views.loop(world.ports, "birds").versions[0]
+    assert version.drift_material is False
+    assert world.state.next_release == 2
+
+
+def test_drift_leads_to_a_canary_against_the_adopted_deployment_which_is_then_retired(world: World) -> None:
+    adopt(world)
+    world.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
+    assert world.live() == 2
+    assert [t.kind for t in world.release(2).triggers] == [TriggerKind.DRIFT]
+    assert world.release(2).phase is Phase.LIVE
+    assert [split for _, split in world.ports.serving.splits] == [
+        {"blue": 90, "r2-a1": 10},
+        {"blue": 50, "r2-a1": 50},
+        {"r2-a1": 100},
+    ]
+    assert set(world.ports.serving.endpoints["birds"].deployments) == {"green", "r2-a1"}
+
+
+def test_shared_traffic_is_not_adopted(world: World) -> None:
+    world.ports.serving.endpoints["birds"].traffic = {"blue": 70, "green": 30}
+    with pytest.raises(ConfigurationError, match="must have all of it"):
+        adopt(world)
+    assert world.ports.store.overviews() == []
+
+
+def test_a_loop_that_has_a_model_adopts_nothing(world: World) -> None:
+    adopt(world)
+    with pytest.raises(ConfigurationError, match="only a new loop can adopt"):
+        adopt(world)

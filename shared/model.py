@@ -260,6 +260,9 @@ class Release:
     """Weights in per cent that were last seen to be set by us, or were adopted from outside."""
     asked: Mapping[str, int] = field(default_factory=dict)
     """Weights that were last asked for on the way forward: they may come into force at any moment."""
+    suspect: Mapping[str, int] = field(default_factory=dict)
+    """Traffic that was read and not expected: nothing is set while it is so."""
+    suspect_at: datetime | None = None
     adopted: bool = False
     """Somebody else changed the traffic: nothing is set before a person resumes or aborts."""
     judgements: tuple[Judgement, ...] = ()

@@ -28,6 +28,9 @@ DEPLOYMENT_LIMIT = timedelta(hours=2)
 TRAFFIC_LIMIT = timedelta(hours=1)
 """A canary step whose traffic is not as set after this is taken back."""
 
+STALE_LIMIT = timedelta(seconds=75)
+"""A split that is read for so long is the split that is set."""
+
 # --- what the engine may be asked to do ----------------------------------------------------------
 
 
@@ -258,6 +261,8 @@ def fold(release: Release, seen: Seen, definition: Definition, now: datetime) ->
         return release if release.ended else _person(release, seen, definition, now)
     if release.adopted or not isinstance(seen, LOOKS.get(release.phase, ())):
         return release
+    if not isinstance(seen, TrafficTaken):
+        release = unsuspected(release)
     match seen:
         case WindowSeen():
             return replace(move(release, Phase.TRAINING, now), window=seen.asset, profile=seen.profile)
@@ -274,8 +279,7 @@ def fold(release: Release, seen: Seen, definition: Definition, now: datetime) ->
         case TrafficIs():
             return _traffic(release, seen, now)
         case TrafficTaken():
-            words = f"a person, because its traffic was changed from outside to {dict(seen.weights)}"
-            return replace(release, traffic=dict(seen.weights), adopted=True, waiting_for=words)
+            return _taken(release, seen, now)
         case CanarySeen():
             return _canary(release, seen, definition, now)
         case GoneSeen():
@@ -377,6 +381,23 @@ def _traffic(release: Release, seen: TrafficIs, now: datetime) -> Release:
             return move(known, Phase.CLEANING, now)
         case _:
             return release
+
+
+def _taken(release: Release, seen: TrafficTaken, now: datetime) -> Release:
+    """Nothing is set from the first look on; what is still so when no stale read can be is somebody else's."""
+    weights = dict(seen.weights)
+    if release.suspect_at is None or dict(release.suspect) != weights:
+        words = f"traffic that seems to have been changed from outside to {weights}"
+        return replace(release, suspect=weights, suspect_at=now, waiting_for=words)
+    if now - release.suspect_at < STALE_LIMIT:
+        return release
+    words = f"a person, because its traffic was changed from outside to {weights}"
+    return unsuspected(replace(release, traffic=weights, adopted=True, waiting_for=words))
+
+
+def unsuspected(release: Release) -> Release:
+    """After a look at traffic that was as it should be."""
+    return release if release.suspect_at is None else replace(release, suspect={}, suspect_at=None)
 
 
 def _canary(release: Release, seen: CanarySeen, definition: Definition, now: datetime) -> Release:

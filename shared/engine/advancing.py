@@ -42,7 +42,7 @@ def advance(current: Unit, number: int) -> bool:
         published = current.published(release.definition)
         seen = releasing.perform(current, release, published, core.action(release, published.definition))
         now = current.ports.clock.now()
-        after = core.fold(looked, seen, published.definition, now) if seen is not None else looked
+        after = core.fold(looked, seen, published.definition, now) if seen else core.unsuspected(looked)
     except (Conflict, OutcomeUnknown):
         raise
     except Exception as error:  # whatever it is, this release waits and shows it; other work goes on

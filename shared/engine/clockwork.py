@@ -21,6 +21,9 @@ log = logging.getLogger("driftloop")
 TICK = timedelta(seconds=100)
 """A tick begins no other loop after this; who waits longest is first in the next one."""
 
+QUIET = timedelta(minutes=2)
+"""After a release, before traffic is compared: an earlier split may still be read."""
+
 PAGE = 1000
 
 
@@ -38,6 +41,8 @@ def run_all(ports: Ports, loops: Iterable[str]) -> list[Ran]:
             break
         try:
             ran.append(worker.run(ports, loop))
+        except DriftloopError as error:
+            log.warning("loop waits", extra={"loop": loop, "error": str(error)})
         except Exception:  # a loop's trouble is its own
             log.exception("loop set aside", extra={"loop": loop})
     return ran
@@ -98,6 +103,8 @@ def _compare_traffic(ports: Ports, overview: Overview) -> None:
     current = unit.read(ports, overview.loop)
     state = current.state
     if state.champion is None or state.open_release is not None or state.paused:
+        return
+    if state.last_ended_at is not None and ports.clock.now() - state.last_ended_at < QUIET:
         return
     expected = dict(state.adopted) or starting.expected_traffic(state)
     actual = dict(ports.serving.traffic(overview.endpoint))

@@ -19,7 +19,7 @@ TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})
 
 
 LATE = timedelta(minutes=2)
-"""How long after a change of ours an earlier split may still be read, or be set by a worker that was slow."""
+"""How long after a step of ours an earlier split may still be set by a worker that was slow."""
 
 
 def perform(unit: Unit, release: Release, published: Published, action: Action) -> Seen | None:
@@ -189,9 +189,9 @@ def ours(release: Release, actual: Mapping[str, int], wanted: Mapping[str, int])
 
 def _belated(unit: Unit, release: Release, published: Published, actual: Mapping[str, int]) -> bool:
     """Whether a split of this release's own plan is only read, or set, too late."""
-    young = unit.ports.clock.now() - release.phase_since_at < LATE
     steps = range(release.step + 1 if release.champion else 0)
     plan = [core.step_weights(replace(release, step=step), published.definition) for step in steps]
+    young = unit.ports.clock.now() - release.phase_since_at < LATE
     return young and dict(actual) in (*plan, dict(release.asked))
 
 
@@ -200,10 +200,6 @@ def _canary(unit: Unit, release: Release, published: Published) -> Seen | None:
     actual = dict(unit.ports.serving.traffic(published.definition.serve.endpoint))
     if actual == dict(release.traffic):
         return canarying.measure(unit, release, published)
-    before = {release.champion.deployment: 100} if release.champion else {}
-    young = unit.ports.clock.now() - release.phase_since_at < LATE
-    if _belated(unit, release, published, actual) or (young and actual == before):
-        return None
     return core.TrafficTaken(actual)
 
 
@@ -212,11 +208,11 @@ def _await(unit: Unit, release: Release, published: Published, action: core.Awai
     if release.phase is Phase.BAKING and not release.adopted:
         endpoint = published.definition.serve.endpoint
         actual = dict(unit.ports.serving.traffic(endpoint))
-        if _belated(unit, release, published, actual) and actual != dict(release.traffic):
+        if actual != dict(release.traffic):
+            if not _belated(unit, release, published, actual):
+                return core.TrafficTaken(actual)
             unit.ports.serving.set_traffic(endpoint, release.traffic)
             return None
-        if actual != dict(release.traffic):
-            return core.TrafficTaken(actual)
     due = action.until is not None and unit.ports.clock.now() >= action.until
     return core.TimePassed() if due else None
 

@@ -98,7 +98,9 @@ def test_the_first_model_asks_for_the_approval_before_promotion_too() -> None:
 def test_a_canary_whose_traffic_a_person_took_away_can_be_aborted() -> None:
     plan = definition()
     canary = at(begun(), phase=Phase.CANARY, deployment="r2-a1", traffic={"r1-a1": 90, "r2-a1": 10})
-    taken = core.fold(canary, core.TrafficTaken({"r1-a1": 100}), plan, NOW)
+    suspect = core.fold(canary, core.TrafficTaken({"r1-a1": 100}), plan, NOW)
+    assert not suspect.adopted
+    taken = core.fold(suspect, core.TrafficTaken({"r1-a1": 100}), plan, NOW + core.STALE_LIMIT)
     assert taken.adopted
     assert isinstance(core.action(taken, plan), core.Await)
     aborted = core.fold(taken, core.PersonActed("abort", "bob", ""), plan, NOW)

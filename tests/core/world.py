@@ -126,7 +126,7 @@ def _happenings(release: Release, plan: Definition) -> Iterator[tuple[core.Seen,
         yield core.TrafficIs(wanted.weights, settled=True), NOW
     for seen in SEEN:
         yield seen, NOW
-        if isinstance(seen, DeploymentSeen | core.TrafficIs):
+        if isinstance(seen, DeploymentSeen | core.TrafficIs | core.TrafficTaken):
             yield seen, MUCH_LATER
 
 
@@ -147,6 +147,8 @@ def _identity(release: Release) -> object:
         frozenset(release.approved),
         tuple(sorted(release.traffic.items())),
         tuple(sorted(release.asked.items())),
+        tuple(sorted(release.suspect.items())),
+        release.suspect_at is None,
     )
 
 
@@ -167,6 +169,8 @@ def wrong(before: Release, seen: core.Seen, after: Release, plan: Definition) ->
         found.append(f"{before.phase} was ended and became {after.phase}")
     if before.adopted and after != before and not isinstance(seen, core.PersonActed):
         found.append(f"adopted traffic, and {seen} changed it")
+    if isinstance(seen, core.TrafficTaken) and after.phase is not before.phase:
+        found.append("a look at foreign traffic moved the release")
     action = core.action(after, plan)
     if isinstance(action, core.SetTraffic):
         found += _wrong_weights(after, action.weights)

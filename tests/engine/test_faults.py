@@ -337,7 +337,8 @@ def test_f28_traffic_that_a_person_set_stays_whatever_the_evidence_says() -> Non
 def test_f28_after_a_resume_the_canary_goes_on_from_what_the_person_set() -> None:
     life = canaried()
     life.real.serving.endpoints["birds"].traffic = {"r1-a1": 70, "r2-a1": 30}
-    life.round()
+    for _ in range(10):
+        life.round()
     life.act("resume")
     for _ in range(20):
         life.round(seconds=600)
@@ -366,10 +367,12 @@ def test_f28_traffic_that_was_changed_between_releases_is_adopted_once_by_the_sw
     endpoint = life.real.serving.endpoints["birds"]
     endpoint.deployments["mine"] = endpoint.deployments["r1-a1"]
     endpoint.traffic = {"r1-a1": 60, "mine": 40}
+    life.clock.advance(600)
     clockwork.sweep(life.real)
     assert "changed from outside" in life.state.paused
     life.act("resume")
     life.rest()
+    life.clock.advance(600)
     clockwork.sweep(life.real)
     assert life.state.paused == ""
     assert len(life.told("traffic.adopted")) == 1

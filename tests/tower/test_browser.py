@@ -137,6 +137,7 @@ def test_a_person_sees_everything_and_acts_on_it(app: App, people: dict[str, See
     app.publish(
         LOOP, "canary.approval=before_promotion", "canary.bake_minutes=60", "canary.step.min_requests=60"
     )
+    neighbours(app)
     app.drop(LOOP, "2007.csv", season(2007))
     app.wait(LOOP, lambda s: s["releases"] and s["releases"][0]["phase"] == "awaiting_approval")
     person.open(f"/loops/{LOOP}")
@@ -194,6 +195,21 @@ def test_a_person_sees_everything_and_acts_on_it(app: App, people: dict[str, See
         assert [url for url in seen.asked if not url.startswith((f"{seen.site}/", "data:"))] == []
 
 
+def neighbours(app: App) -> None:
+    """Two more loops, which wait for their first drop, so that the overview is one."""
+    from dataclasses import replace
+
+    from shared.engine import publishing, unit
+
+    published = unit.read(app.ports, LOOP).published()
+    for name in ("claims", "house-prices"):
+        definition = published.definition
+        data = definition.data.model_copy(update={"landing": f"landing/{name}/"})
+        serve = definition.serve.model_copy(update={"endpoint": name})
+        changed = definition.model_copy(update={"loop": name, "data": data, "serve": serve})
+        publishing.publish(app.ports, replace(published, definition=changed))
+
+
 def paused(app: App) -> list[object]:
     """What the attempts below would have written."""
     assert not app.status(LOOP)["state"]["paused"]
@@ -216,7 +232,7 @@ def test_the_pages_work_by_keyboard_alone(people: dict[str, Seen]) -> None:
     assert page.evaluate("document.activeElement.id") == "main"
     page.locator("details.action summary").first.focus()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.name") == "reason"
+    page.wait_for_function("document.activeElement.name === 'reason'")
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
 
@@ -230,6 +246,7 @@ def test_the_pages_work_without_javascript(app: App, browser: dict[str, BrowserC
     act(page, "Pause", "without a script")
     assert page.get_by_role("status").inner_text()
     app.wait(LOOP, lambda s: bool(s["state"]["paused"]))
+    page.reload()
     act(page, "Resume", "without a script")
     app.wait(LOOP, lambda s: not s["state"]["paused"])
     context.close()

@@ -164,7 +164,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
 def _attention(current: Unit, release: Release | None) -> str:
     from shared.engine import announcing
 
-    return clip(announcing.attention(current.state, release, "", current.ports.clock.now()))
+    return clip(announcing.attention(current.state, release, "", current.ports.clock.now()), 200)
 
 
 def _older(numbers: Sequence[int]) -> int | None:

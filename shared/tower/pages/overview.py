@@ -84,7 +84,7 @@ def _line(found: Overview) -> LoopLine:
     phase = facts.get("phase", "")
     return LoopLine(
         loop=found.loop,
-        attention=clip(found.attention, 300),
+        attention=clip(found.attention, 160),
         paused="paused" in facts,
         live=_number(facts.get("live", "")),
         model=short(facts.get("model", "")),

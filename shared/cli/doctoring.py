@@ -28,6 +28,7 @@ EXIT_CODES = {OK: 0, BROKEN: 1, WARNING: 3}
 CONTAINERS = ("landing", "labels", "versions", "documents", "quarantine")
 SKEW_WARNING = timedelta(seconds=30)
 SKEW_BROKEN = timedelta(minutes=5)
+SETTLED = timedelta(hours=1)
 LATE = timedelta(minutes=5)
 """Work that is due for longer, or a message that waits for longer, means that the app does not run."""
 
@@ -88,7 +89,9 @@ def _examined(settings: Settings) -> Iterator[Finding]:
     yield from _guarded("table", lambda: _table(ports, overviews))
     for overview in overviews:
         yield from _guarded(f"loop {overview.loop}", partial(_loop, ports, overview))
+        yield from _guarded(f"events of {overview.loop}", partial(_events, ports, overview))
         yield from _guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, overview))
+        yield from _guarded(f"traffic log of {overview.endpoint}", partial(_traffic_log, ports, overview))
 
 
 def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -171,6 +174,37 @@ def _unrouted(ports: Ports) -> Iterator[Finding]:
 def _table(ports: Ports, overviews: list[Overview]) -> Iterator[Finding]:
     overviews += ports.store.overviews()
     yield Finding("table", OK, f"the state can be read; it has {len(overviews)} loops")
+
+
+def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
+    """An event brings the blob's sequencer; a record without one was made by the sweep."""
+    from shared import views
+    from shared.engine import unit
+
+    check = f"events of {overview.loop}"
+    for version in views.versions(unit.read(ports, overview.loop), last=1):
+        record = views.event(ports, overview.loop, version.inbox_key)
+        if record is None or record.body.get("sequencer"):
+            yield Finding(check, OK, "the newest drop was told by an event")
+        else:
+            words = f"no event told of the newest drop ({version.source}); the sweep found it"
+            mend = "azd provision makes the Event Grid subscription, which covers the containers landing and labels"
+            yield Finding(check, WARNING, words, mend)
+
+
+def _traffic_log(ports: Ports, overview: Overview) -> Iterator[Finding]:
+    """A canary holds without it. Only asked where a champion has served for a while."""
+    from shared.engine import unit
+
+    champion, now = unit.read(ports, overview.loop).state.champion, ports.clock.now()
+    if champion is None or now - champion.live_at < SETTLED:
+        return
+    if ports.evidence.traffic(overview.endpoint, now - SETTLED, now).watermark_at is None:
+        words = f"no request of the last hour stands in it: it is off, or nobody calls {overview.endpoint}"
+        mend = f"azd env set DRIFTLOOP_ENDPOINTS {overview.endpoint}, then azd provision"
+        yield Finding(f"traffic log of {overview.endpoint}", WARNING, words, mend)
+    else:
+        yield Finding(f"traffic log of {overview.endpoint}", OK, "it has requests of the last hour")
 
 
 def _loop(ports: Ports, overview: Overview) -> Iterator[Finding]:

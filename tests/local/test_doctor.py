@@ -16,12 +16,13 @@ from azure.core.exceptions import ResourceExistsError
 from typer.testing import CliRunner
 
 from local.azure import LocalAzure
-from shared import cli, loopfile
+from shared import cli, loopfile, rows
 from shared.azure.client import Clients, Workspace, credential
 from shared.cli import doctoring
 from shared.definition import Assets, Published
 from shared.engine import publishing
-from shared.ports import Ports
+from shared.model import Champion, DataVersion, EventKind, InboxRecord, InboxState, LoopState, VersionState
+from shared.ports import Change, Delete, Insert, Ports, Replace
 from shared.settings import Settings
 from shared.wiring import azure_ports
 
@@ -205,6 +206,36 @@ def test_a_clock_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     code, found = _doctor()
 
     assert (code, _ill(found)) == (1, {"clock"})
+
+
+def test_a_drop_that_no_event_told_of_and_a_traffic_log_without_rows(ports: Ports) -> None:
+    now = ports.clock.now()
+    body = {"container": "landing", "name": "patient/a.csv", "etag": "e", "sequencer": ""}
+    record = InboxRecord("k", EventKind.BLOB, now, body, InboxState.DONE)
+    version = DataVersion(
+        1, VersionState.READY, "landing/patient/a.csv", "e", "k", "p", "h", 1, 1, 0, {}, True, "", {}, now
+    )
+    champion = Champion(1, "r1-a1", "m", (1,), "", now - timedelta(hours=2))
+    row = ports.store.read("patient", rows.LOOP)
+    assert row is not None
+    state = replace(rows.decode(LoopState, row), next_version=2, champion=champion)
+    changes: list[Change] = [
+        Insert(rows.inbox_key("k"), rows.encode(record)),
+        Insert(rows.version_key(1), rows.encode(version)),
+        Replace(rows.LOOP, rows.encode(state), row.etag),
+    ]
+    ports.store.commit("patient", changes)
+    try:
+        code, found = _doctor()
+    finally:
+        changed = ports.store.read("patient", rows.LOOP)
+        assert changed is not None
+        undone: list[Change] = [Delete(rows.inbox_key("k")), Delete(rows.version_key(1))]
+        ports.store.commit("patient", [*undone, Replace(rows.LOOP, row.doc, changed.etag)])
+
+    assert (code, _ill(found)) == (3, {"events of patient", "traffic log of patient"})
+    assert "landing/patient/a.csv" in found["events of patient"]["what"]
+    assert found["traffic log of patient"]["mend"].startswith("azd env set DRIFTLOOP_ENDPOINTS patient")
 
 
 def test_an_endpoint_whose_deployment_failed(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def told(current: Unit, entry: LedgerEntry, until: datetime | None) -> Served:
         loop=current.loop,
         model=release.model,
         trained_by=f"{', '.join(sorted({t.actor for t in release.triggers}))}; published by {published.published_by}",
-        algorithm=published.assets.pipeline,
+        algorithm=published.assets.pipeline if release.job else "unknown: adopted as it served",
         data=tuple(
             f"version {v.number}: {v.source} ({v.rows} rows, content {v.content_hash[:12]}, {v.asset_id})"
             for v in versions

@@ -15,6 +15,7 @@ from local.identity.roles import Roles
 from local.progress import Operations
 from local.settings import ACCOUNT, Settings
 from local.state import State
+from local.throttling import Throttle
 
 Clock = Callable[[], datetime]
 Part = TypeVar("Part")
@@ -33,6 +34,7 @@ class Service:
         self.clock = clock
         self.tokens = Tokens(settings, clock)
         self.roles = Roles()
+        self.throttle = Throttle()
         self.operations = Operations(state, clock, settings.arm)
         self.credential = LocalCredential(self.tokens)
         verify = str(settings.bundle)

@@ -137,6 +137,7 @@ def secured(
 
     def with_token(call: Call) -> Response:
         who = call.service.tokens.check(call.header("authorization"), audiences)
+        call.service.throttle.admit(call.request.url.path)
         if action:
             call.service.roles.demand(who, action, scope)
         return handler(call)

@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from local.arm import responses
 from local.progress import OPERATIONS_PATH, RESULTS_PATH
+from local.throttling import set_throttle
 from local.web import arm, control, opened, secured
 
 routes: list[BaseRoute] = [
@@ -18,4 +19,5 @@ routes: list[BaseRoute] = [
     secured(OPERATIONS_PATH + "/{operation}", responses.operation, audiences=("arm",)),
     secured(RESULTS_PATH + "/{operation}", responses.operation_result, audiences=("arm",)),
     control("/pace/{kind}", responses.set_pace, ["PUT"]),
+    control("/throttle", set_throttle, ["PUT"]),
 ]

@@ -1,0 +1,40 @@
+"""Azure refuses for a while when it is asked too much: switched on by a test, over in a number of requests."""
+
+from __future__ import annotations
+
+import threading
+
+from starlette.responses import Response
+
+from local.web import ArmError, Call, reply
+
+
+class Throttle:
+    """The next so many requests whose path holds a text are answered with 429 and Retry-After."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left, self._wait_s, self._path = 0, 0, ""
+
+    def set(self, requests: int, retry_after_s: int, path: str) -> None:
+        with self._lock:
+            self._left, self._wait_s, self._path = requests, retry_after_s, path.lower()
+
+    def admit(self, path: str) -> None:
+        with self._lock:
+            if not self._left or self._path not in path.lower():
+                return
+            self._left -= 1
+            wait_s = self._wait_s
+        message = f"The request was throttled. Please try again after {wait_s} seconds."
+        raise ArmError(429, "TooManyRequests", message, {"Retry-After": str(wait_s)})
+
+
+def set_throttle(call: Call) -> Response:
+    """PUT /local/throttle {"requests": 3, "retry_after_s": 60, "path": "onlineEndpoints"}; 0 requests end it."""
+    try:
+        requests, wait_s = int(call.body["requests"]), int(call.body.get("retry_after_s", 1))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArmError(400, "InvalidThrottle", "requests and retry_after_s are whole numbers.") from error
+    call.service.throttle.set(requests, wait_s, str(call.body.get("path", "")))
+    return reply(status=204)

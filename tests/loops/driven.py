@@ -42,5 +42,5 @@ class DrivenStage(Stage):
                 self.ledger_so_far()
                 raise StoryFailed(f"waited {PATIENCE_S} s for {what}: {self._status()}")
             clockwork.tick(self.ports)
-            time.sleep(0.1)
+            time.sleep(0.3)
         self.ledger_so_far()

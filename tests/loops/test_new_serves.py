@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
+from azure.ai.ml import MLClient
 from azure.ai.ml.entities import ManagedOnlineDeployment, ManagedOnlineEndpoint
+from azure.identity import DefaultAzureCredential
 from typer.testing import CliRunner
 
+from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from shared import views
-from shared.azure.client import Workspace, credential
 from shared.cli import app, session
 from shared.model import Phase
 from tests.loops.driven import DrivenStage
 from tests.loops.test_new import made
 
 
-@pytest.mark.parametrize("name", ["churn", "houses"])
-def test_a_loop_from_a_file_is_promoted_as_it_stands(
-    stage: Callable[[str], DrivenStage], tmp_path: Path, name: str
-) -> None:
-    data, folder = made(tmp_path, name)
-    told = stage(name)
+def promoted(told: DrivenStage, data: Path, folder: Path) -> None:
+    """Publish the loop as it was made, drop the file that it was made from, and see its model serve."""
     told.folder = folder
     told.publish(())
-    told.ports.blobs.upload("landing", f"{name}/{data.name}", data.read_bytes())
+    told.ports.blobs.upload("landing", f"{told.loop}/{data.name}", data.read_bytes())
     told.wait("release 1", lambda: told.state.next_release > 1 and come_through(told))
-    assert told.state.champion is not None
     assert told.weights() == {"r1-a1": 100}
     told.ask("pause", "the test is done")
+
+
+def test_a_regression_is_promoted_as_it_stands(stage: Callable[[str], DrivenStage], tmp_path: Path) -> None:
+    promoted(stage("houses"), *made(tmp_path, "houses"))
 
 
 def come_through(told: DrivenStage) -> bool:
@@ -39,18 +40,22 @@ def come_through(told: DrivenStage) -> bool:
     return told.state.champion is not None
 
 
-def test_what_serves_already_is_adopted(stage: Callable[[str], DrivenStage], tmp_path: Path) -> None:
-    """The endpoint and its deployment are made by hand, with the model of another loop."""
+def test_a_classification_is_promoted_and_what_serves_already_is_adopted(
+    stage: Callable[[str], DrivenStage], tmp_path: Path
+) -> None:
+    """The adopted endpoint and its deployment are made by hand, with the first loop's model."""
     data, folder = made(tmp_path, "churn")
+    promoted(stage("churn"), data, folder)
     file = folder / "loop.yaml"
-    file.write_text(file.read_text().replace("loop: churn", "loop: taken").replace("churn/", "taken/"))
-    file.write_text(file.read_text().replace("endpoint: churn", "endpoint: taken"))
-    told = stage("taken")
-    deploy_by_hand(Workspace(told.settings, credential()), "taken", "azureml:churn:1")
+    file.write_text(
+        re.sub(r"churn$|churn/", lambda it: it[0].replace("churn", "taken"), file.read_text(), flags=re.M)
+    )
+    deploy_by_hand("taken", "azureml:churn:1")
     session.settings.cache_clear()
     session.ports.cache_clear()
     result = CliRunner().invoke(app, ["adopt", str(folder), "--data", str(data)])
     assert result.exit_code == 0, f"{result.output} {result.exception}"
+    told = stage("taken")
     assert told.state.champion is not None
     assert told.state.champion.deployment == "blue"
     served = views.audit(told.ports, "taken").served
@@ -58,8 +63,8 @@ def test_what_serves_already_is_adopted(stage: Callable[[str], DrivenStage], tmp
     assert told.weights() == {"blue": 100}
 
 
-def deploy_by_hand(workspace: Workspace, endpoint: str, model: str) -> None:
-    client = workspace()
+def deploy_by_hand(endpoint: str, model: str) -> None:
+    client = MLClient(DefaultAzureCredential(), SUBSCRIPTION, RESOURCE_GROUP, WORKSPACE)
     client.online_endpoints.begin_create_or_update(
         ManagedOnlineEndpoint(name=endpoint, auth_mode="aad_token")
     ).result()

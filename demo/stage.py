@@ -239,6 +239,14 @@ def sentence(entry: LedgerEntry) -> str:
             return f"{entry.subject} is {entry.after.replace('_', ' ')}"
         case "retrain.denied":
             return f"no retraining: {detail['reason']}"
+        case "source.fetched":
+            return f"{entry.subject}: {detail['bytes']} bytes fetched, landed as {detail['landed']}"
+        case "source.unchanged" | "source.failed" | "source.given_up":
+            return f"{entry.subject}: {detail['reason']}"
+        case "release.checking" | "release.awaiting_approval" | "release.holding":
+            return f"{entry.subject}: {entry.after.replace('_', ' ')}"
+        case "release.aborted":
+            return f"{entry.subject} is aborted: {detail['reason']}"
         case "drop.ignored" | "drop.quarantined":
             return f"{entry.subject} {entry.after}: {detail['note']}"
         case _:

@@ -1,4 +1,4 @@
-"""loops/iris: unchanged steps are reused and changed ones are not; the story of `make demo LOOP=iris`, without its canary."""
+"""loops/iris: unchanged steps are reused, changed ones are not: `make demo LOOP=iris` without its canary."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Any
 
 from shared.errors import Conflict, DependencyUnavailable, OutcomeUnknown
 from shared.ports import Ports
@@ -71,7 +71,7 @@ def watched(ports: Ports, around: Around) -> Ports:
         for field in fields(Ports)
         if field.name != "clock"
     }
-    return cast(Ports, Ports(**wrapped, clock=ports.clock))  # type: ignore[arg-type]  # they stand for the ports
+    return Ports(**wrapped, clock=ports.clock)
 
 
 FAULTS = ("crash before", "crash after", "lost reply", "conflict", "throttled", "unavailable")

@@ -164,6 +164,7 @@ def test_f09_a_service_that_asks_to_wait_is_left_alone_and_no_attempt_is_lost() 
     life.until(Phase.TRAINING)
     failures = life.release().failures
     for _ in range(30):
+        life.real.store.wake("birds", life.clock.now())
         life.round()
     assert (failures, life.release().failures) == (1, 1)
     assert "is away" in life.release().waiting_for

@@ -1,0 +1,390 @@
+"""T13: each guard is removed once, and a test that is in the suite must then fail; with the guard it passes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from shared import rows
+from shared.core import ledger, policy
+from shared.core import release as core
+from shared.engine import advancing, announcing, clockwork, front, intake, releasing, unit, worker
+from shared.errors import DriftloopError
+from shared.memory.azureml import MemoryTraining
+from shared.memory.faults import Crash
+from shared.memory.store import MemoryStore
+from shared.model import LoopState, Phase, Release
+from shared.ports import Change, Insert
+from tests.engine import test_faults as faults
+from tests.simulator import sweep
+from tests.simulator.life import birds
+from tests.simulator.sweep import Case
+
+Guard = AbstractContextManager[object]
+
+
+def set_to(target: object, name: str, value: object) -> Guard:
+    return mock.patch.object(target, name, value)
+
+
+def no_etag() -> Guard:
+    def check(self: MemoryStore, stored: dict[str, Any], change: Change) -> None:
+        if isinstance(change, Insert) and change.key in stored and not change.key.startswith("ledger"):
+            raise worker.Conflict(change.key)
+
+    return set_to(MemoryStore, "_check", check)
+
+
+def key_by_delivery() -> Guard:
+    numbers = itertools.count()
+    return set_to(front, "blob_key", lambda *parts: front.key_of("blob", *parts, str(next(numbers))))
+
+
+def names_by_chance() -> Guard:
+    numbers = itertools.count()
+    return set_to(Release, "job_name", property(lambda release: f"{release.loop}-{next(numbers)}"))
+
+
+def two_commits() -> Guard:
+    """State first, the ledger's entries after it."""
+
+    def commit(self: MemoryStore, loop: str, changes: Sequence[Change]) -> None:
+        whole(self, loop, [one for one in changes if not one.key.startswith("ledger")])
+        for one in changes:
+            if one.key.startswith("ledger"):
+                halfway()
+                whole(self, loop, [one])
+
+    whole = MemoryStore.commit
+    numbers = itertools.count(1)
+
+    def halfway() -> None:
+        if next(numbers) == 20:
+            raise Crash("between state and ledger")
+
+    return set_to(MemoryStore, "commit", commit)
+
+
+def told_before() -> Guard:
+    """Marked as told, then told."""
+
+    def announce(current: unit.Unit) -> bool:
+        state = current.state
+        if state.announced_seq >= state.ledger_seq:
+            return False
+        entries = [
+            rows.decode(announcing.LedgerEntry, row) for row in current.ports.store.range("birds", "ledger-")
+        ]
+        current.commit(replace(state, announced_seq=state.ledger_seq))
+        current.ports.topic.publish("birds", entries[state.announced_seq :])
+        return True
+
+    return set_to(announcing, "announce", announce)
+
+
+def one_part_fails_all() -> Guard:
+    def step(ports: Any, loop: str, problems: dict[str, Exception]) -> bool:
+        return any(part() for _, part in worker._parts(unit.read(ports, loop)))
+
+    return set_to(worker, "step", step)
+
+
+def no_coalescing() -> Guard:
+    decide = policy.decide
+
+    def alone(state: LoopState, *arguments: Any, **named: Any) -> policy.Decision:
+        return decide(replace(state, open_release=None), *arguments, **named)
+
+    return set_to(policy, "decide", alone)
+
+
+def always(answer: object) -> Callable[..., object]:
+    return lambda *arguments, **named: answer
+
+
+def several(*guards: Guard) -> Guard:
+    stack = ExitStack()
+    for guard in guards:
+        stack.enter_context(guard)
+    return stack
+
+
+def nothing_new_is_fine() -> None:
+    life = faults.served()
+    life.alert()
+    life.rest()
+    assert life.state.next_release == 2
+    assert "nothing new" in life.state.denial
+
+
+def cooldown_holds() -> None:
+    life = faults.served(plan=faults.LOOP.replace("cooldown: 1s", "cooldown: 1h"))
+    life.drop("2.csv", birds(2, 1.3))
+    for _ in range(5):
+        life.round()
+    assert life.state.next_release == 2
+    life.clock.advance(3600)
+    life.rest()
+    assert life.state.next_release == 3
+
+
+def five_failures_open_the_breaker() -> None:
+    life = faults.served()
+    life.real.training.new_jobs_are = "failed"
+    for number in range(2, 9):
+        life.drop(f"{number}.csv", birds(number, 1 + number / 5))
+        life.rest()
+        life.rest()
+    assert life.state.next_release == 2 + policy.BREAKER
+    assert "a person must look" in life.state.denial
+
+
+def an_edit_of_the_ledger_is_found() -> None:
+    life = faults.served()
+    row = life.real.store.read("birds", rows.ledger_key(3))
+    assert row is not None
+    faults.spoil(life, row.key, row.doc.replace("driftloop", "mallory", 1))
+    assert life.history.at_rest(jobs=1, versions=1) != []
+
+
+def equal_content_is_one_version() -> None:
+    life = faults.served()
+    life.drop("again.csv", birds(1, 1.0))
+    life.rest()
+    assert life.state.next_version == 2
+
+
+def attempts_are_limited() -> None:
+    life = faults.served()
+    life.real.training.new_jobs_are = "failed"
+    life.drop("2.csv", birds(2, 1.3))
+    life.rest()
+    assert len(life.real.training.submitted) == 3
+
+
+def told(*cases: Case) -> Callable[[], None]:
+    def run() -> None:
+        for case in cases:
+            assert case.run() == [], case
+
+    return run
+
+
+def at_calls(name: str, fault: str, most: int = 6) -> None:
+    """A life for each call of this name that goes wrong in this way."""
+    _, calls, _ = sweep.points()
+    points = [point for point, call in enumerate(calls) if call == name]
+    told(*(Case(((point, fault),)) for point in points[:: max(1, len(points) // most)]))()
+
+
+def stale_reads() -> None:
+    at_calls("serving.traffic", "stale")
+
+
+def crashes_after_submission() -> None:
+    at_calls("training.ensure_job", "crash after")
+
+
+def crashes_around_telling() -> None:
+    at_calls("topic.publish", "crash before", most=3)
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    name: str
+    remove: Callable[[], Guard]
+    caught_by: Callable[[], None]
+
+
+NUMBERS = itertools.count()
+RIVALS = told(*(Case(((40 + 9 * n, "asleep"),), seed=n, workers=3, duplicates=0.3) for n in range(8)))
+
+GUARDS: Sequence[Sabotage] = (
+    Sabotage("a write is under the ETag that was read", no_etag, RIVALS),
+    Sabotage(
+        "an event is known by what happened, not by its delivery",
+        key_by_delivery,
+        faults.test_f01_fifty_deliveries_are_one_record_one_version_one_release,
+    ),
+    Sabotage("a job's name follows from its release", names_by_chance, crashes_after_submission),
+    Sabotage("state and its ledger entry change together", two_commits, told(Case(()))),
+    Sabotage("what happened is told before it is marked as told", told_before, crashes_around_telling),
+    Sabotage(
+        "a part that fails keeps no other part",
+        one_part_fails_all,
+        faults.test_p10_an_event_that_always_fails_is_set_aside_and_keeps_no_other,
+    ),
+    Sabotage(
+        "reasons wait while a release is open",
+        no_coalescing,
+        faults.test_f22_data_and_alerts_that_come_mid_canary_wait_for_its_end_and_are_answered,
+    ),
+    Sabotage(
+        "traffic of somebody else is told from ours",
+        lambda: set_to(releasing, "ours", always(True)),
+        lambda: _shifting_is_not_fought(),
+    ),
+    Sabotage(
+        "a canary looks whether its traffic is as it was",
+        lambda: set_to(releasing, "_canary", lambda u, r, p: releasing.canarying.measure(u, r, p)),
+        faults.test_f28_traffic_that_a_person_set_stays_whatever_the_evidence_says,
+    ),
+    Sabotage(
+        "a single read of the traffic is not believed",
+        lambda: set_to(core, "_taken", _believe),
+        stale_reads,
+    ),
+    Sabotage(
+        "an end cancels jobs whose receipt is missing",
+        lambda: set_to(releasing, "_cancel", always(None)),
+        faults.test_f17_an_abort_cancels_the_job_whose_receipt_was_never_written,
+    ),
+    Sabotage(
+        "only jobs of ours are cancelled",
+        lambda: set_to(MemoryTraining, "cancel", _cancel_any),
+        faults.test_f18_a_job_of_somebody_else_stops_the_release_and_is_never_cancelled,
+    ),
+    Sabotage(
+        "a way back is set though it is read already",
+        lambda: set_to(releasing, "_traffic", _forward_only),
+        faults.test_f19_an_abort_while_a_step_is_on_its_way_overrides_it,
+    ),
+    Sabotage(
+        "an overwritten blob is superseded",
+        lambda: mock.patch.dict(worker.HANDLERS, {rows.EventKind.BLOB: _take_anything}),
+        faults.test_f02_the_older_of_two_events_of_one_blob_is_superseded_whichever_comes_first,
+    ),
+    Sabotage(
+        "late data are no reason to retrain",
+        lambda: mock.patch("shared.engine.judging._late", always("")),
+        faults.test_f03_old_data_that_come_a_day_late_are_a_version_and_no_reason_to_retrain,
+    ),
+    Sabotage(
+        "the sweep compares landing and inbox",
+        lambda: set_to(clockwork, "_landed", always(0)),
+        faults.test_f04_the_sweep_finds_what_was_never_told_in_the_order_in_which_it_landed,
+    ),
+    Sabotage(
+        "nothing is retrained on nothing new",
+        lambda: set_to(policy, "_denial", always(None)),
+        nothing_new_is_fine,
+    ),
+    Sabotage(
+        "a release is followed by a rest", lambda: set_to(policy, "_delay", always(None)), cooldown_holds
+    ),
+    Sabotage(
+        "failures in a row open the breaker",
+        lambda: set_to(policy, "BREAKER", 10**6),
+        five_failures_open_the_breaker,
+    ),
+    Sabotage(
+        "the ledger is chained",
+        lambda: set_to(ledger, "entry_hash", always("same")),
+        an_edit_of_the_ledger_is_found,
+    ),
+    Sabotage(
+        "equal content is one version",
+        lambda: set_to(rows, "content_key", lambda digest: f"content-{next(NUMBERS)}"),
+        equal_content_is_one_version,
+    ),
+    Sabotage(
+        "training has attempts, not for ever",
+        lambda: set_to(core, "_job", _always_again),
+        attempts_are_limited,
+    ),
+    Sabotage(
+        "a look that fails is followed by a pause",
+        lambda: set_to(advancing, "_due", always(True)),
+        faults.test_f09_a_service_that_asks_to_wait_is_left_alone_and_no_attempt_is_lost,
+    ),
+    Sabotage(
+        "a claim ends with its time",
+        lambda: set_to(worker, "CLAIM", timedelta(days=365)),
+        crashes_after_submission,
+    ),
+    Sabotage(
+        "a canary without evidence holds",
+        lambda: several(
+            mock.patch("shared.judge.canary._broken", always(None)),
+            mock.patch("shared.judge.canary._late", always([])),
+            mock.patch("shared.judge.canary._thin", always([])),
+        ),
+        faults.test_f20_a_canary_without_evidence_is_never_promoted,
+    ),
+    Sabotage(
+        "people come first",
+        lambda: set_to(
+            rows, "todo_key", lambda record: f"todo-{record.received_at.isoformat()}-{record.key}"
+        ),
+        faults.test_people_come_before_a_thousand_events,
+    ),
+)
+"""Late-bound: a guard is looked up when it is removed."""
+
+
+def _shifting_is_not_fought() -> None:
+    life = faults.served(plan=faults.LOOP.replace("minutes: 0.05", "minutes: 60"))
+    life.drop("2.csv", birds(2, 1.3))
+    endpoint = life.real.serving.endpoints["birds"]
+    endpoint.deployments["mine"] = endpoint.deployments["r1-a1"]
+    endpoint.traffic = {"mine": 100}
+    for _ in range(20):
+        life.round()
+    assert life.traffic() == {"mine": 100}
+
+
+def _believe(release: Release, seen: core.TrafficTaken, now: Any) -> Release:
+    return replace(release, traffic=dict(seen.weights), adopted=True)
+
+
+def _cancel_any(self: MemoryTraining, name: str) -> None:
+    if name in self.jobs:
+        self.jobs[name].status = "canceled"
+
+
+def _forward_only(u: Any, release: Release, published: Any, wanted: Any) -> core.Seen:
+    actual = dict(u.ports.serving.traffic("birds"))
+    if actual != dict(wanted):
+        u.ports.serving.set_traffic("birds", wanted)
+    return core.TrafficIs(wanted, settled=True)
+
+
+def _take_anything(u: unit.Unit, record: Any, row: Any) -> None:
+    if record.version is not None:
+        intake.register(u, record, row)
+        return
+    blob = u.ports.blobs.find(record.body["container"], record.body["name"])
+    assert blob is not None
+    intake._read(u, record, row, replace(blob, etag=blob.etag))
+
+
+def _always_again(release: Release, seen: Any, definition: Any, now: Any) -> Release:
+    if seen.status == "failed" and release.attempt < 9:
+        return replace(core.move(release, Phase.TRAINING, now), attempt=release.attempt + 1)
+    return core.clean(release, Phase.FAILED, "", now)
+
+
+@pytest.mark.parametrize("sabotage", GUARDS, ids=lambda one: one.name)
+def test_the_suite_fails_without_this_guard(sabotage: Sabotage) -> None:
+    with sabotage.remove(), pytest.raises((AssertionError, DriftloopError, StopIteration, RuntimeError)):
+        sabotage.caught_by()
+
+
+def test_with_all_guards_what_catches_them_passes() -> None:
+    """Those that are tests of their own are run as such."""
+    seen = set()
+    for sabotage in GUARDS:
+        if not sabotage.caught_by.__name__.startswith("test_") and sabotage.caught_by not in seen:
+            seen.add(sabotage.caught_by)
+            sabotage.caught_by()
+
+
+def test_there_are_enough() -> None:
+    assert len(GUARDS) >= 12

@@ -79,6 +79,12 @@ def serve(folder: Path) -> None:
     uvicorn.Server(config).run()
 
 
+def service_routes(service: str) -> list[BaseRoute]:
+    """What a service answers, for the reference."""
+    routes: list[BaseRoute] = importlib.import_module(f"local.{service}.urls").routes
+    return routes
+
+
 def _modules() -> list[ModuleType]:
     names = [f"local.{name}.urls" for name in SERVICES]
     return [importlib.import_module(name) for name in names if _exists(name)]

@@ -87,6 +87,9 @@ def reply(body: object = None, status: int = 200, headers: Mapping[str, str] | N
 class CaselessRoute(Route):
     """Matches its fixed segments in any case, and only its own methods: others are not emulated (501)."""
 
+    action = ""
+    """What the caller's role must allow."""
+
     def __init__(self, path: str, endpoint: Callable[..., object], methods: Sequence[str]) -> None:
         super().__init__(path, endpoint, methods=list(methods))
         self.path_regex = re.compile(self.path_regex.pattern, re.IGNORECASE)
@@ -142,7 +145,9 @@ def secured(
             call.service.roles.demand(who, action, scope)
         return handler(call)
 
-    return opened(path, with_token, methods)
+    route = opened(path, with_token, methods)
+    route.action = action
+    return route
 
 
 def control(path: str, handler: Handler, methods: Sequence[str] = ("GET",)) -> Route:
@@ -156,7 +161,7 @@ def control(path: str, handler: Handler, methods: Sequence[str] = ("GET",)) -> R
     return opened("/local" + path, with_secret, methods)
 
 
-def opened(path: str, handler: Handler, methods: Sequence[str] = ("GET",)) -> Route:
+def opened(path: str, handler: Handler, methods: Sequence[str] = ("GET",)) -> CaselessRoute:
     """A route that checks nothing itself. The handler runs in a thread, so it may block."""
 
     async def endpoint(request: Request) -> Response:

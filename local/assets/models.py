@@ -179,7 +179,8 @@ class Assets:
         """The properties as Azure ML answers them: nothing null, datastore URIs in their long form."""
         given = {key: value for key, value in sent.items() if value is not None}
         base: Document = {"isAnonymous": False, "isArchived": False, "tags": {}, "properties": {}}
-        properties: Document = base | kind.defaults | given | {"provisioningState": "Succeeded"}
+        state = {} if kind is KINDS["data"] else {"provisioningState": "Succeeded"}  # data have none
+        properties: Document = base | kind.defaults | given | state
         kind.check(name, version, properties)
         for texts in ("tags", "properties"):  # Azure ML keeps texts; the SDK sends numbers among them
             properties[texts] = {key: str(value) for key, value in properties[texts].items()}

@@ -9,13 +9,16 @@ from starlette.routing import BaseRoute
 from local.endpoints import responses, router
 from local.endpoints.models import Endpoints
 from local.service import Service
-from local.web import CaselessRoute, arm, control
+from local.web import CaselessRoute, action_of, arm, control
 
 _ENDPOINT = "/onlineEndpoints/{endpoint}"
 _DEPLOYMENT = f"{_ENDPOINT}/deployments/{{deployment}}"
 
+_score = CaselessRoute("/endpoints/{endpoint}/score", router.score, ["POST"])
+_score.action = action_of("/onlineEndpoints/score", "POST")  # the router asks for it: a key needs no role
+
 routes: list[BaseRoute] = [
-    CaselessRoute("/endpoints/{endpoint}/score", router.score, ["POST"]),
+    _score,
     arm("/onlineEndpoints", responses.list_endpoints),
     arm(_ENDPOINT, responses.get_endpoint),
     arm(_ENDPOINT, responses.put_endpoint, ["PUT"]),

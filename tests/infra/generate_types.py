@@ -19,7 +19,7 @@ from typing import Any
 
 FILE = Path(__file__).parent / "azure_types.json"
 
-_ML = "azure.ai.ml._restclient.arm_ml_service.models"  # the management package is years behind
+ML = "azure.ai.ml._restclient.arm_ml_service.models"  # the management package is years behind
 
 MODELS = {
     "Microsoft.Storage/storageAccounts": ("storage.models", "StorageAccountCreateParameters"),
@@ -36,10 +36,10 @@ MODELS = {
     "Microsoft.EventGrid/systemTopics": ("eventgrid.models", "SystemTopic"),
     "Microsoft.EventGrid/topics": ("eventgrid.models", "Topic"),
     "Microsoft.EventGrid/systemTopics/eventSubscriptions": ("eventgrid.models", "EventSubscription"),
-    "Microsoft.MachineLearningServices/workspaces": (_ML, "Workspace"),
-    "Microsoft.MachineLearningServices/workspaces/datastores": (_ML, "Datastore"),
-    "Microsoft.MachineLearningServices/workspaces/computes": (_ML, "ComputeResource"),
-    "Microsoft.MachineLearningServices/workspaces/onlineEndpoints": (_ML, "OnlineEndpoint"),
+    "Microsoft.MachineLearningServices/workspaces": (ML, "Workspace"),
+    "Microsoft.MachineLearningServices/workspaces/datastores": (ML, "Datastore"),
+    "Microsoft.MachineLearningServices/workspaces/computes": (ML, "ComputeResource"),
+    "Microsoft.MachineLearningServices/workspaces/onlineEndpoints": (ML, "OnlineEndpoint"),
     "Microsoft.OperationalInsights/workspaces": ("loganalytics.models", "Workspace"),
     "Microsoft.Insights/components": (
         "applicationinsights.v2020_02_02.models",
@@ -83,15 +83,15 @@ def main() -> None:
 
 
 def _package(module: str) -> str:
-    return "azure-ai-ml" if module == _ML else f"azure-mgmt-{module.split('.')[0]}"
+    return "azure-ai-ml" if module == ML else f"azure-mgmt-{module.split('.')[0]}"
 
 
 def _paths(kind: str, module: str, name: str) -> set[str]:
-    models = importlib.import_module(module if module == _ML else f"azure.mgmt.{module}")
-    return _below(models, name, "", ()) | _OUTSIDE_THE_BODY
+    models = importlib.import_module(module if module == ML else f"azure.mgmt.{module}")
+    return below(models, name, "", ()) | _OUTSIDE_THE_BODY
 
 
-def _below(models: ModuleType, name: str, prefix: str, seen: tuple[str, ...]) -> set[str]:
+def below(models: ModuleType, name: str, prefix: str, seen: tuple[str, ...]) -> set[str]:
     """Dotted names; `*` stands for keys that the caller chooses. A class is not entered twice on one way."""
     if name in seen or len(seen) > 7:
         return set()
@@ -105,7 +105,7 @@ def _below(models: ModuleType, name: str, prefix: str, seen: tuple[str, ...]) ->
                 found.add(path)
             for word in re.findall(r"\w+", kind):
                 if isinstance(getattr(models, word, None), type) and _fields(getattr(models, word)):
-                    found |= _below(models, word, f"{path}.", (*seen, name))
+                    found |= below(models, word, f"{path}.", (*seen, name))
     return found
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from shared.loopfile import Definition
 
 DAY = timedelta(days=1)
-ALWAYS_HEARD = frozenset({TriggerKind.FIRST, TriggerKind.PERSON})
-"""Kinds that `retrain.on` cannot switch off."""
+ALWAYS_HEARD = frozenset({TriggerKind.FIRST, TriggerKind.MAX_AGE, TriggerKind.PERSON})
+"""Kinds that `retrain.on` cannot switch off: a maximum age is asked for by naming one."""
 
 MAX_WAITING = 50
 """Beyond this, of the kind that waits most often the oldest makes room."""

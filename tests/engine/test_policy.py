@@ -1,0 +1,154 @@
+"""Every answer of the policy: what starts, what waits and until when, what is refused and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import loopfile
+from shared.core import policy
+from shared.model import Champion, Judgement, LoopState, Phase, Trigger, TriggerKind
+from tests.core.world import begun
+from tests.engine.test_faults import LOOP, birds, canaried, served
+from tests.simulator.reader import reading_in_process
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+DEFINITION = loopfile.parse(
+    LOOP.replace("cooldown: 1s", "cooldown: 6h, max_age: 30d").replace("runs_per_day: 99", "runs_per_day: 2"),
+    file="loop.yaml",
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def reader() -> Iterator[None]:
+    with reading_in_process():
+        yield
+
+
+def trigger(kind: TriggerKind = TriggerKind.DRIFT, minutes: int = 0) -> Trigger:
+    return Trigger(kind, f"because {minutes}", "driftloop", "key", NOW + timedelta(minutes=minutes))
+
+
+def loop(**changes: object) -> LoopState:
+    champion = Champion(1, "r1-a1", "model", (1,), "profile", NOW - timedelta(days=1))
+    state = LoopState("birds", "digest", "ann", NOW, champion=champion, trained_through=1, next_release=2)
+    return replace(state, **changes)  # type: ignore[arg-type]  # a test names fields that there are
+
+
+def decide(state: LoopState, *triggers: Trigger, newest: int = 2) -> policy.Decision:
+    return policy.decide(state, triggers or (trigger(),), DEFINITION, NOW, newest_version=newest)
+
+
+def test_a_reason_and_something_new_start_a_release() -> None:
+    assert decide(loop()) == policy.Start((trigger(),))
+
+
+@pytest.mark.parametrize(
+    ("state", "newest", "words"),
+    [
+        (loop(), 1, "nothing new: release 1 was trained through version 1"),
+        (loop(), 0, "no labelled data version"),
+        (loop(failed_in_row=policy.BREAKER), 2, "did not go live, so a person must look"),
+    ],
+)
+def test_what_is_refused_is_refused_with_its_reason(state: LoopState, newest: int, words: str) -> None:
+    answer = decide(state, newest=newest)
+    assert isinstance(answer, policy.Deny)
+    assert words in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("state", "until", "words"),
+    [
+        (loop(open_release=1), None, "release 1 is open"),
+        (loop(paused="by bob"), None, "the loop is paused: by bob"),
+        (loop(last_ended_at=NOW - timedelta(hours=1)), NOW + timedelta(hours=5), "cooldown until"),
+        (
+            loop(starts=(NOW - timedelta(hours=9), NOW - timedelta(hours=8))),
+            NOW + timedelta(hours=15),
+            "the budget of 2 runs a day is used up until",
+        ),
+    ],
+)
+def test_what_waits_says_until_when(state: LoopState, until: datetime | None, words: str) -> None:
+    answer = decide(state)
+    assert isinstance(answer, policy.Coalesce)
+    assert (answer.until, words in answer.reason) == (until, True)
+
+
+def test_a_person_is_bound_by_no_cooldown_budget_or_breaker() -> None:
+    state = loop(last_ended_at=NOW, starts=(NOW, NOW, NOW), failed_in_row=policy.BREAKER, trained_through=2)
+    assert isinstance(decide(state, trigger(TriggerKind.PERSON)), policy.Start)
+
+
+def test_a_kind_that_the_loop_does_not_name_is_not_heard() -> None:
+    quiet = loopfile.parse(LOOP.replace("retrain: {", "retrain: {on: [alert], "), file="loop.yaml")
+    answer = policy.decide(loop(), [trigger()], quiet, NOW, newest_version=2)
+    assert answer == policy.Deny("`retrain.on` does not name drift")
+
+
+@given(st.lists(st.booleans(), max_size=10), st.integers(1, 5), st.integers(1, 8))
+def test_persistence_is_so_many_of_the_last_so_many(seen: list[bool], breaches: int, of: int) -> None:
+    assert policy.persistent(seen, breaches, of) == (sum(seen[max(0, len(seen) - of) :]) >= breaches)
+
+
+def test_a_storm_of_alerts_crowds_out_no_other_reason() -> None:
+    waiting: tuple[Trigger, ...] = (trigger(TriggerKind.PERSON), trigger(TriggerKind.METRIC))
+    for minute in range(500):
+        waiting = policy.coalesced(
+            waiting, (trigger(TriggerKind.ALERT, minute), trigger(TriggerKind.ALERT, minute))
+        )
+    assert len(waiting) == policy.MAX_WAITING
+    assert {t.kind for t in waiting[:2]} == {TriggerKind.PERSON, TriggerKind.METRIC}
+    assert waiting[-1] == trigger(TriggerKind.ALERT, 499)
+
+
+def test_an_alert_that_the_loops_own_canary_caused_is_no_reason_to_retrain() -> None:
+    gate = Judgement("gate", "pass", (), "", NOW)
+    release = replace(begun(), phase=Phase.ROLLED_BACK, judgements=(gate,))
+    before, echo, drift = trigger(TriggerKind.ALERT, -5), trigger(TriggerKind.ALERT, 5), trigger(minutes=5)
+    after, told = policy.ended(loop(waiting=(before, echo, drift)), release, NOW)
+    assert after.waiting == (before, drift)
+    assert [draft.what for draft in told] == ["retrain.denied"]
+
+
+def test_reasons_that_waited_for_the_cooldown_start_one_release_when_it_is_over() -> None:
+    life = served(plan=LOOP.replace("cooldown: 1s", "cooldown: 1h"))
+    life.drop("2.csv", birds(2, 1.3))
+    life.alert()
+    life.round()
+    assert (life.state.next_release, len(life.state.waiting)) == (2, 2)
+    assert "cooldown until" in life.state.denial
+    life.clock.advance(3600)
+    life.rest()
+    assert {t.kind.value for t in life.release(2).triggers} == {"drift", "alert"}
+
+
+def test_a_champion_too_old_asks_once_a_day() -> None:
+    life = served(plan=LOOP.replace("cooldown: 1s", "cooldown: 1s, max_age: 2d"))
+    for _ in range(72):
+        life.round(seconds=3600)
+    asked = [entry for entry in life.told("retrain.denied") if entry.subject == "trigger max_age"]
+    assert len(asked) == 2
+    assert all("nothing new" in entry.detail["answer"] for entry in asked)
+
+
+def test_a_pause_keeps_reasons_and_lets_the_open_release_go_on() -> None:
+    life = canaried()
+    life.act("pause")
+    life.drop("3.csv", birds(3, 1.7))
+    life.round()
+    life.act("abort", 2)
+    life.rest()
+    for _ in range(5):
+        life.round()
+    assert (life.release().number, life.state.next_release, len(life.state.waiting)) == (2, 3, 1)
+    life.act("resume")
+    life.round()
+    life.round()
+    assert life.state.next_release == 4

@@ -46,6 +46,10 @@ def again(stage: Stage) -> None:
     stage.chapter("2. The same data once more")
     stage.ask("retrain", "is it repeatable?")
     told = only_trained(stage, 2)
+    ledger = [
+        e.detail["reason"] for e in views.entries(stage.ports, "iris") if e.what == "release.registering"
+    ]
+    stage.expect(ledger[-1].endswith("prepare, train"), f"the ledger does not say what was reused: {ledger}")
     stage.expect(told == {"prepare": "reused", "train": "reused", "evaluate": "ran"}, str(told))
 
 

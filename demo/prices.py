@@ -16,7 +16,7 @@ from shared.model import Phase, TriggerKind
 
 SHARES = ("ONGC", "WIPRO")
 SHORT = (
-    "data.source.every='*/4 * * * * *'",
+    "data.source.every='*/10 * * * * *'",
     "canary.step.minutes=0.02",
     "canary.step.min_requests=40",
     "canary.bake_minutes=0",

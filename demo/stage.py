@@ -224,6 +224,8 @@ def sentence(entry: LedgerEntry) -> str:
             return f"{entry.subject} judged: {found}\n=> {detail['decision']}"
         case "release.training":
             return f"{entry.subject}: Azure ML pipeline job submitted, attempt {detail['attempt']}"
+        case "release.registering" if "reused" in detail.get("reason", ""):
+            return f"{entry.subject}: {detail['reason']}"
         case "release.deploying":
             model = detail["model"].rpartition("/models/")[2].replace("/versions/", ":")
             return f"{entry.subject}: model {model} registered; deploying at 0 %"

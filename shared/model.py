@@ -310,6 +310,8 @@ class SourceState:
     modified: str = ""
     content: str = ""
     """SHA-256 of what was landed last."""
+    address: str = ""
+    """Digest of the address that etag and modified are of; of another address they say nothing."""
 
 
 @dataclass(frozen=True)

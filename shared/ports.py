@@ -194,6 +194,8 @@ class JobSeen:
     """running, completed, failed, canceled, or missing."""
     error: str = ""
     studio_url: str = ""
+    reused: tuple[str, ...] = ()
+    """Steps of a completed job that Azure ML did not run again, because nothing in them had changed."""
 
 
 class Training(Protocol):

@@ -92,7 +92,21 @@ class AzureTraining:
     def _seen(self, job: Job) -> JobSeen:
         status = _ENDED.get(job.status or "", "running")
         error = self._error(str(job.name)) if status == "failed" else ""
-        return JobSeen(status, error, job.studio_url or "")
+        reused = self._reused(str(job.name)) if status == "completed" else ()
+        return JobSeen(status, error, job.studio_url or "", reused)
+
+    def _reused(self, name: str, depth: int = 2) -> tuple[str, ...]:
+        """Steps whose results were taken over; nothing where that cannot be read, as nothing rests on it."""
+        found: list[str] = []
+        try:
+            for child in self._ml().jobs.list(parent_job_name=name):
+                if str((child.properties or {}).get("azureml.isreused", "")).casefold() == "true":
+                    found.append(str(child.display_name or child.name))
+                elif depth > 1:
+                    found += self._reused(str(child.name), depth - 1)
+        except AzureError:
+            return ()
+        return tuple(found)
 
     def _error(self, name: str) -> str:
         """The error of the run history: the SDK has no public way to it but streaming the whole log."""
@@ -106,7 +120,11 @@ class AzureTraining:
     def cancel(self, name: str) -> None:
         with asking("Cancelling a job", f"Azure ML job {name}", ML_ROLE):
             job = self._find(name)
-            if job is None or job.status in {*_ENDED, "CancelRequested"} or RELEASE_TAG not in (job.tags or {}):
+            if (
+                job is None
+                or job.status in {*_ENDED, "CancelRequested"}
+                or RELEASE_TAG not in (job.tags or {})
+            ):
                 return
             self._ml().jobs.begin_cancel(name)
 

@@ -294,7 +294,8 @@ def _job(release: Release, seen: JobSeen, definition: Definition, now: datetime)
     if seen.status == "running":
         return replace(release, job=release.job_name, waiting_for=f"Azure ML job {release.job_name}")
     if seen.status == "completed":
-        return replace(move(release, Phase.REGISTERING, now), job=release.job_name)
+        told = f"steps reused, as nothing in them had changed: {', '.join(seen.reused)}" if seen.reused else ""
+        return replace(move(release, Phase.REGISTERING, now, told), job=release.job_name)
     why = f"job {release.job_name} {seen.status}: {seen.error or 'no error text'}"
     if release.attempt < definition.train.attempts and seen.status != "canceled":
         return replace(move(release, Phase.TRAINING, now, why), attempt=release.attempt + 1)

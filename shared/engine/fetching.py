@@ -38,9 +38,10 @@ LONGEST_PAUSE = timedelta(hours=1)
 def fetch(current: Unit) -> bool:
     """Answer the newest occurrence of `data.source.every`; True when something was done about it."""
     definition = current.published().definition
-    source, known = definition.data.source, current.state.source
+    source = definition.data.source
     if source is None:
         return False
+    known = _of_this_address(current.state.source, source)
     now = current.ports.clock.now()
     due = _due(source, known, now)
     if due is None or now < (known.again_at or now):
@@ -61,6 +62,12 @@ def fetch(current: Unit) -> bool:
     return True
 
 
+def _of_this_address(known: SourceState, source: Source) -> SourceState:
+    """What is known, without what was said of another address: the loop may have been published with a new one."""
+    address = hashlib.sha256(source.url.encode()).hexdigest()[:16]
+    return known if known.address == address else replace(known, etag="", modified="", address=address)
+
+
 def _due(source: Source, known: SourceState, now: datetime) -> datetime | None:
     """The occurrence to answer. A loop that has never asked its source asks at once: there is no model yet."""
     if known.answered_at is None:
@@ -77,7 +84,8 @@ def next_at(source: Source, known: SourceState, now: datetime) -> datetime:
 
 
 def _take(current: Unit, definition: Definition, source: Source, fetched: Fetched, due: datetime) -> None:
-    known = replace(current.state.source, answered_at=due, failures=0, again_at=None)
+    known = _of_this_address(current.state.source, source)
+    known = replace(known, answered_at=due, failures=0, again_at=None)
     if fetched.unchanged:
         _unchanged(current, source, known)
         return

@@ -66,6 +66,15 @@ def test_a_source_without_etags_that_gives_the_same_bytes_is_skipped_too(world: 
     assert len(told(world, "source.unchanged")) == 1
 
 
+def test_an_etag_of_one_address_is_not_told_to_another(world: World) -> None:
+    world.live()
+    world.publish(WITH_SOURCE.replace("birds.example", "other.example"))
+    world.ports.sources.content = csv(season(2008))  # under the same ETag, by chance
+    next_day(world)
+    assert world.ports.sources.asked[-1].startswith("https://other.example")
+    assert world.state.next_version == 3
+
+
 def test_occurrences_that_were_missed_are_one(world: World) -> None:
     world.live()
     world.ports.sources.content, world.ports.sources.etag = csv(season(2008)), '"2008"'

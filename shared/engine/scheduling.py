@@ -69,16 +69,17 @@ def _aged(state: LoopState, definition: Definition, now: datetime) -> tuple[Trig
     return trigger, replace(state, aged_asked_at=now)
 
 
-def due_at(current: Unit, release: Release | None, *, wait_s: float | None) -> datetime | None:
+def due_at(current: Unit, release: Release | None, *, wait_s: float | None, events: bool) -> datetime | None:
     """When a tick has work here: soon while something is under way, else at the next occurrence, else never.
 
-    `wait_s` is how long what failed in this run asks to be left alone; None when nothing did.
+    `wait_s` is how long what failed in this run asks to be left alone, None when nothing did; `events` tells
+    whether there may be some that were not handled.
     """
     state, now = current.state, current.ports.clock.now()
     moments = []
     if wait_s is not None:
         moments.append(now + timedelta(seconds=wait_s))
-    elif state.announced_seq < state.ledger_seq or current.ports.store.range(state.loop, "todo-", limit=1):
+    elif events or state.announced_seq < state.ledger_seq:
         moments.append(now + LOOK_AGAIN)
     if release is not None:
         patient = release.adopted or release.phase in NEEDS_A_PERSON

@@ -57,6 +57,20 @@ class Ran:
     problem: str = ""
 
 
+class Problems(dict[str, Exception]):
+    """What failed in one run, by part; and whether events are left to look at."""
+
+    events = True
+
+    def todos(self, current: Unit) -> list[Row]:
+        """Events that are work. Once there is none, the run asks no more: who brings another wakes the loop."""
+        if not self.events:
+            return []
+        found = current.ports.store.range(current.loop, "todo-", limit=TODOS)
+        self.events = bool(found)
+        return found
+
+
 def run(ports: Ports, loop: str) -> Ran:
     """Take `loop` forward as far as it goes now. Another worker on it: nothing is done, the tick comes again."""
     holder = uuid.uuid4().hex
@@ -65,7 +79,7 @@ def run(ports: Ports, loop: str) -> Ran:
     if token is None:
         ports.store.wake(loop, now + LOOK_AGAIN)
         return Ran(loop, 0, now + LOOK_AGAIN)
-    problems: dict[str, Exception] = {}
+    problems = Problems()
     steps = rivals = 0
     while steps < MAX_STEPS and rivals < MAX_RIVALS and ports.clock.now() - now < CLAIM / 2:
         try:
@@ -86,7 +100,7 @@ def run(ports: Ports, loop: str) -> Ran:
     return _settle(ports, loop, token, steps, problems)
 
 
-def _tell(ports: Ports, loop: str, problems: dict[str, Exception]) -> None:
+def _tell(ports: Ports, loop: str, problems: Problems) -> None:
     """What was written down goes out, once all that can be done now is done; what cannot go waits for the next run."""
     for _ in range(MAX_RIVALS):
         try:
@@ -101,13 +115,13 @@ def _tell(ports: Ports, loop: str, problems: dict[str, Exception]) -> None:
             return
 
 
-def step(ports: Ports, loop: str, problems: dict[str, Exception]) -> bool:
+def step(ports: Ports, loop: str, problems: Problems) -> bool:
     """The first part of this loop that can go forward; False when none can.
 
     A part that fails is set down in `problems` and left alone until the next run: it keeps no other part.
     """
     current = unit.read(ports, loop)
-    for name, part in _parts(current):
+    for name, part in _parts(current, problems):
         if name in problems:
             continue
         try:
@@ -122,8 +136,8 @@ def step(ports: Ports, loop: str, problems: dict[str, Exception]) -> bool:
     return False
 
 
-def _parts(current: Unit) -> Iterator[tuple[str, Callable[[], bool]]]:
-    for row in current.ports.store.range(current.loop, "todo-", limit=TODOS):
+def _parts(current: Unit, problems: Problems) -> Iterator[tuple[str, Callable[[], bool]]]:
+    for row in problems.todos(current):
         yield row.key, partial(_handle, current, row)
     yield "source", partial(fetching.fetch, current)
     yield "schedule", partial(scheduling.answer, current)
@@ -133,7 +147,7 @@ def _parts(current: Unit) -> Iterator[tuple[str, Callable[[], bool]]]:
         yield "waiting", partial(_reconsider, current)
 
 
-def _settle(ports: Ports, loop: str, token: str, steps: int, problems: dict[str, Exception]) -> Ran:
+def _settle(ports: Ports, loop: str, token: str, steps: int, problems: Problems) -> Ran:
     """Say when to look again and what people need to see; a loop that cannot be read says that."""
     for error in problems.values():
         log.warning("loop waits", extra={"loop": loop, "error": str(error)})
@@ -143,7 +157,7 @@ def _settle(ports: Ports, loop: str, token: str, steps: int, problems: dict[str,
         current = unit.read(ports, loop)
         number = current.state.open_release
         release = current.release(number)[0] if number is not None else None
-        due_at = scheduling.due_at(current, release, wait_s=wait_s)
+        due_at = scheduling.due_at(current, release, wait_s=wait_s, events=problems.events)
         announcing.describe(current, release, words)
     except (InvariantBroken, ConfigurationError) as error:
         words = str(error)

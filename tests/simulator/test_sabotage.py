@@ -91,7 +91,7 @@ def told_before() -> Guard:
 
 def one_part_fails_all() -> Guard:
     def step(ports: Any, loop: str, problems: dict[str, Exception]) -> bool:
-        return any(part() for _, part in worker._parts(unit.read(ports, loop)))
+        return any(part() for _, part in worker._parts(unit.read(ports, loop), worker.Problems()))
 
     return set_to(worker, "step", step)
 

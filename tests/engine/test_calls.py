@@ -1,0 +1,83 @@
+"""What a release and an idle tick cost in calls of storage and Azure ML, whatever the number of past releases."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from shared.engine import clockwork, unit
+from tests.engine.test_faults import LOOP, birds, served
+from tests.simulator.life import Life
+from tests.simulator.reader import reading_in_process
+
+IDLE_TICK = 1
+IDLE_SWEEP = 8
+WAITING_LOOK = 14
+DROP_TO_LIVE = 205
+
+
+@pytest.fixture(autouse=True, scope="module")
+def reader() -> Iterator[None]:
+    with reading_in_process():
+        yield
+
+
+def calls(life: Life, work: object) -> Counter[str]:
+    before = len(life.calls)
+    assert callable(work)
+    work()
+    return Counter(life.calls[before:])
+
+
+def drop_to_live(life: Life, number: int) -> Counter[str]:
+    life.drop(f"{number}.csv", birds(number, 1 + 0.3 * number))
+
+    def rest() -> None:
+        life.rest()
+        life.rest()
+
+    return calls(life, rest)
+
+
+def test_an_idle_tick_is_one_query_for_all_loops() -> None:
+    life = served()
+    life.rest()
+    life.clock.advance(60)
+    assert sum(calls(life, lambda: clockwork.tick(life.ports)).values()) == IDLE_TICK
+
+
+def test_an_idle_sweep_reads_the_inbox_by_the_thousand() -> None:
+    life = served()
+    for number in range(2, 12):
+        life.drop(f"{number}.csv", birds(number, 1.0))
+    life.rest()
+    life.clock.advance(600)
+    found = calls(life, lambda: clockwork.sweep(life.ports))
+    assert sum(found.values()) <= IDLE_SWEEP, found
+
+
+def test_a_look_at_a_job_that_runs_is_a_handful_of_calls() -> None:
+    life = served()
+    life.real.training.new_jobs_are = "running"
+    life.drop("2.csv", birds(2, 1.3))
+    for _ in range(3):
+        life.round()
+    found = calls(life, life.round)
+    print(f"\na look at a running job: {sum(found.values())} calls, {dict(found)}")
+    assert sum(found.values()) <= WAITING_LOOK, found
+
+
+def test_a_release_costs_the_same_after_ten_others() -> None:
+    life = served(plan=LOOP.replace("window: newest", "window: {last: 2}"))
+    second = sum(drop_to_live(life, 2).values())
+    for number in range(3, 12):
+        drop_to_live(life, number)
+    unit._published.clear()
+    found = drop_to_live(life, 12)
+    print(f"\nfrom drop to live: {sum(found.values())} calls, {dict(found)}")
+    assert life.state.champion is not None
+    assert life.state.champion.release == 12
+    assert sum(found.values()) <= second + 3
+    assert sum(found.values()) <= DROP_TO_LIVE, found

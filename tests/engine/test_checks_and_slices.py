@@ -1,0 +1,70 @@
+"""What stands before traffic beside the gate's comparison: checks that see the model, slices that people can read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shared.definition import Assets, Published
+from shared.engine import publishing
+from shared.engine.gating import slice_names
+from shared.loopfile import parse
+from shared.model import Phase
+from tests.engine.world import LOOP, World, csv, season
+
+
+def with_check(world: World) -> None:
+    text = LOOP.replace("gate: {", "gate: {checks: [qa/qa.yml], ")
+    assets = Assets(pipeline="azureml:birds-training:1", checks={"qa/qa.yml": "azureml:birds-qa:1"})
+    publishing.publish(
+        world.ports, Published(parse(text, file="loop.yaml"), assets, "ann", world.clock.now())
+    )
+
+
+def test_a_check_gets_the_challenger_and_its_training_rows() -> None:
+    world = World()
+    with_check(world)
+    world.drop("2007.csv", csv(season(2007)))
+    assert world.live() == 1
+    (check,) = (job.spec for name, job in world.ports.training.jobs.items() if name.endswith("-c0"))
+    assert check.model == "azureml:birds:1"
+    assert check.training_data == world.release(1).window
+    assert check.component == "azureml:birds-qa:1"
+
+
+def test_a_check_that_fails_rejects_with_its_words_and_gives_no_traffic() -> None:
+    world = World()
+    with_check(world)
+    world.ports.training.new_jobs_are = "running"
+    world.drop("2007.csv", csv(season(2007)))
+    world.ports.training.jobs["birds-r1-a1"].status = "completed"
+    world.ticks(3)
+    check = world.ports.training.jobs["birds-r1-a1-c0"]
+    check.status, check.error = "failed", "A student should be <=50K, the model says >50K"
+    world.ticks(5)
+    assert world.release(1).phase is Phase.REJECTED
+    assert "A student should be" in world.release(1).reason
+    assert world.ports.serving.splits == []
+
+
+def test_many_numbers_are_four_bands_that_hold_every_row() -> None:
+    ages = pd.Series([17, 17, 25, 30, 38, 41, 52, 60, 90, 33, 34, 35, 36, 37, 39, None])
+    names = slice_names(ages)
+    assert len(names) == len(ages)
+    assert set(names) == {"17 to 30", "over 30 to 36", "over 36 to 39", "over 39 to 90", "none"}
+    for age, name in zip(ages, names, strict=True):
+        if name != "none":
+            low, high = (float(part) for part in name.removeprefix("over ").split(" to "))
+            assert low <= age <= high
+
+
+@pytest.mark.parametrize("column", [["a", "b", None], [1, 2, 2], [True, False, True]])
+def test_few_values_are_slices_of_their_own(column: list[object]) -> None:
+    assert len(set(slice_names(pd.Series(column)))) == len({str(value) for value in column})
+
+
+def test_numbers_that_are_nearly_all_alike_make_bands_without_gaps() -> None:
+    names = slice_names(pd.Series([0.0] * 90 + list(np.arange(1.0, 14.0))))
+    assert len(names) == 103
+    assert all(name for name in names)

@@ -6,7 +6,18 @@ import sys
 
 import typer
 
-from shared.cli import acting, adopting, doctoring, dropping, listing, looking, making, publishing, replaying
+from shared.cli import (
+    acting,
+    adopting,
+    backtesting,
+    doctoring,
+    dropping,
+    listing,
+    looking,
+    making,
+    publishing,
+    replaying,
+)
 from shared.errors import DriftloopError
 
 app = typer.Typer(
@@ -17,7 +28,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (making, adopting, publishing, dropping, looking, replaying, listing, acting, doctoring):
+for part in (
+    making,
+    adopting,
+    publishing,
+    dropping,
+    looking,
+    replaying,
+    listing,
+    backtesting,
+    acting,
+    doctoring,
+):
     part.add_to(app)
 
 

@@ -20,6 +20,8 @@ def settings() -> Settings:
 
 @cache
 def ports() -> Ports:
+    from functions import telemetry
     from shared.wiring import azure_ports
 
+    telemetry.install()
     return azure_ports(settings())

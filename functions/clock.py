@@ -11,9 +11,12 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule="%DRIFTLOOP_TICK_SCHEDULE%")
 def tick(timer: func.TimerRequest) -> None:
     """Run every loop whose time has come. Missed, doubled or late: the result is the same as once."""
+    from functions import telemetry
     from shared.engine import clockwork
 
-    clockwork.tick(app.ports())
+    ports = app.ports()
+    telemetry.tell_waiting(ports)
+    clockwork.tick(ports)
 
 
 @blueprint.function_name("sweep")

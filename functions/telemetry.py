@@ -1,0 +1,56 @@
+"""One log record is one line of JSON, with the loop it is about; no line break, no payload and nothing secret gets out.
+
+The platform puts the invocation's operation id beside each record; `loop`, `release` and `version` join the records
+of all invocations that one event led to, from the drop to the promotion.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.ports import Ports
+
+log = logging.getLogger(__name__)
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_LIMIT = 2000
+
+
+class OneLine(logging.Filter):
+    """Rewrites a record's message as JSON: the text, what was given as `extra`, and the exception."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        from shared.azure.failures import safe
+
+        if getattr(record, "one_line", False):  # several handlers see the same record
+            return True
+        fields = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        line: dict[str, object] = {"message": safe(record.getMessage(), _LIMIT)}
+        line |= {
+            key: value if isinstance(value, int | float) else safe(value) for key, value in fields.items()
+        }
+        if record.exc_info:
+            line["exception"] = safe(logging.Formatter().formatException(record.exc_info), _LIMIT)
+        record.msg, record.args, record.exc_info, record.exc_text = json.dumps(line), None, None, None
+        record.one_line = True
+        return True
+
+
+def install() -> None:
+    """On every handler that the platform has set up; of Azure's clients only the warnings go on."""
+    for name in ("azure", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(each, OneLine) for each in handler.filters):
+            handler.addFilter(OneLine())
+
+
+def tell_waiting(ports: Ports) -> None:
+    """The first metric to look at: for how long the oldest work that is due has waited, and how much is due."""
+    now = ports.clock.now()
+    due = [overview.due_at for overview in ports.store.overviews(due_before=now) if overview.due_at]
+    oldest_s = (now - min(due)).total_seconds() if due else 0.0
+    log.info("waiting work", extra={"oldest_due_s": round(oldest_s, 1), "loops_due": len(due)})

@@ -1,0 +1,70 @@
+"""T7: the functions host dies by SIGKILL, again and again, in a burst of blobs; each becomes exactly one version."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import BlobServiceClient
+
+from local.azure import LocalAzure
+from shared import views
+from shared.engine import unit
+from shared.ports import Ports
+from shared.settings import Settings
+from shared.wiring import azure_ports
+from tests.acceptance.conftest import App, season
+from tests.soak.figures import keep
+
+SHARE = float(os.environ.get("SOAK_SHARE", "1"))
+BLOBS, KILLS = max(10, round(200 * SHARE)), max(2, round(20 * SHARE))
+LOOP = "burst"
+
+pytestmark = pytest.mark.soak
+
+
+def test_t7_a_burst_while_the_host_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(7)
+    with LocalAzure(tmp_path / "azure", functions_host=True) as azure:
+        for name, value in azure.environment().items():
+            monkeypatch.setenv(name, value)
+        app, ports = App(azure, tmp_path), azure_ports(Settings.from_environment(azure.environment()))
+        app.publish(LOOP, "drift.enabled=false", "retrain.budget.runs_per_day=1")
+        drop(app)
+        kills, deadline = 0, time.monotonic() + 60 + 15 * BLOBS
+        while not done(ports) or kills < KILLS:
+            assert time.monotonic() < deadline, f"{len(unit.read(ports, LOOP).versions())} of {BLOBS}"
+            time.sleep(chance.uniform(0.5, 8))
+            if kills < KILLS:
+                app.azure.part("host").kill()
+                app.azure.stop_part("host")
+                app.azure.start_host()
+                kills += 1
+        versions = unit.read(ports, LOOP).versions()
+    doubled = [source for source, n in Counter(v.source for v in versions).items() if n > 1]
+    keep("T7", f"{BLOBS} blobs, a fifth of the events twice, {kills} kills: {len(versions)} versions")
+    assert (len(versions), doubled) == (BLOBS, [])
+
+
+def drop(app: App) -> None:
+    """All blobs at once; for the first fifth each event comes twice."""
+    credential = DefaultAzureCredential()
+    address = os.environ["DRIFTLOOP_STORAGE__blobServiceUri"]
+    with BlobServiceClient(address, credential=credential) as client:
+        landing = client.get_container_client("landing")
+        for number in range(BLOBS):
+            twice = {"duplicates": 1} if number < BLOBS // 5 else {}
+            if number in (0, BLOBS // 5):
+                app.azure.control.put("/local/events/faults", json=twice).raise_for_status()
+            rows = season(2007).assign(body_mass_g=lambda b, n=number: b["body_mass_g"] + n)
+            landing.upload_blob(f"{LOOP}/{number:04d}.csv", rows.to_csv(index=False).encode())
+
+
+def done(ports: Ports) -> bool:
+    records = views.inbox(ports, LOOP)
+    return len(records) >= BLOBS and all(record.state.value != "new" for record in records)

@@ -1,0 +1,46 @@
+"""The full sizes of T1, T2, T3 and T8. SOAK_SHARE=0.01 does a hundredth of each."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulator import chaos, sweep
+from tests.simulator.sweep import Case
+from tests.soak.figures import keep
+
+SHARE = float(os.environ.get("SOAK_SHARE", "1"))
+pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("reader")]
+
+
+def tell(name: str, what: str, cases: Iterator[Case]) -> None:
+    every = max(1, round(1 / SHARE))
+    count, wrong = sweep.run(itertools.islice(cases, 0, None, every))
+    keep(name, f"{count:,} lives ({what}), {len(wrong)} wrong")
+    assert wrong == []
+
+
+def test_t1_every_effect_point_each_fault_sixteen_orderings() -> None:
+    tell("T1", "every effect point x 6 faults, and a sleeping worker, x 16 orderings", sweep.singles(16))
+
+
+def test_t2_pairs_of_faults() -> None:
+    tell("T2", "pairs of faults, every 50th of all", sweep.pairs(step=50))
+
+
+def test_t3_a_hundred_thousand_seeds() -> None:
+    tell("T3", "random seeds, 1 to 4 workers, up to 8 faults", sweep.by_chance(range(100_000)))
+
+
+def test_t8_ten_thousand_chaotic_events() -> None:
+    outcome = chaos.run(round(10_000 * SHARE))
+    keep(
+        "T8",
+        f"{outcome.blobs:,} blobs, {outcome.messages:,} messages, {outcome.lost} events lost, "
+        f"{outcome.faults} faults: {outcome.versions:,} versions, {outcome.superseded} superseded, "
+        f"{len(outcome.wrong)} wrong",
+    )
+    assert outcome.wrong == []

@@ -18,6 +18,7 @@ from local.azure import LocalAzure
 from local.identity.exceptions import Forbidden
 from local.identity.roles import INFRA, Grant, Roles
 from shared import loopfile
+from shared.azure.checkup import Checkup
 from shared.azure.client import Workspace, credential
 from shared.azure.registry import Registry
 from shared.errors import ConfigurationError
@@ -131,6 +132,8 @@ def test_the_publisher_is_given_exactly_what_it_uses(
     azure: LocalAzure, roles: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """driftloop publish, status and doctor."""
+    app = _ports(azure, monkeypatch, "app")
+    eventually(lambda: app.serving.ensure_endpoint("penguins"), lambda seen: seen.state == "ready")
     ports = _ports(azure, monkeypatch, "publisher")
     _asked(roles, "publisher")
     definition = loopfile.load(LOOP / "loop.yaml")
@@ -138,8 +141,11 @@ def test_the_publisher_is_given_exactly_what_it_uses(
     Registry(Workspace(Settings.from_environment(os.environ), credential())).register(
         LOOP, definition, lambda what: None
     )
-    with pytest.raises(ConfigurationError, match="There is no endpoint"):
-        ports.serving.traffic("penguins")
+    assert ports.serving.traffic("penguins") == {}
+    settings = Settings.from_environment(os.environ)
+    checkup = Checkup(settings, Workspace(settings, credential()))
+    assert checkup.datastore() == "versions"
+    assert checkup.endpoint("penguins") == {"penguins": "Succeeded"}
     now = ports.clock.now()
     ports.evidence.traffic("penguins", now - timedelta(minutes=5), now)
 

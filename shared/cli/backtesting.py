@@ -124,7 +124,12 @@ def drawn(runs: list[Run], metric: str) -> str:
     labels = [(float(n), str(n)) for n in range(1, len(steps) + 1, max(1, len(steps) // 12))]
     names = ", ".join(one.name for one in series)
     chart = Chart(
-        f"{metric} of the live model by drop: {names}", series, labels, width=760, height=300
+        f"{metric} of the live model by drop: {names}",
+        series,
+        labels,
+        width=760,
+        height=300,
+        span=(1.0, float(max(2, len(steps)))),
     ).drawn()
     legend = "".join(
         f'<line x1="{60 + 130 * n}" x2="{84 + 130 * n}" y1="316" y2="316" class="line s{n}"/>'

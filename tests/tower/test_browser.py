@@ -117,7 +117,7 @@ def browser() -> Iterator[dict[str, BrowserContext]]:
         yield {
             "light": chromium.new_context(color_scheme="light", viewport={"width": 1280, "height": 860}),
             "dark": chromium.new_context(color_scheme="dark", viewport={"width": 1280, "height": 860}),
-            "phone": chromium.new_context(viewport={"width": 390, "height": 844}, device_scale_factor=2),
+            "phone": chromium.new_context(viewport={"width": 390, "height": 844}, device_scale_factor=1),
             "stranger": chromium.new_context(),
         }
         chromium.close()

@@ -54,7 +54,7 @@ def test_t7_a_burst_while_the_host_is_killed(tmp_path: Path, monkeypatch: pytest
 def drop(app: App) -> None:
     """All blobs at once; for the first fifth each event comes twice."""
     credential = DefaultAzureCredential()
-    address = os.environ["DRIFTLOOP_STORAGE__blobServiceUri"]
+    address = app.azure.environment()["DRIFTLOOP_STORAGE__blobServiceUri"]
     with BlobServiceClient(address, credential=credential) as client:
         landing = client.get_container_client("landing")
         for number in range(BLOBS):

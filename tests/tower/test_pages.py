@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 import pytest
 
 from tests.engine.world import World
-from tests.tower.conftest import PAGES
+from tests.tower.conftest import PAGES, past
 from tests.tower.tower import BASE, checked, get, page, twin
 
 
@@ -169,3 +169,22 @@ def test_what_was_live_then_is_what_the_terminal_says() -> None:
     told = [views.audit(world.ports, "birds", at).served for at in moments]
     assert [r and r.number for r in found] == [s and s.release for s in told]
     assert {r.number for r in found if r} >= {1, 2}
+
+
+def test_a_canary_s_looks_are_thinned_not_lost() -> None:
+    """Bounded for each step, the first and the newest always there, other steps untouched."""
+    from dataclasses import replace
+
+    from shared.core.release import MAX_LOOKS, remember
+
+    world = past()
+    release = world.release(2)
+    look = release.looks[-1]
+    before = [one for one in release.looks if one.step != 1]
+    first = next((one.at for one in release.looks if one.step == 1), look.at)
+    for n in range(500):
+        release = remember(release, replace(look, step=1, at=look.at + timedelta(seconds=n)))
+        seen = [one.at for one in release.looks if one.step == 1]
+        assert len(seen) <= MAX_LOOKS and seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (first, look.at + timedelta(seconds=499))
+    assert [one for one in release.looks if one.step != 1] == before

@@ -42,10 +42,12 @@ def definition(
 def definitions() -> Iterator[Definition]:
     """Every way in which a loop file can change a release's path."""
     unclear = (("hold", "hold"), ("reject", "roll_back"), ("promote", "promote"))
-    for approval, checks, (gate, timeout) in itertools.product(
-        ("none", "before_canary", "before_promotion"), (0, 2), unclear
+    for approval, (gate, timeout) in itertools.product(
+        ("none", "before_canary", "before_promotion"), unclear
     ):
-        yield definition(approval=approval, checks=checks, unclear=gate, timeout=timeout)
+        yield definition(
+            approval=approval, checks=0 if gate == "reject" else 2, unclear=gate, timeout=timeout
+        )
 
 
 def begun(champion: Champion | None = CHAMPION) -> Release:

@@ -553,3 +553,31 @@ def test_f29_a_release_in_flight_ends_with_the_definition_that_it_began_with() -
         {"r1-a1": 50, "r2-a1": 50},
         {"r2-a1": 100},
     ]
+
+
+# --- many loops ------------------------------------------------------------------------------------
+
+
+def test_f27_a_noisy_loop_keeps_no_other_from_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run takes its time; the tick ends before all had theirs, and the next begins with who waited longest."""
+    life = Life()
+    names = [f"fish-{chr(97 + number)}x" for number in range(8)]
+    for name in names:
+        life.publish(LOOP.replace("birds", name))
+    turns: list[str] = []
+
+    def run(ports: object, loop: str) -> worker.Ran:
+        turns.append(loop)
+        life.clock.advance(40)
+        life.real.store.claim(loop, "me", life.clock.now(), life.clock.now())
+        due_at = life.clock.now() if loop == "birds" else None
+        token = life.real.store.claim(loop, "me", life.clock.now(), life.clock.now())
+        assert token is not None
+        life.real.store.settle(loop, token, due_at)
+        return worker.Ran(loop, 1, due_at)
+
+    monkeypatch.setattr(worker, "run", run)
+    for _ in range(4):
+        clockwork.tick(life.real)
+    assert set(turns) == {"birds", *names}
+    assert turns.count("birds") < len(turns) / 2

@@ -34,7 +34,9 @@ def test_t7_a_burst_while_the_host_is_killed(tmp_path: Path, monkeypatch: pytest
         for name, value in azure.environment().items():
             monkeypatch.setenv(name, value)
         app, ports = App(azure, tmp_path), azure_ports(Settings.from_environment(azure.environment()))
-        app.publish(LOOP, "drift.enabled=false", "retrain.budget.runs_per_day=1")
+        app.publish(
+            LOOP, "drift.enabled=false", "retrain.on=[metric, schedule, alert]", "retrain.cooldown=9d"
+        )
         drop(app)
         kills, deadline = 0, time.monotonic() + 60 + 15 * BLOBS
         while not done(ports) or kills < KILLS:

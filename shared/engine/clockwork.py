@@ -9,11 +9,12 @@ from datetime import timedelta
 
 from shared import rows
 from shared.core.ledger import Draft
-from shared.engine import front, starting, unit, worker
+from shared.engine import front, releasing, starting, unit, worker
+from shared.engine.unit import Unit
 from shared.engine.worker import Ran
 from shared.errors import DriftloopError
 from shared.events import Landed
-from shared.model import Overview
+from shared.model import Overview, Phase
 from shared.ports import Ports
 
 log = logging.getLogger("driftloop")
@@ -23,6 +24,9 @@ TICK = timedelta(seconds=100)
 
 QUIET = timedelta(minutes=2)
 """After a release, before traffic is compared: an earlier split may still be read."""
+
+LEFTOVERS = timedelta(hours=1)
+"""No call of a function lasts so long."""
 
 PAGE = 1000
 
@@ -58,7 +62,10 @@ def sweep(ports: Ports, account_url: str = "") -> int:
     for overview in overviews:
         try:
             found += _landed(ports, overview)
-            _compare_traffic(ports, overview)
+            if ports.store.read(overview.loop, rows.LOOP) is not None:
+                current = unit.read(ports, overview.loop)
+                _clear_up(current)
+                _compare_traffic(current, overview)
         except DriftloopError as error:
             log.error("sweep failed for a loop", extra={"loop": overview.loop, "error": str(error)})
         ports.store.wake(overview.loop, ports.clock.now())
@@ -95,13 +102,19 @@ def _known(ports: Ports, loop: str) -> set[str]:
         after = page[-1].key
 
 
-def _compare_traffic(ports: Ports, overview: Overview) -> None:
-    """Between releases the champion has all traffic, or what a person gave it: anything else is adopted and told."""
-    row = ports.store.read(overview.loop, rows.LOOP)
-    if row is None:
+def _clear_up(current: Unit) -> None:
+    """For an hour after a release that did not go live, nothing of it may come to life again."""
+    state, now = current.state, current.ports.clock.now()
+    if state.open_release is not None or state.last_outcome == Phase.LIVE.value:
         return
-    current = unit.read(ports, overview.loop)
-    state = current.state
+    if state.last_ended_at is not None and now - state.last_ended_at < LEFTOVERS:
+        release = current.release(state.next_release - 1)[0]
+        releasing.clear_up(current, release, current.published(release.definition))
+
+
+def _compare_traffic(current: Unit, overview: Overview) -> None:
+    """Between releases the champion has all traffic, or what a person gave it: anything else is adopted and told."""
+    ports, state = current.ports, current.state
     if state.champion is None or state.open_release is not None or state.paused:
         return
     if state.last_ended_at is not None and ports.clock.now() - state.last_ended_at < QUIET:

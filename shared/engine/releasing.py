@@ -239,3 +239,12 @@ def _cancel(unit: Unit, release: Release, published: Published) -> None:
         names += [_check_name(release, index) for index in range(len(published.definition.gate.checks))]
     for name in names:
         unit.ports.training.cancel(name)
+
+
+def clear_up(unit: Unit, release: Release, published: Published) -> None:
+    """What a worker that slept past its claim may have begun after the end of a release that did not go live."""
+    serving, endpoint, name = unit.ports.serving, published.definition.serve.endpoint, release.deployment
+    if release.window:
+        _cancel(unit, release, published)
+    if name and not serving.traffic(endpoint).get(name):
+        serving.ensure_no_deployment(endpoint, name)

@@ -126,6 +126,7 @@ def step(ports: Ports, loop: str, problems: Problems) -> bool:
             continue
         try:
             if part():
+                problems.events = problems.events or name == "source"
                 return True
         except (Conflict, OutcomeUnknown):
             raise

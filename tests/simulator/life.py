@@ -276,6 +276,7 @@ class Life:
             self._story(limit)
         finally:
             log.removeHandler(self.history)
+        self.round(sweep=True)
         if self.state.next_release != 4 or self.state.open_release is not None:
             last = self.release() if self.state.next_release > 1 else None
             return [*self.history.wrong, f"not at its end after {self.rounds} rounds: {last}"]

@@ -7,17 +7,71 @@ release as it then is. Both are pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.core.happenings import (
+    LOOKS,
+    Action,
+    AssembleWindow,
+    Await,
+    CanarySeen,
+    Deploy,
+    GateSeen,
+    GoneSeen,
+    MeasureCanary,
+    MeasureGate,
+    ModelSeen,
+    PersonActed,
+    RegisterModel,
+    RemoveDeployment,
+    RunCheck,
+    RunJob,
+    Seen,
+    SetTraffic,
+    TimePassed,
+    TrafficIs,
+    TrafficTaken,
+    WindowSeen,
+)
 from shared.core.states import move
 from shared.model import CanaryLook, Champion, Judgement, Phase, Release
 from shared.ports import DeploymentSeen, JobSeen
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
+
+__all__ = [
+    "Action",
+    "AssembleWindow",
+    "Await",
+    "CanarySeen",
+    "Deploy",
+    "GateSeen",
+    "GoneSeen",
+    "MeasureCanary",
+    "MeasureGate",
+    "ModelSeen",
+    "PersonActed",
+    "RegisterModel",
+    "RemoveDeployment",
+    "RunCheck",
+    "RunJob",
+    "Seen",
+    "SetTraffic",
+    "TimePassed",
+    "TrafficIs",
+    "TrafficTaken",
+    "WindowSeen",
+    "action",
+    "champion_of",
+    "fold",
+    "old_deployment",
+    "step_weights",
+    "under_traffic",
+    "unsuspected",
+]
 
 MAX_LOOKS = 40
 """Looks kept of each canary step."""
@@ -30,174 +84,6 @@ TRAFFIC_LIMIT = timedelta(hours=1)
 
 STALE_LIMIT = timedelta(seconds=75)
 """A split that is read for so long is the split that is set."""
-
-# --- what the engine may be asked to do ----------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class AssembleWindow:
-    """Put the training window together and register it."""
-
-
-@dataclass(frozen=True)
-class RunJob:
-    """Have the training job of this attempt run, and look at it."""
-
-
-@dataclass(frozen=True)
-class RegisterModel:
-    """Register the model that the job made."""
-
-
-@dataclass(frozen=True)
-class Deploy:
-    """Have the challenger deployed at 0 %, and look at it."""
-
-
-@dataclass(frozen=True)
-class MeasureGate:
-    """Smoke test and gate through both deployments."""
-
-
-@dataclass(frozen=True)
-class RunCheck:
-    """Have the check job with this index run, and look at it."""
-
-    index: int
-
-
-@dataclass(frozen=True)
-class SetTraffic:
-    """Have exactly these weights, unless somebody else changed them."""
-
-    weights: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class MeasureCanary:
-    """Read both arms' evidence since the step began, and judge it."""
-
-
-@dataclass(frozen=True)
-class RemoveDeployment:
-    """Have this deployment gone."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Await:
-    """Nothing to do before `until`, or before a person acts."""
-
-    what: str
-    until: datetime | None = None
-
-
-Action = (
-    AssembleWindow
-    | RunJob
-    | RegisterModel
-    | Deploy
-    | MeasureGate
-    | RunCheck
-    | SetTraffic
-    | MeasureCanary
-    | RemoveDeployment
-    | Await
-)
-
-# --- what the engine may have seen ---------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class WindowSeen:
-    asset: str
-    profile: str
-
-
-@dataclass(frozen=True)
-class ModelSeen:
-    asset: str
-
-
-@dataclass(frozen=True)
-class GateSeen:
-    judgements: tuple[Judgement, ...]
-    """Smoke test first, then the gate."""
-
-
-@dataclass(frozen=True)
-class CanarySeen:
-    judgement: Judgement
-    state: str
-    look: CanaryLook | None = None
-
-
-@dataclass(frozen=True)
-class TrafficIs:
-    weights: Mapping[str, int]
-    settled: bool
-    """The wanted weights were read back."""
-
-
-@dataclass(frozen=True)
-class TrafficTaken:
-    """Somebody else set these weights: they are adopted, and nothing is set before a person goes on."""
-
-    weights: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class GoneSeen:
-    gone: bool
-
-
-@dataclass(frozen=True)
-class TimePassed:
-    """An `Await` whose time has come."""
-
-
-@dataclass(frozen=True)
-class PersonActed:
-    """approve, resume, abort or rollback, by whom, why."""
-
-    verb: str
-    actor: str
-    reason: str
-
-
-Seen = (
-    WindowSeen
-    | JobSeen
-    | ModelSeen
-    | DeploymentSeen
-    | GateSeen
-    | CanarySeen
-    | TrafficIs
-    | TrafficTaken
-    | GoneSeen
-    | TimePassed
-    | PersonActed
-)
-
-LOOKS: Mapping[Phase, tuple[type, ...]] = {
-    Phase.PREPARING: (WindowSeen,),
-    Phase.TRAINING: (JobSeen,),
-    Phase.REGISTERING: (ModelSeen,),
-    Phase.DEPLOYING: (DeploymentSeen,),
-    Phase.GATING: (GateSeen,),
-    Phase.CHECKING: (JobSeen,),
-    Phase.SHIFTING: (TrafficIs, TrafficTaken),
-    Phase.CANARY: (CanarySeen, TrafficTaken),
-    Phase.PROMOTING: (TrafficIs, TrafficTaken),
-    Phase.BAKING: (TimePassed, TrafficTaken),
-    Phase.RETIRING: (GoneSeen, TrafficTaken),
-    Phase.ROLLING_BACK: (TrafficIs, TrafficTaken),
-    Phase.CLEANING: (GoneSeen, TrafficTaken),
-}
-"""What can be seen in a phase; anything else was seen for an earlier one, and nothing follows from it."""
-
-# --- deciding ------------------------------------------------------------------------------------
 
 
 def action(release: Release, definition: Definition) -> Action:
@@ -294,7 +180,9 @@ def _job(release: Release, seen: JobSeen, definition: Definition, now: datetime)
     if seen.status == "running":
         return replace(release, job=release.job_name, waiting_for=f"Azure ML job {release.job_name}")
     if seen.status == "completed":
-        told = f"steps reused, as nothing in them had changed: {', '.join(seen.reused)}" if seen.reused else ""
+        told = (
+            f"steps reused, as nothing in them had changed: {', '.join(seen.reused)}" if seen.reused else ""
+        )
         return replace(move(release, Phase.REGISTERING, now, told), job=release.job_name)
     why = f"job {release.job_name} {seen.status}: {seen.error or 'no error text'}"
     if release.attempt < definition.train.attempts and seen.status != "canceled":

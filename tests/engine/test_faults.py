@@ -581,3 +581,16 @@ def test_f27_a_noisy_loop_keeps_no_other_from_its_turn(monkeypatch: pytest.Monke
         clockwork.tick(life.real)
     assert set(turns) == {"birds", *names}
     assert turns.count("birds") < len(turns) / 2
+
+
+def test_f13_what_a_sleeping_worker_begins_after_the_end_is_cleared_up_by_the_sweep() -> None:
+    life = canaried()
+    deployment = life.real.serving.endpoints["birds"].deployments["r2-a1"]
+    life.act("abort", 2)
+    life.rest()
+    assert set(life.real.serving.endpoints["birds"].deployments) == {"r1-a1"}
+    life.real.serving.ensure_deployment(deployment.spec)
+    life.real.training.jobs["birds-r2-a1"].status = "running"
+    clockwork.sweep(life.real)
+    assert set(life.real.serving.endpoints["birds"].deployments) == {"r1-a1"}
+    assert life.real.training.jobs["birds-r2-a1"].status == "canceled"

@@ -287,7 +287,7 @@ def test_s4_a_gate_that_cannot_be_asked_lets_nothing_pass(world: World) -> None:
     world.ports.serving.answer = broken
     world.drop("2009.csv", drifted(1))
     world.act("retrain")
-    world.ticks(40)
+    world.ticks(6, seconds=300)
     assert world.release(2).phase is Phase.GATING
     assert "does not answer" in world.release(2).waiting_for
     assert world.ports.serving.traffic("birds") == {"r1-a1": 100}

@@ -86,7 +86,9 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
     if after == release:
         _refuse(current, record, row, f"{verb} does nothing while release {number} is {release.phase.value}")
         return
-    done = _done(record, row, f"release {number}: {release.phase.value} -> {after.phase.value}".replace("_", " "))
+    done = _done(
+        record, row, f"release {number}: {release.phase.value} -> {after.phase.value}".replace("_", " ")
+    )
     advancing.store(current, release, release_row, after, actor=actor, cause=record.key, also=done)
 
 

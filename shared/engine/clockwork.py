@@ -58,17 +58,30 @@ def sweep(ports: Ports, account_url: str = "") -> int:
     With `account_url`, events that failed five times or belonged to no loop are tried again.
     """
     overviews = ports.store.overviews()
-    found = front.replay(ports, overviews, account_url) if account_url else 0
+    found = 0
+    if account_url:
+        try:
+            found += front.replay(ports, overviews, account_url)
+        except DriftloopError as error:
+            log.error("replaying failed", extra={"error": str(error)})
     for overview in overviews:
         try:
-            found += _landed(ports, overview)
-            if ports.store.read(overview.loop, rows.LOOP) is not None:
-                current = unit.read(ports, overview.loop)
-                _clear_up(current)
-                _compare_traffic(current, overview)
+            found += _heal(ports, overview)
         except DriftloopError as error:
             log.error("sweep failed for a loop", extra={"loop": overview.loop, "error": str(error)})
+        except Exception:  # a loop's trouble is its own
+            log.exception("sweep failed for a loop", extra={"loop": overview.loop})
         ports.store.wake(overview.loop, ports.clock.now())
+    return found
+
+
+def _heal(ports: Ports, overview: Overview) -> int:
+    """Lost drops first; then what releases left behind, and the traffic."""
+    found = _landed(ports, overview)
+    if ports.store.read(overview.loop, rows.LOOP) is not None:
+        current = unit.read(ports, overview.loop)
+        _clear_up(current)
+        _compare_traffic(current, overview)
     return found
 
 

@@ -219,13 +219,13 @@ def replay(ports: Ports, overviews: Sequence[Overview], account_url: str) -> int
     """Put events on record that failed five times, or came before their loop was published; how many were."""
     found = 0
     for row in ports.store.unrouted():
-        document = json.loads(row.doc)
-        if document["code"] not in _WORTH_ANOTHER_TRY:
-            continue
         try:
+            document = json.loads(row.doc)
+            if document["code"] not in _WORTH_ANOTHER_TRY:
+                continue
             incoming = events.parse(document["message"], account_url)
-        except InputRejected:
-            continue
+        except (InputRejected, ValueError, KeyError, TypeError):
+            continue  # it is shown as it is
         if owners := concerned(overviews, incoming):
             route(ports, incoming, document["message"])
             text = (

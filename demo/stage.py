@@ -240,7 +240,7 @@ def sentence(entry: LedgerEntry) -> str:
         case "release.live" | "release.rejected" | "release.rolled_back" | "release.failed":
             return f"{entry.subject} is {entry.after.replace('_', ' ')}"
         case "retrain.denied":
-            return f"no retraining: {detail['reason']}"
+            return detail.get("answer") or f"no retraining: {detail['reason']}"
         case "source.fetched":
             return f"{entry.subject}: {detail['bytes']} bytes fetched, landed as {detail['landed']}"
         case "source.unchanged" | "source.failed" | "source.given_up":

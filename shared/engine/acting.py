@@ -30,9 +30,8 @@ def alert(current: Unit, record: InboxRecord, row: Row) -> None:
         return
     now, published = current.ports.clock.now(), current.published()
     trigger = Trigger(TriggerKind.ALERT, words, "Azure ML model monitor", record.key, now)
-    denied = starting.apply(
-        current, current.state, [trigger], Deny(f"{words}; not confirmed: {found}"), published, now
-    )
+    denial = Deny(f"the monitor's breach is not confirmed: {found}")
+    denied = starting.apply(current, current.state, [trigger], denial, published, now)
     current.commit(denied.state, denied.drafts, _done(record, row, denied.words))
 
 

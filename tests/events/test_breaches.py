@@ -34,7 +34,8 @@ def breach(name: str, run: str = "") -> str:
 
 
 def denials(world: World) -> list[str]:
-    return [e.detail["reason"] for e in views.entries(world.ports, "birds") if e.what == "retrain.denied"]
+    told = [entry for entry in views.entries(world.ports, "birds") if entry.what == "retrain.denied"]
+    return [f"{entry.detail['reason']} -> {entry.detail['answer']}" for entry in told]
 
 
 def without_drift_trigger(world: World) -> None:

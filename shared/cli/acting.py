@@ -28,17 +28,17 @@ def retrain(loop: Loop, reason: Reason = "") -> None:
 
 def approve(release: Release, reason: Reason = "") -> None:
     """Let a release go on that waits for a person."""
-    _ask("approve", *_release(release), reason)
+    _ask("approve", *release_of(release), reason)
 
 
 def abort(release: Release, reason: Reason = "") -> None:
     """End a release; traffic goes back to the champion, what was made for it is removed."""
-    _ask("abort", *_release(release), reason)
+    _ask("abort", *release_of(release), reason)
 
 
 def rollback(release: Release, reason: Reason = "") -> None:
     """Take a release back while its old deployment is still warm."""
-    _ask("rollback", *_release(release), reason)
+    _ask("rollback", *release_of(release), reason)
 
 
 def pause(loop: Loop, reason: Reason = "") -> None:
@@ -60,7 +60,8 @@ def read_again(
     _ask("replay", loop, "", reason, drop)
 
 
-def _release(text: str) -> tuple[str, str]:
+def release_of(text: str) -> tuple[str, str]:
+    """Loop and number of LOOP/NUMBER."""
     loop, _, number = text.partition("/")
     if not number.isdigit():
         raise ConfigurationError(f"{text!r} is no release; write LOOP/NUMBER, for example penguins/3")

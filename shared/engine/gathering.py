@@ -77,7 +77,8 @@ class Scale:
         """The slices that a row is in, named `column=value`."""
         if isinstance(inputs, Mapping):
             for column, known in self.slices.items():
-                if (value := str(inputs.get(column))) in known:
+                given = inputs.get(column)
+                if (value := "none" if given is None else str(given)) in known:
                     yield f"{column}={value}"
 
     @property

@@ -18,25 +18,34 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from shared.judge.gate import GateEvidence, GatePolicy
-    from shared.judge.smoke import SmokeVerdict
+    from shared.judge.smoke import SmokePolicy
     from shared.loopfile import Definition
 
 
 def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     """Ask both deployments, judge, and store what was judged, so that the verdict can be had again."""
     from shared.judge.gate import judge_gate
+    from shared.judge.smoke import judge_smoke
 
     definition = published.definition
     versions = unit.versions(release.versions)
     if definition.data.holdout.by == "time":
-        versions = versions[-1:]  # an older version's holdout lies before rows that the challenger was trained on
+        versions = versions[
+            -1:
+        ]  # an older version's holdout lies before rows that the challenger was trained on
     frame = predicting.holdout(unit.ports, versions)
     frame = frame[frame[definition.data.target].notna()].reset_index(drop=True)
     asked = predicting.features(frame, definition)
     endpoint, stamp = definition.serve.endpoint, f"gate-{release.job_name}"
     challenger = predicting.predict(unit.ports, endpoint, release.deployment, asked, stamp)
-    smoke = _smoke(frame, challenger, definition)
-    judged = [_stored(unit, "smoke test", "pass" if smoke.passed else "fail", smoke.reasons, smoke.to_dict())]
+    smoke_policy = _smoke_policy(frame, definition)
+    smoke = judge_smoke(challenger.answers, smoke_policy)
+    answered = {
+        "evidence": [answer.to_dict() for answer in challenger.answers],
+        "policy": smoke_policy.to_dict(),
+        "verdict": smoke.to_dict(),
+    }
+    judged = [_stored(unit, "smoke test", "pass" if smoke.passed else "fail", smoke.reasons, answered)]
     if smoke.passed:
         champion = (
             predicting.predict(unit.ports, endpoint, release.champion.deployment, asked, stamp)
@@ -44,14 +53,14 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
             else None
         )
         evidence = _evidence(frame, definition, challenger, champion)
-        policy = gate_policy(release, definition, frame)
+        policy = gate_policy(release, definition, metric_name(definition, frame))
         verdict = judge_gate(evidence, policy)
         document = {"evidence": evidence.to_dict(), "policy": policy.to_dict(), "verdict": verdict.to_dict()}
         judged.append(_stored(unit, "gate", verdict.outcome.value, verdict.reasons, document))
     return GateSeen(tuple(judged))
 
 
-def gate_policy(release: Release, definition: Definition, frame: pd.DataFrame) -> GatePolicy:
+def gate_policy(release: Release, definition: Definition, metric: str) -> GatePolicy:
     """The loop's gate. A challenger that shall mend a breached metric must be better, not merely as good."""
     from shared.judge.gate import GatePolicy, SlicePolicy
 
@@ -59,7 +68,7 @@ def gate_policy(release: Release, definition: Definition, frame: pd.DataFrame) -
     breached = any(trigger.kind is TriggerKind.METRIC for trigger in release.triggers)
     slices = gate.slices
     return GatePolicy(
-        metric=metric_name(definition, frame),
+        metric=metric,
         margin=gate.margin,
         superiority=breached if gate.superiority == "auto" else gate.superiority is True,
         floor=gate.floor,
@@ -104,7 +113,7 @@ def slice_names(column: pd.Series) -> tuple[str, ...]:
     import numpy as np
 
     if column.dtype.kind not in "iuf" or column.nunique() <= MOST_VALUES:
-        return tuple(column.astype(str))
+        return tuple(column.astype(object).where(column.notna(), "none").astype(str))
     values = column.to_numpy(dtype=float, na_value=np.nan)
     edges = np.unique(np.nanquantile(values, [0.25, 0.5, 0.75], method="lower"))
     low, high = np.nanmin(values), np.nanmax(values)
@@ -114,9 +123,9 @@ def slice_names(column: pd.Series) -> tuple[str, ...]:
     return tuple("none" if np.isnan(v) else names[band] for v, band in zip(values, bands, strict=True))
 
 
-def _smoke(frame: pd.DataFrame, challenger: Predictions, definition: Definition) -> SmokeVerdict:
+def _smoke_policy(frame: pd.DataFrame, definition: Definition) -> SmokePolicy:
     from shared.judge.metrics import METRICS
-    from shared.judge.smoke import SmokePolicy, judge_smoke
+    from shared.judge.smoke import SmokePolicy
 
     task = METRICS[metric_name(definition, frame)].task
     classes = (
@@ -124,7 +133,7 @@ def _smoke(frame: pd.DataFrame, challenger: Predictions, definition: Definition)
         if task == "classification"
         else ()
     )
-    return judge_smoke(challenger.answers, SmokePolicy(task=task, classes=classes))
+    return SmokePolicy(task=task, classes=classes)
 
 
 def _stored(

@@ -1,0 +1,39 @@
+"""replay: a release's verdicts judged anew from stored evidence, to see that they are what they were."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from shared.cli import session
+from shared.cli.acting import release_of
+from shared.cli.looking import printable
+from shared.cli.session import out
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("replay")(replay)
+
+
+def replay(
+    release: Annotated[str, typer.Argument(help="LOOP/NUMBER, as `driftloop status` shows it.")],
+) -> None:
+    """Judge a release's stored evidence anew: smoke test, gate, canary, bake. Exit code 1 on a difference.
+
+    Reads rows and documents only, so it works without Azure ML.
+    """
+    from shared.engine import replaying
+
+    loop, number = release_of(release)
+    replayed = replaying.replay(session.ports(), loop, int(number))
+    if not replayed:
+        out.print(f"{release} has no verdict yet")
+    for one in replayed:
+        verdict = "[green]same[/]" if one.same else "[red]different[/]"
+        out.print(f"{verdict}  {escape(one.kind)}: {one.outcome.replace('_', ' ')}  ({one.evidence[:12]})")
+        for words in one.differences:
+            out.print(f"  {escape(printable(words))}")
+    if not all(one.same for one in replayed):
+        raise typer.Exit(1)

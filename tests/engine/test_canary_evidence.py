@@ -1,0 +1,213 @@
+"""What the canary counts, what it leaves out, and that its stored evidence gives the same verdict again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from shared import rows
+from shared.core.release import CanarySeen
+from shared.engine import canarying, clockwork, replaying, unit
+from shared.engine.gathering import Scale, counts_from
+from shared.memory import MemoryRequest
+from shared.model import Phase, Release
+from shared.ports import Replace
+from tests.engine.world import LOOP, Model, World, by_bill, csv, season
+
+SHIFT = "{prediction_shift: 0.2}"
+
+
+def loop(margins: str = "{}", slices: str = "") -> str:
+    text = LOOP.replace("bake_minutes: 1", f"bake_minutes: 1, margins: {margins}")
+    return text.replace("gate: {margin: 0.1,", f"gate: {{margin: 0.1, {slices}") if slices else text
+
+
+def in_canary(world: World, text: str = LOOP) -> Release:
+    world.publish(text)
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(10)
+    world.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
+    for _ in range(10):
+        if world.release(2).phase is Phase.CANARY:
+            break
+        world.ticks(1, seconds=2)
+    assert world.release(2).phase is Phase.CANARY, world.release(2).reason
+    return world.release(2)
+
+
+def live(world: World, n: int = 200, latency_ms: dict[str, float] | None = None, **also: Model) -> None:
+    """Live requests of the last ten seconds, with what the collector wrote of them; birds in random order."""
+    birds = season(2009).drop(columns=["species", "row_id", "year"])
+    models = {name.replace("_", "-"): model for name, model in also.items()}
+    for deployment, weight in world.ports.serving.traffic("birds").items():
+        share = round(n * weight / 100)
+        for index in range(share):
+            at = world.clock.now() - timedelta(seconds=10 * (index + 1) / (share + 1))
+            bird = json.loads(birds.iloc[(index * 37 + int(at.timestamp())) % len(birds)].to_json())
+            ms = (latency_ms or {}).get(deployment, 10.0) + index % 7
+            world.ports.evidence.requests.setdefault("birds", []).append(
+                MemoryRequest(at, deployment, 200, ms, f"user-{index}")
+            )
+            row = {
+                "id": f"{at.timestamp()}-{index}",
+                "time": at.isoformat(),
+                "inputs": bird,
+                "output": models.get(deployment, by_bill)(bird),
+            }
+            world.ports.evidence.rows.setdefault(("birds", deployment), []).append(row)
+
+
+def go_on(world: World, looks: int, traffic: Callable[[], None]) -> Release:
+    for _ in range(looks):
+        world.clock.advance(10)
+        if world.release(2).phase in (Phase.CANARY, Phase.SHIFTING):
+            traffic()
+        clockwork.tick(world.ports)
+    return world.release(2)
+
+
+def test_the_first_moments_and_our_own_requests_are_left_out(world: World) -> None:
+    release = in_canary(world)
+    published = unit.read(world.ports, "birds").published(release.definition)
+    since = counts_from(release, published.definition)
+    assert since - release.phase_since_at == timedelta(seconds=6)
+    log = world.ports.evidence.requests.setdefault("birds", [])
+    log += [MemoryRequest(since - timedelta(seconds=1), "r2-a1", 500)] * 40
+    log += [MemoryRequest(since + timedelta(seconds=1), "r2-a1", 500, request_id="driftloop-shadow-1")] * 40
+    log += [MemoryRequest(since + timedelta(seconds=1), "r1-a1", 200, request_id="user")] * 9
+    world.clock.advance(20)
+    seen = canarying.measure(unit.read(world.ports, "birds"), release, published)
+    assert isinstance(seen, CanarySeen) and seen.look is not None
+    assert (seen.look.canary.requests, seen.look.champion.requests) == (0, 9)
+
+
+def test_a_failed_query_is_an_error_that_holds_and_is_told(world: World) -> None:
+    in_canary(world)
+    world.ports.evidence.unavailable = "the log is not well"
+    release = go_on(world, 20, lambda: live(world))
+    assert release.phase is Phase.CANARY
+    assert "the log is not well" in release.waiting_for
+    assert release.looks[-1].outcome == "error"
+    assert "advance" not in {look.outcome for look in release.looks}
+
+
+def test_a_slow_canary_is_taken_back_for_its_latency(world: World) -> None:
+    in_canary(world)
+    release = go_on(world, 20, lambda: live(world, latency_ms={"r1-a1": 80, "r2-a1": 240}))
+    assert release.phase is Phase.ROLLED_BACK
+    assert release.reason.startswith("latency: "), release.reason
+
+
+def test_shifted_predictions_are_told_but_take_nothing_back_without_a_margin(world: World) -> None:
+    in_canary(world)
+    release = go_on(world, 30, lambda: live(world, r2_a1=lambda bird: "Adelie"))
+    assert release.phase not in (Phase.ROLLED_BACK, Phase.CANARY)
+    assert "predictions: " in release.judgements[2].words[2]
+    assert "for information only" in release.judgements[2].words[2]
+
+
+def test_shifted_predictions_beyond_the_margin_are_taken_back(world: World) -> None:
+    in_canary(world, loop(SHIFT))
+    release = go_on(world, 20, lambda: live(world, r2_a1=lambda bird: "Adelie"))
+    assert release.phase is Phase.ROLLED_BACK
+    assert release.reason.startswith("predictions: "), release.reason
+
+
+def test_a_canary_that_differs_on_one_slice_only_is_taken_back_for_it(world: World) -> None:
+    in_canary(world, loop(SHIFT, "slices: {by: [sex], floor: 0.5, min_rows: 10},"))
+
+    def wrong_about_males(bird: dict[str, object]) -> str:
+        return "Adelie" if bird["sex"] == "male" else by_bill(bird)
+
+    release = go_on(world, 20, lambda: live(world, r2_a1=wrong_about_males))
+    assert release.phase is Phase.ROLLED_BACK
+    assert "predictions in sex=male" in release.reason
+    assert "sex=female" not in release.reason
+
+
+def test_a_margin_asks_for_its_evidence(world: World) -> None:
+    in_canary(world, loop(SHIFT))
+    release = go_on(world, 20, lambda: world.traffic())
+    assert release.phase is Phase.CANARY
+    assert "predictions is required" in release.waiting_for
+
+
+def test_recent_requests_are_replayed_in_pairs_bounded_and_stamped(world: World) -> None:
+    in_canary(world)
+    world.models["r2-a1"] = lambda bird: "Gentoo"
+    release = go_on(world, 12, lambda: live(world))
+    document = json.loads(world.ports.documents.get(release.judgements[2].evidence))
+    pairs = document["evidence"]["shadow"]
+    assert 50 <= pairs["agree"] + pairs["disagree"] <= 200
+    assert set(pairs["flips"]) == {"Adelie -> Gentoo"}
+    assert any("shadow: " in words and "Adelie -> Gentoo" in words for words in release.judgements[2].words)
+    assert any(stamp.startswith("shadow-birds-r2-a1") for stamp in world.ports.serving.stamps)
+
+
+def test_a_shadow_margin_takes_a_canary_back(world: World) -> None:
+    in_canary(world, loop("{shadow_disagreement: 0.1}"))
+    world.models["r2-a1"] = lambda bird: "Gentoo"
+    release = go_on(world, 20, lambda: live(world))
+    assert release.phase is Phase.ROLLED_BACK
+    assert release.reason.startswith("shadow: "), release.reason
+
+
+def test_numbers_are_counted_in_bands_fixed_beforehand() -> None:
+    bands = Scale((1.0, 2.0), numeric=True)
+    assert [bands.name(v) for v in (0.5, 1.0, 1.5, 2.0, 7)] == [
+        "under 1",
+        "1 to 2",
+        "1 to 2",
+        "2 or more",
+        "2 or more",
+    ]
+    assert [bands.name(v) for v in (float("nan"), None, "text", True, [1.0])] == [None] * 5
+    assert bands.same(1.0, 1.05)
+    assert not bands.same(1.0, 1.2)
+
+
+def finished(world: World) -> Release:
+    in_canary(world)
+    release = go_on(world, 40, lambda: live(world))
+    assert [j.kind.split(" ")[0] for j in release.judgements][:4] == ["smoke", "gate", "canary", "canary"]
+    return release
+
+
+def test_every_verdict_of_a_release_is_had_again(world: World) -> None:
+    finished(world)
+    for number in (1, 2):
+        again = replaying.replay(world.ports, "birds", number)
+        assert again and all(one.same for one in again), again
+
+
+@pytest.mark.parametrize(
+    ("verdict", "path", "value", "words"),
+    [
+        (1, ("evidence", "challenger", 0), "Chinstrap", "judged anew"),
+        (1, ("policy", "margin"), 0.5, "margin is 0.1, stored is 0.5"),
+        (2, ("evidence", "canary", "errors"), 30, "judged anew"),
+        (2, ("policy", "alpha"), 0.5, "alpha is 0.01, stored is 0.5"),
+        (0, ("evidence", 0, "status"), 500, "judged anew"),
+    ],
+)
+def test_an_edited_document_is_noticed_even_under_its_new_hash(
+    world: World, verdict: int, path: tuple[str | int, ...], value: object, words: str
+) -> None:
+    release = finished(world)
+    old = release.judgements[verdict]
+    document = json.loads(world.ports.documents.get(old.evidence))
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    digest = world.ports.documents.put(json.dumps(document, sort_keys=True).encode())
+    row = world.ports.store.read("birds", rows.release_key(2))
+    assert row is not None
+    world.ports.store.commit("birds", [Replace(row.key, row.doc.replace(old.evidence, digest), row.etag)])
+    again = replaying.replay(world.ports, "birds", 2)
+    assert [one.same for one in again].count(False) == 1
+    assert words in " ".join(again[verdict].differences)

@@ -20,7 +20,7 @@ def add_to(app: typer.Typer) -> None:
 def replay(
     release: Annotated[str, typer.Argument(help="LOOP/NUMBER, as `driftloop status` shows it.")],
 ) -> None:
-    """Judge a release's stored evidence anew: smoke test, gate, canary, bake. Exit code 1 on a difference.
+    """Judge a release's stored evidence anew: smoke test, gate, canary. Exit code 1 on a difference.
 
     Reads rows and documents only, so it works without Azure ML.
     """

@@ -312,9 +312,7 @@ class Fetched:
 
 
 class Sources(Protocol):
-    def fetch(
-        self, url: str, *, etag: str, modified: str, limit_bytes: int, timeout_s: float
-    ) -> Fetched:
+    def fetch(self, url: str, *, etag: str, modified: str, limit_bytes: int, timeout_s: float) -> Fetched:
         """GET the loop file's own address. DependencyUnavailable: again later; InputRejected: never so."""
         ...
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ import pytest
 from palmerpenguins import load_penguins
 
 from local.azure import LocalAzure
+from shared import loopfile, views
+from shared.azure.client import Workspace, credential
+from shared.azure.registry import Registry
+from shared.definition import Published
+from shared.engine import publishing
+from shared.ports import Ports
+from shared.settings import Settings
+from shared.wiring import azure_ports
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 180
@@ -46,18 +55,26 @@ class App:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
+    @cached_property
+    def ports(self) -> Ports:
+        return azure_ports(Settings.from_environment(os.environ))
+
     def publish(self, loop: str, *overrides: str) -> None:
         """The penguins' loop under another name, so that tests do not meet."""
         named = (f"loop={loop}", f"data.landing=landing/{loop}/", f"serve.endpoint={loop}")
-        self.run("publish", "loops/penguins", *(f"--set={one}" for one in (*named, *SHORT, *overrides)))
+        file = ROOT / "loops/penguins/loop.yaml"
+        definition = loopfile.load(file, overrides=(*named, *SHORT, *overrides))
+        registry = Registry(Workspace(Settings.from_environment(os.environ), credential()))
+        assets = registry.register(file.parent, definition, lambda _: None)
+        publishing.publish(self.ports, Published(definition, assets, "a test", self.ports.clock.now()))
 
     def drop(self, loop: str, name: str, content: pd.DataFrame | bytes) -> None:
-        file = self.folder / name
-        file.write_bytes(content if isinstance(content, bytes) else content.to_csv(index=False).encode())
-        self.run("drop", loop, str(file))
+        data = content if isinstance(content, bytes) else content.to_csv(index=False).encode()
+        self.ports.blobs.upload("landing", f"{loop}/{name}", data)
 
     def status(self, loop: str) -> Status:
-        status: Status = json.loads(self.run("status", loop, "--json").stdout)
+        """What `driftloop status LOOP --json` prints, without a process for each look."""
+        status: Status = json.loads(json.dumps(asdict(views.loop(self.ports, loop)), default=str))
         return status
 
     def wait(self, loop: str, true: Callable[[Status], bool]) -> Status:
@@ -111,5 +128,12 @@ class traffic:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("acceptance")
+    before = dict(os.environ)
     with LocalAzure(folder / "azure", functions_host=True) as azure:
-        yield App(azure, folder)
+        os.environ.pop("AZUREML_CURRENT_CLOUD", None)  # the SDK keeps the last local Azure there
+        os.environ.update(azure.environment())
+        try:
+            yield App(azure, folder)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)

@@ -10,7 +10,9 @@ from tests.acceptance.conftest import ROOT, App
 
 def readme_commands() -> list[list[str]]:
     blocks = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    lines = [
+        line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")
+    ]
     return [shlex.split(line) for line in lines]
 
 

@@ -64,7 +64,9 @@ class World:
 
     def publish(self, text: str = LOOP) -> None:
         definition = loopfile.parse(text, file="loop.yaml")
-        published = Published(definition, Assets(pipeline="azureml:birds-training:1"), "ann", self.clock.now())
+        published = Published(
+            definition, Assets(pipeline="azureml:birds-training:1"), "ann", self.clock.now()
+        )
         publishing.publish(self.ports, published)
 
     def land(self, name: str, content: bytes) -> str:

@@ -152,7 +152,8 @@ def _settle(ports: Ports, loop: str, token: str, steps: int, problems: Problems)
     """Say when to look again and what people need to see; a loop that cannot be read says that."""
     for error in problems.values():
         log.warning("loop waits", extra={"loop": loop, "error": str(error)})
-    words = "; ".join(dict.fromkeys(_words(error) for error in problems.values()))
+    # That time ran out needs nobody: the next tick goes on.
+    words = "; ".join(dict.fromkeys(_words(error) for name, error in problems.items() if name != "time"))
     wait_s = max((_wait_s(error) for error in problems.values()), default=None)
     try:
         current = unit.read(ports, loop)

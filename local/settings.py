@@ -106,7 +106,8 @@ class Settings:
                 "REQUESTS_CA_BUNDLE": str(self.bundle),
                 "SSL_CERT_FILE": str(self.bundle),
                 "AZURE_CORE_COLLECT_TELEMETRY": "no",
-                "AZUREML_CURRENT_CLOUD": f"Local{self.workspace_port}",  # else the SDK keeps another one's in its process
+                # Else the SDK keeps the cloud of another local Azure that its process has met.
+            "AZUREML_CURRENT_CLOUD": f"Local{self.workspace_port}",
                 "FUNCTIONS_WORKER_RUNTIME": "python",
                 "DRIFTLOOP_SUBSCRIPTION_ID": SUBSCRIPTION,
                 "DRIFTLOOP_RESOURCE_GROUP": RESOURCE_GROUP,

@@ -97,31 +97,28 @@ class Settings:
 
     def environment(self, who: str = "publisher") -> dict[str, str]:
         """All that a process of `who` needs to use this local Azure; the product's own settings as well."""
-        return (
-            self._connections()
-            | {
-                "ARM_CLOUD_METADATA_URL": f"{self.arm}/metadata/endpoints?api-version=2019-05-01",
-                "IDENTITY_ENDPOINT": f"{self.arm}/msi/token",
-                "IDENTITY_HEADER": self.header_of(who),
-                "REQUESTS_CA_BUNDLE": str(self.bundle),
-                "SSL_CERT_FILE": str(self.bundle),
-                "AZURE_CORE_COLLECT_TELEMETRY": "no",
-                # Else the SDK keeps the cloud of another local Azure that its process has met.
+        return self._connections() | {
+            "ARM_CLOUD_METADATA_URL": f"{self.arm}/metadata/endpoints?api-version=2019-05-01",
+            "IDENTITY_ENDPOINT": f"{self.arm}/msi/token",
+            "IDENTITY_HEADER": self.header_of(who),
+            "REQUESTS_CA_BUNDLE": str(self.bundle),
+            "SSL_CERT_FILE": str(self.bundle),
+            "AZURE_CORE_COLLECT_TELEMETRY": "no",
+            # Else the SDK keeps the cloud of another local Azure that its process has met.
             "AZUREML_CURRENT_CLOUD": f"Local{self.workspace_port}",
-                "FUNCTIONS_WORKER_RUNTIME": "python",
-                "DRIFTLOOP_SUBSCRIPTION_ID": SUBSCRIPTION,
-                "DRIFTLOOP_RESOURCE_GROUP": RESOURCE_GROUP,
-                "DRIFTLOOP_WORKSPACE": WORKSPACE,
-                "DRIFTLOOP_DATASTORE": VERSIONS_DATASTORE,
-                "DRIFTLOOP_QUEUE": QUEUE,
-                "DRIFTLOOP_TABLE": TABLE,
-                "DRIFTLOOP_TOPIC_ENDPOINT": f"{self.arm}/topics/{TOPIC}/api/events",
-                "DRIFTLOOP_LOGS_ENDPOINT": f"{self.arm}/v1",
-                "DRIFTLOOP_LOGS_WORKSPACE_ID": LOGS_WORKSPACE_ID,
-                "DRIFTLOOP_TICK_SCHEDULE": "*/2 * * * * *",
-                "DRIFTLOOP_SWEEP_SCHEDULE": "*/30 * * * * *",
-            }
-        )
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "DRIFTLOOP_SUBSCRIPTION_ID": SUBSCRIPTION,
+            "DRIFTLOOP_RESOURCE_GROUP": RESOURCE_GROUP,
+            "DRIFTLOOP_WORKSPACE": WORKSPACE,
+            "DRIFTLOOP_DATASTORE": VERSIONS_DATASTORE,
+            "DRIFTLOOP_QUEUE": QUEUE,
+            "DRIFTLOOP_TABLE": TABLE,
+            "DRIFTLOOP_TOPIC_ENDPOINT": f"{self.arm}/topics/{TOPIC}/api/events",
+            "DRIFTLOOP_LOGS_ENDPOINT": f"{self.arm}/v1",
+            "DRIFTLOOP_LOGS_WORKSPACE_ID": LOGS_WORKSPACE_ID,
+            "DRIFTLOOP_TICK_SCHEDULE": "*/2 * * * * *",
+            "DRIFTLOOP_SWEEP_SCHEDULE": "*/30 * * * * *",
+        }
 
     def _connections(self) -> dict[str, str]:
         """Identity-based connections, as the Functions host reads them."""

@@ -27,6 +27,19 @@ def local_azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure
             os.environ.update(before)
 
 
+LONGEST_FIRST = ("acceptance", "tower", "loops", "simulator", "intake", "local")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folders with long tests begin, so that no test process ends long after the others."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.nodeid.split("/")[1]
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
+
+
 MAY_SKIP = (
     "shared/data",  # data that is read in place and not part of the project
     "DRIFTLOOP_SHARED_DATA",

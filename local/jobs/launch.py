@@ -23,11 +23,20 @@ TAIL_BYTES = 4000
 
 
 def started_at(pid: int) -> float | None:
-    """When the process with this id began; None when there is none. Ids are used again, pairs are not."""
+    """When the process with this id began; None when there is none. Ids are used again, pairs are not.
+
+    Where the kernel tells it in ticks since boot it is read so: seconds since 1970 are made from the boot
+    time, which moves whenever the clock is set, and two processes would then not agree on who the third is.
+    """
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.NoSuchProcess:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        stat = Path(f"/proc/{pid}/stat")
+        if stat.exists():
+            return float(stat.read_text().rpartition(")")[2].split()[19])
+        return process.create_time()
+    except (psutil.NoSuchProcess, OSError):
         return None
 
 

@@ -7,6 +7,8 @@ migration takes longer than most local steps. The run exists before the step sta
 from __future__ import annotations
 
 import json
+import os
+import threading
 import time
 import zlib
 from pathlib import Path
@@ -59,6 +61,8 @@ class Tracking:
 
 
 def _write(file: Path, content: object) -> None:
-    """JSON is YAML too."""
+    """JSON is YAML too. Whole or not at all: another step of the experiment may be reading."""
     if not file.exists():
-        file.write_text(json.dumps(content))
+        draft = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+        draft.write_text(json.dumps(content))
+        draft.replace(file)

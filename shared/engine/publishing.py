@@ -86,7 +86,7 @@ def _refuse_overlap(ports: Ports, published: Published) -> None:
     """Two loops on one endpoint would fight for its traffic, two on one landing prefix for its drops."""
     definition = published.definition
     for other in ports.store.overviews():
-        if other.loop == definition.loop:
+        if other.loop == definition.loop or not other.landing:  # woken, but not described yet
             continue
         if other.endpoint == definition.serve.endpoint:
             raise ConfigurationError(

@@ -32,7 +32,7 @@ def test_a_host_that_is_killed_during_training_and_canary_goes_on_where_it_was(a
     assert [(r["number"], r["attempt"], r["phase"]) for r in status["releases"]] == [
         (2, 1, "live"),
         (1, 1, "live"),
-    ]
+    ], "\n".join(app.run("explain", f"killed/{number}").stdout for number in (1, 2))
     assert status["traffic"] == {"r2-a1": 100}
     assert app.run("audit", "killed").returncode == 0
 

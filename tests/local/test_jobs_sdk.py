@@ -27,6 +27,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local.azure import LocalAzure
+from local.jobs.launch import started_at
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 
 ENDED = ("Completed", "Failed", "Canceled")
@@ -510,7 +511,7 @@ class TestRestart:
                 "command": ["bash", "-c", "setsid sleep 307 & sleep 308"],
                 "cwd": str(tmp_path),
                 "env": dict(os.environ),
-                "keeper": {"pid": keeper.pid, "started_at": psutil.Process(keeper.pid).create_time()},
+                "keeper": {"pid": keeper.pid, "started_at": started_at(keeper.pid)},
             }
             (tmp_path / "order.json").write_text(json.dumps(order))
             arguments = [sys.executable, "-m", "local.jobs.launch", str(tmp_path)]

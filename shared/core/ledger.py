@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.model import GENESIS, LedgerEntry, LoopState
@@ -26,7 +26,7 @@ class Draft:
 
 def entry_hash(entry: LedgerEntry) -> str:
     """SHA-256 over the canonical JSON of everything but the hash itself."""
-    content = asdict(entry) | {"at": entry.at.isoformat()}
+    content = dict(vars(entry), at=entry.at.isoformat(), detail=dict(entry.detail))
     del content["hash"]
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar, cast
 from unittest import mock
 
 import drift
 import drift.verdict
+from shared import loopfile
 from shared.intake import DropFile, Reading, ReadSpec
 from shared.intake.reading import read
+from shared.judge import canary, gate
+
+Answer = TypeVar("Answer")
 
 _read: dict[str, tuple[Reading, dict[str, bytes]]] = {}
 
@@ -37,18 +42,50 @@ def read_in_process(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> 
     return reading
 
 
-_compared: dict[tuple[bytes, bytes, str], drift.Report] = {}
+MOST_KNOWN = 20_000
+
+_known: dict[tuple[str, str], object] = {}
+"""What pure functions answered, by name and arguments."""
+
+
+def once(function: Callable[..., Answer]) -> Callable[..., Answer]:
+    """A pure function of the product, which all lives ask for the same: each question is answered once."""
+
+    def answer(*arguments: object, **named: object) -> Answer:
+        asked = (function.__qualname__, repr((arguments, named)))
+        if asked not in _known:
+            if len(_known) >= MOST_KNOWN:
+                _known.clear()
+            _known[asked] = function(*arguments, **named)
+        return cast(Answer, _known[asked])
+
+    return answer
+
+
+def forget() -> None:
+    """For a test that changes what a pure function answers."""
+    _known.clear()
 
 
 def compare_once(reference: drift.Profile, current: drift.Profile, policy: drift.Policy) -> drift.Report:
-    """`drift.compare` is pure: the same comparison is made once in all lives."""
+    """`drift.compare` by the profiles' bytes: they are too long to be written out each time."""
     key = (reference.to_bytes(), current.to_bytes(), repr(policy))
-    if key not in _compared:
-        _compared[key] = drift.verdict.compare(reference, current, policy)
-    return _compared[key]
+    asked = ("compare", hashlib.sha256(repr(key).encode()).hexdigest())
+    if asked not in _known:
+        _known[asked] = drift.verdict.compare(reference, current, policy)
+    return cast(drift.Report, _known[asked])
 
 
 @contextmanager
 def reading_in_process() -> Iterator[None]:
-    with mock.patch("shared.intake.read_drop", read_in_process), mock.patch("drift.compare", compare_once):
+    """Drops are read here; judges, which are pure, judge the same evidence once."""
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch("shared.intake.read_drop", read_in_process))
+        stack.enter_context(mock.patch("drift.compare", compare_once))
+        for module, name in (
+            (canary, "judge_canary"),
+            (gate, "judge_gate"),
+            (loopfile, "parse"),
+        ):
+            stack.enter_context(mock.patch.object(module, name, once(getattr(module, name))))
         yield

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
+
+from greenlet import getcurrent, greenlet
 
 from shared.memory.faults import Crash
 
@@ -15,37 +17,25 @@ class Worker:
     def __init__(self, name: str, work: Callable[[], object]) -> None:
         self.name = name
         self.sleeps_until = 0.0
-        self.done = False
-        self.error: BaseException | None = None
-        self._go, self._back = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
-        self._thread.start()
+        self._stack = greenlet(self._run)
+        self._work = work
 
-    def _run(self, work: Callable[[], object]) -> None:
-        self._wait()
-        try:
-            work()
-        except Crash:
-            pass
-        except BaseException as error:  # noqa: BLE001 - raised again by the crew, in the thread that told it to work
-            self.error = error
-        self.done = True
-        self._back.set()
+    def _run(self) -> None:
+        with suppress(Crash):
+            self._work()
 
-    def _wait(self) -> None:
-        self._go.wait()
-        self._go.clear()
+    @property
+    def done(self) -> bool:
+        return self._stack.dead
 
     def pause(self) -> None:
         """Called by the worker itself before a call of a port: give the turn back."""
-        self._back.set()
-        self._wait()
+        self._stack.parent.switch()
 
     def turn(self) -> None:
-        """Let it go on to its next call, or to its end."""
-        self._go.set()
-        self._back.wait()
-        self._back.clear()
+        """Let it go on to its next call, or to its end; what it raises is raised here."""
+        self._stack.parent = getcurrent()
+        self._stack.switch()
 
 
 class Crew:
@@ -68,12 +58,12 @@ class Crew:
         while awake := [worker for worker in self._workers if worker.sleeps_until <= now]:
             worker = self._random.choice(awake) if self._interleave else awake[0]
             self.current = worker
-            worker.turn()
-            self.current = None
-            if worker.done:
-                self._workers.remove(worker)
-                if worker.error is not None:
-                    raise worker.error
+            try:
+                worker.turn()
+            finally:
+                self.current = None
+                if worker.done:
+                    self._workers.remove(worker)
 
     @property
     def asleep(self) -> bool:

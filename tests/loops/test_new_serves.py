@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import ManagedOnlineDeployment, ManagedOnlineEndpoint
 from azure.identity import DefaultAzureCredential
@@ -30,8 +31,13 @@ def promoted(told: DrivenStage, data: Path, folder: Path) -> None:
     told.ask("pause", "the test is done")
 
 
-def test_a_regression_is_promoted_as_it_stands(stage: Callable[[str], DrivenStage], tmp_path: Path) -> None:
-    promoted(stage("houses"), *made(tmp_path, "houses"))
+@pytest.mark.parametrize(
+    "name", ["houses", *(pytest.param(name, marks=pytest.mark.soak) for name in ("sales", "towns", "dirty"))]
+)
+def test_what_is_made_of_a_file_is_promoted_as_it_stands(
+    stage: Callable[[str], DrivenStage], tmp_path: Path, name: str
+) -> None:
+    promoted(stage(name), *made(tmp_path, name))
 
 
 def come_through(told: DrivenStage) -> bool:

@@ -1,5 +1,6 @@
 """One column's batches in, its profile out: which kind it is, and what of it is counted."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -15,7 +16,6 @@ from drift.report import Kind
 
 _FEW_ROWS = 20  # fewer rows say nothing about whether a column is an id or free text
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MOST_HOURS = 2_000_000  # over two centuries
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 
@@ -37,16 +37,59 @@ def is_moment(kind: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
-def numbers(column: Column) -> Floats:
-    """The values as doubles in a new array, NaN where null."""
+class _Scratch(threading.local):
+    """Memory that a thread uses again for every column: fresh pages would cost as much as sorting them."""
+
+    def __init__(self, kind: npt.DTypeLike) -> None:
+        self._held = np.empty(0, kind)
+
+    def of(self, rows: int) -> npt.NDArray[Any]:
+        if len(self._held) < rows:
+            self._held = np.empty(rows, self._held.dtype)
+        return self._held[:rows]
+
+
+_doubles, _codes = _Scratch(np.float64), _Scratch(np.int64)
+_NUMBERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
+_DTYPES = {pa.type_for_alias(name): np.dtype(name) for name in _NUMBERS}
+
+
+def numbers(column: Column, scratch: _Scratch = _doubles, null: float = np.nan) -> npt.NDArray[Any]:
+    """The values, as doubles, NaN where null, in memory that this thread's next call uses again."""
+    values, valid = _raw(column)
+    found = scratch.of(len(values))
+    found[:] = values
+    if valid is not None:
+        found[np.flatnonzero(~valid)] = null
+    return found
+
+
+def picked(column: Column, places: Ints) -> Floats:
+    """The values at some places, NaN where null."""
+    values, valid = _raw(column)
+    found = values[places].astype(np.float64)
+    if valid is not None:
+        found[~valid[places]] = np.nan
+    return found
+
+
+def _raw(column: Column) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+    """Values as Arrow holds them, whatever lies where they are null, and which of them are not null.
+
+    Arrow's own `to_numpy` would import pandas, which takes longer than many a profile.
+    """
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
         column = column.cast(pa.float64())
-    values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return values.astype(
-        np.float64, copy=not values.flags.writeable
-    )  # what Arrow still holds is not writeable
+    bits, data = column.buffers()
+    kind = _DTYPES[column.type]
+    values = np.frombuffer(data, kind, len(column), column.offset * kind.itemsize)
+    if not column.null_count:
+        return values, None
+    first = column.offset // 8
+    whole = np.unpackbits(np.frombuffer(bits, np.uint8)[first:], bitorder="little").view(np.bool_)
+    return values, whole[column.offset - 8 * first :][: len(column)]
 
 
 class ColumnBuilder:
@@ -113,9 +156,8 @@ class ColumnBuilder:
         self._type = column.type
         if self.kind is None and self._template is not None and self._template.kind not in ("empty", "other"):
             self.kind = self._template.kind
-        natural = natural_kind(column)
         if self.kind is None or not _fits(self.kind, column.type):
-            self.kind = natural
+            self.kind = natural_kind(column)
         counted: dict[str, tuple[Callable[[Column], None], tuple[str, ...], tuple[str, ...]]] = {
             "numeric": (self._count_numbers, ("values",), ()),
             "boolean": (self._count_categories, (), ("values",)),
@@ -136,12 +178,9 @@ class ColumnBuilder:
         """Ids and nested values are not counted; their nulls are."""
 
     def _count_numbers(self, column: Column) -> None:
-        values = numbers(column)
         if self._keep is not None:
-            self.sample.append(values[self._keep])
-        if pa.types.is_floating(column.type):
-            self._nulls += int(np.isnan(values).sum()) - column.null_count
-        self._grid("values").add(values)
+            self.sample.append(picked(column, self._keep))
+        self._nulls += self._grid("values").add(numbers(column)) - column.null_count
 
     def _count_categories(self, column: Column) -> None:
         keys, counts = tally(column)
@@ -157,12 +196,12 @@ class ColumnBuilder:
 
     def _count_moments(self, column: Column) -> None:
         seconds = moments(column)
-        hours, rows = _tally_hours(seconds)
+        missing = self._grid("values").add(seconds)
+        hours, rows = _tally_hours(seconds[: len(seconds) - missing])
         weekday = np.bincount((hours // 24 + 3) % 7, weights=rows, minlength=7).astype(np.int64)
         hour = np.bincount(hours % 24, weights=rows, minlength=24).astype(np.int64)
         self._counts("weekday").add(_WEEKDAYS, weekday.tolist())
         self._counts("hour").add((f"{h:02}h" for h in range(24)), hour.tolist())
-        self._grid("values").add(seconds)
 
     def _grid(self, part: str) -> GridBuilder:
         builder = self._parts[part]
@@ -182,25 +221,25 @@ def _type_name(kind: pa.DataType | None) -> str:
 
 
 def moments(column: Column) -> Floats:
-    """Points in time as seconds since 1970 (UTC), NaN where null."""
+    """Points in time as seconds since 1970 (UTC), NaN where null, in memory as of `numbers`."""
     kind = column.type
     zone = kind.tz if pa.types.is_timestamp(kind) else None
     unit = pa.timestamp("us", tz=zone)
     whole = numbers(column.cast(unit, safe=False).cast(pa.int64()))
-    return whole / 1e6
+    whole /= 1e6
+    return whole
 
 
-def _tally_hours(seconds: Floats) -> tuple[Ints, Ints]:
-    """Hours since 1970 and the rows in each."""
-    hours = np.floor(seconds[~np.isnan(seconds)] / 3600).astype(np.int64)
-    if not len(hours):
-        return hours, hours
-    first = int(hours.min())
-    if int(hours.max()) - first > _MOST_HOURS:
-        return np.unique(hours, return_counts=True)
-    rows = np.bincount(hours - first)
-    known = np.flatnonzero(rows)
-    return known + first, rows[known]
+def _tally_hours(ordered: Floats) -> tuple[Ints, Ints]:
+    """Hours since 1970 and the rows in each, of seconds in ascending order."""
+    if not len(ordered):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    first, last = (int(np.floor(seconds / 3600)) for seconds in (ordered[0], ordered[-1]))
+    if last - first > len(ordered):
+        return np.unique(np.floor(ordered / 3600).astype(np.int64), return_counts=True)
+    hours = np.arange(first, last + 1)
+    rows = np.diff(np.searchsorted(ordered, 3600.0 * np.append(hours, last + 1)))
+    return hours, rows
 
 
 def tally(column: Column) -> tuple[list[str], list[int]]:
@@ -214,9 +253,8 @@ def tally(column: Column) -> tuple[list[str], list[int]]:
     words = chunks[-1].dictionary
     rows = np.zeros(len(words), np.int64)
     for chunk in chunks:
-        places = chunk.indices.drop_null() if chunk.indices.null_count else chunk.indices
-        counted = np.bincount(places.to_numpy(), minlength=len(chunk.dictionary))
-        rows[: len(counted)] += counted
+        size = len(chunk.dictionary)
+        rows[:size] += np.bincount(numbers(chunk.indices, _codes, size), minlength=size)[:size]
     names = (words if is_string(words.type) else words.cast(pa.string())).to_pylist()
     if None in names or not rows.all():
         kept = [
@@ -262,7 +300,7 @@ def _string_kind(column: Column) -> Kind:
 
 
 def _numbered(column: Column) -> bool:
-    values = column.drop_null().to_numpy()
+    values = numbers(column.drop_null(), _codes)
     if len(values) < _FEW_ROWS or len(np.unique(values[:1000])) < min(1000, len(values)):
         return False
     if bool((values[1:] > values[:-1]).all()):

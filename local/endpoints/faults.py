@@ -15,13 +15,15 @@ DELAY_S = 0.2
 @dataclass(frozen=True)
 class Serving:
     """How a deployment misbehaves: which share of requests its model fails, how much later it answers, and
-    which share of its predictions become another value. That happens behind the scoring process: clients and
-    the payload collection `response` see it, a scoring script's own `model_outputs` do not."""
+    which share of its predictions become another value, everywhere or only for rows with `column=value`. That
+    happens behind the scoring process: clients and the payload collection `response` see it, a scoring script's
+    own `model_outputs` do not."""
 
     error_rate: float = 0.0
     delay_ms: float = 0.0
     shift_rate: float = 0.0
     shift_to: str | float = 0.0
+    shift_where: str = ""
 
 
 class Faults:
@@ -38,9 +40,11 @@ class Faults:
         return self._serving.get(f"{endpoint}/{deployment}".lower())
 
     def set_serving(self, endpoint: str, deployment: str, body: Document) -> Document:
-        numbers = {name: value for name, value in body.items() if name != "shift_to"}
+        numbers = {name: value for name, value in body.items() if name not in ("shift_to", "shift_where")}
         _check({"error_rate", "delay_ms", "shift_rate"}, numbers)
         chosen = Serving(**body)
+        if chosen.shift_where and "=" not in chosen.shift_where:
+            raise Refused("shift_where is `column=value`.")
         if max(chosen.error_rate, chosen.shift_rate) > 1:
             raise Refused("error_rate and shift_rate are shares: at most 1.")
         key = f"{endpoint}/{deployment}".lower()

@@ -122,7 +122,7 @@ async def _forwarded(endpoints: Endpoints, target: Target, arrived: Arrived) -> 
     else:
         answer = await _asked(target, arrived)
     if fault is not None and fault.shift_rate and answer.status == 200:
-        answer.content = _shifted(answer.content, fault, endpoints.board.chance)
+        answer.content = _shifted(answer.content, fault, arrived.content, endpoints.board.chance)
     _collect(endpoints, target, arrived, answer)
     return answer
 
@@ -151,12 +151,26 @@ async def _asked(target: Target, arrived: Arrived) -> Answer:
     return Answer(200, response.content, kept, target.name, 200)
 
 
-def _shifted(content: bytes, fault: Serving, chance: random.Random) -> bytes:
+def _shifted(content: bytes, fault: Serving, asked: bytes, chance: random.Random) -> bytes:
     """A list's members are its predictions; any other answer is one."""
     answer = json.loads(content)
     predictions = answer if isinstance(answer, list) else [answer]
-    shifted = [fault.shift_to if chance.random() < fault.shift_rate else each for each in predictions]
+    concerned = _concerned(asked, fault.shift_where, len(predictions))
+    shifted = [
+        fault.shift_to if concerns and chance.random() < fault.shift_rate else each
+        for concerns, each in zip(concerned, predictions, strict=True)
+    ]
     return json.dumps(shifted if isinstance(answer, list) else shifted[0]).encode()
+
+
+def _concerned(asked: bytes, where: str, rows: int) -> list[bool]:
+    """For each row of pandas' split form whether it has `column=value`; all rows where nothing is said."""
+    if not where:
+        return [True] * rows
+    column, _, value = where.partition("=")
+    table = json.loads(asked)["input_data"]
+    at = table["columns"].index(column)
+    return [str(row[at]) == value for row in table["data"]]
 
 
 def _model_error(status: int, content: bytes, target: Target) -> Answer:

@@ -107,13 +107,13 @@ def season(year: int, **factors: float) -> pd.DataFrame:
 
 
 class traffic:
-    """A few requests a second to a loop's endpoint while a test waits, from a process of its own."""
+    """Requests to a loop's endpoint while a test waits, by so many clients in a process of its own."""
 
-    def __init__(self, app: App, loop: str) -> None:
-        code = "import sys; from tests.acceptance.requests_sender import send; send(sys.argv[1])"
+    def __init__(self, app: App, loop: str, at_once: int = 1) -> None:
+        code = "import sys; from tests.acceptance.requests_sender import send; send(*sys.argv[1:])"
         env = {**os.environ, **app.azure.environment()}
         self._start = lambda: subprocess.Popen(
-            [sys.executable, "-c", code, loop], cwd=ROOT, env=env, stdin=subprocess.PIPE
+            [sys.executable, "-c", code, loop, str(at_once)], cwd=ROOT, env=env, stdin=subprocess.PIPE
         )
 
     def __enter__(self) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 from azure.identity import DefaultAzureCredential
@@ -19,19 +21,30 @@ BIRD = {
     "body_mass_g": 3500.0,
     "sex": "female",
 }
+ISLANDS = ["Biscoe", "Dream", "Torgersen"]
+PARTS = [0.45, 0.45, 0.1]
 
 
-def send(endpoint: str) -> None:
+def send(endpoint: str, at_once: str = "1") -> None:
+    """Requests by so many clients at once, each with little rest; birds of three islands, few of the third."""
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
     token = DefaultAzureCredential().get_token("https://ml.azure.com/.default").token
-    base = os.environ["IDENTITY_ENDPOINT"].partition("/msi/")[0]
-    body = json.dumps({"input_data": {"columns": list(BIRD), "index": [0], "data": [list(BIRD.values())]}})
+    address = f"{os.environ['IDENTITY_ENDPOINT'].partition('/msi/')[0]}/endpoints/{endpoint}/score"
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    with ThreadPoolExecutor(int(at_once)) as pool:
+        list(pool.map(lambda n: _client(n, address, headers, ended), range(int(at_once))))
+
+
+def _client(seed: int, address: str, headers: dict[str, str], ended: threading.Event) -> None:
+    chance = random.Random(seed)
     with requests.Session() as session:
         while not ended.is_set():
+            bird = BIRD | {"island": chance.choices(ISLANDS, PARTS)[0]}
+            table = {"columns": list(bird), "index": [0], "data": [list(bird.values())]}
+            body = json.dumps({"input_data": table})
             try:
-                session.post(f"{base}/endpoints/{endpoint}/score", data=body, headers=headers, timeout=30)
+                session.post(address, data=body, headers=headers, timeout=30)
             except requests.RequestException:
                 time.sleep(0.5)
-            ended.wait(0.05)
+            ended.wait(0.02)

@@ -257,6 +257,10 @@ class Metric(Section):
 
 class Budget(Section):
     runs_per_day: Annotated[Count, Key(COUNT, "Most releases that start in 24 hours.")] = 4
+    compute_per_day: Annotated[
+        Duration | None,
+        Key(DURATION, "None starts after jobs took this long in 24 hours; one that has begun is finished."),
+    ] = None
 
 
 Reason = Literal["drift", "metric", "schedule", "alert"]
@@ -275,7 +279,7 @@ class Retrain(Section):
     ] = ()
     max_age: Annotated[Duration | None, Key(DURATION, "An older champion asks for a release.")] = None
     cooldown: Annotated[Duration, Key(DURATION, "Rest after a release has ended.")] = timedelta(hours=6)
-    budget: Annotated[Budget, Key("runs_per_day", "What retraining may cost.")] = Budget()
+    budget: Annotated[Budget, Key("runs_per_day and compute_per_day", "What retraining may cost.")] = Budget()
 
 
 # --- gate and canary -----------------------------------------------------------------------------

@@ -20,10 +20,6 @@ class EventKind(StrEnum):
     """An Azure Monitor alert fired, or an Azure ML monitor told of a breach."""
     PERSON = "person"
     """Somebody acted: retrain, approve, abort, pause, resume, roll back."""
-    SCHEDULE = "schedule"
-    """The loop's own schedule came due."""
-    RUN = "run"
-    """An Azure ML run changed: a reason to look, nothing more."""
 
 
 class InboxState(StrEnum):
@@ -338,6 +334,8 @@ class LoopState:
     """When releases were started within the last day: the run budget."""
     trained_through: int = 0
     """The newest version that a release has been started with."""
+    spent: tuple[tuple[datetime, float], ...] = ()
+    """When jobs ended within the last day, and the seconds that each had taken: the compute budget."""
     last_ended_at: datetime | None = None
     last_outcome: str = ""
     failed_in_row: int = 0

@@ -12,7 +12,7 @@ from shared.core.ledger import Draft
 from shared.model import LoopState, Phase, Release, Trigger, TriggerKind
 
 if TYPE_CHECKING:
-    from shared.loopfile import Definition
+    from shared.loopfile import Budget, Definition
 
 DAY = timedelta(days=1)
 ALWAYS_HEARD = frozenset({TriggerKind.FIRST, TriggerKind.MAX_AGE, TriggerKind.PERSON})
@@ -98,12 +98,32 @@ def _delay(
         return None
     if state.champion is not None and (until := cooldown_until(state, definition)) and now < until:
         return Coalesce(triggers, _cooldown_text(state, until), until)
-    budget, starts = definition.retrain.budget.runs_per_day, recent_starts(state, now)
-    if len(starts) >= budget:
-        free_at = sorted(starts)[-budget] + DAY
-        words = f"the budget of {budget} runs a day is used up until {free_at:%Y-%m-%d %H:%M} UTC"
+    return _over_budget(state, triggers, definition.retrain.budget, now)
+
+
+def _over_budget(
+    state: LoopState, triggers: tuple[Trigger, ...], budget: Budget, now: datetime
+) -> Coalesce | None:
+    starts, spent = recent_starts(state, now), recent_spending(state, now)
+    if len(starts) >= budget.runs_per_day:
+        free_at = sorted(starts)[-budget.runs_per_day] + DAY
+        words = (
+            f"the budget of {budget.runs_per_day} runs a day is used up until {free_at:%Y-%m-%d %H:%M} UTC"
+        )
         return Coalesce(triggers, words, free_at)
-    return None
+    limit, took = budget.compute_per_day, timedelta(seconds=sum(seconds for _, seconds in spent))
+    if limit is None or not spent or took < limit:
+        return None
+    left = took
+    for at, seconds in sorted(spent):
+        free_at, left = at + DAY, left - timedelta(seconds=seconds)
+        if left < limit:
+            break
+    words = (
+        f"the budget of {limit} of compute a day is used up until {free_at:%Y-%m-%d %H:%M} UTC: "
+        f"jobs took {timedelta(seconds=round(took.total_seconds()))} in the last 24 hours"
+    )
+    return Coalesce(triggers, words, free_at)
 
 
 def coalesced(waiting: Sequence[Trigger], more: Sequence[Trigger]) -> tuple[Trigger, ...]:
@@ -151,6 +171,16 @@ def echo(trigger: Trigger, release: Release) -> Draft:
 def recent_starts(state: LoopState, now: datetime) -> tuple[datetime, ...]:
     """Starts within the last day."""
     return tuple(at for at in state.starts if now - at < DAY)
+
+
+def recent_spending(state: LoopState, now: datetime) -> tuple[tuple[datetime, float], ...]:
+    """Jobs that ended within the last day, and the seconds that each took."""
+    return tuple((at, seconds) for at, seconds in state.spent if now - at < DAY)
+
+
+def charged(state: LoopState, took: timedelta, now: datetime) -> LoopState:
+    """The loop after a job that took so long, from its submission to its end."""
+    return replace(state, spent=(*recent_spending(state, now), (now, took.total_seconds())))
 
 
 def cooldown_until(state: LoopState, definition: Definition) -> datetime | None:

@@ -20,6 +20,9 @@ from shared.ports import Change, Row
 TOLD_AS = {Phase.BAKING: "promoted"}
 """Where what happened has a better name than the phase that begins with it."""
 
+WITH_A_JOB = frozenset({Phase.TRAINING, Phase.CHECKING})
+"""Phases that last as long as a job of Azure ML takes, which is what costs."""
+
 log = logging.getLogger("driftloop")
 
 STUCK_AFTER = 10
@@ -78,6 +81,8 @@ def store(
     if moved := _place(after) != _place(before):
         drafts.append(_told(before, after, actor, cause))
     now = current.ports.clock.now()
+    if moved and before.phase in WITH_A_JOB:
+        state = policy.charged(state, now - before.phase_since_at, now)
     if after.phase is Phase.BAKING and before.phase is Phase.PROMOTING:
         state = replace(state, champion=core.champion_of(after, now))
     if before.phase in (Phase.BAKING, Phase.RETIRING) and after.phase is Phase.ROLLING_BACK:

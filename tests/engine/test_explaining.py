@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from shared.cli.explaining import loop_story, release_story
-from tests.engine.test_faults import birds, canaried, served
+from shared.engine import unit
+from tests.engine.test_faults import LOOP, birds, canaried, served
 from tests.simulator.reader import reading_in_process
 
 
@@ -25,6 +28,41 @@ def test_every_denial_is_told_with_who_asked_and_why_not() -> None:
     assert heading.startswith("birds: 2 answers")
     assert ("trigger alert (Azure Monitor)" in lines[1][1], "nothing new" in lines[1][2]) == (True, True)
     assert lines[-1][1:] == ("now", life.state.denial)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "no retraining: nothing new: release 1"),
+        ({"newest_labelled": 0}, "no retraining: there is no labelled data version to train on"),
+        ({"failed_in_row": 5}, "no retraining: the last 5 releases did not go live"),
+        ({"paused": "by bob"}, "waits: the loop is paused: by bob"),
+        ({"last_ended_at": 0}, "waits: cooldown until"),
+        ({"starts": 2}, "waits: the budget of 2 runs a day is used up until"),
+        ({"spent": 1.0}, "waits: the budget of 0:00:01 of compute a day is used up until"),
+    ],
+)
+def test_each_answer_of_the_policy_is_told(changes: dict[str, object], words: str) -> None:
+    budget = "budget: {runs_per_day: 2, compute_per_day: 1s}"
+    life = served(plan=LOOP.replace("budget: {runs_per_day: 99}", budget))
+    now = life.clock.now()
+    moments = {"last_ended_at": now + timedelta(hours=1), "starts": (now, now), "spent": ((now, 1.0),)}
+    calm = {"starts": (), "spent": (), "newest_labelled": 2 if changes else 1, "last_ended_at": None}
+    current = unit.read(life.real, "birds")
+    asked = {name: moments.get(name, value) for name, value in changes.items()}
+    current.commit(replace(current.state, **(calm | asked)))
+    life.alert("birds-errors")
+    life.round()
+    _, lines = loop_story(life.real, "birds")
+    assert words in lines[-2][2]
+    assert words.removeprefix("waits: the loop is ") in lines[-1][2]
+
+
+def test_a_reason_that_the_loop_does_not_name_is_told() -> None:
+    life = served(plan=LOOP.replace("retrain: {", "retrain: {on: [alert], "))
+    life.drop("2.csv", birds(2, 1.3))
+    life.round()
+    assert "no retraining: `retrain.on` does not name drift" in loop_story(life.real, "birds")[1][-1][2]
 
 
 def test_a_release_is_told_from_its_reason_to_its_end_with_what_came_in_meanwhile() -> None:

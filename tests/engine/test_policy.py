@@ -19,7 +19,9 @@ from tests.simulator.reader import reading_in_process
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DEFINITION = loopfile.parse(
-    LOOP.replace("cooldown: 1s", "cooldown: 6h, max_age: 30d").replace("runs_per_day: 99", "runs_per_day: 2"),
+    LOOP.replace("cooldown: 1s", "cooldown: 6h, max_age: 30d").replace(
+        "runs_per_day: 99", "runs_per_day: 2, compute_per_day: 4h"
+    ),
     file="loop.yaml",
 )
 
@@ -73,6 +75,11 @@ def test_what_is_refused_is_refused_with_its_reason(state: LoopState, newest: in
             NOW + timedelta(hours=15),
             "the budget of 2 runs a day is used up until",
         ),
+        (
+            loop(spent=((NOW - timedelta(hours=8), 7200.0), (NOW - timedelta(hours=9), 9000.0))),
+            NOW + timedelta(hours=15),
+            "the budget of 4:00:00 of compute a day is used up until 2026-06-01 15:00 UTC: jobs took 4:30:00",
+        ),
     ],
 )
 def test_what_waits_says_until_when(state: LoopState, until: datetime | None, words: str) -> None:
@@ -81,8 +88,41 @@ def test_what_waits_says_until_when(state: LoopState, until: datetime | None, wo
     assert (answer.until, words in answer.reason) == (until, True)
 
 
+def test_compute_of_yesterday_or_below_the_budget_is_in_nobodys_way() -> None:
+    state = loop(spent=((NOW - timedelta(hours=25), 99_999.0), (NOW - timedelta(hours=1), 14_399.0)))
+    assert isinstance(decide(state), policy.Start)
+
+
+def test_what_jobs_took_is_charged_also_when_they_failed_and_the_reason_waits_for_the_budget() -> None:
+    life = served(plan=LOOP.replace("runs_per_day: 99", "runs_per_day: 99, compute_per_day: 90m"))
+    life.real.training.new_jobs_are = "running"
+    life.drop("2.csv", birds(2, 1.3))
+    for attempt, status in ((1, "failed"), (2, "completed")):
+        life.until(Phase.TRAINING)
+        life.clock.advance(3600)
+        life.real.training.jobs[f"birds-r2-a{attempt}"].status = status
+        life.round()
+    life.rest()
+    assert sum(seconds for _, seconds in life.state.spent) == pytest.approx(7200, abs=60)
+    life.drop("3.csv", birds(3, 1.9))
+    life.round()
+    life.round()
+    assert (life.state.next_release, len(life.state.waiting)) == (3, 1)
+    assert "of compute a day is used up until" in life.state.denial
+    life.real.training.new_jobs_are = "completed"
+    life.clock.advance(86_400)
+    life.rest()
+    assert life.state.next_release == 4
+
+
 def test_a_person_is_bound_by_no_cooldown_budget_or_breaker() -> None:
-    state = loop(last_ended_at=NOW, starts=(NOW, NOW, NOW), failed_in_row=policy.BREAKER, trained_through=2)
+    state = loop(
+        last_ended_at=NOW,
+        starts=(NOW, NOW, NOW),
+        spent=((NOW, 99_999.0),),
+        failed_in_row=policy.BREAKER,
+        trained_through=2,
+    )
     assert isinstance(decide(state, trigger(TriggerKind.PERSON)), policy.Start)
 
 

@@ -1,16 +1,19 @@
 """One log record is one line of JSON, with the loop it is about; no line break, no payload and nothing secret gets out.
 
-The platform puts the invocation's operation id beside each record; `loop`, `release` and `version` join the records
-of all invocations that one event led to, from the drop to the promotion.
+Every ledger entry is logged and becomes a span of OpenTelemetry, whose trace is not the invocation but the operation:
+all that one event led to, from the drop to the promotion, over days and many invocations.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
     from shared.ports import Ports
 
 log = logging.getLogger(__name__)
@@ -39,8 +42,42 @@ class OneLine(logging.Filter):
         return True
 
 
-def install() -> None:
-    """On every handler that the platform has set up; of Azure's clients only the warnings go on."""
+class Spans(logging.Handler):
+    """A ledger entry that is logged becomes a span of its operation; without an OpenTelemetry SDK, nothing does."""
+
+    def __init__(self, provider: TracerProvider | None = None) -> None:
+        super().__init__(logging.INFO)
+        self._provider = provider
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from opentelemetry import trace
+
+        operation, at = getattr(record, "operation", ""), getattr(record, "at", "")
+        if not operation:
+            return
+        parent = trace.SpanContext(
+            int(operation, 16), int(operation[:16], 16), True, trace.TraceFlags(trace.TraceFlags.SAMPLED)
+        )
+        moment_ns = int(datetime.fromisoformat(at).timestamp() * 1e9)
+        attributes = {
+            f"driftloop.{name}": getattr(record, name)
+            for name in ("loop", "subject", "seq", "before", "after")
+        }
+        tracer = trace.get_tracer("driftloop", tracer_provider=self._provider)
+        context = trace.set_span_in_context(trace.NonRecordingSpan(parent))
+        span = tracer.start_span(record.getMessage(), context, attributes=attributes, start_time=moment_ns)
+        span.end(moment_ns)
+
+
+def install(provider: TracerProvider | None = None) -> None:
+    """On every handler that the platform has set up; of Azure's clients only the warnings go on.
+
+    `provider` gets the spans; None is the one that the platform's worker has set up.
+    """
+    ledger_log = logging.getLogger("shared.engine.announcing")
+    ledger_log.setLevel(logging.INFO)
+    if not any(isinstance(each, Spans) for each in ledger_log.handlers):
+        ledger_log.addHandler(Spans(provider))
     for name in ("azure", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:

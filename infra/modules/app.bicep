@@ -112,6 +112,7 @@ resource settings 'Microsoft.Web/sites/config@2023-12-01' = {
     DRIFTLOOP_SWEEP_SCHEDULE: sweepSchedule
     APPLICATIONINSIGHTS_CONNECTION_STRING: telemetry.properties.ConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'Authorization=AAD'
+    PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
   }
 }
 

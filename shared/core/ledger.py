@@ -31,6 +31,15 @@ def entry_hash(entry: LedgerEntry) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
+def operation(loop: str, cause: str) -> str:
+    """The W3C trace id (32 hex digits) of all that one event led to, in whichever invocation it was done.
+
+    A release keeps the event that started it as its cause, so that the drop, its version, the verdict and every
+    step to the promotion have the same one. A person's action in between has one of its own.
+    """
+    return hashlib.sha256(f"{loop}\n{cause}".encode()).hexdigest()[:32]
+
+
 def append(
     state: LoopState, drafts: Sequence[Draft], at: datetime
 ) -> tuple[LoopState, tuple[LedgerEntry, ...]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared import rows
+from shared.core import ledger
 from shared.engine.scheduling import NEEDS_A_PERSON
 from shared.engine.unit import Unit
 from shared.model import LedgerEntry, LoopState, Overview, Phase, Release
+
+log = logging.getLogger(__name__)
 
 BATCH = 50
 
@@ -30,8 +34,17 @@ def announce(current: Unit) -> bool:
     )
     entries = [rows.decode(LedgerEntry, row) for row in found]
     current.ports.topic.publish(state.loop, entries)
+    for entry in entries:
+        log.info(entry.what, extra=_told(state.loop, entry))
     current.commit(replace(state, announced_seq=entries[-1].seq))
     return True
+
+
+def _told(loop: str, entry: LedgerEntry) -> dict[str, object]:
+    """What the log says of an entry: no words of people or data, these are in the ledger."""
+    about = {"loop": loop, "seq": entry.seq, "subject": entry.subject, "before": entry.before}
+    operation = ledger.operation(loop, entry.cause)
+    return {**about, "after": entry.after, "at": entry.at.isoformat(), "operation": operation}
 
 
 def describe(current: Unit, release: Release | None = None, problem: str = "") -> None:

@@ -6,13 +6,21 @@ import io
 import json
 import logging
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from functions import telemetry
+from shared.azure.topic import event_of
+from shared.core import ledger
 from shared.memory import FakeClock, memory_ports
-from shared.model import Overview
+from shared.model import LedgerEntry, Overview
+from tests.engine.world import World, csv, season
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -93,3 +101,44 @@ def test_the_age_of_the_oldest_waiting_work_is_told(written: io.StringIO) -> Non
     none, two = _lines(written)
     assert (none["oldest_due_s"], none["loops_due"]) == (0.0, 0)
     assert (two["oldest_due_s"], two["loops_due"]) == (300.0, 2)
+
+
+def test_a_drop_its_version_and_its_release_are_one_operation() -> None:
+    """As spans for Application Insights, over however many invocations; an alert is another operation."""
+    told = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(told))
+    ledger_log = logging.getLogger("shared.engine.announcing")
+    ledger_log.addHandler(spans := telemetry.Spans(provider))
+    ledger_log.setLevel(logging.INFO)
+    try:
+        world = World()
+        world.publish()
+        world.drop("2007.csv", csv(season(2007)))
+        world.live()
+        world.alert()
+        world.ticks()
+    finally:
+        ledger_log.removeHandler(spans)
+        ledger_log.setLevel(logging.NOTSET)
+
+    operations: dict[int, list[str]] = {}
+    for span in told.get_finished_spans():
+        assert span.context is not None and span.attributes is not None
+        assert span.attributes["driftloop.loop"] == "birds"
+        operations.setdefault(span.context.trace_id, []).append(span.name)
+    drop = next(whats for whats in operations.values() if "version.created" in whats)
+    assert {"version.judged", "release.started", "release.deploying", "release.live"} <= set(drop)
+    alert = next(whats for whats in operations.values() if "retrain.denied" in whats)
+    assert alert is not drop
+    assert sum(map(len, operations.values())) == len(world.ledger())
+
+
+def test_an_event_on_the_topic_names_the_operation_of_its_span() -> None:
+    entry = LedgerEntry(1, NOON, "ann", "blob-a", "version.created", "version 1", "", "", {}, "", "ab" * 32)
+
+    version, trace, span, flags = str((event_of("birds", entry).extensions or {})["traceparent"]).split("-")
+
+    assert (version, span, flags) == ("00", "ab" * 8, "01")
+    assert trace == ledger.operation("birds", "blob-a") != ledger.operation("bees", "blob-a")
+    assert len(trace) == 32

@@ -15,7 +15,11 @@ from tests.infra import checks
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
-PLATFORM = {"APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"}
+PLATFORM = {
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
+}
 """Asked for by the platform. The first names where telemetry goes; as local authentication is off, it opens nothing."""
 
 

@@ -108,7 +108,7 @@ class Past:
         version, _ = current.version(before.next_version)
         served = before.champion.release if before.champion else 0
         score = self._score(served, version) if served else None
-        alarm = bool(version.drift_material or version.metric_breached)
+        alarm = self.rule.name == "loop" and bool(version.drift_material or version.metric_breached)
         words = version.verdict
         if self.rule.asks and served:
             alarm = self.rule.asks == "always" or self._evidently(served, version)

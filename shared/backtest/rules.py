@@ -31,12 +31,14 @@ class Rule:
 
 
 def rules(definition: Definition, schedule: str) -> tuple[Rule, ...]:
-    """All of them, over one loop. Live traffic is no part of the past, so its canary is a formality."""
+    """All of them, over one loop. Live traffic is no part of the past, so its canary is a formality.
+
+    They differ in when they retrain and in nothing else: each keeps the loop's gate, and the metric that it uses.
+    """
     alike = _with_a_short_canary(definition)
     deaf = alike.model_copy(
         update={
             "drift": alike.drift.model_copy(update={"enabled": False}),
-            "metric": None,
             "retrain": alike.retrain.model_copy(update={"on": (), "schedule": None, "max_age": None}),
         }
     )

@@ -17,6 +17,8 @@ from shared.backtest.learner import train
 from shared.cli.backtesting import drawn
 from tests.engine.world import LOOP, season
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="module")
 def drops(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
@@ -51,6 +53,29 @@ def test_the_score_is_that_of_the_model_that_served_when_the_drop_landed(runs: d
         assert one.steps[0].score is None
         assert one.steps[1].score == runs["never"].steps[1].score  # nobody had retrained yet
     assert runs["never"].steps[2].score is not None and runs["never"].steps[2].score < 0.8
+
+
+def test_policies_differ_in_when_they_retrain_and_in_nothing_else() -> None:
+    """Each is gated by the loop's own metric, so that none is refused what another is granted."""
+    definition = loopfile.parse(LOOP, file="loop.yaml")
+    chosen = [one.definition for one in rules.rules(definition, "0 0 3 * * 1")]
+    for part in ("data", "train", "serve", "metric", "gate", "canary"):
+        assert all(getattr(one, part) == getattr(chosen[0], part) for one in chosen), part
+    assert chosen[0].metric == definition.metric
+
+
+def test_drift_put_into_the_census_is_found_at_its_drop_and_at_no_other(tmp_path: Path) -> None:
+    """The figures of docs/backtest.md in small: a column in another unit from drop 3 on, another rule from 5 on."""
+    from benchmarks.backtest.__main__ import CENSUS, census
+
+    if not CENSUS.exists():
+        pytest.skip(f"census data not found at {CENSUS}; set DRIFTLOOP_SHARED_DATA to its folder")
+    census(tmp_path, drops=6, unit_from=3, rule_from=5)
+    definition = loopfile.load(ROOT / "loops/income/loop.yaml", overrides=("data.window=newest",))
+    ours = rules.rules(definition, "0 0 3 * * 1")[0]
+    found = past.run(ours, sorted(tmp_path.iterdir()), "accuracy", timedelta(days=7), lambda _: None)
+    assert [step.alarm for step in found.steps] == [False, False, True, False, True, False]
+    assert [step.live for step in found.steps] == [1, 1, 2, 2, 3, 3]
 
 
 def test_the_picture_and_the_json_hold_every_policy(runs: dict[str, past.Run]) -> None:

@@ -21,7 +21,7 @@ from shared.errors import InputRejected
 MAX_MESSAGE_BYTES = 64 * 1024
 """What a storage queue message can hold."""
 
-VERBS = frozenset({"retrain", "approve", "abort", "pause", "resume", "rollback", "replay"})
+VERBS = frozenset({"retrain", "approve", "abort", "pause", "resume", "rollback", "replay", "restore"})
 
 
 @dataclass(frozen=True)

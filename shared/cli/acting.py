@@ -1,4 +1,4 @@
-"""retrain, approve, abort, rollback, pause, resume: put in the queue, done by the loop, kept in its ledger."""
+"""retrain, restore, approve, abort, rollback, pause, resume: put in the queue, done by the loop, kept in its ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Release = Annotated[str, typer.Argument(help="LOOP/NUMBER, as `driftloop status`
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (retrain, approve, abort, rollback, pause, resume):
+    for command in (retrain, restore, approve, abort, rollback, pause, resume):
         app.command(command.__name__)(command)
     app.command("read-again")(read_again)
 
@@ -24,6 +24,11 @@ def add_to(app: typer.Typer) -> None:
 def retrain(loop: Loop, reason: Reason = "") -> None:
     """Start a release now, whatever the schedule says."""
     _ask("retrain", loop, "", reason)
+
+
+def restore(loop: Loop, reason: Reason = "") -> None:
+    """Deploy the champion's model again and give it all traffic, after somebody took either away."""
+    _ask("restore", loop, "", reason)
 
 
 def approve(release: Release, reason: Reason = "") -> None:

@@ -10,7 +10,7 @@ from shared.core import policy
 from shared.core import release as core
 from shared.core.ledger import Draft
 from shared.core.policy import Deny
-from shared.engine import advancing, retesting, starting
+from shared.engine import advancing, restoring, retesting, starting
 from shared.engine.unit import Unit, update
 from shared.model import InboxRecord, InboxState, Trigger, TriggerKind
 from shared.ports import Change, Delete, Insert, Row
@@ -55,7 +55,7 @@ def _done(record: InboxRecord, row: Row, note: str) -> list[Change]:
 
 
 def person(current: Unit, record: InboxRecord, row: Row) -> None:
-    """retrain, approve, abort, rollback, pause, resume: what makes no sense now is answered, not done."""
+    """retrain, restore, approve, abort, rollback, pause, resume: what makes no sense now is answered, not done."""
     verb, actor = record.body["verb"], record.body["actor"]
     reason = record.body["reason"] or "no reason given"
     match verb:
@@ -65,6 +65,8 @@ def person(current: Unit, record: InboxRecord, row: Row) -> None:
             _set_pause(current, record, row, f"paused by {actor}: {reason}")
         case "resume":
             _set_pause(current, record, row, "")
+        case "restore":
+            _restore(current, record, row, actor, reason)
         case "replay":
             _replay(current, record, row, actor, reason)
         case _:
@@ -89,6 +91,16 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
         record, row, f"release {number}: {release.phase.value} -> {after.phase.value}".replace("_", " ")
     )
     advancing.store(current, release, release_row, after, actor=actor, cause=record.key, also=done)
+
+
+def _restore(current: Unit, record: InboxRecord, row: Row, actor: str, reason: str) -> None:
+    now = current.ports.clock.now()
+    trigger = Trigger(TriggerKind.PERSON, f"restore: {reason}", actor, record.key, now)
+    outcome = restoring.restore(current, trigger)
+    if isinstance(outcome, str):
+        _refuse(current, record, row, outcome)
+        return
+    current.commit(outcome.state, outcome.drafts, [*_done(record, row, outcome.words), *outcome.changes])
 
 
 def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, reason: str) -> None:

@@ -144,5 +144,8 @@ def _compare_traffic(current: Unit, overview: Overview) -> None:
         before=str(expected),
         after=str(actual),
     )
-    why = f"traffic was changed from outside to {actual}; keep it with `driftloop resume {state.loop}`"
+    why = (
+        f"traffic was changed from outside to {actual}; keep it with `driftloop resume {state.loop}`, "
+        f"or put the champion back with `driftloop restore {state.loop}`"
+    )
     current.commit(unit.pause(replace(state, adopted=actual), why), [told])

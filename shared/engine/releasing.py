@@ -147,10 +147,11 @@ def _deploy(unit: Unit, release: Release, published: Published) -> DeploymentSee
     endpoint = unit.ports.serving.ensure_endpoint(published.definition.serve.endpoint)
     if endpoint.state != "ready":
         return endpoint
-    return unit.ports.serving.ensure_deployment(_deployment(release, published))
+    return unit.ports.serving.ensure_deployment(deployment_spec(release, published))
 
 
-def _deployment(release: Release, published: Published) -> DeploymentSpec:
+def deployment_spec(release: Release, published: Published) -> DeploymentSpec:
+    """What the release's model is deployed with: always the definition that it ran with."""
     serve = published.definition.serve
     return DeploymentSpec(
         endpoint=serve.endpoint,

@@ -87,10 +87,9 @@ def _start(
     versions = window(usable, published.definition, now)
     if not versions:
         raise InvariantBroken(f"{state.loop}: a release was decided without a labelled version to train on")
-    number = state.next_release
     release = Release(
         loop=state.loop,
-        number=number,
+        number=state.next_release,
         phase=Phase.PREPARING,
         definition=state.definition,
         triggers=tuple(triggers),
@@ -100,35 +99,36 @@ def _start(
         champion=state.champion,
         traffic=state.adopted or expected_traffic(state),
     )
-    reasons = "; ".join(f"{t.kind.value}: {t.reason}" for t in triggers)
-    draft = Draft(
-        "release.started",
-        f"release {number}",
-        triggers[0].actor,
-        triggers[0].cause,
-        after=Phase.PREPARING.value,
-        detail={
-            "reasons": reasons,
-            "versions": ", ".join(map(str, versions)),
-            "definition": state.definition,
-        },
-    )
-    started = replace(
+    counted = replace(
         state,
-        next_release=number + 1,
-        open_release=number,
         starts=(*recent_starts(state, now), now),
         trained_through=max(v.number for v in usable),
         recent_breaches=(),
         waiting_until=None,
-        adopted={},
-        denial="",
+    )
+    return begun(counted, release)
+
+
+def begun(state: LoopState, release: Release) -> Outcome:
+    """The loop with this release open, and the ledger's word for it."""
+    first = release.triggers[0]
+    draft = Draft(
+        "release.started",
+        f"release {release.number}",
+        first.actor,
+        first.cause,
+        after=release.phase.value,
+        detail={
+            "reasons": "; ".join(f"{t.kind.value}: {t.reason}" for t in release.triggers),
+            "versions": ", ".join(map(str, release.versions)),
+            "definition": release.definition,
+        },
     )
     return Outcome(
-        started,
-        f"release {number} starts: {', '.join(t.kind.value for t in triggers)}",
+        replace(state, next_release=release.number + 1, open_release=release.number, adopted={}, denial=""),
+        f"release {release.number} starts: {', '.join(t.kind.value for t in release.triggers)}",
         (draft,),
-        (Insert(rows.release_key(number), rows.encode(release)),),
+        (Insert(rows.release_key(release.number), rows.encode(release)),),
     )
 
 

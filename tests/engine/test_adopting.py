@@ -82,6 +82,15 @@ def test_drift_leads_to_a_canary_against_the_adopted_deployment_which_is_then_re
     assert set(world.ports.serving.endpoints["birds"].deployments) == {"green", "r2-a1"}
 
 
+def test_an_adopted_deployment_that_is_gone_cannot_be_made_again_and_says_so(world: World) -> None:
+    adopt(world)
+    world.ports.serving.endpoints["birds"].traffic = {}
+    world.act("restore")
+    world.ticks()
+    refused = [entry for entry in views.entries(world.ports, "birds") if entry.what == "action.refused"]
+    assert "was adopted as it served" in refused[0].detail["why"]
+
+
 def test_shared_traffic_is_not_adopted(world: World) -> None:
     world.ports.serving.endpoints["birds"].traffic = {"blue": 70, "green": 30}
     with pytest.raises(ConfigurationError, match="must have all of it"):

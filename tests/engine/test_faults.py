@@ -399,6 +399,38 @@ def test_f28_a_champion_that_somebody_deleted_is_told_when_there_is_nothing_to_g
         life.round()
     assert life.release().phase is Phase.ROLLING_BACK
     assert "no deployment r1-a1" in life.real.store.overviews()[0].attention
+    life.act("restore")
+    life.rest()
+    assert (life.release().phase, life.traffic()) == (Phase.ABORTED, {"r1-a1": 100})
+
+
+def test_f28_a_champion_that_somebody_deleted_between_releases_is_put_back_when_a_person_asks() -> None:
+    life = served()
+    life.act("restore", id="in vain")
+    life.rest()
+    assert "r1-a1 of release 1 has all traffic" in life.told("action.refused")[0].detail["why"]
+    endpoint = life.real.serving.endpoints["birds"]
+    del endpoint.deployments["r1-a1"]
+    endpoint.traffic = {}
+    life.clock.advance(600)
+    for _ in range(3):
+        life.round(sweep=True)
+    assert life.traffic() == {}
+    assert "`driftloop restore birds`" in life.real.store.overviews()[0].attention
+    life.act("restore")
+    life.rest()
+    life.rest()
+    restored = life.release(2)
+    assert (restored.phase, restored.deployment, life.traffic()) == (Phase.LIVE, "r1-a1", {"r1-a1": 100})
+    assert life.real.training.submitted == ["birds-r1-a1"]
+    champion = life.state.champion
+    assert champion is not None
+    assert (champion.release, champion.model, life.state.paused) == (2, life.release(1).model, "")
+    assert views.audit(life.real, "birds").problems == ()
+    life.drop("2.csv", birds(2, 1.3))
+    life.rest()
+    life.rest()
+    assert (life.release().phase, life.traffic()) == (Phase.ROLLED_BACK, {"r1-a1": 100})  # the third one errs
 
 
 # --- people ----------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import socket
 import ssl
@@ -65,11 +64,6 @@ class LocalAzure:
                 trust_env=False,
             )
         return self._control
-
-    def function_key(self, function: str) -> str:
-        """The key that a caller of this function sends, as the portal shows it."""
-        keys: dict[str, str] = json.loads((self.settings.folder / "host-keys.json").read_text())
-        return keys[f"function:{function}"]
 
     def start(self) -> Self:
         self._lock_folder()

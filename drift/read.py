@@ -27,6 +27,7 @@ _BAD_CELL = re.compile(r"In CSV column #(\d+).*?conversion error to ([\w\[\], ]+
 _NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
 
 Types = dict[str, pa.DataType]
+Block = bytes | memoryview
 
 
 def files(path: Path) -> list[Path]:
@@ -88,7 +89,7 @@ class _CsvFile:
         with self._open() as stream:
             try:
                 blocks = _blocks(stream, _decoder(stream), self.path.name)
-                first = next(blocks, b"")
+                first = bytes(next(blocks, b""))
                 first += b"" if b"\n" in first else b"\n"
                 options = self._options(first)
                 names = self._names(first, options)
@@ -125,10 +126,8 @@ class _CsvFile:
         return _distinct(names, self.path.name)
 
     def _parse(
-        self, block: bytes, names: list[str], head: bool, options: pacsv.ParseOptions, types: Types
+        self, block: Block, names: list[str], head: bool, options: pacsv.ParseOptions, types: Types
     ) -> pa.Table:
-        if not block.isascii():
-            block.decode()  # Arrow's dictionary encoding does not check
         comma = options.delimiter == ";"
         convert = pacsv.ConvertOptions(
             column_types=types,
@@ -149,7 +148,21 @@ class _CsvFile:
         for field in table.schema:
             if field.name not in types and not pa.types.is_null(field.type):
                 types[field.name] = field.type
+        self._check_text(table)
         return table
+
+    def _check_text(self, table: pa.Table) -> None:
+        """Arrow's dictionary encoding takes any bytes for text; each word is looked at once."""
+        for column in table.columns:
+            if pa.types.is_dictionary(column.type):
+                for chunk in column.chunks:
+                    try:
+                        chunk.dictionary.cast(pa.string()).validate(full=True)
+                    except pa.ArrowInvalid as error:
+                        raise self._not_text() from error
+
+    def _not_text(self) -> DataError:
+        return DataError("the text is not UTF-8", self.path.name, "Save it as UTF-8.")
 
     def _mended(self, error: pa.ArrowInvalid, names: list[str], types: Types) -> Exception:
         found = _BAD_CELL.search(str(error))
@@ -158,6 +171,8 @@ class _CsvFile:
         name = names[int(found[1])]
         text = pa.dictionary(pa.int32(), pa.string())
         wider = pa.float64() if types.get(name) == pa.int64() else text
+        if types.get(name) == text:  # nothing is wider: it is no text
+            return self._not_text()
         return Widened({**types, name: wider})
 
 
@@ -180,27 +195,41 @@ def _decoder(stream: IO[bytes]) -> codecs.IncrementalDecoder | None:
     return None
 
 
-def _blocks(stream: IO[bytes], decode: codecs.IncrementalDecoder | None, file: str) -> Iterator[bytes]:
-    rest = b""
-    while True:
-        chunk = stream.read(_BLOCK_BYTES)
-        block = rest + (decode.decode(chunk, final=not chunk).encode() if decode is not None else chunk)
-        if not chunk:
-            break
-        cut = _line_end(block)
-        if not cut and len(block) > _LONGEST_ROW_BYTES:
+def _blocks(stream: IO[bytes], decode: codecs.IncrementalDecoder | None, file: str) -> Iterator[Block]:
+    """Blocks of whole rows, each in the memory of the one before."""
+    held, filled, more = bytearray(2 * _BLOCK_BYTES), 0, True
+    while more:
+        if decode is not None:
+            chunk = stream.read(_BLOCK_BYTES // 2)
+            text, more = decode.decode(chunk, final=not chunk).encode(), bool(chunk)
+            held = _with_room(held, filled, len(text))
+            held[filled : filled + len(text)] = text
+            filled += len(text)
+        else:
+            held = _with_room(held, filled, _BLOCK_BYTES)
+            size = stream.readinto(memoryview(held)[filled : filled + _BLOCK_BYTES])  # type: ignore[attr-defined] # binary files have it
+            filled, more = filled + size, size > 0
+        cut = _line_end(held, filled) if more else filled
+        if not cut and filled > _LONGEST_ROW_BYTES:
             raise DataError("a row is longer than 64 MiB, or a quote is never closed", file, "Mend the file.")
-        rest = block[cut:]
-        if cut:
-            yield block[:cut]
-    if rest.strip():
-        yield rest
+        if cut and (more or held[:cut].strip()):
+            yield memoryview(held)[:cut]
+            held[: filled - cut] = held[cut:filled]
+            filled -= cut
 
 
-def _line_end(block: bytes) -> int:
+def _with_room(held: bytearray, filled: int, size: int) -> bytearray:
+    if filled + size <= len(held):
+        return held
+    grown = bytearray(2 * (filled + size))
+    grown[:filled] = held[:filled]
+    return grown
+
+
+def _line_end(block: bytearray, size: int) -> int:
     """The place after the last line end that no quoted field contains."""
-    cut = block.rfind(b"\n") + 1
-    if b'"' not in block:
+    cut = block.rfind(b"\n", 0, size) + 1
+    if block.find(b'"', 0, size) < 0:
         return cut
     quotes = block.count(b'"', 0, cut)
     while cut and quotes % 2:
@@ -210,7 +239,7 @@ def _line_end(block: bytes) -> int:
     return cut
 
 
-def _decimal_comma(block: bytes) -> bool:
+def _decimal_comma(block: Block) -> bool:
     return re.search(rb"(?m)(?:^|;)-?\d+,\d+(?=;|\r?$)", block[:65_536]) is not None
 
 

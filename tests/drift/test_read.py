@@ -75,6 +75,17 @@ def test_a_truncated_parquet_page_is_refused_by_name(tmp_path: Path) -> None:
         drift.profile(path)
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("bad", [b"\xff\xfe", b"word_7 \xc3"])
+def test_bytes_that_are_no_text_are_refused_wherever_they_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: bytes
+) -> None:
+    monkeypatch.setattr("drift.read._BLOCK_BYTES", 1000)
+    rows = [b"%d,word_%d" % (i, i % 7) for i in range(1000)]
+    with pytest.raises(drift.DataError, match=r"drop\.csv: the text is not UTF-8"):
+        _profile(tmp_path, b"\n".join([b"a,b", *rows, b"1," + bad, *rows]))
+
+
 def test_a_header_alone_gives_a_profile_without_rows(tmp_path: Path) -> None:
     profile = _profile(tmp_path, b"a,b\n")
     assert profile.rows == 0

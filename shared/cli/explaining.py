@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -10,8 +11,8 @@ from rich.markup import escape
 
 from shared import views
 from shared.cli import session
-from shared.cli.looking import printable
-from shared.cli.session import out
+from shared.cli.looking import Json, printable
+from shared.cli.session import advise, out
 from shared.engine import unit
 from shared.errors import ConfigurationError
 from shared.model import LedgerEntry, LoopState, Release
@@ -30,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
 
 def explain(
     what: Annotated[str, typer.Argument(help="LOOP for every answer to a reason to retrain; LOOP/NUMBER.")],
+    as_json: Json = False,
 ) -> None:
     """Why the loop did not retrain, and what it waits for; or a release's whole story, from reason to end."""
     loop, _, number = what.partition("/")
@@ -38,11 +40,16 @@ def explain(
     heading, lines = (
         release_story(session.ports(), loop, int(number)) if number else loop_story(session.ports(), loop)
     )
+    if as_json:
+        told = [{"at": at, "what": what, "why": why} for at, what, why in lines]
+        out.print_json(json.dumps({"about": heading, "told": told}, ensure_ascii=False))
+        return
     out.print(f"[bold]{escape(printable(heading))}[/]")
     for at, told, why in lines:
         out.print(f"{at}  {escape(printable(told))}")
         if why:
             out.print(f"{' ' * len(at)}  [dim]{escape(printable(why))}[/]")
+    advise("; ".join(lines[-1][1:]) if lines else "")
 
 
 def loop_story(ports: Ports, loop: str) -> tuple[str, list[Line]]:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from shared import views
 from shared.cli import session
-from shared.cli.session import out
+from shared.cli.session import advise, out
 from shared.errors import ConfigurationError
 from shared.model import DataVersion, InboxRecord, Release
 
@@ -42,7 +42,8 @@ def status(
     for overview in overviews:
         out.print(f"[bold]{overview.loop}[/]  {escape(overview.summary)}")
         if overview.attention:
-            out.print(f"  [yellow]{escape(overview.attention)}[/]")
+            out.print(f"  [yellow]{escape(printable(overview.attention))}[/]")
+            advise(overview.attention)
     if rejected := views.unrouted(session.ports()):
         out.print(f"\n{len(rejected)} events belong to no loop:")
         for row in rejected[-10:]:
@@ -55,6 +56,7 @@ def _loop(view: views.LoopView) -> None:
     for line in (view.overview.attention, view.state.denial):
         if line:
             out.print(f"  [yellow]{escape(printable(line))}[/]")
+            advise(line)
     if view.traffic is None:
         out.print("  traffic: the endpoint could not be asked")
     elif view.traffic:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -9,7 +11,7 @@ from rich.markup import escape
 
 from shared.cli import session
 from shared.cli.acting import release_of
-from shared.cli.looking import printable
+from shared.cli.looking import Json, printable
 from shared.cli.session import out
 
 
@@ -19,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 def replay(
     release: Annotated[str, typer.Argument(help="LOOP/NUMBER, as `driftloop status` shows it.")],
+    as_json: Json = False,
 ) -> None:
     """Judge a release's stored evidence anew: smoke test, gate, canary. Exit code 1 on a difference.
 
@@ -28,9 +31,11 @@ def replay(
 
     loop, number = release_of(release)
     replayed = replaying.replay(session.ports(), loop, int(number))
-    if not replayed:
+    if as_json:
+        out.print_json(json.dumps([asdict(one) | {"same": one.same} for one in replayed], default=str))
+    elif not replayed:
         out.print(f"{release} has no verdict yet")
-    for one in replayed:
+    for one in () if as_json else replayed:
         verdict = "[green]same[/]" if one.same else "[red]different[/]"
         out.print(f"{verdict}  {escape(one.kind)}: {one.outcome.replace('_', ' ')}  ({one.evidence[:12]})")
         for words in one.differences:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 if TYPE_CHECKING:
     from shared.ports import Ports
@@ -27,6 +28,15 @@ def ports() -> Ports:
     from shared.wiring import azure_ports
 
     return azure_ports(settings())
+
+
+def advise(text: str) -> None:
+    """What the guide says to do about a message; nothing where it says nothing."""
+    from shared import guide
+
+    if found := guide.find(text):
+        do = found.do.replace("`", "")
+        out.print(f"  what to do: {escape(do)} ({guide.DOCUMENT}#{found.anchor})", style="dim")
 
 
 def who() -> str:

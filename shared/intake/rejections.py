@@ -57,7 +57,10 @@ def quoted(text: str) -> str:
 
 def reference() -> str:
     """All reasons as a Markdown table."""
-    rows = [f"| `{code}` | {remedy[0].upper()}{remedy[1:]}. |" for code, remedy in sorted(REMEDIES.items())]
+    rows = [
+        f'| <a id="{code}"></a>`{code}` | {remedy[0].upper()}{remedy[1:]}. |'
+        for code, remedy in sorted(REMEDIES.items())
+    ]
     return "\n".join(["| reason | what to do |", "|---|---|", *rows]) + "\n"
 
 

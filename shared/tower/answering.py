@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlencode
 
-from shared import events, views
+from shared import events, guide, views
 from shared.engine import front
 from shared.errors import DependencyUnavailable, DriftloopError, InputRejected
 from shared.model import InboxState
@@ -60,6 +60,7 @@ class Done:
 
     words: str
     settled: bool
+    help: str = ""
 
 
 def static(name: str) -> Reply | None:
@@ -88,6 +89,7 @@ def get(ports: Ports, studio: Studio, visit: Visit) -> Reply:
 
 def _page(asking: Asking, path: str) -> tuple[str, object]:
     from shared.tower.pages.audit import audit
+    from shared.tower.pages.helping import helping
     from shared.tower.pages.loop import loop
     from shared.tower.pages.overview import overview
     from shared.tower.pages.release import release
@@ -97,6 +99,8 @@ def _page(asking: Asking, path: str) -> tuple[str, object]:
     match parts:
         case [] | ["index"]:
             return "overview.html", overview(asking)
+        case ["help"]:
+            return "help.html", helping()
         case ["loops", name] if _NAME.fullmatch(name):
             return "loop.html", loop(asking, name)
         case ["loops", name, "audit"] if _NAME.fullmatch(name):
@@ -144,7 +148,8 @@ def _done(asking: Asking, page: object, asked: str) -> Done | None:
     if record is None or record.state is InboxState.NEW:
         verb = record.body.get("verb", "") if record else ""
         return Done(f"Asked for{': ' + verb if verb else ''}. The loop takes it up in a moment.", False)
-    return Done(clip(f"{record.body.get('verb', 'action')}: {record.note}"), True)
+    words = f"{record.body.get('verb', 'action')}: {record.note}"
+    return Done(clip(words), True, guide.anchor(words))
 
 
 def post(ports: Ports, visit: Visit) -> Reply:

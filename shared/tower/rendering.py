@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from shared.tower import pictures
 from shared.tower.svg import element
 
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 _HERE = Path(__file__).parent
 STATIC = {"tower.css": "text/css; charset=utf-8", "tower.js": "text/javascript; charset=utf-8"}
 
@@ -50,13 +52,20 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"moment": moment, "exact": exact, "number": number, "plural": plural}
+    made.filters |= {"moment": moment, "exact": exact, "number": number, "plural": plural, "marked": marked}
     made.globals |= {"pictures": pictures, "fingerprint": fingerprint, "ago": ago}
     return made
 
 
 def render(template: str, **values: object) -> bytes:
     return environment().get_template(template).render(**values).encode()
+
+
+def marked(text: str) -> Markup:
+    """The little Markdown that the guide is written in: code is marked, a link is its words."""
+    plain = _LINK.sub(r"\1", text)
+    parts = [element("code", part) if n % 2 else escape(part) for n, part in enumerate(plain.split("`"))]
+    return Markup("").join(parts)
 
 
 def moment(at: datetime | None) -> Markup:

@@ -156,3 +156,13 @@ def test_what_is_offered_fits_what_is_going_on(acting_world: World) -> None:
     assert [offer["verb"] for offer in twin(acting_world.ports, "/loops/birds/releases/2")["offers"]] == [
         "abort"
     ]
+
+
+def test_a_champion_whose_traffic_was_taken_away_can_be_restored(acting_world: World) -> None:
+    def offered() -> set[str]:
+        return set(re.findall(r'name="verb" value="(\w+)"', page(acting_world.ports, "/loops/birds")))
+
+    acting_world.ticks(3, 60)
+    assert "restore" not in offered()
+    acting_world.ports.serving.endpoints["birds"].traffic.clear()
+    assert "restore" in offered()

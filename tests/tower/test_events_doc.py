@@ -23,7 +23,7 @@ SILENT = {InboxState.NEW, InboxState.DONE}
 
 def written() -> set[str]:
     """Literals in the engine and the core, and what is made from a phase or a drop's state."""
-    literal = re.compile(r'"((?:loop|version|drop|release|retrain|traffic|action|source)\.[a-z_]+)"')
+    literal = re.compile(r'"((?:labels|loop|version|drop|release|retrain|traffic|action|source)\.[a-z_]+)"')
     files = [file for place in ("engine", "core") for file in (ROOT / "shared" / place).glob("*.py")]
     found = {what for file in files for what in literal.findall(file.read_text())}
     found |= {f"release.{TOLD_AS.get(phase, phase.value)}" for phase in Phase if phase not in NEVER_ENTERED}
@@ -54,6 +54,6 @@ def test_what_goes_out_has_the_documented_shape(world: World) -> None:
 
 
 def test_the_example_subscribes_to_exactly_what_needs_a_person() -> None:
-    marked = set(re.findall(r"`(Driftloop\.[A-Za-z.]+)` \|[^|]*\| \*\*needs a person\*\*", DOC))
+    marked = set(re.findall(r"`(Driftloop\.[A-Za-z.]+)` \|[^|]*\| \[\*\*needs a person\*\*", DOC))
     example = re.findall(r"```sh\n(.*?)```", DOC, re.DOTALL)[0]
     assert set(re.findall(r"Driftloop\.[A-Za-z.]+", example)) == marked

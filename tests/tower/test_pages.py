@@ -175,7 +175,7 @@ def test_a_canary_s_looks_are_thinned_not_lost() -> None:
     """Bounded for each step, the first and the newest always there, other steps untouched."""
     from dataclasses import replace
 
-    from shared.core.release import MAX_LOOKS, remember
+    from shared.core.looks import MAX_LOOKS, remember
 
     world = past()
     release = world.release(2)

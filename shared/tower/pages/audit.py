@@ -12,7 +12,7 @@ from shared.engine.unit import Unit
 from shared.errors import ConfigurationError
 from shared.model import DataVersion, LedgerEntry, Phase, Release
 from shared.tower.asking import Asking, NotFound, clip
-from shared.tower.pages.loop import Told, read, told
+from shared.tower.pages.lines import Told, read, told
 from shared.tower.words import model
 
 CHECKED = 5000

@@ -1,13 +1,61 @@
-"""Versions, releases, drops and actions as the lines that several pages show."""
+"""What several pages read and show alike: a loop, its ledger in words, versions, releases, drops and actions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.model import DataVersion, InboxRecord, Phase, Release
-from shared.tower.asking import clip
-from shared.tower.words import DOING, model
+from shared import guide
+from shared.engine import unit
+from shared.engine.unit import Unit
+from shared.errors import ConfigurationError
+from shared.intake.rejections import REMEDIES
+from shared.model import DataVersion, InboxRecord, LedgerEntry, Phase, Release
+from shared.tower.asking import Asking, NotFound, clip
+from shared.tower.words import DOING, because, headline, model
+
+_ANSWERED = frozenset(
+    {"retrain.denied", "retrain.coalesced", "action.refused", "drop.quarantined", "traffic.adopted"}
+)
+"""Entries that the guide says more of."""
+
+
+def read(asking: Asking, name: str) -> Unit:
+    """The loop, or NotFound."""
+    try:
+        return unit.read(asking.ports, name)
+    except ConfigurationError as error:
+        raise NotFound(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Told:
+    """A ledger entry in words."""
+
+    seq: int
+    at: datetime
+    what: str
+    headline: str
+    because: str
+    subject: str
+    actor: str
+    help: str
+    """Where the guide says what to do."""
+
+
+def told(entries: Sequence[LedgerEntry], limit: int = 300) -> tuple[Told, ...]:
+    """Entries in words; what the one before said already is not said again."""
+    found: list[Told] = []
+    before = ""
+    for e in entries:
+        why = because(e)
+        shown = "" if why == before else clip(why, limit)
+        advice = guide.anchor(why, e.what) if shown and e.what in _ANSWERED else ""
+        subject, actor = clip(e.subject, 120), clip(e.actor, 120)
+        found.append(Told(e.seq, e.at, e.what, headline(e), shown, subject, actor, advice))
+        before = why
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -45,6 +93,7 @@ class Aside:
     note: str
     received_at: datetime
     replayable: bool
+    help: str
 
 
 @dataclass(frozen=True)
@@ -97,6 +146,7 @@ def aside(record: InboxRecord) -> Aside:
         note=clip(record.note, 300),
         received_at=record.received_at,
         replayable=bool(source),
+        help=record.code if record.code in REMEDIES else guide.anchor(record.code, record.note),
     )
 
 

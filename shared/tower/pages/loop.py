@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared import views
+from shared import guide, views
 from shared.core.policy import recent_starts
-from shared.engine import unit
 from shared.engine.unit import Unit
-from shared.errors import ConfigurationError
-from shared.model import DataVersion, LedgerEntry, Release
-from shared.tower.asking import Asking, Document, NotFound, clip, document
+from shared.model import DataVersion, LoopState, Release
+from shared.tower.asking import Asking, Document, clip, document
 from shared.tower.pages import lines
-from shared.tower.pages.lines import Aside, Offer, ReleaseLine, VersionLine
+from shared.tower.pages.lines import Aside, Offer, ReleaseLine, Told, VersionLine, read, told
 from shared.tower.shapes import MetricPoint
-from shared.tower.words import because, doing, headline, model
+from shared.tower.words import doing, model
 
 VERSIONS = 24
 """Columns of the heat map: each is one document read, once."""
@@ -56,19 +54,6 @@ class HeatRow:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A ledger entry in words."""
-
-    seq: int
-    at: datetime
-    what: str
-    headline: str
-    because: str
-    subject: str
-    actor: str
-
-
-@dataclass(frozen=True)
 class MetricLine:
     name: str
     threshold: float
@@ -79,8 +64,11 @@ class MetricLine:
 class LoopPage:
     loop: str
     attention: str
+    help: str
+    """Where the guide says what to do about it."""
     paused: str
     denial: str
+    denial_help: str
     live: int | None
     model: str
     live_at: datetime | None
@@ -109,14 +97,6 @@ class LoopPage:
     offers: tuple[Offer, ...]
 
 
-def read(asking: Asking, name: str) -> Unit:
-    """The loop, or NotFound."""
-    try:
-        return unit.read(asking.ports, name)
-    except ConfigurationError as error:
-        raise NotFound(str(error)) from error
-
-
 def loop(asking: Asking, name: str) -> LoopPage:
     current = read(asking, name)
     state, definition = current.state, current.published().definition
@@ -125,14 +105,16 @@ def loop(asking: Asking, name: str) -> LoopPage:
     open_release = current.release(state.open_release)[0] if state.open_release else None
     entries = views.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
     heat, left_out = _heat(asking, versions)
-    overview_attention = _attention(current, open_release)
+    attention = _attention(current, open_release)
     champion = state.champion
     found_traffic = views.traffic(current)
     return LoopPage(
         loop=name,
-        attention=overview_attention,
+        attention=attention,
+        help=guide.anchor(attention) if attention else "",
         paused=clip(state.paused),
         denial=clip(state.denial),
+        denial_help=guide.anchor(state.denial) if state.denial else "",
         live=champion.release if champion else None,
         model=model(champion.model) if champion else "",
         live_at=champion.live_at if champion else None,
@@ -157,7 +139,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
         older_releases=_older([r.number for r in releases]),
         reasons=told([e for e in entries if e.what in _REASONS][-TOLD:][::-1]),
         asides=tuple(lines.aside(record) for record in views.set_aside(asking.ports, name)[::-1]),
-        offers=_offers(state.paused, open_release),
+        offers=_offers(state, open_release, found_traffic),
     )
 
 
@@ -175,23 +157,16 @@ def _went_live(release: Release) -> bool:
     return release.phase.value in ("live", "baking", "retiring")
 
 
-def told(entries: Sequence[LedgerEntry], limit: int = 300) -> tuple[Told, ...]:
-    """Entries in words; what the one before said already is not said again."""
-    found: list[Told] = []
-    before = ""
-    for e in entries:
-        why = because(e)
-        shown = "" if why == before else clip(why, limit)
-        found.append(Told(e.seq, e.at, e.what, headline(e), shown, clip(e.subject, 120), clip(e.actor, 120)))
-        before = why
-    return tuple(found)
-
-
-def _offers(paused: str, release: Release | None) -> tuple[Offer, ...]:
+def _offers(
+    state: LoopState, release: Release | None, traffic: Mapping[str, int] | None
+) -> tuple[Offer, ...]:
     found = [*lines.offers(release)] if release else []
     if not release:
         found.append(Offer("retrain", "Retrain now", "Start a release now, whatever the schedule says."))
-    if paused:
+    champion = state.champion
+    if champion and not release and traffic is not None and dict(traffic) != {champion.deployment: 100}:
+        found.append(Offer("restore", "Restore", "Deploy the live model again and give it all traffic."))
+    if state.paused:
         found.append(
             Offer("resume", "Resume", "Go on; reasons to retrain that came meanwhile are considered.")
         )

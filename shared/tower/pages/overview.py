@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared import views
+from shared import guide, views
 from shared.model import Overview, Phase
 from shared.tower.asking import Asking, clip, short
 from shared.tower.words import DOING
@@ -23,6 +23,7 @@ class LoopLine:
 
     loop: str
     attention: str
+    help: str
     paused: bool
     live: int | None
     model: str
@@ -43,6 +44,7 @@ class Stranger:
 
     code: str
     text: str
+    help: str
     received_at: str
 
 
@@ -85,6 +87,7 @@ def _line(found: Overview) -> LoopLine:
     return LoopLine(
         loop=found.loop,
         attention=clip(found.attention, 160),
+        help=guide.anchor(found.attention) if found.attention else "",
         paused="paused" in facts,
         live=_number(facts.get("live", "")),
         model=short(facts.get("model", "")),
@@ -110,8 +113,10 @@ def _moment(text: str) -> datetime | None:
 
 def _stranger(doc: str) -> Stranger:
     content = json.loads(doc)
+    text = str(content.get("text", ""))
     return Stranger(
         str(content.get("code", "")),
-        clip(str(content.get("text", "")), 240),
+        clip(text, 240),
+        guide.anchor(text),
         str(content.get("received_at", "")),
     )

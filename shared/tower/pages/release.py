@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared import views
+from shared import guide, views
 from shared.engine.unit import Unit
 from shared.errors import ConfigurationError
 from shared.model import CanaryLook, Judgement, Release
 from shared.tower.asking import Asking, Document, NotFound, clip, document
 from shared.tower.pages import lines
-from shared.tower.pages.lines import Offer
-from shared.tower.pages.loop import Told, read, told
+from shared.tower.pages.lines import Offer, Told, read, told
 from shared.tower.shapes import Bar, Interval
 from shared.tower.words import DOING, model
 
@@ -110,6 +109,8 @@ class ReleasePage:
     ended: bool
     reason: str
     waiting_for: str
+    help: str
+    """Where the guide says what to do."""
     since_at: datetime
     started_at: datetime
     ended_at: datetime | None
@@ -151,6 +152,7 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         ended=found.ended,
         reason=clip(found.reason, 240),
         waiting_for=clip(found.waiting_for, 240),
+        help=guide.anchor(*_shown(found)),
         since_at=found.phase_since_at,
         started_at=found.started_at,
         ended_at=found.ended_at,
@@ -175,6 +177,12 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         definition=found.definition,
         offers=lines.offers(found),
     )
+
+
+def _shown(found: Release) -> tuple[str, str]:
+    """What its reader is told first, and the kind of event that told of it."""
+    words = found.reason if found.ended or not found.waiting_for else found.waiting_for
+    return words, f"release.{found.phase.value}"
 
 
 def _reasons(found: Release) -> tuple[Reason, ...]:

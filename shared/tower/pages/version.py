@@ -13,8 +13,7 @@ from shared.errors import ConfigurationError, InvariantBroken
 from shared.model import DataVersion
 from shared.tower.asking import Asking, Document, NotFound, clip, document
 from shared.tower.pages import lines
-from shared.tower.pages.lines import Aside
-from shared.tower.pages.loop import read
+from shared.tower.pages.lines import Aside, read
 from shared.tower.shapes import Categories, Interval, Numbers, shape_of
 
 if TYPE_CHECKING:

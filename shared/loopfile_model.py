@@ -348,6 +348,14 @@ class Margins(Section):
             "Share of the champion's requests that may be answered otherwise; nothing: reported only.",
         ),
     ] = None
+    label_error: Annotated[
+        float | None,
+        Field(gt=0, le=1),
+        Key(
+            "a number above 0, up to 1",
+            "More wrong answers (or, relatively, greater errors) as labels come in; needs data.labels.",
+        ),
+    ] = 0.05
 
 
 class Canary(Section):

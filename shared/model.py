@@ -16,6 +16,8 @@ class EventKind(StrEnum):
 
     BLOB = "blob"
     """A blob was created under the loop's landing prefix."""
+    LABELS = "labels"
+    """A blob was created where the loop's late labels land."""
     ALERT = "alert"
     """An Azure Monitor alert fired, or an Azure ML monitor told of a breach."""
     PERSON = "person"
@@ -222,6 +224,8 @@ class CanaryLook:
     """Evidence against the canary, all metrics together; at `threshold` it is taken back."""
     threshold: float
     outcome: str
+    evidence: str = ""
+    """Document hash, where this look's evidence was stored."""
 
 
 @dataclass(frozen=True)
@@ -332,10 +336,10 @@ class LoopState:
     """Whether each of the last versions since the last retrain breached; newest last."""
     starts: tuple[datetime, ...] = ()
     """When releases were started within the last day: the run budget."""
-    trained_through: int = 0
-    """The newest version that a release has been started with."""
     spent: tuple[tuple[datetime, float], ...] = ()
     """When jobs ended within the last day, and the seconds that each had taken: the compute budget."""
+    trained_through: int = 0
+    """The newest version that a release has been started with."""
     last_ended_at: datetime | None = None
     last_outcome: str = ""
     failed_in_row: int = 0

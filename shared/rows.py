@@ -39,7 +39,16 @@ def todo_key(record: InboxRecord) -> str:
 
 def aside_key(received_at: datetime, key: str) -> str:
     """Newest first; exists exactly while its inbox record is quarantined, so that few reads find them."""
-    return f"aside-{_END_OF_TIME_MS - int(received_at.timestamp() * 1000):015d}-{key}"
+    return f"aside-{_newest_first(received_at)}-{key}"
+
+
+def _newest_first(at: datetime) -> str:
+    return f"{_END_OF_TIME_MS - int(at.timestamp() * 1000):015d}"
+
+
+def labels_key(received_at: datetime, key: str) -> str:
+    """Newest first, so that few reads find the latest labels."""
+    return f"labels-{_newest_first(received_at)}-{key}"
 
 
 def version_key(number: int) -> str:

@@ -57,6 +57,11 @@ class MeasureCanary:
 
 
 @dataclass(frozen=True)
+class MeasureBake:
+    """Hold the promoted model against what the champion did, until the bake time is over."""
+
+
+@dataclass(frozen=True)
 class RemoveDeployment:
     """Have this deployment gone."""
 
@@ -80,6 +85,7 @@ Action = (
     | RunCheck
     | SetTraffic
     | MeasureCanary
+    | MeasureBake
     | RemoveDeployment
     | Await
 )
@@ -109,6 +115,11 @@ class CanarySeen:
     judgement: Judgement
     state: str
     look: CanaryLook | None = None
+
+
+@dataclass(frozen=True)
+class BakeSeen:
+    judgement: Judgement
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,7 @@ Seen = (
     | DeploymentSeen
     | GateSeen
     | CanarySeen
+    | BakeSeen
     | TrafficIs
     | TrafficTaken
     | GoneSeen
@@ -168,7 +180,7 @@ LOOKS: Mapping[Phase, tuple[type, ...]] = {
     Phase.SHIFTING: (TrafficIs, TrafficTaken),
     Phase.CANARY: (CanarySeen, TrafficTaken),
     Phase.PROMOTING: (TrafficIs, TrafficTaken),
-    Phase.BAKING: (TimePassed, TrafficTaken),
+    Phase.BAKING: (BakeSeen, TimePassed, TrafficTaken),
     Phase.RETIRING: (GoneSeen, TrafficTaken),
     Phase.ROLLING_BACK: (TrafficIs, TrafficTaken),
     Phase.CLEANING: (GoneSeen, TrafficTaken),

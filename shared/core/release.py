@@ -16,10 +16,12 @@ from shared.core.happenings import (
     Action,
     AssembleWindow,
     Await,
+    BakeSeen,
     CanarySeen,
     Deploy,
     GateSeen,
     GoneSeen,
+    MeasureBake,
     MeasureCanary,
     MeasureGate,
     ModelSeen,
@@ -35,8 +37,9 @@ from shared.core.happenings import (
     TrafficTaken,
     WindowSeen,
 )
+from shared.core.looks import remember
 from shared.core.states import move
-from shared.model import CanaryLook, Champion, Judgement, Phase, Release
+from shared.model import Judgement, Phase, Release
 from shared.ports import DeploymentSeen, JobSeen
 
 if TYPE_CHECKING:
@@ -46,10 +49,12 @@ __all__ = [
     "Action",
     "AssembleWindow",
     "Await",
+    "BakeSeen",
     "CanarySeen",
     "Deploy",
     "GateSeen",
     "GoneSeen",
+    "MeasureBake",
     "MeasureCanary",
     "MeasureGate",
     "ModelSeen",
@@ -65,16 +70,12 @@ __all__ = [
     "TrafficTaken",
     "WindowSeen",
     "action",
-    "champion_of",
     "fold",
     "old_deployment",
     "step_weights",
     "under_traffic",
     "unsuspected",
 ]
-
-MAX_LOOKS = 40
-"""Looks kept of each canary step."""
 
 DEPLOYMENT_LIMIT = timedelta(hours=2)
 """A deployment that is still being created after this counts as failed."""
@@ -115,12 +116,12 @@ def action(release: Release, definition: Definition) -> Action:
             return SetTraffic({release.deployment: 100})
         case Phase.BAKING:
             # Without an old deployment there is nothing to keep warm.
-            minutes = definition.canary.bake_minutes if release.champion else 0
-            return Await("the bake time", release.phase_since_at + timedelta(minutes=minutes))
+            baked = release.champion and definition.canary.bake_minutes
+            return MeasureBake() if baked else Await("the bake time", release.phase_since_at)
         case Phase.RETIRING:
             return RemoveDeployment(old_deployment(release))
         case Phase.ROLLING_BACK:
-            return SetTraffic(_champion_only(release))
+            return SetTraffic({release.champion.deployment: 100} if release.champion else {})
         case Phase.CLEANING:
             return RemoveDeployment(release.deployment)
         case _:
@@ -135,10 +136,6 @@ def step_weights(release: Release, definition: Definition) -> dict[str, int]:
 
 def old_deployment(release: Release) -> str:
     return release.champion.deployment if release.champion else ""
-
-
-def _champion_only(release: Release) -> dict[str, int]:
-    return {release.champion.deployment: 100} if release.champion else {}
 
 
 def fold(release: Release, seen: Seen, definition: Definition, now: datetime) -> Release:
@@ -168,10 +165,12 @@ def fold(release: Release, seen: Seen, definition: Definition, now: datetime) ->
             return _taken(release, seen, now)
         case CanarySeen():
             return _canary(release, seen, definition, now)
+        case BakeSeen():
+            return _bake(release, seen.judgement, now)
         case GoneSeen():
             return _gone(release, seen, now)
         case TimePassed():
-            return move(release, Phase.RETIRING if release.champion else Phase.LIVE, now)
+            return _baked(release, now)
 
 
 def _job(release: Release, seen: JobSeen, definition: Definition, now: datetime) -> Release:
@@ -309,14 +308,20 @@ def _canary(release: Release, seen: CanarySeen, definition: Definition, now: dat
             return replace(release, canary_state=seen.state, waiting_for=words)
 
 
-def remember(release: Release, look: CanaryLook | None) -> Release:
-    """One look more for people to follow; every second older one of its step goes when there are too many."""
-    if look is None:
-        return release
-    before = [one for one in release.looks if one.step == look.step]
-    if len(before) >= MAX_LOOKS:
-        before = before[::2]
-    return replace(release, looks=(*(one for one in release.looks if one.step != look.step), *before, look))
+def _bake(release: Release, judged: Judgement, now: datetime) -> Release:
+    """Worse goes back in one step; evidence that never came holds no longer than a canary step would."""
+    words = "; ".join(judged.words)
+    match judged.outcome:
+        case "roll_back":
+            return roll_back(_with(release, judged), Phase.ROLLED_BACK, words, now)
+        case "advance" | "inconclusive":
+            return _baked(_with(release, judged), now, words)
+        case _:
+            return replace(release, waiting_for=words)
+
+
+def _baked(release: Release, now: datetime, words: str = "") -> Release:
+    return move(release, Phase.RETIRING if release.champion else Phase.LIVE, now, words)
 
 
 def _with(release: Release, judgement: Judgement) -> Release:
@@ -390,15 +395,3 @@ def roll_back(release: Release, outcome: Phase, why: str, now: datetime) -> Rele
 def clean(release: Release, outcome: Phase, why: str, now: datetime) -> Release:
     """No traffic was given: only what was made for the challenger is removed."""
     return replace(move(release, Phase.CLEANING, now, why), outcome=outcome)
-
-
-def champion_of(release: Release, now: datetime) -> Champion:
-    """What serves once this release is promoted."""
-    return Champion(
-        release=release.number,
-        deployment=release.deployment,
-        model=release.model,
-        versions=release.versions,
-        profile=release.profile,
-        live_at=now,
-    )

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared import rows
-from shared.core import release as core
 from shared.core.ledger import Draft
 from shared.definition import Published
 from shared.engine import publishing, unit
+from shared.engine.advancing import champion_of
 from shared.errors import ConfigurationError
 from shared.model import Phase, Release, Trigger, TriggerKind
 from shared.ports import Insert, Ports
@@ -60,6 +60,6 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         after=Phase.LIVE.value,
         detail={"reason": WORDS, "model": model, "deployment": deployment, "traffic": f"{deployment} 100 %"},
     )
-    state = replace(current.state, next_release=number + 1, champion=core.champion_of(release, now))
+    state = replace(current.state, next_release=number + 1, champion=champion_of(release, now))
     current.commit(state, [told], [Insert(rows.release_key(number), rows.encode(release))])
     return release

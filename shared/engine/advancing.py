@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zlib import crc32
 
 from shared.core import policy
@@ -14,7 +14,7 @@ from shared.core.ledger import Draft
 from shared.engine import releasing, unit
 from shared.engine.unit import Unit, update
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
-from shared.model import LoopState, Phase, Release
+from shared.model import Champion, LoopState, Phase, Release
 from shared.ports import Change, Row
 
 TOLD_AS = {Phase.BAKING: "promoted"}
@@ -84,7 +84,7 @@ def store(
     if moved and before.phase in WITH_A_JOB:
         state = policy.charged(state, now - before.phase_since_at, now)
     if after.phase is Phase.BAKING and before.phase is Phase.PROMOTING:
-        state = replace(state, champion=core.champion_of(after, now))
+        state = replace(state, champion=champion_of(after, now))
     if before.phase in (Phase.BAKING, Phase.RETIRING) and after.phase is Phase.ROLLING_BACK:
         state = replace(state, champion=before.champion)
     if after.adopted and not before.adopted:
@@ -96,6 +96,18 @@ def store(
         state = replace(state, denial=_why_not_again(current, state, after))
     current.commit(state, drafts, [update(row, after), *also])
     return moved
+
+
+def champion_of(release: Release, now: datetime) -> Champion:
+    """What serves once this release is promoted."""
+    return Champion(
+        release=release.number,
+        deployment=release.deployment,
+        model=release.model,
+        versions=release.versions,
+        profile=release.profile,
+        live_at=now,
+    )
 
 
 def _place(release: Release) -> tuple[Phase, int, int]:

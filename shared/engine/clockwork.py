@@ -87,17 +87,19 @@ def _heal(ports: Ports, overview: Overview) -> int:
 
 def _landed(ports: Ports, overview: Overview) -> int:
     """Put every landed blob on record that has no inbox record yet, in the order in which they landed."""
-    container, _, prefix = overview.landing.partition("/")
     known = _known(ports, overview.loop)
     lost = [
         blob
+        for container, _, prefix in (
+            place.partition("/") for place in (overview.landing, overview.labels) if place
+        )
         for blob in ports.blobs.list(container, prefix)
-        if front.landing_of(overview, container, blob.name) is not None
+        if front.place_of(overview, container, blob.name) is not None
         and front.blob_key(container, blob.name, blob.etag) not in known
     ]
     found = 0
     for blob in sorted(lost, key=lambda blob: blob.created_at):
-        if front.land(ports, overview, Landed(container, blob.name, blob.etag, "", blob.size_bytes)):
+        if front.land(ports, overview, Landed(blob.container, blob.name, blob.etag, "", blob.size_bytes)):
             log.warning("the sweep found a blob that no event told of", extra={"loop": overview.loop})
             found += 1
     return found

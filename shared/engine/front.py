@@ -57,7 +57,7 @@ def concerned(overviews: Sequence[Overview], incoming: Incoming) -> list[Overvie
     """The loops that this is for."""
     match incoming:
         case Landed():
-            return [o for o in overviews if landing_of(o, incoming.container, incoming.name) is not None]
+            return [o for o in overviews if place_of(o, incoming.container, incoming.name) is not None]
         case AlertRaised():
             return [o for o in overviews if _listens(o, incoming.rule)]
         case MonitorBreached():
@@ -80,7 +80,7 @@ def _nobody(incoming: Incoming) -> str:
     """What people are told of an event that is for no loop; empty when there is nothing to tell."""
     match incoming:
         case Landed():
-            return f"no loop's landing prefix covers {incoming.container}/{incoming.name}"
+            return f"no loop's landing prefix covers {incoming.container}/{incoming.name}, nor its place for labels"
         case AlertRaised():
             return f"no loop's `retrain.alerts` matches alert rule {incoming.rule!r}"
         case MonitorBreached():
@@ -91,14 +91,13 @@ def _nobody(incoming: Incoming) -> str:
             return ""
 
 
-def landing_of(overview: Overview, container: str, name: str) -> str | None:
-    """The blob's name below the loop's landing prefix; None when it is not the loop's."""
-    home, _, prefix = overview.landing.partition("/")
-    return (
-        name[len(prefix) :]
-        if container == home and name.startswith(prefix) and len(name) > len(prefix)
-        else None
-    )
+def place_of(overview: Overview, container: str, name: str) -> tuple[EventKind, str] | None:
+    """What a blob is to the loop, and its name below the prefix where such blobs land; None: it is not the loop's."""
+    for kind, place in ((EventKind.BLOB, overview.landing), (EventKind.LABELS, overview.labels)):
+        home, _, prefix = place.partition("/")
+        if container == home and name.startswith(prefix) and len(name) > len(prefix):
+            return kind, name[len(prefix) :]
+    return None
 
 
 def blob_key(container: str, name: str, etag: str) -> str:
@@ -108,9 +107,10 @@ def blob_key(container: str, name: str, etag: str) -> str:
 
 def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
     """Put a landed blob on record for its loop; False when it was already."""
+    kind, below = place_of(overview, landed.container, landed.name) or (EventKind.BLOB, landed.name)
     record = InboxRecord(
         key=blob_key(landed.container, landed.name, landed.etag),
-        kind=EventKind.BLOB,
+        kind=kind,
         received_at=ports.clock.now(),
         body={
             "container": landed.container,
@@ -119,7 +119,7 @@ def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
             "sequencer": landed.sequencer,
         },
     )
-    why = _no_drop(landing_of(overview, landed.container, landed.name) or landed.name)
+    why = _no_drop(below)
     return put(ports, overview.loop, _ignored(record, why) if why else record)
 
 

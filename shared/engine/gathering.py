@@ -10,11 +10,12 @@ import json
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.engine.labelling import Labels, Rows, label_of
 from shared.engine.unit import Unit
 from shared.errors import DependencyUnavailable
 from shared.loopfile import Definition
@@ -22,12 +23,10 @@ from shared.model import Release
 from shared.ports import ArmTraffic
 
 if TYPE_CHECKING:
-    from shared.judge.arms import ArmEvidence
+    from shared.judge.arms import ArmEvidence, LabelCounts
 
 WARM_UP_SHARE = 0.1
 LONGEST_WARM_UP = timedelta(minutes=1)
-
-Rows = Sequence[Mapping[str, object]]
 
 
 def counts_from(release: Release, definition: Definition) -> datetime:
@@ -110,7 +109,9 @@ def scale(unit: Unit, release: Release) -> Scale:
     return Scale(tuple(sorted(deciles)), numeric=True, slices=slices)
 
 
-def arm(traffic: ArmTraffic | None, rows: Rows, scale: Scale) -> ArmEvidence:
+def arm(
+    traffic: ArmTraffic | None, rows: Rows, scale: Scale, labels: LabelCounter | None = None
+) -> ArmEvidence:
     """One deployment's counts."""
     from shared.judge.arms import LATENCY_BINS, ArmEvidence, latency_bin
 
@@ -128,7 +129,35 @@ def arm(traffic: ArmTraffic | None, rows: Rows, scale: Scale) -> ArmEvidence:
         latency=tuple(bins.get(index, 0) for index in range(LATENCY_BINS)) if traffic else (),
         predictions=whole,
         slice_predictions=parts,
+        labels=labels.count(rows, scale) if labels else None,
+        slice_labels={name: labels.count(rows, scale, name) for name in scale.all_slices} if labels else {},
     )
+
+
+@dataclass(frozen=True)
+class LabelCounter:
+    """Holds predictions against the labels that are known by now."""
+
+    labels: Labels
+    id: str
+
+    def count(self, rows: Rows, scale: Scale, part: str | None = None) -> LabelCounts:
+        """Wrong answers (classes) or the sizes of errors (numbers), of all rows or of one slice."""
+        from shared.judge.arms import LOSS_BINS, LabelCounts, loss_bin
+
+        concerned = [row for row in rows if part is None or part in scale.slice_names(row.get("inputs"))]
+        pairs = [
+            (row["output"], label)
+            for row in concerned
+            if (label := label_of(row, self.labels, self.id)) is not None
+        ]
+        if not scale.numeric:
+            wrong = sum(not scale.same(output, label) for output, label in pairs)
+            return LabelCounts(len(pairs), wrong, collected=len(concerned))
+        sizes = [(number(output), number(label)) for output, label in pairs]
+        bins = Counter(loss_bin(abs(a - b)) for a, b in sizes if a is not None and b is not None)
+        losses = tuple(bins.get(index, 0) for index in range(LOSS_BINS))
+        return LabelCounts(sum(losses), 0, losses, collected=len(concerned))
 
 
 def collected(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,17 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
     """One step for a landed blob: read it, or register what was read. Ends with its record closed or further on."""
     if record.version is not None:
         register(unit, record, row)
-        return
+    else:
+        spec = _spec(unit, unit.published().definition)
+        read(unit, record, row, spec, partial(_number, unit, record, row, spec))
+
+
+Keep = Callable[[Blob, str, "Reading", Path], None]
+"""What becomes of a reading: blob, the path of its parts in the versions container, reading, the parts' folder here."""
+
+
+def read(unit: Unit, record: InboxRecord, row: Row, spec: ReadSpec, keep: Keep) -> None:
+    """Read the blob of `record` as it was when its event was written; what cannot be read is closed with its reason."""
     container, name, etag = record.body["container"], record.body["name"], record.body["etag"]
     try:
         blob = unit.ports.blobs.find(container, name)
@@ -52,18 +63,18 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
             "the blob was overwritten before it was read; the newer one counts",
         )
     else:
-        _read(unit, record, row, blob)
+        _read(unit, record, row, blob, spec, keep)
 
 
-def _read(unit: Unit, record: InboxRecord, row: Row, blob: Blob) -> None:
-    definition = unit.published().definition
+def _read(unit: Unit, record: InboxRecord, row: Row, blob: Blob, spec: ReadSpec, keep: Keep) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="driftloop-") as folder:
-            reading = _reading(unit, definition, blob, Path(folder))
+            out = Path(folder) / "out"
+            reading = _reading(unit, spec, blob, Path(folder))
             path = f"{unit.loop}/{record.key}/{_reading_of(unit)}"
-            for part in sorted((Path(folder) / "out").rglob("*.parquet")):
-                unit.ports.versions.write(f"{path}/{part.relative_to(Path(folder) / 'out').as_posix()}", part)
-            _number(unit, record, row, blob, path, reading)
+            for part in sorted(out.rglob("*.parquet")):
+                unit.ports.versions.write(f"{path}/{part.relative_to(out).as_posix()}", part)
+            keep(blob, path, reading, out)
     except InputRejected as rejection:
         unit.ports.blobs.quarantine(blob, f"{rejection.code}: {rejection}")
         close(unit, record, row, InboxState.QUARANTINED, str(rejection), code=rejection.code)
@@ -85,18 +96,16 @@ def _reading_of(unit: Unit) -> str:
     return key_of(unit.state.definition, str(unit.state.next_version), champion)[:8]
 
 
-def _reading(unit: Unit, definition: Definition, blob: Blob, folder: Path) -> Reading:
+def _reading(unit: Unit, spec: ReadSpec, blob: Blob, folder: Path) -> Reading:
     from shared.intake import DropFile, read_drop
 
-    parts = _parts(unit, definition, blob)
+    parts = _parts(unit, unit.published().definition, blob)
     files = []
     for index, part in enumerate(parts):
         local = folder / f"in-{index:05d}"
         unit.ports.blobs.download(part, local)
         files.append(DropFile(path=local, name=part.name, size=part.size_bytes))
-    spec = _spec(unit, definition)
-    reading = read_drop(files, spec, folder / "out")
-    return with_returns(reading, folder / "out", definition, spec.reference)
+    return read_drop(files, spec, folder / "out")
 
 
 def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
@@ -136,8 +145,18 @@ def _spec(unit: Unit, definition: Definition) -> ReadSpec:
     )
 
 
-def _number(unit: Unit, record: InboxRecord, row: Row, blob: Blob, path: str, reading: Reading) -> None:
+def _number(
+    unit: Unit,
+    record: InboxRecord,
+    row: Row,
+    spec: ReadSpec,
+    blob: Blob,
+    path: str,
+    given: Reading,
+    out: Path,
+) -> None:
     """Give the version its number: in one transaction, so that numbers have no gaps and no twins."""
+    reading = with_returns(given, out, unit.published().definition, spec.reference)
     twin = unit.ports.store.read(unit.loop, rows.content_key(reading.content_hash))
     if twin is not None:
         close(

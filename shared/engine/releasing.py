@@ -10,7 +10,7 @@ from datetime import timedelta
 from shared.core import release as core
 from shared.core.release import Action, Seen
 from shared.definition import Published
-from shared.engine import canarying, gating
+from shared.engine import baking, canarying, gating
 from shared.engine.unit import Unit
 from shared.model import DataVersion, Phase, Release
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec
@@ -45,6 +45,9 @@ def perform(unit: Unit, release: Release, published: Published, action: Action) 
             return _traffic(unit, release, published, action.weights)
         case core.MeasureCanary():
             return _canary(unit, release, published)
+        case core.MeasureBake():
+            kept, seen = _kept(unit, release, published)
+            return baking.measure(unit, release, published) if kept else seen
         case core.RemoveDeployment():
             return _remove(unit, release, published, action.name)
         case core.Await():
@@ -207,15 +210,23 @@ def _canary(unit: Unit, release: Release, published: Published) -> Seen | None:
 def _await(unit: Unit, release: Release, published: Published, action: core.Await) -> Seen | None:
     """Time, or a person; meanwhile a promoted model keeps the traffic that it was given."""
     if release.phase is Phase.BAKING and not release.adopted:
-        endpoint = published.definition.serve.endpoint
-        actual = dict(unit.ports.serving.traffic(endpoint))
-        if actual != dict(release.traffic):
-            if not _belated(unit, release, published, actual):
-                return core.TrafficTaken(actual)
-            unit.ports.serving.set_traffic(endpoint, release.traffic)
-            return None
+        kept, seen = _kept(unit, release, published)
+        if not kept:
+            return seen
     due = action.until is not None and unit.ports.clock.now() >= action.until
     return core.TimePassed() if due else None
+
+
+def _kept(unit: Unit, release: Release, published: Published) -> tuple[bool, Seen | None]:
+    """Whether a promoted model has its traffic; and who took it, unless only an earlier split has come late."""
+    endpoint = published.definition.serve.endpoint
+    actual = dict(unit.ports.serving.traffic(endpoint))
+    if actual == dict(release.traffic):
+        return True, None
+    if not _belated(unit, release, published, actual):
+        return False, core.TrafficTaken(actual)
+    unit.ports.serving.set_traffic(endpoint, release.traffic)
+    return False, None
 
 
 def _remove(unit: Unit, release: Release, published: Published, name: str) -> Seen:

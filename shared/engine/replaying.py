@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.engine import canarying, gating, unit
+from shared.engine import baking, canarying, gating, unit
 from shared.errors import InvariantBroken
 from shared.loopfile import Definition
-from shared.model import Judgement, Release
+from shared.model import CanaryLook, Judgement, Release
 from shared.ports import Ports
 
 Content = Mapping[str, Any]  # a stored document: JSON of the judge's dataclasses, which read it back typed
@@ -36,17 +36,25 @@ class Replayed:
 
 
 def replay(ports: Ports, loop: str, number: int) -> list[Replayed]:
-    """Every verdict of one release, judged anew."""
+    """Every verdict of one release whose evidence was stored, judged anew: decisions, and looks that held."""
     current = unit.read(ports, loop)
     release, _ = current.release(number)
     definition = current.published(release.definition).definition
-    return [_again(ports, release, definition, judgement) for judgement in release.judgements]
+    decided = {judgement.evidence for judgement in release.judgements}
+    held = [look for look in release.looks if look.evidence and look.evidence not in decided]
+    return [
+        *(_again(ports, release, definition, judgement) for judgement in release.judgements),
+        *(_again(ports, release, definition, look) for look in sorted(held, key=lambda look: look.at)),
+    ]
 
 
-def _again(ports: Ports, release: Release, definition: Definition, was: Judgement) -> Replayed:
+def _again(ports: Ports, release: Release, definition: Definition, told: Judgement | CanaryLook) -> Replayed:
+    was = told if isinstance(told, Judgement) else _verdict_of(told)
     try:
         content = json.loads(ports.documents.get(was.evidence))
         differences = tuple(_differences(release, definition, was, content))
+        if isinstance(told, CanaryLook) and content["verdict"]["e_value"] != told.e_value:
+            differences += ("the evidence value differs from that in the release's row",)
     except InvariantBroken as error:
         differences = (str(error),)
     except (KeyError, TypeError, ValueError) as error:
@@ -55,6 +63,13 @@ def _again(ports: Ports, release: Release, definition: Definition, was: Judgemen
             "version of Driftloop, or was changed",
         )
     return Replayed(was.kind, was.outcome, was.evidence, differences)
+
+
+def _verdict_of(look: CanaryLook) -> Judgement:
+    """A look that decided nothing, as a verdict: its words are in its evidence alone."""
+    return Judgement(
+        f"canary step {look.step + 1} at {look.at:%H:%M:%S}", look.outcome, (), look.evidence, look.at
+    )
 
 
 def _differences(release: Release, definition: Definition, was: Judgement, content: Content) -> list[str]:
@@ -68,7 +83,7 @@ def _differences(release: Release, definition: Definition, was: Judgement, conte
     told = outcome(verdict)
     if told != was.outcome:
         found.append(f"the evidence gives {told}, the release's row says {was.outcome}")
-    if list(verdict["reasons"]) != list(was.words):
+    if was.words and list(verdict["reasons"]) != list(was.words):
         found.append("the reasons differ from those in the release's row")
     return found
 
@@ -102,6 +117,16 @@ def _canary(release: Release, definition: Definition, content: Content) -> tuple
     return policy.to_dict(), verdict.to_dict()
 
 
+def _bake(release: Release, definition: Definition, content: Content) -> tuple[Content | None, Content]:
+    from shared.judge.bake import BakeEvidence, judge_bake
+    from shared.judge.canary import CanaryPolicy
+
+    stored = CanaryPolicy.from_dict(content["policy"])
+    verdict = judge_bake(BakeEvidence.from_dict(content["evidence"]), stored, **content["times"])
+    slices = len(content["evidence"]["step"]["canary"]["slice_predictions"])
+    return canarying.canary_policy(definition, slices).to_dict(), verdict.to_dict()
+
+
 Judge = Callable[[Release, Definition, Content], tuple[Content | None, Content]]
 """The policy as the loop file has it (None: it is not there), and the verdict as it is today."""
 
@@ -109,6 +134,7 @@ _JUDGES: dict[str, tuple[Judge, Callable[[Content], str]]] = {
     "smoke test": (_smoke, lambda verdict: "pass" if verdict["passed"] else "fail"),
     "gate": (_gate, lambda verdict: str(verdict["outcome"])),
     "canary": (_canary, lambda verdict: str(verdict["kind"])),
+    baking.KIND: (_bake, lambda verdict: str(verdict["kind"])),
 }
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from shared.engine import predicting
-from shared.engine.gathering import Rows, Scale
+from shared.engine.gathering import Scale
+from shared.engine.labelling import Rows
 from shared.engine.unit import Unit
 from shared.errors import DriftloopError
 from shared.model import Release

@@ -11,7 +11,17 @@ from functools import partial
 
 from shared import rows
 from shared.core import policy
-from shared.engine import acting, advancing, announcing, fetching, intake, scheduling, starting, unit
+from shared.engine import (
+    acting,
+    advancing,
+    announcing,
+    fetching,
+    intake,
+    labelling,
+    scheduling,
+    starting,
+    unit,
+)
 from shared.engine.unit import Unit, update
 from shared.errors import (
     ConfigurationError,
@@ -186,6 +196,7 @@ def _show(ports: Ports, loop: str, problem: str) -> None:
 
 HANDLERS: dict[EventKind, Callable[[Unit, InboxRecord, Row], None]] = {
     EventKind.BLOB: intake.take,
+    EventKind.LABELS: labelling.take,
     EventKind.ALERT: acting.alert,
     EventKind.PERSON: acting.person,
 }

@@ -48,6 +48,8 @@ class LabelCounts(Document):
     total: int = 0
     wrong: int = 0
     losses: tuple[int, ...] = ()
+    collected: int = 0
+    """Predictions in all, with a label or without: the coverage is `total` of them."""
 
 
 @dataclass(frozen=True)

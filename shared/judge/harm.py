@@ -273,12 +273,21 @@ def _label(part: _Part, of_c: LabelCounts, of_b: LabelCounts) -> MetricEvidence:
     margin."""
     totals = of_c.total, of_b.total
     if not (sum(of_c.losses) and sum(of_b.losses)):
-        return _rates(part, (of_c.wrong, of_b.wrong), totals)
+        return _covered(_rates(part, (of_c.wrong, of_b.wrong), totals), of_c, of_b)
     ratio = None if part.margin is None else 1 + part.margin
     arms = _padded(of_c.losses, LOSS_BINS), _padded(of_b.losses, LOSS_BINS)
-    return _Ratio(replace(part, margin=ratio), arms, LOSS_PER_DECADE, 1).found(
+    found = _Ratio(replace(part, margin=ratio), arms, LOSS_PER_DECADE, 1).found(
         (0.5,), totals, "the canary's median loss is "
     )
+    return _covered(found, of_c, of_b)
+
+
+def _covered(found: MetricEvidence, of_c: LabelCounts, of_b: LabelCounts) -> MetricEvidence:
+    """With the coverage: who reads a comparison of labels must see whether both arms' have come in alike."""
+    if not (of_c.collected and of_b.collected):
+        return found
+    shares = f"{of_c.total / of_c.collected:.0%} and {of_b.total / of_b.collected:.0%}"
+    return replace(found, words=f"{found.words}; {shares} of their predictions have labels")
 
 
 def _shadow(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[MetricEvidence]:

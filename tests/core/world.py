@@ -83,6 +83,7 @@ SEEN: tuple[core.Seen, ...] = (
         core.CanarySeen(judged("canary", outcome), "{}")
         for outcome in ("advance", "hold", "roll_back", "inconclusive", "error")
     ),
+    *(core.BakeSeen(judged("bake", outcome)) for outcome in ("advance", "hold", "roll_back", "error")),
     core.TrafficIs({"r1-a1": 100}, settled=False),
     core.TrafficTaken({"r1-a1": 70, "r2-a1": 30}),
     core.TrafficTaken({"r1-a1": 100}),

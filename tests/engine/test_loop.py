@@ -44,6 +44,7 @@ def test_drift_leads_through_gate_and_canary_to_promotion(world: World) -> None:
         "gate",
         "canary step 1 of 2 at 10 %",
         "canary step 2 of 2 at 50 %",
+        "bake",
     ]
     assert [split for _, split in world.ports.serving.splits] == [
         {"r1-a1": 100},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -362,7 +363,9 @@ def _take_anything(u: unit.Unit, record: Any, row: Any) -> None:
         return
     blob = u.ports.blobs.find(record.body["container"], record.body["name"])
     assert blob is not None
-    intake._read(u, record, row, replace(blob, etag=blob.etag))
+    spec = intake._spec(u, u.published().definition)
+    keep = functools.partial(intake._number, u, record, row, spec)
+    intake._read(u, record, row, replace(blob, etag=blob.etag), spec, keep)
 
 
 def _always_again(release: Release, seen: Any, definition: Any, now: Any) -> Release:

@@ -5,7 +5,7 @@ from scipy.special import ndtr
 
 from drift.evidence import SMALL_ROWS, Evaluated
 from drift.grid import Floats, Ints
-from drift.numeric import chi_square, nulls, split, two_sided_only
+from drift.numeric import chi_square, split, with_nulls
 
 WEIGHTS = {"chi_square": 0.45, "category": 0.30, "unseen": 0.10, "nulls": 0.15}
 
@@ -17,17 +17,14 @@ _ENOUGH_RARE = 20
 
 def evaluate(pooled: Ints, current: Ints) -> Evaluated:
     """All tests of categories; the last cell holds the nulls."""
-    found = {"nulls": nulls(pooled, current)} if 0 < pooled[-1] < pooled.sum() else {}
-    t, b = pooled[:-1], current[:, :-1]
-    filled = t > 0
-    if filled.sum() < 2:
-        return found
-    t, b, one_sided = two_sided_only(t[filled], b[:, filled])
-    found["chi_square"] = table(t, b)
-    found["category"] = category(t, b)
+    return with_nulls(pooled, current, _of_values)
+
+
+def _of_values(t: Ints, b: Ints) -> dict[str, tuple[Floats, Floats]]:
+    found = {"chi_square": table(t, b), "category": category(t, b)}
     if (t <= _RARE).sum() >= _ENOUGH_RARE:
         found["unseen"] = unseen(t, b)
-    return {k: v if k == "nulls" else (v[0], np.where(one_sided, 1.0, v[1])) for k, v in found.items()}
+    return found
 
 
 def table(t: Ints, b: Ints) -> tuple[Floats, Floats]:

@@ -5,6 +5,8 @@ labelling, so that the same code judges the data and, in small samples, their ra
 All of them are functions of ranks: any strictly increasing transformation leaves them as they are.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc, chdtrc, kolmogorov, ndtr, ndtri
@@ -12,7 +14,7 @@ from scipy.special import betainc, chdtrc, kolmogorov, ndtr, ndtri
 from drift.evidence import Evaluated
 from drift.grid import Floats, Ints
 
-WEIGHTS = {"location": 0.35, "scale": 0.20, "ks": 0.15, "bins": 0.12, "tails": 0.10, "nulls": 0.08}
+WEIGHTS = {"location": 0.34, "scale": 0.26, "ks": 0.12, "bins": 0.10, "tails": 0.10, "nulls": 0.08}
 
 _TAIL_LEVELS = (0, 10, 100)
 _BIN_ROWS = 25
@@ -21,17 +23,26 @@ _KLOTZ_ROWS = 2_000
 
 def evaluate(pooled: Ints, current: Ints) -> Evaluated:
     """All tests of numbers; the last cell holds the nulls."""
+    return with_nulls(pooled, current, _of_values)
+
+
+def _of_values(t: Ints, b: Ints) -> dict[str, tuple[Floats, Floats]]:
+    location, scale = ranks(t, b)
+    return {"location": location, "scale": scale, "ks": ks(t, b), "bins": bins(t, b), "tails": tails(t, b)}
+
+
+def with_nulls(
+    pooled: Ints, current: Ints, tests: Callable[[Ints, Ints], dict[str, tuple[Floats, Floats]]]
+) -> Evaluated:
+    """The test of nulls, and others of the filled cells, which are silent where a side has no row."""
     found = {"nulls": nulls(pooled, current)} if 0 < pooled[-1] < pooled.sum() else {}
     t, b = pooled[:-1], current[:, :-1]
     filled = t > 0
     if filled.sum() < 2:
         return found
     t, b, one_sided = two_sided_only(t[filled], b[:, filled])
-    found["location"], found["scale"] = ranks(t, b)
-    found["ks"] = ks(t, b)
-    found["bins"] = bins(t, b)
-    found["tails"] = tails(t, b)
-    return {k: v if k == "nulls" else (v[0], np.where(one_sided, 1.0, v[1])) for k, v in found.items()}
+    of_values = tests(t, b)
+    return found | {name: (s, np.where(one_sided, 1.0, p)) for name, (s, p) in of_values.items()}
 
 
 def two_sided_only(t: Ints, b: Ints) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from shared.looks import CanaryLook
+
 GENESIS = "0" * 64
 """What the first ledger entry of a loop follows."""
 
@@ -202,33 +204,6 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class ArmSeen:
-    """One deployment's counts since a canary step began."""
-
-    requests: int
-    errors: int
-    latency_p95_ms: float | None
-    """Upper edge of the bin that holds it; None without a successful request."""
-
-
-@dataclass(frozen=True)
-class CanaryLook:
-    """What one look at a canary saw, for people to follow it over time."""
-
-    at: datetime
-    step: int
-    weight_pct: int
-    champion: ArmSeen
-    canary: ArmSeen
-    e_value: float
-    """Evidence against the canary, all metrics together; at `threshold` it is taken back."""
-    threshold: float
-    outcome: str
-    evidence: str = ""
-    """Document hash, where this look's evidence was stored."""
-
-
-@dataclass(frozen=True)
 class Release:
     """One attempt to put a model live."""
 
@@ -344,6 +319,10 @@ class LoopState:
     last_outcome: str = ""
     failed_in_row: int = 0
     """Releases that ended without going live, since the last that did."""
+    unhelped_in_row: int = 0
+    """Releases that went live and did not mend what they were for, since the last that did."""
+    assessed_release: int = 0
+    """The newest release of which it is known whether it helped."""
     newest_labelled: int | None = None
     """Number of the newest version that can be trained on; None in rows that are older than this field."""
     newest_landed_at: datetime | None = None

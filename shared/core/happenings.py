@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.model import CanaryLook, Judgement, Phase
+from shared.looks import CanaryLook
+from shared.model import Judgement, Phase
 from shared.ports import DeploymentSeen, JobSeen
 
 # --- what the engine may be asked to do ----------------------------------------------------------

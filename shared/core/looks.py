@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.model import CanaryLook, Release
+from shared.looks import CanaryLook
+from shared.model import Release
 
 MAX_LOOKS = 40
 """Looks kept of each canary step."""

@@ -24,6 +24,9 @@ MAX_WAITING = 50
 BREAKER = 5
 """So many releases in a row that did not go live, and only a person starts the next."""
 
+UNHELPED = 3
+"""So many releases in a row that went live and mended nothing, and drift and metric start no other."""
+
 
 @dataclass(frozen=True)
 class Start:
@@ -87,6 +90,11 @@ def _denial(state: LoopState, triggers: Sequence[Trigger], newest_version: int) 
         return Deny(
             f"the last {state.failed_in_row} releases did not go live, so a person must look; "
             f"`driftloop explain {state.loop}` tells why they ended, `driftloop retrain {state.loop}` starts one"
+        )
+    if state.unhelped_in_row >= UNHELPED and kinds <= {TriggerKind.DRIFT, TriggerKind.METRIC}:
+        return Deny(
+            f"the last {state.unhelped_in_row} releases went live and did not help, so a person must look; "
+            f"`driftloop explain {state.loop}` tells what they were for, `driftloop retrain {state.loop}` starts one"
         )
     return None
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from shared import rows
 from shared.core import ledger
+from shared.core.policy import UNHELPED
 from shared.engine.scheduling import NEEDS_A_PERSON
 from shared.engine.unit import Unit
 from shared.model import LedgerEntry, LoopState, Overview, Phase, Release
@@ -111,4 +112,6 @@ def attention(state: LoopState, release: Release | None, problem: str, now: date
             f"release {release.number} is stuck: {release.phase.value.replace('_', ' ')} since "
             f"{release.phase_since_at:%Y-%m-%d %H:%M} UTC, waiting for {release.waiting_for or 'Azure ML'}"
         )
+    if state.unhelped_in_row >= UNHELPED and release is None:
+        return f"the last {state.unhelped_in_row} releases went live and did not help: driftloop explain {state.loop}"
     return problem

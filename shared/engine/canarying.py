@@ -15,7 +15,8 @@ from shared.engine.gathering import LabelCounter, Scale
 from shared.engine.shadowing import Shadow
 from shared.engine.unit import Unit
 from shared.errors import DependencyUnavailable
-from shared.model import ArmSeen, CanaryLook, Judgement, Release
+from shared.looks import ArmSeen, CanaryLook
+from shared.model import Judgement, Release
 from shared.ports import TrafficSeen
 
 if TYPE_CHECKING:

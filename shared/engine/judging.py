@@ -10,7 +10,7 @@ from shared import rows
 from shared.core import policy
 from shared.core.ledger import Draft
 from shared.definition import Published
-from shared.engine import predicting, returns, starting
+from shared.engine import comparing, helping, predicting, starting
 from shared.engine.unit import Unit, update
 from shared.model import (
     Champion,
@@ -46,30 +46,58 @@ def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
     version, version_row = unit.version(record.version)
     published = unit.published()
     verdict = look(unit.ports, unit.state.champion, published, version)
+    seen = _seen(version, verdict, unit.state.champion)
     late = _late(unit.state, version)
-    state = unit.state if late else _remember(unit.state, verdict)
-    reasons = [] if late else _reasons(state, published, version, verdict, record, unit)
-    now = unit.ports.clock.now()
-    newest = version.number if version.labelled else unit.newest_labelled()
-    decision = (
-        policy.decide(state, reasons, published.definition, now, newest_version=newest) if reasons else None
-    )
-    outcome = starting.apply(unit, state, reasons, decision, published, now, extra=version)
+    state, helped, reasons = unit.state, tuple[Draft, ...](), list[Trigger]()
+    if not late:
+        state, helped = helping.assess(unit, _remember(state, verdict), seen, published.definition)
+        reasons = _reasons(state, published, seen, verdict, record, unit)
+    outcome = _answer(unit, state, reasons, published, version)
     judged = replace(
-        version,
+        seen,
         state=VersionState.JUDGED,
+        decision=outcome.words or f"no retraining: {late or 'nothing asks for it'}",
+    )
+    unit.commit(
+        outcome.state,
+        [_told(judged, record), *helped, *outcome.drafts],
+        [
+            update(version_row, judged),
+            update(row, replace(record, state=InboxState.DONE, note=f"version {version.number}")),
+            Delete(rows.todo_key(record)),
+            *outcome.changes,
+        ],
+    )
+
+
+def _seen(version: DataVersion, verdict: Verdict, champion: Champion | None) -> DataVersion:
+    return replace(
+        version,
         drift=verdict.drift,
         drift_detected=verdict.detected,
         drift_material=verdict.material,
         metric=verdict.metric,
         metric_breached=verdict.breached,
         verdict=verdict.words,
-        decision=outcome.words or f"no retraining: {late or 'nothing asks for it'}",
-        judged_against=unit.state.champion.release if unit.state.champion else None,
+        judged_against=champion.release if champion else None,
     )
-    told = Draft(
+
+
+def _answer(
+    unit: Unit, state: LoopState, reasons: Sequence[Trigger], published: Published, version: DataVersion
+) -> starting.Outcome:
+    now = unit.ports.clock.now()
+    newest = version.number if version.labelled else unit.newest_labelled()
+    decision = (
+        policy.decide(state, reasons, published.definition, now, newest_version=newest) if reasons else None
+    )
+    return starting.apply(unit, state, reasons, decision, published, now, extra=version)
+
+
+def _told(judged: DataVersion, record: InboxRecord) -> Draft:
+    return Draft(
         "version.judged",
-        f"version {version.number}",
+        f"version {judged.number}",
         "driftloop",
         record.key,
         before="ready",
@@ -80,17 +108,6 @@ def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
             "report": judged.drift,
             "metric": judged.metric,
         },
-    )
-    done = replace(record, state=InboxState.DONE, note=f"version {version.number}")
-    unit.commit(
-        outcome.state,
-        [told, *outcome.drafts],
-        [
-            update(version_row, judged),
-            update(row, done),
-            Delete(rows.todo_key(record)),
-            *outcome.changes,
-        ],
     )
 
 
@@ -111,27 +128,10 @@ def look(ports: Ports, champion: Champion | None, published: Published, version:
 
 
 def _drift(ports: Ports, champion: Champion, published: Published, version: DataVersion) -> Verdict:
-    import drift
-
     definition = published.definition
     if not definition.drift.enabled:
         return Verdict(words="drift is not judged: `drift.enabled` is false")
-    reference = drift.Profile.from_bytes(ports.documents.get(champion.profile))
-    current = drift.Profile.from_bytes(ports.documents.get(version.profile))
-    ignored = {*definition.data.ignore, *([definition.data.id] if definition.data.id else [])}
-    returned = definition.drift.returns.columns if definition.drift.returns else ()
-    if only := {returns.named(c) if c in returned else c for c in definition.drift.columns}:
-        ignored |= set(current.columns) - only
-    report = drift.compare(
-        reference,
-        current,
-        drift.Policy(
-            false_alarm_rate=definition.drift.false_alarm_rate,
-            material_numeric=definition.drift.material.numeric,
-            material_categorical=definition.drift.material.categorical,
-            ignore=tuple(sorted(ignored)),
-        ),
-    )
+    report = comparing.report(ports, champion.profile, version, definition)
     document = ports.documents.put(json.dumps(report.to_dict(), sort_keys=True).encode())
     moved = [column.words for column in report.columns if column.material]
     words = "; ".join(moved) if moved else report.headline
@@ -184,7 +184,7 @@ def _reasons(
     verdict: Verdict,
     record: InboxRecord,
     unit: Unit,
-) -> Sequence[Trigger]:
+) -> list[Trigger]:
     def trigger(kind: TriggerKind, reason: str) -> Trigger:
         return Trigger(kind, reason, "driftloop", record.key, unit.ports.clock.now(), version.number)
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from shared.engine import baking, canarying, gating, unit
 from shared.errors import InvariantBroken
+from shared.looks import CanaryLook
 from shared.loopfile import Definition
-from shared.model import CanaryLook, Judgement, Release
+from shared.model import Judgement, Release
 from shared.ports import Ports
 
 Content = Mapping[str, Any]  # a stored document: JSON of the judge's dataclasses, which read it back typed

@@ -6,9 +6,9 @@ its numbers are a reason to look at the stored report, not to spend compute.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
+from shared.engine import comparing
 from shared.engine.unit import Unit
 from shared.model import DataVersion
 
@@ -25,7 +25,7 @@ def retest(current: Unit, features: Sequence[str]) -> tuple[bool, str]:
         return True, f"version {version.number}: {version.verdict}"
     if not version.drift:
         return False, f"version {version.number} has no drift report: {version.verdict}"
-    material = _material(current, version)
+    material = comparing.moved(current.ports, version)
     wanted = {name.casefold() for name in features}
     moved = {name: words for name, words in material.items() if not wanted or name.casefold() in wanted}
     if moved:
@@ -41,8 +41,3 @@ def _newest_judged(current: Unit) -> DataVersion | None:
         if version.judged_against is not None:
             return version
     return None
-
-
-def _material(current: Unit, version: DataVersion) -> dict[str, str]:
-    report = json.loads(current.ports.documents.get(version.drift))
-    return {column["name"]: column["words"] for column in report["columns"] if column["material"]}

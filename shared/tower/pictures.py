@@ -7,7 +7,7 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from shared.model import ArmSeen, CanaryLook
+from shared.looks import ArmSeen, CanaryLook
 from shared.tower.asking import clip
 from shared.tower.shapes import Bar, Categories, Interval, MetricPoint, Numbers
 from shared.tower.svg import Chart, Scale, Series, element, line, picture, text
@@ -104,7 +104,9 @@ def metric(
         f"{name} of the live model on {len(found)} labelled versions, newest {newest.value:.3f} on version "
         f"{newest.version}; threshold {threshold:g}"
     )
-    span = (float(min(p.version for p in points)) - 0.5, float(max(p.version for p in points)) + 0.5)
+    first, last = points[0].version, points[-1].version
+    first = min([first, *(at for at, _ in marks if at == first - 1)])  # what the first points were made with
+    span = (first - 0.5, last + 0.5)
     return Chart(
         words,
         [
@@ -115,7 +117,7 @@ def metric(
                 [(p.low or 0.0, p.high or 0.0) for p in found],
             )
         ],
-        [(p.version, f"v{p.version}") for p in points[:: max(1, len(points) // 12)]],
+        [(n, f"v{n}") for n in sorted({first, *(p.version for p in points[:: max(1, len(points) // 12)])})],
         threshold=threshold,
         threshold_words=f"threshold {threshold:g}",
         marks=[(at, f"r{release}") for at, release in marks if span[0] <= at <= span[1]],

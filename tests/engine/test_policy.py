@@ -56,6 +56,7 @@ def test_a_reason_and_something_new_start_a_release() -> None:
         (loop(), 1, "nothing new: release 1 was trained through version 1"),
         (loop(), 0, "no labelled data version"),
         (loop(failed_in_row=policy.BREAKER), 2, "did not go live, so a person must look"),
+        (loop(unhelped_in_row=policy.UNHELPED), 2, "went live and did not help, so a person must look"),
     ],
 )
 def test_what_is_refused_is_refused_with_its_reason(state: LoopState, newest: int, words: str) -> None:

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from shared import guide, views
 from shared.engine.unit import Unit
 from shared.errors import ConfigurationError
-from shared.model import CanaryLook, Judgement, Release
+from shared.looks import CanaryLook
+from shared.model import Judgement, Release
 from shared.tower.asking import Asking, Document, NotFound, clip, document
 from shared.tower.pages import lines
 from shared.tower.pages.lines import Offer, Told, read, told

@@ -41,8 +41,8 @@ def explain(
         release_story(session.ports(), loop, int(number)) if number else loop_story(session.ports(), loop)
     )
     if as_json:
-        told = [{"at": at, "what": what, "why": why} for at, what, why in lines]
-        out.print_json(json.dumps({"about": heading, "told": told}, ensure_ascii=False))
+        story = [{"at": at, "what": told, "why": why} for at, told, why in lines]
+        out.print_json(json.dumps({"about": heading, "told": story}, ensure_ascii=False))
         return
     out.print(f"[bold]{escape(printable(heading))}[/]")
     for at, told, why in lines:

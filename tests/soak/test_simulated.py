@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulator import chaos, sweep
+from tests.simulator import chaos, crowd, sweep
 from tests.simulator.sweep import Case
+from tests.simulator.test_load import fair
 from tests.soak.figures import keep
 
 SHARE = float(os.environ.get("SOAK_SHARE", "1"))
@@ -45,3 +46,18 @@ def test_t8_ten_thousand_chaotic_events() -> None:
         f"{len(outcome.wrong)} wrong",
     )
     assert outcome.wrong == []
+
+
+def test_f27_a_thousand_blobs_at_once_and_a_thousand_loops() -> None:
+    size = round(1000 * SHARE)
+    outcome = crowd.run(size, size, traced=True)
+    keep(
+        "F27",
+        f"{outcome.loops:,} loops at work, {outcome.blobs:,} blobs at once in one of them, one worker, "
+        f"{crowd.CALL_S * 1000:.0f} ms a call: {outcome.versions:,} versions; the last of the other loops had its "
+        f"version after {outcome.quiet_done_s:.0f} s, when the noisy one had {outcome.noisy_then}; no loop waited "
+        f"longer than {outcome.longest_gap_s:.0f} s for its turn; a tick takes {outcome.peak_mb} MB at most",
+    )
+    assert outcome.versions == 2 * size - 1
+    assert fair(outcome), outcome
+    assert outcome.peak_mb < 64

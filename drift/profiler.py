@@ -17,6 +17,7 @@ from drift.errors import DataError
 from drift.grid import Grid, add
 from drift.profiles import ColumnProfile, Profile
 from drift.report import KINDS, Kind
+from drift.segments import Segments
 
 SAMPLE_ROWS = 8192
 _FLUSH_ROWS = 131_072
@@ -82,6 +83,8 @@ class Profiler:
         The column that the model predicts.
     columns
         Kinds that a person has settled, by column.
+    by
+        A column whose values are segments: each has a profile of its own beside the whole.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Profiler:
         ignore: Collection[str] = (),
         target: str | None = None,
         columns: Mapping[str, Kind] | None = None,
+        by: str | None = None,
     ) -> None:
         for name, kind in (columns or {}).items():
             if kind not in KINDS:
@@ -105,6 +109,17 @@ class Profiler:
         self._held: list[pa.Table] = []
         self._held_rows = 0
         self._sample = _RowSample()
+        self._by = by if by is not None or grid is None else grid.by
+        known = grid.segments if grid is not None and grid.by == self._by else {}
+        self._segments = (
+            None
+            if self._by is None
+            else Segments(
+                self._by,
+                tuple(known),
+                lambda name: Profiler(known.get(name), ignore=ignore, target=target, columns=columns),
+            )
+        )
 
     def update(self, batch: pa.RecordBatch | pa.Table) -> None:
         """Count the rows of a batch. Batches may be small: they are gathered first."""
@@ -125,6 +140,10 @@ class Profiler:
 
     def read_parquet(self, path: Path) -> None:
         """Count a Parquet file: each column by itself, row group by row group, columns in parallel."""
+        if self._segments is not None:  # whole rows are wanted
+            for batch in read.open_parquet(path).iter_batches(_FLUSH_ROWS):
+                self.update(batch)
+            return
         self._flush()
         metadata = read.open_parquet(path).metadata
         names = list(read.open_parquet(path, metadata).schema_arrow.names)
@@ -159,6 +178,8 @@ class Profiler:
             return
         held, self._held, self._held_rows = self._held, [], 0
         table = _joined(held)
+        if self._segments is not None:
+            self._segments.update(table)
         self._begin(table.column_names)
         keep = self._sample.next(table.num_rows)
 
@@ -193,6 +214,8 @@ class Profiler:
             self._target,
             tuple(self._ignored),
             sample,
+            by=self._by,
+            segments=self._segments.finish() if self._segments is not None else {},
         )
 
 
@@ -214,6 +237,7 @@ def profile(
     ignore: Collection[str] = (),
     target: str | None = None,
     columns: Mapping[str, Kind] | None = None,
+    by: str | None = None,
 ) -> Profile:
     """Profile some rows in one pass.
 
@@ -222,7 +246,7 @@ def profile(
     source
         A path (CSV, CSV under gzip, Parquet, or a folder of them), a pandas DataFrame, an Arrow Table,
         reader or iterable of record batches.
-    grid, ignore, target, columns
+    grid, ignore, target, columns, by
         As for `Profiler`.
 
     Raises
@@ -230,24 +254,22 @@ def profile(
     DataError
         The source cannot be read; the message names the file and what to do.
     """
+
+    def begun() -> Profiler:
+        return Profiler(grid, ignore=ignore, target=target, columns=columns, by=by)
+
     if isinstance(source, str | os.PathLike):
-        return _of_files(read.files(Path(source)), grid, ignore, target, columns)
-    profiler = Profiler(grid, ignore=ignore, target=target, columns=columns)
+        return _of_files(read.files(Path(source)), begun)
+    profiler = begun()
     for table in read.tables(source):
         profiler.update(table)
     return profiler.finish()
 
 
-def _of_files(
-    paths: list[Path],
-    grid: Profile | None,
-    ignore: Collection[str],
-    target: str | None,
-    columns: Mapping[str, Kind] | None,
-) -> Profile:
+def _of_files(paths: list[Path], begun: Callable[[], Profiler]) -> Profile:
     types: read.Types = {}
     while True:
-        profiler = Profiler(grid, ignore=ignore, target=target, columns=columns)
+        profiler = begun()
         try:
             for path in paths:
                 _read_into(profiler, path, types)
@@ -276,16 +298,21 @@ def merge(profiles: Sequence[Profile]) -> Profile:
     Raises
     ------
     DataError
-        There is nothing to merge, or a column has another kind in another part.
+        There is nothing to merge, a column has another kind in another part, or the parts have other segments.
     """
     if not profiles:
         raise DataError("there is nothing to merge", remedy="Give at least one profile.")
+    if len({p.by for p in profiles}) > 1:
+        raise DataError("the parts go by different columns", remedy="Profile all of them with the same by=.")
     rows = sum(p.rows for p in profiles)
     names = list(dict.fromkeys(name for p in profiles for name in p.columns))
     columns = {name: _merge_column(name, profiles) for name in names}
     first = profiles[0]
     ignored = tuple(dict.fromkeys(name for p in profiles for name in p.ignored))
-    return Profile(rows, columns, first.target, ignored, _merge_samples(profiles, rows))
+    names = sorted({name for p in profiles for name in p.segments})
+    segments = {n: merge([p.segments[n] for p in profiles if n in p.segments]) for n in names}
+    sample = _merge_samples(profiles, rows)
+    return Profile(rows, columns, first.target, ignored, sample, by=first.by, segments=segments)
 
 
 def _merge_column(name: str, profiles: Sequence[Profile]) -> ColumnProfile:

@@ -4,9 +4,11 @@ Stored form: the magic, the schema version, then a zstd frame of a JSON header a
 """
 
 import json
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,6 +81,8 @@ class Profile:
     sample
         Values of numeric columns in the same, pseudo-randomly chosen rows (NaN where null): what the
         dependence between columns is judged by.
+    by, segments
+        The column whose values are segments, where asked for, and the profile of each by name.
     """
 
     rows: int
@@ -87,18 +91,13 @@ class Profile:
     ignored: tuple[str, ...] = ()
     sample: Sample = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+    by: str | None = None
+    segments: Mapping[str, "Profile"] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """The profile as compact bytes; the same profile gives the same bytes."""
         arrays: list[npt.NDArray[Any]] = []
-        header: dict[str, Any] = {
-            "rows": self.rows,
-            "target": self.target,
-            "ignored": list(self.ignored),
-            "columns": [_column_header(c, arrays) for c in self.columns.values()],
-            "sample": list(self.sample),
-        }
-        arrays += list(self.sample.values())
+        header = _header(self, arrays)
         header["arrays"] = [[a.dtype.str, len(a)] for a in arrays]
         text = json.dumps(header, ensure_ascii=True, separators=(",", ":")).encode()
         body = b"".join(
@@ -139,6 +138,38 @@ class Profile:
             ) from error
 
 
+def stored(path: str | os.PathLike[str]) -> Profile | None:
+    """The profile in a file that holds a stored one; None where the path is something else.
+
+    Raises
+    ------
+    DataError
+        As `Profile.from_bytes`.
+    """
+    file = Path(path)
+    if not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        if stream.read(len(_MAGIC)) != _MAGIC:
+            return None
+    return Profile.from_bytes(file.read_bytes())
+
+
+def _header(profile: Profile, arrays: list[npt.NDArray[Any]]) -> dict[str, Any]:
+    header: dict[str, Any] = {
+        "rows": profile.rows,
+        "target": profile.target,
+        "ignored": list(profile.ignored),
+        "columns": [_column_header(c, arrays) for c in profile.columns.values()],
+        "sample": list(profile.sample),
+    }
+    arrays += list(profile.sample.values())
+    if profile.by is not None:
+        header["by"] = profile.by
+        header["segments"] = {name: _header(part, arrays) for name, part in profile.segments.items()}
+    return header
+
+
 def _column_header(column: ColumnProfile, arrays: list[npt.NDArray[Any]]) -> dict[str, Any]:
     parts = []
     for name, part in column.parts.items():
@@ -162,7 +193,10 @@ def _parse(body: bytes) -> Profile:
             raise ValueError(dtype)
         arrays.append(np.frombuffer(body, dtype, size, place))
         place += arrays[-1].nbytes
-    left = iter(arrays)
+    return _parse_profile(header, iter(arrays))
+
+
+def _parse_profile(header: dict[str, Any], left: Any) -> Profile:
     columns = {c["name"]: _parse_column(c, left) for c in header["columns"]}
     sample = {name: next(left) for name in header["sample"]}
     return Profile(
@@ -171,6 +205,8 @@ def _parse(body: bytes) -> Profile:
         header["target"],
         tuple(header["ignored"]),
         sample,
+        by=header.get("by"),
+        segments={name: _parse_profile(part, left) for name, part in header.get("segments", {}).items()},
     )
 
 

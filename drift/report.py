@@ -64,7 +64,11 @@ class ColumnVerdict:
 
 @dataclass(frozen=True)
 class Report:
-    """The comparison of two data versions, worst column first."""
+    """The comparison of two data versions, worst column first; where asked for, of each segment as well.
+
+    ``detected`` and ``material`` speak for the whole and for all segments; the false-alarm rate is that of
+    everything together.
+    """
 
     detected: bool
     material: bool
@@ -75,6 +79,7 @@ class Report:
     skipped: tuple[tuple[str, str], ...]
     headline: str
     notes: tuple[str, ...] = field(default=())
+    segments: Mapping[str, "Report"] = field(default_factory=dict)
 
     def rows(self) -> list[tuple[str, str, str, str, str, str]]:
         """Rows for a table: column, kind, verdict, adjusted p, effect, words."""
@@ -99,7 +104,9 @@ class Report:
         """The report that `to_dict` wrote."""
         columns = tuple(_verdict(c) for c in document["columns"])
         skipped = tuple((str(name), str(reason)) for name, reason in document["skipped"])
-        rest = {**document, "columns": columns, "skipped": skipped, "notes": tuple(document.get("notes", ()))}
+        segments = {name: cls.from_dict(part) for name, part in document.get("segments", {}).items()}
+        notes = tuple(document.get("notes", ()))
+        rest = {**document, "columns": columns, "skipped": skipped, "notes": notes, "segments": segments}
         return cls(**rest)
 
 

@@ -6,7 +6,9 @@ two sides. Rows that hang together (a time series, many rows of one person) brea
 docs/statistics-drift.md for what to do then.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from drift.effects import interval
 from drift.judge import Judged, judge, unfit
 from drift.policy import Policy
 from drift.profiler import profile
-from drift.profiles import Profile
+from drift.profiles import Profile, stored
 from drift.report import ColumnVerdict, Effect, Report, TestResult
 
 DEPENDENCE = "dependence between columns"
@@ -31,7 +33,8 @@ def compare(reference: Profile | Any, current: Profile | Any, policy: Policy | N
     Parameters
     ----------
     reference, current
-        Profiles, or whatever `drift.profile` takes. A current source is counted on the reference's grid.
+        Profiles, files that hold a stored one, or whatever `drift.profile` takes. A current source is counted
+        on the reference's grid, by its segments.
     policy
         What counts as an alarm and as material.
 
@@ -42,9 +45,30 @@ def compare(reference: Profile | Any, current: Profile | Any, policy: Policy | N
     """
     policy = policy or Policy()
     if not isinstance(reference, Profile):
-        reference = profile(reference, ignore=policy.ignore)
+        reference = _stored(reference) or profile(reference, ignore=policy.ignore)
     if not isinstance(current, Profile):
-        current = profile(current, grid=reference, ignore=policy.ignore)
+        current = _stored(current) or profile(current, grid=reference, ignore=policy.ignore)
+    both = [name for name in reference.segments if name in current.segments]
+    pairs = [(reference, current), *((reference.segments[n], current.segments[n]) for n in both)]
+    judged = [_judged(*pair, policy) for pair in pairs]
+    p_values = iter(evidence.adjusted([j.evidence.p_value for one in judged for j in one.columns]))
+    reports = [_report(pair, one, p_values, policy) for pair, one in zip(pairs, judged, strict=True)]
+    if reference.by is None or current.by is None:
+        return reports[0]
+    return _with_segments(reports[0], dict(zip(both, reports[1:], strict=True)), reference, current)
+
+
+def _stored(source: Any) -> Profile | None:
+    return stored(source) if isinstance(source, str | os.PathLike) else None
+
+
+@dataclass(frozen=True)
+class _Judged:
+    columns: list[Judged]
+    skipped: list[tuple[str, str]]
+
+
+def _judged(reference: Profile, current: Profile, policy: Policy) -> _Judged:
     judged: list[Judged] = []
     skipped: list[tuple[str, str]] = []
     for name in dict.fromkeys([*reference.columns, *current.columns]):
@@ -58,8 +82,7 @@ def compare(reference: Profile | Any, current: Profile | Any, policy: Policy | N
             judged.append(judge(reference.columns[name], current.columns[name], policy))
         except (ArithmeticError, ValueError, LookupError, AssertionError) as error:
             skipped.append((name, f"could not be judged: {type(error).__name__}: {error}"))
-    judged += _dependence(reference, current, judged, policy)
-    return _report(reference, current, judged, skipped, policy)
+    return _Judged(judged + _dependence(reference, current, judged, policy), skipped)
 
 
 def _dependence(
@@ -84,24 +107,39 @@ def _dependence(
 
 
 def _report(
-    reference: Profile,
-    current: Profile,
-    judged: Sequence[Judged],
-    skipped: Sequence[tuple[str, str]],
-    policy: Policy,
+    sides: tuple[Profile, Profile], judged: _Judged, p_values: Iterator[float], policy: Policy
 ) -> Report:
-    p_values = evidence.adjusted([j.evidence.p_value for j in judged])
-    columns = [_verdict(j, float(p), policy) for j, p in zip(judged, p_values, strict=True)]
+    """The report of the whole or of a segment; takes as many adjusted p-values as it has columns."""
+    columns = [_verdict(j, float(next(p_values)), policy) for j in judged.columns]
     columns.sort(key=_worst_first)
     return Report(
         detected=any(c.detected for c in columns),
         material=any(c.material for c in columns),
-        rows_reference=reference.rows,
-        rows_current=current.rows,
+        rows_reference=sides[0].rows,
+        rows_current=sides[1].rows,
         false_alarm_rate=policy.false_alarm_rate,
         columns=tuple(columns),
-        skipped=tuple(skipped),
-        headline=_headline(columns, current.rows),
+        skipped=tuple(judged.skipped),
+        headline=_headline(columns, sides[1].rows),
+    )
+
+
+def _with_segments(
+    whole: Report, segments: Mapping[str, Report], reference: Profile, current: Profile
+) -> Report:
+    notes = [f"{current.by} {n!r} is new" for n in current.segments if n not in reference.segments]
+    notes += [f"{current.by} {n!r} is gone" for n in reference.segments if n not in current.segments]
+    headline = whole.headline
+    moved = [n for n, r in segments.items() if r.material] or [n for n, r in segments.items() if r.detected]
+    if moved and not whole.material:
+        headline = f"{headline}; in {current.by} {_listed(moved)}: {segments[moved[0]].headline}"
+    return replace(
+        whole,
+        detected=whole.detected or any(r.detected for r in segments.values()),
+        material=whole.material or any(r.material for r in segments.values()),
+        headline=headline,
+        notes=tuple(notes),
+        segments=segments,
     )
 
 

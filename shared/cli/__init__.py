@@ -10,6 +10,7 @@ from shared.cli import (
     acting,
     adopting,
     backtesting,
+    comparing,
     doctoring,
     dropping,
     explaining,
@@ -39,6 +40,7 @@ for part in (
     replaying,
     listing,
     backtesting,
+    comparing,
     acting,
     doctoring,
 ):

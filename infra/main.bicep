@@ -62,6 +62,10 @@ param trainingVmSize string = 'Standard_DS3_v2'
 @description('Most nodes of the training cluster; 0 makes no cluster, for loops that train on serverless compute.')
 param trainingMaxNodes int = 2
 
+@secure()
+@description('HTTPS address that is told when a loop needs a person; it answers the handshake of CloudEvents webhooks. Empty: nobody is told.')
+param notifyWebhookUrl string = ''
+
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
 var groupName = empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
@@ -196,6 +200,15 @@ module subscriptions 'modules/subscriptions.bicep' = {
     workspaceEventsName: events.outputs.workspaceEventsName
   }
   dependsOn: [roles]
+}
+
+module notifications 'modules/notifications.bicep' = if (!empty(notifyWebhookUrl)) {
+  name: 'notifications'
+  scope: group
+  params: {
+    topicName: events.outputs.topicName
+    webhookUrl: notifyWebhookUrl
+  }
 }
 
 module served 'modules/endpoint.bicep' = [

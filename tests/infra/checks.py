@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 TYPES: dict[str, list[str]] = json.loads((HERE / "azure_types.json").read_text())["properties"]
 VERSIONS: dict[str, str] = json.loads((HERE / "api_versions.json").read_text())["versions"]
 FUNCTIONS = {
-    "allowed", "description", "minLength", "maxLength", "minValue", "maxValue",  # decorators
+    "allowed", "description", "minLength", "maxLength", "minValue", "maxValue", "secure",  # decorators
     "deployment", "empty", "environment", "filter", "guid", "last", "loadYamlContent", "resourceGroup", "split",
     "subscription", "subscriptionResourceId", "tenant", "toLower", "union", "uniqueString",
 }  # fmt: skip

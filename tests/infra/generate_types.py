@@ -36,6 +36,7 @@ MODELS = {
     "Microsoft.EventGrid/systemTopics": ("eventgrid.models", "SystemTopic"),
     "Microsoft.EventGrid/topics": ("eventgrid.models", "Topic"),
     "Microsoft.EventGrid/systemTopics/eventSubscriptions": ("eventgrid.models", "EventSubscription"),
+    "Microsoft.EventGrid/topics/eventSubscriptions": ("eventgrid.models", "EventSubscription"),
     "Microsoft.MachineLearningServices/workspaces": (ML, "Workspace"),
     "Microsoft.MachineLearningServices/workspaces/datastores": (ML, "Datastore"),
     "Microsoft.MachineLearningServices/workspaces/computes": (ML, "ComputeResource"),

@@ -69,7 +69,7 @@ class Seen:
         )
         if os.environ.get("DRIFTLOOP_SCREENSHOTS"):
             SHOTS.mkdir(exist_ok=True)
-            self.page.screenshot(path=SHOTS / f"{name}-{self.scheme}.png", full_page=True)
+            self.page.screenshot(path=SHOTS / f"{name}-{self.scheme}.png", full_page=name != "help")
 
     def do(self, label: str, reason: str) -> str:
         """Open an action, say why, do it; what the page says then, when the loop has answered."""

@@ -29,6 +29,7 @@ CONTAINERS = (
     "versions",
     "documents",
     "quarantine",
+    "dead-letter",
     "azureml",
     "azureml-blobstore",
     "modeldatacollector",

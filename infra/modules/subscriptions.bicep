@@ -81,6 +81,7 @@ resource workspace 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-
       includedEventTypes: [
         'Microsoft.MachineLearningServices.RunStatusChanged'
         'Microsoft.MachineLearningServices.RunCompleted'
+        'Microsoft.MachineLearningServices.DatasetDriftDetected'
       ]
     }
   }

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from local.endpoints import bodies, scoring, sources
+from local.endpoints import bodies, quota, scoring, sources
 from local.endpoints.collector import Collector
 from local.endpoints.exceptions import Busy, DeploymentFailed, NotThere, Refused
 from local.endpoints.faults import Faults
@@ -177,6 +177,7 @@ class Deployments:
         self._ended(doc, "serving", None)
 
     def _target(self, doc: Document) -> Target:
+        quota.demand(self._state, doc)
         instance = uuid.uuid4().hex
         folder = self._folder / doc["endpoint"] / doc["name"] / instance
         found = sources.fetch(self._service, doc["properties"], folder)

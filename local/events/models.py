@@ -23,7 +23,7 @@ from local.service import Service
 from local.settings import WORKSPACE_ID
 from local.state import Document
 
-DEAD_LETTER_CONTAINER = "deadletter"
+DEAD_LETTER_CONTAINER = "dead-letter"
 HELD_BACK = timedelta(seconds=1)  # while reordering: sent when nothing more has come for so long
 HELD_BACK_AT_MOST = timedelta(seconds=5)
 RETRY = timedelta(seconds=1)

@@ -60,8 +60,7 @@ DEFAULT = (
         event_types=(
             "Microsoft.MachineLearningServices.RunCompleted",
             "Microsoft.MachineLearningServices.RunStatusChanged",
-            "Microsoft.MachineLearningServices.ModelRegistered",
-            "Microsoft.MachineLearningServices.ModelDeployed",
+            "Microsoft.MachineLearningServices.DatasetDriftDetected",
         ),
     ),
 )

@@ -39,9 +39,12 @@ def _who(call: Call) -> str:
 
 
 def set_roles(call: Call) -> Response:
-    """PUT /local/roles {"without": [[who, role, scope]], "denied": [action]}: what is taken away, until the next."""
-    without = [Grant(*row) for row in call.body.get("without", [])]
-    call.service.roles.take_away(without, call.body.get("denied", []))
+    """PUT /local/roles {"without": [[who, role, scope]], "denied": [action], "also": [[who, role, scope]]}.
+
+    What is taken away and what is given beside the table, until the next.
+    """
+    without, also = ([Grant(*row) for row in call.body.get(name, [])] for name in ("without", "also"))
+    call.service.roles.change(without, call.body.get("denied", []), also)
     return reply(status=204)
 
 

@@ -21,7 +21,8 @@ PUBLISHER = "publisher"
 PLATFORM = "platform"
 """The local Azure itself: it is what enforces roles, so it has none."""
 
-_NUMBERS = {name: number for number, name in enumerate((PLATFORM, "app", PUBLISHER, "compute", "endpoint"))}
+_EVERYBODY = (PLATFORM, "app", PUBLISHER, "compute", "endpoint", "blob-events", "workspace-events")
+_NUMBERS = {name: number for number, name in enumerate(_EVERYBODY)}
 
 
 def object_id(who: str) -> str:
@@ -40,11 +41,13 @@ class Roles:
 
     def __init__(self, folder: Path = INFRA) -> None:
         table = yaml.safe_load((folder / "identities.yaml").read_text())
-        self._grants = [Grant(row["who"], row["role"], row["scope"]) for row in table["grants"]]
+        rows = table["grants"] + table["held"]
+        self._grants = [Grant(row["who"], row["role"], row["scope"]) for row in rows]
         self._definitions = yaml.safe_load((folder / "roles.yaml").read_text())
         self._lock = threading.Lock()
         self._without: frozenset[Grant] = frozenset()
         self._denied: frozenset[str] = frozenset()
+        self._also: tuple[Grant, ...] = ()
         self._asked: set[tuple[str, str, str]] = set()
 
     def demand(self, who: str, action: str, scope: str) -> None:
@@ -64,9 +67,11 @@ class Roles:
         """Whether the identity has any role for the data of the storage account."""
         return who == PLATFORM or any(grant.role.startswith("Storage ") for grant in self._held(who))
 
-    def take_away(self, without: Sequence[Grant], denied: Sequence[str]) -> None:
-        """Until the next call: these roles are not given, and these actions are in no role."""
-        self._without, self._denied = frozenset(without), frozenset(denied)
+    def change(
+        self, without: Sequence[Grant] = (), denied: Sequence[str] = (), also: Sequence[Grant] = ()
+    ) -> None:
+        """Until the next call: these roles are not given, these actions are in no role, these roles are given, too."""
+        self._without, self._denied, self._also = frozenset(without), frozenset(denied), tuple(also)
 
     def asked(self, forget: bool = False) -> list[tuple[str, str, str]]:
         """(identity, action, scope) of every call so far, each once."""
@@ -76,8 +81,14 @@ class Roles:
                 self._asked.clear()
         return found
 
+    def assignments(self, principal: str) -> list[tuple[str, Grant]]:
+        """(id of the role's definition, what was given) of everything that a principal has."""
+        found = [grant for who in _EVERYBODY if object_id(who) == principal for grant in self._held(who)]
+        return [(self._definitions[grant.role]["id"], grant) for grant in found]
+
     def _held(self, who: str) -> list[Grant]:
-        return [grant for grant in self._grants if grant.who == who and grant not in self._without]
+        given = [*self._grants, *self._also]
+        return [grant for grant in given if grant.who == who and grant not in self._without]
 
     def _role_allows(self, role: str, action: str) -> bool:
         definition = self._definitions[role]

@@ -77,6 +77,7 @@ class TrafficLog:
         stored = state.get("logs.settings", "all") or {}
         self._delay_s = float(stored.get("delay_s", DELAY_S))
         self._fault = str(stored.get("fault", "none"))
+        self._off = frozenset(stored.get("off", ()))
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
@@ -89,18 +90,27 @@ class TrafficLog:
 
     def add(self, generated_at: datetime, row: Document) -> None:
         """Called from the router's event loop: it never waits for the disk."""
+        if not self.is_on(str(row.get("EndpointName", ""))):
+            return
         generated = generated_at.timestamp()
         arrives = self._clock().timestamp() + self._delay_s
         self._buffer.append((generated, arrives, json.dumps(row)))
 
+    def is_on(self, endpoint: str) -> bool:
+        """Whether the endpoint's diagnostics settings send its traffic log here."""
+        return endpoint.lower() not in self._off
+
     def settings(self, body: Document) -> Document:
-        """Set `delay_s` and `fault` (`none`, `error`: queries fail, `empty`: they find no row)."""
-        unknown = sorted(set(body) - {"delay_s", "fault"})
+        """Set `delay_s`, `fault` (`none`, `error`: queries fail, `empty`: they find no row), `off` (endpoints)."""
+        unknown = sorted(set(body) - {"delay_s", "fault", "off"})
         if unknown or body.get("fault", "none") not in FAULTS or float(body.get("delay_s", 0)) < 0:
-            raise QuerySemanticError(f"Settable are delay_s from 0, and fault as one of {', '.join(FAULTS)}.")
+            raise QuerySemanticError(
+                f"Settable are delay_s from 0, off, and fault as one of {', '.join(FAULTS)}."
+            )
         self._delay_s = float(body.get("delay_s", self._delay_s))
         self._fault = str(body.get("fault", self._fault))
-        stored: Document = {"delay_s": self._delay_s, "fault": self._fault}
+        self._off = frozenset(str(name).lower() for name in body.get("off", self._off))
+        stored: Document = {"delay_s": self._delay_s, "fault": self._fault, "off": sorted(self._off)}
         self._state.put("logs.settings", "all", stored)
         return stored
 

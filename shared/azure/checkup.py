@@ -35,12 +35,13 @@ class Checkup:
     def __init__(self, settings: Settings, ml: Callable[[], MLClient]) -> None:
         self._settings = settings
         self._clients = Clients(settings, credential())
+        self._blobs = self._clients.blobs()
         self._ml = ml
 
     def container(self, name: str) -> datetime | None:
         """The service's clock in its answer, or None when the container is not there."""
         dates: list[str] = []
-        client = self._clients.blobs().get_container_client(name)
+        client = self._blobs.get_container_client(name)
         with asking("Looking for a container", f"container {name}", BLOB_ROLE):
             try:
                 client.get_container_properties(

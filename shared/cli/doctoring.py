@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from shared.cli import surroundings
+from shared.cli.finding import BROKEN, OK, WARNING, Finding, guarded
 from shared.cli.session import out
-from shared.errors import ConfigurationError, DriftloopError
+from shared.cli.surroundings import DEAD_LETTER
+from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from shared.azure.checkup import Checkup, QueueSeen
@@ -22,25 +25,14 @@ if TYPE_CHECKING:
     from shared.ports import Ports
     from shared.settings import Settings
 
-OK, WARNING, BROKEN = "ok", "warning", "broken"
 EXIT_CODES = {OK: 0, BROKEN: 1, WARNING: 3}
 
-CONTAINERS = ("landing", "labels", "versions", "documents", "quarantine")
+CONTAINERS = ("landing", "labels", "versions", "documents", "quarantine", DEAD_LETTER)
 SKEW_WARNING = timedelta(seconds=30)
 SKEW_BROKEN = timedelta(minutes=5)
 SETTLED = timedelta(hours=1)
 LATE = timedelta(minutes=5)
 """Work that is due for longer, or a message that waits for longer, means that the app does not run."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was looked at, how it is, and what to do when it is not well."""
-
-    check: str
-    state: str
-    what: str
-    mend: str = ""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -78,31 +70,21 @@ def _examined(settings: Settings) -> Iterator[Finding]:
 
     checkup, ports = Checkup(settings, Workspace(settings, credential())), azure_ports(settings)
     for container in CONTAINERS:
-        yield from _guarded(f"container {container}", partial(_container, checkup, container))
-    yield from _guarded("clock", lambda: _clock(checkup))
-    yield from _guarded("queue", lambda: _queue(checkup.queue(), settings.queue))
-    yield from _guarded("poison", lambda: _poison(checkup.queue(poison=True)))
-    yield from _guarded("datastore", lambda: _datastore(checkup, settings))
-    yield from _guarded("logs", lambda: _logs(ports))
-    yield from _guarded("unrouted", lambda: _unrouted(ports))
+        yield from guarded(f"container {container}", partial(_container, checkup, container))
+    yield from guarded("clock", lambda: _clock(checkup))
+    yield from guarded("queue", lambda: _queue(checkup.queue(), settings.queue))
+    yield from guarded("poison", lambda: _poison(checkup.queue(poison=True)))
+    yield from guarded("datastore", lambda: _datastore(checkup, settings))
+    yield from guarded("logs", lambda: _logs(ports))
+    yield from guarded("unrouted", lambda: _unrouted(ports))
     overviews: list[Overview] = []
-    yield from _guarded("table", lambda: _table(ports, overviews))
+    yield from guarded("table", lambda: _table(ports, overviews))
     for overview in overviews:
-        yield from _guarded(f"loop {overview.loop}", partial(_loop, ports, overview))
-        yield from _guarded(f"events of {overview.loop}", partial(_events, ports, overview))
-        yield from _guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, overview))
-        yield from _guarded(f"traffic log of {overview.endpoint}", partial(_traffic_log, ports, overview))
-
-
-def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    try:
-        yield from look()
-    except ConfigurationError as error:
-        yield Finding(
-            check, BROKEN, str(error), "docs/identities.md lists every role; azd provision gives them"
-        )
-    except DriftloopError as error:
-        yield Finding(check, BROKEN, str(error), "is the service up, and does a firewall let you through?")
+        yield from guarded(f"loop {overview.loop}", partial(_loop, ports, overview))
+        yield from guarded(f"events of {overview.loop}", partial(_events, ports, overview))
+        yield from guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, overview))
+        yield from guarded(f"traffic log of {overview.endpoint}", partial(_traffic_log, ports, overview))
+    yield from surroundings.examined(settings, ports, overviews)
 
 
 def _container(checkup: Checkup, name: str) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.settings import Settings
-from tests.infra import checks
+from tests.infra import bicep, checks
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -183,6 +183,34 @@ def test_events_are_filtered_to_what_is_dropped() -> None:
     assert prefixes == ["landing", "labels"]
     assert subscriptions.count("deadLetterWithResourceIdentity: undelivered") == 2
     assert subscriptions.count("deliveryWithResourceIdentity: delivery") == 2
+
+
+def test_every_event_that_is_read_is_subscribed_to() -> None:
+    """The templates, the local Azure and the doctor name the same types, and each of them means something to us."""
+    from local.events.subscriptions import DEFAULT
+    from shared import events
+    from shared.cli.surroundings import EVENTS
+
+    template = (INFRA / "modules" / "subscriptions.bicep").read_text()
+    subscribed = set(re.findall(r"'(Microsoft\.(?:Storage|MachineLearningServices)\.\w+)'", template))
+    assert subscribed == {kind for _, kind, _ in EVENTS.values()}
+    assert subscribed == {kind for one in DEFAULT for kind in one.event_types}
+    url = "https://a.blob.core.windows.net/landing/x"
+    for kind in subscribed:
+        event = {"eventType": kind, "data": {"url": url, "eTag": "1", "runId": "r"}}
+        read = events.parse(json.dumps(event), "https://a.blob.core.windows.net")
+        assert not isinstance(read, events.Uninteresting), kind
+    source = (ROOT / "shared" / "events.py").read_text()
+    known = set(re.findall(r'"(microsoft\.\w+\.\w+)"', source))
+    assert known == {kind.lower() for kind in subscribed}, "an event is read that nobody subscribes to"
+
+
+def test_the_doctor_asks_for_the_providers_of_the_templates() -> None:
+    from shared.cli.surroundings import PROVIDERS
+
+    files = [bicep.read(path) for path in INFRA.rglob("*.bicep")]
+    used = {resource.kind_text.partition("/")[0] for file in files for resource in file.of("resource")}
+    assert set(PROVIDERS) == used - {"Microsoft.Authorization", "Microsoft.Resources"}
 
 
 def test_azd_deploys_the_app_that_the_templates_tag() -> None:

@@ -17,18 +17,20 @@ from shared import ports
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 ALLOWED = Path(__file__).parent / "allowed_roles.txt"
+HELD = ("publisher", "Reader", "subscription")
+"""Nobody is given it by the templates: it is part of what a person has who may deploy."""
 
 
 def problems(infra: Path) -> list[str]:
     """What is wrong with the table, or with how the templates give it."""
     table: dict[str, Any] = yaml.safe_load((infra / "identities.yaml").read_text())
     roles: dict[str, Any] = yaml.safe_load((infra / "roles.yaml").read_text())
-    return [*_rows(table, roles), *_calls(table), *_given(infra, table), *_agreed(table)]
+    return [*_rows(table, roles), *_held(table), *_calls(table), *_given(infra, table), *_agreed(table)]
 
 
 def _rows(table: dict[str, Any], roles: dict[str, Any]) -> list[str]:
     found: list[str] = []
-    for row in table["grants"]:
+    for row in table["grants"] + table["held"]:
         what = f"{row['who']} / {row['role']} on {row['scope']}"
         if row["role"] not in roles:
             found.append(f"{what}: roles.yaml does not know the role")
@@ -41,8 +43,16 @@ def _rows(table: dict[str, Any], roles: dict[str, Any]) -> list[str]:
         for action in row["actions"]:
             if not any(fnmatchcase(action, pattern) for pattern in allowed):
                 found.append(f"{what}: the role does not allow {action}")
-    unused = set(roles) - {row["role"] for row in table["grants"]}
+    unused = set(roles) - {row["role"] for row in table["grants"] + table["held"]}
     return found + [f"role {name}: nobody has it" for name in sorted(unused)]
+
+
+def _held(table: dict[str, Any]) -> list[str]:
+    """What somebody has who deploys: it is a person's own, and it only reads."""
+    rows = [(row["who"], row["role"], row["scope"]) for row in table["held"]]
+    found = [f"{' / '.join(row)}: is no role that a person holds" for row in rows if row != HELD]
+    writes = [action for row in table["held"] for action in row["actions"] if not action.endswith("/read")]
+    return found + [f"held: {action} does not only read" for action in writes]
 
 
 def _calls(table: dict[str, Any]) -> list[str]:
@@ -140,6 +150,18 @@ PLANTED = {
         "Microsoft.EventGrid/events/send/action",
         "Microsoft.EventGrid/topics/write",
         "the role does not allow Microsoft.EventGrid/topics/write",
+    ),
+    "a role that is said to be held by who does not hold it": (
+        "identities.yaml",
+        "held:\n  - who: publisher",
+        "held:\n  - who: app",
+        "app / Reader / subscription: is no role that a person holds",
+    ),
+    "a held role that does more than read": (
+        "identities.yaml",
+        "Microsoft.Web/sites/read",
+        "Microsoft.Web/sites/write",
+        "held: Microsoft.Web/sites/write does not only read",
     ),
     "a role that is defined and never given": (
         "roles.yaml",

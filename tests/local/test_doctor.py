@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from typer.testing import CliRunner
 from local.azure import LocalAzure
 from shared import cli, loopfile, rows
 from shared.azure.client import Clients, Workspace, credential
-from shared.cli import doctoring
+from shared.azure.surroundings import Subscription, Surroundings
+from shared.cli import doctoring, surroundings
+from shared.cli.finding import Finding
 from shared.definition import Assets, Published
 from shared.engine import publishing
 from shared.model import Champion, DataVersion, EventKind, InboxRecord, InboxState, LoopState, VersionState
@@ -56,11 +58,21 @@ def ports(azure: LocalAzure, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ports]
 def _doctor() -> tuple[int, dict[str, dict[str, Any]]]:
     """The exit code, and the worst finding of each check."""
     done = CliRunner().invoke(cli.app, ["doctor", "--json"])
+    return done.exit_code, _worst(json.loads(done.stdout))
+
+
+def _worst(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for finding in json.loads(done.stdout):
+    for finding in findings:
         if finding["check"] not in found or finding["state"] == "broken":
             found[finding["check"]] = finding
-    return done.exit_code, found
+    return found
+
+
+def _around(ports: Ports) -> dict[str, dict[str, Any]]:
+    """What stands around the app, alone: a whole examination for each mistake would take long."""
+    settings = Settings.from_environment(os.environ)
+    return _worst([asdict(one) for one in surroundings.examined(settings, ports, ports.store.overviews())])
 
 
 def _ill(findings: dict[str, dict[str, Any]]) -> set[str]:
@@ -76,7 +88,12 @@ def test_a_healthy_deployment_has_no_finding() -> None:
 
     assert (code, _ill(found)) == (0, set())
     assert {"settings", "clock", "queue", "poison", "table", "datastore", "logs", "unrouted"} <= set(found)
-    assert {"loop patient", "endpoint patient", "container versions"} <= set(found)
+    assert {"loop patient", "endpoint patient", "container versions", "container dead-letter"} <= set(found)
+    assert {"providers", "quota of patient", *surroundings.EVENTS} <= set(found)
+    identities = {
+        f"identity {who}" for who in ("app", "blob-events", "workspace-events", "compute", "endpoint")
+    }
+    assert identities <= set(found)
 
 
 def test_the_text_says_the_same() -> None:
@@ -162,6 +179,129 @@ def test_a_missing_role(role: str, scope: str, check: str, azure: LocalAzure) ->
     assert "docs/identities.md" in found[check]["mend"]
 
 
+def test_a_provider_that_is_not_registered(azure: LocalAzure, ports: Ports) -> None:
+    azure.control.put("/local/providers", json={"unregistered": ["Microsoft.EventGrid"]}).raise_for_status()
+    try:
+        found = _around(ports)
+    finally:
+        azure.control.put("/local/providers", json={}).raise_for_status()
+
+    assert _ill(found) == {"providers"}
+    assert found["providers"]["mend"].startswith("az provider register --namespace Microsoft.EventGrid")
+
+
+@pytest.fixture
+def subscriptions(azure: LocalAzure) -> Iterator[list[dict[str, Any]]]:
+    """The event subscriptions; given back afterwards."""
+    before = azure.control.get("/local/events/subscriptions").json()
+    yield before["subscriptions"]
+    azure.control.put("/local/events/subscriptions", json=before).raise_for_status()
+
+
+def _subscribe(azure: LocalAzure, subscriptions: list[dict[str, Any]]) -> None:
+    body = {"subscriptions": subscriptions}
+    azure.control.put("/local/events/subscriptions", json=body).raise_for_status()
+
+
+def test_a_container_whose_events_nobody_subscribed_to(
+    azure: LocalAzure, ports: Ports, subscriptions: list[dict[str, Any]]
+) -> None:
+    _subscribe(azure, [one for one in subscriptions if "labels" not in one["subject_begins_with"]])
+    found = _around(ports)
+
+    assert _ill(found) == {"events of container labels"}
+    assert "azd provision" in found["events of container labels"]["mend"]
+
+
+def test_events_that_go_to_another_queue(
+    azure: LocalAzure, ports: Ports, subscriptions: list[dict[str, Any]]
+) -> None:
+    (workspace,) = [one for one in subscriptions if one["source"] == "workspace"]
+    others = [one for one in subscriptions if one is not workspace]
+    _subscribe(azure, [*others, workspace | {"queue": "elsewhere"}])
+    found = _around(ports)
+
+    assert _ill(found) == {"events of ended runs", "events of changed runs", "events of data drift"}
+    assert "devstoreaccount1/elsewhere" in found["events of ended runs"]["what"]
+
+
+def test_a_filter_that_lets_some_types_through_only(
+    azure: LocalAzure, ports: Ports, subscriptions: list[dict[str, Any]]
+) -> None:
+    (workspace,) = [one for one in subscriptions if one["source"] == "workspace"]
+    others = [one for one in subscriptions if one is not workspace]
+    kinds = [kind for kind in workspace["event_types"] if "Drift" not in kind]
+    _subscribe(azure, [*others, workspace | {"event_types": kinds}])
+    found = _around(ports)
+
+    assert _ill(found) == {"events of data drift"}
+
+
+def test_too_few_cores_for_a_canary(azure: LocalAzure, ports: Ports) -> None:
+    azure.control.put("/local/quota", json={"cores": 4}).raise_for_status()
+    try:
+        found = _around(ports)
+    finally:
+        azure.control.put("/local/quota", json={}).raise_for_status()
+
+    assert _ill(found) == {"quota of patient"}
+    assert "takes 5 cores" in found["quota of patient"]["what"]
+    assert "4 of standardDSv2Family" in found["quota of patient"]["what"]
+
+
+IDENTITIES = [
+    ("app", "EventGrid Data Sender", "topic"),
+    ("blob-events", "Storage Queue Data Message Sender", "queue"),
+    ("workspace-events", "Storage Blob Data Contributor", "dead-letter"),
+    ("compute", "Storage Blob Data Reader", "versions"),
+    ("endpoint", "AcrPull", "registry"),
+]
+
+
+@pytest.mark.parametrize("row", IDENTITIES, ids=lambda row: str(row[0]))
+def test_an_identity_without_one_of_its_roles(row: tuple[str, str, str], azure: LocalAzure) -> None:
+    azure.control.put("/local/roles", json={"without": [row]}).raise_for_status()
+    found = _identities(azure)
+
+    assert [check for check, finding in found.items() if finding.state != "ok"] == [f"identity {row[0]}"]
+    finding = found[f"identity {row[0]}"]
+    assert (finding.state, finding.what) == ("broken", f"it does not have the role '{row[1]}' on {row[2]}")
+
+
+def test_a_role_that_no_call_needs(azure: LocalAzure) -> None:
+    row = ["compute", "AzureML Data Scientist", "workspace"]
+    azure.control.put("/local/roles", json={"also": [row]}).raise_for_status()
+    found = _identities(azure)
+
+    assert found["identity compute"].state == "warning"
+    assert "'AzureML Data Scientist' on driftloop" in found["identity compute"].what
+
+
+def test_a_role_on_all_of_the_subscription_is_enough_and_more_than_was_meant(azure: LocalAzure) -> None:
+    row = ["endpoint", "AcrPull", "registry"]
+    wide = ["endpoint", "AcrPull", "subscription"]
+    azure.control.put("/local/roles", json={"without": [row], "also": [wide]}).raise_for_status()
+    found = _identities(azure)
+
+    assert found["identity endpoint"].state == "warning"
+
+
+def _identities(azure: LocalAzure) -> dict[str, Finding]:
+    """This look alone: a whole examination for each role would take long."""
+    settings = Settings.from_environment(os.environ)
+    return {one.check: one for one in surroundings._identities(Surroundings(settings), settings)}
+
+
+def test_who_may_not_read_the_subscription_is_told_what_was_not_looked_at(azure: LocalAzure) -> None:
+    row = ["publisher", "Reader", "subscription"]
+    azure.control.put("/local/roles", json={"without": [row]}).raise_for_status()
+    code, found = _doctor()
+
+    assert (code, _ill(found)) == (3, {"providers", "events", "identities", "quota of patient"})
+    assert all("'Reader'" in found[check]["what"] for check in _ill(found))
+    assert found["events"]["mend"] == surroundings.NOT_LOOKED_AT
+
+
 def test_a_missing_table() -> None:
     table = _clients().table()
     kept = list(table.list_entities())
@@ -208,7 +348,16 @@ def test_a_clock_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (code, _ill(found)) == (1, {"clock"})
 
 
-def test_a_drop_that_no_event_told_of_and_a_traffic_log_without_rows(ports: Ports) -> None:
+def _diagnostics(ports: Ports) -> Finding:
+    settings = Settings.from_environment(os.environ)
+    (overview,) = ports.store.overviews()
+    (finding,) = surroundings._diagnostics(Surroundings(settings), ports, settings, overview)
+    return finding
+
+
+def test_a_drop_that_no_event_told_of_and_a_traffic_log_that_is_off(
+    ports: Ports, azure: LocalAzure, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = ports.clock.now()
     body = {"container": "landing", "name": "patient/a.csv", "etag": "e", "sequencer": ""}
     record = InboxRecord("k", EventKind.BLOB, now, body, InboxState.DONE)
@@ -225,15 +374,25 @@ def test_a_drop_that_no_event_told_of_and_a_traffic_log_without_rows(ports: Port
         Replace(rows.LOOP, rows.encode(state), row.etag),
     ]
     ports.store.commit("patient", changes)
+    azure.control.put("/local/logs", json={"off": ["patient"]}).raise_for_status()
     try:
         code, found = _doctor()
+        azure.control.put("/local/logs", json={"off": []}).raise_for_status()
+        on = _diagnostics(ports)
+        monkeypatch.setenv("DRIFTLOOP_LOGS_WORKSPACE_ID", "00000000-0000-0000-0000-000000000001")
+        elsewhere = _diagnostics(ports)
     finally:
+        azure.control.put("/local/logs", json={"off": []}).raise_for_status()
         changed = ports.store.read("patient", rows.LOOP)
         assert changed is not None
         undone: list[Change] = [Delete(rows.inbox_key("k")), Delete(rows.version_key(1))]
         ports.store.commit("patient", [*undone, Replace(rows.LOOP, row.doc, changed.etag)])
 
-    assert (code, _ill(found)) == (3, {"events of patient", "traffic log of patient"})
+    ill = {"events of patient", "traffic log of patient", "diagnostics of patient"}
+    assert (code, _ill(found)) == (1, ill)
+    assert found["diagnostics of patient"]["what"].startswith("its traffic log is switched off")
+    assert (on.state, elsewhere.state) == ("ok", "broken")
+    assert "another Log Analytics workspace" in elsewhere.what
     assert "landing/patient/a.csv" in found["events of patient"]["what"]
     assert found["traffic log of patient"]["mend"].startswith("azd env set DRIFTLOOP_ENDPOINTS patient")
 
@@ -280,3 +439,58 @@ def _until_made(make: Any) -> None:
         except ResourceExistsError:
             assert time.monotonic() < deadline
             time.sleep(0.3)
+
+
+TEMPLATE = {
+    "includedEventTypes": ["Microsoft.Storage.BlobCreated"],
+    "advancedFilters": [
+        {
+            "operatorType": "StringBeginsWith",
+            "key": "subject",
+            "values": [
+                "/blobServices/default/containers/landing/",
+                "/blobServices/default/containers/labels/",
+            ],
+        }
+    ],
+}
+
+
+LANDING = "/blobServices/default/containers/landing/blobs/x"
+FILTERS: dict[str, tuple[dict[str, Any], str, bool]] = {
+    "the template's": ({}, LANDING, True),
+    "in any case": ({}, LANDING.upper(), True),
+    "another container": ({}, LANDING.replace("landing", "versions"), False),
+    "another beginning": ({"subjectBeginsWith": "/blobServices/default/containers/labels/"}, LANDING, False),
+    "another end": ({"subjectEndsWith": ".csv"}, LANDING, False),
+    "another type": ({"includedEventTypes": ["Microsoft.Storage.BlobDeleted"]}, LANDING, False),
+    "on the data": (
+        {"advancedFilters": [{"operatorType": "NumberGreaterThan", "key": "data.contentLength", "value": 9}]},
+        LANDING,
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_is_read_as_event_grid_reads_it(name: str) -> None:
+    more, subject, passes = FILTERS[name]
+    found = Subscription("driftloop-blobs", "Succeeded", "a/q", "a/dead-letter", TEMPLATE | more)
+
+    assert found.passes("Microsoft.Storage.BlobCreated", subject) is passes
+
+
+def test_what_a_subscription_lacks_is_told() -> None:
+    well = Subscription("s", "Succeeded", "a/q", "a/dead-letter", {})
+    told = {
+        one: surroundings._delivery("events", [one], "a/q", "a/dead-letter")
+        for one in (
+            well,
+            replace(well, dead_letter=""),
+            replace(well, state="Failed"),
+            replace(well, queue=""),
+        )
+    }
+
+    assert [finding.state for finding in told.values()] == ["ok", "warning", "broken", "broken"]
+    assert "no storage queue" in told[replace(well, queue="")].what

@@ -232,7 +232,7 @@ def test_what_cannot_be_delivered_lies_in_the_dead_letter_container(grid: Grid) 
     grid.drop("dead.csv")
     until(lambda: grid.azure.control.get("/local/events/faults").json()["dead_letter"] == 0)
     assert grid.settled() == []
-    container = grid.blobs.get_container_client("deadletter")
+    container = grid.blobs.get_container_client("dead-letter")
     letters = [
         json.loads(container.download_blob(name).readall())
         for name in container.list_blob_names(name_starts_with="created/")

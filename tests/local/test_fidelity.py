@@ -14,11 +14,13 @@ import requests
 
 from local import reference
 from local.azure import LocalAzure
+from local.identity.roles import object_id
 from local.settings import WORKSPACE_ID
 from shared.azure.client import Workspace, credential
 from shared.settings import Settings
 from shared.wiring import azure_ports
 from tests.contract.stage import SdkStage, eventually
+from tests.infra.checks import TYPES
 from tests.infra.generate_types import ML, below
 
 MODELS = {
@@ -72,17 +74,66 @@ def test_an_answer_has_only_known_fields(model: str, local_azure: LocalAzure, na
     assert unknown == []
 
 
+GROUP = WORKSPACE_ID.partition("/providers/")[0]
+REGION = (
+    f"{GROUP.partition('/resourceGroups/')[0]}/providers/Microsoft.MachineLearningServices/locations/local"
+)
+AROUND = {
+    "Microsoft.EventGrid/systemTopics": f"{GROUP}/providers/Microsoft.EventGrid/systemTopics",
+    "Microsoft.EventGrid/systemTopics/eventSubscriptions": (
+        f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgst-blobs-local/eventSubscriptions"
+    ),
+    "Microsoft.Insights/diagnosticSettings": (
+        f"{WORKSPACE_ID}/onlineEndpoints/e/providers/Microsoft.Insights/diagnosticSettings"
+    ),
+    "Microsoft.Web/sites": f"{GROUP}/providers/Microsoft.Web/sites",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": (
+        f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+    ),
+    "Microsoft.Authorization/roleAssignments": (
+        f"{GROUP}/providers/Microsoft.Authorization/roleAssignments?$filter=principalId eq '{object_id('app')}'"
+    ),
+    "Usage": f"{REGION}/usages",
+    "VirtualMachineSize": f"{REGION}/vmSizes",
+}
+"""Lists around the workspace: types that the templates make, or models of Azure ML's client."""
+
+GIVEN = {
+    "id", "type", "identity.principalId", "properties.provisioningState", "properties.principalId",
+    "properties.scope", "properties.enabled",
+}  # fmt: skip
+"""What Azure adds: the known names of a type are those that one may set."""
+
+
+@pytest.mark.parametrize("kind", AROUND)
+def test_a_list_around_the_workspace_has_only_known_fields(kind: str, local_azure: LocalAzure) -> None:
+    for name, value in local_azure.environment("publisher").items():
+        os.environ[name] = value
+    try:
+        answer = _get(local_azure, AROUND[kind], under="")["value"]
+    finally:
+        os.environ.update(local_azure.environment("app"))
+    known = {*TYPES[kind], *GIVEN} if "/" in kind else {*_below(kind), "name.value", "name.localizedValue"}
+
+    assert answer
+    assert [path for one in answer for path in _paths(one, "") if not _is_known(path, known)] == []
+
+
+def _below(model: str) -> set[str]:
+    return below(importlib.import_module(ML), model, "", ())
+
+
 def test_an_unknown_field_would_be_seen() -> None:
     known = below(importlib.import_module(ML), "OnlineEndpoint", "", ())
     answer = {"properties": {"authMode": "AADToken", "trafic": 100}}
     assert [path for path in _paths(answer, "") if not _is_known(path, known)] == ["properties.trafic"]
 
 
-def _get(azure: LocalAzure, below_workspace: str) -> dict[str, Any]:
+def _get(azure: LocalAzure, path: str, under: str = WORKSPACE_ID) -> dict[str, Any]:
     settings = azure.settings
     token = credential().get_token(f"{settings.arm}/.default").token
     answer = requests.get(
-        f"{settings.arm}{WORKSPACE_ID}{below_workspace}?api-version=2025-12-01",
+        f"{settings.arm}{under}{path}{'&' if '?' in path else '?'}api-version=2025-12-01",
         headers={"Authorization": f"Bearer {token}"},
         verify=str(settings.bundle),
         timeout=30,

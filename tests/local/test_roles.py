@@ -21,6 +21,7 @@ from shared import loopfile
 from shared.azure.checkup import Checkup
 from shared.azure.client import Workspace, credential
 from shared.azure.registry import Registry
+from shared.azure.surroundings import Surroundings
 from shared.errors import ConfigurationError
 from shared.model import LedgerEntry
 from shared.ports import JobSpec, Ports
@@ -30,14 +31,14 @@ from tests.contract.stage import ROWS, SdkStage, eventually
 
 LOOP = Path(__file__).parents[2] / "loops" / "penguins"
 TABLE: dict[str, Any] = yaml.safe_load((INFRA / "identities.yaml").read_text())
-ENFORCED = ("workspace", "topic", "logs")
+ENFORCED = ("workspace", "topic", "logs", "subscription")
 """The scopes whose calls the local Azure refuses one by one; the others' roles it only knows."""
 
 
 def _declared(who: str) -> set[tuple[str, str]]:
     return {
         (action, row["scope"])
-        for row in TABLE["grants"]
+        for row in TABLE["grants"] + TABLE["held"]
         if row["who"] == who and row["scope"] in ENFORCED
         for action in row["actions"]
     }
@@ -148,6 +149,12 @@ def test_the_publisher_is_given_exactly_what_it_uses(
     assert checkup.endpoint("penguins") == {"penguins": "Succeeded"}
     now = ports.clock.now()
     ports.evidence.traffic("penguins", now - timedelta(minutes=5), now)
+    around = Surroundings(settings)
+    assert around.registration("Microsoft.Web") == "Registered"
+    assert len(around.subscriptions("storage")) == 2
+    assert around.traffic_logs("penguins") == [settings.logs_workspace_id]
+    assert around.quota("Standard_DS3_v2") is not None
+    assert around.roles(around.principals()["app"])
 
     assert _asked(roles, "publisher") == _declared("publisher")
 
@@ -201,7 +208,7 @@ def test_every_declared_action_is_refused_without_it() -> None:
         for action, scope in sorted(_declared(who)):
             roles = Roles()
             roles.demand(who, action, scope)
-            roles.take_away([], [action])
+            roles.change(denied=[action])
             with pytest.raises(Forbidden, match="does not have authorization to perform action"):
                 roles.demand(who, action, scope)
 
@@ -213,7 +220,7 @@ def test_nobody_may_what_no_row_gives() -> None:
     assert not roles.allows("app", f"{workspace}/jobs/write", "logs"), "a role counts on its scope only"
     assert not roles.allows("compute", f"{workspace}/models/versions/write", "workspace")
     assert not roles.allows("publisher", "Microsoft.EventGrid/events/send/action", "topic")
-    roles.take_away([Grant("app", "AzureML Data Scientist", "workspace")], [])
+    roles.change([Grant("app", "AzureML Data Scientist", "workspace")])
     assert not roles.allows("app", f"{workspace}/jobs/read", "workspace")
 
 

@@ -1,0 +1,115 @@
+"""HTTP in and out of what stands around the workspace. Only reads, as only reads are asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from local.arm import surroundings
+from local.endpoints import quota
+from local.settings import LOCATION, RESOURCE_GROUP, SUBSCRIPTION
+from local.web import WORKSPACE_PATH, ArmError, Call, control, reply, secured
+
+_SUBSCRIPTION = "/subscriptions/{subscription}/providers"
+_GROUP = "/subscriptions/{subscription}/resourceGroups/{group}/providers"
+_REGION = f"{_SUBSCRIPTION}/Microsoft.MachineLearningServices/locations/{{location}}"
+_TOPICS = f"{_GROUP}/Microsoft.EventGrid/systemTopics"
+_ENDPOINT = f"{WORKSPACE_PATH}/onlineEndpoints/{{endpoint}}"
+_OURS = {"subscription": SUBSCRIPTION, "group": RESOURCE_GROUP, "location": LOCATION}
+_PRINCIPAL = re.compile(r"principalId eq '([0-9a-f-]+)'")
+
+
+def _reader(path: str, answer: Callable[[Call], object], action: str) -> Route:
+    """A route for who may read the subscription; another subscription, group or region is not there."""
+
+    def here(call: Call) -> Response:
+        for name, ours in _OURS.items():
+            found = call.request.path_params.get(name, ours)
+            if str(found).lower() != ours:
+                raise ArmError(
+                    404, "ResourceNotFound", f"There is no {name} '{found}' here, there is '{ours}'."
+                )
+        return reply(answer(call))
+
+    return secured(path, here, audiences=("arm",), action=action, scope="subscription")
+
+
+def _many(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {"value": list(found)}
+
+
+def _role_assignments(call: Call) -> dict[str, Any]:
+    principal = _PRINCIPAL.fullmatch(call.query("$filter"))
+    if principal is None:
+        raise ArmError(
+            501, "NotEmulated", "Role assignments are listed with $filter=principalId eq '<id>' only."
+        )
+    return _many(surroundings.role_assignments(call.service, principal[1]))
+
+
+def _set_providers(call: Call) -> Response:
+    """PUT /local/providers {"unregistered": [namespace]}."""
+    surroundings.unregister(call.service, list(call.body.get("unregistered", [])))
+    return reply(status=204)
+
+
+def _set_quota(call: Call) -> Response:
+    """PUT /local/quota {"cores": 8}: the limit of each family and of all; nothing in the body takes it away."""
+    quota.limit(call.service.state, int(call.body.get("cores", quota.MOST)))
+    return reply(status=204)
+
+
+routes: list[BaseRoute] = [
+    _reader(
+        f"{_REGION}/usages",
+        lambda call: _many(quota.usages(call.service.state)),
+        "Microsoft.MachineLearningServices/locations/usages/read",
+    ),
+    _reader(
+        f"{_REGION}/vmSizes",
+        lambda call: _many(quota.sizes()),
+        "Microsoft.MachineLearningServices/locations/vmSizes/read",
+    ),
+    _reader(
+        f"{_SUBSCRIPTION}/{{namespace}}",
+        lambda call: surroundings.provider(call.service, call.path("namespace")),
+        "Microsoft.Resources/subscriptions/providers/read",
+    ),
+    _reader(
+        _TOPICS, lambda call: _many(surroundings.system_topics()), "Microsoft.EventGrid/systemTopics/read"
+    ),
+    _reader(
+        f"{_TOPICS}/{{topic}}/eventSubscriptions",
+        lambda call: _many(surroundings.event_subscriptions(call.service, call.path("topic"))),
+        "Microsoft.EventGrid/systemTopics/eventSubscriptions/read",
+    ),
+    _reader(
+        f"{_ENDPOINT}/providers/Microsoft.Insights/diagnosticSettings",
+        lambda call: _many(surroundings.diagnostics(call.service, call.path("endpoint"))),
+        "Microsoft.Insights/diagnosticSettings/read",
+    ),
+    _reader(
+        f"{_GROUP}/Microsoft.OperationalInsights/workspaces/local",
+        lambda call: surroundings.logs_workspace(),
+        "Microsoft.OperationalInsights/workspaces/read",
+    ),
+    _reader(
+        f"{_GROUP}/Microsoft.Web/sites", lambda call: _many(surroundings.sites()), "Microsoft.Web/sites/read"
+    ),
+    _reader(
+        f"{_GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities",
+        lambda call: _many(surroundings.assigned_identities()),
+        "Microsoft.ManagedIdentity/userAssignedIdentities/read",
+    ),
+    _reader(
+        f"{_GROUP}/Microsoft.Authorization/roleAssignments",
+        _role_assignments,
+        "Microsoft.Authorization/roleAssignments/read",
+    ),
+    control("/providers", _set_providers, ["PUT"]),
+    control("/quota", _set_quota, ["PUT"]),
+]

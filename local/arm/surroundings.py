@@ -1,0 +1,170 @@
+"""What Resource Manager lists around the workspace: what this local Azure has, does, and was told by tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.events.models import DEAD_LETTER_CONTAINER
+from local.events.subscriptions import STORAGE, WORKSPACE, Subscription, subscriptions
+from local.identity.roles import Grant, object_id
+from local.logs.models import TRAFFIC_LOG, TrafficLog
+from local.service import Service
+from local.settings import (
+    ACCOUNT,
+    LOGS_WORKSPACE_ID,
+    QUEUE,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+    TOPIC,
+    WORKSPACE_ID,
+)
+from local.state import Document
+
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+ACCOUNT_ID = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
+LOGS_ID = f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/local"
+_ML = "Microsoft.MachineLearningServices"
+_IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
+_CONTAINERS = f"{ACCOUNT_ID}/blobServices/default/containers"
+_SCOPES = {
+    "account": ACCOUNT_ID,
+    "versions": f"{_CONTAINERS}/versions",
+    "dead-letter": f"{_CONTAINERS}/{DEAD_LETTER_CONTAINER}",
+    "outputs": f"{_CONTAINERS}/azureml-blobstore",
+    "queue": f"{ACCOUNT_ID}/queueServices/default/queues/{QUEUE}",
+    "workspace": WORKSPACE_ID,
+    "registry": f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/local",
+    "topic": f"{GROUP}/providers/Microsoft.EventGrid/topics/{TOPIC}",
+    "logs": LOGS_ID,
+    "telemetry": f"{GROUP}/providers/Microsoft.Insights/components/local",
+    "endpoint-identity": f"{GROUP}/providers/{_IDENTITIES}/id-endpoint-local",
+    "subscription": f"/subscriptions/{SUBSCRIPTION}",
+}
+_TOPICS = {
+    "evgst-blobs-local": (STORAGE, ACCOUNT_ID, "Microsoft.Storage.StorageAccounts", "blob-events"),
+    "evgst-workspace-local": (WORKSPACE, WORKSPACE_ID, f"{_ML}.Workspaces", "workspace-events"),
+}
+_KIND = "surroundings"
+
+
+def provider(service: Service, namespace: str) -> Document:
+    unregistered = (service.state.get(_KIND, "providers") or {}).get("unregistered", [])
+    state = "NotRegistered" if namespace in unregistered else "Registered"
+    return {
+        "id": f"/subscriptions/{SUBSCRIPTION}/providers/{namespace}",
+        "namespace": namespace,
+        "registrationState": state,
+    }
+
+
+def unregister(service: Service, namespaces: list[str]) -> None:
+    service.state.put(_KIND, "providers", {"unregistered": namespaces})
+
+
+def system_topics() -> list[Document]:
+    return [
+        {
+            "id": f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/{name}",
+            "name": name,
+            "type": "Microsoft.EventGrid/systemTopics",
+            "location": "local",
+            "identity": {"type": "SystemAssigned", "principalId": object_id(who)},
+            "properties": {"source": source, "topicType": kind, "provisioningState": "Succeeded"},
+        }
+        for name, (_, source, kind, who) in _TOPICS.items()
+    ]
+
+
+def event_subscriptions(service: Service, topic: str) -> list[Document]:
+    """The ones by which events are delivered; what cannot be delivered goes to the one container for it."""
+    known = {name.lower(): found for name, found in _TOPICS.items()}
+    wanted = known[topic.lower()][0] if topic.lower() in known else ""
+    return [_subscription(topic, one) for one in subscriptions(service.state) if one.source == wanted]
+
+
+def _subscription(topic: str, found: Subscription) -> Document:
+    queue = {"resourceId": ACCOUNT_ID, "queueName": found.queue}
+    blob = {"resourceId": ACCOUNT_ID, "blobContainerName": DEAD_LETTER_CONTAINER}
+    own: dict[str, Any] = {"identity": {"type": "SystemAssigned"}}
+    return {
+        "id": f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/{topic}/eventSubscriptions/{found.name}",
+        "name": found.name,
+        "type": "Microsoft.EventGrid/systemTopics/eventSubscriptions",
+        "properties": {
+            "provisioningState": "Succeeded",
+            "eventDeliverySchema": "EventGridSchema",
+            "deliveryWithResourceIdentity": own
+            | {"destination": {"endpointType": "StorageQueue", "properties": queue}},
+            "deadLetterWithResourceIdentity": own
+            | {"deadLetterDestination": {"endpointType": "StorageBlob", "properties": blob}},
+            "filter": {
+                "includedEventTypes": list(found.event_types) or None,
+                "subjectBeginsWith": found.subject_begins_with,
+                "subjectEndsWith": "",
+            },
+        },
+    }
+
+
+def diagnostics(service: Service, endpoint: str) -> list[Document]:
+    """An endpoint's traffic log is on from its beginning, until a test switches it off."""
+    if not service.get(TrafficLog).is_on(endpoint):
+        return []
+    where = f"{WORKSPACE_ID}/onlineEndpoints/{endpoint}/providers/Microsoft.Insights/diagnosticSettings"
+    log = {"category": TRAFFIC_LOG, "enabled": True}
+    return [
+        {
+            "id": f"{where}/driftloop",
+            "name": "driftloop",
+            "type": "Microsoft.Insights/diagnosticSettings",
+            "properties": {"workspaceId": LOGS_ID, "logs": [log]},
+        }
+    ]
+
+
+def logs_workspace() -> Document:
+    properties = {"customerId": LOGS_WORKSPACE_ID, "provisioningState": "Succeeded"}
+    return {"id": LOGS_ID, "name": "local", "location": "local", "properties": properties}
+
+
+def sites() -> list[Document]:
+    """The Function App: the functions host runs as its identity."""
+    return [
+        {
+            "id": f"{GROUP}/providers/Microsoft.Web/sites/func-local",
+            "name": "func-local",
+            "type": "Microsoft.Web/sites",
+            "location": "local",
+            "tags": {"azd-service-name": "app"},
+            "identity": {"type": "SystemAssigned", "principalId": object_id("app")},
+            "properties": {"enabled": True},
+        }
+    ]
+
+
+def assigned_identities() -> list[Document]:
+    return [
+        {
+            "id": f"{GROUP}/providers/{_IDENTITIES}/id-{who}-local",
+            "name": f"id-{who}-local",
+            "type": _IDENTITIES,
+            "location": "local",
+            "properties": {"principalId": object_id(who)},
+        }
+        for who in ("compute", "endpoint")
+    ]
+
+
+def role_assignments(service: Service, principal: str) -> list[Document]:
+    return [_assignment(principal, *given) for given in service.roles.assignments(principal)]
+
+
+def _assignment(principal: str, definition: str, grant: Grant) -> Document:
+    scope = _SCOPES[grant.scope]
+    provided = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{definition}"
+    return {
+        "id": f"{scope}/providers/Microsoft.Authorization/roleAssignments/{definition}",
+        "name": definition,
+        "type": "Microsoft.Authorization/roleAssignments",
+        "properties": {"roleDefinitionId": provided, "principalId": principal, "scope": scope},
+    }

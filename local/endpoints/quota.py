@@ -1,0 +1,84 @@
+"""Cores by machine size: what deployments take of the region's quota; one that finds too little left fails."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from local.endpoints.exceptions import DeploymentFailed
+from local.settings import SUBSCRIPTION
+from local.state import Document, State
+
+SIZES = {
+    "Standard_DS2_v2": ("standardDSv2Family", 2),
+    "Standard_DS3_v2": ("standardDSv2Family", 4),
+    "Standard_DS4_v2": ("standardDSv2Family", 8),
+    "Standard_F4s_v2": ("standardFSv2Family", 4),
+}
+MOST = 10_000
+"""The limit of each family and of all, until a test sets another."""
+
+RESERVE = 1.2
+_KIND, _KEY = "quota", "cores"
+_ML = "Microsoft.MachineLearningServices"
+
+
+def limit(state: State, cores: int) -> None:
+    state.put(_KIND, _KEY, {"cores": cores})
+
+
+def sizes() -> list[Document]:
+    return [
+        {"name": name, "family": family, "vCPUs": cores, "supportedComputeTypes": ["AmlCompute"]}
+        for name, (family, cores) in SIZES.items()
+    ]
+
+
+def usages(state: State) -> list[Document]:
+    """Dedicated cores of each family and of all, as deployments take them; no job takes any here."""
+    taken, most = _taken(state), _most(state)
+    found = [_usage("TotalDedicatedCores", "totalDedicatedCores", sum(taken.values()), most)]
+    for family, count in sorted(taken.items()):
+        found.append(_usage(family, "vmFamily/dedicatedCores", count, most))
+        found.append(_usage(family, "vmFamily/lowPriorityCores", 0, -1))
+    return found
+
+
+def demand(state: State, deployment: Document) -> None:
+    """DeploymentFailed, in Azure's words, when a deployment that is on record is more than the quota holds."""
+    needed = _cores(deployment)
+    taken, most = sum(_taken(state).values()), _most(state)
+    if needed and taken > most:
+        raise DeploymentFailed(
+            "OutOfQuota",
+            f"Not enough quota available for {deployment['properties']['instanceType']} in SubscriptionId "
+            f"{SUBSCRIPTION}. Current usage/limit: {taken - needed}/{most}. Additional needed: {needed}.",
+        )
+
+
+def _taken(state: State) -> dict[str, int]:
+    taken = dict.fromkeys((family for family, _ in SIZES.values()), 0)
+    for _, deployment in state.items("online.deployment"):
+        if deployment["phase"] in ("starting", "serving") and _cores(deployment):
+            taken[SIZES[deployment["properties"]["instanceType"]][0]] += _cores(deployment)
+    return taken
+
+
+def _cores(deployment: Document) -> int:
+    """Of a size that is known, with the reserve that Azure keeps."""
+    _, each = SIZES.get(str(deployment["properties"].get("instanceType")), ("", 0))
+    return ceil(each * int(deployment["properties"]["instances"]) * RESERVE)
+
+
+def _most(state: State) -> int:
+    return int((state.get(_KIND, _KEY) or {"cores": MOST})["cores"])
+
+
+def _usage(name: str, kind: str, count: int, most: int) -> Document:
+    return {
+        "id": f"/subscriptions/{SUBSCRIPTION}/providers/{_ML}/locations/local/usages/{name}",
+        "type": f"{_ML}/{kind}/usages",
+        "name": {"value": name, "localizedValue": name},
+        "unit": "Count",
+        "currentValue": count,
+        "limit": most,
+    }

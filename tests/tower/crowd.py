@@ -1,0 +1,99 @@
+"""1,000 loops, and one with 100,000 past versions, 4,000 releases and 300,000 ledger entries; no document twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from shared import rows
+from shared.core import ledger
+from shared.core.ledger import Draft
+from shared.engine import unit
+from shared.memory.store import MemoryStore
+from shared.model import Overview, Release
+from shared.ports import Row
+from tests.engine.world import World
+from tests.tower.conftest import past
+
+LOOPS, VERSIONS, RELEASES, ENTRIES = 1_000, 100_000, 4_000, 300_000
+
+
+class SortedStore(MemoryStore):
+    """The same store, with its keys sorted once: a table service does not sort at every query either."""
+
+    def freeze(self) -> None:
+        self._keys = {loop: sorted(found) for loop, found in self.rows.items()}
+
+    def range(self, loop: str, prefix: str, *, after: str = "", limit: int = 1000) -> list[Row]:
+        from bisect import bisect_left, bisect_right
+
+        keys = self._keys[loop]
+        start = max(bisect_left(keys, prefix), bisect_right(keys, after))
+        found = [key for key in keys[start : start + limit] if key.startswith(prefix)]
+        return [self.rows[loop][key] for key in found]
+
+
+def crowded() -> World:
+    """The loop with a past, grown: its newest version, release and ledger entry stand for all the others."""
+    world = past()
+    store = world.ports.store
+    found = store.rows["birds"]
+    state = unit.read(world.ports, "birds").state
+    version = found[rows.version_key(3)].doc
+    for number in range(state.next_version, VERSIONS + 1):
+        key = rows.version_key(number)
+        found[key] = Row(key, version.replace('"number": 3', f'"number": {number}'), "e")
+    old = rows.decode(Release, found[rows.release_key(1)])
+    for number in range(state.next_release, RELEASES + 1):
+        later = replace(old, number=number, started_at=world.clock.current, versions=tuple(range(1, 400)))
+        key = rows.release_key(number)
+        found[key] = Row(key, rows.encode(later), "e")
+    middle = found[rows.ledger_key(state.ledger_seq)].doc
+    for seq in range(state.ledger_seq + 1, ENTRIES - 9_000):
+        key = rows.ledger_key(seq)
+        found[key] = Row(key, middle.replace(f'"seq": {state.ledger_seq}', f'"seq": {seq}'), "e")
+    grown = replace(state, ledger_seq=ENTRIES - 9_001, next_version=VERSIONS + 1, next_release=RELEASES + 1)
+    draft = Draft("release.started", f"release {RELEASES}", "driftloop", "", detail={"reasons": "x" * 500})
+    grown, entries = ledger.append(grown, [draft] * 9_001, world.clock.current)
+    for entry in entries:
+        found[rows.ledger_key(entry.seq)] = Row(rows.ledger_key(entry.seq), rows.encode(entry), "e")
+    found[rows.LOOP] = Row(rows.LOOP, rows.encode(grown), "e")
+    _unlike(world, grown.next_version, grown.next_release)
+    line = store.overviews()[0]
+    for number in range(LOOPS):
+        needs = "w" * 300 if number % 3 == 0 else ""
+        store.describe(replace(line, loop=f"loop-{number:04d}", attention=needs, facts=_long(line)))
+    store.__class__ = SortedStore
+    assert isinstance(store, SortedStore)
+    store.freeze()
+    return world
+
+
+def _unlike(world: World, versions: int, releases: int) -> None:
+    """No document stands twice: what one page shows has a report, a metric and a definition of its own in each line."""
+    ports, found = world.ports, world.ports.store.rows["birds"]
+    plain = unit.read(ports, "birds").version(3)[0]
+    judged = world.release(2).judgements
+
+    def another(digest: str, n: int) -> str:
+        return ports.documents.put(
+            json.dumps({**json.loads(ports.documents.get(digest)), "unlike": n}).encode()
+        )
+
+    for number in [*range(versions - 60, versions), *range(50_000 - 60, 50_001)]:
+        drift, metric = another(plain.drift, number), another(plain.metric, number)
+        key = rows.version_key(number)
+        found[key] = Row(key, rows.encode(replace(plain, number=number, drift=drift, metric=metric)), "e")
+    for number in range(releases - 60, releases):
+        key = rows.release_key(number)
+        release = rows.decode(Release, found[key])
+        own = tuple(
+            replace(j, evidence=another(j.evidence, 100 * number + n)) if j.evidence else j
+            for n, j in enumerate(judged * 12)
+        )
+        release = replace(release, definition=another(release.definition, number), judgements=own)
+        found[key] = Row(key, rows.encode(release), "e")
+
+
+def _long(line: Overview) -> dict[str, str]:
+    return {**line.facts, "verdict": "v" * 160, "waiting_for": "w" * 160}

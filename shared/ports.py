@@ -211,6 +211,10 @@ class Training(Protocol):
         """Register the job's output `model` under name and version; the asset id."""
         ...
 
+    def recorded(self, job: str) -> bytes:
+        """`golden.json` of the model that the job made: what it answered in training. Empty when there is none."""
+        ...
+
 
 @dataclass(frozen=True)
 class DeploymentSpec:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 DATA, OUTPUT = "training_data", "model"
 """What a loop's pipeline component must call the folder that it gets and the model that it gives."""
 
+GOLDEN = "golden.json"
+MOST_GOLDEN_BYTES = 1_000_000
+
 _TAKEN = frozenset({400, 409, 412})
 """How Azure ML says that a name is taken: by a rival, or by ourselves when the first answer was lost."""
 _ENDED = {"Completed": "completed", "Failed": "failed", "Canceled": "canceled", "NotResponding": "failed"}
@@ -138,6 +141,17 @@ class AzureTraining:
                 "Somebody else registered it: archive it or rename the loop."
             )
         return str(model.id)
+
+    def recorded(self, job: str) -> bytes:
+        name = f"{_folder(job)}/{GOLDEN}"
+        found = next((blob for blob in self._datastore.blobs(name) if blob.name == name), None)
+        if found is None:
+            return b""
+        if found.size > MOST_GOLDEN_BYTES:
+            raise ConfigurationError(
+                f"{GOLDEN} of job {job} has {found.size:,} bytes; the pipeline may record {MOST_GOLDEN_BYTES:,}."
+            )
+        return self._datastore.read(name)
 
     def _find_model(self, name: str, version: str) -> Model | None:
         try:

@@ -36,9 +36,11 @@ def report(ports: Ports, reference: str, version: DataVersion, definition: Defin
     )
 
 
-def moved(ports: Ports, version: DataVersion) -> dict[str, str]:
-    """The columns that a judged version's stored report calls material, with its words."""
+def moved(ports: Ports, version: DataVersion) -> dict[str, drift.ColumnVerdict]:
+    """The columns that a judged version's stored report calls material, by name."""
+    import drift
+
     if not version.drift:
         return {}
-    stored = json.loads(ports.documents.get(version.drift))
-    return {column["name"]: column["words"] for column in stored["columns"] if column["material"]}
+    stored = drift.Report.from_dict(json.loads(ports.documents.get(version.drift)))
+    return {column.name: column for column in stored.columns if column.material}

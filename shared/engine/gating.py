@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,20 +13,20 @@ from shared.definition import Published
 from shared.engine import predicting
 from shared.engine.predicting import Predictions
 from shared.engine.unit import Unit
+from shared.errors import ConfigurationError
 from shared.model import Judgement, Release, TriggerKind
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from shared.judge.gate import GateEvidence, GatePolicy
-    from shared.judge.smoke import SmokePolicy
+    from shared.judge.smoke import SmokeEvidence, SmokePolicy
     from shared.loopfile import Definition
 
 
 def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     """Ask both deployments, judge, and store what was judged, so that the verdict can be had again."""
     from shared.judge.gate import judge_gate
-    from shared.judge.smoke import judge_smoke
 
     definition = published.definition
     versions = unit.versions(release.versions)
@@ -38,15 +39,9 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     asked = predicting.features(frame, definition)
     endpoint, stamp = definition.serve.endpoint, f"gate-{release.job_name}"
     challenger = predicting.predict(unit.ports, endpoint, release.deployment, asked, stamp)
-    smoke_policy = _smoke_policy(frame, definition)
-    smoke = judge_smoke(challenger.answers, smoke_policy)
-    answered = {
-        "evidence": [answer.to_dict() for answer in challenger.answers],
-        "policy": smoke_policy.to_dict(),
-        "verdict": smoke.to_dict(),
-    }
-    judged = [_stored(unit, "smoke test", "pass" if smoke.passed else "fail", smoke.reasons, answered)]
-    if smoke.passed:
+    answers = [*challenger.answers, *_golden(unit, release, definition)]
+    judged = [_smoke(unit, answers, _smoke_policy(frame, definition))]
+    if judged[0].outcome == "pass":
         champion = (
             predicting.predict(unit.ports, endpoint, release.champion.deployment, asked, stamp)
             if release.champion
@@ -58,6 +53,42 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
         document = {"evidence": evidence.to_dict(), "policy": policy.to_dict(), "verdict": verdict.to_dict()}
         judged.append(_stored(unit, "gate", verdict.outcome.value, verdict.reasons, document))
     return GateSeen(tuple(judged))
+
+
+def _smoke(unit: Unit, answers: list[SmokeEvidence], policy: SmokePolicy) -> Judgement:
+    from shared.judge.smoke import judge_smoke
+
+    smoke = judge_smoke(answers, policy)
+    document = {
+        "evidence": [answer.to_dict() for answer in answers],
+        "policy": policy.to_dict(),
+        "verdict": smoke.to_dict(),
+    }
+    return _stored(unit, "smoke test", "pass" if smoke.passed else "fail", smoke.reasons, document)
+
+
+def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[SmokeEvidence, ...]:
+    """The challenger asked what its model was asked in training, where the pipeline recorded some answers."""
+    import pandas as pd
+
+    recorded = unit.ports.training.recorded(release.job) if release.job else b""
+    if not recorded:
+        return ()
+    try:
+        document = json.loads(recorded)
+        table, answers = document["input_data"], list(document["answers"])
+        rows = pd.DataFrame(table["data"], columns=table["columns"])
+        if len(rows) != len(answers):
+            raise ValueError(f"{len(answers)} answers for {len(rows)} rows")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"golden.json of job {release.job} cannot be used ({type(error).__name__}: {error}); "
+            "docs/your-own-loop.md says what a pipeline may record; abort this release and mend the pipeline"
+        ) from error
+    rows, answers = rows.head(predicting.ROWS_PER_REQUEST), answers[: predicting.ROWS_PER_REQUEST]
+    stamp = f"golden-{release.job_name}"
+    said = predicting.predict(unit.ports, definition.serve.endpoint, release.deployment, rows, stamp)
+    return tuple(replace(answer, golden=tuple(answers)) for answer in said.answers)
 
 
 def gate_policy(release: Release, definition: Definition, metric: str) -> GatePolicy:

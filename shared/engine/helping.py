@@ -1,8 +1,8 @@
 """Did it help? What a release was for is looked at again when the first version since is judged, and told.
 
 A loop with a metric is helped when its new model keeps the threshold on that version. Without a metric the version
-that the release was made for must not differ from what the new model was trained on in the columns that had moved:
-a world that goes on moving is no fault of the release, but data that a release did not take in are.
+that the release was made for is held against what the new model was trained on, in the columns that had moved: a
+world that goes on moving is no fault of the release, but data are that drown in the training window's old ones.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 MENDS = frozenset({TriggerKind.DRIFT, TriggerKind.METRIC})
 """Reasons that a release is there to do away with."""
+
+
+STILL = 2 / 3
+"""A column that still differs by more than this part of what it differed by was not taken in."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,13 @@ def _effect(unit: Unit, release: Release, after: DataVersion, definition: Defini
     if not had_moved or not release.profile:
         return Effect(None, words)
     again = comparing.report(unit.ports, release.profile, before, definition)
-    left = [column.words for column in again.columns if column.material and column.name in had_moved]
+    left = [
+        column.words
+        for column in again.columns
+        if column.name in had_moved
+        and column.material
+        and abs(column.effect.value) > STILL * abs(had_moved[column.name].effect.value)
+    ]
     if left:
         return Effect(
             False,
@@ -77,5 +87,5 @@ def _effect(unit: Unit, release: Release, after: DataVersion, definition: Defini
         )
     return Effect(
         True,
-        f"{words}; version {before.number} does not differ from what release {release.number} was trained on",
+        f"{words}; version {before.number} no longer differs so from what release {release.number} was trained on",
     )

@@ -27,9 +27,9 @@ def retest(current: Unit, features: Sequence[str]) -> tuple[bool, str]:
         return False, f"version {version.number} has no drift report: {version.verdict}"
     material = comparing.moved(current.ports, version)
     wanted = {name.casefold() for name in features}
-    moved = {name: words for name, words in material.items() if not wanted or name.casefold() in wanted}
+    moved = [each.words for name, each in material.items() if not wanted or name.casefold() in wanted]
     if moved:
-        return True, f"confirmed on version {version.number}: {'; '.join(moved.values())}"
+        return True, f"confirmed on version {version.number}: {'; '.join(moved)}"
     named = ", ".join(sorted(features)) if features else "any column"
     others = f"; material drift only in {', '.join(sorted(material))}" if material else ""
     return False, f"version {version.number} shows no material drift in {named}{others}"

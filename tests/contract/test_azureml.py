@@ -71,6 +71,7 @@ class TestTraining:
         model = stage.ports.training.ensure_model(name, "1", first.name, {"driftloop.loop": name})
 
         assert stage.ports.training.ensure_model(name, "1", first.name, {"driftloop.loop": name}) == model
+        assert stage.ports.training.recorded(first.name) == b'{"answers": ["small"]}'
         with pytest.raises(ConfigurationError, match="Somebody else registered it"):
             stage.ports.training.ensure_model(name, "1", second.name, {})
 

@@ -15,7 +15,9 @@ from tests.simulator.reader import reading_in_process
 IDLE_TICK = 1
 IDLE_SWEEP = 8
 WAITING_LOOK = 14
-DROP_TO_LIVE = 207
+DROP_TO_LIVE = 213
+WHETHER_IT_HELPED = 5
+"""Asked of every release but the first."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -79,5 +81,5 @@ def test_a_release_costs_the_same_after_ten_others() -> None:
     print(f"\nfrom drop to live: {sum(found.values())} calls, {dict(found)}")
     assert life.state.champion is not None
     assert life.state.champion.release == 12
-    assert sum(found.values()) <= second + 3
+    assert sum(found.values()) <= second + WHETHER_IT_HELPED + 3
     assert sum(found.values()) <= DROP_TO_LIVE, found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,3 +70,28 @@ def test_numbers_that_are_nearly_all_alike_make_bands_without_gaps() -> None:
     names = slice_names(pd.Series([0.0] * 90 + list(np.arange(1.0, 14.0))))
     assert len(names) == 103
     assert all(name for name in names)
+
+
+GOLDEN = {"columns": ["flipper_length_mm"], "data": [[180], [230]]}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "phase", "words"),
+    [
+        (["Adelie", "Gentoo"], Phase.LIVE, "all well formed, 2 equal to what training recorded"),
+        (["Adelie", "Adelie"], Phase.REJECTED, "1 of 2 predictions differ from training's: 'Gentoo' for 'Adelie'"),
+        (["Adelie"], Phase.GATING, "golden.json of job birds-r1-a1 cannot be used (ValueError: 1 answers for 2 rows)"),
+    ],
+)  # fmt: skip
+def test_the_smoke_test_asks_what_the_pipeline_recorded(
+    recorded: list[str], phase: Phase, words: str
+) -> None:
+    world = World()
+    world.publish()
+    world.ports.training.golden = json.dumps({"input_data": GOLDEN, "answers": recorded}).encode()
+    world.drop("2007.csv", csv(season(2007)))
+    world.ticks(6)
+    release = world.release(1)
+    assert release.phase is phase
+    told = [*(told for judged in release.judgements for told in judged.words), release.waiting_for]
+    assert any(words in one for one in told), told

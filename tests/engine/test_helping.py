@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from shared import views
@@ -25,9 +26,10 @@ def told(ports: Ports) -> list[str]:
 
 
 def drift(world: World, text: str, factors: list[float]) -> World:
-    """A first model of seasons that are much alike, then one drop after the other, each heavier than all before."""
+    """A first model of a long past, then one drop after the other, each heavier than all before."""
     world.publish(text)
-    world.drop("2007.csv", csv(season(2007)))
+    past = [season(2007, body_mass_g=1 + n / 1000) for n in range(15)]
+    world.drop("past.csv", csv(pd.concat(past, ignore_index=True)))
     world.live()
     for n, factor in enumerate(factors):
         world.ticks(7)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from demo import income
 from demo.stage import StoryFailed
+from shared.engine import unit
 from tests.loops.driven import DrivenStage
+
+LOOP = Path(__file__).parents[2] / "loops" / "income"
 
 
 def test_the_best_of_six_variants_is_served_once_a_person_approves(
@@ -19,4 +24,13 @@ def test_the_best_of_six_variants_is_served_once_a_person_approves(
         income.people()
     except StoryFailed as missing:
         pytest.skip(str(missing))
-    income.tell(stage("income"))
+    told = stage("income")
+    income.tell(told)
+    (smoke,) = unit.read(told.ports, "income").release(1)[0].judgements[0].words
+    assert smoke.endswith("all well formed, 3 equal to what training recorded"), smoke
+
+
+def test_the_three_persons_of_the_smoke_test_are_those_of_the_qa_job() -> None:
+    qa, train = (json.loads((LOOP / part / "persons.json").read_text()) for part in ("qa", "train"))
+    assert [{k: v for k, v in one.items() if k != "answer"} for one in qa] == train
+    assert len(train) == 3

@@ -42,6 +42,11 @@ def main(table: Path, trees: int, model: Path) -> None:
     (model / "card.json").write_text(
         json.dumps({"rows": len(birds), "f1_macro_cv": f1_macro, "trees": trees})
     )
+    asked = features.head(5)
+    table = json.loads(asked.to_json(orient="split"))
+    (model / "golden.json").write_text(  # the smoke test asks the deployment the same
+        json.dumps({"input_data": table, "answers": classifier.predict(asked).tolist()})
+    )
     print(f"trained on {len(birds)} birds, F1 in cross-validation {f1_macro}")
 
 

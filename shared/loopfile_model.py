@@ -219,6 +219,10 @@ class Drift(Section):
         Returns | None, Key("columns and by", "For time series whose level wanders, such as prices.")
     ] = None
     persistence: Annotated[Persistence, Key("breaches and of", "How lasting drift must be.")] = Persistence()
+    predictions: Annotated[
+        Duration | None,
+        Key(DURATION, "How often live answers are held against those of the gate; nothing: never."),
+    ] = None
 
 
 MetricName = Literal[

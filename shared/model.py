@@ -323,6 +323,8 @@ class LoopState:
     """Releases that went live and did not mend what they were for, since the last that did."""
     assessed_release: int = 0
     """The newest release of which it is known whether it helped."""
+    predictions_through: datetime | None = None
+    """The champion's collected answers up to here have been held against those of its gate."""
     newest_labelled: int | None = None
     """Number of the newest version that can be trained on; None in rows that are older than this field."""
     newest_landed_at: datetime | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared import schedule
 from shared.core import policy
-from shared.engine import fetching, starting
+from shared.engine import fetching, starting, watching
 from shared.engine.unit import Unit
 from shared.model import LoopState, Phase, Release, Trigger, TriggerKind
 
@@ -87,6 +87,8 @@ def due_at(current: Unit, release: Release | None, *, wait_s: float | None, even
     elif state.waiting and not state.paused:
         moments.append(max(state.waiting_until or now, now + LOOK_AGAIN))
     definition = current.published().definition
+    if release is None and wait_s is None and (at := watching.next_at(state, definition)):
+        moments.append(at)
     if definition.data.source is not None and wait_s is None:
         moments.append(fetching.next_at(definition.data.source, state.source, now))
     retrain = definition.retrain

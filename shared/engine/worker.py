@@ -21,6 +21,7 @@ from shared.engine import (
     scheduling,
     starting,
     unit,
+    watching,
 )
 from shared.engine.unit import Unit, update
 from shared.errors import (
@@ -152,6 +153,7 @@ def _parts(current: Unit, problems: Problems) -> Iterator[tuple[str, Callable[[]
         yield row.key, partial(_handle, current, row)
     yield "source", partial(fetching.fetch, current)
     yield "schedule", partial(scheduling.answer, current)
+    yield "predictions", partial(watching.answer, current)
     if (number := current.state.open_release) is not None:
         yield "release", partial(advancing.advance, current, number)
     else:

@@ -302,6 +302,11 @@ class Gate(Section):
     confidence: Annotated[
         float, Field(ge=0.5, lt=1), Key("a number from 0.5, below 1", "Of the comparison.")
     ] = 0.95
+    calibration: Annotated[
+        float | None,
+        Field(gt=0, lt=1),
+        Key("a number above 0, below 1", "How far stated probabilities may be off; nothing: told only."),
+    ] = None
     superiority: Annotated[
         Literal["auto", True, False],
         Key(

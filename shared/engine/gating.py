@@ -104,6 +104,7 @@ def gate_policy(release: Release, definition: Definition, metric: str) -> GatePo
         superiority=breached if gate.superiority == "auto" else gate.superiority is True,
         floor=gate.floor,
         confidence=gate.confidence,
+        calibration=gate.calibration,
         slices=SlicePolicy(by=tuple(slices.by), floor=slices.floor, min_rows=slices.min_rows)
         if slices
         else None,
@@ -132,6 +133,7 @@ def _evidence(
         champion=champion.values if champion else None,
         slices={by: slice_names(frame[by]) for by in slices.by} if slices else {},
         malformed=challenger.problems,
+        stated=challenger.stated,
     )
 
 

@@ -30,6 +30,8 @@ class Predictions:
     problems: tuple[str, ...]
     answers: tuple[SmokeEvidence, ...]
     """What came back, request by request, for the smoke test."""
+    stated: tuple[float | None, ...] = ()
+    """The probability that was given to each prediction; empty where a request's answer states none."""
 
 
 def holdout(ports: Ports, versions: Sequence[DataVersion]) -> pd.DataFrame:
@@ -77,16 +79,19 @@ def predict(ports: Ports, endpoint: str, deployment: str, frame: pd.DataFrame, s
     values: list[object] = []
     problems: list[str] = []
     evidence: list[SmokeEvidence] = []
+    stated: list[float | None] = []
     for answer, size in zip(answers, sizes, strict=True):
         body = _decoded(answer)
         given, problem = read_answer(answer.status, body, size)
         values += given
+        stated += read_stated(body, given)
         evidence.append(
             SmokeEvidence(rows=size, status=answer.status, answer=body, latency_ms=answer.latency_ms)
         )
         if problem and problem not in problems:
             problems.append(problem)
-    return Predictions(tuple(values), tuple(problems), tuple(evidence))
+    complete = len(stated) == len(values)
+    return Predictions(tuple(values), tuple(problems), tuple(evidence), tuple(stated) if complete else ())
 
 
 def payload(frame: pd.DataFrame) -> str:
@@ -115,3 +120,17 @@ def read_answer(status: int, body: object, size: int) -> tuple[list[object], str
     if len(content) != size:
         return nothing, f"{len(content)} predictions for {size} rows"
     return list(content), ""
+
+
+def read_stated(body: object, given: Sequence[object]) -> list[float | None]:
+    """The probability of each prediction, where an object's `probabilities` has one a row, or one a class and row."""
+    from shared.judge.metrics import class_name
+
+    rows = body.get("probabilities") if isinstance(body, dict) else None
+    if not isinstance(rows, list) or len(rows) != len(given):
+        return []
+    named = [
+        each.get(class_name(value)) if isinstance(each, dict) else each
+        for each, value in zip(rows, given, strict=True)
+    ]
+    return [float(p) if isinstance(p, int | float) and not isinstance(p, bool) else None for p in named]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from shared.judge.calibration import judge_calibration
 from shared.judge.holdout import (
     LEAST_ROWS,
     GateEvidence,
@@ -67,6 +68,10 @@ def judge_gate(evidence: GateEvidence, policy: GatePolicy, metric: Metric | None
         findings.append(_against_floor(judged, challenger, policy.floor))
     slices, slice_findings = _judge_slices(evidence, policy, chosen)
     findings += slice_findings
+    if chosen.task == "classification":
+        findings += judge_calibration(
+            evidence.y_true, evidence.challenger, evidence.stated, policy.calibration, policy.confidence
+        )
     if not findings:
         findings = [(Outcome.PASS, "first model and no floor is set: compared with nothing", None)]
     outcome = _worst(finding[0] for finding in findings)

@@ -43,6 +43,8 @@ class GatePolicy(Document):
     floor: float | None = None
     confidence: float = 0.95
     slices: SlicePolicy | None = None
+    calibration: float | None = None
+    """How far stated probabilities may be off; None: told only."""
     resamples: int = 4000
     seed: int = 20070101
 
@@ -57,6 +59,8 @@ class GateEvidence(Document):
     champion: tuple[object, ...] | None = None
     slices: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     malformed: tuple[str, ...] = ()
+    stated: tuple[float | None, ...] = ()
+    """The probability that the challenger gives each of its answers; empty where it states none."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 from shared.definition import Assets, Published
 from shared.engine import publishing
 from shared.engine.gating import slice_names
+from shared.engine.predicting import read_stated
 from shared.loopfile import parse
 from shared.model import Phase
 from tests.engine.world import LOOP, World, csv, season
@@ -95,3 +96,18 @@ def test_the_smoke_test_asks_what_the_pipeline_recorded(
     assert release.phase is phase
     told = [*(told for judged in release.judgements for told in judged.words), release.waiting_for]
     assert any(words in one for one in told), told
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "stated"),
+    [
+        ([0.9, 0.6], [0.9, 0.6]),
+        ([{"Adelie": 0.9, "Gentoo": 0.1}, {"Adelie": 0.4, "Gentoo": 0.6}], [0.9, 0.6]),
+        ([{"Gentoo": 1.0}, "sure"], [None, None]),
+        ([0.9], []),
+        (None, []),
+    ],
+)
+def test_probabilities_are_read_where_a_deployment_states_them(probabilities: object, stated: object) -> None:
+    body = {"predictions": ["Adelie", "Gentoo"], "probabilities": probabilities}
+    assert read_stated(body, ["Adelie", "Gentoo"]) == stated

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.canary.simulation import lower
+from shared.judge.calibration import judge_calibration
 from shared.judge.exact import clopper_pearson, paired_lower_bound, paired_p_value
 from shared.judge.gate import GateEvidence, GatePolicy, GateVerdict, Outcome, SlicePolicy, judge_gate
 from shared.judge.intervals import Sample, bounds, sample_of
@@ -266,3 +267,34 @@ def test_false_passes_of_regressions(n: int) -> None:
         sample = sample_of(METRICS["mae"], truth, truth + scale * own, truth + other)
         passed += bounds(sample, 0.95, 500, seed).low > -margin
     assert lower(passed / 250, 250, 2) <= PROMISED
+
+
+def stated(n: int, says: float, right: float, seed: int) -> GateEvidence:
+    """A classifier that gives each of its answers the same probability, and is right with another."""
+    truth = np.where(np.random.default_rng(seed).random(n) < right, "a", "b")
+    answers = ("a",) * n
+    ids = tuple(map(str, range(n)))
+    return GateEvidence(ids, tuple(truth), answers, answers, stated=(says,) * n)
+
+
+def test_a_model_that_is_surer_than_it_is_right_fails_its_calibration() -> None:
+    policy = GatePolicy("accuracy", calibration=0.1)
+    verdict = judge_gate(stated(500, 0.95, 0.7, 1), policy)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons[0].startswith("calibration: where the challenger states 95% on average")
+    told = judge_gate(stated(500, 0.95, 0.7, 1), GatePolicy("accuracy"))
+    assert told.outcome is Outcome.PASS
+    assert any("for information only" in words for words in told.reasons)
+    silent = judge_gate(replace(stated(500, 0.95, 0.7, 1), stated=()), policy)
+    assert silent.outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("n", [60, 500])
+def test_a_calibrated_model_fails_at_most_as_often_as_promised(n: int) -> None:
+    policy = GatePolicy("accuracy", calibration=0.01)
+    findings = [
+        judge_calibration(e.y_true, e.challenger, e.stated, policy.calibration, policy.confidence)
+        for e in (stated(n, 0.8, 0.8, seed) for seed in range(400))
+    ]
+    fails = sum(found[0][0] is Outcome.FAIL for found in findings)
+    assert clopper_pearson(fails, 400, 0.95)[0] <= 0.05

@@ -8,11 +8,14 @@ import logging
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
-from demo.stage import Stage, StoryFailed
+from demo import verified
+from demo.stage import LocalStage, Stage, StoryFailed
 from local.azure import LocalAzure
 
 LOOPS = ("penguins", "iris", "prices", "income")
@@ -26,24 +29,39 @@ def main() -> int:
     console.width = min(console.width, 110) if console.is_terminal else 110
     logging.disable(logging.CRITICAL)
     began = time.monotonic()
+    if verified.asked_for() and loop in verified.HOST_ONLY:
+        parser.error(f"{loop} cannot be told on Azure: {verified.HOST_ONLY[loop]}")
+    try:
+        with stage_for(loop, console) as stage:
+            importlib.import_module(f"demo.{loop}").tell(stage)
+    except StoryFailed as failure:
+        console.print(f"[red]the story broke off:[/] {failure}")
+        return 1
+    except KeyboardInterrupt:
+        console.print("stopped; nothing is left running")
+        return 130
+    console.print(f"\nThat took {time.monotonic() - began:.0f} seconds, and nothing is left running.")
+    return 0
+
+
+@contextmanager
+def stage_for(loop: str, console: Console) -> Iterator[Stage]:
+    """On a local Azure that is started and ended here; with AZURE_VERIFIED=1 on the one that the environment names."""
+    if verified.asked_for():
+        console.rule(f"[bold]Driftloop: the loop {loop}, on the deployment that the environment names")
+        with verified.VerifiedStage(console, loop) as stage:
+            yield stage
+        return
     console.rule(f"[bold]Driftloop: the loop {loop}, on a local Azure, with the unmodified Azure SDKs")
     with tempfile.TemporaryDirectory(prefix="driftloop-demo-") as folder:
         azure = LocalAzure(Path(folder), functions_host=True)
         try:
             with console.status("starting Azurite, the Azure ML workspace and the functions host"):
                 azure.start()
-            with Stage(azure, console, loop) as stage:
-                importlib.import_module(f"demo.{loop}").tell(stage)
-        except StoryFailed as failure:
-            console.print(f"[red]the story broke off:[/] {failure}")
-            return 1
-        except KeyboardInterrupt:
-            console.print("stopped; nothing is left running")
-            return 130
+            with LocalStage(azure, console, loop) as local:
+                yield local
         finally:
             azure.stop()
-    console.print(f"\nThat took {time.monotonic() - began:.0f} seconds, and nothing is left running.")
-    return 0
 
 
 if __name__ == "__main__":

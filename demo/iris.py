@@ -48,7 +48,7 @@ def again(stage: Stage) -> None:
     stage.ask("retrain", "is it repeatable?")
     told = only_trained(stage, 2)
     ledger = [
-        e.detail["reason"] for e in views.entries(stage.ports, "iris") if e.what == "release.registering"
+        e.detail["reason"] for e in views.entries(stage.ports, stage.loop) if e.what == "release.registering"
     ]
     stage.expect(ledger[-1].endswith("prepare, train"), f"the ledger does not say what was reused: {ledger}")
     stage.expect(told == {"prepare": "reused", "train": "reused", "evaluate": "ran"}, str(told))
@@ -63,7 +63,7 @@ def changed(stage: Stage) -> None:
 
 
 def more(stage: Stage) -> None:
-    stage.traffic.start("iris", flowers().drop(columns=["flower", "species"]), PER_SECOND)
+    stage.live(flowers().drop(columns=["flower", "species"]), PER_SECOND)
     stage.publish(SHORT)
     land_more(stage)
     decided(stage, 4)

@@ -126,7 +126,7 @@ def _tell(stage: Stage, provider: Provider) -> None:
 
     stage.chapter("3. Days that the champion did not foresee", f"{NEXT_DAYS} more trading days")
     after = provider.days(FIRST_DAYS, FIRST_DAYS + NEXT_DAYS)
-    stage.traffic.start("prices", after[["share", "date"]], PER_SECOND)
+    stage.live(after[["share", "date"]], PER_SECOND)
     stage.wait("version 2", lambda: stage.state.next_version > 2 and bool(stage.version(2).decision))
     stage.wait("release 2", lambda: stage.state.next_release > 2 and stage.release(2).ended)
     release = stage.release(2)
@@ -135,7 +135,7 @@ def _tell(stage: Stage, provider: Provider) -> None:
     stage.expect(
         "close (return)" in stage.version(2).verdict or not stage.version(2).drift_material, "levels"
     )
-    stage.expect(not views.audit(stage.ports, "prices").problems, "the ledger is broken")
+    stage.expect(not views.audit(stage.ports, stage.loop).problems, "the ledger is broken")
     stage.say("the fresher forecaster was shown to be better on days that neither had seen, and is live")
 
 

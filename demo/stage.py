@@ -41,17 +41,17 @@ class StoryFailed(Exception):
 
 
 class Stage:
-    """One loop on one local Azure. Entering it points this process at the local Azure, as `make up` tells you to."""
+    """One loop on the Azure that the environment names."""
 
-    def __init__(self, azure: LocalAzure, console: Console, loop: str) -> None:
-        self.azure = azure
+    patience_s = PATIENCE_S
+
+    def __init__(self, console: Console, loop: str) -> None:
         self.console = console
         self.loop = loop
         self.folder = LOOPS / loop
         self._told = 0
 
     def __enter__(self) -> Self:
-        os.environ.update(self.azure.environment())
         self.settings = Settings.from_environment(os.environ)
         self.ports = azure_ports(self.settings)
         self._workspace = Workspace(self.settings, credential())
@@ -146,22 +146,19 @@ class Stage:
             "schemaId": "azureMonitorCommonAlertSchema",
             "data": {"essentials": essentials, "alertContext": {}},
         }
-        answer = httpx.post(
-            f"{self.azure.settings.functions}/api/alert",
-            json=body,
-            headers={"Authorization": f"Bearer {credential().get_token(APP).token}"},
-            trust_env=False,
-            timeout=30,
-        )
-        if answer.status_code != 202:
-            raise StoryFailed(f"the alert function answered {answer.status_code}: {answer.text}")
+        self.send_alert(body)
         self.say(f"Azure Monitor posts the alert {rule}: {condition}")
 
-    def spoil(self, deployment: str, error_rate: float) -> None:
-        """Have a deployment fail this share of its requests."""
-        self.azure.control.put(
-            f"/local/endpoints/{self.loop}/deployments/{deployment}/faults", json={"error_rate": error_rate}
-        ).raise_for_status()
+    def send_alert(self, body: Mapping[str, object]) -> None:
+        raise NotImplementedError
+
+    def live(self, rows: pd.DataFrame, per_second: float) -> None:
+        """Live traffic begins: requests of one row each."""
+        self.traffic.start(self.loop, rows, per_second)
+
+    def spoil(self, deployment: str, error_rate: float) -> bool:
+        """Have a deployment fail this share of its requests; False where that cannot be had."""
+        raise NotImplementedError
 
     # --- waiting ---------------------------------------------------------------------------------
 
@@ -177,7 +174,7 @@ class Stage:
 
     def wait(self, what: str, true: Callable[[], bool]) -> None:
         """Until `true`, telling what the ledger says meanwhile; StoryFailed when it takes too long."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self.patience_s
         with self.console.status(what) as status:
             while True:
                 self.ledger_so_far()
@@ -185,7 +182,7 @@ class Stage:
                     self.ledger_so_far()
                     return
                 if time.monotonic() > deadline:
-                    raise StoryFailed(f"waited {PATIENCE_S} s for {what}. Status: {self._status()}")
+                    raise StoryFailed(f"waited {self.patience_s} s for {what}. Status: {self._status()}")
                 status.update(f"{what} [dim]({escape(self._status())})[/]")
                 time.sleep(0.4)
 
@@ -211,6 +208,36 @@ class Stage:
 
     def weights(self) -> Mapping[str, int]:
         return self.ports.serving.traffic(self.loop)
+
+
+class LocalStage(Stage):
+    """On a local Azure. Entering it points this process there, as `make up` tells you to."""
+
+    def __init__(self, azure: LocalAzure, console: Console, loop: str) -> None:
+        super().__init__(console, loop)
+        self.azure = azure
+
+    def __enter__(self) -> Self:
+        os.environ.update(self.azure.environment())
+        return super().__enter__()
+
+    def send_alert(self, body: Mapping[str, object]) -> None:
+        """As Azure Monitor does, with a token of its own for the alert function."""
+        answer = httpx.post(
+            f"{self.azure.settings.functions}/api/alert",
+            json=body,
+            headers={"Authorization": f"Bearer {credential().get_token(APP).token}"},
+            trust_env=False,
+            timeout=30,
+        )
+        if answer.status_code != 202:
+            raise StoryFailed(f"the alert function answered {answer.status_code}: {answer.text}")
+
+    def spoil(self, deployment: str, error_rate: float) -> bool:
+        self.azure.control.put(
+            f"/local/endpoints/{self.loop}/deployments/{deployment}/faults", json={"error_rate": error_rate}
+        ).raise_for_status()
+        return True
 
 
 def sentence(entry: LedgerEntry) -> str:

@@ -42,7 +42,7 @@ class LiveTraffic:
         payloads = [_payload(rows.iloc[[n]]) for n in range(len(rows))]
         with (
             httpx.Client(
-                verify=ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"]),
+                verify=ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE")),
                 headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
                 trust_env=False,
                 timeout=60,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -14,11 +15,23 @@ from azure.ai.ml import MLClient, load_component
 from azure.ai.ml.entities import Environment
 from azure.core.credentials import TokenCredential
 
+from shared.azure.registry import IMAGE
 from shared.memory import MemoryPorts, MemoryRequest
 from shared.ports import Answer, DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Ports
 
 T = TypeVar("T")
-WITHIN_S = 180
+VERIFIED = os.environ.get("AZURE_VERIFIED") == "1"
+"""Against the Azure that the environment names, and no other."""
+COMPUTE = os.environ.get("AZURE_VERIFIED_COMPUTE", "driftloop-cpu") if VERIFIED else ""
+WITHIN_S = 3600 if VERIFIED else 180
+RUN = f"v{uuid.uuid4().hex[:6]}"
+"""All that this run makes is called so at its beginning: by that it is taken away again."""
+
+
+def fresh(kind: str) -> str:
+    """A name that no other test and no earlier run has used."""
+    return f"{RUN}{kind}{uuid.uuid4().hex[:8]}"
+
 
 ROWS = '{"input_data": {"columns": ["x"], "data": [[1], [2]]}}'
 """Two rows; the scoring script of the stage answers `small` to 1 and `large` to 2."""
@@ -175,6 +188,7 @@ jobs:
 """
 
 
+PACKAGES = ("azureml-inference-server-http", "azureml-ai-monitoring")
 CHECK = """
 $schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
 type: command
@@ -192,7 +206,7 @@ class SdkStage:
         self.ports = ports
         self.ml = ml
         self._identity = identity
-        self._name = f"c{uuid.uuid4().hex[:10]}"
+        self._name = fresh("c")
         self._model = ""
         self._publish(folder)
 
@@ -204,12 +218,12 @@ class SdkStage:
             "step.yml": STEP.format(name=self._name),
             "pipeline.yml": PIPELINE.format(name=self._name),
             "check.yml": CHECK.format(name=self._name),
-            "conda.yml": "dependencies: ['python=3.11', {pip: ['azureml-inference-server-http']}]",
+            "conda.yml": f"dependencies: ['python=3.11', pip, {{pip: [{', '.join(PACKAGES)}]}}]",
         }.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text)
         environment = Environment(
-            name=self._name, version="1", image="python:3.11", conda_file=str(folder / "conda.yml")
+            name=self._name, version="1", image=IMAGE, conda_file=str(folder / "conda.yml")
         )
         self._environment = str(self.ml.environments.create_or_update(environment).id)
         self.ml.components.create_or_update(load_component(folder / "step.yml"))
@@ -229,9 +243,9 @@ class SdkStage:
     def job(self, behaviour: str, name: str = "", release: str = "") -> JobSpec:
         name = name or f"{self._name}-{behaviour}-{uuid.uuid4().hex[:8]}"
         if behaviour == "check":
-            return JobSpec(name, "contract", self._check, self._data, {}, _tags(release))
+            return JobSpec(name, "contract", self._check, self._data, {}, _tags(release), COMPUTE)
         parameters = {"behaviour": behaviour, "trees": "7"}
-        return JobSpec(name, "contract", self._component, self._data, parameters, _tags(release))
+        return JobSpec(name, "contract", self._component, self._data, parameters, _tags(release), COMPUTE)
 
     def ended(self, spec: JobSpec) -> JobSeen:
         return eventually(lambda: self.ports.training.ensure_job(spec), lambda seen: seen.status != "running")

@@ -6,7 +6,6 @@ import base64
 import json
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -25,19 +24,19 @@ from shared.errors import ConfigurationError
 from shared.model import LedgerEntry
 from shared.ports import Ports
 from shared.settings import Settings
-from tests.contract.stage import SdkStage, eventually
+from tests.contract.stage import SdkStage, eventually, fresh
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def clients(local_azure: LocalAzure) -> Clients:
-    return Clients(Settings.from_environment(local_azure.environment()), credential())
+def clients(settings: Settings) -> Clients:
+    return Clients(settings, credential())
 
 
 class TestOutbound:
     def test_the_queue_holds_what_event_grid_would_write(
-        self, local_azure: LocalAzure, clients: Clients, local_ports: Ports, loop: str
+        self, local_azure: LocalAzure, clients: Clients, sdk_ports: Ports, loop: str
     ) -> None:
         name = f"q-{loop}"
         queue = clients.queue()
@@ -55,14 +54,14 @@ class TestOutbound:
         assert queue.queue_name == "driftloop-events"
 
     def test_ledger_entries_go_out_as_cloud_events(
-        self, local_azure: LocalAzure, local_ports: Ports, loop: str
+        self, local_azure: LocalAzure, sdk_ports: Ports, loop: str
     ) -> None:
         entries = [
             LedgerEntry(seq, NOON, "me", "inbox", "release.rolled_back", "r1", "a", "b", {"k": "v"}, "0", "1")
             for seq in range(1, 61)
         ]
 
-        local_ports.topic.publish(loop, entries)
+        sdk_ports.topic.publish(loop, entries)
 
         taken = local_azure.control.get("/local/events/topics/driftloop").json()["events"]
         events = [event for event in taken if event["source"] == f"/driftloop/loops/{loop}"]
@@ -85,26 +84,24 @@ class TestOutbound:
 
 class TestRivals:
     def test_two_who_register_the_same_data_both_get_it(
-        self, local_ports: Ports, loop: str, tmp_path: Path
+        self, sdk_ports: Ports, loop: str, tmp_path: Path
     ) -> None:
         (tmp_path / "file").write_bytes(b"rows")
-        local_ports.versions.write(f"{loop}/1/a", tmp_path / "file")
+        sdk_ports.versions.write(f"{loop}/1/a", tmp_path / "file")
 
         def register(_: int) -> str:
-            return local_ports.versions.register(loop, "1", f"{loop}/1", {}, "")
+            return sdk_ports.versions.register(loop, "1", f"{loop}/1", {}, "")
 
         with ThreadPoolExecutor(3) as pool:
             assert len(set(pool.map(register, range(3)))) == 1
 
-    def test_two_who_register_the_same_model_both_get_it(
-        self, local_ports: Ports, local_stage: SdkStage
-    ) -> None:
-        spec = local_stage.job("good")
-        local_stage.ended(spec)
-        name = f"m{uuid.uuid4().hex[:8]}"
+    def test_two_who_register_the_same_model_both_get_it(self, sdk_ports: Ports, sdk_stage: SdkStage) -> None:
+        spec = sdk_stage.job("good")
+        sdk_stage.ended(spec)
+        name = fresh("m")
 
         def register(_: int) -> str:
-            return local_ports.training.ensure_model(name, "1", spec.name, {})
+            return sdk_ports.training.ensure_model(name, "1", spec.name, {})
 
         with ThreadPoolExecutor(3) as pool:
             assert len(set(pool.map(register, range(3)))) == 1
@@ -112,25 +109,25 @@ class TestRivals:
 
 class TestEvidence:
     @pytest.fixture
-    def endpoint(self, local_ports: Ports, local_stage: SdkStage) -> Iterator[str]:
-        name = f"e{uuid.uuid4().hex[:10]}"
-        eventually(lambda: local_ports.serving.ensure_endpoint(name), lambda seen: seen.state == "ready")
-        assert local_stage.deployed(local_stage.deployment(name, "only")).state == "ready"
+    def endpoint(self, sdk_ports: Ports, sdk_stage: SdkStage) -> Iterator[str]:
+        name = fresh("e")
+        eventually(lambda: sdk_ports.serving.ensure_endpoint(name), lambda seen: seen.state == "ready")
+        assert sdk_stage.deployed(sdk_stage.deployment(name, "only")).state == "ready"
         yield name
-        eventually(lambda: local_ports.serving.ensure_no_deployment(name, "only"), bool)
+        eventually(lambda: sdk_ports.serving.ensure_no_deployment(name, "only"), bool)
 
     def test_counts_are_exact_when_latencies_are_a_sample(
-        self, clients: Clients, local_ports: Ports, local_stage: SdkStage, endpoint: str
+        self, clients: Clients, sdk_ports: Ports, sdk_stage: SdkStage, endpoint: str
     ) -> None:
-        now = local_ports.clock.now()
+        now = sdk_ports.clock.now()
         since, until = now - timedelta(minutes=1), now + timedelta(minutes=1)
-        local_stage.call(endpoint, "only", 7)
+        sdk_stage.call(endpoint, "only", 7)
         eventually(
-            lambda: local_ports.evidence.traffic(endpoint, since, until),
+            lambda: sdk_ports.evidence.traffic(endpoint, since, until),
             lambda seen: "only" in seen.arms and seen.arms["only"].requests == 7,
         )
         sampling = AzureEvidence(
-            clients.logs(), clients.settings.logs_workspace_id, local_ports.evidence._datastore, sample=3
+            clients.logs(), clients.settings.logs_workspace_id, sdk_ports.evidence._datastore, sample=3
         )
 
         arm = sampling.traffic(endpoint, since, until).arms["only"]
@@ -229,7 +226,7 @@ class TestSettings:
 
         assert done.stdout.strip() == "[]"
 
-    def test_making_the_ports_does_not_import_azure_ml(self, local_azure: LocalAzure) -> None:
+    def test_making_the_ports_does_not_import_azure_ml(self, settings: Settings) -> None:
         code = (
             "import os, sys; from shared.settings import Settings; from shared.wiring import azure_ports;"
             "azure_ports(Settings.from_environment(os.environ)); print('azure.ai.ml' in sys.modules)"

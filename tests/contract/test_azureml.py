@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import threading
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,8 +11,10 @@ from datetime import timedelta
 
 import pytest
 
+from shared.azure.surroundings import Surroundings
 from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
-from tests.contract.stage import ROWS, MemoryStage, Stage, eventually
+from shared.settings import Settings
+from tests.contract.stage import ROWS, VERIFIED, MemoryStage, Stage, eventually, fresh
 
 
 class TestTraining:
@@ -60,13 +62,13 @@ class TestTraining:
 
         assert stage.ended(spec).status == "canceled"
         stage.ports.training.cancel(spec.name)
-        stage.ports.training.cancel(f"never-{uuid.uuid4().hex[:8]}")
+        stage.ports.training.cancel(fresh("never"))
 
     def test_a_model_is_registered_once_from_its_job(self, stage: Stage) -> None:
         first, second = stage.job("good"), stage.job("good")
         stage.ended(first)
         stage.ended(second)
-        name = f"m{uuid.uuid4().hex[:8]}"
+        name = fresh("m")
 
         model = stage.ports.training.ensure_model(name, "1", first.name, {"driftloop.loop": name})
 
@@ -80,7 +82,7 @@ class TestTraining:
         stage.ended(spec)
 
         with pytest.raises(ConfigurationError, match="has no output `model`"):
-            stage.ports.training.ensure_model(f"m{uuid.uuid4().hex[:8]}", "1", spec.name, {})
+            stage.ports.training.ensure_model(fresh("m"), "1", spec.name, {})
 
     def test_a_parameter_that_the_component_does_not_have_is_told(self, stage: Stage) -> None:
         if isinstance(stage, MemoryStage):
@@ -96,7 +98,7 @@ class TestTraining:
 @pytest.fixture(scope="module")
 def pair(stage: Stage) -> Iterator[str]:
     """An endpoint with two deployments that serve, `old` with all the traffic."""
-    endpoint = f"e{uuid.uuid4().hex[:10]}"
+    endpoint = fresh("e")
     eventually(lambda: stage.ports.serving.ensure_endpoint(endpoint), lambda seen: seen.state == "ready")
     for name in ("old", "new"):
         assert stage.deployed(stage.deployment(endpoint, name)).state == "ready"
@@ -147,7 +149,7 @@ class TestServing:
 
     def test_an_endpoint_that_is_not_there_is_told(self, stage: Stage) -> None:
         with pytest.raises(ConfigurationError, match="There is no endpoint"):
-            stage.ports.serving.traffic(f"e{uuid.uuid4().hex[:8]}")
+            stage.ports.serving.traffic(fresh("e"))
 
     def test_somebody_elses_deployment_under_our_name_stops_us(self, stage: Stage, pair: str) -> None:
         spec = stage.deployment(pair, "old")
@@ -181,6 +183,8 @@ class TestServing:
 
 class TestEvidence:
     def test_live_requests_count_and_ours_do_not(self, stage: Stage, pair: str) -> None:
+        if VERIFIED and not Surroundings(Settings.from_environment(os.environ)).traffic_logs(pair):
+            pytest.skip("the traffic log of a new endpoint of an Azure account is off: left out")
         since = stage.ports.clock.now() - timedelta(minutes=1)
         stage.ports.serving.predict(pair, "new", [ROWS] * 3, "shadow-r1")
         stage.call(pair, "old", 4)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
-from local.azure import LocalAzure
 from shared.azure.failures import BoundedTransport
 from shared.errors import (
     ConfigurationError,
@@ -22,7 +20,7 @@ from shared.errors import (
 from shared.ports import Insert, Ports, Replace
 from shared.settings import Settings
 from shared.wiring import azure_ports
-from tests.contract.stage import SdkStage
+from tests.contract.stage import SdkStage, fresh
 
 Fault = Callable[[str, str], str]
 """Method and URL of a request to what befalls it: `lost`, `unsent`, a status such as `429 60`, or nothing."""
@@ -81,8 +79,8 @@ def faulty() -> Iterator[Faulty]:
 
 
 @pytest.fixture
-def ports(local_azure: LocalAzure, faulty: Faulty) -> Ports:
-    return azure_ports(Settings.from_environment(local_azure.environment()), faulty.transport)
+def ports(settings: Settings, faulty: Faulty) -> Ports:
+    return azure_ports(settings, faulty.transport)
 
 
 def test_a_commit_whose_reply_is_lost_is_ours(ports: Ports, faulty: Faulty, loop: str) -> None:
@@ -235,8 +233,8 @@ def test_a_claim_and_a_wake_survive_lost_replies(ports: Ports, faulty: Faulty, l
     assert faulty.seen.count("PATCH lost") == 2
 
 
-def test_a_job_whose_reply_is_lost_is_adopted(ports: Ports, faulty: Faulty, local_stage: SdkStage) -> None:
-    spec = local_stage.job("good", name=f"lost-{uuid.uuid4().hex[:8]}")
+def test_a_job_whose_reply_is_lost_is_adopted(ports: Ports, faulty: Faulty, sdk_stage: SdkStage) -> None:
+    spec = sdk_stage.job("good", name=fresh("lost"))
     faulty.once("lost", "PUT", "/jobs/")
 
     assert ports.training.ensure_job(spec).status in {"running", "completed"}

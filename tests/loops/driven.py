@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from demo.stage import Stage, StoryFailed
+from demo.stage import LocalStage, StoryFailed
 from shared.engine import clockwork, front
 from shared.ports import Ports
 
@@ -23,7 +23,7 @@ class _Inbox:
         self._stage.receive(message)
 
 
-class DrivenStage(Stage):
+class DrivenStage(LocalStage):
     """Tells the demo's stories in a test: the product's code, the real SDKs, no second process to wait for."""
 
     def __enter__(self) -> DrivenStage:

@@ -7,6 +7,7 @@ import numpy as np
 
 from drift import categorical, categories, distances, effects, evidence, grid, numeric
 from drift.categories import Counts
+from drift.distances import Bounds
 from drift.evidence import Evidence
 from drift.grid import Grid
 from drift.policy import ColumnPolicy, Policy
@@ -26,6 +27,7 @@ class Judged:
     effects: tuple[Effect, ...]
     distances: Mapping[str, float] = field(default_factory=dict)
     importance: float = 1.0
+    bounds: Bounds = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class _Piece:
     evidence: Evidence
     effects: tuple[Effect, ...] = ()
     distances: Mapping[str, float] = field(default_factory=dict)
+    bounds: Bounds = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def judge(first: ColumnProfile, second: ColumnProfile, policy: Policy) -> Judged
         (*(e for name, piece in pieces.items() for e in _told(name, piece.effects)), nulls),
         main.distances,
         policy.weight(first.name),
+        main.bounds,
     )
 
 
@@ -144,23 +148,21 @@ def _numbers(a: Grid, b: Grid, rows: tuple[int, int], scales: _Scales) -> _Piece
     if not a.rows or not b.rows:
         return _Piece(found)
     changes = effects.of_numbers(a, b, scales.numeric, scales.range, scales.z)
-    return _Piece(found, tuple(changes), _gauges(a, b))
+    return _Piece(found, tuple(changes), *_gauges(a, b, scales.z))
 
 
-def _gauges(a: Grid, b: Grid) -> Mapping[str, float]:
+def _gauges(a: Grid, b: Grid, z: float) -> tuple[Mapping[str, float], Bounds]:
     total = a.counts + b.counts
     middle = (np.cumsum(total) - total / 2) / total.sum()
     starts = np.flatnonzero(np.diff(np.floor(middle * 10).astype(np.int64), prepend=-1))
-    tenths = [np.add.reduceat(g.counts, starts) for g in (a, b)]
+    ours, theirs = (np.add.reduceat(g.counts, starts) for g in (a, b))
     gap = np.cumsum(a.counts) / a.rows - np.cumsum(b.counts) / b.rows
     filled = total > 0
     values = np.maximum.accumulate((a.sums + b.sums)[filled] / total[filled])
     apart = distances.wasserstein(a.counts[filled], b.counts[filled], values)
-    return {
-        **distances.between(*tenths),
-        "ks": float(np.abs(gap).max()),
-        "wasserstein": apart / (a.sd() or b.sd() or 1.0),
-    }
+    ks = float(np.abs(gap).max())
+    told = {**distances.between(ours, theirs), "ks": ks, "wasserstein": apart / (a.sd() or b.sd() or 1.0)}
+    return told, {**distances.bounds(ours, theirs, z), "ks": distances.ks_bounds(ks, (a.rows, b.rows), z)}
 
 
 def _categories(a: Counts, b: Counts, rows: tuple[int, int], scales: _Scales) -> _Piece:
@@ -170,4 +172,4 @@ def _categories(a: Counts, b: Counts, rows: tuple[int, int], scales: _Scales) ->
     if not ours.sum() or not theirs.sum():
         return _Piece(found)
     change = effects.of_categories(names, ours, theirs, a, scales.categorical, scales.z)
-    return _Piece(found, (change,), distances.between(ours, theirs))
+    return _Piece(found, (change,), distances.between(ours, theirs), distances.bounds(ours, theirs, scales.z))

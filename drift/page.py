@@ -142,7 +142,10 @@ def _card(
         f'<tr><td>{_text(t.name)}</td><td class="n">{t.statistic:.4g}</td><td class="n">{t.p_value:.2g}</td></tr>'
         for t in verdict.tests
     )
-    distances = ", ".join(f"{_text(name)} {value:.3g}" for name, value in verdict.distances.items())
+    distances = ", ".join(
+        f"{_text(name)} {value:.3g}" + _interval(verdict.bounds.get(name))
+        for name, value in verdict.distances.items()
+    )
     return (
         f'<section class="card {state}" id="c{place}"><div>'
         f'<h2>{_text(verdict.name)}<span class="tag">{shown}</span></h2>'
@@ -151,6 +154,10 @@ def _card(
         f"</summary><table><tr><th>test</th><th>statistic</th><th>p</th></tr>{tests}</table>"
         f"<p class='soft'>{distances}</p></details></div><div>{_picture(verdict.effect, before, after)}</div></section>"
     )
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return f" ({bounds[0]:.3g} to {bounds[1]:.3g})" if bounds is not None else ""
 
 
 def _effect(effect: Effect) -> str:

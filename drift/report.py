@@ -60,6 +60,7 @@ class ColumnVerdict:
     words: str
     effects: tuple[Effect, ...] = ()
     importance: float = 1.0
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,5 +118,6 @@ def _verdict(document: Mapping[str, Any]) -> ColumnVerdict:
             "effect": Effect(**document["effect"]),
             "effects": tuple(Effect(**e) for e in document["effects"]),
             "tests": tuple(TestResult(**t) for t in document["tests"]),
+            "bounds": {name: (low, high) for name, (low, high) in document.get("bounds", {}).items()},
         }
     )

@@ -177,6 +177,7 @@ def _verdict(judged: Judged, p_value: float, policy: Policy) -> ColumnVerdict:
         words=_words(judged, effect) if detected else _QUIET,
         effects=judged.effects,
         importance=judged.importance,
+        bounds=dict(judged.bounds),
     )
 
 

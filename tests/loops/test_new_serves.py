@@ -17,6 +17,7 @@ from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from shared import views
 from shared.cli import app, session
 from shared.model import Phase
+from tests.acceptance.typed import ROOT, typed
 from tests.loops.driven import DrivenStage
 from tests.loops.test_new import made
 
@@ -46,12 +47,44 @@ def come_through(told: DrivenStage) -> bool:
     return told.state.champion is not None
 
 
+def follow_the_tutorial(told: DrivenStage, patch: pytest.MonkeyPatch) -> None:
+    """Everything that docs/tutorial.md says to type, in its order; what it says will be seen is seen."""
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(), re.DOTALL)
+    exec(compile(program, "docs/tutorial.md", "exec"), {})  # noqa: S102 - our own document
+    session.settings.cache_clear()
+    patch.setattr(session, "ports", lambda: told.ports)  # what is asked for is received at once
+    for command in typed("docs/tutorial.md"):
+        assert command[0] == "driftloop"
+        result = CliRunner().invoke(app, command[1:], env={"COLUMNS": "200"})
+        assert result.exit_code == 0, f"{command}: {result.output} {result.exception}"
+        match command[1:]:
+            case ["backtest", *_]:
+                assert "fee moved up" in result.output
+            case ["drop", _, "months/1.csv"]:
+                told.wait("release 1", lambda: told.state.next_release > 1 and come_through(told))
+                assert told.weights() == {"r1-a1": 100}
+            case ["audit", _]:
+                assert "months" not in result.output and "the chain is whole" in result.output
+            case ["drop", _, "months/4.csv"]:
+                told.wait("its verdict", lambda: bool(told.state.denial))
+            case ["explain", "churn"]:
+                assert "fee moved up" in result.output and "cooldown until" in result.output
+            case ["retrain", *_]:
+                told.wait("release 2", lambda: told.state.open_release == 2)
+            case ["explain", "churn/2"]:
+                assert "the fee went up by half" in result.output
+    told.wait("the end of release 2", lambda: told.state.open_release is None)
+    assert told.weights() == {"r1-a1": 100}
+
+
 def test_a_classification_is_promoted_and_what_serves_already_is_adopted(
-    stage: Callable[[str], DrivenStage], tmp_path: Path
+    stage: Callable[[str], DrivenStage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The adopted endpoint and its deployment are made by hand, with the first loop's model."""
-    data, folder = made(tmp_path, "churn")
-    promoted(stage("churn"), data, folder)
+    """The first is the tutorial, as it stands. The adopted deployment is made by hand, with the tutorial's model."""
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as tutorial:
+        follow_the_tutorial(stage("churn"), tutorial)
+    data, folder = tmp_path / "months" / "1.csv", tmp_path / "loops" / "churn"
     file = folder / "loop.yaml"
     file.write_text(
         re.sub(r"churn$|churn/", lambda it: it[0].replace("churn", "taken"), file.read_text(), flags=re.M)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
 from shared.azure.client import ML_ROLE, Clients, credential
-from shared.azure.failures import asking
+from shared.azure.failures import asking, safe
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 BLOB_ROLE = "Storage Blob Data Contributor"
 QUEUE_ROLE = "Storage Queue Data Reader"
+DEAD_LETTER = "dead-letter"
+"""The container of what Event Grid could not deliver."""
+
+_LETTER_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,21 @@ class Checkup:
             except ResourceNotFoundError:
                 return None
         return parsedate_to_datetime(dates[-1])
+
+    def dead_letters(self, since: datetime) -> tuple[int, str]:
+        """How many events Event Grid gave up since then, and why it gave up the last one."""
+        container = self._blobs.get_container_client(DEAD_LETTER)
+        with asking("Listing blobs", f"container {DEAD_LETTER}", BLOB_ROLE):
+            found = [blob for blob in container.list_blobs() if blob.last_modified >= since]
+            if not found:
+                return 0, ""
+            newest = max(found, key=lambda blob: blob.last_modified)
+            content = container.download_blob(newest.name, length=_LETTER_BYTES, offset=0).readall()
+        try:
+            letter = json.loads(content)[-1]
+            return len(found), safe(f"{letter['deadLetterReason']}, {letter['lastDeliveryOutcome']}")
+        except (ValueError, LookupError, TypeError):
+            return len(found), f"{newest.name} says why"
 
     def queue(self, poison: bool = False) -> QueueSeen | None:
         """None when the queue is not there."""

@@ -31,6 +31,7 @@ CONTAINERS = ("landing", "labels", "versions", "documents", "quarantine", DEAD_L
 SKEW_WARNING = timedelta(seconds=30)
 SKEW_BROKEN = timedelta(minutes=5)
 SETTLED = timedelta(hours=1)
+FRESH = timedelta(days=1)
 LATE = timedelta(minutes=5)
 """Work that is due for longer, or a message that waits for longer, means that the app does not run."""
 
@@ -74,6 +75,7 @@ def _examined(settings: Settings) -> Iterator[Finding]:
     yield from guarded("clock", lambda: _clock(checkup))
     yield from guarded("queue", lambda: _queue(checkup.queue(), settings.queue))
     yield from guarded("poison", lambda: _poison(checkup.queue(poison=True)))
+    yield from guarded("dead letters", lambda: _dead_letters(checkup))
     yield from guarded("datastore", lambda: _datastore(checkup, settings))
     yield from guarded("logs", lambda: _logs(ports))
     yield from guarded("unrouted", lambda: _unrouted(ports))
@@ -124,6 +126,16 @@ def _poison(seen: QueueSeen | None) -> Iterator[Finding]:
         yield Finding("poison", WARNING, words, "the app keeps them with their reason: driftloop status")
     else:
         yield Finding("poison", OK, "no poison message waits")
+
+
+def _dead_letters(checkup: Checkup) -> Iterator[Finding]:
+    count, reason = checkup.dead_letters(datetime.now(UTC) - FRESH)
+    if count:
+        words = f"Event Grid could not deliver {count} events since yesterday; the last one: {reason}"
+        mend = "the sweep finds the drops; see the findings `events of` and `identity` for what is in the way"
+        yield Finding("dead letters", WARNING, words, mend)
+    else:
+        yield Finding("dead letters", OK, "Event Grid delivered every event since yesterday")
 
 
 def _datastore(checkup: Checkup, settings: Settings) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from local.azure import LocalAzure
 from shared import cli, loopfile, rows
+from shared.azure.checkup import Checkup
 from shared.azure.client import Clients, Workspace, credential
 from shared.azure.surroundings import Subscription, Surroundings
 from shared.cli import doctoring, surroundings
@@ -89,7 +90,7 @@ def test_a_healthy_deployment_has_no_finding() -> None:
     assert (code, _ill(found)) == (0, set())
     assert {"settings", "clock", "queue", "poison", "table", "datastore", "logs", "unrouted"} <= set(found)
     assert {"loop patient", "endpoint patient", "container versions", "container dead-letter"} <= set(found)
-    assert {"providers", "quota of patient", *surroundings.EVENTS} <= set(found)
+    assert {"dead letters", "providers", "quota of patient", *surroundings.EVENTS} <= set(found)
     identities = {
         f"identity {who}" for who in ("app", "blob-events", "workspace-events", "compute", "endpoint")
     }
@@ -235,6 +236,27 @@ def test_a_filter_that_lets_some_types_through_only(
     found = _around(ports)
 
     assert _ill(found) == {"events of data drift"}
+
+
+def test_an_event_that_could_not_be_delivered(azure: LocalAzure, ports: Ports) -> None:
+    azure.control.put("/local/events/faults", json={"dead_letter": 1}).raise_for_status()
+    ports.blobs.upload("landing", "patient/undelivered.csv", b"x")
+    container = _clients().blobs().get_container_client("dead-letter")
+    deadline = time.monotonic() + 60
+    while not (letters := list(container.list_blobs())):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    settings = Settings.from_environment(os.environ)
+    checkup = Checkup(settings, Workspace(settings, credential()))
+    (told,) = doctoring._dead_letters(checkup)
+    for letter in letters:
+        container.delete_blob(letter.name)
+    (after,) = doctoring._dead_letters(checkup)
+
+    assert told.state == "warning"
+    assert "could not deliver 1 events" in told.what
+    assert "MaxDeliveryAttemptsExceeded, NotFound" in told.what
+    assert after.state == "ok"
 
 
 def test_too_few_cores_for_a_canary(azure: LocalAzure, ports: Ports) -> None:

@@ -188,3 +188,11 @@ def test_a_canary_s_looks_are_thinned_not_lost() -> None:
         assert len(seen) <= MAX_LOOKS and seen == sorted(seen)
     assert (seen[0], seen[-1]) == (first, look.at + timedelta(seconds=499))
     assert [one for one in release.looks if one.step != 1] == before
+
+
+def test_a_version_shows_what_was_rejected_about_then(world: World) -> None:
+    """empty.csv came after version 2 and before version 3."""
+    shown = {
+        n: [a["code"] for a in twin(world.ports, f"/loops/birds/versions/{n}")["asides"]] for n in (1, 2, 3)
+    }
+    assert shown == {1: [], 2: ["empty-file"], 3: ["empty-file"]}

@@ -131,8 +131,20 @@ def version(asking: Asking, name: str, number: int) -> VersionPage:
         ),
         metric=_metric(asking, found),
         tags=tuple((clip(k, 80), clip(v, 120)) for k, v in sorted(found.tags.items())[:TAGS]),
-        asides=tuple(lines.aside(record) for record in views.set_aside(asking.ports, name)[::-1][:5]),
+        asides=_beside(current, number),
     )
+
+
+def _beside(current: Unit, number: int) -> tuple[Aside, ...]:
+    """What was set aside between the version before and the version after it, newest first."""
+    near = {v.number: v.created_at for v in views.versions(current, through=number + 1, last=3)}
+    before, after = near.get(number - 1), near.get(number + 1)
+    found = [
+        record
+        for record in views.set_aside(current.ports, current.loop)
+        if (before is None or before < record.received_at) and (after is None or record.received_at < after)
+    ]
+    return tuple(lines.aside(record) for record in found[::-1][:5])
 
 
 def _columns(

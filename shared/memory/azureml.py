@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.contract import OWN_REQUESTS, RELEASE_TAG, check_weights, counts_as_error
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
@@ -194,19 +194,21 @@ class MemoryRequest:
 
 
 class MemoryEvidence:
-    """Append to `requests[endpoint]` and `rows[endpoint, deployment]`; `unavailable` makes queries fail."""
+    """Append to `requests[endpoint]` and `rows[endpoint, deployment]`; `unavailable` makes queries fail, `late` is how
+    long after a request its line can be read."""
 
     def __init__(self) -> None:
         self.requests: dict[str, list[MemoryRequest]] = {}
         self.rows: dict[tuple[str, str], list[Mapping[str, object]]] = {}
         self.unavailable = ""
+        self.late = timedelta()
 
     def traffic(self, endpoint: str, since: datetime, until: datetime) -> TrafficSeen:
         self._check()
         seen = [
             request
             for request in self.requests.get(endpoint, [])
-            if since <= request.at < until and not request.request_id.startswith(OWN_REQUESTS)
+            if since <= request.at < until - self.late and not request.request_id.startswith(OWN_REQUESTS)
         ]
         arms = {name: _arm([one for one in seen if one.deployment == name]) for name in _names(seen)}
         return TrafficSeen(arms, max((request.at for request in seen), default=None))

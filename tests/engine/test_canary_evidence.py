@@ -95,6 +95,24 @@ def test_a_failed_query_is_an_error_that_holds_and_is_told(world: World) -> None
     assert "advance" not in {look.outcome for look in release.looks}
 
 
+@pytest.mark.parametrize(("errors", "phase"), [(0.0, Phase.BAKING), (0.05, Phase.ROLLED_BACK)])
+def test_evidence_ten_minutes_late_still_decides_rightly(world: World, errors: float, phase: Phase) -> None:
+    in_canary(world)
+    world.ports.evidence.late = timedelta(minutes=10)
+    release = go_on(world, 60, lambda: world.traffic(errors={"r2-a1": errors}))
+    assert (release.phase, release.step) == (Phase.CANARY, 0), "ten minutes on, next to nothing is known"
+    weights = set()
+    for _ in range(30):
+        release = go_on(world, 5, lambda: world.traffic(errors={"r2-a1": errors}))
+        weights.add(world.ports.serving.traffic("birds").get("r2-a1", 0))
+        if release.phase in (Phase.BAKING, Phase.ROLLED_BACK):
+            break
+    assert release.phase is phase, release.waiting_for
+    if errors:
+        assert release.reason.startswith("errors: canary "), release.reason
+        assert 100 not in weights
+
+
 def test_a_slow_canary_is_taken_back_for_its_latency(world: World) -> None:
     in_canary(world)
     release = go_on(world, 20, lambda: live(world, latency_ms={"r1-a1": 80, "r2-a1": 240}))

@@ -1,0 +1,105 @@
+"""P14 after promotion: a model that does what the champion did is rolled back at most at the configured rate."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from benchmarks.canary.simulation import lower
+from shared.judge.arms import LATENCY_BINS, ArmEvidence, CanaryEvidence, LabelCounts, latency_bin
+from shared.judge.bake import BakeEvidence, judge_bake
+from shared.judge.canary import CanaryKind, CanaryPolicy, CanaryVerdict
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ALPHA = 0.05
+POLICY = CanaryPolicy(alpha=ALPHA, steps=1, max_error_rate_increase=0.0, max_latency_increase_ratio=1.0)
+"""Without any margin, and with all of alpha for the bake: the least favourable."""
+
+
+def arm(requests: int, errors: int, latencies_ms: np.ndarray) -> ArmEvidence:
+    bins = np.bincount([latency_bin(ms) for ms in latencies_ms], minlength=LATENCY_BINS)
+    return ArmEvidence(requests=requests, errors=errors, latency=tuple(map(int, bins)))
+
+
+def evidence(live: ArmEvidence, before: ArmEvidence, **how: object) -> BakeEvidence:
+    step = CanaryEvidence(before, before, 50, NOW - timedelta(minutes=30), NOW)
+    return BakeEvidence(live, step, NOW, NOW + timedelta(minutes=30), **how)  # type: ignore[arg-type]  # fields by name
+
+
+def judged(seen: BakeEvidence, policy: CanaryPolicy = POLICY, elapsed_s: float = 60) -> CanaryVerdict:
+    return judge_bake(seen, policy, elapsed_s=elapsed_s, bake_s=1800, max_s=7200)
+
+
+def drawn(rng: np.random.Generator, requests: int, rate: float, slower: float = 1.0) -> ArmEvidence:
+    errors = int(rng.binomial(requests, rate))
+    return arm(requests, errors, slower * rng.lognormal(4, 0.5, requests - errors))
+
+
+def rolled_back(bakes: int, rate: float, harm: float = 0.0, slower: float = 1.0, looks: int = 10) -> float:
+    """The share of bakes that are taken back at any of the looks, fifty requests between two of them."""
+    taken, rng = 0, np.random.default_rng(7)
+    for _ in range(bakes):
+        before, found = drawn(rng, 500, rate), drawn(rng, 0, rate)
+        for _ in range(looks):
+            more = drawn(rng, 50, rate + harm, slower)
+            found = ArmEvidence(
+                found.requests + more.requests,
+                found.errors + more.errors,
+                tuple(map(sum, zip(found.latency, more.latency, strict=True))),
+            )
+            if judged(evidence(found, before)).kind is CanaryKind.ROLL_BACK:
+                taken += 1
+                break
+    return taken / bakes
+
+
+def test_a_model_like_the_champion_is_taken_back_at_most_as_often_as_promised() -> None:
+    assert lower(rolled_back(100, 0.02, looks=6), 100) <= ALPHA
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("rate", [0.0, 0.002, 0.02, 0.2])
+def test_a_model_like_the_champion_in_full(rate: float) -> None:
+    found = rolled_back(2000, rate, looks=20)
+    print(f"\nbakes taken back at {rate:.1%} errors: {found:.2%} of 2,000, {ALPHA:.0%} promised")
+    assert lower(found, 2000, 4) <= ALPHA
+
+
+def test_harm_is_found() -> None:
+    assert rolled_back(20, 0.01, harm=0.1) >= 0.95
+    assert rolled_back(20, 0.01, slower=2.0) >= 0.95
+
+
+def test_the_reason_names_the_limit() -> None:
+    live, before = arm(200, 30, np.full(170, 50.0)), arm(500, 5, np.full(495, 50.0))
+    words = judged(evidence(live, before)).reasons[0]
+    assert words.startswith(
+        "errors after promotion: 30 of 200 errors; the champion's in the last step was 1.0%"
+    )
+
+
+def test_labels_of_the_last_step_that_come_later_still_decide() -> None:
+    quiet = arm(500, 5, np.full(495, 50.0))
+    step = CanaryEvidence(
+        ArmEvidence(500, 5, quiet.latency, labels=LabelCounts(200, 10)),
+        ArmEvidence(500, 5, quiet.latency, labels=LabelCounts(200, 90)),
+        *(50, NOW - timedelta(minutes=30), NOW),
+    )
+    found = judged(BakeEvidence(quiet, step, NOW, NOW), CanaryPolicy())
+    assert found.kind is CanaryKind.ROLL_BACK
+    assert found.reasons[0].startswith("the last canary step, by now: labels: ")
+
+
+def test_a_bake_ends_by_its_evidence_and_holds_without() -> None:
+    quiet = arm(500, 5, np.full(495, 50.0))
+    done = evidence(quiet, quiet)
+    assert judged(done, elapsed_s=1700).kind is CanaryKind.HOLD
+    assert judged(done, elapsed_s=1800).kind is CanaryKind.ADVANCE
+    nothing = BakeEvidence(quiet, done.step, NOW, None)
+    assert judged(nothing, elapsed_s=7100).kind is CanaryKind.HOLD
+    assert judged(nothing, elapsed_s=7200).kind is CanaryKind.INCONCLUSIVE
+    broken = evidence(quiet, quiet, query_ok=False, notes=("the log is not well",))
+    assert judged(broken).kind is CanaryKind.ERROR
+    assert judged(broken, elapsed_s=7200).kind is CanaryKind.INCONCLUSIVE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -74,20 +75,22 @@ def mutated(seed: int, whole: bytes) -> bytes:
     return bytes(hurt)
 
 
-def test_whatever_is_hurt_at_random_gets_a_reason_of_the_list(tmp_path: Path) -> None:
+@pytest.mark.parametrize("files", [100, pytest.param(5000, marks=pytest.mark.soak)])
+def test_whatever_is_hurt_at_random_gets_a_reason_of_the_list(files: int, tmp_path: Path) -> None:
     sound = [
         CORPUS[place]
         for place in range(len(CORPUS))
         if CORPUS[place].id in ("bom", "utf-16", "gzip", "parquet")
     ]
     outcomes: Counter[str] = Counter()
-    for seed in range(300):
+    for seed in range(files):
         hostile = sound[seed % len(sound)]
         hostile.write(tmp_path / "landed")
         (tmp_path / "landed").write_bytes(mutated(seed, (tmp_path / "landed").read_bytes()))
         code, text = outcome(hostile, tmp_path / "landed", tmp_path / str(seed))
+        shutil.rmtree(tmp_path / str(seed))
         assert code == FINE or text.endswith(REMEDIES[code]), f"seed {seed}"
         outcomes[code] += 1
-    print(f"300 hurt files: {dict(outcomes)}")
+    print(f"{files} hurt files: {dict(outcomes)}")
     assert not {"unreadable", "reader-died", "too-slow"} & set(outcomes)
     assert len(outcomes) >= 5

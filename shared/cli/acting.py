@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from shared.cli import session
+from shared.cli.looking import Json
 from shared.cli.session import out
 from shared.errors import ConfigurationError
 
@@ -21,48 +22,49 @@ def add_to(app: typer.Typer) -> None:
     app.command("read-again")(read_again)
 
 
-def retrain(loop: Loop, reason: Reason = "") -> None:
+def retrain(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
     """Start a release now, whatever the schedule says."""
-    _ask("retrain", loop, "", reason)
+    _ask("retrain", loop, "", reason, as_json=as_json)
 
 
-def restore(loop: Loop, reason: Reason = "") -> None:
+def restore(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
     """Deploy the champion's model again and give it all traffic, after somebody took either away."""
-    _ask("restore", loop, "", reason)
+    _ask("restore", loop, "", reason, as_json=as_json)
 
 
-def approve(release: Release, reason: Reason = "") -> None:
+def approve(release: Release, reason: Reason = "", as_json: Json = False) -> None:
     """Let a release go on that waits for a person."""
-    _ask("approve", *release_of(release), reason)
+    _ask("approve", *release_of(release), reason, as_json=as_json)
 
 
-def abort(release: Release, reason: Reason = "") -> None:
+def abort(release: Release, reason: Reason = "", as_json: Json = False) -> None:
     """End a release; traffic goes back to the champion, what was made for it is removed."""
-    _ask("abort", *release_of(release), reason)
+    _ask("abort", *release_of(release), reason, as_json=as_json)
 
 
-def rollback(release: Release, reason: Reason = "") -> None:
+def rollback(release: Release, reason: Reason = "", as_json: Json = False) -> None:
     """Take a release back while its old deployment is still warm."""
-    _ask("rollback", *release_of(release), reason)
+    _ask("rollback", *release_of(release), reason, as_json=as_json)
 
 
-def pause(loop: Loop, reason: Reason = "") -> None:
+def pause(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
     """Start nothing new until the loop is resumed; reasons to retrain are kept."""
-    _ask("pause", loop, "", reason)
+    _ask("pause", loop, "", reason, as_json=as_json)
 
 
-def resume(loop: Loop, reason: Reason = "") -> None:
+def resume(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
     """Go on after a pause."""
-    _ask("resume", loop, "", reason)
+    _ask("resume", loop, "", reason, as_json=as_json)
 
 
 def read_again(
     loop: Loop,
     drop: Annotated[str, typer.Argument(help="Key of the drop, as `driftloop status LOOP --json` has it.")],
     reason: Reason = "",
+    as_json: Json = False,
 ) -> None:
     """Read a quarantined drop again: for when the loop file, not the file, was what needed mending."""
-    _ask("replay", loop, "", reason, drop)
+    _ask("replay", loop, "", reason, drop, as_json=as_json)
 
 
 def release_of(text: str) -> tuple[str, str]:
@@ -73,14 +75,18 @@ def release_of(text: str) -> tuple[str, str]:
     return loop, number
 
 
-def _ask(verb: str, loop: str, release: str, reason: str, drop: str = "") -> None:
+def _ask(verb: str, loop: str, release: str, reason: str, drop: str = "", *, as_json: bool) -> None:
     from shared import events
 
     if not any(overview.loop == loop for overview in session.ports().store.overviews()):
         raise ConfigurationError(f"there is no loop {loop!r}; `driftloop status` lists them")
-    session.ports().queue.put(
-        events.act_message(verb, loop, {"release": release, "reason": reason, "drop": drop}, session.who())
+    message = events.act_message(
+        verb, loop, {"release": release, "reason": reason, "drop": drop}, session.who()
     )
+    session.ports().queue.put(message)
+    if as_json:
+        out.print_json(message)
+        return
     out.print(
         f"asked for: {verb} {loop}{'/' + release if release else ''}; watch it with: driftloop status {loop}"
     )

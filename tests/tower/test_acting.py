@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 
@@ -166,3 +167,23 @@ def test_a_champion_whose_traffic_was_taken_away_can_be_restored(acting_world: W
     assert "restore" not in offered()
     acting_world.ports.serving.endpoints["birds"].traffic.clear()
     assert "restore" in offered()
+
+
+def test_the_terminal_asks_for_the_same_and_tells_it_as_json(
+    acting_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from shared.cli import app, session
+
+    monkeypatch.setattr(session, "ports", lambda: acting_world.ports)
+    monkeypatch.setattr(session, "who", lambda: "ann@contoso.com")
+    done = CliRunner().invoke(app, ["pause", "birds", "--reason", "because I say so", "--json"])
+    assert done.exit_code == 0, done.output
+    (message,) = acting_world.ports.queue.messages
+    assert json.loads(done.output) == json.loads(message)
+    take(acting_world)
+    entry = last(acting_world, "loop.paused")
+    assert (entry.actor, entry.detail["reason"]) == ("ann@contoso.com", "because I say so")
+    told = json.loads(CliRunner().invoke(app, ["explain", "birds", "--json"]).output)
+    assert told["told"][-1]["what"] == "now" and "because I say so" in told["told"][-1]["why"]

@@ -23,7 +23,9 @@ SILENT = {InboxState.NEW, InboxState.DONE}
 
 def written() -> set[str]:
     """Literals in the engine and the core, and what is made from a phase or a drop's state."""
-    literal = re.compile(r'"((?:labels|loop|predictions|version|drop|release|retrain|traffic|action|source)\.[a-z_]+)"')
+    literal = re.compile(
+        r'"((?:labels|loop|predictions|version|drop|release|retrain|traffic|action|source)\.[a-z_]+)"'
+    )
     files = [file for place in ("engine", "core") for file in (ROOT / "shared" / place).glob("*.py")]
     found = {what for file in files for what in literal.findall(file.read_text())}
     found |= {f"release.{TOLD_AS.get(phase, phase.value)}" for phase in Phase if phase not in NEVER_ENTERED}

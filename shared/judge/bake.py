@@ -56,27 +56,31 @@ def judge_bake(
         return CanaryVerdict(kind, (problem,), threshold=policy.threshold)
     metrics = tuple(_limits(evidence, policy))
     total = math.fsum(metric.share * metric.e_value for metric in metrics)
-    again, _ = judge_canary(
-        evidence.step, policy, CanaryState(), step_elapsed_s=0.0, step_min_s=0.0, step_max_s=math.inf
-    )
+    again = _again(evidence.step, policy)
     if total >= policy.threshold:
         words = tuple(m.words for m in metrics if m.share * m.e_value >= 0.1 * total)
         return CanaryVerdict(CanaryKind.ROLL_BACK, words, metrics, None, total, policy.threshold)
-    if again.kind is CanaryKind.ROLL_BACK:
+    if again is not None and again.kind is CanaryKind.ROLL_BACK:
         words = tuple(f"the last canary step, by now: {reason}" for reason in again.reasons)
         return CanaryVerdict(
             CanaryKind.ROLL_BACK, words, again.metrics, None, again.e_value, policy.threshold
         )
     covered_s = _covered_s(evidence, elapsed_s)
-    told = (
-        *(m.words for m in metrics),
-        *(m.words for m in again.metrics if m.metric == "labels" and not m.slice),
-    )
+    labels = [m.words for m in again.metrics if m.metric == "labels" and not m.slice] if again else []
+    told = (*(m.words for m in metrics), *labels)
     if covered_s >= bake_s:
         return CanaryVerdict(CanaryKind.ADVANCE, told, metrics, None, total, policy.threshold)
     waits = f"evidence covers {covered_s:.0f} s of the {bake_s:.0f} s bake, {evidence.live.requests} requests"
     kind = CanaryKind.HOLD if elapsed_s < max_s else CanaryKind.INCONCLUSIVE
     return CanaryVerdict(kind, (waits,), metrics, None, total, policy.threshold)
+
+
+def _again(step: CanaryEvidence, policy: CanaryPolicy) -> CanaryVerdict | None:
+    """The last step judged once more; without labels nothing in it can have changed."""
+    if step.canary.labels is None:
+        return None
+    times = {"step_elapsed_s": 0.0, "step_min_s": 0.0, "step_max_s": math.inf}
+    return judge_canary(step, policy, CanaryState(), **times)[0]
 
 
 def _covered_s(evidence: BakeEvidence, elapsed_s: float) -> float:

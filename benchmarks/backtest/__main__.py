@@ -95,10 +95,10 @@ drop 5 on, `capital-gain` comes in thousands; from drop 9 on, wages have risen, 
         (),
         "backtest-census-all.svg",
         step_by_step=False,
-        after="""How its owner reads the two: with everything as training data, the old rows outvote what has changed, so the model
-stays worse and the verdict stays material, drop after drop. With the newest drop the loop retrains where something was
-put in, and that serves as well as retraining at every drop. Evidently's rule sees neither change: one column of
-thirteen is not half of them, and the second change is in no feature.""",
+        after="""How its owner reads the two: with everything as training data, the old rows outvote what has changed,
+so the model stays worse and the verdict stays material, drop after drop. With the newest drop the loop retrains where
+something was put in, and that serves as well as retraining at every drop. Evidently's rule sees neither change: one
+column of thirteen is not half of them, and the second change is in no feature.""",
     ),
     Case(
         "Penguins",

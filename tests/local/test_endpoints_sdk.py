@@ -386,6 +386,18 @@ def test_a_package_that_is_not_installed_fails_the_deployment(pair: Endpoint) ->
     pair.client.online_deployments.begin_delete("lacking", pair.name).result()
 
 
+def test_a_deployment_beyond_the_quota_fails_as_azure_says_it(
+    pair: Endpoint, local_azure: LocalAzure
+) -> None:
+    local_azure.control.put("/local/quota", json={"cores": 1}).raise_for_status()
+    try:
+        with pytest.raises(HttpResponseError, match="Not enough quota available for Standard_DS3_v2"):
+            pair.deploy("unaffordable")
+    finally:
+        local_azure.control.put("/local/quota", json={}).raise_for_status()
+        pair.client.online_deployments.begin_delete("unaffordable", pair.name).result()
+
+
 def test_a_deployment_is_creating_until_its_pace_is_over(pair: Endpoint, local_azure: LocalAzure) -> None:
     pace = {"kind": "deployment", "pace": "3 looks"}
     local_azure.control.put("/local/endpoints/pace", json=pace).raise_for_status()

@@ -202,6 +202,27 @@ def test_every_verdict_of_a_release_is_had_again(world: World) -> None:
         assert again and all(one.same for one in again), again
 
 
+def test_looks_that_held_are_had_again_and_are_few(world: World) -> None:
+    in_canary(world, loop().replace("min_requests: 50", "min_requests: 300"))
+    release = go_on(world, 25, lambda: live(world))
+    stored = [look for look in release.looks if look.outcome == "hold" and look.evidence]
+    assert 3 < len(stored) < len(release.looks) - 5
+    again = [one for one in replaying.replay(world.ports, "birds", 2) if one.outcome == "hold"]
+    assert [one.evidence for one in again] == [look.evidence for look in stored]
+    assert all(one.same for one in again), again
+    document = json.loads(world.ports.documents.get(stored[-1].evidence))
+    document["evidence"]["canary"]["errors"] += 9
+    spoiled = world.ports.documents.put(json.dumps(document, sort_keys=True).encode())
+    row = world.ports.store.read("birds", rows.release_key(2))
+    assert row is not None
+    world.ports.store.commit(
+        "birds", [Replace(row.key, row.doc.replace(stored[-1].evidence, spoiled), row.etag)]
+    )
+    different = [one for one in replaying.replay(world.ports, "birds", 2) if not one.same]
+    assert [one.outcome for one in different] == ["hold"]
+    assert "judged anew" in different[0].differences[0]
+
+
 @pytest.mark.parametrize(
     ("verdict", "path", "value", "words"),
     [

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from benchmarks.canary.simulation import lower
-from shared.judge.arms import LATENCY_BINS, ArmEvidence, CanaryEvidence, LabelCounts, latency_bin
+from shared.judge.arms import (
+    LATENCY_BINS,
+    LATENCY_PER_DECADE,
+    ArmEvidence,
+    CanaryEvidence,
+    LabelCounts,
+    latency_bin,
+)
 from shared.judge.bake import BakeEvidence, judge_bake
 from shared.judge.canary import CanaryKind, CanaryPolicy, CanaryVerdict
 
@@ -32,9 +40,14 @@ def judged(seen: BakeEvidence, policy: CanaryPolicy = POLICY, elapsed_s: float =
     return judge_bake(seen, policy, elapsed_s=elapsed_s, bake_s=1800, max_s=7200)
 
 
+SHAPE = np.exp(-0.5 * ((np.arange(LATENCY_BINS) - latency_bin(55)) / 9) ** 2)
+SHAPE /= SHAPE.sum()
+
+
 def drawn(rng: np.random.Generator, requests: int, rate: float, slower: float = 1.0) -> ArmEvidence:
     errors = int(rng.binomial(requests, rate))
-    return arm(requests, errors, slower * rng.lognormal(4, 0.5, requests - errors))
+    shape = np.roll(SHAPE, round(LATENCY_PER_DECADE * math.log10(slower)))
+    return ArmEvidence(requests, errors, tuple(map(int, rng.multinomial(requests - errors, shape))))
 
 
 def rolled_back(bakes: int, rate: float, harm: float = 0.0, slower: float = 1.0, looks: int = 10) -> float:
@@ -62,9 +75,9 @@ def test_a_model_like_the_champion_is_taken_back_at_most_as_often_as_promised() 
 @pytest.mark.soak
 @pytest.mark.parametrize("rate", [0.0, 0.002, 0.02, 0.2])
 def test_a_model_like_the_champion_in_full(rate: float) -> None:
-    found = rolled_back(2000, rate, looks=20)
-    print(f"\nbakes taken back at {rate:.1%} errors: {found:.2%} of 2,000, {ALPHA:.0%} promised")
-    assert lower(found, 2000, 4) <= ALPHA
+    found = rolled_back(1000, rate, looks=20)
+    print(f"\nbakes taken back at {rate:.1%} errors: {found:.2%} of 1,000, {ALPHA:.0%} promised")
+    assert lower(found, 1000, 4) <= ALPHA
 
 
 def test_harm_is_found() -> None:

@@ -52,7 +52,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"moment": moment, "exact": exact, "number": number, "plural": plural, "marked": marked}
+    made.filters |= {
+        "moment": moment,
+        "exact": exact,
+        "number": number,
+        "plural": plural,
+        "marked": marked,
+        "hours": hours,
+    }
     made.globals |= {"pictures": pictures, "fingerprint": fingerprint, "ago": ago}
     return made
 
@@ -100,6 +107,10 @@ def _ago(seconds: float) -> str:
 
 def number(value: float | None) -> str:
     return "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def hours(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

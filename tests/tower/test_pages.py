@@ -196,3 +196,42 @@ def test_a_version_shows_what_was_rejected_about_then(world: World) -> None:
         n: [a["code"] for a in twin(world.ports, f"/loops/birds/versions/{n}")["asides"]] for n in (1, 2, 3)
     }
     assert shown == {1: [], 2: ["empty-file"], 3: ["empty-file"]}
+
+
+def test_every_kind_of_entry_has_words_of_its_own(world: World) -> None:
+    """A kind that is no phase's is not told as the phase that its release happens to be in."""
+    from dataclasses import replace
+
+    from shared import views
+    from shared.model import Phase
+    from shared.tower.words import DOING, headline
+    from tests.tower.test_events_doc import written
+
+    entry = views.entries(world.ports, "birds")[-1]
+
+    def told(what: str) -> str:
+        return headline(replace(entry, what=what, before="live", after="live"))
+
+    phases = {f"release.{phase.value}" for phase in Phase}
+    plain = {what: told(what) for what in written() - phases}
+    assert [what for what, words in plain.items() if words in DOING.values()] == []
+
+
+def test_the_loop_tells_what_compute_it_has_used() -> None:
+    from dataclasses import replace
+
+    from shared import rows
+    from shared.engine import unit
+    from shared.ports import Row
+    from tests.engine.world import LOOP
+
+    world = World()
+    world.publish(LOOP.replace("runs_per_day: 8", "runs_per_day: 8, compute_per_day: 4h"))
+    now = world.clock.current
+    state = replace(
+        unit.read(world.ports, "birds").state, spent=((now, 5400.0), (now - timedelta(days=2), 9.0))
+    )
+    world.ports.store.rows["birds"][rows.LOOP] = Row(rows.LOOP, rows.encode(state), "e")
+    found = twin(world.ports, "/loops/birds")
+    assert (found["compute_used_s"], found["compute_s"]) == (5400, 14400)
+    assert "1.5 h of 4.0 h of compute" in page(world.ports, "/loops/birds")

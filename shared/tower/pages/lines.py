@@ -16,7 +16,14 @@ from shared.tower.asking import Asking, NotFound, clip
 from shared.tower.words import DOING, because, headline, model
 
 _ANSWERED = frozenset(
-    {"retrain.denied", "retrain.coalesced", "action.refused", "drop.quarantined", "traffic.adopted"}
+    {
+        "retrain.denied",
+        "retrain.coalesced",
+        "action.refused",
+        "source.given_up",
+        "drop.quarantined",
+        "traffic.adopted",
+    }
 )
 """Entries that the guide says more of."""
 

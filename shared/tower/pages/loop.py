@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared import guide, views
-from shared.core.policy import recent_starts
+from shared.core.policy import recent_spending, recent_starts
 from shared.engine.unit import Unit
 from shared.model import DataVersion, LoopState, Release
 from shared.tower.asking import Asking, Document, clip, document
@@ -22,6 +22,10 @@ ROWS = 30
 TOLD = 20
 _REASONS = frozenset(
     {
+        "labels.joined",
+        "predictions.judged",
+        "release.assessed",
+        "source.given_up",
         "retrain.denied",
         "retrain.coalesced",
         "release.started",
@@ -82,6 +86,9 @@ class LoopPage:
     landing: str
     budget_used: int
     budget: int
+    compute_used_s: float
+    compute_s: float | None
+    """What jobs may take in 24 hours; None: not bounded."""
     versions: tuple[VersionLine, ...]
     older_versions: int | None
     heat_versions: tuple[int, ...]
@@ -108,6 +115,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
     attention = _attention(current, open_release)
     champion = state.champion
     found_traffic = views.traffic(current)
+    budget, now = definition.retrain.budget, asking.ports.clock.now()
     return LoopPage(
         loop=name,
         attention=attention,
@@ -126,8 +134,10 @@ def loop(asking: Asking, name: str) -> LoopPage:
         endpoint=definition.serve.endpoint,
         endpoint_link=asking.studio.endpoint(definition.serve.endpoint),
         landing=definition.data.landing,
-        budget_used=len(recent_starts(state, asking.ports.clock.now())),
-        budget=definition.retrain.budget.runs_per_day,
+        budget_used=len(recent_starts(state, now)),
+        budget=budget.runs_per_day,
+        compute_used_s=sum(seconds for _, seconds in recent_spending(state, now)),
+        compute_s=budget.compute_per_day.total_seconds() if budget.compute_per_day else None,
         versions=tuple(map(lines.version_line, versions)),
         older_versions=_older([v.number for v in versions]),
         heat_versions=tuple(v.number for v in reversed(versions)),

@@ -73,7 +73,9 @@ def category(t: Ints, b: Ints) -> tuple[Floats, Floats]:
 
 
 def unseen(t: Ints, b: Ints) -> tuple[Floats, Floats]:
-    """Whether more, or fewer, of the rare categories lie wholly on one side than chance would put there.
+    """Whether more of the rare categories lie wholly on one side than chance would put there.
+
+    Fewer than that is no drift: rows compared with themselves have none.
 
     Null hypothesis: as for `table`. A category of t pooled rows lies wholly on the current side with
     probability C(m, t) / C(N, t), close to (m/N)^t, and likewise on the reference's; the numbers of such
@@ -103,8 +105,8 @@ def unseen(t: Ints, b: Ints) -> tuple[Floats, Floats]:
         tied = (number * sizes * chance).sum(axis=1) * np.where(mine, 1 - share, share)[:, 0]
         free = (number * chance * (1 - chance)).sum(axis=1)
         variance = free - tied**2 / (rows * share * (1 - share))[:, 0]
-        z = (np.abs(whole.sum(axis=1) - mean) - 0.5) / np.sqrt(np.maximum(variance, 1e-9))
+        z = (whole.sum(axis=1) - mean - 0.5) / np.sqrt(np.maximum(variance, 1e-9))
         z = np.where(variance >= 5, np.maximum(z, 0.0), 0.0)
         largest = np.maximum(largest, z)
-        worst = np.minimum(worst, 2 * ndtr(-z))
+        worst = np.minimum(worst, np.where(z > 0, ndtr(-z), 1.0))
     return largest, np.minimum(2 * worst, 1.0)

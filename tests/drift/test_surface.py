@@ -157,6 +157,15 @@ def test_importance_asks_more_of_a_light_column() -> None:
     assert not found["light"].material
 
 
+def test_rows_compared_with_themselves_are_quiet() -> None:
+    """Also where thousands of rare categories all lie on both sides, which chance would not do."""
+    rng = np.random.default_rng(5)
+    words = pd.DataFrame(
+        {"word": [f"w{i}" for i in rng.zipf(1.3, 30_000) % 5_000], "x": rng.normal(size=30_000)}
+    )
+    assert not drift.compare(words, words).detected
+
+
 def test_the_same_data_give_the_same_report() -> None:
     rng = np.random.default_rng(4)
     a, b = (pd.DataFrame({"x": rng.normal(m, 1, 80)}) for m in (0, 0.4))

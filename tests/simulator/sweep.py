@@ -86,4 +86,5 @@ def run(cases: Iterator[Case]) -> tuple[int, list[str]]:
         told += 1
         if found := case.run():
             wrong.append(f"{case}: {'; '.join(found)}")
+            print(wrong[-1], flush=True)
     return told, wrong

@@ -62,7 +62,9 @@ def test_overrides_in_the_commands_are_keys_of_a_loop_file() -> None:
 def test_every_setting_is_told_and_every_told_name_exists() -> None:
     known = set(Settings.names()) | checks.settings(INFRA) | set(_parameters()) | _outputs() | PLATFORM | AZD
     told = set(
-        re.findall(r"`?\b((?:DRIFTLOOP|AZURE|APPLICATIONINSIGHTS|PYTHON|WEBSITE)_\w+|AzureWebJobs\w+)", DEPLOY)
+        re.findall(
+            r"`?\b((?:DRIFTLOOP|AZURE|APPLICATIONINSIGHTS|PYTHON|WEBSITE)_\w+|AzureWebJobs\w+)", DEPLOY
+        )
     )
     assert told - known == {"DRIFTLOOP_LOOPS"}, "the workflow's own variable"
     assert checks.settings(INFRA) | set(Settings.names()) <= told

@@ -78,8 +78,10 @@ def rounds(
         label = PEERS[name][1].format(version_of(python, PEERS[name][0]))
         try:
             seen[label] = [measure(python, "peers.py", name, folder)]
-        except (RuntimeError, subprocess.TimeoutExpired) as error:
-            lost[label] = " ".join(str(error).split())[-160:]
+        except subprocess.TimeoutExpired:
+            lost[label] = f"no result within {LONGEST_S} s"
+        except RuntimeError as error:
+            lost[label] = str(error).splitlines()[0]
     return {
         name: {key: statistics.median(one[key] for one in all_) for key in ("import", "run", "cpu", "rss_mb")}
         for name, all_ in seen.items()

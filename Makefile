@@ -36,7 +36,7 @@ up: setup ## Keep a local Azure running to play with, and print its settings
 	@$(BIN)/python -m local up
 
 test: setup lint ## Lint, types, import rules, and all tests but the long ones
-	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not soak"
 
 lint: setup ## Lint, types and import rules alone
 	@$(BIN)/ruff check .

@@ -90,8 +90,10 @@ def test_without_evidence_it_holds_and_late_evidence_takes_one_with_5_percent_er
 @pytest.mark.parametrize(
     ("how", "cause"),
     [
-        ({"delay_ms": 80}, "latency: canary "),
-        ({"shift_rate": 0.5, "shift_to": "Gentoo"}, "predictions: 'Gentoo' is "),
+        pytest.param({"delay_ms": 80}, "latency: canary ", marks=pytest.mark.soak),
+        pytest.param(
+            {"shift_rate": 0.5, "shift_to": "Gentoo"}, "predictions: 'Gentoo' is ", marks=pytest.mark.soak
+        ),
         (
             {"shift_rate": 1.0, "shift_to": "Gentoo", "shift_where": "island=Torgersen"},
             "predictions in island=Torgersen: ",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from tests.acceptance.conftest import App, season
 
 
-def test_three_bad_files_are_quarantined_and_the_next_good_one_is_live(app: App) -> None:
+def test_three_bad_files_are_quarantined_and_the_next_good_one_is_trained_on(app: App) -> None:
     app.publish("bad")
     app.drop("bad", "empty.csv", b"")
     app.drop("bad", "wrong.parquet", b"PARQUET? no: these bytes are no Parquet file at all")
     app.drop("bad", "no-target.csv", season(2007).drop(columns="species"))
     app.drop("bad", "2007.csv", season(2007))
-    app.live("bad")
+    app.wait("bad", lambda s: bool(s["releases"]))
     told = app.run("status", "bad").stdout
     for name, code in (
         ("empty.csv", "empty-file"),
@@ -29,5 +29,5 @@ def test_a_folder_of_parts_is_one_version_when_success_lands(app: App) -> None:
     birds.iloc[:60].to_csv(folder / "part-0.csv", index=False)
     birds.iloc[60:].to_csv(folder / "part-1.csv", index=False)
     app.run("drop", "parts", str(folder))
-    status = app.live("parts")
+    status = app.wait("parts", lambda s: bool(s["versions"]) and s["versions"][0]["state"] == "judged")
     assert [version["rows"] for version in status["versions"]] == [len(birds)]

@@ -94,9 +94,10 @@ def test_without_evidence_it_holds_and_late_evidence_takes_one_with_5_percent_er
         pytest.param(
             {"shift_rate": 0.5, "shift_to": "Gentoo"}, "predictions: 'Gentoo' is ", marks=pytest.mark.soak
         ),
-        (
+        pytest.param(
             {"shift_rate": 1.0, "shift_to": "Gentoo", "shift_where": "island=Torgersen"},
             "predictions in island=Torgersen: ",
+            marks=pytest.mark.soak,
         ),
     ],
     ids=["slow", "shifted", "worse on one slice"],
@@ -111,6 +112,7 @@ def test_a_sick_canary_is_taken_back_with_its_cause(
     assert app.status(LOOP)["traffic"] == {"r1-a1": 100}
 
 
+@pytest.mark.soak
 def test_a_good_one_is_promoted(app: App) -> None:
     number = another(app)
     ends(app, number, "live")

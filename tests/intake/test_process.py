@@ -77,6 +77,22 @@ def test_the_process_is_warm(tmp_path: Path) -> None:
     assert pid() == first
 
 
+def test_it_is_warm_below_a_parent_that_holds_more_than_it_may(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from shared.intake import *; from shared.intake import process\n"
+        "held = bytearray(b'1') * (500 << 20)\n"
+        f"folder = Path({str(tmp_path)!r}); (folder / 'a').write_text('x,target\\n1,a\\n')\n"
+        "for n in '01':\n"
+        "    spec = ReadSpec(target='target', limits=Limits(memory_mb=400))\n"
+        "    read_drop([DropFile(folder / 'a', 'a.csv', 0)], spec, folder / n)\n"
+        "    print(process._reader._process.pid)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.split()
+    assert first == second
+
+
 def test_many_threads_are_served_in_turn(tmp_path: Path) -> None:
     def one(number: int) -> Reading:
         folder = tmp_path / str(number)

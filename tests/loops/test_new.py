@@ -96,7 +96,8 @@ def made(tmp_path: Path, name: str) -> tuple[Path, Path]:
     return data, tmp_path / name
 
 
-@pytest.mark.parametrize("name", ["sales", "towns", "dirty"])  # the others go all the way: test_new_serves.py
+# In make soak these three go all the way too: test_new_serves.py.
+@pytest.mark.parametrize("name", ["sales", "dirty", pytest.param("towns", marks=pytest.mark.soak)])
 def test_a_file_becomes_a_loop_whose_model_answers(tmp_path: Path, name: str) -> None:
     data, folder = made(tmp_path, name)
     definition = loopfile.load(folder)

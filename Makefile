@@ -12,7 +12,7 @@ help: ## Tell what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make both environments, side by side (the others call it by themselves)
-	@$(MAKE) --no-print-directory -j2 $(READY)
+	@$(MAKE) -s --no-print-directory -j2 $(READY)
 
 .venv/.ready: requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -11,16 +11,15 @@ from __future__ import annotations
 import argparse
 import math
 import platform
-import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.canary.simulation import Floats, Run, ever, run
+from benchmarks.document import write
 from shared.judge.canary import CanaryPolicy
 
 LOOKS, PER_LOOK, ALPHA = 25, 40, 0.01
@@ -223,15 +222,6 @@ Where the assumptions end (see statistics.md): taken back in a step by the judge
 """
 
 
-def write(path: Path, text: str) -> None:
-    """Put the section into the document, in place of an earlier one; other sections stay as they are."""
-    whole = path.read_text() if path.exists() else "# Benchmarks\n"
-    pattern = re.compile(r"^## Canary\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
-    known = pattern.search(whole)
-    whole = pattern.sub(lambda _: text + "\n", whole) if known else f"{whole.rstrip()}\n\n{text}"
-    path.write_text(whole.rstrip() + "\n")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--canaries", type=int, default=2000)
@@ -240,7 +230,7 @@ def main() -> None:
     text = section(chosen.canaries)
     print(text)
     if not chosen.print_only:
-        write(Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md", text)
+        write(text)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.document import DOCUMENT, write
+
 HERE = Path(__file__).parent
 
 CONTENDERS = {
@@ -132,7 +134,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--peers", type=Path, help="a folder of environments, one a peer")
-    parser.add_argument("--write", type=Path, default=HERE.parent.parent / "docs" / "benchmarks.md")
+    parser.add_argument("--write", type=Path, default=DOCUMENT)
     chosen = parser.parse_args()
     pythons = {name: chosen.peers / name / "bin" / "python" for name in PEERS} if chosen.peers else {}
     peers = {name: str(python) for name, python in pythons.items() if python.exists()}
@@ -151,20 +153,7 @@ def main() -> None:
         lost: dict[str, str] = {}
         parts.append(table(rows, rounds(rows, chosen.repeat, peers, lost), lost))
         print("\n".join(parts[-1:]), flush=True)
-    write(chosen.write, "\n".join(parts))
-
-
-def write(path: Path, text: str, name: str = "drift", title: str = "Drift: cost") -> None:
-    """Replace the section between its markers, or append it."""
-    start, stop = (f"<!-- {name}:{end} -->" for end in ("start", "stop"))
-    old = path.read_text() if path.exists() else "# Benchmarks\n"
-    section = f"{start}\n## {title}\n\n{text.rstrip()}\n{stop}\n"
-    if start in old:
-        before, rest = old.split(start, 1)
-        section = before + section + rest.split(stop, 1)[1].removeprefix("\n")
-    else:
-        section = old.rstrip("\n") + "\n\n" + section
-    path.write_text(section)
+    write("## Drift: cost\n\n" + "\n".join(parts), chosen.write)
 
 
 if __name__ == "__main__":

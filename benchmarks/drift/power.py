@@ -22,7 +22,7 @@ import pyarrow as pa
 from scipy.special import chdtrc, kolmogorov
 
 import drift
-from benchmarks.drift.__main__ import write
+from benchmarks.document import DOCUMENT, write
 from drift import dependence
 from drift.effects import interval
 from drift.judge import judge
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--repeat", type=int, default=1_000)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--write", type=Path, default=Path(__file__).parents[2] / "docs" / "benchmarks.md")
+    parser.add_argument("--write", type=Path, default=DOCUMENT)
     chosen = parser.parse_args()
     head = (
         f"Measured {datetime.now(UTC):%Y-%m-%d}: {chosen.repeat:,} replicates a cell, forty columns, thresholds set so "
@@ -213,12 +213,8 @@ def main() -> None:
     )
     with ProcessPoolExecutor(chosen.processes) as pool:
         parts = [line for rows in chosen.rows for line in measured(rows, chosen.repeat, pool)]
-    write(
-        chosen.write,
-        "\n".join([head, "", *parts, READING]),
-        "drift-power",
-        "Drift: power at one false-alarm rate",
-    )
+    title = "## Drift: power at one false-alarm rate\n"
+    write("\n".join([title, head, "", *parts, READING]), chosen.write)
 
 
 if __name__ == "__main__":

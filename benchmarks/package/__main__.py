@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -21,10 +20,10 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from benchmarks.document import write
 from tests.infra.package import ROOT, deployed
 
 TIMES = 9
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
 STARTS = {
     "an empty interpreter": "pass",
     "importing function_app": "import function_app",
@@ -135,18 +134,7 @@ once a process. What the platform adds before the interpreter starts was not mea
 """
 
 
-def write(file: Path, text: str) -> None:
-    """In the place of the section that stands there, or at the end."""
-    before = file.read_text() if file.exists() else "# Benchmarks\n\n"
-    pattern = re.compile(r"^## Package and cold start\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
-    found = pattern.search(before)
-    after = (
-        before[: found.start()] + text + before[found.end() :] if found else f"{before.rstrip()}\n\n{text}"
-    )
-    file.write_text(after.rstrip() + "\n")
-
-
 if __name__ == "__main__":
     report = section()
     print(report)
-    write(DOCUMENT, report)
+    write(report)

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import statistics
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
+from benchmarks.document import write
 from tests.engine.world import World
 from tests.tower.crowd import ENTRIES, LOOPS, RELEASES, VERSIONS, crowded
 from tests.tower.tower import counting, get
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TIMES = 15
 CALL_MS = 10.0
 PAGES = {
@@ -95,17 +93,7 @@ is read once a process, so a page that refreshes takes what the last columns say
 """
 
 
-def write(file: Path, text: str) -> None:
-    """In the place of the section that stands there, or at the end."""
-    before = file.read_text() if file.exists() else "# Benchmarks\n\n"
-    found = re.search(r"^## Pages\n.*?(?=^## |\Z)", before, re.DOTALL | re.MULTILINE)
-    after = (
-        before[: found.start()] + text + before[found.end() :] if found else f"{before.rstrip()}\n\n{text}"
-    )
-    file.write_text(after.rstrip() + "\n")
-
-
 if __name__ == "__main__":
     report = section()
     print(report)
-    write(DOCUMENT, report)
+    write(report)

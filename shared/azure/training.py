@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ MOST_GOLDEN_BYTES = 1_000_000
 _TAKEN = frozenset({400, 409, 412})
 """How Azure ML says that a name is taken: by a rival, or by ourselves when the first answer was lost."""
 _ENDED = {"Completed": "completed", "Failed": "failed", "Canceled": "canceled", "NotResponding": "failed"}
+_BUILDING = threading.Lock()
+"""The SDK keeps the pipeline that is being built in a global: two threads would put steps into each other's job."""
 _NUMBERS: Mapping[str, Callable[[str], object]] = {
     "integer": int,
     "number": float,
@@ -83,7 +86,8 @@ class AzureTraining:
             node = component(**parameters)
             return {OUTPUT: node.outputs[OUTPUT]} if trains else {}
 
-        job: PipelineJob = run()
+        with _BUILDING:
+            job: PipelineJob = run()
         if trains:
             kind, place = component.outputs[OUTPUT].type, self._datastore.uri(_folder(spec.name))
             job.outputs[OUTPUT] = Output(type=kind, mode="rw_mount", path=place)

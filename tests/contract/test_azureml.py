@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,20 @@ class TestTraining:
 
         assert {one.status for one in seen} <= {"running", "completed"}
         assert stage.ended(spec).status == "completed"
+
+    def test_jobs_that_are_built_at_once_keep_their_own_steps(self, stage: Stage) -> None:
+        """The SDK keeps the pipeline that is being built in a global of its module; the host runs us in threads."""
+        specs = [stage.job(behaviour) for behaviour in ("good", "check") * 4]
+        patience = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor(len(specs)) as pool:
+                for _ in pool.map(stage.ports.training.ensure_job, specs):
+                    pass
+        finally:
+            sys.setswitchinterval(patience)
+
+        assert [stage.ended(spec).status for spec in specs] == ["completed"] * len(specs)
 
     def test_a_failed_job_tells_why(self, stage: Stage) -> None:
         seen = stage.ended(stage.job("failing"))

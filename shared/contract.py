@@ -14,6 +14,9 @@ OWN_REQUESTS = "driftloop-"
 RELEASE_TAG = "driftloop.release"
 """The tag by which a job is known to be ours."""
 
+TRAFFIC_TAG = "driftloop.traffic"
+"""The tag of an endpoint that names the weights which Driftloop set last. Other weights are somebody else's."""
+
 TRANSACTION_LIMIT = 100
 
 BLOB_NAME_LIMIT = 1024
@@ -66,6 +69,11 @@ def check_weights(endpoint: str, weights: Mapping[str, int]) -> dict[str, int]:
     if sum(wanted.values()) not in {0, 100} or min(wanted.values(), default=0) < 0:
         raise InvariantBroken(f"The traffic of endpoint {endpoint} must sum to 100 %, not {dict(weights)}.")
     return wanted
+
+
+def traffic_note(weights: Mapping[str, int]) -> str:
+    """The value of `TRAFFIC_TAG`: deployments and their per cent, those at 0 left out."""
+    return " ".join(f"{name}={weight}" for name, weight in sorted(weights.items()) if weight)
 
 
 def counts_as_error(status: int) -> bool:

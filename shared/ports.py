@@ -264,7 +264,12 @@ class Serving(Protocol):
         ...
 
     def set_traffic(self, endpoint: str, weights: Mapping[str, int]) -> None:
-        """Begin to set the weights (get, modify, put). Read back with `traffic`."""
+        """Begin to set the weights (get, modify, put), with a note on the endpoint that we did. Read back with
+        `traffic`."""
+        ...
+
+    def set_by_us(self, endpoint: str) -> bool:
+        """Whether the weights, as they are, are the ones that the note on the endpoint names."""
         ...
 
     def predict(self, endpoint: str, deployment: str, payloads: Sequence[str], stamp: str) -> list[Answer]:

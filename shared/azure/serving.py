@@ -14,7 +14,7 @@ from shared.azure.client import ML_ROLE
 from shared.azure.failures import asking
 from shared.azure.operations import ADDRESS, telling, why
 from shared.azure.scoring import Scoring
-from shared.contract import check_weights
+from shared.contract import TRAFFIC_TAG, check_weights, traffic_note
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, InvariantBroken
 from shared.ports import Answer, DeploymentSeen, DeploymentSpec
 
@@ -123,7 +123,13 @@ class AzureServing:
             found = self._endpoint(endpoint)
             # A new entity would wipe what it does not name: mirror traffic, tags, identity.
             found.traffic = wanted
+            found.tags = {**(found.tags or {}), TRAFFIC_TAG: traffic_note(wanted)}
             self._ml().online_endpoints.begin_create_or_update(found)
+
+    def set_by_us(self, endpoint: str) -> bool:
+        with _asking("Reading the traffic", endpoint):
+            found = self._endpoint(endpoint)
+        return (found.tags or {}).get(TRAFFIC_TAG) == traffic_note(found.traffic or {})
 
     def predict(self, endpoint: str, deployment: str, payloads: Sequence[str], stamp: str) -> list[Answer]:
         return self._scoring.predict(endpoint, deployment, payloads, stamp)

@@ -138,6 +138,13 @@ class TrafficTaken:
 
 
 @dataclass(frozen=True)
+class TrafficLate:
+    """A worker of ours that had slept past its claim set these weights: an earlier split."""
+
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class GoneSeen:
     gone: bool
 
@@ -166,6 +173,7 @@ Seen = (
     | BakeSeen
     | TrafficIs
     | TrafficTaken
+    | TrafficLate
     | GoneSeen
     | TimePassed
     | PersonActed
@@ -179,7 +187,7 @@ LOOKS: Mapping[Phase, tuple[type, ...]] = {
     Phase.GATING: (GateSeen,),
     Phase.CHECKING: (JobSeen,),
     Phase.SHIFTING: (TrafficIs, TrafficTaken),
-    Phase.CANARY: (CanarySeen, TrafficTaken),
+    Phase.CANARY: (CanarySeen, TrafficTaken, TrafficLate),
     Phase.PROMOTING: (TrafficIs, TrafficTaken),
     Phase.BAKING: (BakeSeen, TimePassed, TrafficTaken),
     Phase.RETIRING: (GoneSeen, TrafficTaken),

@@ -34,6 +34,7 @@ from shared.core.happenings import (
     SetTraffic,
     TimePassed,
     TrafficIs,
+    TrafficLate,
     TrafficTaken,
     WindowSeen,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "SetTraffic",
     "TimePassed",
     "TrafficIs",
+    "TrafficLate",
     "TrafficTaken",
     "WindowSeen",
     "action",
@@ -144,7 +146,7 @@ def fold(release: Release, seen: Seen, definition: Definition, now: datetime) ->
         return release if release.ended else _person(release, seen, definition, now)
     if release.adopted or not isinstance(seen, LOOKS.get(release.phase, ())):
         return release
-    if not isinstance(seen, TrafficTaken):
+    if not isinstance(seen, TrafficTaken | TrafficLate):
         release = unsuspected(release)
     match seen:
         case WindowSeen():
@@ -161,8 +163,8 @@ def fold(release: Release, seen: Seen, definition: Definition, now: datetime) ->
             return _gate(release, seen, definition, now)
         case TrafficIs():
             return _traffic(release, seen, now)
-        case TrafficTaken():
-            return _taken(release, seen, now)
+        case TrafficTaken() | TrafficLate():
+            return _taken(release, seen, definition, now)
         case CanarySeen():
             return _canary(release, seen, definition, now)
         case BakeSeen():
@@ -271,14 +273,20 @@ def _traffic(release: Release, seen: TrafficIs, now: datetime) -> Release:
             return release
 
 
-def _taken(release: Release, seen: TrafficTaken, now: datetime) -> Release:
-    """Nothing is set from the first look on; what is still so when no stale read can be is somebody else's."""
+def _taken(
+    release: Release, seen: TrafficTaken | TrafficLate, definition: Definition, now: datetime
+) -> Release:
+    """Nothing is set from the first look on. What is still so when no stale read can be is adopted from somebody else;
+    what a late worker of ours set makes the canary's step begin anew: no weight rises but by the plan."""
     weights = dict(seen.weights)
     if release.suspect_at is None or dict(release.suspect) != weights:
         words = f"traffic that seems to have been changed from outside to {weights}"
         return replace(release, suspect=weights, suspect_at=now, waiting_for=words)
     if now - release.suspect_at < STALE_LIMIT:
         return release
+    if isinstance(seen, TrafficLate):
+        why = f"a worker that had slept set an earlier split, {weights}: step {release.step + 1} begins anew"
+        return _shift(unsuspected(release), release.step, definition, now, why)
     words = f"a person, because its traffic was changed from outside to {weights}"
     return unsuspected(replace(release, traffic=weights, adopted=True, waiting_for=words))
 

@@ -61,7 +61,7 @@ TRANSITIONS: dict[Phase, dict[Phase, str]] = {
         P.ROLLING_BACK: "aborted, or traffic cannot be set",
     },
     P.CANARY: {
-        P.SHIFTING: "step passed, next step",
+        P.SHIFTING: "step passed, next step; or set back by a slow worker of ours, the same step anew",
         P.AWAITING_APPROVAL: "last step passed, approval asked for",
         P.PROMOTING: "last step passed",
         P.HOLDING: "inconclusive",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -128,7 +128,8 @@ def _clear_up(current: Unit) -> None:
 
 
 def _compare_traffic(current: Unit, overview: Overview) -> None:
-    """Between releases the champion has all traffic, or what a person gave it: anything else is adopted and told."""
+    """Between releases the champion has all traffic, or what a person gave it. What a worker of ours set that had slept
+    is put right, anything else is adopted, and both are told."""
     ports, state = current.ports, current.state
     if state.champion is None or state.open_release is not None or state.paused:
         return
@@ -138,16 +139,20 @@ def _compare_traffic(current: Unit, overview: Overview) -> None:
     actual = dict(ports.serving.traffic(overview.endpoint))
     if actual == expected:
         return
-    told = Draft(
-        "traffic.adopted",
-        f"endpoint {overview.endpoint}",
-        "somebody outside Driftloop",
-        "",
-        before=str(expected),
-        after=str(actual),
-    )
+    if ports.serving.set_by_us(overview.endpoint):
+        late = _traffic_told("traffic.repaired", "driftloop", overview, actual, expected)
+        current.commit(drafts=[late])
+        ports.serving.set_traffic(overview.endpoint, expected)
+        return
+    told = _traffic_told("traffic.adopted", "somebody outside Driftloop", overview, expected, actual)
     why = (
         f"traffic was changed from outside to {actual}; keep it with `driftloop resume {state.loop}`, "
         f"or put the champion back with `driftloop restore {state.loop}`"
     )
     current.commit(unit.pause(replace(state, adopted=actual), why), [told])
+
+
+def _traffic_told(
+    what: str, actor: str, overview: Overview, before: Mapping[str, int], after: Mapping[str, int]
+) -> Draft:
+    return Draft(what, f"endpoint {overview.endpoint}", actor, "", before=str(before), after=str(after))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import timedelta
 
 from shared.core import release as core
 from shared.core.release import Action, Seen
@@ -16,10 +14,6 @@ from shared.model import DataVersion, Phase, Release
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec
 
 TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})
-
-
-LATE = timedelta(minutes=2)
-"""How long after a step of ours an earlier split may still be set by a worker that was slow."""
 
 
 def perform(unit: Unit, release: Release, published: Published, action: Action) -> Seen | None:
@@ -178,7 +172,7 @@ def _traffic(unit: Unit, release: Release, published: Published, wanted: Mapping
     actual = dict(unit.ports.serving.traffic(endpoint))
     if actual == dict(wanted) and release.phase is not Phase.ROLLING_BACK:
         return core.TrafficIs(actual, settled=True)
-    if not ours(release, actual, wanted):
+    if not ours(release, actual, wanted) and not unit.ports.serving.set_by_us(endpoint):
         return core.TrafficTaken(actual)
     unit.ports.serving.set_traffic(endpoint, wanted)
     read_back = dict(unit.ports.serving.traffic(endpoint))
@@ -191,20 +185,13 @@ def ours(release: Release, actual: Mapping[str, int], wanted: Mapping[str, int])
     return dict(actual) in known or (release.champion is None and not actual)
 
 
-def _belated(unit: Unit, release: Release, published: Published, actual: Mapping[str, int]) -> bool:
-    """Whether a split of this release's own plan is only read, or set, too late."""
-    steps = range(release.step + 1 if release.champion else 0)
-    plan = [core.step_weights(replace(release, step=step), published.definition) for step in steps]
-    young = unit.ports.clock.now() - release.phase_since_at < LATE
-    return young and dict(actual) in (*plan, dict(release.asked))
-
-
 def _canary(unit: Unit, release: Release, published: Published) -> Seen | None:
     """The comparison, while the traffic is as it was last seen. Nothing is set here: repair never raises a weight."""
-    actual = dict(unit.ports.serving.traffic(published.definition.serve.endpoint))
+    serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
+    actual = dict(serving.traffic(endpoint))
     if actual == dict(release.traffic):
         return canarying.measure(unit, release, published)
-    return core.TrafficTaken(actual)
+    return core.TrafficLate(actual) if serving.set_by_us(endpoint) else core.TrafficTaken(actual)
 
 
 def _await(unit: Unit, release: Release, published: Published, action: core.Await) -> Seen | None:
@@ -218,14 +205,14 @@ def _await(unit: Unit, release: Release, published: Published, action: core.Awai
 
 
 def _kept(unit: Unit, release: Release, published: Published) -> tuple[bool, Seen | None]:
-    """Whether a promoted model has its traffic; and who took it, unless only an earlier split has come late."""
-    endpoint = published.definition.serve.endpoint
-    actual = dict(unit.ports.serving.traffic(endpoint))
+    """Whether a promoted model has its traffic; and who took it, unless a worker of ours has only come late."""
+    serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
+    actual = dict(serving.traffic(endpoint))
     if actual == dict(release.traffic):
         return True, None
-    if not _belated(unit, release, published, actual):
+    if not serving.set_by_us(endpoint):
         return False, core.TrafficTaken(actual)
-    unit.ports.serving.set_traffic(endpoint, release.traffic)
+    serving.set_traffic(endpoint, release.traffic)
     return False, None
 
 
@@ -238,7 +225,7 @@ def _remove(unit: Unit, release: Release, published: Published, name: str) -> Se
     traffic = dict(serving.traffic(endpoint))
     if not traffic.get(name):
         return core.GoneSeen(serving.ensure_no_deployment(endpoint, name))
-    if not _belated(unit, release, published, traffic):
+    if not serving.set_by_us(endpoint):
         return core.TrafficTaken(traffic)
     serving.set_traffic(endpoint, release.traffic)
     return core.GoneSeen(False)

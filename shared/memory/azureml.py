@@ -97,6 +97,7 @@ class MemoryEndpoint:
     state: str = "ready"
     traffic: dict[str, int] = field(default_factory=dict)
     pending: dict[str, int] | None = None
+    noted: dict[str, int] | None = None
     deployments: dict[str, MemoryDeployment] = field(default_factory=dict)
 
 
@@ -157,10 +158,13 @@ class MemoryServing:
             raise DriftloopError(
                 f"Endpoint {endpoint} has no deployment {', '.join(unknown)} to give traffic to."
             )
-        found.pending = wanted
+        found.pending = found.noted = wanted
         self.splits.append((endpoint, wanted))
         if self.traffic_takes_effect:
             self.apply_traffic(endpoint)
+
+    def set_by_us(self, endpoint: str) -> bool:
+        return self._endpoint(endpoint).noted == self.traffic(endpoint)
 
     def apply_traffic(self, endpoint: str) -> None:
         """End the operation on the endpoint's traffic that is under way."""

@@ -13,7 +13,14 @@ LOOKS = frozenset(
     {
         *("store.read", "store.range", "store.overviews", "store.unrouted", "documents.get"),
         *("blobs.find", "blobs.list", "blobs.download", "versions.read", "versions.list"),
-        *("serving.traffic", "serving.predict", "evidence.traffic", "evidence.predictions", "sources.fetch"),
+        *(
+            "serving.traffic",
+            "serving.set_by_us",
+            "serving.predict",
+            "evidence.traffic",
+            "evidence.predictions",
+            "sources.fetch",
+        ),
     }
 )
 """Calls that change nothing; all others are effects."""

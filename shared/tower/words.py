@@ -38,6 +38,7 @@ _PLAIN = {
     "retrain.denied": "no retraining",
     "retrain.coalesced": "waits for the open release",
     "traffic.adopted": "traffic was changed from outside; adopted, and the loop paused",
+    "traffic.repaired": "a worker that had slept set an earlier split; put right",
     "action.refused": "action refused",
     "drop.duplicate": "drop has the content of a version",
     "drop.ignored": "drop asks for nothing",

@@ -56,6 +56,10 @@ class Stage(Protocol):
 
     def deployed(self, spec: DeploymentSpec) -> DeploymentSeen: ...
 
+    def set_by_hand(self, endpoint: str, weights: dict[str, int]) -> None:
+        """The traffic as `az ml online-endpoint update --traffic` sets it."""
+        ...
+
     def call(self, endpoint: str, deployment: str, times: int) -> None:
         """Live requests, not ours."""
         ...
@@ -106,6 +110,9 @@ class MemoryStage:
                 ("failed", "the weights are for another model") if broken else ("ready", "")
             )
         return self.ports.serving.ensure_deployment(spec)
+
+    def set_by_hand(self, endpoint: str, weights: dict[str, int]) -> None:
+        self._memory.serving.endpoints[endpoint].traffic = dict(weights)
 
     def call(self, endpoint: str, deployment: str, times: int) -> None:
         now, called = self.ports.clock.now(), uuid.uuid4().hex
@@ -275,6 +282,11 @@ class SdkStage:
         return eventually(
             lambda: self.ports.serving.ensure_deployment(spec), lambda seen: seen.state != "creating"
         )
+
+    def set_by_hand(self, endpoint: str, weights: dict[str, int]) -> None:
+        found = self.ml.online_endpoints.get(endpoint)
+        found.traffic = weights
+        self.ml.online_endpoints.begin_create_or_update(found)
 
     def call(self, endpoint: str, deployment: str, times: int) -> None:
         uri = self.ml.online_endpoints.get(endpoint).scoring_uri

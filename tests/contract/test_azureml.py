@@ -153,6 +153,18 @@ class TestServing:
         _set(stage, pair, {"old": 100, "new": 0})
         assert dict(stage.ports.serving.traffic(pair)) == {"old": 100}
 
+    def test_weights_that_somebody_else_set_are_told_from_ours(self, stage: Stage, pair: str) -> None:
+        serving = stage.ports.serving
+        _set(stage, pair, {"old": 90, "new": 10})
+        assert serving.set_by_us(pair)
+
+        stage.set_by_hand(pair, {"old": 50, "new": 50})
+        eventually(lambda: dict(serving.traffic(pair)), lambda seen: seen == {"old": 50, "new": 50})
+        assert not serving.set_by_us(pair)
+
+        _set(stage, pair, {"old": 100})
+        assert serving.set_by_us(pair)
+
     @pytest.mark.parametrize("weights", [{"old": 90}, {"old": 120, "new": -20}, {"old": 60, "new": 60}])
     def test_traffic_that_does_not_sum_to_a_hundred_is_never_sent(
         self, stage: Stage, pair: str, weights: dict[str, int]

@@ -75,7 +75,7 @@ def test_random_stories_at_random_moments(plan, champion, story, foreign) -> Non
         wanted = core.action(release, plan)
         now = NOW + timedelta(seconds=seconds)
         likely = core.TrafficIs(wanted.weights, True) if isinstance(wanted, core.SetTraffic) else seen
-        for one in (seen, likely, core.TrafficTaken(foreign)):
+        for one in (seen, likely, core.TrafficTaken(foreign), core.TrafficLate(foreign)):
             after = core.fold(release, one, plan, now)
             assert wrong(release, one, after, plan) == []
             if not isinstance(one, core.TrafficTaken) or seconds % 7 == 0:
@@ -93,6 +93,18 @@ def test_the_first_model_asks_for_the_approval_before_promotion_too() -> None:
     gated = at(begun(None), phase=Phase.GATING, deployment="r2-a1")
     seen = core.GateSeen((judged("smoke test", "pass"), judged("gate", "pass")))
     assert core.fold(gated, seen, plan, NOW).phase is Phase.AWAITING_APPROVAL
+
+
+def test_a_canary_whose_traffic_a_slow_worker_of_ours_set_begins_its_step_anew() -> None:
+    plan = definition()
+    canary = at(begun(), phase=Phase.CANARY, step=1, deployment="r2-a1", traffic={"r1-a1": 50, "r2-a1": 50})
+    late = core.TrafficLate({"r1-a1": 90, "r2-a1": 10})
+    suspect = core.fold(canary, late, plan, NOW)
+    assert (suspect.phase, suspect.adopted) == (Phase.CANARY, False)
+    again = core.fold(suspect, late, plan, NOW + core.STALE_LIMIT)
+    assert (again.phase, again.step, again.adopted, again.suspect_at) == (Phase.SHIFTING, 1, False, None)
+    assert "begins anew" in again.reason
+    assert core.action(again, plan) == core.SetTraffic({"r1-a1": 50, "r2-a1": 50})
 
 
 def test_a_canary_whose_traffic_a_person_took_away_can_be_aborted() -> None:

@@ -87,6 +87,7 @@ SEEN: tuple[core.Seen, ...] = (
     core.TrafficIs({"r1-a1": 100}, settled=False),
     core.TrafficTaken({"r1-a1": 70, "r2-a1": 30}),
     core.TrafficTaken({"r1-a1": 100}),
+    core.TrafficLate({"r1-a1": 100}),
     core.GoneSeen(True),
     core.GoneSeen(False),
     core.TimePassed(),
@@ -129,7 +130,7 @@ def _happenings(release: Release, plan: Definition) -> Iterator[tuple[core.Seen,
         yield core.TrafficIs(wanted.weights, settled=True), NOW
     for seen in SEEN:
         yield seen, NOW
-        if isinstance(seen, DeploymentSeen | core.TrafficIs | core.TrafficTaken):
+        if isinstance(seen, DeploymentSeen | core.TrafficIs | core.TrafficTaken | core.TrafficLate):
             yield seen, MUCH_LATER
 
 
@@ -174,6 +175,9 @@ def wrong(before: Release, seen: core.Seen, after: Release, plan: Definition) ->
         found.append(f"adopted traffic, and {seen} changed it")
     if isinstance(seen, core.TrafficTaken) and after.phase is not before.phase:
         found.append("a look at foreign traffic moved the release")
+    again = (before.phase, after.phase, after.step) == (Phase.CANARY, Phase.SHIFTING, before.step)
+    if isinstance(seen, core.TrafficLate) and after.phase is not before.phase and not again:
+        found.append("a split that came late moved the release, and not to the same step anew")
     action = core.action(after, plan)
     if isinstance(action, core.SetTraffic):
         found += _wrong_weights(after, action.weights)
@@ -185,7 +189,11 @@ def wrong(before: Release, seen: core.Seen, after: Release, plan: Definition) ->
         found.append(f"{weight} % is no step of the plan")
     if weight and before.phase in (Phase.ROLLING_BACK, Phase.CLEANING):
         found.append(f"{weight} % for the challenger after a rollback began")
-    if weight and isinstance(seen, core.TrafficTaken | core.TrafficIs) and weight > earlier:
+    if (
+        weight
+        and isinstance(seen, core.TrafficTaken | core.TrafficLate | core.TrafficIs)
+        and weight > earlier
+    ):
         found.append(f"a look at the traffic raised the weight from {earlier} to {weight}")
     onwards = after.phase is not before.phase and after.phase in (Phase.SHIFTING, Phase.PROMOTING)
     if onwards and isinstance(seen, core.CanarySeen) and seen.judgement.outcome in NO_REASON_TO_GO_ON:

@@ -9,11 +9,12 @@ from datetime import timedelta
 import pytest
 
 from shared import rows, views
+from shared.core import release as core
 from shared.engine import clockwork, front, unit, worker
 from shared.errors import DependencyUnavailable
 from shared.model import InboxRecord, InboxState, Phase
 from shared.ports import Replace
-from tests.simulator.life import ACCOUNT, LOOP, Life, birds
+from tests.simulator.life import ACCOUNT, LOOP, ROUND_S, Life, birds
 from tests.simulator.reader import reading_in_process
 
 
@@ -626,3 +627,50 @@ def test_f13_what_a_sleeping_worker_begins_after_the_end_is_cleared_up_by_the_sw
     clockwork.sweep(life.real)
     assert set(life.real.serving.endpoints["birds"].deployments) == {"r1-a1"}
     assert life.real.training.jobs["birds-r2-a1"].status == "canceled"
+
+
+def late_worker(life: Life, weights: dict[str, int]) -> None:
+    """What a worker that slept past its claim sets when it wakes, over the app's own port."""
+    life.real.serving.set_traffic("birds", weights)
+
+
+def test_f13_an_earlier_split_of_a_sleeping_worker_makes_the_canary_step_begin_anew() -> None:
+    life = canaried()
+    while (life.release().phase, life.release().step) != (Phase.CANARY, 1):
+        life.round(seconds=600)
+    late_worker(life, {"r1-a1": 90, "r2-a1": 10})
+    began = life.now_s
+    while life.traffic() != {"r1-a1": 50, "r2-a1": 50}:
+        life.round()
+        assert life.now_s - began <= core.STALE_LIMIT.total_seconds() + 2 * ROUND_S
+    life.until(Phase.CANARY)
+    assert (life.release().step, life.state.paused, life.told("traffic.adopted")) == (1, "", [])
+    assert "begins anew" in life.told("release.shifting")[-1].detail["reason"]
+    assert life.release().phase_since_at > life.began + timedelta(seconds=began), (
+        "its evidence begins anew too"
+    )
+
+
+def test_f13_after_a_rollback_nothing_that_comes_late_gives_the_canary_traffic_again() -> None:
+    life = canaried()
+    life.away = "serving.ensure_no_deployment"
+    life.act("abort", 2)
+    life.until(Phase.CLEANING)
+    late_worker(life, {"r1-a1": 90, "r2-a1": 10})
+    life.clock.advance(600)
+    life.round()
+    assert life.traffic() == {"r1-a1": 100}
+    life.away = ""
+    life.rest()
+    assert (life.release().phase, life.state.paused) == (Phase.ABORTED, "")
+
+
+def test_f13_a_late_split_between_releases_is_put_right_by_the_sweep_and_told() -> None:
+    life = served()
+    endpoint = life.real.serving.endpoints["birds"]
+    endpoint.deployments["r0-a1"] = endpoint.deployments["r1-a1"]
+    late_worker(life, {"r0-a1": 100})
+    life.clock.advance(600)
+    clockwork.sweep(life.real)
+    assert (life.traffic(), life.state.paused) == ({"r1-a1": 100}, "")
+    assert [entry.actor for entry in life.told("traffic.repaired")] == ["driftloop"]

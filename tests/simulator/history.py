@@ -30,10 +30,13 @@ class History(logging.Handler):
         if error is not None and not isinstance(error, DriftloopError):
             self.wrong.append(f"{record.getMessage()}: {type(error).__name__}: {error}")
 
-    def after(self, call: Call) -> None:
-        """Called after each effect, whether or not its answer arrives."""
+    def after(self, call: Call, *, late: bool = False) -> None:
+        """Called after each effect, whether or not its answer arrives.
+
+        What a worker sets `late`, after a sleep, nothing can prevent: it is no step of the plan, and must be put right.
+        """
         self.effects += 1
-        if call.name == "serving.set_traffic":
+        if call.name == "serving.set_traffic" and not late:
             self._traffic()
         elif call.name == "store.commit":
             self._one_open_release()

@@ -249,10 +249,14 @@ class Life:
         self.calls.append(call.name)
         if fault == "asleep" and self.crew.current is not None:
             self.crew.current.sleeps_until = self.now_s + ASLEEP_S
+            self.crew.current.stale = True
             self.crew.current.pause()
         elif fault == "stale" and call.name == "serving.traffic":
             young = self.now_s - self._changed_at < STALE_S
             return dict(self._before) if young else make()
+        elif fault == "stale" and call.name == "serving.set_by_us":
+            young = self.now_s - self._changed_at < STALE_S
+            return True if young else make()
         elif fault in SIMULATED:
             return break_with(fault, call, lambda: self._make(call, make))
         return self._make(call, make)
@@ -261,9 +265,12 @@ class Life:
         if call.name == "serving.set_traffic":
             self._before = dict(self.real.serving.traffic("birds"))
             self._changed_at = self.now_s
+        worker = self.crew.current
+        if worker is not None and call.name == "store.read":
+            worker.stale = False
         answer = make()
         if call.effect:
-            self.history.after(call)
+            self.history.after(call, late=worker is not None and worker.stale)
         return answer
 
     # --- the story -------------------------------------------------------------------------------

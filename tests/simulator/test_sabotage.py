@@ -18,7 +18,7 @@ from shared.core import ledger, policy
 from shared.core import release as core
 from shared.engine import advancing, announcing, clockwork, front, intake, releasing, unit, worker
 from shared.errors import DriftloopError
-from shared.memory.azureml import MemoryTraining
+from shared.memory.azureml import MemoryServing, MemoryTraining
 from shared.memory.faults import Crash
 from shared.memory.store import MemoryStore
 from shared.model import LoopState, Phase, Release
@@ -236,6 +236,16 @@ GUARDS: Sequence[Sabotage] = (
         "a canary looks whether its traffic is as it was",
         lambda: set_to(releasing, "_canary", lambda u, r, p: releasing.canarying.measure(u, r, p)),
         faults.test_f28_traffic_that_a_person_set_stays_whatever_the_evidence_says,
+    ),
+    Sabotage(
+        "weights that a late worker of ours set are told from a person's",
+        lambda: set_to(MemoryServing, "set_by_us", always(False)),
+        faults.test_f13_an_earlier_split_of_a_sleeping_worker_makes_the_canary_step_begin_anew,
+    ),
+    Sabotage(
+        "weights that a person set are told from a late worker's",
+        lambda: set_to(MemoryServing, "set_by_us", always(True)),
+        faults.test_f28_traffic_that_a_person_took_from_the_canary_is_never_given_back,
     ),
     Sabotage(
         "a single read of the traffic is not believed",

@@ -17,6 +17,8 @@ class Worker:
     def __init__(self, name: str, work: Callable[[], object]) -> None:
         self.name = name
         self.sleeps_until = 0.0
+        self.stale = False
+        """Whether it has slept since it last read what is stored: what it does now, it decided long ago."""
         self._stack = greenlet(self._run)
         self._work = work
 

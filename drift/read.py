@@ -1,16 +1,19 @@
 """Files become record batches of bounded size, or a DataError that names the file and what to do.
 
-CSV is cut at line ends outside quotes into blocks, each of which Arrow parses in parallel; a block that
-contradicts the types inferred so far starts the file anew with the column's type widened.
+CSV is cut at line ends outside quotes into blocks, which Arrow parses side by side, ahead of the caller; a block
+that contradicts the types inferred so far starts the file anew with the column's type widened.
 """
 
 import codecs
 import csv
 import gzip
+import os
 import re
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
-from itertools import chain
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +23,9 @@ import pyarrow.parquet as pq
 
 from drift.errors import DataError
 
-_BLOCK_BYTES = 8 << 20
+_BLOCK_BYTES = 4 << 20
+_PARSERS = min(4, os.cpu_count() or 1)
+_BLOCKS_AHEAD = _PARSERS + 2
 _LONGEST_ROW_BYTES = 64 << 20
 _MOST_COLUMNS = 20_000
 _BAD_CELL = re.compile(r"In CSV column #(\d+).*?conversion error to ([\w\[\], ]+)")
@@ -93,13 +98,35 @@ class _CsvFile:
                 first += b"" if b"\n" in first else b"\n"
                 options = self._options(first)
                 names = self._names(first, options)
-                for number, block in enumerate(chain([first], blocks)):
-                    yield self._parse(block, names, number == 0, options, types)
+                yield _typed(self._parse(first, names, True, options, types), types)
+                yield from self._rest(blocks, names, options, types)
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise DataError("the gzip stream is damaged", self.path.name, "Compress it again.") from error
             except UnicodeDecodeError as error:
                 encoding = error.encoding.upper()
                 raise DataError(f"the text is not {encoding}", self.path.name, "Save it as UTF-8.") from error
+
+    def _rest(
+        self, blocks: Iterator[Block], names: list[str], options: pacsv.ParseOptions, types: Types
+    ) -> Iterator[pa.Table]:
+        """The blocks after the first, in order: one thread reads them, others parse them."""
+
+        def parsed(block: Future[Block | None], known: Types) -> tuple[Block, pa.Table] | None:
+            found = block.result()
+            return None if found is None else (found, self._parse(found, names, False, options, known))
+
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(_PARSERS) as parsers:
+
+            def begun() -> Future[tuple[Block, pa.Table] | None]:
+                return parsers.submit(parsed, reader.submit(next, blocks, None), dict(types))
+
+            coming = deque(begun() for _ in range(_BLOCKS_AHEAD))
+            while (found := coming.popleft().result()) is not None:
+                block, table = found
+                if _disagree(table, types):  # parsed before an earlier block told the type
+                    table = self._parse(block, names, False, options, types)
+                yield _typed(table, types)
+                coming.append(begun())
 
     def _open(self) -> IO[bytes]:
         with self.path.open("rb") as stream:
@@ -138,16 +165,15 @@ class _CsvFile:
             auto_dict_encode=True,
             auto_dict_max_cardinality=len(block),
         )
-        read = pacsv.ReadOptions(column_names=names, skip_rows=1 if head else 0, block_size=1 << 20)
+        read = pacsv.ReadOptions(
+            use_threads=False, column_names=names, skip_rows=1 if head else 0, block_size=1 << 20
+        )
         try:
             table = pacsv.read_csv(
                 pa.BufferReader(block), read_options=read, parse_options=options, convert_options=convert
             )
         except pa.ArrowInvalid as error:
             raise self._mended(error, names, types) from error
-        for field in table.schema:
-            if field.name not in types and not pa.types.is_null(field.type):
-                types[field.name] = field.type
         self._check_text(table)
         return table
 
@@ -176,6 +202,21 @@ class _CsvFile:
         return Widened({**types, name: wider})
 
 
+def _typed(table: pa.Table, types: Types) -> pa.Table:
+    """The table; what it tells of columns whose type was not known is noted."""
+    for field in table.schema:
+        if field.name not in types and not pa.types.is_null(field.type):
+            types[field.name] = field.type
+    return table
+
+
+def _disagree(table: pa.Table, types: Types) -> bool:
+    return any(
+        not pa.types.is_null(field.type) and types.get(field.name, field.type) != field.type
+        for field in table.schema
+    )
+
+
 def _distinct(names: list[str], file: str) -> list[str]:
     if any(not name for name in names):
         raise DataError("a column has no name", file, "Name every column in the header.")
@@ -196,8 +237,9 @@ def _decoder(stream: IO[bytes]) -> codecs.IncrementalDecoder | None:
 
 
 def _blocks(stream: IO[bytes], decode: codecs.IncrementalDecoder | None, file: str) -> Iterator[Block]:
-    """Blocks of whole rows, each in the memory of the one before."""
-    held, filled, more = bytearray(2 * _BLOCK_BYTES), 0, True
+    """Blocks of whole rows. Their memory is used again once _BLOCKS_AHEAD others have been asked for."""
+    ring = cycle([bytearray(2 * _BLOCK_BYTES) for _ in range(_BLOCKS_AHEAD + 1)])
+    held, filled, more = next(ring), 0, True
     while more:
         if decode is not None:
             chunk = stream.read(_BLOCK_BYTES // 2)
@@ -214,8 +256,9 @@ def _blocks(stream: IO[bytes], decode: codecs.IncrementalDecoder | None, file: s
             raise DataError("a row is longer than 64 MiB, or a quote is never closed", file, "Mend the file.")
         if cut and (more or held[:cut].strip()):
             yield memoryview(held)[:cut]
-            held[: filled - cut] = held[cut:filled]
-            filled -= cut
+            rest = memoryview(held)[cut:filled]
+            held, filled = _with_room(next(ring), 0, len(rest)), len(rest)
+            held[:filled] = rest
 
 
 def _with_room(held: bytearray, filled: int, size: int) -> bytearray:

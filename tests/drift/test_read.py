@@ -1,14 +1,20 @@
 """Files that people really send are read, or refused with the file's name and what to do."""
 
 import gzip
+import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import mock
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import drift
+from drift import read
 
 
 def _profile(folder: Path, data: bytes, name: str = "drop.csv") -> drift.Profile:
@@ -119,6 +125,31 @@ def test_a_type_that_changes_late_restarts_the_file_with_a_wider_one(
     assert profile.columns["a"].kind == "numeric"
     assert profile.columns["b"].kind in ("category", "text", "id")
     assert profile.rows == 1001
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["", "7", "2.5", "word"]), min_size=1, max_size=12), st.integers(30, 400))
+def test_blocks_that_are_parsed_side_by_side_give_what_one_block_gives(cells: list[str], size: int) -> None:
+    """Whatever each block makes of a column before those in front of it have told its type."""
+    rows = [f"{number}.5,{cell}" for number, cell in enumerate(cell for cell in cells for _ in range(40))]
+    with TemporaryDirectory() as folder:
+        whole = _profile(Path(folder), "\n".join(["a,b", *rows]).encode())
+        with mock.patch("drift.read._BLOCK_BYTES", size):
+            parts = drift.profile(Path(folder) / "drop.csv")
+    assert parts.to_bytes() == whole.to_bytes()
+
+
+def test_a_reader_that_stops_early_leaves_no_thread_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drift.read._BLOCK_BYTES", 1000)
+    path = tmp_path / "drop.csv"
+    path.write_bytes(b"a,b\n" + b"1,2\n" * 10_000)
+    threads = threading.active_count()
+    tables = read.csv_tables(path, {})
+    assert next(tables).num_rows + next(tables).num_rows < 10_000
+    tables.close()  # type: ignore[attr-defined]  # it is a generator
+    assert threading.active_count() == threads
 
 
 def test_a_quoted_newline_at_a_block_s_end_is_not_a_row_s_end(

@@ -19,7 +19,7 @@ SMALL_ROWS = 500
 _WORTH_A_LOOK = 0.1
 _STAGES = (200, 2_000, 20_000)
 _ENOUGH = 12
-_CHUNK = 2_000_000
+_CHUNK = 100_000  # labels at once: what fits the cache is three times as fast as what does not
 
 Evaluated = Mapping[str, tuple[Floats, Floats]]
 """By test: statistics and p-values, one of each per labelling."""

@@ -23,6 +23,7 @@ SAMPLE_ROWS = 8192
 _FLUSH_ROWS = 131_072
 _FLOAT32 = float(np.finfo(np.float32).max)
 _THREADS = min(4, os.cpu_count() or 1)
+_ALONE_ROWS = 50_000  # with fewer, threads cost more than they bring
 
 
 class _RowSample:
@@ -160,7 +161,7 @@ class Profiler:
                     part = file.read_row_group(group, columns=[name], use_threads=False)
                     self._builders[name].add(part.column(0), keep)
 
-        self._in_parallel(count, [n for n in names if n in self._builders])
+        self._in_parallel(count, [n for n in names if n in self._builders], metadata.num_rows)
         self._rows += metadata.num_rows
 
     def _begin(self, names: Sequence[str]) -> None:
@@ -188,13 +189,13 @@ class Profiler:
                 self._builders[name].add(table.column(name), keep)
 
         present = [n for n in table.column_names if n in self._builders]
-        self._in_parallel(count, present)
+        self._in_parallel(count, present, table.num_rows)
         for name in self._builders.keys() - set(present):
             self._builders[name].skip(table.num_rows, len(keep))
         self._rows += table.num_rows
 
-    def _in_parallel(self, work: Callable[[Sequence[str]], None], names: Sequence[str]) -> None:
-        if len(names) < 2 * _THREADS or _THREADS == 1:
+    def _in_parallel(self, work: Callable[[Sequence[str]], None], names: Sequence[str], rows: int) -> None:
+        if len(names) < 2 * _THREADS or _THREADS == 1 or rows < _ALONE_ROWS:
             work(names)
             return
         with ThreadPoolExecutor(_THREADS) as pool:

@@ -1,0 +1,162 @@
+"""T10 and F27 on the real host: fifty events a second at the front door, and a thousand drops at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from demo.stage import APP
+from local.azure import LocalAzure
+from shared import views
+from shared.azure.client import credential
+from shared.engine import unit
+from shared.ports import Ports
+from shared.settings import Settings
+from shared.wiring import azure_ports
+from tests.acceptance.conftest import App, season
+from tests.soak.figures import keep
+
+SHARE = float(os.environ.get("SOAK_SHARE", "1"))
+EVENTS, A_SECOND = max(50, round(1000 * SHARE)), 50
+LOOP = "burst"
+MOST_MB = 600
+
+pytestmark = pytest.mark.soak
+
+
+def test_t10_fifty_events_a_second_and_a_thousand_drops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LocalAzure(tmp_path / "azure", functions_host=True) as azure:
+        for name, value in azure.environment().items():
+            monkeypatch.setenv(name, value)
+        app, ports = App(azure, tmp_path), azure_ports(Settings.from_environment(azure.environment()))
+        plan = ("drift.enabled=false", "retrain.on=[metric, schedule, alert]", "retrain.cooldown=9d")
+        app.publish(LOOP, *plan)
+        answered_s = alerts(azure)
+        wait(lambda: len(ports.store.unrouted(limit=2 * EVENTS)) >= EVENTS, EVENTS)
+        began, cpu = time.monotonic(), Usage(azure.part("host").pid)
+        with cpu.watched():
+            at_rate(lambda number: drop(ports, number))
+            wait(lambda: done(ports), EVENTS)
+        took_s = time.monotonic() - began
+        records, versions = views.inbox(ports, LOOP), unit.read(ports, LOOP).versions()
+        landed = {blob.name: blob.created_at for blob in ports.blobs.list("landing", f"{LOOP}/")}
+    late_s = [(one.received_at - landed[str(one.body["name"])]).total_seconds() for one in records]
+    door, noted = np.percentile(answered_s, [50, 99]), np.percentile(late_s, [50, 99, 100])
+    keep(
+        "T10",
+        f"{EVENTS:,} alerts at {A_SECOND} a second: answered after {door[0] * 1000:.0f} ms (median), "
+        f"{door[1]:.2f} s (p99); {EVENTS:,} drops of 110 rows at {A_SECOND} a second, which are worked on at once: "
+        f"on record {noted[0]:.1f} s after they landed (median), {noted[1]:.1f} s (p99), {noted[2]:.1f} s (the last); "
+        f"{len(versions):,} versions after {took_s:.0f} s, {took_s / EVENTS:.2f} s and {cpu.seconds / EVENTS:.2f} s "
+        f"of CPU each; the host and its readers took {cpu.most_mb:.0f} MB at most",
+    )
+    assert (len(versions), len({v.source for v in versions})) == (EVENTS, EVENTS)
+    assert door[1] < 2
+    assert cpu.most_mb < MOST_MB
+
+
+def at_rate(act: Callable[[int], object]) -> list[object]:
+    """So many a second, each at its time, whatever the others take."""
+    began = time.monotonic()
+
+    def one(number: int) -> object:
+        time.sleep(max(0.0, began + number / A_SECOND - time.monotonic()))
+        return act(number)
+
+    with ThreadPoolExecutor(2 * A_SECOND) as pool:
+        return list(pool.map(one, range(EVENTS)))
+
+
+def alerts(azure: LocalAzure) -> list[float]:
+    """Seconds until the alert function answered, from when each alert was due to be sent."""
+    headers = {"Authorization": f"Bearer {credential().get_token(APP).token}"}
+    address = f"{azure.settings.functions}/api/alert"
+    limits = httpx.Limits(max_connections=2 * A_SECOND)
+
+    with httpx.Client(trust_env=False, timeout=60, headers=headers, limits=limits) as client:
+
+        def send(number: int) -> float:
+            began = time.monotonic()
+            assert client.post(address, json=alert(number)).status_code == 202
+            return time.monotonic() - began
+
+        return [float(str(took)) for took in at_rate(send)]
+
+
+def alert(number: int) -> dict[str, object]:
+    at = "2026-01-01T00:00:00Z"
+    essentials = {
+        "alertRule": f"nobody-listens-{number}",
+        "originalAlertId": str(number),
+        "monitorCondition": "Fired",
+        "firedDateTime": at,
+    }
+    return {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essentials}}
+
+
+def drop(ports: Ports, number: int) -> None:
+    rows = season(2007).assign(body_mass_g=lambda birds: birds["body_mass_g"] + number)
+    ports.blobs.upload("landing", f"{LOOP}/{number:04d}.csv", rows.to_csv(index=False).encode())
+
+
+def done(ports: Ports) -> bool:
+    records = views.inbox(ports, LOOP)
+    return len(records) >= EVENTS and all(record.state.value != "new" for record in records)
+
+
+def wait(true: Callable[[], bool], events: int) -> None:
+    deadline = time.monotonic() + 60 + 3 * events
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(2)
+
+
+class Usage:
+    """CPU seconds and peak memory of a process and all below it, its short-lived children included."""
+
+    def __init__(self, pid: int) -> None:
+        self._root = psutil.Process(pid)
+        self.seconds = 0.0
+        self.most_mb = 0.0
+        self._known: dict[int, float] = {}
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        self._look()
+        first = dict(self._known)
+        over = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=[over])
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+            self.seconds = sum(seconds - first.get(pid, 0.0) for pid, seconds in self._known.items())
+
+    def _watch(self, over: threading.Event) -> None:
+        while not over.wait(0.5):
+            self._look()
+
+    def _look(self) -> None:
+        taken = 0
+        for process in [self._root, *self._root.children(recursive=True)]:
+            try:
+                times = process.cpu_times()
+                self._known[process.pid] = times.user + times.system
+                taken += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        self.most_mb = max(self.most_mb, taken / 1e6)

@@ -10,7 +10,9 @@ import pytest
 
 from shared.cli.explaining import loop_story, release_story
 from shared.engine import unit
+from shared.model import Phase
 from tests.engine.test_faults import LOOP, birds, canaried, served
+from tests.simulator.life import Life
 from tests.simulator.reader import reading_in_process
 
 
@@ -58,6 +60,32 @@ def test_each_answer_of_the_policy_is_told(changes: dict[str, object], words: st
     assert words.removeprefix("waits: the loop is ") in lines[-1][2]
 
 
+def test_releases_that_mended_nothing_are_told() -> None:
+    life = served()
+    current = unit.read(life.real, "birds")
+    current.commit(replace(current.state, unhelped_in_row=3))
+    life.drop("2.csv", birds(2, 1.3))
+    life.round()
+    assert "no retraining: the last 3 releases went live and did not help" in told(life)
+
+
+def test_an_alert_that_our_own_canary_set_off_is_told() -> None:
+    life = served()
+    life.drop("2.csv", birds(2, 1.3))
+    life.rest()
+    life.drop("3.csv", birds(3, 1.7))  # its model errs
+    life.until(Phase.CANARY)
+    life.alert("birds-errors")
+    life.rest()
+    assert life.release().phase is Phase.ROLLED_BACK
+    assert "no retraining: it fired while release 3 had traffic, and that was taken back" in told(life)
+
+
+def told(life: Life) -> str:
+    """Every answer that `driftloop explain birds` prints."""
+    return "; ".join(why for _, _, why in loop_story(life.real, "birds")[1])
+
+
 def test_a_reason_that_the_loop_does_not_name_is_told() -> None:
     life = served(plan=LOOP.replace("retrain: {", "retrain: {on: [alert], "))
     life.drop("2.csv", birds(2, 1.3))
@@ -73,11 +101,11 @@ def test_a_release_is_told_from_its_reason_to_its_end_with_what_came_in_meanwhil
     life.rest()
     heading, lines = release_story(life.real, "birds", 2)
     assert heading.startswith("release birds/2 on versions 2, because of drift: mass moved")
-    told = [what for _, what, _ in lines]
+    steps = [what for _, what, _ in lines]
     for part in ("release.started", "gate: pass", "release.canary", "release.rolling back (by bob)"):
-        assert part in told, told
+        assert part in steps, steps
     assert any("trigger drift" in what and "release 2 is open" in why for _, what, why in lines)
-    assert told[-1] == "release.aborted"
+    assert steps[-1] == "release.aborted"
 
 
 def test_an_open_release_says_what_it_waits_for() -> None:

@@ -29,7 +29,8 @@ from tests.soak.figures import keep
 SHARE = float(os.environ.get("SOAK_SHARE", "1"))
 EVENTS, A_SECOND = max(50, round(1000 * SHARE)), 50
 LOOP = "burst"
-MOST_MB = 600
+MOST_MB = 1024
+"""Half of the memory that an instance of the app has."""
 
 pytestmark = pytest.mark.soak
 

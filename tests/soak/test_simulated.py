@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulator import chaos, crowd, sweep
+from tests.simulator.life import ROUND_S, Life
 from tests.simulator.sweep import Case
 from tests.simulator.test_load import fair
 from tests.soak.figures import keep
@@ -35,6 +36,23 @@ def test_t2_pairs_of_faults() -> None:
 
 def test_t3_a_hundred_thousand_seeds() -> None:
     tell("T3", "random seeds, 1 to 4 workers, up to 8 faults", sweep.by_chance(range(100_000)))
+
+
+def test_t9_recovery_after_a_crash_at_every_effect() -> None:
+    effects, _, _ = sweep.points()
+    calm = Life()
+    assert calm.live() == []
+    cases = [(point, fault) for point in effects for fault in ("crash before", "crash after")]
+    late_s = []
+    for point, fault in itertools.islice(cases, 0, None, max(1, round(1 / SHARE))):
+        life = Life({point: fault})
+        assert life.live() == [], (point, fault)
+        late_s.append(life.now_s - calm.now_s)
+    keep(
+        "T9",
+        f"{len(late_s)} crashes, before and after every effect: the life ends {max(late_s):.0f} s later at most",
+    )
+    assert max(late_s) <= 60 + ROUND_S
 
 
 def test_t8_ten_thousand_chaotic_events() -> None:

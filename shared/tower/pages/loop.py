@@ -33,6 +33,7 @@ _REASONS = frozenset(
         "loop.resumed",
         "loop.published",
         "traffic.adopted",
+        "traffic.repaired",
         "action.refused",
         "drop.quarantined",
         "drop.replayed",

@@ -258,8 +258,12 @@ def sentence(entry: LedgerEntry) -> str:
             return f"{entry.subject}: model {model} registered; deploying at 0 %"
         case "release.gating":
             return f"{entry.subject}: deployed; both models are asked for the same holdout rows"
-        case "release.shifting" | "release.promoting" | "release.rolling_back" | "release.cleaning":
-            return f"{entry.subject}, {entry.after.replace('_', ' ')}: {detail['reason'].partition('; ')[0]}"
+        case "release.cleaning" if entry.before == "rolling_back":
+            return f"{entry.subject}: all traffic is the champion's; the challenger's deployment is deleted"
+        case "release.rolling_back":  # with the evidence, which decides; bounds alone may look undecided
+            return f"{entry.subject}, rolling back: {'; '.join(detail['reason'].split('; ')[:2])}"
+        case "release.shifting" | "release.promoting" | "release.cleaning":
+            return f"{entry.subject}, {entry.after}: {detail['reason'].partition('; ')[0]}"
         case "release.canary":
             return f"{entry.subject}: traffic is {detail.get('traffic', '')}"
         case "release.promoted":

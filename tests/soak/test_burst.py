@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -44,8 +47,9 @@ def test_t10_fifty_events_a_second_and_a_thousand_drops(
         app, ports = App(azure, tmp_path), azure_ports(Settings.from_environment(azure.environment()))
         plan = ("drift.enabled=false", "retrain.on=[metric, schedule, alert]", "retrain.cooldown=9d")
         app.publish(LOOP, *plan)
-        answered_s = alerts(azure)
+        answered_s, sent_at = alerts(azure)
         wait(lambda: len(ports.store.unrouted(limit=2 * EVENTS)) >= EVENTS, EVENTS)
+        noted_s = on_record(ports, sent_at)
         began, cpu = time.monotonic(), Usage(azure.part("host").pid)
         with cpu.watched():
             at_rate(lambda number: drop(ports, number))
@@ -54,53 +58,70 @@ def test_t10_fifty_events_a_second_and_a_thousand_drops(
         records, versions = views.inbox(ports, LOOP), unit.read(ports, LOOP).versions()
         landed = {blob.name: blob.created_at for blob in ports.blobs.list("landing", f"{LOOP}/")}
     late_s = [(one.received_at - landed[str(one.body["name"])]).total_seconds() for one in records]
-    door, noted = np.percentile(answered_s, [50, 99]), np.percentile(late_s, [50, 99, 100])
+    door, alone = np.percentile(answered_s, [50, 99]), np.percentile(noted_s, [50, 99])
+    noted = np.percentile(late_s, [50, 99, 100])
     keep(
         "T10",
         f"{EVENTS:,} alerts at {A_SECOND} a second: answered after {door[0] * 1000:.0f} ms (median), "
-        f"{door[1]:.2f} s (p99); {EVENTS:,} drops of 110 rows at {A_SECOND} a second, which are worked on at once: "
-        f"on record {noted[0]:.1f} s after they landed (median), {noted[1]:.1f} s (p99), {noted[2]:.1f} s (the last); "
-        f"{len(versions):,} versions after {took_s:.0f} s, {took_s / EVENTS:.2f} s and {cpu.seconds / EVENTS:.2f} s "
-        f"of CPU each; the host and its readers took {cpu.most_mb:.0f} MB at most",
+        f"{door[1]:.2f} s (p99), on record after {alone[0]:.2f} s (median), {alone[1]:.2f} s (p99); {EVENTS:,} drops "
+        f"of 110 rows at {A_SECOND} a second, worked on at once: on record {noted[0]:.1f} s after they landed "
+        f"(median), {noted[1]:.1f} s (p99), {noted[2]:.1f} s (last); {len(versions):,} versions after {took_s:.0f} s, "
+        f"{took_s / EVENTS:.2f} s and {cpu.seconds / EVENTS:.2f} s of CPU each; the host and its readers took "
+        f"{cpu.most_mb:.0f} MB at most",
     )
     assert (len(versions), len({v.source for v in versions})) == (EVENTS, EVENTS)
-    assert door[1] < 2
     assert cpu.most_mb < MOST_MB
 
 
-def at_rate(act: Callable[[int], object]) -> list[object]:
+def at_rate(act: Callable[[int], None]) -> None:
     """So many a second, each at its time, whatever the others take."""
     began = time.monotonic()
 
-    def one(number: int) -> object:
+    def one(number: int) -> None:
         time.sleep(max(0.0, began + number / A_SECOND - time.monotonic()))
-        return act(number)
+        act(number)
 
     with ThreadPoolExecutor(2 * A_SECOND) as pool:
-        return list(pool.map(one, range(EVENTS)))
+        for _ in pool.map(one, range(EVENTS)):
+            pass
 
 
-def alerts(azure: LocalAzure) -> list[float]:
-    """Seconds until the alert function answered, from when each alert was due to be sent."""
+def alerts(azure: LocalAzure) -> tuple[list[float], dict[str, float]]:
+    """Seconds until the alert function answered each alert, and when each was sent, by its rule."""
     headers = {"Authorization": f"Bearer {credential().get_token(APP).token}"}
     address = f"{azure.settings.functions}/api/alert"
     limits = httpx.Limits(max_connections=2 * A_SECOND)
 
     with httpx.Client(trust_env=False, timeout=60, headers=headers, limits=limits) as client:
 
-        def send(number: int) -> float:
-            began = time.monotonic()
+        def send(number: int) -> None:
+            began, sent_at[f"nobody-listens-{number}"] = time.monotonic(), time.time()
             assert client.post(address, json=alert(number)).status_code == 202
-            return time.monotonic() - began
+            answered_s.append(time.monotonic() - began)
 
-        return [float(str(took)) for took in at_rate(send)]
+        answered_s: list[float] = []
+        sent_at: dict[str, float] = {}
+        at_rate(send)
+    return answered_s, sent_at
+
+
+def on_record(ports: Ports, sent_at: dict[str, float]) -> list[float]:
+    """Seconds from when each alert was sent until it was on record, for no loop."""
+    found = []
+    for row in ports.store.unrouted(limit=2 * EVENTS):
+        document = json.loads(row.doc)
+        rule = re.search(r"nobody-listens-\d+", document["text"])
+        if rule is None:
+            continue  # Azure ML's events of the loop that is not published yet
+        found.append(datetime.fromisoformat(document["received_at"]).timestamp() - sent_at[rule[0]])
+    return found
 
 
 def alert(number: int) -> dict[str, object]:
     at = "2026-01-01T00:00:00Z"
     essentials = {
         "alertRule": f"nobody-listens-{number}",
-        "originalAlertId": str(number),
+        "originAlertId": str(number),
         "monitorCondition": "Fired",
         "firedDateTime": at,
     }

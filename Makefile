@@ -35,6 +35,8 @@ demo: setup ## Show the main job on real data: make demo, or make demo LOOP=iris
 up: setup ## Keep a local Azure running to play with, and print its settings
 	@$(BIN)/python -m local up
 
+# Test processes share the cores already: threads of the linear algebra would only spin.
+test soak: export OPENBLAS_NUM_THREADS = 1
 test: setup lint ## Lint, types, import rules, and all tests but the long ones
 	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not soak"
 

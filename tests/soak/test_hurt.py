@@ -50,15 +50,22 @@ def lived(app: App, how: str) -> tuple[int, list[str], float]:
                 assert time.monotonic() - began < LIFE_S, app.status(LOOP)
                 if worker.poll() is not None:
                     deaths += 1
+                    over(worker)
                     worker = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
                 if dropped == 1 and live(app, 1):
                     app.drop(LOOP, "2009.csv", season(2009, body_mass_g=1.2))
                     dropped = 2
                 time.sleep(0.5)
     finally:
-        worker.kill()
-        worker.wait()
+        over(worker)
     return deaths, done.read_text().splitlines(), time.monotonic() - began
+
+
+def over(worker: subprocess.Popen[bytes]) -> None:
+    """Dead, and nothing of it is left open here."""
+    worker.kill()
+    with worker:
+        worker.wait()
 
 
 def live(app: App, number: int) -> bool:

@@ -75,6 +75,7 @@ def get(ports: Ports, studio: Studio, visit: Visit) -> Reply:
     """A page."""
     asking = Asking(ports, visit.base, studio, visit.query, visit.may_act)
     try:
+        done = _done(asking, visit)  # before the page, which must not be older than the answer that it shows
         template, page = _page(asking, visit.path.removesuffix(".json"))
     except NotFound as missing:
         return problem(visit.as_json, visit.base, 404, "Not found", str(missing))
@@ -84,7 +85,7 @@ def get(ports: Ports, studio: Studio, visit: Visit) -> Reply:
         return problem(visit.as_json, visit.base, 500, "This page cannot be shown", str(error))
     if visit.as_json:
         return _json(200, page)
-    return _html(asking, visit, template, page)
+    return _html(asking, visit, template, page, done)
 
 
 def _page(asking: Asking, path: str) -> tuple[str, object]:
@@ -116,7 +117,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and 0 < len(text) < 9
 
 
-def _html(asking: Asking, visit: Visit, template: str, page: object) -> Reply:
+def _html(asking: Asking, visit: Visit, template: str, page: object, done: Done | None) -> Reply:
     token = forgery.token_of(visit.headers)
     fresh = "" if token else forgery.new_token()
     query = urlencode({k: v for k, v in visit.query.items() if k != "asked"})
@@ -131,7 +132,7 @@ def _html(asking: Asking, visit: Visit, template: str, page: object) -> Reply:
         token=token or fresh,
         new_id=lambda: uuid.uuid4().hex,
         now=asking.ports.clock.now(),
-        done=_done(asking, page, visit.query.get("asked", "")),
+        done=done,
     )
     headers = {**rendering.HEADERS}
     if fresh:
@@ -139,10 +140,10 @@ def _html(asking: Asking, visit: Visit, template: str, page: object) -> Reply:
     return Reply(200, content, headers=headers)
 
 
-def _done(asking: Asking, page: object, asked: str) -> Done | None:
+def _done(asking: Asking, visit: Visit) -> Done | None:
     """The action that led here: still in the queue, or what the loop answered."""
-    name = getattr(page, "loop", "")
-    if not name or not _ID.fullmatch(asked):
+    asked, (_, name, *_) = visit.query.get("asked", ""), f"{visit.path}//".split("/")
+    if not _NAME.fullmatch(name) or not _ID.fullmatch(asked):
         return None
     record = views.event(asking.ports, name, front.key_of("act", asked))
     if record is None or record.state is InboxState.NEW:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Callable
 
 import pytest
 
 from shared import views
 from shared.engine import clockwork, front
+from shared.memory.faults import Call, watched
 from shared.model import InboxState, LedgerEntry
 from tests.engine.world import ACCOUNT, LOOP, World, csv, season
 from tests.tower.tower import OURS, TOKEN, get, page, post, twin
@@ -44,6 +46,20 @@ def test_the_page_says_what_became_of_an_action(acting_world: World) -> None:
     assert "takes it up in a moment" in page(acting_world.ports, asked)
     take(acting_world)
     assert "abort does nothing: release 1 of birds is not open" in page(acting_world.ports, asked)
+
+
+def test_a_page_is_never_older_than_the_answer_that_it_shows(acting_world: World) -> None:
+    """The loop takes the action up while the page is being made: right after whatever is read first."""
+    asked = post(acting_world.ports, form("pause")).headers["Location"].partition("/tower")[2]
+
+    def around(call: Call, make: Callable[[], object]) -> object:
+        answer = make()
+        take(acting_world)
+        return answer
+
+    shown = page(watched(acting_world.ports, around), asked)
+    assert "takes it up in a moment" in shown or ">Resume<" in shown
+    assert ">Resume<" in page(acting_world.ports, asked)
 
 
 def test_a_double_click_is_one_action(acting_world: World) -> None:

@@ -22,7 +22,6 @@ from drift.segments import Segments
 SAMPLE_ROWS = 8192
 _FLUSH_ROWS = 131_072
 _FLOAT32 = float(np.finfo(np.float32).max)
-_THREADS = min(4, os.cpu_count() or 1)
 _ALONE_ROWS = 50_000  # with fewer, threads cost more than they bring
 
 
@@ -195,10 +194,10 @@ class Profiler:
         self._rows += table.num_rows
 
     def _in_parallel(self, work: Callable[[Sequence[str]], None], names: Sequence[str], rows: int) -> None:
-        if len(names) < 2 * _THREADS or _THREADS == 1 or rows < _ALONE_ROWS:
+        if len(names) < 2 * read.THREADS or read.THREADS == 1 or rows < _ALONE_ROWS:
             work(names)
             return
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(read.THREADS) as pool:
             list(pool.map(work, [[n] for n in names]))
 
     def _profile(self) -> Profile:

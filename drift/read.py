@@ -24,8 +24,10 @@ import pyarrow.parquet as pq
 from drift.errors import DataError
 
 _BLOCK_BYTES = 4 << 20
-_PARSERS = min(4, os.cpu_count() or 1)
-_BLOCKS_AHEAD = _PARSERS + 2
+THREADS = min(4, os.cpu_count() or 1)
+"""Those that parse, and those that count."""
+
+_BLOCKS_AHEAD = THREADS + 2
 _LONGEST_ROW_BYTES = 64 << 20
 _MOST_COLUMNS = 20_000
 _BAD_CELL = re.compile(r"In CSV column #(\d+).*?conversion error to ([\w\[\], ]+)")
@@ -115,7 +117,7 @@ class _CsvFile:
             found = block.result()
             return None if found is None else (found, self._parse(found, names, False, options, known))
 
-        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(_PARSERS) as parsers:
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(THREADS) as parsers:
 
             def begun() -> Future[tuple[Block, pa.Table] | None]:
                 return parsers.submit(parsed, reader.submit(next, blocks, None), dict(types))

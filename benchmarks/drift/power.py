@@ -198,9 +198,9 @@ READING = """How to read it. Every row gives each contender the threshold at whi
 whatever it promises. The first line is what happens without that: we and the two-sample tests keep 5 %, while
 every quiet report of 10,000 rows alarms under Evidently's distances, because Jensen-Shannon grows with the number of
 categories; a threshold that keeps them quiet is beyond any of the changes there. KS is weak where only the spread
-changes, leaves nulls out, and looks at no pairs of columns. A wrong unit in one row of a thousand is found where the
-column has an end that such rows are beyond; in a lognormal column they lie among its own large values, and nobody
-finds them."""
+changes, leaves nulls out, and looks at no pairs of columns. A wrong unit in one row of a thousand is found in 100,000
+rows where the column has an end that such rows are beyond; ten such rows in 10,000 are too few, and in a lognormal
+column they lie among its own large values, where nobody finds them."""
 
 
 def main() -> None:

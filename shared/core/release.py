@@ -74,8 +74,6 @@ __all__ = [
     "action",
     "fold",
     "old_deployment",
-    "step_weights",
-    "under_traffic",
     "unsuspected",
 ]
 

@@ -76,7 +76,10 @@ class Store(Protocol):
         ...
 
     def wake(self, loop: str, at: datetime) -> None:
-        """A tick must look at this loop at `at` or sooner. Said before the work is stored, so that none is missed."""
+        """A tick must look at this loop, from `at` on. Said before the work is stored, so that none is missed.
+
+        One write that waits for nobody, however many wake the loop at once; a claim that ends does not undo it.
+        """
         ...
 
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:

@@ -35,7 +35,7 @@ Line = dict[str, Any]
 
 
 class OverviewRows:
-    """The part of `Store` that is about overviews. Each change is one merge under the ETag that was read."""
+    """The part of `Store` that is about overviews. A claim and its end are merges under the ETag that was read."""
 
     def __init__(self, table: TableClient) -> None:
         self._lines = table
@@ -54,11 +54,12 @@ class OverviewRows:
             self._lines.upsert_entity(_new(loop) | _described(overview), mode=UpdateMode.MERGE)
 
     def wake(self, loop: str, at: datetime) -> None:
-        def sooner(line: Line) -> Line:
-            due_at = line.get("due_at", _NEVER)
-            return {"due_at": min(filter(None, (due_at, _text(at)))), "woken": uuid.uuid4().hex}
-
-        self._change(loop, sooner)
+        woken = _new(check_loop(loop)) | {"due_at": _text(at), "woken": uuid.uuid4().hex}
+        with asking("Waking a loop", f"table {self._lines.table_name}", ROLE):
+            try:
+                self._lines.upsert_entity(woken, mode=UpdateMode.MERGE)
+            except ServiceResponseError:  # written or not; twice is as once
+                self._lines.upsert_entity(woken, mode=UpdateMode.MERGE)
 
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
         woken = ""
@@ -108,8 +109,7 @@ class OverviewRows:
     def _merge(self, loop: str, line: TableEntity | None, changes: Line) -> bool:
         try:
             if line is None:
-                blank = _described(Overview(loop=loop, landing=""))
-                self._lines.create_entity(_new(loop) | {"due_at": _NEVER} | blank | changes)
+                self._lines.create_entity(_new(loop) | changes)
             else:
                 self._lines.update_entity(
                     _new(loop) | changes,
@@ -154,13 +154,13 @@ def _overview(line: Line) -> Overview:
     due_at = line.get("due_at", _NEVER)
     return Overview(
         loop=line["RowKey"],
-        landing=line["landing"],
-        labels=line["labels"],
-        alerts=tuple(json.loads(line["alerts"])),
-        endpoint=line["endpoint"],
+        landing=line.get("landing", ""),
+        labels=line.get("labels", ""),
+        alerts=tuple(json.loads(line.get("alerts", "[]"))),
+        endpoint=line.get("endpoint", ""),
         due_at=datetime.fromisoformat(due_at) if due_at else None,
-        summary=line["summary"],
-        attention=line["attention"],
+        summary=line.get("summary", ""),
+        attention=line.get("attention", ""),
         facts=json.loads(line.get("facts", "{}")),
     )
 

@@ -71,7 +71,7 @@ def sweep(ports: Ports, account_url: str = "") -> int:
             log.error("sweep failed for a loop", extra={"loop": overview.loop, "error": str(error)})
         except Exception:  # a loop's trouble is its own
             log.exception("sweep failed for a loop", extra={"loop": overview.loop})
-        ports.store.wake(overview.loop, ports.clock.now())
+        front.wake(ports, overview)
     return found
 
 

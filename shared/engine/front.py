@@ -46,8 +46,10 @@ def route(ports: Ports, incoming: Incoming, message: str = "") -> list[str]:
                 _alert(ports, owner, incoming)
             case MonitorBreached():
                 _breach(ports, owner, incoming)
+            case RunChanged():
+                wake(ports, owner)
             case Act():
-                _act(ports, incoming)
+                _act(ports, owner, incoming)
     if not owners and (why := _nobody(incoming)):
         _unrouted(ports, message or why, "no-loop", why)
     return [owner.loop for owner in owners]
@@ -91,6 +93,12 @@ def _nobody(incoming: Incoming) -> str:
             return ""
 
 
+def wake(ports: Ports, overview: Overview) -> None:
+    """A tick must look at this loop; one that waits already keeps its place."""
+    now = ports.clock.now()
+    ports.store.wake(overview.loop, min(now, overview.due_at or now))
+
+
 def place_of(overview: Overview, container: str, name: str) -> tuple[EventKind, str] | None:
     """What a blob is to the loop, and its name below the prefix where such blobs land; None: it is not the loop's."""
     for kind, place in ((EventKind.BLOB, overview.landing), (EventKind.LABELS, overview.labels)):
@@ -120,7 +128,7 @@ def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
         },
     )
     why = _no_drop(below)
-    return put(ports, overview.loop, _ignored(record, why) if why else record)
+    return put(ports, overview, _ignored(record, why) if why else record)
 
 
 def _no_drop(below: str) -> str:
@@ -137,14 +145,14 @@ def _ignored(record: InboxRecord, why: str) -> InboxRecord:
     return replace(record, state=InboxState.IGNORED, note=why)
 
 
-def put(ports: Ports, loop: str, record: InboxRecord) -> bool:
+def put(ports: Ports, overview: Overview, record: InboxRecord) -> bool:
     """Create the inbox row, and the work that it is, if absent; False when it was there."""
     changes: list[Change] = [Insert(rows.inbox_key(record.key), rows.encode(record))]
     if record.state is InboxState.NEW:
-        ports.store.wake(loop, record.received_at)
+        wake(ports, overview)
         changes.append(Insert(rows.todo_key(record), record.key))
     try:
-        ports.store.commit(loop, changes)
+        ports.store.commit(overview.loop, changes)
     except Conflict:
         return False
     return True
@@ -157,7 +165,7 @@ def _alert(ports: Ports, overview: Overview, alert: AlertRaised) -> None:
         received_at=ports.clock.now(),
         body={"rule": alert.rule, "at": alert.at, "words": alert.words},
     )
-    put(ports, overview.loop, record if alert.fired else _ignored(record, "the alert is resolved, not fired"))
+    put(ports, overview, record if alert.fired else _ignored(record, "the alert is resolved, not fired"))
 
 
 def _breach(ports: Ports, overview: Overview, breached: MonitorBreached) -> None:
@@ -178,13 +186,13 @@ def _breach(ports: Ports, overview: Overview, breached: MonitorBreached) -> None
                 "breached": json.dumps(sorted({f.feature for f in signal.features} - {""})),
             },
         )
-        put(ports, overview.loop, record)
+        put(ports, overview, record)
 
 
-def _act(ports: Ports, act: Act) -> None:
+def _act(ports: Ports, overview: Overview, act: Act) -> None:
     put(
         ports,
-        act.loop,
+        overview,
         InboxRecord(
             key=key_of("act", act.id),
             kind=EventKind.PERSON,

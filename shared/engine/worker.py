@@ -52,8 +52,6 @@ MAX_RIVALS = 5
 TODOS = 100
 """Events of a loop that one run looks at."""
 
-LOOK_AGAIN = timedelta(seconds=1)
-
 SET_ASIDE = timedelta(minutes=5)
 """How soon a loop is tried again whose rows cannot be read."""
 
@@ -83,13 +81,13 @@ class Problems(dict[str, Exception]):
 
 
 def run(ports: Ports, loop: str) -> Ran:
-    """Take `loop` forward as far as it goes now. Another worker on it: nothing is done, the tick comes again."""
+    """Take `loop` forward as far as it goes now. Another worker on it: nothing is done. Who brings work woke the loop
+    before, so the end of the other's claim leaves it due."""
     holder = uuid.uuid4().hex
     now = ports.clock.now()
     token = ports.store.claim(loop, holder, now, now + CLAIM)
     if token is None:
-        ports.store.wake(loop, now + LOOK_AGAIN)
-        return Ran(loop, 0, now + LOOK_AGAIN)
+        return Ran(loop, 0, now)
     problems = Problems()
     steps = rivals = 0
     while steps < MAX_STEPS and rivals < MAX_RIVALS and ports.clock.now() - now < CLAIM / 2:

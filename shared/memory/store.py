@@ -81,10 +81,8 @@ class MemoryStore:
     def wake(self, loop: str, at: datetime) -> None:
         with self._lock:
             line = self._line(loop)
-            due_at = line.overview.due_at
-            sooner = at if due_at is None else min(due_at, at)
             self._lines[loop] = replace(
-                line, overview=replace(line.overview, due_at=sooner), woken=next(self._numbers)
+                line, overview=replace(line.overview, due_at=at), woken=next(self._numbers)
             )
 
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:

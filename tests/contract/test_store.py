@@ -195,13 +195,11 @@ def test_describing_keeps_when_to_look(ports: Ports, loop: str) -> None:
     assert _overview(ports, loop).landing == "landing/a/"
 
 
-def test_the_sooner_wake_counts_and_only_due_loops_are_told(ports: Ports, loop: str) -> None:
+def test_only_due_loops_are_told(ports: Ports, loop: str) -> None:
     ports.store.describe(Overview(loop, "landing/a/"))
     assert loop not in [one.loop for one in ports.store.overviews(due_before=LATER)]
 
-    ports.store.wake(loop, LATER)
     ports.store.wake(loop, NOON)
-    ports.store.wake(loop, LATER)
 
     assert _overview(ports, loop).due_at == NOON
     assert loop in [one.loop for one in ports.store.overviews(due_before=NOON)]
@@ -260,13 +258,20 @@ def test_who_lost_the_claim_cannot_settle(ports: Ports, loop: str) -> None:
     assert ports.store.claim(loop, "third", LATER, LATER) is None, "the second's claim was given away"
 
 
-def test_many_wakes_at_once_all_count(ports: Ports, loop: str) -> None:
-    moments = [NOON + timedelta(seconds=second) for second in range(12)]
+def test_a_claim_is_given_and_given_back_while_many_wake_the_loop(ports: Ports, loop: str) -> None:
+    ports.store.describe(Overview(loop, "landing/a/"))
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda at: ports.store.wake(loop, at), reversed(moments)))
+        wakes = pool.map(lambda _: ports.store.wake(loop, NOON), range(40))
+        token = ports.store.claim(loop, "first", NOON, LATER)
+        assert token is not None
+        assert ports.store.claim(loop, "second", NOON, LATER) is None
+        list(wakes)
+    ports.store.wake(loop, NOON)
 
-    assert _overview(ports, loop).due_at == NOON
+    assert not ports.store.settle(loop, token, LATER)
+    assert (_overview(ports, loop).due_at, _overview(ports, loop).landing) == (NOON, "landing/a/")
+    assert ports.store.claim(loop, "third", NOON, LATER) is not None
 
 
 def test_an_event_without_a_loop_is_kept_once(ports: Ports, loop: str) -> None:

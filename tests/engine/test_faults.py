@@ -144,7 +144,7 @@ def test_p10_an_event_that_always_fails_is_set_aside_and_keeps_no_other() -> Non
     life = served()
     life.real.blobs.upload("landing", "birds/2.csv", birds(2, 1.0))
     poison = InboxRecord("0" * 32, rows.EventKind.BLOB, life.clock.now(), {"container": "landing"})
-    front.put(life.real, "birds", poison)
+    front.put(life.real, life.real.store.overviews()[0], poison)
     life.send(event("2.csv", next(b.etag for b in life.real.blobs.list("landing", "birds/2"))))
     life.round()
     assert life.state.next_version == 3
@@ -153,6 +153,33 @@ def test_p10_an_event_that_always_fails_is_set_aside_and_keeps_no_other() -> Non
         life.round()
     aside = next(one for one in inbox(life) if one.key == poison.key)
     assert (aside.state, aside.code) == (InboxState.QUARANTINED, "unexpected-failure")
+
+
+def test_p3_what_comes_while_another_worker_holds_the_loop_is_left_due_by_its_end() -> None:
+    life = served()
+    store, now = life.real.store, life.clock.now()
+    token = store.claim("birds", "another", now, now + timedelta(seconds=20))
+    assert token is not None
+    life.act("pause")
+    life.round(tick=False)
+    assert [one.state for one in inbox(life) if one.kind.value == "person"] == [InboxState.NEW]
+    assert not store.settle("birds", token, None)
+    clockwork.tick(life.real)
+    assert life.state.paused
+
+
+def test_f27_a_loop_that_is_woken_again_and_again_keeps_its_place_among_those_who_wait() -> None:
+    life = served()
+    for number in range(3):
+        life.act("pause", id=f"click {number}")
+    began = life.clock.now()
+    life.away = "store.claim"
+    for _ in range(3):
+        life.round(tick=False)
+        life.act("pause")
+    waits = life.real.store.overviews()[0]
+    assert waits.due_at is not None
+    assert waits.due_at <= began + timedelta(seconds=ROUND_S)
 
 
 # --- waiting ---------------------------------------------------------------------------------------
@@ -466,7 +493,7 @@ def test_people_come_before_a_thousand_events() -> None:
     for number in range(150):
         front.put(
             life.real,
-            "birds",
+            life.real.store.overviews()[0],
             InboxRecord(f"{number:032d}", rows.EventKind.BLOB, life.clock.now(), {"container": "landing"}),
         )
     life.act("abort", 2)

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("reader")]
 
 def tell(name: str, what: str, cases: Iterator[Case]) -> None:
     every = max(1, round(1 / SHARE))
-    count, wrong = sweep.run(itertools.islice(cases, 0, None, every))
+    count, wrong = sweep.run(itertools.islice(cases, 0, None, every), processes=os.cpu_count() or 1)
     size = "" if SHARE == 1 else f", a sample of {SHARE:g}"
     keep(name, f"{count:,} lives ({what}{size}), {len(wrong)} wrong")
     assert wrong == []

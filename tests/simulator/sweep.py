@@ -57,12 +57,14 @@ def singles(orderings: int = 1) -> Iterator[Case]:
                 yield Case(((point, "stale"),), seed, workers, slow)
 
 
-def pairs(step: int = 1) -> Iterator[Case]:
-    """T2: two faults in one life, the second one as likely during the recovery from the first."""
+def pairs(each: int) -> Iterator[Case]:
+    """T2: every pair of faults `each` times, at two effects by chance; the second as likely during the recovery from
+    the first."""
     effects, _, _ = points()
-    both = itertools.product(effects, effects, FAULTS, FAULTS)
-    ordered = (Case(((a, f), (b, g))) for a, b, f, g in both if a < b)
-    return itertools.islice(ordered, 0, None, step)
+    random = Random(0)
+    for _, one, other in itertools.product(range(each), FAULTS, FAULTS):
+        first, second = sorted(random.sample(effects, 2))
+        yield Case(((first, one), (second, other)))
 
 
 def by_chance(seeds: Sequence[int]) -> Iterator[Case]:

@@ -43,7 +43,7 @@ def test_t1_every_effect_once_with_each_fault_in_turn() -> None:
 
 
 def test_t2_pairs_of_faults() -> None:
-    told("T2", list(sweep.pairs(step=10_000))[:30])
+    told("T2", list(sweep.pairs(1)))
 
 
 def test_t3_random_seeds_with_up_to_four_workers() -> None:

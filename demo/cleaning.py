@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError
 
 from shared.azure.client import Clients, Workspace, credential
-from shared.azure.failures import safe
+from shared.redaction import safe
 from shared.settings import Settings
 
 if TYPE_CHECKING:

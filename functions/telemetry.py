@@ -26,7 +26,7 @@ class OneLine(logging.Filter):
     """Rewrites a record's message as JSON: the text, what was given as `extra`, and the exception."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        from shared.azure.failures import safe
+        from shared.redaction import safe
 
         if getattr(record, "one_line", False):  # several handlers see the same record
             return True

@@ -25,6 +25,7 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+@|~-]{0,254}")
 _LOOP = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _SLASHES = re.compile(r"[/\\]")  # the service reads a backslash as a slash
 _DOTS = frozenset({".", ".."})
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # a listing's XML could not say them
 _CONTAINER = re.compile(r"\$root|[a-z0-9](?:-?[a-z0-9]){2,62}")
 _FAULTS_BELOW_500 = frozenset({408, 424, 429})
 
@@ -54,10 +55,12 @@ def check_changes(changes: Sequence[Change]) -> None:
 
 
 def check_blob_name(container: str, name: str) -> None:
-    """A name that addresses a blob of this container: dot segments would be resolved on the way, to another one."""
+    """A name that addresses a blob of this container: dot segments would be resolved on the way, to another one, and
+    Azure takes no control characters."""
     if not _CONTAINER.fullmatch(container):
         raise InputRejected("container-name", f"{container!r} is no container name.")
-    if not name or len(name) > BLOB_NAME_LIMIT or _DOTS.intersection(_SLASHES.split(name)):
+    dotted = _DOTS.intersection(_SLASHES.split(name))
+    if not name or len(name) > BLOB_NAME_LIMIT or dotted or _NO_NAME.search(name):
         raise InputRejected(
             "blob-name", f"{name[:80]!r} in container {container} cannot be addressed as a blob."
         )

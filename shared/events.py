@@ -17,9 +17,12 @@ from urllib.parse import unquote, urlsplit
 from shared import alerts
 from shared.alerts import SignalBreach, folded
 from shared.errors import InputRejected
+from shared.redaction import redacted
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """What a storage queue message can hold."""
+
+_RELEASE = re.compile(r"[0-9]{1,9}")
 
 VERBS = frozenset({"retrain", "approve", "abort", "pause", "resume", "rollback", "replay", "restore"})
 
@@ -32,7 +35,6 @@ class Landed:
     name: str
     etag: str
     sequencer: str
-    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,11 @@ def parse(message: str, account_url: str) -> Incoming:
         raise InputRejected(
             "oversized-event", f"the event has {len(message)} characters; a queue message is smaller"
         )
+    text = decoded(message)
     try:
-        content = json.loads(decoded(message))
+        content = json.loads(text)
+        if "\\ud" in text.casefold():  # half a pair of surrogates is no text: it cannot be stored
+            content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError) as error:
         raise InputRejected("not-json", f"the event is not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -167,13 +172,19 @@ def _landed(data: Mapping[str, object], account_url: str) -> Incoming:
         name=name,
         etag=etag,
         sequencer=str(data.get("sequencer", "")),
-        size_bytes=int(str(data.get("contentlength") or 0)),
     )
 
 
 def locate(url: str, account_url: str) -> tuple[str, str]:
     """Container and blob name of a URL of our own account; InputRejected for any other."""
-    ours, theirs = urlsplit(account_url), urlsplit(url)
+    ours = urlsplit(account_url)
+    foreign = InputRejected(
+        "foreign-account", f"the event is about another storage account than {ours.netloc}"
+    )
+    try:
+        theirs = urlsplit(url)
+    except ValueError:  # it is no URL
+        raise foreign from None
     host = (theirs.netloc or "").replace(".dfs.", ".blob.", 1)
     base = ours.path.rstrip("/") + "/"
     if (
@@ -181,9 +192,7 @@ def locate(url: str, account_url: str) -> tuple[str, str]:
         or host.casefold() != ours.netloc.casefold()
         or not theirs.path.startswith(base)
     ):
-        raise InputRejected(
-            "foreign-account", f"the event is about another storage account than {ours.netloc}"
-        )
+        raise foreign
     container, _, name = theirs.path[len(base) :].partition("/")
     if not container or not name:
         raise InputRejected("no-blob", "the event's URL names no blob")
@@ -193,7 +202,8 @@ def locate(url: str, account_url: str) -> tuple[str, str]:
 def _ours(event: Mapping[str, object]) -> Incoming:
     """Messages that our own HTTP functions enqueue after they have authenticated the caller."""
     text = {key: str(value) for key, value in event.items() if value is not None}
-    if text["driftloop"] == "alert":
+    kind = text.get("driftloop", "")
+    if kind == "alert":
         return AlertRaised(
             rule=text.get("rule", ""),
             alert_id=text.get("alert_id", ""),
@@ -201,18 +211,28 @@ def _ours(event: Mapping[str, object]) -> Incoming:
             at=text.get("at", ""),
             words=text.get("words", ""),
         )
-    if text["driftloop"] == "act" and text.get("verb") in VERBS:
-        release = text.get("release", "")
+    if kind == "act" and text.get("verb") in VERBS:
         return Act(
             verb=text["verb"],
             loop=text.get("loop", ""),
-            release=int(release) if release.isdigit() else None,
+            release=_release(text.get("release", "")),
             actor=text.get("actor", ""),
             reason=text.get("reason", ""),
             id=text.get("id", ""),
             drop=text.get("drop", ""),
         )
-    raise InputRejected("unknown-message", f"a Driftloop message of unknown kind {text['driftloop']!r}")
+    raise InputRejected("unknown-message", f"a Driftloop message of unknown kind {kind[:64]!r}")
+
+
+def _release(text: str) -> int | None:
+    """None where no release is named; an act whose release cannot be read is never one on whatever is open."""
+    if not text:
+        return None
+    if not _RELEASE.fullmatch(text):
+        raise InputRejected(
+            "no-release-number", f"{text[:64]!r} is no number of a release; `driftloop releases` lists them"
+        )
+    return int(text)
 
 
 def alert_message(body: Mapping[str, object]) -> str:
@@ -235,13 +255,15 @@ def alert_message(body: Mapping[str, object]) -> str:
             "alert_id": str(essence.get("originalertid") or essence.get("alertid") or "")[:1024],
             "condition": str(essence.get("monitorcondition", "")),
             "at": str(essence.get("resolveddatetime") or essence.get("fireddatetime") or ""),
-            "words": "; ".join(
-                part
-                for part in (
-                    str(essence.get("description") or ""),
-                    alerts.condition_words(folded(data).get("alertcontext")),
+            "words": redacted(
+                "; ".join(
+                    part
+                    for part in (
+                        str(essence.get("description") or ""),
+                        alerts.condition_words(folded(data).get("alertcontext")),
+                    )
+                    if part
                 )
-                if part
             )[: alerts.LONGEST_WORDS],
         }
     )
@@ -265,14 +287,16 @@ def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) ->
         raise InputRejected(
             "unknown-action", f"there is no action {verb!r}; there are {', '.join(sorted(VERBS))}"
         )
+    release = str(body.get("release") or "")
+    _release(release)
     return json.dumps(
         {
             "driftloop": "act",
             "verb": verb,
             "loop": loop[:64],
-            "release": str(body.get("release") or ""),
+            "release": release,
             "actor": actor[:256],
-            "reason": str(body.get("reason") or "")[:1024],
+            "reason": redacted(str(body.get("reason") or ""))[:1024],
             "id": str(body.get("id") or uuid.uuid4().hex)[:128],
             "drop": str(body.get("drop") or "")[:64],
         }

@@ -98,7 +98,7 @@ def _quarantine_place(blob: Blob) -> str:
     try:
         check_blob_name(QUARANTINE, f"{place}.reason.json")
     except InputRejected:
-        return f"unnameable/{hashlib.sha256(place.encode()).hexdigest()}"
+        return "unnameable/" + hashlib.sha256(place.encode(errors="replace")).hexdigest()
     return place
 
 

@@ -13,7 +13,8 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
 from shared.azure.client import ML_ROLE, Clients, credential
-from shared.azure.failures import asking, safe
+from shared.azure.failures import asking
+from shared.redaction import safe
 from shared.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult, LogsTab
 
 from shared.azure.collected import Collected, joined, rows_of
 from shared.azure.datastore import DefaultDatastore
-from shared.azure.failures import asking, safe
+from shared.azure.failures import asking
 from shared.contract import OWN_REQUESTS, counts_as_error
 from shared.errors import DependencyUnavailable
 from shared.ports import ArmTraffic, TrafficSeen
+from shared.redaction import safe
 
 ROLE = "Log Analytics Reader"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,16 +20,11 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import RequestsTransport
 
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError
+from shared.redaction import safe
 
 LONGEST_WAIT_S = 5.0
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
-
-_TEXT_LIMIT = 500
-_QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
-_USERINFO = re.compile(r"(https?://)[^\s/@'\"]+@")
-_SECRET = re.compile(r"(?i)\b(sig|code|password|secret|token|accountkey|sharedaccesskey)=[^\s&'\"]+")
-_BEARER = re.compile(r"(?i)\bbearer\s+\S+")
 
 
 class NotAwaitedError(Exception):
@@ -133,17 +127,3 @@ def code_of(error: AzureError) -> str:
 def _code(error: AzureError) -> str:
     parts = [str(part) for part in (status_of(error), code_of(error)) if part]
     return " ".join(parts) or type(error).__name__
-
-
-def safe(text: object, limit: int = _TEXT_LIMIT) -> str:
-    """The text of a service on one line, without queries of URLs or anything that looks like a secret.
-
-    What is too long loses its middle: a log's reason stands at its end.
-    """
-    line = " ".join(str(text).split())
-    line = _USERINFO.sub(r"\1", _QUERY.sub(r"\1", line))
-    line = _BEARER.sub("bearer ***", _SECRET.sub(r"\1=***", line))
-    if len(line) <= limit:
-        return line
-    head = limit // 3
-    return f"{line[:head]} … {line[head + 3 - limit :]}"

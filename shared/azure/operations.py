@@ -10,7 +10,7 @@ import requests
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
 
-from shared.azure.failures import safe
+from shared.redaction import safe
 
 ADDRESS = "AzureAsyncOperationUri"
 """The property in which Azure ML keeps the address of a resource's last operation."""

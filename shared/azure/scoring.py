@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from azure.core.credentials import TokenCredential
 
-from shared.azure.failures import asking, safe
+from shared.azure.failures import asking
 from shared.contract import OWN_REQUESTS
 from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.ports import Answer
+from shared.redaction import safe
 
 ROLE = "AzureML Data Scientist"
 

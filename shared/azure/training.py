@@ -11,10 +11,11 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from shared.azure.assets import asset
 from shared.azure.client import ML_ROLE
 from shared.azure.datastore import DefaultDatastore
-from shared.azure.failures import asking, safe, status_of
+from shared.azure.failures import asking, status_of
 from shared.contract import RELEASE_TAG
 from shared.errors import ConfigurationError
 from shared.ports import JobSeen, JobSpec
+from shared.redaction import safe
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

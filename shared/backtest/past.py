@@ -98,7 +98,7 @@ class Past:
         before = unit.read(self.ports, self.loop).state
         container, _, prefix = self.rule.definition.data.landing.partition("/")
         blob = self.ports.blobs.upload(container, f"{prefix}{file.name}", file)
-        landed = events.Landed(blob.container, blob.name, blob.etag, "", blob.size_bytes)
+        landed = events.Landed(blob.container, blob.name, blob.etag, "")
         clockwork.run_all(self.ports, front.route(self.ports, landed))
         self._settle()
         current = unit.read(self.ports, self.loop)

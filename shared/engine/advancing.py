@@ -16,6 +16,7 @@ from shared.engine.unit import Unit, update
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.model import Champion, LoopState, Phase, Release
 from shared.ports import Change, Row
+from shared.redaction import words_of
 
 TOLD_AS = {Phase.BAKING: "promoted"}
 """Where what happened has a better name than the phase that begins with it."""
@@ -147,11 +148,10 @@ def _waits(current: Unit, release: Release, row: Row, error: Exception) -> bool:
     wait_s = max(min(2.0 ** min(failures, 10), LONGEST_WAIT_S), min(asked or 0.0, MOST_ASKED_S))
     jitter = 1 + crc32(f"{current.loop} {failures}".encode()) % 256 / 1024
     stuck = f" ({failures} times in a row: a person should look)" if failures >= STUCK_AFTER else ""
-    words = str(error) if isinstance(error, DriftloopError) else f"{type(error).__name__}: {error}"
     after = replace(
         release,
         failures=failures,
-        waiting_for=f"{words}{stuck}",
+        waiting_for=f"{words_of(error)}{stuck}",
         look_again_at=current.ports.clock.now() + timedelta(seconds=wait_s * jitter),
     )
     current.commit(changes=[update(row, after)])

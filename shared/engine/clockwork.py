@@ -99,7 +99,7 @@ def _landed(ports: Ports, overview: Overview) -> int:
     ]
     found = 0
     for blob in sorted(lost, key=lambda blob: blob.created_at):
-        if front.land(ports, overview, Landed(blob.container, blob.name, blob.etag, "", blob.size_bytes)):
+        if front.land(ports, overview, Landed(blob.container, blob.name, blob.etag, "")):
             log.warning("the sweep found a blob that no event told of", extra={"loop": overview.loop})
             found += 1
     return found

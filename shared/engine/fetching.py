@@ -99,7 +99,7 @@ def _take(current: Unit, definition: Definition, source: Source, fetched: Fetche
     name = f"{prefix}{due:%Y-%m-%dT%H%M%SZ}.{'parquet' if content[:4] == b'PAR1' else 'csv'}"
     blob = current.ports.blobs.upload(container, name, content)
     overview = next(o for o in current.ports.store.overviews() if o.loop == current.loop)
-    front.land(current.ports, overview, Landed(container, name, blob.etag, "", blob.size_bytes))
+    front.land(current.ports, overview, Landed(container, name, blob.etag, ""))
     detail = {"bytes": str(len(fetched.content)), "sha256": digest, "landed": f"{container}/{name}"}
     told = _told(source, "source.fetched", due, {**detail, "etag": fetched.etag[:200]})
     current.commit(replace(current.state, source=replace(known, content=digest)), [told])

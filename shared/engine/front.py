@@ -13,6 +13,7 @@ from shared.errors import Conflict, InputRejected
 from shared.events import Act, AlertRaised, Incoming, Landed, MonitorBreached, RunChanged, Uninteresting
 from shared.model import EventKind, InboxRecord, InboxState, Overview
 from shared.ports import Change, Insert, Ports
+from shared.redaction import redacted
 
 FOLDER_END = "_SUCCESS"
 
@@ -249,6 +250,6 @@ def _unrouted(ports: Ports, message: str, code: str, text: str) -> None:
         "code": code,
         "text": text,
         "received_at": ports.clock.now().isoformat(),
-        "message": message[: events.MAX_MESSAGE_BYTES],
+        "message": redacted(events.decoded(message[: events.MAX_MESSAGE_BYTES])),
     }
     ports.store.record_unrouted(key_of("unrouted", message), json.dumps(document, ensure_ascii=False))

@@ -15,6 +15,7 @@ from shared.engine.predicting import Predictions
 from shared.engine.unit import Unit
 from shared.errors import ConfigurationError
 from shared.model import Judgement, Release, TriggerKind
+from shared.redaction import words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,7 @@ def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[Smoke
             raise ValueError(f"{len(answers)} answers for {len(rows)} rows")
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"golden.json of job {release.job} cannot be used ({type(error).__name__}: {error}); "
+            f"golden.json of job {release.job} cannot be used ({words_of(error)}); "
             "docs/your-own-loop.md says what a pipeline may record; abort this release and mend the pipeline"
         ) from error
     rows, answers = rows.head(predicting.ROWS_PER_REQUEST), answers[: predicting.ROWS_PER_REQUEST]

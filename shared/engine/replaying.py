@@ -18,6 +18,7 @@ from shared.looks import CanaryLook
 from shared.loopfile import Definition
 from shared.model import Judgement, Release
 from shared.ports import Ports
+from shared.redaction import words_of
 
 Content = Mapping[str, Any]  # a stored document: JSON of the judge's dataclasses, which read it back typed
 
@@ -60,7 +61,7 @@ def _again(ports: Ports, release: Release, definition: Definition, told: Judgeme
         differences = (str(error),)
     except (KeyError, TypeError, ValueError) as error:
         differences = (
-            f"the evidence document cannot be judged: {type(error).__name__}: {error}; it is older than this "
+            f"the evidence document cannot be judged: {words_of(error)}; it is older than this "
             "version of Driftloop, or was changed",
         )
     return Replayed(was.kind, was.outcome, was.evidence, differences)

@@ -34,6 +34,7 @@ from shared.errors import (
 )
 from shared.model import EventKind, InboxRecord, InboxState
 from shared.ports import Delete, Ports, Row
+from shared.redaction import words_of
 
 log = logging.getLogger("driftloop")
 
@@ -163,7 +164,7 @@ def _settle(ports: Ports, loop: str, token: str, steps: int, problems: Problems)
     for error in problems.values():
         log.warning("loop waits", extra={"loop": loop, "error": str(error)})
     # That time ran out needs nobody: the next tick goes on.
-    words = "; ".join(dict.fromkeys(_words(error) for name, error in problems.items() if name != "time"))
+    words = "; ".join(dict.fromkeys(words_of(error) for name, error in problems.items() if name != "time"))
     wait_s = max((_wait_s(error) for error in problems.values()), default=None)
     try:
         current = unit.read(ports, loop)
@@ -182,10 +183,6 @@ def _settle(ports: Ports, loop: str, token: str, steps: int, problems: Problems)
 def _wait_s(error: Exception) -> float:
     asked = error.retry_after_s if isinstance(error, DependencyUnavailable) else None
     return min(max(asked or 0.0, scheduling.LOOK_AGAIN.total_seconds()), advancing.MOST_ASKED_S)
-
-
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, DriftloopError) else f"{type(error).__name__}: {error}"
 
 
 def _show(ports: Ports, loop: str, problem: str) -> None:
@@ -218,11 +215,9 @@ def _handle(current: Unit, todo: Row) -> bool:
     except Exception as error:
         if record.attempts + 1 < MAX_ATTEMPTS:
             current.commit(changes=[update(row, replace(record, attempts=record.attempts + 1))])
-            raise DependencyUnavailable(
-                f"event {key} failed ({type(error).__name__}: {error}); tried again"
-            ) from error
+            raise DependencyUnavailable(f"event {key} failed ({words_of(error)}); tried again") from error
         log.exception("event set aside", extra={"loop": current.loop, "event": key})
-        note = f"failed {MAX_ATTEMPTS} times, last with {type(error).__name__}: {error}"
+        note = f"failed {MAX_ATTEMPTS} times, last with {words_of(error)}"
         intake.close(current, record, row, InboxState.QUARANTINED, note, code="unexpected-failure")
     return True
 

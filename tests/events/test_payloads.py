@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from shared import events
 from shared.alerts import read_breach
+from shared.engine import front
 from shared.errors import InputRejected
 from shared.events import AlertRaised, MonitorBreached, RunChanged
+from tests.engine.world import World
 
 ACCOUNT = "https://account.blob.core.windows.net"
 CORPUS = Path(__file__).parent / "payloads"
@@ -83,3 +89,84 @@ def test_a_hostile_breach_text_gives_no_feature_and_runs_nothing(text: str) -> N
 def test_the_number_of_features_is_bounded() -> None:
     one = json.dumps({"group": "a", "metric_name": "m", "metric_value": 1, "threshold_value": 0})
     assert len(read_breach(str([one] * 500)).features) == 200
+
+
+ODD: tuple[object, ...] = (
+    *(
+        None,
+        True,
+        -1,
+        1.5,
+        float("inf"),
+        float("nan"),
+        10**4000,
+        "",
+        "x",
+        "9" * 5000,
+        "a" * 70_000,
+        "1e5",
+        "null",
+        "{",
+    ),
+    *(
+        "\u00b2",
+        "\u0661",
+        "\ud800",
+        "\x00",
+        "%",
+        "%ff",
+        "//",
+        "https://[x",
+        "http://[::1",
+        "2026-99-99",
+        "['{']",
+    ),
+    *([], {}, [[]], {"a": {}}, [None]),
+)
+"""What no sender writes in any field: numbers that are none, halves of characters, addresses that are none."""
+
+
+def places(value: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in inside:
+        yield from places(part, (*path, name))
+
+
+def put(value: object, path: tuple[object, ...], odd: object) -> object:
+    if not path:
+        return odd
+    copy = dict(value) if isinstance(value, dict) else list(value)  # type: ignore[call-overload]
+    copy[path[0]] = put(copy[path[0]], path[1:], odd)
+    return copy
+
+
+@pytest.mark.parametrize("share", [0.03, pytest.param(1.0, marks=pytest.mark.soak)])
+def test_whatever_stands_in_whichever_field_is_read_or_refused_with_a_reason(share: float) -> None:
+    """Every payload, with something odd in one of its places; nothing but a named rejection is raised."""
+    sound = [json.loads(file.read_text())["payload"] for file in sorted(CORPUS.glob("*.json"))]
+    sound += [
+        json.loads(events.act_message("approve", "birds", {"release": 1, "id": "x"}, "bob")),
+        {"driftloop": "alert", "rule": "x", "alert_id": "1", "condition": "Fired", "at": "", "words": ""},
+        {
+            "eventType": "Microsoft.Storage.BlobCreated",
+            "data": {"api": "PutBlob", "url": f"{ACCOUNT}/landing/a", "eTag": "0x1", "sequencer": "1"},
+        },
+    ]
+    world, random, told = World(), Random(0), Counter[str]()
+    world.publish()
+    for payload in sound:
+        for path in places(payload):
+            for odd in ODD:
+                if random.random() >= share:
+                    continue
+                hurt = put(payload, path, odd)
+                told["read"] += 1
+                front.receive(world.ports, json.dumps(hurt), ACCOUNT)
+                if isinstance(hurt, dict):
+                    with suppress(InputRejected):
+                        events.alert_message(hurt)
+    told.update(json.loads(row.doc)["code"] for row in world.ports.store.unrouted(limit=10**6))
+    print(told)
+    assert {"unknown-schema", "oversized-event"} <= set(told)
+    assert told["read"] > 500

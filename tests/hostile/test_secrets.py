@@ -1,0 +1,162 @@
+"""T12: what looks like a secret is in nothing that is written, whoever brought it and however it came (S07, P11)."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+import pytest
+
+from functions.telemetry import OneLine
+from shared import events, views
+from shared.engine import clockwork, front
+from shared.memory.faults import Call, watched
+from shared.redaction import redacted, safe
+from tests.engine.world import ACCOUNT, World, csv, season
+from tests.hostile.corpus import BESIDE, HARMLESS, PLANTED, SECRETS
+from tests.simulator.reader import reading_in_process
+from tests.tower.tower import page, twin
+
+ENVIRONMENT = {
+    "AZURE_CLIENT_SECRET": PLANTED,
+    "IDENTITY_HEADER": PLANTED,
+    "APPSETTING_DATABASE": f"Server=x;Password={PLANTED}",
+    "AzureWebJobsStorage": f"DefaultEndpointsProtocol=https;AccountName=x;AccountKey={PLANTED}==",
+}
+
+
+@pytest.mark.parametrize("text", SECRETS, ids=ascii)
+def test_a_secret_is_known_by_its_shape(text: str) -> None:
+    for whole in (text, f"{BESIDE} {text}", f"GET failed: {text} ({BESIDE})", f"{text}\n{BESIDE}"):
+        assert PLANTED not in redacted(whole)
+        assert PLANTED not in safe(whole)
+        assert (BESIDE in redacted(whole)) == (BESIDE in whole), "too much was taken away"
+
+
+@pytest.mark.parametrize("text", SECRETS, ids=ascii)
+def test_json_stays_json(text: str) -> None:
+    message = json.dumps({"before": 1, "text": text, "inner": json.dumps({"text": text}), "after": BESIDE})
+    assert json.loads(redacted(message)).keys() == {"before", "text", "inner", "after"}
+    assert json.loads(redacted(message))["after"] == BESIDE
+    assert PLANTED not in redacted(message)
+
+
+@pytest.mark.parametrize("text", HARMLESS, ids=ascii)
+def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
+    assert redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "a_", "a-", "a.", "a://", "a://b@", "eyJ-", "token_", "sig", "basic x&", "\\"]
+)
+def test_a_long_text_is_soon_done(piece: str) -> None:
+    """64 KB of what makes a careless expression try for hours; the test's time limit is the assertion."""
+    assert len(redacted(piece * (64_000 // len(piece)))) > 0
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[None]:
+    with reading_in_process():
+        yield
+
+
+class Written:
+    """All that is left of a world: rows, documents, blobs' notes, what was told, logged and shown."""
+
+    def __init__(self, world: World, log: str) -> None:
+        ports = world.ports
+        self.places = {
+            "log": log,
+            "rows": " ".join(row.doc for row in ports.store.rows["birds"].values()),
+            "unrouted": " ".join(row.doc for row in views.unrouted(ports)),
+            "overviews": " ".join(json.dumps(asdict(o), default=str) for o in ports.store.overviews()),
+            "documents": " ".join(c.decode(errors="replace") for c in ports.documents.contents.values()),
+            "quarantine": " ".join(ports.blobs.quarantined.values()),
+            "topic": " ".join(json.dumps(asdict(entry), default=str) for _, entry in ports.topic.published),
+            "jobs": " ".join(
+                json.dumps(asdict(job.spec), default=str) for job in ports.training.jobs.values()
+            ),
+        }
+        for path in ("", "/loops/birds", "/loops/birds/audit", "/loops/birds/releases/1"):
+            self.places[f"page {path}"] = page(ports, path)
+            self.places[f"JSON {path}"] = json.dumps(twin(ports, path))
+
+    def having(self, text: str) -> list[str]:
+        return [place for place, written in self.places.items() if text in written]
+
+
+def blob_event(url: str) -> str:
+    data = {"api": "PutBlob", "url": url, "eTag": "0x1"}
+    return json.dumps({"eventType": "Microsoft.Storage.BlobCreated", "data": data})
+
+
+def test_a_life_full_of_secrets_leaves_none(reader: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    stream, root = io.StringIO(), logging.getLogger()
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(OneLine())
+    root.addHandler(handler)
+    monkeypatch.setattr(root, "level", logging.INFO)
+    try:
+        world = full_of_secrets()
+    finally:
+        root.removeHandler(handler)
+    written = Written(world, stream.getvalue())
+    assert written.having(PLANTED) == []
+    reached = set(written.having(BESIDE))
+    assert reached >= {
+        "log",
+        "rows",
+        "unrouted",
+        "overviews",
+        "topic",
+        "page /loops/birds",
+        "JSON /loops/birds",
+    }
+
+
+def full_of_secrets() -> World:
+    """Secrets in addresses, in messages that cannot be read, in alerts, in reasons, and in what libraries raise."""
+    world = World()
+    world.publish()
+    first = json.loads(world.land("2007.csv", csv(season(2007))))
+    first["data"]["url"] += f"?sv=1&sig={PLANTED}"
+    world.send(json.dumps(first))
+    world.live()
+    for text in SECRETS:
+        world.send(blob_event(f"https://x:{PLANTED}@other.example/{BESIDE}?sig={PLANTED}"))
+        world.send(f"{{ {BESIDE}: {text}")
+        world.send(json.dumps({"eventType": BESIDE, "data": text}))
+        essentials = {"alertRule": "birds-x", "originAlertId": text, "monitorCondition": "Fired"}
+        told = {"description": f"{BESIDE} {text}", "firedDateTime": world.clock.now().isoformat()}
+        payload = {"essentials": essentials | told, "customProperties": {"authorization": text}}
+        world.send(events.alert_message({"schemaId": "azureMonitorCommonAlertSchema", "data": payload}))
+        world.act("pause", reason=f"{BESIDE} {text}")
+        front.keep_poison(
+            world.ports, json.dumps({"headers": {"authorization": f"Bearer {PLANTED}"}, "text": text})
+        )
+    world.act("resume", reason=BESIDE)
+    for number, text in enumerate(SECRETS):
+        broken = watched(world.ports, raising(f"{BESIDE} {text}"))
+        clockwork.run_all(broken, front.receive(world.ports, world.land(f"{number}.csv", b"x"), ACCOUNT))
+        world.clock.advance(400)
+        clockwork.run_all(broken, ["birds"])
+    for _ in range(6):
+        clockwork.run_all(broken, ["birds"])
+        world.clock.advance(400)
+    return world
+
+
+def raising(text: str) -> Callable[[Call, Callable[[], object]], object]:
+    """Ports of which a library raises what nobody foresaw, with a secret in it."""
+
+    def around(call: Call, make: Callable[[], object]) -> object:
+        if call.name in {"blobs.download", "training.ensure_job", "topic.publish"}:
+            raise ValueError(text)
+        return make()
+
+    return around

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import os
+import time
 
+import httpx
+import pytest
+from azure.storage.blob import BlobServiceClient
+
+from demo.stage import APP
+from shared import views
+from shared.azure.client import credential
+from shared.settings import Settings
 from tests.acceptance.conftest import App, Status, season, traffic
+from tests.hostile.corpus import BESIDE, PLANTED
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +52,62 @@ def test_a_host_that_is_killed_during_training_and_canary_goes_on_where_it_was(
     ], "\n".join(app.run("explain", f"trusted/{number}").stdout for number in (1, 2))
     assert status["traffic"] == {"r2-a1": 100}
     assert app.run("audit", "trusted").returncode == 0
+
+
+def test_no_secret_is_in_anything_that_the_app_wrote(app: App, five_times: Status) -> None:
+    """The host's log, the table and every document, after a life in which it had secrets and was sent some."""
+    token = credential().get_token(APP).token
+    headers = {"Authorization": f"Bearer {token}", "x-functions-key": PLANTED, "Cookie": f"token={PLANTED}"}
+    address = f"{app.azure.settings.functions}/api"
+    essentials = {"alertRule": BESIDE, "originAlertId": "1", "monitorCondition": "Fired"}
+    essentials["description"] = f"{BESIDE} AccountKey={PLANTED}"
+    alert = {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essentials}}
+    with httpx.Client(trust_env=False, timeout=60, headers=headers) as client:
+        assert client.post(f"{address}/alert?code={PLANTED}", json=alert).status_code == 202
+        for path in ("alert", "loops/trusted/resume", f"loops/{BESIDE}/{PLANTED}"):
+            assert client.post(f"{address}/{path}", content=f"token={PLANTED}").status_code == 400
+        reason = {"reason": f"{BESIDE} https://a.blob.core.windows.net/c/b?sig={PLANTED}"}
+        assert client.post(f"{address}/loops/trusted/resume", json=reason).status_code == 202
+    message = {
+        "eventType": "Microsoft.Storage.BlobCreated",
+        "data": {"url": f"https://x/{BESIDE}?sig={PLANTED}"},
+    }
+    app.ports.queue.put(json.dumps(message))
+    deadline = time.monotonic() + 60
+    while not (
+        any("foreign-account" in row.doc for row in app.ports.store.unrouted())
+        and any(one.kind.value == "person" for one in views.inbox(app.ports, "trusted"))
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    log = (app.azure.settings.logs / "host.log").read_text()
+    written = {
+        "log": log,
+        "rows": " ".join(row.doc for row in app.ports.store.range("trusted", "")),
+        "unrouted": " ".join(row.doc for row in app.ports.store.unrouted()),
+        "overviews": str(app.ports.store.overviews()),
+        "documents": documents(),
+        "status": app.run("status").stdout + app.run("explain", "trusted/1").stdout,
+    }
+    mine = [PLANTED, token.rsplit(".", 1)[1], app.azure.environment("app")["IDENTITY_HEADER"]]
+    assert [place for place, text in written.items() if any(secret in text for secret in mine)] == []
+    assert {place for place, text in written.items() if BESIDE in text} >= {"rows", "unrouted", "status"}
+    assert "trusted" in log and "rows" in written["documents"]
+
+
+def documents() -> str:
+    """Every document, quarantined blob and reason that the storage account holds."""
+    settings = Settings.from_environment(os.environ)
+    with BlobServiceClient(settings.blob_service_uri, credential()) as service:
+        return " ".join(
+            service.get_blob_client(container.name, blob.name)
+            .download_blob()
+            .readall()
+            .decode(errors="replace")
+            for container in service.list_containers()
+            if container.name not in {"landing", "versions"}
+            for blob in service.get_container_client(container.name).list_blobs()
+        )
 
 
 def kill_host(app: App) -> None:

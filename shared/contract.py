@@ -17,6 +17,9 @@ RELEASE_TAG = "driftloop.release"
 TRAFFIC_TAG = "driftloop.traffic"
 """The tag of an endpoint that names the weights which Driftloop set last. Other weights are somebody else's."""
 
+DEAD_LETTERS = "dead-letter"
+"""The container into which Event Grid writes what it cannot deliver."""
+
 TRANSACTION_LIMIT = 100
 
 BLOB_NAME_LIMIT = 1024

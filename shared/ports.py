@@ -97,7 +97,9 @@ class Store(Protocol):
         """Keep an event that belongs to no loop, with its reason, for people to see."""
         ...
 
-    def unrouted(self, limit: int = 100) -> list[Row]: ...
+    def unrouted(self, limit: int = 100) -> list[Row]:
+        """The first of them, in key order."""
+        ...
 
 
 class Documents(Protocol):

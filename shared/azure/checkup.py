@@ -14,6 +14,7 @@ from azure.storage.queue import QueueClient
 
 from shared.azure.client import ML_ROLE, Clients, credential
 from shared.azure.failures import asking
+from shared.contract import DEAD_LETTERS
 from shared.redaction import safe
 from shared.settings import Settings
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 BLOB_ROLE = "Storage Blob Data Contributor"
 QUEUE_ROLE = "Storage Queue Data Reader"
-DEAD_LETTER = "dead-letter"
 """The container of what Event Grid could not deliver."""
 
 _LETTER_BYTES = 1_000_000
@@ -59,8 +59,8 @@ class Checkup:
 
     def dead_letters(self, since: datetime) -> tuple[int, str]:
         """How many events Event Grid gave up since then, and why it gave up the last one."""
-        container = self._blobs.get_container_client(DEAD_LETTER)
-        with asking("Listing blobs", f"container {DEAD_LETTER}", BLOB_ROLE):
+        container = self._blobs.get_container_client(DEAD_LETTERS)
+        with asking("Listing blobs", f"container {DEAD_LETTERS}", BLOB_ROLE):
             found = [blob for blob in container.list_blobs() if blob.last_modified >= since]
             if not found:
                 return 0, ""

@@ -16,7 +16,7 @@ from rich.markup import escape
 from shared.cli import surroundings
 from shared.cli.finding import BROKEN, OK, WARNING, Finding, guarded
 from shared.cli.session import out
-from shared.cli.surroundings import DEAD_LETTER
+from shared.contract import DEAD_LETTERS
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = {OK: 0, BROKEN: 1, WARNING: 3}
 
-CONTAINERS = ("landing", "labels", "versions", "documents", "quarantine", DEAD_LETTER)
+CONTAINERS = ("landing", "labels", "versions", "documents", "quarantine", DEAD_LETTERS)
 SKEW_WARNING = timedelta(seconds=30)
 SKEW_BROKEN = timedelta(minutes=5)
 SETTLED = timedelta(hours=1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.cli.finding import BROKEN, OK, ROLES_MEND, WARNING, Finding, guarded
+from shared.contract import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from shared.azure.surroundings import Subscription, Surroundings
@@ -29,7 +30,6 @@ PROVIDERS = (
 )
 """What the templates make resources of."""
 
-DEAD_LETTER = "dead-letter"
 _BLOB = "/blobServices/default/containers/{}/blobs/name"
 _ML = "Microsoft.MachineLearningServices"
 EVENTS = {
@@ -78,7 +78,7 @@ def _events(around: Surroundings, queue: str) -> Iterator[Finding]:
     subscribed = {source: around.subscriptions(source) for source in ("storage", "workspace")}
     for check, (source, kind, subject) in EVENTS.items():
         passing = [one for one in subscribed[source] if one.passes(kind, subject)]
-        yield _delivery(check, passing, f"{around.account}/{queue}", f"{around.account}/{DEAD_LETTER}")
+        yield _delivery(check, passing, f"{around.account}/{queue}", f"{around.account}/{DEAD_LETTERS}")
 
 
 def _delivery(check: str, passing: list[Subscription], queue: str, dead_letter: str) -> Finding:
@@ -193,7 +193,7 @@ def _scopes(around: Surroundings, settings: Settings) -> dict[str, re.Pattern[st
     ends = {
         "account": f"{account}$",
         "versions": f"{account}/blobServices/default/containers/versions$",
-        "dead-letter": f"{account}/blobServices/default/containers/{DEAD_LETTER}$",
+        "dead-letter": f"{account}/blobServices/default/containers/{DEAD_LETTERS}$",
         "queue": f"{account}/queueServices/default/queues/{settings.queue}$",
         "outputs": "/blobServices/default/containers/azureml-blobstore[^/]*$",
         "workspace": f"/{_ML}/workspaces/{settings.workspace}$",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 from shared import rows
 from shared.core.ledger import Draft
-from shared.engine import front, releasing, starting, unit, worker
+from shared.engine import front, releasing, starting, undelivered, unit, worker
 from shared.engine.unit import Unit
 from shared.engine.worker import Ran
 from shared.errors import DriftloopError
@@ -55,15 +55,13 @@ def run_all(ports: Ports, loops: Iterable[str]) -> list[Ran]:
 def sweep(ports: Ports, account_url: str = "") -> int:
     """Heal what was lost, for every loop, and wake it; how many events were found.
 
-    With `account_url`, events that failed five times or belonged to no loop are tried again.
+    With `account_url`, events that failed five times, belonged to no loop or could not be delivered are tried again.
     """
     overviews = ports.store.overviews()
     found = 0
     if account_url:
-        try:
-            found += front.replay(ports, overviews, account_url)
-        except DriftloopError as error:
-            log.error("replaying failed", extra={"error": str(error)})
+        found += _replayed(lambda: front.replay(ports, overviews, account_url))
+        found += _replayed(lambda: undelivered.replay(ports, account_url))
     for overview in overviews:
         try:
             found += _heal(ports, overview)
@@ -73,6 +71,14 @@ def sweep(ports: Ports, account_url: str = "") -> int:
             log.exception("sweep failed for a loop", extra={"loop": overview.loop})
         front.wake(ports, overview)
     return found
+
+
+def _replayed(replay: Callable[[], int]) -> int:
+    try:
+        return replay()
+    except DriftloopError as error:
+        log.error("replaying failed", extra={"error": str(error)})
+        return 0
 
 
 def _heal(ports: Ports, overview: Overview) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date, datetime
 from fnmatch import fnmatchcase
 
 from shared import events, rows
@@ -16,6 +17,9 @@ from shared.ports import Change, Insert, Ports
 from shared.redaction import redacted
 
 FOLDER_END = "_SUCCESS"
+
+MOST_UNROUTED = 10_000
+"""Events without a loop that a sweep looks at, the newest days first."""
 
 
 def key_of(*parts: str) -> str:
@@ -227,7 +231,7 @@ _WORTH_ANOTHER_TRY = frozenset({"poison", "no-loop"})
 def replay(ports: Ports, overviews: Sequence[Overview], account_url: str) -> int:
     """Put events on record that failed five times, or came before their loop was published; how many were."""
     found = 0
-    for row in ports.store.unrouted():
+    for row in ports.store.unrouted(limit=MOST_UNROUTED):
         try:
             document = json.loads(row.doc)
             if document["code"] not in _WORTH_ANOTHER_TRY:
@@ -246,10 +250,16 @@ def replay(ports: Ports, overviews: Sequence[Overview], account_url: str) -> int
 
 
 def _unrouted(ports: Ports, message: str, code: str, text: str) -> None:
-    document = {
-        "code": code,
-        "text": text,
-        "received_at": ports.clock.now().isoformat(),
-        "message": redacted(events.decoded(message[: events.MAX_MESSAGE_BYTES])),
-    }
-    ports.store.record_unrouted(key_of("unrouted", message), json.dumps(document, ensure_ascii=False))
+    whole = redacted(events.decoded(message[: events.MAX_MESSAGE_BYTES]))
+    keep(ports, unrouted_key(ports.clock.now(), "unrouted", message), code, text, whole)
+
+
+def keep(ports: Ports, key: str, code: str, text: str, message: str = "") -> None:
+    """Tell people of what belongs to no loop; `message` is what can be tried again."""
+    document = {"code": code, "text": text, "received_at": ports.clock.now().isoformat(), "message": message}
+    ports.store.record_unrouted(key, json.dumps(document, ensure_ascii=False))
+
+
+def unrouted_key(day: datetime, *parts: str) -> str:
+    """The newest day first, so that who reads a few reads the newest; within a day what is the same is kept once."""
+    return f"{date.max.toordinal() - day.toordinal():07d}-{key_of(*parts)}"

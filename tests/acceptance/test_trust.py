@@ -13,6 +13,7 @@ from azure.storage.blob import BlobServiceClient
 from demo.stage import APP
 from shared import views
 from shared.azure.client import credential
+from shared.engine import clockwork
 from shared.settings import Settings
 from tests.acceptance.conftest import App, Status, season, traffic
 from tests.hostile.corpus import BESIDE, PLANTED
@@ -52,6 +53,21 @@ def test_a_host_that_is_killed_during_training_and_canary_goes_on_where_it_was(
     ], "\n".join(app.run("explain", f"trusted/{number}").stdout for number in (1, 2))
     assert status["traffic"] == {"r2-a1": 100}
     assert app.run("audit", "trusted").returncode == 0
+
+
+def test_what_event_grid_gave_up_to_deliver_is_taken_up_by_the_sweep(app: App, five_times: Status) -> None:
+    app.azure.control.put("/local/events/faults", json={"dead_letter": 1}).raise_for_status()
+    app.ports.blobs.upload("landing", "nobody/1.csv", b"x,y\n1,2\n")
+    deadline = time.monotonic() + 60
+    while not list(app.ports.blobs.list("dead-letter", "")):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+    clockwork.sweep(app.ports, Settings.from_environment(os.environ).blob_service_uri)
+
+    told = [json.loads(row.doc) for row in app.ports.store.unrouted()]
+    (letter,) = [document["text"] for document in told if document["code"] == "dead-letter"]
+    assert "MaxDeliveryAttemptsExceeded, NotFound; " in letter
 
 
 def test_no_secret_is_in_anything_that_the_app_wrote(app: App, five_times: Status) -> None:

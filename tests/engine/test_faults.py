@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared import rows, views
+from shared import events, rows, views
 from shared.core import release as core
 from shared.engine import clockwork, front, unit, worker
 from shared.errors import DependencyUnavailable
@@ -118,6 +118,61 @@ def test_f05_poison_is_replayed_by_the_sweep_once_and_shown() -> None:
     life.rest()
     assert life.release(2).triggers[0].kind.value == "alert"
     assert [json.loads(row.doc)["code"] for row in views.unrouted(life.real)] == ["replayed"]
+
+
+def letter(event: object, **why: str) -> bytes:
+    return json.dumps([{**event, **why} if isinstance(event, dict) else event]).encode()
+
+
+def test_f05_what_event_grid_gave_up_to_deliver_is_taken_up_by_the_sweep_once() -> None:
+    life = served()
+    kind = "Microsoft.MachineLearningServices.DatasetDriftDetected"
+    breach = {"eventType": kind, "data": {"dataDriftName": "birds-monitor", "runId": "run-1"}}
+    upload = life.real.blobs.upload
+    upload(
+        "dead-letter",
+        "ws/2026/11/20/12/a.json",
+        letter(breach, deadLetterReason="MaxDeliveryAttemptsExceeded"),
+    )
+    inner = {"deadletterreason": "TimeToLiveExceeded"}
+    other = {"type": kind, "data": {"dataDriftName": "fish", "runId": "run-2"}, "deadLetterProperties": inner}
+    upload("dead-letter", "ws/2026/11/20/12/b.json", letter(other))
+    for name, content in (("c", b"{"), ("d", b"7"), ("e", b"[7]"), ("f", b""), ("g", b"[" * 100_000)):
+        upload("dead-letter", f"ws/2026/11/20/12/{name}.json", content)
+    assert [clockwork.sweep(life.real, ACCOUNT) for _ in range(3)] == [7, 0, 0]
+    (alert,) = [one for one in inbox(life) if one.kind.value == "alert"]
+    assert alert.body["monitor"] == "birds-monitor"
+    told = [json.loads(row.doc) for row in views.unrouted(life.real)]
+    words = {document["text"].partition("12/")[2] for document in told if document["code"] == "dead-letter"}
+    assert {
+        "a.json: MaxDeliveryAttemptsExceeded; on record for birds",
+        "f.json: it is no JSON, and nobody's event",
+    } < words
+    assert "b.json: TimeToLiveExceeded; it concerns no loop" in words
+    assert len(words) == 7
+
+
+def test_f05_a_letter_of_long_ago_is_no_news() -> None:
+    life = served()
+    breach = {"eventType": "x", "data": {}}
+    life.real.blobs.upload("dead-letter", "old.json", letter(breach))
+    life.clock.advance(8 * 86400)
+    assert clockwork.sweep(life.real, ACCOUNT) == 0
+
+
+def test_p3_an_event_that_failed_is_tried_again_however_many_others_there_are() -> None:
+    life = served()
+    front.keep_poison(life.real, events.act_message("pause", "birds", {"reason": "because"}, "bob"))
+    life.clock.advance(86400)
+    for number in range(300):
+        life.alert(rule=f"nobody-listens-{number}")
+    life.round()
+    assert json.loads(views.unrouted(life.real)[0].doc)["code"] == "no-loop", (
+        "the newest day is not the first"
+    )
+    assert clockwork.sweep(life.real, ACCOUNT) == 1
+    life.round()
+    assert life.state.paused
 
 
 def test_f05_events_that_came_before_their_loop_was_published_are_not_lost() -> None:

@@ -214,5 +214,5 @@ def told(current: Unit, entry: LedgerEntry, until: datetime | None) -> Served:
 
 
 def unrouted(ports: Ports) -> list[Row]:
-    """Events that belong to no loop, with their reasons."""
+    """Events that belong to no loop, with their reasons; those of the newest day first."""
     return ports.store.unrouted()

@@ -17,6 +17,7 @@ from shared.cli import surroundings
 from shared.cli.finding import BROKEN, OK, WARNING, Finding, guarded
 from shared.cli.session import out
 from shared.contract import DEAD_LETTERS
+from shared.engine import front
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -157,12 +158,16 @@ def _logs(ports: Ports) -> Iterator[Finding]:
 
 
 def _unrouted(ports: Ports) -> Iterator[Finding]:
-    rejected = len(ports.store.unrouted())
-    if rejected:
-        words = f"{rejected} events belong to no loop"
+    since = (ports.clock.now() - FRESH).isoformat()
+    told = [json.loads(row.doc) for row in ports.store.unrouted(limit=1000)]
+    lost = [
+        one for one in told if one["code"] not in front.TAKEN_UP and one.get("received_at", since) >= since
+    ]
+    if lost:
+        words = f"{len(lost)} events since yesterday belong to no loop"
         yield Finding("unrouted", WARNING, words, "driftloop status shows each with its reason")
     else:
-        yield Finding("unrouted", OK, "every event belongs to a loop")
+        yield Finding("unrouted", OK, "every event since yesterday belongs to a loop")
 
 
 def _table(ports: Ports, overviews: list[Overview]) -> Iterator[Finding]:

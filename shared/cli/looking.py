@@ -45,10 +45,11 @@ def status(
             out.print(f"  [yellow]{escape(printable(overview.attention))}[/]")
             advise(overview.attention)
     if rejected := views.unrouted(session.ports()):
-        out.print(f"\n{len(rejected)} events belong to no loop:")
-        for row in rejected[-10:]:
+        out.print(f"\nevents that belong to no loop, {min(10, len(rejected))} of the newest:")
+        for row in rejected[:10]:
             document = json.loads(row.doc)
-            out.print(f"  {escape(printable(document['code']))}: {escape(printable(document['text']))}")
+            words = f"{document.get('received_at', '')[:16]}  {document['code']}: {document['text']}"
+            out.print(f"  {escape(printable(words))}")
 
 
 def _loop(view: views.LoopView) -> None:

@@ -225,6 +225,11 @@ def keep_poison(ports: Ports, message: str) -> None:
 
 REPLAYED = "replayed"
 
+DEAD_LETTER = "dead-letter"
+
+TAKEN_UP = frozenset({REPLAYED, DEAD_LETTER})
+"""Codes of what needs nobody any more."""
+
 _WORTH_ANOTHER_TRY = frozenset({"poison", "no-loop"})
 
 

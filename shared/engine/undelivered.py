@@ -30,14 +30,14 @@ def replay(ports: Ports, account_url: str) -> int:
     told = {row.key for row in ports.store.unrouted(limit=front.MOST_UNROUTED)}
     found = 0
     for letter in sorted(letters, key=lambda blob: blob.created_at):
-        key = front.unrouted_key(letter.created_at, "dead-letter", letter.name, letter.etag)
+        key = front.unrouted_key(letter.created_at, front.DEAD_LETTER, letter.name, letter.etag)
         if key in told:
             continue
         try:
             words = _take_up(ports, letter, account_url)
         except Conflict:
             continue  # it is being written; the next sweep reads it whole
-        front.keep(ports, key, "dead-letter", f"Event Grid gave up to deliver {letter.name}: {words}")
+        front.keep(ports, key, front.DEAD_LETTER, f"Event Grid gave up to deliver {letter.name}: {words}")
         found += 1
     return found
 

@@ -165,6 +165,18 @@ def test_poison_and_events_of_no_loop(ports: Ports) -> None:
     assert (code, _ill(found)) == (3, {"poison", "unrouted"}), "warnings only"
 
 
+def test_an_event_of_no_loop_that_is_old_or_was_taken_up_needs_nobody(ports: Ports) -> None:
+    for key, code, received_at in (("old", "no-loop", "2026-01-01"), ("new", "replayed", "2999-01-01")):
+        ports.store.record_unrouted(key, json.dumps({"code": code, "text": "x", "received_at": received_at}))
+    try:
+        (found,) = doctoring._unrouted(ports)
+    finally:
+        for key in ("old", "new"):
+            _clients().table().delete_entity("unrouted", key)
+
+    assert found.state == "ok"
+
+
 @pytest.mark.parametrize(
     ("role", "scope", "check"),
     [("AzureML Data Scientist", "workspace", "datastore"), ("Log Analytics Reader", "logs", "logs")],

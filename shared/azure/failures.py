@@ -13,11 +13,11 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
-    IncompleteReadError,
     ServiceRequestError,
     ServiceResponseError,
 )
 from azure.core.pipeline.transport import RequestsTransport
+from requests import RequestException
 
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError
 from shared.redaction import safe
@@ -64,13 +64,15 @@ def asking(call: str, resource: str, role: str) -> Iterator[None]:
     """Around calls of an Azure client: `role` is what the app's identity needs on `resource` for this `call`."""
     try:
         yield
-    except AzureError as error:
+    except (AzureError, RequestException) as error:
         # Not `from error`: a client's message may hold a URL with a signature.
         raise translated(error, call, resource, role) from None
 
 
-def translated(error: AzureError, call: str, resource: str, role: str) -> DriftloopError:
+def translated(error: AzureError | RequestException, call: str, resource: str, role: str) -> DriftloopError:
     """What an Azure client's error means to us."""
+    if isinstance(error, RequestException):  # of a reply that azure-core reads where it does not translate
+        error = ServiceResponseError(error)
     status = status_of(error)
     what = f"{call} on {resource}"
     if status in {401, 403} or (status is None and isinstance(error, ClientAuthenticationError)):
@@ -99,7 +101,8 @@ def status_of(error: AzureError) -> int | None:
 def _is_passing(error: AzureError, status: int | None) -> bool:
     if status is not None:
         return status in {408, 429} or status >= 500
-    return isinstance(error, ServiceRequestError | ServiceResponseError | IncompleteReadError)
+    cut_off = isinstance(error, HttpResponseError) and error.response is None  # in the middle of the reply
+    return cut_off or isinstance(error, ServiceRequestError | ServiceResponseError)
 
 
 def retry_after_s(error: AzureError) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import TableClient, TableTransactionError, UpdateMode
+from requests import RequestException
 
 from shared.azure.failures import asking, code_of, status_of, translated
 from shared.azure.overviews import OverviewRows
@@ -47,7 +48,7 @@ class TableStore(OverviewRows):
         token = uuid.uuid4().hex
         try:
             self._submit(_partition(loop), list(changes), token)
-        except (AzureError, DependencyUnavailable) as error:
+        except (AzureError, RequestException, DependencyUnavailable) as error:
             self._read_back(loop, changes, token, _told(error, f"rows of loop {loop}"))
 
     def _submit(self, partition: str, changes: list[Change], token: str) -> None:
@@ -116,10 +117,10 @@ class TableStore(OverviewRows):
         return rows[:limit]
 
 
-def _told(error: AzureError | DependencyUnavailable, resource: str) -> DriftloopError:
+def _told(error: AzureError | RequestException | DependencyUnavailable, resource: str) -> DriftloopError:
     if isinstance(error, DependencyUnavailable):
         return error
-    if status_of(error) == 404:
+    if isinstance(error, AzureError) and status_of(error) == 404:
         # A row to replace is gone: somebody was here first.
         return Conflict(f"Writing {resource}: one is gone. Read it again and decide again.")
     return translated(error, "Writing", resource, ROLE)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
 from shared.azure.failures import BoundedTransport
 from shared.errors import (
@@ -20,6 +20,7 @@ from shared.errors import (
 from shared.ports import Insert, Ports, Replace
 from shared.settings import Settings
 from shared.wiring import azure_ports
+from tests.contract.breaking import Breakable
 from tests.contract.stage import SdkStage, fresh
 
 Fault = Callable[[str, str], str]
@@ -37,23 +38,11 @@ class Faulty:
     def transport(self) -> BoundedTransport:
         faulty = self
 
-        class Transport(BoundedTransport):
-            def send(self, request: object, **kwargs: object) -> object:
-                method, url = request.method, request.url  # type: ignore[attr-defined]  # old or new request type
+        class Transport(Breakable):
+            def fault_of(self, method: str, url: str) -> str:
                 fault = faulty.fault(method, url)
                 faulty.seen.append(f"{method} {fault}".strip())
-                if fault == "unsent":
-                    raise ServiceRequestError("connection refused by https://host/path?sig=planted")
-                response = super().send(request, **kwargs)
-                if fault == "lost":
-                    response.internal_response.close()
-                    raise ServiceResponseError("connection reset by https://host/path?sig=planted")
-                if fault:
-                    status, _, retry_after = fault.partition(" ")
-                    response.status_code = int(status)
-                    if retry_after:
-                        response.headers["Retry-After"] = retry_after
-                return response
+                return fault
 
         self._transports.append(Transport())
         return self._transports[-1]
@@ -255,3 +244,59 @@ def test_a_query_that_fails_is_unavailable_never_zero(ports: Ports, faulty: Faul
 
     with pytest.raises(DependencyUnavailable):
         ports.evidence.traffic(f"e-{loop}", now.replace(year=2020), now)
+
+
+CUT = ["broken off", pytest.param("truncated", marks=pytest.mark.soak)]
+
+
+@pytest.mark.parametrize("fault", CUT)
+def test_f11_a_reply_that_ends_in_its_middle_is_never_taken_for_a_whole_one(
+    ports: Ports, faulty: Faulty, loop: str, tmp_path: Path, sdk_stage: SdkStage, fault: str
+) -> None:
+    """Reads come back whole or not at all; writes are made once, and what is said of them is so."""
+    job = sdk_stage.job("good", name=fresh("cut"))
+    blob = ports.blobs.upload("landing", f"{loop}/a.csv", b"0123456789" * 10_000)
+    digest = ports.documents.put(b"0123456789" * 100)
+    (tmp_path / "rows").write_bytes(b"rows" * 1000)
+    ports.store.commit(loop, [Insert("loop", "0123456789" * 100)])
+    row = ports.store.read(loop, "loop")
+    assert row is not None
+    local = tmp_path / "local"
+    ports.training.ensure_job(job)
+    calls: list[tuple[Callable[[], object], Callable[[], bool]]] = [
+        (lambda: ports.store.read(loop, "loop"), lambda: ports.store.read(loop, "loop") == row),
+        (lambda: ports.store.range(loop, ""), lambda: len(ports.store.range(loop, "")) == 1),
+        (lambda: ports.store.wake(loop, ports.clock.now()), lambda: bool(ports.store.overviews())),
+        (lambda: ports.documents.get(digest), lambda: ports.documents.get(digest) == b"0123456789" * 100),
+        (lambda: ports.documents.put(b"new" + loop.encode()), lambda: True),
+        (lambda: ports.blobs.download(blob, local), lambda: local.read_bytes() == b"0123456789" * 10_000),
+        (
+            lambda: list(ports.blobs.list("landing", loop)),
+            lambda: len(list(ports.blobs.list("landing", loop))) == 1,
+        ),
+        (
+            lambda: ports.versions.write(f"{loop}/1/a", tmp_path / "rows"),
+            lambda: ports.versions.read(f"{loop}/1/a") == b"rows" * 1000,
+        ),
+        (lambda: ports.queue.put("{}"), lambda: True),
+        (lambda: ports.training.ensure_job(job), lambda: ports.training.ensure_job(job).status != "missing"),
+        (
+            lambda: ports.store.commit(loop, [Insert("ledger-1", "entry")]),
+            lambda: [one.doc for one in ports.store.range(loop, "ledger-")] == ["entry"],
+        ),
+    ]
+    cut = 0
+    for call, is_so in calls:
+        for method in ("GET", "PUT", "POST", "PATCH"):
+            faulty.seen.clear()
+            faulty.once(fault, method)
+            try:
+                call()
+            except (DependencyUnavailable, OutcomeUnknown, Conflict):
+                faulty.fault = lambda method, url: ""
+                with suppress(Conflict):  # it was written, though its reply was cut
+                    call()
+            faulty.fault = lambda method, url: ""
+            cut += f"{method} {fault}" in faulty.seen
+            assert is_so()
+    assert cut >= len(calls)

@@ -17,17 +17,14 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-
-from shared.azure.failures import BoundedTransport
 from shared.engine import clockwork, worker
 from shared.errors import DriftloopError
 from shared.memory.faults import Call, watched
 from shared.ports import Insert
 from shared.settings import Settings
 from shared.wiring import azure_ports
+from tests.contract.breaking import FAULTS, Breakable
 
-FAULTS = ("lost", "reset", "503", "429 1")
 CALM = 3
 """Requests that go well between two that are broken, so that the life goes on."""
 
@@ -84,34 +81,20 @@ def shape(method: str, url: str) -> str:
     return f"{method} {words} {kinds}".strip()
 
 
-class Breaking(BoundedTransport):
-    """Each shape of request meets each fault once: its reply lost, its connection reset, 503, 429."""
+class Breaking(Breakable):
+    """Each shape of request meets each fault once."""
 
     done: Done
     calm = 0
     lock = threading.Lock()
 
-    def send(self, request: object, **kwargs: object) -> object:
-        fault = self._fault(shape(request.method, request.url))  # type: ignore[attr-defined]  # old or new type
-        if fault == "reset":
-            raise ServiceRequestError("the connection was reset")
-        response = super().send(request, **kwargs)
-        if fault == "lost":
-            response.internal_response.close()
-            raise ServiceResponseError("the reply was lost")
-        if fault:
-            status, _, retry_after = fault.partition(" ")
-            response.status_code = int(status)
-            if retry_after:
-                response.headers["Retry-After"] = retry_after
-        return response
-
-    def _fault(self, shape: str) -> str:
+    def fault_of(self, method: str, url: str) -> str:
+        named = shape(method, url)
         with self.lock:
             Breaking.calm += 1
             if Breaking.calm > CALM:
                 for fault in FAULTS:
-                    if self.done.first(f"{fault}: {shape}"):
+                    if self.done.first(f"{fault}: {named}"):
                         Breaking.calm = 0
                         return fault
         return ""

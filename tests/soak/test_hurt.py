@@ -16,6 +16,7 @@ from shared import views
 from shared.engine import unit
 from shared.model import Phase
 from tests.acceptance.conftest import ROOT, App, season, traffic
+from tests.contract.breaking import FAULTS
 from tests.soak.figures import keep
 
 pytestmark = pytest.mark.soak
@@ -109,7 +110,7 @@ def test_t5_each_kind_of_request_meets_each_fault(app: App) -> None:
     shapes = {point.partition(": ")[2] for point in points}
     keep(
         "T5",
-        f"{len(points)} faults (reply lost, reset, 503, 429) in {len(shapes)} kinds of requests of Azure's own "
+        f"{len(points)} faults ({', '.join(FAULTS)}) in {len(shapes)} kinds of requests of Azure's own "
         f"clients, each once, in {took_s:.0f} s, {len(found)} wrong",
     )
     assert found == []

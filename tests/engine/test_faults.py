@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from shared import events, rows, views
 from shared.core import release as core
 from shared.engine import clockwork, front, unit, worker
 from shared.errors import DependencyUnavailable
-from shared.model import InboxRecord, InboxState, Phase
+from shared.model import InboxRecord, InboxState, Phase, Release
 from shared.ports import Replace
 from tests.simulator.life import ACCOUNT, LOOP, ROUND_S, Life, birds
 from tests.simulator.reader import reading_in_process
@@ -554,6 +555,43 @@ def test_people_come_before_a_thousand_events() -> None:
     life.act("abort", 2)
     life.round()
     assert life.release(2).phase is not Phase.CANARY
+
+
+# --- refusals --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("port", "when"),
+    [
+        *(
+            (port, 0)
+            for port in ("blobs.", "documents.", "versions.", "training.", "serving.", "evidence.", "topic.")
+        ),
+        *((port, 3) for port in ("store.", "serving.", "evidence.")),
+    ],
+)
+def test_f26_a_role_that_is_taken_away_is_named_and_all_goes_on_when_it_is_back(port: str, when: int) -> None:
+    """From the drop on, or in the middle of its canary, for five minutes; no attempt and no event is used up."""
+    life = served()
+    life.drop("2.csv", birds(2, 1.3))
+    for _ in range(when):
+        life.round()
+    life.refused = port
+    for number in range(30):
+        life.round(sweep=number % 10 == 9)
+    told = json.dumps([asdict(one) for one in (*life.real.store.overviews(), *releases(life))], default=str)
+    life.refused = ""
+    assert "Some Role" in told or port == "store.", "nothing can be written there; the log has it"
+    for number in range(60):
+        life.round(sweep=number % 10 == 9)
+    assert life.state.open_release is None
+    assert (life.release(2).phase, life.traffic()) == (Phase.LIVE, {"r2-a1": 100})
+    assert (life.state.next_version, len(life.real.training.jobs)) == (3, 2)
+    assert inbox(life)[-1].attempts == 0
+
+
+def releases(life: Life) -> list[Release]:
+    return [life.release(number) for number in range(1, life.state.next_release)]
 
 
 # --- clocks ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from random import Random
 from shared import events, loopfile, views
 from shared.definition import Assets, Published
 from shared.engine import clockwork, front, publishing, unit
-from shared.errors import DependencyUnavailable, DriftloopError
+from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError
 from shared.memory import FakeClock, MemoryPorts, MemoryRequest, memory_ports
 from shared.memory.faults import Call, break_with, watched
 from shared.model import LedgerEntry, LoopState, Phase, Release
@@ -92,6 +92,7 @@ class Life:
         self.rounds = 0
         self.away = ""
         self.away_s: float | None = None
+        self.refused = ""
         self._before: dict[str, int] = {}
         self._changed_at = -STALE_S
         self._slow: dict[str, int] = {}
@@ -241,6 +242,8 @@ class Life:
 
     def _around(self, call: Call, make: Callable[[], object]) -> object:
         self.crew.before_call()
+        if self.refused and call.name.startswith(self.refused):
+            raise ConfigurationError(f"{call.name} was refused (403); give the app the role 'Some Role'")
         if call.name == self.away:
             raise DependencyUnavailable(f"{call.name} is away", self.away_s)
         fault = self.faults.get(len(self.calls), "")

@@ -17,13 +17,14 @@ _NAME = (
 )
 _NAMED = rf"(?<![\w.-])(?:{_NAME}"  # the pattern closes the parenthesis, after alternatives of its own
 _SCHEME = r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://"
+_KEY = r"[A-Z ]*PRIVATE KEY-----"
 _KIND = r"(?:bearer|basic|sharedkey|sharedkeylite|sharedaccesssignature)"
 _SHAPES = tuple(
     (re.compile(shape, re.IGNORECASE | re.DOTALL), instead)
     for shape, instead in (
         (rf"({_SCHEME}[^\s?'\"\\]{{1,2048}})\?[^\s'\"\\]*", r"\1"),
         (rf"({_SCHEME})[^\s/@'\"\\]{{1,256}}@", r"\1"),
-        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", "***"),
+        (rf"-----BEGIN {_KEY}(?:\\+[^\"\\]|[^\"\\])*?(?:-----END {_KEY}|(?=\\*\")|$)", "***"),
         (r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*", "***"),
         (rf"\b(bearer|sharedaccesssignature)\s+{_VALUE}(?:&{_VALUE})*", r"\1 ***"),
         (rf"({_NAMED})\\*[\"']?\s{{0,3}}[:=]\s{{0,3}}\\*[\"'])[^\"'\\]+", r"\1***"),

@@ -44,6 +44,13 @@ def test_json_stays_json(text: str) -> None:
     assert PLANTED not in redacted(message)
 
 
+def test_a_key_without_an_end_ends_with_its_text() -> None:
+    unfinished = f"-----BEGIN PRIVATE KEY-----\n{PLANTED}\n"
+    message = json.dumps({"text": unfinished, "inner": json.dumps({"text": unfinished}), "after": BESIDE})
+    assert json.loads(redacted(message))["after"] == BESIDE
+    assert PLANTED not in redacted(message)
+
+
 @pytest.mark.parametrize("text", HARMLESS, ids=ascii)
 def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
     assert redacted(text) == text

@@ -28,7 +28,7 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+@|~-]{0,254}")
 _LOOP = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _SLASHES = re.compile(r"[/\\]")  # the service reads a backslash as a slash
 _DOTS = frozenset({".", ".."})
-_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # a listing's XML could not say them
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # the service takes no name with these
 _CONTAINER = re.compile(r"\$root|[a-z0-9](?:-?[a-z0-9]){2,62}")
 _FAULTS_BELOW_500 = frozenset({408, 424, 429})
 
@@ -59,7 +59,7 @@ def check_changes(changes: Sequence[Change]) -> None:
 
 def check_blob_name(container: str, name: str) -> None:
     """A name that addresses a blob of this container: dot segments would be resolved on the way, to another one, and
-    Azure takes no control characters."""
+    the service takes no control characters and no half characters."""
     if not _CONTAINER.fullmatch(container):
         raise InputRejected("container-name", f"{container!r} is no container name.")
     dotted = _DOTS.intersection(_SLASHES.split(name))

@@ -22,7 +22,7 @@ from shared.redaction import redacted
 MAX_MESSAGE_BYTES = 64 * 1024
 """What a storage queue message can hold."""
 
-_RELEASE = re.compile(r"[0-9]{1,9}")
+_RELEASE = re.compile(r"[1-9][0-9]{0,8}")
 
 VERBS = frozenset({"retrain", "approve", "abort", "pause", "resume", "rollback", "replay", "restore"})
 
@@ -287,7 +287,8 @@ def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) ->
         raise InputRejected(
             "unknown-action", f"there is no action {verb!r}; there are {', '.join(sorted(VERBS))}"
         )
-    release = str(body.get("release") or "")
+    named = body.get("release")
+    release = "" if named is None else str(named)
     _release(release)
     return json.dumps(
         {

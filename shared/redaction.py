@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from shared.errors import DriftloopError
@@ -13,33 +14,72 @@ _NAME = (
     r"(?:[\w.-]*[_.-])?(?:sig|signature|password|passwd|pwd|secret|token|credentials?)"
     r"|[\w-]*(?:password|secret|token)"
     r"|[\w-]*(?:account|access|api|functions|subscription|host|master|signing)[_-]?(?:key|signature)"
-    r"|(?:x-)?identity[_-]header|authorization"
+    r"|(?:x-)?identity[_-]header|(?:[\w-]+-)?authorization|(?:set-)?cookie"
 )
-_NAMED = rf"(?<![\w.-])(?:{_NAME}"  # the pattern closes the parenthesis, after alternatives of its own
+_NAMED = rf"(?<![\w.-])(?:{_NAME})"
 _SCHEME = r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://"
 _KEY = r"[A-Z ]*PRIVATE KEY-----"
-_KIND = r"(?:bearer|basic|sharedkey|sharedkeylite|sharedaccesssignature)"
-_SHAPES = tuple(
-    (re.compile(shape, re.IGNORECASE | re.DOTALL), instead)
-    for shape, instead in (
-        (rf"({_SCHEME}[^\s?'\"\\]{{1,2048}})\?[^\s'\"\\]*", r"\1"),
-        (rf"({_SCHEME})[^\s/@'\"\\]{{1,256}}@", r"\1"),
-        (rf"-----BEGIN {_KEY}(?:\\+[^\"\\]|[^\"\\])*?(?:-----END {_KEY}|(?=\\*\")|$)", "***"),
-        (r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*", "***"),
-        (rf"\b(bearer|sharedaccesssignature)\s+{_VALUE}(?:&{_VALUE})*", r"\1 ***"),
-        (rf"({_NAMED})\\*[\"']?\s{{0,3}}[:=]\s{{0,3}}\\*[\"'])[^\"'\\]+", r"\1***"),
-        (rf"({_NAMED}|code)\s{{0,3}}=\s{{0,3}})(?!\s|\\*[\"']){_VALUE}", r"\1***"),
-        (rf"({_NAMED}):\s+)(?![\"']|\*\*\*)(?:{_KIND}\s+)?{_VALUE}", r"\1***"),
-    )
+_KIND = r"(?:(?:bearer|basic|sharedkey|sharedkeylite|sharedaccesssignature)\s+)?"
+
+
+def _shapes(*shapes: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(shape, re.IGNORECASE | re.DOTALL), instead) for shape, instead in shapes)
+
+
+_OF_ADDRESSES = _shapes(
+    (rf"({_SCHEME}[^\s?'\"\\]{{1,2048}})\?[^\s'\"\\]*", r"\1"),
+    (rf"({_SCHEME})[^\s/@'\"\\]{{1,256}}@", r"\1"),
+)
+_OF_SECRETS = _shapes(
+    (rf"-----BEGIN {_KEY}(?:\\+[^\"\\]|[^\"\\])*?(?:-----END {_KEY}|(?=\\*\")|$)", "***"),
+    (r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*", "***"),
+    (rf"\b(bearer|sharedaccesssignature)\s+{_VALUE}(?:&{_VALUE})*", r"\1 ***"),
+    (rf"({_NAMED}\\*[\"']?\s{{0,3}}[:=]\s{{0,3}}b?\\*[\"'])[^\"'\\]+", r"\1***"),
+    (rf"((?:{_NAMED}|(?<=[?&])code)\s{{0,3}}=\s{{0,3}})(?!\s|\\*[\"']|b['\"]){_KIND}{_VALUE}", r"\1***"),
+    (rf"((?!token:){_NAMED}:\s+)(?![\"']|b['\"]|\*\*\*){_KIND}{_VALUE}", r"\1***"),
 )
 """What a secret looks like, from the widest to the narrowest. Each takes time in proportion to the text's length."""
 
+_SECRETS_NAME = re.compile(_NAME, re.IGNORECASE)
+_ADDRESS = re.compile(rf"{_SCHEME}\S*", re.IGNORECASE)
+
 
 def redacted(text: str) -> str:
-    """The text without queries and user names of URLs, tokens, keys and passwords. JSON stays JSON."""
-    for shape, instead in _SHAPES:
+    """The text without queries and user names of URLs, tokens, keys and passwords."""
+    for shape, instead in (*_OF_ADDRESSES, *_OF_SECRETS):
         text = shape.sub(instead, text)
     return text
+
+
+def redacted_message(text: str) -> str:
+    """A message that is kept: of JSON each text in it, so that it stays JSON however its texts are escaped."""
+    try:
+        content = json.loads(text)
+        cleaned = _cleaned(content)
+        return text if cleaned == content else json.dumps(cleaned, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return redacted(text)
+
+
+def _cleaned(value: object) -> object:
+    match value:
+        case dict():
+            return {
+                name: "***" if isinstance(part, str) and _SECRETS_NAME.fullmatch(name) else _cleaned(part)
+                for name, part in value.items()
+            }
+        case list():
+            return [_cleaned(part) for part in value]
+        case str() if _ADDRESS.fullmatch(value):  # its path names a thing, and is no secret
+            for shape, instead in _OF_ADDRESSES:
+                value = shape.sub(instead, value)
+            return value
+        case str() if value[:1] in {"{", "["}:
+            return redacted_message(value)
+        case str():
+            return redacted(value)
+        case _:
+            return value
 
 
 def safe(text: object, limit: int = LONGEST) -> str:

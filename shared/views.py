@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +10,14 @@ from datetime import datetime
 from shared import rows
 from shared.core import ledger
 from shared.definition import Published
-from shared.engine import unit
+from shared.engine import front, unit
 from shared.engine.unit import Unit
 from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.model import DataVersion, InboxRecord, LedgerEntry, LoopState, Overview, Release
 from shared.ports import Ports, Row
+
+FEW = 200
+"""Events without a loop that are looked at to show some; the newest days come first."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +215,13 @@ def told(current: Unit, entry: LedgerEntry, until: datetime | None) -> Served:
         definition=release.definition,
         deployment=release.deployment,
     )
+
+
+def strangers(ports: Ports, last: int) -> list[Mapping[str, str]]:
+    """The newest events that belong to no loop and were not taken up since; of each its code, text and moment."""
+    told: list[Mapping[str, str]] = [json.loads(row.doc) for row in ports.store.unrouted(limit=FEW)]
+    waiting = [one for one in told if one["code"] not in front.TAKEN_UP]
+    return sorted(waiting, key=lambda one: one.get("received_at", ""), reverse=True)[:last]
 
 
 def unrouted(ports: Ports) -> list[Row]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 BLOB_ROLE = "Storage Blob Data Contributor"
 QUEUE_ROLE = "Storage Queue Data Reader"
-"""The container of what Event Grid could not deliver."""
 
 _LETTER_BYTES = 1_000_000
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from shared import views
 from shared.cli import surroundings
 from shared.cli.finding import BROKEN, OK, WARNING, Finding, guarded
 from shared.cli.session import out
 from shared.contract import DEAD_LETTERS
-from shared.engine import front
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -159,10 +159,7 @@ def _logs(ports: Ports) -> Iterator[Finding]:
 
 def _unrouted(ports: Ports) -> Iterator[Finding]:
     since = (ports.clock.now() - FRESH).isoformat()
-    told = [json.loads(row.doc) for row in ports.store.unrouted(limit=1000)]
-    lost = [
-        one for one in told if one["code"] not in front.TAKEN_UP and one.get("received_at", since) >= since
-    ]
+    lost = [one for one in views.strangers(ports, views.FEW) if one.get("received_at", since) >= since]
     if lost:
         words = f"{len(lost)} events since yesterday belong to no loop"
         yield Finding("unrouted", WARNING, words, "driftloop status shows each with its reason")

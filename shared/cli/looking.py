@@ -44,11 +44,10 @@ def status(
         if overview.attention:
             out.print(f"  [yellow]{escape(printable(overview.attention))}[/]")
             advise(overview.attention)
-    if rejected := views.unrouted(session.ports()):
-        out.print(f"\nevents that belong to no loop, {min(10, len(rejected))} of the newest:")
-        for row in rejected[:10]:
-            document = json.loads(row.doc)
-            words = f"{document.get('received_at', '')[:16]}  {document['code']}: {document['text']}"
+    if strangers := views.strangers(session.ports(), last=10):
+        out.print("\nevents that belong to no loop, the newest first:")
+        for one in strangers:
+            words = f"{one.get('received_at', '')[:16]}  {one['code']}: {one['text']}"
             out.print(f"  {escape(printable(words))}")
 
 

@@ -69,6 +69,7 @@ def sweep(ports: Ports, account_url: str = "") -> int:
             log.error("sweep failed for a loop", extra={"loop": overview.loop, "error": str(error)})
         except Exception:  # a loop's trouble is its own
             log.exception("sweep failed for a loop", extra={"loop": overview.loop})
+    for overview in ports.store.overviews():  # as they are now: healing many takes its time
         front.wake(ports, overview)
     return found
 
@@ -78,7 +79,9 @@ def _replayed(replay: Callable[[], int]) -> int:
         return replay()
     except DriftloopError as error:
         log.error("replaying failed", extra={"error": str(error)})
-        return 0
+    except Exception:  # what was set aside keeps no loop from being healed
+        log.exception("replaying failed")
+    return 0
 
 
 def _heal(ports: Ports, overview: Overview) -> int:

@@ -14,7 +14,7 @@ from shared.errors import Conflict, InputRejected
 from shared.events import Act, AlertRaised, Incoming, Landed, MonitorBreached, RunChanged, Uninteresting
 from shared.model import EventKind, InboxRecord, InboxState, Overview
 from shared.ports import Change, Insert, Ports
-from shared.redaction import redacted
+from shared.redaction import redacted_message
 
 FOLDER_END = "_SUCCESS"
 
@@ -204,7 +204,7 @@ def _act(ports: Ports, overview: Overview, act: Act) -> None:
             received_at=ports.clock.now(),
             body={
                 "verb": act.verb,
-                "release": str(act.release or ""),
+                "release": "" if act.release is None else str(act.release),
                 "actor": act.actor,
                 "reason": act.reason,
                 "drop": act.drop,
@@ -225,9 +225,9 @@ def keep_poison(ports: Ports, message: str) -> None:
 
 REPLAYED = "replayed"
 
-DEAD_LETTER = "dead-letter"
+UNDELIVERED = "dead-letter"
 
-TAKEN_UP = frozenset({REPLAYED, DEAD_LETTER})
+TAKEN_UP = frozenset({REPLAYED, UNDELIVERED})
 """Codes of what needs nobody any more."""
 
 _WORTH_ANOTHER_TRY = frozenset({"poison", "no-loop"})
@@ -239,7 +239,7 @@ def replay(ports: Ports, overviews: Sequence[Overview], account_url: str) -> int
     for row in ports.store.unrouted(limit=MOST_UNROUTED):
         try:
             document = json.loads(row.doc)
-            if document["code"] not in _WORTH_ANOTHER_TRY:
+            if document["code"] not in _WORTH_ANOTHER_TRY or document.get("altered"):
                 continue
             incoming = events.parse(document["message"], account_url)
         except (InputRejected, ValueError, KeyError, TypeError):
@@ -255,14 +255,25 @@ def replay(ports: Ports, overviews: Sequence[Overview], account_url: str) -> int
 
 
 def _unrouted(ports: Ports, message: str, code: str, text: str) -> None:
-    whole = redacted(events.decoded(message[: events.MAX_MESSAGE_BYTES]))
-    keep(ports, unrouted_key(ports.clock.now(), "unrouted", message), code, text, whole)
+    key = unrouted_key(ports.clock.now(), "unrouted", message)
+    keep(ports, key, code, text, events.decoded(message[: events.MAX_MESSAGE_BYTES]))
 
 
 def keep(ports: Ports, key: str, code: str, text: str, message: str = "") -> None:
-    """Tell people of what belongs to no loop; `message` is what can be tried again."""
-    document = {"code": code, "text": text, "received_at": ports.clock.now().isoformat(), "message": message}
+    """Tell people of what belongs to no loop. `message` can be tried again, unless it is another one without its
+    secrets."""
+    kept = redacted_message(message)
+    document = {"code": code, "text": text, "received_at": ports.clock.now().isoformat(), "message": kept}
+    if kept != message and _meant(kept) != _meant(message):
+        document["altered"] = "yes"
     ports.store.record_unrouted(key, json.dumps(document, ensure_ascii=False))
+
+
+def _meant(message: str) -> Incoming | str:
+    try:
+        return events.parse(message, "")
+    except InputRejected as rejection:
+        return rejection.code
 
 
 def unrouted_key(day: datetime, *parts: str) -> str:

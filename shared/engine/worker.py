@@ -82,12 +82,13 @@ class Problems(dict[str, Exception]):
 
 
 def run(ports: Ports, loop: str) -> Ran:
-    """Take `loop` forward as far as it goes now. Another worker on it: nothing is done. Who brings work woke the loop
-    before, so the end of the other's claim leaves it due."""
+    """Take `loop` forward as far as it goes now. Another worker on it: nothing is done, and the end of its claim leaves
+    the loop due, since it may have looked before the work was there."""
     holder = uuid.uuid4().hex
     now = ports.clock.now()
     token = ports.store.claim(loop, holder, now, now + CLAIM)
     if token is None:
+        ports.store.wake(loop, now)
         return Ran(loop, 0, now)
     problems = Problems()
     steps = rivals = 0

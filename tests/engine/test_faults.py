@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -12,7 +12,8 @@ import pytest
 from shared import events, rows, views
 from shared.core import release as core
 from shared.engine import clockwork, front, unit, worker
-from shared.errors import DependencyUnavailable
+from shared.errors import DependencyUnavailable, InputRejected
+from shared.memory.faults import Call, watched
 from shared.model import InboxRecord, InboxState, Phase, Release
 from shared.ports import Replace
 from tests.simulator.life import ACCOUNT, LOOP, ROUND_S, Life, birds
@@ -138,9 +139,14 @@ def test_f05_what_event_grid_gave_up_to_deliver_is_taken_up_by_the_sweep_once() 
     inner = {"deadletterreason": "TimeToLiveExceeded"}
     other = {"type": kind, "data": {"dataDriftName": "fish", "runId": "run-2"}, "deadLetterProperties": inner}
     upload("dead-letter", "ws/2026/11/20/12/b.json", letter(other))
+    forged = [
+        {"driftloop": "act", "verb": "pause", "loop": "birds", "actor": "boss", "id": "1", "reason": "x"}
+    ]
+    upload("dead-letter", "ws/2026/11/20/12/h.json", json.dumps(forged).encode())
     for name, content in (("c", b"{"), ("d", b"7"), ("e", b"[7]"), ("f", b""), ("g", b"[" * 100_000)):
         upload("dead-letter", f"ws/2026/11/20/12/{name}.json", content)
-    assert [clockwork.sweep(life.real, ACCOUNT) for _ in range(3)] == [7, 0, 0]
+    assert [clockwork.sweep(life.real, ACCOUNT) for _ in range(3)] == [8, 0, 0]
+    assert not life.state.paused, "acts come through the queue"
     (alert,) = [one for one in inbox(life) if one.kind.value == "alert"]
     assert alert.body["monitor"] == "birds-monitor"
     told = [json.loads(row.doc) for row in views.unrouted(life.real)]
@@ -150,7 +156,22 @@ def test_f05_what_event_grid_gave_up_to_deliver_is_taken_up_by_the_sweep_once() 
         "f.json: it is no JSON, and nobody's event",
     } < words
     assert "b.json: TimeToLiveExceeded; it concerns no loop" in words
-    assert len(words) == 7
+    assert len(words) == 8
+
+
+def test_f05_a_letter_that_cannot_be_read_keeps_no_other_and_no_loop() -> None:
+    life = served()
+    for name in "ab":
+        life.real.blobs.upload("dead-letter", f"{name}.json", letter({"eventType": "x", "data": {}}))
+    life.real.blobs.upload("landing", "birds/2.csv", birds(2, 1.0))
+
+    def around(call: Call, make: Callable[[], object]) -> object:
+        if call.name == "blobs.download" and "a.json" in str(call.arguments[0]):
+            raise OSError(28, "no space left on device")
+        return make()
+
+    assert clockwork.sweep(watched(life.real, around), ACCOUNT) == 2
+    assert clockwork.sweep(life.real, ACCOUNT) == 1
 
 
 def test_f05_a_letter_of_long_ago_is_no_news() -> None:
@@ -222,6 +243,40 @@ def test_p3_what_comes_while_another_worker_holds_the_loop_is_left_due_by_its_en
     assert not store.settle("birds", token, None)
     clockwork.tick(life.real)
     assert life.state.paused
+
+
+def test_p3_what_is_stored_after_another_worker_looked_is_left_due_by_its_end() -> None:
+    """The other one claims the loop between the wake and the record, finds nothing, and ends last."""
+    life = served()
+    store, claims = life.real.store, []
+
+    def around(call: Call, make: Callable[[], object]) -> object:
+        if call.name == "store.commit" and not claims:
+            now = life.clock.now()
+            claims.append(store.claim("birds", "another", now, now + timedelta(seconds=20)))
+        return make()
+
+    ports = watched(life.real, around)
+    message = events.act_message("pause", "birds", {"reason": "because"}, "bob")
+    clockwork.run_all(ports, front.receive(ports, message, ACCOUNT))
+    assert claims[0] is not None
+    assert not life.state.paused
+    store.settle("birds", claims[0], None)
+    clockwork.tick(life.real)
+    assert life.state.paused
+
+
+def test_no_act_is_done_on_another_release_than_it_names() -> None:
+    life = canaried()
+    for release in (0, False, [], "0", "x", "-1", "2 ", "\u00b2", "9" * 5000):
+        with pytest.raises(InputRejected, match="no number of a release"):
+            events.act_message("abort", "birds", {"release": release}, "bob")
+        act = {"driftloop": "act", "verb": "abort", "loop": "birds", "actor": "bob", "id": str(release)[:9]}
+        life.send(json.dumps(act | {"release": release}))
+    life.round()
+    assert life.release(2).phase is Phase.CANARY
+    codes = [json.loads(row.doc)["code"] for row in views.unrouted(life.real)]
+    assert set(codes) == {"no-release-number"}
 
 
 def test_f27_a_loop_that_is_woken_again_and_again_keeps_its_place_among_those_who_wait() -> None:

@@ -59,11 +59,13 @@ UNADDRESSABLE: tuple[str, ...] = (
     "zq7\x1b[2J\x1b[31m.csv",
     "zq7\x07\x08\x7f.csv",
     "zq7\ud800.csv",
-    "zq7\ufffe\uffff.csv",
     "zq7" + "x" * 1030 + ".csv",
     "zq7\t.csv",
 )
 """Dot segments would lead to another blob, control characters and halves of pairs are refused by Azure."""
+
+UNLISTED = "zq7\ufffe\uffff.csv"
+"""Azure lists such a name in its own encoding; Azurite answers every listing that holds it with 500."""
 
 ADDRESSES: tuple[str, ...] = (
     "http://169.254.169.254/metadata/identity/oauth2/token?zq7",
@@ -148,6 +150,10 @@ SECRETS: tuple[str, ...] = (
     f"Password={PLANTED};",
     f"Authorization: Bearer {PLANTED}",
     f"Authorization: Basic {PLANTED}",
+    f"Authorization=Basic {PLANTED}",
+    f"Proxy-Authorization: Basic {PLANTED}",
+    f"Set-Cookie: session={PLANTED}",
+    f"{{'token': b'{PLANTED}'}}",
     f"Authorization: SharedKey account:{PLANTED}",
     f"x-functions-key: {PLANTED}",
     f"x-identity-header: {PLANTED}",
@@ -158,6 +164,8 @@ SECRETS: tuple[str, ...] = (
 )
 
 HARMLESS: tuple[str, ...] = (
+    "exit code=137",
+    "unknown token: birds",
     "KeyError: 'body_mass_g'",
     "exit code 1",
     "no such column: token_count",

@@ -14,7 +14,7 @@ from functions.telemetry import OneLine
 from shared import events, views
 from shared.engine import clockwork, front
 from shared.memory.faults import Call, watched
-from shared.redaction import redacted, safe
+from shared.redaction import redacted, redacted_message, safe
 from tests.engine.world import ACCOUNT, World, csv, season
 from tests.hostile.corpus import BESIDE, HARMLESS, PLANTED, SECRETS
 from tests.simulator.reader import reading_in_process
@@ -37,18 +37,46 @@ def test_a_secret_is_known_by_its_shape(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", SECRETS, ids=ascii)
-def test_json_stays_json(text: str) -> None:
-    message = json.dumps({"before": 1, "text": text, "inner": json.dumps({"text": text}), "after": BESIDE})
-    assert json.loads(redacted(message)).keys() == {"before", "text", "inner", "after"}
-    assert json.loads(redacted(message))["after"] == BESIDE
-    assert PLANTED not in redacted(message)
+@pytest.mark.parametrize("before", ["", "zq7\r\n", "zq7\t", 'zq7"', "zq7\\"], ids=ascii)
+def test_json_stays_json_and_an_escape_hides_no_secret(text: str, before: str) -> None:
+    whole = before + text
+    message = json.dumps({"before": 1, "text": whole, "inner": json.dumps({"text": whole}), "after": BESIDE})
+    escaped = message.replace("&", r"\u0026").replace("/", r"\/").replace("+", r"\u002B")
+    for one in (message, escaped):
+        kept = json.loads(redacted_message(one))
+        assert kept.keys() == {"before", "text", "inner", "after"}
+        assert kept["after"] == BESIDE
+        assert PLANTED not in redacted_message(one)
+    assert PLANTED not in redacted(json.dumps({"text": text})), "of what is no message, too"
+
+
+@pytest.mark.parametrize("name", ["password", "accountKey", "x-functions-key", "Proxy-Authorization", "sig"])
+def test_a_text_under_a_secrets_name_is_a_secret_whatever_is_in_it(name: str) -> None:
+    for value in (PLANTED, f"a b, c&d'e\"{PLANTED}", f"{{ {PLANTED}"):
+        assert PLANTED not in redacted_message(json.dumps({"headers": [{name: value}]}))
+
+
+def test_what_means_the_same_without_its_secrets_is_kept_for_another_try() -> None:
+    world = World()
+    world.publish()
+    folder = json.loads(world.land("token=7/_SUCCESS", b""))
+    folder["data"]["url"] += f"?sig={PLANTED}"
+    front.keep_poison(world.ports, json.dumps(folder))
+    front.keep_poison(
+        world.ports, json.dumps({"driftloop": "alert", "rule": f"birds-sig={PLANTED}", "condition": "fired"})
+    )
+    assert clockwork.sweep(world.ports, ACCOUNT) == 1
+    assert [one.body["name"] for one in views.inbox(world.ports, "birds")] == ["birds/token=7/_SUCCESS"]
+    codes = [json.loads(row.doc)["code"] for row in views.unrouted(world.ports)]
+    assert sorted(codes) == ["poison", "replayed"]
 
 
 def test_a_key_without_an_end_ends_with_its_text() -> None:
     unfinished = f"-----BEGIN PRIVATE KEY-----\n{PLANTED}\n"
     message = json.dumps({"text": unfinished, "inner": json.dumps({"text": unfinished}), "after": BESIDE})
-    assert json.loads(redacted(message))["after"] == BESIDE
-    assert PLANTED not in redacted(message)
+    for kept in (redacted(message), redacted_message(message)):
+        assert json.loads(kept)["after"] == BESIDE
+        assert PLANTED not in kept
 
 
 @pytest.mark.parametrize("text", HARMLESS, ids=ascii)
@@ -56,12 +84,13 @@ def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
     assert redacted(text) == text
 
 
+@pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     "piece", ["a", "a_", "a-", "a.", "a://", "a://b@", "eyJ-", "token_", "sig", "basic x&", "\\"]
 )
 def test_a_long_text_is_soon_done(piece: str) -> None:
-    """64 KB of what makes a careless expression try for hours; the test's time limit is the assertion."""
-    assert len(redacted(piece * (64_000 // len(piece)))) > 0
+    """A second or so for 128 KB; an expression that looks back and forth takes minutes."""
+    assert len(redacted(piece * (128_000 // len(piece)))) > 0
 
 
 @pytest.fixture(scope="module")

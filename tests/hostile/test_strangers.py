@@ -17,7 +17,7 @@ from shared import events, views
 from shared.cli.looking import printable
 from shared.model import InboxState
 from tests.engine.world import ACCOUNT, World, csv, season
-from tests.hostile.corpus import ADDRESSES, FORMULAS, MARK, NAMES, UNADDRESSABLE
+from tests.hostile.corpus import ADDRESSES, FORMULAS, MARK, NAMES, UNADDRESSABLE, UNLISTED
 from tests.hostile.watching import watched
 from tests.simulator.reader import reading_in_process
 from tests.tower.tower import checked, get, page, twin
@@ -69,12 +69,12 @@ def assert_goes_on(world: World) -> None:
 
 
 @pytest.mark.parametrize("spelling", [quote, str], ids=["encoded", "raw"])
-@pytest.mark.parametrize("name", [*NAMES, *UNADDRESSABLE], ids=ascii)
+@pytest.mark.parametrize("name", [*NAMES, UNLISTED, *UNADDRESSABLE], ids=ascii)
 def test_a_name_is_text_wherever_it_goes(name: str, spelling: object, log: io.StringIO) -> None:
     world = World()
     world.publish()
     etag = "0x1"
-    if name in NAMES:
+    if name not in UNADDRESSABLE:
         etag = world.ports.blobs.upload("landing", f"birds/{name}", SOUND).etag
     in_url = quote(name, errors="surrogatepass") if spelling is quote else name
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -75,7 +75,7 @@ def overview(asking: Asking) -> OverviewPage:
         needs_a_person=len(needing),
         people_first=tuple(_line(o) for o in needing[:FIRST]) if start == 0 else (),
         loops=tuple(_line(o) for o in found[start:end]),
-        strangers=tuple(_stranger(row.doc) for row in asking.ports.store.unrouted(limit=5)),
+        strangers=tuple(_stranger(one) for one in views.strangers(asking.ports, last=5)),
         next_from=end if end < len(found) else None,
         previous_from=start - PAGE if start else None,
     )
@@ -111,8 +111,7 @@ def _moment(text: str) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _stranger(doc: str) -> Stranger:
-    content = json.loads(doc)
+def _stranger(content: Mapping[str, str]) -> Stranger:
     text = str(content.get("text", ""))
     return Stranger(
         str(content.get("code", "")),

@@ -36,6 +36,11 @@ ROUND_S = 10.0
 VISIBLE_AGAIN_S = 30.0
 ASLEEP_S = 45.0
 STALE_S = 60.0
+HEALS_S = 70.0
+LATE_HEALS_S = 300.0
+"""A crash at the very end is made good within a minute and a tick. What a worker did that slept past its claim, or read
+what was stale, is made good after the last release by the first sweep once traffic is compared again: two minutes, an
+interval of sweeps, and the time that traffic takes."""
 
 SIMULATED = (
     *("crash before", "crash after", "lost reply", "conflict", "throttled", "unavailable"),
@@ -93,6 +98,7 @@ class Life:
         self.away = ""
         self.away_s: float | None = None
         self.refused = ""
+        self.healed_at_s = 0.0
         self._before: dict[str, int] = {}
         self._changed_at = -STALE_S
         self._slow: dict[str, int] = {}
@@ -247,6 +253,8 @@ class Life:
         if call.name == self.away:
             raise DependencyUnavailable(f"{call.name} is away", self.away_s)
         fault = self.faults.get(len(self.calls), "")
+        if fault:
+            self.healed_at_s = max(self.healed_at_s, self.now_s + HEALS_S)
         if call.effect:
             self.effects.append(len(self.calls))
         self.calls.append(call.name)
@@ -287,6 +295,11 @@ class Life:
         finally:
             log.removeHandler(self.history)
         self.round(sweep=True)
+        ended = self.state.last_ended_at
+        if ended is not None and {"asleep", "stale"} & set(self.faults.values()):
+            self.healed_at_s = max(self.healed_at_s, (ended - self.began).total_seconds() + LATE_HEALS_S)
+        while self.now_s < self.healed_at_s or self.crew.asleep:
+            self.round(sweep=self.rounds % 10 == 9)
         if self.state.next_release != 4 or self.state.open_release is not None:
             last = self.release() if self.state.next_release > 1 else None
             return [*self.history.wrong, f"not at its end after {self.rounds} rounds: {last}"]

@@ -76,7 +76,8 @@ class Store(Protocol):
         ...
 
     def wake(self, loop: str, at: datetime) -> None:
-        """A tick must look at this loop, from `at` on. Said before the work is stored, so that none is missed.
+        """A tick must look at this loop, from `at` on. Said before the work is stored, and again by who then finds the
+        loop held, so that none is missed.
 
         One write that waits for nobody, however many wake the loop at once; a claim that ends does not undo it.
         """

@@ -14,7 +14,7 @@ from shared.engine import front, unit
 from shared.engine.unit import Unit
 from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.model import DataVersion, InboxRecord, LedgerEntry, LoopState, Overview, Release
-from shared.ports import Ports, Row
+from shared.ports import Ports
 
 FEW = 200
 """Events without a loop that are looked at to show some; the newest days come first."""
@@ -222,8 +222,3 @@ def strangers(ports: Ports, last: int) -> list[Mapping[str, str]]:
     told: list[Mapping[str, str]] = [json.loads(row.doc) for row in ports.store.unrouted(limit=FEW)]
     waiting = [one for one in told if one["code"] not in front.TAKEN_UP]
     return sorted(waiting, key=lambda one: one.get("received_at", ""), reverse=True)[:last]
-
-
-def unrouted(ports: Ports) -> list[Row]:
-    """Events that belong to no loop, with their reasons; those of the newest day first."""
-    return ports.store.unrouted()

@@ -204,7 +204,7 @@ def _act(ports: Ports, overview: Overview, act: Act) -> None:
             received_at=ports.clock.now(),
             body={
                 "verb": act.verb,
-                "release": "" if act.release is None else str(act.release),
+                "release": str(act.release or ""),
                 "actor": act.actor,
                 "reason": act.reason,
                 "drop": act.drop,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -58,10 +59,7 @@ def test_a_host_that_is_killed_during_training_and_canary_goes_on_where_it_was(
 def test_what_event_grid_gave_up_to_deliver_is_taken_up_by_the_sweep(app: App, five_times: Status) -> None:
     app.azure.control.put("/local/events/faults", json={"dead_letter": 1}).raise_for_status()
     app.ports.blobs.upload("landing", "nobody/1.csv", b"x,y\n1,2\n")
-    deadline = time.monotonic() + 60
-    while not list(app.ports.blobs.list("dead-letter", "")):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(lambda: bool(list(app.ports.blobs.list("dead-letter", ""))))
 
     clockwork.sweep(app.ports, Settings.from_environment(os.environ).blob_service_uri)
 
@@ -89,13 +87,12 @@ def test_no_secret_is_in_anything_that_the_app_wrote(app: App, five_times: Statu
         "data": {"url": f"https://x/{BESIDE}?sig={PLANTED}"},
     }
     app.ports.queue.put(json.dumps(message))
-    deadline = time.monotonic() + 60
-    while not (
-        any("foreign-account" in row.doc for row in app.ports.store.unrouted())
-        and any(one.kind.value == "person" for one in views.inbox(app.ports, "trusted"))
-    ):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(
+        lambda: (
+            any("foreign-account" in row.doc for row in app.ports.store.unrouted())
+            and any(one.kind.value == "person" for one in views.inbox(app.ports, "trusted"))
+        )
+    )
     log = (app.azure.settings.logs / "host.log").read_text()
     written = {
         "log": log,
@@ -109,6 +106,13 @@ def test_no_secret_is_in_anything_that_the_app_wrote(app: App, five_times: Statu
     assert [place for place, text in written.items() if any(secret in text for secret in mine)] == []
     assert {place for place, text in written.items() if BESIDE in text} >= {"rows", "unrouted", "status"}
     assert "trusted" in log and "rows" in written["documents"]
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def documents() -> str:

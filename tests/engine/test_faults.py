@@ -119,11 +119,11 @@ def test_f05_poison_is_replayed_by_the_sweep_once_and_shown() -> None:
     assert clockwork.sweep(life.real, ACCOUNT) == 0
     life.rest()
     assert life.release(2).triggers[0].kind.value == "alert"
-    assert [json.loads(row.doc)["code"] for row in views.unrouted(life.real)] == ["replayed"]
+    assert [json.loads(row.doc)["code"] for row in life.real.store.unrouted()] == ["replayed"]
 
 
-def letter(event: object, **why: str) -> bytes:
-    return json.dumps([{**event, **why} if isinstance(event, dict) else event]).encode()
+def letter(event: dict[str, object], **why: str) -> bytes:
+    return json.dumps([event | why]).encode()
 
 
 def test_f05_what_event_grid_gave_up_to_deliver_is_taken_up_by_the_sweep_once() -> None:
@@ -149,7 +149,7 @@ def test_f05_what_event_grid_gave_up_to_deliver_is_taken_up_by_the_sweep_once() 
     assert not life.state.paused, "acts come through the queue"
     (alert,) = [one for one in inbox(life) if one.kind.value == "alert"]
     assert alert.body["monitor"] == "birds-monitor"
-    told = [json.loads(row.doc) for row in views.unrouted(life.real)]
+    told = [json.loads(row.doc) for row in life.real.store.unrouted()]
     words = {document["text"].partition("12/")[2] for document in told if document["code"] == "dead-letter"}
     assert {
         "a.json: MaxDeliveryAttemptsExceeded; on record for birds",
@@ -189,7 +189,7 @@ def test_p3_an_event_that_failed_is_tried_again_however_many_others_there_are() 
     for number in range(300):
         life.alert(rule=f"nobody-listens-{number}")
     life.round()
-    assert json.loads(views.unrouted(life.real)[0].doc)["code"] == "no-loop", (
+    assert json.loads(life.real.store.unrouted()[0].doc)["code"] == "no-loop", (
         "the newest day is not the first"
     )
     assert clockwork.sweep(life.real, ACCOUNT) == 1
@@ -210,7 +210,7 @@ def test_f05_events_that_came_before_their_loop_was_published_are_not_lost() -> 
         )
     )
     life.round()
-    assert "no loop's landing prefix covers" in json.loads(views.unrouted(life.real)[0].doc)["text"]
+    assert "no loop's landing prefix covers" in json.loads(life.real.store.unrouted()[0].doc)["text"]
     life.publish(other)
     clockwork.sweep(life.real, ACCOUNT)
     life.round()
@@ -275,7 +275,7 @@ def test_no_act_is_done_on_another_release_than_it_names() -> None:
         life.send(json.dumps(act | {"release": release}))
     life.round()
     assert life.release(2).phase is Phase.CANARY
-    codes = [json.loads(row.doc)["code"] for row in views.unrouted(life.real)]
+    codes = [json.loads(row.doc)["code"] for row in life.real.store.unrouted()]
     assert set(codes) == {"no-release-number"}
 
 

@@ -30,6 +30,13 @@ gate: {margin: 0.1, on_inconclusive: reject}
 canary: {steps: [10, 50], step: {minutes: 1, min_requests: 50, max_hours: 1}, bake_minutes: 1}
 """
 
+
+def created(url: str, etag: str = "0x1") -> str:
+    """The message that Event Grid writes for a blob."""
+    data = {"api": "PutBlob", "url": url, "eTag": etag, "contentLength": 1}
+    return json.dumps({"eventType": "Microsoft.Storage.BlobCreated", "data": data})
+
+
 Model = Callable[[dict[str, object]], str]
 
 
@@ -72,17 +79,7 @@ class World:
     def land(self, name: str, content: bytes) -> str:
         """Upload, and the message that Event Grid writes for it."""
         blob = self.ports.blobs.upload("landing", f"birds/{name}", content)
-        return json.dumps(
-            {
-                "eventType": "Microsoft.Storage.BlobCreated",
-                "data": {
-                    "api": "PutBlob",
-                    "url": f"{ACCOUNT}/landing/birds/{name}",
-                    "eTag": blob.etag,
-                    "contentLength": blob.size_bytes,
-                },
-            }
-        )
+        return created(f"{ACCOUNT}/landing/birds/{name}", blob.etag)
 
     def drop(self, name: str, content: bytes) -> None:
         self.send(self.land(name, content))

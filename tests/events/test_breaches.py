@@ -111,7 +111,7 @@ def test_the_legacy_drift_event_needs_drift_in_any_column(world: World) -> None:
 def test_a_breach_of_a_monitor_that_no_loop_names_is_kept_for_people(world: World) -> None:
     message = breach("ml-monitor-step-eventgrid").replace("birds-", "fish-")
     world.send(message)
-    assert any("fish-monitor" in row.doc for row in views.unrouted(world.ports))
+    assert any("fish-monitor" in row.doc for row in world.ports.store.unrouted())
     assert denials(world) == []
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 
 import pytest
 
-from functions.telemetry import OneLine
 from shared import events, views
 from shared.engine import clockwork, front
 from shared.memory.faults import Call, watched
 from shared.redaction import redacted, redacted_message, safe
-from tests.engine.world import ACCOUNT, World, csv, season
+from tests.engine.world import ACCOUNT, World, created, csv, season
 from tests.hostile.corpus import BESIDE, HARMLESS, PLANTED, SECRETS
-from tests.simulator.reader import reading_in_process
 from tests.tower.tower import page, twin
 
 ENVIRONMENT = {
@@ -67,7 +65,7 @@ def test_what_means_the_same_without_its_secrets_is_kept_for_another_try() -> No
     )
     assert clockwork.sweep(world.ports, ACCOUNT) == 1
     assert [one.body["name"] for one in views.inbox(world.ports, "birds")] == ["birds/token=7/_SUCCESS"]
-    codes = [json.loads(row.doc)["code"] for row in views.unrouted(world.ports)]
+    codes = [json.loads(row.doc)["code"] for row in world.ports.store.unrouted()]
     assert sorted(codes) == ["poison", "replayed"]
 
 
@@ -84,19 +82,19 @@ def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
     assert redacted(text) == text
 
 
-@pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     "piece", ["a", "a_", "a-", "a.", "a://", "a://b@", "eyJ-", "token_", "sig", "basic x&", "\\"]
 )
-def test_a_long_text_is_soon_done(piece: str) -> None:
-    """A second or so for 128 KB; an expression that looks back and forth takes minutes."""
-    assert len(redacted(piece * (128_000 // len(piece)))) > 0
+def test_a_text_that_is_four_times_as_long_takes_about_four_times_as_long(piece: str) -> None:
+    """Sixteen times, where an expression looks back and forth."""
+    short, long = (min(took_s(piece * (size // len(piece))) for _ in range(2)) for size in (16_000, 64_000))
+    assert long < 10 * max(short, 0.005)
 
 
-@pytest.fixture(scope="module")
-def reader() -> Iterator[None]:
-    with reading_in_process():
-        yield
+def took_s(text: str) -> float:
+    began = time.process_time()
+    redacted(text)
+    return time.process_time() - began
 
 
 class Written:
@@ -107,7 +105,7 @@ class Written:
         self.places = {
             "log": log,
             "rows": " ".join(row.doc for row in ports.store.rows["birds"].values()),
-            "unrouted": " ".join(row.doc for row in views.unrouted(ports)),
+            "unrouted": " ".join(row.doc for row in ports.store.unrouted()),
             "overviews": " ".join(json.dumps(asdict(o), default=str) for o in ports.store.overviews()),
             "documents": " ".join(c.decode(errors="replace") for c in ports.documents.contents.values()),
             "quarantine": " ".join(ports.blobs.quarantined.values()),
@@ -124,24 +122,11 @@ class Written:
         return [place for place, written in self.places.items() if text in written]
 
 
-def blob_event(url: str) -> str:
-    data = {"api": "PutBlob", "url": url, "eTag": "0x1"}
-    return json.dumps({"eventType": "Microsoft.Storage.BlobCreated", "data": data})
-
-
-def test_a_life_full_of_secrets_leaves_none(reader: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_life_full_of_secrets_leaves_none(log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    stream, root = io.StringIO(), logging.getLogger()
-    handler = logging.StreamHandler(stream)
-    handler.addFilter(OneLine())
-    root.addHandler(handler)
-    monkeypatch.setattr(root, "level", logging.INFO)
-    try:
-        world = full_of_secrets()
-    finally:
-        root.removeHandler(handler)
-    written = Written(world, stream.getvalue())
+    world = full_of_secrets()
+    written = Written(world, log.getvalue())
     assert written.having(PLANTED) == []
     reached = set(written.having(BESIDE))
     assert reached >= {
@@ -164,7 +149,7 @@ def full_of_secrets() -> World:
     world.send(json.dumps(first))
     world.live()
     for text in SECRETS:
-        world.send(blob_event(f"https://x:{PLANTED}@other.example/{BESIDE}?sig={PLANTED}"))
+        world.send(created(f"https://x:{PLANTED}@other.example/{BESIDE}?sig={PLANTED}"))
         world.send(f"{{ {BESIDE}: {text}")
         world.send(json.dumps({"eventType": BESIDE, "data": text}))
         essentials = {"alertRule": "birds-x", "originAlertId": text, "monitorCondition": "Fired"}

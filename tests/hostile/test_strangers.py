@@ -4,51 +4,21 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 from csv import QUOTE_ALL
 from urllib.parse import quote
 
 import pandas as pd
 import pytest
 
-from functions.telemetry import OneLine
 from shared import events, views
 from shared.cli.looking import printable
 from shared.model import InboxState
-from tests.engine.world import ACCOUNT, World, csv, season
+from tests.engine.world import ACCOUNT, World, created, csv, season
 from tests.hostile.corpus import ADDRESSES, FORMULAS, MARK, NAMES, UNADDRESSABLE, UNLISTED
 from tests.hostile.watching import watched
-from tests.simulator.reader import reading_in_process
 from tests.tower.tower import checked, get, page, twin
 
 SOUND = csv(season(2007))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def reader() -> Iterator[None]:
-    """Drops are read in this process, so that what it opens is seen."""
-    with reading_in_process():
-        yield
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What goes to the log, as the app writes it."""
-    stream, root = io.StringIO(), logging.getLogger()
-    handler = logging.StreamHandler(stream)
-    handler.addFilter(OneLine())
-    root.addHandler(handler)
-    level = root.level
-    root.setLevel(logging.INFO)
-    yield stream
-    root.setLevel(level)
-    root.removeHandler(handler)
-
-
-def created(url: str, etag: str = "0x1") -> str:
-    data = {"api": "PutBlob", "url": url, "eTag": etag, "contentLength": 1}
-    return json.dumps({"eventType": "Microsoft.Storage.BlobCreated", "data": data})
 
 
 def assert_told_safely(world: World, log: io.StringIO) -> None:
@@ -118,7 +88,7 @@ def test_an_address_in_an_event_is_never_asked(address: str, log: io.StringIO) -
         event for event in seen if event.startswith(("socket.", "urllib.", "subprocess.")) or MARK in event
     ]
     assert reached == []
-    codes = [json.loads(row.doc)["code"] for row in views.unrouted(world.ports)]
+    codes = [json.loads(row.doc)["code"] for row in world.ports.store.unrouted()]
     assert "foreign-account" in codes
     (record,) = views.inbox(world.ports, "birds")
     assert record.body["rule"] == "birds-" + address[: 260 - len("birds-")]

@@ -9,8 +9,8 @@ import pandas as pd
 from rich.markup import escape
 
 from demo.stage import Stage, StoryFailed
-from shared import views
-from shared.model import Phase
+from shared.domain.release import Phase
+from shared.state import queries
 
 PEOPLE = 4000
 SHORT = ("canary.bake_minutes=0",)
@@ -67,12 +67,12 @@ def come_to(stage: Stage, phase: Phase) -> bool:
 
 def answer(stage: Stage) -> None:
     stage.chapter("4. Model M, trained by P with algorithm A on data D, live in release R at time T", "")
-    found = views.audit(stage.ports, stage.loop)
+    found = queries.audit(stage.ports, stage.loop)
     stage.expect(not found.problems, f"the ledger is broken: {found.problems}")
     served = found.served
     assert served is not None
     approvals = [
-        e for e in views.entries(stage.ports, stage.loop) if e.actor == "you" and "approve" in str(e.detail)
+        e for e in queries.entries(stage.ports, stage.loop) if e.actor == "you" and "approve" in str(e.detail)
     ]
     stage.expect(bool(approvals), "the approval is not in the ledger")
     for name, value in (

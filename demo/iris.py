@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from demo.stage import LOOPS, Stage
-from shared import views
-from shared.model import Phase
+from shared.domain.release import Phase
+from shared.state import queries
 
 SHORT = (
     "canary.step.minutes=0.02",
@@ -48,7 +48,9 @@ def again(stage: Stage) -> None:
     stage.ask("retrain", "is it repeatable?")
     told = only_trained(stage, 2)
     ledger = [
-        e.detail["reason"] for e in views.entries(stage.ports, stage.loop) if e.what == "release.registering"
+        e.detail["reason"]
+        for e in queries.entries(stage.ports, stage.loop)
+        if e.what == "release.registering"
     ]
     stage.expect(ledger[-1].endswith("prepare, train"), f"the ledger does not say what was reused: {ledger}")
     stage.expect(told == {"prepare": "reused", "train": "reused", "evaluate": "ran"}, str(told))
@@ -121,7 +123,7 @@ def steps(stage: Stage, number: int) -> dict[str, str]:
 
 
 def answer(stage: Stage) -> None:
-    found = views.audit(stage.ports, stage.loop)
+    found = queries.audit(stage.ports, stage.loop)
     stage.expect(not found.problems, f"the ledger is broken: {found.problems}")
     served = found.served
     assert served is not None

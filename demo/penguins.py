@@ -10,8 +10,8 @@ from palmerpenguins import load_penguins
 
 import drift as drift_package
 from demo.stage import Stage
-from shared import views
-from shared.model import Phase, TriggerKind
+from shared.domain.release import Phase, TriggerKind
+from shared.state import queries
 
 SHORT = (
     "canary.step.minutes=0.1",
@@ -161,7 +161,7 @@ def timer(stage: Stage) -> None:
 
 
 def denied_since(stage: Stage, seq: int) -> bool:
-    return any(e.seq > seq and e.what == "retrain.denied" for e in views.entries(stage.ports, stage.loop))
+    return any(e.seq > seq and e.what == "retrain.denied" for e in queries.entries(stage.ports, stage.loop))
 
 
 def alert(stage: Stage) -> None:
@@ -181,7 +181,7 @@ def alert(stage: Stage) -> None:
 def recorded(stage: Stage, state: str) -> bool:
     """Whether an alert is on record in this state."""
     return any(
-        r.kind.value == "alert" and r.state.value == state for r in views.inbox(stage.ports, stage.loop)
+        r.kind.value == "alert" and r.state.value == state for r in queries.inbox(stage.ports, stage.loop)
     )
 
 
@@ -205,7 +205,7 @@ def sick_canary(stage: Stage) -> None:
 
 def answer(stage: Stage) -> None:
     stage.chapter("7. What is live, trained on what, by whom, why", "driftloop audit penguins")
-    found = views.audit(stage.ports, stage.loop)
+    found = queries.audit(stage.ports, stage.loop)
     stage.expect(not found.problems, f"the ledger is broken: {found.problems}")
     served = found.served
     assert served is not None

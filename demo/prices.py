@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from demo.stage import Stage, StoryFailed
-from shared import views
-from shared.model import Phase, TriggerKind
+from shared.domain.release import Phase, TriggerKind
+from shared.state import queries
 
 SHARES = ("ONGC", "WIPRO")
 SHORT = (
@@ -135,9 +135,9 @@ def _tell(stage: Stage, provider: Provider) -> None:
     stage.expect(
         "close (return)" in stage.version(2).verdict or not stage.version(2).drift_material, "levels"
     )
-    stage.expect(not views.audit(stage.ports, stage.loop).problems, "the ledger is broken")
+    stage.expect(not queries.audit(stage.ports, stage.loop).problems, "the ledger is broken")
     stage.say("the fresher forecaster was shown to be better on days that neither had seen, and is live")
 
 
 def told(stage: Stage, what: str) -> int:
-    return sum(entry.what == what for entry in views.entries(stage.ports, stage.loop))
+    return sum(entry.what == what for entry in queries.entries(stage.ports, stage.loop))

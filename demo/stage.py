@@ -20,13 +20,18 @@ from rich.text import Text
 
 from demo.traffic import LiveTraffic
 from local.azure import LocalAzure
-from shared import events, loopfile, views
+from shared import loopfile
 from shared.azure.client import Workspace, credential
 from shared.azure.registry import Registry
-from shared.definition import Published
-from shared.engine import publishing, unit
-from shared.model import DataVersion, LedgerEntry, LoopState, Release
+from shared.domain.ledger import LedgerEntry
+from shared.domain.loop import LoopState
+from shared.domain.release import Release
+from shared.domain.version import DataVersion
+from shared.inbox import messages
+from shared.loopfile.published import Published
+from shared.runtime import publication, unit_of_work
 from shared.settings import Settings
+from shared.state import queries
 from shared.wiring import azure_ports
 
 LOOPS = Path(__file__).parent.parent / "loops"
@@ -92,7 +97,7 @@ class Stage:
 
     def ledger_so_far(self) -> list[LedgerEntry]:
         """The loop's new ledger entries, each told once."""
-        entries = views.entries(self.ports, self.loop)
+        entries = queries.entries(self.ports, self.loop)
         for entry in entries[self._told :]:
             for index, line in enumerate(filter(None, sentence(entry).split("\n"))):
                 moment = "" if index else f"{entry.at:%H:%M:%S}"
@@ -114,7 +119,7 @@ class Stage:
             "registering environment, components, pipeline and scoring code in Azure ML"
         ):
             assets = Registry(self._workspace).register(file.parent, definition, lambda _: None)
-            publishing.publish(self.ports, Published(definition, assets, "you", self.ports.clock.now()))
+            publication.publish(self.ports, Published(definition, assets, "you", self.ports.clock.now()))
 
     def drop(self, name: str, frame: pd.DataFrame) -> None:
         buffer = BytesIO()
@@ -125,7 +130,7 @@ class Stage:
     def ask(self, verb: str, reason: str, release: str = "") -> None:
         """What `driftloop retrain`, `approve` and their like do."""
         self.ports.queue.put(
-            events.act_message(verb, self.loop, {"release": release, "reason": reason}, "you")
+            messages.act_message(verb, self.loop, {"release": release, "reason": reason}, "you")
         )
         self.say(f"driftloop {verb} {self.loop}{'/' + release if release else ''} -m '{reason}'")
 
@@ -164,13 +169,13 @@ class Stage:
 
     @property
     def state(self) -> LoopState:
-        return unit.read(self.ports, self.loop).state
+        return unit_of_work.read(self.ports, self.loop).state
 
     def release(self, number: int) -> Release:
-        return unit.read(self.ports, self.loop).release(number)[0]
+        return unit_of_work.read(self.ports, self.loop).release(number)[0]
 
     def version(self, number: int) -> DataVersion:
-        return unit.read(self.ports, self.loop).version(number)[0]
+        return unit_of_work.read(self.ports, self.loop).version(number)[0]
 
     def wait(self, what: str, true: Callable[[], bool]) -> None:
         """Until `true`, telling what the ledger says meanwhile; StoryFailed when it takes too long."""
@@ -187,7 +192,7 @@ class Stage:
                 time.sleep(0.4)
 
     def _status(self) -> str:
-        line = next((o.summary for o in views.loops(self.ports) if o.loop == self.loop), "")
+        line = next((o.summary for o in queries.loops(self.ports) if o.loop == self.loop), "")
         return line[:160]
 
     def expect(self, true: bool, what: str) -> None:

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from demo.cleaning import clear
 from demo.stage import Stage
-from shared import events
-from shared.azure.surroundings import Surroundings
+from shared.azure.platform_checkup import Surroundings
+from shared.inbox import messages
 
 HOST_ONLY = {"prices": "its source is a server on this machine, which an app on Azure cannot reach"}
 """Stories that cannot be told there, and why."""
@@ -65,7 +65,7 @@ class VerifiedStage(Stage):
     def send_alert(self, body: Mapping[str, object]) -> None:
         """Only Azure Monitor has the role to call the function; what it would put in the queue is put there."""
         self.differing.append("left out: the alert function, which only Azure Monitor may call")
-        self.ports.queue.put(events.alert_message(body))
+        self.ports.queue.put(messages.alert_message(body))
 
     def spoil(self, deployment: str, error_rate: float) -> bool:
         self.differing.append(f"left out: {deployment} errs; a person takes it back instead")

@@ -17,12 +17,12 @@ def alert(req: func.HttpRequest) -> func.HttpResponse:
     """202 when the alert is in the queue; 400 when it is none; 401 or 403 for who is not Azure Monitor."""
     from functions.answers import answer, problem, read_json
     from functions.identity import Denied, actor
-    from shared import events
     from shared.errors import InputRejected
+    from shared.inbox import messages
 
     try:
         actor(req.headers, ROLE)
-        message = events.alert_message(read_json(req, MAX_BODY_BYTES))
+        message = messages.alert_message(read_json(req, MAX_BODY_BYTES))
     except Denied as denied:
         return answer({"code": "denied", "message": str(denied)}, denied.status)
     except InputRejected as rejection:

@@ -11,10 +11,11 @@ blueprint = func.Blueprint()
 @blueprint.queue_trigger(arg_name="message", queue_name="%DRIFTLOOP_QUEUE%", connection="DRIFTLOOP_STORAGE")
 def inbox(message: func.QueueMessage) -> None:
     """One event. An exception leaves it in the queue; after five it goes to the poison queue."""
-    from shared.engine import clockwork, front
+    from shared.inbox import recorder
+    from shared.runtime import tick
 
-    loops = front.receive(app.ports(), _text(message), app.settings().blob_service_uri)
-    clockwork.run_all(app.ports(), loops)
+    loops = recorder.receive(app.ports(), _text(message), app.settings().blob_service_uri)
+    tick.run_all(app.ports(), loops)
 
 
 @blueprint.function_name("poison")
@@ -23,9 +24,9 @@ def inbox(message: func.QueueMessage) -> None:
 )
 def poison(message: func.QueueMessage) -> None:
     """What failed five times is kept with its reason and never blocks anything else."""
-    from shared.engine import front
+    from shared.inbox import recorder
 
-    front.keep_poison(app.ports(), _text(message))
+    recorder.keep_poison(app.ports(), _text(message))
 
 
 def _text(message: func.QueueMessage) -> str:

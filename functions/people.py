@@ -15,17 +15,17 @@ def act(req: func.HttpRequest) -> func.HttpResponse:
     """202 when the action is in the queue. 401 without an identity; 403 without the role, or from another site."""
     from functions.answers import answer, problem, read_json
     from functions.identity import Denied, actor
-    from shared import events
     from shared.errors import InputRejected
-    from shared.tower import forgery
+    from shared.inbox import messages
+    from tower import csrf
 
     try:
-        forgery.refuse_other_sites(dict(req.headers), req.url)
+        csrf.refuse_other_sites(dict(req.headers), req.url)
         who = actor(req.headers)
-        message = events.act_message(
+        message = messages.act_message(
             req.route_params["verb"], req.route_params["loop"], read_json(req, MAX_BODY_BYTES), who
         )
-    except forgery.Forged as forged:
+    except csrf.Forged as forged:
         return answer({"code": "other-site", "message": str(forged)}, 403)
     except Denied as denied:
         return answer({"code": "denied", "message": str(denied)}, denied.status)

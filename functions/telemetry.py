@@ -74,7 +74,7 @@ def install(provider: TracerProvider | None = None) -> None:
 
     `provider` gets the spans; None is the one that the platform's worker has set up.
     """
-    ledger_log = logging.getLogger("shared.engine.announcing")
+    ledger_log = logging.getLogger("shared.runtime.outbox")
     ledger_log.setLevel(logging.INFO)
     if not any(isinstance(each, Spans) for each in ledger_log.handlers):
         ledger_log.addHandler(Spans(provider))

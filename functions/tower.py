@@ -11,28 +11,28 @@ blueprint = func.Blueprint()
 @blueprint.route(route="tower/{*path}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def tower(req: func.HttpRequest) -> func.HttpResponse:
     """A page or its JSON twin. 401 without an identity, 403 without the looking role."""
-    from functions import visiting
+    from functions import visits
     from functions.identity import LOOKING_ROLE
-    from shared.tower import answering
+    from tower import site
 
-    found = answering.static(req.route_params.get("path", ""))
+    found = site.static(req.route_params.get("path", ""))
     if found is not None:
-        return visiting.response(found)
-    visit = visiting.visit(req, LOOKING_ROLE)
-    if isinstance(visit, answering.Reply):
-        return visiting.response(visit)
-    return visiting.response(answering.get(app.ports(), visiting.studio(app.settings()), visit))
+        return visits.response(found)
+    visit = visits.visit(req, LOOKING_ROLE)
+    if isinstance(visit, site.Reply):
+        return visits.response(visit)
+    return visits.response(site.get(app.ports(), visits.studio(app.settings()), visit))
 
 
 @blueprint.function_name("tower_act")
 @blueprint.route(route="tower/{*path}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 def tower_act(req: func.HttpRequest) -> func.HttpResponse:
     """303 back to the page when the action is in the queue; 401 or 403, and nothing done, for anybody else."""
-    from functions import visiting
+    from functions import visits
     from functions.identity import ACTING_ROLE
-    from shared.tower import answering
+    from tower import site
 
-    visit = visiting.visit(req, ACTING_ROLE)
-    if isinstance(visit, answering.Reply):
-        return visiting.response(visit)
-    return visiting.response(answering.post(app.ports(), visit))
+    visit = visits.visit(req, ACTING_ROLE)
+    if isinstance(visit, site.Reply):
+        return visits.response(visit)
+    return visits.response(site.post(app.ports(), visit))

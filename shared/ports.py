@@ -13,7 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from shared.model import LedgerEntry, Overview
+from shared.domain.ledger import LedgerEntry
+from shared.domain.loop import Overview
 
 # --- state ---------------------------------------------------------------------------------------
 

@@ -22,7 +22,27 @@ HEAVY = (
     "azure.storage",
     "jinja2",
 )
-PURE = ("shared/core", "shared/judge", "shared/model.py", "shared/errors.py")
+PURE = (
+    "shared/domain",
+    "shared/stats",
+    "shared/errors.py",
+    "shared/state/hash_chain.py",
+    "shared/retraining/policy.py",
+    "shared/verdict/metric.py",
+    "shared/release/machine.py",
+    "shared/release/transitions.py",
+    "shared/release/observations.py",
+    "shared/release/document.py",
+    "shared/release/gate/gate_judge.py",
+    "shared/release/gate/holdout.py",
+    "shared/release/gate/smoke.py",
+    "shared/release/canary/canary_judge.py",
+    "shared/release/canary/bake_judge.py",
+    "shared/release/canary/arms.py",
+    "shared/release/canary/harm.py",
+    "shared/release/canary/tolerance.py",
+    "shared/release/canary/timeline.py",
+)
 IMPURE_MODULES = {
     "os",
     "time",
@@ -74,7 +94,7 @@ def test_nothing_of_ours_unpickles_or_loads_yaml_unsafely() -> None:
         ("marshal", "loads"),
     }
     found = []
-    for place in ("functions", "shared", "drift"):
+    for place in ("functions", "cli", "tower", "shared", "drift"):
         for file in sorted((ROOT / place).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text())):
                 owner = getattr(node, "value", None)

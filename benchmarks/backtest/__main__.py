@@ -16,7 +16,7 @@ import pandas as pd
 from palmerpenguins import load_penguins
 from typer.testing import CliRunner
 
-from shared.cli import app
+from cli import app
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

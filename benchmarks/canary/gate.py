@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.judge.exact import paired_p_value
-from shared.judge.intervals import Sample, bounds, sample_of
-from shared.judge.metrics import METRICS
+from shared.stats.exact import paired_p_value
+from shared.stats.intervals import Sample, bounds, sample_of
+from shared.stats.metrics import METRICS
 
 CELLS = np.array([(y, a, b) for y in range(3) for a in range(3) for b in range(3)], dtype=np.int64).T
 LEVEL = 0.05

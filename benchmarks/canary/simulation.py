@@ -1,6 +1,6 @@
 """Canaries by the thousand: counts per tick for both arms, and how often each way of judging takes them back.
 
-Everything is seeded and vectorised (canaries x looks); the statistics are those of `shared.judge`, not
+Everything is seeded and vectorised (canaries x looks); the statistics are those of `shared.stats`, not
 copies.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.judge.sequential import log_e_more
+from shared.stats.sequential import log_e_more
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -88,13 +88,13 @@ def ever(hits: NDArray[np.bool_]) -> float:
 
 def upper(rate: float, n: int, cells: int = 1) -> float:
     """Clopper-Pearson's upper bound of a simulated rate, at 95 % over `cells` such rates together."""
-    from shared.judge.exact import clopper_pearson
+    from shared.stats.exact import clopper_pearson
 
     return clopper_pearson(round(rate * n), n, 1 - 0.05 / cells)[1]
 
 
 def lower(rate: float, n: int, cells: int = 1) -> float:
     """The lower bound: above the promised rate, the promise is broken for sure."""
-    from shared.judge.exact import clopper_pearson
+    from shared.stats.exact import clopper_pearson
 
     return clopper_pearson(round(rate * n), n, 1 - 0.05 / cells)[0]

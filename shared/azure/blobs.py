@@ -13,8 +13,8 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient
 
 from shared.azure.failures import asking, code_of, status_of
-from shared.contract import check_blob_name
 from shared.errors import Conflict, DependencyUnavailable, InputRejected
+from shared.port_rules import check_blob_name
 from shared.ports import Blob
 
 ROLE = "Storage Blob Data Contributor"

@@ -14,7 +14,7 @@ from azure.storage.queue import QueueClient
 
 from shared.azure.client import ML_ROLE, Clients, credential
 from shared.azure.failures import asking
-from shared.contract import DEAD_LETTERS
+from shared.port_rules import DEAD_LETTERS
 from shared.redaction import safe
 from shared.settings import Settings
 

@@ -20,9 +20,9 @@ from azure.core.exceptions import (
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
 from shared.azure.failures import asking, code_of
-from shared.contract import check_loop
+from shared.domain.loop import Overview
 from shared.errors import Conflict
-from shared.model import Overview
+from shared.port_rules import check_loop
 
 ROLE = "Storage Table Data Contributor"
 

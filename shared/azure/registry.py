@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.failures import asking
-from shared.definition import Assets
 from shared.errors import ConfigurationError
+from shared.loopfile.published import Assets
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

@@ -11,8 +11,8 @@ import requests
 from azure.core.credentials import TokenCredential
 
 from shared.azure.failures import asking
-from shared.contract import OWN_REQUESTS
 from shared.errors import ConfigurationError, DependencyUnavailable
+from shared.port_rules import OWN_REQUESTS
 from shared.ports import Answer
 from shared.redaction import safe
 

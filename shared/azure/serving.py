@@ -14,8 +14,8 @@ from shared.azure.client import ML_ROLE
 from shared.azure.failures import asking
 from shared.azure.operations import ADDRESS, telling, why
 from shared.azure.scoring import Scoring
-from shared.contract import TRAFFIC_TAG, check_weights, traffic_note
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, InvariantBroken
+from shared.port_rules import TRAFFIC_TAG, check_weights, traffic_note
 from shared.ports import Answer, DeploymentSeen, DeploymentSpec
 
 if TYPE_CHECKING:

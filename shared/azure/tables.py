@@ -13,8 +13,8 @@ from requests import RequestException
 
 from shared.azure.failures import asking, code_of, status_of, translated
 from shared.azure.overviews import OverviewRows
-from shared.contract import check_changes, check_key, check_loop
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
+from shared.port_rules import check_changes, check_key, check_loop
 from shared.ports import Change, Delete, Insert, Row
 
 ROLE = "Storage Table Data Contributor"

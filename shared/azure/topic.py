@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from azure.core.messaging import CloudEvent
 
 from shared.azure.failures import asking
-from shared.core import ledger
-from shared.model import LedgerEntry
+from shared.domain.ledger import LedgerEntry
+from shared.state import hash_chain
 
 if TYPE_CHECKING:
     from azure.eventgrid import EventGridPublisherClient
@@ -42,7 +42,7 @@ def event_of(loop: str, entry: LedgerEntry) -> CloudEvent[dict[str, object]]:
         type=event_type(entry.what),
         subject=entry.subject,
         time=entry.at,
-        extensions={"traceparent": f"00-{ledger.operation(loop, entry.cause)}-{entry.hash[:16]}-01"},
+        extensions={"traceparent": f"00-{hash_chain.operation(loop, entry.cause)}-{entry.hash[:16]}-01"},
         data={
             "loop": loop,
             "seq": entry.seq,

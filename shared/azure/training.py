@@ -12,8 +12,8 @@ from shared.azure.assets import asset
 from shared.azure.client import ML_ROLE
 from shared.azure.datastore import DefaultDatastore
 from shared.azure.failures import asking, status_of
-from shared.contract import RELEASE_TAG
 from shared.errors import ConfigurationError
+from shared.port_rules import RELEASE_TAG
 from shared.ports import JobSeen, JobSpec
 from shared.redaction import safe
 

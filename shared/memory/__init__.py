@@ -16,8 +16,8 @@ from shared.memory.azureml import (
     MemoryServing,
     MemoryTraining,
 )
-from shared.memory.clock import FakeClock
 from shared.memory.data import MemoryBlobs, MemoryDocuments, MemoryVersions
+from shared.memory.manual_clock import FakeClock
 from shared.memory.outbound import MemoryQueue, MemoryTopic
 from shared.memory.sources import MemorySources
 from shared.memory.store import MemoryStore

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.contract import OWN_REQUESTS, RELEASE_TAG, check_weights, counts_as_error
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
+from shared.port_rules import OWN_REQUESTS, RELEASE_TAG, check_weights, counts_as_error
 from shared.ports import (
     Answer,
     ArmTraffic,

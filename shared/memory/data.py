@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.contract import check_blob_name
 from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
+from shared.port_rules import check_blob_name
 from shared.ports import Blob, Clock
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.model import LedgerEntry
+from shared.domain.ledger import LedgerEntry
 
 
 class MemoryTopic:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.contract import check_changes, check_key, check_loop
+from shared.domain.loop import Overview
 from shared.errors import Conflict
-from shared.model import Overview
+from shared.port_rules import check_changes, check_key, check_loop
 from shared.ports import Change, Delete, Insert, Replace, Row
 
 

@@ -18,13 +18,14 @@ import pytest
 from palmerpenguins import load_penguins
 
 from local.azure import LocalAzure
-from shared import loopfile, views
+from shared import loopfile
 from shared.azure.client import Workspace, credential
 from shared.azure.registry import Registry
-from shared.definition import Published
-from shared.engine import publishing
+from shared.loopfile.published import Published
 from shared.ports import Ports
+from shared.runtime import publication
 from shared.settings import Settings
+from shared.state import queries
 from shared.wiring import azure_ports
 
 ROOT = Path(__file__).parent.parent.parent
@@ -49,7 +50,7 @@ class App:
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`driftloop ...`, with nothing in its environment but what `make up` prints."""
-        command = [sys.executable, "-c", "from shared.cli import main; main()", *arguments]
+        command = [sys.executable, "-c", "from cli import main; main()", *arguments]
         env = {**os.environ, **self.azure.environment(), "COLUMNS": "200"}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
         assert not check or done.returncode == 0, done.stdout + done.stderr
@@ -66,7 +67,7 @@ class App:
         definition = loopfile.load(file, overrides=(*named, *SHORT, *overrides))
         registry = Registry(Workspace(Settings.from_environment(os.environ), credential()))
         assets = registry.register(file.parent, definition, lambda _: None)
-        publishing.publish(self.ports, Published(definition, assets, "a test", self.ports.clock.now()))
+        publication.publish(self.ports, Published(definition, assets, "a test", self.ports.clock.now()))
 
     def drop(self, loop: str, name: str, content: pd.DataFrame | bytes) -> None:
         data = content if isinstance(content, bytes) else content.to_csv(index=False).encode()
@@ -74,7 +75,7 @@ class App:
 
     def status(self, loop: str) -> Status:
         """What `driftloop status LOOP --json` prints, without a process for each look."""
-        status: Status = json.loads(json.dumps(asdict(views.loop(self.ports, loop)), default=str))
+        status: Status = json.loads(json.dumps(asdict(queries.loop(self.ports, loop)), default=str))
         return status
 
     def wait(self, loop: str, true: Callable[[Status], bool]) -> Status:

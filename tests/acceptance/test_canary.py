@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from shared import events
-from shared.engine import clockwork, replaying
+from shared.inbox import messages
+from shared.release import evidence_replay
+from shared.runtime import tick
 from tests.acceptance.conftest import App, Status, season, traffic
 
 LOOP = "canary"
@@ -40,7 +41,7 @@ def reaches(app: App, number: int, phase: str, words: str = "") -> Status:
         told = words in release["waiting_for"] + release["reason"]
         if told and (release["number"], release["phase"]) == (number, phase):
             return True
-        clockwork.run_all(app.ports, [LOOP])
+        tick.run_all(app.ports, [LOOP])
         return False
 
     return newest(app.wait(LOOP, there))
@@ -49,7 +50,7 @@ def reaches(app: App, number: int, phase: str, words: str = "") -> Status:
 def another(app: App) -> int:
     """A release up to its canary, as a person asks for it; its number."""
     number = int(newest(app.status(LOOP))["number"]) + 1
-    app.ports.queue.put(events.act_message("retrain", LOOP, {"release": "", "reason": "again"}, "a test"))
+    app.ports.queue.put(messages.act_message("retrain", LOOP, {"release": "", "reason": "again"}, "a test"))
     reaches(app, number, "canary")
     return number
 
@@ -69,7 +70,7 @@ def ends(app: App, number: int, phase: str) -> str:
     """How the canary ends under traffic, with its reason; every verdict is had again from its evidence."""
     with traffic(app, LOOP, at_once=3):
         release = reaches(app, number, phase)
-    again = replaying.replay(app.ports, LOOP, number)
+    again = evidence_replay.replay(app.ports, LOOP, number)
     assert len(again) >= 3
     assert all(one.same for one in again), again
     return str(release["reason"])

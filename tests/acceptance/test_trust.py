@@ -12,10 +12,10 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from demo.stage import APP
-from shared import views
 from shared.azure.client import credential
-from shared.engine import clockwork
+from shared.runtime import tick
 from shared.settings import Settings
+from shared.state import queries
 from tests.acceptance.conftest import App, Status, season, traffic
 from tests.hostile.corpus import BESIDE, PLANTED
 
@@ -61,7 +61,7 @@ def test_what_event_grid_gave_up_to_deliver_is_taken_up_by_the_sweep(app: App, f
     app.ports.blobs.upload("landing", "nobody/1.csv", b"x,y\n1,2\n")
     until(lambda: bool(list(app.ports.blobs.list("dead-letter", ""))))
 
-    clockwork.sweep(app.ports, Settings.from_environment(os.environ).blob_service_uri)
+    tick.sweep(app.ports, Settings.from_environment(os.environ).blob_service_uri)
 
     told = [json.loads(row.doc) for row in app.ports.store.unrouted()]
     (letter,) = [document["text"] for document in told if document["code"] == "dead-letter"]
@@ -90,7 +90,7 @@ def test_no_secret_is_in_anything_that_the_app_wrote(app: App, five_times: Statu
     until(
         lambda: (
             any("foreign-account" in row.doc for row in app.ports.store.unrouted())
-            and any(one.kind.value == "person" for one in views.inbox(app.ports, "trusted"))
+            and any(one.kind.value == "person" for one in queries.inbox(app.ports, "trusted"))
         )
     )
     log = (app.azure.settings.logs / "host.log").read_text()

@@ -15,12 +15,12 @@ import pytest
 
 from local.azure import LocalAzure
 from shared.azure.client import Clients, credential
-from shared.azure.collected import joined, rows_of
-from shared.azure.evidence import AzureEvidence
+from shared.azure.collector_rows import joined, rows_of
 from shared.azure.operations import telling, why
 from shared.azure.topic import event_type
+from shared.azure.traffic_log import AzureEvidence
+from shared.domain.ledger import LedgerEntry
 from shared.errors import ConfigurationError
-from shared.model import LedgerEntry
 from shared.ports import Ports
 from shared.redaction import safe
 from shared.settings import Settings

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.azure.surroundings import Surroundings
+from shared.azure.platform_checkup import Surroundings
 from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
 from shared.settings import Settings
 from tests.contract.stage import ROWS, VERIFIED, MemoryStage, Stage, eventually, fresh

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.domain.loop import Overview
 from shared.errors import Conflict, InvariantBroken
-from shared.model import Overview
 from shared.ports import Delete, Insert, Ports, Replace
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -21,9 +21,11 @@ REFUSALS = frozenset(
 """What is called with words that a person may come to see on a loop."""
 
 TOLD_AT_ONCE = {
-    "engine/adopting.py": "to who types `driftloop adopt`, with what to do",
-    "engine/publishing.py": "to who types `driftloop publish`, with what to do",
+    "release/adoption.py": "to who types `driftloop adopt`, with what to do",
+    "runtime/publication.py": "to who types `driftloop publish`, with what to do",
     "azure/registry.py": "to who types `driftloop publish`, with what to do",
+    "state/queries.py": "to who types `driftloop status`, with what to do",
+    "intake/rejections.py": "each has its own row, by its code",
     "azure/client.py": "to who starts the app or a command: a setting",
 }
 """Modules whose refusals reach nobody but the person at the terminal."""
@@ -32,8 +34,9 @@ TOLD_AT_ONCE = {
 @cache
 def messages() -> tuple[tuple[str, str, str], ...]:
     """File, code where there is one, and the words with {} for what is filled in, of each refusal in the sources."""
-    files = [path for part in ("engine", "core", "azure") for path in (ROOT / "shared" / part).rglob("*.py")]
-    files += [ROOT / "shared" / name for name in ("rows.py", "events.py", "sources.py", "definition.py")]
+    rooms = ("inbox", "verdict", "retraining", "release", "runtime", "state", "azure")
+    files = [path for room in rooms for path in (ROOT / "shared" / room).rglob("*.py")]
+    files += [*(ROOT / "shared" / "intake").glob("*.py"), ROOT / "shared" / "loopfile" / "published.py"]
     found = []
     for path in sorted(files):
         name = path.relative_to(ROOT / "shared").as_posix()
@@ -91,4 +94,4 @@ def test_what_a_loop_may_say_no_with_is_in_operations(file: str) -> None:
 def test_there_is_something_to_look_at() -> None:
     found = messages()
     assert len({words for _, _, words in found}) > 80
-    assert {"engine/acting.py", "core/policy.py", "azure/serving.py"} <= {file for file, _, _ in found}
+    assert {"inbox/requests.py", "retraining/policy.py", "azure/serving.py"} <= {file for file, _, _ in found}

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.core import release as core
-from shared.core.states import TRANSITIONS, move
+from shared.domain.release import ENDED, Phase
 from shared.errors import InvariantBroken
-from shared.model import ENDED, Phase
+from shared.release import machine as core
+from shared.release.transitions import TRANSITIONS, move
 from tests.core.world import (
     CHAMPION,
     NOW,

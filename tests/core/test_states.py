@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.core.states import TRANSITIONS, diagram
-from shared.model import ENDED, Phase
+from shared.domain.release import ENDED, Phase
+from shared.release.transitions import TRANSITIONS, diagram
 
 PAGE = Path(__file__).parents[2] / "docs" / "release-states.md"
 
@@ -27,7 +27,7 @@ def page() -> str:
     )
     return f"""# The states of a release
 
-Generated from `shared/core/states.py` by `python -m tests.core.test_states`; a test keeps both equal. What is
+Generated from `shared/release/transitions.py` by `python -m tests.core.test_states`; a test keeps both equal. What is
 not in this table raises `InvariantBroken`, and nothing happens.
 
 ```mermaid

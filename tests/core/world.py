@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from shared import loopfile
-from shared.core import release as core
+from shared.domain.release import Champion, Judgement, Phase, Release, Trigger, TriggerKind
 from shared.loopfile import Definition
-from shared.model import Champion, Judgement, Phase, Release, Trigger, TriggerKind
 from shared.ports import DeploymentSeen, JobSeen
+from shared.release import machine as core
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MUCH_LATER = NOW + timedelta(hours=3)

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import drift
-from shared.cli import app
+from cli import app
 
 
 @pytest.fixture

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from shared import loopfile, views
-from shared.definition import Assets, Published
-from shared.engine import adopting
+from shared import loopfile
+from shared.domain.release import Phase, TriggerKind
 from shared.errors import ConfigurationError
 from shared.intake import DropFile, ReadSpec, read_drop
+from shared.loopfile.published import Assets, Published
 from shared.memory.azureml import MemoryDeployment
-from shared.model import Phase, TriggerKind
 from shared.ports import DeploymentSpec
+from shared.release import adoption
+from shared.state import queries
 from tests.engine.world import LOOP, World, csv, season
 
 
@@ -33,7 +34,7 @@ def world() -> World:
 def adopt(world: World, deployment: str = "blue") -> None:
     definition = loopfile.parse(LOOP, file="loop.yaml")
     published = Published(definition, Assets(pipeline="azureml:birds-training:1"), "ann", world.clock.now())
-    adopting.adopt(world.ports, published, deployment, f"azureml:handmade:{deployment}", reference())
+    adoption.adopt(world.ports, published, deployment, f"azureml:handmade:{deployment}", reference())
 
 
 def reference() -> bytes:
@@ -52,18 +53,18 @@ def test_what_serves_is_the_champion_and_nothing_was_changed(world: World) -> No
     assert (champion.deployment, champion.model) == ("blue", "azureml:handmade:blue")
     assert world.ports.serving.splits == []
     assert world.ports.training.submitted == []
-    served = views.audit(world.ports, "birds").served
+    served = queries.audit(world.ports, "birds").served
     assert served is not None
     assert served.model == "azureml:handmade:blue"
     assert "ann" in served.trained_by
-    assert views.audit(world.ports, "birds").problems == ()
+    assert queries.audit(world.ports, "birds").problems == ()
 
 
 def test_a_version_is_held_against_the_given_data(world: World) -> None:
     adopt(world)
     world.drop("2008.csv", csv(season(2008)))
     world.ticks(3)
-    version = views.loop(world.ports, "birds").versions[0]
+    version = queries.loop(world.ports, "birds").versions[0]
     assert version.drift_material is False
     assert world.state.next_release == 2
 
@@ -87,7 +88,7 @@ def test_an_adopted_deployment_that_is_gone_cannot_be_made_again_and_says_so(wor
     world.ports.serving.endpoints["birds"].traffic = {}
     world.act("restore")
     world.ticks()
-    refused = [entry for entry in views.entries(world.ports, "birds") if entry.what == "action.refused"]
+    refused = [entry for entry in queries.entries(world.ports, "birds") if entry.what == "action.refused"]
     assert "was adopted as it served" in refused[0].detail["why"]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.engine import clockwork, unit
+from shared.runtime import tick, unit_of_work
 from tests.engine.test_faults import LOOP, birds, served
 from tests.simulator.life import Life
 from tests.simulator.reader import reading_in_process
@@ -47,7 +47,7 @@ def test_an_idle_tick_is_one_query_for_all_loops() -> None:
     life = served()
     life.rest()
     life.clock.advance(60)
-    assert sum(calls(life, lambda: clockwork.tick(life.ports)).values()) == IDLE_TICK
+    assert sum(calls(life, lambda: tick.tick(life.ports)).values()) == IDLE_TICK
 
 
 def test_an_idle_sweep_reads_the_inbox_by_the_thousand() -> None:
@@ -56,7 +56,7 @@ def test_an_idle_sweep_reads_the_inbox_by_the_thousand() -> None:
         life.drop(f"{number}.csv", birds(number, 1.0))
     life.rest()
     life.clock.advance(600)
-    found = calls(life, lambda: clockwork.sweep(life.ports))
+    found = calls(life, lambda: tick.sweep(life.ports))
     assert sum(found.values()) <= IDLE_SWEEP, found
 
 
@@ -76,7 +76,7 @@ def test_a_release_costs_the_same_after_ten_others() -> None:
     second = sum(drop_to_live(life, 2).values())
     for number in range(3, 12):
         drop_to_live(life, number)
-    unit._published.clear()
+    unit_of_work._published.clear()
     found = drop_to_live(life, 12)
     print(f"\nfrom drop to live: {sum(found.values())} calls, {dict(found)}")
     assert life.state.champion is not None

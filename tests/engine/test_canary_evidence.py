@@ -8,13 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from shared import rows
-from shared.core.release import CanarySeen
-from shared.engine import canarying, clockwork, replaying, unit
-from shared.engine.gathering import Scale, counts_from
+from shared.domain.release import Phase, Release
 from shared.memory import MemoryRequest
-from shared.model import Phase, Release
 from shared.ports import Replace
+from shared.release import evidence_replay
+from shared.release.canary import canary_evidence
+from shared.release.canary.live_counts import Scale, counts_from
+from shared.release.machine import CanarySeen
+from shared.runtime import tick, unit_of_work
+from shared.state import rows
 from tests.engine.world import LOOP, Model, World, by_bill, csv, season
 
 SHIFT = "{prediction_shift: 0.2}"
@@ -66,13 +68,13 @@ def go_on(world: World, looks: int, traffic: Callable[[], None]) -> Release:
         world.clock.advance(10)
         if world.release(2).phase in (Phase.CANARY, Phase.SHIFTING):
             traffic()
-        clockwork.tick(world.ports)
+        tick.tick(world.ports)
     return world.release(2)
 
 
 def test_the_first_moments_and_our_own_requests_are_left_out(world: World) -> None:
     release = in_canary(world)
-    published = unit.read(world.ports, "birds").published(release.definition)
+    published = unit_of_work.read(world.ports, "birds").published(release.definition)
     since = counts_from(release, published.definition)
     assert since - release.phase_since_at == timedelta(seconds=6)
     log = world.ports.evidence.requests.setdefault("birds", [])
@@ -80,7 +82,7 @@ def test_the_first_moments_and_our_own_requests_are_left_out(world: World) -> No
     log += [MemoryRequest(since + timedelta(seconds=1), "r2-a1", 500, request_id="driftloop-shadow-1")] * 40
     log += [MemoryRequest(since + timedelta(seconds=1), "r1-a1", 200, request_id="user")] * 9
     world.clock.advance(20)
-    seen = canarying.measure(unit.read(world.ports, "birds"), release, published)
+    seen = canary_evidence.measure(unit_of_work.read(world.ports, "birds"), release, published)
     assert isinstance(seen, CanarySeen) and seen.look is not None
     assert (seen.look.canary.requests, seen.look.champion.requests) == (0, 9)
 
@@ -198,7 +200,7 @@ def finished(world: World) -> Release:
 def test_every_verdict_of_a_release_is_had_again(world: World) -> None:
     finished(world)
     for number in (1, 2):
-        again = replaying.replay(world.ports, "birds", number)
+        again = evidence_replay.replay(world.ports, "birds", number)
         assert again and all(one.same for one in again), again
 
 
@@ -207,7 +209,7 @@ def test_looks_that_held_are_had_again_and_are_few(world: World) -> None:
     release = go_on(world, 25, lambda: live(world))
     stored = [look for look in release.looks if look.outcome == "hold" and look.evidence]
     assert 3 < len(stored) < len(release.looks) - 5
-    again = [one for one in replaying.replay(world.ports, "birds", 2) if one.outcome == "hold"]
+    again = [one for one in evidence_replay.replay(world.ports, "birds", 2) if one.outcome == "hold"]
     assert [one.evidence for one in again] == [look.evidence for look in stored]
     assert all(one.same for one in again), again
     document = json.loads(world.ports.documents.get(stored[-1].evidence))
@@ -218,7 +220,7 @@ def test_looks_that_held_are_had_again_and_are_few(world: World) -> None:
     world.ports.store.commit(
         "birds", [Replace(row.key, row.doc.replace(stored[-1].evidence, spoiled), row.etag)]
     )
-    different = [one for one in replaying.replay(world.ports, "birds", 2) if not one.same]
+    different = [one for one in evidence_replay.replay(world.ports, "birds", 2) if not one.same]
     assert [one.outcome for one in different] == ["hold"]
     assert "judged anew" in different[0].differences[0]
 
@@ -247,6 +249,6 @@ def test_an_edited_document_is_noticed_even_under_its_new_hash(
     row = world.ports.store.read("birds", rows.release_key(2))
     assert row is not None
     world.ports.store.commit("birds", [Replace(row.key, row.doc.replace(old.evidence, digest), row.etag)])
-    again = replaying.replay(world.ports, "birds", 2)
+    again = evidence_replay.replay(world.ports, "birds", 2)
     assert [one.same for one in again].count(False) == 1
     assert words in " ".join(again[verdict].differences)

@@ -8,19 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.definition import Assets, Published
-from shared.engine import publishing
-from shared.engine.gating import slice_names
-from shared.engine.predicting import read_stated
+from shared.domain.release import Phase
 from shared.loopfile import parse
-from shared.model import Phase
+from shared.loopfile.published import Assets, Published
+from shared.release.gate.gate_evidence import slice_names
+from shared.runtime import publication
+from shared.verdict.predictions import read_stated
 from tests.engine.world import LOOP, World, csv, season
 
 
 def with_check(world: World) -> None:
     text = LOOP.replace("gate: {", "gate: {checks: [qa/qa.yml], ")
     assets = Assets(pipeline="azureml:birds-training:1", checks={"qa/qa.yml": "azureml:birds-qa:1"})
-    publishing.publish(
+    publication.publish(
         world.ports, Published(parse(text, file="loop.yaml"), assets, "ann", world.clock.now())
     )
 

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.cli.explaining import loop_story, release_story
-from shared.engine import unit
-from shared.model import Phase
+from cli.explain import loop_story, release_story
+from shared.domain.release import Phase
+from shared.runtime import unit_of_work
 from tests.engine.test_faults import LOOP, birds, canaried, served
 from tests.simulator.life import Life
 from tests.simulator.reader import reading_in_process
@@ -50,7 +50,7 @@ def test_each_answer_of_the_policy_is_told(changes: dict[str, object], words: st
     now = life.clock.now()
     moments = {"last_ended_at": now + timedelta(hours=1), "starts": (now, now), "spent": ((now, 1.0),)}
     calm = {"starts": (), "spent": (), "newest_labelled": 2 if changes else 1, "last_ended_at": None}
-    current = unit.read(life.real, "birds")
+    current = unit_of_work.read(life.real, "birds")
     asked = {name: moments.get(name, value) for name, value in changes.items()}
     current.commit(replace(current.state, **(calm | asked)))
     life.alert("birds-errors")
@@ -62,7 +62,7 @@ def test_each_answer_of_the_policy_is_told(changes: dict[str, object], words: st
 
 def test_releases_that_mended_nothing_are_told() -> None:
     life = served()
-    current = unit.read(life.real, "birds")
+    current = unit_of_work.read(life.real, "birds")
     current.commit(replace(current.state, unhelped_in_row=3))
     life.drop("2.csv", birds(2, 1.3))
     life.round()

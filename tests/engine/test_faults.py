@@ -9,13 +9,15 @@ from datetime import timedelta
 
 import pytest
 
-from shared import events, rows, views
-from shared.core import release as core
-from shared.engine import clockwork, front, unit, worker
+from shared.domain.event import InboxRecord, InboxState
+from shared.domain.release import Phase, Release
 from shared.errors import DependencyUnavailable, InputRejected
+from shared.inbox import messages, recorder
 from shared.memory.faults import Call, watched
-from shared.model import InboxRecord, InboxState, Phase, Release
 from shared.ports import Replace
+from shared.release import machine as core
+from shared.runtime import tick, unit_of_work, worker
+from shared.state import queries, rows
 from tests.simulator.life import ACCOUNT, LOOP, ROUND_S, Life, birds
 from tests.simulator.reader import reading_in_process
 
@@ -44,7 +46,7 @@ def canaried(**kept: object) -> Life:
 
 
 def inbox(life: Life) -> list[InboxRecord]:
-    return views.inbox(life.real, "birds")
+    return queries.inbox(life.real, "birds")
 
 
 def event(name: str, etag: str) -> str:
@@ -76,7 +78,7 @@ def test_f02_the_older_of_two_events_of_one_blob_is_superseded_whichever_comes_f
         new.etag: InboxState.DONE,
         old.etag: InboxState.SUPERSEDED,
     }
-    assert [version.etag for version in unit.read(life.real, "birds").versions()] == [new.etag]
+    assert [version.etag for version in unit_of_work.read(life.real, "birds").versions()] == [new.etag]
 
 
 def test_f03_old_data_that_come_a_day_late_are_a_version_and_no_reason_to_retrain() -> None:
@@ -88,7 +90,7 @@ def test_f03_old_data_that_come_a_day_late_are_a_version_and_no_reason_to_retrai
     life.clock.advance(86_400)
     life.send(event("old.csv", old.etag))
     life.rest()
-    late = unit.read(life.real, "birds").version(2)[0]
+    late = unit_of_work.read(life.real, "birds").version(2)[0]
     assert late.drift_material is True
     assert "newer data have come since" in late.decision
     assert life.state.next_release == 2
@@ -100,9 +102,9 @@ def test_f04_the_sweep_finds_what_was_never_told_in_the_order_in_which_it_landed
         life.drop(name, birds(number, 1.0))
         life.clock.advance(60)
     life.clock.now = lambda: life.clock.advance(0.001) or life.clock.current  # type: ignore[method-assign, func-returns-value]  # time passes
-    assert clockwork.sweep(life.real) == 3
+    assert tick.sweep(life.real) == 3
     life.rest()
-    assert [v.source for v in unit.read(life.real, "birds").versions()] == [
+    assert [v.source for v in unit_of_work.read(life.real, "birds").versions()] == [
         "landing/birds/z.csv",
         "landing/birds/a.csv",
         "landing/birds/m.csv",
@@ -114,9 +116,9 @@ def test_f05_poison_is_replayed_by_the_sweep_once_and_shown() -> None:
     life.drop("2.csv", birds(2, 1.0))
     life.rest()
     life.alert()
-    front.keep_poison(life.real, life.queue.pop().text)
-    assert clockwork.sweep(life.real, ACCOUNT) == 1
-    assert clockwork.sweep(life.real, ACCOUNT) == 0
+    recorder.keep_poison(life.real, life.queue.pop().text)
+    assert tick.sweep(life.real, ACCOUNT) == 1
+    assert tick.sweep(life.real, ACCOUNT) == 0
     life.rest()
     assert life.release(2).triggers[0].kind.value == "alert"
     assert [json.loads(row.doc)["code"] for row in life.real.store.unrouted()] == ["replayed"]
@@ -145,7 +147,7 @@ def test_f05_what_event_grid_gave_up_to_deliver_is_taken_up_by_the_sweep_once() 
     upload("dead-letter", "ws/2026/11/20/12/h.json", json.dumps(forged).encode())
     for name, content in (("c", b"{"), ("d", b"7"), ("e", b"[7]"), ("f", b""), ("g", b"[" * 100_000)):
         upload("dead-letter", f"ws/2026/11/20/12/{name}.json", content)
-    assert [clockwork.sweep(life.real, ACCOUNT) for _ in range(3)] == [8, 0, 0]
+    assert [tick.sweep(life.real, ACCOUNT) for _ in range(3)] == [8, 0, 0]
     assert not life.state.paused, "acts come through the queue"
     (alert,) = [one for one in inbox(life) if one.kind.value == "alert"]
     assert alert.body["monitor"] == "birds-monitor"
@@ -170,8 +172,8 @@ def test_f05_a_letter_that_cannot_be_read_keeps_no_other_and_no_loop() -> None:
             raise OSError(28, "no space left on device")
         return make()
 
-    assert clockwork.sweep(watched(life.real, around), ACCOUNT) == 2
-    assert clockwork.sweep(life.real, ACCOUNT) == 1
+    assert tick.sweep(watched(life.real, around), ACCOUNT) == 2
+    assert tick.sweep(life.real, ACCOUNT) == 1
 
 
 def test_f05_a_letter_of_long_ago_is_no_news() -> None:
@@ -179,12 +181,12 @@ def test_f05_a_letter_of_long_ago_is_no_news() -> None:
     breach = {"eventType": "x", "data": {}}
     life.real.blobs.upload("dead-letter", "old.json", letter(breach))
     life.clock.advance(8 * 86400)
-    assert clockwork.sweep(life.real, ACCOUNT) == 0
+    assert tick.sweep(life.real, ACCOUNT) == 0
 
 
 def test_p3_an_event_that_failed_is_tried_again_however_many_others_there_are() -> None:
     life = served()
-    front.keep_poison(life.real, events.act_message("pause", "birds", {"reason": "because"}, "bob"))
+    recorder.keep_poison(life.real, messages.act_message("pause", "birds", {"reason": "because"}, "bob"))
     life.clock.advance(86400)
     for number in range(300):
         life.alert(rule=f"nobody-listens-{number}")
@@ -192,7 +194,7 @@ def test_p3_an_event_that_failed_is_tried_again_however_many_others_there_are() 
     assert json.loads(life.real.store.unrouted()[0].doc)["code"] == "no-loop", (
         "the newest day is not the first"
     )
-    assert clockwork.sweep(life.real, ACCOUNT) == 1
+    assert tick.sweep(life.real, ACCOUNT) == 1
     life.round()
     assert life.state.paused
 
@@ -212,16 +214,16 @@ def test_f05_events_that_came_before_their_loop_was_published_are_not_lost() -> 
     life.round()
     assert "no loop's landing prefix covers" in json.loads(life.real.store.unrouted()[0].doc)["text"]
     life.publish(other)
-    clockwork.sweep(life.real, ACCOUNT)
+    tick.sweep(life.real, ACCOUNT)
     life.round()
-    assert unit.read(life.real, "fish").state.next_version == 2
+    assert unit_of_work.read(life.real, "fish").state.next_version == 2
 
 
 def test_p10_an_event_that_always_fails_is_set_aside_and_keeps_no_other() -> None:
     life = served()
     life.real.blobs.upload("landing", "birds/2.csv", birds(2, 1.0))
     poison = InboxRecord("0" * 32, rows.EventKind.BLOB, life.clock.now(), {"container": "landing"})
-    front.put(life.real, life.real.store.overviews()[0], poison)
+    recorder.put(life.real, life.real.store.overviews()[0], poison)
     life.send(event("2.csv", next(b.etag for b in life.real.blobs.list("landing", "birds/2"))))
     life.round()
     assert life.state.next_version == 3
@@ -241,7 +243,7 @@ def test_p3_what_comes_while_another_worker_holds_the_loop_is_left_due_by_its_en
     life.round(tick=False)
     assert [one.state for one in inbox(life) if one.kind.value == "person"] == [InboxState.NEW]
     assert not store.settle("birds", token, None)
-    clockwork.tick(life.real)
+    tick.tick(life.real)
     assert life.state.paused
 
 
@@ -257,12 +259,12 @@ def test_p3_what_is_stored_after_another_worker_looked_is_left_due_by_its_end() 
         return make()
 
     ports = watched(life.real, around)
-    message = events.act_message("pause", "birds", {"reason": "because"}, "bob")
-    clockwork.run_all(ports, front.receive(ports, message, ACCOUNT))
+    message = messages.act_message("pause", "birds", {"reason": "because"}, "bob")
+    tick.run_all(ports, recorder.receive(ports, message, ACCOUNT))
     assert claims[0] is not None
     assert not life.state.paused
     store.settle("birds", claims[0], None)
-    clockwork.tick(life.real)
+    tick.tick(life.real)
     assert life.state.paused
 
 
@@ -270,7 +272,7 @@ def test_no_act_is_done_on_another_release_than_it_names() -> None:
     life = canaried()
     for release in (0, False, [], "0", "x", "-1", "2 ", "\u00b2", "9" * 5000):
         with pytest.raises(InputRejected, match="no number of a release"):
-            events.act_message("abort", "birds", {"release": release}, "bob")
+            messages.act_message("abort", "birds", {"release": release}, "bob")
         act = {"driftloop": "act", "verb": "abort", "loop": "birds", "actor": "bob", "id": str(release)[:9]}
         life.send(json.dumps(act | {"release": release}))
     life.round()
@@ -508,12 +510,12 @@ def test_f28_traffic_that_was_changed_between_releases_is_adopted_once_by_the_sw
     endpoint.deployments["mine"] = endpoint.deployments["r1-a1"]
     endpoint.traffic = {"r1-a1": 60, "mine": 40}
     life.clock.advance(600)
-    clockwork.sweep(life.real)
+    tick.sweep(life.real)
     assert "changed from outside" in life.state.paused
     life.act("resume")
     life.rest()
     life.clock.advance(600)
-    clockwork.sweep(life.real)
+    tick.sweep(life.real)
     assert life.state.paused == ""
     assert len(life.told("traffic.adopted")) == 1
 
@@ -565,7 +567,7 @@ def test_f28_a_champion_that_somebody_deleted_between_releases_is_put_back_when_
     champion = life.state.champion
     assert champion is not None
     assert (champion.release, champion.model, life.state.paused) == (2, life.release(1).model, "")
-    assert views.audit(life.real, "birds").problems == ()
+    assert queries.audit(life.real, "birds").problems == ()
     life.drop("2.csv", birds(2, 1.3))
     life.rest()
     life.rest()
@@ -602,7 +604,7 @@ def test_f23_a_double_click_is_one_act() -> None:
 def test_people_come_before_a_thousand_events() -> None:
     life = canaried()
     for number in range(150):
-        front.put(
+        recorder.put(
             life.real,
             life.real.store.overviews()[0],
             InboxRecord(f"{number:032d}", rows.EventKind.BLOB, life.clock.now(), {"container": "landing"}),
@@ -660,7 +662,7 @@ def scheduled() -> Life:
 
 
 def schedules(life: Life) -> int:
-    causes = {entry.cause for entry in views.entries(life.real, "birds")}
+    causes = {entry.cause for entry in queries.entries(life.real, "birds")}
     return len({cause for cause in causes if cause.startswith("schedule-")})
 
 
@@ -668,7 +670,7 @@ def test_f14_a_clock_that_is_set_back_or_differs_by_minutes_runs_no_schedule_twi
     life = scheduled()
     for minutes in (70, -20, 15, -5, 10, -120, 125):
         life.clock.current += timedelta(minutes=minutes)
-        clockwork.tick(life.real)
+        tick.tick(life.real)
         worker.run(life.real, "birds")
     assert schedules(life) == 1
 
@@ -685,7 +687,7 @@ def test_f15_a_timer_that_comes_twice_late_or_not_at_all_is_as_if_it_had_come_on
     life = scheduled()
     life.clock.advance(5 * 3600)
     for _ in range(5):
-        clockwork.tick(life.real)
+        tick.tick(life.real)
     assert schedules(life) == 1
     life.rest()
     assert life.state.next_release == 3
@@ -715,12 +717,12 @@ def test_f24_f25_a_loop_whose_row_cannot_be_read_is_set_aside_and_shown_and_the_
     life.publish(LOOP.replace("birds", "fish"))
     spoil(life, rows.LOOP, doc)
     life.real.blobs.upload("landing", "fish/1.csv", birds(1, 1.0))
-    clockwork.sweep(life.real)
+    tick.sweep(life.real)
     for _ in range(30):
         life.clock.advance(10)
         life._outside()
-        clockwork.tick(life.real)
-    assert unit.read(life.real, "fish").state.next_version == 2
+        tick.tick(life.real)
+    assert unit_of_work.read(life.real, "fish").state.next_version == 2
     overview = next(one for one in life.real.store.overviews() if one.loop == "birds")
     assert overview.attention.startswith("set aside: ")
     assert words in overview.attention
@@ -728,7 +730,7 @@ def test_f24_f25_a_loop_whose_row_cannot_be_read_is_set_aside_and_shown_and_the_
 
 def test_f25_a_release_whose_definition_is_gone_waits_and_says_so() -> None:
     life = canaried()
-    unit._published.clear()
+    unit_of_work._published.clear()
     life.real.documents.contents.pop(life.release().definition)
     for _ in range(3):
         life.round()
@@ -786,7 +788,7 @@ def test_f27_a_noisy_loop_keeps_no_other_from_its_turn(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(worker, "run", run)
     for _ in range(4):
-        clockwork.tick(life.real)
+        tick.tick(life.real)
     assert set(turns) == {"birds", *names}
     assert turns.count("birds") < len(turns) / 2
 
@@ -799,7 +801,7 @@ def test_f13_what_a_sleeping_worker_begins_after_the_end_is_cleared_up_by_the_sw
     assert set(life.real.serving.endpoints["birds"].deployments) == {"r1-a1"}
     life.real.serving.ensure_deployment(deployment.spec)
     life.real.training.jobs["birds-r2-a1"].status = "running"
-    clockwork.sweep(life.real)
+    tick.sweep(life.real)
     assert set(life.real.serving.endpoints["birds"].deployments) == {"r1-a1"}
     assert life.real.training.jobs["birds-r2-a1"].status == "canceled"
 
@@ -846,6 +848,6 @@ def test_f13_a_late_split_between_releases_is_put_right_by_the_sweep_and_told() 
     endpoint.deployments["r0-a1"] = endpoint.deployments["r1-a1"]
     late_worker(life, {"r0-a1": 100})
     life.clock.advance(600)
-    clockwork.sweep(life.real)
+    tick.sweep(life.real)
     assert (life.traffic(), life.state.paused) == ({"r1-a1": 100}, "")
     assert [entry.actor for entry in life.told("traffic.repaired")] == ["driftloop"]

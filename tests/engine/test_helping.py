@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from shared import views
-from shared.core import policy
 from shared.ports import Ports
+from shared.retraining import policy
+from shared.state import queries
 from tests.engine.world import LOOP, World, csv, season
 
 NO_METRIC = LOOP.replace("metric: {name: f1_macro, at_least: 0.85}\n", "").replace(
@@ -22,7 +22,7 @@ def heavier(n: int, factor: float) -> bytes:
 
 
 def told(ports: Ports) -> list[str]:
-    return [e.detail["reason"] for e in views.entries(ports, "birds") if e.what == "release.assessed"]
+    return [e.detail["reason"] for e in queries.entries(ports, "birds") if e.what == "release.assessed"]
 
 
 def drift(world: World, text: str, factors: list[float]) -> World:
@@ -51,7 +51,7 @@ def test_releases_that_do_not_take_the_drift_in_end_with_a_person(world: World) 
     assert "still: body_mass_g moved" in verdicts[0]
     assert world.state.next_release == 2 + policy.UNHELPED, "no other was started"
     assert f"the last {policy.UNHELPED} releases went live and did not help" in world.state.denial
-    assert "did not help" in views.loop(world.ports, "birds").overview.attention
+    assert "did not help" in queries.loop(world.ports, "birds").overview.attention
     world.act("retrain")
     assert world.state.open_release == 2 + policy.UNHELPED, "a person may"
 

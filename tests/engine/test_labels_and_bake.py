@@ -8,9 +8,11 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from shared import views
-from shared.engine import clockwork, replaying
-from shared.model import InboxState, Phase, TriggerKind
+from shared.domain.event import InboxState
+from shared.domain.release import Phase, TriggerKind
+from shared.release import evidence_replay
+from shared.runtime import tick
+from shared.state import queries
 from tests.engine.test_canary_evidence import go_on, in_canary, live
 from tests.engine.world import ACCOUNT, LOOP, Model, World, by_bill, csv, season
 
@@ -63,7 +65,7 @@ def bake(world: World, looks: int, traffic: Callable[[], None]) -> Phase:
         world.clock.advance(10)
         if world.release(2).phase is Phase.BAKING:
             traffic()
-        clockwork.tick(world.ports)
+        tick.tick(world.ports)
     return world.release(2).phase
 
 
@@ -117,7 +119,7 @@ def test_a_model_that_is_sick_only_with_all_traffic_is_taken_back(
 
     assert bake(world, 20, traffic) is Phase.ROLLED_BACK
     assert world.release(2).reason.startswith(cause), world.release(2).reason
-    again = replaying.replay(world.ports, "birds", 2)
+    again = evidence_replay.replay(world.ports, "birds", 2)
     assert all(one.same for one in again), again
     assert again[4].kind == "bake"
 
@@ -159,7 +161,7 @@ def test_labels_that_show_a_breach_ask_for_a_release_when_there_is_something_new
 def test_labels_that_keep_the_threshold_ask_for_nothing_and_are_told(world: World) -> None:
     serving(world)
     labels(world, truth(world, "r1-a1"))
-    told = next(e for e in views.entries(world.ports, "birds") if e.what == "labels.joined")
+    told = next(e for e in queries.entries(world.ports, "birds") if e.what == "labels.joined")
     assert "keeps the threshold 0.85" in told.detail["verdict"]
     assert told.detail["decision"] == "no retraining: nothing asks for it"
     assert world.state.open_release is None
@@ -169,11 +171,11 @@ def test_labels_that_keep_the_threshold_ask_for_nothing_and_are_told(world: Worl
 def test_lost_and_repeated_events_of_labels_are_one_and_bad_files_are_set_aside(world: World) -> None:
     serving(world)
     labels(world, truth(world, "r1-a1"), tell=False)
-    assert clockwork.sweep(world.ports) == 1
-    clockwork.tick(world.ports)
-    assert clockwork.sweep(world.ports) == 0
+    assert tick.sweep(world.ports) == 1
+    tick.tick(world.ports)
+    assert tick.sweep(world.ports) == 0
     labels(world, b"row_id,weight\n1,2\n", "no-target.csv")
-    joined = [e for e in views.entries(world.ports, "birds") if e.what == "labels.joined"]
+    joined = [e for e in queries.entries(world.ports, "birds") if e.what == "labels.joined"]
     assert len(joined) == 1
-    (aside,) = views.set_aside(world.ports, "birds")
+    (aside,) = queries.set_aside(world.ports, "birds")
     assert (aside.state, "species" in aside.note) == (InboxState.QUARANTINED, True)

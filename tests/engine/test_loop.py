@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared import views
-from shared.model import InboxState, Phase, TriggerKind
+from shared.domain.event import InboxState
+from shared.domain.release import Phase, TriggerKind
+from shared.state import queries
 from tests.engine.world import World, csv, season
 
 
@@ -24,7 +25,7 @@ def test_a_season_like_the_last_is_judged_and_leads_to_nothing(world: World) -> 
     world.live()
     world.drop("2008.csv", csv(season(2008)))
     world.ticks(3)
-    version = views.loop(world.ports, "birds").versions[0]
+    version = queries.loop(world.ports, "birds").versions[0]
     assert (version.number, version.drift_material, version.metric_breached) == (2, False, False)
     assert "no retraining" in version.decision
     assert world.state.next_release == 2
@@ -90,7 +91,7 @@ def test_a_breached_metric_asks_for_a_better_model_and_refuses_an_equal_one(worl
     relabelled["species"] = np.random.default_rng(1).permutation(relabelled["species"])
     world.drop("relabelled.csv", csv(relabelled))
     world.ticks(30)
-    version = views.loop(world.ports, "birds").versions[0]
+    version = queries.loop(world.ports, "birds").versions[0]
     assert version.metric_breached is True
     release = world.release(2)
     assert TriggerKind.METRIC in {t.kind for t in release.triggers}
@@ -134,7 +135,7 @@ def test_unusable_files_are_set_aside_with_a_reason_and_the_next_good_one_goes_o
     world.drop("wrong.parquet", b"PAR2 this is no parquet file PAR2")
     world.drop("no-target.csv", csv(season(2007).drop(columns="species")))
     world.drop("2007.csv", csv(season(2007)))
-    aside = views.set_aside(world.ports, "birds")
+    aside = queries.set_aside(world.ports, "birds")
     assert {record.body["name"]: record.code for record in aside} == {
         "birds/empty.csv": "empty-file",
         "birds/wrong.parquet": "not-parquet",
@@ -152,15 +153,15 @@ def test_a_folder_counts_when_its_success_lands(world: World) -> None:
     assert world.state.next_version == 1
     world.drop("2007/_SUCCESS", b"")
     assert world.state.next_version == 2
-    assert views.loop(world.ports, "birds").versions[0].rows == len(birds)
+    assert queries.loop(world.ports, "birds").versions[0].rows == len(birds)
 
 
 def test_the_sweep_finds_a_blob_that_no_event_told_of(world: World) -> None:
-    from shared.engine import clockwork
+    from shared.runtime import tick
 
     world.land("2007.csv", csv(season(2007)))
-    assert clockwork.sweep(world.ports) == 1
-    assert clockwork.sweep(world.ports) == 0
+    assert tick.sweep(world.ports) == 1
+    assert tick.sweep(world.ports) == 0
     assert world.live() == 1
 
 
@@ -205,7 +206,7 @@ def test_a_person_aborts_a_canary_and_a_double_click_is_one_action(world: World)
 def test_the_audit_names_model_person_algorithm_data_release_and_time(world: World) -> None:
     world.drop("2007.csv", csv(season(2007)))
     world.live()
-    found = views.audit(world.ports, "birds")
+    found = queries.audit(world.ports, "birds")
     assert found.problems == ()
     assert found.served is not None
     assert found.served.model == "azureml:birds:1"
@@ -216,8 +217,8 @@ def test_the_audit_names_model_person_algorithm_data_release_and_time(world: Wor
 
 
 def test_an_edited_ledger_entry_is_found(world: World) -> None:
-    from shared import rows
     from shared.ports import Replace
+    from shared.state import rows
 
     world.drop("2007.csv", csv(season(2007)))
     world.live()
@@ -226,7 +227,7 @@ def test_an_edited_ledger_entry_is_found(world: World) -> None:
     edited = row.doc.replace("driftloop", "mallory", 1)
     assert edited != row.doc
     world.ports.store.commit("birds", [Replace(row.key, edited, row.etag)])
-    assert any("entry 3" in problem for problem in views.audit(world.ports, "birds").problems)
+    assert any("entry 3" in problem for problem in queries.audit(world.ports, "birds").problems)
 
 
 def test_every_ledger_entry_goes_out_on_the_topic_in_order(world: World) -> None:
@@ -241,5 +242,5 @@ def test_done_events_leave_no_work_behind(world: World) -> None:
     world.drop("2007.csv", csv(season(2007)))
     world.live()
     assert world.ports.store.range("birds", "todo-") == []
-    states = {record.state for record in (views.set_aside(world.ports, "birds"))}
+    states = {record.state for record in (queries.set_aside(world.ports, "birds"))}
     assert states <= {InboxState.QUARANTINED}

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import loopfile
-from shared.core import policy
-from shared.model import Champion, Judgement, LoopState, Phase, Trigger, TriggerKind
+from shared.domain.loop import LoopState
+from shared.domain.release import Champion, Judgement, Phase, Trigger, TriggerKind
+from shared.retraining import policy
 from tests.core.world import begun
 from tests.engine.test_faults import LOOP, birds, canaried, served
 from tests.simulator.reader import reading_in_process

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 import drift
-from shared import loopfile, views
-from shared.engine.returns import named, returns
+from shared import loopfile
+from shared.intake.returns import named, returns
 from shared.loopfile import LoopFileError
+from shared.state import queries
 from tests.engine.world import World, csv
 
 LOOP = """
@@ -37,7 +38,7 @@ def walk(seed: int, days: int, volatility: float = 0.015, first: str = "2025-01-
 
 
 def judged(world: World) -> bool | None:
-    return views.loop(world.ports, "birds").versions[0].drift_material
+    return queries.loop(world.ports, "birds").versions[0].drift_material
 
 
 def release_of(seed: int) -> World:
@@ -55,7 +56,7 @@ def test_the_next_stretch_of_the_same_walk_is_quiet_and_a_wilder_market_is_not()
     assert judged(world) is False
     world.drop("wild.csv", csv(walk(3, 60, volatility=0.045, first="2025-10-01")))
     assert judged(world) is True
-    assert "close (return)" in views.loop(world.ports, "birds").versions[0].verdict
+    assert "close (return)" in queries.loop(world.ports, "birds").versions[0].verdict
 
 
 def test_levels_alarm_where_returns_do_not() -> None:

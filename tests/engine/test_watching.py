@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared import views
-from shared.model import TriggerKind
+from shared.domain.release import TriggerKind
+from shared.state import queries
 from tests.engine.test_canary_evidence import live
 from tests.engine.test_labels_and_bake import always_adelie
 from tests.engine.world import LOOP, World, csv, season
@@ -24,7 +24,7 @@ def world() -> World:
 
 def told(world: World) -> list[str]:
     return [
-        e.detail["verdict"] for e in views.entries(world.ports, "birds") if e.what == "predictions.judged"
+        e.detail["verdict"] for e in queries.entries(world.ports, "birds") if e.what == "predictions.judged"
     ]
 
 

@@ -9,12 +9,15 @@ from datetime import timedelta
 
 import pandas as pd
 
-from shared import events, loopfile, views
-from shared.definition import Assets, Published
-from shared.engine import clockwork, front, publishing, unit
+from shared import loopfile
+from shared.domain.loop import LoopState
+from shared.domain.release import Release
+from shared.inbox import messages, recorder
+from shared.loopfile.published import Assets, Published
 from shared.memory import FakeClock, MemoryPorts, MemoryRequest, memory_ports
-from shared.model import LoopState, Release
 from shared.ports import Answer
+from shared.runtime import publication, tick, unit_of_work
+from shared.state import queries
 
 ACCOUNT = "https://account.blob.core.windows.net"
 
@@ -74,7 +77,7 @@ class World:
         published = Published(
             definition, Assets(pipeline="azureml:birds-training:1"), "ann", self.clock.now()
         )
-        publishing.publish(self.ports, published)
+        publication.publish(self.ports, published)
 
     def land(self, name: str, content: bytes) -> str:
         """Upload, and the message that Event Grid writes for it."""
@@ -85,13 +88,13 @@ class World:
         self.send(self.land(name, content))
 
     def send(self, message: str) -> None:
-        clockwork.run_all(self.ports, front.receive(self.ports, message, ACCOUNT))
+        tick.run_all(self.ports, recorder.receive(self.ports, message, ACCOUNT))
 
     def act(self, verb: str, release: int | None = None, reason: str = "because", id: str = "") -> None:
         body: dict[str, object] = {"release": release or "", "reason": reason}
         if id:
             body["id"] = id
-        self.send(events.act_message(verb, "birds", body, "bob"))
+        self.send(messages.act_message(verb, "birds", body, "bob"))
 
     def alert(self, condition: str = "Fired", rule: str = "birds-errors") -> None:
         essentials = {
@@ -101,7 +104,7 @@ class World:
             "firedDateTime": self.clock.now().isoformat(),
         }
         self.send(
-            events.alert_message(
+            messages.alert_message(
                 {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essentials}}
             )
         )
@@ -109,7 +112,7 @@ class World:
     def ticks(self, n: int = 1, seconds: float = 10) -> None:
         for _ in range(n):
             self.clock.advance(seconds)
-            clockwork.tick(self.ports)
+            tick.tick(self.ports)
 
     def traffic(self, requests: int = 200, errors: dict[str, float] | None = None) -> None:
         """Live requests during the last ten seconds, split by the endpoint's weights, exactly."""
@@ -129,7 +132,7 @@ class World:
         for _ in range(n):
             self.clock.advance(10)
             self.traffic(errors=errors)
-            clockwork.tick(self.ports)
+            tick.tick(self.ports)
 
     def live(self) -> int:
         """Let everything that is under way end well; the release that serves."""
@@ -142,13 +145,13 @@ class World:
 
     @property
     def state(self) -> LoopState:
-        return unit.read(self.ports, "birds").state
+        return unit_of_work.read(self.ports, "birds").state
 
     def release(self, number: int) -> Release:
-        return unit.read(self.ports, "birds").release(number)[0]
+        return unit_of_work.read(self.ports, "birds").release(number)[0]
 
     def ledger(self) -> list[str]:
-        return [entry.what for entry in views.entries(self.ports, "birds")]
+        return [entry.what for entry in queries.entries(self.ports, "birds")]
 
 
 def season(year: int, **changes: float) -> pd.DataFrame:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from shared import views
-from shared.cli.explaining import loop_story
-from shared.model import TriggerKind
+from cli.explain import loop_story
+from shared.domain.release import TriggerKind
+from shared.state import queries
 from tests.engine.world import World, csv, season
 
 CORPUS = Path(__file__).parent / "payloads"
@@ -35,7 +35,7 @@ def breach(name: str, run: str = "") -> str:
 
 
 def denials(world: World) -> list[str]:
-    told = [entry for entry in views.entries(world.ports, "birds") if entry.what == "retrain.denied"]
+    told = [entry for entry in queries.entries(world.ports, "birds") if entry.what == "retrain.denied"]
     return [f"{entry.detail['reason']} -> {entry.detail['answer']}" for entry in told]
 
 

@@ -11,11 +11,10 @@ from random import Random
 
 import pytest
 
-from shared import events
-from shared.alerts import read_breach
-from shared.engine import front
 from shared.errors import InputRejected
-from shared.events import AlertRaised, MonitorBreached, RunChanged
+from shared.inbox import messages, recorder
+from shared.inbox.alerts import read_breach
+from shared.inbox.messages import AlertRaised, MonitorBreached, RunChanged
 from tests.engine.world import World
 
 ACCOUNT = "https://account.blob.core.windows.net"
@@ -33,11 +32,11 @@ def test_an_alert(case: dict[str, dict[str, object]]) -> None:
     wanted = case["expect"]
     if "rejected" in wanted:
         with pytest.raises(InputRejected) as refused:
-            events.alert_message(case["payload"])
+            messages.alert_message(case["payload"])
         assert refused.value.code == wanted["rejected"]
         assert "common alert schema" in str(refused.value)
         return
-    seen = events.parse(events.alert_message(case["payload"]), ACCOUNT)
+    seen = messages.parse(messages.alert_message(case["payload"]), ACCOUNT)
     assert isinstance(seen, AlertRaised)
     assert {"rule": seen.rule, "fired": seen.fired, "words": seen.words} == wanted
     assert seen.alert_id
@@ -47,7 +46,7 @@ def test_an_alert(case: dict[str, dict[str, object]]) -> None:
 @pytest.mark.parametrize("case", corpus("ml"))
 def test_an_event_of_azure_ml(case: dict[str, dict[str, object]]) -> None:
     wanted = case["expect"]
-    seen = events.parse(json.dumps(case["payload"]), ACCOUNT)
+    seen = messages.parse(json.dumps(case["payload"]), ACCOUNT)
     assert type(seen).__name__ == wanted["kind"]
     if isinstance(seen, RunChanged):
         assert (seen.run, seen.status) == (wanted["run"], wanted["status"])
@@ -65,10 +64,10 @@ def test_an_array_is_its_events() -> None:
         json.loads((CORPUS / f"ml-{name}-cloudevents.json").read_text())["payload"]
         for name in ("run-completed", "monitor-step")
     ]
-    parts = events.parts(json.dumps(cases))
-    assert [type(events.parse(part, ACCOUNT)) for part in parts] == [RunChanged, MonitorBreached]
-    assert events.parts("[") == ["["]
-    assert events.parts("{}") == ["{}"]
+    parts = messages.parts(json.dumps(cases))
+    assert [type(messages.parse(part, ACCOUNT)) for part in parts] == [RunChanged, MonitorBreached]
+    assert messages.parts("[") == ["["]
+    assert messages.parts("{}") == ["{}"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +145,7 @@ def test_whatever_stands_in_whichever_field_is_read_or_refused_with_a_reason(sha
     """Every payload, with something odd in one of its places; nothing but a named rejection is raised."""
     sound = [json.loads(file.read_text())["payload"] for file in sorted(CORPUS.glob("*.json"))]
     sound += [
-        json.loads(events.act_message("approve", "birds", {"release": 1, "id": "x"}, "bob")),
+        json.loads(messages.act_message("approve", "birds", {"release": 1, "id": "x"}, "bob")),
         {"driftloop": "alert", "rule": "x", "alert_id": "1", "condition": "Fired", "at": "", "words": ""},
         {
             "eventType": "Microsoft.Storage.BlobCreated",
@@ -162,10 +161,10 @@ def test_whatever_stands_in_whichever_field_is_read_or_refused_with_a_reason(sha
                     continue
                 hurt = put(payload, path, odd)
                 told["read"] += 1
-                front.receive(world.ports, json.dumps(hurt), ACCOUNT)
+                recorder.receive(world.ports, json.dumps(hurt), ACCOUNT)
                 if isinstance(hurt, dict):
                     with suppress(InputRejected):
-                        events.alert_message(hurt)
+                        messages.alert_message(hurt)
     told.update(json.loads(row.doc)["code"] for row in world.ports.store.unrouted(limit=10**6))
     print(told)
     assert {"unknown-schema", "oversized-event"} <= set(told)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from shared import views
-from shared.engine import clockwork
 from shared.memory.faults import Call, Crash, break_with, watched
+from shared.runtime import tick
+from shared.state import queries
 from tests.engine.world import World, csv, season
 from tests.fetching.test_fetching import WITH_SOURCE
 
@@ -31,7 +31,7 @@ def first_call(world: World) -> int:
         names.append(call.name)
         return make()
 
-    clockwork.tick(watched(world.ports, note))
+    tick.tick(watched(world.ports, note))
     return names.index("sources.fetch")
 
 
@@ -47,13 +47,13 @@ def test_a_fault_in_a_fetch_costs_nothing(fault: str, at: int) -> None:
         return break_with(fault, call, make) if seen == broken_at + 1 else make()
 
     try:
-        clockwork.tick(watched(world.ports, breaking))
+        tick.tick(watched(world.ports, breaking))
     except Crash:
         world.clock.advance(60)  # the dead worker's claim has run out
     world.ticks(6, seconds=20)
-    found = views.loop(world.ports, "birds")
+    found = queries.loop(world.ports, "birds")
     assert [version.number for version in found.versions] == [1]
     assert world.state.next_release == 2
     assert world.ports.training.submitted == ["birds-r1-a1"]
-    assert views.audit(world.ports, "birds").problems == ()
+    assert queries.audit(world.ports, "birds").problems == ()
     assert world.state.source.answered_at is not None

@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from shared import loopfile, views
-from shared.engine import fetching
+from shared import loopfile
 from shared.errors import DependencyUnavailable, InputRejected
+from shared.intake import source
 from shared.loopfile import LoopFileError
 from shared.ports import Fetched
+from shared.state import queries
 from tests.engine.world import LOOP, World, csv, season
 
 WITH_SOURCE = LOOP.replace(
@@ -29,7 +30,7 @@ def world() -> World:
 
 
 def told(world: World, what: str) -> list[dict[str, str]]:
-    return [dict(e.detail) for e in views.entries(world.ports, "birds") if e.what == what]
+    return [dict(e.detail) for e in queries.entries(world.ports, "birds") if e.what == what]
 
 
 def next_day(world: World, days: int = 1) -> None:
@@ -39,7 +40,7 @@ def next_day(world: World, days: int = 1) -> None:
 
 def test_what_is_fetched_goes_the_ordinary_way_to_a_live_model(world: World) -> None:
     assert world.live() == 1
-    version = views.loop(world.ports, "birds").versions[0]
+    version = queries.loop(world.ports, "birds").versions[0]
     assert version.number == 1
     name = version.source.rpartition("/")[2]
     assert name.endswith("Z.csv") and name[:2] == "20"
@@ -91,7 +92,7 @@ def test_two_fetches_on_one_day_are_two_drops(world: World) -> None:
         world.ports.sources.content, world.ports.sources.etag = csv(season(year)), f'"{year}"'
         world.clock.advance(3600)
         world.ticks(2, seconds=1)
-        names.add(views.loop(world.ports, "birds").versions[0].source)
+        names.add(queries.loop(world.ports, "birds").versions[0].source)
     assert world.state.next_version == 4
     assert len(names) == 2
 
@@ -101,7 +102,7 @@ def test_a_source_that_is_away_is_tried_again_further_apart_and_then_left_until_
 ) -> None:
     world.ports.sources.fails = DependencyUnavailable("birds.example answered 503", 60)
     world.ticks(200, seconds=60)
-    assert len(world.ports.sources.asked) == fetching.MOST_FAILURES
+    assert len(world.ports.sources.asked) == source.MOST_FAILURES
     assert "8 times in a row" in told(world, "source.given_up")[0]["reason"]
     world.ports.sources.fails = None
     next_day(world, days=3)
@@ -126,9 +127,9 @@ def test_json_rows_become_csv() -> None:
     rows = [{"date": "2026-11-20", "close": 1.5}, {"date": "2026-11-21", "close": None, "note": "a,b"}]
     wanted = b'date,close,note\n2026-11-20,1.5,\n2026-11-21,,"a,b"\n'
     plain = Fetched(json.dumps(rows).encode(), False, "", "", "application/json")
-    assert fetching.as_csv(plain, "") == wanted
+    assert source.as_csv(plain, "") == wanted
     deep = Fetched(json.dumps({"data": {"prices": rows}}).encode(), False, "", "", "")
-    assert fetching.as_csv(deep, "data.prices") == wanted
+    assert source.as_csv(deep, "data.prices") == wanted
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_json_rows_become_csv() -> None:
 )
 def test_json_that_is_no_table_is_refused_by_name(content: bytes, code: str) -> None:
     with pytest.raises(InputRejected) as refused:
-        fetching.as_csv(Fetched(content, False, "", "", "application/json"), "")
+        source.as_csv(Fetched(content, False, "", "", "application/json"), "")
     assert refused.value.code == code
 
 

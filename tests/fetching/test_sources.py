@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from shared.errors import DependencyUnavailable, InputRejected
+from shared.intake.source_http import WebSources, public
 from shared.ports import Fetched
-from shared.sources import WebSources, public
 
 Answering = Callable[[BaseHTTPRequestHandler], None]
 
@@ -214,7 +214,7 @@ def test_over_tls_the_certificate_and_the_name_are_checked(
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     server.secure(authority.issue_cert("localhost"))
-    monkeypatch.setattr("shared.sources.public", lambda address: True)
+    monkeypatch.setattr("shared.intake.source_http.public", lambda address: True)
     url = f"https://localhost:{server.port}/prices"
     with pytest.raises(DependencyUnavailable, match="SSLCertVerificationError"):
         fetch(url)

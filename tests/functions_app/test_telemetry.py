@@ -15,9 +15,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from functions import telemetry
 from shared.azure.topic import event_of
-from shared.core import ledger
+from shared.domain.ledger import LedgerEntry
+from shared.domain.loop import Overview
 from shared.memory import FakeClock, memory_ports
-from shared.model import LedgerEntry, Overview
+from shared.state import hash_chain
 from tests.engine.world import World, csv, season
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -108,7 +109,7 @@ def test_a_drop_its_version_and_its_release_are_one_operation() -> None:
     told = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(told))
-    ledger_log = logging.getLogger("shared.engine.announcing")
+    ledger_log = logging.getLogger("shared.runtime.outbox")
     ledger_log.addHandler(spans := telemetry.Spans(provider))
     ledger_log.setLevel(logging.INFO)
     try:
@@ -140,5 +141,5 @@ def test_an_event_on_the_topic_names_the_operation_of_its_span() -> None:
     version, trace, span, flags = str((event_of("birds", entry).extensions or {})["traceparent"]).split("-")
 
     assert (version, span, flags) == ("00", "ab" * 8, "01")
-    assert trace == ledger.operation("birds", "blob-a") != ledger.operation("bees", "blob-a")
+    assert trace == hash_chain.operation("birds", "blob-a") != hash_chain.operation("bees", "blob-a")
     assert len(trace) == 32

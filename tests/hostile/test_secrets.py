@@ -10,10 +10,11 @@ from dataclasses import asdict
 
 import pytest
 
-from shared import events, views
-from shared.engine import clockwork, front
+from shared.inbox import messages, recorder
 from shared.memory.faults import Call, watched
 from shared.redaction import redacted, redacted_message, safe
+from shared.runtime import tick
+from shared.state import queries
 from tests.engine.world import ACCOUNT, World, created, csv, season
 from tests.hostile.corpus import BESIDE, HARMLESS, PLANTED, SECRETS
 from tests.tower.tower import page, twin
@@ -59,12 +60,12 @@ def test_what_means_the_same_without_its_secrets_is_kept_for_another_try() -> No
     world.publish()
     folder = json.loads(world.land("token=7/_SUCCESS", b""))
     folder["data"]["url"] += f"?sig={PLANTED}"
-    front.keep_poison(world.ports, json.dumps(folder))
-    front.keep_poison(
+    recorder.keep_poison(world.ports, json.dumps(folder))
+    recorder.keep_poison(
         world.ports, json.dumps({"driftloop": "alert", "rule": f"birds-sig={PLANTED}", "condition": "fired"})
     )
-    assert clockwork.sweep(world.ports, ACCOUNT) == 1
-    assert [one.body["name"] for one in views.inbox(world.ports, "birds")] == ["birds/token=7/_SUCCESS"]
+    assert tick.sweep(world.ports, ACCOUNT) == 1
+    assert [one.body["name"] for one in queries.inbox(world.ports, "birds")] == ["birds/token=7/_SUCCESS"]
     codes = [json.loads(row.doc)["code"] for row in world.ports.store.unrouted()]
     assert sorted(codes) == ["poison", "replayed"]
 
@@ -155,19 +156,19 @@ def full_of_secrets() -> World:
         essentials = {"alertRule": "birds-x", "originAlertId": text, "monitorCondition": "Fired"}
         told = {"description": f"{BESIDE} {text}", "firedDateTime": world.clock.now().isoformat()}
         payload = {"essentials": essentials | told, "customProperties": {"authorization": text}}
-        world.send(events.alert_message({"schemaId": "azureMonitorCommonAlertSchema", "data": payload}))
+        world.send(messages.alert_message({"schemaId": "azureMonitorCommonAlertSchema", "data": payload}))
         world.act("pause", reason=f"{BESIDE} {text}")
-        front.keep_poison(
+        recorder.keep_poison(
             world.ports, json.dumps({"headers": {"authorization": f"Bearer {PLANTED}"}, "text": text})
         )
     world.act("resume", reason=BESIDE)
     for number, text in enumerate(SECRETS):
         broken = watched(world.ports, raising(f"{BESIDE} {text}"))
-        clockwork.run_all(broken, front.receive(world.ports, world.land(f"{number}.csv", b"x"), ACCOUNT))
+        tick.run_all(broken, recorder.receive(world.ports, world.land(f"{number}.csv", b"x"), ACCOUNT))
         world.clock.advance(400)
-        clockwork.run_all(broken, ["birds"])
+        tick.run_all(broken, ["birds"])
     for _ in range(6):
-        clockwork.run_all(broken, ["birds"])
+        tick.run_all(broken, ["birds"])
         world.clock.advance(400)
     return world
 

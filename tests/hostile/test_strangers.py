@@ -10,9 +10,10 @@ from urllib.parse import quote
 import pandas as pd
 import pytest
 
-from shared import events, views
-from shared.cli.looking import printable
-from shared.model import InboxState
+from cli.status import printable
+from shared.domain.event import InboxState
+from shared.inbox import messages
+from shared.state import queries
 from tests.engine.world import ACCOUNT, World, created, csv, season
 from tests.hostile.corpus import ADDRESSES, FORMULAS, MARK, NAMES, UNADDRESSABLE, UNLISTED
 from tests.hostile.watching import watched
@@ -27,7 +28,7 @@ def assert_told_safely(world: World, log: io.StringIO) -> None:
         assert checked(page(world.ports, path)).found == [], path
     for line in log.getvalue().split("\n")[:-1]:
         assert line.isascii() and line.isprintable() and json.loads(line)
-    for record in views.inbox(world.ports, "birds"):
+    for record in queries.inbox(world.ports, "birds"):
         assert printable(f"{record.body['name']}: {record.note}").isprintable()
 
 
@@ -54,8 +55,8 @@ def test_a_name_is_text_wherever_it_goes(name: str, spelling: object, log: io.St
     assert [event for event in seen if MARK in event] == [], (
         "a stranger's name was opened, run or connected to"
     )
-    assert len(views.inbox(world.ports, "birds")) == 1
-    (record,) = views.inbox(world.ports, "birds")
+    assert len(queries.inbox(world.ports, "birds")) == 1
+    (record,) = queries.inbox(world.ports, "birds")
     assert record.state is not InboxState.NEW
     assert record.note.strip()
     if name in UNADDRESSABLE:
@@ -80,7 +81,7 @@ def test_an_address_in_an_event_is_never_asked(address: str, log: io.StringIO) -
 
     with watched() as seen:
         world.send(created(address))
-        world.send(events.alert_message({"schemaId": "azureMonitorCommonAlertSchema", "data": alert}))
+        world.send(messages.alert_message({"schemaId": "azureMonitorCommonAlertSchema", "data": alert}))
         world.send(json.dumps(monitored))
         world.ticks(2)
 
@@ -90,7 +91,7 @@ def test_an_address_in_an_event_is_never_asked(address: str, log: io.StringIO) -
     assert reached == []
     codes = [json.loads(row.doc)["code"] for row in world.ports.store.unrouted()]
     assert "foreign-account" in codes
-    (record,) = views.inbox(world.ports, "birds")
+    (record,) = queries.inbox(world.ports, "birds")
     assert record.body["rule"] == "birds-" + address[: 260 - len("birds-")]
     assert checked(page(world.ports, "/loops/birds")).found == []
     assert_goes_on(world)
@@ -103,7 +104,7 @@ def test_a_query_in_an_address_of_our_own_account_is_left_out() -> None:
     message["data"]["url"] += "?sv=1&sig=planted"
     world.send(json.dumps(message))
     assert world.state.next_version == 2
-    assert [one.body["name"] for one in views.inbox(world.ports, "birds")] == ["birds/2007.csv"]
+    assert [one.body["name"] for one in queries.inbox(world.ports, "birds")] == ["birds/2007.csv"]
 
 
 def test_a_formula_is_kept_as_it_is_and_reaches_no_spreadsheet() -> None:

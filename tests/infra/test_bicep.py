@@ -187,9 +187,9 @@ def test_events_are_filtered_to_what_is_dropped() -> None:
 
 def test_every_event_that_is_read_is_subscribed_to() -> None:
     """The templates, the local Azure and the doctor name the same types, and each of them means something to us."""
+    from cli.doctor_platform import EVENTS
     from local.events.subscriptions import DEFAULT
-    from shared import events
-    from shared.cli.surroundings import EVENTS
+    from shared.inbox import messages
 
     template = (INFRA / "modules" / "subscriptions.bicep").read_text()
     subscribed = set(re.findall(r"'(Microsoft\.(?:Storage|MachineLearningServices)\.\w+)'", template))
@@ -198,15 +198,15 @@ def test_every_event_that_is_read_is_subscribed_to() -> None:
     url = "https://a.blob.core.windows.net/landing/x"
     for kind in subscribed:
         event = {"eventType": kind, "data": {"url": url, "eTag": "1", "runId": "r"}}
-        read = events.parse(json.dumps(event), "https://a.blob.core.windows.net")
-        assert not isinstance(read, events.Uninteresting), kind
-    source = (ROOT / "shared" / "events.py").read_text()
+        read = messages.parse(json.dumps(event), "https://a.blob.core.windows.net")
+        assert not isinstance(read, messages.Uninteresting), kind
+    source = (ROOT / "shared" / "inbox" / "messages.py").read_text()
     known = set(re.findall(r'"(microsoft\.\w+\.\w+)"', source))
     assert known == {kind.lower() for kind in subscribed}, "an event is read that nobody subscribes to"
 
 
 def test_the_doctor_asks_for_the_providers_of_the_templates() -> None:
-    from shared.cli.surroundings import PROVIDERS
+    from cli.doctor_platform import PROVIDERS
 
     files = [bicep.read(path) for path in INFRA.rglob("*.bicep")]
     used = {resource.kind_text.partition("/")[0] for file in files for resource in file.of("resource")}

@@ -12,7 +12,7 @@ import pytest
 import typer
 import yaml
 
-from shared import cli
+import cli
 from shared.settings import Settings
 from tests.infra import bicep, checks
 

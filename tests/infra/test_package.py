@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from tests.infra.package import ROOT, deployed, pack
 
-FOLDERS = {"functions", "shared", "drift"}
+FOLDERS = {"functions", "tower", "shared", "drift"}
 FILES = {"function_app.py", "host.json", "requirements.txt"}
 LOCK = ROOT / "requirements.lock"
 

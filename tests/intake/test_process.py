@@ -16,7 +16,8 @@ import pytest
 
 from shared import loopfile
 from shared.errors import DependencyUnavailable, InputRejected
-from shared.intake import DropFile, Limits, Reading, ReadSpec, process, read_drop
+from shared.intake import DropFile, Limits, Reading, ReadSpec, read_drop
+from shared.intake.reader import child_pool
 from tests.intake.corpus import dictionary_bomb, members
 
 ROOT = Path(__file__).parents[2]
@@ -29,8 +30,8 @@ def drop(folder: Path, name: str = "a.csv", content: bytes = b"x,target\n1,a\n2,
 
 
 def pid() -> int:
-    assert process._reader is not None
-    return process._reader._process.pid
+    assert child_pool._reader is not None
+    return child_pool._reader._process.pid
 
 
 def gone(process_id: int) -> bool:
@@ -46,7 +47,7 @@ def gone(process_id: int) -> bool:
 
 def test_nothing_heavy_is_imported_here() -> None:
     code = (
-        "import sys; import shared.intake; import shared.intake.process;"
+        "import sys; import shared.intake; import shared.intake.reader.child_pool;"
         "print([m for m in ('pyarrow', 'pandas', 'numpy', 'scipy', 'drift') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -79,13 +80,14 @@ def test_the_process_is_warm(tmp_path: Path) -> None:
 
 def test_it_is_warm_below_a_parent_that_holds_more_than_it_may(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from shared.intake import *; from shared.intake import process\n"
+        "import sys; from pathlib import Path; from shared.intake import *\n"
+        "from shared.intake.reader import child_pool\n"
         "held = bytearray(b'1') * (500 << 20)\n"
         f"folder = Path({str(tmp_path)!r}); (folder / 'a').write_text('x,target\\n1,a\\n')\n"
         "for n in '01':\n"
         "    spec = ReadSpec(target='target', limits=Limits(memory_mb=400))\n"
         "    read_drop([DropFile(folder / 'a', 'a.csv', 0)], spec, folder / n)\n"
-        "    print(process._reader._process.pid)\n"
+        "    print(child_pool._reader._process.pid)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -118,7 +120,7 @@ def test_processes_that_die_while_they_read_are_a_named_rejection(tmp_path: Path
 
     def kill() -> None:
         while not done.wait(0.2):
-            if process._reader is not None:
+            if child_pool._reader is not None:
                 killed.add(pid())
                 os.kill(pid(), signal.SIGKILL)
 
@@ -153,7 +155,7 @@ def test_a_process_that_cannot_start_is_not_the_drops_fault(tmp_path: Path) -> N
 
 
 def test_no_secret_of_the_environment_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    process.stop()
+    child_pool.stop()
     monkeypatch.setenv("IDENTITY_HEADER", "planted-secret")
     read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "0")
     environment = Path(f"/proc/{pid()}/environ")
@@ -165,10 +167,11 @@ def test_no_secret_of_the_environment_reaches_it(tmp_path: Path, monkeypatch: py
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from shared.intake import *; from shared.intake import process\n"
+        "from shared.intake import *\n"
+        "from shared.intake.reader import child_pool\n"
         f"folder = Path({str(tmp_path)!r}); (folder / 'a').write_text('x,target\\n1,a\\n')\n"
         "read_drop([DropFile(folder / 'a', 'a', 9)], ReadSpec(target='target'), folder / 'out')\n"
-        "print(process._reader._process.pid, flush=True); sys.stdin.read()\n"
+        "print(child_pool._reader._process.pid, flush=True); sys.stdin.read()\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.canary.simulation import lower
-from shared.judge.arms import (
+from shared.release.canary.arms import (
     LATENCY_BINS,
     LATENCY_PER_DECADE,
     ArmEvidence,
@@ -17,8 +17,8 @@ from shared.judge.arms import (
     LabelCounts,
     latency_bin,
 )
-from shared.judge.bake import BakeEvidence, judge_bake
-from shared.judge.canary import CanaryKind, CanaryPolicy, CanaryVerdict
+from shared.release.canary.bake_judge import BakeEvidence, judge_bake
+from shared.release.canary.canary_judge import CanaryKind, CanaryPolicy, CanaryVerdict
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALPHA = 0.05

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from shared.judge.arms import LATENCY_BINS, LOSS_BINS, latency_bin, latency_edge_ms, loss_bin
-from shared.judge.canary import (
+from shared.release.canary.arms import LATENCY_BINS, LOSS_BINS, latency_bin, latency_edge_ms, loss_bin
+from shared.release.canary.canary_judge import (
     ArmEvidence,
     CanaryEvidence,
     CanaryKind,

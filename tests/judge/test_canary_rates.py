@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.canary.simulation import ever, lower, run
-from shared.judge import sequential
-from shared.judge.canary import CanaryPolicy
+from shared.release.canary.canary_judge import CanaryPolicy
+from shared.stats import sequential
 
 ALPHA = 0.05
 """Larger than a loop's, so that a few hundred canaries would show a broken promise."""

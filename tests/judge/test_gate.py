@@ -10,11 +10,18 @@ import numpy as np
 import pytest
 
 from benchmarks.canary.simulation import lower
-from shared.judge.calibration import judge_calibration
-from shared.judge.exact import clopper_pearson, paired_lower_bound, paired_p_value
-from shared.judge.gate import GateEvidence, GatePolicy, GateVerdict, Outcome, SlicePolicy, judge_gate
-from shared.judge.intervals import Sample, bounds, sample_of
-from shared.judge.metrics import METRICS, Metric
+from shared.release.gate.gate_judge import (
+    GateEvidence,
+    GatePolicy,
+    GateVerdict,
+    Outcome,
+    SlicePolicy,
+    judge_gate,
+)
+from shared.stats.calibration import judge_calibration
+from shared.stats.exact import clopper_pearson, paired_lower_bound, paired_p_value
+from shared.stats.intervals import Sample, bounds, sample_of
+from shared.stats.metrics import METRICS, Metric
 
 PROMISED = 0.05
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from shared.judge.metric import judge_metric
-from shared.judge.smoke import SmokeEvidence, SmokePolicy, answers_of, judge_smoke
+from shared.release.gate.smoke import SmokeEvidence, SmokePolicy, answers_of, judge_smoke
+from shared.verdict.metric import judge_metric
 
 CLASSES = SmokePolicy("classification", ("Adelie", "Gentoo"))
 
@@ -95,8 +95,11 @@ def test_being_slow_refused_or_silent_fails() -> None:
 
 
 def test_the_judges_types_cost_no_heavy_import() -> None:
-    modules = "arms, canary, gate, metric, metrics, smoke"
-    code = f"import sys; from shared.judge import {modules}; print([m for m in ('numpy', 'scipy') if m in sys.modules])"
+    modules = (
+        "shared.release.canary.arms, shared.release.canary.canary_judge, shared.release.gate.gate_judge, "
+        "shared.release.gate.smoke, shared.verdict.metric, shared.stats.metrics"
+    )
+    code = f"import sys, {modules}; print([m for m in ('numpy', 'scipy') if m in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "[]\n"

@@ -15,18 +15,23 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from typer.testing import CliRunner
 
+import cli
+from cli import doctor, doctor_platform
+from cli.diagnosis import Finding
 from local.azure import LocalAzure
-from shared import cli, loopfile, rows
+from shared import loopfile
 from shared.azure.checkup import Checkup
 from shared.azure.client import Clients, Workspace, credential
-from shared.azure.surroundings import Subscription, Surroundings
-from shared.cli import doctoring, surroundings
-from shared.cli.finding import Finding
-from shared.definition import Assets, Published
-from shared.engine import publishing
-from shared.model import Champion, DataVersion, EventKind, InboxRecord, InboxState, LoopState, VersionState
+from shared.azure.platform_checkup import Subscription, Surroundings
+from shared.domain.event import EventKind, InboxRecord, InboxState
+from shared.domain.loop import LoopState
+from shared.domain.release import Champion
+from shared.domain.version import DataVersion, VersionState
+from shared.loopfile.published import Assets, Published
 from shared.ports import Change, Delete, Insert, Ports, Replace
+from shared.runtime import publication
 from shared.settings import Settings
+from shared.state import rows
 from shared.wiring import azure_ports
 
 LOOP = """
@@ -50,7 +55,7 @@ def ports(azure: LocalAzure, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ports]
         monkeypatch.setenv(name, value)
     ports = azure_ports(Settings.from_environment(os.environ))
     definition = loopfile.parse(LOOP, file="loop.yaml")
-    publishing.publish(ports, Published(definition, Assets("azureml:p:1"), "ann", ports.clock.now()))
+    publication.publish(ports, Published(definition, Assets("azureml:p:1"), "ann", ports.clock.now()))
     ports.store.wake("patient", ports.clock.now())
     yield ports
     azure.control.put("/local/roles", json={}).raise_for_status()
@@ -73,7 +78,7 @@ def _worst(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def _around(ports: Ports) -> dict[str, dict[str, Any]]:
     """What stands around the app, alone: a whole examination for each mistake would take long."""
     settings = Settings.from_environment(os.environ)
-    return _worst([asdict(one) for one in surroundings.examined(settings, ports, ports.store.overviews())])
+    return _worst([asdict(one) for one in doctor_platform.examined(settings, ports, ports.store.overviews())])
 
 
 def _ill(findings: dict[str, dict[str, Any]]) -> set[str]:
@@ -90,7 +95,7 @@ def test_a_healthy_deployment_has_no_finding() -> None:
     assert (code, _ill(found)) == (0, set())
     assert {"settings", "clock", "queue", "poison", "table", "datastore", "logs", "unrouted"} <= set(found)
     assert {"loop patient", "endpoint patient", "container versions", "container dead-letter"} <= set(found)
-    assert {"dead letters", "providers", "quota of patient", *surroundings.EVENTS} <= set(found)
+    assert {"dead letters", "providers", "quota of patient", *doctor_platform.EVENTS} <= set(found)
     identities = {
         f"identity {who}" for who in ("app", "blob-events", "workspace-events", "compute", "endpoint")
     }
@@ -138,7 +143,7 @@ def test_a_missing_queue() -> None:
 
 
 def test_messages_that_nobody_takes(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctoring, "LATE", timedelta(seconds=-1))  # else the test would last five minutes
+    monkeypatch.setattr(doctor, "LATE", timedelta(seconds=-1))  # else the test would last five minutes
     ports.queue.put("{}")
     try:
         code, found = _doctor()
@@ -169,7 +174,7 @@ def test_an_event_of_no_loop_that_is_old_or_was_taken_up_needs_nobody(ports: Por
     for key, code, received_at in (("old", "no-loop", "2026-01-01"), ("new", "replayed", "2999-01-01")):
         ports.store.record_unrouted(key, json.dumps({"code": code, "text": "x", "received_at": received_at}))
     try:
-        (found,) = doctoring._unrouted(ports)
+        (found,) = doctor._unrouted(ports)
     finally:
         for key in ("old", "new"):
             _clients().table().delete_entity("unrouted", key)
@@ -260,10 +265,10 @@ def test_an_event_that_could_not_be_delivered(azure: LocalAzure, ports: Ports) -
         time.sleep(0.1)
     settings = Settings.from_environment(os.environ)
     checkup = Checkup(settings, Workspace(settings, credential()))
-    (told,) = doctoring._dead_letters(checkup)
+    (told,) = doctor._dead_letters(checkup)
     for letter in letters:
         container.delete_blob(letter.name)
-    (after,) = doctoring._dead_letters(checkup)
+    (after,) = doctor._dead_letters(checkup)
 
     assert told.state == "warning"
     assert "could not deliver 1 events" in told.what
@@ -323,7 +328,7 @@ def test_a_role_on_all_of_the_subscription_is_enough_and_more_than_was_meant(azu
 def _identities(azure: LocalAzure) -> dict[str, Finding]:
     """This look alone: a whole examination for each role would take long."""
     settings = Settings.from_environment(os.environ)
-    return {one.check: one for one in surroundings._identities(Surroundings(settings), settings)}
+    return {one.check: one for one in doctor_platform._identities(Surroundings(settings), settings)}
 
 
 def test_who_may_not_read_the_subscription_is_told_what_was_not_looked_at(azure: LocalAzure) -> None:
@@ -333,7 +338,7 @@ def test_who_may_not_read_the_subscription_is_told_what_was_not_looked_at(azure:
 
     assert (code, _ill(found)) == (3, {"providers", "events", "identities", "quota of patient"})
     assert all("'Reader'" in found[check]["what"] for check in _ill(found))
-    assert found["events"]["mend"] == surroundings.NOT_LOOKED_AT
+    assert found["events"]["mend"] == doctor_platform.NOT_LOOKED_AT
 
 
 def test_a_missing_table() -> None:
@@ -376,7 +381,7 @@ def test_a_loop_that_waits_for_a_person(ports: Ports) -> None:
 
 
 def test_a_clock_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctoring, "SKEW_BROKEN", timedelta(seconds=-1))
+    monkeypatch.setattr(doctor, "SKEW_BROKEN", timedelta(seconds=-1))
     code, found = _doctor()
 
     assert (code, _ill(found)) == (1, {"clock"})
@@ -385,7 +390,7 @@ def test_a_clock_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 def _diagnostics(ports: Ports) -> Finding:
     settings = Settings.from_environment(os.environ)
     (overview,) = ports.store.overviews()
-    (finding,) = surroundings._diagnostics(Surroundings(settings), ports, settings, overview)
+    (finding,) = doctor_platform._diagnostics(Surroundings(settings), ports, settings, overview)
     return finding
 
 
@@ -517,7 +522,7 @@ def test_a_filter_is_read_as_event_grid_reads_it(name: str) -> None:
 def test_what_a_subscription_lacks_is_told() -> None:
     well = Subscription("s", "Succeeded", "a/q", "a/dead-letter", {})
     told = {
-        one: surroundings._delivery("events", [one], "a/q", "a/dead-letter")
+        one: doctor_platform._delivery("events", [one], "a/q", "a/dead-letter")
         for one in (
             well,
             replace(well, dead_letter=""),

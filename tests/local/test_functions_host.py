@@ -652,7 +652,7 @@ def test_the_settings_written_for_core_tools_start_the_app(local_azure: LocalAzu
         assert values[f"AzureWebJobsStorage__{service}ServiceUri"].startswith("https://")
     for name in ("function_app.py", "host.json", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("functions", "shared", "drift"):
+    for name in ("functions", "tower", "shared", "drift"):
         shutil.copytree(ROOT / name, tmp_path / name)
     wanted = {
         setting

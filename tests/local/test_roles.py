@@ -20,10 +20,10 @@ from local.identity.roles import INFRA, Grant, Roles
 from shared import loopfile
 from shared.azure.checkup import Checkup
 from shared.azure.client import Workspace, credential
+from shared.azure.platform_checkup import Surroundings
 from shared.azure.registry import Registry
-from shared.azure.surroundings import Surroundings
+from shared.domain.ledger import LedgerEntry
 from shared.errors import ConfigurationError
-from shared.model import LedgerEntry
 from shared.ports import JobSpec, Ports
 from shared.settings import Settings
 from shared.wiring import azure_ports

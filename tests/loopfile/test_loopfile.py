@@ -9,7 +9,7 @@ import pytest
 
 from shared import loopfile
 from shared.errors import ConfigurationError
-from shared.judge.metrics import METRICS
+from shared.stats.metrics import METRICS
 
 SMALLEST = """\
 loop: penguins

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import schedule
+from shared.retraining import cron
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)  # a Saturday
 
@@ -25,8 +25,8 @@ NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)  # a Saturday
     ],
 )
 def test_neighbours(expression: str, after: str, before: str) -> None:
-    assert schedule.next_after(expression, NOON).isoformat() == f"{after}+00:00"
-    assert schedule.last_before(expression, NOON).isoformat() == f"{before}+00:00"
+    assert cron.next_after(expression, NOON).isoformat() == f"{after}+00:00"
+    assert cron.last_before(expression, NOON).isoformat() == f"{before}+00:00"
 
 
 @pytest.mark.parametrize(
@@ -35,24 +35,24 @@ def test_neighbours(expression: str, after: str, before: str) -> None:
      "a b c d e f", "*/0 * * * * *", "0 0 24 * * *", "0,0 " * 60, "0 0 0 1-0 * *"],
 )  # fmt: skip
 def test_what_is_no_schedule_is_refused_with_a_reason(expression: str) -> None:
-    with pytest.raises(schedule.ScheduleError, match=r"\w"):
-        schedule.check(expression)
+    with pytest.raises(cron.ScheduleError, match=r"\w"):
+        cron.check(expression)
 
 
 def test_other_zones_are_read_as_their_moment() -> None:
     india = NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    assert schedule.next_after("0 0 12 * * *", india) == schedule.next_after("0 0 12 * * *", NOON)
+    assert cron.next_after("0 0 12 * * *", india) == cron.next_after("0 0 12 * * *", NOON)
 
 
 def test_a_moment_without_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
-        schedule.next_after("0 0 12 * * *", datetime(2026, 1, 1))  # noqa: DTZ001  # it is what is refused
+        cron.next_after("0 0 12 * * *", datetime(2026, 1, 1))  # noqa: DTZ001  # it is what is refused
 
 
 @given(st.timedeltas(timedelta(0), timedelta(days=36_500)))
 def test_neighbours_lie_on_their_sides_and_meet(since: timedelta) -> None:
     moment = datetime(2000, 1, 1, tzinfo=UTC) + since
     for expression in ("0 */7 * * * *", "15 30 2 * * 1-5", "0 0 0 1 * *"):
-        after, before = schedule.next_after(expression, moment), schedule.last_before(expression, moment)
+        after, before = cron.next_after(expression, moment), cron.last_before(expression, moment)
         assert before < moment < after
-        assert schedule.next_after(expression, before) in (after, moment)
+        assert cron.next_after(expression, before) in (after, moment)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from demo.stage import LocalStage, StoryFailed
-from shared.engine import clockwork, front
+from shared.inbox import recorder
 from shared.ports import Ports
+from shared.runtime import tick
 
 PATIENCE_S = 120
 
@@ -32,15 +33,15 @@ class DrivenStage(LocalStage):
         return self
 
     def receive(self, message: str) -> None:
-        front.receive(self.ports, message, self.settings.blob_service_uri)
+        recorder.receive(self.ports, message, self.settings.blob_service_uri)
 
     def wait(self, what: str, true: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        clockwork.sweep(self.ports)
+        tick.sweep(self.ports)
         while not true():
             if time.monotonic() > deadline:
                 self.ledger_so_far()
                 raise StoryFailed(f"waited {PATIENCE_S} s for {what}: {self._status()}")
-            clockwork.tick(self.ports)
+            tick.tick(self.ports)
             time.sleep(0.3)
         self.ledger_so_far()

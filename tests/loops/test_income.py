@@ -10,7 +10,7 @@ import pytest
 
 from demo import income
 from demo.stage import StoryFailed
-from shared.engine import unit
+from shared.runtime import unit_of_work
 from tests.loops.driven import DrivenStage
 
 LOOP = Path(__file__).parents[2] / "loops" / "income"
@@ -26,7 +26,7 @@ def test_the_best_of_six_variants_is_served_once_a_person_approves(
         pytest.skip(str(missing))
     told = stage("income")
     income.tell(told)
-    (smoke,) = unit.read(told.ports, "income").release(1)[0].judgements[0].words
+    (smoke,) = unit_of_work.read(told.ports, "income").release(1)[0].judgements[0].words
     assert smoke.endswith("all well formed, 3 equal to what training recorded"), smoke
 
 

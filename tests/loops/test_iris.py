@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from demo import iris
-from shared.model import Phase
+from shared.domain.release import Phase
 from tests.loops.driven import DrivenStage
 
 

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli import app
+from cli import new as new_command
 from local.jobs.environment import job_python
 from shared import loopfile
-from shared.cli import app, making
 from shared.errors import ConfigurationError
 from shared.intake import DropFile, ReadSpec, read_drop
 
@@ -231,5 +232,5 @@ def test_nothing_of_the_template_is_left_in_it(tmp_path: Path) -> None:
         if file.is_file() and file.suffix != ".py":
             assert "NAME" not in file.read_text() and "TARGET" not in file.read_text(), file
     assert {f.name for f in folder.iterdir()} >= {
-        f.name for f in making.TEMPLATE.iterdir() if f.name[0] != "_"
+        f.name for f in new_command.TEMPLATE.iterdir() if f.name[0] != "_"
     }

@@ -13,10 +13,10 @@ from azure.ai.ml.entities import ManagedOnlineDeployment, ManagedOnlineEndpoint
 from azure.identity import DefaultAzureCredential
 from typer.testing import CliRunner
 
+from cli import app, session
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
-from shared import views
-from shared.cli import app, session
-from shared.model import Phase
+from shared.domain.release import Phase
+from shared.state import queries
 from tests.acceptance.typed import ROOT, typed
 from tests.loops.driven import DrivenStage
 from tests.loops.test_new import made
@@ -97,7 +97,7 @@ def test_a_classification_is_promoted_and_what_serves_already_is_adopted(
     told = stage("taken")
     assert told.state.champion is not None
     assert told.state.champion.deployment == "blue"
-    served = views.audit(told.ports, "taken").served
+    served = queries.audit(told.ports, "taken").served
     assert served is not None and "/churn/versions/1" in served.model
     assert told.weights() == {"blue": 100}
 

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared import loopfile, ports, views
+from shared import loopfile, ports
+from shared.domain.event import InboxState
+from shared.domain.release import Phase
 from shared.errors import DependencyUnavailable, DriftloopError
 from shared.intake import DropFile, ReadSpec, read_drop
-from shared.model import InboxState, Phase
 from shared.ports import Answer
+from shared.state import queries
 from tests.engine.world import LOOP, World, csv, season
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +58,7 @@ def test_s0_no_account_key_and_no_connection_string_anywhere() -> None:
     )
     sources = [
         file
-        for folder in ("shared", "functions", "loops", "infra", "demo")
+        for folder in ("shared", "functions", "cli", "tower", "loops", "infra", "demo")
         for file in (ROOT / folder).rglob("*")
         if file.suffix in (".py", ".yaml", ".yml", ".bicep", ".json")
     ]
@@ -70,7 +72,7 @@ def test_s0_data_are_validated_before_anything_is_trained(world: World) -> None:
     world.drop("words.csv", csv(season(2007).drop(columns="species").assign(species="")))
     assert world.state.open_release is None
     assert world.ports.training.submitted == []
-    aside = views.set_aside(world.ports, "birds")
+    aside = queries.set_aside(world.ports, "birds")
     assert [record.state for record in aside][:1] == [InboxState.QUARANTINED]
 
 
@@ -104,14 +106,14 @@ def test_s1_twelve_releases_in_a_row_number_rightly_and_each_serves_the_model_it
         assert world.state.champion is not None
         assert world.state.champion.model == deployment.spec.model
     assert world.ports.training.submitted == [f"birds-r{n}-a1" for n in range(1, 13)]
-    assert views.audit(world.ports, "birds").problems == ()
+    assert queries.audit(world.ports, "birds").problems == ()
 
 
 def test_s1_two_drops_on_one_day_are_two_versions(world: World) -> None:
     """There: the date is the version, and the second of a day collides."""
     world.drop("a.csv", csv(season(2007)))
     world.drop("b.csv", csv(season(2008)))
-    versions = views.loop(world.ports, "birds").versions
+    versions = queries.loop(world.ports, "birds").versions
     assert [version.number for version in versions] == [2, 1]
     assert versions[0].created_at.date() == versions[1].created_at.date()
     assert len({version.asset_id for version in versions}) == 2
@@ -187,7 +189,7 @@ def test_s3_nothing_is_served_before_the_release_manager_approves(world: World) 
     assert world.ports.serving.traffic("birds") == {}
     world.act("approve", 1, "read and found good")
     assert world.live() == 1
-    told = [entry for entry in views.entries(world.ports, "birds") if entry.actor == "bob"]
+    told = [entry for entry in queries.entries(world.ports, "birds") if entry.actor == "bob"]
     assert "read and found good" in str(told[-1].detail)
 
 
@@ -262,7 +264,7 @@ def test_s4_person_algorithm_dataset_release_and_time_are_on_record(world: World
     world.drop("2009.csv", drifted(1))
     world.ticks(1)
     world.live()
-    served = views.audit(world.ports, "birds").served
+    served = queries.audit(world.ports, "birds").served
     assert served is not None
     assert served.model == "azureml:birds:2"
     assert "ann" in served.trained_by
@@ -273,7 +275,7 @@ def test_s4_person_algorithm_dataset_release_and_time_are_on_record(world: World
     ]
     assert (served.release, served.until) == (2, None)
     assert served.live_at <= world.clock.now()
-    before = views.audit(world.ports, "birds", world.release(2).started_at).served
+    before = queries.audit(world.ports, "birds", world.release(2).started_at).served
     assert before is not None and before.release == 1
 
 

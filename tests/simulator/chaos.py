@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from shared import views
-from shared.engine import unit
-from shared.model import InboxState
+from shared.domain.event import InboxState
+from shared.runtime import unit_of_work
+from shared.state import queries
 from tests.simulator.life import LOOP, Life, Message, birds
 
 PLAN = LOOP.replace("drift: {material: {numeric: 0.3}}", "drift: {enabled: false}")
@@ -65,8 +65,8 @@ def _settle(life: Life) -> None:
 
 
 def _judge(life: Life, landed: dict[tuple[str, str], None], messages: int, lost: int) -> Outcome:
-    records = views.inbox(life.real, "birds")
-    versions = unit.read(life.real, "birds").versions()
+    records = queries.inbox(life.real, "birds")
+    versions = unit_of_work.read(life.real, "birds").versions()
     drops = [one for one in records if one.kind.value == "blob"]
     states = Counter(one.state for one in drops)
     keys = Counter((one.body["name"].removeprefix("birds/"), one.body["etag"]) for one in drops)

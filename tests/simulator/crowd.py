@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared import loopfile
-from shared.definition import Assets, Published
-from shared.engine import clockwork, front, publishing, unit
+from shared.inbox import recorder
+from shared.loopfile.published import Assets, Published
 from shared.memory import FakeClock, MemoryPorts, memory_ports
 from shared.memory.faults import Call, watched
+from shared.runtime import publication, tick, unit_of_work
 from tests.simulator.life import ACCOUNT, LOOP, birds
 
 CALL_S = 0.01
@@ -59,7 +60,7 @@ class Crowd:
             serve = plan.serve.model_copy(update={"endpoint": name})
             named = plan.model_copy(update={"loop": name, "data": data, "serve": serve})
             assets = Assets(pipeline="azureml:training:1")
-            publishing.publish(self.real, Published(named, assets, "ann", self.clock.now()))
+            publication.publish(self.real, Published(named, assets, "ann", self.clock.now()))
 
     def _around(self, call: Call, make: Callable[[], object]) -> object:
         self.calls += 1
@@ -77,17 +78,17 @@ class Crowd:
             blob = self.real.blobs.upload("landing", f"{name}/{number}.csv", birds(number, 1.0, n=10))
             data = {"api": "PutBlob", "url": f"{ACCOUNT}/landing/{blob.name}", "eTag": blob.etag}
             text = json.dumps({"eventType": "Microsoft.Storage.BlobCreated", "data": data})
-            front.receive(self.real, text, ACCOUNT)
+            recorder.receive(self.real, text, ACCOUNT)
         self._began = self.clock.now()
         self._ran_at = dict.fromkeys(self.names, 0.0)
 
     def versions(self, name: str) -> int:
-        return unit.read(self.real, name).state.next_version - 1
+        return unit_of_work.read(self.real, name).state.next_version - 1
 
     def tick(self) -> None:
         due = {one.loop for one in self.real.store.overviews(due_before=self.clock.now())}
         calls = self.calls
-        for ran in clockwork.tick(self.ports):
+        for ran in tick.tick(self.ports):
             self.gap_s = max(self.gap_s, self.now_s - self._ran_at[ran.loop])
             self._ran_at[ran.loop] = self.now_s
             due.discard(ran.loop)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
-from shared import rows, views
-from shared.core import ledger
-from shared.engine import unit
+from shared.domain.event import EventKind, InboxRecord, InboxState
+from shared.domain.release import Release
 from shared.errors import DriftloopError
 from shared.memory import MemoryPorts
 from shared.memory.faults import Call
-from shared.model import EventKind, InboxRecord, InboxState, Release
+from shared.runtime import unit_of_work
+from shared.state import hash_chain, queries, rows
 
 
 class History(logging.Handler):
@@ -59,16 +59,16 @@ class History(logging.Handler):
         stored = self._ports.store.rows.get(self._loop, {})
         found = [rows.decode(Release, row) for key, row in stored.items() if key.startswith("release-")]
         unfinished = [release.number for release in found if not release.ended]
-        state = unit.read(self._ports, self._loop).state
+        state = unit_of_work.read(self._ports, self._loop).state
         if unfinished != ([state.open_release] if state.open_release else []):
             self.wrong.append(f"open releases {unfinished}, the loop's row says {state.open_release}")
 
     def at_rest(self, jobs: int, versions: int) -> list[str]:
         """What is wrong once everything has come to rest; P1, P2, P3, P5, P9."""
         ports, found = self._ports, list(self.wrong)
-        current = unit.read(ports, self._loop)
-        state, entries = current.state, views.entries(ports, self._loop)
-        found += ledger.problems(entries, state)
+        current = unit_of_work.read(ports, self._loop)
+        state, entries = current.state, queries.entries(ports, self._loop)
+        found += hash_chain.problems(entries, state)
         told = Counter(entry.seq for _, entry in ports.topic.published)
         found += [f"ledger entry {n} never went out" for n in range(1, state.ledger_seq + 1) if n not in told]
         if sorted(ports.training.submitted) != [f"{self._loop}-r{n}-a1" for n in range(1, jobs + 1)]:

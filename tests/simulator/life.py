@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 
-from shared import events, loopfile, views
-from shared.definition import Assets, Published
-from shared.engine import clockwork, front, publishing, unit
+from shared import loopfile
+from shared.domain.ledger import LedgerEntry
+from shared.domain.loop import LoopState
+from shared.domain.release import Phase, Release
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError
+from shared.inbox import messages, recorder
+from shared.loopfile.published import Assets, Published
 from shared.memory import FakeClock, MemoryPorts, MemoryRequest, memory_ports
 from shared.memory.faults import Call, break_with, watched
-from shared.model import LedgerEntry, LoopState, Phase, Release
 from shared.ports import Answer
+from shared.runtime import publication, unit_of_work
+from shared.runtime import tick as clock
+from shared.state import queries
 from tests.simulator.history import History
 from tests.simulator.workers import Crew
 
@@ -112,7 +117,7 @@ class Life:
         definition = loopfile.parse(plan, file="loop.yaml")
         checks = {check: f"azureml:{check}:1" for check in definition.gate.checks}
         assets = Assets(pipeline=f"azureml:{definition.loop}-training:1", checks=checks)
-        publishing.publish(self.real, Published(definition, assets, "ann", self.clock.now()))
+        publication.publish(self.real, Published(definition, assets, "ann", self.clock.now()))
 
     # --- time and the world outside --------------------------------------------------------------
 
@@ -122,7 +127,7 @@ class Life:
 
     @property
     def state(self) -> LoopState:
-        return unit.read(self.real, "birds").state
+        return unit_of_work.read(self.real, "birds").state
 
     def drop(self, name: str, content: bytes) -> None:
         """Land a blob; its event comes once, twice, or never."""
@@ -139,7 +144,7 @@ class Life:
 
     def act(self, verb: str, release: int | None = None, id: str = "") -> None:
         body: dict[str, object] = {"release": release or "", "reason": "because"} | ({"id": id} if id else {})
-        self.send(events.act_message(verb, "birds", body, "bob"))
+        self.send(messages.act_message(verb, "birds", body, "bob"))
 
     def alert(self, rule: str = "birds-errors", condition: str = "Fired") -> None:
         at = self.clock.now().isoformat()
@@ -150,7 +155,7 @@ class Life:
             "firedDateTime": at,
         }
         body = {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essence}}
-        self.send(events.alert_message(body))
+        self.send(messages.alert_message(body))
 
     def rest(self, limit: int = 60) -> None:
         """Go on until no release is open and nothing is to be done."""
@@ -169,11 +174,11 @@ class Life:
         raise AssertionError(f"never {phase}: {self.release()}")
 
     def release(self, number: int = 0) -> Release:
-        current = unit.read(self.real, "birds")
+        current = unit_of_work.read(self.real, "birds")
         return current.release(number or current.state.next_release - 1)[0]
 
     def told(self, what: str) -> list[LedgerEntry]:
-        return [entry for entry in views.entries(self.real, "birds") if entry.what == what]
+        return [entry for entry in queries.entries(self.real, "birds") if entry.what == what]
 
     def traffic(self) -> dict[str, int]:
         return dict(self.real.serving.traffic("birds"))
@@ -186,9 +191,9 @@ class Life:
         for message in [one for one in self.queue if one.at <= self.now_s and not one.done]:
             self._deliver(message)
         for number in range(self.workers if tick else 0):
-            self.crew.hire(f"tick {number}", self._function(lambda: clockwork.tick(self.ports)))
+            self.crew.hire(f"tick {number}", self._function(lambda: clock.tick(self.ports)))
         if sweep:
-            self.crew.hire("sweep", self._function(lambda: clockwork.sweep(self.ports, ACCOUNT)))
+            self.crew.hire("sweep", self._function(lambda: clock.sweep(self.ports, ACCOUNT)))
         self.crew.work(self.now_s)
         self.queue = [one for one in self.queue if not one.done]
 
@@ -198,9 +203,9 @@ class Life:
 
         def handle() -> None:
             if message.attempts > 5:
-                front.keep_poison(self.real, message.text)
+                recorder.keep_poison(self.real, message.text)
             else:
-                clockwork.run_all(self.ports, front.receive(self.ports, message.text, ACCOUNT))
+                clock.run_all(self.ports, recorder.receive(self.ports, message.text, ACCOUNT))
             message.done = True
 
         self.crew.hire("inbox", self._function(handle))

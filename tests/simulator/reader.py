@@ -14,8 +14,9 @@ import drift
 import drift.verdict
 from shared import loopfile
 from shared.intake import DropFile, Reading, ReadSpec
-from shared.intake.reading import read
-from shared.judge import canary, gate
+from shared.intake.reader.one_pass import read
+from shared.release.canary import canary_judge
+from shared.release.gate import gate_judge
 
 Answer = TypeVar("Answer")
 
@@ -83,8 +84,8 @@ def reading_in_process() -> Iterator[None]:
         stack.enter_context(mock.patch("shared.intake.read_drop", read_in_process))
         stack.enter_context(mock.patch("drift.compare", compare_once))
         for module, name in (
-            (canary, "judge_canary"),
-            (gate, "judge_gate"),
+            (canary_judge, "judge_canary"),
+            (gate_judge, "judge_gate"),
             (loopfile, "parse"),
         ):
             stack.enter_context(mock.patch.object(module, name, once(getattr(module, name))))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.engine import worker
+from shared.runtime import worker
 from tests.simulator import crowd
 
 TURN_S = worker.CLAIM.total_seconds() / 2

@@ -13,16 +13,20 @@ from unittest import mock
 
 import pytest
 
-from shared import rows
-from shared.core import ledger, policy
-from shared.core import release as core
-from shared.engine import advancing, announcing, clockwork, front, intake, releasing, unit, worker
+from shared.domain.loop import LoopState
+from shared.domain.release import Phase, Release
 from shared.errors import DriftloopError
+from shared.inbox import recorder
+from shared.intake import drops
 from shared.memory.azureml import MemoryServing, MemoryTraining
 from shared.memory.faults import Crash
 from shared.memory.store import MemoryStore
-from shared.model import LoopState, Phase, Release
 from shared.ports import Change, Insert
+from shared.release import effects, stepper
+from shared.release import machine as core
+from shared.retraining import policy
+from shared.runtime import outbox, tick, unit_of_work, worker
+from shared.state import hash_chain, rows
 from tests.engine import test_faults as faults
 from tests.simulator import reader, sweep
 from tests.simulator.life import birds
@@ -45,7 +49,7 @@ def no_etag() -> Guard:
 
 def key_by_delivery() -> Guard:
     numbers = itertools.count()
-    return set_to(front, "blob_key", lambda *parts: front.key_of("blob", *parts, str(next(numbers))))
+    return set_to(recorder, "blob_key", lambda *parts: recorder.key_of("blob", *parts, str(next(numbers))))
 
 
 def names_by_chance() -> Guard:
@@ -76,23 +80,23 @@ def two_commits() -> Guard:
 def told_before() -> Guard:
     """Marked as told, then told."""
 
-    def announce(current: unit.Unit) -> bool:
+    def announce(current: unit_of_work.Unit) -> bool:
         state = current.state
         if state.announced_seq >= state.ledger_seq:
             return False
         entries = [
-            rows.decode(announcing.LedgerEntry, row) for row in current.ports.store.range("birds", "ledger-")
+            rows.decode(outbox.LedgerEntry, row) for row in current.ports.store.range("birds", "ledger-")
         ]
         current.commit(replace(state, announced_seq=state.ledger_seq))
         current.ports.topic.publish("birds", entries[state.announced_seq :])
         return True
 
-    return set_to(announcing, "announce", announce)
+    return set_to(outbox, "announce", announce)
 
 
 def one_part_fails_all() -> Guard:
     def step(ports: Any, loop: str, problems: dict[str, Exception]) -> bool:
-        return any(part() for _, part in worker._parts(unit.read(ports, loop), worker.Problems()))
+        return any(part() for _, part in worker._parts(unit_of_work.read(ports, loop), worker.Problems()))
 
     return set_to(worker, "step", step)
 
@@ -229,12 +233,12 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "traffic of somebody else is told from ours",
-        lambda: set_to(releasing, "ours", always(True)),
+        lambda: set_to(effects, "ours", always(True)),
         lambda: _shifting_is_not_fought(),
     ),
     Sabotage(
         "a canary looks whether its traffic is as it was",
-        lambda: set_to(releasing, "_canary", lambda u, r, p: releasing.canarying.measure(u, r, p)),
+        lambda: set_to(effects, "_canary", lambda u, r, p: effects.canary_evidence.measure(u, r, p)),
         faults.test_f28_traffic_that_a_person_set_stays_whatever_the_evidence_says,
     ),
     Sabotage(
@@ -254,7 +258,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "an end cancels jobs whose receipt is missing",
-        lambda: set_to(releasing, "_cancel", always(None)),
+        lambda: set_to(effects, "_cancel", always(None)),
         faults.test_f17_an_abort_cancels_the_job_whose_receipt_was_never_written,
     ),
     Sabotage(
@@ -264,7 +268,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "a way back is set though it is read already",
-        lambda: set_to(releasing, "_traffic", _forward_only),
+        lambda: set_to(effects, "_traffic", _forward_only),
         faults.test_f19_an_abort_while_a_step_is_on_its_way_overrides_it,
     ),
     Sabotage(
@@ -274,12 +278,12 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "late data are no reason to retrain",
-        lambda: mock.patch("shared.engine.judging._late", always("")),
+        lambda: mock.patch("shared.verdict.version_verdict._late", always("")),
         faults.test_f03_old_data_that_come_a_day_late_are_a_version_and_no_reason_to_retrain,
     ),
     Sabotage(
         "the sweep compares landing and inbox",
-        lambda: set_to(clockwork, "_landed", always(0)),
+        lambda: set_to(tick, "_landed", always(0)),
         faults.test_f04_the_sweep_finds_what_was_never_told_in_the_order_in_which_it_landed,
     ),
     Sabotage(
@@ -297,7 +301,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "the ledger is chained",
-        lambda: set_to(ledger, "entry_hash", always("same")),
+        lambda: set_to(hash_chain, "entry_hash", always("same")),
         an_edit_of_the_ledger_is_found,
     ),
     Sabotage(
@@ -312,7 +316,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "a look that fails is followed by a pause",
-        lambda: set_to(advancing, "_due", always(True)),
+        lambda: set_to(stepper, "_due", always(True)),
         faults.test_f09_a_service_that_asks_to_wait_is_left_alone_and_no_attempt_is_lost,
     ),
     Sabotage(
@@ -323,9 +327,9 @@ GUARDS: Sequence[Sabotage] = (
     Sabotage(
         "a canary without evidence holds",
         lambda: several(
-            mock.patch("shared.judge.canary._broken", always(None)),
-            mock.patch("shared.judge.canary._late", always([])),
-            mock.patch("shared.judge.canary._thin", always([])),
+            mock.patch("shared.release.canary.canary_judge._broken", always(None)),
+            mock.patch("shared.release.canary.canary_judge._late", always([])),
+            mock.patch("shared.release.canary.canary_judge._thin", always([])),
         ),
         faults.test_f20_a_canary_without_evidence_is_never_promoted,
     ),
@@ -367,15 +371,15 @@ def _forward_only(u: Any, release: Release, published: Any, wanted: Any) -> core
     return core.TrafficIs(wanted, settled=True)
 
 
-def _take_anything(u: unit.Unit, record: Any, row: Any) -> None:
+def _take_anything(u: unit_of_work.Unit, record: Any, row: Any) -> None:
     if record.version is not None:
-        intake.register(u, record, row)
+        drops.register(u, record, row)
         return
     blob = u.ports.blobs.find(record.body["container"], record.body["name"])
     assert blob is not None
-    spec = intake._spec(u, u.published().definition)
-    keep = functools.partial(intake._number, u, record, row, spec)
-    intake._read(u, record, row, replace(blob, etag=blob.etag), spec, keep)
+    spec = drops._spec(u, u.published().definition)
+    keep = functools.partial(drops._number, u, record, row, spec)
+    drops._read(u, record, row, replace(blob, etag=blob.etag), spec, keep)
 
 
 def _always_again(release: Release, seen: Any, definition: Any, now: Any) -> Release:

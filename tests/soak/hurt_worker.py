@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from shared.engine import clockwork, worker
 from shared.errors import DriftloopError
 from shared.memory.faults import Call, watched
 from shared.ports import Insert
+from shared.runtime import tick, worker
 from shared.settings import Settings
 from shared.wiring import azure_ports
 from tests.contract.breaking import FAULTS, Breakable
@@ -117,8 +117,8 @@ def main(how: str, file: str) -> None:
             return
         try:
             if round_ % 10 == 0:
-                clockwork.sweep(ports)
-            clockwork.tick(ports)
+                tick.sweep(ports)
+            tick.tick(ports)
         except DriftloopError:
             pass  # as the functions host does: the next tick goes on
         time.sleep(0.3)

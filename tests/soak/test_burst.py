@@ -20,11 +20,11 @@ import pytest
 
 from demo.stage import APP
 from local.azure import LocalAzure
-from shared import views
 from shared.azure.client import credential
-from shared.engine import unit
 from shared.ports import Ports
+from shared.runtime import unit_of_work
 from shared.settings import Settings
+from shared.state import queries
 from shared.wiring import azure_ports
 from tests.acceptance.conftest import App, season
 from tests.soak.figures import keep
@@ -55,7 +55,7 @@ def test_t10_fifty_events_a_second_and_a_thousand_drops(
             at_rate(lambda number: drop(ports, number))
             wait(lambda: done(ports), EVENTS)
         took_s = time.monotonic() - began
-        records, versions = views.inbox(ports, LOOP), unit.read(ports, LOOP).versions()
+        records, versions = queries.inbox(ports, LOOP), unit_of_work.read(ports, LOOP).versions()
         landed = {blob.name: blob.created_at for blob in ports.blobs.list("landing", f"{LOOP}/")}
     late_s = [(one.received_at - landed[str(one.body["name"])]).total_seconds() for one in records]
     door, alone = np.percentile(answered_s, [50, 99]), np.percentile(noted_s, [50, 99])
@@ -134,7 +134,7 @@ def drop(ports: Ports, number: int) -> None:
 
 
 def done(ports: Ports) -> bool:
-    records = views.inbox(ports, LOOP)
+    records = queries.inbox(ports, LOOP)
     return len(records) >= EVENTS and all(record.state.value != "new" for record in records)
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from local.azure import LocalAzure
-from shared import views
-from shared.engine import unit
-from shared.model import Phase
+from shared.domain.release import Phase
+from shared.runtime import unit_of_work
+from shared.state import queries
 from tests.acceptance.conftest import ROOT, App, season, traffic
 from tests.contract.breaking import FAULTS
 from tests.soak.figures import keep
@@ -70,14 +70,14 @@ def over(worker: subprocess.Popen[bytes]) -> None:
 
 
 def live(app: App, number: int) -> bool:
-    state = unit.read(app.ports, LOOP).state
+    state = unit_of_work.read(app.ports, LOOP).state
     told = state.announced_seq == state.ledger_seq
     return state.champion is not None and state.champion.release == number and not state.open_release and told
 
 
 def wrong(app: App) -> list[str]:
     """What is not as it would be had nothing happened."""
-    status, current = views.loop(app.ports, LOOP), unit.read(app.ports, LOOP)
+    status, current = queries.loop(app.ports, LOOP), unit_of_work.read(app.ports, LOOP)
     expected = {
         "versions": (len(current.versions()), 2),
         "sources": (len({version.source for version in current.versions()}), 2),
@@ -86,7 +86,7 @@ def wrong(app: App) -> list[str]:
             [(2, 1, Phase.LIVE), (1, 1, Phase.LIVE)],
         ),
         "traffic": (status.traffic, {"r2-a1": 100}),
-        "audit": (views.audit(app.ports, LOOP).problems, ()),
+        "audit": (queries.audit(app.ports, LOOP).problems, ()),
         "work left": (app.ports.store.range(LOOP, "todo-"), []),
         "paused": (current.state.paused, ""),
         "all told": (current.state.announced_seq, current.state.ledger_seq),

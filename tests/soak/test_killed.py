@@ -13,10 +13,10 @@ from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 
 from local.azure import LocalAzure
-from shared import views
-from shared.engine import unit
 from shared.ports import Ports
+from shared.runtime import unit_of_work
 from shared.settings import Settings
+from shared.state import queries
 from shared.wiring import azure_ports
 from tests.acceptance.conftest import App, season
 from tests.soak.figures import keep
@@ -40,14 +40,14 @@ def test_t7_a_burst_while_the_host_is_killed(tmp_path: Path, monkeypatch: pytest
         drop(app)
         kills, deadline = 0, time.monotonic() + 60 + 15 * BLOBS
         while not done(ports) or kills < KILLS:
-            assert time.monotonic() < deadline, f"{len(unit.read(ports, LOOP).versions())} of {BLOBS}"
+            assert time.monotonic() < deadline, f"{len(unit_of_work.read(ports, LOOP).versions())} of {BLOBS}"
             time.sleep(chance.uniform(0.5, 8))
             if kills < KILLS:
                 app.azure.part("host").kill()
                 app.azure.stop_part("host")
                 app.azure.start_host()
                 kills += 1
-        versions = unit.read(ports, LOOP).versions()
+        versions = unit_of_work.read(ports, LOOP).versions()
     doubled = [source for source, n in Counter(v.source for v in versions).items() if n > 1]
     keep("T7", f"{BLOBS} blobs, a fifth of the events twice, {kills} kills: {len(versions)} versions")
     assert (len(versions), doubled) == (BLOBS, [])
@@ -68,5 +68,5 @@ def drop(app: App) -> None:
 
 
 def done(ports: Ports) -> bool:
-    records = views.inbox(ports, LOOP)
+    records = queries.inbox(ports, LOOP)
     return len(records) >= BLOBS and all(record.state.value != "new" for record in records)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from shared import rows
-from shared.core import ledger
-from shared.core.ledger import Draft
-from shared.engine import unit
+from shared.domain.loop import Overview
+from shared.domain.release import Release
 from shared.memory.store import MemoryStore
-from shared.model import Overview, Release
 from shared.ports import Row
+from shared.runtime import unit_of_work
+from shared.state import hash_chain, rows
+from shared.state.hash_chain import Draft
 from tests.engine.world import World
 from tests.tower.conftest import past
 
@@ -38,7 +38,7 @@ def crowded() -> World:
     world = past()
     store = world.ports.store
     found = store.rows["birds"]
-    state = unit.read(world.ports, "birds").state
+    state = unit_of_work.read(world.ports, "birds").state
     version = found[rows.version_key(3)].doc
     for number in range(state.next_version, VERSIONS + 1):
         key = rows.version_key(number)
@@ -54,7 +54,7 @@ def crowded() -> World:
         found[key] = Row(key, middle.replace(f'"seq": {state.ledger_seq}', f'"seq": {seq}'), "e")
     grown = replace(state, ledger_seq=ENTRIES - 9_001, next_version=VERSIONS + 1, next_release=RELEASES + 1)
     draft = Draft("release.started", f"release {RELEASES}", "driftloop", "", detail={"reasons": "x" * 500})
-    grown, entries = ledger.append(grown, [draft] * 9_001, world.clock.current)
+    grown, entries = hash_chain.append(grown, [draft] * 9_001, world.clock.current)
     for entry in entries:
         found[rows.ledger_key(entry.seq)] = Row(rows.ledger_key(entry.seq), rows.encode(entry), "e")
     found[rows.LOOP] = Row(rows.LOOP, rows.encode(grown), "e")
@@ -72,7 +72,7 @@ def crowded() -> World:
 def _unlike(world: World, versions: int, releases: int) -> None:
     """No document stands twice: what one page shows has a report, a metric and a definition of its own in each line."""
     ports, found = world.ports, world.ports.store.rows["birds"]
-    plain = unit.read(ports, "birds").version(3)[0]
+    plain = unit_of_work.read(ports, "birds").version(3)[0]
     judged = world.release(2).judgements
 
     def another(digest: str, n: int) -> str:

@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 import pytest
 
-from shared import views
-from shared.engine import clockwork, front
+from shared.domain.event import InboxState
+from shared.domain.ledger import LedgerEntry
+from shared.inbox import recorder
 from shared.memory.faults import Call, watched
-from shared.model import InboxState, LedgerEntry
+from shared.runtime import tick
+from shared.state import queries
 from tests.engine.world import ACCOUNT, LOOP, World, csv, season
 from tests.tower.tower import OURS, TOKEN, get, page, post, twin
 
@@ -25,11 +27,11 @@ def take(world: World) -> None:
     """What the queue function does with what was put there."""
     messages, world.ports.queue.messages[:] = list(world.ports.queue.messages), []
     for message in messages:
-        clockwork.run_all(world.ports, front.receive(world.ports, message, ACCOUNT))
+        tick.run_all(world.ports, recorder.receive(world.ports, message, ACCOUNT))
 
 
 def last(world: World, what: str) -> LedgerEntry:
-    return [entry for entry in views.entries(world.ports, "birds") if entry.what == what][-1]
+    return [entry for entry in queries.entries(world.ports, "birds") if entry.what == what][-1]
 
 
 def test_an_action_is_in_the_ledger_with_its_actor_and_reason(acting_world: World) -> None:
@@ -68,24 +70,24 @@ def test_a_double_click_is_one_action(acting_world: World) -> None:
     take(acting_world)
     acting_world.live()
     take(acting_world)
-    assert [e.what for e in views.entries(acting_world.ports, "birds")].count("release.started") == 2
+    assert [e.what for e in queries.entries(acting_world.ports, "birds")].count("release.started") == 2
 
 
 def test_a_quarantined_drop_is_read_again_once_the_loop_file_is_mended(acting_world: World) -> None:
-    (aside,) = views.set_aside(acting_world.ports, "birds")
+    (aside,) = queries.set_aside(acting_world.ports, "birds")
     assert f'value="{aside.key}"' in page(acting_world.ports, "/loops/birds")
     replay = form("replay", drop=aside.key)
     post(acting_world.ports, replay)
     take(acting_world)
-    again = views.event(acting_world.ports, "birds", aside.key)
+    again = queries.event(acting_world.ports, "birds", aside.key)
     assert again and (again.state, again.code) == (InboxState.QUARANTINED, "missing-target")
     assert last(acting_world, "drop.replayed").actor == "ann@contoso.com"
-    assert len(views.set_aside(acting_world.ports, "birds")) == 1
+    assert len(queries.set_aside(acting_world.ports, "birds")) == 1
     acting_world.publish(LOOP.replace("target: species", "target: sex").replace("[year]", "[year, species]"))
     post(acting_world.ports, form("replay", drop=aside.key))
     take(acting_world)
-    assert views.set_aside(acting_world.ports, "birds") == []
-    done = views.event(acting_world.ports, "birds", aside.key)
+    assert queries.set_aside(acting_world.ports, "birds") == []
+    done = queries.event(acting_world.ports, "birds", aside.key)
     assert done and done.state is InboxState.DONE and done.version == 2
 
 
@@ -190,7 +192,7 @@ def test_the_terminal_asks_for_the_same_and_tells_it_as_json(
 ) -> None:
     from typer.testing import CliRunner
 
-    from shared.cli import app, session
+    from cli import app, session
 
     monkeypatch.setattr(session, "ports", lambda: acting_world.ports)
     monkeypatch.setattr(session, "who", lambda: "ann@contoso.com")

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cli.backtest import drawn
+from cli.past import rivals, simulation
+from cli.past.learner import train
 from shared import loopfile
-from shared.backtest import past, rules
-from shared.backtest.learner import train
-from shared.cli.backtesting import drawn
 from tests.engine.world import LOOP, season
 
 ROOT = Path(__file__).parents[2]
@@ -32,14 +32,14 @@ def drops(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def runs(drops: list[Path]) -> dict[str, past.Run]:
+def runs(drops: list[Path]) -> dict[str, simulation.Run]:
     definition = loopfile.parse(LOOP, file="loop.yaml")
-    chosen = rules.rules(definition, "0 0 3 * * 1")
+    chosen = rivals.rules(definition, "0 0 3 * * 1")
     week = timedelta(days=7)
-    return {one.name: past.run(one, drops, "f1_macro", week, lambda _: None) for one in chosen}
+    return {one.name: simulation.run(one, drops, "f1_macro", week, lambda _: None) for one in chosen}
 
 
-def test_each_policy_alarms_and_retrains_by_its_own_rule(runs: dict[str, past.Run]) -> None:
+def test_each_policy_alarms_and_retrains_by_its_own_rule(runs: dict[str, simulation.Run]) -> None:
     assert [step.alarm for step in runs["loop"].steps][:3] == [False, False, True]
     assert [step.retrained for step in runs["loop"].steps][:3] == [True, False, True]
     assert [step.retrained for step in runs["never"].steps] == [True, False, False, False]
@@ -48,7 +48,9 @@ def test_each_policy_alarms_and_retrains_by_its_own_rule(runs: dict[str, past.Ru
     assert runs["schedule"].retrains == 2  # what landed last waits for the next Monday
 
 
-def test_the_score_is_that_of_the_model_that_served_when_the_drop_landed(runs: dict[str, past.Run]) -> None:
+def test_the_score_is_that_of_the_model_that_served_when_the_drop_landed(
+    runs: dict[str, simulation.Run],
+) -> None:
     for one in runs.values():
         assert one.steps[0].score is None
         assert one.steps[1].score == runs["never"].steps[1].score  # nobody had retrained yet
@@ -58,7 +60,7 @@ def test_the_score_is_that_of_the_model_that_served_when_the_drop_landed(runs: d
 def test_policies_differ_in_when_they_retrain_and_in_nothing_else() -> None:
     """Each is gated by the loop's own metric, so that none is refused what another is granted."""
     definition = loopfile.parse(LOOP, file="loop.yaml")
-    chosen = [one.definition for one in rules.rules(definition, "0 0 3 * * 1")]
+    chosen = [one.definition for one in rivals.rules(definition, "0 0 3 * * 1")]
     for part in ("data", "train", "serve", "metric", "gate", "canary"):
         assert all(getattr(one, part) == getattr(chosen[0], part) for one in chosen), part
     assert chosen[0].metric == definition.metric
@@ -72,13 +74,13 @@ def test_drift_put_into_the_census_is_found_at_its_drop_and_at_no_other(tmp_path
         pytest.skip(f"census data not found at {CENSUS}; set DRIFTLOOP_SHARED_DATA to its folder")
     census(tmp_path, drops=6, unit_from=3, rule_from=5)
     definition = loopfile.load(ROOT / "loops/income/loop.yaml", overrides=("data.window=newest",))
-    ours = rules.rules(definition, "0 0 3 * * 1")[0]
-    found = past.run(ours, sorted(tmp_path.iterdir()), "accuracy", timedelta(days=7), lambda _: None)
+    ours = rivals.rules(definition, "0 0 3 * * 1")[0]
+    found = simulation.run(ours, sorted(tmp_path.iterdir()), "accuracy", timedelta(days=7), lambda _: None)
     assert [step.alarm for step in found.steps] == [False, False, True, False, True, False]
     assert [step.live for step in found.steps] == [1, 1, 2, 2, 3, 3]
 
 
-def test_the_picture_and_the_json_hold_every_policy(runs: dict[str, past.Run]) -> None:
+def test_the_picture_and_the_json_hold_every_policy(runs: dict[str, simulation.Run]) -> None:
     picture = ElementTree.fromstring(drawn(list(runs.values()), "f1_macro"))  # noqa: S314 - our own text
     words = "".join(picture.itertext())
     assert all(name in words for name in runs)
@@ -87,7 +89,7 @@ def test_the_picture_and_the_json_hold_every_policy(runs: dict[str, past.Run]) -
 def test_the_command_tells_it_as_a_table_and_as_json(drops: list[Path], tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from shared.cli import app
+    from cli import app
 
     file = tmp_path / "loop.yaml"
     file.write_text(LOOP)
@@ -112,11 +114,11 @@ def test_evidently_s_rule_needs_half_of_the_columns() -> None:
     random = np.random.default_rng(7)
     before = pd.DataFrame({name: random.normal(size=400) for name in "abcd"})
     after = pd.DataFrame({name: random.normal(size=400) for name in "abcd"})
-    assert not rules.evidently_drifts(before, after)
-    assert not rules.evidently_drifts(before, after.assign(a=after["a"] + 2))
-    assert rules.evidently_drifts(before, after.assign(a=after["a"] + 2, b=after["b"] + 2))
+    assert not rivals.evidently_drifts(before, after)
+    assert not rivals.evidently_drifts(before, after.assign(a=after["a"] + 2))
+    assert rivals.evidently_drifts(before, after.assign(a=after["a"] + 2, b=after["b"] + 2))
     kinds = pd.DataFrame({"k": ["x", "y"] * 200})
-    assert rules.evidently_drifts(kinds, pd.DataFrame({"k": ["x"] * 300 + ["y"] * 100}))
+    assert rivals.evidently_drifts(kinds, pd.DataFrame({"k": ["x"] * 300 + ["y"] * 100}))
 
 
 def test_the_stand_in_learns_what_is_linear_and_survives_what_is_missing() -> None:

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared import rows
-from shared.engine import unit
 from shared.ports import Row
+from shared.runtime import unit_of_work
+from shared.state import rows
 from tests.engine.world import World
 from tests.tower.crowd import ENTRIES, RELEASES, VERSIONS, crowded
 from tests.tower.tower import counting, get
@@ -69,7 +69,7 @@ def test_the_ledger_s_check_of_a_long_ledger_says_how_far_it_went(world: World) 
 def test_a_long_version_of_many_columns_stays_small(world: World) -> None:
     """2,000 columns with long names that all moved."""
     ports = world.ports
-    version, row = unit.read(ports, "birds").version(3)
+    version, row = unit_of_work.read(ports, "birds").version(3)
     report = json.loads(ports.documents.get(version.drift))
     column = report["columns"][0]
     many = [{**column, "name": f"{n:04d}" + "x" * 200, "words": "w" * 2000} for n in range(2000)]

@@ -220,15 +220,15 @@ def neighbours(app: App) -> None:
     """Two more loops, which wait for their first drop, so that the overview is one."""
     from dataclasses import replace
 
-    from shared.engine import publishing, unit
+    from shared.runtime import publication, unit_of_work
 
-    published = unit.read(app.ports, LOOP).published()
+    published = unit_of_work.read(app.ports, LOOP).published()
     for name in ("claims", "house-prices"):
         definition = published.definition
         data = definition.data.model_copy(update={"landing": f"landing/{name}/"})
         serve = definition.serve.model_copy(update={"endpoint": name})
         changed = definition.model_copy(update={"loop": name, "data": data, "serve": serve})
-        publishing.publish(app.ports, replace(published, definition=changed))
+        publication.publish(app.ports, replace(published, definition=changed))
 
 
 def paused(app: App) -> list[object]:
@@ -240,9 +240,9 @@ def paused(app: App) -> list[object]:
 def ledger(app: App) -> list[dict[str, object]]:
     from dataclasses import asdict
 
-    from shared import views
+    from shared.state import queries
 
-    return [asdict(entry) for entry in views.entries(app.ports, LOOP)]
+    return [asdict(entry) for entry in queries.entries(app.ports, LOOP)]
 
 
 def test_the_pages_work_by_keyboard_alone(people: dict[str, Seen]) -> None:

@@ -12,8 +12,8 @@ import typer
 import yaml
 from typer.core import TyperGroup
 
+from cli import app, reference
 from shared import loopfile
-from shared.cli import app, reference
 
 ROOT = Path(__file__).parents[2]
 DOCS = [
@@ -95,11 +95,12 @@ def test_every_shell_block_is_a_script_and_every_python_block_compiles() -> None
 
 
 def test_the_reference_of_commands_is_the_terminal_s() -> None:
-    assert reference.reference() == reference.DOCUMENT.read_text(), "run: python -m shared.cli.reference"
+    assert reference.reference() == reference.DOCUMENT.read_text(), "run: python -m cli.reference"
 
 
 def test_every_code_of_an_error_is_told() -> None:
-    sources = [path.read_text() for place in ("shared", "functions") for path in (ROOT / place).rglob("*.py")]
+    places = ("shared", "functions", "cli", "tower")
+    sources = [path.read_text() for place in places for path in (ROOT / place).rglob("*.py")]
     codes = {
         code
         for text in sources

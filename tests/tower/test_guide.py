@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from shared import guide
-from shared.engine import announcing, unit
-from shared.engine.scheduling import NEEDS_A_PERSON
+from shared.domain.release import Phase
 from shared.intake import rejections
-from shared.model import Phase
+from shared.retraining.due import NEEDS_A_PERSON
+from shared.runtime import outbox, unit_of_work
 from tests.engine.world import World, csv, season
 from tests.tower.conftest import PAGES
 from tests.tower.test_events_doc import DOC as EVENTS
@@ -37,7 +37,12 @@ def test_the_chapter_is_carried_along_as_it_stands() -> None:
 
 def test_each_row_says_what_the_code_says() -> None:
     """Each message is in the sources, word for word up to what is filled in; each kind of event is one of ours."""
-    sources = "\n".join(path.read_text() for path in sorted((ROOT / "shared").rglob("*.py")))
+    sources = "\n".join(
+        path.read_text()
+        for path in sorted(
+            p for room in ("shared", "tower", "cli", "functions") for p in (ROOT / room).rglob("*.py")
+        )
+    )
     joined = re.sub(r'"\s*\n?\s*f?"', "", sources)
     seen = [words for answer in ANSWERS for words in answer.sees]
     assert [words for words in seen if words not in joined and words not in written()] == []
@@ -66,21 +71,19 @@ def test_every_event_that_needs_a_person_leads_to_what_to_do() -> None:
     assert [what for what, anchor in marked if guide.anchor(what) != anchor] == []
 
 
-@pytest.mark.parametrize("phase", [*sorted(NEEDS_A_PERSON), *sorted(announcing.QUICK)], ids=str)
+@pytest.mark.parametrize("phase", [*sorted(NEEDS_A_PERSON), *sorted(outbox.QUICK)], ids=str)
 def test_whatever_asks_for_a_person_is_answered(world: World, phase: Phase) -> None:
     from dataclasses import replace
 
-    state, now = unit.read(world.ports, "birds").state, world.clock.current
+    state, now = unit_of_work.read(world.ports, "birds").state, world.clock.current
     release = replace(world.release(2), phase=phase, reason="x", waiting_for="y")
-    calm = announcing.attention(state, release, "", release.phase_since_at)
-    late = announcing.attention(state, release, "", now + timedelta(days=1))
+    calm = outbox.attention(state, release, "", release.phase_since_at)
+    late = outbox.attention(state, release, "", now + timedelta(days=1))
     assert late and (guide.anchor(late), bool(calm)) in (
         ("waits-for-a-person", True),
         ("is-stuck", False),
     )
-    assert (
-        guide.anchor(announcing.attention(replace(state, paused="x"), None, "", now)) == "the-loop-is-paused"
-    )
+    assert guide.anchor(outbox.attention(replace(state, paused="x"), None, "", now)) == "the-loop-is-paused"
 
 
 @pytest.mark.parametrize("phase", FAILED, ids=str)
@@ -131,7 +134,7 @@ def test_the_guide_has_a_twin(world: World) -> None:
 
 
 def test_the_terminal_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    from shared.cli import session
+    from cli import session
 
     session.advise("paused: we look into it")
     session.advise("nothing that anybody wrote of")

@@ -135,7 +135,7 @@ class Spoiled:
         return row and Row(row.key, self._text(row.doc), row.etag)
 
     def _value(self, value: object) -> object:
-        from shared import rows
+        from shared.state import rows
 
         spoiled = self._text(rows.encode(value))
         return rows.decode(type(value), Row("x", spoiled, ""))

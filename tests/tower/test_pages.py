@@ -145,10 +145,10 @@ def test_who_may_only_look_is_offered_nothing_to_do(world: World) -> None:
 
 def test_what_was_live_then_is_what_the_terminal_says() -> None:
     """Two ways to the same answer: by halves over releases, and by reading the whole ledger."""
-    from shared import views
-    from shared.engine import unit
-    from shared.tower.pages.audit import live_at
+    from shared.runtime import unit_of_work
+    from shared.state import queries
     from tests.engine.world import csv, season
+    from tower.pages.audit_page import live_at
 
     world = World()
     world.publish()
@@ -160,13 +160,13 @@ def test_what_was_live_then_is_what_the_terminal_says() -> None:
         world.drop(f"{year}.csv", csv(season(year, body_mass_g=factor)))
         world.live()
     world.ticks(2, 60)
-    current = unit.read(world.ports, "birds")
+    current = unit_of_work.read(world.ports, "birds")
     moments = [
         begun + timedelta(seconds=s)
         for s in range(-30, int((world.clock.current - begun).total_seconds()), 37)
     ]
     found = [live_at(current, at) for at in moments]
-    told = [views.audit(world.ports, "birds", at).served for at in moments]
+    told = [queries.audit(world.ports, "birds", at).served for at in moments]
     assert [r and r.number for r in found] == [s and s.release for s in told]
     assert {r.number for r in found if r} >= {1, 2}
 
@@ -175,7 +175,7 @@ def test_a_canary_s_looks_are_thinned_not_lost() -> None:
     """Bounded for each step, the first and the newest always there, other steps untouched."""
     from dataclasses import replace
 
-    from shared.core.looks import MAX_LOOKS, remember
+    from shared.release.canary.timeline import MAX_LOOKS, remember
 
     world = past()
     release = world.release(2)
@@ -202,12 +202,12 @@ def test_every_kind_of_entry_has_words_of_its_own(world: World) -> None:
     """A kind that is no phase's is not told as the phase that its release happens to be in."""
     from dataclasses import replace
 
-    from shared import views
-    from shared.model import Phase
-    from shared.tower.words import DOING, headline
+    from shared.domain.release import Phase
+    from shared.state import queries
     from tests.tower.test_events_doc import written
+    from tower.words import DOING, headline
 
-    entry = views.entries(world.ports, "birds")[-1]
+    entry = queries.entries(world.ports, "birds")[-1]
 
     def told(what: str) -> str:
         return headline(replace(entry, what=what, before="live", after="live"))
@@ -220,16 +220,16 @@ def test_every_kind_of_entry_has_words_of_its_own(world: World) -> None:
 def test_the_loop_tells_what_compute_it_has_used() -> None:
     from dataclasses import replace
 
-    from shared import rows
-    from shared.engine import unit
     from shared.ports import Row
+    from shared.runtime import unit_of_work
+    from shared.state import rows
     from tests.engine.world import LOOP
 
     world = World()
     world.publish(LOOP.replace("runs_per_day: 8", "runs_per_day: 8, compute_per_day: 4h"))
     now = world.clock.current
     state = replace(
-        unit.read(world.ports, "birds").state, spent=((now, 5400.0), (now - timedelta(days=2), 9.0))
+        unit_of_work.read(world.ports, "birds").state, spent=((now, 5400.0), (now - timedelta(days=2), 9.0))
     )
     world.ports.store.rows["birds"][rows.LOOP] = Row(rows.LOOP, rows.encode(state), "e")
     found = twin(world.ports, "/loops/birds")

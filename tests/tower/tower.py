@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from shared.ports import Ports
-from shared.tower import answering, forgery
-from shared.tower.answering import Reply, Visit
-from shared.tower.asking import Studio
+from tower import csrf, site
+from tower.site import Reply, Visit
+from tower.visit import Studio
 
 BASE = "/api/tower"
 SITE = "https://tower.example"
@@ -25,7 +25,7 @@ OURS = {
     "host": "tower.example",
     "origin": SITE,
     "sec-fetch-site": "same-origin",
-    "cookie": f"{forgery.COOKIE}={TOKEN}",
+    "cookie": f"{csrf.COOKIE}={TOKEN}",
 }
 
 
@@ -43,7 +43,7 @@ def visit(path: str, *, accept: str = "text/html", may_act: bool = True) -> Visi
 
 
 def get(ports: Ports, path: str, *, accept: str = "text/html", may_act: bool = True) -> Reply:
-    return answering.get(ports, STUDIO, visit(path, accept=accept, may_act=may_act))
+    return site.get(ports, STUDIO, visit(path, accept=accept, may_act=may_act))
 
 
 def page(ports: Ports, path: str, **options: bool) -> str:
@@ -61,7 +61,7 @@ def twin(ports: Ports, path: str) -> Any:
 
 def post(ports: Ports, form: Mapping[str, str], headers: Mapping[str, str] = OURS) -> Reply:
     body = urlencode({"token": TOKEN, **form}).encode()
-    return answering.post(ports, replace(visit("/act"), headers=dict(headers), body=body))
+    return site.post(ports, replace(visit("/act"), headers=dict(headers), body=body))
 
 
 class Counting:

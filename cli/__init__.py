@@ -1,0 +1,43 @@
+"""The `driftloop` command: everything that a person does, with messages that say what to do next."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cli import acts, adopt, backtest, compare, doctor, drop, explain, history, new, publish, replay, status
+from shared.errors import DriftloopError
+
+app = typer.Typer(
+    name="driftloop",
+    help="Drop data in a container; drift is judged, the model retrained, and put live behind a canary.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for part in (
+    new,
+    adopt,
+    publish,
+    drop,
+    status,
+    explain,
+    replay,
+    history,
+    backtest,
+    compare,
+    acts,
+    doctor,
+):
+    part.add_to(app)
+
+
+def main() -> None:
+    """Entry point. Exit code 0 done, 1 refused or not found (the text says why), 2 wrong usage."""
+    try:
+        app()
+    except DriftloopError as error:
+        print(f"driftloop: {error}", file=sys.stderr)  # noqa: T201 - this is the terminal
+        sys.exit(1)

@@ -1,0 +1,95 @@
+"""adopt: an endpoint that serves already gets a loop, without a request being lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import session
+from cli.session import out
+from shared.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from shared.azure.client import Workspace
+    from shared.loopfile import Definition
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("adopt")(adopt)
+
+
+def adopt(
+    folder: Annotated[
+        Path, typer.Argument(help="The loop's folder; `serve.endpoint` names what serves already.")
+    ],
+    data: Annotated[Path, typer.Option(help="Rows like those that the model was trained on: the reference.")],
+    deployment: Annotated[
+        str, typer.Option(help="The deployment that serves; needed when the endpoint has several.")
+    ] = "",
+) -> None:
+    """Publish a loop over an endpoint that serves already: its model becomes the champion, nothing there changes."""
+    from shared import loopfile
+    from shared.azure.client import Workspace, credential
+    from shared.azure.registry import Registry
+    from shared.loopfile.published import Published
+    from shared.release import adoption
+
+    file = folder / "loop.yaml" if folder.is_dir() else folder
+    definition = loopfile.load(file)
+    workspace, ports = Workspace(session.settings(), credential()), session.ports()
+    profile = profile_of(data, definition)
+    found, model = serving(workspace, definition.serve.endpoint, deployment)
+    with out.status(f"adopting {definition.serve.endpoint}/{found}"):
+        assets = Registry(workspace).register(file.parent, definition, lambda _: None)
+        published = Published(definition, assets, session.who(), ports.clock.now())
+        release = adoption.adopt(ports, published, found, model, profile)
+    out.print(
+        f"adopted {definition.serve.endpoint}/{found} as release {release.loop}/{release.number}: {model}"
+    )
+    out.print(f"drop data at {definition.data.landing}; what lands is held against {data.name}")
+
+
+def profile_of(data: Path, definition: Definition) -> bytes:
+    """The profile of the reference rows, read as a drop would be."""
+    import tempfile
+
+    from shared.errors import InputRejected
+    from shared.intake import DropFile, ReadSpec, read_drop
+    from shared.intake.returns import with_returns
+
+    if not data.is_file():
+        raise ConfigurationError(
+            f"{data} is no file; give the rows that the model was trained on, or like them"
+        )
+    with tempfile.TemporaryDirectory(prefix="driftloop-adopt-") as place:
+        drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
+        try:
+            reading = read_drop([drop], ReadSpec.of(definition.data, {}, b""), Path(place) / "out")
+        except InputRejected as rejection:
+            raise ConfigurationError(f"{data} cannot be used: {rejection.code}: {rejection}") from rejection
+        return with_returns(reading, Path(place) / "out", definition, b"").profile
+
+
+def serving(workspace: Workspace, endpoint: str, deployment: str) -> tuple[str, str]:
+    """The deployment that serves, and the asset id of its model."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    client = workspace()
+    try:
+        found = {each.name: each for each in client.online_deployments.list(endpoint)}
+    except ResourceNotFoundError as error:
+        raise ConfigurationError(f"there is no endpoint {endpoint}; `serve.endpoint` names it") from error
+    if not deployment and len(found) == 1:
+        deployment = next(iter(found))
+    if deployment not in found:
+        raise ConfigurationError(
+            f"say --deployment: endpoint {endpoint} has {', '.join(sorted(found)) or 'no deployment'}"
+        )
+    model = found[deployment].model
+    if not model:
+        raise ConfigurationError(
+            f"deployment {deployment} has no registered model that could be put on record"
+        )
+    return deployment, str(model)

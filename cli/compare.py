@@ -1,0 +1,155 @@
+"""compare and profile: the drift verdict by itself, on files, without Azure and without a loop."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cli.session import out
+from cli.status import Json, printable
+
+if TYPE_CHECKING:
+    from drift import Finding, Report
+
+By = Annotated[str | None, typer.Option(help="Judge each value of this column by itself as well.")]
+Ignore = Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")]
+_COLOURS = {"material": "bold red", "detected": "yellow", "quiet": "dim"}
+BAD_INPUT = 2
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("profile")(profile)
+    app.command("compare")(compare)
+
+
+def profile(
+    data: Annotated[Path, typer.Argument(help="CSV, CSV under gzip, Parquet, or a folder of them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    ignore: Ignore = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Store what a comparison needs of some rows, without the rows. Exit code 2 on bad input."""
+    import drift
+
+    with _bad_input():
+        kept = drift.profile(data, ignore=ignore or (), by=by)
+        output.write_bytes(kept.to_bytes())
+    size = output.stat().st_size
+    if as_json:
+        columns = {name: column.kind for name, column in kept.columns.items()}
+        told = {"output": str(output), "size_bytes": size, "rows": kept.rows, "columns": columns}
+        out.print_json(json.dumps({**told, "by": kept.by, "segments": sorted(kept.segments)}))
+        return
+    parts = f", {len(kept.segments)} segments by {kept.by}" if kept.by else ""
+    words = f"{output}: {kept.rows:,} rows, {len(kept.columns)} columns{parts}, {size / 1000:,.0f} kB"
+    out.print(escape(printable(words)))
+
+
+def compare(
+    reference: Annotated[Path, typer.Argument(help="Data, or what `driftloop profile` stored.")],
+    current: Annotated[Path, typer.Argument(help="The data to judge; what REFERENCE may be, this may be.")],
+    page: Annotated[Path | None, typer.Option("--html", help="Write the report as one page.")] = None,
+    rate: Annotated[
+        float, typer.Option(min=1e-9, max=0.5, help="How often a quiet report may alarm, all in all.")
+    ] = 0.01,
+    tolerance: Annotated[
+        float,
+        typer.Option(min=0, help="The smallest effect that matters: sd of numbers, share of categories."),
+    ] = 0.1,
+    ignore: Ignore = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what changed, by how much, and whether it matters.
+
+    Exit code 0 no material drift, 1 material drift, 2 bad input: unreadable, or broken rather than drifted
+    (a column is missing, renamed, of another type or empty, or there is no row).
+    """
+    import drift
+    from drift.profiles import stored
+
+    with _bad_input():
+        known = stored(reference) or drift.profile(reference, ignore=ignore or (), by=by)
+        if by is not None and known.by != by:
+            raise drift.DataError(
+                f"it was not stored by {by}", reference.name, f"Run driftloop profile with --by {by}."
+            )
+        new = stored(current) or drift.profile(current, grid=known, ignore=ignore or ())
+        policy = drift.Policy(
+            false_alarm_rate=rate,
+            material_numeric=tolerance,
+            material_categorical=tolerance,
+            ignore=tuple(ignore or ()),
+        )
+        findings = [f for f in drift.check_schema(known, new) if f.column not in policy.ignore]
+        report = drift.compare(known, new, policy)
+        if page is not None:
+            page.write_text(drift.report_html(report, known, new), encoding="utf-8")
+    broken = any(finding.breaking for finding in findings)
+    if as_json:
+        out.print_json(json.dumps({"findings": [asdict(f) for f in findings], **report.to_dict()}))
+    else:
+        _tell(report, findings)
+        if page is not None:
+            out.print(f"the page: {escape(str(page))}")
+    if broken or report.material:
+        raise typer.Exit(BAD_INPUT if broken else 1)
+
+
+@contextmanager
+def _bad_input() -> Iterator[None]:
+    """What is wrong with the files goes to stderr, with exit code 2."""
+    from drift import DataError
+
+    try:
+        yield
+    except (DataError, OSError) as error:
+        print(f"driftloop: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - this is the terminal
+        raise typer.Exit(BAD_INPUT) from error
+
+
+def _tell(report: Report, findings: list[Finding]) -> None:
+    for finding in findings:
+        mark = "[bold red]broken[/]" if finding.breaking else "[yellow]look[/]"
+        out.print(f"{mark}  {escape(printable(finding.words))}")
+    colour = _COLOURS["material" if report.material else "detected" if report.detected else "quiet"]
+    out.print(f"[{colour}]{escape(printable(report.headline))}[/]")
+    if report.detected:
+        _table(report)
+    for name, part in report.segments.items():
+        if part.detected:
+            out.print(f"{escape(printable(name))}: {escape(printable(part.headline))}")
+    for note in report.notes:
+        out.print(escape(printable(note)))
+    for name, reason in report.skipped:
+        out.print(f"[dim]not compared: {escape(printable(f'{name}, {reason}'))}[/]")
+    out.print(
+        f"{sum(not c.detected for c in report.columns)} columns without a change beyond chance; "
+        f"{report.rows_current:,} rows against {report.rows_reference:,}; "
+        f"false alarms in at most {report.false_alarm_rate:.1%} of quiet reports"
+    )
+
+
+def _table(report: Report) -> None:
+    """The columns that changed, in words that need no more than 80 letters' width."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("column", max_width=20, overflow="fold")
+    table.add_column("verdict")
+    table.add_column("adjusted p")
+    table.add_column("what happened", overflow="fold")
+    for column in (c for c in report.columns if c.detected):
+        verdict = "material" if column.material else "detected"
+        words = column.words.removeprefix(f"{column.name} ")
+        cells = [escape(printable(cell)) for cell in (column.name, f"{column.p_value:.2g}", words)]
+        table.add_row(cells[0], f"[{_COLOURS[verdict]}]{verdict}[/]", *cells[1:])
+    out.print(table)

@@ -1,0 +1,251 @@
+"""doctor: what is wrong with a deployment, seen from outside, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from cli import doctor_platform
+from cli.diagnosis import BROKEN, OK, WARNING, Finding, guarded
+from cli.session import out
+from shared.errors import ConfigurationError
+from shared.port_rules import DEAD_LETTERS
+from shared.state import queries
+
+if TYPE_CHECKING:
+    from shared.azure.checkup import Checkup, QueueSeen
+    from shared.domain.loop import Overview
+    from shared.ports import Ports
+    from shared.settings import Settings
+
+EXIT_CODES = {OK: 0, BROKEN: 1, WARNING: 3}
+
+CONTAINERS = ("landing", "labels", "versions", "documents", "quarantine", DEAD_LETTERS)
+SKEW_WARNING = timedelta(seconds=30)
+SKEW_BROKEN = timedelta(minutes=5)
+SETTLED = timedelta(hours=1)
+FRESH = timedelta(days=1)
+LATE = timedelta(minutes=5)
+"""Work that is due for longer, or a message that waits for longer, means that the app does not run."""
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("doctor")(doctor)
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False) -> None:
+    """Look at every part of a deployment and say what to mend. Exit code 0 well, 1 broken, 3 warnings only."""
+    findings = list(examine())
+    if as_json:
+        out.print_json(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+    else:
+        _print(findings)
+    states = {finding.state for finding in findings}
+    raise typer.Exit(EXIT_CODES[BROKEN if BROKEN in states else WARNING if WARNING in states else OK])
+
+
+def examine() -> Iterator[Finding]:
+    """Every finding, also the good ones. A look that fails is a finding; the others go on."""
+    from shared.settings import Settings
+
+    try:
+        settings = Settings.from_environment(os.environ)
+    except ConfigurationError as error:
+        yield Finding("settings", BROKEN, str(error), "azd env get-values >.env, then export them")
+        return
+    yield Finding("settings", OK, "every setting is there")
+    yield from _examined(settings)
+
+
+def _examined(settings: Settings) -> Iterator[Finding]:
+    from shared.azure.checkup import Checkup
+    from shared.azure.client import Workspace, credential
+    from shared.wiring import azure_ports
+
+    checkup, ports = Checkup(settings, Workspace(settings, credential())), azure_ports(settings)
+    for container in CONTAINERS:
+        yield from guarded(f"container {container}", partial(_container, checkup, container))
+    yield from guarded("clock", lambda: _clock(checkup))
+    yield from guarded("queue", lambda: _queue(checkup.queue(), settings.queue))
+    yield from guarded("poison", lambda: _poison(checkup.queue(poison=True)))
+    yield from guarded("dead letters", lambda: _dead_letters(checkup))
+    yield from guarded("datastore", lambda: _datastore(checkup, settings))
+    yield from guarded("logs", lambda: _logs(ports))
+    yield from guarded("unrouted", lambda: _unrouted(ports))
+    overviews: list[Overview] = []
+    yield from guarded("table", lambda: _table(ports, overviews))
+    for overview in overviews:
+        yield from guarded(f"loop {overview.loop}", partial(_loop, ports, overview))
+        yield from guarded(f"events of {overview.loop}", partial(_events, ports, overview))
+        yield from guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, overview))
+        yield from guarded(f"traffic log of {overview.endpoint}", partial(_traffic_log, ports, overview))
+    yield from doctor_platform.examined(settings, ports, overviews)
+
+
+def _container(checkup: Checkup, name: str) -> Iterator[Finding]:
+    if checkup.container(name) is None:
+        yield Finding(f"container {name}", BROKEN, "there is no such container", "azd provision makes it")
+    else:
+        yield Finding(f"container {name}", OK, "it is there")
+
+
+def _clock(checkup: Checkup) -> Iterator[Finding]:
+    theirs = checkup.container("landing")
+    if theirs is None:
+        return
+    skew = abs(datetime.now(UTC) - theirs)
+    state = BROKEN if skew > SKEW_BROKEN else WARNING if skew > SKEW_WARNING else OK
+    words = f"this machine and the storage service differ by {skew.total_seconds():.0f} s"
+    yield Finding("clock", state, words, "set this machine's clock by NTP; tokens and ages depend on it")
+
+
+def _queue(seen: QueueSeen | None, name: str) -> Iterator[Finding]:
+    if seen is None:
+        yield Finding("queue", BROKEN, f"there is no queue {name}", "azd provision makes it")
+        return
+    waits = datetime.now(UTC) - seen.oldest_at if seen.oldest_at else timedelta()
+    if waits > LATE:
+        words = f"{seen.waiting} messages wait, the oldest for {_minutes(waits)}: the app does not take them"
+        yield Finding(
+            "queue", BROKEN, words, "azd deploy; then look at the app's log in Application Insights"
+        )
+    else:
+        yield Finding("queue", OK, f"{seen.waiting} messages wait")
+
+
+def _poison(seen: QueueSeen | None) -> Iterator[Finding]:
+    if seen is not None and seen.waiting:
+        words = f"{seen.waiting} messages failed five times and are not on record yet"
+        yield Finding("poison", WARNING, words, "the app keeps them with their reason: driftloop status")
+    else:
+        yield Finding("poison", OK, "no poison message waits")
+
+
+def _dead_letters(checkup: Checkup) -> Iterator[Finding]:
+    count, reason = checkup.dead_letters(datetime.now(UTC) - FRESH)
+    if count:
+        words = f"Event Grid could not deliver {count} events since yesterday; the last one: {reason}"
+        mend = "the sweep finds the drops; see the findings `events of` and `identity` for what is in the way"
+        yield Finding("dead letters", WARNING, words, mend)
+    else:
+        yield Finding("dead letters", OK, "Event Grid delivered every event since yesterday")
+
+
+def _datastore(checkup: Checkup, settings: Settings) -> Iterator[Finding]:
+    container = checkup.datastore()
+    if container is None:
+        words = f"workspace {settings.workspace} has no datastore {settings.datastore}"
+        yield Finding("datastore", BROKEN, words, "azd provision makes it")
+    elif container != "versions":
+        words = f"datastore {settings.datastore} points to container {container}, not to versions"
+        yield Finding("datastore", BROKEN, words, "delete it in Azure ML studio, then azd provision")
+    else:
+        yield Finding("datastore", OK, f"{settings.datastore} points to the data versions")
+
+
+def _logs(ports: Ports) -> Iterator[Finding]:
+    now = ports.clock.now()
+    ports.evidence.traffic("doctor", now - timedelta(minutes=5), now)
+    yield Finding("logs", OK, "the traffic log can be asked")
+
+
+def _unrouted(ports: Ports) -> Iterator[Finding]:
+    since = (ports.clock.now() - FRESH).isoformat()
+    lost = [one for one in queries.strangers(ports, queries.FEW) if one.get("received_at", since) >= since]
+    if lost:
+        words = f"{len(lost)} events since yesterday belong to no loop"
+        yield Finding("unrouted", WARNING, words, "driftloop status shows each with its reason")
+    else:
+        yield Finding("unrouted", OK, "every event since yesterday belongs to a loop")
+
+
+def _table(ports: Ports, overviews: list[Overview]) -> Iterator[Finding]:
+    overviews += ports.store.overviews()
+    yield Finding("table", OK, f"the state can be read; it has {len(overviews)} loops")
+
+
+def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
+    """An event brings the blob's sequencer; a record without one was made by the sweep."""
+    from shared.runtime import unit_of_work
+    from shared.state import queries
+
+    check = f"events of {overview.loop}"
+    for version in queries.versions(unit_of_work.read(ports, overview.loop), last=1):
+        record = queries.event(ports, overview.loop, version.inbox_key)
+        if record is None or record.body.get("sequencer"):
+            yield Finding(check, OK, "the newest drop was told by an event")
+        else:
+            words = f"no event told of the newest drop ({version.source}); the sweep found it"
+            mend = "azd provision makes the Event Grid subscription, which covers the containers landing and labels"
+            yield Finding(check, WARNING, words, mend)
+
+
+def _traffic_log(ports: Ports, overview: Overview) -> Iterator[Finding]:
+    """A canary holds without it. Only asked where a champion has served for a while."""
+    from shared.runtime import unit_of_work
+
+    champion, now = unit_of_work.read(ports, overview.loop).state.champion, ports.clock.now()
+    if champion is None or now - champion.live_at < SETTLED:
+        return
+    if ports.evidence.traffic(overview.endpoint, now - SETTLED, now).watermark_at is None:
+        words = f"no request of the last hour stands in it: it is off, or nobody calls {overview.endpoint}"
+        mend = f"azd env set DRIFTLOOP_ENDPOINTS {overview.endpoint}, then azd provision"
+        yield Finding(f"traffic log of {overview.endpoint}", WARNING, words, mend)
+    else:
+        yield Finding(f"traffic log of {overview.endpoint}", OK, "it has requests of the last hour")
+
+
+def _loop(ports: Ports, overview: Overview) -> Iterator[Finding]:
+    from shared.runtime import unit_of_work
+
+    check, state, healthy = f"loop {overview.loop}", unit_of_work.read(ports, overview.loop).state, True
+    overdue = ports.clock.now() - overview.due_at if overview.due_at else timedelta()
+    if overdue > LATE:
+        healthy = False
+        words = f"it is due for {_minutes(overdue)}: the tick does not run"
+        yield Finding(check, BROKEN, words, "azd deploy; then look at the function `tick` in the portal")
+    if state.ledger_seq > state.announced_seq and overdue > LATE:
+        words = f"{state.ledger_seq - state.announced_seq} ledger entries were not told on the topic"
+        mend = "does the app have the role 'EventGrid Data Sender' on the topic? azd provision gives it"
+        yield Finding(check, BROKEN, words, mend)
+    if overview.attention:
+        healthy = False
+        yield Finding(check, WARNING, overview.attention, f"driftloop status {overview.loop}")
+    if healthy:
+        yield Finding(check, OK, overview.summary or "published")
+
+
+def _endpoint(checkup: Checkup, overview: Overview) -> Iterator[Finding]:
+    check = f"endpoint {overview.endpoint}"
+    states = checkup.endpoint(overview.endpoint)
+    if states is None:
+        yield Finding(check, OK, "the first release will make it")
+        return
+    for name, state in states.items():
+        if state == "Failed":
+            mend = f"driftloop status {overview.loop} says why; quota and the endpoint's identity are usual"
+            yield Finding(check, BROKEN, f"{name} has failed", mend)
+    if "Failed" not in states.values():
+        yield Finding(check, OK, f"it stands, with {len(states) - 1} deployments")
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{span.total_seconds() / 60:.0f} min"
+
+
+def _print(findings: list[Finding]) -> None:
+    colours = {OK: "green", WARNING: "yellow", BROKEN: "red"}
+    for finding in findings:
+        out.print(
+            f"[{colours[finding.state]}]{finding.state:8}[/] {escape(finding.check)}: {escape(finding.what)}"
+        )
+        if finding.state != OK and finding.mend:
+            out.print(f"         mend: {escape(finding.mend)}")

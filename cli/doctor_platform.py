@@ -1,0 +1,206 @@
+"""doctor, around the app: providers, events, the endpoint's log, quota, and every identity's roles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.diagnosis import BROKEN, OK, ROLES_MEND, WARNING, Finding, guarded
+from shared.port_rules import DEAD_LETTERS
+
+if TYPE_CHECKING:
+    from shared.azure.platform_checkup import Subscription, Surroundings
+    from shared.domain.loop import Overview
+    from shared.ports import Ports
+    from shared.settings import Settings
+
+PROVIDERS = (
+    "Microsoft.Storage",
+    "Microsoft.EventGrid",
+    "Microsoft.MachineLearningServices",
+    "Microsoft.Web",
+    "Microsoft.OperationalInsights",
+    "Microsoft.Insights",
+    "Microsoft.ContainerRegistry",
+    "Microsoft.KeyVault",
+    "Microsoft.ManagedIdentity",
+)
+"""What the templates make resources of."""
+
+_BLOB = "/blobServices/default/containers/{}/blobs/name"
+_ML = "Microsoft.MachineLearningServices"
+EVENTS = {
+    "events of container landing": ("storage", "Microsoft.Storage.BlobCreated", _BLOB.format("landing")),
+    "events of container labels": ("storage", "Microsoft.Storage.BlobCreated", _BLOB.format("labels")),
+    "events of ended runs": ("workspace", f"{_ML}.RunCompleted", "experiments/e/runs/r"),
+    "events of changed runs": ("workspace", f"{_ML}.RunStatusChanged", "experiments/e/runs/r"),
+    "events of data drift": ("workspace", f"{_ML}.DatasetDriftDetected", "datadrifts/d/runs/r"),
+}
+"""By check: which source must tell of which event, as shared/inbox/messages.py reads it."""
+
+NOT_LOOKED_AT = "ask an Owner, Contributor or Reader of the subscription to run driftloop doctor"
+INFRA = Path(__file__).parents[1] / "infra"
+
+
+def examined(settings: Settings, ports: Ports, overviews: list[Overview]) -> Iterator[Finding]:
+    """What only Resource Manager can tell. Who may not ask it is told so; that alone breaks nothing."""
+    from shared.azure.platform_checkup import Surroundings
+
+    around = Surroundings(settings)
+    looks: dict[str, Callable[[], Iterator[Finding]]] = {
+        "providers": partial(_providers, around),
+        "events": partial(_events, around, settings.queue),
+        "identities": partial(_identities, around, settings),
+    }
+    for overview in overviews:
+        looks[f"quota of {overview.loop}"] = partial(_quota, around, ports, overview)
+        looks[f"diagnostics of {overview.endpoint}"] = partial(
+            _diagnostics, around, ports, settings, overview
+        )
+    for check, look in looks.items():
+        yield from guarded(check, look, refused=WARNING, mend=NOT_LOOKED_AT)
+
+
+def _providers(around: Surroundings) -> Iterator[Finding]:
+    states = {namespace: around.registration(namespace) for namespace in PROVIDERS}
+    missing = {namespace: state for namespace, state in states.items() if state != "Registered"}
+    for namespace, state in missing.items():
+        mend = f"az provider register --namespace {namespace}; it takes minutes"
+        yield Finding("providers", BROKEN, f"{namespace} is {state} in the subscription", mend)
+    if not missing:
+        yield Finding("providers", OK, f"all {len(PROVIDERS)} resource providers are registered")
+
+
+def _events(around: Surroundings, queue: str) -> Iterator[Finding]:
+    subscribed = {source: around.subscriptions(source) for source in ("storage", "workspace")}
+    for check, (source, kind, subject) in EVENTS.items():
+        passing = [one for one in subscribed[source] if one.passes(kind, subject)]
+        yield _delivery(check, passing, f"{around.account}/{queue}", f"{around.account}/{DEAD_LETTERS}")
+
+
+def _delivery(check: str, passing: list[Subscription], queue: str, dead_letter: str) -> Finding:
+    ours = [one for one in passing if one.queue == queue]
+    mend = "azd provision makes the Event Grid subscriptions; until then the sweep finds drops, later"
+    if not passing:
+        return Finding(check, BROKEN, "no Event Grid subscription lets them through", mend)
+    if not ours:
+        places = ", ".join(f"{one.name} to {one.queue or 'no storage queue'}" for one in passing)
+        return Finding(check, BROKEN, f"they do not go to the queue {queue}: {places}", mend)
+    well = [one for one in ours if one.state == "Succeeded"]
+    if not well:
+        return Finding(check, BROKEN, f"the subscription {ours[0].name} is {ours[0].state}", mend)
+    if not any(one.dead_letter == dead_letter for one in well):
+        words = f"what {well[0].name} cannot deliver is not kept in {dead_letter}"
+        return Finding(check, WARNING, words, "azd provision sets the dead-letter container")
+    return Finding(check, OK, f"{well[0].name} brings them into the queue")
+
+
+def _quota(around: Surroundings, ports: Ports, overview: Overview) -> Iterator[Finding]:
+    """A canary is one more deployment, beside the one that serves."""
+    from shared.runtime import unit_of_work
+
+    check = f"quota of {overview.loop}"
+    serve = unit_of_work.read(ports, overview.loop).published().definition.serve
+    quota = around.quota(serve.instance_type)
+    if quota is None:
+        words = f"the workspace's region has no machines of the size {serve.instance_type}"
+        yield Finding(check, BROKEN, words, "choose another serve.instance_type and publish")
+        return
+    needed = quota.needed(serve.instance_count)
+    short = [f"{left} of {name}" for name, left in quota.left.items() if left < needed]
+    words = f"a canary takes {needed} cores ({serve.instance_count} x {serve.instance_type} and the reserve)"
+    if short:
+        mend = "Azure ML studio, Quota: ask for more; or delete deployments that do not serve"
+        yield Finding(check, BROKEN, f"{words}; there are left: {', '.join(short)}", mend)
+    else:
+        yield Finding(check, OK, f"{words}; at least {min(quota.left.values(), default='enough')} are left")
+
+
+def _diagnostics(
+    around: Surroundings, ports: Ports, settings: Settings, overview: Overview
+) -> Iterator[Finding]:
+    """Only of an endpoint that a release has put live: the first one has no champion to compare with."""
+    from shared.runtime import unit_of_work
+
+    if unit_of_work.read(ports, overview.loop).state.champion is None:
+        return
+    check, places = f"diagnostics of {overview.endpoint}", around.traffic_logs(overview.endpoint)
+    mend = f"azd env set DRIFTLOOP_ENDPOINTS {overview.endpoint}, then azd provision"
+    if settings.logs_workspace_id.casefold() in places:
+        yield Finding(check, OK, "its traffic log goes to the Log Analytics workspace that is asked")
+    elif places:
+        words = "its traffic log goes to another Log Analytics workspace than DRIFTLOOP_LOGS_WORKSPACE_ID"
+        yield Finding(check, BROKEN, words, mend)
+    else:
+        yield Finding(check, BROKEN, "its traffic log is switched off: every canary will hold", mend)
+
+
+def _identities(around: Surroundings, settings: Settings) -> Iterator[Finding]:
+    import yaml
+
+    if not (INFRA / "identities.yaml").exists():
+        yield Finding("identities", WARNING, "infra/identities.yaml is not here", "run it from a checkout")
+        return
+    grants = yaml.safe_load((INFRA / "identities.yaml").read_text())["grants"]
+    ids = {name: role["id"] for name, role in yaml.safe_load((INFRA / "roles.yaml").read_text()).items()}
+    principals, patterns = around.principals(), _scopes(around, settings)
+    for who in ("app", "blob-events", "workspace-events", "compute", "endpoint"):
+        wanted = [(row["role"], row["scope"]) for row in grants if row["who"] == who]
+        if who in principals:
+            yield from _roles(who, wanted, around.roles(principals[who]), ids, patterns)
+        else:
+            yield Finding(f"identity {who}", BROKEN, "there is no such identity", "azd provision makes it")
+
+
+def _roles(
+    who: str,
+    wanted: list[tuple[str, str]],
+    held: set[tuple[str, str]],
+    ids: Mapping[str, str],
+    patterns: Mapping[str, re.Pattern[str]],
+) -> Iterator[Finding]:
+    check, names = f"identity {who}", {identifier: name for name, identifier in ids.items()}
+    missing = [
+        f"'{role}' on {scope}"
+        for role, scope in wanted
+        if not any(role_id == ids[role] and _covers(where, patterns[scope]) for role_id, where in held)
+    ]
+    extra = [
+        f"'{names.get(role_id, role_id)}' on {where.rpartition('/')[2]}"
+        for role_id, where in sorted(held)
+        if not any(role_id == ids[role] and patterns[scope].search(where) for role, scope in wanted)
+    ]
+    if missing:
+        yield Finding(check, BROKEN, f"it does not have the role {', '.join(missing)}", ROLES_MEND)
+    if extra:
+        words = f"it also has the role {', '.join(extra)}, which no call needs"
+        yield Finding(check, WARNING, words, "az role assignment delete, unless somebody decided it")
+    if not missing and not extra:
+        yield Finding(check, OK, f"it has its {len(wanted)} roles and no other")
+
+
+def _covers(where: str, scope: re.Pattern[str]) -> bool:
+    """A role on the group or the subscription holds for all that is in it, though it is more than was meant."""
+    return "/providers/" not in where or scope.search(where) is not None
+
+
+def _scopes(around: Surroundings, settings: Settings) -> dict[str, re.Pattern[str]]:
+    """By scope of infra/identities.yaml: which resource ids are meant."""
+    account = f"/storageAccounts/{around.account}"
+    ends = {
+        "account": f"{account}$",
+        "versions": f"{account}/blobServices/default/containers/versions$",
+        "dead-letter": f"{account}/blobServices/default/containers/{DEAD_LETTERS}$",
+        "queue": f"{account}/queueServices/default/queues/{settings.queue}$",
+        "outputs": "/blobServices/default/containers/azureml-blobstore[^/]*$",
+        "workspace": f"/{_ML}/workspaces/{settings.workspace}$",
+        "registry": "/Microsoft.ContainerRegistry/registries/[^/]+$",
+        "topic": "/Microsoft.EventGrid/topics/[^/]+$",
+        "logs": "/Microsoft.OperationalInsights/workspaces/[^/]+$",
+        "telemetry": "/Microsoft.Insights/components/[^/]+$",
+        "endpoint-identity": "/Microsoft.ManagedIdentity/userAssignedIdentities/[^/]+$",
+    }
+    return {scope: re.compile(end, re.IGNORECASE) for scope, end in ends.items()}

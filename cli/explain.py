@@ -1,0 +1,137 @@
+"""explain: why a loop does not retrain, or everything that happened to a release, told from the ledger alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from cli import session
+from cli.session import advise, out
+from cli.status import Json, printable
+from shared.domain.ledger import LedgerEntry
+from shared.domain.loop import LoopState
+from shared.domain.release import Release
+from shared.errors import ConfigurationError
+from shared.ports import Ports
+from shared.runtime import unit_of_work
+from shared.state import queries
+
+Line = tuple[str, str, str]
+"""When, what, and why."""
+
+ANSWERS = frozenset({"retrain.denied", "retrain.coalesced", "release.started", "action.refused"})
+MOST = 30
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("explain")(explain)
+
+
+def explain(
+    what: Annotated[str, typer.Argument(help="LOOP for every answer to a reason to retrain; LOOP/NUMBER.")],
+    as_json: Json = False,
+) -> None:
+    """Why the loop did not retrain, and what it waits for; or a release's whole story, from reason to end."""
+    loop, _, number = what.partition("/")
+    if number and not number.isdigit():
+        raise ConfigurationError(f"{what!r} is no release; write LOOP/NUMBER, for example penguins/3")
+    heading, lines = (
+        release_story(session.ports(), loop, int(number)) if number else loop_story(session.ports(), loop)
+    )
+    if as_json:
+        story = [{"at": at, "what": told, "why": why} for at, told, why in lines]
+        out.print_json(json.dumps({"about": heading, "told": story}, ensure_ascii=False))
+        return
+    out.print(f"[bold]{escape(printable(heading))}[/]")
+    for at, told, why in lines:
+        out.print(f"{at}  {escape(printable(told))}")
+        if why:
+            out.print(f"{' ' * len(at)}  [dim]{escape(printable(why))}[/]")
+    advise("; ".join(lines[-1][1:]) if lines else "")
+
+
+def loop_story(ports: Ports, loop: str) -> tuple[str, list[Line]]:
+    """Every reason to retrain and the policy's answer, the newest last; then what it comes to now."""
+    state = unit_of_work.read(ports, loop).state
+    answers = [entry for entry in queries.entries(ports, loop) if entry.what in ANSWERS]
+    lines = [_answer(entry) for entry in answers[-MOST:]]
+    now = f"{ports.clock.now():%Y-%m-%d %H:%M:%S}"
+    return f"{loop}: {len(answers)} answers, the last {len(lines)}", [*lines, (now, "now", _now(state))]
+
+
+def _answer(entry: LedgerEntry) -> Line:
+    if entry.what == "release.started":
+        return _at(entry), f"{entry.subject} was started", entry.detail.get("reasons", "")
+    if entry.what == "action.refused":
+        return _at(entry), f"{entry.actor} was refused", entry.detail.get("why", "")
+    asked = f"{entry.subject} ({entry.actor}): {entry.detail.get('reason', '')}"
+    return _at(entry), asked, entry.detail.get("answer", "")
+
+
+def _now(state: LoopState) -> str:
+    if state.paused:
+        return f"paused: {state.paused}; go on with: driftloop resume {state.loop}"
+    if state.open_release is not None:
+        return f"release {state.open_release} is open: driftloop explain {state.loop}/{state.open_release}"
+    if state.waiting:
+        until = f" until {state.waiting_until:%Y-%m-%d %H:%M:%S} UTC" if state.waiting_until else ""
+        kinds = ", ".join(sorted({trigger.kind.value for trigger in state.waiting}))
+        return f"{len(state.waiting)} reasons ({kinds}) wait{until}: {state.denial}"
+    return state.denial or "nothing asks for retraining"
+
+
+def release_story(ports: Ports, loop: str, number: int) -> tuple[str, list[Line]]:
+    """Each entry of the ledger that is about this release, and what came in while it was open."""
+    release = unit_of_work.read(ports, loop).release(number)[0]
+    entries = list(_during(queries.entries(ports, loop), number))
+    lines = [_step(entry) for entry in entries]
+    judged = [
+        (f"{j.at:%Y-%m-%d %H:%M:%S}", f"{j.kind}: {j.outcome.replace('_', ' ')}", "; ".join(j.words))
+        for j in release.judgements
+    ]
+    ordered = sorted([*lines, *judged], key=lambda line: line[0])
+    return _heading(release), ordered if release.ended else [
+        *ordered,
+        ("now", _phase(release), _waits(release)),
+    ]
+
+
+def _heading(release: Release) -> str:
+    because = "; ".join(f"{trigger.kind.value}: {trigger.reason}" for trigger in release.triggers)
+    versions = ", ".join(map(str, release.versions))
+    return f"release {release.loop}/{release.number} on versions {versions}, because of {because}"
+
+
+def _during(entries: Sequence[LedgerEntry], number: int) -> Iterator[LedgerEntry]:
+    """Entries of the release, and those about the loop's reasons and people between its first and its last."""
+    own = [entry.seq for entry in entries if entry.subject == f"release {number}"]
+    for entry in entries:
+        about = entry.what in ANSWERS or entry.what.startswith("loop.")
+        if entry.subject == f"release {number}" or (own and own[0] < entry.seq < own[-1] and about):
+            yield entry
+
+
+def _step(entry: LedgerEntry) -> Line:
+    if entry.what in ANSWERS and entry.what != "release.started":
+        return _answer(entry)
+    by = "" if entry.actor == "driftloop" else f" (by {entry.actor})"
+    known = {
+        name: entry.detail[name] for name in ("reason", "reasons", "job", "traffic") if entry.detail.get(name)
+    }
+    return _at(entry), f"{entry.what.replace('_', ' ')}{by}", "; ".join(f"{n}: {v}" for n, v in known.items())
+
+
+def _phase(release: Release) -> str:
+    return f"{release.phase.value.replace('_', ' ')} since {release.phase_since_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _waits(release: Release) -> str:
+    return f"waits for {release.waiting_for}" if release.waiting_for else ""
+
+
+def _at(entry: LedgerEntry) -> str:
+    return f"{entry.at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,211 @@
+"""Drops of the past through the engine as it is, over ports in memory: what it would have said and done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.past.learner import Learner, train
+from cli.past.rivals import Name, Rule, evidently_drifts
+from shared.domain.version import DataVersion
+from shared.errors import ConfigurationError
+from shared.inbox import messages, recorder
+from shared.loopfile.published import Assets, Published
+from shared.memory import FakeClock, MemoryRequest, memory_ports
+from shared.ports import Answer
+from shared.runtime import publication, tick, unit_of_work
+from shared.runtime.unit_of_work import Unit
+from shared.stats.metrics import METRICS
+from shared.verdict import predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PATIENCE = 60
+"""Ticks until a drop and what follows from it must be over."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One drop under one policy."""
+
+    drop: str
+    rows: int
+    alarm: bool
+    """Drift or metric called material, or the rule's own alarm."""
+    retrained: bool
+    live: int
+    """The release that serves after it."""
+    score: float | None
+    """The metric of the model that served when the drop landed; None without labels or model."""
+    words: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One policy over all drops."""
+
+    rule: Name
+    steps: tuple[Step, ...]
+
+    @property
+    def alarms(self) -> int:
+        return sum(step.alarm for step in self.steps)
+
+    @property
+    def retrains(self) -> int:
+        """Training jobs after the first."""
+        return sum(step.retrained for step in self.steps[1:])
+
+    @property
+    def mean(self) -> float | None:
+        scores = [step.score for step in self.steps if step.score is not None]
+        return sum(scores) / len(scores) if scores else None
+
+
+@dataclass
+class Past:
+    """One policy's world. Models are stand-ins, trained on exactly the windows that the engine chose."""
+
+    rule: Rule
+    metric: str
+    every: timedelta
+    _models: dict[int, Learner] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.clock = FakeClock()
+        self.ports = memory_ports(self.clock)
+        self.ports.training.new_jobs_are = "completed"
+        self.ports.serving.new_deployments_are = "ready"
+        self.ports.serving.answer = self._answer
+        assets = Assets(pipeline="azureml:backtest:1")
+        published = Published(self.rule.definition, assets, "backtest", self.clock.now())
+        publication.publish(self.ports, published)
+
+    @property
+    def loop(self) -> str:
+        return self.rule.definition.loop
+
+    def drop(self, file: Path) -> Step:
+        """Land one file, let everything that follows from it happen, and tell."""
+        begun = unit_of_work.read(self.ports, self.loop).state.next_release
+        self.clock.advance(self.every.total_seconds())
+        self._settle()  # a schedule may have come due meanwhile
+        before = unit_of_work.read(self.ports, self.loop).state
+        container, _, prefix = self.rule.definition.data.landing.partition("/")
+        blob = self.ports.blobs.upload(container, f"{prefix}{file.name}", file)
+        landed = messages.Landed(blob.container, blob.name, blob.etag, "")
+        tick.run_all(self.ports, recorder.route(self.ports, landed))
+        self._settle()
+        current = unit_of_work.read(self.ports, self.loop)
+        if current.state.next_version == before.next_version:
+            started = current.state.next_release > begun
+            return Step(file.name, 0, False, started, _live(current), None, "no version came of it")
+        version, _ = current.version(before.next_version)
+        served = before.champion.release if before.champion else 0
+        score = self._score(served, version) if served else None
+        alarm = self.rule.name == "loop" and bool(version.drift_material or version.metric_breached)
+        words = version.verdict
+        if self.rule.asks and served:
+            alarm = self.rule.asks == "always" or self._evidently(served, version)
+            words = "asked for" if alarm else "not asked for"
+            if alarm:
+                self._retrain()
+        after = unit_of_work.read(self.ports, self.loop)
+        retrained = after.state.next_release > begun
+        return Step(file.name, version.rows, alarm, retrained, _live(after), score, words)
+
+    def _settle(self) -> None:
+        for _ in range(PATIENCE):
+            tick.tick(self.ports)
+            state = unit_of_work.read(self.ports, self.loop).state
+            if state.open_release is None and state.announced_seq >= state.ledger_seq:
+                return
+            self.clock.advance(60)
+            self._traffic()
+        raise ConfigurationError(
+            f"the backtest of {self.rule.name} does not come to rest; is a check asked for?"
+        )
+
+    def _traffic(self) -> None:
+        """Requests that all go well, so that the canary has something to count."""
+        endpoint = self.rule.definition.serve.endpoint
+        if endpoint not in self.ports.serving.endpoints:
+            return
+        log = self.ports.evidence.requests.setdefault(endpoint, [])
+        for deployment, weight in self.ports.serving.traffic(endpoint).items():
+            for n in range(2 * weight):
+                at = self.clock.now() - timedelta(seconds=60 * (n + 1) / (2 * weight + 1))
+                log.append(MemoryRequest(at, deployment, request_id=f"past-{n}"))
+
+    def _retrain(self) -> None:
+        message = messages.act_message("retrain", self.loop, {"reason": f"rule {self.rule.name}"}, "backtest")
+        tick.run_all(self.ports, recorder.receive(self.ports, message, ""))
+        self._settle()
+
+    def _rows(self, numbers: Sequence[int]) -> pd.DataFrame:
+        current = unit_of_work.read(self.ports, self.loop)
+        return predictions.everything(self.ports, [current.version(number)[0] for number in numbers])
+
+    def _evidently(self, served: int, version: DataVersion) -> bool:
+        trained = unit_of_work.read(self.ports, self.loop).release(served)[0].versions
+        definition = self.rule.definition
+        reference, current = (
+            predictions.features(self._rows(ns), definition) for ns in (trained, [version.number])
+        )
+        return evidently_drifts(reference, current)
+
+    def _score(self, served: int, version: DataVersion) -> float | None:
+        if not version.labelled:
+            return None
+        target = self.rule.definition.data.target
+        frame = self._rows([version.number])
+        frame = frame[frame[target].notna()]
+        predicted = self._model(served).predict(predictions.features(frame, self.rule.definition))
+        return float(METRICS[self.metric].function(frame[target].tolist(), list(predicted)))
+
+    def _model(self, release: int) -> Learner:
+        if release not in self._models:
+            current, definition = unit_of_work.read(self.ports, self.loop), self.rule.definition
+            versions = [current.version(number)[0] for number in current.release(release)[0].versions]
+            frame = self._training_rows(versions)
+            target = {definition.data.target: frame[definition.data.target]}
+            inputs = predictions.features(frame, definition).assign(**target)
+            classify = METRICS[self.metric].task == "classification"
+            self._models[release] = train(inputs, definition.data.target, classify=classify)
+        return self._models[release]
+
+    def _training_rows(self, versions: Sequence[DataVersion]) -> pd.DataFrame:
+        import pandas as pd
+
+        paths = [path for v in versions for path in self.ports.versions.list(f"{v.path}/train/")]
+        return pd.concat(
+            [pd.read_parquet(BytesIO(self.ports.versions.read(path))) for path in paths], ignore_index=True
+        )
+
+    def _answer(self, endpoint: str, deployment: str, payload: str) -> Answer:
+        import pandas as pd
+
+        table = json.loads(payload)["input_data"]
+        release = int(deployment.removeprefix("r").partition("-")[0])
+        frame = pd.DataFrame(table["data"], columns=table["columns"])
+        return Answer(200, json.dumps(self._model(release).predict(frame)), 1.0)
+
+
+def _live(current: Unit) -> int:
+    return current.state.champion.release if current.state.champion else 0
+
+
+def run(rule: Rule, files: Sequence[Path], metric: str, every: timedelta, tell: Callable[[str], None]) -> Run:
+    """One policy over all files, in their order."""
+    past = Past(rule, metric, every)
+    steps = []
+    for file in files:
+        tell(f"{rule.name}: {file.name}")
+        steps.append(past.drop(file))
+    return Run(rule.name, tuple(steps))

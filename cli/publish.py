@@ -1,0 +1,56 @@
+"""validate and publish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import session
+from cli.session import out
+
+Folder = Annotated[Path, typer.Argument(help="The loop's folder, or its loop.yaml.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a key for this publication, for example canary.step.minutes=1."),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("validate")(validate)
+    app.command("publish")(publish)
+
+
+def validate(folder: Folder, overrides: Settings = None) -> None:
+    """Check a loop file; every mistake is told with its line, what was found and what is allowed."""
+    from shared import loopfile
+
+    definition = loopfile.load(_file(folder), overrides=tuple(overrides or ()))
+    out.print(f"{_file(folder)}: loop {definition.loop} is valid")
+
+
+def publish(folder: Folder, overrides: Settings = None) -> None:
+    """Register what a loop needs in Azure ML, and make its definition the one that new releases run with."""
+    from shared import loopfile
+    from shared.azure.client import Workspace, credential
+    from shared.azure.registry import Registry
+    from shared.loopfile.published import Published
+    from shared.runtime import publication
+
+    file = _file(folder)
+    definition = loopfile.load(file, overrides=tuple(overrides or ()))
+    registry = Registry(Workspace(session.settings(), credential()))
+    with out.status(f"publishing {definition.loop}") as status:
+        assets = registry.register(
+            file.parent, definition, lambda what: status.update(f"publishing {definition.loop}: {what}")
+        )
+        ports = session.ports()
+        published = Published(definition, assets, session.who(), ports.clock.now())
+        changed = publication.publish(ports, published)
+    out.print(f"loop {definition.loop} {'published' if changed else 'is unchanged'}")
+    out.print(f"drop data at {definition.data.landing}, for example: driftloop drop {definition.loop} FILE")
+
+
+def _file(folder: Path) -> Path:
+    return folder / "loop.yaml" if folder.is_dir() else folder

@@ -1,0 +1,45 @@
+"""Every command with its arguments and options, as Markdown: `python -m cli.reference` writes the document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from typer.core import TyperGroup
+
+from cli import app
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "reference-commands.md"
+WIDTH = 100
+_HEAD = """# Commands
+
+Made by `python -m cli.reference`; a test keeps it as the code is. `driftloop COMMAND --help` says the same.
+
+Settings come from the environment: `make up` prints those of the local Azure, `azd env get-values` those of a
+deployment ([deploy.md](deploy.md#settings)). `new`, `validate` and `backtest` need none.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | refused or not found, and the text says why |
+| 1 of `audit`, `doctor`, `replay` | the ledger is not whole; something is broken; a verdict differs |
+| 2 | wrong usage |
+| 3 of `doctor` | warnings only |
+
+An act (`retrain`, `restore`, `approve`, `abort`, `rollback`, `pause`, `resume`, `read-again`) is put in the queue: 0
+means that it was asked for. What became of it is in `driftloop status` and in the ledger.
+"""
+
+
+def reference() -> str:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    parts = []
+    for name, command in group.commands.items():
+        context = command.context_class(command, info_name=f"driftloop {name}", terminal_width=WIDTH)
+        parts.append(f"## {name}\n\n```text\n{command.get_help(context).strip()}\n```\n")
+    return "\n".join([_HEAD, *parts])
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(reference(), encoding="utf-8")

@@ -1,0 +1,28 @@
+"""The clock: the tick takes every due step, the sweep finds what no event told of."""
+
+import azure.functions as func
+
+from functions import app
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("tick")
+@blueprint.timer_trigger(arg_name="timer", schedule="%DRIFTLOOP_TICK_SCHEDULE%")
+def tick(timer: func.TimerRequest) -> None:
+    """Run every loop whose time has come. Missed, doubled or late: the result is the same as once."""
+    from functions import telemetry
+    from shared.runtime import tick
+
+    ports = app.ports()
+    telemetry.tell_waiting(ports)
+    tick.tick(ports)
+
+
+@blueprint.function_name("sweep")
+@blueprint.timer_trigger(arg_name="timer", schedule="%DRIFTLOOP_SWEEP_SCHEDULE%")
+def sweep(timer: func.TimerRequest) -> None:
+    """Compare the landing containers with the inbox, and wake every loop."""
+    from shared.runtime import tick
+
+    tick.sweep(app.ports(), app.settings().blob_service_uri)

@@ -1,0 +1,123 @@
+"""What live traffic showed: the traffic log per request, and collected predictions; no answer is never zero."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult, LogsTableRow
+
+from shared.azure.collector_rows import Collected, joined, rows_of
+from shared.azure.datastore import DefaultDatastore
+from shared.azure.failures import asking
+from shared.errors import DependencyUnavailable
+from shared.port_rules import OWN_REQUESTS, counts_as_error
+from shared.ports import ArmTraffic, TrafficSeen
+from shared.redaction import safe
+
+ROLE = "Log Analytics Reader"
+
+SAMPLE = 20_000
+"""Rows that one look reads; of more requests the counts are exact and the latencies those of the first ones: a
+sample drawn anew at each look would let a statistic choose among samples."""
+
+_REQUESTS = """AmlOnlineEndpointTrafficLog
+| where TimeGenerated >= datetime({since}) and TimeGenerated < datetime({until})
+| where EndpointName == "{endpoint}" and not(XRequestId startswith "{own}")
+"""
+_ROWS = "| project TimeGenerated, DeploymentName, ResponseCode, TotalDurationMs\n| top {sample} by TimeGenerated asc"
+_COUNTS = "| summarize Requests = count(), Newest = max(TimeGenerated) by DeploymentName, ResponseCode"
+_LATE = timedelta(minutes=15)
+
+
+class AzureEvidence:
+    """`Evidence` over Log Analytics and the collector's blobs."""
+
+    def __init__(
+        self, logs: LogsQueryClient, workspace_id: str, datastore: DefaultDatastore, sample: int = SAMPLE
+    ) -> None:
+        self._logs = logs
+        self._workspace_id = workspace_id
+        self._datastore = datastore
+        self._sample = sample
+
+    def traffic(self, endpoint: str, since: datetime, until: datetime) -> TrafficSeen:
+        span = {"since": since.isoformat(), "until": until.isoformat()}
+        requests = _REQUESTS.format(**span, endpoint=_plain(endpoint), own=OWN_REQUESTS)
+        rows = self._query(requests + _ROWS.format(sample=self._sample), since, until)
+        counts = Counter((str(row["DeploymentName"]), int(row["ResponseCode"])) for row in rows)
+        newest = max((row["TimeGenerated"] for row in rows), default=None)
+        if len(rows) >= self._sample:
+            counted = self._query(requests + _COUNTS, since, until)
+            counts = Counter(
+                {
+                    (str(row["DeploymentName"]), int(row["ResponseCode"])): int(row["Requests"])
+                    for row in counted
+                }
+            )
+            newest = max(row["Newest"] for row in counted)
+        return TrafficSeen(
+            {name: _arm(name, counts, rows) for name in sorted({name for name, _ in counts})}, newest
+        )
+
+    def _query(self, query: str, since: datetime, until: datetime) -> list[LogsTableRow]:
+        with asking("Querying the traffic log", "the Log Analytics workspace", ROLE):
+            # Rows are stored some time after their TimeGenerated; the span only bounds the search.
+            result = self._logs.query_workspace(self._workspace_id, query, timespan=(since, until + _LATE))
+        if isinstance(result, LogsQueryPartialResult):
+            raise DependencyUnavailable(f"The traffic log answered in part: {safe(result.partial_error)}")
+        return [row for table in result.tables for row in table.rows]
+
+    def predictions(
+        self, endpoint: str, deployment: str, since: datetime, until: datetime, limit: int = 10_000
+    ) -> list[Mapping[str, object]]:
+        """Rows of inputs and outputs, oldest first: what the scoring script collected, else the payloads."""
+        for kinds in (("model_inputs", "model_outputs"), ("request", "response")):
+            inputs, outputs = (self._rows(endpoint, deployment, kind, since, until) for kind in kinds)
+            if outputs:
+                return joined(inputs, outputs)[:limit]
+        return []
+
+    def _rows(
+        self, endpoint: str, deployment: str, collection: str, since: datetime, until: datetime
+    ) -> dict[str, Collected]:
+        folder = f"modelDataCollector/{endpoint}/{deployment}/{collection}"
+        found: dict[str, Collected] = {}
+        for day in _days(since, until):
+            for blob in self._datastore.blobs(f"{folder}/{day:%Y/%m/%d}/"):
+                if _is_within(blob.name.removeprefix(f"{folder}/"), since, until):
+                    for line in self._datastore.read(blob.name).splitlines():
+                        found.update(rows_of(line, since, until))
+        return found
+
+
+def _arm(name: str, counts: Mapping[tuple[str, int], int], rows: Sequence[LogsTableRow]) -> ArmTraffic:
+    of_arm = {status: count for (deployment, status), count in counts.items() if deployment == name}
+    return ArmTraffic(
+        requests=sum(of_arm.values()),
+        errors=sum(count for status, count in of_arm.items() if counts_as_error(status)),
+        latencies_ms=tuple(
+            float(row["TotalDurationMs"])
+            for row in rows
+            if row["DeploymentName"] == name and not counts_as_error(int(row["ResponseCode"]))
+        ),
+    )
+
+
+def _days(since: datetime, until: datetime) -> Iterator[datetime]:
+    day = since.replace(hour=0, minute=0, second=0, microsecond=0)
+    while day < until:
+        yield day
+        day += timedelta(days=1)
+
+
+def _is_within(place: str, since: datetime, until: datetime) -> bool:
+    """Whether a blob under yyyy/MM/dd/HH/ may hold rows of the span; each blob holds the rows of its hour."""
+    hour = place[: len("yyyy/MM/dd/HH")]
+    return f"{since:%Y/%m/%d/%H}" <= hour <= f"{until:%Y/%m/%d/%H}"
+
+
+def _plain(name: str) -> str:
+    """For a string in a query: an endpoint's name holds letters, digits and hyphens only."""
+    return "".join(character for character in name if character.isalnum() or character == "-")

@@ -1,0 +1,52 @@
+"""What came in from outside, and where it has got to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """What came in from outside."""
+
+    BLOB = "blob"
+    """A blob was created under the loop's landing prefix."""
+    LABELS = "labels"
+    """A blob was created where the loop's late labels land."""
+    ALERT = "alert"
+    """An Azure Monitor alert fired, or an Azure ML monitor told of a breach."""
+    PERSON = "person"
+    """Somebody acted: retrain, approve, abort, pause, resume, roll back."""
+
+
+class InboxState(StrEnum):
+    """Where an event has got to. Only NEW is work; the others are kept as long as their blob is."""
+
+    NEW = "new"
+    DONE = "done"
+    """It led to a data version, a trigger or an action."""
+    DUPLICATE = "duplicate"
+    """Its content is already a data version."""
+    SUPERSEDED = "superseded"
+    """The blob was overwritten before it was read; the newer event counts."""
+    IGNORED = "ignored"
+    """It asks for nothing: a part file that waits for _SUCCESS, a resolved alert."""
+    QUARANTINED = "quarantined"
+    """It cannot be used; `note` tells why."""
+
+
+@dataclass(frozen=True)
+class InboxRecord:
+    """One event, stored before it is acknowledged. `key` identifies what happened, not the delivery."""
+
+    key: str
+    kind: EventKind
+    received_at: datetime
+    body: Mapping[str, str]
+    state: InboxState = InboxState.NEW
+    code: str = ""
+    note: str = ""
+    version: int | None = None
+    attempts: int = 0

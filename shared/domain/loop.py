@@ -1,0 +1,101 @@
+"""A loop: the one row under whose ETag everything of it changes, and its line in the overview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.domain.ledger import GENESIS
+from shared.domain.release import Champion, Trigger
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """What is known of a loop's `data.source`."""
+
+    answered_at: datetime | None = None
+    """The newest occurrence of its schedule that was answered, well or not."""
+    failures: int = 0
+    """Downloads for the next occurrence that failed in a row."""
+    again_at: datetime | None = None
+    """Not before this moment is it asked again."""
+    etag: str = ""
+    modified: str = ""
+    content: str = ""
+    """SHA-256 of what was landed last."""
+    address: str = ""
+    """Digest of the address that etag and modified are of; of another address they say nothing."""
+
+
+@dataclass(frozen=True)
+class LoopState:
+    """The one row under whose ETag everything of a loop changes."""
+
+    loop: str
+    definition: str
+    published_by: str
+    published_at: datetime
+    paused: str = ""
+    """Why nothing new is started; empty when the loop runs."""
+    next_version: int = 1
+    next_release: int = 1
+    champion: Champion | None = None
+    open_release: int | None = None
+    waiting: tuple[Trigger, ...] = ()
+    """Triggers that wait for the open release, the cooldown or the budget: coalesced, never dropped."""
+    waiting_until: datetime | None = None
+    """They are not considered before this; None: as soon as no release is open."""
+    recent_breaches: tuple[bool, ...] = ()
+    """Whether each of the last versions since the last retrain breached; newest last."""
+    starts: tuple[datetime, ...] = ()
+    """When releases were started within the last day: the run budget."""
+    spent: tuple[tuple[datetime, float], ...] = ()
+    """When jobs ended within the last day, and the seconds that each had taken: the compute budget."""
+    trained_through: int = 0
+    """The newest version that a release has been started with."""
+    last_ended_at: datetime | None = None
+    last_outcome: str = ""
+    failed_in_row: int = 0
+    """Releases that ended without going live, since the last that did."""
+    unhelped_in_row: int = 0
+    """Releases that went live and did not mend what they were for, since the last that did."""
+    assessed_release: int = 0
+    """The newest release of which it is known whether it helped."""
+    predictions_through: datetime | None = None
+    """The champion's collected answers up to here have been held against those of its gate."""
+    newest_labelled: int | None = None
+    """Number of the newest version that can be trained on; None in rows that are older than this field."""
+    newest_landed_at: datetime | None = None
+    """When the newest drop landed: what comes in late is judged by this."""
+    adopted: Mapping[str, int] = field(default_factory=dict)
+    """Traffic that somebody else set while no release was open, and that was adopted."""
+    schedule_from: datetime | None = None
+    """Occurrences of the schedule after this moment are still to be answered."""
+    source: SourceState = SourceState()
+    aged_asked_at: datetime | None = None
+    """When the champion's age was last put to the policy."""
+    denial: str = ""
+    """The policy's last no, in words."""
+    ledger_seq: int = 0
+    ledger_head: str = GENESIS
+    announced_seq: int = 0
+    """Ledger entries up to here went out on the topic."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One line for a loop: where events for it come from, when to look again, and what people see first."""
+
+    loop: str
+    landing: str
+    labels: str = ""
+    alerts: tuple[str, ...] = ()
+    endpoint: str = ""
+    due_at: datetime | None = None
+    """When a tick has work to do here; None when only an event can bring some."""
+    summary: str = ""
+    attention: str = ""
+    """What a person must do; empty when nobody is needed."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What serves, the last version, and the open release, as single short values for the overview page."""

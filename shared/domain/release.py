@@ -1,0 +1,197 @@
+"""A release: one attempt to put a model live, from its triggers to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class TriggerKind(StrEnum):
+    """A reason to retrain."""
+
+    FIRST = "first"
+    """There is no champion yet."""
+    DRIFT = "drift"
+    METRIC = "metric"
+    SCHEDULE = "schedule"
+    MAX_AGE = "max_age"
+    ALERT = "alert"
+    PERSON = "person"
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """Why a release was asked for, by whom, and by which event."""
+
+    kind: TriggerKind
+    reason: str
+    actor: str
+    cause: str
+    """Key of the inbox record behind it."""
+    at: datetime
+    version: int | None = None
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model that serves."""
+
+    release: int
+    deployment: str
+    model: str
+    versions: tuple[int, ...]
+    profile: str
+    """Document hash of the reference: the profile of the data that it was trained on."""
+    live_at: datetime
+
+
+class Phase(StrEnum):
+    """Where a release stands: each phase is a condition to bring about; shared/release/machine.py moves on."""
+
+    PREPARING = "preparing"
+    """The training window is put together as one immutable folder."""
+    TRAINING = "training"
+    """An Azure ML pipeline job runs."""
+    REGISTERING = "registering"
+    """The job's model becomes a registered model."""
+    DEPLOYING = "deploying"
+    """The challenger is deployed at 0 % traffic."""
+    GATING = "gating"
+    """Smoke test, and both deployments predict the same holdout rows."""
+    CHECKING = "checking"
+    """The loop's own checks (Azure ML jobs) run."""
+    AWAITING_APPROVAL = "awaiting_approval"
+    """A person must approve before the canary, or before promotion."""
+    HOLDING = "holding"
+    """Inconclusive: a person decides, traffic stays as it is."""
+    SHIFTING = "shifting"
+    """The traffic of the next canary step is being set."""
+    CANARY = "canary"
+    """A canary step gathers evidence."""
+    PROMOTING = "promoting"
+    """All traffic goes to the challenger."""
+    BAKING = "baking"
+    """The challenger serves; the old deployment is kept warm."""
+    RETIRING = "retiring"
+    """The old deployment is deleted."""
+    ROLLING_BACK = "rolling_back"
+    """All traffic goes back to the champion."""
+    CLEANING = "cleaning"
+    """A challenger that will not serve is deleted, its job cancelled."""
+    LIVE = "live"
+    REJECTED = "rejected"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+
+ENDED = frozenset({Phase.LIVE, Phase.REJECTED, Phase.ROLLED_BACK, Phase.FAILED, Phase.ABORTED})
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict of the gate or the canary, with its evidence by document hash."""
+
+    kind: str
+    """gate, smoke, or canary step n at w %."""
+    outcome: str
+    words: tuple[str, ...]
+    evidence: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ArmSeen:
+    """One deployment's counts since a canary step began."""
+
+    requests: int
+    errors: int
+    latency_p95_ms: float | None
+    """Upper edge of the bin that holds it; None without a successful request."""
+
+
+@dataclass(frozen=True)
+class CanaryLook:
+    """What one look at a canary saw, for people to follow it over time."""
+
+    at: datetime
+    step: int
+    weight_pct: int
+    champion: ArmSeen
+    canary: ArmSeen
+    e_value: float
+    """Evidence against the canary, all metrics together; at `threshold` it is taken back."""
+    threshold: float
+    outcome: str
+    evidence: str = ""
+    """Document hash, where this look's evidence was stored."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One attempt to put a model live."""
+
+    loop: str
+    number: int
+    phase: Phase
+    definition: str
+    """Document hash of the published definition that this release runs with, from start to end."""
+    triggers: tuple[Trigger, ...]
+    versions: tuple[int, ...]
+    """The training window."""
+    started_at: datetime
+    phase_since_at: datetime
+    attempt: int = 1
+    window: str = ""
+    """Asset id of the training window."""
+    profile: str = ""
+    """Document hash of the window's profile: the reference once this release is live."""
+    job: str = ""
+    model: str = ""
+    deployment: str = ""
+    champion: Champion | None = None
+    """Who served when the release began."""
+    step: int = 0
+    """Index into the canary's steps."""
+    approved: tuple[str, ...] = ()
+    """Gates that a person has passed: before_canary, before_promotion, hold."""
+    traffic: Mapping[str, int] = field(default_factory=dict)
+    """Weights in per cent that were last seen to be set by us, or were adopted from outside."""
+    asked: Mapping[str, int] = field(default_factory=dict)
+    """Weights that were last asked for on the way forward: they may come into force at any moment."""
+    suspect: Mapping[str, int] = field(default_factory=dict)
+    """Traffic that was read and not expected: nothing is set while it is so."""
+    suspect_at: datetime | None = None
+    adopted: bool = False
+    """Somebody else changed the traffic: nothing is set before a person resumes or aborts."""
+    judgements: tuple[Judgement, ...] = ()
+    canary_state: str = ""
+    """JSON that the canary judge carries from tick to tick within a step."""
+    looks: tuple[CanaryLook, ...] = ()
+    """The canary over time, thinned to a bounded number."""
+    outcome: Phase | None = None
+    """Where CLEANING will end."""
+    reason: str = ""
+    """Why it ended, or what it waits for, in words."""
+    waiting_for: str = ""
+    """What keeps it from going on just now: an unavailable service, evidence, a person."""
+    failures: int = 0
+    """Looks that failed in a row; resets when one succeeds."""
+    look_again_at: datetime | None = None
+    """Not before this, because the last look failed; a person's act does not wait for it."""
+    ended_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.phase in ENDED
+
+    @property
+    def job_name(self) -> str:
+        """Deterministic, so that the same attempt can never be two jobs."""
+        return f"{self.loop}-r{self.number}-a{self.attempt}"
+
+    @property
+    def deployment_name(self) -> str:
+        return f"r{self.number}-a{self.attempt}"

@@ -1,0 +1,60 @@
+"""A data version: an immutable copy of a drop, split once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class VersionState(StrEnum):
+    """How far a data version is."""
+
+    WRITTEN = "written"
+    """Its bytes are at their final path; it has its number."""
+    READY = "ready"
+    """It is registered in Azure ML."""
+    JUDGED = "judged"
+    """Drift and metric are known, and the policy has answered."""
+
+
+@dataclass(frozen=True)
+class DataVersion:
+    """An immutable copy of a drop, split once into train and holdout."""
+
+    number: int
+    state: VersionState
+    source: str
+    """container/name of the blob or folder that was dropped."""
+    etag: str
+    inbox_key: str
+    path: str
+    """Folder inside the versions container; train/ and holdout/ lie in it."""
+    content_hash: str
+    rows: int
+    train_rows: int
+    holdout_rows: int
+    columns: Mapping[str, str]
+    labelled: bool
+    profile: str
+    """Document hash of the profile."""
+    tags: Mapping[str, str]
+    created_at: datetime
+    landed_at: datetime | None = None
+    """When the drop landed; None in rows that are older than this field."""
+    asset_id: str = ""
+    findings: tuple[str, ...] = ()
+    drift: str = ""
+    """Document hash of the drift report; empty while there is no reference."""
+    drift_detected: bool | None = None
+    drift_material: bool | None = None
+    metric: str = ""
+    """Document hash of the metric verdict; empty when it was not asked for."""
+    metric_breached: bool | None = None
+    verdict: str = ""
+    """The verdict in words."""
+    decision: str = ""
+    """What the policy answered, in words."""
+    judged_against: int | None = None
+    """The release whose data were the reference."""

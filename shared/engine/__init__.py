@@ -1,1 +1,0 @@
-"""The engine: reads stored state and the actual world, takes one step, writes it down, returns."""

@@ -1,0 +1,1 @@
+"""What came in from outside: read, checked, and put on record once before it is acknowledged."""

@@ -1,0 +1,304 @@
+"""What comes from outside is read here once, from any schema and any case, and checked before it is believed.
+
+Nothing that an event names is ever fetched: of a blob event only account, container and name are taken, and the
+account must be ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from shared.errors import InputRejected
+from shared.inbox import alerts
+from shared.inbox.alerts import SignalBreach, folded
+from shared.redaction import redacted
+
+MAX_MESSAGE_BYTES = 64 * 1024
+"""What a storage queue message can hold."""
+
+_RELEASE = re.compile(r"[1-9][0-9]{0,8}")
+
+VERBS = frozenset({"retrain", "approve", "abort", "pause", "resume", "rollback", "replay", "restore"})
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A blob was created."""
+
+    container: str
+    name: str
+    etag: str
+    sequencer: str
+
+
+@dataclass(frozen=True)
+class AlertRaised:
+    """An Azure Monitor alert in the common schema."""
+
+    rule: str
+    alert_id: str
+    fired: bool
+    at: str
+    words: str
+
+
+@dataclass(frozen=True)
+class MonitorBreached:
+    """An Azure ML model monitor says that numbers crossed its thresholds."""
+
+    monitor: str
+    run: str
+    signals: tuple[SignalBreach, ...]
+
+
+@dataclass(frozen=True)
+class RunChanged:
+    """An Azure ML run has a new status."""
+
+    run: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Act:
+    """Somebody who was authenticated asks for something."""
+
+    verb: str
+    loop: str
+    release: int | None
+    actor: str
+    reason: str
+    id: str
+    drop: str = ""
+    """Inbox key of the drop that `replay` is about."""
+
+
+@dataclass(frozen=True)
+class Uninteresting:
+    """An event that is well formed and asks for nothing."""
+
+    what: str
+
+
+Incoming = Landed | AlertRaised | MonitorBreached | RunChanged | Act | Uninteresting
+
+
+def decoded(message: str) -> str:
+    """The JSON text of a queue message: Event Grid writes Base64, other tools plain JSON."""
+    if message.lstrip()[:1] in ("{", "["):
+        return message
+    try:
+        return base64.b64decode(message, validate=True).decode()
+    except ValueError:
+        return message
+
+
+def parse(message: str, account_url: str) -> Incoming:
+    """One queue message, Base64 or plain. `account_url` is our blob endpoint; other accounts are rejected."""
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise InputRejected(
+            "oversized-event", f"the event has {len(message)} characters; a queue message is smaller"
+        )
+    text = decoded(message)
+    try:
+        content = json.loads(text)
+        if "\\ud" in text.casefold():  # half a pair of surrogates is no text: it cannot be stored
+            content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, RecursionError) as error:
+        raise InputRejected("not-json", f"the event is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputRejected(
+            "not-an-object", "the event is not a JSON object; Event Grid writes one object a message"
+        )
+    event = folded(content)
+    if "driftloop" in event:
+        return _ours(event)
+    kind = str(event.get("eventtype") or event.get("type") or "")
+    data = event.get("data")
+    if not kind or not isinstance(data, dict):
+        raise InputRejected(
+            "unknown-schema", "the event has neither the Event Grid nor the CloudEvents shape"
+        )
+    return _event_grid(kind.casefold(), folded(data), account_url)
+
+
+def parts(message: str) -> list[str]:
+    """Event Grid writes one object a queue message; where a sender wrote an array, each of its events by itself."""
+    if len(message) > MAX_MESSAGE_BYTES or not message.lstrip().startswith("["):
+        return [message]
+    try:
+        content = json.loads(message)
+    except (ValueError, RecursionError):
+        return [message]
+    return [json.dumps(event) for event in content] or [message]
+
+
+def _event_grid(kind: str, data: Mapping[str, object], account_url: str) -> Incoming:
+    if kind == "microsoft.storage.blobcreated":
+        return _landed(data, account_url)
+    if kind in (
+        "microsoft.machinelearningservices.runstatuschanged",
+        "microsoft.machinelearningservices.runcompleted",
+    ):
+        return _run(data)
+    if kind == "microsoft.machinelearningservices.datasetdriftdetected":
+        name = str(data.get("datadriftname", ""))[: alerts.LONGEST_NAME]
+        return MonitorBreached(name, str(data.get("runid", "")), (SignalBreach(name, ()),))
+    return Uninteresting(kind)
+
+
+def _run(data: Mapping[str, object]) -> MonitorBreached | RunChanged:
+    run = str(data.get("runid", ""))
+    if breached := alerts.breaches(data.get("runtags")):
+        return MonitorBreached(str(data.get("experimentname", ""))[: alerts.LONGEST_NAME], run, breached)
+    return RunChanged(run, str(data.get("runstatus") or "Completed"))
+
+
+def _landed(data: Mapping[str, object], account_url: str) -> Incoming:
+    if data.get("api") == "CreateFile":
+        return Uninteresting("CreateFile: the file has no content yet, FlushWithClose follows")
+    container, name = locate(str(data.get("url", "")), account_url)
+    etag = str(data.get("etag", "")).strip('"')
+    if not etag:
+        raise InputRejected("no-etag", f"the event for {container}/{name} has no eTag")
+    return Landed(
+        container=container,
+        name=name,
+        etag=etag,
+        sequencer=str(data.get("sequencer", "")),
+    )
+
+
+def locate(url: str, account_url: str) -> tuple[str, str]:
+    """Container and blob name of a URL of our own account; InputRejected for any other."""
+    ours = urlsplit(account_url)
+    foreign = InputRejected(
+        "foreign-account", f"the event is about another storage account than {ours.netloc}"
+    )
+    try:
+        theirs = urlsplit(url)
+    except ValueError:  # it is no URL
+        raise foreign from None
+    host = (theirs.netloc or "").replace(".dfs.", ".blob.", 1)
+    base = ours.path.rstrip("/") + "/"
+    if (
+        theirs.scheme != ours.scheme
+        or host.casefold() != ours.netloc.casefold()
+        or not theirs.path.startswith(base)
+    ):
+        raise foreign
+    container, _, name = theirs.path[len(base) :].partition("/")
+    if not container or not name:
+        raise InputRejected("no-blob", "the event's URL names no blob")
+    return unquote(container), unquote(name)
+
+
+def _ours(event: Mapping[str, object]) -> Incoming:
+    """Messages that our own HTTP functions enqueue after they have authenticated the caller."""
+    text = {key: str(value) for key, value in event.items() if value is not None}
+    kind = text.get("driftloop", "")
+    if kind == "alert":
+        return AlertRaised(
+            rule=text.get("rule", ""),
+            alert_id=text.get("alert_id", ""),
+            fired=text.get("condition", "").casefold() == "fired",
+            at=text.get("at", ""),
+            words=text.get("words", ""),
+        )
+    if kind == "act" and text.get("verb") in VERBS:
+        return Act(
+            verb=text["verb"],
+            loop=text.get("loop", ""),
+            release=_release(text.get("release", "")),
+            actor=text.get("actor", ""),
+            reason=text.get("reason", ""),
+            id=text.get("id", ""),
+            drop=text.get("drop", ""),
+        )
+    raise InputRejected("unknown-message", f"a Driftloop message of unknown kind {kind[:64]!r}")
+
+
+def _release(text: str) -> int | None:
+    """None where no release is named; an act whose release cannot be read is never one on whatever is open."""
+    if not text:
+        return None
+    if not _RELEASE.fullmatch(text):
+        raise InputRejected(
+            "no-release-number", f"{text[:64]!r} is no number of a release; `driftloop releases` lists them"
+        )
+    return int(text)
+
+
+def alert_message(body: Mapping[str, object]) -> str:
+    """The queue message for an alert's webhook body; InputRejected when it is not the common alert schema."""
+    outer = folded(body)
+    data = outer.get("data")
+    essentials = folded(data).get("essentials")
+    if str(outer.get("schemaid", "")).casefold() != "azuremonitorcommonalertschema" or not isinstance(
+        essentials, dict
+    ):
+        raise InputRejected(
+            "not-common-schema",
+            "the alert is not in the common alert schema; switch it on in the action group's webhook",
+        )
+    essence = folded(essentials)
+    return json.dumps(
+        {
+            "driftloop": "alert",
+            "rule": str(essence.get("alertrule", ""))[:260],
+            "alert_id": str(essence.get("originalertid") or essence.get("alertid") or "")[:1024],
+            "condition": str(essence.get("monitorcondition", "")),
+            "at": str(essence.get("resolveddatetime") or essence.get("fireddatetime") or ""),
+            "words": redacted(
+                "; ".join(
+                    part
+                    for part in (
+                        str(essence.get("description") or ""),
+                        alerts.condition_words(folded(data).get("alertcontext")),
+                    )
+                    if part
+                )
+            )[: alerts.LONGEST_WORDS],
+        }
+    )
+
+
+_JOB = re.compile(r"(?P<loop>[a-z][a-z0-9-]*)-r\d+-a\d+")
+
+
+def loop_of_run(run: str) -> str:
+    """The loop whose training job bears this name; empty for any other run."""
+    found = _JOB.fullmatch(run)
+    return found["loop"] if found else ""
+
+
+def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) -> str:
+    """The queue message for a person's action; InputRejected when there is no such action.
+
+    `id` in the body makes a repeated request the same action; a double click does one thing.
+    """
+    if verb not in VERBS:
+        raise InputRejected(
+            "unknown-action", f"there is no action {verb!r}; there are {', '.join(sorted(VERBS))}"
+        )
+    named = body.get("release")
+    release = "" if named is None else str(named)
+    _release(release)
+    return json.dumps(
+        {
+            "driftloop": "act",
+            "verb": verb,
+            "loop": loop[:64],
+            "release": release,
+            "actor": actor[:256],
+            "reason": redacted(str(body.get("reason") or ""))[:1024],
+            "id": str(body.get("id") or uuid.uuid4().hex)[:128],
+            "drop": str(body.get("drop") or "")[:64],
+        }
+    )

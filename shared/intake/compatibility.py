@@ -1,0 +1,77 @@
+"""Broken is told from changed before any statistics: what a model needs must be there, in the type that it had."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+
+from shared.intake.reader.columns import INTEGER, NOTHING, NUMBER, STRING, join
+from shared.intake.reader.drop_files import ReadSpec
+from shared.intake.rejections import listed, quoted, rejected
+
+Findings = list[str]
+Guess = Callable[[str, list[str]], str]
+"""(missing column, candidates) -> the candidate that it may be now, or nothing."""
+
+
+def settle(
+    found: Mapping[str, str], text: bool, spec: ReadSpec, guess: Guess
+) -> tuple[dict[str, str], Findings]:
+    """The type of every column of this version, in the order of the version before, and what people should know.
+
+    `found` are the types that the data suggest; `text` tells that they come from text, which can stay text.
+    """
+    _check_named(found, spec)
+    added = [name for name in found if name not in spec.known_columns]
+    _check_missing(found, added, spec, guess)
+    findings = [f"column {quoted(name)} is new" for name in added if spec.known_columns]
+    columns = {}
+    for name in [*(known for known in spec.known_columns if known in found), *added]:
+        kind = _settled(name, found[name], text, spec)
+        if found[name] == NOTHING:
+            findings.append(f"column {quoted(name)} has no value at all")
+        elif kind != (before := spec.known_columns.get(name, kind)):
+            findings.append(f"column {quoted(name)} was {before} and is {kind} now")
+        columns[name] = kind
+    return columns, findings
+
+
+def _check_named(found: Mapping[str, str], spec: ReadSpec) -> None:
+    wanted = [("missing-target", spec.target, "target"), ("missing-id", spec.id, "id")]
+    wanted += [
+        ("missing-column", spec.time, "time"),
+        ("missing-column", spec.holdout_column, "holdout.column"),
+    ]
+    for code, name, key in wanted:
+        if name and name not in found:
+            close = difflib.get_close_matches(name, found, n=1, cutoff=0.7)
+            hint = f" (did {quoted(close[0])} take its place?)" if close else f" among {listed(list(found))}"
+            raise rejected(code, f"there is no column {quoted(name)} (data.{key}){hint}")
+
+
+def _check_missing(found: Mapping[str, str], added: list[str], spec: ReadSpec, guess: Guess) -> None:
+    missing = [name for name in spec.known_columns if name not in found and name not in spec.ignore]
+    if not missing:
+        return
+    guesses = []
+    for old in missing:
+        fitting = [name for name in added if join(found[name], spec.known_columns[old]) is not None]
+        if new := guess(old, fitting):
+            guesses.append(f"{quoted(new)} may be {quoted(old)} renamed")
+    hint = f" ({'; '.join(guesses)})" if guesses else ""
+    raise rejected("missing-column", f"the version before had {listed(missing)}, this drop does not{hint}")
+
+
+def _settled(name: str, kind: str, text: bool, spec: ReadSpec) -> str:
+    before = spec.known_columns.get(name)
+    if kind == NOTHING:
+        return before or STRING
+    if before is None or kind == before:
+        return kind
+    if text and before == STRING:
+        return STRING
+    if {kind, before} == {NUMBER, INTEGER}:
+        return NUMBER
+    if name in spec.ignore:
+        return kind
+    raise rejected("retyped-column", f"column {quoted(name)} was {before} and is {kind} now")

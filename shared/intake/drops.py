@@ -1,0 +1,280 @@
+"""A drop becomes exactly one data version, or is set aside with the reason why not."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.domain.event import InboxRecord, InboxState
+from shared.domain.version import DataVersion, VersionState
+from shared.errors import Conflict, InputRejected
+from shared.inbox.recorder import FOLDER_END, key_of
+from shared.intake.returns import with_returns
+from shared.ports import Blob, Delete, Insert, Row
+from shared.runtime.unit_of_work import Unit, update
+from shared.state import rows
+from shared.state.hash_chain import Draft
+from shared.verdict import version_verdict
+
+if TYPE_CHECKING:
+    from shared.intake import Reading, ReadSpec
+    from shared.loopfile import Definition
+
+
+def take(unit: Unit, record: InboxRecord, row: Row) -> None:
+    """One step for a landed blob: read it, or register what was read. Ends with its record closed or further on."""
+    if record.version is not None:
+        register(unit, record, row)
+    else:
+        spec = _spec(unit, unit.published().definition)
+        read(unit, record, row, spec, partial(_number, unit, record, row, spec))
+
+
+Keep = Callable[[Blob, str, "Reading", Path], None]
+"""What becomes of a reading: blob, the path of its parts in the versions container, reading, the parts' folder here."""
+
+
+def read(unit: Unit, record: InboxRecord, row: Row, spec: ReadSpec, keep: Keep) -> None:
+    """Read the blob of `record` as it was when its event was written; what cannot be read is closed with its reason."""
+    container, name, etag = record.body["container"], record.body["name"], record.body["etag"]
+    try:
+        blob = unit.ports.blobs.find(container, name)
+    except InputRejected as rejection:
+        close(unit, record, row, InboxState.QUARANTINED, str(rejection), code=rejection.code)
+        return
+    if blob is None:
+        close(
+            unit,
+            record,
+            row,
+            InboxState.SUPERSEDED,
+            "the blob was deleted before it was read",
+            code="deleted",
+        )
+    elif blob.etag != etag:
+        close(
+            unit,
+            record,
+            row,
+            InboxState.SUPERSEDED,
+            "the blob was overwritten before it was read; the newer one counts",
+        )
+    else:
+        _read(unit, record, row, blob, spec, keep)
+
+
+def _read(unit: Unit, record: InboxRecord, row: Row, blob: Blob, spec: ReadSpec, keep: Keep) -> None:
+    try:
+        with tempfile.TemporaryDirectory(prefix="driftloop-") as folder:
+            out = Path(folder) / "out"
+            reading = _reading(unit, spec, blob, Path(folder))
+            path = f"{unit.loop}/{record.key}/{_reading_of(unit)}"
+            for part in sorted(out.rglob("*.parquet")):
+                unit.ports.versions.write(f"{path}/{part.relative_to(out).as_posix()}", part)
+            keep(blob, path, reading, out)
+    except InputRejected as rejection:
+        unit.ports.blobs.quarantine(blob, f"{rejection.code}: {rejection}")
+        close(unit, record, row, InboxState.QUARANTINED, str(rejection), code=rejection.code)
+    except Conflict:
+        if (now := unit.ports.blobs.find(blob.container, blob.name)) and now.etag == blob.etag:
+            raise
+        close(
+            unit,
+            record,
+            row,
+            InboxState.SUPERSEDED,
+            "the blob changed while it was read; the newer one counts",
+        )
+
+
+def _reading_of(unit: Unit) -> str:
+    """What else the bytes depend on: a reading that was given up never meets one under other circumstances."""
+    champion = unit.state.champion.profile if unit.state.champion else ""
+    return key_of(unit.state.definition, str(unit.state.next_version), champion)[:8]
+
+
+def _reading(unit: Unit, spec: ReadSpec, blob: Blob, folder: Path) -> Reading:
+    from shared.intake import DropFile, read_drop
+
+    parts = _parts(unit, unit.published().definition, blob)
+    files = []
+    for index, part in enumerate(parts):
+        local = folder / f"in-{index:05d}"
+        unit.ports.blobs.download(part, local)
+        files.append(DropFile(path=local, name=part.name, size=part.size_bytes))
+    return read_drop(files, spec, folder / "out")
+
+
+def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
+    """The blobs of a drop: one file, or the files beside a _SUCCESS."""
+    limit = int(definition.data.limits.max_size_mb * 1024 * 1024)
+    parts = [blob]
+    if blob.name.rpartition("/")[2] == FOLDER_END:
+        folder = blob.name[: -len(FOLDER_END)]
+        listed = unit.ports.blobs.list(blob.container, folder)
+        parts = [
+            p
+            for p in listed
+            if "/" not in (base := p.name[len(folder) :]) and not base.startswith(("_", "."))
+        ]
+        if not parts:
+            raise InputRejected(
+                "empty-folder", f"{folder} holds {FOLDER_END} and no data file; land the part files first"
+            )
+    if (total := sum(part.size_bytes for part in parts)) > limit:
+        raise InputRejected(
+            "too-large",
+            f"{blob.name} has {total:,} bytes, the loop's limit is {limit:,}; "
+            "split the drop or raise `data.limits.max_size_mb`",
+        )
+    return sorted(parts, key=lambda part: part.name)
+
+
+def _spec(unit: Unit, definition: Definition) -> ReadSpec:
+    from shared.intake import ReadSpec
+
+    latest = unit.state.next_version - 1
+    champion = unit.state.champion
+    return ReadSpec.of(
+        definition.data,
+        unit.version(latest)[0].columns if latest else {},
+        unit.ports.documents.get(champion.profile) if champion else b"",
+    )
+
+
+def _number(
+    unit: Unit,
+    record: InboxRecord,
+    row: Row,
+    spec: ReadSpec,
+    blob: Blob,
+    path: str,
+    given: Reading,
+    out: Path,
+) -> None:
+    """Give the version its number: in one transaction, so that numbers have no gaps and no twins."""
+    reading = with_returns(given, out, unit.published().definition, spec.reference)
+    twin = unit.ports.store.read(unit.loop, rows.content_key(reading.content_hash))
+    if twin is not None:
+        close(
+            unit,
+            record,
+            row,
+            InboxState.DUPLICATE,
+            f"the same content as version {int(twin.doc)}",
+            version=int(twin.doc),
+        )
+        return
+    number = unit.state.next_version
+    version = DataVersion(
+        number=number,
+        state=VersionState.WRITTEN,
+        source=f"{blob.container}/{blob.name.removesuffix(FOLDER_END)}",
+        etag=blob.etag,
+        inbox_key=record.key,
+        path=path,
+        content_hash=reading.content_hash,
+        rows=reading.rows,
+        train_rows=reading.train_rows,
+        holdout_rows=reading.holdout_rows,
+        columns=reading.columns,
+        labelled=reading.labelled,
+        profile=unit.ports.documents.put(reading.profile),
+        tags=reading.tags,
+        created_at=unit.ports.clock.now(),
+        landed_at=blob.created_at,
+        findings=tuple(reading.findings),
+    )
+    unit.commit(
+        replace(
+            unit.state,
+            next_version=number + 1,
+            newest_labelled=number if version.labelled else unit.newest_labelled(),
+            newest_landed_at=max(blob.created_at, unit.state.newest_landed_at or blob.created_at),
+        ),
+        [_told("version.created", version, record, after="written")],
+        [
+            Insert(rows.version_key(number), rows.encode(version)),
+            Insert(rows.content_key(reading.content_hash), str(number)),
+            update(row, replace(record, version=number)),
+        ],
+    )
+
+
+def register(unit: Unit, record: InboxRecord, row: Row) -> None:
+    """The data asset in Azure ML, under the version's own number; then judging can begin."""
+    assert record.version is not None
+    version, version_row = unit.version(record.version)
+    if version.state is VersionState.READY:
+        version_verdict.judge(unit, record, row)
+        return
+    asset_id = unit.ports.versions.register(
+        asset=unit.loop,
+        version=str(version.number),
+        folder=version.path,
+        tags={
+            **version.tags,
+            "source": version.source,
+            "etag": version.etag,
+            "content": version.content_hash,
+        },
+        description=f"Data version {version.number} of loop {unit.loop}",
+    )
+    ready = replace(version, state=VersionState.READY, asset_id=asset_id)
+    unit.commit(
+        drafts=[_told("version.registered", ready, record, before="written", after="ready")],
+        changes=[update(version_row, ready)],
+    )
+
+
+def _told(what: str, version: DataVersion, record: InboxRecord, before: str = "", after: str = "") -> Draft:
+    detail: Mapping[str, str] = {
+        "source": version.source,
+        "rows": str(version.rows),
+        "content": version.content_hash,
+        "asset": version.asset_id,
+    }
+    return Draft(what, f"version {version.number}", "driftloop", record.key, before, after, detail)
+
+
+def close(
+    unit: Unit,
+    record: InboxRecord,
+    row: Row,
+    state: InboxState,
+    note: str,
+    *,
+    code: str = "",
+    version: int | None = None,
+) -> None:
+    """End an inbox record: it is work no more, and the ledger says what became of it."""
+    closed = replace(record, state=state, note=note, code=code, version=version or record.version)
+    source = f"{record.body.get('container', '')}/{record.body.get('name', '')}".strip("/")
+    unit.commit(
+        drafts=[
+            Draft(
+                f"drop.{state.value}",
+                source or record.kind.value,
+                "driftloop",
+                record.key,
+                before=record.state.value,
+                after=state.value,
+                detail={"code": code, "note": note},
+            )
+        ],
+        changes=[
+            update(row, closed),
+            Delete(rows.todo_key(record)),
+            *_aside(closed),
+        ],
+    )
+
+
+def _aside(closed: InboxRecord) -> list[Insert]:
+    if closed.state is not InboxState.QUARANTINED:
+        return []
+    return [Insert(rows.aside_key(closed.received_at, closed.key), closed.key)]

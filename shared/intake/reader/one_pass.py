@@ -1,0 +1,219 @@
+"""One pass over a drop's rows hashes, profiles, splits and writes them; the same drop gives the same bytes again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+import drift
+from shared.errors import InvariantBroken
+from shared.intake.compatibility import settle
+from shared.intake.reader.batches import Sources, open_sources
+from shared.intake.reader.columns import ARROW, DATETIME
+from shared.intake.reader.drop_files import DropFile, Reading, ReadSpec
+from shared.intake.reader.likeness import Likeness
+from shared.intake.reader.row_hash import ContentHash, RowHashes, in_share
+from shared.intake.rejections import listed, printable, quoted, rejected
+
+_TAG_LENGTH = 250
+
+
+class _Side:
+    """One half of the split, as a Parquet file."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.rows = 0
+        self._writer = pq.ParquetWriter(folder / "part-00000.parquet", schema, compression="snappy")
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        if batch.num_rows:
+            self._writer.write_batch(batch)
+            self.rows += batch.num_rows
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Split:
+    """Which rows are kept back from every training."""
+
+    def __init__(self, sources: Sources, columns: Mapping[str, str]) -> None:
+        spec = sources.spec
+        self._spec, self._newest = spec, 0
+        self._by = spec.holdout_column or spec.time
+        not_features = {spec.id, spec.time, spec.target, *spec.ignore}
+        self._features = [name for name in columns if name not in not_features]
+        self._features = self._features or [name for name in (spec.id, spec.time) if name][:1]
+        if spec.holdout_by == "hash" and not self._features:
+            raise rejected(
+                "holdout-impossible", "there is no column but the target and ignored ones to split rows by"
+            )
+        if spec.holdout_by == "time":
+            self._newest = self._cut(sources, columns)
+
+    def holdout(self, batch: pa.RecordBatch, hashes: RowHashes) -> npt.NDArray[np.bool_]:
+        if self._spec.holdout_by == "time":
+            kept: npt.NDArray[np.bool_] = _moments(batch.column(self._by)) >= self._newest
+            return kept
+        columns = [self._by] if self._spec.holdout_by == "group" else self._features
+        return in_share(hashes.of(columns, b"split"), self._spec.holdout_fraction)
+
+    def _cut(self, sources: Sources, columns: Mapping[str, str]) -> int:
+        """The moment from which on rows are holdout; rows of one moment stay together."""
+        if columns.get(self._by) != DATETIME:
+            kind = columns.get(self._by, "nowhere")
+            raise rejected(
+                "holdout-impossible",
+                f"column {quoted(self._by)}, by which the holdout is the newest, is {kind}",
+            )
+        batches = sources.batches({self._by: DATETIME})
+        moments = np.concatenate([_moments(batch.column(0)) for batch in batches] or [np.zeros(0, np.int64)])
+        place = math.ceil((1 - self._spec.holdout_fraction) * len(moments))
+        if place >= len(moments):
+            return int(np.iinfo(np.int64).max)
+        newest = int(np.partition(moments, place)[place])
+        return newest + 1 if newest == moments.min() else newest  # something must be left to train on
+
+
+def _moments(column: pa.Array) -> npt.NDArray[np.int64]:
+    """Microseconds since 1970; rows without a time are the oldest."""
+    oldest = np.iinfo(np.int64).min
+    moments: npt.NDArray[np.int64] = pc.fill_null(pc.cast(column, pa.int64()), oldest).to_numpy(
+        zero_copy_only=False
+    )
+    return moments
+
+
+def read(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Reading:
+    """Read one drop: see `shared.intake.read_drop`, which calls this in a process of its own."""
+    if not files:
+        raise rejected("empty-file", "the drop has no file")
+    sources = open_sources(files, spec)
+    reference = _reference(spec)
+    columns, findings = settle(sources.found, sources.text, spec, Likeness(sources, reference).guess)
+    if sources.dropped:
+        findings.append(f"left out, as their types are of no use: {listed(sources.dropped)}")
+    return _Pass(sources, columns, findings, reference, output).run()
+
+
+def _reference(spec: ReadSpec) -> drift.Profile | None:
+    try:
+        return drift.Profile.from_bytes(spec.reference) if spec.reference else None
+    except (drift.DataError, drift.UnknownSchemaError) as error:
+        raise InvariantBroken(f"The stored profile of the champion's data cannot be used: {error}") from error
+
+
+class _Pass:
+    """The pass over all rows."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        columns: dict[str, str],
+        findings: list[str],
+        reference: drift.Profile | None,
+        output: Path,
+    ) -> None:
+        spec = sources.spec
+        self._sources, self._spec, self._columns, self._findings = sources, spec, columns, findings
+        self._split = _Split(sources, columns)
+        ignored = [name for name in (spec.id, spec.time, *spec.ignore) if name in columns]
+        self._profiler = drift.Profiler(reference, ignore=ignored, target=spec.target)
+        self._content = ContentHash()
+        schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
+        self._train, self._holdout = _Side(output / "train", schema), _Side(output / "holdout", schema)
+        self._targets = 0
+        self._start: datetime | None = None
+        self._end: datetime | None = None
+
+    def run(self) -> Reading:
+        try:
+            for batch in self._sources.batches(self._columns):
+                self._take(batch)
+        finally:
+            self._train.close()
+            self._holdout.close()
+        rows = self._train.rows + self._holdout.rows
+        if not rows:
+            raise rejected(
+                "header-only",
+                f"{listed([file.name for file in self._sources.files], 1)} has columns and no row",
+            )
+        self._look_at(rows)
+        profile = self._profiler.finish()
+        schema = hashlib.sha256(json.dumps(sorted(self._columns.items())).encode()).hexdigest()
+        return Reading(
+            rows=rows,
+            train_rows=self._train.rows,
+            holdout_rows=self._holdout.rows,
+            content_hash=self._content.hex(self._columns),
+            columns=self._columns,
+            schema_hash=schema,
+            tags={**self._tags(rows, profile), "schema": schema},
+            profile=profile.to_bytes(),
+            labelled=self._targets > 0,
+            findings=tuple(self._findings),
+        )
+
+    def _take(self, batch: pa.RecordBatch) -> None:
+        hashes = RowHashes(batch)
+        self._content.add(hashes, self._columns)
+        self._profiler.update(batch)
+        kept = self._split.holdout(batch, hashes)
+        self._holdout.add(batch.filter(pa.array(kept)))
+        self._train.add(batch.filter(pa.array(~kept)))
+        self._targets += batch.num_rows - batch.column(self._spec.target).null_count
+        if moment := self._moment_column():
+            span: dict[str, datetime | None] = pc.min_max(batch.column(moment)).as_py()
+            self._start = min((m for m in (self._start, span["min"]) if m is not None), default=None)
+            self._end = max((m for m in (self._end, span["max"]) if m is not None), default=None)
+
+    def _moment_column(self) -> str:
+        """The loop's time column, or the only column of times."""
+        moments = [name for name, kind in self._columns.items() if kind == DATETIME]
+        return self._spec.time or (moments[0] if len(moments) == 1 else "")
+
+    def _look_at(self, rows: int) -> None:
+        if self._targets == 0:
+            self._findings.append(f"no row has a value of the target {quoted(self._spec.target)}: unlabelled")
+        elif self._targets < rows:
+            self._findings.append(f"{rows - self._targets:,} of {rows:,} rows have no target")
+        if not self._holdout.rows:
+            self._findings.append("no row fell into the holdout: nothing can be compared on this version")
+        if not self._train.rows:
+            self._findings.append("all rows fell into the holdout: nothing can be trained on this version")
+
+    def _tags(self, rows: int, profile: drift.Profile) -> dict[str, str]:
+        judged = {
+            name: part.grid for name, part in profile.columns.items() if part.kind == "numeric" and part.grid
+        }
+        medians = [f"{printable(name)}={grid.quantile(0.5):.6g}" for name, grid in judged.items()]
+        sds = [f"{printable(name)}={grid.sd():.6g}" for name, grid in judged.items()]
+        return {
+            "length": str(rows),
+            "start": str(self._start or "none"),
+            "end": str(self._end or "none"),
+            "median": _joined(medians),
+            "sd": _joined(sds),
+        }
+
+
+def _joined(parts: list[str]) -> str:
+    """As many as a tag holds."""
+    text = ""
+    for part in parts:
+        if len(text) + len(part) + 2 > _TAG_LENGTH:
+            return text + "…"
+        text = f"{text}; {part}" if text else part
+    return text or "none"

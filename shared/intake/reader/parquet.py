@@ -1,0 +1,131 @@
+"""Parquet is read batch by batch, and its footer is believed in nothing that could cost memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from shared.intake.reader.delimited import check_names
+from shared.intake.reader.drop_files import MIB, Limits
+from shared.intake.reader.formats import Budget
+from shared.intake.rejections import quoted, rejected
+
+_ROW_GROUPS = 10_000
+_FOOTER_BYTES = 64 * MIB
+_BATCH_BYTES = 16 * MIB
+_BATCH_ROWS = 65_536
+_DAMAGE = (
+    pa.ArrowInvalid,
+    pa.ArrowNotImplementedError,
+    pa.ArrowTypeError,
+    pa.ArrowIndexError,
+    UnicodeDecodeError,
+    OSError,
+)
+
+
+@dataclass(frozen=True)
+class Parquet:
+    """One Parquet file whose footer has been read."""
+
+    path: Path
+    name: str
+    schema: pa.Schema
+    rows: int
+    batch_rows: int
+    limits: Limits
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.schema.names)
+
+    def batches(self, columns: list[str], budget: Budget) -> Iterator[pa.RecordBatch]:
+        """The rows of these columns, in the order of the file."""
+        rows = 0
+        try:
+            with pq.ParquetFile(self.path, **_guards(), pre_buffer=False) as file:
+                for batch in file.iter_batches(self.batch_rows, columns=columns, use_threads=False):
+                    budget.spend(batch.nbytes, self.name)
+                    self._check_texts(batch)
+                    rows += batch.num_rows
+                    if rows > self.rows:
+                        break
+                    yield batch
+        except _DAMAGE as error:
+            raise rejected(
+                "damaged-parquet", f"{quoted(self.name)} cannot be decoded ({quoted(str(error)[:100])})"
+            ) from error
+        if rows != self.rows:
+            raise rejected(
+                "damaged-parquet", f"{quoted(self.name)} says {self.rows:,} rows and holds {rows:,}"
+            )
+
+    def _check_texts(self, batch: pa.RecordBatch) -> None:
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            values = column.dictionary if pa.types.is_dictionary(column.type) else column
+            if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+                values.validate(full=True)  # or bytes that are no UTF-8 would come out of it
+                longest = pc.max(pc.binary_length(values)).as_py() or 0
+                if longest > self.limits.max_field_bytes:
+                    raise rejected(
+                        "field-too-large",
+                        f"{quoted(self.name)} has a value of {longest:,} bytes in {quoted(name)}",
+                    )
+
+
+def _guards() -> dict[str, int]:
+    return {"thrift_string_size_limit": _FOOTER_BYTES, "thrift_container_size_limit": 1_000_000}
+
+
+def open_parquet(path: Path, name: str, limits: Limits) -> Parquet:
+    """Read the footer, after its frame has been looked at."""
+    _check_frame(path, name)
+    try:
+        with pq.ParquetFile(path, **_guards()) as file:
+            meta, schema = file.metadata, file.schema_arrow
+    except _DAMAGE as error:
+        raise rejected(
+            "damaged-parquet", f"{quoted(name)} has no readable footer ({quoted(str(error)[:100])})"
+        ) from error
+    if meta.num_columns > limits.max_columns or len(schema) > limits.max_columns:
+        columns = max(meta.num_columns, len(schema))
+        raise rejected(
+            "too-many-columns", f"{quoted(name)} has {columns:,} columns, the limit is {limits.max_columns:,}"
+        )
+    if meta.num_row_groups > _ROW_GROUPS:
+        groups = f"{meta.num_row_groups:,} row groups, the limit is {_ROW_GROUPS:,}"
+        raise rejected("too-many-row-groups", f"{quoted(name)} has {groups}")
+    if not 0 <= meta.num_rows <= limits.max_rows:
+        raise rejected(
+            "too-many-rows", f"{quoted(name)} has {meta.num_rows:,} rows, the limit is {limits.max_rows:,}"
+        )
+    check_names(tuple(schema.names), name)
+    return Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits)
+
+
+def _check_frame(path: Path, name: str) -> None:
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - 8))
+        tail = stream.read(8)
+    if size < 12 or tail[4:] != b"PAR1":
+        raise rejected("truncated", f"{quoted(name)} begins as Parquet and does not end as Parquet")
+    footer = int.from_bytes(tail[:4], "little")
+    if footer > size - 12:
+        raise rejected(
+            "truncated", f"{quoted(name)} has {size:,} bytes and says its footer alone has {footer:,}"
+        )
+    if footer > _FOOTER_BYTES:
+        raise rejected("too-many-row-groups", f"{quoted(name)} has a footer of {footer:,} bytes")
+
+
+def _batch_rows(meta: pq.FileMetaData) -> int:
+    """So many rows that a batch is a few megabytes, by what the footer says; the memory limit does not rely on it."""
+    said = sum(max(0, meta.row_group(group).total_byte_size) for group in range(meta.num_row_groups))
+    width = max(8 * meta.num_columns, said // max(1, meta.num_rows))
+    return int(max(64, min(_BATCH_ROWS, _BATCH_BYTES // max(1, width))))

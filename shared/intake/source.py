@@ -1,0 +1,175 @@
+"""What a loop's source has is landed like any drop, once an occurrence; nothing new is nothing, and is said.
+
+The bytes go to the landing prefix as they came (a JSON list of rows becomes CSV), under the occurrence's date, and
+from there the ordinary way: no second way in. A download that fails is tried again by later ticks, further and
+further apart; nothing waits in a function.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from shared.domain.loop import SourceState
+from shared.errors import DependencyUnavailable, InputRejected
+from shared.inbox import recorder
+from shared.inbox.messages import Landed
+from shared.retraining import cron
+from shared.runtime.unit_of_work import Unit
+from shared.state.hash_chain import Draft
+
+if TYPE_CHECKING:
+    from shared.loopfile import Definition, Source
+    from shared.ports import Fetched
+
+MOST_FAILURES = 8
+"""Downloads that fail in a row before the loop waits for the next occurrence."""
+
+FIRST_PAUSE = timedelta(seconds=15)
+LONGEST_PAUSE = timedelta(hours=1)
+
+
+def fetch(current: Unit) -> bool:
+    """Answer the newest occurrence of `data.source.every`; True when something was done about it."""
+    definition = current.published().definition
+    source = definition.data.source
+    if source is None:
+        return False
+    known = _of_this_address(current.state.source, source)
+    now = current.ports.clock.now()
+    due = _due(source, known, now)
+    if due is None or now < (known.again_at or now):
+        return False
+    try:
+        fetched = current.ports.sources.fetch(
+            source.url,
+            etag=known.etag,
+            modified=known.modified,
+            limit_bytes=int(definition.data.limits.max_size_mb * 1024 * 1024),
+            timeout_s=source.timeout.total_seconds(),
+        )
+        _take(current, definition, source, fetched, due)
+    except DependencyUnavailable as error:
+        _failed(current, source, due, str(error), error.retry_after_s)
+    except InputRejected as error:
+        _given_up(current, source, due, f"{error.code}: {error}")
+    return True
+
+
+def _of_this_address(known: SourceState, source: Source) -> SourceState:
+    """What is known, without what was said of another address: the loop may have been published with a new one."""
+    address = hashlib.sha256(source.url.encode()).hexdigest()[:16]
+    return known if known.address == address else replace(known, etag="", modified="", address=address)
+
+
+def _due(source: Source, known: SourceState, now: datetime) -> datetime | None:
+    """The occurrence to answer. A loop that has never asked its source asks at once: there is no model yet."""
+    if known.answered_at is None:
+        return now.replace(microsecond=0)
+    newest = cron.last_before(source.every, now)
+    return newest if newest > known.answered_at else None
+
+
+def next_at(source: Source, known: SourceState, now: datetime) -> datetime:
+    """When a tick has to look at the source again."""
+    if _due(source, known, now) is not None:
+        return known.again_at or now
+    return cron.next_after(source.every, now) + timedelta(seconds=1)
+
+
+def _take(current: Unit, definition: Definition, source: Source, fetched: Fetched, due: datetime) -> None:
+    known = _of_this_address(current.state.source, source)
+    known = replace(known, answered_at=due, failures=0, again_at=None)
+    if fetched.unchanged:
+        _unchanged(current, source, known)
+        return
+    digest = hashlib.sha256(fetched.content).hexdigest()
+    known = replace(known, etag=fetched.etag[:1024], modified=fetched.modified[:128])
+    if digest == known.content:
+        _unchanged(current, source, known)
+        return
+    content = as_csv(fetched, source.records)
+    container, _, prefix = definition.data.landing.partition("/")
+    name = f"{prefix}{due:%Y-%m-%dT%H%M%SZ}.{'parquet' if content[:4] == b'PAR1' else 'csv'}"
+    blob = current.ports.blobs.upload(container, name, content)
+    overview = next(o for o in current.ports.store.overviews() if o.loop == current.loop)
+    recorder.land(current.ports, overview, Landed(container, name, blob.etag, ""))
+    detail = {"bytes": str(len(fetched.content)), "sha256": digest, "landed": f"{container}/{name}"}
+    told = _told(source, "source.fetched", due, {**detail, "etag": fetched.etag[:200]})
+    current.commit(replace(current.state, source=replace(known, content=digest)), [told])
+
+
+def _unchanged(current: Unit, source: Source, known: SourceState) -> None:
+    assert known.answered_at is not None
+    words = {"reason": "skipped: the source has nothing new since it was last fetched"}
+    told = _told(source, "source.unchanged", known.answered_at, words)
+    current.commit(replace(current.state, source=known), [told])
+
+
+def _failed(current: Unit, source: Source, due: datetime, why: str, wait_s: float | None) -> None:
+    known, now = current.state.source, current.ports.clock.now()
+    failures = known.failures + 1
+    if failures >= MOST_FAILURES:
+        _given_up(current, source, due, f"{why}, {failures} times in a row")
+        return
+    pause = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+    again_at = now + max(pause, min(timedelta(seconds=wait_s or 0), LONGEST_PAUSE))
+    told = _told(source, "source.failed", due, {"reason": why, "again_at": again_at.isoformat()})
+    current.commit(
+        replace(current.state, source=replace(known, failures=failures, again_at=again_at)), [told]
+    )
+
+
+def _given_up(current: Unit, source: Source, due: datetime, why: str) -> None:
+    known = replace(current.state.source, answered_at=due, failures=0, again_at=None)
+    words = f"{why}; asked again when `data.source.every` comes due"
+    told = _told(source, "source.given_up", due, {"reason": words})
+    current.commit(replace(current.state, source=known), [told])
+
+
+def _told(source: Source, what: str, due: datetime, detail: dict[str, str]) -> Draft:
+    """The host only: the rest of an address may hold a key."""
+    host = urlsplit(source.url).hostname or ""
+    return Draft(what, f"source {host}", "driftloop", f"source-{due.isoformat()}", detail=detail)
+
+
+def as_csv(fetched: Fetched, records: str) -> bytes:
+    """The rows as they came, or, for JSON, its list of flat objects as CSV; InputRejected for anything else."""
+    head = fetched.content.lstrip()[:1]
+    is_json = "json" in fetched.kind or (head in (b"[", b"{") and "csv" not in fetched.kind)
+    if not is_json:
+        return fetched.content
+    try:
+        found = json.loads(fetched.content)
+    except (ValueError, RecursionError) as error:
+        raise InputRejected("source-not-json", f"the source's JSON cannot be read: {error}") from error
+    for key in filter(None, records.split(".")):
+        found = found.get(key) if isinstance(found, dict) else None
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        where = f"at {records!r}" if records else "at its top"
+        raise InputRejected(
+            "source-no-rows",
+            f"the source's JSON has no list of rows {where}; say where in `data.source.records`",
+        )
+    return _written(found)
+
+
+def _written(rows: list[dict[str, object]]) -> bytes:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        values = [row.get(name) for name in columns]
+        if any(isinstance(value, list | dict) for value in values):
+            raise InputRejected(
+                "source-nested", "a row of the source's JSON holds lists or objects; rows must be flat"
+            )
+        writer.writerow(["" if value is None else value for value in values])
+    return text.getvalue().encode()

@@ -1,0 +1,125 @@
+"""The kinds of values that a loop file holds, each with the words in which a mistake is told."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
+
+from shared.retraining import cron as schedules
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a key may hold and what it means: said in mistakes and in the reference table."""
+
+    allowed: str
+    meaning: str
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+
+
+def _duration(value: object) -> object:
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smhd])", value) if isinstance(value, str) else None
+    if isinstance(value, timedelta):
+        return value
+    if found is None:
+        raise ValueError("no duration")
+    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+
+
+def _write_duration(value: timedelta) -> str:
+    seconds = value.total_seconds()
+    for unit, size in reversed(_UNITS.items()):
+        if seconds % size == 0:
+            return f"{int(seconds // size)}{unit}"
+    return f"{seconds:.3f}s"
+
+
+def _place(value: str) -> str:
+    container, _, prefix = value.partition("/")
+    parts = PurePosixPath(prefix).parts
+    if not _CONTAINER.fullmatch(container) or not parts or ".." in parts or "\\" in value or "//" in value:
+        raise ValueError("no container/prefix")
+    if any(ord(character) < 32 for character in value):
+        raise ValueError("control character")
+    return value.rstrip("/") + "/"
+
+
+def _beside(value: str) -> str:
+    path = PurePosixPath(value)
+    windows = "\\" in value or re.match(r"[A-Za-z]:", value)
+    if path.is_absolute() or ".." in path.parts or not path.parts or windows or "\0" in value:
+        raise ValueError("not beside the loop file")
+    return value
+
+
+def _environment(value: str) -> str:
+    return value if value.startswith("azureml:") else _beside(value)
+
+
+def _schedule(value: str) -> str:
+    schedules.check(value)
+    return value
+
+
+def url(value: str) -> str:
+    parts = urlsplit(value)
+    local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
+    if not parts.hostname or "@" in parts.netloc or not (parts.scheme == "https" or local):
+        raise ValueError("no https URL")
+    return value
+
+
+def rising(value: tuple[int, ...]) -> tuple[int, ...]:
+    if not value or any(not 1 <= step <= 99 for step in value) or list(value) != sorted(set(value)):
+        raise ValueError("not rising from 1 to 99")
+    return value
+
+
+def distinct(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) != len(value):
+        raise ValueError("a name twice")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_write_duration)]
+Place = Annotated[str, AfterValidator(_place)]
+File = Annotated[str, AfterValidator(_beside)]
+EnvironmentName = Annotated[str, AfterValidator(_environment)]
+Schedule = Annotated[str, AfterValidator(_schedule)]
+Column = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Columns = Annotated[tuple[Column, ...], AfterValidator(distinct)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+COLUMN = "the name of a column"
+COLUMNS = "a list of column names, each once"
+DURATION = "a number with s, m, h or d, for example 90s, 15m, 6h or 60d"
+NCRONTAB = 'six fields in UTC (second minute hour day month day-of-week), for example "0 0 3 * * 1"'
+PLACE = "container/prefix, for example landing/penguins/"
+FILE = "a file beside the loop file"
+SHARE = "a number above 0 and below 1"
+POSITIVE = "a number above 0"
+COUNT = "a whole number from 1"

@@ -1,0 +1,154 @@
+"""What keys of a loop file must be to each other; every rule names the key that a person would change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path as Folder
+
+from shared.loopfile.definition import Definition
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`needs` are the other keys that the rule looked at: when one is wrong, the finding may be as well."""
+
+    path: Path
+    found: object
+    allowed: str
+    needs: tuple[Path, ...] = ()
+
+
+Rule = Callable[[Definition], Iterator[Finding]]
+
+_ID, _TARGET, _NAME, _ON = ("data", "id"), ("data", "target"), ("metric", "name"), ("retrain", "on")
+LOWER_IS_BETTER = frozenset({"mae", "rmse", "mape"})
+
+
+def _holdout(it: Definition) -> Iterator[Finding]:
+    holdout, path, by = it.data.holdout, ("data", "holdout", "column"), ("data", "holdout", "by")
+    if holdout.by != "hash" and holdout.column is None:
+        yield Finding(path, None, f"a column, because data.holdout.by is {holdout.by}", (by,))
+    if holdout.by == "hash" and holdout.column is not None:
+        yield Finding(path, holdout.column, "no column, because data.holdout.by is hash", (by,))
+    if holdout.by == "group" and holdout.column == it.data.target:
+        yield Finding(path, holdout.column, "a column other than data.target", (by, _TARGET))
+
+
+def _columns(it: Definition) -> Iterator[Finding]:
+    data = it.data
+    if data.id == data.target:
+        yield Finding(_ID, data.id, "a column other than data.target", (_TARGET,))
+    if data.target in data.ignore:
+        yield Finding(
+            ("data", "ignore"), data.ignore, f"columns other than data.target ({data.target})", (_TARGET,)
+        )
+    judged = [name for name in it.drift.columns if name in data.ignore or name == data.id]
+    if judged:
+        allowed = "columns that are neither data.id nor in data.ignore"
+        yield Finding(("drift", "columns"), judged, allowed, (_ID, ("data", "ignore")))
+
+
+def _returns(it: Definition) -> Iterator[Finding]:
+    wanted, path = it.drift.returns, ("drift", "returns")
+    if wanted is None:
+        return
+    if it.data.time is None:
+        yield Finding(("data", "time"), None, "a column, because drift.returns needs an order", (path,))
+    hidden = [name for name in wanted.columns if name in it.data.ignore or name in (it.data.id, it.data.time)]
+    if hidden:
+        allowed = "columns that are neither data.id, data.time nor in data.ignore"
+        yield Finding((*path, "columns"), hidden, allowed, (_ID, ("data", "ignore"), ("data", "time")))
+
+
+def _places(it: Definition) -> Iterator[Finding]:
+    data = it.data
+    if data.labels is None:
+        return
+    if data.labels.startswith(data.landing) or data.landing.startswith(data.labels):
+        allowed = f"a place outside data.landing ({data.landing})"
+        yield Finding(("data", "labels"), data.labels, allowed, (("data", "landing"),))
+    if data.id is None:
+        yield Finding(_ID, None, "a column, because data.labels are joined by it")
+
+
+def _persistence(it: Definition) -> Iterator[Finding]:
+    wanted = it.drift.persistence
+    if wanted.breaches > wanted.of:
+        path = ("drift", "persistence")
+        allowed = f"at most drift.persistence.of ({wanted.of})"
+        yield Finding((*path, "breaches"), wanted.breaches, allowed, ((*path, "of"),))
+
+
+def _metric(it: Definition) -> Iterator[Finding]:
+    metric = it.metric
+    if metric is None:
+        if "on" in it.retrain.model_fields_set and "metric" in it.retrain.on:
+            allowed = "metric only with a section metric, which says what is measured"
+            yield Finding(_ON, "metric", allowed, (("metric",),))
+        return
+    if (metric.at_least is None) == (metric.at_most is None):
+        found = "neither" if metric.at_least is None else "both"
+        yield Finding(("metric",), f"{found} of at_least and at_most", "exactly one of them")
+    elif metric.name in LOWER_IS_BETTER and metric.at_least is not None:
+        yield Finding(
+            ("metric", "at_least"),
+            metric.at_least,
+            f"at_most, because lower is better for {metric.name}",
+            (_NAME,),
+        )
+    elif metric.name not in LOWER_IS_BETTER and metric.at_most is not None:
+        yield Finding(
+            ("metric", "at_most"),
+            metric.at_most,
+            f"at_least, because higher is better for {metric.name}",
+            (_NAME,),
+        )
+
+
+def _retrain(it: Definition) -> Iterator[Finding]:
+    retrain = it.retrain
+    if "on" not in retrain.model_fields_set:
+        return
+    for reason, key, value in (
+        ("schedule", "schedule", retrain.schedule),
+        ("alert", "alerts", retrain.alerts),
+    ):
+        if reason in retrain.on and not value:
+            yield Finding(_ON, reason, f"{reason} only with retrain.{key}", (("retrain", key),))
+        if reason not in retrain.on and value:
+            yield Finding(("retrain", key), value, f"nothing, because retrain.on leaves {reason} out", (_ON,))
+    if "drift" in retrain.on and not it.drift.enabled:
+        yield Finding(_ON, "drift", "drift only when drift.enabled is true", (("drift", "enabled"),))
+
+
+def _canary(it: Definition) -> Iterator[Finding]:
+    step = it.canary.step
+    if step.max_hours * 60 < step.minutes:
+        path = ("canary", "step")
+        allowed = f"at least canary.step.minutes ({step.minutes:g} minutes)"
+        yield Finding((*path, "max_hours"), step.max_hours, allowed, ((*path, "minutes"),))
+
+
+RULES: tuple[Rule, ...] = (_holdout, _columns, _returns, _places, _persistence, _metric, _retrain, _canary)
+
+
+def files(it: Definition, folder: Folder) -> Iterator[Finding]:
+    """The files and folders that the definition names and that are not there."""
+    named: list[tuple[tuple[str, ...], str | None, bool]] = [
+        (("train", "pipeline"), it.train.pipeline, False),
+        (("serve", "scoring"), it.serve.scoring, True),
+        *((("gate", "checks"), check, False) for check in it.gate.checks),
+    ]
+    if it.serve.environment and not it.serve.environment.startswith("azureml:"):
+        named.append((("serve", "environment"), it.serve.environment, False))
+    for path, name, is_folder in named:
+        if name is None:
+            continue
+        place = folder / name
+        if not (place.is_dir() if is_folder else place.is_file()):
+            yield Finding(
+                path, name, f"a {'folder' if is_folder else 'file'} that exists beside the loop file"
+            )

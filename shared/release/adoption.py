@@ -1,0 +1,65 @@
+"""An endpoint that serves already becomes a loop's: its model is the champion, given rows are the reference.
+
+Nothing on the endpoint is changed. The adoption is written as a release that is live from the first moment, so that
+the ledger, the audit and every later release treat it like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.domain.release import Phase, Release, Trigger, TriggerKind
+from shared.errors import ConfigurationError
+from shared.loopfile.published import Published
+from shared.ports import Insert, Ports
+from shared.release.stepper import champion_of
+from shared.runtime import publication, unit_of_work
+from shared.state import rows
+from shared.state.hash_chain import Draft
+
+WORDS = "adopted as it served"
+
+
+def adopt(ports: Ports, published: Published, deployment: str, model: str, profile: bytes) -> Release:
+    """Publish the loop and take over what serves. `profile` is of the data that the model is to be held against."""
+    endpoint = published.definition.serve.endpoint
+    traffic = dict(ports.serving.traffic(endpoint))
+    if traffic != {deployment: 100}:
+        raise ConfigurationError(
+            f"endpoint {endpoint} gives its traffic to {traffic or 'nobody'}, not all of it to {deployment}; "
+            "one deployment must have all of it to be adopted"
+        )
+    publication.publish(ports, published)
+    current = unit_of_work.read(ports, published.definition.loop)
+    if current.state.champion is not None or current.state.open_release is not None:
+        raise ConfigurationError(
+            f"loop {current.loop} has a model or a release under way already; only a new loop can adopt"
+        )
+    now, number = ports.clock.now(), current.state.next_release
+    release = Release(
+        loop=current.loop,
+        number=number,
+        phase=Phase.LIVE,
+        definition=current.state.definition,
+        triggers=(Trigger(TriggerKind.PERSON, WORDS, published.published_by, "adoption", now),),
+        versions=(),
+        started_at=now,
+        phase_since_at=now,
+        profile=ports.documents.put(profile),
+        model=model,
+        deployment=deployment,
+        traffic={deployment: 100},
+        reason=WORDS,
+        ended_at=now,
+    )
+    told = Draft(
+        "release.promoted",
+        f"release {number}",
+        published.published_by,
+        "adoption",
+        after=Phase.LIVE.value,
+        detail={"reason": WORDS, "model": model, "deployment": deployment, "traffic": f"{deployment} 100 %"},
+    )
+    state = replace(current.state, next_release=number + 1, champion=champion_of(release, now))
+    current.commit(state, [told], [Insert(rows.release_key(number), rows.encode(release))])
+    return release

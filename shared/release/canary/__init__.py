@@ -1,0 +1,1 @@
+"""The canary: champion and challenger compared under live traffic, and the bake after promotion."""

@@ -1,0 +1,117 @@
+"""What a canary's judge may see: cumulative counts per arm since the step began, and nothing else.
+
+Counts, not rows: histograms add up, late rows included, and every statistic of `canary` is a function
+of them. Our own requests (smoke test, gate, shadow) and the first moments of a cold instance must be left
+out by whoever counts; the judge cannot see them in the sums.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.release.document import Document
+
+LATENCY_BINS = 202
+"""Bin 0: under 1 ms; then 40 bins a decade up to 100 s; the last holds everything slower."""
+LATENCY_PER_DECADE = 40
+LOSS_BINS = 242
+"""Bin 0: under 1e-6; then 20 bins a decade up to 1e6; the last holds everything greater."""
+LOSS_PER_DECADE = 20
+
+
+def latency_bin(latency_ms: float) -> int:
+    """The bin of a request's latency."""
+    if not latency_ms >= 1:
+        return 0
+    return min(LATENCY_BINS - 1, 1 + int(LATENCY_PER_DECADE * math.log10(min(latency_ms, 1e6))))
+
+
+def latency_edge_ms(index: int) -> float:
+    """The lower edge of a latency bin."""
+    return 0.0 if index <= 0 else float(10 ** ((index - 1) / LATENCY_PER_DECADE))
+
+
+def loss_bin(loss: float) -> int:
+    """The bin of one absolute error of a regression."""
+    if not loss >= 1e-6:
+        return 0
+    return min(LOSS_BINS - 1, 1 + int(LOSS_PER_DECADE * (math.log10(min(loss, 1e7)) + 6)))
+
+
+@dataclass(frozen=True)
+class LabelCounts(Document):
+    """Predictions whose label has matured: wrong ones (classification) or absolute errors (regression)."""
+
+    total: int = 0
+    wrong: int = 0
+    losses: tuple[int, ...] = ()
+    collected: int = 0
+    """Predictions in all, with a label or without: the coverage is `total` of them."""
+
+
+@dataclass(frozen=True)
+class ArmEvidence(Document):
+    """One deployment since the step began. `errors`: answers with a server-side failure, of `requests`."""
+
+    requests: int = 0
+    errors: int = 0
+    latency: tuple[int, ...] = ()
+    """Successful requests by `latency_bin`, LATENCY_BINS long; empty: not measured."""
+    predictions: Mapping[str, int] = field(default_factory=dict)
+    """Collected predictions by class, or by the name of a fixed bin."""
+    slice_predictions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """The same by slice, named `column=value`."""
+    labels: LabelCounts | None = None
+    slice_labels: Mapping[str, LabelCounts] = field(default_factory=dict)
+    first_seen_at: datetime | None = None
+    last_seen_at: datetime | None = None
+
+    def fault(self) -> str | None:
+        """Why these counts cannot be true, or None."""
+        if not 0 <= self.errors <= self.requests:
+            return f"{self.errors} errors in {self.requests} requests"
+        if len(self.latency) > LATENCY_BINS:
+            return f"a latency histogram of {len(self.latency)} bins, the grid has {LATENCY_BINS}"
+        for labels in (self.labels, *self.slice_labels.values()):
+            if labels and (not 0 <= labels.wrong <= labels.total or len(labels.losses) > LOSS_BINS):
+                return f"{labels.wrong} wrong of {labels.total} labelled, {len(labels.losses)} loss bins"
+        groups = (self.predictions, *self.slice_predictions.values())
+        counts = [*self.latency, *(count for group in groups for count in group.values())]
+        return "a negative count" if any(not count >= 0 for count in counts) else None
+
+
+@dataclass(frozen=True)
+class ShadowPairs(Document):
+    """The champion's recent requests replayed on the canary."""
+
+    agree: int = 0
+    disagree: int = 0
+    flips: Mapping[str, int] = field(default_factory=dict)
+    """`"Adelie -> Gentoo": 3`."""
+
+
+@dataclass(frozen=True)
+class CanaryEvidence(Document):
+    """Both arms over the same time: from the step's beginning to the watermark, before which all is in."""
+
+    champion: ArmEvidence
+    canary: ArmEvidence
+    set_weight_pct: int
+    started_at: datetime
+    watermark_at: datetime | None
+    """None: nothing is known to be complete yet."""
+    query_ok: bool = True
+    shadow: ShadowPairs | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def requests(self) -> int:
+        return self.champion.requests + self.canary.requests
+
+    @property
+    def observed_weight_pct(self) -> float | None:
+        """The canary's share of the requests that came in."""
+        return 100 * self.canary.requests / self.requests if self.requests else None

@@ -1,0 +1,97 @@
+"""After promotion: the model that now serves is watched, labels too, while the old deployment is kept warm."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.domain.release import Judgement, Release
+from shared.errors import DependencyUnavailable
+from shared.loopfile.published import Published
+from shared.ports import TrafficSeen
+from shared.release.canary import canary_evidence, live_counts
+from shared.release.machine import old_deployment
+from shared.release.observations import BakeSeen, TimePassed
+from shared.runtime.unit_of_work import Unit
+
+if TYPE_CHECKING:
+    from shared.loopfile import Definition
+    from shared.release.canary.arms import CanaryEvidence
+    from shared.release.canary.bake_judge import BakeEvidence
+
+KIND = "bake"
+
+
+def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | TimePassed | None:
+    """Judge the promoted model as it stands now; by time alone where no canary step came before."""
+    from shared.release.canary.bake_judge import judge_bake
+
+    definition, now = published.definition, unit.ports.clock.now()
+    bake = timedelta(minutes=definition.canary.bake_minutes)
+    last = next((j for j in reversed(release.judgements) if j.kind.startswith("canary")), None)
+    if last is None or not last.evidence:
+        return TimePassed() if now - release.phase_since_at >= bake else None
+    evidence = _evidence(unit, release, definition, last, now)
+    policy = canary_evidence.canary_policy(definition, len(evidence.step.canary.slice_predictions))
+    times = {
+        "elapsed_s": (now - release.phase_since_at).total_seconds(),
+        "bake_s": bake.total_seconds(),
+        "max_s": bake.total_seconds() + definition.canary.step.max_hours * 3600,
+    }
+    verdict = judge_bake(evidence, policy, **times)
+    digest = ""
+    if verdict.kind.value in canary_evidence.DECISIONS:
+        document = {
+            "evidence": evidence.to_dict(),
+            "policy": policy.to_dict(),
+            "times": times,
+            "verdict": verdict.to_dict(),
+        }
+        digest = unit.ports.documents.put(json.dumps(document, sort_keys=True).encode())
+    return BakeSeen(Judgement(KIND, verdict.kind.value, tuple(verdict.reasons), digest, now))
+
+
+def _evidence(
+    unit: Unit, release: Release, definition: Definition, last: Judgement, now: datetime
+) -> BakeEvidence:
+    from shared.release.canary.bake_judge import BakeEvidence
+
+    endpoint, since = definition.serve.endpoint, release.phase_since_at
+    seen, problem = TrafficSeen({}, None), ""
+    try:
+        seen = unit.ports.evidence.traffic(endpoint, since, now)
+    except DependencyUnavailable as error:
+        problem = str(error)
+    scale = live_counts.scale(unit, release)
+    return BakeEvidence(
+        live=live_counts.arm(seen.arms.get(release.deployment), (), scale),
+        step=_labelled(unit, release, definition, last),
+        started_at=since,
+        watermark_at=seen.watermark_at,
+        query_ok=not problem,
+        notes=(problem,) if problem else (),
+    )
+
+
+def _labelled(unit: Unit, release: Release, definition: Definition, last: Judgement) -> CanaryEvidence:
+    """What decided the last canary step, with the labels that have come in since for what both arms said in it."""
+    from shared.release.canary.arms import CanaryEvidence
+
+    step = CanaryEvidence.from_dict(json.loads(unit.ports.documents.get(last.evidence))["evidence"])
+    labels = canary_evidence.counter(unit, definition, step.started_at)
+    if labels is None or not labels.labels:
+        return step
+    endpoint, scale, arms = definition.serve.endpoint, live_counts.scale(unit, release), []
+    for name in (old_deployment(release), release.deployment):
+        rows, problem = live_counts.collected(unit, endpoint, name, step.started_at, step.watermark_at)
+        if problem:
+            return step
+        arms.append(live_counts.arm(None, rows, scale, labels))
+    champion, canary = arms
+    return replace(
+        step,
+        champion=replace(step.champion, labels=champion.labels, slice_labels=champion.slice_labels),
+        canary=replace(step.canary, labels=canary.labels, slice_labels=canary.slice_labels),
+    )

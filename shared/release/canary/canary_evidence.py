@@ -1,0 +1,179 @@
+"""The canary's evidence: both arms over the same time, and what the judge makes of it at this look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.domain.release import ArmSeen, CanaryLook, Judgement, Release
+from shared.errors import DependencyUnavailable
+from shared.intake import labels as late_labels
+from shared.loopfile.published import Published
+from shared.ports import TrafficSeen
+from shared.release.canary import live_counts
+from shared.release.canary import shadow as shadow_pairs
+from shared.release.canary.live_counts import LabelCounter, Scale
+from shared.release.canary.shadow import Shadow
+from shared.release.machine import CanarySeen, old_deployment
+from shared.runtime.unit_of_work import Unit
+
+if TYPE_CHECKING:
+    from shared.loopfile import Definition
+    from shared.release.canary.arms import ArmEvidence, CanaryEvidence
+    from shared.release.canary.canary_judge import CanaryPolicy
+
+
+DECISIONS = frozenset({"advance", "roll_back", "inconclusive"})
+"""Verdicts from which something follows."""
+
+
+def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
+    """Judge the step as it stands now. Evidence that cannot be had is an error of measurement, and holds."""
+    from shared.release.canary.canary_judge import CanaryState, judge_canary
+
+    definition, now = published.definition, unit.ports.clock.now()
+    carried = json.loads(release.canary_state) if release.canary_state else {}
+    before = CanaryState.from_dict(carried.get("judge", {}))
+    scale = live_counts.scale(unit, release)
+    policy = canary_policy(definition, len(scale.all_slices))
+    evidence, shadow = gather(unit, release, definition, now, scale, Shadow.of(carried))
+    step = definition.canary.step
+    times = {
+        "step_elapsed_s": (now - release.phase_since_at).total_seconds(),
+        "step_min_s": step.minutes * 60,
+        "step_max_s": step.max_hours * 3600,
+    }
+    verdict, after = judge_canary(evidence, policy, before, **times)
+    kept, digest = Kept.of(carried), ""
+    if kept.wants(verdict.kind.value, evidence.requests):
+        document = {
+            "evidence": evidence.to_dict(),
+            "policy": policy.to_dict(),
+            "state": before.to_dict(),
+            "times": times,
+            "verdict": verdict.to_dict(),
+        }
+        digest = unit.ports.documents.put(json.dumps(document, sort_keys=True).encode())
+        kept = Kept(verdict.kind.value, evidence.requests)
+    weight = given(release, definition)
+    kind = f"canary step {release.step + 1} of {len(definition.canary.steps)} at {weight} %"
+    judgement = Judgement(kind, verdict.kind.value, tuple(verdict.reasons), digest, now)
+    look = CanaryLook(
+        at=now,
+        step=release.step,
+        weight_pct=weight,
+        champion=_seen(evidence.champion),
+        canary=_seen(evidence.canary),
+        e_value=verdict.e_value,
+        threshold=policy.threshold,
+        outcome=verdict.kind.value,
+        evidence=digest,
+    )
+    state = {"judge": after.to_dict(), "shadow": shadow.to_dict(), "kept": asdict(kept)}
+    return CanarySeen(judgement, json.dumps(state, sort_keys=True), look)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The look of this step whose evidence was stored last.
+
+    Decisions are always stored; looks that hold when they are of another kind than the last stored, or saw a quarter
+    more requests: some thirty documents for a step of a thousand requests, however often it is looked at.
+    """
+
+    kind: str = ""
+    requests: int = 0
+
+    @classmethod
+    def of(cls, carried: Mapping[str, Any]) -> Kept:  # Any: our own JSON, read back
+        return cls(**carried.get("kept", {}))
+
+    def wants(self, kind: str, requests: int) -> bool:
+        return kind in DECISIONS or kind != self.kind or requests > 1.25 * self.requests
+
+
+def _seen(arm: ArmEvidence) -> ArmSeen:
+    from shared.release.canary.arms import latency_edge_ms
+
+    answered, below = sum(arm.latency), 0
+    for index, count in enumerate(arm.latency):
+        below += count
+        if answered and below >= 0.95 * answered:
+            return ArmSeen(arm.requests, arm.errors, latency_edge_ms(index + 1))
+    return ArmSeen(arm.requests, arm.errors, None)
+
+
+def canary_policy(definition: Definition, slices: int = 0) -> CanaryPolicy:
+    """The loop file's canary in the judge's words. A margin that is set asks for the evidence that it is about.
+
+    Labels are the exception: they may come days later, and a canary that waited for them would be no canary.
+    """
+    from shared.release.canary.canary_judge import CanaryPolicy
+
+    canary, margins = definition.canary, definition.canary.margins
+    asked = {"predictions": margins.prediction_shift, "shadow": margins.shadow_disagreement}
+    return CanaryPolicy(
+        alpha=canary.false_rollback_rate,
+        steps=len(canary.steps) + bool(canary.bake_minutes),
+        min_requests=canary.step.min_requests,
+        max_error_rate_increase=margins.error_rate,
+        max_latency_increase_ratio=margins.latency_ratio,
+        latency_floor_ms=margins.latency_floor_ms,
+        max_prediction_shift=margins.prediction_shift,
+        max_label_error_increase=margins.label_error if definition.data.labels else None,
+        max_shadow_disagreement=margins.shadow_disagreement,
+        required=("errors", "latency", *(name for name, margin in asked.items() if margin is not None)),
+        slice_slots=max(slices, 1),
+    )
+
+
+def given(release: Release, definition: Definition) -> int:
+    """The canary's weight in per cent: the step's, or what a person set instead and resumed."""
+    weight = release.traffic.get(release.deployment, 0)
+    return weight if 0 < weight < 100 else definition.canary.steps[release.step]
+
+
+def gather(
+    unit: Unit, release: Release, definition: Definition, now: datetime, scale: Scale, shadow: Shadow
+) -> tuple[CanaryEvidence, Shadow]:
+    """Counts of both arms over the same time: from when counting began up to the traffic log's watermark."""
+    from shared.release.canary.arms import CanaryEvidence
+
+    endpoint, since = definition.serve.endpoint, live_counts.counts_from(release, definition)
+    seen, problem = TrafficSeen({}, None), ""
+    if since < now:
+        try:
+            seen = unit.ports.evidence.traffic(endpoint, since, now)
+        except DependencyUnavailable as error:
+            problem = str(error)
+    old, new = old_deployment(release), release.deployment
+    rows = {
+        name: live_counts.collected(unit, endpoint, name, since, seen.watermark_at) for name in (old, new)
+    }
+    notes = [words for _, words in rows.values() if words]
+    if notes and definition.canary.margins.prediction_shift is not None:
+        problem = problem or notes[0]
+    shadow, trouble = shadow_pairs.look(unit, release, definition, rows[old][0], scale, shadow)
+    labels = counter(unit, definition, since)
+    arms = {name: live_counts.arm(seen.arms.get(name), rows[name][0], scale, labels) for name in (old, new)}
+    evidence = CanaryEvidence(
+        champion=arms[old],
+        canary=arms[new],
+        set_weight_pct=given(release, definition),
+        started_at=since,
+        watermark_at=seen.watermark_at,
+        query_ok=not problem,
+        shadow=shadow.pairs(),
+        notes=tuple(dict.fromkeys(words for words in (problem, *notes, trouble) if words)),
+    )
+    return evidence, shadow
+
+
+def counter(unit: Unit, definition: Definition, since: datetime) -> LabelCounter | None:
+    """Labels that have come in since the counting began; None where the loop has none."""
+    if definition.data.labels is None or definition.data.id is None:
+        return None
+    return LabelCounter(late_labels.known(unit, definition, since), definition.data.id)

@@ -1,0 +1,251 @@
+"""What a release asks for is done here, idempotently under its own name, and what was seen is told back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from shared.domain.release import Phase, Release
+from shared.domain.version import DataVersion
+from shared.loopfile.published import Published
+from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec
+from shared.release import machine as core
+from shared.release.canary import bake_evidence, canary_evidence
+from shared.release.gate import gate_evidence
+from shared.release.machine import Action, Seen
+from shared.runtime.unit_of_work import Unit
+
+TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})
+
+
+def perform(unit: Unit, release: Release, published: Published, action: Action) -> Seen | None:
+    """Bring `action` about or look at it once; what was seen, or None when there is nothing to tell yet."""
+    match action:
+        case core.AssembleWindow():
+            return _window(unit, release)
+        case core.RunJob():
+            return _train(unit, release, published)
+        case core.RegisterModel():
+            head = {"driftloop.ledger": f"{unit.state.ledger_seq}:{unit.state.ledger_head}"}
+            tags = _tags(release, "model") | head
+            return core.ModelSeen(
+                unit.ports.training.ensure_model(release.loop, str(release.number), release.job, tags)
+            )
+        case core.Deploy():
+            return _deploy(unit, release, published)
+        case core.MeasureGate():
+            return gate_evidence.measure(unit, release, published)
+        case core.RunCheck():
+            return _check(unit, release, published, action.index)
+        case core.SetTraffic():
+            return _traffic(unit, release, published, action.weights)
+        case core.MeasureCanary():
+            return _canary(unit, release, published)
+        case core.MeasureBake():
+            kept, seen = _kept(unit, release, published)
+            return bake_evidence.measure(unit, release, published) if kept else seen
+        case core.RemoveDeployment():
+            return _remove(unit, release, published, action.name)
+        case core.Await():
+            return _await(unit, release, published, action)
+
+
+def _tags(release: Release, what: str) -> dict[str, str]:
+    return {
+        "driftloop.loop": release.loop,
+        "driftloop.release": f"{release.loop}/{release.number}",
+        "driftloop.what": what,
+        "driftloop.versions": ",".join(map(str, release.versions)),
+        "driftloop.triggers": ",".join(t.kind.value for t in release.triggers),
+    }
+
+
+def _window(unit: Unit, release: Release) -> core.WindowSeen:
+    """One folder of server-side copies, named by the versions in it, registered as a data asset."""
+    import drift
+
+    versions = unit.versions(release.versions)
+    folder, name = window_folder(release.loop, versions)
+    parts = {
+        f"v{version.number:05d}-{path.rpartition('/')[2]}": path
+        for version in versions
+        for path in unit.ports.versions.list(f"{version.path}/train/")
+    }
+    unit.ports.versions.assemble(folder, parts)
+    asset = unit.ports.versions.register(
+        asset=f"{release.loop}-window",
+        version=name,
+        folder=folder,
+        tags={"versions": ",".join(map(str, release.versions))},
+        description=f"Training rows of versions {', '.join(map(str, release.versions))} of loop {release.loop}",
+    )
+    profiles = [drift.Profile.from_bytes(unit.ports.documents.get(v.profile)) for v in versions]
+    merged = drift.merge(profiles) if len(profiles) > 1 else profiles[0]
+    return core.WindowSeen(asset, unit.ports.documents.put(merged.to_bytes()))
+
+
+def window_folder(loop: str, versions: list[DataVersion]) -> tuple[str, str]:
+    """Folder and asset version of a window: the same versions give the same, so it is made once."""
+    contents = hashlib.sha256("".join(v.content_hash for v in versions).encode()).hexdigest()[:12]
+    name = f"{versions[0].number}-{versions[-1].number}-{contents}"
+    return f"{loop}/windows/{name}", name
+
+
+def _train(unit: Unit, release: Release, published: Published) -> JobSeen:
+    train = published.definition.train
+    return _bounded(
+        unit,
+        release,
+        published,
+        JobSpec(
+            name=release.job_name,
+            experiment=release.loop,
+            component=published.assets.pipeline,
+            training_data=release.window,
+            parameters=train.parameters,
+            tags=_tags(release, "training"),
+            compute=train.compute or "",
+        ),
+    )
+
+
+def _bounded(unit: Unit, release: Release, published: Published, spec: JobSpec) -> JobSeen:
+    """A job that runs for too long is cancelled and counts as failed: nothing is waited for without end."""
+    timeout = published.definition.train.timeout
+    seen = unit.ports.training.ensure_job(spec)
+    if seen.status not in TERMINAL and unit.ports.clock.now() - release.phase_since_at > timeout:
+        unit.ports.training.cancel(spec.name)
+        return JobSeen("failed", f"it ran longer than `train.timeout` ({timeout}) and was cancelled")
+    return seen
+
+
+def _check(unit: Unit, release: Release, published: Published, index: int) -> JobSeen:
+    check = published.definition.gate.checks[index]
+    return _bounded(
+        unit,
+        release,
+        published,
+        JobSpec(
+            name=_check_name(release, index),
+            experiment=release.loop,
+            component=published.assets.checks[check],
+            training_data=release.window,
+            model=release.model,
+            tags=_tags(release, f"check {check}"),
+            compute=published.definition.train.compute or "",
+        ),
+    )
+
+
+def _check_name(release: Release, index: int) -> str:
+    return f"{release.job_name}-c{index}"
+
+
+def _deploy(unit: Unit, release: Release, published: Published) -> DeploymentSeen:
+    """The endpoint first, which outlives every deployment; then the challenger on it, at 0 %."""
+    endpoint = unit.ports.serving.ensure_endpoint(published.definition.serve.endpoint)
+    if endpoint.state != "ready":
+        return endpoint
+    return unit.ports.serving.ensure_deployment(deployment_spec(release, published))
+
+
+def deployment_spec(release: Release, published: Published) -> DeploymentSpec:
+    """What the release's model is deployed with: always the definition that it ran with."""
+    serve = published.definition.serve
+    return DeploymentSpec(
+        endpoint=serve.endpoint,
+        name=release.deployment,
+        model=release.model,
+        instance_type=serve.instance_type,
+        instance_count=serve.instance_count,
+        environment=published.assets.environment,
+        code=published.assets.code,
+        tags=_tags(release, "deployment"),
+    )
+
+
+def _traffic(unit: Unit, release: Release, published: Published, wanted: Mapping[str, int]) -> Seen:
+    """Read, and set what differs; what neither we nor Azure could have made is somebody else's.
+
+    A way back is set even where it is read already: the way forward may have been asked for a moment ago and
+    come into force late.
+    """
+    endpoint = published.definition.serve.endpoint
+    actual = dict(unit.ports.serving.traffic(endpoint))
+    if actual == dict(wanted) and release.phase is not Phase.ROLLING_BACK:
+        return core.TrafficIs(actual, settled=True)
+    if not ours(release, actual, wanted) and not unit.ports.serving.set_by_us(endpoint):
+        return core.TrafficTaken(actual)
+    unit.ports.serving.set_traffic(endpoint, wanted)
+    read_back = dict(unit.ports.serving.traffic(endpoint))
+    return core.TrafficIs(read_back, settled=read_back == dict(wanted))
+
+
+def ours(release: Release, actual: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
+    """Whether `actual` is what was last seen or last asked for, what is wanted, or the nothing of a new endpoint."""
+    known = (dict(release.traffic), dict(release.asked), dict(wanted))
+    return dict(actual) in known or (release.champion is None and not actual)
+
+
+def _canary(unit: Unit, release: Release, published: Published) -> Seen | None:
+    """The comparison, while the traffic is as it was last seen. Nothing is set here: repair never raises a weight."""
+    serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
+    actual = dict(serving.traffic(endpoint))
+    if actual == dict(release.traffic):
+        return canary_evidence.measure(unit, release, published)
+    return core.TrafficLate(actual) if serving.set_by_us(endpoint) else core.TrafficTaken(actual)
+
+
+def _await(unit: Unit, release: Release, published: Published, action: core.Await) -> Seen | None:
+    """Time, or a person; meanwhile a promoted model keeps the traffic that it was given."""
+    if release.phase is Phase.BAKING and not release.adopted:
+        kept, seen = _kept(unit, release, published)
+        if not kept:
+            return seen
+    due = action.until is not None and unit.ports.clock.now() >= action.until
+    return core.TimePassed() if due else None
+
+
+def _kept(unit: Unit, release: Release, published: Published) -> tuple[bool, Seen | None]:
+    """Whether a promoted model has its traffic; and who took it, unless a worker of ours has only come late."""
+    serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
+    actual = dict(serving.traffic(endpoint))
+    if actual == dict(release.traffic):
+        return True, None
+    if not serving.set_by_us(endpoint):
+        return False, core.TrafficTaken(actual)
+    serving.set_traffic(endpoint, release.traffic)
+    return False, None
+
+
+def _remove(unit: Unit, release: Release, published: Published, name: str) -> Seen:
+    if release.phase is Phase.CLEANING and release.window:
+        _cancel(unit, release, published)
+    if not name:
+        return core.GoneSeen(True)
+    serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
+    traffic = dict(serving.traffic(endpoint))
+    if not traffic.get(name):
+        return core.GoneSeen(serving.ensure_no_deployment(endpoint, name))
+    if not serving.set_by_us(endpoint):
+        return core.TrafficTaken(traffic)
+    serving.set_traffic(endpoint, release.traffic)
+    return core.GoneSeen(False)
+
+
+def _cancel(unit: Unit, release: Release, published: Published) -> None:
+    """Whatever this release may have submitted: also where the receipt was never written."""
+    names = [release.job_name]
+    if release.judgements:
+        names += [_check_name(release, index) for index in range(len(published.definition.gate.checks))]
+    for name in names:
+        unit.ports.training.cancel(name)
+
+
+def clear_up(unit: Unit, release: Release, published: Published) -> None:
+    """What a worker that slept past its claim may have begun after the end of a release that did not go live."""
+    serving, endpoint, name = unit.ports.serving, published.definition.serve.endpoint, release.deployment
+    if release.window:
+        _cancel(unit, release, published)
+    if name and not serving.traffic(endpoint).get(name):
+        serving.ensure_no_deployment(endpoint, name)

@@ -1,0 +1,177 @@
+"""The gate's evidence: champion and challenger asked for the same holdout rows, which neither has seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from shared.domain.release import Judgement, Release, TriggerKind
+from shared.errors import ConfigurationError
+from shared.loopfile.published import Published
+from shared.redaction import words_of
+from shared.release.machine import GateSeen
+from shared.runtime.unit_of_work import Unit
+from shared.verdict import predictions
+from shared.verdict.predictions import Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from shared.loopfile import Definition
+    from shared.release.gate.gate_judge import GateEvidence, GatePolicy
+    from shared.release.gate.smoke import SmokeEvidence, SmokePolicy
+
+
+def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
+    """Ask both deployments, judge, and store what was judged, so that the verdict can be had again."""
+    from shared.release.gate.gate_judge import judge_gate
+
+    definition = published.definition
+    versions = unit.versions(release.versions)
+    if definition.data.holdout.by == "time":
+        versions = versions[
+            -1:
+        ]  # an older version's holdout lies before rows that the challenger was trained on
+    frame = predictions.holdout(unit.ports, versions)
+    frame = frame[frame[definition.data.target].notna()].reset_index(drop=True)
+    asked = predictions.features(frame, definition)
+    endpoint, stamp = definition.serve.endpoint, f"gate-{release.job_name}"
+    challenger = predictions.predict(unit.ports, endpoint, release.deployment, asked, stamp)
+    answers = [*challenger.answers, *_golden(unit, release, definition)]
+    judged = [_smoke(unit, answers, _smoke_policy(frame, definition))]
+    if judged[0].outcome == "pass":
+        champion = (
+            predictions.predict(unit.ports, endpoint, release.champion.deployment, asked, stamp)
+            if release.champion
+            else None
+        )
+        evidence = _evidence(frame, definition, challenger, champion)
+        policy = gate_policy(release, definition, metric_name(definition, frame))
+        verdict = judge_gate(evidence, policy)
+        document = {"evidence": evidence.to_dict(), "policy": policy.to_dict(), "verdict": verdict.to_dict()}
+        judged.append(_stored(unit, "gate", verdict.outcome.value, verdict.reasons, document))
+    return GateSeen(tuple(judged))
+
+
+def _smoke(unit: Unit, answers: list[SmokeEvidence], policy: SmokePolicy) -> Judgement:
+    from shared.release.gate.smoke import judge_smoke
+
+    smoke = judge_smoke(answers, policy)
+    document = {
+        "evidence": [answer.to_dict() for answer in answers],
+        "policy": policy.to_dict(),
+        "verdict": smoke.to_dict(),
+    }
+    return _stored(unit, "smoke test", "pass" if smoke.passed else "fail", smoke.reasons, document)
+
+
+def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[SmokeEvidence, ...]:
+    """The challenger asked what its model was asked in training, where the pipeline recorded some answers."""
+    import pandas as pd
+
+    recorded = unit.ports.training.recorded(release.job) if release.job else b""
+    if not recorded:
+        return ()
+    try:
+        document = json.loads(recorded)
+        table, answers = document["input_data"], list(document["answers"])
+        rows = pd.DataFrame(table["data"], columns=table["columns"])
+        if len(rows) != len(answers):
+            raise ValueError(f"{len(answers)} answers for {len(rows)} rows")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"golden.json of job {release.job} cannot be used ({words_of(error)}); "
+            "docs/your-own-loop.md says what a pipeline may record; abort this release and mend the pipeline"
+        ) from error
+    rows, answers = rows.head(predictions.ROWS_PER_REQUEST), answers[: predictions.ROWS_PER_REQUEST]
+    stamp = f"golden-{release.job_name}"
+    said = predictions.predict(unit.ports, definition.serve.endpoint, release.deployment, rows, stamp)
+    return tuple(replace(answer, golden=tuple(answers)) for answer in said.answers)
+
+
+def gate_policy(release: Release, definition: Definition, metric: str) -> GatePolicy:
+    """The loop's gate. A challenger that shall mend a breached metric must be better, not merely as good."""
+    from shared.release.gate.gate_judge import GatePolicy, SlicePolicy
+
+    gate = definition.gate
+    breached = any(trigger.kind is TriggerKind.METRIC for trigger in release.triggers)
+    slices = gate.slices
+    return GatePolicy(
+        metric=metric,
+        margin=gate.margin,
+        superiority=breached if gate.superiority == "auto" else gate.superiority is True,
+        floor=gate.floor,
+        confidence=gate.confidence,
+        calibration=gate.calibration,
+        slices=SlicePolicy(by=tuple(slices.by), floor=slices.floor, min_rows=slices.min_rows)
+        if slices
+        else None,
+    )
+
+
+def metric_name(definition: Definition, frame: pd.DataFrame) -> str:
+    """The loop's metric; else macro F1 for classes and RMSE for numbers."""
+    if definition.metric is not None:
+        return definition.metric.name
+    numeric = frame[definition.data.target].dtype.kind == "f"
+    return "rmse" if numeric else "f1_macro"
+
+
+def _evidence(
+    frame: pd.DataFrame, definition: Definition, challenger: Predictions, champion: Predictions | None
+) -> GateEvidence:
+    from shared.release.gate.gate_judge import GateEvidence
+
+    data, slices = definition.data, definition.gate.slices
+    ids = frame[data.id].astype(str) if data.id else frame.index.astype(str)
+    return GateEvidence(
+        ids=tuple(ids),
+        y_true=tuple(frame[data.target].tolist()),
+        challenger=challenger.values,
+        champion=champion.values if champion else None,
+        slices={by: slice_names(frame[by]) for by in slices.by} if slices else {},
+        malformed=challenger.problems,
+        stated=challenger.stated,
+    )
+
+
+MOST_VALUES = 12
+"""A column of numbers with more different values makes bands, not a slice a value."""
+
+
+def slice_names(column: pd.Series) -> tuple[str, ...]:
+    """The slice of each row: its value, or for a column of many numbers the band between quartiles that it is in."""
+    import numpy as np
+
+    if column.dtype.kind not in "iuf" or column.nunique() <= MOST_VALUES:
+        return tuple(column.astype(object).where(column.notna(), "none").astype(str))
+    values = column.to_numpy(dtype=float, na_value=np.nan)
+    edges = np.unique(np.nanquantile(values, [0.25, 0.5, 0.75], method="lower"))
+    low, high = np.nanmin(values), np.nanmax(values)
+    ends = [f"{low:g}", *(f"{edge:g}" for edge in edges), f"{high:g}"]
+    names = [f"{a} to {b}" if n == 0 else f"over {a} to {b}" for n, (a, b) in enumerate(pairwise(ends))]
+    bands = np.searchsorted(edges, values, side="left")
+    return tuple("none" if np.isnan(v) else names[band] for v, band in zip(values, bands, strict=True))
+
+
+def _smoke_policy(frame: pd.DataFrame, definition: Definition) -> SmokePolicy:
+    from shared.release.gate.smoke import SmokePolicy
+    from shared.stats.metrics import METRICS
+
+    task = METRICS[metric_name(definition, frame)].task
+    classes = (
+        tuple(sorted({str(value) for value in frame[definition.data.target]}))
+        if task == "classification"
+        else ()
+    )
+    return SmokePolicy(task=task, classes=classes)
+
+
+def _stored(
+    unit: Unit, kind: str, outcome: str, words: tuple[str, ...], document: Mapping[str, object]
+) -> Judgement:
+    digest = unit.ports.documents.put(json.dumps(document, sort_keys=True).encode())
+    return Judgement(kind, outcome, tuple(words), digest, unit.ports.clock.now())

@@ -1,0 +1,196 @@
+"""What a release may ask the engine for, and what may be seen of the world: plain values, each with its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.release import CanaryLook, Judgement, Phase
+from shared.ports import DeploymentSeen, JobSeen
+
+# --- what the engine may be asked to do ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AssembleWindow:
+    """Put the training window together and register it."""
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """Have the training job of this attempt run, and look at it."""
+
+
+@dataclass(frozen=True)
+class RegisterModel:
+    """Register the model that the job made."""
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Have the challenger deployed at 0 %, and look at it."""
+
+
+@dataclass(frozen=True)
+class MeasureGate:
+    """Smoke test and gate through both deployments."""
+
+
+@dataclass(frozen=True)
+class RunCheck:
+    """Have the check job with this index run, and look at it."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class SetTraffic:
+    """Have exactly these weights, unless somebody else changed them."""
+
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class MeasureCanary:
+    """Read both arms' evidence since the step began, and judge it."""
+
+
+@dataclass(frozen=True)
+class MeasureBake:
+    """Hold the promoted model against what the champion did, until the bake time is over."""
+
+
+@dataclass(frozen=True)
+class RemoveDeployment:
+    """Have this deployment gone."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Await:
+    """Nothing to do before `until`, or before a person acts."""
+
+    what: str
+    until: datetime | None = None
+
+
+Action = (
+    AssembleWindow
+    | RunJob
+    | RegisterModel
+    | Deploy
+    | MeasureGate
+    | RunCheck
+    | SetTraffic
+    | MeasureCanary
+    | MeasureBake
+    | RemoveDeployment
+    | Await
+)
+
+# --- what the engine may have seen ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WindowSeen:
+    asset: str
+    profile: str
+
+
+@dataclass(frozen=True)
+class ModelSeen:
+    asset: str
+
+
+@dataclass(frozen=True)
+class GateSeen:
+    judgements: tuple[Judgement, ...]
+    """Smoke test first, then the gate."""
+
+
+@dataclass(frozen=True)
+class CanarySeen:
+    judgement: Judgement
+    state: str
+    look: CanaryLook | None = None
+
+
+@dataclass(frozen=True)
+class BakeSeen:
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class TrafficIs:
+    weights: Mapping[str, int]
+    settled: bool
+    """The wanted weights were read back."""
+
+
+@dataclass(frozen=True)
+class TrafficTaken:
+    """Somebody else set these weights: they are adopted, and nothing is set before a person goes on."""
+
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class TrafficLate:
+    """A worker of ours that had slept past its claim set these weights: an earlier split."""
+
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class GoneSeen:
+    gone: bool
+
+
+@dataclass(frozen=True)
+class TimePassed:
+    """An `Await` whose time has come."""
+
+
+@dataclass(frozen=True)
+class PersonActed:
+    """approve, resume, abort or rollback, by whom, why."""
+
+    verb: str
+    actor: str
+    reason: str
+
+
+Seen = (
+    WindowSeen
+    | JobSeen
+    | ModelSeen
+    | DeploymentSeen
+    | GateSeen
+    | CanarySeen
+    | BakeSeen
+    | TrafficIs
+    | TrafficTaken
+    | TrafficLate
+    | GoneSeen
+    | TimePassed
+    | PersonActed
+)
+
+LOOKS: Mapping[Phase, tuple[type, ...]] = {
+    Phase.PREPARING: (WindowSeen,),
+    Phase.TRAINING: (JobSeen,),
+    Phase.REGISTERING: (ModelSeen,),
+    Phase.DEPLOYING: (DeploymentSeen,),
+    Phase.GATING: (GateSeen,),
+    Phase.CHECKING: (JobSeen,),
+    Phase.SHIFTING: (TrafficIs, TrafficTaken),
+    Phase.CANARY: (CanarySeen, TrafficTaken, TrafficLate),
+    Phase.PROMOTING: (TrafficIs, TrafficTaken),
+    Phase.BAKING: (BakeSeen, TimePassed, TrafficTaken),
+    Phase.RETIRING: (GoneSeen, TrafficTaken),
+    Phase.ROLLING_BACK: (TrafficIs, TrafficTaken),
+    Phase.CLEANING: (GoneSeen, TrafficTaken),
+}
+"""What can be seen in a phase; anything else was seen for an earlier one, and nothing follows from it."""

@@ -1,0 +1,68 @@
+"""A champion whose deployment or traffic somebody took away is put back, when a person asks for it, and only then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.domain.release import Phase, Release, Trigger
+from shared.loopfile.published import Published
+from shared.release import effects
+from shared.retraining import start
+from shared.retraining.start import Outcome
+from shared.runtime.unit_of_work import Unit
+
+
+def restore(current: Unit, trigger: Trigger) -> Outcome | str:
+    """A release that deploys the champion's model again under its old name, untrained; or why there is none.
+
+    It goes through smoke test and gate like any other, and ends with all traffic. An open release that waits for
+    the champion, to go back to it, gets the deployment alone.
+    """
+    state, ports = current.state, current.ports
+    if state.champion is None:
+        return f"restore does nothing: {state.loop} never had a model; `driftloop retrain {state.loop}` makes one"
+    champion = current.release(state.champion.release)[0]
+    published = current.published(champion.definition)
+    if state.open_release is not None:
+        return _beside(current, state.open_release, champion, published)
+    actual = dict(ports.serving.traffic(published.definition.serve.endpoint))
+    if actual == start.expected_traffic(state):
+        return f"restore does nothing: {champion.deployment} of release {champion.number} has all traffic"
+    if not champion.job:
+        return _unknown(champion)
+    release = Release(
+        loop=state.loop,
+        number=state.next_release,
+        phase=Phase.DEPLOYING,
+        definition=champion.definition,
+        triggers=(trigger,),
+        versions=champion.versions,
+        started_at=trigger.at,
+        phase_since_at=trigger.at,
+        window=champion.window,
+        profile=champion.profile,
+        job=champion.job,
+        model=champion.model,
+        deployment=champion.deployment,
+        traffic=actual,
+    )
+    return start.begun(replace(state, paused=""), release)
+
+
+def _beside(current: Unit, number: int, champion: Release, published: Published) -> Outcome | str:
+    release = current.release(number)[0]
+    if release.phase is not Phase.ROLLING_BACK:
+        return f"restore does nothing while release {number} is {release.phase.value}; abort it first"
+    if not champion.job:
+        return _unknown(champion)
+    seen = current.ports.serving.ensure_deployment(effects.deployment_spec(champion, published))
+    return Outcome(
+        current.state, f"{champion.deployment} is {seen.state}; release {number} goes back to it by itself"
+    )
+
+
+def _unknown(champion: Release) -> str:
+    return (
+        f"restore does nothing: release {champion.number} was adopted as it served, and what it was deployed "
+        f"with is not known; deploy {champion.deployment} by hand and give it all traffic"
+    )

@@ -1,0 +1,101 @@
+"""Schedules and ages come due once each, however often and however late the clock is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.domain.loop import LoopState
+from shared.domain.release import Phase, Release, Trigger, TriggerKind
+from shared.intake import source
+from shared.retraining import cron, policy, start
+from shared.runtime.unit_of_work import Unit
+from shared.verdict import served_predictions
+
+if TYPE_CHECKING:
+    from shared.loopfile import Definition
+
+LOOK_AGAIN = timedelta(seconds=2)
+"""How soon a loop with work under way is looked at again; ticks come less often on Azure."""
+
+LOOK_PATIENTLY = timedelta(minutes=1)
+"""How soon where only a person can go on: the act itself wakes the loop."""
+
+TIMER_SLACK = timedelta(milliseconds=1)
+"""An occurrence is past only after its moment."""
+
+NEEDS_A_PERSON = frozenset({Phase.AWAITING_APPROVAL, Phase.HOLDING})
+
+
+def answer(current: Unit) -> bool:
+    """Put a schedule that has come due, or a champion grown too old, to the policy; True when one was."""
+    published, now = current.published(), current.ports.clock.now()
+    found = _scheduled(current.state, published.definition, now) or _aged(
+        current.state, published.definition, now
+    )
+    if found is None:
+        return False
+    trigger, state = found
+    decision = policy.decide(
+        state, [trigger], published.definition, now, newest_version=current.newest_labelled()
+    )
+    outcome = start.apply(current, state, [trigger], decision, published, now)
+    current.commit(outcome.state, outcome.drafts, outcome.changes)
+    return True
+
+
+def _scheduled(state: LoopState, definition: Definition, now: datetime) -> tuple[Trigger, LoopState] | None:
+    """The newest occurrence since the last one answered: missed ones collapse into it."""
+    expression = definition.retrain.schedule
+    if not expression:
+        return None
+    due = cron.last_before(expression, now)
+    if due <= (state.schedule_from or state.published_at):
+        return None
+    words = f"the schedule {expression} came due at {due:%Y-%m-%d %H:%M:%S} UTC"
+    trigger = Trigger(TriggerKind.SCHEDULE, words, "driftloop", f"schedule-{due.isoformat()}", now)
+    return trigger, replace(state, schedule_from=due)
+
+
+def _aged(state: LoopState, definition: Definition, now: datetime) -> tuple[Trigger, LoopState] | None:
+    """A champion past its maximum age, asked about once a day."""
+    limit, champion = definition.retrain.max_age, state.champion
+    if limit is None or champion is None or now - champion.live_at < limit:
+        return None
+    if state.aged_asked_at is not None and now - state.aged_asked_at < policy.DAY:
+        return None
+    words = f"the champion has served since {champion.live_at:%Y-%m-%d}, longer than `retrain.max_age`"
+    trigger = Trigger(TriggerKind.MAX_AGE, words, "driftloop", f"age-{now:%Y-%m-%d}", now)
+    return trigger, replace(state, aged_asked_at=now)
+
+
+def due_at(current: Unit, release: Release | None, *, wait_s: float | None, events: bool) -> datetime | None:
+    """When a tick has work here: soon while something is under way, else at the next occurrence, else never.
+
+    `wait_s` is how long what failed in this run asks to be left alone, None when nothing did; `events` tells
+    whether there may be some that were not handled.
+    """
+    state, now = current.state, current.ports.clock.now()
+    moments = []
+    if wait_s is not None:
+        moments.append(now + timedelta(seconds=wait_s))
+    elif events or state.announced_seq < state.ledger_seq:
+        moments.append(now + LOOK_AGAIN)
+    if release is not None:
+        patient = release.adopted or release.phase in NEEDS_A_PERSON
+        moments.append(release.look_again_at or now + (LOOK_PATIENTLY if patient else LOOK_AGAIN))
+    elif state.waiting and not state.paused:
+        moments.append(max(state.waiting_until or now, now + LOOK_AGAIN))
+    definition = current.published().definition
+    if release is None and wait_s is None and (at := served_predictions.next_at(state, definition)):
+        moments.append(at)
+    if definition.data.source is not None and wait_s is None:
+        moments.append(source.next_at(definition.data.source, state.source, now))
+    retrain = definition.retrain
+    if retrain.schedule:
+        moments.append(cron.next_after(retrain.schedule, now) + TIMER_SLACK)
+    if retrain.max_age and state.champion:
+        asked = state.aged_asked_at + policy.DAY if state.aged_asked_at else now
+        moments.append(max(state.champion.live_at + retrain.max_age, asked))
+    return min(moments, default=None)

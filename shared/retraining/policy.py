@@ -1,0 +1,217 @@
+"""Reasons in, one decision out: start a release, wait for the open one, or no, and why not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.domain.loop import LoopState
+from shared.domain.release import Phase, Release, Trigger, TriggerKind
+from shared.state.hash_chain import Draft
+
+if TYPE_CHECKING:
+    from shared.loopfile import Budget, Definition
+
+DAY = timedelta(days=1)
+ALWAYS_HEARD = frozenset({TriggerKind.FIRST, TriggerKind.MAX_AGE, TriggerKind.PERSON})
+"""Kinds that `retrain.on` cannot switch off: a maximum age is asked for by naming one."""
+
+MAX_WAITING = 50
+"""Beyond this, of the kind that waits most often the oldest makes room."""
+
+BREAKER = 5
+"""So many releases in a row that did not go live, and only a person starts the next."""
+
+UNHELPED = 3
+"""So many releases in a row that went live and mended nothing, and drift and metric start no other."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Begin a release for these reasons."""
+
+    triggers: tuple[Trigger, ...]
+
+
+@dataclass(frozen=True)
+class Coalesce:
+    """Not now: the reasons wait, none is dropped."""
+
+    triggers: tuple[Trigger, ...]
+    reason: str
+    until: datetime | None = None
+    """When they are considered again; None: when the open release ends, or the pause."""
+
+
+@dataclass(frozen=True)
+class Deny:
+    """No, with the reason in words."""
+
+    reason: str
+
+
+Decision = Start | Coalesce | Deny
+
+
+def decide(
+    state: LoopState,
+    triggers: Sequence[Trigger],
+    definition: Definition,
+    now: datetime,
+    *,
+    newest_version: int,
+) -> Decision:
+    """What the loop does about `triggers`; `newest_version` is the newest labelled one, 0 when there is none."""
+    heard = tuple(t for t in triggers if t.kind in ALWAYS_HEARD or t.kind.value in definition.retrain.on)
+    if not heard:
+        kinds = ", ".join(sorted({t.kind.value for t in triggers}))
+        return Deny(f"`retrain.on` does not name {kinds}")
+    if state.open_release is not None:
+        return Coalesce(heard, f"release {state.open_release} is open; considered again when it ends")
+    if state.paused:
+        return Coalesce(heard, f"the loop is paused: {state.paused}")
+    return _denial(state, heard, newest_version) or _delay(state, heard, definition, now) or Start(heard)
+
+
+def _denial(state: LoopState, triggers: Sequence[Trigger], newest_version: int) -> Deny | None:
+    kinds = {t.kind for t in triggers}
+    if newest_version == 0:
+        return Deny("there is no labelled data version to train on")
+    if TriggerKind.PERSON in kinds:
+        return None
+    if newest_version <= state.trained_through:
+        return Deny(
+            f"nothing new: release {state.next_release - 1} was trained through version "
+            f"{state.trained_through}, and none has landed since"
+        )
+    if state.failed_in_row >= BREAKER:
+        return Deny(
+            f"the last {state.failed_in_row} releases did not go live, so a person must look; "
+            f"`driftloop explain {state.loop}` tells why they ended, `driftloop retrain {state.loop}` starts one"
+        )
+    if state.unhelped_in_row >= UNHELPED and kinds <= {TriggerKind.DRIFT, TriggerKind.METRIC}:
+        return Deny(
+            f"the last {state.unhelped_in_row} releases went live and did not help, so a person must look; "
+            f"`driftloop explain {state.loop}` tells what they were for, `driftloop retrain {state.loop}` starts one"
+        )
+    return None
+
+
+def _delay(
+    state: LoopState, triggers: tuple[Trigger, ...], definition: Definition, now: datetime
+) -> Coalesce | None:
+    if any(t.kind is TriggerKind.PERSON for t in triggers):
+        return None
+    if state.champion is not None and (until := cooldown_until(state, definition)) and now < until:
+        return Coalesce(triggers, _cooldown_text(state, until), until)
+    return _over_budget(state, triggers, definition.retrain.budget, now)
+
+
+def _over_budget(
+    state: LoopState, triggers: tuple[Trigger, ...], budget: Budget, now: datetime
+) -> Coalesce | None:
+    starts, spent = recent_starts(state, now), recent_spending(state, now)
+    if len(starts) >= budget.runs_per_day:
+        free_at = sorted(starts)[-budget.runs_per_day] + DAY
+        words = (
+            f"the budget of {budget.runs_per_day} runs a day is used up until {free_at:%Y-%m-%d %H:%M} UTC"
+        )
+        return Coalesce(triggers, words, free_at)
+    limit, took = budget.compute_per_day, timedelta(seconds=sum(seconds for _, seconds in spent))
+    if limit is None or not spent or took < limit:
+        return None
+    left = took
+    for at, seconds in sorted(spent):
+        free_at, left = at + DAY, left - timedelta(seconds=seconds)
+        if left < limit:
+            break
+    words = (
+        f"the budget of {limit} of compute a day is used up until {free_at:%Y-%m-%d %H:%M} UTC: "
+        f"jobs took {timedelta(seconds=round(took.total_seconds()))} in the last 24 hours"
+    )
+    return Coalesce(triggers, words, free_at)
+
+
+def coalesced(waiting: Sequence[Trigger], more: Sequence[Trigger]) -> tuple[Trigger, ...]:
+    """Both, once each; no kind crowds out another."""
+    found = list(dict.fromkeys((*waiting, *more)))
+    while len(found) > MAX_WAITING:
+        most, _ = Counter(trigger.kind for trigger in found).most_common(1)[0]
+        found.remove(next(trigger for trigger in found if trigger.kind is most))
+    return tuple(found)
+
+
+def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState, list[Draft]]:
+    """The loop once its open release has ended, and what the ledger tells of the triggers that waited for it.
+
+    An alert that fired while a challenger that was then taken back had traffic is the loop's own echo: were it a
+    reason to retrain, the loop would feed itself.
+    """
+    alive = release.phase is Phase.LIVE
+    failed = 0 if alive else state.failed_in_row + (release.phase is not Phase.ABORTED)
+    gated = (j.at for j in release.judgements if j.kind == "gate")
+    since = max(gated, default=None) if release.phase is Phase.ROLLED_BACK else None
+    echoes = [t for t in state.waiting if since and t.kind is TriggerKind.ALERT and since <= t.at]
+    after = replace(
+        state,
+        open_release=None,
+        last_ended_at=now,
+        last_outcome=release.phase.value,
+        failed_in_row=failed,
+        waiting=tuple(t for t in state.waiting if t not in echoes),
+    )
+    return after, [echo(trigger, release) for trigger in echoes]
+
+
+def echo(trigger: Trigger, release: Release) -> Draft:
+    answer = f"it fired while release {release.number} had traffic, and that was taken back"
+    return Draft(
+        "retrain.denied",
+        f"trigger {trigger.kind.value}",
+        trigger.actor,
+        trigger.cause,
+        detail={"reason": trigger.reason, "answer": f"no retraining: {answer}"},
+    )
+
+
+def recent_starts(state: LoopState, now: datetime) -> tuple[datetime, ...]:
+    """Starts within the last day."""
+    return tuple(at for at in state.starts if now - at < DAY)
+
+
+def recent_spending(state: LoopState, now: datetime) -> tuple[tuple[datetime, float], ...]:
+    """Jobs that ended within the last day, and the seconds that each took."""
+    return tuple((at, seconds) for at, seconds in state.spent if now - at < DAY)
+
+
+def charged(state: LoopState, took: timedelta, now: datetime) -> LoopState:
+    """The loop after a job that took so long, from its submission to its end."""
+    return replace(state, spent=(*recent_spending(state, now), (now, took.total_seconds())))
+
+
+def cooldown_until(state: LoopState, definition: Definition) -> datetime | None:
+    """When the rest after the last release is over; None when there was no release."""
+    return state.last_ended_at + definition.retrain.cooldown if state.last_ended_at else None
+
+
+def _cooldown_text(state: LoopState, until: datetime) -> str:
+    return (
+        f"cooldown until {until:%Y-%m-%d %H:%M:%S} UTC, because release {state.next_release - 1} "
+        f"ended {state.last_outcome.replace('_', ' ')} at {state.last_ended_at:%H:%M:%S}"
+    )
+
+
+def next_chance(state: LoopState, definition: Definition, now: datetime) -> str:
+    """Why the loop will not try again at once, in words; empty when it would."""
+    reasons = [f"a version newer than {state.trained_through} must land"]
+    if (until := cooldown_until(state, definition)) and now < until:
+        reasons.append(_cooldown_text(state, until))
+    return "no new attempt by itself: " + "; ".join(reasons)
+
+
+def persistent(recent: Sequence[bool], breaches: int, of: int) -> bool:
+    """Whether at least `breaches` of the last `of` versions since the last retrain breached."""
+    return sum(recent[-of:]) >= breaches

@@ -1,0 +1,154 @@
+"""The policy's answer becomes state: a release begun, reasons kept for later, or a denial that people can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain.loop import LoopState
+from shared.domain.release import Phase, Release, Trigger
+from shared.domain.version import DataVersion
+from shared.errors import InvariantBroken
+from shared.loopfile import Definition
+from shared.loopfile.published import Published
+from shared.ports import Change, Insert
+from shared.retraining import policy
+from shared.retraining.policy import Coalesce, Decision, Deny, Start, recent_starts
+from shared.runtime.unit_of_work import Unit
+from shared.state import rows
+from shared.state.hash_chain import Draft
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a decision changes, to be committed together with what led to it."""
+
+    state: LoopState
+    words: str
+    drafts: tuple[Draft, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+
+def apply(
+    unit: Unit,
+    state: LoopState,
+    triggers: Sequence[Trigger],
+    decision: Decision | None,
+    published: Published,
+    now: datetime,
+    *,
+    extra: DataVersion | None = None,
+) -> Outcome:
+    """What the answer to `triggers` changes.
+
+    `extra` is a version that is being judged in the same transaction, so that it is not stored as judged yet.
+    """
+    match decision:
+        case None:
+            return Outcome(state, "")
+        case Start():
+            return _start(unit, state, decision.triggers, published, now, extra)
+        case Coalesce():
+            words = f"waits: {decision.reason}"
+            waits = replace(
+                state,
+                waiting=policy.coalesced(state.waiting, decision.triggers),
+                waiting_until=decision.until,
+                denial=words,
+            )
+            told = tuple(_answered(t, "retrain.coalesced", words) for t in decision.triggers)
+            return Outcome(waits, words, told)
+        case Deny():
+            words = f"no retraining: {decision.reason}"
+            told = tuple(_answered(t, "retrain.denied", words) for t in triggers)
+            return Outcome(replace(state, denial=words), words, told)
+
+
+def _answered(trigger: Trigger, what: str, words: str) -> Draft:
+    return Draft(
+        what,
+        f"trigger {trigger.kind.value}",
+        trigger.actor,
+        trigger.cause,
+        detail={"reason": trigger.reason, "answer": words},
+    )
+
+
+def _start(
+    unit: Unit,
+    state: LoopState,
+    triggers: Sequence[Trigger],
+    published: Published,
+    now: datetime,
+    extra: DataVersion | None,
+) -> Outcome:
+    usable = [v for v in unit.versions() if v.labelled and (extra is None or v.number != extra.number)]
+    if extra is not None and extra.labelled:
+        usable.append(extra)
+    versions = window(usable, published.definition, now)
+    if not versions:
+        raise InvariantBroken(f"{state.loop}: a release was decided without a labelled version to train on")
+    release = Release(
+        loop=state.loop,
+        number=state.next_release,
+        phase=Phase.PREPARING,
+        definition=state.definition,
+        triggers=tuple(triggers),
+        versions=versions,
+        started_at=now,
+        phase_since_at=now,
+        champion=state.champion,
+        traffic=state.adopted or expected_traffic(state),
+    )
+    counted = replace(
+        state,
+        starts=(*recent_starts(state, now), now),
+        trained_through=max(v.number for v in usable),
+        recent_breaches=(),
+        waiting_until=None,
+    )
+    return begun(counted, release)
+
+
+def begun(state: LoopState, release: Release) -> Outcome:
+    """The loop with this release open, and the ledger's word for it."""
+    first = release.triggers[0]
+    draft = Draft(
+        "release.started",
+        f"release {release.number}",
+        first.actor,
+        first.cause,
+        after=release.phase.value,
+        detail={
+            "reasons": "; ".join(f"{t.kind.value}: {t.reason}" for t in release.triggers),
+            "versions": ", ".join(map(str, release.versions)),
+            "definition": release.definition,
+        },
+    )
+    return Outcome(
+        replace(state, next_release=release.number + 1, open_release=release.number, adopted={}, denial=""),
+        f"release {release.number} starts: {', '.join(t.kind.value for t in release.triggers)}",
+        (draft,),
+        (Insert(rows.release_key(release.number), rows.encode(release)),),
+    )
+
+
+def window(versions: Sequence[DataVersion], definition: Definition, now: datetime) -> tuple[int, ...]:
+    """Numbers of the versions that a training gets; the newest are those that landed last."""
+    wanted = definition.data.window
+    ordered = sorted(versions, key=lambda v: (v.landed_at or v.created_at, v.number))
+    match wanted.kind:
+        case "newest":
+            ordered = ordered[-1:]
+        case "last":
+            ordered = ordered[-wanted.n :]
+        case "days":
+            since = now - timedelta(days=wanted.n)
+            ordered = [v for v in ordered if v.created_at >= since]
+    return tuple(sorted(v.number for v in ordered))
+
+
+def expected_traffic(state: LoopState) -> dict[str, int]:
+    """What the endpoint has while no release is open and nobody else has a say."""
+    return {state.champion.deployment: 100} if state.champion else {}

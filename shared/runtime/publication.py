@@ -1,0 +1,101 @@
+"""A definition takes effect in one transaction; releases in flight go on with the one that they began with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.domain.loop import LoopState, Overview
+from shared.errors import ConfigurationError, Conflict
+from shared.loopfile.published import Published
+from shared.ports import Insert, Ports
+from shared.runtime import outbox, unit_of_work
+from shared.runtime.unit_of_work import Unit
+from shared.state import hash_chain, rows
+from shared.state.hash_chain import Draft
+
+
+def publish(ports: Ports, published: Published) -> bool:
+    """Store the definition and make it the loop's own; False when nothing in it changed."""
+    definition = published.definition
+    _refuse_overlap(ports, published)
+    digest = ports.documents.put(published.to_bytes())
+    row = ports.store.read(definition.loop, rows.LOOP)
+    if row is None:
+        _create(ports, published, digest)
+    else:
+        current = unit_of_work.read(ports, definition.loop)
+        before = current.published()
+        if (before.definition, before.assets) == (definition, published.assets):
+            return False
+        _replace(current, published, digest)
+    _describe(unit_of_work.read(ports, definition.loop))
+    ports.store.wake(definition.loop, ports.clock.now())
+    return True
+
+
+def _describe(current: Unit) -> None:
+    number = current.state.open_release
+    outbox.describe(current, current.release(number)[0] if number is not None else None)
+
+
+def _create(ports: Ports, published: Published, digest: str) -> None:
+    loop = published.definition.loop
+    ports.store.describe(
+        Overview(loop=loop, landing=published.definition.data.landing, summary="being published")
+    )
+    state = LoopState(
+        loop=loop, definition=digest, published_by=published.published_by, published_at=published.published_at
+    )
+    sealed, entries = hash_chain.append(state, [_told(published, "", digest)], ports.clock.now())
+    try:
+        ports.store.commit(
+            loop,
+            [
+                Insert(rows.LOOP, rows.encode(sealed)),
+                *(Insert(rows.ledger_key(entry.seq), rows.encode(entry)) for entry in entries),
+            ],
+        )
+    except Conflict:
+        _replace(unit_of_work.read(ports, loop), published, digest)
+
+
+def _replace(current: Unit, published: Published, digest: str) -> None:
+    state = replace(
+        current.state,
+        definition=digest,
+        published_by=published.published_by,
+        published_at=published.published_at,
+    )
+    current.commit(state, [_told(published, current.state.definition, digest)])
+
+
+def _told(published: Published, before: str, after: str) -> Draft:
+    return Draft(
+        "loop.published",
+        f"loop {published.definition.loop}",
+        published.published_by,
+        f"publish-{after[:12]}",
+        before=before,
+        after=after,
+        detail={"pipeline": published.assets.pipeline, "code": published.assets.code},
+    )
+
+
+def _refuse_overlap(ports: Ports, published: Published) -> None:
+    """Two loops on one endpoint would fight for its traffic, two on one landing prefix for its drops."""
+    definition = published.definition
+    for other in ports.store.overviews():
+        if other.loop == definition.loop or not other.landing:  # woken, but not described yet
+            continue
+        if other.endpoint == definition.serve.endpoint:
+            raise ConfigurationError(
+                f"endpoint {other.endpoint} belongs to loop {other.loop}; "
+                f"give {definition.loop} its own `serve.endpoint`"
+            )
+        if other.landing.startswith(definition.data.landing) or definition.data.landing.startswith(
+            other.landing
+        ):
+            raise ConfigurationError(
+                f"`data.landing` {definition.data.landing} overlaps {other.landing} of loop {other.loop}; "
+                "choose another prefix"
+            )

@@ -1,0 +1,171 @@
+"""The tick takes every due step; the sweep finds what no event told of, and compares traffic with what it should be."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.domain.loop import Overview
+from shared.domain.release import Phase
+from shared.errors import DriftloopError
+from shared.inbox import dead_letters, recorder
+from shared.inbox.messages import Landed
+from shared.ports import Ports
+from shared.release import effects
+from shared.retraining import start
+from shared.runtime import unit_of_work, worker
+from shared.runtime.unit_of_work import Unit
+from shared.runtime.worker import Ran
+from shared.state import rows
+from shared.state.hash_chain import Draft
+
+log = logging.getLogger("driftloop")
+
+TICK = timedelta(seconds=100)
+"""A tick begins no other loop after this; who waits longest is first in the next one."""
+
+QUIET = timedelta(minutes=2)
+"""After a release, before traffic is compared: an earlier split may still be read."""
+
+LEFTOVERS = timedelta(hours=1)
+"""No call of a function lasts so long."""
+
+PAGE = 1000
+
+
+def tick(ports: Ports) -> list[Ran]:
+    """Run every loop whose time has come, the longest due first; one that fails does not keep the others."""
+    due = ports.store.overviews(due_before=ports.clock.now())
+    longest_first = sorted(due, key=lambda overview: (overview.due_at is not None, overview.due_at))
+    return run_all(ports, (overview.loop for overview in longest_first))
+
+
+def run_all(ports: Ports, loops: Iterable[str]) -> list[Ran]:
+    ran, began = [], ports.clock.now()
+    for loop in loops:
+        if ports.clock.now() - began > TICK:
+            break
+        try:
+            ran.append(worker.run(ports, loop))
+        except DriftloopError as error:
+            log.warning("loop waits", extra={"loop": loop, "error": str(error)})
+        except Exception:  # a loop's trouble is its own
+            log.exception("loop set aside", extra={"loop": loop})
+    return ran
+
+
+def sweep(ports: Ports, account_url: str = "") -> int:
+    """Heal what was lost, for every loop, and wake it; how many events were found.
+
+    With `account_url`, events that failed five times, belonged to no loop or could not be delivered are tried again.
+    """
+    overviews = ports.store.overviews()
+    found = 0
+    if account_url:
+        found += _replayed(lambda: recorder.replay(ports, overviews, account_url))
+        found += _replayed(lambda: dead_letters.replay(ports, account_url))
+    for overview in overviews:
+        try:
+            found += _heal(ports, overview)
+        except DriftloopError as error:
+            log.error("sweep failed for a loop", extra={"loop": overview.loop, "error": str(error)})
+        except Exception:  # a loop's trouble is its own
+            log.exception("sweep failed for a loop", extra={"loop": overview.loop})
+    for overview in ports.store.overviews():  # as they are now: healing many takes its time
+        recorder.wake(ports, overview)
+    return found
+
+
+def _replayed(replay: Callable[[], int]) -> int:
+    try:
+        return replay()
+    except DriftloopError as error:
+        log.error("replaying failed", extra={"error": str(error)})
+    except Exception:  # what was set aside keeps no loop from being healed
+        log.exception("replaying failed")
+    return 0
+
+
+def _heal(ports: Ports, overview: Overview) -> int:
+    """Lost drops first; then what releases left behind, and the traffic."""
+    found = _landed(ports, overview)
+    if ports.store.read(overview.loop, rows.LOOP) is not None:
+        current = unit_of_work.read(ports, overview.loop)
+        _clear_up(current)
+        _compare_traffic(current, overview)
+    return found
+
+
+def _landed(ports: Ports, overview: Overview) -> int:
+    """Put every landed blob on record that has no inbox record yet, in the order in which they landed."""
+    known = _known(ports, overview.loop)
+    lost = [
+        blob
+        for container, _, prefix in (
+            place.partition("/") for place in (overview.landing, overview.labels) if place
+        )
+        for blob in ports.blobs.list(container, prefix)
+        if recorder.place_of(overview, container, blob.name) is not None
+        and recorder.blob_key(container, blob.name, blob.etag) not in known
+    ]
+    found = 0
+    for blob in sorted(lost, key=lambda blob: blob.created_at):
+        if recorder.land(ports, overview, Landed(blob.container, blob.name, blob.etag, "")):
+            log.warning("the sweep found a blob that no event told of", extra={"loop": overview.loop})
+            found += 1
+    return found
+
+
+def _known(ports: Ports, loop: str) -> set[str]:
+    """Keys of all inbox records, a thousand a call."""
+    known: set[str] = set()
+    after = ""
+    while True:
+        page = ports.store.range(loop, "inbox-", after=after, limit=PAGE)
+        known.update(row.key.removeprefix("inbox-") for row in page)
+        if len(page) < PAGE:
+            return known
+        after = page[-1].key
+
+
+def _clear_up(current: Unit) -> None:
+    """For an hour after a release that did not go live, nothing of it may come to life again."""
+    state, now = current.state, current.ports.clock.now()
+    if state.open_release is not None or state.last_outcome == Phase.LIVE.value:
+        return
+    if state.last_ended_at is not None and now - state.last_ended_at < LEFTOVERS:
+        release = current.release(state.next_release - 1)[0]
+        effects.clear_up(current, release, current.published(release.definition))
+
+
+def _compare_traffic(current: Unit, overview: Overview) -> None:
+    """Between releases the champion has all traffic, or what a person gave it. What a worker of ours set that had slept
+    is put right, anything else is adopted, and both are told."""
+    ports, state = current.ports, current.state
+    if state.champion is None or state.open_release is not None or state.paused:
+        return
+    if state.last_ended_at is not None and ports.clock.now() - state.last_ended_at < QUIET:
+        return
+    expected = dict(state.adopted) or start.expected_traffic(state)
+    actual = dict(ports.serving.traffic(overview.endpoint))
+    if actual == expected:
+        return
+    if ports.serving.set_by_us(overview.endpoint):
+        late = _traffic_told("traffic.repaired", "driftloop", overview, actual, expected)
+        current.commit(drafts=[late])
+        ports.serving.set_traffic(overview.endpoint, expected)
+        return
+    told = _traffic_told("traffic.adopted", "somebody outside Driftloop", overview, expected, actual)
+    why = (
+        f"traffic was changed from outside to {actual}; keep it with `driftloop resume {state.loop}`, "
+        f"or put the champion back with `driftloop restore {state.loop}`"
+    )
+    current.commit(unit_of_work.pause(replace(state, adopted=actual), why), [told])
+
+
+def _traffic_told(
+    what: str, actor: str, overview: Overview, before: Mapping[str, int], after: Mapping[str, int]
+) -> Draft:
+    return Draft(what, f"endpoint {overview.endpoint}", actor, "", before=str(before), after=str(after))

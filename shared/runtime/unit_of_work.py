@@ -1,0 +1,113 @@
+"""One read and one write of a loop: its row, what changes with it, and the ledger entries that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from shared.domain.loop import LoopState
+from shared.domain.release import Release
+from shared.domain.version import DataVersion
+from shared.errors import ConfigurationError
+from shared.loopfile.published import Published
+from shared.ports import Change, Insert, Ports, Replace, Row
+from shared.state import hash_chain, rows
+from shared.state.hash_chain import Draft
+
+PAGE = 1000
+
+MOST_PUBLISHED = 2000
+
+_published: dict[str, Published] = {}
+"""By content hash, so it cannot grow stale; bounded, and never needed to be right."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A loop as it was read; every write is under the ETag of that read."""
+
+    ports: Ports
+    row: Row
+    state: LoopState
+
+    @property
+    def loop(self) -> str:
+        return self.state.loop
+
+    def commit(
+        self, state: LoopState | None = None, drafts: Sequence[Draft] = (), changes: Sequence[Change] = ()
+    ) -> None:
+        """The new state, its ledger entries and `changes`, in one transaction under the ETag that was read."""
+        now = self.ports.clock.now()
+        sealed, entries = hash_chain.append(state or self.state, drafts, now)
+        self.ports.store.commit(
+            self.loop,
+            [
+                Replace(rows.LOOP, rows.encode(sealed), self.row.etag),
+                *(Insert(rows.ledger_key(entry.seq), rows.encode(entry)) for entry in entries),
+                *changes,
+            ],
+        )
+
+    def published(self, digest: str = "") -> Published:
+        """The definition that the loop runs with, or the one of an earlier publication. Read once a process."""
+        digest = digest or self.state.definition
+        if digest not in _published:
+            if len(_published) >= MOST_PUBLISHED:
+                _published.clear()
+            _published[digest] = Published.from_bytes(self.ports.documents.get(digest))
+        return _published[digest]
+
+    def newest_labelled(self) -> int:
+        """Number of the newest version that can be trained on; 0 when there is none."""
+        if self.state.newest_labelled is not None:
+            return self.state.newest_labelled
+        return max((version.number for version in self.versions() if version.labelled), default=0)
+
+    def release(self, number: int) -> tuple[Release, Row]:
+        row = self.ports.store.read(self.loop, rows.release_key(number))
+        if row is None:
+            raise ConfigurationError(f"{self.loop} has no release {number}; `driftloop status` lists them")
+        return rows.decode(Release, row), row
+
+    def version(self, number: int) -> tuple[DataVersion, Row]:
+        row = self.ports.store.read(self.loop, rows.version_key(number))
+        if row is None:
+            raise ConfigurationError(
+                f"{self.loop} has no data version {number}; `driftloop status` lists them"
+            )
+        return rows.decode(DataVersion, row), row
+
+    def versions(self, numbers: Collection[int] = ()) -> list[DataVersion]:
+        """These data versions, or all; oldest first, a thousand a call."""
+        found: list[DataVersion] = []
+        first, last = (min(numbers), max(numbers)) if numbers else (1, self.state.next_version - 1)
+        after = rows.version_key(first - 1)
+        while after < rows.version_key(last):
+            limit = min(PAGE, last - int(after.removeprefix("version-")))
+            page = self.ports.store.range(self.loop, "version-", after=after, limit=limit)
+            if not page:
+                break
+            found += [rows.decode(DataVersion, row) for row in page]
+            after = page[-1].key
+        return [version for version in found if not numbers or version.number in numbers]
+
+
+def read(ports: Ports, loop: str) -> Unit:
+    """The loop as it is now."""
+    row = ports.store.read(loop, rows.LOOP)
+    if row is None:
+        raise ConfigurationError(
+            f"there is no loop {loop!r}; publish it with `driftloop publish loops/{loop}`"
+        )
+    return Unit(ports, row, rows.decode(LoopState, row))
+
+
+def update(row: Row, value: object) -> Replace:
+    """Replace a row by a new value under the ETag that was read."""
+    return Replace(row.key, rows.encode(value), row.etag)
+
+
+def pause(state: LoopState, reason: str) -> LoopState:
+    """Nothing new is started until a person resumes the loop."""
+    return replace(state, paused=reason)

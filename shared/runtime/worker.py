@@ -1,0 +1,230 @@
+"""A loop is taken forward one step at a time until nothing can be done now; whatever dies, the next tick goes on."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from shared.domain.event import EventKind, InboxRecord, InboxState
+from shared.errors import (
+    ConfigurationError,
+    Conflict,
+    DependencyUnavailable,
+    DriftloopError,
+    InvariantBroken,
+    OutcomeUnknown,
+)
+from shared.inbox import requests
+from shared.intake import drops, labels, source
+from shared.ports import Delete, Ports, Row
+from shared.redaction import words_of
+from shared.release import stepper
+from shared.retraining import due, policy, start
+from shared.runtime import outbox, unit_of_work
+from shared.runtime.unit_of_work import Unit, update
+from shared.state import rows
+from shared.verdict import served_predictions
+
+log = logging.getLogger("driftloop")
+
+CLAIM = timedelta(seconds=20)
+"""How long a dead worker keeps others from its loop."""
+
+MAX_STEPS = 200
+"""A bound on one run, so that no function call lasts for ever; the next tick goes on."""
+
+MAX_ATTEMPTS = 5
+"""Unexpected failures of one event before it is set aside."""
+
+MAX_RIVALS = 5
+"""Lost races in one run before the next tick tries instead."""
+
+TODOS = 100
+"""Events of a loop that one run looks at."""
+
+SET_ASIDE = timedelta(minutes=5)
+"""How soon a loop is tried again whose rows cannot be read."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one run of a loop came to."""
+
+    loop: str
+    steps: int
+    due_at: datetime | None
+    problem: str = ""
+
+
+class Problems(dict[str, Exception]):
+    """What failed in one run, by part; and whether events are left to look at."""
+
+    events = True
+
+    def todos(self, current: Unit) -> list[Row]:
+        """Events that are work. Once there is none, the run asks no more: who brings another wakes the loop."""
+        if not self.events:
+            return []
+        found = current.ports.store.range(current.loop, "todo-", limit=TODOS)
+        self.events = bool(found)
+        return found
+
+
+def run(ports: Ports, loop: str) -> Ran:
+    """Take `loop` forward as far as it goes now. Another worker on it: nothing is done, and the end of its claim leaves
+    the loop due, since it may have looked before the work was there."""
+    holder = uuid.uuid4().hex
+    now = ports.clock.now()
+    token = ports.store.claim(loop, holder, now, now + CLAIM)
+    if token is None:
+        ports.store.wake(loop, now)
+        return Ran(loop, 0, now)
+    problems = Problems()
+    steps = rivals = 0
+    while steps < MAX_STEPS and rivals < MAX_RIVALS and ports.clock.now() - now < CLAIM / 2:
+        try:
+            if not step(ports, loop, problems):
+                break
+            steps += 1
+        except (Conflict, OutcomeUnknown) as error:
+            log.info("somebody wrote first, deciding again", extra={"loop": loop, "error": str(error)})
+            rivals += 1
+        except DriftloopError as error:
+            problems["loop"] = error
+            break
+    else:
+        problems["time"] = DependencyUnavailable(
+            "there is more to do than one run does; the next tick goes on"
+        )
+    _tell(ports, loop, problems)
+    return _settle(ports, loop, token, steps, problems)
+
+
+def _tell(ports: Ports, loop: str, problems: Problems) -> None:
+    """What was written down goes out, once all that can be done now is done; what cannot go waits for the next run."""
+    for _ in range(MAX_RIVALS):
+        try:
+            if not outbox.announce(unit_of_work.read(ports, loop)):
+                return
+        except (Conflict, OutcomeUnknown):
+            continue  # told by somebody else meanwhile, or told twice: the event's id is the same
+        except Exception as error:
+            if not isinstance(error, DriftloopError):
+                log.exception("telling what happened failed", extra={"loop": loop})
+            problems["telling"] = error
+            return
+
+
+def step(ports: Ports, loop: str, problems: Problems) -> bool:
+    """The first part of this loop that can go forward; False when none can.
+
+    A part that fails is set down in `problems` and left alone until the next run: it keeps no other part.
+    """
+    current = unit_of_work.read(ports, loop)
+    for name, part in _parts(current, problems):
+        if name in problems:
+            continue
+        try:
+            if part():
+                problems.events = problems.events or name == "source"
+                return True
+        except (Conflict, OutcomeUnknown):
+            raise
+        except Exception as error:
+            if not isinstance(error, DriftloopError):
+                log.exception("a part of a loop failed", extra={"loop": loop, "part": name})
+            problems[name] = error
+    return False
+
+
+def _parts(current: Unit, problems: Problems) -> Iterator[tuple[str, Callable[[], bool]]]:
+    for row in problems.todos(current):
+        yield row.key, partial(_handle, current, row)
+    yield "source", partial(source.fetch, current)
+    yield "schedule", partial(due.answer, current)
+    yield "predictions", partial(served_predictions.answer, current)
+    if (number := current.state.open_release) is not None:
+        yield "release", partial(stepper.advance, current, number)
+    else:
+        yield "waiting", partial(_reconsider, current)
+
+
+def _settle(ports: Ports, loop: str, token: str, steps: int, problems: Problems) -> Ran:
+    """Say when to look again and what people need to see; a loop that cannot be read says that."""
+    for error in problems.values():
+        log.warning("loop waits", extra={"loop": loop, "error": str(error)})
+    # That time ran out needs nobody: the next tick goes on.
+    words = "; ".join(dict.fromkeys(words_of(error) for name, error in problems.items() if name != "time"))
+    wait_s = max((_wait_s(error) for error in problems.values()), default=None)
+    try:
+        current = unit_of_work.read(ports, loop)
+        number = current.state.open_release
+        release = current.release(number)[0] if number is not None else None
+        due_at = due.due_at(current, release, wait_s=wait_s, events=problems.events)
+        outbox.describe(current, release, words)
+    except (InvariantBroken, ConfigurationError) as error:
+        words = str(error)
+        due_at = ports.clock.now() + SET_ASIDE
+        _show(ports, loop, words)
+    ports.store.settle(loop, token, due_at)
+    return Ran(loop, steps, due_at, words)
+
+
+def _wait_s(error: Exception) -> float:
+    asked = error.retry_after_s if isinstance(error, DependencyUnavailable) else None
+    return min(max(asked or 0.0, due.LOOK_AGAIN.total_seconds()), stepper.MOST_ASKED_S)
+
+
+def _show(ports: Ports, loop: str, problem: str) -> None:
+    for overview in ports.store.overviews():
+        if overview.loop == loop:
+            ports.store.describe(replace(overview, attention=f"set aside: {problem}"))
+
+
+HANDLERS: dict[EventKind, Callable[[Unit, InboxRecord, Row], None]] = {
+    EventKind.BLOB: drops.take,
+    EventKind.LABELS: labels.take,
+    EventKind.ALERT: requests.alert,
+    EventKind.PERSON: requests.person,
+}
+
+
+def _handle(current: Unit, todo: Row) -> bool:
+    key = todo.doc
+    row = current.ports.store.read(current.loop, rows.inbox_key(key))
+    if row is None:
+        raise InvariantBroken(f"{current.loop}: {todo.key} has no inbox record; run `driftloop doctor`")
+    record = rows.decode(InboxRecord, row)
+    if record.state is not InboxState.NEW:
+        current.commit(changes=[Delete(todo.key)])
+        return True
+    try:
+        HANDLERS[record.kind](current, record, row)
+    except (Conflict, OutcomeUnknown, DependencyUnavailable, ConfigurationError, rows.Unreadable):
+        raise
+    except Exception as error:
+        if record.attempts + 1 < MAX_ATTEMPTS:
+            current.commit(changes=[update(row, replace(record, attempts=record.attempts + 1))])
+            raise DependencyUnavailable(f"event {key} failed ({words_of(error)}); tried again") from error
+        log.exception("event set aside", extra={"loop": current.loop, "event": key})
+        note = f"failed {MAX_ATTEMPTS} times, last with {words_of(error)}"
+        drops.close(current, record, row, InboxState.QUARANTINED, note, code="unexpected-failure")
+    return True
+
+
+def _reconsider(current: Unit) -> bool:
+    """Triggers that waited for a release to end, or for the loop to go on, are put to the policy again."""
+    state, now = current.state, current.ports.clock.now()
+    if not state.waiting or state.paused or (state.waiting_until is not None and now < state.waiting_until):
+        return False
+    published = current.published()
+    fresh = replace(state, waiting=(), waiting_until=None)
+    newest = current.newest_labelled()
+    decision = policy.decide(fresh, state.waiting, published.definition, now, newest_version=newest)
+    outcome = start.apply(current, fresh, state.waiting, decision, published, now)
+    current.commit(outcome.state, outcome.drafts, outcome.changes)
+    return True

@@ -1,0 +1,228 @@
+"""What people see of a loop, read once and never changed: for the terminal and for the pages alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.event import InboxRecord
+from shared.domain.ledger import LedgerEntry
+from shared.domain.loop import LoopState, Overview
+from shared.domain.release import Release
+from shared.domain.version import DataVersion
+from shared.errors import ConfigurationError, DependencyUnavailable
+from shared.inbox import recorder
+from shared.loopfile.published import Published
+from shared.ports import Ports
+from shared.runtime import unit_of_work
+from shared.runtime.unit_of_work import Unit
+from shared.state import hash_chain, rows
+
+FEW = 200
+"""Events without a loop that are looked at to show some; the newest days come first."""
+
+
+@dataclass(frozen=True)
+class LoopView:
+    """One loop with its latest versions and releases, newest first, and what was set aside."""
+
+    overview: Overview
+    state: LoopState
+    versions: tuple[DataVersion, ...]
+    releases: tuple[Release, ...]
+    set_aside: tuple[InboxRecord, ...]
+    traffic: Mapping[str, int] | None
+    """As the endpoint has it now; None when it could not be asked."""
+
+
+def loops(ports: Ports) -> list[Overview]:
+    """Every loop's line."""
+    return ports.store.overviews()
+
+
+def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
+    """Everything that one page or screen about a loop shows."""
+    current = unit_of_work.read(ports, name)
+    overview = next((o for o in ports.store.overviews() if o.loop == name), None)
+    if overview is None:
+        raise ConfigurationError(f"loop {name} has no overview; publish it again")
+    state = current.state
+    return LoopView(
+        overview=overview,
+        state=state,
+        versions=tuple(versions(current, last=last)),
+        releases=tuple(releases(current, last=last)),
+        set_aside=tuple(set_aside(ports, name)),
+        traffic=traffic(current),
+    )
+
+
+def versions(current: Unit, *, through: int = 0, last: int = 25) -> list[DataVersion]:
+    """The newest versions up to number `through` (0: all), newest first, in one read."""
+    newest = through or current.state.next_version - 1
+    found = current.ports.store.range(
+        current.loop, "version-", after=rows.version_key(max(0, newest - last)), limit=last
+    )
+    return [version for row in reversed(found) if (version := rows.decode(DataVersion, row)).number <= newest]
+
+
+def releases(current: Unit, *, through: int = 0, last: int = 25) -> list[Release]:
+    """The newest releases up to number `through` (0: all), newest first, in one read."""
+    newest = through or current.state.next_release - 1
+    found = current.ports.store.range(
+        current.loop, "release-", after=rows.release_key(max(0, newest - last)), limit=last
+    )
+    return [release for row in reversed(found) if (release := rows.decode(Release, row)).number <= newest]
+
+
+def traffic(current: Unit) -> Mapping[str, int] | None:
+    """The endpoint's weights now; None when it could not be asked."""
+    if current.state.champion is None and current.state.open_release is None:
+        return {}
+    try:
+        return current.ports.serving.traffic(current.published().definition.serve.endpoint)
+    except (DependencyUnavailable, ConfigurationError):
+        return None
+
+
+def inbox(ports: Ports, name: str) -> list[InboxRecord]:
+    """Every event of a loop, oldest first."""
+    found: list[InboxRecord] = []
+    after = ""
+    while page := ports.store.range(name, "inbox-", after=after):
+        found += [rows.decode(InboxRecord, row) for row in page]
+        after = page[-1].key
+    return sorted(found, key=lambda record: record.received_at)
+
+
+def set_aside(ports: Ports, name: str, *, last: int = 20) -> list[InboxRecord]:
+    """The newest events that are quarantined, with their reasons, oldest first."""
+    found = []
+    for row in ports.store.range(name, "aside-", limit=last):
+        record = event(ports, name, row.doc)
+        if record is not None:
+            found.append(record)
+    return found[::-1]
+
+
+def event(ports: Ports, name: str, key: str) -> InboxRecord | None:
+    """One event of a loop by its key."""
+    row = ports.store.read(name, rows.inbox_key(key))
+    return rows.decode(InboxRecord, row) if row is not None else None
+
+
+def entries(ports: Ports, name: str) -> list[LedgerEntry]:
+    """The whole ledger of a loop, in order."""
+    found: list[LedgerEntry] = []
+    after = ""
+    while page := ports.store.range(name, "ledger-", after=after):
+        found += [rows.decode(LedgerEntry, row) for row in page]
+        after = page[-1].key
+    return found
+
+
+def entries_after(current: Unit, seq: int, limit: int = 1000) -> list[LedgerEntry]:
+    """Up to 1,000 entries that follow entry `seq`, in one read."""
+    found = current.ports.store.range(current.loop, "ledger-", after=rows.ledger_key(seq), limit=limit)
+    return [rows.decode(LedgerEntry, row) for row in found]
+
+
+def seq_at(current: Unit, moment: datetime) -> int:
+    """The last entry at or before `moment`, found by halves: some twenty reads in a million entries."""
+    low, high = 0, current.state.ledger_seq
+    while low < high:
+        middle = (low + high + 1) // 2
+        row = current.ports.store.read(current.loop, rows.ledger_key(middle))
+        if row is not None and rows.decode(LedgerEntry, row).at <= moment:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@dataclass(frozen=True)
+class Served:
+    """Model M was trained by P with algorithm A on data D; it went live in release R at time T, because of E."""
+
+    loop: str
+    model: str
+    trained_by: str
+    algorithm: str
+    data: tuple[str, ...]
+    release: int
+    live_at: datetime
+    until: datetime | None
+    because: tuple[str, ...]
+    job: str
+    definition: str
+    deployment: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was live at one moment, and whether the ledger that says so is whole."""
+
+    at: datetime
+    served: Served | None
+    entries: int
+    problems: tuple[str, ...]
+
+
+def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
+    """What was live at `at` (now when None), answered from the ledger, which is checked first."""
+    current = unit_of_work.read(ports, name)
+    found = entries(ports, name)
+    moment = at or ports.clock.now()
+    live: list[tuple[LedgerEntry, datetime | None]] = []
+    for entry in found:
+        if entry.what == "release.promoted":
+            live = [(old, until or entry.at) for old, until in live] + [(entry, None)]
+        elif entry.what == "release.rolling_back" and entry.before == "baking":
+            live = _taken_back(live, entry.at)
+    answer = next(
+        ((entry, until) for entry, until in live if entry.at <= moment and (until is None or moment < until)),
+        None,
+    )
+    served = told(current, *answer) if answer else None
+    return Audit(moment, served, len(found), tuple(hash_chain.problems(found, current.state)))
+
+
+def _taken_back(
+    live: list[tuple[LedgerEntry, datetime | None]], at: datetime
+) -> list[tuple[LedgerEntry, datetime | None]]:
+    """The newest stops serving; the one before it serves again."""
+    before = [(live[-2][0], None)] if len(live) > 1 else []
+    return [*live[:-1], (live[-1][0], at), *before]
+
+
+def told(current: Unit, entry: LedgerEntry, until: datetime | None) -> Served:
+    """What a promotion's entry stands for, from the release and the versions that it names."""
+    release, _ = current.release(int(entry.subject.removeprefix("release ")))
+    published: Published = current.published(release.definition)
+    versions = [current.version(number)[0] for number in release.versions]
+    return Served(
+        loop=current.loop,
+        model=release.model,
+        trained_by=f"{', '.join(sorted({t.actor for t in release.triggers}))}; published by {published.published_by}",
+        algorithm=published.assets.pipeline if release.job else "unknown: adopted as it served",
+        data=tuple(
+            f"version {v.number}: {v.source} ({v.rows} rows, content {v.content_hash[:12]}, {v.asset_id})"
+            for v in versions
+        ),
+        release=release.number,
+        live_at=entry.at,
+        until=until,
+        because=tuple(f"{t.kind.value}: {t.reason}" for t in release.triggers),
+        job=release.job,
+        definition=release.definition,
+        deployment=release.deployment,
+    )
+
+
+def strangers(ports: Ports, last: int) -> list[Mapping[str, str]]:
+    """The newest events that belong to no loop and were not taken up since; of each its code, text and moment."""
+    told: list[Mapping[str, str]] = [json.loads(row.doc) for row in ports.store.unrouted(limit=FEW)]
+    waiting = [one for one in told if one["code"] not in recorder.TAKEN_UP]
+    return sorted(waiting, key=lambda one: one.get("received_at", ""), reverse=True)[:last]

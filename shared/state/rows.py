@@ -1,0 +1,104 @@
+"""Stored rows are versioned JSON; what cannot be read is told with its key and never guessed at."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shared.domain.event import EventKind, InboxRecord
+from shared.errors import InvariantBroken
+from shared.ports import Row
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+SCHEMA = 1
+"""Raised when a stored document changes its meaning; older ones are upgraded in `decode`."""
+
+LOOP = "loop"
+
+_END_OF_TIME_MS = 10**15 - 1
+
+T = TypeVar("T")
+
+
+class Unreadable(InvariantBroken):
+    """A stored row that this version cannot read: nothing is guessed, its loop waits for a person."""
+
+
+def inbox_key(key: str) -> str:
+    return f"inbox-{key}"
+
+
+def todo_key(record: InboxRecord) -> str:
+    """Sorts by arrival, people first; exists exactly while its inbox record is work to do."""
+    people = "0-" if record.kind is EventKind.PERSON else ""
+    return f"todo-{people}{record.received_at.isoformat()}-{record.key}"
+
+
+def aside_key(received_at: datetime, key: str) -> str:
+    """Newest first; exists exactly while its inbox record is quarantined, so that few reads find them."""
+    return f"aside-{_newest_first(received_at)}-{key}"
+
+
+def _newest_first(at: datetime) -> str:
+    return f"{_END_OF_TIME_MS - int(at.timestamp() * 1000):015d}"
+
+
+def labels_key(received_at: datetime, key: str) -> str:
+    """Newest first, so that few reads find the latest labels."""
+    return f"labels-{_newest_first(received_at)}-{key}"
+
+
+def version_key(number: int) -> str:
+    return f"version-{number:08d}"
+
+
+def content_key(digest: str) -> str:
+    return f"content-{digest}"
+
+
+def release_key(number: int) -> str:
+    return f"release-{number:08d}"
+
+
+def ledger_key(seq: int) -> str:
+    return f"ledger-{seq:010d}"
+
+
+_adapters: dict[type, TypeAdapter[Any]] = {}  # Any: one table for all row types; `decode` gives the type back
+
+
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
+def encode(value: object) -> str:
+    """A frozen dataclass of `shared.model` as JSON with its schema number."""
+    content = _adapter(type(value)).dump_python(value, mode="json")
+    return json.dumps({"schema": SCHEMA, "content": content}, ensure_ascii=False, sort_keys=True)
+
+
+def decode(kind: type[T], row: Row) -> T:
+    """The value of a row; Unreadable, with the row's key, when it is unreadable or from a newer version."""
+    try:
+        document = json.loads(row.doc)
+        schema = document["schema"]
+        content = document["content"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreadable(f"row {row.key} is not a Driftloop document: {error}") from error
+    if schema > SCHEMA:
+        raise Unreadable(
+            f"row {row.key} was written by a newer Driftloop (schema {schema}, this one reads up to {SCHEMA}); "
+            "deploy the newer version again"
+        )
+    try:
+        value: T = _adapter(kind).validate_python(content)
+    except ValueError as error:
+        raise Unreadable(f"row {row.key} cannot be read as {kind.__name__}: {error}") from error
+    return value

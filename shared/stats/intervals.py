@@ -1,0 +1,211 @@
+"""One-sided confidence bounds of a metric and of a paired difference, honest on few rows and at perfect
+scores.
+
+Accuracy is exact (`exact.py`). Every other metric gets a Dirichlet (Bayesian) bootstrap (D. Rubin, "The
+Bayesian bootstrap", Ann. Stat. 9 (1981), 130-134) with one more, made-up row: the worst that could happen
+for a lower bound, the best for an upper one. So a perfect score never gets an interval of width 0: for a
+share the bound is Clopper-Pearson's (N. Gaffke, "Three test statistics for a nonparametric one-sided
+hypothesis on the mean of a nonnegative variable", Math. Methods Stat. 14 (2005), 451-467; its validity
+for every bounded mean is a conjecture without a known counterexample, and for metrics that are not means
+it is measured, not proved: docs/statistics.md has the figures).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.stats.exact import clopper_pearson, paired_lower_bound
+from shared.stats.metrics import METRICS, Metric, classification_score, encode, regression_score
+
+Floats = NDArray[np.float64]
+Column = NDArray[np.int64] | NDArray[np.float64]
+
+EXACT_AT_MOST = 60_000
+"""Rows; beyond, exact sums take seconds and equal what the bootstrap says."""
+CELLS_AT_ONCE = 4_000_000
+DRAWS_AT_MOST = 50_000_000
+CUSTOM_RESAMPLES = 500
+
+
+@dataclass(frozen=True)
+class Bounds:
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows, or cells of equal rows with their counts; predictions of the challenger and, if any, the
+    champion."""
+
+    metric: Metric
+    truth: Column
+    predictions: tuple[Column, ...]
+    counts: Floats
+
+    @property
+    def rows(self) -> int:
+        return round(float(self.counts.sum()))
+
+    def times(self, factor: float) -> Sample:
+        """The same findings on `factor` times as many rows."""
+        return replace(self, counts=self.counts * factor)
+
+    def of(self, model: int) -> Sample:
+        return replace(self, predictions=(self.predictions[model],))
+
+    def score(self, weights: Floats) -> Floats:
+        """The metric; of two models the difference, positive where the challenger is better. Per resample."""
+        scores = [self._score(prediction, weights) for prediction in self.predictions]
+        return scores[0] if len(scores) == 1 else self.metric.sign * (scores[0] - scores[1])
+
+    def _score(self, prediction: Column, weights: Floats) -> Floats:
+        if self.metric.task == "classification":
+            truth, predicted = self.truth.astype(np.int64), prediction.astype(np.int64)
+            return classification_score(self.metric.name, truth, predicted, weights)
+        return regression_score(self.metric.name, self.truth.astype(float), prediction.astype(float), weights)
+
+    def with_unseen_row(self, *, good: bool) -> Sample:
+        """One more row that speaks as strongly as a row can for (against) the first model."""
+        truth, right, wrong = self._rare_class() if self.metric.task == "classification" else self._far_row()
+        answers = (right, wrong) if good else (wrong, right)
+        return replace(
+            self,
+            truth=np.append(self.truth, truth),
+            predictions=tuple(
+                np.append(seen, answer) for seen, answer in zip(self.predictions, answers, strict=False)
+            ),
+            counts=np.append(self.counts, 1.0),
+        )
+
+    def _rare_class(self) -> tuple[float, float, float]:
+        seen = np.bincount(self.truth.astype(np.int64), weights=self.counts)
+        order = np.argsort(seen, kind="stable")
+        rare, next_rare = float(order[0]), float(order[1] if len(order) > 1 else len(seen))
+        if self.metric.name == "precision_macro" and len(order) > 1:
+            return next_rare, next_rare, rare  # a stray call of the rare class costs precision the most
+        return rare, rare, next_rare
+
+    def _far_row(self) -> tuple[float, float, float]:
+        """Truth, near and far answer. Squares are ruled by rare great errors, so there champion errs by 0."""
+        losses = np.stack([np.abs(prediction - self.truth) for prediction in self.predictions])
+        apart = np.abs(losses[0] - losses[-1])
+        if self.metric.name in ("rmse", "r2") or not apart.max() > 0:
+            model, row = divmod(int(losses.argmax()), losses.shape[1])
+            truth = float(self.truth[row])
+            return truth, truth, float(self.predictions[model][row])
+        row = int(apart.argmax())
+        near, far = sorted(self.predictions, key=lambda seen: abs(float(seen[row] - self.truth[row])))
+        return float(self.truth[row]), float(near[row]), float(far[row])
+
+
+def sample_of(metric: Metric, y_true: Sequence[object], *predictions: Sequence[object]) -> Sample:
+    """Rows as a sample; classification rows that are alike become one cell, so that size costs nothing."""
+    if metric.task == "regression":
+        columns = [np.asarray(column, dtype=float) for column in (y_true, *predictions)]
+        return Sample(metric, columns[0], tuple(columns[1:]), np.ones(len(columns[0])))
+    cells, counts = np.unique(np.stack(encode(y_true, *predictions)), axis=1, return_counts=True)
+    return Sample(metric, cells[0], tuple(cells[1:]), counts.astype(float))
+
+
+def _draws(sample: Sample, resamples: int, seed: int) -> Floats:
+    """The score under `resamples` draws of Dirichlet weights."""
+    rng = np.random.default_rng(seed)
+    size = len(sample.counts)
+    left, scores = min(resamples, max(1000, DRAWS_AT_MOST // size)), []
+    while left > 0:
+        batch = min(left, max(1, CELLS_AT_ONCE // size))
+        scores.append(sample.score(rng.standard_gamma(sample.counts, (batch, size))))
+        left -= batch
+    return np.concatenate(scores)
+
+
+def bounds(sample: Sample, confidence: float, resamples: int, seed: int) -> Bounds:
+    """Bounds of one model's metric or, with two predictions, of the difference (positive is better)."""
+    value = float(sample.score(sample.counts[None, :])[0])
+    exact = _exact(sample, confidence) if _is_exact(sample) else None
+    if exact:
+        return Bounds(value, *exact)
+    good = sample.metric.sign > 0 or len(sample.predictions) == 2
+    low = _draws(sample.with_unseen_row(good=not good), resamples, seed)
+    high = _draws(sample.with_unseen_row(good=good), resamples, seed)
+    # A made-up row may not pull a bound past the value that was seen.
+    return Bounds(
+        value,
+        min(value, float(np.quantile(low, 1 - confidence))),
+        max(value, float(np.quantile(high, confidence))),
+    )
+
+
+def _is_exact(sample: Sample) -> bool:
+    return sample.metric.name == "accuracy" and sample.rows <= EXACT_AT_MOST
+
+
+def _exact(sample: Sample, confidence: float) -> tuple[float, float]:
+    n = sample.rows
+    right = [prediction == sample.truth for prediction in sample.predictions]
+    if len(right) == 1:
+        return clopper_pearson(min(n, round(float(sample.counts[right[0]].sum()))), n, confidence)
+    wins = round(float(sample.counts[right[0] & ~right[1]].sum()))
+    losses = round(float(sample.counts[right[1] & ~right[0]].sum()))
+    low = paired_lower_bound(wins, losses, n, confidence)
+    return low, -paired_lower_bound(losses, wins, n, confidence)
+
+
+def custom_bounds(
+    metric: Metric,
+    y_true: Sequence[object],
+    predictions: Sequence[Sequence[object]],
+    confidence: float,
+    seed: int,
+) -> Bounds:
+    """The same for a user's own metric, which knows no weights: rows are drawn with replacement instead."""
+    columns = [y_true, *predictions]
+    if metric.task == "classification":
+        codes: list[Column] = list(encode(*columns))
+        names = {
+            int(code): value
+            for column in zip(codes, columns, strict=True)
+            for code, value in zip(*column, strict=True)
+        }
+    else:
+        codes, names = [np.asarray(column, dtype=float) for column in columns], {}
+    rows = Sample(metric, codes[0], tuple(codes[1:]), np.ones(len(y_true)))
+
+    def score(sample: Sample, at: NDArray[np.int64]) -> float:
+        truth, *answers = (
+            [names.get(int(code), "another class") if names else float(code) for code in column[at]]
+            for column in (sample.truth, *sample.predictions)
+        )
+        scores = [metric.function(truth, answer) for answer in answers]
+        return scores[0] if len(scores) == 1 else metric.sign * (scores[0] - scores[1])
+
+    def drawn(good: bool) -> list[float]:
+        rng, sample = np.random.default_rng(seed), rows.with_unseen_row(good=good)
+        n = len(sample.truth)
+        return [score(sample, rng.integers(0, n, n)) for _ in range(CUSTOM_RESAMPLES)]
+
+    up = metric.sign > 0 or len(predictions) == 2
+    value = score(rows, np.arange(len(y_true)))
+    low, high = np.quantile(drawn(not up), 1 - confidence), np.quantile(drawn(up), confidence)
+    return Bounds(value, min(value, float(low)), max(value, float(high)))
+
+
+def is_known(metric: Metric) -> bool:
+    return METRICS.get(metric.name) is metric
+
+
+def rows_until(settled: Callable[[float], bool], rows: int, most: float = 1024.0) -> int | None:
+    """How many rows would settle a question if they tell what these tell; None: not within `most` times."""
+    if not settled(most):
+        return None
+    low, high = 1.0, most
+    while high / low > 1.1:
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if settled(middle) else (middle, high)
+    return int(np.ceil(rows * high))

@@ -1,0 +1,46 @@
+"""A version's profile beside a reference, by the loop's own tolerances."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from shared.domain.version import DataVersion
+from shared.intake import returns
+from shared.ports import Ports
+
+if TYPE_CHECKING:
+    import drift
+    from shared.loopfile import Definition
+
+
+def report(ports: Ports, reference: str, version: DataVersion, definition: Definition) -> drift.Report:
+    """`reference` is the document hash of a profile."""
+    import drift
+
+    before = drift.Profile.from_bytes(ports.documents.get(reference))
+    current = drift.Profile.from_bytes(ports.documents.get(version.profile))
+    ignored = {*definition.data.ignore, *([definition.data.id] if definition.data.id else [])}
+    returned = definition.drift.returns.columns if definition.drift.returns else ()
+    if only := {returns.named(c) if c in returned else c for c in definition.drift.columns}:
+        ignored |= set(current.columns) - only
+    return drift.compare(
+        before,
+        current,
+        drift.Policy(
+            false_alarm_rate=definition.drift.false_alarm_rate,
+            material_numeric=definition.drift.material.numeric,
+            material_categorical=definition.drift.material.categorical,
+            ignore=tuple(sorted(ignored)),
+        ),
+    )
+
+
+def moved(ports: Ports, version: DataVersion) -> dict[str, drift.ColumnVerdict]:
+    """The columns that a judged version's stored report calls material, by name."""
+    import drift
+
+    if not version.drift:
+        return {}
+    stored = drift.Report.from_dict(json.loads(ports.documents.get(version.drift)))
+    return {column.name: column for column in stored.columns if column.material}

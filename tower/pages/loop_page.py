@@ -1,0 +1,242 @@
+"""One loop: what moved when, how well the live model does, why it was retrained or not, and what is left to spend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared import guide
+from shared.domain.loop import LoopState
+from shared.domain.release import Release
+from shared.domain.version import DataVersion
+from shared.retraining.policy import recent_spending, recent_starts
+from shared.runtime.unit_of_work import Unit
+from shared.state import queries
+from tower.pages import lines
+from tower.pages.lines import Aside, Offer, ReleaseLine, Told, VersionLine, read, told
+from tower.shapes import MetricPoint
+from tower.visit import Asking, Document, clip, document
+from tower.words import doing, model
+
+VERSIONS = 24
+"""Columns of the heat map: each is one document read, once."""
+ROWS = 30
+TOLD = 20
+_REASONS = frozenset(
+    {
+        "labels.joined",
+        "predictions.judged",
+        "release.assessed",
+        "source.given_up",
+        "retrain.denied",
+        "retrain.coalesced",
+        "release.started",
+        "loop.paused",
+        "loop.resumed",
+        "loop.published",
+        "traffic.adopted",
+        "traffic.repaired",
+        "action.refused",
+        "drop.quarantined",
+        "drop.replayed",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One column of the data on one version. `level` 0: quiet; 1: beyond chance; 2 to 4: material, by how much."""
+
+    version: int
+    level: int
+    effect: float
+    unit: str
+    judged: bool = True
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    column: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class MetricLine:
+    name: str
+    threshold: float
+    points: tuple[MetricPoint, ...]
+
+
+@dataclass(frozen=True)
+class LoopPage:
+    loop: str
+    attention: str
+    help: str
+    """Where the guide says what to do about it."""
+    paused: str
+    denial: str
+    denial_help: str
+    live: int | None
+    model: str
+    live_at: datetime | None
+    deployment: str
+    doing: str
+    release: int | None
+    waiting_for: str
+    traffic: dict[str, int] | None
+    endpoint: str
+    endpoint_link: str
+    landing: str
+    budget_used: int
+    budget: int
+    compute_used_s: float
+    compute_s: float | None
+    """What jobs may take in 24 hours; None: not bounded."""
+    versions: tuple[VersionLine, ...]
+    older_versions: int | None
+    heat_versions: tuple[int, ...]
+    heat: tuple[HeatRow, ...]
+    heat_left_out: int
+    metric: MetricLine | None
+    retrained: tuple[tuple[int, int], ...]
+    """(newest version it was trained with, release) of what went live."""
+    releases: tuple[ReleaseLine, ...]
+    older_releases: int | None
+    reasons: tuple[Told, ...]
+    asides: tuple[Aside, ...]
+    offers: tuple[Offer, ...]
+
+
+def loop(asking: Asking, name: str) -> LoopPage:
+    current = read(asking, name)
+    state, definition = current.state, current.published().definition
+    versions = queries.versions(current, through=asking.number("versions"), last=VERSIONS)
+    releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
+    open_release = current.release(state.open_release)[0] if state.open_release else None
+    entries = queries.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
+    heat, left_out = _heat(asking, versions)
+    attention = _attention(current, open_release)
+    champion = state.champion
+    found_traffic = queries.traffic(current)
+    budget, now = definition.retrain.budget, asking.ports.clock.now()
+    return LoopPage(
+        loop=name,
+        attention=attention,
+        help=guide.anchor(attention) if attention else "",
+        paused=clip(state.paused),
+        denial=clip(state.denial),
+        denial_help=guide.anchor(state.denial) if state.denial else "",
+        live=champion.release if champion else None,
+        model=model(champion.model) if champion else "",
+        live_at=champion.live_at if champion else None,
+        deployment=champion.deployment if champion else "",
+        doing=doing(open_release) if open_release else "",
+        release=state.open_release,
+        waiting_for=clip(open_release.waiting_for) if open_release else "",
+        traffic=dict(found_traffic) if found_traffic is not None else None,
+        endpoint=definition.serve.endpoint,
+        endpoint_link=asking.studio.endpoint(definition.serve.endpoint),
+        landing=definition.data.landing,
+        budget_used=len(recent_starts(state, now)),
+        budget=budget.runs_per_day,
+        compute_used_s=sum(seconds for _, seconds in recent_spending(state, now)),
+        compute_s=budget.compute_per_day.total_seconds() if budget.compute_per_day else None,
+        versions=tuple(map(lines.version_line, versions)),
+        older_versions=_older([v.number for v in versions]),
+        heat_versions=tuple(v.number for v in reversed(versions)),
+        heat=heat,
+        heat_left_out=left_out,
+        metric=_metric(asking, versions),
+        retrained=tuple((max(r.versions), r.number) for r in releases if r.versions and _went_live(r)),
+        releases=tuple(map(lines.release_line, releases)),
+        older_releases=_older([r.number for r in releases]),
+        reasons=told([e for e in entries if e.what in _REASONS][-TOLD:][::-1]),
+        asides=tuple(lines.aside(record) for record in queries.set_aside(asking.ports, name)[::-1]),
+        offers=_offers(state, open_release, found_traffic),
+    )
+
+
+def _attention(current: Unit, release: Release | None) -> str:
+    from shared.runtime import outbox
+
+    return clip(outbox.attention(current.state, release, "", current.ports.clock.now()), 200)
+
+
+def _older(numbers: Sequence[int]) -> int | None:
+    return min(numbers) - 1 if numbers and min(numbers) > 1 else None
+
+
+def _went_live(release: Release) -> bool:
+    return release.phase.value in ("live", "baking", "retiring")
+
+
+def _offers(
+    state: LoopState, release: Release | None, traffic: Mapping[str, int] | None
+) -> tuple[Offer, ...]:
+    found = [*lines.offers(release)] if release else []
+    if not release:
+        found.append(Offer("retrain", "Retrain now", "Start a release now, whatever the schedule says."))
+    champion = state.champion
+    if champion and not release and traffic is not None and dict(traffic) != {champion.deployment: 100}:
+        found.append(Offer("restore", "Restore", "Deploy the live model again and give it all traffic."))
+    if state.paused:
+        found.append(
+            Offer("resume", "Resume", "Go on; reasons to retrain that came meanwhile are considered.")
+        )
+    else:
+        found.append(Offer("pause", "Pause", "Start nothing new; reasons to retrain are kept."))
+    return tuple(found)
+
+
+def _heat(asking: Asking, versions: Sequence[DataVersion]) -> tuple[tuple[HeatRow, ...], int]:
+    """Columns by versions, oldest version first; the columns that moved most come first."""
+    by_version: dict[int, dict[str, Cell]] = {}
+    for version in versions:
+        report = document(asking.ports, version.drift)
+        if report is not None:
+            by_version[version.number] = {c["name"]: _cell(version.number, c) for c in report["columns"]}
+    names = {name for cells in by_version.values() for name in cells}
+    weight = {
+        name: sum(cells[name].level ** 2 for cells in by_version.values() if name in cells) for name in names
+    }
+    ranked = sorted(names, key=lambda name: (-weight[name], name))
+    ordered = [version.number for version in reversed(versions)]
+    heat = tuple(
+        HeatRow(
+            clip(name, 80),
+            tuple(by_version.get(n, {}).get(name) or Cell(n, 0, 0.0, "", judged=False) for n in ordered),
+        )
+        for name in ranked[:ROWS]
+    )
+    return heat, max(0, len(ranked) - ROWS)
+
+
+def _cell(version: int, column: Document) -> Cell:
+    effect = column["effect"]
+    level = 1 if column["detected"] else 0
+    if column["material"]:
+        times = abs(effect["value"]) / max(effect["tolerance"], 1e-9)
+        level = 2 if times < 2 else 3 if times < 4 else 4
+    return Cell(version, level, round(float(effect["value"]), 4), str(effect["unit"])[:24])
+
+
+def _metric(asking: Asking, versions: Sequence[DataVersion]) -> MetricLine | None:
+    points, name, threshold = [], "", 0.0
+    for version in reversed(versions):
+        found = document(asking.ports, version.metric)
+        if found is None:
+            continue
+        verdict = found["verdict"]
+        name, threshold = verdict["metric"], verdict["threshold"]
+        points.append(
+            MetricPoint(
+                version.number,
+                verdict["value"],
+                verdict["low"],
+                verdict["high"],
+                verdict["n"],
+                verdict["breached"],
+            )
+        )
+    return MetricLine(name, threshold, tuple(points)) if points else None

@@ -1,0 +1,91 @@
+"""Phases and ledger entries as sentences, for people who were asleep when they happened."""
+
+from __future__ import annotations
+
+from shared.domain.ledger import LedgerEntry
+from shared.domain.release import Phase, Release
+from tower.visit import clip, short
+
+DOING = {
+    Phase.PREPARING: "puts the training data together",
+    Phase.TRAINING: "trains in Azure ML",
+    Phase.REGISTERING: "registers the trained model",
+    Phase.DEPLOYING: "deploys the challenger at 0 % traffic",
+    Phase.GATING: "compares both models on holdout rows",
+    Phase.CHECKING: "runs the loop's own checks",
+    Phase.AWAITING_APPROVAL: "waits for an approval",
+    Phase.HOLDING: "holds: a person decides",
+    Phase.SHIFTING: "sets the traffic of the next canary step",
+    Phase.CANARY: "is a canary under live traffic",
+    Phase.PROMOTING: "gives all traffic to the challenger",
+    Phase.BAKING: "is live; the old deployment is kept warm",
+    Phase.RETIRING: "is live; the old deployment is being removed",
+    Phase.ROLLING_BACK: "gives all traffic back to the champion",
+    Phase.CLEANING: "removes what was made for the challenger",
+    Phase.LIVE: "went live",
+    Phase.REJECTED: "was rejected",
+    Phase.ROLLED_BACK: "was rolled back",
+    Phase.FAILED: "failed",
+    Phase.ABORTED: "was aborted",
+}
+
+_PLAIN = {
+    "loop.published": "loop published",
+    "loop.paused": "paused",
+    "loop.resumed": "resumed",
+    "release.started": "release started",
+    "release.assessed": "whether it helped",
+    "release.promoted": "promoted: all traffic goes to the new model",
+    "retrain.denied": "no retraining",
+    "retrain.coalesced": "waits for the open release",
+    "traffic.adopted": "traffic was changed from outside; adopted, and the loop paused",
+    "traffic.repaired": "a worker that had slept set an earlier split; put right",
+    "action.refused": "action refused",
+    "drop.duplicate": "drop has the content of a version",
+    "drop.ignored": "drop asks for nothing",
+    "drop.quarantined": "drop set aside",
+    "drop.replayed": "drop read again",
+    "drop.superseded": "drop superseded",
+    "labels.joined": "late labels joined what was predicted",
+    "predictions.judged": "live answers held against those of the gate",
+    "source.failed": "source could not be fetched",
+    "source.fetched": "source fetched",
+    "source.given_up": "source not asked again before it comes due",
+    "source.unchanged": "source had nothing new",
+    "version.created": "data version written",
+    "version.registered": "data version registered",
+    "version.judged": "data version judged",
+}
+_WHY = ("reason", "reasons", "why", "note", "answer", "decision", "verdict")
+
+
+def headline(entry: LedgerEntry) -> str:
+    """What happened, in a few words."""
+    known = _PLAIN.get(entry.what)
+    phase = _phase(entry.after)
+    if known is None:
+        known = (DOING[phase] if phase else "") or entry.what.replace(".", " ").replace("_", " ")
+    if entry.what == "release.training" and entry.detail.get("attempt", "1") != "1":
+        known += f", attempt {entry.detail['attempt']}"
+    return known
+
+
+def _phase(text: str) -> Phase | None:
+    return Phase(text) if text in Phase._value2member_map_ else None
+
+
+def because(entry: LedgerEntry) -> str:
+    """Why, as the entry tells it."""
+    if traffic := entry.detail.get("traffic"):
+        return f"traffic {traffic}"
+    parts = [entry.detail[name] for name in _WHY if entry.detail.get(name)]
+    return clip("; ".join(dict.fromkeys(parts)), 600)
+
+
+def doing(release: Release) -> str:
+    """A release in one sentence."""
+    return f"release {release.number} {DOING[release.phase]}"
+
+
+def model(asset: str) -> str:
+    return short(asset) if asset else ""

@@ -1,0 +1,114 @@
+"""A bounded sample of a drop's rows in which every row had the same chance, whatever the order of the file.
+
+Each row gets a number that depends on nothing but its place in the drop and a fixed seed; the rows with the least
+numbers are kept, in the order of their numbers. So any first part of a sample is a simple random sample itself, a file
+sorted by class, time or key gives as good a sample as a shuffled one, and two parts of a drop that are read apart give
+together what they would have given in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SIZE = 2_000
+"""Rows of a sample: what a gate or a metric asks of a model at most."""
+
+SEED = 0x5EED_0F_DA7A
+
+ROWS = b"driftloop.rows"
+"""Key of the file's metadata under which the number of rows stands that the sample was drawn from."""
+
+
+def chances(first: int, rows: int, part: int = 0) -> npt.NDArray[np.uint64]:
+    """The numbers of rows `first`, `first` + 1, … of one part of a drop: uniform on 64 bits, whatever the rows hold.
+
+    SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+    """
+    place = np.arange(first, first + rows, dtype=np.uint64) + (np.uint64(part) << np.uint64(40))
+    x = (place + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(SEED)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    numbers: npt.NDArray[np.uint64] = x ^ (x >> np.uint64(31))
+    return numbers
+
+
+class RowSample:
+    """The `size` rows with the least numbers among all that were added; memory is bounded by twice that."""
+
+    def __init__(self, schema: pa.Schema, size: int = SIZE) -> None:
+        self.rows = 0
+        """How many rows were added."""
+        self._schema, self._size = schema, size
+        self._numbers = np.zeros(0, dtype=np.uint64)
+        self._kept: list[pa.RecordBatch] = []
+        self._limit = np.uint64(np.iinfo(np.uint64).max)
+
+    def add(self, batch: pa.RecordBatch, numbers: npt.NDArray[np.uint64]) -> None:
+        """Rows with their numbers, one each."""
+        self.rows += batch.num_rows
+        fits = numbers <= self._limit
+        if not fits.any():
+            return
+        self._kept.append(batch.filter(pa.array(fits)))
+        self._numbers = np.concatenate([self._numbers, numbers[fits]])
+        if len(self._numbers) > 2 * self._size:
+            self._compact()
+
+    def merge(self, other: RowSample) -> None:
+        """What `other` was given, too."""
+        table = other.table()
+        numbers = np.sort(other._numbers)[: table.num_rows]
+        added = self.rows + other.rows
+        for batch in table.combine_chunks().to_batches():
+            self.add(batch, numbers[: batch.num_rows])
+            numbers = numbers[batch.num_rows :]
+        self.rows = added
+
+    def table(self) -> pa.Table:
+        """The sample, in the order of the numbers; the metadata has the number of rows that it was drawn from."""
+        self._compact()
+        table = pa.Table.from_batches(self._kept, self._schema)
+        return table.replace_schema_metadata({ROWS: str(self.rows)})
+
+    def write(self, file: Path) -> None:
+        """The sample as a Parquet file."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(self.table(), file, compression="snappy")
+
+    def _compact(self) -> None:
+        if not self._kept:
+            return
+        order = np.argsort(self._numbers, kind="stable")[: self._size]
+        table = pa.Table.from_batches(self._kept, self._schema).take(pa.array(order))
+        self._numbers = self._numbers[order]
+        self._kept = table.combine_chunks().to_batches()
+        if len(order) == self._size:
+            self._limit = self._numbers[-1]
+
+
+def shares(populations: Iterable[int], available: Iterable[int], wanted: int) -> list[int]:
+    """How many rows to take of each of several samples, so that together they are a sample of all that they were drawn
+    from: in proportion to the populations, as many as there are, `wanted` at most; largest remainders first."""
+    drawn_from, there = list(populations), list(available)
+    total = sum(drawn_from)
+    if not total:
+        return [0 for _ in drawn_from]
+    # The rarest of the samples bounds the whole: more of the others would give them too much weight.
+    most = min(
+        wanted,
+        *(has * total // rows for rows, has in zip(drawn_from, there, strict=True) if has < rows),
+        total,
+    )
+    exact = [most * rows / total for rows in drawn_from]
+    taken = [min(int(share), has) for share, has in zip(exact, there, strict=True)]
+    by_remainder = sorted(range(len(exact)), key=lambda at: int(exact[at]) - exact[at])
+    for at in by_remainder:
+        if sum(taken) < most and taken[at] < there[at]:
+            taken[at] += 1
+    return taken

@@ -11,9 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from local.logs.exceptions import QueryRefused, QuerySemanticError
-from local.logs.expressions import INGESTION_TIME
-from local.logs.language import Row, parse_datetime
-from local.logs.query import Table, run, table_of
+from local.logs.query import Row, Table, parse_datetime, run, table_of
 from local.service import Clock
 from local.state import Document, State
 
@@ -122,7 +120,7 @@ class TrafficLog:
         if table_of(query) != TRAFFIC_LOG:
             raise QuerySemanticError(f"Failed to resolve table expression named '{table_of(query)}'")
         rows = [] if self._fault == "empty" else self._arrived(now, *_span(timespan, now))
-        return run(query, Table(COLUMNS, rows), now)
+        return run(query, Table(COLUMNS, rows))
 
     def stop(self) -> None:
         self._ended.set()
@@ -139,7 +137,7 @@ class TrafficLog:
         )
         with self._lock:
             found = self._connection.execute(
-                "SELECT generated_at, arrives_at, body FROM traffic"
+                "SELECT generated_at, body FROM traffic"
                 " WHERE generated_at >= ? AND generated_at < ? AND arrives_at <= ? ORDER BY generated_at",
                 bounds,
             ).fetchall()
@@ -158,11 +156,10 @@ class TrafficLog:
             self._flush()
 
 
-def _row(generated_at: float, arrives_at: float, body: str) -> Row:
+def _row(generated_at: float, body: str) -> Row:
     stored = json.loads(body)
     row: Row = {name: stored.get(name, "" if kind == "string" else None) for name, kind in COLUMNS.items()}
     row["TimeGenerated"] = datetime.fromtimestamp(generated_at, UTC)
-    row[INGESTION_TIME] = datetime.fromtimestamp(arrives_at, UTC)
     return row
 
 

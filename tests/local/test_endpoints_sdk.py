@@ -326,7 +326,7 @@ def test_late_evidence_is_not_there_and_then_it_is(
         ("AmlOnlineEndpointTrafficLog | where ResponseCode == '200'", "int and string"),
         (
             "AmlOnlineEndpointTrafficLog | join kind=inner (Other) on XRequestId",
-            "not part of the Kusto subset",
+            "not among the queries",
         ),
         ("Other | take 1", "Other"),
     ],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from local.arm import around, responses
+from local.arm import group_urls, responses
 from local.progress import OPERATIONS_PATH, RESULTS_PATH
-from local.throttling import set_throttle
+from local.throttle import set_throttle
 from local.web import arm, control, opened, secured
 
 routes: list[BaseRoute] = [
@@ -20,5 +20,5 @@ routes: list[BaseRoute] = [
     secured(RESULTS_PATH + "/{operation}", responses.operation_result, audiences=("arm",)),
     control("/pace/{kind}", responses.set_pace, ["PUT"]),
     control("/throttle", set_throttle, ["PUT"]),
-    *around.routes,
+    *group_urls.routes,
 ]

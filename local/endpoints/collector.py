@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from azure.core.exceptions import AzureError, ResourceExistsError
 
 from local.endpoints.bodies import ROLLING
-from local.endpoints.faults import Faults
+from local.endpoints.endpoint_faults import Faults
 from local.service import Service
 from local.settings import DATASTORES, DEFAULT_DATASTORE, WORKSPACE_ID
 from local.state import Document

@@ -16,9 +16,9 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local.endpoints.faults import Serving
+from local.endpoints.board import Routed, Target
+from local.endpoints.endpoint_faults import Serving
 from local.endpoints.models import Endpoints
-from local.endpoints.routing import Routed, Target
 from local.identity.exceptions import Unauthorized
 from local.logs.models import TRAFFIC_LOG, TrafficLog
 from local.service import Service

@@ -7,7 +7,7 @@ from typing import cast
 
 from starlette.responses import Response
 
-from local.events.faults import Faults, parsed
+from local.events.delivery_faults import Faults, parsed
 from local.events.models import Events
 from local.events.subscriptions import Subscription, replace, subscriptions
 from local.events.topics import Topics

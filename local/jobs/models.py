@@ -12,11 +12,11 @@ from local.jobs.catalog import Catalog
 from local.jobs.conductor import Conductor
 from local.jobs.exceptions import already_exists, invalid, not_found
 from local.jobs.execution import Execution
+from local.jobs.mlflow_store import Tracking
 from local.jobs.notices import model_registered
 from local.jobs.plan import Plan, plan_of
 from local.jobs.runs import Run, Runs, Status
 from local.jobs.sweep import with_trials
-from local.jobs.tracking import Tracking
 from local.service import Service
 from local.state import Document
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from local.assets.models import Assets
 from local.endpoints.exceptions import DeploymentFailed
-from local.endpoints.scoring import IMAGE
+from local.endpoints.scorer import IMAGE
 from local.jobs import environment, storage
 from local.jobs.exceptions import StepFailed
 from local.jobs.models import Jobs

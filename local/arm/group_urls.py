@@ -11,8 +11,9 @@ from starlette.routing import BaseRoute, Route
 
 from local.arm import group
 from local.endpoints import quota
+from local.refusal import ArmError
 from local.settings import LOCATION, RESOURCE_GROUP, SUBSCRIPTION
-from local.web import WORKSPACE_PATH, ArmError, Call, control, reply, secured
+from local.web import WORKSPACE_PATH, Call, control, reply, secured
 
 _SUBSCRIPTION = "/subscriptions/{subscription}/providers"
 _GROUP = "/subscriptions/{subscription}/resourceGroups/{group}/providers"

@@ -12,9 +12,9 @@ from local.endpoints.scorer import IMAGE
 from local.jobs import environment, storage
 from local.jobs.exceptions import StepFailed
 from local.jobs.models import Jobs
+from local.refusal import ArmError
 from local.service import Service
 from local.state import Document
-from local.web import ArmError
 
 
 class Sources(NamedTuple):

@@ -21,10 +21,11 @@ from local.endpoints.endpoint_faults import Serving
 from local.endpoints.models import Endpoints
 from local.identity.exceptions import Unauthorized
 from local.logs.models import TRAFFIC_LOG, TrafficLog
+from local.refusal import ArmError
 from local.service import Service
 from local.settings import LOCATION, LOGS_WORKSPACE_ID, SUBSCRIPTION, WORKSPACE, WORKSPACE_GUID, WORKSPACE_ID
 from local.state import Document
-from local.web import ArmError, action_of
+from local.web import action_of
 
 AUDIENCE = "https://ml.azure.com"  # what the SDK's get_keys asks a token for, in every cloud
 DEPLOYMENT_HEADER = "azureml-model-deployment"

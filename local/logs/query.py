@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from local.logs.exceptions import QuerySemanticError, not_emulated
 
@@ -29,7 +30,7 @@ _TOKEN = re.compile(
     | "(?P<string>[^"\\\n]*)" | '(?P<single>[^'\\\n]*)' | (?P<sign>==|!=|=~|<=|>=|[<>=|,()*/]))""",
     re.VERBOSE,
 )
-_ORDERS: dict[str, Callable[[object, object], bool]] = {
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -278,7 +279,7 @@ def _of_group(reader: Reader, table: Table, function: str) -> Aggregate:
     least = function == "min"
 
     def of(rows: list[Row]) -> Value:
-        values = sorted(value for row in rows if (value := row[column]) is not None)  # type: ignore[type-var]
+        values = sorted(value for row in rows if (value := row[column]) is not None)
         return (values[0] if least else values[-1]) if values else None
 
     return Aggregate(f"{function}_{column}", table.columns[column], of)

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from local.logs.exceptions import QueryRefused
 from local.logs.models import TrafficLog
 from local.logs.query import Table, Value
+from local.refusal import ArmError
 from local.service import Service
 from local.settings import LOGS_WORKSPACE_ID, WORKSPACE_ID
-from local.web import ArmError, Call, reply
+from local.web import Call, reply
 
 
 def of_workspace(call: Call) -> Response:

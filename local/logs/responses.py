@@ -53,7 +53,7 @@ def set_settings(call: Call) -> Response:
 
 def _answer(service: Service, body: dict[str, object]) -> Response:
     status, answer = _run(service, body)
-    return reply(answer, status)
+    return reply(answer, status, {"Retry-After": "1"} if status == 429 else {})
 
 
 def _run(service: Service, body: dict[str, object]) -> tuple[int, dict[str, object]]:
@@ -64,7 +64,13 @@ def _run(service: Service, body: dict[str, object]) -> tuple[int, dict[str, obje
         )
     except QueryRefused as refused:
         return refused.status, refused.body()
-    return 200, {"tables": [_table(table)]}
+    answer: dict[str, object] = {"tables": [_table(table)]}
+    if service.get(TrafficLog).is_partial:
+        answer["error"] = {
+            "code": "PartialError",
+            "message": "There were some errors when processing your query.",
+        }
+    return 200, answer
 
 
 def _table(table: Table) -> dict[str, object]:

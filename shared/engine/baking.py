@@ -83,9 +83,9 @@ def _labelled(unit: Unit, release: Release, definition: Definition, last: Judgem
     labels = canarying.counter(unit, definition, step.started_at)
     if labels is None or not labels.labels:
         return step
-    endpoint, scale, arms = definition.serve.endpoint, gathering.scale(unit, release), []
+    scale, arms = gathering.scale(unit, release), []
     for name in (old_deployment(release), release.deployment):
-        rows, problem = gathering.collected(unit, endpoint, name, step.started_at, step.watermark_at)
+        rows, problem = gathering.collected(unit, definition, name, step.started_at, step.watermark_at)
         if problem:
             return step
         arms.append(gathering.arm(None, rows, scale, labels))

@@ -149,7 +149,9 @@ def gather(
         except DependencyUnavailable as error:
             problem = str(error)
     old, new = old_deployment(release), release.deployment
-    rows = {name: gathering.collected(unit, endpoint, name, since, seen.watermark_at) for name in (old, new)}
+    rows = {
+        name: gathering.collected(unit, definition, name, since, seen.watermark_at) for name in (old, new)
+    }
     notes = [words for _, words in rows.values() if words]
     if notes and definition.canary.margins.prediction_shift is not None:
         problem = problem or notes[0]

@@ -20,10 +20,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from local.certificates import certificates
+from local.refusal import ArmError
 from local.service import Clock, Service, utc_now
 from local.settings import CONTAINERS, QUEUES, TABLE, Settings, settings_of
 from local.state import State
-from local.web import ArmError, Call, not_emulated, opened, reply
+from local.web import Call, not_emulated, opened, reply
 
 SERVICES = ("identity", "arm", "assets", "jobs", "endpoints", "logs", "events")
 """Started in this order, stopped in the reverse one. Each is `local.<name>.urls` with `routes`, and where it

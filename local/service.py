@@ -15,7 +15,7 @@ from local.identity.roles import Roles
 from local.progress import Operations
 from local.settings import ACCOUNT, Settings
 from local.state import State
-from local.throttling import Throttle
+from local.throttle import Throttle
 
 Clock = Callable[[], datetime]
 Part = TypeVar("Part")

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,32 +13,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from local.refusal import ArmError
+from local.service import Service
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from local.state import Document
-
-if TYPE_CHECKING:
-    from local.service import Service
 
 WORKSPACE_PATH = (
     "/subscriptions/{subscription}/resourceGroups/{group}"
     "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
 )
-
-
-class ArmError(Exception):
-    """An answer of Azure that is not a success; services derive theirs in their `exceptions.py`."""
-
-    def __init__(
-        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.headers = dict(headers or {})
-
-    def body(self) -> Document:
-        return {"error": {"code": self.code, "message": self.message, "details": [], "additionalInfo": []}}
 
 
 @dataclass(frozen=True)

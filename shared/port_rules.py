@@ -9,7 +9,10 @@ from shared.errors import InputRejected, InvariantBroken
 from shared.ports import Change
 
 OWN_REQUESTS = "driftloop-"
-"""The x-request-id of every request of ours begins with this, so that no statistic counts it."""
+"""The x-ms-client-request-id of every request of ours begins with this, so that no statistic counts it."""
+
+_LONGEST_CLIENT_ID = 40
+"""What Azure ML keeps of a client's id, of letters, digits, `-` and `_` (how-to-troubleshoot-online-endpoints.md)."""
 
 RELEASE_TAG = "driftloop.release"
 """The tag by which a job is known to be ours."""
@@ -29,8 +32,15 @@ _LOOP = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _SLASHES = re.compile(r"[/\\]")  # the service reads a backslash as a slash
 _DOTS = frozenset({".", ".."})
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # the service takes no name with these
+_NOT_IN_CLIENT_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _CONTAINER = re.compile(r"\$root|[a-z0-9](?:-?[a-z0-9]){2,62}")
 _FAULTS_BELOW_500 = frozenset({408, 424, 429})
+
+
+def own_request(stamp: str, number: int) -> str:
+    """The client's id of one request of ours, such as `driftloop-gate-penguins-r2-a1-0`; a long stamp is cut."""
+    end = f"-{number}"
+    return f"{OWN_REQUESTS}{_NOT_IN_CLIENT_IDS.sub('-', stamp)}"[: _LONGEST_CLIENT_ID - len(end)] + end
 
 
 def check_loop(loop: str) -> str:

@@ -309,9 +309,19 @@ class Evidence(Protocol):
         ...
 
     def predictions(
-        self, endpoint: str, deployment: str, since: datetime, until: datetime, limit: int = 10_000
+        self,
+        endpoint: str,
+        deployment: str,
+        since: datetime,
+        until: datetime,
+        limit: int = 10_000,
+        id: str = "",
     ) -> list[Mapping[str, object]]:
-        """Collected rows: {id, time, inputs, output}. Missing rows are missing, never guessed."""
+        """Collected rows of requests that are known not to be ours: {id, time, inputs, output}.
+
+        `id` is the loop's id column, by which rows are told apart that were collected together. Missing rows are
+        missing, never guessed.
+        """
         ...
 
 

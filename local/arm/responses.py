@@ -7,8 +7,9 @@ from starlette.responses import Response
 from local.arm import models
 from local.arm.exceptions import NoSuchOperation
 from local.progress import Pace
+from local.refusal import ArmError
 from local.settings import DATASTORES
-from local.web import ArmError, Call, reply
+from local.web import Call, reply
 
 
 def metadata(call: Call) -> Response:
@@ -70,4 +71,14 @@ def set_pace(call: Call) -> Response:
     except ValueError as error:
         raise ArmError(400, "InvalidPace", str(error)) from error
     call.service.operations.set_pace(call.path("kind"), pace)
+    return reply(status=204)
+
+
+def set_throttle(call: Call) -> Response:
+    """PUT /local/throttle {"requests": 3, "retry_after_s": 60, "path": "onlineEndpoints"}; 0 requests end it."""
+    try:
+        requests, wait_s = int(call.body["requests"]), int(call.body.get("retry_after_s", 1))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArmError(400, "InvalidThrottle", "requests and retry_after_s are whole numbers.") from error
+    call.service.throttle.set(requests, wait_s, str(call.body.get("path", "")))
     return reply(status=204)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from local.arm import around, responses
+from local.arm import group_urls, responses
 from local.progress import OPERATIONS_PATH, RESULTS_PATH
-from local.throttling import set_throttle
 from local.web import arm, control, opened, secured
 
 routes: list[BaseRoute] = [
@@ -19,6 +18,6 @@ routes: list[BaseRoute] = [
     secured(OPERATIONS_PATH + "/{operation}", responses.operation, audiences=("arm",)),
     secured(RESULTS_PATH + "/{operation}", responses.operation_result, audiences=("arm",)),
     control("/pace/{kind}", responses.set_pace, ["PUT"]),
-    control("/throttle", set_throttle, ["PUT"]),
-    *around.routes,
+    control("/throttle", responses.set_throttle, ["PUT"]),
+    *group_urls.routes,
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.web import ArmError
+from local.refusal import ArmError
 
 
 class NoSuchAsset(ArmError):

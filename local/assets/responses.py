@@ -7,8 +7,9 @@ import uuid
 from starlette.responses import Response
 
 from local.assets.models import Assets, upload_container
+from local.refusal import ArmError
 from local.state import Document
-from local.web import ArmError, Call, Handler, reply
+from local.web import Call, Handler, reply
 
 
 def put_version(plural: str) -> Handler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from local.endpoints import sources
+from local.endpoints import container
 from local.endpoints.exceptions import NotEmulated, Refused
 from local.service import Service
 from local.settings import LOCATION, WORKSPACE_ID
@@ -38,7 +38,7 @@ def checked(service: Service, body: Document) -> Document:
     if (properties.get("scaleSettings") or {}).get("scaleType", "Default") != "Default":
         raise NotEmulated("automatic scaling")
     model, code = properties.get("model"), properties.get("codeConfiguration")
-    if not code and not (model and sources.is_mlflow(service, model)):
+    if not code and not (model and container.is_mlflow(service, model)):
         raise Refused("A deployment needs a code configuration, or a model of the type mlflow_model.")
     if code and not properties.get("environmentId"):
         raise Refused("A deployment with a code configuration needs an environment.")

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import logging
+import random
 import secrets
 import threading
 import uuid
@@ -21,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from azure.core.exceptions import AzureError, ResourceExistsError
 
 from local.endpoints.bodies import ROLLING
-from local.endpoints.faults import Faults
+from local.endpoints.endpoint_faults import Faults
 from local.service import Service
 from local.settings import DATASTORES, DEFAULT_DATASTORE, WORKSPACE_ID
 from local.state import Document
@@ -37,10 +38,33 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Frame:
+    """One thing to collect, as it arrived; `extra` are its fields beside those that every event has."""
+
+    collection: str
+    at: datetime
+    content: bytes
+    content_type: str
+    extra: Document
+
+
+@dataclass
 class Row:
+    """An event that waits to be written. Frames that come soon after it may still be merged into it."""
+
     due_at: datetime
     blob: str
-    line: bytes
+    event: Document
+    rows: list[object] | None
+    """The event's data where they are a list, which is what is merged; else None."""
+    apart: bytes | None = None
+    """What the event only names: it is stored in a blob that is called by the event's id."""
+
+    def line(self) -> bytes:
+        if self.rows is not None:
+            length = len(json.dumps(self.rows))
+            self.event |= {"data": self.rows, "contentrange": f"bytes 0-{length - 1}/{length}"}
+        return json.dumps(self.event).encode() + b"\n"
 
 
 class Collector:
@@ -51,6 +75,7 @@ class Collector:
         self._faults = faults
         self._container = service.blobs.get_container_client(DATASTORES[DEFAULT_DATASTORE])
         self._rows: list[Row] = []
+        self.chance = random.Random(0)
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._secret = secrets.token_urlsafe(16)
@@ -82,33 +107,38 @@ class Collector:
         """One frame of the scoring process, with the event's attributes in its `ce-` headers."""
         collection = str(headers["ce-type"]).removeprefix("azureml.inference.")
         written_at = datetime.fromtimestamp(float(headers["ce-time"]), UTC)
-        extra = {"contentrange": f"bytes 0-{len(content) - 1}/{len(content)}"}
+        extra: Document = {}
         for header, names in _ATTRIBUTES.items():
             extra |= dict.fromkeys(names, str(headers[header])) if header in headers else {}
-        self.take(sender, collection, written_at, json.loads(content), extra)
+        kind = str(headers.get("content-type", ""))
+        self.take(sender, Frame(collection, written_at, content, kind, extra))
 
-    def take(
-        self, sender: tuple[str, str], collection: str, written_at: datetime, data: object, extra: Document
-    ) -> None:
-        """One row of a collection; `extra` are its fields beside those that every event has."""
+    def take(self, sender: tuple[str, str], frame: Frame) -> None:
+        """Collect one frame: merged into the line before it where both are lists and chance has it so.
+
+        Azure batches requests that come close together into one JSON object under one correlation id; it says
+        neither how close nor which, so here a seeded chance decides, for each collection anew.
+        """
         endpoint, deployment = sender
         instance, rolling = self._rolling.get(sender, ("unknown", "hour"))
-        event = {
-            "specversion": "1.0",
-            "id": str(uuid.uuid4()),
-            "source": f"{WORKSPACE_ID}/onlineEndpoints/{endpoint}/deployments/{deployment}",
-            "type": f"azureml.inference.{collection}",
-            "datacontenttype": "application/json",
-            "time": written_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "data": data,
-        }
-        folder = (
-            f"modelDataCollector/{endpoint}/{deployment}/{collection}/{written_at.strftime(ROLLING[rolling])}"
-        )
+        place = f"modelDataCollector/{endpoint}/{deployment}/{frame.collection}"
+        folder = f"{place}/{frame.at.strftime(ROLLING[rolling])}"
+        event, data = _event(sender, frame), _data(frame)
         due_at = self._clock() + timedelta(seconds=self._faults.collector_delay_s)
-        row = Row(due_at, f"{folder}/{instance}.jsonl", json.dumps(event | extra).encode() + b"\n")
+        rows = data if isinstance(data, list) else None
+        row = Row(due_at, f"{folder}/{instance}.jsonl", event | {"data": data}, rows)
+        if data is None:
+            apart = self._container.get_blob_client(f"{folder}/{event['id']}").url
+            row.event |= {"data": apart, "datainblob": "true"}
+            row.apart = frame.content
         with self._lock:
-            self._rows.append(row)
+            before = next((each for each in reversed(self._rows) if each.blob == row.blob), None)
+            merged = rows is not None and before is not None and before.rows is not None
+            if merged and self.chance.random() < self._faults.collector_batch_rate:
+                assert before is not None and before.rows is not None and rows is not None
+                before.rows = before.rows + rows
+            else:
+                self._rows.append(row)
 
     def flush(self, *, everything: bool = False) -> None:
         """Append the rows that are due. What cannot be written now is kept for the next time."""
@@ -121,7 +151,11 @@ class Collector:
             blobs[row.blob].append(row)
         for name, rows in blobs.items():
             try:
-                self._append(name, b"".join(row.line for row in rows))
+                for row in rows:
+                    if row.apart is not None:
+                        apart = f"{name.rpartition('/')[0]}/{row.event['id']}"
+                        self._container.upload_blob(apart, row.apart, overwrite=True)
+                self._append(name, b"".join(row.line() for row in rows))
             except AzureError as error:
                 _log.warning("Collected rows wait: %s cannot be written: %s", name, error)
                 with self._lock:
@@ -146,6 +180,31 @@ class Collector:
             blob.append_block(lines[start : start + LARGEST_BYTES])
 
 
+def _event(sender: tuple[str, str], frame: Frame) -> Document:
+    endpoint, deployment = sender
+    return {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": f"{WORKSPACE_ID}/onlineEndpoints/{endpoint}/deployments/{deployment}",
+        "type": f"azureml.inference.{frame.collection}",
+        "datacontenttype": "application/json",
+        "time": frame.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "contentrange": f"bytes 0-{len(frame.content) - 1}/{len(frame.content)}",
+        **frame.extra,
+    }
+
+
+def _data(frame: Frame) -> object | None:
+    """The data as JSON; None for what is large or not JSON, which Azure stores apart."""
+    if len(frame.content) > LARGEST_BYTES or "json" not in frame.content_type:
+        return None
+    try:
+        data: object | None = json.loads(frame.content)
+    except ValueError:
+        return None
+    return data
+
+
 class _Agent(ThreadingHTTPServer):
     """Where Microsoft's collector posts to. Plain HTTP on 127.0.0.1, as in Azure's container."""
 
@@ -165,8 +224,6 @@ class _Receiver(BaseHTTPRequestHandler):
         sender = self.server.collector.sender(self.headers.get("Authorization", ""))
         if sender is None or self.path != "/modeldata/log":
             self._answer(401 if sender is None else 404)
-        elif self.headers.get_content_type() != "application/json" or len(content) > LARGEST_BYTES:
-            self._answer(501)  # binary and large payloads go to blobs of their own in Azure
         else:
             self.server.collector.take_frame(sender, {k.lower(): v for k, v in self.headers.items()}, content)
             self._answer(202)

@@ -12,11 +12,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from local.endpoints import bodies, quota, scoring, sources
+from local.endpoints import bodies, container, quota, scorer
+from local.endpoints.board import Board, Target
 from local.endpoints.collector import Collector
+from local.endpoints.endpoint_faults import Faults
 from local.endpoints.exceptions import Busy, DeploymentFailed, NotThere, Refused
-from local.endpoints.faults import Faults
-from local.endpoints.routing import Board, Target
 from local.progress import Status
 from local.service import Service
 from local.settings import WORKSPACE_ID
@@ -180,13 +180,13 @@ class Deployments:
         quota.demand(self._state, doc)
         instance = uuid.uuid4().hex
         folder = self._folder / doc["endpoint"] / doc["name"] / instance
-        found = sources.fetch(self._service, doc["properties"], folder)
+        found = container.fetch(self._service, doc["properties"], folder)
         settings = bodies.serving(doc["properties"])
         self.collector.serving(doc["endpoint"], doc["name"], instance, settings.rolling)
         variables = self._variables(doc, settings, folder) | (
             doc["properties"].get("environmentVariables") or {}
         )
-        plan = scoring.Plan(
+        plan = scorer.Plan(
             f"{doc['endpoint']}.{doc['name']}",
             found.code,
             found.script,
@@ -194,7 +194,7 @@ class Deployments:
             variables,
             self._log_file(doc),
         )
-        return Target(doc["endpoint"], doc["name"], scoring.start(plan, self._stopping), instance, *settings)
+        return Target(doc["endpoint"], doc["name"], scorer.start(plan, self._stopping), instance, *settings)
 
     def _variables(self, doc: Document, settings: bodies.Serving, folder: Path) -> dict[str, str]:
         """What Azure's collector reads: which collections are on, and where it sends its rows."""

@@ -10,7 +10,7 @@ DeploymentFailed   not an answer: the reason why a deployment's process does not
 
 from __future__ import annotations
 
-from local.web import ArmError
+from local.refusal import ArmError
 
 
 class NotThere(ArmError):

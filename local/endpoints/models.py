@@ -6,10 +6,10 @@ import secrets
 import threading
 from datetime import datetime
 
+from local.endpoints.board import Board, Routed
 from local.endpoints.deployments import Deployments
+from local.endpoints.endpoint_faults import Faults
 from local.endpoints.exceptions import Busy, NotEmulated, NotThere, Refused
-from local.endpoints.faults import Faults
-from local.endpoints.routing import Board, Routed
 from local.progress import Status
 from local.service import Service
 from local.settings import LOCATION, WORKSPACE_ID

@@ -93,10 +93,11 @@ def set_pace(call: Call) -> Response:
 
 
 def set_seed(call: Call) -> Response:
-    """From now on the choices by weight are the same for the same requests."""
+    """From now on the choices by weight, and what the collector batches, are the same for the same requests."""
     if not isinstance(call.body.get("seed"), int):
         raise Refused("The body must be {'seed': <whole number>}.")
     _endpoints(call).board.chance.seed(call.body["seed"])
+    _endpoints(call).deployments.collector.chance.seed(call.body["seed"])
     return reply(call.body)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import secrets
 import time
 import uuid
@@ -16,19 +17,24 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local.endpoints.faults import Serving
+from local.endpoints.board import Routed, Target
+from local.endpoints.collector import Frame
+from local.endpoints.endpoint_faults import Serving
 from local.endpoints.models import Endpoints
-from local.endpoints.routing import Routed, Target
 from local.identity.exceptions import Unauthorized
 from local.logs.models import TRAFFIC_LOG, TrafficLog
+from local.refusal import ArmError
 from local.service import Service
 from local.settings import LOCATION, LOGS_WORKSPACE_ID, SUBSCRIPTION, WORKSPACE, WORKSPACE_GUID, WORKSPACE_ID
 from local.state import Document
-from local.web import ArmError, action_of
+from local.web import action_of
 
 AUDIENCE = "https://ml.azure.com"  # what the SDK's get_keys asks a token for, in every cloud
 DEPLOYMENT_HEADER = "azureml-model-deployment"
-_PASSED_ON = ("content-type", "accept", "x-ms-client-request-id", "traceparent")
+_PASSED_ON = ("content-type", "accept", "traceparent")
+_NOT_IN_CLIENT_IDS = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_CLIENT_ID = 40
+_LONGEST_USER_AGENT = 70
 _PHRASES = {each.value: each.phrase for each in HTTPStatus}
 _client: list[httpx.AsyncClient] = []
 
@@ -54,13 +60,19 @@ class Arrived:
     began: float
     read_ms: float
     request_id: str
+    """The service's own, a GUID: what a client sends as x-request-id is overwritten."""
+
+    @property
+    def client_id(self) -> str:
+        given = self.request.headers.get("x-ms-client-request-id", "")
+        return _NOT_IN_CLIENT_IDS.sub("", given)[:_LONGEST_CLIENT_ID]
 
 
 async def score(request: Request) -> Response:
     service: Service = request.app.state.service
     began, at = time.perf_counter(), service.clock()
     content = await request.body()
-    request_id = request.headers.get("x-request-id") or str(uuid.uuid4())
+    request_id = str(uuid.uuid4())
     arrived = Arrived(request, content, at, began, (time.perf_counter() - began) * 1000, request_id)
     endpoints = service.get(Endpoints)
     routed = endpoints.board.find(request.path_params["endpoint"])
@@ -129,9 +141,8 @@ async def _forwarded(endpoints: Endpoints, target: Target, arrived: Arrived) -> 
 
 async def _asked(target: Target, arrived: Arrived) -> Answer:
     given = arrived.request.headers
-    headers = {name: given[name] for name in _PASSED_ON if name in given} | {
-        "x-request-id": arrived.request_id
-    }
+    headers = {name: given[name] for name in _PASSED_ON if name in given}
+    headers |= {"x-request-id": arrived.request_id, "x-ms-client-request-id": arrived.client_id}
     try:
         response = await _http().post(
             f"{target.scoring.address}/score",
@@ -196,13 +207,10 @@ def _collect(endpoints: Endpoints, target: Target, arrived: Arrived, answer: Ans
     for name, content in (("request", arrived.content), ("response", answer.content)):
         if endpoints.board.chance.random() >= target.collected.get(name, 0.0):
             continue
-        length = len(content)
-        extra = {"contentrange": f"bytes 0-{length - 1}/{length}", "path": "/score", "method": "POST"} | ids
-        try:
-            data = json.loads(content)
-        except ValueError:
-            continue  # Azure stores what is no JSON in a blob of its own
-        endpoints.deployments.collector.take((target.endpoint, target.name), name, arrived.at, data, extra)
+        extra = {"path": "/score", "method": "POST"} | ids
+        kind = arrived.request.headers.get("content-type", "") if name == "request" else "application/json"
+        frame = Frame(name, arrived.at, content, kind, extra)
+        endpoints.deployments.collector.take((target.endpoint, target.name), frame)
 
 
 def _http() -> httpx.AsyncClient:
@@ -243,8 +251,8 @@ def _row(routed: Routed, arrived: Arrived, answer: Answer) -> Document:
         "TenantId": LOGS_WORKSPACE_ID,
         "TotalDurationMs": round(total_ms),
         "Type": TRAFFIC_LOG,
-        "UserAgent": request.headers.get("user-agent", ""),
-        "XMSClientRequestId": request.headers.get("x-ms-client-request-id", ""),
+        "UserAgent": request.headers.get("user-agent", "")[:_LONGEST_USER_AGENT],
+        "XMSClientRequestId": arrived.client_id,
         "XRequestId": arrived.request_id,
         "_ResourceId": WORKSPACE_ID.lower(),
         "_SubscriptionId": SUBSCRIPTION,

@@ -9,7 +9,7 @@ ArmError
 
 from __future__ import annotations
 
-from local.web import ArmError
+from local.refusal import ArmError
 
 
 class NoSuchTopic(ArmError):

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError, ResourceExistsError
 
-from local.events.faults import Faults
+from local.events.delivery_faults import Faults
 from local.events.subscriptions import Subscription, subscriptions
 from local.service import Service
 from local.settings import WORKSPACE_ID

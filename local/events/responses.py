@@ -7,11 +7,12 @@ from typing import cast
 
 from starlette.responses import Response
 
-from local.events.faults import Faults, parsed
+from local.events.delivery_faults import Faults, parsed
 from local.events.models import Events
 from local.events.subscriptions import Subscription, replace, subscriptions
 from local.events.topics import Topics
-from local.web import ArmError, Call, reply
+from local.refusal import ArmError
+from local.web import Call, reply
 
 
 def publish(call: Call) -> Response:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Self
 
+from local.refusal import ArmError
 from local.settings import QUEUE
 from local.state import Document, State
-from local.web import ArmError
 
 STORAGE, WORKSPACE = "storage", "workspace"
 """The sources of events; a custom topic's source is `topic:<name>`."""

@@ -7,8 +7,8 @@ import re
 import uuid
 from datetime import datetime
 
+from local.events.delivery_faults import Faults
 from local.events.exceptions import BadEvent, NoSuchTopic, TooLarge, TopicBusy
-from local.events.faults import Faults
 from local.events.models import Events
 from local.service import Service
 from local.settings import TOPIC

@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute
 from local.events import responses
 from local.events.models import Events
 from local.events.topics import AUDIENCE, Topics
-from local.events.watching import BlobWatcher
+from local.events.watcher import BlobWatcher
 from local.service import Service
 from local.web import control, secured
 

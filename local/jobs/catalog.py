@@ -14,9 +14,9 @@ from local.jobs import storage
 from local.jobs.exceptions import StepFailed
 from local.jobs.plan import Step, Target
 from local.jobs.runs import Run, Runs, Status
+from local.refusal import ArmError
 from local.settings import DEFAULT_DATASTORE, LOCATION, WORKSPACE_GUID, WORKSPACE_ID
 from local.state import Document, State
-from local.web import ArmError
 
 _JOB_OUTPUT = re.compile(r"azureml://(?:.*/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths)?/?(.*)", re.IGNORECASE)
 _ASSET_ID = re.compile(r".*/(data|models)/[^/]+/versions/[^/]+", re.IGNORECASE)

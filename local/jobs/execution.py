@@ -17,12 +17,12 @@ from local.jobs import environment, storage
 from local.jobs.catalog import Catalog
 from local.jobs.command import render
 from local.jobs.exceptions import StepCanceled, StepFailed, StepLost, WorkspaceStopping
-from local.jobs.launch import started_at
+from local.jobs.launcher import started_at
+from local.jobs.mlflow_store import Tracking
 from local.jobs.plan import Source, Step, Target
-from local.jobs.process import end, exit_code, last_words, lives, lost_because, recorded, start
 from local.jobs.runs import Run, Runs, Status, error_document
+from local.jobs.step_process import end, exit_code, last_words, lives, lost_because, recorded, start
 from local.jobs.sweep import Sweep
-from local.jobs.tracking import Tracking
 from local.state import Document
 
 LOOK_S = 0.05

@@ -12,11 +12,11 @@ from local.jobs.catalog import Catalog
 from local.jobs.conductor import Conductor
 from local.jobs.exceptions import already_exists, invalid, not_found
 from local.jobs.execution import Execution
-from local.jobs.notices import model_registered
+from local.jobs.mlflow_store import Tracking
+from local.jobs.notices import model_registered, run_changed
 from local.jobs.plan import Plan, plan_of
 from local.jobs.runs import Run, Runs, Status
 from local.jobs.sweep import with_trials
-from local.jobs.tracking import Tracking
 from local.service import Service
 from local.state import Document
 
@@ -30,7 +30,7 @@ class Jobs:
     def __init__(self, service: Service, publish: Callable[[Document], None]) -> None:
         self._service = service
         self._publish = publish
-        self.runs = Runs(service.state, publish)
+        self.runs = Runs(service.state, self._publish_change)
         self.catalog = Catalog(service.get(Assets), self.runs, service.state, service.blobs)
         tracking = Tracking(service.settings.folder / "mlruns")
         self.execution = Execution(
@@ -91,6 +91,10 @@ class Jobs:
         """A listener of the assets."""
         if plural == "models":
             self._publish(model_registered(resource))
+
+    def _publish_change(self, run: Run) -> None:
+        for event in run_changed(run):
+            self._publish(event)
 
     def add_fault(self, fault: Document) -> None:
         """Let the next job whose name matches suffer: fail, stick in Starting, or be slow."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
 
+from local.jobs.runs import Run
 from local.settings import WORKSPACE_ID
 from local.state import Document
-
-if TYPE_CHECKING:
-    from local.jobs.runs import Run
 
 _RUN_TYPES = {"pipeline": "azureml.PipelineRun", "command": "azureml.scriptrun", "sweep": "hyperdrive"}
 _PREFIX = "Microsoft.MachineLearningServices."

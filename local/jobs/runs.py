@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from local.jobs.notices import run_changed
 from local.jobs.plan import Step
 from local.state import Document, State
 
@@ -74,12 +73,12 @@ class Run:
 class Runs:
     """All runs of the workspace. Writers go through `change`, so that no update is lost between threads.
 
-    An event is published inside the transaction that writes what it tells of.
+    `changed` hears of each new status inside the transaction that writes it.
     """
 
-    def __init__(self, state: State, publish: Callable[[Document], None]) -> None:
+    def __init__(self, state: State, changed: Callable[[Run], None]) -> None:
         self._state = state
-        self._publish = publish
+        self._changed = changed
 
     def add(self, runs: list[Run], job: Document) -> bool:
         """Write a job's body and all its runs at once; False, and nothing written, when the name is taken."""
@@ -88,7 +87,7 @@ class Runs:
                 return False
             for run in runs:
                 self._state.put("run", run.id, asdict(run))
-            self._tell(runs[0])
+            self._changed(runs[0])
         return True
 
     def job(self, name: str) -> Document | None:
@@ -124,7 +123,7 @@ class Runs:
                 self._stamp(run)
             self._state.put("run", run.id, asdict(run))
             if run.status is not before:
-                self._tell(run)
+                self._changed(run)
         return run
 
     def move(self, run_id: str, status: Status, error: Document | None = None) -> Run:
@@ -139,10 +138,6 @@ class Runs:
             run.started_at = now()
         if run.status.ended:
             run.ended_at = now()
-
-    def _tell(self, run: Run) -> None:
-        for event in run_changed(run):
-            self._publish(event)
 
 
 def now() -> str:

@@ -1,7 +1,6 @@
 """Every refusal of a query has the shape and the codes of Log Analytics' own answers.
 
 QueryRefused
-  QuerySyntaxError      the text is no query (400, SyntaxError)
   QuerySemanticError    it names what is not there, or mixes types (400, SemanticError)
   QueryNotEmulated      Azure would answer it, the local Azure does not (501)
 """
@@ -19,10 +18,6 @@ class QueryRefused(Exception):
         return {"error": {"message": message, "code": self.code, "innererror": inner}}
 
 
-class QuerySyntaxError(QueryRefused):
-    inner_code = "SyntaxError"
-
-
 class QuerySemanticError(QueryRefused):
     inner_code = "SemanticError"
 
@@ -35,6 +30,6 @@ class QueryNotEmulated(QueryRefused):
 
 def not_emulated(what: str) -> QueryNotEmulated:
     return QueryNotEmulated(
-        f"{what} is not part of the Kusto subset that the local Azure interprets; "
-        "Azure may answer it: extend local/logs, or ask for rows and compute in the client."
+        f"{what} is not among the queries that the local Azure answers (local/logs/query.py lists them); "
+        "Azure may answer it: extend that file, or ask for rows and compute in the client."
     )

@@ -1,21 +1,52 @@
-"""Runs a Kusto query over one table's rows; what it does not know it refuses, and it never guesses."""
+"""Reads the few forms of query that the product sends; answers 501 to every other, and never guesses.
 
-import math
-import random
-from collections.abc import Callable, Iterable, Mapping
+query     = table { "|" step }
+step      = "where" any | "project" column {"," column} | "top" n "by" column ["asc" | "desc"] | "take" n | "count"
+          | "summarize" aggregate {"," aggregate} ["by" column {"," column}]
+aggregate = [name "="] ( "count()" | "countif(" any ")" | ("min" | "max") "(" column ")"
+          | "100.0 * countif(" any ") / count()" )
+any       = all {"or" all}        all = test {"and" test}
+test      = "not(" any ")" | operand comparison value | operand "in" "(" value {"," value} ")"
+operand   = column | "toint(" column ")"
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cmp_to_key
+from datetime import UTC, datetime
 from typing import Any
 
-from local.logs.exceptions import QuerySemanticError, QuerySyntaxError, not_emulated
-from local.logs.expressions import INGESTION_TIME, Expression, Parser, compared
-from local.logs.language import NUMERIC, Cursor, Row, Token, Value, tokens
+from local.logs.exceptions import QuerySemanticError, not_emulated
+
+Value = str | int | float | datetime | None
+Row = dict[str, Value]
+Test = Callable[[Row], bool]
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<datetime>datetime\([^)]*\)) | (?P<real>\d+\.\d+) | (?P<int>\d+\b) | (?P<name>[A-Za-z_]\w*)
+    | "(?P<string>[^"\\\n]*)" | '(?P<single>[^'\\\n]*)' | (?P<sign>==|!=|=~|<=|>=|[<>=|,()*/]))""",
+    re.VERBOSE,
+)
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_TEXTS: dict[str, Callable[[str, str], bool]] = {
+    "startswith": lambda text, part: text.lower().startswith(part.lower()),
+    "=~": lambda text, other: text.lower() == other.lower(),
+}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Table:
-    """Columns with their types in order, and rows by column name."""
+    """Columns with their types, in order, and the rows by column."""
 
     columns: dict[str, str]
     rows: list[Row]
@@ -29,276 +60,236 @@ class Aggregate:
 
 
 def table_of(query: str) -> str:
-    """The table that the query starts with."""
-    first = _operators(query)[0]
-    if len(first) != 1 or first[0].kind != "name":
-        raise not_emulated("a query that does not begin with one table's name")
-    return first[0].text
+    """The table that the query begins with."""
+    return Reader(query).name()
 
 
-def run(query: str, table: Table, now: datetime) -> Table:
-    for operator in _operators(query)[1:]:
-        cursor = Cursor(operator)
-        word = cursor.name() if not cursor.at_end() else ""
-        if word in ("order", "sort"):
-            cursor.expect("by")
-        if word not in _OPERATORS:
-            raise not_emulated(f"the operator {word!r}") if word else QuerySyntaxError("an empty operator")
-        table = _OPERATORS[word](table, Parser(cursor, table.columns, now))
-        if not cursor.at_end():
-            rest = cursor.take()
-            raise QuerySyntaxError(f"unexpected {rest.text!r} at position {rest.at}")
+def run(query: str, table: Table) -> Table:
+    """The table that the query makes; QueryRefused before a row is looked at."""
+    reader = Reader(query)
+    reader.name()
+    while reader.accept("|"):
+        word = reader.name()
+        if word not in _STEPS:
+            raise not_emulated(f"the operator {word!r}")
+        table = _STEPS[word](reader, table)
+    reader.end()
     return table
 
 
-def _operators(query: str) -> list[list[Token]]:
-    parts: list[list[Token]] = [[]]
-    for token in tokens(query):
-        if token.text == "|" and token.kind == "operator":
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    if not parts[0]:
-        raise QuerySyntaxError("the query is empty")
-    return parts
+def parse_datetime(text: str) -> datetime:
+    """An ISO 8601 time; without an offset it is UTC, as in Kusto, which writes 100 ns."""
+    try:
+        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.strip()))
+    except ValueError as error:
+        raise QuerySemanticError(f"{text!r} is not a datetime") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _where(table: Table, parser: Parser) -> Table:
-    keep = parser.condition()
+class Reader:
+    """A query's tokens, from left to right: (type, value)."""
+
+    def __init__(self, query: str) -> None:
+        self._tokens: list[tuple[str, Value]] = []
+        self._at, position, query = 0, 0, query.rstrip()
+        while position < len(query):
+            found = _TOKEN.match(query, position)
+            if found is None:
+                raise not_emulated(f"what begins with {query[position : position + 20]!r}")
+            self._tokens.append(_token(str(found.lastgroup), found[str(found.lastgroup)]))
+            position = found.end()
+
+    def take(self) -> tuple[str, Value]:
+        if self._at >= len(self._tokens):
+            raise not_emulated("a query that ends here")
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+    def accept(self, *words: str) -> str:
+        """The next token if it is one of these words or signs; else nothing is taken."""
+        kind, value = self._tokens[self._at] if self._at < len(self._tokens) else ("", None)
+        if kind not in ("name", "sign") or value not in words:
+            return ""
+        self._at += 1
+        return str(value)
+
+    def expect(self, *words: str) -> None:
+        for word in words:
+            if not self.accept(word):
+                raise not_emulated(f"a query without {word!r} after token {self._at}")
+
+    def of(self, wanted: str) -> Value:
+        kind, value = self.take()
+        if kind != wanted:
+            raise not_emulated(f"{value!r} where one of type {wanted} belongs")
+        return value
+
+    def name(self) -> str:
+        return str(self.of("name"))
+
+    def count(self) -> int:
+        return int(str(self.of("int")))
+
+    def column(self, table: Table) -> str:
+        name = self.name()
+        if name not in table.columns:
+            raise QuerySemanticError(f"Failed to resolve column or scalar expression named '{name}'")
+        return name
+
+    def columns(self, table: Table) -> list[str]:
+        found = [self.column(table)]
+        while self.accept(","):
+            found.append(self.column(table))
+        return found
+
+    def any(self, table: Table) -> Test:
+        tests = [self._all(table)]
+        while self.accept("or"):
+            tests.append(self._all(table))
+        return lambda row: any(test(row) for test in tests)
+
+    def end(self) -> None:
+        if self._at < len(self._tokens):
+            raise not_emulated(f"{self._tokens[self._at][1]!r} in this place")
+
+    def _all(self, table: Table) -> Test:
+        tests = [self._test(table)]
+        while self.accept("and"):
+            tests.append(self._test(table))
+        return lambda row: all(test(row) for test in tests)
+
+    def _test(self, table: Table) -> Test:
+        if self.accept("not"):
+            self.expect("(")
+            inner = self.any(table)
+            self.expect(")")
+            return lambda row: not inner(row)
+        converted = self.accept("toint")
+        self.expect(*"(" * bool(converted))
+        column = self.column(table)
+        self.expect(*")" * bool(converted))
+        word = str(self.take()[1])
+        if word != "in":
+            return _compared(word, column, table, self.take())
+        self.expect("(")
+        tests = [_compared("==", column, table, self.take())]
+        while self.accept(","):
+            tests.append(_compared("==", column, table, self.take()))
+        self.expect(")")
+        return lambda row: any(test(row) for test in tests)
+
+
+def _token(kind: str, text: str) -> tuple[str, Value]:
+    if kind == "datetime":
+        return kind, parse_datetime(text.removeprefix("datetime(").removesuffix(")"))
+    if kind in ("int", "real"):
+        return kind, int(text) if kind == "int" else float(text)
+    return "string" if kind == "single" else kind, text
+
+
+def _compared(word: str, column: str, table: Table, value: tuple[str, Value]) -> Test:
+    """A null equals nothing and differs from everything, as in Kusto."""
+    if word not in _ORDERS and word not in _TEXTS:
+        raise not_emulated(f"the comparison {word!r}")
+    if table.columns[column] != value[0]:
+        raise QuerySemanticError(f"Cannot compare values of types {table.columns[column]} and {value[0]}")
+    if word in _TEXTS:
+        return lambda row: _TEXTS[word](str(row[column]), str(value[1]))
+    return lambda row: word == "!=" if row[column] is None else _ORDERS[word](row[column], value[1])
+
+
+def _where(reader: Reader, table: Table) -> Table:
+    keep = reader.any(table)
     return Table(table.columns, [row for row in table.rows if keep(row)])
 
 
-def _named(parser: Parser, unnamed: str) -> tuple[str, Expression]:
-    name = ""
-    if parser.cursor.followed_by("="):
-        name = parser.cursor.name()
-        parser.cursor.expect("=")
-    expression = parser.expression()
-    return name or expression.name or unnamed, expression
+def _project(reader: Reader, table: Table) -> Table:
+    names = reader.columns(table)
+    return Table(
+        {name: table.columns[name] for name in names},
+        [{name: row[name] for name in names} for row in table.rows],
+    )
 
 
-def _list_of_named(parser: Parser) -> dict[str, Expression]:
-    found: dict[str, Expression] = {}
-    while True:
-        name, expression = _named(parser, f"Column{len(found) + 1}")
-        if name in found:
-            raise QuerySemanticError(f"the column '{name}' is given twice")
-        found[name] = expression
-        if not parser.cursor.accept(","):
-            return found
+def _take(reader: Reader, table: Table) -> Table:
+    return Table(table.columns, table.rows[: reader.count()])
 
 
-def _made(columns: Mapping[str, Expression], row: Row) -> Row:
-    made = {name: expression.of(row) for name, expression in columns.items()}
-    if INGESTION_TIME in row:
-        made[INGESTION_TIME] = row[INGESTION_TIME]
-    return made
+def _top(reader: Reader, table: Table) -> Table:
+    count = reader.count()
+    reader.expect("by")
+    column = reader.column(table)
+    descending = reader.accept("asc", "desc") != "asc"
+    rows = sorted(table.rows, key=lambda row: row[column], reverse=descending)  # type: ignore[arg-type,return-value]
+    return Table(table.columns, rows[:count])
 
 
-def _project(table: Table, parser: Parser) -> Table:
-    columns = _list_of_named(parser)
-    types = {name: expression.type for name, expression in columns.items()}
-    return Table(types, [_made(columns, row) for row in table.rows])
-
-
-def _extend(table: Table, parser: Parser) -> Table:
-    columns = _list_of_named(parser)
-    types = {**table.columns, **{name: expression.type for name, expression in columns.items()}}
-    return Table(types, [{**row, **_made(columns, row)} for row in table.rows])
-
-
-def _distinct(table: Table, parser: Parser) -> Table:
-    columns = _list_of_named(parser)
-    seen = {tuple(made.of(row) for made in columns.values()): None for row in table.rows}
-    types = {name: expression.type for name, expression in columns.items()}
-    return Table(types, [dict(zip(columns, values, strict=True)) for values in seen])
-
-
-def _count(table: Table, parser: Parser) -> Table:
+def _count(reader: Reader, table: Table) -> Table:
     return Table({"Count": "long"}, [{"Count": len(table.rows)}])
 
 
-def _take(table: Table, parser: Parser) -> Table:
-    return Table(table.columns, table.rows[: _row_count(parser)])
-
-
-def _sample(table: Table, parser: Parser) -> Table:
-    count = _row_count(parser)
-    few = len(table.rows) <= count
-    return Table(table.columns, table.rows if few else random.sample(table.rows, count))
-
-
-def _row_count(parser: Parser) -> int:
-    token = parser.cursor.take()
-    if not isinstance(token.value, int):
-        raise QuerySyntaxError(f"a number of rows was expected, found {token.text!r} at position {token.at}")
-    return token.value
-
-
-def _order(table: Table, parser: Parser) -> Table:
-    rows = table.rows
-    for key, descending in reversed(_sort_keys(parser)):
-        rows = sorted(rows, key=cmp_to_key(_before(key)), reverse=descending)
-    return Table(table.columns, rows)
-
-
-def _top(table: Table, parser: Parser) -> Table:
-    count = _row_count(parser)
-    parser.cursor.expect("by")
-    ordered = _order(table, parser)
-    return Table(table.columns, ordered.rows[:count])
-
-
-def _sort_keys(parser: Parser) -> list[tuple[Expression, bool]]:
-    keys: list[tuple[Expression, bool]] = []
-    while True:
-        key = parser.expression()
-        direction = parser.cursor.accept("asc", "desc")
-        if parser.cursor.peek() == "nulls":
-            raise not_emulated("'nulls first' or 'nulls last'")
-        keys.append((key, direction != "asc"))
-        if not parser.cursor.accept(","):
-            return keys
-
-
-def _before(key: Expression) -> Callable[[Row, Row], int]:
-    """Nulls come first ascending and last descending, as in Kusto."""
-    less = compared("<", _slot("a", key.type), _slot("b", key.type))
-
-    def order(one: Row, other: Row) -> int:
-        a, b = key.of(one), key.of(other)
-        if a is None or b is None:
-            return (a is not None) - (b is not None)
-        return 0 if a == b else -1 if less.of({"a": a, "b": b}) is True else 1
-
-    return order
-
-
-def _slot(name: str, kind: str) -> Expression:
-    return Expression(kind, lambda row: row[name])
-
-
-def _summarize(table: Table, parser: Parser) -> Table:
-    aggregates: list[Aggregate] = []
-    while parser.cursor.peek() not in ("by", ""):
-        if aggregates:
-            parser.cursor.expect(",")
-        aggregates.extend(_aggregates(parser))
-    keys = _list_of_named(parser) if parser.cursor.accept("by") else {}
+def _summarize(reader: Reader, table: Table) -> Table:
+    aggregates = [_aggregate(reader, table)]
+    while reader.accept(","):
+        aggregates.append(_aggregate(reader, table))
+    keys = reader.columns(table) if reader.accept("by") else []
     groups: dict[tuple[Value, ...], list[Row]] = {} if keys else {(): []}
     for row in table.rows:
-        groups.setdefault(tuple(key.of(row) for key in keys.values()), []).append(row)
-    types = {name: key.type for name, key in keys.items()} | {made.name: made.type for made in aggregates}
-    if len(types) != len(keys) + len(aggregates):
-        raise QuerySemanticError("summarize: two columns have the same name; give them names of their own")
-    rows = [
-        dict(zip(keys, values, strict=True)) | {made.name: made.of(members) for made in aggregates}
-        for values, members in groups.items()
-    ]
-    return Table(types, rows)
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    columns = {key: table.columns[key] for key in keys} | {each.name: each.type for each in aggregates}
+    return Table(
+        columns,
+        [
+            dict(zip(keys, values, strict=True)) | {each.name: each.of(rows) for each in aggregates}
+            for values, rows in groups.items()
+        ],
+    )
 
 
-def _aggregates(parser: Parser) -> Iterable[Aggregate]:
-    name = ""
-    if parser.cursor.followed_by("="):
-        name = parser.cursor.name()
-        parser.cursor.expect("=")
-    function = parser.cursor.name()
-    if parser.cursor.peek() != "(" or function not in _AGGREGATES:
-        raise not_emulated(f"the aggregation {function}()")
-    arguments = parser.arguments()
-    made = _AGGREGATES[function](function, arguments)
-    return [Aggregate(name, made[0].type, made[0].of)] if name and len(made) == 1 else made
+def _aggregate(reader: Reader, table: Table) -> Aggregate:
+    function, given = reader.name(), ""
+    if reader.accept("="):
+        given = function
+        kind, value = reader.take()
+        if (kind, value) == ("real", 100.0):
+            return _share(reader, table, given)
+        function = str(value)
+    reader.expect("(")
+    made = _of_group(reader, table, function)
+    reader.expect(")")
+    return Aggregate(given or made.name, made.type, made.of)
 
 
-def _counted(function: str, arguments: list[Expression]) -> list[Aggregate]:
+def _share(reader: Reader, table: Table, name: str) -> Aggregate:
+    reader.expect("*", "countif", "(")
+    test = reader.any(table)
+    reader.expect(")", "/", "count", "(", ")")
+    return Aggregate(name, "real", lambda rows: 100.0 * sum(map(test, rows)) / len(rows) if rows else None)
+
+
+def _of_group(reader: Reader, table: Table, function: str) -> Aggregate:
     if function == "count":
-        _expect(function, arguments, 0)
-        return [Aggregate("count_", "long", len)]
-    _expect(function, arguments, 1)
-    if arguments[0].type != "bool":
-        raise QuerySemanticError("countif() takes a condition")
-    return [Aggregate("countif_", "long", lambda rows: sum(arguments[0].of(row) is True for row in rows))]
-
-
-def _dcount(function: str, arguments: list[Expression]) -> list[Aggregate]:
-    _expect(function, arguments, 1)
-    value = arguments[0]
-    return [Aggregate(f"dcount_{value.name}", "long", lambda rows: len({value.of(row) for row in rows}))]
-
-
-def _numeric(function: str, arguments: list[Expression]) -> list[Aggregate]:
-    _expect(function, arguments, 1)
-    value = arguments[0]
-    if value.type not in NUMERIC and not (
-        function in ("min", "max") and value.type in ("datetime", "timespan")
-    ):
-        raise QuerySemanticError(f"{function}() is not defined for {value.type}")
-    kind = "real" if function == "avg" else "long" if (function, value.type) == ("sum", "int") else value.type
+        return Aggregate("count_", "long", len)
+    if function == "countif":
+        test = reader.any(table)
+        return Aggregate("countif_", "long", lambda rows: sum(map(test, rows)))
+    if function not in ("min", "max"):
+        raise not_emulated(f"the aggregation {function}()")
+    column = reader.column(table)
+    least = function == "min"
 
     def of(rows: list[Row]) -> Value:
-        values = [found for row in rows if (found := value.of(row)) is not None]
-        if not values:
-            return 0 if function == "sum" else None
-        return _REDUCTIONS[function](values)
+        values = sorted(value for row in rows if (value := row[column]) is not None)
+        return (values[0] if least else values[-1]) if values else None
 
-    return [Aggregate(f"{function}_{value.name}", kind, of)]
+    return Aggregate(f"{function}_{column}", table.columns[column], of)
 
 
-def _percentiles(function: str, arguments: list[Expression]) -> list[Aggregate]:
-    """Nearest rank. Azure's is an estimate that differs from it by about a percent of the rank."""
-    if len(arguments) < 2 or (function == "percentile" and len(arguments) > 2):
-        raise QuerySemanticError(f"{function}() takes a column and the percentile, such as 95")
-    value = arguments[0]
-    if value.type not in (*NUMERIC, "datetime", "timespan"):
-        raise QuerySemanticError(f"{function}() is not defined for {value.type}")
-    return [_percentile(value, wanted.of({})) for wanted in arguments[1:]]
-
-
-def _percentile(value: Expression, percent: Value) -> Aggregate:
-    if not isinstance(percent, int | float) or not 0 <= percent <= 100:
-        raise QuerySemanticError(f"a percentile is between 0 and 100, not {percent!r}")
-
-    def of(rows: list[Row]) -> Value:
-        values = sorted(found for row in rows if (found := value.of(row)) is not None)
-        return values[max(0, math.ceil(percent / 100 * len(values)) - 1)] if values else None
-
-    return Aggregate(f"percentile_{value.name}_{percent:g}", value.type, of)
-
-
-def _expect(function: str, arguments: list[Expression], count: int) -> None:
-    if len(arguments) != count:
-        raise QuerySemanticError(f"{function}(): {count} argument(s) expected, {len(arguments)} given")
-
-
-_REDUCTIONS: dict[str, Callable[[list[Any]], Value]] = {  # Any: numbers, or times, of one type
-    "avg": lambda values: sum(values) / len(values),
-    "sum": sum,
-    "min": min,
-    "max": max,
-}
-_AGGREGATES: dict[str, Callable[[str, list[Expression]], list[Aggregate]]] = {
-    "count": _counted,
-    "countif": _counted,
-    "dcount": _dcount,
-    "avg": _numeric,
-    "sum": _numeric,
-    "min": _numeric,
-    "max": _numeric,
-    "percentile": _percentiles,
-    "percentiles": _percentiles,
-}
-_OPERATORS: dict[str, Callable[[Table, Parser], Table]] = {
+_STEPS: dict[str, Callable[[Reader, Table], Table]] = {
     "where": _where,
     "project": _project,
-    "extend": _extend,
-    "distinct": _distinct,
     "summarize": _summarize,
-    "order": _order,
-    "sort": _order,
     "top": _top,
     "take": _take,
-    "sample": _sample,
-    "limit": _take,
     "count": _count,
 }

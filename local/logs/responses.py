@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from starlette.responses import Response
 
 from local.logs.exceptions import QueryRefused
-from local.logs.language import Value
 from local.logs.models import TrafficLog
-from local.logs.query import Table
+from local.logs.query import Table, Value
+from local.refusal import ArmError
 from local.service import Service
 from local.settings import LOGS_WORKSPACE_ID, WORKSPACE_ID
-from local.web import ArmError, Call, reply
+from local.web import Call, reply
 
 
 def of_workspace(call: Call) -> Response:
@@ -53,7 +53,7 @@ def set_settings(call: Call) -> Response:
 
 def _answer(service: Service, body: dict[str, object]) -> Response:
     status, answer = _run(service, body)
-    return reply(answer, status)
+    return reply(answer, status, {"Retry-After": "1"} if status == 429 else {})
 
 
 def _run(service: Service, body: dict[str, object]) -> tuple[int, dict[str, object]]:
@@ -64,7 +64,13 @@ def _run(service: Service, body: dict[str, object]) -> tuple[int, dict[str, obje
         )
     except QueryRefused as refused:
         return refused.status, refused.body()
-    return 200, {"tables": [_table(table)]}
+    answer: dict[str, object] = {"tables": [_table(table)]}
+    if service.get(TrafficLog).is_partial:
+        answer["error"] = {
+            "code": "PartialError",
+            "message": "There were some errors when processing your query.",
+        }
+    return 200, answer
 
 
 def _table(table: Table) -> dict[str, object]:
@@ -78,7 +84,4 @@ def _table(table: Table) -> dict[str, object]:
 def _json(value: Value) -> str | int | float | None:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if isinstance(value, timedelta):
-        days, rest = value.days, timedelta(seconds=value.seconds, microseconds=value.microseconds)
-        return f"{days}.{rest}" if days else str(rest)
-    return None if isinstance(value, float) and value != value else value  # JSON knows no NaN
+    return value

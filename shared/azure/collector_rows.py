@@ -1,69 +1,144 @@
-"""Lines of Azure ML's data collector become rows of inputs and output; what cannot be read is missing, not guessed."""
+"""Lines of Azure ML's data collector become rows of inputs and output; what cannot be told apart is not evidence.
+
+The collector puts requests that come close together into one line under one request's id, each collection in its own
+way, and its lines say nothing of who sent them (how-to-collect-production-data.md, "Data collector batching"). So a
+row counts when it bears an id of its own in the loop's id column, which no request of ours does; or when its line is
+about exactly one request, and the traffic log has that request as somebody else's.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
-from shared.port_rules import OWN_REQUESTS
-
-
-class Collected(NamedTuple):
-    """One row of one collection."""
-
-    time: datetime
-    value: object
+Row = Mapping[str, object]
+Fetch = Callable[[str], bytes | None]
+"""The content of a blob by its address; None for one that is not the collector's."""
 
 
-def rows_of(line: bytes, since: datetime, until: datetime) -> Iterator[tuple[str, Collected]]:
-    """A line's rows, each with the key by which inputs and outputs join; none for our own requests."""
+@dataclass(frozen=True)
+class Line:
+    """One line of one collection: rows of one request, or of several."""
+
+    id: str
+    """The request's, or the first one's of several."""
+    at: datetime
+    rows: Sequence[object]
+    single: bool
+    """Whether it is one request's for certain: only lists are put together, and a row is not cut."""
+
+
+def line_of(text: bytes, since: datetime, until: datetime, fetch: Fetch) -> Line | None:
+    """None for what cannot be read, or is not within the span."""
     try:
-        event = json.loads(line)
-        time = datetime.fromisoformat(event["time"])
-        rows, correlation = _rows(event["data"]), event["correlationid"]
-        wanted = since <= time < until and not _is_ours(event)
+        event = json.loads(text)
+        at = datetime.fromisoformat(event["time"])
+        if not since <= at < until:
+            return None
+        data, named = event["data"], event.get("xrequestid") or event["correlationid"]
+        if str(event.get("datainblob")).lower() == "true":
+            data = json.loads(fetch(str(data)) or b"")
+        rows = _rows(data)
     except (ValueError, KeyError, TypeError, AttributeError):
-        return
-    for index, row in enumerate(rows if wanted else []):
-        yield f"{correlation}_{index}", Collected(time, row)
+        return None
+    return Line(str(named), at, rows, single=not isinstance(data, list) or len(rows) == 1)
 
 
-def joined(inputs: Mapping[str, Collected], outputs: Mapping[str, Collected]) -> list[Mapping[str, object]]:
-    """Only rows of which both sides are known, oldest first."""
-    rows: list[Mapping[str, object]] = [
-        {
-            "id": key,
-            "time": output.time.isoformat(),
-            "inputs": inputs[key].value,
-            "output": _single(output.value),
-        }
-        for key, output in outputs.items()
-        if key in inputs
+def joined(
+    inputs: Sequence[Line],
+    outputs: Sequence[Line],
+    strangers: Callable[[], Set[str]],
+    sizes: Callable[[], Mapping[str, int]],
+    id: str = "",
+) -> list[Row]:
+    """Rows of which both sides are known, oldest first.
+
+    `strangers` are the ids of requests that are known not to be ours, `sizes` says how many rows a request had; both
+    are asked for only where a line needs it. `id` is the loop's id column.
+    """
+    named = list(_by_column(inputs, outputs, id)) if id else []
+    asked, said = _without(inputs, id), _without(outputs, id)
+    whole = list(_by_line(asked, said, strangers, sizes)) if asked and said else []
+    return sorted(named + whole, key=lambda row: (str(row["time"]), str(row["id"])))
+
+
+def sizes_of(requests: Sequence[Line]) -> dict[str, int]:
+    """How many rows each request had, as far as its payload says so."""
+    return {line.id: len(line.rows) for line in requests if line.single}
+
+
+def _by_column(inputs: Sequence[Line], outputs: Sequence[Line], id: str) -> Iterator[Row]:
+    """Rows by the id that both sides bear; one that comes twice names no row."""
+    asked, said = _identified(inputs, id), _identified(outputs, id)
+    for name in asked.keys() & said.keys():
+        (_, given), *more = asked[name]
+        (at, answer), *others = said[name]
+        if not more and not others:
+            output = {column: value for column, value in answer.items() if column != id}
+            yield _joined(name, at, given, output)
+
+
+def _identified(lines: Sequence[Line], id: str) -> dict[str, list[tuple[datetime, Row]]]:
+    found: dict[str, list[tuple[datetime, Row]]] = {}
+    for line in lines:
+        for row in line.rows:
+            if isinstance(row, Mapping) and row.get(id) is not None:
+                found.setdefault(str(row[id]), []).append((line.at, row))
+    return found
+
+
+def _without(lines: Sequence[Line], id: str) -> list[Line]:
+    """The lines none of whose rows bears an id: the others are joined by it, or not at all."""
+    return [
+        line
+        for line in lines
+        if not any(isinstance(row, Mapping) and row.get(id) is not None for row in line.rows)
     ]
-    return sorted(rows, key=lambda row: (str(row["time"]), str(row["id"])))
 
 
-def _is_ours(event: Mapping[str, object]) -> bool:
-    """Scoring scripts may give the request's id as the correlation id."""
-    return any(str(event.get(key) or "").startswith(OWN_REQUESTS) for key in ("xrequestid", "correlationid"))
+def _by_line(
+    inputs: Sequence[Line],
+    outputs: Sequence[Line],
+    strangers: Callable[[], Set[str]],
+    sizes: Callable[[], Mapping[str, int]],
+) -> Iterator[Row]:
+    """Rows of lines that are about one request each: as many rows as it had, on both sides, and under its id alone."""
+    asked, said = _alone(inputs), _alone(outputs)
+    for name in asked.keys() & said.keys():
+        given, answer = asked[name], said[name]
+        single = given.single or sizes().get(name) == len(given.rows)
+        if single and len(given.rows) == len(answer.rows) and name in strangers():
+            for index, (row, output) in enumerate(zip(given.rows, answer.rows, strict=True)):
+                yield _joined(f"{name}_{index}", answer.at, row, output)
+
+
+def _alone(lines: Sequence[Line]) -> dict[str, Line]:
+    """Lines by id, without ids that several have: a scoring script may give them all the same."""
+    often = Counter(line.id for line in lines)
+    return {line.id: line for line in lines if often[line.id] == 1}
+
+
+def _joined(name: str, at: datetime, given: object, output: object) -> Row:
+    """A frame of one column is that column's value."""
+    if isinstance(output, Mapping) and len(output) == 1:
+        output = next(iter(output.values()))
+    return {"id": name, "time": at.isoformat(), "inputs": given, "output": output}
 
 
 def _rows(data: object) -> list[object]:
-    """A frame as records, a payload in pandas' split form, or a single value."""
+    """A frame as records, a payload in pandas' split form, predictions with their probabilities, or a single value."""
     if isinstance(data, str):
         try:
             data = json.loads(data)
         except ValueError:
             return [data]
-    if isinstance(data, dict) and isinstance(data.get("input_data"), dict | list):
-        data = data["input_data"]
+    if isinstance(data, dict):
+        for name, kinds in (("input_data", (dict, list)), ("predictions", (list,))):
+            if isinstance(data, dict) and isinstance(data.get(name), kinds):
+                data = data[name]
     if isinstance(data, dict) and {"columns", "data"} <= set(data):
         return [dict(zip(data["columns"], values, strict=False)) for values in data["data"]]
     return data if isinstance(data, list) else [data]
-
-
-def _single(output: object) -> object:
-    """A frame of one column is that column's value."""
-    return next(iter(output.values())) if isinstance(output, dict) and len(output) == 1 else output

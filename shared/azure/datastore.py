@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from azure.storage.blob import BlobProperties, ContainerClient
 
@@ -38,6 +39,14 @@ class DefaultDatastore:
         container = self._lookup()[1]
         with asking("Listing blobs", f"container {container.container_name}", ROLE):
             yield from container.list_blobs(name_starts_with=prefix)
+
+    def read_address(self, address: str) -> bytes | None:
+        """The content of a blob of this datastore by its address; None for an address elsewhere."""
+        here, there = urlsplit(self._lookup()[1].url), urlsplit(address)
+        folder = f"{here.path}/"
+        if (there.hostname, there.port) != (here.hostname, here.port) or not there.path.startswith(folder):
+            return None
+        return self.read(unquote(there.path.removeprefix(folder)))
 
     def read(self, name: str) -> bytes:
         container = self._lookup()[1]

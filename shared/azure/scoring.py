@@ -12,7 +12,7 @@ from azure.core.credentials import TokenCredential
 
 from shared.azure.failures import asking
 from shared.errors import ConfigurationError, DependencyUnavailable
-from shared.port_rules import OWN_REQUESTS
+from shared.port_rules import own_request
 from shared.ports import Answer
 from shared.redaction import safe
 
@@ -52,7 +52,7 @@ class Scoring:
 
         def ask(numbered: tuple[int, str]) -> Answer:
             number, payload = numbered
-            stamped = headers | {"x-request-id": f"{OWN_REQUESTS}{stamp}-{number}"}
+            stamped = headers | {"x-ms-client-request-id": own_request(stamp, number)}
             return self._ask(f"{endpoint}/{deployment}", uri, stamped, payload)
 
         with ThreadPoolExecutor(min(_AT_ONCE, len(payloads)), thread_name_prefix="predict") as pool:

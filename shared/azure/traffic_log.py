@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
+from functools import cache
 
 from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult, LogsTableRow
 
-from shared.azure.collector_rows import Collected, joined, rows_of
+from shared.azure.collector_rows import Line, Row, joined, line_of, sizes_of
 from shared.azure.datastore import DefaultDatastore
 from shared.azure.failures import asking
 from shared.errors import DependencyUnavailable
@@ -24,11 +25,16 @@ sample drawn anew at each look would let a statistic choose among samples."""
 
 _REQUESTS = """AmlOnlineEndpointTrafficLog
 | where TimeGenerated >= datetime({since}) and TimeGenerated < datetime({until})
-| where EndpointName == "{endpoint}" and not(XRequestId startswith "{own}")
+| where EndpointName == "{endpoint}" and not(XMSClientRequestId startswith "{own}")
 """
 _ROWS = "| project TimeGenerated, DeploymentName, ResponseCode, TotalDurationMs\n| top {sample} by TimeGenerated asc"
 _COUNTS = "| summarize Requests = count(), Newest = max(TimeGenerated) by DeploymentName, ResponseCode"
+_IDS = '| where DeploymentName == "{deployment}" | project XRequestId | take {most}'
 _LATE = timedelta(minutes=15)
+_NEAR = timedelta(minutes=5)
+"""How far the collector's time of a request may lie from the log's."""
+
+MOST_IDS = 200_000
 
 
 class AzureEvidence:
@@ -70,26 +76,58 @@ class AzureEvidence:
         return [row for table in result.tables for row in table.rows]
 
     def predictions(
-        self, endpoint: str, deployment: str, since: datetime, until: datetime, limit: int = 10_000
-    ) -> list[Mapping[str, object]]:
-        """Rows of inputs and outputs, oldest first: what the scoring script collected, else the payloads."""
-        for kinds in (("model_inputs", "model_outputs"), ("request", "response")):
-            inputs, outputs = (self._rows(endpoint, deployment, kind, since, until) for kind in kinds)
-            if outputs:
-                return joined(inputs, outputs)[:limit]
-        return []
+        self,
+        endpoint: str,
+        deployment: str,
+        since: datetime,
+        until: datetime,
+        limit: int = 10_000,
+        id: str = "",
+    ) -> list[Row]:
+        """Rows of inputs and outputs, oldest first: what the scoring script collected or the payloads, whichever can
+        be told apart for more rows."""
 
-    def _rows(
+        @cache
+        def lines(collection: str) -> list[Line]:
+            return list(self._lines(endpoint, deployment, collection, since, until))
+
+        @cache
+        def strangers() -> Set[str]:
+            return self._strangers(endpoint, deployment, since, until)
+
+        @cache
+        def sizes() -> Mapping[str, int]:
+            return sizes_of(lines("request"))
+
+        found: list[Row] = []
+        for inputs, outputs in (("model_inputs", "model_outputs"), ("request", "response")):
+            rows = joined(lines(inputs), lines(outputs), strangers, sizes, id)
+            found = max(found, rows, key=len)
+            if found and len(found) == sum(len(line.rows) for line in lines(outputs)):
+                break
+        return found[:limit]
+
+    def _strangers(self, endpoint: str, deployment: str, since: datetime, until: datetime) -> Set[str]:
+        """The service's ids of the requests that are known not to be ours: those whose row has come, and says so."""
+        since, until = since - _NEAR, until + _NEAR
+        span = {"since": since.isoformat(), "until": until.isoformat()}
+        requests = _REQUESTS.format(**span, endpoint=_plain(endpoint), own=OWN_REQUESTS)
+        rows = self._query(requests + _IDS.format(deployment=_plain(deployment), most=MOST_IDS), since, until)
+        return {str(row["XRequestId"]) for row in rows}
+
+    def _lines(
         self, endpoint: str, deployment: str, collection: str, since: datetime, until: datetime
-    ) -> dict[str, Collected]:
+    ) -> Iterator[Line]:
         folder = f"modelDataCollector/{endpoint}/{deployment}/{collection}"
-        found: dict[str, Collected] = {}
         for day in _days(since, until):
             for blob in self._datastore.blobs(f"{folder}/{day:%Y/%m/%d}/"):
-                if _is_within(blob.name.removeprefix(f"{folder}/"), since, until):
-                    for line in self._datastore.read(blob.name).splitlines():
-                        found.update(rows_of(line, since, until))
-        return found
+                place = blob.name.removeprefix(f"{folder}/")
+                if not place.endswith(".jsonl") or not _is_within(place, since, until):
+                    continue
+                for text in self._datastore.read(blob.name).splitlines():
+                    line = line_of(text, since, until, self._datastore.read_address)
+                    if line is not None:
+                        yield line
 
 
 def _arm(name: str, counts: Mapping[tuple[str, int], int], rows: Sequence[LogsTableRow]) -> ArmTraffic:

@@ -122,7 +122,12 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[str, Metr
         return "no model serves yet", None
     since = max(champion.live_at, now - LOOK_BACK)
     collected = unit.ports.evidence.predictions(
-        definition.serve.endpoint, champion.deployment, since, now, limit=MOST_PREDICTIONS
+        definition.serve.endpoint,
+        champion.deployment,
+        since,
+        now,
+        limit=MOST_PREDICTIONS,
+        id=str(definition.data.id),
     )
     found = join(collected, labels, str(definition.data.id))
     words = f"they are about {found.words} of release {champion.release}"

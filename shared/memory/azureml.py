@@ -195,6 +195,7 @@ class MemoryRequest:
     status: int = 200
     latency_ms: float = 10.0
     request_id: str = ""
+    """The client's own."""
 
 
 class MemoryEvidence:
@@ -218,7 +219,13 @@ class MemoryEvidence:
         return TrafficSeen(arms, max((request.at for request in seen), default=None))
 
     def predictions(
-        self, endpoint: str, deployment: str, since: datetime, until: datetime, limit: int = 10_000
+        self,
+        endpoint: str,
+        deployment: str,
+        since: datetime,
+        until: datetime,
+        limit: int = 10_000,
+        id: str = "",
     ) -> list[Mapping[str, object]]:
         self._check()
         rows = self.rows.get((endpoint, deployment), [])

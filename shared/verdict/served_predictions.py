@@ -41,7 +41,7 @@ def answer(current: Unit) -> bool:
     assert state.champion is not None and definition.drift.predictions is not None
     since = due - definition.drift.predictions
     collected = current.ports.evidence.predictions(
-        definition.serve.endpoint, state.champion.deployment, since, now
+        definition.serve.endpoint, state.champion.deployment, since, now, id=definition.data.id or ""
     )
     report = _report(current, definition, [row["output"] for row in collected])
     told = f"{len(collected)} answers of release {state.champion.release}: " + (

@@ -60,7 +60,7 @@ class Stage(Protocol):
         """The traffic as `az ml online-endpoint update --traffic` sets it."""
         ...
 
-    def call(self, endpoint: str, deployment: str, times: int) -> None:
+    def call(self, endpoint: str, deployment: str, times: int) -> object:
         """Live requests, not ours."""
         ...
 
@@ -288,7 +288,9 @@ class SdkStage:
         found.traffic = weights
         self.ml.online_endpoints.begin_create_or_update(found)
 
-    def call(self, endpoint: str, deployment: str, times: int) -> None:
+    def call(self, endpoint: str, deployment: str, times: int, rows: str = ROWS) -> list[str]:
+        """The service's ids of so many requests that are not ours."""
+        ids: list[str] = []
         uri = self.ml.online_endpoints.get(endpoint).scoring_uri
         token = self._identity.get_token("https://ml.azure.com/.default").token
         for number in range(times):
@@ -296,10 +298,12 @@ class SdkStage:
                 "Authorization": f"Bearer {token}",
                 "Content-Type": "application/json",
                 "azureml-model-deployment": deployment,
-                "x-request-id": f"live-{number}-{uuid.uuid4().hex}",
+                "x-ms-client-request-id": f"live-{number}",
             }
-            reply = requests.post(uri, data=ROWS, headers=headers, timeout=60)
+            reply = requests.post(uri, data=rows, headers=headers, timeout=60)
             assert reply.status_code == 200, reply.text
+            ids.append(reply.headers["x-request-id"])
+        return ids
 
 
 def _tags(release: str) -> dict[str, str]:

@@ -15,7 +15,6 @@ import pytest
 
 from local.azure import LocalAzure
 from shared.azure.client import Clients, credential
-from shared.azure.collector_rows import joined, rows_of
 from shared.azure.operations import telling, why
 from shared.azure.topic import event_type
 from shared.azure.traffic_log import AzureEvidence
@@ -133,39 +132,6 @@ class TestEvidence:
         arm = sampling.traffic(endpoint, since, until).arms["only"]
 
         assert (arm.requests, arm.errors, len(arm.latencies_ms)) == (7, 0, 3)
-
-    @pytest.mark.parametrize(
-        "line",
-        [
-            b"",
-            b"not json",
-            b"[]",
-            b'{"time": "2026-03-01T12:00:00Z"}',
-            b'{"time": 5, "data": [], "correlationid": "a"}',
-            b'{"time": "2026-03-01T12:00:00Z", "data": {"columns": 1, "data": 2}, "correlationid": "a"}',
-            b'{"time": "2026-03-01T12:00:00", "data": [1], "correlationid": "a"}',
-        ],
-    )
-    def test_a_collected_line_that_cannot_be_read_is_missing(self, line: bytes) -> None:
-        assert list(rows_of(line, NOON - timedelta(hours=1), NOON + timedelta(hours=1))) == []
-
-    def test_our_own_requests_are_left_out_by_either_id(self) -> None:
-        for key in ("xrequestid", "correlationid"):
-            event = {"time": NOON.isoformat(), "data": [1], "correlationid": "a", key: "driftloop-gate-1"}
-            assert not list(rows_of(json.dumps(event).encode(), NOON, NOON + timedelta(hours=1)))
-
-    def test_rows_join_only_with_both_sides(self) -> None:
-        def row(correlation: str, data: object) -> bytes:
-            return json.dumps({"time": NOON.isoformat(), "data": data, "correlationid": correlation}).encode()
-
-        until = NOON + timedelta(hours=1)
-        inputs = dict(rows_of(row("a", [{"x": 1}, {"x": 2}]), NOON, until))
-        outputs = dict(rows_of(row("a", [{"species": "Gentoo"}]), NOON, until))
-        outputs |= dict(rows_of(row("b", ["Adelie"]), NOON, until))
-
-        assert [(found["inputs"], found["output"]) for found in joined(inputs, outputs)] == [
-            ({"x": 1}, "Gentoo")
-        ]
 
 
 class TestTexts:

@@ -7,7 +7,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from azure.ai.ml.entities import (
 )
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
-from azure.monitor.query import LogsQueryClient
+from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult
 from azure.storage.blob import BlobServiceClient
 from scipy.stats import binom
 
@@ -219,48 +219,134 @@ def test_a_wrong_token_is_unauthorized(pair: Endpoint) -> None:
     assert pair.http.post(pair.uri, json={}).status_code == 401
 
 
-def test_request_ids_are_kept_and_a_model_error_is_424(pair: Endpoint) -> None:
-    assert pair.of("blue", x_request_id="mine-1").headers["x-request-id"] == "mine-1"
+def is_guid(text: str) -> bool:
+    return str(uuid.UUID(text)) == text
+
+
+def test_the_services_request_id_is_a_guid_of_its_own_and_the_clients_is_sanitized(
+    pair: Endpoint, logs: Callable[[str], list[dict[str, object]]]
+) -> None:
+    """`x-request-id` is overwritten with a GUID; `x-ms-client-request-id` keeps letters, digits, `-`, `_`, at most 40.
+
+    Source: MicrosoftDocs/azure-ai-docs, how-to-troubleshoot-online-endpoints.md, "Request tracing", and
+    includes/endpoint-monitor-traffic-reference.md (XRequestId, XMSClientRequestId, UserAgent at most 70).
+    """
+    mine = f"a.b c_-{uuid.uuid4().hex}-and-much-more-than-forty"
+    kept = mine.replace(".", "").replace(" ", "")[:40]
+    answer = pair.of("blue", x_request_id="mine-1", x_ms_client_request_id=mine, user_agent="u" * 99)
+    assert is_guid(answer.headers["x-request-id"])
+    query = f"AmlOnlineEndpointTrafficLog | where XMSClientRequestId == '{kept}'"
+    [row] = eventually(lambda: logs(query))
+    assert row["XRequestId"] == answer.headers["x-request-id"]
+    assert row["UserAgent"] == "u" * 70
+
+
+def test_a_model_error_is_424_with_its_two_headers(pair: Endpoint) -> None:
+    """Source: how-to-troubleshoot-online-endpoints.md, "Common error codes for managed online endpoints"."""
     failed = pair.call({"row_id": "r-2", "x": -1.0}, azureml_model_deployment="blue")
     assert failed.status_code == 424
     assert failed.headers["ms-azureml-model-error-statuscode"] == "500"
+    assert failed.headers["ms-azureml-model-error-reason"]
     assert "x is negative" in pair.client.online_deployments.get_logs("blue", pair.name, lines=100)
 
 
-def test_collected_rows_and_the_traffic_log_join_by_request_id(
-    pair: Endpoint, local_azure: LocalAzure, logs: Callable[[str], list[dict[str, object]]]
-) -> None:
-    ids = [f"join-{uuid.uuid4().hex}" for _ in range(5)]
-    for each in ids:
-        assert pair.of("green", x_request_id=each).status_code == 200
-    query = (
-        f"AmlOnlineEndpointTrafficLog | where EndpointName == '{pair.name}' and XRequestId startswith 'join-'"
-    )
-    logged = eventually(lambda: len(found := logs(query)) == 5 and found)
-    rows = {str(row["XRequestId"]): row for row in logged}
-    with BlobServiceClient(local_azure.settings.storage("blob"), DefaultAzureCredential()) as blobs:
+def collected(pair: Endpoint, deployment: str, collection: str) -> list[dict[str, Any]]:
+    """All lines of a collection, oldest first."""
+    with BlobServiceClient(pair.azure.settings.storage("blob"), DefaultAzureCredential()) as blobs:
         container = blobs.get_container_client("azureml-blobstore")
+        folder = f"modelDataCollector/{pair.name}/{deployment}/{collection}/"
+        names = [
+            name for name in container.list_blob_names(name_starts_with=folder) if name.endswith(".jsonl")
+        ]
+        found = [container.download_blob(name).readall() for name in names]
+    return [json.loads(line) for lines in found for line in lines.splitlines()]
 
-        def collected(name: str) -> dict[str, dict[str, object]]:
-            folder = f"modelDataCollector/{pair.name}/green/{name}/{datetime.now(UTC):%Y/%m/%d}"
-            found = [container.download_blob(blob.name).readall() for blob in container.list_blobs(folder)]
-            events = [json.loads(line) for lines in found for line in lines.splitlines()]
-            return {event["xrequestid"]: event for event in events if event["xrequestid"] in ids}
 
-        inputs = eventually(lambda: len(found := collected("model_inputs")) == 5 and found)
-        outputs = eventually(lambda: len(found := collected("model_outputs")) == 5 and found)
-        payloads = eventually(lambda: len(found := collected("request")) == 5 and found)
-    assert set(rows) == set(inputs) == set(outputs) == set(payloads) == set(ids)
-    assert inputs[ids[0]]["data"] == [ROW]
-    assert outputs[ids[0]]["data"] == [{"row_id": "r-1", "prediction": 6.0}]
-    assert payloads[ids[0]]["data"] == {"data": [ROW]}
-    assert set(inputs[ids[0]]) == {
+def batching(pair: Endpoint, rate: float, delay_s: float = 0.2) -> None:
+    body = {"batch_rate": rate, "delay_s": delay_s}
+    pair.azure.control.put("/local/endpoints/collector", json=body).raise_for_status()
+
+
+def test_collected_rows_and_the_traffic_log_join_by_request_id(
+    pair: Endpoint, logs: Callable[[str], list[dict[str, object]]]
+) -> None:
+    """Source of the fields: how-to-collect-production-data.md, "Store collected data in blob storage"."""
+    client = f"join-{uuid.uuid4().hex[:8]}"
+    batching(pair, 0.0)
+    try:
+        answers = [pair.of("green", x_ms_client_request_id=f"{client}-{n}") for n in range(5)]
+        ids = {answer.headers["x-request-id"] for answer in answers}
+        query = f"AmlOnlineEndpointTrafficLog | where XMSClientRequestId startswith '{client}'"
+        logged = eventually(lambda: len(found := logs(query)) == 5 and found)
+        rows = {str(row["XRequestId"]): row for row in logged}
+
+        def of(name: str) -> dict[str, dict[str, Any]]:
+            return {e["xrequestid"]: e for e in collected(pair, "green", name) if e["xrequestid"] in ids}
+
+        inputs, outputs, payloads = (
+            eventually(lambda name=name: len(found := of(name)) == 5 and found)
+            for name in ("model_inputs", "model_outputs", "request")
+        )
+    finally:
+        batching(pair, 0.3)
+    one = next(iter(ids))
+    assert set(rows) == set(inputs) == set(outputs) == set(payloads) == ids
+    assert inputs[one]["data"] == [ROW]
+    assert outputs[one]["data"] == [{"row_id": "r-1", "prediction": 6.0}]
+    assert payloads[one]["data"] == {"data": [ROW]}
+    assert set(inputs[one]) == {
         *("specversion", "id", "source", "type", "datacontenttype", "time", "data", "correlationid"),
         *("xrequestid", "modelversion", "collectdatatype", "agent", "contentrange"),
     }
-    row = rows[ids[0]]
+    row = rows[one]
     assert (row["DeploymentName"], row["ResponseCode"], row["ModelStatusCode"]) == ("green", 200, 200)
     assert row["TimeGenerated"].tzinfo is not None and row["TotalDurationMs"] >= row["RequestDurationMs"]
+
+
+def test_requests_that_come_close_together_share_a_line_and_inputs_are_cut_otherwise_than_outputs(
+    pair: Endpoint,
+) -> None:
+    """Several requests in one JSON object under one `correlationid`, for each collection as it happens.
+
+    Source: how-to-collect-production-data.md, "Data collector batching".
+    """
+    assert pair.azure.control.put("/local/endpoints/seed", json={"seed": 7}).status_code == 200
+    batching(pair, 0.5, delay_s=1.5)
+    try:
+        rows = [{"row_id": f"b-{n}", "x": float(n)} for n in range(40)]
+        ids = {pair.call(row, azureml_model_deployment="green").headers["x-request-id"] for row in rows}
+
+        def lines(name: str) -> list[dict[str, Any]]:
+            found = [line for line in collected(pair, "green", name) if line["correlationid"] in ids]
+            return found if sum(len(line["data"]) for line in found) == len(rows) else []
+
+        inputs, outputs = (
+            eventually(lambda name=name: lines(name)) for name in ("model_inputs", "model_outputs")
+        )
+    finally:
+        batching(pair, 0.3)
+    cuts = [[len(line["data"]) for line in found] for found in (inputs, outputs)]
+    assert max(cuts[0]) > 1 and max(cuts[1]) > 1
+    assert cuts[0] != cuts[1]
+    assert [row["row_id"] for line in inputs for row in line["data"]] == [row["row_id"] for row in rows]
+    assert all(line["correlationid"] == line["xrequestid"] for line in inputs)
+
+
+def test_a_payload_over_four_megabytes_is_collected_by_reference(pair: Endpoint) -> None:
+    """Its line names the blob that has it. Source: how-to-collect-production-data.md, "Store large payloads"."""
+    large = {"row_id": "large", "x": 1.0, "padding": "x" * 4_300_000}
+    request = pair.call(large, azureml_model_deployment="green").headers["x-request-id"]
+
+    def line() -> dict[str, Any] | None:
+        found = [each for each in collected(pair, "green", "request") if each["xrequestid"] == request]
+        return found[0] if found else None
+
+    event = eventually(line)
+    assert event["datainblob"] == "true"
+    name = event["data"].partition("/azureml-blobstore/")[2]
+    with BlobServiceClient(pair.azure.settings.storage("blob"), DefaultAzureCredential()) as blobs:
+        stored = blobs.get_blob_client("azureml-blobstore", name).download_blob().readall()
+    assert json.loads(stored) == {"data": [large]}
 
 
 def test_faults_fail_and_slow_one_deployment_and_the_log_tells(
@@ -304,10 +390,10 @@ def test_scoring_processes_listen_on_this_machine_only(pair: Endpoint, local_azu
 def test_late_evidence_is_not_there_and_then_it_is(
     pair: Endpoint, local_azure: LocalAzure, logs: Callable[[str], list[dict[str, object]]]
 ) -> None:
-    query = f"AmlOnlineEndpointTrafficLog | where XRequestId == 'late-{pair.name}' | count"
+    query = f"AmlOnlineEndpointTrafficLog | where XMSClientRequestId == 'late-{pair.name}' | count"
     local_azure.control.put("/local/logs", json={"delay_s": 3}).raise_for_status()
     try:
-        pair.of("blue", x_request_id=f"late-{pair.name}")
+        pair.of("blue", x_ms_client_request_id=f"late-{pair.name}")
         assert logs(query) == [{"Count": 0}]
         assert eventually(lambda: logs(query) == [{"Count": 1}])
         local_azure.control.put("/local/logs", json={"fault": "error"}).raise_for_status()
@@ -319,6 +405,46 @@ def test_late_evidence_is_not_there_and_then_it_is(
         local_azure.control.put("/local/logs", json={"delay_s": 0.2, "fault": "none"}).raise_for_status()
 
 
+def test_the_log_starts_late_loses_rows_answers_in_part_and_is_throttled(
+    pair: Endpoint, local_azure: LocalAzure, logs: Callable[[str], list[dict[str, object]]]
+) -> None:
+    """Diagnostics take up to an hour to start (Azure Monitor, "Diagnostic settings"); a query's result may be partial
+    (LogsQueryPartialResult of azure-monitor-query) and a user is throttled (HTTP 429, "Azure Monitor service limits").
+    """
+
+    def way(**body: object) -> None:
+        local_azure.control.put("/local/logs", json=body).raise_for_status()
+
+    client = f"way-{uuid.uuid4().hex[:8]}"
+    query = f"AmlOnlineEndpointTrafficLog | where XMSClientRequestId startswith '{client}'"
+    try:
+        way(starts_s=3600)
+        pair.of("blue", x_ms_client_request_id=f"{client}-early")
+        way(starts_s=0, lost_rate=0.5, seed=3)
+        sent = [f"{client}-{n}" for n in range(30)]
+        for each in sent:
+            pair.of("blue", x_ms_client_request_id=each)
+        way(lost_rate=0)
+        pair.of("blue", x_ms_client_request_id=f"{client}-last")
+        eventually(lambda: any(row["XMSClientRequestId"] == f"{client}-last" for row in logs(query)))
+        told = {str(row["XMSClientRequestId"]) for row in logs(query)}
+        assert f"{client}-early" not in told
+        assert 0 < len(told & set(sent)) < len(sent)
+        way(fault="partial")
+        with LogsQueryClient(
+            DefaultAzureCredential(), endpoint=local_azure.environment()["DRIFTLOOP_LOGS_ENDPOINT"]
+        ) as asked:
+            answer = asked.query_workspace(LOGS_WORKSPACE_ID, query, timespan=timedelta(hours=1))
+        assert isinstance(answer, LogsQueryPartialResult)
+        assert 0 < len(answer.partial_data[0].rows) < len(told)
+        way(fault="throttled")
+        with pytest.raises(HttpResponseError) as refused:
+            logs(query)
+        assert refused.value.status_code == 429
+    finally:
+        way(fault="none", lost_rate=0, starts_s=0)
+
+
 @pytest.mark.parametrize(
     ("query", "text"),
     [
@@ -326,7 +452,7 @@ def test_late_evidence_is_not_there_and_then_it_is(
         ("AmlOnlineEndpointTrafficLog | where ResponseCode == '200'", "int and string"),
         (
             "AmlOnlineEndpointTrafficLog | join kind=inner (Other) on XRequestId",
-            "not part of the Kusto subset",
+            "not among the queries",
         ),
         ("Other | take 1", "Other"),
     ],

@@ -24,7 +24,7 @@ from azure.storage.queue import QueueClient
 
 from local import events
 from local.azure import LocalAzure
-from local.events.faults import Faults
+from local.events.delivery_faults import Faults
 from local.events.models import Events
 from local.service import Service
 from local.state import State

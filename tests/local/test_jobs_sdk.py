@@ -27,7 +27,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local.azure import LocalAzure
-from local.jobs.launch import started_at
+from local.jobs.launcher import started_at
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 
 ENDED = ("Completed", "Failed", "Canceled")
@@ -514,7 +514,7 @@ class TestRestart:
                 "keeper": {"pid": keeper.pid, "started_at": started_at(keeper.pid)},
             }
             (tmp_path / "order.json").write_text(json.dumps(order))
-            arguments = [sys.executable, "-m", "local.jobs.launch", str(tmp_path)]
+            arguments = [sys.executable, "-m", "local.jobs.launcher", str(tmp_path)]
             launcher = subprocess.Popen(arguments, start_new_session=True)
             wait_for(lambda: len(sleepers(307, 308)) == 2)
         finally:

@@ -83,9 +83,9 @@ def _labelled(unit: Unit, release: Release, definition: Definition, last: Judgem
     labels = canary_evidence.counter(unit, definition, step.started_at)
     if labels is None or not labels.labels:
         return step
-    endpoint, scale, arms = definition.serve.endpoint, live_counts.scale(unit, release), []
+    scale, arms = live_counts.scale(unit, release), []
     for name in (old_deployment(release), release.deployment):
-        rows, problem = live_counts.collected(unit, endpoint, name, step.started_at, step.watermark_at)
+        rows, problem = live_counts.collected(unit, definition, name, step.started_at, step.watermark_at)
         if problem:
             return step
         arms.append(live_counts.arm(None, rows, scale, labels))

@@ -151,7 +151,7 @@ def gather(
             problem = str(error)
     old, new = old_deployment(release), release.deployment
     rows = {
-        name: live_counts.collected(unit, endpoint, name, since, seen.watermark_at) for name in (old, new)
+        name: live_counts.collected(unit, definition, name, since, seen.watermark_at) for name in (old, new)
     }
     notes = [words for _, words in rows.values() if words]
     if notes and definition.canary.margins.prediction_shift is not None:

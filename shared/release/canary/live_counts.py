@@ -161,12 +161,13 @@ class LabelCounter:
 
 
 def collected(
-    unit: Unit, endpoint: str, deployment: str, since: datetime, until: datetime | None
+    unit: Unit, definition: Definition, deployment: str, since: datetime, until: datetime | None
 ) -> tuple[Rows, str]:
     """Collected rows up to the watermark, and why there are none where they could not be read."""
     if until is None:
         return (), ""
     try:
-        return unit.ports.evidence.predictions(endpoint, deployment, since, until), ""
+        endpoint, id = definition.serve.endpoint, definition.data.id or ""
+        return unit.ports.evidence.predictions(endpoint, deployment, since, until, id=id), ""
     except DependencyUnavailable as error:
         return (), str(error)

@@ -67,6 +67,8 @@ def look(
     import pandas as pd
 
     frame = pd.DataFrame([row["inputs"] for row in chosen])
+    if definition.data.id in frame.columns:  # what the collector has under an id is somebody else's request
+        frame = frame.drop(columns=definition.data.id)
     stamp = f"shadow-{release.job_name}-s{release.step}"
     try:
         said = predictions.predict(unit.ports, definition.serve.endpoint, release.deployment, frame, stamp)

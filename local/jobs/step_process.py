@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from local.jobs.launch import family, started_at
+from local.jobs.launcher import family, started_at
 from local.state import Document
 
 GRACE_S = 2.0
@@ -24,7 +24,7 @@ def start(folder: Path) -> Document:
     """Carry out the folder's `order.json`; returns who the process is."""
     with (folder / "launch.txt").open("wb") as errors:
         launcher = subprocess.Popen(
-            [sys.executable, "-m", "local.jobs.launch", str(folder)],
+            [sys.executable, "-m", "local.jobs.launcher", str(folder)],
             cwd=_CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
+from local.refusal import ArmError
 from local.state import State
-from local.web import ArmError
 
 _KIND, _KEY = "event-faults", "now"
 

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from local.assets.models import Assets
 from local.endpoints.exceptions import DeploymentFailed
-from local.endpoints.scoring import IMAGE
+from local.endpoints.scorer import IMAGE
 from local.jobs import environment, storage
 from local.jobs.exceptions import StepFailed
 from local.jobs.models import Jobs
+from local.refusal import ArmError
 from local.service import Service
 from local.state import Document
-from local.web import ArmError
 
 
 class Sources(NamedTuple):

@@ -10,6 +10,7 @@ from local.service import Clock
 from local.state import Document, State
 
 DELAY_S = 0.2
+BATCH_RATE = 0.3
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Faults:
         self._serving = {key: Serving(**body) for key, body in state.items("fault.serving")}
         stored = state.get("fault.collector", "delay") or {}
         self.collector_delay_s = float(stored.get("delay_s", DELAY_S))
+        self.collector_batch_rate = float(stored.get("batch_rate", BATCH_RATE))
 
     def serving(self, endpoint: str, deployment: str) -> Serving | None:
         return self._serving.get(f"{endpoint}/{deployment}".lower())
@@ -53,11 +55,14 @@ class Faults:
         return asdict(chosen)
 
     def set_collector(self, body: Document) -> Document:
-        """`delay_s`: how late the collector's rows reach their blobs."""
-        _check({"delay_s"}, body)
-        self._state.put("fault.collector", "delay", body)
-        self.collector_delay_s = float(body.get("delay_s", 0.0))
-        return {"delay_s": self.collector_delay_s}
+        """`delay_s`: how late the collector's rows reach their blobs. `batch_rate`: how often a list is merged into
+        the line before it."""
+        _check({"delay_s", "batch_rate"}, body)
+        self.collector_delay_s = float(body.get("delay_s", self.collector_delay_s))
+        self.collector_batch_rate = float(body.get("batch_rate", self.collector_batch_rate))
+        stored = {"delay_s": self.collector_delay_s, "batch_rate": self.collector_batch_rate}
+        self._state.put("fault.collector", "delay", stored)
+        return stored
 
     def set_endpoint(self, endpoint: str, body: Document) -> Document:
         """`busy_s`: it refuses changes for so long. `stale_s`: it shows the old traffic so long after one."""

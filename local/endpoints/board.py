@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from local.endpoints.scoring import Scoring
+from local.endpoints.scorer import Scoring
 
 
 @dataclass

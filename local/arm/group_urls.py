@@ -9,10 +9,11 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from local.arm import surroundings
+from local.arm import group
 from local.endpoints import quota
+from local.refusal import ArmError
 from local.settings import LOCATION, RESOURCE_GROUP, SUBSCRIPTION
-from local.web import WORKSPACE_PATH, ArmError, Call, control, reply, secured
+from local.web import WORKSPACE_PATH, Call, control, reply, secured
 
 _SUBSCRIPTION = "/subscriptions/{subscription}/providers"
 _GROUP = "/subscriptions/{subscription}/resourceGroups/{group}/providers"
@@ -48,12 +49,12 @@ def _role_assignments(call: Call) -> dict[str, Any]:
         raise ArmError(
             501, "NotEmulated", "Role assignments are listed with $filter=principalId eq '<id>' only."
         )
-    return _many(surroundings.role_assignments(call.service, principal[1]))
+    return _many(group.role_assignments(call.service, principal[1]))
 
 
 def _set_providers(call: Call) -> Response:
     """PUT /local/providers {"unregistered": [namespace]}."""
-    surroundings.unregister(call.service, list(call.body.get("unregistered", [])))
+    group.unregister(call.service, list(call.body.get("unregistered", [])))
     return reply(status=204)
 
 
@@ -76,33 +77,29 @@ routes: list[BaseRoute] = [
     ),
     _reader(
         f"{_SUBSCRIPTION}/{{namespace}}",
-        lambda call: surroundings.provider(call.service, call.path("namespace")),
+        lambda call: group.provider(call.service, call.path("namespace")),
         "Microsoft.Resources/subscriptions/providers/read",
     ),
-    _reader(
-        _TOPICS, lambda call: _many(surroundings.system_topics()), "Microsoft.EventGrid/systemTopics/read"
-    ),
+    _reader(_TOPICS, lambda call: _many(group.system_topics()), "Microsoft.EventGrid/systemTopics/read"),
     _reader(
         f"{_TOPICS}/{{topic}}/eventSubscriptions",
-        lambda call: _many(surroundings.event_subscriptions(call.service, call.path("topic"))),
+        lambda call: _many(group.event_subscriptions(call.service, call.path("topic"))),
         "Microsoft.EventGrid/systemTopics/eventSubscriptions/read",
     ),
     _reader(
         f"{_ENDPOINT}/providers/Microsoft.Insights/diagnosticSettings",
-        lambda call: _many(surroundings.diagnostics(call.service, call.path("endpoint"))),
+        lambda call: _many(group.diagnostics(call.service, call.path("endpoint"))),
         "Microsoft.Insights/diagnosticSettings/read",
     ),
     _reader(
         f"{_GROUP}/Microsoft.OperationalInsights/workspaces/local",
-        lambda call: surroundings.logs_workspace(),
+        lambda call: group.logs_workspace(),
         "Microsoft.OperationalInsights/workspaces/read",
     ),
-    _reader(
-        f"{_GROUP}/Microsoft.Web/sites", lambda call: _many(surroundings.sites()), "Microsoft.Web/sites/read"
-    ),
+    _reader(f"{_GROUP}/Microsoft.Web/sites", lambda call: _many(group.sites()), "Microsoft.Web/sites/read"),
     _reader(
         f"{_GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities",
-        lambda call: _many(surroundings.assigned_identities()),
+        lambda call: _many(group.assigned_identities()),
         "Microsoft.ManagedIdentity/userAssignedIdentities/read",
     ),
     _reader(

@@ -1,6 +1,6 @@
 """A step's command leaves its exit code on disk whoever waits for it, and ends with the local Azure.
 
-Run as its own process: `python -m local.jobs.launch <folder>`. It leads a process group, so that the
+Run as its own process: `python -m local.jobs.launcher <folder>`. It leads a process group, so that the
 workspace can restart while the command goes on, find it again by process id and start time, and end it all.
 """
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from starlette.responses import Response
-
-from local.web import ArmError, Call, reply
+from local.refusal import ArmError
 
 
 class Throttle:
@@ -28,13 +26,3 @@ class Throttle:
             wait_s = self._wait_s
         message = f"The request was throttled. Please try again after {wait_s} seconds."
         raise ArmError(429, "TooManyRequests", message, {"Retry-After": str(wait_s)})
-
-
-def set_throttle(call: Call) -> Response:
-    """PUT /local/throttle {"requests": 3, "retry_after_s": 60, "path": "onlineEndpoints"}; 0 requests end it."""
-    try:
-        requests, wait_s = int(call.body["requests"]), int(call.body.get("retry_after_s", 1))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArmError(400, "InvalidThrottle", "requests and retry_after_s are whole numbers.") from error
-    call.service.throttle.set(requests, wait_s, str(call.body.get("path", "")))
-    return reply(status=204)

@@ -1,4 +1,8 @@
-"""The Kusto subset computes what Kusto's documents say, and refuses the rest."""
+"""The log's reader answers the product's queries as Kusto does, and refuses the rest.
+
+Sources: learn.microsoft.com/kusto/query (where, project, top, take, count, summarize, countif, and null comparison
+in scalar-data-types/null-values); the columns and their types are those of AmlOnlineEndpointTrafficLog.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local.logs.exceptions import QueryNotEmulated, QueryRefused, QuerySemanticError, QuerySyntaxError
-from local.logs.language import Row
-from local.logs.query import Table, run
+from local.logs.exceptions import QueryNotEmulated, QueryRefused, QuerySemanticError
+from local.logs.query import Row, Table, run
 
 NOW = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
 COLUMNS = {"t": "datetime", "arm": "string", "code": "int", "model": "int", "ms": "int"}
@@ -26,7 +29,7 @@ ROWS: list[Row] = [
 
 
 def rows(query: str) -> list[list[object]]:
-    made = run(f"T | {query}", Table(COLUMNS, ROWS), NOW)
+    made = run(f"T | {query}", Table(COLUMNS, ROWS))
     return [[row[name] for name in made.columns] for row in made.rows]
 
 
@@ -37,28 +40,25 @@ def rows(query: str) -> list[list[object]]:
         ("where code >= 500 | count", [[2]]),
         ("where arm == 'green' | count", [[0]]),
         ("where arm =~ 'green' | count", [[3]]),
-        ("where arm startswith 'gr' and not(code == 500) | project ms", [[50], [90]]),
-        ("where arm startswith_cs 'gr' | count", [[0]]),
+        ('where arm startswith "gr" and not(code == 500) | project ms', [[50], [90]]),
         ("where code in (500, 404) or ms == 20 | project ms", [[10], [20], [60]]),
-        ("where arm !in ('blue') | count", [[3]]),
-        ("where ms between (20 .. 40) | count", [[3]]),
-        ("where t > ago(25s) | count", [[3]]),
-        ("where t between (datetime(2026-11-21T12:00:00Z) .. 20s) | project ms", [[20], [30], [40]]),
+        ("where not(arm in ('blue')) | count", [[3]]),
+        (
+            "where t >= datetime(2026-11-21T12:00:00+00:00) and t < datetime(2026-11-21T12:00:20) | count",
+            [[2]],
+        ),
         ("where model == 200 | count", [[9]]),
         ("where model != 200 | count", [[1]]),  # a null differs from every value
-        ("where isnull(model) | project ms", [[100]]),
         ("where model < 500 | count", [[9]]),
         ("summarize n = count(), bad = countif(code == 500) by arm", [["Green", 3, 1], ["blue", 7, 1]]),
-        ("summarize count() by bin(t, 1m) | order by t asc | project count_", [[6], [4]]),
-        ("summarize percentiles(ms, 50, 95), avg(ms), max(ms)", [[50, 100, 55.0, 100]]),
+        ("summarize Share = 100.0 * countif(code in (408, 424) or toint(code) >= 500) / count()", [[20.0]]),
+        ("summarize max(ms), min(ms), newest = max(t)", [[100, 10, NOW]]),
         ("where code == 1 | summarize count()", [[0]]),
         ("where code == 1 | summarize count() by arm", []),
-        ("top 2 by ms | project ms, half = ms / 2, exact = ms * 0.5", [[100, 50, 50.0], [90, 45, 45.0]]),
-        ("order by model asc, ms desc | take 2 | project ms", [[100], [90]]),  # nulls first
-        ("extend e = iff(code == 500, 1, 0) | summarize sum(e)", [[2]]),
-        ("distinct code | order by code asc", [[200], [500]]),
-        ("project toint(tostring(code)) | take 1", [[500]]),
-        ("where arm == 'a | b' // a pipe in a string is no operator", []),
+        ("where code == 1 | summarize max(ms)", [[None]]),
+        ("top 2 by ms | project ms, code", [[100, 200], [90, 200]]),
+        ("top 1 by t asc | project ms", [[100]]),
+        ("where arm == 'a | b'", []),
     ],
 )
 def test_it_computes_what_kusto_computes(query: str, expected: list[list[object]]) -> None:
@@ -71,22 +71,22 @@ def test_it_computes_what_kusto_computes(query: str, expected: list[list[object]
         ("where code == '500'", QuerySemanticError),
         ("where colour == 1", QuerySemanticError),
         ("where arm > 3", QuerySemanticError),
-        ("where code", QuerySemanticError),
-        ("summarize avg(arm)", QuerySemanticError),
-        ("where code == ", QuerySyntaxError),
-        ("where (code == 1", QuerySyntaxError),
-        ("where code == 1 2", QuerySyntaxError),
-        ("where t > datetime(yesterday)", QuerySyntaxError),
+        ("summarize max(colour)", QuerySemanticError),
+        ("where t > datetime(yesterday)", QuerySemanticError),
+        ("where code", QueryRefused),
+        ("where code == ", QueryRefused),
+        ("where (code == 1", QueryRefused),
+        ("where code == 1 2", QueryRefused),
         ("where code = 1", QueryRefused),
-        ("", QuerySyntaxError),
+        ("", QueryRefused),
         ("join T on arm", QueryNotEmulated),
         ("where arm has 'blue'", QueryNotEmulated),
-        ("summarize stdev(ms)", QueryNotEmulated),
-        ("where strlen(arm) > 2", QueryNotEmulated),
+        ("where t > ago(1h)", QueryNotEmulated),
+        ("summarize avg(ms)", QueryNotEmulated),
+        ("where strlen(arm) > 2", QueryRefused),
         ("mv-expand arm", QueryNotEmulated),
-        ("order by ms nulls last", QueryNotEmulated),
     ],
 )
 def test_it_refuses_what_it_does_not_know_even_without_rows(query: str, refusal: type[QueryRefused]) -> None:
     with pytest.raises(refusal):
-        run(f"T | {query}", Table(COLUMNS, []), NOW)
+        run(f"T | {query}", Table(COLUMNS, []))

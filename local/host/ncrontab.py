@@ -46,10 +46,8 @@ class _Field:
             return set(range(self.least, self.most + 1, step))
         first_text, dash, last_text = body.partition("-")
         first = self._value(first_text, part)
-        if dash:
-            last = self._value(last_text, part)
-        else:
-            last = self.most if slash else first
+        open_end = self.most if slash else first
+        last = self._value(last_text, part) if dash else open_end
         return set(range(min(first, last), max(first, last) + 1, step))
 
     def _value(self, text: str, part: str) -> int:
@@ -85,12 +83,19 @@ class Crontab:
         """The first moment strictly later than `moment`, which is naive; CrontabError when there is none."""
         start = moment.replace(microsecond=0) + timedelta(seconds=1)
         for day in self._days(start):
-            if day.date() != start.date():
-                return day + self._times[0]
-            for time_of_day in self._times:
-                if (found := day + time_of_day) >= start:
-                    return found
+            least = (start.hour, start.minute, start.second) if day.date() == start.date() else (0, 0, 0)
+            found = self._time_from(least)
+            if found is not None:
+                return day + found
         raise CrontabError("no moment matches")
+
+    def _time_from(self, least: tuple[int, int, int]) -> timedelta | None:
+        """The first time of day that is not before `least`."""
+        for hour in (h for h in self._sorted[2] if h >= least[0]):
+            for minute in (m for m in self._sorted[1] if (hour, m) >= least[:2]):
+                for second in (s for s in self._sorted[0] if (hour, minute, s) >= least):
+                    return timedelta(hours=hour, minutes=minute, seconds=second)
+        return None
 
     def _days(self, start: datetime) -> Iterator[datetime]:
         _, _, _, days, months, weekdays = self.fields
@@ -105,9 +110,8 @@ class Crontab:
                         yield found
 
     @cached_property
-    def _times(self) -> list[timedelta]:
-        seconds, minutes, hours = (sorted(values) for values in self.fields[:3])
-        return [timedelta(hours=h, minutes=m, seconds=s) for h in hours for m in minutes for s in seconds]
+    def _sorted(self) -> list[list[int]]:
+        return [sorted(values) for values in self.fields]
 
 
 def parse(expression: str) -> Crontab:

@@ -3,14 +3,14 @@
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from local.host import ncrontab, timespan
-from local.host.errors import AppRefused
+from local.host.errors import FunctionRefused
 
 
 class Schedule:
     """The schedule of one timer. As in the timer extension, what is not a crontab may be a TimeSpan."""
 
     def __init__(self, expression: str, function: str, zone: tzinfo = UTC) -> None:
-        self.expression, self._zone = expression, zone
+        self.expression, self.zone = expression, zone
         self._crontab: ncrontab.Crontab | None = None
         self._period = timedelta(0)
         try:
@@ -18,11 +18,11 @@ class Schedule:
         except ncrontab.CrontabError as error:
             period_s = timespan.seconds(expression)
             if period_s is None:
-                raise AppRefused(
+                raise FunctionRefused(
                     f"function {function}: the schedule {expression!r} is not valid: {error}"
                 ) from None
             if period_s <= 0:  # Azure takes it, and runs the function without a pause
-                raise AppRefused(
+                raise FunctionRefused(
                     f"function {function}: the schedule {expression!r} is not a period longer than nothing"
                 ) from None
             self._period = timedelta(seconds=period_s)
@@ -35,8 +35,8 @@ class Schedule:
         """
         if self._crontab is None:
             return moment + self._period
-        local = self._crontab.next_after(moment.astimezone(self._zone).replace(tzinfo=None))
-        readings = (local.replace(tzinfo=self._zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        local = self._crontab.next_after(moment.astimezone(self.zone).replace(tzinfo=None))
+        readings = (local.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1))
         return max(readings)
 
     @property

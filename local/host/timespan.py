@@ -22,7 +22,7 @@ def _read(text: str) -> float | None:
     if days := _PLAIN_DAYS.fullmatch(text):
         return _total(int(days[1]), 0, 0, 0, "")
     if four := _FOUR.fullmatch(text):
-        return _total(*(int(part) for part in four.groups()[:4]), four[5] or "")
+        return _total(int(four[1]), int(four[2]), int(four[3]), int(four[4]), four[5] or "")
     if (dotted := _DOTTED.fullmatch(text)) is None:
         return None
     days_, first, second, third, fraction = dotted.groups()

@@ -5,8 +5,10 @@ does). An app that it refuses ends it with 1 and the reason.
 """
 
 import argparse
+import asyncio
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -106,9 +108,18 @@ def _serve(host: Host, front: Front, port: int, pace: Pace, ended: _End) -> None
                 actual = self.servers[0].sockets[0].getsockname()[1]
                 print(f"functions host ready at http://127.0.0.1:{actual}", flush=True)  # noqa: T201 - promised line
 
+        async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+            asyncio.get_running_loop().call_later(pace.of(HTTP_DRAIN_S), self.cut)
+            await super().shutdown()
+
+        def cut(self) -> None:
+            """What still waits for its answer gets none: the connection is reset."""
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()  # type: ignore[union-attr]
+
     config = uvicorn.Config(
         front, host="127.0.0.1", port=port, log_config=None, lifespan="off", access_log=False,
-        server_header=False, timeout_graceful_shutdown=max(1, round(pace.of(HTTP_DRAIN_S))),
+        server_header=False, timeout_graceful_shutdown=math.ceil(pace.of(HTTP_DRAIN_S)) + 1,
     )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops at these, then raises them again for whoever was before it: we are, and stop in order.

@@ -16,6 +16,7 @@ from local.host.pace import Pace
 from local.host.storage import tried
 
 LEASE_S = 60.0
+RENEWED_EVERY_S = 30.0
 TRIED_EVERY_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class ListenerLock:
                 log.debug("lock %s was made by someone else", self._name)
 
     def _renew(self, lease: BlobLeaseClient, released: threading.Event) -> None:
-        while not released.wait(self._pace.lease_s(LEASE_S) / 2):
+        while not released.wait(self._pace.of(RENEWED_EVERY_S)):
             try:
                 tried(lease.renew, self._pace)
             except AzureError as error:

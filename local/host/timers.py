@@ -72,6 +72,7 @@ class TimerListener:
         while not self._stopping.is_set():
             try:
                 if not self._lock.acquire():
+                    log.info("another host holds the lock of timer %s", self._trigger.function)
                     self._stopping.wait(self._pace.of(TRIED_EVERY_S))
                     continue
                 state = self._state_at_start(_now())

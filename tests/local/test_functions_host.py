@@ -66,17 +66,6 @@ def test_a_message_that_is_not_base64_goes_to_poison_without_a_call(app: App) ->
     assert [call["body"] for call in app.calls()] == ["good"]
 
 
-def test_a_poison_queue_has_no_poison_queue_of_its_own(app: App) -> None:
-    app.queue("-poison").create_queue()
-    app.write(
-        TAKE.replace("%TEST_QUEUE%", "%TEST_QUEUE%-poison") + "    note()\n    raise ValueError('again')"
-    )
-    with app.running():
-        app.queue("-poison").send_message(base64.b64encode(b"bad").decode())
-        until(lambda: len(app.calls()) >= 7)
-    assert peek(app.queue("-poison-poison")) == []
-
-
 def test_no_more_messages_run_at_once_than_host_json_allows(app: App) -> None:
     app.write(
         TAKE + "    note(edge=1)\n    time.sleep(0.5)\n    note(edge=-1)",

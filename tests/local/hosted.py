@@ -82,15 +82,17 @@ class App:
         (self.folder / "function_app.py").write_text(PREAMBLE + textwrap.dedent(source))
         (self.folder / "host.json").write_text(json.dumps(HOST_JSON | (host or {})))
 
+    def command(self, port: int | None = None) -> list[str]:
+        state = str(self.azure.settings.folder)
+        command = [sys.executable, "-m", "local.host", "--app", str(self.folder), "--state", state]
+        return [*command, "--port", str(port or self.port), "--speed", str(self.speed)]
+
     def start(self, port: int | None = None) -> processes.Child:
         port = port or self.port
         env = os.environ | {"TEST_QUEUE": self.queue_name, "CALLS": str(self.calls_file)} | self.settings
-        state = str(self.azure.settings.folder)
-        command = [sys.executable, "-m", "local.host", "--app", str(self.folder), "--state", state]
         log = self.folder / f"host-{port}.log"
         log.unlink(missing_ok=True)
-        command += ["--port", str(port), "--speed", str(self.speed)]
-        child = processes.start("host", command, log=log, env=env, cwd=ROOT)
+        child = processes.start("host", self.command(port), log=log, env=env, cwd=ROOT)
         until(lambda: "functions host ready" in child.log_tail(10**6) or child.poll() is not None)
         assert child.poll() is None, child.log_tail()
         return child

@@ -16,7 +16,7 @@ from local.__main__ import write_local_settings
 from local.azure import LocalAzure
 from local.host.configuration import read_host_json
 from local.host.dispatch import Dispatcher
-from local.host.errors import AppRefused
+from local.host.errors import AppNotIndexed, AppRefused
 from local.host.triggers import checked
 from tests.local.hosted import HOST_JSON, PREAMBLE, ROOT, App, until
 
@@ -72,9 +72,13 @@ REFUSED = {
         "@app.route(route='A/{y}')\ndef two(req: func.HttpRequest): ...",
         "function two: its route 'A/{y}' conflicts with that of one",
     ),
-    "five cron fields": (
-        "@app.timer_trigger(arg_name='t', schedule='* * * * *')\ndef late(t: func.TimerRequest): ...",
-        "function late: the schedule '* * * * *' has 5 fields",
+    "four cron fields": (
+        "@app.timer_trigger(arg_name='t', schedule='* * * *')\ndef late(t: func.TimerRequest): ...",
+        "function late: the schedule '* * * *' is not valid: it has 4 fields",
+    ),
+    "a period of nothing": (
+        "@app.timer_trigger(arg_name='t', schedule='00:00:00')\ndef late(t: func.TimerRequest): ...",
+        "is not a period longer than nothing",
     ),
     "bad cron": (
         "@app.timer_trigger(arg_name='t', schedule='0 99 * * * *')\ndef late(t: func.TimerRequest): ...",
@@ -135,6 +139,27 @@ def test_what_the_real_host_refuses_is_refused(source: str, text: str, tmp_path:
         finally:
             channel.stop()
     assert text in str(refused.value)
+    assert "Azure" in refused.value.on_azure
+
+
+def test_rows_10_and_11_a_refusal_says_what_azure_would_have_done(app: App) -> None:
+    for source, done in (
+        (REFUSED["import error"][0], "start with none of the app's functions and look healthy"),
+        (REFUSED["bad cron"][0], "start without the functions named here"),
+        (GOOD.replace('"good"', '"/good"'), "every route answers 503"),
+    ):
+        app.write(source)
+        child = processes.start(
+            "host", app.command(), log=app.folder / "refused.log", env=os.environ, cwd=ROOT
+        )
+        assert child.wait(60) == 1
+        assert done in child.log_tail()
+
+
+def test_row_10_an_import_that_ends_the_process_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "function_app.py").write_text("import os\nos._exit(0)")
+    with pytest.raises(AppNotIndexed, match="ended while it indexed"):
+        Dispatcher(tmp_path, os.environ)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +168,18 @@ def test_what_the_real_host_refuses_is_refused(source: str, text: str, tmp_path:
         ({"version": None}, 'no "version"'),
         ({"extensionBundle": None}, 'no "extensionBundle"'),
         ({"functionTimeout": "5 minutes"}, "functionTimeout"),
+        (
+            {"functionTimeout": "25:00:00"},
+            "is 2.16e+06 s: give less than a day",
+        ),  # 25 days, which stops the host
+        ({"functionTimeout": "00:00:00"}, "functionTimeout"),
+        ({"functionTimeout": 10}, "functionTimeout"),  # ten days
+        ({"extensions": {"queues": {"maxPollingInterval": "00:00:00.05"}}}, "must be 100 ms or more"),
+        ({"extensions": {"queues": {"maxPollingInterval": "00:00:99"}}}, "maxPollingInterval must be a text"),
+        ({"extensions": {"queues": {"visibilityTimeout": "-00:00:05"}}}, "visibilityTimeout must be a text"),
+        ({"extensions": {"queues": {"messageEncoding": "utf8"}}}, "messageEncoding"),
+        ({"extensions": {"http": {"routePrefix": "/v1/"}}}, "routePrefix"),
+        ({"logging": {"logLevel": {"default": "Loud"}}}, "logLevel 'Loud' of default"),
         ({"extensions": {"queues": {"batchSize": 33}}}, "batchSize must be a whole number from 1 to 32"),
         ({"extensions": {"queues": {"maxPollingInterval": 2000}}}, "maxPollingInterval must be a text"),
         ({"extensions": {"queues": {"batchsize": 3}}}, "extensions.queues has ['batchsize']"),
@@ -156,20 +193,20 @@ def test_a_bad_host_json_is_refused(change: dict[str, object], text: str, tmp_pa
     assert text in str(refused.value)
 
 
-def test_a_refused_app_ends_the_host_with_the_reason(app: App) -> None:
-    app.write(REFUSED["bad cron"][0])
-    command = [
-        sys.executable,
-        "-m",
-        "local.host",
-        "--app",
-        str(app.folder),
-        "--state",
-        str(app.azure.settings.folder),
-    ]
-    child = processes.start("host", command, log=app.folder / "refused.log", env=os.environ, cwd=ROOT)
-    assert child.wait(60) == 1
-    assert "function late: the schedule '0 99 * * * *' is not valid" in child.log_tail()
+def test_row_31_the_projects_own_host_json_is_taken_as_it_is() -> None:
+    configuration = read_host_json(ROOT, 2)
+    queues = configuration.queues
+    assert (queues.batch_size, queues.new_batch_threshold, queues.max_dequeue_count) == (8, 4, 5)
+    assert (queues.max_polling_interval_s, queues.visibility_timeout_s, queues.base64) == (2, 5, False)
+    assert (configuration.route_prefix, configuration.timeout_s) == ("api", 600)
+
+
+def test_row_31_defaults_and_the_cases_that_azure_takes(tmp_path: Path) -> None:
+    document = HOST_JSON | {"extensions": {"queues": {"messageEncoding": "NONE"}}, "functionTimeout": "-1"}
+    (tmp_path / "host.json").write_text(json.dumps(document))
+    configuration = read_host_json(tmp_path, 2)
+    assert (configuration.queues.batch_size, configuration.queues.new_batch_threshold) == (16, 16)
+    assert (configuration.queues.base64, configuration.timeout_s) == (False, None)
 
 
 def test_the_settings_written_for_core_tools_start_the_app(local_azure: LocalAzure, tmp_path: Path) -> None:

@@ -83,10 +83,12 @@ def test_of_two_hosts_one_runs_the_timer(app: App) -> None:
             note(host=os.getppid())
         """
     )
+    app.speed = 20  # who does not get the lock tries again after three seconds
     first = app.start()
     until(app.calls)
     second = app.start(port=App(app.azure, app.folder).port)
     try:
+        until(lambda: "another host holds the lock of timer tick" in second.log_tail(10**6))
         until(lambda: len(app.calls()) >= 4)
         assert {call["host"] for call in app.calls()} == {first.pid}
         first.stop(grace_s=20)  # gives the lease back

@@ -110,8 +110,10 @@ class App:
         return [json.loads(line) for line in text.splitlines()]
 
     def queue(self, suffix: str = "") -> QueueClient:
-        uri = self.azure.settings.storage("queue")
-        return QueueClient(uri, self.queue_name + suffix, credential=DefaultAzureCredential())
+        return self.client(self.queue_name + suffix)
+
+    def client(self, name: str) -> QueueClient:
+        return QueueClient(self.azure.settings.storage("queue"), name, credential=DefaultAzureCredential())
 
     def send(self, *bodies: str) -> None:
         for body in bodies:

@@ -7,6 +7,13 @@ import json
 from datetime import datetime
 from itertools import pairwise
 
+import pytest
+
+from local.host.configuration import QueueOptions
+from local.host.errors import InvocationFailed
+from local.host.messages import NotDecodable, text_of
+from local.host.pace import Pace
+from local.host.queues import QueueListener
 from tests.local.hosted import TAKE, App, peek, until
 
 
@@ -56,14 +63,80 @@ def test_after_five_failures_the_message_lies_in_poison_and_others_went_on(app: 
     assert "\x1b" not in host.log_tail(10**6)
 
 
-def test_a_message_that_is_not_base64_goes_to_poison_without_a_call(app: App) -> None:
+def test_row_26_what_is_not_base64_is_poison_at_once_and_what_is_not_text_after_five_tries(app: App) -> None:
     app.write(TAKE + "    note(body=msg.get_body().decode())")
-    app.queue().send_message("{not base64}")
-    app.send("good")
-    with app.running():
-        assert until(lambda: peek(app.queue("-poison"))) == ["{not base64}"]
+    binary = base64.b64encode(b"\xff\xfe").decode()
+    with app.running() as host:
+        app.queue().send_message("{not base64}")
+        app.queue().send_message(binary)
+        app.send("good")
+        until(lambda: sorted(peek(app.queue("-poison"))) == sorted(["{not base64}", binary]))
         until(lambda: app.left() == 0)
+        assert host.log_tail(10**6).count("the message's bytes are not UTF-8") == 5
     assert [call["body"] for call in app.calls()] == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [("YWJj", "abc"), (" YW\r\nJj\t", "abc"), ("YWJjZB==", "abcd"), ("", ""), ("YWJjZA==", "abcd")],
+)
+def test_row_26_base64_that_net_reads(content: str, text: str) -> None:
+    assert text_of(content, is_base64=True) == text
+    assert text_of(content, is_base64=False) == content
+
+
+@pytest.mark.parametrize(
+    "content", ["abcd=", "abcd==", "YWJj=", "YWJj\u00a0", "YW\u2003Jj", "YWJ", "YW-_", "{}"]
+)
+def test_row_26_base64_that_net_does_not_read(content: str) -> None:
+    with pytest.raises(NotDecodable):
+        text_of(content, is_base64=True)
+
+
+class Listener(QueueListener):
+    """A listener in this process that notes when it rested, and which queues it has put something into."""
+
+    def __init__(self, app: App, most: int) -> None:
+        self.done: list[object] = []
+        self.rested_after: list[int] = []
+        self.put: list[str] = []
+        options = QueueOptions(8, 4, 60.0, 0.0, most, base64=True)
+        super().__init__(
+            "take", app.client, app.queue_name, options, self.taken, Pace(), print, self.put.append
+        )
+
+    def taken(self, function: str, kind: str, value: object, metadata: dict[str, str]) -> None:
+        self.done.append(value)
+        if value == "bad":
+            raise InvocationFailed("as told")
+
+    def _rest(self, empty: int) -> None:
+        self.rested_after.append(len(self.done))
+        super()._rest(empty + 12)  # a minute at once, as after a long pause
+
+
+def test_row_33_the_next_receive_follows_at_once(app: App) -> None:
+    app.send(*map(str, range(40)))
+    listener = Listener(app, 5)
+    listener.start()
+    until(lambda: len(listener.done) == 40 and listener.rested_after)
+    listener.stop()
+    assert (
+        listener.rested_after[0] >= 40 - 12
+    )  # not before the queue was empty; what it had was still running
+
+
+def test_row_27_who_puts_a_message_into_a_poison_queue_wakes_its_listener(app: App) -> None:
+    app.send("bad")
+    listener = Listener(app, 1)
+    listener.start()
+    until(lambda: listener.put)
+    assert listener.put == [f"{app.queue_name}-poison"]
+    until(lambda: listener.rested_after)
+    app.send("good")
+    listener.wake()
+    until(lambda: "good" in listener.done, within_s=20)
+    listener.stop()
 
 
 def test_no_more_messages_run_at_once_than_host_json_allows(app: App) -> None:

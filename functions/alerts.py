@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions import app
+from functions.outermost import ordinary
 
 blueprint = func.Blueprint()
 
@@ -13,6 +14,7 @@ ROLE = "ActionGroupsSecureWebhook"
 
 @blueprint.function_name("alert")
 @blueprint.route(route="alert", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@ordinary
 def alert(req: func.HttpRequest) -> func.HttpResponse:
     """202 when the alert is in the queue; 400 when it is none; 401 or 403 for who is not Azure Monitor."""
     from functions.answers import answer, problem, read_json

@@ -3,12 +3,14 @@
 import azure.functions as func
 
 from functions import app
+from functions.outermost import ordinary
 
 blueprint = func.Blueprint()
 
 
 @blueprint.function_name("inbox")
 @blueprint.queue_trigger(arg_name="message", queue_name="%DRIFTLOOP_QUEUE%", connection="DRIFTLOOP_STORAGE")
+@ordinary
 def inbox(message: func.QueueMessage) -> None:
     """One event. An exception leaves it in the queue; after five it goes to the poison queue."""
     from shared.inbox import recorder
@@ -22,6 +24,7 @@ def inbox(message: func.QueueMessage) -> None:
 @blueprint.queue_trigger(
     arg_name="message", queue_name="%DRIFTLOOP_QUEUE%-poison", connection="DRIFTLOOP_STORAGE"
 )
+@ordinary
 def poison(message: func.QueueMessage) -> None:
     """What failed five times is kept with its reason and never blocks anything else."""
     from shared.inbox import recorder

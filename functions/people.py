@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions import app
+from functions.outermost import ordinary
 
 blueprint = func.Blueprint()
 
@@ -11,6 +12,7 @@ MAX_BODY_BYTES = 16 * 1024
 
 @blueprint.function_name("act")
 @blueprint.route(route="loops/{loop}/{verb}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@ordinary
 def act(req: func.HttpRequest) -> func.HttpResponse:
     """202 when the action is in the queue. 401 without an identity; 403 without the role, or from another site."""
     from functions.answers import answer, problem, read_json

@@ -3,12 +3,14 @@
 import azure.functions as func
 
 from functions import app
+from functions.outermost import ordinary
 
 blueprint = func.Blueprint()
 
 
 @blueprint.function_name("tick")
 @blueprint.timer_trigger(arg_name="timer", schedule="%DRIFTLOOP_TICK_SCHEDULE%")
+@ordinary
 def tick(timer: func.TimerRequest) -> None:
     """Run every loop whose time has come. Missed, doubled or late: the result is the same as once."""
     from functions import telemetry
@@ -21,6 +23,7 @@ def tick(timer: func.TimerRequest) -> None:
 
 @blueprint.function_name("sweep")
 @blueprint.timer_trigger(arg_name="timer", schedule="%DRIFTLOOP_SWEEP_SCHEDULE%")
+@ordinary
 def sweep(timer: func.TimerRequest) -> None:
     """Compare the landing containers with the inbox, and wake every loop."""
     from shared.runtime import tick

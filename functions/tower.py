@@ -3,12 +3,14 @@
 import azure.functions as func
 
 from functions import app
+from functions.outermost import ordinary
 
 blueprint = func.Blueprint()
 
 
 @blueprint.function_name("tower")
 @blueprint.route(route="tower/{*path}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@ordinary
 def tower(req: func.HttpRequest) -> func.HttpResponse:
     """A page or its JSON twin. 401 without an identity, 403 without the looking role."""
     from functions import visits
@@ -26,6 +28,7 @@ def tower(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("tower_act")
 @blueprint.route(route="tower/{*path}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@ordinary
 def tower_act(req: func.HttpRequest) -> func.HttpResponse:
     """303 back to the page when the action is in the queue; 401 or 403, and nothing done, for anybody else."""
     from functions import visits

@@ -18,6 +18,7 @@ import httpx
 from local import processes
 from local.azurite import start_azurite
 from local.certificates import certificates
+from local.host.platform import Platform, PlatformFailed
 from local.settings import settings_of
 
 READY_WITHIN_S = 90.0
@@ -36,13 +37,18 @@ class LocalAzure:
         state_dir: Path,
         *,
         functions_host: bool = False,
+        function_groups: bool = False,
+        host_speed: float = 1.0,
         app_dir: Path = _CHECKOUT,
         in_memory: bool = False,
     ) -> None:
         self.settings = settings_of(state_dir)
         self._certificates = certificates(self.settings.folder / "certificates")
         self._functions_host = functions_host
+        self._function_groups, self._host_speed = function_groups, host_speed
         self._app_dir = app_dir
+        self.platform: Platform | None = None
+        """What starts the functions host again when it ended."""
         self._in_memory = in_memory
         self._children: dict[str, processes.Child] = {}
         self._control: httpx.Client | None = None
@@ -82,6 +88,7 @@ class LocalAzure:
         if self._control is not None:
             self._control.close()
             self._control = None
+        self.stop_part("host")
         for name in reversed(list(self._children)):
             self.stop_part(name)
         if self._lock is not None:
@@ -95,6 +102,11 @@ class LocalAzure:
                 code = child.poll()
                 if code is not None:
                     raise LocalAzureFailed(f"{name} ended by itself with code {code}:\n{child.log_tail()}")
+            try:
+                if self.platform is not None:
+                    self.platform.check()
+            except PlatformFailed as error:
+                raise LocalAzureFailed(str(error)) from error
             time.sleep(0.5)
 
     def start_workspace(self) -> None:
@@ -103,17 +115,32 @@ class LocalAzure:
         self._await("workspace", self._workspace_is_ready)
 
     def start_host(self) -> None:
-        """Start the functions host and wait until it listens."""
+        """Start the functions host, or one for each group of functions, and wait until it listens."""
         folder = str(self.settings.folder)
         command = [sys.executable, "-m", "local.host", "--app", str(self._app_dir), "--state", folder]
-        self._launch("host", command, os.environ | self.environment("app") | {"PYTHONUNBUFFERED": "1"})
-        self._await("host", lambda: _listens(self.settings.host_port))
+        self.platform = Platform(
+            command,
+            os.environ | self.environment("app") | {"PYTHONUNBUFFERED": "1"},
+            self.settings.logs,
+            self.settings.host_port,
+            by_group=self._function_groups,
+            speed=self._host_speed,
+        )
+        try:
+            self.platform.start(READY_WITHIN_S)
+        except PlatformFailed as error:
+            raise LocalAzureFailed(str(error)) from error
 
     def part(self, name: str) -> processes.Child:
-        """A running part: `azurite`, `workspace` or `host`. Tests kill it to see what is left."""
-        return self._children[name]
+        """A running part: `azurite`, `workspace`, or an instance of the host. Tests kill it to see what is left."""
+        instance = self.platform.instances.get(name) if self.platform is not None else None
+        return self._children[name] if instance is None or instance.child is None else instance.child
 
     def stop_part(self, name: str) -> None:
+        """End `azurite`, `workspace`, or with `host` all instances of it."""
+        if name == "host" and self.platform is not None:
+            self.platform.stop()
+            self.platform = None
         child = self._children.pop(name, None)
         if child is not None:
             child.stop(grace_s=15)

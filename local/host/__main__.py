@@ -1,145 +1,103 @@
-"""`python -m local.host --app DIR` runs a function app until SIGTERM or Ctrl-C, on 127.0.0.1 only."""
+"""`python -m local.host --app DIR` runs a function app until SIGTERM or Ctrl-C, on 127.0.0.1 only.
+
+It ends by itself where the real host does, with the same code 0: somebody must start it again (local/host/platform.py
+does). An app that it refuses ends it with 1 and the reason.
+"""
 
 import argparse
-import hashlib
+import asyncio
+import json
 import logging
+import math
 import os
-import re
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import uvicorn
-from azure.core.exceptions import ResourceExistsError
-from azure.identity import DefaultAzureCredential
-from azure.storage.blob import BlobServiceClient, ContainerClient
-from azure.storage.queue import QueueClient
 
-from local.__main__ import DEFAULT_STATE
 from local.host import logs
-from local.host.channel import Channel
-from local.host.configuration import HostConfiguration, read_host_json
 from local.host.errors import AppRefused
+from local.host.jobhost import Host, groups
 from local.host.keys import Keys
-from local.host.queues import QueueListener
-from local.host.timers import TimerListener
-from local.host.triggers import Triggers, checked
+from local.host.pace import Pace
 from local.host.web import Front
-from local.settings import settings_of
+from local.settings import Settings, settings_of
 
-DRAIN_S = 8.0
-VISIBILITY_SETTING = "LOCAL_HOST_QUEUE_VISIBILITY_S"  # tests only: on Azure it is ten minutes, always
+HTTP_DRAIN_S = 30.0
+BODY_LIMIT_SETTING = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+DEFAULT_STATE = Path(__file__).resolve().parents[2] / ".local" / "state"
 
 log = logging.getLogger("local.host")
 
 
-class Host:
-    """The triggers of one app, feeding one worker."""
-
-    def __init__(self, app_dir: Path, settings: Mapping[str, str]) -> None:
-        self._settings = settings
-        self.configuration: HostConfiguration = read_host_json(app_dir, os.cpu_count() or 1)
-        environment = dict(settings) | {
-            "WEBSITE_AUTH_ENABLED": "True",
-            "AzureWebJobsScriptRoot": str(app_dir),
-        }
-        environment.setdefault("PYTHON_THREADPOOL_THREAD_COUNT", "1000")
-        self.channel = Channel(app_dir, environment, self.configuration.timeout_s)
-        try:
-            self.triggers: Triggers = checked(self.channel.functions, settings, self.configuration)
-        except BaseException:
-            self.channel.stop()
-            raise
-        self._credential = DefaultAzureCredential()
-        self._queues = [self._queue_listener(t.function, t.queue_uri, t.queue) for t in self.triggers.queues]
-        self._timers: list[TimerListener] = []
-        if self.triggers.timers:
-            container, host_id = self._hosts_container(), _host_id(app_dir, settings)
-            self._timers = [
-                TimerListener(t, container, host_id, self.channel.invoke) for t in self.triggers.timers
-            ]
-
-    def start(self) -> None:
-        for queue in self._queues:
-            queue.start()
-        for timer in self._timers:
-            timer.start()
-
-    def stop(self) -> None:
-        """Let what runs finish for a while, then end the worker; messages that it had come back."""
-        for timer in self._timers:
-            timer.stop()
-        for queue in self._queues:
-            queue.stop(DRAIN_S / max(1, len(self._queues)))
-        for timer in self._timers:
-            timer.join(0.5)
-        self.channel.stop()
-        for queue in self._queues:
-            queue.join()
-        for timer in self._timers:
-            timer.join(5)
-
-    def _queue_listener(self, function: str, uri: str, queue: str) -> QueueListener:
-        return QueueListener(
-            function,
-            lambda name: QueueClient(uri, name, credential=self._credential),
-            queue,
-            self.configuration.queues,
-            self.channel.invoke,
-            float(self._settings.get(VISIBILITY_SETTING, "600")),
-        )
-
-    def _hosts_container(self) -> ContainerClient:
-        service = BlobServiceClient(self._settings["AzureWebJobsStorage__blobServiceUri"], self._credential)
-        container = service.get_container_client("azure-webjobs-hosts")
-        try:
-            container.create_container()
-        except ResourceExistsError:
-            log.debug("the container azure-webjobs-hosts is there")
-        return container
-
-
-def _host_id(app_dir: Path, settings: Mapping[str, str]) -> str:
-    """As on Azure: from the setting, else from the site's name, at most 32 characters."""
-    chosen = settings.get("AzureFunctionsWebHost__hostid") or settings.get("WEBSITE_SITE_NAME")
-    text = chosen or f"{app_dir.name}-{hashlib.sha256(str(app_dir).encode()).hexdigest()[:8]}"
-    return re.sub(r"[^a-z0-9-]", "-", text.lower())[:32].strip("-")
-
-
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m local.host", description=__doc__)
-    parser.add_argument(
-        "--app", type=Path, required=True, help="the folder that holds function_app.py and host.json"
-    )
-    parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help="the local Azure's state folder")
-    parser.add_argument("--port", type=int, help="where to listen; the state folder's own port unless given")
-    chosen = parser.parse_args(arguments)
+    chosen = _parser().parse_args(arguments)
     logs.configure()
     settings = settings_of(chosen.state)
-    port = chosen.port or settings.host_port
+    ended = _End()
     try:
-        host = Host(chosen.app.resolve(), os.environ)
+        host = Host(chosen.app.resolve(), os.environ, Pace(chosen.speed), ended.fatal)
     except AppRefused as error:
         for line in str(error).splitlines():
             log.critical("%s", line)
-        print(f"The app was refused:\n{error}", file=sys.stderr)  # noqa: T201 - for the person at the terminal
+        print(f"The app was refused:\n{error}\n{error.on_azure}.", file=sys.stderr)  # noqa: T201 - for the person
         return 1
-    functions = [str(f["name"]) for f in host.channel.functions]
-    keys = Keys(settings.folder / "host-keys.json", functions)
-    front = Front(
-        host.triggers.http,
-        host.configuration.route_prefix,
-        keys,
-        settings.signing_key,
-        host.channel.invoke,
-        int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "104857600")),
-    )
-    _serve(host, front, port)
+    if chosen.groups:
+        print(json.dumps(groups(host.triggers)))  # noqa: T201 - what was asked for
+        host.stop()
+        return 0
+    port = settings.host_port if chosen.port is None else chosen.port
+    _serve(host, _front(host, settings), port, Pace(chosen.speed), ended)
+    if not host.stop():
+        log.warning("what was running is cut; its messages come back when their ten minutes are over")
     return 0
 
 
-def _serve(host: Host, front: Front, port: int) -> None:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local.host", description=__doc__)
+    add = parser.add_argument
+    add("--app", type=Path, required=True, help="the folder that holds function_app.py and host.json")
+    add("--state", type=Path, default=DEFAULT_STATE, help="the local Azure's state folder")
+    add("--port", type=int, help="where to listen; the state folder's own port unless given, 0 for any")
+    add("--speed", type=float, default=1.0, help="divides all of Azure's times, for tests; 1 unless given")
+    add("--groups", action="store_true", help="print the app's groups of functions as JSON, and end")
+    return parser
+
+
+class _End:
+    """Why the host ends by itself, and the server that must then stop; whatever comes first."""
+
+    def __init__(self) -> None:
+        self._server: uvicorn.Server | None = None
+        self._reason = ""
+
+    def fatal(self, reason: str) -> None:
+        log.critical("unhandled exception, the host is shutting down: %s", reason)
+        self._reason = self._reason or reason
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def watch(self, server: uvicorn.Server) -> None:
+        self._server = server
+        server.should_exit = bool(self._reason)
+
+
+def _front(host: Host, settings: Settings) -> Front:
+    return Front(
+        host.triggers.http,
+        host.configuration.route_prefix,
+        Keys(settings.folder / "host-keys.json", host.functions),
+        settings.signing_key,
+        host.begin,
+        int(os.environ.get(BODY_LIMIT_SETTING, "104857600")),
+        host,
+    )
+
+
+def _serve(host: Host, front: Front, port: int, pace: Pace, ended: _End) -> None:
+    """Until a signal, or until the host ends itself. HTTP drains first; listeners go on meanwhile, as on Azure."""
+
     class Server(uvicorn.Server):
         """Says where it listens once it does, and lets the triggers begin only then."""
 
@@ -147,20 +105,31 @@ def _serve(host: Host, front: Front, port: int) -> None:
             await super().startup()
             if self.started:
                 host.start()
-                print(f"functions host ready at http://127.0.0.1:{port}", flush=True)  # noqa: T201 - promised line
+                actual = self.servers[0].sockets[0].getsockname()[1]
+                print(f"functions host ready at http://127.0.0.1:{actual}", flush=True)  # noqa: T201 - promised line
+
+        async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+            asyncio.get_running_loop().call_later(pace.of(HTTP_DRAIN_S), self.cut)
+            await super().shutdown()
+
+        def cut(self) -> None:
+            """What still waits for its answer gets none: the connection is reset."""
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
 
     config = uvicorn.Config(
-        front.app(), host="127.0.0.1", port=port, log_config=None, lifespan="off", access_log=False,
-        server_header=False, timeout_graceful_shutdown=3,
+        front, host="127.0.0.1", port=port, log_config=None, lifespan="off", access_log=False,
+        server_header=False, timeout_graceful_shutdown=math.ceil(pace.of(HTTP_DRAIN_S)) + 1,
     )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops at these, then raises them again for whoever was before it: we are, and stop in order.
         signal.signal(number, lambda *_: None)
-    try:
-        Server(config).run()
-    finally:
-        host.stop()
+    server = Server(config)
+    ended.watch(server)
+    server.run()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # threads that wait for what was cut are never answered, and must not keep the process

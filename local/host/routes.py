@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from local.host.errors import AppRefused
+from local.host.errors import FunctionRefused, HostJsonRefused
 
 _PARAMETER = re.compile(
     r"\{(\*{0,2})([A-Za-z_][A-Za-z0-9_]*)((?::[a-z]+(?:\((?:[^()]|\([^()]*\))*\))?)*)(\?)?\}"
@@ -27,57 +27,70 @@ class Route:
     template: str
     pattern: re.Pattern[str]
     shape: str
-    rank: tuple[int, ...]
+    bits: dict[str, int]
+    """How many bits a parameter that is a whole number may have."""
 
     def match(self, path: str) -> dict[str, str] | None:
-        """The route's parameters when the path is its own, else None."""
-        found = self.pattern.fullmatch(path.strip("/"))
-        return None if found is None else {k: v for k, v in found.groupdict().items() if v is not None}
+        """The route's parameters when the path, without its first slash, is its own; else None."""
+        found = self.pattern.fullmatch(path)
+        if found is None:
+            return None
+        parameters = {name: value for name, value in found.groupdict().items() if value}
+        for name, bits in self.bits.items():
+            if name in parameters and not -(2 ** (bits - 1)) <= int(parameters[name]) < 2 ** (bits - 1):
+                return None
+        return parameters
 
 
 def compile_route(template: str, function: str) -> Route:
     """Compile a template; AppRefused when the host would not take it."""
     if template.startswith(("/", "~")):
-        raise AppRefused(f"function {function}: the route {template!r} must not begin with '/' or '~'")
+        raise HostJsonRefused(f"function {function}: the route {template!r} must not begin with '/' or '~'")
     first = template.split("/")[0].lower()
     if first.startswith(("admin", "runtime")):
-        raise AppRefused(
+        raise FunctionRefused(
             f"function {function}: the route {template!r} begins with {first!r}, which is the host's own"
         )
     segments = [s for s in template.split("/") if s] if template else []
-    expressions, shape, rank = [], [], []
+    expressions, shape = [], []
     for position, segment in enumerate(segments):
         last = position == len(segments) - 1
-        expression, form, weight = _segment(segment, last, template, function)
+        expression, form = _segment(segment, last, template, function)
         expressions.append(expression if position else expression.removeprefix("/").replace("(?:/", "(?:", 1))
         shape.append(form)
-        rank.append(weight)
+    end = "" if segments and "{*" in segments[-1] else "/?"  # only {*rest} keeps a slash at the end
     try:
-        pattern = re.compile("".join(expressions), re.IGNORECASE)
+        pattern = re.compile("".join(expressions) + end, re.IGNORECASE)
     except re.error as error:
-        raise AppRefused(f"function {function}: the route {template!r} is not valid: {error}") from None
-    return Route(template, pattern, "/".join(shape).lower(), tuple(rank))
+        raise FunctionRefused(f"function {function}: the route {template!r} is not valid: {error}") from None
+    return Route(template, pattern, "/".join(shape).lower(), _bits(segments))
 
 
-def _segment(segment: str, last: bool, template: str, function: str) -> tuple[str, str, int]:
-    """The expression of one segment, its form without names, and its rank: what is fixed comes first."""
+def _bits(segments: list[str]) -> dict[str, int]:
+    found = [match for segment in segments if (match := _PARAMETER.fullmatch(segment))]
+    whole = {match[2]: {name for name, _ in _CONSTRAINT.findall(match[3])} for match in found}
+    return {n: 32 if "int" in kinds else 64 for n, kinds in whole.items() if kinds & {"int", "long"}}
+
+
+def _segment(segment: str, last: bool, template: str, function: str) -> tuple[str, str]:
+    """The expression of one segment, and its form without names."""
     if "{" not in segment and "}" not in segment:
-        return "/" + re.escape(segment), segment, 0
+        return "/" + re.escape(segment), segment
     found = _PARAMETER.fullmatch(segment)
     if found is None:
-        raise AppRefused(
+        raise FunctionRefused(
             f"function {function}: the route {template!r} has the segment {segment!r}; the local host knows "
-            "fixed text, {name}, {name:constraint}, {name?} and {*rest}, one to a segment"
+            "fixed text, {name}, {name:constraint}, {name?} and {*rest}, one to a segment (Azure knows more)"
         )
     stars, name, constraints, optional = found.groups()
     if stars or optional:
         if not last:
-            raise AppRefused(
+            raise FunctionRefused(
                 f"function {function}: {segment!r} must be the last segment of the route {template!r}"
             )
         inner = ".*" if stars else _constrained(constraints, function)
-        return f"(?:/(?P<{name}>{inner}))?", "{*}" if stars else "{?}", 3 if stars else 2
-    return f"/(?P<{name}>{_constrained(constraints, function)})", "{}" + constraints, 1 if constraints else 2
+        return f"(?:/(?P<{name}>{inner}))?", "{*}" if stars else "{?}"
+    return f"/(?P<{name}>{_constrained(constraints, function)})", "{}" + constraints
 
 
 def _constrained(constraints: str, function: str) -> str:
@@ -99,4 +112,6 @@ def _one(name: str, argument: str, function: str) -> str:
         return f"[^/]{{{lengths[0]},}}"
     if name == "maxlength" and len(lengths) == 1:
         return f"[^/]{{0,{lengths[0]}}}"
-    raise AppRefused(f"function {function}: the route constraint {name!r} is not known to the local host")
+    raise FunctionRefused(
+        f"function {function}: the route constraint {name!r} is not known to the local host"
+    )

@@ -1,49 +1,52 @@
-"""Six-field NCRONTAB: second minute hour day month day-of-week, in UTC, as the timer trigger reads it."""
+"""When a timer is due: an NCRONTAB expression or a TimeSpan, in the zone of the setting TZ, else in UTC."""
 
-import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
-from cronsim import CronSim, CronSimError
-
-from local.host.errors import AppRefused
-
-_PART = r"(\*|[0-9]+|[A-Za-z]{3})(-([0-9]+|[A-Za-z]{3}))?(/[0-9]+)?"
-_FIELD = re.compile(rf"^{_PART}(,{_PART})*$")
+from local.host import ncrontab, timespan
+from local.host.errors import FunctionRefused
 
 
 class Schedule:
-    """When a timer is due."""
+    """The schedule of one timer. As in the timer extension, what is not a crontab may be a TimeSpan."""
 
-    def __init__(self, expression: str, function: str) -> None:
-        self.expression = expression
-        fields = expression.split()
-        if len(fields) != 6:
-            raise AppRefused(
-                f"function {function}: the schedule {expression!r} has {len(fields)} fields; NCRONTAB has "
-                "six: second minute hour day month day-of-week"
-            )
-        # cron libraries know more than NCRONTAB does (L, W, #, ?, Sunday as 7): the host refuses those.
-        for field in fields:
-            if not _FIELD.match(field):
-                raise AppRefused(f"function {function}: NCRONTAB does not know {field!r} in {expression!r}")
-        if re.search(r"(^|[,-])7([,/-]|$)", fields[5]):
-            raise AppRefused(f"function {function}: {expression!r}: day-of-week is 0 (Sunday) to 6, not 7")
+    def __init__(self, expression: str, function: str, zone: tzinfo = UTC) -> None:
+        self.expression, self.zone = expression, zone
+        self._crontab: ncrontab.Crontab | None = None
+        self._period = timedelta(0)
         try:
-            self.next_after(datetime(2024, 1, 1))  # noqa: DTZ001 - any instant will do to try the expression
-        except (CronSimError, StopIteration) as error:
-            raise AppRefused(
-                f"function {function}: the schedule {expression!r} is not valid: {error}"
-            ) from None
+            self._crontab = ncrontab.parse(expression)
+        except ncrontab.CrontabError as error:
+            period_s = timespan.seconds(expression)
+            if period_s is None:
+                raise FunctionRefused(
+                    f"function {function}: the schedule {expression!r} is not valid: {error}"
+                ) from None
+            if period_s <= 0:  # Azure takes it, and runs the function without a pause
+                raise FunctionRefused(
+                    f"function {function}: the schedule {expression!r} is not a period longer than nothing"
+                ) from None
+            self._period = timedelta(seconds=period_s)
 
     def next_after(self, moment: datetime) -> datetime:
-        """The first occurrence strictly after a moment."""
-        simulation = CronSim(self.expression, moment)
-        simulation.day_and = True  # NCRONTAB wants both days to match where cron takes either
-        return next(simulation)
+        """The first occurrence strictly after an aware moment, in UTC.
+
+        An hour that a clock skips or repeats is read as the extension reads it: what falls into the gap comes an hour
+        later, and of the repeated hour only the second one counts.
+        """
+        if self._crontab is None:
+            return moment + self._period
+        local = self._crontab.next_after(moment.astimezone(self.zone).replace(tzinfo=None))
+        readings = (local.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        return max(readings)
+
+    @property
+    def adjusts_for_dst(self) -> bool:
+        return self._crontab is not None
 
     def more_than_once_a_minute(self, now: datetime) -> bool:
         """True when the host keeps no record of this schedule and so finds no past-due runs."""
-        if any(field != "*" for field in self.expression.split()[1:]):
+        if self._crontab is None:
+            return self._period < timedelta(minutes=1)
+        if any(field != "*" for field in self.expression.split()[-5:]):
             return False
-        second = self.next_after(self.next_after(now))
-        return second <= now + timedelta(minutes=1)
+        return self.next_after(self.next_after(now)) <= now + timedelta(minutes=1)

@@ -107,6 +107,10 @@ class Worker:
                 raise RuntimeError(
                     f"function {function.name} without a $return binding returned a non-None value"
                 )
+        except (SystemExit, KeyboardInterrupt) as error:
+            # Microsoft's worker catches Exception alone: its loop ends, its process does not, and nobody is answered.
+            logging.getLogger(__name__).critical("%s: the worker hangs from now on", type(error).__name__)
+            threading.Event().wait()
         except Exception as error:  # noqa: BLE001 - the boundary to the user's code: any failure is an answer
             answer["error"] = f"{type(error).__name__}: {error}"
             answer["traceback"] = traceback.format_exc()
@@ -177,7 +181,12 @@ def _encoded(binding: str, result: object) -> Message:
             "cookies": [],
             "body": base64.b64encode(text).decode(),
         }
-    cookies = [morsel.OutputString() for jar in datum.value["cookies"] or [] for morsel in jar.values()]
+    cookies = [
+        {name: str(value or "") for name, value in morsel.items()}
+        | {"name": morsel.key, "value": morsel.value}
+        for jar in datum.value["cookies"] or []
+        for morsel in jar.values()
+    ]
     return {
         "status": int(datum.value["status_code"].value),
         "headers": {name: value.value for name, value in datum.value["headers"].items()},

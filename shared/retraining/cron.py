@@ -11,6 +11,9 @@ FIELDS = "six fields (second minute hour day month day-of-week, UTC)"
 _NAME = r"(?:\d{1,2}|[A-Za-z]{3})"
 _TERM = rf"(?:\*|{_NAME}(?:-{_NAME})?)(?:/\d{{1,2}})?"
 _FIELD = re.compile(rf"{_TERM}(?:,{_TERM})*")
+_OPEN_STEP = re.compile(rf"^({_NAME})/")
+_STEPPED_RANGE = re.compile(rf"({_NAME})-({_NAME})/\d+")
+_WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _LONGEST = 200
 
 
@@ -38,7 +41,7 @@ def _neighbour(expression: str, moment: datetime, *, reverse: bool) -> datetime:
         raise ValueError("a schedule is read at an aware moment; this one has no time zone")
     _check_syntax(expression)
     try:
-        occurrences = CronSim(expression, moment.astimezone(UTC), reverse=reverse)
+        occurrences = CronSim(_as_ncrontab(expression), moment.astimezone(UTC), reverse=reverse)
     except CronSimError as wrong:
         raise ScheduleError(f"{wrong}; give {FIELDS}") from wrong
     # NCRONTAB wants both the day and the day of the week to match; cron's "or" would run far more often.
@@ -49,8 +52,27 @@ def _neighbour(expression: str, moment: datetime, *, reverse: bool) -> datetime:
     return found
 
 
+def _as_ncrontab(expression: str) -> str:
+    """Two forms that NCRONTAB reads otherwise than cron does, written so that both mean the same.
+
+    `a-a/b` is only `a`, and `MON/2` ends with Saturday: cron's steps go on to 7, which is Sunday once more.
+    """
+    *others, weekday = (field for field in expression.split(" ") if field)
+    fields = [*others, ",".join(_OPEN_STEP.sub(r"\1-6/", term) for term in weekday.split(","))]
+    return " ".join(",".join(map(_one_value, field.split(","))) for field in fields)
+
+
+def _one_value(term: str) -> str:
+    found = _STEPPED_RANGE.fullmatch(term)
+    return found[1] if found and _number(found[1]) == _number(found[2]) else term
+
+
+def _number(name: str) -> str:
+    return str(_WEEKDAYS.index(name.upper())) if name.upper() in _WEEKDAYS else name.upper().lstrip("0")
+
+
 def _check_syntax(expression: str) -> None:
-    fields = expression.split()
+    fields = [field for field in expression.split(" ") if field]  # NCRONTAB refuses tabs and line ends
     if len(fields) != 6:
         raise ScheduleError(f"{len(fields)} fields; give {FIELDS}")
     if len(expression) > _LONGEST:

@@ -1,0 +1,64 @@
+"""What is true of every function of the app: what ends a process is a failure, and no route hides another."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+from typing import NoReturn
+
+import pytest
+from azure.functions.decorators.function_app import Function
+
+from functions import alerts, app, inbox, people, timers, tower
+from local.host.routes import compile_route
+
+MODULES = (inbox, timers, alerts, people, tower)
+"""As function_app.py registers them; the app itself may be indexed once a process only."""
+
+
+def functions() -> dict[str, Function]:
+    built = [builder.build(None) for module in MODULES for builder in module.blueprint._function_builders]
+    return {str(function.get_function_name()): function for function in built}
+
+
+class Ending:
+    """An argument, and the app's ports, at whose first use the process is asked to end."""
+
+    def __init__(self, end: BaseException) -> None:
+        self._end = end
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise self._end
+
+    def __call__(self) -> NoReturn:
+        raise self._end
+
+
+@pytest.mark.parametrize("end", [SystemExit(2), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("name", functions())
+def test_who_asks_the_process_to_end_has_failed(
+    name: str, end: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Microsoft's worker catches Exception alone, and hangs at anything else (its dispatcher.py)."""
+    monkeypatch.setattr(app, "ports", Ending(end))
+    monkeypatch.setattr(app, "settings", Ending(end))
+    with pytest.raises(Exception, match=type(end).__name__):
+        functions()[name].get_user_function()(Ending(end))
+
+
+def test_fixed_routes_are_registered_before_variable_ones() -> None:
+    """The host asks the first function whose route fits, whatever the route of a later one says."""
+    routes = []
+    for name, function in functions().items():
+        trigger = function.get_trigger()
+        if trigger is not None and str(trigger.type) == "httpTrigger":
+            template = str(trigger.get_dict_repr()["route"])
+            methods = {str(m) for m in trigger.get_dict_repr()["methods"]}  # type: ignore[attr-defined]
+            routes.append((name, compile_route(template, name), methods))
+    hidden = [
+        f"{second[0]} behind {first[0]}"
+        for first, second in combinations(routes, 2)
+        if first[2] & second[2] and first[1].match(re.sub(r"\{[^}]*\}", "1", second[1].template)) is not None
+    ]
+    assert len(routes) > 3
+    assert hidden == []

@@ -33,7 +33,8 @@ def with_returns(reading: Reading, folder: Path, definition: Definition, referen
 
     import drift
 
-    tables = [pq.read_table(path) for path in sorted(folder.rglob("*.parquet"))]
+    parts = [path for side in ("holdout", "train") for path in sorted((folder / side).glob("*.parquet"))]
+    tables = [pq.read_table(path) for path in parts]
     data = definition.data
     assert data.time is not None  # a rule of the loop file
     judged = returns(pa.concat_tables(tables), wanted.columns, data.time, wanted.by)

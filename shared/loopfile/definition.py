@@ -251,8 +251,11 @@ class Metric(Section):
     ] = 0.95
     sample: Annotated[
         int,
-        Field(ge=10, le=100_000),
-        Key("a whole number from 10 to 100000", "Rows that the champion is asked about."),
+        Field(ge=10, le=20_000),
+        Key(
+            "a whole number from 10 to 20000",
+            "Rows that the champion is asked about: a random sample of the version's labelled rows.",
+        ),
     ] = 1000
 
 

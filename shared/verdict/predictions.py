@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_REQUEST = 50
 MAX_ROWS = 2_000
-"""A bound on what a gate asks of two deployments; the newest versions come first."""
+"""A bound on what a gate asks of two deployments."""
 
 
 @dataclass(frozen=True)
@@ -34,29 +34,29 @@ class Predictions:
     """The probability that was given to each prediction; empty where a request's answer states none."""
 
 
-def holdout(ports: Ports, versions: Sequence[DataVersion]) -> pd.DataFrame:
-    """Holdout rows of these versions, newest first, at most MAX_ROWS."""
-    return _rows(ports, versions, ("holdout",))
+def holdout(ports: Ports, versions: Sequence[DataVersion], most: int = MAX_ROWS) -> pd.DataFrame:
+    """A simple random sample of the labelled holdout rows of these versions, `most` rows at the most."""
+    return _sample(ports, versions, "holdout", most)
 
 
-def everything(ports: Ports, versions: Sequence[DataVersion]) -> pd.DataFrame:
-    """All rows of versions that no deployed model has been trained on."""
-    return _rows(ports, versions, ("holdout", "train"))
+def everything(ports: Ports, versions: Sequence[DataVersion], most: int = MAX_ROWS) -> pd.DataFrame:
+    """The same of all labelled rows: of versions that no deployed model has been trained on."""
+    return _sample(ports, versions, "all", most)
 
 
-def _rows(ports: Ports, versions: Sequence[DataVersion], parts: Sequence[str]) -> pd.DataFrame:
+def _sample(ports: Ports, versions: Sequence[DataVersion], name: str, most: int) -> pd.DataFrame:
+    """From the samples that were drawn at reading: no version is ever read as a whole."""
     import pandas as pd
+    import pyarrow.parquet as pq
 
-    frames = []
-    for version in sorted(versions, key=lambda v: -v.number):
-        for part in parts:
-            frames += [
-                pd.read_parquet(BytesIO(ports.versions.read(path)))
-                for path in ports.versions.list(f"{version.path}/{part}/")
-            ]
-    if not frames:
-        return pd.DataFrame()
-    return pd.concat(frames, ignore_index=True).head(MAX_ROWS)
+    from shared.intake.reader.evidence_sample import ROWS, shares
+
+    ordered = sorted(versions, key=lambda v: -v.number)
+    found = [pq.read_table(BytesIO(ports.versions.read(f"{v.path}/sample/{name}.parquet"))) for v in ordered]
+    drawn_from = [int(table.schema.metadata[ROWS]) for table in found]
+    taken = shares(drawn_from, [table.num_rows for table in found], most)
+    frames = [table.slice(0, rows).to_pandas() for table, rows in zip(found, taken, strict=True) if rows]
+    return pd.concat(frames or [found[0].slice(0, 0).to_pandas()], ignore_index=True)
 
 
 def features(frame: pd.DataFrame, definition: Definition) -> pd.DataFrame:

@@ -140,8 +140,7 @@ def _metric(
     wanted = published.definition.metric
     if wanted is None or not version.labelled or version.number in champion.versions:
         return verdict
-    frame = predictions.everything(ports, [version]).head(wanted.sample)
-    frame = frame[frame[published.definition.data.target].notna()]
+    frame = predictions.everything(ports, [version], wanted.sample)
     seen = predictions.predict(
         ports,
         published.definition.serve.endpoint,

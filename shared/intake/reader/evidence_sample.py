@@ -14,10 +14,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-SIZE = 2_000
-"""Rows of a sample: what a gate or a metric asks of a model at most."""
+SIZE = 20_000
+"""Rows of a sample at most: what `metric.sample` may ask for."""
+
+LEAST, CELLS = 2_000, 4_000_000
+"""Wide drops have smaller samples: so many cells, but always as many rows as a gate asks for."""
 
 SEED = 0x5EED_0F_DA7A
 
@@ -90,6 +94,28 @@ class RowSample:
         self._kept = table.combine_chunks().to_batches()
         if len(order) == self._size:
             self._limit = self._numbers[-1]
+
+
+class Samples:
+    """What gate and metric will be judged on: labelled rows of the holdout, and of the whole drop."""
+
+    def __init__(self, schema: pa.Schema, target: str) -> None:
+        size = min(SIZE, max(LEAST, CELLS // len(schema)))
+        self._holdout, self._all = RowSample(schema, size), RowSample(schema, size)
+        self._target, self._seen = target, 0
+
+    def add(self, batch: pa.RecordBatch, holdout: npt.NDArray[np.bool_]) -> None:
+        """The next rows of the drop; `holdout` marks those that are kept back from training."""
+        numbers = chances(self._seen, batch.num_rows)
+        self._seen += batch.num_rows
+        labelled = pc.is_valid(batch.column(self._target)).to_numpy(zero_copy_only=False)
+        for sample, wanted in ((self._all, labelled), (self._holdout, labelled & holdout)):
+            sample.add(batch.filter(pa.array(wanted)), numbers[wanted])
+
+    def write(self, folder: Path) -> None:
+        """`all.parquet` and `holdout.parquet`."""
+        self._all.write(folder / "all.parquet")
+        self._holdout.write(folder / "holdout.parquet")
 
 
 def shares(populations: Iterable[int], available: Iterable[int], wanted: int) -> list[int]:

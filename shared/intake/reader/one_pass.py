@@ -21,6 +21,7 @@ from shared.intake.compatibility import settle
 from shared.intake.reader.batches import Sources, open_sources
 from shared.intake.reader.columns import ARROW, DATETIME
 from shared.intake.reader.drop_files import DropFile, Reading, ReadSpec
+from shared.intake.reader.evidence_sample import Samples
 from shared.intake.reader.likeness import Likeness
 from shared.intake.reader.row_hash import ContentHash, RowHashes, in_share
 from shared.intake.rejections import listed, printable, quoted, rejected
@@ -127,12 +128,13 @@ class _Pass:
     ) -> None:
         spec = sources.spec
         self._sources, self._spec, self._columns, self._findings = sources, spec, columns, findings
-        self._split = _Split(sources, columns)
+        self._split, self._output = _Split(sources, columns), output
         ignored = [name for name in (spec.id, spec.time, *spec.ignore) if name in columns]
         self._profiler = drift.Profiler(reference, ignore=ignored, target=spec.target)
         self._content = ContentHash()
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
         self._train, self._holdout = _Side(output / "train", schema), _Side(output / "holdout", schema)
+        self._samples = Samples(schema, spec.target)
         self._targets = 0
         self._start: datetime | None = None
         self._end: datetime | None = None
@@ -150,6 +152,7 @@ class _Pass:
                 "header-only",
                 f"{listed([file.name for file in self._sources.files], 1)} has columns and no row",
             )
+        self._samples.write(self._output / "sample")
         self._look_at(rows)
         profile = self._profiler.finish()
         schema = hashlib.sha256(json.dumps(sorted(self._columns.items())).encode()).hexdigest()
@@ -171,6 +174,7 @@ class _Pass:
         self._content.add(hashes, self._columns)
         self._profiler.update(batch)
         kept = self._split.holdout(batch, hashes)
+        self._samples.add(batch, kept)
         self._holdout.add(batch.filter(pa.array(kept)))
         self._train.add(batch.filter(pa.array(~kept)))
         self._targets += batch.num_rows - batch.column(self._spec.target).null_count

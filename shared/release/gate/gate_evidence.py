@@ -36,12 +36,11 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
             -1:
         ]  # an older version's holdout lies before rows that the challenger was trained on
     frame = predictions.holdout(unit.ports, versions)
-    frame = frame[frame[definition.data.target].notna()].reset_index(drop=True)
     asked = predictions.features(frame, definition)
     endpoint, stamp = definition.serve.endpoint, f"gate-{release.job_name}"
     challenger = predictions.predict(unit.ports, endpoint, release.deployment, asked, stamp)
     answers = [*challenger.answers, *_golden(unit, release, definition)]
-    judged = [_smoke(unit, answers, _smoke_policy(frame, definition))]
+    judged = [_smoke(unit, answers, _smoke_policy(frame, definition, _trained_on(unit, release, definition)))]
     if judged[0].outcome == "pass":
         champion = (
             predictions.predict(unit.ports, endpoint, release.champion.deployment, asked, stamp)
@@ -157,16 +156,28 @@ def slice_names(column: pd.Series) -> tuple[str, ...]:
     return tuple("none" if np.isnan(v) else names[band] for v, band in zip(values, bands, strict=True))
 
 
-def _smoke_policy(frame: pd.DataFrame, definition: Definition) -> SmokePolicy:
+def _trained_on(unit: Unit, release: Release, definition: Definition) -> set[str] | None:
+    """The classes that the challenger was trained on; None where the window's profile no longer names them all."""
+    import drift
+    from shared.stats.metrics import class_name
+
+    profile = drift.Profile.from_bytes(unit.ports.documents.get(release.profile)) if release.profile else None
+    target = profile.columns.get(definition.data.target) if profile else None
+    if target is not None and target.counts is not None and target.counts.closed:
+        return set(target.counts.keys)
+    if target is not None and target.grid is not None and target.grid.exact:
+        return {class_name(float(value)) for value in target.grid.values()[target.grid.counts > 0]}
+    return None
+
+
+def _smoke_policy(frame: pd.DataFrame, definition: Definition, trained_on: set[str] | None) -> SmokePolicy:
     from shared.release.gate.smoke import SmokePolicy
-    from shared.stats.metrics import METRICS
+    from shared.stats.metrics import METRICS, class_name
 
     task = METRICS[metric_name(definition, frame)].task
-    classes = (
-        tuple(sorted({str(value) for value in frame[definition.data.target]}))
-        if task == "classification"
-        else ()
-    )
+    seen = {class_name(value) for value in frame[definition.data.target]}
+    known = task == "classification" and trained_on is not None
+    classes = tuple(sorted(seen | (trained_on or set()))) if known else ()
     return SmokePolicy(task=task, classes=classes)
 
 

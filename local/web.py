@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -31,6 +31,8 @@ class Call:
     service: Service
     request: Request = field(repr=False)
     content: bytes = field(repr=False)
+    who: str = ""
+    """Whose token it brought, an identity of infra/identities.yaml; empty where no token is asked for."""
 
     @property
     def body(self) -> Document:
@@ -125,7 +127,7 @@ def secured(
         call.service.throttle.admit(call.request.url.path)
         if action:
             call.service.roles.demand(who, action, scope)
-        return handler(call)
+        return handler(replace(call, who=who))
 
     route = opened(path, with_token, methods)
     route.action = action

@@ -6,14 +6,9 @@ from math import ceil
 
 from local.endpoints.exceptions import DeploymentFailed
 from local.settings import SUBSCRIPTION
+from local.sizes import SIZES, size_of
 from local.state import Document, State
 
-SIZES = {
-    "Standard_DS2_v2": ("standardDSv2Family", 2),
-    "Standard_DS3_v2": ("standardDSv2Family", 4),
-    "Standard_DS4_v2": ("standardDSv2Family", 8),
-    "Standard_F4s_v2": ("standardFSv2Family", 4),
-}
 MOST = 10_000
 """The limit of each family and of all, until a test sets another."""
 
@@ -59,13 +54,17 @@ def _taken(state: State) -> dict[str, int]:
     taken = dict.fromkeys((family for family, _ in SIZES.values()), 0)
     for _, deployment in state.items("online.deployment"):
         if deployment["phase"] in ("starting", "serving") and _cores(deployment):
-            taken[SIZES[deployment["properties"]["instanceType"]][0]] += _cores(deployment)
+            taken[SIZES[_size(deployment)][0]] += _cores(deployment)
     return taken
+
+
+def _size(deployment: Document) -> str:
+    return size_of(str(deployment["properties"].get("instanceType"))) or ""
 
 
 def _cores(deployment: Document) -> int:
     """Of a size that is known, with the reserve that Azure keeps."""
-    _, each = SIZES.get(str(deployment["properties"].get("instanceType")), ("", 0))
+    _, each = SIZES.get(_size(deployment), ("", 0))
     return ceil(each * int(deployment["properties"]["instances"]) * RESERVE)
 
 

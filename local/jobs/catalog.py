@@ -40,10 +40,15 @@ class Catalog:
         return storage.place_of(found["properties"]["codeUri"])
 
     def environment(self, reference: str | None) -> tuple[str, Document]:
-        """The environment's name and properties; of a registry's environment nothing is known here."""
+        """The environment's name and properties; StepFailed for one that is not in the workspace."""
         plain = (reference or "").removeprefix("azureml:")
-        if not plain or plain.startswith("//registries/"):
+        if not plain:
             return plain, {}
+        if plain.startswith("//registries/"):
+            raise StepFailed(
+                f"The local Azure has no registries, so it does not have the environment '{reference}'. Register an "
+                "environment in the workspace and name that."
+            )
         found = self._found(plain, "environments")
         name = found["id"].split("/")[-3]
         return f"{name}:{found['name']}", found["properties"]

@@ -9,6 +9,10 @@ def not_found(name: str) -> ArmError:
     return ArmError(404, "NotFound", f"There is no job '{name}' in the local workspace.")
 
 
+def not_found_compute(name: str) -> ArmError:
+    return ArmError(404, "ResourceNotFound", f"There is no compute '{name}' in the local workspace.")
+
+
 def already_exists(name: str) -> ArmError:
     return ArmError(
         400,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from os import getppid
 
 from local.assets.models import Assets
+from local.jobs import compute
 from local.jobs.catalog import Catalog
 from local.jobs.conductor import Conductor
 from local.jobs.exceptions import already_exists, invalid, not_found
@@ -46,14 +47,16 @@ class Jobs:
         self.execution.stopping.set()
         self._conductor.stop()
 
-    def submit(self, name: str, body: Document) -> None:
+    def submit(self, name: str, body: Document, *, by_person: bool = True) -> None:
         """Write the job and begin it. ArmError when it cannot be executed, or the name is taken."""
         if not _NAME.fullmatch(name):
             raise invalid(f"'{name}' cannot name a job: letters, digits, '-' and '_', at most 255.")
         if self.runs.job(name) is not None:
             raise already_exists(name)
         properties = body.get("properties") or {}
-        plan = with_trials(plan_of(properties, self.catalog.component), name)
+        asked = plan_of(properties, self.catalog.component)
+        compute.check(self._service.state, asked, by_person)
+        plan = with_trials(asked, name)
         runs = _runs_of(name, properties, plan)
         runs[0].fault = self._next_fault(name)
         if not self.runs.add(runs, {"properties": properties, "outputs": _outputs(name, plan)}):

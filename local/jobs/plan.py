@@ -57,6 +57,11 @@ class Step:
     search_values: dict[str, str] = field(default_factory=dict)
     trials: tuple[str, ...] = ()
     timeout_s: float | None = None
+    compute: str = ""
+    instances: int = 1
+    instance_type: str = ""
+    distribution: Document | None = None
+    identity: str = ""
 
     @property
     def needs(self) -> set[str]:
@@ -98,7 +103,11 @@ def plan_of(job: Document, components: Components) -> Plan:
         raise invalid("The pipeline job has no steps: give it `jobs`, or a pipeline component.")
     inputs = {name: _source(value) for name, value in (job.get("inputs") or {}).items()}
     targets = {name: _target(value) for name, value in (job.get("outputs") or {}).items()}
-    scope = _Scope("", _with_defaults("the pipeline", declared, inputs), _typed(declared, targets))
+    settings = job.get("settings") or {}
+    compute = str(
+        settings.get("default_compute") or settings.get("DefaultCompute") or job.get("computeId") or ""
+    )
+    scope = _Scope("", _with_defaults("the pipeline", declared, inputs), _typed(declared, targets), compute)
     plan = Plan()
     plan.outputs.update(_expand(jobs, scope, plan, components))
     return plan
@@ -113,6 +122,7 @@ def _single_step(job: Document, command: Document, sweep: Document | None) -> Pl
         timeout_s=_timeout_s(job if sweep is None else {}),
         environment_variables=dict(command.get("environmentVariables") or {}),
         sweep=sweep,
+        **_place(job, command, str(job.get("computeId") or "")),
     )
     return Plan(steps={"": step}, outputs={name: Source("step", "", name) for name in step.outputs})
 
@@ -135,6 +145,7 @@ class _Scope:
     path: str
     inputs: dict[str, Source]
     outputs: dict[str, Target]
+    compute: str = ""
     made: dict[str, dict[str, Source]] = field(default_factory=dict)
 
     def child(self, node: str) -> str:
@@ -187,7 +198,8 @@ def _expand(jobs: Document, scope: _Scope, plan: Plan, components: Components) -
             else:
                 targets[key] = _target(value)
         inputs, typed = _with_defaults(path, spec, given, node), _typed(spec, targets)
-        made = _add(node, path, spec, inputs, typed, plan, components)
+        placed = replace(scope, compute=str(node.get("computeId") or scope.compute))
+        made = _add(node, path, spec, inputs, typed, placed, plan, components)
         scope.made[name] = made
         outputs |= {key: made[s.output] for key, s in outputs.items() if s.value == path and s.output in made}
     return outputs
@@ -199,21 +211,45 @@ def _add(
     spec: Document,
     inputs: dict[str, Source],
     outputs: dict[str, Target],
+    scope: _Scope,
     plan: Plan,
     components: Components,
 ) -> dict[str, Source]:
     """One node becomes one step, or, for a pipeline component, the steps inside it."""
     if spec.get("type") == "pipeline":
         plan.pipelines[path] = inputs
-        return _expand(spec.get("jobs") or {}, _Scope(path, inputs, outputs), plan, components)
+        return _expand(spec.get("jobs") or {}, _Scope(path, inputs, outputs, scope.compute), plan, components)
     if spec.get("type", "command") != "command":
         raise not_emulated(f"steps of type '{spec.get('type')}' ({path})")
     variables = {str(k): str(v) for k, v in (node.get("environment_variables") or {}).items()}
     sweep = node if node.get("type") == "sweep" else None
-    plan.steps[path] = Step(path, spec, inputs, outputs, variables, sweep)
+    placed = _place(node, spec, scope.compute)
+    plan.steps[path] = Step(path, spec, inputs, outputs, variables, sweep, **placed)
     if sweep is None:
         plan.steps[path] = replace(plan.steps[path], timeout_s=_timeout_s(node))
     return {name: Source("step", path, name, type=target.type) for name, target in outputs.items()}
+
+
+def _place(asked: Document, spec: Document, compute: str) -> dict[str, Any]:  # Any: fields of a Step
+    """Where and how often a step runs, and as whom: as the node or job says, else as its component does."""
+    resources = {**_lowered(spec.get("resources")), **_lowered(asked.get("resources"))}
+    distribution = _lowered(asked.get("distribution") or spec.get("distribution"))
+    identity = _lowered(asked.get("identity") or spec.get("identity"))
+    named = str(identity.get("identitytype") or identity.get("type") or "").lower()
+    return {
+        "compute": compute,
+        "instances": int(resources.get("instancecount") or 1),
+        "instance_type": str(resources.get("instancetype") or ""),
+        "distribution": distribution or None,
+        "identity": "managed" if named.startswith("managed") else named,
+    }
+
+
+def _lowered(found: Any) -> Document:
+    """Keys alike however they are spelt: jobs say `instanceCount`, nodes `instance_count`."""
+    return {
+        str(key).replace("_", "").lower(): value for key, value in (found or {}).items() if value is not None
+    }
 
 
 def _component_id(node: Document, path: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from local.jobs import storage
+from local.identity.roles import PUBLISHER
+from local.jobs import compute, storage
 from local.jobs.execution import LOG_NAME, log_blob
 from local.jobs.models import Jobs
 from local.jobs.notices import experiment_id
@@ -17,7 +18,7 @@ PIPELINE_LOG = "logs/azureml/executionlogs.txt"
 
 
 def put_job(call: Call) -> Response:
-    _jobs(call).submit(call.path("name"), call.body)
+    _jobs(call).submit(call.path("name"), call.body, by_person=call.who == PUBLISHER)
     return reply(_resource(_jobs(call), call.path("name")), 201)
 
 
@@ -83,6 +84,20 @@ def resolve_models(call: Call) -> Response:
     found = {each: _jobs(call).catalog.resolved(str(each)) for each in call.body.get("values") or []}
     paths = {each: {"path": known["uri"], "type": known["type"]} for each, known in found.items() if known}
     return reply({"values": paths})
+
+
+def list_computes(call: Call) -> Response:
+    return reply({"value": compute.all_of(call.service.state)})
+
+
+def get_compute(call: Call) -> Response:
+    return reply(compute.get(call.service.state, call.path("name")))
+
+
+def set_computes(call: Call) -> Response:
+    """PUT /local/computes {"cpu-cluster": {"size": "Standard_DS3_v2", "most_nodes": 4}}: these and no others."""
+    compute.replace(call.service.state, call.body)
+    return reply(status=204)
 
 
 def add_fault(call: Call) -> Response:

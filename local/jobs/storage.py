@@ -11,12 +11,29 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobProperties, BlobServiceClient
 
 from local.jobs.exceptions import StepFailed
-from local.settings import ACCOUNT, DATASTORES
+from local.settings import (
+    ACCOUNT,
+    DATASTORES,
+    LOCATION,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+    WORKSPACE,
+    WORKSPACE_GUID,
+)
 
 ARTIFACTS_CONTAINER = DATASTORES["workspaceartifactstore"]
-_DATASTORE_URI = re.compile(r"azureml://(?:.*/)?datastores/([^/]+)/(?:paths/)?(.*)", re.IGNORECASE)
-_BLOB_URL = re.compile(rf"https://[^/]*(?:/{ACCOUNT})?/([^/]+)/?(.*)")
-_WASBS = re.compile(r"wasbs?://([^@]+)@[^/]+/(.*)")
+_DATASTORE_URI = re.compile(
+    r"azureml://(?:(?P<where>.*)/)?datastores/(?P<name>[^/]+)/(?:paths/)?(?P<path>.*)", re.IGNORECASE
+)
+_HERE = (
+    f"subscriptions/{SUBSCRIPTION}/resourcegroups/{RESOURCE_GROUP}/workspaces/{WORKSPACE}",
+    f"subscriptions/{SUBSCRIPTION}/resourcegroups/{RESOURCE_GROUP}"
+    f"/providers/microsoft.machinelearningservices/workspaces/{WORKSPACE}",
+    f"locations/{LOCATION}/workspaces/{WORKSPACE_GUID}",
+)
+_BLOB_URL = re.compile(r"(?:https|azureblob)://(?P<host>[^/]*)/(?P<path>.*)")
+_WASBS = re.compile(r"(?:wasb|abfs)s?://(?P<container>[^@/]+)@(?P<host>[^/]+)/(?P<path>.*)")
+_NAMES = tuple(f"{ACCOUNT}.{service}.local" for service in ("blob", "dfs"))
 
 
 class Place(NamedTuple):
@@ -30,14 +47,34 @@ def place_of(uri: str) -> Place:
     """Where an `azureml://…datastores/…`, `https://` or `wasbs://` address points to."""
     found = _DATASTORE_URI.fullmatch(uri)
     if found:
-        name, path = found.groups()
+        name, path, where = found["name"], found["path"], (found["where"] or "").strip("/").lower()
+        if where and where not in _HERE:
+            raise StepFailed(f"The address {uri!r} lies in another workspace; the local Azure has one.")
         if name not in DATASTORES:
             raise StepFailed(f"There is no datastore '{name}' in the local workspace ({uri}).")
         return Place(DATASTORES[name], path)
-    found = _WASBS.fullmatch(uri) or _BLOB_URL.fullmatch(uri)
-    if found is None:
-        raise StepFailed(f"The address {uri!r} is none that a local step can read or write.")
-    return Place(*found.groups())
+    if found := _WASBS.fullmatch(uri):
+        _check_account(found["host"], "", uri)
+        return Place(found["container"], found["path"])
+    if found := _BLOB_URL.fullmatch(uri):
+        first, _, rest = found["path"].partition("/")
+        _check_account(found["host"], first, uri)
+        container, _, path = (rest if first == ACCOUNT else found["path"]).partition("/")
+        return Place(container, path)
+    raise StepFailed(f"The address {uri!r} is none that a local step can read or write.")
+
+
+def _check_account(host: str, first: str, uri: str) -> None:
+    """StepFailed for an address elsewhere. Ours is this machine with the account in the path, and before an `@` the
+    name that the SDK makes of account and suffix, `<account>.blob.local`; or that name alone."""
+    named, _, machine = host.rpartition("@")
+    here = machine.partition(":")[0] == "127.0.0.1" and first == ACCOUNT and named in (*_NAMES, "")
+    if here or (machine in _NAMES and not named):
+        return
+    raise StepFailed(
+        f"The address {uri!r} does not lie in the workspace's storage account. The local Azure has the account "
+        f"'{ACCOUNT}' and no other: copy the data there, or name a datastore."
+    )
 
 
 def blobs_at(blobs: BlobServiceClient, place: Place) -> list[tuple[str, BlobProperties]]:

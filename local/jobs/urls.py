@@ -16,6 +16,8 @@ _BOTH = ("arm", "ml")
 _RUNS = "Microsoft.MachineLearningServices/workspaces/experiments/runs/"
 
 routes: list[BaseRoute] = [
+    arm("/computes", responses.list_computes),
+    arm("/computes/{name}", responses.get_compute),
     arm("/jobs", responses.list_jobs),
     arm("/jobs/{name}", responses.get_job),
     arm("/jobs/{name}", responses.put_job, ["PUT"]),
@@ -49,6 +51,7 @@ routes: list[BaseRoute] = [
         audiences=_BOTH,
         action=action_of("/models/versions", "GET"),
     ),
+    control("/computes", responses.set_computes, ["PUT"]),
     control("/jobs/faults", responses.add_fault, ["POST"]),
 ]
 

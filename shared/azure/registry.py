@@ -74,6 +74,7 @@ class Registry:
             raise ConfigurationError(
                 f"{file} is no valid Azure ML component: {_first_message(error)}"
             ) from error
+        _run_as_managed(component)
         return self._ensure(client, component)
 
     def _ensure(self, client: MLClient, component: Component) -> str:
@@ -125,6 +126,16 @@ class Registry:
                 f"{component_id} has no code asset; publish again with `driftloop publish`"
             )
         return str(code)
+
+
+def _run_as_managed(pipeline: Component) -> None:
+    """Each step that names no identity gets the managed one: the app submits, and serverless compute neither passes
+    an application's credentials through nor knows a workspace's system-assigned identity."""
+    from azure.ai.ml.entities import ManagedIdentityConfiguration
+
+    for step in getattr(pipeline, "jobs", {}).values():
+        if getattr(step, "identity", ...) is None:
+            step.identity = ManagedIdentityConfiguration()
 
 
 def _first_message(error: Exception) -> str:

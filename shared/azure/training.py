@@ -72,6 +72,7 @@ class AzureTraining:
         """One node, made from the published component; its model goes where it can be found by the job's name."""
         ml = self._ml()
         from azure.ai.ml import Input, Output, dsl
+        from azure.ai.ml.entities import ManagedIdentityConfiguration
 
         component = ml.components.get(*asset(spec.component))
         parameters = _typed(spec, component.inputs)
@@ -85,6 +86,8 @@ class AzureTraining:
         @dsl.pipeline(default_compute=spec.compute or "serverless")  # type: ignore[untyped-decorator]  # no types
         def run() -> dict[str, object]:
             node = component(**parameters)
+            if getattr(node, "identity", ...) is None:  # a check is one step; a pipeline's steps have theirs
+                node.identity = ManagedIdentityConfiguration()
             return {OUTPUT: node.outputs[OUTPUT]} if trains else {}
 
         with _BUILDING:

@@ -190,6 +190,7 @@ jobs:
   fit:
     type: command
     component: azureml:{name}_step:1
+    identity: {{type: managed}}
     inputs: {{data: "${{{{parent.inputs.training_data}}}}", behaviour: "${{{{parent.inputs.behaviour}}}}"}}
     outputs: {{model: "${{{{parent.outputs.model}}}}"}}
 """

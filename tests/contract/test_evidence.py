@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
+from azure.monitor.query import LogsQueryResult
 
 from local.azure import LocalAzure
 from shared.azure.client import Clients, credential
@@ -149,7 +151,7 @@ def canary(sdk_ports: Ports, sdk_stage: SdkStage) -> Iterator[str]:
         assert sdk_stage.deployed(sdk_stage.deployment(name, deployment)).state == "ready"
     yield name
     for deployment in ("old", "new"):
-        eventually(lambda d=deployment: sdk_ports.serving.ensure_no_deployment(name, d), bool)
+        eventually(partial(sdk_ports.serving.ensure_no_deployment, name, deployment), bool)
 
 
 @pytest.fixture
@@ -195,7 +197,7 @@ def test_a_canary_counts_exactly_the_strangers_while_gate_shadow_and_smoke_come_
         expected = future.result() & in_log
         assert 0 < len(expected) < 50
         assert seen.arms[name].requests == len(expected)
-        rows = eventually(lambda n=name: sdk_ports.evidence.predictions(canary, n, since, until), _Still())
+        rows = eventually(partial(sdk_ports.evidence.predictions, canary, name, since, until), _Still())
         assert rows
         assert all((row["inputs"], row["output"]) == ({"x": STRANGE}, "small") for row in rows)
         assert {str(row["id"]).rpartition("_")[0] for row in rows} <= expected
@@ -240,5 +242,5 @@ def _in_log(settings: Settings, endpoint: str) -> set[str]:
         )
     except HttpResponseError:
         return set()
-    rows: list[Mapping[str, object]] = [row for table in answer.tables for row in table.rows]
-    return {str(row["XRequestId"]) for row in rows}
+    assert isinstance(answer, LogsQueryResult)
+    return {str(row["XRequestId"]) for table in answer.tables for row in table.rows}

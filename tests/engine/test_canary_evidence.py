@@ -10,7 +10,7 @@ import pytest
 
 from shared.domain.release import Phase, Release
 from shared.memory import MemoryRequest
-from shared.ports import Replace
+from shared.ports import Answer, Replace
 from shared.release import evidence_replay
 from shared.release.canary import canary_evidence
 from shared.release.canary.live_counts import Scale, counts_from
@@ -166,6 +166,30 @@ def test_recent_requests_are_replayed_in_pairs_bounded_and_stamped(world: World)
     assert set(pairs["flips"]) == {"Adelie -> Gentoo"}
     assert any("shadow: " in words and "Adelie -> Gentoo" in words for words in release.judgements[2].words)
     assert any(stamp.startswith("shadow-birds-r2-a1") for stamp in world.ports.serving.stamps)
+
+
+def test_a_shadow_request_bears_no_id_by_which_it_could_pass_for_a_strangers(world: World) -> None:
+    in_canary(world)
+    asked: list[str] = []
+    before = world.ports.serving.answer
+
+    def answer(endpoint: str, deployment: str, payload: str) -> Answer:
+        asked.append(payload)
+        return before(endpoint, deployment, payload)
+
+    world.ports.serving.answer = answer
+
+    def traffic() -> None:
+        live(world)
+        for collected in world.ports.evidence.rows.values():
+            for number, row in enumerate(collected):
+                row["inputs"]["row_id"] = number  # type: ignore[index]  # JSON of this file's own
+
+    go_on(world, 3, traffic)
+
+    shadows = [json.loads(each)["input_data"]["columns"] for each in asked]
+    assert shadows
+    assert not any("row_id" in columns for columns in shadows)
 
 
 def test_a_shadow_margin_takes_a_canary_back(world: World) -> None:

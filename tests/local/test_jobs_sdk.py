@@ -12,14 +12,23 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import yaml
 from azure.ai.ml import Input, MLClient, Output, command, dsl, load_component, load_job
 from azure.ai.ml.constants import ListViewType
-from azure.ai.ml.entities import Command, Component, Data, Environment, Job, Model
-from azure.ai.ml.exceptions import JobException
+from azure.ai.ml.entities import (
+    Command,
+    Component,
+    Data,
+    Environment,
+    Job,
+    ManagedIdentityConfiguration,
+    Model,
+)
+from azure.ai.ml.exceptions import JobException, MlException
 from azure.ai.ml.sweep import Choice, Uniform
 from azure.core.exceptions import HttpResponseError
 from azure.identity import DefaultAzureCredential
@@ -35,8 +44,11 @@ TIMEOUT_S = 90
 
 
 @pytest.fixture(scope="module")
-def client(local_azure: LocalAzure) -> MLClient:
-    return MLClient(DefaultAzureCredential(), SUBSCRIPTION, RESOURCE_GROUP, WORKSPACE)
+def client(local_azure: LocalAzure) -> Iterator[MLClient]:
+    """A person's: what an application submits to serverless compute must name an identity."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IDENTITY_HEADER", local_azure.settings.header_of("publisher"))
+        yield MLClient(DefaultAzureCredential(), SUBSCRIPTION, RESOURCE_GROUP, WORKSPACE)
 
 
 @pytest.fixture(scope="module")
@@ -812,3 +824,78 @@ def logging_command(environment: str) -> Command:
         outputs=outputs,
         compute="serverless",
     )
+
+
+def refused(client: MLClient, job: Job) -> str:
+    with pytest.raises((HttpResponseError, MlException)) as caught:
+        client.jobs.create_or_update(job)
+    return str(caught.value)
+
+
+def test_computes_are_listed_and_an_unknown_one_is_refused(client: MLClient, environment: str) -> None:
+    """Source: azure-ai-ml's `JobOperations._try_get_compute_arm_id` reads the compute before it submits."""
+    [found] = [each for each in client.compute.list() if each.name == "driftloop-cpu"]
+    assert (found.size, found.max_instances) == ("Standard_DS3_v2", 4)
+    assert client.compute.get("Driftloop-CPU").name == "driftloop-cpu"
+    job = command(command="echo", environment=environment, compute="not-there")
+    assert "not-there" in refused(client, job)
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ({"instance_type": "Standard_Imaginary_v9"}, "does not offer"),
+        ({"compute": "driftloop-cpu", "instance_count": 5}, "at most 4 nodes"),
+    ],
+)
+def test_a_size_or_a_count_that_nobody_has_is_refused(
+    client: MLClient, environment: str, place: dict[str, Any], text: str
+) -> None:
+    """Sources: how-to-use-serverless-compute.md, "Quota"; how-to-create-attach-compute-cluster.md, maximum nodes."""
+    assert text in refused(client, command(command="echo", environment=environment, **place))
+
+
+def test_an_application_names_an_identity_on_serverless_compute(
+    local_azure: LocalAzure, environment: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Source: how-to-use-serverless-compute.md, "Identity support and credential passthrough"."""
+    monkeypatch.setenv("IDENTITY_HEADER", local_azure.settings.header_of("app"))
+    app = MLClient(DefaultAzureCredential(), SUBSCRIPTION, RESOURCE_GROUP, WORKSPACE)
+    assert "identity: {type: managed}" in refused(app, command(command="echo", environment=environment))
+    job = command(name=name, command="echo", environment=environment, identity=ManagedIdentityConfiguration())
+    app.jobs.create_or_update(job)
+    assert ended(app, name).status == "Completed"
+    clustered = command(name=f"{name}c", command="echo", environment=environment, compute="driftloop-cpu")
+    app.jobs.create_or_update(clustered)
+    assert ended(app, f"{name}c").status == "Completed"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://someone-else.blob.core.windows.net/versions/{name}/",
+        "wasbs://versions@someone-else.blob.core.windows.net/{name}/",
+        "https://someone-else.blob.local@127.0.0.1:{port}/devstoreaccount1/versions/{name}/",
+        "azureml://subscriptions/1/resourcegroups/g/workspaces/other/datastores/driftloop_versions/paths/{name}/",
+    ],
+)
+def test_an_address_elsewhere_is_never_read_as_ours(
+    client: MLClient, environment: str, penguins: str, name: str, address: str, local_azure: LocalAzure
+) -> None:
+    """Source: the account is the host's first label (learn.microsoft.com/azure/storage/common/storage-account-overview,
+    "Storage account endpoints"), and a long datastore address names its workspace (how-to-datastore.md)."""
+    path = address.format(name=name, port=local_azure.settings.blob_port)
+    data = Input(type="uri_folder", path=path)
+    job = command(name=name, command="ls ${{inputs.d}}", environment=environment, inputs={"d": data})
+    client.jobs.create_or_update(job)
+    assert ended(client, name).status == "Failed"
+    text = failure(client, name)
+    assert "storage account" in text or "another workspace" in text
+
+
+def test_an_environment_of_a_registry_is_not_taken_for_known(client: MLClient, name: str) -> None:
+    """There is no registry here: what azureml's own environments hold cannot be said, so it is not run."""
+    curated = "azureml://registries/azureml/environments/sklearn-1.5/versions/1"
+    client.jobs.create_or_update(command(name=name, command="echo", environment=curated))
+    assert ended(client, name).status == "Failed"
+    assert "has no registries" in failure(client, name)

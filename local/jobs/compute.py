@@ -1,0 +1,109 @@
+"""Where a step may run: a cluster of the workspace, or serverless compute with an identity that it can use.
+
+Sources: MicrosoftDocs/azure-ai-docs, how-to-use-serverless-compute.md ("Identity support and credential passthrough";
+no system-assigned identity; quota by size), how-to-create-attach-compute-cluster.md (a cluster's maximum of nodes).
+"""
+
+from __future__ import annotations
+
+from local.jobs.exceptions import invalid, not_found_compute
+from local.jobs.plan import Plan, Step
+from local.settings import LOCATION, WORKSPACE_ID
+from local.sizes import size_of
+from local.state import Document, State
+
+SERVERLESS = "serverless"
+_KIND = "compute"
+_DEFAULT = {"driftloop-cpu": {"size": "Standard_DS3_v2", "most_nodes": 4, "type": "AmlCompute"}}
+"""What infra/ makes."""
+
+
+def replace(state: State, computes: dict[str, Document]) -> None:
+    """Make these the workspace's computes: name -> `size`, `most_nodes`."""
+    for name, found in computes.items():
+        if size_of(str(found.get("size"))) is None:
+            raise invalid(f"The compute '{name}' has no size that the region knows: {found.get('size')!r}.")
+    with state.transaction():
+        for key in state.keys(_KIND):
+            state.delete(_KIND, key)
+        state.put(_KIND, "", {"set": True})  # else the default ones would come back
+        for name, found in computes.items():
+            state.put(_KIND, name, {"most_nodes": 1, "type": "AmlCompute"} | found)
+
+
+def all_of(state: State) -> list[Document]:
+    return [_document(name, found) for name, found in _known(state).items()]
+
+
+def get(state: State, name: str) -> Document:
+    known = {each.lower(): (each, found) for each, found in _known(state).items()}
+    if name.lower() not in known:
+        raise not_found_compute(name)
+    return _document(*known[name.lower()])
+
+
+def check(state: State, plan: Plan, by_person: bool) -> None:
+    """ArmError when a step could not run where it is sent."""
+    for step in plan.steps.values():
+        where = f"Step '{step.path}'" if step.path else "The job"
+        if step.instances < 1:
+            raise invalid(f"{where} asks for {step.instances} instances; there must be at least 1.")
+        if step.instance_type and size_of(step.instance_type) is None:
+            raise invalid(
+                f"{where} asks for the size '{step.instance_type}', which the region does not offer."
+            )
+        name = step.compute.rpartition("/")[2].removeprefix("azureml:")
+        if name.lower() in ("", SERVERLESS):
+            _check_serverless(step, where, by_person)
+        else:
+            _check_nodes(step, where, get(state, name))
+
+
+def _check_serverless(step: Step, where: str, by_person: bool) -> None:
+    """A person's own credentials are passed through; an application has none that could be. Of a sweep in a pipeline
+    azure-ai-ml does not send the identity (`Sweep._picked_fields_from_dict_to_rest_object`), so it is not asked for."""
+    if by_person or step.identity == "managed" or step.sweep is not None:
+        return
+    raise invalid(
+        f"{where} runs on serverless compute without an identity. An application submitted it, whose credentials "
+        "are not passed through, and serverless compute does not support the workspace's system-assigned identity. "
+        "Say `identity: {type: managed}` on each step: the workspace's user-assigned identity is then used."
+    )
+
+
+def _check_nodes(step: Step, where: str, compute: Document) -> None:
+    most = compute["properties"]["properties"]["scaleSettings"]["maxNodeCount"]
+    if step.instances > most:
+        raise invalid(
+            f"{where} asks for {step.instances} instances; the compute '{compute['name']}' has at most {most} nodes."
+        )
+
+
+def _known(state: State) -> dict[str, Document]:
+    found = dict(state.items(_KIND))
+    return {name: each for name, each in found.items() if name} if found else dict(_DEFAULT)
+
+
+def _document(name: str, found: Document) -> Document:
+    """As ARM answers it."""
+    inner = {
+        "vmSize": found["size"],
+        "vmPriority": "Dedicated",
+        "scaleSettings": {"minNodeCount": 0, "maxNodeCount": found["most_nodes"]},
+        "currentNodeCount": 0,
+        "targetNodeCount": 0,
+        "allocationState": "Steady",
+    }
+    return {
+        "id": f"{WORKSPACE_ID}/computes/{name}",
+        "name": name,
+        "type": "Microsoft.MachineLearningServices/workspaces/computes",
+        "location": LOCATION,
+        "properties": {
+            "computeType": found["type"],
+            "computeLocation": LOCATION,
+            "provisioningState": "Succeeded",
+            "isAttachedCompute": False,
+            "properties": inner,
+        },
+    }

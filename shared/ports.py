@@ -295,12 +295,22 @@ class ArmTraffic:
 
 
 @dataclass(frozen=True)
+class TrafficMinute:
+    """One minute of the clock: requests and errors of each deployment, our own left out."""
+
+    starts_at: datetime
+    counts: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
 class TrafficSeen:
     """What the endpoint's traffic log holds up to its watermark."""
 
     arms: Mapping[str, ArmTraffic]
     watermark_at: datetime | None
     """The newest request seen; None when there was none."""
+    minutes: Sequence[TrafficMinute] = ()
+    """The same requests by the minute, oldest first; minutes without any are left out."""
 
 
 class Evidence(Protocol):

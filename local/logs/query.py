@@ -2,7 +2,8 @@
 
 query     = table { "|" step }
 step      = "where" any | "project" column {"," column} | "top" n "by" column ["asc" | "desc"] | "take" n | "count"
-          | "summarize" aggregate {"," aggregate} ["by" column {"," column}]
+          | "summarize" aggregate {"," aggregate} ["by" key {"," key}]
+key       = column | name "=" "bin(" column "," timespan ")"
 aggregate = [name "="] ( "count()" | "countif(" any ")" | ("min" | "max") "(" column ")"
           | "100.0 * countif(" any ") / count()" )
 any       = all {"or" all}        all = test {"and" test}
@@ -16,7 +17,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.logs.exceptions import QuerySemanticError, not_emulated
@@ -26,7 +27,7 @@ Row = dict[str, Value]
 Test = Callable[[Row], bool]
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<datetime>datetime\([^)]*\)) | (?P<real>\d+\.\d+) | (?P<int>\d+\b) | (?P<name>[A-Za-z_]\w*)
+    r"""\s*(?:(?P<datetime>datetime\([^)]*\)) | (?P<span>\d+[smhd]\b) | (?P<real>\d+\.\d+) | (?P<int>\d+\b) | (?P<name>[A-Za-z_]\w*)
     | "(?P<string>[^"\\\n]*)" | '(?P<single>[^'\\\n]*)' | (?P<sign>==|!=|=~|<=|>=|[<>=|,()*/]))""",
     re.VERBOSE,
 )
@@ -182,6 +183,8 @@ class Reader:
 def _token(kind: str, text: str) -> tuple[str, Value]:
     if kind == "datetime":
         return kind, parse_datetime(text.removeprefix("datetime(").removesuffix(")"))
+    if kind == "span":
+        return kind, int(text[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[text[-1]]
     if kind in ("int", "real"):
         return kind, int(text) if kind == "int" else float(text)
     return "string" if kind == "single" else kind, text
@@ -191,6 +194,8 @@ def _compared(word: str, column: str, table: Table, value: tuple[str, Value]) ->
     """A null equals nothing and differs from everything, as in Kusto."""
     if word not in _ORDERS and word not in _TEXTS:
         raise not_emulated(f"the comparison {word!r}")
+    if value[0] == "name":
+        raise not_emulated(f"a comparison with {value[1]}")
     if table.columns[column] != value[0]:
         raise QuerySemanticError(f"Cannot compare values of types {table.columns[column]} and {value[0]}")
     if word in _TEXTS:
@@ -232,18 +237,47 @@ def _summarize(reader: Reader, table: Table) -> Table:
     aggregates = [_aggregate(reader, table)]
     while reader.accept(","):
         aggregates.append(_aggregate(reader, table))
-    keys = reader.columns(table) if reader.accept("by") else []
+    keys = _keys(reader, table) if reader.accept("by") else []
     groups: dict[tuple[Value, ...], list[Row]] = {} if keys else {(): []}
     for row in table.rows:
-        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
-    columns = {key: table.columns[key] for key in keys} | {each.name: each.type for each in aggregates}
+        groups.setdefault(tuple(key.of([row]) for key in keys), []).append(row)
+    columns = {each.name: each.type for each in (*keys, *aggregates)}
     return Table(
         columns,
         [
-            dict(zip(keys, values, strict=True)) | {each.name: each.of(rows) for each in aggregates}
+            {key.name: value for key, value in zip(keys, values, strict=True)}
+            | {each.name: each.of(rows) for each in aggregates}
             for values, rows in groups.items()
         ],
     )
+
+
+def _keys(reader: Reader, table: Table) -> list[Aggregate]:
+    keys = [_key(reader, table)]
+    while reader.accept(","):
+        keys.append(_key(reader, table))
+    return keys
+
+
+def _key(reader: Reader, table: Table) -> Aggregate:
+    """A column, or a moment rounded down to a multiple of a timespan since year 1."""
+    name = reader.name()
+    if not reader.accept("="):
+        if name not in table.columns:
+            raise QuerySemanticError(f"Failed to resolve column or scalar expression named '{name}'")
+        return Aggregate(name, table.columns[name], lambda rows: rows[0][name])
+    reader.expect("bin", "(")
+    column = reader.column(table)
+    reader.expect(",")
+    width = timedelta(seconds=float(str(reader.of("span"))))
+    reader.expect(")")
+    zero = datetime(1, 1, 1, tzinfo=UTC)
+
+    def binned(rows: list[Row]) -> Value:
+        at = rows[0][column]
+        return at - (at - zero) % width if isinstance(at, datetime) else None
+
+    return Aggregate(name, "datetime", binned)
 
 
 def _aggregate(reader: Reader, table: Table) -> Aggregate:

@@ -14,7 +14,7 @@ from shared.azure.datastore import DefaultDatastore
 from shared.azure.failures import asking
 from shared.errors import DependencyUnavailable
 from shared.port_rules import OWN_REQUESTS, counts_as_error
-from shared.ports import ArmTraffic, TrafficSeen
+from shared.ports import ArmTraffic, TrafficMinute, TrafficSeen
 from shared.redaction import safe
 
 ROLE = "Log Analytics Reader"
@@ -28,7 +28,10 @@ _REQUESTS = """AmlOnlineEndpointTrafficLog
 | where EndpointName == "{endpoint}" and not(XMSClientRequestId startswith "{own}")
 """
 _ROWS = "| project TimeGenerated, DeploymentName, ResponseCode, TotalDurationMs\n| top {sample} by TimeGenerated asc"
-_COUNTS = "| summarize Requests = count(), Newest = max(TimeGenerated) by DeploymentName, ResponseCode"
+_COUNTS = (
+    "| summarize Requests = count(), Newest = max(TimeGenerated)"
+    " by DeploymentName, ResponseCode, Minute = bin(TimeGenerated, 1m)"
+)
 _IDS = '| where DeploymentName == "{deployment}" | project XRequestId | take {most}'
 _LATE = timedelta(minutes=15)
 _NEAR = timedelta(minutes=5)
@@ -52,20 +55,14 @@ class AzureEvidence:
         span = {"since": since.isoformat(), "until": until.isoformat()}
         requests = _REQUESTS.format(**span, endpoint=_plain(endpoint), own=OWN_REQUESTS)
         rows = self._query(requests + _ROWS.format(sample=self._sample), since, until)
-        counts = Counter((str(row["DeploymentName"]), int(row["ResponseCode"])) for row in rows)
+        counts = Counter((_minute(row["TimeGenerated"]), *_kind(row)) for row in rows)
         newest = max((row["TimeGenerated"] for row in rows), default=None)
         if len(rows) >= self._sample:
             counted = self._query(requests + _COUNTS, since, until)
-            counts = Counter(
-                {
-                    (str(row["DeploymentName"]), int(row["ResponseCode"])): int(row["Requests"])
-                    for row in counted
-                }
-            )
+            counts = Counter({(row["Minute"], *_kind(row)): int(row["Requests"]) for row in counted})
             newest = max(row["Newest"] for row in counted)
-        return TrafficSeen(
-            {name: _arm(name, counts, rows) for name in sorted({name for name, _ in counts})}, newest
-        )
+        arms = {name: _arm(name, counts, rows) for name in sorted({name for _, name, _ in counts})}
+        return TrafficSeen(arms, newest, _minutes(counts))
 
     def _query(self, query: str, since: datetime, until: datetime) -> list[LogsTableRow]:
         with asking("Querying the traffic log", "the Log Analytics workspace", ROLE):
@@ -130,11 +127,31 @@ class AzureEvidence:
                         yield line
 
 
-def _arm(name: str, counts: Mapping[tuple[str, int], int], rows: Sequence[LogsTableRow]) -> ArmTraffic:
-    of_arm = {status: count for (deployment, status), count in counts.items() if deployment == name}
+Counts = Mapping[tuple[datetime, str, int], int]
+"""Requests by minute, deployment and status."""
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
+
+
+def _kind(row: LogsTableRow) -> tuple[str, int]:
+    return str(row["DeploymentName"]), int(row["ResponseCode"])
+
+
+def _minutes(counts: Counts) -> list[TrafficMinute]:
+    found: dict[datetime, dict[str, tuple[int, int]]] = {}
+    for (at, name, status), count in counts.items():
+        requests, errors = found.setdefault(at, {}).get(name, (0, 0))
+        found[at][name] = requests + count, errors + count * counts_as_error(status)
+    return [TrafficMinute(at, found[at]) for at in sorted(found)]
+
+
+def _arm(name: str, counts: Counts, rows: Sequence[LogsTableRow]) -> ArmTraffic:
+    of_arm = [(status, count) for (_, deployment, status), count in counts.items() if deployment == name]
     return ArmTraffic(
-        requests=sum(of_arm.values()),
-        errors=sum(count for status, count in of_arm.items() if counts_as_error(status)),
+        requests=sum(count for _, count in of_arm),
+        errors=sum(count for status, count in of_arm if counts_as_error(status)),
         latencies_ms=tuple(
             float(row["TotalDurationMs"])
             for row in rows

@@ -15,6 +15,7 @@ from shared.ports import (
     DeploymentSpec,
     JobSeen,
     JobSpec,
+    TrafficMinute,
     TrafficSeen,
 )
 
@@ -216,7 +217,7 @@ class MemoryEvidence:
             if since <= request.at < until - self.late and not request.request_id.startswith(OWN_REQUESTS)
         ]
         arms = {name: _arm([one for one in seen if one.deployment == name]) for name in _names(seen)}
-        return TrafficSeen(arms, max((request.at for request in seen), default=None))
+        return TrafficSeen(arms, max((request.at for request in seen), default=None), _minutes(seen))
 
     def predictions(
         self,
@@ -234,6 +235,15 @@ class MemoryEvidence:
     def _check(self) -> None:
         if self.unavailable:
             raise DependencyUnavailable(self.unavailable)
+
+
+def _minutes(seen: Sequence[MemoryRequest]) -> list[TrafficMinute]:
+    found: dict[datetime, dict[str, tuple[int, int]]] = {}
+    for request in seen:
+        minute = found.setdefault(request.at.replace(second=0, microsecond=0), {})
+        requests, errors = minute.get(request.deployment, (0, 0))
+        minute[request.deployment] = requests + 1, errors + counts_as_error(request.status)
+    return [TrafficMinute(at, found[at]) for at in sorted(found)]
 
 
 def _names(seen: Sequence[MemoryRequest]) -> list[str]:

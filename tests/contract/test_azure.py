@@ -129,9 +129,11 @@ class TestEvidence:
             clients.logs(), clients.settings.logs_workspace_id, sdk_ports.evidence._datastore, sample=3
         )
 
-        arm = sampling.traffic(endpoint, since, until).arms["only"]
+        seen = sampling.traffic(endpoint, since, until)
 
+        arm = seen.arms["only"]
         assert (arm.requests, arm.errors, len(arm.latencies_ms)) == (7, 0, 3)
+        assert seen.minutes == sdk_ports.evidence.traffic(endpoint, since, until).minutes
 
 
 class TestTexts:

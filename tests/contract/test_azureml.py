@@ -228,6 +228,11 @@ class TestEvidence:
             "new": (2, 0),
         }
         assert len(seen.arms["old"].latencies_ms) == 4
+        assert [minute.starts_at for minute in seen.minutes] == sorted(m.starts_at for m in seen.minutes)
+        assert all(minute.starts_at.second == minute.starts_at.microsecond == 0 for minute in seen.minutes)
+        for name, arm in seen.arms.items():
+            counts = [minute.counts.get(name, (0, 0)) for minute in seen.minutes]
+            assert (sum(n for n, _ in counts), sum(n for _, n in counts)) == (arm.requests, arm.errors)
         assert seen.watermark_at is not None
         assert since < seen.watermark_at < until
 

@@ -28,6 +28,9 @@ ROWS: list[Row] = [
 ]
 
 
+BY_HOUR = [("Green", 12, 1), ("blue", 12, 3), ("Green", 11, 2), ("blue", 11, 4)]
+
+
 def rows(query: str) -> list[list[object]]:
     made = run(f"T | {query}", Table(COLUMNS, ROWS))
     return [[row[name] for name in made.columns] for row in made.rows]
@@ -51,6 +54,14 @@ def rows(query: str) -> list[list[object]]:
         ("where model != 200 | count", [[1]]),  # a null differs from every value
         ("where model < 500 | count", [[9]]),
         ("summarize n = count(), bad = countif(code == 500) by arm", [["Green", 3, 1], ["blue", 7, 1]]),
+        (
+            "summarize n = count() by minute = bin(t, 1m)",
+            [[NOW.replace(second=0), 4], [NOW - timedelta(seconds=90), 6]],
+        ),
+        (
+            "summarize n = count() by arm, hour = bin(t, 1h)",
+            [[arm, NOW.replace(hour=hour, second=0), n] for arm, hour, n in BY_HOUR],
+        ),
         ("summarize Share = 100.0 * countif(code in (408, 424) or toint(code) >= 500) / count()", [[20.0]]),
         ("summarize max(ms), min(ms), newest = max(t)", [[100, 10, NOW]]),
         ("where code == 1 | summarize count()", [[0]]),

@@ -27,7 +27,8 @@ Row = dict[str, Value]
 Test = Callable[[Row], bool]
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<datetime>datetime\([^)]*\)) | (?P<span>\d+[smhd]\b) | (?P<real>\d+\.\d+) | (?P<int>\d+\b) | (?P<name>[A-Za-z_]\w*)
+    r"""\s*(?:(?P<datetime>datetime\([^)]*\)) | (?P<span>\d+[smhd]\b) | (?P<real>\d+\.\d+) | (?P<int>\d+\b)
+    | (?P<name>[A-Za-z_]\w*)
     | "(?P<string>[^"\\\n]*)" | '(?P<single>[^'\\\n]*)' | (?P<sign>==|!=|=~|<=|>=|[<>=|,()*/]))""",
     re.VERBOSE,
 )

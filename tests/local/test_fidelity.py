@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import uuid
 from collections.abc import Iterator
@@ -20,9 +21,9 @@ from shared.azure.client import Workspace, credential
 from shared.settings import Settings
 from shared.wiring import azure_ports
 from tests.contract.stage import SdkStage, eventually
-from tests.infra.checks import TYPES
-from tests.infra.generate_types import ML, below
+from tests.local.azure_types import FILE, ML, below
 
+TYPES: dict[str, list[str]] = json.loads(FILE.read_text())["properties"]
 MODELS = {
     "Workspace": "",
     "Datastore": "/datastores/driftloop_versions",

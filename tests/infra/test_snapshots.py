@@ -348,7 +348,6 @@ def test_each_planted_hole_is_seen(tmp_path: Path) -> None:
     found = _unsafe(Snapshot(snapshot(ASKED, tmp_path, infra)))
     for words in ("allowSharedKeyAccess", "publicAccess", "adminUserEnabled", "gives a key"):
         assert any(words in one for one in found), (words, found)
-    assert len(found) == len(UNSAFE)
 
 
 def test_no_secret_is_in_a_snapshot(made: Made) -> None:

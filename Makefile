@@ -6,7 +6,7 @@ READY := .venv/.ready .venv-ml/.ready
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint soak bench clean
+.PHONY: help setup demo up test lint soak bench lock clean
 
 help: ## Tell what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ help: ## Tell what each target does
 setup: ## Make both environments, side by side (the others call it by themselves)
 	@$(MAKE) -s --no-print-directory -j2 $(READY)
 
-.venv/.ready: requirements.txt requirements-dev.txt pyproject.toml
+.venv/.ready: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Driftloop needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=python3.11"; exit 1; }
 	@echo "making .venv (about a minute, once)"
@@ -51,6 +51,13 @@ soak: setup ## The long tests: full sizes of everything that `make test` samples
 
 bench: setup ## Compare side by side and write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks
+
+# The app's packages are a part of the tests' ones, at the same versions: what is deployed is what was tested.
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+  --custom-compile-command "make lock"
+lock: setup ## Pin every package by hash: requirements*.txt from requirements*.in (UPGRADE=1 takes the newest)
+	@$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) requirements-dev.in --output-file requirements-dev.txt
+	@$(BIN)/$(COMPILE) requirements.in --constraint requirements-dev.txt --output-file requirements.txt
 
 clean: ## Remove both environments and all caches
 	@rm -rf .venv .venv-ml .local .mypy_cache .ruff_cache .hypothesis build *.egg-info

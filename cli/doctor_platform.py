@@ -37,7 +37,6 @@ EVENTS = {
     "events of container labels": ("storage", "Microsoft.Storage.BlobCreated", _BLOB.format("labels")),
     "events of ended runs": ("workspace", f"{_ML}.RunCompleted", "experiments/e/runs/r"),
     "events of changed runs": ("workspace", f"{_ML}.RunStatusChanged", "experiments/e/runs/r"),
-    "events of data drift": ("workspace", f"{_ML}.DatasetDriftDetected", "datadrifts/d/runs/r"),
 }
 """By check: which source must tell of which event, as shared/inbox/messages.py reads it."""
 
@@ -147,8 +146,10 @@ def _identities(around: Surroundings, settings: Settings) -> Iterator[Finding]:
     grants = yaml.safe_load((INFRA / "identities.yaml").read_text())["grants"]
     ids = {name: role["id"] for name, role in yaml.safe_load((INFRA / "roles.yaml").read_text()).items()}
     principals, patterns = around.principals(), _scopes(around, settings)
-    for who in ("app", "blob-events", "workspace-events", "compute", "endpoint"):
+    for who in ("app", "blob-events", "workspace-events", "compute", "endpoint", "workspace"):
         wanted = [(row["role"], row["scope"]) for row in grants if row["who"] == who]
+        if who == "workspace" and who not in principals:
+            continue  # the identity of a workspace that existed before is its owner's
         if who in principals:
             yield from _roles(who, wanted, around.roles(principals[who]), ids, patterns)
         else:
@@ -195,7 +196,8 @@ def _scopes(around: Surroundings, settings: Settings) -> dict[str, re.Pattern[st
         "versions": f"{account}/blobServices/default/containers/versions$",
         "dead-letter": f"{account}/blobServices/default/containers/{DEAD_LETTERS}$",
         "queue": f"{account}/queueServices/default/queues/{settings.queue}$",
-        "outputs": "/blobServices/default/containers/azureml-blobstore[^/]*$",
+        "workspace-account": f"/storageAccounts/(?!{around.account}$)[^/]+$",
+        "vault": "/Microsoft.KeyVault/vaults/[^/]+$",
         "workspace": f"/{_ML}/workspaces/{settings.workspace}$",
         "registry": "/Microsoft.ContainerRegistry/registries/[^/]+$",
         "topic": "/Microsoft.EventGrid/topics/[^/]+$",

@@ -1,5 +1,8 @@
 // Everything that Driftloop needs on Azure, in one resource group, without a key.
-// Who may do what stands in identities.yaml; names and settings are read back by `driftloop doctor`.
+// Who may do what is in identities.yaml; names and settings are read back by `driftloop doctor`.
+// Names are computed here and passed as plain values, so that `azd provision --preview` can look into every module.
+import { grant, tags as tagsOf } from 'modules/types.bicep'
+
 targetScope = 'subscription'
 
 @minLength(1)
@@ -11,11 +14,30 @@ param environmentName string
 @description('Azure region of all resources. It must offer Flex Consumption and managed online endpoints.')
 param location string
 
-@description('Resource group; made from the environment\'s name when empty. Name it to use a workspace that exists there.')
-param resourceGroupName string = ''
+@maxLength(20)
+@description('Changes the names of all resources, where those of a removed deployment are still taken.')
+param salt string = ''
 
-@description('Name of an Azure ML workspace in that resource group that is used instead of a new one. It must be keyless.')
-param existingWorkspaceName string = ''
+@description('Resource group that exists and is used as it is. Empty: one is made.')
+param existingGroupName string = ''
+
+@description('Resource id of an Azure ML workspace that is used instead of a new one; it must be keyless and in another resource group.')
+param existingWorkspaceId string = ''
+
+@description('Region of that workspace. infra/read-existing.sh reads this and what follows.')
+param existingWorkspaceLocation string = ''
+
+@description('Resource id of that workspace\'s own storage account.')
+param existingWorkspaceStorageId string = ''
+
+@description('Resource id of that workspace\'s container registry; empty: it has none yet.')
+param existingWorkspaceRegistryId string = ''
+
+@description('Resource id of the Event Grid system topic that the workspace has already; empty: one is made.')
+param existingWorkspaceTopicId string = ''
+
+@description('Resource id of the Event Grid system topic that our storage account has already; empty: one is made.')
+param existingBlobTopicId string = ''
 
 @description('Object id of the person or service principal that publishes loops and runs `driftloop doctor`. Empty: nobody gets roles.')
 param publisherId string = ''
@@ -36,8 +58,16 @@ param authObjectId string
 param endpoints string = ''
 
 @allowed(['3.11', '3.12', '3.13'])
-@description('Python of the Function App; requirements.lock has hashes for each of these.')
+@description('Python of the Function App; requirements.txt has hashes for each of these.')
 param pythonVersion string = '3.12'
+
+@allowed([512, 2048, 4096])
+@description('Memory of an instance of the Function App in MB; docs/operations.md has the arithmetic.')
+param instanceMemoryMB int = 4096
+
+@allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS', 'Standard_RAGRS', 'Standard_RAGZRS'])
+@description('Redundancy of the storage accounts. Not every region has zones.')
+param storageRedundancy string = 'Standard_ZRS'
 
 @minValue(1)
 @maxValue(146000)
@@ -63,14 +93,94 @@ param trainingVmSize string = 'Standard_DS3_v2'
 param trainingMaxNodes int = 2
 
 @secure()
-@description('HTTPS address that is told when a loop needs a person; it answers the handshake of CloudEvents webhooks. Empty: nobody is told.')
+@description('HTTPS address that receives what needs a person; it answers the handshake of CloudEvents webhooks. Empty: nobody is notified.')
 param notifyWebhookUrl string = ''
 
-var token = toLower(uniqueString(subscription().id, environmentName, location))
-var tags = { 'azd-env-name': environmentName }
-var groupName = empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
+var token = uniqueString(subscription().id, environmentName, location, salt)
+var tags tagsOf = { 'azd-env-name': environmentName }
+var groupName = empty(existingGroupName) ? 'rg-${environmentName}' : existingGroupName
 
-resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+// A workspace's system-assigned identity has a role on its whole resource group that can lift the immutability policy.
+var isNewWorkspace = empty(existingWorkspaceId)
+var existingWorkspaceGroup = isNewWorkspace ? '' : split(existingWorkspaceId, '/')[4]
+var workspaceGroup = isNewWorkspace
+  ? groupName
+  : toLower(existingWorkspaceGroup) == toLower(groupName)
+      ? fail('The workspace ${existingWorkspaceId} is in the resource group that Driftloop would be deployed to. Its identity could lift the immutability policy of the data versions there. Leave DRIFTLOOP_EXISTING_GROUP empty, or name another group.')
+      : existingWorkspaceGroup
+var workspaceName = isNewWorkspace ? 'mlw-${token}' : last(split(existingWorkspaceId, '/'))
+var workspaceLocation = isNewWorkspace
+  ? location
+  : empty(existingWorkspaceLocation) || empty(existingWorkspaceStorageId)
+      ? fail('Region or storage account of ${existingWorkspaceId} are unknown. Run infra/read-existing.sh, or set DRIFTLOOP_EXISTING_WORKSPACE_LOCATION and DRIFTLOOP_EXISTING_WORKSPACE_STORAGE.')
+      : existingWorkspaceLocation
+
+var accountName = 'st${token}'
+var workspaceAccountName = isNewWorkspace ? 'stml${token}' : last(split(existingWorkspaceStorageId, '/'))
+var workspaceAccountGroup = isNewWorkspace ? groupName : split(existingWorkspaceStorageId, '/')[4]
+var hasRegistry = isNewWorkspace || !empty(existingWorkspaceRegistryId)
+var registryName = isNewWorkspace ? 'cr${token}' : last(split(existingWorkspaceRegistryId, '/'))
+var registryGroup = isNewWorkspace || empty(existingWorkspaceRegistryId)
+  ? groupName
+  : split(existingWorkspaceRegistryId, '/')[4]
+var vaultName = 'kv-${token}'
+var logsName = 'log-${token}'
+var telemetryName = 'appi-${token}'
+var topicName = 'evgt-${token}'
+var appName = 'func-${token}'
+var actionGroupName = 'driftloop-${token}'
+var blobEventsName = empty(existingBlobTopicId) ? 'evgst-blobs-${token}' : last(split(existingBlobTopicId, '/'))
+var blobEventsGroup = empty(existingBlobTopicId) ? groupName : split(existingBlobTopicId, '/')[4]
+var workspaceEventsName = empty(existingWorkspaceTopicId)
+  ? 'evgst-workspace-${token}'
+  : last(split(existingWorkspaceTopicId, '/'))
+var workspaceEventsGroup = empty(existingWorkspaceTopicId) ? groupName : split(existingWorkspaceTopicId, '/')[4]
+var identityNames = {
+  app: 'id-app-${token}'
+  compute: 'id-compute-${token}'
+  endpoint: 'id-endpoint-${token}'
+  workspace: 'id-workspace-${token}'
+}
+
+// Resource ids, as far as they are known before anything is made.
+var ours = '${subscription().id}/resourceGroups/${groupName}/providers'
+var accountId = '${ours}/Microsoft.Storage/storageAccounts/${accountName}'
+var workspaceId = '${subscription().id}/resourceGroups/${workspaceGroup}/providers/Microsoft.MachineLearningServices/workspaces/${workspaceName}'
+var logsId = '${ours}/Microsoft.OperationalInsights/workspaces/${logsName}'
+var telemetryId = '${ours}/Microsoft.Insights/components/${telemetryName}'
+var identityIds = mapValues(identityNames, name => '${ours}/Microsoft.ManagedIdentity/userAssignedIdentities/${name}')
+
+// Log Analytics' query API is not among environment().suffixes.
+var logsEndpoint = environment().name == 'AzureUSGovernment'
+  ? 'https://api.loganalytics.us/v1'
+  : environment().name == 'AzureChinaCloud' ? 'https://api.loganalytics.azure.cn/v1' : 'https://api.loganalytics.io/v1'
+
+// Rows of identities.yaml that are given here, by what is known of an identity before it exists: a principal id in an
+// assignment's name would hide the assignment from a preview. An existing workspace's own identity is not ours to serve.
+var table = loadYamlContent('identities.yaml').grants
+var definitions = loadYamlContent('roles.yaml')
+var keys = union(
+  {
+    app: identityIds.app
+    compute: identityIds.compute
+    endpoint: identityIds.endpoint
+    'blob-events': blobEventsName
+    'workspace-events': workspaceEventsName
+  },
+  isNewWorkspace ? { workspace: identityIds.workspace } : {},
+  empty(publisherId) ? {} : { publisher: publisherId }
+)
+var grants grant[] = map(filter(table, row => contains(keys, row.who)), row => {
+  who: row.who
+  scope: row.scope
+  key: keys[row.who]
+  roleId: definitions[row.role].id
+  type: row.who == 'publisher' ? publisherType : 'ServicePrincipal'
+})
+
+var endpointNames = filter(union(map(split(endpoints, ','), name => trim(name)), []), name => !empty(name))
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = if (empty(existingGroupName)) {
   name: groupName
   location: location
   tags: tags
@@ -78,163 +188,366 @@ resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
 
 module storage 'modules/storage.bicep' = {
   name: 'storage'
-  scope: group
+  scope: resourceGroup(groupName)
   params: {
-    name: 'st${token}'
+    name: accountName
     location: location
     tags: tags
     versionsImmutableDays: versionsImmutableDays
+    redundancy: storageRedundancy
   }
+  dependsOn: [group]
 }
 
 module monitoring 'modules/monitoring.bicep' = {
   name: 'monitoring'
-  scope: group
+  scope: resourceGroup(groupName)
   params: {
-    token: token
+    logsName: logsName
+    telemetryName: telemetryName
     location: location
     tags: tags
     retentionDays: logRetentionDays
-    appHostName: 'func-${token}.azurewebsites.net'
-    authClientId: authClientId
-    authObjectId: authObjectId
   }
+  dependsOn: [group]
 }
 
 module identities 'modules/identities.bicep' = {
   name: 'identities'
-  scope: group
+  scope: resourceGroup(groupName)
   params: {
-    token: token
+    names: identityNames
+    hasWorkspace: isNewWorkspace
     location: location
     tags: tags
   }
+  dependsOn: [group]
 }
 
-module machinelearning 'modules/machinelearning.bicep' = {
-  name: 'machinelearning'
-  scope: group
+module dependencies 'modules/dependencies.bicep' = if (isNewWorkspace) {
+  name: 'dependencies'
+  scope: resourceGroup(groupName)
   params: {
-    token: token
+    accountName: workspaceAccountName
+    vaultName: vaultName
+    registryName: registryName
     location: location
     tags: tags
-    existingWorkspaceName: existingWorkspaceName
-    storageAccountName: storage.outputs.accountName
-    applicationInsightsId: monitoring.outputs.applicationInsightsId
-    computeIdentityId: identities.outputs.computeId
-    trainingVmSize: trainingVmSize
-    trainingMaxNodes: trainingMaxNodes
+    redundancy: storageRedundancy
   }
+  dependsOn: [group]
+}
+
+// What the workspace's identity needs before there is a workspace; the other rows on these scopes come along.
+var early = union(identities.outputs.principalIds, { publisher: publisherId })
+
+module rolesOnWorkspaceAccount 'modules/roles/account.bicep' = {
+  name: 'roles-workspace-account'
+  scope: resourceGroup(workspaceAccountGroup)
+  params: {
+    accountName: workspaceAccountName
+    grants: filter(grants, grant => grant.scope == 'workspace-account')
+    principalIds: early
+  }
+  dependsOn: [dependencies]
+}
+
+module rolesOnRegistry 'modules/roles/registry.bicep' = if (hasRegistry) {
+  name: 'roles-registry'
+  scope: resourceGroup(registryGroup)
+  params: {
+    registryName: registryName
+    grants: filter(grants, grant => grant.scope == 'registry')
+    principalIds: early
+  }
+  dependsOn: [dependencies]
+}
+
+module rolesOnVault 'modules/roles/vault.bicep' = if (isNewWorkspace) {
+  name: 'roles-vault'
+  scope: resourceGroup(groupName)
+  params: {
+    vaultName: vaultName
+    grants: filter(grants, grant => grant.scope == 'vault')
+    principalIds: early
+  }
+  dependsOn: [dependencies]
+}
+
+module rolesOnTelemetry 'modules/roles/telemetry.bicep' = {
+  name: 'roles-telemetry'
+  scope: resourceGroup(groupName)
+  params: {
+    telemetryName: telemetryName
+    grants: filter(grants, grant => grant.scope == 'telemetry')
+    principalIds: early
+  }
+  dependsOn: [monitoring]
+}
+
+module workspace 'modules/workspace.bicep' = if (isNewWorkspace) {
+  name: 'workspace'
+  scope: resourceGroup(groupName)
+  params: {
+    name: workspaceName
+    location: location
+    tags: tags
+    identityId: identityIds.workspace
+    accountId: '${ours}/Microsoft.Storage/storageAccounts/${workspaceAccountName}'
+    vaultId: '${ours}/Microsoft.KeyVault/vaults/${vaultName}'
+    registryId: '${ours}/Microsoft.ContainerRegistry/registries/${registryName}'
+    telemetryId: telemetryId
+  }
+  dependsOn: [rolesOnWorkspaceAccount, rolesOnRegistry, rolesOnVault, rolesOnTelemetry]
+}
+
+module training 'modules/training.bicep' = {
+  name: 'driftloop-training'
+  scope: resourceGroup(workspaceGroup)
+  params: {
+    workspaceName: workspaceName
+    location: workspaceLocation
+    tags: tags
+    accountName: accountName
+    computeIdentityId: identityIds.compute
+    vmSize: trainingVmSize
+    maxNodes: trainingMaxNodes
+  }
+  dependsOn: [identities, storage, workspace]
 }
 
 module events 'modules/events.bicep' = {
   name: 'events'
-  scope: group
+  scope: resourceGroup(groupName)
   params: {
-    token: token
+    topicName: topicName
+    systemTopicNames: { blobs: blobEventsName, workspace: workspaceEventsName }
+    existing: { blobs: existingBlobTopicId, workspace: existingWorkspaceTopicId }
     location: location
+    workspaceLocation: workspaceLocation
     tags: tags
-    storageAccountName: storage.outputs.accountName
-    workspaceId: machinelearning.outputs.workspaceId
+    accountId: accountId
+    workspaceId: workspaceId
+  }
+  dependsOn: [storage, workspace]
+}
+
+var principalIds = union(early, events.outputs.principalIds)
+
+module rolesOnAccount 'modules/roles/account.bicep' = {
+  name: 'roles-account'
+  scope: resourceGroup(groupName)
+  params: {
+    accountName: accountName
+    grants: filter(grants, grant => grant.scope == 'account')
+    principalIds: principalIds
+  }
+  dependsOn: [storage]
+}
+
+module rolesOnContainers 'modules/roles/container.bicep' = [
+  for container in ['versions', 'dead-letter']: {
+    name: 'roles-${container}'
+    scope: resourceGroup(groupName)
+    params: {
+      accountName: accountName
+      containerName: container
+      grants: filter(grants, grant => grant.scope == container)
+      principalIds: principalIds
+    }
+    dependsOn: [storage]
+  }
+]
+
+module rolesOnQueue 'modules/roles/queue.bicep' = {
+  name: 'roles-queue'
+  scope: resourceGroup(groupName)
+  params: {
+    accountName: accountName
+    queueName: 'driftloop-events'
+    grants: filter(grants, grant => grant.scope == 'queue')
+    principalIds: principalIds
+  }
+  dependsOn: [storage]
+}
+
+module rolesOnWorkspace 'modules/roles/workspace.bicep' = {
+  name: 'roles-workspace'
+  scope: resourceGroup(workspaceGroup)
+  params: {
+    workspaceName: workspaceName
+    grants: filter(grants, grant => grant.scope == 'workspace')
+    principalIds: principalIds
+  }
+  dependsOn: [workspace]
+}
+
+module rolesOnTopic 'modules/roles/topic.bicep' = {
+  name: 'roles-topic'
+  scope: resourceGroup(groupName)
+  params: {
+    topicName: topicName
+    grants: filter(grants, grant => grant.scope == 'topic')
+    principalIds: principalIds
   }
 }
 
+module rolesOnLogs 'modules/roles/logs.bicep' = {
+  name: 'roles-logs'
+  scope: resourceGroup(groupName)
+  params: {
+    logsName: logsName
+    grants: filter(grants, grant => grant.scope == 'logs')
+    principalIds: principalIds
+  }
+  dependsOn: [monitoring]
+}
+
+module rolesOnEndpointIdentity 'modules/roles/identity.bicep' = {
+  name: 'roles-endpoint-identity'
+  scope: resourceGroup(groupName)
+  params: {
+    identityName: identityNames.endpoint
+    grants: filter(grants, grant => grant.scope == 'endpoint-identity')
+    principalIds: principalIds
+  }
+}
+
+module blobSubscription 'modules/subscription.bicep' = {
+  name: 'driftloop-blobs'
+  scope: resourceGroup(blobEventsGroup)
+  params: {
+    systemTopicName: blobEventsName
+    name: 'driftloop-blobs'
+    accountId: accountId
+    eventTypes: ['Microsoft.Storage.BlobCreated']
+    containers: ['landing', 'labels']
+  }
+  dependsOn: [events, rolesOnQueue, rolesOnContainers]
+}
+
+module workspaceSubscription 'modules/subscription.bicep' = {
+  name: 'driftloop-workspace'
+  scope: resourceGroup(workspaceEventsGroup)
+  params: {
+    systemTopicName: workspaceEventsName
+    name: 'driftloop-workspace'
+    accountId: accountId
+    eventTypes: [
+      'Microsoft.MachineLearningServices.RunStatusChanged'
+      'Microsoft.MachineLearningServices.RunCompleted'
+    ]
+  }
+  dependsOn: [events, rolesOnQueue, rolesOnContainers]
+}
+
+// The app comes after every role of its identity: storage that refuses it ends the host, again and again.
 module app 'modules/app.bicep' = {
   name: 'app'
-  scope: group
+  scope: resourceGroup(groupName)
   params: {
-    name: 'func-${token}'
+    name: appName
     location: location
     tags: union(tags, { 'azd-service-name': 'app' })
     pythonVersion: pythonVersion
-    storageAccountName: storage.outputs.accountName
-    workspaceName: machinelearning.outputs.workspaceName
+    instanceMemoryMB: instanceMemoryMB
+    identityName: identityNames.app
+    storageAccountName: accountName
+    workspaceName: workspaceName
+    workspaceResourceGroup: workspaceGroup
     topicEndpoint: events.outputs.topicEndpoint
     logsWorkspaceId: monitoring.outputs.logsWorkspaceId
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
-    endpointIdentityId: identities.outputs.endpointId
+    logsEndpoint: logsEndpoint
+    applicationInsightsName: telemetryName
+    endpointIdentityId: identityIds.endpoint
     tickSchedule: tickSchedule
     sweepSchedule: sweepSchedule
   }
+  dependsOn: [
+    rolesOnAccount
+    rolesOnContainers
+    rolesOnQueue
+    rolesOnWorkspaceAccount
+    rolesOnWorkspace
+    rolesOnTopic
+    rolesOnLogs
+    rolesOnTelemetry
+    rolesOnEndpointIdentity
+  ]
 }
 
 module authentication 'modules/authentication.bicep' = {
   name: 'authentication'
-  scope: group
+  scope: resourceGroup(groupName)
   params: {
-    appName: app.outputs.name
+    appName: appName
     authClientId: authClientId
   }
+  dependsOn: [app]
 }
 
-module roles 'modules/roles.bicep' = {
-  name: 'roles'
-  scope: group
+module actionGroup 'modules/actiongroup.bicep' = {
+  name: 'action-group'
+  scope: resourceGroup(groupName)
   params: {
-    storageAccountName: storage.outputs.accountName
-    workspaceName: machinelearning.outputs.workspaceName
-    workspaceStorageName: machinelearning.outputs.workspaceStorageName
-    workspaceGuid: machinelearning.outputs.workspaceGuid
-    registryName: machinelearning.outputs.registryName
-    topicName: events.outputs.topicName
-    logsName: monitoring.outputs.logsName
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
-    endpointIdentityName: identities.outputs.endpointName
-    appId: app.outputs.principalId
-    blobEventsId: events.outputs.blobEventsPrincipalId
-    workspaceEventsId: events.outputs.workspaceEventsPrincipalId
-    computeId: identities.outputs.computePrincipalId
-    endpointId: identities.outputs.endpointPrincipalId
-    publisherId: publisherId
-    publisherType: publisherType
+    name: actionGroupName
+    tags: tags
+    appName: appName
+    authClientId: authClientId
+    authObjectId: authObjectId
   }
-}
-
-// Event Grid checks its rights when a subscription is made, so these come after the roles.
-module subscriptions 'modules/subscriptions.bicep' = {
-  name: 'subscriptions'
-  scope: group
-  params: {
-    storageAccountName: storage.outputs.accountName
-    blobEventsName: events.outputs.blobEventsName
-    workspaceEventsName: events.outputs.workspaceEventsName
-  }
-  dependsOn: [roles]
+  dependsOn: [app]
 }
 
 module notifications 'modules/notifications.bicep' = if (!empty(notifyWebhookUrl)) {
   name: 'notifications'
-  scope: group
+  scope: resourceGroup(groupName)
   params: {
-    topicName: events.outputs.topicName
+    topicName: topicName
     webhookUrl: notifyWebhookUrl
   }
+  dependsOn: [events]
 }
 
-module served 'modules/endpoint.bicep' = [
-  for endpoint in filter(split(endpoints, ','), name => !empty(name)): {
-    name: 'endpoint-${endpoint}'
-    scope: group
+module diagnostics 'modules/diagnostics.bicep' = [
+  for endpoint in endpointNames: {
+    name: 'diagnostics-${endpoint}'
+    scope: resourceGroup(workspaceGroup)
     params: {
       endpointName: endpoint
-      workspaceName: machinelearning.outputs.workspaceName
+      workspaceName: workspaceName
+      logsId: logsId
+    }
+    dependsOn: [monitoring, workspace]
+  }
+]
+
+module alert 'modules/alert.bicep' = [
+  for endpoint in endpointNames: {
+    name: 'alert-${endpoint}'
+    scope: resourceGroup(groupName)
+    params: {
+      endpointName: endpoint
       location: location
       tags: tags
-      logsId: monitoring.outputs.logsId
-      actionGroupId: monitoring.outputs.actionGroupId
+      logsId: logsId
+      actionGroupId: '${ours}/Microsoft.Insights/actionGroups/${actionGroupName}'
     }
+    dependsOn: [monitoring, actionGroup]
   }
 ]
 
 // What `driftloop` needs on a person's machine or in CI; `azd env get-values` prints them.
 output AZURE_RESOURCE_GROUP string = groupName
-output DRIFTLOOP_STORAGE__blobServiceUri string = storage.outputs.blobUri
-output DRIFTLOOP_STORAGE__queueServiceUri string = storage.outputs.queueUri
-output DRIFTLOOP_STORAGE__tableServiceUri string = storage.outputs.tableUri
+output DRIFTLOOP_STORAGE__blobServiceUri string = 'https://${accountName}.blob.${environment().suffixes.storage}'
+output DRIFTLOOP_STORAGE__queueServiceUri string = 'https://${accountName}.queue.${environment().suffixes.storage}'
+output DRIFTLOOP_STORAGE__tableServiceUri string = 'https://${accountName}.table.${environment().suffixes.storage}'
 output DRIFTLOOP_SUBSCRIPTION_ID string = subscription().subscriptionId
-output DRIFTLOOP_RESOURCE_GROUP string = groupName
-output DRIFTLOOP_WORKSPACE string = machinelearning.outputs.workspaceName
+output DRIFTLOOP_RESOURCE_GROUP string = workspaceGroup
+output DRIFTLOOP_APP_RESOURCE_GROUP string = groupName
+output DRIFTLOOP_WORKSPACE string = workspaceName
 output DRIFTLOOP_TOPIC_ENDPOINT string = events.outputs.topicEndpoint
 output DRIFTLOOP_LOGS_WORKSPACE_ID string = monitoring.outputs.logsWorkspaceId
-output DRIFTLOOP_ENDPOINT_IDENTITY string = identities.outputs.endpointId
+output DRIFTLOOP_LOGS_ENDPOINT string = logsEndpoint
+output DRIFTLOOP_ENDPOINT_IDENTITY string = identityIds.endpoint
 output DRIFTLOOP_APP_URL string = app.outputs.url

@@ -3,9 +3,12 @@
 # azd runs it before and after provisioning: before, because the templates need its ids; after, because only then
 # the app's address is known, to which people come back when they have signed in.
 #
-# Who runs it needs, in Microsoft Entra: the role Application Developer to make the registration, and Cloud
-# Application Administrator to give Azure Monitor its role. Who has neither lets an administrator run it once and
-# sets DRIFTLOOP_AUTH_CLIENT_ID and DRIFTLOOP_AUTH_OBJECT_ID with `azd env set`: then it makes no registration.
+# Whoever runs it needs, in Microsoft Entra: the role Application Developer to make the registration, and Cloud
+# Application Administrator to give Azure Monitor its role. Without them an administrator runs it once, and
+# DRIFTLOOP_AUTH_CLIENT_ID and DRIFTLOOP_AUTH_OBJECT_ID are set with `azd env set`: then it makes no registration.
+#
+# Azure Monitor lets only an owner of the registration create or change the action group. Owners become whoever
+# deploys (AZURE_PRINCIPAL_ID) and every object id in DRIFTLOOP_AUTH_OWNERS, separated by blanks: put CI's there.
 set -eu
 
 here=$(dirname "$0")
@@ -30,6 +33,22 @@ give() { # give ROLE to PRINCIPAL on RESOURCE, unless it has it
     fi
 }
 
+own() { # make each principal an owner of the registration, unless it is one; say what is missing, and go on
+    if ! owners=$(az ad app owner list --id "$DRIFTLOOP_AUTH_CLIENT_ID" --query "[].id" -o tsv 2>/dev/null); then
+        echo "could not read who owns the app registration; if the action group is refused, an owner runs:" \
+            "az ad app owner add --id $DRIFTLOOP_AUTH_CLIENT_ID --owner-object-id <object id of whoever deploys>" >&2
+        return
+    fi
+    for principal in "$@"; do
+        case " $(echo "$owners" | tr '\n' ' ') " in
+        *" $principal "*) continue ;;
+        esac
+        az ad app owner add --id "$DRIFTLOOP_AUTH_CLIENT_ID" --owner-object-id "$principal" ||
+            echo "$principal does not own the app registration, so Azure Monitor will refuse the action group. An owner runs:" \
+                "az ad app owner add --id $DRIFTLOOP_AUTH_CLIENT_ID --owner-object-id $principal" >&2
+    done
+}
+
 if [ -z "${DRIFTLOOP_AUTH_CLIENT_ID:-}" ]; then
     DRIFTLOOP_AUTH_CLIENT_ID=$(az ad app create --display-name "driftloop-$AZURE_ENV_NAME" \
         --sign-in-audience AzureADMyOrg --enable-id-token-issuance true \
@@ -48,6 +67,9 @@ if [ -z "${DRIFTLOOP_AUTH_CLIENT_ID:-}" ]; then
     azd env set DRIFTLOOP_AUTH_CLIENT_ID "$DRIFTLOOP_AUTH_CLIENT_ID"
     azd env set DRIFTLOOP_AUTH_OBJECT_ID "$DRIFTLOOP_AUTH_OBJECT_ID"
 fi
+
+# shellcheck disable=SC2086  # lists of ids
+own ${AZURE_PRINCIPAL_ID:-} ${DRIFTLOOP_AUTH_OWNERS:-}
 
 if [ -n "${DRIFTLOOP_APP_URL:-}" ]; then
     az ad app update --id "$DRIFTLOOP_AUTH_CLIENT_ID" \

@@ -23,6 +23,8 @@ LOCATION = "local"
 ACCOUNT = "devstoreaccount1"
 TOPIC = "driftloop"
 LOGS_WORKSPACE_ID = "00000000-0000-0000-0000-0000000010c5"
+APP_CLIENT_ID = "00000000-0000-0000-0000-0000000000a9"
+"""Of the app's user-assigned identity: the identity endpoint gives the app no token without it."""
 CONTAINERS = (
     "landing",
     "labels",
@@ -98,28 +100,32 @@ class Settings:
 
     def environment(self, who: str = "publisher") -> dict[str, str]:
         """All that a process of `who` needs to use this local Azure; the product's own settings as well."""
-        return self._connections() | {
-            "ARM_CLOUD_METADATA_URL": f"{self.arm}/metadata/endpoints?api-version=2019-05-01",
-            "IDENTITY_ENDPOINT": f"{self.arm}/msi/token",
-            "IDENTITY_HEADER": self.header_of(who),
-            "REQUESTS_CA_BUNDLE": str(self.bundle),
-            "SSL_CERT_FILE": str(self.bundle),
-            "AZURE_CORE_COLLECT_TELEMETRY": "no",
-            # Else the SDK keeps the cloud of another local Azure that its process has met.
-            "AZUREML_CURRENT_CLOUD": f"Local{self.workspace_port}",
-            "FUNCTIONS_WORKER_RUNTIME": "python",
-            "DRIFTLOOP_SUBSCRIPTION_ID": SUBSCRIPTION,
-            "DRIFTLOOP_RESOURCE_GROUP": RESOURCE_GROUP,
-            "DRIFTLOOP_WORKSPACE": WORKSPACE,
-            "DRIFTLOOP_DATASTORE": VERSIONS_DATASTORE,
-            "DRIFTLOOP_QUEUE": QUEUE,
-            "DRIFTLOOP_TABLE": TABLE,
-            "DRIFTLOOP_TOPIC_ENDPOINT": f"{self.arm}/topics/{TOPIC}/api/events",
-            "DRIFTLOOP_LOGS_ENDPOINT": f"{self.arm}/v1",
-            "DRIFTLOOP_LOGS_WORKSPACE_ID": LOGS_WORKSPACE_ID,
-            "DRIFTLOOP_TICK_SCHEDULE": "*/2 * * * * *",
-            "DRIFTLOOP_SWEEP_SCHEDULE": "*/30 * * * * *",
-        }
+        return (
+            self._connections()
+            | {
+                "ARM_CLOUD_METADATA_URL": f"{self.arm}/metadata/endpoints?api-version=2019-05-01",
+                "IDENTITY_ENDPOINT": f"{self.arm}/msi/token",
+                "IDENTITY_HEADER": self.header_of(who),
+                "REQUESTS_CA_BUNDLE": str(self.bundle),
+                "SSL_CERT_FILE": str(self.bundle),
+                "AZURE_CORE_COLLECT_TELEMETRY": "no",
+                # Else the SDK keeps the cloud of another local Azure that its process has met.
+                "AZUREML_CURRENT_CLOUD": f"Local{self.workspace_port}",
+                "FUNCTIONS_WORKER_RUNTIME": "python",
+                "DRIFTLOOP_SUBSCRIPTION_ID": SUBSCRIPTION,
+                "DRIFTLOOP_RESOURCE_GROUP": RESOURCE_GROUP,
+                "DRIFTLOOP_WORKSPACE": WORKSPACE,
+                "DRIFTLOOP_DATASTORE": VERSIONS_DATASTORE,
+                "DRIFTLOOP_QUEUE": QUEUE,
+                "DRIFTLOOP_TABLE": TABLE,
+                "DRIFTLOOP_TOPIC_ENDPOINT": f"{self.arm}/topics/{TOPIC}/api/events",
+                "DRIFTLOOP_LOGS_ENDPOINT": f"{self.arm}/v1",
+                "DRIFTLOOP_LOGS_WORKSPACE_ID": LOGS_WORKSPACE_ID,
+                "DRIFTLOOP_TICK_SCHEDULE": "*/2 * * * * *",
+                "DRIFTLOOP_SWEEP_SCHEDULE": "*/30 * * * * *",
+            }
+            | ({"AZURE_CLIENT_ID": APP_CLIENT_ID} if who == "app" else {})
+        )
 
     def _connections(self) -> dict[str, str]:
         """Identity-based connections, as the Functions host reads them."""

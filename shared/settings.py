@@ -28,6 +28,8 @@ class Settings:
     table: str
     endpoint_identity: str = ""
     """Resource id of the identity that new endpoints run as; empty gives each one a system-assigned identity."""
+    app_resource_group: str = ""
+    """Resource group of the app and what surrounds it, where that is not the workspace's; only the doctor asks."""
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -69,6 +71,7 @@ _NAMES: Mapping[str, str] = {
     "queue": "DRIFTLOOP_QUEUE",
     "table": "DRIFTLOOP_TABLE",
     "endpoint_identity": "DRIFTLOOP_ENDPOINT_IDENTITY",
+    "app_resource_group": "DRIFTLOOP_APP_RESOURCE_GROUP",
 }
 
 _DEFAULTS: Mapping[str, str] = {
@@ -77,4 +80,4 @@ _DEFAULTS: Mapping[str, str] = {
     "queue": "driftloop-events",
     "table": "driftloop",
 }
-_OPTIONAL = frozenset({"endpoint_identity"})
+_OPTIONAL = frozenset({"endpoint_identity", "app_resource_group"})

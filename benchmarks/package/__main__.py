@@ -83,9 +83,9 @@ def packed() -> tuple[int, int, int]:
 
 
 def dependencies() -> list[tuple[float, str]]:
-    """(MB, name) of what requirements.lock installs here, greatest first."""
+    """(MB, name) of what requirements.txt installs here, greatest first."""
     found = []
-    for line in (ROOT / "requirements.lock").read_text().splitlines():
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
         if not line or line[0] in "# ":
             continue
         pin = Requirement(line.removesuffix("\\").strip())

@@ -1,4 +1,6 @@
-// The Function App on Flex Consumption: one identity, no key, its settings exactly what shared/settings.py asks for.
+// The Function App on Flex Consumption. Its identity is made, and has its roles, before it: the host ends its whole
+// process when storage refuses it. No key; its settings are exactly what shared/settings.py and the host ask for.
+import { tags as tagsOf } from 'types.bicep'
 
 @description('Name of the Function App.')
 param name string
@@ -7,10 +9,16 @@ param name string
 param location string
 
 @description('Tags, with the one by which azd finds the app.')
-param tags object
+param tags tagsOf
 
 @description('Version of Python.')
 param pythonVersion string
+
+@description('Memory of an instance in MB.')
+param instanceMemoryMB int
+
+@description('Name of the user-assigned identity that the app runs as.')
+param identityName string
 
 @description('Storage account of the state, the queue and the deployed package.')
 param storageAccountName string
@@ -18,16 +26,22 @@ param storageAccountName string
 @description('Azure ML workspace.')
 param workspaceName string
 
+@description('Resource group of the Azure ML workspace.')
+param workspaceResourceGroup string
+
 @description('Address of our Event Grid topic.')
 param topicEndpoint string
 
 @description('The id by which queries name the Log Analytics workspace.')
 param logsWorkspaceId string
 
+@description('Address of the Log Analytics query API in this cloud.')
+param logsEndpoint string
+
 @description('Application Insights that gets the app\'s telemetry.')
 param applicationInsightsName string
 
-@description('Identity that new endpoints run as.')
+@description('Resource id of the identity that new endpoints run as.')
 param endpointIdentityId string
 
 @description('Schedule of the tick.')
@@ -36,20 +50,23 @@ param tickSchedule string
 @description('Schedule of the sweep.')
 param sweepSchedule string
 
-resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
-  name: storageAccountName
-}
+var suffix = environment().suffixes.storage
+var blobUri = 'https://${storageAccountName}.blob.${suffix}'
+var queueUri = 'https://${storageAccountName}.queue.${suffix}'
+var tableUri = 'https://${storageAccountName}.table.${suffix}'
+// The host can lose a race at its start with addresses alone (azure-functions-host#11787); from the name it builds
+// addresses of the public cloud, so that in another cloud the name must not be given (terraform-provider-azurerm#32062).
+var hostAccountName = environment().name == 'AzureCloud' ? { AzureWebJobsStorage__accountName: storageAccountName } : {}
 
 resource telemetry 'Microsoft.Insights/components@2020-02-02' existing = {
   name: applicationInsightsName
 }
 
-var suffix = environment().suffixes.storage
-var blobUri = 'https://${account.name}.blob.${suffix}'
-var queueUri = 'https://${account.name}.queue.${suffix}'
-var tableUri = 'https://${account.name}.table.${suffix}'
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: identityName
+}
 
-resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: 'plan-${name}'
   location: location
   tags: tags
@@ -58,12 +75,15 @@ resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
   properties: { reserved: true }
 }
 
-resource site 'Microsoft.Web/sites@2023-12-01' = {
+resource site 'Microsoft.Web/sites@2025-03-01' = {
   name: name
   location: location
   tags: tags
   kind: 'functionapp,linux'
-  identity: { type: 'SystemAssigned' }
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${identity.id}': {} }
+  }
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
@@ -78,62 +98,60 @@ resource site 'Microsoft.Web/sites@2023-12-01' = {
         storage: {
           type: 'blobContainer'
           value: '${blobUri}/app-package'
-          authentication: { type: 'SystemAssignedIdentity' }
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identity.id
+          }
         }
       }
       runtime: { name: 'python', version: pythonVersion }
-      scaleAndConcurrency: { maximumInstanceCount: 40, instanceMemoryMB: 2048 }
+      scaleAndConcurrency: { maximumInstanceCount: 40, instanceMemoryMB: instanceMemoryMB }
     }
   }
-}
 
-resource settings 'Microsoft.Web/sites/config@2023-12-01' = {
-  parent: site
-  name: 'appsettings'
-  properties: {
-    AzureWebJobsStorage__blobServiceUri: blobUri
-    AzureWebJobsStorage__queueServiceUri: queueUri
-    AzureWebJobsStorage__tableServiceUri: tableUri
-    AzureWebJobsStorage__credential: 'managedidentity'
-    DRIFTLOOP_STORAGE__blobServiceUri: blobUri
-    DRIFTLOOP_STORAGE__queueServiceUri: queueUri
-    DRIFTLOOP_STORAGE__tableServiceUri: tableUri
-    DRIFTLOOP_STORAGE__credential: 'managedidentity'
-    DRIFTLOOP_SUBSCRIPTION_ID: subscription().subscriptionId
-    DRIFTLOOP_RESOURCE_GROUP: resourceGroup().name
-    DRIFTLOOP_WORKSPACE: workspaceName
-    DRIFTLOOP_DATASTORE: 'driftloop_versions'
-    DRIFTLOOP_QUEUE: 'driftloop-events'
-    DRIFTLOOP_TABLE: 'driftloop'
-    DRIFTLOOP_TOPIC_ENDPOINT: topicEndpoint
-    DRIFTLOOP_LOGS_WORKSPACE_ID: logsWorkspaceId
-    DRIFTLOOP_ENDPOINT_IDENTITY: endpointIdentityId
-    DRIFTLOOP_TICK_SCHEDULE: tickSchedule
-    DRIFTLOOP_SWEEP_SCHEDULE: sweepSchedule
-    APPLICATIONINSIGHTS_CONNECTION_STRING: telemetry.properties.ConnectionString
-    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'Authorization=AAD'
-    PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
+  resource settings 'config' = {
+    name: 'appsettings'
+    properties: union(hostAccountName, {
+      AzureWebJobsStorage__blobServiceUri: blobUri
+      AzureWebJobsStorage__queueServiceUri: queueUri
+      AzureWebJobsStorage__tableServiceUri: tableUri
+      AzureWebJobsStorage__credential: 'managedidentity'
+      AzureWebJobsStorage__clientId: identity.properties.clientId
+      AZURE_CLIENT_ID: identity.properties.clientId
+      DRIFTLOOP_STORAGE__blobServiceUri: blobUri
+      DRIFTLOOP_STORAGE__queueServiceUri: queueUri
+      DRIFTLOOP_STORAGE__tableServiceUri: tableUri
+      DRIFTLOOP_STORAGE__credential: 'managedidentity'
+      DRIFTLOOP_STORAGE__clientId: identity.properties.clientId
+      DRIFTLOOP_SUBSCRIPTION_ID: subscription().subscriptionId
+      DRIFTLOOP_RESOURCE_GROUP: workspaceResourceGroup
+      DRIFTLOOP_WORKSPACE: workspaceName
+      DRIFTLOOP_DATASTORE: 'driftloop_versions'
+      DRIFTLOOP_QUEUE: 'driftloop-events'
+      DRIFTLOOP_TABLE: 'driftloop'
+      DRIFTLOOP_TOPIC_ENDPOINT: topicEndpoint
+      DRIFTLOOP_LOGS_WORKSPACE_ID: logsWorkspaceId
+      DRIFTLOOP_LOGS_ENDPOINT: logsEndpoint
+      DRIFTLOOP_ENDPOINT_IDENTITY: endpointIdentityId
+      DRIFTLOOP_TICK_SCHEDULE: tickSchedule
+      DRIFTLOOP_SWEEP_SCHEDULE: sweepSchedule
+      APPLICATIONINSIGHTS_CONNECTION_STRING: telemetry.properties.ConnectionString
+      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
+      PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
+    })
+  }
+
+  // Nobody publishes with a password.
+  resource ftp 'basicPublishingCredentialsPolicies' = {
+    name: 'ftp'
+    properties: { allow: false }
+  }
+
+  resource scm 'basicPublishingCredentialsPolicies' = {
+    name: 'scm'
+    properties: { allow: false }
   }
 }
-
-// Nobody publishes with a password.
-resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2023-12-01' = {
-  parent: site
-  name: 'ftp'
-  properties: { allow: false }
-}
-
-resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2023-12-01' = {
-  parent: site
-  name: 'scm'
-  properties: { allow: false }
-}
-
-@description('Name of the Function App.')
-output name string = site.name
-
-@description('Principal id of the Function App.')
-output principalId string = site.identity.principalId
 
 @description('Address of the Function App.')
 output url string = 'https://${site.properties.defaultHostName}'

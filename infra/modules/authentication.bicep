@@ -1,4 +1,4 @@
-// Nobody reaches a function without a token of this tenant for this app; roles in the token say what he may do.
+// Nobody reaches a function without a token of this tenant for this app; roles in the token say what the caller may do.
 
 @description('Name of the Function App.')
 param appName string
@@ -6,11 +6,11 @@ param appName string
 @description('Client id of the app registration, which has the roles Driftloop.Look, Driftloop.Act and ActionGroupsSecureWebhook.')
 param authClientId string
 
-resource site 'Microsoft.Web/sites@2023-12-01' existing = {
+resource site 'Microsoft.Web/sites@2025-03-01' existing = {
   name: appName
 }
 
-resource platform 'Microsoft.Web/sites/config@2023-12-01' = {
+resource platform 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: site
   name: 'authsettingsV2'
   properties: {

@@ -1,37 +1,48 @@
-// Identities that must have their roles before the thing that uses them exists: training nodes and endpoints.
+// Identities that have their roles before the thing that uses them exists: the app, training nodes, endpoints, workspace.
+import { principals, tags as tagsOf } from 'types.bicep'
 
-@description('Unique part of names.')
-param token string
+@description('Names of the identities, by identity of identities.yaml.')
+param names { app: string, compute: string, endpoint: string, workspace: string }
+
+@description('Whether the workspace is made here, and so needs an identity.')
+param hasWorkspace bool
 
 @description('Azure region.')
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags tagsOf
 
-resource compute 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
-  name: 'id-compute-${token}'
+resource app 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: names.app
   location: location
   tags: tags
 }
 
-resource endpoint 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
-  name: 'id-endpoint-${token}'
+resource compute 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: names.compute
   location: location
   tags: tags
 }
 
-@description('Resource id of the identity of the training nodes.')
-output computeId string = compute.id
+resource endpoint 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: names.endpoint
+  location: location
+  tags: tags
+}
 
-@description('Principal id of the identity of the training nodes.')
-output computePrincipalId string = compute.properties.principalId
+resource workspace 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = if (hasWorkspace) {
+  name: names.workspace
+  location: location
+  tags: tags
+}
 
-@description('Resource id of the identity of the endpoints.')
-output endpointId string = endpoint.id
-
-@description('Name of the identity of the endpoints.')
-output endpointName string = endpoint.name
-
-@description('Principal id of the identity of the endpoints.')
-output endpointPrincipalId string = endpoint.properties.principalId
+@description('Principal ids, by identity of identities.yaml.')
+output principalIds principals = union(
+  {
+    app: app.properties.principalId
+    compute: compute.properties.principalId
+    endpoint: endpoint.properties.principalId
+  },
+  hasWorkspace ? { workspace: workspace!.properties.principalId } : {}
+)

@@ -1,4 +1,4 @@
-// Tells one address of what needs a person. An example: whoever wants other events makes a subscription of his own.
+// Sends what needs a person to one address. An example: whoever wants other events makes a subscription of their own.
 
 @description('Our topic.')
 param topicName string

@@ -1,4 +1,5 @@
-// One storage account, reached by identity only: landing, versions that nobody can change, state, the queue.
+// Our storage account, reached by identity only: landing, versions that nobody can change, state, the queue.
+import { tags as tagsOf } from 'types.bicep'
 
 @minLength(3)
 @maxLength(24)
@@ -9,10 +10,13 @@ param name string
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags tagsOf
 
 @description('Days for which a data version can be neither changed nor deleted.')
 param versionsImmutableDays int
+
+@description('Redundancy of the account.')
+param redundancy string
 
 // shared/wiring.py and the loops' files name these; the dead-letter container is Event Grid's, app-package the platform's.
 var containers = [
@@ -24,12 +28,12 @@ var containers = [
   'app-package'
 ]
 
-resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: location
   tags: tags
   kind: 'StorageV2'
-  sku: { name: 'Standard_ZRS' }
+  sku: { name: redundancy }
   properties: {
     accessTier: 'Hot'
     allowBlobPublicAccess: false
@@ -43,7 +47,7 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   }
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   parent: account
   name: 'default'
   properties: {
@@ -52,7 +56,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
   }
 }
 
-resource plain 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = [
+resource plain 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = [
   for container in containers: {
     parent: blobs
     name: container
@@ -60,14 +64,14 @@ resource plain 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-0
   }
 ]
 
-resource versions 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+resource versions 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
   parent: blobs
   name: 'versions'
   properties: { publicAccess: 'None' }
 }
 
 // Unlocked: an administrator can still lift it. Locking cannot be undone, so it is a person's decision (docs/deploy.md).
-resource immutable 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2023-05-01' = {
+resource immutable 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2025-06-01' = {
   parent: versions
   name: 'default'
   properties: {
@@ -76,39 +80,27 @@ resource immutable 'Microsoft.Storage/storageAccounts/blobServices/containers/im
   }
 }
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices@2023-05-01' = {
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-06-01' = {
   parent: account
   name: 'default'
 }
 
-resource events 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
+resource events 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = {
   parent: queues
   name: 'driftloop-events'
 }
 
-resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
+resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = {
   parent: queues
   name: 'driftloop-events-poison'
 }
 
-resource tables 'Microsoft.Storage/storageAccounts/tableServices@2023-05-01' = {
+resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-06-01' = {
   parent: account
   name: 'default'
 }
 
-resource state 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-05-01' = {
+resource state 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' = {
   parent: tables
   name: 'driftloop'
 }
-
-@description('Name of the account.')
-output accountName string = account.name
-
-@description('Address of its blob service, without the slash at the end.')
-output blobUri string = 'https://${account.name}.blob.${environment().suffixes.storage}'
-
-@description('Address of its queue service.')
-output queueUri string = 'https://${account.name}.queue.${environment().suffixes.storage}'
-
-@description('Address of its table service.')
-output tableUri string = 'https://${account.name}.table.${environment().suffixes.storage}'

@@ -30,7 +30,9 @@ _SCOPES = {
     "account": ACCOUNT_ID,
     "versions": f"{_CONTAINERS}/versions",
     "dead-letter": f"{_CONTAINERS}/{DEAD_LETTER_CONTAINER}",
-    "outputs": f"{_CONTAINERS}/azureml-blobstore",
+    # On Azure an account of the workspace's own; here both are the one that Azurite has.
+    "workspace-account": f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}ml",
+    "vault": f"{GROUP}/providers/Microsoft.KeyVault/vaults/local",
     "queue": f"{ACCOUNT_ID}/queueServices/default/queues/{QUEUE}",
     "workspace": WORKSPACE_ID,
     "registry": f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/local",
@@ -136,7 +138,12 @@ def sites() -> list[Document]:
             "type": "Microsoft.Web/sites",
             "location": "local",
             "tags": {"azd-service-name": "app"},
-            "identity": {"type": "SystemAssigned", "principalId": object_id("app")},
+            "identity": {
+                "type": "UserAssigned",
+                "userAssignedIdentities": {
+                    f"{GROUP}/providers/{_IDENTITIES}/id-app-local": {"principalId": object_id("app")}
+                },
+            },
             "properties": {"enabled": True},
         }
     ]
@@ -151,7 +158,7 @@ def assigned_identities() -> list[Document]:
             "location": "local",
             "properties": {"principalId": object_id(who)},
         }
-        for who in ("compute", "endpoint")
+        for who in ("app", "compute", "endpoint", "workspace")
     ]
 
 

@@ -18,7 +18,7 @@ from local.web import WORKSPACE_PATH, Call, control, reply, secured
 _SUBSCRIPTION = "/subscriptions/{subscription}/providers"
 _GROUP = "/subscriptions/{subscription}/resourceGroups/{group}/providers"
 _REGION = f"{_SUBSCRIPTION}/Microsoft.MachineLearningServices/locations/{{location}}"
-_TOPICS = f"{_GROUP}/Microsoft.EventGrid/systemTopics"
+_TOPICS = "Microsoft.EventGrid/systemTopics"
 _ENDPOINT = f"{WORKSPACE_PATH}/onlineEndpoints/{{endpoint}}"
 _OURS = {"subscription": SUBSCRIPTION, "group": RESOURCE_GROUP, "location": LOCATION}
 _PRINCIPAL = re.compile(r"principalId eq '([0-9a-f-]+)'")
@@ -80,9 +80,13 @@ routes: list[BaseRoute] = [
         lambda call: group.provider(call.service, call.path("namespace")),
         "Microsoft.Resources/subscriptions/providers/read",
     ),
-    _reader(_TOPICS, lambda call: _many(group.system_topics()), "Microsoft.EventGrid/systemTopics/read"),
     _reader(
-        f"{_TOPICS}/{{topic}}/eventSubscriptions",
+        f"{_SUBSCRIPTION}/{_TOPICS}",
+        lambda call: _many(group.system_topics()),
+        "Microsoft.EventGrid/systemTopics/read",
+    ),
+    _reader(
+        f"{_GROUP}/{_TOPICS}/{{topic}}/eventSubscriptions",
         lambda call: _many(group.event_subscriptions(call.service, call.path("topic"))),
         "Microsoft.EventGrid/systemTopics/eventSubscriptions/read",
     ),
@@ -103,7 +107,7 @@ routes: list[BaseRoute] = [
         "Microsoft.ManagedIdentity/userAssignedIdentities/read",
     ),
     _reader(
-        f"{_GROUP}/Microsoft.Authorization/roleAssignments",
+        f"{_SUBSCRIPTION}/Microsoft.Authorization/roleAssignments",
         _role_assignments,
         "Microsoft.Authorization/roleAssignments/read",
     ),

@@ -60,7 +60,6 @@ DEFAULT = (
         event_types=(
             "Microsoft.MachineLearningServices.RunCompleted",
             "Microsoft.MachineLearningServices.RunStatusChanged",
-            "Microsoft.MachineLearningServices.DatasetDriftDetected",
         ),
     ),
 )

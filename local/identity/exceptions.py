@@ -15,6 +15,13 @@ class UnknownIdentity(ArmError):
         super().__init__(401, "invalid_client", "The header X-IDENTITY-HEADER is missing or wrong.")
 
 
+class NoSuchIdentity(ArmError):
+    """An app with user-assigned identities alone must say which one it means, by its client id."""
+
+    def __init__(self) -> None:
+        super().__init__(400, "400", "Unable to load the proper Managed Identity.")
+
+
 class Forbidden(ArmError):
     def __init__(self, principal: str, action: str, scope: str) -> None:
         super().__init__(

@@ -6,13 +6,16 @@ import hmac
 
 from starlette.responses import Response
 
-from local.identity.exceptions import Forbidden, ResourceMissing, UnknownIdentity
+from local.identity.exceptions import Forbidden, NoSuchIdentity, ResourceMissing, UnknownIdentity
 from local.identity.roles import Grant, object_id
+from local.settings import APP_CLIENT_ID
 from local.web import Call, reply
 
 
 def token(call: Call) -> Response:
     who = _who(call)
+    if who == "app" and call.query("client_id") != APP_CLIENT_ID:
+        raise NoSuchIdentity
     resource = call.query("resource")
     if not resource:
         raise ResourceMissing

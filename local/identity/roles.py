@@ -21,7 +21,16 @@ PUBLISHER = "publisher"
 PLATFORM = "platform"
 """The local Azure itself: it is what enforces roles, so it has none."""
 
-_EVERYBODY = (PLATFORM, "app", PUBLISHER, "compute", "endpoint", "blob-events", "workspace-events")
+_EVERYBODY = (
+    PLATFORM,
+    "app",
+    PUBLISHER,
+    "compute",
+    "endpoint",
+    "blob-events",
+    "workspace-events",
+    "workspace",
+)
 _NUMBERS = {name: number for number, name in enumerate(_EVERYBODY)}
 
 

@@ -77,6 +77,8 @@ class Surroundings:
         self._subscription = f"/subscriptions/{settings.subscription_id}"
         self._group = f"{self._subscription}/resourceGroups/{settings.resource_group}"
         self._workspace = f"{self._group}/providers/{_ML_NAMESPACE}/workspaces/{settings.workspace}"
+        ours = settings.app_resource_group or settings.resource_group
+        self._ours = f"{self._subscription}/resourceGroups/{ours}"
 
     def registration(self, namespace: str) -> str:
         """`Registered`, or how far it is."""
@@ -97,7 +99,9 @@ class Surroundings:
             "storage": f"/storageaccounts/{self.account}".casefold(),
             "workspace": self._workspace.casefold(),
         }[source]
-        found = self._arm.list(f"{self._group}/providers/Microsoft.EventGrid/systemTopics", _EVENT_GRID)
+        found = self._arm.list(
+            f"{self._subscription}/providers/Microsoft.EventGrid/systemTopics", _EVENT_GRID
+        )
         return [topic for topic in found if str(topic["properties"]["source"]).casefold().endswith(wanted)]
 
     def traffic_logs(self, endpoint: str) -> list[str]:
@@ -127,20 +131,23 @@ class Surroundings:
         for who, source in (("blob-events", "storage"), ("workspace-events", "workspace")):
             found[who] = _principal(self._system_topics(source))
         assigned = self._arm.list(
-            f"{self._group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities", "2023-01-31"
+            f"{self._ours}/providers/Microsoft.ManagedIdentity/userAssignedIdentities", "2023-01-31"
         )
-        for who in ("compute", "endpoint"):
+        for who in ("compute", "endpoint", "workspace"):
             named = [one for one in assigned if str(one["name"]).startswith(f"id-{who}-")]
             found[who] = str(named[0]["properties"]["principalId"]) if named else ""
         return {who: principal for who, principal in found.items() if principal}
 
     def _app(self) -> str:
-        sites = self._arm.list(f"{self._group}/providers/Microsoft.Web/sites", "2023-12-01")
-        return _principal([one for one in sites if (one.get("tags") or {}).get("azd-service-name") == "app"])
+        """The identity that the app runs as: a user-assigned one, which has its roles before there is an app."""
+        sites = self._arm.list(f"{self._ours}/providers/Microsoft.Web/sites", "2023-12-01")
+        app = [one for one in sites if (one.get("tags") or {}).get("azd-service-name") == "app"]
+        assigned = [(one.get("identity") or {}).get("userAssignedIdentities") or {} for one in app]
+        return next((str(found["principalId"]) for each in assigned for found in each.values()), "")
 
     def roles(self, principal: str) -> set[tuple[str, str]]:
         """(id of the role's definition, id of the scope) of everything that a principal was given around here."""
-        path = f"{self._group}/providers/Microsoft.Authorization/roleAssignments"
+        path = f"{self._subscription}/providers/Microsoft.Authorization/roleAssignments"
         given = self._arm.list(path, "2022-04-01", **{"$filter": f"principalId eq '{principal}'"})
         return {
             (

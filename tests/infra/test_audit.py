@@ -23,7 +23,7 @@ def test_no_pinned_package_has_a_known_weakness(tmp_path: Path) -> None:
         pytest.skip(f"nothing was audited: {why_not}")
     command = [str(installed(AUDIT, tmp_path / "venv") / "pip-audit"), "--require-hashes", "--disable-pip"]
     done = subprocess.run(
-        [*command, "--strict", "--requirement", str(ROOT / "requirements.lock")],
+        [*command, "--strict", "--requirement", str(ROOT / "requirements.txt")],
         capture_output=True,
         text=True,
         check=False,

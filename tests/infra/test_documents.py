@@ -14,7 +14,7 @@ import yaml
 
 import cli
 from shared.settings import Settings
-from tests.infra import bicep, checks
+from tests.infra.templates import TEXTS, outputs, providers, settings, variables
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -23,16 +23,6 @@ DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"
 PLATFORM = {"WEBSITE_AUTH_ENABLED", "AZURE_VERIFIED"}
 AZD = {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"}
-
-
-def _parameters() -> dict[str, str]:
-    """By environment variable: the parameter of main.bicep that it sets."""
-    document = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
-    return {re.findall(r"\$\{(\w+)", value["value"])[0]: name for name, value in document.items()}
-
-
-def _outputs() -> set[str]:
-    return {one.name for one in bicep.read(INFRA / "main.bicep").of("output")}
 
 
 def _commands() -> list[str]:
@@ -56,31 +46,33 @@ def test_overrides_in_the_commands_are_keys_of_a_loop_file() -> None:
     assert overrides
     assert all(f"`{key}`" in reference or key.split(".")[-1] in reference for key in overrides)
     (cluster,) = re.findall(r"--set train\.compute=([\w-]+)", DEPLOY)
-    assert f"name: '{cluster}'" in (INFRA / "modules" / "machinelearning.bicep").read_text()
+    assert f"name: '{cluster}'" in TEXTS["modules/training.bicep"]
 
 
 def test_every_setting_is_told_and_every_told_name_exists() -> None:
-    known = set(Settings.names()) | checks.settings(INFRA) | set(_parameters()) | _outputs() | PLATFORM | AZD
+    known = set(Settings.names()) | settings() | set(variables()) | outputs() | PLATFORM | AZD
     told = set(
         re.findall(
             r"`?\b((?:DRIFTLOOP|AZURE|APPLICATIONINSIGHTS|PYTHON|WEBSITE)_\w+|AzureWebJobs\w+)", DEPLOY
         )
     )
-    assert told - known == {"DRIFTLOOP_LOOPS"}, "the workflow's own variable"
-    assert checks.settings(INFRA) | set(Settings.names()) <= told
+    assert told - known == {"DRIFTLOOP_LOOPS", "DRIFTLOOP_AUTH_OWNERS"}, (
+        "the workflow's own, the script's own"
+    )
+    assert settings() | set(Settings.names()) <= told
 
 
 def test_what_azd_is_told_to_set_is_a_parameter() -> None:
     told = set(re.findall(r"azd env set (\w+)", DEPLOY))
     assert told
-    assert told <= set(_parameters())
+    assert told <= set(variables())
 
 
-def test_the_command_gets_all_settings_from_the_outputs() -> None:
+def test_the_command_gets_all_settings_from_theoutputs() -> None:
     needed = {
         name for field, name in zip(_fields(), Settings.names(), strict=True) if field not in _optional()
     }
-    assert needed <= _outputs()
+    assert needed <= outputs()
 
 
 def _fields() -> list[str]:
@@ -93,12 +85,8 @@ def _optional() -> set[str]:
 
 def test_providers_to_register_are_those_of_the_templates() -> None:
     (listed,) = re.findall(r"for provider in (.*?); do", DEPLOY)
-    used = {
-        resource.kind_text.partition("/")[0].removeprefix("Microsoft.")
-        for path in INFRA.rglob("*.bicep")
-        for resource in bicep.read(path).of("resource")
-    }
-    assert used - {"Authorization", "Resources"} == set(listed.split()) - {"AlertsManagement"}
+    used = {namespace.removeprefix("Microsoft.") for namespace in providers()}
+    assert used == set(listed.split()) - {"AlertsManagement"}
 
 
 @pytest.mark.parametrize("document", DOCS)
@@ -162,8 +150,13 @@ def test_the_workflow_stores_no_secret_and_deploys_only_what_was_merged(workflow
     assert workflow[True]["push"] == {"branches": ["main"]}  # YAML 1.1 reads `on` as true
     assert deploy["environment"] == "production"
     assert deploy["permissions"] == {"contents": "read", "id-token": "write"}
-    uses = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
-    assert all("@v" in use for use in uses)
+
+
+def test_the_workflows_actions_are_pinned_by_commit() -> None:
+    """A tag can be moved. The commits are those of the tags in the repositories of the actions, read there."""
+    uses = re.findall(r"uses: (\S+)@(\S+)( # v\d+\.\d+\.\d+)?$", WORKFLOW.read_text(), re.MULTILINE)
+    assert len(uses) == WORKFLOW.read_text().count("uses:") > 4
+    assert [use for use in uses if not re.fullmatch("[0-9a-f]{40}", use[1]) or not use[2]] == []
 
 
 def test_the_workflow_runs_what_exists(workflow: dict[Any, Any]) -> None:
@@ -172,17 +165,16 @@ def test_the_workflow_runs_what_exists(workflow: dict[Any, Any]) -> None:
     named = set(re.findall(r"\bdriftloop (\w+)", "\n".join(runs)))
     assert named == {"validate", "publish", "doctor"}
     assert named <= set(command.commands)  # type: ignore[attr-defined]  # typer's group has it
-    assert "--require-hashes -r requirements.lock" in "\n".join(runs)
-    assert "cp requirements.lock requirements.txt" in runs, "what Azure installs is pinned by hash, too"
+    assert "--require-hashes -r requirements.txt" in "\n".join(runs)
 
 
 def test_the_workflows_variables_are_told_and_reach_the_templates(workflow: dict[Any, Any]) -> None:
-    variables = set(re.findall(r"vars\.(\w+)", WORKFLOW.read_text()))
-    assert all(f"`{name}`" in DEPLOY for name in variables)
+    passed = set(re.findall(r"vars\.(\w+)", WORKFLOW.read_text()))
+    assert all(re.search(rf"`{name}\b", DEPLOY) for name in passed)
     given = set(workflow["jobs"]["deploy"]["env"])
     required = {"AZURE_ENV_NAME", "AZURE_LOCATION", "DRIFTLOOP_AUTH_CLIENT_ID", "DRIFTLOOP_AUTH_OBJECT_ID"}
     assert required <= given
-    assert given - set(_parameters()) - AZD == {"LOOPS"}
+    assert given - set(variables()) - AZD == {"LOOPS"}
 
 
 def test_the_hooks_of_azd_are_scripts_that_exist() -> None:

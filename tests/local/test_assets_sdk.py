@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -308,7 +309,8 @@ class TestKeyless:
 
 class TestIdentity:
     def test_a_token_names_its_audience(self, local_azure: LocalAzure) -> None:
-        token = ManagedIdentityCredential().get_token("https://ml.azure.local/.default").token
+        identity = ManagedIdentityCredential(client_id=os.environ["AZURE_CLIENT_ID"])
+        token = identity.get_token("https://ml.azure.local/.default").token
         claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
         assert claims["aud"] == "https://ml.azure.local"
 

@@ -97,7 +97,8 @@ def test_a_healthy_deployment_has_no_finding() -> None:
     assert {"loop patient", "endpoint patient", "container versions", "container dead-letter"} <= set(found)
     assert {"dead letters", "providers", "quota of patient", *doctor_platform.EVENTS} <= set(found)
     identities = {
-        f"identity {who}" for who in ("app", "blob-events", "workspace-events", "compute", "endpoint")
+        f"identity {who}"
+        for who in ("app", "blob-events", "workspace-events", "compute", "endpoint", "workspace")
     }
     assert identities <= set(found)
 
@@ -239,7 +240,7 @@ def test_events_that_go_to_another_queue(
     _subscribe(azure, [*others, workspace | {"queue": "elsewhere"}])
     found = _around(ports)
 
-    assert _ill(found) == {"events of ended runs", "events of changed runs", "events of data drift"}
+    assert _ill(found) == {"events of ended runs", "events of changed runs"}
     assert "devstoreaccount1/elsewhere" in found["events of ended runs"]["what"]
 
 
@@ -248,11 +249,11 @@ def test_a_filter_that_lets_some_types_through_only(
 ) -> None:
     (workspace,) = [one for one in subscriptions if one["source"] == "workspace"]
     others = [one for one in subscriptions if one is not workspace]
-    kinds = [kind for kind in workspace["event_types"] if "Drift" not in kind]
+    kinds = [kind for kind in workspace["event_types"] if "Changed" not in kind]
     _subscribe(azure, [*others, workspace | {"event_types": kinds}])
     found = _around(ports)
 
-    assert _ill(found) == {"events of data drift"}
+    assert _ill(found) == {"events of changed runs"}
 
 
 def test_an_event_that_could_not_be_delivered(azure: LocalAzure, ports: Ports) -> None:
@@ -294,6 +295,7 @@ IDENTITIES = [
     ("workspace-events", "Storage Blob Data Contributor", "dead-letter"),
     ("compute", "Storage Blob Data Reader", "versions"),
     ("endpoint", "AcrPull", "registry"),
+    ("workspace", "Storage Blob Data Reader", "versions"),
 ]
 
 

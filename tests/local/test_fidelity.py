@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import uuid
 from collections.abc import Iterator
@@ -20,9 +21,9 @@ from shared.azure.client import Workspace, credential
 from shared.settings import Settings
 from shared.wiring import azure_ports
 from tests.contract.stage import SdkStage, eventually
-from tests.infra.checks import TYPES
-from tests.infra.generate_types import ML, below
+from tests.local.azure_types import FILE, ML, below
 
+TYPES: dict[str, list[str]] = json.loads(FILE.read_text())["properties"]
 MODELS = {
     "Workspace": "",
     "Datastore": "/datastores/driftloop_versions",
@@ -75,11 +76,10 @@ def test_an_answer_has_only_known_fields(model: str, local_azure: LocalAzure, na
 
 
 GROUP = WORKSPACE_ID.partition("/providers/")[0]
-REGION = (
-    f"{GROUP.partition('/resourceGroups/')[0]}/providers/Microsoft.MachineLearningServices/locations/local"
-)
+SUBSCRIBED = GROUP.partition("/resourceGroups/")[0]
+REGION = f"{SUBSCRIBED}/providers/Microsoft.MachineLearningServices/locations/local"
 AROUND = {
-    "Microsoft.EventGrid/systemTopics": f"{GROUP}/providers/Microsoft.EventGrid/systemTopics",
+    "Microsoft.EventGrid/systemTopics": f"{SUBSCRIBED}/providers/Microsoft.EventGrid/systemTopics",
     "Microsoft.EventGrid/systemTopics/eventSubscriptions": (
         f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgst-blobs-local/eventSubscriptions"
     ),
@@ -91,7 +91,7 @@ AROUND = {
         f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
     ),
     "Microsoft.Authorization/roleAssignments": (
-        f"{GROUP}/providers/Microsoft.Authorization/roleAssignments?$filter=principalId eq '{object_id('app')}'"
+        f"{SUBSCRIBED}/providers/Microsoft.Authorization/roleAssignments?$filter=principalId eq '{object_id('app')}'"
     ),
     "Usage": f"{REGION}/usages",
     "VirtualMachineSize": f"{REGION}/vmSizes",

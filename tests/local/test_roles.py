@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from azure.core.exceptions import ClientAuthenticationError
 
 from local.azure import LocalAzure
 from local.identity.exceptions import Forbidden
@@ -222,6 +223,20 @@ def test_nobody_may_what_no_row_gives() -> None:
     assert not roles.allows("publisher", "Microsoft.EventGrid/events/send/action", "topic")
     roles.change([Grant("app", "AzureML Data Scientist", "workspace")])
     assert not roles.allows("app", f"{workspace}/jobs/read", "workspace")
+
+
+def test_the_app_gets_a_token_by_the_client_id_of_its_identity_alone(
+    azure: LocalAzure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As App Service answers an app with user-assigned identities only ("Unable to load the proper Managed Identity",
+    App Service's documentation of the identity endpoint); azure-identity takes the id from AZURE_CLIENT_ID."""
+    for name, value in azure.environment("app").items():
+        monkeypatch.setenv(name, value)
+    assert credential().get_token("https://storage.azure.com/.default").token
+
+    monkeypatch.delenv("AZURE_CLIENT_ID")
+    with pytest.raises(ClientAuthenticationError, match="managed identity configuration not found"):
+        credential().get_token("https://storage.azure.com/.default")
 
 
 def test_a_token_is_given_only_to_who_is_known(azure: LocalAzure) -> None:

@@ -1,10 +1,10 @@
-"""Writes azure_types.json: the property names of each resource type, from Microsoft's own generated clients.
+"""Writes azure_types.json: names of what the local Azure lists around the workspace, from generated clients.
 
-    python -m venv /tmp/mgmt && /tmp/mgmt/bin/pip install $(sed -n 's/^PACKAGES: //p' tests/infra/generate_types.py)
-    /tmp/mgmt/bin/python tests/infra/generate_types.py
+    python -m venv /tmp/mgmt && /tmp/mgmt/bin/pip install $(sed -n 's/^PACKAGES: //p' tests/local/azure_types.py)
+    /tmp/mgmt/bin/python tests/local/azure_types.py
 
-PACKAGES: azure-mgmt-storage azure-mgmt-eventgrid azure-mgmt-web azure-ai-ml==1.35.2 azure-mgmt-loganalytics azure-mgmt-monitor==6.0.2 azure-mgmt-applicationinsights azure-mgmt-authorization azure-mgmt-keyvault azure-mgmt-containerregistry azure-mgmt-msi azure-mgmt-resource
-"""  # noqa: E501 - a command to be copied
+PACKAGES: azure-mgmt-authorization azure-mgmt-eventgrid azure-mgmt-monitor==6.0.2 azure-mgmt-msi azure-mgmt-web
+"""
 
 from __future__ import annotations
 
@@ -22,55 +22,18 @@ FILE = Path(__file__).parent / "azure_types.json"
 ML = "azure.ai.ml._restclient.arm_ml_service.models"  # the management package is years behind
 
 MODELS = {
-    "Microsoft.Storage/storageAccounts": ("storage.models", "StorageAccountCreateParameters"),
-    "Microsoft.Storage/storageAccounts/blobServices": ("storage.models", "BlobServiceProperties"),
-    "Microsoft.Storage/storageAccounts/blobServices/containers": ("storage.models", "BlobContainer"),
-    "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies": (
-        "storage.models",
-        "ImmutabilityPolicy",
-    ),
-    "Microsoft.Storage/storageAccounts/queueServices": ("storage.models", "QueueServiceProperties"),
-    "Microsoft.Storage/storageAccounts/queueServices/queues": ("storage.models", "StorageQueue"),
-    "Microsoft.Storage/storageAccounts/tableServices": ("storage.models", "TableServiceProperties"),
-    "Microsoft.Storage/storageAccounts/tableServices/tables": ("storage.models", "Table"),
     "Microsoft.EventGrid/systemTopics": ("eventgrid.models", "SystemTopic"),
-    "Microsoft.EventGrid/topics": ("eventgrid.models", "Topic"),
     "Microsoft.EventGrid/systemTopics/eventSubscriptions": ("eventgrid.models", "EventSubscription"),
-    "Microsoft.EventGrid/topics/eventSubscriptions": ("eventgrid.models", "EventSubscription"),
-    "Microsoft.MachineLearningServices/workspaces": (ML, "Workspace"),
-    "Microsoft.MachineLearningServices/workspaces/datastores": (ML, "Datastore"),
-    "Microsoft.MachineLearningServices/workspaces/computes": (ML, "ComputeResource"),
-    "Microsoft.MachineLearningServices/workspaces/onlineEndpoints": (ML, "OnlineEndpoint"),
-    "Microsoft.OperationalInsights/workspaces": ("loganalytics.models", "Workspace"),
-    "Microsoft.Insights/components": (
-        "applicationinsights.v2020_02_02.models",
-        "ApplicationInsightsComponent",
-    ),
-    "Microsoft.Insights/actionGroups": ("monitor.v2023_01_01.models", "ActionGroupResource"),
     "Microsoft.Insights/diagnosticSettings": (
         "monitor.v2021_05_01_preview.models",
         "DiagnosticSettingsResource",
-    ),
-    "Microsoft.Insights/scheduledQueryRules": (
-        "monitor.v2022_08_01_preview.models",
-        "ScheduledQueryRuleResource",
     ),
     "Microsoft.Authorization/roleAssignments": (
         "authorization.v2022_04_01.models",
         "RoleAssignmentCreateParameters",
     ),
-    "Microsoft.KeyVault/vaults": ("keyvault.models", "VaultCreateOrUpdateParameters"),
-    "Microsoft.ContainerRegistry/registries": ("containerregistry.models", "Registry"),
     "Microsoft.ManagedIdentity/userAssignedIdentities": ("msi.v2024_11_30.models", "Identity"),
-    "Microsoft.Resources/resourceGroups": ("resource.resources.models", "ResourceGroup"),
-    "Microsoft.Web/serverfarms": ("web.models", "AppServicePlan"),
     "Microsoft.Web/sites": ("web.models", "Site"),
-    "Microsoft.Web/sites/config:authsettingsV2": ("web.models", "SiteAuthSettingsV2"),
-    "Microsoft.Web/sites/config:appsettings": ("web.models", "StringDictionary"),
-    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": (
-        "web.models",
-        "CsmPublishingCredentialsPoliciesEntity",
-    ),
 }
 _OUTSIDE_THE_BODY = {"name", "parent", "scope"}  # every Bicep resource has them
 

@@ -30,7 +30,6 @@ PURE = (
     "shared/retraining/policy.py",
     "shared/verdict/metric.py",
     "shared/release/machine.py",
-    "shared/release/transitions.py",
     "shared/release/observations.py",
     "shared/release/document.py",
     "shared/release/gate/gate_judge.py",

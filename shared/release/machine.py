@@ -1,21 +1,27 @@
-"""A release decides by itself what to do next, from its stored phase and what was just seen, and nothing else.
+"""The release machine: one table of phases, and the two functions that read it. Pure: no clock, no I/O.
 
-`action(release, ...)` names the one thing to bring about or to look at; the engine performs it, always under the
-same name, so that doing it again after a crash changes nothing; `fold(release, seen, ...)` answers with the
-release as it then is. Both are pure.
+`PHASES` has a row for each phase: what a release does in it, what can be observed meanwhile and where each observation
+may lead, and what is true of the phase for everybody else (is a person awaited, how is it undone, is it quick). What is
+not in the table does not happen: `fold` raises.
+
+`action(release, ...)` names the one thing to bring about or to observe. `effects.py` performs it, always under the same
+name, so that doing it again after a crash changes nothing. `fold(release, seen, ...)` answers with the release as it
+then is.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from shared.domain.release import Judgement, Phase, Release
+from shared.domain.release import ENDED, Judgement, Phase, Release
+from shared.errors import InvariantBroken
 from shared.ports import DeploymentSeen, JobSeen
 from shared.release.canary.timeline import remember
 from shared.release.observations import (
-    LOOKS,
     Action,
     AssembleWindow,
     Await,
@@ -28,12 +34,12 @@ from shared.release.observations import (
     MeasureCanary,
     MeasureGate,
     ModelSeen,
+    Observation,
     PersonActed,
     RegisterModel,
     RemoveDeployment,
     RunCheck,
     RunJob,
-    Seen,
     SetTraffic,
     TimePassed,
     TrafficIs,
@@ -41,41 +47,9 @@ from shared.release.observations import (
     TrafficTaken,
     WindowSeen,
 )
-from shared.release.transitions import move
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
-
-__all__ = [
-    "Action",
-    "AssembleWindow",
-    "Await",
-    "BakeSeen",
-    "CanarySeen",
-    "Deploy",
-    "GateSeen",
-    "GoneSeen",
-    "MeasureBake",
-    "MeasureCanary",
-    "MeasureGate",
-    "ModelSeen",
-    "PersonActed",
-    "RegisterModel",
-    "RemoveDeployment",
-    "RunCheck",
-    "RunJob",
-    "Seen",
-    "SetTraffic",
-    "TimePassed",
-    "TrafficIs",
-    "TrafficLate",
-    "TrafficTaken",
-    "WindowSeen",
-    "action",
-    "fold",
-    "old_deployment",
-    "unsuspected",
-]
 
 DEPLOYMENT_LIMIT = timedelta(hours=2)
 """A deployment that is still being created after this counts as failed."""
@@ -87,45 +61,230 @@ STALE_LIMIT = timedelta(seconds=75)
 """A split that is read for so long is the split that is set."""
 
 
+class Undo(Enum):
+    """What an abort does."""
+
+    CLEAN = "clean"
+    """What was made for the challenger is removed; where it has traffic already, that goes back first."""
+    ROLL_BACK = "roll back"
+    """The challenger has, or is being given, live requests: the traffic goes back to the champion first."""
+    SETTLED = "settled"
+    """Nothing: the end is settled, unless somebody else changed the traffic since."""
+
+
+Targets = Mapping[Phase, str]
+"""Phases that may follow, each with when it does."""
+
+
+@dataclass(frozen=True)
+class PhaseTraits:
+    """One phase: what is done in it, what may be observed and follow, and what others need to know of it."""
+
+    does: Callable[[Release, Definition], Action]
+    sees: Mapping[type[Observation], Targets]
+    """What is not here was observed for an earlier phase, and nothing follows from it."""
+    undo: Undo = Undo.CLEAN
+    awaits_person: bool = False
+    quick: bool = False
+    """Takes minutes: a release that is in it for an hour is stuck."""
+    costs_job: bool = False
+    """Lasts as long as a job of Azure ML runs."""
+    promoted: bool = False
+    """The challenger is the loop's champion."""
+
+
+P = Phase
+
+ABORTED: Targets = {P.CLEANING: "aborted"}
+ABORTED_UNDER_TRAFFIC: Targets = {P.ROLLING_BACK: "aborted"}
+
+PHASES: Mapping[Phase, PhaseTraits] = {
+    P.PREPARING: PhaseTraits(
+        lambda release, definition: AssembleWindow(),
+        {WindowSeen: {P.TRAINING: "window assembled"}, PersonActed: ABORTED},
+        quick=True,
+    ),
+    P.TRAINING: PhaseTraits(
+        lambda release, definition: RunJob(),
+        {
+            JobSeen: {
+                P.TRAINING: "failed, attempts left",
+                P.REGISTERING: "job completed",
+                P.CLEANING: "out of attempts",
+            },
+            PersonActed: ABORTED,
+        },
+        costs_job=True,
+    ),
+    P.REGISTERING: PhaseTraits(
+        lambda release, definition: RegisterModel(),
+        {ModelSeen: {P.DEPLOYING: "model registered"}, PersonActed: ABORTED},
+        quick=True,
+    ),
+    P.DEPLOYING: PhaseTraits(
+        lambda release, definition: Deploy(),
+        {
+            DeploymentSeen: {P.GATING: "deployed at 0 %", P.CLEANING: "deployment failed"},
+            PersonActed: ABORTED,
+        },
+        quick=True,
+    ),
+    P.GATING: PhaseTraits(
+        lambda release, definition: MeasureGate(),
+        {
+            GateSeen: {
+                P.CHECKING: "gate passed, the loop has checks",
+                P.AWAITING_APPROVAL: "gate passed, approval required",
+                P.SHIFTING: "gate passed",
+                P.PROMOTING: "gate passed, no champion yet",
+                P.HOLDING: "inconclusive",
+                P.CLEANING: "gate failed",
+            },
+            PersonActed: ABORTED,
+        },
+        quick=True,
+    ),
+    P.CHECKING: PhaseTraits(
+        lambda release, definition: RunCheck(release.step),
+        {
+            JobSeen: {
+                P.CHECKING: "next check",
+                P.AWAITING_APPROVAL: "checks passed, approval required",
+                P.SHIFTING: "checks passed",
+                P.PROMOTING: "checks passed, no champion yet",
+                P.CLEANING: "a check failed",
+            },
+            PersonActed: ABORTED,
+        },
+        costs_job=True,
+    ),
+    P.AWAITING_APPROVAL: PhaseTraits(
+        lambda release, definition: Await(f"approval: driftloop approve {release.loop}/{release.number}"),
+        {
+            PersonActed: {
+                P.SHIFTING: "approved",
+                P.PROMOTING: "approved",
+                P.ROLLING_BACK: "aborted under traffic",
+                P.CLEANING: "aborted",
+            }
+        },
+        awaits_person=True,
+    ),
+    P.HOLDING: PhaseTraits(
+        lambda release, definition: Await(
+            f"a person: driftloop approve or abort {release.loop}/{release.number}"
+        ),
+        {
+            PersonActed: {
+                P.CHECKING: "approved, the loop has checks",
+                P.SHIFTING: "approved",
+                P.PROMOTING: "approved",
+                P.ROLLING_BACK: "aborted under traffic",
+                P.CLEANING: "aborted",
+            }
+        },
+        awaits_person=True,
+    ),
+    P.SHIFTING: PhaseTraits(
+        lambda release, definition: SetTraffic(step_weights(release, definition)),
+        {
+            TrafficIs: {P.CANARY: "traffic is as the step says", P.ROLLING_BACK: "traffic cannot be set"},
+            TrafficTaken: {},
+            PersonActed: ABORTED_UNDER_TRAFFIC,
+        },
+        undo=Undo.ROLL_BACK,
+        quick=True,
+    ),
+    P.CANARY: PhaseTraits(
+        lambda release, definition: MeasureCanary(),
+        {
+            CanarySeen: {
+                P.SHIFTING: "step passed, next step",
+                P.AWAITING_APPROVAL: "last step passed, approval required",
+                P.PROMOTING: "last step passed",
+                P.HOLDING: "inconclusive",
+                P.ROLLING_BACK: "worse",
+            },
+            TrafficTaken: {},
+            TrafficLate: {P.SHIFTING: "a slow worker set an earlier split, same step again"},
+            PersonActed: ABORTED_UNDER_TRAFFIC,
+        },
+        undo=Undo.ROLL_BACK,
+    ),
+    P.PROMOTING: PhaseTraits(
+        lambda release, definition: SetTraffic({release.deployment: 100}),
+        {
+            TrafficIs: {P.BAKING: "all traffic is on the challenger"},
+            TrafficTaken: {},
+            PersonActed: ABORTED_UNDER_TRAFFIC,
+        },
+        undo=Undo.ROLL_BACK,
+        quick=True,
+    ),
+    P.BAKING: PhaseTraits(
+        # Without an old deployment there is nothing to keep warm.
+        lambda release, definition: (
+            MeasureBake()
+            if release.champion and definition.canary.bake_minutes
+            else Await("the bake time", release.phase_since_at)
+        ),
+        {
+            BakeSeen: {
+                P.RETIRING: "baked, an old deployment stands",
+                P.LIVE: "baked",
+                P.ROLLING_BACK: "worse",
+            },
+            TimePassed: {P.RETIRING: "baked, an old deployment stands", P.LIVE: "baked"},
+            TrafficTaken: {},
+            PersonActed: {P.ROLLING_BACK: "rolled back by a person"},
+        },
+        undo=Undo.ROLL_BACK,
+        promoted=True,
+    ),
+    P.RETIRING: PhaseTraits(
+        lambda release, definition: RemoveDeployment(old_deployment(release)),
+        {
+            GoneSeen: {P.LIVE: "old deployment deleted"},
+            TrafficTaken: {},
+            PersonActed: {P.ROLLING_BACK: "somebody gave the old one traffic again, and it is rolled back"},
+        },
+        undo=Undo.SETTLED,
+        quick=True,
+        promoted=True,
+    ),
+    P.ROLLING_BACK: PhaseTraits(
+        lambda release, definition: SetTraffic(
+            {release.champion.deployment: 100} if release.champion else {}
+        ),
+        {TrafficIs: {P.CLEANING: "all traffic is on the champion"}, TrafficTaken: {}, PersonActed: {}},
+        undo=Undo.SETTLED,
+        quick=True,
+    ),
+    P.CLEANING: PhaseTraits(
+        lambda release, definition: RemoveDeployment(release.deployment),
+        {
+            GoneSeen: dict.fromkeys(
+                (P.REJECTED, P.ROLLED_BACK, P.FAILED, P.ABORTED), "the challenger is deleted"
+            ),
+            TrafficTaken: {},
+            PersonActed: {
+                P.ROLLING_BACK: "somebody gave the challenger traffic, and it is rolled back again"
+            },
+        },
+        undo=Undo.SETTLED,
+        quick=True,
+    ),
+}
+"""Every phase that has not ended. An ended release does nothing, and nothing follows for it."""
+
+
 def action(release: Release, definition: Definition) -> Action:
     """The one thing that this release needs now."""
     if release.adopted:
         return Await(f"a person: driftloop resume {release.loop}, or abort {release.loop}/{release.number}")
-    match release.phase:
-        case Phase.PREPARING:
-            return AssembleWindow()
-        case Phase.TRAINING:
-            return RunJob()
-        case Phase.REGISTERING:
-            return RegisterModel()
-        case Phase.DEPLOYING:
-            return Deploy()
-        case Phase.GATING:
-            return MeasureGate()
-        case Phase.CHECKING:
-            return RunCheck(release.step)
-        case Phase.AWAITING_APPROVAL:
-            return Await(f"approval: driftloop approve {release.loop}/{release.number}")
-        case Phase.HOLDING:
-            return Await(f"a person: driftloop approve or abort {release.loop}/{release.number}")
-        case Phase.SHIFTING:
-            return SetTraffic(step_weights(release, definition))
-        case Phase.CANARY:
-            return MeasureCanary()
-        case Phase.PROMOTING:
-            return SetTraffic({release.deployment: 100})
-        case Phase.BAKING:
-            # Without an old deployment there is nothing to keep warm.
-            baked = release.champion and definition.canary.bake_minutes
-            return MeasureBake() if baked else Await("the bake time", release.phase_since_at)
-        case Phase.RETIRING:
-            return RemoveDeployment(old_deployment(release))
-        case Phase.ROLLING_BACK:
-            return SetTraffic({release.champion.deployment: 100} if release.champion else {})
-        case Phase.CLEANING:
-            return RemoveDeployment(release.deployment)
-        case _:
-            return Await("nothing: it has ended")
+    if release.ended:
+        return Await("nothing: it has ended")
+    return PHASES[release.phase].does(release, definition)
 
 
 def step_weights(release: Release, definition: Definition) -> dict[str, int]:
@@ -138,15 +297,35 @@ def old_deployment(release: Release) -> str:
     return release.champion.deployment if release.champion else ""
 
 
-def fold(release: Release, seen: Seen, definition: Definition, now: datetime) -> Release:
-    """The release after `seen`; the same value when nothing follows from it."""
-    if isinstance(seen, PersonActed):
-        return release if release.ended else _person(release, seen, definition, now)
-    if release.adopted or not isinstance(seen, LOOKS.get(release.phase, ())):
+def place(release: Release) -> tuple[Phase, int, int]:
+    """Where it stands; a move changes it."""
+    return release.phase, release.attempt, release.step
+
+
+def fold(release: Release, seen: Observation, definition: Definition, now: datetime) -> Release:
+    """The release after `seen`; the same value when nothing follows from it.
+
+    InvariantBroken when it would go where the table does not let it.
+    """
+    traits = PHASES.get(release.phase)
+    targets = traits.sees.get(type(seen)) if traits else None
+    if targets is None or (release.adopted and not isinstance(seen, PersonActed)):
         return release
-    if not isinstance(seen, TrafficTaken | TrafficLate):
+    after = _follow(release, seen, definition, now)
+    if place(after) != place(release) and after.phase not in targets:
+        raise InvariantBroken(
+            f"release {release.number} of {release.loop} cannot go from {release.phase} to {after.phase} after "
+            f"{type(seen).__name__}; something other than Driftloop changed its row: check with `driftloop audit`"
+        )
+    return after
+
+
+def _follow(release: Release, seen: Observation, definition: Definition, now: datetime) -> Release:
+    if not isinstance(seen, TrafficTaken | TrafficLate | PersonActed):
         release = unsuspected(release)
     match seen:
+        case PersonActed():
+            return _person(release, seen, definition, now)
         case WindowSeen():
             return replace(move(release, Phase.TRAINING, now), window=seen.asset, profile=seen.profile)
         case JobSeen():
@@ -171,6 +350,21 @@ def fold(release: Release, seen: Seen, definition: Definition, now: datetime) ->
             return _gone(release, seen, now)
         case TimePassed():
             return _baked(release, now)
+
+
+def move(release: Release, to: Phase, now: datetime, reason: str = "") -> Release:
+    """The release in another phase; `fold` checks that the table has the way."""
+    return replace(
+        release,
+        phase=to,
+        phase_since_at=now,
+        reason=reason or release.reason,
+        waiting_for="",
+        failures=0,
+        look_again_at=None,
+        canary_state="",
+        ended_at=now if to in ENDED else None,
+    )
 
 
 def _job(release: Release, seen: JobSeen, definition: Definition, now: datetime) -> Release:
@@ -352,35 +546,39 @@ def _gone(release: Release, seen: GoneSeen, now: datetime) -> Release:
 
 def _person(release: Release, seen: PersonActed, definition: Definition, now: datetime) -> Release:
     why = f"{seen.verb} by {seen.actor}: {seen.reason or 'no reason given'}"
-    if seen.verb == "resume":
-        return replace(release, adopted=False, waiting_for="") if release.adopted else release
-    if seen.verb == "approve":
-        return _approve(release, definition, now, why)
-    if release.phase in (Phase.RETIRING, Phase.CLEANING) and not release.adopted:
+    match seen.verb:
+        case "resume":
+            return _resumed(release)
+        case "approve":
+            return _approve(release, definition, now, why)
+        case _:
+            return _abort(release, now, why)
+
+
+def _resumed(release: Release) -> Release:
+    return replace(release, adopted=False, waiting_for="") if release.adopted else release
+
+
+def _abort(release: Release, now: datetime, why: str) -> Release:
+    traits = PHASES[release.phase]
+    if traits.undo is Undo.SETTLED and not release.adopted:
         return release
     if release.phase is Phase.ROLLING_BACK:
-        return replace(release, adopted=False, waiting_for="") if release.adopted else release
+        return _resumed(release)
     if under_traffic(release):
-        promoted = release.phase in (Phase.BAKING, Phase.RETIRING)
-        outcome = release.outcome or (Phase.ROLLED_BACK if promoted else Phase.ABORTED)
+        outcome = release.outcome or (Phase.ROLLED_BACK if traits.promoted else Phase.ABORTED)
         return roll_back(release, outcome, why, now)
     return clean(release, Phase.ABORTED, why, now)
-
-
-SERVING = frozenset(
-    {Phase.SHIFTING, Phase.CANARY, Phase.PROMOTING, Phase.BAKING, Phase.RETIRING, Phase.CLEANING}
-)
-"""Phases whose undoing begins with the traffic."""
 
 
 def under_traffic(release: Release) -> bool:
     """Whether the challenger has, or is just being given, live requests."""
     given = release.traffic.get(release.deployment, 0) if release.deployment else 0
-    return given > 0 or release.phase in SERVING
+    return given > 0 or PHASES[release.phase].undo is not Undo.CLEAN
 
 
 def _approve(release: Release, definition: Definition, now: datetime, why: str) -> Release:
-    if release.phase not in (Phase.HOLDING, Phase.AWAITING_APPROVAL):
+    if not PHASES[release.phase].awaits_person:
         return release
     if not under_traffic(release):
         word = "hold" if release.phase is Phase.HOLDING else "before_canary"
@@ -401,3 +599,27 @@ def roll_back(release: Release, outcome: Phase, why: str, now: datetime) -> Rele
 def clean(release: Release, outcome: Phase, why: str, now: datetime) -> Release:
     """No traffic was given: only what was made for the challenger is removed."""
     return replace(move(release, Phase.CLEANING, now, why), outcome=outcome)
+
+
+def transitions() -> dict[Phase, dict[Phase, str]]:
+    """From each phase where it may go, and when, whatever was observed."""
+    found: dict[Phase, dict[Phase, str]] = {}
+    for source, traits in PHASES.items():
+        row = found.setdefault(source, {})
+        for targets in traits.sees.values():
+            for target, when in targets.items():
+                known = row.get(target)
+                row[target] = f"{known}, or {when}" if known and known != when else when
+    return found
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram, for the documents."""
+    lines = ["stateDiagram-v2", "    [*] --> preparing: triggered"]
+    lines += [
+        f"    {source} --> {target}: {when}"
+        for source, targets in transitions().items()
+        for target, when in targets.items()
+    ]
+    lines += [f"    {phase} --> [*]" for phase in Phase if phase in ENDED]
+    return "\n".join(lines)

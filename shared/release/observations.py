@@ -1,4 +1,4 @@
-"""What a release may ask the engine for, and what may be seen of the world: plain values, each with its meaning."""
+"""What a release may ask for (actions), and what may be observed: plain values, each with its meaning."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.release import CanaryLook, Judgement, Phase
+from shared.domain.release import CanaryLook, Judgement
 from shared.ports import DeploymentSeen, JobSeen
 
 # --- what the engine may be asked to do ----------------------------------------------------------
@@ -162,7 +162,7 @@ class PersonActed:
     reason: str
 
 
-Seen = (
+Observation = (
     WindowSeen
     | JobSeen
     | ModelSeen
@@ -177,20 +177,3 @@ Seen = (
     | TimePassed
     | PersonActed
 )
-
-LOOKS: Mapping[Phase, tuple[type, ...]] = {
-    Phase.PREPARING: (WindowSeen,),
-    Phase.TRAINING: (JobSeen,),
-    Phase.REGISTERING: (ModelSeen,),
-    Phase.DEPLOYING: (DeploymentSeen,),
-    Phase.GATING: (GateSeen,),
-    Phase.CHECKING: (JobSeen,),
-    Phase.SHIFTING: (TrafficIs, TrafficTaken),
-    Phase.CANARY: (CanarySeen, TrafficTaken, TrafficLate),
-    Phase.PROMOTING: (TrafficIs, TrafficTaken),
-    Phase.BAKING: (BakeSeen, TimePassed, TrafficTaken),
-    Phase.RETIRING: (GoneSeen, TrafficTaken),
-    Phase.ROLLING_BACK: (TrafficIs, TrafficTaken),
-    Phase.CLEANING: (GoneSeen, TrafficTaken),
-}
-"""What can be seen in a phase; anything else was seen for an earlier one, and nothing follows from it."""

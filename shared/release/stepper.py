@@ -13,8 +13,8 @@ from shared.domain.release import Champion, Phase, Release
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.ports import Change, Row
 from shared.redaction import words_of
-from shared.release import effects
-from shared.release import machine as core
+from shared.release import effects, machine
+from shared.release.machine import PHASES, place
 from shared.retraining import policy
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit, update
@@ -22,9 +22,6 @@ from shared.state.hash_chain import Draft
 
 TOLD_AS = {Phase.BAKING: "promoted"}
 """Where what happened has a better name than the phase that begins with it."""
-
-WITH_A_JOB = frozenset({Phase.TRAINING, Phase.CHECKING})
-"""Phases that last as long as a job of Azure ML takes, which is what costs."""
 
 log = logging.getLogger("driftloop")
 
@@ -46,9 +43,9 @@ def advance(current: Unit, number: int) -> bool:
     looked = replace(release, failures=0, look_again_at=None)
     try:
         published = current.published(release.definition)
-        seen = effects.perform(current, release, published, core.action(release, published.definition))
+        seen = effects.perform(current, release, published, machine.action(release, published.definition))
         now = current.ports.clock.now()
-        after = core.fold(looked, seen, published.definition, now) if seen else core.unsuspected(looked)
+        after = machine.fold(looked, seen, published.definition, now) if seen else machine.unsuspected(looked)
     except (Conflict, OutcomeUnknown):
         raise
     except Exception as error:  # whatever it is, this release waits and shows it; other work goes on
@@ -81,14 +78,14 @@ def store(
         return False
     state = current.state
     drafts = []
-    if moved := _place(after) != _place(before):
+    if moved := place(after) != place(before):
         drafts.append(_told(before, after, actor, cause))
     now = current.ports.clock.now()
-    if moved and before.phase in WITH_A_JOB:
+    if moved and PHASES[before.phase].costs_job:
         state = policy.charged(state, now - before.phase_since_at, now)
     if after.phase is Phase.BAKING and before.phase is Phase.PROMOTING:
         state = replace(state, champion=champion_of(after, now))
-    if before.phase in (Phase.BAKING, Phase.RETIRING) and after.phase is Phase.ROLLING_BACK:
+    if PHASES[before.phase].promoted and after.phase is Phase.ROLLING_BACK:
         state = replace(state, champion=before.champion)
     if after.adopted and not before.adopted:
         drafts.append(_adopted(before, after))
@@ -111,10 +108,6 @@ def champion_of(release: Release, now: datetime) -> Champion:
         profile=release.profile,
         live_at=now,
     )
-
-
-def _place(release: Release) -> tuple[Phase, int, int]:
-    return release.phase, release.attempt, release.step
 
 
 def _why_not_again(current: Unit, state: LoopState, after: Release) -> str:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState, Overview
-from shared.domain.release import Phase, Release
-from shared.retraining.due import NEEDS_A_PERSON
+from shared.domain.release import Release
+from shared.release.machine import PHASES
 from shared.retraining.policy import UNHELPED
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, rows
@@ -18,12 +18,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 50
 
-QUICK = frozenset(
-    {Phase.PREPARING, Phase.REGISTERING, Phase.DEPLOYING, Phase.GATING, Phase.SHIFTING, Phase.PROMOTING}
-    | {Phase.RETIRING, Phase.ROLLING_BACK, Phase.CLEANING}
-)
 SLOW = timedelta(hours=1)
-"""A quick phase that lasts longer is shown to people."""
+"""A quick phase that lasts longer is stuck."""
 
 
 def announce(current: Unit) -> bool:
@@ -104,11 +100,11 @@ def attention(state: LoopState, release: Release | None, problem: str, now: date
     """What a person must do, in words; empty when nobody is needed."""
     if state.paused:
         return f"paused: {state.paused}"
-    if release is not None and release.phase in NEEDS_A_PERSON:
+    if release is not None and PHASES[release.phase].awaits_person:
         return f"release {release.number} waits for a person: {release.reason}"
     if release is not None and "a person should look" in release.waiting_for:
         return f"release {release.number} is stuck: {release.waiting_for}"
-    if release is not None and release.phase in QUICK and now - release.phase_since_at > SLOW:
+    if release is not None and PHASES[release.phase].quick and now - release.phase_since_at > SLOW:
         return (
             f"release {release.number} is stuck: {release.phase.value.replace('_', ' ')} since "
             f"{release.phase_since_at:%Y-%m-%d %H:%M} UTC, waiting for {release.waiting_for or 'Azure ML'}"

@@ -14,7 +14,7 @@ from shared.ports import Replace
 from shared.release import evidence_replay
 from shared.release.canary import canary_evidence
 from shared.release.canary.live_counts import Scale, counts_from
-from shared.release.machine import CanarySeen
+from shared.release.observations import CanarySeen
 from shared.runtime import tick, unit_of_work
 from shared.state import rows
 from tests.engine.world import LOOP, Model, World, by_bill, csv, season

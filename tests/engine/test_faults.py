@@ -15,7 +15,7 @@ from shared.errors import DependencyUnavailable, InputRejected
 from shared.inbox import messages, recorder
 from shared.memory.faults import Call, watched
 from shared.ports import Replace
-from shared.release import machine as core
+from shared.release import machine
 from shared.runtime import tick, unit_of_work, worker
 from shared.state import queries, rows
 from tests.simulator.life import ACCOUNT, LOOP, ROUND_S, Life, birds
@@ -819,7 +819,7 @@ def test_f13_an_earlier_split_of_a_sleeping_worker_makes_the_canary_step_begin_a
     began = life.now_s
     while life.traffic() != {"r1-a1": 50, "r2-a1": 50}:
         life.round()
-        assert life.now_s - began <= core.STALE_LIMIT.total_seconds() + 2 * ROUND_S
+        assert life.now_s - began <= machine.STALE_LIMIT.total_seconds() + 2 * ROUND_S
     life.until(Phase.CANARY)
     assert (life.release().step, life.state.paused, life.told("traffic.adopted")) == (1, "", [])
     assert "begins anew" in life.told("release.shifting")[-1].detail["reason"]

@@ -12,7 +12,7 @@ import pytest
 from shared import guide
 from shared.domain.release import Phase
 from shared.intake import rejections
-from shared.retraining.due import NEEDS_A_PERSON
+from shared.release.machine import PHASES
 from shared.runtime import outbox, unit_of_work
 from tests.engine.world import World, csv, season
 from tests.tower.conftest import PAGES
@@ -71,7 +71,7 @@ def test_every_event_that_needs_a_person_leads_to_what_to_do() -> None:
     assert [what for what, anchor in marked if guide.anchor(what) != anchor] == []
 
 
-@pytest.mark.parametrize("phase", [*sorted(NEEDS_A_PERSON), *sorted(outbox.QUICK)], ids=str)
+@pytest.mark.parametrize("phase", sorted(p for p, row in PHASES.items() if row.awaits_person or row.quick), ids=str)
 def test_whatever_asks_for_a_person_is_answered(world: World, phase: Phase) -> None:
     from dataclasses import replace
 

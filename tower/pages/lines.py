@@ -13,6 +13,7 @@ from shared.domain.release import Phase, Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.intake.rejections import REMEDIES
+from shared.release.machine import PHASES, Undo
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from tower.visit import Asking, NotFound, clip
@@ -167,11 +168,14 @@ def offers(release: Release) -> tuple[Offer, ...]:
     """What a person can do about a release as it stands."""
     found = []
     number = release.number
-    if release.phase in (Phase.AWAITING_APPROVAL, Phase.HOLDING):
+    traits = PHASES.get(release.phase)
+    if traits is None:
+        return ()
+    if traits.awaits_person:
         found.append(Offer("approve", "Approve", "Let this release go on.", number))
     if release.phase is Phase.BAKING:
         found.append(Offer("rollback", "Roll back", ROLL_BACK, number, grave=True))
-    elif not release.ended and release.phase not in (Phase.RETIRING, Phase.ROLLING_BACK, Phase.CLEANING):
+    elif traits.undo is not Undo.SETTLED:
         found.append(
             Offer(
                 "abort", "Abort", "End this release; traffic goes back to the champion.", number, grave=True

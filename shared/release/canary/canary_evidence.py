@@ -17,7 +17,8 @@ from shared.release.canary import live_counts
 from shared.release.canary import shadow as shadow_pairs
 from shared.release.canary.live_counts import LabelCounter, Scale
 from shared.release.canary.shadow import Shadow
-from shared.release.machine import CanarySeen, old_deployment
+from shared.release.machine import old_deployment
+from shared.release.observations import CanarySeen
 from shared.runtime.unit_of_work import Unit
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from shared.domain.release import Judgement, Release, TriggerKind
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Published
 from shared.redaction import words_of
-from shared.release.machine import GateSeen
+from shared.release.observations import GateSeen
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions
 from shared.verdict.predictions import Predictions

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 from shared.domain.event import InboxRecord, InboxState
+from shared.domain.reason import Reason
 from shared.domain.release import Trigger, TriggerKind
 from shared.ports import Change, Delete, Insert, Row
 from shared.release import machine, restore, stepper
@@ -16,6 +17,7 @@ from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
 from shared.verdict import breaches
+from shared.words import say
 
 
 def alert(current: Unit, record: InboxRecord, row: Row) -> None:
@@ -99,8 +101,8 @@ def _restore(current: Unit, record: InboxRecord, row: Row, actor: str, reason: s
     now = current.ports.clock.now()
     trigger = Trigger(TriggerKind.PERSON, f"restore: {reason}", actor, record.key, now)
     outcome = restore.restore(current, trigger)
-    if isinstance(outcome, str):
-        _refuse(current, record, row, outcome)
+    if isinstance(outcome, Reason):
+        _refuse(current, record, row, say(outcome))
         return
     current.commit(outcome.state, outcome.drafts, [*_done(record, row, outcome.words), *outcome.changes])
 

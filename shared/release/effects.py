@@ -1,4 +1,4 @@
-"""What a release asks for is done here, idempotently under its own name, and what was seen is told back."""
+"""What a release asks for is done here, idempotently under its own name; the answer is what was observed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})
 
 
 def perform(unit: Unit, release: Release, published: Published, action: Action) -> Observation | None:
-    """Bring `action` about or look at it once; what was seen, or None when there is nothing to tell yet."""
+    """Bring `action` about or observe it once; what was observed, or None when nothing was yet."""
     match action:
         case AssembleWindow():
             return _window(unit, release)
@@ -130,12 +130,12 @@ def _train(unit: Unit, release: Release, published: Published) -> JobSeen:
 
 
 def _bounded(unit: Unit, release: Release, published: Published, spec: JobSpec) -> JobSeen:
-    """A job that runs for too long is cancelled and counts as failed: nothing is waited for without end."""
+    """A job that runs for too long is cancelled: nothing is waited for without end."""
     timeout = published.definition.train.timeout
     seen = unit.ports.training.ensure_job(spec)
     if seen.status not in TERMINAL and unit.ports.clock.now() - release.phase_since_at > timeout:
         unit.ports.training.cancel(spec.name)
-        return JobSeen("failed", f"it ran longer than `train.timeout` ({timeout}) and was cancelled")
+        return JobSeen("timed_out")
     return seen
 
 

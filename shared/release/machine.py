@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from shared.domain.release import ENDED, Judgement, Phase, Release
+from shared.domain.reason import Code, Fact, Reason, reason
+from shared.domain.release import DECISIONS, ENDED, Judgement, JudgementKind, Outcome, Phase, Release
 from shared.errors import InvariantBroken
 from shared.ports import DeploymentSeen, JobSeen
 from shared.release.canary.timeline import remember
@@ -55,7 +56,7 @@ DEPLOYMENT_LIMIT = timedelta(hours=2)
 """A deployment that is still being created after this counts as failed."""
 
 TRAFFIC_LIMIT = timedelta(hours=1)
-"""A canary step whose traffic is not as set after this is taken back."""
+"""A canary step whose traffic is not as set after this is rolled back."""
 
 STALE_LIMIT = timedelta(seconds=75)
 """A split that is read for so long is the split that is set."""
@@ -159,7 +160,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         costs_job=True,
     ),
     P.AWAITING_APPROVAL: PhaseTraits(
-        lambda release, definition: Await(f"approval: driftloop approve {release.loop}/{release.number}"),
+        lambda release, definition: Await(),
         {
             PersonActed: {
                 P.SHIFTING: "approved",
@@ -171,9 +172,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         awaits_person=True,
     ),
     P.HOLDING: PhaseTraits(
-        lambda release, definition: Await(
-            f"a person: driftloop approve or abort {release.loop}/{release.number}"
-        ),
+        lambda release, definition: Await(),
         {
             PersonActed: {
                 P.CHECKING: "approved, the loop has checks",
@@ -222,11 +221,10 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         quick=True,
     ),
     P.BAKING: PhaseTraits(
-        # Without an old deployment there is nothing to keep warm.
         lambda release, definition: (
             MeasureBake()
             if release.champion and definition.canary.bake_minutes
-            else Await("the bake time", release.phase_since_at)
+            else Await(release.phase_since_at)  # without an old deployment there is nothing to keep warm
         ),
         {
             BakeSeen: {
@@ -280,11 +278,8 @@ PHASES: Mapping[Phase, PhaseTraits] = {
 
 def action(release: Release, definition: Definition) -> Action:
     """The one thing that this release needs now."""
-    if release.adopted:
-        return Await(f"a person: driftloop resume {release.loop}, or abort {release.loop}/{release.number}")
-    if release.ended:
-        return Await("nothing: it has ended")
-    return PHASES[release.phase].does(release, definition)
+    idle = release.adopted or release.ended
+    return Await() if idle else PHASES[release.phase].does(release, definition)
 
 
 def step_weights(release: Release, definition: Definition) -> dict[str, int]:
@@ -352,32 +347,38 @@ def _follow(release: Release, seen: Observation, definition: Definition, now: da
             return _baked(release, now)
 
 
-def move(release: Release, to: Phase, now: datetime, reason: str = "") -> Release:
+def move(release: Release, to: Phase, now: datetime, why: Reason | None = None) -> Release:
     """The release in another phase; `fold` checks that the table has the way."""
     return replace(
         release,
         phase=to,
         phase_since_at=now,
-        reason=reason or release.reason,
-        waiting_for="",
+        reason=why or release.reason,
+        waiting_for=None,
+        stuck=False,
         failures=0,
-        look_again_at=None,
+        retry_at=None,
         canary_state="",
         ended_at=now if to in ENDED else None,
     )
 
 
+def _waits(release: Release, code: Code, *because: Reason, **facts: Fact) -> Release:
+    return replace(release, waiting_for=reason(code, *because, **facts))
+
+
 def _job(release: Release, seen: JobSeen, definition: Definition, now: datetime) -> Release:
     if release.phase is Phase.CHECKING:
         return _check(release, seen, definition, now)
+    name = release.job_name
     if seen.status == "running":
-        return replace(release, job=release.job_name, waiting_for=f"Azure ML job {release.job_name}")
+        return _waits(replace(release, job=name), Code.JOB_RUNNING, job=name)
     if seen.status == "completed":
-        told = (
-            f"steps reused, as nothing in them had changed: {', '.join(seen.reused)}" if seen.reused else ""
-        )
-        return replace(move(release, Phase.REGISTERING, now, told), job=release.job_name)
-    why = f"job {release.job_name} {seen.status}: {seen.error or 'no error text'}"
+        reused = reason(Code.STEPS_REUSED, steps=", ".join(seen.reused)) if seen.reused else None
+        return replace(move(release, Phase.REGISTERING, now, reused), job=name)
+    why = reason(Code.JOB_ENDED, job=name, status=seen.status, error=seen.error)
+    if seen.status == "timed_out":
+        why = reason(Code.JOB_TIMED_OUT, job=name, limit=str(definition.train.timeout))
     if release.attempt < definition.train.attempts and seen.status != "canceled":
         return replace(move(release, Phase.TRAINING, now, why), attempt=release.attempt + 1)
     return clean(release, Phase.FAILED, why, now)
@@ -385,167 +386,171 @@ def _job(release: Release, seen: JobSeen, definition: Definition, now: datetime)
 
 def _check(release: Release, seen: JobSeen, definition: Definition, now: datetime) -> Release:
     check = definition.gate.checks[release.step]
-    if seen.status == "running":
-        return replace(release, waiting_for=f"check {check}")
-    if seen.status != "completed":
-        return clean(release, Phase.REJECTED, f"check {check} {seen.status}: {seen.error}", now)
-    if release.step + 1 < len(definition.gate.checks):
-        return replace(move(release, Phase.CHECKING, now), step=release.step + 1)
-    return to_traffic(replace(release, step=0), definition, now)
+    match seen.status:
+        case "running":
+            return _waits(release, Code.CHECK_RUNNING, check=check)
+        case "completed" if release.step + 1 < len(definition.gate.checks):
+            return replace(move(release, Phase.CHECKING, now), step=release.step + 1)
+        case "completed":
+            return to_traffic(replace(release, step=0), definition, now)
+        case "timed_out":
+            why = reason(Code.CHECK_TIMED_OUT, check=check, limit=str(definition.train.timeout))
+        case status:
+            why = reason(Code.CHECK_FAILED, check=check, status=status, error=seen.error)
+    return clean(release, Phase.REJECTED, why, now)
 
 
 def _deployment(release: Release, seen: DeploymentSeen, now: datetime) -> Release:
+    name = release.deployment
     if seen.state == "ready":
         return move(release, Phase.GATING, now)
     if seen.state == "failed":
-        return clean(release, Phase.FAILED, f"deployment {release.deployment} failed: {seen.error}", now)
+        failed = reason(Code.DEPLOYMENT_FAILED, deployment=name, error=seen.error)
+        return clean(release, Phase.FAILED, failed, now)
     if now - release.phase_since_at > DEPLOYMENT_LIMIT:
-        late = f"deployment {release.deployment} was not ready within {DEPLOYMENT_LIMIT}"
+        late = reason(Code.DEPLOYMENT_TIMED_OUT, deployment=name, limit=str(DEPLOYMENT_LIMIT))
         return clean(release, Phase.FAILED, late, now)
-    return replace(release, waiting_for=f"deployment {release.deployment}")
+    return _waits(release, Code.DEPLOYMENT_CREATING, deployment=name)
 
 
 def _gate(release: Release, seen: GateSeen, definition: Definition, now: datetime) -> Release:
     judged = replace(release, judgements=release.judgements + seen.judgements)
-    worst = next((j for j in seen.judgements if j.outcome != "pass"), seen.judgements[-1])
-    words = "; ".join(worst.words)
-    if worst.outcome == "pass":
-        return after_gate(judged, definition, now, words)
-    if worst.outcome == "inconclusive":
-        match definition.gate.on_inconclusive:
-            case "promote":
-                return after_gate(
-                    judged, definition, now, f"inconclusive, let pass as the loop file says: {words}"
-                )
-            case "hold":
-                return move(judged, Phase.HOLDING, now, f"{worst.kind} inconclusive: {words}")
-    return clean(judged, Phase.REJECTED, f"{worst.kind} {worst.outcome}: {words}", now)
+    worst = next((j for j in seen.judgements if j.outcome is not Outcome.PASS), seen.judgements[-1])
+    unclear = definition.gate.on_inconclusive
+    if worst.outcome is Outcome.PASS:
+        return after_gate(judged, definition, now, reason(Code.GATE_PASSED, *worst.reasons))
+    if worst.outcome is Outcome.INCONCLUSIVE and unclear == "promote":
+        return after_gate(judged, definition, now, reason(Code.GATE_INCONCLUSIVE_PASSED, *worst.reasons))
+    if worst.outcome is Outcome.INCONCLUSIVE and unclear == "hold":
+        return move(judged, Phase.HOLDING, now, reason(Code.GATE_INCONCLUSIVE, *worst.reasons))
+    return clean(judged, Phase.REJECTED, reason(_NOT_PASSED[worst.kind, worst.outcome], *worst.reasons), now)
 
 
-def after_gate(release: Release, definition: Definition, now: datetime, reason: str = "") -> Release:
+_NOT_PASSED = {
+    (JudgementKind.SMOKE, Outcome.FAIL): Code.SMOKE_FAILED,
+    (JudgementKind.GATE, Outcome.FAIL): Code.GATE_FAILED,
+    (JudgementKind.GATE, Outcome.INCONCLUSIVE): Code.GATE_INCONCLUSIVE,
+}
+
+
+def after_gate(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
     """Checks if the loop has some, else on towards traffic."""
     if definition.gate.checks:
-        return replace(move(release, Phase.CHECKING, now, reason), step=0)
-    return to_traffic(release, definition, now, reason)
+        return replace(move(release, Phase.CHECKING, now, why), step=0)
+    return to_traffic(release, definition, now, why)
 
 
-def to_traffic(release: Release, definition: Definition, now: datetime, reason: str = "") -> Release:
-    """The canary's first step; straight to promotion where nobody serves yet; approval first where asked for."""
+def to_traffic(release: Release, definition: Definition, now: datetime, why: Reason | None = None) -> Release:
+    """The canary's first step; straight to promotion where nobody serves yet; approval first where required."""
     nobody_serves = release.champion is None
-    asked = {"none": False, "before_canary": True, "before_promotion": nobody_serves}
-    if asked[definition.canary.approval] and not release.approved:
-        return move(release, Phase.AWAITING_APPROVAL, now, reason)
-    return _promote(release, now, reason) if nobody_serves else _shift(release, 0, definition, now, reason)
+    required = {"none": False, "before_canary": True, "before_promotion": nobody_serves}
+    if required[definition.canary.approval] and not release.approved:
+        return move(release, Phase.AWAITING_APPROVAL, now, why)
+    return _promote(release, now, why) if nobody_serves else _shift(release, 0, definition, now, why)
 
 
-def _shift(release: Release, step: int, definition: Definition, now: datetime, reason: str) -> Release:
+def _shift(release: Release, step: int, definition: Definition, now: datetime, why: Reason | None) -> Release:
     """The step's weights are asked for: from here on they may be in force, whatever is read."""
-    begun = replace(move(release, Phase.SHIFTING, now, reason), step=step)
+    begun = replace(move(release, Phase.SHIFTING, now, why), step=step)
     return replace(begun, asked=step_weights(begun, definition))
 
 
-def _promote(release: Release, now: datetime, reason: str) -> Release:
-    return replace(move(release, Phase.PROMOTING, now, reason), asked={release.deployment: 100})
+def _promote(release: Release, now: datetime, why: Reason | None) -> Release:
+    return replace(move(release, Phase.PROMOTING, now, why), asked={release.deployment: 100})
 
 
 def _traffic(release: Release, seen: TrafficIs, now: datetime) -> Release:
     if not seen.settled:
         if release.phase is Phase.SHIFTING and now - release.phase_since_at > TRAFFIC_LIMIT:
-            return roll_back(release, Phase.FAILED, f"traffic was not as set within {TRAFFIC_LIMIT}", now)
-        return replace(release, waiting_for="traffic to be as set")
-    known = replace(release, traffic=dict(seen.weights))
-    match release.phase:
-        case Phase.SHIFTING:
-            return move(known, Phase.CANARY, now)
-        case Phase.PROMOTING:
-            return move(known, Phase.BAKING, now)
-        case Phase.ROLLING_BACK:
-            return move(known, Phase.CLEANING, now)
-        case _:
-            return release
+            late = reason(Code.TRAFFIC_TIMED_OUT, limit=str(TRAFFIC_LIMIT))
+            return roll_back(release, Phase.FAILED, late, now)
+        return _waits(release, Code.TRAFFIC_PENDING)
+    (target,) = (to for to in PHASES[release.phase].sees[TrafficIs] if to is not Phase.ROLLING_BACK)
+    return move(replace(release, traffic=dict(seen.weights)), target, now)
 
 
 def _taken(
     release: Release, seen: TrafficTaken | TrafficLate, definition: Definition, now: datetime
 ) -> Release:
-    """Nothing is set from the first look on. What is still so when no stale read can be is adopted from somebody else;
-    what a late worker of ours set makes the canary's step begin anew: no weight rises but by the plan."""
-    weights = dict(seen.weights)
+    """Nothing is set from the first observation on. What is still so when no stale read can be is adopted from somebody
+    else; what a late worker of ours set makes the canary's step begin anew: no weight rises but by the plan."""
+    weights, split = dict(seen.weights), in_words(seen.weights)
     if release.suspect_at is None or dict(release.suspect) != weights:
-        words = f"traffic that seems to have been changed from outside to {weights}"
-        return replace(release, suspect=weights, suspect_at=now, waiting_for=words)
+        suspect = replace(release, suspect=weights, suspect_at=now)
+        return _waits(suspect, Code.TRAFFIC_SUSPECT, traffic=split)
     if now - release.suspect_at < STALE_LIMIT:
         return release
     if isinstance(seen, TrafficLate):
-        why = f"a worker that had slept set an earlier split, {weights}: step {release.step + 1} begins anew"
+        why = reason(Code.STEP_RESTARTED, traffic=split, step=release.step + 1)
         return _shift(unsuspected(release), release.step, definition, now, why)
-    words = f"a person, because its traffic was changed from outside to {weights}"
-    return unsuspected(replace(release, traffic=weights, adopted=True, waiting_for=words))
+    adopted = replace(unsuspected(release), traffic=weights, adopted=True)
+    return _waits(adopted, Code.TRAFFIC_ADOPTED, traffic=split)
+
+
+def in_words(traffic: Mapping[str, int]) -> str:
+    """Weights as a list that is ready to be read."""
+    return ", ".join(f"{name} {pct} %" for name, pct in sorted(traffic.items())) or "nothing"
 
 
 def unsuspected(release: Release) -> Release:
-    """After a look at traffic that was as it should be."""
+    """After an observation of traffic that was as it should be."""
     return release if release.suspect_at is None else replace(release, suspect={}, suspect_at=None)
 
 
 def _canary(release: Release, seen: CanarySeen, definition: Definition, now: datetime) -> Release:
-    words = "; ".join(seen.judgement.words)
-    release = remember(release, seen.look)
-    match seen.judgement.outcome:
-        case "advance":
-            return _advance(_with(release, seen.judgement), definition, now, words)
-        case "roll_back":
-            return roll_back(_with(release, seen.judgement), Phase.ROLLED_BACK, words, now)
-        case "inconclusive":
-            match definition.canary.on_timeout:
-                case "promote":
-                    return _advance(_with(release, seen.judgement), definition, now, words)
-                case "roll_back":
-                    return roll_back(_with(release, seen.judgement), Phase.ROLLED_BACK, words, now)
-                case _:
-                    return move(_with(release, seen.judgement), Phase.HOLDING, now, words)
-        case _:
-            return replace(release, canary_state=seen.state, waiting_for=words)
+    judged, release = seen.judgement, remember(release, seen.point)
+    if judged.outcome not in DECISIONS:
+        return _waits(replace(release, canary_state=seen.state), Code.CANARY_WAITS, *judged.reasons)
+    release = replace(release, judgements=(*release.judgements, judged))
+    place = {"step": release.step + 1, "steps": len(definition.canary.steps)}
+    outcome, late = judged.outcome, definition.canary.on_timeout
+    if outcome is Outcome.ADVANCE:
+        return _advance(release, definition, now, reason(Code.CANARY_PASSED, *judged.reasons, **place))
+    if outcome is Outcome.ROLL_BACK:
+        worse = reason(Code.CANARY_ROLLED_BACK, *judged.reasons, **place)
+        return roll_back(release, Phase.ROLLED_BACK, worse, now)
+    unclear = reason(Code.CANARY_INCONCLUSIVE, *judged.reasons, **place)
+    if late == "promote":
+        return _advance(release, definition, now, unclear)
+    if late == "roll_back":
+        return roll_back(release, Phase.ROLLED_BACK, unclear, now)
+    return move(release, Phase.HOLDING, now, unclear)
 
 
 def _bake(release: Release, judged: Judgement, now: datetime) -> Release:
     """Worse goes back in one step; evidence that never came holds no longer than a canary step would."""
-    words = "; ".join(judged.words)
-    match judged.outcome:
-        case "roll_back":
-            return roll_back(_with(release, judged), Phase.ROLLED_BACK, words, now)
-        case "advance" | "inconclusive":
-            return _baked(_with(release, judged), now, words)
-        case _:
-            return replace(release, waiting_for=words)
+    if judged.outcome not in DECISIONS:
+        return _waits(release, Code.BAKE_WAITS, *judged.reasons)
+    release = replace(release, judgements=(*release.judgements, judged))
+    if judged.outcome is Outcome.ROLL_BACK:
+        return roll_back(release, Phase.ROLLED_BACK, reason(Code.BAKE_ROLLED_BACK, *judged.reasons), now)
+    passed = judged.outcome is Outcome.ADVANCE
+    code = Code.BAKE_PASSED if passed else Code.BAKE_INCONCLUSIVE
+    return _baked(release, now, reason(code, *judged.reasons))
 
 
-def _baked(release: Release, now: datetime, words: str = "") -> Release:
-    return move(release, Phase.RETIRING if release.champion else Phase.LIVE, now, words)
+def _baked(release: Release, now: datetime, why: Reason | None = None) -> Release:
+    return move(release, Phase.RETIRING if release.champion else Phase.LIVE, now, why)
 
 
-def _with(release: Release, judgement: Judgement) -> Release:
-    return replace(release, judgements=(*release.judgements, judgement))
-
-
-def _advance(release: Release, definition: Definition, now: datetime, words: str) -> Release:
+def _advance(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
     if release.step + 1 < len(definition.canary.steps):
-        return _shift(release, release.step + 1, definition, now, words)
+        return _shift(release, release.step + 1, definition, now, why)
     if definition.canary.approval == "before_promotion" and "before_promotion" not in release.approved:
-        return move(release, Phase.AWAITING_APPROVAL, now, words)
-    return _promote(release, now, words)
+        return move(release, Phase.AWAITING_APPROVAL, now, why)
+    return _promote(release, now, why)
 
 
 def _gone(release: Release, seen: GoneSeen, now: datetime) -> Release:
     if not seen.gone:
-        return replace(release, waiting_for="a deployment to be deleted")
+        return _waits(release, Code.DEPLOYMENT_DELETING)
     if release.phase is Phase.RETIRING:
         return move(release, Phase.LIVE, now)
     return move(release, release.outcome or Phase.FAILED, now)
 
 
 def _person(release: Release, seen: PersonActed, definition: Definition, now: datetime) -> Release:
-    why = f"{seen.verb} by {seen.actor}: {seen.reason or 'no reason given'}"
+    why = reason(Code.PERSON_ACTED, verb=seen.verb, actor=seen.actor, why=seen.reason)
     match seen.verb:
         case "resume":
             return _resumed(release)
@@ -556,10 +561,10 @@ def _person(release: Release, seen: PersonActed, definition: Definition, now: da
 
 
 def _resumed(release: Release) -> Release:
-    return replace(release, adopted=False, waiting_for="") if release.adopted else release
+    return replace(release, adopted=False, waiting_for=None) if release.adopted else release
 
 
-def _abort(release: Release, now: datetime, why: str) -> Release:
+def _abort(release: Release, now: datetime, why: Reason) -> Release:
     traits = PHASES[release.phase]
     if traits.undo is Undo.SETTLED and not release.adopted:
         return release
@@ -577,7 +582,7 @@ def under_traffic(release: Release) -> bool:
     return given > 0 or PHASES[release.phase].undo is not Undo.CLEAN
 
 
-def _approve(release: Release, definition: Definition, now: datetime, why: str) -> Release:
+def _approve(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
     if not PHASES[release.phase].awaits_person:
         return release
     if not under_traffic(release):
@@ -591,12 +596,12 @@ def _approve(release: Release, definition: Definition, now: datetime, why: str) 
     return _advance(replace(release, approved=(*release.approved, word)), definition, now, why)
 
 
-def roll_back(release: Release, outcome: Phase, why: str, now: datetime) -> Release:
+def roll_back(release: Release, outcome: Phase, why: Reason, now: datetime) -> Release:
     """Towards the champion, and the challenger is removed afterwards."""
     return replace(move(release, Phase.ROLLING_BACK, now, why), outcome=outcome, adopted=False)
 
 
-def clean(release: Release, outcome: Phase, why: str, now: datetime) -> Release:
+def clean(release: Release, outcome: Phase, why: Reason, now: datetime) -> Release:
     """No traffic was given: only what was made for the challenger is removed."""
     return replace(move(release, Phase.CLEANING, now, why), outcome=outcome)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.release import CanaryLook, Judgement
+from shared.domain.release import CanaryPoint, Judgement
 from shared.ports import DeploymentSeen, JobSeen
 
 # --- what the engine may be asked to do ----------------------------------------------------------
@@ -19,7 +19,7 @@ class AssembleWindow:
 
 @dataclass(frozen=True)
 class RunJob:
-    """Have the training job of this attempt run, and look at it."""
+    """Have the training job of this attempt run, and observe it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RegisterModel:
 
 @dataclass(frozen=True)
 class Deploy:
-    """Have the challenger deployed at 0 %, and look at it."""
+    """Have the challenger deployed at 0 %, and observe it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class MeasureGate:
 
 @dataclass(frozen=True)
 class RunCheck:
-    """Have the check job with this index run, and look at it."""
+    """Have the check job with this index run, and observe it."""
 
     index: int
 
@@ -58,7 +58,7 @@ class MeasureCanary:
 
 @dataclass(frozen=True)
 class MeasureBake:
-    """Hold the promoted model against what the champion did, until the bake time is over."""
+    """Compare the promoted model with what the champion did, until the bake time is over."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,6 @@ class RemoveDeployment:
 class Await:
     """Nothing to do before `until`, or before a person acts."""
 
-    what: str
     until: datetime | None = None
 
 
@@ -114,7 +113,7 @@ class GateSeen:
 class CanarySeen:
     judgement: Judgement
     state: str
-    look: CanaryLook | None = None
+    point: CanaryPoint | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ class TrafficTaken:
 
 @dataclass(frozen=True)
 class TrafficLate:
-    """A worker of ours that had slept past its claim set these weights: an earlier split."""
+    """A worker of ours that had stalled past its claim set these weights: an earlier split."""
 
     weights: Mapping[str, int]
 

@@ -83,7 +83,7 @@ def due_at(current: Unit, release: Release | None, *, wait_s: float | None, even
         moments.append(now + LOOK_AGAIN)
     if release is not None:
         patient = release.adopted or PHASES[release.phase].awaits_person
-        moments.append(release.look_again_at or now + (LOOK_PATIENTLY if patient else LOOK_AGAIN))
+        moments.append(release.retry_at or now + (LOOK_PATIENTLY if patient else LOOK_AGAIN))
     elif state.waiting and not state.paused:
         moments.append(max(state.waiting_until or now, now + LOOK_AGAIN))
     definition = current.published().definition

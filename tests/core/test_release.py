@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.release import ENDED, Phase
+from shared.domain.reason import Code, reason
+from shared.domain.release import ENDED, JudgementKind, Outcome, Phase
 from shared.errors import InvariantBroken
 from shared.release import machine
 from shared.release import observations as obs
@@ -98,7 +99,7 @@ def test_approving_a_hold_in_the_last_step_is_the_approval_that_the_loop_asks_fo
 def test_the_first_model_asks_for_the_approval_before_promotion_too() -> None:
     plan = definition(approval="before_promotion")
     gated = at(begun(None), phase=Phase.GATING, deployment="r2-a1")
-    seen = obs.GateSeen((judged("smoke test", "pass"), judged("gate", "pass")))
+    seen = obs.GateSeen((judged(JudgementKind.SMOKE, Outcome.PASS), judged(JudgementKind.GATE, Outcome.PASS)))
     assert machine.fold(gated, seen, plan, NOW).phase is Phase.AWAITING_APPROVAL
 
 
@@ -110,7 +111,7 @@ def test_a_canary_whose_traffic_a_slow_worker_of_ours_set_begins_its_step_anew()
     assert (suspect.phase, suspect.adopted) == (Phase.CANARY, False)
     again = machine.fold(suspect, late, plan, NOW + machine.STALE_LIMIT)
     assert (again.phase, again.step, again.adopted, again.suspect_at) == (Phase.SHIFTING, 1, False, None)
-    assert "begins anew" in again.reason
+    assert again.reason == reason(Code.STEP_RESTARTED, traffic="r1-a1 90 %, r2-a1 10 %", step=2)
     assert machine.action(again, plan) == obs.SetTraffic({"r1-a1": 50, "r2-a1": 50})
 
 

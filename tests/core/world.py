@@ -10,7 +10,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from shared import loopfile
-from shared.domain.release import Champion, Judgement, Phase, Release, Trigger, TriggerKind
+from shared.domain.reason import Code, reason
+from shared.domain.release import (
+    Champion,
+    Judgement,
+    JudgementKind,
+    Outcome,
+    Phase,
+    Release,
+    Trigger,
+    TriggerKind,
+)
 from shared.loopfile import Definition
 from shared.ports import DeploymentSeen, JobSeen
 from shared.release import machine
@@ -66,25 +76,24 @@ def begun(champion: Champion | None = CHAMPION) -> Release:
     )
 
 
-def judged(kind: str, outcome: str) -> Judgement:
-    return Judgement(kind, outcome, ("words",), "digest", NOW)
+def judged(kind: JudgementKind, outcome: Outcome) -> Judgement:
+    return Judgement(kind, outcome, (reason(Code.GATE_NO_ROWS),), "digest", NOW)
 
+
+CANARY_OUTCOMES = (Outcome.ADVANCE, Outcome.HOLD, Outcome.ROLL_BACK, Outcome.INCONCLUSIVE, Outcome.ERROR)
 
 SEEN: tuple[obs.Observation, ...] = (
     obs.WindowSeen("azureml:window:1", "profile"),
-    *(JobSeen(status) for status in ("running", "completed", "failed", "canceled", "missing")),
+    *(JobSeen(status) for status in ("running", "completed", "failed", "canceled", "missing", "timed_out")),
     obs.ModelSeen("azureml:birds:2"),
     *(DeploymentSeen(state) for state in ("creating", "ready", "failed", "missing")),
-    obs.GateSeen((judged("smoke test", "fail"),)),
+    obs.GateSeen((judged(JudgementKind.SMOKE, Outcome.FAIL),)),
     *(
-        obs.GateSeen((judged("smoke test", "pass"), judged("gate", outcome)))
-        for outcome in ("pass", "fail", "inconclusive")
+        obs.GateSeen((judged(JudgementKind.SMOKE, Outcome.PASS), judged(JudgementKind.GATE, outcome)))
+        for outcome in (Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE)
     ),
-    *(
-        obs.CanarySeen(judged("canary", outcome), "{}")
-        for outcome in ("advance", "hold", "roll_back", "inconclusive", "error")
-    ),
-    *(obs.BakeSeen(judged("bake", outcome)) for outcome in ("advance", "hold", "roll_back", "error")),
+    *(obs.CanarySeen(judged(JudgementKind.CANARY, outcome), "{}") for outcome in CANARY_OUTCOMES),
+    *(obs.BakeSeen(judged(JudgementKind.BAKE, outcome)) for outcome in CANARY_OUTCOMES),
     obs.TrafficIs({"r1-a1": 100}, settled=False),
     obs.TrafficTaken({"r1-a1": 70, "r2-a1": 30}),
     obs.TrafficTaken({"r1-a1": 100}),
@@ -160,7 +169,7 @@ def challenger_weight(action: obs.Action, release: Release) -> int | None:
     return action.weights.get(release.deployment_name, 0)
 
 
-NO_REASON_TO_GO_ON = ("hold", "error", "roll_back")
+NO_REASON_TO_GO_ON = (Outcome.HOLD, Outcome.ERROR, Outcome.ROLL_BACK)
 
 
 def wrong(before: Release, seen: obs.Observation, after: Release, plan: Definition) -> list[str]:

@@ -15,7 +15,6 @@ import pytest
 
 from shared.domain.loop import LoopState
 from shared.domain.release import Phase, Release
-from shared.errors import DriftloopError
 from shared.inbox import recorder
 from shared.intake import drops
 from shared.memory.azureml import MemoryServing, MemoryTraining
@@ -391,7 +390,7 @@ def _always_again(release: Release, seen: Any, definition: Any, now: Any) -> Rel
 @pytest.mark.parametrize("sabotage", GUARDS, ids=lambda one: one.name)
 def test_the_suite_fails_without_this_guard(sabotage: Sabotage) -> None:
     reader.forget()  # what was answered while the guard was there
-    with sabotage.remove(), pytest.raises((AssertionError, DriftloopError, StopIteration, RuntimeError)):
+    with sabotage.remove(), pytest.raises(AssertionError):
         sabotage.caught_by()
     reader.forget()
 

@@ -19,6 +19,7 @@ from shared.errors import ConfigurationError
 from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.state import queries
+from shared.words import say, titled
 
 Line = tuple[str, str, str]
 """When, what, and why."""
@@ -38,7 +39,7 @@ def explain(
     """Why the loop did not retrain, and what it waits for; or a release's whole story, from reason to end."""
     loop, _, number = what.partition("/")
     if number and not number.isdigit():
-        raise ConfigurationError(f"{what!r} is no release; write LOOP/NUMBER, for example penguins/3")
+        raise ConfigurationError(f"{what!r} is not a release; expected LOOP/NUMBER, for example penguins/3")
     heading, lines = (
         release_story(session.ports(), loop, int(number)) if number else loop_story(session.ports(), loop)
     )
@@ -90,7 +91,11 @@ def release_story(ports: Ports, loop: str, number: int) -> tuple[str, list[Line]
     entries = list(_during(queries.entries(ports, loop), number))
     lines = [_step(entry) for entry in entries]
     judged = [
-        (f"{j.at:%Y-%m-%d %H:%M:%S}", f"{j.kind}: {j.outcome.replace('_', ' ')}", "; ".join(j.words))
+        (
+            f"{j.at:%Y-%m-%d %H:%M:%S}",
+            f"{titled(j)}: {j.outcome.value.replace('_', ' ')}",
+            "; ".join(say(one) for one in j.reasons),
+        )
         for j in release.judgements
     ]
     ordered = sorted([*lines, *judged], key=lambda line: line[0])
@@ -119,9 +124,10 @@ def _step(entry: LedgerEntry) -> Line:
     if entry.what in ANSWERS and entry.what != "release.started":
         return _answer(entry)
     by = "" if entry.actor == "driftloop" else f" (by {entry.actor})"
-    known = {
-        name: entry.detail[name] for name in ("reason", "reasons", "job", "traffic") if entry.detail.get(name)
-    }
+    detail = dict(entry.detail)
+    if why := say(entry.reason):
+        detail["reason"] = why
+    known = {name: detail[name] for name in ("reason", "reasons", "job", "traffic") if detail.get(name)}
     return _at(entry), f"{entry.what.replace('_', ' ')}{by}", "; ".join(f"{n}: {v}" for n, v in known.items())
 
 
@@ -130,7 +136,7 @@ def _phase(release: Release) -> str:
 
 
 def _waits(release: Release) -> str:
-    return f"waits for {release.waiting_for}" if release.waiting_for else ""
+    return f"waits for {say(release.waiting_for)}" if release.waiting_for else ""
 
 
 def _at(entry: LedgerEntry) -> str:

@@ -13,8 +13,9 @@ from rich.table import Table
 
 from cli import session
 from cli.session import out
-from cli.status import Json, printable
+from cli.status import Json, printable, with_words
 from shared.state import queries
+from shared.words import say
 
 Loop = Annotated[str, typer.Argument(help="The loop.")]
 Last = Annotated[int, typer.Option("--last", "-n", min=1, max=1000, help="How many.")]
@@ -54,7 +55,7 @@ def releases(loop: Loop, last: Last = 20, through: Through = 0, as_json: Json = 
 
     found = queries.releases(unit_of_work.read(session.ports(), loop), through=through, last=last)
     if as_json:
-        out.print_json(json.dumps([asdict(one) for one in found], default=str, ensure_ascii=False))
+        out.print_json(json.dumps([with_words(one) for one in found], default=str, ensure_ascii=False))
         return
     rows = [
         (
@@ -62,7 +63,7 @@ def releases(loop: Loop, last: Last = 20, through: Through = 0, as_json: Json = 
             f"{r.started_at:%Y-%m-%d %H:%M}",
             ", ".join(t.kind.value for t in r.triggers),
             r.phase.value.replace("_", " "),
-            r.reason if r.ended else r.waiting_for or r.reason,
+            say(r.reason if r.ended else r.waiting_for or r.reason),
         )
         for r in found
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -13,6 +13,10 @@ from cli import session
 from cli.acts import release_of
 from cli.session import out
 from cli.status import Json, printable
+from shared.words import say, titled
+
+if TYPE_CHECKING:
+    from shared.release.evidence_replay import Replayed
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,13 +36,27 @@ def replay(
     loop, number = release_of(release)
     replayed = evidence_replay.replay(session.ports(), loop, int(number))
     if as_json:
-        out.print_json(json.dumps([asdict(one) | {"same": one.same} for one in replayed], default=str))
+        out.print_json(json.dumps([_plain(one) for one in replayed], default=str))
     elif not replayed:
         out.print(f"{release} has no verdict yet")
     for one in () if as_json else replayed:
         verdict = "[green]same[/]" if one.same else "[red]different[/]"
-        out.print(f"{verdict}  {escape(one.kind)}: {one.outcome.replace('_', ' ')}  ({one.evidence[:12]})")
-        for words in one.differences:
-            out.print(f"  {escape(printable(words))}")
+        was = one.judgement
+        name, outcome = titled(was), was.outcome.value.replace("_", " ")
+        out.print(f"{verdict}  {escape(name)}: {outcome}  ({was.evidence[:12]})")
+        for difference in one.differences:
+            out.print(f"  {escape(printable(say(difference)))}")
     if not all(one.same for one in replayed):
         raise typer.Exit(1)
+
+
+def _plain(one: Replayed) -> dict[str, object]:
+    was = one.judgement
+    return {
+        "kind": was.kind.value,
+        "name": titled(was),
+        "outcome": was.outcome.value,
+        "evidence": was.evidence,
+        "differences": [{**asdict(each), "words": say(each)} for each in one.differences],
+        "same": one.same,
+    }

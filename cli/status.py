@@ -18,6 +18,7 @@ from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.state import queries
+from shared.words import say
 
 Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
 
@@ -33,7 +34,8 @@ def status(
     """Loops, versions, releases, traffic, and what was set aside with its reason."""
     if loop:
         view = queries.loop(session.ports(), loop)
-        _as_json(asdict(view)) if as_json else _loop(view)
+        releases = [with_words(one) for one in view.releases]
+        _as_json({**asdict(view), "releases": releases}) if as_json else _loop(view)
         return
     overviews = queries.loops(session.ports())
     if as_json:
@@ -90,7 +92,7 @@ def _releases(releases: tuple[Release, ...]) -> Table:
     table = _table("releases", "no.", "because of", "phase", "why")
     for release in releases:
         because = ", ".join(trigger.kind.value for trigger in release.triggers)
-        why = release.reason if release.ended else release.waiting_for or release.reason
+        why = say(release.reason if release.ended else release.waiting_for or release.reason)
         cells = (because, release.phase.value.replace("_", " "), why)
         table.add_row(str(release.number), *(escape(printable(cell)) for cell in cells))
     return table
@@ -106,6 +108,14 @@ def _set_aside(records: tuple[InboxRecord, ...]) -> Table:
         cells = (what, record.code, record.note)
         table.add_row(f"{record.received_at:%H:%M:%S}", *(escape(printable(cell)) for cell in cells))
     return table
+
+
+def with_words(release: Release) -> dict[str, object]:
+    """A release for JSON: its reasons as codes for programs and as sentences for people."""
+    found = asdict(release)
+    for name, why in (("reason", release.reason), ("waiting_for", release.waiting_for)):
+        found |= {name: say(why), f"{name}_code": why.code if why else ""}
+    return found
 
 
 def printable(text: str) -> str:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from demo.stage import Stage, StoryFailed
 from shared.domain.release import Phase
 from shared.state import queries
+from shared.words import say, titled
 
 PEOPLE = 4000
 SHORT = ("canary.bake_minutes=0",)
@@ -40,14 +41,16 @@ def tell(stage: Stage) -> None:
     )
     stage.wait("gate and checks", lambda: come_to(stage, Phase.AWAITING_APPROVAL))
     if stage.release(1).phase is Phase.HOLDING:
-        stage.say(stage.release(1).reason)
+        stage.say(say(stage.release(1).reason))
         stage.ask("approve", "the small groups are looked at by hand every quarter", "1")
         stage.wait("checks", lambda: stage.release(1).phase is Phase.AWAITING_APPROVAL)
     release = stage.release(1)
-    stage.expect(release.phase is Phase.AWAITING_APPROVAL, f"release 1 is {release.phase}: {release.reason}")
+    stage.expect(
+        release.phase is Phase.AWAITING_APPROVAL, f"release 1 is {release.phase}: {say(release.reason)}"
+    )
     stage.expect(not stage.weights(), f"traffic before the approval: {stage.weights()}")
     for judgement in release.judgements:
-        stage.say(f"{judgement.kind}: {judgement.outcome}; {'; '.join(judgement.words)}")
+        stage.say(f"{titled(judgement)}: {judgement.outcome}; {'; '.join(map(say, judgement.reasons))}")
 
     stage.chapter("3. The release manager", "nothing is served until a person says so")
     stage.ask("approve", "fairness report read", "1")
@@ -61,7 +64,7 @@ def come_to(stage: Stage, phase: Phase) -> bool:
     if stage.state.next_release < 2:
         return False
     release, order = stage.release(1), list(Phase)
-    stage.expect(release.phase not in (Phase.FAILED, Phase.CLEANING, Phase.REJECTED), release.reason)
+    stage.expect(release.phase not in (Phase.FAILED, Phase.CLEANING, Phase.REJECTED), say(release.reason))
     return order.index(release.phase) >= order.index(phase)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from demo.stage import LOOPS, Stage
 from shared.domain.release import Phase
 from shared.state import queries
+from shared.words import say
 
 SHORT = (
     "canary.step.minutes=0.02",
@@ -47,12 +48,9 @@ def again(stage: Stage) -> None:
     stage.chapter("2. The same data once more")
     stage.ask("retrain", "is it repeatable?")
     told = only_trained(stage, 2)
-    ledger = [
-        e.detail["reason"]
-        for e in queries.entries(stage.ports, stage.loop)
-        if e.what == "release.registering"
-    ]
-    stage.expect(ledger[-1].endswith("prepare, train"), f"the ledger does not say what was reused: {ledger}")
+    ledger = [e.reason for e in queries.entries(stage.ports, stage.loop) if e.what == "release.registering"]
+    reused = ledger[-1].facts.get("steps") if ledger[-1] else ""
+    stage.expect(reused == "prepare, train", f"the ledger does not say what was reused: {ledger}")
     stage.expect(told == {"prepare": "reused", "train": "reused", "evaluate": "ran"}, str(told))
 
 
@@ -96,7 +94,7 @@ def open_release(stage: Stage, number: int, since: Phase) -> bool:
     if stage.state.next_release <= number:
         return False
     release, order = stage.release(number), list(Phase)
-    stage.expect(release.phase is not Phase.FAILED, release.reason)
+    stage.expect(release.phase is not Phase.FAILED, say(release.reason))
     return order.index(release.phase) >= order.index(since)
 
 
@@ -104,14 +102,14 @@ def decided(stage: Stage, number: int) -> None:
     """Where the holdout rows do not decide, the loop holds and a person does."""
     stage.wait(f"the gate of release {number}", lambda: open_release(stage, number, Phase.AWAITING_APPROVAL))
     if stage.release(number).phase is Phase.HOLDING:
-        stage.say(stage.release(number).reason)
+        stage.say(say(stage.release(number).reason))
         stage.ask("approve", "forty flowers cannot show more", str(number))
 
 
 def released(stage: Stage, number: int, why: str) -> None:
     stage.wait(f"release {number}", lambda: stage.state.next_release > number and stage.release(number).ended)
     release = stage.release(number)
-    stage.expect(release.phase.value == "live", f"release {number} is {release.phase}: {release.reason}")
+    stage.expect(release.phase.value == "live", f"release {number} is {release.phase}: {say(release.reason)}")
     stage.expect(release.triggers[0].kind.name == why, f"release {number} began for {release.triggers[0]}")
 
 

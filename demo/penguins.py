@@ -12,6 +12,7 @@ import drift as drift_package
 from demo.stage import Stage
 from shared.domain.release import Phase, TriggerKind
 from shared.state import queries
+from shared.words import say
 
 SHORT = (
     "canary.step.minutes=0.1",
@@ -98,7 +99,7 @@ def drift(stage: Stage) -> None:
     by_column(stage, 3)
     stage.wait("release 2", lambda: stage.state.next_release > 2 and stage.release(2).ended)
     release = stage.release(2)
-    stage.expect(release.phase is Phase.LIVE, f"release 2 is {release.phase}: {release.reason}")
+    stage.expect(release.phase is Phase.LIVE, f"release 2 is {release.phase}: {say(release.reason)}")
     stage.expect({t.kind for t in release.triggers} == {TriggerKind.DRIFT}, "drift was not the trigger")
     stage.expect(stage.weights() == {"r2-a1": 100}, f"traffic is {stage.weights()}")
     rest(stage)
@@ -144,7 +145,7 @@ def metric_breach(stage: Stage) -> None:
     stage.wait("release 3", lambda: stage.state.next_release > 3 and stage.release(3).ended)
     release = stage.release(3)
     stage.expect(TriggerKind.METRIC in {t.kind for t in release.triggers}, "the metric was not the trigger")
-    stage.expect(release.phase is Phase.REJECTED, f"release 3 is {release.phase}: {release.reason}")
+    stage.expect(release.phase is Phase.REJECTED, f"release 3 is {release.phase}: {say(release.reason)}")
     stage.expect(stage.weights() == {"r2-a1": 100}, f"traffic left the champion: {stage.weights()}")
     stage.say(f"traffic never left the champion: {dict(stage.weights())}")
     stage.say(stage.state.denial)
@@ -196,7 +197,7 @@ def sick_canary(stage: Stage) -> None:
         wanted = Phase.ABORTED
     stage.wait("release 4", lambda: stage.release(4).ended)
     release = stage.release(4)
-    stage.expect(release.phase is wanted, f"release 4 is {release.phase}: {release.reason}")
+    stage.expect(release.phase is wanted, f"release 4 is {release.phase}: {say(release.reason)}")
     stage.expect(stage.weights() == {"r2-a1": 100}, f"traffic is {stage.weights()}")
     failed = sum(n for status, n in stage.traffic.statuses.items() if status != 200)
     total = sum(stage.traffic.statuses.values())

@@ -13,6 +13,7 @@ import pandas as pd
 from demo.stage import Stage, StoryFailed
 from shared.domain.release import Phase, TriggerKind
 from shared.state import queries
+from shared.words import say
 
 SHARES = ("ONGC", "WIPRO")
 SHORT = (
@@ -131,7 +132,7 @@ def _tell(stage: Stage, provider: Provider) -> None:
     stage.wait("release 2", lambda: stage.state.next_release > 2 and stage.release(2).ended)
     release = stage.release(2)
     stage.expect(TriggerKind.METRIC in {t.kind for t in release.triggers}, "the metric was not the trigger")
-    stage.expect(release.phase is Phase.LIVE, f"release 2 is {release.phase}: {release.reason}")
+    stage.expect(release.phase is Phase.LIVE, f"release 2 is {release.phase}: {say(release.reason)}")
     stage.expect(
         "close (return)" in stage.version(2).verdict or not stage.version(2).drift_material, "levels"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ from shared.azure.client import Workspace, credential
 from shared.azure.registry import Registry
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, Reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.inbox import messages
@@ -33,6 +35,7 @@ from shared.runtime import publication, unit_of_work
 from shared.settings import Settings
 from shared.state import queries
 from shared.wiring import azure_ports
+from shared.words import say
 
 LOOPS = Path(__file__).parent.parent / "loops"
 APP = "api://driftloop/.default"
@@ -245,9 +248,14 @@ class LocalStage(Stage):
         return True
 
 
+def first(why: Reason | None) -> str:
+    """A reason with the first of what it rests on."""
+    return say(why and replace(why, because=why.because[:1]))
+
+
 def sentence(entry: LedgerEntry) -> str:
     """A ledger entry as people tell it; empty for those that only matter to auditors."""
-    detail = entry.detail
+    detail, why = entry.detail, entry.reason
     match entry.what:
         case "version.created":
             return f"{entry.subject} written: {detail['rows']} rows, split once into train and holdout"
@@ -256,8 +264,8 @@ def sentence(entry: LedgerEntry) -> str:
             return f"{entry.subject} judged: {found}\n=> {detail['decision']}"
         case "release.training":
             return f"{entry.subject}: Azure ML pipeline job submitted, attempt {detail['attempt']}"
-        case "release.registering" if "reused" in detail.get("reason", ""):
-            return f"{entry.subject}: {detail['reason']}"
+        case "release.registering" if why is not None and why.code is Code.STEPS_REUSED:
+            return f"{entry.subject}: {say(why)}"
         case "release.deploying":
             model = detail["model"].rpartition("/models/")[2].replace("/versions/", ":")
             return f"{entry.subject}: model {model} registered; deploying at 0 %"
@@ -265,10 +273,10 @@ def sentence(entry: LedgerEntry) -> str:
             return f"{entry.subject}: deployed; both models are asked for the same holdout rows"
         case "release.cleaning" if entry.before == "rolling_back":
             return f"{entry.subject}: all traffic is the champion's; the challenger's deployment is deleted"
-        case "release.rolling_back":  # with the evidence, which decides; bounds alone may look undecided
-            return f"{entry.subject}, rolling back: {'; '.join(detail['reason'].split('; ')[:2])}"
+        case "release.rolling_back":
+            return f"{entry.subject}, rolling back: {first(why)}"
         case "release.shifting" | "release.promoting" | "release.cleaning":
-            return f"{entry.subject}, {entry.after}: {detail['reason'].partition('; ')[0]}"
+            return f"{entry.subject}, {entry.after}: {first(why)}"
         case "release.canary":
             return f"{entry.subject}: traffic is {detail.get('traffic', '')}"
         case "release.promoted":
@@ -284,7 +292,7 @@ def sentence(entry: LedgerEntry) -> str:
         case "release.checking" | "release.awaiting_approval" | "release.holding":
             return f"{entry.subject}: {entry.after.replace('_', ' ')}"
         case "release.aborted":
-            return f"{entry.subject} is aborted: {detail['reason']}"
+            return f"{entry.subject} is aborted: {say(why)}"
         case "drop.ignored" | "drop.quarantined":
             return f"{entry.subject} {entry.after}: {detail['note']}"
         case _:

@@ -198,7 +198,7 @@ class JobSeen:
     """A job as Azure ML shows it."""
 
     status: str
-    """running, completed, failed, canceled, or missing."""
+    """running, completed, failed, canceled, missing, or timed_out (cancelled by us)."""
     error: str = ""
     studio_url: str = ""
     reused: tuple[str, ...] = ()

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from local.azure import LocalAzure
+from tests import strict_words
+
+strict_words.install()
 
 
 @pytest.fixture(scope="session")

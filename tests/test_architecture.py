@@ -6,6 +6,7 @@ import ast
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,6 @@ PURE = (
     "shared/retraining/policy.py",
     "shared/verdict/metric.py",
     "shared/release/machine.py",
-    "shared/release/transitions.py",
     "shared/release/observations.py",
     "shared/release/document.py",
     "shared/release/gate/gate_judge.py",
@@ -111,3 +111,90 @@ def test_make_has_ten_targets_or_fewer_and_tells_what_each_does() -> None:
     phony = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY:"))
     assert set(told) == set(phony.removeprefix(".PHONY:").split())
     assert len(told) <= 10
+
+
+TEXTS_FOR_PEOPLE = {
+    "words",
+    "reason",
+    "waiting_for",
+    "reasons",
+    "why",
+    "verdict",
+    "attention",
+    "summary",
+    "note",
+}
+"""Names of what people read; `kind`, `outcome` and `code` are enums, and no display text is compared with them."""
+
+MAY_SAY = ("tower", "cli", "functions", "shared/words")
+"""Where codes become sentences."""
+
+SAYS_AT_AN_EDGE = {
+    "shared/azure/topic.py": "an event of the topic has the sentence beside the code, for who forwards it to people",
+    "shared/runtime/outbox.py": "the overview's line is stored as people read it",
+    "shared/inbox/requests.py": "a refused act is answered in words",
+    "shared/verdict/version_verdict.py": "problems of a version's answers are part of its verdict in words",
+}
+STEERS_BY_WORDS = {
+    "tower/pages/version_page.py": "a version's verdict is stored as one text",
+}
+
+
+def _of_people(node: ast.AST) -> bool:
+    return getattr(node, "attr", getattr(node, "id", "")) in TEXTS_FOR_PEOPLE
+
+
+def _steered(node: ast.AST) -> bool:
+    """A text made for people that is searched, split, cut or compared with a literal."""
+    match node:
+        case ast.Compare(
+            ops=[ast.In() | ast.NotIn()], left=ast.Constant(value=str()), comparators=[searched]
+        ):
+            return _of_people(searched)
+        case ast.Compare(left=left, comparators=[ast.Constant(value=str(text))]) if text:
+            return _of_people(left)
+        case ast.Call(func=ast.Attribute(value=text, attr="startswith" | "endswith" | "find")):
+            return _of_people(text) or _says(text) or getattr(text, "attr", "") == "kind"
+        case ast.Call(
+            func=ast.Attribute(value=text, attr="split" | "partition" | "rpartition"), args=[_, *_]
+        ):
+            return _of_people(text) or _says(text)
+        case _:
+            return False
+
+
+def _says(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say"
+
+
+def _in_product(found: Callable[[ast.AST], bool]) -> set[str]:
+    return {
+        file.relative_to(ROOT).as_posix()
+        for place in ("functions", "cli", "tower", "shared")
+        for file in sorted((ROOT / place).rglob("*.py"))
+        if any(found(node) for node in ast.walk(ast.parse(file.read_text())))
+    }
+
+
+def test_words_do_not_steer_the_program() -> None:
+    """Codes and types decide; no text made for people is searched, split or compared."""
+    assert _in_product(_steered) == set(STEERS_BY_WORDS)
+
+
+def test_sentences_are_made_at_the_edges_only() -> None:
+    found = {file for file in _in_product(_says) if not file.startswith(MAY_SAY)}
+    assert found <= set(SAYS_AT_AN_EDGE)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"a person should look" in release.waiting_for',
+        'release.reason.startswith("gate")',
+        'judgement.kind.startswith("canary")',
+        'say(release.reason).split("; ")',
+        'words == "no evidence"',
+    ],
+)
+def test_what_steers_by_words_is_noticed(code: str) -> None:
+    assert any(_steered(node) for node in ast.walk(ast.parse(code)))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from shared.domain.release import ArmSeen, CanaryLook
+from shared.domain.release import ArmSeen, CanaryPoint
 from tower.shapes import Bar, Categories, Interval, MetricPoint, Numbers
 from tower.svg import Chart, Scale, Series, element, line, picture, text
 from tower.visit import clip
@@ -166,23 +166,23 @@ def _bar(row: Bar, x: Scale, y: float, label: int, wide: int) -> list[Markup]:
     return parts
 
 
-def arms(looks: Sequence[CanaryLook], what: str) -> Markup:
+def arms(points: Sequence[CanaryPoint], what: str) -> Markup:
     """Champion and challenger over one canary step: `errors` in per cent, `latency` (p95), or `evidence`."""
-    if not looks:
+    if not points:
         return Markup("")
-    start = looks[0].at
-    minutes = [_minutes(start, look.at) for look in looks]
+    start = points[0].at
+    minutes = [_minutes(start, point.at) for point in points]
     end = max(minutes[-1], 0.01)
     labels = [(0.0, "start"), (end, f"{end:.1f} min" if end < 10 else f"{end:.0f} min")]
     span = (0.0, end)
     if what == "evidence":
-        newest = looks[-1]
-        words = f"evidence against the challenger, now {newest.e_value:.3g}; at {newest.threshold:g} it is taken back"
+        newest = points[-1]
+        words = f"evidence against the challenger, now {newest.e_value:.3g}; at {newest.threshold:g} it is rolled back"
         series = [
-            Series("evidence", "is", [(m, look.e_value) for m, look in zip(minutes, looks, strict=True)])
+            Series("evidence", "is", [(m, point.e_value) for m, point in zip(minutes, points, strict=True)])
         ]
         return Chart(
-            words, series, labels, threshold=newest.threshold, threshold_words="taken back", logarithmic=True,
+            words, series, labels, threshold=newest.threshold, threshold_words="rolled back", logarithmic=True,
             width=310, height=150, span=span,
         ).drawn()  # fmt: skip
     read = _error_pct if what == "errors" else _p95
@@ -192,8 +192,8 @@ def arms(looks: Sequence[CanaryLook], what: str) -> Markup:
             cls,
             [
                 (m, value)
-                for m, look in zip(minutes, looks, strict=True)
-                if (value := read(look.champion if cls == "was" else look.canary)) is not None
+                for m, point in zip(minutes, points, strict=True)
+                if (value := read(point.champion if cls == "was" else point.canary)) is not None
             ],
         )
         for name, cls in (("champion", "was"), ("challenger", "is"))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from azure.core.messaging import CloudEvent
 
 from shared.azure.failures import asking
 from shared.domain.ledger import LedgerEntry
+from shared.domain.reason import Reason
 from shared.state import hash_chain
+from shared.words import say
 
 if TYPE_CHECKING:
     from azure.eventgrid import EventGridPublisherClient
@@ -53,10 +56,16 @@ def event_of(loop: str, entry: LedgerEntry) -> CloudEvent[dict[str, object]]:
             "before": entry.before,
             "after": entry.after,
             "detail": dict(entry.detail),
+            "reason": _reason(entry.reason),
             "previousHash": entry.previous_hash,
             "hash": entry.hash,
         },
     )
+
+
+def _reason(found: Reason | None) -> dict[str, object] | None:
+    """As a code with facts for programs, and as a sentence for people."""
+    return {**asdict(found), "text": say(found)} if found else None
 
 
 def event_type(what: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.domain.reason import Reason
+
 GENESIS = "0" * 64
 """What the first ledger entry of a loop follows."""
 
@@ -26,3 +28,5 @@ class LedgerEntry:
     detail: Mapping[str, str]
     previous_hash: str
     hash: str
+    reason: Reason | None = None
+    """Why; the pages and the terminal make the words."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.reason import Reason
+
 
 class TriggerKind(StrEnum):
     """A reason to retrain."""
@@ -90,16 +92,51 @@ class Phase(StrEnum):
 ENDED = frozenset({Phase.LIVE, Phase.REJECTED, Phase.ROLLED_BACK, Phase.FAILED, Phase.ABORTED})
 
 
+class JudgementKind(StrEnum):
+    """Who judged."""
+
+    SMOKE = "smoke"
+    GATE = "gate"
+    CANARY = "canary"
+    BAKE = "bake"
+
+
+class Outcome(StrEnum):
+    """What a judge of the release decided. Smoke test and gate pass or fail; canary and bake advance or roll back."""
+
+    PASS = "pass"  # noqa: S105  # an outcome's name, not a password
+    """Shown to be good enough."""
+    FAIL = "fail"
+    """Shown not to be good enough, or the answers are broken."""
+    INCONCLUSIVE = "inconclusive"
+    """Neither is shown: at the gate on these rows, in a step or the bake within its longest time."""
+    ADVANCE = "advance"
+    """It had its time and its sample, and nothing speaks against the challenger."""
+    HOLD = "hold"
+    """Not yet: thin, late or missing evidence, or a suspicion that is not proven."""
+    ROLL_BACK = "roll_back"
+    """Shown to be worse, and by more than the user's margin."""
+    ERROR = "error"
+    """The measurement itself failed or is not to be trusted; holds."""
+
+
+DECISIONS = frozenset({Outcome.ADVANCE, Outcome.ROLL_BACK, Outcome.INCONCLUSIVE})
+"""Outcomes of canary and bake from which something follows."""
+
+
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict of the gate or the canary, with its evidence by document hash."""
+    """A verdict of the smoke test, the gate, a canary step or the bake, with its evidence by document hash."""
 
-    kind: str
-    """gate, smoke, or canary step n at w %."""
-    outcome: str
-    words: tuple[str, ...]
+    kind: JudgementKind
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
     evidence: str
     at: datetime
+    step: int | None = None
+    """Of the canary, from 0; None where there are no steps. So `steps`, how many there are, and `weight_pct`."""
+    steps: int | None = None
+    weight_pct: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,8 +150,8 @@ class ArmSeen:
 
 
 @dataclass(frozen=True)
-class CanaryLook:
-    """What one look at a canary saw, for people to follow it over time."""
+class CanaryPoint:
+    """One observation of a canary, for people to follow it over time."""
 
     at: datetime
     step: int
@@ -122,11 +159,11 @@ class CanaryLook:
     champion: ArmSeen
     canary: ArmSeen
     e_value: float
-    """Evidence against the canary, all metrics together; at `threshold` it is taken back."""
+    """Evidence against the canary, all metrics together; at `threshold` it is rolled back."""
     threshold: float
-    outcome: str
+    outcome: Outcome
     evidence: str = ""
-    """Document hash, where this look's evidence was stored."""
+    """Document hash, where this observation's evidence was stored."""
 
 
 @dataclass(frozen=True)
@@ -169,23 +206,29 @@ class Release:
     judgements: tuple[Judgement, ...] = ()
     canary_state: str = ""
     """JSON that the canary judge carries from tick to tick within a step."""
-    looks: tuple[CanaryLook, ...] = ()
+    points: tuple[CanaryPoint, ...] = ()
     """The canary over time, thinned to a bounded number."""
     outcome: Phase | None = None
     """Where CLEANING will end."""
-    reason: str = ""
-    """Why it ended, or what it waits for, in words."""
-    waiting_for: str = ""
+    reason: Reason | None = None
+    """Why it stands where it does."""
+    waiting_for: Reason | None = None
     """What keeps it from going on just now: an unavailable service, evidence, a person."""
+    stuck: bool = False
+    """A person should look: it failed too many times in a row."""
     failures: int = 0
-    """Looks that failed in a row; resets when one succeeds."""
-    look_again_at: datetime | None = None
-    """Not before this, because the last look failed; a person's act does not wait for it."""
+    """Observations that failed in a row; resets when one succeeds."""
+    retry_at: datetime | None = None
+    """Not before this, because the last observation failed; a person's act does not wait for it."""
     ended_at: datetime | None = None
 
     @property
     def ended(self) -> bool:
         return self.phase in ENDED
+
+    def judgement(self, kind: JudgementKind) -> Judgement | None:
+        """The last verdict of this kind."""
+        return next((one for one in reversed(self.judgements) if one.kind is kind), None)
 
     @property
     def job_name(self) -> str:

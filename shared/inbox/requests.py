@@ -6,16 +6,18 @@ import json
 from dataclasses import replace
 
 from shared.domain.event import InboxRecord, InboxState
+from shared.domain.reason import Reason
 from shared.domain.release import Trigger, TriggerKind
 from shared.ports import Change, Delete, Insert, Row
-from shared.release import machine as core
-from shared.release import restore, stepper
+from shared.release import machine, restore, stepper
+from shared.release.observations import PersonActed
 from shared.retraining import policy, start
 from shared.retraining.policy import Deny
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
 from shared.verdict import breaches
+from shared.words import say
 
 
 def alert(current: Unit, record: InboxRecord, row: Row) -> None:
@@ -84,8 +86,8 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
         return
     release, release_row = current.release(number)
     definition = current.published(release.definition).definition
-    act = core.PersonActed(verb, actor, reason)
-    after = core.fold(release, act, definition, current.ports.clock.now())
+    act = PersonActed(verb, actor, reason)
+    after = machine.fold(release, act, definition, current.ports.clock.now())
     if after == release:
         _refuse(current, record, row, f"{verb} does nothing while release {number} is {release.phase.value}")
         return
@@ -99,8 +101,8 @@ def _restore(current: Unit, record: InboxRecord, row: Row, actor: str, reason: s
     now = current.ports.clock.now()
     trigger = Trigger(TriggerKind.PERSON, f"restore: {reason}", actor, record.key, now)
     outcome = restore.restore(current, trigger)
-    if isinstance(outcome, str):
-        _refuse(current, record, row, outcome)
+    if isinstance(outcome, Reason):
+        _refuse(current, record, row, say(outcome))
         return
     current.commit(outcome.state, outcome.drafts, [*_done(record, row, outcome.words), *outcome.changes])
 
@@ -147,8 +149,8 @@ def _set_pause(current: Unit, record: InboxRecord, row: Row, paused: str) -> Non
     if not paused and current.state.open_release is not None:
         release, release_row = current.release(current.state.open_release)
         definition = current.published(release.definition).definition
-        act = core.PersonActed("resume", record.body["actor"], record.body["reason"])
-        changes.append(update(release_row, core.fold(release, act, definition, current.ports.clock.now())))
+        act = PersonActed("resume", record.body["actor"], record.body["reason"])
+        changes.append(update(release_row, machine.fold(release, act, definition, current.ports.clock.now())))
     current.commit(replace(current.state, paused=paused), [told], changes)
 
 

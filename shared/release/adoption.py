@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shared.domain.reason import Code, reason
 from shared.domain.release import Phase, Release, Trigger, TriggerKind
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Published
@@ -17,31 +18,31 @@ from shared.runtime import publication, unit_of_work
 from shared.state import rows
 from shared.state.hash_chain import Draft
 
-WORDS = "adopted as it served"
-
 
 def adopt(ports: Ports, published: Published, deployment: str, model: str, profile: bytes) -> Release:
-    """Publish the loop and take over what serves. `profile` is of the data that the model is to be held against."""
+    """Publish the loop and take over what serves. `profile` is of the data that the model is to be compared with."""
     endpoint = published.definition.serve.endpoint
     traffic = dict(ports.serving.traffic(endpoint))
     if traffic != {deployment: 100}:
         raise ConfigurationError(
-            f"endpoint {endpoint} gives its traffic to {traffic or 'nobody'}, not all of it to {deployment}; "
+            f"endpoint {endpoint} gives its traffic to {traffic or 'no deployment'}, not all of it to {deployment}; "
             "one deployment must have all of it to be adopted"
         )
     publication.publish(ports, published)
     current = unit_of_work.read(ports, published.definition.loop)
     if current.state.champion is not None or current.state.open_release is not None:
         raise ConfigurationError(
-            f"loop {current.loop} has a model or a release under way already; only a new loop can adopt"
+            f"loop {current.loop} already has a model or an open release; only a new loop can adopt"
         )
-    now, number = ports.clock.now(), current.state.next_release
+    now, number, why = ports.clock.now(), current.state.next_release, reason(Code.ADOPTED_AS_SERVED)
     release = Release(
         loop=current.loop,
         number=number,
         phase=Phase.LIVE,
         definition=current.state.definition,
-        triggers=(Trigger(TriggerKind.PERSON, WORDS, published.published_by, "adoption", now),),
+        triggers=(
+            Trigger(TriggerKind.PERSON, "adopted as it served", published.published_by, "adoption", now),
+        ),
         versions=(),
         started_at=now,
         phase_since_at=now,
@@ -49,7 +50,7 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         model=model,
         deployment=deployment,
         traffic={deployment: 100},
-        reason=WORDS,
+        reason=why,
         ended_at=now,
     )
     told = Draft(
@@ -58,7 +59,8 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         published.published_by,
         "adoption",
         after=Phase.LIVE.value,
-        detail={"reason": WORDS, "model": model, "deployment": deployment, "traffic": f"{deployment} 100 %"},
+        detail={"model": model, "deployment": deployment, "traffic": f"{deployment} 100 %"},
+        reason=why,
     )
     state = replace(current.state, next_release=number + 1, champion=champion_of(release, now))
     current.commit(state, [told], [Insert(rows.release_key(number), rows.encode(release))])

@@ -1,4 +1,4 @@
-"""What a release asks for is done here, idempotently under its own name, and what was seen is told back."""
+"""What a release asks for is done here, idempotently under its own name; the answer is what was observed."""
 
 from __future__ import annotations
 
@@ -9,44 +9,64 @@ from shared.domain.release import Phase, Release
 from shared.domain.version import DataVersion
 from shared.loopfile.published import Published
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec
-from shared.release import machine as core
 from shared.release.canary import bake_evidence, canary_evidence
 from shared.release.gate import gate_evidence
-from shared.release.machine import Action, Seen
+from shared.release.observations import (
+    Action,
+    AssembleWindow,
+    Await,
+    Deploy,
+    GoneSeen,
+    MeasureBake,
+    MeasureCanary,
+    MeasureGate,
+    ModelSeen,
+    Observation,
+    RegisterModel,
+    RemoveDeployment,
+    RunCheck,
+    RunJob,
+    SetTraffic,
+    TimePassed,
+    TrafficIs,
+    TrafficLate,
+    TrafficTaken,
+    WindowSeen,
+)
 from shared.runtime.unit_of_work import Unit
 
 TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})
 
 
-def perform(unit: Unit, release: Release, published: Published, action: Action) -> Seen | None:
-    """Bring `action` about or look at it once; what was seen, or None when there is nothing to tell yet."""
+def perform(unit: Unit, release: Release, published: Published, action: Action) -> Observation | None:
+    """Bring `action` about or observe it once; what was observed, or None when nothing was yet."""
     match action:
-        case core.AssembleWindow():
+        case AssembleWindow():
             return _window(unit, release)
-        case core.RunJob():
+        case RunJob():
             return _train(unit, release, published)
-        case core.RegisterModel():
+        case RegisterModel():
             head = {"driftloop.ledger": f"{unit.state.ledger_seq}:{unit.state.ledger_head}"}
             tags = _tags(release, "model") | head
-            return core.ModelSeen(
+            return ModelSeen(
                 unit.ports.training.ensure_model(release.loop, str(release.number), release.job, tags)
             )
-        case core.Deploy():
+        case Deploy():
             return _deploy(unit, release, published)
-        case core.MeasureGate():
+        case MeasureGate():
             return gate_evidence.measure(unit, release, published)
-        case core.RunCheck():
+        case RunCheck():
             return _check(unit, release, published, action.index)
-        case core.SetTraffic():
+        case SetTraffic():
             return _traffic(unit, release, published, action.weights)
-        case core.MeasureCanary():
+        case MeasureCanary():
             return _canary(unit, release, published)
-        case core.MeasureBake():
+        case MeasureBake():
             kept, seen = _kept(unit, release, published)
             return bake_evidence.measure(unit, release, published) if kept else seen
-        case core.RemoveDeployment():
+        case RemoveDeployment():
             return _remove(unit, release, published, action.name)
-        case core.Await():
+        case Await():
             return _await(unit, release, published, action)
 
 
@@ -60,7 +80,7 @@ def _tags(release: Release, what: str) -> dict[str, str]:
     }
 
 
-def _window(unit: Unit, release: Release) -> core.WindowSeen:
+def _window(unit: Unit, release: Release) -> WindowSeen:
     """One folder of server-side copies, named by the versions in it, registered as a data asset."""
     import drift
 
@@ -81,7 +101,7 @@ def _window(unit: Unit, release: Release) -> core.WindowSeen:
     )
     profiles = [drift.Profile.from_bytes(unit.ports.documents.get(v.profile)) for v in versions]
     merged = drift.merge(profiles) if len(profiles) > 1 else profiles[0]
-    return core.WindowSeen(asset, unit.ports.documents.put(merged.to_bytes()))
+    return WindowSeen(asset, unit.ports.documents.put(merged.to_bytes()))
 
 
 def window_folder(loop: str, versions: list[DataVersion]) -> tuple[str, str]:
@@ -110,12 +130,12 @@ def _train(unit: Unit, release: Release, published: Published) -> JobSeen:
 
 
 def _bounded(unit: Unit, release: Release, published: Published, spec: JobSpec) -> JobSeen:
-    """A job that runs for too long is cancelled and counts as failed: nothing is waited for without end."""
+    """A job that runs for too long is cancelled: nothing is waited for without end."""
     timeout = published.definition.train.timeout
     seen = unit.ports.training.ensure_job(spec)
     if seen.status not in TERMINAL and unit.ports.clock.now() - release.phase_since_at > timeout:
         unit.ports.training.cancel(spec.name)
-        return JobSeen("failed", f"it ran longer than `train.timeout` ({timeout}) and was cancelled")
+        return JobSeen("timed_out")
     return seen
 
 
@@ -164,7 +184,7 @@ def deployment_spec(release: Release, published: Published) -> DeploymentSpec:
     )
 
 
-def _traffic(unit: Unit, release: Release, published: Published, wanted: Mapping[str, int]) -> Seen:
+def _traffic(unit: Unit, release: Release, published: Published, wanted: Mapping[str, int]) -> Observation:
     """Read, and set what differs; what neither we nor Azure could have made is somebody else's.
 
     A way back is set even where it is read already: the way forward may have been asked for a moment ago and
@@ -173,12 +193,12 @@ def _traffic(unit: Unit, release: Release, published: Published, wanted: Mapping
     endpoint = published.definition.serve.endpoint
     actual = dict(unit.ports.serving.traffic(endpoint))
     if actual == dict(wanted) and release.phase is not Phase.ROLLING_BACK:
-        return core.TrafficIs(actual, settled=True)
+        return TrafficIs(actual, settled=True)
     if not ours(release, actual, wanted) and not unit.ports.serving.set_by_us(endpoint):
-        return core.TrafficTaken(actual)
+        return TrafficTaken(actual)
     unit.ports.serving.set_traffic(endpoint, wanted)
     read_back = dict(unit.ports.serving.traffic(endpoint))
-    return core.TrafficIs(read_back, settled=read_back == dict(wanted))
+    return TrafficIs(read_back, settled=read_back == dict(wanted))
 
 
 def ours(release: Release, actual: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
@@ -187,50 +207,50 @@ def ours(release: Release, actual: Mapping[str, int], wanted: Mapping[str, int])
     return dict(actual) in known or (release.champion is None and not actual)
 
 
-def _canary(unit: Unit, release: Release, published: Published) -> Seen | None:
+def _canary(unit: Unit, release: Release, published: Published) -> Observation | None:
     """The comparison, while the traffic is as it was last seen. Nothing is set here: repair never raises a weight."""
     serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
     actual = dict(serving.traffic(endpoint))
     if actual == dict(release.traffic):
         return canary_evidence.measure(unit, release, published)
-    return core.TrafficLate(actual) if serving.set_by_us(endpoint) else core.TrafficTaken(actual)
+    return TrafficLate(actual) if serving.set_by_us(endpoint) else TrafficTaken(actual)
 
 
-def _await(unit: Unit, release: Release, published: Published, action: core.Await) -> Seen | None:
+def _await(unit: Unit, release: Release, published: Published, action: Await) -> Observation | None:
     """Time, or a person; meanwhile a promoted model keeps the traffic that it was given."""
     if release.phase is Phase.BAKING and not release.adopted:
         kept, seen = _kept(unit, release, published)
         if not kept:
             return seen
     due = action.until is not None and unit.ports.clock.now() >= action.until
-    return core.TimePassed() if due else None
+    return TimePassed() if due else None
 
 
-def _kept(unit: Unit, release: Release, published: Published) -> tuple[bool, Seen | None]:
+def _kept(unit: Unit, release: Release, published: Published) -> tuple[bool, Observation | None]:
     """Whether a promoted model has its traffic; and who took it, unless a worker of ours has only come late."""
     serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
     actual = dict(serving.traffic(endpoint))
     if actual == dict(release.traffic):
         return True, None
     if not serving.set_by_us(endpoint):
-        return False, core.TrafficTaken(actual)
+        return False, TrafficTaken(actual)
     serving.set_traffic(endpoint, release.traffic)
     return False, None
 
 
-def _remove(unit: Unit, release: Release, published: Published, name: str) -> Seen:
+def _remove(unit: Unit, release: Release, published: Published, name: str) -> Observation:
     if release.phase is Phase.CLEANING and release.window:
         _cancel(unit, release, published)
     if not name:
-        return core.GoneSeen(True)
+        return GoneSeen(True)
     serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
     traffic = dict(serving.traffic(endpoint))
     if not traffic.get(name):
-        return core.GoneSeen(serving.ensure_no_deployment(endpoint, name))
+        return GoneSeen(serving.ensure_no_deployment(endpoint, name))
     if not serving.set_by_us(endpoint):
-        return core.TrafficTaken(traffic)
+        return TrafficTaken(traffic)
     serving.set_traffic(endpoint, release.traffic)
-    return core.GoneSeen(False)
+    return GoneSeen(False)
 
 
 def _cancel(unit: Unit, release: Release, published: Published) -> None:

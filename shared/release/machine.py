@@ -1,21 +1,28 @@
-"""A release decides by itself what to do next, from its stored phase and what was just seen, and nothing else.
+"""The release machine: one table of phases, and the two functions that read it. Pure: no clock, no I/O.
 
-`action(release, ...)` names the one thing to bring about or to look at; the engine performs it, always under the
-same name, so that doing it again after a crash changes nothing; `fold(release, seen, ...)` answers with the
-release as it then is. Both are pure.
+`PHASES` has a row for each phase: what a release does in it, what can be observed meanwhile and where each observation
+may lead, and what is true of the phase for everybody else (is a person awaited, how is it undone, is it quick). What is
+not in the table does not happen: `fold` raises.
+
+`action(release, ...)` names the one thing to bring about or to observe. `effects.py` performs it, always under the same
+name, so that doing it again after a crash changes nothing. `fold(release, seen, ...)` answers with the release as it
+then is.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from shared.domain.release import Judgement, Phase, Release
+from shared.domain.reason import Code, Fact, Reason, reason
+from shared.domain.release import DECISIONS, ENDED, Judgement, JudgementKind, Outcome, Phase, Release
+from shared.errors import InvariantBroken
 from shared.ports import DeploymentSeen, JobSeen
 from shared.release.canary.timeline import remember
 from shared.release.observations import (
-    LOOKS,
     Action,
     AssembleWindow,
     Await,
@@ -28,12 +35,12 @@ from shared.release.observations import (
     MeasureCanary,
     MeasureGate,
     ModelSeen,
+    Observation,
     PersonActed,
     RegisterModel,
     RemoveDeployment,
     RunCheck,
     RunJob,
-    Seen,
     SetTraffic,
     TimePassed,
     TrafficIs,
@@ -41,91 +48,238 @@ from shared.release.observations import (
     TrafficTaken,
     WindowSeen,
 )
-from shared.release.transitions import move
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
-
-__all__ = [
-    "Action",
-    "AssembleWindow",
-    "Await",
-    "BakeSeen",
-    "CanarySeen",
-    "Deploy",
-    "GateSeen",
-    "GoneSeen",
-    "MeasureBake",
-    "MeasureCanary",
-    "MeasureGate",
-    "ModelSeen",
-    "PersonActed",
-    "RegisterModel",
-    "RemoveDeployment",
-    "RunCheck",
-    "RunJob",
-    "Seen",
-    "SetTraffic",
-    "TimePassed",
-    "TrafficIs",
-    "TrafficLate",
-    "TrafficTaken",
-    "WindowSeen",
-    "action",
-    "fold",
-    "old_deployment",
-    "unsuspected",
-]
 
 DEPLOYMENT_LIMIT = timedelta(hours=2)
 """A deployment that is still being created after this counts as failed."""
 
 TRAFFIC_LIMIT = timedelta(hours=1)
-"""A canary step whose traffic is not as set after this is taken back."""
+"""A canary step whose traffic is not as set after this is rolled back."""
 
 STALE_LIMIT = timedelta(seconds=75)
 """A split that is read for so long is the split that is set."""
 
 
+class Undo(Enum):
+    """What an abort does."""
+
+    CLEAN = "clean"
+    """What was made for the challenger is removed; where it has traffic already, that goes back first."""
+    ROLL_BACK = "roll back"
+    """The challenger has, or is being given, live requests: the traffic goes back to the champion first."""
+    SETTLED = "settled"
+    """Nothing: the end is settled, unless somebody else changed the traffic since."""
+
+
+Targets = Mapping[Phase, str]
+"""Phases that may follow, each with when it does."""
+
+
+@dataclass(frozen=True)
+class PhaseTraits:
+    """One phase: what is done in it, what may be observed and follow, and what others need to know of it."""
+
+    does: Callable[[Release, Definition], Action]
+    sees: Mapping[type[Observation], Targets]
+    """What is not here was observed for an earlier phase, and nothing follows from it."""
+    undo: Undo = Undo.CLEAN
+    awaits_person: bool = False
+    quick: bool = False
+    """Takes minutes: a release that is in it for an hour is stuck."""
+    costs_job: bool = False
+    """Lasts as long as a job of Azure ML runs."""
+    promoted: bool = False
+    """The challenger is the loop's champion."""
+
+
+P = Phase
+
+ABORTED: Targets = {P.CLEANING: "aborted"}
+ABORTED_UNDER_TRAFFIC: Targets = {P.ROLLING_BACK: "aborted"}
+
+PHASES: Mapping[Phase, PhaseTraits] = {
+    P.PREPARING: PhaseTraits(
+        lambda release, definition: AssembleWindow(),
+        {WindowSeen: {P.TRAINING: "window assembled"}, PersonActed: ABORTED},
+        quick=True,
+    ),
+    P.TRAINING: PhaseTraits(
+        lambda release, definition: RunJob(),
+        {
+            JobSeen: {
+                P.TRAINING: "failed, attempts left",
+                P.REGISTERING: "job completed",
+                P.CLEANING: "out of attempts",
+            },
+            PersonActed: ABORTED,
+        },
+        costs_job=True,
+    ),
+    P.REGISTERING: PhaseTraits(
+        lambda release, definition: RegisterModel(),
+        {ModelSeen: {P.DEPLOYING: "model registered"}, PersonActed: ABORTED},
+        quick=True,
+    ),
+    P.DEPLOYING: PhaseTraits(
+        lambda release, definition: Deploy(),
+        {
+            DeploymentSeen: {P.GATING: "deployed at 0 %", P.CLEANING: "deployment failed"},
+            PersonActed: ABORTED,
+        },
+        quick=True,
+    ),
+    P.GATING: PhaseTraits(
+        lambda release, definition: MeasureGate(),
+        {
+            GateSeen: {
+                P.CHECKING: "gate passed, the loop has checks",
+                P.AWAITING_APPROVAL: "gate passed, approval required",
+                P.SHIFTING: "gate passed",
+                P.PROMOTING: "gate passed, no champion yet",
+                P.HOLDING: "inconclusive",
+                P.CLEANING: "gate failed",
+            },
+            PersonActed: ABORTED,
+        },
+        quick=True,
+    ),
+    P.CHECKING: PhaseTraits(
+        lambda release, definition: RunCheck(release.step),
+        {
+            JobSeen: {
+                P.CHECKING: "next check",
+                P.AWAITING_APPROVAL: "checks passed, approval required",
+                P.SHIFTING: "checks passed",
+                P.PROMOTING: "checks passed, no champion yet",
+                P.CLEANING: "a check failed",
+            },
+            PersonActed: ABORTED,
+        },
+        costs_job=True,
+    ),
+    P.AWAITING_APPROVAL: PhaseTraits(
+        lambda release, definition: Await(),
+        {
+            PersonActed: {
+                P.SHIFTING: "approved",
+                P.PROMOTING: "approved",
+                P.ROLLING_BACK: "aborted under traffic",
+                P.CLEANING: "aborted",
+            }
+        },
+        awaits_person=True,
+    ),
+    P.HOLDING: PhaseTraits(
+        lambda release, definition: Await(),
+        {
+            PersonActed: {
+                P.CHECKING: "approved, the loop has checks",
+                P.SHIFTING: "approved",
+                P.PROMOTING: "approved",
+                P.ROLLING_BACK: "aborted under traffic",
+                P.CLEANING: "aborted",
+            }
+        },
+        awaits_person=True,
+    ),
+    P.SHIFTING: PhaseTraits(
+        lambda release, definition: SetTraffic(step_weights(release, definition)),
+        {
+            TrafficIs: {P.CANARY: "traffic is as the step says", P.ROLLING_BACK: "traffic cannot be set"},
+            TrafficTaken: {},
+            PersonActed: ABORTED_UNDER_TRAFFIC,
+        },
+        undo=Undo.ROLL_BACK,
+        quick=True,
+    ),
+    P.CANARY: PhaseTraits(
+        lambda release, definition: MeasureCanary(),
+        {
+            CanarySeen: {
+                P.SHIFTING: "step passed, next step",
+                P.AWAITING_APPROVAL: "last step passed, approval required",
+                P.PROMOTING: "last step passed",
+                P.HOLDING: "inconclusive",
+                P.ROLLING_BACK: "worse",
+            },
+            TrafficTaken: {},
+            TrafficLate: {P.SHIFTING: "a slow worker set an earlier split, same step again"},
+            PersonActed: ABORTED_UNDER_TRAFFIC,
+        },
+        undo=Undo.ROLL_BACK,
+    ),
+    P.PROMOTING: PhaseTraits(
+        lambda release, definition: SetTraffic({release.deployment: 100}),
+        {
+            TrafficIs: {P.BAKING: "all traffic is on the challenger"},
+            TrafficTaken: {},
+            PersonActed: ABORTED_UNDER_TRAFFIC,
+        },
+        undo=Undo.ROLL_BACK,
+        quick=True,
+    ),
+    P.BAKING: PhaseTraits(
+        lambda release, definition: (
+            MeasureBake()
+            if release.champion and definition.canary.bake_minutes
+            else Await(release.phase_since_at)  # without an old deployment there is nothing to keep warm
+        ),
+        {
+            BakeSeen: {
+                P.RETIRING: "baked, an old deployment stands",
+                P.LIVE: "baked",
+                P.ROLLING_BACK: "worse",
+            },
+            TimePassed: {P.RETIRING: "baked, an old deployment stands", P.LIVE: "baked"},
+            TrafficTaken: {},
+            PersonActed: {P.ROLLING_BACK: "rolled back by a person"},
+        },
+        undo=Undo.ROLL_BACK,
+        promoted=True,
+    ),
+    P.RETIRING: PhaseTraits(
+        lambda release, definition: RemoveDeployment(old_deployment(release)),
+        {
+            GoneSeen: {P.LIVE: "old deployment deleted"},
+            TrafficTaken: {},
+            PersonActed: {P.ROLLING_BACK: "somebody gave the old one traffic again, and it is rolled back"},
+        },
+        undo=Undo.SETTLED,
+        quick=True,
+        promoted=True,
+    ),
+    P.ROLLING_BACK: PhaseTraits(
+        lambda release, definition: SetTraffic(
+            {release.champion.deployment: 100} if release.champion else {}
+        ),
+        {TrafficIs: {P.CLEANING: "all traffic is on the champion"}, TrafficTaken: {}, PersonActed: {}},
+        undo=Undo.SETTLED,
+        quick=True,
+    ),
+    P.CLEANING: PhaseTraits(
+        lambda release, definition: RemoveDeployment(release.deployment),
+        {
+            GoneSeen: dict.fromkeys(
+                (P.REJECTED, P.ROLLED_BACK, P.FAILED, P.ABORTED), "the challenger is deleted"
+            ),
+            TrafficTaken: {},
+            PersonActed: {
+                P.ROLLING_BACK: "somebody gave the challenger traffic, and it is rolled back again"
+            },
+        },
+        undo=Undo.SETTLED,
+        quick=True,
+    ),
+}
+"""Every phase that has not ended. An ended release does nothing, and nothing follows for it."""
+
+
 def action(release: Release, definition: Definition) -> Action:
     """The one thing that this release needs now."""
-    if release.adopted:
-        return Await(f"a person: driftloop resume {release.loop}, or abort {release.loop}/{release.number}")
-    match release.phase:
-        case Phase.PREPARING:
-            return AssembleWindow()
-        case Phase.TRAINING:
-            return RunJob()
-        case Phase.REGISTERING:
-            return RegisterModel()
-        case Phase.DEPLOYING:
-            return Deploy()
-        case Phase.GATING:
-            return MeasureGate()
-        case Phase.CHECKING:
-            return RunCheck(release.step)
-        case Phase.AWAITING_APPROVAL:
-            return Await(f"approval: driftloop approve {release.loop}/{release.number}")
-        case Phase.HOLDING:
-            return Await(f"a person: driftloop approve or abort {release.loop}/{release.number}")
-        case Phase.SHIFTING:
-            return SetTraffic(step_weights(release, definition))
-        case Phase.CANARY:
-            return MeasureCanary()
-        case Phase.PROMOTING:
-            return SetTraffic({release.deployment: 100})
-        case Phase.BAKING:
-            # Without an old deployment there is nothing to keep warm.
-            baked = release.champion and definition.canary.bake_minutes
-            return MeasureBake() if baked else Await("the bake time", release.phase_since_at)
-        case Phase.RETIRING:
-            return RemoveDeployment(old_deployment(release))
-        case Phase.ROLLING_BACK:
-            return SetTraffic({release.champion.deployment: 100} if release.champion else {})
-        case Phase.CLEANING:
-            return RemoveDeployment(release.deployment)
-        case _:
-            return Await("nothing: it has ended")
+    idle = release.adopted or release.ended
+    return Await() if idle else PHASES[release.phase].does(release, definition)
 
 
 def step_weights(release: Release, definition: Definition) -> dict[str, int]:
@@ -138,15 +292,35 @@ def old_deployment(release: Release) -> str:
     return release.champion.deployment if release.champion else ""
 
 
-def fold(release: Release, seen: Seen, definition: Definition, now: datetime) -> Release:
-    """The release after `seen`; the same value when nothing follows from it."""
-    if isinstance(seen, PersonActed):
-        return release if release.ended else _person(release, seen, definition, now)
-    if release.adopted or not isinstance(seen, LOOKS.get(release.phase, ())):
+def place(release: Release) -> tuple[Phase, int, int]:
+    """Where it stands; a move changes it."""
+    return release.phase, release.attempt, release.step
+
+
+def fold(release: Release, seen: Observation, definition: Definition, now: datetime) -> Release:
+    """The release after `seen`; the same value when nothing follows from it.
+
+    InvariantBroken when it would go where the table does not let it.
+    """
+    traits = PHASES.get(release.phase)
+    targets = traits.sees.get(type(seen)) if traits else None
+    if targets is None or (release.adopted and not isinstance(seen, PersonActed)):
         return release
-    if not isinstance(seen, TrafficTaken | TrafficLate):
+    after = _follow(release, seen, definition, now)
+    if place(after) != place(release) and after.phase not in targets:
+        raise InvariantBroken(
+            f"release {release.number} of {release.loop} cannot go from {release.phase} to {after.phase} after "
+            f"{type(seen).__name__}; something other than Driftloop changed its row: check with `driftloop audit`"
+        )
+    return after
+
+
+def _follow(release: Release, seen: Observation, definition: Definition, now: datetime) -> Release:
+    if not isinstance(seen, TrafficTaken | TrafficLate | PersonActed):
         release = unsuspected(release)
     match seen:
+        case PersonActed():
+            return _person(release, seen, definition, now)
         case WindowSeen():
             return replace(move(release, Phase.TRAINING, now), window=seen.asset, profile=seen.profile)
         case JobSeen():
@@ -173,17 +347,38 @@ def fold(release: Release, seen: Seen, definition: Definition, now: datetime) ->
             return _baked(release, now)
 
 
+def move(release: Release, to: Phase, now: datetime, why: Reason | None = None) -> Release:
+    """The release in another phase; `fold` checks that the table has the way."""
+    return replace(
+        release,
+        phase=to,
+        phase_since_at=now,
+        reason=why or release.reason,
+        waiting_for=None,
+        stuck=False,
+        failures=0,
+        retry_at=None,
+        canary_state="",
+        ended_at=now if to in ENDED else None,
+    )
+
+
+def _waits(release: Release, code: Code, *because: Reason, **facts: Fact) -> Release:
+    return replace(release, waiting_for=reason(code, *because, **facts))
+
+
 def _job(release: Release, seen: JobSeen, definition: Definition, now: datetime) -> Release:
     if release.phase is Phase.CHECKING:
         return _check(release, seen, definition, now)
+    name = release.job_name
     if seen.status == "running":
-        return replace(release, job=release.job_name, waiting_for=f"Azure ML job {release.job_name}")
+        return _waits(replace(release, job=name), Code.JOB_RUNNING, job=name)
     if seen.status == "completed":
-        told = (
-            f"steps reused, as nothing in them had changed: {', '.join(seen.reused)}" if seen.reused else ""
-        )
-        return replace(move(release, Phase.REGISTERING, now, told), job=release.job_name)
-    why = f"job {release.job_name} {seen.status}: {seen.error or 'no error text'}"
+        reused = reason(Code.STEPS_REUSED, steps=", ".join(seen.reused)) if seen.reused else None
+        return replace(move(release, Phase.REGISTERING, now, reused), job=name)
+    why = reason(Code.JOB_ENDED, job=name, status=seen.status, error=seen.error)
+    if seen.status == "timed_out":
+        why = reason(Code.JOB_TIMED_OUT, job=name, limit=str(definition.train.timeout))
     if release.attempt < definition.train.attempts and seen.status != "canceled":
         return replace(move(release, Phase.TRAINING, now, why), attempt=release.attempt + 1)
     return clean(release, Phase.FAILED, why, now)
@@ -191,196 +386,204 @@ def _job(release: Release, seen: JobSeen, definition: Definition, now: datetime)
 
 def _check(release: Release, seen: JobSeen, definition: Definition, now: datetime) -> Release:
     check = definition.gate.checks[release.step]
-    if seen.status == "running":
-        return replace(release, waiting_for=f"check {check}")
-    if seen.status != "completed":
-        return clean(release, Phase.REJECTED, f"check {check} {seen.status}: {seen.error}", now)
-    if release.step + 1 < len(definition.gate.checks):
-        return replace(move(release, Phase.CHECKING, now), step=release.step + 1)
-    return to_traffic(replace(release, step=0), definition, now)
+    match seen.status:
+        case "running":
+            return _waits(release, Code.CHECK_RUNNING, check=check)
+        case "completed" if release.step + 1 < len(definition.gate.checks):
+            return replace(move(release, Phase.CHECKING, now), step=release.step + 1)
+        case "completed":
+            return to_traffic(replace(release, step=0), definition, now)
+        case "timed_out":
+            why = reason(Code.CHECK_TIMED_OUT, check=check, limit=str(definition.train.timeout))
+        case status:
+            why = reason(Code.CHECK_FAILED, check=check, status=status, error=seen.error)
+    return clean(release, Phase.REJECTED, why, now)
 
 
 def _deployment(release: Release, seen: DeploymentSeen, now: datetime) -> Release:
+    name = release.deployment
     if seen.state == "ready":
         return move(release, Phase.GATING, now)
     if seen.state == "failed":
-        return clean(release, Phase.FAILED, f"deployment {release.deployment} failed: {seen.error}", now)
+        failed = reason(Code.DEPLOYMENT_FAILED, deployment=name, error=seen.error)
+        return clean(release, Phase.FAILED, failed, now)
     if now - release.phase_since_at > DEPLOYMENT_LIMIT:
-        late = f"deployment {release.deployment} was not ready within {DEPLOYMENT_LIMIT}"
+        late = reason(Code.DEPLOYMENT_TIMED_OUT, deployment=name, limit=str(DEPLOYMENT_LIMIT))
         return clean(release, Phase.FAILED, late, now)
-    return replace(release, waiting_for=f"deployment {release.deployment}")
+    return _waits(release, Code.DEPLOYMENT_CREATING, deployment=name)
 
 
 def _gate(release: Release, seen: GateSeen, definition: Definition, now: datetime) -> Release:
     judged = replace(release, judgements=release.judgements + seen.judgements)
-    worst = next((j for j in seen.judgements if j.outcome != "pass"), seen.judgements[-1])
-    words = "; ".join(worst.words)
-    if worst.outcome == "pass":
-        return after_gate(judged, definition, now, words)
-    if worst.outcome == "inconclusive":
-        match definition.gate.on_inconclusive:
-            case "promote":
-                return after_gate(
-                    judged, definition, now, f"inconclusive, let pass as the loop file says: {words}"
-                )
-            case "hold":
-                return move(judged, Phase.HOLDING, now, f"{worst.kind} inconclusive: {words}")
-    return clean(judged, Phase.REJECTED, f"{worst.kind} {worst.outcome}: {words}", now)
+    worst = next((j for j in seen.judgements if j.outcome is not Outcome.PASS), seen.judgements[-1])
+    unclear = definition.gate.on_inconclusive
+    if worst.outcome is Outcome.PASS:
+        return after_gate(judged, definition, now, reason(Code.GATE_PASSED, *worst.reasons))
+    if worst.outcome is Outcome.INCONCLUSIVE and unclear == "promote":
+        return after_gate(judged, definition, now, reason(Code.GATE_INCONCLUSIVE_PASSED, *worst.reasons))
+    if worst.outcome is Outcome.INCONCLUSIVE and unclear == "hold":
+        return move(judged, Phase.HOLDING, now, reason(Code.GATE_INCONCLUSIVE, *worst.reasons))
+    return clean(judged, Phase.REJECTED, reason(_NOT_PASSED[worst.kind, worst.outcome], *worst.reasons), now)
 
 
-def after_gate(release: Release, definition: Definition, now: datetime, reason: str = "") -> Release:
+_NOT_PASSED = {
+    (JudgementKind.SMOKE, Outcome.FAIL): Code.SMOKE_FAILED,
+    (JudgementKind.GATE, Outcome.FAIL): Code.GATE_FAILED,
+    (JudgementKind.GATE, Outcome.INCONCLUSIVE): Code.GATE_INCONCLUSIVE,
+}
+
+
+def after_gate(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
     """Checks if the loop has some, else on towards traffic."""
     if definition.gate.checks:
-        return replace(move(release, Phase.CHECKING, now, reason), step=0)
-    return to_traffic(release, definition, now, reason)
+        return replace(move(release, Phase.CHECKING, now, why), step=0)
+    return to_traffic(release, definition, now, why)
 
 
-def to_traffic(release: Release, definition: Definition, now: datetime, reason: str = "") -> Release:
-    """The canary's first step; straight to promotion where nobody serves yet; approval first where asked for."""
+def to_traffic(release: Release, definition: Definition, now: datetime, why: Reason | None = None) -> Release:
+    """The canary's first step; straight to promotion where nobody serves yet; approval first where required."""
     nobody_serves = release.champion is None
-    asked = {"none": False, "before_canary": True, "before_promotion": nobody_serves}
-    if asked[definition.canary.approval] and not release.approved:
-        return move(release, Phase.AWAITING_APPROVAL, now, reason)
-    return _promote(release, now, reason) if nobody_serves else _shift(release, 0, definition, now, reason)
+    required = {"none": False, "before_canary": True, "before_promotion": nobody_serves}
+    if required[definition.canary.approval] and not release.approved:
+        return move(release, Phase.AWAITING_APPROVAL, now, why)
+    return _promote(release, now, why) if nobody_serves else _shift(release, 0, definition, now, why)
 
 
-def _shift(release: Release, step: int, definition: Definition, now: datetime, reason: str) -> Release:
+def _shift(release: Release, step: int, definition: Definition, now: datetime, why: Reason | None) -> Release:
     """The step's weights are asked for: from here on they may be in force, whatever is read."""
-    begun = replace(move(release, Phase.SHIFTING, now, reason), step=step)
+    begun = replace(move(release, Phase.SHIFTING, now, why), step=step)
     return replace(begun, asked=step_weights(begun, definition))
 
 
-def _promote(release: Release, now: datetime, reason: str) -> Release:
-    return replace(move(release, Phase.PROMOTING, now, reason), asked={release.deployment: 100})
+def _promote(release: Release, now: datetime, why: Reason | None) -> Release:
+    return replace(move(release, Phase.PROMOTING, now, why), asked={release.deployment: 100})
 
 
 def _traffic(release: Release, seen: TrafficIs, now: datetime) -> Release:
     if not seen.settled:
         if release.phase is Phase.SHIFTING and now - release.phase_since_at > TRAFFIC_LIMIT:
-            return roll_back(release, Phase.FAILED, f"traffic was not as set within {TRAFFIC_LIMIT}", now)
-        return replace(release, waiting_for="traffic to be as set")
-    known = replace(release, traffic=dict(seen.weights))
-    match release.phase:
-        case Phase.SHIFTING:
-            return move(known, Phase.CANARY, now)
-        case Phase.PROMOTING:
-            return move(known, Phase.BAKING, now)
-        case Phase.ROLLING_BACK:
-            return move(known, Phase.CLEANING, now)
-        case _:
-            return release
+            late = reason(Code.TRAFFIC_TIMED_OUT, limit=str(TRAFFIC_LIMIT))
+            return roll_back(release, Phase.FAILED, late, now)
+        return _waits(release, Code.TRAFFIC_PENDING)
+    (target,) = (to for to in PHASES[release.phase].sees[TrafficIs] if to is not Phase.ROLLING_BACK)
+    return move(replace(release, traffic=dict(seen.weights)), target, now)
 
 
 def _taken(
     release: Release, seen: TrafficTaken | TrafficLate, definition: Definition, now: datetime
 ) -> Release:
-    """Nothing is set from the first look on. What is still so when no stale read can be is adopted from somebody else;
-    what a late worker of ours set makes the canary's step begin anew: no weight rises but by the plan."""
-    weights = dict(seen.weights)
+    """Nothing is set from the first observation on. What is still so when no stale read can be is adopted from somebody
+    else; what a late worker of ours set makes the canary's step begin anew: no weight rises but by the plan."""
+    weights, split = dict(seen.weights), in_words(seen.weights)
     if release.suspect_at is None or dict(release.suspect) != weights:
-        words = f"traffic that seems to have been changed from outside to {weights}"
-        return replace(release, suspect=weights, suspect_at=now, waiting_for=words)
+        suspect = replace(release, suspect=weights, suspect_at=now)
+        return _waits(suspect, Code.TRAFFIC_SUSPECT, traffic=split)
     if now - release.suspect_at < STALE_LIMIT:
         return release
     if isinstance(seen, TrafficLate):
-        why = f"a worker that had slept set an earlier split, {weights}: step {release.step + 1} begins anew"
+        why = reason(Code.STEP_RESTARTED, traffic=split, step=release.step + 1)
         return _shift(unsuspected(release), release.step, definition, now, why)
-    words = f"a person, because its traffic was changed from outside to {weights}"
-    return unsuspected(replace(release, traffic=weights, adopted=True, waiting_for=words))
+    adopted = replace(unsuspected(release), traffic=weights, adopted=True)
+    return _waits(adopted, Code.TRAFFIC_ADOPTED, traffic=split)
+
+
+def in_words(traffic: Mapping[str, int]) -> str:
+    """Weights as a list that is ready to be read."""
+    return ", ".join(f"{name} {pct} %" for name, pct in sorted(traffic.items())) or "nothing"
 
 
 def unsuspected(release: Release) -> Release:
-    """After a look at traffic that was as it should be."""
+    """After an observation of traffic that was as it should be."""
     return release if release.suspect_at is None else replace(release, suspect={}, suspect_at=None)
 
 
 def _canary(release: Release, seen: CanarySeen, definition: Definition, now: datetime) -> Release:
-    words = "; ".join(seen.judgement.words)
-    release = remember(release, seen.look)
-    match seen.judgement.outcome:
-        case "advance":
-            return _advance(_with(release, seen.judgement), definition, now, words)
-        case "roll_back":
-            return roll_back(_with(release, seen.judgement), Phase.ROLLED_BACK, words, now)
-        case "inconclusive":
-            match definition.canary.on_timeout:
-                case "promote":
-                    return _advance(_with(release, seen.judgement), definition, now, words)
-                case "roll_back":
-                    return roll_back(_with(release, seen.judgement), Phase.ROLLED_BACK, words, now)
-                case _:
-                    return move(_with(release, seen.judgement), Phase.HOLDING, now, words)
-        case _:
-            return replace(release, canary_state=seen.state, waiting_for=words)
+    judged, release = seen.judgement, remember(release, seen.point)
+    if judged.outcome not in DECISIONS:
+        return _waits(replace(release, canary_state=seen.state), Code.CANARY_WAITS, *judged.reasons)
+    release = replace(release, judgements=(*release.judgements, judged))
+    place = {"step": release.step + 1, "steps": len(definition.canary.steps)}
+    outcome, late = judged.outcome, definition.canary.on_timeout
+    if outcome is Outcome.ADVANCE:
+        return _advance(release, definition, now, reason(Code.CANARY_PASSED, *judged.reasons, **place))
+    if outcome is Outcome.ROLL_BACK:
+        worse = reason(Code.CANARY_ROLLED_BACK, *judged.reasons, **place)
+        return roll_back(release, Phase.ROLLED_BACK, worse, now)
+    unclear = reason(Code.CANARY_INCONCLUSIVE, *judged.reasons, **place)
+    if late == "promote":
+        return _advance(release, definition, now, unclear)
+    if late == "roll_back":
+        return roll_back(release, Phase.ROLLED_BACK, unclear, now)
+    return move(release, Phase.HOLDING, now, unclear)
 
 
 def _bake(release: Release, judged: Judgement, now: datetime) -> Release:
     """Worse goes back in one step; evidence that never came holds no longer than a canary step would."""
-    words = "; ".join(judged.words)
-    match judged.outcome:
-        case "roll_back":
-            return roll_back(_with(release, judged), Phase.ROLLED_BACK, words, now)
-        case "advance" | "inconclusive":
-            return _baked(_with(release, judged), now, words)
-        case _:
-            return replace(release, waiting_for=words)
+    if judged.outcome not in DECISIONS:
+        return _waits(release, Code.BAKE_WAITS, *judged.reasons)
+    release = replace(release, judgements=(*release.judgements, judged))
+    if judged.outcome is Outcome.ROLL_BACK:
+        return roll_back(release, Phase.ROLLED_BACK, reason(Code.BAKE_ROLLED_BACK, *judged.reasons), now)
+    passed = judged.outcome is Outcome.ADVANCE
+    code = Code.BAKE_PASSED if passed else Code.BAKE_INCONCLUSIVE
+    return _baked(release, now, reason(code, *judged.reasons))
 
 
-def _baked(release: Release, now: datetime, words: str = "") -> Release:
-    return move(release, Phase.RETIRING if release.champion else Phase.LIVE, now, words)
+def _baked(release: Release, now: datetime, why: Reason | None = None) -> Release:
+    return move(release, Phase.RETIRING if release.champion else Phase.LIVE, now, why)
 
 
-def _with(release: Release, judgement: Judgement) -> Release:
-    return replace(release, judgements=(*release.judgements, judgement))
-
-
-def _advance(release: Release, definition: Definition, now: datetime, words: str) -> Release:
+def _advance(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
     if release.step + 1 < len(definition.canary.steps):
-        return _shift(release, release.step + 1, definition, now, words)
+        return _shift(release, release.step + 1, definition, now, why)
     if definition.canary.approval == "before_promotion" and "before_promotion" not in release.approved:
-        return move(release, Phase.AWAITING_APPROVAL, now, words)
-    return _promote(release, now, words)
+        return move(release, Phase.AWAITING_APPROVAL, now, why)
+    return _promote(release, now, why)
 
 
 def _gone(release: Release, seen: GoneSeen, now: datetime) -> Release:
     if not seen.gone:
-        return replace(release, waiting_for="a deployment to be deleted")
+        return _waits(release, Code.DEPLOYMENT_DELETING)
     if release.phase is Phase.RETIRING:
         return move(release, Phase.LIVE, now)
     return move(release, release.outcome or Phase.FAILED, now)
 
 
 def _person(release: Release, seen: PersonActed, definition: Definition, now: datetime) -> Release:
-    why = f"{seen.verb} by {seen.actor}: {seen.reason or 'no reason given'}"
-    if seen.verb == "resume":
-        return replace(release, adopted=False, waiting_for="") if release.adopted else release
-    if seen.verb == "approve":
-        return _approve(release, definition, now, why)
-    if release.phase in (Phase.RETIRING, Phase.CLEANING) and not release.adopted:
+    why = reason(Code.PERSON_ACTED, verb=seen.verb, actor=seen.actor, why=seen.reason)
+    match seen.verb:
+        case "resume":
+            return _resumed(release)
+        case "approve":
+            return _approve(release, definition, now, why)
+        case _:
+            return _abort(release, now, why)
+
+
+def _resumed(release: Release) -> Release:
+    return replace(release, adopted=False, waiting_for=None) if release.adopted else release
+
+
+def _abort(release: Release, now: datetime, why: Reason) -> Release:
+    traits = PHASES[release.phase]
+    if traits.undo is Undo.SETTLED and not release.adopted:
         return release
     if release.phase is Phase.ROLLING_BACK:
-        return replace(release, adopted=False, waiting_for="") if release.adopted else release
+        return _resumed(release)
     if under_traffic(release):
-        promoted = release.phase in (Phase.BAKING, Phase.RETIRING)
-        outcome = release.outcome or (Phase.ROLLED_BACK if promoted else Phase.ABORTED)
+        outcome = release.outcome or (Phase.ROLLED_BACK if traits.promoted else Phase.ABORTED)
         return roll_back(release, outcome, why, now)
     return clean(release, Phase.ABORTED, why, now)
-
-
-SERVING = frozenset(
-    {Phase.SHIFTING, Phase.CANARY, Phase.PROMOTING, Phase.BAKING, Phase.RETIRING, Phase.CLEANING}
-)
-"""Phases whose undoing begins with the traffic."""
 
 
 def under_traffic(release: Release) -> bool:
     """Whether the challenger has, or is just being given, live requests."""
     given = release.traffic.get(release.deployment, 0) if release.deployment else 0
-    return given > 0 or release.phase in SERVING
+    return given > 0 or PHASES[release.phase].undo is not Undo.CLEAN
 
 
-def _approve(release: Release, definition: Definition, now: datetime, why: str) -> Release:
-    if release.phase not in (Phase.HOLDING, Phase.AWAITING_APPROVAL):
+def _approve(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
+    if not PHASES[release.phase].awaits_person:
         return release
     if not under_traffic(release):
         word = "hold" if release.phase is Phase.HOLDING else "before_canary"
@@ -393,11 +596,35 @@ def _approve(release: Release, definition: Definition, now: datetime, why: str) 
     return _advance(replace(release, approved=(*release.approved, word)), definition, now, why)
 
 
-def roll_back(release: Release, outcome: Phase, why: str, now: datetime) -> Release:
+def roll_back(release: Release, outcome: Phase, why: Reason, now: datetime) -> Release:
     """Towards the champion, and the challenger is removed afterwards."""
     return replace(move(release, Phase.ROLLING_BACK, now, why), outcome=outcome, adopted=False)
 
 
-def clean(release: Release, outcome: Phase, why: str, now: datetime) -> Release:
+def clean(release: Release, outcome: Phase, why: Reason, now: datetime) -> Release:
     """No traffic was given: only what was made for the challenger is removed."""
     return replace(move(release, Phase.CLEANING, now, why), outcome=outcome)
+
+
+def transitions() -> dict[Phase, dict[Phase, str]]:
+    """From each phase where it may go, and when, whatever was observed."""
+    found: dict[Phase, dict[Phase, str]] = {}
+    for source, traits in PHASES.items():
+        row = found.setdefault(source, {})
+        for targets in traits.sees.values():
+            for target, when in targets.items():
+                known = row.get(target)
+                row[target] = f"{known}, or {when}" if known and known != when else when
+    return found
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram, for the documents."""
+    lines = ["stateDiagram-v2", "    [*] --> preparing: triggered"]
+    lines += [
+        f"    {source} --> {target}: {when}"
+        for source, targets in transitions().items()
+        for target, when in targets.items()
+    ]
+    lines += [f"    {phase} --> [*]" for phase in Phase if phase in ENDED]
+    return "\n".join(lines)

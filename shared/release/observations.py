@@ -1,4 +1,4 @@
-"""What a release may ask the engine for, and what may be seen of the world: plain values, each with its meaning."""
+"""What a release may ask for (actions), and what may be observed: plain values, each with its meaning."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.release import CanaryLook, Judgement, Phase
+from shared.domain.release import CanaryPoint, Judgement
 from shared.ports import DeploymentSeen, JobSeen
 
 # --- what the engine may be asked to do ----------------------------------------------------------
@@ -19,7 +19,7 @@ class AssembleWindow:
 
 @dataclass(frozen=True)
 class RunJob:
-    """Have the training job of this attempt run, and look at it."""
+    """Have the training job of this attempt run, and observe it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RegisterModel:
 
 @dataclass(frozen=True)
 class Deploy:
-    """Have the challenger deployed at 0 %, and look at it."""
+    """Have the challenger deployed at 0 %, and observe it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class MeasureGate:
 
 @dataclass(frozen=True)
 class RunCheck:
-    """Have the check job with this index run, and look at it."""
+    """Have the check job with this index run, and observe it."""
 
     index: int
 
@@ -58,7 +58,7 @@ class MeasureCanary:
 
 @dataclass(frozen=True)
 class MeasureBake:
-    """Hold the promoted model against what the champion did, until the bake time is over."""
+    """Compare the promoted model with what the champion did, until the bake time is over."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,6 @@ class RemoveDeployment:
 class Await:
     """Nothing to do before `until`, or before a person acts."""
 
-    what: str
     until: datetime | None = None
 
 
@@ -114,7 +113,7 @@ class GateSeen:
 class CanarySeen:
     judgement: Judgement
     state: str
-    look: CanaryLook | None = None
+    point: CanaryPoint | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ class TrafficTaken:
 
 @dataclass(frozen=True)
 class TrafficLate:
-    """A worker of ours that had slept past its claim set these weights: an earlier split."""
+    """A worker of ours that had stalled past its claim set these weights: an earlier split."""
 
     weights: Mapping[str, int]
 
@@ -162,7 +161,7 @@ class PersonActed:
     reason: str
 
 
-Seen = (
+Observation = (
     WindowSeen
     | JobSeen
     | ModelSeen
@@ -177,20 +176,3 @@ Seen = (
     | TimePassed
     | PersonActed
 )
-
-LOOKS: Mapping[Phase, tuple[type, ...]] = {
-    Phase.PREPARING: (WindowSeen,),
-    Phase.TRAINING: (JobSeen,),
-    Phase.REGISTERING: (ModelSeen,),
-    Phase.DEPLOYING: (DeploymentSeen,),
-    Phase.GATING: (GateSeen,),
-    Phase.CHECKING: (JobSeen,),
-    Phase.SHIFTING: (TrafficIs, TrafficTaken),
-    Phase.CANARY: (CanarySeen, TrafficTaken, TrafficLate),
-    Phase.PROMOTING: (TrafficIs, TrafficTaken),
-    Phase.BAKING: (BakeSeen, TimePassed, TrafficTaken),
-    Phase.RETIRING: (GoneSeen, TrafficTaken),
-    Phase.ROLLING_BACK: (TrafficIs, TrafficTaken),
-    Phase.CLEANING: (GoneSeen, TrafficTaken),
-}
-"""What can be seen in a phase; anything else was seen for an earlier one, and nothing follows from it."""

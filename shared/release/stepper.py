@@ -1,4 +1,4 @@
-"""The open release is looked at, taken at most one step, and written down with what that means for the loop."""
+"""The open release is observed, taken at most one step, and written down with what that means for the loop."""
 
 from __future__ import annotations
 
@@ -9,60 +9,58 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, reason
 from shared.domain.release import Champion, Phase, Release
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.ports import Change, Row
 from shared.redaction import words_of
-from shared.release import effects
-from shared.release import machine as core
+from shared.release import effects, machine
+from shared.release.machine import PHASES, place
 from shared.retraining import policy
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit, update
 from shared.state.hash_chain import Draft
 
-TOLD_AS = {Phase.BAKING: "promoted"}
+WRITTEN_AS = {Phase.BAKING: "promoted"}
 """Where what happened has a better name than the phase that begins with it."""
-
-WITH_A_JOB = frozenset({Phase.TRAINING, Phase.CHECKING})
-"""Phases that last as long as a job of Azure ML takes, which is what costs."""
 
 log = logging.getLogger("driftloop")
 
 STUCK_AFTER = 10
-"""Looks of a release that fail in a row before people are told."""
+"""Observations of a release that fail in a row before a person should look."""
 
 LONGEST_WAIT_S = 60.0
-"""Between looks that fail; longer only where the service asks for it."""
+"""Between observations that fail; longer only where the service asks for it."""
 
 MOST_ASKED_S = 3600.0
 """No service is believed that asks for more."""
 
 
 def advance(current: Unit, number: int) -> bool:
-    """One look at the open release and at most one step of it."""
+    """Observe the open release once and take it at most one step."""
     release, row = current.release(number)
     if not _due(current, release):
         return False
-    looked = replace(release, failures=0, look_again_at=None)
+    sound = replace(release, failures=0, stuck=False, retry_at=None)
     try:
         published = current.published(release.definition)
-        seen = effects.perform(current, release, published, core.action(release, published.definition))
+        seen = effects.perform(current, release, published, machine.action(release, published.definition))
         now = current.ports.clock.now()
-        after = core.fold(looked, seen, published.definition, now) if seen else core.unsuspected(looked)
+        after = machine.fold(sound, seen, published.definition, now) if seen else machine.unsuspected(sound)
     except (Conflict, OutcomeUnknown):
         raise
     except Exception as error:  # whatever it is, this release waits and shows it; other work goes on
         if not isinstance(error, DriftloopError):
-            log.exception("a look at a release failed", extra={"loop": current.loop, "release": number})
-        return _waits(current, release, row, error)
+            log.exception("observing a release failed", extra={"loop": current.loop, "release": number})
+        return _failed(current, release, row, error)
     return store(current, release, row, after)
 
 
 def _due(current: Unit, release: Release) -> bool:
-    """Whether the pause after a failed look is over; a clock that was set back does not prolong it."""
-    if release.look_again_at is None:
+    """Whether the pause after a failed observation is over; a clock that was set back does not prolong it."""
+    if release.retry_at is None:
         return True
-    left = (release.look_again_at - current.ports.clock.now()).total_seconds()
+    left = (release.retry_at - current.ports.clock.now()).total_seconds()
     return left <= 0 or left > MOST_ASKED_S * 1.25
 
 
@@ -81,14 +79,14 @@ def store(
         return False
     state = current.state
     drafts = []
-    if moved := _place(after) != _place(before):
-        drafts.append(_told(before, after, actor, cause))
+    if moved := place(after) != place(before):
+        drafts.append(_entry(before, after, actor, cause))
     now = current.ports.clock.now()
-    if moved and before.phase in WITH_A_JOB:
+    if moved and PHASES[before.phase].costs_job:
         state = policy.charged(state, now - before.phase_since_at, now)
     if after.phase is Phase.BAKING and before.phase is Phase.PROMOTING:
         state = replace(state, champion=champion_of(after, now))
-    if before.phase in (Phase.BAKING, Phase.RETIRING) and after.phase is Phase.ROLLING_BACK:
+    if PHASES[before.phase].promoted and after.phase is Phase.ROLLING_BACK:
         state = replace(state, champion=before.champion)
     if after.adopted and not before.adopted:
         drafts.append(_adopted(before, after))
@@ -113,48 +111,46 @@ def champion_of(release: Release, now: datetime) -> Champion:
     )
 
 
-def _place(release: Release) -> tuple[Phase, int, int]:
-    return release.phase, release.attempt, release.step
-
-
 def _why_not_again(current: Unit, state: LoopState, after: Release) -> str:
     if after.phase is Phase.LIVE:
         return ""
     return policy.next_chance(state, current.published().definition, current.ports.clock.now())
 
 
-def _told(before: Release, after: Release, actor: str, cause: str) -> Draft:
-    detail = {"reason": after.reason, "attempt": str(after.attempt)}
+def _entry(before: Release, after: Release, actor: str, cause: str) -> Draft:
+    detail = {"attempt": str(after.attempt)}
     for name in ("job", "model", "deployment", "window"):
         if value := getattr(after, name):
             detail[name] = value
     if after.traffic != before.traffic:
-        detail["traffic"] = ", ".join(f"{name} {pct} %" for name, pct in sorted(after.traffic.items()))
+        detail["traffic"] = machine.in_words(after.traffic)
     if after.judgements != before.judgements:
         detail["evidence"] = after.judgements[-1].evidence
     return Draft(
-        f"release.{TOLD_AS.get(after.phase, after.phase.value)}",
+        f"release.{WRITTEN_AS.get(after.phase, after.phase.value)}",
         f"release {after.number}",
         actor,
         cause or (after.triggers[0].cause if after.triggers else ""),
         before=before.phase.value,
         after=after.phase.value,
         detail=detail,
+        reason=after.reason,
     )
 
 
-def _waits(current: Unit, release: Release, row: Row, error: Exception) -> bool:
-    """A look that failed: counted and shown, the phase stays, and the next look comes later each time."""
+def _failed(current: Unit, release: Release, row: Row, error: Exception) -> bool:
+    """An observation that failed: counted and shown, the phase stays, and the next one comes later each time."""
     failures = release.failures + 1
     asked = error.retry_after_s if isinstance(error, DependencyUnavailable) else None
     wait_s = max(min(2.0 ** min(failures, 10), LONGEST_WAIT_S), min(asked or 0.0, MOST_ASKED_S))
     jitter = 1 + crc32(f"{current.loop} {failures}".encode()) % 256 / 1024
-    stuck = f" ({failures} times in a row: a person should look)" if failures >= STUCK_AFTER else ""
+    why, stuck = reason(Code.OBSERVATION_FAILED, error=words_of(error)), failures >= STUCK_AFTER
     after = replace(
         release,
         failures=failures,
-        waiting_for=f"{words_of(error)}{stuck}",
-        look_again_at=current.ports.clock.now() + timedelta(seconds=wait_s * jitter),
+        stuck=stuck,
+        waiting_for=reason(Code.RELEASE_STUCK, why, failures=failures) if stuck else why,
+        retry_at=current.ports.clock.now() + timedelta(seconds=wait_s * jitter),
     )
     current.commit(changes=[update(row, after)])
     return False

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
-from shared.domain.release import Phase, Release, Trigger, TriggerKind
+from shared.domain.release import Release, Trigger, TriggerKind
 from shared.intake import source
+from shared.release.machine import PHASES
 from shared.retraining import cron, policy, start
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import served_predictions
@@ -24,8 +25,6 @@ LOOK_PATIENTLY = timedelta(minutes=1)
 
 TIMER_SLACK = timedelta(milliseconds=1)
 """An occurrence is past only after its moment."""
-
-NEEDS_A_PERSON = frozenset({Phase.AWAITING_APPROVAL, Phase.HOLDING})
 
 
 def answer(current: Unit) -> bool:
@@ -83,8 +82,8 @@ def due_at(current: Unit, release: Release | None, *, wait_s: float | None, even
     elif events or state.announced_seq < state.ledger_seq:
         moments.append(now + LOOK_AGAIN)
     if release is not None:
-        patient = release.adopted or release.phase in NEEDS_A_PERSON
-        moments.append(release.look_again_at or now + (LOOK_PATIENTLY if patient else LOOK_AGAIN))
+        patient = release.adopted or PHASES[release.phase].awaits_person
+        moments.append(release.retry_at or now + (LOOK_PATIENTLY if patient else LOOK_AGAIN))
     elif state.waiting and not state.paused:
         moments.append(max(state.waiting_until or now, now + LOOK_AGAIN))
     definition = current.published().definition

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
-from shared.domain.release import Phase, Release, Trigger, TriggerKind
+from shared.domain.release import JudgementKind, Phase, Release, Trigger, TriggerKind
 from shared.state.hash_chain import Draft
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
     """
     alive = release.phase is Phase.LIVE
     failed = 0 if alive else state.failed_in_row + (release.phase is not Phase.ABORTED)
-    gated = (j.at for j in release.judgements if j.kind == "gate")
-    since = max(gated, default=None) if release.phase is Phase.ROLLED_BACK else None
+    gate = release.judgement(JudgementKind.GATE)
+    since = gate.at if gate and release.phase is Phase.ROLLED_BACK else None
     echoes = [t for t in state.waiting if since and t.kind is TriggerKind.ALERT and since <= t.at]
     after = replace(
         state,

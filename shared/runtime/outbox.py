@@ -8,22 +8,19 @@ from datetime import datetime, timedelta
 
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState, Overview
-from shared.domain.release import Phase, Release
-from shared.retraining.due import NEEDS_A_PERSON
+from shared.domain.release import Release
+from shared.release.machine import PHASES, in_words
 from shared.retraining.policy import UNHELPED
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, rows
+from shared.words import say
 
 log = logging.getLogger(__name__)
 
 BATCH = 50
 
-QUICK = frozenset(
-    {Phase.PREPARING, Phase.REGISTERING, Phase.DEPLOYING, Phase.GATING, Phase.SHIFTING, Phase.PROMOTING}
-    | {Phase.RETIRING, Phase.ROLLING_BACK, Phase.CLEANING}
-)
 SLOW = timedelta(hours=1)
-"""A quick phase that lasts longer is shown to people."""
+"""A quick phase that lasts longer is stuck."""
 
 
 def announce(current: Unit) -> bool:
@@ -83,8 +80,8 @@ def facts(current: Unit, release: Release | None) -> dict[str, str]:
     if release is not None:
         found["release"] = str(release.number)
         found["phase"] = release.phase.value
-        found["waiting_for"] = release.waiting_for
-        found["traffic"] = ", ".join(f"{name} {pct} %" for name, pct in sorted(release.traffic.items()))
+        found["waiting_for"] = say(release.waiting_for)
+        found["traffic"] = in_words(release.traffic) if release.traffic else ""
     if state.paused:
         found["paused"] = state.paused
     return {name: text[:160] for name, text in found.items()}
@@ -96,7 +93,7 @@ def summary(state: LoopState, release: Release | None) -> str:
     live = f"release {champion.release} live" if champion else "no model yet"
     if release is None:
         return live
-    waiting = f", waiting for {release.waiting_for}" if release.waiting_for else ""
+    waiting = f", waiting for {say(release.waiting_for)}" if release.waiting_for else ""
     return f"{live}; release {release.number} is {release.phase.value.replace('_', ' ')}{waiting}"
 
 
@@ -104,14 +101,14 @@ def attention(state: LoopState, release: Release | None, problem: str, now: date
     """What a person must do, in words; empty when nobody is needed."""
     if state.paused:
         return f"paused: {state.paused}"
-    if release is not None and release.phase in NEEDS_A_PERSON:
-        return f"release {release.number} waits for a person: {release.reason}"
-    if release is not None and "a person should look" in release.waiting_for:
-        return f"release {release.number} is stuck: {release.waiting_for}"
-    if release is not None and release.phase in QUICK and now - release.phase_since_at > SLOW:
+    if release is not None and PHASES[release.phase].awaits_person:
+        return f"release {release.number} waits for a person: {say(release.reason)}"
+    if release is not None and release.stuck:
+        return f"release {release.number} is stuck: {say(release.waiting_for)}"
+    if release is not None and PHASES[release.phase].quick and now - release.phase_since_at > SLOW:
         return (
             f"release {release.number} is stuck: {release.phase.value.replace('_', ' ')} since "
-            f"{release.phase_since_at:%Y-%m-%d %H:%M} UTC, waiting for {release.waiting_for or 'Azure ML'}"
+            f"{release.phase_since_at:%Y-%m-%d %H:%M} UTC, waiting for {say(release.waiting_for) or 'Azure ML'}"
         )
     if state.unhelped_in_row >= UNHELPED and release is None:
         return f"the last {state.unhelped_in_row} releases went live and did not help: driftloop explain {state.loop}"

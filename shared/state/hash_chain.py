@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from shared.domain.ledger import GENESIS, LedgerEntry
 from shared.domain.loop import LoopState
+from shared.domain.reason import Reason
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,13 @@ class Draft:
     before: str = ""
     after: str = ""
     detail: Mapping[str, str] = field(default_factory=dict)
+    reason: Reason | None = None
 
 
 def entry_hash(entry: LedgerEntry) -> str:
     """SHA-256 over the canonical JSON of everything but the hash itself."""
-    content = dict(vars(entry), at=entry.at.isoformat(), detail=dict(entry.detail))
+    reason = asdict(entry.reason) if entry.reason else None
+    content = dict(vars(entry), at=entry.at.isoformat(), detail=dict(entry.detail), reason=reason)
     del content["hash"]
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
@@ -61,6 +64,7 @@ def append(
             detail=dict(draft.detail),
             previous_hash=head,
             hash="",
+            reason=draft.reason,
         )
         head = entry_hash(unsealed)
         entries.append(replace(unsealed, hash=head))

@@ -13,8 +13,8 @@ from shared.ports import Row
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-SCHEMA = 1
-"""Raised when a stored document changes its meaning; older ones are upgraded in `decode`."""
+SCHEMA = 2
+"""Raised when a stored document changes its form. Rows of another number are not read."""
 
 LOOP = "loop"
 
@@ -79,22 +79,28 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
 
 
 def encode(value: object) -> str:
-    """A frozen dataclass of `shared.model` as JSON with its schema number."""
+    """A frozen dataclass of `shared.domain` as JSON with its schema number."""
     content = _adapter(type(value)).dump_python(value, mode="json")
     return json.dumps({"schema": SCHEMA, "content": content}, ensure_ascii=False, sort_keys=True)
 
 
 def decode(kind: type[T], row: Row) -> T:
-    """The value of a row; Unreadable, with the row's key, when it is unreadable or from a newer version."""
+    """The value of a row; Unreadable, with the row's key, when it is damaged or from another version."""
     try:
         document = json.loads(row.doc)
         schema = document["schema"]
         content = document["content"]
     except (ValueError, KeyError, TypeError) as error:
         raise Unreadable(f"row {row.key} is not a Driftloop document: {error}") from error
+    if schema < SCHEMA:
+        raise Unreadable(
+            f"row {row.key} was written by an older Driftloop (schema {schema}, this one reads {SCHEMA}); "
+            "deploy the older version again, or delete the loop's rows and take over the model that serves with "
+            "`driftloop adopt`"
+        )
     if schema > SCHEMA:
         raise Unreadable(
-            f"row {row.key} was written by a newer Driftloop (schema {schema}, this one reads up to {SCHEMA}); "
+            f"row {row.key} was written by a newer Driftloop (schema {schema}, this one reads {SCHEMA}); "
             "deploy the newer version again"
         )
     try:

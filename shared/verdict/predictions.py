@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from shared.domain.reason import Code, Reason, reason
 from shared.ports import Answer, Ports
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ MAX_ROWS = 2_000
 
 @dataclass(frozen=True)
 class Predictions:
-    """One prediction a row, None where the deployment gave none; what was wrong, in words."""
+    """One prediction a row, None where the deployment gave none; and what was wrong."""
 
     values: tuple[object, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Reason, ...]
     answers: tuple[SmokeEvidence, ...]
     """What came back, request by request, for the smoke test."""
     stated: tuple[float | None, ...] = ()
@@ -77,7 +78,7 @@ def predict(ports: Ports, endpoint: str, deployment: str, frame: pd.DataFrame, s
         sizes.append(len(batch))
     answers = ports.serving.predict(endpoint, deployment, payloads, stamp)
     values: list[object] = []
-    problems: list[str] = []
+    problems: list[Reason] = []
     evidence: list[SmokeEvidence] = []
     stated: list[float | None] = []
     for answer, size in zip(answers, sizes, strict=True):
@@ -107,19 +108,19 @@ def _decoded(answer: Answer) -> object:
         return answer.body
 
 
-def read_answer(status: int, body: object, size: int) -> tuple[list[object], str]:
+def read_answer(status: int, body: object, size: int) -> tuple[list[object], Reason | None]:
     """`size` predictions, or as many None and what is wrong: an error status, an error text with 200, a wrong count."""
     from shared.release.gate.smoke import answers_of
 
     nothing: list[object] = [None] * size
     if status != 200:
-        return nothing, f"status {status}: {str(body)[:200]}"
+        return nothing, reason(Code.SMOKE_STATUS, status=status, answer=str(body)[:200])
     content = answers_of(body)
-    if isinstance(content, str):
-        return nothing, f"status 200, but {content}"
+    if isinstance(content, Reason):
+        return nothing, reason(Code.SMOKE_NO_PREDICTIONS, content)
     if len(content) != size:
-        return nothing, f"{len(content)} predictions for {size} rows"
-    return list(content), ""
+        return nothing, reason(Code.SMOKE_COUNT, predictions=len(content), rows=size)
+    return list(content), None
 
 
 def read_stated(body: object, given: Sequence[object]) -> list[float | None]:

@@ -5,7 +5,6 @@ It needs no label and no drop: answers that have moved tell of a world that has 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
 from shared.domain.release import Trigger, TriggerKind
+from shared.release.gate import gate_evidence
 from shared.retraining import policy, start
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
@@ -70,11 +70,10 @@ def _report(current: Unit, definition: Definition, outputs: Sequence[object]) ->
 
     assert current.state.champion is not None
     release, _ = current.release(current.state.champion.release)
-    gate = next((j for j in release.judgements if j.kind == "gate"), None)
+    gate = gate_evidence.recorded(current, release)
     if gate is None:
         return None
-    said = json.loads(current.ports.documents.get(gate.evidence))["evidence"]["challenger"]
-    reference = drift.profile(_frame(said))
+    reference = drift.profile(_frame(gate.evidence.challenger))
     return drift.compare(
         reference,
         drift.profile(_frame(outputs), grid=reference),

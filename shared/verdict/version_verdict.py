@@ -17,6 +17,7 @@ from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
 from shared.verdict import comparison, predictions
+from shared.words import say
 
 PERSISTENCE_MEMORY = 100
 """How many versions back `drift.persistence.of` can look."""
@@ -157,10 +158,11 @@ def _metric(
         threshold,
         confidence=wanted.confidence,
     )
+    problems = [say(one) for one in seen.problems]
     document = ports.documents.put(
-        json.dumps({"verdict": judged.to_dict(), "problems": list(seen.problems)}, sort_keys=True).encode()
+        json.dumps({"verdict": judged.to_dict(), "problems": problems}, sort_keys=True).encode()
     )
-    words = " · ".join([verdict.words, judged.words, *seen.problems])
+    words = " · ".join([verdict.words, judged.words, *problems])
     return replace(verdict, metric=document, breached=judged.breached, words=words)
 
 

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.release import ENDED, Phase
+from shared.domain.reason import Code, reason
+from shared.domain.release import ENDED, JudgementKind, Outcome, Phase
 from shared.errors import InvariantBroken
-from shared.release import machine as core
-from shared.release.transitions import TRANSITIONS, move
+from shared.release import machine
+from shared.release import observations as obs
+from shared.release.machine import PHASES, move, transitions
 from tests.core.world import (
     CHAMPION,
     NOW,
@@ -44,21 +46,27 @@ def test_no_order_of_events_and_acts_does_what_must_never_be_done(explored: list
 def test_every_transition_of_the_table_is_reached_and_every_move_made_is_in_it(
     explored: list[Explored],
 ) -> None:
-    table = {(source, target) for source, targets in TRANSITIONS.items() for target in targets}
+    table = {
+        (phase, seen, target)
+        for phase, traits in PHASES.items()
+        for seen, targets in traits.sees.items()
+        for target in targets
+    }
     assert set().union(*(one.edges for one in explored)) == table
 
 
 def test_every_state_can_end(explored: list[Explored]) -> None:
     """No phase is a trap: from each there is a way to an end in the table."""
     ends = set(ENDED)
-    while more := {source for source, targets in TRANSITIONS.items() if ends & set(targets)} - ends:
+    while more := {source for source, targets in transitions().items() if ends & set(targets)} - ends:
         ends |= more
     assert ends == set(Phase)
 
 
-def test_an_illegal_move_raises_and_says_what_to_do() -> None:
+def test_an_illegal_move_raises_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_abort", lambda release, now, why: move(release, Phase.LIVE, now))
     with pytest.raises(InvariantBroken, match=r"release 2 of birds cannot go from preparing to live.*audit"):
-        move(begun(), Phase.LIVE, NOW)
+        machine.fold(begun(), obs.PersonActed("abort", "bob", ""), definition(), NOW)
 
 
 @settings(max_examples=200, deadline=None)
@@ -72,48 +80,48 @@ def test_random_stories_at_random_moments(plan, champion, story, foreign) -> Non
     """The same with times that jump, weights that nobody planned, and looks that come too late."""
     release = begun(champion)
     for seen, seconds in story:
-        wanted = core.action(release, plan)
+        wanted = machine.action(release, plan)
         now = NOW + timedelta(seconds=seconds)
-        likely = core.TrafficIs(wanted.weights, True) if isinstance(wanted, core.SetTraffic) else seen
-        for one in (seen, likely, core.TrafficTaken(foreign), core.TrafficLate(foreign)):
-            after = core.fold(release, one, plan, now)
+        likely = obs.TrafficIs(wanted.weights, True) if isinstance(wanted, obs.SetTraffic) else seen
+        for one in (seen, likely, obs.TrafficTaken(foreign), obs.TrafficLate(foreign)):
+            after = machine.fold(release, one, plan, now)
             assert wrong(release, one, after, plan) == []
-            if not isinstance(one, core.TrafficTaken) or seconds % 7 == 0:
+            if not isinstance(one, obs.TrafficTaken) or seconds % 7 == 0:
                 release = after
 
 
 def test_approving_a_hold_in_the_last_step_is_the_approval_that_the_loop_asks_for() -> None:
     plan = definition(approval="before_promotion")
     held = at(begun(), phase=Phase.HOLDING, step=1, deployment="r2-a1", traffic={"r1-a1": 50, "r2-a1": 50})
-    assert core.fold(held, core.PersonActed("approve", "bob", ""), plan, NOW).phase is Phase.PROMOTING
+    assert machine.fold(held, obs.PersonActed("approve", "bob", ""), plan, NOW).phase is Phase.PROMOTING
 
 
 def test_the_first_model_asks_for_the_approval_before_promotion_too() -> None:
     plan = definition(approval="before_promotion")
     gated = at(begun(None), phase=Phase.GATING, deployment="r2-a1")
-    seen = core.GateSeen((judged("smoke test", "pass"), judged("gate", "pass")))
-    assert core.fold(gated, seen, plan, NOW).phase is Phase.AWAITING_APPROVAL
+    seen = obs.GateSeen((judged(JudgementKind.SMOKE, Outcome.PASS), judged(JudgementKind.GATE, Outcome.PASS)))
+    assert machine.fold(gated, seen, plan, NOW).phase is Phase.AWAITING_APPROVAL
 
 
 def test_a_canary_whose_traffic_a_slow_worker_of_ours_set_begins_its_step_anew() -> None:
     plan = definition()
     canary = at(begun(), phase=Phase.CANARY, step=1, deployment="r2-a1", traffic={"r1-a1": 50, "r2-a1": 50})
-    late = core.TrafficLate({"r1-a1": 90, "r2-a1": 10})
-    suspect = core.fold(canary, late, plan, NOW)
+    late = obs.TrafficLate({"r1-a1": 90, "r2-a1": 10})
+    suspect = machine.fold(canary, late, plan, NOW)
     assert (suspect.phase, suspect.adopted) == (Phase.CANARY, False)
-    again = core.fold(suspect, late, plan, NOW + core.STALE_LIMIT)
+    again = machine.fold(suspect, late, plan, NOW + machine.STALE_LIMIT)
     assert (again.phase, again.step, again.adopted, again.suspect_at) == (Phase.SHIFTING, 1, False, None)
-    assert "begins anew" in again.reason
-    assert core.action(again, plan) == core.SetTraffic({"r1-a1": 50, "r2-a1": 50})
+    assert again.reason == reason(Code.STEP_RESTARTED, traffic="r1-a1 90 %, r2-a1 10 %", step=2)
+    assert machine.action(again, plan) == obs.SetTraffic({"r1-a1": 50, "r2-a1": 50})
 
 
 def test_a_canary_whose_traffic_a_person_took_away_can_be_aborted() -> None:
     plan = definition()
     canary = at(begun(), phase=Phase.CANARY, deployment="r2-a1", traffic={"r1-a1": 90, "r2-a1": 10})
-    suspect = core.fold(canary, core.TrafficTaken({"r1-a1": 100}), plan, NOW)
+    suspect = machine.fold(canary, obs.TrafficTaken({"r1-a1": 100}), plan, NOW)
     assert not suspect.adopted
-    taken = core.fold(suspect, core.TrafficTaken({"r1-a1": 100}), plan, NOW + core.STALE_LIMIT)
+    taken = machine.fold(suspect, obs.TrafficTaken({"r1-a1": 100}), plan, NOW + machine.STALE_LIMIT)
     assert taken.adopted
-    assert isinstance(core.action(taken, plan), core.Await)
-    aborted = core.fold(taken, core.PersonActed("abort", "bob", ""), plan, NOW)
+    assert isinstance(machine.action(taken, plan), obs.Await)
+    aborted = machine.fold(taken, obs.PersonActed("abort", "bob", ""), plan, NOW)
     assert (aborted.phase, aborted.outcome, aborted.adopted) == (Phase.ROLLING_BACK, Phase.ABORTED, False)

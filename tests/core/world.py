@@ -10,10 +10,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from shared import loopfile
-from shared.domain.release import Champion, Judgement, Phase, Release, Trigger, TriggerKind
+from shared.domain.reason import Code, reason
+from shared.domain.release import (
+    Champion,
+    Judgement,
+    JudgementKind,
+    Outcome,
+    Phase,
+    Release,
+    Trigger,
+    TriggerKind,
+)
 from shared.loopfile import Definition
 from shared.ports import DeploymentSeen, JobSeen
-from shared.release import machine as core
+from shared.release import machine
+from shared.release import observations as obs
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MUCH_LATER = NOW + timedelta(hours=3)
@@ -65,33 +76,32 @@ def begun(champion: Champion | None = CHAMPION) -> Release:
     )
 
 
-def judged(kind: str, outcome: str) -> Judgement:
-    return Judgement(kind, outcome, ("words",), "digest", NOW)
+def judged(kind: JudgementKind, outcome: Outcome) -> Judgement:
+    return Judgement(kind, outcome, (reason(Code.GATE_NO_ROWS),), "digest", NOW)
 
 
-SEEN: tuple[core.Seen, ...] = (
-    core.WindowSeen("azureml:window:1", "profile"),
-    *(JobSeen(status) for status in ("running", "completed", "failed", "canceled", "missing")),
-    core.ModelSeen("azureml:birds:2"),
+CANARY_OUTCOMES = (Outcome.ADVANCE, Outcome.HOLD, Outcome.ROLL_BACK, Outcome.INCONCLUSIVE, Outcome.ERROR)
+
+SEEN: tuple[obs.Observation, ...] = (
+    obs.WindowSeen("azureml:window:1", "profile"),
+    *(JobSeen(status) for status in ("running", "completed", "failed", "canceled", "missing", "timed_out")),
+    obs.ModelSeen("azureml:birds:2"),
     *(DeploymentSeen(state) for state in ("creating", "ready", "failed", "missing")),
-    core.GateSeen((judged("smoke test", "fail"),)),
+    obs.GateSeen((judged(JudgementKind.SMOKE, Outcome.FAIL),)),
     *(
-        core.GateSeen((judged("smoke test", "pass"), judged("gate", outcome)))
-        for outcome in ("pass", "fail", "inconclusive")
+        obs.GateSeen((judged(JudgementKind.SMOKE, Outcome.PASS), judged(JudgementKind.GATE, outcome)))
+        for outcome in (Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE)
     ),
-    *(
-        core.CanarySeen(judged("canary", outcome), "{}")
-        for outcome in ("advance", "hold", "roll_back", "inconclusive", "error")
-    ),
-    *(core.BakeSeen(judged("bake", outcome)) for outcome in ("advance", "hold", "roll_back", "error")),
-    core.TrafficIs({"r1-a1": 100}, settled=False),
-    core.TrafficTaken({"r1-a1": 70, "r2-a1": 30}),
-    core.TrafficTaken({"r1-a1": 100}),
-    core.TrafficLate({"r1-a1": 100}),
-    core.GoneSeen(True),
-    core.GoneSeen(False),
-    core.TimePassed(),
-    *(core.PersonActed(verb, "bob", "because") for verb in ("approve", "abort", "rollback", "resume")),
+    *(obs.CanarySeen(judged(JudgementKind.CANARY, outcome), "{}") for outcome in CANARY_OUTCOMES),
+    *(obs.BakeSeen(judged(JudgementKind.BAKE, outcome)) for outcome in CANARY_OUTCOMES),
+    obs.TrafficIs({"r1-a1": 100}, settled=False),
+    obs.TrafficTaken({"r1-a1": 70, "r2-a1": 30}),
+    obs.TrafficTaken({"r1-a1": 100}),
+    obs.TrafficLate({"r1-a1": 100}),
+    obs.GoneSeen(True),
+    obs.GoneSeen(False),
+    obs.TimePassed(),
+    *(obs.PersonActed(verb, "bob", "because") for verb in ("approve", "abort", "rollback", "resume")),
 )
 
 
@@ -101,7 +111,7 @@ class Explored:
 
     states: int = 0
     folds: int = 0
-    edges: set[tuple[Phase, Phase]] = field(default_factory=set)
+    edges: set[tuple[Phase, type, Phase]] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -112,30 +122,26 @@ def explore(first: Release, plan: Definition) -> Explored:
     while todo:
         release = todo.popleft()
         found.states += 1
-        for seen, now in _happenings(release, plan):
+        for seen, now in _observations(release, plan):
             found.folds += 1
-            after = core.fold(release, seen, plan, now)
+            after = machine.fold(release, seen, plan, now)
             found.wrong += wrong(release, seen, after, plan)
-            if _moved(release, after):
-                found.edges.add((release.phase, after.phase))
+            if machine.place(release) != machine.place(after):
+                found.edges.add((release.phase, type(seen), after.phase))
             if (identity := _identity(after)) not in known:
                 known.add(identity)
                 todo.append(after)
     return found
 
 
-def _happenings(release: Release, plan: Definition) -> Iterator[tuple[core.Seen, datetime]]:
-    wanted = core.action(release, plan)
-    if isinstance(wanted, core.SetTraffic):
-        yield core.TrafficIs(wanted.weights, settled=True), NOW
+def _observations(release: Release, plan: Definition) -> Iterator[tuple[obs.Observation, datetime]]:
+    wanted = machine.action(release, plan)
+    if isinstance(wanted, obs.SetTraffic):
+        yield obs.TrafficIs(wanted.weights, settled=True), NOW
     for seen in SEEN:
         yield seen, NOW
-        if isinstance(seen, DeploymentSeen | core.TrafficIs | core.TrafficTaken | core.TrafficLate):
+        if isinstance(seen, DeploymentSeen | obs.TrafficIs | obs.TrafficTaken | obs.TrafficLate):
             yield seen, MUCH_LATER
-
-
-def _moved(before: Release, after: Release) -> bool:
-    return (before.phase, before.attempt, before.step) != (after.phase, after.attempt, after.step)
 
 
 def _identity(release: Release) -> object:
@@ -156,30 +162,30 @@ def _identity(release: Release) -> object:
     )
 
 
-def challenger_weight(action: core.Action, release: Release) -> int | None:
+def challenger_weight(action: obs.Action, release: Release) -> int | None:
     """What an action gives the challenger; None when it sets no traffic."""
-    if not isinstance(action, core.SetTraffic):
+    if not isinstance(action, obs.SetTraffic):
         return None
     return action.weights.get(release.deployment_name, 0)
 
 
-NO_REASON_TO_GO_ON = ("hold", "error", "roll_back")
+NO_REASON_TO_GO_ON = (Outcome.HOLD, Outcome.ERROR, Outcome.ROLL_BACK)
 
 
-def wrong(before: Release, seen: core.Seen, after: Release, plan: Definition) -> list[str]:
+def wrong(before: Release, seen: obs.Observation, after: Release, plan: Definition) -> list[str]:
     """What a single fold did that it must never do, in words."""
     found = []
     if before.ended and after != before:
         found.append(f"{before.phase} was ended and became {after.phase}")
-    if before.adopted and after != before and not isinstance(seen, core.PersonActed):
+    if before.adopted and after != before and not isinstance(seen, obs.PersonActed):
         found.append(f"adopted traffic, and {seen} changed it")
-    if isinstance(seen, core.TrafficTaken) and after.phase is not before.phase:
+    if isinstance(seen, obs.TrafficTaken) and after.phase is not before.phase:
         found.append("a look at foreign traffic moved the release")
     again = (before.phase, after.phase, after.step) == (Phase.CANARY, Phase.SHIFTING, before.step)
-    if isinstance(seen, core.TrafficLate) and after.phase is not before.phase and not again:
+    if isinstance(seen, obs.TrafficLate) and after.phase is not before.phase and not again:
         found.append("a split that came late moved the release, and not to the same step anew")
-    action = core.action(after, plan)
-    if isinstance(action, core.SetTraffic):
+    action = machine.action(after, plan)
+    if isinstance(action, obs.SetTraffic):
         found += _wrong_weights(after, action.weights)
         if after.adopted:
             found.append("adopted traffic is fought")
@@ -189,14 +195,10 @@ def wrong(before: Release, seen: core.Seen, after: Release, plan: Definition) ->
         found.append(f"{weight} % is no step of the plan")
     if weight and before.phase in (Phase.ROLLING_BACK, Phase.CLEANING):
         found.append(f"{weight} % for the challenger after a rollback began")
-    if (
-        weight
-        and isinstance(seen, core.TrafficTaken | core.TrafficLate | core.TrafficIs)
-        and weight > earlier
-    ):
+    if weight and isinstance(seen, obs.TrafficTaken | obs.TrafficLate | obs.TrafficIs) and weight > earlier:
         found.append(f"a look at the traffic raised the weight from {earlier} to {weight}")
     onwards = after.phase is not before.phase and after.phase in (Phase.SHIFTING, Phase.PROMOTING)
-    if onwards and isinstance(seen, core.CanarySeen) and seen.judgement.outcome in NO_REASON_TO_GO_ON:
+    if onwards and isinstance(seen, obs.CanarySeen) and seen.judgement.outcome in NO_REASON_TO_GO_ON:
         found.append(f"{seen.judgement.outcome} promoted the canary")
     return found
 

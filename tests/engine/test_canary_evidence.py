@@ -8,15 +8,17 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.release import Phase, Release
+from shared.domain.reason import Code
+from shared.domain.release import Outcome, Phase, Release
 from shared.memory import MemoryRequest
 from shared.ports import Answer, Replace
 from shared.release import evidence_replay
 from shared.release.canary import canary_evidence
 from shared.release.canary.live_counts import Scale, counts_from
-from shared.release.machine import CanarySeen
+from shared.release.observations import CanarySeen
 from shared.runtime import tick, unit_of_work
 from shared.state import rows
+from shared.words import say
 from tests.engine.world import LOOP, Model, World, by_bill, csv, season
 
 SHIFT = "{prediction_shift: 0.2}"
@@ -72,6 +74,13 @@ def go_on(world: World, looks: int, traffic: Callable[[], None]) -> Release:
     return world.release(2)
 
 
+def worst(release: Release) -> object:
+    """The metric, or where it has none the code, of what a rollback rests on first."""
+    assert release.reason is not None and release.reason.code is Code.CANARY_ROLLED_BACK, say(release.reason)
+    first = release.reason.because[0]
+    return first.facts.get("metric", first.code)
+
+
 def test_the_first_moments_and_our_own_requests_are_left_out(world: World) -> None:
     release = in_canary(world)
     published = unit_of_work.read(world.ports, "birds").published(release.definition)
@@ -83,8 +92,8 @@ def test_the_first_moments_and_our_own_requests_are_left_out(world: World) -> No
     log += [MemoryRequest(since + timedelta(seconds=1), "r1-a1", 200, request_id="user")] * 9
     world.clock.advance(20)
     seen = canary_evidence.measure(unit_of_work.read(world.ports, "birds"), release, published)
-    assert isinstance(seen, CanarySeen) and seen.look is not None
-    assert (seen.look.canary.requests, seen.look.champion.requests) == (0, 9)
+    assert isinstance(seen, CanarySeen) and seen.point is not None
+    assert (seen.point.canary.requests, seen.point.champion.requests) == (0, 9)
 
 
 def test_a_failed_query_is_an_error_that_holds_and_is_told(world: World) -> None:
@@ -92,9 +101,9 @@ def test_a_failed_query_is_an_error_that_holds_and_is_told(world: World) -> None
     world.ports.evidence.unavailable = "the log is not well"
     release = go_on(world, 20, lambda: live(world))
     assert release.phase is Phase.CANARY
-    assert "the log is not well" in release.waiting_for
-    assert release.looks[-1].outcome == "error"
-    assert "advance" not in {look.outcome for look in release.looks}
+    assert "the log is not well" in say(release.waiting_for)
+    assert release.points[-1].outcome is Outcome.ERROR
+    assert Outcome.ADVANCE not in {point.outcome for point in release.points}
 
 
 @pytest.mark.parametrize(("errors", "phase"), [(0.0, Phase.BAKING), (0.05, Phase.ROLLED_BACK)])
@@ -111,7 +120,7 @@ def test_evidence_ten_minutes_late_still_decides_rightly(world: World, errors: f
             break
     assert release.phase is phase, release.waiting_for
     if errors:
-        assert release.reason.startswith("errors: canary "), release.reason
+        assert worst(release) == "errors"
         assert 100 not in weights
 
 
@@ -119,22 +128,23 @@ def test_a_slow_canary_is_taken_back_for_its_latency(world: World) -> None:
     in_canary(world)
     release = go_on(world, 20, lambda: live(world, latency_ms={"r1-a1": 80, "r2-a1": 240}))
     assert release.phase is Phase.ROLLED_BACK
-    assert release.reason.startswith("latency: "), release.reason
+    assert worst(release) == Code.METRIC_LATENCY
 
 
 def test_shifted_predictions_are_told_but_take_nothing_back_without_a_margin(world: World) -> None:
     in_canary(world)
     release = go_on(world, 30, lambda: live(world, r2_a1=lambda bird: "Adelie"))
     assert release.phase not in (Phase.ROLLED_BACK, Phase.CANARY)
-    assert "predictions: " in release.judgements[2].words[2]
-    assert "for information only" in release.judgements[2].words[2]
+    told = say(release.judgements[2].reasons[2])
+    assert told.startswith("predictions: ")
+    assert "for information only" in told
 
 
 def test_shifted_predictions_beyond_the_margin_are_taken_back(world: World) -> None:
     in_canary(world, loop(SHIFT))
     release = go_on(world, 20, lambda: live(world, r2_a1=lambda bird: "Adelie"))
     assert release.phase is Phase.ROLLED_BACK
-    assert release.reason.startswith("predictions: "), release.reason
+    assert worst(release) == "predictions"
 
 
 def test_a_canary_that_differs_on_one_slice_only_is_taken_back_for_it(world: World) -> None:
@@ -145,15 +155,16 @@ def test_a_canary_that_differs_on_one_slice_only_is_taken_back_for_it(world: Wor
 
     release = go_on(world, 20, lambda: live(world, r2_a1=wrong_about_males))
     assert release.phase is Phase.ROLLED_BACK
-    assert "predictions in sex=male" in release.reason
-    assert "sex=female" not in release.reason
+    assert "predictions in sex=male" in say(release.reason)
+    assert "sex=female" not in say(release.reason)
 
 
 def test_a_margin_asks_for_its_evidence(world: World) -> None:
     in_canary(world, loop(SHIFT))
     release = go_on(world, 20, lambda: world.traffic())
     assert release.phase is Phase.CANARY
-    assert "predictions is required" in release.waiting_for
+    assert release.waiting_for is not None
+    assert Code.CANARY_METRIC_MISSING in release.waiting_for.codes()
 
 
 def test_recent_requests_are_replayed_in_pairs_bounded_and_stamped(world: World) -> None:
@@ -164,7 +175,9 @@ def test_recent_requests_are_replayed_in_pairs_bounded_and_stamped(world: World)
     pairs = document["evidence"]["shadow"]
     assert 50 <= pairs["agree"] + pairs["disagree"] <= 200
     assert set(pairs["flips"]) == {"Adelie -> Gentoo"}
-    assert any("shadow: " in words and "Adelie -> Gentoo" in words for words in release.judgements[2].words)
+    assert any(
+        "shadow: " in say(one) and "Adelie -> Gentoo" in say(one) for one in release.judgements[2].reasons
+    )
     assert any(stamp.startswith("shadow-birds-r2-a1") for stamp in world.ports.serving.stamps)
 
 
@@ -197,7 +210,7 @@ def test_a_shadow_margin_takes_a_canary_back(world: World) -> None:
     world.models["r2-a1"] = lambda bird: "Gentoo"
     release = go_on(world, 20, lambda: live(world))
     assert release.phase is Phase.ROLLED_BACK
-    assert release.reason.startswith("shadow: "), release.reason
+    assert worst(release) == Code.METRIC_SHADOW
 
 
 def test_numbers_are_counted_in_bands_fixed_beforehand() -> None:
@@ -217,7 +230,7 @@ def test_numbers_are_counted_in_bands_fixed_beforehand() -> None:
 def finished(world: World) -> Release:
     in_canary(world)
     release = go_on(world, 40, lambda: live(world))
-    assert [j.kind.split(" ")[0] for j in release.judgements][:4] == ["smoke", "gate", "canary", "canary"]
+    assert [j.kind.value for j in release.judgements][:4] == ["smoke", "gate", "canary", "canary"]
     return release
 
 
@@ -231,10 +244,14 @@ def test_every_verdict_of_a_release_is_had_again(world: World) -> None:
 def test_looks_that_held_are_had_again_and_are_few(world: World) -> None:
     in_canary(world, loop().replace("min_requests: 50", "min_requests: 300"))
     release = go_on(world, 25, lambda: live(world))
-    stored = [look for look in release.looks if look.outcome == "hold" and look.evidence]
-    assert 3 < len(stored) < len(release.looks) - 5
-    again = [one for one in evidence_replay.replay(world.ports, "birds", 2) if one.outcome == "hold"]
-    assert [one.evidence for one in again] == [look.evidence for look in stored]
+    stored = [point for point in release.points if point.outcome is Outcome.HOLD and point.evidence]
+    assert 3 < len(stored) < len(release.points) - 5
+    again = [
+        one
+        for one in evidence_replay.replay(world.ports, "birds", 2)
+        if one.judgement.outcome is Outcome.HOLD
+    ]
+    assert [one.judgement.evidence for one in again] == [point.evidence for point in stored]
     assert all(one.same for one in again), again
     document = json.loads(world.ports.documents.get(stored[-1].evidence))
     document["evidence"]["canary"]["errors"] += 9
@@ -245,8 +262,8 @@ def test_looks_that_held_are_had_again_and_are_few(world: World) -> None:
         "birds", [Replace(row.key, row.doc.replace(stored[-1].evidence, spoiled), row.etag)]
     )
     different = [one for one in evidence_replay.replay(world.ports, "birds", 2) if not one.same]
-    assert [one.outcome for one in different] == ["hold"]
-    assert "judged anew" in different[0].differences[0]
+    assert [one.judgement.outcome for one in different] == [Outcome.HOLD]
+    assert different[0].differences[0].code is Code.REPLAY_VERDICT_DIFFERS
 
 
 @pytest.mark.parametrize(
@@ -275,4 +292,4 @@ def test_an_edited_document_is_noticed_even_under_its_new_hash(
     world.ports.store.commit("birds", [Replace(row.key, row.doc.replace(old.evidence, digest), row.etag)])
     again = evidence_replay.replay(world.ports, "birds", 2)
     assert [one.same for one in again].count(False) == 1
-    assert words in " ".join(again[verdict].differences)
+    assert words in "; ".join(say(one) for one in again[verdict].differences)

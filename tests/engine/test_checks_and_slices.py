@@ -14,6 +14,7 @@ from shared.loopfile.published import Assets, Published
 from shared.release.gate.gate_evidence import slice_names
 from shared.runtime import publication
 from shared.verdict.predictions import read_stated
+from shared.words import say
 from tests.engine.world import LOOP, World, csv, season
 
 
@@ -47,7 +48,7 @@ def test_a_check_that_fails_rejects_with_its_words_and_gives_no_traffic() -> Non
     check.status, check.error = "failed", "A student should be <=50K, the model says >50K"
     world.ticks(5)
     assert world.release(1).phase is Phase.REJECTED
-    assert "A student should be" in world.release(1).reason
+    assert "A student should be" in say(world.release(1).reason)
     assert world.ports.serving.splits == []
 
 
@@ -94,7 +95,8 @@ def test_the_smoke_test_asks_what_the_pipeline_recorded(
     world.ticks(6)
     release = world.release(1)
     assert release.phase is phase
-    told = [*(told for judged in release.judgements for told in judged.words), release.waiting_for]
+    found = [*(one for judged in release.judgements for one in judged.reasons), release.waiting_for]
+    told = [say(one) for one in found]
     assert any(words in one for one in told), told
 
 

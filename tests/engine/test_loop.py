@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from shared.domain.event import InboxState
+from shared.domain.reason import Code
 from shared.domain.release import Phase, TriggerKind
 from shared.state import queries
+from shared.words import say, titled
 from tests.engine.world import World, csv, season
 
 
@@ -40,7 +42,7 @@ def test_drift_leads_through_gate_and_canary_to_promotion(world: World) -> None:
     release = world.release(2)
     assert [t.kind for t in release.triggers] == [TriggerKind.DRIFT]
     assert "body_mass_g" in release.triggers[0].reason
-    assert [j.kind for j in release.judgements] == [
+    assert [titled(j) for j in release.judgements] == [
         "smoke test",
         "gate",
         "canary step 1 of 2 at 10 %",
@@ -65,7 +67,9 @@ def test_a_canary_that_errs_is_taken_back(world: World) -> None:
         world.ticks_with_traffic(1, errors={"r2-a1": 0.3})
     release = world.release(2)
     assert release.phase is Phase.ROLLED_BACK
-    assert "error" in release.reason
+    assert release.reason is not None
+    assert release.reason.code is Code.CANARY_ROLLED_BACK
+    assert release.reason.because[0].facts["metric"] == "errors"
     assert world.ports.serving.traffic("birds") == {"r1-a1": 100}
     assert world.state.champion is not None
     assert world.state.champion.release == 1
@@ -95,7 +99,7 @@ def test_a_breached_metric_asks_for_a_better_model_and_refuses_an_equal_one(worl
     assert version.metric_breached is True
     release = world.release(2)
     assert TriggerKind.METRIC in {t.kind for t in release.triggers}
-    assert release.phase is Phase.REJECTED, release.reason
+    assert release.phase is Phase.REJECTED, say(release.reason)
     assert world.ports.serving.traffic("birds") == {"r1-a1": 100}
     assert all("r2-a1" not in split for _, split in world.ports.serving.splits)
     assert "a version newer than 2 must land" in world.state.denial
@@ -171,7 +175,7 @@ def test_a_failed_training_is_tried_again_and_then_given_up(world: World) -> Non
     world.ticks(5)
     assert world.ports.training.submitted == ["birds-r1-a1", "birds-r1-a2"]
     assert world.release(1).phase is Phase.FAILED
-    assert "birds-r1-a2" in world.release(1).reason
+    assert "birds-r1-a2" in say(world.release(1).reason)
 
 
 def test_traffic_that_somebody_else_changed_is_adopted_and_the_loop_pauses(world: World) -> None:
@@ -198,7 +202,7 @@ def test_a_person_aborts_a_canary_and_a_double_click_is_one_action(world: World)
     world.act("abort", 2, "I do not like it", id="click")
     world.ticks(3)
     assert world.release(2).phase is Phase.ABORTED
-    assert "bob" in world.release(2).reason
+    assert "bob" in say(world.release(2).reason)
     assert world.ports.serving.traffic("birds") == {"r1-a1": 100}
     assert world.ledger().count("action.refused") == 0
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared import loopfile
 from shared.domain.loop import LoopState
-from shared.domain.release import Champion, Judgement, Phase, Trigger, TriggerKind
+from shared.domain.release import Champion, Judgement, JudgementKind, Outcome, Phase, Trigger, TriggerKind
 from shared.retraining import policy
 from tests.core.world import begun
 from tests.engine.test_faults import LOOP, birds, canaried, served
@@ -151,7 +151,7 @@ def test_a_storm_of_alerts_crowds_out_no_other_reason() -> None:
 
 
 def test_an_alert_that_the_loops_own_canary_caused_is_no_reason_to_retrain() -> None:
-    gate = Judgement("gate", "pass", (), "", NOW)
+    gate = Judgement(JudgementKind.GATE, Outcome.PASS, (), "", NOW)
     release = replace(begun(), phase=Phase.ROLLED_BACK, judgements=(gate,))
     before, echo, drift = trigger(TriggerKind.ALERT, -5), trigger(TriggerKind.ALERT, 5), trigger(minutes=5)
     after, told = policy.ended(loop(waiting=(before, echo, drift)), release, NOW)

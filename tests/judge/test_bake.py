@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.canary.simulation import lower
+from shared.domain.reason import Code
 from shared.release.canary.arms import (
     LATENCY_BINS,
     LATENCY_PER_DECADE,
@@ -18,7 +19,8 @@ from shared.release.canary.arms import (
     latency_bin,
 )
 from shared.release.canary.bake_judge import BakeEvidence, judge_bake
-from shared.release.canary.canary_judge import CanaryKind, CanaryPolicy, CanaryVerdict
+from shared.release.canary.canary_judge import CanaryPolicy, CanaryVerdict, Outcome
+from shared.words import say
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALPHA = 0.05
@@ -62,7 +64,7 @@ def rolled_back(bakes: int, rate: float, harm: float = 0.0, slower: float = 1.0,
                 found.errors + more.errors,
                 tuple(map(sum, zip(found.latency, more.latency, strict=True))),
             )
-            if judged(evidence(found, before)).kind is CanaryKind.ROLL_BACK:
+            if judged(evidence(found, before)).outcome is Outcome.ROLL_BACK:
                 taken += 1
                 break
     return taken / bakes
@@ -87,7 +89,7 @@ def test_harm_is_found() -> None:
 
 def test_the_reason_names_the_limit() -> None:
     live, before = arm(200, 30, np.full(170, 50.0)), arm(500, 5, np.full(495, 50.0))
-    words = judged(evidence(live, before)).reasons[0]
+    words = say(judged(evidence(live, before)).reasons[0])
     assert words.startswith(
         "errors after promotion: 30 of 200 errors; the champion's in the last step was 1.0%"
     )
@@ -101,18 +103,18 @@ def test_labels_of_the_last_step_that_come_later_still_decide() -> None:
         *(50, NOW - timedelta(minutes=30), NOW),
     )
     found = judged(BakeEvidence(quiet, step, NOW, NOW), CanaryPolicy())
-    assert found.kind is CanaryKind.ROLL_BACK
-    assert found.reasons[0].startswith("the last canary step, by now: labels: ")
+    assert found.outcome is Outcome.ROLL_BACK
+    assert found.reasons[0].codes() == {Code.BAKE_LAST_STEP, Code.METRIC_RATE}
 
 
 def test_a_bake_ends_by_its_evidence_and_holds_without() -> None:
     quiet = arm(500, 5, np.full(495, 50.0))
     done = evidence(quiet, quiet)
-    assert judged(done, elapsed_s=1700).kind is CanaryKind.HOLD
-    assert judged(done, elapsed_s=1800).kind is CanaryKind.ADVANCE
+    assert judged(done, elapsed_s=1700).outcome is Outcome.HOLD
+    assert judged(done, elapsed_s=1800).outcome is Outcome.ADVANCE
     nothing = BakeEvidence(quiet, done.step, NOW, None)
-    assert judged(nothing, elapsed_s=7100).kind is CanaryKind.HOLD
-    assert judged(nothing, elapsed_s=7200).kind is CanaryKind.INCONCLUSIVE
+    assert judged(nothing, elapsed_s=7100).outcome is Outcome.HOLD
+    assert judged(nothing, elapsed_s=7200).outcome is Outcome.INCONCLUSIVE
     broken = evidence(quiet, quiet, query_ok=False, notes=("the log is not well",))
-    assert judged(broken).kind is CanaryKind.ERROR
-    assert judged(broken, elapsed_s=7200).kind is CanaryKind.INCONCLUSIVE
+    assert judged(broken).outcome is Outcome.ERROR
+    assert judged(broken, elapsed_s=7200).outcome is Outcome.INCONCLUSIVE

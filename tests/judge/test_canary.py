@@ -10,18 +10,20 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from shared.domain.reason import Code, reason
 from shared.release.canary.arms import LATENCY_BINS, LOSS_BINS, latency_bin, latency_edge_ms, loss_bin
 from shared.release.canary.canary_judge import (
     ArmEvidence,
     CanaryEvidence,
-    CanaryKind,
     CanaryPolicy,
     CanaryState,
     CanaryVerdict,
     LabelCounts,
+    Outcome,
     ShadowPairs,
     judge_canary,
 )
+from shared.words import say
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -62,54 +64,60 @@ GOOD = seen(arm(50, seed=1), arm(450, seed=2))
 
 def test_a_good_canary_advances_and_says_what_it_could_have_missed() -> None:
     verdict = judge(GOOD)
-    assert verdict.kind is CanaryKind.ADVANCE
-    assert any("would have rolled it back" in reason for reason in verdict.reasons)
+    assert verdict.outcome is Outcome.ADVANCE
+    assert Code.CANARY_ERRORS_NOTICED in {reason.code for reason in verdict.reasons}
 
 
 @pytest.mark.parametrize(
-    ("canary", "champion", "weight", "word"),
+    ("canary", "champion", "weight", "code"),
     [
-        (arm(30, 9), arm(270), 10, "errors"),
-        (arm(60, 18), arm(60), 50, "errors"),
-        (arm(100, ms=320), arm(100), 50, "latency"),
-        (arm(40, ms=320), arm(360), 10, "latency"),
+        (arm(30, 9), arm(270), 10, Code.METRIC_RATE),
+        (arm(60, 18), arm(60), 50, Code.METRIC_RATE),
+        (arm(100, ms=320), arm(100), 50, Code.METRIC_LATENCY),
+        (arm(40, ms=320), arm(360), 10, Code.METRIC_LATENCY),
     ],
 )
 def test_a_sick_canary_is_rolled_back_and_the_cause_named(
-    canary: ArmEvidence, champion: ArmEvidence, weight: int, word: str
+    canary: ArmEvidence, champion: ArmEvidence, weight: int, code: Code
 ) -> None:
     verdict = judge(seen(canary, champion, weight))
-    assert verdict.kind is CanaryKind.ROLL_BACK
-    assert verdict.reasons[0].startswith(word)
+    assert verdict.outcome is Outcome.ROLL_BACK
+    assert verdict.reasons[0].code is code
 
 
 def test_a_sick_canary_is_rolled_back_before_its_least_time_and_sample() -> None:
-    assert judge(seen(arm(30, 9), arm(270)), elapsed_s=3).kind is CanaryKind.ROLL_BACK
+    assert judge(seen(arm(30, 9), arm(270)), elapsed_s=3).outcome is Outcome.ROLL_BACK
 
 
 @pytest.mark.parametrize(
-    ("evidence", "elapsed_s", "words"),
+    ("evidence", "elapsed_s", "code", "facts"),
     [
-        (seen(arm(0), arm(0)), 20, "requests of at least"),
-        (seen(arm(0), arm(500)), 20, "router"),
-        (seen(arm(49), arm(441)), 20, "49 requests of at least 50"),
-        (replace(GOOD, watermark_at=None), 20, "no evidence of this step is complete"),
-        (replace(GOOD, watermark_at=START + timedelta(seconds=9)), 3600, "covers 9 s of the 10 s"),
-        (GOOD, 5, "covers 5 s of the 10 s"),
-        (seen(ArmEvidence(50), ArmEvidence(450)), 20, "latency is required"),
-        (seen(arm(500), arm(0), weight=100), 20, "nothing beside it"),
-        (replace(GOOD, query_ok=False, notes=("429",)), 20, "could not be read: 429"),
-        (seen(arm(50), arm(50)), 20, "the router does something else"),
-        (seen(replace(arm(50), errors=51), arm(450)), 20, "51 errors in 50 requests"),
-        (seen(replace(arm(50), predictions={"a": -1}), arm(450)), 20, "negative count"),
+        (seen(arm(0), arm(0)), 20, Code.CANARY_FEW_REQUESTS, {"arm": "canary", "requests": 0}),
+        (seen(arm(0), arm(500)), 20, Code.CANARY_SPLIT, {"observed_pct": 0.0}),
+        (seen(arm(49), arm(441)), 20, Code.CANARY_FEW_REQUESTS, {"requests": 49, "least": 50}),
+        (replace(GOOD, watermark_at=None), 20, Code.EVIDENCE_INCOMPLETE, {}),
+        (
+            replace(GOOD, watermark_at=START + timedelta(seconds=9)),
+            3600,
+            Code.EVIDENCE_SHORT,
+            {"covered_s": 9, "minimum_s": 10},
+        ),
+        (GOOD, 5, Code.EVIDENCE_SHORT, {"covered_s": 5}),
+        (seen(ArmEvidence(50), ArmEvidence(450)), 20, Code.CANARY_METRIC_MISSING, {"metric": "latency"}),
+        (seen(arm(500), arm(0), weight=100), 20, Code.CANARY_ALONE, {"weight_pct": 100}),
+        (replace(GOOD, query_ok=False, notes=("429",)), 20, Code.EVIDENCE_UNREADABLE, {"note": "429"}),
+        (seen(arm(50), arm(50)), 20, Code.CANARY_SPLIT, {"weight_pct": 10}),
+        (seen(replace(arm(50), errors=51), arm(450)), 20, Code.COUNTS_ERRORS, {"errors": 51, "requests": 50}),
+        (seen(replace(arm(50), predictions={"a": -1}), arm(450)), 20, Code.COUNTS_NEGATIVE, {}),
     ],
 )
 def test_p13_missing_late_thin_or_broken_evidence_never_advances(
-    evidence: CanaryEvidence, elapsed_s: float, words: str
+    evidence: CanaryEvidence, elapsed_s: float, code: Code, facts: dict[str, object]
 ) -> None:
     verdict = judge(evidence, elapsed_s=elapsed_s)
-    assert verdict.kind in (CanaryKind.HOLD, CanaryKind.ERROR, CanaryKind.INCONCLUSIVE)
-    assert words in " ".join(verdict.reasons)
+    assert verdict.outcome in (Outcome.HOLD, Outcome.ERROR, Outcome.INCONCLUSIVE)
+    found = [each for reason in verdict.reasons for each in (reason, *reason.because)]
+    assert any(one.code is code and facts.items() <= one.facts.items() for one in found), found
 
 
 def test_counts_that_shrink_are_an_error_of_measurement() -> None:
@@ -117,45 +125,45 @@ def test_counts_that_shrink_are_an_error_of_measurement() -> None:
         GOOD, CanaryPolicy(), CanaryState(), step_elapsed_s=20, step_min_s=10, step_max_s=60
     )
     verdict = judge(seen(arm(40), arm(440)), state=state)
-    assert verdict.kind is CanaryKind.ERROR
-    assert "shrank from 500 requests to 480" in verdict.reasons[0]
+    assert verdict.outcome is Outcome.ERROR
+    assert verdict.reasons == (reason(Code.EVIDENCE_SHRANK, before=500, now=480),)
 
 
 def test_a_query_failure_past_the_longest_time_is_still_an_error() -> None:
-    assert judge(replace(GOOD, query_ok=False), elapsed_s=3600).kind is CanaryKind.ERROR
+    assert judge(replace(GOOD, query_ok=False), elapsed_s=3600).outcome is Outcome.ERROR
 
 
 def test_after_its_longest_time_a_step_that_holds_is_inconclusive() -> None:
-    assert judge(seen(arm(20), arm(180)), elapsed_s=61).kind is CanaryKind.INCONCLUSIVE
+    assert judge(seen(arm(20), arm(180)), elapsed_s=61).outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_router_that_does_something_else_holds_but_harm_comes_first() -> None:
-    assert judge(seen(arm(100), arm(900), weight=50)).kind is CanaryKind.ERROR
-    assert judge(seen(arm(300, 90), arm(700), weight=50)).kind is CanaryKind.ROLL_BACK
+    assert judge(seen(arm(100), arm(900), weight=50)).outcome is Outcome.ERROR
+    assert judge(seen(arm(300, 90), arm(700), weight=50)).outcome is Outcome.ROLL_BACK
 
 
 def test_suspicion_holds() -> None:
     verdict = judge(seen(arm(60, 4), arm(540, 5)))
-    assert verdict.kind is CanaryKind.HOLD
-    assert verdict.reasons[0].startswith("suspicious, not proven: errors")
+    assert verdict.outcome is Outcome.HOLD
+    assert verdict.reasons[0].codes() == {Code.CANARY_SUSPECTED, Code.METRIC_RATE}
 
 
 def test_proven_but_below_the_margin_is_tolerated() -> None:
     evidence = seen(arm(20_000, 260), arm(20_000, 120), weight=50)
-    assert judge(evidence).kind is CanaryKind.ADVANCE
-    assert judge(evidence, CanaryPolicy(max_error_rate_increase=0.005)).kind is CanaryKind.ROLL_BACK
+    assert judge(evidence).outcome is Outcome.ADVANCE
+    assert judge(evidence, CanaryPolicy(max_error_rate_increase=0.005)).outcome is Outcome.ROLL_BACK
 
 
 def test_nothing_is_promoted_in_an_outage() -> None:
     verdict = judge(seen(arm(100, 60), arm(900, 540)))
-    assert verdict.kind is CanaryKind.HOLD
-    assert "outage" in " ".join(verdict.reasons)
+    assert verdict.outcome is Outcome.HOLD
+    assert Code.CANARY_OUTAGE in {reason.code for reason in verdict.reasons}
 
 
 def test_proof_asks_for_the_confidence_sequences() -> None:
-    assert judge(GOOD, CanaryPolicy(proof=True)).kind is CanaryKind.HOLD
+    assert judge(GOOD, CanaryPolicy(proof=True)).outcome is Outcome.HOLD
     much = seen(arm(20_000, 20), arm(20_000, 20, seed=4), weight=50)
-    assert judge(much, CanaryPolicy(proof=True, required=("errors",))).kind is CanaryKind.ADVANCE
+    assert judge(much, CanaryPolicy(proof=True, required=("errors",))).outcome is Outcome.ADVANCE
 
 
 def shares(total: int, **share: float) -> Mapping[str, int]:
@@ -166,10 +174,11 @@ def test_shifted_predictions_roll_back_only_where_a_margin_is_set() -> None:
     canary = arm(200, predictions=shares(200, Adelie=0.1, Gentoo=0.9))
     champion = arm(200, predictions=shares(200, Adelie=0.45, Gentoo=0.55))
     evidence = seen(canary, champion, 50)
-    assert judge(evidence).kind is CanaryKind.ADVANCE
+    assert judge(evidence).outcome is Outcome.ADVANCE
     verdict = judge(evidence, CanaryPolicy(max_prediction_shift=0.1))
-    assert verdict.kind is CanaryKind.ROLL_BACK
-    assert "'Adelie' is 10.0%" in verdict.reasons[0] or "'Gentoo' is 90.0%" in verdict.reasons[0]
+    assert verdict.outcome is Outcome.ROLL_BACK
+    words = say(verdict.reasons[0])
+    assert "'Adelie' is 10.0%" in words or "'Gentoo' is 90.0%" in words
 
 
 def test_a_canary_that_is_worse_on_one_slice_only_is_rolled_back_and_the_slice_named() -> None:
@@ -181,8 +190,8 @@ def test_a_canary_that_is_worse_on_one_slice_only_is_rolled_back_and_the_slice_n
         400, labels=LabelCounts(300, 15), slice_labels={**same, "island=Torgersen": LabelCounts(100, 5)}
     )
     verdict = judge(seen(canary, champion, 50))
-    assert verdict.kind is CanaryKind.ROLL_BACK
-    assert any("labels in island=Torgersen" in reason for reason in verdict.reasons)
+    assert verdict.outcome is Outcome.ROLL_BACK
+    assert any("labels in island=Torgersen" in say(reason) for reason in verdict.reasons)
 
 
 def losses(scale: float, n: int, seed: int) -> LabelCounts:
@@ -194,19 +203,19 @@ def losses(scale: float, n: int, seed: int) -> LabelCounts:
 
 def test_greater_losses_of_a_regression_roll_back() -> None:
     champion = arm(300, labels=losses(1, 300, 1))
-    assert judge(seen(arm(300, labels=losses(1, 300, 2)), champion, 50)).kind is CanaryKind.ADVANCE
+    assert judge(seen(arm(300, labels=losses(1, 300, 2)), champion, 50)).outcome is Outcome.ADVANCE
     verdict = judge(seen(arm(300, labels=losses(2.5, 300, 3)), champion, 50))
-    assert verdict.kind is CanaryKind.ROLL_BACK
-    assert verdict.reasons[0].startswith("labels: the canary's median loss")
+    assert verdict.outcome is Outcome.ROLL_BACK
+    assert say(verdict.reasons[0]).startswith("labels: the canary's median loss")
 
 
 def test_shadow_disagreement_names_the_flips() -> None:
     shadow = ShadowPairs(60, 40, {"Adelie -> Gentoo": 38, "Gentoo -> Adelie": 2})
     evidence = replace(GOOD, shadow=shadow)
-    assert judge(evidence).kind is CanaryKind.ADVANCE
+    assert judge(evidence).outcome is Outcome.ADVANCE
     verdict = judge(evidence, CanaryPolicy(max_shadow_disagreement=0.1))
-    assert verdict.kind is CanaryKind.ROLL_BACK
-    assert "Adelie -> Gentoo 38" in verdict.reasons[0]
+    assert verdict.outcome is Outcome.ROLL_BACK
+    assert "Adelie -> Gentoo 38" in say(verdict.reasons[0])
 
 
 def test_verdicts_are_recomputed_from_stored_documents() -> None:
@@ -264,8 +273,8 @@ def test_the_whole_judge_lets_harmless_canaries_through(weight: int) -> None:
             verdict, state = judge_canary(
                 evidence, policy, state, step_elapsed_s=tick, step_min_s=6, step_max_s=60
             )
-            if verdict.kind is not CanaryKind.HOLD:
+            if verdict.outcome is not Outcome.HOLD:
                 break
-        kinds.append(verdict.kind)
-    assert CanaryKind.ROLL_BACK not in kinds
-    assert kinds.count(CanaryKind.ADVANCE) >= (30 if weight == 50 else 25), kinds
+        kinds.append(verdict.outcome)
+    assert Outcome.ROLL_BACK not in kinds
+    assert kinds.count(Outcome.ADVANCE) >= (30 if weight == 50 else 25), kinds

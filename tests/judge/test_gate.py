@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks.canary.simulation import lower
+from shared.domain.reason import Code, reason
+from shared.release.gate.calibration import judge_calibration
 from shared.release.gate.gate_judge import (
     GateEvidence,
     GatePolicy,
@@ -18,10 +20,10 @@ from shared.release.gate.gate_judge import (
     SlicePolicy,
     judge_gate,
 )
-from shared.stats.calibration import judge_calibration
 from shared.stats.exact import clopper_pearson, paired_lower_bound, paired_p_value
 from shared.stats.intervals import Sample, bounds, sample_of
 from shared.stats.metrics import METRICS, Metric
+from shared.words import say
 
 PROMISED = 0.05
 
@@ -72,7 +74,8 @@ def test_a_perfect_score_is_not_certainty() -> None:
 def test_a_clearly_worse_challenger_fails_and_says_why() -> None:
     verdict = judge_gate(rows(60, 0.6, 1), GatePolicy("f1_macro", 0.05))
     assert verdict.outcome is Outcome.FAIL
-    assert "shown to be worse by more than the margin" in verdict.reasons[0]
+    assert verdict.reasons[0].code is Code.GATE_DIFFERENCE
+    assert "shown to be worse by more than the margin" in say(verdict.reasons[0])
 
 
 def test_superiority_wants_more_than_as_good() -> None:
@@ -105,7 +108,7 @@ def test_the_worst_slice_is_named_and_small_ones_are_not_judged() -> None:
     verdict = judge_gate(replace(evidence, challenger=bad, slices={"island": rare}), policy)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.worst_slice == "island=Dream"
-    assert "island=Dream" in verdict.reasons[0]
+    assert verdict.reasons[0].facts["slice"] == "island=Dream"
     assert {(one.name, one.outcome) for one in verdict.slices} >= {("Rare", None), ("Biscoe", Outcome.PASS)}
 
 
@@ -113,25 +116,29 @@ def test_a_slice_below_its_floor_by_chance_is_inconclusive() -> None:
     policy = GatePolicy("accuracy", 0.5, slices=SlicePolicy(("island",), 0.88, 20))
     verdict = judge_gate(rows(80, 0.92, 0.9, seed=3), policy)
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "may be chance" in verdict.reasons[0]
+    assert "may be chance" in say(verdict.reasons[0])
 
 
 @pytest.mark.parametrize(
-    ("change", "outcome", "words"),
+    ("change", "outcome", "code"),
     [
-        ({"malformed": ("status 200, but an error",)}, Outcome.FAIL, "malformed"),
-        ({"challenger": ("Adelie",)}, Outcome.FAIL, "answered 1 of 40"),
-        ({"challenger": (None,) * 40}, Outcome.FAIL, "not usable"),
-        ({"champion": (None,) * 40}, Outcome.INCONCLUSIVE, "champion"),
-        ({"y_true": (), "challenger": (), "champion": ()}, Outcome.INCONCLUSIVE, "no holdout rows"),
+        (
+            {"malformed": (reason(Code.SMOKE_COUNT, predictions=1, rows=2),)},
+            Outcome.FAIL,
+            Code.GATE_MALFORMED,
+        ),
+        ({"challenger": ("Adelie",)}, Outcome.FAIL, Code.GATE_UNANSWERED),
+        ({"challenger": (None,) * 40}, Outcome.FAIL, Code.GATE_UNUSABLE_ANSWERS),
+        ({"champion": (None,) * 40}, Outcome.INCONCLUSIVE, Code.GATE_UNUSABLE_VALUES),
+        ({"y_true": (), "challenger": (), "champion": ()}, Outcome.INCONCLUSIVE, Code.GATE_NO_ROWS),
     ],
 )
 def test_broken_evidence_never_passes(
-    change: dict[str, tuple[object, ...]], outcome: Outcome, words: str
+    change: dict[str, tuple[object, ...]], outcome: Outcome, code: Code
 ) -> None:
     verdict = judge_gate(replace(rows(40, 1, 1), **change), GatePolicy("f1_macro", 0.1))  # type: ignore[arg-type]  # by keyword
     assert verdict.outcome is outcome
-    assert words in verdict.reasons[0]
+    assert verdict.reasons[0].code is code
 
 
 def numbers(n: int, scale: float, seed: int = 0) -> GateEvidence:
@@ -288,10 +295,10 @@ def test_a_model_that_is_surer_than_it_is_right_fails_its_calibration() -> None:
     policy = GatePolicy("accuracy", calibration=0.1)
     verdict = judge_gate(stated(500, 0.95, 0.7, 1), policy)
     assert verdict.outcome is Outcome.FAIL
-    assert verdict.reasons[0].startswith("calibration: where the challenger states 95% on average")
+    assert say(verdict.reasons[0]).startswith("calibration: where the challenger states 95% on average")
     told = judge_gate(stated(500, 0.95, 0.7, 1), GatePolicy("accuracy"))
     assert told.outcome is Outcome.PASS
-    assert any("for information only" in words for words in told.reasons)
+    assert any("for information only" in say(words) for words in told.reasons)
     silent = judge_gate(replace(stated(500, 0.95, 0.7, 1), stated=()), policy)
     assert silent.outcome is Outcome.INCONCLUSIVE
 

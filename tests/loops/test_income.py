@@ -10,6 +10,7 @@ import pytest
 
 from demo import income
 from demo.stage import StoryFailed
+from shared.domain.reason import Code
 from shared.runtime import unit_of_work
 from tests.loops.driven import DrivenStage
 
@@ -26,8 +27,8 @@ def test_the_best_of_six_variants_is_served_once_a_person_approves(
         pytest.skip(str(missing))
     told = stage("income")
     income.tell(told)
-    (smoke,) = unit_of_work.read(told.ports, "income").release(1)[0].judgements[0].words
-    assert smoke.endswith("all well formed, 3 equal to what training recorded"), smoke
+    (smoke,) = unit_of_work.read(told.ports, "income").release(1)[0].judgements[0].reasons
+    assert (smoke.code, smoke.facts["golden"]) == (Code.SMOKE_PASSED_GOLDEN, 3)
 
 
 def test_the_three_persons_of_the_smoke_test_are_those_of_the_qa_job() -> None:

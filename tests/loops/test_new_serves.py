@@ -17,6 +17,7 @@ from cli import app, session
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from shared.domain.release import Phase
 from shared.state import queries
+from shared.words import say
 from tests.acceptance.typed import ROOT, typed
 from tests.loops.driven import DrivenStage
 from tests.loops.test_new import made
@@ -43,7 +44,9 @@ def test_what_is_made_of_a_file_is_promoted_as_it_stands(
 
 def come_through(told: DrivenStage) -> bool:
     release = told.release(1)
-    assert release.phase not in (Phase.FAILED, Phase.CLEANING, Phase.REJECTED, Phase.HOLDING), release.reason
+    assert release.phase not in (Phase.FAILED, Phase.CLEANING, Phase.REJECTED, Phase.HOLDING), say(
+        release.reason
+    )
     return told.state.champion is not None
 
 

@@ -15,15 +15,14 @@ import pytest
 
 from shared.domain.loop import LoopState
 from shared.domain.release import Phase, Release
-from shared.errors import DriftloopError
 from shared.inbox import recorder
 from shared.intake import drops
 from shared.memory.azureml import MemoryServing, MemoryTraining
 from shared.memory.faults import Crash
 from shared.memory.store import MemoryStore
 from shared.ports import Change, Insert
-from shared.release import effects, stepper
-from shared.release import machine as core
+from shared.release import effects, machine, stepper
+from shared.release import observations as obs
 from shared.retraining import policy
 from shared.runtime import outbox, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
@@ -253,7 +252,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "a single read of the traffic is not believed",
-        lambda: set_to(core, "_taken", _believe),
+        lambda: set_to(machine, "_taken", _believe),
         stale_reads,
     ),
     Sabotage(
@@ -311,7 +310,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "training has attempts, not for ever",
-        lambda: set_to(core, "_job", _always_again),
+        lambda: set_to(machine, "_job", _always_again),
         attempts_are_limited,
     ),
     Sabotage(
@@ -355,7 +354,7 @@ def _shifting_is_not_fought() -> None:
     assert life.traffic() == {"mine": 100}
 
 
-def _believe(release: Release, seen: core.TrafficTaken, now: Any) -> Release:
+def _believe(release: Release, seen: obs.TrafficTaken, definition: Any, now: Any) -> Release:
     return replace(release, traffic=dict(seen.weights), adopted=True)
 
 
@@ -364,11 +363,11 @@ def _cancel_any(self: MemoryTraining, name: str) -> None:
         self.jobs[name].status = "canceled"
 
 
-def _forward_only(u: Any, release: Release, published: Any, wanted: Any) -> core.Seen:
+def _forward_only(u: Any, release: Release, published: Any, wanted: Any) -> obs.Observation:
     actual = dict(u.ports.serving.traffic("birds"))
     if actual != dict(wanted):
         u.ports.serving.set_traffic("birds", wanted)
-    return core.TrafficIs(wanted, settled=True)
+    return obs.TrafficIs(wanted, settled=True)
 
 
 def _take_anything(u: unit_of_work.Unit, record: Any, row: Any) -> None:
@@ -384,14 +383,14 @@ def _take_anything(u: unit_of_work.Unit, record: Any, row: Any) -> None:
 
 def _always_again(release: Release, seen: Any, definition: Any, now: Any) -> Release:
     if seen.status == "failed" and release.attempt < 9:
-        return replace(core.move(release, Phase.TRAINING, now), attempt=release.attempt + 1)
-    return core.clean(release, Phase.FAILED, "", now)
+        return replace(machine.move(release, Phase.TRAINING, now), attempt=release.attempt + 1)
+    return machine.clean(release, Phase.FAILED, "", now)
 
 
 @pytest.mark.parametrize("sabotage", GUARDS, ids=lambda one: one.name)
 def test_the_suite_fails_without_this_guard(sabotage: Sabotage) -> None:
     reader.forget()  # what was answered while the guard was there
-    with sabotage.remove(), pytest.raises((AssertionError, DriftloopError, StopIteration, RuntimeError)):
+    with sabotage.remove(), pytest.raises(AssertionError):
         sabotage.caught_by()
     reader.forget()
 

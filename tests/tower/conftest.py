@@ -31,7 +31,7 @@ def past() -> World:
     world.drop("2009.csv", csv(season(2009, body_mass_g=0.8)))
     world.ticks_with_traffic(12)
     world.alert()
-    assert world.release(2).looks, world.release(2).phase
+    assert world.release(2).points, world.release(2).phase
     return world
 
 

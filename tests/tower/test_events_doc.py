@@ -9,7 +9,7 @@ from pathlib import Path
 from shared.azure.topic import event_of, event_type
 from shared.domain.event import InboxState
 from shared.domain.release import Phase
-from shared.release.stepper import TOLD_AS
+from shared.release.stepper import WRITTEN_AS
 from tests.engine.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,9 @@ def written() -> set[str]:
     )
     found = {what for file in (ROOT / "shared").rglob("*.py") for what in literal.findall(file.read_text())}
     found -= {"loop.yaml"}  # a file, not an event
-    found |= {f"release.{TOLD_AS.get(phase, phase.value)}" for phase in Phase if phase not in NEVER_ENTERED}
+    found |= {
+        f"release.{WRITTEN_AS.get(phase, phase.value)}" for phase in Phase if phase not in NEVER_ENTERED
+    }
     return found | {f"drop.{state.value}" for state in InboxState if state not in SILENT}
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from shared import guide
+from shared.domain.reason import Code, reason
 from shared.domain.release import Phase
 from shared.intake import rejections
-from shared.retraining.due import NEEDS_A_PERSON
+from shared.release.machine import PHASES
 from shared.runtime import outbox, unit_of_work
 from tests.engine.world import World, csv, season
 from tests.tower.conftest import PAGES
@@ -55,9 +56,7 @@ def test_anchors_are_unlike() -> None:
 
 
 def test_the_row_that_tells_most_exactly_is_found() -> None:
-    assert guide.anchor("paused: traffic was changed from outside to a 100 %") == (
-        "traffic-was-changed-from-outside-to"
-    )
+    assert guide.anchor("paused: traffic was changed from outside to a 100 %") == ("traffic-adopted")
     assert guide.anchor("paused: we look into it") == "the-loop-is-paused"
     assert guide.anchor("nothing that anybody wrote of", "release.failed") == "release-failed"
     assert guide.anchor("nothing that anybody wrote of") == ""
@@ -71,17 +70,19 @@ def test_every_event_that_needs_a_person_leads_to_what_to_do() -> None:
     assert [what for what, anchor in marked if guide.anchor(what) != anchor] == []
 
 
-@pytest.mark.parametrize("phase", [*sorted(NEEDS_A_PERSON), *sorted(outbox.QUICK)], ids=str)
+@pytest.mark.parametrize(
+    "phase", sorted(p for p, row in PHASES.items() if row.awaits_person or row.quick), ids=str
+)
 def test_whatever_asks_for_a_person_is_answered(world: World, phase: Phase) -> None:
     from dataclasses import replace
 
     state, now = unit_of_work.read(world.ports, "birds").state, world.clock.current
-    release = replace(world.release(2), phase=phase, reason="x", waiting_for="y")
+    release = replace(world.release(2), phase=phase, reason=reason(Code.GATE_NO_ROWS), waiting_for=None)
     calm = outbox.attention(state, release, "", release.phase_since_at)
     late = outbox.attention(state, release, "", now + timedelta(days=1))
     assert late and (guide.anchor(late), bool(calm)) in (
-        ("waits-for-a-person", True),
-        ("is-stuck", False),
+        ("gate-inconclusive", True),
+        ("release-stuck", False),
     )
     assert guide.anchor(outbox.attention(replace(state, paused="x"), None, "", now)) == "the-loop-is-paused"
 

@@ -171,23 +171,23 @@ def test_what_was_live_then_is_what_the_terminal_says() -> None:
     assert {r.number for r in found if r} >= {1, 2}
 
 
-def test_a_canary_s_looks_are_thinned_not_lost() -> None:
+def test_the_observations_of_a_canary_are_thinned_not_lost() -> None:
     """Bounded for each step, the first and the newest always there, other steps untouched."""
     from dataclasses import replace
 
-    from shared.release.canary.timeline import MAX_LOOKS, remember
+    from shared.release.canary.timeline import MAX_POINTS, remember
 
     world = past()
     release = world.release(2)
-    look = release.looks[-1]
-    before = [one for one in release.looks if one.step != 1]
-    first = next((one.at for one in release.looks if one.step == 1), look.at)
+    point = release.points[-1]
+    before = [one for one in release.points if one.step != 1]
+    first = next((one.at for one in release.points if one.step == 1), point.at)
     for n in range(500):
-        release = remember(release, replace(look, step=1, at=look.at + timedelta(seconds=n)))
-        seen = [one.at for one in release.looks if one.step == 1]
-        assert len(seen) <= MAX_LOOKS and seen == sorted(seen)
-    assert (seen[0], seen[-1]) == (first, look.at + timedelta(seconds=499))
-    assert [one for one in release.looks if one.step != 1] == before
+        release = remember(release, replace(point, step=1, at=point.at + timedelta(seconds=n)))
+        seen = [one.at for one in release.points if one.step == 1]
+        assert len(seen) <= MAX_POINTS and seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (first, point.at + timedelta(seconds=499))
+    assert [one for one in release.points if one.step != 1] == before
 
 
 def test_a_version_shows_what_was_rejected_about_then(world: World) -> None:

@@ -13,8 +13,10 @@ from shared.domain.release import Phase, Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.intake.rejections import REMEDIES
+from shared.release.machine import PHASES, Undo
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
+from shared.words import say
 from tower.visit import Asking, NotFound, clip
 from tower.words import DOING, because, headline, model
 
@@ -61,7 +63,8 @@ def told(entries: Sequence[LedgerEntry], limit: int = 300) -> tuple[Told, ...]:
     for e in entries:
         why = because(e)
         shown = "" if why == before else clip(why, limit)
-        advice = guide.anchor(why, e.what) if shown and e.what in _ANSWERED else ""
+        code = e.reason.code.value if e.reason else ""
+        advice = guide.anchor(code, why, e.what) if shown and e.what in _ANSWERED else ""
         subject, actor = clip(e.subject, 120), clip(e.actor, 120)
         found.append(Told(e.seq, e.at, e.what, headline(e), shown, subject, actor, advice))
         before = why
@@ -138,9 +141,7 @@ def release_line(release: Release) -> ReleaseLine:
         doing=DOING[release.phase],
         ended=release.ended,
         because=clip("; ".join(f"{t.kind.value}: {t.reason}" for t in release.triggers), 260),
-        reason=clip(
-            release.waiting_for if not release.ended and release.waiting_for else release.reason, 300
-        ),
+        reason=clip(say(release.reason if release.ended else release.waiting_for or release.reason), 300),
         model=model(release.model),
         started_at=release.started_at,
         ended_at=release.ended_at,
@@ -167,11 +168,14 @@ def offers(release: Release) -> tuple[Offer, ...]:
     """What a person can do about a release as it stands."""
     found = []
     number = release.number
-    if release.phase in (Phase.AWAITING_APPROVAL, Phase.HOLDING):
+    traits = PHASES.get(release.phase)
+    if traits is None:
+        return ()
+    if traits.awaits_person:
         found.append(Offer("approve", "Approve", "Let this release go on.", number))
     if release.phase is Phase.BAKING:
         found.append(Offer("rollback", "Roll back", ROLL_BACK, number, grave=True))
-    elif not release.ended and release.phase not in (Phase.RETIRING, Phase.ROLLING_BACK, Phase.CLEANING):
+    elif traits.undo is not Undo.SETTLED:
         found.append(
             Offer(
                 "abort", "Abort", "End this release; traffic goes back to the champion.", number, grave=True

@@ -13,6 +13,7 @@ from shared.domain.version import DataVersion
 from shared.retraining.policy import recent_spending, recent_starts
 from shared.runtime.unit_of_work import Unit
 from shared.state import queries
+from shared.words import say
 from tower.pages import lines
 from tower.pages.lines import Aside, Offer, ReleaseLine, Told, VersionLine, read, told
 from tower.shapes import MetricPoint
@@ -133,7 +134,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
         deployment=champion.deployment if champion else "",
         doing=doing(open_release) if open_release else "",
         release=state.open_release,
-        waiting_for=clip(open_release.waiting_for) if open_release else "",
+        waiting_for=clip(say(open_release.waiting_for)) if open_release else "",
         traffic=dict(found_traffic) if found_traffic is not None else None,
         endpoint=definition.serve.endpoint,
         endpoint_link=asking.studio.endpoint(definition.serve.endpoint),

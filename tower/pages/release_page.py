@@ -1,21 +1,25 @@
-"""One release from its trigger to its end: each step with its time, its evidence and its verdict in words."""
+"""One release from its trigger to its end: each step with its time, its evidence and its verdict."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared import guide
-from shared.domain.release import CanaryLook, Judgement, Release
+from shared.domain.release import CanaryPoint, Judgement, JudgementKind, Release
 from shared.errors import ConfigurationError
+from shared.release.canary.canary_judge import CanaryVerdict
+from shared.release.canary.tolerance import MetricEvidence
+from shared.release.gate import holdout
+from shared.release.gate.holdout import GatePolicy, GateVerdict
 from shared.runtime.unit_of_work import Unit
 from shared.state import queries
+from shared.words import say, titled
 from tower.pages import lines
 from tower.pages.lines import Offer, Told, read, told
 from tower.shapes import Bar, Interval
-from tower.visit import Asking, Document, NotFound, clip, document
+from tower.visit import Asking, NotFound, clip, document
 from tower.words import DOING, model
 
 ENTRIES = 400
@@ -84,20 +88,18 @@ class Step:
 
     number: int
     weight_pct: int
-    looks: tuple[CanaryLook, ...]
+    points: tuple[CanaryPoint, ...]
 
 
 @dataclass(frozen=True)
-class Reason:
+class Cause:
+    """A trigger of the release."""
+
     kind: str
     reason: str
     actor: str
     at: datetime
     version: int | None
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        return tuple(filter(None, re.split(r"; | · ", self.reason)))[:6]
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class ReleasePage:
     started_at: datetime
     ended_at: datetime | None
     attempt: int
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Cause, ...]
     versions: tuple[int, ...]
     versions_count: int
     model: str
@@ -151,8 +153,8 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         phase=found.phase.value,
         doing=DOING[found.phase],
         ended=found.ended,
-        reason=clip(found.reason, 240),
-        waiting_for=clip(found.waiting_for, 240),
+        reason=clip(say(found.reason), 240),
+        waiting_for=clip(say(found.waiting_for), 240),
         help=guide.anchor(*_shown(found)),
         since_at=found.phase_since_at,
         started_at=found.started_at,
@@ -173,26 +175,27 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         traffic=dict(found.traffic),
         timeline=_timeline(current, found),
         judgements=tuple(_judged(asking, one) for one in found.judgements[-12:]),
-        steps=_steps(found.looks),
+        steps=_steps(found.points),
         planned=tuple(definition.canary.steps),
         definition=found.definition,
         offers=lines.offers(found),
     )
 
 
-def _shown(found: Release) -> tuple[str, str]:
-    """What its reader is told first, and the kind of event that told of it."""
-    words = found.reason if found.ended or not found.waiting_for else found.waiting_for
-    return words, f"release.{found.phase.value}"
+def _shown(found: Release) -> tuple[str, ...]:
+    """What its reader sees first: its code, its words, and the kind of event."""
+    shown = found.reason if found.ended else found.waiting_for or found.reason
+    code = (shown.code.value,) if shown else ()
+    return *code, say(shown), f"release.{found.phase.value}"
 
 
-def _reasons(found: Release) -> tuple[Reason, ...]:
+def _reasons(found: Release) -> tuple[Cause, ...]:
     """Its triggers; the same words are not said twice."""
     said: set[str] = set()
     reasons = []
     for t in found.triggers[:20]:
         reasons.append(
-            Reason(
+            Cause(
                 t.kind.value, "" if t.reason in said else clip(t.reason), clip(t.actor, 120), t.at, t.version
             )
         )
@@ -209,71 +212,74 @@ def _timeline(current: Unit, found: Release) -> tuple[Told, ...]:
 
 def _judged(asking: Asking, one: Judgement) -> Judged:
     content = document(asking.ports, one.evidence)
-    words = tuple(clip(text) for text in one.words[:20])
-    verdict: Document = content.get("verdict", {}) if content else {}
+    gate: Gate | None = None
+    metrics: tuple[MetricLine, ...] = ()
+    if content and one.kind is JudgementKind.GATE:
+        gate = _gate(GatePolicy.from_dict(content["policy"]), GateVerdict.from_dict(content["verdict"]))
+    elif content and one.kind in (JudgementKind.CANARY, JudgementKind.BAKE):
+        verdict = CanaryVerdict.from_dict(content["verdict"])
+        metrics = tuple(_metric(metric) for metric in verdict.metrics[:20])
     return Judged(
-        kind=clip(one.kind, 60),
-        outcome=one.outcome,
-        words=words,
+        kind=titled(one),
+        outcome=one.outcome.value,
+        words=tuple(clip(say(why)) for why in one.reasons[:20]),
         at=one.at,
         evidence=one.evidence,
-        gate=_gate(content["policy"], verdict) if content and "challenger" in verdict else None,
-        metrics=tuple(_metric(m) for m in verdict.get("metrics", ())[:20]),
+        gate=gate,
+        metrics=metrics,
     )
 
 
-def _gate(policy: Document, verdict: Document) -> Gate:
-    bars = [
-        Bar(title, _interval(verdict[key]), cls)
-        for title, key, cls in (("champion", "champion", "was"), ("challenger", "challenger", "is"))
-        if verdict.get(key)
-    ]
-    slices = policy.get("slices") or {}
+def _gate(policy: GatePolicy, verdict: GateVerdict) -> Gate | None:
+    """None where the rows could not be compared."""
+    if verdict.challenger is None:
+        return None
+    arms = (("champion", verdict.champion, "was"), ("challenger", verdict.challenger, "is"))
     return Gate(
-        metric=str(verdict["metric"]),
-        rows=int(verdict["rows"]),
-        margin=float(policy["margin"]),
-        superiority=bool(policy["superiority"]),
-        confidence=float(policy["confidence"]),
-        bars=tuple(bars),
-        difference=_interval(verdict["difference"]) if verdict.get("difference") else None,
-        floor=slices.get("floor"),
+        metric=verdict.metric,
+        rows=verdict.rows,
+        margin=policy.margin,
+        superiority=policy.superiority,
+        confidence=policy.confidence,
+        bars=tuple(Bar(title, _interval(found), cls) for title, found, cls in arms if found),
+        difference=_interval(verdict.difference) if verdict.difference else None,
+        floor=policy.slices.floor if policy.slices else None,
         slices=tuple(
             Slice(
-                clip(f"{s['column']}={s['name']}", 60),
-                int(s["rows"]),
-                _interval(s["interval"]),
-                str(s["outcome"] or "not judged: too few rows"),
+                clip(f"{one.column}={one.name}", 60),
+                one.rows,
+                _interval(one.interval),
+                one.outcome.value if one.outcome else "not judged: too few rows",
             )
-            for s in verdict.get("slices", ())[:SLICES]
+            for one in verdict.slices[:SLICES]
         ),
     )
 
 
-def _interval(found: Document) -> Interval:
-    return Interval(found["value"], found["low"], found["high"])
+def _interval(found: holdout.Interval) -> Interval:
+    return Interval(found.value, found.low, found.high)
 
 
-def _metric(found: Document) -> MetricLine:
-    name = found["metric"] + (f", {found['slice']}" if found.get("slice") else "")
+def _metric(found: MetricEvidence) -> MetricLine:
+    name = found.metric + (f", {found.slice}" if found.slice else "")
     return MetricLine(
         clip(name, 80),
-        found["estimate"],
-        found["low"],
-        found["high"],
-        found["margin"],
-        float(found["e_value"]),
-        clip(str(found["words"])),
+        found.estimate,
+        found.low,
+        found.high,
+        found.margin,
+        found.e_value,
+        clip(say(found.reason)),
     )
 
 
-def _steps(looks: Sequence[CanaryLook]) -> tuple[Step, ...]:
-    numbers = sorted({look.step for look in looks})
+def _steps(points: Sequence[CanaryPoint]) -> tuple[Step, ...]:
+    numbers = sorted({point.step for point in points})
     return tuple(
         Step(
             n + 1,
-            next(one.weight_pct for one in looks if one.step == n),
-            tuple(o for o in looks if o.step == n),
+            next(one.weight_pct for one in points if one.step == n),
+            tuple(one for one in points if one.step == n),
         )
         for n in numbers
     )

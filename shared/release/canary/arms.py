@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.domain.reason import Code, Reason, reason
 from shared.release.document import Document
 
 LATENCY_BINS = 202
@@ -69,18 +70,19 @@ class ArmEvidence(Document):
     first_seen_at: datetime | None = None
     last_seen_at: datetime | None = None
 
-    def fault(self) -> str | None:
+    def fault(self) -> Reason | None:
         """Why these counts cannot be true, or None."""
         if not 0 <= self.errors <= self.requests:
-            return f"{self.errors} errors in {self.requests} requests"
+            return reason(Code.COUNTS_ERRORS, errors=self.errors, requests=self.requests)
         if len(self.latency) > LATENCY_BINS:
-            return f"a latency histogram of {len(self.latency)} bins, the grid has {LATENCY_BINS}"
+            return reason(Code.COUNTS_LATENCY, bins=len(self.latency), grid=LATENCY_BINS)
         for labels in (self.labels, *self.slice_labels.values()):
             if labels and (not 0 <= labels.wrong <= labels.total or len(labels.losses) > LOSS_BINS):
-                return f"{labels.wrong} wrong of {labels.total} labelled, {len(labels.losses)} loss bins"
+                counted = {"wrong": labels.wrong, "labelled": labels.total, "bins": len(labels.losses)}
+                return reason(Code.COUNTS_LABELS, **counted)
         groups = (self.predictions, *self.slice_predictions.values())
         counts = [*self.latency, *(count for group in groups for count in group.values())]
-        return "a negative count" if any(not count >= 0 for count in counts) else None
+        return reason(Code.COUNTS_NEGATIVE) if any(not count >= 0 for count in counts) else None
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.release import Judgement, Release
+from shared.domain.release import DECISIONS, Judgement, JudgementKind, Release
 from shared.errors import DependencyUnavailable
 from shared.loopfile.published import Published
 from shared.ports import TrafficSeen
 from shared.release.canary import canary_evidence, live_counts
+from shared.release.document import store
 from shared.release.machine import old_deployment
 from shared.release.observations import BakeSeen, TimePassed
 from shared.runtime.unit_of_work import Unit
@@ -21,16 +22,14 @@ if TYPE_CHECKING:
     from shared.release.canary.arms import CanaryEvidence
     from shared.release.canary.bake_judge import BakeEvidence
 
-KIND = "bake"
-
 
 def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | TimePassed | None:
     """Judge the promoted model as it stands now; by time alone where no canary step came before."""
-    from shared.release.canary.bake_judge import judge_bake
+    from shared.release.canary.bake_judge import BakeRecord, judge_bake
 
     definition, now = published.definition, unit.ports.clock.now()
     bake = timedelta(minutes=definition.canary.bake_minutes)
-    last = next((j for j in reversed(release.judgements) if j.kind.startswith("canary")), None)
+    last = release.judgement(JudgementKind.CANARY)
     if last is None or not last.evidence:
         return TimePassed() if now - release.phase_since_at >= bake else None
     evidence = _evidence(unit, release, definition, last, now)
@@ -42,15 +41,9 @@ def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | Ti
     }
     verdict = judge_bake(evidence, policy, **times)
     digest = ""
-    if verdict.kind.value in canary_evidence.DECISIONS:
-        document = {
-            "evidence": evidence.to_dict(),
-            "policy": policy.to_dict(),
-            "times": times,
-            "verdict": verdict.to_dict(),
-        }
-        digest = unit.ports.documents.put(json.dumps(document, sort_keys=True).encode())
-    return BakeSeen(Judgement(KIND, verdict.kind.value, tuple(verdict.reasons), digest, now))
+    if verdict.outcome in DECISIONS:
+        digest = store(unit.ports.documents, BakeRecord(evidence, policy, times, verdict))
+    return BakeSeen(Judgement(JudgementKind.BAKE, verdict.outcome, verdict.reasons, digest, now))
 
 
 def _evidence(
@@ -77,9 +70,9 @@ def _evidence(
 
 def _labelled(unit: Unit, release: Release, definition: Definition, last: Judgement) -> CanaryEvidence:
     """What decided the last canary step, with the labels that have come in since for what both arms said in it."""
-    from shared.release.canary.arms import CanaryEvidence
+    from shared.release.canary.canary_judge import CanaryRecord
 
-    step = CanaryEvidence.from_dict(json.loads(unit.ports.documents.get(last.evidence))["evidence"])
+    step = CanaryRecord.from_dict(json.loads(unit.ports.documents.get(last.evidence))).evidence
     labels = canary_evidence.counter(unit, definition, step.started_at)
     if labels is None or not labels.labels:
         return step

@@ -1,21 +1,23 @@
-"""After promotion there is nobody beside the model to compare it with: it is held against limits fixed beforehand.
+"""After promotion there is nothing beside the model to compare it with: it is compared with limits fixed beforehand.
 
 All requests are its own, so the router's lottery, on which the canary's guarantee rests, is over. What the champion
 did in the last canary step gives limits for errors and latency, before the bake's first request. And labels go on
-coming in for what both arms said in that step: looking at that comparison again is one more look at the same
+coming in for what both arms said in that step: making that comparison again is one more observation of the same
 e-process, and costs nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
 
+from shared.domain.reason import Code, Fact, reason
+from shared.domain.release import Outcome
 from shared.release.canary.arms import ArmEvidence, CanaryEvidence, latency_edge_ms
-from shared.release.canary.canary_judge import CanaryKind, CanaryState, CanaryVerdict, judge_canary
+from shared.release.canary.canary_judge import CanaryState, CanaryVerdict, judge_canary
 from shared.release.canary.tolerance import CanaryPolicy, MetricEvidence
 from shared.release.document import Document
 
@@ -41,6 +43,17 @@ class BakeEvidence(Document):
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class BakeRecord(Document):
+    """What is stored of a bake: enough to judge it again."""
+
+    evidence: BakeEvidence
+    policy: CanaryPolicy
+    times: Mapping[str, float]
+    """The keyword arguments of `judge_bake`, in seconds."""
+    verdict: CanaryVerdict
+
+
 def judge_bake(
     evidence: BakeEvidence, policy: CanaryPolicy, *, elapsed_s: float, bake_s: float, max_s: float
 ) -> CanaryVerdict:
@@ -50,29 +63,28 @@ def judge_bake(
     below it as it likes. The bake has as large a part of `alpha` as a canary step. Evidence that does not come
     holds until `max_s`: the old deployment is kept that long.
     """
+    threshold = policy.threshold
+    late = Outcome.HOLD if elapsed_s < max_s else Outcome.INCONCLUSIVE
     if not evidence.query_ok:
-        problem = "the evidence could not be read" + "".join(f": {note}" for note in evidence.notes[:1])
-        kind = CanaryKind.ERROR if elapsed_s < max_s else CanaryKind.INCONCLUSIVE
-        return CanaryVerdict(kind, (problem,), threshold=policy.threshold)
+        broken = reason(Code.EVIDENCE_UNREADABLE, note=next(iter(evidence.notes), ""))
+        outcome = Outcome.ERROR if late is Outcome.HOLD else late
+        return CanaryVerdict(outcome, (broken,), threshold=threshold)
     metrics = tuple(_limits(evidence, policy))
     total = math.fsum(metric.share * metric.e_value for metric in metrics)
     again = _again(evidence.step, policy)
-    if total >= policy.threshold:
-        words = tuple(m.words for m in metrics if m.share * m.e_value >= 0.1 * total)
-        return CanaryVerdict(CanaryKind.ROLL_BACK, words, metrics, None, total, policy.threshold)
-    if again is not None and again.kind is CanaryKind.ROLL_BACK:
-        words = tuple(f"the last canary step, by now: {reason}" for reason in again.reasons)
-        return CanaryVerdict(
-            CanaryKind.ROLL_BACK, words, again.metrics, None, again.e_value, policy.threshold
-        )
+    if total >= threshold:
+        worst = tuple(m.reason for m in metrics if m.share * m.e_value >= 0.1 * total)
+        return CanaryVerdict(Outcome.ROLL_BACK, worst, metrics, None, total, threshold)
+    if again is not None and again.outcome is Outcome.ROLL_BACK:
+        by_now = (reason(Code.BAKE_LAST_STEP, *again.reasons),)
+        return CanaryVerdict(Outcome.ROLL_BACK, by_now, again.metrics, None, again.e_value, threshold)
     covered_s = _covered_s(evidence, elapsed_s)
-    labels = [m.words for m in again.metrics if m.metric == "labels" and not m.slice] if again else []
-    told = (*(m.words for m in metrics), *labels)
+    labels = [m.reason for m in again.metrics if m.metric == "labels" and not m.slice] if again else []
     if covered_s >= bake_s:
-        return CanaryVerdict(CanaryKind.ADVANCE, told, metrics, None, total, policy.threshold)
-    waits = f"evidence covers {covered_s:.0f} s of the {bake_s:.0f} s bake, {evidence.live.requests} requests"
-    kind = CanaryKind.HOLD if elapsed_s < max_s else CanaryKind.INCONCLUSIVE
-    return CanaryVerdict(kind, (waits,), metrics, None, total, policy.threshold)
+        well = (*(m.reason for m in metrics), *labels)
+        return CanaryVerdict(Outcome.ADVANCE, well, metrics, None, total, threshold)
+    short = reason(Code.BAKE_SHORT, covered_s=covered_s, bake_s=bake_s, requests=evidence.live.requests)
+    return CanaryVerdict(late, (short,), metrics, None, total, threshold)
 
 
 def _again(step: CanaryEvidence, policy: CanaryPolicy) -> CanaryVerdict | None:
@@ -96,10 +108,9 @@ def _limits(evidence: BakeEvidence, policy: CanaryPolicy) -> Iterator[MetricEvid
     margin = policy.max_error_rate_increase
     if margin is not None and before.requests:
         most = clopper_pearson(before.errors, before.requests, CONFIDENCE)[1]
-        where = f"the champion's in the last step was {before.errors / before.requests:.1%}"
-        yield _above(
-            "errors", SHARES["errors"], live.errors, live.requests, most + margin, f"errors; {where}"
-        )
+        rate = before.errors / before.requests
+        counts = live.errors, live.requests
+        yield _above("errors", SHARES["errors"], counts, most + margin, Code.BAKE_ERRORS, before=rate)
     ratio, seen = policy.max_latency_increase_ratio, sum(before.latency)
     if ratio is None or not seen:
         return
@@ -107,15 +118,19 @@ def _limits(evidence: BakeEvidence, policy: CanaryPolicy) -> Iterator[MetricEvid
         at = next(index for index, n in enumerate(accumulate(before.latency)) if n >= level * seen)
         edge_ms = max(latency_edge_ms(at + 1) * ratio, policy.latency_floor_ms)
         slow = sum(n for index, n in enumerate(live.latency) if latency_edge_ms(index) >= edge_ms)
-        what = f"answers slower than {edge_ms:.0f} ms, {ratio:g} times the champion's {level:.0%} quantile"
-        yield _above("latency", SHARES["latency"] / len(SLOW), slow, sum(live.latency), limit, what)
+        facts: dict[str, Fact] = {"edge_ms": edge_ms, "ratio": ratio, "quantile": level}
+        share, counts = SHARES["latency"] / len(SLOW), (slow, sum(live.latency))
+        yield _above("latency", share, counts, limit, Code.BAKE_LATENCY, **facts)
 
 
-def _above(metric: str, share: float, hits: int, total: int, limit: float, what: str) -> MetricEvidence:
+def _above(
+    metric: str, share: float, counts: tuple[int, int], limit: float, code: Code, **facts: Fact
+) -> MetricEvidence:
     from shared.stats.sequential import log_e_above, share_sequence
 
+    hits, total = counts
     e_value = math.exp(min(float(log_e_above(hits, total - hits, min(limit, 1.0))), 690.0))
     rate = hits / total if total else None
     low, high = share_sequence(hits, total, 0.05) if total else (None, None)
-    words = f"{metric} after promotion: {hits} of {total} {what}; at most {limit:.1%} are tolerated"
-    return MetricEvidence(metric, e_value, share, rate, low, high, limit, total, 0, words)
+    why = reason(code, hits=hits, requests=total, limit=float(limit), **facts)
+    return MetricEvidence(metric, e_value, share, rate, low, high, limit, total, 0, why)

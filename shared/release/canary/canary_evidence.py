@@ -1,4 +1,4 @@
-"""The canary's evidence: both arms over the same time, and what the judge makes of it at this look."""
+"""The canary's evidence: both arms over the same time, and what the judge makes of it now."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.release import ArmSeen, CanaryLook, Judgement, Release
+from shared.domain.release import DECISIONS, ArmSeen, CanaryPoint, Judgement, JudgementKind, Outcome, Release
 from shared.errors import DependencyUnavailable
 from shared.intake import labels as late_labels
 from shared.loopfile.published import Published
@@ -17,7 +17,9 @@ from shared.release.canary import live_counts
 from shared.release.canary import shadow as shadow_pairs
 from shared.release.canary.live_counts import LabelCounter, Scale
 from shared.release.canary.shadow import Shadow
-from shared.release.machine import CanarySeen, old_deployment
+from shared.release.document import store
+from shared.release.machine import old_deployment
+from shared.release.observations import CanarySeen
 from shared.runtime.unit_of_work import Unit
 
 if TYPE_CHECKING:
@@ -26,13 +28,9 @@ if TYPE_CHECKING:
     from shared.release.canary.canary_judge import CanaryPolicy
 
 
-DECISIONS = frozenset({"advance", "roll_back", "inconclusive"})
-"""Verdicts from which something follows."""
-
-
 def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
     """Judge the step as it stands now. Evidence that cannot be had is an error of measurement, and holds."""
-    from shared.release.canary.canary_judge import CanaryState, judge_canary
+    from shared.release.canary.canary_judge import CanaryRecord, CanaryState, judge_canary
 
     definition, now = published.definition, unit.ports.clock.now()
     carried = json.loads(release.canary_state) if release.canary_state else {}
@@ -48,20 +46,22 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
     }
     verdict, after = judge_canary(evidence, policy, before, **times)
     kept, digest = Kept.of(carried), ""
-    if kept.wants(verdict.kind.value, evidence.requests):
-        document = {
-            "evidence": evidence.to_dict(),
-            "policy": policy.to_dict(),
-            "state": before.to_dict(),
-            "times": times,
-            "verdict": verdict.to_dict(),
-        }
-        digest = unit.ports.documents.put(json.dumps(document, sort_keys=True).encode())
-        kept = Kept(verdict.kind.value, evidence.requests)
+    if kept.wants(verdict.outcome, evidence.requests):
+        record = CanaryRecord(evidence, policy, before, times, verdict)
+        digest = store(unit.ports.documents, record)
+        kept = Kept(verdict.outcome.value, evidence.requests)
     weight = given(release, definition)
-    kind = f"canary step {release.step + 1} of {len(definition.canary.steps)} at {weight} %"
-    judgement = Judgement(kind, verdict.kind.value, tuple(verdict.reasons), digest, now)
-    look = CanaryLook(
+    judgement = Judgement(
+        JudgementKind.CANARY,
+        verdict.outcome,
+        verdict.reasons,
+        digest,
+        now,
+        step=release.step,
+        steps=len(definition.canary.steps),
+        weight_pct=weight,
+    )
+    point = CanaryPoint(
         at=now,
         step=release.step,
         weight_pct=weight,
@@ -69,30 +69,30 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
         canary=_seen(evidence.canary),
         e_value=verdict.e_value,
         threshold=policy.threshold,
-        outcome=verdict.kind.value,
+        outcome=verdict.outcome,
         evidence=digest,
     )
     state = {"judge": after.to_dict(), "shadow": shadow.to_dict(), "kept": asdict(kept)}
-    return CanarySeen(judgement, json.dumps(state, sort_keys=True), look)
+    return CanarySeen(judgement, json.dumps(state, sort_keys=True), point)
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The look of this step whose evidence was stored last.
+    """The observation of this step whose evidence was stored last.
 
-    Decisions are always stored; looks that hold when they are of another kind than the last stored, or saw a quarter
-    more requests: some thirty documents for a step of a thousand requests, however often it is looked at.
+    Decisions are always stored; what holds when it is of another outcome than the last stored, or saw a quarter more
+    requests: some thirty documents for a step of a thousand requests, however often it is observed.
     """
 
-    kind: str = ""
+    outcome: str = ""
     requests: int = 0
 
     @classmethod
     def of(cls, carried: Mapping[str, Any]) -> Kept:  # Any: our own JSON, read back
         return cls(**carried.get("kept", {}))
 
-    def wants(self, kind: str, requests: int) -> bool:
-        return kind in DECISIONS or kind != self.kind or requests > 1.25 * self.requests
+    def wants(self, outcome: Outcome, requests: int) -> bool:
+        return outcome in DECISIONS or outcome.value != self.outcome or requests > 1.25 * self.requests
 
 
 def _seen(arm: ArmEvidence) -> ArmSeen:
@@ -107,7 +107,7 @@ def _seen(arm: ArmEvidence) -> ArmSeen:
 
 
 def canary_policy(definition: Definition, slices: int = 0) -> CanaryPolicy:
-    """The loop file's canary in the judge's words. A margin that is set asks for the evidence that it is about.
+    """The loop file's canary as the judge takes it. A margin that is set asks for the evidence that it is about.
 
     Labels are the exception: they may come days later, and a canary that waited for them would be no canary.
     """
@@ -153,10 +153,10 @@ def gather(
     rows = {
         name: live_counts.collected(unit, definition, name, since, seen.watermark_at) for name in (old, new)
     }
-    notes = [words for _, words in rows.values() if words]
+    notes = [note for _, note in rows.values() if note]
     if notes and definition.canary.margins.prediction_shift is not None:
         problem = problem or notes[0]
-    shadow, trouble = shadow_pairs.look(unit, release, definition, rows[old][0], scale, shadow)
+    shadow, trouble = shadow_pairs.compare(unit, release, definition, rows[old][0], scale, shadow)
     labels = counter(unit, definition, since)
     arms = {name: live_counts.arm(seen.arms.get(name), rows[name][0], scale, labels) for name in (old, new)}
     evidence = CanaryEvidence(
@@ -167,7 +167,7 @@ def gather(
         watermark_at=seen.watermark_at,
         query_ok=not problem,
         shadow=shadow.pairs(),
-        notes=tuple(dict.fromkeys(words for words in (problem, *notes, trouble) if words)),
+        notes=tuple(dict.fromkeys(note for note in (problem, *notes, trouble) if note)),
     )
     return evidence, shadow
 

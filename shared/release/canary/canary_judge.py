@@ -1,12 +1,13 @@
-"""A canary is taken back only on evidence, and a look at every tick costs nothing."""
+"""A canary is rolled back only on evidence, and observing it at every tick costs nothing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
+from shared.domain.reason import Code, Reason, reason
+from shared.domain.release import Outcome
 from shared.release.canary.arms import ArmEvidence, CanaryEvidence, LabelCounts, ShadowPairs
 from shared.release.canary.harm import least_errors_noticed, measure
 from shared.release.canary.tolerance import CanaryPolicy, MetricEvidence
@@ -15,12 +16,13 @@ from shared.release.document import Document
 __all__ = [
     "ArmEvidence",
     "CanaryEvidence",
-    "CanaryKind",
     "CanaryPolicy",
+    "CanaryRecord",
     "CanaryState",
     "CanaryVerdict",
     "LabelCounts",
     "MetricEvidence",
+    "Outcome",
     "ShadowPairs",
     "judge_canary",
 ]
@@ -28,19 +30,6 @@ __all__ = [
 
 SUSPICION = 3.0
 """A metric past its margin with evidence of 3 to 1 holds the step: harm may show, more requests will tell."""
-
-
-class CanaryKind(StrEnum):
-    ADVANCE = "advance"
-    """The step has had its time and its sample, and nothing speaks against the canary."""
-    HOLD = "hold"
-    """Not yet: thin, late or missing evidence, or a suspicion that is not proven."""
-    ROLL_BACK = "roll_back"
-    """Shown to be worse, and by more than the user's margin."""
-    INCONCLUSIVE = "inconclusive"
-    """The step's longest time is over and it still holds: the user's `on_timeout` decides."""
-    ERROR = "error"
-    """The measurement itself failed or is not to be trusted; holds."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +43,26 @@ class CanaryState(Document):
 
 @dataclass(frozen=True)
 class CanaryVerdict(Document):
-    kind: CanaryKind
-    reasons: tuple[str, ...]
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
     metrics: tuple[MetricEvidence, ...] = ()
     observed_weight_pct: float | None = None
     e_value: float = 0.0
     """All metrics together; at `threshold` the canary is rolled back."""
     threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class CanaryRecord(Document):
+    """What is stored of one observation of a canary: enough to judge it again."""
+
+    evidence: CanaryEvidence
+    policy: CanaryPolicy
+    state: CanaryState
+    """As it was before."""
+    times: Mapping[str, float]
+    """The keyword arguments of `judge_canary`, in seconds."""
+    verdict: CanaryVerdict
 
 
 def judge_canary(
@@ -76,22 +78,22 @@ def judge_canary(
 
     In this order: a failed measurement is an error; proven harm rolls back; a router that does not do
     what was set is an error; thin, late or missing evidence and unproven suspicion hold; then the step
-    advances. A step that holds past `step_max_s` is inconclusive. `step_elapsed_s` is only held against
-    the two limits; how much time the evidence covers is told by its own watermark.
+    advances. A step that holds past `step_max_s` is inconclusive. `step_elapsed_s` is only compared
+    with the two limits; how much time the evidence covers is known from its own watermark.
     """
     broken = _broken(evidence, state)
     if broken:
-        return _conclude(CanaryKind.ERROR, (broken,), evidence, policy, state, ())
+        return _conclude(Outcome.ERROR, (broken,), evidence, policy, state, ())
     metrics = measure(evidence, policy)
     harmful = [metric for metric in metrics if _material(metric)]
     total = _total(metrics)
     if total >= policy.threshold:
         ranked = sorted(harmful, key=lambda metric: -metric.share * metric.e_value)
-        words = tuple(metric.words for metric in ranked if metric.share * metric.e_value >= 0.1 * total)
-        return _conclude(CanaryKind.ROLL_BACK, words, evidence, policy, state, metrics)
+        worst = tuple(metric.reason for metric in ranked if metric.share * metric.e_value >= 0.1 * total)
+        return _conclude(Outcome.ROLL_BACK, worst, evidence, policy, state, metrics)
     split = _split(evidence, policy)
     if split:
-        return _conclude(CanaryKind.ERROR, (split,), evidence, policy, state, metrics)
+        return _conclude(Outcome.ERROR, (split,), evidence, policy, state, metrics)
     waits = (
         *_late(evidence, step_elapsed_s, step_min_s),
         *_thin(evidence, policy, metrics),
@@ -99,44 +101,41 @@ def judge_canary(
     )
     if not waits:
         return _conclude(
-            CanaryKind.ADVANCE, _all_well(evidence, policy, metrics), evidence, policy, state, metrics
+            Outcome.ADVANCE, _all_well(evidence, policy, metrics), evidence, policy, state, metrics
         )
-    kind = CanaryKind.HOLD if step_elapsed_s < step_max_s else CanaryKind.INCONCLUSIVE
-    return _conclude(kind, waits, evidence, policy, state, metrics)
+    outcome = Outcome.HOLD if step_elapsed_s < step_max_s else Outcome.INCONCLUSIVE
+    return _conclude(outcome, waits, evidence, policy, state, metrics)
 
 
 def _conclude(
-    kind: CanaryKind,
-    reasons: tuple[str, ...],
+    outcome: Outcome,
+    reasons: tuple[Reason, ...],
     evidence: CanaryEvidence,
     policy: CanaryPolicy,
     state: CanaryState,
     metrics: tuple[MetricEvidence, ...],
 ) -> tuple[CanaryVerdict, CanaryState]:
     total = _total(metrics)
-    verdict = CanaryVerdict(kind, reasons, metrics, evidence.observed_weight_pct, total, policy.threshold)
+    verdict = CanaryVerdict(outcome, reasons, metrics, evidence.observed_weight_pct, total, policy.threshold)
     after = CanaryState(
         looks=state.looks + 1,
-        requests=max(state.requests, evidence.requests if kind is not CanaryKind.ERROR else 0),
+        requests=max(state.requests, evidence.requests if outcome is not Outcome.ERROR else 0),
         peak_e_value=max(state.peak_e_value, total),
     )
     return verdict, after
 
 
-def _broken(evidence: CanaryEvidence, state: CanaryState) -> str | None:
+def _broken(evidence: CanaryEvidence, state: CanaryState) -> Reason | None:
     if not evidence.query_ok:
-        return "the evidence could not be read" + "".join(f": {note}" for note in evidence.notes[:1])
+        return reason(Code.EVIDENCE_UNREADABLE, note=next(iter(evidence.notes), ""))
     if not 1 <= evidence.set_weight_pct <= 99:
-        return f"a canary at {evidence.set_weight_pct} % has nothing beside it to be compared with"
+        return reason(Code.CANARY_ALONE, weight_pct=evidence.set_weight_pct)
     for name, arm in (("champion", evidence.champion), ("canary", evidence.canary)):
         fault = arm.fault()
         if fault:
-            return f"the {name}'s evidence contradicts itself: {fault}"
+            return reason(Code.EVIDENCE_CONTRADICTORY, fault, arm=name)
     if evidence.requests < state.requests:
-        return (
-            f"the evidence shrank from {state.requests} requests to {evidence.requests} within a step; "
-            "counts must be cumulative since the step began"
-        )
+        return reason(Code.EVIDENCE_SHRANK, before=state.requests, now=evidence.requests)
     return None
 
 
@@ -150,7 +149,7 @@ def _total(metrics: Sequence[MetricEvidence]) -> float:
     return math.fsum(metric.share * metric.e_value for metric in metrics if _material(metric))
 
 
-def _split(evidence: CanaryEvidence, policy: CanaryPolicy) -> str | None:
+def _split(evidence: CanaryEvidence, policy: CanaryPolicy) -> Reason | None:
     from shared.stats.sequential import log_e_split
 
     observed, weight = evidence.observed_weight_pct, evidence.set_weight_pct
@@ -160,24 +159,19 @@ def _split(evidence: CanaryEvidence, policy: CanaryPolicy) -> str | None:
     evidence_against = float(log_e_split(evidence.canary.requests, evidence.champion.requests, weight / 100))
     if abs(observed - weight) <= tolerated or evidence_against < math.log(policy.threshold):
         return None
-    return (
-        f"the canary gets {observed:.1f} % of the requests, but {weight} % is set: "
-        "the router does something else, so nothing is promoted on this comparison"
-    )
+    return reason(Code.CANARY_SPLIT, observed_pct=observed, weight_pct=weight)
 
 
-def _late(evidence: CanaryEvidence, elapsed_s: float, minimum_s: float) -> list[str]:
+def _late(evidence: CanaryEvidence, elapsed_s: float, minimum_s: float) -> list[Reason]:
     if evidence.watermark_at is None:
-        return ["no evidence of this step is complete yet"]
-    covered_s = min((evidence.watermark_at - evidence.started_at).total_seconds(), elapsed_s)
+        return [reason(Code.EVIDENCE_INCOMPLETE)]
+    covered_s = max(0.0, min((evidence.watermark_at - evidence.started_at).total_seconds(), elapsed_s))
     if covered_s < minimum_s:
-        return [
-            f"evidence covers {max(covered_s, 0):.0f} s of the {minimum_s:.0f} s that a step takes at least"
-        ]
+        return [reason(Code.EVIDENCE_SHORT, covered_s=covered_s, minimum_s=minimum_s)]
     return []
 
 
-def _thin(evidence: CanaryEvidence, policy: CanaryPolicy, metrics: Sequence[MetricEvidence]) -> list[str]:
+def _thin(evidence: CanaryEvidence, policy: CanaryPolicy, metrics: Sequence[MetricEvidence]) -> list[Reason]:
     weight = evidence.set_weight_pct / 100
     champion_least = min(policy.min_requests, policy.min_requests * (1 - weight) / weight)
     thin = []
@@ -186,30 +180,31 @@ def _thin(evidence: CanaryEvidence, policy: CanaryPolicy, metrics: Sequence[Metr
         ("champion", evidence.champion, champion_least),
     ):
         if arm.requests < least:
-            thin.append(f"the {name} has {arm.requests} requests of at least {math.ceil(least)}")
+            counts = {"requests": arm.requests, "least": math.ceil(least)}
+            thin.append(reason(Code.CANARY_FEW_REQUESTS, arm=name, **counts))
     seen = {metric.metric: metric for metric in metrics if metric.slice is None}
     for name in policy.required:
         metric = seen.get(name)
         if metric is None or metric.estimate is None or metric.canary_n < policy.min_requests / 2:
             have = 0 if metric is None else metric.canary_n
-            thin.append(f"{name} is required and has {have} observations of the canary")
+            thin.append(reason(Code.CANARY_METRIC_MISSING, metric=name, observations=have))
     return thin
 
 
 def _suspicions(
     evidence: CanaryEvidence, policy: CanaryPolicy, metrics: Sequence[MetricEvidence]
-) -> list[str]:
+) -> list[Reason]:
     doubts = [
-        f"suspicious, not proven: {metric.words}"
+        reason(Code.CANARY_SUSPECTED, metric.reason)
         for metric in metrics
         if _material(metric) and metric.e_value >= SUSPICION
     ]
     rate = evidence.canary.errors / max(evidence.canary.requests, 1)
     if rate > policy.max_error_rate:
-        doubts.append(f"{rate:.0%} of the canary's answers are errors; nothing is promoted in an outage")
+        doubts.append(reason(Code.CANARY_OUTAGE, rate=rate))
     if policy.proof:
         doubts += [
-            f"harm is not excluded: {metric.words}"
+            reason(Code.CANARY_NOT_EXCLUDED, metric.reason)
             for metric in metrics
             if metric.margin is not None and (metric.high is None or metric.high > metric.margin)
         ]
@@ -218,10 +213,10 @@ def _suspicions(
 
 def _all_well(
     evidence: CanaryEvidence, policy: CanaryPolicy, metrics: Sequence[MetricEvidence]
-) -> tuple[str, ...]:
-    seen = [metric.words for metric in metrics if metric.estimate is not None and metric.slice is None]
+) -> tuple[Reason, ...]:
+    seen = [metric.reason for metric in metrics if metric.estimate is not None and metric.slice is None]
     least = least_errors_noticed(evidence, policy)
     if least is not None:
         rate = least / evidence.canary.requests
-        seen.append(f"on this sample {least} errors of the canary ({rate:.1%}) would have rolled it back")
+        seen.append(reason(Code.CANARY_ERRORS_NOTICED, errors=least, rate=rate))
     return tuple(seen)

@@ -3,7 +3,7 @@ against it.
 
 Two things must come together before a metric speaks for a rollback: evidence that the canary is worse at all
 (for latency and losses: by more than the margin), valid at every look, and an estimate of the harm above the
-user's margin. The first bounds how often a harmless canary is taken back, and needs no model of the traffic.
+user's margin. The first bounds how often a harmless canary is rolled back, and needs no model of the traffic.
 The second keeps a harm that nobody minds from doing it. Testing against the margin itself would cost several
 times the requests where margins are small, which is what a canary has least of.
 """
@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from shared.domain.reason import Code, Fact, Reason, reason
 from shared.release.canary.arms import (
     LATENCY_BINS,
     LATENCY_PER_DECADE,
@@ -40,39 +41,25 @@ class _Part:
     weight: float
     slice: str | None = None
 
-    @property
-    def where(self) -> str:
-        return f"{self.metric} in {self.slice}" if self.slice else self.metric
-
     def nothing(self, totals: tuple[int, int]) -> MetricEvidence:
-        words = f"{self.where}: {totals[0]} observations of the canary, {totals[1]} of the champion"
+        counts = {"canary_n": totals[0], "champion_n": totals[1]}
+        why = reason(Code.METRIC_UNMEASURED, metric=self.metric, slice=self.slice, **counts)
         return MetricEvidence(
-            self.metric, 1.0, self.share, None, None, None, self.margin, *totals, words, self.slice
+            self.metric, 1.0, self.share, None, None, None, self.margin, *totals, why, self.slice
         )
 
     def found(
         self,
+        code: Code,
         log_e: float,
         harm: tuple[float, float | None, float | None],
         totals: tuple[int, int],
-        words: str,
-        tolerated: str,
+        **facts: Fact,
     ) -> MetricEvidence:
-        """`harm`: the estimate and its bounds."""
+        """`harm`: the estimate and its bounds. `facts`: what only this kind of metric has."""
         e_value = math.exp(min(float(log_e), 690.0))
-        limit = "for information only" if self.margin is None else f"tolerated {tolerated}"
-        told = f"{self.where}: {words}, {limit}; {_odds(e_value)}"
-        return MetricEvidence(self.metric, e_value, self.share, *harm, self.margin, *totals, told, self.slice)
-
-
-def _odds(e_value: float) -> str:
-    if e_value >= 1e6:
-        return "evidence of more than a million to 1"
-    return f"evidence {e_value:,.0f} to 1" if e_value >= 2 else "no evidence of harm"
-
-
-def _points(rate: float | None) -> str:
-    return f"{100 * (rate or 0.0):.1f}"
+        why = reason(code, margin=self.margin, e_value=e_value, **facts)
+        return MetricEvidence(self.metric, e_value, self.share, *harm, self.margin, *totals, why, self.slice)
 
 
 def _part(
@@ -114,11 +101,20 @@ def _rates(part: _Part, hits: tuple[int, int], totals: tuple[int, int]) -> Metri
     log_e = float(log_e_more(*hits, totals[0] - hits[0], totals[1] - hits[1], part.weight))
     rate_c, rate_b = hits[0] / totals[0], hits[1] / totals[1]
     low, high = difference_sequence(hits, totals, part.level)
-    words = (
-        f"canary {hits[0]} of {totals[0]} ({rate_c:.1%}), champion {hits[1]} of {totals[1]} ({rate_b:.1%}), "
-        f"{_points(rate_c - rate_b)} points more ({_points(low)} to {_points(high)})"
+    return part.found(
+        Code.METRIC_RATE,
+        log_e,
+        (rate_c - rate_b, low, high),
+        totals,
+        metric=part.metric,
+        slice=part.slice,
+        canary_hits=hits[0],
+        canary_n=totals[0],
+        champion_hits=hits[1],
+        champion_n=totals[1],
+        low=float(low),
+        high=float(high),
     )
-    return part.found(log_e, (rate_c - rate_b, low, high), totals, words, f"{_points(part.margin)} points")
 
 
 def least_errors_noticed(evidence: CanaryEvidence, policy: CanaryPolicy) -> int | None:
@@ -185,12 +181,12 @@ class _Ratio:
         canary, champion = (max(bin, self.floor) for bin in self.quantiles(level))
         return float(10 ** ((canary - champion) / self.per_decade))
 
-    def found(self, levels: Sequence[float], totals: tuple[int, int], words: str) -> MetricEvidence:
+    def found(
+        self, code: Code, levels: Sequence[float], totals: tuple[int, int], **facts: Fact
+    ) -> MetricEvidence:
         estimate, (low, high) = max(self.at(level) for level in levels), self.bounds()
-        proven = f" (at least {low:.2f})" if low is not None and low > 1 else ""
-        told = f"{words}{estimate:.2f} times{proven}"
         return self.part.found(
-            self.log_e(), (estimate, low, high), totals, told, f"{self.part.margin or 0:.2f}"
+            code, self.log_e(), (estimate, low, high), totals, estimate=estimate, low=low, **facts
         )
 
 
@@ -206,13 +202,14 @@ def _latency(evidence: CanaryEvidence, policy: CanaryPolicy) -> MetricEvidence:
         return part.nothing(totals)
     ratio = _Ratio(part, arms, LATENCY_PER_DECADE, latency_bin(policy.latency_floor_ms))
     levels = (0.5, 0.95) if totals[0] >= 20 else (0.5,)
-    canary, champion = zip(*(map(latency_edge_ms, ratio.quantiles(level)) for level in levels), strict=True)
-    words = (
-        f"canary {' and '.join(f'{ms:.0f}' for ms in canary)} ms at the "
-        f"{' and '.join(f'{level:.0%}' for level in levels)} quantile, "
-        f"champion {' and '.join(f'{ms:.0f}' for ms in champion)} ms, "
-    )
-    return ratio.found(levels, totals, words)
+    quantiles: dict[str, Fact] = {"canary_p95_ms": None, "champion_p95_ms": None}
+    for level in levels:
+        canary, champion = map(latency_edge_ms, ratio.quantiles(level))
+        quantiles |= {
+            f"canary_p{level:.0%}"[:-1] + "_ms": canary,
+            f"champion_p{level:.0%}"[:-1] + "_ms": champion,
+        }
+    return ratio.found(Code.METRIC_LATENCY, levels, totals, **quantiles)
 
 
 def _predictions(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[MetricEvidence]:
@@ -243,12 +240,19 @@ def _shift(part: _Part, of_c: Mapping[str, int], of_b: Mapping[str, int]) -> Met
     low, high = difference_sequence(hits, totals, part.level / len(classes))
     near, far = sorted((abs(low), abs(high)))
     apart = abs(shares[at][0] - shares[at][1])
-    words = (
-        f"{classes[at]!r} is {shares[at][0]:.1%} of the canary's {totals[0]}, {shares[at][1]:.1%} of the "
-        f"champion's {totals[1]}, {_points(apart)} points apart"
+    return part.found(
+        Code.METRIC_SHIFT,
+        float(log_e),
+        (apart, 0.0 if low <= 0 <= high else near, far),
+        totals,
+        metric=part.metric,
+        slice=part.slice,
+        output=classes[at],
+        canary_share=shares[at][0],
+        canary_n=totals[0],
+        champion_share=shares[at][1],
+        champion_n=totals[1],
     )
-    harm = apart, 0.0 if low <= 0 <= high else near, far
-    return part.found(float(log_e), harm, totals, words, f"{_points(part.margin)} points")
 
 
 def _labels(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[MetricEvidence]:
@@ -277,17 +281,21 @@ def _label(part: _Part, of_c: LabelCounts, of_b: LabelCounts) -> MetricEvidence:
     ratio = None if part.margin is None else 1 + part.margin
     arms = _padded(of_c.losses, LOSS_BINS), _padded(of_b.losses, LOSS_BINS)
     found = _Ratio(replace(part, margin=ratio), arms, LOSS_PER_DECADE, 1).found(
-        (0.5,), totals, "the canary's median loss is "
+        Code.METRIC_LOSS, (0.5,), totals, metric=part.metric, slice=part.slice
     )
     return _covered(found, of_c, of_b)
 
 
 def _covered(found: MetricEvidence, of_c: LabelCounts, of_b: LabelCounts) -> MetricEvidence:
-    """With the coverage: who reads a comparison of labels must see whether both arms' have come in alike."""
+    """With the coverage: a comparison is only worth something where both arms' labels have come in alike."""
     if not (of_c.collected and of_b.collected):
         return found
-    shares = f"{of_c.total / of_c.collected:.0%} and {of_b.total / of_b.collected:.0%}"
-    return replace(found, words=f"{found.words}; {shares} of their predictions have labels")
+    shares = {
+        "canary_labelled": of_c.total / of_c.collected,
+        "champion_labelled": of_b.total / of_b.collected,
+    }
+    labelled = Reason(found.reason.code, {**found.reason.facts, **shares})
+    return replace(found, reason=labelled)
 
 
 def _shadow(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[MetricEvidence]:
@@ -304,7 +312,13 @@ def _shadow(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[MetricEv
         return
     log_e = float(log_e_above(pairs.disagree, pairs.agree, 1.0 if part.margin is None else part.margin))
     most = sorted(pairs.flips.items(), key=lambda flip: -flip[1])[:3]
-    flips = "".join(f", {flip} {n}" for flip, n in most)
-    words = f"{pairs.disagree} of {total} answers differ ({pairs.disagree / total:.1%}{flips})"
     harm = pairs.disagree / total, *share_sequence(pairs.disagree, total, part.level)
-    yield part.found(log_e, harm, (total, total), words, f"{part.margin or 0:.1%}")
+    yield part.found(
+        Code.METRIC_SHADOW,
+        log_e,
+        harm,
+        (total, total),
+        disagree=pairs.disagree,
+        pairs=total,
+        flips=", ".join(f"{flip} {n}" for flip, n in most),
+    )

@@ -6,7 +6,6 @@ may then tell of its outcome only by the model behind it, not by a process that 
 
 from __future__ import annotations
 
-import json
 import math
 from bisect import bisect_right
 from collections import Counter
@@ -20,6 +19,7 @@ from shared.errors import DependencyUnavailable
 from shared.intake.labels import Labels, Rows, label_of
 from shared.loopfile import Definition
 from shared.ports import ArmTraffic
+from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 
 if TYPE_CHECKING:
@@ -96,15 +96,13 @@ def scale(unit: Unit, release: Release) -> Scale:
     """From the gate's evidence, which is older than the first live request; classes where there is none."""
     from shared.stats.metrics import METRICS
 
-    gate = next((j for j in reversed(release.judgements) if j.kind == "gate"), None)
+    gate = gate_evidence.recorded(unit, release)
     if gate is None:
         return Scale()
-    document = json.loads(unit.ports.documents.get(gate.evidence))
-    evidence = document["evidence"]
-    slices = {column: frozenset(values) for column, values in evidence["slices"].items()}
-    if METRICS[document["policy"]["metric"]].task == "classification":
+    slices = {column: frozenset(map(str, values)) for column, values in gate.evidence.slices.items()}
+    if METRICS[gate.policy.metric].task == "classification":
         return Scale(slices=slices)
-    said = sorted(v for each in evidence["champion"] or () if (v := number(each)) is not None)
+    said = sorted(v for each in gate.evidence.champion or () if (v := number(each)) is not None)
     deciles = {said[len(said) * n // 10] for n in range(1, 10)} if said else set()
     return Scale(tuple(sorted(deciles)), numeric=True, slices=slices)
 
@@ -136,7 +134,7 @@ def arm(
 
 @dataclass(frozen=True)
 class LabelCounter:
-    """Holds predictions against the labels that are known by now."""
+    """Compares predictions with the labels that are known by now."""
 
     labels: Labels
     id: str

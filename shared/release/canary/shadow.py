@@ -1,6 +1,6 @@
 """A few recent requests of the champion are asked of the canary too, so that answers can be compared in pairs.
 
-Bounded and polite: one small stamped request a look, so many rows a step; no statistic of traffic counts them.
+Bounded and polite: one small stamped request an observation, so many rows a step; no statistic of traffic counts them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shared.loopfile import Definition
     from shared.release.canary.arms import ShadowPairs
 
-ROWS_A_LOOK = 25
+ROWS_AT_ONCE = 25
 ROWS_A_STEP = 200
 MOST_FLIPS = 20
 
@@ -54,14 +54,14 @@ class Shadow:
         return ShadowPairs(self.agree, self.disagree, self.flips) if self.agree + self.disagree else None
 
 
-def look(
+def compare(
     unit: Unit, release: Release, definition: Definition, rows: Rows, scale: Scale, shadow: Shadow
 ) -> tuple[Shadow, str]:
-    """The pairs with those of this look; and what kept it from looking, in words."""
+    """The pairs with those of this observation; and a note of what kept it from comparing."""
     most = max(ROWS_A_STEP, definition.canary.step.min_requests // 2 + 1)
     left = most - shadow.agree - shadow.disagree
     newer = [row for row in rows if _place(row) > shadow.through and isinstance(row.get("inputs"), Mapping)]
-    chosen = newer[-min(ROWS_A_LOOK, left) :] if left > 0 else []
+    chosen = newer[-min(ROWS_AT_ONCE, left) :] if left > 0 else []
     if not chosen:
         return shadow, ""
     import pandas as pd
@@ -75,7 +75,7 @@ def look(
     except DriftloopError as error:
         return shadow, f"shadow: {error}"
     if said.problems:
-        return shadow, f"shadow: {said.problems[0]}"
+        return shadow, f"shadow: {said.problems[0].code}"
     flips, agree = Counter(shadow.flips), 0
     for row, answer in zip(chosen, said.values, strict=True):
         if scale.same(row["output"], answer):

@@ -1,20 +1,22 @@
-"""What the looks at a canary saw is kept for people and for replay, thinned to a bounded number."""
+"""A canary's observations are kept for people and for replay, thinned to a bounded number."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.domain.release import CanaryLook, Release
+from shared.domain.release import CanaryPoint, Release
 
-MAX_LOOKS = 40
-"""Looks kept of each canary step."""
+MAX_POINTS = 40
+"""Kept of each canary step."""
 
 
-def remember(release: Release, look: CanaryLook | None) -> Release:
-    """One look more; every second older one of its step goes when there are too many."""
-    if look is None:
+def remember(release: Release, point: CanaryPoint | None) -> Release:
+    """One point more; every second older one of its step goes when there are too many."""
+    if point is None:
         return release
-    before = [one for one in release.looks if one.step == look.step]
-    if len(before) >= MAX_LOOKS:
+    before = [one for one in release.points if one.step == point.step]
+    if len(before) >= MAX_POINTS:
         before = before[::2]
-    return replace(release, looks=(*(one for one in release.looks if one.step != look.step), *before, look))
+    return replace(
+        release, points=(*(one for one in release.points if one.step != point.step), *before, point)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.domain.reason import Reason
 from shared.release.document import Document
 
 BUDGET = {"errors": 3.0, "latency": 2.0, "predictions": 2.0, "labels": 2.0, "shadow": 1.0}
@@ -81,5 +82,5 @@ class MetricEvidence(Document):
     margin: float | None
     canary_n: int
     champion_n: int
-    words: str
+    reason: Reason
     slice: str | None = None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from shared.domain.release import Judgement, Release, TriggerKind
+from shared.domain.reason import Reason
+from shared.domain.release import Judgement, JudgementKind, Outcome, Release, TriggerKind
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Published
 from shared.redaction import words_of
-from shared.release.machine import GateSeen
+from shared.release.document import Document, store
+from shared.release.observations import GateSeen
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions
 from shared.verdict.predictions import Predictions
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from shared.loopfile import Definition
-    from shared.release.gate.gate_judge import GateEvidence, GatePolicy
+    from shared.release.gate.gate_judge import GateEvidence, GatePolicy, GateRecord
     from shared.release.gate.smoke import SmokeEvidence, SmokePolicy
 
 
 def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     """Ask both deployments, judge, and store what was judged, so that the verdict can be had again."""
-    from shared.release.gate.gate_judge import judge_gate
+    from shared.release.gate.gate_judge import GateRecord, judge_gate
 
     definition = published.definition
     versions = unit.versions(release.versions)
@@ -41,7 +42,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     challenger = predictions.predict(unit.ports, endpoint, release.deployment, asked, stamp)
     answers = [*challenger.answers, *_golden(unit, release, definition)]
     judged = [_smoke(unit, answers, _smoke_policy(frame, definition, _trained_on(unit, release, definition)))]
-    if judged[0].outcome == "pass":
+    if judged[0].outcome is Outcome.PASS:
         champion = (
             predictions.predict(unit.ports, endpoint, release.champion.deployment, asked, stamp)
             if release.champion
@@ -50,21 +51,28 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
         evidence = _evidence(frame, definition, challenger, champion)
         policy = gate_policy(release, definition, metric_name(definition, frame))
         verdict = judge_gate(evidence, policy)
-        document = {"evidence": evidence.to_dict(), "policy": policy.to_dict(), "verdict": verdict.to_dict()}
-        judged.append(_stored(unit, "gate", verdict.outcome.value, verdict.reasons, document))
+        record = GateRecord(evidence, policy, verdict)
+        judged.append(_stored(unit, JudgementKind.GATE, verdict.outcome, verdict.reasons, record))
     return GateSeen(tuple(judged))
 
 
+def recorded(unit: Unit, release: Release) -> GateRecord | None:
+    """What was stored of the release's gate; None where it has not passed one."""
+    from shared.release.gate.gate_judge import GateRecord
+
+    judged = release.judgement(JudgementKind.GATE)
+    if judged is None:
+        return None
+    return GateRecord.from_dict(json.loads(unit.ports.documents.get(judged.evidence)))
+
+
 def _smoke(unit: Unit, answers: list[SmokeEvidence], policy: SmokePolicy) -> Judgement:
-    from shared.release.gate.smoke import judge_smoke
+    from shared.release.gate.smoke import SmokeRecord, judge_smoke
 
     smoke = judge_smoke(answers, policy)
-    document = {
-        "evidence": [answer.to_dict() for answer in answers],
-        "policy": policy.to_dict(),
-        "verdict": smoke.to_dict(),
-    }
-    return _stored(unit, "smoke test", "pass" if smoke.passed else "fail", smoke.reasons, document)
+    outcome = Outcome.PASS if smoke.passed else Outcome.FAIL
+    record = SmokeRecord(tuple(answers), policy, smoke)
+    return _stored(unit, JudgementKind.SMOKE, outcome, smoke.reasons, record)
 
 
 def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[SmokeEvidence, ...]:
@@ -83,7 +91,7 @@ def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[Smoke
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"golden.json of job {release.job} cannot be used ({words_of(error)}); "
-            "docs/your-own-loop.md says what a pipeline may record; abort this release and mend the pipeline"
+            "docs/your-own-loop.md says what a pipeline may record; abort this release and fix the pipeline"
         ) from error
     rows, answers = rows.head(predictions.ROWS_PER_REQUEST), answers[: predictions.ROWS_PER_REQUEST]
     stamp = f"golden-{release.job_name}"
@@ -92,7 +100,7 @@ def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[Smoke
 
 
 def gate_policy(release: Release, definition: Definition, metric: str) -> GatePolicy:
-    """The loop's gate. A challenger that shall mend a breached metric must be better, not merely as good."""
+    """The loop's gate. A challenger that is to fix a breached metric must be better, not merely as good."""
     from shared.release.gate.gate_judge import GatePolicy, SlicePolicy
 
     gate = definition.gate
@@ -182,7 +190,7 @@ def _smoke_policy(frame: pd.DataFrame, definition: Definition, trained_on: set[s
 
 
 def _stored(
-    unit: Unit, kind: str, outcome: str, words: tuple[str, ...], document: Mapping[str, object]
+    unit: Unit, kind: JudgementKind, outcome: Outcome, reasons: tuple[Reason, ...], record: Document
 ) -> Judgement:
-    digest = unit.ports.documents.put(json.dumps(document, sort_keys=True).encode())
-    return Judgement(kind, outcome, tuple(words), digest, unit.ports.clock.now())
+    digest = store(unit.ports.documents, record)
+    return Judgement(kind, outcome, reasons, digest, unit.ports.clock.now())

@@ -12,18 +12,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from shared.domain.reason import Code, Fact, Reason, reason
+from shared.domain.release import Outcome
+from shared.release.gate.calibration import judge_calibration
 from shared.release.gate.holdout import (
     LEAST_ROWS,
     GateEvidence,
     GatePolicy,
+    GateRecord,
     GateVerdict,
     Interval,
-    Outcome,
     SlicePolicy,
     SliceVerdict,
     unusable,
 )
-from shared.stats.calibration import judge_calibration
 from shared.stats.metrics import METRICS, Metric, class_name
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GateEvidence",
     "GatePolicy",
+    "GateRecord",
     "GateVerdict",
     "Interval",
     "Outcome",
@@ -40,7 +43,7 @@ __all__ = [
     "judge_gate",
 ]
 
-Finding = tuple[Outcome, str, int | None]
+Finding = tuple[Outcome, Reason, int | None]
 """One check: its outcome, why, and how many rows would settle it where it is inconclusive."""
 
 
@@ -57,8 +60,8 @@ def judge_gate(evidence: GateEvidence, policy: GatePolicy, metric: Metric | None
     if fault:
         return GateVerdict(fault[0], (fault[1],), chosen.name, rows)
     if rows < (1 if chosen.name == "accuracy" else LEAST_ROWS):
-        words = f"{rows} holdout rows are too few to judge {chosen.name}; it takes {LEAST_ROWS} at least"
-        return GateVerdict(Outcome.INCONCLUSIVE, (words,), chosen.name, rows, rows_needed=LEAST_ROWS)
+        few = reason(Code.GATE_TOO_FEW_ROWS, rows=rows, metric=chosen.name, least=LEAST_ROWS)
+        return GateVerdict(Outcome.INCONCLUSIVE, (few,), chosen.name, rows, rows_needed=LEAST_ROWS)
     judged = _Rows(chosen, policy, evidence.y_true, evidence.challenger, evidence.champion)
     challenger = judged.bounds(0)
     champion = None if evidence.champion is None else judged.bounds(1)
@@ -73,12 +76,12 @@ def judge_gate(evidence: GateEvidence, policy: GatePolicy, metric: Metric | None
             evidence.y_true, evidence.challenger, evidence.stated, policy.calibration, policy.confidence
         )
     if not findings:
-        findings = [(Outcome.PASS, "first model and no floor is set: compared with nothing", None)]
+        findings = [(Outcome.PASS, reason(Code.GATE_FIRST_MODEL), None)]
     outcome = _worst(finding[0] for finding in findings)
     needed = [finding[2] for finding in findings if finding[0] is Outcome.INCONCLUSIVE]
     return GateVerdict(
         outcome,
-        tuple(words for _, words, _ in sorted(findings, key=lambda finding: _SEVERITY[finding[0]])),
+        tuple(why for _, why, _ in sorted(findings, key=lambda finding: _SEVERITY[finding[0]])),
         chosen.name,
         rows,
         None if champion is None else _interval(champion),
@@ -137,48 +140,58 @@ class _Rows:
 
 def _interval(found: Bounds) -> Interval:
     return Interval(
-        *(bound if math.isfinite(bound) else None for bound in (found.value, found.low, found.high))
+        *(float(bound) if math.isfinite(bound) else None for bound in (found.value, found.low, found.high))
     )
+
+
+def _facts(found: Bounds) -> dict[str, Fact]:
+    interval = _interval(found)
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
 def _against_champion(rows: _Rows, difference: Bounds) -> Finding:
     """H0 of a pass: worse by more than the margin (superiority: not better). Of a fail: the opposite."""
-    policy = rows.policy
+    policy, needed = rows.policy, None
     pass_above = 0.0 if policy.superiority else -policy.margin
     fail_below = policy.margin if policy.superiority else -policy.margin
-    wanted = "better than" if policy.superiority else f"not worse by more than {policy.margin:g} than"
-    seen = (
-        f"{rows.metric.name} on {len(rows.y_true)} rows: the challenger is {abs(difference.value):.4f} "
-        f"{'worse' if difference.value < 0 else 'better'} than the champion "
-        f"({difference.low:+.4f} to {difference.high:+.4f})"
-    )
+    outcome = Outcome.INCONCLUSIVE
     if difference.low > pass_above:
-        return Outcome.PASS, f"{seen}, shown to be {wanted} it", None
-    if difference.high < fail_below:
-        shown = (
-            "not to be better by the margin" if policy.superiority else "to be worse by more than the margin"
-        )
-        return Outcome.FAIL, f"{seen}, shown {shown}", None
-    needed = rows.rows_needed(lambda found: found.low > pass_above or found.high < fail_below, None)
-    return Outcome.INCONCLUSIVE, f"{seen}, not shown to be {wanted} it{_more(needed)}", needed
-
-
-def _more(needed: int | None) -> str:
-    if needed is None:
-        return "; no realistic number of rows would settle it"
-    return f"; about {needed:,} such rows would settle it"
+        outcome = Outcome.PASS
+    elif difference.high < fail_below:
+        outcome = Outcome.FAIL
+    else:
+        needed = rows.rows_needed(lambda found: found.low > pass_above or found.high < fail_below, None)
+    why = reason(
+        Code.GATE_DIFFERENCE,
+        metric=rows.metric.name,
+        rows=len(rows.y_true),
+        **_facts(difference),
+        margin=policy.margin,
+        superiority=policy.superiority,
+        outcome=outcome.value,
+        rows_needed=needed,
+    )
+    return outcome, why, needed
 
 
 def _against_floor(rows: _Rows, found: Bounds, floor: float) -> Finding:
-    sign, metric = rows.metric.sign, rows.metric.name
-    word = "floor" if sign > 0 else "ceiling"
-    seen = f"{metric} of the challenger is {found.value:.4f} ({found.low:.4f} to {found.high:.4f})"
+    sign, outcome, needed = rows.metric.sign, Outcome.INCONCLUSIVE, None
     if (found.low if sign > 0 else -found.high) >= sign * floor:
-        return Outcome.PASS, f"{seen}, shown to keep the {word} {floor:g}", None
-    if (found.high if sign > 0 else -found.low) < sign * floor:
-        return Outcome.FAIL, f"{seen}, shown to miss the {word} {floor:g}", None
-    needed = rows.rows_needed(lambda now: now.low >= floor or now.high <= floor, 0)
-    return Outcome.INCONCLUSIVE, f"{seen}, not shown to keep the {word} {floor:g}{_more(needed)}", needed
+        outcome = Outcome.PASS
+    elif (found.high if sign > 0 else -found.low) < sign * floor:
+        outcome = Outcome.FAIL
+    else:
+        needed = rows.rows_needed(lambda now: now.low >= floor or now.high <= floor, 0)
+    why = reason(
+        Code.GATE_FLOOR,
+        metric=rows.metric.name,
+        **_facts(found),
+        floor=floor,
+        ceiling=sign < 0,
+        outcome=outcome.value,
+        rows_needed=needed,
+    )
+    return outcome, why, needed
 
 
 def _judge_slices(
@@ -196,7 +209,7 @@ def _judge_slices(
     for column in policy.slices.by:
         values = evidence.slices.get(column)
         if values is None or len(values) != len(evidence.y_true):
-            findings.append((Outcome.INCONCLUSIVE, f"the holdout has no column {column!r} to slice by", None))
+            findings.append((Outcome.INCONCLUSIVE, reason(Code.GATE_SLICE_COLUMN, column=column), None))
             continue
         for row, value in enumerate(values):
             groups.setdefault((column, class_name(value)), []).append(row)
@@ -230,17 +243,25 @@ def _judge_slice(
     found = rows.bounds(0)
     if len(at) < policy.slices.min_rows:
         return SliceVerdict(column, name, len(at), _interval(found), None), None
-    seen = f"slice {column}={name}: {metric.name} {found.value:.4f} on {len(at)} rows, floor {floor:g}"
+    outcome, needed = Outcome.INCONCLUSIVE, None
     if sign * found.value >= sign * floor:
-        finding: Finding = (Outcome.PASS, seen, None)
+        outcome = Outcome.PASS
     elif (found.high if sign > 0 else -found.low) < sign * floor:
-        finding = (Outcome.FAIL, f"{seen}: shown to miss it", None)
+        outcome = Outcome.FAIL
     else:
-        needed = rows.rows_needed(lambda now: (now.high if sign > 0 else -now.low) < sign * floor, 0)
-        rows_in_all = None if needed is None else math.ceil(needed * len(evidence.y_true) / len(at))
-        words = f"{seen}: below it, which may be chance{_more(rows_in_all)}"
-        finding = (Outcome.INCONCLUSIVE, words, rows_in_all)
-    return SliceVerdict(column, name, len(at), _interval(found), finding[0]), finding
+        of_slice = rows.rows_needed(lambda now: (now.high if sign > 0 else -now.low) < sign * floor, 0)
+        needed = None if of_slice is None else math.ceil(of_slice * len(evidence.y_true) / len(at))
+    why = reason(
+        Code.GATE_SLICE,
+        slice=f"{column}={name}",
+        metric=metric.name,
+        value=_interval(found).value,
+        rows=len(at),
+        floor=floor,
+        outcome=outcome.value,
+        rows_needed=needed,
+    )
+    return SliceVerdict(column, name, len(at), _interval(found), outcome), (outcome, why, needed)
 
 
 def _worst_slice(slices: Sequence[SliceVerdict], metric: Metric) -> str | None:

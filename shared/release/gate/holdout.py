@@ -1,27 +1,18 @@
-"""What a gate is given and what it answers: holdout rows, policy, verdict; and whether the rows can be
-used."""
+"""What a gate is given and what it answers: holdout rows, policy, verdict; and whether the rows can be used."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from shared.domain.reason import Code, Reason, reason
+from shared.domain.release import Outcome
 from shared.release.document import Document
 from shared.stats.metrics import Metric, class_name
 
 LEAST_ROWS = 20
 """Below it only accuracy is judged, whose bounds are exact; a bootstrap of fewer rows says nothing."""
-
-
-class Outcome(StrEnum):
-    PASS = "pass"  # noqa: S105  # an outcome's name, not a password
-    """Shown to be good enough."""
-    FAIL = "fail"
-    """Shown not to be good enough, or the answers are broken."""
-    INCONCLUSIVE = "inconclusive"
-    """Neither is shown; `rows_needed` says how many rows would settle it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,7 @@ class GatePolicy(Document):
     confidence: float = 0.95
     slices: SlicePolicy | None = None
     calibration: float | None = None
-    """How far stated probabilities may be off; None: told only."""
+    """How far stated probabilities may be off; None: for information only."""
     resamples: int = 4000
     seed: int = 20070101
 
@@ -58,7 +49,7 @@ class GateEvidence(Document):
     challenger: tuple[object, ...]
     champion: tuple[object, ...] | None = None
     slices: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
-    malformed: tuple[str, ...] = ()
+    malformed: tuple[Reason, ...] = ()
     stated: tuple[float | None, ...] = ()
     """The probability that the challenger gives each of its answers; empty where it states none."""
 
@@ -85,7 +76,7 @@ class SliceVerdict(Document):
 @dataclass(frozen=True)
 class GateVerdict(Document):
     outcome: Outcome
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     metric: str
     rows: int
     champion: Interval | None = None
@@ -97,28 +88,36 @@ class GateVerdict(Document):
     rows_needed: int | None = None
 
 
-def unusable(evidence: GateEvidence, metric: Metric) -> tuple[Outcome, str] | None:
+@dataclass(frozen=True)
+class GateRecord(Document):
+    """What is stored of a gate: enough to judge it again."""
+
+    evidence: GateEvidence
+    policy: GatePolicy
+    verdict: GateVerdict
+
+
+def unusable(evidence: GateEvidence, metric: Metric) -> tuple[Outcome, Reason] | None:
     """Why no statistic may be computed: the challenger's fault fails, anybody else's settles nothing."""
-    rows = len(evidence.y_true)
+    rows, answers = len(evidence.y_true), evidence.challenger
     if evidence.malformed:
-        return Outcome.FAIL, f"malformed answers: {'; '.join(evidence.malformed[:3])}"
-    if len(evidence.challenger) != rows:
-        return Outcome.FAIL, f"the challenger answered {len(evidence.challenger)} of {rows} rows"
-    bad = bad_values(evidence.challenger, metric.task)
-    if bad:
-        return Outcome.FAIL, f"{bad} of the challenger's {rows} answers are not usable predictions"
+        return Outcome.FAIL, reason(Code.GATE_MALFORMED, *evidence.malformed[:3])
+    if len(answers) != rows:
+        return Outcome.FAIL, reason(Code.GATE_UNANSWERED, answers=len(answers), rows=rows)
+    if bad := bad_values(answers, metric.task):
+        return Outcome.FAIL, reason(Code.GATE_UNUSABLE_ANSWERS, unusable=bad, rows=rows)
     if not rows:
-        return Outcome.INCONCLUSIVE, "there are no holdout rows"
+        return Outcome.INCONCLUSIVE, reason(Code.GATE_NO_ROWS)
     for name, values in (("truth", evidence.y_true), ("champion", evidence.champion)):
         if values is not None and (len(values) != rows or bad_values(values, metric.task)):
-            return Outcome.INCONCLUSIVE, f"the {name}'s values cannot be used: missing, or not usable"
+            return Outcome.INCONCLUSIVE, reason(Code.GATE_UNUSABLE_VALUES, of=name)
     if metric.name == "mape" and any(float(str(value)) == 0 for value in evidence.y_true):
-        return Outcome.INCONCLUSIVE, "mape is not defined: the truth has rows that are 0"
+        return Outcome.INCONCLUSIVE, reason(Code.GATE_MAPE_UNDEFINED)
     return None
 
 
 def bad_values(values: Sequence[object], task: str) -> int:
-    """How many values are no class, or no finite number."""
+    """How many values are not a class, or not a finite number."""
     if task == "classification":
         return sum(value is None or value != value or class_name(value).strip() == "" for value in values)
     return sum(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.domain.reason import Code, Reason, reason
 from shared.release.document import Document
 from shared.stats.metrics import class_name
 
@@ -36,98 +37,126 @@ class SmokeEvidence(Document):
 @dataclass(frozen=True)
 class SmokeVerdict(Document):
     passed: bool
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
 
-def answers_of(answer: object) -> tuple[object, ...] | str:
-    """The predictions inside a decoded response body, or a text that says why it holds none.
+@dataclass(frozen=True)
+class SmokeRecord(Document):
+    """What is stored of a smoke test: enough to judge it again."""
+
+    evidence: tuple[SmokeEvidence, ...]
+    policy: SmokePolicy
+    verdict: SmokeVerdict
+
+
+def answers_of(answer: object) -> tuple[object, ...] | Reason:
+    """The predictions inside a decoded response body, or why it holds none.
 
     A list; or an object with `predictions`, `result` or `outputs` that is a list (what MLflow's server and
     common scoring scripts answer); a list of JSON text is decoded once, as some scripts encode twice.
     """
-    if isinstance(answer, str):
-        try:
-            decoded = json.loads(answer)
-        except ValueError:
-            return f"a text instead of predictions: {answer[:120]!r}"
-        return (
-            f"a text instead of predictions: {answer[:120]!r}"
-            if isinstance(decoded, str)
-            else answers_of(decoded)
-        )
-    if isinstance(answer, Mapping):
-        for key in ("error", "message", "exception", "detail"):
-            if key in answer:
-                return f"an error instead of predictions: {key}: {str(answer[key])[:120]!r}"
-        for key in ("predictions", "result", "outputs"):
-            if key in answer:
-                return answers_of(answer[key])
-        return f"an object without predictions; its keys are {', '.join(map(repr, list(answer)[:5]))}"
-    if isinstance(answer, list | tuple):
-        return tuple(answer)
-    return f"{type(answer).__name__} instead of predictions"
+    match answer:
+        case str():
+            decoded = _decoded(answer)
+            return (
+                reason(Code.ANSWER_IS_TEXT, text=answer[:120])
+                if isinstance(decoded, str)
+                else answers_of(decoded)
+            )
+        case Mapping():
+            return _answers_in(answer)
+        case list() | tuple():
+            return tuple(answer)
+        case _:
+            return reason(Code.ANSWER_IS_OTHER, type=type(answer).__name__)
+
+
+def _decoded(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _answers_in(answer: Mapping[str, object]) -> tuple[object, ...] | Reason:
+    for key in ("error", "message", "exception", "detail"):
+        if key in answer:
+            return reason(Code.ANSWER_IS_ERROR, key=key, text=str(answer[key])[:120])
+    for key in ("predictions", "result", "outputs"):
+        if key in answer:
+            return answers_of(answer[key])
+    return reason(Code.ANSWER_IS_OBJECT, keys=", ".join(map(repr, list(answer)[:5])))
 
 
 def judge_smoke(evidence: Sequence[SmokeEvidence], policy: SmokePolicy) -> SmokeVerdict:
     """Every answer must be well formed; one bad answer fails, and so does having none to look at."""
     if not evidence:
-        return SmokeVerdict(False, ("the deployment was asked nothing",))
-    faults = [fault for one in evidence for fault in _faults(one, policy)]
+        return SmokeVerdict(False, (reason(Code.SMOKE_NOTHING_ASKED),))
+    faults: list[Reason] = []
+    for fault in (fault for one in evidence for fault in _faults(one, policy)):
+        faults += [] if fault in faults else [fault]
     if faults:
-        return SmokeVerdict(False, tuple(dict.fromkeys(faults)))
+        return SmokeVerdict(False, tuple(faults))
     rows, golden = sum(one.rows for one in evidence), sum(len(one.golden or ()) for one in evidence)
-    compared = f", {golden} equal to what training recorded" if golden else ""
-    return SmokeVerdict(True, (f"{rows} rows answered, all well formed{compared}",))
+    if golden:
+        return SmokeVerdict(True, (reason(Code.SMOKE_PASSED_GOLDEN, rows=rows, golden=golden),))
+    return SmokeVerdict(True, (reason(Code.SMOKE_PASSED, rows=rows),))
 
 
-def _faults(evidence: SmokeEvidence, policy: SmokePolicy) -> Iterator[str]:
+def _faults(evidence: SmokeEvidence, policy: SmokePolicy) -> Iterator[Reason]:
+    rows = evidence.rows
     if evidence.status != 200:
-        yield f"status {evidence.status}: {str(evidence.answer)[:120]!r}"
+        yield reason(Code.SMOKE_STATUS, status=evidence.status, answer=repr(str(evidence.answer)[:120]))
         return
     answers = answers_of(evidence.answer)
-    if isinstance(answers, str):
-        yield f"status 200, but {answers}"
+    if isinstance(answers, Reason):
+        yield reason(Code.SMOKE_NO_PREDICTIONS, answers)
         return
-    if len(answers) != evidence.rows:
-        yield f"{len(answers)} predictions for {evidence.rows} rows"
+    if len(answers) != rows:
+        yield reason(Code.SMOKE_COUNT, predictions=len(answers), rows=rows)
         return
     malformed = [fault for fault in (_fault_of(value, policy) for value in answers) if fault]
     if malformed:
-        yield f"{len(malformed)} of {evidence.rows} predictions malformed: {malformed[0]}"
+        yield reason(Code.SMOKE_MALFORMED, malformed[0], malformed=len(malformed), rows=rows)
         return
     yield from _unlike_golden(evidence, answers, policy)
-    if policy.max_latency_ms is not None and (evidence.latency_ms or 0) > policy.max_latency_ms:
-        yield f"{evidence.rows} rows took {evidence.latency_ms:.0f} ms, {policy.max_latency_ms:.0f} are allowed"
+    limit_ms, took_ms = policy.max_latency_ms, evidence.latency_ms or 0.0
+    if limit_ms is not None and took_ms > limit_ms:
+        yield reason(Code.SMOKE_SLOW, rows=rows, latency_ms=took_ms, limit_ms=limit_ms)
 
 
-def _fault_of(value: object, policy: SmokePolicy) -> str | None:
+def _fault_of(value: object, policy: SmokePolicy) -> Reason | None:
+    shown = f"{value!r:.60}"
     if policy.task == "regression":
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        return (
-            None if number and math.isfinite(float(str(value))) else f"{value!r:.60} is not a finite number"
-        )
+        finite = number and math.isfinite(float(str(value)))
+        return None if finite else reason(Code.VALUE_NOT_FINITE, value=shown)
     if isinstance(value, list | tuple | Mapping) or value is None or value != value:
-        return f"{value!r:.60} is not a class"
+        return reason(Code.VALUE_NOT_CLASS, value=shown)
     if policy.classes and class_name(value) not in policy.classes:
-        known = ", ".join(policy.classes[:5])
-        return f"{value!r:.60} is not a known class ({known}{', ...' if len(policy.classes) > 5 else ''})"
-    return None if class_name(value).strip() else "an empty text is not a class"
+        known = ", ".join((*policy.classes[:5], *(["..."] if len(policy.classes) > 5 else [])))
+        return reason(Code.VALUE_UNKNOWN_CLASS, value=shown, known=known)
+    return None if class_name(value).strip() else reason(Code.VALUE_EMPTY)
 
 
-def _unlike_golden(evidence: SmokeEvidence, answers: Sequence[object], policy: SmokePolicy) -> Iterator[str]:
-    if evidence.golden is None:
+def _unlike_golden(
+    evidence: SmokeEvidence, answers: Sequence[object], policy: SmokePolicy
+) -> Iterator[Reason]:
+    golden = evidence.golden
+    if golden is None:
         return
-    if len(evidence.golden) != len(answers):
-        yield f"{len(answers)} predictions, but training recorded {len(evidence.golden)}"
+    if len(golden) != len(answers):
+        yield reason(Code.SMOKE_GOLDEN_COUNT, predictions=len(answers), recorded=len(golden))
         return
     unlike = [
-        (wanted, got)
-        for wanted, got in zip(evidence.golden, answers, strict=True)
-        if not _same(wanted, got, policy)
+        (wanted, got) for wanted, got in zip(golden, answers, strict=True) if not _same(wanted, got, policy)
     ]
     if unlike:
-        wanted, got = unlike[0]
-        yield f"{len(unlike)} of {len(answers)} predictions differ from training's: {got!r:.60} for {wanted!r:.60}"
+        wanted, got = (f"{value!r:.60}" for value in unlike[0])
+        count = len(unlike)
+        yield reason(
+            Code.SMOKE_GOLDEN_DIFFERS, different=count, predictions=len(answers), got=got, wanted=wanted
+        )
 
 
 def _same(wanted: object, got: object, policy: SmokePolicy) -> bool:

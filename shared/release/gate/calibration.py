@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.release.gate.holdout import Outcome
+from shared.domain.reason import Code, Reason, reason
+from shared.domain.release import Outcome
 from shared.stats.metrics import class_name
 
 BANDS = 5
 LEAST_ROWS = 30
 """In a band; fewer rows make fewer bands."""
 
-Finding = tuple[Outcome, str, int | None]
+Finding = tuple[Outcome, Reason, int | None]
 
 
 def judge_calibration(
@@ -27,15 +28,13 @@ def judge_calibration(
     limit: float | None,
     confidence: float,
 ) -> list[Finding]:
-    """Nothing where no probabilities were stated and none are asked for; told only where `limit` is None."""
+    """Nothing where no probabilities were stated and none are asked for; for information only where `limit` is None."""
     from shared.stats.exact import clopper_pearson
 
     usable = all(p is not None and 0 <= p <= 1 for p in stated) and len(stated) == len(answers) > 0
     if not usable:
-        words = (
-            "gate.calibration is set, but the deployment does not state a probability for each of its answers"
-        )
-        return [] if limit is None else [(Outcome.INCONCLUSIVE, words, None)]
+        unstated = (Outcome.INCONCLUSIVE, reason(Code.GATE_CALIBRATION_UNSTATED), None)
+        return [] if limit is None else [unstated]
     pairs = zip(stated, answers, y_true, strict=True)
     rows = [(float(p or 0), class_name(said) == class_name(true)) for p, said, true in pairs]
     rows.sort(key=lambda row: row[0])  # by what was stated alone: rows that state the same stay as they came
@@ -49,10 +48,6 @@ def judge_calibration(
         shown = max(0.0, mean - high, low - mean)
         gaps.append((shown, abs(mean - right / len(part)), mean, right, len(part)))
     shown, _, mean, right, n = max(gaps)
-    words = (
-        f"calibration: where the challenger states {mean:.0%} on average, {right} of {n} answers are right "
-        f"({right / n:.0%}), shown to be off by {shown:.0%} at least"
-    )
-    if limit is None:
-        return [(Outcome.PASS, f"{words}; for information only", None)]
-    return [(Outcome.FAIL if shown > limit else Outcome.PASS, f"{words}; tolerated {limit:.0%}", None)]
+    why = reason(Code.GATE_CALIBRATION, stated=mean, right=right, rows=n, off=float(shown), limit=limit)
+    failed = limit is not None and shown > limit
+    return [(Outcome.FAIL if failed else Outcome.PASS, why, None)]

@@ -1,0 +1,225 @@
+"""English for what the judges of gate and canary found, where numbers and cases need more than a text with braces."""
+
+from __future__ import annotations
+
+from shared.domain.release import JudgementKind, Outcome
+
+
+def title(
+    kind: JudgementKind, step: int | None = None, steps: int | None = None, weight_pct: int | None = None
+) -> str:
+    """The name of a verdict, for example *canary step 1 of 2 at 10 %*."""
+    name = "smoke test" if kind is JudgementKind.SMOKE else kind.value
+    if step is None:
+        return name
+    of = f" of {steps}" if steps else ""
+    return f"{name} step {step + 1}{of} at {weight_pct} %"
+
+
+# gate
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    return "unknown" if value is None else format(value, f"{sign}.4f")
+
+
+def _more(rows_needed: int | None) -> str:
+    if rows_needed is None:
+        return "; no realistic number of rows would settle it"
+    return f"; about {rows_needed:,} such rows would settle it"
+
+
+def difference(
+    metric: str,
+    rows: int,
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    margin: float,
+    superiority: bool,
+    outcome: str,
+    rows_needed: int | None,
+) -> str:
+    wanted = "better than the champion" if superiority else f"not worse by more than {margin:g}"
+    seen = (
+        f"{metric} on {rows:,} rows: the challenger is {_number(value and abs(value))} "
+        f"{'worse' if (value or 0) < 0 else 'better'} than the champion ({_number(low, '+')} to {_number(high, '+')})"
+    )
+    match Outcome(outcome):
+        case Outcome.PASS:
+            return f"{seen}, shown to be {wanted}"
+        case Outcome.FAIL if superiority:
+            return f"{seen}, shown not to be better by the margin"
+        case Outcome.FAIL:
+            return f"{seen}, shown to be worse by more than the margin"
+        case _:
+            return f"{seen}, not shown to be {wanted}{_more(rows_needed)}"
+
+
+def floor(
+    metric: str,
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    floor: float,
+    ceiling: bool,
+    outcome: str,
+    rows_needed: int | None,
+) -> str:
+    limit = f"{'ceiling' if ceiling else 'floor'} of {floor:g}"
+    seen = f"{metric} of the challenger is {_number(value)} ({_number(low)} to {_number(high)})"
+    match Outcome(outcome):
+        case Outcome.PASS:
+            return f"{seen}, shown to meet the {limit}"
+        case Outcome.FAIL:
+            return f"{seen}, shown to miss the {limit}"
+        case _:
+            return f"{seen}, not shown to meet the {limit}{_more(rows_needed)}"
+
+
+def slice_floor(
+    slice: str,
+    metric: str,
+    value: float | None,
+    rows: int,
+    floor: float,
+    outcome: str,
+    rows_needed: int | None,
+) -> str:
+    seen = f"slice {slice}: {metric} {_number(value)} on {rows:,} rows, floor {floor:g}"
+    match Outcome(outcome):
+        case Outcome.PASS:
+            return seen
+        case Outcome.FAIL:
+            return f"{seen}: shown to miss it"
+        case _:
+            return f"{seen}: below it, which may be chance{_more(rows_needed)}"
+
+
+def calibration(stated: float, right: int, rows: int, off: float, limit: float | None) -> str:
+    tolerated = "for information only" if limit is None else f"tolerated {limit:.0%}"
+    return (
+        f"calibration: where the challenger states {stated:.0%} on average, {right} of {rows} answers are right "
+        f"({right / rows:.0%}), shown to be off by at least {off:.0%}; {tolerated}"
+    )
+
+
+# canary
+
+
+def _where(metric: str, slice: str | None) -> str:
+    return f"{metric} in {slice}" if slice else metric
+
+
+def _odds(e_value: float) -> str:
+    if e_value >= 1e6:
+        return "evidence of more than a million to 1"
+    return f"evidence {e_value:,.0f} to 1" if e_value >= 2 else "no evidence of harm"
+
+
+def _points(rate: float | None) -> str:
+    return f"{100 * (rate or 0.0):.1f}"
+
+
+def _tolerated(margin: float | None, words: str) -> str:
+    return "for information only" if margin is None else f"tolerated {words}"
+
+
+def _labelled(canary: float | None, champion: float | None) -> str:
+    """Who reads a comparison of labels must see whether both arms' have come in alike."""
+    if canary is None or champion is None:
+        return ""
+    return f"; {canary:.0%} and {champion:.0%} of their predictions have labels"
+
+
+def unmeasured(metric: str, slice: str | None, canary_n: int, champion_n: int) -> str:
+    return f"{_where(metric, slice)}: {canary_n} observations of the canary, {champion_n} of the champion"
+
+
+def rate(
+    metric: str,
+    slice: str | None,
+    canary_hits: int,
+    canary_n: int,
+    champion_hits: int,
+    champion_n: int,
+    low: float,
+    high: float,
+    margin: float | None,
+    e_value: float,
+    canary_labelled: float | None = None,
+    champion_labelled: float | None = None,
+) -> str:
+    canary, champion = canary_hits / canary_n, champion_hits / champion_n
+    return (
+        f"{_where(metric, slice)}: canary {canary_hits} of {canary_n} ({canary:.1%}), "
+        f"champion {champion_hits} of {champion_n} ({champion:.1%}), {_points(canary - champion)} points more "
+        f"({_points(low)} to {_points(high)}), {_tolerated(margin, f'{_points(margin)} points')}; "
+        f"{_odds(e_value)}{_labelled(canary_labelled, champion_labelled)}"
+    )
+
+
+def _times(estimate: float, low: float | None, margin: float | None, e_value: float) -> str:
+    proven = f" (at least {low:.2f})" if low is not None and low > 1 else ""
+    return f"{estimate:.2f} times{proven}, {_tolerated(margin, f'{margin or 0:.2f}')}; {_odds(e_value)}"
+
+
+def latency(
+    canary_p50_ms: float,
+    champion_p50_ms: float,
+    canary_p95_ms: float | None,
+    champion_p95_ms: float | None,
+    estimate: float,
+    low: float | None,
+    margin: float | None,
+    e_value: float,
+) -> str:
+    both = canary_p95_ms is not None and champion_p95_ms is not None
+    canary = f"{canary_p50_ms:.0f} and {canary_p95_ms:.0f}" if both else f"{canary_p50_ms:.0f}"
+    champion = f"{champion_p50_ms:.0f} and {champion_p95_ms:.0f}" if both else f"{champion_p50_ms:.0f}"
+    return (
+        f"latency: canary {canary} ms at the {'50% and 95%' if both else '50%'} quantile, champion {champion} ms, "
+        f"{_times(estimate, low, margin, e_value)}"
+    )
+
+
+def loss(
+    metric: str,
+    slice: str | None,
+    estimate: float,
+    low: float | None,
+    margin: float | None,
+    e_value: float,
+    canary_labelled: float | None = None,
+    champion_labelled: float | None = None,
+) -> str:
+    return (
+        f"{_where(metric, slice)}: the canary's median loss is {_times(estimate, low, margin, e_value)}"
+        f"{_labelled(canary_labelled, champion_labelled)}"
+    )
+
+
+def shift(
+    metric: str,
+    slice: str | None,
+    output: str,
+    canary_share: float,
+    canary_n: int,
+    champion_share: float,
+    champion_n: int,
+    margin: float | None,
+    e_value: float,
+) -> str:
+    return (
+        f"{_where(metric, slice)}: {output!r} is {canary_share:.1%} of the canary's {canary_n}, {champion_share:.1%} "
+        f"of the champion's {champion_n}, {_points(abs(canary_share - champion_share))} points apart, "
+        f"{_tolerated(margin, f'{_points(margin)} points')}; {_odds(e_value)}"
+    )
+
+
+def shadow(disagree: int, pairs: int, flips: str, margin: float | None, e_value: float) -> str:
+    most = f", {flips}" if flips else ""
+    return (
+        f"shadow: {disagree} of {pairs} answers differ ({disagree / pairs:.1%}{most}), "
+        f"{_tolerated(margin, f'{margin or 0:.1%}')}; {_odds(e_value)}"
+    )

@@ -7,6 +7,7 @@ import pandas as pd
 from demo.stage import LOOPS, Stage
 from shared.domain.release import Phase
 from shared.state import queries
+from shared.words import spoken
 
 SHORT = (
     "canary.step.minutes=0.02",
@@ -48,7 +49,7 @@ def again(stage: Stage) -> None:
     stage.ask("retrain", "is it repeatable?")
     told = only_trained(stage, 2)
     ledger = [
-        e.detail["reason"]
+        spoken(e.detail)["reason"]
         for e in queries.entries(stage.ports, stage.loop)
         if e.what == "release.registering"
     ]

@@ -12,6 +12,7 @@ import drift as drift_package
 from demo.stage import Stage
 from shared.domain.release import Phase, TriggerKind
 from shared.state import queries
+from shared.words import say
 
 SHORT = (
     "canary.step.minutes=0.1",
@@ -147,7 +148,7 @@ def metric_breach(stage: Stage) -> None:
     stage.expect(release.phase is Phase.REJECTED, f"release 3 is {release.phase}: {release.reason}")
     stage.expect(stage.weights() == {"r2-a1": 100}, f"traffic left the champion: {stage.weights()}")
     stage.say(f"traffic never left the champion: {dict(stage.weights())}")
-    stage.say(stage.state.denial)
+    stage.say(say(stage.state.denial))
     rest(stage)
 
 

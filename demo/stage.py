@@ -18,6 +18,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cli.status import summary
 from demo.traffic import LiveTraffic
 from local.azure import LocalAzure
 from shared import loopfile
@@ -25,6 +26,7 @@ from shared.azure.client import Workspace, credential
 from shared.azure.registry import Registry
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
+from shared.domain.reason import Reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.inbox import messages
@@ -33,6 +35,7 @@ from shared.runtime import publication, unit_of_work
 from shared.settings import Settings
 from shared.state import queries
 from shared.wiring import azure_ports
+from shared.words import say, spoken
 
 LOOPS = Path(__file__).parent.parent / "loops"
 APP = "api://driftloop/.default"
@@ -192,7 +195,8 @@ class Stage:
                 time.sleep(0.4)
 
     def _status(self) -> str:
-        line = next((o.summary for o in queries.loops(self.ports) if o.loop == self.loop), "")
+        overview = self.ports.store.overview(self.loop)
+        line = summary(overview) if overview else ""
         return line[:160]
 
     def expect(self, true: bool, what: str) -> None:
@@ -247,12 +251,13 @@ class LocalStage(Stage):
 
 def sentence(entry: LedgerEntry) -> str:
     """A ledger entry as people tell it; empty for those that only matter to auditors."""
-    detail = entry.detail
+    detail = spoken(entry.detail)
     match entry.what:
         case "version.created":
             return f"{entry.subject} written: {detail['rows']} rows, split once into train and holdout"
         case "version.judged":
-            found = "\n".join(detail["verdict"].split(" · "))
+            verdict = entry.detail["verdict"]
+            found = "\n".join(map(say, verdict.because)) if isinstance(verdict, Reason) else verdict
             return f"{entry.subject} judged: {found}\n=> {detail['decision']}"
         case "release.training":
             return f"{entry.subject}: Azure ML pipeline job submitted, attempt {detail['attempt']}"
@@ -276,7 +281,7 @@ def sentence(entry: LedgerEntry) -> str:
         case "release.live" | "release.rejected" | "release.rolled_back" | "release.failed":
             return f"{entry.subject} is {entry.after.replace('_', ' ')}"
         case "retrain.denied":
-            return detail.get("answer") or f"no retraining: {detail['reason']}"
+            return detail.get("answer") or f"not retrained: {detail['reason']}"
         case "source.fetched":
             return f"{entry.subject}: {detail['bytes']} bytes fetched, landed as {detail['landed']}"
         case "source.unchanged" | "source.failed" | "source.given_up":

@@ -9,7 +9,9 @@ from azure.core.messaging import CloudEvent
 
 from shared.azure.failures import asking
 from shared.domain.ledger import LedgerEntry
+from shared.domain.reason import Reason
 from shared.state import hash_chain
+from shared.words import spoken
 
 if TYPE_CHECKING:
     from azure.eventgrid import EventGridPublisherClient
@@ -52,7 +54,8 @@ def event_of(loop: str, entry: LedgerEntry) -> CloudEvent[dict[str, object]]:
             "cause": entry.cause,
             "before": entry.before,
             "after": entry.after,
-            "detail": dict(entry.detail),
+            "detail": spoken(entry.detail),
+            "codes": {name: v.code.value for name, v in entry.detail.items() if isinstance(v, Reason)},
             "previousHash": entry.previous_hash,
             "hash": entry.hash,
         },

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.domain.reason import Reason
+
 GENESIS = "0" * 64
 """What the first ledger entry of a loop follows."""
 
@@ -23,6 +25,7 @@ class LedgerEntry:
     subject: str
     before: str
     after: str
-    detail: Mapping[str, str]
+    detail: Mapping[str, str | Reason]
+    """Texts by name; what has a code is a reason, which `words.spoken` turns into text."""
     previous_hash: str
     hash: str

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.reason import Reason
+
 
 class TriggerKind(StrEnum):
     """A reason to retrain."""
@@ -26,7 +28,7 @@ class Trigger:
     """Why a release was asked for, by whom, and by which event."""
 
     kind: TriggerKind
-    reason: str
+    reason: Reason
     actor: str
     cause: str
     """Key of the inbox record behind it."""

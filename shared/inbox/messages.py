@@ -179,7 +179,7 @@ def locate(url: str, account_url: str) -> tuple[str, str]:
     """Container and blob name of a URL of our own account; InputRejected for any other."""
     ours = urlsplit(account_url)
     foreign = InputRejected(
-        "foreign-account", f"the event is about another storage account than {ours.netloc}"
+        "foreign-account", f"the event is about a storage account other than {ours.netloc}"
     )
     try:
         theirs = urlsplit(url)
@@ -225,12 +225,12 @@ def _ours(event: Mapping[str, object]) -> Incoming:
 
 
 def _release(text: str) -> int | None:
-    """None where no release is named; an act whose release cannot be read is never one on whatever is open."""
+    """None where no release is named; an act whose release cannot be read is never applied to the open one."""
     if not text:
         return None
     if not _RELEASE.fullmatch(text):
         raise InputRejected(
-            "no-release-number", f"{text[:64]!r} is no number of a release; `driftloop releases` lists them"
+            "no-release-number", f"{text[:64]!r} is not a release number; `driftloop releases` lists them"
         )
     return int(text)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shared.domain.reason import Code, reason
 from shared.domain.release import Phase, Release, Trigger, TriggerKind
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Published
@@ -41,7 +42,9 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         number=number,
         phase=Phase.LIVE,
         definition=current.state.definition,
-        triggers=(Trigger(TriggerKind.PERSON, WORDS, published.published_by, "adoption", now),),
+        triggers=(
+            Trigger(TriggerKind.PERSON, reason(Code.ADOPTED), published.published_by, "adoption", now),
+        ),
         versions=(),
         started_at=now,
         phase_since_at=now,
@@ -58,7 +61,12 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         published.published_by,
         "adoption",
         after=Phase.LIVE.value,
-        detail={"reason": WORDS, "model": model, "deployment": deployment, "traffic": f"{deployment} 100 %"},
+        detail={
+            "reason": reason(Code.ADOPTED),
+            "model": model,
+            "deployment": deployment,
+            "traffic": f"{deployment} 100 %",
+        },
     )
     state = replace(current.state, next_release=number + 1, champion=champion_of(release, now))
     current.commit(state, [told], [Insert(rows.release_key(number), rows.encode(release))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger
 from shared.loopfile.published import Published
 from shared.release import effects
@@ -12,7 +13,7 @@ from shared.retraining.start import Outcome
 from shared.runtime.unit_of_work import Unit
 
 
-def restore(current: Unit, trigger: Trigger) -> Outcome | str:
+def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
     """A release that deploys the champion's model again under its old name, untrained; or why there is none.
 
     It goes through smoke test and gate like any other, and ends with all traffic. An open release that waits for
@@ -20,14 +21,14 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | str:
     """
     state, ports = current.state, current.ports
     if state.champion is None:
-        return f"restore does nothing: {state.loop} never had a model; `driftloop retrain {state.loop}` makes one"
+        return reason(Code.RESTORE_NO_MODEL, loop=state.loop)
     champion = current.release(state.champion.release)[0]
     published = current.published(champion.definition)
     if state.open_release is not None:
         return _beside(current, state.open_release, champion, published)
     actual = dict(ports.serving.traffic(published.definition.serve.endpoint))
     if actual == start.expected_traffic(state):
-        return f"restore does nothing: {champion.deployment} of release {champion.number} has all traffic"
+        return reason(Code.RESTORE_NOT_NEEDED, deployment=champion.deployment, release=champion.number)
     if not champion.job:
         return _unknown(champion)
     release = Release(
@@ -46,23 +47,21 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | str:
         deployment=champion.deployment,
         traffic=actual,
     )
-    return start.begun(replace(state, paused=""), release)
+    return start.begun(replace(state, paused=None), release)
 
 
-def _beside(current: Unit, number: int, champion: Release, published: Published) -> Outcome | str:
+def _beside(current: Unit, number: int, champion: Release, published: Published) -> Outcome | Reason:
     release = current.release(number)[0]
     if release.phase is not Phase.ROLLING_BACK:
-        return f"restore does nothing while release {number} is {release.phase.value}; abort it first"
+        return reason(Code.RESTORE_OUT_OF_PLACE, release=number, phase=release.phase.value)
     if not champion.job:
         return _unknown(champion)
     seen = current.ports.serving.ensure_deployment(effects.deployment_spec(champion, published))
     return Outcome(
-        current.state, f"{champion.deployment} is {seen.state}; release {number} goes back to it by itself"
+        current.state,
+        reason(Code.RESTORE_DEPLOYED, deployment=champion.deployment, state=seen.state, release=number),
     )
 
 
-def _unknown(champion: Release) -> str:
-    return (
-        f"restore does nothing: release {champion.number} was adopted as it served, and what it was deployed "
-        f"with is not known; deploy {champion.deployment} by hand and give it all traffic"
-    )
+def _unknown(champion: Release) -> Reason:
+    return reason(Code.RESTORE_UNKNOWN, release=champion.number, deployment=champion.deployment)

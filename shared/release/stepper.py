@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from shared.domain.loop import LoopState
+from shared.domain.reason import Reason
 from shared.domain.release import Champion, Phase, Release
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.ports import Change, Row
@@ -16,8 +17,7 @@ from shared.redaction import words_of
 from shared.release import effects
 from shared.release import machine as core
 from shared.retraining import policy
-from shared.runtime import unit_of_work
-from shared.runtime.unit_of_work import Unit, update
+from shared.runtime.unit_of_work import Unit, traffic_changed, update
 from shared.state.hash_chain import Draft
 
 TOLD_AS = {Phase.BAKING: "promoted"}
@@ -27,9 +27,6 @@ WITH_A_JOB = frozenset({Phase.TRAINING, Phase.CHECKING})
 """Phases that last as long as a job of Azure ML takes, which is what costs."""
 
 log = logging.getLogger("driftloop")
-
-STUCK_AFTER = 10
-"""Looks of a release that fail in a row before people are told."""
 
 LONGEST_WAIT_S = 60.0
 """Between looks that fail; longer only where the service asks for it."""
@@ -117,9 +114,9 @@ def _place(release: Release) -> tuple[Phase, int, int]:
     return release.phase, release.attempt, release.step
 
 
-def _why_not_again(current: Unit, state: LoopState, after: Release) -> str:
+def _why_not_again(current: Unit, state: LoopState, after: Release) -> Reason | None:
     if after.phase is Phase.LIVE:
-        return ""
+        return None
     return policy.next_chance(state, current.published().definition, current.ports.clock.now())
 
 
@@ -149,11 +146,10 @@ def _waits(current: Unit, release: Release, row: Row, error: Exception) -> bool:
     asked = error.retry_after_s if isinstance(error, DependencyUnavailable) else None
     wait_s = max(min(2.0 ** min(failures, 10), LONGEST_WAIT_S), min(asked or 0.0, MOST_ASKED_S))
     jitter = 1 + crc32(f"{current.loop} {failures}".encode()) % 256 / 1024
-    stuck = f" ({failures} times in a row: a person should look)" if failures >= STUCK_AFTER else ""
     after = replace(
         release,
         failures=failures,
-        waiting_for=f"{words_of(error)}{stuck}",
+        waiting_for=words_of(error),
         look_again_at=current.ports.clock.now() + timedelta(seconds=wait_s * jitter),
     )
     current.commit(changes=[update(row, after)])
@@ -175,8 +171,5 @@ def _paused(state: LoopState, after: Release) -> LoopState:
     """People come first: the loop takes the traffic as it is, pauses, and says so. Nothing is set back."""
     if state.paused:
         return state
-    return unit_of_work.pause(
-        state,
-        f"traffic was changed from outside to {dict(after.traffic)}; go on with `driftloop resume {state.loop}`"
-        f" or take it back with `driftloop abort {state.loop}/{after.number}`",
-    )
+    back = f"abort {state.loop}/{after.number}"
+    return replace(state, paused=traffic_changed(state.loop, after.traffic, back))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from shared.domain.reason import Code
 from shared.domain.release import ENDED, Phase, Release
 from shared.errors import InvariantBroken
 
@@ -97,7 +98,8 @@ def move(release: Release, to: Phase, now: datetime, reason: str = "") -> Releas
     if to not in TRANSITIONS.get(release.phase, {}):
         raise InvariantBroken(
             f"release {release.number} of {release.loop} cannot go from {release.phase} to {to}; "
-            "its row was changed by something else than Driftloop: look at the ledger with `driftloop audit`"
+            "its row was changed by something else than Driftloop: look at the ledger with `driftloop audit`",
+            code=Code.IMPOSSIBLE_STEP,
         )
     return replace(
         release,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from shared.domain.ledger import GENESIS, LedgerEntry
 from shared.domain.loop import LoopState
+from shared.domain.reason import Reason
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,13 @@ class Draft:
     cause: str
     before: str = ""
     after: str = ""
-    detail: Mapping[str, str] = field(default_factory=dict)
+    detail: Mapping[str, str | Reason] = field(default_factory=dict)
 
 
 def entry_hash(entry: LedgerEntry) -> str:
     """SHA-256 over the canonical JSON of everything but the hash itself."""
-    content = dict(vars(entry), at=entry.at.isoformat(), detail=dict(entry.detail))
+    detail = {name: v if isinstance(v, str) else asdict(v) for name, v in entry.detail.items()}
+    content = dict(vars(entry), at=entry.at.isoformat(), detail=detail)
     del content["hash"]
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 

@@ -12,6 +12,7 @@ from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, queries
+from shared.words import say
 from tower.pages.lines import Told, read, told
 from tower.visit import Asking, NotFound, clip
 from tower.words import model
@@ -167,7 +168,7 @@ def _chain(asking: Asking, current: Unit, release: Release) -> Chain:
         deployment=release.deployment,
         live_at=promoted.at if promoted else None,
         until=taken_back or (_succeeded_at(current, release) if promoted else None),
-        because=tuple(clip(f"{t.kind.value}: {t.reason}", 300) for t in release.triggers[:10]),
+        because=tuple(clip(f"{t.kind.value}: {say(t.reason)}", 300) for t in release.triggers[:10]),
         definition=release.definition,
         outcome=release.phase.value,
         entries=told(entries),

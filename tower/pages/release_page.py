@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from shared.domain.release import CanaryLook, Judgement, Release
 from shared.errors import ConfigurationError
 from shared.runtime.unit_of_work import Unit
 from shared.state import queries
+from shared.words import say
 from tower.pages import lines
 from tower.pages.lines import Offer, Told, read, told
 from tower.shapes import Bar, Interval
@@ -90,14 +90,10 @@ class Step:
 @dataclass(frozen=True)
 class Reason:
     kind: str
-    reason: str
+    sentences: tuple[str, ...]
     actor: str
     at: datetime
     version: int | None
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        return tuple(filter(None, re.split(r"; | · ", self.reason)))[:6]
 
 
 @dataclass(frozen=True)
@@ -153,7 +149,7 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         ended=found.ended,
         reason=clip(found.reason, 240),
         waiting_for=clip(found.waiting_for, 240),
-        help=guide.anchor(*_shown(found)),
+        help=guide.anchor(f"release.{found.phase.value}"),
         since_at=found.phase_since_at,
         started_at=found.started_at,
         ended_at=found.ended_at,
@@ -180,23 +176,13 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
     )
 
 
-def _shown(found: Release) -> tuple[str, str]:
-    """What its reader is told first, and the kind of event that told of it."""
-    words = found.reason if found.ended or not found.waiting_for else found.waiting_for
-    return words, f"release.{found.phase.value}"
-
-
 def _reasons(found: Release) -> tuple[Reason, ...]:
     """Its triggers; the same words are not said twice."""
-    said: set[str] = set()
     reasons = []
-    for t in found.triggers[:20]:
-        reasons.append(
-            Reason(
-                t.kind.value, "" if t.reason in said else clip(t.reason), clip(t.actor, 120), t.at, t.version
-            )
-        )
-        said.add(t.reason)
+    for n, t in enumerate(found.triggers[:20]):
+        again = any(t.reason == before.reason for before in found.triggers[:n])
+        sentences = () if again else tuple(clip(say(one)) for one in (t.reason.because or (t.reason,))[:6])
+        reasons.append(Reason(t.kind.value, sentences, clip(t.actor, 120), t.at, t.version))
     return tuple(reasons)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from shared.domain.reason import Code
 from shared.domain.release import Judgement, Release, TriggerKind
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Published
@@ -84,7 +85,8 @@ def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[Smoke
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"golden.json of job {release.job} cannot be used ({words_of(error)}); "
-            "docs/your-own-loop.md says what a pipeline may record; abort this release and mend the pipeline"
+            "docs/your-own-loop.md says what a pipeline may record; abort this release and mend the pipeline",
+            code=Code.GOLDEN_UNUSABLE,
         ) from error
     rows, answers = rows.head(predictions.ROWS_PER_REQUEST), answers[: predictions.ROWS_PER_REQUEST]
     stamp = f"golden-{release.job_name}"

@@ -219,7 +219,7 @@ def answer(stage: Stage) -> None:
             ("data", "\n".join(line.partition(", content")[0] + ")" for line in served.data)),
             ("live since", f"{served.live_at:%H:%M:%S} UTC, in release {served.release}"),
             ("because of", "; ".join(served.because)),
-            ("ledger", f"{found.entries} entries, the hash chain is whole"),
+            ("ledger", f"{found.entries} entries, hash chain verified"),
         )
     )
 

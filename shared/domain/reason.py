@@ -40,8 +40,8 @@ class Code(StrEnum):
     RESTORE_DEPLOYED = "restore-deployed"
     RESTORE_NO_MODEL = "restore-no-model"
     RESTORE_NOT_NEEDED = "restore-not-needed"
-    RESTORE_OUT_OF_PLACE = "restore-out-of-place"
-    RESTORE_UNKNOWN = "restore-unknown"
+    RESTORE_RELEASE_OPEN = "restore-release-open"
+    RESTORE_UNKNOWN_DEPLOYMENT = "restore-unknown-deployment"
 
     # intake
     DELETED = "deleted"
@@ -87,7 +87,7 @@ class Code(StrEnum):
     MONITOR_BREACHED = "monitor-breached"
     ASKED_FOR = "asked-for"
     RESTORE_ASKED_FOR = "restore-asked-for"
-    ADOPTED = "adopted"
+    ADOPTED_AS_SERVED = "adopted-as-served"
     TRIGGERS = "triggers"
     RELEASE_STARTED = "release-started"
     NOT_NAMED = "not-named"
@@ -111,7 +111,7 @@ class Code(StrEnum):
     RESUMED = "resumed"
     TRAFFIC_CHANGED = "traffic-changed"
     NEEDS_DECISION = "needs-decision"
-    RELEASE_STUCK = "release-stuck"
+    STUCK = "stuck"
     PHASE_TOO_LONG = "phase-too-long"
     NOT_HELPING = "not-helping"
     LOOP_WAITS = "loop-waits"
@@ -225,6 +225,6 @@ class Reason:
     """What this rests on; the text shows it where it has `{because}`."""
 
 
-def reason(code: Code, *, because: tuple[Reason, ...] = (), **facts: Fact) -> Reason:
+def reason(code: Code, *because: Reason, **facts: Fact) -> Reason:
     """`reason(Code.COOLDOWN, until=…)`: the facts that the text of this code names, no more and no fewer."""
     return Reason(code, facts, because)

@@ -27,13 +27,13 @@ def alert(current: Unit, record: InboxRecord, row: Row) -> None:
         ask(current, record, row, TriggerKind.ALERT, why, "Azure Monitor")
         return
     confirmed, found = breaches.retest(current, json.loads(record.body["breached"]))
-    why = reason(Code.MONITOR_BREACHED, signal=rule, details=details or "no details", because=(found,))
+    why = reason(Code.MONITOR_BREACHED, found, signal=rule, details=details or "no details")
     if confirmed:
         ask(current, record, row, TriggerKind.ALERT, why, "Azure ML model monitor")
         return
     now, published = current.ports.clock.now(), current.published()
     trigger = Trigger(TriggerKind.ALERT, replace(why, because=()), "Azure ML model monitor", record.key, now)
-    denial = Deny(reason(Code.BREACH_NOT_CONFIRMED, because=(found,)))
+    denial = Deny(reason(Code.BREACH_NOT_CONFIRMED, found))
     denied = start.apply(current, current.state, [trigger], denial, published, now)
     current.commit(denied.state, denied.drafts, _done(record, row, denied.reason))
 

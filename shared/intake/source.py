@@ -136,7 +136,7 @@ def _failed(current: Unit, source: Source, due: datetime, error: DependencyUnava
 
 def _given_up(current: Unit, source: Source, due: datetime, error: DriftloopError, failures: int) -> None:
     known = replace(current.state.source, answered_at=due, failures=0, again_at=None)
-    why = reason(Code.SOURCE_GIVEN_UP, failures=failures, because=(reason_of(error),))
+    why = reason(Code.SOURCE_GIVEN_UP, reason_of(error), failures=failures)
     told = _told(source, "source.given_up", due, {"reason": why})
     current.commit(replace(current.state, source=known), [told])
 

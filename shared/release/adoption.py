@@ -43,7 +43,9 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         phase=Phase.LIVE,
         definition=current.state.definition,
         triggers=(
-            Trigger(TriggerKind.PERSON, reason(Code.ADOPTED), published.published_by, "adoption", now),
+            Trigger(
+                TriggerKind.PERSON, reason(Code.ADOPTED_AS_SERVED), published.published_by, "adoption", now
+            ),
         ),
         versions=(),
         started_at=now,
@@ -62,7 +64,7 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         "adoption",
         after=Phase.LIVE.value,
         detail={
-            "reason": reason(Code.ADOPTED),
+            "reason": reason(Code.ADOPTED_AS_SERVED),
             "model": model,
             "deployment": deployment,
             "traffic": f"{deployment} 100 %",

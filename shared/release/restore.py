@@ -53,7 +53,7 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
 def _beside(current: Unit, number: int, champion: Release, published: Published) -> Outcome | Reason:
     release = current.release(number)[0]
     if release.phase is not Phase.ROLLING_BACK:
-        return reason(Code.RESTORE_OUT_OF_PLACE, release=number, phase=release.phase.value)
+        return reason(Code.RESTORE_RELEASE_OPEN, release=number, phase=release.phase.value)
     if not champion.job:
         return _unknown(champion)
     seen = current.ports.serving.ensure_deployment(effects.deployment_spec(champion, published))
@@ -64,4 +64,4 @@ def _beside(current: Unit, number: int, champion: Release, published: Published)
 
 
 def _unknown(champion: Release) -> Reason:
-    return reason(Code.RESTORE_UNKNOWN, release=champion.number, deployment=champion.deployment)
+    return reason(Code.RESTORE_UNKNOWN_DEPLOYMENT, release=champion.number, deployment=champion.deployment)

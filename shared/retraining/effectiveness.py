@@ -59,7 +59,7 @@ def assess(
         seen.inbox_key,
         before=release.phase.value,
         after=release.phase.value,
-        detail={"reason": reason(_CODES[effect.helped], because=effect.seen)},
+        detail={"reason": reason(_CODES[effect.helped], *effect.seen)},
     )
     return replace(assessed, unhelped_in_row=unhelped), (told,)
 
@@ -67,7 +67,7 @@ def assess(
 def _effect(unit: Unit, release: Release, after: DataVersion, definition: Definition) -> Effect:
     number = next((t.version for t in release.triggers if t.version is not None), max(release.versions))
     before, _ = unit.version(number)
-    seen = tuple(reason(Code.VERSION_JUDGED, version=v.number, because=v.verdict) for v in (before, after))
+    seen = tuple(reason(Code.VERSION_JUDGED, *v.verdict, version=v.number) for v in (before, after))
     if after.metric_breached is not None:
         return Effect(not after.metric_breached, seen)
     had_moved = comparison.moved(unit.ports, before)
@@ -82,5 +82,5 @@ def _effect(unit: Unit, release: Release, after: DataVersion, definition: Defini
         and abs(column.effect.value) > STILL * abs(had_moved[column.name].effect.value)
     ]
     code = Code.STILL_DIFFERS if left else Code.TAKEN_IN
-    beside = reason(code, version=before.number, release=release.number, because=tuple(left))
+    beside = reason(code, *left, version=before.number, release=release.number)
     return Effect(not left, (*seen, beside))

@@ -72,7 +72,7 @@ def decide(
     if state.open_release is not None:
         return Coalesce(heard, reason(Code.RELEASE_OPEN, release=state.open_release))
     if state.paused:
-        return Coalesce(heard, reason(Code.LOOP_PAUSED, because=(state.paused,)))
+        return Coalesce(heard, reason(Code.LOOP_PAUSED, state.paused))
     return _denial(state, heard, newest_version) or _delay(state, heard, definition, now) or Start(heard)
 
 
@@ -202,7 +202,7 @@ def next_chance(state: LoopState, definition: Definition, now: datetime) -> Reas
     """Why the loop does not try again by itself after a release that did not go live."""
     until = cooldown_until(state, definition)
     rests = (_cooldown(state, until),) if until and now < until else ()
-    return reason(Code.NEWER_VERSION_NEEDED, version=state.trained_through, because=rests)
+    return reason(Code.NEWER_VERSION_NEEDED, *rests, version=state.trained_through)
 
 
 def persistent(recent: Sequence[bool], breaches: int, of: int) -> bool:

@@ -124,7 +124,7 @@ def begun(state: LoopState, release: Release) -> Outcome:
         first.cause,
         after=release.phase.value,
         detail={
-            "reasons": reason(Code.TRIGGERS, kinds=kinds, because=tuple(t.reason for t in release.triggers)),
+            "reasons": reason(Code.TRIGGERS, *(t.reason for t in release.triggers), kinds=kinds),
             "versions": ", ".join(map(str, release.versions)),
             "definition": release.definition,
         },

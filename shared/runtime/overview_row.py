@@ -80,7 +80,7 @@ def needs_attention(
         return stuck
     if state.unhelped_in_row >= UNHELPED and release is None:
         return reason(Code.NOT_HELPING, releases=state.unhelped_in_row, loop=state.loop)
-    return reason(Code.LOOP_WAITS, because=tuple(problems)) if problems else None
+    return reason(Code.LOOP_WAITS, *problems) if problems else None
 
 
 def _stuck(release: Release, now: datetime) -> Reason | None:
@@ -88,7 +88,7 @@ def _stuck(release: Release, now: datetime) -> Reason | None:
         return reason(Code.NEEDS_DECISION, release=release.number, why=release.reason)
     if release.failures >= STUCK_AFTER:
         why = release.waiting_for
-        return reason(Code.RELEASE_STUCK, release=release.number, failures=release.failures, why=why)
+        return reason(Code.STUCK, release=release.number, failures=release.failures, why=why)
     if release.phase not in QUICK or now - release.phase_since_at <= SLOW:
         return None
     return reason(

@@ -180,7 +180,7 @@ def _settle(ports: Ports, loop: str, token: str, steps: int, this: Run) -> Ran:
         problems = (reason_of(error),)
         due_at = ports.clock.now() + STOPPED
         if overview := ports.store.overview(loop):
-            stopped = reason(Code.LOOP_SET_ASIDE, because=problems)
+            stopped = reason(Code.LOOP_SET_ASIDE, *problems)
             ports.store.describe(replace(overview, needs_attention=stopped))
     ports.store.settle(loop, token, due_at)
     return Ran(loop, steps, due_at, problems)

@@ -164,7 +164,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was live at one moment, and whether the ledger that says so is whole."""
+    """What was live at one moment, and whether the ledger that says so is intact."""
 
     at: datetime
     served: Served | None

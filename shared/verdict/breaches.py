@@ -23,15 +23,15 @@ def retest(current: Unit, features: Sequence[str]) -> tuple[bool, Reason]:
     if version is None or version.judged_against != champion.release:
         return False, reason(Code.BREACH_NO_VERSION, release=champion.release)
     if not features and version.metric_breached:
-        return True, reason(Code.BREACH_CONFIRMED, version=version.number, because=version.verdict)
+        return True, reason(Code.BREACH_CONFIRMED, *version.verdict, version=version.number)
     if not version.drift:
-        return False, reason(Code.BREACH_NO_REPORT, version=version.number, because=version.verdict)
+        return False, reason(Code.BREACH_NO_REPORT, *version.verdict, version=version.number)
     material = comparison.moved(current.ports, version)
     wanted = {name.casefold() for name in features}
     found = [column for name, column in material.items() if not wanted or name.casefold() in wanted]
     if found:
         because = tuple(map(comparison.column_moved, found))
-        return True, reason(Code.BREACH_CONFIRMED, version=version.number, because=because)
+        return True, reason(Code.BREACH_CONFIRMED, *because, version=version.number)
     return False, reason(
         Code.BREACH_NOT_SHOWN,
         version=version.number,

@@ -51,7 +51,7 @@ def answer(current: Unit) -> bool:
         else reason(Code.PREDICTIONS_NO_REFERENCE)
     )
     verdict = reason(
-        Code.PREDICTIONS_JUDGED, predictions=len(collected), release=state.champion.release, because=(seen,)
+        Code.PREDICTIONS_JUDGED, seen, predictions=len(collected), release=state.champion.release
     )
     looked = replace(state, predictions_through=now)
     cause = f"predictions-{now.isoformat()}"

@@ -108,7 +108,7 @@ def _told(judged: DataVersion, record: InboxRecord) -> Draft:
 
 
 def _found(judged: DataVersion) -> Reason:
-    return reason(Code.VERSION_JUDGED, version=judged.number, because=judged.verdict)
+    return reason(Code.VERSION_JUDGED, *judged.verdict, version=judged.number)
 
 
 def _late(state: LoopState, version: DataVersion) -> Reason | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -55,8 +56,14 @@ def say(reason: Reason | None) -> str:
     """The sentence for `reason`; empty for None. A stored fact that the text does not name is left out."""
     if reason is None:
         return ""
-    facts = {**reason.facts, "because": say_all(reason.because)}
-    return _SENTENCE.format(TEXTS.get(reason.code, ITS_OWN), **facts).rstrip(" ;:")
+    text, because = TEXTS.get(reason.code, ITS_OWN), say_all(reason.because)
+    if not isinstance(text, str):
+        named = inspect.signature(text).parameters
+        words = text(**{name: fact for name, fact in reason.facts.items() if name in named})
+    else:
+        words = _SENTENCE.format(text, **{**reason.facts, "because": because}).rstrip(" ;:")
+        because = "" if "{because}" in text else because
+    return f"{words}: {because}" if words and because else words or because
 
 
 def say_all(reasons: Iterable[Reason]) -> str:

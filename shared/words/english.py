@@ -1,12 +1,16 @@
-"""English. A text names its facts in braces, as `str.format` has them; short, active, the subject first."""
+"""English. A text names its facts in braces, as `str.format` has them; short, active, the subject first.
+
+Where a sentence depends on its facts, the text is a function that takes them by name. What a reason rests on stands at
+`{because}`, or else at the end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from shared.domain.reason import Code
 
-TEXTS: Mapping[Code, str] = {
+TEXTS: Mapping[Code, str | Callable[..., str]] = {
     # inbox
     Code.BECAME_VERSION: "version {version}",
     Code.FOLDER_END_ALONE: "{name} ends a folder, but lies in the landing prefix itself",
@@ -30,8 +34,8 @@ TEXTS: Mapping[Code, str] = {
     Code.RESTORE_DEPLOYED: "{deployment} is {state}; release {release} continues by itself",
     Code.RESTORE_NO_MODEL: "restore does nothing: {loop} never had a model; `driftloop retrain {loop}` makes one",
     Code.RESTORE_NOT_NEEDED: "restore does nothing: {deployment} of release {release} has all traffic",
-    Code.RESTORE_OUT_OF_PLACE: "restore does nothing while release {release} is {phase:plain}; abort it first",
-    Code.RESTORE_UNKNOWN: (
+    Code.RESTORE_RELEASE_OPEN: "restore does nothing while release {release} is {phase:plain}; abort it first",
+    Code.RESTORE_UNKNOWN_DEPLOYMENT: (
         "restore does nothing: release {release} was adopted while it served, and how it was deployed is unknown; "
         "deploy {deployment} by hand and give it all traffic"
     ),
@@ -88,7 +92,7 @@ TEXTS: Mapping[Code, str] = {
     Code.MONITOR_BREACHED: "monitor signal {signal} breached ({details}); {because}",
     Code.ASKED_FOR: "{why}",
     Code.RESTORE_ASKED_FOR: "restore: {why}",
-    Code.ADOPTED: "adopted as it served",
+    Code.ADOPTED_AS_SERVED: "adopted as it served",
     Code.TRIGGERS: "{kinds}: {because}",
     Code.RELEASE_STARTED: "release {release} started: {triggers}",
     Code.NOT_NAMED: "not retrained: `retrain.on` does not name {kinds}",
@@ -127,7 +131,7 @@ TEXTS: Mapping[Code, str] = {
         "or go back to the champion with `driftloop {back}`"
     ),
     Code.NEEDS_DECISION: "release {release} needs a decision: {why}",
-    Code.RELEASE_STUCK: "release {release} is stuck, {failures} failed attempts in a row: {why}",
+    Code.STUCK: "release {release} is stuck, {failures} failed attempts in a row: {why}",
     Code.PHASE_TOO_LONG: "release {release} is stuck: {phase:plain} since {since:minute}, waiting for {why}",
     Code.NOT_HELPING: "the last {releases} releases went live and did not help: `driftloop explain {loop}`",
     Code.LOOP_WAITS: "{because}",

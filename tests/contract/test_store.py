@@ -188,7 +188,7 @@ def test_an_overview_is_told_as_it_was_described(ports: Ports, loop: str) -> Non
         "labels/a/",
         ("a-*", "b"),
         "endpoint",
-        needs_attention=reason(Code.LOOP_SET_ASIDE, because=because),
+        needs_attention=reason(Code.LOOP_SET_ASIDE, *because),
         paused=True,
         serving=Serving(2, "model", NOON),
         newest=NewestVersion(

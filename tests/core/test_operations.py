@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 NEEDS_NOTHING = {
     *("became-version", "act-done", "read-again", "restore-deployed", "resumed", "source-unchanged"),
     *("first-model", "schedule-due", "champion-too-old", "alert-fired", "monitor-breached", "asked-for"),
-    *("restore-asked-for", "adopted", "triggers", "release-started", "no-trigger", "finding"),
+    *("restore-asked-for", "adopted-as-served", "triggers", "release-started", "no-trigger", "finding"),
     *("serves", "no-model-yet", "under-way", "labels-joined", "labels-no-model", "version-judged"),
     *("no-champion", "drift-off", "column-moved", "no-material-drift", "answers-unusable"),
     *("metric-breached", "metric-past-by-chance", "metric-met", "metric-undefined", "metric-too-few-rows"),
@@ -55,10 +55,12 @@ def test_every_code_of_a_row_exists() -> None:
 @pytest.mark.parametrize("code", list(Code), ids=str)
 def test_every_code_says_something_with_all_its_facts_and_with_none(code: Code) -> None:
     """A fact that a stored row does not have is shown as unknown, not as an error of the page."""
-    names = [name for _, name, _, _ in Formatter().parse(TEXTS.get(code, "{text}")) if name]
+    text = TEXTS.get(code, "{text}")
+    assert isinstance(text, str)
+    names = [name for _, name, _, _ in Formatter().parse(text) if name]
     facts = {name: "2026-11-20T12:00:00+00:00" for name in names if name != "because"}
     full = Reason(code, facts, (reason(Code.ASKED_FOR, why="the monthly report"),))
-    assert say(full).count("unknown") == TEXTS.get(code, "").count("unknown")
+    assert say(full).count("unknown") == text.count("unknown")
     assert not {"{", "}"} & set(say(full))
     assert "because" not in names or "the monthly report" in say(full)
     assert "{" not in say(Reason(code))

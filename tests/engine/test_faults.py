@@ -327,7 +327,7 @@ def test_f10_looks_that_fail_for_an_hour_come_once_a_minute_and_people_are_told(
         life.round()
     assert 40 < life.release().failures < 75
     overview = life.real.store.overviews()[0]
-    assert overview.needs_attention and overview.needs_attention.code is Code.RELEASE_STUCK
+    assert overview.needs_attention and overview.needs_attention.code is Code.STUCK
     assert "serving.traffic is away" in say(overview.needs_attention)
 
 

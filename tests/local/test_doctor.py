@@ -374,7 +374,7 @@ def test_a_tick_that_does_not_run(ports: Ports) -> None:
 
 def test_a_loop_that_waits_for_a_person(ports: Ports) -> None:
     (overview,) = ports.store.overviews()
-    stuck = reason(Code.RELEASE_STUCK, release=3, failures=10, why="no quota")
+    stuck = reason(Code.STUCK, release=3, failures=10, why="no quota")
     ports.store.describe(replace(overview, needs_attention=stuck))
     try:
         code, found = _doctor()

@@ -62,7 +62,7 @@ def crowded() -> World:
     _unlike(world, grown.next_version, grown.next_release)
     line = store.overviews()[0]
     for number in range(LOOPS):
-        needs = reason(Code.LOOP_WAITS, because=(reason(Code.FINDING, text="w" * 300),))
+        needs = reason(Code.LOOP_WAITS, reason(Code.FINDING, text="w" * 300))
         longest = replace(_long(line), needs_attention=needs if number % 3 == 0 else None)
         store.describe(replace(longest, loop=f"loop-{number:04d}"))
     store.__class__ = SortedStore

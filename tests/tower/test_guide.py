@@ -63,7 +63,7 @@ def test_whatever_asks_for_a_person_is_answered(world: World, phase: Phase) -> N
     release = replace(world.release(2), phase=phase, reason="x", waiting_for="y")
     calm = overview_row.needs_attention(state, release, (), release.phase_since_at)
     late = overview_row.needs_attention(state, release, (), now + timedelta(days=1))
-    assert late and (guide.anchor(late), bool(calm)) in (("needs-decision", True), ("release-stuck", False))
+    assert late and (guide.anchor(late), bool(calm)) in (("needs-decision", True), ("stuck", False))
     paused = replace(state, paused=reason(Code.PAUSED_BY_PERSON, actor="bob", why="x"))
     assert guide.anchor(overview_row.needs_attention(paused, None, (), now)) == "loop-paused"
 

@@ -1,4 +1,4 @@
-"""Who is asking: the platform's authentication says so, or nobody is. Fails closed when it is switched off."""
+"""Who is asking, by the platform's authentication. Fails closed when it is switched off."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def _page(asking: Asking, path: str) -> tuple[str, object]:
             return "version.html", version(asking, name, int(number))
         case ["loops", name, "releases", number] if _NAME.fullmatch(name) and _is_number(number):
             return "release.html", release(asking, name, int(number))
-    raise NotFound("there is no such page; begin at the overview")
+    raise NotFound("this page does not exist; start at the overview")
 
 
 def _is_number(text: str) -> bool:

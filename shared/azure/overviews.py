@@ -21,9 +21,11 @@ from azure.data.tables import TableClient, TableEntity, UpdateMode
 
 from shared.azure.failures import asking, code_of
 from shared.domain.loop import Overview
+from shared.domain.reason import Code, reason
 from shared.errors import Conflict
 from shared.port_rules import check_loop
 from shared.ports import Row
+from shared.redaction import reason_of
 from shared.state import rows
 
 ROLE = "Storage Table Data Contributor"
@@ -129,7 +131,7 @@ class OverviewRows:
                 raise
             return False
         except ServiceResponseError:
-            return False  # written or not: reading it again tells, and every change may be made twice
+            return False  # written or not: reading it again shows, and every change may be made twice
         return True
 
     def _line(self, loop: str) -> TableEntity | None:
@@ -152,7 +154,12 @@ def _described(overview: Overview) -> dict[str, Any]:
 def _overview(line: Line) -> Overview:
     loop, due_at = line["RowKey"], line.get("due_at", _NEVER)
     doc = line.get("doc", "")
-    described = rows.decode(Overview, Row(f"overview {loop}", doc, "")) if doc else Overview(loop, landing="")
+    described = Overview(loop, landing="")
+    try:
+        described = rows.decode(Overview, Row(f"overview {loop}", doc, "")) if doc else described
+    except rows.Unreadable as error:  # of one loop, which stops none of the others
+        stopped = reason(Code.LOOP_SET_ASIDE, reason_of(error))
+        described = replace(described, needs_attention=stopped)
     return replace(described, due_at=datetime.fromisoformat(due_at) if due_at else None)
 
 

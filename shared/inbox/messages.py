@@ -108,7 +108,7 @@ def parse(message: str, account_url: str) -> Incoming:
     text = decoded(message)
     try:
         content = json.loads(text)
-        if "\\ud" in text.casefold():  # half a pair of surrogates is no text: it cannot be stored
+        if "\\ud" in text.casefold():  # half of a surrogate pair is not text: it cannot be stored
             content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError) as error:
         raise InputRejected("not-json", f"the event is not JSON: {error}") from error
@@ -183,7 +183,7 @@ def locate(url: str, account_url: str) -> tuple[str, str]:
     )
     try:
         theirs = urlsplit(url)
-    except ValueError:  # it is no URL
+    except ValueError:  # it is not a URL
         raise foreign from None
     host = (theirs.netloc or "").replace(".dfs.", ".blob.", 1)
     base = ours.path.rstrip("/") + "/"
@@ -285,7 +285,7 @@ def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) ->
     """
     if verb not in VERBS:
         raise InputRejected(
-            "unknown-action", f"there is no action {verb!r}; there are {', '.join(sorted(VERBS))}"
+            "unknown-action", f"there is no action {verb!r}; choose one of {', '.join(sorted(VERBS))}"
         )
     named = body.get("release")
     release = "" if named is None else str(named)

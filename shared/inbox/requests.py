@@ -139,7 +139,7 @@ def _pause(current: Unit, record: InboxRecord, row: Row, why: Reason) -> None:
 
 
 def _resume(current: Unit, record: InboxRecord, row: Row) -> None:
-    """The loop goes on, and a release whose traffic was changed from outside with it."""
+    """The loop continues, and a release whose traffic was changed from outside with it."""
     actor, why = record.body["actor"], record.body["reason"]
     changes = _done(record, row, reason(Code.RESUMED, actor=actor))
     if current.state.open_release is not None:

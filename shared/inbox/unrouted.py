@@ -21,7 +21,7 @@ WORTH_ANOTHER_TRY = frozenset(
     {Code.POISON, Code.NO_LOOP, Code.NO_LANDING, Code.NO_ALERT_PATTERN, Code.NO_MONITOR_PATTERN}
 )
 TAKEN_UP = frozenset({Code.REPLAYED, Code.DEAD_LETTER, Code.DEAD_LETTER_NO_LOOP, Code.DEAD_LETTER_UNREADABLE})
-"""What needs nobody any more."""
+"""Codes of what needs no person any more."""
 
 
 @dataclass(frozen=True)

@@ -153,5 +153,5 @@ def window(versions: Sequence[DataVersion], definition: Definition, now: datetim
 
 
 def expected_traffic(state: LoopState) -> dict[str, int]:
-    """What the endpoint has while no release is open and nobody else has a say."""
+    """What the endpoint has while no release is open and nobody else changed it."""
     return {state.champion.deployment: 100} if state.champion else {}

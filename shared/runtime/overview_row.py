@@ -73,7 +73,7 @@ def _bounded(why: Reason) -> Reason:
 def needs_attention(
     state: LoopState, release: Release | None, problems: Sequence[Reason], now: datetime
 ) -> Reason | None:
-    """What a person must do; None when nobody is needed."""
+    """What a person must do; None when no person is needed."""
     if state.paused:
         return state.paused
     if release is not None and (stuck := _stuck(release, now)):

@@ -142,7 +142,7 @@ def _clear_up(current: Unit) -> None:
 
 def _compare_traffic(current: Unit, overview: Overview) -> None:
     """Between releases the champion has all traffic, or what a person gave it. What a worker of ours set that had slept
-    is put right, anything else is adopted, and both are told."""
+    is repaired, anything else is adopted, and both are recorded."""
     ports, state = current.ports, current.state
     if state.champion is None or state.open_release is not None or state.paused:
         return

@@ -36,7 +36,7 @@ CLAIM = timedelta(seconds=20)
 """How long a dead worker keeps others from its loop."""
 
 MAX_STEPS = 200
-"""A bound on one run, so that no function call lasts for ever; the next tick goes on."""
+"""A bound on one run, so that no function call lasts for ever; the next tick continues."""
 
 MAX_ATTEMPTS = 5
 """Unexpected failures of one event before it is quarantined."""
@@ -78,7 +78,7 @@ class Run:
 
     @property
     def problems(self) -> tuple[Reason, ...]:
-        """What failed, each once; that time ran out is not a problem, the next tick goes on."""
+        """What failed, each once; that time ran out is not a problem, the next tick continues."""
         found = [reason_of(error) for part, error in self.failed.items() if part != "time"]
         return tuple(why for n, why in enumerate(found) if why not in found[:n])
 

@@ -73,7 +73,9 @@ def test_other_peoples_text_is_never_read_as_a_format() -> None:
 def raised() -> set[str]:
     """Codes that the sources give to an error by name; strings are those of rejected input."""
     found = set()
-    for path in sorted((ROOT / "shared").rglob("*.py")) + sorted((ROOT / "functions").rglob("*.py")):
+    for path in sorted(
+        p for room in ("shared", "functions", "tower", "cli") for p in (ROOT / room).rglob("*.py")
+    ):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 found |= _code(node)
@@ -93,6 +95,11 @@ def test_the_reference_lists_the_code_of_every_error() -> None:
     rows = re.findall(r"^\| (`[a-z].*?`) \|", reference.split("## Answers over HTTP")[0], re.MULTILINE)
     found = {code for row in rows for code in re.findall(r"`([a-z-]+)`", row)}
     assert found == {code.value for code in ERRORS} - set(REMEDIES) | {"too-large"}
+
+
+def test_every_code_that_an_error_is_given_exists() -> None:
+    assert len(raised()) > 60
+    assert raised() - {code.value for code in Code} == set()
 
 
 def test_every_code_of_an_error_is_raised() -> None:

@@ -89,7 +89,7 @@ def test_the_audit_answers_for_any_moment_and_checks_the_ledger(world: World) ->
     assert now["check"]["whole"] and now["check"]["problems"] == []
     before = world.clock.current - timedelta(days=30)
     assert twin(world.ports, f"/loops/birds/audit?at={before:%Y-%m-%dT%H:%M:%S}")["chain"] is None
-    assert "no ISO 8601 moment" in page(world.ports, "/loops/birds/audit?at=yesterday")
+    assert "not an ISO 8601 moment" in page(world.ports, "/loops/birds/audit?at=yesterday")
 
 
 def test_an_edited_ledger_entry_shows(acting_world: World) -> None:

@@ -110,7 +110,10 @@ def _moment(text: str, now: datetime) -> tuple[datetime, str]:
     try:
         moment = datetime.fromisoformat(text[:40])
     except ValueError:
-        return now, f"{clip(text, 40)!r} is no ISO 8601 moment; write 2026-11-20T15:00:00Z. Shown is now."
+        return (
+            now,
+            f"{clip(text, 40)!r} is not an ISO 8601 moment; expected 2026-11-20T15:00:00Z. This shows now.",
+        )
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)), ""
 
 

@@ -33,7 +33,7 @@ def restore(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
 
 
 def approve(release: Release, reason: Reason = "", as_json: Json = False) -> None:
-    """Let a release go on that waits for a person."""
+    """Let a release continue that waits for a decision."""
     _ask("approve", *release_of(release), reason, as_json=as_json)
 
 
@@ -43,7 +43,7 @@ def abort(release: Release, reason: Reason = "", as_json: Json = False) -> None:
 
 
 def rollback(release: Release, reason: Reason = "", as_json: Json = False) -> None:
-    """Take a release back while its old deployment is still warm."""
+    """Roll a release back while its old deployment is still warm."""
     _ask("rollback", *release_of(release), reason, as_json=as_json)
 
 
@@ -63,7 +63,7 @@ def read_again(
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Read a quarantined drop again: for when the loop file, not the file, was what needed mending."""
+    """Read a quarantined drop again: for when the loop file, not the file, was what had to be fixed."""
     _ask("replay", loop, "", reason, drop, as_json=as_json)
 
 
@@ -71,15 +71,14 @@ def release_of(text: str) -> tuple[str, str]:
     """Loop and number of LOOP/NUMBER."""
     loop, _, number = text.partition("/")
     if not number.isdigit():
-        raise ConfigurationError(f"{text!r} is no release; write LOOP/NUMBER, for example penguins/3")
+        raise ConfigurationError(f"{text!r} is not a release; expected LOOP/NUMBER, for example penguins/3")
     return loop, number
 
 
 def _ask(verb: str, loop: str, release: str, reason: str, drop: str = "", *, as_json: bool) -> None:
     from shared.inbox import messages
 
-    if not any(overview.loop == loop for overview in session.ports().store.overviews()):
-        raise ConfigurationError(f"there is no loop {loop!r}; `driftloop status` lists them")
+    session.overview(loop)
     message = messages.act_message(
         verb, loop, {"release": release, "reason": reason, "drop": drop}, session.who()
     )
@@ -88,5 +87,5 @@ def _ask(verb: str, loop: str, release: str, reason: str, drop: str = "", *, as_
         out.print_json(message)
         return
     out.print(
-        f"asked for: {verb} {loop}{'/' + release if release else ''}; watch it with: driftloop status {loop}"
+        f"Queued: {verb} {loop}{'/' + release if release else ''}. Follow it with: driftloop status {loop}"
     )

@@ -16,9 +16,11 @@ from rich.markup import escape
 from cli import doctor_platform
 from cli.diagnosis import BROKEN, OK, WARNING, Finding, guarded
 from cli.session import out
+from cli.status import summary
 from shared.errors import ConfigurationError
 from shared.port_rules import DEAD_LETTERS
 from shared.state import queries
+from shared.words import say
 
 if TYPE_CHECKING:
     from shared.azure.checkup import Checkup, QueueSeen
@@ -158,8 +160,8 @@ def _logs(ports: Ports) -> Iterator[Finding]:
 
 
 def _unrouted(ports: Ports) -> Iterator[Finding]:
-    since = (ports.clock.now() - FRESH).isoformat()
-    lost = [one for one in queries.strangers(ports, queries.FEW) if one.get("received_at", since) >= since]
+    since = ports.clock.now() - FRESH
+    lost = [one for one in queries.strangers(ports, queries.FEW) if one.received_at >= since]
     if lost:
         words = f"{len(lost)} events since yesterday belong to no loop"
         yield Finding("unrouted", WARNING, words, "driftloop status shows each with its reason")
@@ -181,9 +183,9 @@ def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
     for version in queries.versions(unit_of_work.read(ports, overview.loop), last=1):
         record = queries.event(ports, overview.loop, version.inbox_key)
         if record is None or record.body.get("sequencer"):
-            yield Finding(check, OK, "the newest drop was told by an event")
+            yield Finding(check, OK, "an event reported the newest drop")
         else:
-            words = f"no event told of the newest drop ({version.source}); the sweep found it"
+            words = f"no event reported the newest drop ({version.source}); the sweep found it"
             mend = "azd provision makes the Event Grid subscription, which covers the containers landing and labels"
             yield Finding(check, WARNING, words, mend)
 
@@ -216,11 +218,11 @@ def _loop(ports: Ports, overview: Overview) -> Iterator[Finding]:
         words = f"{state.ledger_seq - state.announced_seq} ledger entries were not told on the topic"
         mend = "does the app have the role 'EventGrid Data Sender' on the topic? azd provision gives it"
         yield Finding(check, BROKEN, words, mend)
-    if overview.attention:
+    if overview.needs_attention:
         healthy = False
-        yield Finding(check, WARNING, overview.attention, f"driftloop status {overview.loop}")
+        yield Finding(check, WARNING, say(overview.needs_attention), f"driftloop status {overview.loop}")
     if healthy:
-        yield Finding(check, OK, overview.summary or "published")
+        yield Finding(check, OK, summary(overview))
 
 
 def _endpoint(checkup: Checkup, overview: Overview) -> Iterator[Finding]:

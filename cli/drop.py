@@ -24,9 +24,7 @@ def drop(
     ] = "",
 ) -> None:
     """Upload data to the loop's landing prefix. A folder is ended with _SUCCESS, so that it is one version."""
-    overview = next((o for o in session.ports().store.overviews() if o.loop == loop), None)
-    if overview is None:
-        raise ConfigurationError(f"there is no loop {loop!r}; `driftloop status` lists them")
+    overview = session.overview(loop)
     if not file.exists():
         raise ConfigurationError(f"{file} does not exist")
     container, _, prefix = overview.landing.partition("/")

@@ -1,4 +1,4 @@
-"""explain: why a loop does not retrain, or everything that happened to a release, told from the ledger alone."""
+"""explain: why a loop does not retrain, or everything that happened to a release, from the ledger alone."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from cli.session import advise, out
 from cli.status import Json, printable
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
+from shared.domain.reason import Reason
 from shared.domain.release import Release
 from shared.errors import ConfigurationError
 from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.state import queries
-from shared.words import say, titled
+from shared.words import say, spoken, titled
 
 Line = tuple[str, str, str]
 """When, what, and why."""
@@ -40,9 +41,8 @@ def explain(
     loop, _, number = what.partition("/")
     if number and not number.isdigit():
         raise ConfigurationError(f"{what!r} is not a release; expected LOOP/NUMBER, for example penguins/3")
-    heading, lines = (
-        release_story(session.ports(), loop, int(number)) if number else loop_story(session.ports(), loop)
-    )
+    ports = session.ports()
+    heading, lines, last = release_story(ports, loop, int(number)) if number else loop_story(ports, loop)
     if as_json:
         story = [{"at": at, "what": told, "why": why} for at, told, why in lines]
         out.print_json(json.dumps({"about": heading, "told": story}, ensure_ascii=False))
@@ -52,40 +52,46 @@ def explain(
         out.print(f"{at}  {escape(printable(told))}")
         if why:
             out.print(f"{' ' * len(at)}  [dim]{escape(printable(why))}[/]")
-    advise("; ".join(lines[-1][1:]) if lines else "")
+    advise(last)
 
 
-def loop_story(ports: Ports, loop: str) -> tuple[str, list[Line]]:
-    """Every reason to retrain and the policy's answer, the newest last; then what it comes to now."""
+Story = tuple[str, list[Line], Reason | str | None]
+"""Its heading, its lines, and the code that it comes to."""
+
+
+def loop_story(ports: Ports, loop: str) -> Story:
+    """Every trigger and the policy's answer, the newest last; then what it comes to now."""
     state = unit_of_work.read(ports, loop).state
     answers = [entry for entry in queries.entries(ports, loop) if entry.what in ANSWERS]
     lines = [_answer(entry) for entry in answers[-MOST:]]
     now = f"{ports.clock.now():%Y-%m-%d %H:%M:%S}"
-    return f"{loop}: {len(answers)} answers, the last {len(lines)}", [*lines, (now, "now", _now(state))]
+    heading = f"{loop}: {len(answers)} answers, the last {len(lines)}"
+    return heading, [*lines, (now, "now", _now(state))], state.paused or state.denial
 
 
 def _answer(entry: LedgerEntry) -> Line:
+    detail = spoken(entry.detail)
     if entry.what == "release.started":
-        return _at(entry), f"{entry.subject} was started", entry.detail.get("reasons", "")
+        return _at(entry), f"{entry.subject} was started", detail.get("reasons", "")
     if entry.what == "action.refused":
-        return _at(entry), f"{entry.actor} was refused", entry.detail.get("why", "")
-    asked = f"{entry.subject} ({entry.actor}): {entry.detail.get('reason', '')}"
-    return _at(entry), asked, entry.detail.get("answer", "")
+        return _at(entry), f"{entry.actor} was refused", detail.get("why", "")
+    asked = f"{entry.subject} ({entry.actor}): {detail.get('reason', '')}"
+    return _at(entry), asked, detail.get("answer", "")
 
 
 def _now(state: LoopState) -> str:
     if state.paused:
-        return f"paused: {state.paused}; go on with: driftloop resume {state.loop}"
+        return f"{say(state.paused)}; continue with: driftloop resume {state.loop}"
     if state.open_release is not None:
         return f"release {state.open_release} is open: driftloop explain {state.loop}/{state.open_release}"
     if state.waiting:
         until = f" until {state.waiting_until:%Y-%m-%d %H:%M:%S} UTC" if state.waiting_until else ""
         kinds = ", ".join(sorted({trigger.kind.value for trigger in state.waiting}))
-        return f"{len(state.waiting)} reasons ({kinds}) wait{until}: {state.denial}"
-    return state.denial or "nothing asks for retraining"
+        return f"{len(state.waiting)} triggers ({kinds}) wait{until}: {say(state.denial)}"
+    return say(state.denial) or "no trigger fired"
 
 
-def release_story(ports: Ports, loop: str, number: int) -> tuple[str, list[Line]]:
+def release_story(ports: Ports, loop: str, number: int) -> Story:
     """Each entry of the ledger that is about this release, and what came in while it was open."""
     release = unit_of_work.read(ports, loop).release(number)[0]
     entries = list(_during(queries.entries(ports, loop), number))
@@ -99,14 +105,12 @@ def release_story(ports: Ports, loop: str, number: int) -> tuple[str, list[Line]
         for j in release.judgements
     ]
     ordered = sorted([*lines, *judged], key=lambda line: line[0])
-    return _heading(release), ordered if release.ended else [
-        *ordered,
-        ("now", _phase(release), _waits(release)),
-    ]
+    now = [] if release.ended else [("now", _phase(release), _waits(release))]
+    return _heading(release), [*ordered, *now], f"release.{release.phase.value}"
 
 
 def _heading(release: Release) -> str:
-    because = "; ".join(f"{trigger.kind.value}: {trigger.reason}" for trigger in release.triggers)
+    because = "; ".join(f"{trigger.kind.value}: {say(trigger.reason)}" for trigger in release.triggers)
     versions = ", ".join(map(str, release.versions))
     return f"release {release.loop}/{release.number} on versions {versions}, because of {because}"
 
@@ -124,9 +128,7 @@ def _step(entry: LedgerEntry) -> Line:
     if entry.what in ANSWERS and entry.what != "release.started":
         return _answer(entry)
     by = "" if entry.actor == "driftloop" else f" (by {entry.actor})"
-    detail = dict(entry.detail)
-    if why := say(entry.reason):
-        detail["reason"] = why
+    detail = spoken(entry.detail)
     known = {name: detail[name] for name in ("reason", "reasons", "job", "traffic") if detail.get(name)}
     return _at(entry), f"{entry.what.replace('_', ' ')}{by}", "; ".join(f"{n}: {v}" for n, v in known.items())
 

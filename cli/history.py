@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -13,9 +12,9 @@ from rich.table import Table
 
 from cli import session
 from cli.session import out
-from cli.status import Json, printable, with_words
+from cli.status import Json, printable
 from shared.state import queries
-from shared.words import say
+from shared.words import plain, say, say_all
 
 Loop = Annotated[str, typer.Argument(help="The loop.")]
 Last = Annotated[int, typer.Option("--last", "-n", min=1, max=1000, help="How many.")]
@@ -33,7 +32,7 @@ def versions(loop: Loop, last: Last = 20, through: Through = 0, as_json: Json = 
 
     found = queries.versions(unit_of_work.read(session.ports(), loop), through=through, last=last)
     if as_json:
-        out.print_json(json.dumps([asdict(one) for one in found], default=str, ensure_ascii=False))
+        out.print_json(json.dumps(plain(found), default=str, ensure_ascii=False))
         return
     rows = [
         (
@@ -41,8 +40,8 @@ def versions(loop: Loop, last: Last = 20, through: Through = 0, as_json: Json = 
             f"{v.created_at:%Y-%m-%d %H:%M}",
             v.source,
             f"{v.rows:,}",
-            v.verdict or v.state.value,
-            v.decision,
+            say_all(v.verdict) or v.state.value,
+            say(v.decision),
         )
         for v in found
     ]
@@ -55,7 +54,7 @@ def releases(loop: Loop, last: Last = 20, through: Through = 0, as_json: Json = 
 
     found = queries.releases(unit_of_work.read(session.ports(), loop), through=through, last=last)
     if as_json:
-        out.print_json(json.dumps([with_words(one) for one in found], default=str, ensure_ascii=False))
+        out.print_json(json.dumps(plain(found), default=str, ensure_ascii=False))
         return
     rows = [
         (

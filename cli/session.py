@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
+    from shared.domain.loop import Overview
+    from shared.domain.reason import Reason
     from shared.ports import Ports
     from shared.settings import Settings
 
@@ -30,11 +32,24 @@ def ports() -> Ports:
     return azure_ports(settings())
 
 
-def advise(text: str) -> None:
-    """What the guide says to do about a message; nothing where it says nothing."""
+def overview(loop: str) -> Overview:
+    """The loop's row; ConfigurationError when there is no such loop."""
+    from shared.domain.reason import Code
+    from shared.errors import ConfigurationError
+
+    found = ports().store.overview(loop)
+    if found is None:
+        raise ConfigurationError(
+            f"there is no loop {loop!r}; `driftloop status` lists them", code=Code.NOT_FOUND
+        )
+    return found
+
+
+def advise(*said: Reason | str | None) -> None:
+    """What the guide says to do about the first of these codes that it has; nothing where it has none."""
     from shared import guide
 
-    if found := guide.find(text):
+    if found := guide.find(*said):
         do = found.do.replace("`", "")
         out.print(f"  what to do: {escape(do)} ({guide.DOCUMENT}#{found.anchor})", style="dim")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,11 +13,13 @@ from rich.table import Table
 from cli import session
 from cli.session import advise, out
 from shared.domain.event import InboxRecord
+from shared.domain.loop import Overview
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.state import queries
-from shared.words import say
+from shared.words import plain, say, say_all
 
 Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
 
@@ -31,38 +32,33 @@ def add_to(app: typer.Typer) -> None:
 def status(
     loop: Annotated[str, typer.Argument(help="The loop; every loop otherwise.")] = "", as_json: Json = False
 ) -> None:
-    """Loops, versions, releases, traffic, and what was set aside with its reason."""
+    """Loops, versions, releases, traffic, and what was quarantined with its reason."""
     if loop:
         view = queries.loop(session.ports(), loop)
-        releases = [with_words(one) for one in view.releases]
-        _as_json({**asdict(view), "releases": releases}) if as_json else _loop(view)
+        _as_json(view) if as_json else _loop(view)
         return
     overviews = queries.loops(session.ports())
     if as_json:
-        _as_json([asdict(overview) for overview in overviews])
+        _as_json(overviews)
         return
     if not overviews:
         out.print("no loops yet; publish one, for example: driftloop publish loops/penguins")
     for overview in overviews:
-        out.print(f"[bold]{overview.loop}[/]  {escape(overview.summary)}")
-        if overview.attention:
-            out.print(f"  [yellow]{escape(printable(overview.attention))}[/]")
-            advise(overview.attention)
+        out.print(f"[bold]{overview.loop}[/]  {escape(summary(overview))}")
+        _advised(overview.needs_attention)
     if strangers := queries.strangers(session.ports(), last=10):
         out.print("\nevents that belong to no loop, the newest first:")
         for one in strangers:
-            words = f"{one.get('received_at', '')[:16]}  {one['code']}: {one['text']}"
+            words = f"{one.received_at:%Y-%m-%dT%H:%M}  {one.reason.code}: {say(one.reason)}"
             out.print(f"  {escape(printable(words))}")
 
 
 def _loop(view: queries.LoopView) -> None:
-    out.print(f"[bold]{view.state.loop}[/]  {escape(view.overview.summary)}")
-    for line in (view.overview.attention, view.state.denial):
-        if line:
-            out.print(f"  [yellow]{escape(printable(line))}[/]")
-            advise(line)
+    out.print(f"[bold]{view.state.loop}[/]  {escape(summary(view.overview))}")
+    for why in (view.overview.needs_attention, view.state.denial):
+        _advised(why)
     if view.traffic is None:
-        out.print("  traffic: the endpoint could not be asked")
+        out.print("  traffic: unknown: the endpoint did not answer")
     elif view.traffic:
         out.print("  traffic: " + ", ".join(f"{name} {pct} %" for name, pct in sorted(view.traffic.items())))
     if view.versions:
@@ -83,7 +79,8 @@ def _table(title: str, *columns: str) -> Table:
 def _versions(versions: tuple[DataVersion, ...]) -> Table:
     table = _table("versions", "no.", "source", "rows", "verdict", "answer")
     for version in versions:
-        cells = (version.source, str(version.rows), version.verdict or version.state.value, version.decision)
+        verdict = say_all(version.verdict) or version.state.value
+        cells = (version.source, str(version.rows), verdict, say(version.decision))
         table.add_row(str(version.number), *(escape(printable(cell)) for cell in cells))
     return table
 
@@ -99,23 +96,32 @@ def _releases(releases: tuple[Release, ...]) -> Table:
 
 
 def _set_aside(records: tuple[InboxRecord, ...]) -> Table:
-    table = _table("set aside", "at", "what", "code", "why")
+    table = _table("quarantined", "at", "what", "code", "why")
     for record in records[-10:]:
         what = (
             f"{record.body.get('container', '')}/{record.body.get('name', '')}".strip("/")
             or record.kind.value
         )
-        cells = (what, record.code, record.note)
+        cells = (what, record.reason.code.value if record.reason else "", say(record.reason))
         table.add_row(f"{record.received_at:%H:%M:%S}", *(escape(printable(cell)) for cell in cells))
     return table
 
 
-def with_words(release: Release) -> dict[str, object]:
-    """A release for JSON: its reasons as codes for programs and as sentences for people."""
-    found = asdict(release)
-    for name, why in (("reason", release.reason), ("waiting_for", release.waiting_for)):
-        found |= {name: say(why), f"{name}_code": why.code if why else ""}
-    return found
+def summary(overview: Overview) -> str:
+    """One line: what serves, and what is under way."""
+    live, open_release = overview.serving, overview.under_way
+    first = reason(Code.SERVES, release=live.release) if live else reason(Code.NO_MODEL_YET)
+    if open_release is None:
+        return say(first)
+    release, phase, waiting = open_release.release, open_release.phase.value, say(open_release.waiting_for)
+    under_way = say(reason(Code.UNDER_WAY, release=release, phase=phase))
+    return f"{say(first)}; {under_way}{f', waiting for {waiting}' if waiting else ''}"
+
+
+def _advised(why: Reason | None) -> None:
+    if why is not None:
+        out.print(f"  [yellow]{escape(printable(say(why)))}[/]")
+        advise(why)
 
 
 def printable(text: str) -> str:
@@ -130,10 +136,10 @@ def audit(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """What is (or was) live, trained on what, by whom, why; and whether the ledger is whole. Exit code 1 if not."""
+    """What is (or was) live, trained on what, by whom, why; whether the hash chain is intact. Exit code 1 if not."""
     found = queries.audit(session.ports(), loop, _moment(at))
     if as_json:
-        _as_json(asdict(found))
+        _as_json(found)
     else:
         _audit(found)
     if found.problems:
@@ -147,7 +153,7 @@ def _moment(text: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise ConfigurationError(
-            f"--at {text!r} is no ISO 8601 moment; write 2026-11-20T15:00:00Z"
+            f"--at {text!r} is not an ISO 8601 moment; expected 2026-11-20T15:00:00Z"
         ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -177,8 +183,8 @@ def _audit(found: queries.Audit) -> None:
     for problem in found.problems:
         out.print(f"[red]ledger: {escape(problem)}[/]")
     if not found.problems:
-        out.print(f"ledger: {found.entries} entries, the chain is whole")
+        out.print(f"ledger: {found.entries} entries, hash chain verified")
 
 
 def _as_json(content: object) -> None:
-    out.print_json(json.dumps(content, default=str, ensure_ascii=False))
+    out.print_json(json.dumps(plain(content), default=str, ensure_ascii=False))

@@ -148,7 +148,7 @@ def metric_breach(stage: Stage) -> None:
     stage.expect(release.phase is Phase.REJECTED, f"release 3 is {release.phase}: {say(release.reason)}")
     stage.expect(stage.weights() == {"r2-a1": 100}, f"traffic left the champion: {stage.weights()}")
     stage.say(f"traffic never left the champion: {dict(stage.weights())}")
-    stage.say(stage.state.denial)
+    stage.say(say(stage.state.denial))
     rest(stage)
 
 
@@ -219,7 +219,7 @@ def answer(stage: Stage) -> None:
             ("data", "\n".join(line.partition(", content")[0] + ")" for line in served.data)),
             ("live since", f"{served.live_at:%H:%M:%S} UTC, in release {served.release}"),
             ("because of", "; ".join(served.because)),
-            ("ledger", f"{found.entries} entries, the hash chain is whole"),
+            ("ledger", f"{found.entries} entries, hash chain verified"),
         )
     )
 

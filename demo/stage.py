@@ -19,6 +19,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cli.status import summary
 from demo.traffic import LiveTraffic
 from local.azure import LocalAzure
 from shared import loopfile
@@ -35,7 +36,7 @@ from shared.runtime import publication, unit_of_work
 from shared.settings import Settings
 from shared.state import queries
 from shared.wiring import azure_ports
-from shared.words import say
+from shared.words import say, spoken
 
 LOOPS = Path(__file__).parent.parent / "loops"
 APP = "api://driftloop/.default"
@@ -195,7 +196,8 @@ class Stage:
                 time.sleep(0.4)
 
     def _status(self) -> str:
-        line = next((o.summary for o in queries.loops(self.ports) if o.loop == self.loop), "")
+        overview = self.ports.store.overview(self.loop)
+        line = summary(overview) if overview else ""
         return line[:160]
 
     def expect(self, true: bool, what: str) -> None:
@@ -248,23 +250,24 @@ class LocalStage(Stage):
         return True
 
 
-def first(why: Reason | None) -> str:
+def first(why: str | Reason | None) -> str:
     """A reason with the first of what it rests on."""
-    return say(why and replace(why, because=why.because[:1]))
+    return say(replace(why, because=why.because[:1])) if isinstance(why, Reason) else why or ""
 
 
 def sentence(entry: LedgerEntry) -> str:
     """A ledger entry as people tell it; empty for those that only matter to auditors."""
-    detail, why = entry.detail, entry.reason
+    detail, why = spoken(entry.detail), entry.detail.get("reason")
     match entry.what:
         case "version.created":
             return f"{entry.subject} written: {detail['rows']} rows, split once into train and holdout"
         case "version.judged":
-            found = "\n".join(detail["verdict"].split(" · "))
+            verdict = entry.detail["verdict"]
+            found = "\n".join(map(say, verdict.because)) if isinstance(verdict, Reason) else verdict
             return f"{entry.subject} judged: {found}\n=> {detail['decision']}"
         case "release.training":
             return f"{entry.subject}: Azure ML pipeline job submitted, attempt {detail['attempt']}"
-        case "release.registering" if why is not None and why.code is Code.STEPS_REUSED:
+        case "release.registering" if isinstance(why, Reason) and why.code is Code.STEPS_REUSED:
             return f"{entry.subject}: {say(why)}"
         case "release.deploying":
             model = detail["model"].rpartition("/models/")[2].replace("/versions/", ":")
@@ -284,7 +287,7 @@ def sentence(entry: LedgerEntry) -> str:
         case "release.live" | "release.rejected" | "release.rolled_back" | "release.failed":
             return f"{entry.subject} is {entry.after.replace('_', ' ')}"
         case "retrain.denied":
-            return detail.get("answer") or f"no retraining: {detail['reason']}"
+            return detail.get("answer") or f"not retrained: {detail['reason']}"
         case "source.fetched":
             return f"{entry.subject}: {detail['bytes']} bytes fetched, landed as {detail['landed']}"
         case "source.unchanged" | "source.failed" | "source.given_up":
@@ -292,7 +295,7 @@ def sentence(entry: LedgerEntry) -> str:
         case "release.checking" | "release.awaiting_approval" | "release.holding":
             return f"{entry.subject}: {entry.after.replace('_', ' ')}"
         case "release.aborted":
-            return f"{entry.subject} is aborted: {say(why)}"
+            return f"{entry.subject} is aborted: {detail['reason']}"
         case "drop.ignored" | "drop.quarantined":
             return f"{entry.subject} {entry.after}: {detail['note']}"
         case _:

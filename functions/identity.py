@@ -1,4 +1,4 @@
-"""Who is asking: the platform's authentication says so, or nobody is. Fails closed when it is switched off."""
+"""Who is asking, by the platform's authentication. Fails closed when it is switched off."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ class Caller:
 def caller(headers: Mapping[str, str], role: str) -> Caller:
     """The caller, who has `role`; Denied otherwise. `headers` in any case.
 
-    The header can be forged by anyone unless the platform strips and sets it, so without the platform's
-    authentication nobody is believed.
+    Anyone can forge the header unless the platform strips and sets it, so without the platform's
+    authentication no caller is authenticated.
     """
     if os.environ.get("WEBSITE_AUTH_ENABLED", "").casefold() != "true":
         raise Denied(
-            401, "platform authentication is off, so nobody can be believed; switch it on (docs/deploy.md)"
+            401,
+            "platform authentication is off, so no caller can be authenticated; switch it on (docs/deploy.md)",
         )
     folded = {name.casefold(): value for name, value in headers.items()}
     claims = _claims(folded.get("x-ms-client-principal", ""))

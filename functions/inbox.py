@@ -1,4 +1,4 @@
-"""The one way in: every event comes through the queue, is put on record, and its loop is run."""
+"""The one way in: every event comes through the queue, is recorded, and its loop is run."""
 
 import azure.functions as func
 

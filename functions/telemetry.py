@@ -74,10 +74,11 @@ def install(provider: TracerProvider | None = None) -> None:
 
     `provider` gets the spans; None is the one that the platform's worker has set up.
     """
-    ledger_log = logging.getLogger("shared.runtime.outbox")
-    ledger_log.setLevel(logging.INFO)
-    if not any(isinstance(each, Spans) for each in ledger_log.handlers):
-        ledger_log.addHandler(Spans(provider))
+    from shared.runtime import outbox
+
+    outbox.log.setLevel(logging.INFO)
+    if not any(isinstance(each, Spans) for each in outbox.log.handlers):
+        outbox.log.addHandler(Spans(provider))
     for name in ("azure", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
@@ -85,7 +86,7 @@ def install(provider: TracerProvider | None = None) -> None:
             handler.addFilter(OneLine())
 
 
-def tell_waiting(ports: Ports) -> None:
+def log_waiting(ports: Ports) -> None:
     """The first metric to look at: for how long the oldest work that is due has waited, and how much is due."""
     now = ports.clock.now()
     due = [overview.due_at for overview in ports.store.overviews(due_before=now) if overview.due_at]

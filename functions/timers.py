@@ -1,4 +1,4 @@
-"""The clock: the tick takes every due step, the sweep finds what no event told of."""
+"""The clock: the tick takes every due step, the sweep finds what no event reported."""
 
 import azure.functions as func
 
@@ -17,7 +17,7 @@ def tick(timer: func.TimerRequest) -> None:
     from shared.runtime import tick
 
     ports = app.ports()
-    telemetry.tell_waiting(ports)
+    telemetry.log_waiting(ports)
     tick.tick(ports)
 
 

@@ -1,4 +1,4 @@
-"""The control tower's pages: looked at with one role, acted on with another, nobody without an identity."""
+"""The control tower's pages: read with one role, acted on with another, refused without an identity."""
 
 import azure.functions as func
 

@@ -72,6 +72,10 @@ class Store(Protocol):
         """All loops, or those whose `due_at` has come."""
         ...
 
+    def overview(self, loop: str) -> Overview | None:
+        """One loop's row, in one read; None when there is none."""
+        ...
+
     def describe(self, overview: Overview) -> None:
         """Create or replace the loop's overview, but for `due_at`, which only `wake` and `settle` change."""
         ...

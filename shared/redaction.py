@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from shared.domain.reason import Code, Reason, reason
 from shared.errors import DriftloopError
 
 LONGEST = 500
@@ -93,9 +94,15 @@ def safe(text: object, limit: int = LONGEST) -> str:
 
 
 def words_of(error: Exception) -> str:
-    """What people are told of an error: ours say it themselves, of another's there is its type too."""
+    """An error's text for people, redacted; of an error that is not ours with its type."""
     return (
         redacted(str(error))
         if isinstance(error, DriftloopError)
         else f"{type(error).__name__}: {safe(error)}"
     )
+
+
+def reason_of(error: Exception) -> Reason:
+    """An error as what something waits for: its code, and its text as a fact."""
+    code = error.code if isinstance(error, DriftloopError) else Code.UNEXPECTED
+    return reason(code, text=words_of(error))

@@ -44,7 +44,7 @@ def cookie(token: str) -> str:
 
 
 def refuse_other_sites(headers: Mapping[str, str], url: str) -> None:
-    """Forged when a browser says that another site made this request. What is no browser says nothing, and passes."""
+    """Forged when a browser says that another site made this request. Other clients say nothing, and pass."""
     headers = {name.casefold(): value for name, value in headers.items()}
     site, origin = headers.get("sec-fetch-site", ""), headers.get("origin", "")
     if site and site != "same-origin":

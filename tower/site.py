@@ -13,8 +13,9 @@ from urllib.parse import parse_qs, unquote, urlencode
 from shared import guide
 from shared.domain.event import InboxState
 from shared.errors import DependencyUnavailable, DriftloopError, InputRejected
-from shared.inbox import messages, recorder
-from shared.state import queries
+from shared.inbox import messages
+from shared.state import queries, rows
+from shared.words import say
 from tower import csrf, html
 from tower.csrf import Forged
 from tower.visit import Asking, NotFound, Studio, clip
@@ -111,7 +112,7 @@ def _page(asking: Asking, path: str) -> tuple[str, object]:
             return "version.html", version(asking, name, int(number))
         case ["loops", name, "releases", number] if _NAME.fullmatch(name) and _is_number(number):
             return "release.html", release(asking, name, int(number))
-    raise NotFound("there is no such page; begin at the overview")
+    raise NotFound("this page does not exist; start at the overview")
 
 
 def _is_number(text: str) -> bool:
@@ -142,16 +143,16 @@ def _html(asking: Asking, visit: Visit, template: str, page: object, done: Done 
 
 
 def _done(asking: Asking, visit: Visit) -> Done | None:
-    """The action that led here: still in the queue, or what the loop answered."""
+    """The action that led here: still queued, or what the loop answered."""
     asked, (_, name, *_) = visit.query.get("asked", ""), f"{visit.path}//".split("/")
     if not _NAME.fullmatch(name) or not _ID.fullmatch(asked):
         return None
-    record = queries.event(asking.ports, name, recorder.key_of("act", asked))
+    record = queries.event(asking.ports, name, rows.key_of("act", asked))
     if record is None or record.state is InboxState.NEW:
         verb = record.body.get("verb", "") if record else ""
-        return Done(f"Asked for{': ' + verb if verb else ''}. The loop takes it up in a moment.", False)
-    words = f"{record.body.get('verb', 'action')}: {record.note}"
-    return Done(clip(words), True, guide.anchor(words))
+        return Done(f"Request queued{': ' + verb if verb else ''}.", False)
+    words = f"{record.body.get('verb', 'action')}: {say(record.reason)}"
+    return Done(clip(words), True, guide.anchor(record.reason))
 
 
 def post(ports: Ports, visit: Visit) -> Reply:

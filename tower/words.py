@@ -1,10 +1,12 @@
-"""Phases and ledger entries as sentences, for people who were asleep when they happened."""
+"""Phases and ledger entries as sentences, for people who were not there when they happened."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from shared.domain.ledger import LedgerEntry
 from shared.domain.release import Phase, Release
-from shared.words import say
+from shared.words import spoken
 from tower.visit import clip, short
 
 DOING = {
@@ -37,18 +39,18 @@ _PLAIN = {
     "release.started": "release started",
     "release.assessed": "whether it helped",
     "release.promoted": "promoted: all traffic goes to the new model",
-    "retrain.denied": "no retraining",
-    "retrain.coalesced": "waits for the open release",
+    "retrain.denied": "not retrained",
+    "retrain.coalesced": "a trigger waits",
     "traffic.adopted": "traffic was changed from outside; adopted, and the loop paused",
-    "traffic.repaired": "a worker that had slept set an earlier split; put right",
+    "traffic.repaired": "a late worker set an earlier split; put right",
     "action.refused": "action refused",
     "drop.duplicate": "drop has the content of a version",
     "drop.ignored": "drop asks for nothing",
-    "drop.quarantined": "drop set aside",
+    "drop.quarantined": "drop quarantined",
     "drop.replayed": "drop read again",
     "drop.superseded": "drop superseded",
-    "labels.joined": "late labels joined what was predicted",
-    "predictions.judged": "live answers held against those of the gate",
+    "labels.joined": "late labels joined their predictions",
+    "predictions.judged": "live predictions compared with those of the gate",
     "source.failed": "source could not be fetched",
     "source.fetched": "source fetched",
     "source.given_up": "source not asked again before it comes due",
@@ -66,8 +68,9 @@ def headline(entry: LedgerEntry) -> str:
     phase = _phase(entry.after)
     if known is None:
         known = (DOING[phase] if phase else "") or entry.what.replace(".", " ").replace("_", " ")
-    if entry.what == "release.training" and entry.detail.get("attempt", "1") != "1":
-        known += f", attempt {entry.detail['attempt']}"
+    attempt = entry.detail.get("attempt", "1")
+    if entry.what == "release.training" and attempt != "1":
+        known += f", attempt {attempt}"
     return known
 
 
@@ -76,12 +79,12 @@ def _phase(text: str) -> Phase | None:
 
 
 def because(entry: LedgerEntry) -> str:
-    """Why, as the entry tells it."""
-    if traffic := entry.detail.get("traffic"):
+    """Why, as the entry has it."""
+    detail = spoken(entry.detail)
+    if traffic := detail.get("traffic"):
         return f"traffic {traffic}"
-    said = say(entry.reason)
-    parts = [said, *(entry.detail[name] for name in _WHY if entry.detail.get(name))]
-    return clip("; ".join(dict.fromkeys(filter(None, parts))), 600)
+    parts = [detail[name] for name in _WHY if detail.get(name)]
+    return clip("; ".join(dict.fromkeys(parts)), 600)
 
 
 def doing(release: Release) -> str:
@@ -91,3 +94,8 @@ def doing(release: Release) -> str:
 
 def model(asset: str) -> str:
     return short(asset) if asset else ""
+
+
+def shares(traffic: Mapping[str, int]) -> str:
+    """The weights of an endpoint's deployments."""
+    return ", ".join(f"{name} {weight} %" for name, weight in sorted(traffic.items()))

@@ -22,6 +22,7 @@ from shared.runtime import publication, tick, unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.stats.metrics import METRICS
 from shared.verdict import predictions
+from shared.words import say_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +101,7 @@ class Past:
         container, _, prefix = self.rule.definition.data.landing.partition("/")
         blob = self.ports.blobs.upload(container, f"{prefix}{file.name}", file)
         landed = messages.Landed(blob.container, blob.name, blob.etag, "")
-        tick.run_all(self.ports, recorder.route(self.ports, landed))
+        tick.run_all(self.ports, recorder.route(self.ports, self.ports.store.overviews(), landed))
         self._settle()
         current = unit_of_work.read(self.ports, self.loop)
         if current.state.next_version == before.next_version:
@@ -110,7 +111,7 @@ class Past:
         served = before.champion.release if before.champion else 0
         score = self._score(served, version) if served else None
         alarm = self.rule.name == "loop" and bool(version.drift_material or version.metric_breached)
-        words = version.verdict
+        words = say_all(version.verdict)
         if self.rule.asks and served:
             alarm = self.rule.asks == "always" or self._evidently(served, version)
             words = "asked for" if alarm else "not asked for"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 
 _LONG = re.compile(
@@ -30,7 +31,8 @@ def asset(identifier: str) -> Asset:
     found = _LONG.fullmatch(identifier) or _SHORT.fullmatch(identifier)
     if found is None:
         raise ConfigurationError(
-            f"{identifier!r} is no asset id with a version; publish the loop again, which pins every asset."
+            f"{identifier!r} is no asset id with a version; publish the loop again, which pins every asset.",
+            code=Code.COMPONENT_UNFIT,
         )
     return Asset(found["name"], found["version"])
 

@@ -13,6 +13,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient
 
 from shared.azure.failures import asking, code_of, status_of
+from shared.domain.reason import Code
 from shared.errors import Conflict, DependencyUnavailable, InputRejected
 from shared.port_rules import check_blob_name
 from shared.ports import Blob
@@ -125,7 +126,9 @@ def _await_copy(target: BlobClient, status: str) -> None:
             return
         if status != "pending":
             target.delete_blob()  # it has no content, and stands where the next attempt must write
-            raise DependencyUnavailable(f"The copy to container {target.container_name} ended as {status}.")
+            raise DependencyUnavailable(
+                f"The copy to container {target.container_name} ended as {status}.", code=Code.COPY_FAILED
+            )
         time.sleep(_COPY_POLL_S)
         status = str(target.get_blob_properties().copy.status)
     raise DependencyUnavailable(

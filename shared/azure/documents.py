@@ -8,6 +8,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
 from shared.azure.failures import asking, code_of
+from shared.domain.reason import Code
 from shared.errors import InvariantBroken
 
 ROLE = "Storage Blob Data Contributor"
@@ -38,10 +39,12 @@ class BlobDocuments:
                 if code_of(error) != "BlobNotFound":
                     raise
                 raise InvariantBroken(
-                    f"Document {digest} is gone from {self._resource}. Restore it from the storage account's backup."
+                    f"Document {digest} is gone from {self._resource}. Restore it from the storage account's backup.",
+                    code=Code.DOCUMENT_LOST,
                 ) from None
         if hashlib.sha256(content).hexdigest() != digest:
             raise InvariantBroken(
-                f"Document {digest} in {self._resource} does not have the content that its name promises."
+                f"Document {digest} in {self._resource} does not have the content that its name promises.",
+                code=Code.DOCUMENT_LOST,
             )
         return content

@@ -19,6 +19,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import RequestsTransport
 from requests import RequestException
 
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError
 from shared.redaction import safe
 
@@ -32,7 +33,7 @@ class NotAwaitedError(Exception):
 
 
 class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # azure-core exports it lazily: no type
-    """Sleeps a moment for a client's retry policy; a longer wait is told to the caller, who has a clock for it.
+    """Sleeps a moment for a client's retry policy; a longer wait is left to the caller, who has a clock for it.
 
     The threads in which pollers of long operations run get no answer at all: nobody awaits them, they would
     print, and they would outlive the function that began the operation.
@@ -49,7 +50,7 @@ class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # azure-core e
         _end_pollers()
         if duration > LONGEST_WAIT_S:
             raise DependencyUnavailable(
-                f"Azure asks for {duration:.0f} s of patience.", retry_after_s=duration
+                f"Throttled by Azure; retrying after {duration:.0f} s.", retry_after_s=duration
             )
         super().sleep(duration)
 
@@ -78,7 +79,8 @@ def translated(error: AzureError | RequestException, call: str, resource: str, r
     if status in {401, 403} or (status is None and isinstance(error, ClientAuthenticationError)):
         return ConfigurationError(
             f"{what} was refused ({_code(error)}). Give the identity that Driftloop runs as the role "
-            f"'{role}' on it; roles take some minutes to work."
+            f"'{role}' on it; roles take some minutes to work.",
+            code=Code.ACCESS_REFUSED,
         )
     if status in {409, 412}:
         return Conflict(
@@ -86,11 +88,13 @@ def translated(error: AzureError | RequestException, call: str, resource: str, r
         )
     if _is_passing(error, status):
         return DependencyUnavailable(
-            f"{what} does not work just now ({_code(error)}). It is tried again.", retry_after_s(error)
+            f"{what} is temporarily unavailable ({_code(error)}). Will retry.", retry_after_s(error)
         )
     if getattr(error, "error_category", "") == "UserError":  # azure-ai-ml refused it before asking Azure
-        return ConfigurationError(f"{what} cannot be done as it is written: {safe(error.message)}")
-    return DriftloopError(f"{what} failed ({_code(error)}): {safe(error.message)}")
+        return ConfigurationError(
+            f"{what} cannot be done as it is written: {safe(error.message)}", code=Code.REQUEST_REFUSED
+        )
+    return DriftloopError(f"{what} failed ({_code(error)}): {safe(error.message)}", code=Code.REQUEST_REFUSED)
 
 
 def status_of(error: AzureError) -> int | None:

@@ -1,11 +1,11 @@
-"""One row a loop says when to look at it and who is looking: a wake is never lost to a claim that ends."""
+"""One row a loop says when to look at it and who is working on it: a claim that ends never loses a wake."""
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import uniform
 from typing import Any
@@ -21,8 +21,12 @@ from azure.data.tables import TableClient, TableEntity, UpdateMode
 
 from shared.azure.failures import asking, code_of
 from shared.domain.loop import Overview
+from shared.domain.reason import Code, reason
 from shared.errors import Conflict
 from shared.port_rules import check_loop
+from shared.ports import Row
+from shared.redaction import reason_of
+from shared.state import rows
 
 ROLE = "Storage Table Data Contributor"
 
@@ -47,6 +51,11 @@ class OverviewRows:
         values = {"partition": _PARTITION, "never": _NEVER, "due": _text(due_before)}
         with asking("Reading overviews", f"table {self._lines.table_name}", ROLE):
             return [_overview(line) for line in self._lines.query_entities(clauses, parameters=values)]
+
+    def overview(self, loop: str) -> Overview | None:
+        with asking("Reading an overview", f"table {self._lines.table_name}", ROLE):
+            line = self._line(check_loop(loop))
+        return _overview(line) if line is not None else None
 
     def describe(self, overview: Overview) -> None:
         loop = check_loop(overview.loop)
@@ -122,7 +131,7 @@ class OverviewRows:
                 raise
             return False
         except ServiceResponseError:
-            return False  # written or not: reading it again tells, and every change may be made twice
+            return False  # written or not: reading it again shows, and every change may be made twice
         return True
 
     def _line(self, loop: str) -> TableEntity | None:
@@ -139,30 +148,19 @@ def _new(loop: str) -> dict[str, Any]:
 
 
 def _described(overview: Overview) -> dict[str, Any]:
-    return {
-        "landing": overview.landing,
-        "labels": overview.labels,
-        "alerts": json.dumps(overview.alerts),
-        "endpoint": overview.endpoint,
-        "summary": overview.summary,
-        "attention": overview.attention,
-        "facts": json.dumps(dict(overview.facts), ensure_ascii=False),
-    }
+    return {"doc": rows.encode(replace(overview, due_at=None))}
 
 
 def _overview(line: Line) -> Overview:
-    due_at = line.get("due_at", _NEVER)
-    return Overview(
-        loop=line["RowKey"],
-        landing=line.get("landing", ""),
-        labels=line.get("labels", ""),
-        alerts=tuple(json.loads(line.get("alerts", "[]"))),
-        endpoint=line.get("endpoint", ""),
-        due_at=datetime.fromisoformat(due_at) if due_at else None,
-        summary=line.get("summary", ""),
-        attention=line.get("attention", ""),
-        facts=json.loads(line.get("facts", "{}")),
-    )
+    loop, due_at = line["RowKey"], line.get("due_at", _NEVER)
+    doc = line.get("doc", "")
+    described = Overview(loop, landing="")
+    try:
+        described = rows.decode(Overview, Row(f"overview {loop}", doc, "")) if doc else described
+    except rows.Unreadable as error:  # of one loop, which stops none of the others
+        stopped = reason(Code.LOOP_SET_ASIDE, reason_of(error))
+        described = replace(described, needs_attention=stopped)
+    return replace(described, due_at=datetime.fromisoformat(due_at) if due_at else None)
 
 
 def _text(at: datetime | None) -> str:

@@ -11,6 +11,7 @@ import requests
 from azure.core.credentials import TokenCredential
 
 from shared.azure.failures import asking
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.port_rules import own_request
 from shared.ports import Answer
@@ -75,10 +76,13 @@ class Scoring:
             if reply.status_code in {401, 403}:
                 raise ConfigurationError(
                     f"Deployment {what} refused the request ({reply.status_code}). Give the identity that "
-                    f"Driftloop runs as the role '{ROLE}' on the endpoint."
+                    f"Driftloop runs as the role '{ROLE}' on the endpoint.",
+                    code=Code.ACCESS_REFUSED,
                 )
             if reply.status_code == 404:  # a model's own 404 comes as 424
-                raise DependencyUnavailable(f"Deployment {what} does not serve: {safe(reply.text)}")
+                raise DependencyUnavailable(
+                    f"Deployment {what} does not serve: {safe(reply.text)}", code=Code.ENDPOINT_UNUSABLE
+                )
             if reply.status_code not in _PASSING:
                 return Answer(reply.status_code, reply.text, latency_ms)
             trouble, wait_s = f"{reply.status_code} {safe(reply.text)}", _seconds(reply)

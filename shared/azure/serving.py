@@ -14,6 +14,7 @@ from shared.azure.client import ML_ROLE
 from shared.azure.failures import asking
 from shared.azure.operations import ADDRESS, telling, why
 from shared.azure.scoring import Scoring
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, InvariantBroken
 from shared.port_rules import TRAFFIC_TAG, check_weights, traffic_note
 from shared.ports import Answer, DeploymentSeen, DeploymentSpec
@@ -52,7 +53,8 @@ class AzureServing:
         if found.auth_mode != "aad_token":
             raise ConfigurationError(
                 f"Endpoint {endpoint} authenticates by {found.auth_mode}; Driftloop keeps no keys. "
-                "Make the endpoint anew with auth_mode aad_token, or name another one in the loop file."
+                "Make the endpoint anew with auth_mode aad_token, or name another one in the loop file.",
+                code=Code.ENDPOINT_UNUSABLE,
             )
         return DeploymentSeen(_STATES.get(found.provisioning_state, "creating"))
 
@@ -82,7 +84,8 @@ class AzureServing:
         if not same_asset(str(found.model), spec.model):
             raise ConfigurationError(
                 f"Deployment {spec.endpoint}/{spec.name} exists and serves {found.model}, not {spec.model}. "
-                "Somebody else made it: delete it, then retry the release."
+                "Somebody else made it: delete it, then retry the release.",
+                code=Code.DEPLOYMENT_NOT_OURS,
             )
         state = _STATES.get(found.provisioning_state, "creating")
         return DeploymentSeen(state, self._why(found) if state == "failed" else "")
@@ -106,7 +109,8 @@ class AzureServing:
             weight = self.traffic(endpoint).get(name, 0)
             if weight:
                 raise InvariantBroken(
-                    f"Deployment {endpoint}/{name} still has {weight} % of the traffic; it is not deleted."
+                    f"Deployment {endpoint}/{name} still has {weight} % of the traffic; it is not deleted.",
+                    code=Code.DEPLOYMENT_SERVES,
                 )
             if found.provisioning_state != "Deleting":
                 self._ml().online_deployments.begin_delete(name, endpoint)
@@ -141,7 +145,7 @@ class AzureServing:
     def _endpoint(self, name: str) -> OnlineEndpoint:
         found = self._find_endpoint(name)
         if found is None:
-            raise ConfigurationError(f"There is no endpoint {name}.")
+            raise ConfigurationError(f"There is no endpoint {name}.", code=Code.ENDPOINT_UNUSABLE)
         return found
 
     def _find_endpoint(self, name: str) -> OnlineEndpoint | None:
@@ -164,7 +168,9 @@ def _asking(call: str, endpoint: str) -> Iterator[None]:
         with asking(call, f"Azure ML endpoint {endpoint}", ML_ROLE):
             yield
     except Conflict as conflict:
-        raise DependencyUnavailable(f"Endpoint {endpoint} is busy: {conflict}", _BUSY_S) from None
+        raise DependencyUnavailable(
+            f"Endpoint {endpoint} is busy: {conflict}", _BUSY_S, code=Code.ENDPOINT_BUSY
+        ) from None
 
 
 def _deployment(spec: DeploymentSpec) -> ManagedOnlineDeployment:

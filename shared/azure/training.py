@@ -12,6 +12,7 @@ from shared.azure.assets import asset
 from shared.azure.client import ML_ROLE
 from shared.azure.datastore import DefaultDatastore
 from shared.azure.failures import asking, status_of
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 from shared.port_rules import RELEASE_TAG
 from shared.ports import JobSeen, JobSpec
@@ -146,7 +147,8 @@ class AzureTraining:
         if model.job_name not in {None, "", job} or (model.tags or {}).get("driftloop.job", job) != job:
             raise ConfigurationError(
                 f"Model {name}:{version} exists and did not come from job {job}. "
-                "Somebody else registered it: archive it or rename the loop."
+                "Somebody else registered it: archive it or rename the loop.",
+                code=Code.ASSET_NOT_OURS,
             )
         return str(model.id)
 
@@ -157,7 +159,8 @@ class AzureTraining:
             return b""
         if found.size > MOST_GOLDEN_BYTES:
             raise ConfigurationError(
-                f"{GOLDEN} of job {job} has {found.size:,} bytes; the pipeline may record {MOST_GOLDEN_BYTES:,}."
+                f"{GOLDEN} of job {job} has {found.size:,} bytes; the pipeline may record {MOST_GOLDEN_BYTES:,}.",
+                code=Code.GOLDEN_UNUSABLE,
             )
         return self._datastore.read(name)
 
@@ -186,7 +189,8 @@ class AzureTraining:
         found = self._find(job)
         if found is None or found.status != "Completed" or OUTPUT not in found.outputs:
             raise ConfigurationError(
-                f"Job {job} has no output `{OUTPUT}`. The pipeline must declare and write it."
+                f"Job {job} has no output `{OUTPUT}`. The pipeline must declare and write it.",
+                code=Code.COMPONENT_UNFIT,
             )
         if found.outputs[OUTPUT].type == "mlflow_model":
             return "mlflow_model"
@@ -203,7 +207,8 @@ def _typed(spec: JobSpec, declared: Mapping[str, Any]) -> dict[str, object]:
     unknown = sorted(set(spec.parameters) - set(declared))
     if unknown:
         raise ConfigurationError(
-            f"Component {spec.component} has no input {', '.join(unknown)}; it has {', '.join(sorted(declared))}."
+            f"Component {spec.component} has no input {', '.join(unknown)}; it has {', '.join(sorted(declared))}.",
+            code=Code.COMPONENT_UNFIT,
         )
     return {key: _NUMBERS.get(declared[key].type, str)(text) for key, text in spec.parameters.items()}
 
@@ -212,7 +217,8 @@ def _trains(spec: JobSpec, component: Component) -> bool:
     """Whether it gives a model. A check need not; but what gives one must be told the data."""
     if OUTPUT in component.outputs and DATA not in component.inputs:
         raise ConfigurationError(
-            f"Component {spec.component} has no input `{DATA}`; declare it and publish again."
+            f"Component {spec.component} has no input `{DATA}`; declare it and publish again.",
+            code=Code.COMPONENT_UNFIT,
         )
     return OUTPUT in component.outputs
 
@@ -222,5 +228,6 @@ def _check_ours(job: Job, spec: JobSpec) -> None:
     if found != spec.tags.get(RELEASE_TAG):
         raise ConfigurationError(
             f"Azure ML job {spec.name} exists and is not ours (its tag {RELEASE_TAG} is {found!r}). "
-            "Rename the loop, or let that job's owner remove it."
+            "Rename the loop, or let that job's owner remove it.",
+            code=Code.JOB_NOT_OURS,
         )

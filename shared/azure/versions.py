@@ -12,6 +12,7 @@ from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from shared.azure.blobs import copy
 from shared.azure.failures import asking, code_of
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError, InvariantBroken
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ class AzureVersions:
         """It is there already: ours from before a crash, or an invariant is broken."""
         found = client.get_blob_properties()
         if found.size != size_bytes or bytes(found.content_settings.content_md5 or b"") != digest:
-            raise InvariantBroken(f"{self._resource} has {path} with other content; versions never change.")
+            raise InvariantBroken(
+                f"{self._resource} has {path} with other content; versions never change.",
+                code=Code.VERSION_FILE_LOST,
+            )
 
     def read(self, path: str) -> bytes:
         with asking("Reading a data version", self._resource, ROLE):
@@ -59,7 +63,8 @@ class AzureVersions:
                 if code_of(error) != "BlobNotFound":
                     raise
                 raise InvariantBroken(
-                    f"{path} is gone from {self._resource}, though a data version names it."
+                    f"{path} is gone from {self._resource}, though a data version names it.",
+                    code=Code.VERSION_FILE_LOST,
                 ) from None
         return content
 
@@ -78,14 +83,18 @@ class AzureVersions:
                     if error.status_code != 404:
                         raise
                     raise InvariantBroken(
-                        f"{path} is gone from {self._resource}, though a data version names it."
+                        f"{path} is gone from {self._resource}, though a data version names it.",
+                        code=Code.VERSION_FILE_LOST,
                     ) from None
                 before, after = source.get_blob_properties(), target.get_blob_properties()
             if (before.size, before.content_settings.content_md5) != (
                 after.size,
                 after.content_settings.content_md5,
             ):
-                raise InvariantBroken(f"{folder}/{name} in {self._resource} is not a copy of {path}.")
+                raise InvariantBroken(
+                    f"{folder}/{name} in {self._resource} is not a copy of {path}.",
+                    code=Code.VERSION_FILE_LOST,
+                )
 
     def register(
         self, asset: str, version: str, folder: str, tags: Mapping[str, str], description: str
@@ -103,7 +112,8 @@ class AzureVersions:
         ):
             raise ConfigurationError(
                 f"Data asset {asset}:{version} exists and points to {found.path}, not to {path}. "
-                "Somebody else registered it: archive it or rename the loop."
+                "Somebody else registered it: archive it or rename the loop.",
+                code=Code.ASSET_NOT_OURS,
             )
         return str(found.id)
 

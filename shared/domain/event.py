@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.reason import Reason
+
 
 class EventKind(StrEnum):
     """What came in from outside."""
@@ -16,7 +18,7 @@ class EventKind(StrEnum):
     LABELS = "labels"
     """A blob was created where the loop's late labels land."""
     ALERT = "alert"
-    """An Azure Monitor alert fired, or an Azure ML monitor told of a breach."""
+    """An Azure Monitor alert fired, or an Azure ML monitor reported a breach."""
     PERSON = "person"
     """Somebody acted: retrain, approve, abort, pause, resume, roll back."""
 
@@ -34,7 +36,7 @@ class InboxState(StrEnum):
     IGNORED = "ignored"
     """It asks for nothing: a part file that waits for _SUCCESS, a resolved alert."""
     QUARANTINED = "quarantined"
-    """It cannot be used; `note` tells why."""
+    """It cannot be used; `reason` says why."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,6 @@ class InboxRecord:
     received_at: datetime
     body: Mapping[str, str]
     state: InboxState = InboxState.NEW
-    code: str = ""
-    note: str = ""
+    reason: Reason | None = None
     version: int | None = None
     attempts: int = 0

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.domain.ledger import GENESIS
-from shared.domain.release import Champion, Trigger
+from shared.domain.reason import Reason
+from shared.domain.release import Champion, Phase, Trigger
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class LoopState:
     definition: str
     published_by: str
     published_at: datetime
-    paused: str = ""
-    """Why nothing new is started; empty when the loop runs."""
+    paused: Reason | None = None
+    """Why nothing new is started; None when the loop runs."""
     next_version: int = 1
     next_release: int = 1
     champion: Champion | None = None
@@ -59,11 +60,11 @@ class LoopState:
     failed_in_row: int = 0
     """Releases that ended without going live, since the last that did."""
     unhelped_in_row: int = 0
-    """Releases that went live and did not mend what they were for, since the last that did."""
+    """Releases that went live and did not fix what they were for, since the last that did."""
     assessed_release: int = 0
     """The newest release of which it is known whether it helped."""
     predictions_through: datetime | None = None
-    """The champion's collected answers up to here have been held against those of its gate."""
+    """The champion's collected answers up to here have been compared with those of its gate."""
     newest_labelled: int | None = None
     """Number of the newest version that can be trained on; None in rows that are older than this field."""
     newest_landed_at: datetime | None = None
@@ -75,8 +76,8 @@ class LoopState:
     source: SourceState = SourceState()
     aged_asked_at: datetime | None = None
     """When the champion's age was last put to the policy."""
-    denial: str = ""
-    """The policy's last no, in words."""
+    denial: Reason | None = None
+    """The policy's last no, or not yet."""
     ledger_seq: int = 0
     ledger_head: str = GENESIS
     announced_seq: int = 0
@@ -84,8 +85,38 @@ class LoopState:
 
 
 @dataclass(frozen=True)
+class NewestVersion:
+    """The newest data version, in the overview."""
+
+    number: int
+    judged: str
+    """moved, quiet, or how far it is."""
+    verdict: tuple[Reason, ...]
+    landed_at: datetime
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """The open release, in the overview."""
+
+    release: int
+    phase: Phase
+    waiting_for: Reason | None
+    traffic: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The model that serves, in the overview."""
+
+    release: int
+    model: str
+    live_at: datetime
+
+
+@dataclass(frozen=True)
 class Overview:
-    """One line for a loop: where events for it come from, when to look again, and what people see first."""
+    """One row for a loop: where events for it come from, when to look again, and what people see first."""
 
     loop: str
     landing: str
@@ -94,8 +125,9 @@ class Overview:
     endpoint: str = ""
     due_at: datetime | None = None
     """When a tick has work to do here; None when only an event can bring some."""
-    summary: str = ""
-    attention: str = ""
-    """What a person must do; empty when nobody is needed."""
-    facts: Mapping[str, str] = field(default_factory=dict)
-    """What serves, the last version, and the open release, as single short values for the overview page."""
+    needs_attention: Reason | None = None
+    """What a person must do; None when nobody is needed."""
+    paused: bool = False
+    serving: Serving | None = None
+    newest: NewestVersion | None = None
+    under_way: UnderWay | None = None

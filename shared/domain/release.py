@@ -28,7 +28,7 @@ class Trigger:
     """Why a release was asked for, by whom, and by which event."""
 
     kind: TriggerKind
-    reason: str
+    reason: Reason
     actor: str
     cause: str
     """Key of the inbox record behind it."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.reason import Reason
+
 
 class VersionState(StrEnum):
     """How far a data version is."""
@@ -44,7 +46,7 @@ class DataVersion:
     landed_at: datetime | None = None
     """When the drop landed; None in rows that are older than this field."""
     asset_id: str = ""
-    findings: tuple[str, ...] = ()
+    findings: tuple[Reason, ...] = ()
     drift: str = ""
     """Document hash of the drift report; empty while there is no reference."""
     drift_detected: bool | None = None
@@ -52,9 +54,16 @@ class DataVersion:
     metric: str = ""
     """Document hash of the metric verdict; empty when it was not asked for."""
     metric_breached: bool | None = None
-    verdict: str = ""
-    """The verdict in words."""
-    decision: str = ""
-    """What the policy answered, in words."""
+    verdict: tuple[Reason, ...] = ()
+    """What was found about drift, then about the metric."""
+    decision: Reason | None = None
+    """What the policy answered."""
     judged_against: int | None = None
     """The release whose data were the reference."""
+
+    @property
+    def judged(self) -> str:
+        """moved, quiet, or how far it is."""
+        if self.drift_material or self.metric_breached:
+            return "moved"
+        return "quiet" if self.drift else self.state.value

@@ -1,4 +1,4 @@
-"""What an alert or a model monitor says is read into plain words and numbers; nothing in it is fetched or obeyed."""
+"""What an alert or a model monitor reports, as plain text and numbers; nothing in it is fetched or obeyed."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _number(value: float | None) -> str:
 
 
 def breaches(tags: object) -> tuple[SignalBreach, ...]:
-    """The breaches in a run's tags, each signal once; nothing for a run that is no breaching monitor's."""
+    """The breaches in a run's tags, each signal once; nothing for a run that is not a breaching monitor's."""
     found: dict[str, SignalBreach] = {}
     for key, text in folded(tags).items():
         signal = ""

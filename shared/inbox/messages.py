@@ -108,7 +108,7 @@ def parse(message: str, account_url: str) -> Incoming:
     text = decoded(message)
     try:
         content = json.loads(text)
-        if "\\ud" in text.casefold():  # half a pair of surrogates is no text: it cannot be stored
+        if "\\ud" in text.casefold():  # half of a surrogate pair is not text: it cannot be stored
             content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError) as error:
         raise InputRejected("not-json", f"the event is not JSON: {error}") from error
@@ -179,11 +179,11 @@ def locate(url: str, account_url: str) -> tuple[str, str]:
     """Container and blob name of a URL of our own account; InputRejected for any other."""
     ours = urlsplit(account_url)
     foreign = InputRejected(
-        "foreign-account", f"the event is about another storage account than {ours.netloc}"
+        "foreign-account", f"the event is about a storage account other than {ours.netloc}"
     )
     try:
         theirs = urlsplit(url)
-    except ValueError:  # it is no URL
+    except ValueError:  # it is not a URL
         raise foreign from None
     host = (theirs.netloc or "").replace(".dfs.", ".blob.", 1)
     base = ours.path.rstrip("/") + "/"
@@ -225,12 +225,12 @@ def _ours(event: Mapping[str, object]) -> Incoming:
 
 
 def _release(text: str) -> int | None:
-    """None where no release is named; an act whose release cannot be read is never one on whatever is open."""
+    """None where no release is named; an act whose release cannot be read is never applied to the open one."""
     if not text:
         return None
     if not _RELEASE.fullmatch(text):
         raise InputRejected(
-            "no-release-number", f"{text[:64]!r} is no number of a release; `driftloop releases` lists them"
+            "no-release-number", f"{text[:64]!r} is not a release number; `driftloop releases` lists them"
         )
     return int(text)
 
@@ -285,7 +285,7 @@ def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) ->
     """
     if verb not in VERBS:
         raise InputRejected(
-            "unknown-action", f"there is no action {verb!r}; there are {', '.join(sorted(VERBS))}"
+            "unknown-action", f"there is no action {verb!r}; choose one of {', '.join(sorted(VERBS))}"
         )
     named = body.get("release")
     release = "" if named is None else str(named)

@@ -1,18 +1,17 @@
-"""Every event is on record, once, before it is acknowledged; then its loop is run."""
+"""Every event is recorded, once, before it is acknowledged; then its loop is run."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
 from fnmatch import fnmatchcase
 
 from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.loop import Overview
+from shared.domain.reason import Code, Reason, reason
 from shared.errors import Conflict, InputRejected
-from shared.inbox import messages
+from shared.inbox import messages, unrouted
 from shared.inbox.messages import (
     Act,
     AlertRaised,
@@ -23,36 +22,33 @@ from shared.inbox.messages import (
     Uninteresting,
 )
 from shared.ports import Change, Insert, Ports
-from shared.redaction import redacted_message
+from shared.redaction import reason_of
 from shared.state import rows
+from shared.state.rows import key_of
 
 FOLDER_END = "_SUCCESS"
 
-MOST_UNROUTED = 10_000
-"""Events without a loop that a sweep looks at, the newest days first."""
-
-
-def key_of(*parts: str) -> str:
-    """Identity of what happened: the same for every delivery of it."""
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
-
 
 def receive(ports: Ports, message: str, account_url: str) -> list[str]:
-    """Put one queue message on record; the loops that now have work."""
-    concerned: list[str] = []
+    """Record one queue message; the loops that now have work. What concerns no loop is kept, with its reason."""
+    found: list[str] = []
+    overviews = ports.store.overviews()
     for event in messages.parts(message):
         try:
             incoming = messages.parse(event, account_url)
         except InputRejected as rejection:
-            _unrouted(ports, event, rejection.code, str(rejection))
+            unrouted.keep(ports, event, reason_of(rejection))
             continue
-        concerned += route(ports, incoming, event)
-    return list(dict.fromkeys(concerned))
+        loops = route(ports, overviews, incoming)
+        if not loops and (why := _nobody(incoming)):
+            unrouted.keep(ports, event, why)
+        found += loops
+    return list(dict.fromkeys(found))
 
 
-def route(ports: Ports, incoming: Incoming, message: str = "") -> list[str]:
-    """Give what came in to the loops that it concerns; what concerns none is kept, with its reason."""
-    owners = concerned(ports.store.overviews(), incoming)
+def route(ports: Ports, overviews: Sequence[Overview], incoming: Incoming) -> list[str]:
+    """Record what came in for each loop that it concerns; their names."""
+    owners = concerned(overviews, incoming)
     for owner in owners:
         match incoming:
             case Landed():
@@ -65,8 +61,6 @@ def route(ports: Ports, incoming: Incoming, message: str = "") -> list[str]:
                 wake(ports, owner)
             case Act():
                 _act(ports, owner, incoming)
-    if not owners and (why := _nobody(incoming)):
-        _unrouted(ports, message or why, "no-loop", why)
     return [owner.loop for owner in owners]
 
 
@@ -93,19 +87,19 @@ def _listens(overview: Overview, *names: str) -> bool:
     return any(fnmatchcase(name, glob) for name in names for glob in overview.alerts)
 
 
-def _nobody(incoming: Incoming) -> str:
-    """What people are told of an event that is for no loop; empty when there is nothing to tell."""
+def _nobody(incoming: Incoming) -> Reason | None:
+    """Why an event concerns no loop; None when there is nothing to say about it."""
     match incoming:
         case Landed():
-            return f"no loop's landing prefix covers {incoming.container}/{incoming.name}, nor its place for labels"
+            return reason(Code.NO_LANDING, blob=f"{incoming.container}/{incoming.name}")
         case AlertRaised():
-            return f"no loop's `retrain.alerts` matches alert rule {incoming.rule!r}"
+            return reason(Code.NO_ALERT_PATTERN, rule=incoming.rule)
         case MonitorBreached():
-            return f"no loop's `retrain.alerts` matches monitor {incoming.monitor!r} or its signals"
+            return reason(Code.NO_MONITOR_PATTERN, monitor=incoming.monitor)
         case Act():
-            return f"there is no loop {incoming.loop!r}"
+            return reason(Code.NO_LOOP, loop=incoming.loop)
         case _:
-            return ""
+            return None
 
 
 def wake(ports: Ports, overview: Overview) -> None:
@@ -124,12 +118,12 @@ def place_of(overview: Overview, container: str, name: str) -> tuple[EventKind, 
 
 
 def blob_key(container: str, name: str, etag: str) -> str:
-    """Identity of a landed blob, however its landing is told of."""
+    """Identity of a landed blob, however its landing is reported."""
     return key_of("blob", container, name, etag)
 
 
 def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
-    """Put a landed blob on record for its loop; False when it was already."""
+    """Record a landed blob for its loop; False when it was recorded already."""
     kind, below = place_of(overview, landed.container, landed.name) or (EventKind.BLOB, landed.name)
     record = InboxRecord(
         key=blob_key(landed.container, landed.name, landed.etag),
@@ -146,18 +140,18 @@ def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
     return put(ports, overview, _ignored(record, why) if why else record)
 
 
-def _no_drop(below: str) -> str:
-    """Why a blob of this name below the landing prefix is no drop; empty when it is one."""
+def _no_drop(below: str) -> Reason | None:
+    """Why a blob of this name below the landing prefix is not a drop; None when it is one."""
     folder, _, base = below.rpartition("/")
     if base == FOLDER_END:
-        return "" if folder else f"{FOLDER_END} ends a folder; it lies in the landing prefix itself"
+        return None if folder else reason(Code.FOLDER_END_ALONE, name=FOLDER_END)
     if folder:
-        return f"part of the folder {folder}/; it counts when {FOLDER_END} lands"
-    return "names that start with _ or . are not data" if base.startswith(("_", ".")) else ""
+        return reason(Code.FOLDER_PART, folder=folder, end=FOLDER_END)
+    return reason(Code.HIDDEN_NAME) if base.startswith(("_", ".")) else None
 
 
-def _ignored(record: InboxRecord, why: str) -> InboxRecord:
-    return replace(record, state=InboxState.IGNORED, note=why)
+def _ignored(record: InboxRecord, why: Reason) -> InboxRecord:
+    return replace(record, state=InboxState.IGNORED, reason=why)
 
 
 def put(ports: Ports, overview: Overview, record: InboxRecord) -> bool:
@@ -180,7 +174,7 @@ def _alert(ports: Ports, overview: Overview, alert: AlertRaised) -> None:
         received_at=ports.clock.now(),
         body={"rule": alert.rule, "at": alert.at, "words": alert.words},
     )
-    put(ports, overview, record if alert.fired else _ignored(record, "the alert is resolved, not fired"))
+    put(ports, overview, record if alert.fired else _ignored(record, reason(Code.ALERT_RESOLVED)))
 
 
 def _breach(ports: Ports, overview: Overview, breached: MonitorBreached) -> None:
@@ -224,68 +218,18 @@ def _act(ports: Ports, overview: Overview, act: Act) -> None:
 
 
 def keep_poison(ports: Ports, message: str) -> None:
-    """An event that failed five times: kept, with what is known, for a person or the sweep."""
-    _unrouted(
-        ports,
-        message,
-        "poison",
-        "handling this event failed five times; the log of function `inbox` says why",
-    )
-
-
-REPLAYED = "replayed"
-
-UNDELIVERED = "dead-letter"
-
-TAKEN_UP = frozenset({REPLAYED, UNDELIVERED})
-"""Codes of what needs nobody any more."""
-
-_WORTH_ANOTHER_TRY = frozenset({"poison", "no-loop"})
+    """An event that failed five times: kept for a person, or for the sweep to try again."""
+    unrouted.keep(ports, message, reason(Code.POISON))
 
 
 def replay(ports: Ports, overviews: Sequence[Overview], account_url: str) -> int:
-    """Put events on record that failed five times, or came before their loop was published; how many were."""
-    found = 0
-    for row in ports.store.unrouted(limit=MOST_UNROUTED):
+    """Record events that failed five times, or came before their loop was published; how many there were."""
+
+    def take(message: str) -> list[str]:
         try:
-            document = json.loads(row.doc)
-            if document["code"] not in _WORTH_ANOTHER_TRY or document.get("altered"):
-                continue
-            incoming = messages.parse(document["message"], account_url)
-        except (InputRejected, ValueError, KeyError, TypeError):
-            continue  # it is shown as it is
-        if owners := concerned(overviews, incoming):
-            route(ports, incoming, document["message"])
-            text = (
-                f"put on record again for {', '.join(owner.loop for owner in owners)}; was {document['code']}"
-            )
-            ports.store.record_unrouted(row.key, json.dumps(document | {"code": REPLAYED, "text": text}))
-            found += 1
-    return found
+            incoming = messages.parse(message, account_url)
+        except InputRejected:
+            return []  # it stays as it is shown
+        return route(ports, overviews, incoming)
 
-
-def _unrouted(ports: Ports, message: str, code: str, text: str) -> None:
-    key = unrouted_key(ports.clock.now(), "unrouted", message)
-    keep(ports, key, code, text, messages.decoded(message[: messages.MAX_MESSAGE_BYTES]))
-
-
-def keep(ports: Ports, key: str, code: str, text: str, message: str = "") -> None:
-    """Tell people of what belongs to no loop. `message` can be tried again, unless it is another one without its
-    secrets."""
-    kept = redacted_message(message)
-    document = {"code": code, "text": text, "received_at": ports.clock.now().isoformat(), "message": kept}
-    if kept != message and _meant(kept) != _meant(message):
-        document["altered"] = "yes"
-    ports.store.record_unrouted(key, json.dumps(document, ensure_ascii=False))
-
-
-def _meant(message: str) -> Incoming | str:
-    try:
-        return messages.parse(message, "")
-    except InputRejected as rejection:
-        return rejection.code
-
-
-def unrouted_key(day: datetime, *parts: str) -> str:
-    """The newest day first, so that who reads a few reads the newest; within a day what is the same is kept once."""
-    return f"{date.max.toordinal() - day.toordinal():07d}-{key_of(*parts)}"
+    return unrouted.try_again(ports, take)

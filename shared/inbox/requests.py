@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from shared.domain.event import InboxRecord, InboxState
-from shared.domain.reason import Reason
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Trigger, TriggerKind
 from shared.ports import Change, Delete, Insert, Row
 from shared.release import machine, restore, stepper
@@ -17,43 +17,42 @@ from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
 from shared.verdict import breaches
-from shared.words import say
 
 
 def alert(current: Unit, record: InboxRecord, row: Row) -> None:
-    """A fired alert is put to the policy; a breach that a monitor tells of, only when our own test confirms it."""
-    details = f": {record.body['words']}" if record.body["words"] else ""
+    """A fired alert is put to the policy; a breach that a monitor reports, only when our own test confirms it."""
+    rule, details = record.body["rule"], record.body["words"]
     if "breached" not in record.body:
-        words = f"alert rule {record.body['rule']} fired{details}"
-        ask(current, record, row, TriggerKind.ALERT, words, "Azure Monitor")
+        why = reason(Code.ALERT_FIRED, rule=rule, details=details)
+        ask(current, record, row, TriggerKind.ALERT, why, "Azure Monitor")
         return
-    words = f"monitor signal {record.body['rule']} breached{details}"
     confirmed, found = breaches.retest(current, json.loads(record.body["breached"]))
+    why = reason(Code.MONITOR_BREACHED, found, signal=rule, details=details or "no details")
     if confirmed:
-        ask(current, record, row, TriggerKind.ALERT, f"{words}; {found}", "Azure ML model monitor")
+        ask(current, record, row, TriggerKind.ALERT, why, "Azure ML model monitor")
         return
     now, published = current.ports.clock.now(), current.published()
-    trigger = Trigger(TriggerKind.ALERT, words, "Azure ML model monitor", record.key, now)
-    denial = Deny(f"the monitor's breach is not confirmed: {found}")
+    trigger = Trigger(TriggerKind.ALERT, replace(why, because=()), "Azure ML model monitor", record.key, now)
+    denial = Deny(reason(Code.BREACH_NOT_CONFIRMED, found))
     denied = start.apply(current, current.state, [trigger], denial, published, now)
-    current.commit(denied.state, denied.drafts, _done(record, row, denied.words))
+    current.commit(denied.state, denied.drafts, _done(record, row, denied.reason))
 
 
-def ask(current: Unit, record: InboxRecord, row: Row, kind: TriggerKind, words: str, actor: str) -> None:
+def ask(current: Unit, record: InboxRecord, row: Row, kind: TriggerKind, why: Reason, actor: str) -> None:
     """Put one reason to the policy and close its record with the answer."""
     now = current.ports.clock.now()
     published = current.published()
-    trigger = Trigger(kind, words, actor, record.key, now)
+    trigger = Trigger(kind, why, actor, record.key, now)
     decision = policy.decide(
         current.state, [trigger], published.definition, now, newest_version=current.newest_labelled()
     )
     outcome = start.apply(current, current.state, [trigger], decision, published, now)
-    current.commit(outcome.state, outcome.drafts, [*_done(record, row, outcome.words), *outcome.changes])
+    current.commit(outcome.state, outcome.drafts, [*_done(record, row, outcome.reason), *outcome.changes])
 
 
-def _done(record: InboxRecord, row: Row, note: str) -> list[Change]:
+def _done(record: InboxRecord, row: Row, answer: Reason | None) -> list[Change]:
     return [
-        update(row, replace(record, state=InboxState.DONE, note=note)),
+        update(row, replace(record, state=InboxState.DONE, reason=answer)),
         Delete(rows.todo_key(record)),
     ]
 
@@ -61,59 +60,58 @@ def _done(record: InboxRecord, row: Row, note: str) -> list[Change]:
 def person(current: Unit, record: InboxRecord, row: Row) -> None:
     """retrain, restore, approve, abort, rollback, pause, resume: what makes no sense now is answered, not done."""
     verb, actor = record.body["verb"], record.body["actor"]
-    reason = record.body["reason"] or "no reason given"
+    why = record.body["reason"] or "no reason given"
     match verb:
         case "retrain":
-            ask(current, record, row, TriggerKind.PERSON, reason, actor)
+            ask(current, record, row, TriggerKind.PERSON, reason(Code.ASKED_FOR, why=why), actor)
         case "pause":
-            _set_pause(current, record, row, f"paused by {actor}: {reason}")
+            _pause(current, record, row, reason(Code.PAUSED_BY_PERSON, actor=actor, why=why))
         case "resume":
-            _set_pause(current, record, row, "")
+            _resume(current, record, row)
         case "restore":
-            _restore(current, record, row, actor, reason)
+            _restore(current, record, row, actor, why)
         case "replay":
-            _replay(current, record, row, actor, reason)
+            _replay(current, record, row, actor, why)
         case _:
-            _steer(current, record, row, verb, actor, reason)
+            _steer(current, record, row, verb, actor, why)
 
 
-def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, reason: str) -> None:
+def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, why: str) -> None:
     number = int(record.body["release"] or current.state.open_release or 0)
     if number == 0 or number != current.state.open_release:
-        _refuse(
-            current, record, row, f"{verb} does nothing: release {number or ''} of {current.loop} is not open"
-        )
+        closed = reason(Code.RELEASE_NOT_OPEN, verb=verb, release=number or "", loop=current.loop)
+        _refuse(current, record, row, closed)
         return
     release, release_row = current.release(number)
     definition = current.published(release.definition).definition
-    act = PersonActed(verb, actor, reason)
+    act = PersonActed(verb, actor, why)
     after = machine.fold(release, act, definition, current.ports.clock.now())
     if after == release:
-        _refuse(current, record, row, f"{verb} does nothing while release {number} is {release.phase.value}")
+        phase = release.phase.value
+        _refuse(current, record, row, reason(Code.ACT_OUT_OF_PLACE, verb=verb, release=number, phase=phase))
         return
-    done = _done(
-        record, row, f"release {number}: {release.phase.value} -> {after.phase.value}".replace("_", " ")
-    )
+    answer = reason(Code.ACT_DONE, release=number, before=release.phase.value, after=after.phase.value)
+    done = _done(record, row, answer)
     stepper.store(current, release, release_row, after, actor=actor, cause=record.key, also=done)
 
 
-def _restore(current: Unit, record: InboxRecord, row: Row, actor: str, reason: str) -> None:
+def _restore(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) -> None:
     now = current.ports.clock.now()
-    trigger = Trigger(TriggerKind.PERSON, f"restore: {reason}", actor, record.key, now)
-    outcome = restore.restore(current, trigger)
+    asked = reason(Code.RESTORE_ASKED_FOR, why=why)
+    outcome = restore.restore(current, Trigger(TriggerKind.PERSON, asked, actor, record.key, now))
     if isinstance(outcome, Reason):
-        _refuse(current, record, row, say(outcome))
+        _refuse(current, record, row, outcome)
         return
-    current.commit(outcome.state, outcome.drafts, [*_done(record, row, outcome.words), *outcome.changes])
+    current.commit(outcome.state, outcome.drafts, [*_done(record, row, outcome.reason), *outcome.changes])
 
 
-def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, reason: str) -> None:
-    """A quarantined drop is work again: for when the loop file, not the file, was what needed mending."""
+def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) -> None:
+    """A quarantined drop is work again: for when the loop file, not the file, was what had to be fixed."""
     key = record.body.get("drop", "")
     found = current.ports.store.read(current.loop, rows.inbox_key(key)) if key else None
     drop = rows.decode(InboxRecord, found) if found is not None else None
     if found is None or drop is None or drop.state is not InboxState.QUARANTINED:
-        _refuse(current, record, row, f"replay does nothing: there is no quarantined drop {key[:64]!r}")
+        _refuse(current, record, row, reason(Code.NO_QUARANTINED_DROP, drop=key[:64]))
         return
     source = f"{drop.body.get('container', '')}/{drop.body.get('name', '')}".strip("/") or drop.kind.value
     told = Draft(
@@ -123,11 +121,11 @@ def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, reason: st
         record.key,
         before=drop.state.value,
         after=InboxState.NEW.value,
-        detail={"reason": reason, "was": f"{drop.code}: {drop.note}"},
+        detail={"reason": why, **({"was": drop.reason} if drop.reason else {})},
     )
-    again = replace(drop, state=InboxState.NEW, code="", note="", attempts=0)
+    again = replace(drop, state=InboxState.NEW, reason=None, attempts=0)
     changes: list[Change] = [
-        *_done(record, row, f"{source} is read again"),
+        *_done(record, row, reason(Code.READ_AGAIN, source=source)),
         update(found, again),
         Insert(rows.todo_key(drop), drop.key),
         Delete(rows.aside_key(drop.received_at, drop.key)),
@@ -135,26 +133,37 @@ def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, reason: st
     current.commit(drafts=[told], changes=changes)
 
 
-def _set_pause(current: Unit, record: InboxRecord, row: Row, paused: str) -> None:
-    told = Draft(
-        "loop.paused" if paused else "loop.resumed",
+def _pause(current: Unit, record: InboxRecord, row: Row, why: Reason) -> None:
+    told = _told(current, record, "loop.paused")
+    current.commit(replace(current.state, paused=why), [told], _done(record, row, why))
+
+
+def _resume(current: Unit, record: InboxRecord, row: Row) -> None:
+    """The loop continues, and a release whose traffic was changed from outside with it."""
+    actor, why = record.body["actor"], record.body["reason"]
+    changes = _done(record, row, reason(Code.RESUMED, actor=actor))
+    if current.state.open_release is not None:
+        release, release_row = current.release(current.state.open_release)
+        definition = current.published(release.definition).definition
+        act = PersonActed("resume", actor, why)
+        changes.append(update(release_row, machine.fold(release, act, definition, current.ports.clock.now())))
+    told = _told(current, record, "loop.resumed")
+    current.commit(replace(current.state, paused=None), [told], changes)
+
+
+def _told(current: Unit, record: InboxRecord, what: str) -> Draft:
+    return Draft(
+        what,
         f"loop {current.loop}",
         record.body["actor"],
         record.key,
-        before=current.state.paused or "running",
-        after=paused or "running",
+        before="paused" if current.state.paused else "running",
+        after="paused" if what == "loop.paused" else "running",
         detail={"reason": record.body["reason"]},
     )
-    changes = _done(record, row, told.what)
-    if not paused and current.state.open_release is not None:
-        release, release_row = current.release(current.state.open_release)
-        definition = current.published(release.definition).definition
-        act = PersonActed("resume", record.body["actor"], record.body["reason"])
-        changes.append(update(release_row, machine.fold(release, act, definition, current.ports.clock.now())))
-    current.commit(replace(current.state, paused=paused), [told], changes)
 
 
-def _refuse(current: Unit, record: InboxRecord, row: Row, why: str) -> None:
+def _refuse(current: Unit, record: InboxRecord, row: Row, why: Reason) -> None:
     told = Draft(
         "action.refused", f"loop {current.loop}", record.body["actor"], record.key, detail={"why": why}
     )

@@ -1,4 +1,4 @@
-"""Broken is told from changed before any statistics: what a model needs must be there, in the type that it had."""
+"""A broken schema is rejected before any statistics: what a model needs must be there, in the type that it had."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def settle(
 ) -> tuple[dict[str, str], Findings]:
     """The type of every column of this version, in the order of the version before, and what people should know.
 
-    `found` are the types that the data suggest; `text` tells that they come from text, which can stay text.
+    `found` are the types that the data suggest; `text` says that they come from text, which can stay text.
     """
     _check_named(found, spec)
     added = [name for name in found if name not in spec.known_columns]

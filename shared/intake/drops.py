@@ -1,20 +1,22 @@
-"""A drop becomes exactly one data version, or is set aside with the reason why not."""
+"""A drop becomes exactly one data version, or is quarantined with its reason."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.domain.event import InboxRecord, InboxState
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.version import DataVersion, VersionState
 from shared.errors import Conflict, InputRejected
-from shared.inbox.recorder import FOLDER_END, key_of
+from shared.inbox.recorder import FOLDER_END
 from shared.intake.returns import with_returns
-from shared.ports import Blob, Delete, Insert, Row
+from shared.ports import Blob, Change, Delete, Insert, Row
+from shared.redaction import reason_of
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
@@ -25,76 +27,82 @@ if TYPE_CHECKING:
     from shared.loopfile import Definition
 
 
+@dataclass(frozen=True)
+class Landing:
+    """A landed blob at work: its loop and its inbox record, in one unit of work."""
+
+    unit: Unit
+    record: InboxRecord
+    row: Row
+
+    def close(self, state: InboxState, why: Reason, version: int | None = None) -> None:
+        close(self.unit, self.record, self.row, state, why, version=version)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What reading a blob gave."""
+
+    blob: Blob
+    path: str
+    """Of its parts, in the versions container."""
+    reading: Reading
+    folder: Path
+    """Of its parts, here."""
+
+
+Keep = Callable[[Landing, Read], None]
+"""What becomes of what was read."""
+
+
 def take(unit: Unit, record: InboxRecord, row: Row) -> None:
     """One step for a landed blob: read it, or register what was read. Ends with its record closed or further on."""
     if record.version is not None:
         register(unit, record, row)
     else:
         spec = _spec(unit, unit.published().definition)
-        read(unit, record, row, spec, partial(_number, unit, record, row, spec))
+        read(Landing(unit, record, row), spec, partial(_number, reference=spec.reference))
 
 
-Keep = Callable[[Blob, str, "Reading", Path], None]
-"""What becomes of a reading: blob, the path of its parts in the versions container, reading, the parts' folder here."""
-
-
-def read(unit: Unit, record: InboxRecord, row: Row, spec: ReadSpec, keep: Keep) -> None:
-    """Read the blob of `record` as it was when its event was written; what cannot be read is closed with its reason."""
-    container, name, etag = record.body["container"], record.body["name"], record.body["etag"]
+def read(landing: Landing, spec: ReadSpec, keep: Keep) -> None:
+    """Read the blob as it was when its event was written; what cannot be read is closed with its reason."""
+    body = landing.record.body
     try:
-        blob = unit.ports.blobs.find(container, name)
+        blob = landing.unit.ports.blobs.find(body["container"], body["name"])
     except InputRejected as rejection:
-        close(unit, record, row, InboxState.QUARANTINED, str(rejection), code=rejection.code)
+        landing.close(InboxState.QUARANTINED, reason_of(rejection))
         return
     if blob is None:
-        close(
-            unit,
-            record,
-            row,
-            InboxState.SUPERSEDED,
-            "the blob was deleted before it was read",
-            code="deleted",
-        )
-    elif blob.etag != etag:
-        close(
-            unit,
-            record,
-            row,
-            InboxState.SUPERSEDED,
-            "the blob was overwritten before it was read; the newer one counts",
-        )
+        landing.close(InboxState.SUPERSEDED, reason(Code.DELETED))
+    elif blob.etag != body["etag"]:
+        landing.close(InboxState.SUPERSEDED, reason(Code.OVERWRITTEN))
     else:
-        _read(unit, record, row, blob, spec, keep)
+        _read(landing, blob, spec, keep)
 
 
-def _read(unit: Unit, record: InboxRecord, row: Row, blob: Blob, spec: ReadSpec, keep: Keep) -> None:
+def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep) -> None:
+    unit = landing.unit
     try:
         with tempfile.TemporaryDirectory(prefix="driftloop-") as folder:
             out = Path(folder) / "out"
             reading = _reading(unit, spec, blob, Path(folder))
-            path = f"{unit.loop}/{record.key}/{_reading_of(unit)}"
+            path = f"{unit.loop}/{landing.record.key}/{_reading_of(unit)}"
             for part in sorted(out.rglob("*.parquet")):
                 unit.ports.versions.write(f"{path}/{part.relative_to(out).as_posix()}", part)
-            keep(blob, path, reading, out)
+            keep(landing, Read(blob, path, reading, out))
     except InputRejected as rejection:
         unit.ports.blobs.quarantine(blob, f"{rejection.code}: {rejection}")
-        close(unit, record, row, InboxState.QUARANTINED, str(rejection), code=rejection.code)
+        landing.close(InboxState.QUARANTINED, reason_of(rejection))
     except Conflict:
         if (now := unit.ports.blobs.find(blob.container, blob.name)) and now.etag == blob.etag:
             raise
-        close(
-            unit,
-            record,
-            row,
-            InboxState.SUPERSEDED,
-            "the blob changed while it was read; the newer one counts",
-        )
+        landing.close(InboxState.SUPERSEDED, reason(Code.OVERWRITTEN))
 
 
 def _reading_of(unit: Unit) -> str:
     """What else the bytes depend on: a reading that was given up never meets one under other circumstances."""
     champion = unit.state.champion.profile if unit.state.champion else ""
-    return key_of(unit.state.definition, str(unit.state.next_version), champion)[:8]
+    return rows.key_of(unit.state.definition, str(unit.state.next_version), champion)[:8]
 
 
 def _reading(unit: Unit, spec: ReadSpec, blob: Blob, folder: Path) -> Reading:
@@ -123,7 +131,7 @@ def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
         ]
         if not parts:
             raise InputRejected(
-                "empty-folder", f"{folder} holds {FOLDER_END} and no data file; land the part files first"
+                "empty-folder", f"{folder} holds {FOLDER_END} but no data file; land the part files first"
             )
     if (total := sum(part.size_bytes for part in parts)) > limit:
         raise InputRejected(
@@ -146,37 +154,42 @@ def _spec(unit: Unit, definition: Definition) -> ReadSpec:
     )
 
 
-def _number(
-    unit: Unit,
-    record: InboxRecord,
-    row: Row,
-    spec: ReadSpec,
-    blob: Blob,
-    path: str,
-    given: Reading,
-    out: Path,
-) -> None:
+def _number(landing: Landing, read: Read, *, reference: bytes) -> None:
     """Give the version its number: in one transaction, so that numbers have no gaps and no twins."""
-    reading = with_returns(given, out, unit.published().definition, spec.reference)
+    unit, record, blob = landing.unit, landing.record, read.blob
+    reading = with_returns(read.reading, read.folder, unit.published().definition, reference)
     twin = unit.ports.store.read(unit.loop, rows.content_key(reading.content_hash))
     if twin is not None:
-        close(
-            unit,
-            record,
-            row,
-            InboxState.DUPLICATE,
-            f"the same content as version {int(twin.doc)}",
-            version=int(twin.doc),
-        )
+        same = int(twin.doc)
+        landing.close(InboxState.DUPLICATE, reason(Code.SAME_CONTENT, version=same), version=same)
         return
-    number = unit.state.next_version
-    version = DataVersion(
-        number=number,
+    version = _version(landing, replace(read, reading=reading))
+    newest = unit.state.newest_landed_at or blob.created_at
+    unit.commit(
+        replace(
+            unit.state,
+            next_version=version.number + 1,
+            newest_labelled=version.number if version.labelled else unit.newest_labelled(),
+            newest_landed_at=max(blob.created_at, newest),
+        ),
+        [_told("version.created", version, record, after="written")],
+        [
+            Insert(rows.version_key(version.number), rows.encode(version)),
+            Insert(rows.content_key(version.content_hash), str(version.number)),
+            update(landing.row, replace(record, version=version.number)),
+        ],
+    )
+
+
+def _version(landing: Landing, read: Read) -> DataVersion:
+    unit, blob, reading = landing.unit, read.blob, read.reading
+    return DataVersion(
+        number=unit.state.next_version,
         state=VersionState.WRITTEN,
         source=f"{blob.container}/{blob.name.removesuffix(FOLDER_END)}",
         etag=blob.etag,
-        inbox_key=record.key,
-        path=path,
+        inbox_key=landing.record.key,
+        path=read.path,
         content_hash=reading.content_hash,
         rows=reading.rows,
         train_rows=reading.train_rows,
@@ -187,21 +200,7 @@ def _number(
         tags=reading.tags,
         created_at=unit.ports.clock.now(),
         landed_at=blob.created_at,
-        findings=tuple(reading.findings),
-    )
-    unit.commit(
-        replace(
-            unit.state,
-            next_version=number + 1,
-            newest_labelled=number if version.labelled else unit.newest_labelled(),
-            newest_landed_at=max(blob.created_at, unit.state.newest_landed_at or blob.created_at),
-        ),
-        [_told("version.created", version, record, after="written")],
-        [
-            Insert(rows.version_key(number), rows.encode(version)),
-            Insert(rows.content_key(reading.content_hash), str(number)),
-            update(row, replace(record, version=number)),
-        ],
+        findings=tuple(reason(Code.FINDING, text=text) for text in reading.findings),
     )
 
 
@@ -232,7 +231,7 @@ def register(unit: Unit, record: InboxRecord, row: Row) -> None:
 
 
 def _told(what: str, version: DataVersion, record: InboxRecord, before: str = "", after: str = "") -> Draft:
-    detail: Mapping[str, str] = {
+    detail = {
         "source": version.source,
         "rows": str(version.rows),
         "content": version.content_hash,
@@ -242,36 +241,22 @@ def _told(what: str, version: DataVersion, record: InboxRecord, before: str = ""
 
 
 def close(
-    unit: Unit,
-    record: InboxRecord,
-    row: Row,
-    state: InboxState,
-    note: str,
-    *,
-    code: str = "",
-    version: int | None = None,
+    unit: Unit, record: InboxRecord, row: Row, state: InboxState, why: Reason, *, version: int | None = None
 ) -> None:
     """End an inbox record: it is work no more, and the ledger says what became of it."""
-    closed = replace(record, state=state, note=note, code=code, version=version or record.version)
+    closed = replace(record, state=state, reason=why, version=version or record.version)
     source = f"{record.body.get('container', '')}/{record.body.get('name', '')}".strip("/")
-    unit.commit(
-        drafts=[
-            Draft(
-                f"drop.{state.value}",
-                source or record.kind.value,
-                "driftloop",
-                record.key,
-                before=record.state.value,
-                after=state.value,
-                detail={"code": code, "note": note},
-            )
-        ],
-        changes=[
-            update(row, closed),
-            Delete(rows.todo_key(record)),
-            *_aside(closed),
-        ],
+    ended = Draft(
+        f"drop.{state.value}",
+        source or record.kind.value,
+        "driftloop",
+        record.key,
+        before=record.state.value,
+        after=state.value,
+        detail={"code": why.code.value, "note": why},
     )
+    changes: list[Change] = [update(row, closed), Delete(rows.todo_key(record)), *_aside(closed)]
+    unit.commit(drafts=[ended], changes=changes)
 
 
 def _aside(closed: InboxRecord) -> list[Insert]:

@@ -11,24 +11,23 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.domain.event import InboxRecord, InboxState
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Trigger, TriggerKind
 from shared.errors import InputRejected
 from shared.intake import drops
+from shared.intake.drops import Landing, Read
 from shared.loopfile.published import Published
-from shared.ports import Blob, Delete, Insert, Ports, Row
+from shared.ports import Delete, Insert, Ports, Row
 from shared.retraining import policy, start
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
 
 if TYPE_CHECKING:
-    from shared.intake import Reading
     from shared.loopfile import Definition
     from shared.verdict.metric import MetricVerdict
 
@@ -54,9 +53,8 @@ class Found:
     collected: int
 
     @property
-    def words(self) -> str:
-        share = len(self.labels) / self.collected if self.collected else 0.0
-        return f"{len(self.labels)} of {self.collected} collected predictions ({share:.0%})"
+    def share(self) -> float:
+        return len(self.labels) / self.collected if self.collected else 0.0
 
 
 def take(unit: Unit, record: InboxRecord, row: Row) -> None:
@@ -65,61 +63,53 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
 
     data = unit.published().definition.data
     spec = ReadSpec(target=data.target, id=data.id or "", format=data.format, limits=Limits.of(data.limits))
-    drops.read(unit, record, row, spec, partial(_keep, unit, record, row))
+    drops.read(Landing(unit, record, row), spec, _keep)
 
 
-def _keep(
-    unit: Unit, record: InboxRecord, row: Row, blob: Blob, path: str, reading: Reading, out: Path
-) -> None:
-    published = unit.published()
+def _keep(landing: Landing, read: Read) -> None:
+    unit, record, published = landing.unit, landing.record, landing.unit.published()
     data = published.definition.data
-    if missing := [name for name in (data.id, data.target) if name not in reading.columns]:
+    if missing := [name for name in (data.id, data.target) if name not in read.reading.columns]:
         raise InputRejected(
-            "missing-column", f"labels need the columns {data.id} and {data.target}; {missing} missing"
+            Code.MISSING_COLUMN, f"labels need the columns {data.id} and {data.target}; {missing} missing"
         )
-    words, verdict = _judged(unit, published, _labels(unit.ports, path, str(data.id), data.target))
-    told = f"{reading.rows} labels: {words}"
+    seen, verdict = _judged(unit, published, _labels(unit.ports, read.path, str(data.id), data.target))
+    seen = replace(seen, facts={"rows": read.reading.rows, **seen.facts})
     now = unit.ports.clock.now()
-    reasons = (
-        [Trigger(TriggerKind.METRIC, told, "driftloop", record.key, now)]
-        if verdict and verdict.breached
-        else []
-    )
-    newest = unit.newest_labelled()
-    decision = (
-        policy.decide(unit.state, reasons, published.definition, now, newest_version=newest)
-        if reasons
-        else None
-    )
-    outcome = start.apply(unit, unit.state, reasons, decision, published, now)
+    triggers, decision = list[Trigger](), None
+    if verdict and verdict.breached:
+        triggers = [Trigger(TriggerKind.METRIC, seen, "driftloop", record.key, now)]
+        newest = unit.newest_labelled()
+        decision = policy.decide(unit.state, triggers, published.definition, now, newest_version=newest)
+    outcome = start.apply(unit, unit.state, triggers, decision, published, now)
     entry = Draft(
         "labels.joined",
-        f"{blob.container}/{blob.name}",
+        f"{read.blob.container}/{read.blob.name}",
         "driftloop",
         record.key,
         before=record.state.value,
         after=InboxState.DONE.value,
-        detail={"verdict": told, "decision": outcome.words or "no retraining: nothing asks for it"},
+        detail={"verdict": seen, "decision": outcome.reason or reason(Code.NO_TRIGGER)},
     )
     unit.commit(
         outcome.state,
         [entry, *outcome.drafts],
         [
-            update(row, replace(record, state=InboxState.DONE, note=told)),
+            update(landing.row, replace(record, state=InboxState.DONE, reason=seen)),
             Delete(rows.todo_key(record)),
-            Insert(rows.labels_key(record.received_at, record.key), json.dumps({"path": path})),
+            Insert(rows.labels_key(record.received_at, record.key), json.dumps({"path": read.path})),
             *outcome.changes,
         ],
     )
 
 
-def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[str, MetricVerdict | None]:
-    """What these labels say of the champion: of these alone, so that every label file is a sample of its own."""
+def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, MetricVerdict | None]:
+    """What these labels say about the champion: these alone, so that every label file is a sample of its own."""
     from shared.verdict.metric import judge_metric
 
     champion, definition, now = unit.state.champion, published.definition, unit.ports.clock.now()
     if champion is None:
-        return "no model serves yet", None
+        return reason(Code.LABELS_NO_MODEL), None
     since = max(champion.live_at, now - LOOK_BACK)
     collected = unit.ports.evidence.predictions(
         definition.serve.endpoint,
@@ -130,16 +120,22 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[str, Metr
         id=str(definition.data.id),
     )
     found = join(collected, labels, str(definition.data.id))
-    words = f"they are about {found.words} of release {champion.release}"
+    seen = reason(
+        Code.LABELS_JOINED,
+        joined=len(found.labels),
+        collected=found.collected,
+        share=found.share,
+        release=champion.release,
+    )
     wanted = definition.metric
     if wanted is None or not found.labels:
-        return words, None
+        return seen, None
     threshold = wanted.at_least if wanted.at_least is not None else wanted.at_most
     assert threshold is not None  # a rule of the loop file
     verdict = judge_metric(
         found.labels, found.predictions, wanted.name, threshold, confidence=wanted.confidence
     )
-    return f"{words}; {verdict.words}", verdict
+    return replace(seen, because=(verdict.reason,)), verdict
 
 
 def join(collected: Rows, labels: Labels, id: str) -> Found:

@@ -1,4 +1,4 @@
-"""Every reason for which a drop is set aside has a stable code and says what to do; the list is here."""
+"""Every reason for which a drop is quarantined has a stable code and says what to do; the list is here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REMEDIES: dict[str, str] = {
     "empty-header": "give each column a name; pandas writes none for its index: use index=False",
     "ragged-rows": "give each row as many values as the header has; quote values that hold the separator",
     "bad-encoding": "save the file as UTF-8",
-    "unparsable-numbers": "mend these values or leave them empty; put a column that is no feature under data.ignore",
+    "unparsable-numbers": "fix these values or leave them empty; put a column that is not a feature under data.ignore",
     "mixed-schemas": "give all files of the drop the same columns and types",
     "unsupported-column": "leave the column out, put it under data.ignore, or write it as numbers, text or times",
     "holdout-impossible": "correct data.holdout in the loop file, or the column that it names",

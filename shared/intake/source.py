@@ -1,4 +1,4 @@
-"""What a loop's source has is landed like any drop, once an occurrence; nothing new is nothing, and is said.
+"""What a loop's source has is landed like any drop, once an occurrence; that it has nothing new is recorded.
 
 The bytes go to the landing prefix as they came (a JSON list of rows becomes CSV), under the occurrence's date, and
 from there the ordinary way: no second way in. A download that fails is tried again by later ticks, further and
@@ -11,15 +11,18 @@ import csv
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.domain.loop import SourceState
-from shared.errors import DependencyUnavailable, InputRejected
+from shared.domain.reason import Code, Reason, reason
+from shared.errors import DependencyUnavailable, DriftloopError, InputRejected
 from shared.inbox import recorder
 from shared.inbox.messages import Landed
+from shared.redaction import reason_of
 from shared.retraining import cron
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
@@ -56,9 +59,9 @@ def fetch(current: Unit) -> bool:
         )
         _take(current, definition, source, fetched, due)
     except DependencyUnavailable as error:
-        _failed(current, source, due, str(error), error.retry_after_s)
+        _failed(current, source, due, error)
     except InputRejected as error:
-        _given_up(current, source, due, f"{error.code}: {error}")
+        _given_up(current, source, due, error, known.failures + 1)
     return True
 
 
@@ -98,42 +101,47 @@ def _take(current: Unit, definition: Definition, source: Source, fetched: Fetche
     container, _, prefix = definition.data.landing.partition("/")
     name = f"{prefix}{due:%Y-%m-%dT%H%M%SZ}.{'parquet' if content[:4] == b'PAR1' else 'csv'}"
     blob = current.ports.blobs.upload(container, name, content)
-    overview = next(o for o in current.ports.store.overviews() if o.loop == current.loop)
+    overview = current.ports.store.overview(current.loop)
+    assert overview is not None  # publishing writes it before the loop
     recorder.land(current.ports, overview, Landed(container, name, blob.etag, ""))
-    detail = {"bytes": str(len(fetched.content)), "sha256": digest, "landed": f"{container}/{name}"}
+    detail: dict[str, str | Reason] = {
+        "bytes": str(len(fetched.content)),
+        "sha256": digest,
+        "landed": f"{container}/{name}",
+    }
     told = _told(source, "source.fetched", due, {**detail, "etag": fetched.etag[:200]})
     current.commit(replace(current.state, source=replace(known, content=digest)), [told])
 
 
 def _unchanged(current: Unit, source: Source, known: SourceState) -> None:
     assert known.answered_at is not None
-    words = {"reason": "skipped: the source has nothing new since it was last fetched"}
-    told = _told(source, "source.unchanged", known.answered_at, words)
+    told = _told(source, "source.unchanged", known.answered_at, {"reason": reason(Code.SOURCE_UNCHANGED)})
     current.commit(replace(current.state, source=known), [told])
 
 
-def _failed(current: Unit, source: Source, due: datetime, why: str, wait_s: float | None) -> None:
+def _failed(current: Unit, source: Source, due: datetime, error: DependencyUnavailable) -> None:
     known, now = current.state.source, current.ports.clock.now()
     failures = known.failures + 1
     if failures >= MOST_FAILURES:
-        _given_up(current, source, due, f"{why}, {failures} times in a row")
+        _given_up(current, source, due, error, failures)
         return
     pause = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
-    again_at = now + max(pause, min(timedelta(seconds=wait_s or 0), LONGEST_PAUSE))
-    told = _told(source, "source.failed", due, {"reason": why, "again_at": again_at.isoformat()})
+    again_at = now + max(pause, min(timedelta(seconds=error.retry_after_s or 0), LONGEST_PAUSE))
+    detail = {"reason": reason_of(error), "again_at": again_at.isoformat()}
+    told = _told(source, "source.failed", due, detail)
     current.commit(
         replace(current.state, source=replace(known, failures=failures, again_at=again_at)), [told]
     )
 
 
-def _given_up(current: Unit, source: Source, due: datetime, why: str) -> None:
+def _given_up(current: Unit, source: Source, due: datetime, error: DriftloopError, failures: int) -> None:
     known = replace(current.state.source, answered_at=due, failures=0, again_at=None)
-    words = f"{why}; asked again when `data.source.every` comes due"
-    told = _told(source, "source.given_up", due, {"reason": words})
+    why = reason(Code.SOURCE_GIVEN_UP, reason_of(error), failures=failures)
+    told = _told(source, "source.given_up", due, {"reason": why})
     current.commit(replace(current.state, source=known), [told])
 
 
-def _told(source: Source, what: str, due: datetime, detail: dict[str, str]) -> Draft:
+def _told(source: Source, what: str, due: datetime, detail: Mapping[str, str | Reason]) -> Draft:
     """The host only: the rest of an address may hold a key."""
     host = urlsplit(source.url).hostname or ""
     return Draft(what, f"source {host}", "driftloop", f"source-{due.isoformat()}", detail=detail)

@@ -16,6 +16,7 @@ import time
 from contextlib import closing
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from shared.domain.reason import Code
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.ports import Fetched
 
@@ -25,6 +26,10 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _CHUNK = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+def _away(text: str, retry_after_s: float | None = None) -> DependencyUnavailable:
+    return DependencyUnavailable(text, retry_after_s, code=Code.SOURCE_UNREACHABLE)
 
 
 class WebSources:
@@ -64,7 +69,7 @@ def _ask(where: SplitResult, etag: str, modified: str, limit_bytes: int, deadlin
                 content = _body(response, line, where, limit_bytes, deadline)
                 return _fetched(response, content)
         except (OSError, http.client.HTTPException) as error:
-            raise DependencyUnavailable(f"{where.hostname} did not answer: {type(error).__name__}") from error
+            raise _away(f"{where.hostname} did not answer: {type(error).__name__}") from error
 
 
 def _fetched(response: http.client.HTTPResponse, content: bytes) -> Fetched:
@@ -94,7 +99,7 @@ def _check(response: http.client.HTTPResponse, where: SplitResult) -> None:
     if response.status in _PASSING:
         asked = response.getheader("Retry-After") or ""
         wait_s = float(asked) if re.fullmatch(r"\d{1,6}", asked) else None
-        raise DependencyUnavailable(f"{where.hostname} answered {response.status}", wait_s)
+        raise _away(f"{where.hostname} answered {response.status}", wait_s)
     if response.status != 200:
         raise InputRejected(
             "source-refused", f"{where.hostname} answered {response.status}; look at `data.source.url`"
@@ -117,7 +122,7 @@ def _body(
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise DependencyUnavailable(f"{where.hostname} took too long; `data.source.timeout` allows more")
+            raise _away(f"{where.hostname} took too long; `data.source.timeout` allows more")
         line.settimeout(left)
         part = response.read1(_CHUNK)
         if not part:
@@ -131,7 +136,7 @@ def _body(
             )
         parts.append(part)
     if response.length:
-        raise DependencyUnavailable(f"{where.hostname} broke off with {response.length:,} bytes to come")
+        raise _away(f"{where.hostname} closed the connection with {response.length:,} bytes remaining")
     return b"".join(parts)
 
 
@@ -146,7 +151,7 @@ def _connection(where: SplitResult, deadline: float) -> http.client.HTTPConnecti
             made.sock = ssl.create_default_context().wrap_socket(made.sock, server_hostname=host)
     except OSError as error:
         made.close()
-        raise DependencyUnavailable(f"{host} cannot be reached: {type(error).__name__}") from error
+        raise _away(f"{host} cannot be reached: {type(error).__name__}") from error
     return made
 
 
@@ -156,14 +161,14 @@ def _address(where: SplitResult) -> str:
     try:
         found = socket.getaddrinfo(host, where.port or 443, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise DependencyUnavailable(f"{host} has no address just now") from error
+        raise _away(f"{host} could not be resolved") from error
     addresses = [str(each[4][0]) for each in found]
     local = where.scheme == "http" and host in LOOPBACK
     for address in addresses:
         if not (public(address) or (local and ipaddress.ip_address(address).is_loopback)):
             raise InputRejected(
                 "private-address",
-                f"{host} is at {address}, which is no public address: nothing was asked of it",
+                f"{host} is at {address}, which is not a public address: no request was sent",
             )
     return addresses[0]
 

@@ -16,6 +16,7 @@ from pydantic import (
     model_serializer,
 )
 
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 from shared.loopfile.kinds import (
     COLUMN,
@@ -428,7 +429,8 @@ class Definition(Section):
         except (ValidationError, ValueError) as error:
             raise ConfigurationError(
                 "This version of Driftloop cannot read the stored definition; publish the loop again. "
-                f"({error})"
+                f"({error})",
+                code=Code.DEFINITION_UNREADABLE,
             ) from error
 
 

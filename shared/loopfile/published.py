@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from shared.domain.reason import Code
 from shared.errors import InvariantBroken
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Published:
         if document.get("schema") != SCHEMA:
             raise InvariantBroken(
                 f"a published definition has schema {document.get('schema')}, this Driftloop reads {SCHEMA}; "
-                "publish the loop again with `driftloop publish`"
+                "publish the loop again with `driftloop publish`",
+                code=Code.DEFINITION_UNREADABLE,
             )
         return cls(
             definition=Definition.from_json(json.dumps(document["definition"])),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
 from shared.port_rules import OWN_REQUESTS, RELEASE_TAG, check_weights, counts_as_error
 from shared.ports import (
@@ -56,7 +57,8 @@ class MemoryTraining:
         elif job.tags.get(RELEASE_TAG) != spec.tags.get(RELEASE_TAG):
             raise ConfigurationError(
                 f"Azure ML job {spec.name} exists and is not ours (its tag {RELEASE_TAG} is "
-                f"{job.tags.get(RELEASE_TAG)!r}). Rename the loop, or let that job's owner remove it."
+                f"{job.tags.get(RELEASE_TAG)!r}). Rename the loop, or let that job's owner remove it.",
+                code=Code.JOB_NOT_OURS,
             )
         return JobSeen(job.status, job.error, f"https://ml.azure.com/runs/{spec.name}")
 
@@ -71,13 +73,15 @@ class MemoryTraining:
     def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
         if job not in self.jobs or self.jobs[job].status != "completed":
             raise ConfigurationError(
-                f"Job {job} has no output `model`. The pipeline must declare and write it."
+                f"Job {job} has no output `model`. The pipeline must declare and write it.",
+                code=Code.COMPONENT_UNFIT,
             )
         model = self.models.setdefault((name, version), MemoryModel(job, dict(tags)))
         if model.job != job:
             raise ConfigurationError(
                 f"Model {name}:{version} exists and came from job {model.job}, not from {job}. "
-                "Somebody else registered it: archive it or rename the loop."
+                "Somebody else registered it: archive it or rename the loop.",
+                code=Code.ASSET_NOT_OURS,
             )
         return f"azureml:{name}:{version}"
 
@@ -132,7 +136,8 @@ class MemoryServing:
             raise ConfigurationError(
                 f"Deployment {spec.endpoint}/{spec.name} exists and serves {found.spec.model}, "
                 f"not {spec.model}. "
-                "Somebody else made it: delete it, then retry the release."
+                "Somebody else made it: delete it, then retry the release.",
+                code=Code.DEPLOYMENT_NOT_OURS,
             )
         return DeploymentSeen(found.state, found.error)
 
@@ -143,7 +148,8 @@ class MemoryServing:
         if found.traffic.get(name, 0):
             raise InvariantBroken(
                 f"Deployment {endpoint}/{name} still has {found.traffic[name]} % of the traffic; "
-                "it is not deleted."
+                "it is not deleted.",
+                code=Code.DEPLOYMENT_SERVES,
             )
         del found.deployments[name]
         return True
@@ -183,7 +189,7 @@ class MemoryServing:
     def _endpoint(self, endpoint: str) -> MemoryEndpoint:
         found = self.endpoints.get(endpoint)
         if found is None:
-            raise ConfigurationError(f"There is no endpoint {endpoint}.")
+            raise ConfigurationError(f"There is no endpoint {endpoint}.", code=Code.ENDPOINT_UNUSABLE)
         return found
 
 

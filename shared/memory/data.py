@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
 from shared.port_rules import check_blob_name
 from shared.ports import Blob, Clock
@@ -28,9 +29,15 @@ class MemoryDocuments:
     def get(self, digest: str) -> bytes:
         content = self.contents.get(digest)
         if content is None:
-            raise InvariantBroken(f"Document {digest} is gone. Restore it from the storage account's backup.")
+            raise InvariantBroken(
+                f"Document {digest} is gone. Restore it from the storage account's backup.",
+                code=Code.DOCUMENT_LOST,
+            )
         if hashlib.sha256(content).hexdigest() != digest:
-            raise InvariantBroken(f"Document {digest} does not have the content that its name promises.")
+            raise InvariantBroken(
+                f"Document {digest} does not have the content that its name promises.",
+                code=Code.DOCUMENT_LOST,
+            )
         return content
 
 
@@ -101,7 +108,9 @@ class MemoryVersions:
     def read(self, path: str) -> bytes:
         content = self.files.get(path)
         if content is None:
-            raise InvariantBroken(f"versions/{path} is gone, though a data version names it.")
+            raise InvariantBroken(
+                f"versions/{path} is gone, though a data version names it.", code=Code.VERSION_FILE_LOST
+            )
         return content
 
     def list(self, prefix: str) -> list[str]:
@@ -113,7 +122,10 @@ class MemoryVersions:
 
     def _create(self, path: str, content: bytes) -> None:
         if self.files.setdefault(path, content) != content:
-            raise InvariantBroken(f"versions/{path} exists with other content; versions never change.")
+            raise InvariantBroken(
+                f"versions/{path} exists with other content; versions never change.",
+                code=Code.VERSION_FILE_LOST,
+            )
 
     def register(
         self, asset: str, version: str, folder: str, tags: Mapping[str, str], description: str
@@ -122,6 +134,7 @@ class MemoryVersions:
         if found.folder != folder:
             raise ConfigurationError(
                 f"Data asset {asset}:{version} exists and points to {found.folder}, not to {folder}. "
-                "Somebody else registered it: archive it or rename the loop."
+                "Somebody else registered it: archive it or rename the loop.",
+                code=Code.ASSET_NOT_OURS,
             )
         return f"azureml:{asset}:{version}"

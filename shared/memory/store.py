@@ -72,6 +72,11 @@ class MemoryStore:
             return found
         return [one for one in found if one.due_at is not None and one.due_at <= due_before]
 
+    def overview(self, loop: str) -> Overview | None:
+        with self._lock:
+            line = self._lines.get(check_loop(loop))
+            return line.overview if line else None
+
     def describe(self, overview: Overview) -> None:
         with self._lock:
             line = self._line(overview.loop)

@@ -41,7 +41,9 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         phase=Phase.LIVE,
         definition=current.state.definition,
         triggers=(
-            Trigger(TriggerKind.PERSON, "adopted as it served", published.published_by, "adoption", now),
+            Trigger(
+                TriggerKind.PERSON, reason(Code.ADOPTED_AS_SERVED), published.published_by, "adoption", now
+            ),
         ),
         versions=(),
         started_at=now,
@@ -59,8 +61,12 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         published.published_by,
         "adoption",
         after=Phase.LIVE.value,
-        detail={"model": model, "deployment": deployment, "traffic": f"{deployment} 100 %"},
-        reason=why,
+        detail={
+            "reason": reason(Code.ADOPTED_AS_SERVED),
+            "model": model,
+            "deployment": deployment,
+            "traffic": f"{deployment} 100 %",
+        },
     )
     state = replace(current.state, next_release=number + 1, champion=champion_of(release, now))
     current.commit(state, [told], [Insert(rows.release_key(number), rows.encode(release))])

@@ -310,7 +310,8 @@ def fold(release: Release, seen: Observation, definition: Definition, now: datet
     if place(after) != place(release) and after.phase not in targets:
         raise InvariantBroken(
             f"release {release.number} of {release.loop} cannot go from {release.phase} to {after.phase} after "
-            f"{type(seen).__name__}; something other than Driftloop changed its row: check with `driftloop audit`"
+            f"{type(seen).__name__}; something other than Driftloop changed its row: check with `driftloop audit`",
+            code=Code.IMPOSSIBLE_STEP,
         )
     return after
 

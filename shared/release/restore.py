@@ -47,7 +47,7 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
         deployment=champion.deployment,
         traffic=actual,
     )
-    return start.begun(replace(state, paused=""), release)
+    return start.begun(replace(state, paused=None), release)
 
 
 def _beside(current: Unit, number: int, champion: Release, published: Published) -> Outcome | Reason:
@@ -58,7 +58,8 @@ def _beside(current: Unit, number: int, champion: Release, published: Published)
         return _unknown(champion)
     seen = current.ports.serving.ensure_deployment(effects.deployment_spec(champion, published))
     return Outcome(
-        current.state, f"{champion.deployment} is {seen.state}; release {number} goes back to it by itself"
+        current.state,
+        reason(Code.RESTORE_DEPLOYED, deployment=champion.deployment, state=seen.state, release=number),
     )
 
 

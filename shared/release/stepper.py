@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from shared.domain.loop import LoopState
-from shared.domain.reason import Code, reason
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Champion, Phase, Release
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.ports import Change, Row
@@ -17,8 +17,7 @@ from shared.redaction import words_of
 from shared.release import effects, machine
 from shared.release.machine import PHASES, place
 from shared.retraining import policy
-from shared.runtime import unit_of_work
-from shared.runtime.unit_of_work import Unit, update
+from shared.runtime.unit_of_work import Unit, traffic_changed, update
 from shared.state.hash_chain import Draft
 
 WRITTEN_AS = {Phase.BAKING: "promoted"}
@@ -111,14 +110,16 @@ def champion_of(release: Release, now: datetime) -> Champion:
     )
 
 
-def _why_not_again(current: Unit, state: LoopState, after: Release) -> str:
+def _why_not_again(current: Unit, state: LoopState, after: Release) -> Reason | None:
     if after.phase is Phase.LIVE:
-        return ""
+        return None
     return policy.next_chance(state, current.published().definition, current.ports.clock.now())
 
 
 def _entry(before: Release, after: Release, actor: str, cause: str) -> Draft:
-    detail = {"attempt": str(after.attempt)}
+    detail: dict[str, str | Reason] = {"attempt": str(after.attempt)}
+    if after.reason is not None:
+        detail["reason"] = after.reason
     for name in ("job", "model", "deployment", "window"):
         if value := getattr(after, name):
             detail[name] = value
@@ -134,7 +135,6 @@ def _entry(before: Release, after: Release, actor: str, cause: str) -> Draft:
         before=before.phase.value,
         after=after.phase.value,
         detail=detail,
-        reason=after.reason,
     )
 
 
@@ -171,8 +171,5 @@ def _paused(state: LoopState, after: Release) -> LoopState:
     """People come first: the loop takes the traffic as it is, pauses, and says so. Nothing is set back."""
     if state.paused:
         return state
-    return unit_of_work.pause(
-        state,
-        f"traffic was changed from outside to {dict(after.traffic)}; go on with `driftloop resume {state.loop}`"
-        f" or take it back with `driftloop abort {state.loop}/{after.number}`",
-    )
+    back = f"abort {state.loop}/{after.number}"
+    return replace(state, paused=traffic_changed(state.loop, after.traffic, back))

@@ -18,7 +18,7 @@ _LONGEST = 200
 
 
 class ScheduleError(ValueError):
-    """The text is no NCRONTAB expression, or names no moment at all."""
+    """The text is not an NCRONTAB expression, or names no moment at all."""
 
 
 def check(expression: str) -> None:

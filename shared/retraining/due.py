@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, reason
 from shared.domain.release import Release, Trigger, TriggerKind
 from shared.intake import source
 from shared.release.machine import PHASES
@@ -52,8 +53,8 @@ def _scheduled(state: LoopState, definition: Definition, now: datetime) -> tuple
     due = cron.last_before(expression, now)
     if due <= (state.schedule_from or state.published_at):
         return None
-    words = f"the schedule {expression} came due at {due:%Y-%m-%d %H:%M:%S} UTC"
-    trigger = Trigger(TriggerKind.SCHEDULE, words, "driftloop", f"schedule-{due.isoformat()}", now)
+    why = reason(Code.SCHEDULE_DUE, schedule=expression, due=due.isoformat())
+    trigger = Trigger(TriggerKind.SCHEDULE, why, "driftloop", f"schedule-{due.isoformat()}", now)
     return trigger, replace(state, schedule_from=due)
 
 
@@ -64,15 +65,15 @@ def _aged(state: LoopState, definition: Definition, now: datetime) -> tuple[Trig
         return None
     if state.aged_asked_at is not None and now - state.aged_asked_at < policy.DAY:
         return None
-    words = f"the champion has served since {champion.live_at:%Y-%m-%d}, longer than `retrain.max_age`"
-    trigger = Trigger(TriggerKind.MAX_AGE, words, "driftloop", f"age-{now:%Y-%m-%d}", now)
+    why = reason(Code.CHAMPION_TOO_OLD, since=champion.live_at.isoformat())
+    trigger = Trigger(TriggerKind.MAX_AGE, why, "driftloop", f"age-{now:%Y-%m-%d}", now)
     return trigger, replace(state, aged_asked_at=now)
 
 
 def due_at(current: Unit, release: Release | None, *, wait_s: float | None, events: bool) -> datetime | None:
     """When a tick has work here: soon while something is under way, else at the next occurrence, else never.
 
-    `wait_s` is how long what failed in this run asks to be left alone, None when nothing did; `events` tells
+    `wait_s` is how long what failed in this run asks to be left alone, None when nothing did; `events` says
     whether there may be some that were not handled.
     """
     state, now = current.state, current.ports.clock.now()

@@ -1,8 +1,8 @@
-"""Did it help? What a release was for is looked at again when the first version since is judged, and told.
+"""Did a release help? What it was for is tested again when the first version since it went live is judged.
 
-A loop with a metric is helped when its new model keeps the threshold on that version. Without a metric the version
-that the release was made for is held against what the new model was trained on, in the columns that had moved: a
-world that goes on moving is no fault of the release, but data are that drown in the training window's old ones.
+With a metric, it helped when the new model meets the threshold on that version. Without one, the version that the
+release was made for is compared with the new model's training data, in the columns that had moved: data that keep
+moving are not the release's fault, new data that drown among old ones in the training window are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Release, TriggerKind
 from shared.domain.version import DataVersion
 from shared.runtime.unit_of_work import Unit
@@ -20,36 +21,37 @@ from shared.verdict import comparison
 if TYPE_CHECKING:
     from shared.loopfile import Definition
 
-MENDS = frozenset({TriggerKind.DRIFT, TriggerKind.METRIC})
-"""Reasons that a release is there to do away with."""
-
+FIXES = frozenset({TriggerKind.DRIFT, TriggerKind.METRIC})
+"""Triggers that a release is there to remove."""
 
 STILL = 2 / 3
 """A column that still differs by more than this part of what it differed by was not taken in."""
 
 
+_CODES = {True: Code.HELPED, False: Code.NOT_HELPED, None: Code.HELP_UNKNOWN}
+
+
 @dataclass(frozen=True)
 class Effect:
-    """Whether a release helped (None: nothing tells), and what was so before and after."""
+    """Whether a release helped, None when nothing shows it; and what shows it."""
 
     helped: bool | None
-    words: str
+    seen: tuple[Reason, ...]
 
 
 def assess(
     unit: Unit, state: LoopState, seen: DataVersion, definition: Definition
 ) -> tuple[LoopState, tuple[Draft, ...]]:
-    """What `seen`, the version that is being judged, tells of the release that serves: once a release."""
+    """What `seen`, the version that is being judged, shows about the release that serves: once a release."""
     champion = state.champion
     if champion is None or state.assessed_release >= champion.release or not (seen.drift or seen.metric):
         return state, ()
     release, _ = unit.release(champion.release)
     assessed = replace(state, assessed_release=champion.release)
-    if not MENDS & {trigger.kind for trigger in release.triggers}:
+    if not FIXES & {trigger.kind for trigger in release.triggers}:
         return assessed, ()
     effect = _effect(unit, release, seen, definition)
     unhelped = {None: state.unhelped_in_row, True: 0, False: state.unhelped_in_row + 1}[effect.helped]
-    verdict = {None: "not known", True: "it helped", False: "it did not help"}[effect.helped]
     told = Draft(
         "release.assessed",
         f"release {release.number}",
@@ -57,7 +59,7 @@ def assess(
         seen.inbox_key,
         before=release.phase.value,
         after=release.phase.value,
-        detail={"reason": f"{verdict}: {effect.words}"},
+        detail={"reason": reason(_CODES[effect.helped], *effect.seen)},
     )
     return replace(assessed, unhelped_in_row=unhelped), (told,)
 
@@ -65,29 +67,20 @@ def assess(
 def _effect(unit: Unit, release: Release, after: DataVersion, definition: Definition) -> Effect:
     number = next((t.version for t in release.triggers if t.version is not None), max(release.versions))
     before, _ = unit.version(number)
-    words = (
-        f"before, version {before.number}: {before.verdict}; after, version {after.number}: {after.verdict}"
-    )
+    seen = tuple(reason(Code.VERSION_JUDGED, *v.verdict, version=v.number) for v in (before, after))
     if after.metric_breached is not None:
-        return Effect(not after.metric_breached, words)
+        return Effect(not after.metric_breached, seen)
     had_moved = comparison.moved(unit.ports, before)
     if not had_moved or not release.profile:
-        return Effect(None, words)
+        return Effect(None, seen)
     again = comparison.report(unit.ports, release.profile, before, definition)
     left = [
-        column.words
+        comparison.column_moved(column)
         for column in again.columns
         if column.name in had_moved
         and column.material
         and abs(column.effect.value) > STILL * abs(had_moved[column.name].effect.value)
     ]
-    if left:
-        return Effect(
-            False,
-            f"{words}; version {before.number} beside what release {release.number} was trained "
-            f"on still: {'; '.join(left)}",
-        )
-    return Effect(
-        True,
-        f"{words}; version {before.number} no longer differs so from what release {release.number} was trained on",
-    )
+    code = Code.STILL_DIFFERS if left else Code.TAKEN_IN
+    beside = reason(code, *left, version=before.number, release=release.number)
+    return Effect(not left, (*seen, beside))

@@ -1,4 +1,4 @@
-"""Reasons in, one decision out: start a release, wait for the open one, or no, and why not."""
+"""Triggers in, one decision out: start a release, wait, or no; with its reason."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import JudgementKind, Phase, Release, Trigger, TriggerKind
 from shared.state.hash_chain import Draft
 
@@ -26,7 +27,7 @@ BREAKER = 5
 """So many releases in a row that did not go live, and only a person starts the next."""
 
 UNHELPED = 3
-"""So many releases in a row that went live and mended nothing, and drift and metric start no other."""
+"""So many releases in a row that went live and did not help, and drift and metric start no other."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,19 @@ class Start:
 
 @dataclass(frozen=True)
 class Coalesce:
-    """Not now: the reasons wait, none is dropped."""
+    """Not now: the triggers wait, none is dropped."""
 
     triggers: tuple[Trigger, ...]
-    reason: str
+    reason: Reason
     until: datetime | None = None
     """When they are considered again; None: when the open release ends, or the pause."""
 
 
 @dataclass(frozen=True)
 class Deny:
-    """No, with the reason in words."""
+    """No."""
 
-    reason: str
+    reason: Reason
 
 
 Decision = Start | Coalesce | Deny
@@ -67,36 +68,27 @@ def decide(
     """What the loop does about `triggers`; `newest_version` is the newest labelled one, 0 when there is none."""
     heard = tuple(t for t in triggers if t.kind in ALWAYS_HEARD or t.kind.value in definition.retrain.on)
     if not heard:
-        kinds = ", ".join(sorted({t.kind.value for t in triggers}))
-        return Deny(f"`retrain.on` does not name {kinds}")
+        return Deny(reason(Code.NOT_NAMED, kinds=", ".join(sorted({t.kind.value for t in triggers}))))
     if state.open_release is not None:
-        return Coalesce(heard, f"release {state.open_release} is open; considered again when it ends")
+        return Coalesce(heard, reason(Code.RELEASE_OPEN, release=state.open_release))
     if state.paused:
-        return Coalesce(heard, f"the loop is paused: {state.paused}")
+        return Coalesce(heard, reason(Code.LOOP_PAUSED, state.paused))
     return _denial(state, heard, newest_version) or _delay(state, heard, definition, now) or Start(heard)
 
 
 def _denial(state: LoopState, triggers: Sequence[Trigger], newest_version: int) -> Deny | None:
     kinds = {t.kind for t in triggers}
     if newest_version == 0:
-        return Deny("there is no labelled data version to train on")
+        return Deny(reason(Code.NO_LABELLED_VERSION))
     if TriggerKind.PERSON in kinds:
         return None
     if newest_version <= state.trained_through:
-        return Deny(
-            f"nothing new: release {state.next_release - 1} was trained through version "
-            f"{state.trained_through}, and none has landed since"
-        )
+        release, version = state.next_release - 1, state.trained_through
+        return Deny(reason(Code.NOTHING_NEW, release=release, version=version))
     if state.failed_in_row >= BREAKER:
-        return Deny(
-            f"the last {state.failed_in_row} releases did not go live, so a person must look; "
-            f"`driftloop explain {state.loop}` tells why they ended, `driftloop retrain {state.loop}` starts one"
-        )
+        return Deny(reason(Code.FAILED_IN_ROW, releases=state.failed_in_row, loop=state.loop))
     if state.unhelped_in_row >= UNHELPED and kinds <= {TriggerKind.DRIFT, TriggerKind.METRIC}:
-        return Deny(
-            f"the last {state.unhelped_in_row} releases went live and did not help, so a person must look; "
-            f"`driftloop explain {state.loop}` tells what they were for, `driftloop retrain {state.loop}` starts one"
-        )
+        return Deny(reason(Code.UNHELPED_IN_ROW, releases=state.unhelped_in_row, loop=state.loop))
     return None
 
 
@@ -106,7 +98,7 @@ def _delay(
     if any(t.kind is TriggerKind.PERSON for t in triggers):
         return None
     if state.champion is not None and (until := cooldown_until(state, definition)) and now < until:
-        return Coalesce(triggers, _cooldown_text(state, until), until)
+        return Coalesce(triggers, _cooldown(state, until), until)
     return _over_budget(state, triggers, definition.retrain.budget, now)
 
 
@@ -116,10 +108,8 @@ def _over_budget(
     starts, spent = recent_starts(state, now), recent_spending(state, now)
     if len(starts) >= budget.runs_per_day:
         free_at = sorted(starts)[-budget.runs_per_day] + DAY
-        words = (
-            f"the budget of {budget.runs_per_day} runs a day is used up until {free_at:%Y-%m-%d %H:%M} UTC"
-        )
-        return Coalesce(triggers, words, free_at)
+        used_up = reason(Code.RUNS_USED_UP, runs=budget.runs_per_day, until=free_at.isoformat())
+        return Coalesce(triggers, used_up, free_at)
     limit, took = budget.compute_per_day, timedelta(seconds=sum(seconds for _, seconds in spent))
     if limit is None or not spent or took < limit:
         return None
@@ -128,11 +118,13 @@ def _over_budget(
         free_at, left = at + DAY, left - timedelta(seconds=seconds)
         if left < limit:
             break
-    words = (
-        f"the budget of {limit} of compute a day is used up until {free_at:%Y-%m-%d %H:%M} UTC: "
-        f"jobs took {timedelta(seconds=round(took.total_seconds()))} in the last 24 hours"
+    used_up = reason(
+        Code.COMPUTE_USED_UP,
+        limit=limit.total_seconds(),
+        took=took.total_seconds(),
+        until=free_at.isoformat(),
     )
-    return Coalesce(triggers, words, free_at)
+    return Coalesce(triggers, used_up, free_at)
 
 
 def coalesced(waiting: Sequence[Trigger], more: Sequence[Trigger]) -> tuple[Trigger, ...]:
@@ -145,9 +137,9 @@ def coalesced(waiting: Sequence[Trigger], more: Sequence[Trigger]) -> tuple[Trig
 
 
 def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState, list[Draft]]:
-    """The loop once its open release has ended, and what the ledger tells of the triggers that waited for it.
+    """The loop once its open release has ended, and what the ledger records about the triggers that waited for it.
 
-    An alert that fired while a challenger that was then taken back had traffic is the loop's own echo: were it a
+    An alert that fired while a challenger that was then rolled back had traffic is the loop's own echo: were it a
     reason to retrain, the loop would feed itself.
     """
     alive = release.phase is Phase.LIVE
@@ -167,13 +159,12 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
 
 
 def echo(trigger: Trigger, release: Release) -> Draft:
-    answer = f"it fired while release {release.number} had traffic, and that was taken back"
     return Draft(
         "retrain.denied",
         f"trigger {trigger.kind.value}",
         trigger.actor,
         trigger.cause,
-        detail={"reason": trigger.reason, "answer": f"no retraining: {answer}"},
+        detail={"reason": trigger.reason, "answer": reason(Code.ECHO, release=release.number)},
     )
 
 
@@ -197,19 +188,21 @@ def cooldown_until(state: LoopState, definition: Definition) -> datetime | None:
     return state.last_ended_at + definition.retrain.cooldown if state.last_ended_at else None
 
 
-def _cooldown_text(state: LoopState, until: datetime) -> str:
-    return (
-        f"cooldown until {until:%Y-%m-%d %H:%M:%S} UTC, because release {state.next_release - 1} "
-        f"ended {state.last_outcome.replace('_', ' ')} at {state.last_ended_at:%H:%M:%S}"
+def _cooldown(state: LoopState, until: datetime) -> Reason:
+    return reason(
+        Code.COOLDOWN,
+        until=until.isoformat(),
+        release=state.next_release - 1,
+        outcome=state.last_outcome,
+        ended=state.last_ended_at.isoformat() if state.last_ended_at else None,
     )
 
 
-def next_chance(state: LoopState, definition: Definition, now: datetime) -> str:
-    """Why the loop will not try again at once, in words; empty when it would."""
-    reasons = [f"a version newer than {state.trained_through} must land"]
-    if (until := cooldown_until(state, definition)) and now < until:
-        reasons.append(_cooldown_text(state, until))
-    return "no new attempt by itself: " + "; ".join(reasons)
+def next_chance(state: LoopState, definition: Definition, now: datetime) -> Reason:
+    """Why the loop does not try again by itself after a release that did not go live."""
+    until = cooldown_until(state, definition)
+    rests = (_cooldown(state, until),) if until and now < until else ()
+    return reason(Code.NEWER_VERSION_NEEDED, *rests, version=state.trained_through)
 
 
 def persistent(recent: Sequence[bool], breaches: int, of: int) -> bool:

@@ -1,4 +1,4 @@
-"""The policy's answer becomes state: a release begun, reasons kept for later, or a denial that people can read."""
+"""The policy's answer becomes state: a release begun, triggers kept for later, or a denial with its reason."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger
 from shared.domain.version import DataVersion
 from shared.errors import InvariantBroken
@@ -25,7 +26,7 @@ class Outcome:
     """What a decision changes, to be committed together with what led to it."""
 
     state: LoopState
-    words: str
+    reason: Reason | None
     drafts: tuple[Draft, ...] = ()
     changes: tuple[Change, ...] = ()
 
@@ -46,32 +47,30 @@ def apply(
     """
     match decision:
         case None:
-            return Outcome(state, "")
+            return Outcome(state, None)
         case Start():
             return _start(unit, state, decision.triggers, published, now, extra)
         case Coalesce():
-            words = f"waits: {decision.reason}"
             waits = replace(
                 state,
                 waiting=policy.coalesced(state.waiting, decision.triggers),
                 waiting_until=decision.until,
-                denial=words,
+                denial=decision.reason,
             )
-            told = tuple(_answered(t, "retrain.coalesced", words) for t in decision.triggers)
-            return Outcome(waits, words, told)
+            told = tuple(_answered(t, "retrain.coalesced", decision.reason) for t in decision.triggers)
+            return Outcome(waits, decision.reason, told)
         case Deny():
-            words = f"no retraining: {decision.reason}"
-            told = tuple(_answered(t, "retrain.denied", words) for t in triggers)
-            return Outcome(replace(state, denial=words), words, told)
+            told = tuple(_answered(t, "retrain.denied", decision.reason) for t in triggers)
+            return Outcome(replace(state, denial=decision.reason), decision.reason, told)
 
 
-def _answered(trigger: Trigger, what: str, words: str) -> Draft:
+def _answered(trigger: Trigger, what: str, answer: Reason) -> Draft:
     return Draft(
         what,
         f"trigger {trigger.kind.value}",
         trigger.actor,
         trigger.cause,
-        detail={"reason": trigger.reason, "answer": words},
+        detail={"reason": trigger.reason, "answer": answer},
     )
 
 
@@ -88,7 +87,10 @@ def _start(
         usable.append(extra)
     versions = window(usable, published.definition, now)
     if not versions:
-        raise InvariantBroken(f"{state.loop}: a release was decided without a labelled version to train on")
+        raise InvariantBroken(
+            f"{state.loop}: a release was decided without a labelled version to train on",
+            code=Code.ROW_MISSING,
+        )
     release = Release(
         loop=state.loop,
         number=state.next_release,
@@ -112,8 +114,9 @@ def _start(
 
 
 def begun(state: LoopState, release: Release) -> Outcome:
-    """The loop with this release open, and the ledger's word for it."""
+    """The loop with this release open, and its entry in the ledger."""
     first = release.triggers[0]
+    kinds = ", ".join(dict.fromkeys(t.kind.value for t in release.triggers))
     draft = Draft(
         "release.started",
         f"release {release.number}",
@@ -121,14 +124,14 @@ def begun(state: LoopState, release: Release) -> Outcome:
         first.cause,
         after=release.phase.value,
         detail={
-            "reasons": "; ".join(f"{t.kind.value}: {t.reason}" for t in release.triggers),
+            "reasons": reason(Code.TRIGGERS, *(t.reason for t in release.triggers), kinds=kinds),
             "versions": ", ".join(map(str, release.versions)),
             "definition": release.definition,
         },
     )
     return Outcome(
-        replace(state, next_release=release.number + 1, open_release=release.number, adopted={}, denial=""),
-        f"release {release.number} starts: {', '.join(t.kind.value for t in release.triggers)}",
+        replace(state, next_release=release.number + 1, open_release=release.number, adopted={}, denial=None),
+        reason(Code.RELEASE_STARTED, release=release.number, triggers=kinds),
         (draft,),
         (Insert(rows.release_key(release.number), rows.encode(release)),),
     )
@@ -150,5 +153,5 @@ def window(versions: Sequence[DataVersion], definition: Definition, now: datetim
 
 
 def expected_traffic(state: LoopState) -> dict[str, int]:
-    """What the endpoint has while no release is open and nobody else has a say."""
+    """What the endpoint has while no release is open and nobody else changed it."""
     return {state.champion.deployment: 100} if state.champion else {}

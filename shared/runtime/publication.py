@@ -8,7 +8,7 @@ from shared.domain.loop import LoopState, Overview
 from shared.errors import ConfigurationError, Conflict
 from shared.loopfile.published import Published
 from shared.ports import Insert, Ports
-from shared.runtime import outbox, unit_of_work
+from shared.runtime import overview_row, unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, rows
 from shared.state.hash_chain import Draft
@@ -35,14 +35,12 @@ def publish(ports: Ports, published: Published) -> bool:
 
 def _describe(current: Unit) -> None:
     number = current.state.open_release
-    outbox.describe(current, current.release(number)[0] if number is not None else None)
+    overview_row.describe(current, current.release(number)[0] if number is not None else None)
 
 
 def _create(ports: Ports, published: Published, digest: str) -> None:
     loop = published.definition.loop
-    ports.store.describe(
-        Overview(loop=loop, landing=published.definition.data.landing, summary="being published")
-    )
+    ports.store.describe(Overview(loop=loop, landing=published.definition.data.landing))
     state = LoopState(
         loop=loop, definition=digest, published_by=published.published_by, published_at=published.published_at
     )

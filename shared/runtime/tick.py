@@ -1,4 +1,4 @@
-"""The tick takes every due step; the sweep finds what no event told of, and compares traffic with what it should be."""
+"""The tick takes every due step; the sweep finds what no event reported, and checks the traffic."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def run_all(ports: Ports, loops: Iterable[str]) -> list[Ran]:
             ran.append(worker.run(ports, loop))
         except DriftloopError as error:
             log.warning("loop waits", extra={"loop": loop, "error": str(error)})
-        except Exception:  # a loop's trouble is its own
-            log.exception("loop set aside", extra={"loop": loop})
+        except Exception:  # a loop's trouble stops no other loop
+            log.exception("loop stopped", extra={"loop": loop})
     return ran
 
 
@@ -71,7 +71,7 @@ def sweep(ports: Ports, account_url: str = "") -> int:
             found += _heal(ports, overview)
         except DriftloopError as error:
             log.error("sweep failed for a loop", extra={"loop": overview.loop, "error": str(error)})
-        except Exception:  # a loop's trouble is its own
+        except Exception:  # a loop's trouble stops no other loop
             log.exception("sweep failed for a loop", extra={"loop": overview.loop})
     for overview in ports.store.overviews():  # as they are now: healing many takes its time
         recorder.wake(ports, overview)
@@ -83,7 +83,7 @@ def _replayed(replay: Callable[[], int]) -> int:
         return replay()
     except DriftloopError as error:
         log.error("replaying failed", extra={"error": str(error)})
-    except Exception:  # what was set aside keeps no loop from being healed
+    except Exception:  # what cannot be replayed keeps no loop from being healed
         log.exception("replaying failed")
     return 0
 
@@ -99,7 +99,7 @@ def _heal(ports: Ports, overview: Overview) -> int:
 
 
 def _landed(ports: Ports, overview: Overview) -> int:
-    """Put every landed blob on record that has no inbox record yet, in the order in which they landed."""
+    """Record every landed blob that has no inbox record yet, in the order in which they landed."""
     known = _known(ports, overview.loop)
     lost = [
         blob
@@ -113,7 +113,7 @@ def _landed(ports: Ports, overview: Overview) -> int:
     found = 0
     for blob in sorted(lost, key=lambda blob: blob.created_at):
         if recorder.land(ports, overview, Landed(blob.container, blob.name, blob.etag, "")):
-            log.warning("the sweep found a blob that no event told of", extra={"loop": overview.loop})
+            log.warning("the sweep found a blob that no event reported", extra={"loop": overview.loop})
             found += 1
     return found
 
@@ -142,7 +142,7 @@ def _clear_up(current: Unit) -> None:
 
 def _compare_traffic(current: Unit, overview: Overview) -> None:
     """Between releases the champion has all traffic, or what a person gave it. What a worker of ours set that had slept
-    is put right, anything else is adopted, and both are told."""
+    is repaired, anything else is adopted, and both are recorded."""
     ports, state = current.ports, current.state
     if state.champion is None or state.open_release is not None or state.paused:
         return
@@ -158,11 +158,8 @@ def _compare_traffic(current: Unit, overview: Overview) -> None:
         ports.serving.set_traffic(overview.endpoint, expected)
         return
     told = _traffic_told("traffic.adopted", "somebody outside Driftloop", overview, expected, actual)
-    why = (
-        f"traffic was changed from outside to {actual}; keep it with `driftloop resume {state.loop}`, "
-        f"or put the champion back with `driftloop restore {state.loop}`"
-    )
-    current.commit(unit_of_work.pause(replace(state, adopted=actual), why), [told])
+    paused = unit_of_work.traffic_changed(state.loop, actual, f"restore {state.loop}")
+    current.commit(replace(state, adopted=actual, paused=paused), [told])
 
 
 def _traffic_told(

@@ -1,11 +1,12 @@
-"""One read and one write of a loop: its row, what changes with it, and the ledger entries that tell of it."""
+"""One read and one write of a loop: its row, what changes with it, and the ledger entries that record it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
@@ -67,14 +68,17 @@ class Unit:
     def release(self, number: int) -> tuple[Release, Row]:
         row = self.ports.store.read(self.loop, rows.release_key(number))
         if row is None:
-            raise ConfigurationError(f"{self.loop} has no release {number}; `driftloop status` lists them")
+            raise ConfigurationError(
+                f"{self.loop} has no release {number}; `driftloop status` lists them", code=Code.NOT_FOUND
+            )
         return rows.decode(Release, row), row
 
     def version(self, number: int) -> tuple[DataVersion, Row]:
         row = self.ports.store.read(self.loop, rows.version_key(number))
         if row is None:
             raise ConfigurationError(
-                f"{self.loop} has no data version {number}; `driftloop status` lists them"
+                f"{self.loop} has no data version {number}; `driftloop status` lists them",
+                code=Code.NOT_FOUND,
             )
         return rows.decode(DataVersion, row), row
 
@@ -98,7 +102,8 @@ def read(ports: Ports, loop: str) -> Unit:
     row = ports.store.read(loop, rows.LOOP)
     if row is None:
         raise ConfigurationError(
-            f"there is no loop {loop!r}; publish it with `driftloop publish loops/{loop}`"
+            f"there is no loop {loop!r}; publish it with `driftloop publish loops/{loop}`",
+            code=Code.NOT_FOUND,
         )
     return Unit(ports, row, rows.decode(LoopState, row))
 
@@ -108,6 +113,7 @@ def update(row: Row, value: object) -> Replace:
     return Replace(row.key, rows.encode(value), row.etag)
 
 
-def pause(state: LoopState, reason: str) -> LoopState:
-    """Nothing new is started until a person resumes the loop."""
-    return replace(state, paused=reason)
+def traffic_changed(loop: str, traffic: Mapping[str, int], back: str) -> Reason:
+    """Why a loop pauses whose traffic somebody else changed; `driftloop {back}` undoes the change."""
+    seen = ", ".join(f"{name} {weight} %" for name, weight in sorted(traffic.items())) or "none"
+    return reason(Code.TRAFFIC_CHANGED, loop=loop, traffic=seen, back=back)

@@ -1,15 +1,16 @@
-"""A loop is taken forward one step at a time until nothing can be done now; whatever dies, the next tick goes on."""
+"""A loop is taken forward one step at a time until nothing can be done now; whatever dies, the next tick continues."""
 
 from __future__ import annotations
 
 import logging
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from shared.domain.event import EventKind, InboxRecord, InboxState
+from shared.domain.reason import Code, Reason, reason
 from shared.errors import (
     ConfigurationError,
     Conflict,
@@ -21,10 +22,10 @@ from shared.errors import (
 from shared.inbox import requests
 from shared.intake import drops, labels, source
 from shared.ports import Delete, Ports, Row
-from shared.redaction import words_of
+from shared.redaction import reason_of, words_of
 from shared.release import stepper
 from shared.retraining import due, policy, start
-from shared.runtime import outbox, unit_of_work
+from shared.runtime import outbox, overview_row, unit_of_work
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.verdict import served_predictions
@@ -35,10 +36,10 @@ CLAIM = timedelta(seconds=20)
 """How long a dead worker keeps others from its loop."""
 
 MAX_STEPS = 200
-"""A bound on one run, so that no function call lasts for ever; the next tick goes on."""
+"""A bound on one run, so that no function call lasts for ever; the next tick continues."""
 
 MAX_ATTEMPTS = 5
-"""Unexpected failures of one event before it is set aside."""
+"""Unexpected failures of one event before it is quarantined."""
 
 MAX_RIVALS = 5
 """Lost races in one run before the next tick tries instead."""
@@ -46,7 +47,7 @@ MAX_RIVALS = 5
 TODOS = 100
 """Events of a loop that one run looks at."""
 
-SET_ASIDE = timedelta(minutes=5)
+STOPPED = timedelta(minutes=5)
 """How soon a loop is tried again whose rows cannot be read."""
 
 
@@ -57,13 +58,15 @@ class Ran:
     loop: str
     steps: int
     due_at: datetime | None
-    problem: str = ""
+    problems: tuple[Reason, ...] = ()
 
 
-class Problems(dict[str, Exception]):
-    """What failed in one run, by part; and whether events are left to look at."""
+@dataclass
+class Run:
+    """One run of a loop: what failed in it, by part, and whether there may be events that it has not handled."""
 
-    events = True
+    failed: dict[str, Exception] = field(default_factory=dict)
+    events: bool = True
 
     def todos(self, current: Unit) -> list[Row]:
         """Events that are work. Once there is none, the run asks no more: who brings another wakes the loop."""
@@ -72,6 +75,17 @@ class Problems(dict[str, Exception]):
         found = current.ports.store.range(current.loop, "todo-", limit=TODOS)
         self.events = bool(found)
         return found
+
+    @property
+    def problems(self) -> tuple[Reason, ...]:
+        """What failed, each once; that time ran out is not a problem, the next tick continues."""
+        found = [reason_of(error) for part, error in self.failed.items() if part != "time"]
+        return tuple(why for n, why in enumerate(found) if why not in found[:n])
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long what failed asks to be left alone; None when nothing failed."""
+        return max(map(_wait_s, self.failed.values()), default=None)
 
 
 def run(ports: Ports, loop: str) -> Ran:
@@ -83,66 +97,64 @@ def run(ports: Ports, loop: str) -> Ran:
     if token is None:
         ports.store.wake(loop, now)
         return Ran(loop, 0, now)
-    problems = Problems()
-    steps = rivals = 0
+    this, steps, rivals = Run(), 0, 0
     while steps < MAX_STEPS and rivals < MAX_RIVALS and ports.clock.now() - now < CLAIM / 2:
         try:
-            if not step(ports, loop, problems):
+            if not step(ports, loop, this):
                 break
             steps += 1
         except (Conflict, OutcomeUnknown) as error:
             log.info("somebody wrote first, deciding again", extra={"loop": loop, "error": str(error)})
             rivals += 1
         except DriftloopError as error:
-            problems["loop"] = error
+            this.failed["loop"] = error
             break
     else:
-        problems["time"] = DependencyUnavailable(
-            "there is more to do than one run does; the next tick goes on"
-        )
-    _tell(ports, loop, problems)
-    return _settle(ports, loop, token, steps, problems)
+        more = "there is more to do than one run does; the next tick continues"
+        this.failed["time"] = DependencyUnavailable(more, code=Code.MORE_TO_DO)
+    _announce(ports, loop, this)
+    return _settle(ports, loop, token, steps, this)
 
 
-def _tell(ports: Ports, loop: str, problems: Problems) -> None:
-    """What was written down goes out, once all that can be done now is done; what cannot go waits for the next run."""
+def _announce(ports: Ports, loop: str, this: Run) -> None:
+    """Ledger entries go out once all that can be done now is done; what cannot go waits for the next run."""
     for _ in range(MAX_RIVALS):
         try:
             if not outbox.announce(unit_of_work.read(ports, loop)):
                 return
         except (Conflict, OutcomeUnknown):
-            continue  # told by somebody else meanwhile, or told twice: the event's id is the same
+            continue  # sent by another worker meanwhile, or sent twice: the event's id is the same
         except Exception as error:
             if not isinstance(error, DriftloopError):
-                log.exception("telling what happened failed", extra={"loop": loop})
-            problems["telling"] = error
+                log.exception("announcing failed", extra={"loop": loop})
+            this.failed["announcing"] = error
             return
 
 
-def step(ports: Ports, loop: str, problems: Problems) -> bool:
+def step(ports: Ports, loop: str, this: Run) -> bool:
     """The first part of this loop that can go forward; False when none can.
 
-    A part that fails is set down in `problems` and left alone until the next run: it keeps no other part.
+    A part that fails is noted in `this` and left alone until the next run: it stops no other part.
     """
     current = unit_of_work.read(ports, loop)
-    for name, part in _parts(current, problems):
-        if name in problems:
+    for name, part in _parts(current, this):
+        if name in this.failed:
             continue
         try:
             if part():
-                problems.events = problems.events or name == "source"
+                this.events = this.events or name == "source"
                 return True
         except (Conflict, OutcomeUnknown):
             raise
         except Exception as error:
             if not isinstance(error, DriftloopError):
                 log.exception("a part of a loop failed", extra={"loop": loop, "part": name})
-            problems[name] = error
+            this.failed[name] = error
     return False
 
 
-def _parts(current: Unit, problems: Problems) -> Iterator[tuple[str, Callable[[], bool]]]:
-    for row in problems.todos(current):
+def _parts(current: Unit, this: Run) -> Iterator[tuple[str, Callable[[], bool]]]:
+    for row in this.todos(current):
         yield row.key, partial(_handle, current, row)
     yield "source", partial(source.fetch, current)
     yield "schedule", partial(due.answer, current)
@@ -153,36 +165,30 @@ def _parts(current: Unit, problems: Problems) -> Iterator[tuple[str, Callable[[]
         yield "waiting", partial(_reconsider, current)
 
 
-def _settle(ports: Ports, loop: str, token: str, steps: int, problems: Problems) -> Ran:
+def _settle(ports: Ports, loop: str, token: str, steps: int, this: Run) -> Ran:
     """Say when to look again and what people need to see; a loop that cannot be read says that."""
-    for error in problems.values():
+    for error in this.failed.values():
         log.warning("loop waits", extra={"loop": loop, "error": str(error)})
-    # That time ran out needs nobody: the next tick goes on.
-    words = "; ".join(dict.fromkeys(words_of(error) for name, error in problems.items() if name != "time"))
-    wait_s = max((_wait_s(error) for error in problems.values()), default=None)
+    problems = this.problems
     try:
         current = unit_of_work.read(ports, loop)
         number = current.state.open_release
         release = current.release(number)[0] if number is not None else None
-        due_at = due.due_at(current, release, wait_s=wait_s, events=problems.events)
-        outbox.describe(current, release, words)
+        due_at = due.due_at(current, release, wait_s=this.wait_s, events=this.events)
+        overview_row.describe(current, release, problems)
     except (InvariantBroken, ConfigurationError) as error:
-        words = str(error)
-        due_at = ports.clock.now() + SET_ASIDE
-        _show(ports, loop, words)
+        problems = (reason_of(error),)
+        due_at = ports.clock.now() + STOPPED
+        if overview := ports.store.overview(loop):
+            stopped = reason(Code.LOOP_SET_ASIDE, *problems)
+            ports.store.describe(replace(overview, needs_attention=stopped))
     ports.store.settle(loop, token, due_at)
-    return Ran(loop, steps, due_at, words)
+    return Ran(loop, steps, due_at, problems)
 
 
 def _wait_s(error: Exception) -> float:
     asked = error.retry_after_s if isinstance(error, DependencyUnavailable) else None
     return min(max(asked or 0.0, due.LOOK_AGAIN.total_seconds()), stepper.MOST_ASKED_S)
-
-
-def _show(ports: Ports, loop: str, problem: str) -> None:
-    for overview in ports.store.overviews():
-        if overview.loop == loop:
-            ports.store.describe(replace(overview, attention=f"set aside: {problem}"))
 
 
 HANDLERS: dict[EventKind, Callable[[Unit, InboxRecord, Row], None]] = {
@@ -197,7 +203,9 @@ def _handle(current: Unit, todo: Row) -> bool:
     key = todo.doc
     row = current.ports.store.read(current.loop, rows.inbox_key(key))
     if row is None:
-        raise InvariantBroken(f"{current.loop}: {todo.key} has no inbox record; run `driftloop doctor`")
+        raise InvariantBroken(
+            f"{current.loop}: {todo.key} has no inbox record; run `driftloop doctor`", code=Code.ROW_MISSING
+        )
     record = rows.decode(InboxRecord, row)
     if record.state is not InboxState.NEW:
         current.commit(changes=[Delete(todo.key)])
@@ -209,10 +217,12 @@ def _handle(current: Unit, todo: Row) -> bool:
     except Exception as error:
         if record.attempts + 1 < MAX_ATTEMPTS:
             current.commit(changes=[update(row, replace(record, attempts=record.attempts + 1))])
-            raise DependencyUnavailable(f"event {key} failed ({words_of(error)}); tried again") from error
-        log.exception("event set aside", extra={"loop": current.loop, "event": key})
-        note = f"failed {MAX_ATTEMPTS} times, last with {words_of(error)}"
-        drops.close(current, record, row, InboxState.QUARANTINED, note, code="unexpected-failure")
+            raise DependencyUnavailable(
+                f"event {key} failed ({words_of(error)}); will retry", code=Code.TRIED_AGAIN
+            ) from error
+        log.exception("event quarantined", extra={"loop": current.loop, "event": key})
+        why = reason(Code.GIVEN_UP, attempts=MAX_ATTEMPTS, text=words_of(error))
+        drops.close(current, record, row, InboxState.QUARANTINED, why)
     return True
 
 

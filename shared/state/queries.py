@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,15 +9,18 @@ from datetime import datetime
 from shared.domain.event import InboxRecord
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState, Overview
+from shared.domain.reason import Code
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError, DependencyUnavailable
-from shared.inbox import recorder
+from shared.inbox import unrouted
+from shared.inbox.unrouted import Unrouted
 from shared.loopfile.published import Published
 from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, rows
+from shared.words import say
 
 FEW = 200
 """Events without a loop that are looked at to show some; the newest days come first."""
@@ -26,7 +28,7 @@ FEW = 200
 
 @dataclass(frozen=True)
 class LoopView:
-    """One loop with its latest versions and releases, newest first, and what was set aside."""
+    """One loop with its latest versions and releases, newest first, and what is quarantined."""
 
     overview: Overview
     state: LoopState
@@ -34,7 +36,7 @@ class LoopView:
     releases: tuple[Release, ...]
     set_aside: tuple[InboxRecord, ...]
     traffic: Mapping[str, int] | None
-    """As the endpoint has it now; None when it could not be asked."""
+    """As the endpoint has it now; None when the endpoint did not answer."""
 
 
 def loops(ports: Ports) -> list[Overview]:
@@ -45,9 +47,9 @@ def loops(ports: Ports) -> list[Overview]:
 def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
     """Everything that one page or screen about a loop shows."""
     current = unit_of_work.read(ports, name)
-    overview = next((o for o in ports.store.overviews() if o.loop == name), None)
+    overview = ports.store.overview(name)
     if overview is None:
-        raise ConfigurationError(f"loop {name} has no overview; publish it again")
+        raise ConfigurationError(f"loop {name} has no overview; publish it again", code=Code.NOT_FOUND)
     state = current.state
     return LoopView(
         overview=overview,
@@ -78,7 +80,7 @@ def releases(current: Unit, *, through: int = 0, last: int = 25) -> list[Release
 
 
 def traffic(current: Unit) -> Mapping[str, int] | None:
-    """The endpoint's weights now; None when it could not be asked."""
+    """The endpoint's weights now; None when the endpoint did not answer."""
     if current.state.champion is None and current.state.open_release is None:
         return {}
     try:
@@ -162,7 +164,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was live at one moment, and whether the ledger that says so is whole."""
+    """What was live at one moment, and whether the ledger that says so is intact."""
 
     at: datetime
     served: Served | None
@@ -214,15 +216,15 @@ def told(current: Unit, entry: LedgerEntry, until: datetime | None) -> Served:
         release=release.number,
         live_at=entry.at,
         until=until,
-        because=tuple(f"{t.kind.value}: {t.reason}" for t in release.triggers),
+        because=tuple(f"{t.kind.value}: {say(t.reason)}" for t in release.triggers),
         job=release.job,
         definition=release.definition,
         deployment=release.deployment,
     )
 
 
-def strangers(ports: Ports, last: int) -> list[Mapping[str, str]]:
-    """The newest events that belong to no loop and were not taken up since; of each its code, text and moment."""
-    told: list[Mapping[str, str]] = [json.loads(row.doc) for row in ports.store.unrouted(limit=FEW)]
-    waiting = [one for one in told if one["code"] not in recorder.TAKEN_UP]
-    return sorted(waiting, key=lambda one: one.get("received_at", ""), reverse=True)[:last]
+def strangers(ports: Ports, last: int) -> list[Unrouted]:
+    """The newest events that belong to no loop and were not taken up since."""
+    found = [event for _, event in unrouted.newest(ports, FEW)]
+    waiting = [event for event in found if event.reason.code not in unrouted.TAKEN_UP]
+    return sorted(waiting, key=lambda event: event.received_at, reverse=True)[:last]

@@ -1,12 +1,14 @@
-"""Stored rows are versioned JSON; what cannot be read is told with its key and never guessed at."""
+"""Stored rows are versioned JSON; a row that cannot be read is reported with its key, never guessed at."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.domain.event import EventKind, InboxRecord
+from shared.domain.reason import Code
 from shared.errors import InvariantBroken
 from shared.ports import Row
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SCHEMA = 2
-"""Raised when a stored document changes its form. Rows of another number are not read."""
+"""Raised when a stored document changes its meaning. 2: what is said is a code with facts."""
 
 LOOP = "loop"
 
@@ -25,6 +27,13 @@ T = TypeVar("T")
 
 class Unreadable(InvariantBroken):
     """A stored row that this version cannot read: nothing is guessed, its loop waits for a person."""
+
+    usual = Code.ROW_UNREADABLE
+
+
+def key_of(*parts: str) -> str:
+    """Identity of what happened: the same for every delivery of it."""
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
 
 
 def inbox_key(key: str) -> str:
@@ -85,26 +94,31 @@ def encode(value: object) -> str:
 
 
 def decode(kind: type[T], row: Row) -> T:
-    """The value of a row; Unreadable, with the row's key, when it is damaged or from another version."""
+    """The value of a row; Unreadable, with the row's key, when it cannot be read or is of another version."""
     try:
         document = json.loads(row.doc)
         schema = document["schema"]
         content = document["content"]
     except (ValueError, KeyError, TypeError) as error:
         raise Unreadable(f"row {row.key} is not a Driftloop document: {error}") from error
-    if schema < SCHEMA:
-        raise Unreadable(
-            f"row {row.key} was written by an older Driftloop (schema {schema}, this one reads {SCHEMA}); "
-            "deploy the older version again, or delete the loop's rows and take over the model that serves with "
-            "`driftloop adopt`"
-        )
-    if schema > SCHEMA:
-        raise Unreadable(
-            f"row {row.key} was written by a newer Driftloop (schema {schema}, this one reads {SCHEMA}); "
-            "deploy the newer version again"
-        )
+    if schema != SCHEMA:
+        raise _of_another_version(row.key, schema)
     try:
         value: T = _adapter(kind).validate_python(content)
     except ValueError as error:
         raise Unreadable(f"row {row.key} cannot be read as {kind.__name__}: {error}") from error
     return value
+
+
+def _of_another_version(key: str, schema: object) -> Unreadable:
+    if isinstance(schema, int) and schema > SCHEMA:
+        return Unreadable(
+            f"row {key} was written by a newer Driftloop (schema {schema}, this one reads {SCHEMA}); "
+            "deploy the newer version again",
+            code=Code.ROW_NEWER,
+        )
+    return Unreadable(
+        f"row {key} was written by an older Driftloop (schema {schema}, this one reads {SCHEMA}), and cannot be "
+        "upgraded; remove the loop's rows and its row in the overview from the table, then publish the loop again",
+        code=Code.ROW_OLDER,
+    )

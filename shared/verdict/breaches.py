@@ -8,31 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.version import DataVersion
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import comparison
 
 
-def retest(current: Unit, features: Sequence[str]) -> tuple[bool, str]:
-    """Whether the newest judged version confirms a breach in one of `features` (any, when none is named); and words."""
+def retest(current: Unit, features: Sequence[str]) -> tuple[bool, Reason]:
+    """Whether the newest judged version confirms a breach in one of `features` (any, when none is named), and why."""
     champion = current.state.champion
     if champion is None:
-        return False, "there is no champion whose data it could be compared with"
+        return False, reason(Code.NO_CHAMPION)
     version = _newest_judged(current)
     if version is None or version.judged_against != champion.release:
-        return False, f"no version has been judged yet against release {champion.release}, which serves"
+        return False, reason(Code.BREACH_NO_VERSION, release=champion.release)
     if not features and version.metric_breached:
-        return True, f"version {version.number}: {version.verdict}"
+        return True, reason(Code.BREACH_CONFIRMED, *version.verdict, version=version.number)
     if not version.drift:
-        return False, f"version {version.number} has no drift report: {version.verdict}"
+        return False, reason(Code.BREACH_NO_REPORT, *version.verdict, version=version.number)
     material = comparison.moved(current.ports, version)
     wanted = {name.casefold() for name in features}
-    moved = [each.words for name, each in material.items() if not wanted or name.casefold() in wanted]
-    if moved:
-        return True, f"confirmed on version {version.number}: {'; '.join(moved)}"
-    named = ", ".join(sorted(features)) if features else "any column"
-    others = f"; material drift only in {', '.join(sorted(material))}" if material else ""
-    return False, f"version {version.number} shows no material drift in {named}{others}"
+    found = [column for name, column in material.items() if not wanted or name.casefold() in wanted]
+    if found:
+        because = tuple(map(comparison.column_moved, found))
+        return True, reason(Code.BREACH_CONFIRMED, *because, version=version.number)
+    return False, reason(
+        Code.BREACH_NOT_SHOWN,
+        version=version.number,
+        columns=", ".join(sorted(features)) or "any column",
+        others=", ".join(sorted(material)) or "none",
+    )
 
 
 def _newest_judged(current: Unit) -> DataVersion | None:

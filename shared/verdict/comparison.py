@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.version import DataVersion
 from shared.intake import returns
 from shared.ports import Ports
@@ -44,3 +45,10 @@ def moved(ports: Ports, version: DataVersion) -> dict[str, drift.ColumnVerdict]:
         return {}
     stored = drift.Report.from_dict(json.loads(ports.documents.get(version.drift)))
     return {column.name: column for column in stored.columns if column.material}
+
+
+def column_moved(column: drift.ColumnVerdict) -> Reason:
+    """A column's material drift; `change` is the report's own sentence about it."""
+    return reason(
+        Code.COLUMN_MOVED, column=column.name, effect=float(column.effect.value), change=column.words
+    )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.domain.reason import Code, Reason, reason
 from shared.release.document import Document
 from shared.release.gate.holdout import LEAST_ROWS, bad_values
 from shared.stats.metrics import METRICS, Metric
@@ -21,7 +22,7 @@ class MetricVerdict(Document):
     value: float | None
     low: float | None
     high: float | None
-    words: str
+    reason: Reason
 
 
 def judge_metric(
@@ -47,31 +48,34 @@ def judge_metric(
         else custom_bounds(chosen, y_true, [y_pred], confidence, seed)
     )
     if not all(map(math.isfinite, (found.value, found.low, found.high))):
-        words = f"{chosen.name} is not defined on these {n} rows"
-        return MetricVerdict(None, chosen.name, threshold, n, None, None, None, words)
+        undefined = reason(Code.METRIC_UNDEFINED, metric=chosen.name, rows=n)
+        return MetricVerdict(None, chosen.name, threshold, n, None, None, None, undefined)
     best = found.high if chosen.sign > 0 else found.low
     breached = chosen.sign * best < chosen.sign * threshold
     past = chosen.sign * found.value < chosen.sign * threshold
-    seen = f"{chosen.name} is {found.value:.4f} ({found.low:.4f} to {found.high:.4f}) on {n} rows"
-    side = "below" if chosen.sign > 0 else "above"
-    if breached:
-        words = f"{seen}: shown to be {side} the threshold {threshold:g}"
-    elif past:
-        words = f"{seen}: {side} the threshold {threshold:g}, which may be chance"
-    else:
-        words = f"{seen}: keeps the threshold {threshold:g}"
-    return MetricVerdict(breached, chosen.name, threshold, n, found.value, found.low, found.high, words)
+    code = Code.METRIC_BREACHED if breached else Code.METRIC_PAST_BY_CHANCE if past else Code.METRIC_MET
+    why = reason(
+        code,
+        metric=chosen.name,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        rows=n,
+        side="below" if chosen.sign > 0 else "above",
+        threshold=threshold,
+    )
+    return MetricVerdict(breached, chosen.name, threshold, n, found.value, found.low, found.high, why)
 
 
-def _unusable(y_true: Sequence[object], y_pred: Sequence[object], metric: Metric) -> str | None:
+def _unusable(y_true: Sequence[object], y_pred: Sequence[object], metric: Metric) -> Reason | None:
     n = len(y_true)
     if len(y_pred) != n:
-        return f"{len(y_pred)} predictions for {n} labelled rows"
+        return reason(Code.METRIC_MISMATCH, predictions=len(y_pred), rows=n)
     if n < (1 if metric.name == "accuracy" else LEAST_ROWS):
-        return f"{n} labelled rows are too few to judge {metric.name}; it takes {LEAST_ROWS} at least"
+        return reason(Code.METRIC_TOO_FEW_ROWS, rows=n, metric=metric.name, least=LEAST_ROWS)
     bad = bad_values(y_true, metric.task) + bad_values(y_pred, metric.task)
     if bad:
-        return f"{bad} labels or predictions cannot be used"
+        return reason(Code.METRIC_BAD_VALUES, bad=bad)
     if metric.name == "mape" and any(float(str(value)) == 0 for value in y_true):
-        return "mape is not defined: the truth has rows that are 0"
+        return reason(Code.METRIC_UNDEFINED, metric="mape", rows=n)
     return None

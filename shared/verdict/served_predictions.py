@@ -1,6 +1,6 @@
-"""What the serving model says is held against what it said when it was let through, as often as the loop file asks.
+"""The champion's live predictions are compared with those that it made in its gate, as often as the loop file asks.
 
-It needs no label and no drop: answers that have moved tell of a world that has moved, or of inputs that are broken.
+This needs no label and no drop: predictions that moved show drift, or broken inputs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, reason
 from shared.domain.release import Trigger, TriggerKind
 from shared.release.gate import gate_evidence
 from shared.retraining import policy, start
@@ -25,7 +26,7 @@ COLUMN = "predictions"
 
 
 def next_at(state: LoopState, definition: Definition) -> datetime | None:
-    """When the champion's answers are looked at again; None: the loop does not ask for it, or nobody serves."""
+    """When the champion's predictions are judged again; None: the loop does not ask for it, or no model serves."""
     every, champion = definition.drift.predictions, state.champion
     if every is None or champion is None:
         return None
@@ -33,7 +34,7 @@ def next_at(state: LoopState, definition: Definition) -> datetime | None:
 
 
 def answer(current: Unit) -> bool:
-    """Judge the answers collected since the last look, each of them once; True when a look was due."""
+    """Judge the predictions collected since the last time, each of them once; True when it was due."""
     published, state, now = current.published(), current.state, current.ports.clock.now()
     definition, due = published.definition, next_at(current.state, published.definition)
     if due is None or now < due or state.open_release is not None:
@@ -44,13 +45,18 @@ def answer(current: Unit) -> bool:
         definition.serve.endpoint, state.champion.deployment, since, now, id=definition.data.id or ""
     )
     report = _report(current, definition, [row["output"] for row in collected])
-    told = f"{len(collected)} answers of release {state.champion.release}: " + (
-        report.headline if report else "there are no answers of its gate to compare them with"
+    seen = (
+        reason(Code.PREDICTIONS_COMPARED, headline=report.headline)
+        if report is not None
+        else reason(Code.PREDICTIONS_NO_REFERENCE)
+    )
+    verdict = reason(
+        Code.PREDICTIONS_JUDGED, seen, predictions=len(collected), release=state.champion.release
     )
     looked = replace(state, predictions_through=now)
     cause = f"predictions-{now.isoformat()}"
     moved = report is not None and report.material
-    reasons = [Trigger(TriggerKind.DRIFT, told, "driftloop", cause, now)] if moved else []
+    reasons = [Trigger(TriggerKind.DRIFT, verdict, "driftloop", cause, now)] if moved else []
     newest = current.newest_labelled()
     decision = policy.decide(looked, reasons, definition, now, newest_version=newest) if reasons else None
     outcome = start.apply(current, looked, reasons, decision, published, now)
@@ -59,7 +65,7 @@ def answer(current: Unit) -> bool:
         f"release {state.champion.release}",
         "driftloop",
         cause,
-        detail={"verdict": told, "decision": outcome.words or "no retraining: nothing asks for it"},
+        detail={"verdict": verdict, "decision": outcome.reason or reason(Code.NO_TRIGGER)},
     )
     current.commit(outcome.state, [entry, *outcome.drafts], outcome.changes)
     return True

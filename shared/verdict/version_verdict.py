@@ -1,13 +1,14 @@
-"""A new version is held against the champion: has the world moved, and does the model still do its work?"""
+"""A new version is compared with the champion's data: did it drift, and does the model still meet its threshold?"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Champion, Trigger, TriggerKind
 from shared.domain.version import DataVersion, VersionState
 from shared.loopfile.published import Published
@@ -17,7 +18,6 @@ from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
 from shared.verdict import comparison, predictions
-from shared.words import say
 
 PERSISTENCE_MEMORY = 100
 """How many versions back `drift.persistence.of` can look."""
@@ -25,14 +25,14 @@ PERSISTENCE_MEMORY = 100
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found out about a version, in documents and in words."""
+    """What was found about a version, and the documents that show it."""
 
     drift: str = ""
     detected: bool | None = None
     material: bool | None = None
     metric: str = ""
     breached: bool | None = None
-    words: str = ""
+    seen: tuple[Reason, ...] = ()
 
 
 def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
@@ -51,14 +51,15 @@ def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
     judged = replace(
         seen,
         state=VersionState.JUDGED,
-        decision=outcome.words or f"no retraining: {late or 'nothing asks for it'}",
+        decision=outcome.reason or late or reason(Code.NO_TRIGGER),
     )
+    became = reason(Code.BECAME_VERSION, version=version.number)
     unit.commit(
         outcome.state,
         [_told(judged, record), *helped, *outcome.drafts],
         [
             update(version_row, judged),
-            update(row, replace(record, state=InboxState.DONE, note=f"version {version.number}")),
+            update(row, replace(record, state=InboxState.DONE, reason=became)),
             Delete(rows.todo_key(record)),
             *outcome.changes,
         ],
@@ -73,7 +74,7 @@ def _seen(version: DataVersion, verdict: Verdict, champion: Champion | None) -> 
         drift_material=verdict.material,
         metric=verdict.metric,
         metric_breached=verdict.breached,
-        verdict=verdict.words,
+        verdict=verdict.seen,
         judged_against=champion.release if champion else None,
     )
 
@@ -98,26 +99,30 @@ def _told(judged: DataVersion, record: InboxRecord) -> Draft:
         before="ready",
         after="judged",
         detail={
-            "verdict": judged.verdict,
-            "decision": judged.decision,
+            "verdict": _found(judged),
+            "decision": judged.decision or reason(Code.NO_TRIGGER),
             "report": judged.drift,
             "metric": judged.metric,
         },
     )
 
 
-def _late(state: LoopState, version: DataVersion) -> str:
-    """Why a version says nothing about the world as it is now; empty when it is the newest that landed."""
+def _found(judged: DataVersion) -> Reason:
+    return reason(Code.VERSION_JUDGED, *judged.verdict, version=judged.number)
+
+
+def _late(state: LoopState, version: DataVersion) -> Reason | None:
+    """Why a version says nothing about the data as they are now; None when it is the newest that landed."""
     newest, landed = state.newest_landed_at, version.landed_at
     if state.champion is None or newest is None or landed is None or landed >= newest:
-        return ""
-    return f"it landed at {landed:%Y-%m-%d %H:%M:%S} UTC, and newer data have come since"
+        return None
+    return reason(Code.LATE_VERSION, landed=landed.isoformat())
 
 
 def look(ports: Ports, champion: Champion | None, published: Published, version: DataVersion) -> Verdict:
     """Drift against the champion's reference, and the champion's metric where the version is labelled."""
     if champion is None:
-        return Verdict(words="no champion yet, so there is nothing to compare with")
+        return Verdict(seen=(reason(Code.NO_CHAMPION),))
     verdict = _drift(ports, champion, published, version)
     return _metric(ports, champion, published, version, verdict)
 
@@ -125,12 +130,12 @@ def look(ports: Ports, champion: Champion | None, published: Published, version:
 def _drift(ports: Ports, champion: Champion, published: Published, version: DataVersion) -> Verdict:
     definition = published.definition
     if not definition.drift.enabled:
-        return Verdict(words="drift is not judged: `drift.enabled` is false")
+        return Verdict(seen=(reason(Code.DRIFT_OFF),))
     report = comparison.report(ports, champion.profile, version, definition)
     document = ports.documents.put(json.dumps(report.to_dict(), sort_keys=True).encode())
-    moved = [column.words for column in report.columns if column.material]
-    words = "; ".join(moved) if moved else report.headline
-    return Verdict(drift=document, detected=report.detected, material=report.material, words=words)
+    moved = tuple(comparison.column_moved(column) for column in report.columns if column.material)
+    seen = moved or (reason(Code.NO_MATERIAL_DRIFT, headline=report.headline),)
+    return Verdict(drift=document, detected=report.detected, material=report.material, seen=seen)
 
 
 def _metric(
@@ -158,12 +163,12 @@ def _metric(
         threshold,
         confidence=wanted.confidence,
     )
-    problems = [say(one) for one in seen.problems]
+    problems = [asdict(one) for one in seen.problems]
     document = ports.documents.put(
         json.dumps({"verdict": judged.to_dict(), "problems": problems}, sort_keys=True).encode()
     )
-    words = " · ".join([verdict.words, judged.words, *problems])
-    return replace(verdict, metric=document, breached=judged.breached, words=words)
+    found = (*verdict.seen, judged.reason, *seen.problems)
+    return replace(verdict, metric=document, breached=judged.breached, seen=found)
 
 
 def _remember(state: LoopState, verdict: Verdict) -> LoopState:
@@ -180,15 +185,15 @@ def _reasons(
     record: InboxRecord,
     unit: Unit,
 ) -> list[Trigger]:
-    def trigger(kind: TriggerKind, reason: str) -> Trigger:
-        return Trigger(kind, reason, "driftloop", record.key, unit.ports.clock.now(), version.number)
+    def trigger(kind: TriggerKind, why: Reason) -> Trigger:
+        return Trigger(kind, why, "driftloop", record.key, unit.ports.clock.now(), version.number)
 
     wanted = published.definition.drift.persistence
     found = []
     if state.champion is None:
-        found.append(trigger(TriggerKind.FIRST, "there is no model yet"))
+        found.append(trigger(TriggerKind.FIRST, reason(Code.FIRST_MODEL)))
     if verdict.material and policy.persistent(state.recent_breaches, wanted.breaches, wanted.of):
-        found.append(trigger(TriggerKind.DRIFT, verdict.words))
+        found.append(trigger(TriggerKind.DRIFT, _found(version)))
     if verdict.breached:
-        found.append(trigger(TriggerKind.METRIC, verdict.words))
+        found.append(trigger(TriggerKind.METRIC, _found(version)))
     return found

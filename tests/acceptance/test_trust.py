@@ -13,6 +13,8 @@ from azure.storage.blob import BlobServiceClient
 
 from demo.stage import APP
 from shared.azure.client import credential
+from shared.domain.reason import Code
+from shared.inbox import unrouted
 from shared.runtime import tick
 from shared.settings import Settings
 from shared.state import queries
@@ -63,9 +65,9 @@ def test_what_event_grid_gave_up_to_deliver_is_taken_up_by_the_sweep(app: App, f
 
     tick.sweep(app.ports, Settings.from_environment(os.environ).blob_service_uri)
 
-    told = [json.loads(row.doc) for row in app.ports.store.unrouted()]
-    (letter,) = [document["text"] for document in told if document["code"] == "dead-letter"]
-    assert "MaxDeliveryAttemptsExceeded, NotFound; " in letter
+    events = [event for _, event in unrouted.newest(app.ports, 100)]
+    (letter,) = [event.reason for event in events if event.reason.code is Code.DEAD_LETTER_NO_LOOP]
+    assert letter.facts["why"] == "MaxDeliveryAttemptsExceeded, NotFound"
 
 
 def test_no_secret_is_in_anything_that_the_app_wrote(app: App, five_times: Status) -> None:

@@ -19,6 +19,8 @@ from shared.azure.operations import telling, why
 from shared.azure.topic import event_type
 from shared.azure.traffic_log import AzureEvidence
 from shared.domain.ledger import LedgerEntry
+from shared.domain.loop import Overview
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 from shared.ports import Ports
 from shared.redaction import safe
@@ -31,6 +33,22 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 @pytest.fixture
 def clients(settings: Settings) -> Clients:
     return Clients(settings, credential())
+
+
+def test_an_overview_row_that_cannot_be_read_keeps_no_other_loop_from_being_found(
+    clients: Clients, sdk_ports: Ports, loop: str
+) -> None:
+    sdk_ports.store.describe(Overview(f"{loop}-b", "landing/b/"))
+    sdk_ports.store.describe(Overview(loop, "landing/a/"))
+    line = {"PartitionKey": "overview", "RowKey": loop, "doc": '{"schema": 1, "content": {}}'}
+    clients.table().upsert_entity(line)
+
+    found = {one.loop: one for one in sdk_ports.store.overviews()}
+
+    assert found[f"{loop}-b"].landing == "landing/b/"
+    stopped = found[loop].needs_attention
+    assert stopped is not None
+    assert (stopped.code, stopped.because[0].code) == (Code.LOOP_SET_ASIDE, Code.ROW_OLDER)
 
 
 class TestOutbound:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.loop import Overview
+from shared.domain.loop import NewestVersion, Overview, Serving, UnderWay
+from shared.domain.reason import Code, reason
+from shared.domain.release import Phase
 from shared.errors import Conflict, InvariantBroken
 from shared.ports import Delete, Insert, Ports, Replace
 
@@ -179,11 +181,35 @@ def test_no_loop_name_reaches_the_rows_of_others(ports: Ports, loop: str, name: 
 
 
 def test_an_overview_is_told_as_it_was_described(ports: Ports, loop: str) -> None:
-    told = Overview(loop, "landing/a/", "labels/a/", ("a-*", "b"), "endpoint", None, "all is well", "look")
+    because = (reason(Code.DOCUMENT_LOST, text="document é is gone"),)
+    told = Overview(
+        loop,
+        "landing/a/",
+        "labels/a/",
+        ("a-*", "b"),
+        "endpoint",
+        needs_attention=reason(Code.LOOP_SET_ASIDE, *because),
+        paused=True,
+        serving=Serving(2, "model", NOON),
+        newest=NewestVersion(
+            3, "moved", (reason(Code.COLUMN_MOVED, column="a", effect=0.5, change="up"),), NOON
+        ),
+        under_way=UnderWay(3, Phase.CANARY, "evidence", {"r2-a1": 90, "r3-a1": 10}),
+    )
 
     ports.store.describe(told)
 
-    assert _overview(ports, loop) == told
+    assert _overview(ports, loop) == told == ports.store.overview(loop)
+
+
+def test_one_loop_is_read_by_its_name(ports: Ports, loop: str) -> None:
+    assert ports.store.overview(loop) is None
+    ports.store.wake(loop, NOON)
+    assert ports.store.overview(loop) == Overview(loop, landing="", due_at=NOON)
+    ports.store.describe(Overview(loop, "landing/a/"))
+    ports.store.describe(Overview(f"{loop}-b", "landing/b/"))
+
+    assert ports.store.overview(loop) == Overview(loop, "landing/a/", due_at=NOON)
 
 
 def test_describing_keeps_when_to_look(ports: Ports, loop: str) -> None:

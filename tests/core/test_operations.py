@@ -1,97 +1,124 @@
-"""Every rejection, denial, conflict and stuck state of a loop has its row in docs/operations.md, or a listed code."""
+"""Every code that a loop may show as a refusal, a wait or a failure has its row in docs/operations.md, and says
+something; docs/reference-errors.md lists every code of an error."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
+from shared import errors, guide
+from shared.domain.event import InboxState
+from shared.domain.reason import Code, Reason, reason
+from shared.domain.release import Phase
 from shared.intake.rejections import REMEDIES
+from shared.words import TEXTS, say
 
 ROOT = Path(__file__).parents[2]
-REFUSALS = frozenset(
-    {"ConfigurationError", "Conflict", "InvariantBroken", "DependencyUnavailable", "OutcomeUnknown"}
-    | {"Unreadable", "InputRejected", "DriftloopError", "Deny", "Coalesce", "_refuse"}
-    | {"close", "_unrouted", "_ignored"}
-)
-"""What is called with words that a person may come to see on a loop."""
 
-TOLD_AT_ONCE = {
-    "release/adoption.py": "to who types `driftloop adopt`, with what to do",
-    "runtime/publication.py": "to who types `driftloop publish`, with what to do",
-    "azure/registry.py": "to who types `driftloop publish`, with what to do",
-    "state/queries.py": "to who types `driftloop status`, with what to do",
-    "intake/rejections.py": "each has its own row, by its code",
-    "azure/client.py": "to who starts the app or a command: a setting",
+NEEDS_NOTHING = {
+    *("became-version", "act-done", "read-again", "restore-deployed", "resumed", "source-unchanged"),
+    *("first-model", "schedule-due", "champion-too-old", "alert-fired", "monitor-breached", "asked-for"),
+    *("restore-asked-for", "adopted-as-served", "triggers", "release-started", "no-trigger", "finding"),
+    *("serves", "no-model-yet", "under-way", "labels-joined", "labels-no-model", "version-judged"),
+    *("no-champion", "drift-off", "column-moved", "no-material-drift", "steps-reused"),
+    *("metric-breached", "metric-past-by-chance", "metric-met", "metric-undefined", "metric-too-few-rows"),
+    *("metric-mismatch", "metric-bad-values", "predictions-judged", "predictions-compared"),
+    *("predictions-no-reference", "breach-confirmed", "breach-no-version", "breach-no-report"),
+    *("breach-not-shown", "helped", "not-helped", "help-unknown", "still-differs", "taken-in"),
+    *("gate-passed", "gate-inconclusive-passed", "gate-first-model", "gate-difference", "gate-floor"),
+    *("gate-slice", "gate-slice-column", "gate-calibration", "gate-calibration-unstated", "gate-no-rows"),
+    *("gate-unanswered", "gate-unusable-answers", "gate-unusable-values", "gate-mape-undefined"),
+    *("gate-too-few-rows", "canary-passed", "canary-errors-noticed", "bake-passed", "bake-errors"),
+    *("bake-latency", "bake-last-step", "bake-short", "metric-unmeasured", "metric-rate", "metric-latency"),
+    *("metric-loss", "metric-shift", "metric-shadow", "smoke-passed", "smoke-passed-golden"),
+    *("smoke-nothing-asked", "smoke-status", "smoke-no-predictions", "smoke-count", "smoke-malformed"),
+    *("smoke-slow", "smoke-golden-count", "smoke-golden-differs", "answer-is-text", "answer-is-error"),
+    *("answer-is-object", "answer-is-other", "value-not-finite", "value-not-class", "value-unknown-class"),
+    "value-empty",
 }
-"""Modules whose refusals reach nobody but the person at the terminal."""
+"""Triggers, verdicts, their findings and outcomes: nothing is refused, waits or failed by itself."""
+
+ENTRIES = {f"release.{phase.value}" for phase in Phase} | {f"drop.{state.value}" for state in InboxState}
+ENTRIES |= {"source.given_up", "traffic.adopted", "traffic.repaired"}
+
+ERRORS = {code for code in Code if code not in TEXTS}
+"""An error brings its own text."""
 
 
-@cache
-def messages() -> tuple[tuple[str, str, str], ...]:
-    """File, code where there is one, and the words with {} for what is filled in, of each refusal in the sources."""
-    rooms = ("inbox", "verdict", "retraining", "release", "runtime", "state", "azure")
-    files = [path for room in rooms for path in (ROOT / "shared" / room).rglob("*.py")]
-    files += [*(ROOT / "shared" / "intake").glob("*.py"), ROOT / "shared" / "loopfile" / "published.py"]
-    found = []
-    for path in sorted(files):
-        name = path.relative_to(ROOT / "shared").as_posix()
-        if name not in TOLD_AT_ONCE:
-            functions = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef))
-            found += [(name, *refusal) for function in functions for refusal in _refusals(function)]
-    return tuple(found)
+def listed() -> set[str]:
+    return {code for part in guide.parts() for answer in part.answers for code in answer.codes}
 
 
-def _refusals(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
-    named: dict[str, str] = {}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            named[node.targets[0].id] = _text(node.value, named)
-    for node in ast.walk(function):
-        if (
-            isinstance(node, ast.Call)
-            and getattr(node.func, "id", getattr(node.func, "attr", "")) in REFUSALS
-        ):
-            texts = [_text(argument, named) for argument in node.args]
-            words = max((text for text in texts if " " in text), key=len, default="")
-            if words:
-                yield next((text for text in texts if re.fullmatch(r"[a-z]+(-[a-z]+)*", text)), ""), words
+def test_every_refusal_wait_and_failure_has_a_row() -> None:
+    assert {code.value for code in Code} - NEEDS_NOTHING - set(REMEDIES) - listed() == set()
+    assert {code.value for code in Code} > NEEDS_NOTHING
 
 
-def _text(node: ast.AST, named: dict[str, str]) -> str:
-    match node:
-        case ast.Constant(value=str(text)):
-            return text
-        case ast.JoinedStr(values=parts):
-            return "".join(_text(part, named) for part in parts)
-        case ast.FormattedValue(value=ast.Name(id=name)) | ast.Name(id=name):
-            return named.get(name, "{}")
-        case _:
-            return "{}"
+def test_every_code_of_a_row_exists() -> None:
+    assert listed() - {code.value for code in Code} - ENTRIES == set()
 
 
-def rows() -> list[str]:
-    chapter = (ROOT / "docs" / "operations.md").read_text().split("\n## What to do when\n")[1]
-    seen = re.findall(r"^\| (?:<a [^>]*></a>)?(`.+?`) \| ", chapter, re.MULTILINE)
-    return [part.strip("`") for row in seen for part in re.split(r"(?<=`), (?=`)", row)]
+@pytest.mark.parametrize("code", list(Code), ids=str)
+def test_every_code_says_something_with_all_its_facts_and_with_none(code: Code) -> None:
+    """A fact that a stored row does not have is shown as unknown, not as an error of the page."""
+    text = TEXTS.get(code, "{text}")
+    assert say(Reason(code)).strip() != "" or text == "{because}"
+    if not isinstance(text, str):
+        return
+    names = [name for _, name, _, _ in Formatter().parse(text) if name]
+    facts = {name: "2026-11-20T12:00:00+00:00" for name in names if name != "because"}
+    full = Reason(code, facts, (reason(Code.ASKED_FOR, why="the monthly report"),))
+    assert say(full).count("unknown") == text.count("unknown")
+    assert not {"{", "}"} & set(say(full))
+    assert "because" not in names or "the monthly report" in say(full)
+    assert "{" not in say(Reason(code))
 
 
-@pytest.mark.parametrize("file", sorted({file for file, _, _ in messages()}))
-def test_what_a_loop_may_say_no_with_is_in_operations(file: str) -> None:
-    known = rows()
-    missing = [
-        words
-        for where, code, words in messages()
-        if where == file and code not in REMEDIES and not any(row in words for row in known)
-    ]
-    assert missing == [], f"write a row of docs/operations.md for each of these messages of shared/{file}"
+def test_other_peoples_text_is_never_read_as_a_format() -> None:
+    assert say(reason(Code.ASKED_FOR, why="{loop} {0} {because.x}")) == "{loop} {0} {because.x}"
 
 
-def test_there_is_something_to_look_at() -> None:
-    found = messages()
-    assert len({words for _, _, words in found}) > 80
-    assert {"inbox/requests.py", "retraining/policy.py", "azure/serving.py"} <= {file for file, _, _ in found}
+def raised() -> set[str]:
+    """Codes that the sources give to an error by name; strings are those of rejected input."""
+    found = set()
+    for path in sorted(
+        p for room in ("shared", "functions", "tower", "cli") for p in (ROOT / room).rglob("*.py")
+    ):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                found |= _code(node)
+    return found
+
+
+def _code(call: ast.Call) -> set[str]:
+    name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+    first = [call.args[0]] if name in ("InputRejected", "rejected") and call.args else []
+    given = [*first, *(k.value for k in call.keywords if k.arg == "code")]
+    named = {Code[n.attr].value for n in given if isinstance(n, ast.Attribute) and n.attr in Code.__members__}
+    return named | {n.value for n in given if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+def test_the_reference_lists_the_code_of_every_error() -> None:
+    reference = (ROOT / "docs" / "reference-errors.md").read_text()
+    rows = re.findall(r"^\| (`[a-z].*?`) \|", reference.split("## Answers over HTTP")[0], re.MULTILINE)
+    found = {code for row in rows for code in re.findall(r"`([a-z-]+)`", row)}
+    assert found == {code.value for code in ERRORS} - set(REMEDIES) | {"too-large"}
+
+
+def test_every_code_that_an_error_is_given_exists() -> None:
+    assert len(raised()) > 60
+    assert raised() - {code.value for code in Code} == set()
+
+
+def test_every_code_of_an_error_is_raised() -> None:
+    usual = {
+        one.usual.value
+        for one in vars(errors).values()
+        if isinstance(one, type) and issubclass(one, errors.DriftloopError)
+    }
+    silent = {code.value for code in ERRORS} - raised() - usual - set(REMEDIES)
+    assert silent == {"unexpected", "row-unreadable"}, "given where an error is caught, and by Unreadable"

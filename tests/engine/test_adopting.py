@@ -16,6 +16,7 @@ from shared.memory.azureml import MemoryDeployment
 from shared.ports import DeploymentSpec
 from shared.release import adoption
 from shared.state import queries
+from shared.words import spoken
 from tests.engine.world import LOOP, World, csv, season
 
 
@@ -89,7 +90,7 @@ def test_an_adopted_deployment_that_is_gone_cannot_be_made_again_and_says_so(wor
     world.act("restore")
     world.ticks()
     refused = [entry for entry in queries.entries(world.ports, "birds") if entry.what == "action.refused"]
-    assert "was adopted as it served" in refused[0].detail["why"]
+    assert "was adopted while it served" in spoken(refused[0].detail)["why"]
 
 
 def test_shared_traffic_is_not_adopted(world: World) -> None:

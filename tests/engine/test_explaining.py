@@ -9,8 +9,10 @@ from datetime import timedelta
 import pytest
 
 from cli.explain import loop_story, release_story
+from shared.domain.reason import Code, reason
 from shared.domain.release import Phase
 from shared.runtime import unit_of_work
+from shared.words import say
 from tests.engine.test_faults import LOOP, birds, canaried, served
 from tests.simulator.life import Life
 from tests.simulator.reader import reading_in_process
@@ -26,22 +28,25 @@ def test_every_denial_is_told_with_who_asked_and_why_not() -> None:
     life = served()
     life.alert("birds-errors")
     life.rest()
-    heading, lines = loop_story(life.real, "birds")
+    heading, lines, _ = loop_story(life.real, "birds")
     assert heading.startswith("birds: 2 answers")
     assert ("trigger alert (Azure Monitor)" in lines[1][1], "nothing new" in lines[1][2]) == (True, True)
-    assert lines[-1][1:] == ("now", life.state.denial)
+    assert lines[-1][1:] == ("now", say(life.state.denial))
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "no retraining: nothing new: release 1"),
-        ({"newest_labelled": 0}, "no retraining: there is no labelled data version to train on"),
-        ({"failed_in_row": 5}, "no retraining: the last 5 releases did not go live"),
-        ({"paused": "by bob"}, "waits: the loop is paused: by bob"),
-        ({"last_ended_at": 0}, "waits: cooldown until"),
-        ({"starts": 2}, "waits: the budget of 2 runs a day is used up until"),
-        ({"spent": 1.0}, "waits: the budget of 0:00:01 of compute a day is used up until"),
+        ({}, "not retrained: nothing new: release 1"),
+        ({"newest_labelled": 0}, "not retrained: there is no labelled data version to train on"),
+        ({"failed_in_row": 5}, "not retrained: the last 5 releases did not go live"),
+        (
+            {"paused": reason(Code.PAUSED_BY_PERSON, actor="bob", why="x")},
+            "waiting: the loop is paused by bob: x",
+        ),
+        ({"last_ended_at": 0}, "waiting: cooldown until"),
+        ({"starts": 2}, "waiting: the budget of 2 runs a day is used up until"),
+        ({"spent": 1.0}, "waiting: the budget of 0:00:01 of compute a day is used up until"),
     ],
 )
 def test_each_answer_of_the_policy_is_told(changes: dict[str, object], words: str) -> None:
@@ -55,9 +60,9 @@ def test_each_answer_of_the_policy_is_told(changes: dict[str, object], words: st
     current.commit(replace(current.state, **(calm | asked)))
     life.alert("birds-errors")
     life.round()
-    _, lines = loop_story(life.real, "birds")
+    _, lines, _ = loop_story(life.real, "birds")
     assert words in lines[-2][2]
-    assert words.removeprefix("waits: the loop is ") in lines[-1][2]
+    assert words.removeprefix("waiting: the loop is ") in lines[-1][2]
 
 
 def test_releases_that_mended_nothing_are_told() -> None:
@@ -66,7 +71,7 @@ def test_releases_that_mended_nothing_are_told() -> None:
     current.commit(replace(current.state, unhelped_in_row=3))
     life.drop("2.csv", birds(2, 1.3))
     life.round()
-    assert "no retraining: the last 3 releases went live and did not help" in told(life)
+    assert "not retrained: the last 3 releases went live and did not help" in told(life)
 
 
 def test_an_alert_that_our_own_canary_set_off_is_told() -> None:
@@ -78,7 +83,7 @@ def test_an_alert_that_our_own_canary_set_off_is_told() -> None:
     life.alert("birds-errors")
     life.rest()
     assert life.release().phase is Phase.ROLLED_BACK
-    assert "no retraining: it fired while release 3 had traffic, and that was taken back" in told(life)
+    assert "not retrained: it fired while release 3 had traffic, which was rolled back" in told(life)
 
 
 def told(life: Life) -> str:
@@ -90,7 +95,7 @@ def test_a_reason_that_the_loop_does_not_name_is_told() -> None:
     life = served(plan=LOOP.replace("retrain: {", "retrain: {on: [alert], "))
     life.drop("2.csv", birds(2, 1.3))
     life.round()
-    assert "no retraining: `retrain.on` does not name drift" in loop_story(life.real, "birds")[1][-1][2]
+    assert "not retrained: `retrain.on` does not name drift" in loop_story(life.real, "birds")[1][-1][2]
 
 
 def test_a_release_is_told_from_its_reason_to_its_end_with_what_came_in_meanwhile() -> None:
@@ -99,8 +104,8 @@ def test_a_release_is_told_from_its_reason_to_its_end_with_what_came_in_meanwhil
     life.round()
     life.act("abort", 2)
     life.rest()
-    heading, lines = release_story(life.real, "birds", 2)
-    assert heading.startswith("release birds/2 on versions 2, because of drift: mass moved")
+    heading, lines, _ = release_story(life.real, "birds", 2)
+    assert heading.startswith("release birds/2 on versions 2, because of drift: version 2: mass moved")
     steps = [what for _, what, _ in lines]
     for part in ("release.started", "gate: pass", "release.canary", "release.rolling back (by bob)"):
         assert part in steps, steps

@@ -14,7 +14,7 @@ from shared.domain.release import JudgementKind, Phase, TriggerKind
 from shared.release import evidence_replay
 from shared.runtime import tick
 from shared.state import queries
-from shared.words import say
+from shared.words import say, spoken
 from tests.engine.test_canary_evidence import go_on, in_canary, live, worst
 from tests.engine.world import ACCOUNT, LOOP, Model, World, by_bill, csv, season
 
@@ -151,7 +151,7 @@ def test_labels_that_show_a_breach_ask_for_a_release_when_there_is_something_new
 ) -> None:
     serving(world, r1_a1=always_adelie)
     labels(world, truth(world, "r1-a1"))
-    assert "nothing new" in world.state.denial
+    assert "nothing new" in say(world.state.denial)
     world.drop("more.csv", csv(season(2008)))
     assert world.state.open_release is None, "no drift by itself"
     world.clock.advance(70)
@@ -159,15 +159,15 @@ def test_labels_that_show_a_breach_ask_for_a_release_when_there_is_something_new
     labels(world, truth(world, "r1-a1"), "later.csv")
     release = world.release(2)
     assert [trigger.kind for trigger in release.triggers] == [TriggerKind.METRIC]
-    assert "collected predictions (100%) of release 1; f1_macro is " in release.triggers[0].reason
+    assert "collected predictions (100%) of release 1; f1_macro is " in say(release.triggers[0].reason)
 
 
 def test_labels_that_keep_the_threshold_ask_for_nothing_and_are_told(world: World) -> None:
     serving(world)
     labels(world, truth(world, "r1-a1"))
     told = next(e for e in queries.entries(world.ports, "birds") if e.what == "labels.joined")
-    assert "keeps the threshold 0.85" in told.detail["verdict"]
-    assert told.detail["decision"] == "no retraining: nothing asks for it"
+    assert "meets the threshold of 0.85" in spoken(told.detail)["verdict"]
+    assert spoken(told.detail)["decision"] == "not retrained: no trigger fired"
     assert world.state.open_release is None
     assert world.state.next_version == 2, "labels are no data version"
 
@@ -182,4 +182,4 @@ def test_lost_and_repeated_events_of_labels_are_one_and_bad_files_are_set_aside(
     joined = [e for e in queries.entries(world.ports, "birds") if e.what == "labels.joined"]
     assert len(joined) == 1
     (aside,) = queries.set_aside(world.ports, "birds")
-    assert (aside.state, "species" in aside.note) == (InboxState.QUARANTINED, True)
+    assert (aside.state, "species" in say(aside.reason)) == (InboxState.QUARANTINED, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from shared.domain.event import InboxState
-from shared.domain.reason import Code
+from shared.domain.reason import Code, reason
 from shared.domain.release import Phase, TriggerKind
 from shared.state import queries
 from shared.words import say, titled
@@ -29,7 +29,7 @@ def test_a_season_like_the_last_is_judged_and_leads_to_nothing(world: World) -> 
     world.ticks(3)
     version = queries.loop(world.ports, "birds").versions[0]
     assert (version.number, version.drift_material, version.metric_breached) == (2, False, False)
-    assert "no retraining" in version.decision
+    assert version.decision == reason(Code.NO_TRIGGER)
     assert world.state.next_release == 2
 
 
@@ -41,7 +41,7 @@ def test_drift_leads_through_gate_and_canary_to_promotion(world: World) -> None:
     assert world.live() == 2
     release = world.release(2)
     assert [t.kind for t in release.triggers] == [TriggerKind.DRIFT]
-    assert "body_mass_g" in release.triggers[0].reason
+    assert "body_mass_g" in say(release.triggers[0].reason)
     assert [titled(j) for j in release.judgements] == [
         "smoke test",
         "gate",
@@ -102,7 +102,7 @@ def test_a_breached_metric_asks_for_a_better_model_and_refuses_an_equal_one(worl
     assert release.phase is Phase.REJECTED, say(release.reason)
     assert world.ports.serving.traffic("birds") == {"r1-a1": 100}
     assert all("r2-a1" not in split for _, split in world.ports.serving.splits)
-    assert "a version newer than 2 must land" in world.state.denial
+    assert "until a version newer than 2 lands" in say(world.state.denial)
 
 
 def test_a_resolved_alert_starts_nothing_and_a_fired_one_does(world: World) -> None:
@@ -140,12 +140,12 @@ def test_unusable_files_are_set_aside_with_a_reason_and_the_next_good_one_goes_o
     world.drop("no-target.csv", csv(season(2007).drop(columns="species")))
     world.drop("2007.csv", csv(season(2007)))
     aside = queries.set_aside(world.ports, "birds")
-    assert {record.body["name"]: record.code for record in aside} == {
+    assert {record.body["name"]: record.reason and record.reason.code for record in aside} == {
         "birds/empty.csv": "empty-file",
         "birds/wrong.parquet": "not-parquet",
         "birds/no-target.csv": "missing-target",
     }
-    assert all(record.note for record in aside)
+    assert all(say(record.reason) for record in aside)
     assert len(world.ports.blobs.quarantined) == 3
     assert world.live() == 1
 
@@ -188,7 +188,7 @@ def test_traffic_that_somebody_else_changed_is_adopted_and_the_loop_pauses(world
     before = list(world.ports.serving.splits)
     world.ticks(20)
     assert world.ports.serving.splits == before
-    assert "changed from outside" in world.state.paused
+    assert world.state.paused and world.state.paused.code is Code.TRAFFIC_CHANGED
     assert "traffic.adopted" in world.ledger()
 
 

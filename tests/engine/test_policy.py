@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from shared import loopfile
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, reason
 from shared.domain.release import Champion, Judgement, JudgementKind, Outcome, Phase, Trigger, TriggerKind
 from shared.retraining import policy
+from shared.words import say, spoken
 from tests.core.world import begun
 from tests.engine.test_faults import LOOP, birds, canaried, served
 from tests.simulator.reader import reading_in_process
 
+BY_BOB = reason(Code.PAUSED_BY_PERSON, actor="bob", why="x")
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DEFINITION = loopfile.parse(
     LOOP.replace("cooldown: 1s", "cooldown: 6h, max_age: 30d").replace(
@@ -34,7 +37,13 @@ def reader() -> Iterator[None]:
 
 
 def trigger(kind: TriggerKind = TriggerKind.DRIFT, minutes: int = 0) -> Trigger:
-    return Trigger(kind, f"because {minutes}", "driftloop", "key", NOW + timedelta(minutes=minutes))
+    return Trigger(
+        kind,
+        reason(Code.ASKED_FOR, why=f"because {minutes}"),
+        "driftloop",
+        "key",
+        NOW + timedelta(minutes=minutes),
+    )
 
 
 def loop(**changes: object) -> LoopState:
@@ -56,21 +65,21 @@ def test_a_reason_and_something_new_start_a_release() -> None:
     [
         (loop(), 1, "nothing new: release 1 was trained through version 1"),
         (loop(), 0, "no labelled data version"),
-        (loop(failed_in_row=policy.BREAKER), 2, "did not go live, so a person must look"),
-        (loop(unhelped_in_row=policy.UNHELPED), 2, "went live and did not help, so a person must look"),
+        (loop(failed_in_row=policy.BREAKER), 2, "did not go live and need manual review"),
+        (loop(unhelped_in_row=policy.UNHELPED), 2, "went live and did not help, and need manual review"),
     ],
 )
 def test_what_is_refused_is_refused_with_its_reason(state: LoopState, newest: int, words: str) -> None:
     answer = decide(state, newest=newest)
     assert isinstance(answer, policy.Deny)
-    assert words in answer.reason
+    assert words in say(answer.reason)
 
 
 @pytest.mark.parametrize(
     ("state", "until", "words"),
     [
         (loop(open_release=1), None, "release 1 is open"),
-        (loop(paused="by bob"), None, "the loop is paused: by bob"),
+        (loop(paused=BY_BOB), None, "the loop is paused by bob: x"),
         (loop(last_ended_at=NOW - timedelta(hours=1)), NOW + timedelta(hours=5), "cooldown until"),
         (
             loop(starts=(NOW - timedelta(hours=9), NOW - timedelta(hours=8))),
@@ -87,7 +96,7 @@ def test_what_is_refused_is_refused_with_its_reason(state: LoopState, newest: in
 def test_what_waits_says_until_when(state: LoopState, until: datetime | None, words: str) -> None:
     answer = decide(state)
     assert isinstance(answer, policy.Coalesce)
-    assert (answer.until, words in answer.reason) == (until, True)
+    assert (answer.until, words in say(answer.reason)) == (until, True)
 
 
 def test_compute_of_yesterday_or_below_the_budget_is_in_nobodys_way() -> None:
@@ -110,7 +119,7 @@ def test_what_jobs_took_is_charged_also_when_they_failed_and_the_reason_waits_fo
     life.round()
     life.round()
     assert (life.state.next_release, len(life.state.waiting)) == (3, 1)
-    assert "of compute a day is used up until" in life.state.denial
+    assert "of compute a day is used up until" in say(life.state.denial)
     life.real.training.new_jobs_are = "completed"
     life.clock.advance(86_400)
     life.rest()
@@ -131,7 +140,7 @@ def test_a_person_is_bound_by_no_cooldown_budget_or_breaker() -> None:
 def test_a_kind_that_the_loop_does_not_name_is_not_heard() -> None:
     quiet = loopfile.parse(LOOP.replace("retrain: {", "retrain: {on: [alert], "), file="loop.yaml")
     answer = policy.decide(loop(), [trigger()], quiet, NOW, newest_version=2)
-    assert answer == policy.Deny("`retrain.on` does not name drift")
+    assert answer == policy.Deny(reason(Code.NOT_NAMED, kinds="drift"))
 
 
 @given(st.lists(st.booleans(), max_size=10), st.integers(1, 5), st.integers(1, 8))
@@ -165,7 +174,7 @@ def test_reasons_that_waited_for_the_cooldown_start_one_release_when_it_is_over(
     life.alert()
     life.round()
     assert (life.state.next_release, len(life.state.waiting)) == (2, 2)
-    assert "cooldown until" in life.state.denial
+    assert "cooldown until" in say(life.state.denial)
     life.clock.advance(3600)
     life.rest()
     assert {t.kind.value for t in life.release(2).triggers} == {"drift", "alert"}
@@ -177,7 +186,7 @@ def test_a_champion_too_old_asks_once_a_day() -> None:
         life.round(seconds=3600)
     asked = [entry for entry in life.told("retrain.denied") if entry.subject == "trigger max_age"]
     assert len(asked) == 2
-    assert all("nothing new" in entry.detail["answer"] for entry in asked)
+    assert all("nothing new" in spoken(entry.detail)["answer"] for entry in asked)
 
 
 def test_a_pause_keeps_reasons_and_lets_the_open_release_go_on() -> None:

@@ -12,6 +12,7 @@ from shared import loopfile
 from shared.intake.returns import named, returns
 from shared.loopfile import LoopFileError
 from shared.state import queries
+from shared.words import say_all
 from tests.engine.world import World, csv
 
 LOOP = """
@@ -56,7 +57,7 @@ def test_the_next_stretch_of_the_same_walk_is_quiet_and_a_wilder_market_is_not()
     assert judged(world) is False
     world.drop("wild.csv", csv(walk(3, 60, volatility=0.045, first="2025-10-01")))
     assert judged(world) is True
-    assert "close (return)" in queries.loop(world.ports, "birds").versions[0].verdict
+    assert "close (return)" in say_all(queries.loop(world.ports, "birds").versions[0].verdict)
 
 
 def test_levels_alarm_where_returns_do_not() -> None:

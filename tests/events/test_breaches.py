@@ -10,6 +10,7 @@ import pytest
 from cli.explain import loop_story
 from shared.domain.release import TriggerKind
 from shared.state import queries
+from shared.words import say, spoken
 from tests.engine.world import World, csv, season
 
 CORPUS = Path(__file__).parent / "payloads"
@@ -36,7 +37,8 @@ def breach(name: str, run: str = "") -> str:
 
 def denials(world: World) -> list[str]:
     told = [entry for entry in queries.entries(world.ports, "birds") if entry.what == "retrain.denied"]
-    return [f"{entry.detail['reason']} -> {entry.detail['answer']}" for entry in told]
+    details = [spoken(entry.detail) for entry in told]
+    return [f"{detail['reason']} -> {detail['answer']}" for detail in details]
 
 
 def without_drift_trigger(world: World) -> None:
@@ -54,7 +56,7 @@ def test_a_breach_that_our_own_test_does_not_confirm_is_denied_with_the_reason(w
     (reason,) = denials(world)
     assert "body_mass_g: NormalizedWassersteinDistance 0.81 (threshold 0.1)" in reason
     assert "not confirmed: version 2 shows no material drift in body_mass_g, island" in reason
-    _, lines = loop_story(world.ports, "birds")
+    _, lines, _ = loop_story(world.ports, "birds")
     asked, answer = lines[-2][1:]
     assert "(Azure ML model monitor)" in asked
     assert "not confirmed: version 2" in answer
@@ -72,7 +74,7 @@ def test_a_breach_that_is_confirmed_starts_a_release_once(world: World, schema: 
     (trigger,) = world.release(2).triggers
     assert trigger.kind is TriggerKind.ALERT
     assert trigger.actor == "Azure ML model monitor"
-    assert "confirmed on version 2: body_mass_g" in trigger.reason
+    assert "confirmed on version 2: body_mass_g" in say(trigger.reason)
     assert denials(world)[1:] == []
 
 
@@ -82,7 +84,7 @@ def test_drift_in_another_column_confirms_nothing(world: World) -> None:
     world.ticks(3)
     world.send(breach("ml-monitor-step-eventgrid"))
     assert world.state.next_release == 2
-    assert "material drift only in bill_length_mm" in denials(world)[-1]
+    assert "material drift: bill_length_mm" in denials(world)[-1]
 
 
 def test_a_breach_without_a_version_to_look_at_is_denied(world: World) -> None:

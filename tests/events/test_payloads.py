@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from shared.errors import InputRejected
-from shared.inbox import messages, recorder
+from shared.inbox import messages, recorder, unrouted
 from shared.inbox.alerts import read_breach
 from shared.inbox.messages import AlertRaised, MonitorBreached, RunChanged
 from tests.engine.world import World
@@ -165,7 +165,7 @@ def test_whatever_stands_in_whichever_field_is_read_or_refused_with_a_reason(sha
                 if isinstance(hurt, dict):
                     with suppress(InputRejected):
                         messages.alert_message(hurt)
-    told.update(json.loads(row.doc)["code"] for row in world.ports.store.unrouted(limit=10**6))
+    told.update(event.reason.code.value for _, event in unrouted.newest(world.ports, 10**6))
     print(told)
     assert {"unknown-schema", "oversized-event"} <= set(told)
     assert told["read"] > 500

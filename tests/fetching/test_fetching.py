@@ -13,6 +13,7 @@ from shared.intake import source
 from shared.loopfile import LoopFileError
 from shared.ports import Fetched
 from shared.state import queries
+from shared.words import spoken
 from tests.engine.world import LOOP, World, csv, season
 
 WITH_SOURCE = LOOP.replace(
@@ -30,7 +31,7 @@ def world() -> World:
 
 
 def told(world: World, what: str) -> list[dict[str, str]]:
-    return [dict(e.detail) for e in queries.entries(world.ports, "birds") if e.what == what]
+    return [spoken(e.detail) for e in queries.entries(world.ports, "birds") if e.what == what]
 
 
 def next_day(world: World, days: int = 1) -> None:
@@ -103,7 +104,7 @@ def test_a_source_that_is_away_is_tried_again_further_apart_and_then_left_until_
     world.ports.sources.fails = DependencyUnavailable("birds.example answered 503", 60)
     world.ticks(200, seconds=60)
     assert len(world.ports.sources.asked) == source.MOST_FAILURES
-    assert "8 times in a row" in told(world, "source.given_up")[0]["reason"]
+    assert "attempts: 8" in told(world, "source.given_up")[0]["reason"]
     world.ports.sources.fails = None
     next_day(world, days=3)
     assert world.live() == 1
@@ -114,7 +115,7 @@ def test_a_refusal_is_told_and_other_work_goes_on(world: World) -> None:
     world.drop("2007.csv", csv(season(2007)))
     assert world.live() == 1
     assert len(world.ports.sources.asked) == 1
-    assert "source-refused" in told(world, "source.given_up")[0]["reason"]
+    assert "answered 404" in told(world, "source.given_up")[0]["reason"]
 
 
 def test_no_secret_of_the_address_is_told(world: World) -> None:

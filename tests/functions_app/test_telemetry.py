@@ -18,6 +18,7 @@ from shared.azure.topic import event_of
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview
 from shared.memory import FakeClock, memory_ports
+from shared.runtime import outbox
 from shared.state import hash_chain
 from tests.engine.world import World, csv, season
 
@@ -90,14 +91,14 @@ def test_the_age_of_the_oldest_waiting_work_is_told(written: io.StringIO) -> Non
     logging.getLogger("functions.telemetry").setLevel(logging.INFO)
     clock = FakeClock()
     ports = memory_ports(clock)
-    telemetry.tell_waiting(ports)
+    telemetry.log_waiting(ports)
     for loop, minutes in (("young", 1), ("old", 5)):
         ports.store.describe(Overview(loop=loop, landing=f"landing/{loop}/"))
         ports.store.wake(loop, clock.now() - timedelta(minutes=minutes))
     ports.store.describe(Overview(loop="later", landing="landing/later/"))
     ports.store.wake("later", clock.now() + timedelta(hours=1))
 
-    telemetry.tell_waiting(ports)
+    telemetry.log_waiting(ports)
 
     none, two = _lines(written)
     assert (none["oldest_due_s"], none["loops_due"]) == (0.0, 0)
@@ -109,7 +110,7 @@ def test_a_drop_its_version_and_its_release_are_one_operation() -> None:
     told = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(told))
-    ledger_log = logging.getLogger("shared.runtime.outbox")
+    ledger_log = outbox.log
     ledger_log.addHandler(spans := telemetry.Spans(provider))
     ledger_log.setLevel(logging.INFO)
     try:

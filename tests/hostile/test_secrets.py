@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import pytest
 
-from shared.inbox import messages, recorder
+from shared.inbox import messages, recorder, unrouted
 from shared.memory.faults import Call, watched
 from shared.redaction import redacted, redacted_message, safe
 from shared.runtime import tick
@@ -66,7 +66,7 @@ def test_what_means_the_same_without_its_secrets_is_kept_for_another_try() -> No
     )
     assert tick.sweep(world.ports, ACCOUNT) == 1
     assert [one.body["name"] for one in queries.inbox(world.ports, "birds")] == ["birds/token=7/_SUCCESS"]
-    codes = [json.loads(row.doc)["code"] for row in world.ports.store.unrouted()]
+    codes = [event.reason.code for _, event in unrouted.newest(world.ports, 10_000)]
     assert sorted(codes) == ["poison", "replayed"]
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from cli.status import printable
 from shared.domain.event import InboxState
-from shared.inbox import messages
+from shared.inbox import messages, unrouted
 from shared.state import queries
+from shared.words import say
 from tests.engine.world import ACCOUNT, World, created, csv, season
 from tests.hostile.corpus import ADDRESSES, FORMULAS, MARK, NAMES, UNADDRESSABLE, UNLISTED
 from tests.hostile.watching import watched
@@ -29,7 +30,7 @@ def assert_told_safely(world: World, log: io.StringIO) -> None:
     for line in log.getvalue().split("\n")[:-1]:
         assert line.isascii() and line.isprintable() and json.loads(line)
     for record in queries.inbox(world.ports, "birds"):
-        assert printable(f"{record.body['name']}: {record.note}").isprintable()
+        assert printable(f"{record.body['name']}: {say(record.reason)}").isprintable()
 
 
 def assert_goes_on(world: World) -> None:
@@ -58,7 +59,7 @@ def test_a_name_is_text_wherever_it_goes(name: str, spelling: object, log: io.St
     assert len(queries.inbox(world.ports, "birds")) == 1
     (record,) = queries.inbox(world.ports, "birds")
     assert record.state is not InboxState.NEW
-    assert record.note.strip()
+    assert say(record.reason).strip()
     if name in UNADDRESSABLE:
         assert record.state is not InboxState.DONE
     elif spelling is quote:
@@ -89,7 +90,7 @@ def test_an_address_in_an_event_is_never_asked(address: str, log: io.StringIO) -
         event for event in seen if event.startswith(("socket.", "urllib.", "subprocess.")) or MARK in event
     ]
     assert reached == []
-    codes = [json.loads(row.doc)["code"] for row in world.ports.store.unrouted()]
+    codes = [event.reason.code for _, event in unrouted.newest(world.ports, 10_000)]
     assert "foreign-account" in codes
     (record,) = queries.inbox(world.ports, "birds")
     assert record.body["rule"] == "birds-" + address[: 260 - len("birds-")]

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,11 @@ from shared.azure.client import Clients, Workspace, credential
 from shared.azure.platform_checkup import Subscription, Surroundings
 from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, reason
 from shared.domain.release import Champion
 from shared.domain.version import DataVersion, VersionState
+from shared.inbox import unrouted
+from shared.inbox.unrouted import Unrouted
 from shared.loopfile.published import Assets, Published
 from shared.ports import Change, Delete, Insert, Ports, Replace
 from shared.runtime import publication
@@ -161,7 +164,7 @@ def test_poison_and_events_of_no_loop(ports: Ports) -> None:
     settings = Settings.from_environment(os.environ)
     poison = QueueClient(settings.queue_service_uri, f"{settings.queue}-poison", credential=credential())
     poison.send_message("{}")
-    ports.store.record_unrouted("stray", json.dumps({"code": "no-loop", "text": "nobody's"}))
+    unrouted.put(ports, "stray", Unrouted(reason(Code.NO_LOOP, loop="x"), ports.clock.now()))
     try:
         code, found = _doctor()
     finally:
@@ -172,8 +175,9 @@ def test_poison_and_events_of_no_loop(ports: Ports) -> None:
 
 
 def test_an_event_of_no_loop_that_is_old_or_was_taken_up_needs_nobody(ports: Ports) -> None:
-    for key, code, received_at in (("old", "no-loop", "2026-01-01"), ("new", "replayed", "2999-01-01")):
-        ports.store.record_unrouted(key, json.dumps({"code": code, "text": "x", "received_at": received_at}))
+    old, new = datetime(2026, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
+    unrouted.put(ports, "old", Unrouted(reason(Code.NO_LOOP, loop="x"), old))
+    unrouted.put(ports, "new", Unrouted(reason(Code.REPLAYED, loops="x", was="no-loop"), new))
     try:
         (found,) = doctor._unrouted(ports)
     finally:
@@ -372,14 +376,15 @@ def test_a_tick_that_does_not_run(ports: Ports) -> None:
 
 def test_a_loop_that_waits_for_a_person(ports: Ports) -> None:
     (overview,) = ports.store.overviews()
-    ports.store.describe(replace(overview, attention="release 3 is stuck: no quota"))
+    stuck = reason(Code.STUCK, release=3, failures=10, why="no quota")
+    ports.store.describe(replace(overview, needs_attention=stuck))
     try:
         code, found = _doctor()
     finally:
         ports.store.describe(overview)
 
     assert (code, _ill(found)) == (3, {"loop patient"})
-    assert found["loop patient"]["what"] == "release 3 is stuck: no quota"
+    assert found["loop patient"]["what"] == "release 3 is stuck, 10 failed attempts in a row: no quota"
 
 
 def test_a_clock_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

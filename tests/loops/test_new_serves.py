@@ -67,7 +67,7 @@ def follow_the_tutorial(told: DrivenStage, patch: pytest.MonkeyPatch) -> None:
                 told.wait("release 1", lambda: told.state.next_release > 1 and come_through(told))
                 assert told.weights() == {"r1-a1": 100}
             case ["audit", _]:
-                assert "months" not in result.output and "the chain is whole" in result.output
+                assert "months" not in result.output and "hash chain verified" in result.output
             case ["drop", _, "months/4.csv"]:
                 told.wait("its verdict", lambda: bool(told.state.denial))
             case ["explain", "churn"]:

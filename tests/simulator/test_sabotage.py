@@ -26,6 +26,7 @@ from shared.release import observations as obs
 from shared.retraining import policy
 from shared.runtime import outbox, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
+from shared.words import say
 from tests.engine import test_faults as faults
 from tests.simulator import reader, sweep
 from tests.simulator.life import birds
@@ -48,7 +49,7 @@ def no_etag() -> Guard:
 
 def key_by_delivery() -> Guard:
     numbers = itertools.count()
-    return set_to(recorder, "blob_key", lambda *parts: recorder.key_of("blob", *parts, str(next(numbers))))
+    return set_to(recorder, "blob_key", lambda *parts: rows.key_of("blob", *parts, str(next(numbers))))
 
 
 def names_by_chance() -> Guard:
@@ -94,8 +95,8 @@ def told_before() -> Guard:
 
 
 def one_part_fails_all() -> Guard:
-    def step(ports: Any, loop: str, problems: dict[str, Exception]) -> bool:
-        return any(part() for _, part in worker._parts(unit_of_work.read(ports, loop), worker.Problems()))
+    def step(ports: Any, loop: str, this: worker.Run) -> bool:
+        return any(part() for _, part in worker._parts(unit_of_work.read(ports, loop), worker.Run()))
 
     return set_to(worker, "step", step)
 
@@ -125,7 +126,7 @@ def nothing_new_is_fine() -> None:
     life.alert()
     life.rest()
     assert life.state.next_release == 2
-    assert "nothing new" in life.state.denial
+    assert "nothing new" in say(life.state.denial)
 
 
 def cooldown_holds() -> None:
@@ -147,7 +148,7 @@ def five_failures_open_the_breaker() -> None:
         life.rest()
         life.rest()
     assert life.state.next_release == 2 + policy.BREAKER
-    assert "a person must look" in life.state.denial
+    assert "manual review" in say(life.state.denial)
 
 
 def an_edit_of_the_ledger_is_found() -> None:
@@ -277,7 +278,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "late data are no reason to retrain",
-        lambda: mock.patch("shared.verdict.version_verdict._late", always("")),
+        lambda: mock.patch("shared.verdict.version_verdict._late", always(None)),
         faults.test_f03_old_data_that_come_a_day_late_are_a_version_and_no_reason_to_retrain,
     ),
     Sabotage(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
@@ -10,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -21,6 +19,7 @@ import pytest
 from demo.stage import APP
 from local.azure import LocalAzure
 from shared.azure.client import credential
+from shared.inbox import unrouted
 from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.settings import Settings
@@ -108,12 +107,11 @@ def alerts(azure: LocalAzure) -> tuple[list[float], dict[str, float]]:
 def on_record(ports: Ports, sent_at: dict[str, float]) -> list[float]:
     """Seconds from when each alert was sent until it was on record, for no loop."""
     found = []
-    for row in ports.store.unrouted(limit=2 * EVENTS):
-        document = json.loads(row.doc)
-        rule = re.search(r"nobody-listens-\d+", document["text"])
+    for _, event in unrouted.newest(ports, 2 * EVENTS):
+        rule = re.search(r"nobody-listens-\d+", str(event.reason.facts.get("rule")))
         if rule is None:
             continue  # Azure ML's events of the loop that is not published yet
-        found.append(datetime.fromisoformat(document["received_at"]).timestamp() - sent_at[rule[0]])
+        found.append(event.received_at.timestamp() - sent_at[rule[0]])
     return found
 
 

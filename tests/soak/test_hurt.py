@@ -88,7 +88,7 @@ def wrong(app: App) -> list[str]:
         "traffic": (status.traffic, {"r2-a1": 100}),
         "audit": (queries.audit(app.ports, LOOP).problems, ()),
         "work left": (app.ports.store.range(LOOP, "todo-"), []),
-        "paused": (current.state.paused, ""),
+        "paused": (current.state.paused, None),
         "all told": (current.state.announced_seq, current.state.ledger_seq),
     }
     return [f"{name}: {seen}, not {wanted}" for name, (seen, wanted) in expected.items() if seen != wanted]

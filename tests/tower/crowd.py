@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from shared.domain.loop import Overview
-from shared.domain.release import Release
+from shared.domain.loop import Overview, UnderWay
+from shared.domain.reason import Code, reason
+from shared.domain.release import Phase, Release
 from shared.memory.store import MemoryStore
 from shared.ports import Row
 from shared.runtime import unit_of_work
@@ -61,8 +62,9 @@ def crowded() -> World:
     _unlike(world, grown.next_version, grown.next_release)
     line = store.overviews()[0]
     for number in range(LOOPS):
-        needs = "w" * 300 if number % 3 == 0 else ""
-        store.describe(replace(line, loop=f"loop-{number:04d}", attention=needs, facts=_long(line)))
+        needs = reason(Code.LOOP_WAITS, reason(Code.FINDING, text="w" * 300))
+        longest = replace(_long(line), needs_attention=needs if number % 3 == 0 else None)
+        store.describe(replace(longest, loop=f"loop-{number:04d}"))
     store.__class__ = SortedStore
     assert isinstance(store, SortedStore)
     store.freeze()
@@ -95,5 +97,7 @@ def _unlike(world: World, versions: int, releases: int) -> None:
         found[key] = Row(key, rows.encode(release), "e")
 
 
-def _long(line: Overview) -> dict[str, str]:
-    return {**line.facts, "verdict": "v" * 160, "waiting_for": "w" * 160}
+def _long(line: Overview) -> Overview:
+    assert line.newest is not None
+    newest = replace(line.newest, verdict=(reason(Code.FINDING, text="v" * 160),))
+    return replace(line, newest=newest, under_way=UnderWay(2, Phase.CANARY, "w" * 160, {"r2-a1": 100}))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.domain.reason import Code, reason
 from shared.ports import Row
 from shared.runtime import unit_of_work
 from shared.state import rows
@@ -74,7 +75,9 @@ def test_a_long_version_of_many_columns_stays_small(world: World) -> None:
     column = report["columns"][0]
     many = [{**column, "name": f"{n:04d}" + "x" * 200, "words": "w" * 2000} for n in range(2000)]
     digest = ports.documents.put(json.dumps({**report, "columns": many}).encode())
-    long = replace(version, drift=digest, verdict="; ".join("v" * 500 for _ in range(500)))
+    long = replace(
+        version, drift=digest, verdict=tuple(reason(Code.FINDING, text="v" * 500) for _ in range(500))
+    )
     ports.store.rows["birds"][row.key] = Row(row.key, rows.encode(long), "e")
     try:
         for path in ("/loops/birds/versions/3", f"/loops/birds?versions={3}"):

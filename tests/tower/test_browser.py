@@ -78,7 +78,7 @@ class Seen:
         status = self.page.get_by_role("status")
         status.wait_for()
         for _ in range(100):
-            if "takes it up" not in (text := status.inner_text()):
+            if "Request queued" not in (text := status.inner_text()):
                 return text
             self.page.wait_for_timeout(300)
             self.page.reload()
@@ -199,7 +199,7 @@ def test_a_person_sees_everything_and_acts_on_it(app: App, used: object, people:
     assert "resumed" in person.do("Resume", "done looking")
     assert "release 3 starts" in person.do("Retrain now", "once more")
     assert "-> cleaning" in person.do("Abort", "not now")
-    assert "read again" in person.do("Read again", "in case it was us")
+    assert "read again" in person.do("Retry", "in case it was us")
     app.wait(LOOP, lambda s: s["state"]["open_release"] is None and len(s["set_aside"]) == 1)
     told = [(e["actor"], e["detail"].get("reason", "")) for e in ledger(app)]
     for reason in (

@@ -8,6 +8,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from shared.domain.reason import Code, reason
+from shared.inbox import unrouted
+from shared.inbox.unrouted import Unrouted
 from shared.memory.data import MemoryDocuments
 from shared.ports import Ports, Row
 from tests.engine.world import LOOP, World, csv, season
@@ -99,9 +102,8 @@ def marked() -> World:
             job.status, job.error = ("failed", "MARK") if job.status == "running" else (job.status, job.error)
         world.ticks(2)
     world.act("pause", reason="MARK")
-    world.ports.store.record_unrouted(
-        "x", json.dumps({"code": "MARK", "text": "MARK", "received_at": "MARK"})
-    )
+    stray = Unrouted(reason(Code.NO_LOOP, loop="MARK"), world.clock.now())
+    unrouted.put(world.ports, "x", stray)
     return world
 
 

@@ -12,6 +12,7 @@ from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, queries
+from shared.words import say
 from tower.pages.lines import Told, read, told
 from tower.visit import Asking, NotFound, clip
 from tower.words import model
@@ -109,7 +110,10 @@ def _moment(text: str, now: datetime) -> tuple[datetime, str]:
     try:
         moment = datetime.fromisoformat(text[:40])
     except ValueError:
-        return now, f"{clip(text, 40)!r} is no ISO 8601 moment; write 2026-11-20T15:00:00Z. Shown is now."
+        return (
+            now,
+            f"{clip(text, 40)!r} is not an ISO 8601 moment; expected 2026-11-20T15:00:00Z. This shows now.",
+        )
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)), ""
 
 
@@ -167,7 +171,7 @@ def _chain(asking: Asking, current: Unit, release: Release) -> Chain:
         deployment=release.deployment,
         live_at=promoted.at if promoted else None,
         until=taken_back or (_succeeded_at(current, release) if promoted else None),
-        because=tuple(clip(f"{t.kind.value}: {t.reason}", 300) for t in release.triggers[:10]),
+        because=tuple(clip(f"{t.kind.value}: {say(t.reason)}", 300) for t in release.triggers[:10]),
         definition=release.definition,
         outcome=release.phase.value,
         entries=told(entries),

@@ -9,6 +9,7 @@ from datetime import datetime
 from shared import guide
 from shared.domain.event import InboxRecord
 from shared.domain.ledger import LedgerEntry
+from shared.domain.reason import Reason
 from shared.domain.release import Phase, Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
@@ -16,7 +17,7 @@ from shared.intake.rejections import REMEDIES
 from shared.release.machine import PHASES, Undo
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
-from shared.words import say
+from shared.words import say, say_all
 from tower.visit import Asking, NotFound, clip
 from tower.words import DOING, because, headline, model
 
@@ -30,7 +31,11 @@ _ANSWERED = frozenset(
         "traffic.adopted",
     }
 )
-"""Entries that the guide says more of."""
+"""Entries that the guide says more about."""
+
+
+_ANSWERS = ("answer", "why", "note", "reason")
+"""Where an entry's detail has what was answered."""
 
 
 def read(asking: Asking, name: str) -> Unit:
@@ -63,8 +68,7 @@ def told(entries: Sequence[LedgerEntry], limit: int = 300) -> tuple[Told, ...]:
     for e in entries:
         why = because(e)
         shown = "" if why == before else clip(why, limit)
-        code = e.reason.code.value if e.reason else ""
-        advice = guide.anchor(code, why, e.what) if shown and e.what in _ANSWERED else ""
+        advice = guide.anchor(*map(e.detail.get, _ANSWERS), e.what) if shown and e.what in _ANSWERED else ""
         subject, actor = clip(e.subject, 120), clip(e.actor, 120)
         found.append(Told(e.seq, e.at, e.what, headline(e), shown, subject, actor, advice))
         before = why
@@ -122,15 +126,14 @@ class Offer:
 
 
 def version_line(version: DataVersion) -> VersionLine:
-    moved = version.drift_material or version.metric_breached
     return VersionLine(
         number=version.number,
         source=clip(version.source, 200),
         rows=version.rows,
         created_at=version.created_at,
-        judged="moved" if moved else "quiet" if version.drift else version.state.value,
-        verdict=clip(version.verdict, 260),
-        decision=clip(version.decision, 200),
+        judged=version.judged,
+        verdict=clip(say_all(version.verdict), 260),
+        decision=clip(say(version.decision), 200),
     )
 
 
@@ -153,12 +156,17 @@ def aside(record: InboxRecord) -> Aside:
     return Aside(
         key=record.key,
         source=clip(source or record.kind.value, 200),
-        code=clip(record.code, 60),
-        note=clip(record.note, 300),
+        code=record.reason.code.value if record.reason else "",
+        note=clip(say(record.reason), 300),
         received_at=record.received_at,
         replayable=bool(source),
-        help=record.code if record.code in REMEDIES else guide.anchor(record.code, record.note),
+        help=_help(record.reason),
     )
+
+
+def _help(why: Reason | None) -> str:
+    """Its row in the list of rejections, or in the guide."""
+    return why.code.value if why and why.code in REMEDIES else guide.anchor(why)
 
 
 ROLL_BACK = "Give all traffic back to the old deployment, which is still warm."

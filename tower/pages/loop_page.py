@@ -11,7 +11,7 @@ from shared.domain.loop import LoopState
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.retraining.policy import recent_spending, recent_starts
-from shared.runtime.unit_of_work import Unit
+from shared.runtime.overview_row import needs_attention
 from shared.state import queries
 from shared.words import say
 from tower.pages import lines
@@ -117,17 +117,17 @@ def loop(asking: Asking, name: str) -> LoopPage:
     open_release = current.release(state.open_release)[0] if state.open_release else None
     entries = queries.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
     heat, left_out = _heat(asking, versions)
-    attention = _attention(current, open_release)
+    attention = needs_attention(state, open_release, (), asking.ports.clock.now())
     champion = state.champion
     found_traffic = queries.traffic(current)
     budget, now = definition.retrain.budget, asking.ports.clock.now()
     return LoopPage(
         loop=name,
-        attention=attention,
-        help=guide.anchor(attention) if attention else "",
-        paused=clip(state.paused),
-        denial=clip(state.denial),
-        denial_help=guide.anchor(state.denial) if state.denial else "",
+        attention=clip(say(attention), 200),
+        help=guide.anchor(attention),
+        paused=clip(say(state.paused)),
+        denial=clip(say(state.denial)),
+        denial_help=guide.anchor(state.denial),
         live=champion.release if champion else None,
         model=model(champion.model) if champion else "",
         live_at=champion.live_at if champion else None,
@@ -156,12 +156,6 @@ def loop(asking: Asking, name: str) -> LoopPage:
         asides=tuple(lines.aside(record) for record in queries.set_aside(asking.ports, name)[::-1]),
         offers=_offers(state, open_release, found_traffic),
     )
-
-
-def _attention(current: Unit, release: Release | None) -> str:
-    from shared.runtime import outbox
-
-    return clip(outbox.attention(current.state, release, "", current.ports.clock.now()), 200)
 
 
 def _older(numbers: Sequence[int]) -> int | None:

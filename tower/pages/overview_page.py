@@ -1,17 +1,17 @@
-"""Every loop in one line, and before them what needs a person: one read, however many loops there are."""
+"""Every loop in one line, those that need a person first: one read, however many loops there are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from shared import guide
 from shared.domain.loop import Overview
-from shared.domain.release import Phase
+from shared.inbox.unrouted import Unrouted
 from shared.state import queries
-from tower.visit import Asking, clip, short
-from tower.words import DOING
+from shared.words import say, say_all
+from tower.visit import Asking, clip
+from tower.words import DOING, model, shares
 
 PAGE = 100
 """Loops on one page."""
@@ -64,10 +64,10 @@ class OverviewPage:
 
 
 def overview(asking: Asking) -> OverviewPage:
-    """All loops by name; those whose name holds `q`, from the `from`th on."""
+    """All loops by name; those matching `q`, from the `from`th on."""
     wanted = asking.query.get("q", "").strip().casefold()[:64]
     found = [o for o in queries.loops(asking.ports) if wanted in o.loop]
-    needing = [o for o in found if o.attention]
+    needing = [o for o in found if o.needs_attention]
     start = min(asking.number("from"), max(0, len(found) - 1)) // PAGE * PAGE
     end = start + PAGE
     return OverviewPage(
@@ -84,40 +84,30 @@ def overview(asking: Asking) -> OverviewPage:
 
 
 def _line(found: Overview) -> LoopLine:
-    facts = found.facts
-    phase = facts.get("phase", "")
+    live, newest, open_release = found.serving, found.newest, found.under_way
     return LoopLine(
         loop=found.loop,
-        attention=clip(found.attention, 160),
-        help=guide.anchor(found.attention) if found.attention else "",
-        paused="paused" in facts,
-        live=_number(facts.get("live", "")),
-        model=short(facts.get("model", "")),
-        live_at=_moment(facts.get("live_at", "")),
-        version=_number(facts.get("version", "")),
-        judged=facts.get("judged", ""),
-        verdict=clip(facts.get("verdict", ""), 110),
-        landed_at=_moment(facts.get("landed_at", "")),
-        release=_number(facts.get("release", "")),
-        doing=DOING[Phase(phase)] if phase else "",
-        waiting_for=clip(facts.get("waiting_for", ""), 110),
-        traffic=facts.get("traffic", ""),
+        attention=clip(say(found.needs_attention), 160),
+        help=guide.anchor(found.needs_attention),
+        paused=found.paused,
+        live=live.release if live else None,
+        model=model(live.model) if live else "",
+        live_at=live.live_at if live else None,
+        version=newest.number if newest else None,
+        judged=newest.judged if newest else "",
+        verdict=clip(say_all(newest.verdict), 110) if newest else "",
+        landed_at=newest.landed_at if newest else None,
+        release=open_release.release if open_release else None,
+        doing=DOING[open_release.phase] if open_release else "",
+        waiting_for=clip(say(open_release.waiting_for), 110) if open_release else "",
+        traffic=shares(open_release.traffic) if open_release else "",
     )
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
-
-
-def _moment(text: str) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
-
-
-def _stranger(content: Mapping[str, str]) -> Stranger:
-    text = str(content.get("text", ""))
+def _stranger(event: Unrouted) -> Stranger:
     return Stranger(
-        str(content.get("code", "")),
-        clip(text, 240),
-        guide.anchor(text),
-        str(content.get("received_at", "")),
+        event.reason.code.value,
+        clip(say(event.reason), 240),
+        guide.anchor(event.reason),
+        event.received_at.isoformat(),
     )

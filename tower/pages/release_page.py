@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared import guide
+from shared.domain.reason import Reason
 from shared.domain.release import CanaryPoint, Judgement, JudgementKind, Release
 from shared.errors import ConfigurationError
 from shared.release.canary.canary_judge import CanaryVerdict
@@ -96,7 +97,7 @@ class Cause:
     """A trigger of the release."""
 
     kind: str
-    reason: str
+    sentences: tuple[str, ...]
     actor: str
     at: datetime
     version: int | None
@@ -182,24 +183,19 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
     )
 
 
-def _shown(found: Release) -> tuple[str, ...]:
-    """What its reader sees first: its code, its words, and the kind of event."""
+def _shown(found: Release) -> tuple[Reason | str | None, ...]:
+    """What its reader sees first, and the kind of event."""
     shown = found.reason if found.ended else found.waiting_for or found.reason
-    code = (shown.code.value,) if shown else ()
-    return *code, say(shown), f"release.{found.phase.value}"
+    return shown, f"release.{found.phase.value}"
 
 
 def _reasons(found: Release) -> tuple[Cause, ...]:
-    """Its triggers; the same words are not said twice."""
-    said: set[str] = set()
+    """Its triggers; the same sentences are not repeated."""
     reasons = []
-    for t in found.triggers[:20]:
-        reasons.append(
-            Cause(
-                t.kind.value, "" if t.reason in said else clip(t.reason), clip(t.actor, 120), t.at, t.version
-            )
-        )
-        said.add(t.reason)
+    for n, t in enumerate(found.triggers[:20]):
+        again = any(t.reason == before.reason for before in found.triggers[:n])
+        sentences = () if again else tuple(clip(say(one)) for one in (t.reason.because or (t.reason,))[:6])
+        reasons.append(Cause(t.kind.value, sentences, clip(t.actor, 120), t.at, t.version))
     return tuple(reasons)
 
 

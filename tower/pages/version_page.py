@@ -11,6 +11,8 @@ from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.runtime.unit_of_work import Unit
 from shared.state import queries
+from shared.verdict.metric import MetricVerdict
+from shared.words import say
 from tower.pages import lines
 from tower.pages.lines import Aside, read
 from tower.shapes import Categories, Interval, Numbers, shape_of
@@ -116,9 +118,9 @@ def version(asking: Asking, name: str, number: int) -> VersionPage:
         holdout_rows=found.holdout_rows,
         columns_count=len(found.columns),
         labelled=found.labelled,
-        findings=tuple(clip(text) for text in found.findings[:40]),
-        verdict=tuple(clip(text) for text in found.verdict.split("; ")[:40]),
-        decision=clip(found.decision),
+        findings=tuple(clip(say(one)) for one in found.findings[:40]),
+        verdict=tuple(clip(say(one)) for one in found.verdict[:40]),
+        decision=clip(say(found.decision)),
         judged_against=found.judged_against,
         headline=clip(str(report["headline"])) if report else "",
         false_alarm_rate=report["false_alarm_rate"] if report else None,
@@ -136,7 +138,7 @@ def version(asking: Asking, name: str, number: int) -> VersionPage:
 
 
 def _beside(current: Unit, number: int) -> tuple[Aside, ...]:
-    """What was set aside between the version before and the version after it, newest first."""
+    """What was quarantined between the version before and the version after it, newest first."""
     near = {v.number: v.created_at for v in queries.versions(current, through=number + 1, last=3)}
     before, after = near.get(number - 1), near.get(number + 1)
     found = [
@@ -202,12 +204,12 @@ def _metric(asking: Asking, found: DataVersion) -> Metric | None:
     content = document(asking.ports, found.metric)
     if content is None:
         return None
-    verdict = content["verdict"]
+    verdict = MetricVerdict.from_dict(content["verdict"])
     return Metric(
-        name=verdict["metric"],
-        threshold=verdict["threshold"],
-        n=verdict["n"],
-        interval=Interval(verdict["value"], verdict["low"], verdict["high"]),
-        breached=verdict["breached"],
-        words=clip(verdict["words"]),
+        name=verdict.metric,
+        threshold=verdict.threshold,
+        n=verdict.n,
+        interval=Interval(verdict.value, verdict.low, verdict.high),
+        breached=verdict.breached,
+        words=clip(say(verdict.reason)),
     )

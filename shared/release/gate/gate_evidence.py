@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from shared.domain.reason import Reason
+from shared.domain.reason import Code, Reason
 from shared.domain.release import Judgement, JudgementKind, Outcome, Release, TriggerKind
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Published
@@ -91,7 +91,8 @@ def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[Smoke
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"golden.json of job {release.job} cannot be used ({words_of(error)}); "
-            "docs/your-own-loop.md says what a pipeline may record; abort this release and fix the pipeline"
+            "docs/your-own-loop.md says what a pipeline may record; abort this release and fix the pipeline",
+            code=Code.GOLDEN_UNUSABLE,
         ) from error
     rows, answers = rows.head(predictions.ROWS_PER_REQUEST), answers[: predictions.ROWS_PER_REQUEST]
     stamp = f"golden-{release.job_name}"

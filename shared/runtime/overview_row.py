@@ -1,0 +1,90 @@
+"""The loop's row in the overview: what serves, the newest version, the open release, and what needs a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from shared.domain.loop import LoopState, NewestVersion, Overview, Serving, UnderWay
+from shared.domain.reason import Code, Reason, reason
+from shared.domain.release import Release
+from shared.release.machine import PHASES
+from shared.retraining.policy import UNHELPED
+from shared.runtime.unit_of_work import Unit
+
+SLOW = timedelta(hours=1)
+"""A quick phase that lasts longer needs a person."""
+
+LONGEST, MOST = 160, 3
+"""Characters of one fact and reasons in a row: the overview is read whole."""
+
+
+def describe(current: Unit, release: Release | None = None, problems: Sequence[Reason] = ()) -> None:
+    """Write the loop's row; `release` is the open one, `problems` is what failed in this run."""
+    definition = current.published().definition
+    attention = needs_attention(current.state, release, problems, current.ports.clock.now())
+    current.ports.store.describe(
+        Overview(
+            loop=current.loop,
+            landing=definition.data.landing,
+            labels=definition.data.labels or "",
+            alerts=tuple(definition.retrain.alerts),
+            endpoint=definition.serve.endpoint,
+            needs_attention=_bounded(attention) if attention else None,
+            paused=current.state.paused is not None,
+            serving=_serving(current.state),
+            newest=_newest(current),
+            under_way=_under_way(release),
+        )
+    )
+
+
+def _serving(state: LoopState) -> Serving | None:
+    champion = state.champion
+    return Serving(champion.release, champion.model, champion.live_at) if champion else None
+
+
+def _newest(current: Unit) -> NewestVersion | None:
+    if current.state.next_version == 1:
+        return None
+    version, _ = current.version(current.state.next_version - 1)
+    verdict = tuple(map(_bounded, version.verdict[:MOST]))
+    return NewestVersion(version.number, version.judged, verdict, version.created_at)
+
+
+def _under_way(release: Release | None) -> UnderWay | None:
+    if release is None:
+        return None
+    waiting_for = _bounded(release.waiting_for) if release.waiting_for else None
+    return UnderWay(release.number, release.phase, waiting_for, dict(release.traffic))
+
+
+def _bounded(why: Reason) -> Reason:
+    facts = {name: v[:LONGEST] if isinstance(v, str) else v for name, v in why.facts.items()}
+    return Reason(why.code, facts, tuple(map(_bounded, why.because[:MOST])))
+
+
+def needs_attention(
+    state: LoopState, release: Release | None, problems: Sequence[Reason], now: datetime
+) -> Reason | None:
+    """What a person must do; None when no person is needed."""
+    if state.paused:
+        return state.paused
+    if release is not None and (stuck := _stuck(release, now)):
+        return stuck
+    if state.unhelped_in_row >= UNHELPED and release is None:
+        return reason(Code.NOT_HELPING, releases=state.unhelped_in_row, loop=state.loop)
+    return reason(Code.LOOP_WAITS, *problems) if problems else None
+
+
+def _stuck(release: Release, now: datetime) -> Reason | None:
+    traits, waits = PHASES[release.phase], (release.waiting_for,) if release.waiting_for else ()
+    if traits.awaits_person:
+        why = (release.reason,) if release.reason else ()
+        return reason(Code.NEEDS_DECISION, *why, release=release.number)
+    if release.stuck:
+        return reason(Code.STUCK, *waits, release=release.number)
+    if not traits.quick or now - release.phase_since_at <= SLOW:
+        return None
+    since = release.phase_since_at.isoformat()
+    return reason(Code.PHASE_TOO_LONG, *waits, release=release.number, phase=release.phase.value, since=since)

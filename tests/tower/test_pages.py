@@ -77,8 +77,8 @@ def test_a_release_shows_its_gate_and_both_arms_over_time(world: World) -> None:
     assert [told["what"] for told in found["timeline"]][:2] == ["release.started", "release.training"]
     gate = next(j["gate"] for j in found["judgements"] if j["gate"])
     assert [bar["name"] for bar in gate["bars"]] == ["champion", "challenger"]
-    looks = [look for step in found["steps"] for look in step["looks"]]
-    assert looks[-1]["canary"]["requests"] > 0 and looks[-1]["champion"]["latency_p95_ms"]
+    points = [point for step in found["steps"] for point in step["points"]]
+    assert points[-1]["canary"]["requests"] > 0 and points[-1]["champion"]["latency_p95_ms"]
     assert found["job_link"].startswith("https://ml.azure.com/runs/birds-r2-a1?wsid=/subscriptions/")
     assert "Evidence against the challenger" in page(world.ports, "/loops/birds/releases/2")
 

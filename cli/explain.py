@@ -19,7 +19,7 @@ from shared.errors import ConfigurationError
 from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.state import queries
-from shared.words import say, titled
+from shared.words import say, spoken, titled
 
 Line = tuple[str, str, str]
 """When, what, and why."""
@@ -65,12 +65,13 @@ def loop_story(ports: Ports, loop: str) -> tuple[str, list[Line]]:
 
 
 def _answer(entry: LedgerEntry) -> Line:
+    detail = spoken(entry.detail)
     if entry.what == "release.started":
-        return _at(entry), f"{entry.subject} was started", entry.detail.get("reasons", "")
+        return _at(entry), f"{entry.subject} was started", detail.get("reasons", "")
     if entry.what == "action.refused":
-        return _at(entry), f"{entry.actor} was refused", entry.detail.get("why", "")
-    asked = f"{entry.subject} ({entry.actor}): {entry.detail.get('reason', '')}"
-    return _at(entry), asked, entry.detail.get("answer", "")
+        return _at(entry), f"{entry.actor} was refused", detail.get("why", "")
+    asked = f"{entry.subject} ({entry.actor}): {detail.get('reason', '')}"
+    return _at(entry), asked, detail.get("answer", "")
 
 
 def _now(state: LoopState) -> str:
@@ -124,9 +125,7 @@ def _step(entry: LedgerEntry) -> Line:
     if entry.what in ANSWERS and entry.what != "release.started":
         return _answer(entry)
     by = "" if entry.actor == "driftloop" else f" (by {entry.actor})"
-    detail = dict(entry.detail)
-    if why := say(entry.reason):
-        detail["reason"] = why
+    detail = spoken(entry.detail)
     known = {name: detail[name] for name in ("reason", "reasons", "job", "traffic") if detail.get(name)}
     return _at(entry), f"{entry.what.replace('_', ' ')}{by}", "; ".join(f"{n}: {v}" for n, v in known.items())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from demo.stage import LOOPS, Stage
+from shared.domain.reason import Reason
 from shared.domain.release import Phase
 from shared.state import queries
 from shared.words import say
@@ -48,8 +49,12 @@ def again(stage: Stage) -> None:
     stage.chapter("2. The same data once more")
     stage.ask("retrain", "is it repeatable?")
     told = only_trained(stage, 2)
-    ledger = [e.reason for e in queries.entries(stage.ports, stage.loop) if e.what == "release.registering"]
-    reused = ledger[-1].facts.get("steps") if ledger[-1] else ""
+    ledger = [
+        e.detail.get("reason")
+        for e in queries.entries(stage.ports, stage.loop)
+        if e.what == "release.registering"
+    ]
+    reused = ledger[-1].facts.get("steps") if isinstance(ledger[-1], Reason) else ""
     stage.expect(reused == "prepare, train", f"the ledger does not say what was reused: {ledger}")
     stage.expect(told == {"prepare": "reused", "train": "reused", "evaluate": "ran"}, str(told))
 

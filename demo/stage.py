@@ -35,7 +35,7 @@ from shared.runtime import publication, unit_of_work
 from shared.settings import Settings
 from shared.state import queries
 from shared.wiring import azure_ports
-from shared.words import say
+from shared.words import say, spoken
 
 LOOPS = Path(__file__).parent.parent / "loops"
 APP = "api://driftloop/.default"
@@ -248,6 +248,11 @@ class LocalStage(Stage):
         return True
 
 
+def reason_of(entry: LedgerEntry) -> Reason | None:
+    why = entry.detail.get("reason")
+    return why if isinstance(why, Reason) else None
+
+
 def first(why: Reason | None) -> str:
     """A reason with the first of what it rests on."""
     return say(why and replace(why, because=why.because[:1]))
@@ -255,7 +260,7 @@ def first(why: Reason | None) -> str:
 
 def sentence(entry: LedgerEntry) -> str:
     """A ledger entry as people tell it; empty for those that only matter to auditors."""
-    detail, why = entry.detail, entry.reason
+    detail, why = spoken(entry.detail), reason_of(entry)
     match entry.what:
         case "version.created":
             return f"{entry.subject} written: {detail['rows']} rows, split once into train and holdout"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.domain.ledger import LedgerEntry
 from shared.domain.release import Phase, Release
-from shared.words import say
+from shared.words import spoken
 from tower.visit import clip, short
 
 DOING = {
@@ -77,11 +77,11 @@ def _phase(text: str) -> Phase | None:
 
 def because(entry: LedgerEntry) -> str:
     """Why, as the entry tells it."""
-    if traffic := entry.detail.get("traffic"):
+    detail = spoken(entry.detail)
+    if traffic := detail.get("traffic"):
         return f"traffic {traffic}"
-    said = say(entry.reason)
-    parts = [said, *(entry.detail[name] for name in _WHY if entry.detail.get(name))]
-    return clip("; ".join(dict.fromkeys(filter(None, parts))), 600)
+    parts = [detail[name] for name in _WHY if detail.get(name)]
+    return clip("; ".join(dict.fromkeys(parts)), 600)
 
 
 def doing(release: Release) -> str:

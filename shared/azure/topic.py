@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from azure.core.messaging import CloudEvent
@@ -12,7 +11,7 @@ from shared.azure.failures import asking
 from shared.domain.ledger import LedgerEntry
 from shared.domain.reason import Reason
 from shared.state import hash_chain
-from shared.words import say
+from shared.words import spoken
 
 if TYPE_CHECKING:
     from azure.eventgrid import EventGridPublisherClient
@@ -55,17 +54,12 @@ def event_of(loop: str, entry: LedgerEntry) -> CloudEvent[dict[str, object]]:
             "cause": entry.cause,
             "before": entry.before,
             "after": entry.after,
-            "detail": dict(entry.detail),
-            "reason": _reason(entry.reason),
+            "detail": spoken(entry.detail),
+            "codes": {name: v.code.value for name, v in entry.detail.items() if isinstance(v, Reason)},
             "previousHash": entry.previous_hash,
             "hash": entry.hash,
         },
     )
-
-
-def _reason(found: Reason | None) -> dict[str, object] | None:
-    """As a code with facts for programs, and as a sentence for people."""
-    return {**asdict(found), "text": say(found)} if found else None
 
 
 def event_type(what: str) -> str:

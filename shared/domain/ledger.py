@@ -25,8 +25,7 @@ class LedgerEntry:
     subject: str
     before: str
     after: str
-    detail: Mapping[str, str]
+    detail: Mapping[str, str | Reason]
+    """Texts by name; what has a code is a reason, which `words.spoken` turns into text."""
     previous_hash: str
     hash: str
-    reason: Reason | None = None
-    """Why; the pages and the terminal make the words."""

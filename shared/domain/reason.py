@@ -132,7 +132,7 @@ class Reason:
     """One thing that is said: why something happened, did not happen, or waits."""
 
     code: Code
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict, hash=False)
     because: tuple[Reason, ...] = ()
     """What it rests on, for example the findings of a verdict."""
 

@@ -59,8 +59,7 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         published.published_by,
         "adoption",
         after=Phase.LIVE.value,
-        detail={"model": model, "deployment": deployment, "traffic": f"{deployment} 100 %"},
-        reason=why,
+        detail={"reason": why, "model": model, "deployment": deployment, "traffic": f"{deployment} 100 %"},
     )
     state = replace(current.state, next_release=number + 1, champion=champion_of(release, now))
     current.commit(state, [entry], [Insert(rows.release_key(number), rows.encode(release))])

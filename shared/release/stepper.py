@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from shared.domain.loop import LoopState
-from shared.domain.reason import Code, reason
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Champion, Phase, Release
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.ports import Change, Row
@@ -118,7 +118,9 @@ def _why_not_again(current: Unit, state: LoopState, after: Release) -> str:
 
 
 def _entry(before: Release, after: Release, actor: str, cause: str) -> Draft:
-    detail = {"attempt": str(after.attempt)}
+    detail: dict[str, str | Reason] = {"attempt": str(after.attempt)}
+    if after.reason is not None:
+        detail["reason"] = after.reason
     for name in ("job", "model", "deployment", "window"):
         if value := getattr(after, name):
             detail[name] = value
@@ -134,7 +136,6 @@ def _entry(before: Release, after: Release, actor: str, cause: str) -> Draft:
         before=before.phase.value,
         after=after.phase.value,
         detail=detail,
-        reason=after.reason,
     )
 
 

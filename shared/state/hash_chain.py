@@ -23,14 +23,13 @@ class Draft:
     cause: str
     before: str = ""
     after: str = ""
-    detail: Mapping[str, str] = field(default_factory=dict)
-    reason: Reason | None = None
+    detail: Mapping[str, str | Reason] = field(default_factory=dict)
 
 
 def entry_hash(entry: LedgerEntry) -> str:
     """SHA-256 over the canonical JSON of everything but the hash itself."""
-    reason = asdict(entry.reason) if entry.reason else None
-    content = dict(vars(entry), at=entry.at.isoformat(), detail=dict(entry.detail), reason=reason)
+    detail = {name: v if isinstance(v, str) else asdict(v) for name, v in entry.detail.items()}
+    content = dict(vars(entry), at=entry.at.isoformat(), detail=detail)
     del content["hash"]
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
@@ -64,7 +63,6 @@ def append(
             detail=dict(draft.detail),
             previous_hash=head,
             hash="",
-            reason=draft.reason,
         )
         head = entry_hash(unsealed)
         entries.append(replace(unsealed, hash=head))

@@ -54,11 +54,10 @@ def test_a_reason_says_what_it_rests_on() -> None:
 
 def test_a_ledger_entry_keeps_its_reason_and_a_change_of_a_fact_breaks_the_chain() -> None:
     inner = reason(Code.CANARY_SUSPECTED, reason(Code.CANARY_OUTAGE, rate=0.25))
-    draft = Draft(
-        "release.rolling_back", "release 1", "driftloop", "", reason=reason(Code.GATE_FAILED, inner)
-    )
+    why = reason(Code.GATE_FAILED, inner)
+    draft = Draft("release.cleaning", "release 1", "driftloop", "", detail={"reason": why})
     state, (entry,) = append(LoopState("birds", "digest", "ann", NOW), [draft], NOW)
     stored = rows.decode(LedgerEntry, Row("x", rows.encode(entry), ""))
     assert (stored, problems([stored], state)) == (entry, [])
     other = reason(Code.GATE_FAILED, reason(Code.CANARY_SUSPECTED, reason(Code.CANARY_OUTAGE, rate=0.5)))
-    assert problems([replace(stored, reason=other)], state)
+    assert problems([replace(stored, detail={"reason": other})], state)

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.event import InboxRecord, InboxState
-from shared.domain.reason import Code
+from shared.domain.reason import Code, Reason
 from shared.domain.release import Phase, Release
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.inbox import messages, recorder
@@ -826,7 +826,8 @@ def test_f13_an_earlier_split_of_a_sleeping_worker_makes_the_canary_step_begin_a
         assert life.now_s - began <= machine.STALE_LIMIT.total_seconds() + 2 * ROUND_S
     life.until(Phase.CANARY)
     assert (life.release().step, life.state.paused, life.told("traffic.adopted")) == (1, "", [])
-    assert (why := life.told("release.shifting")[-1].reason) and why.code is Code.STEP_RESTARTED
+    assert isinstance(why := life.told("release.shifting")[-1].detail["reason"], Reason)
+    assert why.code is Code.STEP_RESTARTED
     assert life.release().phase_since_at > life.began + timedelta(seconds=began), (
         "its evidence begins anew too"
     )

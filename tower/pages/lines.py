@@ -9,6 +9,7 @@ from datetime import datetime
 from shared import guide
 from shared.domain.event import InboxRecord
 from shared.domain.ledger import LedgerEntry
+from shared.domain.reason import Reason
 from shared.domain.release import Phase, Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
@@ -56,6 +57,12 @@ class Told:
     """Where the guide says what to do."""
 
 
+def _code(entry: LedgerEntry) -> str:
+    """Of its reason, where it has one."""
+    why = entry.detail.get("reason")
+    return why.code.value if isinstance(why, Reason) else ""
+
+
 def told(entries: Sequence[LedgerEntry], limit: int = 300) -> tuple[Told, ...]:
     """Entries in words; what the one before said already is not said again."""
     found: list[Told] = []
@@ -63,7 +70,7 @@ def told(entries: Sequence[LedgerEntry], limit: int = 300) -> tuple[Told, ...]:
     for e in entries:
         why = because(e)
         shown = "" if why == before else clip(why, limit)
-        code = e.reason.code.value if e.reason else ""
+        code = _code(e)
         advice = guide.anchor(code, why, e.what) if shown and e.what in _ANSWERED else ""
         subject, actor = clip(e.subject, 120), clip(e.actor, 120)
         found.append(Told(e.seq, e.at, e.what, headline(e), shown, subject, actor, advice))

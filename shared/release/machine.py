@@ -422,12 +422,12 @@ def after_gate(release: Release, definition: Definition, now: datetime, why: Rea
 
 
 def to_traffic(release: Release, definition: Definition, now: datetime, why: Reason | None = None) -> Release:
-    """The canary's first step; straight to promotion where nobody serves yet; approval first where required."""
-    nobody_serves = release.champion is None
-    required = {"none": False, "before_canary": True, "before_promotion": nobody_serves}
+    """The canary's first step; straight to promotion where there is no champion yet; approval first where required."""
+    first_model = release.champion is None
+    required = {"none": False, "before_canary": True, "before_promotion": first_model}
     if required[definition.canary.approval] and not release.approved:
         return move(release, Phase.AWAITING_APPROVAL, now, why)
-    return _promote(release, now, why) if nobody_serves else _shift(release, 0, definition, now, why)
+    return _promote(release, now, why) if first_model else _shift(release, 0, definition, now, why)
 
 
 def _shift(release: Release, step: int, definition: Definition, now: datetime, why: Reason | None) -> Release:

@@ -98,7 +98,7 @@ def summary(state: LoopState, release: Release | None) -> str:
 
 
 def attention(state: LoopState, release: Release | None, problem: str, now: datetime) -> str:
-    """What a person must do, in words; empty when nobody is needed."""
+    """What a person must do, in words; empty when no person is needed."""
     if state.paused:
         return f"paused: {state.paused}"
     if release is not None and PHASES[release.phase].awaits_person:

@@ -29,7 +29,7 @@ __all__ = [
 
 
 SUSPICION = 3.0
-"""A metric past its margin with evidence of 3 to 1 holds the step: harm may show, more requests will tell."""
+"""A metric past its margin with evidence of 3 to 1 holds the step: more requests will show whether there is harm."""
 
 
 @dataclass(frozen=True)

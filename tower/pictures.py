@@ -126,7 +126,7 @@ def metric(
 
 
 def intervals(rows: Sequence[Bar], limit: float | None, limit_words: str, words: str) -> Markup:
-    """Named intervals under each other, and the limit that they are held against."""
+    """Named intervals under each other, and the limit that they are compared with."""
     values = [
         v for row in rows for v in (row.interval.low, row.interval.value, row.interval.high) if v is not None
     ]

@@ -55,7 +55,7 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         reason=why,
         ended_at=now,
     )
-    told = Draft(
+    entry = Draft(
         "release.promoted",
         f"release {number}",
         published.published_by,
@@ -69,5 +69,5 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         },
     )
     state = replace(current.state, next_release=number + 1, champion=champion_of(release, now))
-    current.commit(state, [told], [Insert(rows.release_key(number), rows.encode(release))])
+    current.commit(state, [entry], [Insert(rows.release_key(number), rows.encode(release))])
     return release

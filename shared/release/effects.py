@@ -9,64 +9,43 @@ from shared.domain.release import Phase, Release
 from shared.domain.version import DataVersion
 from shared.loopfile.published import Published
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec
+from shared.release import observations as obs
 from shared.release.canary import bake_evidence, canary_evidence
 from shared.release.gate import gate_evidence
-from shared.release.observations import (
-    Action,
-    AssembleWindow,
-    Await,
-    Deploy,
-    GoneSeen,
-    MeasureBake,
-    MeasureCanary,
-    MeasureGate,
-    ModelSeen,
-    Observation,
-    RegisterModel,
-    RemoveDeployment,
-    RunCheck,
-    RunJob,
-    SetTraffic,
-    TimePassed,
-    TrafficIs,
-    TrafficLate,
-    TrafficTaken,
-    WindowSeen,
-)
 from shared.runtime.unit_of_work import Unit
 
 TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})
 
 
-def perform(unit: Unit, release: Release, published: Published, action: Action) -> Observation | None:
+def perform(unit: Unit, release: Release, published: Published, action: obs.Action) -> obs.Observation | None:
     """Bring `action` about or observe it once; what was observed, or None when nothing was yet."""
     match action:
-        case AssembleWindow():
+        case obs.AssembleWindow():
             return _window(unit, release)
-        case RunJob():
+        case obs.RunJob():
             return _train(unit, release, published)
-        case RegisterModel():
+        case obs.RegisterModel():
             head = {"driftloop.ledger": f"{unit.state.ledger_seq}:{unit.state.ledger_head}"}
             tags = _tags(release, "model") | head
-            return ModelSeen(
+            return obs.ModelSeen(
                 unit.ports.training.ensure_model(release.loop, str(release.number), release.job, tags)
             )
-        case Deploy():
+        case obs.Deploy():
             return _deploy(unit, release, published)
-        case MeasureGate():
+        case obs.MeasureGate():
             return gate_evidence.measure(unit, release, published)
-        case RunCheck():
+        case obs.RunCheck():
             return _check(unit, release, published, action.index)
-        case SetTraffic():
+        case obs.SetTraffic():
             return _traffic(unit, release, published, action.weights)
-        case MeasureCanary():
+        case obs.MeasureCanary():
             return _canary(unit, release, published)
-        case MeasureBake():
+        case obs.MeasureBake():
             kept, seen = _kept(unit, release, published)
             return bake_evidence.measure(unit, release, published) if kept else seen
-        case RemoveDeployment():
+        case obs.RemoveDeployment():
             return _remove(unit, release, published, action.name)
-        case Await():
+        case obs.Await():
             return _await(unit, release, published, action)
 
 
@@ -80,7 +59,7 @@ def _tags(release: Release, what: str) -> dict[str, str]:
     }
 
 
-def _window(unit: Unit, release: Release) -> WindowSeen:
+def _window(unit: Unit, release: Release) -> obs.WindowSeen:
     """One folder of server-side copies, named by the versions in it, registered as a data asset."""
     import drift
 
@@ -101,7 +80,7 @@ def _window(unit: Unit, release: Release) -> WindowSeen:
     )
     profiles = [drift.Profile.from_bytes(unit.ports.documents.get(v.profile)) for v in versions]
     merged = drift.merge(profiles) if len(profiles) > 1 else profiles[0]
-    return WindowSeen(asset, unit.ports.documents.put(merged.to_bytes()))
+    return obs.WindowSeen(asset, unit.ports.documents.put(merged.to_bytes()))
 
 
 def window_folder(loop: str, versions: list[DataVersion]) -> tuple[str, str]:
@@ -184,7 +163,9 @@ def deployment_spec(release: Release, published: Published) -> DeploymentSpec:
     )
 
 
-def _traffic(unit: Unit, release: Release, published: Published, wanted: Mapping[str, int]) -> Observation:
+def _traffic(
+    unit: Unit, release: Release, published: Published, wanted: Mapping[str, int]
+) -> obs.Observation:
     """Read, and set what differs; what neither we nor Azure could have made is somebody else's.
 
     A way back is set even where it is read already: the way forward may have been asked for a moment ago and
@@ -193,12 +174,12 @@ def _traffic(unit: Unit, release: Release, published: Published, wanted: Mapping
     endpoint = published.definition.serve.endpoint
     actual = dict(unit.ports.serving.traffic(endpoint))
     if actual == dict(wanted) and release.phase is not Phase.ROLLING_BACK:
-        return TrafficIs(actual, settled=True)
+        return obs.TrafficIs(actual, settled=True)
     if not ours(release, actual, wanted) and not unit.ports.serving.set_by_us(endpoint):
-        return TrafficTaken(actual)
+        return obs.TrafficTaken(actual)
     unit.ports.serving.set_traffic(endpoint, wanted)
     read_back = dict(unit.ports.serving.traffic(endpoint))
-    return TrafficIs(read_back, settled=read_back == dict(wanted))
+    return obs.TrafficIs(read_back, settled=read_back == dict(wanted))
 
 
 def ours(release: Release, actual: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
@@ -207,50 +188,50 @@ def ours(release: Release, actual: Mapping[str, int], wanted: Mapping[str, int])
     return dict(actual) in known or (release.champion is None and not actual)
 
 
-def _canary(unit: Unit, release: Release, published: Published) -> Observation | None:
+def _canary(unit: Unit, release: Release, published: Published) -> obs.Observation | None:
     """The comparison, while the traffic is as it was last seen. Nothing is set here: repair never raises a weight."""
     serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
     actual = dict(serving.traffic(endpoint))
     if actual == dict(release.traffic):
         return canary_evidence.measure(unit, release, published)
-    return TrafficLate(actual) if serving.set_by_us(endpoint) else TrafficTaken(actual)
+    return obs.TrafficLate(actual) if serving.set_by_us(endpoint) else obs.TrafficTaken(actual)
 
 
-def _await(unit: Unit, release: Release, published: Published, action: Await) -> Observation | None:
+def _await(unit: Unit, release: Release, published: Published, action: obs.Await) -> obs.Observation | None:
     """Time, or a person; meanwhile a promoted model keeps the traffic that it was given."""
     if release.phase is Phase.BAKING and not release.adopted:
         kept, seen = _kept(unit, release, published)
         if not kept:
             return seen
     due = action.until is not None and unit.ports.clock.now() >= action.until
-    return TimePassed() if due else None
+    return obs.TimePassed() if due else None
 
 
-def _kept(unit: Unit, release: Release, published: Published) -> tuple[bool, Observation | None]:
+def _kept(unit: Unit, release: Release, published: Published) -> tuple[bool, obs.Observation | None]:
     """Whether a promoted model has its traffic; and who took it, unless a worker of ours has only come late."""
     serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
     actual = dict(serving.traffic(endpoint))
     if actual == dict(release.traffic):
         return True, None
     if not serving.set_by_us(endpoint):
-        return False, TrafficTaken(actual)
+        return False, obs.TrafficTaken(actual)
     serving.set_traffic(endpoint, release.traffic)
     return False, None
 
 
-def _remove(unit: Unit, release: Release, published: Published, name: str) -> Observation:
+def _remove(unit: Unit, release: Release, published: Published, name: str) -> obs.Observation:
     if release.phase is Phase.CLEANING and release.window:
         _cancel(unit, release, published)
     if not name:
-        return GoneSeen(True)
+        return obs.GoneSeen(True)
     serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
     traffic = dict(serving.traffic(endpoint))
     if not traffic.get(name):
-        return GoneSeen(serving.ensure_no_deployment(endpoint, name))
+        return obs.GoneSeen(serving.ensure_no_deployment(endpoint, name))
     if not serving.set_by_us(endpoint):
-        return TrafficTaken(traffic)
+        return obs.TrafficTaken(traffic)
     serving.set_traffic(endpoint, release.traffic)
-    return GoneSeen(False)
+    return obs.GoneSeen(False)
 
 
 def _cancel(unit: Unit, release: Release, published: Published) -> None:

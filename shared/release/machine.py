@@ -21,33 +21,8 @@ from shared.domain.reason import Code, Fact, Reason, reason
 from shared.domain.release import DECISIONS, ENDED, Judgement, JudgementKind, Outcome, Phase, Release
 from shared.errors import InvariantBroken
 from shared.ports import DeploymentSeen, JobSeen
+from shared.release import observations as obs
 from shared.release.canary.timeline import remember
-from shared.release.observations import (
-    Action,
-    AssembleWindow,
-    Await,
-    BakeSeen,
-    CanarySeen,
-    Deploy,
-    GateSeen,
-    GoneSeen,
-    MeasureBake,
-    MeasureCanary,
-    MeasureGate,
-    ModelSeen,
-    Observation,
-    PersonActed,
-    RegisterModel,
-    RemoveDeployment,
-    RunCheck,
-    RunJob,
-    SetTraffic,
-    TimePassed,
-    TrafficIs,
-    TrafficLate,
-    TrafficTaken,
-    WindowSeen,
-)
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
@@ -81,8 +56,8 @@ Targets = Mapping[Phase, str]
 class PhaseTraits:
     """One phase: what is done in it, what may be observed and follow, and what others need to know of it."""
 
-    does: Callable[[Release, Definition], Action]
-    sees: Mapping[type[Observation], Targets]
+    does: Callable[[Release, Definition], obs.Action]
+    sees: Mapping[type[obs.Observation], Targets]
     """What is not here was observed for an earlier phase, and nothing follows from it."""
     undo: Undo = Undo.CLEAN
     awaits_person: bool = False
@@ -101,39 +76,39 @@ ABORTED_UNDER_TRAFFIC: Targets = {P.ROLLING_BACK: "aborted"}
 
 PHASES: Mapping[Phase, PhaseTraits] = {
     P.PREPARING: PhaseTraits(
-        lambda release, definition: AssembleWindow(),
-        {WindowSeen: {P.TRAINING: "window assembled"}, PersonActed: ABORTED},
+        lambda release, definition: obs.AssembleWindow(),
+        {obs.WindowSeen: {P.TRAINING: "window assembled"}, obs.PersonActed: ABORTED},
         quick=True,
     ),
     P.TRAINING: PhaseTraits(
-        lambda release, definition: RunJob(),
+        lambda release, definition: obs.RunJob(),
         {
             JobSeen: {
                 P.TRAINING: "failed, attempts left",
                 P.REGISTERING: "job completed",
                 P.CLEANING: "out of attempts",
             },
-            PersonActed: ABORTED,
+            obs.PersonActed: ABORTED,
         },
         costs_job=True,
     ),
     P.REGISTERING: PhaseTraits(
-        lambda release, definition: RegisterModel(),
-        {ModelSeen: {P.DEPLOYING: "model registered"}, PersonActed: ABORTED},
+        lambda release, definition: obs.RegisterModel(),
+        {obs.ModelSeen: {P.DEPLOYING: "model registered"}, obs.PersonActed: ABORTED},
         quick=True,
     ),
     P.DEPLOYING: PhaseTraits(
-        lambda release, definition: Deploy(),
+        lambda release, definition: obs.Deploy(),
         {
             DeploymentSeen: {P.GATING: "deployed at 0 %", P.CLEANING: "deployment failed"},
-            PersonActed: ABORTED,
+            obs.PersonActed: ABORTED,
         },
         quick=True,
     ),
     P.GATING: PhaseTraits(
-        lambda release, definition: MeasureGate(),
+        lambda release, definition: obs.MeasureGate(),
         {
-            GateSeen: {
+            obs.GateSeen: {
                 P.CHECKING: "gate passed, the loop has checks",
                 P.AWAITING_APPROVAL: "gate passed, approval required",
                 P.SHIFTING: "gate passed",
@@ -141,12 +116,12 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.HOLDING: "inconclusive",
                 P.CLEANING: "gate failed",
             },
-            PersonActed: ABORTED,
+            obs.PersonActed: ABORTED,
         },
         quick=True,
     ),
     P.CHECKING: PhaseTraits(
-        lambda release, definition: RunCheck(release.step),
+        lambda release, definition: obs.RunCheck(release.step),
         {
             JobSeen: {
                 P.CHECKING: "next check",
@@ -155,14 +130,14 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.PROMOTING: "checks passed, no champion yet",
                 P.CLEANING: "a check failed",
             },
-            PersonActed: ABORTED,
+            obs.PersonActed: ABORTED,
         },
         costs_job=True,
     ),
     P.AWAITING_APPROVAL: PhaseTraits(
-        lambda release, definition: Await(),
+        lambda release, definition: obs.Await(),
         {
-            PersonActed: {
+            obs.PersonActed: {
                 P.SHIFTING: "approved",
                 P.PROMOTING: "approved",
                 P.ROLLING_BACK: "aborted under traffic",
@@ -172,9 +147,9 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         awaits_person=True,
     ),
     P.HOLDING: PhaseTraits(
-        lambda release, definition: Await(),
+        lambda release, definition: obs.Await(),
         {
-            PersonActed: {
+            obs.PersonActed: {
                 P.CHECKING: "approved, the loop has checks",
                 P.SHIFTING: "approved",
                 P.PROMOTING: "approved",
@@ -185,87 +160,93 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         awaits_person=True,
     ),
     P.SHIFTING: PhaseTraits(
-        lambda release, definition: SetTraffic(step_weights(release, definition)),
+        lambda release, definition: obs.SetTraffic(step_weights(release, definition)),
         {
-            TrafficIs: {P.CANARY: "traffic is as the step says", P.ROLLING_BACK: "traffic cannot be set"},
-            TrafficTaken: {},
-            PersonActed: ABORTED_UNDER_TRAFFIC,
+            obs.TrafficIs: {P.CANARY: "traffic is as the step says", P.ROLLING_BACK: "traffic cannot be set"},
+            obs.TrafficTaken: {},
+            obs.PersonActed: ABORTED_UNDER_TRAFFIC,
         },
         undo=Undo.ROLL_BACK,
         quick=True,
     ),
     P.CANARY: PhaseTraits(
-        lambda release, definition: MeasureCanary(),
+        lambda release, definition: obs.MeasureCanary(),
         {
-            CanarySeen: {
+            obs.CanarySeen: {
                 P.SHIFTING: "step passed, next step",
                 P.AWAITING_APPROVAL: "last step passed, approval required",
                 P.PROMOTING: "last step passed",
                 P.HOLDING: "inconclusive",
                 P.ROLLING_BACK: "worse",
             },
-            TrafficTaken: {},
-            TrafficLate: {P.SHIFTING: "a slow worker set an earlier split, same step again"},
-            PersonActed: ABORTED_UNDER_TRAFFIC,
+            obs.TrafficTaken: {},
+            obs.TrafficLate: {P.SHIFTING: "a slow worker set an earlier split, same step again"},
+            obs.PersonActed: ABORTED_UNDER_TRAFFIC,
         },
         undo=Undo.ROLL_BACK,
     ),
     P.PROMOTING: PhaseTraits(
-        lambda release, definition: SetTraffic({release.deployment: 100}),
+        lambda release, definition: obs.SetTraffic({release.deployment: 100}),
         {
-            TrafficIs: {P.BAKING: "all traffic is on the challenger"},
-            TrafficTaken: {},
-            PersonActed: ABORTED_UNDER_TRAFFIC,
+            obs.TrafficIs: {P.BAKING: "all traffic is on the challenger"},
+            obs.TrafficTaken: {},
+            obs.PersonActed: ABORTED_UNDER_TRAFFIC,
         },
         undo=Undo.ROLL_BACK,
         quick=True,
     ),
     P.BAKING: PhaseTraits(
         lambda release, definition: (
-            MeasureBake()
+            obs.MeasureBake()
             if release.champion and definition.canary.bake_minutes
-            else Await(release.phase_since_at)  # without an old deployment there is nothing to keep warm
+            else obs.Await(release.phase_since_at)  # without an old deployment there is nothing to keep warm
         ),
         {
-            BakeSeen: {
+            obs.BakeSeen: {
                 P.RETIRING: "baked, an old deployment stands",
                 P.LIVE: "baked",
                 P.ROLLING_BACK: "worse",
             },
-            TimePassed: {P.RETIRING: "baked, an old deployment stands", P.LIVE: "baked"},
-            TrafficTaken: {},
-            PersonActed: {P.ROLLING_BACK: "rolled back by a person"},
+            obs.TimePassed: {P.RETIRING: "baked, an old deployment stands", P.LIVE: "baked"},
+            obs.TrafficTaken: {},
+            obs.PersonActed: {P.ROLLING_BACK: "rolled back by a person"},
         },
         undo=Undo.ROLL_BACK,
         promoted=True,
     ),
     P.RETIRING: PhaseTraits(
-        lambda release, definition: RemoveDeployment(old_deployment(release)),
+        lambda release, definition: obs.RemoveDeployment(old_deployment(release)),
         {
-            GoneSeen: {P.LIVE: "old deployment deleted"},
-            TrafficTaken: {},
-            PersonActed: {P.ROLLING_BACK: "somebody gave the old one traffic again, and it is rolled back"},
+            obs.GoneSeen: {P.LIVE: "old deployment deleted"},
+            obs.TrafficTaken: {},
+            obs.PersonActed: {
+                P.ROLLING_BACK: "somebody gave the old one traffic again, and it is rolled back"
+            },
         },
         undo=Undo.SETTLED,
         quick=True,
         promoted=True,
     ),
     P.ROLLING_BACK: PhaseTraits(
-        lambda release, definition: SetTraffic(
+        lambda release, definition: obs.SetTraffic(
             {release.champion.deployment: 100} if release.champion else {}
         ),
-        {TrafficIs: {P.CLEANING: "all traffic is on the champion"}, TrafficTaken: {}, PersonActed: {}},
+        {
+            obs.TrafficIs: {P.CLEANING: "all traffic is on the champion"},
+            obs.TrafficTaken: {},
+            obs.PersonActed: {},
+        },
         undo=Undo.SETTLED,
         quick=True,
     ),
     P.CLEANING: PhaseTraits(
-        lambda release, definition: RemoveDeployment(release.deployment),
+        lambda release, definition: obs.RemoveDeployment(release.deployment),
         {
-            GoneSeen: dict.fromkeys(
+            obs.GoneSeen: dict.fromkeys(
                 (P.REJECTED, P.ROLLED_BACK, P.FAILED, P.ABORTED), "the challenger is deleted"
             ),
-            TrafficTaken: {},
-            PersonActed: {
+            obs.TrafficTaken: {},
+            obs.PersonActed: {
                 P.ROLLING_BACK: "somebody gave the challenger traffic, and it is rolled back again"
             },
         },
@@ -276,10 +257,10 @@ PHASES: Mapping[Phase, PhaseTraits] = {
 """Every phase that has not ended. An ended release does nothing, and nothing follows for it."""
 
 
-def action(release: Release, definition: Definition) -> Action:
+def action(release: Release, definition: Definition) -> obs.Action:
     """The one thing that this release needs now."""
     idle = release.adopted or release.ended
-    return Await() if idle else PHASES[release.phase].does(release, definition)
+    return obs.Await() if idle else PHASES[release.phase].does(release, definition)
 
 
 def step_weights(release: Release, definition: Definition) -> dict[str, int]:
@@ -297,14 +278,14 @@ def place(release: Release) -> tuple[Phase, int, int]:
     return release.phase, release.attempt, release.step
 
 
-def fold(release: Release, seen: Observation, definition: Definition, now: datetime) -> Release:
+def fold(release: Release, seen: obs.Observation, definition: Definition, now: datetime) -> Release:
     """The release after `seen`; the same value when nothing follows from it.
 
     InvariantBroken when it would go where the table does not let it.
     """
     traits = PHASES.get(release.phase)
     targets = traits.sees.get(type(seen)) if traits else None
-    if targets is None or (release.adopted and not isinstance(seen, PersonActed)):
+    if targets is None or (release.adopted and not isinstance(seen, obs.PersonActed)):
         return release
     after = _follow(release, seen, definition, now)
     if place(after) != place(release) and after.phase not in targets:
@@ -316,35 +297,35 @@ def fold(release: Release, seen: Observation, definition: Definition, now: datet
     return after
 
 
-def _follow(release: Release, seen: Observation, definition: Definition, now: datetime) -> Release:
-    if not isinstance(seen, TrafficTaken | TrafficLate | PersonActed):
+def _follow(release: Release, seen: obs.Observation, definition: Definition, now: datetime) -> Release:
+    if not isinstance(seen, obs.TrafficTaken | obs.TrafficLate | obs.PersonActed):
         release = unsuspected(release)
     match seen:
-        case PersonActed():
+        case obs.PersonActed():
             return _person(release, seen, definition, now)
-        case WindowSeen():
+        case obs.WindowSeen():
             return replace(move(release, Phase.TRAINING, now), window=seen.asset, profile=seen.profile)
         case JobSeen():
             return _job(release, seen, definition, now)
-        case ModelSeen():
+        case obs.ModelSeen():
             return replace(
                 move(release, Phase.DEPLOYING, now), model=seen.asset, deployment=release.deployment_name
             )
         case DeploymentSeen():
             return _deployment(release, seen, now)
-        case GateSeen():
+        case obs.GateSeen():
             return _gate(release, seen, definition, now)
-        case TrafficIs():
+        case obs.TrafficIs():
             return _traffic(release, seen, now)
-        case TrafficTaken() | TrafficLate():
+        case obs.TrafficTaken() | obs.TrafficLate():
             return _taken(release, seen, definition, now)
-        case CanarySeen():
+        case obs.CanarySeen():
             return _canary(release, seen, definition, now)
-        case BakeSeen():
+        case obs.BakeSeen():
             return _bake(release, seen.judgement, now)
-        case GoneSeen():
+        case obs.GoneSeen():
             return _gone(release, seen, now)
-        case TimePassed():
+        case obs.TimePassed():
             return _baked(release, now)
 
 
@@ -414,7 +395,7 @@ def _deployment(release: Release, seen: DeploymentSeen, now: datetime) -> Releas
     return _waits(release, Code.DEPLOYMENT_CREATING, deployment=name)
 
 
-def _gate(release: Release, seen: GateSeen, definition: Definition, now: datetime) -> Release:
+def _gate(release: Release, seen: obs.GateSeen, definition: Definition, now: datetime) -> Release:
     judged = replace(release, judgements=release.judgements + seen.judgements)
     worst = next((j for j in seen.judgements if j.outcome is not Outcome.PASS), seen.judgements[-1])
     unclear = definition.gate.on_inconclusive
@@ -442,12 +423,12 @@ def after_gate(release: Release, definition: Definition, now: datetime, why: Rea
 
 
 def to_traffic(release: Release, definition: Definition, now: datetime, why: Reason | None = None) -> Release:
-    """The canary's first step; straight to promotion where nobody serves yet; approval first where required."""
-    nobody_serves = release.champion is None
-    required = {"none": False, "before_canary": True, "before_promotion": nobody_serves}
+    """The canary's first step; straight to promotion where there is no champion yet; approval first where required."""
+    first_model = release.champion is None
+    required = {"none": False, "before_canary": True, "before_promotion": first_model}
     if required[definition.canary.approval] and not release.approved:
         return move(release, Phase.AWAITING_APPROVAL, now, why)
-    return _promote(release, now, why) if nobody_serves else _shift(release, 0, definition, now, why)
+    return _promote(release, now, why) if first_model else _shift(release, 0, definition, now, why)
 
 
 def _shift(release: Release, step: int, definition: Definition, now: datetime, why: Reason | None) -> Release:
@@ -460,18 +441,18 @@ def _promote(release: Release, now: datetime, why: Reason | None) -> Release:
     return replace(move(release, Phase.PROMOTING, now, why), asked={release.deployment: 100})
 
 
-def _traffic(release: Release, seen: TrafficIs, now: datetime) -> Release:
+def _traffic(release: Release, seen: obs.TrafficIs, now: datetime) -> Release:
     if not seen.settled:
         if release.phase is Phase.SHIFTING and now - release.phase_since_at > TRAFFIC_LIMIT:
             late = reason(Code.TRAFFIC_TIMED_OUT, limit=str(TRAFFIC_LIMIT))
             return roll_back(release, Phase.FAILED, late, now)
         return _waits(release, Code.TRAFFIC_PENDING)
-    (target,) = (to for to in PHASES[release.phase].sees[TrafficIs] if to is not Phase.ROLLING_BACK)
+    (target,) = (to for to in PHASES[release.phase].sees[obs.TrafficIs] if to is not Phase.ROLLING_BACK)
     return move(replace(release, traffic=dict(seen.weights)), target, now)
 
 
 def _taken(
-    release: Release, seen: TrafficTaken | TrafficLate, definition: Definition, now: datetime
+    release: Release, seen: obs.TrafficTaken | obs.TrafficLate, definition: Definition, now: datetime
 ) -> Release:
     """Nothing is set from the first observation on. What is still so when no stale read can be is adopted from somebody
     else; what a late worker of ours set makes the canary's step begin anew: no weight rises but by the plan."""
@@ -481,7 +462,7 @@ def _taken(
         return _waits(suspect, Code.TRAFFIC_SUSPECT, traffic=split)
     if now - release.suspect_at < STALE_LIMIT:
         return release
-    if isinstance(seen, TrafficLate):
+    if isinstance(seen, obs.TrafficLate):
         why = reason(Code.STEP_RESTARTED, traffic=split, step=release.step + 1)
         return _shift(unsuspected(release), release.step, definition, now, why)
     adopted = replace(unsuspected(release), traffic=weights, adopted=True)
@@ -498,7 +479,7 @@ def unsuspected(release: Release) -> Release:
     return release if release.suspect_at is None else replace(release, suspect={}, suspect_at=None)
 
 
-def _canary(release: Release, seen: CanarySeen, definition: Definition, now: datetime) -> Release:
+def _canary(release: Release, seen: obs.CanarySeen, definition: Definition, now: datetime) -> Release:
     judged, release = seen.judgement, remember(release, seen.point)
     if judged.outcome not in DECISIONS:
         return _waits(replace(release, canary_state=seen.state), Code.CANARY_WAITS, *judged.reasons)
@@ -542,7 +523,7 @@ def _advance(release: Release, definition: Definition, now: datetime, why: Reaso
     return _promote(release, now, why)
 
 
-def _gone(release: Release, seen: GoneSeen, now: datetime) -> Release:
+def _gone(release: Release, seen: obs.GoneSeen, now: datetime) -> Release:
     if not seen.gone:
         return _waits(release, Code.DEPLOYMENT_DELETING)
     if release.phase is Phase.RETIRING:
@@ -550,7 +531,7 @@ def _gone(release: Release, seen: GoneSeen, now: datetime) -> Release:
     return move(release, release.outcome or Phase.FAILED, now)
 
 
-def _person(release: Release, seen: PersonActed, definition: Definition, now: datetime) -> Release:
+def _person(release: Release, seen: obs.PersonActed, definition: Definition, now: datetime) -> Release:
     why = reason(Code.PERSON_ACTED, verb=seen.verb, actor=seen.actor, why=seen.reason)
     match seen.verb:
         case "resume":

@@ -201,7 +201,7 @@ def is_known(metric: Metric) -> bool:
 
 
 def rows_until(settled: Callable[[float], bool], rows: int, most: float = 1024.0) -> int | None:
-    """How many rows would settle a question if they tell what these tell; None: not within `most` times."""
+    """How many rows would settle a question if they were like these; None: not within `most` times."""
     if not settled(most):
         return None
     low, high = 1.0, most

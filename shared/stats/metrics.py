@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that tells how good predictions are; `function(y_true, y_pred)` computes it."""
+    """A number for how good predictions are; `function(y_true, y_pred)` computes it."""
 
     name: str
     direction: Literal["higher", "lower"]

@@ -1,7 +1,7 @@
-"""Evidence that stays valid however often one looks, computed from cumulative counts alone.
+"""Evidence that stays valid however often it is observed, computed from cumulative counts alone.
 
 The unit of chance is the router: it draws an arm for every request, independently, the canary with a
-constant probability w within a step. If the arms do not differ, who got a request tells nothing about its
+constant probability w within a step. If the arms do not differ, who got a request says nothing about its
 outcome, so among the requests with an outcome (an error, a slow answer, class A) the canary's share is w
 as well - whatever the outcomes' own pattern: an outage or a burst that hits both arms hits both in
 proportion. Each function tests that, with w unknown: numerator a mixture over alternatives, denominator
@@ -148,7 +148,7 @@ def log_e_above(hits: ArrayLike, misses: ArrayLike, limit: float) -> Floats:
 
 
 def share_sequence(hits: float, total: float, alpha: float) -> tuple[float, float]:
-    """Confidence sequence of a probability: at any number of looks it misses the truth with at most `alpha`.
+    """Confidence sequence of a probability: at any number of observations it misses the truth with at most `alpha`.
 
     The prior-posterior ratio of Beta(1/2, 1/2); assumes independent trials with one probability.
     """

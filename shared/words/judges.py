@@ -132,8 +132,18 @@ def _labelled(canary: float | None, champion: float | None) -> str:
     return f"; {canary:.0%} and {champion:.0%} of their predictions have labels"
 
 
-def unmeasured(metric: str, slice: str | None, canary_n: int, champion_n: int) -> str:
-    return f"{_where(metric, slice)}: {canary_n} observations of the canary, {champion_n} of the champion"
+def unmeasured(
+    metric: str,
+    slice: str | None,
+    canary_n: int,
+    champion_n: int,
+    canary_labelled: float | None = None,
+    champion_labelled: float | None = None,
+) -> str:
+    return (
+        f"{_where(metric, slice)}: {canary_n} observations of the canary, {champion_n} of the champion"
+        f"{_labelled(canary_labelled, champion_labelled)}"
+    )
 
 
 def rate(

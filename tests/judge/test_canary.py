@@ -55,7 +55,7 @@ def judge(
         step_min_s=10,
         step_max_s=60,
     )
-    assert after.looks == (state.looks if state else 0) + 1
+    assert after.observations == (state.observations if state else 0) + 1
     return verdict
 
 

@@ -49,10 +49,12 @@ def test_what_goes_out_has_the_documented_shape(world: World) -> None:
     kinds = {"string": str, "integer": int, "object": dict}
     published = world.ports.topic.published
     assert len({entry.what for _, entry in published}) > 10
+    assert any(entry.detail.get("reason") for _, entry in published)
     for loop, entry in published:
         event = event_of(loop, entry)
         assert event.data is not None and entry.what in listed()
         assert set(event.data) == set(schema["required"]) == set(schema["properties"])
         for name, value in event.data.items():
             assert isinstance(value, kinds[schema["properties"][name]["type"]]), name
+        assert set(event.data["codes"]) <= set(event.data["detail"])
         assert (event.id, event.source) == (f"{loop}-{entry.seq}", f"/driftloop/loops/{loop}")

@@ -25,7 +25,7 @@ from shared.runtime.unit_of_work import Unit
 if TYPE_CHECKING:
     from shared.loopfile import Definition
     from shared.release.canary.arms import ArmEvidence, CanaryEvidence
-    from shared.release.canary.canary_judge import CanaryPolicy
+    from shared.release.canary.canary_judge import CanaryPolicy, CanaryVerdict
 
 
 def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
@@ -50,7 +50,6 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
         record = CanaryRecord(evidence, policy, before, times, verdict)
         digest = store(unit.ports.documents, record)
         kept = Kept(verdict.outcome.value, evidence.requests)
-    weight = given(release, definition)
     judgement = Judgement(
         JudgementKind.CANARY,
         verdict.outcome,
@@ -59,21 +58,24 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
         now,
         step=release.step,
         steps=len(definition.canary.steps),
-        weight_pct=weight,
+        weight_pct=evidence.set_weight_pct,
     )
-    point = CanaryPoint(
-        at=now,
-        step=release.step,
-        weight_pct=weight,
+    state = {"judge": after.to_dict(), "shadow": shadow.to_dict(), "kept": asdict(kept)}
+    return CanarySeen(judgement, json.dumps(state, sort_keys=True), _point(judgement, evidence, verdict))
+
+
+def _point(judgement: Judgement, evidence: CanaryEvidence, verdict: CanaryVerdict) -> CanaryPoint:
+    return CanaryPoint(
+        at=judgement.at,
+        step=judgement.step or 0,
+        weight_pct=evidence.set_weight_pct,
         champion=_seen(evidence.champion),
         canary=_seen(evidence.canary),
         e_value=verdict.e_value,
-        threshold=policy.threshold,
+        threshold=verdict.threshold,
         outcome=verdict.outcome,
-        evidence=digest,
+        evidence=judgement.evidence,
     )
-    state = {"judge": after.to_dict(), "shadow": shadow.to_dict(), "kept": asdict(kept)}
-    return CanarySeen(judgement, json.dumps(state, sort_keys=True), point)
 
 
 @dataclass(frozen=True)

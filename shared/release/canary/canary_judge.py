@@ -29,14 +29,14 @@ __all__ = [
 
 
 SUSPICION = 3.0
-"""A metric past its margin with evidence of 3 to 1 holds the step: harm may show, more requests will tell."""
+"""A metric past its margin with evidence of 3 to 1 holds the step: more requests will show whether there is harm."""
 
 
 @dataclass(frozen=True)
 class CanaryState(Document):
     """Carried from tick to tick within a step; begin each step with `CanaryState()`."""
 
-    looks: int = 0
+    observations: int = 0
     requests: int = 0
     peak_e_value: float = 0.0
 
@@ -118,7 +118,7 @@ def _conclude(
     total = _total(metrics)
     verdict = CanaryVerdict(outcome, reasons, metrics, evidence.observed_weight_pct, total, policy.threshold)
     after = CanaryState(
-        looks=state.looks + 1,
+        observations=state.observations + 1,
         requests=max(state.requests, evidence.requests if outcome is not Outcome.ERROR else 0),
         peak_e_value=max(state.peak_e_value, total),
     )

@@ -1,8 +1,7 @@
-"""What harm a canary does, metric by metric: an estimate, its confidence sequence, and the evidence
-against it.
+"""What harm a canary does, metric by metric: an estimate, its confidence sequence, and the evidence against it.
 
 Two things must come together before a metric speaks for a rollback: evidence that the canary is worse at all
-(for latency and losses: by more than the margin), valid at every look, and an estimate of the harm above the
+(for latency and losses: by more than the margin), valid at every observation, and an estimate of the harm above the
 user's margin. The first bounds how often a harmless canary is rolled back, and needs no model of the traffic.
 The second keeps a harm that nobody minds from doing it. Testing against the margin itself would cost several
 times the requests where margins are small, which is what a canary has least of.
@@ -202,14 +201,17 @@ def _latency(evidence: CanaryEvidence, policy: CanaryPolicy) -> MetricEvidence:
         return part.nothing(totals)
     ratio = _Ratio(part, arms, LATENCY_PER_DECADE, latency_bin(policy.latency_floor_ms))
     levels = (0.5, 0.95) if totals[0] >= 20 else (0.5,)
-    quantiles: dict[str, Fact] = {"canary_p95_ms": None, "champion_p95_ms": None}
-    for level in levels:
-        canary, champion = map(latency_edge_ms, ratio.quantiles(level))
-        quantiles |= {
-            f"canary_p{level:.0%}"[:-1] + "_ms": canary,
-            f"champion_p{level:.0%}"[:-1] + "_ms": champion,
-        }
-    return ratio.found(Code.METRIC_LATENCY, levels, totals, **quantiles)
+    (canary_p50_ms, champion_p50_ms), *slowest = (map(latency_edge_ms, ratio.quantiles(q)) for q in levels)
+    canary_p95_ms, champion_p95_ms = slowest[0] if slowest else (None, None)
+    return ratio.found(
+        Code.METRIC_LATENCY,
+        levels,
+        totals,
+        canary_p50_ms=canary_p50_ms,
+        champion_p50_ms=champion_p50_ms,
+        canary_p95_ms=canary_p95_ms,
+        champion_p95_ms=champion_p95_ms,
+    )
 
 
 def _predictions(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[MetricEvidence]:

@@ -1,7 +1,7 @@
 """What live traffic showed of each arm becomes counts on scales that were fixed before the first request.
 
 Counted from the moment the traffic was read back, a short while left out for both arms alike: who served a request
-may then tell of its outcome only by the model behind it, not by a process that has just been started.
+may then differ in outcome only by the model behind it, not by a process that has just been started.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ BUDGET = {"errors": 3.0, "latency": 2.0, "predictions": 2.0, "labels": 2.0, "sha
 class CanaryPolicy(Document):
     """What harm is tolerated, and how often a harmless canary may be rolled back.
 
-    `alpha`: that chance, over all steps and metrics, however often one looks. A margin of None: that metric
+    `alpha`: that chance, over all steps and metrics, however often it is observed. A margin of None: that metric
     is reported, and never rolls back.
     """
 

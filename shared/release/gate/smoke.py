@@ -89,7 +89,7 @@ def _answers_in(answer: Mapping[str, object]) -> tuple[object, ...] | Reason:
 
 
 def judge_smoke(evidence: Sequence[SmokeEvidence], policy: SmokePolicy) -> SmokeVerdict:
-    """Every answer must be well formed; one bad answer fails, and so does having none to look at."""
+    """Every answer must be well formed; one bad answer fails, and so does having none."""
     if not evidence:
         return SmokeVerdict(False, (reason(Code.SMOKE_NOTHING_ASKED),))
     faults: list[Reason] = []

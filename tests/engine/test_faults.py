@@ -13,11 +13,11 @@ from shared.domain.event import InboxRecord, InboxState
 from shared.domain.release import Phase, Release
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.inbox import messages, recorder
-from shared.memory.faults import Call, watched
 from shared.ports import Replace
 from shared.release import machine as core
 from shared.runtime import tick, unit_of_work, worker
 from shared.state import queries, rows
+from tests.faults import Call, watched
 from tests.simulator.life import ACCOUNT, LOOP, ROUND_S, Life, birds
 from tests.simulator.reader import reading_in_process
 

@@ -1,6 +1,6 @@
 """A model that stands in for the loop's own pipeline: linear, deterministic, trained in milliseconds.
 
-It tells how policies compare, not how good the loop's model would be.
+It shows how policies compare, not how good the loop's model would be.
 """
 
 from __future__ import annotations

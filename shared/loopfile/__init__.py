@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from shared.errors import ConfigurationError
 from shared.loopfile import yaml_lines as form
 from shared.loopfile.definition import Budget, Data, Definition, Limits, Source
-from shared.loopfile.reference import allowed, keys, section_of
+from shared.loopfile.keys import allowed, known, section_of
 from shared.loopfile.rules import RULES, Finding, files
 from shared.loopfile.yaml_lines import Mistake
 
@@ -137,10 +137,10 @@ def _validate(document: form.Document) -> tuple[Definition, set[form.Path]]:
 def _mistake(document: form.Document, path: form.Path, detail: ErrorDetails) -> Mistake:
     key, line = form.dotted(path), document.line(path)
     if detail["type"] == "extra_forbidden":
-        known = keys(path[:-1])
-        close = difflib.get_close_matches(str(path[-1]), known, n=1)
+        names = known(path[:-1])
+        close = difflib.get_close_matches(str(path[-1]), names, n=1)
         meant = f"did you mean {close[0]}? " if close else ""
-        return Mistake(line, key, "an unknown key", f"{meant}known here: {', '.join(known)}")
+        return Mistake(line, key, "an unknown key", f"{meant}known here: {', '.join(names)}")
     found = None if detail["type"] == "missing" else detail["input"]
     return Mistake(line, key, _found(found), allowed(path))
 

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from shared import loopfile
 from shared.errors import ConfigurationError, InvariantBroken
-from shared.loopfile import reference, yaml_lines
+from shared.loopfile import keys, yaml_lines
 from shared.loopfile.published import Assets, Published
 from shared.stats.metrics import METRICS
 
@@ -289,14 +289,14 @@ def test_every_metric_of_the_judges_may_be_named_with_its_direction() -> None:
 
 
 def test_the_reference_in_the_docs_is_the_model() -> None:
-    assert reference.table() in (DOCS / "reference-loop-file.md").read_text(), (
-        "update docs/reference-loop-file.md from shared.loopfile.reference.table()"
+    assert keys.table() in (DOCS / "reference-loop-file.md").read_text(), (
+        "update docs/reference-loop-file.md from shared.loopfile.keys.table()"
     )
 
 
 def test_the_schema_in_the_docs_is_the_model() -> None:
-    assert reference.schema() == (DOCS / "loop.schema.json").read_text(), (
-        "update docs/loop.schema.json from shared.loopfile.reference.schema()"
+    assert keys.schema() == (DOCS / "loop.schema.json").read_text(), (
+        "update docs/loop.schema.json from shared.loopfile.keys.schema()"
     )
 
 
@@ -304,7 +304,7 @@ def test_the_schema_in_the_docs_is_the_model() -> None:
     "file", sorted((DOCS.parent / "loops").glob("*/loop.yaml")), ids=lambda it: it.parent.name
 )
 def test_the_schema_accepts_every_loop_of_ours(file: Path) -> None:
-    schema = Draft202012Validator(json.loads(reference.schema()))
+    schema = Draft202012Validator(json.loads(keys.schema()))
     assert [error.message for error in schema.iter_errors(_plain(file.read_text()))] == []
 
 
@@ -322,7 +322,7 @@ def test_the_schema_accepts_every_loop_of_ours(file: Path) -> None:
     ],
 )
 def test_the_schema_finds_what_an_editor_should_underline(old: str, new: str, where: list[str | int]) -> None:
-    schema = Draft202012Validator(json.loads(reference.schema()))
+    schema = Draft202012Validator(json.loads(keys.schema()))
     assert list(schema.iter_errors(_plain(DESIGN))) == []
     assert where in [
         list(error.absolute_path) for error in schema.iter_errors(_plain(DESIGN.replace(old, new, 1)))
@@ -334,10 +334,10 @@ def _plain(text: str) -> object:
 
 
 def test_the_reference_has_every_key_once() -> None:
-    rows = reference.table().splitlines()[2:]
-    keys = [row.split("`")[1] for row in rows]
-    assert len(keys) == len(set(keys)) > 50
-    assert {"canary.steps", "metric.at_least", "data.source.every", "gate.slices"} <= set(keys)
+    rows = keys.table().splitlines()[2:]
+    found = [row.split("`")[1] for row in rows]
+    assert len(found) == len(set(found)) > 50
+    assert {"canary.steps", "metric.at_least", "data.source.every", "gate.slices"} <= set(found)
     assert all(row.count(" | ") == 3 for row in rows)
 
 
@@ -356,10 +356,10 @@ def test_the_reference_has_every_key_once() -> None:
     ],
 )
 def test_what_is_allowed_follows_from_the_type(path: tuple[str | int, ...], allowed: str) -> None:
-    assert reference.allowed(path) == allowed
+    assert keys.allowed(path) == allowed
 
 
 def test_every_key_has_a_meaning_and_says_what_is_allowed() -> None:
-    for row in reference.table().splitlines()[2:]:
+    for row in keys.table().splitlines()[2:]:
         key, allowed, _, meaning = (cell.strip() for cell in row.strip("| ").split(" | "))
         assert allowed and meaning and meaning != "None", key

@@ -25,7 +25,7 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
     return None
 
 
-def keys(path: Path) -> list[str]:
+def known(path: Path) -> list[str]:
     """The keys of the section at `path`."""
     model: type[BaseModel] = Definition
     for part in path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -64,7 +65,7 @@ def backtest(
     if as_json:
         out.print_json(json.dumps([asdict(one) for one in runs]))
         return
-    _table(runs, metric)
+    _table(runs, baselines.MEANING, metric)
     _steps(runs[0], metric)
     if picture:
         out.print(f"{metric} over time: {picture}")
@@ -75,9 +76,7 @@ def metric_of(definition: Definition) -> str:
     return definition.metric.name if definition.metric else "f1_macro"
 
 
-def _table(runs: list[Run], metric: str) -> None:
-    from cli.past.baselines import MEANING
-
+def _table(runs: list[Run], meaning: Mapping[str, str], metric: str) -> None:
     table = Table(box=None, pad_edge=False)
     columns = ("policy", "", "alarms", "retrainings", f"mean {metric}", "worst")
     for index, column in enumerate(columns):
@@ -85,7 +84,7 @@ def _table(runs: list[Run], metric: str) -> None:
     for one in runs:
         scores = [step.score for step in one.steps if step.score is not None]
         mean, worst = (f"{one.mean:.4f}", f"{min(scores):.4f}") if one.mean is not None else ("", "")
-        table.add_row(one.rule, MEANING[one.rule], str(one.alarms), str(one.retrains), mean, worst)
+        table.add_row(one.rule, meaning[one.rule], str(one.alarms), str(one.retrains), mean, worst)
     out.print(table)
 
 

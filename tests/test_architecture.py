@@ -201,6 +201,16 @@ def test_a_search_in_a_sentence_is_found(text: str, searches: int) -> None:
     assert len(house.searches_in_sentences([house.Module("a.py", ast.parse(text), 1)])) == searches
 
 
+def test_one_drop_goes_live_and_what_it_visits_is_counted() -> None:
+    visited = house.one_drop(ROOT)
+    rooms = {"/".join(file.split("/")[: 2 if file.startswith("shared/") else 1]) for file in visited["files"]}
+    assert "functions/inbox.py" in visited["files"] and "shared/memory" not in rooms
+    stages = {"intake", "verdict", "retraining", "release", "state"}
+    assert {"drift", *(f"shared/{stage}" for stage in stages)} <= rooms
+    assert {"Release", "DataVersion"} <= set(visited["classes"])
+    assert set(visited["files"]) == {name.split(" ")[0] for name in visited["functions"]}
+
+
 def glossary() -> list[tuple[str, str]]:
     """(word, meaning) of docs/architecture.md."""
     _, _, section = (ROOT / "docs" / "architecture.md").read_text().partition("\n## Glossary\n")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
-    from shared.loopfile import Definition
+from shared.loopfile import Definition
 
-    Asks = Callable[[pd.DataFrame, pd.DataFrame], bool]
+Asks = Callable[[pd.DataFrame, pd.DataFrame], bool]
 
 MEANING = {
     "loop": "the loop file, as it is",

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from cli.past.baselines import Rule
 from cli.past.learner import Learner, train
@@ -22,9 +23,6 @@ from shared.runtime import publication, tick, unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.stats.metrics import METRICS
 from shared.verdict import predictions
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PATIENCE = 60
 """Ticks until a drop and what follows from it must be over."""
@@ -179,16 +177,12 @@ class Past:
         return self._models[release]
 
     def _training_rows(self, versions: Sequence[DataVersion]) -> pd.DataFrame:
-        import pandas as pd
-
         paths = [path for v in versions for path in self.ports.versions.list(f"{v.path}/train/")]
         return pd.concat(
             [pd.read_parquet(BytesIO(self.ports.versions.read(path))) for path in paths], ignore_index=True
         )
 
     def _answer(self, endpoint: str, deployment: str, payload: str) -> Answer:
-        import pandas as pd
-
         table = json.loads(payload)["input_data"]
         release = int(deployment.removeprefix("r").partition("-")[0])
         frame = pd.DataFrame(table["data"], columns=table["columns"])

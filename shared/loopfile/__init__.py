@@ -16,6 +16,7 @@ from shared.loopfile.definition import Budget, Data, Definition, Limits, Source
 from shared.loopfile.keys import allowed, known, section_of
 from shared.loopfile.rules import RULES, Finding, files
 from shared.loopfile.yaml_lines import Mistake
+from shared.redaction import redacted
 
 __all__ = [
     "Budget",
@@ -92,7 +93,9 @@ def _override(document: form.Document, override: str) -> None:
     path = tuple(key.split("."))
     given = form.read(text)
     if not equals or not all(path) or given.mistakes or not isinstance(document.value, dict):
-        document.mistakes.append(Mistake(0, key, override, "key=value, for example canary.step.minutes=1"))
+        document.mistakes.append(
+            Mistake(0, key, redacted(override), "key=value, for example canary.step.minutes=1")
+        )
         return
     section = document.value
     for part in path[:-1]:

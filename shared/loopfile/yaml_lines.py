@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from shared.redaction import redacted_message
+
 LARGEST_BYTES = 256 * 1024
 DEEPEST = 20
 
@@ -57,11 +59,9 @@ def dotted(path: Path) -> str:
 
 
 def show(value: object) -> str:
-    """A value as it stood in the file: one line, short, without the query of a URL, which may hold a key."""
+    """A value as it stood in the file: one line, short, without secrets, such as the query of a URL."""
     value = int(value) if isinstance(value, float) and value.is_integer() else value
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    text = re.sub(r"(https?://)[^\s/@\"]*@", r"\1", text)
-    text = re.sub(r"(https?://[^\s?\"]*)\?[^\s\"]*", r"\1?…", text)
+    text = redacted_message(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 80 else text[:77] + "…"
 
 

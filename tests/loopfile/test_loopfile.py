@@ -259,6 +259,16 @@ def test_no_secret_of_a_url_is_printed() -> None:
     assert "abc" not in told and "pw" not in told and "example.com/x" in told
 
 
+@pytest.mark.parametrize(
+    "secret", ["sig=abc123", "password: abc123", "https://u:abc123@example.com/x?sig=abc123"]
+)
+def test_no_secret_is_printed_wherever_it_stands(secret: str) -> None:
+    assert "abc123" not in message(DESIGN.replace("by: hash", f'by: "{secret}"'))
+    with pytest.raises(loopfile.LoopFileError) as caught:
+        loopfile.load(DOCS.parent / "loops" / "penguins", overrides=(f"={secret}",))
+    assert "abc123" not in str(caught.value)
+
+
 def test_files_that_are_named_must_exist(tmp_path: Path) -> None:
     (tmp_path / "loop.yaml").write_text(DESIGN)
     (tmp_path / "score").write_text("a file, not a folder")

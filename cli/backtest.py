@@ -1,8 +1,9 @@
-"""backtest: past drops through the loop's policy and through others, before anybody trusts either."""
+"""backtest: past drops through the loop's policy and through baselines, before it is trusted."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -33,18 +34,18 @@ def backtest(
         Path, typer.Option("--data", help="Folder of past drops, one file each, in order of name.")
     ],
     days: Annotated[float, typer.Option(min=0.01, help="Days between two drops.")] = 7,
-    schedule: Annotated[str, typer.Option(help="Of the policy that goes by the clock alone.")] = WEEKLY,
+    schedule: Annotated[str, typer.Option(help="Of the baseline that retrains by the clock alone.")] = WEEKLY,
     picture: Annotated[Path | None, typer.Option(help="Write the metric over time as an SVG.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE over the loop file.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Alarms, retrainings and the live model's metric over time: the loop's policy beside four others.
+    """Alarms, retrainings and the live model's metric over time: the loop's policy beside three baselines.
 
-    Needs no Azure. A linear stand-in is trained in place of the pipeline: policies are compared, not models.
+    Does not need Azure. A linear model stands in for the pipeline: it compares policies, not models.
     """
-    from cli.past import rivals, simulation
+    from cli.past import baselines, simulation
     from shared import loopfile
 
     definition = loopfile.load(
@@ -52,19 +53,19 @@ def backtest(
     )
     files = sorted(file for file in data.iterdir() if file.is_file() and not file.name.startswith((".", "_")))
     if len(files) < 2:
-        raise ConfigurationError(f"{data} holds {len(files)} files; a backtest needs two drops at least")
+        raise ConfigurationError(f"{data} holds {len(files)} files; a backtest needs at least two drops")
     metric = metric_of(definition)
     with out.status("backtest") as status:
         runs = [
             simulation.run(rule, files, metric, timedelta(days=days), status.update)
-            for rule in rivals.rules(definition, schedule)
+            for rule in baselines.rules(definition, schedule)
         ]
     if picture:
         picture.write_text(drawn(runs, metric))
     if as_json:
         out.print_json(json.dumps([asdict(one) for one in runs]))
         return
-    _table(runs, metric)
+    _table(runs, baselines.MEANING, metric)
     _steps(runs[0], metric)
     if picture:
         out.print(f"{metric} over time: {picture}")
@@ -75,9 +76,7 @@ def metric_of(definition: Definition) -> str:
     return definition.metric.name if definition.metric else "f1_macro"
 
 
-def _table(runs: list[Run], metric: str) -> None:
-    from cli.past.rivals import WORDS
-
+def _table(runs: list[Run], meaning: Mapping[str, str], metric: str) -> None:
     table = Table(box=None, pad_edge=False)
     columns = ("policy", "", "alarms", "retrainings", f"mean {metric}", "worst")
     for index, column in enumerate(columns):
@@ -85,7 +84,7 @@ def _table(runs: list[Run], metric: str) -> None:
     for one in runs:
         scores = [step.score for step in one.steps if step.score is not None]
         mean, worst = (f"{one.mean:.4f}", f"{min(scores):.4f}") if one.mean is not None else ("", "")
-        table.add_row(one.rule, WORDS[one.rule], str(one.alarms), str(one.retrains), mean, worst)
+        table.add_row(one.rule, meaning[one.rule], str(one.alarms), str(one.retrains), mean, worst)
     out.print(table)
 
 
@@ -104,7 +103,7 @@ def _steps(run: Run, metric: str) -> None:
 STYLE = (
     "text{font:11px system-ui,sans-serif;fill:#5a6068}.grid{stroke:#e2e3dd}.line{fill:none;stroke-width:2}"
     ".s0{stroke:#b03a06}.s1{stroke:#51657a;stroke-dasharray:6 3}.s2{stroke:#17191c;stroke-dasharray:1 3}"
-    ".s3{stroke:#8a8f98;stroke-dasharray:9 3 1 3}.s4{stroke:#a9b7c6}circle.s0{fill:#b03a06}circle{fill:#fff}"
+    ".s3{stroke:#8a8f98;stroke-dasharray:9 3 1 3}circle.s0{fill:#b03a06}circle{fill:#fff}"
 )
 
 

@@ -1,4 +1,4 @@
-"""What a deployment of Driftloop must be told, read once from the environment; nothing in it is secret."""
+"""The settings of a deployment, read once from the environment; none of them is secret."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Settings:
 
     @classmethod
     def defaults(cls) -> Mapping[str, str]:
-        """By field: what a setting is when it is not given."""
+        """By field: a setting's value when it is not given."""
         return _DEFAULTS
 
     @classmethod

@@ -17,7 +17,7 @@ DOCUMENTS = "documents"
 
 
 def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | None = None) -> Ports:
-    """All ports over one identity. Nothing is asked of Azure yet, and Azure ML's client is not imported yet.
+    """All ports over one identity. Nothing is requested from Azure yet, and Azure ML's client is not imported yet.
 
     Tests of what can break give a `transport` of their own, under Azure's unmodified clients.
     """

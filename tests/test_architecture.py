@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from benchmarks import house
 
 ROOT = Path(__file__).parent.parent
 HEAVY = (
@@ -198,3 +201,122 @@ def test_sentences_are_made_at_the_edges_only() -> None:
 )
 def test_what_steers_by_words_is_noticed(code: str) -> None:
     assert any(_steered(node) for node in ast.walk(ast.parse(code)))
+
+
+# --- the house itself: names, sizes, circles ---------------------------------------------------------
+
+PRODUCT = house.modules(ROOT, house.PRODUCT)
+EVERYTHING = house.modules(ROOT, house.EVERYTHING)
+LARGEST_ROOM = 3000
+
+GERUNDS = {
+    "shared/wiring.py": "the noun: settings in, ports out",
+    "shared/azure/scoring.py": "to be named",
+    "shared/azure/serving.py": "to be named",
+    "shared/azure/training.py": "to be named",
+    "local/endpoints/routing.py": "to be named",
+    "local/endpoints/scoring.py": "to be named",
+    "local/events/watching.py": "to be named",
+    "local/host/indexing.py": "to be named",
+    "local/jobs/tracking.py": "to be named",
+    "local/throttling.py": "the noun, and Azure's own word",
+}
+SAME_NAME = {
+    "alerts.py": "the trigger that takes an alert, and what an alert says",
+    "effects.py": "drift is a library of its own: effect sizes there, what a release brings about here",
+    "errors.py": "drift is a library of its own, with its own errors",
+    "policy.py": "drift is a library of its own: when drift is material there, when to retrain here",
+}
+CIRCLES = {
+    ("local.identity.exceptions", "local.identity.models", "local.identity.roles", "local.service", "local.throttling",
+     "local.web"): "to be cut",
+    ("local.jobs.notices", "local.jobs.runs"): "to be cut",
+}  # fmt: skip
+ROOMS = {"shared/release": "to be smaller"}
+
+
+def test_no_module_is_named_by_a_gerund() -> None:
+    assert set(house.gerunds(EVERYTHING)) <= set(GERUNDS)
+
+
+def test_no_two_files_of_the_product_share_a_name_unless_they_mean_the_same() -> None:
+    assert set(house.shared_names(PRODUCT)) <= set(SAME_NAME)
+
+
+def test_no_room_is_too_large_to_learn() -> None:
+    lines = house.lines_by_folder(PRODUCT)
+    large = {room for room, count in lines.items() if room.startswith("shared/") and count > LARGEST_ROOM}
+    assert large <= set(ROOMS), lines
+
+
+def test_no_modules_import_each_other() -> None:
+    assert {tuple(circle) for circle in house.circles(EVERYTHING)} <= set(CIRCLES)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "circles"),
+    [
+        ("import p.b", "import p.a", [["p.a", "p.b"]]),
+        ("from p import b", "def f():\n    from p.a import x", [["p.a", "p.b"]]),
+        ("if TYPE_CHECKING:\n    from p.b import T", "from p import a", [["p.a", "p.b"]]),
+        ("import p.b", "import p.c", []),
+        ("import p.a", "", []),
+    ],
+)
+def test_a_circle_is_found_however_it_is_closed(one: str, other: str, circles: list[list[str]]) -> None:
+    texts = {"p/__init__.py": "", "p/a.py": one, "p/b.py": other, "p/c.py": ""}
+    found = [house.Module(path, ast.parse(text), 1) for path, text in texts.items()]
+    assert house.circles(found) == circles
+
+
+@pytest.mark.parametrize(
+    ("text", "searches"),
+    [
+        ("'a person should look' in release.waiting_for", 1),
+        ("'challenger' in verdict", 1),
+        ("found.verdict.split('; ')", 1),
+        ("re.split('; ', self.reason)", 1),
+        ("judgement.kind.startswith('canary')", 1),
+        ("text.startswith('no drift')", 1),
+        ("name in names", 0),
+        ("path.startswith('/tower')", 0),
+        ("header.split('; charset=')", 0),
+        ("'x-ms-date' in headers", 0),
+    ],
+)
+def test_a_search_in_a_sentence_is_found(text: str, searches: int) -> None:
+    assert len(house.searches_in_sentences([house.Module("a.py", ast.parse(text), 1)])) == searches
+
+
+def test_one_drop_goes_live_and_what_it_visits_is_counted() -> None:
+    visited = house.one_drop(ROOT)
+    rooms = {"/".join(file.split("/")[: 2 if file.startswith("shared/") else 1]) for file in visited["files"]}
+    assert "functions/inbox.py" in visited["files"] and "shared/memory" not in rooms
+    stages = {"intake", "verdict", "retraining", "release", "state"}
+    assert {"drift", *(f"shared/{stage}" for stage in stages)} <= rooms
+    assert {"Release", "DataVersion"} <= set(visited["classes"])
+    assert set(visited["files"]) == {name.split(" ")[0] for name in visited["functions"]}
+
+
+def glossary() -> list[tuple[str, str]]:
+    """(word, meaning) of docs/architecture.md."""
+    _, _, section = (ROOT / "docs" / "architecture.md").read_text().partition("\n## Glossary\n")
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in section.split("\n## ")[0].splitlines()
+        if line.startswith("|")
+    ]
+    return [(row[0].strip("`* "), row[1].strip()) for row in rows[2:]]
+
+
+@pytest.mark.skipif(not glossary(), reason="docs/architecture.md has no glossary yet")
+def test_what_the_domain_names_is_in_the_glossary() -> None:
+    words = [word.casefold() for word, _ in glossary()]
+    assert len(words) == len(set(words)) and all(meaning for _, meaning in glossary())
+    unknown = []
+    for module in house.modules(ROOT, ["shared/domain"]):
+        for node in module.tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", node.name).casefold()
+                unknown += [] if any(word.rstrip("s") in name for word in words) else [node.name]
+    assert unknown == [], "add the noun to the glossary, or use a word that is there"

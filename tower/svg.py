@@ -170,9 +170,8 @@ def _drawn(one: Series, x: Scale, y: Scale) -> list[Markup]:
     if one.joined and len(places) > 1:
         path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
         parts.append(element("path", d=path, cls=f"line {one.cls}"))
-    for (a, b), (low, high) in zip(places, one.whiskers, strict=False):
+    for (a, _), (low, high) in zip(places, one.whiskers, strict=False):
         parts.append(line(a, y(low), a, y(high), f"whisker {one.cls}"))
-        del b
     radius = 3.5 if len(places) < 30 else 1.8
     parts += [element("circle", cx=a, cy=b, r=radius, cls=f"dot {one.cls}") for a, b in places]
     return parts

@@ -1,1 +1,4 @@
-"""A policy's past: the real engine over memory, fed with drops that have already happened, beside other policies."""
+"""A backtest: the real engine over memory, fed with past drops, under the loop's policy and under baselines.
+
+Loads pandas; `cli/backtest.py` imports it late, when the command runs.
+"""

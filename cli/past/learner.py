@@ -1,19 +1,19 @@
 """A model that stands in for the loop's own pipeline: linear, deterministic, trained in milliseconds.
 
-It tells how policies compare, not how good the loop's model would be.
+It shows how policies compare, not how good the loop's model would be.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+from shared.stats.metrics import class_name
+
+Floats = NDArray[np.float64]
 
 RIDGE = 1.0
 CATEGORIES = 30
@@ -32,8 +32,6 @@ class Learner:
     weights: Floats
 
     def predict(self, frame: pd.DataFrame) -> list[str] | list[float]:
-        import numpy as np
-
         scores = _design(frame, self.numbers, self.categories) @ self.weights
         if not self.classes:
             return [float(value) for value in scores[:, 0]]
@@ -42,11 +40,6 @@ class Learner:
 
 def train(frame: pd.DataFrame, target: str, *, classify: bool) -> Learner:
     """Fit `target` on every other column; rows without a target are left out."""
-    import numpy as np
-    import pandas as pd
-
-    from shared.stats.metrics import class_name
-
     frame = frame[frame[target].notna()]
     inputs = frame.drop(columns=target)
     numbers, categories = [], []
@@ -79,9 +72,6 @@ def _design(
     categories: tuple[tuple[str, tuple[str, ...]], ...],
 ) -> Floats:
     """A constant, standardised numbers (0 where missing), and one column a known category."""
-    import numpy as np
-    import pandas as pd
-
     columns = [np.ones(len(frame))]
     for name, mean, sd in numbers:
         given = frame[name] if name in frame else pd.Series(np.nan, index=frame.index)

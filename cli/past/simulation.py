@@ -1,4 +1,4 @@
-"""Drops of the past through the engine as it is, over ports in memory: what it would have said and done."""
+"""Past drops through the real engine, over ports in memory: what it would have decided and done."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from cli.past.baselines import Rule
 from cli.past.learner import Learner, train
-from cli.past.rivals import Name, Rule, evidently_drifts
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.inbox import messages, recorder
@@ -24,9 +25,6 @@ from shared.stats.metrics import METRICS
 from shared.verdict import predictions
 from shared.words import say_all
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 PATIENCE = 60
 """Ticks until a drop and what follows from it must be over."""
 
@@ -38,7 +36,7 @@ class Step:
     drop: str
     rows: int
     alarm: bool
-    """Drift or metric called material, or the rule's own alarm."""
+    """Material drift, a breached metric, or the rule's own alarm."""
     retrained: bool
     live: int
     """The release that serves after it."""
@@ -51,7 +49,7 @@ class Step:
 class Run:
     """One policy over all drops."""
 
-    rule: Name
+    rule: str
     steps: tuple[Step, ...]
 
     @property
@@ -93,7 +91,7 @@ class Past:
         return self.rule.definition.loop
 
     def drop(self, file: Path) -> Step:
-        """Land one file, let everything that follows from it happen, and tell."""
+        """Land one file and let everything that follows from it happen."""
         begun = unit_of_work.read(self.ports, self.loop).state.next_release
         self.clock.advance(self.every.total_seconds())
         self._settle()  # a schedule may have come due meanwhile
@@ -113,8 +111,8 @@ class Past:
         alarm = self.rule.name == "loop" and bool(version.drift_material or version.metric_breached)
         words = say_all(version.verdict)
         if self.rule.asks and served:
-            alarm = self.rule.asks == "always" or self._evidently(served, version)
-            words = "asked for" if alarm else "not asked for"
+            alarm = self.rule.asks(self._trained_on(served), self._features([version.number]))
+            words = "requested" if alarm else "not requested"
             if alarm:
                 self._retrain()
         after = unit_of_work.read(self.ports, self.loop)
@@ -130,7 +128,7 @@ class Past:
             self.clock.advance(60)
             self._traffic()
         raise ConfigurationError(
-            f"the backtest of {self.rule.name} does not come to rest; is a check asked for?"
+            f"the backtest of {self.rule.name} does not finish: releases stay open after {PATIENCE} ticks"
         )
 
     def _traffic(self) -> None:
@@ -153,13 +151,11 @@ class Past:
         current = unit_of_work.read(self.ports, self.loop)
         return predictions.everything(self.ports, [current.version(number)[0] for number in numbers])
 
-    def _evidently(self, served: int, version: DataVersion) -> bool:
-        trained = unit_of_work.read(self.ports, self.loop).release(served)[0].versions
-        definition = self.rule.definition
-        reference, current = (
-            predictions.features(self._rows(ns), definition) for ns in (trained, [version.number])
-        )
-        return evidently_drifts(reference, current)
+    def _features(self, numbers: Sequence[int]) -> pd.DataFrame:
+        return predictions.features(self._rows(numbers), self.rule.definition)
+
+    def _trained_on(self, release: int) -> pd.DataFrame:
+        return self._features(unit_of_work.read(self.ports, self.loop).release(release)[0].versions)
 
     def _score(self, served: int, version: DataVersion) -> float | None:
         if not version.labelled:
@@ -182,16 +178,12 @@ class Past:
         return self._models[release]
 
     def _training_rows(self, versions: Sequence[DataVersion]) -> pd.DataFrame:
-        import pandas as pd
-
         paths = [path for v in versions for path in self.ports.versions.list(f"{v.path}/train/")]
         return pd.concat(
             [pd.read_parquet(BytesIO(self.ports.versions.read(path))) for path in paths], ignore_index=True
         )
 
     def _answer(self, endpoint: str, deployment: str, payload: str) -> Answer:
-        import pandas as pd
-
         table = json.loads(payload)["input_data"]
         release = int(deployment.removeprefix("r").partition("-")[0])
         frame = pd.DataFrame(table["data"], columns=table["columns"])
@@ -202,11 +194,13 @@ def _live(current: Unit) -> int:
     return current.state.champion.release if current.state.champion else 0
 
 
-def run(rule: Rule, files: Sequence[Path], metric: str, every: timedelta, tell: Callable[[str], None]) -> Run:
+def run(
+    rule: Rule, files: Sequence[Path], metric: str, every: timedelta, report: Callable[[str], None]
+) -> Run:
     """One policy over all files, in their order."""
     past = Past(rule, metric, every)
     steps = []
     for file in files:
-        tell(f"{rule.name}: {file.name}")
+        report(f"{rule.name}: {file.name}")
         steps.append(past.drop(file))
     return Run(rule.name, tuple(steps))

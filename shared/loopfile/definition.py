@@ -1,70 +1,56 @@
-"""A loop's definition, frozen: each attribute path is the key path of the YAML, every default stands here."""
+"""A loop's definition, frozen: each attribute path is the key path of the YAML.
+
+What a key may hold follows from its type; `Allowed` says it where the type cannot. Error messages,
+`docs/reference-loop-file.md` and `docs/loop.schema.json` are made from these classes.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
     StringConstraints,
-    ValidationError,
+    WithJsonSchema,
     model_serializer,
 )
 
-from shared.domain.reason import Code
-from shared.errors import ConfigurationError
 from shared.loopfile.kinds import (
-    COLUMN,
-    COLUMNS,
-    COUNT,
-    DURATION,
-    FILE,
-    NCRONTAB,
-    PLACE,
-    POSITIVE,
-    SHARE,
+    Allowed,
     Column,
     Columns,
+    Confidence,
     Count,
     Duration,
     EnvironmentName,
     File,
-    Key,
+    Name,
     NotNegative,
     Place,
     Positive,
     Schedule,
     Section,
     Share,
+    Url,
     distinct,
     rising,
-    url,
 )
 
 # --- data ----------------------------------------------------------------------------------------
 
 
 class Holdout(Section):
-    by: Annotated[
-        Literal["hash", "time", "group"],
-        Key(
-            "hash, time or group",
-            "How rows are kept back: by a stable hash of the features, the newest, or whole groups.",
-        ),
-    ] = "hash"
-    fraction: Annotated[
-        float,
-        Field(gt=0, le=0.5),
-        Key("a number above 0, up to 0.5", "Share of the rows that no training sees."),
-    ] = 0.2
-    column: Annotated[Column | None, Key(COLUMN, "The time or group column; needed for time and group.")] = (
-        None
-    )
+    by: Literal["hash", "time", "group"] = "hash"
+    """How rows are held out: by a stable hash of the features, the newest, or whole groups."""
+    fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.2
+    """Share of the rows that no training sees."""
+    column: Column | None = None
+    """The time or group column; required for time and group."""
 
 
 class Window(Section):
@@ -87,143 +73,161 @@ def _window(value: object) -> object:
         kind, n = next(iter(value.items()))
         if kind in ("last", "days") and isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 10_000:
             return Window.model_validate({"kind": kind, "n": n})
-    raise ValueError("no window")
+    raise ValueError("not a window")
+
+
+_N = {"type": "integer", "minimum": 1, "maximum": 10_000}
+_WINDOW_SCHEMA = {
+    "anyOf": [
+        {"enum": ["all", "newest"]},
+        *(
+            {"type": "object", "properties": {kind: _N}, "required": [kind], "additionalProperties": False}
+            for kind in ("last", "days")
+        ),
+    ]
+}
 
 
 class Source(Section):
-    url: Annotated[
-        str, AfterValidator(url), Key("an https URL without user name", "What is fetched as a drop.")
-    ]
-    every: Annotated[Schedule, Key(NCRONTAB, "When it is fetched.")]
-    records: Annotated[
-        str, Key("dotted keys, for example data.prices", "Where in a JSON answer the list of rows is.")
-    ] = ""
-    timeout: Annotated[Duration, Key(DURATION, "How long one download may take.")] = timedelta(minutes=2)
+    url: Url
+    """Where a drop is downloaded from."""
+    every: Schedule
+    """When it is downloaded."""
+    records: Annotated[str, Allowed("dotted keys, for example data.prices")] = ""
+    """Where in a JSON answer the list of rows is."""
+    timeout: Duration = timedelta(minutes=2)
+    """How long one download may take."""
 
 
 class Limits(Section):
-    max_size_mb: Annotated[Positive, Key(POSITIVE, "Largest size of a drop, also after decompression.")] = (
-        1024
-    )
-    max_rows: Annotated[Count, Key(COUNT, "Most rows of a drop.")] = 50_000_000
-    max_columns: Annotated[Count, Key(COUNT, "Most columns.")] = 2_000
-    max_field_kb: Annotated[Positive, Key(POSITIVE, "Longest single value.")] = 1024
-    memory_mb: Annotated[
-        int, Field(ge=256), Key("a whole number from 256", "Memory of the process that reads a drop.")
-    ] = 1536
-    seconds: Annotated[Positive, Key(POSITIVE, "Time that reading a drop may take.")] = 180
+    max_size_mb: Positive = 1024
+    """Largest size of a drop, before and after decompression."""
+    max_rows: Count = 50_000_000
+    """Most rows of a drop."""
+    max_columns: Count = 2_000
+    """Most columns."""
+    max_field_kb: Positive = 1024
+    """Longest single value."""
+    memory_mb: Annotated[int, Field(ge=256)] = 1536
+    """Memory of the process that reads a drop."""
+    seconds: Positive = 180
+    """Time that reading a drop may take."""
 
 
 class Data(Section):
-    landing: Annotated[Place, Key(PLACE, "Where drops land.")]
-    target: Annotated[Column, Key(COLUMN, "The column that the model predicts.")]
-    id: Annotated[Column | None, Key(COLUMN, "Names a row; joins late labels with predictions.")] = None
-    time: Annotated[
-        Column | None,
-        Key(COLUMN, "When a row happened; gives a version's Start and End, and is never judged: time moves."),
-    ] = None
-    ignore: Annotated[Columns, Key(COLUMNS, "Columns that are neither features nor judged.")] = ()
-    labels: Annotated[Place | None, Key(PLACE, "Where late labels land, dropped like data.")] = None
-    holdout: Annotated[
-        Holdout, Key("by, fraction and column", "Rows that are kept for every later comparison.")
-    ] = Holdout()
+    landing: Place
+    """Where drops land."""
+    target: Column
+    """The column that the model predicts."""
+    id: Column | None = None
+    """Identifies a row; joins late labels with predictions."""
+    time: Column | None = None
+    """When a row happened. Gives a version's start and end; not tested for drift, because time always moves."""
+    ignore: Columns = ()
+    """Columns that are neither features nor tested for drift."""
+    labels: Place | None = None
+    """Where late labels land; they are dropped like data."""
+    holdout: Holdout = Holdout()
+    """Rows that are kept for every later comparison."""
     window: Annotated[
         Window,
         BeforeValidator(_window),
-        Key("all, newest, {last: n} or {days: n}", "Which versions a training gets."),
+        WithJsonSchema(_WINDOW_SCHEMA),
+        Allowed("all, newest, {last: n} or {days: n}"),
     ] = Window()
-    source: Annotated[Source | None, Key("url and every", "Fetched on a schedule rather than dropped.")] = (
-        None
-    )
-    format: Annotated[
-        Literal["auto", "csv", "parquet"], Key("auto, csv or parquet", "auto: told from the content.")
-    ] = "auto"
-    limits: Annotated[Limits, Key("see below", "What a drop may cost.")] = Limits()
+    """Which versions a training gets."""
+    source: Source | None = None
+    """Downloads drops on a schedule."""
+    format: Literal["auto", "csv", "parquet"] = "auto"
+    """auto: detected from the content."""
+    limits: Limits = Limits()
+    """What a drop may cost."""
 
 
 # --- train and serve -----------------------------------------------------------------------------
 
 Parameter = Annotated[
-    str, BeforeValidator(lambda value: json.dumps(value) if isinstance(value, bool | int | float) else value)
+    str,
+    BeforeValidator(lambda value: json.dumps(value) if isinstance(value, bool | int | float) else value),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
 
 
 class Train(Section):
-    pipeline: Annotated[File, Key(FILE, "An Azure ML pipeline: a training folder in, a model out.")]
+    pipeline: File
+    """An Azure ML pipeline: a training folder in, a model out."""
     compute: Annotated[
         str | None,
         StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{1,31}$"),
-        Key("the name of a compute target", "Where jobs run; nothing means serverless."),
+        Allowed("the name of a compute target"),
     ] = None
-    attempts: Annotated[
-        int, Field(ge=1, le=10), Key("a whole number from 1 to 10", "How often a failed training is tried.")
-    ] = 2
-    parameters: Annotated[
-        Mapping[str, Parameter], Key("names with texts or numbers", "Inputs of the pipeline beside the data.")
-    ] = Field(default_factory=dict)
-    timeout: Annotated[Duration, Key(DURATION, "After this a job is cancelled and counts as failed.")] = (
-        timedelta(hours=6)
+    """Where jobs run; nothing: serverless."""
+    attempts: Annotated[int, Field(ge=1, le=10)] = 2
+    """How often a failed training is tried."""
+    parameters: Annotated[Mapping[str, Parameter], Allowed("names with texts or numbers")] = Field(
+        default_factory=dict
     )
+    """Inputs of the pipeline besides the data."""
+    timeout: Duration = timedelta(hours=6)
+    """After this a job is cancelled and counts as failed."""
 
 
 class Serve(Section):
     endpoint: Annotated[
         str,
         StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]$"),
-        Key("3 to 32 letters, digits and hyphens, a letter first", "The online endpoint."),
+        Allowed("3 to 32 letters, digits and hyphens, a letter first"),
     ]
-    scoring: Annotated[
-        File | None, Key("a folder beside the loop file", "Scoring code; nothing for an MLflow model.")
-    ] = None
-    environment: Annotated[
-        EnvironmentName | None,
-        Key("a file beside the loop file, or azureml:name:version", "What the scoring code runs in."),
-    ] = None
-    instance_type: Annotated[Column, Key("an Azure VM size", "The machine of a deployment.")] = (
-        "Standard_DS3_v2"
-    )
-    instance_count: Annotated[Count, Key(COUNT, "How many machines serve a deployment.")] = 1
+    """The online endpoint."""
+    scoring: Annotated[File | None, Allowed("a folder beside the loop file")] = None
+    """Scoring code; nothing for an MLflow model."""
+    environment: EnvironmentName | None = None
+    """What the scoring code runs in."""
+    instance_type: Annotated[Name, Allowed("an Azure VM size")] = "Standard_DS3_v2"
+    """The machine of a deployment."""
+    instance_count: Count = 1
+    """How many machines serve a deployment."""
 
 
-# --- judging -------------------------------------------------------------------------------------
+# --- drift and metric ----------------------------------------------------------------------------
 
 
 class Material(Section):
-    numeric: Annotated[Positive, Key(POSITIVE, "In standard deviations of the reference.")] = 0.1
-    categorical: Annotated[Positive, Key(POSITIVE, "As Jensen–Shannon distance.")] = 0.1
+    numeric: Positive = 0.1
+    """In standard deviations of the reference."""
+    categorical: Positive = 0.1
+    """As Jensen–Shannon distance."""
 
 
 class Persistence(Section):
-    breaches: Annotated[Count, Key(COUNT, "So many breaches ...")] = 1
-    of: Annotated[Count, Key(COUNT, "... of the last so many versions since the last retraining.")] = 1
+    breaches: Count = 1
+    """Drift counts after this many breaches ..."""
+    of: Count = 1
+    """... in the last so many versions since the last retraining."""
 
 
 class Returns(Section):
-    columns: Annotated[
-        Columns, Field(min_length=1), Key(COLUMNS, "Judged by log returns from row to row, not by level.")
-    ]
-    by: Annotated[Column | None, Key(COLUMN, "Rows of one value are one series, for example a share.")] = None
+    columns: Annotated[Columns, Field(min_length=1)]
+    """Compared by log returns from row to row, not by level."""
+    by: Column | None = None
+    """Rows with the same value are one series, for example a share."""
 
 
 class Drift(Section):
-    enabled: Annotated[bool, Key("true or false", "Whether versions are judged against the reference.")] = (
-        True
-    )
-    false_alarm_rate: Annotated[
-        float, Field(gt=0, le=0.5), Key("a number above 0, up to 0.5", "Of the whole report, per version.")
-    ] = 0.01
-    material: Annotated[Material, Key("numeric and categorical", "Smallest effect that matters.")] = (
-        Material()
-    )
-    columns: Annotated[Columns, Key(COLUMNS, "Only these are judged; empty means every feature.")] = ()
-    returns: Annotated[
-        Returns | None, Key("columns and by", "For time series whose level wanders, such as prices.")
-    ] = None
-    persistence: Annotated[Persistence, Key("breaches and of", "How lasting drift must be.")] = Persistence()
-    predictions: Annotated[
-        Duration | None,
-        Key(DURATION, "How often live answers are held against those of the gate; nothing: never."),
-    ] = None
+    enabled: bool = True
+    """Whether versions are compared with the reference."""
+    false_alarm_rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Of the whole report, per version."""
+    material: Material = Material()
+    """Smallest effect that matters."""
+    columns: Columns = ()
+    """Only these are tested; empty: every feature."""
+    returns: Returns | None = None
+    """For time series whose level wanders, such as prices."""
+    persistence: Persistence = Persistence()
+    """How lasting drift must be."""
+    predictions: Duration | None = None
+    """How often live predictions are compared with those of the gate; nothing: never."""
 
 
 MetricName = Literal[
@@ -241,34 +245,26 @@ MetricName = Literal[
 
 
 class Metric(Section):
-    name: Annotated[
-        MetricName,
-        Key(f"one of {', '.join(get_args(MetricName))}", "What is measured."),
-    ]
-    at_least: Annotated[float | None, Key("a number", "A breach when it is significantly lower.")] = None
-    at_most: Annotated[float | None, Key("a number", "A breach when it is significantly higher.")] = None
-    confidence: Annotated[
-        float, Field(ge=0.5, lt=1), Key("a number from 0.5, below 1", "Of the interval.")
-    ] = 0.95
-    sample: Annotated[
-        int,
-        Field(ge=10, le=20_000),
-        Key(
-            "a whole number from 10 to 20000",
-            "Rows that the champion is asked about: a random sample of the version's labelled rows.",
-        ),
-    ] = 1000
+    name: MetricName
+    """What is measured."""
+    at_least: float | None = None
+    """A breach when it is significantly lower."""
+    at_most: float | None = None
+    """A breach when it is significantly higher."""
+    confidence: Confidence = 0.95
+    """Of the interval."""
+    sample: Annotated[int, Field(ge=10, le=20_000)] = 1000
+    """Rows that the champion is asked to predict: a random sample of the version's labelled rows."""
 
 
 # --- retraining ----------------------------------------------------------------------------------
 
 
 class Budget(Section):
-    runs_per_day: Annotated[Count, Key(COUNT, "Most releases that start in 24 hours.")] = 4
-    compute_per_day: Annotated[
-        Duration | None,
-        Key(DURATION, "None starts after jobs took this long in 24 hours; one that has begun is finished."),
-    ] = None
+    runs_per_day: Count = 4
+    """Most releases that start in 24 hours."""
+    compute_per_day: Duration | None = None
+    """No release starts after jobs took this long in 24 hours; a running one is finished."""
 
 
 Reason = Literal["drift", "metric", "schedule", "alert"]
@@ -278,165 +274,121 @@ class Retrain(Section):
     on: Annotated[
         tuple[Reason, ...],
         AfterValidator(distinct),
-        Key("a list of drift, metric, schedule and alert", "What may start a release without a person."),
+        Allowed("a list of drift, metric, schedule and alert"),
     ] = ("drift", "metric", "schedule", "alert")
-    schedule: Annotated[Schedule | None, Key(NCRONTAB, "When a release is asked for.")] = None
-    alerts: Annotated[
-        tuple[Column, ...],
-        Key('a list of patterns, for example ["penguins-*"]', "Alert rules that ask for a release."),
-    ] = ()
-    max_age: Annotated[Duration | None, Key(DURATION, "An older champion asks for a release.")] = None
-    cooldown: Annotated[Duration, Key(DURATION, "Rest after a release has ended.")] = timedelta(hours=6)
-    budget: Annotated[Budget, Key("runs_per_day and compute_per_day", "What retraining may cost.")] = Budget()
+    """What may start a release automatically."""
+    schedule: Schedule | None = None
+    """When a release is requested."""
+    alerts: Annotated[tuple[Name, ...], Allowed('a list of patterns, for example ["penguins-*"]')] = ()
+    """Alert rules that request a release."""
+    max_age: Duration | None = None
+    """A champion older than this requests a release."""
+    cooldown: Duration = timedelta(hours=6)
+    """No release starts for this long after one has ended."""
+    budget: Budget = Budget()
+    """What retraining may cost."""
 
 
 # --- gate and canary -----------------------------------------------------------------------------
 
 
 class Slices(Section):
-    by: Annotated[Columns, Field(min_length=1), Key(COLUMNS, "Columns whose values make the slices.")]
-    floor: Annotated[float, Key("a number", "The challenger's metric must reach it in every slice.")]
-    min_rows: Annotated[Count, Key(COUNT, "Smaller slices are shown, not judged.")] = 30
+    by: Annotated[Columns, Field(min_length=1)]
+    """Columns whose values make the slices."""
+    floor: float
+    """The challenger's metric must reach it in every slice."""
+    min_rows: Count = 30
+    """Smaller slices are reported, not tested."""
 
 
 class Gate(Section):
-    margin: Annotated[
-        float, Field(ge=0), Key("a number from 0", "How much worse than the champion is still good enough.")
-    ] = 0.02
-    confidence: Annotated[
-        float, Field(ge=0.5, lt=1), Key("a number from 0.5, below 1", "Of the comparison.")
-    ] = 0.95
-    calibration: Annotated[
-        float | None,
-        Field(gt=0, lt=1),
-        Key("a number above 0, below 1", "How far stated probabilities may be off; nothing: told only."),
-    ] = None
-    superiority: Annotated[
-        Literal["auto", True, False],
-        Key(
-            "auto, true or false",
-            "Must be better, not only as good. auto: when a metric breach was the trigger.",
-        ),
-    ] = "auto"
-    floor: Annotated[float | None, Key("a number", "The challenger's metric must reach it.")] = None
-    slices: Annotated[Slices | None, Key("by, floor and min_rows", "Floors for parts of the data.")] = None
-    checks: Annotated[
-        tuple[File, ...],
-        Key("a list of files beside the loop file", "Azure ML jobs that must succeed before traffic."),
-    ] = ()
-    on_inconclusive: Annotated[
-        Literal["hold", "reject", "promote"], Key("hold, reject or promote", "When the rows do not decide.")
-    ] = "hold"
+    margin: NotNegative = 0.02
+    """How much worse than the champion is still good enough."""
+    confidence: Confidence = 0.95
+    """Of the comparison."""
+    calibration: Share | None = None
+    """How far stated probabilities may be off; nothing: reported only."""
+    superiority: Literal["auto", True, False] = "auto"
+    """Whether the challenger must be better, not only as good. auto: when a metric breach was the trigger."""
+    floor: float | None = None
+    """The challenger's metric must reach it."""
+    slices: Slices | None = None
+    """Floors for parts of the data."""
+    checks: Annotated[tuple[File, ...], Allowed("a list of files beside the loop file")] = ()
+    """Azure ML jobs that must succeed before traffic."""
+    on_inconclusive: Literal["hold", "reject", "promote"] = "hold"
+    """When the rows do not decide."""
 
 
 class Step(Section):
-    minutes: Annotated[NotNegative, Key("a number from 0", "Shortest time of a step.")] = 15
-    min_requests: Annotated[Count, Key(COUNT, "Fewest requests to the challenger in a step.")] = 500
-    max_hours: Annotated[Positive, Key(POSITIVE, "A step that lasts longer has timed out.")] = 24
+    minutes: NotNegative = 15
+    """Shortest time of a step."""
+    min_requests: Count = 500
+    """Fewest requests to the challenger in a step."""
+    max_hours: Positive = 24
+    """A step that lasts longer has timed out."""
 
 
 class Margins(Section):
-    error_rate: Annotated[
-        NotNegative, Key("a number from 0", "More errors than the champion, as a share.")
-    ] = 0.01
-    latency_ratio: Annotated[
-        float, Field(ge=1), Key("a number from 1", "The champion's latency times this is still good enough.")
-    ] = 1.25
-    latency_floor_ms: Annotated[
-        NotNegative, Key("a number from 0", "Nothing faster than this counts as slow.")
-    ] = 50
-    prediction_shift: Annotated[
-        float | None,
-        Field(gt=0, le=1),
-        Key(
-            "a number above 0, up to 1",
-            "Largest change of a class's (or a band's) share; nothing: reported only, as a retrained model may differ.",
-        ),
-    ] = None
-    shadow_disagreement: Annotated[
-        float | None,
-        Field(gt=0, lt=1),
-        Key(
-            "a number above 0, below 1",
-            "Share of the champion's requests that may be answered otherwise; nothing: reported only.",
-        ),
-    ] = None
-    label_error: Annotated[
-        float | None,
-        Field(gt=0, le=1),
-        Key(
-            "a number above 0, up to 1",
-            "More wrong answers (or, relatively, greater errors) as labels come in; needs data.labels.",
-        ),
-    ] = 0.05
+    error_rate: NotNegative = 0.01
+    """More errors than the champion, as a share, that are tolerated."""
+    latency_ratio: Annotated[float, Field(ge=1)] = 1.25
+    """The champion's latency times this is still good enough."""
+    latency_floor_ms: NotNegative = 50
+    """Nothing faster than this counts as slow."""
+    prediction_shift: Annotated[float | None, Field(gt=0, le=1)] = None
+    """Largest change of a class's (or a band's) share; nothing: reported only, as a retrained model may differ."""
+    shadow_disagreement: Share | None = None
+    """Share of the champion's requests that may be answered otherwise; nothing: reported only."""
+    label_error: Annotated[float | None, Field(gt=0, le=1)] = 0.05
+    """More wrong answers (or, relatively, greater errors) as labels come in; needs data.labels."""
 
 
 class Canary(Section):
     steps: Annotated[
         tuple[int, ...],
         AfterValidator(rising),
-        Key(
-            "rising whole percentages between 1 and 99, for example [10, 50]",
-            "The challenger's share of traffic.",
-        ),
+        Allowed("rising whole percentages between 1 and 99, for example [10, 50]"),
     ] = (10, 50)
-    step: Annotated[Step, Key("minutes, min_requests and max_hours", "How long a step lasts.")] = Step()
-    false_rollback_rate: Annotated[
-        Share, Key(SHARE, "Of a canary that is as good as the champion, however often it is looked at.")
-    ] = 0.01
-    margins: Annotated[Margins, Key("see below", "What is still as good.")] = Margins()
-    approval: Annotated[
-        Literal["none", "before_canary", "before_promotion"],
-        Key("none, before_canary or before_promotion", "Where a person must approve."),
-    ] = "none"
-    on_timeout: Annotated[
-        Literal["hold", "promote", "roll_back"],
-        Key("hold, promote or roll_back", "When a step's evidence does not come."),
-    ] = "hold"
-    bake_minutes: Annotated[
-        NotNegative, Key("a number from 0", "How long the old deployment is kept warm after promotion.")
-    ] = 30
+    """The challenger's share of traffic."""
+    step: Step = Step()
+    """How long a step lasts."""
+    false_rollback_rate: Share = 0.01
+    """Of a canary that is as good as the champion, however often it is checked."""
+    margins: Margins = Margins()
+    """What is still as good."""
+    approval: Literal["none", "before_canary", "before_promotion"] = "none"
+    """Where a person must approve."""
+    on_timeout: Literal["hold", "promote", "roll_back"] = "hold"
+    """When a step's evidence does not arrive."""
+    bake_minutes: NotNegative = 30
+    """How long the old deployment is kept warm after promotion."""
 
 
 class Definition(Section):
-    """One loop, as its file says."""
+    """One loop, as its file describes it."""
 
     loop: Annotated[
         str,
         StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}[a-z0-9]$"),
-        Key("3 to 32 small letters, digits and hyphens, a letter first", "The loop's name."),
+        Allowed("3 to 32 lower-case letters, digits and hyphens, a letter first"),
     ]
-    description: Annotated[str, Key("a text", "For people.")] = ""
-    data: Annotated[Data, Key("landing, target and more", "What is dropped, and how it is read.")]
-    train: Annotated[Train, Key("pipeline and more", "How a model is made.")]
-    serve: Annotated[Serve, Key("endpoint and more", "Where a model serves.")]
-    drift: Annotated[Drift, Key("see below", "When data have moved.")] = Drift()
-    metric: Annotated[
-        Metric | None, Key("name with at_least or at_most", "What the live model must reach.")
-    ] = None
-    retrain: Annotated[Retrain, Key("see below", "When a release starts.")] = Retrain()
-    gate: Annotated[Gate, Key("see below", "The comparison at 0 % traffic.")] = Gate()
-    canary: Annotated[Canary, Key("see below", "The comparison under live traffic.")] = Canary()
-
-    def to_json(self) -> str:
-        """All of it with the defaults, in the keys of the loop file; equal definitions give equal text."""
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True, indent=1)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Definition:
-        try:
-            return cls.model_validate(_tuples(json.loads(text)))
-        except (ValidationError, ValueError) as error:
-            raise ConfigurationError(
-                "This version of Driftloop cannot read the stored definition; publish the loop again. "
-                f"({error})",
-                code=Code.DEFINITION_UNREADABLE,
-            ) from error
-
-
-def _tuples(value: object) -> object:
-    if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return value
+    """The loop's name."""
+    description: str = ""
+    """For people."""
+    data: Data
+    """What is dropped, and how it is read."""
+    train: Train
+    """How a model is made."""
+    serve: Serve
+    """Where a model serves."""
+    drift: Drift = Drift()
+    """When data have drifted."""
+    metric: Metric | None = None
+    """What the live model must reach."""
+    retrain: Retrain = Retrain()
+    """When a release starts."""
+    gate: Gate = Gate()
+    """The comparison at 0 % traffic."""
+    canary: Canary = Canary()
+    """The comparison under live traffic."""

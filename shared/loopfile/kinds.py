@@ -1,4 +1,4 @@
-"""The kinds of values that a loop file holds, each with the words in which a mistake is told."""
+"""The kinds of values that a loop file holds, each with what is allowed in words."""
 
 from __future__ import annotations
 
@@ -17,33 +17,38 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    WithJsonSchema,
 )
 
 from shared.retraining import cron as schedules
 
 
 @dataclass(frozen=True)
-class Key:
-    """What a key may hold and what it means: said in mistakes and in the reference table."""
+class Allowed:
+    """What a value may be, where its type does not say it; for error messages and the reference table."""
 
-    allowed: str
-    meaning: str
+    words: str
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    """Keys of a loop file; the text below a key is its meaning."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
+_DURATION = r"(\d{1,6}(?:\.\d{1,3})?)([smhd])"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
 def _duration(value: object) -> object:
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smhd])", value) if isinstance(value, str) else None
+    found = re.fullmatch(_DURATION, value) if isinstance(value, str) else None
     if isinstance(value, timedelta):
         return value
     if found is None:
-        raise ValueError("no duration")
+        raise ValueError("not a duration")
     return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
 
 
@@ -59,7 +64,7 @@ def _place(value: str) -> str:
     container, _, prefix = value.partition("/")
     parts = PurePosixPath(prefix).parts
     if not _CONTAINER.fullmatch(container) or not parts or ".." in parts or "\\" in value or "//" in value:
-        raise ValueError("no container/prefix")
+        raise ValueError("not container/prefix")
     if any(ord(character) < 32 for character in value):
         raise ValueError("control character")
     return value.rstrip("/") + "/"
@@ -82,11 +87,11 @@ def _schedule(value: str) -> str:
     return value
 
 
-def url(value: str) -> str:
+def _url(value: str) -> str:
     parts = urlsplit(value)
     local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
     if not parts.hostname or "@" in parts.netloc or not (parts.scheme == "https" or local):
-        raise ValueError("no https URL")
+        raise ValueError("not an https URL")
     return value
 
 
@@ -102,24 +107,29 @@ def distinct(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_write_duration)]
-Place = Annotated[str, AfterValidator(_place)]
-File = Annotated[str, AfterValidator(_beside)]
-EnvironmentName = Annotated[str, AfterValidator(_environment)]
-Schedule = Annotated[str, AfterValidator(_schedule)]
-Column = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Columns = Annotated[tuple[Column, ...], AfterValidator(distinct)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Column = Annotated[Name, Allowed("the name of a column")]
+Columns = Annotated[tuple[Name, ...], AfterValidator(distinct), Allowed("a list of column names, each once")]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(_write_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION}$"}),
+    Allowed("a number with s, m, h or d, for example 90s, 15m, 6h or 60d"),
+]
+Place = Annotated[str, AfterValidator(_place), Allowed("container/prefix, for example landing/penguins/")]
+File = Annotated[str, AfterValidator(_beside), Allowed("a file beside the loop file")]
+EnvironmentName = Annotated[
+    str, AfterValidator(_environment), Allowed("a file beside the loop file, or azureml:name:version")
+]
+Schedule = Annotated[
+    str,
+    AfterValidator(_schedule),
+    Allowed('six fields in UTC (second minute hour day month day-of-week), for example "0 0 3 * * 1"'),
+]
+Url = Annotated[str, AfterValidator(_url), Allowed("an https URL without user name")]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Confidence = Annotated[float, Field(ge=0.5, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
-
-COLUMN = "the name of a column"
-COLUMNS = "a list of column names, each once"
-DURATION = "a number with s, m, h or d, for example 90s, 15m, 6h or 60d"
-NCRONTAB = 'six fields in UTC (second minute hour day month day-of-week), for example "0 0 3 * * 1"'
-PLACE = "container/prefix, for example landing/penguins/"
-FILE = "a file beside the loop file"
-SHARE = "a number above 0 and below 1"
-POSITIVE = "a number above 0"
-COUNT = "a whole number from 1"

@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code
-from shared.errors import InvariantBroken
+from shared.errors import ConfigurationError, InvariantBroken
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
     from shared.loopfile import Definition
 
 SCHEMA = 1
@@ -42,34 +45,32 @@ class Published:
 
     def to_bytes(self) -> bytes:
         """Canonical: the same publication has the same hash."""
-        document = {
-            "schema": SCHEMA,
-            "definition": json.loads(self.definition.to_json()),
-            "assets": {
-                "pipeline": self.assets.pipeline,
-                "environment": self.assets.environment,
-                "code": self.assets.code,
-                "checks": dict(self.assets.checks),
-            },
-            "published_by": self.published_by,
-            "published_at": self.published_at.isoformat(),
-        }
-        return json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
+        document = _adapter().dump_python(self, mode="json")
+        return json.dumps({"schema": SCHEMA, **document}, sort_keys=True, ensure_ascii=False).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Published:
-        from shared.loopfile import Definition
-
-        document = json.loads(content)
-        if document.get("schema") != SCHEMA:
+        """InvariantBroken when another version of Driftloop wrote it."""
+        schema = json.loads(content).get("schema")
+        if schema != SCHEMA:
             raise InvariantBroken(
-                f"a published definition has schema {document.get('schema')}, this Driftloop reads {SCHEMA}; "
+                f"a published definition has schema {schema}, this Driftloop reads {SCHEMA}; "
                 "publish the loop again with `driftloop publish`",
                 code=Code.DEFINITION_UNREADABLE,
             )
-        return cls(
-            definition=Definition.from_json(json.dumps(document["definition"])),
-            assets=Assets(**document["assets"]),
-            published_by=document["published_by"],
-            published_at=datetime.fromisoformat(document["published_at"]),
-        )
+        try:
+            return _adapter().validate_json(content)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"This version of Driftloop cannot read the stored definition; publish the loop again. ({error})",
+                code=Code.DEFINITION_UNREADABLE,
+            ) from error
+
+
+@cache
+def _adapter() -> TypeAdapter[Published]:
+    from pydantic import TypeAdapter
+
+    from shared.loopfile.definition import Definition  # noqa: F401  # resolves the annotation of Published
+
+    return TypeAdapter(Published)

@@ -67,7 +67,8 @@ def _places(it: Definition) -> Iterator[Finding]:
     data = it.data
     if data.labels is None:
         return
-    if data.labels.startswith(data.landing) or data.landing.startswith(data.labels):
+    labels, landing = (f"{place.rstrip('/')}/" for place in (data.labels, data.landing))
+    if labels.startswith(landing) or landing.startswith(labels):
         allowed = f"a place outside data.landing ({data.landing})"
         yield Finding(("data", "labels"), data.labels, allowed, (("data", "landing"),))
     if data.id is None:

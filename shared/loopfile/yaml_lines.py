@@ -133,7 +133,7 @@ def _syntax(error: yaml.YAMLError, text: str) -> Mistake:
             line, "", f"the character U+{ord(text[error.position]):04X}", "printable text in UTF-8"
         )
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "context", None) or "no YAML"
+    problem = getattr(error, "problem", None) or getattr(error, "context", None) or "not YAML"
     return Mistake(mark.line + 1 if mark else 1, "", problem, "YAML")
 
 
@@ -160,7 +160,7 @@ def _mapping(node: yaml.MappingNode, path: Path, document: Document) -> dict[str
         if key in values:
             first = document.lines[here]
             document.mistakes.append(
-                Mistake(line, dotted(here), f"again (first in line {first})", "each key once")
+                Mistake(line, dotted(here), f"a repeated key (first on line {first})", "each key once")
             )
             continue
         document.lines[here] = line

@@ -1,4 +1,4 @@
-"""What was told to the world and what was enqueued, kept for tests to read."""
+"""Published ledger entries and queued messages, kept for tests to read."""
 
 from __future__ import annotations
 

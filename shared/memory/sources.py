@@ -1,4 +1,4 @@
-"""A source whose answers a test sets; what was asked of it is kept."""
+"""A source whose answers a test sets; the URLs requested are kept."""
 
 from __future__ import annotations
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shared.azure.client import Clients, credential
+from shared.azure.failures import BoundedTransport
 from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
+from shared.memory import MemoryPorts
 from shared.ports import Blob, Ports
+from shared.settings import Settings
+from tests.contract.stage import VERIFIED
 from tests.hostile.corpus import NAMES, UNADDRESSABLE
 
 
@@ -109,11 +117,24 @@ def test_what_is_no_container_is_rejected(ports: Ports, container: str) -> None:
         ports.blobs.find(container, "a")
 
 
-def test_quarantine_can_be_repeated(ports: Ports, loop: str) -> None:
+def test_quarantine_can_be_repeated(ports: Ports, loop: str, tmp_path: Path) -> None:
     blob = ports.blobs.upload("landing", f"{loop}/a.csv", b"data")
 
     ports.blobs.quarantine(blob, '{"code": "first"}')
     ports.blobs.quarantine(blob, '{"code": "again"}')
+
+    assert reason(ports, blob, tmp_path / "reason") == '{"code": "again"}'
+
+
+def reason(ports: Ports, blob: Blob, to: Path) -> str:
+    """What stands beside a quarantined blob."""
+    if isinstance(ports, MemoryPorts):
+        return ports.blobs.quarantined[blob.container, blob.name, blob.etag]
+    place = f"{blob.container}/{blob.name}/{blob.etag}"
+    copy, note = (ports.blobs.find("quarantine", name) for name in (place, f"{place}.reason.json"))
+    assert copy is not None and note is not None and copy.size_bytes == blob.size_bytes
+    ports.blobs.download(note, to)
+    return to.read_text()
 
 
 def test_a_version_is_written_once(ports: Ports, loop: str, tmp_path: Path) -> None:
@@ -164,5 +185,20 @@ def test_a_data_asset_is_registered_once(ports: Ports, loop: str, tmp_path: Path
         ports.versions.register(loop, "1", f"{loop}/2", tags, "another")
 
 
-def test_messages_are_enqueued(ports: Ports) -> None:
-    ports.queue.put('{"text": "ü"}')
+def test_a_message_is_in_the_queue_as_it_was_put(ports: Ports, loop: str) -> None:
+    message = json.dumps({"text": f"ü {loop}"}, ensure_ascii=False)
+
+    ports.queue.put(message)
+
+    assert message in waiting(ports)
+
+
+def waiting(ports: Ports) -> list[str]:
+    """What the queue holds, decoded as the Functions host decodes it."""
+    if isinstance(ports, MemoryPorts):
+        return ports.queue.messages
+    if VERIFIED:
+        pytest.skip("the deployed app takes the message before anyone else can look")
+    clients = Clients(Settings.from_environment(os.environ), credential(), BoundedTransport)
+    taken = clients.queue().receive_messages(messages_per_page=32, visibility_timeout=30)
+    return [base64.b64decode(one.content).decode() for one in taken]

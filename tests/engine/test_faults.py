@@ -14,12 +14,12 @@ from shared.domain.reason import Code
 from shared.domain.release import Phase, Release
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.inbox import messages, recorder, unrouted
-from shared.memory.faults import Call, watched
 from shared.ports import Replace
 from shared.release import machine
 from shared.runtime import tick, unit_of_work, worker
 from shared.state import queries, rows
 from shared.words import say, spoken
+from tests.faults import Call, watched
 from tests.simulator.life import ACCOUNT, LOOP, ROUND_S, Life, birds
 from tests.simulator.reader import reading_in_process
 

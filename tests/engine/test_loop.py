@@ -9,7 +9,7 @@ from shared.domain.reason import Code, reason
 from shared.domain.release import Phase, TriggerKind
 from shared.state import queries
 from shared.words import say, titled
-from tests.engine.world import World, csv, season
+from tests.engine.world import LOOP, World, csv, season
 
 
 def test_the_first_season_leads_to_a_live_model(world: World) -> None:
@@ -56,6 +56,27 @@ def test_drift_leads_through_gate_and_canary_to_promotion(world: World) -> None:
         {"r2-a1": 100},
     ]
     assert list(world.ports.serving.endpoints["birds"].deployments) == ["r2-a1"]
+
+
+def test_breaches_before_a_retraining_do_not_count_for_the_next() -> None:
+    """Two breaches of the last three versions are needed, and each needs two of its own."""
+    world = World()
+    world.publish(LOOP.replace("categorical: 0.2}}", "categorical: 0.2}, persistence: {breaches: 2, of: 3}}"))
+    world.drop("1.csv", csv(season(2007)))
+    world.live()
+
+    live = []
+    for number, weight in enumerate((1.3, 1.3, 1.9, 1.9), 2):
+        world.ticks(10)
+        world.drop(f"{number}.csv", csv(season(2009, body_mass_g=weight).assign(row_id=_ids(number))))
+        assert queries.loop(world.ports, "birds").versions[0].drift_material
+        live.append(world.live())
+
+    assert live == [1, 2, 2, 3]
+
+
+def _ids(number: int) -> list[str]:
+    return [f"{number}-{n}" for n in range(len(season(2009)))]
 
 
 def test_a_canary_that_errs_is_taken_back(world: World) -> None:

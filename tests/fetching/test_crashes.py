@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.memory.faults import Call, Crash, break_with, watched
 from shared.runtime import tick
 from shared.state import queries
 from tests.engine.world import World, csv, season
+from tests.faults import Call, Crash, break_with, watched
 from tests.fetching.test_fetching import WITH_SOURCE
 
 AROUND_A_FETCH = 9

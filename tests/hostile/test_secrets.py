@@ -11,11 +11,11 @@ from dataclasses import asdict
 import pytest
 
 from shared.inbox import messages, recorder, unrouted
-from shared.memory.faults import Call, watched
 from shared.redaction import redacted, redacted_message, safe
 from shared.runtime import tick
 from shared.state import queries
 from tests.engine.world import ACCOUNT, World, created, csv, season
+from tests.faults import Call, watched
 from tests.hostile.corpus import BESIDE, HARMLESS, PLANTED, SECRETS
 from tests.tower.tower import page, twin
 

@@ -1,15 +1,21 @@
-"""A loop file is read whole, or every mistake in it is told with its line, key, what was found and what is allowed."""
+"""A loop file is valid, or every error is reported with its line, key, the value found and the values allowed."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from shared import loopfile
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, InvariantBroken
+from shared.loopfile import keys, yaml_lines
+from shared.loopfile.published import Assets, Published
 from shared.stats.metrics import METRICS
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 SMALLEST = """\
 loop: penguins
@@ -95,21 +101,29 @@ def test_the_file_of_the_design_is_read_as_it_says() -> None:
     assert it.retrain.max_age == timedelta(days=60)
     assert it.metric is not None and (it.metric.at_least, it.metric.at_most) == (0.85, None)
     assert it.gate.slices is not None and it.gate.slices.by == ("island",)
-    assert loopfile.split_place(it.data.landing) == ("landing", "penguins/")
 
 
 @pytest.mark.parametrize(
     "text", [SMALLEST, DESIGN, SMALLEST.replace("target:", "window: {last: 3}, target:")]
 )
-def test_a_definition_survives_json(text: str) -> None:
-    it = loopfile.parse(text, file="loop.yaml")
-    assert loopfile.Definition.from_json(it.to_json()) == it
-    assert loopfile.Definition.from_json(it.to_json()).to_json() == it.to_json()
+def test_a_definition_survives_its_publication(text: str) -> None:
+    it = published(text)
+    assert Published.from_bytes(it.to_bytes()) == it
+    assert Published.from_bytes(it.to_bytes()).to_bytes() == it.to_bytes()
 
 
-def test_a_definition_of_another_version_is_refused_with_what_to_do() -> None:
+def test_a_publication_of_another_version_is_refused_with_what_to_do() -> None:
+    content = json.loads(published(SMALLEST).to_bytes())
     with pytest.raises(ConfigurationError, match="publish the loop again"):
-        loopfile.Definition.from_json('{"loop": "penguins", "colour": 1}')
+        Published.from_bytes(json.dumps(content | {"definition": {"loop": "penguins", "colour": 1}}).encode())
+    with pytest.raises(InvariantBroken, match=r"schema 99.*publish the loop again"):
+        Published.from_bytes(json.dumps(content | {"schema": 99}).encode())
+
+
+def published(text: str) -> Published:
+    assets = Assets("azureml:train:1", checks={"qa.yml": "azureml:qa:1", "b.yml": "azureml:b:1"})
+    at = datetime(2026, 11, 21, 8, 0, 0, 123456, tzinfo=UTC)
+    return Published(loopfile.parse(text, file="loop.yaml"), assets, "me", at)
 
 
 def test_five_mistakes_get_five_messages() -> None:
@@ -233,16 +247,26 @@ def test_each_mistake_names_its_key(old: str, new: str, key: str) -> None:
         ("[" * 5000, "more than 20 levels"),
         ("x: " + "y" * 300_000, "up to 256 KB"),
         ("é" * 200_000, "up to 256 KB"),
-        ("loop: a\nloop: b", "again (first in line 1)"),
+        ("loop: a\nloop: b", "a repeated key (first on line 1)"),
     ],
 )
 def test_no_text_is_more_than_a_mistake(text: str, words: str) -> None:
     assert words in message(text)
 
 
-def test_no_secret_of_a_url_is_told() -> None:
+def test_no_secret_of_a_url_is_printed() -> None:
     told = message(DESIGN.replace("https://example.com/x", "http://me:pw@example.com/x?sig=abc"))
     assert "abc" not in told and "pw" not in told and "example.com/x" in told
+
+
+@pytest.mark.parametrize(
+    "secret", ["sig=abc123", "password: abc123", "https://u:abc123@example.com/x?sig=abc123"]
+)
+def test_no_secret_is_printed_wherever_it_stands(secret: str) -> None:
+    assert "abc123" not in message(DESIGN.replace("by: hash", f'by: "{secret}"'))
+    with pytest.raises(loopfile.LoopFileError) as caught:
+        loopfile.load(DOCS.parent / "loops" / "penguins", overrides=(f"={secret}",))
+    assert "abc123" not in str(caught.value)
 
 
 def test_files_that_are_named_must_exist(tmp_path: Path) -> None:
@@ -275,15 +299,77 @@ def test_every_metric_of_the_judges_may_be_named_with_its_direction() -> None:
 
 
 def test_the_reference_in_the_docs_is_the_model() -> None:
-    page = Path(__file__).parents[2] / "docs" / "reference-loop-file.md"
-    assert loopfile.reference() in page.read_text(), (
-        "write docs/reference-loop-file.md anew from loopfile.reference()"
+    assert keys.table() in (DOCS / "reference-loop-file.md").read_text(), (
+        "update docs/reference-loop-file.md from shared.loopfile.keys.table()"
     )
 
 
+def test_the_schema_in_the_docs_is_the_model() -> None:
+    assert keys.schema() == (DOCS / "loop.schema.json").read_text(), (
+        "update docs/loop.schema.json from shared.loopfile.keys.schema()"
+    )
+
+
+@pytest.mark.parametrize(
+    "file", sorted((DOCS.parent / "loops").glob("*/loop.yaml")), ids=lambda it: it.parent.name
+)
+def test_the_schema_accepts_every_loop_of_ours(file: Path) -> None:
+    schema = Draft202012Validator(json.loads(keys.schema()))
+    assert [error.message for error in schema.iter_errors(_plain(file.read_text()))] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("loop: penguins", "loop: P", ["loop"]),
+        ("target: species", "tagret: species", ["data"]),
+        ("fraction: 0.2", "fraction: 0.7", ["data", "holdout", "fraction"]),
+        ("window: all", "window: {last: 0}", ["data", "window"]),
+        ("attempts: 2", 'attempts: "2"', ["train", "attempts"]),
+        ("max_age: 60d", "max_age: two months", ["retrain", "max_age"]),
+        ("on_timeout: hold", "on_timeout: hope", ["canary", "on_timeout"]),
+        ("steps: [10, 50]", "steps: [10, 50.5]", ["canary", "steps", 1]),
+    ],
+)
+def test_the_schema_finds_what_an_editor_should_underline(old: str, new: str, where: list[str | int]) -> None:
+    schema = Draft202012Validator(json.loads(keys.schema()))
+    assert list(schema.iter_errors(_plain(DESIGN))) == []
+    assert where in [
+        list(error.absolute_path) for error in schema.iter_errors(_plain(DESIGN.replace(old, new, 1)))
+    ]
+
+
+def _plain(text: str) -> object:
+    return json.loads(json.dumps(yaml_lines.read(text).value))
+
+
 def test_the_reference_has_every_key_once() -> None:
-    rows = loopfile.reference().splitlines()[2:]
-    keys = [row.split("`")[1] for row in rows]
-    assert len(keys) == len(set(keys)) > 50
-    assert {"canary.steps", "metric.at_least", "data.source.every", "gate.slices"} <= set(keys)
+    rows = keys.table().splitlines()[2:]
+    found = [row.split("`")[1] for row in rows]
+    assert len(found) == len(set(found)) > 50
+    assert {"canary.steps", "metric.at_least", "data.source.every", "gate.slices"} <= set(found)
     assert all(row.count(" | ") == 3 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (("data", "holdout", "fraction"), "a number above 0, up to 0.5"),
+        (("gate", "calibration"), "a number above 0, below 1"),
+        (("metric", "confidence"), "a number from 0.5, below 1"),
+        (("metric", "sample"), "a whole number from 10 to 100000"),
+        (("gate", "superiority"), "auto, true or false"),
+        (("drift", "enabled"), "true or false"),
+        (("drift", "returns", "by"), "the name of a column"),
+        (("gate", "slices"), "by, floor and min_rows"),
+        (("canary", "steps", 1), "rising whole percentages between 1 and 99, for example [10, 50]"),
+    ],
+)
+def test_what_is_allowed_follows_from_the_type(path: tuple[str | int, ...], allowed: str) -> None:
+    assert keys.allowed(path) == allowed
+
+
+def test_every_key_has_a_meaning_and_says_what_is_allowed() -> None:
+    for row in keys.table().splitlines()[2:]:
+        key, allowed, _, meaning = (cell.strip() for cell in row.strip("| ").split(" | "))
+        assert allowed and meaning and meaning != "None", key

@@ -30,12 +30,26 @@ def test_neighbours(expression: str, after: str, before: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "expression",
-    ["", "* * * * *", "0 0 3 * * 7", "0 0 3 L * *", "0 0 3 * * 1#2", "60 * * * * *", "0 0 0 30 2 *", "0 0 0 31 4 1",
-     "a b c d e f", "*/0 * * * * *", "0 0 24 * * *", "0,0 " * 60, "0 0 0 1-0 * *"],
-)  # fmt: skip
-def test_what_is_no_schedule_is_refused_with_a_reason(expression: str) -> None:
-    with pytest.raises(cron.ScheduleError, match=r"\w"):
+    ("expression", "reason"),
+    [
+        ("", "^0 fields; give six fields"),
+        ("* * * * *", "^5 fields; give six fields"),
+        ("0,0 " * 60, "^60 fields; give six fields"),
+        ("0 0 3 * * 7", r"^day-of-week is 0 \(Sunday\) to 6"),
+        ("0 0 3 L * *", "^L is no"),
+        ("0 0 3 * * 1#2", "^1#2 is no"),
+        ("a b c d e f", "^a is no"),
+        ("0 0 3 * * " + "1," * 100 + "1", "^longer than 200 characters"),
+        ("60 * * * * *", "^Bad second; give six fields"),
+        ("0 0 24 * * *", "^Bad hour; give six fields"),
+        ("*/0 * * * * *", "^Bad second; give six fields"),
+        ("0 0 0 1-0 * *", "^Bad day-of-month; give six fields"),
+        ("0 0 0 30 2 *", "^Bad day-of-month; give six fields"),
+        ("0 0 0 31 4 1", "^no moment matches$"),
+    ],
+)
+def test_what_is_not_a_schedule_is_refused_with_its_reason(expression: str, reason: str) -> None:
+    with pytest.raises(cron.ScheduleError, match=reason):
         cron.check(expression)
 
 

@@ -12,8 +12,8 @@ from shared import loopfile
 from shared.inbox import recorder
 from shared.loopfile.published import Assets, Published
 from shared.memory import FakeClock, MemoryPorts, memory_ports
-from shared.memory.faults import Call, watched
 from shared.runtime import publication, tick, unit_of_work
+from tests.faults import Call, watched
 from tests.simulator.life import ACCOUNT, LOOP, birds
 
 CALL_S = 0.01

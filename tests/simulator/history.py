@@ -9,9 +9,9 @@ from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.release import Release
 from shared.errors import DriftloopError
 from shared.memory import MemoryPorts
-from shared.memory.faults import Call
 from shared.runtime import unit_of_work
 from shared.state import hash_chain, queries, rows
+from tests.faults import Call
 
 
 class History(logging.Handler):

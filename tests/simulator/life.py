@@ -17,11 +17,11 @@ from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopEr
 from shared.inbox import messages, recorder
 from shared.loopfile.published import Assets, Published
 from shared.memory import FakeClock, MemoryPorts, MemoryRequest, memory_ports
-from shared.memory.faults import Call, break_with, watched
 from shared.ports import Answer
 from shared.runtime import publication, unit_of_work
 from shared.runtime import tick as clock
 from shared.state import queries
+from tests.faults import Call, break_with, watched
 from tests.simulator.history import History
 from tests.simulator.workers import Crew
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
 
-from shared.memory.faults import FAULTS
+from tests.faults import FAULTS
 from tests.simulator.life import SIMULATED, Life
 
 

@@ -18,7 +18,6 @@ from shared.domain.release import Phase, Release
 from shared.inbox import recorder
 from shared.intake import drops
 from shared.memory.azureml import MemoryServing, MemoryTraining
-from shared.memory.faults import Crash
 from shared.memory.store import MemoryStore
 from shared.ports import Change, Insert
 from shared.release import effects, machine, stepper
@@ -28,6 +27,7 @@ from shared.runtime import outbox, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
 from shared.words import say
 from tests.engine import test_faults as faults
+from tests.faults import Crash
 from tests.simulator import reader, sweep
 from tests.simulator.life import birds
 from tests.simulator.sweep import Case

@@ -9,7 +9,7 @@ import itertools
 
 import pytest
 
-from shared.memory.faults import FAULTS
+from tests.faults import FAULTS
 from tests.simulator import sweep
 from tests.simulator.life import Life
 from tests.simulator.sweep import Case

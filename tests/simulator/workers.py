@@ -8,7 +8,7 @@ from random import Random
 
 from greenlet import getcurrent, greenlet
 
-from shared.memory.faults import Crash
+from tests.faults import Crash
 
 
 class Worker:

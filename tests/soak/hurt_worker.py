@@ -18,12 +18,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from shared.errors import DriftloopError
-from shared.memory.faults import Call, watched
 from shared.ports import Insert
 from shared.runtime import tick, worker
 from shared.settings import Settings
 from shared.wiring import azure_ports
 from tests.contract.breaking import FAULTS, Breakable
+from tests.faults import Call, watched
 
 CALM = 3
 """Requests that go well between two that are broken, so that the life goes on."""

@@ -12,11 +12,11 @@ import pytest
 from shared.domain.event import InboxState
 from shared.domain.ledger import LedgerEntry
 from shared.inbox import recorder
-from shared.memory.faults import Call, watched
 from shared.runtime import tick
 from shared.state import queries
 from shared.words import spoken
 from tests.engine.world import ACCOUNT, LOOP, World, csv, season
+from tests.faults import Call, watched
 from tests.tower.tower import OURS, TOKEN, get, page, post, twin
 
 

@@ -1,4 +1,4 @@
-"""A backtest is the engine as it is over past drops: it alarms, retrains and refuses as the loop would have."""
+"""A backtest is the real engine over past drops: it alarms, retrains and denies as the loop would have."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.backtest import evidently
 from cli.backtest import drawn
-from cli.past import rivals, simulation
+from cli.past import baselines, simulation
 from cli.past.learner import train
 from shared import loopfile
 from tests.engine.world import LOOP, season
@@ -34,7 +35,7 @@ def drops(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def runs(drops: list[Path]) -> dict[str, simulation.Run]:
     definition = loopfile.parse(LOOP, file="loop.yaml")
-    chosen = rivals.rules(definition, "0 0 3 * * 1")
+    chosen = baselines.rules(definition, "0 0 3 * * 1")
     week = timedelta(days=7)
     return {one.name: simulation.run(one, drops, "f1_macro", week, lambda _: None) for one in chosen}
 
@@ -60,10 +61,27 @@ def test_the_score_is_that_of_the_model_that_served_when_the_drop_landed(
 def test_policies_differ_in_when_they_retrain_and_in_nothing_else() -> None:
     """Each is gated by the loop's own metric, so that none is refused what another is granted."""
     definition = loopfile.parse(LOOP, file="loop.yaml")
-    chosen = [one.definition for one in rivals.rules(definition, "0 0 3 * * 1")]
+    chosen = [one.definition for one in baselines.rules(definition, "0 0 3 * * 1")]
     for part in ("data", "train", "serve", "metric", "gate", "canary"):
         assert all(getattr(one, part) == getattr(chosen[0], part) for one in chosen), part
     assert chosen[0].metric == definition.metric
+
+
+def test_a_rule_from_outside_sees_the_features_that_the_champion_was_trained_on_and_those_of_the_drop(
+    drops: list[Path],
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def third_drop(trained: pd.DataFrame, dropped: pd.DataFrame) -> bool:
+        assert set(trained.columns) == set(dropped.columns) and "species" not in trained
+        seen.append((len(trained), len(dropped)))
+        return len(seen) == 2
+
+    rule = baselines.Rule("third", baselines.without_triggers(loopfile.parse(LOOP, file="l")), third_drop)
+    found = simulation.run(rule, drops, "f1_macro", timedelta(days=7), lambda _: None)
+    rows = [len(pd.read_csv(file)) for file in drops]
+    assert seen == [(rows[0], rows[1]), (rows[0], rows[2]), (sum(rows[:3]), rows[3])]
+    assert [step.retrained for step in found.steps] == [True, False, True, False]
 
 
 def test_drift_put_into_the_census_is_found_at_its_drop_and_at_no_other(tmp_path: Path) -> None:
@@ -74,7 +92,7 @@ def test_drift_put_into_the_census_is_found_at_its_drop_and_at_no_other(tmp_path
         pytest.skip(f"census data not found at {CENSUS}; set DRIFTLOOP_SHARED_DATA to its folder")
     census(tmp_path, drops=6, unit_from=3, rule_from=5)
     definition = loopfile.load(ROOT / "loops/income/loop.yaml", overrides=("data.window=newest",))
-    ours = rivals.rules(definition, "0 0 3 * * 1")[0]
+    ours = baselines.rules(definition, "0 0 3 * * 1")[0]
     found = simulation.run(ours, sorted(tmp_path.iterdir()), "accuracy", timedelta(days=7), lambda _: None)
     assert [step.alarm for step in found.steps] == [False, False, True, False, True, False]
     assert [step.live for step in found.steps] == [1, 1, 2, 2, 3, 3]
@@ -106,7 +124,7 @@ def test_the_command_tells_it_as_a_table_and_as_json(drops: list[Path], tmp_path
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     told = json.loads(done.output[done.output.index("[") :])
-    assert [one["rule"] for one in told] == ["loop", "evidently", "always", "schedule", "never"]
+    assert [one["rule"] for one in told] == ["loop", "always", "schedule", "never"]
     assert (tmp_path / "p.svg").read_text().startswith("<svg")
 
 
@@ -114,11 +132,11 @@ def test_evidently_s_rule_needs_half_of_the_columns() -> None:
     random = np.random.default_rng(7)
     before = pd.DataFrame({name: random.normal(size=400) for name in "abcd"})
     after = pd.DataFrame({name: random.normal(size=400) for name in "abcd"})
-    assert not rivals.evidently_drifts(before, after)
-    assert not rivals.evidently_drifts(before, after.assign(a=after["a"] + 2))
-    assert rivals.evidently_drifts(before, after.assign(a=after["a"] + 2, b=after["b"] + 2))
+    assert not evidently.drifts(before, after)
+    assert not evidently.drifts(before, after.assign(a=after["a"] + 2))
+    assert evidently.drifts(before, after.assign(a=after["a"] + 2, b=after["b"] + 2))
     kinds = pd.DataFrame({"k": ["x", "y"] * 200})
-    assert rivals.evidently_drifts(kinds, pd.DataFrame({"k": ["x"] * 300 + ["y"] * 100}))
+    assert evidently.drifts(kinds, pd.DataFrame({"k": ["x"] * 300 + ["y"] * 100}))
 
 
 def test_the_stand_in_learns_what_is_linear_and_survives_what_is_missing() -> None:

@@ -1,0 +1,128 @@
+"""What a loop file may hold, from the model itself: for errors, the reference table, and editors (JSON Schema)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticUndefined
+
+from shared.loopfile.definition import Definition, Window
+from shared.loopfile.kinds import Allowed
+from shared.loopfile.yaml_lines import Path, show
+
+
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that a key holds; None when it holds a value."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Window:
+            return kind
+    return None
+
+
+def known(path: Path) -> list[str]:
+    """The keys of the section at `path`."""
+    model: type[BaseModel] = Definition
+    for part in path:
+        field = model.model_fields.get(str(part))
+        model = (field and section_of(field)) or model
+    return list(model.model_fields)
+
+
+def allowed(path: Path) -> str:
+    """What the key at `path` may hold; for an element of a list, what the list may hold."""
+    model: type[BaseModel] = Definition
+    words = "a loop file"
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            break
+        words = _words(field.annotation, field.metadata)
+        model = section_of(field) or model
+    return words
+
+
+def _words(kind: Any, metadata: Sequence[object]) -> str:
+    """`kind` is any annotation of a key, `metadata` what Annotated puts beside it."""
+    metadata = [
+        one for part in metadata for one in (part.metadata if isinstance(part, FieldInfo) else [part])
+    ]
+    said = next((part.words for part in metadata if isinstance(part, Allowed)), None)
+    if said is not None:
+        return said
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _words(parts[0], [*metadata, *parts[1:]])
+    if origin in (Union, UnionType):
+        return _words(next(part for part in parts if part is not type(None)), metadata)
+    if origin is Literal:
+        return _list([part if isinstance(part, str) else json.dumps(part) for part in parts], "or")
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _list(list(kind.model_fields), "and")
+    plain = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    return plain[kind] + _bounds(metadata)
+
+
+def _list(words: Sequence[str], last: str) -> str:
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def _bounds(metadata: Sequence[object]) -> str:
+    bounds = {
+        name: getattr(part, name)
+        for part in metadata
+        for name in ("gt", "ge", "lt", "le")
+        if hasattr(part, name)
+    }
+    low = f" above {bounds['gt']}" if "gt" in bounds else f" from {bounds['ge']}" if "ge" in bounds else ""
+    if "le" in bounds:
+        return f"{low}{' to' if 'ge' in bounds else ', up to'} {bounds['le']}"
+    return f"{low}, below {bounds['lt']}" if "lt" in bounds else low
+
+
+def table() -> str:
+    """Every key of a loop file as a Markdown table."""
+    rows = ["| key | allowed | default | meaning |", "|---|---|---|---|", *_rows(Definition, ())]
+    return "\n".join(rows) + "\n"
+
+
+def _rows(model: type[BaseModel], above: Path) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        path, inner = (*above, name), section_of(field)
+        if inner is None or field.default is None:
+            cells = (f"`{'.'.join(map(str, path))}`", allowed(path), _default(model, name), field.description)
+            yield f"| {' | '.join(map(str, cells))} |"
+        if inner is not None:
+            yield from _rows(inner, path)
+
+
+def _default(model: type[BaseModel], name: str) -> str:
+    field = model.model_fields[name]
+    if field.is_required():
+        return "**required**"
+    default = field.get_default(call_default_factory=True)
+    if default is None or default is PydanticUndefined or default == "":
+        return "nothing"
+    document = model.model_construct(**{name: default}).model_dump(
+        mode="json", include={name}, warnings=False
+    )
+    return f"`{show(document[name])}`"
+
+
+class _Schema(GenerateJsonSchema):
+    """Without titles, which repeat the keys."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def schema() -> str:
+    """A JSON Schema of the loop file, as editors read it; what keys must be to each other is not in it."""
+    document = Definition.model_json_schema(schema_generator=_Schema)
+    document |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A Driftloop loop file"}
+    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

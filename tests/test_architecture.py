@@ -132,15 +132,8 @@ TEXTS_FOR_PEOPLE = {
 MAY_SAY = ("tower", "cli", "functions", "shared/words")
 """Where codes become sentences."""
 
-SAYS_AT_AN_EDGE = {
-    "shared/azure/topic.py": "an event of the topic has the sentence beside the code, for who forwards it to people",
-    "shared/runtime/outbox.py": "the overview's line is stored as people read it",
-    "shared/inbox/requests.py": "a refused act is answered in words",
-    "shared/verdict/version_verdict.py": "problems of a version's answers are part of its verdict in words",
-}
-STEERS_BY_WORDS = {
-    "tower/pages/version_page.py": "a version's verdict is stored as one text",
-}
+SAYS_AT_AN_EDGE = {"shared/state/queries.py": "the terminal's answer to why something is live is a list of sentences"}
+STEERS_BY_WORDS: dict[str, str] = {}
 
 
 def _of_people(node: ast.AST) -> bool:

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from tests.infra.package import ROOT, deployed, pack
 
 FOLDERS = {"functions", "tower", "shared", "drift"}
-FILES = {"function_app.py", "host.json", "requirements.txt"}
+FILES = {"function_app.py", "host.json", "requirements.txt", "docs/operations.md"}
 LOCK = ROOT / "requirements.txt"
 LOCKS = ("requirements.txt", "requirements-dev.txt")
 PYTHONS = ("3.11", "3.12", "3.13")

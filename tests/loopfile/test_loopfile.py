@@ -357,7 +357,7 @@ def test_the_reference_has_every_key_once() -> None:
         (("data", "holdout", "fraction"), "a number above 0, up to 0.5"),
         (("gate", "calibration"), "a number above 0, below 1"),
         (("metric", "confidence"), "a number from 0.5, below 1"),
-        (("metric", "sample"), "a whole number from 10 to 100000"),
+        (("metric", "sample"), "a whole number from 10 to 20000"),
         (("gate", "superiority"), "auto, true or false"),
         (("drift", "enabled"), "true or false"),
         (("drift", "returns", "by"), "the name of a column"),

@@ -104,12 +104,12 @@ def bounds(first: Ints, second: Ints, z: float) -> Bounds:
         found[name] = (low, high)
     found["js"] = _distance(*(x / np.log(2) for x in found["js"]))
     found["hellinger"] = _distance(*found["hellinger"])
-    errors = np.sqrt(p * (1 - p) / n + q * (1 - q) / m)
+    errors = np.sqrt(near[0] * (1 - near[0]) / n + near[1] * (1 - near[1]) / m)
     largest, half = float(np.abs(p - q).max()), -float(ndtri(ndtr(-z) / cells)) * float(errors.max())
     found["l_infinity"] = (max(largest - half, 0.0), min(largest + half, 1.0))
     apart, chance = float(np.abs(p - q).sum() / 2), float(np.sqrt(2 / np.pi) * errors.sum() / 2)
     up = p < q
-    half = z * float(np.sqrt(_variance(p, up) / n + _variance(q, up) / m))
+    half = z * float(np.sqrt(_variance(near[0], up) / n + _variance(near[1], up) / m))
     found["total_variation"] = (max(apart - chance - half, 0.0), min(apart + half, 1.0))
     return found
 

@@ -67,8 +67,8 @@ def of_categories(
 def of_odds(names: list[str], first: Ints, second: Ints, tolerance: float, z: float) -> Effect | None:
     """How many times likelier or less likely the category became whose odds changed most, as a logarithm.
 
-    Total variation does not see that a share of 1 % became 10 %. Looked at are categories of at least 1 % of the
-    rows of a side, so that a large sample does not make a trifle matter; all of them are paid for.
+    Total variation does not see that a share of 1 % became 10 %. Looked at are categories of at most half of all rows
+    and at least 1 % of a side's, so that a large sample does not make a trifle matter; all of them are paid for.
 
     Parameters
     ----------
@@ -89,7 +89,8 @@ def of_odds(names: list[str], first: Ints, second: Ints, tolerance: float, z: fl
     """
     n, m = int(first.sum()), int(second.sum())
     frequent = np.maximum(first / n, second / m) >= _WORTH_TELLING
-    places = [k for k in np.flatnonzero(frequent) if names[k] and int(first[k] + second[k]) < n + m]
+    frequent &= 2 * (first + second) <= n + m  # of two categories the rarer one tells both
+    places = [k for k in np.flatnonzero(frequent) if names[k]]
     if not places:
         return None
     z = -float(ndtri(ndtr(-z) / len(places)))

@@ -149,7 +149,8 @@ class Report:
     @property
     def independent(self) -> bool:
         """Whether nothing speaks against the stated rate: no sign that rows depend on each other."""
-        return not any(f.code is Code.DEPENDENT_ROWS for f in self.findings)
+        signs = (Code.DEPENDENT_ROWS, Code.DUPLICATE_ROWS, Code.REPEATED_KEY)
+        return not any(f.code in signs for f in self.findings)
 
     def __getitem__(self, column: str) -> ColumnVerdict:
         """The verdict on a column; KeyError, with the reason, where it was not compared."""

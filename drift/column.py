@@ -222,8 +222,8 @@ class ColumnBuilder:
 
     def _count_moments(self, column: Column) -> None:
         seconds = moments(column)
-        missing = self._grid("values").add(seconds)
-        hours, rows = _tally_hours(seconds[: len(seconds) - missing])
+        hours, rows = _tally_hours(seconds[np.isfinite(seconds)] if column.null_count else seconds)
+        self._grid("values").add(seconds)
         weekday = np.bincount((hours // 24 + 3) % 7, weights=rows, minlength=7).astype(np.int64)
         hour = np.bincount(hours % 24, weights=rows, minlength=24).astype(np.int64)
         self._counts("weekday").add(_WEEKDAYS, weekday.tolist())
@@ -256,16 +256,13 @@ def moments(column: Column) -> Floats:
     return whole
 
 
-def _tally_hours(ordered: Floats) -> tuple[Ints, Ints]:
-    """Hours since 1970 and the rows in each, of seconds in ascending order."""
-    if not len(ordered):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    first, last = (int(np.floor(seconds / 3600)) for seconds in (ordered[0], ordered[-1]))
-    if last - first > len(ordered):
-        return np.unique(np.floor(ordered / 3600).astype(np.int64), return_counts=True)
-    hours = np.arange(first, last + 1)
-    rows = np.diff(np.searchsorted(ordered, 3600.0 * np.append(hours, last + 1)))
-    return hours, rows
+def _tally_hours(seconds: Floats) -> tuple[Ints, Ints]:
+    """Hours since 1970 and the rows in each."""
+    hours = np.floor(seconds / 3600).astype(np.int64)
+    first, last = (int(hours.min()), int(hours.max())) if len(hours) else (0, -1)
+    if last - first > max(len(hours), 1):
+        return np.unique(hours, return_counts=True)
+    return np.arange(first, last + 1), np.bincount(hours - first, minlength=last - first + 1)
 
 
 def tally(column: Column) -> tuple[list[str], list[int]]:

@@ -26,6 +26,10 @@ def check_schema(reference: Profile, current: Profile) -> tuple[Finding, ...]:
             findings += _values(before, current.columns[name])
     if not current.rows:
         findings.append(Finding(Code.NO_ROWS, "", True, "there is not one row; check the export"))
+    if not reference.rows:
+        findings.append(
+            Finding(Code.NO_ROWS, "", True, "the reference has not one row; give another reference")
+        )
     return tuple(sorted(findings, key=lambda f: not f.breaking))
 
 

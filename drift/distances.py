@@ -142,7 +142,8 @@ def _noncentrality(statistic: float, degrees: int, variance: float, z: float) ->
         tail = float(ndtr(-z))
         below = float(chndtr(statistic, degrees, 0.0))
         low = float(chndtrinc(statistic, degrees, 1 - tail)) if below > 1 - tail else 0.0
-        high = float(chndtrinc(statistic, degrees, tail)) if below > tail else 0.0
+        # A statistic below its mean would give a bound near 0, as if rows were more alike than chance lets them be.
+        high = float(chndtrinc(max(statistic, degrees), degrees, tail))
     else:  # normal with variance 2 (degrees + 2 noncentrality), solved for the noncentrality
         centre = statistic - degrees + 2 * z * z
         half = z * float(np.sqrt(max(4 * (statistic - degrees) + 4 * z * z + 2 * degrees, 0.0)))

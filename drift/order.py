@@ -5,7 +5,7 @@ before it, whole rows occur again, a key occurs in several rows. None of them is
 sentence stands beside the rate.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ _FEWEST_PAIRS = 100
 _LEAST = 0.1
 _ERRORS = 5.0
 _SHARE = 0.01
+_TELLING, _OTHERS = 0.95, 10
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,18 @@ class Copies:
     ----------
     rows, distinct
         Rows looked at, and different ones among them.
-    telling
-        Different values of the column that has most: where it is close to ``distinct``, equal rows are no chance.
+    telling, others
+        Different values of the column that has most, and different rows of all the other columns: where the first
+        are about as many as ``distinct`` and the second are some, equal rows are no chance.
     """
 
     rows: int = 0
     distinct: int = 0
     telling: int = 0
+    others: int = 0
 
     def __add__(self, other: "Copies") -> "Copies":
-        return Copies(self.rows + other.rows, self.distinct + other.distinct, self.telling + other.telling)
+        return Copies(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def share(self) -> float:
@@ -86,7 +89,8 @@ class Copies:
     @property
     def duplicated(self) -> bool:
         """Whether at least 1 % of rows are copies where chance would hardly make one."""
-        return self.rows >= _DISTINCT and self.share >= _SHARE and 2 * self.telling >= self.distinct
+        no_chance = self.telling >= _TELLING * self.distinct and self.others >= _OTHERS
+        return no_chance and self.rows >= _DISTINCT and self.share >= _SHARE
 
 
 NO_ORDER, NO_COPIES = Order(), Copies()
@@ -143,9 +147,17 @@ def copies(columns: list[npt.NDArray[np.uint64]]) -> Copies:
     """Copies among some rows, from the bits of their values by column."""
     if not columns or not len(columns[0]):
         return Copies()
-    rows = np.zeros(len(columns[0]), np.uint64)
+    most = max(range(len(columns)), key=lambda k: len(np.unique(columns[k][:512])))
+    others = _hashed([bits for k, bits in enumerate(columns) if k != most], len(columns[0]))
+    telling = columns[most]
+    found = (len(np.unique(bits)) for bits in (_hashed([others, telling], len(others)), telling, others))
+    return Copies(len(others), *found)
+
+
+def _hashed(columns: list[npt.NDArray[np.uint64]], number: int) -> npt.NDArray[np.uint64]:
+    """One number per row (multiply and shift, as in S. Vigna's splitmix64): equal where all columns are."""
+    rows = np.zeros(number, np.uint64)
     for bits in columns:
         rows = (rows ^ (bits + np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xBF58476D1CE4E5B9)
         rows ^= rows >> np.uint64(29)
-    telling = max(columns, key=lambda bits: len(np.unique(bits[:512])))
-    return Copies(len(rows), len(np.unique(rows)), len(np.unique(telling)))
+    return rows

@@ -19,6 +19,7 @@ from drift.order import HEAD_ROWS, Copies, Order, copies
 from drift.profiles import ColumnProfile, Profile
 from drift.report import KINDS, Kind
 from drift.segments import Segments
+from drift.sources import plain
 
 SAMPLE_ROWS = 8192
 _FLUSH_ROWS = 131_072
@@ -278,7 +279,7 @@ def profile(
     if isinstance(source, str | os.PathLike):
         return _of_files(read.files(Path(source)), begun)
     profiler = begun()
-    for table in read.tables(source):
+    for table in read.tables(plain(source)):
         profiler.update(table)
     return profiler.finish()
 

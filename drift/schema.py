@@ -11,6 +11,7 @@ from drift.profiles import ColumnProfile, Profile
 from drift.report import Code, Finding
 
 _LIKE = 0.1
+_RUN = 20
 _CHANCE = 0.001
 """What a sample of the reference's rows shows less often than this is told."""
 
@@ -81,7 +82,7 @@ def _values(before: ColumnProfile, after: ColumnProfile) -> Iterator[Finding]:
         return
     rows = after.rows - after.nulls
     others = before.rows - before.nulls - _same_value(before, after)
-    if _constant(after) and others and _unlikely(others, before.rows - before.nulls, rows):
+    if rows >= _RUN and _constant(after) and others and _unlikely(others, before.rows - before.nulls, rows):
         yield Finding(Code.CONSTANT, name, False, f"{name} has one value in every row; check its source")
     if (
         after.grid is not None

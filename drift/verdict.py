@@ -7,7 +7,7 @@ docs/statistics-drift.md for what to do then.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,13 @@ _QUIET = "no change beyond chance"
 _UNJUDGED = "cannot be judged at these sizes"
 
 
-def compare(reference: Profile | Any, current: Profile | Any, policy: Policy | None = None) -> Report:
+def compare(
+    reference: Profile | Any,
+    current: Profile | Any,
+    policy: Policy | None = None,
+    *,
+    ignore: Collection[str] = (),
+) -> Report:
     """Tell whether the current rows differ from the reference's, in what, by how much, and if it matters.
 
     Parameters
@@ -38,6 +44,8 @@ def compare(reference: Profile | Any, current: Profile | Any, policy: Policy | N
         on the reference's grid, by its segments.
     policy
         What counts as an alarm and as material.
+    ignore
+        Columns to leave out, beside those of the policy.
 
     Returns
     -------
@@ -45,6 +53,7 @@ def compare(reference: Profile | Any, current: Profile | Any, policy: Policy | N
         One bad column never stops it: the column is among ``skipped`` with its reason.
     """
     policy = policy or Policy()
+    policy = replace(policy, ignore=tuple(dict.fromkeys([*policy.ignore, *ignore])))
     if not isinstance(reference, Profile):
         reference = _stored(reference) or profile(reference, ignore=policy.ignore)
     if not isinstance(current, Profile):

@@ -95,13 +95,10 @@ class Cells:
         if self._crowded(self._map) > _CROWDED:
             folded = Folded.over(edges)
             self._map = folded if self._crowded(folded) < self._crowded(self._map) else self._map
-        at = self._map.buckets(edges)
-        number = np.bincount(at, minlength=_BUCKETS)
-        self._cell = np.cumsum(number) - number
-        self._edge = np.full(_BUCKETS, np.inf)
-        self._edge[at[::-1]] = edges[::-1]
-        self._several = number > 1
-        self._some = bool(self._several.any())
+        number = np.bincount(self._map.buckets(edges), minlength=_BUCKETS)
+        kind = np.int16 if len(edges) < np.iinfo(np.int16).max else np.int64  # small tables stay in the cache
+        self._cell = (np.cumsum(number) - number).astype(kind)
+        self._ends = np.append(edges, np.inf)
 
     def _crowded(self, map_: Affine | Folded) -> float:
         number = np.bincount(map_.buckets(self._edges), minlength=_BUCKETS)
@@ -134,10 +131,9 @@ class Cells:
         return counts[:-1], np.concatenate(rest) if rest else np.zeros(0)
 
     def _places(self, block: Floats) -> npt.NDArray[np.int64]:
-        bucket = self._map.buckets(block)
-        place = self._cell[bucket]
-        place += block > self._edge[bucket]
-        if self._some:
-            hard = np.flatnonzero(self._several[bucket])
+        place = self._cell.take(self._map.buckets(block)).astype(np.int64)
+        place += block > self._ends.take(place)
+        hard = np.flatnonzero(block > self._ends.take(place))  # their bucket has another edge below them
+        if len(hard):
             place[hard] = np.searchsorted(self._edges, block[hard], side="left")
         return place

@@ -5,6 +5,7 @@ side's share of any kind of rows is then hypergeometric, at every size: nothing 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import gammaln
@@ -85,18 +86,22 @@ def smallest_alarm(known: int, rows: tuple[int, int], level: float) -> int | Non
         None where not even all current rows would: nothing can be judged at these sizes.
     """
     n, m = rows
-    low, high = 1, m
-    if m < 1 or _above(known, m, rows) > level:
+    low = known * m // max(n, 1) + 1
+    high = low
+    while high < m and _above(known, high, rows) > level:
+        low, high = high + 1, min(2 * high, m)
+    if m < low or _above(known, high, rows) > level:
         return None
     while low < high:
         middle = (low + high) // 2
-        if _above(known, middle, rows) <= level and middle * n > known * m:
+        if _above(known, middle, rows) <= level:
             high = middle
         else:
             low = middle + 1
     return low
 
 
+@lru_cache(4096)
 def _above(known: int, seen: int, rows: tuple[int, int]) -> float:
     return Split.of(known + seen, rows[1], sum(rows)).p_value(seen)
 

@@ -5,7 +5,7 @@ before it, whole rows occur again, a key occurs in several rows. None of them is
 sentence stands beside the rate.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +79,12 @@ class Copies:
     others: int = 0
 
     def __add__(self, other: "Copies") -> "Copies":
-        return Copies(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Copies(
+            self.rows + other.rows,
+            self.distinct + other.distinct,
+            self.telling + other.telling,
+            self.others + other.others,
+        )
 
     @property
     def share(self) -> float:

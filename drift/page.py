@@ -66,14 +66,19 @@ def report_html(report: Report, reference: Profile | None = None, current: Profi
         f"<title>Drift report</title><style>{_STYLE}</style></head><body>"
         f'<div class="head {state}"><h1>{_title(report)}</h1>'
         f'<p class="soft">{report.rows_current:,} rows against {report.rows_reference:,} of the reference · '
-        f"false alarms in at most {report.false_alarm_rate:.1%} of quiet reports</p></div>"
+        f"{_rate(report)}</p></div>"
         f"{_findings(report)}{_overview(moved)}{_segments(report)}{cards}{_quiet(quiet)}{_skipped(report.skipped)}</body></html>"
     )
 
 
+def _rate(report: Report) -> str:
+    kept = f"false alarms in at most {report.false_alarm_rate:.1%} of quiet reports"
+    return kept if report.independent else f"{kept}, if rows did not depend on each other"
+
+
 def _title(report: Report) -> str:
     material, detected = (sum(getattr(c, name) for c in report.columns) for name in ("material", "detected"))
-    if not detected:
+    if not detected or report.broken:
         return _text(report.headline)
     if not material:
         return f"{detected} of {len(report.columns)} columns changed, within the tolerances"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _STAGES = (200, 2_000, 20_000)
 _ENOUGH = 12
+_ENOUGH_CHEAP = 100
+_CHEAP_CELLS = 64
 _CHUNK = 100_000  # labels at once: what fits the cache is three times as fast as what does not
 _SHUFFLED_ROWS = 4_000
 _DRAWN_ROWS = 1_000
@@ -56,7 +58,8 @@ def p_value(battery: Battery, pooled: Ints, current: Ints, seen: float) -> float
             found = harmonic({k: v[1] for k, v in battery.evaluate(pooled, counts).items()}, battery.weights)
             extreme += int((found <= seen * (1 + 1e-9)).sum())
             drawn += number
-        if extreme >= _ENOUGH or (not extreme and exact < 0.1 / drawn):
+        enough = _ENOUGH if len(pooled) > _CHEAP_CELLS else _ENOUGH_CHEAP
+        if extreme >= enough or (not extreme and exact < 0.1 / drawn):
             break
     return (extreme + 1) / (drawn + 1) if extreme else min(1 / (drawn + 1), exact)
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import acts, adopt, backtest, compare, doctor, drop, explain, history, new, publish, replay, status
+from cli import acts, adopt, backtest, compare, doctor, drop, explain, new, publish, records, replay, status
 from shared.errors import DriftloopError
 
 app = typer.Typer(
@@ -25,7 +25,7 @@ for part in (
     status,
     explain,
     replay,
-    history,
+    records,
     backtest,
     compare,
     acts,

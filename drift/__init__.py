@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from drift.policy import ColumnPolicy, Policy
     from drift.profiler import Profiler, merge, profile
     from drift.profiles import ColumnProfile, Profile
-    from drift.report import ColumnVerdict, Effect, Kind, Report, TestResult
-    from drift.schema import Finding, check_schema
+    from drift.report import Code, ColumnVerdict, Effect, Finding, Kind, Report, TestResult
+    from drift.schema import check_schema
     from drift.verdict import compare
 
 _HOME = {
@@ -36,12 +36,14 @@ _HOME = {
     "Kind": "report",
     "Report": "report",
     "TestResult": "report",
-    "Finding": "schema",
+    "Finding": "report",
+    "Code": "report",
     "check_schema": "schema",
     "compare": "verdict",
 }
 
 __all__ = [
+    "Code",
     "ColumnPolicy",
     "ColumnProfile",
     "ColumnVerdict",

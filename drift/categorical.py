@@ -1,18 +1,29 @@
 """Tests of categories from counts: the whole table, the category that moved most, unseen ones, nulls."""
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, pdtrc
 
-from drift.evidence import SMALL_ROWS, Evaluated
-from drift.grid import Floats, Ints
+from drift.arrays import Floats, Ints
+from drift.combination import Battery, Evaluated
+from drift.hypergeometric import Split, never_seen
 from drift.numeric import chi_square, split, with_nulls
 
-WEIGHTS = {"chi_square": 0.45, "category": 0.30, "unseen": 0.10, "nulls": 0.15}
+WEIGHTS = {
+    "chi_square": 0.35,
+    "category": 0.20,
+    "new": 0.25,
+    "new_closed": 6.0,
+    "unseen": 0.10,
+    "nulls": 0.10,
+}
+"""Where all but a few categories are frequent, only a new one can be new: it costs the others nothing to hear it."""
 
 _EXPECTED = 5
 _CANDIDATES = 32
 _RARE = 8
-_ENOUGH_RARE = 20
+_FREQUENT = 20
+_FEW = 2
+_POISSON_BELOW = 5.0
 
 
 def evaluate(pooled: Ints, current: Ints) -> Evaluated:
@@ -21,10 +32,23 @@ def evaluate(pooled: Ints, current: Ints) -> Evaluated:
 
 
 def _of_values(t: Ints, b: Ints) -> dict[str, tuple[Floats, Floats]]:
-    found = {"chi_square": table(t, b), "category": category(t, b)}
-    if (t <= _RARE).sum() >= _ENOUGH_RARE:
-        found["unseen"] = unseen(t, b)
-    return found
+    new = "new_closed" if (t < _FREQUENT).sum() <= _FEW else "new"
+    found = {"chi_square": table(t, b), "category": category(t, b), new: never_seen(t, b)}
+    return found | ({"unseen": unseen(t, b)} if (t <= _RARE).any() else {})
+
+
+def bound(pooled: Ints, current: Ints) -> float:
+    """An exact p-value at every size: a category no reference row has, or any category's or the nulls' share.
+
+    Null hypothesis: as for `table`. Half goes to `never_seen`; half to the `_CANDIDATES` likeliest of the exact
+    conditional tests of single categories, all of them paid for.
+    """
+    rows, size = int(pooled.sum()), int(current.sum())
+    new = float(never_seen(pooled[:-1], current[None, :-1])[1][0])
+    gap = np.abs(current - pooled * (size / rows)) / np.sqrt(np.maximum(pooled, 1))
+    likely = np.argsort(gap)[-_CANDIDATES:]
+    single = min(Split.of(int(pooled[k]), size, rows).p_value(int(current[k])) for k in likely)
+    return min(1.0, 2 * min(new, single * int((pooled > 0).sum())))
 
 
 def table(t: Ints, b: Ints) -> tuple[Floats, Floats]:
@@ -63,7 +87,7 @@ def category(t: Ints, b: Ints) -> tuple[Floats, Floats]:
         return np.zeros(len(b)), np.ones(len(b))
     t, b = t[testable], b[:, testable]
     number = len(t)
-    if rows > SMALL_ROWS and number > _CANDIDATES:  # one labelling: only its most different ones can win
+    if len(b) == 1 and number > _CANDIDATES:  # one labelling: only its most different ones can win
         expected = t * (size[0] / rows)
         z = np.abs(b[0] - expected) / np.sqrt(t)
         likely = np.argpartition(z, -_CANDIDATES)[-_CANDIDATES:]
@@ -80,8 +104,8 @@ def unseen(t: Ints, b: Ints) -> tuple[Floats, Floats]:
     Null hypothesis: as for `table`. A category of t pooled rows lies wholly on the current side with
     probability C(m, t) / C(N, t), close to (m/N)^t, and likewise on the reference's; the numbers of such
     categories among those with 1 to 8 rows are compared with their mean and variance over the
-    relabellings, each side's total being fixed. Asymptotically normal; needs a variance of 5, below which
-    it is silent, and the test of single categories speaks for the few that there are.
+    relabellings, each side's total being fixed. Asymptotically normal from a variance of 5; below it the tail of
+    the Poisson distribution of the same mean, which is larger.
 
     Notes
     -----
@@ -105,8 +129,13 @@ def unseen(t: Ints, b: Ints) -> tuple[Floats, Floats]:
         tied = (number * sizes * chance).sum(axis=1) * np.where(mine, 1 - share, share)[:, 0]
         free = (number * chance * (1 - chance)).sum(axis=1)
         variance = free - tied**2 / (rows * share * (1 - share))[:, 0]
-        z = (whole.sum(axis=1) - mean - 0.5) / np.sqrt(np.maximum(variance, 1e-9))
-        z = np.where(variance >= 5, np.maximum(z, 0.0), 0.0)
-        largest = np.maximum(largest, z)
-        worst = np.minimum(worst, np.where(z > 0, ndtr(-z), 1.0))
+        seen = whole.sum(axis=1)
+        z = np.maximum((seen - mean - 0.5) / np.sqrt(np.maximum(variance, 1e-9)), 0.0)
+        many = variance >= _POISSON_BELOW
+        largest = np.maximum(largest, np.where(many, z, 0.0))
+        few = np.where((seen > mean + 1), pdtrc(np.maximum(seen - 1, 0), np.maximum(mean, 1e-12)), 1.0)
+        worst = np.minimum(worst, np.where(many, np.where(z > 0, ndtr(-z), 1.0), few))
     return largest, np.minimum(2 * worst, 1.0)
+
+
+BATTERY = Battery(evaluate, WEIGHTS, bound)

@@ -9,8 +9,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from drift import identifiers, order
+from drift.arrays import Floats, Ints
 from drift.categories import CountsBuilder
-from drift.grid import Floats, Grid, GridBuilder, Ints
+from drift.grid import Grid, GridBuilder
+from drift.order import Order
 from drift.profiles import ColumnProfile
 from drift.report import Kind
 
@@ -115,6 +118,9 @@ class ColumnBuilder:
         self._parts: dict[str, GridBuilder | CountsBuilder] = {}
         self._count: Callable[[Column], None] = self._ignore
         self._keep: npt.NDArray[np.int64] | None = None
+        self._order = Order()
+        self._blocks = 0
+        self._keys = (0, 0)
         self.sample: list[Floats] = []
 
     def add(self, column: Column, keep: npt.NDArray[np.int64] | None = None) -> None:
@@ -130,7 +136,26 @@ class ColumnBuilder:
         if self._type is None or pa.types.is_null(self._type):
             self._begin(column)
         self._keep = keep
+        self._look(column)
         self._count(column)
+
+    def _look(self, column: Column) -> None:
+        """See whether neighbours are alike, or keys occur again, in a few blocks of rows."""
+        if self.kind == "id":
+            plain = is_number(column.type) or is_string(column.type)
+            if plain and self._keys[0] < order.HEAD_ROWS:
+                head = column.slice(0, order.HEAD_ROWS - self._keys[0]).drop_null()
+                self._keys = (self._keys[0] + len(head), self._keys[1] + len(head.unique()))
+            return
+        if self.kind not in ("numeric", "boolean", "category"):
+            return
+        for part in order.blocks(len(column), self._blocks):
+            block = column.slice(part.start, part.stop - part.start)
+            if self.kind == "numeric":
+                self._order += order.of_numbers(numbers(block))
+            else:
+                self._order += order.of_codes(_coded(block))
+            self._blocks += 1
 
     def skip(self, rows: int, sampled: int) -> None:
         """Count rows of a part that has no such column as nulls."""
@@ -150,6 +175,8 @@ class ColumnBuilder:
             self._rows,
             self._nulls,
             parts,
+            self._order,
+            self._keys,
         )
 
     def _begin(self, column: Column) -> None:
@@ -157,7 +184,7 @@ class ColumnBuilder:
         if self.kind is None and self._template is not None and self._template.kind not in ("empty", "other"):
             self.kind = self._template.kind
         if self.kind is None or not _fits(self.kind, column.type):
-            self.kind = natural_kind(column)
+            self.kind = natural_kind(column, self.name)
         counted: dict[str, tuple[Callable[[Column], None], tuple[str, ...], tuple[str, ...]]] = {
             "numeric": (self._count_numbers, ("values",), ()),
             "boolean": (self._count_categories, (), ("values",)),
@@ -196,8 +223,8 @@ class ColumnBuilder:
 
     def _count_moments(self, column: Column) -> None:
         seconds = moments(column)
-        missing = self._grid("values").add(seconds)
-        hours, rows = _tally_hours(seconds[: len(seconds) - missing])
+        hours, rows = _tally_hours(seconds[np.isfinite(seconds)] if column.null_count else seconds)
+        self._grid("values").add(seconds)
         weekday = np.bincount((hours // 24 + 3) % 7, weights=rows, minlength=7).astype(np.int64)
         hour = np.bincount(hours % 24, weights=rows, minlength=24).astype(np.int64)
         self._counts("weekday").add(_WEEKDAYS, weekday.tolist())
@@ -230,16 +257,13 @@ def moments(column: Column) -> Floats:
     return whole
 
 
-def _tally_hours(ordered: Floats) -> tuple[Ints, Ints]:
-    """Hours since 1970 and the rows in each, of seconds in ascending order."""
-    if not len(ordered):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    first, last = (int(np.floor(seconds / 3600)) for seconds in (ordered[0], ordered[-1]))
-    if last - first > len(ordered):
-        return np.unique(np.floor(ordered / 3600).astype(np.int64), return_counts=True)
-    hours = np.arange(first, last + 1)
-    rows = np.diff(np.searchsorted(ordered, 3600.0 * np.append(hours, last + 1)))
-    return hours, rows
+def _tally_hours(seconds: Floats) -> tuple[Ints, Ints]:
+    """Hours since 1970 and the rows in each."""
+    hours = np.floor(seconds / 3600).astype(np.int64)
+    first, last = (int(hours.min()), int(hours.max())) if len(hours) else (0, -1)
+    if last - first > max(len(hours), 1):
+        return np.unique(hours, return_counts=True)
+    return np.arange(first, last + 1), np.bincount(hours - first, minlength=last - first + 1)
 
 
 def tally(column: Column) -> tuple[list[str], list[int]]:
@@ -266,11 +290,36 @@ def tally(column: Column) -> tuple[list[str], list[int]]:
     return names, rows.tolist()
 
 
-def natural_kind(column: Column) -> Kind:
+def _coded(column: Column) -> Ints:
+    """Categories as whole numbers, rows that are null left out."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    whole = whole.drop_null()
+    if not pa.types.is_dictionary(whole.type):
+        whole = whole.dictionary_encode()
+    codes: Ints = numbers(whole.indices.cast(pa.int64()), _codes).copy()
+    return codes
+
+
+def row_bits(column: Column) -> npt.NDArray[np.uint64] | None:
+    """The values as bits that are equal where the values are; None where the type is not compared."""
+    if is_number(column.type):
+        return numbers(column).view(np.uint64).copy()
+    if is_moment(column.type):
+        return moments(column).view(np.uint64).copy()
+    if is_string(column.type) or pa.types.is_boolean(column.type):
+        whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        whole = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
+        return numbers(whole.indices.cast(pa.int64()), _codes, -1).astype(np.uint64)
+    return None
+
+
+def natural_kind(column: Column, name: str = "") -> Kind:
     """How a column is judged when nobody has said so.
 
-    Whole numbers that are all different and either dense or ascending are ids, as are strings that are
-    all different and hold no white space. Strings of which more than half are different are text.
+    Whole numbers are ids where `drift.identifiers.numbered` says so: all different and dense, ascending and close
+    together, seconds since 1970 that ascend, or many of them under a name like ``customer_id`` even if they occur
+    again. Strings are where all are different without white space, or many are under such a name. Other strings
+    of which more than half are different are text.
     """
     kind = column.type
     if pa.types.is_boolean(kind):
@@ -278,13 +327,13 @@ def natural_kind(column: Column) -> Kind:
     if is_moment(kind):
         return "datetime"
     if is_number(kind):
-        return "id" if pa.types.is_integer(kind) and _numbered(column) else "numeric"
+        return "id" if pa.types.is_integer(kind) and _numbered(column, name) else "numeric"
     if pa.types.is_dictionary(kind) and not is_string(kind):
         return "category"
-    return _string_kind(column) if is_string(kind) else "other"
+    return _string_kind(column, name) if is_string(kind) else "other"
 
 
-def _string_kind(column: Column) -> Kind:
+def _string_kind(column: Column, name: str) -> Kind:
     rows = len(column) - column.null_count
     if rows < _FEW_ROWS:
         return "category"
@@ -293,20 +342,22 @@ def _string_kind(column: Column) -> Kind:
     distinct = len(values) - (1 if values.null_count else 0)
     if distinct > 0.5 * rows and pa.types.is_dictionary(encoded.type):  # it may list words that no row has
         distinct = len(encoded.indices.unique().drop_null())
-    if distinct <= 0.5 * rows:
+    named = identifiers.named(name) and identifiers.many(distinct, rows)
+    if distinct <= 0.5 * rows and not named:
         return "category"
     spaced = pc.any(pc.match_substring_regex(values.slice(0, 1000), r"\s")).as_py()
+    if named and not spaced:
+        return "id"
     return "id" if distinct == rows and not spaced else "text"
 
 
-def _numbered(column: Column) -> bool:
+def _numbered(column: Column, name: str) -> bool:
     values = numbers(column.drop_null(), _codes)
-    if len(values) < _FEW_ROWS or len(np.unique(values[:1000])) < min(1000, len(values)):
-        return False
-    if bool((values[1:] > values[:-1]).all()):
-        return True
-    low, high = int(values.min()), int(values.max())
-    return high - low < 2 * len(values) and int(np.bincount(values - low).max()) == 1
+    if len(np.unique(values[:1000])) < min(1000, len(values)) and not identifiers.named(name):
+        steps = np.diff(values[:1000])
+        if not (steps >= 0).mean() > 0.98:  # the common case: numbers that occur again, in no order
+            return False
+    return identifiers.numbered(values, name)
 
 
 def _fits(kind: Kind, type_: pa.DataType) -> bool:

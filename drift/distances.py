@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chndtr, chndtrinc, kolmogi, ndtr, ndtri
 
-from drift.grid import Floats, Ints
+from drift.arrays import Floats, Ints
 
 Bounds = Mapping[str, tuple[float, float]]
 """Lower and upper confidence bound by distance."""
@@ -104,12 +104,12 @@ def bounds(first: Ints, second: Ints, z: float) -> Bounds:
         found[name] = (low, high)
     found["js"] = _distance(*(x / np.log(2) for x in found["js"]))
     found["hellinger"] = _distance(*found["hellinger"])
-    errors = np.sqrt(p * (1 - p) / n + q * (1 - q) / m)
+    errors = np.sqrt(near[0] * (1 - near[0]) / n + near[1] * (1 - near[1]) / m)
     largest, half = float(np.abs(p - q).max()), -float(ndtri(ndtr(-z) / cells)) * float(errors.max())
     found["l_infinity"] = (max(largest - half, 0.0), min(largest + half, 1.0))
     apart, chance = float(np.abs(p - q).sum() / 2), float(np.sqrt(2 / np.pi) * errors.sum() / 2)
     up = p < q
-    half = z * float(np.sqrt(_variance(p, up) / n + _variance(q, up) / m))
+    half = z * float(np.sqrt(_variance(near[0], up) / n + _variance(near[1], up) / m))
     found["total_variation"] = (max(apart - chance - half, 0.0), min(apart + half, 1.0))
     return found
 
@@ -142,7 +142,8 @@ def _noncentrality(statistic: float, degrees: int, variance: float, z: float) ->
         tail = float(ndtr(-z))
         below = float(chndtr(statistic, degrees, 0.0))
         low = float(chndtrinc(statistic, degrees, 1 - tail)) if below > 1 - tail else 0.0
-        high = float(chndtrinc(statistic, degrees, tail)) if below > tail else 0.0
+        # A statistic below its mean would give a bound near 0, as if rows were more alike than chance lets them be.
+        high = float(chndtrinc(max(statistic, degrees), degrees, tail))
     else:  # normal with variance 2 (degrees + 2 noncentrality), solved for the noncentrality
         centre = statistic - degrees + 2 * z * z
         half = z * float(np.sqrt(max(4 * (statistic - degrees) + 4 * z * z + 2 * degrees, 0.0)))

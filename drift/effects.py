@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from drift.categories import Counts
+from drift.arrays import Floats, Ints
 from drift.distances import wasserstein
-from drift.grid import Floats, Grid, Ints
+from drift.grid import Grid
 from drift.report import Effect
+from drift.shares import hybrid, of_odds, wilson
 
 _DRAWN_IN = 0.005
 
@@ -54,6 +55,17 @@ def drawn_in(first: Grid, second: Grid) -> tuple[Floats, Floats]:
     return ours / unit, theirs / unit
 
 
+def of_usual(first: Grid, second: Grid, tolerance: float, z: float) -> Effect | None:
+    """Change of the odds that a row lies off the value that most rows of a number have; None without one."""
+    pooled = first.counts + second.counts
+    usual = int(pooled.argmax())
+    if 2 * pooled[usual] <= pooled.sum() or pooled[usual] == pooled.sum():
+        return None
+    sides = [np.array([g.rows - g.counts[usual], g.counts[usual]], np.int64) for g in (first, second)]
+    value = (first.sums + second.sums)[usual] / pooled[usual]
+    return of_odds([f"other than {value:.4g}", ""], sides[0], sides[1], tolerance, z)
+
+
 def of_numbers(first: Grid, second: Grid, tolerance: float, range_tolerance: float, z: float) -> list[Effect]:
     """Shift, change of spread, distance, and rows outside the reference's range.
 
@@ -80,10 +92,13 @@ def of_numbers(first: Grid, second: Grid, tolerance: float, range_tolerance: flo
     if not scale:
         if a.mean == b.mean:
             return effects
-        whole = Effect("shift", _sign(b.mean - a.mean), *_ordered(b.mean - a.mean), "of rows", tolerance)
-        return [_worded(whole, f"moved from {first.mean():.4g} to {second.mean():.4g}"), *effects]
+        low, high = hybrid((0, b.rows), (a.rows, b.rows), z)
+        low, high = (low, high) if b.mean > a.mean else (-high, -low)
+        words = f"moved from {first.mean():.4g} to {second.mean():.4g}"
+        sign = float(np.sign(b.mean - a.mean))
+        return [Effect("shift", sign, low, high, "of rows", tolerance, words), *effects]
     shift = (b.mean - a.mean) / scale
-    error = np.sqrt(a.variance / a.rows + b.variance / b.rows) / scale
+    error = _error(a, b) / scale
     error = float(np.sqrt(error**2 + shift**2 / (2 * max(a.rows, 2))))
     half = z * error
     moved = f"moved {'up' if shift > 0 else 'down'} by {abs(shift):.2f} sd ({_between(shift, half)})"
@@ -96,16 +111,17 @@ def of_numbers(first: Grid, second: Grid, tolerance: float, range_tolerance: flo
     return effects
 
 
-def _sign(x: float) -> float:
-    return float(np.sign(x))
+def _error(a: Moments, b: Moments) -> float:
+    """Standard error of the difference of means; each side is lent two rows of both, lest it look certain.
 
-
-def _ordered(x: float) -> tuple[float, float]:
-    return (_sign(x), _sign(x))
-
-
-def _worded(effect: Effect, words: str) -> Effect:
-    return Effect(effect.name, effect.value, effect.low, effect.high, effect.unit, effect.tolerance, words)
+    A side that happens to hold one value only has no variance of its own (A. Agresti, B. Caffo, Am. Stat. 54 (2000)
+    280-288, for shares).
+    """
+    rows = a.rows + b.rows
+    between = a.rows * b.rows / rows**2 * (a.mean - b.mean) ** 2
+    pooled = (a.rows * a.variance + b.rows * b.variance) / rows + between
+    lent = [max(m.variance, (m.rows * m.variance + 2 * pooled) / (m.rows + 2)) for m in (a, b)]
+    return float(np.sqrt(lent[0] / a.rows + lent[1] / b.rows))
 
 
 def _between(value: float, half: float) -> str:
@@ -115,7 +131,7 @@ def _between(value: float, half: float) -> str:
 
 def _spread(a: Moments, b: Moments, tolerance: float, z: float) -> Effect:
     ratio = 0.5 * np.log(b.variance / a.variance)
-    excess = [max(m.fourth / m.variance**2 - 1, 0.0) / (4 * m.rows) for m in (a, b)]
+    excess = [max(m.fourth / m.variance**2 - 1, 4 / m.rows) / (4 * m.rows) for m in (a, b)]
     half = z * float(np.sqrt(sum(excess)))
     factor = np.exp(np.clip([ratio, ratio - half, ratio + half], -50, 50))
     how = "widened" if ratio > 0 else "narrowed"
@@ -144,16 +160,6 @@ def _distance(
     return Effect("distance", value, max(value - half, 0.0), value + half, "sd", tolerance, words)
 
 
-def wilson(hits: int, rows: int, z: float) -> tuple[float, float]:
-    """Wilson's confidence interval of a share (J. Am. Stat. Assoc. 22 (1927) 209-212)."""
-    if not rows:
-        return 0.0, 1.0
-    p = hits / rows
-    middle = (p + z * z / (2 * rows)) / (1 + z * z / rows)
-    half = z / (1 + z * z / rows) * np.sqrt(p * (1 - p) / rows + z * z / (4 * rows * rows))
-    return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
-
-
 def _outside(first: Grid, second: Grid, tolerance: float, z: float) -> list[Effect]:
     last = np.flatnonzero(first.counts)
     effects = []
@@ -169,53 +175,3 @@ def _outside(first: Grid, second: Grid, tolerance: float, z: float) -> list[Effe
             words = f"{share:.2%} of rows are {name} the range ever seen ({bound:.4g})"
             effects.append(Effect(name, share, low, high, "of rows", tolerance, words))
     return effects
-
-
-def of_nulls(nulls: tuple[int, int], rows: tuple[int, int], tolerance: float, z: float) -> Effect:
-    """Change of the share of nulls, with the hybrid score interval.
-
-    References
-    ----------
-    R. G. Newcombe, Stat. Med. 17 (1998) 873-890, method 10.
-    """
-    (p, q), (a, b) = (nulls[0] / max(rows[0], 1), nulls[1] / max(rows[1], 1)), rows
-    (low_p, high_p), (low_q, high_q) = wilson(nulls[0], a, z), wilson(nulls[1], b, z)
-    change = q - p
-    low = change - np.sqrt((q - low_q) ** 2 + (high_p - p) ** 2)
-    high = change + np.sqrt((high_q - q) ** 2 + (p - low_p) ** 2)
-    words = f"nulls {'rose' if change > 0 else 'fell'} from {p:.1%} to {q:.1%} of rows"
-    return Effect("nulls", change, float(low), float(high), "of rows", tolerance, words)
-
-
-def of_categories(
-    names: list[str], first: Ints, second: Ints, known: Counts, tolerance: float, z: float
-) -> Effect:
-    """Share of rows that changed category: total variation, less what chance alone would give.
-
-    The chance part is ``sum sqrt(2 p (1 - p) (1/n + 1/m) / pi) / 2``, taken off in squares; the interval is
-    normal with the variance of the plug-in distance.
-    """
-    n, m = int(first.sum()), int(second.sum())
-    p, q = first / n, second / m
-    gap = q - p
-    pooled = (first + second) / (n + m)
-    chance = float(np.sqrt(2 * pooled * (1 - pooled) * (1 / n + 1 / m) / np.pi).sum() / 2)
-    raw = float(np.abs(gap).sum() / 2)
-    value = float(np.sqrt(max(raw**2 - chance**2, 0.0)))
-    up = gap > 0
-    spread = [float(max(s[up].sum() * (1 - s[up].sum()), 0.0) / r) for s, r in ((p, n), (q, m))]
-    half = z * float(np.sqrt(sum(spread)))
-    low, high = max(value - half, 0.0), min(value + half, 1.0)
-    return Effect("moved", value, low, high, "of rows", tolerance, _story(names, p, q, known, value))
-
-
-def _story(names: list[str], p: Floats, q: Floats, known: Counts, value: float) -> str:
-    words = f"{value:.1%} of rows changed category"
-    named = np.array([bool(n) or i < len(known.keys) for i, n in enumerate(names)])
-    gap = np.where(named, q - p, 0.0)
-    place = int(np.abs(gap).argmax())
-    if gap[place]:
-        new = " (new)" if p[place] == 0 else " (gone)" if q[place] == 0 else ""
-        how = "rose" if gap[place] > 0 else "fell"
-        words += f": {names[place][:60]!r}{new} {how} from {p[place]:.1%} to {q[place]:.1%}"
-    return words

@@ -4,13 +4,14 @@ A cell holds its right edge: cell i is ``(edges[i-1], edges[i]]``, the last one 
 Counts on the same edges add exactly, which is what lets profiles be merged.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from drift.arrays import Floats, Ints
+from drift.cells import Cells
 
 CELLS = 2048
 """Distinct values that are kept exactly, and quantile cells beyond that: a KS error of 1/2048 at most."""
@@ -18,6 +19,7 @@ CELLS = 2048
 LARGEST = 1e300
 """Numbers beyond this size count as infinite: sums of them would be."""
 
+_UNSORTED_ROWS = 16_384  # below, sorting costs less than tables
 _TAIL_RANKS = (0, 1, 3, 10, 30, 100, 300)
 
 
@@ -78,7 +80,7 @@ class Grid:
         place = int(np.searchsorted(np.cumsum(self.counts), q * self.rows, side="left"))
         return float(self.edges[place]) if place < len(self.edges) else self.high
 
-    def on(self, edges: Floats) -> "Grid":
+    def on(self, edges: Floats) -> Grid:
         """The same rows counted on other edges; exact unless a cell must be cut, then evenly.
 
         Parameters
@@ -104,7 +106,7 @@ class Grid:
             return replace(self, edges=edges, counts=counts.astype(np.int64), sums=sums, exact=same)
         return self._cut(edges)
 
-    def _cut(self, edges: Floats) -> "Grid":
+    def _cut(self, edges: Floats) -> Grid:
         known = np.concatenate([[min(self.low, self.edges[0])], self.edges, [max(self.high, self.edges[-1])]])
         known[0] = np.nextafter(known[0], -np.inf)
         below = np.concatenate([[0], np.cumsum(self.counts)])
@@ -196,12 +198,15 @@ class GridBuilder:
         self._template = template if template is not None and template.rows else None
         self._grid = EMPTY
         self._try_exact = self._template is None or self._template.exact
+        self._cells: Cells | None = None
 
     def add(self, values: Floats) -> int:
         """Count a batch and say how many of it are NaN, which are left out; infinite values are only counted.
 
-        The batch is sorted in place, and not kept.
+        The batch may be sorted in place, and is not kept. On a template's edges a large one is not sorted.
         """
+        if self._template is not None and len(values) >= _UNSORTED_ROWS:
+            return self._add_unsorted(values, self._template)
         values.sort()
         finite, infinite = _finite(values)
         missing = len(values) - len(finite) - infinite
@@ -220,6 +225,40 @@ class GridBuilder:
                 return
         self._count(finite)
 
+    def _add_unsorted(self, values: Floats, template: Grid) -> int:
+
+        if self._cells is None:
+            self._cells = Cells(template.edges)
+        finite, infinite = _within(values)
+        missing = len(values) - len(finite) - infinite
+        if infinite:
+            self._grid = replace(self._grid, infinite=self._grid.infinite + infinite)
+        if not len(finite):
+            return missing
+        if self._try_exact and self._grid.exact:
+            batch = self._matched(finite, template, self._cells)
+            merged = add(self._grid, batch) if batch is not None else None
+            if merged is not None and (len(merged.edges) <= CELLS or not len(self._grid.edges)):
+                self._grid = merged
+                return missing
+        held = replace(self._grid.on(template.edges), exact=False)
+        self._grid = _grown(held, *self._cells.count(finite), float(finite.min()), float(finite.max()))
+        return missing
+
+    @staticmethod
+    def _matched(finite: Floats, template: Grid, cells: Cells) -> Grid | None:
+        """The whole distribution of a batch, most of whose values the template has; None where it has too many."""
+        counts, others = cells.match(finite)
+        some = counts > 0
+        edges, counts = template.edges[some], counts[some]
+        if not len(others):
+            return _exact(edges, counts)
+        others.sort()
+        rest = GridBuilder._exactly(others)
+        if rest is None or len(edges) + len(rest.edges) > CELLS:
+            return None
+        return add(_exact(edges, counts), rest) if len(edges) else rest
+
     def finish(self) -> Grid:
         """The grid of everything added."""
         return self._grid
@@ -233,10 +272,7 @@ class GridBuilder:
         if len(changes) >= CELLS:
             return None
         stops = np.append(changes, len(ordered) - 1)
-        edges = ordered[stops]
-        counts = np.append(np.diff(stops, prepend=-1), 0)
-        sums = np.append(edges * counts[:-1], 0.0)
-        return Grid(edges, counts, sums, True, float(edges[0]), float(edges[-1]))
+        return _exact(ordered[stops], np.diff(stops, prepend=-1))
 
     def _count(self, ordered: Floats) -> None:
         held = self._grid
@@ -246,17 +282,30 @@ class GridBuilder:
         elif self._template is None:
             held = _refine(held, ordered)
         counts, sums = count(ordered, held.edges)
-        first = not held.rows
-        grid = replace(
-            held,
-            counts=held.counts + counts,
-            sums=held.sums + sums,
-            exact=False,
-            low=float(ordered[0]) if first else min(held.low, float(ordered[0])),
-            high=float(ordered[-1]) if first else max(held.high, float(ordered[-1])),
-        )
+        grid = _grown(held, counts, sums, float(ordered[0]), float(ordered[-1]))
         crowded = self._template is None and len(grid.edges) > 2 * CELLS
         self._grid = thin(grid) if crowded else grid
+
+
+def _exact(edges: Floats, counts: Ints) -> Grid:
+    sums = np.append(edges * counts, 0.0)
+    return Grid(edges, np.append(counts, 0), sums, True, float(edges[0]), float(edges[-1]))
+
+
+def _grown(held: Grid, counts: Ints, sums: Floats, low: float, high: float) -> Grid:
+    if held.rows:
+        low, high = min(held.low, low), max(held.high, high)
+    return replace(held, counts=held.counts + counts, sums=held.sums + sums, exact=False, low=low, high=high)
+
+
+def _within(values: Floats) -> tuple[Floats, int]:
+    """The finite values, in their order, and how many are infinite."""
+    low, high = values.min(), values.max()  # NaN where one is
+    if low >= -LARGEST and high <= LARGEST:
+        return values, 0
+    size = np.abs(values)
+    infinite = int(np.count_nonzero(size > LARGEST))
+    return values[size <= LARGEST], infinite
 
 
 def _finite(ordered: Floats) -> tuple[Floats, int]:

@@ -1,15 +1,17 @@
 """One column of two profiles in, its evidence and its effects out."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from drift import categorical, categories, distances, effects, evidence, grid, numeric
+from drift import categorical, categories, distances, effects, evidence, grid, numeric, shares
 from drift.categories import Counts
 from drift.distances import Bounds
 from drift.evidence import Evidence
 from drift.grid import Grid
+from drift.hypergeometric import smallest_alarm
 from drift.policy import ColumnPolicy, Policy
 from drift.profiles import ColumnProfile
 from drift.report import Effect, Kind
@@ -28,6 +30,13 @@ class Judged:
     distances: Mapping[str, float] = field(default_factory=dict)
     importance: float = 1.0
     bounds: Bounds = field(default_factory=dict)
+    rows: tuple[int, int] = (0, 0)
+    known: int = 0
+    """The reference's rows off the usual value, where others are rare."""
+
+    def smallest(self, level: float) -> int | None:
+        """No fewer current rows off the usual value, or of a value never seen, have so small a p-value."""
+        return smallest_alarm(self.known, self.rows, level) if all(self.rows) else None
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class _Piece:
     effects: tuple[Effect, ...] = ()
     distances: Mapping[str, float] = field(default_factory=dict)
     bounds: Bounds = field(default_factory=dict)
+    known: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,7 @@ class _Scales:
     categorical: float
     nulls: float
     range: float
+    odds: float
     z: float
 
     @classmethod
@@ -57,6 +68,7 @@ class _Scales:
             (policy.material_categorical if own.tolerance is None else own.tolerance) / weight,
             (policy.material_nulls if own.nulls is None else own.nulls) / weight,
             (policy.material_range if own.range is None else own.range) / weight,
+            math.log(policy.material_ratio if own.ratio is None else own.ratio) / weight,
             effects.interval(policy.confidence),
         )
 
@@ -87,7 +99,7 @@ def judge(first: ColumnProfile, second: ColumnProfile, policy: Policy) -> Judged
     pieces = {name: _part(name, first, second, scales) for name in _parts(first, second)}
     if not pieces:
         pieces = {"nulls": _nulls_only(first, second)}
-    nulls = effects.of_nulls((first.nulls, second.nulls), (first.rows, second.rows), scales.nulls, scales.z)
+    nulls = shares.of_nulls((first.nulls, second.nulls), (first.rows, second.rows), scales.nulls, scales.z)
     main = next((pieces[name] for name in ("values", "length") if name in pieces), _Piece(Evidence(1.0, {})))
     return Judged(
         first.name,
@@ -97,6 +109,8 @@ def judge(first: ColumnProfile, second: ColumnProfile, policy: Policy) -> Judged
         main.distances,
         policy.weight(first.name),
         main.bounds,
+        (first.rows, second.rows),
+        main.known if main.evidence.tests else next(iter(pieces.values())).known,
     )
 
 
@@ -133,22 +147,26 @@ def _joined(pieces: Mapping[str, Evidence]) -> Evidence:
     tests = {
         (t if part in plain else f"{part} {t}"): v for part, e in pieces.items() for t, v in e.tests.items()
     }
-    return Evidence(min(1.0, len(pieces) * min(e.p_value for e in pieces.values())), tests)
+    number = len(pieces)
+    floor = min(1.0, number * min(e.floor for e in pieces.values()))
+    return Evidence(min(1.0, number * min(e.p_value for e in pieces.values())), tests, floor)
 
 
 def _nulls_only(first: ColumnProfile, second: ColumnProfile) -> _Piece:
     a, b = (np.array([c.rows - c.nulls, c.nulls], np.int64) for c in (first, second))
-    return _Piece(evidence.weigh(lambda t, c: {"nulls": numeric.nulls(t, c)}, a, b, {"nulls": 1.0}))
+    return _Piece(evidence.weigh(numeric.NULLS, a, b), known=evidence.off_usual(a, b))
 
 
 def _numbers(a: Grid, b: Grid, rows: tuple[int, int], scales: _Scales) -> _Piece:
     a, b = grid.union(a, b)
     ours, theirs = (np.append(g.counts, r - g.rows) for g, r in zip((a, b), rows, strict=True))
-    found = evidence.weigh(numeric.evaluate, ours, theirs, numeric.WEIGHTS)
+    found = evidence.weigh(numeric.BATTERY, ours, theirs)
+    known = evidence.off_usual(ours, theirs)
     if not a.rows or not b.rows:
-        return _Piece(found)
+        return _Piece(found, known=known)
     changes = effects.of_numbers(a, b, scales.numeric, scales.range, scales.z)
-    return _Piece(found, tuple(changes), *_gauges(a, b, scales.z))
+    changes += [e for e in [effects.of_usual(a, b, scales.odds, scales.z)] if e is not None]
+    return _Piece(found, tuple(changes), *_gauges(a, b, scales.z), known)
 
 
 def _gauges(a: Grid, b: Grid, z: float) -> tuple[Mapping[str, float], Bounds]:
@@ -168,8 +186,12 @@ def _gauges(a: Grid, b: Grid, z: float) -> tuple[Mapping[str, float], Bounds]:
 def _categories(a: Counts, b: Counts, rows: tuple[int, int], scales: _Scales) -> _Piece:
     names, ours, theirs = categories.union(a, b)
     tables = [np.append(c, r - c.sum()) for c, r in zip((ours, theirs), rows, strict=True)]
-    found = evidence.weigh(categorical.evaluate, tables[0], tables[1], categorical.WEIGHTS)
+    found = evidence.weigh(categorical.BATTERY, tables[0], tables[1])
+    known = evidence.off_usual(*tables)
     if not ours.sum() or not theirs.sum():
-        return _Piece(found)
-    change = effects.of_categories(names, ours, theirs, a, scales.categorical, scales.z)
-    return _Piece(found, (change,), distances.between(ours, theirs), distances.bounds(ours, theirs, scales.z))
+        return _Piece(found, known=known)
+    moved = shares.of_categories(names, ours, theirs, a, scales.categorical, scales.z)
+    odds = shares.of_odds(names, ours, theirs, scales.odds, scales.z)
+    changes = (moved,) if odds is None else (moved, odds)
+    told, bounds = distances.between(ours, theirs), distances.bounds(ours, theirs, scales.z)
+    return _Piece(found, changes, told, bounds, known)

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc, chdtrc, kolmogorov, ndtr, ndtri
 
-from drift.evidence import Evaluated
-from drift.grid import Floats, Ints
+from drift.arrays import Floats, Ints
+from drift.combination import Battery, Evaluated
+from drift.hypergeometric import Split
 
 WEIGHTS = {"location": 0.34, "scale": 0.26, "ks": 0.12, "bins": 0.10, "tails": 0.10, "nulls": 0.08}
 
 _TAIL_LEVELS = (0, 10, 100)
+_CUTS = 15
 _BIN_ROWS = 25
 _KLOTZ_ROWS = 2_000
 
@@ -66,7 +68,7 @@ def ranks(t: Ints, b: Ints) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats
     the squares of their normal quantiles (Klotz): as good as a test of variances for normal data, where
     Mood's has .76 of its power, but too skewed for few rows. They are made orthogonal to location, so
     that the two statistics are uncorrelated under any ties; the permutation variances are exact.
-    Asymptotically normal; used with more than `drift.evidence.SMALL_ROWS` pooled rows or relabelled.
+    Asymptotically normal; relabelled where a side is small (`drift.evidence.weigh`).
 
     References
     ----------
@@ -241,3 +243,30 @@ def split(total: Ints, mine: Ints, size: Ints, rows: int) -> tuple[Floats, Float
     place = p.argmin(axis=1)
     row = np.arange(len(p))
     return np.where(flip[place], -1, 1) * z[row, place], p[row, place]
+
+
+def bound(pooled: Ints, current: Ints) -> float:
+    """An exact p-value at every size: the shares below up to 15 pooled quantiles, and of nulls.
+
+    Null hypothesis: one distribution. Each share's split is hypergeometric given the pooled counts; the smallest
+    p-value times their number.
+    """
+    rows, size = int(pooled.sum()), int(current.sum())
+    below, mine = np.cumsum(pooled[:-1]), np.cumsum(current[:-1])
+    ranks = np.arange(1, _CUTS + 1) / (_CUTS + 1) * below[-1] if len(below) else np.zeros(0)
+    cuts = np.unique(np.searchsorted(below, ranks, side="left"))
+    kinds = [(int(below[c]), int(mine[c])) for c in cuts] + [(int(pooled[-1]), int(current[-1]))]
+    able = [(total, seen) for total, seen in kinds if 0 < total < rows]
+    p = [Split.of(total, size, rows).p_value(seen) for total, seen in able]
+    return min(1.0, len(p) * min(p, default=1.0))
+
+
+BATTERY = Battery(evaluate, WEIGHTS, bound)
+NULLS = Battery(
+    lambda pooled, current: {"nulls": nulls(pooled, current)},
+    {"nulls": 1.0},
+    lambda pooled, current: Split.of(int(pooled[-1]), int(current.sum()), int(pooled.sum())).p_value(
+        int(current[-1])
+    ),
+)
+"""The test of nulls alone, of columns whose values are not compared."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from drift import categories
+from drift.arrays import Floats
 from drift.categories import Counts
-from drift.grid import Floats, Grid, union
+from drift.grid import Grid, union
 from drift.profiles import ColumnProfile, Profile
 from drift.report import ColumnVerdict, Effect, Report
 
@@ -46,8 +47,8 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}@media(max-width:40rem){
 """
 
 
-def report_html(report: Report, reference: Profile, current: Profile) -> str:
-    """The report as one HTML page.
+def report_html(report: Report, reference: Profile | None = None, current: Profile | None = None) -> str:
+    """The report as one HTML page; with the profiles, each column's distribution is drawn.
 
     Columns that changed come first, each with its words, its distribution before (filled) and after (line),
     and its effect beside the tolerance; quiet ones follow in a table. Every text from the data is escaped.
@@ -55,7 +56,7 @@ def report_html(report: Report, reference: Profile, current: Profile) -> str:
     moved = [c for c in report.columns if c.detected]
     quiet = [c for c in report.columns if not c.detected]
     cards = "".join(
-        _card(place, c, reference.columns.get(c.name), current.columns.get(c.name))
+        _card(place, c, *(p.columns.get(c.name) if p is not None else None for p in (reference, current)))
         for place, c in enumerate(moved)
     )
     state = "material" if report.material else "detected" if report.detected else "quiet"
@@ -66,18 +67,43 @@ def report_html(report: Report, reference: Profile, current: Profile) -> str:
         f"<title>Drift report</title><style>{_STYLE}</style></head><body>"
         f'<div class="head {state}"><h1>{_title(report)}</h1>'
         f'<p class="soft">{report.rows_current:,} rows against {report.rows_reference:,} of the reference · '
-        f"false alarms in at most {report.false_alarm_rate:.1%} of quiet reports</p></div>"
-        f"{_overview(moved)}{_segments(report)}{cards}{_quiet(quiet)}{_skipped(report.skipped)}</body></html>"
+        f"{_rate(report)}</p></div>"
+        f"{_findings(report)}{_overview(moved)}{_segments(report)}{cards}{_quiet(quiet)}{_skipped(report.skipped)}</body></html>"
     )
+
+
+def _rate(report: Report) -> str:
+    kept = f"false alarms in at most {report.false_alarm_rate:.1%} of quiet reports"
+    return kept if report.independent else f"{kept}, if rows did not depend on each other"
 
 
 def _title(report: Report) -> str:
     material, detected = (sum(getattr(c, name) for c in report.columns) for name in ("material", "detected"))
-    if not detected:
+    if not detected or report.broken:
         return _text(report.headline)
     if not material:
         return f"{detected} of {len(report.columns)} columns changed, within the tolerances"
     return f"{material} of {len(report.columns)} columns moved by more than is tolerated"
+
+
+def table_html(report: Report) -> str:
+    """The report as a short table for a notebook."""
+    rows = "".join(
+        f"<tr><td>{_text(c.name)}</td><td>{c.verdict}</td><td>{_text(c.words)}</td></tr>"
+        for c in report.columns[:_LISTED]
+    )
+    more = len(report.columns) - _LISTED
+    rest = f"<p>and {more} more columns</p>" if more > 0 else ""
+    return f"<p><b>{_text(report.headline)}</b></p>{_findings(report)}<table>{rows}</table>{rest}"
+
+
+def _findings(report: Report) -> str:
+    if not report.findings:
+        return ""
+    items = "".join(
+        f"<li>{'<b>broken</b> ' if f.breaking else ''}{_text(f.words)}</li>" for f in report.findings
+    )
+    return f"<ul>{items}</ul>"
 
 
 def _overview(moved: Sequence[ColumnVerdict]) -> str:

@@ -16,11 +16,14 @@ class ColumnPolicy:
         The smallest change of the null rate that matters, as a share of rows.
     range
         The smallest share of rows outside the reference's range that matters.
+    ratio
+        The smallest ratio of odds that matters: 2 for twice as likely.
     """
 
     tolerance: float | None = None
     nulls: float | None = None
     range: float | None = None
+    ratio: float | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class Policy:
         as a natural logarithm, and Wasserstein distance in standard deviations.
     material_categorical
         Tolerance of categories: the share of rows that changed category (total variation).
+    material_ratio
+        Tolerance of what is rare: the ratio by which the odds of a category, or of a number off its usual value,
+        rose or fell, where it is at least 1 % of the rows of a side. Total variation does not see 1 % become 10 %.
     material_nulls, material_range
         Tolerances of the null rate and of the share of rows outside the reference's range.
     material_dependence
@@ -62,6 +68,7 @@ class Policy:
     material_range: float = 0.01
     material_dependence: float = 0.1
     confidence: float = 0.95
+    material_ratio: float = 2.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", dict(self.columns))
@@ -81,6 +88,9 @@ class Policy:
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise ValueError(f"{name} is {value}; it must be a number of 0 or more")
+
+        if not 1 <= self.material_ratio < float("inf"):
+            raise ValueError(f"material_ratio is {self.material_ratio}; it must be a number of 1 or more")
 
     def weight(self, column: str) -> float:
         """The column's importance relative to the heaviest one, from 0 to 1; 1 where nothing is known."""

@@ -12,9 +12,11 @@ import pyarrow as pa
 
 from drift import read
 from drift.categories import Counts, CountsBuilder
-from drift.column import ColumnBuilder
+from drift.column import ColumnBuilder, row_bits
 from drift.errors import DataError
+from drift.frames import plain
 from drift.grid import Grid, add
+from drift.order import HEAD_ROWS, Copies, Order, copies
 from drift.profiles import ColumnProfile, Profile
 from drift.report import KINDS, Kind
 from drift.segments import Segments
@@ -22,6 +24,7 @@ from drift.segments import Segments
 SAMPLE_ROWS = 8192
 _FLUSH_ROWS = 131_072
 _FLOAT32 = float(np.finfo(np.float32).max)
+_HEAD_FILE_ROWS = 50_000  # in larger files, reading their first rows again is not worth it
 _ALONE_ROWS = 50_000  # with fewer, threads cost more than they bring
 
 
@@ -109,6 +112,7 @@ class Profiler:
         self._held: list[pa.Table] = []
         self._held_rows = 0
         self._sample = _RowSample()
+        self._copies = Copies()
         self._by = by if by is not None or grid is None else grid.by
         known = grid.segments if grid is not None and grid.by == self._by else {}
         self._segments = (
@@ -161,6 +165,9 @@ class Profiler:
                     self._builders[name].add(part.column(0), keep)
 
         self._in_parallel(count, [n for n in names if n in self._builders], metadata.num_rows)
+        if 0 < metadata.num_rows <= _HEAD_FILE_ROWS:
+            batches = read.open_parquet(path, metadata).iter_batches(HEAD_ROWS)
+            self._count_copies(pa.Table.from_batches([next(batches)]))
         self._rows += metadata.num_rows
 
     def _begin(self, names: Sequence[str]) -> None:
@@ -189,9 +196,19 @@ class Profiler:
 
         present = [n for n in table.column_names if n in self._builders]
         self._in_parallel(count, present, table.num_rows)
+        self._count_copies(table)
         for name in self._builders.keys() - set(present):
             self._builders[name].skip(table.num_rows, len(keep))
         self._rows += table.num_rows
+
+    def _count_copies(self, table: pa.Table) -> None:
+        """Of the first rows, ids left out: a row that was exported twice may have a number of its own."""
+        left = HEAD_ROWS - self._copies.rows
+        if left > 0:
+            names = [n for n in table.column_names if n in self._builders and self._builders[n].kind != "id"]
+            head = table.slice(0, left)
+            found = [bits for name in names if (bits := row_bits(head.column(name))) is not None]
+            self._copies += copies(found)
 
     def _in_parallel(self, work: Callable[[Sequence[str]], None], names: Sequence[str], rows: int) -> None:
         if len(names) < 2 * read.THREADS or read.THREADS == 1 or rows < _ALONE_ROWS:
@@ -216,6 +233,7 @@ class Profiler:
             sample,
             by=self._by,
             segments=self._segments.finish() if self._segments is not None else {},
+            copies=self._copies,
         )
 
 
@@ -261,7 +279,7 @@ def profile(
     if isinstance(source, str | os.PathLike):
         return _of_files(read.files(Path(source)), begun)
     profiler = begun()
-    for table in read.tables(source):
+    for table in read.tables(plain(source)):
         profiler.update(table)
     return profiler.finish()
 
@@ -312,7 +330,8 @@ def merge(profiles: Sequence[Profile]) -> Profile:
     names = sorted({name for p in profiles for name in p.segments})
     segments = {n: merge([p.segments[n] for p in profiles if n in p.segments]) for n in names}
     sample = _merge_samples(profiles, rows)
-    return Profile(rows, columns, first.target, ignored, sample, by=first.by, segments=segments)
+    seen = sum((p.copies for p in profiles), Copies())
+    return Profile(rows, columns, first.target, ignored, sample, by=first.by, segments=segments, copies=seen)
 
 
 def _merge_column(name: str, profiles: Sequence[Profile]) -> ColumnProfile:
@@ -327,7 +346,9 @@ def _merge_column(name: str, profiles: Sequence[Profile]) -> ColumnProfile:
     missing = sum(p.rows for p in profiles if name not in p.columns)
     nulls = sum(c.nulls for c in found) + missing
     parts = {part: _merge_parts([c.parts[part] for c in known if part in c.parts]) for part in known[0].parts}
-    return ColumnProfile(name, known[0].kind, known[0].type, rows, nulls, parts)
+    order = sum((c.order for c in known), Order())
+    keys = sum(c.keys[0] for c in known), sum(c.keys[1] for c in known)
+    return ColumnProfile(name, known[0].kind, known[0].type, rows, nulls, parts, order, keys)
 
 
 def _merge_parts(parts: Sequence[Grid | Counts]) -> Grid | Counts:

@@ -7,7 +7,7 @@ import json
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ import pyarrow as pa
 from drift.categories import Counts
 from drift.errors import DataError, UnknownSchemaError
 from drift.grid import Grid
+from drift.order import NO_COPIES, NO_ORDER, Copies, Order
 from drift.report import KINDS, Kind
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1 had no signs of dependent rows; it is read as if none had been looked for."""
+_READ = (1, SCHEMA_VERSION)
 _MAGIC = b"DRIFTPRF"
 _HEAD = struct.Struct("<8sIQ")  # magic, schema version, size of the body before compression
 _LARGEST_BODY = 1 << 30
@@ -42,6 +45,10 @@ class ColumnProfile:
     parts
         What was counted: ``values`` of numbers, categories, booleans and datetimes (seconds since 1970);
         ``length`` and ``pattern`` of text; ``weekday`` and ``hour`` of datetimes.
+    order
+        How much rows resemble the rows before them.
+    keys
+        Of an id: rows looked at, and different values among them.
     """
 
     name: str
@@ -50,6 +57,8 @@ class ColumnProfile:
     rows: int
     nulls: int
     parts: Mapping[str, Grid | Counts] = field(default_factory=dict)
+    order: Order = NO_ORDER
+    keys: tuple[int, int] = (0, 0)
 
     @property
     def grid(self) -> Grid | None:
@@ -83,6 +92,8 @@ class Profile:
         dependence between columns is judged by.
     by, segments
         The column whose values are segments, where asked for, and the profile of each by name.
+    copies
+        How many of the first rows occur again.
     """
 
     rows: int
@@ -93,6 +104,7 @@ class Profile:
     schema_version: int = SCHEMA_VERSION
     by: str | None = None
     segments: Mapping[str, "Profile"] = field(default_factory=dict)
+    copies: Copies = NO_COPIES
 
     def to_bytes(self) -> bytes:
         """The profile as compact bytes; the same profile gives the same bytes."""
@@ -104,7 +116,7 @@ class Profile:
             [struct.pack("<Q", len(text)), text, *(np.ascontiguousarray(a).tobytes() for a in arrays)]
         )
         packed: bytes = pa.Codec("zstd", compression_level=1).compress(body, asbytes=True)
-        return _HEAD.pack(_MAGIC, self.schema_version, len(body)) + packed
+        return _HEAD.pack(_MAGIC, SCHEMA_VERSION, len(body)) + packed
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Profile":
@@ -122,9 +134,9 @@ class Profile:
                 "these bytes are no stored profile", remedy="Make one with drift.profile(...).to_bytes()."
             )
         _, version, size = _HEAD.unpack_from(data)
-        if version != SCHEMA_VERSION:
+        if version not in _READ:
             raise UnknownSchemaError(
-                f"this stored profile has schema version {version}, and only {SCHEMA_VERSION} is known",
+                f"this stored profile has schema version {version}, and 1 to {SCHEMA_VERSION} are known",
                 remedy="Profile the data again with this version.",
             )
         try:
@@ -162,6 +174,7 @@ def _header(profile: Profile, arrays: list[npt.NDArray[Any]]) -> dict[str, Any]:
         "ignored": list(profile.ignored),
         "columns": [_column_header(c, arrays) for c in profile.columns.values()],
         "sample": list(profile.sample),
+        "copies": astuple(profile.copies),
     }
     arrays += list(profile.sample.values())
     if profile.by is not None:
@@ -181,7 +194,7 @@ def _column_header(column: ColumnProfile, arrays: list[npt.NDArray[Any]]) -> dic
             arrays += [part.counts, part.buckets]
             parts.append(["counts", name, [list(part.keys), part.error]])
     fields = {name: getattr(column, name) for name in _FIELDS}
-    return {**fields, "parts": parts}
+    return {**fields, "parts": parts, "order": astuple(column.order), "keys": column.keys}
 
 
 def _parse(body: bytes) -> Profile:
@@ -207,6 +220,7 @@ def _parse_profile(header: dict[str, Any], left: Any) -> Profile:
         sample,
         by=header.get("by"),
         segments={name: _parse_profile(part, left) for name, part in header.get("segments", {}).items()},
+        copies=Copies(*header.get("copies", ())),
     )
 
 
@@ -227,4 +241,5 @@ def _parse_column(document: dict[str, Any], left: Any) -> ColumnProfile:
     if document["kind"] not in KINDS:
         raise ValueError(document["kind"])
     fields = {name: document[name] for name in _FIELDS}
-    return ColumnProfile(**fields, parts=parts)
+    order, (seen, distinct) = Order(*document.get("order", ())), document.get("keys", (0, 0))
+    return ColumnProfile(**fields, parts=parts, order=order, keys=(int(seen), int(distinct)))

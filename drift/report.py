@@ -2,10 +2,56 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Kind = str  # one of KINDS
 KINDS = ("numeric", "boolean", "category", "text", "datetime", "id", "empty", "other", "dependence")
+
+
+class Code(StrEnum):
+    """What a finding is about."""
+
+    ADDED = "added"
+    DROPPED = "dropped"
+    RENAMED = "renamed"
+    RETYPED = "retyped"
+    REORDERED = "reordered"
+    EMPTIED = "emptied"
+    CONSTANT = "constant"
+    INFINITE = "infinite"
+    NO_ROWS = "no_rows"
+    NOTHING_COMPARED = "nothing_compared"
+    NOT_JUDGEABLE = "not_judgeable"
+    DEPENDENT_ROWS = "dependent_rows"
+    DUPLICATE_ROWS = "duplicate_rows"
+    REPEATED_KEY = "repeated_key"
+    RUNNING_NUMBER = "running_number"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the data that no test of a distribution says.
+
+    Attributes
+    ----------
+    code
+        What it is about, a `Code`.
+    column
+        The column, as the reference names it where it does; empty for the whole.
+    breaking
+        Whether a model trained on the reference cannot be fed with the current data, or nothing was compared.
+    words
+        What was found and what to do.
+    """
+
+    code: Code
+    column: str
+    breaking: bool
+    words: str
 
 
 @dataclass(frozen=True)
@@ -61,14 +107,26 @@ class ColumnVerdict:
     effects: tuple[Effect, ...] = ()
     importance: float = 1.0
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    smallest: int | None = None
+    """No fewer current rows off the usual value (or, where none is, of a value never seen) can alarm, all columns
+    paid for; None where not even all of them could."""
+    judgeable: bool = True
+    """Whether any outcome at these sizes could have been detected."""
+
+    @property
+    def verdict(self) -> str:
+        """``material``, ``detected``, ``quiet``, or ``cannot be judged`` at these sizes."""
+        quiet = "quiet" if self.judgeable else "cannot be judged"
+        return "material" if self.material else "detected" if self.detected else quiet
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The comparison of two data versions, worst column first; where asked for, of each segment as well.
 
     ``detected`` and ``material`` speak for the whole and for all segments; the false-alarm rate is that of
-    everything together.
+    everything together, and holds where rows do not depend on each other (`independent`). ``findings`` are what
+    no test of a distribution says; where one of them breaks (`broken`), no verdict on drift is worth having.
     """
 
     detected: bool
@@ -81,6 +139,58 @@ class Report:
     headline: str
     notes: tuple[str, ...] = field(default=())
     segments: Mapping[str, "Report"] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = field(default=())
+
+    @property
+    def broken(self) -> bool:
+        """Whether the current data cannot be compared, or lack what a model was trained on."""
+        return any(f.breaking for f in self.findings)
+
+    @property
+    def independent(self) -> bool:
+        """Whether nothing speaks against the stated rate: no sign that rows depend on each other."""
+        signs = (Code.DEPENDENT_ROWS, Code.DUPLICATE_ROWS, Code.REPEATED_KEY)
+        return not any(f.code in signs for f in self.findings)
+
+    def __getitem__(self, column: str) -> ColumnVerdict:
+        """The verdict on a column; KeyError, with the reason, where it was not compared."""
+        for verdict in self.columns:
+            if verdict.name == column:
+                return verdict
+        reasons = dict(self.skipped)
+        raise KeyError(f"{column} was not compared: {reasons[column]}" if column in reasons else column)
+
+    def __repr__(self) -> str:
+        return f"<drift.Report: {self.headline}>"
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per column, worst first, indexed by the column's name. Needs pandas."""
+        import pandas as pd
+
+        fields = ("kind", "verdict", "detected", "material", "p_value", "smallest", "words")
+        rows = [
+            {
+                **{f: getattr(c, f) for f in fields},
+                "effect": c.effect.name,
+                "value": c.effect.value,
+                "low": c.effect.low,
+                "high": c.effect.high,
+                "tolerance": c.effect.tolerance,
+            }
+            for c in self.columns
+        ]
+        return pd.DataFrame(rows, index=pd.Index([c.name for c in self.columns], name="column"))
+
+    def html(self) -> str:
+        """The report as one page without script or network; with charts: `drift.report_html`."""
+        from drift.page import report_html
+
+        return report_html(self)
+
+    def _repr_html_(self) -> str:
+        from drift.page import table_html
+
+        return table_html(self)
 
     def rows(self) -> list[tuple[str, str, str, str, str, str]]:
         """Rows for a table: column, kind, verdict, adjusted p, effect, words."""
@@ -88,7 +198,7 @@ class Report:
             (
                 c.name,
                 c.kind,
-                "material" if c.material else "detected" if c.detected else "quiet",
+                c.verdict,
                 f"{c.p_value:.2g}",
                 f"{c.effect.value:+.3g} {c.effect.unit}".strip(),
                 c.words,
@@ -106,8 +216,12 @@ class Report:
         columns = tuple(_verdict(c) for c in document["columns"])
         skipped = tuple((str(name), str(reason)) for name, reason in document["skipped"])
         segments = {name: cls.from_dict(part) for name, part in document.get("segments", {}).items()}
-        notes = tuple(document.get("notes", ()))
-        rest = {**document, "columns": columns, "skipped": skipped, "notes": notes, "segments": segments}
+        rest = {**document, "columns": columns, "skipped": skipped, "segments": segments}
+        rest["notes"] = tuple(document.get("notes", ()))
+        rest["findings"] = tuple(
+            Finding(Code(f["code"]), f["column"], f["breaking"], f["words"])
+            for f in document.get("findings", ())
+        )
         return cls(**rest)
 
 

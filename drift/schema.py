@@ -1,39 +1,19 @@
 """Broken is told from drifted before any statistics: columns added, dropped, retyped, renamed, reordered."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from drift.categories import Counts
 from drift.grid import Grid
+from drift.hypergeometric import log_choose
 from drift.profiles import ColumnProfile, Profile
+from drift.report import Code, Finding
 
 _LIKE = 0.1
 _RUN = 20
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One difference of schema or quality.
-
-    Attributes
-    ----------
-    code
-        ``added``, ``dropped``, ``renamed``, ``retyped``, ``reordered``, ``emptied``, ``constant``,
-        ``infinite`` or ``no_rows``.
-    column
-        The column, as the reference names it where it does.
-    breaking
-        Whether a model trained on the reference cannot be fed with the current data.
-    words
-        What happened and what to do.
-    """
-
-    code: str
-    column: str
-    breaking: bool
-    words: str
+_CHANCE = 0.001
+"""What a sample of the reference's rows shows less often than this is told."""
 
 
 def check_schema(reference: Profile, current: Profile) -> tuple[Finding, ...]:
@@ -46,7 +26,11 @@ def check_schema(reference: Profile, current: Profile) -> tuple[Finding, ...]:
         if name in current.columns and current.rows:
             findings += _values(before, current.columns[name])
     if not current.rows:
-        findings.append(Finding("no_rows", "", True, "there is not one row; check the export"))
+        findings.append(Finding(Code.NO_ROWS, "", True, "there is not one row; check the export"))
+    if not reference.rows:
+        findings.append(
+            Finding(Code.NO_ROWS, "", True, "the reference has not one row; give another reference")
+        )
     return tuple(sorted(findings, key=lambda f: not f.breaking))
 
 
@@ -59,18 +43,20 @@ def _columns(reference: Profile, current: Profile) -> Iterator[Finding]:
             dropped.remove(name)
             added.remove(new)
             yield Finding(
-                "renamed", name, True, f"{name} is now called {new}; rename it back, or adopt the new name"
+                Code.RENAMED, name, True, f"{name} is now called {new}; rename it back, or adopt the new name"
             )
     for name in dropped:
-        yield Finding("dropped", name, True, f"{name} is missing; export it again, or train without it")
+        yield Finding(Code.DROPPED, name, True, f"{name} is missing; export it again, or train without it")
     for name in added:
-        yield Finding("added", name, False, f"{name} is new; it is ignored until a model is trained with it")
+        yield Finding(
+            Code.ADDED, name, False, f"{name} is new; it is ignored until a model is trained with it"
+        )
     common = [n for n in reference.columns if n in current.columns]
     order = [n for n in current.columns if n in reference.columns]
     if order != common:
         moved = next(n for n, o in zip(common, order, strict=True) if n != o)
         yield Finding(
-            "reordered",
+            Code.REORDERED,
             moved,
             False,
             f"the columns come in another order, from {moved} on; read them by name",
@@ -80,8 +66,9 @@ def _columns(reference: Profile, current: Profile) -> Iterator[Finding]:
 def _values(before: ColumnProfile, after: ColumnProfile) -> Iterator[Finding]:
     name = before.name
     if after.nulls == after.rows or after.kind == "empty":
-        if before.kind != "empty" and before.nulls < before.rows:
-            yield Finding("emptied", name, True, f"{name} holds nulls only; check its source")
+        known = before.rows - before.nulls
+        if before.kind != "empty" and known and _unlikely(known, before.rows, after.rows):
+            yield Finding(Code.EMPTIED, name, True, f"{name} holds nulls only; check its source")
         return
     if before.kind not in (after.kind, "empty") and not {before.kind, after.kind} <= {
         "text",
@@ -89,12 +76,14 @@ def _values(before: ColumnProfile, after: ColumnProfile) -> Iterator[Finding]:
         "id",
     }:
         words = (
-            f"{name} was {before.kind} ({before.type}) and is {after.kind} ({after.type}); mend the export"
+            f"{name} was {before.kind} ({before.type}) and is {after.kind} ({after.type}); repair the export"
         )
-        yield Finding("retyped", name, True, words)
+        yield Finding(Code.RETYPED, name, True, words)
         return
-    if _constant(after) and not _constant(before) and after.rows - after.nulls >= _RUN:
-        yield Finding("constant", name, False, f"{name} has one value in every row; check its source")
+    rows = after.rows - after.nulls
+    others = before.rows - before.nulls - _same_value(before, after)
+    if rows >= _RUN and _constant(after) and others and _unlikely(others, before.rows - before.nulls, rows):
+        yield Finding(Code.CONSTANT, name, False, f"{name} has one value in every row; check its source")
     if (
         after.grid is not None
         and after.grid.infinite
@@ -102,7 +91,23 @@ def _values(before: ColumnProfile, after: ColumnProfile) -> Iterator[Finding]:
         and not before.grid.infinite
     ):
         words = f"{name} has {after.grid.infinite} infinite values, and had none; check its source"
-        yield Finding("infinite", name, False, words)
+        yield Finding(Code.INFINITE, name, False, words)
+
+
+def _unlikely(others: int, rows: int, drawn: int) -> bool:
+    """Whether ``drawn`` current rows hold none of a kind that ``others`` of the reference's rows are, by chance."""
+    total = rows + drawn
+    return float(log_choose(total - others, drawn) - log_choose(total, drawn)) < float(np.log(_CHANCE))
+
+
+def _same_value(before: ColumnProfile, after: ColumnProfile) -> int:
+    """Rows of the reference that hold the one value of a constant column, at most."""
+    a, b = before.parts.get("values"), after.parts.get("values")
+    if isinstance(a, Grid) and isinstance(b, Grid):
+        return int(a.counts[np.searchsorted(a.edges, b.low, side="left")]) if len(a.edges) else 0
+    if isinstance(a, Counts) and isinstance(b, Counts):
+        return int(dict(zip(a.keys, a.counts.tolist(), strict=True)).get(b.keys[0], 0)) if b.keys else 0
+    return 0
 
 
 def _constant(column: ColumnProfile) -> bool:

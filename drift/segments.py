@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from drift.arrays import Ints
 from drift.errors import DataError
-from drift.grid import Ints
 from drift.profiles import Profile
 
 MOST = 50

@@ -7,13 +7,14 @@ docs/statistics-drift.md for what to do then.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from drift import dependence, evidence
+from drift import dependence, evidence, findings
+from drift.combination import harmonic
 from drift.effects import interval
 from drift.judge import Judged, judge, unfit
 from drift.policy import Policy
@@ -25,9 +26,16 @@ DEPENDENCE = "dependence between columns"
 """The name under which a report tells how columns hang together."""
 
 _QUIET = "no change beyond chance"
+_UNJUDGED = "cannot be judged at these sizes"
 
 
-def compare(reference: Profile | Any, current: Profile | Any, policy: Policy | None = None) -> Report:
+def compare(
+    reference: Profile | Any,
+    current: Profile | Any,
+    policy: Policy | None = None,
+    *,
+    ignore: Collection[str] = (),
+) -> Report:
     """Tell whether the current rows differ from the reference's, in what, by how much, and if it matters.
 
     Parameters
@@ -37,6 +45,8 @@ def compare(reference: Profile | Any, current: Profile | Any, policy: Policy | N
         on the reference's grid, by its segments.
     policy
         What counts as an alarm and as material.
+    ignore
+        Columns to leave out, beside those of the policy.
 
     Returns
     -------
@@ -44,6 +54,7 @@ def compare(reference: Profile | Any, current: Profile | Any, policy: Policy | N
         One bad column never stops it: the column is among ``skipped`` with its reason.
     """
     policy = policy or Policy()
+    policy = replace(policy, ignore=tuple(dict.fromkeys([*policy.ignore, *ignore])))
     if not isinstance(reference, Profile):
         reference = _stored(reference) or profile(reference, ignore=policy.ignore)
     if not isinstance(current, Profile):
@@ -51,11 +62,30 @@ def compare(reference: Profile | Any, current: Profile | Any, policy: Policy | N
     both = [name for name in reference.segments if name in current.segments]
     pairs = [(reference, current), *((reference.segments[n], current.segments[n]) for n in both)]
     judged = [_judged(*pair, policy) for pair in pairs]
-    p_values = iter(evidence.adjusted([j.evidence.p_value for one in judged for j in one.columns]))
-    reports = [_report(pair, one, p_values, policy) for pair, one in zip(pairs, judged, strict=True)]
+    outcomes = iter(_family([j.evidence for one in judged for j in one.columns], policy.false_alarm_rate))
+    reports = [_report(pair, one, outcomes, policy) for pair, one in zip(pairs, judged, strict=True)]
+    whole = replace(reports[0], findings=findings.of(reference, current, reports[0].columns, policy.ignore))
+    whole = replace(whole, headline=findings.headline(whole))
     if reference.by is None or current.by is None:
-        return reports[0]
-    return _with_segments(reports[0], dict(zip(both, reports[1:], strict=True)), reference, current)
+        return whole
+    return _with_segments(whole, dict(zip(both, reports[1:], strict=True)), reference, current)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """One part of the family: its adjusted p-value, and the level at which it would have been detected alone."""
+
+    p_value: float
+    level: float
+    judgeable: bool
+
+
+def _family(found: Sequence[evidence.Evidence], rate: float) -> list[_Outcome]:
+    floors = np.array([e.floor for e in found])
+    able = evidence.testable(floors, rate)
+    level = rate / max(int(able.sum()), 1)
+    p_values = evidence.adjusted([e.p_value for e in found], floors, rate)
+    return [_Outcome(float(p), level, bool(a)) for p, a in zip(p_values, able, strict=True)]
 
 
 def _stored(source: Any) -> Profile | None:
@@ -76,7 +106,8 @@ def _judged(reference: Profile, current: Profile, policy: Policy) -> _Judged:
             continue
         reason = unfit(reference.columns.get(name), current.columns.get(name))
         if reason:
-            skipped.append((name, reason))
+            if name in current.columns:  # a missing one is a finding
+                skipped.append((name, reason))
             continue
         try:
             judged.append(judge(reference.columns[name], current.columns[name], policy))
@@ -97,7 +128,7 @@ def _dependence(
     if not tests:
         return []
     p_values = {name: np.array([p]) for name, (_, p) in tests.items()}
-    joint = float(evidence.harmonic(p_values, dependence.WEIGHTS)[0])
+    joint = float(harmonic(p_values, dependence.WEIGHTS)[0])
     effect = Effect("joint", 0.0, 0.0, 0.0, "rank correlation", policy.material_dependence, "changed")
     if pair is not None:
         words = f"rank correlation of {pair.first} and {pair.second} went from {pair.before:.2f} to {pair.after:.2f}"
@@ -107,10 +138,10 @@ def _dependence(
 
 
 def _report(
-    sides: tuple[Profile, Profile], judged: _Judged, p_values: Iterator[float], policy: Policy
+    sides: tuple[Profile, Profile], judged: _Judged, outcomes: Iterator[_Outcome], policy: Policy
 ) -> Report:
-    """The report of the whole or of a segment; takes as many adjusted p-values as it has columns."""
-    columns = [_verdict(j, float(next(p_values)), policy) for j in judged.columns]
+    """The report of the whole or of a segment; takes as many outcomes as it has columns."""
+    columns = [_verdict(j, next(outcomes), policy) for j in judged.columns]
     columns.sort(key=_worst_first)
     return Report(
         detected=any(c.detected for c in columns),
@@ -120,7 +151,7 @@ def _report(
         false_alarm_rate=policy.false_alarm_rate,
         columns=tuple(columns),
         skipped=tuple(judged.skipped),
-        headline=_headline(columns, sides[1].rows),
+        headline=findings.drifted(columns, sides[1].rows),
     )
 
 
@@ -132,7 +163,7 @@ def _with_segments(
     headline = whole.headline
     moved = [n for n, r in segments.items() if r.material] or [n for n, r in segments.items() if r.detected]
     if moved and not whole.material:
-        headline = f"{headline}; in {current.by} {_listed(moved)}: {segments[moved[0]].headline}"
+        headline = f"{headline}; in {current.by} {findings.listed(moved)}: {segments[moved[0]].headline}"
     return replace(
         whole,
         detected=whole.detected or any(r.detected for r in segments.values()),
@@ -162,23 +193,34 @@ def _leading(effects: Sequence[Effect]) -> Effect:
     return max(told, key=lambda e: (_relative(e), abs(e.value) / max(e.tolerance, 1e-9)))
 
 
-def _verdict(judged: Judged, p_value: float, policy: Policy) -> ColumnVerdict:
+def _verdict(judged: Judged, outcome: _Outcome, policy: Policy) -> ColumnVerdict:
     effect = _leading(judged.effects)
-    detected = p_value <= policy.false_alarm_rate
+    detected = outcome.judgeable and outcome.p_value <= policy.false_alarm_rate
+    smallest = judged.smallest(outcome.level)
     return ColumnVerdict(
         name=judged.name,
         kind=judged.kind,
         detected=detected,
         material=detected and judged.importance > 0 and any(e.material for e in judged.effects),
-        p_value=p_value,
+        p_value=outcome.p_value,
         effect=effect,
         tests=tuple(TestResult(name, *values) for name, values in judged.evidence.tests.items()),
         distances=dict(judged.distances),
-        words=_words(judged, effect) if detected else _QUIET,
+        words=_words(judged, effect) if detected else _quiet(judged, outcome, smallest),
         effects=judged.effects,
         importance=judged.importance,
         bounds=dict(judged.bounds),
+        smallest=smallest,
+        judgeable=outcome.judgeable,
     )
+
+
+def _quiet(judged: Judged, outcome: _Outcome, smallest: int | None) -> str:
+    if not outcome.judgeable or (judged.known and smallest is None):
+        return _UNJUDGED
+    if judged.known:
+        return f"{_QUIET}; no fewer than {smallest} rows off the usual value could alarm"
+    return _QUIET
 
 
 def _words(judged: Judged, leading: Effect) -> str:
@@ -188,18 +230,3 @@ def _words(judged: Judged, leading: Effect) -> str:
     name = "" if judged.kind == "dependence" else f"{judged.name} "
     first = f"{name}{leading.words}; tolerance {leading.tolerance:.3g}"
     return "; ".join([first, *(e.words for e in others[:2])])
-
-
-def _headline(columns: Sequence[ColumnVerdict], rows: int) -> str:
-    material = [c.name for c in columns if c.material]
-    detected = [c.name for c in columns if c.detected and not c.material]
-    if material:
-        return f"material drift in {_listed(material)}: {columns[0].words}"
-    if detected:
-        return f"{_listed(detected)} changed, but within the tolerances"
-    return f"no drift: {rows} rows in {len(columns)} columns look like the reference"
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more columns"

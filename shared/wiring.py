@@ -25,13 +25,13 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
     from shared.azure.client import Clients, Workspace, credential
     from shared.azure.datastore import DefaultDatastore
     from shared.azure.documents import BlobDocuments
+    from shared.azure.endpoints import AzureServing
     from shared.azure.failures import BoundedTransport
+    from shared.azure.jobs import AzureTraining
     from shared.azure.queue import AzureQueue
-    from shared.azure.serving import AzureServing
     from shared.azure.tables import TableStore
     from shared.azure.topic import AzureTopic
     from shared.azure.traffic_log import AzureEvidence
-    from shared.azure.training import AzureTraining
     from shared.azure.versions import AzureVersions
     from shared.intake.source_http import WebSources
     from shared.ports import Ports

@@ -196,7 +196,7 @@ class Material(Section):
     numeric: Positive = 0.1
     """In standard deviations of the reference."""
     categorical: Positive = 0.1
-    """As Jensen–Shannon distance."""
+    """As total variation distance: the share of rows that would have to change their category."""
 
 
 class Persistence(Section):

@@ -57,6 +57,20 @@ def nulls(rng: Rng, rows: int, place: int) -> Values:
     return values
 
 
+def flags(rng: Rng, rows: int, place: int) -> Values:
+    """Rare flags, as numbers and as booleans."""
+    rare = rng.random(rows) < (0.0002, 0.001, 0.005, 0.01, 0.03)[place % 5]
+    return pa.array(rare) if place % 2 else rare.astype(float)
+
+
+def inflated(rng: Rng, rows: int, place: int) -> Values:
+    """Amounts that are mostly zero, and rare counts."""
+    if place % 3 == 2:
+        return rng.poisson(0.05, rows).astype(float)
+    share = (0.002, 0.01, 0.05)[place // 3 % 3]
+    return np.where(rng.random(rows) < share, np.round(rng.lognormal(3, 1, rows), 2), 0.0)
+
+
 def block(
     rng: Rng, rows: int, columns: int, rho: float = 0.6, first: float | None = None
 ) -> npt.NDArray[np.float64]:
@@ -68,7 +82,15 @@ def block(
     return x
 
 
-FAMILIES = {"smooth": smooth, "ties": ties, "heavy": heavy, "categories": categories, "nulls": nulls}
+FAMILIES = {
+    "smooth": smooth,
+    "ties": ties,
+    "heavy": heavy,
+    "categories": categories,
+    "nulls": nulls,
+    "flags": flags,
+    "inflated": inflated,
+}
 
 
 def table(rng: Rng, family: str, rows: int, columns: int) -> pa.Table:
@@ -85,11 +107,17 @@ def quiet_report(
 ) -> drift.Report:
     """A report on two draws from one distribution."""
     rng = np.random.default_rng(seed)
-    kind = "category" if family == "categories" else "numeric"
-    kinds = {f"c{j}": kind for j in range(columns)}
-    reference = drift.profile(table(rng, family, rows[0], columns), columns=kinds)
-    current = drift.profile(table(rng, family, rows[1], columns), grid=reference, columns=kinds)
+    made = [table(rng, family, size, columns) for size in rows]
+    kinds = {name: _kind(family, made[0].column(name).type) for name in made[0].column_names}
+    reference = drift.profile(made[0], columns=kinds)
+    current = drift.profile(made[1], grid=reference, columns=kinds)
     return drift.compare(reference, current, drift.Policy(false_alarm_rate=rate))
+
+
+def _kind(family: str, type_: pa.DataType) -> str:
+    if family == "categories":
+        return "category"
+    return "boolean" if pa.types.is_boolean(type_) else "numeric"
 
 
 def mixed(rng: Rng, rows: int, change: str = "") -> pa.Table:

@@ -43,5 +43,24 @@ def test_each_difference_is_told() -> None:
     }
 
 
+def test_what_a_small_sample_shows_by_chance_is_no_finding() -> None:
+    """A flag of 1 % is one value in 50 rows more often than not; a column that is mostly null may be so wholly."""
+    rng = np.random.default_rng(1)
+    rare = pd.DataFrame(
+        {"flag": rng.random(5_000) < 0.01, "gaps": np.where(rng.random(5_000) < 0.99, np.nan, 1.0)}
+    )
+    reference = drift.profile(rare)
+    current = pd.DataFrame({"flag": np.zeros(50, bool), "gaps": np.full(50, np.nan)})
+    assert drift.check_schema(reference, drift.profile(current, grid=reference)) == ()
+    many = pd.DataFrame({"flag": np.zeros(5_000, bool), "gaps": np.full(5_000, np.nan)})
+    found = drift.check_schema(reference, drift.profile(many, grid=reference))
+    assert {f.code for f in found} == {drift.Code.CONSTANT, drift.Code.EMPTIED}
+
+
+def test_no_reference_is_breaking() -> None:
+    found = drift.check_schema(drift.profile(frame().iloc[:0]), drift.profile(frame()))
+    assert [(f.code, f.breaking) for f in found] == [(drift.Code.NO_ROWS, True)]
+
+
 def test_no_rows_is_breaking() -> None:
     assert codes(frame().iloc[:0])[""] == ("no_rows", True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import drift
 from drift import categorical, dependence, distances, evidence, numeric
-from drift.grid import Ints
+from drift.arrays import Ints
 
 
 def _table(x: np.ndarray, y: np.ndarray) -> tuple[Ints, Ints]:
@@ -118,7 +118,7 @@ def test_a_permutation_p_value_agrees_with_the_exact_one() -> None:
     def location(pooled: Ints, current: Ints) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         return {"location": numeric.ranks(pooled, current)[0]}
 
-    found = evidence.weigh(location, t - b[0], b[0], {"location": 1.0})
+    found = evidence.weigh(evidence.Battery(location, {"location": 1.0}, lambda _, __: 1.0), t - b[0], b[0])
     exact = 2 / 924
     assert found.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact / 20_000))
 

@@ -11,9 +11,9 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from shared.azure.assets import same_asset
 from shared.azure.client import ML_ROLE
+from shared.azure.endpoint_calls import Scoring
 from shared.azure.failures import asking
 from shared.azure.operations import ADDRESS, telling, why
-from shared.azure.scoring import Scoring
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, InvariantBroken
 from shared.port_rules import TRAFFIC_TAG, check_weights, traffic_note

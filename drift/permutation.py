@@ -1,0 +1,105 @@
+"""The null distribution of a joint statistic over random relabellings of the pooled rows: valid at every size."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from drift.arrays import Ints
+from drift.combination import Battery, harmonic
+
+_STAGES = (200, 2_000, 20_000)
+_ENOUGH = 12
+_ENOUGH_CHEAP = 100
+_CHEAP_CELLS = 64
+_CHUNK = 100_000  # labels at once: what fits the cache is three times as fast as what does not
+_SHUFFLED_ROWS = 4_000
+_DRAWN_ROWS = 1_000
+
+
+def p_value(battery: Battery, pooled: Ints, current: Ints, seen: float) -> float:
+    """The share of relabellings whose joint statistic is as small as the one seen.
+
+    Under the null hypothesis that rows are exchangeable every relabelling is equally likely, whatever the ties.
+    Where not one of them is as extreme, the battery's exact bound speaks as well: below what so many relabellings
+    can show, the exact bound alone decides, so that both together are still valid.
+
+    Parameters
+    ----------
+    battery
+        The tests, and what joins them.
+    pooled, current
+        Rows by cell of both sides and of the current one, shape (K,).
+    seen
+        The joint statistic of the data.
+
+    Notes
+    -----
+    The number of relabellings is sequential: J. Besag and P. Clifford, "Sequential Monte Carlo p-values",
+    Biometrika 78 (1991) 301-304. The seed is made from the counts: the same data give the same report, and no one
+    set of relabellings decides for all.
+    """
+    filled = np.flatnonzero(pooled[:-1])
+    keep = np.append(filled, len(pooled) - 1)
+    pooled, current = pooled[keep], current[keep]
+    rng = np.random.default_rng(zlib.crc32(current.tobytes()))
+    exact = battery.bound(pooled, current)
+    drawn = extreme = 0
+    for stage in _STAGES:
+        while drawn < stage:
+            number = min(stage - drawn, max(_CHUNK // max(len(pooled), 1), 50))
+            counts = relabelled(rng, pooled, int(current.sum()), number)
+            found = harmonic({k: v[1] for k, v in battery.evaluate(pooled, counts).items()}, battery.weights)
+            extreme += int((found <= seen * (1 + 1e-9)).sum())
+            drawn += number
+        enough = _ENOUGH if len(pooled) > _CHEAP_CELLS else _ENOUGH_CHEAP
+        if extreme >= enough or (not extreme and exact < 0.1 / drawn):
+            break
+    return (extreme + 1) / (drawn + 1) if extreme else min(1 / (drawn + 1), exact)
+
+
+def relabelled(rng: np.random.Generator, pooled: Ints, size: int, number: int) -> Ints:
+    """Rows by cell of `size` rows drawn without replacement, `number` times, shape (number, K)."""
+    rows = int(pooled.sum())
+    if 2 * size > rows:
+        return np.asarray(pooled - relabelled(rng, pooled, rows - size, number))
+    if rows <= _SHUFFLED_ROWS:
+        return _shuffled(rng, pooled, size, number)
+    if size <= _DRAWN_ROWS and len(pooled) > 32:
+        return _drawn(rng, pooled, size, number)
+    return rng.multivariate_hypergeometric(pooled, size, number, method="marginals")
+
+
+def _shuffled(rng: np.random.Generator, pooled: Ints, size: int, number: int) -> Ints:
+    rows = int(pooled.sum())
+    labels = np.zeros(rows, np.int8)
+    labels[:size] = 1
+    starts = np.cumsum(pooled) - pooled
+    filled = np.flatnonzero(pooled)
+    counts = np.zeros((number, len(pooled)), np.int64)
+    step = max(_CHUNK // rows, 50)
+    for start in range(0, number, step):
+        some = min(step, number - start)
+        shuffled = rng.permuted(np.broadcast_to(labels, (some, rows)), axis=1)
+        counts[start : start + some, filled] = np.add.reduceat(
+            shuffled, starts[filled], axis=1, dtype=np.int64
+        )
+    return counts
+
+
+def _drawn(rng: np.random.Generator, pooled: Ints, size: int, number: int) -> Ints:
+    """Rows drawn one by one; one that was drawn before is drawn anew."""
+    rows, cells = int(pooled.sum()), len(pooled)
+    picks = np.sort(rng.integers(0, rows, (number, size)), axis=1)
+    again = np.flatnonzero((picks[:, 1:] == picks[:, :-1]).any(axis=1))
+    while len(again):
+        some = picks[again]
+        twice = np.zeros(some.shape, np.bool_)
+        twice[:, 1:] = some[:, 1:] == some[:, :-1]
+        some[twice] = rng.integers(0, rows, int(twice.sum()))
+        picks[again] = np.sort(some, axis=1)
+        again = again[(picks[again, 1:] == picks[again, :-1]).any(axis=1)]
+    places = np.searchsorted(np.cumsum(pooled), picks.ravel(), side="right")
+    places += np.repeat(np.arange(number) * cells, size)
+    return np.bincount(places, minlength=number * cells).reshape(number, cells)

@@ -1,0 +1,76 @@
+"""Counting without sorting gives what sorting gives, whatever the values."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drift import grid
+from drift.arrays import Floats
+from drift.cells import Cells
+from drift.grid import Grid, GridBuilder
+
+FINITE = st.floats(-1e300, 1e300, allow_nan=False)
+Rng = np.random.Generator
+
+
+@given(st.lists(FINITE, min_size=1, max_size=60), st.lists(FINITE, max_size=200))
+@settings(deadline=None, max_examples=300)
+def test_any_values_on_any_edges(edges: list[float], values: list[float]) -> None:
+    kept = np.unique(edges)
+    cells, x = Cells(kept), np.array([*values, *edges])
+    counts, _ = cells.count(x)
+    wanted, _ = grid.count(np.sort(x), kept)
+    assert counts.tolist() == wanted.tolist()
+    equal, rest = cells.match(x)
+    assert equal.tolist() == [int((x == e).sum()) for e in kept]
+    assert sorted(rest) == sorted(v for v in x if v not in kept)
+
+
+def _wide(rng: Rng, rows: int) -> Floats:
+    return np.sign(rng.normal(size=rows)) * np.exp(rng.normal(0, 100, rows))
+
+
+VALUES: dict[str, Callable[[Rng, int], Floats]] = {
+    "normal": lambda rng, rows: rng.normal(size=rows),
+    "far from zero": lambda rng, rows: 1e9 + rng.normal(size=rows),
+    "lognormal": lambda rng, rows: rng.lognormal(0, 2, rows),
+    "wide": _wide,
+    "two heaps": lambda rng, rows: np.where(rng.random(rows) < 0.5, 0, 1e6) + rng.normal(size=rows),
+    "prices": lambda rng, rows: np.round(rng.lognormal(3, 1, rows), 2),
+    "ratings": lambda rng, rows: rng.integers(1, 6, rows).astype(float),
+    "constant": lambda rng, rows: np.full(rows, 3.0),
+    "zeros": lambda rng, rows: np.where(rng.random(rows) < 0.9, 0.0, rng.normal(size=rows)),
+}
+
+
+def _holes(rng: Rng, values: Floats) -> Floats:
+    values[rng.random(len(values)) < 0.01] = np.nan
+    values[:3] = np.inf, -np.inf, 2e300
+    return values
+
+
+def _kept(template: Grid, values: Floats, unsorted: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Grid, int]:
+    monkeypatch.setattr(grid, "_UNSORTED_ROWS", unsorted)
+    builder = GridBuilder(template)
+    missing = sum(builder.add(part.copy()) for part in np.array_split(values, 3))
+    return builder.finish(), missing
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.37])
+@pytest.mark.parametrize("name", VALUES)
+def test_a_column_is_counted_as_by_sorting(name: str, shift: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    first = GridBuilder()
+    first.add(VALUES[name](rng, 20_000))
+    values = _holes(rng, VALUES[name](rng, 30_000) + shift)
+    fast, missing = _kept(first.finish(), values, 1, monkeypatch)
+    slow, missed = _kept(first.finish(), values, 10**9, monkeypatch)
+    assert (missing, fast.infinite) == (missed, slow.infinite)
+    assert fast.edges.tolist() == slow.edges.tolist()
+    assert fast.counts.tolist() == slow.counts.tolist()
+    assert (fast.exact, fast.low, fast.high, fast.error) == (slow.exact, slow.low, slow.high, slow.error)
+    size = np.abs(values[np.isfinite(values) & (np.abs(values) < 1e300)]).max() * len(values)
+    assert fast.sums == pytest.approx(slow.sums, rel=1e-12, abs=1e-15 * size)

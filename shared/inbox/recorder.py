@@ -225,12 +225,31 @@ def _act(ports: Ports, overview: Overview, act: Act) -> None:
 
 def keep_poison(ports: Ports, message: str) -> None:
     """An event that failed five times: kept, with what is known, for a person or the sweep."""
-    _unrouted(
-        ports,
-        message,
-        "poison",
-        "handling this event failed five times; the log of function `inbox` says why",
-    )
+    why = "; the log of function `inbox` says why"
+    if names := sorted(_TAKEN_NAMES & _top_level_names(message)):
+        why = f": its keys {names} are named like the queue's own, so Azure Functions could not hand it over"
+    _unrouted(ports, message, "poison", f"handling this event failed five times{why}")
+
+
+def take_poison(ports: Ports) -> int:
+    """Keep what failed five times, then remove it; how many messages. Dying in between keeps it twice, as one."""
+    poisoned = ports.queue.poisoned()
+    for one in poisoned:
+        keep_poison(ports, one.text)
+        ports.queue.remove(one)
+    return len(poisoned)
+
+
+_TAKEN_NAMES = frozenset({"dequeuecount", "expirationtime", "insertiontime", "nextvisibletime"})
+"""Keys of a plain JSON message that take the place of the trigger's metadata, in whatever case they are written."""
+
+
+def _top_level_names(message: str) -> set[str]:
+    try:
+        content = json.loads(message)
+    except (ValueError, RecursionError):
+        return set()
+    return {name.casefold() for name in content} if isinstance(content, dict) else set()
 
 
 REPLAYED = "replayed"

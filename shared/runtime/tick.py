@@ -63,6 +63,7 @@ def sweep(ports: Ports, account_url: str = "") -> int:
     """
     overviews = ports.store.overviews()
     found = 0
+    _replayed(lambda: recorder.take_poison(ports))  # tried again with the others that failed
     if account_url:
         found += _replayed(lambda: recorder.replay(ports, overviews, account_url))
         found += _replayed(lambda: dead_letters.replay(ports, account_url))

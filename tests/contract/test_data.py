@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shared.azure.client import Clients, credential
 from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
+from shared.memory.outbound import MemoryQueue
 from shared.ports import Blob, Ports
+from shared.settings import Settings
 from tests.hostile.corpus import NAMES, UNADDRESSABLE
 
 
@@ -166,3 +170,21 @@ def test_a_data_asset_is_registered_once(ports: Ports, loop: str, tmp_path: Path
 
 def test_messages_are_enqueued(ports: Ports) -> None:
     ports.queue.put('{"text": "ü"}')
+
+
+def test_what_failed_five_times_is_handed_over_until_it_is_removed(ports: Ports, loop: str) -> None:
+    texts = [f'{{"InsertionTime": "{loop}"}}', f"no JSON of {loop}"]
+    if isinstance(ports.queue, MemoryQueue):
+        ports.queue.failed += texts
+    else:
+        with Clients(Settings.from_environment(os.environ), credential()).queue(poison=True) as queue:
+            for text in texts:
+                queue.send_message(text)
+
+    mine = [one for one in ports.queue.poisoned() if loop in one.text]
+
+    assert [one.text for one in mine] == texts
+    for one in mine:
+        ports.queue.remove(one)
+        ports.queue.remove(one)  # already gone: nothing happens
+    assert [one for one in ports.queue.poisoned() if loop in one.text] == []

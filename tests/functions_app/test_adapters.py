@@ -12,7 +12,7 @@ from azure.functions.decorators.function_app import Function
 
 from functions import alerts, app, inbox, people, timers, tower
 from local.host.routes import compile_route
-from shared import events
+from shared.inbox import messages
 
 MODULES = (inbox, timers, alerts, people, tower)
 """As function_app.py registers them; the app itself may be indexed once a process only."""
@@ -86,10 +86,10 @@ def test_what_the_app_sends_has_no_key_that_is_named_like_the_triggers_metadata(
         "firedDateTime": "2026-01-01T00:00:00Z",
     }
     alert = {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essentials}}
-    sent = [events.alert_message(alert), events.act_message("pause", "birds", {"id": "x"}, "bob")]
+    sent = [messages.alert_message(alert), messages.act_message("pause", "birds", {"id": "x"}, "bob")]
     assert [set(map(str.casefold, json.loads(message))) & METADATA for message in sent] == [set(), set()]
-    assert isinstance(act := events.parse(sent[1], ""), events.Act)
+    assert isinstance(act := messages.parse(sent[1], ""), messages.Act)
     assert act.id == "x"
     earlier = {"driftloop": "act", "verb": "pause", "loop": "birds", "id": "y"}
-    assert isinstance(act := events.parse(json.dumps(earlier), ""), events.Act)
+    assert isinstance(act := messages.parse(json.dumps(earlier), ""), messages.Act)
     assert act.id == "y"

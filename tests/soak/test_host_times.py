@@ -32,7 +32,7 @@ def at(app: App, key: str) -> list[float]:
     return [float(str(call["at"])) for call in app.calls() if key in call]
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
 def test_what_a_host_held_comes_back_when_azures_times_are_over(app: App, how: signal.Signals) -> None:
     """Real: 601.8 s for a message after kill -9; 69 s for a timer, at most about 120 (measured hosts)."""
     hold = TAKE + "    note(count=msg.dequeue_count)\n    time.sleep(900 if msg.dequeue_count == 1 else 0)\n"

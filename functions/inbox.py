@@ -12,24 +12,12 @@ blueprint = func.Blueprint()
 @blueprint.queue_trigger(arg_name="message", queue_name="%DRIFTLOOP_QUEUE%", connection="DRIFTLOOP_STORAGE")
 @ordinary
 def inbox(message: func.QueueMessage) -> None:
-    """One event. An exception leaves it in the queue; after five it goes to the poison queue."""
+    """One event. An exception leaves it in the queue; after five the sweep keeps it with its reason."""
     from shared.inbox import recorder
     from shared.runtime import tick
 
     loops = recorder.receive(app.ports(), _text(message), app.settings().blob_service_uri)
     tick.run_all(app.ports(), loops)
-
-
-@blueprint.function_name("poison")
-@blueprint.queue_trigger(
-    arg_name="message", queue_name="%DRIFTLOOP_QUEUE%-poison", connection="DRIFTLOOP_STORAGE"
-)
-@ordinary
-def poison(message: func.QueueMessage) -> None:
-    """What failed five times is kept with its reason and never blocks anything else."""
-    from shared.inbox import recorder
-
-    recorder.keep_poison(app.ports(), _text(message))
 
 
 def _text(message: func.QueueMessage) -> str:

@@ -363,9 +363,25 @@ class Topic(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Poisoned:
+    """A message that failed five times, hidden from others for a while; `receipt` is the adapter's own."""
+
+    text: str
+    receipt: object
+
+
 class Queue(Protocol):
     def put(self, message: str) -> None:
         """Enqueue one JSON object as Event Grid would."""
+        ...
+
+    def poisoned(self) -> list[Poisoned]:
+        """Some of the messages that failed five times. One that is not removed in five minutes comes again."""
+        ...
+
+    def remove(self, poisoned: Poisoned) -> None:
+        """Take it out of the poison queue; nothing happens when it is gone already."""
         ...
 
 

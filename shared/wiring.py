@@ -50,6 +50,6 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
         sources=WebSources(),
         topic=AzureTopic(clients.topic(), settings.topic_endpoint),
-        queue=AzureQueue(clients.queue()),
+        queue=AzureQueue(clients.queue(), clients.queue(poison=True)),
         clock=SystemClock(),
     )

@@ -24,7 +24,7 @@ from typing import BinaryIO, cast
 from azure.functions.meta import Datum
 
 from local.host import logs
-from local.host.indexing import Indexed, IndexingError, converter, index
+from local.host.app_index import Indexed, IndexingError, converter, index
 
 Message = dict[str, object]
 

@@ -49,8 +49,9 @@ class Clients:
     def container(self, account: str, name: str) -> ContainerClient:
         return ContainerClient(account, name, credential=self.identity, **self._storage(BlobRetry))
 
-    def queue(self) -> QueueClient:
-        uri, name = self.settings.queue_service_uri, self.settings.queue
+    def queue(self, poison: bool = False) -> QueueClient:
+        """The queue, or the one into which the host moves what failed five times."""
+        uri, name = self.settings.queue_service_uri, self.settings.queue + ("-poison" if poison else "")
         return QueueClient(uri, name, credential=self.identity, **self._storage(QueueRetry))
 
     def table(self) -> TableClient:

@@ -49,6 +49,7 @@ class Code(StrEnum):
     NO_MONITOR_PATTERN = "no-monitor-pattern"
     NO_LOOP = "no-loop"
     POISON = "poison"
+    POISON_TAKEN_NAMES = "poison-taken-names"
     REPLAYED = "replayed"
     DEAD_LETTER = "dead-letter"
     DEAD_LETTER_NO_LOOP = "dead-letter-no-loop"

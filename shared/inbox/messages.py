@@ -218,7 +218,8 @@ def _ours(event: Mapping[str, object]) -> Incoming:
             release=_release(text.get("release", "")),
             actor=text.get("actor", ""),
             reason=text.get("reason", ""),
-            id=text.get("id", ""),
+            id=text.get("act_id")
+            or text.get("id", ""),  # `id`: as it was written before, and may still lie in a queue
             drop=text.get("drop", ""),
         )
     raise InputRejected("unknown-message", f"a Driftloop message of unknown kind {kind[:64]!r}")
@@ -298,7 +299,8 @@ def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) ->
             "release": release,
             "actor": actor[:256],
             "reason": redacted(str(body.get("reason") or ""))[:1024],
-            "id": str(body.get("id") or uuid.uuid4().hex)[:128],
+            # Not `id`: a message's keys that are named like its queue's metadata take their place on Azure.
+            "act_id": str(body.get("id") or uuid.uuid4().hex)[:128],
             "drop": str(body.get("drop") or "")[:64],
         }
     )

@@ -219,7 +219,30 @@ def _act(ports: Ports, overview: Overview, act: Act) -> None:
 
 def keep_poison(ports: Ports, message: str) -> None:
     """An event that failed five times: kept for a person, or for the sweep to try again."""
-    unrouted.keep(ports, message, reason(Code.POISON))
+    names = sorted(_TAKEN_NAMES & _top_level_names(message))
+    why = reason(Code.POISON_TAKEN_NAMES, keys=", ".join(names)) if names else reason(Code.POISON)
+    unrouted.keep(ports, message, why)
+
+
+def take_poison(ports: Ports) -> int:
+    """Keep what failed five times, then remove it; how many messages. Dying in between keeps it twice, as one."""
+    poisoned = ports.queue.poisoned()
+    for one in poisoned:
+        keep_poison(ports, one.text)
+        ports.queue.remove(one)
+    return len(poisoned)
+
+
+_TAKEN_NAMES = frozenset({"dequeuecount", "expirationtime", "insertiontime", "nextvisibletime"})
+"""Keys of a plain JSON message that take the place of the trigger's metadata, in whatever case they are written."""
+
+
+def _top_level_names(message: str) -> set[str]:
+    try:
+        content = json.loads(message)
+    except (ValueError, RecursionError):
+        return set()
+    return {name.casefold() for name in content} if isinstance(content, dict) else set()
 
 
 def replay(ports: Ports, overviews: Sequence[Overview], account_url: str) -> int:

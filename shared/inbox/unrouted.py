@@ -18,7 +18,14 @@ MOST = 10_000
 """Events that a sweep looks at, the newest days first."""
 
 WORTH_ANOTHER_TRY = frozenset(
-    {Code.POISON, Code.NO_LOOP, Code.NO_LANDING, Code.NO_ALERT_PATTERN, Code.NO_MONITOR_PATTERN}
+    {
+        Code.POISON,
+        Code.POISON_TAKEN_NAMES,
+        Code.NO_LOOP,
+        Code.NO_LANDING,
+        Code.NO_ALERT_PATTERN,
+        Code.NO_MONITOR_PATTERN,
+    }
 )
 TAKEN_UP = frozenset({Code.REPLAYED, Code.DEAD_LETTER, Code.DEAD_LETTER_NO_LOOP, Code.DEAD_LETTER_UNREADABLE})
 """Codes of what needs no person any more."""

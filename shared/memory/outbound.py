@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.domain.ledger import LedgerEntry
+from shared.ports import Poisoned
 
 
 class MemoryTopic:
@@ -18,10 +19,18 @@ class MemoryTopic:
 
 
 class MemoryQueue:
-    """`messages` holds what was put, oldest first."""
+    """`messages` holds what was put, oldest first; `failed` what failed five times."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.failed: list[str] = []
 
     def put(self, message: str) -> None:
         self.messages.append(message)
+
+    def poisoned(self) -> list[Poisoned]:
+        return [Poisoned(text, number) for number, text in enumerate(self.failed)]
+
+    def remove(self, poisoned: Poisoned) -> None:
+        if poisoned.text in self.failed:
+            self.failed.remove(poisoned.text)

@@ -64,6 +64,7 @@ def sweep(ports: Ports, account_url: str = "") -> int:
     overviews = ports.store.overviews()
     found = 0
     if account_url:
+        _replayed(lambda: recorder.take_poison(ports))  # then tried again with the others that failed
         found += _replayed(lambda: recorder.replay(ports, overviews, account_url))
         found += _replayed(lambda: dead_letters.replay(ports, account_url))
     for overview in overviews:

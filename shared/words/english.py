@@ -158,6 +158,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.NO_MONITOR_PATTERN: "no loop's `retrain.alerts` matches monitor {monitor} or its signals",
     Code.NO_LOOP: "there is no loop {loop}",
     Code.POISON: "handling this event failed five times; the log of function `inbox` says why",
+    Code.POISON_TAKEN_NAMES: (
+        "handling this event failed five times: its keys {keys} are named like the queue's own metadata, so Azure "
+        "Functions could not hand it over"
+    ),
     Code.REPLAYED: "recorded again for {loops}; was {was}",
     Code.DEAD_LETTER: "Event Grid could not deliver {letter} ({why}); recorded for {loops}",
     Code.DEAD_LETTER_NO_LOOP: "Event Grid could not deliver {letter} ({why}); it concerns no loop",

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.acceptance.conftest import App, season
+import json
+import time
+
+import pytest
+from azure.identity import DefaultAzureCredential
+from azure.storage.queue import QueueClient
+
+from tests.acceptance.conftest import PATIENCE_S, App, season
 
 
 def test_three_bad_files_are_quarantined_and_the_next_good_one_is_trained_on(app: App) -> None:
@@ -31,3 +38,25 @@ def test_a_folder_of_parts_is_one_version_when_success_lands(app: App) -> None:
     app.run("drop", "parts", str(folder))
     status = app.wait("parts", lambda s: bool(s["versions"]) and s["versions"][0]["state"] == "judged")
     assert [version["rows"] for version in status["versions"]] == [len(birds)]
+
+
+def test_a_message_that_no_function_is_ever_given_is_kept_by_the_sweep(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key takes the place of the trigger's metadata, whose converter raises (WebJobs' QueueTriggerBinding)."""
+    settings = app.azure.environment("app")
+    monkeypatch.setenv("IDENTITY_HEADER", settings["IDENTITY_HEADER"])
+    identity = DefaultAzureCredential()
+    uri, name = settings["DRIFTLOOP_STORAGE__queueServiceUri"], settings["DRIFTLOOP_QUEUE"]
+    with (
+        QueueClient(uri, name, credential=identity) as queue,
+        QueueClient(uri, f"{name}-poison", credential=identity) as poison,
+    ):
+        queue.send_message(json.dumps({"NextVisibleTime": {}, "why": "unbindable"}))
+        deadline = time.monotonic() + PATIENCE_S
+        while not (kept := [row for row in app.ports.store.unrouted() if "unbindable" in row.doc]):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        left = [each.peek_messages() for each in (queue, poison)]
+    assert "named like the queue's own" in json.loads(kept[0].doc)["text"]
+    assert left == [[], []]

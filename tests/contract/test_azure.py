@@ -63,7 +63,7 @@ class TestOutbound:
             own.create_queue()
             from shared.azure.queue import AzureQueue
 
-            AzureQueue(own).put('{"text": "ü"}')
+            AzureQueue(own, own).put('{"text": "ü"}')
             content = next(iter(own.receive_messages())).content
             own.delete_queue()
 

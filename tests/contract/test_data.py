@@ -14,6 +14,7 @@ from shared.azure.client import Clients, credential
 from shared.azure.failures import BoundedTransport
 from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
 from shared.memory import MemoryPorts
+from shared.memory.outbound import MemoryQueue
 from shared.ports import Blob, Ports
 from shared.settings import Settings
 from tests.contract.stage import VERIFIED
@@ -202,3 +203,21 @@ def waiting(ports: Ports) -> list[str]:
     clients = Clients(Settings.from_environment(os.environ), credential(), BoundedTransport)
     taken = clients.queue().receive_messages(messages_per_page=32, visibility_timeout=30)
     return [base64.b64decode(one.content).decode() for one in taken]
+
+
+def test_what_failed_five_times_is_handed_over_until_it_is_removed(ports: Ports, loop: str) -> None:
+    texts = [f'{{"InsertionTime": "{loop}"}}', f"no JSON of {loop}"]
+    if isinstance(ports.queue, MemoryQueue):
+        ports.queue.failed += texts
+    else:
+        with Clients(Settings.from_environment(os.environ), credential()).queue(poison=True) as queue:
+            for text in texts:
+                queue.send_message(text)
+
+    mine = [one for one in ports.queue.poisoned() if loop in one.text]
+
+    assert [one.text for one in mine] == texts
+    for one in mine:
+        ports.queue.remove(one)
+        ports.queue.remove(one)  # already gone: nothing happens
+    assert [one for one in ports.queue.poisoned() if loop in one.text] == []

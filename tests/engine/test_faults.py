@@ -118,9 +118,10 @@ def test_f05_poison_is_replayed_by_the_sweep_once_and_shown() -> None:
     life.drop("2.csv", birds(2, 1.0))
     life.rest()
     life.alert()
-    recorder.keep_poison(life.real, life.queue.pop().text)
+    life.real.queue.failed.append(life.queue.pop().text)
     assert tick.sweep(life.real, ACCOUNT) == 1
     assert tick.sweep(life.real, ACCOUNT) == 0
+    assert life.real.queue.failed == []
     life.rest()
     assert life.release(2).triggers[0].kind.value == "alert"
     assert strays(life) == [Code.REPLAYED]
@@ -129,6 +130,24 @@ def test_f05_poison_is_replayed_by_the_sweep_once_and_shown() -> None:
 def strays(life: Life) -> list[Code]:
     """Codes of the events that belong to no loop, the newest days first."""
     return [event.reason.code for _, event in unrouted.newest(life.real, 10_000)]
+
+
+@pytest.mark.parametrize("key", ["InsertionTime", "dequeueCount", "NEXTVISIBLETIME", "expirationtime"])
+def test_f05_a_message_that_azure_functions_cannot_hand_over_is_kept_with_its_reason(key: str) -> None:
+    """A JSON message's own keys take the place of the trigger's metadata (WebJobs' QueueTriggerBinding)."""
+    life = served()
+    life.alert()
+    event = json.loads(life.queue.pop().text) | {key: "zzz"}
+    life.real.queue.failed += [json.dumps(event), json.dumps({key: {}})]
+    tick.sweep(life.real, ACCOUNT)
+    kept = [json.loads(row.doc) for row in life.real.store.unrouted()]
+    assert life.real.queue.failed == []
+    assert sorted(document["code"] for document in kept) == [
+        "poison",
+        "replayed",
+    ]  # the alert was one all the same
+    [left] = [document for document in kept if document["code"] == "poison"]
+    assert f"its keys ['{key.lower()}'] are named like the queue's own" in left["text"]
 
 
 def letter(event: dict[str, object], **why: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import combinations
 from typing import NoReturn
@@ -11,6 +12,7 @@ from azure.functions.decorators.function_app import Function
 
 from functions import alerts, app, inbox, people, timers, tower
 from local.host.routes import compile_route
+from shared.inbox import messages
 
 MODULES = (inbox, timers, alerts, people, tower)
 """As function_app.py registers them; the app itself may be indexed once a process only."""
@@ -62,3 +64,32 @@ def test_fixed_routes_are_registered_before_variable_ones() -> None:
     ]
     assert len(routes) > 3
     assert hidden == []
+
+
+METADATA = {
+    "id",
+    "dequeuecount",
+    "expirationtime",
+    "insertiontime",
+    "nextvisibletime",
+    "popreceipt",
+    "queuetrigger",
+}
+
+
+def test_what_the_app_sends_has_no_key_that_is_named_like_the_triggers_metadata() -> None:
+    """On Azure such a key takes the place of what the queue says, and can keep the message from the app's code."""
+    essentials = {
+        "alertRule": "r",
+        "originAlertId": "1",
+        "monitorCondition": "Fired",
+        "firedDateTime": "2026-01-01T00:00:00Z",
+    }
+    alert = {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essentials}}
+    sent = [messages.alert_message(alert), messages.act_message("pause", "birds", {"id": "x"}, "bob")]
+    assert [set(map(str.casefold, json.loads(message))) & METADATA for message in sent] == [set(), set()]
+    assert isinstance(act := messages.parse(sent[1], ""), messages.Act)
+    assert act.id == "x"
+    earlier = {"driftloop": "act", "verb": "pause", "loop": "birds", "id": "y"}
+    assert isinstance(act := messages.parse(json.dumps(earlier), ""), messages.Act)
+    assert act.id == "y"

@@ -134,3 +134,22 @@ def peek(queue: QueueClient) -> list[str]:
         return [message.content for message in queue.peek_messages(32)]
     except ResourceNotFoundError:  # the poison queue is made when it is first needed
         return []
+
+
+HTTP = """
+@app.route(route="wait/{seconds}", auth_level="anonymous")
+def wait(req: func.HttpRequest) -> func.HttpResponse:
+    note(http=req.route_params["seconds"])
+    time.sleep(float(req.route_params["seconds"]))
+    return func.HttpResponse(str(os.getpid()))
+
+@app.route(route="end/{how}", auth_level="anonymous")
+def end(req: func.HttpRequest) -> func.HttpResponse:
+    if req.route_params["how"] == "die":
+        os._exit(3)
+    raise SystemExit(2)
+"""
+
+
+def said(host: processes.Child, text: str) -> Callable[[], bool]:
+    return lambda: text in host.log_tail(10**6)

@@ -6,6 +6,7 @@ no system-assigned identity; quota by size), how-to-create-attach-compute-cluste
 
 from __future__ import annotations
 
+from local.jobs import distribution
 from local.jobs.exceptions import invalid, not_found_compute
 from local.jobs.plan import Plan, Step
 from local.settings import LOCATION, WORKSPACE_ID
@@ -52,6 +53,7 @@ def check(state: State, plan: Plan, by_person: bool) -> None:
             raise invalid(
                 f"{where} asks for the size '{step.instance_type}', which the region does not offer."
             )
+        distribution.check(step, where)
         name = step.compute.rpartition("/")[2].removeprefix("azureml:")
         if name.lower() in ("", SERVERLESS):
             _check_serverless(step, where, by_person)

@@ -53,12 +53,12 @@ def check(state: State, plan: Plan, by_person: bool) -> None:
             raise invalid(
                 f"{where} asks for the size '{step.instance_type}', which the region does not offer."
             )
-        distribution.check(step, where)
         name = step.compute.rpartition("/")[2].removeprefix("azureml:")
         if name.lower() in ("", SERVERLESS):
             _check_serverless(step, where, by_person)
         else:
             _check_nodes(step, where, get(state, name))
+        distribution.check(step, where)
 
 
 def _check_serverless(step: Step, where: str, by_person: bool) -> None:

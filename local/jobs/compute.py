@@ -61,6 +61,13 @@ def check(state: State, plan: Plan, by_person: bool) -> None:
         distribution.check(step, where)
 
 
+def identity_of(step: Step) -> str:
+    """Which identity of infra/identities.yaml a step runs as; empty for a person's own."""
+    if step.compute.rpartition("/")[2].lower() in ("", SERVERLESS):
+        return "workspace" if step.identity == "managed" else ""
+    return "compute"
+
+
 def _check_serverless(step: Step, where: str, by_person: bool) -> None:
     """A person's own credentials are passed through; an application has none that could be. Of a sweep in a pipeline
     azure-ai-ml does not send the identity (`Sweep._picked_fields_from_dict_to_rest_object`), so it is not asked for."""

@@ -9,11 +9,12 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from local.jobs import distribution, environment, storage
+from local.jobs import compute, distribution, environment, storage
 from local.jobs.catalog import Catalog
 from local.jobs.command import render
 from local.jobs.exceptions import StepCanceled, StepFailed, StepLost, WorkspaceStopping
@@ -32,11 +33,18 @@ LOG_NAME = "user_logs/std_log.txt"
 _log = logging.getLogger(__name__)
 
 
+Reads = Callable[[str, str], bool]
+"""Whether an identity may read a container."""
+
+
 class Execution:
     """Performs steps: each call of `perform` brings one run to its end, from wherever it is."""
 
-    def __init__(self, runs: Runs, catalog: Catalog, tracking: Tracking, folder: Path, keeper: int) -> None:
+    def __init__(
+        self, runs: Runs, catalog: Catalog, tracking: Tracking, folder: Path, keeper: int, reads: Reads
+    ) -> None:
         self._runs = runs
+        self._reads = reads
         self._catalog = catalog
         self._blobs = catalog.blobs
         self._tracking = tracking
@@ -138,7 +146,7 @@ class Execution:
         code = folder / "code"
         (code / "outputs").mkdir(parents=True)  # Azure ML makes it, and keeps what is left there
         if step.spec.get("code"):
-            storage.download(self._blobs, self._catalog.code(step.spec["code"]), code)
+            self._download(step, self._catalog.code(step.spec["code"]), code)
         inputs = {key: self._input(run, key, source) for key, source in step.inputs.items()}
         outputs = {key: str(self._output(run, key, target)) for key, target in step.outputs.items()}
         line = render(str(step.spec.get("command") or ""), inputs, outputs, step.search_values)
@@ -158,7 +166,17 @@ class Execution:
         if source.kind == "literal" or source.mode.lower() == "direct":
             return uri
         target = self.folder(run.id) / "inputs" / name
-        return str(storage.download(self._blobs, storage.place_of(uri), target))
+        return str(self._download(run.plan_step, storage.place_of(uri), target))
+
+    def _download(self, step: Step, place: storage.Place, target: Path) -> Path:
+        """As the identity that the step runs as; a person's own credentials reach what the person may read."""
+        who = compute.identity_of(step)
+        if who and not self._reads(who, place.container):
+            raise StepFailed(
+                f"The {who} identity is not authorized to read the container '{place.container}'. "
+                "Give it the role 'Storage Blob Data Reader' on the storage account."
+            )
+        return storage.download(self._blobs, place, target)
 
     def _uri(self, run: Run, source: Source) -> str:
         """A literal's text, or the address of the data that an input is."""

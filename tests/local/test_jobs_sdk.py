@@ -1002,3 +1002,34 @@ def test_a_sweep_whose_trials_all_failed_says_why(client: MLClient, environment:
     text = failure(client, name)
     assert "None of 2 trials" in text
     assert "the disk is full" in text
+
+
+def test_code_is_read_with_the_role_that_reaches_a_new_container(
+    local_azure: LocalAzure, client: MLClient, environment: str, name: str, tmp_path: Path
+) -> None:
+    """Each upload makes a container, so a role on one container is not enough.
+
+    Sources: Azure/azure-sdk-for-python#32680; how-to-troubleshoot-online-endpoints.md, "Authorization error".
+    """
+    (tmp_path / "run.py").write_text(f"print('{name}')")
+
+    def run(number: int, *grants: tuple[str, str]) -> str | None:
+        also = [[who, "Storage Blob Data Reader", scope] for who, scope in grants]
+        local_azure.control.put("/local/roles", json={"also": also}).raise_for_status()
+        job = command(
+            name=f"{name}{number}",
+            command="python run.py",
+            code=str(tmp_path),
+            environment=environment,
+            compute="driftloop-cpu",
+        )
+        client.jobs.create_or_update(job)
+        return ended(client, f"{name}{number}").status
+
+    reader = ("endpoint", "workspace-account")  # there is an account of the workspace's own
+    try:
+        assert run(1, reader, ("compute", "outputs")) == "Failed"
+        assert "not authorized to read the container" in failure(client, f"{name}1")
+        assert run(2, reader, ("compute", "workspace-account")) == "Completed"
+    finally:
+        local_azure.control.put("/local/roles", json={}).raise_for_status()

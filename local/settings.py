@@ -111,6 +111,8 @@ class Settings:
                 "AZURE_CORE_COLLECT_TELEMETRY": "no",
                 # Else the SDK keeps the cloud of another local Azure that its process has met.
                 "AZUREML_CURRENT_CLOUD": f"Local{self.workspace_port}",
+                # Else the SDK asks an address of Azure's own for registries.
+                "REGISTRY_DISCOVERY_ENDPOINT_URL": f"{self.arm}/",
                 "FUNCTIONS_WORKER_RUNTIME": "python",
                 "DRIFTLOOP_SUBSCRIPTION_ID": SUBSCRIPTION,
                 "DRIFTLOOP_RESOURCE_GROUP": RESOURCE_GROUP,

@@ -18,6 +18,8 @@ from local.service import Service
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from local.state import Document
 
+PAGE = 10
+_API_VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview|-privatepreview)?")
 WORKSPACE_PATH = (
     "/subscriptions/{subscription}/resourceGroups/{group}"
     "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
@@ -68,6 +70,34 @@ def reply(body: object = None, status: int = 200, headers: Mapping[str, str] | N
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))
 
 
+def listing(call: Call, found: Sequence[Document], known: Sequence[str] = ()) -> Response:
+    """A page of a list, and where the next one is.
+
+    Azure's pages are larger; whoever takes the first for all would not notice there. A parameter that is neither ours
+    nor among `known` would be a filter that does nothing: 501.
+    """
+    unknown = sorted(set(call.request.query_params) - {"api-version", "$skipToken", *known})
+    if unknown:
+        raise ArmError(501, "NotEmulated", f"The local Azure does not emulate lists by {', '.join(unknown)}.")
+    begin = int(call.query("$skipToken") or 0)
+    answer: Document = {"value": list(found[begin : begin + PAGE])}
+    if len(found) > begin + PAGE:
+        url = call.request.url.include_query_params(**{"$skipToken": begin + PAGE})
+        answer["nextLink"] = f"{call.service.settings.arm}{url.path}?{url.query}"
+    return reply(answer)
+
+
+def check_api_version(call: Call) -> None:
+    """As Resource Manager does (MicrosoftDocs/azure-docs, azure-resource-manager/troubleshooting/error codes:
+    MissingApiVersionParameter, InvalidApiVersionParameter)."""
+    version = call.query("api-version")
+    if not version:
+        message = "The api-version query parameter (?api-version=) is required for all requests."
+        raise ArmError(400, "MissingApiVersionParameter", message)
+    if not _API_VERSION.fullmatch(version):
+        raise ArmError(400, "InvalidApiVersionParameter", f"The api-version '{version}' is invalid.")
+
+
 class CaselessRoute(Route):
     """Matches its fixed segments in any case, and only its own methods: others are not emulated (501)."""
 
@@ -95,6 +125,7 @@ def arm(path: str, handler: Handler, methods: Sequence[str] = ("GET",)) -> Route
                 f"There is no workspace '{'/'.join(named)}' (subscription, resource group, name);"
                 f" the local Azure has '{SUBSCRIPTION}/{RESOURCE_GROUP}/{WORKSPACE}'.",
             )
+        check_api_version(call)
         return handler(call)
 
     needed = action_of(path, methods[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
@@ -13,7 +13,7 @@ from local.arm import group
 from local.endpoints import quota
 from local.refusal import ArmError
 from local.settings import LOCATION, RESOURCE_GROUP, SUBSCRIPTION
-from local.web import WORKSPACE_PATH, Call, control, reply, secured
+from local.web import WORKSPACE_PATH, Call, check_api_version, control, listing, reply, secured
 
 _SUBSCRIPTION = "/subscriptions/{subscription}/providers"
 _GROUP = "/subscriptions/{subscription}/resourceGroups/{group}/providers"
@@ -21,6 +21,7 @@ _REGION = f"{_SUBSCRIPTION}/Microsoft.MachineLearningServices/locations/{{locati
 _TOPICS = "Microsoft.EventGrid/systemTopics"
 _ENDPOINT = f"{WORKSPACE_PATH}/onlineEndpoints/{{endpoint}}"
 _OURS = {"subscription": SUBSCRIPTION, "group": RESOURCE_GROUP, "location": LOCATION}
+_FILTERS = ("$filter",)
 _PRINCIPAL = re.compile(r"principalId eq '([0-9a-f-]+)'")
 
 
@@ -34,22 +35,20 @@ def _reader(path: str, answer: Callable[[Call], object], action: str) -> Route:
                 raise ArmError(
                     404, "ResourceNotFound", f"There is no {name} '{found}' here, there is '{ours}'."
                 )
-        return reply(answer(call))
+        check_api_version(call)
+        found = answer(call)
+        return listing(call, found, _FILTERS) if isinstance(found, list) else reply(found)
 
     return secured(path, here, audiences=("arm",), action=action, scope="subscription")
 
 
-def _many(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {"value": list(found)}
-
-
-def _role_assignments(call: Call) -> dict[str, Any]:
+def _role_assignments(call: Call) -> list[dict[str, Any]]:
     principal = _PRINCIPAL.fullmatch(call.query("$filter"))
     if principal is None:
         raise ArmError(
             501, "NotEmulated", "Role assignments are listed with $filter=principalId eq '<id>' only."
         )
-    return _many(group.role_assignments(call.service, principal[1]))
+    return group.role_assignments(call.service, principal[1])
 
 
 def _set_providers(call: Call) -> Response:
@@ -67,12 +66,12 @@ def _set_quota(call: Call) -> Response:
 routes: list[BaseRoute] = [
     _reader(
         f"{_REGION}/usages",
-        lambda call: _many(quota.usages(call.service.state)),
+        lambda call: quota.usages(call.service.state),
         "Microsoft.MachineLearningServices/locations/usages/read",
     ),
     _reader(
         f"{_REGION}/vmSizes",
-        lambda call: _many(quota.sizes()),
+        lambda call: quota.sizes(),
         "Microsoft.MachineLearningServices/locations/vmSizes/read",
     ),
     _reader(
@@ -82,17 +81,17 @@ routes: list[BaseRoute] = [
     ),
     _reader(
         f"{_SUBSCRIPTION}/{_TOPICS}",
-        lambda call: _many(group.system_topics()),
+        lambda call: group.system_topics(),
         "Microsoft.EventGrid/systemTopics/read",
     ),
     _reader(
         f"{_GROUP}/{_TOPICS}/{{topic}}/eventSubscriptions",
-        lambda call: _many(group.event_subscriptions(call.service, call.path("topic"))),
+        lambda call: group.event_subscriptions(call.service, call.path("topic")),
         "Microsoft.EventGrid/systemTopics/eventSubscriptions/read",
     ),
     _reader(
         f"{_ENDPOINT}/providers/Microsoft.Insights/diagnosticSettings",
-        lambda call: _many(group.diagnostics(call.service, call.path("endpoint"))),
+        lambda call: group.diagnostics(call.service, call.path("endpoint")),
         "Microsoft.Insights/diagnosticSettings/read",
     ),
     _reader(
@@ -100,10 +99,10 @@ routes: list[BaseRoute] = [
         lambda call: group.logs_workspace(),
         "Microsoft.OperationalInsights/workspaces/read",
     ),
-    _reader(f"{_GROUP}/Microsoft.Web/sites", lambda call: _many(group.sites()), "Microsoft.Web/sites/read"),
+    _reader(f"{_GROUP}/Microsoft.Web/sites", lambda call: group.sites(), "Microsoft.Web/sites/read"),
     _reader(
         f"{_GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities",
-        lambda call: _many(group.assigned_identities()),
+        lambda call: group.assigned_identities(),
         "Microsoft.ManagedIdentity/userAssignedIdentities/read",
     ),
     _reader(

@@ -9,7 +9,7 @@ from local.arm.exceptions import NoSuchOperation
 from local.progress import Pace
 from local.refusal import ArmError
 from local.settings import DATASTORES
-from local.web import Call, reply
+from local.web import Call, listing, reply
 
 
 def metadata(call: Call) -> Response:
@@ -29,7 +29,8 @@ def datastores(call: Call) -> Response:
     if call.query("isDefault").lower() == "true":
         found = [one for one in found if one["properties"]["isDefault"]]
     wanted = [name for name in call.query("names").split(",") if name]
-    return reply({"value": [one for one in found if not wanted or one["name"] in wanted]})
+    shown = [one for one in found if not wanted or one["name"] in wanted]
+    return listing(call, shown, ("isDefault", "names", "count", "skip", "orderBy", "orderByAsc"))
 
 
 def datastore(call: Call) -> Response:
@@ -41,6 +42,14 @@ def datastore_secrets(call: Call) -> Response:
     found = models.datastore(call.service.settings, call.path("name"))
     token = call.service.sas(found["properties"]["containerName"], write=True)
     return reply({"secretsType": "Sas", "sasToken": token})
+
+
+def no_registries(call: Call) -> Response:
+    message = (
+        f"The local Azure has no registries, so it has no '{call.path('registry')}': assets can be neither read from "
+        "one nor shared to one."
+    )
+    raise ArmError(501, "NotEmulated", message)
 
 
 def operation(call: Call) -> Response:

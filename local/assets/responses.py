@@ -9,7 +9,9 @@ from starlette.responses import Response
 from local.assets.models import Assets, upload_container
 from local.refusal import ArmError
 from local.state import Document
-from local.web import Call, Handler, reply
+from local.web import Call, Handler, listing, reply
+
+_SELECTED = ("listViewType", "$orderBy", "$top", "hash", "hashVersion")
 
 
 def put_version(plural: str) -> Handler:
@@ -30,7 +32,7 @@ def list_versions(plural: str) -> Handler:
             found = _assets(call).codes_with_hash(call.query("hash"), call.query("hashVersion"))
         else:
             found = _assets(call).versions(plural, call.path("name"))
-        return reply({"value": _selected(call, found)})
+        return listing(call, _selected(call, found), _SELECTED)
 
     return handler
 
@@ -46,9 +48,8 @@ def put_container(plural: str) -> Handler:
 def list_containers(plural: str) -> Handler:
     def handler(call: Call) -> Response:
         assets = _assets(call)
-        return reply(
-            {"value": _selected(call, [assets.container(plural, name) for name in assets.names(plural)])}
-        )
+        found = [assets.container(plural, name) for name in assets.names(plural)]
+        return listing(call, _selected(call, found), _SELECTED)
 
     return handler
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
-from local.endpoints import container
+from local.endpoints import container, limits
 from local.endpoints.exceptions import NotEmulated, Refused
 from local.service import Service
 from local.settings import LOCATION, WORKSPACE_ID
@@ -18,7 +17,6 @@ ROLLING = {
     "hour": "%Y/%m/%d/%H",
     "minute": "%Y/%m/%d/%H/%M",
 }
-_SECONDS = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
 
 
 class Serving(NamedTuple):
@@ -42,6 +40,7 @@ def checked(service: Service, body: Document) -> Document:
         raise Refused("A deployment needs a code configuration, or a model of the type mlflow_model.")
     if code and not properties.get("environmentId"):
         raise Refused("A deployment with a code configuration needs an environment.")
+    limits.check_deployment(properties, (body.get("sku") or {}).get("capacity", 1))
     collector = properties.get("dataCollector")
     if collector:
         properties["dataCollector"] = _collector(collector)
@@ -77,20 +76,11 @@ def serving(properties: Document) -> Serving:
         if each["dataCollectionMode"] == "Enabled"
     }
     return Serving(
-        seconds(request.get("requestTimeout") or "PT5S"),
+        limits.seconds(request.get("requestTimeout") or "PT5S"),
         2 * at_once * instances,  # Azure's own rule; what is more at once is answered with 429
         collected,
         str(collector["rollingRate"]).lower(),
     )
-
-
-def seconds(duration: str) -> float:
-    """An ISO 8601 duration such as PT5S."""
-    found = _SECONDS.fullmatch(duration)
-    if found is None or duration in ("P", "PT"):
-        raise Refused(f"{duration!r} is not an ISO 8601 duration such as PT5S.")
-    days, hours, minutes, rest = (float(part or 0) for part in found.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + rest
 
 
 def document(

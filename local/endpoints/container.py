@@ -51,7 +51,7 @@ def _fetched(service: Service, properties: Document, folder: Path) -> Sources:
         shutil.copytree(IMAGE, code, ignore=shutil.ignore_patterns("__*", "launch.py"))
         return Sources(code, "score.py", model)
     uri = assets.find(configuration["codeId"], "codes")["properties"]["codeUri"]
-    storage.download(service.blobs, storage.place_of(uri), code)
+    _download(service, storage.place_of(uri), code)
     return Sources(code, configuration["scoringScript"], model)
 
 
@@ -62,8 +62,18 @@ def _model(service: Service, found: Document, folder: Path) -> Path:
     name, _, version = str(found["id"]).split("/")[-3:]
     root = folder / name / version
     is_file = [name for name, _ in storage.blobs_at(service.blobs, place)] == [""]
-    storage.download(service.blobs, place, root if is_file else root / Path(place.path.rstrip("/")).name)
+    _download(service, place, root if is_file else root / Path(place.path.rstrip("/")).name)
     return root
+
+
+def _download(service: Service, place: storage.Place, target: Path) -> None:
+    """As the endpoint's identity (how-to-troubleshoot-online-endpoints.md, "Authorization error")."""
+    if not service.roles.reads("endpoint", place.container):
+        raise StepFailed(
+            f"Authorization error: the endpoint's identity may not read the container '{place.container}'. "
+            "Give it the role 'Storage Blob Data Reader' on the workspace's storage account."
+        )
+    storage.download(service.blobs, place, target)
 
 
 def _check_mlflow(model: Path) -> None:

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from local.endpoints import bodies, container, quota, scorer
+from local.endpoints import bodies, container, limits, quota, scorer
 from local.endpoints.board import Board, Target
 from local.endpoints.collector import Collector
 from local.endpoints.endpoint_faults import Faults
@@ -67,6 +67,7 @@ class Deployments:
             if old is not None:
                 self._refuse_when_busy(old)
             properties = bodies.checked(self._service, body)
+            self._check_limits(endpoint, name, properties, old)
             doc = bodies.document(self._service, endpoint, name, body, properties, old)
             doc["operation"] = self.operations.begin("deployment", _id(endpoint, name))
             address = self.operations.headers(doc["operation"])["Azure-AsyncOperation"]
@@ -75,6 +76,17 @@ class Deployments:
         shown = bodies.shown(doc, doc["doing"])
         self._start(doc)
         return shown, doc["operation"], old is None
+
+    def _check_limits(self, endpoint: str, name: str, properties: Document, old: Document | None) -> None:
+        if old is not None:
+            fixed = {"egressPublicNetworkAccess": "Enabled"}
+            limits.check_update(f"The deployment '{name}'", old["properties"], properties, fixed)
+            return
+        limits.check_name("deployment", name)
+        if len(self._state.keys(KIND, f"{endpoint}/")) >= limits.MOST_DEPLOYMENTS:
+            raise Refused(
+                f"The endpoint '{endpoint}' has {limits.MOST_DEPLOYMENTS} deployments, as many as it may."
+            )
 
     def get(self, endpoint: str, name: str) -> Document:
         doc = self._found(endpoint, name)

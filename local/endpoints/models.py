@@ -6,6 +6,7 @@ import secrets
 import threading
 from datetime import datetime
 
+from local.endpoints import limits
 from local.endpoints.board import Board, Routed
 from local.endpoints.deployments import Deployments
 from local.endpoints.endpoint_faults import Faults
@@ -44,6 +45,12 @@ class Endpoints:
             old = self._existing(name)
             if old is not None:
                 self.refuse_when_busy(name)
+                before, after = (limits.identity_of(each.get("identity") or {}) for each in (old, body))
+                limits.check_update(
+                    f"The endpoint '{name}'", {"identity": before}, {"identity": after}, {"identity": {}}
+                )
+            else:
+                limits.check_name("endpoint", name)
             properties = body.get("properties") or {}
             traffic = self._traffic(name, properties)
             doc = self._document(name, body, properties, old)
@@ -110,8 +117,7 @@ class Endpoints:
         return found
 
     def _traffic(self, name: str, properties: Document) -> dict[str, int]:
-        if properties.get("mirrorTraffic"):
-            raise NotEmulated("mirrored traffic")
+        mirror = properties.get("mirrorTraffic") or {}
         traffic = {str(key).lower(): weight for key, weight in (properties.get("traffic") or {}).items()}
         for deployment, weight in traffic.items():
             if not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= 100:
@@ -124,6 +130,9 @@ class Endpoints:
                 )
         if sum(traffic.values()) not in (0, 100):
             raise Refused(f"The traffic of an endpoint must sum to 0 or 100, not {sum(traffic.values())}.")
+        limits.check_mirror(mirror, traffic)
+        if any(mirror.values()):
+            raise NotEmulated("mirrored traffic")
         return traffic
 
     def _document(self, name: str, body: Document, sent: Document, old: Document | None) -> Document:

@@ -8,13 +8,13 @@ from local.endpoints.exceptions import Refused
 from local.endpoints.models import Endpoints
 from local.progress import Pace
 from local.state import Document
-from local.web import Call, reply
+from local.web import Call, listing, reply
 
 PACED = ("endpoint", "endpoint.delete", "deployment", "deployment.delete")
 
 
 def list_endpoints(call: Call) -> Response:
-    return reply({"value": _endpoints(call).all()})
+    return listing(call, _endpoints(call).all())
 
 
 def get_endpoint(call: Call) -> Response:
@@ -36,7 +36,7 @@ def list_keys(call: Call) -> Response:
 def list_deployments(call: Call) -> Response:
     endpoints = _endpoints(call)
     endpoints.get(call.path("endpoint"))
-    return reply({"value": endpoints.deployments.of(call.path("endpoint"))})
+    return listing(call, endpoints.deployments.of(call.path("endpoint")))
 
 
 def get_deployment(call: Call) -> Response:

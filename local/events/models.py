@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError, ResourceExistsError
 
+from local.events import retry
 from local.events.delivery_faults import Faults
 from local.events.subscriptions import Subscription, subscriptions
 from local.service import Service
@@ -26,7 +27,6 @@ from local.state import Document
 DEAD_LETTER_CONTAINER = "dead-letter"
 HELD_BACK = timedelta(seconds=1)  # while reordering: sent when nothing more has come for so long
 HELD_BACK_AT_MOST = timedelta(seconds=5)
-RETRY = timedelta(seconds=1)
 _DELIVERY = "event-delivery"
 
 log = logging.getLogger(__name__)
@@ -73,10 +73,12 @@ class Events:
             faults.without("lose").write(state)
             return
         row: Document = {"subscription": subscription.name, "queue": subscription.queue, "event": event}
+        row["accepted"] = self._service.clock().isoformat()
         due = self._service.clock() + timedelta(seconds=faults.delay_s)
         if faults.dead_letter > 0:
             faults.without("dead_letter").write(state)
-            row["dead_letter"] = True
+            row["dead_letter"] = {"reason": "MaxDeliveryAttemptsExceeded", "outcome": "NotFound"}
+            row["attempts"] = retry.MOST_ATTEMPTS
         elif faults.reorder:
             due += HELD_BACK
             row["held_back"] = True
@@ -113,10 +115,25 @@ class Events:
             try:
                 self._deliver(row)
             except AzureError as error:
-                log.warning("an event for %s is delivered later: %s", row["queue"], error)
-                self._service.state.put(_DELIVERY, key, row | {"due": (now + RETRY).isoformat()})
+                self._service.state.put(_DELIVERY, key, self._failed(row, error))
             else:
                 self._service.state.delete(_DELIVERY, key)
+
+    def _failed(self, row: Document, error: AzureError) -> Document:
+        """The delivery as it goes on after an attempt that failed: tried again, or to be written down as dead."""
+        now, speed = self._service.clock(), Faults.read(self._service.state).speed
+        if row.get("dead_letter"):  # the container is not there just now
+            return row | {"due": (now + timedelta(seconds=1)).isoformat()}
+        attempts = int(row.get("attempts", 0)) + 1
+        again = retry.next_at(now, datetime.fromisoformat(row["accepted"]), attempts, error, speed)
+        tried = row | {"attempts": attempts, "last_attempt": stamp(now)}
+        if again is not None:
+            log.warning("an event for %s is delivered later: %s", row["queue"], error)
+            return tried | {"due": again.isoformat()}
+        given_up = {"reason": retry.reason(attempts, error), "outcome": retry.outcome(error)}
+        due = now + timedelta(seconds=retry.DEAD_LETTER_AFTER_S / speed)
+        log.warning("an event for %s is given up after %d attempts: %s", row["queue"], attempts, error)
+        return tried | {"dead_letter": given_up, "due": due.isoformat()}
 
     def _deliver(self, row: Document) -> None:
         if row.get("dead_letter"):
@@ -130,11 +147,11 @@ class Events:
         event: Document = row["event"]
         now = self._service.clock()
         failed = event | {
-            "deadLetterReason": "MaxDeliveryAttemptsExceeded",
-            "deliveryAttempts": 30,
-            "lastDeliveryOutcome": "NotFound",
+            "deadLetterReason": row["dead_letter"]["reason"],
+            "deliveryAttempts": row["attempts"],
+            "lastDeliveryOutcome": row["dead_letter"]["outcome"],
             "publishTime": event.get("eventTime", event.get("time")),
-            "lastDeliveryAttemptTime": stamp(now),
+            "lastDeliveryAttemptTime": row.get("last_attempt", stamp(now)),
         }
         with suppress(ResourceExistsError):
             self._service.blobs.create_container(DEAD_LETTER_CONTAINER)

@@ -21,6 +21,9 @@ PUBLISHER = "publisher"
 PLATFORM = "platform"
 """The local Azure itself: it is what enforces roles, so it has none."""
 
+ACCOUNT_SCOPE, WORKSPACE_ACCOUNT = "account", "workspace-account"
+CONTAINERS_OF_OURS = frozenset({"landing", "labels", "versions", "documents", "quarantine", "dead-letter"})
+_READ_BLOBS = tuple(f"Storage Blob Data {kind}" for kind in ("Reader", "Contributor", "Owner"))
 _EVERYBODY = (
     PLATFORM,
     "app",
@@ -75,6 +78,20 @@ class Roles:
     def stores(self, who: str) -> bool:
         """Whether the identity has any role for the data of the storage account."""
         return who == PLATFORM or any(grant.role.startswith("Storage ") for grant in self._held(who))
+
+    def reads(self, who: str, container: str) -> bool:
+        """Whether an identity may read a container's blobs.
+
+        Each upload of code has a container of its own, in the workspace's account: a role on one container is not
+        enough (Azure/azure-sdk-for-python#32680; how-to-troubleshoot-online-endpoints.md, "Authorization error").
+        Where the table gives the workspace no account of its own, there is nothing to tell its containers apart by.
+        """
+        grants = [*self._grants, *self._also]
+        if not any(grant.scope == WORKSPACE_ACCOUNT for grant in grants):
+            return True
+        account = ACCOUNT_SCOPE if container in CONTAINERS_OF_OURS else WORKSPACE_ACCOUNT
+        scopes = {account, container}
+        return any(grant.role in _READ_BLOBS and grant.scope in scopes for grant in self._held(who))
 
     def change(
         self, without: Sequence[Grant] = (), denied: Sequence[str] = (), also: Sequence[Grant] = ()

@@ -6,6 +6,7 @@ no system-assigned identity; quota by size), how-to-create-attach-compute-cluste
 
 from __future__ import annotations
 
+from local.jobs import distribution
 from local.jobs.exceptions import invalid, not_found_compute
 from local.jobs.plan import Plan, Step
 from local.settings import LOCATION, WORKSPACE_ID
@@ -57,6 +58,14 @@ def check(state: State, plan: Plan, by_person: bool) -> None:
             _check_serverless(step, where, by_person)
         else:
             _check_nodes(step, where, get(state, name))
+        distribution.check(step, where)
+
+
+def identity_of(step: Step) -> str:
+    """Which identity of infra/identities.yaml a step runs as; empty for a person's own."""
+    if step.compute.rpartition("/")[2].lower() in ("", SERVERLESS):
+        return "workspace" if step.identity == "managed" else ""
+    return "compute"
 
 
 def _check_serverless(step: Step, where: str, by_person: bool) -> None:

@@ -9,11 +9,12 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from local.jobs import environment, storage
+from local.jobs import compute, distribution, environment, storage
 from local.jobs.catalog import Catalog
 from local.jobs.command import render
 from local.jobs.exceptions import StepCanceled, StepFailed, StepLost, WorkspaceStopping
@@ -23,6 +24,7 @@ from local.jobs.plan import Source, Step, Target
 from local.jobs.runs import Run, Runs, Status, error_document
 from local.jobs.step_process import end, exit_code, last_words, lives, lost_because, recorded, start
 from local.jobs.sweep import Sweep
+from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from local.state import Document
 
 LOOK_S = 0.05
@@ -31,11 +33,18 @@ LOG_NAME = "user_logs/std_log.txt"
 _log = logging.getLogger(__name__)
 
 
+Reads = Callable[[str, str], bool]
+"""Whether an identity may read a container."""
+
+
 class Execution:
     """Performs steps: each call of `perform` brings one run to its end, from wherever it is."""
 
-    def __init__(self, runs: Runs, catalog: Catalog, tracking: Tracking, folder: Path, keeper: int) -> None:
+    def __init__(
+        self, runs: Runs, catalog: Catalog, tracking: Tracking, folder: Path, keeper: int, reads: Reads
+    ) -> None:
         self._runs = runs
+        self._reads = reads
         self._catalog = catalog
         self._blobs = catalog.blobs
         self._tracking = tracking
@@ -135,9 +144,9 @@ class Execution:
         name, asset = self._catalog.environment(step.spec.get("environment"))
         environment.check(name, asset)
         code = folder / "code"
-        code.mkdir()
+        (code / "outputs").mkdir(parents=True)  # Azure ML makes it, and keeps what is left there
         if step.spec.get("code"):
-            storage.download(self._blobs, self._catalog.code(step.spec["code"]), code)
+            self._download(step, self._catalog.code(step.spec["code"]), code)
         inputs = {key: self._input(run, key, source) for key, source in step.inputs.items()}
         outputs = {key: str(self._output(run, key, target)) for key, target in step.outputs.items()}
         line = render(str(step.spec.get("command") or ""), inputs, outputs, step.search_values)
@@ -145,6 +154,7 @@ class Execution:
             "command": [shutil.which("bash") or "/bin/sh", "-c", line],
             "cwd": str(code),
             "env": self._variables(run, step, inputs, outputs),
+            "places": distribution.places(step),
             "keeper": self._keeper,
         }
         file = folder / "order.json"
@@ -156,7 +166,17 @@ class Execution:
         if source.kind == "literal" or source.mode.lower() == "direct":
             return uri
         target = self.folder(run.id) / "inputs" / name
-        return str(storage.download(self._blobs, storage.place_of(uri), target))
+        return str(self._download(run.plan_step, storage.place_of(uri), target))
+
+    def _download(self, step: Step, place: storage.Place, target: Path) -> Path:
+        """As the identity that the step runs as; a person's own credentials reach what the person may read."""
+        who = compute.identity_of(step)
+        if who and not self._reads(who, place.container):
+            raise StepFailed(
+                f"The {who} identity is not authorized to read the container '{place.container}'. "
+                "Give it the role 'Storage Blob Data Reader' on the storage account."
+            )
+        return storage.download(self._blobs, place, target)
 
     def _uri(self, run: Run, source: Source) -> str:
         """A literal's text, or the address of the data that an input is."""
@@ -185,6 +205,10 @@ class Execution:
             "AZUREML_RUN_ID": run.id,
             "AZUREML_ROOT_RUN_ID": run.root,
             "AZUREML_EXPERIMENT_NAME": run.experiment,
+            "AZUREML_ARM_SUBSCRIPTION": SUBSCRIPTION,
+            "AZUREML_ARM_RESOURCEGROUP": RESOURCE_GROUP,
+            "AZUREML_ARM_WORKSPACE_NAME": WORKSPACE,
+            "AZUREML_ARM_PROJECT_NAME": run.experiment,
             **{f"AZURE_ML_INPUT_{name}": value for name, value in inputs.items()},
             **{f"AZURE_ML_OUTPUT_{name}": value for name, value in outputs.items()},
             **self._tracking.begin(run.experiment, run.id),
@@ -230,7 +254,7 @@ class Execution:
             uris[name] = self._catalog.output_uri(run, name, target)
             storage.upload(self._blobs, source, storage.place_of(uris[name]))
         artifacts = self.folder(run.id) / "code" / "outputs"  # Azure ML keeps what a step leaves there
-        if artifacts.is_dir():
+        if artifacts.is_dir() and any(artifacts.iterdir()):
             place = storage.Place(storage.ARTIFACTS_CONTAINER, f"{artifacts_of(run.id)}/outputs")
             storage.upload(self._blobs, artifacts, place)
         self._complete(run, uris, {})
@@ -245,12 +269,22 @@ class Execution:
             if trial.path in step.trials and trial.status is Status.COMPLETED and metric is not None:
                 found[trial.id] = metric
         if not found:
-            raise StepFailed(f"None of {len(step.trials)} trials ended well and logged '{sweep.metric}'.")
+            raise StepFailed(self._why_no_trial(run, sweep))
         best = self._runs.known(sweep.best(found))
         uris = {name: self._catalog.output_uri(run, name, target) for name, target in step.outputs.items()}
         for name, uri in uris.items():
             storage.copy(self._blobs, storage.place_of(best.outputs[name]["uri"]), storage.place_of(uri))
         self._complete(run, uris, {"best_child_run_id": best.id, "score": str(found[best.id])})
+
+    def _why_no_trial(self, run: Run, sweep: Sweep) -> str:
+        """Of each trial what kept it from being the best, said once where it was the same."""
+        step = run.plan_step
+        trials = [each for each in self._runs.of(run.root) if each.path in step.trials]
+        ended_well = sum(each.status is Status.COMPLETED for each in trials)
+        errors = [str(each.error["error"]["message"]) for each in trials if each.error]
+        text = f"None of {len(trials)} trials ended well and logged '{sweep.metric}': {ended_well} ended without it"
+        told = [f"{errors.count(each)} failed: {each}" for each in dict.fromkeys(errors)]
+        return "; ".join([text, *told[:3]])
 
     def _complete(self, run: Run, uris: dict[str, str], properties: dict[str, str]) -> None:
         """Register the outputs and end the run in one transaction: after a crash, all of it is there or none."""

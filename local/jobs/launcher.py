@@ -14,12 +14,14 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 
 KEEPER_LOOK_S = 0.25
 TAIL_BYTES = 4000
+
+Process = tuple[subprocess.Popen[bytes], threading.Thread]
 
 
 def started_at(pid: int) -> float | None:
@@ -45,12 +47,21 @@ def main(folder: Path) -> None:
     with (folder / "process.json").open("x") as file:  # an order is carried out once
         json.dump(me, file)
     order = json.loads((folder / "order.json").read_text())
-    keeper = order["keeper"]
     with (folder / "std_log.txt").open("ab", buffering=0) as log:
+        code = _waited_for(_started(order, folder, log), order["keeper"])
+    draft = folder / "exit.draft"
+    draft.write_text(json.dumps({"code": code}))
+    draft.replace(folder / "exit.json")
+
+
+def _started(order: Any, folder: Path, log: IO[bytes]) -> list[Process]:  # Any: JSON of our own
+    """One process for each place of the order, all with one log; and what copies its standard error."""
+    started = []
+    for place in order.get("places") or [{}]:
         process = subprocess.Popen(
             order["command"],
             cwd=order["cwd"],
-            env=order["env"],
+            env=order["env"] | place,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.PIPE,
@@ -59,17 +70,27 @@ def main(folder: Path) -> None:
         arguments = (process.stderr, log, folder / "stderr.txt")
         copier = threading.Thread(target=_copy, args=arguments, daemon=True)
         copier.start()
-        while True:
-            try:
-                code = process.wait(KEEPER_LOOK_S)
-                break
-            except subprocess.TimeoutExpired:
-                if started_at(keeper["pid"]) != keeper["started_at"]:
-                    _end_everything()
+        started.append((process, copier))
+    return started
+
+
+def _waited_for(started: list[Process], keeper: Any) -> int:  # Any: JSON of our own
+    """The exit code: the first that is not 0 ends the other processes, as on a cluster."""
+    while True:
+        codes = [process.poll() for process, _ in started]
+        if any(codes) or None not in codes:
+            break
+        with suppress(subprocess.TimeoutExpired):
+            started[codes.index(None)][0].wait(KEEPER_LOOK_S)
+        if started_at(keeper["pid"]) != keeper["started_at"]:
+            _end_everything()
+    for process, copier in started:
+        if process.poll() is None:
+            for relative in family(process.pid):
+                with suppress(psutil.NoSuchProcess):
+                    relative.kill()
         copier.join(2)  # a process that outlives the command may hold its standard error open
-    draft = folder / "exit.draft"
-    draft.write_text(json.dumps({"code": code}))
-    draft.replace(folder / "exit.json")
+    return next((code for code in codes if code), 0)
 
 
 def family(pid: int) -> list[psutil.Process]:

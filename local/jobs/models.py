@@ -35,7 +35,12 @@ class Jobs:
         self.catalog = Catalog(service.get(Assets), self.runs, service.state, service.blobs)
         tracking = Tracking(service.settings.folder / "mlruns")
         self.execution = Execution(
-            self.runs, self.catalog, tracking, service.settings.folder / "jobs", keeper=getppid()
+            self.runs,
+            self.catalog,
+            tracking,
+            service.settings.folder / "jobs",
+            keeper=getppid(),
+            reads=service.roles.reads,
         )
         self._conductor = Conductor(self.runs, self.execution.perform, self._collect_outputs, self._ended)
 

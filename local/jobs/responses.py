@@ -12,7 +12,7 @@ from local.jobs.notices import experiment_id
 from local.jobs.runs import Run, Status
 from local.settings import WORKSPACE_ID
 from local.state import Document
-from local.web import Call, reply
+from local.web import Call, listing, reply
 
 PIPELINE_LOG = "logs/azureml/executionlogs.txt"
 
@@ -30,7 +30,7 @@ def list_jobs(call: Call) -> Response:
     jobs, view = _jobs(call), call.query("listViewType", "ActiveOnly")
     archived = view == "ArchivedOnly"
     shown = [run for run in reversed(jobs.runs.roots()) if view == "All" or run.hidden is archived]
-    return reply({"value": [_resource(jobs, run.id) for run in shown]})
+    return listing(call, [_resource(jobs, run.id) for run in shown], ("listViewType",))
 
 
 def cancel_job(call: Call) -> Response:
@@ -87,7 +87,7 @@ def resolve_models(call: Call) -> Response:
 
 
 def list_computes(call: Call) -> Response:
-    return reply({"value": compute.all_of(call.service.state)})
+    return listing(call, compute.all_of(call.service.state))
 
 
 def get_compute(call: Call) -> Response:

@@ -86,8 +86,13 @@ def _identified(lines: Sequence[Line], id: str) -> dict[str, list[tuple[datetime
     for line in lines:
         for row in line.rows:
             if isinstance(row, Mapping) and row.get(id) is not None:
-                found.setdefault(str(row[id]), []).append((line.at, row))
+                found.setdefault(_named(row[id]), []).append((line.at, row))
     return found
+
+
+def _named(value: object) -> str:
+    """A frame with a gap has its whole numbers as floats: 7 and 7.0 are one id."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _without(lines: Sequence[Line], id: str) -> list[Line]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -39,8 +39,10 @@ def line(named: str, data: object, at: datetime = NOON, **more: object) -> Line:
     return found
 
 
-def pairs(inputs: list[Line], outputs: list[Line], *known: str, id: str = "", **sizes: int) -> list[Any]:
-    found = joined(inputs, outputs, lambda: set(known), lambda: sizes, id)
+def pairs(
+    inputs: list[Line], outputs: list[Line], *known: str, id: str = "", sizes: Mapping[str, int] | None = None
+) -> list[Any]:
+    found = joined(inputs, outputs, lambda: set(known), lambda: sizes or {}, id)
     return [(row["inputs"], row["output"]) for row in found]
 
 
@@ -101,13 +103,13 @@ class TestJoin:
         inputs, outputs = [line("a", [{"x": 1}, {"x": 1001}])], [line("a", ["small", "large"])]
 
         assert pairs(inputs, outputs, "a") == []
-        assert pairs(inputs, outputs, "a", a=1) == []
+        assert pairs(inputs, outputs, "a", sizes={"a": 1}) == []
 
     def test_the_payload_says_how_many_rows_a_request_had(self) -> None:
         inputs, outputs = [line("a", [{"x": 1}, {"x": 2}])], [line("a", ["small", "large"])]
         payload = line("a", {"input_data": {"columns": ["x"], "data": [[1], [2]]}})
 
-        assert len(pairs(inputs, outputs, "a", **sizes_of([payload]))) == 2
+        assert len(pairs(inputs, outputs, "a", sizes=sizes_of([payload]))) == 2
         assert sizes_of([line("b", [{"x": 1}, {"x": 2}])]) == {}
 
     def test_an_answer_that_others_were_put_behind_does_not_match(self) -> None:
@@ -131,6 +133,11 @@ class TestJoin:
         found = pairs(inputs, outputs, id="n")
 
         assert sorted(found, key=str) == [(row, "small") for row in asked]
+
+    def test_a_whole_number_is_one_id_however_the_frame_wrote_it(self) -> None:
+        inputs, outputs = [line("a", [{"n": 7, "x": 1}])], [line("b", [{"n": 7.0, "y": 2}])]
+
+        assert pairs(inputs, outputs, id="n") == [({"n": 7, "x": 1}, 2)]
 
     def test_an_id_that_comes_twice_names_no_row(self) -> None:
         inputs = [line("a", [{"n": 1, "x": 1}, {"n": 2, "x": 2}]), line("b", [{"n": 1, "x": 9}])]

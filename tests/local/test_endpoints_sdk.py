@@ -20,11 +20,16 @@ from azure.ai.ml.entities import (
     DataCollector,
     DeploymentCollection,
     Environment,
+    IdentityConfiguration,
+    ManagedIdentityConfiguration,
     ManagedOnlineDeployment,
     ManagedOnlineEndpoint,
     Model,
     OnlineDeployment,
+    OnlineRequestSettings,
+    ProbeSettings,
 )
+from azure.ai.ml.exceptions import MlException
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
 from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult
@@ -32,6 +37,8 @@ from azure.storage.blob import BlobServiceClient
 from scipy.stats import binom
 
 from local.azure import LocalAzure
+from local.endpoints import limits
+from local.endpoints.exceptions import Refused
 from local.jobs.environment import job_python
 from local.settings import LOGS_WORKSPACE_ID, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 
@@ -59,6 +66,7 @@ def init():
 @rawhttp
 def run(request):
     rows = pd.DataFrame(json.loads(request.get_data(as_text=True))["data"])
+    time.sleep(float(os.environ.get("SLOW_ANSWER", "0")))
     if (rows["x"] < 0).any():
         raise ValueError("x is negative")
     answer = pd.DataFrame({"row_id": rows["row_id"], "prediction": rows["x"] * factor})
@@ -662,3 +670,83 @@ def test_keys_where_the_endpoint_has_them_and_delete_leaves_no_process(
     assert not processes_of(local_azure.settings.folder, made.name)
     assert made.http.post(made.uri, json={}).status_code == 404
     made.http.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"instance_type": "Standard_Imaginary_v9"}, "does not offer the instance type"),
+        ({"instance_count": 51}, "1 to 50 instances"),
+        ({"request_settings": OnlineRequestSettings(request_timeout_ms=180_001)}, "at most 180000"),
+        ({"liveness_probe": ProbeSettings(success_threshold=2)}, "successThreshold must be 1"),
+        ({"readiness_probe": ProbeSettings(failure_threshold=0)}, "failureThreshold is at least 1"),
+    ],
+)
+def test_a_deployment_beyond_a_limit_is_refused(pair: Endpoint, options: dict[str, Any], text: str) -> None:
+    """Sources: how-to-manage-quotas.md (names, instances), reference-yaml-deployment-managed-online.md (timeout,
+    probes), how-to-troubleshoot-online-endpoints.md (a size that the region does not have)."""
+    made = pair.deployment("toomuch")
+    for name, value in options.items():
+        setattr(made, name, value)
+    with pytest.raises((HttpResponseError, MlException), match=text):
+        pair.client.online_deployments.begin_create_or_update(made, skip_script_validation=True).result()
+
+
+@pytest.mark.parametrize("name", ["ab", "ends-with-", "1-begins", "a" * 33, "under_score"])
+def test_a_name_that_azure_does_not_take_is_refused_without_the_clients_help(name: str) -> None:
+    """Source: how-to-manage-quotas.md; azure-ai-ml checks the same before it sends (constants/_endpoint.py)."""
+    with pytest.raises(Refused, match="3 to 32"):
+        limits.check_name("deployment", name)
+    limits.check_name("deployment", "r12-a1")
+
+
+def test_an_endpoints_identity_and_a_deployments_egress_are_fixed(pair: Endpoint) -> None:
+    """Sources: how-to-access-resources-from-endpoints-managed-identities.md; concept-secure-online-endpoint.md."""
+    endpoint = pair.client.online_endpoints.get(pair.name)
+    assigned = ManagedIdentityConfiguration(resource_id=f"/subscriptions/{SUBSCRIPTION}/x/id-endpoint")
+    endpoint.identity = IdentityConfiguration(type="user_assigned", user_assigned_identities=[assigned])
+    with pytest.raises(HttpResponseError, match="'identity' is fixed"):
+        pair.client.online_endpoints.begin_create_or_update(endpoint).result()
+    deployment = pair.client.online_deployments.get("blue", pair.name)
+    deployment.egress_public_network_access = "disabled"
+    with pytest.raises(HttpResponseError, match="'egressPublicNetworkAccess' is fixed"):
+        pair.client.online_deployments.begin_create_or_update(deployment).result()
+
+
+@pytest.mark.parametrize(
+    ("mirror", "text"),
+    [
+        ({"green": 60}, "At most 50 %"),
+        ({"green": 10, "blue": 10}, "one deployment only"),
+        ({"blue": 10}, "has live traffic"),
+        ({"green": 10}, "does not emulate mirrored traffic"),
+    ],
+)
+def test_mirrored_traffic_has_its_limits(pair: Endpoint, mirror: dict[str, int], text: str) -> None:
+    """Source: how-to-safely-rollout-online-endpoints.md, "Test the deployment with mirrored traffic"."""
+    pair.traffic(blue=100)
+    endpoint = pair.client.online_endpoints.get(pair.name)
+    endpoint.mirror_traffic = mirror
+    with pytest.raises(HttpResponseError, match=text):
+        pair.client.online_endpoints.begin_create_or_update(endpoint).result()
+
+
+def test_a_request_past_its_timeout_is_408(pair: Endpoint) -> None:
+    """Source: how-to-troubleshoot-online-endpoints.md, "Common error codes for managed online endpoints"."""
+    pair.deploy(
+        "hasty",
+        request_settings=OnlineRequestSettings(request_timeout_ms=300),
+        environment_variables={"SLOW_ANSWER": "1"},
+    )
+    assert pair.of("hasty").status_code == 408
+    pair.client.online_deployments.begin_delete("hasty", pair.name).result()
+
+
+def test_a_registry_is_answered_501_with_a_text(pair: Endpoint) -> None:
+    """azure-ai-ml asks for a registry's discovery first (_utils/_registry_utils.py): here there is none."""
+    with pytest.raises(HttpResponseError, match="has no registries") as refused:
+        MLClient(DefaultAzureCredential(), registry_name="shared").models.get("m", "1")
+    assert refused.value.status_code == 501
+    shared = {"registry_name": "shared", "share_with_name": "m", "share_with_version": "1"}
+    with pytest.raises(HttpResponseError, match="has no registries"):
+        pair.client.models.share(f"{pair.name}-blue", "1", **shared)

@@ -9,13 +9,14 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import ClientAuthenticationError, ResourceNotFoundError
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridPublisherClient
 from azure.identity import DefaultAzureCredential
@@ -24,6 +25,7 @@ from azure.storage.queue import QueueClient
 
 from local import events
 from local.azure import LocalAzure
+from local.events import retry
 from local.events.delivery_faults import Faults
 from local.events.models import Events
 from local.service import Service
@@ -240,6 +242,54 @@ def test_what_cannot_be_delivered_lies_in_the_dead_letter_container(grid: Grid) 
     [[letter]] = [one for one in letters if one[0]["subject"].endswith(f"{grid.folder}/dead.csv")]
     assert letter["deadLetterReason"] == "MaxDeliveryAttemptsExceeded"
     assert letter["eventType"] == "Microsoft.Storage.BlobCreated"
+
+
+def refused(status: int) -> HttpResponseError:
+    error = HttpResponseError("refused")
+    error.status_code = status
+    return error
+
+
+def test_deliveries_are_tried_again_on_azures_schedule() -> None:
+    """Source: MicrosoftDocs/azure-docs, event-grid/delivery-and-retry.md, the schedule and the limits."""
+    accepted = now = datetime(2026, 11, 28, tzinfo=UTC)
+    waits: list[float] = []
+    while (again := retry.next_at(now, accepted, len(waits) + 1, refused(503), speed=1)) is not None:
+        waits.append((again - now).total_seconds())
+        now = again
+    assert waits == [10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 43200]
+    assert retry.reason(len(waits) + 1, refused(503)) == "TimeToLiveExceeded"
+    assert retry.next_at(accepted, accepted, 30, refused(503), speed=1) is None
+    assert retry.reason(30, refused(503)) == "MaxDeliveryAttemptsExceeded"
+    fast = retry.next_at(accepted, accepted, 1, refused(404), speed=100)
+    assert fast is not None and (fast - accepted).total_seconds() == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("status", [400, 403, 413])
+def test_what_a_queue_refuses_for_good_is_not_tried_again(status: int) -> None:
+    """Source: delivery-and-retry.md, the endpoints and error codes for which no retry happens."""
+    now = datetime(2026, 11, 28, tzinfo=UTC)
+    assert retry.next_at(now, now, 1, refused(status), speed=1) is None
+
+
+def test_a_queue_that_is_not_there_for_a_day_makes_a_late_dead_letter(grid: Grid) -> None:
+    gone = {"name": "gone", "source": "storage", "queue": f"gone-{uuid.uuid4().hex[:8]}"}
+    grid.subscribe(gone | {"subject_begins_with": f"{SUBJECT}landing/blobs/{grid.folder}/"})
+    grid.faults(speed=40_000)  # a day in about two seconds
+    grid.drop("lost.csv")
+    container = grid.blobs.get_container_client("dead-letter")
+
+    def letters() -> list[dict[str, Any]]:
+        found = container.list_blob_names(name_starts_with="gone/")
+        each = [json.loads(container.download_blob(name).readall())[0] for name in found]
+        return [letter for letter in each if grid.folder in letter["subject"]]
+
+    until(letters)
+    [letter] = letters()
+    assert letter["deadLetterReason"] == "TimeToLiveExceeded"
+    assert letter["lastDeliveryOutcome"] == "NotFound"
+    assert 1 < letter["deliveryAttempts"] <= 30
+    assert letter["lastDeliveryAttemptTime"] > letter["publishTime"]
 
 
 def test_the_topic_takes_the_sdks_events_and_forwards_them(grid: Grid) -> None:

@@ -17,7 +17,19 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from azure.ai.ml import Input, MLClient, Output, command, dsl, load_component, load_job
+from azure.ai.ml import (
+    Input,
+    MLClient,
+    MpiDistribution,
+    Output,
+    PyTorchDistribution,
+    RayDistribution,
+    TensorFlowDistribution,
+    command,
+    dsl,
+    load_component,
+    load_job,
+)
 from azure.ai.ml.constants import ListViewType
 from azure.ai.ml.entities import (
     Command,
@@ -899,3 +911,125 @@ def test_an_environment_of_a_registry_is_not_taken_for_known(client: MLClient, n
     client.jobs.create_or_update(command(name=name, command="echo", environment=curated))
     assert ended(client, name).status == "Failed"
     assert "has no registries" in failure(client, name)
+
+
+def log_of(blobs: BlobServiceClient, name: str) -> str:
+    return text_at(blobs, "azureml", f"ExperimentRun/dcid.{name}/user_logs/std_log.txt")
+
+
+@pytest.mark.parametrize(
+    ("distribution", "line", "expected"),
+    [
+        (
+            PyTorchDistribution(process_count_per_instance=2),
+            "echo rank $RANK of $WORLD_SIZE, $LOCAL_RANK on $NODE_RANK",
+            {f"rank {rank} of 4, {rank % 2} on {rank // 2}" for rank in range(4)},
+        ),
+        (
+            MpiDistribution(process_count_per_instance=1),
+            "echo $OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE",
+            {"0 of 2", "1 of 2"},
+        ),
+        (
+            TensorFlowDistribution(worker_count=2, parameter_server_count=1),
+            "echo $TF_CONFIG | sed 's/.*\"task\"/task/'",
+            {
+                f'task: {{"type": "{kind}", "index": {n}}}}}'
+                for kind, n in (("worker", 0), ("worker", 1), ("ps", 0))
+            },
+        ),
+    ],
+    ids=["PyTorch", "MPI", "TensorFlow"],
+)
+def test_a_distributed_step_is_as_many_processes_as_it_asks_for(
+    client: MLClient,
+    blobs: BlobServiceClient,
+    environment: str,
+    name: str,
+    distribution: Any,
+    line: str,
+    expected: set[str],
+) -> None:
+    """Source: how-to-train-distributed-gpu.md, the variables of each framework."""
+    place = {"compute": "driftloop-cpu", "instance_count": 2, "distribution": distribution}
+    client.jobs.create_or_update(command(name=name, command=line, environment=environment, **place))
+    assert ended(client, name).status == "Completed"
+    assert set(log_of(blobs, name).splitlines()) == expected
+
+
+def test_a_process_that_fails_ends_the_others_and_the_step(
+    client: MLClient, environment: str, name: str
+) -> None:
+    line = "if [ $RANK = 1 ]; then exit 3; fi; sleep 4711"
+    distribution = PyTorchDistribution(process_count_per_instance=2)
+    client.jobs.create_or_update(
+        command(name=name, command=line, environment=environment, distribution=distribution)
+    )
+    assert ended(client, name).status == "Failed"
+    assert "exit code 3" in failure(client, name)
+    wait_for(lambda: not sleepers(4711))
+
+
+@pytest.mark.parametrize("place", [{"distribution": RayDistribution()}, {}])
+def test_several_nodes_that_cannot_be_had_are_not_run_as_one(
+    client: MLClient, environment: str, place: dict[str, Any]
+) -> None:
+    job = command(command="echo", environment=environment, compute="driftloop-cpu", instance_count=2, **place)
+    assert "does not emulate" in refused(client, job)
+
+
+def test_a_step_finds_its_outputs_folder_and_its_workspace(
+    client: MLClient, blobs: BlobServiceClient, environment: str, name: str
+) -> None:
+    """Sources: `outputs` is made and kept (how-to-train-model.md); AZUREML_ARM_* are read by azureml-core's
+    `Run.get_context` (azureml/_base_sdk_common, "AZUREML_ARM_SUBSCRIPTION")."""
+    line = "echo kept > outputs/left.txt; echo $AZUREML_ARM_WORKSPACE_NAME $AZUREML_ARM_SUBSCRIPTION"
+    client.jobs.create_or_update(command(name=name, command=line, environment=environment))
+    assert ended(client, name).status == "Completed"
+    assert log_of(blobs, name).split() == [WORKSPACE, SUBSCRIPTION]
+    assert text_at(blobs, "azureml", f"ExperimentRun/dcid.{name}/outputs/left.txt") == "kept\n"
+
+
+def test_a_sweep_whose_trials_all_failed_says_why(client: MLClient, environment: str, name: str) -> None:
+    base = command(
+        command="echo the disk is full >&2; exit 3; ${{inputs.x}}", environment=environment, inputs={"x": 1}
+    )
+    job = base(x=Choice([1, 2])).sweep(sampling_algorithm="grid", primary_metric="f1", goal="maximize")
+    job.name = name
+    job.set_limits(max_total_trials=2)
+    client.jobs.create_or_update(job)
+    assert ended(client, name).status == "Failed"
+    text = failure(client, name)
+    assert "None of 2 trials" in text
+    assert "the disk is full" in text
+
+
+def test_code_is_read_with_the_role_that_reaches_a_new_container(
+    local_azure: LocalAzure, client: MLClient, environment: str, name: str, tmp_path: Path
+) -> None:
+    """Each upload makes a container, so a role on one container is not enough.
+
+    Sources: Azure/azure-sdk-for-python#32680; how-to-troubleshoot-online-endpoints.md, "Authorization error".
+    """
+    (tmp_path / "run.py").write_text(f"print('{name}')")
+
+    def run(number: int, *grants: tuple[str, str]) -> str | None:
+        also = [[who, "Storage Blob Data Reader", scope] for who, scope in grants]
+        local_azure.control.put("/local/roles", json={"also": also}).raise_for_status()
+        job = command(
+            name=f"{name}{number}",
+            command="python run.py",
+            code=str(tmp_path),
+            environment=environment,
+            compute="driftloop-cpu",
+        )
+        client.jobs.create_or_update(job)
+        return ended(client, f"{name}{number}").status
+
+    reader = ("endpoint", "workspace-account")  # there is an account of the workspace's own
+    try:
+        assert run(1, reader, ("compute", "outputs")) == "Failed"
+        assert "not authorized to read the container" in failure(client, f"{name}1")
+        assert run(2, reader, ("compute", "workspace-account")) == "Completed"
+    finally:
+        local_azure.control.put("/local/roles", json={}).raise_for_status()

@@ -1,5 +1,6 @@
 """One column's batches in, its profile out: which kind it is, and what of it is counted."""
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -15,6 +16,7 @@ from drift.profiles import ColumnProfile
 from drift.report import Kind
 
 _FEW_ROWS = 20  # fewer rows say nothing about whether a column is an id or free text
+_ID_NAME = re.compile(r"(?i:(^|[ _.-])(id|uuid|key|number|no|nr)$)|[a-z](Id|ID|Key|Number|No|Nr)$")
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
@@ -122,7 +124,7 @@ class ColumnBuilder:
         self._rows += len(column)
         self._nulls += column.null_count
         if pa.types.is_null(column.type) or not len(column):
-            if self._type is None:
+            if self._type is None and pa.types.is_null(column.type):
                 self._type = column.type
             if keep is not None:
                 self.sample.append(np.full(len(keep), np.nan))
@@ -157,7 +159,7 @@ class ColumnBuilder:
         if self.kind is None and self._template is not None and self._template.kind not in ("empty", "other"):
             self.kind = self._template.kind
         if self.kind is None or not _fits(self.kind, column.type):
-            self.kind = natural_kind(column)
+            self.kind = natural_kind(column, self.name)
         counted: dict[str, tuple[Callable[[Column], None], tuple[str, ...], tuple[str, ...]]] = {
             "numeric": (self._count_numbers, ("values",), ()),
             "boolean": (self._count_categories, (), ("values",)),
@@ -266,11 +268,12 @@ def tally(column: Column) -> tuple[list[str], list[int]]:
     return names, rows.tolist()
 
 
-def natural_kind(column: Column) -> Kind:
+def natural_kind(column: Column, name: str = "") -> Kind:
     """How a column is judged when nobody has said so.
 
-    Whole numbers that are all different and either dense or ascending are ids, as are strings that are
-    all different and hold no white space. Strings of which more than half are different are text.
+    Whole numbers that are all different are ids where they number the rows without a gap or the column's name
+    says so (``id``, ``key``, ``number``); a sorted column of amounts is none. Strings that are all different and
+    hold no white space are ids too. Strings of which more than half are different are text.
     """
     kind = column.type
     if pa.types.is_boolean(kind):
@@ -278,7 +281,7 @@ def natural_kind(column: Column) -> Kind:
     if is_moment(kind):
         return "datetime"
     if is_number(kind):
-        return "id" if pa.types.is_integer(kind) and _numbered(column) else "numeric"
+        return "id" if pa.types.is_integer(kind) and _numbered(column, name) else "numeric"
     if pa.types.is_dictionary(kind) and not is_string(kind):
         return "category"
     return _string_kind(column) if is_string(kind) else "other"
@@ -299,14 +302,15 @@ def _string_kind(column: Column) -> Kind:
     return "id" if distinct == rows and not spaced else "text"
 
 
-def _numbered(column: Column) -> bool:
-    values = numbers(column.drop_null(), _codes)
-    if len(values) < _FEW_ROWS or len(np.unique(values[:1000])) < min(1000, len(values)):
+def _numbered(column: Column, name: str) -> bool:
+    """Whether whole numbers name the rows. Values are compared as 64-bit integers: ids use all of their bits."""
+    values = column.drop_null()
+    if len(values) < _FEW_ROWS or pc.count_distinct(values.slice(0, 1000)).as_py() < min(1000, len(values)):
         return False
-    if bool((values[1:] > values[:-1]).all()):
-        return True
-    low, high = int(values.min()), int(values.max())
-    return high - low < 2 * len(values) and int(np.bincount(values - low).max()) == 1
+    if pc.count_distinct(values).as_py() < len(values):
+        return False
+    ends = pc.min_max(values).as_py()
+    return bool(ends["max"] - ends["min"] == len(values) - 1 or _ID_NAME.search(name))
 
 
 def _fits(kind: Kind, type_: pa.DataType) -> bool:

@@ -197,6 +197,8 @@ def _headline(columns: Sequence[ColumnVerdict], rows: int) -> str:
         return f"material drift in {_listed(material)}: {columns[0].words}"
     if detected:
         return f"{_listed(detected)} changed, but within the tolerances"
+    if not columns:
+        return "nothing was compared: no column can be; see why each was left out"
     return f"no drift: {rows} rows in {len(columns)} columns look like the reference"
 
 

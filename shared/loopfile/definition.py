@@ -14,6 +14,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     model_serializer,
+    model_validator,
 )
 
 from shared.errors import ConfigurationError
@@ -28,6 +29,7 @@ from shared.loopfile.kinds import (
     POSITIVE,
     SHARE,
     Column,
+    ColumnKind,
     Columns,
     Count,
     Duration,
@@ -122,6 +124,13 @@ class Data(Section):
         Key(COLUMN, "When a row happened; gives a version's Start and End, and is never judged: time moves."),
     ] = None
     ignore: Annotated[Columns, Key(COLUMNS, "Columns that are neither features nor judged.")] = ()
+    columns: Annotated[
+        Mapping[Column, ColumnKind],
+        Key(
+            f"names with {', '.join(get_args(ColumnKind))}",
+            "What columns are, where their values do not show it.",
+        ),
+    ] = Field(default_factory=dict)
     labels: Annotated[Place | None, Key(PLACE, "Where late labels land, dropped like data.")] = None
     holdout: Annotated[
         Holdout, Key("by, fraction and column", "Rows that are kept for every later comparison.")
@@ -138,6 +147,18 @@ class Data(Section):
         Literal["auto", "csv", "parquet"], Key("auto, csv or parquet", "auto: told from the content.")
     ] = "auto"
     limits: Annotated[Limits, Key("see below", "What a drop may cost.")] = Limits()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignored(cls, value: object) -> object:
+        """A column that is said to be `ignore` is one of data.ignore, so that no reader has to look at both."""
+        if not isinstance(value, Mapping) or not isinstance(columns := value.get("columns"), Mapping):
+            return value
+        ignore = value.get("ignore", ())
+        left_out = [name for name, kind in columns.items() if kind == "ignore"]
+        if not left_out or not isinstance(ignore, list | tuple):
+            return value
+        return {**value, "ignore": [*ignore, *(name for name in left_out if name not in ignore)]}
 
 
 # --- train and serve -----------------------------------------------------------------------------

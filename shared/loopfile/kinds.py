@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -109,6 +109,18 @@ EnvironmentName = Annotated[str, AfterValidator(_environment)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Columns = Annotated[tuple[Column, ...], AfterValidator(distinct)]
+ColumnKind = Literal[
+    "number",
+    "number-point",
+    "number-comma",
+    "category",
+    "id",
+    "text",
+    "time",
+    "day-first",
+    "month-first",
+    "ignore",
+]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]

@@ -43,6 +43,8 @@ def read(unit: Unit, record: InboxRecord, row: Row, spec: ReadSpec, keep: Keep) 
     container, name, etag = record.body["container"], record.body["name"], record.body["etag"]
     try:
         blob = unit.ports.blobs.find(container, name)
+        if (blob is None or blob.etag != etag) and (written := record.body.get("written")):
+            blob = unit.ports.blobs.find(container, written) or blob
     except InputRejected as rejection:
         close(unit, record, row, InboxState.QUARANTINED, str(rejection), code=rejection.code)
         return
@@ -52,7 +54,7 @@ def read(unit: Unit, record: InboxRecord, row: Row, spec: ReadSpec, keep: Keep) 
             record,
             row,
             InboxState.SUPERSEDED,
-            "the blob was deleted before it was read",
+            "the event's URL names no blob that is there: it was deleted, or the name is another one",
             code="deleted",
         )
     elif blob.etag != etag:

@@ -51,12 +51,30 @@ def _rows(ports: Ports, versions: Sequence[DataVersion], parts: Sequence[str]) -
     for version in sorted(versions, key=lambda v: -v.number):
         for part in parts:
             frames += [
-                pd.read_parquet(BytesIO(ports.versions.read(path)))
-                for path in ports.versions.list(f"{version.path}/{part}/")
+                _frame(ports.versions.read(path)) for path in ports.versions.list(f"{version.path}/{part}/")
             ]
     if not frames:
         return pd.DataFrame()
+    common = set.intersection(*(set(frame.columns) for frame in frames))
+    for frame in frames:  # where another version has no such column, its rows have nulls
+        for name in set(frame.columns) - common:
+            if frame[name].dtype == "int64":
+                frame[name] = frame[name].astype("Int64")
     return pd.concat(frames, ignore_index=True).head(MAX_ROWS)
+
+
+def _frame(content: bytes) -> pd.DataFrame:
+    """Rows as pandas has them, but whole numbers stay whole beside a null: 2 is asked about as 2, never as 2.0."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(BytesIO(content))
+    frame = table.to_pandas()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_integer(column.type) and column.null_count:
+            frame[name] = column.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+    return frame
 
 
 def features(frame: pd.DataFrame, definition: Definition) -> pd.DataFrame:

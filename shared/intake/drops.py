@@ -13,6 +13,7 @@ from shared.domain.event import InboxRecord, InboxState
 from shared.domain.version import DataVersion, VersionState
 from shared.errors import Conflict, InputRejected
 from shared.inbox.recorder import FOLDER_END, key_of
+from shared.intake.reader import partitions
 from shared.intake.returns import with_returns
 from shared.ports import Blob, Delete, Insert, Row
 from shared.runtime.unit_of_work import Unit, update
@@ -107,7 +108,8 @@ def _reading(unit: Unit, spec: ReadSpec, blob: Blob, folder: Path) -> Reading:
     for index, part in enumerate(parts):
         local = folder / f"in-{index:05d}"
         unit.ports.blobs.download(part, local)
-        files.append(DropFile(path=local, name=part.name, size=part.size_bytes))
+        below = part.name.removeprefix(blob.name.removesuffix(FOLDER_END))
+        files.append(DropFile(path=local, name=part.name, size=part.size_bytes, below=below))
     return read_drop(files, spec, folder / "out")
 
 
@@ -118,11 +120,7 @@ def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
     if blob.name.rpartition("/")[2] == FOLDER_END:
         folder = blob.name[: -len(FOLDER_END)]
         listed = unit.ports.blobs.list(blob.container, folder)
-        parts = [
-            p
-            for p in listed
-            if "/" not in (base := p.name[len(folder) :]) and not base.startswith(("_", "."))
-        ]
+        parts = [p for p in listed if partitions.is_part(p.name[len(folder) :])]
         if not parts:
             raise InputRejected(
                 "empty-folder", f"{folder} holds {FOLDER_END} and no data file; land the part files first"

@@ -61,13 +61,13 @@ class WideColumn:
         if pa.types.is_uint64(column.type):
             self._fits = self._fits and pc.max(column).as_py() < 2**63
             return
-        self._whole = self._whole and bool(pc.all(pc.equal(pc.floor(column), column)).as_py())
+        self._whole = self._whole and bool(pc.all(pc.equal(pc.floor(column), column), min_count=0).as_py())
         ends = pc.min_max(column).as_py()
         self._fits = self._fits and ends["min"] >= -(2**63) and ends["max"] < 2**63
         if self._exact:
             try:
                 back = pc.cast(pc.cast(column, pa.float64()), column.type, safe=False)
-                self._exact = bool(pc.all(pc.equal(back, column)).as_py())
+                self._exact = bool(pc.all(pc.equal(back, column), min_count=0).as_py())
             except pa.ArrowInvalid:
                 self._exact = False
 
@@ -113,7 +113,7 @@ def _numbers(column: pa.Array) -> tuple[pa.Array, bool]:
         lossy = ends["min"] is not None and (ends["min"] < -EXACT or ends["max"] > EXACT)
     elif pa.types.is_decimal(column.type) and column.type.precision > _SURE_DIGITS:
         back = pc.cast(pc.cast(column, pa.float64()), column.type, safe=False)
-        lossy = not pc.all(pc.equal(back, column)).as_py() if len(column.drop_null()) else False
+        lossy = not pc.all(pc.equal(back, column), min_count=0).as_py() if len(column.drop_null()) else False
     return pc.cast(column, pa.float64(), safe=False), lossy
 
 

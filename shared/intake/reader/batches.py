@@ -15,7 +15,7 @@ from shared.intake.reader.drop_files import DropFile, ReadSpec
 from shared.intake.reader.evidence import Look
 from shared.intake.reader.formats import Budget, is_parquet, open_text
 from shared.intake.reader.forms import TEXT, Form, decided, settle, spoilt
-from shared.intake.reader.kinds import ARROW, LONG, NOTHING, STRING, check_finite, join
+from shared.intake.reader.kinds import ARROW, DATETIME, LONG, NOTHING, STRING, check_finite, join
 from shared.intake.reader.layout import check_names, layout, nfc
 from shared.intake.reader.number_text import POINT
 from shared.intake.reader.parquet import Parquet, open_parquet
@@ -113,9 +113,11 @@ class Sources:
                 news = news or bool(part.partial.intersection(names))
                 part.look_at_all(names)
         if not news:  # all values were known: they are not what a person says
-            raise rejected(
-                "unparsable-numbers", f"column {quoted(contradicted.column)} holds values that are no numbers"
+            times = any(
+                f.kind == DATETIME for p in self.parts for n, f in p.forms.items() if n == contradicted.column
             )
+            code, what = ("no-time", "times") if times else ("unparsable-numbers", "numbers")
+            raise rejected(code, f"column {quoted(contradicted.column)} holds values that are no {what}")
         _settle(self)
 
     def batches(self, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
@@ -250,7 +252,7 @@ def _open(file: DropFile, sources: Sources) -> Part:
         opened = replace(opened, layout=replace(opened.layout, columns=(used[0], *opened.columns[1:])))
     check_names(tuple(used), file.name)
     names = dict(zip(used, opened.columns, strict=True))
-    return Part(opened, names, partition_of(file.name), unnamed=unnamed)
+    return Part(opened, names, partition_of(file.below), unnamed=unnamed)
 
 
 def _check_same_columns(parts: Sequence[Part]) -> None:
@@ -267,7 +269,11 @@ def _check_same_columns(parts: Sequence[Part]) -> None:
 def _look(part: Part, spec: ReadSpec) -> None:
     """The first look at columns of text."""
     if isinstance(part.file, Delimited):
-        looks, whole = part.file.sample()
+        try:
+            looks, whole = part.file.sample()
+        except Contradicted:  # quotes behind a backslash
+            part.file = replace(part.file, layout=replace(part.file.layout, escapes=True))
+            looks, whole = part.file.sample()
         part.looks = {name: looks[own] for name, own in part.names.items()}
         part.partial = set() if whole else set(part.looks)
     else:

@@ -41,10 +41,10 @@ def orders(found: pa.Array) -> tuple[bool, bool, bool]:
     """Whether the numbers allow the day first, the month first, and whether all are written with points."""
     found = found.drop_null()
     first, second = (pc.cast(pc.struct_field(found, key), pa.int32()) for key in ("a", "b"))
-    dotted = pc.all(pc.equal(pc.struct_field(found, "mark"), ".")).as_py()
+    dotted = pc.all(pc.equal(pc.struct_field(found, "mark"), "."), min_count=0).as_py()
     return (
-        bool(pc.all(pc.less_equal(second, 12)).as_py()),
-        bool(pc.all(pc.less_equal(first, 12)).as_py()),
+        bool(pc.all(pc.less_equal(second, 12), min_count=0).as_py()),
+        bool(pc.all(pc.less_equal(first, 12), min_count=0).as_py()),
         bool(dotted),
     )
 

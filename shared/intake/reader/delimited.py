@@ -21,7 +21,7 @@ from shared.intake.reader.evidence import Look
 from shared.intake.reader.formats import Text
 from shared.intake.reader.forms import TEXT, Form
 from shared.intake.reader.kinds import ARROW, BOOLEAN, DATETIME, INTEGER, NOTHING, NUMBER
-from shared.intake.reader.layout import ESCAPED, Layout, line_of, located
+from shared.intake.reader.layout import Layout, escaped, line_of, located
 from shared.intake.reader.nulls import ALWAYS
 from shared.intake.reader.words import Contradicted, converted, distinct, trimmed
 from shared.intake.rejections import quoted, rejected
@@ -119,7 +119,7 @@ class Delimited:
                     yield table
 
     def _parse(self, block: bytes | memoryview, forms: Mapping[str, Form], *, convert: bool) -> pa.Table:
-        if not self.layout.escapes and _holds(block, b"\\") and ESCAPED.search(block):
+        if not self.layout.escapes and _holds(block, b'\\"') and escaped(block, self.layout.separator):
             raise Contradicted("", "escapes")
         if self.layout.escapes:  # Arrow would take \N for N
             block = re.sub(rb"(?<![^,;\t|\r\n])\\N(?![^,;\t|\r\n])", b"", bytes(block))
@@ -165,6 +165,8 @@ class Delimited:
                 return self._read(block, forms, len(block))
             if "Empty CSV" in str(error):
                 return pa.table({place: pa.nulls(0, kind) for place, kind in types.items()})
+            if not _BAD_CELL.search(str(error)) and not self.layout.escapes and _holds(block, b'\\"'):
+                raise Contradicted("", "escapes") from error
             raise self._explained(error) from error
 
     def _explained(self, error: pa.ArrowInvalid) -> Exception:

@@ -47,6 +47,8 @@ class DropFile:
     path: Path
     name: str
     size: int
+    below: str = ""
+    """Its name below the drop's folder, whose folders may be partitions such as `year=2024/`."""
 
 
 @dataclass(frozen=True)

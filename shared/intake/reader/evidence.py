@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.intake.reader import date_text, number_text
-from shared.intake.reader.date_text import CLEAR
+from shared.intake.reader.date_text import CLEAR, DAY_FIRST, MONTH_FIRST
 from shared.intake.reader.nulls import AMONG_VALUES
 from shared.intake.reader.number_text import COMMA, POINT
 
@@ -53,7 +53,7 @@ class Look:
         if not len(words):
             return
         plain = pc.match_substring_regex(words, number_text.PLAIN)
-        numbers_only = bool(pc.all(plain).as_py())
+        numbers_only = bool(pc.all(plain, min_count=0).as_py())
         if not numbers_only:
             words, rows = self._without_markers(words, rows)
         self.values += pc.sum(rows).as_py() or 0
@@ -107,11 +107,13 @@ class Look:
         if self.clear_dates:
             self.clear_dates = date_text.moments(words, CLEAR) is not None
             iso = pc.match_substring_regex(words, date_text.LOOKS_ISO)
-            self.iso_dates = self.iso_dates and bool(pc.all(iso).as_py())
+            self.iso_dates = self.iso_dates and bool(pc.all(iso, min_count=0).as_py())
         if self.numbered_dates:
             found = date_text.numbered(words)
             self.numbered_dates = found.null_count == 0
             if self.numbered_dates:
                 day, month, dotted = date_text.orders(found)
+                day = day and date_text.moments(words, DAY_FIRST) is not None  # no 30 February, no hour 25
+                month = month and date_text.moments(words, MONTH_FIRST) is not None
                 self.day_first, self.month_first = self.day_first and day, self.month_first and month
                 self.dotted = self.dotted and dotted

@@ -23,7 +23,7 @@ _SAMPLE_ROWS = 50
 _MOST_ABOVE = 30
 """Lines of titles and comments that may stand above a header."""
 _SAID = re.compile(r'^"?sep=(.)"?(?=\r|\n|$)')
-ESCAPED = re.compile(rb'\\"(?![,;\t|\r\n"]|$)')
+_NUMERIC = r"[+-]?\d[\d.,\s'\u2019]*$"
 _COMMENTS = ("#", "//", "%", "--", ";")
 
 
@@ -65,9 +65,16 @@ def layout(source: Text, limits: Limits, target: str) -> Layout:
             code,
             f"{quoted(source.name)} has a header of more than {_HEADER_BYTES:,} bytes with {count:,} columns",
         )
-    escapes = ESCAPED.search(head[: 16 * _SAMPLE_CHARACTERS]) is not None
-    found = _Head(source.name, text, whole, start, escapes)
+    found = _Head(source.name, text, whole, start, escapes=False)
+    separator = said or found.separator(target)
+    if escaped(head[: 16 * _SAMPLE_CHARACTERS], separator):
+        found = _Head(source.name, text, whole, start, escapes=True)
     return found.layout(said or found.separator(target), limits)
+
+
+def escaped(block: bytes | memoryview, separator: str) -> bool:
+    """Whether a backslash stands before a quote that ends no value: the quote is one of the value's characters."""
+    return re.search(rb'\\"(?![\r\n"]|$|' + re.escape(separator.encode()) + rb")", block) is not None
 
 
 def _start(text: str) -> tuple[int, str]:
@@ -125,12 +132,12 @@ class _Head:
         """The one with which a line holds the target, and most lines are of one width; commas in doubt."""
         wanted = nfc(target)
 
-        def score(separator: str) -> tuple[bool, bool, int]:
+        def score(separator: str) -> tuple[bool, bool, bool, int, int]:
             rows = [row for row in self._rows(separator) if any(row)]
             width, often = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
             named = any(wanted == nfc(field) for row in rows[:_MOST_ABOVE] for field in row)
             headed = any(len(row) == width and _is_words(row) for row in rows[:_MOST_ABOVE])
-            return bool(target) and named, headed, width if often * 2 >= len(rows) else 0
+            return bool(target) and named, headed, width > 1 and often * 2 >= len(rows), often, width
 
         present = [s for s in SEPARATORS if any(s in self._text[a:b] for a, b in self._spans)]
         return max(present, key=score, default=",")
@@ -192,7 +199,7 @@ def _is_words(row: list[str]) -> bool:
     """Whether a line can be a header: names that differ and are no numbers; the last may be missing."""
     words = [field for field in row if field]
     named = len(set(words)) == len(words) >= max(1, len(row) - 1)
-    return named and not any(re.match(number_text.PLAIN, word) for word in words)
+    return named and not any(re.match(number_text.PLAIN, word) or re.match(_NUMERIC, word) for word in words)
 
 
 def _trimmed(names: list[str], body: list[list[str]]) -> tuple[list[str], bool]:

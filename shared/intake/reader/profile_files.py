@@ -46,7 +46,9 @@ def files_of(path: Path) -> list[DropFile]:
     kept = [(each, name) for each, name in below if not any(p.startswith(("_", ".")) for p in name.parts)]
     if not kept:
         raise rejected("no-data", f"the folder {quoted(str(path))} holds no data file")
-    return [DropFile(each, name.as_posix(), each.stat().st_size) for each, name in kept]
+    return [
+        DropFile(each, name.as_posix(), each.stat().st_size, below=name.as_posix()) for each, name in kept
+    ]
 
 
 def profile(

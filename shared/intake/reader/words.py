@@ -46,7 +46,7 @@ def converted(coded: pa.DictionaryArray, name: str, form: Form) -> pa.Array:
         raise ValueError(form.kind)
     words = coded.dictionary
     if form.kind == LONG:
-        if not pc.all(pc.match_substring_regex(words, number_text.ARROW_WHOLE)).as_py():
+        if not pc.all(pc.match_substring_regex(words, number_text.ARROW_WHOLE), min_count=0).as_py():
             raise Contradicted(name, "values")
         return coded
     words = pc.if_else(pc.is_in(words, value_set=_MARKERS), pa.scalar(None, pa.string()), words)
@@ -66,7 +66,9 @@ def _values(words: pa.Array, name: str, form: Form) -> pa.Array:
         return times
     if form.kind == BOOLEAN:
         lower = pc.utf8_lower(words)
-        if not pc.all(pc.is_in(lower.drop_null(), value_set=pa.array(["true", "false"]))).as_py():
+        if not pc.all(
+            pc.is_in(lower.drop_null(), value_set=pa.array(["true", "false"])), min_count=0
+        ).as_py():
             raise Contradicted(name, "values")
         return pc.equal(lower, "true")
     return _numbers(words, name, form)
@@ -76,7 +78,7 @@ def _numbers(words: pa.Array, name: str, form: Form) -> pa.Array:
     if form.bare:
         words = number_text.bare(words)
     grammar = (number_text.GRAMMAR if form.kind == NUMBER else number_text.WHOLE)[form.style]
-    if not pc.all(pc.match_substring_regex(words.drop_null(), grammar)).as_py():
+    if not pc.all(pc.match_substring_regex(words.drop_null(), grammar), min_count=0).as_py():
         raise Contradicted(name, "values")
     if not form.bare and pc.any(pc.match_substring_regex(words, number_text.CODE)).as_py():
         raise Contradicted(name, "codes")

@@ -157,7 +157,7 @@ class Seen:
                 self.id = name
                 continue
             if self.distinct[name] <= 1:
-                self._leave_out(name, "has one value")
+                self._leave_out(name, "has one value" if self.distinct[name] else "has no value at all")
             elif kind == "string" and self.distinct[name] > max(50, self.rows * 0.5):
                 self._leave_out(name, f"has {self.distinct[name]} different texts in {self.rows} rows")
 
@@ -217,7 +217,8 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen
         target=target,
         kinds=dict(reading.columns),
         distinct={
-            name: pc.count_distinct(table[name], mode="only_valid").as_py() for name in reading.columns
+            name: pc.count_distinct(table[name], mode="only_valid").as_py() if kind != "nothing" else 0
+            for name, kind in reading.columns.items()
         },
         rows=reading.rows,
         spread=float(spread or 0.0),

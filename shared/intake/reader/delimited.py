@@ -227,25 +227,30 @@ def _holds(block: bytes | memoryview, mark: bytes) -> bool:
 
 def _has_code(block: bytes | memoryview, separator: str) -> bool:
     """Whether some value begins with a zero and another digit (or x, which Arrow reads as hexadecimal)."""
-    text = np.frombuffer(block, np.uint8)
-    marks = (10, 32, 34) if _holds(block, b'"') else (10, 32)
-    if len(text) > 1 and text[0] == 48 and _goes_on(text[1:2]):
+    text, mark = np.frombuffer(block, np.uint8), ord(separator)
+    ends = (10, 34) if _holds(block, b'"') else (10,)
+    if text[:1] == 48 and _goes_on(text[1:2]).any():
         return True
-    ends = (ord(separator), 10, 13)
     for start in range(0, len(text), _PIECE):  # in pieces that stay in the processor's cache
-        piece = text[max(start - 1, 0) : start + _PIECE + 2]
-        before = piece[:-1]
-        begins = before == ends[0]
-        for mark in marks:
-            begins |= before == mark
-        begins &= piece[1:] == 48
-        places = np.flatnonzero(begins)
-        blank = (piece[places] == 32) & ~np.isin(piece[np.maximum(places - 1, 0)], ends)
-        after = places[~blank] + 2
-        if _goes_on(piece[after[after < len(piece)]]):
+        piece = text[start : start + _PIECE + 2]
+        codes = piece[1:-1] == 48
+        codes &= _goes_on(piece[2:])
+        before = piece[:-2]
+        begins = before == mark
+        for end in ends:
+            begins |= before == end
+        begins &= codes
+        if begins.any():
+            return True
+        codes &= before == 32
+        blanks = start + np.flatnonzero(codes)
+        first = text[np.maximum(blanks - 1, 0)]
+        if ((first == mark) | (first == 10) | (first == 32) | (blanks == 0)).any():
             return True
     return False
 
 
-def _goes_on(after: npt.NDArray[np.uint8]) -> bool:
-    return bool((((after - 48) < 10) | ((after | 32) == 120)).any())
+def _goes_on(after: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = (after - 48) < 10
+    found |= (after | 32) == 120
+    return found

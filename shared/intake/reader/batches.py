@@ -12,50 +12,17 @@ from shared.intake.reader import index_columns
 from shared.intake.reader.arrow_columns import from_arrow
 from shared.intake.reader.delimited import Delimited
 from shared.intake.reader.drop_files import DropFile, ReadSpec
-from shared.intake.reader.evidence import Look
-from shared.intake.reader.formats import Budget, is_parquet, open_text
+from shared.intake.reader.formats import Budget
 from shared.intake.reader.forms import TEXT, Form, decided, settle, spoilt
 from shared.intake.reader.kinds import ARROW, DATETIME, LONG, NOTHING, STRING, check_finite, join
-from shared.intake.reader.layout import check_names, layout, nfc
 from shared.intake.reader.number_text import POINT
-from shared.intake.reader.parquet import Parquet, open_parquet
-from shared.intake.reader.partitions import partition_of
+from shared.intake.reader.parquet import Parquet
+from shared.intake.reader.part import Part, first_look, is_index, open_part
 from shared.intake.reader.words import Contradicted, converted
 from shared.intake.rejections import listed, quoted, rejected
 
-
-@dataclass
-class Part:
-    """One file: what its columns are called here, what is known of them, and what its folder says."""
-
-    file: Delimited | Parquet
-    names: dict[str, str]
-    """Name here -> name in the file, in its order; without what is left out."""
-    constants: dict[str, str | None] = field(default_factory=dict)
-    """Columns whose value the name of a folder gives, as in `year=2024/`."""
-    looks: dict[str, Look] = field(default_factory=dict)
-    forms: dict[str, Form] = field(default_factory=dict)
-    unnamed: bool = False
-    """The first column has no name in the file."""
-    partial: set[str] = field(default_factory=set)
-    """Columns of which only the first rows were looked at."""
-
-    @property
-    def columns(self) -> list[str]:
-        return [*self.names, *(name for name in self.constants if name not in self.names)]
-
-    @property
-    def separator(self) -> str:
-        return self.file.layout.separator if isinstance(self.file, Delimited) else ""
-
-    def look_at_all(self, names: Sequence[str]) -> None:
-        """See every value of some columns."""
-        wanted = [name for name in names if name in self.partial]
-        if not wanted:
-            return
-        found = self.file.look(tuple(self.names[name] for name in wanted))
-        self.looks.update({name: found[self.names[name]] for name in wanted})
-        self.partial -= set(wanted)
+_WORDS_SAID = ("text", "id", "category")
+"""Kinds under which text that looks like numbers is none."""
 
 
 @dataclass
@@ -221,38 +188,15 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
         if len(files) > 1 and not file.path.stat().st_size:
             sources.told.append(f"{quoted(file.name)} has 0 bytes and is passed over")
             continue
-        sources.parts.append(_open(file, sources))
+        sources.parts.append(open_part(file, spec, budget, sources.told))
     if not sources.parts:
         raise rejected("empty-file", f"{quoted(files[0].name)} has 0 bytes")
     _check_same_columns(sources.parts)
     for part in sources.parts:
-        _look(part, spec)
+        first_look(part, spec)
     _leave_out_indexes(sources)
     _settle(sources)
     return sources
-
-
-def _open(file: DropFile, sources: Sources) -> Part:
-    spec = sources.spec
-    if is_parquet(file, spec):
-        opened: Delimited | Parquet = open_parquet(file.path, file.name, spec.limits)
-    else:
-        text = open_text(file, sources.budget)
-        seen = layout(text, spec.limits, spec.target)
-        if seen.above:
-            sources.told.append(
-                f"{quoted(file.name)}: passed over above the header: {listed(list(seen.above), 3)}"
-            )
-        opened = Delimited(text, seen, spec.limits)
-    known = {nfc(name): name for name in spec.spelled}
-    used = [known.get(nfc(name), nfc(name)) for name in opened.columns]
-    unnamed = len(used) > 1 and not used[0] and isinstance(opened, Delimited)
-    if unnamed and isinstance(opened, Delimited):
-        used[0] = index_columns.UNNAMED
-        opened = replace(opened, layout=replace(opened.layout, columns=(used[0], *opened.columns[1:])))
-    check_names(tuple(used), file.name)
-    names = dict(zip(used, opened.columns, strict=True))
-    return Part(opened, names, partition_of(file.below), unnamed=unnamed)
 
 
 def _check_same_columns(parts: Sequence[Part]) -> None:
@@ -266,43 +210,13 @@ def _check_same_columns(parts: Sequence[Part]) -> None:
             )
 
 
-def _look(part: Part, spec: ReadSpec) -> None:
-    """The first look at columns of text."""
-    if isinstance(part.file, Delimited):
-        try:
-            looks, whole = part.file.sample()
-        except Contradicted:  # quotes behind a backslash
-            part.file = replace(part.file, layout=replace(part.file.layout, escapes=True))
-            looks, whole = part.file.sample()
-        part.looks = {name: looks[own] for name, own in part.names.items()}
-        part.partial = set() if whole else set(part.looks)
-    else:
-        said = [
-            n
-            for n in part.names
-            if spec.columns.get(n, "") in _SAID_OF_TEXT and part.file.is_text(part.names[n])
-        ]
-        part.looks = {name: Look() for name in said}
-        part.partial = set(said)
-        part.look_at_all(said)
-    for name, value in part.constants.items():
-        if name not in part.names:
-            look = part.looks[name] = Look()
-            if value is not None:
-                look.see(pa.array([value]), pa.array([1]))
-
-
-_WORDS_SAID = ("text", "id", "category")
-_SAID_OF_TEXT = ("number", "number-point", "number-comma", "time", "day-first", "month-first")
-
-
 def _leave_out_indexes(sources: Sources) -> None:
     """pandas' index is no feature, where nobody says otherwise."""
     wanted = set(sources.spec.spelled)
     for name in list(sources.parts[0].names):
         if name in wanted or not index_columns.looks_like(name):
             continue
-        if all(_is_index(part, name) for part in sources.parts):
+        if all(is_index(part, name) for part in sources.parts):
             for part in sources.parts:
                 part.names.pop(name, None)
                 part.looks.pop(name, None)
@@ -316,13 +230,6 @@ def _leave_out_indexes(sources: Sources) -> None:
             sources.told.append(
                 f"column {quoted(name)} looks like pandas' index and holds no row numbers; it is kept"
             )
-
-
-def _is_index(part: Part, name: str) -> bool:
-    if isinstance(part.file, Parquet):
-        return index_columns.in_footer(part.file.schema, part.names[name])
-    look = part.looks[name]
-    return bool(look.values) and look.rows["arrow whole"] == look.values
 
 
 def _settle(sources: Sources) -> None:

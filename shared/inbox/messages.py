@@ -199,10 +199,14 @@ def locate(url: str, account_url: str) -> tuple[str, str]:
     return unquote(container), unquote(name)
 
 
+_QUERY = re.compile(r"\?[A-Za-z0-9_.~-]+=.*$", re.DOTALL)
+"""Keys with values behind a question mark are a query, which may hold a signature, and no part of a name."""
+
+
 def _path(url: str, account_url: str) -> tuple[str, str]:
     """Container and name as the URL writes them."""
     ours = urlsplit(account_url)
-    scheme, _, rest = url.partition("://")
+    scheme, _, rest = _QUERY.sub("", url).partition("://")
     netloc, slash, path = rest.partition("/")
     host = netloc.replace(".dfs.", ".blob.", 1)
     base = ours.path.rstrip("/") + "/"

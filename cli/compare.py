@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -18,10 +18,20 @@ from cli.session import out
 from cli.status import Json, printable
 
 if TYPE_CHECKING:
-    from drift import Finding, Report
+    from drift import Finding, Profile, Report
+    from shared.intake.reader.profile_files import Profiled
 
 By = Annotated[str | None, typer.Option(help="Judge each value of this column by itself as well.")]
 Ignore = Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")]
+ColumnIs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME=KIND",
+        help="What a column is: number, number-point, number-comma, category, id, text, time, day-first, "
+        "month-first or ignore; may be given again.",
+    ),
+]
 _COLOURS = {"material": "bold red", "detected": "yellow", "quiet": "dim"}
 BAD_INPUT = 2
 
@@ -36,21 +46,24 @@ def profile(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     ignore: Ignore = None,
     by: By = None,
+    column: ColumnIs = None,
     as_json: Json = False,
 ) -> None:
     """Store what a comparison needs of some rows, without the rows. Exit code 2 on bad input."""
-    import drift
-
     with _bad_input():
-        kept = drift.profile(data, ignore=ignore or (), by=by)
+        read = _read(data, ignore, said(column), by=by)
+        kept = read.profile
         output.write_bytes(kept.to_bytes())
     size = output.stat().st_size
     if as_json:
-        columns = {name: column.kind for name, column in kept.columns.items()}
+        columns = {name: each.kind for name, each in kept.columns.items()}
         told = {"output": str(output), "size_bytes": size, "rows": kept.rows, "columns": columns}
+        told["read"] = list(read.findings)
         out.print_json(json.dumps({**told, "by": kept.by, "segments": sorted(kept.segments)}))
         return
     parts = f", {len(kept.segments)} segments by {kept.by}" if kept.by else ""
+    for finding in read.findings:
+        out.print(f"[yellow]look[/]  {escape(printable(finding))}")
     words = f"{output}: {kept.rows:,} rows, {len(kept.columns)} columns{parts}, {size / 1000:,.0f} kB"
     out.print(escape(printable(words)))
 
@@ -68,52 +81,103 @@ def compare(
     ] = 0.1,
     ignore: Ignore = None,
     by: By = None,
+    column: ColumnIs = None,
     as_json: Json = False,
 ) -> None:
     """Tell what changed, by how much, and whether it matters.
 
-    Exit code 0 no material drift, 1 material drift, 2 bad input: unreadable, or broken rather than drifted
-    (a column is missing, renamed, of another type or empty, or there is no row).
+    Exit code 0 no material drift, 1 material drift, 2 bad input: unreadable, broken rather than drifted (a column
+    is missing, renamed, of another type or empty, or there is no row), or nothing in it that can be compared.
     """
     import drift
-    from drift.profiles import stored
 
     with _bad_input():
-        known = stored(reference) or drift.profile(reference, ignore=ignore or (), by=by)
+        columns = said(column)
+        before = _stored(reference) or _read(reference, ignore, columns, by=by)
+        known = before.profile
         if by is not None and known.by != by:
             raise drift.DataError(
                 f"it was not stored by {by}", reference.name, f"Run driftloop profile with --by {by}."
             )
-        new = stored(current) or drift.profile(current, grid=known, ignore=ignore or ())
+        after = _stored(current) or _read(current, ignore, columns, grid=known, hints=before.hints)
+        new = after.profile
+        _check_said(columns, known, new)
         policy = drift.Policy(
             false_alarm_rate=rate,
             material_numeric=tolerance,
             material_categorical=tolerance,
-            ignore=tuple(ignore or ()),
+            ignore=(*(ignore or ()), *(name for name, kind in columns.items() if kind == "ignore")),
         )
-        findings = [f for f in drift.check_schema(known, new) if f.column not in policy.ignore]
         report = drift.compare(known, new, policy)
+        findings = [f for f in report.findings if f.column not in policy.ignore]
+        findings += _of_reading(reference, before) + _of_reading(current, after)
         if page is not None:
             page.write_text(drift.report_html(report, known, new), encoding="utf-8")
     broken = any(finding.breaking for finding in findings)
     if as_json:
-        out.print_json(json.dumps({"findings": [asdict(f) for f in findings], **report.to_dict()}))
+        out.print_json(json.dumps({**report.to_dict(), "findings": [asdict(f) for f in findings]}))
     else:
         _tell(report, findings)
         if page is not None:
             out.print(f"the page: {escape(str(page))}")
-    if broken or report.material:
-        raise typer.Exit(BAD_INPUT if broken else 1)
+    if broken or report.material or not report.columns:
+        raise typer.Exit(1 if report.material and not broken else BAD_INPUT)
+
+
+def said(columns: list[str] | None) -> dict[str, str]:
+    """What `--column` says: name to kind."""
+    from shared.intake.reader.drop_files import COLUMN_KINDS
+
+    found: dict[str, str] = {}
+    for each in columns or ():
+        name, mark, kind = each.rpartition("=")
+        if not mark or kind not in COLUMN_KINDS:
+            raise typer.BadParameter(
+                f"{each!r} is not NAME=KIND; the kinds are {', '.join(COLUMN_KINDS)}", param_hint="--column"
+            )
+        found[name] = kind
+    return found
+
+
+def _read(path: Path, ignore: list[str] | None, columns: dict[str, str], **how: Any) -> Profiled:
+    from shared.intake.reader import profile_files
+
+    return profile_files.profile(path, ignore=tuple(ignore or ()), columns=columns, **how)
+
+
+def _stored(path: Path) -> Profiled | None:
+    from drift.profiles import stored
+    from shared.intake.reader.profile_files import Profiled
+
+    kept = stored(path)
+    return None if kept is None else Profiled(kept)
+
+
+def _check_said(columns: dict[str, str], *profiles: Profile) -> None:
+    """A misspelt `--column` would change nothing and say nothing."""
+    from shared.errors import InputRejected
+
+    there = {name for kept in profiles for name in (*kept.columns, *kept.ignored)}
+    if strange := [name for name in columns if name not in there]:
+        raise InputRejected("missing-column", f"--column names {strange[0]!r}; there is no such column")
+
+
+def _of_reading(path: Path, read: Profiled) -> list[Finding]:
+    """How a file was read, where people may have meant something else."""
+    from drift import Code, Finding
+
+    return [Finding(Code.READ, "", False, f"{path.name}: {words}") for words in read.findings]
 
 
 @contextmanager
 def _bad_input() -> Iterator[None]:
     """What is wrong with the files goes to stderr, with exit code 2."""
     from drift import DataError
+    from shared.errors import InputRejected
 
     try:
         yield
-    except (DataError, OSError) as error:
+    except (DataError, InputRejected, OSError) as error:
         print(f"driftloop: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - this is the terminal
         raise typer.Exit(BAD_INPUT) from error
 
@@ -133,10 +197,12 @@ def _tell(report: Report, findings: list[Finding]) -> None:
         out.print(escape(printable(note)))
     for name, reason in report.skipped:
         out.print(f"[dim]not compared: {escape(printable(f'{name}, {reason}'))}[/]")
+    rate = f"false alarms in at most {report.false_alarm_rate:.1%} of quiet reports"
+    if not report.independent:
+        rate = "rows depend on each other, so that no false-alarm rate holds"
     out.print(
         f"{sum(not c.detected for c in report.columns)} columns without a change beyond chance; "
-        f"{report.rows_current:,} rows against {report.rows_reference:,}; "
-        f"false alarms in at most {report.false_alarm_rate:.1%} of quiet reports"
+        f"{report.rows_current:,} rows against {report.rows_reference:,}; {rate}"
     )
 
 

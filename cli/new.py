@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from cli.compare import ColumnIs, said
 from cli.session import out
 from shared.errors import ConfigurationError
 
@@ -36,10 +37,12 @@ def new(
     schedule: Annotated[
         str, typer.Option(help="Also retrain on this schedule (six fields, UTC); `none` for never.")
     ] = "",
+    column: ColumnIs = None,
     folder: Annotated[Path, typer.Option(help="Where the loop's folder is made.")] = Path("loops"),
 ) -> None:
     """Make a loop from a data file, with a pipeline that trains a scikit-learn baseline; it runs as it stands."""
-    seen = look(data, target or _ask("target", _columns(data)))
+    kinds = said(column)
+    seen = look(data, target or _ask("target", _columns(data)), kinds)
     seen.settle(task, time)
     chosen = "" if schedule == "none" else schedule
     if not schedule and sys.stdin.isatty():
@@ -85,6 +88,8 @@ class Seen:
     id: str = ""
     ignore: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    said: dict[str, str] = field(default_factory=dict)
+    """What a person said that columns are."""
 
     @property
     def features(self) -> list[str]:
@@ -142,14 +147,17 @@ class Seen:
 
     def _set_aside(self) -> None:
         for name, kind in self.kinds.items():
-            if name in (self.target, self.time):
+            if name in (self.target, self.time, *self.ignore):
+                continue
+            if self.said.get(name) == "id":
+                self.id = self.id or name
                 continue
             unique = kind in ("string", "integer") and self.distinct[name] == self.rows > 1
             if unique and not self.id and _ID_NAME.search(name):
                 self.id = name
                 continue
             if self.distinct[name] <= 1:
-                self._leave_out(name, "has one value")
+                self._leave_out(name, "has one value" if self.distinct[name] else "has no value at all")
             elif kind == "string" and self.distinct[name] > max(50, self.rows * 0.5):
                 self._leave_out(name, f"has {self.distinct[name]} different texts in {self.rows} rows")
 
@@ -184,7 +192,7 @@ def _check_there(data: Path) -> None:
         )
 
 
-def look(data: Path, target: str) -> Seen:
+def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen:
     """Read the file as a drop would be read: what passes here passes there."""
     import tempfile
 
@@ -199,7 +207,8 @@ def look(data: Path, target: str) -> Seen:
     with tempfile.TemporaryDirectory(prefix="driftloop-new-") as place:
         drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
         try:
-            reading = read_drop([drop], ReadSpec(target=target), Path(place) / "out")
+            spec = ReadSpec(target=target, columns=columns or {})
+            reading = read_drop([drop], spec, Path(place) / "out")
         except InputRejected as rejection:
             raise ConfigurationError(f"{data} cannot be used: {rejection.code}: {rejection}") from rejection
         table = pa.concat_tables([pq.read_table(part) for part in sorted(Path(place).rglob("*.parquet"))])
@@ -208,11 +217,14 @@ def look(data: Path, target: str) -> Seen:
         target=target,
         kinds=dict(reading.columns),
         distinct={
-            name: pc.count_distinct(table[name], mode="only_valid").as_py() for name in reading.columns
+            name: pc.count_distinct(table[name], mode="only_valid").as_py() if kind != "nothing" else 0
+            for name, kind in reading.columns.items()
         },
         rows=reading.rows,
         spread=float(spread or 0.0),
         findings=tuple(reading.findings),
+        ignore=[name for name in spec.ignore if name in reading.columns],
+        said={name: kind for name, kind in spec.columns.items() if kind != "ignore"},
     )
 
 
@@ -255,6 +267,8 @@ def loop_text(name: str, seen: Seen, schedule: str) -> str:
         lines.append(f"  time: {quoted(seen.time)}")
     if seen.ignore:
         lines.append(f"  ignore: {quoted(seen.ignore)}")
+    if seen.said:
+        lines.append(f"  columns: {quoted(seen.said)}")
     by = (
         f"{{by: time, fraction: 0.2, column: {quoted(seen.time)}}}"
         if seen.time

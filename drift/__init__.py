@@ -1,7 +1,7 @@
 """Whether two sets of rows differ, in what, by how much, and whether that matters.
 
 >>> import drift
->>> report = drift.compare(drift.profile("reference.parquet"), "new.csv")  # doctest: +SKIP
+>>> report = drift.compare(drift.profile("reference.parquet"), "new.parquet")  # doctest: +SKIP
 >>> report.material, report.headline  # doctest: +SKIP
 
 The names below are loaded when they are first used, so that importing this package costs next to nothing.

@@ -1,5 +1,6 @@
 """One column's batches in, its profile out: which kind it is, and what of it is counted."""
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -18,6 +19,7 @@ from drift.profiles import ColumnProfile
 from drift.report import Kind
 
 _FEW_ROWS = 20  # fewer rows say nothing about whether a column is an id or free text
+_ID_NAME = re.compile(r"(?i:(^|[ _.-])(id|uuid|key|number|no|nr)$)|[a-z](Id|ID|Key|Number|No|Nr)$")
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
@@ -128,7 +130,7 @@ class ColumnBuilder:
         self._rows += len(column)
         self._nulls += column.null_count
         if pa.types.is_null(column.type) or not len(column):
-            if self._type is None:
+            if self._type is None and pa.types.is_null(column.type):
                 self._type = column.type
             if keep is not None:
                 self.sample.append(np.full(len(keep), np.nan))

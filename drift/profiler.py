@@ -151,7 +151,7 @@ class Profiler:
         self._flush()
         metadata = read.open_parquet(path).metadata
         names = list(read.open_parquet(path, metadata).schema_arrow.names)
-        groups = range(metadata.num_row_groups)
+        groups = [g for g in range(metadata.num_row_groups) if metadata.row_group(g).num_rows]
         sizes = [metadata.row_group(g).num_rows for g in groups]
         self._begin(names)
         self._sample.expect(self._rows + metadata.num_rows)
@@ -262,8 +262,8 @@ def profile(
     Parameters
     ----------
     source
-        A path (CSV, CSV under gzip, Parquet, or a folder of them), a pandas DataFrame, an Arrow Table,
-        reader or iterable of record batches.
+        A path (Parquet, or a folder of such files), a pandas DataFrame, an Arrow Table, reader or iterable of
+        record batches.
     grid, ignore, target, columns, by
         As for `Profiler`.
 
@@ -285,26 +285,14 @@ def profile(
 
 
 def _of_files(paths: list[Path], begun: Callable[[], Profiler]) -> Profile:
-    types: read.Types = {}
-    while True:
-        profiler = begun()
+    profiler = begun()
+    for path in paths:
         try:
-            for path in paths:
-                _read_into(profiler, path, types)
-            return profiler.finish()
+            profiler.read_parquet(path)
         except (pa.ArrowException, OSError) as error:
             name = path.name
             raise DataError(f"it is damaged ({read.short(error)})", name, "Write the file again.") from error
-        except read.Widened as widened:
-            types = widened.types
-
-
-def _read_into(profiler: Profiler, path: Path, types: read.Types) -> None:
-    if read.is_parquet(path):
-        profiler.read_parquet(path)
-    else:
-        for table in read.csv_tables(path, types):
-            profiler.update(table)
+    return profiler.finish()
 
 
 def merge(profiles: Sequence[Profile]) -> Profile:

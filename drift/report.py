@@ -30,6 +30,8 @@ class Code(StrEnum):
     DUPLICATE_ROWS = "duplicate_rows"
     REPEATED_KEY = "repeated_key"
     RUNNING_NUMBER = "running_number"
+    READ = "read"
+    """How a file was read, said by whoever read it."""
 
 
 @dataclass(frozen=True)

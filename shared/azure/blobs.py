@@ -34,7 +34,8 @@ class AzureBlobs:
     def find(self, container: str, name: str) -> Blob | None:
         with asking("Looking for a blob", f"container {container!r}", ROLE):
             try:
-                return _blob(container, self._client(container, name).get_blob_properties())
+                found = self._client(container, name).get_blob_properties()
+                return None if _is_directory(found) else _blob(container, found)
             except ResourceNotFoundError as error:
                 if code_of(error) == "ContainerNotFound":
                     raise
@@ -43,17 +44,24 @@ class AzureBlobs:
     def list(self, container: str, prefix: str) -> Iterator[Blob]:
         with asking("Listing blobs", f"container {container!r}", ROLE):
             for found in self._service.get_container_client(container).list_blobs(
-                name_starts_with=prefix or None
+                name_starts_with=prefix or None, include=["metadata", "copy"]
             ):
-                yield _blob(container, found)
+                if not _is_directory(found) and found.copy.status != "pending":
+                    yield _blob(container, found)
 
     def download(self, blob: Blob, to: Path) -> None:
-        """In chunks, each under the event's ETag: a blob that is overwritten meanwhile never mixes its bytes."""
+        """In chunks, each under the event's ETag: a blob that is overwritten meanwhile never mixes its bytes.
+
+        As it is stored: what `Content-Encoding: gzip` says of it is told from its bytes, like any gzip.
+        """
         client = self._client(blob.container, blob.name)
         with asking("Reading a blob", f"container {blob.container!r}", "Storage Blob Data Reader"):
             try:
                 stream = client.download_blob(
-                    etag=quoted(blob.etag), match_condition=MatchConditions.IfNotModified, max_concurrency=2
+                    etag=quoted(blob.etag),
+                    match_condition=MatchConditions.IfNotModified,
+                    max_concurrency=2,
+                    decompress=False,
                 )
                 with to.open("wb") as file:
                     stream.readinto(file)
@@ -139,6 +147,11 @@ def _await_copy(target: BlobClient, status: str) -> None:
 def quoted(etag: str) -> str:
     """As HTTP writes it; events and our records leave the quotes out."""
     return f'"{etag}"'
+
+
+def _is_directory(found: BlobProperties) -> bool:
+    """Accounts with folders list them as empty blobs with this mark (Azure/azure-sdk-for-python#30470)."""
+    return str((found.metadata or {}).get("hdi_isfolder", "")).casefold() == "true"
 
 
 def _blob(container: str, found: BlobProperties) -> Blob:

@@ -35,6 +35,8 @@ class Landed:
     name: str
     etag: str
     sequencer: str
+    written: str = ""
+    """The name as the URL writes it, where that is another one: some clients send names with no escapes."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,11 @@ Incoming = Landed | AlertRaised | MonitorBreached | RunChanged | Act | Uninteres
 
 def decoded(message: str) -> str:
     """The JSON text of a queue message: Event Grid writes Base64, other tools plain JSON."""
-    if message.lstrip()[:1] in ("{", "["):
+    message = message.lstrip("\ufeff \t\r\n")
+    if message[:1] in ("{", "["):
         return message
     try:
-        return base64.b64decode(message, validate=True).decode()
+        return base64.b64decode("".join(message.split()), validate=True).decode("utf-8-sig")
     except ValueError:
         return message
 
@@ -129,11 +132,13 @@ def parse(message: str, account_url: str) -> Incoming:
 
 
 def parts(message: str) -> list[str]:
-    """Event Grid writes one object a queue message; where a sender wrote an array, each of its events by itself."""
-    if len(message) > MAX_MESSAGE_BYTES or not message.lstrip().startswith("["):
+    """Event Grid writes one object a queue message; where a sender wrote an array, plain or in Base64, each of its
+    events by itself."""
+    text = decoded(message) if len(message) <= MAX_MESSAGE_BYTES else ""
+    if not text.lstrip().startswith("["):
         return [message]
     try:
-        content = json.loads(message)
+        content = json.loads(text)
     except (ValueError, RecursionError):
         return [message]
     return [json.dumps(event) for event in content] or [message]
@@ -161,9 +166,10 @@ def _run(data: Mapping[str, object]) -> MonitorBreached | RunChanged:
 
 
 def _landed(data: Mapping[str, object], account_url: str) -> Incoming:
-    if data.get("api") == "CreateFile":
-        return Uninteresting("CreateFile: the file has no content yet, FlushWithClose follows")
+    if (end := _UNFINISHED.get(str(data.get("api")))) is not None:
+        return Uninteresting(f"{data.get('api')}: the file has no content yet, {end} follows")
     container, name = locate(str(data.get("url", "")), account_url)
+    written = _path(str(data.get("url", "")), account_url)[1]
     etag = str(data.get("etag", "")).strip('"')
     if not etag:
         raise InputRejected("no-etag", f"the event for {container}/{name} has no eTag")
@@ -172,31 +178,50 @@ def _landed(data: Mapping[str, object], account_url: str) -> Incoming:
         name=name,
         etag=etag,
         sequencer=str(data.get("sequencer", "")),
+        written="" if written == name else written,
     )
+
+
+_UNFINISHED = {"CreateFile": "FlushWithClose", "SftpCreate": "SftpCommit"}
+"""Operations that begin a file on accounts with folders -> the one that ends it.
+
+learn.microsoft.com/azure/event-grid/event-schema-blob-storage
+"""
 
 
 def locate(url: str, account_url: str) -> tuple[str, str]:
-    """Container and blob name of a URL of our own account; InputRejected for any other."""
+    """Container and blob name of a URL of our own account; InputRejected for any other.
+
+    Event Grid does not escape every character of a name: `#` and `?` in it are no fragment and no query
+    (github.com/Azure/azure-sdk-for-net/issues/23634).
+    """
+    container, name = _path(url, account_url)
+    return unquote(container), unquote(name)
+
+
+_QUERY = re.compile(r"\?[A-Za-z0-9_.~-]+=.*$", re.DOTALL)
+"""Keys with values behind a question mark are a query, which may hold a signature, and no part of a name."""
+
+
+def _path(url: str, account_url: str) -> tuple[str, str]:
+    """Container and name as the URL writes them."""
     ours = urlsplit(account_url)
-    foreign = InputRejected(
-        "foreign-account", f"the event is about a storage account other than {ours.netloc}"
-    )
-    try:
-        theirs = urlsplit(url)
-    except ValueError:  # it is not a URL
-        raise foreign from None
-    host = (theirs.netloc or "").replace(".dfs.", ".blob.", 1)
+    scheme, _, rest = _QUERY.sub("", url).partition("://")
+    netloc, slash, path = rest.partition("/")
+    host = netloc.replace(".dfs.", ".blob.", 1)
     base = ours.path.rstrip("/") + "/"
     if (
-        theirs.scheme != ours.scheme
+        scheme.casefold() != ours.scheme
         or host.casefold() != ours.netloc.casefold()
-        or not theirs.path.startswith(base)
+        or not (slash + path).startswith(base)
     ):
-        raise foreign
-    container, _, name = theirs.path[len(base) :].partition("/")
+        raise InputRejected(
+            "foreign-account", f"the event is about another storage account than {ours.netloc}"
+        )
+    container, _, name = (slash + path)[len(base) :].partition("/")
     if not container or not name:
         raise InputRejected("no-blob", "the event's URL names no blob")
-    return unquote(container), unquote(name)
+    return container, name
 
 
 def _ours(event: Mapping[str, object]) -> Incoming:

@@ -134,6 +134,7 @@ def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
             "name": landed.name,
             "etag": landed.etag,
             "sequencer": landed.sequencer,
+            **({"written": landed.written} if landed.written else {}),
         },
     )
     why = _no_drop(below)

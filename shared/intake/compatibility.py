@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 
-from shared.intake.reader.columns import INTEGER, NOTHING, NUMBER, STRING, join
 from shared.intake.reader.drop_files import ReadSpec
+from shared.intake.reader.kinds import DATETIME, INTEGER, LONG, NOTHING, NUMBER, STRING, join
 from shared.intake.rejections import listed, quoted, rejected
 
 Findings = list[str]
@@ -28,15 +28,19 @@ def settle(
     columns = {}
     for name in [*(known for known in spec.known_columns if known in found), *added]:
         kind = _settled(name, found[name], text, spec)
+        before = spec.known_columns.get(name, NOTHING)
         if found[name] == NOTHING:
             findings.append(f"column {quoted(name)} has no value at all")
-        elif kind != (before := spec.known_columns.get(name, kind)):
+        elif before != NOTHING and kind != before:
             findings.append(f"column {quoted(name)} was {before} and is {kind} now")
         columns[name] = kind
     return columns, findings
 
 
 def _check_named(found: Mapping[str, str], spec: ReadSpec) -> None:
+    if spec.time and spec.time in found and found[spec.time] not in (DATETIME, NOTHING):
+        kind = found[spec.time]
+        raise rejected("no-time", f"column {quoted(spec.time)} (data.time) is {kind}, which is no time")
     wanted = [("missing-target", spec.target, "target"), ("missing-id", spec.id, "id")]
     wanted += [
         ("missing-column", spec.time, "time"),
@@ -63,15 +67,16 @@ def _check_missing(found: Mapping[str, str], added: list[str], spec: ReadSpec, g
 
 
 def _settled(name: str, kind: str, text: bool, spec: ReadSpec) -> str:
-    before = spec.known_columns.get(name)
+    before = spec.known_columns.get(name, NOTHING)
     if kind == NOTHING:
-        return before or STRING
-    if before is None or kind == before:
+        return before
+    kind = STRING if kind == LONG else kind
+    if before == NOTHING or kind == before or name in spec.columns:
         return kind
     if text and before == STRING:
         return STRING
     if {kind, before} == {NUMBER, INTEGER}:
         return NUMBER
-    if name in spec.ignore:
+    if name in spec.ignore or (name == spec.id and {kind, before} <= {INTEGER, NUMBER, STRING}):
         return kind
     raise rejected("retyped-column", f"column {quoted(name)} was {before} and is {kind} now")

@@ -14,6 +14,7 @@ from shared.domain.reason import Code, Reason, reason
 from shared.domain.version import DataVersion, VersionState
 from shared.errors import Conflict, InputRejected
 from shared.inbox.recorder import FOLDER_END
+from shared.intake.reader import partitions
 from shared.intake.returns import with_returns
 from shared.ports import Blob, Change, Delete, Insert, Row
 from shared.redaction import reason_of
@@ -69,6 +70,8 @@ def read(landing: Landing, spec: ReadSpec, keep: Keep) -> None:
     body = landing.record.body
     try:
         blob = landing.unit.ports.blobs.find(body["container"], body["name"])
+        if (blob is None or blob.etag != body["etag"]) and (written := body.get("written")):
+            blob = landing.unit.ports.blobs.find(body["container"], written) or blob
     except InputRejected as rejection:
         landing.close(InboxState.QUARANTINED, reason_of(rejection))
         return
@@ -113,7 +116,8 @@ def _reading(unit: Unit, spec: ReadSpec, blob: Blob, folder: Path) -> Reading:
     for index, part in enumerate(parts):
         local = folder / f"in-{index:05d}"
         unit.ports.blobs.download(part, local)
-        files.append(DropFile(path=local, name=part.name, size=part.size_bytes))
+        below = part.name.removeprefix(blob.name.removesuffix(FOLDER_END))
+        files.append(DropFile(path=local, name=part.name, size=part.size_bytes, below=below))
     return read_drop(files, spec, folder / "out")
 
 
@@ -124,11 +128,7 @@ def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
     if blob.name.rpartition("/")[2] == FOLDER_END:
         folder = blob.name[: -len(FOLDER_END)]
         listed = unit.ports.blobs.list(blob.container, folder)
-        parts = [
-            p
-            for p in listed
-            if "/" not in (base := p.name[len(folder) :]) and not base.startswith(("_", "."))
-        ]
+        parts = [p for p in listed if partitions.is_part(p.name[len(folder) :])]
         if not parts:
             raise InputRejected(
                 "empty-folder", f"{folder} holds {FOLDER_END} but no data file; land the part files first"

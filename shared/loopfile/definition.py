@@ -18,11 +18,13 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
     model_serializer,
+    model_validator,
 )
 
 from shared.loopfile.kinds import (
     Allowed,
     Column,
+    ColumnKind,
     Columns,
     Confidence,
     Count,
@@ -125,6 +127,8 @@ class Data(Section):
     """When a row happened. Gives a version's start and end; not tested for drift, because time always moves."""
     ignore: Columns = ()
     """Columns that are neither features nor tested for drift."""
+    columns: Mapping[Column, ColumnKind] = Field(default_factory=dict)
+    """What columns are, where their values do not show it."""
     labels: Place | None = None
     """Where late labels land; they are dropped like data."""
     holdout: Holdout = Holdout()
@@ -142,6 +146,18 @@ class Data(Section):
     """auto: detected from the content."""
     limits: Limits = Limits()
     """What a drop may cost."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignored(cls, value: object) -> object:
+        """A column that is said to be `ignore` is one of data.ignore, so that no reader has to look at both."""
+        if not isinstance(value, Mapping) or not isinstance(columns := value.get("columns"), Mapping):
+            return value
+        ignore = value.get("ignore", ())
+        left_out = [name for name, kind in columns.items() if kind == "ignore"]
+        if not left_out or not isinstance(ignore, list | tuple):
+            return value
+        return {**value, "ignore": [*ignore, *(name for name in left_out if name not in ignore)]}
 
 
 # --- train and serve -----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -110,6 +110,21 @@ def distinct(value: tuple[str, ...]) -> tuple[str, ...]:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Column = Annotated[Name, Allowed("the name of a column")]
 Columns = Annotated[tuple[Name, ...], AfterValidator(distinct), Allowed("a list of column names, each once")]
+ColumnKind = Annotated[
+    Literal[
+        "number",
+        "number-point",
+        "number-comma",
+        "category",
+        "id",
+        "text",
+        "time",
+        "day-first",
+        "month-first",
+        "ignore",
+    ],
+    Allowed("number, number-point, number-comma, category, id, text, time, day-first, month-first or ignore"),
+]
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),

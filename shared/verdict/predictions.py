@@ -13,6 +13,7 @@ from shared.ports import Answer, Ports
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from shared.domain.version import DataVersion
     from shared.loopfile import Definition
@@ -47,7 +48,6 @@ def everything(ports: Ports, versions: Sequence[DataVersion], most: int = MAX_RO
 
 def _sample(ports: Ports, versions: Sequence[DataVersion], name: str, most: int) -> pd.DataFrame:
     """From the samples that were drawn at reading: no version is ever read as a whole."""
-    import pandas as pd
     import pyarrow.parquet as pq
 
     from shared.intake.reader.evidence_sample import ROWS, shares
@@ -56,8 +56,31 @@ def _sample(ports: Ports, versions: Sequence[DataVersion], name: str, most: int)
     found = [pq.read_table(BytesIO(ports.versions.read(f"{v.path}/sample/{name}.parquet"))) for v in ordered]
     drawn_from = [int(table.schema.metadata[ROWS]) for table in found]
     taken = shares(drawn_from, [table.num_rows for table in found], most)
-    frames = [table.slice(0, rows).to_pandas() for table, rows in zip(found, taken, strict=True) if rows]
-    return pd.concat(frames or [found[0].slice(0, 0).to_pandas()], ignore_index=True)
+    frames = [_frame(table.slice(0, rows)) for table, rows in zip(found, taken, strict=True) if rows]
+    return _together(frames or [_frame(found[0].slice(0, 0))])
+
+
+def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    common = set.intersection(*(set(frame.columns) for frame in frames))
+    for frame in frames:  # where another version has no such column, its rows have nulls
+        for name in set(frame.columns) - common:
+            if frame[name].dtype == "int64":
+                frame[name] = frame[name].astype("Int64")
+    return pd.concat(frames, ignore_index=True)
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """Rows as pandas has them, but whole numbers stay whole beside a null: 2 is asked about as 2, never as 2.0."""
+    import pandas as pd
+    import pyarrow as pa
+
+    frame = table.to_pandas()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_integer(column.type) and column.null_count:
+            frame[name] = column.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+    return frame
 
 
 def features(frame: pd.DataFrame, definition: Definition) -> pd.DataFrame:

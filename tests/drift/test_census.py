@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import drift
+from shared.intake.reader import profile_files
 
 SHARED = Path(os.environ.get("DRIFTLOOP_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CENSUS = SHARED / "adult_census_income.csv"
@@ -50,8 +51,8 @@ def test_a_split_by_country_names_the_country_first(census: pd.DataFrame) -> Non
 
 
 def test_the_file_itself_is_profiled(census: pd.DataFrame) -> None:
-    profile = drift.profile(CENSUS)
+    profile = profile_files.profile(CENSUS).profile
     assert profile.rows == len(census)
     assert profile.columns["age"].grid is not None
     assert profile.columns["age"].grid.mean() == pytest.approx(census["age"].mean())
-    assert not drift.compare(profile, CENSUS).detected
+    assert not drift.compare(profile, profile_files.profile(CENSUS, grid=profile).profile).detected

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from urllib.parse import quote
 
 import pytest
 
 from shared.errors import InputRejected
 from shared.inbox import messages, recorder, unrouted
 from shared.inbox.alerts import read_breach
-from shared.inbox.messages import AlertRaised, MonitorBreached, RunChanged
-from tests.engine.world import World
+from shared.inbox.messages import AlertRaised, Landed, MonitorBreached, RunChanged, Uninteresting
+from shared.state import rows
+from tests.engine.world import World, csv, season
 
 ACCOUNT = "https://account.blob.core.windows.net"
 CORPUS = Path(__file__).parent / "payloads"
@@ -66,6 +69,13 @@ def test_an_array_is_its_events() -> None:
     ]
     parts = messages.parts(json.dumps(cases))
     assert [type(messages.parse(part, ACCOUNT)) for part in parts] == [RunChanged, MonitorBreached]
+    packed = base64.b64encode(json.dumps(cases).encode()).decode()
+    for text in (
+        packed,
+        f"\ufeff{json.dumps(cases)}",
+        "\n".join(packed[i : i + 76] for i in range(0, len(packed), 76)),
+    ):
+        assert messages.parts(text) == parts
     assert messages.parts("[") == ["["]
     assert messages.parts("{}") == ["{}"]
 
@@ -169,3 +179,50 @@ def test_whatever_stands_in_whichever_field_is_read_or_refused_with_a_reason(sha
     print(told)
     assert {"unknown-schema", "oversized-event"} <= set(told)
     assert told["read"] > 500
+
+
+def landed(name: str, **data: str) -> object:
+    event = {"eventType": "Microsoft.Storage.BlobCreated"}
+    event["data"] = {"api": "PutBlob", "url": f"{ACCOUNT}/landing/{name}", "eTag": "0x1", **data}  # type: ignore[assignment]
+    return messages.parse(json.dumps(event), ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["birds/#1 of 2?.csv", "birds/a b.csv", "birds/100%.csv", "birds/🐧 größe.csv", "birds/a&b=c;d.csv"],
+)
+def test_a_name_is_found_whether_it_is_escaped_or_not(name: str) -> None:
+    for written in (name, quote(name)):
+        seen = landed(written)
+        assert isinstance(seen, Landed) and (seen.container, seen.name) == ("landing", name)
+
+
+def test_a_name_that_holds_an_escape_is_tried_as_it_is_written() -> None:
+    seen = landed("birds/a%20b.csv")
+    assert isinstance(seen, Landed) and (seen.name, seen.written) == ("birds/a b.csv", "birds/a%20b.csv")
+
+
+@pytest.mark.parametrize("name", ["2007%20new.csv", "2007#new.csv", "2007 ü.csv", "%E2%82%AC.csv"])
+def test_a_blob_whose_event_does_not_escape_its_name_becomes_a_version(name: str) -> None:
+    world = World()
+    world.publish()
+    world.drop(name, csv(season(2007)))
+    assert rows.version_key(1) in {row.key for row in world.ports.store.range("birds", "version-", limit=9)}
+
+
+@pytest.mark.parametrize("api", ["CreateFile", "SftpCreate"])
+def test_a_file_that_is_only_begun_is_no_drop(api: str) -> None:
+    assert isinstance(landed("birds/a.csv", api=api), Uninteresting)
+
+
+def test_another_account_stays_foreign_however_it_is_written() -> None:
+    for url in (
+        "https://other.blob.core.windows.net/l/a",
+        f"{ACCOUNT}.evil.com/l/a",
+        f"{ACCOUNT}@evil.com/l/a",
+        "no url",
+        "https://[/l/a",
+    ):
+        with pytest.raises(InputRejected) as refused:
+            messages.locate(url, ACCOUNT)
+        assert refused.value.code == "foreign-account"

@@ -69,7 +69,7 @@ def test_types_tags_and_files(read: Read, tmp_path: Path) -> None:
     reading = read(text, id="id", time="when")
     assert reading.columns == {
         "id": "integer", "when": "datetime", "n": "integer", "x": "number", "flag": "boolean", "code": "string",
-        "word": "string", "empty": "string", "target": "string",
+        "word": "string", "empty": "nothing", "target": "string",
     }  # fmt: skip
     assert (reading.rows, reading.labelled) == (3, True)
     assert reading.findings[0] == "column 'empty' has no value at all"

@@ -3,72 +3,177 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from shared.intake.reader.columns import (
-    ARROW,
-    NOTHING,
-    STRING,
-    TextColumn,
-    canonical,
-    from_arrow,
-    from_text,
-    join,
-)
-from shared.intake.reader.delimited import Delimited, open_delimited
+from shared.intake.reader import index_columns
+from shared.intake.reader.arrow_columns import from_arrow
+from shared.intake.reader.delimited import Delimited
 from shared.intake.reader.drop_files import DropFile, ReadSpec
-from shared.intake.reader.formats import Budget, is_parquet, open_text
-from shared.intake.reader.parquet import Parquet, open_parquet
+from shared.intake.reader.formats import Budget
+from shared.intake.reader.forms import TEXT, Form, decided, settle, spoilt
+from shared.intake.reader.kinds import ARROW, DATETIME, LONG, NOTHING, STRING, check_finite, join
+from shared.intake.reader.number_text import POINT
+from shared.intake.reader.parquet import Parquet
+from shared.intake.reader.part import Part, first_look, is_index, open_part
+from shared.intake.reader.words import Contradicted, converted
 from shared.intake.rejections import listed, quoted, rejected
 
-Source = Delimited | Parquet
+_WORDS_SAID = ("text", "id", "category")
+"""Kinds under which text that looks like numbers is none."""
 
 
 @dataclass
 class Sources:
     """All files of one drop, opened, with the types that their columns suggest."""
 
-    files: list[Source]
+    parts: list[Part]
     spec: ReadSpec
     budget: Budget
-    texts: dict[str, TextColumn]
-    found: dict[str, str]
-    dropped: list[str]
+    found: dict[str, str] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
     """Ignored columns of types for which there is no use."""
+    told: list[str] = field(default_factory=list)
+    """What people should know of how the files were read."""
+    lossy: set[str] = field(default_factory=set)
+    """Columns of which a value changed when it became a 64-bit float."""
+
+    @property
+    def names(self) -> list[str]:
+        return [part.file.name for part in self.parts]
 
     @property
     def text(self) -> bool:
         """Whether all files are text, which can stay text."""
-        return all(isinstance(file, Delimited) for file in self.files)
+        return all(isinstance(part.file, Delimited) for part in self.parts)
 
     def settled(self, name: str) -> str:
         """The type of a column when nothing is known of it before."""
-        return STRING if self.found[name] == NOTHING else self.found[name]
+        return STRING if self.found[name] == LONG else self.found[name]
+
+    def findings(self) -> list[str]:
+        """How the files were read, where people may have meant something else."""
+        told = list(self.told)
+        for name in self.found:
+            for form in dict.fromkeys(part.forms[name].doubt for part in self.parts if name in part.forms):
+                told += [f"column {quoted(name)} {form}"] if form and name not in self.spec.ignore else []
+            markers = sorted(
+                {m for p in self.parts if _reads_markers(p, name) for m in p.looks[name].markers}
+            )
+            if markers and name not in self.spec.ignore:
+                told.append(f"column {quoted(name)}: {listed(markers)} is read as no value")
+        return told + [
+            f"column {quoted(name)} has values that a 64-bit float rounds" for name in sorted(self.lossy)
+        ]
+
+    def learn(self, contradicted: Contradicted) -> None:
+        """See all values of the column that a late row made another, and settle the types anew."""
+        news = False
+        for part in self.parts:
+            if contradicted.what == "escapes" and isinstance(part.file, Delimited):
+                news = news or not part.file.layout.escapes
+                part.file = replace(part.file, layout=replace(part.file.layout, escapes=True))
+            else:
+                names = [n for n, own in part.names.items() if contradicted.column in (n, own)]
+                news = news or bool(part.partial.intersection(names))
+                part.look_at_all(names)
+        if not news:  # all values were known: they are not what a person says
+            times = any(
+                f.kind == DATETIME for p in self.parts for n, f in p.forms.items() if n == contradicted.column
+            )
+            code, what = ("no-time", "times") if times else ("unparsable-numbers", "numbers")
+            raise rejected(code, f"column {quoted(contradicted.column)} holds values that are no {what}")
+        _settle(self)
 
     def batches(self, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
         """All rows of these columns as their settled types; file by file in the order of their names."""
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
+        for table in self._rows(columns, schema):
+            arrays = [self._finite(_one(table.column(name)), name) for name in columns]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _finite(self, column: pa.Array, name: str) -> pa.Array:
+        """Infinite numbers are refused; NaN is no value."""
+        if column.type != pa.float64():
+            return column
+        if name not in self.spec.ignore:
+            check_finite(column, name)
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
+
+    def coded(self, columns: Mapping[str, str]) -> Iterator[pa.Table]:
+        """As `batches`, with text as dictionaries and numbers as they are, which is faster where they are counted."""
+        words = pa.dictionary(pa.int32(), pa.string())
+        types = [(name, words if kind == STRING else ARROW[kind]) for name, kind in columns.items()]
+        yield from self._rows(columns, pa.schema(types))
+
+    def _rows(self, columns: Mapping[str, str], schema: pa.Schema) -> Iterator[pa.Table]:
         rows, budget = 0, replace(self.budget)
-        for file in self.files:
-            for batch in (
-                file.batches() if isinstance(file, Delimited) else file.batches(list(columns), budget)
-            ):
-                rows += batch.num_rows
+        for part in self.parts:
+            for table in self._tables(part, columns, budget):
+                rows += table.num_rows
                 if rows > self.spec.limits.max_rows:
                     limit = f"the limit is {self.spec.limits.max_rows:,}"
                     raise rejected(
-                        "too-many-rows", f"{quoted(file.name)} brings the drop to {rows:,} rows, {limit}"
+                        "too-many-rows", f"{quoted(part.file.name)} brings the drop to {rows:,} rows, {limit}"
                     )
-                arrays = [self._column(batch, file, name, kind) for name, kind in columns.items()]
-                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+                arrays = [self._column(part, table, f.name, columns[f.name], f.type) for f in schema]
+                if table.num_rows:
+                    yield pa.Table.from_arrays(arrays, schema=schema)
 
-    def _column(self, batch: pa.RecordBatch, file: Source, name: str, kind: str) -> pa.Array:
-        column = batch.column(batch.schema.names.index(name))
-        if isinstance(file, Delimited):
-            return from_text(column, name, kind, self.texts[name].decimal_commas)
-        return from_arrow(column, name, kind)
+    def _tables(
+        self, part: Part, columns: Mapping[str, str], budget: Budget
+    ) -> Iterator[pa.Table | pa.RecordBatch]:
+        own = {name: part.names[name] for name in columns if name in part.names}
+        if isinstance(part.file, Delimited):
+            forms = {own[name]: part.forms[name] for name in own}
+            if not forms:  # the rows of a partition of which only the folder's name is wanted
+                first = part.file.columns[0]
+                forms = {first: TEXT}
+            return part.file.tables(
+                {name: TEXT if self._stays_text(name, columns, own) else form for name, form in forms.items()}
+            )
+        return part.file.batches(list(own.values()), budget)
+
+    def _stays_text(self, own_name: str, columns: Mapping[str, str], own: Mapping[str, str]) -> bool:
+        return any(columns[name] == STRING for name, there in own.items() if there == own_name)
+
+    def _column(
+        self, part: Part, table: pa.Table | pa.RecordBatch, name: str, kind: str, wanted: pa.DataType
+    ) -> pa.Array:
+        if name not in part.names:
+            value = part.constants.get(name)
+            column: pa.Array = pa.repeat(pa.scalar(value, pa.string()), table.num_rows).dictionary_encode()
+            if value is not None:
+                column = converted(column, name, part.forms[name]) if kind != STRING else column
+        else:
+            column = table.column(part.names[name])
+        if isinstance(part.file, Parquet) and name in part.forms:
+            column = converted(_one(column).cast(pa.string()).dictionary_encode(), name, part.forms[name])
+        if column.type == wanted:
+            return column
+        column = _one(column)
+        made, lossy = from_arrow(column, name, kind, lenient=name in self.spec.ignore)
+        if lossy:
+            self.lossy.add(name)
+        return made if made.type == wanted else made.dictionary_encode()
+
+
+def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column in one piece."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    return column.combine_chunks()
+
+
+def _reads_markers(part: Part, name: str) -> bool:
+    form = part.forms.get(name)
+    return form is not None and form.kind not in (STRING, LONG) and name in part.looks
 
 
 def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
@@ -78,78 +183,136 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
         first = listed([file.name for file in files], 1)
         raise rejected("too-large", f"{first} has {total:,} bytes, the limit is {most:,}")
     budget = Budget(most, most)
-    opened = [_open(file, spec, budget) for file in sorted(files, key=lambda file: file.name)]
-    _check_same_columns(opened)
-    sources = Sources(opened, spec, budget, {}, {}, [])
-    _see_texts(sources)
-    for name in opened[0].columns:
+    sources = Sources([], spec, budget)
+    for file in sorted(files, key=lambda file: file.name):
+        if len(files) > 1 and not file.path.stat().st_size:
+            sources.told.append(f"{quoted(file.name)} has 0 bytes and is passed over")
+            continue
+        sources.parts.append(open_part(file, spec, budget, sources.told))
+    if not sources.parts:
+        raise rejected("empty-file", f"{quoted(files[0].name)} has 0 bytes")
+    _check_same_columns(sources.parts)
+    for part in sources.parts:
+        first_look(part, spec)
+    _leave_out_indexes(sources)
+    _settle(sources)
+    return sources
+
+
+def _check_same_columns(parts: Sequence[Part]) -> None:
+    first = parts[0]
+    for other in parts[1:]:
+        if set(other.columns) != set(first.columns):
+            different = sorted(set(other.columns) ^ set(first.columns))
+            raise rejected(
+                "mixed-schemas",
+                f"{quoted(first.file.name)} and {quoted(other.file.name)} differ in the columns {listed(different)}",
+            )
+
+
+def _leave_out_indexes(sources: Sources) -> None:
+    """pandas' index is no feature, where nobody says otherwise."""
+    wanted = set(sources.spec.spelled)
+    for name in list(sources.parts[0].names):
+        if name in wanted or not index_columns.looks_like(name):
+            continue
+        if all(is_index(part, name) for part in sources.parts):
+            for part in sources.parts:
+                part.names.pop(name, None)
+                part.looks.pop(name, None)
+                part.partial.discard(name)
+            sources.told.append(
+                f"column {quoted(name)} is pandas' index and is left out; say what it is (data.columns) to keep it"
+            )
+        elif any(part.unnamed for part in sources.parts) and name == index_columns.UNNAMED:
+            raise rejected("empty-header", f"{quoted(sources.parts[0].file.name)} has no name for column 1")
+        else:
+            sources.told.append(
+                f"column {quoted(name)} looks like pandas' index and holds no row numbers; it is kept"
+            )
+
+
+def _settle(sources: Sources) -> None:
+    """The form of each column of text and the type of every column; where the first rows do not do, all are seen."""
+    spec = sources.spec
+    said = {name: kind for name, kind in spec.columns.items() if name not in spec.ignore}
+    known = {name: kind for name, kind in spec.known_columns.items() if name not in spec.ignore}
+    hints: dict[str, str] = dict(spec.hints)
+    for part in sources.parts:
+        forms = settle(part.looks, part.separator, said, known)
+        undecided = [name for name, form in forms.items() if form.open or _is_spoilt(part, name, form, spec)]
+        part.look_at_all(undecided)
+        hints |= {name: style for name, look in part.looks.items() if (style := decided(look))}
+    for part in sources.parts:
+        part.forms = settle(part.looks, part.separator, said, known, hints=hints, final=True)
+        for name, form in part.forms.items():
+            if _is_spoilt(part, name, form, spec):
+                raise _spoilt(part, name)
+    sources.found.clear()
+    sources.dropped.clear()
+    for name in sources.parts[0].columns:
         kind = _found(sources, name)
         if kind is None:
             sources.dropped.append(name)
         else:
             sources.found[name] = kind
-    return sources
 
 
-def _open(file: DropFile, spec: ReadSpec, budget: Budget) -> Source:
-    if is_parquet(file, spec):
-        return open_parquet(file.path, file.name, spec.limits)
-    return open_delimited(open_text(file, budget), spec.limits, spec.target)
+def _is_spoilt(part: Part, name: str, form: Form, spec: ReadSpec) -> bool:
+    """Nearly all values are numbers, and nobody said that they are none."""
+    said = spec.columns.get(name, "")
+    quiet = (
+        name in spec.ignore
+        or name == spec.id
+        or spec.known_columns.get(name) == STRING
+        or said in _WORDS_SAID
+    )
+    return form.kind == STRING and not quiet and spoilt(part.looks[name])
 
 
-def _check_same_columns(files: Sequence[Source]) -> None:
-    first = files[0]
-    for other in files[1:]:
-        if set(other.columns) != set(first.columns):
-            different = sorted(set(other.columns) ^ set(first.columns))
-            raise rejected(
-                "mixed-schemas",
-                f"{quoted(first.name)} and {quoted(other.name)} differ in the columns {listed(different)}",
-            )
-
-
-def _see_texts(sources: Sources) -> None:
-    """One pass over the text; columns that are known to be text need no look."""
-    files = [file for file in sources.files if isinstance(file, Delimited)]
-    if not files:
-        return
-    commas = all(file.separator != "," for file in files)
-    sources.texts = {name: TextColumn(commas) for name in files[0].columns}
-    for file in files:
-        for batch in file.batches():
-            for name, column in zip(file.columns, batch.columns, strict=True):
-                sources.texts[name].see(column)
+def _spoilt(part: Part, name: str) -> Exception:
+    look = part.looks[name]
+    odd = look.odd.get(POINT) or look.odd.get("beyond", "")
+    line = part.file.line_of(part.names[name], odd) if isinstance(part.file, Delimited) else ""
+    share = f"{look.values:,} values, nearly all of them numbers, and among them {quoted(odd)}{line}"
+    return rejected("unparsable-numbers", f"column {quoted(name)} holds {share}")
 
 
 def _found(sources: Sources, name: str) -> str | None:
     """The type that the values of a column suggest; None when it is ignored and of no use."""
     spec, found = sources.spec, NOTHING
-    for file in sources.files:
-        kind = _text_type(sources, name) if isinstance(file, Delimited) else _arrow_type(file, name, spec)
+    for part in sources.parts:
+        kind = part.forms[name].kind if name in part.forms else _arrow_kind(part, name, spec)
         if kind is None:
             return None
         joined = join(found, kind)
+        if joined is None and (name in spec.ignore or sources.text):
+            joined = STRING
         if joined is None:
             raise rejected(
                 "mixed-schemas",
-                f"column {quoted(name)} is {kind} in {quoted(file.name)} and {found} before it",
+                f"column {quoted(name)} is {kind} in {quoted(part.file.name)} and {found} before it",
             )
         found = joined
-    return found
+    if found == LONG and any(isinstance(part.file, Parquet) for part in sources.parts):
+        sources.told.append(
+            f"column {quoted(name)} holds whole numbers beyond 64 bits and is text, so that none changes"
+        )
+    if found == STRING and any(
+        part.forms[name].kind != STRING for part in sources.parts if name in part.forms
+    ):
+        sources.told.append(f"column {quoted(name)} is text, as it is in some of the files")
+    said = spec.columns.get(name, "")
+    return STRING if said == "text" and found != NOTHING else found
 
 
-def _arrow_type(file: Parquet, name: str, spec: ReadSpec) -> str | None:
-    kind = canonical(file.schema.field(name).type)
+def _arrow_kind(part: Part, name: str, spec: ReadSpec) -> str | None:
+    assert isinstance(part.file, Parquet)
+    own = part.names[name]
+    kind = part.file.kind(own)
     if kind is None and name not in spec.ignore:
-        shape = quoted(str(file.schema.field(name).type)[:100])
-        raise rejected("unsupported-column", f"{quoted(file.name)} has column {quoted(name)} of type {shape}")
+        shape = quoted(str(part.file.schema.field(own).type)[:100])
+        raise rejected(
+            "unsupported-column", f"{quoted(part.file.name)} has column {quoted(name)} of type {shape}"
+        )
     return kind
-
-
-def _text_type(sources: Sources, name: str) -> str:
-    text, spec = sources.texts[name], sources.spec
-    before = spec.known_columns.get(name)
-    if text.spoilt_numbers and before != STRING and name not in (*spec.ignore, spec.id):
-        share = f"{text.values:,} values, nearly all of them numbers, and among them {quoted(text.odd)}"
-        raise rejected("unparsable-numbers", f"column {quoted(name)} holds {share}")
-    return text.type

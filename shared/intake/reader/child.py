@@ -107,7 +107,7 @@ def _answer(request: dict[str, Any], watch: _Watch) -> dict[str, Any]:
 
     if "hello" in request:
         return {"ready": True}
-    files = [DropFile(Path(f["path"]), f["name"], f["size"]) for f in request["files"]]
+    files = [DropFile(Path(f["path"]), f["name"], f["size"], f["below"]) for f in request["files"]]
     watch.names = names = listed([file.name for file in files], most=1)
     scratch = Path(request["scratch"])
     try:

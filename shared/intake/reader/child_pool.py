@@ -148,7 +148,10 @@ def read_drop(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Readin
     scratch.mkdir(parents=True)
     (scratch / "reference.bin").write_bytes(spec.reference)
     request = {
-        "files": [{"path": str(file.path.resolve()), "name": file.name, "size": file.size} for file in files],
+        "files": [
+            {"path": str(file.path.resolve()), "name": file.name, "size": file.size, "below": file.below}
+            for file in files
+        ],
         "spec": spec.to_document(),
         "output": str(output.resolve()),
         "scratch": str(scratch.resolve()),

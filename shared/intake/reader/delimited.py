@@ -1,174 +1,256 @@
-"""CSV is read as text in bounded blocks: separator sniffed, header checked, ragged rows refused with their number."""
+"""CSV is parsed in blocks side by side by Arrow, each column as what it was found to be; a contradiction says so."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from shared.errors import InputRejected
+from shared.intake.reader import number_text
+from shared.intake.reader.blocks import AHEAD, THREADS, blocks
 from shared.intake.reader.drop_files import Limits
+from shared.intake.reader.evidence import Look
 from shared.intake.reader.formats import Text
-from shared.intake.rejections import listed, quoted, rejected
+from shared.intake.reader.forms import TEXT, Form
+from shared.intake.reader.kinds import ARROW, BOOLEAN, DATETIME, INTEGER, NOTHING, NUMBER
+from shared.intake.reader.layout import Layout, escaped, line_of, located
+from shared.intake.reader.nulls import ALWAYS
+from shared.intake.reader.words import Contradicted, converted, distinct, trimmed
+from shared.intake.rejections import quoted, rejected
 
-_SEPARATORS = ",;\t|"
-_HEADER_BYTES = 4 * 1024 * 1024
-_SNIFFED_ROWS = 20
-_NULLS = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null"]
+SAMPLE_BYTES = 256 * 1024
+_BAD_CELL = re.compile(r"In CSV column #(\d+).*?conversion error to ([\w\[\], ]+)")
+ARROW_BLOCK_BYTES = 1 << 20
+_PIECE = 1 << 17
+_WORDS = pa.dictionary(pa.int32(), pa.string())
+_NATIVE = {
+    NOTHING: pa.null(),
+    INTEGER: pa.int64(),
+    NUMBER: pa.float64(),
+    BOOLEAN: pa.bool_(),
+    DATETIME: pa.timestamp("us"),
+}
 
 
 @dataclass(frozen=True)
 class Delimited:
-    """One CSV file whose header has been read."""
+    """One CSV file whose head has been read."""
 
     text: Text
-    separator: str
-    columns: tuple[str, ...]
-    body: int
-    """Byte at which the first row begins."""
+    layout: Layout
     limits: Limits
 
     @property
     def name(self) -> str:
         return self.text.name
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Every row, each column as trimmed text, in the order of the file."""
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.layout.columns
+
+    def sample(self) -> tuple[dict[str, Look], bool]:
+        """What the first rows show, and whether they are all rows."""
         with self.text.open() as stream:
-            stream.read(self.body)
-            if not stream.peek(1):
-                return
-            try:
-                for batch in self._open(stream):
-                    if batch.num_rows:
-                        yield self._trimmed(batch)
-            except pa.ArrowInvalid as error:
-                if "Empty CSV" not in str(error):
-                    raise _explained(error, self.name) from error
+            stream.read(self.layout.body)
+            found = b""
+            while len(found) < SAMPLE_BYTES and (piece := stream.read(SAMPLE_BYTES - len(found))):
+                found += piece
+            whole = not stream.peek(1)
+        if self.layout.returns:
+            found = found.replace(b"\r", b"\n")
+        if not whole:
+            found = found[: found.rfind(b"\n") + 1] if b"\n" in found else b""
+        looks = {name: Look() for name in self.columns}
+        if found.strip() and (whole or not found.count(b'"') % 2):
+            self._see(found, looks)
+            return looks, whole
+        return (looks, True) if not found.strip() and whole else (self.look(self.columns), True)
 
-    def _open(self, stream: io.BufferedReader) -> arrow_csv.CSVStreamingReader:
-        names = [str(place) for place in range(len(self.columns))]
-        return arrow_csv.open_csv(
-            stream,
-            read_options=arrow_csv.ReadOptions(
-                use_threads=False,
-                block_size=max(1 << 20, 2 * self.limits.max_field_bytes),
-                column_names=names,
-            ),
-            parse_options=arrow_csv.ParseOptions(delimiter=self.separator, newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-            ),
-        )
+    def look(self, columns: tuple[str, ...]) -> dict[str, Look]:
+        """What all rows show of some columns."""
+        looks = {name: Look() for name in columns}
+        forms = dict.fromkeys(columns, TEXT)
+        for table in self.tables(forms, convert=False):
+            for name in columns:
+                looks[name].see(*distinct(table.column(name)))
+        return looks
 
-    def _trimmed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def line_of(self, column: str, value: str) -> str:
+        """Where a value of a column stands, as words; nothing when it is not found."""
+        place = self.columns.index(column)
+        line = line_of(self.text, self.layout, lambda row: len(row) > place and row[place].strip() == value)
+        return f" in line {line:,}" if line else ""
+
+    def _see(self, block: bytes, looks: dict[str, Look]) -> None:
+        table = self._parse(block, dict.fromkeys(looks, TEXT), convert=False)
+        for name, look in looks.items():
+            look.see(*distinct(table.column(name)))
+
+    def tables(self, forms: Mapping[str, Form], *, convert: bool = True) -> Iterator[pa.Table]:
+        """The rows in order, in tables of about 4 MiB of text, with the columns of `forms` as those forms say.
+
+        Times are UTC and text is a dictionary. `Contradicted` names a column that a later row makes another.
+        """
+        longest = max(16 << 20, 2 * self.limits.max_field_bytes)
+        with self.text.open() as stream:
+            stream.read(self.layout.body)
+            found = blocks(stream, self.layout, self.name, longest)
+
+            def parsed(block: Future[memoryview | None]) -> pa.Table | None:
+                taken = block.result()
+                return None if taken is None else self._parse(taken, forms, convert=convert)
+
+            with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(THREADS) as parsers:
+
+                def begun() -> Future[pa.Table | None]:
+                    return parsers.submit(parsed, reader.submit(next, found, None))
+
+                coming = deque(begun() for _ in range(AHEAD))
+                while (table := coming.popleft().result()) is not None:
+                    coming.append(begun())
+                    yield table
+
+    def _parse(self, block: bytes | memoryview, forms: Mapping[str, Form], *, convert: bool) -> pa.Table:
+        if not self.layout.escapes and _holds(block, b'\\"') and escaped(block, self.layout.separator):
+            raise Contradicted("", "escapes")
+        if self.layout.escapes:  # Arrow would take \N for N
+            block = re.sub(rb"(?<![^,;\t|\r\n])\\N(?![^,;\t|\r\n])", b"", bytes(block))
+        table = self._read(block, forms)
         arrays = []
-        for name, column in zip(self.columns, batch.columns, strict=True):
-            longest = pc.max(pc.binary_length(column)).as_py() or 0
+        for name, form in forms.items():
+            column = table.column(str(self.columns.index(name)))
+            arrays.append(self._converted(column, name, form) if convert else self._trimmed(column, name))
+        if convert:
+            self._check_codes(block, forms)
+        return pa.Table.from_arrays(arrays, names=list(forms))
+
+    def _read(
+        self, block: bytes | memoryview, forms: Mapping[str, Form], piece: int = ARROW_BLOCK_BYTES
+    ) -> pa.Table:
+        width = len(self.columns) + self.layout.trailing
+        types = {str(self.columns.index(name)): _arrow_type(form) for name, form in forms.items()}
+        if self.layout.trailing:
+            types[str(width - 1)] = pa.null()
+        convert = arrow_csv.ConvertOptions(
+            column_types=types,
+            include_columns=list(types),
+            null_values=list(ALWAYS),
+            true_values=["true", "True", "TRUE"],
+            false_values=["false", "False", "FALSE"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        )
+        read = arrow_csv.ReadOptions(
+            use_threads=False, column_names=[str(place) for place in range(width)], block_size=piece
+        )
+        parse = arrow_csv.ParseOptions(
+            delimiter=self.layout.separator,
+            newlines_in_values=_holds(block, b'"'),
+            escape_char="\\" if self.layout.escapes else False,
+        )
+        try:
+            return arrow_csv.read_csv(
+                pa.BufferReader(block), read_options=read, parse_options=parse, convert_options=convert
+            )
+        except pa.ArrowInvalid as error:
+            if "straddl" in str(error) and piece < len(block):
+                return self._read(block, forms, len(block))
+            if "Empty CSV" in str(error):
+                return pa.table({place: pa.nulls(0, kind) for place, kind in types.items()})
+            if not _BAD_CELL.search(str(error)) and not self.layout.escapes and _holds(block, b'\\"'):
+                raise Contradicted("", "escapes") from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: pa.ArrowInvalid) -> Exception:
+        if found := _BAD_CELL.search(str(error)):
+            place = int(found[1])
+            if place == len(self.columns):
+                return rejected(
+                    "empty-header",
+                    f"{quoted(self.name)} has no name for column {place + 1}, which has values",
+                )
+            return Contradicted(self.columns[place], "values")
+        told = located(self.text, self.layout)
+        return told or rejected("unreadable", f"{quoted(self.name)} is no CSV ({quoted(str(error)[:100])})")
+
+    def _trimmed(self, column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+        chunks = [trimmed(chunk) for chunk in column.chunks]
+        for chunk in chunks:
+            longest = pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0
             if longest > self.limits.max_field_bytes:
                 raise rejected(
                     "field-too-large",
                     f"{quoted(self.name)} has a value of {longest:,} bytes in {quoted(name)}",
                 )
-            text = pc.utf8_trim_whitespace(column)
-            arrays.append(pc.if_else(pc.is_in(text, value_set=pa.array(_NULLS)), None, text))
-        return pa.RecordBatch.from_arrays(arrays, names=list(self.columns))
+        return pa.chunked_array(chunks, _WORDS)
+
+    def _converted(self, column: pa.ChunkedArray, name: str, form: Form) -> pa.ChunkedArray:
+        if not form.native:
+            words = self._trimmed(column, name)
+            return pa.chunked_array(
+                [converted(chunk, name, form) for chunk in words.chunks], ARROW.get(form.kind, _WORDS)
+            )
+        if form.kind == DATETIME:
+            return column.cast(pa.timestamp("us", "UTC"))
+        return self._trimmed(column, name) if pa.types.is_dictionary(column.type) else column
+
+    def _check_codes(self, block: bytes | memoryview, forms: Mapping[str, Form]) -> None:
+        """Arrow reads 007 as 7; leading zeros are codes, so that the column is none of numbers."""
+        native = {n: f for n, f in forms.items() if f.native and f.kind in (INTEGER, NUMBER)}
+        if not native or not _has_code(block, self.layout.separator):
+            return
+        table = self._read(block, dict.fromkeys(native, TEXT))
+        for name in native:
+            column = table.column(str(self.columns.index(name)))
+            for chunk in column.chunks:
+                if pc.any(pc.match_substring_regex(trimmed(chunk).dictionary, number_text.CODE)).as_py():
+                    raise Contradicted(name, "codes")
 
 
-def _explained(error: pa.ArrowInvalid, name: str) -> InputRejected:
-    text = str(error)
-    if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text):
-        row, expected, got = found.groups()
-        return rejected(
-            "ragged-rows", f"{quoted(name)} has {got} values in data row {row} and {expected} columns"
-        )
-    if "straddl" in text:
-        return rejected(
-            "field-too-large", f"{quoted(name)} has a row that does not end within the limit for a value"
-        )
-    return rejected("unreadable", f"{quoted(name)} is no CSV ({quoted(text[:100])})")
+def _arrow_type(form: Form) -> pa.DataType:
+    return _NATIVE.get(form.kind, _WORDS) if form.native else _WORDS
 
 
-def open_delimited(source: Text, limits: Limits, target: str) -> Delimited:
-    """Read the header, and see which separator makes sense of the first rows."""
-    csv.field_size_limit(max(_HEADER_BYTES, limits.max_field_bytes))
-    name = source.name
-    with source.open() as stream:
-        head = stream.read(_HEADER_BYTES)
-    whole = len(head) < _HEADER_BYTES
-    text = head.decode("utf-8", "ignore")
-    if not text.strip():
-        raise rejected("empty-file", f"{quoted(name)} holds only blanks")
-    skipped = len(text) - len(text.lstrip("\r\n"))
-    end = _record_end(text, skipped)
-    if end is None and not whole:
-        count = max(text.count(separator) for separator in _SEPARATORS) + 1
-        code = "too-many-columns" if count > limits.max_columns else "field-too-large"
-        raise rejected(
-            code, f"{quoted(name)} has a header of more than {_HEADER_BYTES:,} bytes with {count:,} columns"
-        )
-    header = text[skipped:end]
-    separator = _separator(text[skipped : skipped + 65536], header, target)
-    columns = tuple(
-        column.strip() for column in next(csv.reader(io.StringIO(header, newline=""), delimiter=separator))
-    )
-    _check_header(columns, name, limits)
-    return Delimited(source, separator, columns, len(text[:end].encode()), limits)
+def _holds(block: bytes | memoryview, mark: bytes) -> bool:
+    whole = block.obj if isinstance(block, memoryview) else block
+    assert isinstance(whole, bytes | bytearray)
+    return whole.find(mark, 0, len(block)) >= 0
 
 
-def _record_end(text: str, start: int) -> int | None:
-    """Where the first record ends, its line end included; quoted line ends do not count."""
-    inside = False
-    for found in re.compile(r'"|\r\n?|\n').finditer(text, start):
-        if found[0] == '"':
-            inside = not inside
-        elif not inside:
-            return found.end()
-    return None
+def _has_code(block: bytes | memoryview, separator: str) -> bool:
+    """Whether some value begins with a zero and another digit (or x, which Arrow reads as hexadecimal)."""
+    text, mark = np.frombuffer(block, np.uint8), ord(separator)
+    ends = (10, 34) if _holds(block, b'"') else (10,)
+    if text[:1] == 48 and _goes_on(text[1:2]).any():
+        return True
+    for start in range(0, len(text), _PIECE):  # in pieces that stay in the processor's cache
+        piece = text[start : start + _PIECE + 2]
+        codes = piece[1:-1] == 48
+        codes &= _goes_on(piece[2:])
+        before = piece[:-2]
+        begins = before == mark
+        for end in ends:
+            begins |= before == end
+        begins &= codes
+        if begins.any():
+            return True
+        codes &= before == 32
+        blanks = start + np.flatnonzero(codes)
+        first = text[np.maximum(blanks - 1, 0)]
+        if ((first == mark) | (first == 10) | (first == 32) | (blanks == 0)).any():
+            return True
+    return False
 
 
-def _separator(sample: str, header: str, target: str) -> str:
-    """The separator with which the target appears in the header, and the first rows have most columns alike."""
-
-    def score(separator: str) -> tuple[bool, int]:
-        rows = []
-        try:
-            for row in csv.reader(io.StringIO(sample, newline=""), delimiter=separator):
-                rows.append(row)
-                if len(rows) == _SNIFFED_ROWS:
-                    break
-        except csv.Error:
-            return False, 0
-        widths = Counter(len(row) for row in rows[:-1] or rows if row)
-        width, often = widths.most_common(1)[0] if widths else (0, 0)
-        names = {name.strip() for name in rows[0]} if rows else set()
-        return target in names, width if often * 2 > sum(widths.values()) else 0
-
-    return max((separator for separator in _SEPARATORS if separator in header), key=score, default=",")
-
-
-def _check_header(columns: tuple[str, ...], name: str, limits: Limits) -> None:
-    if len(columns) > limits.max_columns:
-        raise rejected(
-            "too-many-columns",
-            f"{quoted(name)} has {len(columns):,} columns, the limit is {limits.max_columns:,}",
-        )
-    check_names(columns, name)
-
-
-def check_names(columns: tuple[str, ...], name: str) -> None:
-    """Column names must tell columns apart."""
-    if not all(columns):
-        raise rejected("empty-header", f"{quoted(name)} has no name for column {columns.index('') + 1}")
-    twice = [column for column, count in Counter(columns).items() if count > 1]
-    if twice:
-        raise rejected("duplicate-header", f"{quoted(name)} has the columns {listed(twice)} more than once")
-    if long := [column for column in columns if len(column) > 256]:
-        raise rejected("field-too-large", f"{quoted(name)} has a column name of {len(long[0]):,} characters")
+def _goes_on(after: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = (after - 48) < 10
+    found |= (after | 32) == 120
+    return found

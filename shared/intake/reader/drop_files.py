@@ -12,6 +12,32 @@ if TYPE_CHECKING:
     from shared.loopfile import Data
 
 MIB = 1024 * 1024
+COLUMN_KINDS = (
+    "number",
+    "number-point",
+    "number-comma",
+    "category",
+    "id",
+    "text",
+    "time",
+    "day-first",
+    "month-first",
+    "ignore",
+)
+"""What a person can say that a column is. The second and third name what separates a fraction."""
+
+JUDGED_AS = {
+    "number": "numeric",
+    "number-point": "numeric",
+    "number-comma": "numeric",
+    "category": "category",
+    "id": "id",
+    "text": "text",
+    "time": "datetime",
+    "day-first": "datetime",
+    "month-first": "datetime",
+}
+"""The kind under which such a column is compared."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +47,8 @@ class DropFile:
     path: Path
     name: str
     size: int
+    below: str = ""
+    """Its name below the drop's folder, whose folders may be partitions such as `year=2024/`."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +94,22 @@ class ReadSpec:
     """The profile whose grid is used, so that counts compare exactly."""
     format: str = "auto"
     """csv, parquet, or auto: told from the content."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Name -> what a person says that a column is, one of COLUMN_KINDS."""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """Name -> style of numbers or order of dates that other data of the same kind show."""
+
+    def __post_init__(self) -> None:
+        left_out = tuple(
+            name for name, kind in self.columns.items() if kind == "ignore" and name not in self.ignore
+        )
+        object.__setattr__(self, "ignore", (*self.ignore, *left_out))
+
+    @property
+    def spelled(self) -> tuple[str, ...]:
+        """The names that are known, as they are spelled where they are known."""
+        named = (self.target, self.id, self.time, self.holdout_column, *self.ignore, *self.columns)
+        return tuple(name for name in (*named, *self.known_columns) if name)
 
     @classmethod
     def of(cls, data: Data, known_columns: Mapping[str, str], reference: bytes) -> ReadSpec:
@@ -82,6 +126,7 @@ class ReadSpec:
             limits=Limits.of(data.limits),
             reference=reference,
             format=data.format,
+            columns=data.columns,
         )
 
     def to_document(self) -> dict[str, Any]:
@@ -89,7 +134,8 @@ class ReadSpec:
         document = {
             name: value for name, value in self.__dict__.items() if name not in ("reference", "limits")
         }
-        return {**document, "known_columns": dict(self.known_columns), "limits": asdict(self.limits)}
+        given = {name: dict(document[name]) for name in ("known_columns", "columns", "hints")}
+        return {**document, **given, "limits": asdict(self.limits)}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], reference: bytes) -> ReadSpec:
@@ -107,7 +153,7 @@ class Reading:
     content_hash: str
     """The same for the same rows under the same column names, whatever their order, format or parts."""
     columns: Mapping[str, str]
-    """Name -> number, integer, boolean, string or datetime, in the order of the data."""
+    """Name -> number, integer, boolean, string, datetime or nothing (no value yet), in the order of the data."""
     schema_hash: str
     tags: Mapping[str, str]
     """length, start, end, median, sd, schema."""

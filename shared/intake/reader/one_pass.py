@@ -19,11 +19,12 @@ import drift
 from shared.errors import InvariantBroken
 from shared.intake.compatibility import settle
 from shared.intake.reader.batches import Sources, open_sources
-from shared.intake.reader.columns import ARROW, DATETIME
-from shared.intake.reader.drop_files import DropFile, Reading, ReadSpec
+from shared.intake.reader.drop_files import JUDGED_AS, DropFile, Reading, ReadSpec
 from shared.intake.reader.evidence_sample import Samples
+from shared.intake.reader.kinds import ARROW, DATETIME
 from shared.intake.reader.likeness import Likeness
 from shared.intake.reader.row_hash import ContentHash, RowHashes, in_share
+from shared.intake.reader.words import Contradicted
 from shared.intake.rejections import listed, printable, quoted, rejected
 
 _TAG_LENGTH = 250
@@ -102,6 +103,15 @@ def read(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Reading:
         raise rejected("empty-file", "the drop has no file")
     sources = open_sources(files, spec)
     reference = _reference(spec)
+    while True:
+        try:
+            return _read(sources, reference, output)
+        except Contradicted as late:  # rare: the first rows said something else
+            sources.learn(late)
+
+
+def _read(sources: Sources, reference: drift.Profile | None, output: Path) -> Reading:
+    spec = sources.spec
     columns, findings = settle(sources.found, sources.text, spec, Likeness(sources, reference).guess)
     if sources.dropped:
         findings.append(f"left out, as their types are of no use: {listed(sources.dropped)}")
@@ -130,7 +140,8 @@ class _Pass:
         self._sources, self._spec, self._columns, self._findings = sources, spec, columns, findings
         self._split, self._output = _Split(sources, columns), output
         ignored = [name for name in (spec.id, spec.time, *spec.ignore) if name in columns]
-        self._profiler = drift.Profiler(reference, ignore=ignored, target=spec.target)
+        kinds = {name: JUDGED_AS[kind] for name, kind in spec.columns.items() if kind in JUDGED_AS}
+        self._profiler = drift.Profiler(reference, ignore=ignored, target=spec.target, columns=kinds)
         self._content = ContentHash()
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
         self._train, self._holdout = _Side(output / "train", schema), _Side(output / "holdout", schema)
@@ -150,10 +161,11 @@ class _Pass:
         if not rows:
             raise rejected(
                 "header-only",
-                f"{listed([file.name for file in self._sources.files], 1)} has columns and no row",
+                f"{listed(self._sources.names, 1)} has columns and no row",
             )
         self._samples.write(self._output / "sample")
         self._look_at(rows)
+        self._findings += self._sources.findings()
         profile = self._profiler.finish()
         schema = hashlib.sha256(json.dumps(sorted(self._columns.items())).encode()).hexdigest()
         return Reading(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shared.intake.reader.delimited import check_names
+from shared.intake.reader.arrow_columns import WideColumn, canonical, needs_a_look
 from shared.intake.reader.drop_files import MIB, Limits
+from shared.intake.reader.evidence import Look
 from shared.intake.reader.formats import Budget
+from shared.intake.reader.kinds import STRING
+from shared.intake.reader.words import distinct, trimmed
 from shared.intake.rejections import quoted, rejected
 
 _ROW_GROUPS = 10_000
@@ -43,6 +47,41 @@ class Parquet:
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(self.schema.names)
+
+    @property
+    def plain(self) -> bool:
+        """Whether every column is of a type that is judged as it is, and no time is of 96 bits."""
+        return self.rows > 0 and all(
+            pa.types.is_floating(f.type)
+            or pa.types.is_boolean(f.type)
+            or _is_plain_word(f.type)
+            or (pa.types.is_integer(f.type) and not pa.types.is_uint64(f.type))
+            or (pa.types.is_timestamp(f.type) and f.type.unit != "ns")
+            for f in self.schema
+        )
+
+    def kind(self, column: str) -> str | None:
+        """The canonical type of a column; None when there is no use for it."""
+        type_ = self.schema.field(column).type
+        if not needs_a_look(type_):
+            return canonical(type_)
+        wide = WideColumn()
+        for batch in self.batches([column], Budget(sys.maxsize, sys.maxsize)):
+            wide.see(batch.column(0))
+        return wide.kind(type_)
+
+    def is_text(self, column: str) -> bool:
+        """Whether a column holds text."""
+        return canonical(self.schema.field(column).type) == STRING
+
+    def look(self, columns: tuple[str, ...]) -> dict[str, Look]:
+        """What all rows show of some columns of text."""
+        looks = {name: Look() for name in columns}
+        for batch in self.batches(list(columns), Budget(sys.maxsize, sys.maxsize)):
+            for name in columns:
+                words = batch.column(name).cast(pa.string()).dictionary_encode()
+                looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
+        return looks
 
     def batches(self, columns: list[str], budget: Budget) -> Iterator[pa.RecordBatch]:
         """The rows of these columns, in the order of the file."""
@@ -78,8 +117,14 @@ class Parquet:
                     )
 
 
-def _guards() -> dict[str, int]:
-    return {"thrift_string_size_limit": _FOOTER_BYTES, "thrift_container_size_limit": 1_000_000}
+def _is_plain_word(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _guards() -> dict[str, int | str]:
+    """Bounds on what a footer may ask for; times of 96 bits as microseconds, as nanoseconds end in the year 2262."""
+    bounds = {"thrift_string_size_limit": _FOOTER_BYTES, "thrift_container_size_limit": 1_000_000}
+    return {**bounds, "coerce_int96_timestamp_unit": "us"}
 
 
 def open_parquet(path: Path, name: str, limits: Limits) -> Parquet:
@@ -104,7 +149,6 @@ def open_parquet(path: Path, name: str, limits: Limits) -> Parquet:
         raise rejected(
             "too-many-rows", f"{quoted(name)} has {meta.num_rows:,} rows, the limit is {limits.max_rows:,}"
         )
-    check_names(tuple(schema.names), name)
     return Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits)
 
 

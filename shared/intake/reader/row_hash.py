@@ -37,6 +37,8 @@ def _of_text(text: str, salt: bytes = b"") -> int:
 
 def _of_values(column: pa.Array) -> Hashes:
     kind = column.type
+    if pa.types.is_null(kind):
+        return np.full(len(column), _NULL, dtype=np.uint64)
     if pa.types.is_string(kind):
         coded = column.dictionary_encode()
         known = np.array([_of_text(text) for text in coded.dictionary.to_pylist()] or [0], dtype=np.uint64)

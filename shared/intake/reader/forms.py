@@ -1,0 +1,232 @@
+"""What columns of text are read as: by what their values show, by what a person said, and with every doubt told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from shared.intake.reader.date_text import CLEAR, DAY_FIRST, MONTH_FIRST
+from shared.intake.reader.evidence import Look
+from shared.intake.reader.kinds import BOOLEAN, DATETIME, INTEGER, LONG, NOTHING, NUMBER, STRING
+from shared.intake.reader.number_text import COMMA, POINT
+from shared.intake.rejections import quoted, rejected
+
+MOSTLY = 0.95
+_FEW_LONG = 0.05
+_WORTH_TELLING = 0.5
+
+
+STYLES, ORDERS = {POINT, COMMA}, {DAY_FIRST, MONTH_FIRST}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a column of text is read as."""
+
+    kind: str
+    style: str = ""
+    """POINT or COMMA of numbers; CLEAR, DAY_FIRST or MONTH_FIRST of times."""
+    native: bool = False
+    """Arrow's own conversion reads every value that was seen; otherwise the words are converted after it."""
+    bare: bool = False
+    """A person said that these are numbers: signs of currencies and of percent are taken off."""
+    doubt: str = ""
+    """What people should know about this choice."""
+    open: bool = False
+    """More values may settle it otherwise: all of them have to be seen."""
+
+
+TEXT = Form(STRING, native=True)
+EMPTY = Form(NOTHING, native=True)
+
+
+def settle(
+    looks: Mapping[str, Look],
+    separator: str,
+    said: Mapping[str, str],
+    before: Mapping[str, str],
+    *,
+    hints: Mapping[str, str] | None = None,
+    final: bool = False,
+) -> dict[str, Form]:
+    """The form of each column of one file: `said` by a person, else as its values and its neighbours show.
+
+    `before` are the types of the version before, `hints` the styles that other files show. `open` forms remain
+    until `final`, when all values have been seen: then what cannot be told is chosen, with a doubt, or refused.
+    """
+    forms = {
+        name: _alone(name, look, said.get(name, ""), before.get(name, "")) for name, look in looks.items()
+    }
+    if not final:
+        return forms
+    shown = {style for look in looks.values() if (style := decided(look))}
+    for name, form in forms.items():
+        own = {(hints or {}).get(name, "")}
+        if form.open and form.kind in (NUMBER, INTEGER):
+            forms[name] = _with_style(looks[name], form, (own & STYLES) or (shown & STYLES), separator)
+        elif form.open and form.kind == DATETIME:
+            asked = said.get(name) == "time"
+            forms[name] = _with_order(
+                name, (own & ORDERS) or (shown & ORDERS), asked or before.get(name) == DATETIME
+            )
+    return forms
+
+
+def decided(look: Look) -> str:
+    """The style of numbers or the order of dates that the values of a column show beyond doubt."""
+    if not look.values or (look.rows["code"] and not look.numbered_dates):
+        return ""
+    fits = [style for style in (POINT, COMMA) if look.rows[style] == look.values]
+    if len(fits) == 1:
+        return fits[0]
+    if look.numbered_dates and look.day_first != look.month_first:
+        return DAY_FIRST if look.day_first else MONTH_FIRST
+    return ""
+
+
+def _alone(name: str, look: Look, said: str, before: str) -> Form:
+    if said in ("text", "id", "category") and (said == "text" or not _all_numbers(look)):
+        return TEXT
+    if said in (DAY_FIRST, MONTH_FIRST, "time"):
+        return _stated_time(name, look, said)
+    if said in ("number", "number-point", "number-comma"):
+        return _stated_number(name, look, said)
+    if not look.values:
+        return EMPTY if not look.markers else Form(NOTHING, open=True)
+    if look.rows["code"]:
+        return TEXT
+    numbers = _numbers(look)
+    if numbers is not None:
+        return numbers
+    if look.rows["truth"] == look.values:
+        return Form(BOOLEAN, native=not look.markers)
+    return _times(look) or _text(name, look, before)
+
+
+def _all_numbers(look: Look) -> bool:
+    return not look.rows["code"] and look.values in (look.rows[POINT], look.rows[COMMA])
+
+
+def _numbers(look: Look) -> Form | None:
+    """A form of numbers, `open` where point and comma both fit and differ."""
+    fits = [style for style in (POINT, COMMA) if look.rows[style] == look.values]
+    if not fits:
+        return None
+    style = fits[0]
+    whole = look.rows[f"whole {style}"] == look.values
+    either = look.rows["either point"] + look.rows["either comma"]
+    if len(fits) == 2 and either:
+        return Form(INTEGER if whole else NUMBER, open=True)
+    if whole and look.rows["beyond"]:
+        many = look.rows["grown"] >= _FEW_LONG * look.values
+        return (
+            Form(LONG, doubt="holds whole numbers beyond 64 bits and stays text, so that none changes")
+            if many
+            else None
+        )
+    if whole:
+        native = look.rows["arrow whole"] == look.values and not look.markers
+        return Form(INTEGER, style, native=native)
+    lossy = "holds whole numbers above 2^53, which a 64-bit float rounds" if look.rows["grown"] else ""
+    native = style == POINT and look.rows["plain"] == look.values and not look.markers
+    return Form(NUMBER, style, native=native, doubt=lossy)
+
+
+def _with_style(look: Look, form: Form, styles: set[str], separator: str) -> Form:
+    """Each value has three digits after its only separator, so that it may be a thousand times as large."""
+    point, comma = look.rows["either point"], look.rows["either comma"]
+    if point and comma:
+        words = f"holds both {quoted(look.odd.get('either comma', ''))} and values with a comma"
+        return replace(TEXT, doubt=f"{words}: thousands and fractions cannot be told apart, so it stays text")
+    guess = POINT if point or separator == "," else COMMA
+    style = next(iter(styles)) if len(styles) == 1 else guess
+    whole = look.rows[f"whole {style}"] == look.values
+    read = "thousands" if (style == POINT) == bool(comma) else "a fraction"
+    other = "number-comma" if style == POINT else "number-point"
+    mark = "point" if point else "comma"
+    doubt = (
+        f"has three digits after each {mark}, read as {read}; if not, say `{other}` (data.columns, --column)"
+    )
+    usual = point and separator == ","
+    kept = Form(INTEGER if whole else NUMBER, style, doubt="" if usual or styles else doubt)
+    return replace(kept, native=style == POINT and look.rows["plain"] == look.values and not look.markers)
+
+
+def _times(look: Look) -> Form | None:
+    if look.clear_dates:
+        return Form(DATETIME, CLEAR, native=look.iso_dates and not look.markers)
+    if not look.numbered_dates:
+        return None
+    if look.day_first and (look.dotted or not look.month_first):
+        return Form(DATETIME, DAY_FIRST, doubt="holds dates, read with the day first")
+    if look.month_first and not look.day_first:
+        return Form(DATETIME, MONTH_FIRST, doubt="holds dates, read with the month first")
+    return Form(DATETIME, "", open=True) if look.day_first else None
+
+
+def _with_order(name: str, orders: set[str], needed: bool) -> Form:
+    """No value shows which number is the day."""
+    if len(orders) == 1:
+        order = next(iter(orders))
+        words = order.replace("-", " ")
+        return Form(
+            DATETIME, order, doubt=f"holds dates, read with the {words} like other columns of the file"
+        )
+    words = "holds dates of which the day and the month cannot be told apart"
+    if needed:
+        raise rejected("ambiguous-dates", f"column {quoted(name)} {words}")
+    return replace(
+        TEXT, doubt=f"{words}, so it stays text: say `day-first` or `month-first` (data.columns, --column)"
+    )
+
+
+def _text(name: str, look: Look, before: str) -> Form:
+    """Text; where most of it looks like something else, that is told."""
+    shares = {
+        "numbers": max(look.rows[POINT], look.rows[COMMA]) + look.rows["infinite"],
+        "numbers with a sign of percent or currency": look.rows["decorated"],
+    }
+    for what, rows in shares.items():
+        if before != STRING and rows >= _WORTH_TELLING * look.values:
+            odd = look.odd.get("decorated" if "sign" in what else POINT, "")
+            say = "if it is a number, say so (data.columns, --column)"
+            return replace(TEXT, doubt=f"holds {what} and is text, for example {quoted(odd)}; {say}")
+    return TEXT
+
+
+def spoilt(look: Look) -> bool:
+    """Nearly all values are numbers: the others are mistakes rather than text."""
+    if look.rows["code"] or not look.values:
+        return False
+    near = max(look.rows[POINT], look.rows[COMMA]) + look.rows["infinite"]
+    return near >= MOSTLY * look.values
+
+
+def _stated_number(name: str, look: Look, said: str) -> Form:
+    if not look.values:
+        return EMPTY if not look.markers else Form(NOTHING, open=True)
+    style = {"number-point": POINT, "number-comma": COMMA}.get(said, "")
+    alone = _numbers(look) if not look.rows["code"] else None
+    settled = alone is not None and alone.kind != LONG and not alone.open
+    if alone is not None and alone.kind != LONG and not style:
+        return alone
+    if settled and alone is not None and look.rows[style] == look.values:
+        return replace(alone, style=style, native=alone.native and style == POINT)
+    if not style:
+        point, comma = (max(look.rows[each], look.rows[f"bare {each}"]) for each in (POINT, COMMA))
+        style = POINT if point >= comma else COMMA
+    return Form(NUMBER, style, bare=True)
+
+
+def _stated_time(name: str, look: Look, said: str) -> Form:
+    if not look.values:
+        return EMPTY if not look.markers else Form(NOTHING, open=True)
+    if look.clear_dates:
+        return Form(DATETIME, CLEAR, native=look.iso_dates and not look.markers)
+    if look.numbered_dates and said != "time":
+        return Form(DATETIME, said)
+    if look.numbered_dates and (found := _times(look)) is not None:
+        return found
+    raise rejected(
+        "no-time", f"column {quoted(name)} holds {quoted(look.odd.get('truth', ''))}, which is no time"
+    )

@@ -1,0 +1,112 @@
+"""One file of a drop: its columns under the names that they have here, and what was seen of those that are text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from shared.intake.reader import index_columns
+from shared.intake.reader.delimited import Delimited
+from shared.intake.reader.drop_files import DropFile, ReadSpec
+from shared.intake.reader.evidence import Look
+from shared.intake.reader.formats import Budget, is_parquet, open_text
+from shared.intake.reader.forms import Form
+from shared.intake.reader.layout import check_names, layout, nfc
+from shared.intake.reader.parquet import Parquet, open_parquet
+from shared.intake.reader.partitions import partition_of
+from shared.intake.reader.words import Contradicted
+from shared.intake.rejections import listed, quoted
+
+
+@dataclass
+class Part:
+    """One file: what its columns are called here, what is known of them, and what its folder says."""
+
+    file: Delimited | Parquet
+    names: dict[str, str]
+    """Name here -> name in the file, in its order; without what is left out."""
+    constants: dict[str, str | None] = field(default_factory=dict)
+    """Columns whose value the name of a folder gives, as in `year=2024/`."""
+    looks: dict[str, Look] = field(default_factory=dict)
+    forms: dict[str, Form] = field(default_factory=dict)
+    unnamed: bool = False
+    """The first column has no name in the file."""
+    partial: set[str] = field(default_factory=set)
+    """Columns of which only the first rows were looked at."""
+
+    @property
+    def columns(self) -> list[str]:
+        return [*self.names, *(name for name in self.constants if name not in self.names)]
+
+    @property
+    def separator(self) -> str:
+        return self.file.layout.separator if isinstance(self.file, Delimited) else ""
+
+    def look_at_all(self, names: Sequence[str]) -> None:
+        """See every value of some columns."""
+        wanted = [name for name in names if name in self.partial]
+        if not wanted:
+            return
+        found = self.file.look(tuple(self.names[name] for name in wanted))
+        self.looks.update({name: found[self.names[name]] for name in wanted})
+        self.partial -= set(wanted)
+
+
+def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -> Part:
+    """Open one file; what people should know of it is added to `told`."""
+    if is_parquet(file, spec):
+        opened: Delimited | Parquet = open_parquet(file.path, file.name, spec.limits)
+    else:
+        text = open_text(file, budget)
+        seen = layout(text, spec.limits, spec.target)
+        if seen.above:
+            told.append(f"{quoted(file.name)}: passed over above the header: {listed(list(seen.above), 3)}")
+        opened = Delimited(text, seen, spec.limits)
+    known = {nfc(name): name for name in spec.spelled}
+    used = [known.get(nfc(name), nfc(name)) for name in opened.columns]
+    unnamed = len(used) > 1 and not used[0] and isinstance(opened, Delimited)
+    if unnamed and isinstance(opened, Delimited):
+        used[0] = index_columns.UNNAMED
+        opened = replace(opened, layout=replace(opened.layout, columns=(used[0], *opened.columns[1:])))
+    check_names(tuple(used), file.name)
+    names = dict(zip(used, opened.columns, strict=True))
+    return Part(opened, names, partition_of(file.below), unnamed=unnamed)
+
+
+def first_look(part: Part, spec: ReadSpec) -> None:
+    """The first look at columns of text."""
+    if isinstance(part.file, Delimited):
+        try:
+            looks, whole = part.file.sample()
+        except Contradicted:  # quotes behind a backslash
+            part.file = replace(part.file, layout=replace(part.file.layout, escapes=True))
+            looks, whole = part.file.sample()
+        part.looks = {name: looks[own] for name, own in part.names.items()}
+        part.partial = set() if whole else set(part.looks)
+    else:
+        said = [
+            n
+            for n in part.names
+            if spec.columns.get(n, "") in _SAID_OF_TEXT and part.file.is_text(part.names[n])
+        ]
+        part.looks = {name: Look() for name in said}
+        part.partial = set(said)
+        part.look_at_all(said)
+    for name, value in part.constants.items():
+        if name not in part.names:
+            look = part.looks[name] = Look()
+            if value is not None:
+                look.see(pa.array([value]), pa.array([1]))
+
+
+_SAID_OF_TEXT = ("number", "number-point", "number-comma", "time", "day-first", "month-first")
+
+
+def is_index(part: Part, name: str) -> bool:
+    """Whether a column that is named like an index holds one."""
+    if isinstance(part.file, Parquet):
+        return index_columns.in_footer(part.file.schema, part.names[name])
+    look = part.looks[name]
+    return bool(look.values) and look.rows["arrow whole"] == look.values

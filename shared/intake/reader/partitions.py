@@ -1,0 +1,24 @@
+"""Folders like `year=2024/` hold the value of a column of all rows below them, as Hive, Spark and pandas write them."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+def partition_of(name: str) -> dict[str, str | None]:
+    """The columns that the folders of a file's name give, with their values."""
+    found: dict[str, str | None] = {}
+    for folder in name.split("/")[:-1]:
+        key, mark, value = folder.partition("=")
+        if mark and key:
+            found[unquote(key)] = None if value == _NO_VALUE else unquote(value)
+    return found
+
+
+def is_part(below: str) -> bool:
+    """Whether a file of this name below a drop's folder belongs to its data: no marker, and only partitions between."""
+    *folders, base = below.split("/")
+    plain = bool(base) and not base.startswith(("_", "."))
+    return plain and all("=" in folder and not folder.startswith(("_", ".")) for folder in folders)

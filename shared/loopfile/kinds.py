@@ -110,20 +110,20 @@ def distinct(value: tuple[str, ...]) -> tuple[str, ...]:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Column = Annotated[Name, Allowed("the name of a column")]
 Columns = Annotated[tuple[Name, ...], AfterValidator(distinct), Allowed("a list of column names, each once")]
-ColumnKind = Annotated[
-    Literal[
-        "number",
-        "number-point",
-        "number-comma",
-        "category",
-        "id",
-        "text",
-        "time",
-        "day-first",
-        "month-first",
-        "ignore",
-    ],
-    Allowed("number, number-point, number-comma, category, id, text, time, day-first, month-first or ignore"),
+COLUMN_KINDS = (
+    "number, number-point, number-comma, category, id, text, time, day-first, month-first or ignore"
+)
+ColumnKind = Literal[
+    "number",
+    "number-point",
+    "number-comma",
+    "category",
+    "id",
+    "text",
+    "time",
+    "day-first",
+    "month-first",
+    "ignore",
 ]
 Duration = Annotated[
     timedelta,

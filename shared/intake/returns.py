@@ -38,7 +38,7 @@ def with_returns(reading: Reading, folder: Path, definition: Definition, referen
     data = definition.data
     assert data.time is not None  # a rule of the loop file
     judged = returns(pa.concat_tables(tables), wanted.columns, data.time, wanted.by)
-    ignored = [name for name in (data.id, *data.ignore) if name is not None]
+    ignored = [name for name in (data.id, *data.left_out) if name is not None]
     target = named(data.target) if data.target in wanted.columns else data.target
     profiler = drift.Profiler(
         drift.Profile.from_bytes(reference) if reference else None, ignore=ignored, target=target

@@ -18,7 +18,6 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
     model_serializer,
-    model_validator,
 )
 
 from shared.loopfile.kinds import (
@@ -150,17 +149,11 @@ class Data(Section):
     limits: Limits = Limits()
     """What a drop may cost."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _ignored(cls, value: object) -> object:
-        """A column that is said to be `ignore` is one of data.ignore, so that no reader has to look at both."""
-        if not isinstance(value, Mapping) or not isinstance(columns := value.get("columns"), Mapping):
-            return value
-        ignore = value.get("ignore", ())
-        left_out = [name for name, kind in columns.items() if kind == "ignore"]
-        if not left_out or not isinstance(ignore, list | tuple):
-            return value
-        return {**value, "ignore": [*ignore, *(name for name in left_out if name not in ignore)]}
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Columns that are ignored, whether `ignore` or `columns` says so."""
+        said = (name for name, kind in self.columns.items() if kind == "ignore")
+        return tuple(dict.fromkeys((*self.ignore, *said)))
 
 
 # --- train and serve -----------------------------------------------------------------------------

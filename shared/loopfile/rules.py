@@ -41,11 +41,11 @@ def _columns(it: Definition) -> Iterator[Finding]:
     data = it.data
     if data.id == data.target:
         yield Finding(_ID, data.id, "a column other than data.target", (_TARGET,))
-    if data.target in data.ignore:
+    if data.target in data.left_out:
         yield Finding(
             ("data", "ignore"), data.ignore, f"columns other than data.target ({data.target})", (_TARGET,)
         )
-    judged = [name for name in it.drift.columns if name in data.ignore or name == data.id]
+    judged = [name for name in it.drift.columns if name in data.left_out or name == data.id]
     if judged:
         allowed = "columns that are neither data.id nor in data.ignore"
         yield Finding(("drift", "columns"), judged, allowed, (_ID, ("data", "ignore")))
@@ -57,7 +57,9 @@ def _returns(it: Definition) -> Iterator[Finding]:
         return
     if it.data.time is None:
         yield Finding(("data", "time"), None, "a column, because drift.returns needs an order", (path,))
-    hidden = [name for name in wanted.columns if name in it.data.ignore or name in (it.data.id, it.data.time)]
+    hidden = [
+        name for name in wanted.columns if name in it.data.left_out or name in (it.data.id, it.data.time)
+    ]
     if hidden:
         allowed = "columns that are neither data.id, data.time nor in data.ignore"
         yield Finding((*path, "columns"), hidden, allowed, (_ID, ("data", "ignore"), ("data", "time")))

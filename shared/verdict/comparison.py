@@ -21,7 +21,7 @@ def report(ports: Ports, reference: str, version: DataVersion, definition: Defin
 
     before = drift.Profile.from_bytes(ports.documents.get(reference))
     current = drift.Profile.from_bytes(ports.documents.get(version.profile))
-    ignored = {*definition.data.ignore, *([definition.data.id] if definition.data.id else [])}
+    ignored = {*definition.data.left_out, *([definition.data.id] if definition.data.id else [])}
     returned = definition.drift.returns.columns if definition.drift.returns else ()
     if only := {returns.named(c) if c in returned else c for c in definition.drift.columns}:
         ignored |= set(current.columns) - only

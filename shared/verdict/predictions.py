@@ -86,7 +86,7 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 def features(frame: pd.DataFrame, definition: Definition) -> pd.DataFrame:
     """What the model may see: no target, no id, nothing that the loop ignores."""
     data = definition.data
-    hidden = {data.target, data.id, *data.ignore}
+    hidden = {data.target, data.id, *data.left_out}
     return frame[[column for column in frame.columns if column not in hidden]]
 
 

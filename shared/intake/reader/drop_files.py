@@ -117,7 +117,7 @@ class ReadSpec:
         return cls(
             target=data.target,
             id=data.id or "",
-            ignore=data.ignore,
+            ignore=data.left_out,
             time=data.time or "",
             holdout_by=data.holdout.by,
             holdout_fraction=data.holdout.fraction,

@@ -285,6 +285,11 @@ class Code(StrEnum):
     PRIVATE_ADDRESS = "private-address"
 
     # errors: drops that cannot be used (docs/reference-rejections.md)
+    AMBIGUOUS_DATES = "ambiguous-dates"
+    DELTA_TABLE = "delta-table"
+    NO_DATA = "no-data"
+    NO_HEADER = "no-header"
+    NO_TIME = "no-time"
     EMPTY_FILE = "empty-file"
     EMPTY_FOLDER = "empty-folder"
     HEADER_ONLY = "header-only"

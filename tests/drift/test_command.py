@@ -65,7 +65,7 @@ def test_a_stored_profile_stands_for_its_rows(files: Path) -> None:
     document = json.loads(said)
     assert document.pop("findings") == []
     report = drift.compare(files / "kept", pd.read_csv(files / "moved.csv", float_precision="round_trip"))
-    assert document == json.loads(json.dumps(report.to_dict()))
+    assert document == {k: v for k, v in json.loads(json.dumps(report.to_dict())).items() if k != "findings"}
     assert report.columns[0].name == "income"
 
 

@@ -59,10 +59,18 @@ def test_row_groups_and_files_without_rows_change_nothing(tmp_path: Path) -> Non
     parts.mkdir()
     pq.write_table(table.slice(0, 0), parts / "0.parquet")
     pq.write_table(table, parts / "1.parquet")
-    plain = drift.profile(tmp_path / "plain.parquet").to_bytes()
-    assert drift.profile(tmp_path / "gaps.parquet").to_bytes() == plain
-    assert drift.profile(parts).to_bytes() == plain
-    assert drift.profile([table.slice(0, 0), table]).to_bytes() == plain
+    plain = counted(drift.profile(tmp_path / "plain.parquet"))
+    assert counted(drift.profile(tmp_path / "gaps.parquet")) == plain
+    assert counted(drift.profile(parts)) == plain
+    assert counted(drift.profile([table.slice(0, 0), table])) == plain
+
+
+def counted(profile: drift.Profile) -> object:
+    """All that is counted; how rows follow each other is looked at block by block, so that blocks may show."""
+    return profile.rows, [
+        (c.name, c.kind, c.type, c.nulls, {name: part.counts.tolist() for name, part in c.parts.items()})
+        for c in profile.columns.values()
+    ]
 
 
 def test_sorted_amounts_are_judged_and_row_numbers_are_not() -> None:

@@ -16,7 +16,7 @@ from shared.intake.reader.kinds import DATETIME, INTEGER, NOTHING, NUMBER, STRIN
 from shared.intake.reader.parquet import Parquet
 from shared.intake.reader.part import Part
 from shared.intake.reader.words import Contradicted
-from shared.intake.rejections import quoted, rejected
+from shared.intake.rejections import printable, quoted, rejected
 
 _ANY = 1 << 50
 _LIMITS = Limits(max_bytes=_ANY, max_rows=_ANY, max_columns=20_000, max_field_bytes=32 * MIB)
@@ -36,7 +36,7 @@ class Profiled:
 def files_of(path: Path) -> list[DropFile]:
     """The data files of a path: itself, or those of a folder by name, without hidden and marker files."""
     if not path.exists():
-        raise rejected("no-data", f"there is no file or folder {quoted(str(path))}")
+        raise rejected("no-data", f"there is no file or folder {printable(str(path))}")
     if path.is_file():
         return [DropFile(path, path.name, path.stat().st_size)]
     if (path / "_delta_log").exists():

@@ -209,6 +209,7 @@ SAME_NAME = {
     "alerts.py": "the trigger that takes an alert, and what an alert says",
     "effects.py": "drift is a library of its own: effect sizes there, what a release brings about here",
     "errors.py": "drift is a library of its own, with its own errors",
+    "evidence.py": "drift is a library of its own: p-values there, what a column's values look like here",
     "policy.py": "drift is a library of its own: when drift is material there, when to retrain here",
 }
 CIRCLES = {
@@ -218,7 +219,10 @@ CIRCLES = {
         "drift.report",
     ): "a report shows itself: its page is imported when it is asked for"
 }
-ROOMS = {"shared/release": "to be smaller"}
+ROOMS = {
+    "shared/release": "the machine with its effects, and two rooms of its own: gate/ and canary/",
+    "shared/intake": "drops, labels and sources, and a room of its own: reader/",
+}
 
 
 def test_no_module_is_named_by_a_gerund() -> None:

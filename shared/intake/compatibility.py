@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 
+from shared.intake.reader.column_kinds import DATETIME, INTEGER, LONG, NOTHING, NUMBER, STRING, join
 from shared.intake.reader.drop_files import ReadSpec
-from shared.intake.reader.kinds import DATETIME, INTEGER, LONG, NOTHING, NUMBER, STRING, join
 from shared.intake.rejections import listed, quoted, rejected
 
 Findings = list[str]

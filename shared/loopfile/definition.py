@@ -20,7 +20,7 @@ from pydantic import (
     model_serializer,
 )
 
-from shared.loopfile.kinds import (
+from shared.loopfile.value_kinds import (
     COLUMN_KINDS,
     Allowed,
     Column,

@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticUndefined
 
 from shared.loopfile.definition import Definition, Window
-from shared.loopfile.kinds import Allowed
+from shared.loopfile.value_kinds import Allowed
 from shared.loopfile.yaml_lines import Path, show
 
 

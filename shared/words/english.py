@@ -41,8 +41,8 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.RESTORE_NOT_NEEDED: "restore does nothing: {deployment} of release {release} has all traffic",
     Code.RESTORE_RELEASE_OPEN: "restore does nothing while release {release} is {phase}; abort it first",
     Code.RESTORE_UNKNOWN_DEPLOYMENT: (
-        "restore does nothing: release {release} was adopted as it served, and its deployment's definition is "
-        "unknown; deploy {deployment} by hand and give it all traffic"
+        "restore does nothing: release {release} was adopted while it served, and how it was deployed is unknown; "
+        "deploy {deployment} by hand and give it all traffic"
     ),
     Code.REPLAY_POLICY_DIFFERS: "the policy is not the loop file's: {key} is {now}, stored is {stored}",
     Code.REPLAY_VERDICT_DIFFERS: "judged anew: {key} is {now}, stored is {stored}",

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.event import InboxRecord, InboxState
-from shared.domain.reason import Code
+from shared.domain.reason import Code, Reason
 from shared.domain.release import Phase, Release
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.inbox import messages, recorder, unrouted
@@ -140,14 +140,12 @@ def test_f05_a_message_that_azure_functions_cannot_hand_over_is_kept_with_its_re
     event = json.loads(life.queue.pop().text) | {key: "zzz"}
     life.real.queue.failed += [json.dumps(event), json.dumps({key: {}})]
     tick.sweep(life.real, ACCOUNT)
-    kept = [json.loads(row.doc) for row in life.real.store.unrouted()]
+    kept = [event for _, event in unrouted.newest(life.real, 10_000)]
     assert life.real.queue.failed == []
-    assert sorted(document["code"] for document in kept) == [
-        "poison",
-        "replayed",
-    ]  # the alert was one all the same
-    [left] = [document for document in kept if document["code"] == "poison"]
-    assert f"its keys ['{key.lower()}'] are named like the queue's own" in left["text"]
+    codes = sorted(event.reason.code for event in kept)
+    assert codes == [Code.POISON_TAKEN_NAMES, Code.REPLAYED]  # the alert was one all the same
+    [left] = [event for event in kept if event.reason.code is Code.POISON_TAKEN_NAMES]
+    assert left.reason.facts["keys"] == key.lower()
 
 
 def letter(event: dict[str, object], **why: str) -> bytes:
@@ -847,7 +845,8 @@ def test_f13_an_earlier_split_of_a_sleeping_worker_makes_the_canary_step_begin_a
         assert life.now_s - began <= machine.STALE_LIMIT.total_seconds() + 2 * ROUND_S
     life.until(Phase.CANARY)
     assert (life.release().step, life.state.paused, life.told("traffic.adopted")) == (1, None, [])
-    assert "begins anew" in life.told("release.shifting")[-1].detail["reason"]
+    why = life.told("release.shifting")[-1].detail["reason"]
+    assert isinstance(why, Reason) and why.code is Code.STEP_RESTARTED
     assert life.release().phase_since_at > life.began + timedelta(seconds=began), (
         "its evidence begins anew too"
     )

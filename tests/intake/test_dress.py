@@ -19,7 +19,7 @@ from shared.errors import InputRejected
 from shared.intake import DropFile, ReadSpec
 from shared.intake.reader import nulls, profile_files
 from shared.intake.reader.batches import open_sources
-from shared.intake.reader.words import Contradicted
+from shared.intake.reader.texts import Contradicted
 
 QUICK = settings(max_examples=15, deadline=None)
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from shared.domain.reason import Code
 from shared.release.gate.smoke import SmokeEvidence, SmokePolicy, answers_of, judge_smoke
 from shared.verdict.metric import judge_metric
 from shared.words import say
@@ -26,7 +27,7 @@ def test_a_breach_must_be_significant() -> None:
     assert judge_metric(*labelled(200, 0.95), "f1_macro", 0.85).breached is False
     chance = judge_metric(*labelled(40, 0.84, seed=1), "accuracy", 0.9)
     assert chance.breached is False
-    assert "may be chance" in chance.words
+    assert chance.reason.code is Code.METRIC_PAST_BY_CHANCE
 
 
 def test_the_direction_counts() -> None:
@@ -42,7 +43,7 @@ def test_the_direction_counts() -> None:
 def test_too_little_says_nothing(truth: list[object], answers: list[object]) -> None:
     verdict = judge_metric(truth, answers, "f1_macro", 0.85)
     assert verdict.breached is None
-    assert verdict.words
+    assert say(verdict.reason)
 
 
 def test_a_threshold_that_holds_is_called_breached_at_most_as_promised() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.intake.reader.kinds import (
+from shared.intake.reader.column_kinds import (
     ARROW,
     BOOLEAN,
     DATETIME,

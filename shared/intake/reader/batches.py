@@ -10,15 +10,15 @@ import pyarrow.compute as pc
 
 from shared.intake.reader import index_columns
 from shared.intake.reader.arrow_columns import from_arrow
+from shared.intake.reader.column_kinds import ARROW, DATETIME, LONG, NOTHING, STRING, check_finite, join
 from shared.intake.reader.delimited import Delimited
 from shared.intake.reader.drop_files import DropFile, ReadSpec
 from shared.intake.reader.formats import Budget
 from shared.intake.reader.forms import TEXT, Form, decided, settle, spoilt
-from shared.intake.reader.kinds import ARROW, DATETIME, LONG, NOTHING, STRING, check_finite, join
 from shared.intake.reader.number_text import POINT
 from shared.intake.reader.parquet import Parquet
 from shared.intake.reader.part import Part, first_look, is_index, open_part
-from shared.intake.reader.words import Contradicted, converted
+from shared.intake.reader.texts import Contradicted, converted
 from shared.intake.rejections import listed, quoted, rejected
 
 _WORDS_SAID = ("text", "id", "category")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.intake.reader.kinds import ARROW, DATETIME
+from shared.intake.reader.column_kinds import ARROW, DATETIME
 
 DAY_FIRST, MONTH_FIRST, CLEAR = "day-first", "month-first", "clear"
 """CLEAR: nothing to choose, as in ISO 8601 and with named months."""

@@ -16,14 +16,14 @@ import pyarrow.csv as arrow_csv
 
 from shared.intake.reader import number_text
 from shared.intake.reader.blocks import AHEAD, THREADS, blocks
+from shared.intake.reader.column_kinds import ARROW, BOOLEAN, DATETIME, INTEGER, NOTHING, NUMBER
 from shared.intake.reader.drop_files import Limits
 from shared.intake.reader.evidence import Look
 from shared.intake.reader.formats import Text
 from shared.intake.reader.forms import TEXT, Form
-from shared.intake.reader.kinds import ARROW, BOOLEAN, DATETIME, INTEGER, NOTHING, NUMBER
 from shared.intake.reader.layout import Layout, escaped, line_of, located
 from shared.intake.reader.nulls import ALWAYS
-from shared.intake.reader.words import Contradicted, converted, distinct, trimmed
+from shared.intake.reader.texts import Contradicted, converted, distinct, trimmed
 from shared.intake.rejections import quoted, rejected
 
 SAMPLE_BYTES = 256 * 1024

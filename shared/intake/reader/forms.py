@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from shared.intake.reader.column_kinds import BOOLEAN, DATETIME, INTEGER, LONG, NOTHING, NUMBER, STRING
 from shared.intake.reader.date_text import CLEAR, DAY_FIRST, MONTH_FIRST
 from shared.intake.reader.evidence import Look
-from shared.intake.reader.kinds import BOOLEAN, DATETIME, INTEGER, LONG, NOTHING, NUMBER, STRING
 from shared.intake.reader.number_text import COMMA, POINT
 from shared.intake.rejections import quoted, rejected
 

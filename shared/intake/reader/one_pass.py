@@ -19,12 +19,12 @@ import drift
 from shared.errors import InvariantBroken
 from shared.intake.compatibility import settle
 from shared.intake.reader.batches import Sources, open_sources
+from shared.intake.reader.column_kinds import ARROW, DATETIME
 from shared.intake.reader.drop_files import JUDGED_AS, DropFile, Reading, ReadSpec
 from shared.intake.reader.evidence_sample import Samples
-from shared.intake.reader.kinds import ARROW, DATETIME
 from shared.intake.reader.likeness import Likeness
 from shared.intake.reader.row_hash import ContentHash, RowHashes, in_share
-from shared.intake.reader.words import Contradicted
+from shared.intake.reader.texts import Contradicted
 from shared.intake.rejections import listed, printable, quoted, rejected
 
 _TAG_LENGTH = 250

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared.intake.reader.arrow_columns import WideColumn, canonical, needs_a_look
+from shared.intake.reader.column_kinds import STRING
 from shared.intake.reader.drop_files import MIB, Limits
 from shared.intake.reader.evidence import Look
 from shared.intake.reader.formats import Budget
-from shared.intake.reader.kinds import STRING
-from shared.intake.reader.words import distinct, trimmed
+from shared.intake.reader.texts import distinct, trimmed
 from shared.intake.rejections import quoted, rejected
 
 _ROW_GROUPS = 10_000

@@ -16,7 +16,7 @@ from shared.intake.reader.forms import Form
 from shared.intake.reader.layout import check_names, layout, nfc
 from shared.intake.reader.parquet import Parquet, open_parquet
 from shared.intake.reader.partitions import partition_of
-from shared.intake.reader.words import Contradicted
+from shared.intake.reader.texts import Contradicted
 from shared.intake.rejections import listed, quoted
 
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 
 import drift
 from shared.intake.reader.batches import Sources, open_sources
+from shared.intake.reader.column_kinds import DATETIME, INTEGER, NOTHING, NUMBER, STRING, infinite
 from shared.intake.reader.drop_files import JUDGED_AS, MIB, DropFile, Limits, ReadSpec
 from shared.intake.reader.forms import decided
-from shared.intake.reader.kinds import DATETIME, INTEGER, NOTHING, NUMBER, STRING, infinite
 from shared.intake.reader.parquet import Parquet
 from shared.intake.reader.part import Part
-from shared.intake.reader.words import Contradicted
+from shared.intake.reader.texts import Contradicted
 from shared.intake.rejections import printable, quoted, rejected
 
 _ANY = 1 << 50

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.intake.reader import date_text, number_text
+from shared.intake.reader.column_kinds import ARROW, BOOLEAN, DATETIME, LONG, NOTHING, NUMBER
 from shared.intake.reader.forms import Form
-from shared.intake.reader.kinds import ARROW, BOOLEAN, DATETIME, LONG, NOTHING, NUMBER
 from shared.intake.reader.nulls import ALWAYS, AMONG_VALUES
 
 _ALWAYS, _MARKERS = pa.array(ALWAYS), pa.array(AMONG_VALUES)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from cli import session
 from cli.session import out
@@ -33,6 +34,7 @@ def validate(folder: Folder, overrides: Settings = None) -> None:
 def publish(folder: Folder, overrides: Settings = None) -> None:
     """Register what a loop needs in Azure ML, and make its definition the one that new releases run with."""
     from shared import loopfile
+    from shared.azure import unaided
     from shared.azure.client import Workspace, credential
     from shared.azure.registry import Registry
     from shared.loopfile.published import Published
@@ -49,6 +51,8 @@ def publish(folder: Folder, overrides: Settings = None) -> None:
         published = Published(definition, assets, session.who(), ports.clock.now())
         changed = publication.publish(ports, published)
     out.print(f"loop {definition.loop} {'published' if changed else 'is unchanged'}")
+    if definition.serve.scoring is None and (against := unaided.look(file.parent)):
+        out.print(f"[yellow]a release would end before it is deployed:[/] {escape(against)}")
     out.print(f"drop data at {definition.data.landing}, for example: driftloop drop {definition.loop} FILE")
 
 

@@ -49,7 +49,7 @@ def again(stage: Stage) -> None:
     stage.ask("retrain", "is it repeatable?")
     told = only_trained(stage, 2)
     ledger = [
-        spoken(e.detail)["reason"]
+        spoken(e.detail).get("reason", "")
         for e in queries.entries(stage.ports, stage.loop)
         if e.what == "release.registering"
     ]

@@ -222,6 +222,10 @@ class Training(Protocol):
         """Register the job's output `model` under name and version; the asset id."""
         ...
 
+    def check_unaided(self, job: str) -> None:
+        """ConfigurationError when the model that the job made cannot be served without scoring code."""
+        ...
+
     def recorded(self, job: str) -> bytes:
         """`golden.json` of the model that the job made: what it answered in training. Empty when there is none."""
         ...

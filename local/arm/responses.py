@@ -84,10 +84,13 @@ def set_pace(call: Call) -> Response:
 
 
 def set_throttle(call: Call) -> Response:
-    """PUT /local/throttle {"requests": 3, "retry_after_s": 60, "path": "onlineEndpoints"}; 0 requests end it."""
+    """PUT /local/throttle {"requests": 3, "retry_after_s": 60, "path": "onlineEndpoints"}; 0 requests end it.
+
+    Answers {"refused": 2}: how many requests the throttle before this one refused.
+    """
     try:
         requests, wait_s = int(call.body["requests"]), int(call.body.get("retry_after_s", 1))
     except (KeyError, TypeError, ValueError) as error:
         raise ArmError(400, "InvalidThrottle", "requests and retry_after_s are whole numbers.") from error
-    call.service.throttle.set(requests, wait_s, str(call.body.get("path", "")))
-    return reply(status=204)
+    refused = call.service.throttle.set(requests, wait_s, str(call.body.get("path", "")))
+    return reply({"refused": refused})

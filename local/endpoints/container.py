@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import NamedTuple
+
+from packaging.utils import canonicalize_name
 
 from local.assets.models import Assets
 from local.endpoints.exceptions import DeploymentFailed
@@ -21,6 +24,8 @@ class Sources(NamedTuple):
     code: Path
     script: str
     model: Path | None
+    not_installed: str = ""
+    """Modules that the deployment's environment lacks, though the local one has them."""
 
 
 def fetch(service: Service, properties: Document, folder: Path) -> Sources:
@@ -36,20 +41,22 @@ def fetch(service: Service, properties: Document, folder: Path) -> Sources:
 def _fetched(service: Service, properties: Document, folder: Path) -> Sources:
     assets = service.get(Assets)
     named = properties.get("environmentId")
+    asked: list[str] = []
     if named:
         found = assets.find(named, "environments")
+        asked = environment.requirements(found["properties"])
         environment.check(found["id"].partition("/environments/")[2], found["properties"])
     model = None
     if properties.get("model"):
         found = assets.find(properties["model"], "models")
         model = _model(service, found, folder / "azureml-models")
         if not named:
-            _check_mlflow(model)
+            asked = _asked_by_model(model)
     configuration = properties.get("codeConfiguration")
     code = folder / "code"
     if not configuration:
         shutil.copytree(IMAGE, code, ignore=shutil.ignore_patterns("__*", "launch.py"))
-        return Sources(code, "score.py", model)
+        return Sources(code, "score.py", model, _lacking(asked))
     uri = assets.find(configuration["codeId"], "codes")["properties"]["codeUri"]
     _download(service, storage.place_of(uri), code)
     return Sources(code, configuration["scoringScript"], model)
@@ -76,11 +83,21 @@ def _download(service: Service, place: storage.Place, target: Path) -> None:
     storage.download(service.blobs, place, target)
 
 
-def _check_mlflow(model: Path) -> None:
-    """Without an environment Azure builds one from the model's own conda.yaml. The skinny MLflow serves as well."""
+def _asked_by_model(model: Path) -> list[str]:
+    """Without an environment Azure makes one from the model's own conda.yaml. The skinny MLflow serves as well."""
+    asked: list[str] = []
     for file in model.rglob("conda.yaml"):
-        asked = file.read_text().replace("mlflow==", "mlflow-skinny==")
-        environment.check("of the MLflow model", {"condaFile": asked})
+        conda = {"condaFile": file.read_text().replace("mlflow==", "mlflow-skinny==")}
+        environment.check("of the MLflow model", conda)
+        asked += environment.requirements(conda)
+    return asked
+
+
+def _lacking(asked: list[str]) -> str:
+    """The script that Azure generates imports `azureml.ai.monitoring`, whatever the environment has: the worker does
+    not boot, the probes get 502. Source: Azure/azureml-examples, pull requests 3904, 3923 and 4008."""
+    names = {canonicalize_name(re.split(r"[^\w.-]", line.strip())[0]) for line in asked}
+    return "" if "azureml-ai-monitoring" in names else "azureml.ai"
 
 
 def is_mlflow(service: Service, reference: str) -> bool:

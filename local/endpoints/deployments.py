@@ -198,6 +198,7 @@ class Deployments:
         variables = self._variables(doc, settings, folder) | (
             doc["properties"].get("environmentVariables") or {}
         )
+        variables |= {"LOCAL_NOT_INSTALLED": found.not_installed}
         plan = scorer.Plan(
             f"{doc['endpoint']}.{doc['name']}",
             found.code,

@@ -95,7 +95,7 @@ def _crashed(code: int, child: processes.Child) -> DeploymentFailed:
         if code == _INIT_FAILED
         else f"has crashed or terminated with code {code}"
     )
-    return DeploymentFailed("ResourceNotReady", _text(how, child))
+    return DeploymentFailed("ResourceNotReady", _text(f"{how}; its probes got HTTP 502", child))
 
 
 def _text(how: str, child: processes.Child) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
+from shared.azure import unaided
 from shared.azure.assets import asset
 from shared.azure.client import ML_ROLE
 from shared.azure.datastore import DefaultDatastore
@@ -151,6 +152,9 @@ class AzureTraining:
                 code=Code.ASSET_NOT_OURS,
             )
         return str(model.id)
+
+    def check_unaided(self, job: str) -> None:
+        unaided.check(self._datastore, _folder(job), job)
 
     def recorded(self, job: str) -> bytes:
         name = f"{_folder(job)}/{GOLDEN}"

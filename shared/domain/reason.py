@@ -240,6 +240,7 @@ class Code(StrEnum):
     ENDPOINT_UNUSABLE = "endpoint-unusable"
     COMPONENT_UNFIT = "component-unfit"
     GOLDEN_UNUSABLE = "golden-unusable"
+    MODEL_UNSERVABLE = "model-unservable"
     DEFINITION_UNREADABLE = "definition-unreadable"
     CONFLICT = "conflict"
     OUTCOME_UNKNOWN = "outcome-unknown"

@@ -25,6 +25,8 @@ def perform(unit: Unit, release: Release, published: Published, action: obs.Acti
         case obs.RunJob():
             return _train(unit, release, published)
         case obs.RegisterModel():
+            if not published.assets.code:
+                unit.ports.training.check_unaided(release.job)
             head = {"driftloop.ledger": f"{unit.state.ledger_seq}:{unit.state.ledger_head}"}
             tags = _tags(release, "model") | head
             return obs.ModelSeen(

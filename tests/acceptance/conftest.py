@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from shared.runtime import publication
 from shared.settings import Settings
 from shared.state import queries
 from shared.wiring import azure_ports
+from shared.words import plain
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 180
@@ -75,7 +76,7 @@ class App:
 
     def status(self, loop: str) -> Status:
         """What `driftloop status LOOP --json` prints, without a process for each look."""
-        status: Status = json.loads(json.dumps(asdict(queries.loop(self.ports, loop)), default=str))
+        status: Status = json.loads(json.dumps(plain(queries.loop(self.ports, loop)), default=str))
         return status
 
     def wait(self, loop: str, true: Callable[[Status], bool]) -> Status:

@@ -9,6 +9,8 @@ import pytest
 from azure.identity import DefaultAzureCredential
 from azure.storage.queue import QueueClient
 
+from shared.domain.reason import Code
+from shared.inbox import unrouted
 from tests.acceptance.conftest import PATIENCE_S, App, season
 
 
@@ -45,7 +47,8 @@ def test_a_message_that_no_function_is_ever_given_is_kept_by_the_sweep(
 ) -> None:
     """Its key takes the place of the trigger's metadata, whose converter raises (WebJobs' QueueTriggerBinding)."""
     settings = app.azure.environment("app")
-    monkeypatch.setenv("IDENTITY_HEADER", settings["IDENTITY_HEADER"])
+    for variable, value in settings.items():
+        monkeypatch.setenv(variable, value)
     identity = DefaultAzureCredential()
     uri, name = settings["DRIFTLOOP_STORAGE__queueServiceUri"], settings["DRIFTLOOP_QUEUE"]
     with (
@@ -54,9 +57,12 @@ def test_a_message_that_no_function_is_ever_given_is_kept_by_the_sweep(
     ):
         queue.send_message(json.dumps({"NextVisibleTime": {}, "why": "unbindable"}))
         deadline = time.monotonic() + PATIENCE_S
-        while not (kept := [row for row in app.ports.store.unrouted() if "unbindable" in row.doc]):
+        while not any("unbindable" in row.doc for row in app.ports.store.unrouted()):
             assert time.monotonic() < deadline
             time.sleep(0.5)
         left = [each.peek_messages() for each in (queue, poison)]
-    assert "named like the queue's own" in json.loads(kept[0].doc)["text"]
+    reasons = [event.reason for _, event in unrouted.newest(app.ports, 100)]
+    assert [why.facts["keys"] for why in reasons if why.code is Code.POISON_TAKEN_NAMES] == [
+        "NextVisibleTime"
+    ]
     assert left == [[], []]

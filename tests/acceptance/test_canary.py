@@ -38,8 +38,8 @@ def reaches(app: App, number: int, phase: str, words: str = "") -> Status:
 
     def there(status: Status) -> bool:
         release = newest(status)
-        told = words in release["waiting_for"] + release["reason"]
-        if told and (release["number"], release["phase"]) == (number, phase):
+        told = any(words in found["text"] for found in (release["waiting_for"], release["reason"]) if found)
+        if (told or not words) and (release["number"], release["phase"]) == (number, phase):
             return True
         tick.run_all(app.ports, [LOOP])
         return False
@@ -73,7 +73,7 @@ def ends(app: App, number: int, phase: str) -> str:
     again = evidence_replay.replay(app.ports, LOOP, number)
     assert len(again) >= 3
     assert all(one.same for one in again), again
-    return str(release["reason"])
+    return str(release["reason"]["text"])
 
 
 def test_without_evidence_it_holds_and_late_evidence_takes_one_with_5_percent_errors_back(app: App) -> None:
@@ -83,7 +83,7 @@ def test_without_evidence_it_holds_and_late_evidence_takes_one_with_5_percent_er
     app.azure.control.put("/local/logs", json={"fault": "error"}).raise_for_status()
     reaches(app, number, "canary", "the evidence could not be read")
     late(app, delay_s=3)  # ten minutes, scaled
-    assert ends(app, number, "rolled_back").startswith("errors: canary ")
+    assert ends(app, number, "rolled_back").startswith("worse in canary step 1 of 1: errors: canary ")
     late(app, delay_s=0.2)
     assert app.status(LOOP)["traffic"] == {"r1-a1": 100}
 
@@ -109,7 +109,7 @@ def test_a_sick_canary_is_taken_back_with_its_cause(
     number = another(app)
     fault(app, number, **how)
     reason = ends(app, number, "rolled_back")
-    assert reason.startswith(cause), reason
+    assert reason.startswith(f"worse in canary step 1 of 1: {cause}"), reason
     assert app.status(LOOP)["traffic"] == {"r1-a1": 100}
 
 

@@ -144,6 +144,10 @@ if behaviour == "failing":
 pathlib.Path(model).mkdir(parents=True, exist_ok=True)
 (pathlib.Path(model) / "weights.txt").write_text("2")
 (pathlib.Path(model) / "golden.json").write_text('{"answers": ["small"]}')
+if behaviour in ("bare", "unaided"):
+    (pathlib.Path(model) / "MLmodel").write_text("flavors: {}")
+    asked = ["mlflow==2.16.2"] + ["azureml-ai-monitoring==1.0.0"] * (behaviour == "unaided")
+    (pathlib.Path(model) / "conda.yaml").write_text(f"dependencies: ['python=3.11', {{pip: {asked}}}]")
 """
 SCORE = """
 import json, os, pathlib

@@ -13,6 +13,7 @@ from datetime import timedelta
 import pytest
 
 from shared.azure.platform_checkup import Surroundings
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
 from shared.settings import Settings
 from tests.contract.stage import ROWS, VERIFIED, MemoryStage, Stage, eventually, fresh
@@ -98,6 +99,29 @@ class TestTraining:
 
         with pytest.raises(ConfigurationError, match="has no output `model`"):
             stage.ports.training.ensure_model(fresh("m"), "1", spec.name, {})
+
+    @pytest.mark.parametrize(
+        ("behaviour", "lacks"),
+        [
+            ("good", "it has no file MLmodel"),
+            ("bare", r"conda.yaml: it must ask for azureml-ai-monitoring==1\.0\.0\."),
+            ("unaided", ""),
+        ],
+    )
+    def test_a_model_without_scoring_code_brings_what_its_server_needs(
+        self, stage: Stage, behaviour: str, lacks: str
+    ) -> None:
+        if isinstance(stage, MemoryStage):
+            pytest.skip("models in memory have no files")
+        spec = stage.job(behaviour)
+        assert stage.ended(spec).status == "completed"
+
+        if not lacks:
+            stage.ports.training.check_unaided(spec.name)
+            return
+        with pytest.raises(ConfigurationError, match=lacks) as raised:
+            stage.ports.training.check_unaided(spec.name)
+        assert raised.value.code is Code.MODEL_UNSERVABLE
 
     def test_a_parameter_that_the_component_does_not_have_is_told(self, stage: Stage) -> None:
         if isinstance(stage, MemoryStage):

@@ -194,7 +194,7 @@ def test_an_overview_is_told_as_it_was_described(ports: Ports, loop: str) -> Non
         newest=NewestVersion(
             3, "moved", (reason(Code.COLUMN_MOVED, column="a", effect=0.5, change="up"),), NOON
         ),
-        under_way=UnderWay(3, Phase.CANARY, "evidence", {"r2-a1": 90, "r3-a1": 10}),
+        under_way=UnderWay(3, Phase.CANARY, reason(Code.CANARY_WAITS), {"r2-a1": 90, "r3-a1": 10}),
     )
 
     ports.store.describe(told)

@@ -376,7 +376,7 @@ def test_a_tick_that_does_not_run(ports: Ports) -> None:
 
 def test_a_loop_that_waits_for_a_person(ports: Ports) -> None:
     (overview,) = ports.store.overviews()
-    stuck = reason(Code.STUCK, release=3, failures=10, why="no quota")
+    stuck = reason(Code.STUCK, reason(Code.RELEASE_STUCK, failures=10), release=3)
     ports.store.describe(replace(overview, needs_attention=stuck))
     try:
         code, found = _doctor()
@@ -384,7 +384,9 @@ def test_a_loop_that_waits_for_a_person(ports: Ports) -> None:
         ports.store.describe(overview)
 
     assert (code, _ill(found)) == (3, {"loop patient"})
-    assert found["loop patient"]["what"] == "release 3 is stuck, 10 failed attempts in a row: no quota"
+    assert found["loop patient"]["what"] == (
+        "release 3 is stuck: manual review, after 10 failed attempts in a row"
+    )
 
 
 def test_a_clock_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -546,19 +546,41 @@ def test_a_deployment_is_creating_until_its_pace_is_over(pair: Endpoint, local_a
     pair.client.online_deployments.begin_delete("slow", pair.name).result()
 
 
-def test_an_mlflow_model_serves_without_code(
-    pair: Endpoint, logs: Callable[[str], list[dict[str, object]]]
-) -> None:
-    folder = pair.folder / "mlflow" / "model"
+def mlflow_model(pair: Endpoint, *packages: str) -> Model:
+    """A model whose own conda.yaml asks for these packages, and for what it is made of."""
+    folder = pair.folder / f"mlflow-{len(packages)}" / "model"
     script = (
         "import sys, pandas as pd, mlflow; from mlflow.models import infer_signature;"
         "from sklearn.linear_model import LinearRegression as L;"
         "x = pd.DataFrame({'a': [0., 1., 2.], 'b': [1., 0., 1.]}); y = x.a * 2 + x.b;"
+        "made_of = ['mlflow==' + mlflow.__version__, 'scikit-learn'];"
         "mlflow.sklearn.save_model(L().fit(x, y), sys.argv[1], signature=infer_signature(x, y),"
-        " serialization_format='cloudpickle')"
+        " serialization_format='cloudpickle', pip_requirements=made_of + sys.argv[2:])"
     )
-    subprocess.run([str(job_python()), "-c", script, str(folder)], check=True, capture_output=True)
-    model = Model(path=str(folder), name=f"{pair.name}-mlflow", type="mlflow_model")
+    command = [str(job_python()), "-c", script, str(folder), *packages]
+    subprocess.run(command, check=True, capture_output=True)
+    return Model(path=str(folder), name=f"{pair.name}-mlflow-{len(packages)}", type="mlflow_model")
+
+
+def test_an_mlflow_model_without_the_collectors_package_does_not_start(pair: Endpoint) -> None:
+    """Source: Azure/azureml-examples, pull requests 3904, 3923 and 4008: the generated script imports
+    `azureml.ai.monitoring`, the environment is made from the model's own conda.yaml, the probes get 502."""
+    made = ManagedOnlineDeployment(
+        name="bare",
+        endpoint_name=pair.name,
+        model=mlflow_model(pair),
+        instance_type="Standard_DS3_v2",
+        instance_count=1,
+    )
+    with pytest.raises(HttpResponseError, match=r"(?s)502.*No module named 'azureml\.ai'"):
+        pair.client.online_deployments.begin_create_or_update(made).result()
+    pair.client.online_deployments.begin_delete("bare", pair.name).result()
+
+
+def test_an_mlflow_model_serves_without_code(
+    pair: Endpoint, logs: Callable[[str], list[dict[str, object]]]
+) -> None:
+    model = mlflow_model(pair, "azureml-ai-monitoring")
     collections = {name: DeploymentCollection(enabled="true") for name in ("model_inputs", "model_outputs")}
     made = ManagedOnlineDeployment(
         name="mlflow",

@@ -1013,9 +1013,8 @@ def test_code_is_read_with_the_role_that_reaches_a_new_container(
     """
     (tmp_path / "run.py").write_text(f"print('{name}')")
 
-    def run(number: int, *grants: tuple[str, str]) -> str | None:
-        also = [[who, "Storage Blob Data Reader", scope] for who, scope in grants]
-        local_azure.control.put("/local/roles", json={"also": also}).raise_for_status()
+    def run(number: int, **change: list[list[str]]) -> str | None:
+        local_azure.control.put("/local/roles", json=change).raise_for_status()
         job = command(
             name=f"{name}{number}",
             command="python run.py",
@@ -1026,10 +1025,13 @@ def test_code_is_read_with_the_role_that_reaches_a_new_container(
         client.jobs.create_or_update(job)
         return ended(client, f"{name}{number}").status
 
-    reader = ("endpoint", "workspace-account")  # there is an account of the workspace's own
+    account = ["compute", "Storage Blob Data Contributor", "workspace-account"]
     try:
-        assert run(1, reader, ("compute", "outputs")) == "Failed"
+        outputs = ["compute", "Storage Blob Data Contributor", "outputs"]
+        assert run(1, without=[account], also=[outputs]) == "Failed"
         assert "not authorized to read the container" in failure(client, f"{name}1")
-        assert run(2, reader, ("compute", "workspace-account")) == "Completed"
+        reader = ["compute", "Storage Blob Data Reader", "workspace-account"]
+        assert run(2, without=[account], also=[reader]) == "Completed"
+        assert run(3) == "Completed"
     finally:
         local_azure.control.put("/local/roles", json={}).raise_for_status()

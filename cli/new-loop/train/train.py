@@ -28,6 +28,11 @@ ASKED = json.loads((Path(__file__).parent / "columns.json").read_text())
 TARGET, NUMBERS, TEXTS, MOMENTS = (ASKED[key] for key in ("target", "numbers", "texts", "moments"))
 CLASSIFIES = ASKED["task"] == "classification"
 PACKAGES = ["scikit-learn", "pandas", "numpy"]
+SERVING = [
+    f"mlflow=={version('mlflow-skinny')}",
+    "azureml-inference-server-http==1.5.1",
+    "azureml-ai-monitoring==1.0.0",  # imported by the scoring script that Azure ML generates
+]
 
 
 def plain(rows, numbers, texts, moments):
@@ -104,8 +109,7 @@ def main(training_data: Path, model: Path) -> None:
         fitted,
         str(model / "saved"),
         signature=ModelSignature(Schema(inputs), Schema([output])),
-        pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES]
-        + [f"mlflow=={version('mlflow-skinny')}", "azureml-inference-server-http"],
+        pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES] + SERVING,
         serialization_format="cloudpickle",
     )
     for file in (model / "saved").iterdir():  # save_model wants a folder that is not there yet

@@ -35,6 +35,11 @@ VARIANTS = {
 FOLDS = 4
 NOT_FEATURES = ["income", "fnlwgt"]
 PACKAGES = ["scikit-learn", "pandas", "numpy"]
+SERVING = [
+    f"mlflow=={version('mlflow-skinny')}",
+    "azureml-inference-server-http==1.5.1",
+    "azureml-ai-monitoring==1.0.0",  # imported by the scoring script that Azure ML generates
+]
 
 
 def model_of(algorithm: str, strength: str):
@@ -65,8 +70,7 @@ def main(training_data: Path, algorithm: str, strength: str, model: Path) -> Non
         chosen,
         str(model / "saved"),
         signature=infer_signature(features, chosen.predict(features.head())),
-        pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES]
-        + [f"mlflow=={version('mlflow-skinny')}", "azureml-inference-server-http"],
+        pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES] + SERVING,
         serialization_format="cloudpickle",
     )
     for file in (model / "saved").iterdir():  # save_model wants a folder that is not there yet

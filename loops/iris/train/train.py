@@ -14,6 +14,11 @@ from sklearn.preprocessing import StandardScaler
 
 LENGTHS = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 PACKAGES = ["scikit-learn", "pandas", "numpy"]
+SERVING = [
+    f"mlflow=={version('mlflow-skinny')}",
+    "azureml-inference-server-http==1.5.1",
+    "azureml-ai-monitoring==1.0.0",  # imported by the scoring script that Azure ML generates
+]
 
 
 def main(table: Path, strength: float, trained: Path) -> None:
@@ -27,8 +32,7 @@ def main(table: Path, strength: float, trained: Path) -> None:
         classifier,
         str(trained / "model"),
         signature=infer_signature(lengths, classifier.predict(lengths)),
-        pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES]
-        + [f"mlflow=={version('mlflow-skinny')}", "azureml-inference-server-http"],
+        pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES] + SERVING,
         serialization_format="cloudpickle",
     )
     for file in (trained / "model").iterdir():  # save_model wants a folder that is not there yet

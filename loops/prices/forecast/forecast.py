@@ -13,6 +13,12 @@ import numpy as np
 import pandas as pd
 from mlflow.models import infer_signature
 
+SERVING = [
+    f"mlflow=={version('mlflow-skinny')}",
+    "azureml-inference-server-http==1.5.1",
+    "azureml-ai-monitoring==1.0.0",  # imported by the scoring script that Azure ML generates
+]
+
 
 class Forecaster(mlflow.pyfunc.PythonModel):
     def __init__(self, series):
@@ -59,7 +65,7 @@ def main(training_data: Path, trust: float, model: Path) -> None:
         python_model=forecaster,
         signature=infer_signature(example, forecaster.predict(None, example)),
         pip_requirements=[f"{name}=={version(name)}" for name in ("pandas", "numpy", "cloudpickle")]
-        + [f"mlflow=={version('mlflow-skinny')}", "azureml-inference-server-http"],
+        + SERVING,
     )
     for file in (model / "saved").iterdir():  # save_model wants a folder that is not there yet
         file.rename(model / file.name)

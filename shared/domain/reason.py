@@ -285,6 +285,9 @@ class Code(StrEnum):
     PRIVATE_ADDRESS = "private-address"
 
     # errors: drops that cannot be used (docs/reference-rejections.md)
+    ARCHIVED_BLOB = "archived-blob"
+    REHYDRATING_BLOB = "rehydrating-blob"
+    ENCRYPTED_BLOB = "encrypted-blob"
     EMPTY_FILE = "empty-file"
     EMPTY_FOLDER = "empty-folder"
     HEADER_ONLY = "header-only"

@@ -1,8 +1,8 @@
 """What each error code of a service means for the caller: a table, because a status says too little.
 
 A 409 is seldom a lost race: an archived blob answers with it, and so does a container that is being deleted.
-Sources, all below https://learn.microsoft.com: rest/api/storageservices/ with blob-service-error-codes, table-service-error-codes,
-queue-service-error-codes and common-rest-api-error-codes; rest/api/storageservices/set-blob-tier for the archive tier;
+Sources, all below https://learn.microsoft.com: rest/api/storageservices/ with blob-service-error-codes,
+table-service-error-codes, queue-service-error-codes, common-rest-api-error-codes and set-blob-tier;
 troubleshoot/azure/azure-storage/blobs/authentication/storage-troubleshoot-403-errors;
 azure/azure-resource-manager/troubleshooting/common-deployment-errors.
 """

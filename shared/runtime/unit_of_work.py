@@ -23,13 +23,15 @@ _published: dict[str, Published] = {}
 """By content hash, so it cannot grow stale; bounded, and never needed to be right."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Unit:
     """A loop as it was read; every write is under the ETag of that read."""
 
     ports: Ports
     row: Row
     state: LoopState
+    spent: bool = False
+    """Whether it was written: whoever decides next reads the loop again."""
 
     @property
     def loop(self) -> str:
@@ -49,6 +51,7 @@ class Unit:
                 *changes,
             ],
         )
+        self.spent = True
 
     def published(self, digest: str = "") -> Published:
         """The definition that the loop runs with, or the one of an earlier publication. Read once a process."""

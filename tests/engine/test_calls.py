@@ -15,7 +15,7 @@ from tests.simulator.reader import reading_in_process
 IDLE_TICK = 1
 IDLE_SWEEP = 8
 WAITING_LOOK = 14
-DROP_TO_LIVE = 213
+DROP_TO_LIVE = 218
 WHETHER_IT_HELPED = 5
 """Asked of every release but the first."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.loop import LoopState
@@ -98,6 +98,17 @@ class Unit:
             found += [rows.decode(DataVersion, row) for row in page]
             after = page[-1].key
         return [version for version in found if not numbers or version.number in numbers]
+
+    def version_pages(self) -> Iterator[list[DataVersion]]:
+        """All data versions from the newest down, a page a call, so that who has enough reads no more."""
+        last = self.state.next_version - 1
+        while last > 0:
+            first = max(0, last - PAGE)
+            page = self.ports.store.range(
+                self.loop, "version-", after=rows.version_key(first), limit=last - first
+            )
+            yield [rows.decode(DataVersion, row) for row in reversed(page)]
+            last = first
 
 
 def read(ports: Ports, loop: str) -> Unit:

@@ -73,7 +73,9 @@ class Run:
     after: str = ""
     """Every event up to this key has failed in this run: it must not hide the next ones."""
     rested: int | None = None
-    """The release that can go no further in this run."""
+    """The release that can go no further until something else has happened."""
+    happened: bool = False
+    """Whether another part went forward since, for example labels that tell the arms apart."""
 
     def todos(self, current: Unit) -> list[Row]:
         """Events that are work, people's acts first. Once there is none, the run asks no more: who brings another
@@ -149,6 +151,7 @@ def step(ports: Ports, loop: str, this: Run) -> bool:
         try:
             if part():
                 this.events = this.events or name == "source"
+                this.happened = this.happened or name != "release"
                 return True
         except (Conflict, OutcomeUnknown) as error:
             _lost(ports, loop, this, name, error)
@@ -182,6 +185,8 @@ def _parts(current: Unit, this: Run) -> Iterator[tuple[str, Callable[[], bool]]]
     yield "predictions", partial(served_predictions.answer, current)
     if number is None:
         yield "waiting", partial(_reconsider, current)
+    elif this.happened:
+        yield "release", partial(_advance, current, number, this)
 
 
 def _is_act(todo: Row) -> bool:
@@ -198,10 +203,10 @@ def _act(current: Unit, row: Row, this: Run) -> bool:
 
 def _advance(current: Unit, number: int, this: Run) -> bool:
     """The open release, until it can go no further; where that was written, the other parts read the loop anew."""
-    if stepper.advance(current, number):
-        return True
-    this.rested = number
-    return current.spent
+    this.happened = False
+    moved = stepper.advance(current, number)
+    this.rested = None if moved else number
+    return moved or current.spent
 
 
 def _lost(ports: Ports, loop: str, this: Run, part: str, error: Conflict | OutcomeUnknown) -> None:

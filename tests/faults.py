@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from shared.errors import Conflict, DependencyUnavailable, OutcomeUnknown
+from shared.errors import (
+    ConfigurationError,
+    Conflict,
+    DependencyUnavailable,
+    DriftloopError,
+    InputRejected,
+    OutcomeUnknown,
+)
 from shared.ports import Ports
 
 LOOKS = frozenset(
@@ -104,3 +111,15 @@ def break_with(fault: str, call: Call, make: Callable[[], object]) -> object:
     if fault == "lost reply":
         raise DependencyUnavailable(f"{call.name}: the answer was lost")
     return answer
+
+
+PERMANENT: Mapping[str, Callable[[str], Exception]] = {
+    "archived": lambda what: InputRejected("archived-blob", f"{what}: 409 BlobArchived"),
+    "lost race": lambda what: Conflict(f"{what}: a rival wrote first"),
+    "outcome unknown": lambda what: OutcomeUnknown(f"{what}: the answer was lost"),
+    "unavailable": lambda what: DependencyUnavailable(f"{what} is unavailable"),
+    "refused": lambda what: ConfigurationError(f"{what} was refused (403)"),
+    "unclassed": lambda what: DriftloopError(f"{what} failed (418)"),
+    "foreign": lambda what: ValueError(f"{what}: an error of a library"),
+}
+"""What does not pass: every call that it concerns fails like this, for ever."""

@@ -13,8 +13,10 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient
 
 from shared.azure.failures import asking, code_of, status_of
+from shared.azure.service_codes import UNREADABLE, Consequence, consequence
 from shared.domain.reason import Code
 from shared.errors import Conflict, DependencyUnavailable, InputRejected
+from shared.intake.rejections import rejected
 from shared.port_rules import check_blob_name
 from shared.ports import Blob
 
@@ -40,6 +42,9 @@ class AzureBlobs:
                 if code_of(error) == "ContainerNotFound":
                     raise
                 return None
+            except HttpResponseError as error:
+                _reject_unreadable(error, name)
+                raise
 
     def list(self, container: str, prefix: str) -> Iterator[Blob]:
         with asking("Listing blobs", f"container {container!r}", ROLE):
@@ -66,7 +71,8 @@ class AzureBlobs:
                 with to.open("wb") as file:
                     stream.readinto(file)
             except HttpResponseError as error:
-                if status_of(error) not in {404, 412}:
+                _reject_unreadable(error, blob.name)
+                if not _is_changed(error):
                     raise
                 raise _changed(blob) from None
 
@@ -81,7 +87,10 @@ class AzureBlobs:
             return _blob(container, client.get_blob_properties())
 
     def quarantine(self, blob: Blob, note: str) -> None:
-        """To quarantine/<container>/<name>/<etag>, with <etag>.reason.json beside it; repeating changes nothing."""
+        """To quarantine/<container>/<name>/<etag>, with <etag>.reason.json beside it; repeating changes nothing.
+
+        Of a blob that cannot be read (archived, for example) only the reason: its bytes stay where they landed.
+        """
         place = _quarantine_place(blob)
         target = self._service.get_blob_client(QUARANTINE, place)
         with asking("Copying a blob into quarantine", f"container {QUARANTINE}", ROLE):
@@ -90,9 +99,10 @@ class AzureBlobs:
             except InputRejected:
                 pass  # a name that cannot be addressed has no bytes to keep; its reason is kept
             except HttpResponseError as error:
-                if status_of(error) not in {404, 412} or code_of(error) == "ContainerNotFound":
-                    raise
-                raise _changed(blob) from None
+                if code_of(error) not in UNREADABLE:  # else its bytes stay where they landed
+                    if not _is_changed(error):
+                        raise
+                    raise _changed(blob) from None
             reason = self._service.get_blob_client(QUARANTINE, f"{place}.reason.json")
             reason.upload_blob(note.encode(), overwrite=True)
 
@@ -157,6 +167,20 @@ def _is_directory(found: BlobProperties) -> bool:
 def _blob(container: str, found: BlobProperties) -> Blob:
     created_at = found.last_modified  # when this content came to be: an overwrite keeps creation_time
     return Blob(container, found.name, found.etag.strip('"'), found.size, created_at)
+
+
+def _reject_unreadable(error: HttpResponseError, name: str) -> None:
+    """A blob that nobody can read as it is is not waited for; a key of its own is asked for even by a HEAD."""
+    if (code := UNREADABLE.get(code_of(error))) is not None:
+        raise rejected(code, f"{name} cannot be read ({code_of(error)})") from None
+
+
+def _is_changed(error: HttpResponseError) -> bool:
+    """Whether the blob is another one by now, or gone; a lease that is missing answers 412 too."""
+    status, code = status_of(error), code_of(error)
+    if status == 404:
+        return code != "ContainerNotFound"
+    return status == 412 and consequence(status, code) is Consequence.RACE
 
 
 def _changed(blob: Blob) -> Conflict:

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from shared.azure.assets import same_asset
 from shared.azure.client import ML_ROLE
 from shared.azure.endpoint_calls import Scoring
-from shared.azure.failures import asking
+from shared.azure.failures import Busy, asking
 from shared.azure.operations import ADDRESS, telling, why
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, InvariantBroken
@@ -167,7 +167,7 @@ def _asking(call: str, endpoint: str) -> Iterator[None]:
     try:
         with asking(call, f"Azure ML endpoint {endpoint}", ML_ROLE):
             yield
-    except Conflict as conflict:
+    except (Conflict, Busy) as conflict:
         raise DependencyUnavailable(
             f"Endpoint {endpoint} is busy: {conflict}", _BUSY_S, code=Code.ENDPOINT_BUSY
         ) from None

@@ -19,6 +19,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import RequestsTransport
 from requests import RequestException
 
+from shared.azure.service_codes import ADVICE, Consequence, consequence
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError
 from shared.redaction import safe
@@ -30,6 +31,10 @@ READ_TIMEOUT_S = 60.0
 
 class NotAwaitedError(Exception):
     """Ends the thread that a client starts to follow a long operation: the next tick looks at the state instead."""
+
+
+class Busy(DependencyUnavailable):
+    """What is asked for contradicts the state of the thing now, by a change that is under way: it passes."""
 
 
 class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # azure-core exports it lazily: no type
@@ -76,15 +81,13 @@ def translated(error: AzureError | RequestException, call: str, resource: str, r
         error = ServiceResponseError(error)
     status = status_of(error)
     what = f"{call} on {resource}"
+    if (meant := _meant(error, status, what, role)) is not None:
+        return meant
     if status in {401, 403} or (status is None and isinstance(error, ClientAuthenticationError)):
         return ConfigurationError(
             f"{what} was refused ({_code(error)}). Give the identity that Driftloop runs as the role "
             f"'{role}' on it; roles take some minutes to work.",
             code=Code.ACCESS_REFUSED,
-        )
-    if status in {409, 412}:
-        return Conflict(
-            f"{what}: it changed or exists already ({_code(error)}). Read it again and decide again."
         )
     if _is_passing(error, status):
         return DependencyUnavailable(
@@ -95,6 +98,31 @@ def translated(error: AzureError | RequestException, call: str, resource: str, r
             f"{what} cannot be done as it is written: {safe(error.message)}", code=Code.REQUEST_REFUSED
         )
     return DriftloopError(f"{what} failed ({_code(error)}): {safe(error.message)}", code=Code.REQUEST_REFUSED)
+
+
+def _meant(error: AzureError, status: int | None, what: str, role: str) -> DriftloopError | None:
+    """By the service's own code, whatever the status (`service_codes`); None when it says nothing."""
+    code = code_of(error)
+    match consequence(status, code):
+        case Consequence.RACE:
+            return Conflict(
+                f"{what}: it changed or exists already ({_code(error)}). Read it again and decide again."
+            )
+        case Consequence.PASSING if status == 429 or (status or 0) >= 500:
+            return None
+        case Consequence.PASSING:
+            return Busy(f"{what} is refused for now ({_code(error)}). Will retry.", retry_after_s(error))
+        case Consequence.BLOB_UNREADABLE:
+            return ConfigurationError(
+                f"{what} was refused ({_code(error)}): a blob in it cannot be read. Rehydrate it to an "
+                "online tier, or write it anew without a key of its own.",
+                code=Code.REQUEST_REFUSED,
+            )
+        case Consequence.CONFIGURATION:
+            advice = ADVICE[code] if ADVICE[code].endswith(".") else f"{ADVICE[code]} '{role}' on it."
+            refused = Code.ACCESS_REFUSED if status in {401, 403} else Code.REQUEST_REFUSED
+            return ConfigurationError(f"{what} was refused ({_code(error)}). {advice}", code=refused)
+    return None
 
 
 def status_of(error: AzureError) -> int | None:

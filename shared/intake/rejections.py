@@ -5,6 +5,9 @@ from __future__ import annotations
 from shared.errors import InputRejected
 
 REMEDIES: dict[str, str] = {
+    "archived-blob": "rehydrate the blob to the hot or cool tier, then run driftloop read-again",
+    "rehydrating-blob": "wait until the blob is in the hot or cool tier, then run driftloop read-again",
+    "encrypted-blob": "land the blob without a customer-provided key: Driftloop has none to read it with",
     "empty-file": "land a file with a header and rows",
     "empty-folder": "land the part files first, then _SUCCESS",
     "header-only": "land a file that has rows",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
+from shared.intake.rejections import rejected
 from shared.port_rules import check_blob_name
 from shared.ports import Blob, Clock
 
@@ -47,6 +48,8 @@ class MemoryBlobs:
     def __init__(self, clock: Clock) -> None:
         self.quarantined: dict[tuple[str, str, str], str] = {}
         self._clock = clock
+        self.archived: set[tuple[str, str]] = set()
+        """(container, name) of blobs whose bytes a person has archived."""
         self._blobs: dict[tuple[str, str], tuple[Blob, bytes]] = {}
         self._numbers = itertools.count(1)
 
@@ -61,7 +64,10 @@ class MemoryBlobs:
                 yield self._blobs[key][0]
 
     def download(self, blob: Blob, to: Path) -> None:
-        to.write_bytes(self._exactly(blob))
+        content = self._exactly(blob)
+        if (blob.container, blob.name) in self.archived:
+            raise rejected("archived-blob", f"{blob.name} cannot be read (BlobArchived)")
+        to.write_bytes(content)
 
     def upload(self, container: str, name: str, content: bytes | Path) -> Blob:
         check_blob_name(container, name)

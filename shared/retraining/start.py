@@ -82,9 +82,7 @@ def _start(
     now: datetime,
     extra: DataVersion | None,
 ) -> Outcome:
-    usable = [v for v in unit.versions() if v.labelled and (extra is None or v.number != extra.number)]
-    if extra is not None and extra.labelled:
-        usable.append(extra)
+    usable = _usable(unit, published.definition, now, extra)
     versions = window(usable, published.definition, now)
     if not versions:
         raise InvariantBroken(
@@ -111,6 +109,25 @@ def _start(
         waiting_until=None,
     )
     return begun(counted, release)
+
+
+def _usable(
+    unit: Unit, definition: Definition, now: datetime, extra: DataVersion | None
+) -> list[DataVersion]:
+    """Labelled versions, as many as the window needs: pages of a thousand, from the newest number down.
+
+    So a version that landed later than those of a thousand higher numbers is not looked for.
+    """
+    wanted = definition.data.window
+    enough = {"newest": 1, "last": wanted.n}.get(wanted.kind)
+    found = [extra] if extra is not None and extra.labelled else []
+    for page in unit.version_pages():
+        found += [v for v in page if v.labelled and (extra is None or v.number != extra.number)]
+        if enough is not None and len(found) >= enough:
+            break
+        if wanted.kind == "days" and found and page[-1].created_at < now - timedelta(days=wanted.n):
+            break
+    return found
 
 
 def begun(state: LoopState, release: Release) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.loop import LoopState
@@ -23,13 +23,15 @@ _published: dict[str, Published] = {}
 """By content hash, so it cannot grow stale; bounded, and never needed to be right."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Unit:
     """A loop as it was read; every write is under the ETag of that read."""
 
     ports: Ports
     row: Row
     state: LoopState
+    spent: bool = False
+    """Whether it was written: whoever decides next reads the loop again."""
 
     @property
     def loop(self) -> str:
@@ -49,6 +51,7 @@ class Unit:
                 *changes,
             ],
         )
+        self.spent = True
 
     def published(self, digest: str = "") -> Published:
         """The definition that the loop runs with, or the one of an earlier publication. Read once a process."""
@@ -95,6 +98,17 @@ class Unit:
             found += [rows.decode(DataVersion, row) for row in page]
             after = page[-1].key
         return [version for version in found if not numbers or version.number in numbers]
+
+    def version_pages(self) -> Iterator[list[DataVersion]]:
+        """All data versions from the newest down, a page a call, so that who has enough reads no more."""
+        last = self.state.next_version - 1
+        while last > 0:
+            first = max(0, last - PAGE)
+            page = self.ports.store.range(
+                self.loop, "version-", after=rows.version_key(first), limit=last - first
+            )
+            yield [rows.decode(DataVersion, row) for row in reversed(page)]
+            last = first
 
 
 def read(ports: Ports, loop: str) -> Unit:

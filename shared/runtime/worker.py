@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -41,11 +42,11 @@ MAX_STEPS = 200
 MAX_ATTEMPTS = 5
 """Unexpected failures of one event before it is quarantined."""
 
-MAX_RIVALS = 5
-"""Lost races in one run before the next tick tries instead."""
+MAX_RIVALS = 3
+"""Lost races of one part in one run: then it has failed, and the next run tries it again."""
 
 TODOS = 100
-"""Events of a loop that one run looks at."""
+"""Events of a loop that are read at once."""
 
 STOPPED = timedelta(minutes=5)
 """How soon a loop is tried again whose rows cannot be read."""
@@ -66,15 +67,27 @@ class Run:
     """One run of a loop: what failed in it, by part, and whether there may be events that it has not handled."""
 
     failed: dict[str, Exception] = field(default_factory=dict)
+    lost: Counter[str] = field(default_factory=Counter)
+    """Races that each part lost."""
     events: bool = True
+    after: str = ""
+    """Every event up to this key has failed in this run: it must not hide the next ones."""
+    rested: int | None = None
+    """The release that can go no further until something else has happened."""
+    happened: bool = False
+    """Whether another part went forward since, for example labels that tell the arms apart."""
 
     def todos(self, current: Unit) -> list[Row]:
-        """Events that are work. Once there is none, the run asks no more: who brings another wakes the loop."""
-        if not self.events:
-            return []
-        found = current.ports.store.range(current.loop, "todo-", limit=TODOS)
-        self.events = bool(found)
-        return found
+        """Events that are work, people's acts first. Once there is none, the run asks no more: who brings another
+        wakes the loop."""
+        while self.events:
+            found = current.ports.store.range(current.loop, rows.TODO, after=self.after, limit=TODOS)
+            left = [row for row in found if row.key not in self.failed]
+            if left or len(found) < TODOS:
+                self.events = bool(left)
+                return left
+            self.after = found[-1].key
+        return []
 
     @property
     def problems(self) -> tuple[Reason, ...]:
@@ -97,21 +110,16 @@ def run(ports: Ports, loop: str) -> Ran:
     if token is None:
         ports.store.wake(loop, now)
         return Ran(loop, 0, now)
-    this, steps, rivals = Run(), 0, 0
-    while steps < MAX_STEPS and rivals < MAX_RIVALS and ports.clock.now() - now < CLAIM / 2:
-        try:
-            if not step(ports, loop, this):
-                break
+    this, steps = Run(), 0
+    try:
+        while step(ports, loop, this):
             steps += 1
-        except (Conflict, OutcomeUnknown) as error:
-            log.info("somebody wrote first, deciding again", extra={"loop": loop, "error": str(error)})
-            rivals += 1
-        except DriftloopError as error:
-            this.failed["loop"] = error
-            break
-    else:
-        more = "there is more to do than one run does; the next tick continues"
-        this.failed["time"] = DependencyUnavailable(more, code=Code.MORE_TO_DO)
+            if steps == MAX_STEPS or ports.clock.now() - now >= CLAIM / 2:
+                more = "there is more to do than one run does; the next tick continues"
+                this.failed["time"] = DependencyUnavailable(more, code=Code.MORE_TO_DO)
+                break
+    except DriftloopError as error:
+        this.failed["loop"] = error
     _announce(ports, loop, this)
     return _settle(ports, loop, token, steps, this)
 
@@ -132,7 +140,7 @@ def _announce(ports: Ports, loop: str, this: Run) -> None:
 
 
 def step(ports: Ports, loop: str, this: Run) -> bool:
-    """The first part of this loop that can go forward; False when none can.
+    """Try the parts of this loop in their order, until one of them goes forward; False when none can.
 
     A part that fails is noted in `this` and left alone until the next run: it stops no other part.
     """
@@ -143,26 +151,84 @@ def step(ports: Ports, loop: str, this: Run) -> bool:
         try:
             if part():
                 this.events = this.events or name == "source"
+                this.happened = this.happened or name != "release"
                 return True
-        except (Conflict, OutcomeUnknown):
-            raise
+        except (Conflict, OutcomeUnknown) as error:
+            _lost(ports, loop, this, name, error)
+            return True
         except Exception as error:
             if not isinstance(error, DriftloopError):
                 log.exception("a part of a loop failed", extra={"loop": loop, "part": name})
             this.failed[name] = error
+            if current.spent:  # by what counts its failure
+                return True
     return False
 
 
 def _parts(current: Unit, this: Run) -> Iterator[tuple[str, Callable[[], bool]]]:
-    for row in this.todos(current):
-        yield row.key, partial(_handle, current, row)
+    """People's acts and the open release come before new data: neither waits for a file that cannot be read."""
+    todos = this.todos(current)
+    for row in filter(_is_act, todos):
+        yield row.key, partial(_act, current, row, this)
+    number = current.state.open_release
+    if number is not None and number != this.rested:
+        yield "release", partial(_advance, current, number, this)
+    while todos:
+        for row in todos:
+            yield (
+                row.key,
+                partial(_act, current, row, this) if _is_act(row) else partial(_handle, current, row),
+            )
+        todos = this.todos(current)
     yield "source", partial(source.fetch, current)
     yield "schedule", partial(due.answer, current)
     yield "predictions", partial(served_predictions.answer, current)
-    if (number := current.state.open_release) is not None:
-        yield "release", partial(stepper.advance, current, number)
-    else:
+    if number is None:
         yield "waiting", partial(_reconsider, current)
+    elif this.happened:
+        yield "release", partial(_advance, current, number, this)
+
+
+def _is_act(todo: Row) -> bool:
+    return rows.is_act(todo.key)
+
+
+def _act(current: Unit, row: Row, this: Run) -> bool:
+    """What a person asked for; the release may go on after it."""
+    handled = _handle(current, row)
+    this.rested = None
+    this.failed.pop("release", None)
+    return handled
+
+
+def _advance(current: Unit, number: int, this: Run) -> bool:
+    """The open release, until it can go no further; where that was written, the other parts read the loop anew."""
+    this.happened = False
+    moved = stepper.advance(current, number)
+    this.rested = None if moved else number
+    return moved or current.spent
+
+
+def _lost(ports: Ports, loop: str, this: Run, part: str, error: Conflict | OutcomeUnknown) -> None:
+    """Somebody wrote first: decide again, a few times. An event that never wins is counted like one that fails."""
+    log.info("somebody wrote first, deciding again", extra={"loop": loop, "part": part, "error": str(error)})
+    this.lost[part] += 1
+    if this.lost[part] < MAX_RIVALS:
+        return
+    this.failed[part] = error
+    if not part.startswith(rows.TODO) or isinstance(error, OutcomeUnknown):
+        return
+    current = unit_of_work.read(ports, loop)
+    todo = ports.store.read(loop, part)
+    row = ports.store.read(loop, rows.inbox_key(todo.doc)) if todo is not None else None
+    if row is None:
+        return
+    try:
+        _failed_again(current, rows.decode(InboxRecord, row), row, error)
+    except (Conflict, OutcomeUnknown):
+        log.info("the attempt is not counted, somebody wrote first", extra={"loop": loop, "part": part})
+    except DriftloopError as told:
+        this.failed[part] = told
 
 
 def _settle(ports: Ports, loop: str, token: str, steps: int, this: Run) -> Ran:
@@ -214,16 +280,21 @@ def _handle(current: Unit, todo: Row) -> bool:
         HANDLERS[record.kind](current, record, row)
     except (Conflict, OutcomeUnknown, DependencyUnavailable, ConfigurationError, rows.Unreadable):
         raise
-    except Exception as error:
-        if record.attempts + 1 < MAX_ATTEMPTS:
-            current.commit(changes=[update(row, replace(record, attempts=record.attempts + 1))])
-            raise DependencyUnavailable(
-                f"event {key} failed ({words_of(error)}); will retry", code=Code.TRIED_AGAIN
-            ) from error
-        log.exception("event quarantined", extra={"loop": current.loop, "event": key})
-        why = reason(Code.GIVEN_UP, attempts=MAX_ATTEMPTS, text=words_of(error))
-        drops.close(current, record, row, InboxState.QUARANTINED, why)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is counted, logged and shown
+        _failed_again(current, record, row, error)
     return True
+
+
+def _failed_again(current: Unit, record: InboxRecord, row: Row, error: Exception) -> None:
+    """One more failed attempt; the last one sets the event aside by name."""
+    if record.attempts + 1 < MAX_ATTEMPTS:
+        current.commit(changes=[update(row, replace(record, attempts=record.attempts + 1))])
+        raise DependencyUnavailable(
+            f"event {record.key} failed ({words_of(error)}); will retry", code=Code.TRIED_AGAIN
+        ) from error
+    log.error("event quarantined", extra={"loop": current.loop, "event": record.key}, exc_info=error)
+    why = reason(Code.GIVEN_UP, attempts=MAX_ATTEMPTS, text=words_of(error))
+    drops.close(current, record, row, InboxState.QUARANTINED, why)
 
 
 def _reconsider(current: Unit) -> bool:

@@ -22,6 +22,9 @@ LOOP = "loop"
 
 _END_OF_TIME_MS = 10**15 - 1
 
+TODO = "todo-"
+_ACT = f"{TODO}0-"
+
 T = TypeVar("T")
 
 
@@ -42,8 +45,13 @@ def inbox_key(key: str) -> str:
 
 def todo_key(record: InboxRecord) -> str:
     """Sorts by arrival, people first; exists exactly while its inbox record is work to do."""
-    people = "0-" if record.kind is EventKind.PERSON else ""
-    return f"todo-{people}{record.received_at.isoformat()}-{record.key}"
+    start = _ACT if record.kind is EventKind.PERSON else TODO
+    return f"{start}{record.received_at.isoformat()}-{record.key}"
+
+
+def is_act(todo: str) -> bool:
+    """Whether the event behind this key is what a person asked for."""
+    return todo.startswith(_ACT)
 
 
 def aside_key(received_at: datetime, key: str) -> str:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from shared.domain.reason import Code, reason
+from shared.domain.release import Trigger, TriggerKind
+from shared.ports import Row
+from shared.retraining import start
+from shared.retraining.policy import Start
 from shared.runtime import tick, unit_of_work
+from shared.state import rows
 from tests.engine.test_faults import LOOP, birds, served
 from tests.simulator.life import Life
 from tests.simulator.reader import reading_in_process
@@ -15,7 +23,7 @@ from tests.simulator.reader import reading_in_process
 IDLE_TICK = 1
 IDLE_SWEEP = 8
 WAITING_LOOK = 14
-DROP_TO_LIVE = 213
+DROP_TO_LIVE = 218
 WHETHER_IT_HELPED = 5
 """Asked of every release but the first."""
 
@@ -83,3 +91,36 @@ def test_a_release_costs_the_same_after_ten_others() -> None:
     assert life.state.champion.release == 12
     assert sum(found.values()) <= second + WHETHER_IT_HELPED + 3
     assert sum(found.values()) <= DROP_TO_LIVE, found
+
+
+@pytest.mark.parametrize(
+    ("window", "most"), [("newest", 1), ("{last: 3}", 1), ("{days: 7}", 1), ("{last: 1500}", 2), ("all", 5)]
+)
+def test_a_release_of_a_loop_with_five_thousand_versions_reads_what_its_window_needs(
+    window: str, most: int
+) -> None:
+    life = served(plan=LOOP.replace("window: newest", f"window: {window}"))
+    unit = with_versions(life, 5000)
+    trigger = Trigger(TriggerKind.PERSON, reason(Code.ASKED_FOR, why="more"), "ann", "a", life.clock.now())
+
+    def begin() -> None:
+        published = unit.published()
+        outcome = start.apply(unit, unit.state, [trigger], Start((trigger,)), published, life.clock.now())
+        assert outcome.state.trained_through == 5000
+
+    found = calls(life, begin)
+    assert sum(found.values()) <= most, found
+
+
+def with_versions(life: Life, number: int) -> unit_of_work.Unit:
+    """The loop as if it had so many versions, all like its first, a month older than the newest but for ten."""
+    stored = life.real.store.rows["birds"]
+    unit = unit_of_work.read(life.ports, "birds")
+    first = unit.version(1)[0]
+    for n in range(1, number + 1):
+        created_at = life.clock.now() - timedelta(days=0 if n > number - 10 else 30)
+        version = replace(first, number=n, created_at=created_at, landed_at=created_at)
+        stored[rows.version_key(n)] = Row(rows.version_key(n), rows.encode(version), f"v{n}")
+    unit.state = replace(unit.state, next_version=number + 1, newest_labelled=number)
+    unit.published()
+    return unit

@@ -624,8 +624,9 @@ def test_f23_a_double_click_is_one_act() -> None:
 
 
 def test_people_come_before_a_thousand_events() -> None:
+    """More than one run handles."""
     life = canaried()
-    for number in range(150):
+    for number in range(worker.MAX_STEPS + 50):
         recorder.put(
             life.real,
             life.real.store.overviews()[0],

@@ -103,6 +103,8 @@ class Life:
         self.away = ""
         self.away_s: float | None = None
         self.refused = ""
+        self.broken: Callable[[Call], Exception | None] = lambda call: None
+        """What a call fails with, for as long as this says so."""
         self.healed_at_s = 0.0
         self._before: dict[str, int] = {}
         self._changed_at = -STALE_S
@@ -255,6 +257,8 @@ class Life:
         self.crew.before_call()
         if self.refused and call.name.startswith(self.refused):
             raise ConfigurationError(f"{call.name} was refused (403); give the app the role 'Some Role'")
+        if (error := self.broken(call)) is not None:
+            raise error
         if call.name == self.away:
             raise DependencyUnavailable(f"{call.name} is away", self.away_s)
         fault = self.faults.get(len(self.calls), "")

@@ -27,6 +27,7 @@ from shared.runtime import outbox, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
 from shared.words import say
 from tests.engine import test_faults as faults
+from tests.engine import test_isolation as isolation
 from tests.faults import Crash
 from tests.simulator import reader, sweep
 from tests.simulator.life import birds
@@ -334,6 +335,21 @@ GUARDS: Sequence[Sabotage] = (
         faults.test_f20_a_canary_without_evidence_is_never_promoted,
     ),
     Sabotage(
+        "a part that never wins gives way",
+        lambda: set_to(worker, "MAX_RIVALS", 10**6),
+        isolation.an_archived_blob_taken_for_a_race_stops_nothing,
+    ),
+    Sabotage(
+        "an event that fails for ever is set aside",
+        lambda: set_to(worker, "MAX_ATTEMPTS", 10**6),
+        isolation.a_lost_race_for_ever_is_set_aside,
+    ),
+    Sabotage(
+        "events that fail hide no others",
+        lambda: set_to(worker.Run, "todos", _first_page),
+        isolation.test_hundreds_of_events_that_cannot_be_handled_hide_no_drop,
+    ),
+    Sabotage(
         "people come first",
         lambda: set_to(
             rows, "todo_key", lambda record: f"todo-{record.received_at.isoformat()}-{record.key}"
@@ -353,6 +369,11 @@ def _shifting_is_not_fought() -> None:
     for _ in range(20):
         life.round()
     assert life.traffic() == {"mine": 100}
+
+
+def _first_page(self: worker.Run, current: unit_of_work.Unit) -> list[Any]:
+    found = current.ports.store.range("birds", rows.TODO, limit=worker.TODOS)
+    return [row for row in found if row.key not in self.failed]
 
 
 def _believe(release: Release, seen: obs.TrafficTaken, definition: Any, now: Any) -> Release:

@@ -1,0 +1,103 @@
+"""What each error code of a service means for the caller: a table, because a status says too little.
+
+A 409 is seldom a lost race: an archived blob answers with it, and so does a container that is being deleted.
+Sources, all below https://learn.microsoft.com: rest/api/storageservices/ with blob-service-error-codes,
+table-service-error-codes, queue-service-error-codes, common-rest-api-error-codes and set-blob-tier;
+troubleshoot/azure/azure-storage/blobs/authentication/storage-troubleshoot-403-errors;
+azure/azure-resource-manager/troubleshooting/common-deployment-errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Consequence(StrEnum):
+    """What follows from an answer."""
+
+    RACE = "race"
+    """Somebody wrote first: read again, decide again."""
+    BLOB_UNREADABLE = "blob-unreadable"
+    """This blob cannot be read as it is; others can. A person must change it."""
+    CONFIGURATION = "configuration"
+    """A person must change the account, the network, a quota, a lock or a policy."""
+    PASSING = "passing"
+    """It passes by itself: wait and try again."""
+
+
+UNREADABLE: Mapping[str, str] = {
+    "BlobArchived": "archived-blob",
+    "BlobBeingRehydrated": "rehydrating-blob",
+    "BlobUsesCustomerSpecifiedEncryption": "encrypted-blob",
+}
+"""By the service's code, the code under which a landed blob is rejected."""
+
+ADVICE: Mapping[str, str] = {
+    "AccountIsDisabled": "Enable the storage account or its subscription again.",
+    "AuthorizationFailure": (
+        "Allow the app's network in the storage account's firewall, or give its identity the role"
+    ),
+    "InsufficientAccountPermissions": "Give write access to the storage account back.",
+    "KeyVaultEncryptionKeyNotFound": "Restore the storage account's customer-managed key in its key vault.",
+    "KeyVaultVaultNotFound": "Restore the key vault of the storage account's customer-managed key.",
+    "KeyVaultAccessTokenCannotBeAcquired": "Let the storage account's identity use its customer-managed key.",
+    "BlobImmutableDueToPolicy": "Take the immutability policy from the container that Driftloop writes to.",
+    "BlobImmutableDueToLegalHold": "Take the legal hold from the container that Driftloop writes to.",
+    "ContainerHasLegalHold": "Take the legal hold from the container that Driftloop writes to.",
+    "ContainerImmutabilityPolicyLocked": "Let Driftloop write to a container without a locked policy.",
+    "ContainerDisabled": "Enable the container again.",
+    "QueueDisabled": "Enable the queue again.",
+    "SnapshotsPresent": "Delete the blob's snapshots.",
+    "BlobOperationNotSupported": "Use a storage account whose kind supports block blobs.",
+    "EntityTooLarge": "It is larger than a table holds; land fewer columns, or shorter names.",
+    "PropertyValueTooLarge": "It is larger than a table holds; land fewer columns, or shorter names.",
+    "RequestBodyTooLarge": "It is larger than the service takes; land less at once.",
+    "ScopeLocked": "Take the lock from the resource or its group.",
+    "RequestDisallowedByPolicy": "Exempt the workspace from this Azure policy, or change what it asks for.",
+    "ReadOnlyDisabledSubscription": "Enable the subscription again.",
+    "SubscriptionDisabled": "Enable the subscription again.",
+    "QuotaExceeded": "Ask for more quota, or choose a smaller instance.",
+    "OutOfQuota": "Ask for more quota, or choose a smaller instance.",
+    "OperationNotAllowed": "Ask for more quota, or choose a smaller instance.",
+}
+"""Codes that a person must answer, with what to do."""
+
+_RACES = (
+    *("BlobAlreadyExists", "ContainerAlreadyExists", "ResourceAlreadyExists", "EntityAlreadyExists"),
+    *("TableAlreadyExists", "QueueAlreadyExists", "PathAlreadyExists", "BlobOverwritten"),
+    *("ConditionNotMet", "SourceConditionNotMet", "TargetConditionNotMet", "UpdateConditionNotSatisfied"),
+    *("AppendPositionConditionNotMet", "SequenceNumberConditionNotMet", "PopReceiptMismatch"),
+)
+
+_PASSING = (
+    *("AccountBeingCreated", "ContainerBeingDeleted", "TableBeingDeleted", "QueueBeingDeleted"),
+    *("PendingCopyOperation", "NoPendingCopyOperation", "ServerBusy", "OperationTimedOut", "InternalError"),
+    *("SystemInUse", "SnapshotOperationRateExceeded", "CannotVerifyCopySource"),
+    *("LeaseIdMissing", "LeaseIdMismatchWithBlobOperation", "LeaseIdMismatchWithContainerOperation"),
+    *("LeaseIdMismatchWithLeaseOperation", "LeaseLost", "LeaseAlreadyPresent", "LeaseAlreadyBroken"),
+    *("LeaseNotPresentWithBlobOperation", "LeaseNotPresentWithContainerOperation"),
+    *("LeaseNotPresentWithLeaseOperation", "LeaseIsBreakingAndCannotBeAcquired"),
+    *("LeaseIsBreakingAndCannotBeChanged", "LeaseIsBrokenAndCannotBeRenewed"),
+    *("AnotherOperationInProgress", "OperationPreempted", "TooManyRequests", "SubscriptionRequestsThrottled"),
+    *("AllocationFailed", "ZonalAllocationFailed", "StorageAccountBeingCreated", "RequestConflict"),
+)
+"""A lease ends, or its owner breaks it; an operation under way ends."""
+
+CONSEQUENCES: Mapping[str, Consequence] = {
+    **dict.fromkeys(_RACES, Consequence.RACE),
+    **dict.fromkeys(UNREADABLE, Consequence.BLOB_UNREADABLE),
+    **dict.fromkeys(ADVICE, Consequence.CONFIGURATION),
+    **dict.fromkeys(_PASSING, Consequence.PASSING),
+}
+
+
+def consequence(status: int | None, code: str) -> Consequence | None:
+    """By the service's code; else of a 412 that it is a race, and of a 409 that it passes. None: by the status."""
+    known = CONSEQUENCES.get(code)
+    if known is not None:
+        return known
+    if status == 412:
+        return Consequence.RACE
+    # Nobody is known to have written first, so deciding again at once would go round for ever.
+    return Consequence.PASSING if status == 409 else None

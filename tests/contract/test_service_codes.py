@@ -1,0 +1,111 @@
+"""What each answer of a service comes to: by its error code, not by its status.
+
+Codes and statuses are those of the pages named in `shared/azure/service_codes.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+
+from shared.azure.client import Clients, credential
+from shared.azure.failures import translated
+from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError, InputRejected
+from shared.memory import MemoryPorts
+from shared.ports import Ports
+
+ANSWERS: list[tuple[int, str, type[DriftloopError]]] = [
+    (412, "ConditionNotMet", Conflict),
+    (412, "UpdateConditionNotSatisfied", Conflict),
+    (412, "", Conflict),
+    (409, "BlobAlreadyExists", Conflict),
+    (409, "EntityAlreadyExists", Conflict),
+    (412, "LeaseIdMissing", DependencyUnavailable),
+    (412, "LeaseIdMismatchWithBlobOperation", DependencyUnavailable),
+    (409, "LeaseAlreadyPresent", DependencyUnavailable),
+    (409, "PendingCopyOperation", DependencyUnavailable),
+    (409, "ContainerBeingDeleted", DependencyUnavailable),
+    (409, "QueueBeingDeleted", DependencyUnavailable),
+    (409, "TableBeingDeleted", DependencyUnavailable),
+    (409, "AccountBeingCreated", DependencyUnavailable),
+    (409, "AnotherOperationInProgress", DependencyUnavailable),
+    (409, "SomethingNobodyHasHeardOf", DependencyUnavailable),
+    (409, "", DependencyUnavailable),
+    (503, "ServerBusy", DependencyUnavailable),
+    (500, "OperationTimedOut", DependencyUnavailable),
+    (409, "BlobArchived", ConfigurationError),
+    (409, "BlobBeingRehydrated", ConfigurationError),
+    (409, "BlobUsesCustomerSpecifiedEncryption", ConfigurationError),
+    (409, "BlobImmutableDueToPolicy", ConfigurationError),
+    (409, "BlobImmutableDueToLegalHold", ConfigurationError),
+    (409, "ContainerDisabled", ConfigurationError),
+    (409, "SnapshotsPresent", ConfigurationError),
+    (409, "ScopeLocked", ConfigurationError),
+    (409, "QuotaExceeded", ConfigurationError),
+    (400, "EntityTooLarge", ConfigurationError),
+    (403, "AccountIsDisabled", ConfigurationError),
+    (403, "AuthorizationFailure", ConfigurationError),
+    (403, "InsufficientAccountPermissions", ConfigurationError),
+    (403, "KeyVaultEncryptionKeyNotFound", ConfigurationError),
+    (403, "RequestDisallowedByPolicy", ConfigurationError),
+    (403, "SomethingNobodyHasHeardOf", ConfigurationError),
+]
+
+
+def answer(status: int, code: str) -> HttpResponseError:
+    error = HttpResponseError("The service's own words.")
+    error.status_code = status
+    error.response = object()  # type: ignore[assignment]  # there was an answer, that is all that counts
+    error.error_code = code  # type: ignore[attr-defined]  # as the storage clients set it
+    return error
+
+
+@pytest.mark.parametrize(("status", "code", "kind"), ANSWERS, ids=lambda value: str(value))
+def test_an_answer_is_classed_by_its_code(status: int, code: str, kind: type[DriftloopError]) -> None:
+    found = translated(answer(status, code), "Reading a blob", "container 'landing'", "Some Role")
+    assert isinstance(found, kind), found
+    assert str(status) in str(found)
+    assert code in str(found)
+
+
+def test_what_a_person_must_do_is_said() -> None:
+    firewall = translated(answer(403, "AuthorizationFailure"), "Reading a row", "table 'x'", "Some Role")
+    assert "firewall" in str(firewall)
+    assert "'Some Role'" in str(firewall)
+    lost = translated(answer(403, "KeyVaultEncryptionKeyNotFound"), "Reading a row", "table 'x'", "Some Role")
+    assert "customer-managed key" in str(lost)
+    assert "Some Role" not in str(lost)
+
+
+def test_an_archived_blob_is_rejected_by_name_and_never_a_lost_race(
+    ports: Ports, request: pytest.FixtureRequest, loop: str, tmp_path: Path
+) -> None:
+    blob = ports.blobs.upload("landing", f"{loop}/cold.csv", b"a\n1\n")
+    archive(ports, request, blob.name)
+
+    now = ports.blobs.find("landing", blob.name)
+    assert now is not None
+    with pytest.raises(InputRejected, match="cannot be read") as raised:
+        ports.blobs.download(now, tmp_path / "a")
+    assert raised.value.code.value == "archived-blob"
+    assert "rehydrate" in str(raised.value)
+
+    ports.blobs.quarantine(now, "archived-blob: cold")
+    if isinstance(ports, MemoryPorts):
+        assert ports.blobs.quarantined["landing", blob.name, now.etag] == "archived-blob: cold"
+    else:
+        place = f"landing/{blob.name}/{now.etag}"
+        assert ports.blobs.find("quarantine", f"{place}.reason.json") is not None
+        assert ports.blobs.find("quarantine", place) is None
+
+
+def archive(ports: Ports, request: pytest.FixtureRequest, name: str) -> None:
+    """As a person or a lifecycle rule does it."""
+    if isinstance(ports, MemoryPorts):
+        ports.blobs.archived.add(("landing", name))
+        return
+    clients = Clients(request.getfixturevalue("settings"), credential())
+    with clients.blobs() as service:
+        service.get_blob_client("landing", name).set_standard_blob_tier("Archive")

@@ -1,0 +1,187 @@
+"""What can never be handled keeps nothing else of its loop waiting: the canary is judged, people are obeyed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.event import InboxRecord, InboxState
+from shared.domain.reason import Code
+from shared.domain.release import Phase
+from shared.inbox import messages, recorder
+from shared.memory import MemoryRequest
+from shared.state import rows
+from tests.engine.test_faults import birds, canaried, inbox, served
+from tests.faults import PERMANENT, Call
+from tests.simulator.life import ROUND_S, Life
+from tests.simulator.reader import reading_in_process
+
+BAD = "birds/bad.csv"
+
+OF_A_DROP = ("blobs.find", "blobs.download", "versions.write", "blobs.quarantine", "documents.put")
+"""Calls that handling one drop makes; `documents.put` is that of every part of the loop."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def reader() -> Iterator[None]:
+    with reading_in_process():
+        yield
+
+
+def break_for_ever(life: Life, name: str, fault: str) -> None:
+    """Each such call fails that is about the bad blob, or about no blob at all."""
+
+    def broken(call: Call) -> Exception | None:
+        about = str(call.arguments[:2])
+        if call.name != name or ("birds/" in about and BAD not in about):
+            return None
+        return PERMANENT[fault](name)
+
+    life.broken = broken
+
+
+def erring(life: Life) -> None:
+    """From now on nine of ten answers of the second release are errors."""
+
+    def requests(deployment: str, n: int) -> None:
+        for index in range(n):
+            at = life.clock.now() - timedelta(seconds=ROUND_S * (index + 1) / (n + 1))
+            status = 500 if deployment.startswith("r2-") and index % 10 else 200
+            request = MemoryRequest(at, deployment, status, 10.0, f"user-{index}")
+            life.real.evidence.requests.setdefault("birds", []).append(request)
+
+    life._requests = requests  # type: ignore[method-assign]  # the world outside, as this test has it
+
+
+def bad(call: str) -> bytes:
+    """A drop of which handling comes to this call."""
+    return b"" if call == "blobs.quarantine" else birds(7, 1.0)
+
+
+def until_ended(life: Life, limit: int = 60) -> None:
+    for _ in range(limit):
+        life.round()
+        if life.release(2).ended:
+            return
+    raise AssertionError(f"release 2 goes on: {life.release(2)}")
+
+
+@pytest.mark.parametrize("fault", PERMANENT)
+@pytest.mark.parametrize("call", ["blobs.find", "blobs.download", "versions.write", "blobs.quarantine"])
+def test_a_canary_that_errs_is_rolled_back_whatever_fails_about_a_drop(call: str, fault: str) -> None:
+    life = canaried()
+    erring(life)
+    break_for_ever(life, call, fault)
+    life.drop("bad.csv", bad(call))
+    until_ended(life)
+    assert life.release(2).phase is Phase.ROLLED_BACK
+    assert life.traffic() == {"r1-a1": 100}
+    before = life.state.next_version
+    life.drop("next.csv", birds(9, 1.0))
+    for _ in range(12):
+        life.round()
+    assert life.state.next_version == before + 1
+
+
+@pytest.mark.parametrize("fault", PERMANENT)
+@pytest.mark.parametrize("call", [*OF_A_DROP, "versions.register", "topic.publish", "evidence.traffic"])
+def test_an_abort_works_whatever_fails(call: str, fault: str) -> None:
+    life = canaried()
+    break_for_ever(life, call, fault)
+    life.drop("bad.csv", bad(call))
+    for _ in range(3):
+        life.round()
+    life.act("abort", 2)
+    until_ended(life)
+    assert life.release(2).phase is Phase.ABORTED
+    assert life.traffic() == {"r1-a1": 100}
+
+
+@pytest.mark.parametrize("fault", ["lost race", "unclassed", "foreign"])
+def test_an_event_that_fails_again_and_again_is_set_aside_by_name_and_read_again_on_request(
+    fault: str,
+) -> None:
+    life = served()
+    break_for_ever(life, "blobs.download", fault)
+    life.drop("bad.csv", birds(7, 1.0))
+    for _ in range(30):
+        life.round()
+    [record] = [record for record in inbox(life) if record.body.get("name") == BAD]
+    assert record.state is InboxState.QUARANTINED
+    assert record.reason is not None
+    assert record.reason.code is Code.GIVEN_UP
+    life.broken = lambda call: None
+    before = life.state.next_version
+    replay(life, record)
+    assert life.state.next_version == before + 1
+
+
+def an_archived_blob_taken_for_a_race_stops_nothing() -> None:
+    test_a_canary_that_errs_is_rolled_back_whatever_fails_about_a_drop("blobs.download", "lost race")
+
+
+def a_lost_race_for_ever_is_set_aside() -> None:
+    test_an_event_that_fails_again_and_again_is_set_aside_by_name_and_read_again_on_request("lost race")
+
+
+def test_an_archived_drop_is_rejected_by_name_and_read_again_once_it_is_rehydrated() -> None:
+    life = served()
+    life.real.blobs.archived.add(("landing", BAD))
+    life.drop("bad.csv", birds(7, 1.0))
+    life.rest()
+    [record] = [record for record in inbox(life) if record.body.get("name") == BAD]
+    assert record.reason is not None
+    assert (record.state, record.reason.code) == (InboxState.QUARANTINED, Code.ARCHIVED_BLOB)
+    life.real.blobs.archived.clear()
+    before = life.state.next_version
+    replay(life, record)
+    assert life.state.next_version == before + 1
+
+
+@pytest.mark.parametrize("fault", ["refused", "unavailable"])
+def test_a_missing_role_and_an_outage_set_nothing_aside(fault: str) -> None:
+    life = served()
+    break_for_ever(life, "blobs.download", fault)
+    life.drop("bad.csv", birds(7, 1.0))
+    for _ in range(30):
+        life.round()
+    [record] = [record for record in inbox(life) if record.body.get("name") == BAD]
+    assert record.state is InboxState.NEW
+    overview = life.real.store.overview("birds")
+    assert overview is not None
+    assert overview.needs_attention is not None, "what waits is shown"
+    life.broken = lambda call: None
+    before = life.state.next_version
+    life.rest()
+    for _ in range(10):
+        life.round()
+    assert life.state.next_version == before + 1
+
+
+def test_hundreds_of_events_that_cannot_be_handled_hide_no_drop() -> None:
+    life = served()
+    for number in range(250):
+        recorder.put(
+            life.real,
+            life.real.store.overviews()[0],
+            InboxRecord(f"{number:032d}", rows.EventKind.BLOB, life.clock.now(), {"container": "away"}),
+        )
+    life.broken = lambda call: PERMANENT["refused"](call.name) if _away(life, call) else None
+    life.clock.advance(1)
+    before = life.state.next_version
+    life.drop("2.csv", birds(2, 1.0))
+    for _ in range(12):
+        life.round()
+    assert life.state.next_version == before + 1
+
+
+def _away(life: Life, call: Call) -> bool:
+    return call.name == "store.read" and str(call.arguments[1]).startswith("inbox-000000")
+
+
+def replay(life: Life, record: InboxRecord) -> None:
+    life.send(messages.act_message("replay", "birds", {"drop": record.key, "reason": "readable now"}, "bob"))
+    for _ in range(12):
+        life.round()

@@ -136,6 +136,7 @@ class Code(StrEnum):
     CANARY_SUSPECTED = "canary-suspected"
     CANARY_NOT_EXCLUDED = "canary-not-excluded"
     CANARY_OUTAGE = "canary-outage"
+    CANARY_BOUNDARY = "canary-boundary"
     CANARY_ERRORS_NOTICED = "canary-errors-noticed"
     METRIC_UNMEASURED = "metric-unmeasured"
     METRIC_RATE = "metric-rate"

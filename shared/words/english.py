@@ -128,6 +128,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.CANARY_SUSPECTED: "suspicious, not proven",
     Code.CANARY_NOT_EXCLUDED: "harm is not excluded",
     Code.CANARY_OUTAGE: "{rate:.0%} of the canary's answers are errors; nothing is promoted in an outage",
+    Code.CANARY_BOUNDARY: (
+        "{hits} of {in_all} errors are the canary's; {needed} are more than chance explains (exact test over the "
+        "step's longest time)"
+    ),
     Code.CANARY_ERRORS_NOTICED: (
         "on this sample {errors} errors of the canary ({rate:.1%}) would have rolled it back"
     ),

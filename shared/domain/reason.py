@@ -103,6 +103,7 @@ class Code(StrEnum):
     GATE_UNUSABLE_VALUES = "gate-unusable-values"
     GATE_MAPE_UNDEFINED = "gate-mape-undefined"
     GATE_TOO_FEW_ROWS = "gate-too-few-rows"
+    GATE_CLASS_TOO_RARE = "gate-class-too-rare"
     GATE_FIRST_MODEL = "gate-first-model"
     GATE_DIFFERENCE = "gate-difference"
     GATE_FLOOR = "gate-floor"

@@ -88,6 +88,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.GATE_UNUSABLE_VALUES: "the {of}'s values cannot be used: missing, or not usable",
     Code.GATE_MAPE_UNDEFINED: "mape is not defined: some true values are 0",
     Code.GATE_TOO_FEW_ROWS: "{rows} holdout rows are too few to judge {metric}; at least {least} are needed",
+    Code.GATE_CLASS_TOO_RARE: judges.class_too_rare,
     Code.GATE_FIRST_MODEL: "first model, and no floor is set: nothing to compare with",
     Code.GATE_DIFFERENCE: judges.difference,
     Code.GATE_FLOOR: judges.floor,

@@ -102,10 +102,14 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.CANARY_PASSED: "canary step {step} of {steps} passed",
     Code.CANARY_ROLLED_BACK: "worse in canary step {step} of {steps}",
     Code.CANARY_INCONCLUSIVE: "canary step {step} of {steps} inconclusive",
+    Code.CANARY_TIMED_OUT: "rolled back: the canary's evidence did not come in {hours:g} hours (canary.on_timeout)",
     Code.CANARY_WAITS: "more evidence",
     Code.BAKE_PASSED: "bake time passed",
     Code.BAKE_ROLLED_BACK: "worse after promotion",
     Code.BAKE_INCONCLUSIVE: "bake time over without enough evidence",
+    Code.BAKE_TIMED_OUT: (
+        "rolled back: no evidence of the promoted model came in {hours:g} hours after the bake (canary.on_timeout)"
+    ),
     Code.BAKE_WAITS: "the bake time",
     Code.EVIDENCE_UNREADABLE: lambda note: f"the evidence could not be read{f': {note}' if note else ''}",
     Code.EVIDENCE_CONTRADICTORY: "the {arm}'s evidence contradicts itself",

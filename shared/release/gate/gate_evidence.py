@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from shared.domain.reason import Code, Reason
 from shared.domain.release import Judgement, JudgementKind, Outcome, Release, TriggerKind
@@ -189,7 +189,7 @@ def _trained_on(unit: Unit, release: Release, definition: Definition) -> set[str
 class Classes:
     """Of the target: every class of training or holdout, by name; and whether training's are known to be all there."""
 
-    task: str
+    task: Literal["classification", "regression"]
     all: tuple[str, ...]
     closed: bool
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.domain.reason import Code, Reason, reason
+from shared.domain.reason import Code, Fact, Reason, reason
 from shared.domain.release import Outcome
 from shared.release.document import Document
 from shared.stats.metrics import Metric, class_name
@@ -134,8 +134,8 @@ def thin_class(evidence: GateEvidence, metric: Metric) -> tuple[Reason, int | No
         return None
     rows, rarest = len(evidence.y_true), min(few, key=lambda name: have[name])
     needed = math.ceil(LEAST_OF_CLASS * rows / have[rarest]) if have[rarest] else None
-    facts = {"metric": metric.name, "name": rarest, "have": have[rarest], "rows": rows}
-    least = {"least": LEAST_OF_CLASS, "others": len(few) - 1, "rows_needed": needed}
+    facts: dict[str, Fact] = {"metric": metric.name, "name": rarest, "have": have[rarest], "rows": rows}
+    least: dict[str, Fact] = {"least": LEAST_OF_CLASS, "others": len(few) - 1, "rows_needed": needed}
     return reason(Code.GATE_CLASS_TOO_RARE, **facts, **least), needed
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from cli import session
 from cli.session import out
+
+if TYPE_CHECKING:
+    from shared.loopfile import Definition
 
 Folder = Annotated[Path, typer.Argument(help="The loop's folder, or its loop.yaml.")]
 Settings = Annotated[
@@ -29,6 +33,24 @@ def validate(folder: Folder, overrides: Settings = None) -> None:
 
     definition = loopfile.load(_file(folder), overrides=tuple(overrides or ()))
     out.print(f"{_file(folder)}: loop {definition.loop} is valid")
+    for line in _traffic(definition):
+        out.print(line)
+
+
+def _traffic(definition: Definition) -> Iterator[str]:
+    """What the canary's steps need, so that a loop with less traffic is not a surprise of its first release."""
+    from shared.release.canary.traffic_needs import traffic_needs
+
+    step = definition.canary.step
+    for one in traffic_needs(definition):
+        errors = ", ".join(
+            f"of {in_all} errors in all {'no number' if needed is None else needed}"
+            for in_all, needed in one.errors
+        )
+        yield (
+            f"canary at {one.weight_pct} %: {one.requests_per_hour:,} requests an hour bring its "
+            f"{step.min_requests:,} within {step.max_hours:g} hours; to be rolled back by then it must have {errors}"
+        )
 
 
 def publish(folder: Folder, overrides: Settings = None) -> None:

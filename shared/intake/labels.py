@@ -122,6 +122,7 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, M
     found = join(collected, labels, str(definition.data.id))
     seen = reason(
         Code.LABELS_JOINED,
+        rows=len(labels),
         joined=len(found.labels),
         collected=found.collected,
         share=found.share,

@@ -371,8 +371,8 @@ class Canary(Section):
     """What is still as good."""
     approval: Literal["none", "before_canary", "before_promotion"] = "none"
     """Where a person must approve."""
-    on_timeout: Literal["hold", "promote", "roll_back"] = "hold"
-    """When a step's evidence does not arrive."""
+    on_timeout: Literal["hold", "promote", "roll_back"] = "roll_back"
+    """When a step's evidence does not arrive in `step.max_hours`; roll_back: a bake's as well."""
     bake_minutes: NotNegative = 30
     """How long the old deployment is kept warm after promotion."""
 

@@ -74,6 +74,8 @@ def _judgement_of(point: CanaryPoint) -> Judgement:
 class _Again:
     """A record judged anew: the policy as the loop file has it (None: it is not there), and the verdict."""
 
+    stored: Content
+    """The record as it was read: what a later version added has the value that it had before."""
     policy: Content | None
     verdict: Content
     outcome: Outcome
@@ -84,9 +86,9 @@ def _differences(
     release: Release, definition: Definition, was: Judgement, content: Content
 ) -> Iterator[Reason]:
     now = _JUDGES[was.kind](release, definition, content)
-    if now.policy is not None and (first := _first(now.policy, content["policy"])):
+    if now.policy is not None and (first := _first(now.policy, now.stored["policy"])):
         yield reason(Code.REPLAY_POLICY_DIFFERS, **first)
-    if first := _first(now.verdict, content["verdict"]):
+    if first := _first(now.verdict, now.stored["verdict"]):
         yield reason(Code.REPLAY_VERDICT_DIFFERS, **first)
     if now.outcome is not was.outcome:
         yield reason(Code.REPLAY_OUTCOME_DIFFERS, now=now.outcome.value, stored=was.outcome.value)
@@ -100,7 +102,7 @@ def _smoke(release: Release, definition: Definition, content: Content) -> _Again
     record = SmokeRecord.from_dict(content)
     verdict = judge_smoke(record.evidence, record.policy)
     outcome = Outcome.PASS if verdict.passed else Outcome.FAIL
-    return _Again(None, verdict.to_dict(), outcome, verdict.reasons)
+    return _Again(record.to_dict(), None, verdict.to_dict(), outcome, verdict.reasons)
 
 
 def _gate(release: Release, definition: Definition, content: Content) -> _Again:
@@ -109,7 +111,7 @@ def _gate(release: Release, definition: Definition, content: Content) -> _Again:
     record = GateRecord.from_dict(content)
     verdict = judge_gate(record.evidence, record.policy)
     policy = gate_evidence.gate_policy(release, definition, record.policy.metric)
-    return _Again(policy.to_dict(), verdict.to_dict(), verdict.outcome, verdict.reasons)
+    return _Again(record.to_dict(), policy.to_dict(), verdict.to_dict(), verdict.outcome, verdict.reasons)
 
 
 def _canary(release: Release, definition: Definition, content: Content) -> _Again:
@@ -117,8 +119,9 @@ def _canary(release: Release, definition: Definition, content: Content) -> _Agai
 
     record = CanaryRecord.from_dict(content)
     verdict, _ = judge_canary(record.evidence, record.policy, record.state, **record.times)
-    policy = canary_evidence.canary_policy(definition, len(record.evidence.canary.slice_predictions))
-    return _Again(policy.to_dict(), verdict.to_dict(), verdict.outcome, verdict.reasons)
+    slices = len(record.evidence.canary.slice_predictions)
+    policy = canary_evidence.canary_policy(definition, slices, record.policy.exact)
+    return _Again(record.to_dict(), policy.to_dict(), verdict.to_dict(), verdict.outcome, verdict.reasons)
 
 
 def _bake(release: Release, definition: Definition, content: Content) -> _Again:
@@ -126,8 +129,9 @@ def _bake(release: Release, definition: Definition, content: Content) -> _Again:
 
     record = BakeRecord.from_dict(content)
     verdict = judge_bake(record.evidence, record.policy, **record.times)
-    policy = canary_evidence.canary_policy(definition, len(record.evidence.step.canary.slice_predictions))
-    return _Again(policy.to_dict(), verdict.to_dict(), verdict.outcome, verdict.reasons)
+    slices = len(record.evidence.step.canary.slice_predictions)
+    policy = canary_evidence.canary_policy(definition, slices, record.policy.exact)
+    return _Again(record.to_dict(), policy.to_dict(), verdict.to_dict(), verdict.outcome, verdict.reasons)
 
 
 _JUDGES: Mapping[JudgementKind, Callable[[Release, Definition, Content], _Again]] = {

@@ -177,7 +177,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.AWAITING_APPROVAL: "last step passed, approval required",
                 P.PROMOTING: "last step passed",
                 P.HOLDING: "inconclusive",
-                P.ROLLING_BACK: "worse",
+                P.ROLLING_BACK: "worse, or no evidence in time",
             },
             obs.TrafficTaken: {},
             obs.TrafficLate: {P.SHIFTING: "a slow worker set an earlier split, same step again"},
@@ -205,7 +205,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             obs.BakeSeen: {
                 P.RETIRING: "baked, an old deployment stands",
                 P.LIVE: "baked",
-                P.ROLLING_BACK: "worse",
+                P.ROLLING_BACK: "worse, or no evidence in time",
             },
             obs.TimePassed: {P.RETIRING: "baked, an old deployment stands", P.LIVE: "baked"},
             obs.TrafficTaken: {},
@@ -322,7 +322,7 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
         case obs.CanarySeen():
             return _canary(release, seen, definition, now)
         case obs.BakeSeen():
-            return _bake(release, seen.judgement, now)
+            return _bake(release, seen.judgement, definition, now)
         case obs.GoneSeen():
             return _gone(release, seen, now)
         case obs.TimePassed():
@@ -495,11 +495,17 @@ def _canary(release: Release, seen: obs.CanarySeen, definition: Definition, now:
     if late == "promote":
         return _advance(release, definition, now, unclear)
     if late == "roll_back":
-        return roll_back(release, Phase.ROLLED_BACK, unclear, now)
+        return roll_back(
+            release, Phase.ROLLED_BACK, _timed_out(Code.CANARY_TIMED_OUT, unclear, definition), now
+        )
     return move(release, Phase.HOLDING, now, unclear)
 
 
-def _bake(release: Release, judged: Judgement, now: datetime) -> Release:
+def _timed_out(code: Code, why: Reason, definition: Definition) -> Reason:
+    return reason(code, why, hours=definition.canary.step.max_hours)
+
+
+def _bake(release: Release, judged: Judgement, definition: Definition, now: datetime) -> Release:
     """Worse goes back in one step; evidence that never came holds no longer than a canary step would."""
     if judged.outcome not in DECISIONS:
         return _waits(release, Code.BAKE_WAITS, *judged.reasons)
@@ -507,8 +513,10 @@ def _bake(release: Release, judged: Judgement, now: datetime) -> Release:
     if judged.outcome is Outcome.ROLL_BACK:
         return roll_back(release, Phase.ROLLED_BACK, reason(Code.BAKE_ROLLED_BACK, *judged.reasons), now)
     passed = judged.outcome is Outcome.ADVANCE
-    code = Code.BAKE_PASSED if passed else Code.BAKE_INCONCLUSIVE
-    return _baked(release, now, reason(code, *judged.reasons))
+    why = reason(Code.BAKE_PASSED if passed else Code.BAKE_INCONCLUSIVE, *judged.reasons)
+    if not passed and definition.canary.on_timeout == "roll_back":
+        return roll_back(release, Phase.ROLLED_BACK, _timed_out(Code.BAKE_TIMED_OUT, why, definition), now)
+    return _baked(release, now, why)
 
 
 def _baked(release: Release, now: datetime, why: Reason | None = None) -> Release:

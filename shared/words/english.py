@@ -88,6 +88,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.GATE_UNUSABLE_VALUES: "the {of}'s values cannot be used: missing, or not usable",
     Code.GATE_MAPE_UNDEFINED: "mape is not defined: some true values are 0",
     Code.GATE_TOO_FEW_ROWS: "{rows} holdout rows are too few to judge {metric}; at least {least} are needed",
+    Code.GATE_CLASS_TOO_RARE: judges.class_too_rare,
     Code.GATE_FIRST_MODEL: "first model, and no floor is set: nothing to compare with",
     Code.GATE_DIFFERENCE: judges.difference,
     Code.GATE_FLOOR: judges.floor,
@@ -101,10 +102,14 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.CANARY_PASSED: "canary step {step} of {steps} passed",
     Code.CANARY_ROLLED_BACK: "worse in canary step {step} of {steps}",
     Code.CANARY_INCONCLUSIVE: "canary step {step} of {steps} inconclusive",
+    Code.CANARY_TIMED_OUT: "rolled back: the canary's evidence did not come in {hours:g} hours (canary.on_timeout)",
     Code.CANARY_WAITS: "more evidence",
     Code.BAKE_PASSED: "bake time passed",
     Code.BAKE_ROLLED_BACK: "worse after promotion",
     Code.BAKE_INCONCLUSIVE: "bake time over without enough evidence",
+    Code.BAKE_TIMED_OUT: (
+        "rolled back: no evidence of the promoted model came in {hours:g} hours after the bake (canary.on_timeout)"
+    ),
     Code.BAKE_WAITS: "the bake time",
     Code.EVIDENCE_UNREADABLE: lambda note: f"the evidence could not be read{f': {note}' if note else ''}",
     Code.EVIDENCE_CONTRADICTORY: "the {arm}'s evidence contradicts itself",
@@ -128,6 +133,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.CANARY_SUSPECTED: "suspicious, not proven",
     Code.CANARY_NOT_EXCLUDED: "harm is not excluded",
     Code.CANARY_OUTAGE: "{rate:.0%} of the canary's answers are errors; nothing is promoted in an outage",
+    Code.CANARY_BOUNDARY: (
+        "{hits} of {in_all} errors are the canary's; {needed} are more than chance explains (exact test over the "
+        "step's longest time)"
+    ),
     Code.CANARY_ERRORS_NOTICED: (
         "on this sample {errors} errors of the canary ({rate:.1%}) would have rolled it back"
     ),

@@ -56,6 +56,16 @@ def difference(
             return f"{seen}, not shown to be {wanted}{_more(rows_needed)}"
 
 
+def class_too_rare(
+    metric: str, name: str, have: int, rows: int, least: int, others: int, rows_needed: int | None
+) -> str:
+    also = f", and {others} other class{'es' if others > 1 else ''} too few" if others else ""
+    enough = (
+        "; no row like these has it" if rows_needed is None else f"; about {rows_needed:,} such rows would do"
+    )
+    return f"class {name!r} has {have} of {rows:,} holdout rows{also}; {metric} takes {least} of each class{enough}"
+
+
 def floor(
     metric: str,
     value: float | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.reason import Code, reason
-from shared.domain.release import ENDED, JudgementKind, Outcome, Phase
+from shared.domain.release import ENDED, Judgement, JudgementKind, Outcome, Phase
 from shared.errors import InvariantBroken
 from shared.release import machine
 from shared.release import observations as obs
@@ -125,3 +126,24 @@ def test_a_canary_whose_traffic_a_person_took_away_can_be_aborted() -> None:
     assert isinstance(machine.action(taken, plan), obs.Await)
     aborted = machine.fold(taken, obs.PersonActed("abort", "bob", ""), plan, NOW)
     assert (aborted.phase, aborted.outcome, aborted.adopted) == (Phase.ROLLING_BACK, Phase.ABORTED, False)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "phase", "code"),
+    [
+        ({}, Phase.ROLLING_BACK, Code.CANARY_TIMED_OUT),
+        ({"timeout": "hold"}, Phase.HOLDING, Code.CANARY_INCONCLUSIVE),
+        ({"timeout": "promote"}, Phase.PROMOTING, Code.CANARY_INCONCLUSIVE),
+    ],
+)
+def test_a_step_without_evidence_in_time_goes_back_unless_the_loop_says_otherwise(
+    chosen: dict[str, str], phase: Phase, code: Code
+) -> None:
+    plan = definition((10,), **chosen)  # type: ignore[arg-type]  # by keyword
+    if not chosen:
+        plan = plan.model_copy(update={"canary": type(plan.canary)(steps=(10,))})
+    canary = replace(begun(), phase=Phase.CANARY, deployment="r2-a1", traffic={"r1-a1": 90, "r2-a1": 10})
+    judged = Judgement(JudgementKind.CANARY, Outcome.INCONCLUSIVE, (), "", NOW)
+    after = machine.fold(canary, obs.CanarySeen(judged, "", None), plan, NOW)
+    assert after.phase is phase
+    assert after.reason is not None and after.reason.code is code

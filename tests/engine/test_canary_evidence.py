@@ -15,6 +15,7 @@ from shared.ports import Answer, Replace
 from shared.release import evidence_replay
 from shared.release.canary import canary_evidence
 from shared.release.canary.live_counts import Scale, counts_from
+from shared.release.canary.shadow import Shadow
 from shared.release.observations import CanarySeen
 from shared.runtime import tick, unit_of_work
 from shared.state import rows
@@ -94,6 +95,30 @@ def test_the_first_moments_and_our_own_requests_are_left_out(world: World) -> No
     seen = canary_evidence.measure(unit_of_work.read(world.ports, "birds"), release, published)
     assert isinstance(seen, CanarySeen) and seen.point is not None
     assert (seen.point.canary.requests, seen.point.champion.requests) == (0, 9)
+
+
+def test_errors_are_counted_by_the_minute_for_the_exact_test(world: World) -> None:
+    release = in_canary(world)
+    published = unit_of_work.read(world.ports, "birds").published(release.definition)
+    since = counts_from(release, published.definition)
+    log = world.ports.evidence.requests.setdefault("birds", [])
+    for after in range(1, 200):
+        at = since + timedelta(seconds=after)
+        log += [MemoryRequest(at, "r2-a1", 500 if after % 2 else 200), MemoryRequest(at, "r1-a1", 200)]
+    world.clock.advance(300)
+    unit = unit_of_work.read(world.ports, "birds")
+    scale = Scale()
+    seen, _ = canary_evidence.gather(
+        unit, release, published.definition, world.clock.now(), scale, Shadow.of({})
+    )
+    assert seen.windows
+    requests, errors = (
+        [sum(arm) for arm in zip(*(getattr(one, what) for one in seen.windows), strict=True)]
+        for what in ("requests", "errors")
+    )
+    assert 0 < requests[0] == requests[1] < seen.canary.requests, "the last minute is not complete"
+    assert (errors[1], abs(2 * errors[0] - requests[0]) <= 1) == (0, True)
+    assert [one.elapsed for one in seen.windows] == sorted(one.elapsed for one in seen.windows)
 
 
 def test_a_failed_query_is_an_error_that_holds_and_is_told(world: World) -> None:

@@ -136,14 +136,26 @@ def test_a_good_model_bakes_as_long_as_its_evidence_takes_and_no_longer_than_a_s
     assert "errors after promotion: 0 of " in say(world.release(2).reason)
 
 
-def test_a_bake_without_any_evidence_ends_after_the_longest_time_of_a_step(world: World) -> None:
-    baking(world)
+@pytest.mark.parametrize(
+    ("chosen", "end"),
+    [("", Phase.ROLLED_BACK), (", on_timeout: hold", Phase.LIVE), (", on_timeout: promote", Phase.LIVE)],
+)
+def test_a_bake_without_any_evidence_goes_back_after_the_longest_time_of_a_step(
+    world: World, chosen: str, end: Phase
+) -> None:
+    baking(world, LABELLED.replace("bake_minutes: 1", f"bake_minutes: 1{chosen}"))
     world.ports.evidence.unavailable = "the log is not well"
     assert bake(world, 3, lambda: None) is Phase.BAKING
     assert "the log is not well" in say(world.release(2).waiting_for)
     world.clock.advance(3700)
-    world.ticks(3)
-    assert world.release(2).phase is Phase.LIVE
+    world.ticks(5)
+    assert world.release(2).phase is end
+    why = world.release(2).reason
+    assert why is not None
+    assert (why.code is Code.BAKE_TIMED_OUT) == (end is Phase.ROLLED_BACK)
+    assert "the log is not well" in say(why)
+    serves = "r1-a1" if end is Phase.ROLLED_BACK else "r2-a1"
+    assert world.ports.serving.traffic("birds") == {serves: 100}
 
 
 def test_labels_that_show_a_breach_ask_for_a_release_when_there_is_something_new_to_train_on(

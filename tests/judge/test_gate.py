@@ -312,3 +312,82 @@ def test_a_calibrated_model_fails_at_most_as_often_as_promised(n: int) -> None:
     ]
     fails = sum(found[0][0] is Outcome.FAIL for found in findings)
     assert clopper_pearson(fails, 400, 0.95)[0] <= 0.05
+
+
+MACRO = ["f1_macro", "balanced_accuracy", "recall_macro", "precision_macro"]
+
+
+def two_classes(n: int, positives: int, says_yes: int = 0, champion_yes: int = 0) -> GateEvidence:
+    """`n` rows of which so many are positive; each model says yes to the first so many of all rows."""
+    truth = ("yes",) * positives + ("no",) * (n - positives)
+    challenger, champion = (("yes",) * yes + ("no",) * (n - yes) for yes in (says_yes, champion_yes))
+    return GateEvidence(tuple(map(str, range(n))), truth, challenger, champion, known_classes=("no", "yes"))
+
+
+@pytest.mark.parametrize("metric", MACRO)
+@pytest.mark.parametrize("margin", [0.02, 0.9])
+def test_a_class_that_the_holdout_lacks_never_passes(metric: str, margin: float) -> None:
+    verdict = judge_gate(two_classes(400, 0), GatePolicy(metric, margin))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rows_needed is None
+    (why,) = [one for one in verdict.reasons if one.code is Code.GATE_CLASS_TOO_RARE]
+    assert say(why) == (
+        f"class 'yes' has 0 of 400 holdout rows; {metric} takes 5 of each class; no row like these has it"
+    )
+
+
+@pytest.mark.parametrize("metric", MACRO)
+def test_so_many_rows_would_hold_enough_of_a_rare_class(metric: str) -> None:
+    verdict = judge_gate(two_classes(300, 3, 3, 3), GatePolicy(metric, 0.9))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rows_needed == 500
+    assert "about 500 such rows would do" in say(verdict.reasons[0])
+    assert judge_gate(two_classes(500, 5, 5, 5), GatePolicy(metric, 0.9)).outcome is Outcome.PASS
+
+
+def test_metrics_of_rows_do_not_ask_for_each_class_nor_does_a_document_of_before() -> None:
+    assert judge_gate(two_classes(400, 0), GatePolicy("accuracy", 0.02)).outcome is Outcome.PASS
+    before = two_classes(400, 2, 2, 2).to_dict()
+    del before["known_classes"]
+    assert judge_gate(GateEvidence.from_dict(before), GatePolicy("f1_macro", 0.9)).outcome is Outcome.PASS
+
+
+def test_a_floor_is_not_met_without_the_class_either() -> None:
+    first = replace(two_classes(400, 2, 2), champion=None)
+    assert judge_gate(first, GatePolicy("recall_macro", floor=0.1)).outcome is Outcome.INCONCLUSIVE
+    assert judge_gate(first, GatePolicy("recall_macro")).outcome is Outcome.PASS, "nothing is compared"
+
+
+def test_a_challenger_that_is_shown_to_be_worse_still_fails() -> None:
+    verdict = judge_gate(two_classes(400, 4, 300, 4), GatePolicy("f1_macro", 0.02))
+    assert verdict.outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize("positives", [5, 40])
+def test_precision_of_a_class_that_neither_model_names_is_not_known(positives: int) -> None:
+    verdict = judge_gate(two_classes(400, positives), GatePolicy("precision_macro", 0.02))
+    difference = verdict.difference
+    assert difference is not None and difference.low is not None and difference.high is not None
+    assert difference.low < -0.4 and difference.high > 0.4
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("metric", MACRO)
+@pytest.mark.parametrize("positives", [0.01, 0.05])
+@pytest.mark.parametrize("n", [100, 300])
+def test_false_passes_with_few_positives(metric: str, positives: float, n: int) -> None:
+    """The champion finds three of four positives; the challenger is worse by the margin or a little more."""
+    rng, found, margin, tries = np.random.default_rng(n), 0.75, 0.1, 150
+    lost = {"f1_macro": 0.28, "precision_macro": 0.0}.get(metric, 0.2)  # of the positives that are found
+    stray = positives * (0.4 if metric == "precision_macro" else 0.1)
+    policy, passed = GatePolicy(metric, margin, resamples=400), 0
+    for _ in range(tries):
+        truth = rng.random(n) < positives
+        champion = np.where(truth, rng.random(n) < found, rng.random(n) < positives / 10)
+        challenger = np.where(truth, rng.random(n) < found - lost, rng.random(n) < stray)
+        names = [tuple(np.where(each, "yes", "no").tolist()) for each in (truth, challenger, champion)]
+        ids = tuple(map(str, range(n)))
+        passed += (
+            judge_gate(GateEvidence(ids, *names, known_classes=("no", "yes")), policy).outcome is Outcome.PASS
+        )
+    assert lower(passed / tries, tries, 16) <= PROMISED, passed

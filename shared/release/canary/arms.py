@@ -96,6 +96,16 @@ class ShadowPairs(Document):
 
 
 @dataclass(frozen=True)
+class CountedWindow(Document):
+    """Requests and errors of a span of time that is complete, canary first; `elapsed`: the share of the step's longest
+    time at its end."""
+
+    requests: tuple[int, int]
+    errors: tuple[int, int]
+    elapsed: float
+
+
+@dataclass(frozen=True)
 class CanaryEvidence(Document):
     """Both arms over the same time: from the step's beginning to the watermark, before which all is in."""
 
@@ -108,6 +118,8 @@ class CanaryEvidence(Document):
     query_ok: bool = True
     shadow: ShadowPairs | None = None
     notes: tuple[str, ...] = ()
+    windows: tuple[CountedWindow, ...] = ()
+    """The complete ones, oldest first, without those that had no request."""
 
     @property
     def requests(self) -> int:

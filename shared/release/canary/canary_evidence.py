@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.release import DECISIONS, ArmSeen, CanaryPoint, Judgement, JudgementKind, Outcome, Release
@@ -108,11 +108,13 @@ def _seen(arm: ArmEvidence) -> ArmSeen:
     return ArmSeen(arm.requests, arm.errors, None)
 
 
-def canary_policy(definition: Definition, slices: int = 0) -> CanaryPolicy:
+def canary_policy(definition: Definition, slices: int = 0, exact: float | None = None) -> CanaryPolicy:
     """The loop file's canary as the judge takes it. A margin that is set asks for the evidence that it is about.
 
     Labels are the exception: they may come days later, and a canary that waited for them would be no canary.
+    `exact`: what the exact test's part was, where it is not today's.
     """
+    from shared.release.canary.boundary import EXACT
     from shared.release.canary.canary_judge import CanaryPolicy
 
     canary, margins = definition.canary, definition.canary.margins
@@ -129,6 +131,7 @@ def canary_policy(definition: Definition, slices: int = 0) -> CanaryPolicy:
         max_shadow_disagreement=margins.shadow_disagreement,
         required=("errors", "latency", *(name for name, margin in asked.items() if margin is not None)),
         slice_slots=max(slices, 1),
+        exact=EXACT if exact is None else exact,
     )
 
 
@@ -143,6 +146,7 @@ def gather(
 ) -> tuple[CanaryEvidence, Shadow]:
     """Counts of both arms over the same time: from when counting began up to the traffic log's watermark."""
     from shared.release.canary.arms import CanaryEvidence
+    from shared.release.canary.boundary import count_windows
 
     endpoint, since = definition.serve.endpoint, live_counts.counts_from(release, definition)
     seen, problem = TrafficSeen({}, None), ""
@@ -161,6 +165,7 @@ def gather(
     shadow, trouble = shadow_pairs.compare(unit, release, definition, rows[old][0], scale, shadow)
     labels = counter(unit, definition, since)
     arms = {name: live_counts.arm(seen.arms.get(name), rows[name][0], scale, labels) for name in (old, new)}
+    longest = timedelta(hours=definition.canary.step.max_hours)
     evidence = CanaryEvidence(
         champion=arms[old],
         canary=arms[new],
@@ -170,6 +175,7 @@ def gather(
         query_ok=not problem,
         shadow=shadow.pairs(),
         notes=tuple(dict.fromkeys(note for note in (problem, *notes, trouble) if note)),
+        windows=count_windows(seen.minutes, (new, old), since, seen.watermark_at, longest),
     )
     return evidence, shadow
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome
-from shared.release.canary.arms import ArmEvidence, CanaryEvidence, LabelCounts, ShadowPairs
+from shared.release.canary.arms import ArmEvidence, CanaryEvidence, CountedWindow, LabelCounts, ShadowPairs
+from shared.release.canary.boundary import crossing
 from shared.release.canary.harm import least_errors_noticed, measure
 from shared.release.canary.tolerance import CanaryPolicy, MetricEvidence
 from shared.release.document import Document
@@ -20,6 +21,7 @@ __all__ = [
     "CanaryRecord",
     "CanaryState",
     "CanaryVerdict",
+    "CountedWindow",
     "LabelCounts",
     "MetricEvidence",
     "Outcome",
@@ -85,12 +87,9 @@ def judge_canary(
     if broken:
         return _conclude(Outcome.ERROR, (broken,), evidence, policy, state, ())
     metrics = measure(evidence, policy)
-    harmful = [metric for metric in metrics if _material(metric)]
-    total = _total(metrics)
-    if total >= policy.threshold:
-        ranked = sorted(harmful, key=lambda metric: -metric.share * metric.e_value)
-        worst = tuple(metric.reason for metric in ranked if metric.share * metric.e_value >= 0.1 * total)
-        return _conclude(Outcome.ROLL_BACK, worst, evidence, policy, state, metrics)
+    worse = _worse(evidence, policy, metrics)
+    if worse:
+        return _conclude(Outcome.ROLL_BACK, worse, evidence, policy, state, metrics)
     split = _split(evidence, policy)
     if split:
         return _conclude(Outcome.ERROR, (split,), evidence, policy, state, metrics)
@@ -142,6 +141,22 @@ def _broken(evidence: CanaryEvidence, state: CanaryState) -> Reason | None:
 def _material(metric: MetricEvidence) -> bool:
     """Whether the best estimate of the harm is above what the user tolerates."""
     return metric.margin is not None and metric.estimate is not None and metric.estimate >= metric.margin
+
+
+def _worse(
+    evidence: CanaryEvidence, policy: CanaryPolicy, metrics: Sequence[MetricEvidence]
+) -> tuple[Reason, ...]:
+    """Why the canary is rolled back: all metrics together, or the errors by the exact test.
+
+    Each has its own part of alpha, so together they err at most as often as is promised (union bound).
+    """
+    harmful, total, found = [metric for metric in metrics if _material(metric)], _total(metrics), []
+    if total >= policy.threshold:
+        ranked = sorted(harmful, key=lambda metric: -metric.share * metric.e_value)
+        found = [metric.reason for metric in ranked if metric.share * metric.e_value >= 0.1 * total]
+    errors = next((metric for metric in harmful if metric.metric == "errors"), None)
+    crossed = crossing(evidence, policy, errors) if errors else None
+    return (*found, crossed) if crossed else tuple(found)
 
 
 def _total(metrics: Sequence[MetricEvidence]) -> float:

@@ -74,6 +74,8 @@ def _part(
     if slices:
         share = share / 2 if name is None else share / 2 / max(slices, policy.slice_slots)
     level = policy.alpha / policy.steps * (share or 1.0)
+    if metric == "errors":
+        share *= 1 - policy.exact
     weight = min(max(evidence.set_weight_pct / 100, 0.001), 0.999)
     return _Part(metric, margin, share, level, weight, name)
 

@@ -44,6 +44,13 @@ class CanaryPolicy(Document):
     """True: advance only when the confidence sequences exclude a harm above the margins (much traffic)."""
     slice_slots: int = 10
     """How many slices share a metric's budget; with more of them than this each gets less."""
+    exact: float = 0.0
+    """The exact test's part of the errors' budget; the mixture has the rest. 0 in documents of before there was one."""
+
+    @property
+    def exact_alpha(self) -> float:
+        """The chance that the exact test rolls a harmless canary back within one step."""
+        return self.alpha / self.steps * self.share("errors") * self.exact
 
     @property
     def threshold(self) -> float:

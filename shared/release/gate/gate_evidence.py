@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from shared.domain.reason import Code, Reason
 from shared.domain.release import Judgement, JudgementKind, Outcome, Release, TriggerKind
@@ -41,14 +41,15 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     endpoint, stamp = definition.serve.endpoint, f"gate-{release.job_name}"
     challenger = predictions.predict(unit.ports, endpoint, release.deployment, asked, stamp)
     answers = [*challenger.answers, *_golden(unit, release, definition)]
-    judged = [_smoke(unit, answers, _smoke_policy(frame, definition, _trained_on(unit, release, definition)))]
+    classes = _classes(frame, definition, _trained_on(unit, release, definition))
+    judged = [_smoke(unit, answers, _smoke_policy(classes))]
     if judged[0].outcome is Outcome.PASS:
         champion = (
             predictions.predict(unit.ports, endpoint, release.champion.deployment, asked, stamp)
             if release.champion
             else None
         )
-        evidence = _evidence(frame, definition, challenger, champion)
+        evidence = _evidence(frame, definition, challenger, champion, classes)
         policy = gate_policy(release, definition, metric_name(definition, frame))
         verdict = judge_gate(evidence, policy)
         record = GateRecord(evidence, policy, verdict)
@@ -129,7 +130,11 @@ def metric_name(definition: Definition, frame: pd.DataFrame) -> str:
 
 
 def _evidence(
-    frame: pd.DataFrame, definition: Definition, challenger: Predictions, champion: Predictions | None
+    frame: pd.DataFrame,
+    definition: Definition,
+    challenger: Predictions,
+    champion: Predictions | None,
+    classes: Classes,
 ) -> GateEvidence:
     from shared.release.gate.gate_judge import GateEvidence
 
@@ -143,6 +148,7 @@ def _evidence(
         slices={by: slice_names(frame[by]) for by in slices.by} if slices else {},
         malformed=challenger.problems,
         stated=challenger.stated,
+        known_classes=classes.all,
     )
 
 
@@ -179,15 +185,29 @@ def _trained_on(unit: Unit, release: Release, definition: Definition) -> set[str
     return None
 
 
-def _smoke_policy(frame: pd.DataFrame, definition: Definition, trained_on: set[str] | None) -> SmokePolicy:
-    from shared.release.gate.smoke import SmokePolicy
+@dataclass(frozen=True)
+class Classes:
+    """Of the target: every class of training or holdout, by name; and whether training's are known to be all there."""
+
+    task: Literal["classification", "regression"]
+    all: tuple[str, ...]
+    closed: bool
+
+
+def _classes(frame: pd.DataFrame, definition: Definition, trained_on: set[str] | None) -> Classes:
     from shared.stats.metrics import METRICS, class_name
 
     task = METRICS[metric_name(definition, frame)].task
+    if task != "classification":
+        return Classes(task, (), closed=False)
     seen = {class_name(value) for value in frame[definition.data.target]}
-    known = task == "classification" and trained_on is not None
-    classes = tuple(sorted(seen | (trained_on or set()))) if known else ()
-    return SmokePolicy(task=task, classes=classes)
+    return Classes(task, tuple(sorted(seen | (trained_on or set()))), closed=trained_on is not None)
+
+
+def _smoke_policy(classes: Classes) -> SmokePolicy:
+    from shared.release.gate.smoke import SmokePolicy
+
+    return SmokePolicy(task=classes.task, classes=classes.all if classes.closed else ())
 
 
 def _stored(

@@ -24,6 +24,7 @@ from shared.release.gate.holdout import (
     Interval,
     SlicePolicy,
     SliceVerdict,
+    thin_class,
     unusable,
 )
 from shared.stats.metrics import METRICS, Metric, class_name
@@ -69,6 +70,9 @@ def judge_gate(evidence: GateEvidence, policy: GatePolicy, metric: Metric | None
     findings = [] if difference is None else [_against_champion(judged, difference)]
     if policy.floor is not None:
         findings.append(_against_floor(judged, challenger, policy.floor))
+    thin = thin_class(evidence, chosen)
+    if findings and thin:
+        findings.append((Outcome.INCONCLUSIVE, *thin))
     slices, slice_findings = _judge_slices(evidence, policy, chosen)
     findings += slice_findings
     if chosen.task == "classification":

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.domain.reason import Code, Reason, reason
+from shared.domain.reason import Code, Fact, Reason, reason
 from shared.domain.release import Outcome
 from shared.release.document import Document
 from shared.stats.metrics import Metric, class_name
 
+MACRO = frozenset({"f1_macro", "balanced_accuracy", "recall_macro", "precision_macro"})
+"""Means over the classes: one with a handful of rows counts as much as one with thousands."""
+LEAST_OF_CLASS = 5
+"""Holdout rows of each class, for those. Below it the bounds were measured to pass a worse challenger too often."""
 LEAST_ROWS = 20
 """Below it only accuracy is judged, whose bounds are exact; a bootstrap of fewer rows says nothing."""
 
@@ -52,6 +57,8 @@ class GateEvidence(Document):
     malformed: tuple[Reason, ...] = ()
     stated: tuple[float | None, ...] = ()
     """The probability that the challenger gives each of its answers; empty where it states none."""
+    known_classes: tuple[str, ...] = ()
+    """Every class of the training or of the holdout, by name; empty for numbers, and in documents of before."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,22 @@ def unusable(evidence: GateEvidence, metric: Metric) -> tuple[Outcome, Reason] |
     if metric.name == "mape" and any(float(str(value)) == 0 for value in evidence.y_true):
         return Outcome.INCONCLUSIVE, reason(Code.GATE_MAPE_UNDEFINED)
     return None
+
+
+def thin_class(evidence: GateEvidence, metric: Metric) -> tuple[Reason, int | None] | None:
+    """The class with the fewest holdout rows where those are too few for a mean over the classes; how many rows it
+    would take if they were like these, None where the class is absent."""
+    if metric.name not in MACRO:
+        return None
+    have = Counter(class_name(value) for value in evidence.y_true)
+    few = [name for name in evidence.known_classes if have[name] < LEAST_OF_CLASS]
+    if not few:
+        return None
+    rows, rarest = len(evidence.y_true), min(few, key=lambda name: have[name])
+    needed = math.ceil(LEAST_OF_CLASS * rows / have[rarest]) if have[rarest] else None
+    facts: dict[str, Fact] = {"metric": metric.name, "name": rarest, "have": have[rarest], "rows": rows}
+    least: dict[str, Fact] = {"least": LEAST_OF_CLASS, "others": len(few) - 1, "rows_needed": needed}
+    return reason(Code.GATE_CLASS_TOO_RARE, **facts, **least), needed
 
 
 def bad_values(values: Sequence[object], task: str) -> int:

@@ -24,7 +24,7 @@ MAX_MESSAGE_BYTES = 64 * 1024
 
 _RELEASE = re.compile(r"[1-9][0-9]{0,8}")
 
-VERBS = frozenset({"retrain", "approve", "abort", "pause", "resume", "rollback", "replay", "restore"})
+VERBS = frozenset({"retrain", "approve", "skip", "abort", "pause", "resume", "rollback", "replay", "restore"})
 
 
 @dataclass(frozen=True)

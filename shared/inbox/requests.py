@@ -9,7 +9,7 @@ from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Trigger, TriggerKind
 from shared.ports import Change, Delete, Insert, Row
-from shared.release import machine, restore, stepper
+from shared.release import frozen, machine, restore, stepper
 from shared.release.observations import PersonActed
 from shared.retraining import policy, start
 from shared.retraining.policy import Deny
@@ -58,7 +58,7 @@ def _done(record: InboxRecord, row: Row, answer: Reason | None) -> list[Change]:
 
 
 def person(current: Unit, record: InboxRecord, row: Row) -> None:
-    """retrain, restore, approve, abort, rollback, pause, resume: what makes no sense now is answered, not done."""
+    """One of `messages.VERBS`: what makes no sense now is answered, not done."""
     verb, actor = record.body["verb"], record.body["actor"]
     why = record.body["reason"] or "no reason given"
     match verb:
@@ -84,6 +84,9 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
         return
     release, release_row = current.release(number)
     definition = current.published(release.definition).definition
+    if current.stands_still and verb not in frozen.STAYS_POSSIBLE:
+        _refuse(current, record, row, reason(Code.ACT_WHILE_FROZEN, verb=verb, loop=current.loop))
+        return
     act = PersonActed(verb, actor, why)
     after = machine.fold(release, act, definition, current.ports.clock.now())
     if after == release:
@@ -96,6 +99,9 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
 
 
 def _restore(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) -> None:
+    if current.published().definition.mode == "observe":
+        _refuse(current, record, row, reason(Code.ACT_WHILE_FROZEN, verb="restore", loop=current.loop))
+        return
     now = current.ports.clock.now()
     asked = reason(Code.RESTORE_ASKED_FOR, why=why)
     outcome = restore.restore(current, Trigger(TriggerKind.PERSON, asked, actor, record.key, now))

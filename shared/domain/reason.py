@@ -46,6 +46,7 @@ class Code(StrEnum):
     FOLDER_PART = "folder-part"
     HIDDEN_NAME = "hidden-name"
     ALERT_RESOLVED = "alert-resolved"
+    ALERT_WITHDRAWN = "alert-withdrawn"
     NO_LANDING = "no-landing"
     NO_ALERT_PATTERN = "no-alert-pattern"
     NO_MONITOR_PATTERN = "no-monitor-pattern"

@@ -167,12 +167,17 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
 
 
 def echo(trigger: Trigger, release: Release) -> Draft:
+    return answered(trigger, reason(Code.ECHO, release=release.number))
+
+
+def answered(trigger: Trigger, answer: Reason) -> Draft:
+    """The ledger's entry for a trigger that waited and starts nothing."""
     return Draft(
         "retrain.denied",
         f"trigger {trigger.kind.value}",
         trigger.actor,
         trigger.cause,
-        detail={"reason": trigger.reason, "answer": reason(Code.ECHO, release=release.number)},
+        detail={"reason": trigger.reason, "answer": answer},
     )
 
 

@@ -154,6 +154,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.FOLDER_END_ALONE: "{name} ends a folder, but lies in the landing prefix itself",
     Code.FOLDER_PART: "part of the folder {folder}/; read when {end} lands",
     Code.HIDDEN_NAME: "names that start with _ or . are not data",
+    Code.ALERT_WITHDRAWN: "not retrained: alert rule {rule} was resolved while its request waited",
     Code.ALERT_RESOLVED: "the alert is resolved, not fired",
     Code.NO_LANDING: "{blob} is neither below a loop's `data.landing` nor below a loop's `data.labels`",
     Code.NO_ALERT_PATTERN: "no loop's `retrain.alerts` matches alert rule {rule}",

@@ -1,4 +1,4 @@
-"""retrain, restore, approve, abort, rollback, pause, resume: put in the queue, done by the loop, kept in its ledger."""
+"""What people ask for: put in the queue, done by the loop, kept in its ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Release = Annotated[str, typer.Argument(help="LOOP/NUMBER, as `driftloop status`
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (retrain, restore, approve, abort, rollback, pause, resume):
+    for command in (retrain, restore, approve, skip, abort, rollback, pause, resume):
         app.command(command.__name__)(command)
     app.command("read-again")(read_again)
 
@@ -37,6 +37,11 @@ def approve(release: Release, reason: Reason = "", as_json: Json = False) -> Non
     _ask("approve", *release_of(release), reason, as_json=as_json)
 
 
+def skip(release: Release, reason: Reason = "", as_json: Json = False) -> None:
+    """Take a release past what it waits for now: a hold, a canary step or the bake. An approval is not skipped."""
+    _ask("skip", *release_of(release), reason, as_json=as_json)
+
+
 def abort(release: Release, reason: Reason = "", as_json: Json = False) -> None:
     """End a release; traffic goes back to the champion, what was made for it is removed."""
     _ask("abort", *release_of(release), reason, as_json=as_json)
@@ -48,7 +53,7 @@ def rollback(release: Release, reason: Reason = "", as_json: Json = False) -> No
 
 
 def pause(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
-    """Start nothing new until the loop is resumed; reasons to retrain are kept."""
+    """Start nothing new and freeze the open release until the loop is resumed; proven harm is still rolled back."""
     _ask("pause", loop, "", reason, as_json=as_json)
 
 

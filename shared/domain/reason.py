@@ -34,6 +34,8 @@ class Code(StrEnum):
     TRAFFIC_SUSPECT = "traffic-suspect"
     TRAFFIC_ADOPTED = "traffic-adopted"
     STEP_RESTARTED = "step-restarted"
+    STEP_KEPT = "step-kept"
+    RELEASE_FROZEN = "release-frozen"
     PERSON_ACTED = "person-acted"
     OBSERVATION_FAILED = "observation-failed"
     RELEASE_STUCK = "release-stuck"
@@ -44,6 +46,7 @@ class Code(StrEnum):
     FOLDER_PART = "folder-part"
     HIDDEN_NAME = "hidden-name"
     ALERT_RESOLVED = "alert-resolved"
+    ALERT_WITHDRAWN = "alert-withdrawn"
     NO_LANDING = "no-landing"
     NO_ALERT_PATTERN = "no-alert-pattern"
     NO_MONITOR_PATTERN = "no-monitor-pattern"
@@ -56,6 +59,7 @@ class Code(StrEnum):
     DEAD_LETTER_UNREADABLE = "dead-letter-unreadable"
     ACT_DONE = "act-done"
     ACT_OUT_OF_PLACE = "act-out-of-place"
+    ACT_WHILE_FROZEN = "act-while-frozen"
     RELEASE_NOT_OPEN = "release-not-open"
     READ_AGAIN = "read-again"
     NO_QUARANTINED_DROP = "no-quarantined-drop"
@@ -212,6 +216,7 @@ class Code(StrEnum):
     NEWER_VERSION_NEEDED = "newer-version-needed"
     NO_TRIGGER = "no-trigger"
     LATE_VERSION = "late-version"
+    WOULD_START = "would-start"
 
     # loop
     PAUSED_BY_PERSON = "paused-by-person"

@@ -30,6 +30,106 @@ def folded(content: object) -> dict[str, object]:
 # --- alerts of Azure Monitor ---------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Alert:
+    """What an alert says, whatever its schema."""
+
+    rule: str
+    alert_id: str
+    """The same when it fires and when it is resolved."""
+    fired: bool
+    at: str
+    fired_at: str
+    words: str
+
+
+def read_alert(body: Mapping[str, object]) -> Alert | None:
+    """An alert in the common schema or in one of the older ones; None when it is neither.
+
+    The older ones: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-non-common-schema-definitions and,
+    for log alerts, .../alerts/alerts-log-webhook (that of a Log Analytics workspace has no `schemaId`). Smart detection
+    has the common schema only; classic metric alerts are retired.
+    """
+    outer = folded(body)
+    data, schema = folded(outer.get("data")), str(outer.get("schemaid", "")).casefold()
+    match schema:
+        case "azuremonitorcommonalertschema":
+            return _common(data)
+        case "azuremonitormetricalert":
+            return _older_metric(data)
+        case "microsoft.insights/activitylogs":
+            return _older_activity(data)
+        case "microsoft.insights/logalert":
+            return _older_log(data)
+        case "" if "searchquery" in outer:
+            return _older_log(outer)
+        case _:
+            return None
+
+
+def _common(data: Mapping[str, object]) -> Alert | None:
+    essentials = data.get("essentials")
+    if not isinstance(essentials, dict):
+        return None
+    essence = folded(essentials)
+    fired_at = str(essence.get("fireddatetime") or "")
+    parts = (str(essence.get("description") or ""), condition_words(data.get("alertcontext")))
+    return Alert(
+        rule=str(essence.get("alertrule", "")),
+        alert_id=str(essence.get("originalertid") or essence.get("alertid") or ""),
+        fired=str(essence.get("monitorcondition", "")).casefold() == "fired",
+        at=str(essence.get("resolveddatetime") or fired_at),
+        fired_at=fired_at,
+        words="; ".join(filter(None, parts)),
+    )
+
+
+def _older_metric(data: Mapping[str, object]) -> Alert | None:
+    context = folded(data.get("context"))
+    rule, at = str(context.get("name") or ""), str(context.get("timestamp") or "")
+    parts = (str(context.get("description") or ""), condition_words(context))
+    identity = f"{context.get('id') or rule} {_dimensions(context)}".strip()
+    fired = str(data.get("status", "")).casefold() == "activated"
+    return (
+        Alert(rule, identity, fired, at, at if fired else "", "; ".join(filter(None, parts)))
+        if rule
+        else None
+    )
+
+
+def _dimensions(context: Mapping[str, object]) -> str:
+    """Which of a rule's time series it is about: each fires and is resolved by itself."""
+    criteria = folded(context.get("condition")).get("allof")
+    first = folded(criteria[0]) if isinstance(criteria, list) and criteria else {}
+    named = first.get("dimensions")
+    pairs = [folded(each) for each in named] if isinstance(named, list) else []
+    return ",".join(sorted(f"{each.get('name')}={each.get('value')}" for each in pairs))
+
+
+def _older_activity(data: Mapping[str, object]) -> Alert | None:
+    """It does not name its rule: its operation stands for it."""
+    log = folded(folded(data.get("context")).get("activitylog"))
+    operation, at = str(log.get("operationname") or ""), str(log.get("eventtimestamp") or "")
+    identity = str(log.get("eventdataid") or log.get("correlationid") or operation)
+    fired = str(data.get("status", "")).casefold() == "activated"
+    return Alert(operation, identity, fired, at, at, condition_words(log)) if operation else None
+
+
+def _older_log(data: Mapping[str, object]) -> Alert | None:
+    """It has no state: each is a firing, and none is ever resolved."""
+    rule, at = str(data.get("alertrulename") or ""), str(data.get("searchintervalendtimeutc") or "")
+    words = condition_words(
+        {
+            "searchquery": data.get("searchquery"),
+            "resultcount": data.get("resultcount"),
+            "operator": data.get("alertthresholdoperator"),
+            "threshold": data.get("alertthresholdvalue"),
+        }
+    )
+    parts = (str(data.get("description") or ""), words)
+    return Alert(rule, rule, True, at, at, "; ".join(filter(None, parts))) if rule else None
+
+
 def condition_words(context: object) -> str:
     """What an alert of the common schema was about: metric, log query (new and old), activity log."""
     fields = folded(context)
@@ -42,6 +142,8 @@ def condition_words(context: object) -> str:
             f"a log query gave {_short(fields.get('resultcount'))} rows "
             f"({_short(fields.get('operator'))} {_short(fields.get('threshold'))})"
         )
+    if summary := fields.get("detectionsummary"):
+        return str(summary)[:LONGEST_WORDS]
     if "operationname" in fields:
         return f"{_short(fields['operationname'])} {_short(fields.get('status'))}".strip()
     return ""

@@ -24,7 +24,7 @@ MAX_MESSAGE_BYTES = 64 * 1024
 
 _RELEASE = re.compile(r"[1-9][0-9]{0,8}")
 
-VERBS = frozenset({"retrain", "approve", "abort", "pause", "resume", "rollback", "replay", "restore"})
+VERBS = frozenset({"retrain", "approve", "skip", "abort", "pause", "resume", "rollback", "replay", "restore"})
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,15 @@ class Landed:
 
 @dataclass(frozen=True)
 class AlertRaised:
-    """An Azure Monitor alert in the common schema."""
+    """An Azure Monitor alert that fired or was resolved."""
 
     rule: str
     alert_id: str
     fired: bool
     at: str
     words: str
+    fired_at: str = ""
+    """Of a resolved one: when it had fired."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,7 @@ def _ours(event: Mapping[str, object]) -> Incoming:
             fired=text.get("condition", "").casefold() == "fired",
             at=text.get("at", ""),
             words=text.get("words", ""),
+            fired_at=text.get("fired_at", ""),
         )
     if kind == "act" and text.get("verb") in VERBS:
         return Act(
@@ -262,35 +265,23 @@ def _release(text: str) -> int | None:
 
 
 def alert_message(body: Mapping[str, object]) -> str:
-    """The queue message for an alert's webhook body; InputRejected when it is not the common alert schema."""
-    outer = folded(body)
-    data = outer.get("data")
-    essentials = folded(data).get("essentials")
-    if str(outer.get("schemaid", "")).casefold() != "azuremonitorcommonalertschema" or not isinstance(
-        essentials, dict
-    ):
+    """The queue message for an alert's webhook body; InputRejected when it is in none of Azure Monitor's schemas."""
+    told = alerts.read_alert(body)
+    if told is None:
         raise InputRejected(
             "not-common-schema",
-            "the alert is not in the common alert schema; switch it on in the action group's webhook",
+            "the alert is in no schema of Azure Monitor that names its rule; switch the common alert schema on in the "
+            "action group's webhook",
         )
-    essence = folded(essentials)
     return json.dumps(
         {
             "driftloop": "alert",
-            "rule": str(essence.get("alertrule", ""))[:260],
-            "alert_id": str(essence.get("originalertid") or essence.get("alertid") or "")[:1024],
-            "condition": str(essence.get("monitorcondition", "")),
-            "at": str(essence.get("resolveddatetime") or essence.get("fireddatetime") or ""),
-            "words": redacted(
-                "; ".join(
-                    part
-                    for part in (
-                        str(essence.get("description") or ""),
-                        alerts.condition_words(folded(data).get("alertcontext")),
-                    )
-                    if part
-                )
-            )[: alerts.LONGEST_WORDS],
+            "rule": told.rule[:260],
+            "alert_id": told.alert_id[:1024],
+            "condition": "Fired" if told.fired else "Resolved",
+            "at": told.at,
+            "fired_at": told.fired_at,
+            "words": redacted(told.words)[: alerts.LONGEST_WORDS],
         }
     )
 

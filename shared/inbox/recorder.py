@@ -169,13 +169,22 @@ def put(ports: Ports, overview: Overview, record: InboxRecord) -> bool:
 
 
 def _alert(ports: Ports, overview: Overview, alert: AlertRaised) -> None:
+    identity = alert.alert_id or alert.rule
+    body = {"rule": alert.rule, "at": alert.at, "words": alert.words, "alert_id": identity}
+    if not alert.fired:
+        body["resolved"] = "yes"
     record = InboxRecord(
-        key=key_of("alert", alert.alert_id or alert.rule, alert.at, str(alert.fired)),
+        key=alert_key(identity, alert.at if alert.fired else alert.fired_at or alert.at, fired=alert.fired),
         kind=EventKind.ALERT,
         received_at=ports.clock.now(),
-        body={"rule": alert.rule, "at": alert.at, "words": alert.words},
+        body=body,
     )
-    put(ports, overview, record if alert.fired else _ignored(record, reason(Code.ALERT_RESOLVED)))
+    put(ports, overview, record)
+
+
+def alert_key(identity: str, fired_at: str, *, fired: bool) -> str:
+    """Of an alert that fired then, or of its end: the end is found by its beginning, whichever comes first."""
+    return key_of("alert", identity, fired_at, str(fired))
 
 
 def _breach(ports: Ports, overview: Overview, breached: MonitorBreached) -> None:

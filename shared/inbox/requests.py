@@ -8,8 +8,9 @@ from dataclasses import replace
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Trigger, TriggerKind
+from shared.inbox import recorder
 from shared.ports import Change, Delete, Insert, Row
-from shared.release import machine, restore, stepper
+from shared.release import frozen, machine, restore, stepper
 from shared.release.observations import PersonActed
 from shared.retraining import policy, start
 from shared.retraining.policy import Deny
@@ -20,8 +21,17 @@ from shared.verdict import breaches
 
 
 def alert(current: Unit, record: InboxRecord, row: Row) -> None:
-    """A fired alert is put to the policy; a breach that a monitor reports, only when our own test confirms it."""
+    """A fired alert is put to the policy, and a resolved one withdraws what waits for it.
+
+    A breach that a monitor reports is put to it only when our own test confirms it.
+    """
+    if "resolved" in record.body:
+        _withdraw(current, record, row)
+        return
     rule, details = record.body["rule"], record.body["words"]
+    if "alert_id" in record.body and _over(current, record):
+        current.commit(changes=_done(record, row, reason(Code.ALERT_RESOLVED)))
+        return
     if "breached" not in record.body:
         why = reason(Code.ALERT_FIRED, rule=rule, details=details)
         ask(current, record, row, TriggerKind.ALERT, why, "Azure Monitor")
@@ -36,6 +46,33 @@ def alert(current: Unit, record: InboxRecord, row: Row) -> None:
     denial = Deny(reason(Code.BREACH_NOT_CONFIRMED, found))
     denied = start.apply(current, current.state, [trigger], denial, published, now)
     current.commit(denied.state, denied.drafts, _done(record, row, denied.reason))
+
+
+def _over(current: Unit, record: InboxRecord) -> bool:
+    """Whether its end came in before it."""
+    key = recorder.alert_key(record.body["alert_id"], record.body["at"], fired=False)
+    found = current.ports.store.read(current.loop, rows.inbox_key(key))
+    return found is not None and rows.decode(InboxRecord, found).body["at"] > record.body["at"]
+
+
+def _withdraw(current: Unit, record: InboxRecord, row: Row) -> None:
+    """What a resolved alert asked for is dropped while it waits; a release that it started goes on."""
+    gone = [t for t in current.state.waiting if t.kind is TriggerKind.ALERT and _is_of(current, t, record)]
+    answer = reason(Code.ALERT_WITHDRAWN if gone else Code.ALERT_RESOLVED, rule=record.body["rule"])
+    told = [policy.answered(trigger, answer) for trigger in gone]
+    waiting = tuple(t for t in current.state.waiting if t not in gone)
+    closed = replace(record, state=InboxState.IGNORED, reason=answer)
+    current.commit(
+        replace(current.state, waiting=waiting, denial=answer) if gone else None,
+        told,
+        [update(row, closed), Delete(rows.todo_key(record))],
+    )
+
+
+def _is_of(current: Unit, trigger: Trigger, resolved: InboxRecord) -> bool:
+    found = current.ports.store.read(current.loop, rows.inbox_key(trigger.cause))
+    body = rows.decode(InboxRecord, found).body if found is not None else {}
+    return body.get("alert_id") == resolved.body["alert_id"] and body["at"] <= resolved.body["at"]
 
 
 def ask(current: Unit, record: InboxRecord, row: Row, kind: TriggerKind, why: Reason, actor: str) -> None:
@@ -58,7 +95,7 @@ def _done(record: InboxRecord, row: Row, answer: Reason | None) -> list[Change]:
 
 
 def person(current: Unit, record: InboxRecord, row: Row) -> None:
-    """retrain, restore, approve, abort, rollback, pause, resume: what makes no sense now is answered, not done."""
+    """One of `messages.VERBS`: what makes no sense now is answered, not done."""
     verb, actor = record.body["verb"], record.body["actor"]
     why = record.body["reason"] or "no reason given"
     match verb:
@@ -84,6 +121,9 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
         return
     release, release_row = current.release(number)
     definition = current.published(release.definition).definition
+    if current.stands_still and verb not in frozen.STAYS_POSSIBLE:
+        _refuse(current, record, row, reason(Code.ACT_WHILE_FROZEN, verb=verb, loop=current.loop))
+        return
     act = PersonActed(verb, actor, why)
     after = machine.fold(release, act, definition, current.ports.clock.now())
     if after == release:
@@ -96,6 +136,9 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
 
 
 def _restore(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) -> None:
+    if current.published().definition.mode == "observe":
+        _refuse(current, record, row, reason(Code.ACT_WHILE_FROZEN, verb="restore", loop=current.loop))
+        return
     now = current.ports.clock.now()
     asked = reason(Code.RESTORE_ASKED_FOR, why=why)
     outcome = restore.restore(current, Trigger(TriggerKind.PERSON, asked, actor, record.key, now))

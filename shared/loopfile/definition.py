@@ -388,6 +388,8 @@ class Definition(Section):
     """The loop's name."""
     description: str = ""
     """For people."""
+    mode: Literal["act", "observe"] = "act"
+    """observe: everything but spend and shift; what would have started is in the ledger, and an open release stands."""
     data: Data
     """What is dropped, and how it is read."""
     train: Train

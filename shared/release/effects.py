@@ -40,6 +40,8 @@ def perform(unit: Unit, release: Release, published: Published, action: obs.Acti
             return _check(unit, release, published, action.index)
         case obs.SetTraffic():
             return _traffic(unit, release, published, action.weights)
+        case obs.ReadTraffic():
+            return _read(unit, release, published, action.weights)
         case obs.MeasureCanary():
             return _canary(unit, release, published)
         case obs.MeasureBake():
@@ -182,6 +184,20 @@ def _traffic(
     unit.ports.serving.set_traffic(endpoint, wanted)
     read_back = dict(unit.ports.serving.traffic(endpoint))
     return obs.TrafficIs(read_back, settled=read_back == dict(wanted))
+
+
+def _read(
+    unit: Unit, release: Release, published: Published, wanted: Mapping[str, int]
+) -> obs.Observation | None:
+    """The weights as they are; None while a change of ours comes into force."""
+    endpoint = published.definition.serve.endpoint
+    actual = dict(unit.ports.serving.traffic(endpoint))
+    if actual == dict(wanted):
+        return obs.TrafficIs(actual, settled=True)
+    if actual == dict(release.traffic):
+        return obs.TrafficHeld(actual)
+    known = ours(release, actual, wanted) or unit.ports.serving.set_by_us(endpoint)
+    return None if known else obs.TrafficTaken(actual)
 
 
 def ours(release: Release, actual: Mapping[str, int], wanted: Mapping[str, int]) -> bool:

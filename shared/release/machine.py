@@ -48,6 +48,18 @@ class Undo(Enum):
     """Nothing: the end is settled, unless somebody else changed the traffic since."""
 
 
+class Frozen(Enum):
+    """What is done in a phase while the loop is paused or only observes (`frozen.py`)."""
+
+    GOES_ON = "goes on"
+    """The same: it neither spends nor gives the challenger traffic, or it is the way back."""
+    STANDS = "stands"
+    """Nothing."""
+    JOB = "a job that runs is followed, none is submitted"
+    TRAFFIC = "traffic is read, and set only where that gives the challenger no more than it has"
+    EVIDENCE = "evidence is gathered, and only proven harm ends it"
+
+
 Targets = Mapping[Phase, str]
 """Phases that may follow, each with when it does."""
 
@@ -67,6 +79,7 @@ class PhaseTraits:
     """Lasts as long as a job of Azure ML runs."""
     promoted: bool = False
     """The challenger is the loop's champion."""
+    frozen: Frozen = Frozen.GOES_ON
 
 
 P = Phase
@@ -79,6 +92,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         lambda release, definition: obs.AssembleWindow(),
         {obs.WindowSeen: {P.TRAINING: "window assembled"}, obs.PersonActed: ABORTED},
         quick=True,
+        frozen=Frozen.STANDS,
     ),
     P.TRAINING: PhaseTraits(
         lambda release, definition: obs.RunJob(),
@@ -91,11 +105,13 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             obs.PersonActed: ABORTED,
         },
         costs_job=True,
+        frozen=Frozen.JOB,
     ),
     P.REGISTERING: PhaseTraits(
         lambda release, definition: obs.RegisterModel(),
         {obs.ModelSeen: {P.DEPLOYING: "model registered"}, obs.PersonActed: ABORTED},
         quick=True,
+        frozen=Frozen.STANDS,
     ),
     P.DEPLOYING: PhaseTraits(
         lambda release, definition: obs.Deploy(),
@@ -104,6 +120,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             obs.PersonActed: ABORTED,
         },
         quick=True,
+        frozen=Frozen.STANDS,
     ),
     P.GATING: PhaseTraits(
         lambda release, definition: obs.MeasureGate(),
@@ -119,6 +136,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             obs.PersonActed: ABORTED,
         },
         quick=True,
+        frozen=Frozen.STANDS,
     ),
     P.CHECKING: PhaseTraits(
         lambda release, definition: obs.RunCheck(release.step),
@@ -133,6 +151,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             obs.PersonActed: ABORTED,
         },
         costs_job=True,
+        frozen=Frozen.STANDS,
     ),
     P.AWAITING_APPROVAL: PhaseTraits(
         lambda release, definition: obs.Await(),
@@ -150,9 +169,9 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         lambda release, definition: obs.Await(),
         {
             obs.PersonActed: {
-                P.CHECKING: "approved, the loop has checks",
-                P.SHIFTING: "approved",
-                P.PROMOTING: "approved",
+                P.CHECKING: "approved or skipped, the loop has checks",
+                P.SHIFTING: "approved or skipped",
+                P.PROMOTING: "approved or skipped",
                 P.ROLLING_BACK: "aborted under traffic",
                 P.CLEANING: "aborted",
             }
@@ -163,11 +182,13 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         lambda release, definition: obs.SetTraffic(step_weights(release, definition)),
         {
             obs.TrafficIs: {P.CANARY: "traffic is as the step says", P.ROLLING_BACK: "traffic cannot be set"},
+            obs.TrafficHeld: {P.CANARY: "paused before it was set: the step before goes on"},
             obs.TrafficTaken: {},
             obs.PersonActed: ABORTED_UNDER_TRAFFIC,
         },
         undo=Undo.ROLL_BACK,
         quick=True,
+        frozen=Frozen.TRAFFIC,
     ),
     P.CANARY: PhaseTraits(
         lambda release, definition: obs.MeasureCanary(),
@@ -181,19 +202,27 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             },
             obs.TrafficTaken: {},
             obs.TrafficLate: {P.SHIFTING: "a slow worker set an earlier split, same step again"},
-            obs.PersonActed: ABORTED_UNDER_TRAFFIC,
+            obs.PersonActed: {
+                P.ROLLING_BACK: "aborted",
+                P.SHIFTING: "skipped, next step",
+                P.AWAITING_APPROVAL: "last step skipped, approval required",
+                P.PROMOTING: "last step skipped",
+            },
         },
         undo=Undo.ROLL_BACK,
+        frozen=Frozen.EVIDENCE,
     ),
     P.PROMOTING: PhaseTraits(
         lambda release, definition: obs.SetTraffic({release.deployment: 100}),
         {
             obs.TrafficIs: {P.BAKING: "all traffic is on the challenger"},
+            obs.TrafficHeld: {P.CANARY: "paused before it was set: the last step goes on"},
             obs.TrafficTaken: {},
             obs.PersonActed: ABORTED_UNDER_TRAFFIC,
         },
         undo=Undo.ROLL_BACK,
         quick=True,
+        frozen=Frozen.TRAFFIC,
     ),
     P.BAKING: PhaseTraits(
         lambda release, definition: (
@@ -209,10 +238,15 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             },
             obs.TimePassed: {P.RETIRING: "baked, an old deployment stands", P.LIVE: "baked"},
             obs.TrafficTaken: {},
-            obs.PersonActed: {P.ROLLING_BACK: "rolled back by a person"},
+            obs.PersonActed: {
+                P.ROLLING_BACK: "rolled back by a person",
+                P.RETIRING: "skipped, an old deployment stands",
+                P.LIVE: "skipped",
+            },
         },
         undo=Undo.ROLL_BACK,
         promoted=True,
+        frozen=Frozen.EVIDENCE,
     ),
     P.RETIRING: PhaseTraits(
         lambda release, definition: obs.RemoveDeployment(old_deployment(release)),
@@ -226,6 +260,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         undo=Undo.SETTLED,
         quick=True,
         promoted=True,
+        frozen=Frozen.STANDS,
     ),
     P.ROLLING_BACK: PhaseTraits(
         lambda release, definition: obs.SetTraffic(
@@ -319,6 +354,8 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
             return _traffic(release, seen, now)
         case obs.TrafficTaken() | obs.TrafficLate():
             return _taken(release, seen, definition, now)
+        case obs.TrafficHeld():
+            return _step_before(release, seen, now)
         case obs.CanarySeen():
             return _canary(release, seen, definition, now)
         case obs.BakeSeen():
@@ -451,6 +488,16 @@ def _traffic(release: Release, seen: obs.TrafficIs, now: datetime) -> Release:
     return move(replace(release, traffic=dict(seen.weights)), target, now)
 
 
+def _step_before(release: Release, seen: obs.TrafficHeld, now: datetime) -> Release:
+    """Weights that a pause kept from being set: what is in force goes on being watched, for its harm would else be
+    proven to nobody. Where the challenger has nothing, there is nothing to watch."""
+    if not release.traffic.get(release.deployment, 0) or dict(seen.weights) != dict(release.traffic):
+        return release
+    step = release.step - 1 if release.phase is Phase.SHIFTING else release.step
+    back = reason(Code.STEP_KEPT, traffic=in_words(release.traffic), step=step + 1)
+    return replace(move(release, Phase.CANARY, now, back), step=step) if step >= 0 else release
+
+
 def _taken(
     release: Release, seen: obs.TrafficTaken | obs.TrafficLate, definition: Definition, now: datetime
 ) -> Release:
@@ -546,6 +593,8 @@ def _person(release: Release, seen: obs.PersonActed, definition: Definition, now
             return _resumed(release)
         case "approve":
             return _approve(release, definition, now, why)
+        case "skip":
+            return _skip(release, definition, now, why)
         case _:
             return _abort(release, now, why)
 
@@ -584,6 +633,21 @@ def _approve(release: Release, definition: Definition, now: datetime, why: Reaso
     last = release.step + 1 >= len(definition.canary.steps)
     word = "before_promotion" if last else "hold"
     return _advance(replace(release, approved=(*release.approved, word)), definition, now, why)
+
+
+def _skip(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
+    """Past what it waits for now; an approval that the loop asks for is no wait, and is never skipped."""
+    if release.adopted:
+        return release
+    match release.phase:
+        case Phase.HOLDING:
+            return _approve(release, definition, now, why)
+        case Phase.CANARY:
+            return _advance(release, definition, now, why)
+        case Phase.BAKING:
+            return _baked(release, now, why)
+        case _:
+            return release
 
 
 def roll_back(release: Release, outcome: Phase, why: Reason, now: datetime) -> Release:

@@ -52,6 +52,13 @@ class SetTraffic:
 
 
 @dataclass(frozen=True)
+class ReadTraffic:
+    """See whether these weights are in force already; set nothing."""
+
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class MeasureCanary:
     """Read both arms' evidence since the step began, and judge it."""
 
@@ -83,6 +90,7 @@ Action = (
     | MeasureGate
     | RunCheck
     | SetTraffic
+    | ReadTraffic
     | MeasureCanary
     | MeasureBake
     | RemoveDeployment
@@ -129,6 +137,13 @@ class TrafficIs:
 
 
 @dataclass(frozen=True)
+class TrafficHeld:
+    """The loop is paused, and these weights, from before, are in force."""
+
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class TrafficTaken:
     """Somebody else set these weights: they are adopted, and nothing is set before a person goes on."""
 
@@ -154,7 +169,7 @@ class TimePassed:
 
 @dataclass(frozen=True)
 class PersonActed:
-    """approve, resume, abort or rollback, by whom, why."""
+    """approve, skip, resume, abort or rollback, by whom, why."""
 
     verb: str
     actor: str
@@ -170,6 +185,7 @@ Observation = (
     | CanarySeen
     | BakeSeen
     | TrafficIs
+    | TrafficHeld
     | TrafficTaken
     | TrafficLate
     | GoneSeen

@@ -14,7 +14,7 @@ from shared.domain.release import Champion, Phase, Release
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.ports import Change, Row
 from shared.redaction import words_of
-from shared.release import effects, machine
+from shared.release import effects, frozen, machine
 from shared.release.machine import PHASES, place
 from shared.retraining import policy
 from shared.runtime.unit_of_work import Unit, traffic_changed, update
@@ -40,12 +40,8 @@ def advance(current: Unit, number: int) -> bool:
     release, row = current.release(number)
     if not _due(current, release):
         return False
-    sound = replace(release, failures=0, stuck=False, retry_at=None)
     try:
-        published = current.published(release.definition)
-        seen = effects.perform(current, release, published, machine.action(release, published.definition))
-        now = current.ports.clock.now()
-        after = machine.fold(sound, seen, published.definition, now) if seen else machine.unsuspected(sound)
+        after = _observed(current, release)
     except (Conflict, OutcomeUnknown):
         raise
     except Exception as error:  # whatever it is, this release waits and shows it; other work goes on
@@ -53,6 +49,20 @@ def advance(current: Unit, number: int) -> bool:
             log.exception("observing a release failed", extra={"loop": current.loop, "release": number})
         return _failed(current, release, row, error)
     return store(current, release, row, after)
+
+
+def _observed(current: Unit, release: Release) -> Release:
+    """What one look makes of it: while the loop stands still it stands too."""
+    published, clock = current.published(release.definition), current.ports.clock
+    sound = replace(release, failures=0, stuck=False, retry_at=None)
+    if current.stands_still:
+        seen = effects.perform(current, release, published, frozen.action(release, published.definition))
+        return frozen.fold(sound, seen, published.definition, clock.now())
+    sound = frozen.thawed(sound, clock.now())
+    seen = effects.perform(current, sound, published, machine.action(sound, published.definition))
+    return (
+        machine.fold(sound, seen, published.definition, clock.now()) if seen else machine.unsuspected(sound)
+    )
 
 
 def _due(current: Unit, release: Release) -> bool:

@@ -73,7 +73,15 @@ def decide(
         return Coalesce(heard, reason(Code.RELEASE_OPEN, release=state.open_release))
     if state.paused:
         return Coalesce(heard, reason(Code.LOOP_PAUSED, state.paused))
-    return _denial(state, heard, newest_version) or _delay(state, heard, definition, now) or Start(heard)
+    no = _denial(state, heard, newest_version) or _delay(state, heard, definition, now)
+    return no or _begin(state, heard, definition)
+
+
+def _begin(state: LoopState, triggers: tuple[Trigger, ...], definition: Definition) -> Start | Deny:
+    if definition.mode == "act":
+        return Start(triggers)
+    kinds = ", ".join(dict.fromkeys(trigger.kind.value for trigger in triggers))
+    return Deny(reason(Code.WOULD_START, release=state.next_release, kinds=kinds))
 
 
 def _denial(state: LoopState, triggers: Sequence[Trigger], newest_version: int) -> Deny | None:
@@ -159,12 +167,17 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
 
 
 def echo(trigger: Trigger, release: Release) -> Draft:
+    return answered(trigger, reason(Code.ECHO, release=release.number))
+
+
+def answered(trigger: Trigger, answer: Reason) -> Draft:
+    """The ledger's entry for a trigger that waited and starts nothing."""
     return Draft(
         "retrain.denied",
         f"trigger {trigger.kind.value}",
         trigger.actor,
         trigger.cause,
-        detail={"reason": trigger.reason, "answer": reason(Code.ECHO, release=release.number)},
+        detail={"reason": trigger.reason, "answer": answer},
     )
 
 

@@ -62,6 +62,11 @@ class Unit:
             _published[digest] = Published.from_bytes(self.ports.documents.get(digest))
         return _published[digest]
 
+    @property
+    def stands_still(self) -> bool:
+        """Whether nothing may be spent or shifted: the loop is paused, or only observes."""
+        return self.state.paused is not None or self.published().definition.mode == "observe"
+
     def newest_labelled(self) -> int:
         """Number of the newest version that can be trained on; 0 when there is none."""
         if self.state.newest_labelled is not None:

@@ -31,6 +31,8 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.STEP_RESTARTED: (
         "a worker that had stalled set an earlier split, {traffic}: step {step} begins anew"
     ),
+    Code.STEP_KEPT: "paused before more was given: step {step} goes on with {traffic}",
+    Code.RELEASE_FROZEN: "the loop to go on; traffic stays, evidence is gathered, and proven harm is still rolled back",
     Code.PERSON_ACTED: lambda verb, actor, why: f"{verb} by {actor}: {why or 'no reason given'}",
     Code.OBSERVATION_FAILED: "{error}",
     Code.RELEASE_STUCK: "manual review, after {failures} failed attempts in a row",
@@ -161,6 +163,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.FOLDER_END_ALONE: "{name} ends a folder, but lies in the landing prefix itself",
     Code.FOLDER_PART: "part of the folder {folder}/; read when {end} lands",
     Code.HIDDEN_NAME: "names that start with _ or . are not data",
+    Code.ALERT_WITHDRAWN: "not retrained: alert rule {rule} was resolved while its request waited",
     Code.ALERT_RESOLVED: "the alert is resolved, not fired",
     Code.NO_LANDING: "{blob} is neither below a loop's `data.landing` nor below a loop's `data.labels`",
     Code.NO_ALERT_PATTERN: "no loop's `retrain.alerts` matches alert rule {rule}",
@@ -177,6 +180,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.DEAD_LETTER_UNREADABLE: "Event Grid could not deliver {letter}; it cannot be read: {why}",
     Code.ACT_DONE: "release {release}: {before:plain} -> {after:plain}",
     Code.ACT_OUT_OF_PLACE: "{verb} does nothing while release {release} is {phase:plain}",
+    Code.ACT_WHILE_FROZEN: (
+        "{verb} does nothing while {loop} is paused or in `mode: observe`: `driftloop resume {loop}`, or publish it "
+        "with `mode: act`; `driftloop abort` and `rollback` work now"
+    ),
     Code.RELEASE_NOT_OPEN: "{verb} does nothing: release {release} of {loop} is not open",
     Code.READ_AGAIN: "{source} is read again",
     Code.NO_QUARANTINED_DROP: "replay does nothing: there is no quarantined drop {drop}",
@@ -262,6 +269,9 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.BREACH_NOT_CONFIRMED: "not retrained: the monitor's breach is not confirmed: {because}",
     Code.NEWER_VERSION_NEEDED: "no automatic retry until a version newer than {version} lands; {because}",
     Code.NO_TRIGGER: "not retrained: no trigger fired",
+    Code.WOULD_START: (
+        "would start release {release} ({kinds}) with `mode: act`; nothing is spent while the loop observes"
+    ),
     Code.LATE_VERSION: "not retrained: it landed at {landed:moment}, and newer data have come since",
     # loop
     Code.PAUSED_BY_PERSON: "paused by {actor}: {why}",

@@ -32,7 +32,8 @@ def page() -> str:
         for target, when in targets.items()
     )
     traits = "\n".join(
-        f"| `{phase}` | {_yes(row.awaits_person)} | {row.undo.value} | {_yes(row.quick)} | {_yes(row.costs_job)} |"
+        f"| `{phase}` | {_yes(row.awaits_person)} | {row.undo.value} | {_yes(row.quick)} | {_yes(row.costs_job)} "
+        f"| {row.frozen.value} |"
         for phase, row in PHASES.items()
     )
     return f"""# The states of a release
@@ -51,9 +52,12 @@ both equal. A step that is not in the table raises `InvariantBroken`, and nothin
 Traffic that somebody else changed (`TrafficTaken`) moves no phase: the release is marked `adopted`, nothing is set, the
 loop pauses, and a person resumes it or aborts the release.
 
-| phase | a person is awaited | what an abort does | takes minutes | costs a job |
-|---|---|---|---|---|
+| phase | a person is awaited | what an abort does | takes minutes | costs a job | while the loop is paused |
+|---|---|---|---|---|---|
 {traits}
+
+*While the loop is paused* (or has `mode: observe`) no release spends, gives its challenger more traffic, promotes, or
+deletes the deployment that a rollback needs; harm that is proven meanwhile, an abort and a rollback still take it back.
 
 *Settled*: an abort does nothing, unless somebody else changed the traffic since.
 """

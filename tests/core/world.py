@@ -98,10 +98,12 @@ SEEN: tuple[obs.Observation, ...] = (
     obs.TrafficTaken({"r1-a1": 70, "r2-a1": 30}),
     obs.TrafficTaken({"r1-a1": 100}),
     obs.TrafficLate({"r1-a1": 100}),
+    obs.TrafficHeld({"r1-a1": 90, "r2-a1": 10}),
+    obs.TrafficHeld({"r1-a1": 50, "r2-a1": 50}),
     obs.GoneSeen(True),
     obs.GoneSeen(False),
     obs.TimePassed(),
-    *(obs.PersonActed(verb, "bob", "because") for verb in ("approve", "abort", "rollback", "resume")),
+    *(obs.PersonActed(verb, "bob", "because") for verb in ("approve", "abort", "rollback", "resume", "skip")),
 )
 
 
@@ -115,13 +117,15 @@ class Explored:
     wrong: list[str] = field(default_factory=list)
 
 
-def explore(first: Release, plan: Definition) -> Explored:
-    """Breadth first over all states that anything seen or done, in any order, can lead to."""
+def explore(first: Release, plan: Definition, states: list[Release] | None = None) -> Explored:
+    """Breadth first over all states that anything seen or done, in any order, can lead to; collected in `states`."""
     found = Explored()
     known, todo = {_identity(first)}, deque([first])
     while todo:
         release = todo.popleft()
         found.states += 1
+        if states is not None:
+            states.append(release)
         for seen, now in _observations(release, plan):
             found.folds += 1
             after = machine.fold(release, seen, plan, now)

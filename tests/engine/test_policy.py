@@ -14,10 +14,12 @@ from shared import loopfile
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, reason
 from shared.domain.release import Champion, Judgement, JudgementKind, Outcome, Phase, Trigger, TriggerKind
+from shared.inbox import messages
 from shared.retraining import policy
 from shared.words import say, spoken
 from tests.core.world import begun
 from tests.engine.test_faults import LOOP, birds, canaried, served
+from tests.simulator.life import Life
 from tests.simulator.reader import reading_in_process
 
 BY_BOB = reason(Code.PAUSED_BY_PERSON, actor="bob", why="x")
@@ -203,3 +205,63 @@ def test_a_pause_keeps_reasons_and_lets_the_open_release_go_on() -> None:
     life.round()
     life.round()
     assert life.state.next_release == 4
+
+
+def azure_alert(life: Life, condition: str, alert: str = "a1", fired_at: str = "2026-01-01T00:10:00Z") -> str:
+    essentials = {
+        "alertRule": "birds-errors",
+        "originAlertId": alert,
+        "monitorCondition": condition,
+        "firedDateTime": fired_at,
+    }
+    if condition == "Resolved":
+        essentials["resolvedDateTime"] = "2026-01-01T00:20:00Z"
+    body = {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essentials}}
+    return messages.alert_message(body)
+
+
+def test_an_alert_that_is_resolved_in_the_cooldown_withdraws_what_it_asked_for_and_no_other_does() -> None:
+    life = served(plan=LOOP.replace("cooldown: 1s", "cooldown: 1h"))
+    life.drop("2.csv", birds(2, 1.0))
+    for alert in ("a1", "a2"):
+        life.send(azure_alert(life, "Fired", alert))
+    life.round()
+    assert [t.kind.value for t in life.state.waiting] == ["alert", "alert"]
+    life.send(azure_alert(life, "Resolved", "a1"))
+    life.round()
+    assert len(life.state.waiting) == 1
+    life.send(azure_alert(life, "Resolved", "a2"))
+    life.round()
+    assert life.state.waiting == ()
+    life.clock.advance(7200)
+    for _ in range(5):
+        life.round()
+    assert life.state.next_release == 2, "nothing was started"
+    answers = [spoken(entry.detail)["answer"] for entry in life.told("retrain.denied")]
+    assert answers.count("not retrained: alert rule birds-errors was resolved while its request waited") == 2
+
+
+def test_an_alert_that_is_resolved_while_a_release_is_open_withdraws_and_the_release_goes_on() -> None:
+    life = canaried()
+    life.drop("3.csv", birds(3, 1.3))
+    life.send(azure_alert(life, "Fired"))
+    life.round()
+    assert "alert" in {t.kind.value for t in life.state.waiting}
+    life.send(azure_alert(life, "Resolved"))
+    life.round()
+    assert "alert" not in {t.kind.value for t in life.state.waiting}
+    assert life.state.open_release == 2
+
+
+def test_the_end_of_an_alert_that_comes_before_its_beginning_is_its_end_all_the_same() -> None:
+    life = served()
+    life.drop("2.csv", birds(2, 1.0))
+    life.round()
+    life.send(azure_alert(life, "Resolved"))
+    life.round()
+    life.send(azure_alert(life, "Fired"))
+    life.round()
+    assert life.state.next_release == 2
+    life.send(azure_alert(life, "Fired", fired_at="2026-01-01T01:10:00Z"))
+    life.round()
+    assert life.state.next_release == 3

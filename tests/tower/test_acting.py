@@ -175,10 +175,11 @@ def test_what_is_offered_fits_what_is_going_on(acting_world: World) -> None:
     acting_world.ticks(3, 60)
     acting_world.drop("2009.csv", csv(season(2009, body_mass_g=0.8)))
     acting_world.ticks_with_traffic(4)
-    assert offered() == {"abort", "pause"}
-    assert [offer["verb"] for offer in twin(acting_world.ports, "/loops/birds/releases/2")["offers"]] == [
-        "abort"
-    ]
+    assert offered() == {"skip", "abort", "pause"}
+    offers = twin(acting_world.ports, "/loops/birds/releases/2")["offers"]
+    assert [offer["verb"] for offer in offers] == ["skip", "abort"]
+    acting_world.act("pause")
+    assert offered() == {"abort", "resume"}, "what is refused while the loop is paused is not offered"
 
 
 def test_a_champion_whose_traffic_was_taken_away_can_be_restored(acting_world: World) -> None:

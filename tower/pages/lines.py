@@ -172,15 +172,21 @@ def _help(why: Reason | None) -> str:
 ROLL_BACK = "Give all traffic back to the old deployment, which is still warm."
 
 
-def offers(release: Release) -> tuple[Offer, ...]:
-    """What a person can do about a release as it stands."""
+SKIPPED = frozenset({Phase.CANARY, Phase.BAKING})
+"""Phases that wait for evidence; of a hold, approval is the same."""
+
+
+def offers(release: Release, *, frozen: bool) -> tuple[Offer, ...]:
+    """What a person can do about a release as it stands; while it is frozen, only take it back."""
     found = []
     number = release.number
     traits = PHASES.get(release.phase)
     if traits is None:
         return ()
-    if traits.awaits_person:
+    if traits.awaits_person and not frozen:
         found.append(Offer("approve", "Approve", "Let this release go on.", number))
+    if release.phase in SKIPPED and not release.adopted and not frozen:
+        found.append(Offer("skip", "Skip", "Go on without waiting for more evidence.", number))
     if release.phase is Phase.BAKING:
         found.append(Offer("rollback", "Roll back", ROLL_BACK, number, grave=True))
     elif traits.undo is not Undo.SETTLED:

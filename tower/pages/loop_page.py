@@ -154,7 +154,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
         older_releases=_older([r.number for r in releases]),
         reasons=told([e for e in entries if e.what in _REASONS][-TOLD:][::-1]),
         asides=tuple(lines.aside(record) for record in queries.set_aside(asking.ports, name)[::-1]),
-        offers=_offers(state, open_release, found_traffic),
+        offers=_offers(state, open_release, found_traffic, frozen=current.stands_still),
     )
 
 
@@ -167,9 +167,9 @@ def _went_live(release: Release) -> bool:
 
 
 def _offers(
-    state: LoopState, release: Release | None, traffic: Mapping[str, int] | None
+    state: LoopState, release: Release | None, traffic: Mapping[str, int] | None, *, frozen: bool
 ) -> tuple[Offer, ...]:
-    found = [*lines.offers(release)] if release else []
+    found = [*lines.offers(release, frozen=frozen)] if release else []
     if not release:
         found.append(Offer("retrain", "Retrain now", "Start a release now, whatever the schedule says."))
     champion = state.champion
@@ -180,7 +180,13 @@ def _offers(
             Offer("resume", "Resume", "Go on; reasons to retrain that came meanwhile are considered.")
         )
     else:
-        found.append(Offer("pause", "Pause", "Start nothing new; reasons to retrain are kept."))
+        found.append(
+            Offer(
+                "pause",
+                "Pause",
+                "Start nothing new, and freeze the open release; proven harm is still rolled back.",
+            )
+        )
     return tuple(found)
 
 

@@ -179,7 +179,7 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         steps=_steps(found.points),
         planned=tuple(definition.canary.steps),
         definition=found.definition,
-        offers=lines.offers(found),
+        offers=lines.offers(found, frozen=current.stands_still),
     )
 
 

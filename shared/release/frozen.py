@@ -1,0 +1,85 @@
+"""A release whose loop is paused, or only observes, stands where it is. Pure: no clock, no I/O.
+
+What would spend, shift traffic, promote or delete is not done; traffic stays and evidence is still gathered. Two
+things go on: the way back on proven harm, and a rollback or abort by a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.domain.reason import Code, reason
+from shared.domain.release import DECISIONS, Outcome, Release
+from shared.release import machine
+from shared.release import observations as obs
+from shared.release.machine import PHASES, Frozen
+
+if TYPE_CHECKING:
+    from shared.loopfile import Definition
+
+STAYS_POSSIBLE = frozenset({"abort", "rollback", "resume"})
+"""What a person may do to a release that is frozen."""
+
+
+def action(release: Release, definition: Definition) -> obs.Action:
+    """The one thing that a frozen release needs now: a look, the way back, or nothing."""
+    wanted = machine.action(release, definition)
+    if isinstance(wanted, obs.Await):
+        return wanted
+    match PHASES[release.phase].frozen:
+        case Frozen.STANDS:
+            return obs.Await()
+        case Frozen.JOB if release.job != release.job_name:
+            return obs.Await()
+        case Frozen.TRAFFIC if isinstance(wanted, obs.SetTraffic) and _raises(release, wanted):
+            return obs.ReadTraffic(wanted.weights)
+        case _:
+            return wanted
+
+
+def _raises(release: Release, wanted: obs.SetTraffic) -> bool:
+    """Whether the challenger would get more than it was last seen to have."""
+    return wanted.weights.get(release.deployment, 0) > release.traffic.get(release.deployment, 0)
+
+
+def fold(release: Release, seen: obs.Observation | None, definition: Definition, now: datetime) -> Release:
+    """The frozen release after `seen`: the machine's answer, of which only proven harm is a reason to move."""
+    if seen is None or isinstance(seen, obs.TimePassed):
+        after = machine.unsuspected(release)
+    else:
+        after = machine.fold(release, _undecided(seen), definition, now)
+    stays = machine.place(after) == machine.place(release) and not after.adopted and after.suspect_at is None
+    if stays and _waits(after):
+        return replace(after, waiting_for=reason(Code.RELEASE_FROZEN))
+    return after
+
+
+def _waits(release: Release) -> bool:
+    """Whether the freeze is what it waits for; a job that runs and a way back wait for something else."""
+    match PHASES[release.phase].frozen:
+        case Frozen.GOES_ON:
+            return False
+        case Frozen.JOB:
+            return release.job != release.job_name
+        case _:
+            return True
+
+
+def _undecided(seen: obs.Observation) -> obs.Observation:
+    """The same evidence, and nothing follows from it but the way back."""
+    if not isinstance(seen, obs.CanarySeen | obs.BakeSeen):
+        return seen
+    judged = seen.judgement
+    if judged.outcome not in DECISIONS or judged.outcome is Outcome.ROLL_BACK:
+        return seen
+    return replace(seen, judgement=replace(judged, outcome=Outcome.HOLD))
+
+
+def thawed(release: Release, now: datetime) -> Release:
+    """The release once it goes on: the time limits of a phase that stood still begin anew."""
+    if release.waiting_for is None or release.waiting_for.code is not Code.RELEASE_FROZEN:
+        return release
+    since = release.phase_since_at if PHASES[release.phase].frozen is Frozen.EVIDENCE else now
+    return replace(release, waiting_for=None, phase_since_at=since)

@@ -197,6 +197,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "{metric} is {value:.4f} ({low:.4f} to {high:.4f}) on {rows} rows: "
         "{side} the threshold of {threshold:g}, which may be chance"
     ),
+    Code.METRIC_MEASURED: "{metric} is {value:.4f} ({low:.4f} to {high:.4f}) on {rows} rows",
     Code.METRIC_MET: (
         "{metric} is {value:.4f} ({low:.4f} to {high:.4f}) on {rows} rows: meets the threshold of {threshold:g}"
     ),

@@ -17,6 +17,7 @@ from shared.release.observations import GateSeen
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions
 from shared.verdict.predictions import Predictions
+from shared.verdict.task import Task, metric_name, task_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,8 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     endpoint, stamp = definition.serve.endpoint, f"gate-{release.job_name}"
     challenger = predictions.predict(unit.ports, endpoint, release.deployment, asked, stamp)
     answers = [*challenger.answers, *_golden(unit, release, definition)]
-    judged = [_smoke(unit, answers, _smoke_policy(frame, definition, _trained_on(unit, release, definition)))]
+    trained_on = _trained_on(unit, release, definition)
+    judged = [_smoke(unit, answers, _smoke_policy(frame, definition, trained_on, task_of(unit, definition)))]
     if judged[0].outcome is Outcome.PASS:
         champion = (
             predictions.predict(unit.ports, endpoint, release.champion.deployment, asked, stamp)
@@ -49,7 +51,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
             else None
         )
         evidence = _evidence(frame, definition, challenger, champion)
-        policy = gate_policy(release, definition, metric_name(definition, frame))
+        policy = gate_policy(release, definition, metric_name(unit, definition))
         verdict = judge_gate(evidence, policy)
         record = GateRecord(evidence, policy, verdict)
         judged.append(_stored(unit, JudgementKind.GATE, verdict.outcome, verdict.reasons, record))
@@ -120,14 +122,6 @@ def gate_policy(release: Release, definition: Definition, metric: str) -> GatePo
     )
 
 
-def metric_name(definition: Definition, frame: pd.DataFrame) -> str:
-    """The loop's metric; else macro F1 for classes and RMSE for numbers."""
-    if definition.metric is not None:
-        return definition.metric.name
-    numeric = frame[definition.data.target].dtype.kind == "f"
-    return "rmse" if numeric else "f1_macro"
-
-
 def _evidence(
     frame: pd.DataFrame, definition: Definition, challenger: Predictions, champion: Predictions | None
 ) -> GateEvidence:
@@ -173,17 +167,18 @@ def _trained_on(unit: Unit, release: Release, definition: Definition) -> set[str
     profile = drift.Profile.from_bytes(unit.ports.documents.get(release.profile)) if release.profile else None
     target = profile.columns.get(definition.data.target) if profile else None
     if target is not None and target.counts is not None and target.counts.closed:
-        return set(target.counts.keys)
+        return set(map(class_name, target.counts.keys))
     if target is not None and target.grid is not None and target.grid.exact:
         return {class_name(float(value)) for value in target.grid.values()[target.grid.counts > 0]}
     return None
 
 
-def _smoke_policy(frame: pd.DataFrame, definition: Definition, trained_on: set[str] | None) -> SmokePolicy:
+def _smoke_policy(
+    frame: pd.DataFrame, definition: Definition, trained_on: set[str] | None, task: Task
+) -> SmokePolicy:
     from shared.release.gate.smoke import SmokePolicy
-    from shared.stats.metrics import METRICS, class_name
+    from shared.stats.metrics import class_name
 
-    task = METRICS[metric_name(definition, frame)].task
     seen = {class_name(value) for value in frame[definition.data.target]}
     known = task == "classification" and trained_on is not None
     classes = tuple(sorted(seen | (trained_on or set()))) if known else ()

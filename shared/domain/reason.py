@@ -221,6 +221,12 @@ class Code(StrEnum):
     LOOP_WAITS = "loop-waits"
     LOOP_SET_ASIDE = "loop-set-aside"
     SERVES = "serves"
+    SERVES_AGAIN = "serves-again"
+    ENDPOINT_GONE = "endpoint-gone"
+    DEPLOYMENT_GONE = "deployment-gone"
+    DEPLOYMENT_BROKEN = "deployment-broken"
+    NO_TRAFFIC = "no-traffic"
+    NO_FIRST_MODEL = "no-first-model"
     NO_MODEL_YET = "no-model-yet"
     UNDER_WAY = "under-way"
 
@@ -317,6 +323,10 @@ class Code(StrEnum):
     HOLDOUT_IMPOSSIBLE = "holdout-impossible"
     UNREADABLE = "unreadable"
     READER_DIED = "reader-died"
+
+
+NOBODY_SERVED = frozenset({Code.ENDPOINT_GONE, Code.DEPLOYMENT_GONE, Code.DEPLOYMENT_BROKEN, Code.NO_TRAFFIC})
+"""Of a loop with a champion that cannot answer: it is not live, whatever its last release came to."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -19,7 +21,6 @@ from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cli.past.simulation import Run
-    from shared.loopfile import Definition
 
 WEEKLY = "0 0 3 * * 1"
 
@@ -54,12 +55,12 @@ def backtest(
     files = sorted(file for file in data.iterdir() if file.is_file() and not file.name.startswith((".", "_")))
     if len(files) < 2:
         raise ConfigurationError(f"{data} holds {len(files)} files; a backtest needs at least two drops")
-    metric = metric_of(definition)
-    with out.status("backtest") as status:
+    with _progress() as report:
         runs = [
-            simulation.run(rule, files, metric, timedelta(days=days), status.update)
+            simulation.run(rule, files, timedelta(days=days), report)
             for rule in baselines.rules(definition, schedule)
         ]
+    metric = runs[0].metric
     if picture:
         picture.write_text(drawn(runs, metric))
     if as_json:
@@ -71,19 +72,31 @@ def backtest(
         out.print(f"{metric} over time: {picture}")
 
 
-def metric_of(definition: Definition) -> str:
-    """The loop's metric; macro F1 where it names none."""
-    return definition.metric.name if definition.metric else "f1_macro"
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Where it is, on standard error: one line that changes on a terminal, a line for each drop elsewhere."""
+    err = Console(stderr=True, highlight=False, soft_wrap=True)
+    if not err.is_terminal:
+        yield lambda text: err.print(f"backtest: {text}", markup=False)
+        return
+    with err.status("backtest") as status:
+        yield lambda text: status.update(escape(text))
 
 
 def _table(runs: list[Run], meaning: Mapping[str, str], metric: str) -> None:
+    from shared.stats.metrics import METRICS
+
     table = Table(box=None, pad_edge=False)
     columns = ("policy", "", "alarms", "retrainings", f"mean {metric}", "worst")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index < 2 else "right")
     for one in runs:
         scores = [step.score for step in one.steps if step.score is not None]
-        mean, worst = (f"{one.mean:.4f}", f"{min(scores):.4f}") if one.mean is not None else ("", "")
+        mean, worst = (
+            (f"{one.mean:.4f}", f"{(min if METRICS[metric].sign > 0 else max)(scores):.4f}")
+            if one.mean is not None
+            else ("", "")
+        )
         table.add_row(one.rule, meaning[one.rule], str(one.alarms), str(one.retrains), mean, worst)
     out.print(table)
 

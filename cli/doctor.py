@@ -17,6 +17,7 @@ from cli import doctor_platform
 from cli.diagnosis import BROKEN, OK, WARNING, Finding, guarded
 from cli.session import out
 from cli.status import summary
+from shared.domain.reason import NOBODY_SERVED
 from shared.errors import ConfigurationError
 from shared.port_rules import DEAD_LETTERS
 from shared.state import queries
@@ -220,7 +221,8 @@ def _loop(ports: Ports, overview: Overview) -> Iterator[Finding]:
         yield Finding(check, BROKEN, words, mend)
     if overview.needs_attention:
         healthy = False
-        yield Finding(check, WARNING, say(overview.needs_attention), f"driftloop status {overview.loop}")
+        state_of = BROKEN if overview.needs_attention.code in NOBODY_SERVED else WARNING
+        yield Finding(check, state_of, say(overview.needs_attention), f"driftloop status {overview.loop}")
     if healthy:
         yield Finding(check, OK, summary(overview))
 

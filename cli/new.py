@@ -8,7 +8,7 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,10 +16,19 @@ from cli.compare import ColumnIs, said
 from cli.session import out
 from shared.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 TEMPLATE = Path(__file__).parent / "new-loop"
 LARGEST_SAMPLE_BYTES = 64 * 1024 * 1024
 TASKS = ("classification", "regression")
-FEW_VALUES, MANY_CLASSES = 20, 100
+MANY_CLASSES = 100
+MOST_NAMED = 20
+"""Classes that a note names."""
+
+METRIC = {"classification": "balanced_accuracy", "regression": "rmse"}
+"""Balanced accuracy counts every class alike: a model that never says the rare one gets no more than chance."""
+
 _ID_NAME = re.compile(r"(^|[ _-])(id|key|number|no)$", re.IGNORECASE)
 NUMBERS = frozenset({"number", "integer", "boolean"})
 
@@ -83,6 +92,10 @@ class Seen:
     spread: float
     """Standard deviation of a numeric target, else 0."""
     findings: tuple[str, ...] = ()
+    shown: str = ""
+    """The task that the target's values show: what the loop would settle from the same rows."""
+    classes: tuple[str, ...] = ()
+    """Of a target of a few whole numbers."""
     task: str = ""
     time: str = ""
     id: str = ""
@@ -127,10 +140,17 @@ class Seen:
                     "choose another --target, or say --task classification if it is meant"
                 )
             return "classification"
-        if kind == "integer" and values <= FEW_VALUES:
-            self.notes.append(f"{self.target} has {values} whole numbers; say --task to choose otherwise")
-            return _ask("task", list(TASKS)) if values > 2 else "classification"
-        return "regression"
+        if self.shown == "classification":
+            self.notes.append(
+                f"{self.target} has {values} different whole numbers ({', '.join(self.classes)}), which are taken as "
+                "classes; if it is a quantity, say --task regression"
+            )
+        elif kind == "integer":
+            self.notes.append(
+                f"{self.target} has {values} different whole numbers, which are taken as a quantity; "
+                "if they are codes of classes, say --task classification"
+            )
+        return self.shown
 
     def _order(self, time: str) -> None:
         moments = [name for name, kind in self.kinds.items() if kind == "datetime"]
@@ -223,9 +243,18 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen
         rows=reading.rows,
         spread=float(spread or 0.0),
         findings=tuple(reading.findings),
+        shown=reading.task,
+        classes=_classes(table[target]) if reading.task == "classification" else (),
         ignore=[name for name in spec.ignore if name in reading.columns],
         said={name: kind for name, kind in spec.columns.items() if kind != "ignore"},
     )
+
+
+def _classes(target: pa.ChunkedArray) -> tuple[str, ...]:
+    from shared.stats.metrics import class_name
+
+    found = sorted(target.unique().drop_null().to_pylist())[:MOST_NAMED]
+    return tuple(map(class_name, found))
 
 
 # --- the folder ----------------------------------------------------------------------------------
@@ -261,6 +290,7 @@ def loop_text(name: str, seen: Seen, schedule: str) -> str:
     """The loop file. Texts are written as JSON, which YAML reads as they are."""
     quoted = json.dumps
     lines = [f"loop: {name}", "data:", f"  landing: landing/{name}/", f"  target: {quoted(seen.target)}"]
+    lines.append(f"  task: {seen.task}")
     if seen.id:
         lines.append(f"  id: {quoted(seen.id)}")
     if seen.time:
@@ -287,9 +317,14 @@ def loop_text(name: str, seen: Seen, schedule: str) -> str:
         lines += ["retrain:", f"  schedule: {quoted(schedule)}"]
     margin = "0.03" if seen.task == "classification" else f"{max(seen.spread * 0.1, 1e-9):.3g}"
     unit = (
-        "of macro F1"
+        "of balanced accuracy"
         if seen.task == "classification"
         else f"of RMSE, a tenth of the spread of {quoted(seen.target)}"
     )
+    limit = "at_least" if seen.task == "classification" else "at_most"
+    lines += [
+        "metric:",
+        f"  name: {METRIC[seen.task]}   # measured on each labelled version; {limit} makes it a reason to retrain",
+    ]
     lines += ["gate:", f"  margin: {margin}   # {unit}", "  on_inconclusive: hold"]
     return "\n".join(lines) + "\n"

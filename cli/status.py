@@ -14,7 +14,7 @@ from cli import session
 from cli.session import advise, out
 from shared.domain.event import InboxRecord
 from shared.domain.loop import Overview
-from shared.domain.reason import Code, Reason, reason
+from shared.domain.reason import NOBODY_SERVED, Code, Reason, reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
@@ -111,6 +111,8 @@ def summary(overview: Overview) -> str:
     """One line: what serves, and what is under way."""
     live, open_release = overview.serving, overview.under_way
     first = reason(Code.SERVES, release=live.release) if live else reason(Code.NO_MODEL_YET)
+    if (why := overview.needs_attention) and why.code in NOBODY_SERVED:
+        first = why
     if open_release is None:
         return say(first)
     release, phase, waiting = open_release.release, open_release.phase.value, say(open_release.waiting_for)

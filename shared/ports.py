@@ -274,6 +274,14 @@ class Serving(Protocol):
         """Begin the deletion, or see that it is gone: True. Refuses (InvariantBroken) while it has traffic."""
         ...
 
+    def endpoint_state(self, endpoint: str) -> str:
+        """creating, ready, failed or missing. Makes nothing."""
+        ...
+
+    def deployment_state(self, endpoint: str, name: str) -> str:
+        """creating, ready, failed or missing. Makes nothing."""
+        ...
+
     def traffic(self, endpoint: str) -> Mapping[str, int]:
         """Weights in per cent as they are; deployments at 0 are left out."""
         ...

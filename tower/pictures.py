@@ -93,16 +93,17 @@ def effect(value: float, low: float, high: float, tolerance: float, unit: str) -
 
 
 def metric(
-    points: Sequence[MetricPoint], name: str, threshold: float, marks: Sequence[tuple[int, int]]
+    points: Sequence[MetricPoint], name: str, threshold: float | None, marks: Sequence[tuple[int, int]]
 ) -> Markup:
     """The live model's metric by version, with its interval; a mark where a retrained model took over the data."""
     found = [p for p in points if p.value is not None and p.low is not None and p.high is not None]
     if not found:
         return Markup("")
     newest = found[-1]
+    limit = "" if threshold is None else f"threshold {threshold:g}"
     words = (
         f"{name} of the live model on {len(found)} labelled versions, newest {newest.value:.3f} on version "
-        f"{newest.version}; threshold {threshold:g}"
+        f"{newest.version}{limit and f'; {limit}'}"
     )
     first, last = points[0].version, points[-1].version
     first = min([first, *(at for at, _ in marks if at == first - 1)])  # what the first points were made with
@@ -119,7 +120,7 @@ def metric(
         ],
         [(n, f"v{n}") for n in sorted({first, *(p.version for p in points[:: max(1, len(points) // 12)])})],
         threshold=threshold,
-        threshold_words=f"threshold {threshold:g}",
+        threshold_words=limit,
         marks=[(at, f"r{release}") for at, release in marks if span[0] <= at <= span[1]],
         span=span,
     ).drawn()

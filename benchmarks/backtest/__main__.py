@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 
 from benchmarks.backtest import evidently
 from cli import app
-from cli.backtest import metric_of
 from cli.past import simulation
 from shared import loopfile
 
@@ -145,19 +144,19 @@ def _command(case: Case, folder: str) -> tuple[str, str]:
     done = CliRunner().invoke(app, [*arguments, *settings], env={"COLUMNS": "110"})
     if done.exit_code:
         raise SystemExit(f"{done.output}{done.exception}")
-    lines = [line.rstrip() for line in done.output.splitlines() if " over time: " not in line]
+    lines = [line.rstrip() for line in done.stdout.splitlines() if " over time: " not in line]
     output = "\n".join(line for line in lines if not line.startswith("loop waits")).strip()
     return output, shlex.join(["driftloop", "backtest", case.loop, "--data", "FOLDER", *settings])
 
 
 def _evidently(case: Case, folder: str) -> str:
     definition = loopfile.load(ROOT / case.loop, overrides=case.settings)
-    files, metric = sorted(Path(folder).iterdir()), metric_of(definition)
-    run = simulation.run(evidently.rule(definition), files, metric, timedelta(days=7), lambda _: None)
+    files = sorted(Path(folder).iterdir())
+    run = simulation.run(evidently.rule(definition), files, timedelta(days=7), lambda _: None)
     worst = min(step.score for step in run.steps if step.score is not None)
     return (
         f"Evidently's default preset, which alarms when half of the columns drifted: {run.alarms} alarms, "
-        f"{run.retrains} retrainings,\nmean {metric} {run.mean:.4f}, worst {worst:.4f}."
+        f"{run.retrains} retrainings,\nmean {run.metric} {run.mean:.4f}, worst {worst:.4f}."
     )
 
 

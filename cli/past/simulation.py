@@ -22,7 +22,7 @@ from shared.ports import Answer
 from shared.runtime import publication, tick, unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.stats.metrics import METRICS
-from shared.verdict import predictions
+from shared.verdict import predictions, task
 from shared.words import say_all
 
 PATIENCE = 60
@@ -50,6 +50,8 @@ class Run:
     """One policy over all drops."""
 
     rule: str
+    metric: str
+    """The loop's, or the one that suits what its first labelled drop showed."""
     steps: tuple[Step, ...]
 
     @property
@@ -72,7 +74,6 @@ class Past:
     """One policy's world. Models are stand-ins, trained on exactly the windows that the engine chose."""
 
     rule: Rule
-    metric: str
     every: timedelta
     _models: dict[int, Learner] = field(default_factory=dict)
 
@@ -89,6 +90,10 @@ class Past:
     @property
     def loop(self) -> str:
         return self.rule.definition.loop
+
+    @property
+    def metric(self) -> str:
+        return task.metric_name(unit_of_work.read(self.ports, self.loop), self.rule.definition)
 
     def drop(self, file: Path) -> Step:
         """Land one file and let everything that follows from it happen."""
@@ -173,7 +178,7 @@ class Past:
             frame = self._training_rows(versions)
             target = {definition.data.target: frame[definition.data.target]}
             inputs = predictions.features(frame, definition).assign(**target)
-            classify = METRICS[self.metric].task == "classification"
+            classify = task.task_of(current, definition) == "classification"
             self._models[release] = train(inputs, definition.data.target, classify=classify)
         return self._models[release]
 
@@ -194,13 +199,16 @@ def _live(current: Unit) -> int:
     return current.state.champion.release if current.state.champion else 0
 
 
-def run(
-    rule: Rule, files: Sequence[Path], metric: str, every: timedelta, report: Callable[[str], None]
-) -> Run:
+def run(rule: Rule, files: Sequence[Path], every: timedelta, report: Callable[[str], None]) -> Run:
     """One policy over all files, in their order."""
-    past = Past(rule, metric, every)
+    past = Past(rule, every)
     steps = []
-    for file in files:
-        report(f"{rule.name}: {file.name}")
+    for number, file in enumerate(files, 1):
+        report(f"{rule.name}: drop {number} of {len(files)}, {file.name}")
         steps.append(past.drop(file))
-    return Run(rule.name, tuple(steps))
+    if not any(step.score is not None for step in steps):
+        raise ConfigurationError(
+            "no model was live when a labelled drop came, so there is nothing to compare; "
+            f"the last one, {steps[-1].drop}: {steps[-1].words}"
+        )
+    return Run(rule.name, past.metric, tuple(steps))

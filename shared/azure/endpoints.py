@@ -116,6 +116,16 @@ class AzureServing:
                 self._ml().online_deployments.begin_delete(name, endpoint)
         return False
 
+    def endpoint_state(self, endpoint: str) -> str:
+        with _asking("Looking at the endpoint", endpoint):
+            found = self._find_endpoint(endpoint)
+        return _STATES.get(found.provisioning_state, "creating") if found else "missing"
+
+    def deployment_state(self, endpoint: str, name: str) -> str:
+        with _asking("Looking at a deployment", endpoint):
+            found = self._find_deployment(endpoint, name)
+        return _STATES.get(found.provisioning_state, "creating") if found else "missing"
+
     def traffic(self, endpoint: str) -> Mapping[str, int]:
         with _asking("Reading the traffic", endpoint):
             weights = self._endpoint(endpoint).traffic or {}

@@ -67,6 +67,10 @@ class LoopState:
     """The champion's collected answers up to here have been compared with those of its gate."""
     newest_labelled: int | None = None
     """Number of the newest version that can be trained on; None in rows that are older than this field."""
+    unserved: Reason | None = None
+    """Why the champion serves nobody, as the last sweep saw; None when it can."""
+    task: str = ""
+    """classification or regression, as the first labelled version showed; `data.task` is heard first."""
     newest_landed_at: datetime | None = None
     """When the newest drop landed: what comes in late is judged by this."""
     adopted: Mapping[str, int] = field(default_factory=dict)

@@ -174,6 +174,7 @@ class Code(StrEnum):
     METRIC_BREACHED = "metric-breached"
     METRIC_PAST_BY_CHANCE = "metric-past-by-chance"
     METRIC_MET = "metric-met"
+    METRIC_MEASURED = "metric-measured"
     METRIC_UNDEFINED = "metric-undefined"
     METRIC_TOO_FEW_ROWS = "metric-too-few-rows"
     METRIC_MISMATCH = "metric-mismatch"
@@ -229,6 +230,12 @@ class Code(StrEnum):
     LOOP_WAITS = "loop-waits"
     LOOP_SET_ASIDE = "loop-set-aside"
     SERVES = "serves"
+    SERVES_AGAIN = "serves-again"
+    ENDPOINT_GONE = "endpoint-gone"
+    DEPLOYMENT_GONE = "deployment-gone"
+    DEPLOYMENT_BROKEN = "deployment-broken"
+    NO_TRAFFIC = "no-traffic"
+    NO_FIRST_MODEL = "no-first-model"
     NO_MODEL_YET = "no-model-yet"
     UNDER_WAY = "under-way"
 
@@ -334,6 +341,10 @@ class Code(StrEnum):
     HOLDOUT_IMPOSSIBLE = "holdout-impossible"
     UNREADABLE = "unreadable"
     READER_DIED = "reader-died"
+
+
+NOBODY_SERVED = frozenset({Code.ENDPOINT_GONE, Code.DEPLOYMENT_GONE, Code.DEPLOYMENT_BROKEN, Code.NO_TRAFFIC})
+"""Of a loop with a champion that cannot answer: it is not live, whatever its last release came to."""
 
 
 @dataclass(frozen=True)

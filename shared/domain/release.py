@@ -180,6 +180,8 @@ class Release:
     """The training window."""
     started_at: datetime
     phase_since_at: datetime
+    trained_before: int | None = None
+    """`trained_through` of the loop before it, which an abort gives back; None where it trains nothing."""
     attempt: int = 1
     window: str = ""
     """Asset id of the training window."""

@@ -170,6 +170,7 @@ def _number(landing: Landing, read: Read, *, reference: bytes) -> None:
             unit.state,
             next_version=version.number + 1,
             newest_labelled=version.number if version.labelled else unit.newest_labelled(),
+            task=unit.state.task or reading.task,
             newest_landed_at=max(blob.created_at, newest),
         ),
         [_told("version.created", version, record, after="written")],

@@ -132,7 +132,6 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, M
     if wanted is None or not found.labels:
         return seen, None
     threshold = wanted.at_least if wanted.at_least is not None else wanted.at_most
-    assert threshold is not None  # a rule of the loop file
     verdict = judge_metric(
         found.labels, found.predictions, wanted.name, threshold, confidence=wanted.confidence
     )

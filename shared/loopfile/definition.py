@@ -121,6 +121,8 @@ class Data(Section):
     """Where drops land."""
     target: Column
     """The column that the model predicts."""
+    task: Literal["auto", "classification", "regression"] = "auto"
+    """Whether the target says classes or a number. auto: as the first labelled version shows."""
     id: Column | None = None
     """Identifies a row; joins late labels with predictions."""
     time: Column | None = None

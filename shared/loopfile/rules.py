@@ -23,8 +23,10 @@ class Finding:
 
 Rule = Callable[[Definition], Iterator[Finding]]
 
-_ID, _TARGET, _NAME, _ON = ("data", "id"), ("data", "target"), ("metric", "name"), ("retrain", "on")
 LOWER_IS_BETTER = frozenset({"mae", "rmse", "mape"})
+REGRESSION = LOWER_IS_BETTER | {"r2"}
+
+_ID, _TARGET, _NAME, _ON = ("data", "id"), ("data", "target"), ("metric", "name"), ("retrain", "on")
 
 
 def _holdout(it: Definition) -> Iterator[Finding]:
@@ -92,9 +94,12 @@ def _metric(it: Definition) -> Iterator[Finding]:
             allowed = "metric only with a section metric, which says what is measured"
             yield Finding(_ON, "metric", allowed, (("metric",),))
         return
-    if (metric.at_least is None) == (metric.at_most is None):
-        found = "neither" if metric.at_least is None else "both"
-        yield Finding(("metric",), f"{found} of at_least and at_most", "exactly one of them")
+    if metric.at_least is None and metric.at_most is None:
+        if "on" in it.retrain.model_fields_set and "metric" in it.retrain.on:
+            allowed = "metric only with metric.at_least or metric.at_most; without, it is measured and never breached"
+            yield Finding(_ON, "metric", allowed, (("metric",),))
+    elif metric.at_least is not None and metric.at_most is not None:
+        yield Finding(("metric",), "both of at_least and at_most", "one of them, or neither")
     elif metric.name in LOWER_IS_BETTER and metric.at_least is not None:
         yield Finding(
             ("metric", "at_least"),
@@ -109,6 +114,15 @@ def _metric(it: Definition) -> Iterator[Finding]:
             f"at_least, because higher is better for {metric.name}",
             (_NAME,),
         )
+
+
+def _task(it: Definition) -> Iterator[Finding]:
+    metric, task = it.metric, it.data.task
+    if metric is None or task == "auto" or (metric.name in REGRESSION) == (task == "regression"):
+        return
+    yield Finding(
+        _NAME, metric.name, f"a metric of a {task}, because data.task is {task}", (("data", "task"),)
+    )
 
 
 def _retrain(it: Definition) -> Iterator[Finding]:
@@ -135,7 +149,17 @@ def _canary(it: Definition) -> Iterator[Finding]:
         yield Finding((*path, "max_hours"), step.max_hours, allowed, ((*path, "minutes"),))
 
 
-RULES: tuple[Rule, ...] = (_holdout, _columns, _returns, _places, _persistence, _metric, _retrain, _canary)
+RULES: tuple[Rule, ...] = (
+    _holdout,
+    _columns,
+    _returns,
+    _places,
+    _persistence,
+    _metric,
+    _task,
+    _retrain,
+    _canary,
+)
 
 
 def files(it: Definition, folder: Folder) -> Iterator[Finding]:

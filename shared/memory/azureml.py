@@ -157,6 +157,13 @@ class MemoryServing:
         del found.deployments[name]
         return True
 
+    def endpoint_state(self, endpoint: str) -> str:
+        return self.endpoints[endpoint].state if endpoint in self.endpoints else "missing"
+
+    def deployment_state(self, endpoint: str, name: str) -> str:
+        found = self._endpoint(endpoint).deployments.get(name)
+        return found.state if found else "missing"
+
     def traffic(self, endpoint: str) -> Mapping[str, int]:
         return {name: weight for name, weight in self._endpoint(endpoint).traffic.items() if weight}
 

@@ -19,15 +19,15 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
     It goes through smoke test and gate like any other, and ends with all traffic. An open release that waits for
     the champion, to go back to it, gets the deployment alone.
     """
-    state, ports = current.state, current.ports
+    state = current.state
     if state.champion is None:
         return reason(Code.RESTORE_NO_MODEL, loop=state.loop)
     champion = current.release(state.champion.release)[0]
     published = current.published(champion.definition)
     if state.open_release is not None:
         return _beside(current, state.open_release, champion, published)
-    actual = dict(ports.serving.traffic(published.definition.serve.endpoint))
-    if actual == start.expected_traffic(state):
+    actual = _traffic(current, published.definition.serve.endpoint)
+    if actual == start.expected_traffic(state) and not _gone(current, champion, published):
         return reason(Code.RESTORE_NOT_NEEDED, deployment=champion.deployment, release=champion.number)
     if not champion.job:
         return _unknown(champion)
@@ -47,7 +47,18 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
         deployment=champion.deployment,
         traffic=actual,
     )
-    return start.begun(replace(state, paused=None), release)
+    return start.begun(replace(state, paused=None, unserved=None), release)
+
+
+def _traffic(current: Unit, endpoint: str) -> dict[str, int]:
+    """None where the endpoint is gone: the release makes it again."""
+    serving = current.ports.serving
+    return {} if serving.endpoint_state(endpoint) == "missing" else dict(serving.traffic(endpoint))
+
+
+def _gone(current: Unit, champion: Release, published: Published) -> bool:
+    endpoint = published.definition.serve.endpoint
+    return current.ports.serving.deployment_state(endpoint, champion.deployment) == "missing"
 
 
 def _beside(current: Unit, number: int, champion: Release, published: Published) -> Outcome | Reason:

@@ -121,7 +121,7 @@ def champion_of(release: Release, now: datetime) -> Champion:
 
 
 def _why_not_again(current: Unit, state: LoopState, after: Release) -> Reason | None:
-    if after.phase is Phase.LIVE:
+    if after.phase in (Phase.LIVE, Phase.ABORTED):  # after an abort, the next reason starts another
         return None
     return policy.next_chance(state, current.published().definition, current.ports.clock.now())
 

@@ -161,9 +161,17 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
         last_ended_at=now,
         last_outcome=release.phase.value,
         failed_in_row=failed,
+        trained_through=_trained_through(state, release),
         waiting=tuple(t for t in state.waiting if t not in echoes),
     )
     return after, [echo(trigger, release) for trigger in echoes]
+
+
+def _trained_through(state: LoopState, release: Release) -> int:
+    """An aborted release has settled nothing: its versions are as new as before and may start another."""
+    if release.phase is Phase.ABORTED and release.trained_before is not None:
+        return release.trained_before
+    return state.trained_through
 
 
 def echo(trigger: Trigger, release: Release) -> Draft:

@@ -98,6 +98,7 @@ def _start(
         versions=versions,
         started_at=now,
         phase_since_at=now,
+        trained_before=state.trained_through,
         champion=state.champion,
         traffic=state.adopted or expected_traffic(state),
     )

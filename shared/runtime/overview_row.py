@@ -7,13 +7,15 @@ from datetime import datetime, timedelta
 
 from shared.domain.loop import LoopState, NewestVersion, Overview, Serving, UnderWay
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import Release
+from shared.domain.release import ENDED, Phase, Release
 from shared.release.machine import PHASES
 from shared.retraining.policy import UNHELPED
 from shared.runtime.unit_of_work import Unit
 
 SLOW = timedelta(hours=1)
 """A quick phase that lasts longer needs a person."""
+
+NOT_LIVE = frozenset(phase.value for phase in ENDED - {Phase.LIVE, Phase.ABORTED})
 
 LONGEST, MOST = 160, 3
 """Characters of one fact and reasons in a row: the overview is read whole."""
@@ -68,12 +70,16 @@ def needs_attention(
     state: LoopState, release: Release | None, problems: Sequence[Reason], now: datetime
 ) -> Reason | None:
     """What a person must do; None when no person is needed."""
+    if state.unserved and release is None:
+        return state.unserved
     if state.paused:
         return state.paused
     if release is not None and (stuck := _stuck(release, now)):
         return stuck
     if state.unhelped_in_row >= UNHELPED and release is None:
         return reason(Code.NOT_HELPING, releases=state.unhelped_in_row, loop=state.loop)
+    if state.champion is None and release is None and state.last_outcome in NOT_LIVE:
+        return reason(Code.NO_FIRST_MODEL, release=state.next_release - 1, loop=state.loop)
     return reason(Code.LOOP_WAITS, *problems) if problems else None
 
 

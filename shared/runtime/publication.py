@@ -58,8 +58,10 @@ def _create(ports: Ports, published: Published, digest: str) -> None:
 
 
 def _replace(current: Unit, published: Published, digest: str) -> None:
+    was, is_now = current.published().definition.data.target, published.definition.data.target
     state = replace(
         current.state,
+        task=current.state.task if was == is_now else "",
         definition=digest,
         published_by=published.published_by,
         published_at=published.published_at,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.loop import Overview
+from shared.domain.reason import Code
 from shared.domain.release import Phase
 from shared.errors import DriftloopError
 from shared.inbox import dead_letters, recorder
@@ -15,7 +16,7 @@ from shared.inbox.messages import Landed
 from shared.ports import Ports
 from shared.release import effects
 from shared.retraining import start
-from shared.runtime import unit_of_work, worker
+from shared.runtime import serving_look, unit_of_work, worker
 from shared.runtime.unit_of_work import Unit
 from shared.runtime.worker import Ran
 from shared.state import rows
@@ -95,7 +96,9 @@ def _heal(ports: Ports, overview: Overview) -> int:
     if ports.store.read(overview.loop, rows.LOOP) is not None:
         current = unit_of_work.read(ports, overview.loop)
         _clear_up(current)
-        _compare_traffic(current, overview)
+        gone = serving_look.look(current, overview.endpoint)
+        if gone is None or gone.code is Code.NO_TRAFFIC:
+            _compare_traffic(unit_of_work.read(ports, overview.loop), overview)
     return found
 
 

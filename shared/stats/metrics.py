@@ -9,6 +9,7 @@ need.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+
+_WHOLE_TEXT = re.compile(r"(-?\d+)\.0+")
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,11 @@ class Metric:
 
 
 def class_name(value: object) -> str:
-    """A label as text: whole numbers without a decimal point, everything else as it is written."""
+    """A label as text: whole numbers without a decimal point (also `"1.0"`, as a column of floats is written as text),
+    everything else as it is written."""
+    if isinstance(value, str):
+        whole = _WHOLE_TEXT.fullmatch(value)
+        return whole[1] if whole else value
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     item = getattr(value, "item", None)  # a numpy scalar

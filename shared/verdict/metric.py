@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
 from shared.release.document import Document
 from shared.release.gate.holdout import LEAST_ROWS, bad_values
 from shared.stats.metrics import METRICS, Metric
 
+if TYPE_CHECKING:
+    from shared.stats.intervals import Bounds
+
 
 @dataclass(frozen=True)
 class MetricVerdict(Document):
     breached: bool | None
-    """None: too few usable rows to say anything."""
+    """None: too few usable rows to say anything, or no threshold."""
     metric: str
-    threshold: float
+    threshold: float | None
+    """None: measured and shown, never breached."""
     n: int
     value: float | None
     low: float | None
@@ -29,13 +34,16 @@ def judge_metric(
     y_true: Sequence[object],
     y_pred: Sequence[object],
     name: str,
-    threshold: float,
+    threshold: float | None,
     *,
     confidence: float = 0.95,
     seed: int = 20070101,
     metric: Metric | None = None,
 ) -> MetricVerdict:
-    """H0: the metric is on the good side of `threshold`. Breached when H0 is rejected at 1 - confidence."""
+    """H0: the metric is on the good side of `threshold`. Breached when H0 is rejected at 1 - confidence.
+
+    Without a threshold there is no H0: value and bounds alone.
+    """
     from shared.stats.intervals import bounds, custom_bounds, is_known, sample_of
 
     chosen, n = metric or METRICS[name], len(y_true)
@@ -50,10 +58,7 @@ def judge_metric(
     if not all(map(math.isfinite, (found.value, found.low, found.high))):
         undefined = reason(Code.METRIC_UNDEFINED, metric=chosen.name, rows=n)
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, undefined)
-    best = found.high if chosen.sign > 0 else found.low
-    breached = chosen.sign * best < chosen.sign * threshold
-    past = chosen.sign * found.value < chosen.sign * threshold
-    code = Code.METRIC_BREACHED if breached else Code.METRIC_PAST_BY_CHANCE if past else Code.METRIC_MET
+    code = _compared(found, chosen, threshold)
     why = reason(
         code,
         metric=chosen.name,
@@ -64,7 +69,18 @@ def judge_metric(
         side="below" if chosen.sign > 0 else "above",
         threshold=threshold,
     )
+    breached = None if threshold is None else code is Code.METRIC_BREACHED
     return MetricVerdict(breached, chosen.name, threshold, n, found.value, found.low, found.high, why)
+
+
+def _compared(found: Bounds, metric: Metric, threshold: float | None) -> Code:
+    if threshold is None:
+        return Code.METRIC_MEASURED
+    best = found.high if metric.sign > 0 else found.low
+    if metric.sign * best < metric.sign * threshold:
+        return Code.METRIC_BREACHED
+    past = metric.sign * found.value < metric.sign * threshold
+    return Code.METRIC_PAST_BY_CHANCE if past else Code.METRIC_MET
 
 
 def _unusable(y_true: Sequence[object], y_pred: Sequence[object], metric: Metric) -> Reason | None:

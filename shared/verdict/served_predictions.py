@@ -17,6 +17,7 @@ from shared.release.gate import gate_evidence
 from shared.retraining import policy, start
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
+from shared.verdict.task import task_of
 
 if TYPE_CHECKING:
     import drift
@@ -79,10 +80,11 @@ def _report(current: Unit, definition: Definition, outputs: Sequence[object]) ->
     gate = gate_evidence.recorded(current, release)
     if gate is None:
         return None
-    reference = drift.profile(_frame(gate.evidence.challenger))
+    classes = task_of(current, definition) == "classification"
+    reference = drift.profile(_frame(gate.evidence.challenger, classes=classes))
     return drift.compare(
         reference,
-        drift.profile(_frame(outputs), grid=reference),
+        drift.profile(_frame(outputs, classes=classes), grid=reference),
         drift.Policy(
             false_alarm_rate=definition.drift.false_alarm_rate,
             material_numeric=definition.drift.material.numeric,
@@ -91,8 +93,11 @@ def _report(current: Unit, definition: Definition, outputs: Sequence[object]) ->
     )
 
 
-def _frame(outputs: Sequence[object]) -> object:
+def _frame(outputs: Sequence[object], *, classes: bool) -> object:
     import pandas as pd
 
+    from shared.stats.metrics import class_name
+
     plain = [output for output in outputs if not isinstance(output, dict | list)]
-    return pd.DataFrame({COLUMN: plain})
+    named = [class_name(each) for each in plain if each is not None] if classes else plain
+    return pd.DataFrame({COLUMN: named})

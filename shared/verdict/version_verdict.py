@@ -155,7 +155,6 @@ def _metric(
         f"metric-v{version.number}",
     )
     threshold = wanted.at_least if wanted.at_least is not None else wanted.at_most
-    assert threshold is not None
     judged = judge_metric(
         frame[published.definition.data.target].tolist(),
         list(seen.values),

@@ -213,6 +213,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "{metric} is {value:.4f} ({low:.4f} to {high:.4f}) on {rows} rows: "
         "{side} the threshold of {threshold:g}, which may be chance"
     ),
+    Code.METRIC_MEASURED: "{metric} is {value:.4f} ({low:.4f} to {high:.4f}) on {rows} rows",
     Code.METRIC_MET: (
         "{metric} is {value:.4f} ({low:.4f} to {high:.4f}) on {rows} rows: meets the threshold of {threshold:g}"
     ),
@@ -286,7 +287,25 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.NOT_HELPING: "the last {releases} releases went live and did not help: `driftloop explain {loop}`",
     Code.LOOP_WAITS: "{because}",
     Code.LOOP_SET_ASIDE: "this loop is stopped: {because}",
+    Code.NO_FIRST_MODEL: (
+        "no model is live, and release {release}, which was to bring the first, failed: fix what it names, "
+        "then `driftloop retrain {loop}`"
+    ),
     Code.SERVES: "release {release} live",
+    Code.SERVES_AGAIN: "the champion serves again",
+    Code.ENDPOINT_GONE: "nobody is served: endpoint {endpoint} is gone; `driftloop restore {loop}` makes it again",
+    Code.DEPLOYMENT_GONE: (
+        "nobody is served: deployment {deployment} of endpoint {endpoint} is gone; "
+        "`driftloop restore {loop}` deploys it again"
+    ),
+    Code.DEPLOYMENT_BROKEN: (
+        "nobody is served: deployment {deployment} of endpoint {endpoint} failed; "
+        "`driftloop retrain {loop}` deploys a new one"
+    ),
+    Code.NO_TRAFFIC: (
+        "nobody is served: no deployment of endpoint {endpoint} has traffic; "
+        "`driftloop restore {loop}` gives it back"
+    ),
     Code.NO_MODEL_YET: "no model yet",
     Code.UNDER_WAY: "release {release} is {phase:plain}",
     # source

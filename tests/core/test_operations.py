@@ -23,9 +23,24 @@ NEEDS_NOTHING = {
     *("became-version", "act-done", "read-again", "restore-deployed", "resumed", "source-unchanged"),
     *("first-model", "schedule-due", "champion-too-old", "alert-fired", "monitor-breached", "asked-for"),
     *("restore-asked-for", "adopted-as-served", "triggers", "release-started", "no-trigger", "finding"),
-    *("serves", "no-model-yet", "under-way", "labels-joined", "labels-no-model", "version-judged"),
+    *(
+        "serves",
+        "serves-again",
+        "no-model-yet",
+        "under-way",
+        "labels-joined",
+        "labels-no-model",
+        "version-judged",
+    ),
     *("no-champion", "drift-off", "column-moved", "no-material-drift", "steps-reused"),
-    *("metric-breached", "metric-past-by-chance", "metric-met", "metric-undefined", "metric-too-few-rows"),
+    *(
+        "metric-breached",
+        "metric-past-by-chance",
+        "metric-met",
+        "metric-measured",
+        "metric-undefined",
+        "metric-too-few-rows",
+    ),
     *("metric-mismatch", "metric-bad-values", "predictions-judged", "predictions-compared"),
     *("predictions-no-reference", "breach-confirmed", "breach-no-version", "breach-no-report"),
     *("breach-not-shown", "helped", "not-helped", "help-unknown", "still-differs", "taken-in"),
@@ -43,7 +58,7 @@ NEEDS_NOTHING = {
 """Triggers, verdicts, their findings and outcomes: nothing is refused, waits or failed by itself."""
 
 ENTRIES = {f"release.{phase.value}" for phase in Phase} | {f"drop.{state.value}" for state in InboxState}
-ENTRIES |= {"source.given_up", "traffic.adopted", "traffic.repaired"}
+ENTRIES |= {"serving.lost", "source.given_up", "traffic.adopted", "traffic.repaired"}
 
 ERRORS = {code for code in Code if code not in TEXTS}
 """An error brings its own text."""

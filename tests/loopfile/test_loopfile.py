@@ -132,7 +132,9 @@ def test_five_mistakes_get_five_messages() -> None:
     text = text.replace("  target: species", "  tagret: species\n  target: species")
     lines = message(text).splitlines()
     duration = "a number with s, m, h or d, for example 90s, 15m, 6h or 60d"
-    known = "landing, target, id, time, ignore, columns, labels, holdout, window, source, format, limits"
+    known = (
+        "landing, target, task, id, time, ignore, columns, labels, holdout, window, source, format, limits"
+    )
     steps = "rising whole percentages between 1 and 99, for example [10, 50]"
     assert lines == [
         f"loop.yaml:4 data.tagret: found an unknown key; allowed: did you mean target? known here: {known}",
@@ -198,7 +200,8 @@ canary: {step: {minutes: 180, max_hours: 2}}
         ("false_alarm_rate: 0.01", "false_alarm_rate: 1", "drift.false_alarm_rate"),
         ("breaches: 1,", "breaches: 2,", "drift.persistence.breaches"),
         ("at_least: 0.85", "at_most: 0.85", "metric.at_most"),
-        ("at_least: 0.85", "confidence: 0.9", "metric"),
+        ("at_least: 0.85", "confidence: 0.9", "retrain.on"),
+        ("at_least: 0.85", "at_least: 0.85, at_most: 0.9", "metric"),
         ("name: f1_macro", "name: f1", "metric.name"),
         ("metric: {name: f1_macro, at_least: 0.85}", "", "retrain.on"),
         ("on: [drift, metric, schedule, alert]", "on: [drift]", "retrain.alerts"),

@@ -190,11 +190,6 @@ def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     [
         (classification(), [], "say --target, one of: customer_id, spend, visits, country, plan, churned"),
         (classification(), ["--target", "churn"], "did 'churned' take its place"),
-        (
-            b"a,b\n" + b"".join(b"%d,%d\n" % (n, n % 5) for n in range(50)),
-            ["--target", "b"],
-            "say --task, one of",
-        ),
         (many_categories(), ["--target", "note"], "600 different texts in 600 rows"),
         (classification(), ["--target", "churned", "--task", "regression"], "a regression predicts numbers"),
         (
@@ -234,3 +229,29 @@ def test_nothing_of_the_template_is_left_in_it(tmp_path: Path) -> None:
     assert {f.name for f in folder.iterdir()} >= {
         f.name for f in new_command.TEMPLATE.iterdir() if f.name[0] != "_"
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "metric", "note"),
+    [
+        ([n % 5 for n in range(60)], "classification", "balanced_accuracy", "(0, 1, 2, 3, 4), which are"),
+        ([f"{(1, 4, 9)[n % 3]}.0" for n in range(60)], "classification", "balanced_accuracy", "(1, 4, 9), which"),
+        ([(n * n * 37) % 4999 for n in range(60)], "regression", "rmse", "which are taken as a quantity"),
+        ([f"{(n * n * 37) % 4999}.0" for n in range(60)], "regression", "rmse", "predicts b (regression)"),
+        ([n * 0.37 for n in range(60)], "regression", "rmse", "predicts b (regression)"),
+    ],
+)  # fmt: skip
+def test_the_task_of_numbers_is_settled_and_said(
+    tmp_path: Path, values: list[object], task: str, metric: str, note: str
+) -> None:
+    """The same rule as the loop's own, on the same rows; the loop file says what was settled."""
+    data = tmp_path / "data.csv"
+    data.write_text("a,b\n" + "".join(f"{n * 1.5},{value}\n" for n, value in enumerate(values)))
+    result = new("numbers", "--data", str(data), "--folder", str(tmp_path), "--target", "b")
+    assert result.exit_code == 0, result.output
+    assert note in " ".join(result.output.split())
+    written = loopfile.load(tmp_path / "numbers" / "loop.yaml")
+    assert written.data.task == task
+    assert written.metric is not None and written.metric.name == metric
+    assert written.metric.at_least is None and written.metric.at_most is None
+    assert json.loads((tmp_path / "numbers/train/columns.json").read_text())["task"] == task

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree
@@ -37,7 +39,7 @@ def runs(drops: list[Path]) -> dict[str, simulation.Run]:
     definition = loopfile.parse(LOOP, file="loop.yaml")
     chosen = baselines.rules(definition, "0 0 3 * * 1")
     week = timedelta(days=7)
-    return {one.name: simulation.run(one, drops, "f1_macro", week, lambda _: None) for one in chosen}
+    return {one.name: simulation.run(one, drops, week, lambda _: None) for one in chosen}
 
 
 def test_each_policy_alarms_and_retrains_by_its_own_rule(runs: dict[str, simulation.Run]) -> None:
@@ -78,7 +80,7 @@ def test_a_rule_from_outside_sees_the_features_that_the_champion_was_trained_on_
         return len(seen) == 2
 
     rule = baselines.Rule("third", baselines.without_triggers(loopfile.parse(LOOP, file="l")), third_drop)
-    found = simulation.run(rule, drops, "f1_macro", timedelta(days=7), lambda _: None)
+    found = simulation.run(rule, drops, timedelta(days=7), lambda _: None)
     rows = [len(pd.read_csv(file)) for file in drops]
     assert seen == [(rows[0], rows[1]), (rows[0], rows[2]), (sum(rows[:3]), rows[3])]
     assert [step.retrained for step in found.steps] == [True, False, True, False]
@@ -93,7 +95,7 @@ def test_drift_put_into_the_census_is_found_at_its_drop_and_at_no_other(tmp_path
     census(tmp_path, drops=6, unit_from=3, rule_from=5)
     definition = loopfile.load(ROOT / "loops/income/loop.yaml", overrides=("data.window=newest",))
     ours = baselines.rules(definition, "0 0 3 * * 1")[0]
-    found = simulation.run(ours, sorted(tmp_path.iterdir()), "accuracy", timedelta(days=7), lambda _: None)
+    found = simulation.run(ours, sorted(tmp_path.iterdir()), timedelta(days=7), lambda _: None)
     assert [step.alarm for step in found.steps] == [False, False, True, False, True, False]
     assert [step.live for step in found.steps] == [1, 1, 2, 2, 3, 3]
 
@@ -123,7 +125,7 @@ def test_the_command_tells_it_as_a_table_and_as_json(drops: list[Path], tmp_path
     ]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    told = json.loads(done.output[done.output.index("[") :])
+    told = json.loads(done.stdout)
     assert [one["rule"] for one in told] == ["loop", "always", "schedule", "never"]
     assert (tmp_path / "p.svg").read_text().startswith("<svg")
 
@@ -152,3 +154,53 @@ def test_the_stand_in_learns_what_is_linear_and_survives_what_is_missing() -> No
         "1",
         "2",
     }
+
+
+def car_prices(folder: Path, drops: int = 4, rows: int = 300) -> Path:
+    """Whole dollars by age and make, 20 % dearer from the third drop on; a column that is empty, one of one value."""
+    random = np.random.default_rng(9)
+    for number in range(1, drops + 1):
+        age = random.uniform(0, 15, rows)
+        make = random.choice(["a", "b", "c"], rows)
+        price = (30_000 - 1500 * age + 4000 * (make == "a")) * (1.2 if number > 2 else 1.0)
+        price = (price + random.normal(0, 300, rows)).round().astype(int)
+        pd.DataFrame({"age": age, "make": make, "none": np.nan, "one": 1, "price": price}).to_csv(
+            folder / f"{number}.csv", index=False
+        )
+    return folder
+
+
+def test_a_whole_number_is_backtested_as_a_regression_with_progress_and_without_warnings(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "drops").mkdir()
+    folder = car_prices(tmp_path / "drops")
+    (tmp_path / "train.yml").write_text("")
+    (tmp_path / "loop.yaml").write_text(
+        "loop: cars\ndata: {landing: landing/cars/, target: price, window: newest}\n"
+        "train: {pipeline: train.yml}\nserve: {endpoint: cars}\n"
+        "gate: {margin: 2000}\nretrain: {cooldown: 1h}\n"
+    )
+    command = [sys.executable, "-W", "default", "-c", "from cli import main; main()", "backtest"]
+    done = subprocess.run(
+        [*command, str(tmp_path), "--data", str(folder), "--json"],
+        capture_output=True, text=True, cwd=ROOT, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = {one["rule"]: one for one in json.loads(done.stdout)}
+    assert {one["metric"] for one in told.values()} == {"rmse"}
+    scores = [step["score"] for step in told["never"]["steps"]]
+    assert scores[0] is None and 250 < scores[1] < 400  # the noise is 300
+    assert min(scores[2:]) > 2000  # a fifth of the price
+    assert 250 < told["always"]["steps"][3]["score"] < 500
+    lines = done.stderr.strip().splitlines()
+    assert lines[:2] == ["backtest: loop: drop 1 of 4, 1.csv", "backtest: loop: drop 2 of 4, 2.csv"]
+    assert len(lines) == 16, done.stderr  # four policies, four drops, and no word of a library
+
+
+def test_the_worst_of_an_error_is_the_greatest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from cli.backtest import _table
+
+    steps = [simulation.Step("d", 9, False, False, 1, score, "") for score in (10.0, 90.0)]
+    _table([simulation.Run("loop", "rmse", tuple(steps))], {"loop": ""}, "rmse")
+    assert capsys.readouterr().out.splitlines()[1].split()[-2:] == ["50.0000", "90.0000"]

@@ -65,7 +65,7 @@ class HeatRow:
 @dataclass(frozen=True)
 class MetricLine:
     name: str
-    threshold: float
+    threshold: float | None
     points: tuple[MetricPoint, ...]
 
 
@@ -223,7 +223,7 @@ def _cell(version: int, column: Document) -> Cell:
 
 
 def _metric(asking: Asking, versions: Sequence[DataVersion]) -> MetricLine | None:
-    points, name, threshold = [], "", 0.0
+    points, name, threshold = list[MetricPoint](), "", None
     for version in reversed(versions):
         found = document(asking.ports, version.metric)
         if found is None:

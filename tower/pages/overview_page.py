@@ -7,6 +7,7 @@ from datetime import datetime
 
 from shared import guide
 from shared.domain.loop import Overview
+from shared.domain.reason import NOBODY_SERVED
 from shared.inbox.unrouted import Unrouted
 from shared.state import queries
 from shared.words import say, say_all
@@ -27,6 +28,7 @@ class LoopLine:
     attention: str
     help: str
     paused: bool
+    unserved: bool
     live: int | None
     model: str
     live_at: datetime | None
@@ -90,6 +92,7 @@ def _line(found: Overview) -> LoopLine:
         attention=clip(say(found.needs_attention), 160),
         help=guide.anchor(found.needs_attention),
         paused=found.paused,
+        unserved=bool(found.needs_attention and found.needs_attention.code in NOBODY_SERVED),
         live=live.release if live else None,
         model=model(live.model) if live else "",
         live_at=live.live_at if live else None,

@@ -46,7 +46,7 @@ class ColumnLine:
 @dataclass(frozen=True)
 class Metric:
     name: str
-    threshold: float
+    threshold: float | None
     n: int
     interval: Interval
     breached: bool | None

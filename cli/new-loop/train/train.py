@@ -80,7 +80,7 @@ def chosen(features, target):
     folds = min(4, fewest)
     if folds < 2:
         return "linear", {}
-    scoring = "f1_macro" if CLASSIFIES else "neg_root_mean_squared_error"
+    scoring = "balanced_accuracy" if CLASSIFIES else "neg_root_mean_squared_error"
     scores = {
         name: cross_val_score(
             model_of(estimator), features, target, cv=folds, scoring=scoring, error_score="raise"
@@ -91,10 +91,15 @@ def chosen(features, target):
     return max(scores, key=lambda name: scores[name].mean()), metrics
 
 
+def class_name(value):
+    """A class as text; whole numbers stay whole, also where pandas made floats of them beside a missing value."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def main(training_data: Path, model: Path) -> None:
     parts = [pd.read_parquet(part) for part in sorted(training_data.rglob("*.parquet"))]
     rows = pd.concat(parts, ignore_index=True).dropna(subset=[TARGET])
-    target = rows[TARGET].astype(str) if CLASSIFIES else rows[TARGET].astype(float)
+    target = rows[TARGET].map(class_name) if CLASSIFIES else rows[TARGET].astype(float)
     if CLASSIFIES and target.nunique() < 2:
         sys.exit(f"all {len(rows)} rows have {TARGET} {target.iloc[0]!r}: there is nothing to tell apart")
     features = rows[[*NUMBERS, *TEXTS, *MOMENTS]]

@@ -162,6 +162,8 @@ class Reading:
     """Some row has a target."""
     findings: tuple[str, ...]
     """What people should know about a drop that can be used."""
+    task: str = ""
+    """classification or regression, as the target's values show; empty when no row has one."""
 
     def to_document(self) -> dict[str, Any]:
         """Everything but the profile, which travels as a file."""

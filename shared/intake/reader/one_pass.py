@@ -24,6 +24,7 @@ from shared.intake.reader.drop_files import JUDGED_AS, DropFile, Reading, ReadSp
 from shared.intake.reader.evidence_sample import Samples
 from shared.intake.reader.likeness import Likeness
 from shared.intake.reader.row_hash import ContentHash, RowHashes, in_share
+from shared.intake.reader.target_task import TargetTask
 from shared.intake.reader.texts import Contradicted
 from shared.intake.rejections import listed, printable, quoted, rejected
 
@@ -147,6 +148,7 @@ class _Pass:
         self._train, self._holdout = _Side(output / "train", schema), _Side(output / "holdout", schema)
         self._samples = Samples(schema, spec.target)
         self._targets = 0
+        self._task = TargetTask(columns.get(spec.target, ""))
         self._start: datetime | None = None
         self._end: datetime | None = None
 
@@ -178,6 +180,7 @@ class _Pass:
             tags={**self._tags(rows, profile), "schema": schema},
             profile=profile.to_bytes(),
             labelled=self._targets > 0,
+            task=self._task.settle(),
             findings=tuple(self._findings),
         )
 
@@ -190,6 +193,7 @@ class _Pass:
         self._holdout.add(batch.filter(pa.array(kept)))
         self._train.add(batch.filter(pa.array(~kept)))
         self._targets += batch.num_rows - batch.column(self._spec.target).null_count
+        self._task.add(batch.column(self._spec.target))
         if moment := self._moment_column():
             span: dict[str, datetime | None] = pc.min_max(batch.column(moment)).as_py()
             self._start = min((m for m in (self._start, span["min"]) if m is not None), default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason
 from shared.domain.release import Judgement, JudgementKind, Outcome, Release, TriggerKind
@@ -17,6 +17,7 @@ from shared.release.observations import GateSeen
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions
 from shared.verdict.predictions import Predictions
+from shared.verdict.task import Task, metric_name, task_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,8 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     endpoint, stamp = definition.serve.endpoint, f"gate-{release.job_name}"
     challenger = predictions.predict(unit.ports, endpoint, release.deployment, asked, stamp)
     answers = [*challenger.answers, *_golden(unit, release, definition)]
-    classes = _classes(frame, definition, _trained_on(unit, release, definition))
+    task = task_of(unit, definition)
+    classes = _classes(frame, definition, _trained_on(unit, release, definition), task)
     judged = [_smoke(unit, answers, _smoke_policy(classes))]
     if judged[0].outcome is Outcome.PASS:
         champion = (
@@ -50,7 +52,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
             else None
         )
         evidence = _evidence(frame, definition, challenger, champion, classes)
-        policy = gate_policy(release, definition, metric_name(definition, frame))
+        policy = gate_policy(release, definition, metric_name(unit, definition))
         verdict = judge_gate(evidence, policy)
         record = GateRecord(evidence, policy, verdict)
         judged.append(_stored(unit, JudgementKind.GATE, verdict.outcome, verdict.reasons, record))
@@ -121,14 +123,6 @@ def gate_policy(release: Release, definition: Definition, metric: str) -> GatePo
     )
 
 
-def metric_name(definition: Definition, frame: pd.DataFrame) -> str:
-    """The loop's metric; else macro F1 for classes and RMSE for numbers."""
-    if definition.metric is not None:
-        return definition.metric.name
-    numeric = frame[definition.data.target].dtype.kind == "f"
-    return "rmse" if numeric else "f1_macro"
-
-
 def _evidence(
     frame: pd.DataFrame,
     definition: Definition,
@@ -179,7 +173,7 @@ def _trained_on(unit: Unit, release: Release, definition: Definition) -> set[str
     profile = drift.Profile.from_bytes(unit.ports.documents.get(release.profile)) if release.profile else None
     target = profile.columns.get(definition.data.target) if profile else None
     if target is not None and target.counts is not None and target.counts.closed:
-        return set(target.counts.keys)
+        return set(map(class_name, target.counts.keys))
     if target is not None and target.grid is not None and target.grid.exact:
         return {class_name(float(value)) for value in target.grid.values()[target.grid.counts > 0]}
     return None
@@ -189,15 +183,14 @@ def _trained_on(unit: Unit, release: Release, definition: Definition) -> set[str
 class Classes:
     """Of the target: every class of training or holdout, by name; and whether training's are known to be all there."""
 
-    task: Literal["classification", "regression"]
+    task: Task
     all: tuple[str, ...]
     closed: bool
 
 
-def _classes(frame: pd.DataFrame, definition: Definition, trained_on: set[str] | None) -> Classes:
-    from shared.stats.metrics import METRICS, class_name
+def _classes(frame: pd.DataFrame, definition: Definition, trained_on: set[str] | None, task: Task) -> Classes:
+    from shared.stats.metrics import class_name
 
-    task = METRICS[metric_name(definition, frame)].task
     if task != "classification":
         return Classes(task, (), closed=False)
     seen = {class_name(value) for value in frame[definition.data.target]}

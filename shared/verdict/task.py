@@ -1,0 +1,41 @@
+"""What the loop predicts, classes or a number, settled once and used by gate, smoke test, metric and backtest alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from shared.loopfile import Definition
+    from shared.runtime.unit_of_work import Unit
+
+Task = Literal["classification", "regression"]
+
+DEFAULT_METRIC = {"classification": "f1_macro", "regression": "rmse"}
+"""Of the gate, where the loop file names no metric."""
+
+
+def task_of(unit: Unit, definition: Definition) -> Task:
+    """`data.task` of the loop file, else the task of its metric, else what the first labelled version showed."""
+    from shared.stats.metrics import METRICS
+
+    if definition.data.task != "auto":
+        return definition.data.task
+    if definition.metric is not None:
+        return METRICS[definition.metric.name].task
+    if unit.state.task:
+        return "regression" if unit.state.task == "regression" else "classification"
+    return _of_older_rows(unit, definition)
+
+
+def _of_older_rows(unit: Unit, definition: Definition) -> Task:
+    """Of a loop whose first labelled version came in before the task was kept: by the target's type."""
+    newest = unit.newest_labelled()
+    kind = unit.version(newest)[0].columns.get(definition.data.target) if newest else None
+    return "regression" if kind == "number" else "classification"
+
+
+def metric_name(unit: Unit, definition: Definition) -> str:
+    """The loop's metric; else macro F1 for classes and RMSE for numbers."""
+    if definition.metric is not None:
+        return definition.metric.name
+    return DEFAULT_METRIC[task_of(unit, definition)]

@@ -1,0 +1,112 @@
+"""A loop is never called live while nobody is served: the sweep looks, status and row say it, restore repairs it."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.status import summary
+from shared.domain.loop import Overview
+from shared.domain.reason import NOBODY_SERVED, Code
+from shared.domain.release import Phase
+from shared.runtime import tick
+from shared.words import say
+from tests.engine.world import World, csv, season
+
+
+@pytest.fixture
+def world() -> World:
+    found = World()
+    found.publish()
+    found.drop("2007.csv", csv(season(2007)))
+    assert found.live() == 1
+    found.ticks(20, seconds=30)
+    return found
+
+
+def swept(world: World) -> Overview:
+    tick.sweep(world.ports)
+    world.ticks(1)
+    found = world.ports.store.overview("birds")
+    assert found is not None
+    return found
+
+
+def take_endpoint(world: World) -> None:
+    del world.ports.serving.endpoints["birds"]
+
+
+def take_deployment(world: World) -> None:
+    endpoint = world.ports.serving.endpoints["birds"]
+    endpoint.deployments.clear()
+    endpoint.traffic = {}
+
+
+def take_deployment_alone(world: World) -> None:
+    world.ports.serving.endpoints["birds"].deployments.clear()
+
+
+def take_traffic(world: World) -> None:
+    world.ports.serving.endpoints["birds"].traffic = {}
+
+
+CASES = {
+    Code.ENDPOINT_GONE: take_endpoint,
+    Code.DEPLOYMENT_GONE: take_deployment,
+    Code.NO_TRAFFIC: take_traffic,
+}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_what_serves_nobody_stands_first_and_restore_repairs_it(world: World, code: Code) -> None:
+    assert swept(world).needs_attention is None
+    CASES[code](world)
+    found = swept(world)
+    assert found.needs_attention is not None and found.needs_attention.code is code
+    assert "`driftloop restore birds`" in say(found.needs_attention)
+    assert summary(found).startswith("nobody is served") and " live" not in summary(found)
+    assert world.ledger().count("serving.lost") == 1
+    swept(world)
+    assert world.ledger().count("serving.lost") == 1  # said once, not at every sweep
+    world.act("restore")
+    world.ticks_with_traffic(12)
+    assert world.release(2).phase is Phase.LIVE, world.release(2).reason
+    assert world.ports.serving.traffic("birds") == {"r1-a1": 100}
+    found = swept(world)
+    assert found.needs_attention is None and summary(found) == "release 2 live"
+
+
+def test_a_deployment_that_is_gone_while_its_weight_is_left_is_seen_and_restored(world: World) -> None:
+    take_deployment_alone(world)
+    found = swept(world)
+    assert found.needs_attention is not None and found.needs_attention.code is Code.DEPLOYMENT_GONE
+    world.act("restore")
+    world.ticks_with_traffic(12)
+    assert world.release(2).phase is Phase.LIVE, world.release(2).reason
+    assert "r1-a1" in world.ports.serving.endpoints["birds"].deployments
+
+
+def test_a_failed_deployment_asks_for_a_new_one(world: World) -> None:
+    world.ports.serving.endpoints["birds"].deployments["r1-a1"].state = "failed"
+    found = swept(world)
+    assert found.needs_attention is not None and found.needs_attention.code is Code.DEPLOYMENT_BROKEN
+    assert "`driftloop retrain birds`" in say(found.needs_attention)
+
+
+def test_what_comes_back_by_itself_is_well_again(world: World) -> None:
+    endpoint = world.ports.serving.endpoints.pop("birds")
+    assert swept(world).needs_attention is not None
+    world.ports.serving.endpoints["birds"] = endpoint
+    found = swept(world)
+    assert found.needs_attention is None
+    assert world.ledger().count("serving.back") == 1
+
+
+def test_a_first_release_that_failed_needs_a_person() -> None:
+    world = World(default_model=lambda row: "Emu")
+    world.publish()
+    world.drop("2007.csv", csv(season(2007)))
+    world.ticks_with_traffic(12)
+    assert world.release(1).phase is Phase.REJECTED
+    found = swept(world)
+    assert found.needs_attention is not None and found.needs_attention.code is Code.NO_FIRST_MODEL
+    assert found.needs_attention.code not in NOBODY_SERVED  # it never was live

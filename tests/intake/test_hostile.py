@@ -53,7 +53,7 @@ def test_each_hostile_file_gets_its_reason(hostile: Hostile, tmp_path: Path) -> 
     if code != FINE:
         assert code in REMEDIES and text.endswith(REMEDIES[code])
         assert text.isprintable() and "Traceback" not in text and len(text) < 1000
-    assert {path.name for path in (tmp_path / "out").iterdir()} <= {"train", "holdout"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= {"train", "holdout", "sample"}
     read_sound(tmp_path, "after")
 
 

@@ -63,6 +63,6 @@ def test_a_message_that_no_function_is_ever_given_is_kept_by_the_sweep(
         left = [each.peek_messages() for each in (queue, poison)]
     reasons = [event.reason for _, event in unrouted.newest(app.ports, 100)]
     assert [why.facts["keys"] for why in reasons if why.code is Code.POISON_TAKEN_NAMES] == [
-        "NextVisibleTime"
+        "nextvisibletime"
     ]
     assert left == [[], []]

@@ -100,4 +100,8 @@ def _unlike(world: World, versions: int, releases: int) -> None:
 def _long(line: Overview) -> Overview:
     assert line.newest is not None
     newest = replace(line.newest, verdict=(reason(Code.FINDING, text="v" * 160),))
-    return replace(line, newest=newest, under_way=UnderWay(2, Phase.CANARY, "w" * 160, {"r2-a1": 100}))
+    return replace(
+        line,
+        newest=newest,
+        under_way=UnderWay(2, Phase.CANARY, reason(Code.FINDING, text="w" * 160), {"r2-a1": 100}),
+    )

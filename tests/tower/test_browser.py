@@ -19,6 +19,8 @@ from azure.identity import DefaultAzureCredential
 from playwright.sync_api import BrowserContext, Page, Route, sync_playwright
 
 from local.host import signin
+from shared.state import queries
+from shared.words import plain
 from tests.acceptance.conftest import App, app, season, traffic
 from tests.acceptance.typed import typed
 
@@ -199,11 +201,11 @@ def test_a_person_sees_everything_and_acts_on_it(app: App, used: object, people:
     person.open(f"/loops/{LOOP}")
     assert "paused" in person.do("Pause", "we look into it")
     assert "resumed" in person.do("Resume", "done looking")
-    assert "release 3 starts" in person.do("Retrain now", "once more")
+    assert "release 3 started" in person.do("Retrain now", "once more")
     assert "-> cleaning" in person.do("Abort", "not now")
     assert "read again" in person.do("Retry", "in case it was us")
     app.wait(LOOP, lambda s: s["state"]["open_release"] is None and len(s["set_aside"]) == 1)
-    told = [(e["actor"], e["detail"].get("reason", "")) for e in ledger(app)]
+    told = [(e.actor, str(plain(e.detail.get("reason", "")))) for e in queries.entries(app.ports, LOOP)]
     for reason in (
         "the gate and the canary agree",
         "a customer complained",
@@ -241,8 +243,6 @@ def paused(app: App) -> list[object]:
 
 def ledger(app: App) -> list[dict[str, object]]:
     from dataclasses import asdict
-
-    from shared.state import queries
 
     return [asdict(entry) for entry in queries.entries(app.ports, LOOP)]
 

@@ -44,7 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run_up(state: Path, app: Path, *, functions_host: bool) -> None:
     """Start everything, tell how to use it, and wait; all is stopped when this returns."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job begins with SIGINT ignored
+        signal.signal(number, _interrupt)
     hosted = functions_host and _has_host() and (app / "function_app.py").exists()
     try:
         with (

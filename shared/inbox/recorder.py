@@ -169,7 +169,7 @@ def put(ports: Ports, overview: Overview, record: InboxRecord) -> bool:
 
 
 def _alert(ports: Ports, overview: Overview, alert: AlertRaised) -> None:
-    identity = alert.alert_id or alert.rule
+    identity = key_of("alert", alert.alert_id or alert.rule)  # only ever compared, and it may hold anything
     body = {"rule": alert.rule, "at": alert.at, "words": alert.words, "alert_id": identity}
     if not alert.fired:
         body["resolved"] = "yes"

@@ -14,7 +14,7 @@ from scipy.stats import binom
 import drift
 from drift import categorical, evidence, numeric
 from drift.arrays import Ints
-from drift.evidence import Evaluated
+from drift.combination import Evaluated
 from tests.drift.families import FAMILIES, found, quiet_report, table
 
 RATE = 0.05

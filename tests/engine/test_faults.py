@@ -468,7 +468,7 @@ def test_f20_a_canary_without_evidence_is_never_promoted() -> None:
     life._requests = lambda deployment, n: None  # type: ignore[method-assign]  # nobody calls
     for _ in range(60):
         life.round(seconds=600)
-    assert (life.release().phase, life.release().step) == (Phase.HOLDING, 0)
+    assert (life.release().phase, life.traffic()) == (Phase.ROLLED_BACK, {"r1-a1": 100})
 
 
 def test_f22_data_and_alerts_that_come_mid_canary_wait_for_its_end_and_are_answered() -> None:

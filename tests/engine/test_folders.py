@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.domain.version import DataVersion
 from shared.state import rows
+from shared.words import say_all
 from tests.engine.world import World, csv, season
 
 
@@ -20,4 +21,4 @@ def test_a_folder_of_partitions_becomes_one_version_with_their_columns() -> None
     version = rows.decode(DataVersion, row)
     assert version.rows == len(season(2007)) + len(season(2008))
     assert version.columns["year"] == "integer"
-    assert "0 bytes" in " ".join(version.findings)
+    assert "0 bytes" in say_all(version.findings)

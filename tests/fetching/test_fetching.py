@@ -56,7 +56,7 @@ def test_a_closed_market_is_skipped_with_its_reason(world: World) -> None:
     assert world.state.next_version == 2
     assert world.state.next_release == 2
     assert [entry["reason"] for entry in told(world, "source.unchanged")] == [
-        "skipped: the source has nothing new since it was last fetched"
+        "skipped: the source has nothing new since the last fetch"
     ] * 2
 
 

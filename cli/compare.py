@@ -126,7 +126,7 @@ def compare(
 
 def said(columns: list[str] | None) -> dict[str, str]:
     """What `--column` says: name to kind."""
-    from shared.intake.reader.drop_files import COLUMN_KINDS
+    from shared.loopfile.value_kinds import COLUMN_KINDS
 
     found: dict[str, str] = {}
     for each in columns or ():

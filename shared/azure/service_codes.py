@@ -1,10 +1,10 @@
 """What each error code of a service means for the caller: a table, because a status says too little.
 
 A 409 is seldom a lost race: an archived blob answers with it, and so does a container that is being deleted.
-Sources, all below https://learn.microsoft.com: rest/api/storageservices/ with blob-service-error-codes,
-table-service-error-codes, queue-service-error-codes, common-rest-api-error-codes and set-blob-tier;
-troubleshoot/azure/azure-storage/blobs/authentication/storage-troubleshoot-403-errors;
-azure/azure-resource-manager/troubleshooting/common-deployment-errors.
+Sources. Codes of blobs and common codes: https://learn.microsoft.com, rest/api/storageservices/ with
+blob-service-error-codes, common-rest-api-error-codes and set-blob-tier, read in excerpts. Codes of tables and queues:
+the enums `TableErrorCode` and `StorageErrorCode` of the Azure SDKs. Codes of customer-managed keys: other projects that
+handle them. Codes of Resource Manager have no source that was read yet.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from shared.loopfile.value_kinds import (
-    COLUMN_KINDS,
+    COLUMN_KIND_WORDS,
     Allowed,
     Column,
     ColumnKind,
@@ -129,9 +129,9 @@ class Data(Section):
     """When a row happened. Gives a version's start and end; not tested for drift, because time always moves."""
     ignore: Columns = ()
     """Columns that are neither features nor tested for drift."""
-    columns: Annotated[Mapping[Name, ColumnKind], Allowed(f"names of columns, each with {COLUMN_KINDS}")] = (
-        Field(default_factory=dict)
-    )
+    columns: Annotated[
+        Mapping[Name, ColumnKind], Allowed(f"names of columns, each with {COLUMN_KIND_WORDS}")
+    ] = Field(default_factory=dict)
     """What columns are, where their values do not show it."""
     labels: Place | None = None
     """Where late labels land; they are dropped like data."""

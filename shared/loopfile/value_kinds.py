@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -110,9 +110,6 @@ def distinct(value: tuple[str, ...]) -> tuple[str, ...]:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Column = Annotated[Name, Allowed("the name of a column")]
 Columns = Annotated[tuple[Name, ...], AfterValidator(distinct), Allowed("a list of column names, each once")]
-COLUMN_KINDS = (
-    "number, number-point, number-comma, category, id, text, time, day-first, month-first or ignore"
-)
 ColumnKind = Literal[
     "number",
     "number-point",
@@ -125,6 +122,9 @@ ColumnKind = Literal[
     "month-first",
     "ignore",
 ]
+COLUMN_KINDS: tuple[str, ...] = get_args(ColumnKind)
+"""What a person can say that a column is. The second and third name what separates a fraction."""
+COLUMN_KIND_WORDS = f"{', '.join(COLUMN_KINDS[:-1])} or {COLUMN_KINDS[-1]}"
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),

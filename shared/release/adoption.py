@@ -40,11 +40,7 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         number=number,
         phase=Phase.LIVE,
         definition=current.state.definition,
-        triggers=(
-            Trigger(
-                TriggerKind.PERSON, reason(Code.ADOPTED_AS_SERVED), published.published_by, "adoption", now
-            ),
-        ),
+        triggers=(Trigger(TriggerKind.PERSON, why, published.published_by, "adoption", now),),
         versions=(),
         started_at=now,
         phase_since_at=now,
@@ -62,7 +58,7 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         "adoption",
         after=Phase.LIVE.value,
         detail={
-            "reason": reason(Code.ADOPTED_AS_SERVED),
+            "reason": why,
             "model": model,
             "deployment": deployment,
             "traffic": f"{deployment} 100 %",

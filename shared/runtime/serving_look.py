@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.domain.reason import Code, Reason, reason
@@ -9,20 +10,24 @@ from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
 
 
-def look(current: Unit, endpoint: str) -> Reason | None:
-    """Why the champion serves nobody, committed as it changes; None when it can. An open release looks for itself."""
+def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
+    """The endpoint's traffic; None where there is none to speak of: no model yet, an open release, which looks for
+    itself, or an endpoint or deployment that is gone or broken. Why nobody is served is committed as it changes."""
     state = current.state
     if state.champion is None or state.open_release is not None:
         return None
-    seen = _seen(current, endpoint, state.champion.deployment)
+    seen = _broken(current, endpoint, state.champion.deployment)
+    traffic = current.ports.serving.traffic(endpoint) if seen is None else None
+    if traffic is not None and not traffic:
+        seen = reason(Code.NO_TRAFFIC, loop=current.loop, endpoint=endpoint)
     if seen != state.unserved:
         what, told = ("serving.lost", seen) if seen else ("serving.back", reason(Code.SERVES_AGAIN))
         draft = Draft(what, f"endpoint {endpoint}", "driftloop", "", detail={"reason": told or ""})
         current.commit(replace(state, unserved=seen), [draft])
-    return seen
+    return traffic
 
 
-def _seen(current: Unit, endpoint: str, deployment: str) -> Reason | None:
+def _broken(current: Unit, endpoint: str, deployment: str) -> Reason | None:
     loop, serving = current.loop, current.ports.serving
     if serving.endpoint_state(endpoint) == "missing":
         return reason(Code.ENDPOINT_GONE, loop=loop, endpoint=endpoint)
@@ -31,6 +36,4 @@ def _seen(current: Unit, endpoint: str, deployment: str) -> Reason | None:
             return reason(Code.DEPLOYMENT_GONE, loop=loop, endpoint=endpoint, deployment=deployment)
         case "failed":
             return reason(Code.DEPLOYMENT_BROKEN, loop=loop, endpoint=endpoint, deployment=deployment)
-    if not serving.traffic(endpoint):
-        return reason(Code.NO_TRAFFIC, loop=loop, endpoint=endpoint)
     return None

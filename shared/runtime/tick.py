@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.loop import Overview
-from shared.domain.reason import Code
 from shared.domain.release import Phase
 from shared.errors import DriftloopError
 from shared.inbox import dead_letters, recorder
@@ -96,9 +95,9 @@ def _heal(ports: Ports, overview: Overview) -> int:
     if ports.store.read(overview.loop, rows.LOOP) is not None:
         current = unit_of_work.read(ports, overview.loop)
         _clear_up(current)
-        gone = serving_look.look(current, overview.endpoint)
-        if gone is None or gone.code is Code.NO_TRAFFIC:
-            _compare_traffic(unit_of_work.read(ports, overview.loop), overview)
+        traffic = serving_look.look(current, overview.endpoint)
+        if traffic is not None:
+            _compare_traffic(unit_of_work.read(ports, overview.loop), overview, dict(traffic))
     return found
 
 
@@ -144,7 +143,7 @@ def _clear_up(current: Unit) -> None:
         effects.clear_up(current, release, current.published(release.definition))
 
 
-def _compare_traffic(current: Unit, overview: Overview) -> None:
+def _compare_traffic(current: Unit, overview: Overview, actual: Mapping[str, int]) -> None:
     """Between releases the champion has all traffic, or what a person gave it. What a worker of ours set that had slept
     is repaired, anything else is adopted, and both are recorded."""
     ports, state = current.ports, current.state
@@ -153,7 +152,6 @@ def _compare_traffic(current: Unit, overview: Overview) -> None:
     if state.last_ended_at is not None and ports.clock.now() - state.last_ended_at < QUIET:
         return
     expected = dict(state.adopted) or start.expected_traffic(state)
-    actual = dict(ports.serving.traffic(overview.endpoint))
     if actual == expected:
         return
     if ports.serving.set_by_us(overview.endpoint):

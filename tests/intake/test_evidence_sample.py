@@ -45,18 +45,6 @@ def test_it_is_the_same_however_the_batches_are_cut(rows: int, size: int, cuts: 
     assert len(set(places(one))) == len(places(one))
 
 
-@settings(deadline=None)
-@given(rows=st.integers(1, 400), cut=st.integers(0, 400), size=st.integers(1, 50))
-def test_two_parts_together_are_what_one_reading_gives(rows: int, cut: int, size: int) -> None:
-    cut = min(cut, rows)
-    first, second = RowSample(SCHEMA, size), RowSample(SCHEMA, size)
-    first.add(batch(0, cut), chances(0, cut))
-    second.add(batch(cut, rows - cut), chances(cut, rows - cut))
-    first.merge(second)
-    assert places(first) == places(sampled(rows, size, 37))
-    assert first.rows == rows
-
-
 @pytest.mark.parametrize("first", [1.0, 0.1])
 def test_every_place_of_a_file_is_as_likely(first: float) -> None:
     """The places of the rows that were kept are uniform over the file; so are those of its first tenth."""
@@ -69,10 +57,6 @@ def test_a_file_sorted_by_class_gives_each_class_its_share() -> None:
     """Of 100,000 rows the last 500 are the rare class: the sample has about 10 of its 2,000."""
     found = np.array(places(sampled(100_000, 2000, 5000)))
     assert 2 <= (found >= 99_500).sum() <= 24
-
-
-def test_parts_have_numbers_of_their_own() -> None:
-    assert not set(chances(0, 1000).tolist()) & set(chances(0, 1000, part=1).tolist())
 
 
 def test_the_file_says_what_it_was_drawn_from(tmp_path: Path) -> None:

@@ -12,19 +12,6 @@ if TYPE_CHECKING:
     from shared.loopfile import Data
 
 MIB = 1024 * 1024
-COLUMN_KINDS = (
-    "number",
-    "number-point",
-    "number-comma",
-    "category",
-    "id",
-    "text",
-    "time",
-    "day-first",
-    "month-first",
-    "ignore",
-)
-"""What a person can say that a column is. The second and third name what separates a fraction."""
 
 JUDGED_AS = {
     "number": "numeric",
@@ -95,7 +82,7 @@ class ReadSpec:
     format: str = "auto"
     """csv, parquet, or auto: told from the content."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Name -> what a person says that a column is, one of COLUMN_KINDS."""
+    """Name -> what a person says that a column is, a `loopfile.value_kinds.ColumnKind`."""
     hints: Mapping[str, str] = field(default_factory=dict)
     """Name -> style of numbers or order of dates that other data of the same kind show."""
 

@@ -1,9 +1,8 @@
 """A bounded sample of a drop's rows in which every row had the same chance, whatever the order of the file.
 
 Each row gets a number that depends on nothing but its place in the drop and a fixed seed; the rows with the least
-numbers are kept, in the order of their numbers. So any first part of a sample is a simple random sample itself, a file
-sorted by class, time or key gives as good a sample as a shuffled one, and two parts of a drop that are read apart give
-together what they would have given in one go.
+numbers are kept, in the order of their numbers. So any first part of a sample is a simple random sample itself, and
+a file sorted by class, time or key gives as good a sample as a shuffled one.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ ROWS = b"driftloop.rows"
 """Key of the file's metadata under which the number of rows stands that the sample was drawn from."""
 
 
-def chances(first: int, rows: int, part: int = 0) -> npt.NDArray[np.uint64]:
-    """The numbers of rows `first`, `first` + 1, … of one part of a drop: uniform on 64 bits, whatever the rows hold.
+def chances(first: int, rows: int) -> npt.NDArray[np.uint64]:
+    """The numbers of rows `first`, `first` + 1, … of a drop: uniform on 64 bits, whatever the rows hold.
 
     SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
     """
-    place = np.arange(first, first + rows, dtype=np.uint64) + (np.uint64(part) << np.uint64(40))
+    place = np.arange(first, first + rows, dtype=np.uint64)
     x = (place + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(SEED)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -63,16 +62,6 @@ class RowSample:
         self._numbers = np.concatenate([self._numbers, numbers[fits]])
         if len(self._numbers) > 2 * self._size:
             self._compact()
-
-    def merge(self, other: RowSample) -> None:
-        """What `other` was given, too."""
-        table = other.table()
-        numbers = np.sort(other._numbers)[: table.num_rows]
-        added = self.rows + other.rows
-        for batch in table.combine_chunks().to_batches():
-            self.add(batch, numbers[: batch.num_rows])
-            numbers = numbers[batch.num_rows :]
-        self.rows = added
 
     def table(self) -> pa.Table:
         """The sample, in the order of the numbers; the metadata has the number of rows that it was drawn from."""

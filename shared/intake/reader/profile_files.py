@@ -63,8 +63,8 @@ def profile(
 ) -> Profiled:
     """Profile a file or a folder.
 
-    `columns` says what columns are (one of COLUMN_KINDS); `grid` is the reference, as for `drift.profile`; `hints`
-    are those of the reference's files.
+    `columns` says what columns are (`loopfile.value_kinds.COLUMN_KINDS`); `grid` is the reference, as for
+    `drift.profile`; `hints` are those of the reference's files.
     """
     said = dict(columns or {})
     known = {name: _known(column) for name, column in grid.columns.items()} if grid else {}

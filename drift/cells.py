@@ -15,7 +15,6 @@ from drift.arrays import Floats, Ints
 _BUCKETS = 1 << 16
 _BLOCK = 32_768  # values at once: what fits the cache
 _CROWDED = 0.1
-_MANTISSA = 52
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """One column's batches in, its profile out: which kind it is, and what of it is counted."""
 
-import re
 import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -19,7 +18,6 @@ from drift.profiles import ColumnProfile
 from drift.report import Kind
 
 _FEW_ROWS = 20  # fewer rows say nothing about whether a column is an id or free text
-_ID_NAME = re.compile(r"(?i:(^|[ _.-])(id|uuid|key|number|no|nr)$)|[a-z](Id|ID|Key|Number|No|Nr)$")
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray

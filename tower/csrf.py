@@ -59,5 +59,5 @@ def check(headers: Mapping[str, str], url: str, given: str) -> None:
     if not headers.get("sec-fetch-site") and not headers.get("origin"):
         raise Forged("this request does not say which page it comes from; use a current browser")
     token = token_of(headers)
-    if not token or not hmac.compare_digest(token, given):
+    if not token or not hmac.compare_digest(token.encode(), given.encode(errors="replace")):
         raise Forged("this page is too old, or cookies are off: load it again, then repeat the action")

@@ -124,6 +124,11 @@ DECISIONS = frozenset({Outcome.ADVANCE, Outcome.ROLL_BACK, Outcome.INCONCLUSIVE}
 """Outcomes of canary and bake from which something follows."""
 
 
+def decides(outcome: Outcome, *, frozen: bool) -> bool:
+    """Whether something follows now: for a release that is frozen, only the way back."""
+    return outcome is Outcome.ROLL_BACK or (outcome in DECISIONS and not frozen)
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A verdict of the smoke test, the gate, a canary step or the bake, with its evidence by document hash."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, reason
-from shared.domain.release import DECISIONS, Outcome, Release
+from shared.domain.release import DECISIONS, Outcome, Release, decides
 from shared.release import machine
 from shared.release import observations as obs
 from shared.release.machine import PHASES, Frozen
@@ -72,7 +72,7 @@ def _undecided(seen: obs.Observation) -> obs.Observation:
     if not isinstance(seen, obs.CanarySeen | obs.BakeSeen):
         return seen
     judged = seen.judgement
-    if judged.outcome not in DECISIONS or judged.outcome is Outcome.ROLL_BACK:
+    if judged.outcome not in DECISIONS or decides(judged.outcome, frozen=True):
         return seen
     return replace(seen, judgement=replace(judged, outcome=Outcome.HOLD))
 

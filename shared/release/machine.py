@@ -172,6 +172,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.CHECKING: "approved or skipped, the loop has checks",
                 P.SHIFTING: "approved or skipped",
                 P.PROMOTING: "approved or skipped",
+                P.AWAITING_APPROVAL: "skipped, approval required",
                 P.ROLLING_BACK: "aborted under traffic",
                 P.CLEANING: "aborted",
             }
@@ -590,7 +591,7 @@ def _person(release: Release, seen: obs.PersonActed, definition: Definition, now
     why = reason(Code.PERSON_ACTED, verb=seen.verb, actor=seen.actor, why=seen.reason)
     match seen.verb:
         case "resume":
-            return _resumed(release)
+            return _resumed(release, now)
         case "approve":
             return _approve(release, definition, now, why)
         case "skip":
@@ -599,8 +600,11 @@ def _person(release: Release, seen: obs.PersonActed, definition: Definition, now
             return _abort(release, now, why)
 
 
-def _resumed(release: Release) -> Release:
-    return replace(release, adopted=False, waiting_for=None) if release.adopted else release
+def _resumed(release: Release, now: datetime) -> Release:
+    """A phase whose weights somebody set begins anew: what was counted before them is no evidence beside them."""
+    if not release.adopted:
+        return release
+    return replace(release, adopted=False, waiting_for=None, phase_since_at=now, canary_state="")
 
 
 def _abort(release: Release, now: datetime, why: Reason) -> Release:
@@ -608,7 +612,7 @@ def _abort(release: Release, now: datetime, why: Reason) -> Release:
     if traits.undo is Undo.SETTLED and not release.adopted:
         return release
     if release.phase is Phase.ROLLING_BACK:
-        return _resumed(release)
+        return _resumed(release, now)
     if under_traffic(release):
         outcome = release.outcome or (Phase.ROLLED_BACK if traits.promoted else Phase.ABORTED)
         return roll_back(release, outcome, why, now)
@@ -640,9 +644,9 @@ def _skip(release: Release, definition: Definition, now: datetime, why: Reason) 
     if release.adopted:
         return release
     match release.phase:
-        case Phase.HOLDING:
-            return _approve(release, definition, now, why)
-        case Phase.CANARY:
+        case Phase.HOLDING if not under_traffic(release):
+            return after_gate(release, definition, now, why)
+        case Phase.HOLDING | Phase.CANARY:
             return _advance(release, definition, now, why)
         case Phase.BAKING:
             return _baked(release, now, why)

@@ -164,7 +164,8 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
         trained_through=_trained_through(state, release),
         waiting=tuple(t for t in state.waiting if t not in echoes),
     )
-    return after, [echo(trigger, release) for trigger in echoes]
+    answer = reason(Code.ECHO, release=release.number)
+    return after, [answered(trigger, answer) for trigger in echoes]
 
 
 def _trained_through(state: LoopState, release: Release) -> int:
@@ -174,14 +175,10 @@ def _trained_through(state: LoopState, release: Release) -> int:
     return state.trained_through
 
 
-def echo(trigger: Trigger, release: Release) -> Draft:
-    return answered(trigger, reason(Code.ECHO, release=release.number))
-
-
-def answered(trigger: Trigger, answer: Reason) -> Draft:
-    """The ledger's entry for a trigger that waited and starts nothing."""
+def answered(trigger: Trigger, answer: Reason, what: str = "retrain.denied") -> Draft:
+    """The ledger's entry for a trigger that starts nothing, or nothing yet."""
     return Draft(
-        "retrain.denied",
+        what,
         f"trigger {trigger.kind.value}",
         trigger.actor,
         trigger.cause,

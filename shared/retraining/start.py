@@ -57,21 +57,11 @@ def apply(
                 waiting_until=decision.until,
                 denial=decision.reason,
             )
-            told = tuple(_answered(t, "retrain.coalesced", decision.reason) for t in decision.triggers)
+            told = tuple(policy.answered(t, decision.reason, "retrain.coalesced") for t in decision.triggers)
             return Outcome(waits, decision.reason, told)
         case Deny():
-            told = tuple(_answered(t, "retrain.denied", decision.reason) for t in triggers)
+            told = tuple(policy.answered(t, decision.reason) for t in triggers)
             return Outcome(replace(state, denial=decision.reason), decision.reason, told)
-
-
-def _answered(trigger: Trigger, what: str, answer: Reason) -> Draft:
-    return Draft(
-        what,
-        f"trigger {trigger.kind.value}",
-        trigger.actor,
-        trigger.cause,
-        detail={"reason": trigger.reason, "answer": answer},
-    )
 
 
 def _start(

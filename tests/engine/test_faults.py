@@ -504,6 +504,9 @@ def test_f28_after_a_resume_the_canary_goes_on_from_what_the_person_set() -> Non
     for _ in range(10):
         life.round()
     life.act("resume")
+    resumed_at = life.clock.now()
+    life.round()
+    assert life.release().phase_since_at >= resumed_at, "what was counted at 10 % is no evidence beside 30 %"
     for _ in range(20):
         life.round(seconds=600)
         if life.release().step == 1:

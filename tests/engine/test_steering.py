@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from shared import loopfile
 from shared.domain.reason import Code
 from shared.domain.release import Phase
+from shared.release import machine
+from shared.release.observations import PersonActed
 from shared.state import queries
 from shared.words import spoken
 from tests.engine.test_faults import LOOP, birds, canaried, served
@@ -29,6 +33,11 @@ def paused_at(phase: Phase, **kept: object) -> Life:
     life.act("pause")
     life.round()
     return life
+
+
+def asking_for(approval: str) -> loopfile.Definition:
+    plan = LOOP.replace("bake_minutes: 0.1", f"bake_minutes: 0.1, approval: {approval}")
+    return loopfile.parse(plan, file="loop.yaml")
 
 
 def answers(life: Life) -> list[Code]:
@@ -125,6 +134,49 @@ def test_an_approval_that_the_loop_asks_for_is_not_skipped() -> None:
     life.act("skip", 2)
     life.round()
     assert (life.release().phase, answers(life)[-1]) == (Phase.AWAITING_APPROVAL, Code.ACT_OUT_OF_PLACE)
+
+
+@pytest.mark.parametrize(
+    ("approval", "step", "after"),
+    [
+        ("before_promotion", 0, Phase.SHIFTING),
+        ("before_promotion", 1, Phase.AWAITING_APPROVAL),
+        ("none", 1, Phase.PROMOTING),
+    ],
+)
+def test_a_skip_out_of_a_held_canary_step_goes_no_further_than_the_approval_that_is_asked_for(
+    approval: str, step: int, after: Phase
+) -> None:
+    life = canaried()
+    definition = asking_for(approval)
+    held = replace(life.release(), phase=Phase.HOLDING, step=step)
+    act = PersonActed("skip", "bob", "because")
+    assert machine.fold(held, act, definition, life.clock.now()).phase is after
+
+
+def test_a_skip_out_of_a_held_gate_does_not_stand_for_the_approval_that_is_asked_for() -> None:
+    life = canaried()
+    held = replace(life.release(), phase=Phase.HOLDING, traffic={"r1-a1": 100})
+    act = PersonActed("skip", "bob", "because")
+    assert (
+        machine.fold(held, act, asking_for("before_canary"), life.clock.now()).phase
+        is Phase.AWAITING_APPROVAL
+    )
+
+
+def test_a_paused_canary_whose_step_has_passed_stores_no_document_at_every_look() -> None:
+    life = paused_at(Phase.CANARY)
+    for _ in range(60):
+        life.round(seconds=60)
+    before = len(life.real.documents.contents)
+    for _ in range(40):
+        life.round(seconds=60)
+    assert len(life.real.documents.contents) - before < 10
+    assert life.release().phase is Phase.CANARY
+    life.act("resume")
+    life.rest()
+    assert life.release().phase is Phase.LIVE
+    assert all(j.evidence for j in life.release().judgements)
 
 
 def test_a_loop_that_observes_judges_everything_and_says_what_it_would_have_started() -> None:

@@ -143,7 +143,7 @@ def release_line(release: Release) -> ReleaseLine:
         phase=release.phase.value,
         doing=DOING[release.phase],
         ended=release.ended,
-        because=clip("; ".join(f"{t.kind.value}: {t.reason}" for t in release.triggers), 260),
+        because=clip("; ".join(f"{t.kind.value}: {say(t.reason)}" for t in release.triggers), 260),
         reason=clip(say(release.reason if release.ended else release.waiting_for or release.reason), 300),
         model=model(release.model),
         started_at=release.started_at,

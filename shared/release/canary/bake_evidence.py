@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.release import DECISIONS, Judgement, JudgementKind, Release
+from shared.domain.release import Judgement, JudgementKind, Release, decides
 from shared.errors import DependencyUnavailable
 from shared.loopfile.published import Published
 from shared.ports import TrafficSeen
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shared.loopfile import Definition
     from shared.release.canary.arms import CanaryEvidence
     from shared.release.canary.bake_judge import BakeEvidence
+    from shared.release.canary.live_counts import Scale
 
 
 def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | TimePassed | None:
@@ -41,7 +42,7 @@ def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | Ti
     }
     verdict = judge_bake(evidence, policy, **times)
     digest = ""
-    if verdict.outcome in DECISIONS:
+    if decides(verdict.outcome, frozen=unit.stands_still):
         digest = store(unit.ports.documents, BakeRecord(evidence, policy, times, verdict))
     return BakeSeen(Judgement(JudgementKind.BAKE, verdict.outcome, verdict.reasons, digest, now))
 
@@ -60,7 +61,7 @@ def _evidence(
     scale = live_counts.scale(unit, release)
     return BakeEvidence(
         live=live_counts.arm(seen.arms.get(release.deployment), (), scale),
-        step=_labelled(unit, release, definition, last),
+        step=_labelled(unit, release, definition, last, scale),
         started_at=since,
         watermark_at=seen.watermark_at,
         query_ok=not problem,
@@ -68,7 +69,9 @@ def _evidence(
     )
 
 
-def _labelled(unit: Unit, release: Release, definition: Definition, last: Judgement) -> CanaryEvidence:
+def _labelled(
+    unit: Unit, release: Release, definition: Definition, last: Judgement, scale: Scale
+) -> CanaryEvidence:
     """What decided the last canary step, with the labels that have come in since for what both arms said in it."""
     from shared.release.canary.canary_judge import CanaryRecord
 
@@ -76,7 +79,7 @@ def _labelled(unit: Unit, release: Release, definition: Definition, last: Judgem
     labels = canary_evidence.counter(unit, definition, step.started_at)
     if labels is None or not labels.labels:
         return step
-    scale, arms = live_counts.scale(unit, release), []
+    arms = []
     for name in (old_deployment(release), release.deployment):
         rows, problem = live_counts.collected(unit, definition, name, step.started_at, step.watermark_at)
         if problem:

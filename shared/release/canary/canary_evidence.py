@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.release import DECISIONS, ArmSeen, CanaryPoint, Judgement, JudgementKind, Outcome, Release
+from shared.domain.release import ArmSeen, CanaryPoint, Judgement, JudgementKind, Outcome, Release, decides
 from shared.errors import DependencyUnavailable
 from shared.intake import labels as late_labels
 from shared.loopfile.published import Published
@@ -46,7 +46,7 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
     }
     verdict, after = judge_canary(evidence, policy, before, **times)
     kept, digest = Kept.of(carried), ""
-    if kept.wants(verdict.outcome, evidence.requests):
+    if kept.wants(verdict.outcome, evidence.requests, frozen=unit.stands_still):
         record = CanaryRecord(evidence, policy, before, times, verdict)
         digest = store(unit.ports.documents, record)
         kept = Kept(verdict.outcome.value, evidence.requests)
@@ -82,8 +82,8 @@ def _point(judgement: Judgement, evidence: CanaryEvidence, verdict: CanaryVerdic
 class Kept:
     """The observation of this step whose evidence was stored last.
 
-    Decisions are always stored; what holds when it is of another outcome than the last stored, or saw a quarter more
-    requests: some thirty documents for a step of a thousand requests, however often it is observed.
+    What decides is always stored; what does not, when it is of another outcome than the last stored, or saw a quarter
+    more requests: some thirty documents for a step of a thousand requests, however often it is observed.
     """
 
     outcome: str = ""
@@ -93,8 +93,12 @@ class Kept:
     def of(cls, carried: Mapping[str, Any]) -> Kept:  # Any: our own JSON, read back
         return cls(**carried.get("kept", {}))
 
-    def wants(self, outcome: Outcome, requests: int) -> bool:
-        return outcome in DECISIONS or outcome.value != self.outcome or requests > 1.25 * self.requests
+    def wants(self, outcome: Outcome, requests: int, *, frozen: bool) -> bool:
+        return (
+            decides(outcome, frozen=frozen)
+            or outcome.value != self.outcome
+            or requests > 1.25 * self.requests
+        )
 
 
 def _seen(arm: ArmEvidence) -> ArmSeen:

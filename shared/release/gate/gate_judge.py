@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Fact, Reason, reason
@@ -114,6 +115,7 @@ class _Rows:
     challenger: Sequence[object]
     champion: Sequence[object] | None
 
+    @cached_property
     def sample(self) -> Sample | None:
         """None for a user's own metric, which knows no weights."""
         from shared.stats.intervals import is_known, sample_of
@@ -125,7 +127,7 @@ class _Rows:
         """Of one model (0: challenger, 1: champion) or the difference; as if on `factor` times the rows."""
         from shared.stats.intervals import bounds, custom_bounds
 
-        sample, level = self.sample(), self.policy.confidence
+        sample, level = self.sample, self.policy.confidence
         if sample is None:
             both = [self.challenger, *([] if self.champion is None else [self.champion])]
             chosen = both if model is None else [both[model]]
@@ -137,7 +139,7 @@ class _Rows:
     def rows_needed(self, settles: Callable[[Bounds], bool], model: int | None) -> int | None:
         from shared.stats.intervals import rows_until
 
-        if self.sample() is None:
+        if self.sample is None:
             return None
         return rows_until(lambda factor: settles(self.bounds(model, factor)), len(self.y_true))
 

@@ -192,7 +192,7 @@ def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
 
 
 def _traffic_log(ports: Ports, overview: Overview) -> Iterator[Finding]:
-    """A canary holds without it. Only asked where a champion has served for a while."""
+    """No canary passes without it. Only asked where a champion has served for a while."""
     from shared.runtime import unit_of_work
 
     champion, now = unit_of_work.read(ports, overview.loop).state.champion, ports.clock.now()

@@ -134,7 +134,7 @@ def _diagnostics(
         words = "its traffic log goes to another Log Analytics workspace than DRIFTLOOP_LOGS_WORKSPACE_ID"
         yield Finding(check, BROKEN, words, mend)
     else:
-        yield Finding(check, BROKEN, "its traffic log is switched off: every canary will hold", mend)
+        yield Finding(check, BROKEN, "its traffic log is switched off: no canary will pass", mend)
 
 
 def _identities(around: Surroundings, settings: Settings) -> Iterator[Finding]:

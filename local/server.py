@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -87,15 +86,7 @@ def service_routes(service: str) -> list[BaseRoute]:
 
 
 def _modules() -> list[ModuleType]:
-    names = [f"local.{name}.urls" for name in SERVICES]
-    return [importlib.import_module(name) for name in names if _exists(name)]
-
-
-def _exists(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+    return [importlib.import_module(f"local.{name}.urls") for name in SERVICES]
 
 
 def _create_storage(service: Service) -> None:

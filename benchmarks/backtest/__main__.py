@@ -1,6 +1,6 @@
 """Policies over past drops, with drift put in at known times: penguins and census; writes docs/backtest.md.
 
-`python -m benchmarks.backtest`. The census is read in place, from DRIFTLOOP_SHARED_DATA.
+`python -m benchmarks.backtest`. The census is read in place, from DRIFTLOOP_DATA.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ from shared import loopfile
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-CENSUS = (
-    Path(os.environ.get("DRIFTLOOP_SHARED_DATA", ROOT.parent / "shared" / "data")) / "adult_census_income.csv"
-)
+CENSUS = Path(os.environ.get("DRIFTLOOP_DATA", ROOT.parent / "shared" / "data")) / "adult_census_income.csv"
 HEAD = """# Backtest: choose a policy before you trust it
 
 `driftloop backtest LOOP --data FOLDER` replays past drops, one file each in order of name, through the loop's own
@@ -162,9 +160,7 @@ def _evidently(case: Case, folder: str) -> str:
 
 def main() -> None:
     if not CENSUS.exists():
-        raise SystemExit(
-            f"{CENSUS} is missing; set DRIFTLOOP_SHARED_DATA to its folder. Nothing was written."
-        )
+        raise SystemExit(f"{CENSUS} is missing; set DRIFTLOOP_DATA to its folder. Nothing was written.")
     text = "\n\n".join([HEAD.strip(), *map(section, CASES)]) + "\n"
     (DOCS / "backtest.md").write_text(text)
     print(text)

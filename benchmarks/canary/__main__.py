@@ -104,8 +104,8 @@ def kayenta(seen: Run) -> Fires:
 
 
 RULES: dict[str, Rule] = {
-    "this judge, evidence alone": ours,
-    "this judge, with margin 0.01": ours_with_margin,
+    "the mixture alone, evidence": ours,
+    "the mixture alone, with margin 0.01": ours_with_margin,
     "Pocock, 25 looks planned": lambda seen: z_values(seen) >= POCOCK,
     "O'Brien-Fleming, 25 looks planned": lambda seen: z_values(seen) >= OBRIEN_FLEMING,
     "mSPRT, normal with plugged-in variance": msprt,
@@ -177,7 +177,7 @@ LIMITS = [
 
 
 def limits(canaries: int) -> str:
-    """Where the assumptions end: harmless canaries taken back by the judge with a loop's own settings."""
+    """Where the assumptions end: harmless canaries taken back by the mixture alone, with a loop's margin."""
     policy, lines = CanaryPolicy(), []
     bar = math.log(policy.threshold / policy.share("errors"))
     for at, (words, how) in enumerate(LIMITS):
@@ -216,7 +216,9 @@ found within a few dozen of the canary's requests, where a single look at the en
 compares the canary with a number, not with the champion, so the champion's own error rate decides. Kayenta
 judges the series of per-look rates, so few looks, or few errors in each, blind it.
 
-Where the assumptions end (see statistics.md): taken back in a step by the judge with a loop's default settings.
+Where the assumptions end (see statistics.md): taken back in a step by the mixture
+alone, with a loop's margin and all of the errors' budget. The judge gives the exact test a part of it (*Canary of a
+day*).
 
 {edges}
 """

@@ -7,7 +7,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROW_GROUP = 131_072
 _DAY_US = 86_400_000_000
 
 

@@ -35,6 +35,7 @@ resource people 'Microsoft.EventGrid/topics/eventSubscriptions@2025-02-15' = {
         'Driftloop.Release.RollingBack'
         'Driftloop.Release.Failed'
         'Driftloop.Traffic.Adopted'
+        'Driftloop.Serving.Lost'
       ]
     }
   }

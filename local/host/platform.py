@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from local import processes
@@ -45,7 +45,6 @@ class Instance:
     began: float = 0.0
     again_at: float | None = None
     starts: int = 0
-    leaving: bool = field(default=False)
 
     def is_ready(self) -> bool:
         return self.child is not None and READY_LINE in self.log()
@@ -100,7 +99,6 @@ class Platform:
         """End an instance by SIGTERM, for good."""
         with self._lock:
             instance = self.instances.pop(name)
-            instance.leaving = True
         if instance.child is not None:
             instance.child.stop(grace_s=STOP_WITHIN_S / self._speed)
 
@@ -176,7 +174,7 @@ class Platform:
     def _look_after(self, instance: Instance) -> None:
         now = time.monotonic()
         code = None if instance.child is None else instance.child.poll()
-        if code is None or code == REFUSED_CODE or instance.leaving:
+        if code is None or code == REFUSED_CODE:
             return
         if instance.again_at is None:
             if now - instance.began > FORGOTTEN_AFTER_S / self._speed:

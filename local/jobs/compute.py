@@ -53,7 +53,7 @@ def check(state: State, plan: Plan, by_person: bool) -> None:
             raise invalid(
                 f"{where} asks for the size '{step.instance_type}', which the region does not offer."
             )
-        name = step.compute.rpartition("/")[2].removeprefix("azureml:")
+        name = _name(step)
         if name.lower() in ("", SERVERLESS):
             _check_serverless(step, where, by_person)
         else:
@@ -63,9 +63,13 @@ def check(state: State, plan: Plan, by_person: bool) -> None:
 
 def identity_of(step: Step) -> str:
     """Which identity of infra/identities.yaml a step runs as; empty for a person's own."""
-    if step.compute.rpartition("/")[2].lower() in ("", SERVERLESS):
+    if _name(step).lower() in ("", SERVERLESS):
         return "workspace" if step.identity == "managed" else ""
     return "compute"
+
+
+def _name(step: Step) -> str:
+    return step.compute.rpartition("/")[2].removeprefix("azureml:")
 
 
 def _check_serverless(step: Step, where: str, by_person: bool) -> None:

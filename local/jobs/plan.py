@@ -17,7 +17,7 @@ from local.state import Document
 _BINDING = re.compile(r"\$\{\{\s*([\w.\-]+)\s*\}\}")
 _WHOLE_BINDING = re.compile(r"\s*\$\{\{\s*([\w.\-]+)\s*\}\}\s*")
 
-_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 Components = Callable[[str], Document]
 """A component's specification by its ARM id."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -31,9 +30,9 @@ class DefaultDatastore:
     def uri(self, folder: str) -> str:
         return f"azureml://datastores/{self._lookup()[0]}/paths/{folder}/"
 
-    def names(self, folder: str, limit: int = 1000) -> set[str]:
-        """Names of the blobs in a folder, at most `limit`."""
-        return {blob.name for blob in islice(self.blobs(f"{folder.strip('/')}/"), limit)}
+    def find(self, name: str) -> BlobProperties | None:
+        """The blob of exactly this name; None when it is not there."""
+        return next((blob for blob in self.blobs(name) if blob.name == name), None)
 
     def blobs(self, prefix: str) -> Iterator[BlobProperties]:
         container = self._lookup()[1]

@@ -158,7 +158,7 @@ class AzureTraining:
 
     def recorded(self, job: str) -> bytes:
         name = f"{_folder(job)}/{GOLDEN}"
-        found = next((blob for blob in self._datastore.blobs(name) if blob.name == name), None)
+        found = self._datastore.find(name)
         if found is None:
             return b""
         if found.size > MOST_GOLDEN_BYTES:
@@ -198,8 +198,7 @@ class AzureTraining:
             )
         if found.outputs[OUTPUT].type == "mlflow_model":
             return "mlflow_model"
-        folder = _folder(job)
-        return "mlflow_model" if f"{folder}/MLmodel" in self._datastore.names(folder) else "custom_model"
+        return "mlflow_model" if self._datastore.find(f"{_folder(job)}/MLmodel") else "custom_model"
 
 
 def _folder(job: str) -> str:

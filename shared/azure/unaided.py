@@ -32,9 +32,9 @@ _BOUND = re.compile(r"(?<![<>=!~])(===?|~=|<=?|=)\s*v?(\d[\w.*]*)")
 def check(datastore: DefaultDatastore, folder: str, job: str) -> None:
     """ConfigurationError when the model in `folder`, which the job made, cannot be served without scoring code."""
     try:
-        if not _there(datastore, f"{folder}/MLmodel"):
+        if not datastore.find(f"{folder}/MLmodel"):
             raise ValueError("it is not an MLflow model: it has no file MLmodel")
-        if not _there(datastore, f"{folder}/conda.yaml"):
+        if not datastore.find(f"{folder}/conda.yaml"):
             raise ValueError("it has no conda.yaml, from which Azure ML makes the server's environment")
         if against := _against(datastore.read(f"{folder}/conda.yaml")):
             raise ValueError(f"conda.yaml: {against}")
@@ -70,10 +70,6 @@ def _against(conda: bytes) -> str:
     except ValueError as error:
         return str(error)
     return f"it must ask for {' and '.join(adds)}" if adds else ""
-
-
-def _there(datastore: DefaultDatastore, name: str) -> bool:
-    return any(blob.name == name for blob in datastore.blobs(name))
 
 
 def to_add(conda: bytes) -> list[str]:

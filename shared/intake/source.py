@@ -57,18 +57,20 @@ def fetch(current: Unit) -> bool:
             limit_bytes=int(definition.data.limits.max_size_mb * 1024 * 1024),
             timeout_s=source.timeout.total_seconds(),
         )
-        _take(current, definition, source, fetched, due)
+        _take(current, definition, source, known, fetched, due)
     except DependencyUnavailable as error:
-        _failed(current, source, due, error)
+        _failed(current, source, known, due, error)
     except InputRejected as error:
-        _given_up(current, source, due, error, known.failures + 1)
+        _given_up(current, source, known, due, error, known.failures + 1)
     return True
 
 
 def _of_this_address(known: SourceState, source: Source) -> SourceState:
     """What is known, without what was said of another address: the loop may have been published with a new one."""
     address = hashlib.sha256(source.url.encode()).hexdigest()[:16]
-    return known if known.address == address else replace(known, etag="", modified="", address=address)
+    if known.address == address:
+        return known
+    return replace(known, etag="", modified="", failures=0, again_at=None, address=address)
 
 
 def _due(source: Source, known: SourceState, now: datetime) -> datetime | None:
@@ -81,13 +83,20 @@ def _due(source: Source, known: SourceState, now: datetime) -> datetime | None:
 
 def next_at(source: Source, known: SourceState, now: datetime) -> datetime:
     """When a tick has to look at the source again."""
+    known = _of_this_address(known, source)
     if _due(source, known, now) is not None:
         return known.again_at or now
     return cron.next_after(source.every, now) + timedelta(seconds=1)
 
 
-def _take(current: Unit, definition: Definition, source: Source, fetched: Fetched, due: datetime) -> None:
-    known = _of_this_address(current.state.source, source)
+def _take(
+    current: Unit,
+    definition: Definition,
+    source: Source,
+    known: SourceState,
+    fetched: Fetched,
+    due: datetime,
+) -> None:
     known = replace(known, answered_at=due, failures=0, again_at=None)
     if fetched.unchanged:
         _unchanged(current, source, known)
@@ -119,11 +128,12 @@ def _unchanged(current: Unit, source: Source, known: SourceState) -> None:
     current.commit(replace(current.state, source=known), [told])
 
 
-def _failed(current: Unit, source: Source, due: datetime, error: DependencyUnavailable) -> None:
-    known, now = current.state.source, current.ports.clock.now()
-    failures = known.failures + 1
+def _failed(
+    current: Unit, source: Source, known: SourceState, due: datetime, error: DependencyUnavailable
+) -> None:
+    now, failures = current.ports.clock.now(), known.failures + 1
     if failures >= MOST_FAILURES:
-        _given_up(current, source, due, error, failures)
+        _given_up(current, source, known, due, error, failures)
         return
     pause = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
     again_at = now + max(pause, min(timedelta(seconds=error.retry_after_s or 0), LONGEST_PAUSE))
@@ -134,8 +144,10 @@ def _failed(current: Unit, source: Source, due: datetime, error: DependencyUnava
     )
 
 
-def _given_up(current: Unit, source: Source, due: datetime, error: DriftloopError, failures: int) -> None:
-    known = replace(current.state.source, answered_at=due, failures=0, again_at=None)
+def _given_up(
+    current: Unit, source: Source, known: SourceState, due: datetime, error: DriftloopError, failures: int
+) -> None:
+    known = replace(known, answered_at=due, failures=0, again_at=None)
     why = reason(Code.SOURCE_GIVEN_UP, reason_of(error), failures=failures)
     told = _told(source, "source.given_up", due, {"reason": why})
     current.commit(replace(current.state, source=known), [told])

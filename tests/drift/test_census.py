@@ -10,11 +10,11 @@ import pytest
 import drift
 from shared.intake.reader import profile_files
 
-SHARED = Path(os.environ.get("DRIFTLOOP_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+SHARED = Path(os.environ.get("DRIFTLOOP_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CENSUS = SHARED / "adult_census_income.csv"
 
 pytestmark = pytest.mark.skipif(
-    not CENSUS.exists(), reason=f"census data not found at {CENSUS}; set DRIFTLOOP_SHARED_DATA to its folder"
+    not CENSUS.exists(), reason=f"census data not found at {CENSUS}; set DRIFTLOOP_DATA to its folder"
 )
 
 

@@ -77,6 +77,20 @@ def test_an_etag_of_one_address_is_not_told_to_another(world: World) -> None:
     assert world.state.next_version == 3
 
 
+def test_what_one_address_failed_is_not_held_against_another(world: World) -> None:
+    world.ports.sources.fails = DependencyUnavailable("birds.example answered 503", 60)
+    world.ticks(20, seconds=60)
+    asked = len(world.ports.sources.asked)
+    assert 3 <= asked < source.MOST_FAILURES, "it waits for long by now"
+    world.publish(WITH_SOURCE.replace("birds.example", "other.example"))
+    world.ticks(2, seconds=1)
+    assert world.ports.sources.asked[asked:] == ["https://other.example/season?key=secret"]
+    assert world.state.source.failures == 1
+    world.ports.sources.fails = None
+    next_day(world)
+    assert world.live() == 1
+
+
 def test_occurrences_that_were_missed_are_one(world: World) -> None:
     world.live()
     world.ports.sources.content, world.ports.sources.etag = csv(season(2008)), '"2008"'

@@ -19,7 +19,9 @@ from shared.intake import DropFile, Reading, ReadSpec
 from shared.intake.reader.one_pass import read
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
-pytestmark = pytest.mark.skipif(not CASES.exists(), reason=f"no cases at {CASES}")
+pytestmark = pytest.mark.skipif(
+    not CASES.exists(), reason="the cases beside the clone, shared/cases, are not part of the project"
+)
 
 
 def run(*words: object) -> tuple[int, str]:

@@ -427,4 +427,4 @@ def test_with_all_guards_what_catches_them_passes() -> None:
 
 
 def test_there_are_enough() -> None:
-    assert len(GUARDS) >= 12
+    assert len(GUARDS) >= 31

@@ -91,7 +91,7 @@ def test_drift_put_into_the_census_is_found_at_its_drop_and_at_no_other(tmp_path
     from benchmarks.backtest.__main__ import CENSUS, census
 
     if not CENSUS.exists():
-        pytest.skip(f"census data not found at {CENSUS}; set DRIFTLOOP_SHARED_DATA to its folder")
+        pytest.skip(f"census data not found at {CENSUS}; set DRIFTLOOP_DATA to its folder")
     census(tmp_path, drops=6, unit_from=3, rule_from=5)
     definition = loopfile.load(ROOT / "loops/income/loop.yaml", overrides=("data.window=newest",))
     ours = baselines.rules(definition, "0 0 3 * * 1")[0]

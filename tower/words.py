@@ -51,6 +51,8 @@ _PLAIN = {
     "drop.superseded": "drop superseded",
     "labels.joined": "late labels joined their predictions",
     "predictions.judged": "live predictions compared with those of the gate",
+    "serving.back": "the endpoint serves again",
+    "serving.lost": "the endpoint serves nobody",
     "source.failed": "source could not be fetched",
     "source.fetched": "source fetched",
     "source.given_up": "source not asked again before it comes due",

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError
+
+from local.refusal import status_of
 
 WAITS_S = (10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 43200)
 MOST_ATTEMPTS = 30
@@ -38,7 +40,3 @@ def reason(attempts: int, error: AzureError) -> str:
 def outcome(error: AzureError) -> str:
     """How Event Grid words the last attempt's end."""
     return _OUTCOMES.get(status_of(error), "GenericError" if status_of(error) else "TimedOut")
-
-
-def status_of(error: AzureError) -> int:
-    return int(error.status_code or 0) if isinstance(error, HttpResponseError) else 0

@@ -38,6 +38,7 @@ class WorkerProcess:
         ended: Callable[["WorkerProcess"], None],
     ) -> None:
         self.timed_out = False
+        self.over = False
         self._app_dir, self._answered, self._ended = app_dir, answered, ended
         self._first: Future[Answer] = Future()
         self._write = threading.Lock()
@@ -82,9 +83,7 @@ class WorkerProcess:
         self._popen.wait()
         if threading.current_thread() is not self._reader:
             self._reader.join(5)
-        for pipe in (self._popen.stdin, self._popen.stdout):
-            with suppress(OSError):  # what was not yet flushed goes nowhere now
-                cast(IO[bytes], pipe).close()
+        self._close()
 
     def _read(self) -> None:
         with suppress(ValueError, OSError):  # a line that the end has cut
@@ -95,7 +94,13 @@ class WorkerProcess:
                 elif not self._first.done():
                     self._first.set_result(message)
         self._popen.wait()
+        self._close()
         if not self._first.done():
             self._first.set_exception(InvocationFailed("the worker process ended while it indexed the app"))
             return
         self._ended(self)
+
+    def _close(self) -> None:
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            with suppress(OSError):  # what was not yet flushed goes nowhere now
+                cast(IO[bytes], pipe).close()

@@ -62,7 +62,7 @@ class Dispatcher:
         self._worker: WorkerProcess | None = None
         worker = self._started()
         self.functions = worker.indexed(START_TIMEOUT_S)
-        self._worker = worker
+        self._adopt(worker)
         if self._timeout_s is not None:
             threading.Thread(target=self._watch, daemon=True).start()
 
@@ -126,6 +126,7 @@ class Dispatcher:
     def _on_end(self, worker: WorkerProcess) -> None:
         """A worker that was killed for its slowness leaves its other invocations to their own limits."""
         with self._lock:
+            worker.over = True
             if self._ended or worker.timed_out or self._worker is not worker:
                 return
             self._worker = None
@@ -156,15 +157,24 @@ class Dispatcher:
             log.critical("the app cannot be started again: %s", error)
             self._count_death()
             return
+        self._adopt(worker)
+
+    def _adopt(self, worker: WorkerProcess) -> None:
+        """It gets what waits, unless it ended once it had indexed the app: then it has died like any other."""
         with self._lock:
             if self._ended:
                 worker.kill()
                 return
-            self._worker = worker
-            for invocation in self._invocations.values():
-                if invocation.process is None:
-                    self._hand_over(invocation)
+            died = worker.over
+            if not died:
+                self._worker = worker
+                for invocation in self._invocations.values():
+                    if invocation.process is None:
+                        self._hand_over(invocation)
             late, self._late = self._late, []
+        if died:
+            log.error("the worker process ended once it had indexed the app")
+            self._count_death()
         for invocation in late:
             invocation.answer.set_exception(InvocationFailed("functionTimeout"))
 

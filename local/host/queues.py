@@ -20,7 +20,8 @@ from local.host.configuration import QueueOptions
 from local.host.errors import InvocationFailed
 from local.host.messages import NotBindable, NotDecodable, metadata_of, text_of
 from local.host.pace import Pace
-from local.host.storage import status_of, tried
+from local.host.storage import tried
+from local.refusal import status_of
 
 VISIBILITY_S = 600.0
 SOONEST_RENEWAL_S = 60.0

@@ -33,8 +33,3 @@ def tried(call: Callable[[], T], pace: Pace) -> T:
 def is_passing(error: AzureError) -> bool:
     """Whether another try may help: no answer at all, or one that says "later"."""
     return not isinstance(error, HttpResponseError) or error.status_code in _PASSING
-
-
-def status_of(error: AzureError) -> int:
-    """The HTTP status, 0 when there was no answer."""
-    return (error.status_code or 0) if isinstance(error, HttpResponseError) else 0

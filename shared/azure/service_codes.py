@@ -1,10 +1,8 @@
 """What each error code of a service means for the caller: a table, because a status says too little.
 
 A 409 is seldom a lost race: an archived blob answers with it, and so does a container that is being deleted.
-Sources. Codes of blobs and common codes: https://learn.microsoft.com, rest/api/storageservices/ with
-blob-service-error-codes, common-rest-api-error-codes and set-blob-tier, read in excerpts. Codes of tables and queues:
-the enums `TableErrorCode` and `StorageErrorCode` of the Azure SDKs. Codes of customer-managed keys: other projects that
-handle them. Codes of Resource Manager have no source that was read yet.
+The page that documents each code stands in tests/contract/test_service_codes.py; what stands on no page of Microsoft's
+is named there as well.
 """
 
 from __future__ import annotations
@@ -52,11 +50,15 @@ ADVICE: Mapping[str, str] = {
     "BlobOperationNotSupported": "Use a storage account whose kind supports block blobs.",
     "EntityTooLarge": "It is larger than a table holds; land fewer columns, or shorter names.",
     "PropertyValueTooLarge": "It is larger than a table holds; land fewer columns, or shorter names.",
+    "MessageTooLarge": "It is larger than a queue's message may be; give a shorter reason.",
     "RequestBodyTooLarge": "It is larger than the service takes; land less at once.",
     "ScopeLocked": "Take the lock from the resource or its group.",
     "RequestDisallowedByPolicy": "Exempt the workspace from this Azure policy, or change what it asks for.",
     "ReadOnlyDisabledSubscription": "Enable the subscription again.",
     "SubscriptionDisabled": "Enable the subscription again.",
+    "MissingSubscriptionRegistration": "Register the resource provider in the subscription.",
+    "SkuNotAvailable": "Choose an instance type that the region has.",
+    "ResourceQuotaExceeded": "Ask for more quota, or choose a smaller instance.",
     "QuotaExceeded": "Ask for more quota, or choose a smaller instance.",
     "OutOfQuota": "Ask for more quota, or choose a smaller instance.",
     "OperationNotAllowed": "Ask for more quota, or choose a smaller instance.",
@@ -80,7 +82,12 @@ _PASSING = (
     *("LeaseNotPresentWithLeaseOperation", "LeaseIsBreakingAndCannotBeAcquired"),
     *("LeaseIsBreakingAndCannotBeChanged", "LeaseIsBrokenAndCannotBeRenewed"),
     *("AnotherOperationInProgress", "OperationPreempted", "TooManyRequests", "SubscriptionRequestsThrottled"),
-    *("AllocationFailed", "ZonalAllocationFailed", "StorageAccountBeingCreated", "RequestConflict"),
+    *(
+        "AllocationFailed",
+        "ZonalAllocationFailed",
+        "StorageAccountOperationInProgress",
+        "ResourceGroupBeingDeleted",
+    ),
 )
 """A lease ends, or its owner breaks it; an operation under way ends."""
 

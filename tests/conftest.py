@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from local.azure import LocalAzure
 from tests import strict_words
 
 strict_words.install()
+
+gc.disable()  # until all is collected: what is imported stays, and to look through it again and again takes seconds
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +44,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """The modules and the tests themselves are garbage at no time: collections during the tests leave them out."""
+    gc.freeze()
+    gc.enable()
 
 
 MAY_SKIP = (

@@ -21,11 +21,14 @@ RATE = 0.05
 Evaluate = Callable[[Ints, Ints], Evaluated]
 SIZED = [
     *[(family, rows, 5, 12) for family in FAMILIES for rows in (50, 200, 1_000)],
-    *[(family, 10_000, 3, 12) for family in FAMILIES],
     *[("correlated", rows, 4, 12) for rows in (60, 1_000)],
+]
+LARGE = [
+    *[(family, 10_000, 1, 12) for family in FAMILIES],
     ("smooth", 100, 2, 100),
     ("smooth", 100_000, 1, 12),
 ]
+"""Judged together: were all reports of such a cell alarms, chance alone could explain it."""
 FULL = [
     *[(f, rows, 1_000, 40) for f in (*FAMILIES, "correlated") for rows in (50, 200, 1_000)],
     *[(f, 10_000, 400, 40) for f in (*FAMILIES, "correlated")],
@@ -57,6 +60,12 @@ def test_nothing_changed(family: str, rows: int, repeats: int, columns: int) -> 
     alarms = _alarms(family, rows, repeats, columns)
     print(f"calibration {family} n={rows}: {alarms} alarms in {repeats} reports of {columns} columns")
     assert alarms <= _bearable(repeats, len(SIZED))
+
+
+def test_nothing_changed_in_many_rows_or_many_columns() -> None:
+    alarms = {cell: _alarms(*cell) for cell in LARGE}
+    print(f"calibration of the large: {alarms}")
+    assert sum(alarms.values()) <= _bearable(sum(repeats for _, _, repeats, _ in LARGE), len(SIZED))
 
 
 @pytest.mark.soak

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ from local.azure import LocalAzure
 from shared import loopfile
 from shared.azure.client import Workspace, credential
 from shared.azure.registry import Registry
+from shared.domain.release import Phase
 from shared.loopfile.published import Published
 from shared.ports import Ports
-from shared.runtime import publication
+from shared.runtime import publication, unit_of_work
 from shared.settings import Settings
 from shared.state import queries
 from shared.wiring import azure_ports
@@ -109,22 +111,39 @@ def season(year: int, **factors: float) -> pd.DataFrame:
 
 
 class traffic:
-    """Requests to a loop's endpoint while a test waits, by so many clients in a process of its own."""
+    """Requests to a loop's endpoint while a test waits, by so many clients in a process of its own.
+
+    They begin when a canary asks for them: before, they only take the time of the job and of its models.
+    """
 
     def __init__(self, app: App, loop: str, at_once: int = 1) -> None:
-        code = "import sys; from tests.acceptance.requests_sender import send; send(*sys.argv[1:])"
-        env = {**os.environ, **app.azure.environment()}
-        self._start = lambda: subprocess.Popen(
-            [sys.executable, "-c", code, loop, str(at_once)], cwd=ROOT, env=env, stdin=subprocess.PIPE
-        )
+        self._app, self._loop, self._at_once = app, loop, at_once
+        self._over = threading.Event()
+        self._sender = threading.Thread(target=self._send)
 
     def __enter__(self) -> None:
-        self._process = self._start()
+        self._sender.start()
 
     def __exit__(self, *error: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
+        self._over.set()
+        self._sender.join(60)
+        assert not self._sender.is_alive()
+
+    def _send(self) -> None:
+        while not self._asked_for():
+            if self._over.wait(0.5):
+                return
+        code = "import sys; from tests.acceptance.requests_sender import send; send(*sys.argv[1:])"
+        command = [sys.executable, "-c", code, self._loop, str(self._at_once)]
+        env = {**os.environ, **self._app.azure.environment()}
+        with subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE) as process:
+            self._over.wait()
+            process.communicate(timeout=30)  # its input ends, and with it the process
+
+    def _asked_for(self) -> bool:
+        current = unit_of_work.read(self._app.ports, self._loop)
+        number = current.state.open_release
+        return number is not None and current.release(number)[0].phase is Phase.CANARY
 
 
 @pytest.fixture(scope="module")

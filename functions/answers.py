@@ -25,13 +25,13 @@ def read_json(req: func.HttpRequest, limit_bytes: int) -> dict[str, object]:
     return content
 
 
-def answer(content: object, status: int = 200) -> func.HttpResponse:
+def answer(content: object, status: int) -> func.HttpResponse:
     return func.HttpResponse(
         json.dumps(content, ensure_ascii=False), status_code=status, mimetype="application/json"
     )
 
 
-def problem(rejection: InputRejected, status: int = 400) -> func.HttpResponse:
+def problem(rejection: InputRejected) -> func.HttpResponse:
     """400, or 413 for a body that is too large."""
-    status = 413 if rejection.code == "too-large" else status
-    return answer({"code": rejection.code, "message": str(rejection)}, status)
+    content = {"code": rejection.code, "message": str(rejection)}
+    return answer(content, 413 if rejection.code == "too-large" else 400)

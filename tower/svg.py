@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
+
+_LEFT = 46
+"""Pixels for the labels of the y axis."""
 
 
 def element(name: str, inside: str = "", **attributes: object) -> Markup:
@@ -86,13 +89,12 @@ class Scale:
 
 @dataclass(frozen=True)
 class Series:
-    """Points joined by a line; `low` and `high` draw a whisker at each."""
+    """Points joined by a line, with a whisker at each."""
 
     name: str
     cls: str
     points: Sequence[tuple[float, float]]
     whiskers: Sequence[tuple[float, float]] = ()
-    joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,6 @@ class Chart:
     words: str
     series: Sequence[Series]
     x_labels: Sequence[tuple[float, str]]
-    unit: str = ""
     threshold: float | None = None
     threshold_words: str = ""
     marks: Sequence[tuple[float, str]] = ()
@@ -110,17 +111,15 @@ class Chart:
     from_zero: bool = False
     width: int = 640
     height: int = 190
-    cls: str = ""
     span: tuple[float, float] | None = None
     least_high: float | None = None
-    _left: int = field(default=46, repr=False)
 
     def drawn(self) -> Markup:
         x, y = self._scales()
         parts = [*self._grid(x, y), *self._marked(x, y)]
         for one in self.series:
             parts += _drawn(one, x, y)
-        return picture(self.width, self.height, self.words, parts, f"chart {self.cls}")
+        return picture(self.width, self.height, self.words, parts, "chart")
 
     def _scales(self) -> tuple[Scale, Scale]:
         points = [point for one in self.series for point in one.points]
@@ -138,15 +137,15 @@ class Chart:
         span = self.span or ((min(a for a, _ in points), max(a for a, _ in points)) if points else (0.0, 1.0))
         top = 24 if self.marks else 10
         return (
-            Scale(span[0], span[1], self._left + 8, self.width - 12),
+            Scale(span[0], span[1], _LEFT + 8, self.width - 12),
             Scale(low, high, self.height - 24, top, self.logarithmic),
         )
 
     def _grid(self, x: Scale, y: Scale) -> list[Markup]:
         parts = []
         for tick in y.ticks():
-            parts.append(line(self._left, y(tick), self.width - 4, y(tick), "grid"))
-            parts.append(text(self._left - 6, y(tick) + 3.5, f"{tick:.6g}{self.unit}", "tick", "end"))
+            parts.append(line(_LEFT, y(tick), self.width - 4, y(tick), "grid"))
+            parts.append(text(_LEFT - 6, y(tick) + 3.5, f"{tick:.6g}", "tick", "end"))
         for at, words in self.x_labels:
             parts.append(text(x(at), self.height - 7, words, "tick", "middle"))
         return parts
@@ -157,7 +156,7 @@ class Chart:
             parts.append(line(x(at), 16, x(at), self.height - 24, "mark"))
             parts.append(text(x(at), 11, words, "tick strong", "middle"))
         if self.threshold is not None:
-            parts.append(line(self._left, y(self.threshold), self.width - 4, y(self.threshold), "threshold"))
+            parts.append(line(_LEFT, y(self.threshold), self.width - 4, y(self.threshold), "threshold"))
             parts.append(
                 text(self.width - 6, y(self.threshold) - 4, self.threshold_words, "tick strong", "end")
             )
@@ -167,7 +166,7 @@ class Chart:
 def _drawn(one: Series, x: Scale, y: Scale) -> list[Markup]:
     places = [(x(a), y(b)) for a, b in one.points]
     parts = []
-    if one.joined and len(places) > 1:
+    if len(places) > 1:
         path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
         parts.append(element("path", d=path, cls=f"line {one.cls}"))
     for (a, _), (low, high) in zip(places, one.whiskers, strict=False):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from local import durations
 from local.endpoints.exceptions import Refused
 from local.sizes import size_of
 from local.state import Document
@@ -22,7 +23,6 @@ MOST_MIRRORED = 50
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{1,30}[a-zA-Z0-9]")
 _PROBES = ("livenessProbe", "readinessProbe")
 _PROBE_COUNTS = ("failureThreshold", "successThreshold")
-_SECONDS = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
 
 
 def check_name(kind: str, name: str) -> None:
@@ -92,8 +92,7 @@ def identity_of(sent: Document) -> Document:
 
 def seconds(duration: str) -> float:
     """An ISO 8601 duration such as PT5S."""
-    found = _SECONDS.fullmatch(duration)
-    if found is None or duration in ("P", "PT"):
+    found = durations.parsed(duration)
+    if found is None:
         raise Refused(f"{duration!r} is not an ISO 8601 duration such as PT5S.")
-    days, hours, minutes, rest = (float(part or 0) for part in found.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + rest
+    return found.total_seconds()

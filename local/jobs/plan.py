@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from local import durations
 from local.jobs.exceptions import invalid, not_emulated
 from local.state import Document
 
 _BINDING = re.compile(r"\$\{\{\s*([\w.\-]+)\s*\}\}")
 _WHOLE_BINDING = re.compile(r"\s*\$\{\{\s*([\w.\-]+)\s*\}\}\s*")
-
-_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 Components = Callable[[str], Document]
 """A component's specification by its ARM id."""
@@ -282,11 +281,10 @@ def _timeout_s(limited: Document) -> float | None:
     found = (limited.get("limits") or {}).get("timeout")
     if found is None or isinstance(found, int | float):
         return found
-    parts = _DURATION.fullmatch(found)
-    if parts is None:
+    timeout = durations.parsed(found)
+    if timeout is None:
         raise invalid(f"The timeout {found!r} is not a duration such as PT5M.")
-    amounts = [float(part or 0) for part in parts.groups()]
-    return sum(amount * unit for amount, unit in zip(amounts, (86400, 3600, 60, 1), strict=True))
+    return timeout.total_seconds()
 
 
 def _source(value: Mapping[str, Any]) -> Source:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import sqlite3
 import threading
 from collections import deque
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from local import durations
 from local.logs.exceptions import QueryRefused, QuerySemanticError
 from local.logs.query import Row, Table, parse_datetime, run, table_of
 from local.service import Clock
@@ -79,7 +79,6 @@ class Way:
         return replace(self, **(body | named))
 
 
-_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS traffic (generated_at REAL NOT NULL, arrives_at REAL NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS traffic_time ON traffic (generated_at);
@@ -218,8 +217,7 @@ def _span(timespan: str | None, now: datetime) -> tuple[datetime | None, datetim
 
 
 def _duration(text: str) -> timedelta:
-    found = _DURATION.fullmatch(text)
+    found = durations.parsed(text)
     if found is None:
         raise QuerySemanticError(f"The timespan {text!r} is not an ISO 8601 duration or interval")
-    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return found

@@ -14,8 +14,8 @@ from azure.storage.queue import QueueClient
 
 from shared.azure.client import ML_ROLE, Clients, credential
 from shared.azure.failures import asking
+from shared.inbox import dead_letters
 from shared.port_rules import DEAD_LETTERS
-from shared.redaction import safe
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class Checkup:
             content = container.download_blob(newest.name, length=_LETTER_BYTES, offset=0).readall()
         try:
             letter = json.loads(content)[-1]
-            return len(found), safe(f"{letter['deadLetterReason']}, {letter['lastDeliveryOutcome']}")
-        except (ValueError, LookupError, TypeError):
+            return len(found), dead_letters.why_of(letter)
+        except (ValueError, LookupError, TypeError, AttributeError):
             return len(found), f"{newest.name} says why"
 
     def queue(self, poison: bool = False) -> QueueSeen | None:

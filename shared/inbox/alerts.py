@@ -31,8 +31,8 @@ def folded(content: object) -> dict[str, object]:
 
 
 @dataclass(frozen=True)
-class Alert:
-    """What an alert says, whatever its schema."""
+class AlertRaised:
+    """An Azure Monitor alert that fired or was resolved, whatever its schema."""
 
     rule: str
     alert_id: str
@@ -40,10 +40,11 @@ class Alert:
     fired: bool
     at: str
     fired_at: str
+    """Of a resolved one: when it had fired."""
     words: str
 
 
-def read_alert(body: Mapping[str, object]) -> Alert | None:
+def read_alert(body: Mapping[str, object]) -> AlertRaised | None:
     """An alert in the common schema or in one of the older ones; None when it is neither.
 
     The older ones: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-non-common-schema-definitions and,
@@ -67,14 +68,14 @@ def read_alert(body: Mapping[str, object]) -> Alert | None:
             return None
 
 
-def _common(data: Mapping[str, object]) -> Alert | None:
+def _common(data: Mapping[str, object]) -> AlertRaised | None:
     essentials = data.get("essentials")
     if not isinstance(essentials, dict):
         return None
     essence = folded(essentials)
     fired_at = str(essence.get("fireddatetime") or "")
     parts = (str(essence.get("description") or ""), condition_words(data.get("alertcontext")))
-    return Alert(
+    return AlertRaised(
         rule=str(essence.get("alertrule", "")),
         alert_id=str(essence.get("originalertid") or essence.get("alertid") or ""),
         fired=str(essence.get("monitorcondition", "")).casefold() == "fired",
@@ -84,14 +85,14 @@ def _common(data: Mapping[str, object]) -> Alert | None:
     )
 
 
-def _older_metric(data: Mapping[str, object]) -> Alert | None:
+def _older_metric(data: Mapping[str, object]) -> AlertRaised | None:
     context = folded(data.get("context"))
     rule, at = str(context.get("name") or ""), str(context.get("timestamp") or "")
     parts = (str(context.get("description") or ""), condition_words(context))
     identity = f"{context.get('id') or rule} {_dimensions(context)}".strip()
     fired = str(data.get("status", "")).casefold() == "activated"
     return (
-        Alert(rule, identity, fired, at, at if fired else "", "; ".join(filter(None, parts)))
+        AlertRaised(rule, identity, fired, at, at if fired else "", "; ".join(filter(None, parts)))
         if rule
         else None
     )
@@ -106,16 +107,16 @@ def _dimensions(context: Mapping[str, object]) -> str:
     return ",".join(sorted(f"{each.get('name')}={each.get('value')}" for each in pairs))
 
 
-def _older_activity(data: Mapping[str, object]) -> Alert | None:
+def _older_activity(data: Mapping[str, object]) -> AlertRaised | None:
     """It does not name its rule: its operation stands for it."""
     log = folded(folded(data.get("context")).get("activitylog"))
     operation, at = str(log.get("operationname") or ""), str(log.get("eventtimestamp") or "")
     identity = str(log.get("eventdataid") or log.get("correlationid") or operation)
     fired = str(data.get("status", "")).casefold() == "activated"
-    return Alert(operation, identity, fired, at, at, condition_words(log)) if operation else None
+    return AlertRaised(operation, identity, fired, at, at, condition_words(log)) if operation else None
 
 
-def _older_log(data: Mapping[str, object]) -> Alert | None:
+def _older_log(data: Mapping[str, object]) -> AlertRaised | None:
     """It has no state: each is a firing, and none is ever resolved."""
     rule, at = str(data.get("alertrulename") or ""), str(data.get("searchintervalendtimeutc") or "")
     words = condition_words(
@@ -127,7 +128,7 @@ def _older_log(data: Mapping[str, object]) -> Alert | None:
         }
     )
     parts = (str(data.get("description") or ""), words)
-    return Alert(rule, rule, True, at, at, "; ".join(filter(None, parts))) if rule else None
+    return AlertRaised(rule, rule, True, at, at, "; ".join(filter(None, parts))) if rule else None
 
 
 def condition_words(context: object) -> str:

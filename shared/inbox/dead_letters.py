@@ -60,7 +60,7 @@ def _take_up(ports: Ports, letter: Blob, account_url: str) -> Reason:
             return reason(Code.DEAD_LETTER_UNREADABLE, letter=letter.name, why="not JSON")
     events = [event for event in content if _is_azures(event)] if isinstance(content, list) else []
     loops = [loop for event in events for loop in recorder.receive(ports, json.dumps(event), account_url)]
-    why = _why(events[-1] if events else {})
+    why = why_of(events[-1] if events else {})
     if not loops:
         return reason(Code.DEAD_LETTER_NO_LOOP, letter=letter.name, why=why)
     return reason(Code.DEAD_LETTER, letter=letter.name, why=why, loops=", ".join(sorted(set(loops))))
@@ -71,7 +71,7 @@ def _is_azures(event: object) -> bool:
     return isinstance(event, dict) and not any(name.casefold() == "driftloop" for name in event)
 
 
-def _why(event: Mapping[str, object]) -> str:
+def why_of(event: Mapping[str, object]) -> str:
     """As the Event Grid schema writes it, or as CloudEvents do."""
     names = {name.casefold(): value for name, value in event.items()}
     inner = names.get("deadletterproperties")

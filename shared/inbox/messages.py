@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from shared.errors import InputRejected
 from shared.inbox import alerts
-from shared.inbox.alerts import SignalBreach, folded
+from shared.inbox.alerts import AlertRaised, SignalBreach, folded
 from shared.redaction import redacted
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -37,19 +37,6 @@ class Landed:
     sequencer: str
     written: str = ""
     """The name as the URL writes it, where that is another one: some clients send names with no escapes."""
-
-
-@dataclass(frozen=True)
-class AlertRaised:
-    """An Azure Monitor alert that fired or was resolved."""
-
-    rule: str
-    alert_id: str
-    fired: bool
-    at: str
-    words: str
-    fired_at: str = ""
-    """Of a resolved one: when it had fired."""
 
 
 @dataclass(frozen=True)
@@ -170,8 +157,8 @@ def _run(data: Mapping[str, object]) -> MonitorBreached | RunChanged:
 def _landed(data: Mapping[str, object], account_url: str) -> Incoming:
     if (end := _UNFINISHED.get(str(data.get("api")))) is not None:
         return Uninteresting(f"{data.get('api')}: the file has no content yet, {end} follows")
-    container, name = locate(str(data.get("url", "")), account_url)
-    written = _path(str(data.get("url", "")), account_url)[1]
+    container, written = _path(str(data.get("url", "")), account_url)
+    container, name = unquote(container), unquote(written)
     etag = str(data.get("etag", "")).strip('"')
     if not etag:
         raise InputRejected("no-etag", f"the event for {container}/{name} has no eTag")
@@ -191,22 +178,16 @@ learn.microsoft.com/azure/event-grid/event-schema-blob-storage
 """
 
 
-def locate(url: str, account_url: str) -> tuple[str, str]:
-    """Container and blob name of a URL of our own account; InputRejected for any other.
-
-    Event Grid does not escape every character of a name: `#` and `?` in it are no fragment and no query
-    (github.com/Azure/azure-sdk-for-net/issues/23634).
-    """
-    container, name = _path(url, account_url)
-    return unquote(container), unquote(name)
-
-
 _QUERY = re.compile(r"\?[A-Za-z0-9_.~-]+=.*$", re.DOTALL)
 """Keys with values behind a question mark are a query, which may hold a signature, and no part of a name."""
 
 
 def _path(url: str, account_url: str) -> tuple[str, str]:
-    """Container and name as the URL writes them."""
+    """Container and blob name of a URL of our own account, as it writes them; InputRejected for any other.
+
+    Event Grid does not escape every character of a name: a `#` in it, or a `?` alone, is part of it
+    (github.com/Azure/azure-sdk-for-net/issues/23634).
+    """
     ours = urlsplit(account_url)
     scheme, _, rest = _QUERY.sub("", url).partition("://")
     netloc, slash, path = rest.partition("/")

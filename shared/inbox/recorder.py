@@ -12,9 +12,9 @@ from shared.domain.loop import Overview
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import Conflict, InputRejected
 from shared.inbox import messages, unrouted
+from shared.inbox.alerts import AlertRaised
 from shared.inbox.messages import (
     Act,
-    AlertRaised,
     Incoming,
     Landed,
     MonitorBreached,

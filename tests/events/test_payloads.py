@@ -15,10 +15,10 @@ import pytest
 
 from shared.errors import InputRejected
 from shared.inbox import messages, recorder, unrouted
-from shared.inbox.alerts import read_breach
-from shared.inbox.messages import AlertRaised, Landed, MonitorBreached, RunChanged, Uninteresting
+from shared.inbox.alerts import AlertRaised, read_breach
+from shared.inbox.messages import Landed, MonitorBreached, RunChanged, Uninteresting
 from shared.state import rows
-from tests.engine.world import World, csv, season
+from tests.engine.world import World, created, csv, season
 
 ACCOUNT = "https://account.blob.core.windows.net"
 CORPUS = Path(__file__).parent / "payloads"
@@ -224,5 +224,5 @@ def test_another_account_stays_foreign_however_it_is_written() -> None:
         "https://[/l/a",
     ):
         with pytest.raises(InputRejected) as refused:
-            messages.locate(url, ACCOUNT)
+            messages.parse(created(url), ACCOUNT)
         assert refused.value.code == "foreign-account"

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from drift import categorical, categories, distances, effects, evidence, grid, numeric, shares
+from drift import categorical, categories, distances, effects, grid, numeric, shares, significance
 from drift.categories import Counts
 from drift.distances import Bounds
-from drift.evidence import Evidence
 from drift.grid import Grid
 from drift.hypergeometric import smallest_alarm
 from drift.policy import ColumnPolicy, Policy
 from drift.profiles import ColumnProfile
 from drift.report import Effect, Kind
+from drift.significance import Evidence
 
 _TWO_WEEKS_S = 14 * 86_400
 
@@ -154,14 +154,14 @@ def _joined(pieces: Mapping[str, Evidence]) -> Evidence:
 
 def _nulls_only(first: ColumnProfile, second: ColumnProfile) -> _Piece:
     a, b = (np.array([c.rows - c.nulls, c.nulls], np.int64) for c in (first, second))
-    return _Piece(evidence.weigh(numeric.NULLS, a, b), known=evidence.off_usual(a, b))
+    return _Piece(significance.weigh(numeric.NULLS, a, b), known=significance.off_usual(a, b))
 
 
 def _numbers(a: Grid, b: Grid, rows: tuple[int, int], scales: _Scales) -> _Piece:
     a, b = grid.union(a, b)
     ours, theirs = (np.append(g.counts, r - g.rows) for g, r in zip((a, b), rows, strict=True))
-    found = evidence.weigh(numeric.BATTERY, ours, theirs)
-    known = evidence.off_usual(ours, theirs)
+    found = significance.weigh(numeric.BATTERY, ours, theirs)
+    known = significance.off_usual(ours, theirs)
     if not a.rows or not b.rows:
         return _Piece(found, known=known)
     changes = effects.of_numbers(a, b, scales.numeric, scales.range, scales.z)
@@ -186,8 +186,8 @@ def _gauges(a: Grid, b: Grid, z: float) -> tuple[Mapping[str, float], Bounds]:
 def _categories(a: Counts, b: Counts, rows: tuple[int, int], scales: _Scales) -> _Piece:
     names, ours, theirs = categories.union(a, b)
     tables = [np.append(c, r - c.sum()) for c, r in zip((ours, theirs), rows, strict=True)]
-    found = evidence.weigh(categorical.BATTERY, tables[0], tables[1])
-    known = evidence.off_usual(*tables)
+    found = significance.weigh(categorical.BATTERY, tables[0], tables[1])
+    known = significance.off_usual(*tables)
     if not ours.sum() or not theirs.sum():
         return _Piece(found, known=known)
     moved = shares.of_categories(names, ours, theirs, a, scales.categorical, scales.z)

@@ -68,7 +68,7 @@ def ranks(t: Ints, b: Ints) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats
     the squares of their normal quantiles (Klotz): as good as a test of variances for normal data, where
     Mood's has .76 of its power, but too skewed for few rows. They are made orthogonal to location, so
     that the two statistics are uncorrelated under any ties; the permutation variances are exact.
-    Asymptotically normal; relabelled where a side is small (`drift.evidence.weigh`).
+    Asymptotically normal; relabelled where a side is small (`drift.significance.weigh`).
 
     References
     ----------

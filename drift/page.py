@@ -86,17 +86,6 @@ def _title(report: Report) -> str:
     return f"{material} of {len(report.columns)} columns moved by more than is tolerated"
 
 
-def table_html(report: Report) -> str:
-    """The report as a short table for a notebook."""
-    rows = "".join(
-        f"<tr><td>{_text(c.name)}</td><td>{c.verdict}</td><td>{_text(c.words)}</td></tr>"
-        for c in report.columns[:_LISTED]
-    )
-    more = len(report.columns) - _LISTED
-    rest = f"<p>and {more} more columns</p>" if more > 0 else ""
-    return f"<p><b>{_text(report.headline)}</b></p>{_findings(report)}<table>{rows}</table>{rest}"
-
-
 def _findings(report: Report) -> str:
     if not report.findings:
         return ""

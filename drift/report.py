@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
 
 Kind = str  # one of KINDS
 KINDS = ("numeric", "boolean", "category", "text", "datetime", "id", "empty", "other", "dependence")
+
+
+_LISTED = 30
+"""Columns in a notebook's table."""
 
 
 class Code(StrEnum):
@@ -183,16 +188,15 @@ class Report:
         ]
         return pd.DataFrame(rows, index=pd.Index([c.name for c in self.columns], name="column"))
 
-    def html(self) -> str:
-        """The report as one page without script or network; with charts: `drift.report_html`."""
-        from drift.page import report_html
-
-        return report_html(self)
-
     def _repr_html_(self) -> str:
-        from drift.page import table_html
-
-        return table_html(self)
+        """A short table for a notebook; as a page, with charts: `drift.report_html`."""
+        cells = [(c.name, c.verdict, c.words) for c in self.columns[:_LISTED]]
+        rows = "".join(f"<tr><td>{'</td><td>'.join(map(escape, row))}</td></tr>" for row in cells)
+        found = "".join(f"<li>{'<b>broken</b> ' * f.breaking}{escape(f.words)}</li>" for f in self.findings)
+        more = len(self.columns) - len(cells)
+        rest = f"<p>and {more} more columns</p>" if more else ""
+        listed = f"<ul>{found}</ul>" if found else ""
+        return f"<p><b>{escape(self.headline)}</b></p>{listed}<table>{rows}</table>{rest}"
 
     def rows(self) -> list[tuple[str, str, str, str, str, str]]:
         """Rows for a table: column, kind, verdict, adjusted p, effect, words."""

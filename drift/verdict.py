@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from drift import dependence, evidence, findings
+from drift import dependence, findings, significance
 from drift.combination import harmonic
 from drift.effects import interval
 from drift.judge import Judged, judge, unfit
@@ -80,11 +80,11 @@ class _Outcome:
     judgeable: bool
 
 
-def _family(found: Sequence[evidence.Evidence], rate: float) -> list[_Outcome]:
+def _family(found: Sequence[significance.Evidence], rate: float) -> list[_Outcome]:
     floors = np.array([e.floor for e in found])
-    able = evidence.testable(floors, rate)
+    able = significance.testable(floors, rate)
     level = rate / max(int(able.sum()), 1)
-    p_values = evidence.adjusted([e.p_value for e in found], floors, rate)
+    p_values = significance.adjusted([e.p_value for e in found], floors, rate)
     return [_Outcome(float(p), level, bool(a)) for p, a in zip(p_values, able, strict=True)]
 
 
@@ -134,7 +134,7 @@ def _dependence(
         words = f"rank correlation of {pair.first} and {pair.second} went from {pair.before:.2f} to {pair.after:.2f}"
         change = pair.after - pair.before
         effect = Effect("correlation", change, pair.low, pair.high, effect.unit, effect.tolerance, words)
-    return [Judged(DEPENDENCE, "dependence", evidence.Evidence(joint, tests), (effect,))]
+    return [Judged(DEPENDENCE, "dependence", significance.Evidence(joint, tests), (effect,))]
 
 
 def _report(

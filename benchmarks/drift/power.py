@@ -143,7 +143,7 @@ def dependent(rng: np.random.Generator, rows: int, changed: bool) -> float:
             x[:, j] = r * x[:, j - 1] + np.sqrt(1 - r * r) * x[:, j]
         sides.append({f"b{j}": x[:, j].astype(np.float32) for j in range(10)})
     _, tests = dependence.of(*sides, (), interval(0.95))
-    joint = drift.evidence.harmonic({k: np.array([p]) for k, (_, p) in tests.items()}, dependence.WEIGHTS)
+    joint = drift.significance.harmonic({k: np.array([p]) for k, (_, p) in tests.items()}, dependence.WEIGHTS)
     return float(joint[0])
 
 

@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import binom
 
 import drift
-from drift import categorical, evidence, numeric
+from drift import categorical, numeric, significance
 from drift.arrays import Ints
 from drift.combination import Evaluated
 from tests.drift.families import FAMILIES, found, quiet_report, table
@@ -103,7 +103,7 @@ def test_a_column_s_joint_p_value_holds_over_relabellings(family: str, rows: int
     current = rng.multivariate_hypergeometric(pooled, int(share * rows), size=4_000)
     p = np.concatenate(
         [
-            evidence.harmonic({k: v[1] for k, v in evaluate(pooled, part).items()}, weights)
+            significance.harmonic({k: v[1] for k, v in evaluate(pooled, part).items()}, weights)
             for part in np.array_split(current, 8)
         ]
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact, hypergeom
 
-from drift import evidence, hypergeometric, numeric
+from drift import hypergeometric, numeric, significance
 
 
 @pytest.mark.parametrize(("total", "size", "rows"), [(3, 50, 5050), (20, 5, 60), (7, 7, 14), (400, 50, 900)])
@@ -35,7 +35,7 @@ def test_the_family_of_three_rare_columns_keeps_its_rate_by_enumeration() -> Non
         for seen in product(*(range(len(s.chances)) for s in splits)):
             p = [s.p_value(x + s.low) for s, x in zip(splits, seen, strict=True)]
             chance = float(np.prod([s.chances[x] for s, x in zip(splits, seen, strict=True)]))
-            rejected += chance * bool((evidence.adjusted(p, floors, rate) <= rate).any())
+            rejected += chance * bool((significance.adjusted(p, floors, rate) <= rate).any())
         assert rejected <= rate
 
 
@@ -63,5 +63,5 @@ def test_the_smallest_alarm_is_the_smallest() -> None:
 def test_two_rows_are_no_certainty() -> None:
     """Given the counts, no p-value is smaller than the chance of the table itself."""
     reference, current = np.array([5_000, 1, 0, 0]), np.array([48, 0, 2, 0])
-    found = evidence.weigh(numeric.BATTERY, reference, current)
+    found = significance.weigh(numeric.BATTERY, reference, current)
     assert found.p_value >= hypergeom(5_051, 3, 50).pmf(2) / 10

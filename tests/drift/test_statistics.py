@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import drift
-from drift import categorical, dependence, distances, evidence, numeric
+from drift import categorical, dependence, distances, numeric, significance
 from drift.arrays import Ints
 
 
@@ -118,15 +118,17 @@ def test_a_permutation_p_value_agrees_with_the_exact_one() -> None:
     def location(pooled: Ints, current: Ints) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         return {"location": numeric.ranks(pooled, current)[0]}
 
-    found = evidence.weigh(evidence.Battery(location, {"location": 1.0}, lambda _, __: 1.0), t - b[0], b[0])
+    found = significance.weigh(
+        significance.Battery(location, {"location": 1.0}, lambda _, __: 1.0), t - b[0], b[0]
+    )
     exact = 2 / 924
     assert found.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact / 20_000))
 
 
 def test_the_adjustment_is_scipys() -> None:
     p = np.random.default_rng(2).uniform(size=50) ** 3
-    assert evidence.adjusted(p) == pytest.approx(scipy.stats.false_discovery_control(p), rel=1e-12)
-    assert len(evidence.adjusted([])) == 0
+    assert significance.adjusted(p) == pytest.approx(scipy.stats.false_discovery_control(p), rel=1e-12)
+    assert len(significance.adjusted([])) == 0
 
 
 @pytest.mark.parametrize("number", [2, 4, 7])
@@ -134,7 +136,7 @@ def test_the_harmonic_mean_is_not_liberal(number: int) -> None:
     """Independent tests: the rate of values at or below a level is at most the level (4 errors)."""
     rng = np.random.default_rng(number)
     p = {str(i): rng.uniform(size=400_000) for i in range(number)}
-    joint = evidence.harmonic(p, dict.fromkeys(p, 1 / number))
+    joint = significance.harmonic(p, dict.fromkeys(p, 1 / number))
     for level in (0.05, 0.01, 0.001):
         assert (joint <= level).mean() <= level + 4 * np.sqrt(level / 400_000)
 

@@ -41,11 +41,10 @@ def alert(current: Unit, record: InboxRecord, row: Row) -> None:
     if confirmed:
         ask(current, record, row, TriggerKind.ALERT, why, "Azure ML model monitor")
         return
-    now, published = current.ports.clock.now(), current.published()
+    now = current.ports.clock.now()
     trigger = Trigger(TriggerKind.ALERT, replace(why, because=()), "Azure ML model monitor", record.key, now)
-    denial = Deny(reason(Code.BREACH_NOT_CONFIRMED, found))
-    denied = start.apply(current, current.state, [trigger], denial, published, now)
-    current.commit(denied.state, denied.drafts, _done(record, row, denied.reason))
+    denied = start.apply(current, current.state, [trigger], Deny(reason(Code.BREACH_NOT_CONFIRMED, found)))
+    denied.commit(current, _done(record, row, denied.reason))
 
 
 def _over(current: Unit, record: InboxRecord) -> bool:
@@ -77,14 +76,9 @@ def _is_of(current: Unit, trigger: Trigger, resolved: InboxRecord) -> bool:
 
 def ask(current: Unit, record: InboxRecord, row: Row, kind: TriggerKind, why: Reason, actor: str) -> None:
     """Put one reason to the policy and close its record with the answer."""
-    now = current.ports.clock.now()
-    published = current.published()
-    trigger = Trigger(kind, why, actor, record.key, now)
-    decision = policy.decide(
-        current.state, [trigger], published.definition, now, newest_version=current.newest_labelled()
-    )
-    outcome = start.apply(current, current.state, [trigger], decision, published, now)
-    current.commit(outcome.state, outcome.drafts, [*_done(record, row, outcome.reason), *outcome.changes])
+    trigger = Trigger(kind, why, actor, record.key, current.ports.clock.now())
+    outcome = start.answer(current, current.state, [trigger])
+    outcome.commit(current, _done(record, row, outcome.reason))
 
 
 def _done(record: InboxRecord, row: Row, answer: Reason | None) -> list[Change]:
@@ -145,7 +139,7 @@ def _restore(current: Unit, record: InboxRecord, row: Row, actor: str, why: str)
     if isinstance(outcome, Reason):
         _refuse(current, record, row, outcome)
         return
-    current.commit(outcome.state, outcome.drafts, [*_done(record, row, outcome.reason), *outcome.changes])
+    outcome.commit(current, _done(record, row, outcome.reason))
 
 
 def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) -> None:

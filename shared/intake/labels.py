@@ -22,7 +22,7 @@ from shared.intake import drops
 from shared.intake.drops import Landing, Read
 from shared.loopfile.published import Published
 from shared.ports import Delete, Insert, Ports, Row
-from shared.retraining import policy, start
+from shared.retraining import start
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
@@ -75,13 +75,8 @@ def _keep(landing: Landing, read: Read) -> None:
         )
     seen, verdict = _judged(unit, published, _labels(unit.ports, read.path, str(data.id), data.target))
     seen = replace(seen, facts={"rows": read.reading.rows, **seen.facts})
-    now = unit.ports.clock.now()
-    triggers, decision = list[Trigger](), None
-    if verdict and verdict.breached:
-        triggers = [Trigger(TriggerKind.METRIC, seen, "driftloop", record.key, now)]
-        newest = unit.newest_labelled()
-        decision = policy.decide(unit.state, triggers, published.definition, now, newest_version=newest)
-    outcome = start.apply(unit, unit.state, triggers, decision, published, now)
+    trigger = Trigger(TriggerKind.METRIC, seen, "driftloop", record.key, unit.ports.clock.now())
+    outcome = start.answer(unit, unit.state, [trigger] if verdict and verdict.breached else [])
     entry = Draft(
         "labels.joined",
         f"{read.blob.container}/{read.blob.name}",

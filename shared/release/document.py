@@ -4,25 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from shared.ports import Documents
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
-
-_adapters: dict[
-    type, TypeAdapter[Any]
-] = {}  # Any: one table for all documents; `from_dict` gives the type back
-
-
-def _adapter(kind: type) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
-
-    if kind not in _adapters:
-        _adapters[kind] = TypeAdapter(kind)
-    return _adapters[kind]
+from shared.state.rows import adapter
 
 
 class Document:
@@ -34,12 +19,12 @@ class Document:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def to_dict(self) -> dict[str, Any]:
-        plain: dict[str, Any] = _adapter(type(self)).dump_python(self, mode="json", fallback=_number)
+        plain: dict[str, Any] = adapter(type(self)).dump_python(self, mode="json", fallback=_number)
         return plain
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        built: Self = _adapter(cls).validate_python(document)
+        built: Self = adapter(cls).validate_python(document)
         return built
 
 

@@ -30,18 +30,12 @@ TIMER_SLACK = timedelta(milliseconds=1)
 
 def answer(current: Unit) -> bool:
     """Put a schedule that has come due, or a champion grown too old, to the policy; True when one was."""
-    published, now = current.published(), current.ports.clock.now()
-    found = _scheduled(current.state, published.definition, now) or _aged(
-        current.state, published.definition, now
-    )
+    definition, now = current.published().definition, current.ports.clock.now()
+    found = _scheduled(current.state, definition, now) or _aged(current.state, definition, now)
     if found is None:
         return False
     trigger, state = found
-    decision = policy.decide(
-        state, [trigger], published.definition, now, newest_version=current.newest_labelled()
-    )
-    outcome = start.apply(current, state, [trigger], decision, published, now)
-    current.commit(outcome.state, outcome.drafts, outcome.changes)
+    start.answer(current, state, [trigger]).commit(current)
     return True
 
 

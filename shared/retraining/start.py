@@ -12,7 +12,6 @@ from shared.domain.release import Phase, Release, Trigger
 from shared.domain.version import DataVersion
 from shared.errors import InvariantBroken
 from shared.loopfile import Definition
-from shared.loopfile.published import Published
 from shared.ports import Change, Insert
 from shared.retraining import policy
 from shared.retraining.policy import Coalesce, Decision, Deny, Start, recent_starts
@@ -30,26 +29,37 @@ class Outcome:
     drafts: tuple[Draft, ...] = ()
     changes: tuple[Change, ...] = ()
 
+    def commit(self, unit: Unit, also: Sequence[Change] = ()) -> None:
+        unit.commit(self.state, self.drafts, [*also, *self.changes])
+
+
+def answer(
+    unit: Unit, state: LoopState, triggers: Sequence[Trigger], *, extra: DataVersion | None = None
+) -> Outcome:
+    """What the policy's answer to `triggers` changes; without any, nothing.
+
+    `extra` is a version that is being judged in the same transaction, so that it is not stored as judged yet.
+    """
+    if not triggers:
+        return Outcome(state, None)
+    newest = extra.number if extra is not None and extra.labelled else unit.newest_labelled()
+    definition, now = unit.published().definition, unit.ports.clock.now()
+    return apply(
+        unit, state, triggers, policy.decide(state, triggers, definition, now, newest_version=newest), extra
+    )
+
 
 def apply(
     unit: Unit,
     state: LoopState,
     triggers: Sequence[Trigger],
-    decision: Decision | None,
-    published: Published,
-    now: datetime,
-    *,
+    decision: Decision,
     extra: DataVersion | None = None,
 ) -> Outcome:
-    """What the answer to `triggers` changes.
-
-    `extra` is a version that is being judged in the same transaction, so that it is not stored as judged yet.
-    """
+    """What a decision about `triggers` changes."""
     match decision:
-        case None:
-            return Outcome(state, None)
         case Start():
-            return _start(unit, state, decision.triggers, published, now, extra)
+            return _start(unit, state, decision.triggers, extra)
         case Coalesce():
             waits = replace(
                 state,
@@ -68,12 +78,11 @@ def _start(
     unit: Unit,
     state: LoopState,
     triggers: Sequence[Trigger],
-    published: Published,
-    now: datetime,
     extra: DataVersion | None,
 ) -> Outcome:
-    usable = _usable(unit, published.definition, now, extra)
-    versions = window(usable, published.definition, now)
+    definition, now = unit.published().definition, unit.ports.clock.now()
+    usable = _usable(unit, definition, now, extra)
+    versions = window(usable, definition, now)
     if not versions:
         raise InvariantBroken(
             f"{state.loop}: a release was decided without a labelled version to train on",

@@ -25,7 +25,7 @@ from shared.intake import drops, labels, source
 from shared.ports import Delete, Ports, Row
 from shared.redaction import reason_of, words_of
 from shared.release import stepper
-from shared.retraining import due, policy, start
+from shared.retraining import due, start
 from shared.runtime import outbox, overview_row, unit_of_work
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
@@ -302,10 +302,5 @@ def _reconsider(current: Unit) -> bool:
     state, now = current.state, current.ports.clock.now()
     if not state.waiting or state.paused or (state.waiting_until is not None and now < state.waiting_until):
         return False
-    published = current.published()
-    fresh = replace(state, waiting=(), waiting_until=None)
-    newest = current.newest_labelled()
-    decision = policy.decide(fresh, state.waiting, published.definition, now, newest_version=newest)
-    outcome = start.apply(current, fresh, state.waiting, decision, published, now)
-    current.commit(outcome.state, outcome.drafts, outcome.changes)
+    start.answer(current, replace(state, waiting=(), waiting_until=None), state.waiting).commit(current)
     return True

@@ -84,10 +84,11 @@ def ledger_key(seq: int) -> str:
     return f"ledger-{seq:010d}"
 
 
-_adapters: dict[type, TypeAdapter[Any]] = {}  # Any: one table for all row types; `decode` gives the type back
+_adapters: dict[type, TypeAdapter[Any]] = {}  # Any: one table for all types; `adapter` gives the type back
 
 
-def _adapter(kind: type) -> TypeAdapter[Any]:
+def adapter(kind: type[T]) -> TypeAdapter[T]:
+    """From JSON and to it, for any dataclass."""
     from pydantic import TypeAdapter
 
     if kind not in _adapters:
@@ -97,7 +98,7 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
 
 def encode(value: object) -> str:
     """A frozen dataclass of `shared.domain` as JSON with its schema number."""
-    content = _adapter(type(value)).dump_python(value, mode="json")
+    content = adapter(type(value)).dump_python(value, mode="json")
     return json.dumps({"schema": SCHEMA, "content": content}, ensure_ascii=False, sort_keys=True)
 
 
@@ -112,7 +113,7 @@ def decode(kind: type[T], row: Row) -> T:
     if schema != SCHEMA:
         raise _of_another_version(row.key, schema)
     try:
-        value: T = _adapter(kind).validate_python(content)
+        value: T = adapter(kind).validate_python(content)
     except ValueError as error:
         raise Unreadable(f"row {row.key} cannot be read as {kind.__name__}: {error}") from error
     return value

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.stats.exact import clopper_pearson, paired_lower_bound
-from shared.stats.metrics import METRICS, Metric, classification_score, encode, regression_score
+from shared.stats.metrics import Metric, classification_score, encode, regression_score
 
 Floats = NDArray[np.float64]
 Column = NDArray[np.int64] | NDArray[np.float64]
@@ -28,7 +28,6 @@ EXACT_AT_MOST = 60_000
 """Rows; beyond, exact sums take seconds and equal what the bootstrap says."""
 CELLS_AT_ONCE = 4_000_000
 DRAWS_AT_MOST = 50_000_000
-CUSTOM_RESAMPLES = 500
 
 
 @dataclass(frozen=True)
@@ -158,49 +157,6 @@ def _exact(sample: Sample, confidence: float) -> tuple[float, float]:
     losses = round(float(sample.counts[right[1] & ~right[0]].sum()))
     low = paired_lower_bound(wins, losses, n, confidence)
     return low, -paired_lower_bound(losses, wins, n, confidence)
-
-
-def custom_bounds(
-    metric: Metric,
-    y_true: Sequence[object],
-    predictions: Sequence[Sequence[object]],
-    confidence: float,
-    seed: int,
-) -> Bounds:
-    """The same for a user's own metric, which knows no weights: rows are drawn with replacement instead."""
-    columns = [y_true, *predictions]
-    if metric.task == "classification":
-        codes: list[Column] = list(encode(*columns))
-        names = {
-            int(code): value
-            for column in zip(codes, columns, strict=True)
-            for code, value in zip(*column, strict=True)
-        }
-    else:
-        codes, names = [np.asarray(column, dtype=float) for column in columns], {}
-    rows = Sample(metric, codes[0], tuple(codes[1:]), np.ones(len(y_true)))
-
-    def score(sample: Sample, at: NDArray[np.int64]) -> float:
-        truth, *answers = (
-            [names.get(int(code), "another class") if names else float(code) for code in column[at]]
-            for column in (sample.truth, *sample.predictions)
-        )
-        scores = [metric.function(truth, answer) for answer in answers]
-        return scores[0] if len(scores) == 1 else metric.sign * (scores[0] - scores[1])
-
-    def drawn(good: bool) -> list[float]:
-        rng, sample = np.random.default_rng(seed), rows.with_unseen_row(good=good)
-        n = len(sample.truth)
-        return [score(sample, rng.integers(0, n, n)) for _ in range(CUSTOM_RESAMPLES)]
-
-    up = metric.sign > 0 or len(predictions) == 2
-    value = score(rows, np.arange(len(y_true)))
-    low, high = np.quantile(drawn(not up), 1 - confidence), np.quantile(drawn(up), confidence)
-    return Bounds(value, min(value, float(low)), max(value, float(high)))
-
-
-def is_known(metric: Metric) -> bool:
-    return METRICS.get(metric.name) is metric
 
 
 def rows_until(settled: Callable[[float], bool], rows: int, most: float = 1024.0) -> int | None:

@@ -38,23 +38,18 @@ def judge_metric(
     *,
     confidence: float = 0.95,
     seed: int = 20070101,
-    metric: Metric | None = None,
 ) -> MetricVerdict:
     """H0: the metric is on the good side of `threshold`. Breached when H0 is rejected at 1 - confidence.
 
     Without a threshold there is no H0: value and bounds alone.
     """
-    from shared.stats.intervals import bounds, custom_bounds, is_known, sample_of
+    from shared.stats.intervals import bounds, sample_of
 
-    chosen, n = metric or METRICS[name], len(y_true)
+    chosen, n = METRICS[name], len(y_true)
     unusable = _unusable(y_true, y_pred, chosen)
     if unusable:
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, unusable)
-    found = (
-        bounds(sample_of(chosen, y_true, y_pred), confidence, 4000, seed)
-        if is_known(chosen)
-        else custom_bounds(chosen, y_true, [y_pred], confidence, seed)
-    )
+    found = bounds(sample_of(chosen, y_true, y_pred), confidence, 4000, seed)
     if not all(map(math.isfinite, (found.value, found.low, found.high))):
         undefined = reason(Code.METRIC_UNDEFINED, metric=chosen.name, rows=n)
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, undefined)

@@ -14,7 +14,7 @@ from shared.domain.loop import LoopState
 from shared.domain.reason import Code, reason
 from shared.domain.release import Trigger, TriggerKind
 from shared.release.gate import gate_evidence
-from shared.retraining import policy, start
+from shared.retraining import start
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
 from shared.verdict.task import task_of
@@ -58,9 +58,7 @@ def answer(current: Unit) -> bool:
     cause = f"predictions-{now.isoformat()}"
     moved = report is not None and report.material
     reasons = [Trigger(TriggerKind.DRIFT, verdict, "driftloop", cause, now)] if moved else []
-    newest = current.newest_labelled()
-    decision = policy.decide(looked, reasons, definition, now, newest_version=newest) if reasons else None
-    outcome = start.apply(current, looked, reasons, decision, published, now)
+    outcome = start.answer(current, looked, reasons)
     entry = Draft(
         "predictions.judged",
         f"release {state.champion.release}",

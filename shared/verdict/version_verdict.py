@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from shared.domain.event import InboxRecord, InboxState
@@ -47,7 +46,7 @@ def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
     if not late:
         state, helped = effectiveness.assess(unit, _remember(state, verdict), seen, published.definition)
         reasons = _reasons(state, published, seen, verdict, record, unit)
-    outcome = _answer(unit, state, reasons, published, version)
+    outcome = start.answer(unit, state, reasons, extra=version)
     judged = replace(
         seen,
         state=VersionState.JUDGED,
@@ -77,17 +76,6 @@ def _seen(version: DataVersion, verdict: Verdict, champion: Champion | None) -> 
         verdict=verdict.seen,
         judged_against=champion.release if champion else None,
     )
-
-
-def _answer(
-    unit: Unit, state: LoopState, reasons: Sequence[Trigger], published: Published, version: DataVersion
-) -> start.Outcome:
-    now = unit.ports.clock.now()
-    newest = version.number if version.labelled else unit.newest_labelled()
-    decision = (
-        policy.decide(state, reasons, published.definition, now, newest_version=newest) if reasons else None
-    )
-    return start.apply(unit, state, reasons, decision, published, now, extra=version)
 
 
 def _told(judged: DataVersion, record: InboxRecord) -> Draft:

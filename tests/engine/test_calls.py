@@ -105,8 +105,7 @@ def test_a_release_of_a_loop_with_five_thousand_versions_reads_what_its_window_n
     trigger = Trigger(TriggerKind.PERSON, reason(Code.ASKED_FOR, why="more"), "ann", "a", life.clock.now())
 
     def begin() -> None:
-        published = unit.published()
-        outcome = start.apply(unit, unit.state, [trigger], Start((trigger,)), published, life.clock.now())
+        outcome = start.apply(unit, unit.state, [trigger], Start((trigger,)))
         assert outcome.state.trained_through == 5000
 
     found = calls(life, begin)

@@ -22,7 +22,7 @@ from shared.release.gate.gate_judge import (
 )
 from shared.stats.exact import clopper_pearson, paired_lower_bound, paired_p_value
 from shared.stats.intervals import Sample, bounds, sample_of
-from shared.stats.metrics import METRICS, Metric
+from shared.stats.metrics import METRICS
 from shared.words import say
 
 PROMISED = 0.05
@@ -165,18 +165,6 @@ def test_not_a_number_fails_and_mape_of_zero_is_undefined() -> None:
     assert judge_gate(broken, GatePolicy("mae", 1.0)).outcome is Outcome.FAIL
     zero = replace(evidence, y_true=(0.0, *evidence.y_true[1:]))
     assert judge_gate(zero, GatePolicy("mape", 1.0)).outcome is Outcome.INCONCLUSIVE
-
-
-def test_a_users_own_metric() -> None:
-    metric = Metric("hits", "higher", "classification", METRICS["accuracy"].function)
-    assert judge_gate(rows(300, 0.95, 0.9), GatePolicy("hits", 0.1), metric).outcome is Outcome.PASS
-    assert judge_gate(rows(300, 0.5, 0.9), GatePolicy("hits", 0.1), metric).outcome is Outcome.FAIL
-    perfect = judge_gate(rows(40, 1, 1), GatePolicy("hits", 0.02), metric)
-    assert perfect.outcome is Outcome.INCONCLUSIVE  # no width of 0 here either
-    worst = Metric(
-        "worst", "lower", "regression", lambda y, p: max(abs(a - b) for a, b in zip(y, p, strict=True))
-    )  # type: ignore[operator]  # numbers
-    assert judge_gate(numbers(60, 0.2), GatePolicy("worst", 2.0, floor=5.0), worst).outcome is Outcome.PASS
 
 
 def test_verdicts_are_recomputed_from_stored_documents() -> None:

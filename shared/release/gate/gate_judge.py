@@ -49,14 +49,14 @@ Finding = tuple[Outcome, Reason, int | None]
 """One check: its outcome, why, and how many rows would settle it where it is inconclusive."""
 
 
-def judge_gate(evidence: GateEvidence, policy: GatePolicy, metric: Metric | None = None) -> GateVerdict:
-    """Judge a challenger. `metric` is given only for one that METRICS does not know (a user's own).
+def judge_gate(evidence: GateEvidence, policy: GatePolicy) -> GateVerdict:
+    """Judge a challenger.
 
     Fails when one check fails, passes when all pass, is inconclusive otherwise. As all have to pass, no check
     needs a correction for the others' sake: a challenger for which any single one should not pass gets
     through at most as often as that one errs.
     """
-    chosen = metric or METRICS[policy.metric]
+    chosen = METRICS[policy.metric]
     rows = len(evidence.y_true)
     fault = unusable(evidence, chosen)
     if fault:
@@ -116,31 +116,23 @@ class _Rows:
     champion: Sequence[object] | None
 
     @cached_property
-    def sample(self) -> Sample | None:
-        """None for a user's own metric, which knows no weights."""
-        from shared.stats.intervals import is_known, sample_of
+    def sample(self) -> Sample:
+        from shared.stats.intervals import sample_of
 
         predictions = [self.challenger] if self.champion is None else [self.challenger, self.champion]
-        return sample_of(self.metric, self.y_true, *predictions) if is_known(self.metric) else None
+        return sample_of(self.metric, self.y_true, *predictions)
 
     def bounds(self, model: int | None, factor: float = 1.0) -> Bounds:
         """Of one model (0: challenger, 1: champion) or the difference; as if on `factor` times the rows."""
-        from shared.stats.intervals import bounds, custom_bounds
+        from shared.stats.intervals import bounds
 
-        sample, level = self.sample, self.policy.confidence
-        if sample is None:
-            both = [self.challenger, *([] if self.champion is None else [self.champion])]
-            chosen = both if model is None else [both[model]]
-            return custom_bounds(self.metric, self.y_true, chosen, level, self.policy.seed)
-        chosen_sample = sample if model is None else sample.of(model)
+        chosen = self.sample if model is None else self.sample.of(model)
         resamples = self.policy.resamples if factor == 1 else min(1000, self.policy.resamples)
-        return bounds(chosen_sample.times(factor), level, resamples, self.policy.seed)
+        return bounds(chosen.times(factor), self.policy.confidence, resamples, self.policy.seed)
 
     def rows_needed(self, settles: Callable[[Bounds], bool], model: int | None) -> int | None:
         from shared.stats.intervals import rows_until
 
-        if self.sample is None:
-            return None
         return rows_until(lambda factor: settles(self.bounds(model, factor)), len(self.y_true))
 
 

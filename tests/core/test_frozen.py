@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -45,8 +46,10 @@ def looks(release: Release, plan: Definition) -> Iterator[obs.Observation | None
 @pytest.mark.parametrize("approval", ["none", "before_promotion"])
 def test_in_no_state_does_a_frozen_release_spend_or_give_the_challenger_more(approval: str) -> None:
     plan = definition(approval=approval, checks=2, timeout="promote")
-    wrong = []
-    for release in everywhere(plan):
+    wrong, releases = [], everywhere(plan)
+    unseen = {Phase.AWAITING_APPROVAL} if approval == "none" else set()
+    assert set(PHASES) - unseen <= {release.phase for release in releases}
+    for release in releases:
         action = frozen.action(release, plan)
         has = release.traffic.get(release.deployment, 0)
         if isinstance(action, SPENDS) or (
@@ -61,7 +64,7 @@ def test_in_no_state_does_a_frozen_release_spend_or_give_the_challenger_more(app
 
 
 def test_no_evidence_takes_a_frozen_release_onwards_and_proven_harm_takes_it_back() -> None:
-    plan = definition(timeout="roll_back")
+    plan, looked = definition(timeout="roll_back"), Counter[tuple[Phase, bool]]()
     for release in everywhere(plan):
         if release.phase not in (Phase.CANARY, Phase.BAKING) or release.adopted:
             continue
@@ -74,6 +77,8 @@ def test_no_evidence_takes_a_frozen_release_onwards_and_proven_harm_takes_it_bac
             )
             harm = bool(told) and seen.judgement.outcome is Outcome.ROLL_BACK  # type: ignore[union-attr]
             assert (after.phase is Phase.ROLLING_BACK) == harm, (release.phase, seen)
+            looked[release.phase, harm] += 1
+    assert set(looked) == {(phase, harm) for phase in (Phase.CANARY, Phase.BAKING) for harm in (True, False)}
 
 
 def test_a_person_can_always_take_a_frozen_release_back() -> None:

@@ -123,7 +123,8 @@ def test_planted_mistakes_are_printed(tmp_path: Path) -> None:
 
 
 def _scope_of(identifier: str, case: Mapping[str, str]) -> str:
-    """The word of identities.yaml for the resource that an assignment is on."""
+    """The word of identities.yaml for the resource that an assignment is on; of a container or queue that is not in
+    our account with the account's word before it."""
     where = identifier.split("/providers/Microsoft.Authorization/")[0]
     kind, name = where.split("/")[-2:]
     storage = case.get("DRIFTLOOP_EXISTING_WORKSPACE_STORAGE", "").rpartition("/")[2]
@@ -132,9 +133,10 @@ def _scope_of(identifier: str, case: Mapping[str, str]) -> str:
     if kind == "workspaces":
         return "logs" if "OperationalInsights" in where else "workspace"
     kinds = {"registries": "registry", "vaults": "vault", "components": "telemetry", "topics": "topic"}
-    return {"containers": name, "queues": "queue", "userAssignedIdentities": "endpoint-identity"}.get(
-        kind, kinds.get(kind, kind)
-    )
+    if kind in ("containers", "queues"):
+        account = _scope_of(where.split("/blobServices/")[0].split("/queueServices/")[0], case)
+        return ("" if account == "account" else f"{account}/") + (name if kind == "containers" else "queue")
+    return "endpoint-identity" if kind == "userAssignedIdentities" else kinds.get(kind, kind)
 
 
 def _who(principal: str) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from markupsafe import Markup
 
 from shared.domain.release import ArmSeen, CanaryPoint
-from tower.shapes import Bar, Categories, Interval, MetricPoint, Numbers
+from tower.shapes import Bar, Categories, MetricPoint, Numbers
 from tower.svg import Chart, Scale, Series, element, line, picture, text
 from tower.visit import clip
 
@@ -157,7 +157,7 @@ def intervals(rows: Sequence[Bar], limit: float | None, limit_words: str, words:
 
 
 def _bar(row: Bar, x: Scale, y: float, label: int, wide: int) -> list[Markup]:
-    found: Interval = row.interval
+    found = row.interval
     parts = [text(label - 12, y + 4, clip(row.name, 26), "tick name", "end")]
     if found.low is not None and found.high is not None:
         parts.append(line(x(found.low), y, x(found.high), y, f"whisker {row.cls}"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared.release.gate.holdout import Interval
+
 if TYPE_CHECKING:
     from drift import ColumnProfile
 
@@ -29,15 +31,6 @@ class Categories:
     names: tuple[str, ...]
     before: tuple[float, ...]
     after: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its bounds; None where nothing can be said."""
-
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)

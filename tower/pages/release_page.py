@@ -12,14 +12,13 @@ from shared.domain.release import CanaryPoint, Judgement, JudgementKind, Release
 from shared.errors import ConfigurationError
 from shared.release.canary.canary_judge import CanaryVerdict
 from shared.release.canary.tolerance import MetricEvidence
-from shared.release.gate import holdout
-from shared.release.gate.holdout import GatePolicy, GateVerdict
+from shared.release.gate.holdout import GatePolicy, GateVerdict, Interval
 from shared.runtime.unit_of_work import Unit
 from shared.state import queries
 from shared.words import say, titled
 from tower.pages import lines
 from tower.pages.lines import Offer, Told, read, told
-from tower.shapes import Bar, Interval
+from tower.shapes import Bar
 from tower.visit import Asking, NotFound, clip, document
 from tower.words import DOING, model
 
@@ -237,23 +236,19 @@ def _gate(policy: GatePolicy, verdict: GateVerdict) -> Gate | None:
         margin=policy.margin,
         superiority=policy.superiority,
         confidence=policy.confidence,
-        bars=tuple(Bar(title, _interval(found), cls) for title, found, cls in arms if found),
-        difference=_interval(verdict.difference) if verdict.difference else None,
+        bars=tuple(Bar(title, found, cls) for title, found, cls in arms if found),
+        difference=verdict.difference,
         floor=policy.slices.floor if policy.slices else None,
         slices=tuple(
             Slice(
                 clip(f"{one.column}={one.name}", 60),
                 one.rows,
-                _interval(one.interval),
+                one.interval,
                 one.outcome.value if one.outcome else "not judged: too few rows",
             )
             for one in verdict.slices[:SLICES]
         ),
     )
-
-
-def _interval(found: holdout.Interval) -> Interval:
-    return Interval(found.value, found.low, found.high)
 
 
 def _metric(found: MetricEvidence) -> MetricLine:

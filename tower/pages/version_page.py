@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError, InvariantBroken
+from shared.release.gate.holdout import Interval
 from shared.runtime.unit_of_work import Unit
 from shared.state import queries
 from shared.verdict.metric import MetricVerdict
 from shared.words import say
 from tower.pages import lines
 from tower.pages.lines import Aside, read
-from tower.shapes import Categories, Interval, Numbers, shape_of
+from tower.shapes import Categories, Numbers, shape_of
 from tower.visit import Asking, Document, NotFound, clip, document
 
 if TYPE_CHECKING:

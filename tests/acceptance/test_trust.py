@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -20,6 +18,7 @@ from shared.settings import Settings
 from shared.state import queries
 from tests.acceptance.conftest import App, Status, season
 from tests.hostile.corpus import BESIDE, PLANTED
+from tests.patience import until
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +106,6 @@ def test_no_secret_is_in_anything_that_the_app_wrote(app: App, five_times: Statu
     assert [place for place, text in written.items() if any(secret in text for secret in mine)] == []
     assert {place for place, text in written.items() if BESIDE in text} >= {"rows", "unrouted", "status"}
     assert "trusted" in log and "rows" in written["documents"]
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def documents() -> str:

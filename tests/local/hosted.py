@@ -8,7 +8,6 @@ import os
 import socket
 import sys
 import textwrap
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from azure.storage.queue import QueueClient
 
 from local import processes
 from local.azure import LocalAzure
+from tests.patience import until
 
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
@@ -44,15 +44,6 @@ TAKE = """
 @app.queue_trigger(arg_name="msg", queue_name="%TEST_QUEUE%", connection="DRIFTLOOP_STORAGE")
 def take(msg: func.QueueMessage) -> None:
 """
-
-
-def until(look: Callable[[], T], within_s: float = 60) -> T:
-    """The first true answer of `look`."""
-    deadline = time.monotonic() + within_s
-    while not (found := look()):
-        assert time.monotonic() < deadline, "nothing came within the limit"
-        time.sleep(0.05)
-    return found
 
 
 def alive(pid: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -41,8 +40,8 @@ from local.endpoints import limits
 from local.endpoints.exceptions import Refused
 from local.jobs.environment import job_python
 from local.settings import LOGS_WORKSPACE_ID, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
+from tests.patience import until
 
-WITHIN_S = 60
 ROW = {"row_id": "r-1", "x": 2.0}
 SCORE = """
 import json, os, time
@@ -132,14 +131,6 @@ def environment(folder: Path, *packages: str) -> Environment:
     conda = folder / f"conda-{len(packages)}.json"  # JSON is YAML
     conda.write_text(json.dumps({"dependencies": ["python=3.11", {"pip": list(packages)}]}))
     return Environment(image="example/base:1", conda_file=str(conda))
-
-
-def eventually(found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + WITHIN_S
-    while not (value := found()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)
-    return value
 
 
 def processes_of(folder: Path, endpoint: str) -> list[psutil.Process]:
@@ -244,7 +235,7 @@ def test_the_services_request_id_is_a_guid_of_its_own_and_the_clients_is_sanitiz
     answer = pair.of("blue", x_request_id="mine-1", x_ms_client_request_id=mine, user_agent="u" * 99)
     assert is_guid(answer.headers["x-request-id"])
     query = f"AmlOnlineEndpointTrafficLog | where XMSClientRequestId == '{kept}'"
-    [row] = eventually(lambda: logs(query))
+    [row] = until(lambda: logs(query))
     assert row["XRequestId"] == answer.headers["x-request-id"]
     assert row["UserAgent"] == "u" * 70
 
@@ -285,14 +276,14 @@ def test_collected_rows_and_the_traffic_log_join_by_request_id(
         answers = [pair.of("green", x_ms_client_request_id=f"{client}-{n}") for n in range(5)]
         ids = {answer.headers["x-request-id"] for answer in answers}
         query = f"AmlOnlineEndpointTrafficLog | where XMSClientRequestId startswith '{client}'"
-        logged = eventually(lambda: len(found := logs(query)) == 5 and found)
+        logged = until(lambda: len(found := logs(query)) == 5 and found)
         rows = {str(row["XRequestId"]): row for row in logged}
 
         def of(name: str) -> dict[str, dict[str, Any]]:
             return {e["xrequestid"]: e for e in collected(pair, "green", name) if e["xrequestid"] in ids}
 
         inputs, outputs, payloads = (
-            eventually(lambda name=name: len(found := of(name)) == 5 and found)
+            until(lambda name=name: len(found := of(name)) == 5 and found)
             for name in ("model_inputs", "model_outputs", "request")
         )
     finally:
@@ -328,9 +319,7 @@ def test_requests_that_come_close_together_share_a_line_and_inputs_are_cut_other
             found = [line for line in collected(pair, "green", name) if line["correlationid"] in ids]
             return found if sum(len(line["data"]) for line in found) == len(rows) else []
 
-        inputs, outputs = (
-            eventually(lambda name=name: lines(name)) for name in ("model_inputs", "model_outputs")
-        )
+        inputs, outputs = (until(lambda name=name: lines(name)) for name in ("model_inputs", "model_outputs"))
     finally:
         batching(pair, 0.3)
     cuts = [[len(line["data"]) for line in found] for found in (inputs, outputs)]
@@ -349,7 +338,7 @@ def test_a_payload_over_four_megabytes_is_collected_by_reference(pair: Endpoint)
         found = [each for each in collected(pair, "green", "request") if each["xrequestid"] == request]
         return found[0] if found else None
 
-    event = eventually(line)
+    event = until(line)
     assert event["datainblob"] == "true"
     name = event["data"].partition("/azureml-blobstore/")[2]
     with BlobServiceClient(pair.azure.settings.storage("blob"), DefaultAzureCredential()) as blobs:
@@ -373,7 +362,7 @@ def test_faults_fail_and_slow_one_deployment_and_the_log_tells(
         " | summarize requests = count(), failed = countif(toint(ResponseCode) >= 400), min(TotalDurationMs)"
         " by DeploymentName"
     )
-    [row] = eventually(lambda: (found := logs(query)) and found[0]["requests"] == 40 and found)
+    [row] = until(lambda: (found := logs(query)) and found[0]["requests"] == 40 and found)
     assert (row["DeploymentName"], row["failed"]) == ("green", failed)
     assert row["min_TotalDurationMs"] >= 40
     assert pair.of("green").status_code == 200
@@ -403,7 +392,7 @@ def test_late_evidence_is_not_there_and_then_it_is(
     try:
         pair.of("blue", x_ms_client_request_id=f"late-{pair.name}")
         assert logs(query) == [{"Count": 0}]
-        assert eventually(lambda: logs(query) == [{"Count": 1}])
+        assert until(lambda: logs(query) == [{"Count": 1}])
         local_azure.control.put("/local/logs", json={"fault": "error"}).raise_for_status()
         with pytest.raises(HttpResponseError):
             logs(query)
@@ -434,7 +423,7 @@ def test_the_log_starts_late_loses_rows_answers_in_part_and_is_throttled(
             pair.of("blue", x_ms_client_request_id=each)
         way(lost_rate=0)
         pair.of("blue", x_ms_client_request_id=f"{client}-last")
-        eventually(lambda: any(row["XMSClientRequestId"] == f"{client}-last" for row in logs(query)))
+        until(lambda: any(row["XMSClientRequestId"] == f"{client}-last" for row in logs(query)))
         told = {str(row["XMSClientRequestId"]) for row in logs(query)}
         assert f"{client}-early" not in told
         assert 0 < len(told & set(sent)) < len(sent)
@@ -478,13 +467,13 @@ def test_a_busy_endpoint_refuses_changes_and_shows_old_traffic_while_stale(pair:
     with pytest.raises(ResourceExistsError, match="Updating") as busy:
         pair.traffic(blue=90, green=10)
     assert busy.value.status_code == 409
-    eventually(lambda: pair.client.online_endpoints.get(pair.name).provisioning_state == "Succeeded")
+    until(lambda: pair.client.online_endpoints.get(pair.name).provisioning_state == "Succeeded")
     pair.faults(busy_s=0, stale_s=3)
     try:
         pair.traffic(green=100)
         assert pair.client.online_endpoints.get(pair.name).traffic == {"blue": 100, "green": 0}
         assert pair.call().json() == [6.0]
-        assert eventually(lambda: pair.client.online_endpoints.get(pair.name).traffic["green"] == 100)
+        assert until(lambda: pair.client.online_endpoints.get(pair.name).traffic["green"] == 100)
     finally:
         pair.faults(busy_s=0, stale_s=0)
 
@@ -607,7 +596,7 @@ def test_an_mlflow_model_serves_without_code(
             return [json.loads(line) for lines in found for line in lines.splitlines()]
 
         prefix = f"modelDataCollector/{pair.name}/mlflow/model_outputs/"
-        [event] = eventually(predicted)
+        [event] = until(predicted)
     assert [row["0"] for row in event["data"]] == pytest.approx([3.0, 6.0])
     pair.client.online_deployments.begin_delete("mlflow", pair.name).result()
 
@@ -617,7 +606,7 @@ def test_a_restarted_workspace_serves_the_same_deployments(pair: Endpoint, local
     before = {found.pid for found in processes_of(local_azure.settings.folder, pair.name)}
     assert before
     local_azure.part("workspace").kill()
-    eventually(lambda: not any(psutil.pid_exists(pid) for pid in before))
+    until(lambda: not any(psutil.pid_exists(pid) for pid in before))
     local_azure.stop_part("workspace")
     local_azure.start_workspace()
     assert pair.call().json() == [4.0]
@@ -635,7 +624,7 @@ def test_a_deployment_that_was_being_created_is_finished_after_a_restart(
     def made() -> OnlineDeployment:
         return pair.client.online_deployments.get("late", pair.name)
 
-    assert eventually(lambda: made().provisioning_state != "Creating")
+    assert until(lambda: made().provisioning_state != "Creating")
     assert made().provisioning_state == "Succeeded"
     assert pair.of("late").json() == [10.0]
     pair.client.online_deployments.begin_delete("late", pair.name).result()

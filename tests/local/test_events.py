@@ -8,7 +8,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,17 +30,10 @@ from local.events.delivery_faults import Faults
 from local.events.models import Events
 from local.service import Service
 from local.state import State
+from tests.patience import until
 
 T = TypeVar("T")
 SUBJECT = "/blobServices/default/containers/"
-
-
-def until(look: Callable[[], T], within_s: float = 60) -> T:
-    deadline = time.monotonic() + within_s
-    while not (found := look()):
-        assert time.monotonic() < deadline, "nothing came within the limit"
-        time.sleep(0.05)
-    return found
 
 
 class Grid:

@@ -14,7 +14,8 @@ from local.host.errors import InvocationFailed
 from local.host.messages import NotDecodable, text_of
 from local.host.pace import Pace
 from local.host.queues import QueueListener
-from tests.local.hosted import TAKE, App, peek, until
+from tests.local.hosted import TAKE, App, peek
+from tests.patience import until
 
 
 def test_a_message_is_decoded_and_deleted_after_success(app: App) -> None:

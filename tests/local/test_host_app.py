@@ -18,7 +18,8 @@ from local.host.configuration import read_host_json
 from local.host.dispatch import Dispatcher
 from local.host.errors import AppNotIndexed, AppRefused
 from local.host.triggers import checked
-from tests.local.hosted import HOST_JSON, PREAMBLE, ROOT, App, until
+from tests.local.hosted import HOST_JSON, PREAMBLE, ROOT, App
+from tests.patience import until
 
 GOOD = """
 @app.route(route="good")

@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 import httpx
 
-from tests.local.hosted import HTTP, TAKE, App, alive, peek, said, until
+from tests.local.hosted import HTTP, TAKE, App, alive, peek, said
 from tests.local.refusing import refusing
+from tests.patience import until
 
 SETTINGS = {
     "batchSize": 4,

@@ -11,7 +11,8 @@ from itertools import pairwise
 import pytest
 
 from local.host.platform import Platform, PlatformFailed
-from tests.local.hosted import TAKE, App, alive, until
+from tests.local.hosted import TAKE, App, alive
+from tests.patience import until
 
 TWO_QUEUES_AND_A_TIMER = (
     TAKE

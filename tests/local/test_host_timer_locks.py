@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobClient, BlobLeaseClient, BlobServiceClient
 
-from tests.local.hosted import HTTP, App, said, until
+from tests.local.hosted import HTTP, App, said
 from tests.local.refusing import refusing
+from tests.patience import until
 
 TIMER = """
 @app.timer_trigger(arg_name="timer", schedule="0 0 * * * *")

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 
-from tests.local.hosted import App, until
+from tests.local.hosted import App
+from tests.patience import until
 
 
 def test_a_timer_runs_on_time_and_never_beside_itself(app: App) -> None:

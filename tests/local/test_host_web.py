@@ -12,7 +12,8 @@ import pytest
 from azure.identity import DefaultAzureCredential
 
 from local.host import cookies, paths
-from tests.local.hosted import App, until
+from tests.local.hosted import App
+from tests.patience import until
 
 HTTP = """
 @app.route(route="open/{name:alpha}/{rest?}", methods=["GET", "POST"], auth_level="anonymous")

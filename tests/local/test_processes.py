@@ -5,8 +5,7 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from azure.storage.blob import BlobServiceClient
 
 from local import processes
 from local.azure import LocalAzure, LocalAzureFailed
+from tests.patience import until
 
 # A child that ignores SIGTERM and has a child of its own; both write down their ids.
 STUBBORN = """
@@ -33,13 +33,6 @@ from local import processes
 processes.start("child", [sys.executable, "-c", sys.argv[1], sys.argv[2]], log=Path(sys.argv[2] + ".log"))
 time.sleep(600)
 """
-
-
-def eventually(holds: Callable[[], bool], within_s: float = 60) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, f"did not come true within {within_s} s"
-        time.sleep(0.05)
 
 
 def ps(*options: str) -> str:
@@ -63,7 +56,7 @@ def ids(tmp_path: Path) -> Iterator[Path]:
 
 
 def read(ids: Path) -> list[int]:
-    eventually(ids.exists)
+    until(ids.exists)
     return [int(pid) for pid in ids.read_text().split()]
 
 
@@ -72,7 +65,7 @@ def test_stop_ends_the_whole_tree_even_if_it_ignores_the_request(tmp_path: Path,
     pids = read(ids)
     child.stop(grace_s=0.2)
     assert child.poll() == -signal.SIGKILL
-    eventually(lambda: not any(map(is_alive, pids)))
+    until(lambda: not any(map(is_alive, pids)))
 
 
 def test_a_tree_does_not_outlive_a_parent_that_was_killed(ids: Path) -> None:
@@ -83,7 +76,7 @@ def test_a_tree_does_not_outlive_a_parent_that_was_killed(ids: Path) -> None:
     finally:
         parent.kill()
         parent.wait()
-    eventually(lambda: not any(map(is_alive, pids)))
+    until(lambda: not any(map(is_alive, pids)))
 
 
 def test_a_state_folder_has_one_local_azure(local_azure: LocalAzure) -> None:

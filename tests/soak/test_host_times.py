@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from local.azure import LocalAzure
-from tests.local.hosted import TAKE, App, until
+from tests.local.hosted import TAKE, App
+from tests.patience import until
 from tests.soak.figures import keep
 
 pytestmark = pytest.mark.soak

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from cli import session
 from cli.session import advise, out
+from shared.audit import answer
 from shared.domain.event import InboxRecord
 from shared.domain.loop import Overview
 from shared.domain.reason import NOBODY_SERVED, Code, Reason, reason
@@ -139,7 +140,7 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """What is (or was) live, trained on what, by whom, why; whether the hash chain is intact. Exit code 1 if not."""
-    found = queries.audit(session.ports(), loop, _moment(at))
+    found = answer.audit(session.ports(), loop, _moment(at))
     if as_json:
         _as_json(found)
     else:
@@ -160,32 +161,40 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _audit(found: queries.Audit) -> None:
-    served = found.served
-    if served is None:
+def _audit(found: answer.Audit) -> None:
+    if found.served is None:
         out.print(f"nothing was live at {found.at:%Y-%m-%d %H:%M:%S} UTC")
     else:
-        table = Table(box=None, show_header=False, pad_edge=False)
-        table.add_column(style="bold")
-        table.add_column(overflow="fold")
-        until = f" until {served.until:%Y-%m-%d %H:%M:%S} UTC" if served.until else ", and still is"
-        rows = (
-            ("model", served.model),
-            ("trained by", served.trained_by),
-            ("algorithm", served.algorithm),
-            ("job", served.job),
-            ("data", "\n".join(served.data)),
-            ("release", f"{served.loop}/{served.release} as deployment {served.deployment}"),
-            ("live since", f"{served.live_at:%Y-%m-%d %H:%M:%S} UTC{until}"),
-            ("because of", "\n".join(served.because)),
-        )
-        for name, value in rows:
-            table.add_row(name, escape("\n".join(printable(line) for line in value.split("\n"))))
-        out.print(table)
+        _chain(found.served)
     for problem in found.problems:
-        out.print(f"[red]ledger: {escape(problem)}[/]")
+        out.print(f"[red]{escape(printable(say(problem)))}[/]")
+    for why in found.not_compared:
+        out.print(f"[yellow]{escape(printable(say(why)))}[/]")
     if not found.problems:
-        out.print(f"ledger: {found.entries} entries, hash chain verified")
+        out.print(
+            f"ledger: {found.entries} entries, hash chain verified"
+            + ("" if found.not_compared else "; rows, documents, models and endpoint agree with it")
+        )
+
+
+def _chain(served: answer.Chain) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    until = f" until {served.until:%Y-%m-%d %H:%M:%S} UTC" if served.until else ", and still is"
+    rows = (
+        ("model", served.model),
+        ("trained by", served.trained_by),
+        ("algorithm", served.algorithm),
+        ("job", served.job),
+        ("data", "\n".join(d.line for d in served.data)),
+        ("release", f"{served.loop}/{served.release} as deployment {served.deployment}"),
+        ("live since", f"{served.live_at:%Y-%m-%d %H:%M:%S} UTC{until}"),
+        ("because of", "\n".join(served.because)),
+    )
+    for name, value in rows:
+        table.add_row(name, escape("\n".join(printable(line) for line in value.split("\n"))))
+    out.print(table)
 
 
 def _as_json(content: object) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from rich.markup import escape
 
 from demo.stage import Stage, StoryFailed
+from shared.audit.answer import audit
 from shared.domain.release import Phase
 from shared.state import queries
 from shared.words import say, titled
@@ -70,7 +71,7 @@ def come_to(stage: Stage, phase: Phase) -> bool:
 
 def answer(stage: Stage) -> None:
     stage.chapter("4. Model M, trained by P with algorithm A on data D, live in release R at time T", "")
-    found = queries.audit(stage.ports, stage.loop)
+    found = audit(stage.ports, stage.loop)
     stage.expect(not found.problems, f"the ledger is broken: {found.problems}")
     served = found.served
     assert served is not None
@@ -82,7 +83,7 @@ def answer(stage: Stage) -> None:
         ("M", served.model.rpartition("/models/")[2].replace("/versions/", ":")),
         ("P", served.trained_by),
         ("A", served.algorithm.rpartition("/components/")[2].replace("/versions/", ":")),
-        ("D", "; ".join(served.data)),
+        ("D", "; ".join(d.line for d in served.data)),
         ("R", f"release {served.release}, approved by {approvals[-1].actor}"),
         ("T", f"{served.live_at:%Y-%m-%d %H:%M:%S} UTC"),
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from demo.stage import LOOPS, Stage
+from shared.audit.answer import audit
 from shared.domain.release import Phase
 from shared.state import queries
 from shared.words import say, spoken
@@ -124,7 +125,7 @@ def steps(stage: Stage, number: int) -> dict[str, str]:
 
 
 def answer(stage: Stage) -> None:
-    found = queries.audit(stage.ports, stage.loop)
+    found = audit(stage.ports, stage.loop)
     stage.expect(not found.problems, f"the ledger is broken: {found.problems}")
     served = found.served
     assert served is not None

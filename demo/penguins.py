@@ -10,6 +10,7 @@ from palmerpenguins import load_penguins
 
 import drift as drift_package
 from demo.stage import Stage
+from shared.audit.answer import audit
 from shared.domain.release import Phase, TriggerKind
 from shared.state import queries
 from shared.words import say
@@ -206,7 +207,7 @@ def sick_canary(stage: Stage) -> None:
 
 def answer(stage: Stage) -> None:
     stage.chapter("7. What is live, trained on what, by whom, why", "driftloop audit penguins")
-    found = queries.audit(stage.ports, stage.loop)
+    found = audit(stage.ports, stage.loop)
     stage.expect(not found.problems, f"the ledger is broken: {found.problems}")
     served = found.served
     assert served is not None
@@ -216,7 +217,7 @@ def answer(stage: Stage) -> None:
             ("model", served.model.rpartition("/models/")[2].replace("/versions/", ":")),
             ("trained by", served.trained_by),
             ("algorithm", served.algorithm.rpartition("/components/")[2].replace("/versions/", ":")),
-            ("data", "\n".join(line.partition(", content")[0] + ")" for line in served.data)),
+            ("data", "\n".join(f"version {d.number}: {d.source} ({d.rows} rows)" for d in served.data)),
             ("live since", f"{served.live_at:%H:%M:%S} UTC, in release {served.release}"),
             ("because of", "; ".join(served.because)),
             ("ledger", f"{found.entries} entries, hash chain verified"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from demo.stage import Stage, StoryFailed
+from shared.audit import answer
 from shared.domain.release import Phase, TriggerKind
 from shared.state import queries
 from shared.words import say, say_all
@@ -136,7 +137,7 @@ def _tell(stage: Stage, provider: Provider) -> None:
     stage.expect(
         "close (return)" in say_all(stage.version(2).verdict) or not stage.version(2).drift_material, "levels"
     )
-    stage.expect(not queries.audit(stage.ports, stage.loop).problems, "the ledger is broken")
+    stage.expect(not answer.audit(stage.ports, stage.loop).problems, "the ledger is broken")
     stage.say("the fresher forecaster was shown to be better on days that neither had seen, and is live")
 
 

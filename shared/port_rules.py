@@ -17,6 +17,12 @@ _LONGEST_CLIENT_ID = 40
 RELEASE_TAG = "driftloop.release"
 """The tag by which a job is known to be ours."""
 
+JOB_TAG = "driftloop.job"
+"""The tag of a model that names the job which made it."""
+
+LEDGER_TAG = "driftloop.ledger"
+"""The tag of a model that names the last ledger entry before it was registered: `number:hash`."""
+
 TRAFFIC_TAG = "driftloop.traffic"
 """The tag of an endpoint that names the weights which Driftloop set last. Other weights are somebody else's."""
 

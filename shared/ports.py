@@ -222,6 +222,10 @@ class Training(Protocol):
         """Register the job's output `model` under name and version; the asset id."""
         ...
 
+    def model_tags(self, asset: str) -> Mapping[str, str] | None:
+        """Tags of a registered model, `driftloop.job` among them; None when it is not there."""
+        ...
+
     def check_unaided(self, job: str) -> None:
         """ConfigurationError when the model that the job made cannot be served without scoring code."""
         ...
@@ -280,6 +284,10 @@ class Serving(Protocol):
 
     def deployment_state(self, endpoint: str, name: str) -> str:
         """creating, ready, failed or missing. Makes nothing."""
+        ...
+
+    def deployed_model(self, endpoint: str, name: str) -> str:
+        """Asset id, long or short, of the model that a deployment has; empty when the deployment is not there."""
         ...
 
     def traffic(self, endpoint: str) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from shared.azure.assets import same_asset
+from shared.assets import same_asset
 from shared.azure.client import ML_ROLE
 from shared.azure.endpoint_calls import Scoring
 from shared.azure.failures import Busy, asking
@@ -125,6 +125,11 @@ class AzureServing:
         with _asking("Looking at a deployment", endpoint):
             found = self._find_deployment(endpoint, name)
         return _STATES.get(found.provisioning_state, "creating") if found else "missing"
+
+    def deployed_model(self, endpoint: str, name: str) -> str:
+        with _asking("Looking at a deployment", endpoint):
+            found = self._find_deployment(endpoint, name)
+        return str(found.model) if found else ""
 
     def traffic(self, endpoint: str) -> Mapping[str, int]:
         with _asking("Reading the traffic", endpoint):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
+from shared import assets
 from shared.azure import unaided
-from shared.azure.assets import asset
 from shared.azure.client import ML_ROLE
 from shared.azure.datastore import DefaultDatastore
 from shared.azure.failures import asking, status_of
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError
-from shared.port_rules import RELEASE_TAG
+from shared.port_rules import JOB_TAG, RELEASE_TAG
 from shared.ports import JobSeen, JobSpec
 from shared.redaction import safe
 
@@ -76,14 +76,14 @@ class AzureTraining:
         from azure.ai.ml import Input, Output, dsl
         from azure.ai.ml.entities import ManagedIdentityConfiguration
 
-        component = ml.components.get(*asset(spec.component))
+        component = ml.components.get(*assets.asset(spec.component))
         parameters = _typed(spec, component.inputs)
         trains = _trains(spec, component)
         if DATA in component.inputs:
-            parameters[DATA] = Input(type="uri_folder", path=asset(spec.training_data).short)
+            parameters[DATA] = Input(type="uri_folder", path=assets.asset(spec.training_data).short)
         if spec.model and OUTPUT in component.inputs:
             kind = component.inputs[OUTPUT].type
-            parameters[OUTPUT] = Input(type=kind, path=asset(spec.model).short)
+            parameters[OUTPUT] = Input(type=kind, path=assets.asset(spec.model).short)
 
         @dsl.pipeline(default_compute=spec.compute or "serverless")  # type: ignore[untyped-decorator]  # no types
         def run() -> dict[str, object]:
@@ -145,13 +145,19 @@ class AzureTraining:
         path = f"azureml://jobs/{job}/outputs/{OUTPUT}/paths/"
         with asking("Registering a model", f"Azure ML model {name}:{version}", ML_ROLE):
             model = self._find_model(name, version) or self._register(name, version, job, path, tags)
-        if model.job_name not in {None, "", job} or (model.tags or {}).get("driftloop.job", job) != job:
+        if model.job_name not in {None, "", job} or (model.tags or {}).get(JOB_TAG, job) != job:
             raise ConfigurationError(
                 f"Model {name}:{version} exists and did not come from job {job}. "
                 "Somebody else registered it: archive it or rename the loop.",
                 code=Code.ASSET_NOT_OURS,
             )
         return str(model.id)
+
+    def model_tags(self, asset: str) -> Mapping[str, str] | None:
+        named = assets.asset(asset)
+        with asking("Reading a model", f"Azure ML model {named.name}:{named.version}", ML_ROLE):
+            model = self._find_model(named.name, named.version)
+        return None if model is None else dict(model.tags or {})
 
     def check_unaided(self, job: str) -> None:
         unaided.check(self._datastore, _folder(job), job)
@@ -179,7 +185,7 @@ class AzureTraining:
         from azure.ai.ml.entities import Model
 
         kind = self._model_type(job)
-        model = Model(name=name, version=version, path=path, type=kind, tags={**tags, "driftloop.job": job})
+        model = Model(name=name, version=version, path=path, type=kind, tags={**tags, JOB_TAG: job})
         try:
             return ml.models.create_or_update(model)
         except HttpResponseError as error:

@@ -75,6 +75,16 @@ class Code(StrEnum):
     REPLAY_E_VALUE_DIFFERS = "replay-e-value-differs"
     REPLAY_UNREADABLE = "replay-unreadable"
     REPLAY_HASH_DIFFERS = "replay-hash-differs"
+    # audit
+    LEDGER_ENTRY_MISSING = "ledger-entry-missing"
+    LEDGER_LINK_BROKEN = "ledger-link-broken"
+    LEDGER_ENTRY_EDITED = "ledger-entry-edited"
+    LEDGER_HEAD_DIFFERS = "ledger-head-differs"
+    AUDIT_DIFFERS = "audit-differs"
+    AUDIT_MISSING = "audit-missing"
+    AUDIT_UNREADABLE = "audit-unreadable"
+    AUDIT_DOCUMENT = "audit-document"
+    AUDIT_NOT_COMPARED = "audit-not-compared"
 
     # gate
     SMOKE_FAILED = "smoke-failed"

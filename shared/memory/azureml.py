@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared import assets
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
-from shared.port_rules import OWN_REQUESTS, RELEASE_TAG, check_weights, counts_as_error
+from shared.port_rules import JOB_TAG, OWN_REQUESTS, RELEASE_TAG, check_weights, counts_as_error
 from shared.ports import (
     Answer,
     ArmTraffic,
@@ -88,6 +89,11 @@ class MemoryTraining:
             )
         return f"azureml:{name}:{version}"
 
+    def model_tags(self, asset: str) -> Mapping[str, str] | None:
+        named = assets.asset(asset)
+        model = self.models.get((named.name, named.version))
+        return None if model is None else {**model.tags, JOB_TAG: model.job}
+
 
 @dataclass
 class MemoryDeployment:
@@ -163,6 +169,10 @@ class MemoryServing:
     def deployment_state(self, endpoint: str, name: str) -> str:
         found = self._endpoint(endpoint).deployments.get(name)
         return found.state if found else "missing"
+
+    def deployed_model(self, endpoint: str, name: str) -> str:
+        found = self._endpoint(endpoint).deployments.get(name)
+        return found.spec.model if found else ""
 
     def traffic(self, endpoint: str) -> Mapping[str, int]:
         return {name: weight for name, weight in self._endpoint(endpoint).traffic.items() if weight}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from shared.domain.release import Phase, Release
 from shared.domain.version import DataVersion
 from shared.loopfile.published import Published
+from shared.port_rules import LEDGER_TAG
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec
 from shared.release import observations as obs
 from shared.release.canary import bake_evidence, canary_evidence
@@ -27,7 +28,7 @@ def perform(unit: Unit, release: Release, published: Published, action: obs.Acti
         case obs.RegisterModel():
             if not published.assets.code:
                 unit.ports.training.check_unaided(release.job)
-            head = {"driftloop.ledger": f"{unit.state.ledger_seq}:{unit.state.ledger_head}"}
+            head = {LEDGER_TAG: f"{unit.state.ledger_seq}:{unit.state.ledger_head}"}
             tags = _tags(release, "model") | head
             return obs.ModelSeen(
                 unit.ports.training.ensure_model(release.loop, str(release.number), release.job, tags)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from shared.domain.ledger import GENESIS, LedgerEntry
 from shared.domain.loop import LoopState
-from shared.domain.reason import Reason
+from shared.domain.reason import Code, Reason, reason
 
 
 @dataclass(frozen=True)
@@ -69,24 +69,24 @@ def append(
     return replace(state, ledger_seq=seq, ledger_head=head), tuple(entries)
 
 
-def problems(entries: Sequence[LedgerEntry], state: LoopState) -> list[str]:
-    """What is wrong with the whole chain of a loop, in words; empty when nothing is.
+def problems(entries: Sequence[LedgerEntry], head: tuple[int, str] | None, *, after: int = 0) -> list[Reason]:
+    """What is wrong with a stretch of a loop's ledger; empty when nothing is.
 
-    `entries` are all entries of the loop in order. An edited, removed or swapped entry breaks a link; a cut
-    tail differs from the head in the loop's row.
+    `entries` are those that follow entry `after`, in order. An edited, removed or swapped entry breaks a link; a cut
+    tail differs from `head`, the number and the hash of the last entry by the loop's row. None: the stretch does not
+    reach so far. What went before entry `after` is not looked at.
     """
-    found: list[str] = []
-    expected_seq, expected_hash = 1, GENESIS
+    found: list[Reason] = []
+    expected_seq = after + 1
+    expected_hash = GENESIS if after == 0 or not entries else entries[0].previous_hash
     for entry in entries:
         if entry.seq != expected_seq:
-            found.append(
-                f"entry {expected_seq} is missing or out of order: entry {entry.seq} stands in its place"
-            )
+            found.append(reason(Code.LEDGER_ENTRY_MISSING, entry=expected_seq, instead=entry.seq))
         if entry.previous_hash != expected_hash:
-            found.append(f"entry {entry.seq} does not follow the entry before it")
+            found.append(reason(Code.LEDGER_LINK_BROKEN, entry=entry.seq))
         if entry_hash(entry) != entry.hash:
-            found.append(f"entry {entry.seq} ({entry.what}) was changed after it was written")
+            found.append(reason(Code.LEDGER_ENTRY_EDITED, entry=entry.seq, what=entry.what))
         expected_seq, expected_hash = entry.seq + 1, entry.hash
-    if (expected_seq - 1, expected_hash) != (state.ledger_seq, state.ledger_head):
-        found.append(f"the ledger ends at entry {expected_seq - 1}, the loop's state says {state.ledger_seq}")
+    if head is not None and (expected_seq - 1, expected_hash) != head:
+        found.append(reason(Code.LEDGER_HEAD_DIFFERS, ends=expected_seq - 1, head=head[0]))
     return found

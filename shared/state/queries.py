@@ -15,12 +15,10 @@ from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.inbox import unrouted
 from shared.inbox.unrouted import Unrouted
-from shared.loopfile.published import Published
 from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
-from shared.state import hash_chain, rows
-from shared.words import say
+from shared.state import rows
 
 FEW = 200
 """Events without a loop that are looked at to show some; the newest days come first."""
@@ -77,6 +75,13 @@ def releases(current: Unit, *, through: int = 0, last: int = 25) -> list[Release
         current.loop, "release-", after=rows.release_key(max(0, newest - last)), limit=last
     )
     return [release for row in reversed(found) if (release := rows.decode(Release, row)).number <= newest]
+
+
+def open_release(current: Unit) -> Release | None:
+    """The open release; None also where it has ended since the loop's row was read."""
+    number = current.state.open_release
+    release = current.release(number)[0] if number else None
+    return None if release is None or release.ended else release
 
 
 def traffic(current: Unit) -> Mapping[str, int] | None:
@@ -142,85 +147,6 @@ def seq_at(current: Unit, moment: datetime) -> int:
         else:
             high = middle - 1
     return low
-
-
-@dataclass(frozen=True)
-class Served:
-    """Model M was trained by P with algorithm A on data D; it went live in release R at time T, because of E."""
-
-    loop: str
-    model: str
-    trained_by: str
-    algorithm: str
-    data: tuple[str, ...]
-    release: int
-    live_at: datetime
-    until: datetime | None
-    because: tuple[str, ...]
-    job: str
-    definition: str
-    deployment: str
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What was live at one moment, and whether the ledger that says so is intact."""
-
-    at: datetime
-    served: Served | None
-    entries: int
-    problems: tuple[str, ...]
-
-
-def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
-    """What was live at `at` (now when None), answered from the ledger, which is checked first."""
-    current = unit_of_work.read(ports, name)
-    found = entries(ports, name)
-    moment = at or ports.clock.now()
-    live: list[tuple[LedgerEntry, datetime | None]] = []
-    for entry in found:
-        if entry.what == "release.promoted":
-            live = [(old, until or entry.at) for old, until in live] + [(entry, None)]
-        elif entry.what == "release.rolling_back" and entry.before == "baking":
-            live = _taken_back(live, entry.at)
-    answer = next(
-        ((entry, until) for entry, until in live if entry.at <= moment and (until is None or moment < until)),
-        None,
-    )
-    served = told(current, *answer) if answer else None
-    return Audit(moment, served, len(found), tuple(hash_chain.problems(found, current.state)))
-
-
-def _taken_back(
-    live: list[tuple[LedgerEntry, datetime | None]], at: datetime
-) -> list[tuple[LedgerEntry, datetime | None]]:
-    """The newest stops serving; the one before it serves again."""
-    before = [(live[-2][0], None)] if len(live) > 1 else []
-    return [*live[:-1], (live[-1][0], at), *before]
-
-
-def told(current: Unit, entry: LedgerEntry, until: datetime | None) -> Served:
-    """What a promotion's entry stands for, from the release and the versions that it names."""
-    release, _ = current.release(int(entry.subject.removeprefix("release ")))
-    published: Published = current.published(release.definition)
-    versions = [current.version(number)[0] for number in release.versions]
-    return Served(
-        loop=current.loop,
-        model=release.model,
-        trained_by=f"{', '.join(sorted({t.actor for t in release.triggers}))}; published by {published.published_by}",
-        algorithm=published.assets.pipeline if release.job else "unknown: adopted as it served",
-        data=tuple(
-            f"version {v.number}: {v.source} ({v.rows} rows, content {v.content_hash[:12]}, {v.asset_id})"
-            for v in versions
-        ),
-        release=release.number,
-        live_at=entry.at,
-        until=until,
-        because=tuple(f"{t.kind.value}: {say(t.reason)}" for t in release.triggers),
-        job=release.job,
-        definition=release.definition,
-        deployment=release.deployment,
-    )
 
 
 def strangers(ports: Ports, last: int) -> list[Unrouted]:

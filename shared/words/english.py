@@ -55,6 +55,16 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "the evidence document cannot be judged: {error}; it is older than this version of Driftloop, or was changed"
     ),
     Code.REPLAY_HASH_DIFFERS: "{error}",
+    # audit
+    Code.LEDGER_ENTRY_MISSING: "ledger entry {entry} is missing or out of order: entry {instead} stands in its place",
+    Code.LEDGER_LINK_BROKEN: "ledger entry {entry} does not follow the entry before it",
+    Code.LEDGER_ENTRY_EDITED: "ledger entry {entry} ({what}) was changed after it was written",
+    Code.LEDGER_HEAD_DIFFERS: "the ledger ends at entry {ends}, the loop's row names entry {head} as its last",
+    Code.AUDIT_DIFFERS: "{place}: {name} is {found}, the ledger says {proven}",
+    Code.AUDIT_MISSING: "{place} is gone; the ledger names it",
+    Code.AUDIT_UNREADABLE: "{error}",
+    Code.AUDIT_DOCUMENT: "a document of {of}: {error}",
+    Code.AUDIT_NOT_COMPARED: "not compared: {error}",
     # gate
     Code.SMOKE_FAILED: "smoke test failed",
     Code.SMOKE_PASSED: "{rows} rows answered, all well formed",

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.assets import same_asset
 from shared.azure.platform_checkup import Surroundings
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
@@ -90,6 +91,11 @@ class TestTraining:
 
         assert stage.ports.training.ensure_model(name, "1", first.name, {"driftloop.loop": name}) == model
         assert stage.ports.training.recorded(first.name) == b'{"answers": ["small"]}'
+        assert stage.ports.training.model_tags(model) == {
+            "driftloop.loop": name,
+            "driftloop.job": first.name,
+        }
+        assert stage.ports.training.model_tags(f"azureml:{name}:2") is None
         with pytest.raises(ConfigurationError, match="Somebody else registered it"):
             stage.ports.training.ensure_model(name, "1", second.name, {})
 
@@ -215,6 +221,8 @@ class TestServing:
 
         seen = stage.deployed(spec)
 
+        assert same_asset(stage.ports.serving.deployed_model(pair, spec.name), spec.model)
+        assert stage.ports.serving.deployed_model(pair, "none") == ""
         assert seen.state == "failed"
         assert "the weights are for another model" in seen.error
         eventually(lambda: stage.ports.serving.ensure_no_deployment(pair, "sick"), bool)

@@ -64,6 +64,7 @@ def test_a_ledger_entry_keeps_its_reason_and_a_change_of_a_fact_breaks_the_chain
     )
     state, (entry,) = append(LoopState("birds", "digest", "ann", NOW), [draft], NOW)
     stored = rows.decode(LedgerEntry, Row("x", rows.encode(entry), ""))
-    assert (stored, problems([stored], state)) == (entry, [])
+    head = state.ledger_seq, state.ledger_head
+    assert (stored, problems([stored], head)) == (entry, [])
     other = reason(Code.GATE_FAILED, reason(Code.CANARY_SUSPECTED, reason(Code.CANARY_OUTAGE, rate=0.5)))
-    assert problems([replace(stored, detail={"reason": other})], state)
+    assert problems([replace(stored, detail={"reason": other})], head)

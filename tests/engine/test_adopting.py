@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared import loopfile
+from shared.audit import answer
 from shared.domain.release import Phase, TriggerKind
 from shared.errors import ConfigurationError
 from shared.intake import DropFile, ReadSpec, read_drop
@@ -54,11 +55,11 @@ def test_what_serves_is_the_champion_and_nothing_was_changed(world: World) -> No
     assert (champion.deployment, champion.model) == ("blue", "azureml:handmade:blue")
     assert world.ports.serving.splits == []
     assert world.ports.training.submitted == []
-    served = queries.audit(world.ports, "birds").served
+    served = answer.audit(world.ports, "birds").served
     assert served is not None
     assert served.model == "azureml:handmade:blue"
     assert "ann" in served.trained_by
-    assert queries.audit(world.ports, "birds").problems == ()
+    assert answer.audit(world.ports, "birds").problems == ()
 
 
 def test_a_version_is_held_against_the_given_data(world: World) -> None:

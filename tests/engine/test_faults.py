@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.audit import answer
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code, Reason
 from shared.domain.release import Phase, Release
@@ -592,7 +593,7 @@ def test_f28_a_champion_that_somebody_deleted_between_releases_is_put_back_when_
     champion = life.state.champion
     assert champion is not None
     assert (champion.release, champion.model, life.state.paused) == (2, life.release(1).model, None)
-    assert queries.audit(life.real, "birds").problems == ()
+    assert answer.audit(life.real, "birds").problems == ()
     life.drop("2.csv", birds(2, 1.3))
     life.rest()
     life.rest()

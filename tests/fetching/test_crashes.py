@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.audit import answer
 from shared.runtime import tick
 from shared.state import queries
 from tests.engine.world import World, csv, season
@@ -55,5 +56,5 @@ def test_a_fault_in_a_fetch_costs_nothing(fault: str, at: int) -> None:
     assert [version.number for version in found.versions] == [1]
     assert world.state.next_release == 2
     assert world.ports.training.submitted == ["birds-r1-a1"]
-    assert queries.audit(world.ports, "birds").problems == ()
+    assert answer.audit(world.ports, "birds").problems == ()
     assert world.state.source.answered_at is not None

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from cli import app, session
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
+from shared.audit import answer
 from shared.domain.release import Phase
-from shared.state import queries
 from shared.words import say
 from tests.acceptance.typed import ROOT, typed
 from tests.loops.driven import DrivenStage
@@ -100,7 +100,7 @@ def test_a_classification_is_promoted_and_what_serves_already_is_adopted(
     told = stage("taken")
     assert told.state.champion is not None
     assert told.state.champion.deployment == "blue"
-    served = queries.audit(told.ports, "taken").served
+    served = answer.audit(told.ports, "taken").served
     assert served is not None and "/churn/versions/1" in served.model
     assert told.weights() == {"blue": 100}
 

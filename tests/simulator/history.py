@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
+from shared.audit import answer
 from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.release import Release
 from shared.errors import DriftloopError
 from shared.memory import MemoryPorts
 from shared.runtime import unit_of_work
-from shared.state import hash_chain, queries, rows
+from shared.state import rows
+from shared.words import say
 from tests.faults import Call
 
 
@@ -67,8 +69,9 @@ class History(logging.Handler):
         """What is wrong once everything has come to rest; P1, P2, P3, P5, P9."""
         ports, found = self._ports, list(self.wrong)
         current = unit_of_work.read(ports, self._loop)
-        state, entries = current.state, queries.entries(ports, self._loop)
-        found += hash_chain.problems(entries, state)
+        state = current.state
+        audited = answer.audit(ports, self._loop)
+        found += map(say, (*audited.problems, *audited.not_compared))
         told = Counter(entry.seq for _, entry in ports.topic.published)
         found += [f"ledger entry {n} never went out" for n in range(1, state.ledger_seq + 1) if n not in told]
         if sorted(ports.training.submitted) != [f"{self._loop}-r{n}-a1" for n in range(1, jobs + 1)]:

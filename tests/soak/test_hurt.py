@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from local.azure import LocalAzure
+from shared.audit import answer
 from shared.domain.release import Phase
 from shared.runtime import unit_of_work
 from shared.state import queries
@@ -86,7 +87,7 @@ def wrong(app: App) -> list[str]:
             [(2, 1, Phase.LIVE), (1, 1, Phase.LIVE)],
         ),
         "traffic": (status.traffic, {"r2-a1": 100}),
-        "audit": (queries.audit(app.ports, LOOP).problems, ()),
+        "audit": (answer.audit(app.ports, LOOP).problems, ()),
         "work left": (app.ports.store.range(LOOP, "todo-"), []),
         "paused": (current.state.paused, None),
         "all told": (current.state.announced_seq, current.state.ledger_seq),

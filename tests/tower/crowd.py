@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
+from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview, UnderWay
 from shared.domain.reason import Code, reason
 from shared.domain.release import Phase, Release
@@ -49,12 +51,15 @@ def crowded() -> World:
         later = replace(old, number=number, started_at=world.clock.current, versions=tuple(range(1, 400)))
         key = rows.release_key(number)
         found[key] = Row(key, rows.encode(later), "e")
-    middle = found[rows.ledger_key(state.ledger_seq)].doc
+    newest = rows.decode(LedgerEntry, found[rows.ledger_key(state.ledger_seq)])
+    middle = rows.encode(replace(newest, at=newest.at - timedelta(seconds=1)))
     for seq in range(state.ledger_seq + 1, ENTRIES - 9_000):
         key = rows.ledger_key(seq)
         found[key] = Row(key, middle.replace(f'"seq": {state.ledger_seq}', f'"seq": {seq}'), "e")
     grown = replace(state, ledger_seq=ENTRIES - 9_001, next_version=VERSIONS + 1, next_release=RELEASES + 1)
-    draft = Draft("release.started", f"release {RELEASES}", "driftloop", "", detail={"reasons": "x" * 500})
+    trained = ", ".join(map(str, range(1, 400)))
+    detail = {"reasons": "x" * 500, "versions": trained}
+    draft = Draft("release.started", f"release {RELEASES}", "driftloop", "", after="preparing", detail=detail)
     grown, entries = hash_chain.append(grown, [draft] * 9_001, world.clock.current)
     for entry in entries:
         found[rows.ledger_key(entry.seq)] = Row(rows.ledger_key(entry.seq), rows.encode(entry), "e")

@@ -61,7 +61,7 @@ def test_the_ledger_s_check_of_a_long_ledger_says_how_far_it_went(world: World) 
     check = json.loads(get(world.ports, "/loops/birds/audit.json").content)["check"]
     assert (check["entries"], check["checked"], check["whole"], check["problems"]) == (
         ENTRIES,
-        5000,
+        8000,
         False,
         [],
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from azure.identity import DefaultAzureCredential
-from playwright.sync_api import BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, Route, sync_playwright
 
 from local.host import signin
 from shared.state import queries
@@ -85,8 +85,16 @@ class Seen:
             if "Request queued" not in (text := status.inner_text()):
                 return text
             self.page.wait_for_timeout(300)
-            self.page.reload()
+            self.reload()
         raise AssertionError(f"{label}: {text}")
+
+    def reload(self) -> None:
+        """A page that cannot be shown fails with what the app wrote about it."""
+        try:
+            self.page.reload()
+        except Error as error:
+            log = self.app.azure.settings.logs / "functions.log"
+            raise AssertionError(f"{error}\n{log.read_text(errors='replace')[-8000:]}") from error
 
 
 def act(page: Page, label: str, reason: str) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import pytest
 
+from shared.audit import answer
 from tests.engine.world import World
 from tests.tower.conftest import PAGES, past
 from tests.tower.tower import BASE, checked, get, page, twin
@@ -144,11 +145,8 @@ def test_who_may_only_look_is_offered_nothing_to_do(world: World) -> None:
 
 
 def test_what_was_live_then_is_what_the_terminal_says() -> None:
-    """Two ways to the same answer: by halves over releases, and by reading the whole ledger."""
-    from shared.runtime import unit_of_work
-    from shared.state import queries
+    """A page and the command give the same answer."""
     from tests.engine.world import csv, season
-    from tower.pages.audit_page import live_at
 
     world = World()
     world.publish()
@@ -160,15 +158,14 @@ def test_what_was_live_then_is_what_the_terminal_says() -> None:
         world.drop(f"{year}.csv", csv(season(year, body_mass_g=factor)))
         world.live()
     world.ticks(2, 60)
-    current = unit_of_work.read(world.ports, "birds")
     moments = [
         begun + timedelta(seconds=s)
         for s in range(-30, int((world.clock.current - begun).total_seconds()), 37)
     ]
-    found = [live_at(current, at) for at in moments]
-    told = [queries.audit(world.ports, "birds", at).served for at in moments]
-    assert [r and r.number for r in found] == [s and s.release for s in told]
-    assert {r.number for r in found if r} >= {1, 2}
+    found = [twin(world.ports, f"/loops/birds/audit?at={quote(at.isoformat())}")["chain"] for at in moments]
+    told = [answer.audit(world.ports, "birds", at).served for at in moments]
+    assert [r and r["release"] for r in found] == [s and s.release for s in told]
+    assert {r["release"] for r in found if r} >= {1, 2}
 
 
 def test_the_observations_of_a_canary_are_thinned_not_lost() -> None:
@@ -196,6 +193,38 @@ def test_a_version_shows_what_was_rejected_about_then(world: World) -> None:
         n: [a["code"] for a in twin(world.ports, f"/loops/birds/versions/{n}")["asides"]] for n in (1, 2, 3)
     }
     assert shown == {1: [], 2: ["empty-file"], 3: ["empty-file"]}
+
+
+def test_a_page_of_a_release_that_ends_while_it_is_read_is_shown(acting_world: World) -> None:
+    """The loop's row is read, the release ends, then its row is read: a page must not fail over that."""
+    from dataclasses import replace
+
+    from shared.runtime import unit_of_work
+    from tests.engine.world import csv, season
+
+    world, store = acting_world, acting_world.ports.store
+    world.ticks(2, 120)
+    world.drop("2008.csv", csv(season(2008, body_mass_g=0.8)))
+    stale = store.read("birds", "loop")
+    assert unit_of_work.read(world.ports, "birds").state.open_release == 2
+    world.act("abort", release=2)
+    world.ticks(3)
+    assert world.release(2).ended
+
+    class Torn:
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def read(self, loop: str, key: str) -> object:
+            return stale if key == "loop" else store.read(loop, key)
+
+    torn = replace(world.ports, store=Torn())
+    for path in ("/loops/birds", "", "/loops/birds/releases/2", "/loops/birds/audit"):
+        assert get(torn, path).status == 200, path
+    found = twin(torn, "/loops/birds")
+    assert (found["release"], found["doing"]) == (None, "")
+    assert twin(torn, "/loops/birds/audit")["check"]["problems"] == []
+    assert answer.audit(torn, "birds").problems == ()
 
 
 def test_every_kind_of_entry_has_words_of_its_own(world: World) -> None:

@@ -114,7 +114,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
     state, definition = current.state, current.published().definition
     versions = queries.versions(current, through=asking.number("versions"), last=VERSIONS)
     releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
-    open_release = current.release(state.open_release)[0] if state.open_release else None
+    open_release = queries.open_release(current)
     entries = queries.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
     heat, left_out = _heat(asking, versions)
     attention = needs_attention(state, open_release, (), asking.ports.clock.now())
@@ -133,7 +133,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
         live_at=champion.live_at if champion else None,
         deployment=champion.deployment if champion else "",
         doing=doing(open_release) if open_release else "",
-        release=state.open_release,
+        release=open_release.number if open_release else None,
         waiting_for=clip(say(open_release.waiting_for)) if open_release else "",
         traffic=dict(found_traffic) if found_traffic is not None else None,
         endpoint=definition.serve.endpoint,

@@ -1,0 +1,162 @@
+"""What was live at a moment, answered from the ledger, which is checked first and compared with everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.audit.differences import compare
+from shared.audit.record import PROMOTED, Record, ReleaseRecord, record, text_of
+from shared.domain.ledger import LedgerEntry
+from shared.domain.reason import Reason
+from shared.errors import InvariantBroken
+from shared.ports import Ports
+from shared.runtime import unit_of_work
+from shared.runtime.unit_of_work import Unit
+from shared.state import hash_chain, queries
+from shared.words import say
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data version as the ledger has it."""
+
+    number: int
+    source: str
+    rows: int
+    content_hash: str
+    asset: str
+
+    @property
+    def line(self) -> str:
+        content = self.content_hash[:12]
+        return f"version {self.number}: {self.source} ({self.rows} rows, content {content}, {self.asset})"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Model M was trained by P with algorithm A on data D; it went live in release R at time T, because of E.
+
+    Every word of it is an entry's, or of a document whose hash an entry has; what they do not say stays empty.
+    """
+
+    loop: str
+    release: int
+    model: str
+    asked_by: str
+    published_by: str
+    algorithm: str
+    job: str
+    definition: str
+    deployment: str
+    data: tuple[Data, ...]
+    versions: tuple[int, ...]
+    """All that it was trained on; `data` has those whose entries are at hand."""
+    live_at: datetime | None
+    until: datetime | None
+    because: tuple[str, ...]
+    phase: str
+
+    @property
+    def trained_by(self) -> str:
+        return f"{self.asked_by}; published by {self.published_by}"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was live at one moment, and whether what says so is intact."""
+
+    at: datetime
+    served: Chain | None
+    entries: int
+    problems: tuple[Reason, ...]
+    """What is wrong with the ledger, then where something else differs from it."""
+    not_compared: tuple[Reason, ...]
+
+
+def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
+    """What was live at `at` (now when None), from the whole ledger."""
+    current = unit_of_work.read(ports, name)
+    found = entries(current, 0, current.state.ledger_seq)
+    moment = at or ports.clock.now()
+    proven = record(found)
+    service = proven.serving(moment)
+    served = chain(current, proven, proven.releases[service.release], service.until) if service else None
+    compared = compare(current, proven)
+    return Audit(
+        moment,
+        served,
+        len(found),
+        (*check(current, found), *compared.differences),
+        compared.not_compared,
+    )
+
+
+def entries(current: Unit, after: int, through: int) -> list[LedgerEntry]:
+    """The entries after one up to another, a thousand a call; what is written meanwhile is left to the next audit."""
+    found: list[LedgerEntry] = []
+    while after < through:
+        page = queries.entries_after(current, after, limit=min(1000, through - after))
+        found += [entry for entry in page if entry.seq <= through]
+        if not page or page[-1].seq <= after:
+            break
+        after = page[-1].seq
+    return found
+
+
+def check(current: Unit, found: Sequence[LedgerEntry], *, after: int = 0) -> list[Reason]:
+    """What is wrong with the ledger from entry `after` on, as far as `found` goes."""
+    state = current.state
+    reaches = not found or found[-1].seq >= state.ledger_seq or after + len(found) >= state.ledger_seq
+    return hash_chain.problems(found, (state.ledger_seq, state.ledger_head) if reaches else None, after=after)
+
+
+def chain(current: Unit, proven: Record, release: ReleaseRecord, until: datetime | None) -> Chain:
+    """The whole story of one release."""
+    definition = proven.definition_of(release)
+    promoted, start = release.first(PROMOTED), release.begun
+    published_by, algorithm = _published(current, definition)
+    job = release.last("job")
+    return Chain(
+        loop=current.loop,
+        release=release.number,
+        model=release.last("model"),
+        asked_by=start.actor if start else "",
+        published_by=published_by,
+        algorithm=algorithm if job else "unknown: adopted as it served",
+        job=job,
+        definition=definition,
+        deployment=release.last("deployment"),
+        data=tuple(data for number in release.versions if (data := _data(proven, number))),
+        versions=release.versions,
+        live_at=promoted.at if promoted else None,
+        until=until,
+        because=tuple(map(say, release.reasons)),
+        phase=release.phase.value,
+    )
+
+
+def _published(current: Unit, definition: str) -> tuple[str, str]:
+    """Who published a definition, with which pipeline: the ledger has its hash, so the document is believed."""
+    if not definition:
+        return "", ""
+    try:
+        published = current.published(definition)
+    except InvariantBroken:
+        return "", ""  # a finding of the comparison
+    return published.published_by, published.assets.pipeline
+
+
+def _data(proven: Record, number: int) -> Data | None:
+    version = proven.versions.get(number)
+    created = version.first("version.created") if version else None
+    if version is None or created is None:
+        return None
+    return Data(
+        number,
+        text_of(created, "source"),
+        int(text_of(created, "rows") or 0),
+        text_of(created, "content"),
+        version.last("asset"),
+    )

@@ -1,0 +1,241 @@
+"""Rows, documents, models and the endpoint, compared with what the ledger proves. Each difference has its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from shared.assets import same_asset
+from shared.audit.record import Record, ReleaseRecord, VersionRecord
+from shared.domain.reason import Code, Reason, reason
+from shared.domain.release import ENDED, Phase, Release
+from shared.domain.version import DataVersion
+from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
+from shared.port_rules import JOB_TAG, LEDGER_TAG, RELEASE_TAG
+from shared.ports import Row
+from shared.runtime.unit_of_work import Unit
+from shared.state import queries, rows
+
+T = TypeVar("T")
+Find = Callable[[str], Row | None]
+
+FEW = 20
+"""Versions of a release that are compared where not everything is."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`differences` are findings; `not_compared` is what could not be looked at, and why."""
+
+    differences: tuple[Reason, ...]
+    not_compared: tuple[Reason, ...] = ()
+
+
+def compare(current: Unit, record: Record, releases: Collection[int] | None = None) -> Comparison:
+    """Everything that `record` has in full; documents and models of `releases` only, of all for None.
+
+    `current` was read before the record's entries were, and the loop may go on meanwhile: what changed since is left
+    to the next audit.
+    """
+    wanted = record.releases if releases is None else {n: record.releases[n] for n in releases}
+    found: list[Reason] = list(_loop_row(current, record)) if record.whole else []
+    find = _finding(current, every=releases is None)
+    for one in wanted.values():
+        if one.begun:
+            found += _release_row(find, record, one)
+    for number in (
+        record.versions if releases is None else {v for one in wanted.values() for v in one.versions}
+    ):
+        version = record.versions.get(number)
+        if version and version.first("version.created"):
+            found += _version_row(find, version)
+    found += _documents(current, record, wanted, every=releases is None)
+    unseen: list[Reason] = []
+    for look in (_models, _endpoint):
+        try:
+            found += look(current, record, wanted)
+        except (DependencyUnavailable, ConfigurationError, InvariantBroken) as error:
+            unseen.append(reason(Code.AUDIT_NOT_COMPARED, error=str(error)))
+    touched = _touched(current)
+    return Comparison(tuple(r for r in found if r.facts.get("of") not in touched), tuple(unseen))
+
+
+def _finding(current: Unit, *, every: bool) -> Find:
+    """Reads one row of the loop; where every row is looked at, a thousand a call."""
+    store, loop = current.ports.store, current.loop
+    if not every:
+        return lambda key: store.read(loop, key)
+    found: dict[str, Row] = {}
+    for prefix in ("release-", "version-"):
+        after = ""
+        while page := store.range(loop, prefix, after=after):
+            found |= {row.key: row for row in page}
+            after = page[-1].key
+    return found.get
+
+
+def _touched(current: Unit) -> set[str]:
+    """Things of which the ledger had more to say meanwhile; the loop's row among them, whatever was written."""
+    later = queries.entries_after(current, current.state.ledger_seq)
+    return {entry.subject for entry in later} | ({"loop"} if later else set())
+
+
+def _differs(of: str, place: str, name: str, proven: object, found: object) -> Iterator[Reason]:
+    if proven != found:
+        yield reason(
+            Code.AUDIT_DIFFERS, of=of, place=place, name=name, proven=_text(proven), found=_text(found)
+        )
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value) or "nothing"
+
+
+def _loop_row(current: Unit, record: Record) -> Iterator[Reason]:
+    state, last = current.state, record.entries[-1] if record.entries else None
+    if last is None:
+        return
+    serving = record.serving(last.at)
+    opened = [n for n, one in record.releases.items() if one.phase not in ENDED]
+    champion = state.champion
+    of = ("loop", "the loop's row")
+    yield from _differs(*of, "definition", record.definition, state.definition)
+    yield from _differs(
+        *of,
+        "champion",
+        serving.release if serving else "none",
+        champion.release if champion else "none",
+    )
+    if champion and serving and serving.release == champion.release:
+        proven = record.releases[serving.release]
+        yield from _differs(*of, "champion's deployment", proven.last("deployment"), champion.deployment)
+        yield from _differs(*of, "champion's model", proven.last("model"), champion.model)
+    yield from _differs(*of, "open release", opened[-1] if opened else None, state.open_release)
+    yield from _differs(*of, "next release", max(record.releases, default=0) + 1, state.next_release)
+    yield from _differs(*of, "next version", max(record.versions, default=0) + 1, state.next_version)
+
+
+def _decoded(found: Row | None, kind: type[T], of: str, place: str) -> T | Reason:
+    if found is None:
+        return reason(Code.AUDIT_MISSING, of=of, place=place)
+    try:
+        return rows.decode(kind, found)
+    except rows.Unreadable as error:
+        return reason(Code.AUDIT_UNREADABLE, of=of, error=str(error))
+
+
+def _release_row(find: Find, record: Record, proven: ReleaseRecord) -> Iterator[Reason]:
+    of, place = f"release {proven.number}", f"the row of release {proven.number}"
+    row = _decoded(find(rows.release_key(proven.number)), Release, of, place)
+    if isinstance(row, Reason):
+        yield row
+        return
+    yield from _differs(of, place, "phase", proven.phase.value, row.phase.value)
+    yield from _differs(of, place, "definition", record.definition_of(proven), row.definition)
+    yield from _differs(of, place, "versions", proven.versions, row.versions)
+    for name, found in (
+        ("model", row.model),
+        ("deployment", row.deployment),
+        ("job", row.job),
+        ("window", row.window),
+    ):
+        if last := proven.last(name):
+            yield from _differs(of, place, name, last, found)
+    yield from _differs(of, place, "reasons", proven.reasons, tuple(t.reason for t in row.triggers))
+    for evidence in sorted(proven.every("evidence") - {judgement.evidence for judgement in row.judgements}):
+        yield reason(
+            Code.AUDIT_DIFFERS,
+            of=of,
+            place=place,
+            name="evidence",
+            proven=evidence,
+            found="no such judgement",
+        )
+
+
+def _version_row(find: Find, proven: VersionRecord) -> Iterator[Reason]:
+    of, place = f"version {proven.number}", f"the row of version {proven.number}"
+    row = _decoded(find(rows.version_key(proven.number)), DataVersion, of, place)
+    if isinstance(row, Reason):
+        yield row
+        return
+    for name, found in (
+        ("source", row.source),
+        ("rows", str(row.rows)),
+        ("content", row.content_hash),
+        ("asset", row.asset_id),
+        ("report", row.drift),
+        ("metric", row.metric),
+    ):
+        yield from _differs(of, place, name, proven.last(name), found)
+
+
+def _documents(
+    current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord], *, every: bool
+) -> Iterator[Reason]:
+    """Each document that the ledger names has the content that its name promises."""
+    named = {
+        (digest, f"release {n}")
+        for n, one in wanted.items()
+        for digest in (record.definition_of(one), *one.every("evidence"))
+    }
+    if every:
+        named |= {
+            (digest, f"version {n}")
+            for n, one in record.versions.items()
+            for digest in (one.last("report"), one.last("metric"))
+        }
+    for digest, of in sorted(named):
+        if not digest:
+            continue
+        try:
+            current.ports.documents.get(digest)
+        except InvariantBroken as error:
+            yield reason(Code.AUDIT_DOCUMENT, of=of, error=str(error))
+
+
+def _models(current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord]) -> Iterator[Reason]:
+    """A registered model says which job and which release it came from."""
+    for number, one in wanted.items():
+        model, job = one.last("model"), one.last("job")
+        if not model or one.entries[0].after != Phase.PREPARING:  # adopted, or restored: another's model
+            continue
+        of, place = f"release {number}", f"model {model}"
+        tags = current.ports.training.model_tags(model)
+        if tags is None:
+            yield reason(Code.AUDIT_MISSING, of=of, place=place)
+            continue
+        yield from _differs(of, place, "job", job, tags.get(JOB_TAG, ""))
+        yield from _differs(of, place, "release", f"{current.loop}/{number}", tags.get(RELEASE_TAG, ""))
+        yield from _head(record, of, place, tags.get(LEDGER_TAG, ""))
+
+
+def _head(record: Record, of: str, place: str, tag: str) -> Iterator[Reason]:
+    """The tag has the ledger's head of then: whoever writes the whole chain anew does not have the model's tags."""
+    seq, _, digest = tag.partition(":")
+    entry = record.entry(int(seq)) if seq.isdecimal() else None
+    if entry is not None:
+        yield from _differs(of, place, f"hash of ledger entry {seq}", entry.hash, digest)
+
+
+def _endpoint(current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord]) -> Iterator[Reason]:
+    """While no release is open all traffic goes to the deployment that the ledger names, with its model."""
+    serving = record.services[-1] if record.services and record.services[-1].until is None else None
+    if serving is None or current.state.open_release is not None:
+        return
+    proven = record.releases[serving.release]
+    endpoint = current.published(record.definition).definition.serve.endpoint
+    deployment, model = proven.last("deployment"), proven.last("model")
+    place = f"endpoint {endpoint}"
+    weights = dict(current.ports.serving.traffic(endpoint))
+    yield from _differs("loop", place, "traffic", _shares({deployment: 100}), _shares(weights))
+    found = current.ports.serving.deployed_model(endpoint, deployment)
+    if not found:
+        yield reason(Code.AUDIT_MISSING, of="loop", place=f"deployment {endpoint}/{deployment}")
+    elif not same_asset(found, model):
+        yield from _differs("loop", f"deployment {endpoint}/{deployment}", "model", model, found)
+
+
+def _shares(weights: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {weight} %" for name, weight in sorted(weights.items()))

@@ -1,0 +1,234 @@
+"""The audit states what the ledger proves, and finds every difference of the rest of the world from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.audit import answer
+from shared.domain.reason import Code
+from shared.domain.release import Phase
+from shared.ports import Replace
+from shared.state import rows
+from shared.words import say
+from tests.engine.world import LOOP, World, csv, season
+
+
+@pytest.fixture
+def world() -> World:
+    """Release 1 served, release 2 serves, both trained."""
+    made = World()
+    made.publish()
+    made.drop("2007.csv", csv(season(2007)))
+    made.live()
+    made.ticks(2, 120)
+    made.drop("2008.csv", csv(season(2008, body_mass_g=0.8)))
+    made.live()
+    assert made.release(2).phase is Phase.LIVE
+    return made
+
+
+def found(world: World) -> list[tuple[Code, object, object]]:
+    """Code, place and name of each problem."""
+    return [
+        (p.code, p.facts.get("place", p.facts.get("of")), p.facts.get("name"))
+        for p in answer.audit(world.ports, "birds").problems
+    ]
+
+
+def edit(world: World, key: str, **changed: object) -> None:
+    """As somebody does who may write to the table."""
+    row = world.ports.store.read("birds", key)
+    assert row is not None
+    body = json.loads(row.doc)
+    inner = body["content"]
+    assert set(changed) <= set(inner), sorted(inner)
+    inner.update(changed)
+    world.ports.store.commit("birds", [Replace(key, json.dumps(body), row.etag)])
+
+
+def test_nothing_differs_where_nothing_was_changed(world: World) -> None:
+    seen = answer.audit(world.ports, "birds")
+    assert (seen.problems, seen.not_compared) == ((), ())
+    assert seen.served is not None
+    assert (seen.served.release, [d.number for d in seen.served.data]) == (2, [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "value"),
+    [
+        (rows.release_key(2), "model", "azureml:birds:666"),
+        (rows.release_key(2), "deployment", "r1-a1"),
+        (rows.release_key(2), "job", "birds-r1-a1"),
+        (rows.release_key(2), "window", "azureml:birds-window:9"),
+        (rows.release_key(2), "definition", "0" * 64),
+        (rows.release_key(2), "versions", [2]),
+        (rows.release_key(2), "phase", "rolled_back"),
+        (rows.release_key(2), "triggers", []),
+        (rows.release_key(2), "judgements", []),
+        (rows.version_key(1), "content_hash", "0" * 64),
+        (rows.version_key(1), "source", "landing/birds/other.csv"),
+        (rows.version_key(1), "rows", 1),
+        (rows.version_key(1), "asset_id", "azureml:birds:9"),
+        (rows.version_key(2), "drift", "0" * 64),
+        (rows.LOOP, "definition", "0" * 64),
+        (rows.LOOP, "champion", None),
+        (rows.LOOP, "next_release", 9),
+        (rows.LOOP, "next_version", 9),
+        (rows.LOOP, "open_release", 2),
+    ],
+)
+def test_an_edited_row_is_a_difference_with_its_place(
+    world: World, key: str, name: str, value: object
+) -> None:
+    before = answer.audit(world.ports, "birds").served
+    edit(world, key, **{name: value})
+    seen = answer.audit(world.ports, "birds")
+    differing = [p for p in seen.problems if p.code is Code.AUDIT_DIFFERS]
+    place = "the loop's row" if key == rows.LOOP else f"the row of {key.partition('-')[0]} {int(key[-1])}"
+    assert place in {p.facts["place"] for p in differing}, list(map(say, seen.problems))
+    assert seen.served == before  # what the chain proves does not depend on a row
+
+
+def test_what_is_gone_is_told(world: World) -> None:
+    store = world.ports.store.rows["birds"]
+    del store[rows.release_key(1)], store[rows.version_key(1)]
+    world.ports.training.models.clear()
+    assert {place for code, place, _ in found(world) if code is Code.AUDIT_MISSING} == {
+        "the row of release 1",
+        "the row of version 1",
+        "model azureml:birds:1",
+        "model azureml:birds:2",
+    }
+
+
+def test_a_row_that_cannot_be_read_is_told_and_the_rest_is_compared(world: World) -> None:
+    edit(world, rows.release_key(1), model="azureml:birds:666")
+    row = world.ports.store.read("birds", rows.version_key(1))
+    assert row is not None
+    world.ports.store.commit("birds", [Replace(row.key, "{", row.etag)])
+    assert [code for code, _, _ in found(world)] == [Code.AUDIT_DIFFERS, Code.AUDIT_UNREADABLE]
+
+
+def test_a_document_that_was_changed_or_lost_is_told(world: World) -> None:
+    evidence = world.release(2).judgements[-1].evidence
+    world.ports.documents.contents[evidence] = b"{}"
+    assert found(world) == [(Code.AUDIT_DOCUMENT, "release 2", None)]
+
+
+def test_a_model_of_another_job_is_told(world: World) -> None:
+    model = world.ports.training.models["birds", "2"]
+    model.job, model.tags = "somebody-s", {**model.tags, "driftloop.release": "finches/2"}
+    assert found(world) == [
+        (Code.AUDIT_DIFFERS, "model azureml:birds:2", "job"),
+        (Code.AUDIT_DIFFERS, "model azureml:birds:2", "release"),
+    ]
+
+
+def test_an_endpoint_that_serves_something_else_is_told(world: World) -> None:
+    deployed = world.ports.serving.endpoints["birds"].deployments["r2-a1"]
+    deployed.spec = replace(deployed.spec, model="azureml:birds:1")
+    world.ports.serving.endpoints["birds"].traffic = {"r2-a1": 50, "mallory": 50}
+    assert found(world) == [
+        (Code.AUDIT_DIFFERS, "endpoint birds", "traffic"),
+        (Code.AUDIT_DIFFERS, "deployment birds/r2-a1", "model"),
+    ]
+    world.ports.serving.endpoints["birds"].deployments.clear()
+    assert (Code.AUDIT_MISSING, "deployment birds/r2-a1", None) in found(world)
+
+
+def test_an_endpoint_that_is_gone_is_not_compared_and_no_finding(world: World) -> None:
+    world.ports.serving.endpoints.clear()
+    seen = answer.audit(world.ports, "birds")
+    assert seen.problems == ()
+    assert [why.code for why in seen.not_compared] == [Code.AUDIT_NOT_COMPARED]
+
+
+def test_what_is_written_during_the_audit_is_no_finding(world: World) -> None:
+    """The loop goes on between any two of its reads."""
+    store = world.ports.store
+    real_range, did = store.range, list[str]()
+
+    def meanwhile(loop: str, prefix: str, **more: object) -> object:
+        if prefix == "release-" and not did:
+            did.append(prefix)
+            world.act("retrain")
+            world.ticks(1)
+        return real_range(loop, prefix, **more)  # type: ignore[arg-type]  # passes on what it got
+
+    store.range = meanwhile  # type: ignore[method-assign,assignment]  # between two reads
+    assert answer.audit(world.ports, "birds").problems == ()
+    assert did and world.state.next_release == 4
+
+
+def test_a_ledger_that_was_written_anew_differs_from_the_models_tags(world: World) -> None:
+    """Every hash fits, the loop's row names the new head: only what was written elsewhere tells."""
+    from shared.domain.ledger import GENESIS, LedgerEntry
+    from shared.state.hash_chain import entry_hash
+
+    store, head = world.ports.store, GENESIS
+    for row in store.range("birds", "ledger-"):
+        entry = rows.decode(LedgerEntry, row)
+        entry = replace(entry, actor="mallory", previous_hash=head)
+        head = entry_hash(entry)
+        store.commit("birds", [Replace(row.key, rows.encode(replace(entry, hash=head)), row.etag)])
+    edit(world, rows.LOOP, ledger_head=head)
+    assert [(code, place) for code, place, _ in found(world)] == [
+        (Code.AUDIT_DIFFERS, "model azureml:birds:1"),
+        (Code.AUDIT_DIFFERS, "model azureml:birds:2"),
+    ]
+
+
+@pytest.mark.parametrize("verb", ["rollback", "abort"])
+def test_after_a_rollback_the_one_before_serves(verb: str) -> None:
+    world = World()
+    world.publish(LOOP.replace("bake_minutes: 1}", "bake_minutes: 60}"))
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(2, 120)
+    world.drop("2008.csv", csv(season(2008, body_mass_g=0.8)))
+    until(world, lambda: world.release(2).phase is Phase.BAKING)
+    at_bake = world.clock.now()
+    world.ticks(1)
+    world.act(verb, 2)
+    world.ticks(3)
+    assert world.release(2).phase is Phase.ROLLED_BACK
+    seen = answer.audit(world.ports, "birds")
+    assert seen.problems == ()
+    assert seen.served is not None and (seen.served.release, seen.served.until) == (1, None)
+    then = answer.audit(world.ports, "birds", at_bake).served
+    assert then is not None and then.release == 2 and then.until is not None
+
+
+def test_a_first_release_that_is_rolled_back_leaves_nobody(world: World) -> None:
+    """Promoted and taken back, twice: the one before was taken back, too, and does not serve again."""
+    from shared.audit.record import record
+    from shared.domain.ledger import LedgerEntry
+
+    def entry(seq: int, what: str, before: str, after: str, number: int) -> LedgerEntry:
+        at = world.clock.now() + timedelta(seconds=seq)
+        return LedgerEntry(seq, at, "x", "", what, f"release {number}", before, after, {}, "", "")
+
+    promoted, back = ("release.promoted", "promoting", "baking"), "release.rolling_back"
+    told = record(
+        [
+            entry(1, *promoted, 1),
+            entry(2, back, "baking", "rolling_back", 1),
+            entry(3, *promoted, 2),
+            entry(4, back, "retiring", "rolling_back", 2),
+            entry(5, *promoted, 3),
+        ]
+    )
+    assert [(s.release, s.until is None) for s in told.services] == [(1, False), (2, False), (3, True)]
+
+
+def until(world: World, true: Callable[[], bool]) -> None:
+    for _ in range(60):
+        if true():
+            return
+        world.ticks_with_traffic(1)
+    raise AssertionError(world.release(2).phase)

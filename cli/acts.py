@@ -1,4 +1,4 @@
-"""What people ask for: put in the queue, done by the loop, kept in its ledger."""
+"""What people ask for: put on record and in the queue, done by the loop, kept in its ledger."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def release_of(text: str) -> tuple[str, str]:
 
 
 def _ask(verb: str, loop: str, release: str, reason: str, drop: str = "", *, as_json: bool) -> None:
-    from shared.inbox import messages
+    from shared.inbox import messages, recorder
 
     session.overview(loop)
     message = messages.act_message(
         verb, loop, {"release": release, "reason": reason, "drop": drop}, session.who()
     )
-    session.ports().queue.put(message)
+    recorder.submit(session.ports(), message)
     if as_json:
         out.print_json(message)
         return

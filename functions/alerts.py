@@ -1,4 +1,4 @@
-"""Azure Monitor's action groups call here; the alert becomes a hint in the queue, nothing more."""
+"""Azure Monitor's action groups call here; the alert becomes a hint, on record and in the queue, nothing more."""
 
 import azure.functions as func
 
@@ -16,11 +16,11 @@ ROLE = "ActionGroupsSecureWebhook"
 @blueprint.route(route="alert", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @ordinary
 def alert(req: func.HttpRequest) -> func.HttpResponse:
-    """202 when the alert is in the queue; 400 when it is none; 401 or 403 for who is not Azure Monitor."""
+    """202 when the alert is on record or in the queue; 400 when it is none; 401 or 403 for who is not Azure Monitor."""
     from functions.answers import answer, problem, read_json
     from functions.identity import Denied, actor
     from shared.errors import InputRejected
-    from shared.inbox import messages
+    from shared.inbox import messages, recorder
 
     try:
         actor(req.headers, ROLE)
@@ -29,5 +29,5 @@ def alert(req: func.HttpRequest) -> func.HttpResponse:
         return answer({"code": "denied", "message": str(denied)}, denied.status)
     except InputRejected as rejection:
         return problem(rejection)
-    app.ports().queue.put(message)
+    recorder.submit(app.ports(), message)
     return func.HttpResponse(status_code=202)

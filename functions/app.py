@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from shared.inbox.landings import Landings
     from shared.ports import Ports
     from shared.settings import Settings
 
@@ -25,3 +26,10 @@ def ports() -> Ports:
 
     telemetry.install()
     return azure_ports(settings())
+
+
+@cache
+def landings() -> Landings:
+    from shared.inbox.landings import Landings
+
+    return Landings()

@@ -16,7 +16,8 @@ def inbox(message: func.QueueMessage) -> None:
     from shared.inbox import recorder
     from shared.runtime import tick
 
-    loops = recorder.receive(app.ports(), _text(message), app.settings().blob_service_uri)
+    account = app.settings().blob_service_uri
+    loops = recorder.receive(app.ports(), _text(message), account, app.landings())
     tick.run_all(app.ports(), loops)
 
 

@@ -1,4 +1,4 @@
-"""What people ask for: authenticated by the platform, put in the queue, answered at once."""
+"""What people ask for: authenticated by the platform, put on record and in the queue, answered at once."""
 
 import azure.functions as func
 
@@ -14,11 +14,11 @@ MAX_BODY_BYTES = 16 * 1024
 @blueprint.route(route="loops/{loop}/{verb}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @ordinary
 def act(req: func.HttpRequest) -> func.HttpResponse:
-    """202 when the action is in the queue. 401 without an identity; 403 without the role, or from another site."""
+    """202 when the action is on record or in the queue. 401 or 403, with what is missing, else."""
     from functions.answers import answer, problem, read_json
     from functions.identity import Denied, actor
     from shared.errors import InputRejected
-    from shared.inbox import messages
+    from shared.inbox import messages, recorder
     from tower import csrf
 
     try:
@@ -33,5 +33,5 @@ def act(req: func.HttpRequest) -> func.HttpResponse:
         return answer({"code": "denied", "message": str(denied)}, denied.status)
     except InputRejected as rejection:
         return problem(rejection)
-    app.ports().queue.put(message)
+    recorder.submit(app.ports(), message)
     return func.HttpResponse(status_code=202)

@@ -49,9 +49,13 @@ def own_request(stamp: str, number: int) -> str:
     return f"{OWN_REQUESTS}{_NOT_IN_CLIENT_IDS.sub('-', stamp)}"[: _LONGEST_CLIENT_ID - len(end)] + end
 
 
+def is_loop(name: str) -> bool:
+    return _LOOP.fullmatch(name) is not None
+
+
 def check_loop(loop: str) -> str:
     """A loop name that can be a key, as the loop file's validation lets it through."""
-    if not _LOOP.fullmatch(loop):
+    if not is_loop(loop):
         raise InvariantBroken(f"{loop!r} is no loop name; loop names match {_LOOP.pattern}.")
     return loop
 

@@ -18,7 +18,14 @@ from shared.ports import Ports
 
 LOOKS = frozenset(
     {
-        *("store.read", "store.range", "store.overviews", "store.unrouted", "documents.get"),
+        *(
+            "store.read",
+            "store.range",
+            "store.overview",
+            "store.overviews",
+            "store.unrouted",
+            "documents.get",
+        ),
         *("blobs.find", "blobs.list", "blobs.download", "versions.read", "versions.list"),
         *(
             "serving.traffic",

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, urlencode
 from shared import guide
 from shared.domain.event import InboxState
 from shared.errors import DependencyUnavailable, DriftloopError, InputRejected
-from shared.inbox import messages
+from shared.inbox import messages, recorder
 from shared.state import queries, rows
 from shared.words import say
 from tower import csrf, html
@@ -156,7 +156,7 @@ def _done(asking: Asking, visit: Visit) -> Done | None:
 
 
 def post(ports: Ports, visit: Visit) -> Reply:
-    """An action of the visitor's, put in the queue once, however often its form is sent; then back to its page."""
+    """An action of the visitor's, recorded once, however often its form is sent; then back to its page."""
     form = {key: values[-1] for key, values in _fields(visit.body).items()}
     try:
         csrf.check(visit.headers, visit.url, form.get(csrf.FIELD, ""))
@@ -174,7 +174,7 @@ def post(ports: Ports, visit: Visit) -> Reply:
         message = messages.act_message(verb, name, form, visit.visitor)
     except InputRejected as error:
         return problem(visit.as_json, visit.base, 400, "Nothing was done", str(error))
-    ports.queue.put(message)
+    recorder.submit(ports, message)
     back = f"{visit.base}/loops/{name}"
     if form.get("from") == "release" and _is_number(form.get("release", "")):
         back += f"/releases/{form['release']}"

@@ -104,7 +104,8 @@ class Past:
         container, _, prefix = self.rule.definition.data.landing.partition("/")
         blob = self.ports.blobs.upload(container, f"{prefix}{file.name}", file)
         landed = messages.Landed(blob.container, blob.name, blob.etag, "")
-        tick.run_all(self.ports, recorder.route(self.ports, self.ports.store.overviews(), landed))
+        owners = recorder.concerned(self.ports.store.overviews(), landed)
+        tick.run_all(self.ports, recorder.record(self.ports, owners, landed))
         self._settle()
         current = unit_of_work.read(self.ports, self.loop)
         if current.state.next_version == before.next_version:

@@ -12,6 +12,7 @@ from pathlib import Path
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import DriftloopError
 from shared.inbox import recorder, unrouted
+from shared.inbox.landings import Landings
 from shared.inbox.unrouted import Unrouted
 from shared.port_rules import DEAD_LETTERS
 from shared.ports import Blob, Ports
@@ -59,7 +60,10 @@ def _take_up(ports: Ports, letter: Blob, account_url: str) -> Reason:
         except (ValueError, RecursionError):
             return reason(Code.DEAD_LETTER_UNREADABLE, letter=letter.name, why="not JSON")
     events = [event for event in content if _is_azures(event)] if isinstance(content, list) else []
-    loops = [loop for event in events for loop in recorder.receive(ports, json.dumps(event), account_url)]
+    landings = Landings()
+    loops = [
+        loop for event in events for loop in recorder.receive(ports, json.dumps(event), account_url, landings)
+    ]
     why = why_of(events[-1] if events else {})
     if not loops:
         return reason(Code.DEAD_LETTER_NO_LOOP, letter=letter.name, why=why)

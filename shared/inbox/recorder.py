@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -10,9 +11,10 @@ from fnmatch import fnmatchcase
 from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.loop import Overview
 from shared.domain.reason import Code, Reason, reason
-from shared.errors import Conflict, InputRejected
+from shared.errors import Conflict, DriftloopError, InputRejected
 from shared.inbox import messages, unrouted
 from shared.inbox.alerts import AlertRaised
+from shared.inbox.landings import Landings, covering, place_of
 from shared.inbox.messages import (
     Act,
     Incoming,
@@ -21,34 +23,53 @@ from shared.inbox.messages import (
     RunChanged,
     Uninteresting,
 )
+from shared.port_rules import is_loop
 from shared.ports import Change, Insert, Ports
 from shared.redaction import reason_of
 from shared.state import rows
 from shared.state.rows import key_of
 
+log = logging.getLogger("driftloop")
+
 FOLDER_END = "_SUCCESS"
 
 
-def receive(ports: Ports, message: str, account_url: str) -> list[str]:
+def submit(ports: Ports, message: str) -> None:
+    """What our own functions and commands send: on record at once, and in the queue, which wakes its loop. Either of
+    the two is enough, so nothing waits for a message that somebody who died had received."""
+    try:
+        incoming = messages.parse(message, "")
+        recorded = record(ports, _owners(ports, Landings(), incoming), incoming)
+    except DriftloopError as error:
+        log.warning("not recorded at once", extra={"error": str(error)})
+        recorded = []
+    try:
+        ports.queue.put(message)
+    except DriftloopError as error:
+        if not recorded:
+            raise
+        log.warning("on record, but not in the queue: the tick takes it up", extra={"error": str(error)})
+
+
+def receive(ports: Ports, message: str, account_url: str, landings: Landings | None = None) -> list[str]:
     """Record one queue message; the loops that now have work. What concerns no loop is kept, with its reason."""
     found: list[str] = []
-    overviews = ports.store.overviews()
+    landings = landings or Landings()
     for event in messages.parts(message):
         try:
             incoming = messages.parse(event, account_url)
         except InputRejected as rejection:
             unrouted.keep(ports, event, reason_of(rejection))
             continue
-        loops = route(ports, overviews, incoming)
+        loops = record(ports, _owners(ports, landings, incoming), incoming)
         if not loops and (why := _nobody(incoming)):
             unrouted.keep(ports, event, why)
         found += loops
     return list(dict.fromkeys(found))
 
 
-def route(ports: Ports, overviews: Sequence[Overview], incoming: Incoming) -> list[str]:
+def record(ports: Ports, owners: Sequence[Overview], incoming: Incoming) -> list[str]:
     """Record what came in for each loop that it concerns; their names."""
-    owners = concerned(overviews, incoming)
     for owner in owners:
         match incoming:
             case Landed():
@@ -64,11 +85,29 @@ def route(ports: Ports, overviews: Sequence[Overview], incoming: Incoming) -> li
     return [owner.loop for owner in owners]
 
 
-def concerned(overviews: Sequence[Overview], incoming: Incoming) -> list[Overview]:
-    """The loops that this is for."""
+def _owners(ports: Ports, landings: Landings, incoming: Incoming) -> list[Overview]:
+    """The loops that this is for. Any loop's patterns may name an alert, so all are read for one; for what names its
+    loop or its place, only that loop's row."""
     match incoming:
         case Landed():
-            return [o for o in overviews if place_of(o, incoming.container, incoming.name) is not None]
+            return landings.owners(ports, incoming.container, incoming.name)
+        case AlertRaised() | MonitorBreached():
+            return concerned(ports.store.overviews(), incoming)
+        case RunChanged():
+            loop = messages.loop_of_run(incoming.run)
+        case Act():
+            loop = incoming.loop
+        case Uninteresting():
+            return []
+    found = ports.store.overview(loop) if is_loop(loop) else None
+    return [found] if found is not None else []
+
+
+def concerned(overviews: Sequence[Overview], incoming: Incoming) -> list[Overview]:
+    """Of these loops, those that this is for."""
+    match incoming:
+        case Landed():
+            return covering(overviews, incoming.container, incoming.name)
         case AlertRaised():
             return [o for o in overviews if _listens(o, incoming.rule)]
         case MonitorBreached():
@@ -106,15 +145,6 @@ def wake(ports: Ports, overview: Overview) -> None:
     """A tick must look at this loop; one that waits already keeps its place."""
     now = ports.clock.now()
     ports.store.wake(overview.loop, min(now, overview.due_at or now))
-
-
-def place_of(overview: Overview, container: str, name: str) -> tuple[EventKind, str] | None:
-    """What a blob is to the loop, and its name below the prefix where such blobs land; None: it is not the loop's."""
-    for kind, place in ((EventKind.BLOB, overview.landing), (EventKind.LABELS, overview.labels)):
-        home, _, prefix = place.partition("/")
-        if container == home and name.startswith(prefix) and len(name) > len(prefix):
-            return kind, name[len(prefix) :]
-    return None
 
 
 def blob_key(container: str, name: str, etag: str) -> str:
@@ -263,6 +293,6 @@ def replay(ports: Ports, overviews: Sequence[Overview], account_url: str) -> int
             incoming = messages.parse(message, account_url)
         except InputRejected:
             return []  # it stays as it is shown
-        return route(ports, overviews, incoming)
+        return record(ports, concerned(overviews, incoming), incoming)
 
     return unrouted.try_again(ports, take)

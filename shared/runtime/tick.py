@@ -10,7 +10,7 @@ from datetime import timedelta
 from shared.domain.loop import Overview
 from shared.domain.release import Phase
 from shared.errors import DriftloopError
-from shared.inbox import dead_letters, recorder
+from shared.inbox import dead_letters, landings, recorder
 from shared.inbox.messages import Landed
 from shared.ports import Ports
 from shared.release import effects
@@ -110,7 +110,7 @@ def _landed(ports: Ports, overview: Overview) -> int:
             place.partition("/") for place in (overview.landing, overview.labels) if place
         )
         for blob in ports.blobs.list(container, prefix)
-        if recorder.place_of(overview, container, blob.name) is not None
+        if landings.place_of(overview, container, blob.name) is not None
         and recorder.blob_key(container, blob.name, blob.etag) not in known
     ]
     found = 0

@@ -14,6 +14,7 @@ LOOKING_ROLE = "Driftloop.Look"
 
 _ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
 _NAME_CLAIMS = ("preferred_username", "upn", "name", "appid", "azp", "oid")
+_ID_CLAIMS = ("oid", "http://schemas.microsoft.com/identity/claims/objectidentifier")
 
 
 class Denied(Exception):
@@ -26,10 +27,17 @@ class Denied(Exception):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls, by name, and the app roles that they were given."""
+    """Who calls, and the app roles that they were given."""
 
     name: str
+    oid: str
+    """Their object id in the directory; empty when the token has none. A name may be given to somebody else later."""
     roles: frozenset[str]
+
+    @property
+    def actor(self) -> str:
+        """As the ledger keeps them: the name, and what will always mean this person."""
+        return f"{self.name} ({self.oid})" if self.oid and self.oid != self.name else self.name
 
 
 def caller(headers: Mapping[str, str], role: str) -> Caller:
@@ -50,12 +58,13 @@ def caller(headers: Mapping[str, str], role: str) -> Caller:
         raise Denied(403, f"this needs the app role {role}; ask the owner of the Driftloop app registration")
     named = dict(reversed(claims))
     name = next((named[kind] for kind in _NAME_CLAIMS if named.get(kind)), "somebody with no name")
-    return Caller(name, roles)
+    oid = next((named[kind] for kind in _ID_CLAIMS if named.get(kind)), "")
+    return Caller(name, oid, roles)
 
 
 def actor(headers: Mapping[str, str], role: str = ACTING_ROLE) -> str:
-    """Name of the caller, who has `role`; Denied otherwise."""
-    return caller(headers, role).name
+    """The caller as the ledger keeps them, who has `role`; Denied otherwise."""
+    return caller(headers, role).actor
 
 
 def _claims(header: str) -> list[tuple[str, str]]:

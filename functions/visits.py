@@ -17,7 +17,7 @@ def visit(req: func.HttpRequest, role: str) -> Visit | Reply:
     path = req.route_params.get("path", "") or ""
     headers = {name.casefold(): value for name, value in req.headers.items()}
     at = urlsplit(req.url).path
-    base = at[: at.find("/tower") + len("/tower")]
+    base = at[: at.casefold().find("/tower") + len("/tower")]  # routes are found in any case
     as_json = path.endswith(".json") or "text/html" not in headers.get("accept", "text/html")
     try:
         who = caller(headers, role)
@@ -32,6 +32,7 @@ def visit(req: func.HttpRequest, role: str) -> Visit | Reply:
         headers=headers,
         query=dict(req.params),
         visitor=who.name,
+        actor=who.actor,
         may_act=ACTING_ROLE in who.roles,
         body=req.get_body() if req.method == "POST" else b"",
     )

@@ -39,6 +39,8 @@ class Visit:
     headers: Mapping[str, str]
     query: Mapping[str, str]
     visitor: str
+    actor: str
+    """The visitor as the ledger keeps them."""
     may_act: bool
     body: bytes = field(default=b"", repr=False)
 
@@ -171,7 +173,7 @@ def post(ports: Ports, visit: Visit) -> Reply:
     try:
         if ports.store.read(name, "loop") is None:
             raise InputRejected("no-loop", f"there is no loop {name!r}")
-        message = messages.act_message(verb, name, form, visit.visitor)
+        message = messages.act_message(verb, name, form, visit.actor)
     except InputRejected as error:
         return problem(visit.as_json, visit.base, 400, "Nothing was done", str(error))
     recorder.submit(ports, message)

@@ -18,6 +18,7 @@ from shared.words import spoken
 from tests.engine.world import ACCOUNT, LOOP, World, csv, season
 from tests.faults import Call, watched
 from tests.tower.tower import OURS, TOKEN, get, page, post, twin
+from tower import csrf
 
 
 def form(verb: str, **more: str) -> dict[str, str]:
@@ -40,7 +41,7 @@ def test_an_action_is_in_the_ledger_with_its_actor_and_reason(acting_world: Worl
     assert (reply.status, reply.headers["Location"].split("?")[0]) == (303, "/api/tower/loops/birds")
     take(acting_world)
     entry = last(acting_world, "loop.paused")
-    assert (entry.actor, entry.detail["reason"]) == ("ann@contoso.com", "because I say so")
+    assert (entry.actor, entry.detail["reason"]) == ("ann@contoso.com (7d1e)", "because I say so")
     assert "because I say so" in page(acting_world.ports, "/loops/birds")
 
 
@@ -85,7 +86,7 @@ def test_a_quarantined_drop_is_read_again_once_the_loop_file_is_mended(acting_wo
         InboxState.QUARANTINED,
         "missing-target",
     )
-    assert last(acting_world, "drop.replayed").actor == "ann@contoso.com"
+    assert last(acting_world, "drop.replayed").actor == "ann@contoso.com (7d1e)"
     assert len(queries.set_aside(acting_world.ports, "birds")) == 1
     acting_world.publish(LOOP.replace("target: species", "target: sex").replace("[year]", "[year, species]"))
     post(acting_world.ports, form("replay", drop=aside.key))
@@ -107,6 +108,8 @@ FOREIGN = {
     "another site": {"sec-fetch-site": "cross-site"},
     "another host of the same site": {"sec-fetch-site": "same-site"},
     "an old browser on another origin": {"sec-fetch-site": "", "origin": "https://evil.example"},
+    "an old browser on our host without TLS": {"sec-fetch-site": "", "origin": "http://tower.example"},
+    "an old browser on another port": {"sec-fetch-site": "", "origin": "https://tower.example:8443"},
     "a sandboxed page": {"sec-fetch-site": "", "origin": "null"},
     "nobody says": {"sec-fetch-site": "", "origin": ""},
     "no cookie": {"cookie": ""},
@@ -114,6 +117,18 @@ FOREIGN = {
     "a cookie of another name": {"cookie": f"driftloop={TOKEN}"},
     "a cookie that is no token": {"cookie": "__Host-driftloop="},
 }
+
+
+def test_an_old_browser_on_our_page_and_a_client_that_is_none_are_believed() -> None:
+    for headers in (
+        {"Origin": "https://tower.example", "Host": "tower.example"},
+        {"Origin": "https://tower.example"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
+        {},
+    ):
+        csrf.refuse_other_sites(headers, "https://tower.example/api/tower/act")
+    with pytest.raises(csrf.Forged):
+        csrf.refuse_other_sites({"ORIGIN": "https://evil.example"}, "https://tower.example/api/tower/act")
 
 
 @pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)

@@ -41,6 +41,7 @@ FLAGS = [
 ]
 SHOTS = Path(__file__).parents[2] / "docs" / "screenshots"
 LOOP = "penguins"
+YOU = "you@laptop (00000000-0000-0000-0000-0000000000e0)"
 
 
 class Seen:
@@ -220,9 +221,7 @@ def test_a_person_sees_everything_and_acts_on_it(app: App, used: object, people:
         "we look into it",
         "in case it was us",
     ):
-        assert any(reason in why and (actor == "you@laptop" or "you@laptop" in why) for actor, why in told), (
-            reason
-        )
+        assert any(reason in why and (actor == YOU or "you@laptop" in why) for actor, why in told), reason
     for seen in people.values():
         assert seen.complaints == []
         assert [url for url in seen.asked if not url.startswith((f"{seen.site}/", "data:"))] == []

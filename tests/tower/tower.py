@@ -38,6 +38,7 @@ def visit(path: str, *, accept: str = "text/html", may_act: bool = True) -> Visi
         headers={"accept": accept},
         query=dict(parse_qsl(split.query)),
         visitor="ann@contoso.com",
+        actor="ann@contoso.com (7d1e)",
         may_act=may_act,
     )
 

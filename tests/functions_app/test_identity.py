@@ -126,6 +126,7 @@ def test_a_visit_has_its_place_whatever_the_case_of_its_route(at: str) -> None:
     assert isinstance(seen, Visit)
     assert seen.base == at.removesuffix("/loops/birds")
     assert (seen.path, seen.query, seen.visitor) == ("loops/birds", {"from": "9"}, ANN)
+    assert (seen.url, seen.headers["accept"]) == (f"https://tower.example{at}", "text/html")
     assert (seen.actor, seen.may_act, seen.body) == (f"{ANN} ({OID})", False, b"")
 
 

@@ -103,6 +103,10 @@ class Seen:
     notes: list[str] = field(default_factory=list)
     said: dict[str, str] = field(default_factory=dict)
     """What a person said that columns are."""
+    alike: str = ""
+    """A column whose rows resemble the rows before them; empty where none does."""
+    cluster: str = ""
+    """A key that occurs in several rows, for example a customer."""
 
     @property
     def features(self) -> list[str]:
@@ -110,7 +114,9 @@ class Seen:
 
     @property
     def order(self) -> str:
-        return f"newest rows by {self.time} kept back" if self.time else "rows kept back by their hash"
+        if self.time:
+            return f"newest rows by {self.time} kept back"
+        return f"whole groups by {self.cluster} kept back" if self.cluster else "rows kept back by their hash"
 
     def settle(self, task: str, time: str) -> None:
         """Task, order, id and columns of no use: as told, as the data show, or as asked."""
@@ -123,6 +129,7 @@ class Seen:
             )
         self._order(time)
         self._set_aside()
+        self._depending()
         self.notes += list(self.findings)
         if not self.features:
             raise ConfigurationError(f"no column is left to predict {self.target} from")
@@ -180,6 +187,28 @@ class Seen:
                 self._leave_out(name, "has one value" if self.distinct[name] else "has no value at all")
             elif kind == "string" and self.distinct[name] > max(50, self.rows * 0.5):
                 self._leave_out(name, f"has {self.distinct[name]} different texts in {self.rows} rows")
+
+    def _depending(self) -> None:
+        """What the tests of drift need to know of rows that depend on each other."""
+        if self.cluster in (self.target, self.id):
+            self.cluster = ""
+        if self.cluster:
+            if self.cluster not in self.ignore:
+                self.ignore.append(self.cluster)
+            self.notes.append(
+                f"{self.cluster} occurs in several rows: one row of each is compared (`drift.cluster`), and whole "
+                "groups are kept back (`data.holdout`)"
+            )
+        if self.time or self.alike:
+            why = (
+                f"rows follow each other by {self.time}"
+                if self.time
+                else f"{self.alike} resembles the row before it"
+            )
+            self.notes.append(
+                f"{why}: a drop alarms when it is unusual among the drops before it (`drift.reference`), from the "
+                "seventh drop on; until then the metric alone can ask for a retraining"
+            )
 
     def _leave_out(self, name: str, why: str) -> None:
         self.ignore.append(name)
@@ -247,7 +276,18 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen
         classes=_classes(table[target]) if reading.task == "classification" else (),
         ignore=[name for name in spec.ignore if name in reading.columns],
         said={name: kind for name, kind in spec.columns.items() if kind != "ignore"},
+        alike=_depending(reading.profile, "dependent_rows"),
+        cluster=_depending(reading.profile, "repeated_key"),
     )
+
+
+def _depending(profile: bytes, sign: str) -> str:
+    """The column that shows that rows depend on each other in this way; empty where none does."""
+    import drift
+    from drift import findings
+
+    found = findings.dependence(drift.Profile.from_bytes(profile))
+    return next((one.column for one in found if one.code == sign), "")
 
 
 def _classes(target: pa.ChunkedArray) -> tuple[str, ...]:
@@ -299,20 +339,12 @@ def loop_text(name: str, seen: Seen, schedule: str) -> str:
         lines.append(f"  ignore: {quoted(seen.ignore)}")
     if seen.said:
         lines.append(f"  columns: {quoted(seen.said)}")
-    by = (
-        f"{{by: time, fraction: 0.2, column: {quoted(seen.time)}}}"
-        if seen.time
-        else "{by: hash, fraction: 0.2}"
-    )
-    lines += [f"  holdout: {by}", "  window: all", "train:", "  pipeline: train.yml", "serve:"]
+    by = "by: hash, fraction: 0.2"
+    if column := seen.time or seen.cluster:
+        by = f"by: {'time' if seen.time else 'group'}, fraction: 0.2, column: {quoted(column)}"
+    lines += [f"  holdout: {{{by}}}", "  window: all", "train:", "  pipeline: train.yml", "serve:"]
     lines.append(f"  endpoint: {(name if len(name) > 2 else name + '-loop')[:32]}")
-    if seen.time:
-        judged = [c for c in seen.features if c != seen.time]
-        lines += (
-            ["drift:", f"  columns: {quoted(judged)}   # not the time itself, which always moves"]
-            if judged
-            else []
-        )
+    lines += _drift_lines(seen)
     if schedule:
         lines += ["retrain:", f"  schedule: {quoted(schedule)}"]
     margin = "0.03" if seen.task == "classification" else f"{max(seen.spread * 0.1, 1e-9):.3g}"
@@ -328,3 +360,19 @@ def loop_text(name: str, seen: Seen, schedule: str) -> str:
     ]
     lines += ["gate:", f"  margin: {margin}   # {unit}", "  on_inconclusive: hold"]
     return "\n".join(lines) + "\n"
+
+
+def _drift_lines(seen: Seen) -> list[str]:
+    lines = []
+    judged = [c for c in seen.features if c != seen.time] if seen.time else []
+    if judged:
+        lines.append(f"  columns: {json.dumps(judged)}   # not the time itself, which always moves")
+    if seen.cluster:
+        lines.append(
+            f"  cluster: {json.dumps(seen.cluster)}   # one row of each is compared: the others depend on it"
+        )
+    if seen.time or seen.alike:
+        lines.append(
+            "  reference: {last: 8}   # rows depend on each other: a drop is ranked among those before it"
+        )
+    return ["drift:", *lines] if lines else []

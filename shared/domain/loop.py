@@ -71,6 +71,8 @@ class LoopState:
     """Why the champion serves nobody, as the last sweep saw; None when it can."""
     task: str = ""
     """classification or regression, as the first labelled version showed; `data.task` is heard first."""
+    past: str = ""
+    """Document hash of how far each past drop lay from its references; empty while rows seem independent."""
     newest_landed_at: datetime | None = None
     """When the newest drop landed: what comes in late is judged by this."""
     adopted: Mapping[str, int] = field(default_factory=dict)

@@ -151,6 +151,7 @@ def _spec(unit: Unit, definition: Definition) -> ReadSpec:
         definition.data,
         unit.version(latest)[0].columns if latest else {},
         unit.ports.documents.get(champion.profile) if champion else b"",
+        definition.drift.cluster or "",
     )
 
 

@@ -7,6 +7,7 @@ Where a sentence depends on its facts, the text is a function that takes them by
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from shared.domain.reason import Code
 from shared.words import judges
@@ -215,6 +216,12 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.DRIFT_OFF: "drift is not tested: `drift.enabled` is false",
     Code.COLUMN_MOVED: "{change}",
     Code.NO_MATERIAL_DRIFT: "{headline}",
+    Code.UNUSUAL_DROP: partial(judges.among_past, unusual=True),
+    Code.USUAL_DROP: partial(judges.among_past, unusual=False),
+    Code.FEW_PAST_DROPS: (
+        "rows depend on each other, so that tests of rows do not hold, and {past} past drops are too few to compare "
+        "with ({least} are needed): no verdict on drift"
+    ),
     Code.METRIC_BREACHED: (
         "{metric} is {value:.4f} ({low:.4f} to {high:.4f}) on {rows} rows: "
         "significantly {side} the threshold of {threshold:g}"
@@ -261,12 +268,13 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "not retrained: nothing new: release {release} was trained through version {version}, and none has landed since"
     ),
     Code.FAILED_IN_ROW: (
-        "not retrained: the last {releases} releases did not go live and need manual review; "
-        "`driftloop explain {loop}` shows why they ended, `driftloop retrain {loop}` starts one"
+        "waiting until {until:minute}: the last {releases} releases did not go live, so each rest is twice the one "
+        "before; `driftloop explain {loop}` shows why they ended, `driftloop retrain {loop}` starts one now"
     ),
     Code.UNHELPED_IN_ROW: (
-        "not retrained: the last {releases} releases went live and did not help, and need manual review; "
-        "`driftloop explain {loop}` shows what they were for, `driftloop retrain {loop}` starts one"
+        "waiting until {until:minute}: the last {releases} releases went live and did not help, so each rest is twice "
+        "the one before; one that helps ends it. `driftloop explain {loop}` shows what they were for; "
+        "`driftloop retrain {loop}` starts one now"
     ),
     Code.COOLDOWN: (
         "waiting: cooldown until {until:moment}, because release {release} ended {outcome:plain} at {ended:moment}"

@@ -243,3 +243,17 @@ def shadow(disagree: int, pairs: int, flips: str, margin: float | None, e_value:
         f"shadow: {disagree} of {pairs} answers differ ({disagree / pairs:.1%}{most}), "
         f"{_tolerated(margin, f'{margin or 0:.1%}')}; {_odds(e_value)}"
     )
+
+
+# a drop among the loop's past
+
+
+def among_past(
+    p_value: float, past: int, column: str, provisional: bool, one_in: int, *, unusual: bool
+) -> str:
+    where = f", most in {column}" if column else ""
+    larger = f"farther from the drops before it than {1 - p_value:.0%} of {past} past drops{where}"
+    if provisional:
+        larger += ", a provisional figure of few drops"
+    rate = f"about 1 quiet drop in {one_in} alarms"
+    return f"{'unusual' if unusual else 'usual'} for this loop: {larger}; {rate}"

@@ -33,6 +33,7 @@ NEEDS_NOTHING = {
         "version-judged",
     ),
     *("no-champion", "drift-off", "column-moved", "no-material-drift", "steps-reused"),
+    *("unusual-drop", "usual-drop", "few-past-drops"),
     *(
         "metric-breached",
         "metric-past-by-chance",

@@ -67,8 +67,6 @@ def test_a_reason_and_something_new_start_a_release() -> None:
     [
         (loop(), 1, "nothing new: release 1 was trained through version 1"),
         (loop(), 0, "no labelled data version"),
-        (loop(failed_in_row=policy.BREAKER), 2, "did not go live and need manual review"),
-        (loop(unhelped_in_row=policy.UNHELPED), 2, "went live and did not help, and need manual review"),
     ],
 )
 def test_what_is_refused_is_refused_with_its_reason(state: LoopState, newest: int, words: str) -> None:
@@ -99,6 +97,28 @@ def test_what_waits_says_until_when(state: LoopState, until: datetime | None, wo
     answer = decide(state)
     assert isinstance(answer, policy.Coalesce)
     assert (answer.until, words in say(answer.reason)) == (until, True)
+
+
+@pytest.mark.parametrize(
+    ("counted", "least", "code"),
+    [
+        ("failed_in_row", policy.BREAKER, Code.FAILED_IN_ROW),
+        ("unhelped_in_row", policy.UNHELPED, Code.UNHELPED_IN_ROW),
+    ],
+)
+def test_the_breaker_rests_twice_as_long_each_time_and_never_for_good(
+    counted: str, least: int, code: Code
+) -> None:
+    for more, days in ((0, 1), (1, 2), (4, 16), (5, 32), (1000, 32)):
+        until = NOW + timedelta(hours=1)
+        ended = until - timedelta(days=days)
+        state = replace(loop(last_ended_at=ended), **{counted: least + more})
+        answer = decide(state)
+        assert isinstance(answer, policy.Coalesce)
+        assert (answer.until, answer.reason.code) == (until, code)
+        over = replace(state, last_ended_at=ended - timedelta(hours=1))
+        assert isinstance(decide(over), policy.Start)
+    assert isinstance(decide(replace(state, **{counted: least - 1})), policy.Start)
 
 
 def test_compute_of_yesterday_or_below_the_budget_is_in_nobodys_way() -> None:

@@ -175,6 +175,28 @@ def test_a_column_of_times_orders_the_holdout(tmp_path: Path) -> None:
     assert "day" not in definition.drift.columns
 
 
+def test_rows_that_depend_on_each_other_are_ranked_among_the_past_or_compared_once_a_customer(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(7)
+    level = np.repeat(rng.normal(size=60), 10)
+    visits = pd.DataFrame({"customer_id": [f"C{i // 10:04d}" for i in range(600)], "spend": level})
+    visits["again"] = np.where(rng.random(600) < 0.5, "yes", "no")
+    shuffled = visits.sample(frac=1, random_state=1)
+    walk = pd.DataFrame({"load": np.cumsum(rng.normal(size=600)), "busy": visits["again"]})
+    seen = {}
+    for name, frame, target in (("visits", shuffled, "again"), ("load", walk, "busy")):
+        file = tmp_path / f"{name}.csv"
+        frame.to_csv(file, index=False)
+        result = new(name, "--data", str(file), "--target", target, "--folder", str(tmp_path / "loops"))
+        assert result.exit_code == 0, result.output
+        seen[name] = loopfile.load(tmp_path / "loops" / name / "loop.yaml")
+    assert (seen["visits"].drift.cluster, seen["visits"].drift.reference.kind) == ("customer_id", "champion")
+    assert (seen["visits"].data.holdout.by, seen["visits"].data.holdout.column) == ("group", "customer_id")
+    assert (seen["load"].drift.cluster, seen["load"].drift.reference.kind) == (None, "last")
+    assert "load resembles the row before it" in result.output.replace("\n", " ")
+
+
 def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
     data.write_bytes(classification())

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.domain.reason import Code, Fact, Reason, reason
+from shared.domain.reason import Code, Fact, reason
 from shared.domain.release import Outcome
 from shared.release.gate.calibration import judge_calibration
 from shared.release.gate.holdout import (
     LEAST_ROWS,
+    Finding,
     GateEvidence,
     GatePolicy,
     GateRecord,
@@ -44,9 +45,6 @@ __all__ = [
     "SliceVerdict",
     "judge_gate",
 ]
-
-Finding = tuple[Outcome, Reason, int | None]
-"""One check: its outcome, why, and how many rows would settle it where it is inconclusive."""
 
 
 def judge_gate(evidence: GateEvidence, policy: GatePolicy) -> GateVerdict:

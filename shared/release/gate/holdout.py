@@ -19,6 +19,9 @@ LEAST_OF_CLASS = 5
 LEAST_ROWS = 20
 """Below it only accuracy is judged, whose bounds are exact; a bootstrap of fewer rows says nothing."""
 
+Finding = tuple[Outcome, Reason, int | None]
+"""One check: its outcome, why, and how many rows would settle it where it is inconclusive."""
+
 
 @dataclass(frozen=True)
 class SlicePolicy(Document):

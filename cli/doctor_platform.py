@@ -40,6 +40,9 @@ EVENTS = {
 }
 """By check: which source must tell of which event, as shared/inbox/messages.py reads it."""
 
+FUNCTIONS = frozenset({"act", "alert", "inbox", "sweep", "tick", "tower", "tower_act"})
+"""All of function_app.py."""
+
 NOT_LOOKED_AT = "ask an Owner, Contributor or Reader of the subscription to run driftloop doctor"
 INFRA = Path(__file__).parents[1] / "infra"
 
@@ -51,6 +54,7 @@ def examined(settings: Settings, ports: Ports, overviews: list[Overview]) -> Ite
     around = Surroundings(settings)
     looks: dict[str, Callable[[], Iterator[Finding]]] = {
         "providers": partial(_providers, around),
+        "functions": partial(_functions, around),
         "events": partial(_events, around, settings.queue),
         "identities": partial(_identities, around, settings),
     }
@@ -78,6 +82,18 @@ def _events(around: Surroundings, queue: str) -> Iterator[Finding]:
     for check, (source, kind, subject) in EVENTS.items():
         passing = [one for one in subscribed[source] if one.passes(kind, subject)]
         yield _delivery(check, passing, f"{around.account}/{queue}", f"{around.account}/{DEAD_LETTERS}")
+
+
+def _functions(around: Surroundings) -> Iterator[Finding]:
+    """A host that could not read the app answers its ping, and has no functions."""
+    mend = "azd deploy; AppTraces of its Application Insights has why, most often an import that fails"
+    indexed = around.functions()
+    if indexed is None:
+        yield Finding("functions", BROKEN, "there is no Function App", "azd provision makes it")
+    elif missing := sorted(FUNCTIONS - indexed):
+        yield Finding("functions", BROKEN, f"the app's host does not have {', '.join(missing)}", mend)
+    else:
+        yield Finding("functions", OK, f"the app's host has all {len(FUNCTIONS)} functions")
 
 
 def _delivery(check: str, passing: list[Subscription], queue: str, dead_letter: str) -> Finding:

@@ -48,7 +48,13 @@ serve: {endpoint: patient}
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     with LocalAzure(tmp_path_factory.mktemp("doctor")) as azure:
+        indexed(azure, *doctor_platform.FUNCTIONS)
         yield azure
+
+
+def indexed(azure: LocalAzure, *functions: str) -> None:
+    """What the app's host tells the platform once it runs; here none does."""
+    (azure.settings.folder / "host-functions.json").write_text(json.dumps(functions))
 
 
 @pytest.fixture(autouse=True)
@@ -224,6 +230,23 @@ def subscriptions(azure: LocalAzure) -> Iterator[list[dict[str, Any]]]:
 def _subscribe(azure: LocalAzure, subscriptions: list[dict[str, Any]]) -> None:
     body = {"subscriptions": subscriptions}
     azure.control.put("/local/events/subscriptions", json=body).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [({"tick", "sweep"}, "does not have sweep, tick"), (doctor_platform.FUNCTIONS, "act, alert, inbox")],
+)
+def test_functions_that_the_host_does_not_have(
+    missing: set[str], told: str, azure: LocalAzure, ports: Ports
+) -> None:
+    indexed(azure, *(doctor_platform.FUNCTIONS - missing))
+    try:
+        found = _around(ports)
+    finally:
+        indexed(azure, *doctor_platform.FUNCTIONS)
+    assert _ill(found) == {"functions"}
+    assert found["functions"]["state"] == "broken"
+    assert told in found["functions"]["what"]
 
 
 def test_a_container_whose_events_nobody_subscribed_to(

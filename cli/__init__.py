@@ -7,12 +7,25 @@ from typing import Annotated
 
 import typer
 
-from cli import acts, adopt, backtest, compare, doctor, drop, explain, new, publish, records, replay, status
+from cli import (
+    acts,
+    adopt,
+    backtest,
+    compare,
+    doctor,
+    drop,
+    explain,
+    new,
+    publish,
+    records,
+    replay,
+    status,
+)
 from shared.errors import DriftloopError
 
 app = typer.Typer(
     name="driftloop",
-    help="Drop data in a container; drift is judged, the model retrained, and put live behind a canary.",
+    help="Drop data in a container: detect drift, retrain, and release behind a canary that rolls back automatically.",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -50,7 +63,7 @@ def driftloop(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Drop data in a container; drift is judged, the model retrained, and put live behind a canary."""
+    """Drop data in a container: detect drift, retrain, and release behind a canary that rolls back automatically."""
 
 
 def main() -> None:

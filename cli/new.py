@@ -49,7 +49,7 @@ def new(
     column: ColumnIs = None,
     folder: Annotated[Path, typer.Option(help="Where the loop's folder is made.")] = Path("loops"),
 ) -> None:
-    """Make a loop from a data file, with a pipeline that trains a scikit-learn baseline; it runs as it stands."""
+    """Make a loop from a data file. Its pipeline trains a scikit-learn baseline and runs as it is."""
     kinds = said(column)
     seen = look(data, target or _ask("target", _columns(data)), kinds)
     seen.settle(task, time)
@@ -71,7 +71,7 @@ def new(
 def _ask(option: str, choices: list[str]) -> str:
     """A question on a terminal; elsewhere the option that is missing, with what it may be."""
     if not sys.stdin.isatty():
-        raise ConfigurationError(f"say --{option}, one of: {', '.join(choices)}")
+        raise ConfigurationError(f"missing --{option}; choose one of {', '.join(choices)}")
     answer: str = typer.prompt(f"{option} ({', '.join(choices)})", default=choices[-1])
     if answer not in choices:
         raise ConfigurationError(f"{option} {answer!r} is none of: {', '.join(choices)}")
@@ -143,19 +143,19 @@ class Seen:
         if kind in ("string", "boolean"):
             if values > MANY_CLASSES:
                 raise ConfigurationError(
-                    f"{self.target} has {values} different texts in {self.rows} rows, which is no class; "
-                    "choose another --target, or say --task classification if it is meant"
+                    f"{self.target} has {values} different texts in {self.rows} rows, so it is not a class; "
+                    "choose another --target, or pass --task classification if you mean it"
                 )
             return "classification"
         if self.shown == "classification":
             self.notes.append(
                 f"{self.target} has {values} different whole numbers ({', '.join(self.classes)}), which are taken as "
-                "classes; if it is a quantity, say --task regression"
+                "classes; if it is a quantity, pass --task regression"
             )
         elif kind == "integer":
             self.notes.append(
                 f"{self.target} has {values} different whole numbers, which are taken as a quantity; "
-                "if they are codes of classes, say --task classification"
+                "if they are codes of classes, pass --task classification"
             )
         return self.shown
 
@@ -163,7 +163,7 @@ class Seen:
         moments = [name for name, kind in self.kinds.items() if kind == "datetime"]
         if time and time != "none" and time not in moments:
             raise ConfigurationError(
-                f"--time {time!r} is no column of times; there are: {', '.join(moments) or 'none'}"
+                f"--time {time!r} is not a column of times; columns of times: {', '.join(moments) or 'none'}"
             )
         if time:
             self.time = "" if time == "none" else time
@@ -233,7 +233,7 @@ def _columns(data: Path) -> list[str]:
 def _check_there(data: Path) -> None:
     if not data.is_file():
         raise ConfigurationError(
-            f"{data} is no file; give a CSV or Parquet file like those that will be dropped"
+            f"{data} is not a file; pass a CSV or Parquet file like those that will be dropped"
         )
     if (size := data.stat().st_size) > LARGEST_SAMPLE_BYTES:
         raise ConfigurationError(
@@ -305,7 +305,7 @@ def write(place: Path, name: str, seen: Seen, schedule: str) -> None:
     from shared import loopfile
 
     if place.exists():
-        raise ConfigurationError(f"{place} is there already; choose another name or remove it")
+        raise ConfigurationError(f"{place} already exists; choose another name or remove it")
     text = loop_text(name, seen, schedule)
     loopfile.parse(text, file=f"{name}/loop.yaml")
     shutil.copytree(TEMPLATE, place, ignore=shutil.ignore_patterns("__pycache__"))

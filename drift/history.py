@@ -77,7 +77,7 @@ class Rank:
     def words(self) -> str:
         """What this says, with what it is worth."""
         if self.basis is Basis.TOO_FEW:
-            return f"{self.past} past drops have a score, and {FEWEST} are needed: effects are told, no alarm"
+            return f"{self.past} past drops have a score, and {FEWEST} are needed: effects alone are reported"
         place = f"larger than in {1 - self.p_value:.0%} of {self.past} past drops"
         if self.basis is Basis.PROVISIONAL:
             place = f"provisional, from {self.past} past drops (p = {self.p_value:.2g})"

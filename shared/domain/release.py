@@ -233,6 +233,11 @@ class Release:
     def ended(self) -> bool:
         return self.phase in ENDED
 
+    @property
+    def shown(self) -> Reason | None:
+        """What people see first: what it waits for, else why it stands where it does."""
+        return self.reason if self.ended else self.waiting_for or self.reason
+
     def judgement(self, kind: JudgementKind) -> Judgement | None:
         """The last verdict of this kind."""
         return next((one for one in reversed(self.judgements) if one.kind is kind), None)

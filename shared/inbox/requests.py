@@ -150,7 +150,7 @@ def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) 
     if found is None or drop is None or drop.state is not InboxState.QUARANTINED:
         _refuse(current, record, row, reason(Code.NO_QUARANTINED_DROP, drop=key[:64]))
         return
-    source = f"{drop.body.get('container', '')}/{drop.body.get('name', '')}".strip("/") or drop.kind.value
+    source = drop.subject
     told = Draft(
         "drop.replayed",
         source,

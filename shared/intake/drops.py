@@ -247,10 +247,9 @@ def close(
 ) -> None:
     """End an inbox record: it is work no more, and the ledger says what became of it."""
     closed = replace(record, state=state, reason=why, version=version or record.version)
-    source = f"{record.body.get('container', '')}/{record.body.get('name', '')}".strip("/")
     ended = Draft(
         f"drop.{state.value}",
-        source or record.kind.value,
+        record.subject,
         "driftloop",
         record.key,
         before=record.state.value,

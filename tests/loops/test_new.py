@@ -204,13 +204,17 @@ def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     assert new("churn", *options, "--schedule", "0 0 3 * * 1").exit_code == 0
     assert loopfile.load(tmp_path / "churn").retrain.schedule == "0 0 3 * * 1"
     again = new("churn", *options)
-    assert "there already" in str(again.exception)
+    assert "already exists" in str(again.exception)
 
 
 @pytest.mark.parametrize(
     ("content", "options", "words"),
     [
-        (classification(), [], "say --target, one of: customer_id, spend, visits, country, plan, churned"),
+        (
+            classification(),
+            [],
+            "missing --target; choose one of customer_id, spend, visits, country, plan, churned",
+        ),
         (classification(), ["--target", "churn"], "did 'churned' take its place"),
         (many_categories(), ["--target", "note"], "600 different texts in 600 rows"),
         (classification(), ["--target", "churned", "--task", "regression"], "a regression predicts numbers"),
@@ -220,7 +224,7 @@ def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
             "neither classification nor regression",
         ),
         (b"", ["--target", "x"], "empty-file"),
-        (b"a,b\n1,2\n", ["--target", "b", "--time", "a"], "no column of times"),
+        (b"a,b\n1,2\n", ["--target", "b", "--time", "a"], "not a column of times"),
     ],
 )
 def test_what_cannot_be_told_from_the_data_is_named(

@@ -228,5 +228,5 @@ def _stated_time(name: str, look: Look, said: str) -> Form:
     if look.numbered_dates and (found := _times(look)) is not None:
         return found
     raise rejected(
-        "no-time", f"column {quoted(name)} holds {quoted(look.odd.get('truth', ''))}, which is no time"
+        "no-time", f"column {quoted(name)} holds {quoted(look.odd.get('truth', ''))}, which is not a time"
     )

@@ -27,7 +27,8 @@ from shared.intake.reader.one_of_each import OneOfEach
 from shared.intake.reader.row_hash import ContentHash, RowHashes, in_share
 from shared.intake.reader.target_task import TargetTask
 from shared.intake.reader.texts import Contradicted
-from shared.intake.rejections import listed, printable, quoted, rejected
+from shared.intake.rejections import listed, quoted, rejected
+from shared.redaction import printable
 
 _TAG_LENGTH = 250
 

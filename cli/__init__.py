@@ -10,6 +10,7 @@ import typer
 from cli import (
     acts,
     adopt,
+    audit,
     backtest,
     compare,
     doctor,
@@ -38,6 +39,7 @@ for part in (
     publish,
     drop,
     status,
+    audit,
     explain,
     replay,
     records,

@@ -1,4 +1,4 @@
-"""replay: a release's verdicts judged anew from stored evidence, to see that they are what they were."""
+"""replay: a release's verdicts judged again from the stored evidence, to see that nothing differs."""
 
 from __future__ import annotations
 

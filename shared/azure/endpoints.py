@@ -53,7 +53,7 @@ class AzureServing:
         if found.auth_mode != "aad_token":
             raise ConfigurationError(
                 f"Endpoint {endpoint} authenticates by {found.auth_mode}; Driftloop keeps no keys. "
-                "Make the endpoint anew with auth_mode aad_token, or name another one in the loop file.",
+                "Create the endpoint again with auth_mode aad_token, or name another one in the loop file.",
                 code=Code.ENDPOINT_UNUSABLE,
             )
         return DeploymentSeen(_STATES.get(found.provisioning_state, "creating"))
@@ -171,7 +171,7 @@ class AzureServing:
     def _endpoint(self, name: str) -> OnlineEndpoint:
         found = self._find_endpoint(name)
         if found is None:
-            raise ConfigurationError(f"There is no endpoint {name}.", code=Code.ENDPOINT_UNUSABLE)
+            raise ConfigurationError(f"Endpoint {name} does not exist.", code=Code.ENDPOINT_UNUSABLE)
         return found
 
     def _find_endpoint(self, name: str) -> OnlineEndpoint | None:

@@ -32,8 +32,6 @@ QUIET = timedelta(minutes=2)
 LEFTOVERS = timedelta(hours=1)
 """No call of a function lasts so long."""
 
-PAGE = 1000
-
 
 def tick(ports: Ports) -> list[Ran]:
     """Run every loop whose time has come, the longest due first; one that fails does not keep the others."""
@@ -122,15 +120,8 @@ def _landed(ports: Ports, overview: Overview) -> int:
 
 
 def _known(ports: Ports, loop: str) -> set[str]:
-    """Keys of all inbox records, a thousand a call."""
-    known: set[str] = set()
-    after = ""
-    while True:
-        page = ports.store.range(loop, "inbox-", after=after, limit=PAGE)
-        known.update(row.key.removeprefix("inbox-") for row in page)
-        if len(page) < PAGE:
-            return known
-        after = page[-1].key
+    """Keys of all inbox records."""
+    return {row.key.removeprefix("inbox-") for row in rows.every(ports.store, loop, "inbox-")}
 
 
 def _clear_up(current: Unit) -> None:

@@ -30,7 +30,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.TRAFFIC_SUSPECT: "traffic that seems to have been changed from outside to {traffic}",
     Code.TRAFFIC_ADOPTED: "a person, because its traffic was changed from outside to {traffic}",
     Code.STEP_RESTARTED: (
-        "a worker that had stalled set an earlier split, {traffic}: step {step} begins anew"
+        "a worker that had stalled set an earlier split, {traffic}: step {step} starts again"
     ),
     Code.STEP_KEPT: "paused before more was given: step {step} goes on with {traffic}",
     Code.RELEASE_FROZEN: "the loop to go on; traffic stays, evidence is gathered, and proven harm is still rolled back",
@@ -48,7 +48,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "deploy {deployment} by hand and give it all traffic"
     ),
     Code.REPLAY_POLICY_DIFFERS: "the policy is not the loop file's: {key} is {now}, stored is {stored}",
-    Code.REPLAY_VERDICT_DIFFERS: "judged anew: {key} is {now}, stored is {stored}",
+    Code.REPLAY_VERDICT_DIFFERS: "judged again: {key} is {now}, stored is {stored}",
     Code.REPLAY_OUTCOME_DIFFERS: "the evidence gives {now}, the release's row says {stored}",
     Code.REPLAY_REASONS_DIFFER: "the reasons differ from those in the release's row",
     Code.REPLAY_E_VALUE_DIFFERS: "the evidence value differs from that in the release's row",

@@ -218,7 +218,7 @@ class TestServing:
         assert dict(stage.ports.serving.traffic(pair)) == {"old": 100}
 
     def test_an_endpoint_that_is_not_there_is_told(self, stage: Stage) -> None:
-        with pytest.raises(ConfigurationError, match="There is no endpoint"):
+        with pytest.raises(ConfigurationError, match="does not exist"):
             stage.ports.serving.traffic(fresh("e"))
 
     def test_somebody_elses_deployment_under_our_name_stops_us(self, stage: Stage, pair: str) -> None:

@@ -126,9 +126,8 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, M
     wanted = definition.metric
     if wanted is None or not found.labels:
         return seen, None
-    threshold = wanted.at_least if wanted.at_least is not None else wanted.at_most
     verdict = judge_metric(
-        found.labels, found.predictions, wanted.name, threshold, confidence=wanted.confidence
+        found.labels, found.predictions, wanted.name, wanted.threshold, confidence=wanted.confidence
     )
     return replace(seen, because=(verdict.reason,)), verdict
 

@@ -330,6 +330,10 @@ class Metric(Section):
     sample: Annotated[int, Field(ge=10, le=20_000)] = 1000
     """Rows that the champion is asked to predict: a random sample of the version's labelled rows."""
 
+    @property
+    def threshold(self) -> float | None:
+        return self.at_least if self.at_least is not None else self.at_most
+
 
 # --- retraining ----------------------------------------------------------------------------------
 

@@ -153,12 +153,11 @@ def _metric(
         predictions.features(frame, published.definition),
         f"metric-v{version.number}",
     )
-    threshold = wanted.at_least if wanted.at_least is not None else wanted.at_most
     judged = judge_metric(
         frame[published.definition.data.target].tolist(),
         list(seen.values),
         wanted.name,
-        threshold,
+        wanted.threshold,
         confidence=wanted.confidence,
     )
     problems = [asdict(one) for one in seen.problems]

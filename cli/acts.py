@@ -80,4 +80,4 @@ def _ask(verb: str, loop: str, release: int | None, reason: str, drop: str = "",
         out.print_json(message)
         return
     about = loop if release is None else f"{loop}/{release}"
-    out.print(f"Queued: {verb} {about}. Follow it with: driftloop status {loop}")
+    out.say(f"Queued: {verb} {about}. Follow it with: driftloop status {loop}")

@@ -44,10 +44,10 @@ def adopt(
         assets = Registry(workspace).register(session.folder_of(folder), definition, lambda _: None)
         published = Published(definition, assets, session.who(), ports.clock.now())
         release = adoption.adopt(ports, published, found, model, profile)
-    out.print(
+    out.say(
         f"adopted {definition.serve.endpoint}/{found} as release {release.loop}/{release.number}: {model}"
     )
-    out.print(f"drop data at {definition.data.landing}; what lands is compared with {data.name}")
+    out.say(f"drop data at {definition.data.landing}; what lands is compared with {data.name}")
 
 
 def profile_of(data: Path, definition: Definition) -> bytes:

@@ -65,7 +65,7 @@ def backtest(
     _table(runs, baselines.MEANING, metric)
     _steps(runs[0], metric)
     if picture:
-        out.print(f"{metric} over time: {picture}")
+        out.say(f"{metric} over time: {picture}")
 
 
 @contextmanager

@@ -199,8 +199,9 @@ def _tell(report: Report, findings: list[Finding]) -> None:
     rate = f"false alarms in at most {report.false_alarm_rate:.1%} of quiet reports"
     if not report.independent:
         rate = "rows depend on each other, so that no false-alarm rate holds"
+    quiet = sum(not c.detected for c in report.columns if c.kind != "dependence")
     out.print(
-        f"{sum(not c.detected for c in report.columns)} columns without a change beyond chance; "
+        f"{quiet} columns without a change beyond chance; "
         f"{report.rows_current:,} rows against {report.rows_reference:,}; {rate}"
     )
 

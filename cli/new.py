@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -13,10 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.compare import ColumnIs, said
+from cli.new_prospects import SAMPLED, clocks, prospects, sample_for
 from cli.session import out
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 TEMPLATE = Path(__file__).parent / "new-loop"
@@ -60,12 +64,14 @@ def new(
         )
     place = folder / name
     write(place, name, seen, chosen)
-    out.print(
+    out.say(
         f"made {place}: predicts {seen.target} ({seen.task}) from {len(seen.features)} columns, {seen.order}"
     )
     for note in seen.notes:
-        out.print(f"note: {note}", markup=False)
-    out.print(f"next: driftloop publish {place}; driftloop drop {name} {data}")
+        out.say(f"note: {note}")
+    out.say(
+        f"next:\n  driftloop publish {shlex.quote(str(place))}\n  driftloop drop {name} {shlex.quote(str(data))}"
+    )
 
 
 def _ask(option: str, choices: list[str]) -> str:
@@ -107,10 +113,19 @@ class Seen:
     """A column whose rows resemble the rows before them; empty where none does."""
     cluster: str = ""
     """A key that occurs in several rows, for example a customer."""
+    table: pd.DataFrame = field(default_factory=lambda: _frame(), repr=False)
+    """The rows that have a target."""
+    clocks: list[str] = field(default_factory=list)
+    """Columns that say what time it is, as the one does that orders the rows."""
 
     @property
     def features(self) -> list[str]:
         return [name for name in self.kinds if name not in {self.target, self.id, *self.ignore}]
+
+    @property
+    def answers(self) -> list[object]:
+        found: list[object] = self.table[self.target].tolist()
+        return found
 
     @property
     def order(self) -> str:
@@ -130,6 +145,7 @@ class Seen:
         self._order(time)
         self._set_aside()
         self._depending()
+        self._compare()
         self.notes += list(self.findings)
         if not self.features:
             raise ConfigurationError(f"no column is left to predict {self.target} from")
@@ -210,6 +226,27 @@ class Seen:
                 "seventh drop on; until then the metric alone can ask for a retraining"
             )
 
+    def _compare(self) -> None:
+        """What drops are compared by: not what goes with the time, nor a name of whom a row is about."""
+        numbers = [name for name in self.features if self.kinds[name] in ("number", "integer")]
+        if self.time:
+            self.clocks = clocks(self.table, self.time, numbers)
+            for name in self.clocks:
+                self.notes.append(
+                    f"column {name} only ever goes up or down with {self.time}: drift is not judged by it "
+                    "(`drift.columns` in loop.yaml)"
+                )
+        for name in self.features:
+            if (
+                _ID_NAME.search(name)
+                and self.kinds[name] in ("string", "integer")
+                and name not in self.clocks
+            ):
+                self.notes.append(
+                    f"column {name} looks like an id, and the model learns from it; if it only names who a row is "
+                    f"about, remove the folder and make the loop again with --column {name}=ignore"
+                )
+
     def _leave_out(self, name: str, why: str) -> None:
         self.ignore.append(name)
         self.notes.append(f"column {name} {why}: left out (`data.ignore` in loop.yaml)")
@@ -260,7 +297,10 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen
             reading = read_drop([drop], spec, Path(place) / "out")
         except InputRejected as rejection:
             raise ConfigurationError(f"{data} cannot be used: {rejection.code}: {rejection}") from rejection
-        table = pa.concat_tables([pq.read_table(part) for part in sorted(Path(place).rglob("*.parquet"))])
+        table = pa.concat_tables(
+            [pq.read_table(part) for part in sorted((Path(place) / "out").glob("[th]*/*.parquet"))]
+        )
+    known = table.filter(pc.is_valid(table[target]))
     spread = pc.stddev(table[target]).as_py() if reading.columns[target] in ("number", "integer") else 0.0
     return Seen(
         target=target,
@@ -274,6 +314,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen
         findings=tuple(reading.findings),
         shown=reading.task,
         classes=_classes(table[target]) if reading.task == "classification" else (),
+        table=known.to_pandas(),
         ignore=[name for name in spec.ignore if name in reading.columns],
         said={name: kind for name, kind in spec.columns.items() if kind != "ignore"},
         alike=_depending(reading.profile, "dependent_rows"),
@@ -288,6 +329,12 @@ def _depending(profile: bytes, sign: str) -> str:
 
     found = findings.dependence(drift.Profile.from_bytes(profile))
     return next((one.column for one in found if one.code == sign), "")
+
+
+def _frame() -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame()
 
 
 def _classes(target: pa.ChunkedArray) -> tuple[str, ...]:
@@ -307,7 +354,7 @@ def write(place: Path, name: str, seen: Seen, schedule: str) -> None:
     if place.exists():
         raise ConfigurationError(f"{place} already exists; choose another name or remove it")
     text = loop_text(name, seen, schedule)
-    loopfile.parse(text, file=f"{name}/loop.yaml")
+    seen.notes += prospects(loopfile.parse(text, file=f"{name}/loop.yaml"), seen.answers)
     shutil.copytree(TEMPLATE, place, ignore=shutil.ignore_patterns("__pycache__"))
     (place / "loop.yaml").write_text(text)
     columns = {
@@ -327,52 +374,68 @@ def write(place: Path, name: str, seen: Seen, schedule: str) -> None:
 
 
 def loop_text(name: str, seen: Seen, schedule: str) -> str:
-    """The loop file. Texts are written as JSON, which YAML reads as they are."""
-    quoted = json.dumps
-    lines = [f"loop: {name}", "data:", f"  landing: landing/{name}/", f"  target: {quoted(seen.target)}"]
+    """The loop file. Texts are written as JSON, which YAML reads."""
+    lines = [f"loop: {name}", "data:", f"  landing: landing/{name}/", f"  target: {_quoted(seen.target)}"]
     lines.append(f"  task: {seen.task}")
     if seen.id:
-        lines.append(f"  id: {quoted(seen.id)}")
+        lines.append(f"  id: {_quoted(seen.id)}")
     if seen.time:
-        lines.append(f"  time: {quoted(seen.time)}")
+        lines.append(f"  time: {_quoted(seen.time)}")
     if seen.ignore:
-        lines.append(f"  ignore: {quoted(seen.ignore)}")
+        lines.append(f"  ignore: {_quoted(seen.ignore)}")
     if seen.said:
-        lines.append(f"  columns: {quoted(seen.said)}")
+        lines.append(f"  columns: {_quoted(seen.said)}")
     by = "by: hash, fraction: 0.2"
     if column := seen.time or seen.cluster:
-        by = f"by: {'time' if seen.time else 'group'}, fraction: 0.2, column: {quoted(column)}"
+        by = f"by: {'time' if seen.time else 'group'}, fraction: 0.2, column: {_quoted(column)}"
     lines += [f"  holdout: {{{by}}}", "  window: all", "train:", "  pipeline: train.yml", "serve:"]
     lines.append(f"  endpoint: {(name if len(name) > 2 else name + '-loop')[:32]}")
     lines += _drift_lines(seen)
     if schedule:
-        lines += ["retrain:", f"  schedule: {quoted(schedule)}"]
-    margin = "0.03" if seen.task == "classification" else f"{max(seen.spread * 0.1, 1e-9):.3g}"
-    unit = (
-        "of balanced accuracy"
-        if seen.task == "classification"
-        else f"of RMSE, a tenth of the spread of {quoted(seen.target)}"
-    )
-    limit = "at_least" if seen.task == "classification" else "at_most"
-    lines += [
-        "metric:",
-        f"  name: {METRIC[seen.task]}   # measured on each labelled version; {limit} makes it a reason to retrain",
-    ]
-    lines += ["gate:", f"  margin: {margin}   # {unit}", "  on_inconclusive: hold"]
-    return "\n".join(lines) + "\n"
+        lines += ["retrain:", f"  schedule: {_quoted(schedule)}"]
+    return "\n".join([*lines, *_metric(seen)]) + "\n"
 
 
 def _drift_lines(seen: Seen) -> list[str]:
     lines = []
-    judged = [c for c in seen.features if c != seen.time] if seen.time else []
+    judged = [c for c in seen.features if c not in (seen.time, *seen.clocks)] if seen.time else []
     if judged:
-        lines.append(f"  columns: {json.dumps(judged)}   # not the time itself, which always moves")
+        lines.append(f"  columns: {_quoted(judged)}   # not the time itself, which always moves")
     if seen.cluster:
         lines.append(
-            f"  cluster: {json.dumps(seen.cluster)}   # one row of each is compared: the others depend on it"
+            f"  cluster: {_quoted(seen.cluster)}   # one row of each is compared: the others depend on it"
         )
     if seen.time or seen.alike:
         lines.append(
             "  reference: {last: 8}   # rows depend on each other: a drop is ranked among those before it"
         )
     return ["drift:", *lines] if lines else []
+
+
+def _quoted(value: str | list[str] | dict[str, str]) -> str:
+    """JSON, in letters that people read where YAML allows them as they are."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(value)
+
+
+def _metric(seen: Seen) -> list[str]:
+    """A model that is no better than guessing is a reason to retrain; what is good enough, a person knows."""
+    lines = ["metric:", f"  name: {METRIC[seen.task]}   # measured on each labelled version"]
+    if seen.task == "classification":
+        classes = max(2, seen.distinct[seen.target])
+        guessing = math.floor(1000 / classes) / 1000
+        lines.append(
+            f"  at_least: {guessing:g}   # guessing one of {classes}; below it the loop retrains: raise it"
+        )
+        margin, unit = "0.03", "of balanced accuracy"
+        if (sample := sample_for(seen.answers)) > SAMPLED:
+            lines.append(
+                f"  sample: {sample}   # rows of a version, enough to have the rarest class among them"
+            )
+    else:
+        spread = max(seen.spread, 1e-8)
+        lines.append(
+            f"  at_most: {spread:.3g}   # always answering the mean; above it the loop retrains: lower it"
+        )
+        margin, unit = f"{spread * 0.1:.3g}", f"of RMSE, a tenth of the spread of {_quoted(seen.target)}"
+    return [*lines, "gate:", f"  margin: {margin}   # {unit}", "  on_inconclusive: hold"]

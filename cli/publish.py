@@ -29,9 +29,9 @@ def validate(folder: LoopFolder, overrides: Settings = None) -> None:
     from shared import loopfile
 
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
-    out.print(f"{folder}: loop {definition.loop} is valid")
+    out.say(f"{folder}: loop {definition.loop} is valid")
     for line in _traffic(definition):
-        out.print(line)
+        out.say(line)
 
 
 def _traffic(definition: Definition) -> Iterator[str]:
@@ -68,7 +68,7 @@ def publish(folder: LoopFolder, overrides: Settings = None) -> None:
         ports = session.ports()
         published = Published(definition, assets, session.who(), ports.clock.now())
         changed = publication.publish(ports, published)
-    out.print(f"loop {definition.loop} {'published' if changed else 'is unchanged'}")
+    out.say(f"loop {definition.loop} {'published' if changed else 'is unchanged'}")
     if definition.serve.scoring is None and (against := unaided.look(folder_of(folder))):
         out.print(f"[yellow]a release would end before it is deployed:[/] {shown(against)}")
-    out.print(f"drop data at {definition.data.landing}, for example: driftloop drop {definition.loop} FILE")
+    out.say(f"drop data at {definition.data.landing}, for example: driftloop drop {definition.loop} FILE")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,7 +23,25 @@ if TYPE_CHECKING:
     from shared.ports import Ports
     from shared.settings import Settings
 
-out = Console(highlight=False)
+IN_A_PIPE = 10_000
+"""Columns, where no terminal has a width: a line stays a line, for whatever reads it next."""
+
+
+class Terminal(Console):
+    """Never breaks a sentence or a command into lines, so that each can be copied; tables fit a terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        options.setdefault("soft_wrap", all(isinstance(one, str) for one in objects))
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            options.setdefault("width", IN_A_PIPE)
+        super().print(*objects, **options)
+
+    def say(self, text: str) -> None:
+        """A line in which nothing is markup: paths and names are other people's text."""
+        self.print(text, markup=False)
+
+
+out = Terminal(highlight=False)
 
 Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
 Loop = Annotated[str, typer.Argument(help="The loop.")]

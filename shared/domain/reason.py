@@ -190,6 +190,7 @@ class Code(StrEnum):
     METRIC_MEASURED = "metric-measured"
     METRIC_UNDEFINED = "metric-undefined"
     METRIC_TOO_FEW_ROWS = "metric-too-few-rows"
+    METRIC_CLASS_TOO_RARE = "metric-class-too-rare"
     METRIC_MISMATCH = "metric-mismatch"
     METRIC_BAD_VALUES = "metric-bad-values"
     PREDICTIONS_JUDGED = "predictions-judged"

@@ -141,6 +141,7 @@ def _metric(
     ports: Ports, champion: Champion, published: Published, version: DataVersion, verdict: Verdict
 ) -> Verdict:
     from shared.verdict.metric import judge_metric
+    from shared.verdict.task import trained_classes
 
     wanted = published.definition.metric
     if wanted is None or not version.labelled or version.number in champion.versions:
@@ -158,6 +159,7 @@ def _metric(
         list(seen.values),
         wanted.name,
         wanted.threshold,
+        classes=trained_classes(ports, champion.profile, published.definition.data.target) or (),
         confidence=wanted.confidence,
     )
     problems = [asdict(one) for one in seen.problems]

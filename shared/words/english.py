@@ -236,6 +236,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     ),
     Code.METRIC_UNDEFINED: "{metric} is not defined on these {rows} rows",
     Code.METRIC_TOO_FEW_ROWS: "{rows} labelled rows are too few to judge {metric}; it takes at least {least}",
+    Code.METRIC_CLASS_TOO_RARE: judges.metric_without_class,
     Code.METRIC_MISMATCH: "{predictions} predictions for {rows} labelled rows",
     Code.METRIC_BAD_VALUES: "{bad} labels or predictions cannot be used",
     Code.PREDICTIONS_JUDGED: "{predictions} predictions of release {release}: {because}",

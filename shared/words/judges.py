@@ -66,6 +66,16 @@ def class_too_rare(
     return f"class {name!r} has {have} of {rows:,} holdout rows{also}; {metric} takes {least} of each class{enough}"
 
 
+def metric_without_class(
+    metric: str, value: float, rows: int, name: str, have: int, others: int, least: int
+) -> str:
+    also = f", and {others} other class{'es have' if others > 1 else ' has'} too few" if others else ""
+    return (
+        f"{metric} cannot be judged: class {name!r} has {have} of {rows:,} rows{also}, and it takes {least} of each "
+        f"class (on these rows it is {value:.4f}); it takes larger drops, or a larger `metric.sample`"
+    )
+
+
 def floor(
     metric: str,
     value: float | None,

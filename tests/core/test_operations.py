@@ -41,6 +41,7 @@ NEEDS_NOTHING = {
         "metric-measured",
         "metric-undefined",
         "metric-too-few-rows",
+        "metric-class-too-rare",
     ),
     *("metric-mismatch", "metric-bad-values", "predictions-judged", "predictions-compared"),
     *("predictions-no-reference", "breach-confirmed", "breach-no-version", "breach-no-report"),

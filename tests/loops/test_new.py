@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -279,5 +280,72 @@ def test_the_task_of_numbers_is_settled_and_said(
     written = loopfile.load(tmp_path / "numbers" / "loop.yaml")
     assert written.data.task == task
     assert written.metric is not None and written.metric.name == metric
-    assert written.metric.at_least is None and written.metric.at_most is None
+    assert (written.metric.at_least is None, written.metric.at_most is None) == (
+        task == "regression",
+        task == "classification",
+    )
     assert json.loads((tmp_path / "numbers/train/columns.json").read_text())["task"] == task
+
+
+def test_a_model_of_a_rare_class_says_it(tmp_path: Path) -> None:
+    """One row in fifty is fraud, and no line parts it well: a model that is right most often never says so."""
+    x, y = RANDOM.normal(size=(2, 2000))
+    fraud = RANDOM.random(2000) < 0.08 * ((x > 0.5) & (y > 0))
+    data = tmp_path / "payments.csv"
+    pd.DataFrame({"x": x, "y": y, "fraud": np.where(fraud, "yes", "no")}).to_csv(data, index=False)
+    done = new("payments", "--data", str(data), "--target", "fraud", "--folder", str(tmp_path))
+    assert f"class yes is rare ({fraud.mean():.2%} of the rows)" in done.output
+    definition = loopfile.load(tmp_path / "payments")
+    assert definition.metric is not None
+    assert definition.metric.at_least == 0.5
+    assert definition.metric.sample * fraud.mean() >= 30
+    drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
+    read_drop([drop], ReadSpec.of(definition.data, {}, b""), tmp_path / "out")
+    assert "yes" in trained(tmp_path / "payments", tmp_path)
+
+
+def shop(rows: int, hours: float = 24.0) -> pd.DataFrame:
+    moments = pd.date_range("2024-01-01", periods=rows, freq=pd.Timedelta(hours=hours))
+    sales = RANDOM.normal(100, 10, rows)
+    parts = {"year": moments.year, "week": moments.isocalendar().week.to_numpy(), "weekday": moments.weekday}
+    return pd.DataFrame({"at": moments, **parts, "seen": np.arange(rows) * 3 + 7, "sales": sales})
+
+
+def test_columns_that_say_what_time_it_is_are_not_compared(tmp_path: Path) -> None:
+    data = tmp_path / "shop.csv"
+    shop(1100).to_csv(data, index=False)
+    done = new("shop", "--data", str(data), "--target", "sales", "--folder", str(tmp_path))
+    assert "column year only ever goes up or down with at" in done.output
+    assert loopfile.load(tmp_path / "shop").drift.columns == ("week", "weekday")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (80, "note: that is too few: every release waits for your decision until 20 are kept back"),
+        (150, "note: that is few: to show that an equally good model is not worse by"),
+        (3000, "note: that is enough to show that an equally good model is not worse by"),
+    ],
+)
+def test_what_the_rows_can_show_is_told_before_anything_trains(tmp_path: Path, rows: int, said: str) -> None:
+    data = tmp_path / "shop.csv"
+    shop(rows).to_csv(data, index=False)
+    done = new("shop", "--data", str(data), "--target", "sales", "--time", "none", "--folder", str(tmp_path))
+    assert f"holdout: about {rows // 5:,} of {rows:,} rows are kept back" in done.output
+    assert said in done.output
+    assert "209 an hour to the endpoint" in done.output
+    definition = loopfile.load(tmp_path / "shop")
+    assert definition.metric is not None
+    assert definition.metric.at_most is not None
+
+
+def test_what_is_printed_can_be_copied_whatever_the_paths_are(tmp_path: Path) -> None:
+    """No line is broken in a pipe, and nothing in a name is taken for markup."""
+    place = tmp_path / ("a-rather-long-folder-name-" * 3) / "[red]old"
+    place.mkdir(parents=True)
+    data = place / "customers[old].csv"
+    data.write_bytes(classification())
+    said = new("churn", "--data", str(data), "--target", "churned", "--folder", str(place)).output
+    published, dropped = (shlex.split(line) for line in said.splitlines()[-2:])
+    assert published == ["driftloop", "publish", str(place / "churn")]
+    assert dropped == ["driftloop", "drop", "churn", str(data)]

@@ -223,6 +223,8 @@ class Release:
     """What keeps it from going on just now: an unavailable service, evidence, a person."""
     stuck: bool = False
     """A person should look: it failed too many times in a row."""
+    frozen: bool = False
+    """It was looked at while the loop stood still, and not since: the limits of its phase begin anew (`frozen.py`)."""
     failures: int = 0
     """Observations that failed in a row; resets when one succeeds."""
     retry_at: datetime | None = None

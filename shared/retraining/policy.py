@@ -160,14 +160,11 @@ def coalesced(waiting: Sequence[Trigger], more: Sequence[Trigger]) -> tuple[Trig
 def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState, list[Draft]]:
     """The loop once its open release has ended, and what the ledger records about the triggers that waited for it.
 
-    An alert that fired while a challenger that was then rolled back had traffic is the loop's own echo: were it a
-    reason to retrain, the loop would feed itself.
+    An alert that is the release's own echo is dropped: were it a reason to retrain, the loop would feed itself.
     """
     alive = release.phase is Phase.LIVE
     failed = 0 if alive else state.failed_in_row + (release.phase is not Phase.ABORTED)
-    gate = release.judgement(JudgementKind.GATE)
-    since = gate.at if gate and release.phase is Phase.ROLLED_BACK else None
-    echoes = [t for t in state.waiting if since and t.kind is TriggerKind.ALERT and since <= t.at]
+    echoes = [t for t in state.waiting if t.kind is TriggerKind.ALERT and is_echo(release, t.at)]
     after = replace(
         state,
         open_release=None,
@@ -179,6 +176,14 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
     )
     answer = reason(Code.ECHO, release=release.number)
     return after, [answered(trigger, answer) for trigger in echoes]
+
+
+def is_echo(ended: Release, at: datetime) -> bool:
+    """Whether an alert of that moment fired while this release's challenger had traffic that was then taken back."""
+    gate = ended.judgement(JudgementKind.GATE)
+    if gate is None or not ended.asked or ended.phase is Phase.LIVE:
+        return False
+    return gate.at <= at and (ended.ended_at is None or at <= ended.ended_at)
 
 
 def _trained_through(state: LoopState, release: Release) -> int:

@@ -56,6 +56,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "the evidence document cannot be judged: {error}; it is older than this version of Driftloop, or was changed"
     ),
     Code.REPLAY_HASH_DIFFERS: "{error}",
+    Code.REPLAY_NOT_KEPT: "its evidence could not be stored when it was rolled back",
     # audit
     Code.LEDGER_ENTRY_MISSING: "ledger entry {entry} is missing or out of order: entry {instead} stands in its place",
     Code.LEDGER_LINK_BROKEN: "ledger entry {entry} does not follow the entry before it",
@@ -195,7 +196,12 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "{verb} does nothing while {loop} is paused or in `mode: observe`: `driftloop resume {loop}`, or publish it "
         "with `mode: act`; `driftloop abort` and `rollback` work now"
     ),
-    Code.RELEASE_NOT_OPEN: "{verb} does nothing: release {release} of {loop} is not open",
+    Code.RELEASE_NOT_OPEN: lambda verb, release, loop: (
+        f"{verb} does nothing: "
+        + (f"release {release} of {loop} is not open" if release else f"no release of {loop} is open")
+    ),
+    Code.NOT_PAUSED: "resume does nothing: {loop} is not paused",
+    Code.PAUSED_ALREADY: "pause does nothing: {loop} is already {because}",
     Code.READ_AGAIN: "{source} is read again",
     Code.NO_QUARANTINED_DROP: "replay does nothing: there is no quarantined drop {drop}",
     Code.RESTORE_DEPLOYED: "{deployment} is {state}; release {release} continues by itself",
@@ -285,7 +291,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "waiting: the budget of {limit:span} of compute a day is used up until {until:minute}: "
         "jobs took {took:span} in the last 24 hours"
     ),
-    Code.ECHO: "not retrained: it fired while release {release} had traffic, which was rolled back",
+    Code.ECHO: "not retrained: it fired while release {release} had traffic, which was taken back",
     Code.BREACH_NOT_CONFIRMED: "not retrained: the monitor's breach is not confirmed: {because}",
     Code.NEWER_VERSION_NEEDED: "no automatic retry until a version newer than {version} lands; {because}",
     Code.NO_TRIGGER: "not retrained: no trigger fired",
@@ -305,6 +311,9 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.PHASE_TOO_LONG: "release {release} is stuck: {phase:plain} since {since:minute}",
     Code.NOT_HELPING: "the last {releases} releases went live and did not help: `driftloop explain {loop}`",
     Code.LOOP_WAITS: "{because}",
+    Code.EVENT_SET_ASIDE: (
+        "{source} is in quarantine: {because}; once that is mended, `driftloop read-again {loop} {key}`"
+    ),
     Code.LOOP_SET_ASIDE: "this loop is stopped: {because}",
     Code.NO_FIRST_MODEL: (
         "no model is live, and release {release}, which was to bring the first, failed: fix what it names, "

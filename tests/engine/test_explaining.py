@@ -88,7 +88,7 @@ def test_an_alert_that_our_own_canary_set_off_is_told() -> None:
     life.away = ""
     life.rest()
     assert life.release().phase is Phase.ROLLED_BACK
-    assert "not retrained: it fired while release 3 had traffic, which was rolled back" in told(life)
+    assert "not retrained: it fired while release 3 had traffic, which was taken back" in told(life)
 
 
 def told(life: Life) -> str:

@@ -312,7 +312,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.NOT_HELPING: "the last {releases} releases went live and did not help: `driftloop explain {loop}`",
     Code.LOOP_WAITS: "{because}",
     Code.EVENT_SET_ASIDE: (
-        "{source} is in quarantine: {because}; once that is mended, `driftloop read-again {loop} {key}`"
+        "{source} is in quarantine (`driftloop read-again {loop} {key}` once it is mended): {because}"
     ),
     Code.LOOP_SET_ASIDE: "this loop is stopped: {because}",
     Code.NO_FIRST_MODEL: (

@@ -196,7 +196,7 @@ def test_what_is_in_quarantine_needs_nobody_once_a_newer_drop_is_used_and_an_old
         life.drop(f"bad-{number}.csv", b"")
     life.round()
     assert in_quarantine(life) == [Code.EMPTY_FILE] * 3
-    assert attention(life).startswith("landing/birds/bad-2.csv is in quarantine: ")
+    assert attention(life).startswith("landing/birds/bad-2.csv is in quarantine (")
     life.alert()
     life.rest()
     assert len(in_quarantine(life)) == 3, "an alert makes no drop good"

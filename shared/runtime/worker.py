@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from shared.domain.event import EventKind, InboxRecord, InboxState
+from shared.domain.event import InboxRecord
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import (
     ConfigurationError,
@@ -20,14 +20,13 @@ from shared.errors import (
     InvariantBroken,
     OutcomeUnknown,
 )
-from shared.inbox import requests
-from shared.intake import drops, labels, source
-from shared.ports import Delete, Ports, Row
-from shared.redaction import reason_of, words_of
+from shared.intake import source
+from shared.ports import Ports, Row
+from shared.redaction import reason_of
 from shared.release import stepper
 from shared.retraining import due, start
-from shared.runtime import outbox, overview_row, unit_of_work
-from shared.runtime.unit_of_work import Unit, update
+from shared.runtime import events, outbox, overview_row, unit_of_work
+from shared.runtime.unit_of_work import Unit
 from shared.state import rows
 from shared.verdict import served_predictions
 
@@ -38,9 +37,6 @@ CLAIM = timedelta(seconds=20)
 
 MAX_STEPS = 200
 """A bound on one run, so that no function call lasts for ever; the next tick continues."""
-
-MAX_ATTEMPTS = 5
-"""Unexpected failures of one event before it is quarantined."""
 
 MAX_RIVALS = 3
 """Lost races of one part in one run: then it has failed, and the next run tries it again."""
@@ -181,7 +177,7 @@ def _parts(current: Unit, this: Run) -> Iterator[tuple[str, Callable[[], bool]]]
         for row in todos:
             yield (
                 row.key,
-                partial(_act, current, row, this) if _is_act(row) else partial(_handle, current, row),
+                partial(_act, current, row, this) if _is_act(row) else partial(events.handle, current, row),
             )
         todos = this.todos(current)
     yield "source", partial(source.fetch, current)
@@ -199,7 +195,7 @@ def _is_act(todo: Row) -> bool:
 
 def _act(current: Unit, row: Row, this: Run) -> bool:
     """What a person asked for; the release may go on after it."""
-    handled = _handle(current, row)
+    handled = events.handle(current, row)
     this.rested = None
     this.failed.pop("release", None)
     return handled
@@ -228,7 +224,7 @@ def _lost(ports: Ports, loop: str, this: Run, part: str, error: Conflict | Outco
     if row is None:
         return
     try:
-        _failed_again(current, rows.decode(InboxRecord, row), row, error)
+        events.failed_again(current, rows.decode(InboxRecord, row), row, error)
     except (Conflict, OutcomeUnknown):
         log.info("the attempt is not counted, somebody wrote first", extra={"loop": loop, "part": part})
     except DriftloopError as told:
@@ -259,58 +255,6 @@ def _settle(ports: Ports, loop: str, token: str, steps: int, this: Run) -> Ran:
 def _wait_s(error: Exception) -> float:
     asked = error.retry_after_s if isinstance(error, DependencyUnavailable) else None
     return min(max(asked or 0.0, due.LOOK_AGAIN.total_seconds()), stepper.MOST_ASKED_S)
-
-
-HANDLERS: dict[EventKind, Callable[[Unit, InboxRecord, Row], None]] = {
-    EventKind.BLOB: drops.take,
-    EventKind.LABELS: labels.take,
-    EventKind.ALERT: requests.alert,
-    EventKind.PERSON: requests.person,
-}
-
-
-def _handle(current: Unit, todo: Row) -> bool:
-    key = todo.doc
-    row = current.ports.store.read(current.loop, rows.inbox_key(key))
-    if row is None:
-        raise InvariantBroken(
-            f"{current.loop}: {todo.key} has no inbox record; run `driftloop doctor`", code=Code.ROW_MISSING
-        )
-    record = rows.decode(InboxRecord, row)
-    if record.state is not InboxState.NEW:
-        current.commit(changes=[Delete(todo.key)])
-        return True
-    try:
-        HANDLERS[record.kind](current, record, row)
-    except (Conflict, OutcomeUnknown, DependencyUnavailable, ConfigurationError, rows.Unreadable):
-        raise
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is counted, logged and shown
-        _failed_again(current, record, row, error)
-    else:
-        _made_good(current, record)
-    return True
-
-
-def _made_good(before: Unit, record: InboxRecord) -> None:
-    """What is in quarantine needs nobody any more once a newer event of its kind was used."""
-    if drops.made_good(before.state, record) == before.state:
-        return
-    current = unit_of_work.read(before.ports, before.loop)
-    row = current.ports.store.read(current.loop, rows.inbox_key(record.key))
-    if row is not None and rows.decode(InboxRecord, row).state is InboxState.DONE:
-        current.commit(drops.made_good(current.state, record))
-
-
-def _failed_again(current: Unit, record: InboxRecord, row: Row, error: Exception) -> None:
-    """One more failed attempt; the last one sets the event aside by name."""
-    if record.attempts + 1 < MAX_ATTEMPTS:
-        current.commit(changes=[update(row, replace(record, attempts=record.attempts + 1))])
-        raise DependencyUnavailable(
-            f"event {record.key} failed ({words_of(error)}); will retry", code=Code.TRIED_AGAIN
-        ) from error
-    log.error("event quarantined", extra={"loop": current.loop, "event": record.key}, exc_info=error)
-    why = reason(Code.GIVEN_UP, attempts=MAX_ATTEMPTS, text=words_of(error))
-    drops.close(current, record, row, InboxState.QUARANTINED, why)
 
 
 def _reconsider(current: Unit) -> bool:

@@ -14,6 +14,7 @@ from unittest import mock
 import pytest
 
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code
 from shared.domain.release import Phase, Release
 from shared.inbox import recorder
 from shared.intake import drops
@@ -23,7 +24,7 @@ from shared.ports import Change, Insert
 from shared.release import effects, machine, stepper
 from shared.release import observations as obs
 from shared.retraining import policy
-from shared.runtime import outbox, tick, unit_of_work, worker
+from shared.runtime import events, outbox, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
 from shared.words import say
 from tests.engine import test_faults as faults
@@ -149,7 +150,7 @@ def five_failures_open_the_breaker() -> None:
         life.rest()
         life.rest()
     assert life.state.next_release == 2 + policy.BREAKER
-    assert "manual review" in say(life.state.denial)
+    assert life.state.denial is not None and life.state.denial.code is Code.FAILED_IN_ROW
 
 
 def an_edit_of_the_ledger_is_found() -> None:
@@ -274,7 +275,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "an overwritten blob is superseded",
-        lambda: mock.patch.dict(worker.HANDLERS, {rows.EventKind.BLOB: _take_anything}),
+        lambda: mock.patch.dict(events.HANDLERS, {rows.EventKind.BLOB: _take_anything}),
         faults.test_f02_the_older_of_two_events_of_one_blob_is_superseded_whichever_comes_first,
     ),
     Sabotage(
@@ -341,7 +342,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "an event that fails for ever is set aside",
-        lambda: set_to(worker, "MAX_ATTEMPTS", 10**6),
+        lambda: set_to(events, "MAX_ATTEMPTS", 10**6),
         isolation.a_lost_race_for_ever_is_set_aside,
     ),
     Sabotage(

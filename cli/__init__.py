@@ -21,6 +21,7 @@ from cli import (
     records,
     replay,
     status,
+    traffic,
 )
 from shared.errors import DriftloopError
 
@@ -39,6 +40,7 @@ for part in (
     publish,
     drop,
     status,
+    traffic,
     audit,
     explain,
     replay,

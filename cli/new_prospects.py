@@ -117,7 +117,7 @@ def _canary(definition: Definition) -> str:
     return (
         f"canary: a release after the first needs live traffic, {step.min_requests} requests at {first.weight_pct} % "
         f"within {step.max_hours:g} hours, which is {first.requests_per_hour:,} an hour to the endpoint; with less, "
-        "lower `canary.step.min_requests`"
+        f"lower `canary.step.min_requests`; on a laptop `driftloop traffic {definition.loop}` sends them"
     )
 
 

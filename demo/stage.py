@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.status import summary
-from demo.traffic import LiveTraffic
+from cli.traffic import LiveTraffic
 from local.azure import LocalAzure
 from shared import loopfile
 from shared.azure.client import Workspace, credential

@@ -83,7 +83,7 @@ def unfit(first: ColumnProfile | None, second: ColumnProfile | None) -> str:
     if not first.rows or not second.rows:
         return "no rows"
     if "id" in kinds:
-        return "an id: its values are all different"
+        return "an id: it names rows, or what they are about"
     if "other" in kinds:
         return f"values of type {first.type} are not compared"
     if kinds == {"empty"}:

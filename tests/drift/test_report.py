@@ -62,6 +62,13 @@ def test_the_columns_that_are_counted_are_the_tables() -> None:
     assert report.headline == "no drift: 1000 rows in 3 columns look like the reference"
 
 
+def test_an_id_that_occurs_again_is_not_said_to_be_different_in_every_row() -> None:
+    visits = frame().assign(customer_id=[f"C{n // 2:04d}" for n in range(1_000)])
+    report = drift.compare(visits, visits)
+    assert any(found.code is Code.REPEATED_KEY for found in report.findings)
+    assert dict(report.skipped)["customer_id"] == "an id: it names rows, or what they are about"
+
+
 def test_a_missing_target_is_no_break() -> None:
     report = drift.compare(drift.profile(frame(), target="cut"), frame(1).drop(columns="cut"))
     assert codes(report) == {Code.DROPPED: False}

@@ -1,0 +1,137 @@
+"""traffic: live requests to a loop's endpoint, as its users would send them, to try a canary out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import session
+from cli.session import Loop, out
+from shared.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from shared.azure.client import Workspace
+
+SCOPE = "https://ml.azure.com/.default"
+AT_ONCE = 8
+TOKEN_S = 600.0
+"""A token is asked for so often: the Azure CLI, for one, starts a process for each."""
+ROWS = 1_000
+"""Different rows at most; they are sent again and again."""
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("traffic")(traffic)
+
+
+def traffic(
+    loop: Loop,
+    rate: Annotated[float, typer.Option(min=0.01, max=200, help="Requests a second.")] = 10,
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long; Ctrl-C ends it earlier.")] = 5,
+) -> None:
+    """Send live requests, for a canary to be tried.
+
+    They are rows of the loop's newest labelled version, one each, and count as anybody's requests do.
+    """
+    from shared.azure.client import Workspace, credential
+    from shared.runtime import unit_of_work
+    from shared.verdict import predictions
+
+    session.overview(loop)
+    unit = unit_of_work.read(session.ports(), loop)
+    newest, definition = unit.newest_labelled(), unit.published().definition
+    if newest is None:
+        raise ConfigurationError(f"{loop} has no labelled version yet; drop data first")
+    rows = predictions.everything(session.ports(), [unit.version(newest)[0]], ROWS)
+    live = LiveTraffic(Workspace(session.settings(), credential()))
+    live.start(definition.serve.endpoint, predictions.features(rows, definition), rate)
+    try:
+        with out.status(f"{rate:g} requests a second to endpoint {definition.serve.endpoint}"):
+            live.wait(minutes * 60)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        live.stop()
+    out.say(told(live.statuses))
+    if not live.statuses[200]:
+        raise ConfigurationError(f"no request was answered; `driftloop status {loop}` says what serves")
+
+
+def told(statuses: Counter[int]) -> str:
+    others = [
+        f"{count:,} times {status or 'no answer'}"
+        for status, count in sorted(statuses.items())
+        if status != 200
+    ]
+    return ", ".join([f"sent {statuses.total():,} requests: {statuses[200]:,} answered with 200", *others])
+
+
+class LiveTraffic:
+    """Requests of one row each, `per_second`, until stopped. `statuses` counts the answers, 0 those that never came."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.statuses: Counter[int] = Counter()
+        self._counting = threading.Lock()
+        self._workspace = workspace
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, endpoint: str, rows: pd.DataFrame, per_second: float) -> None:
+        from shared.azure.client import credential
+        from shared.verdict.predictions import payload
+
+        uri = str(self._workspace().online_endpoints.get(endpoint).scoring_uri)
+        payloads = [payload(rows.iloc[[n]]) for n in range(len(rows))]
+        self.send(uri, lambda: credential().get_token(SCOPE).token, payloads, per_second)
+
+    def send(self, uri: str, token: Callable[[], str], payloads: Sequence[str], per_second: float) -> None:
+        order = (uri, token, payloads, per_second)
+        self._thread = threading.Thread(target=self._run, args=order, daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        self._stopped.wait(seconds)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout=90)
+
+    def _run(self, uri: str, token: Callable[[], str], payloads: Sequence[str], per_second: float) -> None:
+        kept = threading.local()
+        waiting = threading.Semaphore(4 * AT_ONCE)
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="traffic") as pool:
+            sent, began = 0, time.monotonic()
+            bearer, expires = token(), began + TOKEN_S
+            while not self._stopped.wait(max(0.0, began + sent / per_second - time.monotonic())):
+                if time.monotonic() > expires:
+                    bearer, expires = token(), time.monotonic() + TOKEN_S
+                # A slow endpoint gets fewer requests, not a queue that outlives the command.
+                if waiting.acquire(timeout=1):
+                    asked = pool.submit(self._ask, kept, uri, bearer, payloads[sent % len(payloads)])
+                    asked.add_done_callback(lambda _: waiting.release())
+                    sent += 1
+
+    def _ask(self, kept: threading.local, uri: str, bearer: str, payload: str) -> None:
+        import requests
+
+        if not hasattr(kept, "session"):
+            kept.session = requests.Session()
+        headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
+        try:
+            reply = kept.session.post(
+                uri, data=payload.encode(), headers=headers, timeout=60, allow_redirects=False
+            )
+            status = reply.status_code
+        except requests.RequestException:
+            status = 0
+        with self._counting:
+            self.statuses[status] += 1

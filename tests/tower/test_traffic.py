@@ -1,0 +1,76 @@
+"""`driftloop traffic` sends what it says, at its rate, and counts every answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import cast
+
+import pytest
+
+from cli.traffic import LiveTraffic, told
+from shared.azure.client import Workspace
+
+PAYLOADS = [f'{{"input_data": {n}}}' for n in range(5)]
+
+
+class Endpoint(ThreadingHTTPServer):
+    """Answers every third request with 500."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.lock = threading.Lock()
+        super().__init__(("127.0.0.1", 0), Answer)
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server = cast(Endpoint, self.server)
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        with server.lock:
+            own = self.headers.get("x-ms-client-request-id", "")
+            server.asked.append((body, self.headers["Authorization"], own))
+            status = 500 if len(server.asked) % 3 == 0 else 200
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with Endpoint() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def sent(endpoint: str, seconds: float, per_second: float) -> Counter[int]:
+    live = LiveTraffic(cast(Workspace, None))
+    live.send(endpoint, lambda: "token", PAYLOADS, per_second)
+    live.wait(seconds)
+    live.stop()
+    return live.statuses
+
+
+def test_every_answer_is_counted_and_no_request_is_taken_for_one_of_our_own(endpoint: Endpoint) -> None:
+    began = time.monotonic()
+    statuses = sent(f"http://127.0.0.1:{endpoint.server_port}/score", 1.0, 50)
+    took = time.monotonic() - began
+    assert statuses.total() == len(endpoint.asked) > 3
+    assert statuses.total() <= 50 * took + 1
+    assert statuses[500] == len(endpoint.asked) // 3
+    assert {body for body, _, _ in endpoint.asked} <= set(PAYLOADS)
+    assert {(bearer, own) for _, bearer, own in endpoint.asked} == {("Bearer token", "")}
+
+
+def test_an_endpoint_that_is_not_there_is_told() -> None:
+    statuses = sent("http://127.0.0.1:9/score", 0.3, 20)
+    assert statuses[0] == statuses.total() > 0
+    assert told(statuses).endswith(f"{statuses[0]} times no answer")

@@ -29,7 +29,7 @@ ColumnIs = Annotated[
         "--column",
         metavar="NAME=KIND",
         help="What a column is: number, number-point, number-comma, category, id, text, time, day-first, "
-        "month-first or ignore; may be given again.",
+        "month-first, year-first or ignore; may be given again.",
     ),
 ]
 _COLOURS = {"material": "bold red", "detected": "yellow", "quiet": "dim"}

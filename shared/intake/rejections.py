@@ -36,7 +36,7 @@ REMEDIES: dict[str, str] = {
     "unparsable-numbers": "correct these values or leave them empty, or say under data.columns what the column is",
     "mixed-schemas": "give all files of the drop the same columns and types",
     "unsupported-column": "leave the column out, put it under data.ignore, or write it as numbers, text or times",
-    "ambiguous-dates": "say under data.columns whether the day or the month is first (day-first, month-first)",
+    "ambiguous-dates": "say under data.columns what is first (day-first, month-first, year-first)",
     "no-time": "write times as in 2024-12-31T23:59:59Z, or say under data.columns what the column is",
     "no-header": "write a header line above the rows",
     "delta-table": "land the files of one version of the table, without its folder _delta_log",

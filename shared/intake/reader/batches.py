@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from shared.intake.reader import index_columns
 from shared.intake.reader.arrow_columns import from_arrow
-from shared.intake.reader.column_kinds import ARROW, DATETIME, LONG, NOTHING, STRING, check_finite, join
+from shared.intake.reader.column_kinds import ARROW, DATETIME, LONG, NOTHING, STRING, infinite, join
 from shared.intake.reader.delimited import Delimited
 from shared.intake.reader.drop_files import DropFile, ReadSpec
 from shared.intake.reader.formats import Budget
@@ -79,28 +79,26 @@ class Sources:
                 names = [n for n, own in part.names.items() if contradicted.column in (n, own)]
                 news = news or bool(part.partial.intersection(names))
                 part.look_at_all(names)
+                news = part.read_as_words(names) or news
         if not news:  # all values were known: they are not what a person says
             times = any(
                 f.kind == DATETIME for p in self.parts for n, f in p.forms.items() if n == contradicted.column
             )
-            code, what = ("no-time", "times") if times else ("unparsable-numbers", "numbers")
-            raise rejected(code, f"column {quoted(contradicted.column)} holds values that are no {what}")
+            code, what = ("no-time", "time") if times else ("unparsable-numbers", "number")
+            odd = f"{quoted(contradicted.value)}, which is" if contradicted.value else "a value that is"
+            raise rejected(code, f"column {quoted(contradicted.column)} holds {odd} no {what}")
         _settle(self)
 
     def batches(self, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
         """All rows of these columns as their settled types; file by file in the order of their names."""
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
+        broken: set[str] = set()
         for table in self._rows(columns, schema):
-            arrays = [self._finite(_one(table.column(name)), name) for name in columns]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-    def _finite(self, column: pa.Array, name: str) -> pa.Array:
-        """Infinite numbers are refused; NaN is no value."""
-        if column.type != pa.float64():
-            return column
-        if name not in self.spec.ignore:
-            check_finite(column, name)
-        return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
+            arrays = [_one(table.column(name)) for name in columns]
+            broken |= {name for name, column in zip(columns, arrays, strict=True) if _has_infinite(column)}
+            yield pa.RecordBatch.from_arrays([_without_nan(column) for column in arrays], schema=schema)
+        if broken := broken.difference(self.spec.ignore):  # not before: a later row may show that it is text
+            raise infinite(min(broken))
 
     def coded(self, columns: Mapping[str, str]) -> Iterator[pa.Table]:
         """As `batches`, with text as dictionaries and numbers as they are, which is faster where they are counted."""
@@ -169,6 +167,16 @@ def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.unify_dictionaries()
     return column.combine_chunks()
+
+
+def _has_infinite(column: pa.Array) -> bool:
+    return column.type == pa.float64() and bool(pc.any(pc.is_inf(column)).as_py())
+
+
+def _without_nan(column: pa.Array) -> pa.Array:
+    if column.type != pa.float64():
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
 
 
 def _reads_markers(part: Part, name: str) -> bool:
@@ -240,11 +248,16 @@ def _settle(sources: Sources) -> None:
     hints: dict[str, str] = dict(spec.hints)
     for part in sources.parts:
         forms = settle(part.looks, part.separator, said, known)
-        undecided = [name for name, form in forms.items() if form.open or _is_spoilt(part, name, form, spec)]
+        undecided = [
+            name
+            for name, form in forms.items()
+            if form.open or form.bare or _is_spoilt(part, name, form, spec)
+        ]
         part.look_at_all(undecided)
         hints |= {name: style for name, look in part.looks.items() if (style := decided(look))}
     for part in sources.parts:
         part.forms = settle(part.looks, part.separator, said, known, hints=hints, final=True)
+        part.forms |= {name: replace(part.forms[name], native=False) for name in part.as_words}
         for name, form in part.forms.items():
             if _is_spoilt(part, name, form, spec):
                 raise _spoilt(part, name)

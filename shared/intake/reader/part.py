@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from shared.intake.reader import index_columns
+from shared.intake.reader.column_kinds import STRING
 from shared.intake.reader.delimited import Delimited
 from shared.intake.reader.drop_files import DropFile, ReadSpec
 from shared.intake.reader.evidence import Look
@@ -36,6 +37,9 @@ class Part:
     partial: set[str] = field(default_factory=set)
     """Columns of which only the first rows were looked at."""
 
+    as_words: set[str] = field(default_factory=set)
+    """Columns of text that Arrow cannot convert and `texts` can."""
+
     @property
     def columns(self) -> list[str]:
         return [*self.names, *(name for name in self.constants if name not in self.names)]
@@ -43,6 +47,13 @@ class Part:
     @property
     def separator(self) -> str:
         return self.file.layout.separator if isinstance(self.file, Delimited) else ""
+
+    def read_as_words(self, names: Sequence[str]) -> bool:
+        """Arrow reads not all values of some columns, as `NULL ` for no value; whether that is news."""
+        native = {name for name in names if name in self.forms and self.forms[name].native}
+        slow = {name for name in native if self.forms[name].kind != STRING}
+        self.as_words |= slow
+        return bool(slow)
 
     def look_at_all(self, names: Sequence[str]) -> None:
         """See every value of some columns."""

@@ -39,7 +39,7 @@ REMEDIES: dict[str, str] = {
     "ambiguous-dates": "say under data.columns what is first (day-first, month-first, year-first)",
     "no-time": "write times as in 2024-12-31T23:59:59Z, or say under data.columns what the column is",
     "no-header": "write a header line above the rows",
-    "delta-table": "land the files of one version of the table, without its folder _delta_log",
+    "delta-table": "land the files of one version of the table, without its log (_delta_log, .hoodie, metadata)",
     "no-data": "put CSV or Parquet files there",
     "holdout-impossible": "correct data.holdout in the loop file, or the column that it names",
     "unreadable": "write the file again with another program, and tell the maintainers of Driftloop",

@@ -8,16 +8,28 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.errors import InputRejected
 from shared.intake.reader import index_columns
 from shared.intake.reader.arrow_columns import from_arrow
-from shared.intake.reader.column_kinds import ARROW, DATETIME, LONG, NOTHING, STRING, infinite, join
+from shared.intake.reader.column_kinds import (
+    ARROW,
+    BOOLEAN,
+    DATETIME,
+    INTEGER,
+    LONG,
+    NOTHING,
+    NUMBER,
+    STRING,
+    infinite,
+    join,
+)
 from shared.intake.reader.delimited import Delimited
 from shared.intake.reader.drop_files import DropFile, ReadSpec
 from shared.intake.reader.formats import Budget
 from shared.intake.reader.forms import TEXT, Form, decided, settle, spoilt
 from shared.intake.reader.number_text import POINT
 from shared.intake.reader.parquet import Parquet
-from shared.intake.reader.part import Part, first_look, is_index, open_part
+from shared.intake.reader.part import SAID_NUMBERS, SAID_TIMES, Part, first_look, is_index, open_part
 from shared.intake.reader.texts import Contradicted, converted
 from shared.intake.rejections import listed, quoted, rejected
 
@@ -39,6 +51,10 @@ class Sources:
     """What people should know of how the files were read."""
     lossy: set[str] = field(default_factory=set)
     """Columns of which a value changed when it became a 64-bit float."""
+    cut: set[str] = field(default_factory=set)
+    """Columns of times that were finer than microseconds."""
+    blank: int = 0
+    """Rows of text without any value."""
 
     @property
     def names(self) -> list[str]:
@@ -64,9 +80,13 @@ class Sources:
             )
             if markers and name not in self.spec.ignore:
                 told.append(f"column {quoted(name)}: {listed(markers)} is read as no value")
-        return told + [
+        told += [
             f"column {quoted(name)} has values that a 64-bit float rounds" for name in sorted(self.lossy)
         ]
+        told += [
+            f"column {quoted(n)} has times finer than microseconds, which are cut" for n in sorted(self.cut)
+        ]
+        return told + ([f"{self.blank:,} rows hold no value at all"] if self.blank else [])
 
     def learn(self, contradicted: Contradicted) -> None:
         """See all values of the column that a late row made another, and settle the types anew."""
@@ -107,7 +127,8 @@ class Sources:
         yield from self._rows(columns, pa.schema(types))
 
     def _rows(self, columns: Mapping[str, str], schema: pa.Schema) -> Iterator[pa.Table]:
-        rows, budget = 0, replace(self.budget)
+        rows, budget, self.blank = 0, replace(self.budget), 0
+        whole = len(columns) == len(self.found) > 1
         for part in self.parts:
             for table in self._tables(part, columns, budget):
                 rows += table.num_rows
@@ -117,6 +138,8 @@ class Sources:
                         "too-many-rows", f"{quoted(part.file.name)} brings the drop to {rows:,} rows, {limit}"
                     )
                 arrays = [self._column(part, table, f.name, columns[f.name], f.type) for f in schema]
+                if whole and isinstance(part.file, Delimited) and all(array.null_count for array in arrays):
+                    self.blank += _blank_rows(arrays)
                 if table.num_rows:
                     yield pa.Table.from_arrays(arrays, schema=schema)
 
@@ -154,7 +177,7 @@ class Sources:
         column = _one(column)
         made, lossy = from_arrow(column, name, kind, lenient=name in self.spec.ignore)
         if lossy:
-            self.lossy.add(name)
+            (self.cut if kind == DATETIME else self.lossy).add(name)
         return made if made.type == wanted else made.dictionary_encode()
 
 
@@ -167,6 +190,13 @@ def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.unify_dictionaries()
     return column.combine_chunks()
+
+
+def _blank_rows(arrays: Sequence[pa.Array | pa.ChunkedArray]) -> int:
+    empty = pc.is_null(_one(arrays[0]))
+    for array in arrays[1:]:
+        empty = pc.and_(empty, pc.is_null(_one(array)))
+    return int(pc.sum(empty).as_py() or 0)
 
 
 def _has_infinite(column: pa.Array) -> bool:
@@ -196,15 +226,61 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
         if len(files) > 1 and not file.path.stat().st_size:
             sources.told.append(f"{quoted(file.name)} has 0 bytes and is passed over")
             continue
-        sources.parts.append(open_part(file, spec, budget, sources.told))
+        try:
+            sources.parts.append(open_part(file, spec, budget, sources.told))
+        except InputRejected as rejection:
+            if rejection.code != "empty-file" or len(files) == 1:
+                raise
+            sources.told.append(f"{quoted(file.name)} is empty and is passed over")
     if not sources.parts:
-        raise rejected("empty-file", f"{quoted(files[0].name)} has 0 bytes")
-    _check_same_columns(sources.parts)
+        raise rejected("empty-file", f"{quoted(files[0].name)} is empty")
     for part in sources.parts:
         first_look(part, spec)
     _leave_out_indexes(sources)
+    _leave_out_ignored(sources)
+    _tell_of_typed_text(sources)
+    _check_same_columns(sources.parts)
     _settle(sources)
     return sources
+
+
+def _tell_of_typed_text(sources: Sources) -> None:
+    """Text in Parquet stays text; that it holds numbers or times is told as long as the column is new."""
+    spec = sources.spec
+    quiet = {
+        spec.id,
+        *spec.ignore,
+        *spec.columns,
+        *(n for n, kind in spec.known_columns.items() if kind == STRING),
+    }
+    for part in sources.parts[:1]:
+        if not isinstance(part.file, Parquet):
+            continue
+        own = {
+            there: name
+            for name, there in part.names.items()
+            if name not in quiet and part.file.is_text(there)
+        }
+        looks = part.file.head(tuple(own))
+        for there, form in settle(looks, "", {}, {}).items():
+            if form.kind in _TYPED:
+                what = f"is text in the file and holds {_TYPED[form.kind]}"
+                say = "if that is what it is, say so (data.columns, --column)"
+                sources.told.append(f"column {quoted(own[there])} {what}; {say}")
+
+
+_TYPED = {NUMBER: "numbers", INTEGER: "numbers", DATETIME: "times"}
+
+
+def _leave_out_ignored(sources: Sources) -> None:
+    """An ignored column that not all files have keeps none of them out."""
+    for name in sources.spec.ignore:
+        if any(name in part.columns for part in sources.parts) and not all(
+            name in part.columns for part in sources.parts
+        ):
+            for part in sources.parts:
+                part.leave_out(name)
+            sources.told.append(f"column {quoted(name)} is ignored and is not in all files: left out")
 
 
 def _check_same_columns(parts: Sequence[Part]) -> None:
@@ -221,18 +297,16 @@ def _check_same_columns(parts: Sequence[Part]) -> None:
 def _leave_out_indexes(sources: Sources) -> None:
     """pandas' index is no feature, where nobody says otherwise."""
     wanted = set(sources.spec.spelled)
-    for name in list(sources.parts[0].names):
+    for name in dict.fromkeys(name for part in sources.parts for name in part.names):
         if name in wanted or not index_columns.looks_like(name):
             continue
-        if all(is_index(part, name) for part in sources.parts):
+        if all(is_index(part, name) for part in sources.parts if name in part.names):
             for part in sources.parts:
-                part.names.pop(name, None)
-                part.looks.pop(name, None)
-                part.partial.discard(name)
+                part.leave_out(name)
             sources.told.append(
                 f"column {quoted(name)} is pandas' index and is left out; say what it is (data.columns) to keep it"
             )
-        elif any(part.unnamed for part in sources.parts) and name == index_columns.UNNAMED:
+        elif any(part.unnamed for part in sources.parts) and name in index_columns.UNNAMED_NAMES:
             raise rejected("empty-header", f"{quoted(sources.parts[0].file.name)} has no name for column 1")
         else:
             sources.told.append(
@@ -312,16 +386,30 @@ def _found(sources: Sources, name: str) -> str | None:
             f"column {quoted(name)} holds whole numbers beyond 64 bits and is text, so that none changes"
         )
     if found == STRING and any(
-        part.forms[name].kind != STRING for part in sources.parts if name in part.forms
+        part.forms[name].kind not in (STRING, NOTHING) for part in sources.parts if name in part.forms
     ):
         sources.told.append(f"column {quoted(name)} is text, as it is in some of the files")
-    said = spec.columns.get(name, "")
-    return STRING if said == "text" and found != NOTHING else found
+    return _as_said(name, found, "" if name in spec.ignore else spec.columns.get(name, ""))
+
+
+def _as_said(name: str, found: str, said: str) -> str:
+    """The type of a column that has one in its file, where a person says what it is: done, or refused."""
+    if said == "text" and found != NOTHING:
+        return STRING
+    if said in SAID_NUMBERS and found == LONG:
+        return NUMBER
+    if said in SAID_NUMBERS and found in (BOOLEAN, DATETIME):
+        raise rejected("unparsable-numbers", f"column {quoted(name)} is {found}, which is no number")
+    if said in SAID_TIMES and found not in (DATETIME, NOTHING):
+        raise rejected("no-time", f"column {quoted(name)} is {found}, which is no time")
+    return found
 
 
 def _arrow_kind(part: Part, name: str, spec: ReadSpec) -> str | None:
     assert isinstance(part.file, Parquet)
     own = part.names[name]
+    if not part.file.rows:
+        return NOTHING  # whatever type a part without rows says
     kind = part.file.kind(own)
     if kind is None and name not in spec.ignore:
         shape = quoted(str(part.file.schema.field(own).type)[:100])

@@ -128,7 +128,7 @@ def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
     parts = [blob]
     if blob.name.rpartition("/")[2] == FOLDER_END:
         folder = blob.name[: -len(FOLDER_END)]
-        listed = unit.ports.blobs.list(blob.container, folder)
+        listed = list(unit.ports.blobs.list(blob.container, folder))
         if table := partitions.table_of(p.name[len(folder) :] for p in listed):
             raise rejected("delta-table", f"{folder} is {table}, whose files hold deleted rows as well")
         parts = [p for p in listed if partitions.is_part(p.name[len(folder) :])]

@@ -80,8 +80,8 @@ def test_a_table_without_a_header_is_refused_by_name(content: str, tmp_path: Pat
     assert content.split("\n", maxsplit=1)[0] in str(refused.value)
 
 
-def test_a_header_like_values_is_one_where_it_names_the_target() -> None:
-    assert Read("5,7\n1,2\n3,4\n", target="7").rows["7"] == [2, 4]
+def test_a_header_like_values_is_one_where_it_names_the_target(tmp_path: Path) -> None:
+    assert list(parts(tmp_path, {"a.csv": "5,7\n1,2\n3,4\n"}, target="7").found) == ["5", "7"]
 
 
 @pytest.mark.parametrize("separator", ["^", "~", "\x01", "§", " "])

@@ -73,7 +73,7 @@ def layout(source: Text, limits: Limits, target: str) -> Layout:
     if not said.isascii():
         raise rejected(
             "unsupported-format",
-            f"{quoted(source.name)} separates values by {quoted(said)}, which is not ASCII",
+            f"{quoted(source.name)} separates values by {quoted(said)}",
         )
     said = said if found.holds(said) else ""
     separator = said or found.separator(target)

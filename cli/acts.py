@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import session
-from cli.session import out
-from cli.status import Json
+from cli.session import Json, out
 from shared.errors import ConfigurationError
 
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the ledger.")]

@@ -15,8 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.session import out
-from cli.status import Json, printable
+from cli.session import Json, out, printable
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:

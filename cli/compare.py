@@ -14,8 +14,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.session import out
-from cli.status import Json, printable
+from cli.session import Json, out, printable
 
 if TYPE_CHECKING:
     from drift import Finding, Profile, Report
@@ -126,10 +125,12 @@ def compare(
 
 def said(columns: list[str] | None) -> dict[str, str]:
     """What `--column` says: name to kind."""
+    if not columns:
+        return {}
     from shared.loopfile.value_kinds import COLUMN_KINDS
 
     found: dict[str, str] = {}
-    for each in columns or ():
+    for each in columns:
         name, mark, kind = each.rpartition("=")
         if not mark or kind not in COLUMN_KINDS:
             raise typer.BadParameter(

@@ -10,8 +10,7 @@ import typer
 from rich.markup import escape
 
 from cli import session
-from cli.session import advise, out
-from cli.status import Json, printable
+from cli.session import Json, advise, out, printable
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
 from shared.domain.reason import Reason

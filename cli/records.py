@@ -11,8 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli import session
-from cli.session import out
-from cli.status import Json, printable
+from cli.session import Json, out, printable
 from shared.state import queries
 from shared.words import plain, say, say_all
 

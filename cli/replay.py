@@ -11,8 +11,7 @@ from rich.markup import escape
 
 from cli import session
 from cli.acts import release_of
-from cli.session import out
-from cli.status import Json, printable
+from cli.session import Json, out, printable
 from shared.words import say, titled
 
 if TYPE_CHECKING:

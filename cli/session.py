@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 out = Console(highlight=False)
+Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
+
+
+def printable(text: str) -> str:
+    """Names and messages are other people's text: what could steer a terminal is shown, not obeyed."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @cache

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli import session
-from cli.session import advise, out
+from cli.session import Json, advise, out, printable
 from shared.audit import answer
 from shared.domain.event import InboxRecord
 from shared.domain.loop import Overview
@@ -21,8 +21,6 @@ from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.state import queries
 from shared.words import plain, say, say_all
-
-Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -125,11 +123,6 @@ def _advised(why: Reason | None) -> None:
     if why is not None:
         out.print(f"  [yellow]{escape(printable(say(why)))}[/]")
         advise(why)
-
-
-def printable(text: str) -> str:
-    """Names and messages are other people's text: what could steer a terminal is shown, not obeyed."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def audit(

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 import pytest
 
-from cli.status import printable
+from cli.session import printable
 from shared.domain.event import InboxState
 from shared.inbox import messages, unrouted
 from shared.state import queries

@@ -33,6 +33,7 @@ _SEEN_OF_WORDS = {
     "unusual": number_text.UNUSUAL,
     "like times": date_text.LIKE,
 }
+_LONG = 16
 _GROWN = r"^[+-]?\d{16,}$"
 _A_LOOK = 1000
 FEW = 3
@@ -104,6 +105,10 @@ class Look:
 
     def _see_long(self, words: pa.Array, rows: pa.Array) -> None:
         """Whole numbers of many digits: those that float64 would change, and those beyond 64 bits."""
+        long = pc.greater_equal(pc.binary_length(words), _LONG)
+        if not pc.any(long).as_py():
+            return
+        words, rows = words.filter(long), rows.filter(long)
         self.rows["long fraction"] += _sum(rows, pc.match_substring_regex(words, number_text.LONG_FRACTION))
         grown = pc.match_substring_regex(words, _GROWN)
         if not pc.any(grown).as_py():

@@ -1,4 +1,4 @@
-# Driftloop. `make help` tells what each target does.
+# Driftloop. `make help` lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
 # A venv is ready when its stamp is newer than what it is made from.
@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test lint soak bench lock clean
 
-help: ## Tell what each target does
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make both environments, side by side (the others call it by themselves)

@@ -31,13 +31,13 @@ def driftloop(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Drop data in a container; drift is judged, the model retrained, and put live behind a canary."""
+    """Drop data in a container: detect drift, retrain, and release behind a canary that rolls back automatically."""
 
 
 def _made(parts: Iterable[_Part]) -> typer.Typer:
     app = typer.Typer(
         name="driftloop",
-        help="Drop data in a container; drift is judged, the model retrained, and put live behind a canary.",
+        help=driftloop.__doc__,
         no_args_is_help=True,
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -55,6 +55,7 @@ def _whole() -> typer.Typer:
     from cli import (
         acts,
         adopt,
+        audit,
         backtest,
         compare,
         doctor,
@@ -67,9 +68,8 @@ def _whole() -> typer.Typer:
         status,
     )
 
-    return _made(
-        (new, adopt, publish, drop, status, explain, replay, records, backtest, compare, acts, doctor)
-    )
+    reading = (new, adopt, publish, drop, status, audit, explain, replay, records)
+    return _made((*reading, backtest, compare, acts, doctor))
 
 
 def _drift_alone() -> typer.Typer:

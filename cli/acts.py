@@ -7,12 +7,9 @@ from typing import Annotated
 import typer
 
 from cli import session
-from cli.session import Json, out
-from shared.errors import ConfigurationError
+from cli.session import Json, Loop, ReleaseName, out, release_of
 
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the ledger.")]
-Loop = Annotated[str, typer.Argument(help="The loop.")]
-Release = Annotated[str, typer.Argument(help="LOOP/NUMBER, as `driftloop status` shows it.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,43 +19,43 @@ def add_to(app: typer.Typer) -> None:
 
 
 def retrain(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
-    """Start a release now, whatever the schedule says."""
-    _ask("retrain", loop, "", reason, as_json=as_json)
+    """Start a release now. Does not wait for a trigger or the schedule."""
+    _ask("retrain", loop, None, reason, as_json=as_json)
 
 
 def restore(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
-    """Deploy the champion's model again and give it all traffic, after somebody took either away."""
-    _ask("restore", loop, "", reason, as_json=as_json)
+    """Bring the champion back into service. Deploys its model again if needed, and gives it all traffic."""
+    _ask("restore", loop, None, reason, as_json=as_json)
 
 
-def approve(release: Release, reason: Reason = "", as_json: Json = False) -> None:
-    """Let a release continue that waits for a decision."""
+def approve(release: ReleaseName, reason: Reason = "", as_json: Json = False) -> None:
+    """Let a release that waits for a decision go on."""
     _ask("approve", *release_of(release), reason, as_json=as_json)
 
 
-def skip(release: Release, reason: Reason = "", as_json: Json = False) -> None:
-    """Take a release past what it waits for now: a hold, a canary step or the bake. An approval is not skipped."""
+def skip(release: ReleaseName, reason: Reason = "", as_json: Json = False) -> None:
+    """Skip what a release waits for. A hold, a canary step or the bake; an approval cannot be skipped."""
     _ask("skip", *release_of(release), reason, as_json=as_json)
 
 
-def abort(release: Release, reason: Reason = "", as_json: Json = False) -> None:
-    """End a release; traffic goes back to the champion, what was made for it is removed."""
+def abort(release: ReleaseName, reason: Reason = "", as_json: Json = False) -> None:
+    """Abort a release. Traffic goes back to the champion, and what was made for the release is removed."""
     _ask("abort", *release_of(release), reason, as_json=as_json)
 
 
-def rollback(release: Release, reason: Reason = "", as_json: Json = False) -> None:
-    """Roll a release back while its old deployment is still warm."""
+def rollback(release: ReleaseName, reason: Reason = "", as_json: Json = False) -> None:
+    """Roll back a release. Possible while the old deployment is still warm."""
     _ask("rollback", *release_of(release), reason, as_json=as_json)
 
 
 def pause(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
-    """Start nothing new and freeze the open release until the loop is resumed; proven harm is still rolled back."""
-    _ask("pause", loop, "", reason, as_json=as_json)
+    """Pause a loop. Nothing new starts and the open release is frozen; proven harm is still rolled back."""
+    _ask("pause", loop, None, reason, as_json=as_json)
 
 
 def resume(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
-    """Go on after a pause."""
-    _ask("resume", loop, "", reason, as_json=as_json)
+    """Resume a paused loop."""
+    _ask("resume", loop, None, reason, as_json=as_json)
 
 
 def read_again(
@@ -67,19 +64,11 @@ def read_again(
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Read a quarantined drop again: for when the loop file, not the file, was what had to be fixed."""
-    _ask("replay", loop, "", reason, drop, as_json=as_json)
+    """Read a quarantined drop again. For when the loop file had to be fixed, not the drop."""
+    _ask("replay", loop, None, reason, drop, as_json=as_json)
 
 
-def release_of(text: str) -> tuple[str, str]:
-    """Loop and number of LOOP/NUMBER."""
-    loop, _, number = text.partition("/")
-    if not number.isdigit():
-        raise ConfigurationError(f"{text!r} is not a release; expected LOOP/NUMBER, for example penguins/3")
-    return loop, number
-
-
-def _ask(verb: str, loop: str, release: str, reason: str, drop: str = "", *, as_json: bool) -> None:
+def _ask(verb: str, loop: str, release: int | None, reason: str, drop: str = "", *, as_json: bool) -> None:
     from shared.inbox import messages, recorder
 
     session.overview(loop)
@@ -90,6 +79,5 @@ def _ask(verb: str, loop: str, release: str, reason: str, drop: str = "", *, as_
     if as_json:
         out.print_json(message)
         return
-    out.print(
-        f"Queued: {verb} {loop}{'/' + release if release else ''}. Follow it with: driftloop status {loop}"
-    )
+    about = loop if release is None else f"{loop}/{release}"
+    out.say(f"Queued: {verb} {about}. Follow it with: driftloop status {loop}")

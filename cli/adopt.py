@@ -1,4 +1,4 @@
-"""adopt: an endpoint that serves already gets a loop, without a request being lost."""
+"""adopt: an endpoint that already serves gets a loop, and no request is lost."""
 
 from __future__ import annotations
 
@@ -22,33 +22,32 @@ def add_to(app: typer.Typer) -> None:
 
 def adopt(
     folder: Annotated[
-        Path, typer.Argument(help="The loop's folder; `serve.endpoint` names what serves already.")
+        Path, typer.Argument(help="The loop's folder; `serve.endpoint` names the endpoint that serves.")
     ],
     data: Annotated[Path, typer.Option(help="Rows like those that the model was trained on: the reference.")],
     deployment: Annotated[
         str, typer.Option(help="The deployment that serves; needed when the endpoint has several.")
     ] = "",
 ) -> None:
-    """Publish a loop over an endpoint that serves already: its model becomes the champion, nothing there changes."""
+    """Publish a loop over a serving endpoint. Its model becomes the champion; nothing on the endpoint changes."""
     from shared import loopfile
     from shared.azure.client import Workspace, credential
     from shared.azure.registry import Registry
     from shared.loopfile.published import Published
     from shared.release import adoption
 
-    file = folder / "loop.yaml" if folder.is_dir() else folder
-    definition = loopfile.load(file)
+    definition = loopfile.load(folder)
     workspace, ports = Workspace(session.settings(), credential()), session.ports()
     profile = profile_of(data, definition)
     found, model = serving(workspace, definition.serve.endpoint, deployment)
     with out.status(f"adopting {definition.serve.endpoint}/{found}"):
-        assets = Registry(workspace).register(file.parent, definition, lambda _: None)
+        assets = Registry(workspace).register(session.folder_of(folder), definition, lambda _: None)
         published = Published(definition, assets, session.who(), ports.clock.now())
         release = adoption.adopt(ports, published, found, model, profile)
-    out.print(
+    out.say(
         f"adopted {definition.serve.endpoint}/{found} as release {release.loop}/{release.number}: {model}"
     )
-    out.print(f"drop data at {definition.data.landing}; what lands is held against {data.name}")
+    out.say(f"drop data at {definition.data.landing}; what lands is compared with {data.name}")
 
 
 def profile_of(data: Path, definition: Definition) -> bytes:
@@ -61,7 +60,7 @@ def profile_of(data: Path, definition: Definition) -> bytes:
 
     if not data.is_file():
         raise ConfigurationError(
-            f"{data} is no file; give the rows that the model was trained on, or like them"
+            f"{data} is not a file; pass rows that the model was trained on, or rows like them"
         )
     with tempfile.TemporaryDirectory(prefix="driftloop-adopt-") as place:
         drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
@@ -80,12 +79,12 @@ def serving(workspace: Workspace, endpoint: str, deployment: str) -> tuple[str, 
     try:
         found = {each.name: each for each in client.online_deployments.list(endpoint)}
     except ResourceNotFoundError as error:
-        raise ConfigurationError(f"there is no endpoint {endpoint}; `serve.endpoint` names it") from error
+        raise ConfigurationError(f"endpoint {endpoint} does not exist; correct `serve.endpoint`") from error
     if not deployment and len(found) == 1:
         deployment = next(iter(found))
     if deployment not in found:
         raise ConfigurationError(
-            f"say --deployment: endpoint {endpoint} has {', '.join(sorted(found)) or 'no deployment'}"
+            f"missing --deployment: endpoint {endpoint} has {', '.join(sorted(found)) or 'no deployment'}"
         )
     model = found[deployment].model
     if not model:

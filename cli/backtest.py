@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.session import Json, out, printable
+from cli.session import Json, LoopFolder, out, print_json, shown
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def backtest(
-    loop: Annotated[Path, typer.Argument(help="The loop's folder, or its file.")],
+    loop: LoopFolder,
     data: Annotated[
         Path, typer.Option("--data", help="Folder of past drops, one file each, in order of name.")
     ],
@@ -41,16 +40,14 @@ def backtest(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Alarms, retrainings and the live model's metric over time: the loop's policy beside three baselines.
+    """Try the loop's policy on past drops. Its alarms, retrainings and metric over time, beside three baselines.
 
     Does not need Azure. A linear model stands in for the pipeline: it compares policies, not models.
     """
     from cli.past import baselines, simulation
     from shared import loopfile
 
-    definition = loopfile.load(
-        loop / "loop.yaml" if loop.is_dir() else loop, overrides=tuple(overrides or ())
-    )
+    definition = loopfile.load(loop, overrides=tuple(overrides or ()))
     files = sorted(file for file in data.iterdir() if file.is_file() and not file.name.startswith((".", "_")))
     if len(files) < 2:
         raise ConfigurationError(f"{data} holds {len(files)} files; a backtest needs at least two drops")
@@ -63,12 +60,12 @@ def backtest(
     if picture:
         picture.write_text(drawn(runs, metric))
     if as_json:
-        out.print_json(json.dumps([asdict(one) for one in runs]))
+        print_json([asdict(one) for one in runs])
         return
     _table(runs, baselines.MEANING, metric)
     _steps(runs[0], metric)
     if picture:
-        out.print(f"{metric} over time: {picture}")
+        out.say(f"{metric} over time: {picture}")
 
 
 @contextmanager
@@ -108,7 +105,7 @@ def _steps(run: Run, metric: str) -> None:
         score = "" if step.score is None else f"{step.score:.4f}"
         live = f"release {step.live}{', retrained' if step.retrained else ''}"
         cells = (step.drop, f"{step.rows:,}", score, live, step.words)
-        table.add_row(*(escape(printable(cell)) for cell in cells))
+        table.add_row(*(shown(cell) for cell in cells))
     out.print(table)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.session import Json, out, printable
+from cli.session import Json, out, print_json, shown
+from shared.redaction import printable
 
 if TYPE_CHECKING:
     from drift import Finding, Profile, Report
@@ -48,7 +48,7 @@ def profile(
     column: ColumnIs = None,
     as_json: Json = False,
 ) -> None:
-    """Store what a comparison needs of some rows, without the rows. Exit code 2 on bad input."""
+    """Profile a data file. Stores what a comparison needs, without the rows; exit code 2 on bad input."""
     with _bad_input():
         read = _read(data, ignore, said(column), by=by)
         kept = read.profile
@@ -58,13 +58,13 @@ def profile(
         columns = {name: each.kind for name, each in kept.columns.items()}
         told = {"output": str(output), "size_bytes": size, "rows": kept.rows, "columns": columns}
         told["read"] = list(read.findings)
-        out.print_json(json.dumps({**told, "by": kept.by, "segments": sorted(kept.segments)}))
+        print_json({**told, "by": kept.by, "segments": sorted(kept.segments)})
         return
     parts = f", {len(kept.segments)} segments by {kept.by}" if kept.by else ""
     for finding in read.findings:
-        out.print(f"[yellow]look[/]  {escape(printable(finding))}")
+        out.print(f"[yellow]look[/]  {shown(finding)}")
     words = f"{output}: {kept.rows:,} rows, {len(kept.columns)} columns{parts}, {size / 1000:,.0f} kB"
-    out.print(escape(printable(words)))
+    out.print(shown(words))
 
 
 def compare(
@@ -83,7 +83,7 @@ def compare(
     column: ColumnIs = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what changed, by how much, and whether it matters.
+    """Report what changed and whether it matters.
 
     Exit code 0 no material drift, 1 material drift, 2 bad input: unreadable, broken rather than drifted (a column
     is missing, renamed, of another type or empty, or there is no row), or nothing in it that can be compared.
@@ -114,7 +114,7 @@ def compare(
             page.write_text(drift.report_html(report, known, new), encoding="utf-8")
     broken = any(finding.breaking for finding in findings)
     if as_json:
-        out.print_json(json.dumps({**report.to_dict(), "findings": [asdict(f) for f in findings]}))
+        print_json({**report.to_dict(), "findings": [asdict(f) for f in findings]})
     else:
         _tell(report, findings)
         if page is not None:
@@ -186,23 +186,24 @@ def _bad_input() -> Iterator[None]:
 def _tell(report: Report, findings: list[Finding]) -> None:
     for finding in findings:
         mark = "[bold red]broken[/]" if finding.breaking else "[yellow]look[/]"
-        out.print(f"{mark}  {escape(printable(finding.words))}")
+        out.print(f"{mark}  {shown(finding.words)}")
     colour = _COLOURS["material" if report.material else "detected" if report.detected else "quiet"]
-    out.print(f"[{colour}]{escape(printable(report.headline))}[/]")
+    out.print(f"[{colour}]{shown(report.headline)}[/]")
     if report.detected:
         _table(report)
     for name, part in report.segments.items():
         if part.detected:
-            out.print(f"{escape(printable(name))}: {escape(printable(part.headline))}")
+            out.print(f"{shown(name)}: {shown(part.headline)}")
     for note in report.notes:
-        out.print(escape(printable(note)))
+        out.print(shown(note))
     for name, reason in report.skipped:
-        out.print(f"[dim]not compared: {escape(printable(f'{name}, {reason}'))}[/]")
+        out.print(f"[dim]not compared: {shown(f'{name}, {reason}')}[/]")
     rate = f"false alarms in at most {report.false_alarm_rate:.1%} of quiet reports"
     if not report.independent:
         rate = "rows depend on each other, so that no false-alarm rate holds"
+    quiet = sum(not c.detected for c in report.columns if c.kind != "dependence")
     out.print(
-        f"{sum(not c.detected for c in report.columns)} columns without a change beyond chance; "
+        f"{quiet} columns without a change beyond chance; "
         f"{report.rows_current:,} rows against {report.rows_reference:,}; {rate}"
     )
 
@@ -217,6 +218,6 @@ def _table(report: Report) -> None:
     for column in (c for c in report.columns if c.detected):
         verdict = "material" if column.material else "detected"
         words = column.words.removeprefix(f"{column.name} ")
-        cells = [escape(printable(cell)) for cell in (column.name, f"{column.p_value:.2g}", words)]
+        cells = [shown(cell) for cell in (column.name, f"{column.p_value:.2g}", words)]
         table.add_row(cells[0], f"[{_COLOURS[verdict]}]{verdict}[/]", *cells[1:])
     out.print(table)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shared.errors import ConfigurationError, DriftloopError
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
-ROLES_MEND = "docs/identities.md lists every role; azd provision gives them"
+ROLES_FIX = "docs/identities.md lists every role; azd provision gives them"
 
 
 @dataclass(frozen=True)
@@ -18,16 +18,16 @@ class Finding:
     check: str
     state: str
     what: str
-    mend: str = ""
+    fix: str = ""
 
 
 def guarded(
-    check: str, look: Callable[[], Iterator[Finding]], refused: str = BROKEN, mend: str = ROLES_MEND
+    check: str, look: Callable[[], Iterator[Finding]], refused: str = BROKEN, fix: str = ROLES_FIX
 ) -> Iterator[Finding]:
     """A look that fails is a finding itself; `refused` is how bad it is that the looker may not look."""
     try:
         yield from look()
     except ConfigurationError as error:
-        yield Finding(check, refused, str(error), mend)
+        yield Finding(check, refused, str(error), fix)
     except DriftloopError as error:
         yield Finding(check, BROKEN, str(error), "is the service up, and does a firewall let you through?")

@@ -1,21 +1,18 @@
-"""doctor: what is wrong with a deployment, seen from outside, and how to mend it."""
+"""doctor: what is wrong with a deployment, seen from outside, and how to fix it."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 
 from cli import doctor_platform
 from cli.diagnosis import BROKEN, OK, WARNING, Finding, guarded
-from cli.session import out
+from cli.session import Json, out, print_json, shown
 from cli.status import summary
 from shared.domain.reason import NOBODY_SERVED
 from shared.errors import ConfigurationError
@@ -44,13 +41,10 @@ def add_to(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False) -> None:
-    """Look at every part of a deployment and say what to mend. Exit code 0 well, 1 broken, 3 warnings only."""
+def doctor(as_json: Json = False) -> None:
+    """Check every part of a deployment and say what to fix. Exit code 0 well, 1 broken, 3 warnings only."""
     findings = list(examine())
-    if as_json:
-        out.print_json(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
-    else:
-        _print(findings)
+    print_json(findings) if as_json else _print(findings)
     states = {finding.state for finding in findings}
     raise typer.Exit(EXIT_CODES[BROKEN if BROKEN in states else WARNING if WARNING in states else OK])
 
@@ -64,7 +58,7 @@ def examine() -> Iterator[Finding]:
     except ConfigurationError as error:
         yield Finding("settings", BROKEN, str(error), "azd env get-values >.env, then export them")
         return
-    yield Finding("settings", OK, "every setting is there")
+    yield Finding("settings", OK, "every setting is present")
     yield from _examined(settings)
 
 
@@ -95,9 +89,9 @@ def _examined(settings: Settings) -> Iterator[Finding]:
 
 def _container(checkup: Checkup, name: str) -> Iterator[Finding]:
     if checkup.container(name) is None:
-        yield Finding(f"container {name}", BROKEN, "there is no such container", "azd provision makes it")
+        yield Finding(f"container {name}", BROKEN, "does not exist", "azd provision makes it")
     else:
-        yield Finding(f"container {name}", OK, "it is there")
+        yield Finding(f"container {name}", OK, "exists")
 
 
 def _clock(checkup: Checkup) -> Iterator[Finding]:
@@ -112,11 +106,13 @@ def _clock(checkup: Checkup) -> Iterator[Finding]:
 
 def _queue(seen: QueueSeen | None, name: str) -> Iterator[Finding]:
     if seen is None:
-        yield Finding("queue", BROKEN, f"there is no queue {name}", "azd provision makes it")
+        yield Finding("queue", BROKEN, f"queue {name} does not exist", "azd provision makes it")
         return
     waits = datetime.now(UTC) - seen.oldest_at if seen.oldest_at else timedelta()
     if waits > LATE:
-        words = f"{seen.waiting} messages wait, the oldest for {_minutes(waits)}: the app does not take them"
+        words = (
+            f"{seen.waiting} messages wait, the oldest for {_minutes(waits)}: the app does not process them"
+        )
         yield Finding(
             "queue", BROKEN, words, "azd deploy; then look at the app's log in Application Insights"
         )
@@ -136,8 +132,8 @@ def _dead_letters(checkup: Checkup) -> Iterator[Finding]:
     count, reason = checkup.dead_letters(datetime.now(UTC) - FRESH)
     if count:
         words = f"Event Grid could not deliver {count} events since yesterday; the last one: {reason}"
-        mend = "the sweep finds the drops; see the findings `events of` and `identity` for what is in the way"
-        yield Finding("dead letters", WARNING, words, mend)
+        fix = "the sweep finds the drops; see the findings `events of` and `identity` for what is in the way"
+        yield Finding("dead letters", WARNING, words, fix)
     else:
         yield Finding("dead letters", OK, "Event Grid delivered every event since yesterday")
 
@@ -157,7 +153,7 @@ def _datastore(checkup: Checkup, settings: Settings) -> Iterator[Finding]:
 def _logs(ports: Ports) -> Iterator[Finding]:
     now = ports.clock.now()
     ports.evidence.traffic("doctor", now - timedelta(minutes=5), now)
-    yield Finding("logs", OK, "the traffic log can be asked")
+    yield Finding("logs", OK, "the traffic log answers")
 
 
 def _unrouted(ports: Ports) -> Iterator[Finding]:
@@ -187,8 +183,8 @@ def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
             yield Finding(check, OK, "an event reported the newest drop")
         else:
             words = f"no event reported the newest drop ({version.source}); the sweep found it"
-            mend = "azd provision makes the Event Grid subscription, which covers the containers landing and labels"
-            yield Finding(check, WARNING, words, mend)
+            fix = "azd provision makes the Event Grid subscription, which covers the containers landing and labels"
+            yield Finding(check, WARNING, words, fix)
 
 
 def _traffic_log(ports: Ports, overview: Overview) -> Iterator[Finding]:
@@ -199,9 +195,9 @@ def _traffic_log(ports: Ports, overview: Overview) -> Iterator[Finding]:
     if champion is None or now - champion.live_at < SETTLED:
         return
     if ports.evidence.traffic(overview.endpoint, now - SETTLED, now).watermark_at is None:
-        words = f"no request of the last hour stands in it: it is off, or nobody calls {overview.endpoint}"
-        mend = f"azd env set DRIFTLOOP_ENDPOINTS {overview.endpoint}, then azd provision"
-        yield Finding(f"traffic log of {overview.endpoint}", WARNING, words, mend)
+        words = f"it has no request of the last hour: it is off, or nobody calls {overview.endpoint}"
+        fix = f"azd env set DRIFTLOOP_ENDPOINTS {overview.endpoint}, then azd provision"
+        yield Finding(f"traffic log of {overview.endpoint}", WARNING, words, fix)
     else:
         yield Finding(f"traffic log of {overview.endpoint}", OK, "it has requests of the last hour")
 
@@ -213,12 +209,12 @@ def _loop(ports: Ports, overview: Overview) -> Iterator[Finding]:
     overdue = ports.clock.now() - overview.due_at if overview.due_at else timedelta()
     if overdue > LATE:
         healthy = False
-        words = f"it is due for {_minutes(overdue)}: the tick does not run"
+        words = f"due for {_minutes(overdue)}: the tick does not run"
         yield Finding(check, BROKEN, words, "azd deploy; then look at the function `tick` in the portal")
     if state.ledger_seq > state.announced_seq and overdue > LATE:
-        words = f"{state.ledger_seq - state.announced_seq} ledger entries were not told on the topic"
-        mend = "does the app have the role 'EventGrid Data Sender' on the topic? azd provision gives it"
-        yield Finding(check, BROKEN, words, mend)
+        words = f"{state.ledger_seq - state.announced_seq} ledger entries have not gone out on the topic"
+        fix = "does the app have the role 'EventGrid Data Sender' on the topic? azd provision gives it"
+        yield Finding(check, BROKEN, words, fix)
     if overview.needs_attention:
         healthy = False
         state_of = BROKEN if overview.needs_attention.code in NOBODY_SERVED else WARNING
@@ -231,14 +227,14 @@ def _endpoint(checkup: Checkup, overview: Overview) -> Iterator[Finding]:
     check = f"endpoint {overview.endpoint}"
     states = checkup.endpoint(overview.endpoint)
     if states is None:
-        yield Finding(check, OK, "the first release will make it")
+        yield Finding(check, OK, "not there yet; the first release creates it")
         return
     for name, state in states.items():
         if state == "Failed":
-            mend = f"driftloop status {overview.loop} says why; quota and the endpoint's identity are usual"
-            yield Finding(check, BROKEN, f"{name} has failed", mend)
+            fix = f"driftloop status {overview.loop} says why; quota and the endpoint's identity are usual"
+            yield Finding(check, BROKEN, f"{name} has failed", fix)
     if "Failed" not in states.values():
-        yield Finding(check, OK, f"it stands, with {len(states) - 1} deployments")
+        yield Finding(check, OK, f"healthy, {len(states) - 1} deployments")
 
 
 def _minutes(span: timedelta) -> str:
@@ -249,7 +245,7 @@ def _print(findings: list[Finding]) -> None:
     colours = {OK: "green", WARNING: "yellow", BROKEN: "red"}
     for finding in findings:
         out.print(
-            f"[{colours[finding.state]}]{finding.state:8}[/] {escape(finding.check)}: {escape(finding.what)}"
+            f"[{colours[finding.state]}]{finding.state:8}[/] {shown(finding.check)}: {shown(finding.what)}"
         )
-        if finding.state != OK and finding.mend:
-            out.print(f"         mend: {escape(finding.mend)}")
+        if finding.state != OK and finding.fix:
+            out.print(f"         fix: {shown(finding.fix)}")

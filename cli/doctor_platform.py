@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.diagnosis import BROKEN, OK, ROLES_MEND, WARNING, Finding, guarded
+from cli.diagnosis import BROKEN, OK, ROLES_FIX, WARNING, Finding, guarded
 from shared.port_rules import DEAD_LETTERS
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ EVENTS = {
 }
 """By check: which source must tell of which event, as shared/inbox/messages.py reads it."""
 
+FUNCTIONS = frozenset({"act", "alert", "inbox", "sweep", "tick", "tower", "tower_act"})
+"""All of function_app.py."""
+
 NOT_LOOKED_AT = "ask an Owner, Contributor or Reader of the subscription to run driftloop doctor"
 INFRA = Path(__file__).parents[1] / "infra"
 
@@ -51,6 +54,7 @@ def examined(settings: Settings, ports: Ports, overviews: list[Overview]) -> Ite
     around = Surroundings(settings)
     looks: dict[str, Callable[[], Iterator[Finding]]] = {
         "providers": partial(_providers, around),
+        "functions": partial(_functions, around),
         "events": partial(_events, around, settings.queue),
         "identities": partial(_identities, around, settings),
     }
@@ -60,15 +64,15 @@ def examined(settings: Settings, ports: Ports, overviews: list[Overview]) -> Ite
             _diagnostics, around, ports, settings, overview
         )
     for check, look in looks.items():
-        yield from guarded(check, look, refused=WARNING, mend=NOT_LOOKED_AT)
+        yield from guarded(check, look, refused=WARNING, fix=NOT_LOOKED_AT)
 
 
 def _providers(around: Surroundings) -> Iterator[Finding]:
     states = {namespace: around.registration(namespace) for namespace in PROVIDERS}
     missing = {namespace: state for namespace, state in states.items() if state != "Registered"}
     for namespace, state in missing.items():
-        mend = f"az provider register --namespace {namespace}; it takes minutes"
-        yield Finding("providers", BROKEN, f"{namespace} is {state} in the subscription", mend)
+        fix = f"az provider register --namespace {namespace}; it takes minutes"
+        yield Finding("providers", BROKEN, f"{namespace} is {state} in the subscription", fix)
     if not missing:
         yield Finding("providers", OK, f"all {len(PROVIDERS)} resource providers are registered")
 
@@ -80,17 +84,29 @@ def _events(around: Surroundings, queue: str) -> Iterator[Finding]:
         yield _delivery(check, passing, f"{around.account}/{queue}", f"{around.account}/{DEAD_LETTERS}")
 
 
+def _functions(around: Surroundings) -> Iterator[Finding]:
+    """A host that could not read the app answers its ping, and has no functions."""
+    mend = "azd deploy; AppTraces of its Application Insights has why, most often an import that fails"
+    indexed = around.functions()
+    if indexed is None:
+        yield Finding("functions", BROKEN, "there is no Function App", "azd provision makes it")
+    elif missing := sorted(FUNCTIONS - indexed):
+        yield Finding("functions", BROKEN, f"the app's host does not have {', '.join(missing)}", mend)
+    else:
+        yield Finding("functions", OK, f"the app's host has all {len(FUNCTIONS)} functions")
+
+
 def _delivery(check: str, passing: list[Subscription], queue: str, dead_letter: str) -> Finding:
     ours = [one for one in passing if one.queue == queue]
-    mend = "azd provision makes the Event Grid subscriptions; until then the sweep finds drops, later"
+    fix = "azd provision makes the Event Grid subscriptions; until then the sweep finds drops, later"
     if not passing:
-        return Finding(check, BROKEN, "no Event Grid subscription lets them through", mend)
+        return Finding(check, BROKEN, "no Event Grid subscription passes them on", fix)
     if not ours:
         places = ", ".join(f"{one.name} to {one.queue or 'no storage queue'}" for one in passing)
-        return Finding(check, BROKEN, f"they do not go to the queue {queue}: {places}", mend)
+        return Finding(check, BROKEN, f"they do not go to the queue {queue}: {places}", fix)
     well = [one for one in ours if one.state == "Succeeded"]
     if not well:
-        return Finding(check, BROKEN, f"the subscription {ours[0].name} is {ours[0].state}", mend)
+        return Finding(check, BROKEN, f"the subscription {ours[0].name} is {ours[0].state}", fix)
     if not any(one.dead_letter == dead_letter for one in well):
         words = f"what {well[0].name} cannot deliver is not kept in {dead_letter}"
         return Finding(check, WARNING, words, "azd provision sets the dead-letter container")
@@ -112,8 +128,8 @@ def _quota(around: Surroundings, ports: Ports, overview: Overview) -> Iterator[F
     short = [f"{left} of {name}" for name, left in quota.left.items() if left < needed]
     words = f"a canary takes {needed} cores ({serve.instance_count} x {serve.instance_type} and the reserve)"
     if short:
-        mend = "Azure ML studio, Quota: ask for more; or delete deployments that do not serve"
-        yield Finding(check, BROKEN, f"{words}; there are left: {', '.join(short)}", mend)
+        fix = "Azure ML studio, Quota: ask for more; or delete deployments that do not serve"
+        yield Finding(check, BROKEN, f"{words}; only {', '.join(short)}", fix)
     else:
         yield Finding(check, OK, f"{words}; at least {min(quota.left.values(), default='enough')} are left")
 
@@ -127,14 +143,14 @@ def _diagnostics(
     if unit_of_work.read(ports, overview.loop).state.champion is None:
         return
     check, places = f"diagnostics of {overview.endpoint}", around.traffic_logs(overview.endpoint)
-    mend = f"azd env set DRIFTLOOP_ENDPOINTS {overview.endpoint}, then azd provision"
+    fix = f"azd env set DRIFTLOOP_ENDPOINTS {overview.endpoint}, then azd provision"
     if settings.logs_workspace_id.casefold() in places:
         yield Finding(check, OK, "its traffic log goes to the Log Analytics workspace that is asked")
     elif places:
         words = "its traffic log goes to another Log Analytics workspace than DRIFTLOOP_LOGS_WORKSPACE_ID"
-        yield Finding(check, BROKEN, words, mend)
+        yield Finding(check, BROKEN, words, fix)
     else:
-        yield Finding(check, BROKEN, "its traffic log is switched off: no canary will pass", mend)
+        yield Finding(check, BROKEN, "its traffic log is switched off: no canary will pass", fix)
 
 
 def _identities(around: Surroundings, settings: Settings) -> Iterator[Finding]:
@@ -153,7 +169,7 @@ def _identities(around: Surroundings, settings: Settings) -> Iterator[Finding]:
         if who in principals:
             yield from _roles(who, wanted, around.roles(principals[who]), ids, patterns)
         else:
-            yield Finding(f"identity {who}", BROKEN, "there is no such identity", "azd provision makes it")
+            yield Finding(f"identity {who}", BROKEN, "does not exist", "azd provision makes it")
 
 
 def _roles(
@@ -175,7 +191,7 @@ def _roles(
         if not any(role_id == ids[role] and patterns[scope].search(where) for role, scope in wanted)
     ]
     if missing:
-        yield Finding(check, BROKEN, f"it does not have the role {', '.join(missing)}", ROLES_MEND)
+        yield Finding(check, BROKEN, f"it does not have the role {', '.join(missing)}", ROLES_FIX)
     if extra:
         words = f"it also has the role {', '.join(extra)}, which no call needs"
         yield Finding(check, WARNING, words, "az role assignment delete, unless somebody decided it")

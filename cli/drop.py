@@ -35,4 +35,4 @@ def drop(
         blobs.upload(container, f"{target}/_SUCCESS", b"")
     else:
         blobs.upload(container, target, file)
-    out.print(f"dropped {container}/{target}; watch it with: driftloop status {loop}")
+    out.say(f"dropped {container}/{target}; follow it with: driftloop status {loop}")

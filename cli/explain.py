@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from cli import session
-from cli.session import Json, advise, out, printable
+from cli.session import Json, advise, out, print_json, release_of, shown
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
 from shared.domain.reason import Reason
 from shared.domain.release import Release
-from shared.errors import ConfigurationError
 from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.state import queries
@@ -33,24 +30,23 @@ def add_to(app: typer.Typer) -> None:
 
 
 def explain(
-    what: Annotated[str, typer.Argument(help="LOOP for every answer to a reason to retrain; LOOP/NUMBER.")],
+    what: Annotated[
+        str, typer.Argument(help="LOOP for every trigger and its answer; LOOP/NUMBER for a release.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """Why the loop did not retrain, and what it waits for; or a release's whole story, from reason to end."""
-    loop, _, number = what.partition("/")
-    if number and not number.isdigit():
-        raise ConfigurationError(f"{what!r} is not a release; expected LOOP/NUMBER, for example penguins/3")
+    """Explain why a loop did not retrain. With LOOP/NUMBER: the whole story of a release, from trigger to end."""
     ports = session.ports()
-    heading, lines, last = release_story(ports, loop, int(number)) if number else loop_story(ports, loop)
+    heading, lines, last = release_story(ports, *release_of(what)) if "/" in what else loop_story(ports, what)
     if as_json:
         story = [{"at": at, "what": told, "why": why} for at, told, why in lines]
-        out.print_json(json.dumps({"about": heading, "told": story}, ensure_ascii=False))
+        print_json({"about": heading, "told": story})
         return
-    out.print(f"[bold]{escape(printable(heading))}[/]")
+    out.print(f"[bold]{shown(heading)}[/]")
     for at, told, why in lines:
-        out.print(f"{at}  {escape(printable(told))}")
+        out.print(f"{at}  {shown(told)}")
         if why:
-            out.print(f"{' ' * len(at)}  [dim]{escape(printable(why))}[/]")
+            out.print(f"{' ' * len(at)}  [dim]{shown(why)}[/]")
     advise(last)
 
 
@@ -64,7 +60,8 @@ def loop_story(ports: Ports, loop: str) -> Story:
     answers = [entry for entry in queries.entries(ports, loop) if entry.what in ANSWERS]
     lines = [_answer(entry) for entry in answers[-MOST:]]
     now = f"{ports.clock.now():%Y-%m-%d %H:%M:%S}"
-    heading = f"{loop}: {len(answers)} answers, the last {len(lines)}"
+    shown = f", the last {len(lines)}" if len(lines) < len(answers) else ""
+    heading = f"{loop}: {len(answers)} answer{'' if len(answers) == 1 else 's'}{shown}"
     return heading, [*lines, (now, "now", _now(state))], state.paused or state.denial
 
 

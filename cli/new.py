@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -13,10 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.compare import ColumnIs, said
+from cli.new_prospects import SAMPLED, clocks, prospects, sample_for
 from cli.session import out
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 TEMPLATE = Path(__file__).parent / "new-loop"
@@ -52,7 +56,7 @@ def new(
     column: ColumnIs = None,
     folder: Annotated[Path, typer.Option(help="Where the loop's folder is made.")] = Path("loops"),
 ) -> None:
-    """Make a loop from a data file, with a pipeline that trains a scikit-learn baseline; it runs as it stands."""
+    """Make a loop from a data file. Its pipeline trains a scikit-learn baseline and runs as it is."""
     kinds = said(column)
     seen = look(data, target or _ask("target", _columns(data)), kinds)
     seen.settle(task, time)
@@ -63,18 +67,20 @@ def new(
         )
     place = folder / name
     write(place, name, seen, chosen)
-    out.print(
+    out.say(
         f"made {place}: predicts {seen.target} ({seen.task}) from {len(seen.features)} columns, {seen.order}"
     )
     for note in seen.notes:
-        out.print(f"note: {note}", markup=False)
-    out.print(f"next: driftloop publish {place}; driftloop drop {name} {data}")
+        out.say(f"note: {note}")
+    out.say(
+        f"next:\n  driftloop publish {shlex.quote(str(place))}\n  driftloop drop {name} {shlex.quote(str(data))}"
+    )
 
 
 def _ask(option: str, choices: list[str]) -> str:
     """A question on a terminal; elsewhere the option that is missing, with what it may be."""
     if not sys.stdin.isatty():
-        raise ConfigurationError(f"say --{option}, one of: {', '.join(choices)}")
+        raise ConfigurationError(f"missing --{option}; choose one of {', '.join(choices)}")
     answer: str = typer.prompt(f"{option} ({', '.join(choices)})", default=choices[-1])
     if answer not in choices:
         raise ConfigurationError(f"{option} {answer!r} is none of: {', '.join(choices)}")
@@ -106,14 +112,29 @@ class Seen:
     notes: list[str] = field(default_factory=list)
     said: dict[str, str] = field(default_factory=dict)
     """What a person said that columns are."""
+    alike: str = ""
+    """A column whose rows resemble the rows before them; empty where none does."""
+    cluster: str = ""
+    """A key that occurs in several rows, for example a customer."""
+    table: pd.DataFrame = field(default_factory=lambda: _frame(), repr=False)
+    """The rows that have a target."""
+    clocks: list[str] = field(default_factory=list)
+    """Columns that say what time it is, as the one does that orders the rows."""
 
     @property
     def features(self) -> list[str]:
         return [name for name in self.kinds if name not in {self.target, self.id, *self.ignore}]
 
     @property
+    def answers(self) -> list[object]:
+        found: list[object] = self.table[self.target].tolist()
+        return found
+
+    @property
     def order(self) -> str:
-        return f"newest rows by {self.time} kept back" if self.time else "rows kept back by their hash"
+        if self.time:
+            return f"newest rows by {self.time} kept back"
+        return f"whole groups by {self.cluster} kept back" if self.cluster else "rows kept back by their hash"
 
     def settle(self, task: str, time: str) -> None:
         """Task, order, id and columns of no use: as told, as the data show, or as asked."""
@@ -126,6 +147,8 @@ class Seen:
             )
         self._order(time)
         self._set_aside()
+        self._depending()
+        self._compare()
         self.notes += list(self.findings)
         if not self.features:
             raise ConfigurationError(f"no column is left to predict {self.target} from")
@@ -139,19 +162,19 @@ class Seen:
         if kind in ("string", "boolean"):
             if values > MANY_CLASSES:
                 raise ConfigurationError(
-                    f"{self.target} has {values} different texts in {self.rows} rows, which is no class; "
-                    "choose another --target, or say --task classification if it is meant"
+                    f"{self.target} has {values} different texts in {self.rows} rows, so it is not a class; "
+                    "choose another --target, or pass --task classification if you mean it"
                 )
             return "classification"
         if self.shown == "classification":
             self.notes.append(
                 f"{self.target} has {values} different whole numbers ({', '.join(self.classes)}), which are taken as "
-                "classes; if it is a quantity, say --task regression"
+                "classes; if it is a quantity, pass --task regression"
             )
         elif kind == "integer":
             self.notes.append(
                 f"{self.target} has {values} different whole numbers, which are taken as a quantity; "
-                "if they are codes of classes, say --task classification"
+                "if they are codes of classes, pass --task classification"
             )
         return self.shown
 
@@ -159,7 +182,7 @@ class Seen:
         moments = [name for name, kind in self.kinds.items() if kind == "datetime"]
         if time and time != "none" and time not in moments:
             raise ConfigurationError(
-                f"--time {time!r} is no column of times; there are: {', '.join(moments) or 'none'}"
+                f"--time {time!r} is not a column of times; columns of times: {', '.join(moments) or 'none'}"
             )
         if time:
             self.time = "" if time == "none" else time
@@ -184,6 +207,49 @@ class Seen:
             elif kind == "string" and self.distinct[name] > max(50, self.rows * 0.5):
                 self._leave_out(name, f"has {self.distinct[name]} different texts in {self.rows} rows")
 
+    def _depending(self) -> None:
+        """What the tests of drift need to know of rows that depend on each other."""
+        if self.cluster in (self.target, self.id):
+            self.cluster = ""
+        if self.cluster:
+            if self.cluster not in self.ignore:
+                self.ignore.append(self.cluster)
+            self.notes.append(
+                f"{self.cluster} occurs in several rows: one row of each is compared (`drift.cluster`), and whole "
+                "groups are kept back (`data.holdout`)"
+            )
+        if self.time or self.alike:
+            why = (
+                f"rows follow each other by {self.time}"
+                if self.time
+                else f"{self.alike} resembles the row before it"
+            )
+            self.notes.append(
+                f"{why}: a drop alarms when it is unusual among the drops before it (`drift.reference`), from the "
+                "seventh drop on; until then the metric alone can ask for a retraining"
+            )
+
+    def _compare(self) -> None:
+        """What drops are compared by: not what goes with the time, nor a name of whom a row is about."""
+        numbers = [name for name in self.features if self.kinds[name] in ("number", "integer")]
+        if self.time:
+            self.clocks = clocks(self.table, self.time, numbers)
+            for name in self.clocks:
+                self.notes.append(
+                    f"column {name} only ever goes up or down with {self.time}: drift is not judged by it "
+                    "(`drift.columns` in loop.yaml)"
+                )
+        for name in self.features:
+            if (
+                _ID_NAME.search(name)
+                and self.kinds[name] in ("string", "integer")
+                and name not in self.clocks
+            ):
+                self.notes.append(
+                    f"column {name} looks like an id, and the model learns from it; if it only names who a row is "
+                    f"about, remove the folder and make the loop again with --column {name}=ignore"
+                )
+
     def _leave_out(self, name: str, why: str) -> None:
         self.ignore.append(name)
         self.notes.append(f"column {name} {why}: left out (`data.ignore` in loop.yaml)")
@@ -206,7 +272,7 @@ def _columns(data: Path) -> list[str]:
 def _check_there(data: Path) -> None:
     if not data.exists():
         raise ConfigurationError(
-            f"{data} is no file; give a CSV or Parquet file, or a folder of them, like those that will be dropped"
+            f"{data} is not a file or folder; pass CSV or Parquet files like those that will be dropped"
         )
     if (
         size := sum(each.stat().st_size for each in (data, *data.rglob("*")) if each.is_file())
@@ -235,7 +301,10 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen
             reading = read_drop(files_of(data), spec, Path(place) / "out")
         except InputRejected as rejection:
             raise ConfigurationError(f"{data} cannot be used: {rejection.code}: {rejection}") from rejection
-        table = pa.concat_tables([pq.read_table(part) for part in sorted(Path(place).rglob("*.parquet"))])
+        table = pa.concat_tables(
+            [pq.read_table(part) for part in sorted((Path(place) / "out").glob("[th]*/*.parquet"))]
+        )
+    known = table.filter(pc.is_valid(table[target]))
     spread = pc.stddev(table[target]).as_py() if reading.columns[target] in ("number", "integer") else 0.0
     return Seen(
         target=target,
@@ -249,9 +318,27 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen
         findings=tuple(reading.findings),
         shown=reading.task,
         classes=_classes(table[target]) if reading.task == "classification" else (),
+        table=known.to_pandas(),
         ignore=[name for name in spec.ignore if name in reading.columns],
         said={name: kind for name, kind in spec.columns.items() if kind != "ignore"},
+        alike=_depending(reading.profile, "dependent_rows"),
+        cluster=_depending(reading.profile, "repeated_key"),
     )
+
+
+def _depending(profile: bytes, sign: str) -> str:
+    """The column that shows that rows depend on each other in this way; empty where none does."""
+    import drift
+    from drift import findings
+
+    found = findings.dependence(drift.Profile.from_bytes(profile))
+    return next((one.column for one in found if one.code == sign), "")
+
+
+def _frame() -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame()
 
 
 def _classes(target: pa.ChunkedArray) -> tuple[str, ...]:
@@ -269,9 +356,9 @@ def write(place: Path, name: str, seen: Seen, schedule: str) -> None:
     from shared import loopfile
 
     if place.exists():
-        raise ConfigurationError(f"{place} is there already; choose another name or remove it")
+        raise ConfigurationError(f"{place} already exists; choose another name or remove it")
     text = loop_text(name, seen, schedule)
-    loopfile.parse(text, file=f"{name}/loop.yaml")
+    seen.notes += prospects(loopfile.parse(text, file=f"{name}/loop.yaml"), seen.answers)
     shutil.copytree(TEMPLATE, place, ignore=shutil.ignore_patterns("__pycache__"))
     (place / "loop.yaml").write_text(text)
     columns = {
@@ -291,44 +378,68 @@ def write(place: Path, name: str, seen: Seen, schedule: str) -> None:
 
 
 def loop_text(name: str, seen: Seen, schedule: str) -> str:
-    """The loop file. Texts are written as JSON, which YAML reads as they are."""
-    quoted = json.dumps
-    lines = [f"loop: {name}", "data:", f"  landing: landing/{name}/", f"  target: {quoted(seen.target)}"]
+    """The loop file. Texts are written as JSON, which YAML reads."""
+    lines = [f"loop: {name}", "data:", f"  landing: landing/{name}/", f"  target: {_quoted(seen.target)}"]
     lines.append(f"  task: {seen.task}")
     if seen.id:
-        lines.append(f"  id: {quoted(seen.id)}")
+        lines.append(f"  id: {_quoted(seen.id)}")
     if seen.time:
-        lines.append(f"  time: {quoted(seen.time)}")
+        lines.append(f"  time: {_quoted(seen.time)}")
     if seen.ignore:
-        lines.append(f"  ignore: {quoted(seen.ignore)}")
+        lines.append(f"  ignore: {_quoted(seen.ignore)}")
     if seen.said:
-        lines.append(f"  columns: {quoted(seen.said)}")
-    by = (
-        f"{{by: time, fraction: 0.2, column: {quoted(seen.time)}}}"
-        if seen.time
-        else "{by: hash, fraction: 0.2}"
-    )
-    lines += [f"  holdout: {by}", "  window: all", "train:", "  pipeline: train.yml", "serve:"]
+        lines.append(f"  columns: {_quoted(seen.said)}")
+    by = "by: hash, fraction: 0.2"
+    if column := seen.time or seen.cluster:
+        by = f"by: {'time' if seen.time else 'group'}, fraction: 0.2, column: {_quoted(column)}"
+    lines += [f"  holdout: {{{by}}}", "  window: all", "train:", "  pipeline: train.yml", "serve:"]
     lines.append(f"  endpoint: {(name if len(name) > 2 else name + '-loop')[:32]}")
-    if seen.time:
-        judged = [c for c in seen.features if c != seen.time]
-        lines += (
-            ["drift:", f"  columns: {quoted(judged)}   # not the time itself, which always moves"]
-            if judged
-            else []
-        )
+    lines += _drift_lines(seen)
     if schedule:
-        lines += ["retrain:", f"  schedule: {quoted(schedule)}"]
-    margin = "0.03" if seen.task == "classification" else f"{max(seen.spread * 0.1, 1e-9):.3g}"
-    unit = (
-        "of balanced accuracy"
-        if seen.task == "classification"
-        else f"of RMSE, a tenth of the spread of {quoted(seen.target)}"
-    )
-    limit = "at_least" if seen.task == "classification" else "at_most"
-    lines += [
-        "metric:",
-        f"  name: {METRIC[seen.task]}   # measured on each labelled version; {limit} makes it a reason to retrain",
-    ]
-    lines += ["gate:", f"  margin: {margin}   # {unit}", "  on_inconclusive: hold"]
-    return "\n".join(lines) + "\n"
+        lines += ["retrain:", f"  schedule: {_quoted(schedule)}"]
+    return "\n".join([*lines, *_metric(seen)]) + "\n"
+
+
+def _drift_lines(seen: Seen) -> list[str]:
+    lines = []
+    judged = [c for c in seen.features if c not in (seen.time, *seen.clocks)] if seen.time else []
+    if judged:
+        lines.append(f"  columns: {_quoted(judged)}   # not the time itself, which always moves")
+    if seen.cluster:
+        lines.append(
+            f"  cluster: {_quoted(seen.cluster)}   # one row of each is compared: the others depend on it"
+        )
+    if seen.time or seen.alike:
+        lines.append(
+            "  reference: {last: 8}   # rows depend on each other: a drop is ranked among those before it"
+        )
+    return ["drift:", *lines] if lines else []
+
+
+def _quoted(value: str | list[str] | dict[str, str]) -> str:
+    """JSON, in letters that people read where YAML allows them as they are."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(value)
+
+
+def _metric(seen: Seen) -> list[str]:
+    """A model that is no better than guessing is a reason to retrain; what is good enough, a person knows."""
+    lines = ["metric:", f"  name: {METRIC[seen.task]}   # measured on each labelled version"]
+    if seen.task == "classification":
+        classes = max(2, seen.distinct[seen.target])
+        guessing = math.floor(1000 / classes) / 1000
+        lines.append(
+            f"  at_least: {guessing:g}   # guessing one of {classes}; below it the loop retrains: raise it"
+        )
+        margin, unit = "0.03", "of balanced accuracy"
+        if (sample := sample_for(seen.answers)) > SAMPLED:
+            lines.append(
+                f"  sample: {sample}   # rows of a version, enough to have the rarest class among them"
+            )
+    else:
+        spread = max(seen.spread, 1e-8)
+        lines.append(
+            f"  at_most: {spread:.3g}   # always answering the mean; above it the loop retrains: lower it"
+        )
+        margin, unit = f"{spread * 0.1:.3g}", f"of RMSE, a tenth of the spread of {_quoted(seen.target)}"
+    return [*lines, "gate:", f"  margin: {margin}   # {unit}", "  on_inconclusive: hold"]

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from cli import session
-from cli.session import out
+from cli.session import LoopFolder, folder_of, out, shown
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
 
-Folder = Annotated[Path, typer.Argument(help="The loop's folder, or its loop.yaml.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a key for this publication, for example canary.step.minutes=1."),
@@ -27,14 +24,14 @@ def add_to(app: typer.Typer) -> None:
     app.command("publish")(publish)
 
 
-def validate(folder: Folder, overrides: Settings = None) -> None:
-    """Check a loop file; every mistake is told with its line, what was found and what is allowed."""
+def validate(folder: LoopFolder, overrides: Settings = None) -> None:
+    """Check a loop file. Errors report the line, the value found and the values allowed, all at once."""
     from shared import loopfile
 
-    definition = loopfile.load(_file(folder), overrides=tuple(overrides or ()))
-    out.print(f"{_file(folder)}: loop {definition.loop} is valid")
+    definition = loopfile.load(folder, overrides=tuple(overrides or ()))
+    out.say(f"{folder}: loop {definition.loop} is valid")
     for line in _traffic(definition):
-        out.print(line)
+        out.say(line)
 
 
 def _traffic(definition: Definition) -> Iterator[str]:
@@ -53,8 +50,8 @@ def _traffic(definition: Definition) -> Iterator[str]:
         )
 
 
-def publish(folder: Folder, overrides: Settings = None) -> None:
-    """Register what a loop needs in Azure ML, and make its definition the one that new releases run with."""
+def publish(folder: LoopFolder, overrides: Settings = None) -> None:
+    """Publish a loop: register what it needs in Azure ML. New releases run with this definition."""
     from shared import loopfile
     from shared.azure import unaided
     from shared.azure.client import Workspace, credential
@@ -62,21 +59,16 @@ def publish(folder: Folder, overrides: Settings = None) -> None:
     from shared.loopfile.published import Published
     from shared.runtime import publication
 
-    file = _file(folder)
-    definition = loopfile.load(file, overrides=tuple(overrides or ()))
+    definition = loopfile.load(folder, overrides=tuple(overrides or ()))
     registry = Registry(Workspace(session.settings(), credential()))
     with out.status(f"publishing {definition.loop}") as status:
         assets = registry.register(
-            file.parent, definition, lambda what: status.update(f"publishing {definition.loop}: {what}")
+            folder_of(folder), definition, lambda what: status.update(f"publishing {definition.loop}: {what}")
         )
         ports = session.ports()
         published = Published(definition, assets, session.who(), ports.clock.now())
         changed = publication.publish(ports, published)
-    out.print(f"loop {definition.loop} {'published' if changed else 'is unchanged'}")
-    if definition.serve.scoring is None and (against := unaided.look(file.parent)):
-        out.print(f"[yellow]a release would end before it is deployed:[/] {escape(against)}")
-    out.print(f"drop data at {definition.data.landing}, for example: driftloop drop {definition.loop} FILE")
-
-
-def _file(folder: Path) -> Path:
-    return folder / "loop.yaml" if folder.is_dir() else folder
+    out.say(f"loop {definition.loop} {'published' if changed else 'is unchanged'}")
+    if definition.serve.scoring is None and (against := unaided.look(folder_of(folder))):
+        out.print(f"[yellow]a release would end before it is deployed:[/] {shown(against)}")
+    out.say(f"drop data at {definition.data.landing}, for example: driftloop drop {definition.loop} FILE")

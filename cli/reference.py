@@ -22,12 +22,12 @@ deployment ([deploy.md](deploy.md#settings)). `new`, `validate` and `backtest` n
 |---|---|
 | 0 | done |
 | 1 | refused or not found, and the text says why |
-| 1 of `audit`, `doctor`, `replay` | the ledger is not whole; something is broken; a verdict differs |
+| 1 of `audit`, `doctor`, `replay` | the ledger is not intact; something is broken; a verdict differs |
 | 2 | wrong usage |
 | 3 of `doctor` | warnings only |
 
 An act (`retrain`, `restore`, `approve`, `skip`, `abort`, `rollback`, `pause`, `resume`, `read-again`) is put in the
-queue: 0 means that it was asked for. What became of it is in `driftloop status` and in the ledger.
+queue: 0 means that it was queued. What became of it is in `driftloop status` and in the ledger.
 """
 
 

@@ -1,17 +1,14 @@
-"""replay: a release's verdicts judged anew from stored evidence, to see that they are what they were."""
+"""replay: a release's verdicts judged again from the stored evidence, to see that nothing differs."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 
 from cli import session
-from cli.acts import release_of
-from cli.session import Json, out, printable
+from cli.session import Json, ReleaseName, out, print_json, release_of, shown
 from shared.words import say, titled
 
 if TYPE_CHECKING:
@@ -23,28 +20,28 @@ def add_to(app: typer.Typer) -> None:
 
 
 def replay(
-    release: Annotated[str, typer.Argument(help="LOOP/NUMBER, as `driftloop status` shows it.")],
+    release: ReleaseName,
     as_json: Json = False,
 ) -> None:
-    """Judge a release's stored evidence anew: smoke test, gate, canary. Exit code 1 on a difference.
+    """Judge a release's stored evidence again. Smoke test, gate and canary; exit code 1 on a difference.
 
     Reads rows and documents only, so it works without Azure ML.
     """
     from shared.release import evidence_replay
 
     loop, number = release_of(release)
-    replayed = evidence_replay.replay(session.ports(), loop, int(number))
+    replayed = evidence_replay.replay(session.ports(), loop, number)
     if as_json:
-        out.print_json(json.dumps([_plain(one) for one in replayed], default=str))
+        print_json([_plain(one) for one in replayed])
     elif not replayed:
         out.print(f"{release} has no verdict yet")
     for one in () if as_json else replayed:
         verdict = "[green]same[/]" if one.same else "[red]different[/]"
         was = one.judgement
         name, outcome = titled(was), was.outcome.value.replace("_", " ")
-        out.print(f"{verdict}  {escape(name)}: {outcome}  ({was.evidence[:12]})")
+        out.print(f"{verdict}  {shown(name)}: {outcome}  ({was.evidence[:12]})")
         for difference in one.differences:
-            out.print(f"  {escape(printable(say(difference)))}")
+            out.print(f"  {shown(say(difference))}")
     if not all(one.same for one in replayed):
         raise typer.Exit(1)
 

@@ -1,14 +1,21 @@
-"""What every command needs: the settings of the environment, the ports over them, and the two consoles."""
+"""What every command needs: the settings of the environment, the ports over them, and a way to the terminal."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
+
+from shared.redaction import printable
+from shared.words import plain
 
 if TYPE_CHECKING:
     from shared.domain.loop import Overview
@@ -16,13 +23,30 @@ if TYPE_CHECKING:
     from shared.ports import Ports
     from shared.settings import Settings
 
-out = Console(highlight=False)
+IN_A_PIPE = 10_000
+"""Columns, where no terminal has a width: a line stays a line, for whatever reads it next."""
+
+
+class Terminal(Console):
+    """Never breaks a sentence or a command into lines, so that each can be copied; tables fit a terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        options.setdefault("soft_wrap", all(isinstance(one, str) for one in objects))
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            options.setdefault("width", IN_A_PIPE)
+        super().print(*objects, **options)
+
+    def say(self, text: str) -> None:
+        """A line in which nothing is markup: paths and names are other people's text."""
+        self.print(text, markup=False)
+
+
+out = Terminal(highlight=False)
+
 Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
-
-
-def printable(text: str) -> str:
-    """Names and messages are other people's text: what could steer a terminal is shown, not obeyed."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+Loop = Annotated[str, typer.Argument(help="The loop.")]
+ReleaseName = Annotated[str, typer.Argument(help="LOOP/NUMBER, as `driftloop status` shows it.")]
+LoopFolder = Annotated[Path, typer.Argument(help="The loop's folder, or its loop.yaml.")]
 
 
 @cache
@@ -59,6 +83,40 @@ def advise(*said: Reason | str | None) -> None:
     if found := guide.find(*said):
         do = found.do.replace("`", "")
         out.print(f"  what to do: {escape(do)} ({guide.DOCUMENT}#{found.anchor})", style="dim")
+
+
+def release_of(text: str) -> tuple[str, int]:
+    """Loop and number of LOOP/NUMBER."""
+    from shared.errors import ConfigurationError
+
+    loop, _, number = text.partition("/")
+    if not number.isdigit():
+        raise ConfigurationError(f"{text!r} is not a release; expected LOOP/NUMBER, for example penguins/3")
+    return loop, int(number)
+
+
+def folder_of(loop: Path) -> Path:
+    """The folder of a loop that was named by it or by its file."""
+    return loop if loop.is_dir() else loop.parent
+
+
+def shown(text: str) -> str:
+    """Names and messages are other people's text: what could steer a terminal is shown, not obeyed."""
+    return escape(printable(text))
+
+
+def print_json(content: object) -> None:
+    out.print_json(json.dumps(plain(content), default=str, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+    """The first column is a number."""
+    drawn = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        drawn.add_column(column, overflow="fold", justify="right" if index == 0 else "left")
+    for row in rows:
+        drawn.add_row(*map(shown, row))
+    out.print(drawn)
 
 
 def who() -> str:

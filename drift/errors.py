@@ -1,4 +1,4 @@
-"""What a person must mend, in three words: what is wrong, where, and what to do.
+"""What a person must fix, in three parts: what is wrong, where, and what to do.
 
 DataError                 the data or a stored profile cannot be used
 └── UnknownSchemaError    a stored profile was written by another version of this package

@@ -114,7 +114,8 @@ def drifted(columns: Sequence[ColumnVerdict], rows: int) -> str:
     judged = sum(c.judgeable for c in columns)
     if not judged:
         return f"nothing can be judged: {rows} rows are too few for any column to alarm"
-    return f"no drift: {rows} rows in {len(columns)} columns look like the reference"
+    of_the_data = sum(c.kind != "dependence" for c in columns)
+    return f"no drift: {rows} rows in {of_the_data} columns look like the reference"
 
 
 def listed(names: Sequence[str]) -> str:

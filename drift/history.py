@@ -16,7 +16,7 @@ the rate, which answers whether the data still differ from what the model was tr
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -32,6 +32,9 @@ LAST = 8
 
 FEWEST = 3
 """Past scores below which nothing is said."""
+
+PROVISIONAL_PART = 0.5
+"""The part of the rate at which the provisional rule alarms: at the whole of 10 %, up to 14 % of quiet drops did."""
 
 _NOTHING = 1e-3  # a distance that counts as none: keeps ratios finite
 
@@ -74,7 +77,7 @@ class Rank:
     def words(self) -> str:
         """What this says, with what it is worth."""
         if self.basis is Basis.TOO_FEW:
-            return f"{self.past} past drops have a score, and {FEWEST} are needed: effects are told, no alarm"
+            return f"{self.past} past drops have a score, and {FEWEST} are needed: effects alone are reported"
         place = f"larger than in {1 - self.p_value:.0%} of {self.past} past drops"
         if self.basis is Basis.PROVISIONAL:
             place = f"provisional, from {self.past} past drops (p = {self.p_value:.2g})"
@@ -106,10 +109,27 @@ def score(report: Report) -> float:
 
 
 def rolling(past: Sequence[Profile], last: int = LAST) -> Profile:
-    """The reference that moves: the rows of the last drops together, oldest first in ``past``."""
+    """The reference that moves: the rows of the last drops together, oldest first in ``past``.
+
+    A column whose kind changed on the way is taken from the drops that have the newest one's kind.
+    """
     if not past:
         raise DataError("there is no past drop", remedy="Compare with the training data until there is one.")
-    return merge(list(past)[-last:])
+    kept = list(past)[-last:]
+    newest = {
+        name: column.kind for drop in kept for name, column in drop.columns.items() if column.kind != "empty"
+    }
+    return merge([_of_kinds(drop, newest) for drop in kept])
+
+
+def _of_kinds(drop: Profile, kinds: Mapping[str, str]) -> Profile:
+    """The profile without the columns that have another kind by now."""
+    columns = {
+        name: column
+        for name, column in drop.columns.items()
+        if column.kind in ("empty", kinds.get(name, column.kind))
+    }
+    return drop if len(columns) == len(drop.columns) else replace(drop, columns=columns)
 
 
 def verdict(history: Sequence[float], score: float, rate: float = 0.1) -> Rank:
@@ -121,7 +141,7 @@ def verdict(history: Sequence[float], score: float, rate: float = 0.1) -> Rank:
     reference under a random walk, is not covered. It is an average over histories: with one history frozen the
     long-run rate varies about it. Valid from ``1 / rate - 1`` past scores (9 at 10 %, 99 at 1 %).
     Fewer, from 3 on: a one-sided t-test of the score's logarithm among the past ones', which assumes
-    log-normal scores and is called provisional.
+    log-normal scores, is called provisional, and alarms at half the rate.
 
     Parameters
     ----------
@@ -151,7 +171,7 @@ def verdict(history: Sequence[float], score: float, rate: float = 0.1) -> Rank:
     logs, now = np.log(np.maximum(past, _NOTHING)), float(np.log(max(score, _NOTHING)))
     spread = float(logs.std(ddof=1)) * np.sqrt(1 + 1 / number)
     p = float(stdtr(number - 1, -(now - logs.mean()) / max(spread, 1e-9)))
-    return Rank(p <= rate, p, rate, number, Basis.PROVISIONAL)
+    return Rank(p <= rate * PROVISIONAL_PART, p, rate, number, Basis.PROVISIONAL)
 
 
 def unusual(history: Sequence[Mapping[str, float]], now: Mapping[str, float], rate: float = 0.1) -> Rank:

@@ -101,7 +101,7 @@ class Profiler:
     ) -> None:
         for name, kind in (columns or {}).items():
             if kind not in KINDS:
-                raise DataError(f"{kind!r} is no kind", name, f"Use one of {', '.join(KINDS)}.")
+                raise DataError(f"{kind!r} is not a kind", name, f"Use one of {', '.join(KINDS)}.")
         self._grid = grid
         self._ignore = frozenset(ignore) | frozenset(grid.ignored if grid is not None else ())
         self._target = target if target is not None or grid is None else grid.target

@@ -127,11 +127,11 @@ class Profile:
         UnknownSchemaError
             It was written under another schema version.
         DataError
-            It is no stored profile, or a damaged one.
+            It is not a stored profile, or a damaged one.
         """
         if len(data) < _HEAD.size or not data.startswith(_MAGIC):
             raise DataError(
-                "these bytes are no stored profile", remedy="Make one with drift.profile(...).to_bytes()."
+                "these bytes are not a stored profile", remedy="Make one with drift.profile(...).to_bytes()."
             )
         _, version, size = _HEAD.unpack_from(data)
         if version not in _READ:

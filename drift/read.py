@@ -34,7 +34,7 @@ def open_parquet(path: Path, metadata: pq.FileMetaData | None = None) -> pq.Parq
     with path.open("rb") as stream:
         if stream.read(4) != b"PAR1":
             raise DataError(
-                "this is no Parquet file", path.name, "Read it as a DataFrame or Arrow data first."
+                "this is not a Parquet file", path.name, "Read it as a DataFrame or Arrow data first."
             )
     try:
         plain = pq.ParquetFile(path, metadata=metadata)
@@ -48,7 +48,7 @@ def open_parquet(path: Path, metadata: pq.FileMetaData | None = None) -> pq.Parq
         return pq.ParquetFile(path, metadata=plain.metadata, read_dictionary=words)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"this is no readable Parquet file ({short(error)})", path.name, "Write the file again."
+            f"this is not a readable Parquet file ({short(error)})", path.name, "Write the file again."
         ) from error
 
 
@@ -69,7 +69,7 @@ def tables(source: Any) -> Iterator[pa.Table | pa.RecordBatch]:
         yield from source
     else:
         raise DataError(
-            f"a {type(source).__name__} is no data", remedy="Give a path, a DataFrame or Arrow data."
+            f"a {type(source).__name__} is not data", remedy="Give a path, a DataFrame or Arrow data."
         )
 
 

@@ -14,7 +14,7 @@ from tower.visit import Studio
 
 def visit(req: func.HttpRequest, role: str) -> Visit | Reply:
     """The visit of somebody who has `role`, or the refusal."""
-    path = req.route_params.get("path", "") or ""
+    path = req.route_params.get("path") or ""
     headers = {name.casefold(): value for name, value in req.headers.items()}
     at = urlsplit(req.url).path
     base = at[: at.casefold().find("/tower") + len("/tower")]  # routes are found in any case

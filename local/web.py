@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -87,6 +89,11 @@ def listing(call: Call, found: Sequence[Document], known: Sequence[str] = ()) ->
     return reply(answer)
 
 
+_shown: dict[str, Handler] = {}
+"""How the resource at a path is shown, for conditions on what it is now."""
+_one_condition_at_a_time = threading.Lock()
+
+
 def check_api_version(call: Call) -> None:
     """As Resource Manager does (MicrosoftDocs/azure-docs, azure-resource-manager/troubleshooting/error codes:
     MissingApiVersionParameter, InvalidApiVersionParameter)."""
@@ -126,10 +133,46 @@ def arm(path: str, handler: Handler, methods: Sequence[str] = ("GET",)) -> Route
                 f" the local Azure has '{SUBSCRIPTION}/{RESOURCE_GROUP}/{WORKSPACE}'.",
             )
         check_api_version(call)
-        return handler(call)
+        return _conditioned(call, path, handler)
 
+    if "GET" in methods:
+        _shown[path] = handler
     needed = action_of(path, methods[0])
     return secured(WORKSPACE_PATH + path, in_workspace, methods, audiences=("arm",), action=needed)
+
+
+def _conditioned(call: Call, path: str, handler: Handler) -> Response:
+    """Answers bear an ETag, and a write under a condition that does not hold is 412.
+
+    Source: Azure/azure-resource-manager-rpc, v1.0/resource-api-reference.md, "Put Resource". Azure ML's own client
+    sends no condition, so nothing of the product may rest on one.
+    """
+    if call.request.method == "GET":
+        answer = handler(call)
+        answer.headers["ETag"] = _etag(answer)
+        return answer
+    wanted, unwanted = call.header("if-match"), call.header("if-none-match")
+    show = _shown.get(path)
+    if show is None or not (wanted or unwanted):
+        return handler(call)
+    with _one_condition_at_a_time:
+        try:
+            now = _etag(show(call))
+        except ArmError:
+            now = ""
+        if (wanted and not _names(wanted, now)) or (unwanted and _names(unwanted, now)):
+            raise ArmError(
+                412, "PreconditionFailed", "The resource does not meet the condition of the request."
+            )
+        return handler(call)
+
+
+def _etag(answer: Response) -> str:
+    return f'"{hashlib.sha256(bytes(answer.body)).hexdigest()[:32]}"'
+
+
+def _names(condition: str, etag: str) -> bool:
+    return bool(etag) and (condition == "*" or etag in [each.strip() for each in condition.split(",")])
 
 
 def action_of(path: str, method: str) -> str:

@@ -31,7 +31,7 @@ def asset(identifier: str) -> Asset:
     found = _LONG.fullmatch(identifier) or _SHORT.fullmatch(identifier)
     if found is None:
         raise ConfigurationError(
-            f"{identifier!r} is no asset id with a version; publish the loop again, which pins every asset.",
+            f"{identifier!r} is not an asset id with a version; publish the loop again, which pins every asset.",
             code=Code.COMPONENT_UNFIT,
         )
     return Asset(found["name"], found["version"])

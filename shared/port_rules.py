@@ -56,14 +56,14 @@ def is_loop(name: str) -> bool:
 def check_loop(loop: str) -> str:
     """A loop name that can be a key, as the loop file's validation lets it through."""
     if not is_loop(loop):
-        raise InvariantBroken(f"{loop!r} is no loop name; loop names match {_LOOP.pattern}.")
+        raise InvariantBroken(f"{loop!r} is not a loop name; loop names match {_LOOP.pattern}.")
     return loop
 
 
 def check_key(key: str) -> str:
     """A row key that Table Storage takes as it is and sorts as we do."""
     if not _KEY.fullmatch(key):
-        raise InvariantBroken(f"{key!r} is no row key; row keys match {_KEY.pattern}.")
+        raise InvariantBroken(f"{key!r} is not a row key; row keys match {_KEY.pattern}.")
     return key
 
 
@@ -81,7 +81,7 @@ def check_blob_name(container: str, name: str) -> None:
     """A name that addresses a blob of this container: dot segments would be resolved on the way, to another one, and
     the service takes no control characters and no half characters."""
     if not _CONTAINER.fullmatch(container):
-        raise InputRejected("container-name", f"{container!r} is no container name.")
+        raise InputRejected("container-name", f"{container!r} is not a container name.")
     dotted = _DOTS.intersection(_SLASHES.split(name))
     if not name or len(name) > BLOB_NAME_LIMIT or dotted or _NO_NAME.search(name):
         raise InputRejected(

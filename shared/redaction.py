@@ -93,6 +93,11 @@ def safe(text: object, limit: int = LONGEST) -> str:
     return f"{line[:head]} … {line[head + 3 - limit :]}"
 
 
+def printable(text: str) -> str:
+    """Hostile text with everything escaped that cannot be printed: line ends, NUL, ANSI, right-to-left marks."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def words_of(error: Exception) -> str:
     """An error's text for people, redacted; of an error that is not ours with its type."""
     return (

@@ -46,7 +46,7 @@ def cookie(token: str) -> str:
 def refuse_other_sites(headers: Mapping[str, str], url: str) -> None:
     """Forged when a browser says that another site made this request. Other clients say nothing, and pass."""
     headers = {name.casefold(): value for name, value in headers.items()}
-    site, origin = headers.get("sec-fetch-site", ""), headers.get("origin", "")
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site and site != "same-origin":
         raise Forged(f"this request comes from another site (Sec-Fetch-Site: {site[:20]}); nothing was done")
     if not site and origin and origin != _origin(headers, url):

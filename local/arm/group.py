@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from local.events.models import DEAD_LETTER_CONTAINER
@@ -146,6 +147,22 @@ def sites() -> list[Document]:
             },
             "properties": {"enabled": True},
         }
+    ]
+
+
+def functions(service: Service, site: str) -> list[Document]:
+    """What the host has indexed and told the platform; none while it never ran. A host that could not read its app
+    tells of none, and looks healthy otherwise (azure-functions-host, GrpcWorkerChannel.cs)."""
+    told = service.settings.folder / "host-functions.json"
+    names: list[str] = json.loads(told.read_text()) if told.exists() else []
+    return [
+        {
+            "id": f"{GROUP}/providers/Microsoft.Web/sites/{site}/functions/{name}",
+            "name": f"{site}/{name}",
+            "type": "Microsoft.Web/sites/functions",
+            "properties": {"name": name, "isDisabled": False, "language": "python"},
+        }
+        for name in names
     ]
 
 

@@ -101,6 +101,11 @@ routes: list[BaseRoute] = [
     ),
     _reader(f"{_GROUP}/Microsoft.Web/sites", lambda call: group.sites(), "Microsoft.Web/sites/read"),
     _reader(
+        f"{_GROUP}/Microsoft.Web/sites/{{site}}/functions",
+        lambda call: group.functions(call.service, call.path("site")),
+        "Microsoft.Web/sites/functions/read",
+    ),
+    _reader(
         f"{_GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities",
         lambda call: group.assigned_identities(),
         "Microsoft.ManagedIdentity/userAssignedIdentities/read",

@@ -21,6 +21,7 @@ class Target:
     collected: dict[str, float] = field(default_factory=dict)  # collection: sampling rate
     rolling: str = "hour"
     in_flight: int = 0
+    reviving: bool = False
 
 
 @dataclass
@@ -31,7 +32,10 @@ class Routed:
     auth: str
     keys: tuple[str, ...] = ()
     weights: dict[str, int] = field(default_factory=dict)
+    mirrored: dict[str, int] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
+    _second: int = 0
+    _taken: int = 0
 
     def choose(self, chance: random.Random) -> str | None:
         """A deployment's name by weight; None when no weight is positive."""
@@ -39,6 +43,20 @@ class Routed:
         if not names:
             return None
         return chance.choices(names, [self.weights[name] for name in names])[0]
+
+    def shadow(self, chance: random.Random) -> str | None:
+        """The deployment that gets a copy of this request, which named none."""
+        for name, share in self.mirrored.items():
+            if chance.random() * 100 < share:
+                return name
+        return None
+
+    def admits(self, second: int, most: int) -> bool:
+        """Whether the endpoint takes one more request in this second."""
+        if second != self._second:
+            self._second, self._taken = second, 0
+        self._taken += 1
+        return self._taken <= most
 
 
 class Board:

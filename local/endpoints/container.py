@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 from typing import NamedTuple
-
-from packaging.utils import canonicalize_name
 
 from local.assets.models import Assets
 from local.endpoints.exceptions import DeploymentFailed
@@ -24,7 +21,7 @@ class Sources(NamedTuple):
     code: Path
     script: str
     model: Path | None
-    not_installed: str = ""
+    not_installed: tuple[str, ...] = ()
     """Modules that the deployment's environment lacks, though the local one has them."""
 
 
@@ -41,10 +38,11 @@ def fetch(service: Service, properties: Document, folder: Path) -> Sources:
 def _fetched(service: Service, properties: Document, folder: Path) -> Sources:
     assets = service.get(Assets)
     named = properties.get("environmentId")
-    asked: list[str] = []
+    asked: list[str] | None = None
     if named:
         found = assets.find(named, "environments")
-        asked = environment.requirements(found["properties"])
+        if found["properties"].get("condaFile"):  # what an image holds is not known here
+            asked = environment.requirements(found["properties"])
         environment.check(found["id"].partition("/environments/")[2], found["properties"])
     model = None
     if properties.get("model"):
@@ -56,10 +54,10 @@ def _fetched(service: Service, properties: Document, folder: Path) -> Sources:
     code = folder / "code"
     if not configuration:
         shutil.copytree(IMAGE, code, ignore=shutil.ignore_patterns("__*", "launch.py"))
-        return Sources(code, "score.py", model, _lacking(asked))
+        return Sources(code, "score.py", model, _lacking(asked or []))
     uri = assets.find(configuration["codeId"], "codes")["properties"]["codeUri"]
     _download(service, storage.place_of(uri), code)
-    return Sources(code, configuration["scoringScript"], model)
+    return Sources(code, configuration["scoringScript"], model, _lacking(asked))
 
 
 def _model(service: Service, found: Document, folder: Path) -> Path:
@@ -87,17 +85,19 @@ def _asked_by_model(model: Path) -> list[str]:
     """Without an environment Azure makes one from the model's own conda.yaml. The skinny MLflow serves as well."""
     asked: list[str] = []
     for file in model.rglob("conda.yaml"):
-        conda = {"condaFile": file.read_text().replace("mlflow==", "mlflow-skinny==")}
+        text = file.read_text()
+        conda = {"condaFile": text.replace("mlflow==", "mlflow-skinny==")}
         environment.check("of the MLflow model", conda)
         asked += environment.requirements(conda)
+        asked += environment.FULL_MLFLOW if "mlflow==" in text else ()
     return asked
 
 
-def _lacking(asked: list[str]) -> str:
-    """The script that Azure generates imports `azureml.ai.monitoring`, whatever the environment has: the worker does
-    not boot, the probes get 502. Source: Azure/azureml-examples, pull requests 3904, 3923 and 4008."""
-    names = {canonicalize_name(re.split(r"[^\w.-]", line.strip())[0]) for line in asked}
-    return "" if "azureml-ai-monitoring" in names else "azureml.ai"
+def _lacking(asked: list[str] | None) -> tuple[str, ...]:
+    """As on Azure, a container has what its environment asks for and nothing else: a package that was forgotten is
+    missing, also `azureml.ai.monitoring`, which the script imports that Azure generates for an MLflow model (the worker
+    does not boot, the probes get 502). Source: Azure/azureml-examples, pull requests 3904, 3923 and 4008."""
+    return () if asked is None else tuple(environment.absent(asked))
 
 
 def is_mlflow(service: Service, reference: str) -> bool:

@@ -60,6 +60,25 @@ class Deployments:
                 target.scoring.stop()
         self.collector.stop()
 
+    def revive(self, target: Target) -> None:
+        """Start a container again whose process is gone, as the platform does, from what is stored now."""
+        doc = self._state.get(KIND, f"{target.endpoint}/{target.name}")
+        gone = doc is not None and doc["phase"] == "serving" and target.scoring.child.poll() is not None
+        if doc is None or not gone or target.reviving or self._stopping.is_set():
+            return
+        target.reviving = True
+        self._starting.submit(self._revived, doc, target)
+
+    def _revived(self, doc: Document, dead: Target) -> None:
+        try:
+            target = self._target(doc)
+        except DeploymentFailed as error:
+            _log.error("the container of %s/%s does not start: %s", doc["endpoint"], doc["name"], error)
+        else:
+            self._swap(target)
+        finally:
+            dead.reviving = False
+
     def put(self, endpoint: str, name: str, body: Document) -> tuple[Document, str, bool]:
         """The deployment as it will be shown, its operation, and whether it is new."""
         with self._lock:
@@ -111,6 +130,8 @@ class Deployments:
                 raise Refused(
                     f"The deployment '{name}' has live traffic. Set its traffic to 0 before deleting it."
                 )
+            if routed is not None and routed.mirrored.get(name.lower()):  # not documented: the strict guess
+                raise Refused(f"The deployment '{name}' gets mirrored traffic. End that before deleting it.")
             operation = self.operations.begin("deployment.delete", _id(endpoint, name))
             doc |= {"operation": operation, "doing": "Deleting", "phase": "deleting"}
             self._state.put(KIND, f"{endpoint}/{name}", doc)
@@ -173,20 +194,27 @@ class Deployments:
 
     def _provision(self, doc: Document) -> None:
         try:
+            if self._faults.cancels(doc["endpoint"]):
+                raise DeploymentFailed(*limits.CANCELED)
             target = self._target(doc)
         except DeploymentFailed as error:
             if not self._stopping.is_set():
                 self._fail(doc, error)
             return
-        routed = self._board.find(doc["endpoint"])
+        if self._swap(target):
+            self._ended(doc, "serving", None)
+
+    def _swap(self, target: Target) -> bool:
+        """From now on this process serves; False when nobody wants it any more."""
+        routed = self._board.find(target.endpoint)
         if self._stopping.is_set() or routed is None:
             target.scoring.stop()
-            return
+            return False
         before = routed.targets.get(target.name.lower())
         routed.targets[target.name.lower()] = target
         if before is not None:
             before.scoring.stop()
-        self._ended(doc, "serving", None)
+        return True
 
     def _target(self, doc: Document) -> Target:
         quota.demand(self._state, doc)
@@ -198,7 +226,7 @@ class Deployments:
         variables = self._variables(doc, settings, folder) | (
             doc["properties"].get("environmentVariables") or {}
         )
-        variables |= {"LOCAL_NOT_INSTALLED": found.not_installed}
+        variables |= {"LOCAL_NOT_INSTALLED": " ".join(found.not_installed)}
         plan = scorer.Plan(
             f"{doc['endpoint']}.{doc['name']}",
             found.code,

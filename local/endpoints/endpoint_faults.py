@@ -65,12 +65,22 @@ class Faults:
         return stored
 
     def set_endpoint(self, endpoint: str, body: Document) -> Document:
-        """`busy_s`: it refuses changes for so long. `stale_s`: it shows the old traffic so long after one."""
-        _check({"busy_s", "stale_s"}, body)
+        """`busy_s`: it refuses changes for so long. `stale_s`: it shows the old traffic so long after one.
+        `cancels`: Azure itself cancels so many operations on its deployments."""
+        _check({"busy_s", "stale_s", "cancels"}, body)
         until = self._clock() + timedelta(seconds=float(body.get("busy_s", 0)))
         stored = {"busy_until": until.isoformat(), "stale_s": float(body.get("stale_s", 0))}
+        stored |= {"cancels": int(body.get("cancels", 0))}
         self._state.put("fault.endpoint", endpoint, stored)
         return stored
+
+    def cancels(self, endpoint: str) -> bool:
+        """Whether Azure cancels this operation, one of those that were asked for."""
+        found = self._state.get("fault.endpoint", endpoint) or {}
+        left = found.get("cancels", 0)
+        if left:
+            self._state.put("fault.endpoint", endpoint, found | {"cancels": left - 1})
+        return bool(left)
 
     def busy(self, endpoint: str) -> bool:
         found = self._state.get("fault.endpoint", endpoint)

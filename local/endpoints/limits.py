@@ -1,9 +1,11 @@
 """What Azure refuses of an endpoint or a deployment because of a limit, or because it is fixed once it is made.
 
-Sources in MicrosoftDocs/azure-ai-docs: how-to-manage-quotas.md (names of 3 to 32, 50 instances, 20 deployments),
-reference-yaml-deployment-managed-online.md (180,000 ms, probes), how-to-safely-rollout-online-endpoints.md (mirrored
-traffic), how-to-access-resources-from-endpoints-managed-identities.md (the identity), concept-secure-online-endpoint.md
-(egress); azure-ai-ml's constants/_endpoint.py (the pattern of names).
+Sources in MicrosoftDocs/azure-ai-docs: how-to-manage-quotas.md (names of 3 to 32, 50 instances, 20 deployments,
+500 requests a second), reference-yaml-deployment-managed-online.md (180,000 ms, probes),
+how-to-safely-rollout-online-endpoints.md (mirrored traffic),
+how-to-access-resources-from-endpoints-managed-identities.md (the identity),
+concept-secure-online-endpoint.md (egress);
+azure-ai-ml's constants/_endpoint.py (the pattern of names).
 """
 
 from __future__ import annotations
@@ -20,6 +22,12 @@ MOST_INSTANCES = 50
 MOST_DEPLOYMENTS = 20
 LONGEST_TIMEOUT_S = 180.0
 MOST_MIRRORED = 50
+MOST_A_SECOND = 500
+CANCELED = (
+    "OperationCanceled",
+    "Operation was canceled due to a previous operation waiting for lock confirmation.",
+)
+"""Source: how-to-troubleshoot-online-endpoints.md, "ERROR: OperationCanceled": trying again helps."""
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{1,30}[a-zA-Z0-9]")
 _PROBES = ("livenessProbe", "readinessProbe")
 _PROBE_COUNTS = ("failureThreshold", "successThreshold")
@@ -66,6 +74,16 @@ def check_update(what: str, old: Document, new: Document, fixed: Mapping[str, ob
         if before != after:
             raise Refused(
                 f"{what}: '{key}' is fixed when it is made; it is {before!r} and cannot become {after!r}."
+            )
+
+
+def check_kept(what: str, old: Document, new: Document) -> None:
+    """Source: the REST specification of OnlineEndpoint: properties "can be added, but not removed or altered"."""
+    sent = new.get("properties") or {}
+    for key, value in (old.get("properties") or {}).items():
+        if sent.get(key) != value:
+            raise Refused(
+                f"{what}: the property '{key}' can be neither removed nor altered; it is {value!r}."
             )
 
 

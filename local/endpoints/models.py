@@ -42,20 +42,20 @@ class Endpoints:
     def put(self, name: str, body: Document) -> tuple[Document, str, bool]:
         """The endpoint as it will be shown, its operation, and whether it is new."""
         with self._lock:
-            old = self._existing(name)
+            old, properties = self._existing(name), body.get("properties") or {}
             if old is not None:
                 self.refuse_when_busy(name)
                 before, after = (limits.identity_of(each.get("identity") or {}) for each in (old, body))
                 limits.check_update(
                     f"The endpoint '{name}'", {"identity": before}, {"identity": after}, {"identity": {}}
                 )
+                limits.check_kept(f"The endpoint '{name}'", old["properties"], properties)
             else:
                 limits.check_name("endpoint", name)
-            properties = body.get("properties") or {}
-            traffic = self._traffic(name, properties)
+            traffic, mirror = self._traffic(name, properties)
             doc = self._document(name, body, properties, old)
             doc["before"] = doc["properties"].pop("traffic_before")
-            doc["properties"]["traffic"] = traffic
+            doc["properties"] |= {"traffic": traffic, "mirrorTraffic": mirror}
             doc["shown_old_until"] = self.faults.stale_until(name).isoformat()
             doc["operation"] = self.operations.begin("endpoint", f"{WORKSPACE_ID}/onlineEndpoints/{name}")
             doc["doing"] = "Updating" if old else "Creating"
@@ -116,8 +116,10 @@ class Endpoints:
             raise NotThere("online endpoint", name)
         return found
 
-    def _traffic(self, name: str, properties: Document) -> dict[str, int]:
-        mirror = properties.get("mirrorTraffic") or {}
+    def _traffic(self, name: str, properties: Document) -> tuple[dict[str, int], dict[str, int]]:
+        """Live and mirrored traffic, by deployment."""
+        sent = properties.get("mirrorTraffic") or {}
+        mirror = {str(key).lower(): weight for key, weight in sent.items() if weight}
         traffic = {str(key).lower(): weight for key, weight in (properties.get("traffic") or {}).items()}
         for deployment, weight in traffic.items():
             if not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= 100:
@@ -131,9 +133,12 @@ class Endpoints:
         if sum(traffic.values()) not in (0, 100):
             raise Refused(f"The traffic of an endpoint must sum to 0 or 100, not {sum(traffic.values())}.")
         limits.check_mirror(mirror, traffic)
-        if any(mirror.values()):
-            raise NotEmulated("mirrored traffic")
-        return traffic
+        for deployment in mirror:
+            if not self.deployments.serves(name, deployment):
+                raise Refused(
+                    f"Traffic cannot be mirrored to '{deployment}': '{name}' has no such deployment that serves."
+                )
+        return traffic, mirror
 
     def _document(self, name: str, body: Document, sent: Document, old: Document | None) -> Document:
         mode = _AUTH_MODES.get(str(sent.get("authMode") or "").lower())
@@ -157,7 +162,6 @@ class Endpoints:
                 "description": sent.get("description"),
                 "properties": sent.get("properties") or {},
                 "publicNetworkAccess": sent.get("publicNetworkAccess") or "Enabled",
-                "mirrorTraffic": {},
                 "traffic_before": old["properties"]["traffic"] if old else {},
                 "scoringUri": f"{self._address}/endpoints/{name}/score",
                 "swaggerUri": f"{self._address}/endpoints/{name}/swagger.json",
@@ -171,8 +175,13 @@ class Endpoints:
         if doc["doing"] == "Deleting":
             return
         known = self.board.find(doc["name"])
+        properties = doc["properties"]
         routed = Routed(
-            doc["name"], doc["properties"]["authMode"], tuple(doc["keys"]), doc["properties"]["traffic"]
+            doc["name"],
+            properties["authMode"],
+            tuple(doc["keys"]),
+            properties["traffic"],
+            properties["mirrorTraffic"],
         )
         if known is not None:
             routed.targets = known.targets

@@ -1,71 +1,43 @@
-"""Each scoring request reaches exactly one deployment, by header or by weight, and leaves one row in the log."""
+"""Each scoring request is answered by exactly one deployment, by header or by weight, and leaves one row in the log.
+
+A copy of one that names no deployment may go to the one that gets mirrored traffic, whose answer nobody sees and which
+leaves a row of its own. What happens at a limit: how-to-troubleshoot-online-endpoints.md, "HTTP status codes".
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
-import re
 import secrets
 import time
 import uuid
-from dataclasses import dataclass, field
-from datetime import datetime
-from http import HTTPStatus
+from dataclasses import replace
 
 import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from local.endpoints import limits
 from local.endpoints.board import Routed, Target
 from local.endpoints.collector import Frame
 from local.endpoints.endpoint_faults import Serving
+from local.endpoints.exchange import Answer, Arrived, row
 from local.endpoints.models import Endpoints
 from local.identity.exceptions import Unauthorized
-from local.logs.models import TRAFFIC_LOG, TrafficLog
+from local.logs.models import TrafficLog
 from local.refusal import ArmError
 from local.service import Service
-from local.settings import LOCATION, LOGS_WORKSPACE_ID, SUBSCRIPTION, WORKSPACE, WORKSPACE_GUID, WORKSPACE_ID
-from local.state import Document
 from local.web import action_of
 
 AUDIENCE = "https://ml.azure.com"  # what the SDK's get_keys asks a token for, in every cloud
 DEPLOYMENT_HEADER = "azureml-model-deployment"
 _PASSED_ON = ("content-type", "accept", "traceparent")
-_NOT_IN_CLIENT_IDS = re.compile(r"[^A-Za-z0-9_-]")
-_LONGEST_CLIENT_ID = 40
-_LONGEST_USER_AGENT = 70
-_PHRASES = {each.value: each.phrase for each in HTTPStatus}
 _client: list[httpx.AsyncClient] = []
-
-
-@dataclass
-class Answer:
-    """What the client gets, and what the log says of it."""
-
-    status: int
-    content: bytes
-    headers: dict[str, str] = field(default_factory=dict)
-    deployment: str = ""
-    model_status: int | None = None
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """One request, its body read."""
-
-    request: Request
-    content: bytes
-    at: datetime
-    began: float
-    read_ms: float
-    request_id: str
-    """The service's own, a GUID: what a client sends as x-request-id is overwritten."""
-
-    @property
-    def client_id(self) -> str:
-        given = self.request.headers.get("x-ms-client-request-id", "")
-        return _NOT_IN_CLIENT_IDS.sub("", given)[:_LONGEST_CLIENT_ID]
+_behind: set[asyncio.Task[None]] = set()
+"""What nobody waits for: mirrored requests, and work that goes on after its caller has gone."""
+_log = logging.getLogger(__name__)
 
 
 async def score(request: Request) -> Response:
@@ -79,7 +51,8 @@ async def score(request: Request) -> Response:
     if routed is None:
         return JSONResponse({"error": {"code": "NotFound", "message": "There is no such endpoint."}}, 404)
     answer = await _answered(service, endpoints, routed, arrived)
-    service.get(TrafficLog).add(at, _row(routed, arrived, answer))
+    service.get(TrafficLog).add(at, row(routed, arrived, answer))
+    _mirror(service, endpoints, routed, arrived, answer)
     headers = answer.headers | {"x-ms-request-id": request_id, "x-request-id": request_id}
     if answer.deployment:
         headers[DEPLOYMENT_HEADER] = answer.deployment
@@ -93,6 +66,9 @@ async def _answered(service: Service, endpoints: Endpoints, routed: Routed, arri
         return _error(
             refusal.status, "Unauthorized" if refusal.status == 401 else refusal.code, refusal.message
         )
+    if not routed.admits(int(time.monotonic()), limits.MOST_A_SECOND):
+        message = f"Rate-limited: an endpoint takes {limits.MOST_A_SECOND} requests a second."
+        return _error(429, "TooManyRequests", message)
     wanted = arrived.request.headers.get(DEPLOYMENT_HEADER)
     chosen = wanted.lower() if wanted else routed.choose(endpoints.board.chance)
     target = routed.targets.get(chosen) if chosen else None
@@ -101,6 +77,11 @@ async def _answered(service: Service, endpoints: Endpoints, routed: Routed, arri
             f"the deployment '{chosen}' does not serve" if chosen else "no deployment has a positive weight"
         )
         return _error(404, "NotFound", f"The endpoint '{routed.name}' cannot answer: {what}.", chosen or "")
+    return await _of(endpoints, target, arrived)
+
+
+async def _of(endpoints: Endpoints, target: Target, arrived: Arrived) -> Answer:
+    """A deployment's answer, unless it has too much to do."""
     if target.in_flight >= target.most_at_once:
         message = (
             f"Too many pending requests: '{target.name}' takes {target.most_at_once} at once"
@@ -108,10 +89,37 @@ async def _answered(service: Service, endpoints: Endpoints, routed: Routed, arri
         )
         return _error(429, "TooManyRequests", message, target.name)
     target.in_flight += 1
+    goes_on: asyncio.Task[httpx.Response] | None = None
     try:
-        return await _forwarded(endpoints, target, arrived)
+        answer = await _forwarded(endpoints, target, arrived)
+        goes_on = answer.goes_on
+        return answer
     finally:
-        target.in_flight -= 1
+        if goes_on is None:
+            target.in_flight -= 1
+        else:
+            _behind_the_answer(asyncio.create_task(_let_go(target, goes_on)))
+
+
+def _mirror(service: Service, endpoints: Endpoints, routed: Routed, arrived: Arrived, answer: Answer) -> None:
+    """A copy for the deployment that gets mirrored traffic. Of a request that names a deployment there is none."""
+    if arrived.request.headers.get(DEPLOYMENT_HEADER) or not answer.deployment:
+        return
+    shadow = routed.targets.get(routed.shadow(endpoints.board.chance) or "")
+    if shadow is None:
+        return
+    copy = replace(arrived, request_id=str(uuid.uuid4()), began=time.perf_counter())
+
+    async def ask() -> None:
+        hidden = await _of(endpoints, shadow, copy)
+        service.get(TrafficLog).add(arrived.at, row(routed, copy, hidden))
+
+    _behind_the_answer(asyncio.create_task(ask()))
+
+
+def _behind_the_answer(task: asyncio.Task[None]) -> None:
+    _behind.add(task)
+    task.add_done_callback(_behind.discard)
 
 
 def _admit(service: Service, routed: Routed, authorization: str) -> None:
@@ -132,34 +140,47 @@ async def _forwarded(endpoints: Endpoints, target: Target, arrived: Arrived) -> 
     if fault is not None and endpoints.board.chance.random() < fault.error_rate:
         answer = _model_error(500, b'{"message": "The fault that was set for this deployment."}', target)
     else:
-        answer = await _asked(target, arrived)
+        answer = await _asked(endpoints, target, arrived)
     if fault is not None and fault.shift_rate and answer.status == 200:
         answer.content = _shifted(answer.content, fault, arrived.content, endpoints.board.chance)
     _collect(endpoints, target, arrived, answer)
     return answer
 
 
-async def _asked(target: Target, arrived: Arrived) -> Answer:
+async def _asked(endpoints: Endpoints, target: Target, arrived: Arrived) -> Answer:
     given = arrived.request.headers
     headers = {name: given[name] for name in _PASSED_ON if name in given}
     headers |= {"x-request-id": arrived.request_id, "x-ms-client-request-id": arrived.client_id}
-    try:
-        response = await _http().post(
-            f"{target.scoring.address}/score",
-            content=arrived.content,
-            headers=headers,
-            timeout=target.timeout_s,
-        )
-    except httpx.TimeoutException:
+    asked = asyncio.create_task(_posted(target, arrived.content, headers))
+    done, _ = await asyncio.wait({asked}, timeout=target.timeout_s)
+    if not done:  # the model goes on all the same, and takes its place (azure-sdk-for-python#36296)
         message = f"The model took longer than the request timeout of {target.timeout_s:g} s."
-        return _error(408, "RequestTimeout", message, target.name)
+        return replace(_error(408, "RequestTimeout", message, target.name), goes_on=asked)
+    try:
+        response = asked.result()
     except httpx.TransportError as error:
+        endpoints.deployments.revive(target)
         message = f"No process answers behind '{target.name}': {type(error).__name__}."
-        return _error(503, "ServiceUnavailable", message, target.name)
+        return _model_error(502, json.dumps({"message": message}).encode(), target)
     if response.status_code != 200:
         return _model_error(response.status_code, response.content, target)
     kept = {name: response.headers[name] for name in ("content-type",) if name in response.headers}
     return Answer(200, response.content, kept, target.name, 200)
+
+
+async def _posted(target: Target, content: bytes, headers: dict[str, str]) -> httpx.Response:
+    return await _http().post(
+        f"{target.scoring.address}/score", content=content, headers=headers, timeout=limits.LONGEST_TIMEOUT_S
+    )
+
+
+async def _let_go(target: Target, asked: asyncio.Task[httpx.Response]) -> None:
+    try:
+        await asked
+    except httpx.HTTPError as error:
+        _log.info("an answer that nobody waited for: %s", type(error).__name__)
+    finally:
+        target.in_flight -= 1
 
 
 def _shifted(content: bytes, fault: Serving, asked: bytes, chance: random.Random) -> bytes:
@@ -216,48 +237,6 @@ def _collect(endpoints: Endpoints, target: Target, arrived: Arrived, answer: Ans
 def _http() -> httpx.AsyncClient:
     """One client for the process's only event loop, made inside it."""
     if not _client or _client[0].is_closed:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-        _client[:] = [httpx.AsyncClient(trust_env=False, limits=limits)]
+        many = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+        _client[:] = [httpx.AsyncClient(trust_env=False, limits=many)]
     return _client[0]
-
-
-def _row(routed: Routed, arrived: Arrived, answer: Answer) -> Document:
-    request = arrived.request
-    total_ms = (time.perf_counter() - arrived.began) * 1000
-    version = request.scope.get("http_version", "1.1")
-    model = answer.model_status
-    return {
-        "AuthType": "Key" if routed.auth == "Key" else "AADToken",
-        "AzureMLWorkspaceId": WORKSPACE_GUID,
-        "AzureMLWorkspaceName": WORKSPACE,
-        "DeploymentName": answer.deployment,
-        "EndpointName": routed.name,
-        "Location": LOCATION,
-        "Method": request.method,
-        "ModelStatusCode": model,
-        "ModelStatusReason": _phrase(model) if model else "",
-        "OperationName": "Inference",
-        "Path": request.url.path,
-        "Protocol": f"HTTP/{version}",
-        "RequestDurationMs": round(arrived.read_ms),
-        "RequestPayloadSize": len(arrived.content),
-        "RequestThrottlingDelayMs": 0,
-        "ResponseCode": answer.status,
-        "ResponseCodeReason": _phrase(answer.status),
-        "ResponseDurationMs": round(total_ms - arrived.read_ms),
-        "ResponsePayloadSize": len(answer.content),
-        "ResponseThrottlingDelayMs": 0,
-        "SourceSystem": "Azure",
-        "TenantId": LOGS_WORKSPACE_ID,
-        "TotalDurationMs": round(total_ms),
-        "Type": TRAFFIC_LOG,
-        "UserAgent": request.headers.get("user-agent", "")[:_LONGEST_USER_AGENT],
-        "XMSClientRequestId": arrived.client_id,
-        "XRequestId": arrived.request_id,
-        "_ResourceId": WORKSPACE_ID.lower(),
-        "_SubscriptionId": SUBSCRIPTION,
-    }
-
-
-def _phrase(status: int) -> str:
-    return _PHRASES.get(status, "")

@@ -47,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(groups(host.triggers)))  # noqa: T201 - what was asked for
         host.stop()
         return 0
+    told = settings.folder / "host-functions.json"  # as a host tells the platform, which lists them
+    told.with_suffix(".new").write_text(json.dumps(host.functions))
+    told.with_suffix(".new").replace(told)
     port = settings.host_port if chosen.port is None else chosen.port
     _serve(host, _front(host, settings), port, Pace(chosen.speed), ended)
     if not host.stop():

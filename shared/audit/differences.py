@@ -66,13 +66,8 @@ def _finding(current: Unit, *, every: bool) -> Find:
     store, loop = current.ports.store, current.loop
     if not every:
         return lambda key: store.read(loop, key)
-    found: dict[str, Row] = {}
-    for prefix in ("release-", "version-"):
-        after = ""
-        while page := store.range(loop, prefix, after=after):
-            found |= {row.key: row for row in page}
-            after = page[-1].key
-    return found.get
+    kinds = ("release-", "version-")
+    return {row.key: row for kind in kinds for row in rows.every(store, loop, kind)}.get
 
 
 def _touched(current: Unit) -> set[str]:

@@ -13,7 +13,7 @@ from shared.assets import same_asset
 from shared.azure.client import ML_ROLE
 from shared.azure.endpoint_calls import Scoring
 from shared.azure.failures import Busy, asking
-from shared.azure.operations import ADDRESS, telling, why
+from shared.azure.operations import ADDRESS, CANCELED, telling, why
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, InvariantBroken
 from shared.port_rules import TRAFFIC_TAG, check_weights, traffic_note
@@ -53,7 +53,7 @@ class AzureServing:
         if found.auth_mode != "aad_token":
             raise ConfigurationError(
                 f"Endpoint {endpoint} authenticates by {found.auth_mode}; Driftloop keeps no keys. "
-                "Make the endpoint anew with auth_mode aad_token, or name another one in the loop file.",
+                "Create the endpoint again with auth_mode aad_token, or name another one in the loop file.",
                 code=Code.ENDPOINT_UNUSABLE,
             )
         return DeploymentSeen(_STATES.get(found.provisioning_state, "creating"))
@@ -88,13 +88,17 @@ class AzureServing:
                 code=Code.DEPLOYMENT_NOT_OURS,
             )
         state = _STATES.get(found.provisioning_state, "creating")
-        return DeploymentSeen(state, self._why(found) if state == "failed" else "")
+        if state != "failed":
+            return DeploymentSeen(state)
+        failure = why(str((found.properties or {}).get(ADDRESS, "")), self._identity)
+        if failure.code == CANCELED:
+            with _asking("Making a deployment", spec.endpoint):
+                self._ml().online_deployments.begin_create_or_update(_deployment(spec))
+            return DeploymentSeen("creating")
+        return DeploymentSeen(state, failure.text or self._log(found))
 
-    def _why(self, found: OnlineDeployment) -> str:
-        """The operation's error, else the end of the container's log: where a scoring script's error stands."""
-        told = why(str((found.properties or {}).get(ADDRESS, "")), self._identity)
-        if told:
-            return told
+    def _log(self, found: OnlineDeployment) -> str:
+        """The end of the container's log: where a scoring script's error stands."""
         try:
             log = self._ml().online_deployments.get_logs(found.name, found.endpoint_name, lines=_LOG_LINES)
         except AzureError:
@@ -106,13 +110,17 @@ class AzureServing:
             found = self._find_deployment(endpoint, name)
             if found is None:
                 return True
-            weight = self.traffic(endpoint).get(name, 0)
+            serving = self._endpoint(endpoint)
+            weight = (serving.traffic or {}).get(name, 0)
             if weight:
                 raise InvariantBroken(
                     f"Deployment {endpoint}/{name} still has {weight} % of the traffic; it is not deleted.",
                     code=Code.DEPLOYMENT_SERVES,
                 )
-            if found.provisioning_state != "Deleting":
+            if (serving.mirror_traffic or {}).get(name):
+                serving.mirror_traffic = _mirrored_without(serving, {name})
+                self._ml().online_endpoints.begin_create_or_update(serving)
+            elif found.provisioning_state != "Deleting":
                 self._ml().online_deployments.begin_delete(name, endpoint)
         return False
 
@@ -142,6 +150,9 @@ class AzureServing:
             found = self._endpoint(endpoint)
             # A new entity would wipe what it does not name: mirror traffic, tags, identity.
             found.traffic = wanted
+            found.mirror_traffic = _mirrored_without(
+                found, {name for name, weight in wanted.items() if weight}
+            )
             found.tags = {**(found.tags or {}), TRAFFIC_TAG: traffic_note(wanted)}
             self._ml().online_endpoints.begin_create_or_update(found)
 
@@ -160,7 +171,7 @@ class AzureServing:
     def _endpoint(self, name: str) -> OnlineEndpoint:
         found = self._find_endpoint(name)
         if found is None:
-            raise ConfigurationError(f"There is no endpoint {name}.", code=Code.ENDPOINT_UNUSABLE)
+            raise ConfigurationError(f"Endpoint {name} does not exist.", code=Code.ENDPOINT_UNUSABLE)
         return found
 
     def _find_endpoint(self, name: str) -> OnlineEndpoint | None:
@@ -174,6 +185,12 @@ class AzureServing:
             return self._ml().online_deployments.get(name, endpoint)
         except ResourceNotFoundError:
             return None
+
+
+def _mirrored_without(endpoint: OnlineEndpoint, names: set[str]) -> dict[str, int]:
+    """What somebody mirrors, but to these deployments: Azure gives none both live traffic and a copy of it."""
+    mirrored = endpoint.mirror_traffic or {}
+    return {name: share for name, share in mirrored.items() if share and name not in names}
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def _meant(error: AzureError, status: int | None, what: str, role: str) -> Drift
         case Consequence.BLOB_UNREADABLE:
             return ConfigurationError(
                 f"{what} was refused ({_code(error)}): a blob in it cannot be read. Rehydrate it to an "
-                "online tier, or write it anew without a key of its own.",
+                "online tier, or write it again without a key of its own.",
                 code=Code.REQUEST_REFUSED,
             )
         case Consequence.CONFIGURATION:

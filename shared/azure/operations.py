@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -25,20 +26,33 @@ _RESOURCE_MANAGERS = frozenset(
 _TIMEOUT_S = (10.0, 30.0)
 
 
-def why(address: str, identity: TokenCredential) -> str:
-    """The error text of the operation, or nothing when it cannot be had: the failure itself is known already."""
+CANCELED = "OperationCanceled"
+"""Azure itself canceled the operation, for one that had the lock or came first: trying again helps
+(learn.microsoft.com, azure/machine-learning/how-to-troubleshoot-online-endpoints#error-operationcanceled)."""
+
+
+class Failure(NamedTuple):
+    """How an operation ended: Azure's code, and what to tell people. Both empty when it cannot be had."""
+
+    code: str = ""
+    text: str = ""
+
+
+def why(address: str, identity: TokenCredential) -> Failure:
+    """The error of the operation, or nothing when it cannot be had: the failure itself is known already."""
     host = urlsplit(address)
     if host.scheme != "https" or host.netloc not in _trusted():
-        return ""  # our token goes to Resource Manager only
+        return Failure()  # our token goes to Resource Manager only
     try:
         token = identity.get_token(f"https://{host.netloc}/.default").token
         reply = requests.get(
             address, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, allow_redirects=False
         )
         error = reply.json().get("error") or {}
-        return telling(": ".join(str(error[part]) for part in ("code", "message") if error.get(part)))
+        text = ": ".join(str(error[part]) for part in ("code", "message") if error.get(part))
+        return Failure(str(error.get("code") or ""), telling(text))
     except (AzureError, requests.RequestException, ValueError, AttributeError):
-        return ""
+        return Failure()
 
 
 def telling(text: str) -> str:

@@ -42,33 +42,34 @@ class OverviewRows:
     """The part of `Store` that is about overviews. A claim and its end are merges under the ETag that was read."""
 
     def __init__(self, table: TableClient) -> None:
-        self._lines = table
+        self._table = table
+        self._resource = f"table {table.table_name}"
 
     def overviews(self, due_before: datetime | None = None) -> list[Overview]:
         clauses = "PartitionKey eq @partition"
         if due_before is not None:
             clauses += " and due_at gt @never and due_at le @due"
         values = {"partition": _PARTITION, "never": _NEVER, "due": _text(due_before)}
-        with asking("Reading overviews", f"table {self._lines.table_name}", ROLE):
-            return [_overview(line) for line in self._lines.query_entities(clauses, parameters=values)]
+        with asking("Reading overviews", self._resource, ROLE):
+            return [_overview(line) for line in self._table.query_entities(clauses, parameters=values)]
 
     def overview(self, loop: str) -> Overview | None:
-        with asking("Reading an overview", f"table {self._lines.table_name}", ROLE):
-            line = self._line(check_loop(loop))
+        with asking("Reading an overview", self._resource, ROLE):
+            line = self._entity(_PARTITION, check_loop(loop))
         return _overview(line) if line is not None else None
 
     def describe(self, overview: Overview) -> None:
         loop = check_loop(overview.loop)
-        with asking("Writing an overview", f"table {self._lines.table_name}", ROLE):
-            self._lines.upsert_entity(_new(loop) | _described(overview), mode=UpdateMode.MERGE)
+        with asking("Writing an overview", self._resource, ROLE):
+            self._table.upsert_entity(_new(loop) | _described(overview), mode=UpdateMode.MERGE)
 
     def wake(self, loop: str, at: datetime) -> None:
         woken = _new(check_loop(loop)) | {"due_at": _text(at), "woken": uuid.uuid4().hex}
-        with asking("Waking a loop", f"table {self._lines.table_name}", ROLE):
+        with asking("Waking a loop", self._resource, ROLE):
             try:
-                self._lines.upsert_entity(woken, mode=UpdateMode.MERGE)
+                self._table.upsert_entity(woken, mode=UpdateMode.MERGE)
             except ServiceResponseError:  # written or not; twice is as once
-                self._lines.upsert_entity(woken, mode=UpdateMode.MERGE)
+                self._table.upsert_entity(woken, mode=UpdateMode.MERGE)
 
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
         woken = ""
@@ -104,9 +105,9 @@ class OverviewRows:
     def _change(self, loop: str, change: Callable[[Line], Line | None]) -> bool:
         """Read, decide, write under the ETag; read again when somebody else wrote. False when nothing was to do."""
         check_loop(loop)
-        with asking("Changing an overview", f"table {self._lines.table_name}", ROLE):
+        with asking("Changing an overview", self._resource, ROLE):
             for attempt in range(_ATTEMPTS):
-                line = self._line(loop)
+                line = self._entity(_PARTITION, loop)
                 changes = change(line or {})
                 if changes is None:
                     return False
@@ -118,9 +119,9 @@ class OverviewRows:
     def _merge(self, loop: str, line: TableEntity | None, changes: Line) -> bool:
         try:
             if line is None:
-                self._lines.create_entity(_new(loop) | changes)
+                self._table.create_entity(_new(loop) | changes)
             else:
-                self._lines.update_entity(
+                self._table.update_entity(
                     _new(loop) | changes,
                     mode=UpdateMode.MERGE,
                     etag=line.metadata["etag"],
@@ -134,9 +135,9 @@ class OverviewRows:
             return False  # written or not: reading it again shows, and every change may be made twice
         return True
 
-    def _line(self, loop: str) -> TableEntity | None:
+    def _entity(self, partition: str, key: str) -> TableEntity | None:
         try:
-            return self._lines.get_entity(_PARTITION, loop)
+            return self._table.get_entity(partition, key)
         except ResourceNotFoundError as error:
             if code_of(error) == "TableNotFound":
                 raise

@@ -17,7 +17,7 @@ DEDICATED = "dedicatedcores/usages"
 RESERVE = 1.2
 """What Azure ML charges for a deployment against the quota: a fifth is kept for its upgrades, for most sizes."""
 
-_EVENT_GRID, _ML = "2025-02-15", "2024-10-01"
+_EVENT_GRID, _ML, _WEB = "2025-02-15", "2024-10-01", "2023-12-01"
 _ML_NAMESPACE = "Microsoft.MachineLearningServices"
 
 
@@ -138,11 +138,22 @@ class Surroundings:
             found[who] = str(named[0]["properties"]["principalId"]) if named else ""
         return {who: principal for who, principal in found.items() if principal}
 
+    def functions(self) -> set[str] | None:
+        """The app's functions that its host has indexed and that are not switched off; None when there is no app."""
+        apps = self._apps()
+        if not apps:
+            return None
+        found = self._arm.list(f"{apps[0]['id']}/functions", _WEB)
+        indexed = [one for one in found if not (one.get("properties") or {}).get("isDisabled")]
+        return {str(one["name"]).rpartition("/")[2] for one in indexed}
+
+    def _apps(self) -> list[dict[str, Any]]:
+        sites = self._arm.list(f"{self._ours}/providers/Microsoft.Web/sites", _WEB)
+        return [one for one in sites if (one.get("tags") or {}).get("azd-service-name") == "app"]
+
     def _app(self) -> str:
         """The identity that the app runs as: a user-assigned one, which has its roles before there is an app."""
-        sites = self._arm.list(f"{self._ours}/providers/Microsoft.Web/sites", "2023-12-01")
-        app = [one for one in sites if (one.get("tags") or {}).get("azd-service-name") == "app"]
-        assigned = [(one.get("identity") or {}).get("userAssignedIdentities") or {} for one in app]
+        assigned = [(one.get("identity") or {}).get("userAssignedIdentities") or {} for one in self._apps()]
         return next((str(found["principalId"]) for each in assigned for found in each.values()), "")
 
     def roles(self, principal: str) -> set[tuple[str, str]]:

@@ -72,7 +72,7 @@ class Registry:
             component = load_component(folder / file, params_override=override)
         except (ValidationException, ValidationError, OSError) as error:
             raise ConfigurationError(
-                f"{file} is no valid Azure ML component: {_first_message(error)}"
+                f"{file} is not a valid Azure ML component: {_first_message(error)}"
             ) from error
         _run_as_managed(component)
         return self._ensure(client, component)

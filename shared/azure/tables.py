@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, ResourceNotFoundError
-from azure.data.tables import TableClient, TableTransactionError, UpdateMode
+from azure.core.exceptions import AzureError
+from azure.data.tables import TableTransactionError, UpdateMode
 from requests import RequestException
 
-from shared.azure.failures import asking, code_of, status_of, translated
+from shared.azure.failures import asking, status_of, translated
 from shared.azure.overviews import OverviewRows
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.port_rules import check_changes, check_key, check_loop
@@ -29,11 +29,6 @@ Operation = tuple[str, Entity, Mapping[str, Any]] | tuple[str, Entity]
 
 class TableStore(OverviewRows):
     """`Store` over one table: a partition a loop, one for overviews, one for events that belong nowhere."""
-
-    def __init__(self, table: TableClient) -> None:
-        super().__init__(table)
-        self._table = table
-        self._resource = f"table {table.table_name}"
 
     def read(self, loop: str, key: str) -> Row | None:
         with asking("Reading a row", self._resource, ROLE):
@@ -89,14 +84,6 @@ class TableStore(OverviewRows):
 
     def unrouted(self, limit: int = 100) -> list[Row]:
         return self._query(_UNROUTED, "", "", limit)
-
-    def _entity(self, partition: str, key: str) -> Entity | None:
-        try:
-            return self._table.get_entity(partition, key)
-        except ResourceNotFoundError as error:
-            if code_of(error) == "TableNotFound":
-                raise
-            return None
 
     def _query(self, partition: str, prefix: str, after: str, limit: int) -> list[Row]:
         clauses = ["PartitionKey eq @partition"]

@@ -51,3 +51,12 @@ class InboxRecord:
     reason: Reason | None = None
     version: int | None = None
     attempts: int = 0
+
+    @property
+    def blob(self) -> str:
+        """container/name of the blob that it is about; empty for any other event."""
+        return f"{self.body.get('container', '')}/{self.body.get('name', '')}".strip("/")
+
+    @property
+    def subject(self) -> str:
+        return self.blob or self.kind.value

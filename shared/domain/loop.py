@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.domain.event import EventKind
 from shared.domain.ledger import GENESIS
 from shared.domain.reason import Reason
 from shared.domain.release import Champion, Phase, Trigger
@@ -27,6 +28,18 @@ class SourceState:
     """SHA-256 of what was landed last."""
     address: str = ""
     """Digest of the address that etag and modified are of; of another address they say nothing."""
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """An event that could not be used, for as long as nobody made it good."""
+
+    key: str
+    kind: EventKind
+    received_at: datetime
+    source: str
+    """Where it came from, for people."""
+    reason: Reason
 
 
 @dataclass(frozen=True)
@@ -69,8 +82,12 @@ class LoopState:
     """Number of the newest version that can be trained on; None in rows that are older than this field."""
     unserved: Reason | None = None
     """Why the champion serves nobody, as the last sweep saw; None when it can."""
+    set_aside: tuple[SetAside, ...] = ()
+    """The newest events in quarantine, until they are read again or a newer one of their kind is handled."""
     task: str = ""
     """classification or regression, as the first labelled version showed; `data.task` is heard first."""
+    past: str = ""
+    """Document hash of how far each past drop lay from its references; empty while rows seem independent."""
     newest_landed_at: datetime | None = None
     """When the newest drop landed: what comes in late is judged by this."""
     adopted: Mapping[str, int] = field(default_factory=dict)

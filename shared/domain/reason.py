@@ -61,6 +61,8 @@ class Code(StrEnum):
     ACT_OUT_OF_PLACE = "act-out-of-place"
     ACT_WHILE_FROZEN = "act-while-frozen"
     RELEASE_NOT_OPEN = "release-not-open"
+    NOT_PAUSED = "not-paused"
+    PAUSED_ALREADY = "paused-already"
     READ_AGAIN = "read-again"
     NO_QUARANTINED_DROP = "no-quarantined-drop"
     RESTORE_DEPLOYED = "restore-deployed"
@@ -75,6 +77,7 @@ class Code(StrEnum):
     REPLAY_E_VALUE_DIFFERS = "replay-e-value-differs"
     REPLAY_UNREADABLE = "replay-unreadable"
     REPLAY_HASH_DIFFERS = "replay-hash-differs"
+    REPLAY_NOT_KEPT = "replay-not-kept"
     # audit
     LEDGER_ENTRY_MISSING = "ledger-entry-missing"
     LEDGER_LINK_BROKEN = "ledger-link-broken"
@@ -181,12 +184,16 @@ class Code(StrEnum):
     DRIFT_OFF = "drift-off"
     COLUMN_MOVED = "column-moved"
     NO_MATERIAL_DRIFT = "no-material-drift"
+    UNUSUAL_DROP = "unusual-drop"
+    USUAL_DROP = "usual-drop"
+    FEW_PAST_DROPS = "few-past-drops"
     METRIC_BREACHED = "metric-breached"
     METRIC_PAST_BY_CHANCE = "metric-past-by-chance"
     METRIC_MET = "metric-met"
     METRIC_MEASURED = "metric-measured"
     METRIC_UNDEFINED = "metric-undefined"
     METRIC_TOO_FEW_ROWS = "metric-too-few-rows"
+    METRIC_CLASS_TOO_RARE = "metric-class-too-rare"
     METRIC_MISMATCH = "metric-mismatch"
     METRIC_BAD_VALUES = "metric-bad-values"
     PREDICTIONS_JUDGED = "predictions-judged"
@@ -238,6 +245,7 @@ class Code(StrEnum):
     PHASE_TOO_LONG = "phase-too-long"
     NOT_HELPING = "not-helping"
     LOOP_WAITS = "loop-waits"
+    EVENT_SET_ASIDE = "event-set-aside"
     LOOP_SET_ASIDE = "loop-set-aside"
     SERVES = "serves"
     SERVES_AGAIN = "serves-again"
@@ -374,3 +382,13 @@ class Reason:
 def reason(code: Code, *because: Reason, **facts: Fact) -> Reason:
     """`reason(Code.COOLDOWN, until=…)`: every fact that the text of this code names, and what programs read besides."""
     return Reason(code, facts, because)
+
+
+LONGEST_FACT, MOST_BECAUSE = 160, 3
+
+
+def bounded(why: Reason) -> Reason:
+    """The reason as it stands in a row that is read whole: the beginning of each text, and the first of what it rests
+    on."""
+    facts = {name: v[:LONGEST_FACT] if isinstance(v, str) else v for name, v in why.facts.items()}
+    return Reason(why.code, facts, tuple(map(bounded, why.because[:MOST_BECAUSE])))

@@ -223,6 +223,8 @@ class Release:
     """What keeps it from going on just now: an unavailable service, evidence, a person."""
     stuck: bool = False
     """A person should look: it failed too many times in a row."""
+    frozen: bool = False
+    """It was looked at while the loop stood still, and not since: the limits of its phase begin anew (`frozen.py`)."""
     failures: int = 0
     """Observations that failed in a row; resets when one succeeds."""
     retry_at: datetime | None = None
@@ -232,6 +234,11 @@ class Release:
     @property
     def ended(self) -> bool:
         return self.phase in ENDED
+
+    @property
+    def shown(self) -> Reason | None:
+        """What people see first: what it waits for, else why it stands where it does."""
+        return self.reason if self.ended else self.waiting_for or self.reason
 
     def judgement(self, kind: JudgementKind) -> Judgement | None:
         """The last verdict of this kind."""

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 MOST_FEATURES = 200
 LONGEST_NAME = 256
@@ -42,6 +43,15 @@ class AlertRaised:
     fired_at: str
     """Of a resolved one: when it had fired."""
     words: str
+
+
+def moment(text: str, heard_at: datetime) -> datetime:
+    """When an alert says that it fired; when it was heard, where it says nothing that can be read, or the future."""
+    try:
+        said = datetime.fromisoformat(text)
+    except ValueError:
+        return heard_at
+    return min(said if said.tzinfo else said.replace(tzinfo=UTC), heard_at)
 
 
 def read_alert(body: Mapping[str, object]) -> AlertRaised | None:

@@ -208,7 +208,8 @@ def _path(url: str, account_url: str) -> tuple[str, str]:
 
 
 def _ours(event: Mapping[str, object]) -> Incoming:
-    """Messages that our own HTTP functions enqueue after they have authenticated the caller."""
+    """Messages that our own HTTP functions enqueue after they have authenticated the caller. Who may write to the queue
+    can write others: what is kept for people is redacted here, too."""
     text = {key: str(value) for key, value in event.items() if value is not None}
     kind = text.get("driftloop", "")
     if kind == "alert":
@@ -216,22 +217,23 @@ def _ours(event: Mapping[str, object]) -> Incoming:
             rule=text.get("rule", ""),
             alert_id=text.get("alert_id", ""),
             fired=text.get("condition", "").casefold() == "fired",
-            at=text.get("at", ""),
-            words=text.get("words", ""),
-            fired_at=text.get("fired_at", ""),
+            at=redacted(text.get("at", "")),
+            words=redacted(text.get("words", "")),
+            fired_at=redacted(text.get("fired_at", "")),
         )
     if kind == "act" and text.get("verb") in VERBS:
         return Act(
             verb=text["verb"],
             loop=text.get("loop", ""),
             release=_release(text.get("release", "")),
-            actor=text.get("actor", ""),
-            reason=text.get("reason", ""),
+            actor=redacted(text.get("actor", "")),
+            reason=redacted(text.get("reason", "")),
             id=text.get("act_id")
             or text.get("id", ""),  # `id`: as it was written before, and may still lie in a queue
             drop=text.get("drop", ""),
         )
-    raise InputRejected("unknown-message", f"a Driftloop message of unknown kind {kind[:64]!r}")
+    what = f"action {text.get('verb', '')[:64]!r}" if kind == "act" else f"kind {kind[:64]!r}"
+    raise InputRejected("unknown-message", f"a Driftloop message of unknown {what}")
 
 
 def _release(text: str) -> int | None:

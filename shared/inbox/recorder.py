@@ -25,7 +25,7 @@ from shared.inbox.messages import (
 )
 from shared.port_rules import is_loop
 from shared.ports import Change, Insert, Ports
-from shared.redaction import reason_of
+from shared.redaction import reason_of, redacted
 from shared.state import rows
 from shared.state.rows import key_of
 
@@ -130,13 +130,13 @@ def _nobody(incoming: Incoming) -> Reason | None:
     """Why an event concerns no loop; None when there is nothing to say about it."""
     match incoming:
         case Landed():
-            return reason(Code.NO_LANDING, blob=f"{incoming.container}/{incoming.name}")
+            return reason(Code.NO_LANDING, blob=redacted(f"{incoming.container}/{incoming.name}"))
         case AlertRaised():
-            return reason(Code.NO_ALERT_PATTERN, rule=incoming.rule)
+            return reason(Code.NO_ALERT_PATTERN, rule=redacted(incoming.rule))
         case MonitorBreached():
-            return reason(Code.NO_MONITOR_PATTERN, monitor=incoming.monitor)
+            return reason(Code.NO_MONITOR_PATTERN, monitor=redacted(incoming.monitor))
         case Act():
-            return reason(Code.NO_LOOP, loop=incoming.loop)
+            return reason(Code.NO_LOOP, loop=redacted(incoming.loop))
         case _:
             return None
 
@@ -200,7 +200,7 @@ def put(ports: Ports, overview: Overview, record: InboxRecord) -> bool:
 
 def _alert(ports: Ports, overview: Overview, alert: AlertRaised) -> None:
     identity = key_of("alert", alert.alert_id or alert.rule)  # only ever compared, and it may hold anything
-    body = {"rule": alert.rule, "at": alert.at, "words": alert.words, "alert_id": identity}
+    body = {"rule": redacted(alert.rule), "at": alert.at, "words": alert.words, "alert_id": identity}
     if not alert.fired:
         body["resolved"] = "yes"
     record = InboxRecord(
@@ -227,11 +227,11 @@ def _breach(ports: Ports, overview: Overview, breached: MonitorBreached) -> None
             kind=EventKind.ALERT,
             received_at=ports.clock.now(),
             body={
-                "rule": signal.signal,
-                "monitor": breached.monitor,
-                "run": breached.run[:256],
+                "rule": redacted(signal.signal),
+                "monitor": redacted(breached.monitor),
+                "run": redacted(breached.run[:256]),
                 "at": "",
-                "words": "; ".join(map(str, signal.features[:10])),
+                "words": redacted("; ".join(map(str, signal.features[:10]))),
                 "breached": json.dumps(sorted({f.feature for f in signal.features} - {""})),
             },
         )

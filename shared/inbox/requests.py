@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
 
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import Trigger, TriggerKind
-from shared.inbox import recorder
+from shared.domain.release import Phase, Release, Trigger, TriggerKind
+from shared.inbox import alerts, recorder
 from shared.ports import Change, Delete, Insert, Row
 from shared.release import frozen, machine, restore, stepper
 from shared.release.observations import PersonActed
@@ -29,21 +30,48 @@ def alert(current: Unit, record: InboxRecord, row: Row) -> None:
         _withdraw(current, record, row)
         return
     rule, details = record.body["rule"], record.body["words"]
-    if "alert_id" in record.body and _over(current, record):
-        current.commit(changes=_done(record, row, reason(Code.ALERT_RESOLVED)))
-        return
     if "breached" not in record.body:
-        why = reason(Code.ALERT_FIRED, rule=rule, details=details)
-        ask(current, record, row, TriggerKind.ALERT, why, "Azure Monitor")
+        _fired(current, record, row, reason(Code.ALERT_FIRED, rule=rule, details=details))
         return
     confirmed, found = breaches.retest(current, json.loads(record.body["breached"]))
     why = reason(Code.MONITOR_BREACHED, found, signal=rule, details=details or "no details")
     if confirmed:
         ask(current, record, row, TriggerKind.ALERT, why, "Azure ML model monitor")
         return
-    now = current.ports.clock.now()
-    trigger = Trigger(TriggerKind.ALERT, replace(why, because=()), "Azure ML model monitor", record.key, now)
-    denied = start.apply(current, current.state, [trigger], Deny(reason(Code.BREACH_NOT_CONFIRMED, found)))
+    trigger = Trigger(
+        TriggerKind.ALERT,
+        replace(why, because=()),
+        "Azure ML model monitor",
+        record.key,
+        current.ports.clock.now(),
+    )
+    _deny(current, record, row, trigger, reason(Code.BREACH_NOT_CONFIRMED, found))
+
+
+def _fired(current: Unit, record: InboxRecord, row: Row, why: Reason) -> None:
+    """An alert of Azure Monitor, judged by when it fired, which may be long before it is heard."""
+    if _over(current, record):
+        current.commit(changes=_done(record, row, reason(Code.ALERT_RESOLVED)))
+        return
+    at = alerts.moment(record.body["at"], current.ports.clock.now())
+    ended = _ended_last(current)
+    if ended is not None and policy.is_echo(ended, at):
+        trigger = Trigger(TriggerKind.ALERT, why, "Azure Monitor", record.key, at)
+        _deny(current, record, row, trigger, reason(Code.ECHO, release=ended.number))
+        return
+    ask(current, record, row, TriggerKind.ALERT, why, "Azure Monitor", at=at)
+
+
+def _ended_last(current: Unit) -> Release | None:
+    """The newest release that has ended and did not go live."""
+    state = current.state
+    if state.last_ended_at is None or state.last_outcome == Phase.LIVE.value:
+        return None
+    return current.release((state.open_release or state.next_release) - 1)[0]
+
+
+def _deny(current: Unit, record: InboxRecord, row: Row, trigger: Trigger, why: Reason) -> None:
+    denied = start.apply(current, current.state, [trigger], Deny(why))
     denied.commit(current, _done(record, row, denied.reason))
 
 
@@ -74,9 +102,18 @@ def _is_of(current: Unit, trigger: Trigger, resolved: InboxRecord) -> bool:
     return body.get("alert_id") == resolved.body["alert_id"] and body["at"] <= resolved.body["at"]
 
 
-def ask(current: Unit, record: InboxRecord, row: Row, kind: TriggerKind, why: Reason, actor: str) -> None:
-    """Put one reason to the policy and close its record with the answer."""
-    trigger = Trigger(kind, why, actor, record.key, current.ports.clock.now())
+def ask(
+    current: Unit,
+    record: InboxRecord,
+    row: Row,
+    kind: TriggerKind,
+    why: Reason,
+    actor: str,
+    *,
+    at: datetime | None = None,
+) -> None:
+    """Put one reason, of that moment, to the policy and close its record with the answer."""
+    trigger = Trigger(kind, why, actor, record.key, at or current.ports.clock.now())
     outcome = start.answer(current, current.state, [trigger])
     outcome.commit(current, _done(record, row, outcome.reason))
 
@@ -150,10 +187,9 @@ def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) 
     if found is None or drop is None or drop.state is not InboxState.QUARANTINED:
         _refuse(current, record, row, reason(Code.NO_QUARANTINED_DROP, drop=key[:64]))
         return
-    source = f"{drop.body.get('container', '')}/{drop.body.get('name', '')}".strip("/") or drop.kind.value
     told = Draft(
         "drop.replayed",
-        source,
+        drop.subject,
         actor,
         record.key,
         before=drop.state.value,
@@ -162,21 +198,29 @@ def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) 
     )
     again = replace(drop, state=InboxState.NEW, reason=None, attempts=0)
     changes: list[Change] = [
-        *_done(record, row, reason(Code.READ_AGAIN, source=source)),
+        *_done(record, row, reason(Code.READ_AGAIN, source=drop.subject)),
         update(found, again),
         Insert(rows.todo_key(drop), drop.key),
         Delete(rows.aside_key(drop.received_at, drop.key)),
     ]
-    current.commit(drafts=[told], changes=changes)
+    left = tuple(one for one in current.state.set_aside if one.key != drop.key)
+    current.commit(replace(current.state, set_aside=left), [told], changes)
 
 
 def _pause(current: Unit, record: InboxRecord, row: Row, why: Reason) -> None:
+    if current.state.paused is not None:  # why it is paused says what ends it
+        already = reason(Code.PAUSED_ALREADY, current.state.paused, loop=current.loop)
+        _refuse(current, record, row, already)
+        return
     told = _told(current, record, "loop.paused")
     current.commit(replace(current.state, paused=why), [told], _done(record, row, why))
 
 
 def _resume(current: Unit, record: InboxRecord, row: Row) -> None:
     """The loop continues, and a release whose traffic was changed from outside with it."""
+    if current.state.paused is None:
+        _refuse(current, record, row, reason(Code.NOT_PAUSED, loop=current.loop))
+        return
     actor, why = record.body["actor"], record.body["reason"]
     changes = _done(record, row, reason(Code.RESUMED, actor=actor))
     if current.state.open_release is not None:

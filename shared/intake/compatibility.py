@@ -40,7 +40,7 @@ def settle(
 def _check_named(found: Mapping[str, str], spec: ReadSpec) -> None:
     if spec.time and spec.time in found and found[spec.time] not in (DATETIME, NOTHING):
         kind = found[spec.time]
-        raise rejected("no-time", f"column {quoted(spec.time)} (data.time) is {kind}, which is no time")
+        raise rejected("no-time", f"column {quoted(spec.time)} (data.time) is {kind}, not a time")
     wanted = [("missing-target", spec.target, "target"), ("missing-id", spec.id, "id")]
     wanted += [
         ("missing-column", spec.time, "time"),

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.domain.event import InboxRecord, InboxState
-from shared.domain.reason import Code, Reason, reason
+from shared.domain.loop import LoopState, SetAside
+from shared.domain.reason import Code, Reason, bounded, reason
 from shared.domain.version import DataVersion, VersionState
 from shared.errors import Conflict, InputRejected
 from shared.inbox.recorder import FOLDER_END
@@ -18,7 +19,7 @@ from shared.intake.reader import partitions
 from shared.intake.rejections import rejected
 from shared.intake.returns import with_returns
 from shared.ports import Blob, Change, Delete, Insert, Row
-from shared.redaction import reason_of
+from shared.redaction import reason_of, words_of
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
@@ -27,6 +28,10 @@ from shared.verdict import version_verdict
 if TYPE_CHECKING:
     from shared.intake import Reading, ReadSpec
     from shared.loopfile import Definition
+
+
+MOST_ASIDE = 10
+"""Events in quarantine that a loop's own row names; all of them are listed beside it."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep) -> None:
                 unit.ports.versions.write(f"{path}/{part.relative_to(out).as_posix()}", part)
             keep(landing, Read(blob, path, reading, out))
     except InputRejected as rejection:
-        unit.ports.blobs.quarantine(blob, f"{rejection.code}: {rejection}")
+        unit.ports.blobs.quarantine(blob, f"{rejection.code}: {words_of(rejection)}")
         landing.close(InboxState.QUARANTINED, reason_of(rejection))
     except Conflict:
         if (now := unit.ports.blobs.find(blob.container, blob.name)) and now.etag == blob.etag:
@@ -154,6 +159,7 @@ def _spec(unit: Unit, definition: Definition) -> ReadSpec:
         definition.data,
         unit.version(latest)[0].columns if latest else {},
         unit.ports.documents.get(champion.profile) if champion else b"",
+        definition.drift.cluster or "",
     )
 
 
@@ -249,21 +255,29 @@ def close(
 ) -> None:
     """End an inbox record: it is work no more, and the ledger says what became of it."""
     closed = replace(record, state=state, reason=why, version=version or record.version)
-    source = f"{record.body.get('container', '')}/{record.body.get('name', '')}".strip("/")
     ended = Draft(
         f"drop.{state.value}",
-        source or record.kind.value,
+        record.subject,
         "driftloop",
         record.key,
         before=record.state.value,
         after=state.value,
         detail={"code": why.code.value, "note": why},
     )
-    changes: list[Change] = [update(row, closed), Delete(rows.todo_key(record)), *_aside(closed)]
-    unit.commit(drafts=[ended], changes=changes)
+    changes: list[Change] = [update(row, closed), Delete(rows.todo_key(record))]
+    if state is not InboxState.QUARANTINED:
+        unit.commit(drafts=[ended], changes=changes)
+        return
+    changes.append(Insert(rows.aside_key(closed.received_at, closed.key), closed.key))
+    aside = SetAside(record.key, record.kind, record.received_at, record.subject, bounded(why))
+    unit.commit(replace(unit.state, set_aside=(*unit.state.set_aside, aside)[-MOST_ASIDE:]), [ended], changes)
 
 
-def _aside(closed: InboxRecord) -> list[Insert]:
-    if closed.state is not InboxState.QUARANTINED:
-        return []
-    return [Insert(rows.aside_key(closed.received_at, closed.key), closed.key)]
+def made_good(state: LoopState, record: InboxRecord) -> LoopState:
+    """The loop once this event was used: what was set aside of its kind before it needs nobody any more."""
+    left = (
+        one
+        for one in state.set_aside
+        if one.key != record.key and (one.kind is not record.kind or one.received_at > record.received_at)
+    )
+    return replace(state, set_aside=tuple(left))

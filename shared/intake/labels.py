@@ -101,6 +101,7 @@ def _keep(landing: Landing, read: Read) -> None:
 def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, MetricVerdict | None]:
     """What these labels say about the champion: these alone, so that every label file is a sample of its own."""
     from shared.verdict.metric import judge_metric
+    from shared.verdict.task import trained_classes
 
     champion, definition, now = unit.state.champion, published.definition, unit.ports.clock.now()
     if champion is None:
@@ -126,9 +127,13 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, M
     wanted = definition.metric
     if wanted is None or not found.labels:
         return seen, None
-    threshold = wanted.at_least if wanted.at_least is not None else wanted.at_most
     verdict = judge_metric(
-        found.labels, found.predictions, wanted.name, threshold, confidence=wanted.confidence
+        found.labels,
+        found.predictions,
+        wanted.name,
+        wanted.threshold,
+        classes=trained_classes(unit.ports, champion.profile, definition.data.target) or (),
+        confidence=wanted.confidence,
     )
     return replace(seen, because=(verdict.reason,)), verdict
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.errors import InputRejected
+from shared.redaction import printable
 
 REMEDIES: dict[str, str] = {
     "archived-blob": "rehydrate the blob to the hot or cool tier, then run driftloop read-again",
@@ -50,11 +51,6 @@ REMEDIES: dict[str, str] = {
 def rejected(code: str, what: str) -> InputRejected:
     """The rejection under a code of the list: what happened to which file, then what to do."""
     return InputRejected(code, f"{what}; {REMEDIES[code]}")
-
-
-def printable(text: str) -> str:
-    """Hostile text with everything escaped that cannot be printed: line ends, NUL, ANSI, right-to-left marks."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def quoted(text: str) -> str:

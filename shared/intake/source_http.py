@@ -106,7 +106,7 @@ def _check(response: http.client.HTTPResponse, where: SplitResult) -> None:
         )
     if (response.getheader("Content-Encoding") or "identity") != "identity":
         raise InputRejected(
-            "source-encoded", f"{where.hostname} sent a compressed body that was not asked for"
+            "source-encoded", f"{where.hostname} sent a compressed body that was not requested"
         )
 
 

@@ -211,6 +211,55 @@ class Material(Section):
     """In standard deviations of the reference."""
     categorical: Positive = 0.1
     """As total variation distance: the share of rows that would have to change their category."""
+    ratio: Annotated[float, Field(gt=1)] = 2.0
+    """By what factor the odds of something rare (1 to 50 % of rows) rise or fall."""
+    nulls: Positive = 0.05
+    """Change of the share of nulls."""
+    range: Positive = 0.01
+    """Share of rows outside the range of the reference."""
+    correlation: Positive = 0.1
+    """Change of a rank correlation between two columns."""
+
+
+class DriftReference(Section):
+    """What a drop is compared with. Written as champion, {last: n} or {same_season: n}."""
+
+    kind: Literal["champion", "last", "same_season"] = "champion"
+    n: Annotated[int, Field(ge=0)] = 0
+
+    @model_serializer
+    def _as_written(self) -> str | dict[str, int]:
+        return self.kind if self.kind == "champion" else {self.kind: self.n}
+
+
+def _reference(value: object) -> object:
+    if value == "champion":
+        return DriftReference()
+    if isinstance(value, Mapping) and len(value) == 1:
+        kind, n = next(iter(value.items()))
+        fits = isinstance(n, int) and not isinstance(n, bool) and _FEWEST_DROPS.get(kind, 99) <= n <= 60
+        if fits:
+            return DriftReference.model_validate({"kind": kind, "n": n})
+    if isinstance(value, DriftReference):
+        return value
+    raise ValueError("not a reference")
+
+
+_FEWEST_DROPS = {"last": 1, "same_season": 4}
+_REFERENCE_SCHEMA = {
+    "anyOf": [
+        {"enum": ["champion"]},
+        *(
+            {
+                "type": "object",
+                "properties": {kind: {"type": "integer", "minimum": least, "maximum": 60}},
+                "required": [kind],
+                "additionalProperties": False,
+            }
+            for kind, least in _FEWEST_DROPS.items()
+        ),
+    ]
+}
 
 
 class Persistence(Section):
@@ -231,7 +280,18 @@ class Drift(Section):
     enabled: bool = True
     """Whether versions are compared with the reference."""
     false_alarm_rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01
-    """Of the whole report, per version."""
+    """Of the whole report, per version, where rows do not depend on each other."""
+    reference: Annotated[
+        DriftReference,
+        BeforeValidator(_reference),
+        WithJsonSchema(_REFERENCE_SCHEMA),
+        Allowed("champion, {last: n} or {same_season: n}, n up to 60"),
+    ] = DriftReference()
+    """champion: tests of rows, where rows do not depend on each other; else the drop's rank among the loop's past."""
+    unusual_rate: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    """Share of quiet drops that may alarm where a drop is ranked among the loop's past."""
+    cluster: Column | None = None
+    """Rows with the same value belong together, for example one customer's: one row of each is compared."""
     material: Material = Material()
     """Smallest effect that matters."""
     columns: Columns = ()
@@ -269,6 +329,10 @@ class Metric(Section):
     """Of the interval."""
     sample: Annotated[int, Field(ge=10, le=20_000)] = 1000
     """Rows that the champion is asked to predict: a random sample of the version's labelled rows."""
+
+    @property
+    def threshold(self) -> float | None:
+        return self.at_least if self.at_least is not None else self.at_most
 
 
 # --- retraining ----------------------------------------------------------------------------------

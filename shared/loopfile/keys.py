@@ -12,15 +12,17 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticUndefined
 
-from shared.loopfile.definition import Definition, Window
+from shared.loopfile.definition import Definition, DriftReference, Window
 from shared.loopfile.value_kinds import Allowed
 from shared.loopfile.yaml_lines import Path, show
+
+_WRITTEN_AS_VALUES = (Window, DriftReference)
 
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
     """The section that a key holds; None when it holds a value."""
     for kind in (field.annotation, *get_args(field.annotation)):
-        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Window:
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in _WRITTEN_AS_VALUES:
             return kind
     return None
 

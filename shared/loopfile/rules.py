@@ -47,6 +47,8 @@ def _columns(it: Definition) -> Iterator[Finding]:
         yield Finding(
             ("data", "ignore"), data.ignore, f"columns other than data.target ({data.target})", (_TARGET,)
         )
+    if it.drift.cluster == data.target:
+        yield Finding(("drift", "cluster"), data.target, "a column other than data.target", (_TARGET,))
     judged = [name for name in it.drift.columns if name in data.left_out or name == data.id]
     if judged:
         allowed = "columns that are neither data.id nor in data.ignore"

@@ -209,7 +209,7 @@ class MemoryServing:
     def _endpoint(self, endpoint: str) -> MemoryEndpoint:
         found = self.endpoints.get(endpoint)
         if found is None:
-            raise ConfigurationError(f"There is no endpoint {endpoint}.", code=Code.ENDPOINT_UNUSABLE)
+            raise ConfigurationError(f"Endpoint {endpoint} does not exist.", code=Code.ENDPOINT_UNUSABLE)
         return found
 
 

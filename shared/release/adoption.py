@@ -15,6 +15,7 @@ from shared.loopfile.published import Published
 from shared.ports import Insert, Ports
 from shared.release.stepper import champion_of
 from shared.runtime import publication, unit_of_work
+from shared.runtime.unit_of_work import Unit
 from shared.state import rows
 from shared.state.hash_chain import Draft
 
@@ -34,36 +35,43 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
         raise ConfigurationError(
             f"loop {current.loop} already has a model or an open release; only a new loop can adopt"
         )
-    now, number, why = ports.clock.now(), current.state.next_release, reason(Code.ADOPTED_AS_SERVED)
-    release = Release(
+    release = _served(current, published, deployment, model, ports.documents.put(profile))
+    assert release.reason is not None
+    entry = Draft(
+        "release.promoted",
+        f"release {release.number}",
+        published.published_by,
+        "adoption",
+        after=Phase.LIVE.value,
+        detail={
+            "reason": release.reason,
+            "model": model,
+            "deployment": deployment,
+            "traffic": f"{deployment} 100 %",
+        },
+    )
+    champion = champion_of(release, release.started_at)
+    state = replace(current.state, next_release=release.number + 1, champion=champion)
+    current.commit(state, [entry], [Insert(rows.release_key(release.number), rows.encode(release))])
+    return release
+
+
+def _served(current: Unit, published: Published, deployment: str, model: str, profile: str) -> Release:
+    """What serves, as a release that is live from its first moment."""
+    now, why = current.ports.clock.now(), reason(Code.ADOPTED_AS_SERVED)
+    return Release(
         loop=current.loop,
-        number=number,
+        number=current.state.next_release,
         phase=Phase.LIVE,
         definition=current.state.definition,
         triggers=(Trigger(TriggerKind.PERSON, why, published.published_by, "adoption", now),),
         versions=(),
         started_at=now,
         phase_since_at=now,
-        profile=ports.documents.put(profile),
+        profile=profile,
         model=model,
         deployment=deployment,
         traffic={deployment: 100},
         reason=why,
         ended_at=now,
     )
-    entry = Draft(
-        "release.promoted",
-        f"release {number}",
-        published.published_by,
-        "adoption",
-        after=Phase.LIVE.value,
-        detail={
-            "reason": why,
-            "model": model,
-            "deployment": deployment,
-            "traffic": f"{deployment} 100 %",
-        },
-    )
-    state = replace(current.state, next_release=number + 1, champion=champion_of(release, now))
-    current.commit(state, [entry], [Insert(rows.release_key(number), rows.encode(release))])
-    return release

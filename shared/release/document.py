@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from shared.domain.release import Outcome
 from shared.ports import Documents
 from shared.state.rows import adapter
+
+log = logging.getLogger("driftloop")
 
 
 class Document:
@@ -39,3 +43,17 @@ def _number(value: object) -> object:
 def store(documents: Documents, document: Document) -> str:
     """Stored under the hash of its content, which is the answer."""
     return documents.put(json.dumps(document.to_dict(), sort_keys=True).encode())
+
+
+def kept(documents: Documents, document: Document, outcome: Outcome) -> str:
+    """The evidence of a verdict, stored before it is followed; empty of proven harm whose evidence cannot be stored.
+
+    Nothing is worth keeping requests with a model that is shown to harm them.
+    """
+    try:
+        return store(documents, document)
+    except Exception:
+        if outcome is not Outcome.ROLL_BACK:
+            raise
+        log.exception("the evidence of a rollback could not be stored")
+        return ""

@@ -52,6 +52,8 @@ def replay(ports: Ports, loop: str, number: int) -> list[Replayed]:
 
 def _again(ports: Ports, release: Release, definition: Definition, row: Judgement | CanaryPoint) -> Replayed:
     was = row if isinstance(row, Judgement) else _judgement_of(row)
+    if not was.evidence:
+        return Replayed(was, (reason(Code.REPLAY_NOT_KEPT),))
     try:
         content = json.loads(ports.documents.get(was.evidence))
         differences = tuple(_differences(release, definition, was, content))

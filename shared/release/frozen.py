@@ -50,10 +50,11 @@ def fold(release: Release, seen: obs.Observation | None, definition: Definition,
         after = machine.unsuspected(release)
     else:
         after = machine.fold(release, _undecided(seen), definition, now)
-    stays = machine.place(after) == machine.place(release) and not after.adopted and after.suspect_at is None
-    if stays and _waits(after):
-        return replace(after, waiting_for=reason(Code.RELEASE_FROZEN))
-    return after
+    if machine.place(after) != machine.place(release):
+        return after
+    if not after.adopted and after.suspect_at is None and _waits(after):
+        after = replace(after, waiting_for=reason(Code.RELEASE_FROZEN))
+    return replace(after, frozen=True)
 
 
 def _waits(release: Release) -> bool:
@@ -79,7 +80,11 @@ def _undecided(seen: obs.Observation) -> obs.Observation:
 
 def thawed(release: Release, now: datetime) -> Release:
     """The release once it goes on: the time limits of a phase that stood still begin anew."""
-    if release.waiting_for is None or release.waiting_for.code is not Code.RELEASE_FROZEN:
+    if not release.frozen:
         return release
-    since = release.phase_since_at if PHASES[release.phase].frozen is Frozen.EVIDENCE else now
-    return replace(release, waiting_for=None, phase_since_at=since)
+    waits = release.waiting_for
+    if waits is not None and waits.code is Code.RELEASE_FROZEN:
+        waits = None
+    stood = _waits(release) and PHASES[release.phase].frozen is not Frozen.EVIDENCE
+    since = now if stood else release.phase_since_at
+    return replace(release, frozen=False, waiting_for=waits, phase_since_at=since)

@@ -376,6 +376,7 @@ def move(release: Release, to: Phase, now: datetime, why: Reason | None = None) 
         reason=why or release.reason,
         waiting_for=None,
         stuck=False,
+        frozen=False,
         failures=0,
         retry_at=None,
         canary_state="",

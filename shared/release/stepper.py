@@ -40,22 +40,24 @@ def advance(current: Unit, number: int) -> bool:
     release, row = current.release(number)
     if not _due(current, release):
         return False
+    still = False
     try:
-        after = _observed(current, release)
+        still = current.stands_still
+        after = _observed(current, release, still=still)
     except (Conflict, OutcomeUnknown):
         raise
     except Exception as error:  # whatever it is, this release waits and shows it; other work goes on
         if not isinstance(error, DriftloopError):
             log.exception("observing a release failed", extra={"loop": current.loop, "release": number})
-        return _failed(current, release, row, error)
+        return _failed(current, replace(release, frozen=release.frozen or still), row, error)
     return store(current, release, row, after)
 
 
-def _observed(current: Unit, release: Release) -> Release:
+def _observed(current: Unit, release: Release, *, still: bool) -> Release:
     """What one look makes of it: while the loop stands still it stands too."""
     published, clock = current.published(release.definition), current.ports.clock
     sound = replace(release, failures=0, stuck=False, retry_at=None)
-    if current.stands_still:
+    if still:
         seen = effects.perform(current, release, published, frozen.action(release, published.definition))
         return frozen.fold(sound, seen, published.definition, clock.now())
     sound = frozen.thawed(sound, clock.now())
@@ -103,6 +105,9 @@ def store(
     if after.ended:
         state, echoes = policy.ended(state, after, now)
         drafts += echoes
+        if state.paused is not None and state.paused.code is Code.TRAFFIC_CHANGED:
+            drafts.append(_given_back(state, after))
+            state = replace(state, paused=None)
         state = replace(state, denial=_why_not_again(current, state, after))
     current.commit(state, drafts, [update(row, after), *also])
     return moved
@@ -174,6 +179,19 @@ def _adopted(before: Release, after: Release) -> Draft:
         "",
         before=str(dict(before.traffic)),
         after=str(dict(after.traffic)),
+    )
+
+
+def _given_back(state: LoopState, after: Release) -> Draft:
+    """The loop paused for weights that somebody set; with the end of their release they are the champion's again."""
+    return Draft(
+        "loop.resumed",
+        f"loop {state.loop}",
+        "driftloop",
+        after.triggers[0].cause if after.triggers else "",
+        before="paused",
+        after="running",
+        detail={"reason": after.reason} if after.reason else {},
     )
 
 

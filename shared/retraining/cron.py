@@ -79,6 +79,6 @@ def _check_syntax(expression: str) -> None:
         raise ScheduleError(f"longer than {_LONGEST} characters")
     for field in fields:
         if not _FIELD.fullmatch(field):
-            raise ScheduleError(f"{field} is no field; use numbers, names, * , - and /")
+            raise ScheduleError(f"{field} is not a field; use numbers, names, * , - and /")
     if "7" in re.split(r"\D+", fields[5].split("/")[0]):
         raise ScheduleError("day-of-week is 0 (Sunday) to 6")

@@ -24,10 +24,12 @@ MAX_WAITING = 50
 """Beyond this, of the kind that waits most often the oldest makes room."""
 
 BREAKER = 5
-"""So many releases in a row that did not go live, and only a person starts the next."""
+"""So many releases in a row that did not go live, and the next one waits for a rest, twice as long each time."""
 
 UNHELPED = 3
-"""So many releases in a row that went live and did not help, and drift and metric start no other."""
+"""So many releases in a row that went live and did not help, and drift and metric wait for such a rest."""
+
+LONGEST_REST = timedelta(days=32)
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,6 @@ def _denial(state: LoopState, triggers: Sequence[Trigger], newest_version: int) 
     if newest_version <= state.trained_through:
         release, version = state.next_release - 1, state.trained_through
         return Deny(reason(Code.NOTHING_NEW, release=release, version=version))
-    if state.failed_in_row >= BREAKER:
-        return Deny(reason(Code.FAILED_IN_ROW, releases=state.failed_in_row, loop=state.loop))
-    if state.unhelped_in_row >= UNHELPED and kinds <= {TriggerKind.DRIFT, TriggerKind.METRIC}:
-        return Deny(reason(Code.UNHELPED_IN_ROW, releases=state.unhelped_in_row, loop=state.loop))
     return None
 
 
@@ -107,7 +105,22 @@ def _delay(
         return None
     if state.champion is not None and (until := cooldown_until(state, definition)) and now < until:
         return Coalesce(triggers, _cooldown(state, until), until)
-    return _over_budget(state, triggers, definition.retrain.budget, now)
+    return _breaker(state, triggers, now) or _over_budget(state, triggers, definition.retrain.budget, now)
+
+
+def _breaker(state: LoopState, triggers: tuple[Trigger, ...], now: datetime) -> Coalesce | None:
+    """After many releases that failed, or mended nothing: rests that double, from a day on. It never stops for good."""
+    found = [(state.failed_in_row, BREAKER, Code.FAILED_IN_ROW)]
+    if {t.kind for t in triggers} <= {TriggerKind.DRIFT, TriggerKind.METRIC}:
+        found.append((state.unhelped_in_row, UNHELPED, Code.UNHELPED_IN_ROW))
+    for releases, most, code in found:
+        if releases < most or state.last_ended_at is None:
+            continue
+        until = state.last_ended_at + min(DAY * 2 ** min(releases - most, 9), LONGEST_REST)
+        if now < until:
+            why = reason(code, releases=releases, loop=state.loop, until=until.isoformat())
+            return Coalesce(triggers, why, until)
+    return None
 
 
 def _over_budget(
@@ -147,14 +160,11 @@ def coalesced(waiting: Sequence[Trigger], more: Sequence[Trigger]) -> tuple[Trig
 def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState, list[Draft]]:
     """The loop once its open release has ended, and what the ledger records about the triggers that waited for it.
 
-    An alert that fired while a challenger that was then rolled back had traffic is the loop's own echo: were it a
-    reason to retrain, the loop would feed itself.
+    An alert that is the release's own echo is dropped: were it a reason to retrain, the loop would feed itself.
     """
     alive = release.phase is Phase.LIVE
     failed = 0 if alive else state.failed_in_row + (release.phase is not Phase.ABORTED)
-    gate = release.judgement(JudgementKind.GATE)
-    since = gate.at if gate and release.phase is Phase.ROLLED_BACK else None
-    echoes = [t for t in state.waiting if since and t.kind is TriggerKind.ALERT and since <= t.at]
+    echoes = [t for t in state.waiting if t.kind is TriggerKind.ALERT and is_echo(release, t.at)]
     after = replace(
         state,
         open_release=None,
@@ -166,6 +176,14 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
     )
     answer = reason(Code.ECHO, release=release.number)
     return after, [answered(trigger, answer) for trigger in echoes]
+
+
+def is_echo(ended: Release, at: datetime) -> bool:
+    """Whether an alert of that moment fired while this release's challenger had traffic that was then taken back."""
+    gate = ended.judgement(JudgementKind.GATE)
+    if gate is None or not ended.asked or ended.phase is Phase.LIVE:
+        return False
+    return gate.at <= at and (ended.ended_at is None or at <= ended.ended_at)
 
 
 def _trained_through(state: LoopState, release: Release) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from shared.domain.loop import LoopState, NewestVersion, Overview, Serving, UnderWay
-from shared.domain.reason import Code, Reason, reason
+from shared.domain.reason import MOST_BECAUSE, Code, Reason, bounded, reason
 from shared.domain.release import ENDED, Phase, Release
 from shared.release.machine import PHASES
 from shared.retraining.policy import UNHELPED
@@ -16,9 +16,6 @@ SLOW = timedelta(hours=1)
 """A quick phase that lasts longer needs a person."""
 
 NOT_LIVE = frozenset(phase.value for phase in ENDED - {Phase.LIVE, Phase.ABORTED})
-
-LONGEST, MOST = 160, 3
-"""Characters of one fact and reasons in a row: the overview is read whole."""
 
 
 def describe(current: Unit, release: Release | None = None, problems: Sequence[Reason] = ()) -> None:
@@ -32,7 +29,7 @@ def describe(current: Unit, release: Release | None = None, problems: Sequence[R
             labels=definition.data.labels or "",
             alerts=tuple(definition.retrain.alerts),
             endpoint=definition.serve.endpoint,
-            needs_attention=_bounded(attention) if attention else None,
+            needs_attention=bounded(attention) if attention else None,
             paused=current.state.paused is not None,
             serving=_serving(current.state),
             newest=_newest(current),
@@ -50,20 +47,15 @@ def _newest(current: Unit) -> NewestVersion | None:
     if current.state.next_version == 1:
         return None
     version, _ = current.version(current.state.next_version - 1)
-    verdict = tuple(map(_bounded, version.verdict[:MOST]))
+    verdict = tuple(map(bounded, version.verdict[:MOST_BECAUSE]))
     return NewestVersion(version.number, version.judged, verdict, version.created_at)
 
 
 def _under_way(release: Release | None) -> UnderWay | None:
     if release is None:
         return None
-    waiting_for = _bounded(release.waiting_for) if release.waiting_for else None
+    waiting_for = bounded(release.waiting_for) if release.waiting_for else None
     return UnderWay(release.number, release.phase, waiting_for, dict(release.traffic))
-
-
-def _bounded(why: Reason) -> Reason:
-    facts = {name: v[:LONGEST] if isinstance(v, str) else v for name, v in why.facts.items()}
-    return Reason(why.code, facts, tuple(map(_bounded, why.because[:MOST])))
 
 
 def needs_attention(
@@ -80,7 +72,16 @@ def needs_attention(
         return reason(Code.NOT_HELPING, releases=state.unhelped_in_row, loop=state.loop)
     if state.champion is None and release is None and state.last_outcome in NOT_LIVE:
         return reason(Code.NO_FIRST_MODEL, release=state.next_release - 1, loop=state.loop)
-    return reason(Code.LOOP_WAITS, *problems) if problems else None
+    aside = _in_quarantine(state)
+    return reason(Code.LOOP_WAITS, *problems, *aside) if problems else next(iter(aside), None)
+
+
+def _in_quarantine(state: LoopState) -> tuple[Reason, ...]:
+    """The newest event that nobody has made good yet."""
+    return tuple(
+        reason(Code.EVENT_SET_ASIDE, one.reason, loop=state.loop, key=one.key, source=one.source)
+        for one in state.set_aside[-1:]
+    )
 
 
 def _stuck(release: Release, now: datetime) -> Reason | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from shared.domain.loop import LoopState, Overview
-from shared.errors import ConfigurationError, Conflict
+from shared.errors import ConfigurationError, Conflict, InvariantBroken
 from shared.loopfile.published import Published
 from shared.ports import Insert, Ports
 from shared.runtime import overview_row, unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, rows
 from shared.state.hash_chain import Draft
+
+log = logging.getLogger("driftloop")
 
 
 def publish(ports: Ports, published: Published) -> bool:
@@ -24,13 +27,22 @@ def publish(ports: Ports, published: Published) -> bool:
         _create(ports, published, digest)
     else:
         current = unit_of_work.read(ports, definition.loop)
-        before = current.published()
-        if (before.definition, before.assets) == (definition, published.assets):
+        before = _before(current)
+        if before and (before.definition, before.assets) == (definition, published.assets):
             return False
         _replace(current, published, digest)
     _describe(unit_of_work.read(ports, definition.loop))
     ports.store.wake(definition.loop, ports.clock.now())
     return True
+
+
+def _before(current: Unit) -> Published | None:
+    """What the loop runs with; None where it is lost or cannot be read: publishing is what mends that."""
+    try:
+        return current.published()
+    except (InvariantBroken, ConfigurationError) as error:
+        log.warning("the definition is replaced unread", extra={"loop": current.loop, "error": str(error)})
+        return None
 
 
 def _describe(current: Unit) -> None:
@@ -58,10 +70,10 @@ def _create(ports: Ports, published: Published, digest: str) -> None:
 
 
 def _replace(current: Unit, published: Published, digest: str) -> None:
-    was, is_now = current.published().definition.data.target, published.definition.data.target
+    before, is_now = _before(current), published.definition.data.target
     state = replace(
         current.state,
-        task=current.state.task if was == is_now else "",
+        task=current.state.task if before and before.definition.data.target == is_now else "",
         definition=digest,
         published_by=published.published_by,
         published_at=published.published_at,

@@ -35,8 +35,6 @@ LEFTOVERS = timedelta(hours=1)
 UPLOAD = timedelta(hours=1)
 """For so long after it landed the sweep takes an empty file for one that is being written."""
 
-PAGE = 1000
-
 
 def tick(ports: Ports) -> list[Ran]:
     """Run every loop whose time has come, the longest due first; one that fails does not keep the others."""
@@ -132,15 +130,8 @@ def _is_begun(blob: Blob, now: datetime) -> bool:
 
 
 def _known(ports: Ports, loop: str) -> set[str]:
-    """Keys of all inbox records, a thousand a call."""
-    known: set[str] = set()
-    after = ""
-    while True:
-        page = ports.store.range(loop, "inbox-", after=after, limit=PAGE)
-        known.update(row.key.removeprefix("inbox-") for row in page)
-        if len(page) < PAGE:
-            return known
-        after = page[-1].key
+    """Keys of all inbox records."""
+    return {row.key.removeprefix("inbox-") for row in rows.every(ports.store, loop, "inbox-")}
 
 
 def _clear_up(current: Unit) -> None:

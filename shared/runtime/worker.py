@@ -126,17 +126,21 @@ def run(ports: Ports, loop: str) -> Ran:
 
 def _announce(ports: Ports, loop: str, this: Run) -> None:
     """Ledger entries go out once all that can be done now is done; what cannot go waits for the next run."""
+    lost: Exception | None = None
     for _ in range(MAX_RIVALS):
         try:
             if not outbox.announce(unit_of_work.read(ports, loop)):
                 return
-        except (Conflict, OutcomeUnknown):
-            continue  # sent by another worker meanwhile, or sent twice: the event's id is the same
+            lost = None
+        except (Conflict, OutcomeUnknown) as error:
+            lost = error  # sent by another worker meanwhile, or sent twice: the event's id is the same
         except Exception as error:
             if not isinstance(error, DriftloopError):
                 log.exception("announcing failed", extra={"loop": loop})
-            this.failed["announcing"] = error
-            return
+            lost = error
+            break
+    if lost is not None:
+        this.failed["announcing"] = lost
 
 
 def step(ports: Ports, loop: str, this: Run) -> bool:
@@ -282,7 +286,19 @@ def _handle(current: Unit, todo: Row) -> bool:
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it is counted, logged and shown
         _failed_again(current, record, row, error)
+    else:
+        _made_good(current, record)
     return True
+
+
+def _made_good(before: Unit, record: InboxRecord) -> None:
+    """What is in quarantine needs nobody any more once a newer event of its kind was used."""
+    if drops.made_good(before.state, record) == before.state:
+        return
+    current = unit_of_work.read(before.ports, before.loop)
+    row = current.ports.store.read(current.loop, rows.inbox_key(record.key))
+    if row is not None and rows.decode(InboxRecord, row).state is InboxState.DONE:
+        current.commit(drops.made_good(current.state, record))
 
 
 def _failed_again(current: Unit, record: InboxRecord, row: Row, error: Exception) -> None:

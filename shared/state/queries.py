@@ -96,11 +96,7 @@ def traffic(current: Unit) -> Mapping[str, int] | None:
 
 def inbox(ports: Ports, name: str) -> list[InboxRecord]:
     """Every event of a loop, oldest first."""
-    found: list[InboxRecord] = []
-    after = ""
-    while page := ports.store.range(name, "inbox-", after=after):
-        found += [rows.decode(InboxRecord, row) for row in page]
-        after = page[-1].key
+    found = [rows.decode(InboxRecord, row) for row in rows.every(ports.store, name, "inbox-")]
     return sorted(found, key=lambda record: record.received_at)
 
 
@@ -122,12 +118,7 @@ def event(ports: Ports, name: str, key: str) -> InboxRecord | None:
 
 def entries(ports: Ports, name: str) -> list[LedgerEntry]:
     """The whole ledger of a loop, in order."""
-    found: list[LedgerEntry] = []
-    after = ""
-    while page := ports.store.range(name, "ledger-", after=after):
-        found += [rows.decode(LedgerEntry, row) for row in page]
-        after = page[-1].key
-    return found
+    return [rows.decode(LedgerEntry, row) for row in rows.every(ports.store, name, "ledger-")]
 
 
 def entries_after(current: Unit, seq: int, limit: int = 1000) -> list[LedgerEntry]:

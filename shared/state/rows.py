@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.domain.event import EventKind, InboxRecord
 from shared.domain.reason import Code
 from shared.errors import InvariantBroken
-from shared.ports import Row
+from shared.ports import Row, Store
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -19,6 +20,8 @@ SCHEMA = 2
 """Raised when a stored document changes its meaning. 2: what is said is a code with facts."""
 
 LOOP = "loop"
+
+PAGE = 1000
 
 _END_OF_TIME_MS = 10**15 - 1
 
@@ -32,6 +35,16 @@ class Unreadable(InvariantBroken):
     """A stored row that this version cannot read: nothing is guessed, its loop waits for a person."""
 
     usual = Code.ROW_UNREADABLE
+
+
+def every(store: Store, loop: str, prefix: str) -> Iterator[Row]:
+    """Every row of a loop whose key starts so, in their order, a thousand a call."""
+    after = ""
+    while page := store.range(loop, prefix, after=after, limit=PAGE):
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].key
 
 
 def key_of(*parts: str) -> str:

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
+
+from drift.hypergeometric import log_choose
 
 Floats = NDArray[np.float64]
 
@@ -89,13 +90,8 @@ def _hypergeometric(canary: int, champion: int, hits: int) -> tuple[int, Floats]
     """The least number of the canary's hits that is possible, and the probabilities from there on."""
     low, high = max(0, hits - champion), min(hits, canary)
     at = np.arange(low, high + 1, dtype=np.float64)
-    log = _log_choose(canary, at) + _log_choose(champion, hits - at) - _log_choose(canary + champion, hits)
+    log = log_choose(canary, at) + log_choose(champion, hits - at) - log_choose(canary + champion, hits)
     return low, np.exp(log)
-
-
-def _log_choose(n: float, k: Floats | float) -> Floats:
-    chosen: Floats = gammaln(n + 1.0) - gammaln(np.asarray(k) + 1.0) - gammaln(n - np.asarray(k) + 1.0)
-    return chosen
 
 
 def boundaries(windows: Sequence[Window], alpha: float) -> list[Boundary]:
@@ -136,6 +132,6 @@ def hits_needed(hits: int, weight: float, alpha: float) -> int | None:
     """How many of `hits` in both arms together must be the canary's at one look at level `alpha`, where it gets the
     share `weight` of the requests and hits are rare; None: even all of them would not do."""
     at = np.arange(hits + 1, dtype=np.float64)
-    chance = np.exp(_log_choose(hits, at) + at * np.log(weight) + (hits - at) * np.log1p(-weight))
+    chance = np.exp(log_choose(hits, at) + at * np.log(weight) + (hits - at) * np.log1p(-weight))
     fits = np.flatnonzero(np.cumsum(chance[::-1])[::-1] <= alpha)
     return int(fits[0]) if len(fits) else None

@@ -21,6 +21,13 @@ def report(ports: Ports, reference: str, version: DataVersion, definition: Defin
 
     before = drift.Profile.from_bytes(ports.documents.get(reference))
     current = drift.Profile.from_bytes(ports.documents.get(version.profile))
+    return between(before, current, definition)
+
+
+def between(before: drift.Profile, current: drift.Profile, definition: Definition) -> drift.Report:
+    """Two profiles compared by the loop's own tolerances."""
+    import drift
+
     ignored = {*definition.data.left_out, *([definition.data.id] if definition.data.id else [])}
     returned = definition.drift.returns.columns if definition.drift.returns else ()
     if only := {returns.named(c) if c in returned else c for c in definition.drift.columns}:
@@ -32,16 +39,28 @@ def report(ports: Ports, reference: str, version: DataVersion, definition: Defin
             false_alarm_rate=definition.drift.false_alarm_rate,
             material_numeric=definition.drift.material.numeric,
             material_categorical=definition.drift.material.categorical,
+            material_ratio=definition.drift.material.ratio,
+            material_nulls=definition.drift.material.nulls,
+            material_range=definition.drift.material.range,
+            material_dependence=definition.drift.material.correlation,
             ignore=tuple(sorted(ignored)),
         ),
     )
 
 
+def distances(before: drift.Profile, current: drift.Profile, definition: Definition) -> dict[str, float]:
+    """How far each column lies from a reference, significant or not."""
+    from drift import history
+
+    found = history.distances(between(before, current, definition))
+    return {name: round(far, 5) for name, far in found.items()}
+
+
 def moved(ports: Ports, version: DataVersion) -> dict[str, drift.ColumnVerdict]:
-    """The columns that a judged version's stored report calls material, by name."""
+    """The columns that a judged version's stored report calls material, by name; none where its verdict was quiet."""
     import drift
 
-    if not version.drift:
+    if not version.drift or version.drift_material is False:
         return {}
     stored = drift.Report.from_dict(json.loads(ports.documents.get(version.drift)))
     return {column.name: column for column in stored.columns if column.material}

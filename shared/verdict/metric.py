@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
 from shared.release.document import Document
-from shared.release.gate.holdout import LEAST_ROWS, bad_values
+from shared.release.gate.holdout import LEAST_OF_CLASS, LEAST_ROWS, bad_values, few_rows
 from shared.stats.metrics import METRICS, Metric
 
 if TYPE_CHECKING:
@@ -36,12 +36,14 @@ def judge_metric(
     name: str,
     threshold: float | None,
     *,
+    classes: Collection[str] = (),
     confidence: float = 0.95,
     seed: int = 20070101,
 ) -> MetricVerdict:
     """H0: the metric is on the good side of `threshold`. Breached when H0 is rejected at 1 - confidence.
 
-    Without a threshold there is no H0: value and bounds alone.
+    Without a threshold there is no H0: value and bounds alone. Where one of `classes`, which the model was trained on,
+    has hardly a row, a mean over the classes can be shown to be bad, but not to be good.
     """
     from shared.stats.intervals import bounds, sample_of
 
@@ -54,6 +56,10 @@ def judge_metric(
         undefined = reason(Code.METRIC_UNDEFINED, metric=chosen.name, rows=n)
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, undefined)
     code = _compared(found, chosen, threshold)
+    few = few_rows(y_true, classes, chosen)
+    if few and code is not Code.METRIC_BREACHED:
+        why = _without(few, found, chosen, n)
+        return MetricVerdict(None, chosen.name, threshold, n, found.value, found.low, found.high, why)
     why = reason(
         code,
         metric=chosen.name,
@@ -66,6 +72,20 @@ def judge_metric(
     )
     breached = None if threshold is None else code is Code.METRIC_BREACHED
     return MetricVerdict(breached, chosen.name, threshold, n, found.value, found.low, found.high, why)
+
+
+def _without(few: list[tuple[str, int]], found: Bounds, metric: Metric, rows: int) -> Reason:
+    (name, have), others = few[0], len(few) - 1
+    return reason(
+        Code.METRIC_CLASS_TOO_RARE,
+        metric=metric.name,
+        value=found.value,
+        rows=rows,
+        name=name,
+        have=have,
+        others=others,
+        least=LEAST_OF_CLASS,
+    )
 
 
 def _compared(found: Bounds, metric: Metric, threshold: float | None) -> Code:

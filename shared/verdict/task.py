@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
+    from shared.ports import Ports
     from shared.runtime.unit_of_work import Unit
 
 Task = Literal["classification", "regression"]
@@ -32,6 +33,20 @@ def _of_older_rows(unit: Unit, definition: Definition) -> Task:
     newest = unit.newest_labelled()
     kind = unit.version(newest)[0].columns.get(definition.data.target) if newest else None
     return "regression" if kind == "number" else "classification"
+
+
+def trained_classes(ports: Ports, profile: str, target: str) -> set[str] | None:
+    """The classes in the data that a model was trained on, by name; None where its profile no longer has them all."""
+    import drift
+    from shared.stats.metrics import class_name
+
+    kept = drift.Profile.from_bytes(ports.documents.get(profile)) if profile else None
+    column = kept.columns.get(target) if kept else None
+    if column is not None and column.counts is not None and column.counts.closed:
+        return set(map(class_name, column.counts.keys))
+    if column is not None and column.grid is not None and column.grid.exact:
+        return {class_name(float(value)) for value in column.grid.values()[column.grid.counts > 0]}
+    return None
 
 
 def metric_name(unit: Unit, definition: Definition) -> str:

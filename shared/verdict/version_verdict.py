@@ -16,7 +16,7 @@ from shared.retraining import effectiveness, policy, start
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
-from shared.verdict import comparison, predictions
+from shared.verdict import comparison, own_past, predictions
 
 PERSISTENCE_MEMORY = 100
 """How many versions back `drift.persistence.of` can look."""
@@ -32,6 +32,8 @@ class Verdict:
     metric: str = ""
     breached: bool | None = None
     seen: tuple[Reason, ...] = ()
+    past: str = ""
+    """Document hash of what is kept of all drops so far; empty where nothing is."""
 
 
 def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
@@ -39,10 +41,10 @@ def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
     assert record.version is not None
     version, version_row = unit.version(record.version)
     published = unit.published()
-    verdict = look(unit.ports, unit.state.champion, published, version)
+    verdict = look(unit, published, version)
     seen = _seen(version, verdict, unit.state.champion)
     late = _late(unit.state, version)
-    state, helped, reasons = unit.state, tuple[Draft, ...](), list[Trigger]()
+    state, helped, reasons = replace(unit.state, past=verdict.past), tuple[Draft, ...](), list[Trigger]()
     if not late:
         state, helped = effectiveness.assess(unit, _remember(state, verdict), seen, published.definition)
         reasons = _reasons(state, published, seen, verdict, record, unit)
@@ -107,29 +109,39 @@ def _late(state: LoopState, version: DataVersion) -> Reason | None:
     return reason(Code.LATE_VERSION, landed=landed.isoformat())
 
 
-def look(ports: Ports, champion: Champion | None, published: Published, version: DataVersion) -> Verdict:
+def look(unit: Unit, published: Published, version: DataVersion) -> Verdict:
     """Drift against the champion's reference, and the champion's metric where the version is labelled."""
+    champion, drift = unit.state.champion, published.definition.drift
+    place = own_past.place(unit, version, published.definition) if drift.enabled else own_past.Place("")
     if champion is None:
-        return Verdict(seen=(reason(Code.NO_CHAMPION),))
-    verdict = _drift(ports, champion, published, version)
-    return _metric(ports, champion, published, version, verdict)
+        return Verdict(seen=(reason(Code.NO_CHAMPION),), past=place.past)
+    verdict = _drift(unit.ports, champion, published, version, place)
+    return _metric(unit.ports, champion, published, version, replace(verdict, past=place.past))
 
 
-def _drift(ports: Ports, champion: Champion, published: Published, version: DataVersion) -> Verdict:
+def _drift(
+    ports: Ports, champion: Champion, published: Published, version: DataVersion, place: own_past.Place
+) -> Verdict:
+    """By the tests of rows; where those do not hold, unusual for the loop and beyond the tolerances."""
     definition = published.definition
     if not definition.drift.enabled:
         return Verdict(seen=(reason(Code.DRIFT_OFF),))
     report = comparison.report(ports, champion.profile, version, definition)
     document = ports.documents.put(json.dumps(report.to_dict(), sort_keys=True).encode())
     moved = tuple(comparison.column_moved(column) for column in report.columns if column.material)
-    seen = moved or (reason(Code.NO_MATERIAL_DRIFT, headline=report.headline),)
-    return Verdict(drift=document, detected=report.detected, material=report.material, seen=seen)
+    if place.told is None:
+        seen = moved or (reason(Code.NO_MATERIAL_DRIFT, headline=report.headline),)
+        return Verdict(document, report.detected, report.material, seen=seen)
+    material = place.alarm and report.material
+    seen = (place.told, *(moved if material else ()))
+    return Verdict(document, place.alarm, material, seen=seen)
 
 
 def _metric(
     ports: Ports, champion: Champion, published: Published, version: DataVersion, verdict: Verdict
 ) -> Verdict:
     from shared.verdict.metric import judge_metric
+    from shared.verdict.task import trained_classes
 
     wanted = published.definition.metric
     if wanted is None or not version.labelled or version.number in champion.versions:
@@ -142,12 +154,12 @@ def _metric(
         predictions.features(frame, published.definition),
         f"metric-v{version.number}",
     )
-    threshold = wanted.at_least if wanted.at_least is not None else wanted.at_most
     judged = judge_metric(
         frame[published.definition.data.target].tolist(),
         list(seen.values),
         wanted.name,
-        threshold,
+        wanted.threshold,
+        classes=trained_classes(ports, champion.profile, published.definition.data.target) or (),
         confidence=wanted.confidence,
     )
     problems = [asdict(one) for one in seen.problems]

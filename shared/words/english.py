@@ -7,6 +7,7 @@ Where a sentence depends on its facts, the text is a function that takes them by
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from shared.domain.reason import Code
 from shared.words import judges
@@ -29,7 +30,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.TRAFFIC_SUSPECT: "traffic that seems to have been changed from outside to {traffic}",
     Code.TRAFFIC_ADOPTED: "a person, because its traffic was changed from outside to {traffic}",
     Code.STEP_RESTARTED: (
-        "a worker that had stalled set an earlier split, {traffic}: step {step} begins anew"
+        "a worker that had stalled set an earlier split, {traffic}: step {step} starts again"
     ),
     Code.STEP_KEPT: "paused before more was given: step {step} goes on with {traffic}",
     Code.RELEASE_FROZEN: "the loop to go on; traffic stays, evidence is gathered, and proven harm is still rolled back",
@@ -47,7 +48,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "deploy {deployment} by hand and give it all traffic"
     ),
     Code.REPLAY_POLICY_DIFFERS: "the policy is not the loop file's: {key} is {now}, stored is {stored}",
-    Code.REPLAY_VERDICT_DIFFERS: "judged anew: {key} is {now}, stored is {stored}",
+    Code.REPLAY_VERDICT_DIFFERS: "judged again: {key} is {now}, stored is {stored}",
     Code.REPLAY_OUTCOME_DIFFERS: "the evidence gives {now}, the release's row says {stored}",
     Code.REPLAY_REASONS_DIFFER: "the reasons differ from those in the release's row",
     Code.REPLAY_E_VALUE_DIFFERS: "the evidence value differs from that in the release's row",
@@ -55,6 +56,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "the evidence document cannot be judged: {error}; it is older than this version of Driftloop, or was changed"
     ),
     Code.REPLAY_HASH_DIFFERS: "{error}",
+    Code.REPLAY_NOT_KEPT: "its evidence could not be stored when it was rolled back",
     # audit
     Code.LEDGER_ENTRY_MISSING: "ledger entry {entry} is missing or out of order: entry {instead} stands in its place",
     Code.LEDGER_LINK_BROKEN: "ledger entry {entry} does not follow the entry before it",
@@ -194,7 +196,12 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "{verb} does nothing while {loop} is paused or in `mode: observe`: `driftloop resume {loop}`, or publish it "
         "with `mode: act`; `driftloop abort` and `rollback` work now"
     ),
-    Code.RELEASE_NOT_OPEN: "{verb} does nothing: release {release} of {loop} is not open",
+    Code.RELEASE_NOT_OPEN: lambda verb, release, loop: (
+        f"{verb} does nothing: "
+        + (f"release {release} of {loop} is not open" if release else f"no release of {loop} is open")
+    ),
+    Code.NOT_PAUSED: "resume does nothing: {loop} is not paused",
+    Code.PAUSED_ALREADY: "pause does nothing: {loop} is already {because}",
     Code.READ_AGAIN: "{source} is read again",
     Code.NO_QUARANTINED_DROP: "replay does nothing: there is no quarantined drop {drop}",
     Code.RESTORE_DEPLOYED: "{deployment} is {state}; release {release} continues by itself",
@@ -215,6 +222,12 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.DRIFT_OFF: "drift is not tested: `drift.enabled` is false",
     Code.COLUMN_MOVED: "{change}",
     Code.NO_MATERIAL_DRIFT: "{headline}",
+    Code.UNUSUAL_DROP: partial(judges.among_past, unusual=True),
+    Code.USUAL_DROP: partial(judges.among_past, unusual=False),
+    Code.FEW_PAST_DROPS: (
+        "rows depend on each other, so that tests of rows do not hold, and {past} past drops are too few to compare "
+        "with ({least} are needed): no verdict on drift"
+    ),
     Code.METRIC_BREACHED: (
         "{metric} is {value:.4f} ({low:.4f} to {high:.4f}) on {rows} rows: "
         "significantly {side} the threshold of {threshold:g}"
@@ -229,6 +242,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     ),
     Code.METRIC_UNDEFINED: "{metric} is not defined on these {rows} rows",
     Code.METRIC_TOO_FEW_ROWS: "{rows} labelled rows are too few to judge {metric}; it takes at least {least}",
+    Code.METRIC_CLASS_TOO_RARE: judges.metric_without_class,
     Code.METRIC_MISMATCH: "{predictions} predictions for {rows} labelled rows",
     Code.METRIC_BAD_VALUES: "{bad} labels or predictions cannot be used",
     Code.PREDICTIONS_JUDGED: "{predictions} predictions of release {release}: {because}",
@@ -261,12 +275,13 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "not retrained: nothing new: release {release} was trained through version {version}, and none has landed since"
     ),
     Code.FAILED_IN_ROW: (
-        "not retrained: the last {releases} releases did not go live and need manual review; "
-        "`driftloop explain {loop}` shows why they ended, `driftloop retrain {loop}` starts one"
+        "waiting until {until:minute}: the last {releases} releases did not go live, so each rest is twice the one "
+        "before; `driftloop explain {loop}` shows why they ended, `driftloop retrain {loop}` starts one now"
     ),
     Code.UNHELPED_IN_ROW: (
-        "not retrained: the last {releases} releases went live and did not help, and need manual review; "
-        "`driftloop explain {loop}` shows what they were for, `driftloop retrain {loop}` starts one"
+        "waiting until {until:minute}: the last {releases} releases went live and did not help, so each rest is twice "
+        "the one before; one that helps ends it. `driftloop explain {loop}` shows what they were for; "
+        "`driftloop retrain {loop}` starts one now"
     ),
     Code.COOLDOWN: (
         "waiting: cooldown until {until:moment}, because release {release} ended {outcome:plain} at {ended:moment}"
@@ -276,7 +291,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "waiting: the budget of {limit:span} of compute a day is used up until {until:minute}: "
         "jobs took {took:span} in the last 24 hours"
     ),
-    Code.ECHO: "not retrained: it fired while release {release} had traffic, which was rolled back",
+    Code.ECHO: "not retrained: it fired while release {release} had traffic, which was taken back",
     Code.BREACH_NOT_CONFIRMED: "not retrained: the monitor's breach is not confirmed: {because}",
     Code.NEWER_VERSION_NEEDED: "no automatic retry until a version newer than {version} lands; {because}",
     Code.NO_TRIGGER: "not retrained: no trigger fired",
@@ -296,6 +311,9 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.PHASE_TOO_LONG: "release {release} is stuck: {phase:plain} since {since:minute}",
     Code.NOT_HELPING: "the last {releases} releases went live and did not help: `driftloop explain {loop}`",
     Code.LOOP_WAITS: "{because}",
+    Code.EVENT_SET_ASIDE: (
+        "{source} is in quarantine (`driftloop read-again {loop} {key}` once it is mended): {because}"
+    ),
     Code.LOOP_SET_ASIDE: "this loop is stopped: {because}",
     Code.NO_FIRST_MODEL: (
         "no model is live, and release {release}, which was to bring the first, failed: fix what it names, "

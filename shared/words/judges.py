@@ -66,6 +66,16 @@ def class_too_rare(
     return f"class {name!r} has {have} of {rows:,} holdout rows{also}; {metric} takes {least} of each class{enough}"
 
 
+def metric_without_class(
+    metric: str, value: float, rows: int, name: str, have: int, others: int, least: int
+) -> str:
+    also = f", and {others} other class{'es have' if others > 1 else ' has'} too few" if others else ""
+    return (
+        f"{metric} cannot be judged: class {name!r} has {have} of {rows:,} rows{also}, and it takes {least} of each "
+        f"class (on these rows it is {value:.4f}); it takes larger drops, or a larger `metric.sample`"
+    )
+
+
 def floor(
     metric: str,
     value: float | None,
@@ -243,3 +253,17 @@ def shadow(disagree: int, pairs: int, flips: str, margin: float | None, e_value:
         f"shadow: {disagree} of {pairs} answers differ ({disagree / pairs:.1%}{most}), "
         f"{_tolerated(margin, f'{margin or 0:.1%}')}; {_odds(e_value)}"
     )
+
+
+# a drop among the loop's past
+
+
+def among_past(
+    p_value: float, past: int, column: str, provisional: bool, one_in: int, *, unusual: bool
+) -> str:
+    where = f", most in {column}" if column else ""
+    larger = f"farther from the drops before it than {1 - p_value:.0%} of {past} past drops{where}"
+    if provisional:
+        larger += ", a provisional figure of few drops"
+    rate = f"about 1 quiet drop in {one_in} alarms"
+    return f"{'unusual' if unusual else 'usual'} for this loop: {larger}; {rate}"

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import html
+import os
+import re
+
+import httpx
 import pandas as pd
 import pytest
+from azure.storage.blob import BlobServiceClient, StandardBlobTier
 
+from demo.stage import APP
+from shared.azure.client import credential
 from shared.inbox import messages
 from shared.release import evidence_replay
 from shared.runtime import tick
+from shared.settings import Settings
 from tests.acceptance.conftest import App, Status, season, traffic
 
 LOOP = "canary"
@@ -86,6 +95,50 @@ def test_without_evidence_it_holds_and_late_evidence_takes_one_with_5_percent_er
     assert ends(app, number, "rolled_back").startswith("worse in canary step 1 of 1: errors: canary ")
     late(app, delay_s=0.2)
     assert app.status(LOOP)["traffic"] == {"r1-a1": 100}
+
+
+def test_an_archived_drop_is_told_by_status_doctor_and_page_and_keeps_no_canary_waiting(app: App) -> None:
+    number = another(app)
+    archive(app, "cold.csv")
+    status = app.wait(LOOP, lambda s: bool(s["overview"]["needs_attention"]))
+    (aside,) = status["set_aside"]
+    assert aside["reason"]["code"] == "archived-blob"
+    again = f"driftloop read-again {LOOP} {aside['key']}"
+    told = {
+        "status": app.run("status").stdout,
+        "status of the loop": app.run("status", LOOP).stdout,
+        "doctor": app.run("doctor", check=False).stdout,
+        "overview": page(app, "/"),
+        "page of the loop": page(app, f"/loops/{LOOP}"),
+    }
+    silent = [where for where, text in told.items() if again not in words(text)]
+    silent += [where for where in told if where != "overview" and "BlobArchived" not in words(told[where])]
+    assert silent == [], told
+    seen = len(newest(status)["points"])
+    app.wait(LOOP, lambda s: len(newest(s)["points"]) > seen or newest(s)["phase"] != "canary")
+    app.run("abort", f"{LOOP}/{number}")
+    reaches(app, number, "aborted")
+    assert app.status(LOOP)["traffic"] == {"r1-a1": 100}
+
+
+def archive(app: App, name: str) -> None:
+    """A drop in the tier that nobody can read from, as a rule of the storage account may put it there."""
+    settings = Settings.from_environment(os.environ)
+    with BlobServiceClient(settings.blob_service_uri, credential()) as service:
+        blob = service.get_blob_client("landing", f"{LOOP}/{name}")
+        blob.upload_blob(b"cold", standard_blob_tier=StandardBlobTier.ARCHIVE)
+
+
+def page(app: App, path: str) -> str:
+    headers = {"Authorization": f"Bearer {credential().get_token(APP).token}"}
+    address = f"{app.azure.settings.functions}/api/tower{path}"
+    return httpx.get(address, headers=headers, timeout=60, trust_env=False).text
+
+
+def words(text: str) -> set[str]:
+    """Which of the things that are looked for stand in it, however its lines are broken."""
+    whole = " ".join(html.unescape(text).split())
+    return set(re.findall(r"BlobArchived|driftloop read-again \S+ [0-9a-f]+", whole))
 
 
 @pytest.mark.parametrize(

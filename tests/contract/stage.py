@@ -60,6 +60,12 @@ class Stage(Protocol):
         """The traffic as `az ml online-endpoint update --traffic` sets it."""
         ...
 
+    def mirror_by_hand(self, endpoint: str, shares: dict[str, int]) -> None:
+        """Mirrored traffic as `az ml online-endpoint update --mirror-traffic` sets it."""
+        ...
+
+    def mirrored(self, endpoint: str) -> dict[str, int]: ...
+
     def call(self, endpoint: str, deployment: str, times: int) -> object:
         """Live requests, not ours."""
         ...
@@ -113,6 +119,12 @@ class MemoryStage:
 
     def set_by_hand(self, endpoint: str, weights: dict[str, int]) -> None:
         self._memory.serving.endpoints[endpoint].traffic = dict(weights)
+
+    def mirror_by_hand(self, endpoint: str, shares: dict[str, int]) -> None:
+        """Nothing is mirrored in memory: the engine does not know of it."""
+
+    def mirrored(self, endpoint: str) -> dict[str, int]:
+        return {}
 
     def call(self, endpoint: str, deployment: str, times: int) -> None:
         now, called = self.ports.clock.now(), uuid.uuid4().hex
@@ -292,6 +304,15 @@ class SdkStage:
         found = self.ml.online_endpoints.get(endpoint)
         found.traffic = weights
         self.ml.online_endpoints.begin_create_or_update(found)
+
+    def mirror_by_hand(self, endpoint: str, shares: dict[str, int]) -> None:
+        found = self.ml.online_endpoints.get(endpoint)
+        found.mirror_traffic = shares
+        self.ml.online_endpoints.begin_create_or_update(found)
+        eventually(lambda: self.mirrored(endpoint), lambda seen: seen == shares)
+
+    def mirrored(self, endpoint: str) -> dict[str, int]:
+        return dict(self.ml.online_endpoints.get(endpoint).mirror_traffic or {})
 
     def call(self, endpoint: str, deployment: str, times: int, rows: str = ROWS) -> list[str]:
         """The service's ids of so many requests that are not ours."""

@@ -184,7 +184,19 @@ class TestTexts:
             def get_token(self, *scopes: str, **options: object) -> object:
                 raise AssertionError("a token was asked for")
 
-        assert why(address, Nobody()) == ""  # type: ignore[arg-type]  # it must not be used
+        assert why(address, Nobody()) == ("", "")  # type: ignore[arg-type]  # it must not be used
+
+
+def test_a_deployment_that_azure_itself_canceled_is_asked_for_again(
+    local_azure: LocalAzure, sdk_ports: Ports, sdk_stage: SdkStage
+) -> None:
+    """Source: how-to-troubleshoot-online-endpoints.md, "ERROR: OperationCanceled"."""
+    endpoint = fresh("e")
+    eventually(lambda: sdk_ports.serving.ensure_endpoint(endpoint), lambda seen: seen.state == "ready")
+    fault = f"/local/endpoints/{endpoint}/faults"
+    local_azure.control.put(fault, json={"cancels": 2}).raise_for_status()
+    assert sdk_stage.deployed(sdk_stage.deployment(endpoint, "good")).state == "ready"
+    eventually(lambda: sdk_ports.serving.ensure_no_deployment(endpoint, "good"), bool)
 
 
 class TestSettings:

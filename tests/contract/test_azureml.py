@@ -195,6 +195,19 @@ class TestServing:
         _set(stage, pair, {"old": 100})
         assert serving.set_by_us(pair)
 
+    def test_traffic_that_somebody_mirrors_stands_in_no_releases_way(self, stage: Stage, pair: str) -> None:
+        """A deployment gets live traffic or a copy, never both (how-to-safely-rollout-online-endpoints.md)."""
+        stage.mirror_by_hand(pair, {"new": 20})
+        _set(stage, pair, {"old": 90, "new": 10})
+        assert stage.mirrored(pair) == {}
+        _set(stage, pair, {"old": 100})
+
+    def test_a_deployment_that_somebody_mirrors_to_is_deleted(self, stage: Stage, pair: str) -> None:
+        assert stage.deployed(stage.deployment(pair, "spare")).state == "ready"
+        stage.mirror_by_hand(pair, {"spare": 20})
+        eventually(lambda: stage.ports.serving.ensure_no_deployment(pair, "spare"), bool)
+        assert stage.mirrored(pair) == {}
+
     @pytest.mark.parametrize("weights", [{"old": 90}, {"old": 120, "new": -20}, {"old": 60, "new": 60}])
     def test_traffic_that_does_not_sum_to_a_hundred_is_never_sent(
         self, stage: Stage, pair: str, weights: dict[str, int]
@@ -205,7 +218,7 @@ class TestServing:
         assert dict(stage.ports.serving.traffic(pair)) == {"old": 100}
 
     def test_an_endpoint_that_is_not_there_is_told(self, stage: Stage) -> None:
-        with pytest.raises(ConfigurationError, match="There is no endpoint"):
+        with pytest.raises(ConfigurationError, match="does not exist"):
             stage.ports.serving.traffic(fresh("e"))
 
     def test_somebody_elses_deployment_under_our_name_stops_us(self, stage: Stage, pair: str) -> None:

@@ -138,7 +138,7 @@ def test_a_transaction_that_names_a_row_twice_is_refused(ports: Ports, loop: str
 
 @pytest.mark.parametrize("key", ["", "a/b", "a#b", "a?b", "a\\b", "a\n", "-a"])
 def test_keys_that_the_table_would_refuse_or_change_are_refused(ports: Ports, loop: str, key: str) -> None:
-    with pytest.raises(InvariantBroken, match="is no row key"):
+    with pytest.raises(InvariantBroken, match="is not a row key"):
         ports.store.commit(loop, [Insert(key, "")])
 
 

@@ -126,3 +126,19 @@ def test_evidence_that_came_while_it_stood_counts_and_the_limits_of_a_phase_that
     assert frozen.thawed(stood, MUCH_LATER).phase_since_at == NOW
     deploying = frozen.fold(at(begun(), phase=Phase.DEPLOYING, deployment="r2-a1"), None, plan, MUCH_LATER)
     assert frozen.thawed(deploying, MUCH_LATER).phase_since_at == MUCH_LATER
+
+
+@pytest.mark.parametrize("phase", [Phase.SHIFTING, Phase.DEPLOYING, Phase.PROMOTING])
+@pytest.mark.parametrize("code", [Code.OBSERVATION_FAILED, Code.TRAFFIC_SUSPECT, None])
+def test_a_phase_that_stood_still_begins_anew_whatever_it_was_last_seen_to_wait_for(
+    phase: Phase, code: Code | None
+) -> None:
+    plan = definition()
+    first = at(begun(), phase=phase, deployment="r2-a1", asked={"r1-a1": 90, "r2-a1": 10})
+    stood = frozen.fold(first, None, plan, NOW)
+    facts = {Code.OBSERVATION_FAILED: {"error": "away"}, Code.TRAFFIC_SUSPECT: {"traffic": "nothing"}}
+    overwritten = replace(stood, waiting_for=reason(code, **facts[code]) if code else None)
+    thawed = frozen.thawed(overwritten, MUCH_LATER)
+    assert (thawed.phase_since_at, thawed.frozen) == (MUCH_LATER, False)
+    assert thawed.waiting_for == overwritten.waiting_for
+    assert frozen.thawed(thawed, MUCH_LATER + machine.TRAFFIC_LIMIT) == thawed, "once"

@@ -33,6 +33,7 @@ NEEDS_NOTHING = {
         "version-judged",
     ),
     *("no-champion", "drift-off", "column-moved", "no-material-drift", "steps-reused"),
+    *("unusual-drop", "usual-drop", "few-past-drops"),
     *(
         "metric-breached",
         "metric-past-by-chance",
@@ -40,6 +41,7 @@ NEEDS_NOTHING = {
         "metric-measured",
         "metric-undefined",
         "metric-too-few-rows",
+        "metric-class-too-rare",
     ),
     *("metric-mismatch", "metric-bad-values", "predictions-judged", "predictions-compared"),
     *("predictions-no-reference", "breach-confirmed", "breach-no-version", "breach-no-report"),

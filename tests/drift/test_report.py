@@ -54,6 +54,14 @@ def test_a_missing_column_breaks_and_is_not_skipped() -> None:
     assert not left_out.findings
 
 
+def test_the_columns_that_are_counted_are_the_tables() -> None:
+    """The test for dependence between columns is one of the report's, and no column."""
+    before, after = (frame(seed).assign(depth=frame(seed + 9)["carat"]) for seed in (0, 1))
+    report = drift.compare(before, after)
+    assert any(column.kind == "dependence" for column in report.columns)
+    assert report.headline == "no drift: 1000 rows in 3 columns look like the reference"
+
+
 def test_a_missing_target_is_no_break() -> None:
     report = drift.compare(drift.profile(frame(), target="cut"), frame(1).drop(columns="cut"))
     assert codes(report) == {Code.DROPPED: False}

@@ -294,11 +294,11 @@ def test_looks_that_held_are_had_again_and_are_few(world: World) -> None:
 @pytest.mark.parametrize(
     ("verdict", "path", "value", "words"),
     [
-        (1, ("evidence", "challenger", 0), "Chinstrap", "judged anew"),
+        (1, ("evidence", "challenger", 0), "Chinstrap", "judged again"),
         (1, ("policy", "margin"), 0.5, "margin is 0.1, stored is 0.5"),
-        (2, ("evidence", "canary", "errors"), 30, "judged anew"),
+        (2, ("evidence", "canary", "errors"), 30, "judged again"),
         (2, ("policy", "alpha"), 0.5, "alpha is 0.01, stored is 0.5"),
-        (0, ("evidence", 0, "status"), 500, "judged anew"),
+        (0, ("evidence", 0, "status"), 500, "judged again"),
     ],
 )
 def test_an_edited_document_is_noticed_even_under_its_new_hash(

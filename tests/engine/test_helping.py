@@ -46,7 +46,7 @@ def world() -> World:
     return World()
 
 
-def test_releases_that_do_not_take_the_drift_in_end_with_a_person(world: World) -> None:
+def test_releases_that_do_not_take_the_drift_in_rest_longer_each_time(world: World) -> None:
     drift(world, NO_METRIC, [1.4 * 1.15**n for n in range(policy.UNHELPED + 2)])
     verdicts = told(world.ports)
     assert [words.split(".")[0] for words in verdicts] == ["it did not help"] * policy.UNHELPED

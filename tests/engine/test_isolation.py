@@ -13,6 +13,7 @@ from shared.domain.release import Phase
 from shared.inbox import messages, recorder
 from shared.memory import MemoryRequest
 from shared.state import rows
+from shared.words import say
 from tests.engine.test_faults import birds, canaried, inbox, served
 from tests.faults import PERMANENT, Call
 from tests.simulator.life import ROUND_S, Life
@@ -99,6 +100,46 @@ def test_an_abort_works_whatever_fails(call: str, fault: str) -> None:
     assert life.traffic() == {"r1-a1": 100}
 
 
+OF_THE_LOOP = ("documents.put", "topic.publish")
+"""What every part of a loop calls."""
+
+OF_THE_EVIDENCE = ("evidence.predictions", "serving.predict")
+"""What a canary's look asks beside the log of requests, which alone can show harm."""
+
+
+@pytest.mark.parametrize("fault", PERMANENT)
+@pytest.mark.parametrize("call", OF_THE_LOOP + OF_THE_EVIDENCE)
+def test_a_canary_that_errs_is_rolled_back_whatever_fails_for_every_part(call: str, fault: str) -> None:
+    """Also where the evidence of its harm cannot be kept: the way back waits for no document and no topic."""
+    life = canaried()
+    erring(life)
+    break_for_ever(life, call, fault)
+    until_ended(life)
+    assert life.release(2).phase is Phase.ROLLED_BACK
+    assert life.traffic() == {"r1-a1": 100}
+
+
+@pytest.mark.parametrize("fault", PERMANENT)
+@pytest.mark.parametrize("call", OF_THE_LOOP)
+def test_the_next_drop_is_used_whatever_fails_for_every_part_or_as_soon_as_it_passes(
+    call: str, fault: str
+) -> None:
+    """A version is nothing without its documents; the topic is nobody's condition."""
+    life = served()
+    break_for_ever(life, call, fault)
+    before = life.state.next_version
+    life.drop("bad.csv", birds(2, 1.0))
+    for _ in range(30):
+        life.round()
+    assert attention(life), "it is shown"
+    if call == "documents.put":
+        life.broken = lambda call: None
+        life.drop("3.csv", birds(3, 1.0))
+        for _ in range(12):
+            life.round()
+    assert life.state.next_version > before
+
+
 @pytest.mark.parametrize("fault", ["lost race", "unclassed", "foreign"])
 def test_an_event_that_fails_again_and_again_is_set_aside_by_name_and_read_again_on_request(
     fault: str,
@@ -112,10 +153,12 @@ def test_an_event_that_fails_again_and_again_is_set_aside_by_name_and_read_again
     assert record.state is InboxState.QUARANTINED
     assert record.reason is not None
     assert record.reason.code is Code.GIVEN_UP
+    assert in_quarantine(life) == [Code.GIVEN_UP]
     life.broken = lambda call: None
     before = life.state.next_version
     replay(life, record)
     assert life.state.next_version == before + 1
+    assert in_quarantine(life) == []
 
 
 def an_archived_blob_taken_for_a_race_stops_nothing() -> None:
@@ -134,10 +177,47 @@ def test_an_archived_drop_is_rejected_by_name_and_read_again_once_it_is_rehydrat
     [record] = [record for record in inbox(life) if record.body.get("name") == BAD]
     assert record.reason is not None
     assert (record.state, record.reason.code) == (InboxState.QUARANTINED, Code.ARCHIVED_BLOB)
+    for _ in range(20):
+        life.round()
+    assert in_quarantine(life) == [Code.ARCHIVED_BLOB], "also in the runs after the one that set it aside"
+    assert f"`driftloop read-again birds {record.key}`" in attention(life)
     life.real.blobs.archived.clear()
     before = life.state.next_version
     replay(life, record)
     assert life.state.next_version == before + 1
+    assert in_quarantine(life) == []
+
+
+def test_what_is_in_quarantine_needs_nobody_once_a_newer_drop_is_used_and_an_older_one_does_not_count() -> (
+    None
+):
+    life = served()
+    for number in range(3):
+        life.drop(f"bad-{number}.csv", b"")
+    life.round()
+    assert in_quarantine(life) == [Code.EMPTY_FILE] * 3
+    assert attention(life).startswith("landing/birds/bad-2.csv is in quarantine (")
+    life.alert()
+    life.rest()
+    assert len(in_quarantine(life)) == 3, "an alert makes no drop good"
+    life.drop("same.csv", birds(1, 1.0))
+    life.rest()
+    assert len(in_quarantine(life)) == 3, "nor does what is a version already"
+    life.drop("2.csv", birds(2, 1.0))
+    life.rest()
+    assert in_quarantine(life) == []
+    assert attention(life) == ""
+
+
+def in_quarantine(life: Life) -> list[Code]:
+    """What the loop's row names, which the overview shows."""
+    return [one.reason.code for one in life.state.set_aside]
+
+
+def attention(life: Life) -> str:
+    overview = life.real.store.overview("birds")
+    assert overview is not None
+    return say(overview.needs_attention)
 
 
 @pytest.mark.parametrize("fault", ["refused", "unavailable"])

@@ -14,8 +14,9 @@ from shared import loopfile
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, reason
 from shared.domain.release import Champion, Judgement, JudgementKind, Outcome, Phase, Trigger, TriggerKind
-from shared.inbox import messages
+from shared.inbox import alerts, messages
 from shared.retraining import policy
+from shared.state import queries
 from shared.words import say, spoken
 from tests.core.world import begun
 from tests.engine.test_faults import LOOP, birds, canaried, served
@@ -67,8 +68,6 @@ def test_a_reason_and_something_new_start_a_release() -> None:
     [
         (loop(), 1, "nothing new: release 1 was trained through version 1"),
         (loop(), 0, "no labelled data version"),
-        (loop(failed_in_row=policy.BREAKER), 2, "did not go live and need manual review"),
-        (loop(unhelped_in_row=policy.UNHELPED), 2, "went live and did not help, and need manual review"),
     ],
 )
 def test_what_is_refused_is_refused_with_its_reason(state: LoopState, newest: int, words: str) -> None:
@@ -99,6 +98,28 @@ def test_what_waits_says_until_when(state: LoopState, until: datetime | None, wo
     answer = decide(state)
     assert isinstance(answer, policy.Coalesce)
     assert (answer.until, words in say(answer.reason)) == (until, True)
+
+
+@pytest.mark.parametrize(
+    ("counted", "least", "code"),
+    [
+        ("failed_in_row", policy.BREAKER, Code.FAILED_IN_ROW),
+        ("unhelped_in_row", policy.UNHELPED, Code.UNHELPED_IN_ROW),
+    ],
+)
+def test_the_breaker_rests_twice_as_long_each_time_and_never_for_good(
+    counted: str, least: int, code: Code
+) -> None:
+    for more, days in ((0, 1), (1, 2), (4, 16), (5, 32), (1000, 32)):
+        until = NOW + timedelta(hours=1)
+        ended = until - timedelta(days=days)
+        state = replace(loop(last_ended_at=ended), **{counted: least + more})
+        answer = decide(state)
+        assert isinstance(answer, policy.Coalesce)
+        assert (answer.until, answer.reason.code) == (until, code)
+        over = replace(state, last_ended_at=ended - timedelta(hours=1))
+        assert isinstance(decide(over), policy.Start)
+    assert isinstance(decide(replace(state, **{counted: least - 1})), policy.Start)
 
 
 def test_compute_of_yesterday_or_below_the_budget_is_in_nobodys_way() -> None:
@@ -163,7 +184,7 @@ def test_a_storm_of_alerts_crowds_out_no_other_reason() -> None:
 
 def test_an_alert_that_the_loops_own_canary_caused_is_no_reason_to_retrain() -> None:
     gate = Judgement(JudgementKind.GATE, Outcome.PASS, (), "", NOW)
-    release = replace(begun(), phase=Phase.ROLLED_BACK, judgements=(gate,))
+    release = replace(begun(), phase=Phase.ROLLED_BACK, judgements=(gate,), asked={"r1-a1": 90, "r2-a1": 10})
     before, echo, drift = trigger(TriggerKind.ALERT, -5), trigger(TriggerKind.ALERT, 5), trigger(minutes=5)
     after, told = policy.ended(loop(waiting=(before, echo, drift)), release, NOW)
     assert after.waiting == (before, drift)
@@ -251,6 +272,44 @@ def test_an_alert_that_is_resolved_while_a_release_is_open_withdraws_and_the_rel
     life.round()
     assert "alert" not in {t.kind.value for t in life.state.waiting}
     assert life.state.open_release == 2
+
+
+@pytest.mark.parametrize("end", ["rollback", "abort"])
+def test_an_alert_that_is_heard_after_the_canary_that_caused_it_is_its_echo_by_its_own_time(end: str) -> None:
+    """Azure Monitor tells minutes later, and a queue may hold it longer: the canary is gone by then."""
+    life = canaried()
+    life.drop("3.csv", birds(3, 1.0))
+    life.clock.advance(60)
+    fired = life.clock.now()
+    life.act(end, 2)
+    life.rest()
+    life.rest()
+    life.clock.advance(1800)
+    started = life.state.next_release
+    life.send(azure_alert(life, "Fired", "echo", fired_at=fired.isoformat()))
+    life.round()
+    assert life.state.next_release == started, "a release for an echo"
+    [heard] = [one for one in queries.inbox(life.real, "birds") if one.kind.value == "alert"]
+    assert heard.reason is not None and heard.reason.code is Code.ECHO
+    life.send(azure_alert(life, "Fired", "news", fired_at=life.clock.now().isoformat()))
+    life.round()
+    assert life.state.next_release == started + 1, "one that fired since is none"
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("2026-01-01T00:10:00.1234567Z", "2026-01-01T00:10:00.123456+00:00"),
+        ("2026-01-01T02:10:00+02:00", "2026-01-01T00:10:00+00:00"),
+        ("2026-01-01T00:10:00", "2026-01-01T00:10:00+00:00"),
+        ("2027-01-01T00:10:00Z", "2026-06-01T00:00:00+00:00"),
+        ("3/26/2018 9:10:40 AM", "2026-06-01T00:00:00+00:00"),
+        ("", "2026-06-01T00:00:00+00:00"),
+    ],
+)
+def test_an_alerts_own_time_is_believed_where_it_can_be(said: str, found: str) -> None:
+    heard_at = datetime.fromisoformat("2026-06-01T00:00:00Z")
+    assert alerts.moment(said, heard_at) == datetime.fromisoformat(found)
 
 
 def test_the_end_of_an_alert_that_comes_before_its_beginning_is_its_end_all_the_same() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import ConfigurationError
-from tests.engine.world import LOOP, World
+from shared.runtime import tick, unit_of_work
+from tests.engine.world import LOOP, World, csv, season
 
 OTHER = LOOP.replace("loop: birds", "loop: others")
 
@@ -34,3 +35,25 @@ def test_a_loop_that_was_woken_before_it_was_published_is_in_nobodys_way() -> No
     world.publish()
 
     assert world.state.loop == "birds"
+
+
+@pytest.mark.parametrize("content", [None, b'{"schema": 99}', b"{}"])
+def test_a_definition_that_is_lost_or_cannot_be_read_is_mended_by_publishing_again(
+    content: bytes | None,
+) -> None:
+    """A person deleted the document, or an older Driftloop came back: the loop stops and says so, and goes on."""
+    world = World()
+    world.publish()
+    documents, lost = world.ports.documents.contents, world.state.definition
+    del documents[lost]
+    if content is not None:
+        documents[lost] = content
+    unit_of_work._published.clear()
+    world.drop("2007.csv", csv(season(2007)))
+    stopped = world.ports.store.overview("birds")
+    assert stopped is not None and stopped.needs_attention is not None
+    world.clock.advance(1)
+    world.publish()
+    world.clock.advance(600)
+    tick.tick(world.ports)
+    assert world.live() == 1

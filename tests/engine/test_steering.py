@@ -12,6 +12,7 @@ from shared.domain.reason import Code
 from shared.domain.release import Phase
 from shared.release import machine
 from shared.release.observations import PersonActed
+from shared.runtime import unit_of_work
 from shared.state import queries
 from shared.words import spoken
 from tests.engine.test_faults import LOOP, birds, canaried, served
@@ -68,6 +69,29 @@ def test_a_pause_of_two_days_in_any_phase_shifts_nothing_and_runs_into_no_time_l
     life.act("resume")
     life.rest(limit=120)
     assert life.release(2).phase is Phase.LIVE
+
+
+@pytest.mark.parametrize("outage", ["serving.traffic", "documents.get"])
+def test_a_resume_after_an_outage_does_not_roll_back_what_stood_still(outage: str) -> None:
+    """The looks that failed while the loop was paused hid that it had stood, and its hour was over at once."""
+    life = served()
+    life.real.serving.traffic_takes_effect = False
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.SHIFTING)
+    life.act("pause")
+    life.round()
+    life.away = outage
+    unit_of_work._published.clear()
+    for _ in range(6):
+        life.round(seconds=1800)
+    life.away = ""
+    life.act("resume")
+    life.round()
+    assert life.release(2).phase is Phase.SHIFTING, life.release(2).reason
+    life.real.serving.traffic_takes_effect = True
+    life.real.serving.apply_traffic("birds")
+    life.rest()
+    assert life.release(2).phase is Phase.LIVE, life.release(2).reason
 
 
 def test_a_paused_bake_keeps_the_old_deployment_warm() -> None:

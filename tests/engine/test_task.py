@@ -9,11 +9,13 @@ from typing import Any, cast
 import pytest
 
 from shared import loopfile
+from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Phase
 from shared.errors import ConfigurationError
 from shared.release.gate.gate_judge import GateRecord
 from shared.release.gate.smoke import SmokeRecord
 from shared.runtime import unit_of_work
+from shared.words import say
 from tests.engine.world import LOOP, Model, World
 
 QUIET = "drift: {enabled: false}\n"
@@ -124,3 +126,23 @@ def test_a_metric_must_suit_the_task() -> None:
     text = PLAIN.replace("target: price", "target: price, task: regression")
     with pytest.raises(ConfigurationError, match=r"metric\.name.*because data\.task is regression"):
         loopfile.parse(text, file="loop.yaml")
+
+
+def test_a_champion_is_not_called_perfect_on_rows_without_the_class_that_it_never_says() -> None:
+    """A rare class that training knew is missing from the drop: no mean over the classes can be told, good or not."""
+    text = PLAIN.replace("target: price", "target: fraud").replace(
+        "f1_macro, at_least: 0.85", "balanced_accuracy, at_least: 0.4"
+    )
+
+    def payments(seed: int, every: int) -> bytes:
+        draw = random.Random(seed)
+        rows = (f"{seed}-{n},{draw.uniform(1, 9):.3f},{int(n % every == 0)}" for n in range(600))
+        return "\n".join(["row_id,size,fraud", *rows]).encode()
+
+    world = first(World(), payments(1, 40), text, lambda row: "0")
+    world.live()
+    world.drop("two.csv", payments(2, 1000))
+    version, _ = unit_of_work.read(world.ports, "birds").version(2)
+    assert version.metric_breached is None
+    assert version.verdict[-1].code is Code.METRIC_CLASS_TOO_RARE
+    assert "class '1' has 1 of 600 rows" in say(version.verdict[-1])

@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 from azure.functions.decorators.function_app import Function
 
+from cli import doctor_platform
 from functions import alerts, app, inbox, people, timers, tower
 from local.host.routes import compile_route
 from shared.inbox import messages
@@ -64,6 +65,10 @@ def test_fixed_routes_are_registered_before_variable_ones() -> None:
     ]
     assert len(routes) > 3
     assert hidden == []
+
+
+def test_doctor_knows_every_function() -> None:
+    assert set(functions()) == doctor_platform.FUNCTIONS
 
 
 METADATA = {

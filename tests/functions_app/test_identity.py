@@ -126,6 +126,7 @@ def test_a_visit_has_its_place_whatever_the_case_of_its_route(at: str) -> None:
     assert isinstance(seen, Visit)
     assert seen.base == at.removesuffix("/loops/birds")
     assert (seen.path, seen.query, seen.visitor) == ("loops/birds", {"from": "9"}, ANN)
+    assert (seen.url, seen.headers["accept"]) == (f"https://tower.example{at}", "text/html")
     assert (seen.actor, seen.may_act, seen.body) == (f"{ANN} ({OID})", False, b"")
 
 
@@ -146,3 +147,40 @@ def test_a_refusal_has_the_shape_that_was_asked_for(path: str, accept: str, kind
     refused = visit(asked(path, f"/api/tower/{path}", accept=accept), ACTING_ROLE)
     assert not isinstance(refused, Visit)
     assert refused.status == 403 and refused.kind.startswith(kind)
+
+
+@pytest.mark.parametrize(
+    ("principal_of", "status", "title", "leads"),
+    [((), 401, "Sign in", True), ((("oid", OID), ("roles", LOOKING_ROLE)), 403, "Not allowed", False)],
+)
+def test_a_stranger_is_led_to_the_sign_in_and_somebody_without_the_role_is_not(
+    principal_of: tuple[tuple[str, str], ...], status: int, title: str, leads: bool
+) -> None:
+    held = {"x-ms-client-principal": principal(*principal_of)} if principal_of else {}
+    request = func.HttpRequest(
+        "GET",
+        "https://tower.example/api/tower/loops/birds",
+        headers=held,
+        route_params={"path": "loops/birds"},
+        body=b"",
+    )
+    refused = visit(request, ACTING_ROLE)
+    assert not isinstance(refused, Visit)
+    page = refused.content.decode()
+    assert (refused.status, f"<h1>{title}</h1>" in page) == (status, True)
+    link = "/.auth/login/aad?post_login_redirect_uri=/api/tower/loops/birds"
+    assert (link in page) is leads
+    assert 'href="/api/tower"' in page
+    assert ("sign in first" in page) is leads and (ACTING_ROLE in page) is not leads
+
+
+def test_a_principal_with_a_byte_that_is_no_base_64_is_nobody() -> None:
+    held = principal(("oid", OID), ("roles", LOOKING_ROLE))
+    assert caller({"x-ms-client-principal": held}, LOOKING_ROLE).oid == OID
+    with pytest.raises(Denied, match="cannot be read"):
+        caller({"x-ms-client-principal": f"{held[:8]}\n{held[8:]}"}, LOOKING_ROLE)
+
+
+def test_a_caller_without_an_object_id_is_their_name() -> None:
+    who = of(("preferred_username", ANN), ("roles", LOOKING_ROLE))
+    assert (who.oid, who.actor) == ("", ANN)

@@ -158,11 +158,14 @@ def full_of_secrets() -> World:
         payload = {"essentials": essentials | told, "customProperties": {"authorization": text}}
         world.send(messages.alert_message({"schemaId": "azureMonitorCommonAlertSchema", "data": payload}))
         world.act("pause", reason=f"{BESIDE} {text}")
+        for message in into_the_queue(f"{BESIDE} {text}"):
+            world.send(message)
         recorder.keep_poison(
             world.ports, json.dumps({"headers": {"authorization": f"Bearer {PLANTED}"}, "text": text})
         )
     world.act("resume", reason=BESIDE)
     for number, text in enumerate(SECRETS):
+        world.drop(f"rejected-{number}.csv", quoted(text) + b",x\n1,2\n")
         broken = watched(world.ports, raising(f"{BESIDE} {text}"))
         tick.run_all(broken, recorder.receive(world.ports, world.land(f"{number}.csv", b"x"), ACCOUNT))
         world.clock.advance(400)
@@ -171,6 +174,31 @@ def full_of_secrets() -> World:
         tick.run_all(broken, ["birds"])
         world.clock.advance(400)
     return world
+
+
+def into_the_queue(text: str) -> list[str]:
+    """What our own HTTP functions would have redacted, written by somebody else who may write to the queue; and what a
+    monitor says."""
+    act = {"driftloop": "act", "verb": "abort", "release": "", "actor": text, "reason": text}
+    alert = {"driftloop": "alert", "condition": "fired", "words": text, "alert_id": text, "at": text}
+    ours = [
+        act | {"loop": "birds", "act_id": text},
+        act | {"loop": text},
+        alert | {"rule": f"birds-{text}"},
+        alert | {"rule": text},
+    ]
+    kind = "Microsoft.MachineLearningServices.DatasetDriftDetected"
+    monitors = [
+        {"eventType": kind, "data": {"dataDriftName": name, "runId": f"{text} {name}"}}
+        for name in (text, f"birds-{text}")
+    ]
+    stray = json.loads(created(f"{ACCOUNT}/landing/nobody/{text}"))
+    return [json.dumps(message) for message in (*ours, *monitors, stray)]
+
+
+def quoted(text: str) -> bytes:
+    """As a column's name in a CSV."""
+    return b'"' + text.replace('"', '""').encode() + b'"'
 
 
 def raising(text: str) -> Callable[[Call, Callable[[], object]], object]:

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pandas as pd
 import pytest
 
-from cli.session import printable
 from shared.domain.event import InboxState
 from shared.inbox import messages, unrouted
+from shared.redaction import printable
 from shared.state import queries
 from shared.words import say
 from tests.engine.world import ACCOUNT, World, created, csv, season

@@ -106,3 +106,17 @@ def test_the_judges_types_cost_no_heavy_import() -> None:
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "[]\n"
     )
+
+
+def test_a_mean_over_the_classes_is_not_called_good_on_rows_that_lack_a_class() -> None:
+    """A model that never says the rare class is right about every row of a sample that has none of it."""
+    truth = ["no"] * 996 + ["yes"] * 4
+    silent = judge_metric(truth[:996], ["no"] * 996, "balanced_accuracy", None, classes={"yes", "no"})
+    assert (silent.breached, silent.reason.code) == (None, Code.METRIC_CLASS_TOO_RARE)
+    assert "class 'yes' has 0 of 996 rows, and it takes 5 of each class" in say(silent.reason)
+    few = judge_metric(truth, ["no"] * 1000, "balanced_accuracy", 0.4, classes={"yes", "no"})
+    assert (few.breached, few.reason.code) == (None, Code.METRIC_CLASS_TOO_RARE)
+    bad = judge_metric(truth, ["yes"] * 996 + ["no"] * 4, "balanced_accuracy", 0.9, classes={"yes", "no"})
+    assert bad.breached is True
+    shares = judge_metric(truth[:996], ["no"] * 996, "accuracy", 0.9, classes={"yes", "no"})
+    assert shares.breached is False

@@ -1,4 +1,4 @@
-"""`driftloop doctor` finds each thing that is broken, one at a time, and says how to mend it."""
+"""`driftloop doctor` finds each thing that is broken, one at a time, and says how to fix it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,13 @@ serve: {endpoint: patient}
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     with LocalAzure(tmp_path_factory.mktemp("doctor")) as azure:
+        indexed(azure, *doctor_platform.FUNCTIONS)
         yield azure
+
+
+def indexed(azure: LocalAzure, *functions: str) -> None:
+    """What the app's host tells the platform once it runs; here none does."""
+    (azure.settings.folder / "host-functions.json").write_text(json.dumps(functions))
 
 
 @pytest.fixture(autouse=True)
@@ -110,8 +116,8 @@ def test_the_text_says_the_same() -> None:
     done = CliRunner().invoke(cli.app, ["doctor"])
 
     assert done.exit_code == 0
-    assert "container versions: it is there" in done.stdout
-    assert "mend:" not in done.stdout
+    assert "container versions: exists" in done.stdout
+    assert "fix:" not in done.stdout
 
 
 def test_a_missing_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +138,7 @@ def test_a_missing_container() -> None:
         container.create_container()
 
     assert (code, _ill(found)) == (1, {"container quarantine"})
-    assert "azd provision" in found["container quarantine"]["mend"]
+    assert "azd provision" in found["container quarantine"]["fix"]
 
 
 def test_a_missing_queue() -> None:
@@ -155,7 +161,7 @@ def test_messages_that_nobody_takes(ports: Ports, monkeypatch: pytest.MonkeyPatc
         _clients().queue().clear_messages()
 
     assert code == 1
-    assert "the app does not take them" in found["queue"]["what"]
+    assert "the app does not process them" in found["queue"]["what"]
 
 
 def test_poison_and_events_of_no_loop(ports: Ports) -> None:
@@ -199,7 +205,7 @@ def test_a_missing_role(role: str, scope: str, check: str, azure: LocalAzure) ->
     assert code == 1
     assert found[check]["state"] == "broken"
     assert f"'{role}'" in found[check]["what"]
-    assert "docs/identities.md" in found[check]["mend"]
+    assert "docs/identities.md" in found[check]["fix"]
 
 
 def test_a_provider_that_is_not_registered(azure: LocalAzure, ports: Ports) -> None:
@@ -210,7 +216,7 @@ def test_a_provider_that_is_not_registered(azure: LocalAzure, ports: Ports) -> N
         azure.control.put("/local/providers", json={}).raise_for_status()
 
     assert _ill(found) == {"providers"}
-    assert found["providers"]["mend"].startswith("az provider register --namespace Microsoft.EventGrid")
+    assert found["providers"]["fix"].startswith("az provider register --namespace Microsoft.EventGrid")
 
 
 @pytest.fixture
@@ -226,6 +232,23 @@ def _subscribe(azure: LocalAzure, subscriptions: list[dict[str, Any]]) -> None:
     azure.control.put("/local/events/subscriptions", json=body).raise_for_status()
 
 
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [({"tick", "sweep"}, "does not have sweep, tick"), (doctor_platform.FUNCTIONS, "act, alert, inbox")],
+)
+def test_functions_that_the_host_does_not_have(
+    missing: set[str], told: str, azure: LocalAzure, ports: Ports
+) -> None:
+    indexed(azure, *(doctor_platform.FUNCTIONS - missing))
+    try:
+        found = _around(ports)
+    finally:
+        indexed(azure, *doctor_platform.FUNCTIONS)
+    assert _ill(found) == {"functions"}
+    assert found["functions"]["state"] == "broken"
+    assert told in found["functions"]["what"]
+
+
 def test_a_container_whose_events_nobody_subscribed_to(
     azure: LocalAzure, ports: Ports, subscriptions: list[dict[str, Any]]
 ) -> None:
@@ -233,7 +256,7 @@ def test_a_container_whose_events_nobody_subscribed_to(
     found = _around(ports)
 
     assert _ill(found) == {"events of container labels"}
-    assert "azd provision" in found["events of container labels"]["mend"]
+    assert "azd provision" in found["events of container labels"]["fix"]
 
 
 def test_events_that_go_to_another_queue(
@@ -344,7 +367,7 @@ def test_who_may_not_read_the_subscription_is_told_what_was_not_looked_at(azure:
 
     assert (code, _ill(found)) == (3, {"providers", "events", "identities", "quota of patient"})
     assert all("'Reader'" in found[check]["what"] for check in _ill(found))
-    assert found["events"]["mend"] == doctor_platform.NOT_LOOKED_AT
+    assert found["events"]["fix"] == doctor_platform.NOT_LOOKED_AT
 
 
 def test_a_missing_table() -> None:
@@ -442,7 +465,7 @@ def test_a_drop_that_no_event_told_of_and_a_traffic_log_that_is_off(
     assert (on.state, elsewhere.state) == ("ok", "broken")
     assert "another Log Analytics workspace" in elsewhere.what
     assert "landing/patient/a.csv" in found["events of patient"]["what"]
-    assert found["traffic log of patient"]["mend"].startswith("azd env set DRIFTLOOP_ENDPOINTS patient")
+    assert found["traffic log of patient"]["fix"].startswith("azd env set DRIFTLOOP_ENDPOINTS patient")
 
 
 def test_an_endpoint_whose_deployment_failed(tmp_path: Path) -> None:

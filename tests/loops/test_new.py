@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -175,6 +176,28 @@ def test_a_column_of_times_orders_the_holdout(tmp_path: Path) -> None:
     assert "day" not in definition.drift.columns
 
 
+def test_rows_that_depend_on_each_other_are_ranked_among_the_past_or_compared_once_a_customer(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(7)
+    level = np.repeat(rng.normal(size=60), 10)
+    visits = pd.DataFrame({"customer_id": [f"C{i // 10:04d}" for i in range(600)], "spend": level})
+    visits["again"] = np.where(rng.random(600) < 0.5, "yes", "no")
+    shuffled = visits.sample(frac=1, random_state=1)
+    walk = pd.DataFrame({"load": np.cumsum(rng.normal(size=600)), "busy": visits["again"]})
+    seen = {}
+    for name, frame, target in (("visits", shuffled, "again"), ("load", walk, "busy")):
+        file = tmp_path / f"{name}.csv"
+        frame.to_csv(file, index=False)
+        result = new(name, "--data", str(file), "--target", target, "--folder", str(tmp_path / "loops"))
+        assert result.exit_code == 0, result.output
+        seen[name] = loopfile.load(tmp_path / "loops" / name / "loop.yaml")
+    assert (seen["visits"].drift.cluster, seen["visits"].drift.reference.kind) == ("customer_id", "champion")
+    assert (seen["visits"].data.holdout.by, seen["visits"].data.holdout.column) == ("group", "customer_id")
+    assert (seen["load"].drift.cluster, seen["load"].drift.reference.kind) == (None, "last")
+    assert "load resembles the row before it" in result.output.replace("\n", " ")
+
+
 def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
     data.write_bytes(classification())
@@ -182,13 +205,17 @@ def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     assert new("churn", *options, "--schedule", "0 0 3 * * 1").exit_code == 0
     assert loopfile.load(tmp_path / "churn").retrain.schedule == "0 0 3 * * 1"
     again = new("churn", *options)
-    assert "there already" in str(again.exception)
+    assert "already exists" in str(again.exception)
 
 
 @pytest.mark.parametrize(
     ("content", "options", "words"),
     [
-        (classification(), [], "say --target, one of: customer_id, spend, visits, country, plan, churned"),
+        (
+            classification(),
+            [],
+            "missing --target; choose one of customer_id, spend, visits, country, plan, churned",
+        ),
         (classification(), ["--target", "churn"], "did 'churned' take its place"),
         (many_categories(), ["--target", "note"], "600 different texts in 600 rows"),
         (classification(), ["--target", "churned", "--task", "regression"], "a regression predicts numbers"),
@@ -198,7 +225,7 @@ def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
             "neither classification nor regression",
         ),
         (b"", ["--target", "x"], "empty-file"),
-        (b"a,b\n1,2\n", ["--target", "b", "--time", "a"], "no column of times"),
+        (b"a,b\n1,2\n", ["--target", "b", "--time", "a"], "not a column of times"),
     ],
 )
 def test_what_cannot_be_told_from_the_data_is_named(
@@ -253,5 +280,72 @@ def test_the_task_of_numbers_is_settled_and_said(
     written = loopfile.load(tmp_path / "numbers" / "loop.yaml")
     assert written.data.task == task
     assert written.metric is not None and written.metric.name == metric
-    assert written.metric.at_least is None and written.metric.at_most is None
+    assert (written.metric.at_least is None, written.metric.at_most is None) == (
+        task == "regression",
+        task == "classification",
+    )
     assert json.loads((tmp_path / "numbers/train/columns.json").read_text())["task"] == task
+
+
+def test_a_model_of_a_rare_class_says_it(tmp_path: Path) -> None:
+    """One row in fifty is fraud, and no line parts it well: a model that is right most often never says so."""
+    x, y = RANDOM.normal(size=(2, 2000))
+    fraud = RANDOM.random(2000) < 0.08 * ((x > 0.5) & (y > 0))
+    data = tmp_path / "payments.csv"
+    pd.DataFrame({"x": x, "y": y, "fraud": np.where(fraud, "yes", "no")}).to_csv(data, index=False)
+    done = new("payments", "--data", str(data), "--target", "fraud", "--folder", str(tmp_path))
+    assert f"class yes is rare ({fraud.mean():.2%} of the rows)" in done.output
+    definition = loopfile.load(tmp_path / "payments")
+    assert definition.metric is not None
+    assert definition.metric.at_least == 0.5
+    assert definition.metric.sample * fraud.mean() >= 30
+    drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
+    read_drop([drop], ReadSpec.of(definition.data, {}, b""), tmp_path / "out")
+    assert "yes" in trained(tmp_path / "payments", tmp_path)
+
+
+def shop(rows: int, hours: float = 24.0) -> pd.DataFrame:
+    moments = pd.date_range("2024-01-01", periods=rows, freq=pd.Timedelta(hours=hours))
+    sales = RANDOM.normal(100, 10, rows)
+    parts = {"year": moments.year, "week": moments.isocalendar().week.to_numpy(), "weekday": moments.weekday}
+    return pd.DataFrame({"at": moments, **parts, "seen": np.arange(rows) * 3 + 7, "sales": sales})
+
+
+def test_columns_that_say_what_time_it_is_are_not_compared(tmp_path: Path) -> None:
+    data = tmp_path / "shop.csv"
+    shop(1100).to_csv(data, index=False)
+    done = new("shop", "--data", str(data), "--target", "sales", "--folder", str(tmp_path))
+    assert "column year only ever goes up or down with at" in done.output
+    assert loopfile.load(tmp_path / "shop").drift.columns == ("week", "weekday")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (80, "note: that is too few: every release waits for your decision until 20 are kept back"),
+        (150, "note: that is few: to show that an equally good model is not worse by"),
+        (3000, "note: that is enough to show that an equally good model is not worse by"),
+    ],
+)
+def test_what_the_rows_can_show_is_told_before_anything_trains(tmp_path: Path, rows: int, said: str) -> None:
+    data = tmp_path / "shop.csv"
+    shop(rows).to_csv(data, index=False)
+    done = new("shop", "--data", str(data), "--target", "sales", "--time", "none", "--folder", str(tmp_path))
+    assert f"holdout: about {rows // 5:,} of {rows:,} rows are kept back" in done.output
+    assert said in done.output
+    assert "209 an hour to the endpoint" in done.output
+    definition = loopfile.load(tmp_path / "shop")
+    assert definition.metric is not None
+    assert definition.metric.at_most is not None
+
+
+def test_what_is_printed_can_be_copied_whatever_the_paths_are(tmp_path: Path) -> None:
+    """No line is broken in a pipe, and nothing in a name is taken for markup."""
+    place = tmp_path / ("a-rather-long-folder-name-" * 3) / "[red]old"
+    place.mkdir(parents=True)
+    data = place / "customers[old].csv"
+    data.write_bytes(classification())
+    said = new("churn", "--data", str(data), "--target", "churned", "--folder", str(place)).output
+    published, dropped = (shlex.split(line) for line in said.splitlines()[-2:])
+    assert published == ["driftloop", "publish", str(place / "churn")]
+    assert dropped == ["driftloop", "drop", "churn", str(data)]

@@ -131,6 +131,30 @@ def test_an_old_browser_on_our_page_and_a_client_that_is_none_are_believed() -> 
         csrf.refuse_other_sites({"ORIGIN": "https://evil.example"}, "https://tower.example/api/tower/act")
 
 
+def test_the_host_that_the_browser_named_is_ours_behind_another_address() -> None:
+    """The app may hear another address than people see."""
+    headers = {"host": "tower.example", "origin": "https://tower.example"}
+    csrf.refuse_other_sites(headers, "https://inner.example/api/tower/act")
+    with pytest.raises(csrf.Forged, match="Origin"):
+        csrf.refuse_other_sites(headers | {"origin": "https://inner.example"}, "https://inner.example/x")
+
+
+@pytest.mark.parametrize("said", [{"sec-fetch-site": "same-origin"}, {"origin": "https://tower.example"}])
+def test_one_word_of_the_browser_is_enough_for_a_form(said: dict[str, str]) -> None:
+    headers = {"host": "tower.example", "cookie": f"{csrf.COOKIE}={TOKEN}", **said}
+    csrf.check(headers, "https://tower.example/api/tower/act", TOKEN)
+    for given in ("", f"{TOKEN}x", "\ud800"):
+        with pytest.raises(csrf.Forged, match="too old"):
+            csrf.check(headers, "https://tower.example/api/tower/act", given)
+
+
+@pytest.mark.parametrize("token", ["", "short", "x" * 31, "x" * 65, f"{'x' * 42}!"])
+def test_a_cookie_that_is_no_token_of_ours_counts_as_none(token: str) -> None:
+    assert csrf.token_of({"cookie": f"{csrf.COOKIE}={token}"}) == ""
+    assert csrf.token_of({"cookie": "a=b; \x00="}) == csrf.token_of({}) == ""
+    assert csrf.token_of({"cookie": f"a=b; {csrf.COOKIE}={TOKEN}"}) == TOKEN
+
+
 @pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
 def test_what_another_page_sends_is_refused_before_anything_is_written(
     acting_world: World, change: dict[str, str]

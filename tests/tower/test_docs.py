@@ -98,6 +98,13 @@ def test_the_reference_of_commands_is_the_terminal_s() -> None:
     assert reference.reference() == reference.DOCUMENT.read_text(), "run: python -m cli.reference"
 
 
+def test_the_list_of_commands_cuts_no_sentence() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    context = group.context_class(group, info_name="driftloop", terminal_width=80)
+    assert "..." not in group.get_help(context).partition("Commands:")[2]
+
+
 def test_the_documentation_lists_each_of_its_pages() -> None:
     index = set(re.findall(r"\]\(([\w-]+\.md)", TEXTS["docs/README.md"]))
     assert {path.name for path in (ROOT / "docs").glob("*.md")} - index == {"README.md"}

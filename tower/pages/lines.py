@@ -144,7 +144,7 @@ def release_line(release: Release) -> ReleaseLine:
         doing=DOING[release.phase],
         ended=release.ended,
         because=clip("; ".join(f"{t.kind.value}: {say(t.reason)}" for t in release.triggers), 260),
-        reason=clip(say(release.reason if release.ended else release.waiting_for or release.reason), 300),
+        reason=clip(say(release.shown), 300),
         model=model(release.model),
         started_at=release.started_at,
         ended_at=release.ended_at,
@@ -152,14 +152,13 @@ def release_line(release: Release) -> ReleaseLine:
 
 
 def aside(record: InboxRecord) -> Aside:
-    source = f"{record.body.get('container', '')}/{record.body.get('name', '')}".strip("/")
     return Aside(
         key=record.key,
-        source=clip(source or record.kind.value, 200),
+        source=clip(record.subject, 200),
         code=record.reason.code.value if record.reason else "",
         note=clip(say(record.reason), 300),
         received_at=record.received_at,
-        replayable=bool(source),
+        replayable=bool(record.blob),
         help=_help(record.reason),
     )
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from shared import guide
 from shared.domain.loop import LoopState
+from shared.domain.reason import Code, Reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.retraining.policy import recent_spending, recent_starts
@@ -78,6 +79,8 @@ class LoopPage:
     paused: str
     denial: str
     denial_help: str
+    unserved: bool
+    """The champion serves nobody."""
     live: int | None
     model: str
     live_at: datetime | None
@@ -117,7 +120,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
     open_release = queries.open_release(current)
     entries = queries.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
     heat, left_out = _heat(asking, versions)
-    attention = needs_attention(state, open_release, (), asking.ports.clock.now())
+    attention = _attention(asking, state, open_release)
     champion = state.champion
     found_traffic = queries.traffic(current)
     budget, now = definition.retrain.budget, asking.ports.clock.now()
@@ -128,6 +131,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
         paused=clip(say(state.paused)),
         denial=clip(say(state.denial)),
         denial_help=guide.anchor(state.denial),
+        unserved=state.unserved is not None,
         live=champion.release if champion else None,
         model=model(champion.model) if champion else "",
         live_at=champion.live_at if champion else None,
@@ -158,6 +162,15 @@ def loop(asking: Asking, name: str) -> LoopPage:
     )
 
 
+def _attention(asking: Asking, state: LoopState, release: Release | None) -> Reason | None:
+    """What a person must do as the loop is now, and what failed in its last run, which only the overview knows."""
+    row = asking.ports.store.overview(state.loop)
+    told = row.needs_attention if row is not None else None
+    failed = told.because if told is not None and told.code is Code.LOOP_WAITS else ()
+    problems = [why for why in failed if why.code is not Code.EVENT_SET_ASIDE]
+    return needs_attention(state, release, problems, asking.ports.clock.now())
+
+
 def _older(numbers: Sequence[int]) -> int | None:
     return min(numbers) - 1 if numbers and min(numbers) > 1 else None
 
@@ -173,7 +186,9 @@ def _offers(
     if not release:
         found.append(Offer("retrain", "Retrain now", "Start a release now, whatever the schedule says."))
     champion = state.champion
-    if champion and not release and traffic is not None and dict(traffic) != {champion.deployment: 100}:
+    moved = champion and traffic is not None and dict(traffic) != {champion.deployment: 100}
+    lost = state.unserved and state.unserved.code is not Code.DEPLOYMENT_BROKEN  # which is retrained
+    if not release and (moved or lost):
         found.append(Offer("restore", "Restore", "Deploy the live model again and give it all traffic."))
     if state.paused:
         found.append(

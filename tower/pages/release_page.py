@@ -184,8 +184,7 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
 
 def _shown(found: Release) -> tuple[Reason | str | None, ...]:
     """What its reader sees first, and the kind of event."""
-    shown = found.reason if found.ended else found.waiting_for or found.reason
-    return shown, f"release.{found.phase.value}"
+    return found.shown, f"release.{found.phase.value}"
 
 
 def _reasons(found: Release) -> tuple[Cause, ...]:

@@ -2,23 +2,23 @@
 
 import os
 import sys
-from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from typing import Any
 
-from azureml_inference_server_http import amlserver
 
+class OfTheEnvironment(PathFinder):
+    """Finds what Python finds, but for modules that the deployment's own environment would not have."""
 
-class NotInstalled(MetaPathFinder):
-    """Modules that the deployment's own environment would not have, though this machine's has them."""
+    hidden = frozenset(os.environ.get("LOCAL_NOT_INSTALLED", "").split())
 
-    def __init__(self, names: list[str]) -> None:
-        self._names = names
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name in self._names:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    @classmethod
+    def find_spec(cls, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return None if fullname in cls.hidden else super().find_spec(fullname, path, target)
 
 
 if __name__ == "__main__":
-    sys.meta_path.insert(0, NotInstalled(os.environ.get("LOCAL_NOT_INSTALLED", "").split()))
+    sys.meta_path[:] = [OfTheEnvironment if finder is PathFinder else finder for finder in sys.meta_path]
+    from azureml_inference_server_http import amlserver
+
     amlserver.DEFAULT_HOST = "127.0.0.1"
     amlserver.run()

@@ -95,7 +95,7 @@ def from_arrow(column: pa.Array, name: str, kind: str, *, lenient: bool = False)
         return pc.cast(column, ARROW[kind]), False
     except pa.ArrowInvalid as error:
         raise rejected(
-            "unparsable-numbers", f"column {quoted(name)} holds a value that is no 64-bit {kind}"
+            "unparsable-numbers", f"column {quoted(name)} holds a value that is not a 64-bit {kind}"
         ) from error
 
 

@@ -106,7 +106,7 @@ class Sources:
             )
             code, what = ("no-time", "time") if times else ("unparsable-numbers", "number")
             odd = f"{quoted(contradicted.value)}, which is" if contradicted.value else "a value that is"
-            raise rejected(code, f"column {quoted(contradicted.column)} holds {odd} no {what}")
+            raise rejected(code, f"column {quoted(contradicted.column)} holds {odd} not a {what}")
         _settle(self)
 
     def batches(self, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
@@ -399,9 +399,9 @@ def _as_said(name: str, found: str, said: str) -> str:
     if said in SAID_NUMBERS and found == LONG:
         return NUMBER
     if said in SAID_NUMBERS and found in (BOOLEAN, DATETIME):
-        raise rejected("unparsable-numbers", f"column {quoted(name)} is {found}, which is no number")
+        raise rejected("unparsable-numbers", f"column {quoted(name)} is {found}, which is not a number")
     if said in SAID_TIMES and found not in (DATETIME, NOTHING):
-        raise rejected("no-time", f"column {quoted(name)} is {found}, which is no time")
+        raise rejected("no-time", f"column {quoted(name)} is {found}, which is not a time")
     return found
 
 

@@ -178,7 +178,9 @@ class Delimited:
                 )
             return Contradicted(self.columns[place], "values")
         told = located(self.text, self.layout)
-        return told or rejected("unreadable", f"{quoted(self.name)} is no CSV ({quoted(str(error)[:100])})")
+        return told or rejected(
+            "unreadable", f"{quoted(self.name)} is not a CSV file ({quoted(str(error)[:100])})"
+        )
 
     def _trimmed(self, column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         chunks = [trimmed(chunk) for chunk in column.chunks]

@@ -84,6 +84,8 @@ class ReadSpec:
     """csv, parquet, or auto: told from the content."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Name -> what a person says that a column is, a `loopfile.value_kinds.ColumnKind`."""
+    cluster: str = ""
+    """Rows with the same value belong together: one of each is profiled."""
     hints: Mapping[str, str] = field(default_factory=dict)
     """Name -> style of numbers or order of dates that other data of the same kind show."""
 
@@ -96,12 +98,22 @@ class ReadSpec:
     @property
     def spelled(self) -> tuple[str, ...]:
         """The names that are known, as they are spelled where they are known."""
-        named = (self.target, self.id, self.time, self.holdout_column, *self.ignore, *self.columns)
+        named = (
+            self.target,
+            self.id,
+            self.time,
+            self.holdout_column,
+            self.cluster,
+            *self.ignore,
+            *self.columns,
+        )
         return tuple(name for name in (*named, *self.known_columns) if name)
 
     @classmethod
-    def of(cls, data: Data, known_columns: Mapping[str, str], reference: bytes) -> ReadSpec:
-        """What a loop file's section `data` says."""
+    def of(
+        cls, data: Data, known_columns: Mapping[str, str], reference: bytes, cluster: str = ""
+    ) -> ReadSpec:
+        """What a loop file's section `data` says; `cluster` is its `drift.cluster`."""
         return cls(
             target=data.target,
             id=data.id or "",
@@ -115,6 +127,7 @@ class ReadSpec:
             reference=reference,
             format=data.format,
             columns=data.columns,
+            cluster=cluster,
         )
 
     def to_document(self) -> dict[str, Any]:

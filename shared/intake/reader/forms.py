@@ -282,4 +282,4 @@ def _stated_time(name: str, look: Look, said: str) -> Form:
         like = "dates" if style == COMPACT else style if style == EXCEL else f"{style} since 1970"
         return Form(DATETIME, style, doubt=f"holds numbers, read as {like}")
     odd = look.odd.get("no date") or look.odd.get("truth", "")
-    raise rejected("no-time", f"column {quoted(name)} holds {quoted(odd)}, which is no time")
+    raise rejected("no-time", f"column {quoted(name)} holds {quoted(odd)}, which is not a time")

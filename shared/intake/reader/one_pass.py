@@ -23,10 +23,12 @@ from shared.intake.reader.column_kinds import ARROW, DATETIME
 from shared.intake.reader.drop_files import JUDGED_AS, DropFile, Reading, ReadSpec
 from shared.intake.reader.evidence_sample import Samples
 from shared.intake.reader.likeness import Likeness
+from shared.intake.reader.one_of_each import OneOfEach
 from shared.intake.reader.row_hash import ContentHash, RowHashes, in_share
 from shared.intake.reader.target_task import TargetTask
 from shared.intake.reader.texts import Contradicted
-from shared.intake.rejections import listed, printable, quoted, rejected
+from shared.intake.rejections import listed, quoted, rejected
+from shared.redaction import printable
 
 _TAG_LENGTH = 250
 
@@ -140,9 +142,10 @@ class _Pass:
         spec = sources.spec
         self._sources, self._spec, self._columns, self._findings = sources, spec, columns, findings
         self._split, self._output = _Split(sources, columns), output
-        ignored = [name for name in (spec.id, spec.time, *spec.ignore) if name in columns]
+        ignored = [name for name in (spec.id, spec.time, spec.cluster, *spec.ignore) if name in columns]
         kinds = {name: JUDGED_AS[kind] for name, kind in spec.columns.items() if kind in JUDGED_AS}
         self._profiler = drift.Profiler(reference, ignore=ignored, target=spec.target, columns=kinds)
+        self._one_of_each = OneOfEach(spec.cluster)
         self._content = ContentHash()
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
         self._train, self._holdout = _Side(output / "train", schema), _Side(output / "holdout", schema)
@@ -187,7 +190,7 @@ class _Pass:
     def _take(self, batch: pa.RecordBatch) -> None:
         hashes = RowHashes(batch)
         self._content.add(hashes, self._columns)
-        self._profiler.update(batch)
+        self._profiler.update(self._one_of_each.of(batch))
         kept = self._split.holdout(batch, hashes)
         self._samples.add(batch, kept)
         self._holdout.add(batch.filter(pa.array(kept)))

@@ -17,7 +17,8 @@ from shared.intake.reader.parquet import Parquet
 from shared.intake.reader.part import Part
 from shared.intake.reader.partitions import table_of
 from shared.intake.reader.texts import Contradicted
-from shared.intake.rejections import printable, quoted, rejected
+from shared.intake.rejections import quoted, rejected
+from shared.redaction import printable
 
 _ANY = 1 << 50
 _LIMITS = Limits(max_bytes=_ANY, max_rows=_ANY, max_columns=20_000, max_field_bytes=32 * MIB)

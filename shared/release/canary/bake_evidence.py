@@ -11,8 +11,8 @@ from shared.domain.release import Judgement, JudgementKind, Release, decides
 from shared.errors import DependencyUnavailable
 from shared.loopfile.published import Published
 from shared.ports import TrafficSeen
+from shared.release import document
 from shared.release.canary import canary_evidence, live_counts
-from shared.release.document import store
 from shared.release.machine import old_deployment
 from shared.release.observations import BakeSeen, TimePassed
 from shared.runtime.unit_of_work import Unit
@@ -43,7 +43,8 @@ def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | Ti
     verdict = judge_bake(evidence, policy, **times)
     digest = ""
     if decides(verdict.outcome, frozen=unit.stands_still):
-        digest = store(unit.ports.documents, BakeRecord(evidence, policy, times, verdict))
+        record = BakeRecord(evidence, policy, times, verdict)
+        digest = document.kept(unit.ports.documents, record, verdict.outcome)
     return BakeSeen(Judgement(JudgementKind.BAKE, verdict.outcome, verdict.reasons, digest, now))
 
 

@@ -13,11 +13,11 @@ from shared.errors import DependencyUnavailable
 from shared.intake import labels as late_labels
 from shared.loopfile.published import Published
 from shared.ports import TrafficSeen
+from shared.release import document
 from shared.release.canary import live_counts
 from shared.release.canary import shadow as shadow_pairs
 from shared.release.canary.live_counts import LabelCounter, Scale
 from shared.release.canary.shadow import Shadow
-from shared.release.document import store
 from shared.release.machine import old_deployment
 from shared.release.observations import CanarySeen
 from shared.runtime.unit_of_work import Unit
@@ -48,7 +48,7 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
     kept, digest = Kept.of(carried), ""
     if kept.wants(verdict.outcome, evidence.requests, frozen=unit.stands_still):
         record = CanaryRecord(evidence, policy, before, times, verdict)
-        digest = store(unit.ports.documents, record)
+        digest = document.kept(unit.ports.documents, record, verdict.outcome)
         kept = Kept(verdict.outcome.value, evidence.requests)
     judgement = Judgement(
         JudgementKind.CANARY,

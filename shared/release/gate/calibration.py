@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.domain.reason import Code, Reason, reason
+from shared.domain.reason import Code, reason
 from shared.domain.release import Outcome
+from shared.release.gate.holdout import Finding
 from shared.stats.metrics import class_name
 
 BANDS = 5
 LEAST_ROWS = 30
 """In a band; fewer rows make fewer bands."""
-
-Finding = tuple[Outcome, Reason, int | None]
 
 
 def judge_calibration(

@@ -17,7 +17,7 @@ from shared.release.observations import GateSeen
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions
 from shared.verdict.predictions import Predictions
-from shared.verdict.task import Task, metric_name, task_of
+from shared.verdict.task import Task, metric_name, task_of, trained_classes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,8 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     challenger = predictions.predict(unit.ports, endpoint, release.deployment, asked, stamp)
     answers = [*challenger.answers, *_golden(unit, release, definition)]
     task = task_of(unit, definition)
-    classes = _classes(frame, definition, _trained_on(unit, release, definition), task)
+    trained_on = trained_classes(unit.ports, release.profile, definition.data.target)
+    classes = _classes(frame, definition, trained_on, task)
     judged = [_smoke(unit, answers, _smoke_policy(classes))]
     if judged[0].outcome is Outcome.PASS:
         champion = (
@@ -163,20 +164,6 @@ def slice_names(column: pd.Series) -> tuple[str, ...]:
     names = [f"{a} to {b}" if n == 0 else f"over {a} to {b}" for n, (a, b) in enumerate(pairwise(ends))]
     bands = np.searchsorted(edges, values, side="left")
     return tuple("none" if np.isnan(v) else names[band] for v, band in zip(values, bands, strict=True))
-
-
-def _trained_on(unit: Unit, release: Release, definition: Definition) -> set[str] | None:
-    """The classes that the challenger was trained on; None where the window's profile no longer names them all."""
-    import drift
-    from shared.stats.metrics import class_name
-
-    profile = drift.Profile.from_bytes(unit.ports.documents.get(release.profile)) if release.profile else None
-    target = profile.columns.get(definition.data.target) if profile else None
-    if target is not None and target.counts is not None and target.counts.closed:
-        return set(map(class_name, target.counts.keys))
-    if target is not None and target.grid is not None and target.grid.exact:
-        return {class_name(float(value)) for value in target.grid.values()[target.grid.counts > 0]}
-    return None
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.domain.reason import Code, Fact, Reason, reason
+from shared.domain.reason import Code, Fact, reason
 from shared.domain.release import Outcome
 from shared.release.gate.calibration import judge_calibration
 from shared.release.gate.holdout import (
     LEAST_ROWS,
+    Finding,
     GateEvidence,
     GatePolicy,
     GateRecord,
@@ -45,9 +46,6 @@ __all__ = [
     "judge_gate",
 ]
 
-Finding = tuple[Outcome, Reason, int | None]
-"""One check: its outcome, why, and how many rows would settle it where it is inconclusive."""
-
 
 def judge_gate(evidence: GateEvidence, policy: GatePolicy) -> GateVerdict:
     """Judge a challenger.
@@ -68,20 +66,13 @@ def judge_gate(evidence: GateEvidence, policy: GatePolicy) -> GateVerdict:
     challenger = judged.bounds(0)
     champion = None if evidence.champion is None else judged.bounds(1)
     difference = None if evidence.champion is None else judged.bounds(None)
-    findings = [] if difference is None else [_against_champion(judged, difference)]
-    if policy.floor is not None:
-        findings.append(_against_floor(judged, challenger, policy.floor))
-    thin = thin_class(evidence, chosen)
-    if findings and thin:
-        findings.append((Outcome.INCONCLUSIVE, *thin))
-    slices, slice_findings = _judge_slices(evidence, policy, chosen)
-    findings += slice_findings
+    slices, of_slices = _judge_slices(evidence, policy, chosen)
+    findings = [*_findings(evidence, judged, challenger, difference), *of_slices]
     if chosen.task == "classification":
         findings += judge_calibration(
             evidence.y_true, evidence.challenger, evidence.stated, policy.calibration, policy.confidence
         )
-    if not findings:
-        findings = [(Outcome.PASS, reason(Code.GATE_FIRST_MODEL), None)]
+    findings = findings or [(Outcome.PASS, reason(Code.GATE_FIRST_MODEL), None)]
     outcome = _worst(finding[0] for finding in findings)
     needed = [finding[2] for finding in findings if finding[0] is Outcome.INCONCLUSIVE]
     return GateVerdict(
@@ -96,6 +87,17 @@ def judge_gate(evidence: GateEvidence, policy: GatePolicy) -> GateVerdict:
         _worst_slice(slices, chosen),
         None if outcome is not Outcome.INCONCLUSIVE or None in needed else max(n for n in needed if n),
     )
+
+
+def _findings(
+    evidence: GateEvidence, rows: _Rows, challenger: Bounds, difference: Bounds | None
+) -> list[Finding]:
+    """On all rows: against the champion and the floor, and whether a class is too rare for either."""
+    found = [] if difference is None else [_against_champion(rows, difference)]
+    if rows.policy.floor is not None:
+        found.append(_against_floor(rows, challenger, rows.policy.floor))
+    thin = thin_class(evidence, rows.metric) if found else None
+    return [*found, (Outcome.INCONCLUSIVE, *thin)] if thin else found
 
 
 _SEVERITY = {Outcome.FAIL: 0, Outcome.INCONCLUSIVE: 1, Outcome.PASS: 2}

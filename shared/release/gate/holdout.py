@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.reason import Code, Fact, Reason, reason
@@ -18,6 +18,9 @@ LEAST_OF_CLASS = 5
 """Holdout rows of each class, for those. Below it the bounds were measured to pass a worse challenger too often."""
 LEAST_ROWS = 20
 """Below it only accuracy is judged, whose bounds are exact; a bootstrap of fewer rows says nothing."""
+
+Finding = tuple[Outcome, Reason, int | None]
+"""One check: its outcome, why, and how many rows would settle it where it is inconclusive."""
 
 
 @dataclass(frozen=True)
@@ -126,17 +129,23 @@ def unusable(evidence: GateEvidence, metric: Metric) -> tuple[Outcome, Reason] |
 def thin_class(evidence: GateEvidence, metric: Metric) -> tuple[Reason, int | None] | None:
     """The class with the fewest holdout rows where those are too few for a mean over the classes; how many rows it
     would take if they were like these, None where the class is absent."""
-    if metric.name not in MACRO:
-        return None
-    have = Counter(class_name(value) for value in evidence.y_true)
-    few = [name for name in evidence.known_classes if have[name] < LEAST_OF_CLASS]
+    few = few_rows(evidence.y_true, evidence.known_classes, metric)
     if not few:
         return None
-    rows, rarest = len(evidence.y_true), min(few, key=lambda name: have[name])
-    needed = math.ceil(LEAST_OF_CLASS * rows / have[rarest]) if have[rarest] else None
-    facts: dict[str, Fact] = {"metric": metric.name, "name": rarest, "have": have[rarest], "rows": rows}
+    rows, (rarest, have) = len(evidence.y_true), few[0]
+    needed = math.ceil(LEAST_OF_CLASS * rows / have) if have else None
+    facts: dict[str, Fact] = {"metric": metric.name, "name": rarest, "have": have, "rows": rows}
     least: dict[str, Fact] = {"least": LEAST_OF_CLASS, "others": len(few) - 1, "rows_needed": needed}
     return reason(Code.GATE_CLASS_TOO_RARE, **facts, **least), needed
+
+
+def few_rows(y_true: Sequence[object], known: Collection[str], metric: Metric) -> list[tuple[str, int]]:
+    """Known classes with too few rows for a mean over the classes, and how many they have, the rarest first."""
+    if metric.name not in MACRO:
+        return []
+    have = Counter(map(class_name, y_true))
+    few = ((name, have[name]) for name in known if have[name] < LEAST_OF_CLASS)
+    return sorted(few, key=lambda one: (one[1], one[0]))
 
 
 def bad_values(values: Sequence[object], task: str) -> int:

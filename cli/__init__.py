@@ -3,54 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Iterable
+from functools import cache
+from typing import Annotated, Protocol
 
 import typer
 
-from cli import (
-    acts,
-    adopt,
-    audit,
-    backtest,
-    compare,
-    doctor,
-    drop,
-    explain,
-    new,
-    publish,
-    records,
-    replay,
-    status,
-    traffic,
-)
 from shared.errors import DriftloopError
 
-app = typer.Typer(
-    name="driftloop",
-    help="Drop data in a container: detect drift, retrain, and release behind a canary that rolls back automatically.",
-    no_args_is_help=True,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for part in (
-    new,
-    adopt,
-    publish,
-    drop,
-    status,
-    traffic,
-    audit,
-    explain,
-    replay,
-    records,
-    backtest,
-    compare,
-    acts,
-    doctor,
-):
-    part.add_to(app)
+
+class _Part(Protocol):
+    """A module of commands."""
+
+    def add_to(self, app: typer.Typer) -> None: ...
 
 
 def _version(asked: bool) -> None:
@@ -61,7 +26,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def driftloop(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -70,9 +34,63 @@ def driftloop(
     """Drop data in a container: detect drift, retrain, and release behind a canary that rolls back automatically."""
 
 
+def _made(parts: Iterable[_Part]) -> typer.Typer:
+    app = typer.Typer(
+        name="driftloop",
+        help=driftloop.__doc__,
+        no_args_is_help=True,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for part in parts:
+        part.add_to(app)
+    app.callback()(driftloop)
+    return app
+
+
+@cache
+def _whole() -> typer.Typer:
+    from cli import (
+        acts,
+        adopt,
+        audit,
+        backtest,
+        compare,
+        doctor,
+        drop,
+        explain,
+        new,
+        publish,
+        records,
+        replay,
+        status,
+        traffic,
+    )
+
+    reading = (new, adopt, publish, drop, status, traffic, audit, explain, replay, records)
+    return _made((*reading, backtest, compare, acts, doctor))
+
+
+def _drift_alone() -> typer.Typer:
+    """Comparing needs no loop, and loading what reads loop files takes longer than comparing small files."""
+    from cli import compare
+
+    return _made((compare,))
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """`cli.app`, every command: made when it is asked for."""
+    if name != "app":
+        raise AttributeError(name)
+    return _whole()
+
+
 def main() -> None:
     """Entry point. Exit code 0 done, 1 refused or not found (the text says why), 2 wrong usage."""
     try:
+        app = _drift_alone() if sys.argv[1:2] in (["compare"], ["profile"]) else _whole()
         app()
     except DriftloopError as error:
         print(f"driftloop: {error}", file=sys.stderr)  # noqa: T201 - this is the terminal

@@ -28,7 +28,7 @@ ColumnIs = Annotated[
         "--column",
         metavar="NAME=KIND",
         help="What a column is: number, number-point, number-comma, category, id, text, time, day-first, "
-        "month-first or ignore; may be given again.",
+        "month-first, year-first or ignore; may be given again.",
     ),
 ]
 _COLOURS = {"material": "bold red", "detected": "yellow", "quiet": "dim"}
@@ -125,10 +125,12 @@ def compare(
 
 def said(columns: list[str] | None) -> dict[str, str]:
     """What `--column` says: name to kind."""
+    if not columns:
+        return {}
     from shared.loopfile.value_kinds import COLUMN_KINDS
 
     found: dict[str, str] = {}
-    for each in columns or ():
+    for each in columns:
         name, mark, kind = each.rpartition("=")
         if not mark or kind not in COLUMN_KINDS:
             raise typer.BadParameter(

@@ -43,7 +43,10 @@ def add_to(app: typer.Typer) -> None:
 
 def new(
     name: Annotated[str, typer.Argument(help="The loop's name: small letters, digits, hyphens.")],
-    data: Annotated[Path, typer.Option(help="A CSV or Parquet file like those that will be dropped.")],
+    data: Annotated[
+        Path,
+        typer.Option(help="A CSV or Parquet file like those that will be dropped, or a folder."),
+    ],
     target: Annotated[str, typer.Option(help="The column to predict.")] = "",
     task: Annotated[str, typer.Option(help="classification or regression.")] = "",
     time: Annotated[str, typer.Option(help="The column that orders the rows; `none` for no order.")] = "",
@@ -254,25 +257,26 @@ class Seen:
 
 def _columns(data: Path) -> list[str]:
     from shared.errors import InputRejected
-    from shared.intake import DropFile, ReadSpec
+    from shared.intake import ReadSpec
     from shared.intake.reader.batches import open_sources
+    from shared.intake.reader.profile_files import files_of
 
     _check_there(data)
     try:
-        sources = open_sources(
-            [DropFile(path=data, name=data.name, size=data.stat().st_size)], ReadSpec(target="")
-        )
+        sources = open_sources(files_of(data), ReadSpec(target=""))
     except InputRejected as rejection:
         raise ConfigurationError(f"{data} cannot be read: {rejection.code}: {rejection}") from rejection
     return list(sources.found)
 
 
 def _check_there(data: Path) -> None:
-    if not data.is_file():
+    if not data.exists():
         raise ConfigurationError(
-            f"{data} is not a file; pass a CSV or Parquet file like those that will be dropped"
+            f"{data} is not a file or folder; pass CSV or Parquet files like those that will be dropped"
         )
-    if (size := data.stat().st_size) > LARGEST_SAMPLE_BYTES:
+    if (
+        size := sum(each.stat().st_size for each in (data, *data.rglob("*")) if each.is_file())
+    ) > LARGEST_SAMPLE_BYTES:
         raise ConfigurationError(
             f"{data} has {size:,} bytes; give a part of it, {LARGEST_SAMPLE_BYTES:,} at most"
         )
@@ -287,14 +291,14 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen
     import pyarrow.parquet as pq
 
     from shared.errors import InputRejected
-    from shared.intake import DropFile, ReadSpec, read_drop
+    from shared.intake import ReadSpec, read_drop
+    from shared.intake.reader.profile_files import files_of
 
     _check_there(data)
     with tempfile.TemporaryDirectory(prefix="driftloop-new-") as place:
-        drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
         try:
             spec = ReadSpec(target=target, columns=columns or {})
-            reading = read_drop([drop], spec, Path(place) / "out")
+            reading = read_drop(files_of(data), spec, Path(place) / "out")
         except InputRejected as rejection:
             raise ConfigurationError(f"{data} cannot be used: {rejection.code}: {rejection}") from rejection
         table = pa.concat_tables(

@@ -16,6 +16,7 @@ from shared.domain.version import DataVersion, VersionState
 from shared.errors import Conflict, InputRejected
 from shared.inbox.recorder import FOLDER_END
 from shared.intake.reader import partitions
+from shared.intake.rejections import rejected
 from shared.intake.returns import with_returns
 from shared.ports import Blob, Change, Delete, Insert, Row
 from shared.redaction import reason_of, words_of
@@ -132,7 +133,9 @@ def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
     parts = [blob]
     if blob.name.rpartition("/")[2] == FOLDER_END:
         folder = blob.name[: -len(FOLDER_END)]
-        listed = unit.ports.blobs.list(blob.container, folder)
+        listed = list(unit.ports.blobs.list(blob.container, folder))
+        if table := partitions.table_of(p.name[len(folder) :] for p in listed):
+            raise rejected("delta-table", f"{folder} is {table}, whose files hold deleted rows as well")
         parts = [p for p in listed if partitions.is_part(p.name[len(folder) :])]
         if not parts:
             raise InputRejected(

@@ -120,6 +120,7 @@ ColumnKind = Literal[
     "time",
     "day-first",
     "month-first",
+    "year-first",
     "ignore",
 ]
 COLUMN_KINDS: tuple[str, ...] = get_args(ColumnKind)

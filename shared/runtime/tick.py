@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.domain.loop import Overview
 from shared.domain.release import Phase
 from shared.errors import DriftloopError
 from shared.inbox import dead_letters, landings, recorder
 from shared.inbox.messages import Landed
-from shared.ports import Ports
+from shared.ports import Blob, Ports
 from shared.release import effects
 from shared.retraining import start
 from shared.runtime import serving_look, unit_of_work, worker
@@ -31,6 +31,9 @@ QUIET = timedelta(minutes=2)
 
 LEFTOVERS = timedelta(hours=1)
 """No call of a function lasts so long."""
+
+UPLOAD = timedelta(hours=1)
+"""For so long after it landed the sweep takes an empty file for one that is being written."""
 
 
 def tick(ports: Ports) -> list[Ran]:
@@ -110,6 +113,7 @@ def _landed(ports: Ports, overview: Overview) -> int:
         for blob in ports.blobs.list(container, prefix)
         if landings.place_of(overview, container, blob.name) is not None
         and recorder.blob_key(container, blob.name, blob.etag) not in known
+        and not _is_begun(blob, ports.clock.now())
     ]
     found = 0
     for blob in sorted(lost, key=lambda blob: blob.created_at):
@@ -117,6 +121,12 @@ def _landed(ports: Ports, overview: Overview) -> int:
             log.warning("the sweep found a blob that no event reported", extra={"loop": overview.loop})
             found += 1
     return found
+
+
+def _is_begun(blob: Blob, now: datetime) -> bool:
+    """An upload over SFTP or of an account with folders first lands as a file of 0 bytes; its end has an event."""
+    marks_end = blob.name.rpartition("/")[2] == recorder.FOLDER_END
+    return not blob.size_bytes and not marks_end and blob.created_at > now - UPLOAD
 
 
 def _known(ports: Ports, loop: str) -> set[str]:

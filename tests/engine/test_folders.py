@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from shared.domain.event import InboxRecord, InboxState
+from shared.domain.reason import Code
 from shared.domain.version import DataVersion
+from shared.runtime import tick
 from shared.state import rows
 from shared.words import say_all
 from tests.engine.world import World, csv, season
@@ -22,3 +27,33 @@ def test_a_folder_of_partitions_becomes_one_version_with_their_columns() -> None
     assert version.rows == len(season(2007)) + len(season(2008))
     assert version.columns["year"] == "integer"
     assert "0 bytes" in say_all(version.findings)
+
+
+def records(world: World) -> list[InboxRecord]:
+    return [rows.decode(InboxRecord, row) for row in world.ports.store.range("birds", "inbox-", limit=9)]
+
+
+def test_the_sweep_takes_no_file_that_is_only_begun() -> None:
+    world = World()
+    world.publish()
+    world.land("over-sftp.csv", b"")
+    assert tick.sweep(world.ports) == 0
+    world.drop("over-sftp.csv", csv(season(2007)))
+    assert [record.state for record in records(world)] == [InboxState.DONE]
+    world.land("stays-empty.csv", b"")
+    world.clock.advance(2 * 3600)
+    assert tick.sweep(world.ports) == 1
+    world.ticks()
+    assert sorted(record.state for record in records(world)) == [InboxState.DONE, InboxState.QUARANTINED]
+
+
+@pytest.mark.parametrize("log", ["_delta_log/00000000000000000000.json", ".hoodie/hoodie.properties"])
+def test_a_folder_of_a_table_with_deleted_rows_is_quarantined_by_name(log: str) -> None:
+    world = World()
+    world.publish()
+    world.land("table/part-0.csv", csv(season(2007)))
+    world.land(f"table/{log}", b"{}")
+    world.drop("table/_SUCCESS", b"")
+    (record,) = records(world)
+    assert record.state is InboxState.QUARANTINED
+    assert record.reason is not None and record.reason.code is Code.DELTA_TABLE

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 from unittest import mock
 
 import pyarrow as pa
@@ -19,47 +18,9 @@ from shared.errors import InputRejected
 from shared.intake import DropFile, ReadSpec
 from shared.intake.reader import nulls, profile_files
 from shared.intake.reader.batches import open_sources
-from shared.intake.reader.texts import Contradicted
+from tests.intake.dressing import Read, column
 
 QUICK = settings(max_examples=15, deadline=None)
-
-
-class Read:
-    """A file as the reader sees it: types, rows, findings."""
-
-    def __init__(self, content: bytes | str | pa.Table, **spec: Any) -> None:
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "table"
-            if isinstance(content, pa.Table):
-                pq.write_table(content, path)
-            else:
-                path.write_bytes(content.encode() if isinstance(content, str) else content)
-            sources = open_sources(
-                [DropFile(path, "table", path.stat().st_size)], ReadSpec(**{"target": "", **spec})
-            )
-            while True:
-                self.kinds = {name: sources.settled(name) for name in sources.found}
-                try:
-                    batches = list(sources.batches(self.kinds))
-                    break
-                except Contradicted as late:
-                    sources.learn(late)
-            self.rows = {n: [v for b in batches for v in b.column(n).to_pylist()] for n in self.kinds}
-            self.findings = " | ".join(sources.findings())
-            if "known_columns" in spec:
-                return
-            compared = profile_files.profile(path, columns=spec.get("columns"), ignore=spec.get("ignore", ()))
-            assert list(compared.profile.columns) == [
-                n for n in self.kinds if n not in spec.get("ignore", ())
-            ]
-            assert compared.profile.rows == sum(b.num_rows for b in batches), (
-                "compare reads what a drop reads"
-            )
-
-
-def column(values: list[str], separator: str = ";") -> str:
-    """A file whose first column holds these values and whose second numbers the rows."""
-    return "\n".join([f"x{separator}n", *(f'"{v}"{separator}{i}' for i, v in enumerate(values))]) + "\n"
 
 
 # --- numbers ---------------------------------------------------------------------------------------
@@ -137,7 +98,7 @@ def test_percent_and_currencies_are_text_and_told_unless_a_person_says_number(va
     values = [value, value.replace("1", "2")]
     read = Read(column(values))
     assert read.kinds["x"] == "string" and read.rows["x"] == values
-    assert "sign of percent or currency" in read.findings
+    assert "signs or units" in read.findings
     assert Read(column(values), columns={"x": "number"}).kinds["x"] == "number"
 
 
@@ -331,7 +292,9 @@ def test_what_is_no_header_is_refused_by_its_line() -> None:
 @QUICK
 @given(st.lists(st.text('ab"\\,; \n', max_size=8), min_size=2, max_size=20))
 def test_quotes_behind_a_backslash_are_read(values: list[str]) -> None:
-    assume(any('"' in v and not v.endswith('"') for v in values))
+    assume(
+        any(re.search(r'"[ab ]', v) for v in values)
+    )  # before a separator or a line's end it could end the value
     values = [f"v{v}v" for v in values]
     escaped = [v.replace("\\", "\\\\").replace('"', '\\"') for v in values]
     content = "x,n\n" + "".join(f'"{v}",{i}\n' for i, v in enumerate(escaped))
@@ -365,9 +328,9 @@ def test_a_value_that_is_no_number_is_named_by_its_line() -> None:
 
 CELLS = [
     "", "7", "2.5", "1,5", "1.234", "1,234.5", "word", "-", "007", "true", "2024-01-31", "31/01/2024", "01/02/2024",
-    "9223372036854775808", "2024-01-31T10:00:00Z", "1e5", " 8 ", "12 %",
+    "9223372036854775808", "2024-01-31T10:00:00Z", "1e5", " 8 ", "12 %", "1e999", "inf", " NULL ", "31/01/24",
+    "24-01-30",
 ]  # fmt: skip
-"""Without an infinite number: it ends the reading where it stands, before a later block can show text."""
 
 
 @settings(max_examples=25, deadline=None)

@@ -79,7 +79,7 @@ class WideColumn:
 
 
 def from_arrow(column: pa.Array, name: str, kind: str, *, lenient: bool = False) -> tuple[pa.Array, bool]:
-    """A typed column as its canonical type; and whether a value was rounded on the way.
+    """A typed column as its canonical type; and whether a value was rounded or a time cut on the way.
 
     `lenient` columns are ignored ones: their values stop nothing.
     """
@@ -122,9 +122,10 @@ def _moments(column: pa.Array, name: str, lenient: bool) -> tuple[pa.Array, bool
     fine = pa.types.is_timestamp(column.type) and column.type.unit == "ns"
     unit = pa.timestamp("us", column.type.tz) if pa.types.is_timestamp(column.type) else pa.timestamp("us")
     try:
-        column = pc.cast(column, unit, safe=not (fine or lenient))
+        whole = pc.cast(column, unit, safe=not (fine or lenient))
+        cut = fine and not pc.cast(whole, column.type).equals(column)
     except pa.ArrowInvalid as error:
         raise rejected(
             "unsupported-column", f"column {quoted(name)} holds a time beyond the year 290,000"
         ) from error
-    return pc.cast(column, ARROW[DATETIME]), False
+    return pc.cast(whole, ARROW[DATETIME]), cut

@@ -8,16 +8,28 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.errors import InputRejected
 from shared.intake.reader import index_columns
 from shared.intake.reader.arrow_columns import from_arrow
-from shared.intake.reader.column_kinds import ARROW, DATETIME, LONG, NOTHING, STRING, check_finite, join
+from shared.intake.reader.column_kinds import (
+    ARROW,
+    BOOLEAN,
+    DATETIME,
+    INTEGER,
+    LONG,
+    NOTHING,
+    NUMBER,
+    STRING,
+    infinite,
+    join,
+)
 from shared.intake.reader.delimited import Delimited
 from shared.intake.reader.drop_files import DropFile, ReadSpec
 from shared.intake.reader.formats import Budget
 from shared.intake.reader.forms import TEXT, Form, decided, settle, spoilt
 from shared.intake.reader.number_text import POINT
 from shared.intake.reader.parquet import Parquet
-from shared.intake.reader.part import Part, first_look, is_index, open_part
+from shared.intake.reader.part import SAID_NUMBERS, SAID_TIMES, Part, first_look, is_index, open_part
 from shared.intake.reader.texts import Contradicted, converted
 from shared.intake.rejections import listed, quoted, rejected
 
@@ -39,6 +51,10 @@ class Sources:
     """What people should know of how the files were read."""
     lossy: set[str] = field(default_factory=set)
     """Columns of which a value changed when it became a 64-bit float."""
+    cut: set[str] = field(default_factory=set)
+    """Columns of times that were finer than microseconds."""
+    blank: int = 0
+    """Rows of text without any value."""
 
     @property
     def names(self) -> list[str]:
@@ -64,9 +80,13 @@ class Sources:
             )
             if markers and name not in self.spec.ignore:
                 told.append(f"column {quoted(name)}: {listed(markers)} is read as no value")
-        return told + [
+        told += [
             f"column {quoted(name)} has values that a 64-bit float rounds" for name in sorted(self.lossy)
         ]
+        told += [
+            f"column {quoted(n)} has times finer than microseconds, which are cut" for n in sorted(self.cut)
+        ]
+        return told + ([f"{self.blank:,} rows hold no value at all"] if self.blank else [])
 
     def learn(self, contradicted: Contradicted) -> None:
         """See all values of the column that a late row made another, and settle the types anew."""
@@ -79,28 +99,26 @@ class Sources:
                 names = [n for n, own in part.names.items() if contradicted.column in (n, own)]
                 news = news or bool(part.partial.intersection(names))
                 part.look_at_all(names)
+                news = part.read_as_words(names) or news
         if not news:  # all values were known: they are not what a person says
             times = any(
                 f.kind == DATETIME for p in self.parts for n, f in p.forms.items() if n == contradicted.column
             )
-            code, what = ("no-time", "times") if times else ("unparsable-numbers", "numbers")
-            raise rejected(code, f"column {quoted(contradicted.column)} holds values that are no {what}")
+            code, what = ("no-time", "time") if times else ("unparsable-numbers", "number")
+            odd = f"{quoted(contradicted.value)}, which is" if contradicted.value else "a value that is"
+            raise rejected(code, f"column {quoted(contradicted.column)} holds {odd} not a {what}")
         _settle(self)
 
     def batches(self, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
         """All rows of these columns as their settled types; file by file in the order of their names."""
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
+        broken: set[str] = set()
         for table in self._rows(columns, schema):
-            arrays = [self._finite(_one(table.column(name)), name) for name in columns]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-    def _finite(self, column: pa.Array, name: str) -> pa.Array:
-        """Infinite numbers are refused; NaN is no value."""
-        if column.type != pa.float64():
-            return column
-        if name not in self.spec.ignore:
-            check_finite(column, name)
-        return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
+            arrays = [_one(table.column(name)) for name in columns]
+            broken |= {name for name, column in zip(columns, arrays, strict=True) if _has_infinite(column)}
+            yield pa.RecordBatch.from_arrays([_without_nan(column) for column in arrays], schema=schema)
+        if broken := broken.difference(self.spec.ignore):  # not before: a later row may show that it is text
+            raise infinite(min(broken))
 
     def coded(self, columns: Mapping[str, str]) -> Iterator[pa.Table]:
         """As `batches`, with text as dictionaries and numbers as they are, which is faster where they are counted."""
@@ -109,7 +127,8 @@ class Sources:
         yield from self._rows(columns, pa.schema(types))
 
     def _rows(self, columns: Mapping[str, str], schema: pa.Schema) -> Iterator[pa.Table]:
-        rows, budget = 0, replace(self.budget)
+        rows, budget, self.blank = 0, replace(self.budget), 0
+        whole = len(columns) == len(self.found) > 1
         for part in self.parts:
             for table in self._tables(part, columns, budget):
                 rows += table.num_rows
@@ -119,6 +138,8 @@ class Sources:
                         "too-many-rows", f"{quoted(part.file.name)} brings the drop to {rows:,} rows, {limit}"
                     )
                 arrays = [self._column(part, table, f.name, columns[f.name], f.type) for f in schema]
+                if whole and isinstance(part.file, Delimited) and all(array.null_count for array in arrays):
+                    self.blank += _blank_rows(arrays)
                 if table.num_rows:
                     yield pa.Table.from_arrays(arrays, schema=schema)
 
@@ -156,7 +177,7 @@ class Sources:
         column = _one(column)
         made, lossy = from_arrow(column, name, kind, lenient=name in self.spec.ignore)
         if lossy:
-            self.lossy.add(name)
+            (self.cut if kind == DATETIME else self.lossy).add(name)
         return made if made.type == wanted else made.dictionary_encode()
 
 
@@ -169,6 +190,23 @@ def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.unify_dictionaries()
     return column.combine_chunks()
+
+
+def _blank_rows(arrays: Sequence[pa.Array | pa.ChunkedArray]) -> int:
+    empty = pc.is_null(_one(arrays[0]))
+    for array in arrays[1:]:
+        empty = pc.and_(empty, pc.is_null(_one(array)))
+    return int(pc.sum(empty).as_py() or 0)
+
+
+def _has_infinite(column: pa.Array) -> bool:
+    return column.type == pa.float64() and bool(pc.any(pc.is_inf(column)).as_py())
+
+
+def _without_nan(column: pa.Array) -> pa.Array:
+    if column.type != pa.float64():
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
 
 
 def _reads_markers(part: Part, name: str) -> bool:
@@ -188,15 +226,61 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
         if len(files) > 1 and not file.path.stat().st_size:
             sources.told.append(f"{quoted(file.name)} has 0 bytes and is passed over")
             continue
-        sources.parts.append(open_part(file, spec, budget, sources.told))
+        try:
+            sources.parts.append(open_part(file, spec, budget, sources.told))
+        except InputRejected as rejection:
+            if rejection.code != "empty-file" or len(files) == 1:
+                raise
+            sources.told.append(f"{quoted(file.name)} is empty and is passed over")
     if not sources.parts:
-        raise rejected("empty-file", f"{quoted(files[0].name)} has 0 bytes")
-    _check_same_columns(sources.parts)
+        raise rejected("empty-file", f"{quoted(files[0].name)} is empty")
     for part in sources.parts:
         first_look(part, spec)
     _leave_out_indexes(sources)
+    _leave_out_ignored(sources)
+    _tell_of_typed_text(sources)
+    _check_same_columns(sources.parts)
     _settle(sources)
     return sources
+
+
+def _tell_of_typed_text(sources: Sources) -> None:
+    """Text in Parquet stays text; that it holds numbers or times is told as long as the column is new."""
+    spec = sources.spec
+    quiet = {
+        spec.id,
+        *spec.ignore,
+        *spec.columns,
+        *(n for n, kind in spec.known_columns.items() if kind == STRING),
+    }
+    for part in sources.parts[:1]:
+        if not isinstance(part.file, Parquet):
+            continue
+        own = {
+            there: name
+            for name, there in part.names.items()
+            if name not in quiet and part.file.is_text(there)
+        }
+        looks = part.file.head(tuple(own))
+        for there, form in settle(looks, "", {}, {}).items():
+            if form.kind in _TYPED:
+                what = f"is text in the file and holds {_TYPED[form.kind]}"
+                say = "if that is what it is, say so (data.columns, --column)"
+                sources.told.append(f"column {quoted(own[there])} {what}; {say}")
+
+
+_TYPED = {NUMBER: "numbers", INTEGER: "numbers", DATETIME: "times"}
+
+
+def _leave_out_ignored(sources: Sources) -> None:
+    """An ignored column that not all files have keeps none of them out."""
+    for name in sources.spec.ignore:
+        if any(name in part.columns for part in sources.parts) and not all(
+            name in part.columns for part in sources.parts
+        ):
+            for part in sources.parts:
+                part.leave_out(name)
+            sources.told.append(f"column {quoted(name)} is ignored and is not in all files: left out")
 
 
 def _check_same_columns(parts: Sequence[Part]) -> None:
@@ -213,18 +297,16 @@ def _check_same_columns(parts: Sequence[Part]) -> None:
 def _leave_out_indexes(sources: Sources) -> None:
     """pandas' index is no feature, where nobody says otherwise."""
     wanted = set(sources.spec.spelled)
-    for name in list(sources.parts[0].names):
+    for name in dict.fromkeys(name for part in sources.parts for name in part.names):
         if name in wanted or not index_columns.looks_like(name):
             continue
-        if all(is_index(part, name) for part in sources.parts):
+        if all(is_index(part, name) for part in sources.parts if name in part.names):
             for part in sources.parts:
-                part.names.pop(name, None)
-                part.looks.pop(name, None)
-                part.partial.discard(name)
+                part.leave_out(name)
             sources.told.append(
                 f"column {quoted(name)} is pandas' index and is left out; say what it is (data.columns) to keep it"
             )
-        elif any(part.unnamed for part in sources.parts) and name == index_columns.UNNAMED:
+        elif any(part.unnamed for part in sources.parts) and name in index_columns.UNNAMED_NAMES:
             raise rejected("empty-header", f"{quoted(sources.parts[0].file.name)} has no name for column 1")
         else:
             sources.told.append(
@@ -240,11 +322,16 @@ def _settle(sources: Sources) -> None:
     hints: dict[str, str] = dict(spec.hints)
     for part in sources.parts:
         forms = settle(part.looks, part.separator, said, known)
-        undecided = [name for name, form in forms.items() if form.open or _is_spoilt(part, name, form, spec)]
+        undecided = [
+            name
+            for name, form in forms.items()
+            if form.open or form.bare or _is_spoilt(part, name, form, spec)
+        ]
         part.look_at_all(undecided)
         hints |= {name: style for name, look in part.looks.items() if (style := decided(look))}
     for part in sources.parts:
         part.forms = settle(part.looks, part.separator, said, known, hints=hints, final=True)
+        part.forms |= {name: replace(part.forms[name], native=False) for name in part.as_words}
         for name, form in part.forms.items():
             if _is_spoilt(part, name, form, spec):
                 raise _spoilt(part, name)
@@ -299,16 +386,30 @@ def _found(sources: Sources, name: str) -> str | None:
             f"column {quoted(name)} holds whole numbers beyond 64 bits and is text, so that none changes"
         )
     if found == STRING and any(
-        part.forms[name].kind != STRING for part in sources.parts if name in part.forms
+        part.forms[name].kind not in (STRING, NOTHING) for part in sources.parts if name in part.forms
     ):
         sources.told.append(f"column {quoted(name)} is text, as it is in some of the files")
-    said = spec.columns.get(name, "")
-    return STRING if said == "text" and found != NOTHING else found
+    return _as_said(name, found, "" if name in spec.ignore else spec.columns.get(name, ""))
+
+
+def _as_said(name: str, found: str, said: str) -> str:
+    """The type of a column that has one in its file, where a person says what it is: done, or refused."""
+    if said == "text" and found != NOTHING:
+        return STRING
+    if said in SAID_NUMBERS and found == LONG:
+        return NUMBER
+    if said in SAID_NUMBERS and found in (BOOLEAN, DATETIME):
+        raise rejected("unparsable-numbers", f"column {quoted(name)} is {found}, which is not a number")
+    if said in SAID_TIMES and found not in (DATETIME, NOTHING):
+        raise rejected("no-time", f"column {quoted(name)} is {found}, which is not a time")
+    return found
 
 
 def _arrow_kind(part: Part, name: str, spec: ReadSpec) -> str | None:
     assert isinstance(part.file, Parquet)
     own = part.names[name]
+    if not part.file.rows:
+        return NOTHING  # whatever type a part without rows says
     kind = part.file.kind(own)
     if kind is None and name not in spec.ignore:
         shape = quoted(str(part.file.schema.field(own).type)[:100])

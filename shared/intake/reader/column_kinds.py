@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from shared.errors import InputRejected
 from shared.intake.rejections import quoted, rejected
@@ -43,9 +42,3 @@ def infinite(name: str) -> InputRejected:
     return rejected(
         "unparsable-numbers", f"column {quoted(name)} holds a number that is infinite or beyond 1.8e308"
     )
-
-
-def check_finite(column: pa.Array, name: str) -> None:
-    """Refuse a column of float64 in which a number is infinite."""
-    if pc.any(pc.is_inf(column)).as_py():
-        raise infinite(name)

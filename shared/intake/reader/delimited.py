@@ -137,8 +137,7 @@ class Delimited:
     ) -> pa.Table:
         width = len(self.columns) + self.layout.trailing
         types = {str(self.columns.index(name)): _arrow_type(form) for name, form in forms.items()}
-        if self.layout.trailing:
-            types[str(width - 1)] = pa.null()
+        types |= {str(place): pa.null() for place in range(len(self.columns), width)}
         convert = arrow_csv.ConvertOptions(
             column_types=types,
             include_columns=list(types),
@@ -172,7 +171,7 @@ class Delimited:
     def _explained(self, error: pa.ArrowInvalid) -> Exception:
         if found := _BAD_CELL.search(str(error)):
             place = int(found[1])
-            if place == len(self.columns):
+            if place >= len(self.columns):
                 return rejected(
                     "empty-header",
                     f"{quoted(self.name)} has no name for column {place + 1}, which has values",

@@ -23,6 +23,7 @@ JUDGED_AS = {
     "time": "datetime",
     "day-first": "datetime",
     "month-first": "datetime",
+    "year-first": "datetime",
 }
 """The kind under which such a column is compared."""
 

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.intake.reader import date_text, number_text
-from shared.intake.reader.date_text import CLEAR, DAY_FIRST, MONTH_FIRST
-from shared.intake.reader.nulls import AMONG_VALUES
+from shared.intake.reader.date_text import CLEAR
+from shared.intake.reader.moments_of_numbers import Range
+from shared.intake.reader.nulls import markers
 from shared.intake.reader.number_text import COMMA, POINT
 
-_TRUTH, _MARKERS = pa.array(["true", "false"]), pa.array(AMONG_VALUES)
+_TRUTH = pa.array(["true", "false"])
 _LONGEST = 2**63
 _SEEN = {
     "plain": number_text.PLAIN,
@@ -26,8 +27,17 @@ _SEEN = {
     "either comma": number_text.EITHER_COMMA,
     "code": number_text.CODE,
 }
-_SEEN_OF_WORDS = {"infinite": number_text.INFINITE, "decorated": number_text.DECORATED}
+_SEEN_OF_WORDS = {
+    "infinite": number_text.INFINITE,
+    "decorated": number_text.DECORATED,
+    "unusual": number_text.UNUSUAL,
+    "like times": date_text.LIKE,
+}
+_LONG = 16
 _GROWN = r"^[+-]?\d{16,}$"
+_A_LOOK = 1000
+FEW = 3
+"""So many different words among numbers may be marks of what is missing; more are text."""
 
 
 @dataclass
@@ -40,13 +50,16 @@ class Look:
     rows: Counter[str] = field(default_factory=Counter)
     """What values could be -> rows that hold such values."""
     odd: dict[str, str] = field(default_factory=dict)
-    """What values could be -> one value that is none of it; for `decorated` one that is."""
+    """What values could be -> one value that is none of it; of `decorated` and the like one that is."""
+    signs: set[str] = field(default_factory=set)
+    """What stands around decorated numbers; a few of it."""
+    strange: set[str] = field(default_factory=set)
+    """Words that are no numbers; a few of them."""
+    whole: Range = field(default_factory=Range)
+    """The range of whole numbers."""
     clear_dates: bool = True
     iso_dates: bool = True
-    numbered_dates: bool = True
-    day_first: bool = True
-    month_first: bool = True
-    dotted: bool = True
+    dates: date_text.Numbered = field(default_factory=date_text.Numbered)
 
     def see(self, words: pa.Array, rows: pa.Array) -> None:
         """Distinct words, trimmed and without nulls, and how many rows hold each."""
@@ -61,14 +74,23 @@ class Look:
             self._count(what, words, rows, pc.match_substring_regex(words, pattern))
         self._see_long(words, rows)
         if numbers_only:
-            self.clear_dates = self.numbered_dates = False
+            self.clear_dates = self.dates.all = False
+            self.odd.setdefault("truth", words[0].as_py())
+            self.whole.see(words)
             return
-        self._see_bare(words, rows)
+        self.whole.all = False
+        self._see_around(words, rows)
         self._count("truth", words, rows, pc.is_in(pc.utf8_lower(words), value_set=_TRUTH))
-        self._see_dates(words)
+        dated = date_text.dates(words)
+        self.rows["dates"] += _sum(rows, dated)
+        if not pc.all(dated, min_count=0).as_py():
+            self.odd.setdefault("no date", words.filter(pc.invert(dated))[0].as_py())
+        self._see_dates(words, rows)
+        if self.rows["dates"] == self.values and not (self.clear_dates or self.dates.possible):
+            self.odd.setdefault("no date", date_text.odd_one(words[:_A_LOOK], CLEAR))
 
     def _without_markers(self, words: pa.Array, rows: pa.Array) -> tuple[pa.Array, pa.Array]:
-        marked = pc.is_in(words, value_set=_MARKERS)
+        marked = markers(words)
         if not pc.any(marked).as_py():
             return words, rows
         found = zip(words.filter(marked).to_pylist(), rows.filter(marked).to_pylist(), strict=True)
@@ -76,13 +98,18 @@ class Look:
         return words.filter(pc.invert(marked)), rows.filter(pc.invert(marked))
 
     def _count(self, what: str, words: pa.Array, rows: pa.Array, mask: pa.Array) -> None:
-        self.rows[what] += pc.sum(rows.filter(mask)).as_py() or 0
-        wanted = mask if what == "decorated" else pc.invert(mask)
+        self.rows[what] += _sum(rows, mask)
+        wanted = mask if what in _SEEN_OF_WORDS else pc.invert(mask)
         if what not in self.odd and pc.any(wanted).as_py():
             self.odd[what] = words.filter(wanted)[0].as_py()
 
     def _see_long(self, words: pa.Array, rows: pa.Array) -> None:
         """Whole numbers of many digits: those that float64 would change, and those beyond 64 bits."""
+        long = pc.greater_equal(pc.binary_length(words), _LONG)
+        if not pc.any(long).as_py():
+            return
+        words, rows = words.filter(long), rows.filter(long)
+        self.rows["long fraction"] += _sum(rows, pc.match_substring_regex(words, number_text.LONG_FRACTION))
         grown = pc.match_substring_regex(words, _GROWN)
         if not pc.any(grown).as_py():
             return
@@ -93,27 +120,30 @@ class Look:
                 self.rows["beyond"] += count
                 self.odd.setdefault("beyond", word)
 
-    def _see_bare(self, words: pa.Array, rows: pa.Array) -> None:
-        """Which form decorated numbers have, should a person say that they are numbers."""
-        if self.rows["decorated"]:
+    def _see_around(self, words: pa.Array, rows: pa.Array) -> None:
+        """What stands around numbers, and which form they have should a person say that they are numbers."""
+        if len(self.strange) <= FEW:
+            number = pc.match_substring_regex(words, number_text.GRAMMAR[POINT])
+            self.strange.update(words.filter(pc.invert(number))[: FEW + 1].to_pylist())
+        decorated = pc.match_substring_regex(words, number_text.DECORATED)
+        if pc.any(decorated).as_py():
+            self.signs.update(number_text.signs(words.filter(decorated))[: FEW + 1])
             bare = number_text.bare(words)
             for style, grammar in number_text.GRAMMAR.items():
                 mask = pc.match_substring_regex(bare, grammar)
-                self.rows[f"bare {style}"] += pc.sum(rows.filter(mask)).as_py() or 0
+                self.rows[f"bare {style}"] += _sum(rows, mask)
 
-    def _see_dates(self, words: pa.Array) -> None:
+    def _see_dates(self, words: pa.Array, rows: pa.Array) -> None:
         if not len(words):
             return
         if self.clear_dates:
             self.clear_dates = date_text.moments(words, CLEAR) is not None
             iso = pc.match_substring_regex(words, date_text.LOOKS_ISO)
             self.iso_dates = self.iso_dates and bool(pc.all(iso, min_count=0).as_py())
-        if self.numbered_dates:
-            found = date_text.numbered(words)
-            self.numbered_dates = found.null_count == 0
-            if self.numbered_dates:
-                day, month, dotted = date_text.orders(found)
-                day = day and date_text.moments(words, DAY_FIRST) is not None  # no 30 February, no hour 25
-                month = month and date_text.moments(words, MONTH_FIRST) is not None
-                self.day_first, self.month_first = self.day_first and day, self.month_first and month
-                self.dotted = self.dotted and dotted
+            self.rows["fine"] += _sum(rows, pc.match_substring_regex(words, date_text.FINE))
+        if self.dates.all:
+            self.dates.see(words)
+
+
+def _sum(rows: pa.Array, mask: pa.Array) -> int:
+    return int(pc.sum(rows.filter(mask)).as_py() or 0)

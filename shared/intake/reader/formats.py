@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,8 +34,21 @@ _FOREIGN = {
     b"SQLite format 3": "SQLite",
     b"%PDF": "PDF",
     b"PARE": "encrypted Parquet",
+    b"\x04\x22\x4d\x18": "LZ4",
+    b"\xff\x06\x00\x00sNaPpY": "Snappy",
+    b"\x1f\x9d": "compress (.Z)",
+    b"x\x9c": "zlib",
+    b"x\xda": "zlib",
     b"\x80\x04\x95": "a Python pickle",
     b"\x80\x05\x95": "a Python pickle",
+}
+_NO_TABLE = {
+    rb"""(?:\{\s*["'}]|\[\s*[\[{\]])""": "JSON",
+    rb"(?i)<(?:\?xml|!doctype|!--|html|table|error)": "XML or HTML",
+    rb"\{\\rtf": "rich text",
+    rb"version https://git-lfs": "a pointer of Git LFS, not the file",
+    rb"(?i)@relation\s": "ARFF",
+    rb"(?i)(?:insert into|create table)\s": "SQL",
 }
 _MARKS = (  # longest first: the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -129,11 +143,24 @@ def open_text(file: DropFile, budget: Budget) -> Text:
         budget.spend(len(piece) if packed else file.path.stat().st_size, file.name)
     if not start:
         raise rejected("empty-file", f"{quoted(file.name)} holds nothing once it is decompressed")
+    _check_foreign(start, file.name, packed=packed)
     if packed and start.startswith(_PARQUET):
         raise rejected(
             "unsupported-format", f"{quoted(file.name)} is Parquet inside gzip; Parquet packs itself"
         )
     return Text(file.path, file.name, packed, _encoding(start))
+
+
+def _check_foreign(start: bytes, name: str, *, packed: bool) -> None:
+    """Archives within gzip, and texts that are no tables, would be read as a table of nonsense."""
+    inside = " inside gzip" if packed else ""
+    known = {**_FOREIGN, _GZIP: "gzip"} if packed else {}
+    found = next((what for magic, what in known.items() if start.startswith(magic)), "")
+    found = found or ("a tar archive" if start[257:262] == b"ustar" else "")
+    text = start[:4096].removeprefix(codecs.BOM_UTF8).lstrip()
+    found = found or next((what for pattern, what in _NO_TABLE.items() if re.match(pattern, text)), "")
+    if found:
+        raise rejected("unsupported-format", f"{quoted(name)} is {found}{inside}")
 
 
 def _head(path: Path, size: int) -> bytes:

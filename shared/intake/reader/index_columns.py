@@ -9,6 +9,8 @@ import pyarrow as pa
 
 UNNAMED = "Unnamed: 0"
 """What pandas calls the first column when its header is empty."""
+UNNAMED_NAMES = (UNNAMED, f"{UNNAMED}.1", f"{UNNAMED}.2", f"{UNNAMED}.3")
+"""And when the table was written with an index several times."""
 
 _NAMES = re.compile(r"__index_level_\d+__|Unnamed: \d+(\.\d+)*|level_0")
 

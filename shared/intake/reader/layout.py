@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -17,12 +18,13 @@ from shared.intake.reader.formats import Text
 from shared.intake.rejections import listed, quoted, rejected
 
 SEPARATORS = ",;\t|"
+_OTHERS = "^~\x01\x1f§: "
 _HEADER_BYTES = 4 * 1024 * 1024
 _SAMPLE_CHARACTERS = 65_536
 _SAMPLE_ROWS = 50
 _MOST_ABOVE = 30
 """Lines of titles and comments that may stand above a header."""
-_SAID = re.compile(r'^"?sep=(.)"?(?=\r|\n|$)')
+_SAID = re.compile(r'^"?sep=(.)"?[,;\t|]*(?=\r|\n|$)', re.IGNORECASE)
 _NUMERIC = r"[+-]?\d[\d.,\s'\u2019]*$"
 _COMMENTS = ("#", "//", "%", "--", ";")
 
@@ -38,14 +40,16 @@ class Layout:
     """Byte of the text at which the first row begins."""
     line: int
     """Line of the file, from 1, on which the first row begins."""
-    trailing: bool = False
-    """Each row ends with a separator: one more, empty column follows."""
+    trailing: int = 0
+    """Each row ends with so many separators: as many more, empty columns follow."""
     escapes: bool = False
     """A quote within a value is written as backslash and quote."""
     returns: bool = False
     """Lines end with carriage returns alone."""
     above: tuple[str, ...] = ()
     """Lines above the header that were passed over."""
+    other: str = ""
+    """Of a table of one column: a sign that each line holds as often, and that may be the separator."""
 
 
 def layout(source: Text, limits: Limits, target: str) -> Layout:
@@ -66,10 +70,16 @@ def layout(source: Text, limits: Limits, target: str) -> Layout:
             f"{quoted(source.name)} has a header of more than {_HEADER_BYTES:,} bytes with {count:,} columns",
         )
     found = _Head(source.name, text, whole, start, escapes=False)
+    if not said.isascii():
+        raise rejected(
+            "unsupported-format",
+            f"{quoted(source.name)} separates values by {quoted(said)}",
+        )
+    said = said if found.holds(said) else ""
     separator = said or found.separator(target)
     if escaped(head[: 16 * _SAMPLE_CHARACTERS], separator):
         found = _Head(source.name, text, whole, start, escapes=True)
-    return found.layout(said or found.separator(target), limits)
+    return found.layout(said or found.separator(target), limits, target)
 
 
 def escaped(block: bytes | memoryview, separator: str) -> bool:
@@ -128,6 +138,10 @@ class _Head:
         except csv.Error:
             return [record]
 
+    def holds(self, separator: str) -> bool:
+        """Whether a separator that the file names occurs in it."""
+        return bool(separator) and any(separator in self._text[a:b] for a, b in self._spans)
+
     def separator(self, target: str) -> str:
         """The one with which a line holds the target, and most lines are of one width; commas in doubt."""
         wanted = nfc(target)
@@ -139,11 +153,12 @@ class _Head:
             headed = any(len(row) == width and _is_words(row) for row in rows[:_MOST_ABOVE])
             return bool(target) and named, headed, width > 1 and often * 2 >= len(rows), often, width
 
-        present = [s for s in SEPARATORS if any(s in self._text[a:b] for a, b in self._spans)]
-        return max(present, key=score, default=",")
+        return max(filter(self.holds, SEPARATORS), key=score, default=",")
 
-    def layout(self, separator: str, limits: Limits) -> Layout:
+    def layout(self, separator: str, limits: Limits, target: str) -> Layout:
         rows = self._rows(separator)
+        if not any(map(any, rows)):
+            raise rejected("empty-file", f"{quoted(self._name)} holds no header and no row")
         place = self._header(rows)
         names = rows[place]
         body = [row for row in rows[place + 1 :] if any(row)]
@@ -151,6 +166,11 @@ class _Head:
             body = body[:-1] or body
         names, trailing = _trimmed(names, body)
         columns = tuple(nfc(name) for name in names)
+        if nfc(target) not in columns and _are_values(names, body):
+            line = self._text[slice(*self._spans[place])].strip()
+            raise rejected(
+                "no-header", f"{quoted(self._name)} begins with values rather than names: {quoted(line)}"
+            )
         _check_width(columns, self._name, limits)
         end = self._spans[place][1]
         return Layout(
@@ -161,8 +181,14 @@ class _Head:
             trailing=trailing,
             escapes=self._escapes,
             returns="\n" not in self._text and "\r" in self._text,
+            other=self._other(place) if len(columns) == 1 else "",
             above=tuple(self._text[a:b].strip() for a, b in self._spans[:place] if self._text[a:b].strip()),
         )
+
+    def _other(self, place: int) -> str:
+        lines = [self._text[a:b] for a, b in self._spans[place:] if self._text[a:b].strip()]
+        alike = (mark for mark in _OTHERS if len({line.count(mark) for line in lines}) == 1)
+        return next((mark for mark in alike if mark in lines[0].strip()), "") if len(lines) > 1 else ""
 
     def _header(self, rows: list[list[str]]) -> int:
         """The first record that is as wide as the rows; what stands above it must be titles or comments."""
@@ -170,7 +196,12 @@ class _Head:
         width = max(widths, key=lambda w: (widths[w], w))
         for place, row in enumerate(rows[: _MOST_ABOVE + 1]):
             start, end = self._spans[place]
-            if not any(row) or self._is_comment(self._text[start:end], row, width):
+            line = self._text[start:end]
+            if (
+                not any(row)
+                or self._is_comment(line, row, width)
+                or self._is_sentence(line, rows[place + 1 :], width)
+            ):
                 continue
             if width > 1 and self._is_title(row, rows[place + 1 :], width):
                 continue
@@ -185,6 +216,12 @@ class _Head:
         if not line.lstrip().startswith(_COMMENTS):
             return False
         return len(row) != width or (width == 1 and " " in line.strip())
+
+    def _is_sentence(self, line: str, below: list[list[str]], width: int) -> bool:
+        """A comment that happens to be as wide as the rows stands above the header: words above words above a value."""
+        if not line.startswith(("# ", "// ", "-- ")) or not below or not _is_words(below[0]):
+            return False
+        return len(below[0]) == width and any(any(row) and not _is_words(row) for row in below[1:])
 
     def _is_title(self, row: list[str], below: list[list[str]], width: int) -> bool:
         """One text alone on its line, above a line that can be a header: as wide as the rows, all of it words."""
@@ -202,24 +239,44 @@ def _is_words(row: list[str]) -> bool:
     return named and not any(re.match(number_text.PLAIN, word) or re.match(_NUMERIC, word) for word in words)
 
 
-def _trimmed(names: list[str], body: list[list[str]]) -> tuple[list[str], bool]:
-    """The names without the empty one after a delimiter at the line's end; whether the rows have it too."""
+def _are_values(names: list[str], body: list[list[str]]) -> bool:
+    """Whether the first line is a row: a number stands above each column of numbers, and these count nothing."""
+    rows = [row for row in body if len(row) == len(names)]
+    columns = zip(names, zip(*rows, strict=True), strict=True) if rows else ()
+    above = [name for name, values in columns if any(values) and all(map(_is_number, filter(None, values)))]
+    if not above or not all(map(_is_number, above)):
+        return False
+    steps = {float(after) - float(before) for before, after in itertools.pairwise(above)}
+    rising = len(steps) == 1 and (
+        min(steps) == 1 or (min(steps) > 0 and len(above) > 2)
+    )  # 0, 1, 2 and 10, 20, 30
+    return not rising and not (len(above) == 1 and re.fullmatch(r"(19|20)\d\d", above[0]))
+
+
+def _is_number(word: str) -> bool:
+    return re.match(number_text.PLAIN, word) is not None
+
+
+def _trimmed(names: list[str], body: list[list[str]]) -> tuple[list[str], int]:
+    """The names without empty ones after delimiters at the line's end; how many empty values end the rows."""
     widths = Counter(map(len, body))
     width = widths.most_common(1)[0][0] if body else len(names)
-    empty_last = bool(body) and all(not row[-1] for row in body if len(row) == width)
-    if len(names) > 1 and not names[-1]:
-        if width == len(names) - 1:
-            return names[:-1], False
-        if width == len(names) and (empty_last or not body):
-            return names[:-1], True
-    if width == len(names) + 1 and empty_last:
-        return names, True
-    return names, False
+    named = len(names)
+    while named > 1 and not names[named - 1]:
+        named -= 1
+    if width < named or (named < len(names) and width not in (named, len(names))):
+        return names, 0
+    if any(any(row[named:]) for row in body if len(row) == width):
+        return names, 0
+    return names[:named], width - named
+
+
+_UNSEEN = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
 
 
 def nfc(name: str) -> str:
-    """Accents composed, so that names that look the same are the same."""
-    return unicodedata.normalize("NFC", name)
+    """Accents composed, without blanks and signs of no width around: names that look the same are the same."""
+    return unicodedata.normalize("NFC", name).strip().strip(_UNSEEN).strip()
 
 
 def _check_width(columns: tuple[str, ...], name: str, limits: Limits) -> None:

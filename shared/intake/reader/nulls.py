@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 ALWAYS = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null")
 """No value in any column."""
 
-AMONG_VALUES = (
-    "None", "none", "NONE", "Null", "NAN", "Nan", "na", "n.a.", "N.A.", "nil", "Nil", "NIL", "NaT", "<NA>",
-    "\\N", "(null)", "(NULL)", "<null>", "<NULL>", "[null]", "[NULL]", "#NULL!", "#N/A N/A", "#NA",
-    "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "?", "*",
-    "missing", "Missing", "MISSING", "(missing)", "unknown", "Unknown", "UNKNOWN", "(blank)", "(empty)",
+_PLAIN = (
+    "none", "null", "nan", "na", "n.a.", "n. a.", "n/a", "n\\a", "@na", "nil", "nat", "\\n", "\\\\n",
+    "-nan", "+nan", "nan(ind)", "-nan(ind)", "1.#qnan", "-1.#qnan", "1.#snan", "1.#ind", "-1.#ind",
+    "missing", "unknown", "undefined", "blank", "empty", "not available", "not applicable", "no data", "no value",
 )  # fmt: skip
-"""No value in a column of numbers, times or truth values, and told; in a column of text they are words."""
+"""These say so even where a column holds nothing else."""
+
+AMONG_VALUES = (
+    *_PLAIN,
+    "unk", "undef", "void", "tbd", "tba", "not known", "not reported", "nd", "n.d.", "n/d", "nr", "n.r.", "n/r",
+    "k.a.", "k. a.", "k/a", "keine angabe", "keine angaben", "unbekannt", "fehlt", "fehlend", "leer", "entfällt",
+    "n.v.", "n. v.", "n/v", "nc", "n.c.", "n/c", "non disponible", "non renseigné", "inconnu", "vide", "manquant",
+    "s.d.", "s/d", "sin dato", "sin datos", "no disponible", "desconocido", "vacío", "vacio", "nulo",
+    "não disponível", "sem dados", "desconhecido", "vazio", "non disponibile", "sconosciuto", "mancante", "vuoto",
+    "onbekend", "leeg", "ontbreekt", "b/d", "b.d.", "brak", "brak danych", "nieznany", "okänd", "saknas", "ukjent",
+    "ukendt", "mangler", "ei tietoa", "neznámý", "ismeretlen", "bilinmiyor", "yok", "нет", "нет данных", "н/д",
+    "неизвестно", "不明", "なし", "無し", "無", "无", "缺失", "未知", "없음",
+)  # fmt: skip
+"""No value in a column of numbers, times or truth values, in any case and in brackets or quotes, and told; in a column
+of text they are words."""
+
+_PLAIN_WORDS = pa.array(_PLAIN)
+_WORDS = pa.array([word.lower() for word in AMONG_VALUES])
+_SIGNS = r"^([^\pL\pN]+|0000-00-00([ T][0:.]+)?)$"
+"""Dashes, points, question marks, ##### (what Excel shows of what does not fit); and how MySQL writes no date."""
+_ERRORS = r"^#[\pL\d/¡¿_ ]*\pL[\pL\d/¡¿_ ]*[!?]?$"
+"""What Excel writes in place of a value, in any language: #DIV/0! #WERT! #NV #N/D"""
+_QUOTED = r"""^[(<\[{"'](.*)[)>\]}"']$"""
+
+
+def markers(words: pa.Array) -> pa.Array:
+    """Which words say, among values, that there is none."""
+    return _markers(words, _WORDS)
+
+
+def sure(words: list[str]) -> bool:
+    """Whether such markers are no words of a column that holds nothing else: `NC` may be North Carolina."""
+    return bool(pc.all(_markers(pa.array(words, pa.string()), _PLAIN_WORDS), min_count=0).as_py())
+
+
+def _markers(words: pa.Array, known: pa.Array) -> pa.Array:
+    bare = pc.utf8_lower(pc.utf8_trim_whitespace(pc.replace_substring_regex(words, _QUOTED, r"\1")))
+    found = pc.or_(pc.is_in(bare, value_set=known), pc.match_substring_regex(words, _SIGNS))
+    return pc.or_(found, pc.or_(pc.match_substring_regex(words, _ERRORS), pc.equal(bare, "")))

@@ -9,7 +9,9 @@ POINT, COMMA = "point", "comma"
 """What separates the fraction: 1,234.56 or 1.234,56."""
 
 _GROUPS = "[ \u00a0\u202f\u2009'\u2019]"
-_SIGN = "^[+\u2212-]?"
+_DASHES = "[\u2212\u2013\u2012\ufe63\uff0d]"
+"""What stands for a minus where a number follows."""
+_SIGN = "^[+\u2212\u2013\u2012\ufe63\uff0d-]?"
 _BLANK_GROUPS = rf"[1-9]\d{{0,2}}({_GROUPS}\d{{3}})+"
 _POINT_WHOLE = rf"({_BLANK_GROUPS}|[1-9]\d{{0,2}}(,\d{{3}})+|[1-9]\d?(,\d\d)*,\d{{3}}|\d+)"
 _COMMA_WHOLE = rf"({_BLANK_GROUPS}|[1-9]\d{{0,2}}(\.\d{{3}})+|\d+)"
@@ -26,29 +28,60 @@ WHOLE = {POINT: rf"{_SIGN}{_POINT_WHOLE}$", COMMA: rf"{_SIGN}{_COMMA_WHOLE}$"}
 EITHER_POINT = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 EITHER_COMMA = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 """Three digits after the only separator: a fraction in one form, thousands in the other."""
-CODE = r"^0(\d+([.,]\d*)?|[xX][0-9a-fA-F]+)$"
-"""Leading zeros, as in postal codes, would be lost."""
-INFINITE = r"(?i)^[+-]?inf(inity)?$"
+CODE = r"^(0(\d+([.,]\d*)?|[xX][0-9a-fA-F]+)|\+\d{9,15})$"
+"""Leading zeros, as in postal codes, and the plus of telephone numbers would be lost."""
+LONG_FRACTION = r"^[+-]?[0.,]*[1-9][.,' ]?(\d[.,' ]?){17,}$"
+"""More digits than a 64-bit float keeps apart."""
+INFINITE = r"(?i)^([+-]?inf(inity)?|[+-]?1\.#inf)$"
 
 _NUMBER = r"\d[\d.,'\s\x{a0}\x{202f}\x{2009}\x{2019}]*"
-_UNIT = r"(%|‰|[$€£¥₹]|[A-Z]{3}|US\$)"
-DECORATED = (
-    rf"^[+\x{{2212}}-]?\s?{_UNIT}\s?[+\x{{2212}}-]?{_NUMBER}$|"
-    rf"^[+\x{{2212}}-]?{_NUMBER}\s?{_UNIT}$|^\(({_UNIT}\s?)?{_NUMBER}\s?{_UNIT}?\)$"
+_MONEY = r"%|‰|[$€£¥₹₽₺₩₪฿₫₴₦₱]|[A-Z]{1,3}\$|[A-Z]{3}|[Kk]r\.?|zł|Kč|Ft|lei|Rs\.?|Fr\.?|S/|руб\.?"
+_MEASURE = (
+    r"[kmg]|kg|mg|lbs?|oz|km|cm|mm|µm|ft|km/h|mph|m/s|ml|m²|m³|m2|m3|°[CF]?|[KMGT]i?B|kB|[KM]|Mio\.?|Mrd\.?|bn|ms|sec|min"
+    r"|h|hrs?|days?|kW|MW|k?Wh|MWh|mA|k?Hz|[MG]Hz|bar|k?Pa|hPa|psi|px|pcs|Stk\.?|pp|bps?|yrs?|years?"
 )
-"""Percentages, currencies, and the parentheses of bookkeepers: text, unless a person says that they are numbers."""
+_AROUND = rf"({_MONEY})"
+_BEHIND = rf"({_MONEY}|{_MEASURE})"
+_DASH = "[+\u2212\u2013-]?"
+DECORATED = (
+    rf"^{_DASH}\s?{_AROUND}\s?{_DASH}{_NUMBER}$|^{_DASH}{_NUMBER}\s?{_BEHIND}$|"
+    rf"^\(({_AROUND}\s?)?{_NUMBER}\s?{_BEHIND}?\)$|^{_NUMBER}\s?[\x{{2212}}-]$|"
+    rf"""^['"\x{{2018}}\x{{2019}}\x{{201c}}\x{{201d}}]{_DASH}{_NUMBER}['"\x{{2019}}\x{{201d}}]$"""
+)
+"""Percentages, currencies, units, the parentheses and the minus behind of bookkeepers, quotes: text, unless a person
+says that they are numbers."""
+UNUSUAL = (
+    r"^[+-]?(\d{1,3}(_\d{3})+|\d{1,4}(,\d{4})+|\d[\d.,]*([dD][+-]?\d+|\s?[x×*]\s?10\^?[+-]?\d+)"
+    r"|[+-]?\d[\d.,]*\+|[<>~≈≤≥]=?\s?[+-]?\d[\d.,]*|[\d.,\x{66b}\x{66c}]*[\x{660}-\x{669}\x{6f0}-\x{6f9}\x{966}-\x{96f}"
+    r"\x{ff10}-\x{ff19}][\p{Nd}.,\x{66b}\x{66c}]*)$"
+)
+"""1_234 1.5D+03 <5 and digits of other scripts: read by nobody as numbers, and told."""
 
 
 def bare(words: pa.Array) -> pa.Array:
     """The numbers without what DECORATED allows around them."""
     words = pc.replace_substring_regex(words, r"^\((.*)\)$", r"-\1")
-    return pc.utf8_trim_whitespace(pc.replace_substring_regex(words, rf"\s?{_UNIT}\s?", ""))
+    words = pc.replace_substring_regex(words, r"^(.*?)\s?[\x{2212}-]$", r"-\1")
+    words = pc.replace_substring_regex(
+        words, r"""['"\x{2018}\x{2019}\x{201c}\x{201d}]$|^['"\x{2018}\x{201c}]""", ""
+    )
+    words = pc.replace_substring_regex(words, rf"^({_DASH})\s?{_AROUND}\s?", r"\1")
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(words, rf"\s?{_BEHIND}$", ""))
+
+
+def signs(words: pa.Array) -> list[str]:
+    """The currencies and units around decorated numbers, each once; not what only says that they are negative."""
+    around = pc.replace_substring_regex(words, _NUMBER, "")
+    units = pc.replace_substring_regex(
+        around, r"""[()+\x{2212}\x{2013}\s'"\x{2018}\x{2019}\x{201c}\x{201d}-]""", ""
+    )
+    return list(pc.unique(units).to_pylist())
 
 
 def plain(words: pa.Array, style: str) -> pa.Array:
     """Words that the grammar of a style holds, written as Arrow reads numbers."""
     words = pc.replace_substring_regex(words, _GROUPS, "")
-    words = pc.replace_substring(words, "\u2212", "-")
+    words = pc.replace_substring_regex(words, f"^{_DASHES}", "-")
     words = pc.replace_substring_regex(words, r"^\+", "")
     if style == COMMA:
         return pc.replace_substring(pc.replace_substring(words, ".", ""), ",", ".")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,6 +23,7 @@ _ROW_GROUPS = 10_000
 _FOOTER_BYTES = 64 * MIB
 _BATCH_BYTES = 16 * MIB
 _BATCH_ROWS = 65_536
+_HEAD_ROWS = 2_000
 _DAMAGE = (
     pa.ArrowInvalid,
     pa.ArrowNotImplementedError,
@@ -73,6 +74,21 @@ class Parquet:
     def is_text(self, column: str) -> bool:
         """Whether a column holds text."""
         return canonical(self.schema.field(column).type) == STRING
+
+    def is_plain_number(self, column: str) -> bool:
+        """Whether a column holds integers or floats."""
+        kind = self.schema.field(column).type
+        return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+    def head(self, columns: tuple[str, ...]) -> dict[str, Look]:
+        """What the first rows show of some columns of text."""
+        looks = {name: Look() for name in columns}
+        first = replace(self, batch_rows=_HEAD_ROWS).batches(list(columns), Budget(sys.maxsize, sys.maxsize))
+        if columns and (batch := next(first, None)) is not None:
+            for name in columns:
+                words = batch.column(name).cast(pa.string()).dictionary_encode()
+                looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
+        return looks
 
     def look(self, columns: tuple[str, ...]) -> dict[str, Look]:
         """What all rows show of some columns of text."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from shared.intake.reader import index_columns
+from shared.intake.reader.column_kinds import STRING
 from shared.intake.reader.delimited import Delimited
 from shared.intake.reader.drop_files import DropFile, ReadSpec
 from shared.intake.reader.evidence import Look
@@ -36,6 +37,9 @@ class Part:
     partial: set[str] = field(default_factory=set)
     """Columns of which only the first rows were looked at."""
 
+    as_words: set[str] = field(default_factory=set)
+    """Columns of text that Arrow cannot convert and `texts` can."""
+
     @property
     def columns(self) -> list[str]:
         return [*self.names, *(name for name in self.constants if name not in self.names)]
@@ -43,6 +47,20 @@ class Part:
     @property
     def separator(self) -> str:
         return self.file.layout.separator if isinstance(self.file, Delimited) else ""
+
+    def leave_out(self, name: str) -> None:
+        """Read this column no more."""
+        self.names.pop(name, None)
+        self.constants.pop(name, None)
+        self.looks.pop(name, None)
+        self.partial.discard(name)
+
+    def read_as_words(self, names: Sequence[str]) -> bool:
+        """Arrow reads not all values of some columns, as `NULL ` for no value; whether that is news."""
+        native = {name for name in names if name in self.forms and self.forms[name].native}
+        slow = {name for name in native if self.forms[name].kind != STRING}
+        self.as_words |= slow
+        return bool(slow)
 
     def look_at_all(self, names: Sequence[str]) -> None:
         """See every value of some columns."""
@@ -63,16 +81,41 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
         seen = layout(text, spec.limits, spec.target)
         if seen.above:
             told.append(f"{quoted(file.name)}: passed over above the header: {listed(list(seen.above), 3)}")
+        if seen.other:
+            remedy = f"if {quoted(seen.other)} separates values, write it in a first line as sep={seen.other}"
+            told.append(f"{quoted(file.name)} has one column; {remedy}")
+        if total := _total(file, seen.separator):
+            told.append(
+                f"{quoted(file.name)}: the last row looks like a total and is a row like others: {quoted(total)}"
+            )
         opened = Delimited(text, seen, spec.limits)
     known = {nfc(name): name for name in spec.spelled}
     used = [known.get(nfc(name), nfc(name)) for name in opened.columns]
     unnamed = len(used) > 1 and not used[0] and isinstance(opened, Delimited)
     if unnamed and isinstance(opened, Delimited):
-        used[0] = index_columns.UNNAMED
+        used[0] = next((n for n in index_columns.UNNAMED_NAMES if n not in used), index_columns.UNNAMED)
         opened = replace(opened, layout=replace(opened.layout, columns=(used[0], *opened.columns[1:])))
     check_names(tuple(used), file.name)
     names = dict(zip(used, opened.columns, strict=True))
     return Part(opened, names, partition_of(file.below), unnamed=unnamed)
+
+
+_TOTALS = frozenset(
+    ("total", "totals", "grand total", "sum", "subtotal", "summe", "gesamt", "gesamtsumme", "totale", "totaal", "somme",
+     "suma", "soma", "razem", "itogo", "итого", "всего", "合計", "总计", "合计")
+)  # fmt: skip
+_TAIL_BYTES = 4096
+
+
+def _total(file: DropFile, separator: str) -> str:
+    """The last line of a file that is not packed, where one of its values is a word for a total."""
+    with file.path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - _TAIL_BYTES))
+        lines = stream.read().decode("utf-8", "ignore").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip(f"\r {separator}")), "")
+    words = (word.strip(' ":').casefold() for word in last.split(separator))
+    return last if len(lines) > 1 and any(word in _TOTALS for word in words) else ""
 
 
 def first_look(part: Part, spec: ReadSpec) -> None:
@@ -86,11 +129,7 @@ def first_look(part: Part, spec: ReadSpec) -> None:
         part.looks = {name: looks[own] for name, own in part.names.items()}
         part.partial = set() if whole else set(part.looks)
     else:
-        said = [
-            n
-            for n in part.names
-            if spec.columns.get(n, "") in _SAID_OF_TEXT and part.file.is_text(part.names[n])
-        ]
+        said = [n for n in part.names if _reads_words(part.file, part.names[n], spec.columns.get(n, ""))]
         part.looks = {name: Look() for name in said}
         part.partial = set(said)
         part.look_at_all(said)
@@ -101,7 +140,14 @@ def first_look(part: Part, spec: ReadSpec) -> None:
                 look.see(pa.array([value]), pa.array([1]))
 
 
-_SAID_OF_TEXT = ("number", "number-point", "number-comma", "time", "day-first", "month-first")
+SAID_NUMBERS = ("number", "number-point", "number-comma")
+SAID_TIMES = ("time", "day-first", "month-first", "year-first")
+
+
+def _reads_words(file: Parquet, column: str, said: str) -> bool:
+    """Whether a typed column is read by its words: text of which a person says more, or numbers that count times."""
+    counts = said in SAID_TIMES and file.is_plain_number(column)
+    return counts or (said in (*SAID_NUMBERS, *SAID_TIMES) and file.is_text(column))
 
 
 def is_index(part: Part, name: str) -> bool:

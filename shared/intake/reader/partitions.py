@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -15,6 +16,20 @@ def partition_of(name: str) -> dict[str, str | None]:
         if mark and key:
             found[unquote(key)] = None if value == _NO_VALUE else unquote(value)
     return found
+
+
+def table_of(names: Iterable[str]) -> str:
+    """Which table format such names below a folder belong to: its files hold rows that are deleted. Empty for none."""
+    for name in names:
+        first, _, rest = name.partition("/")
+        if first in _TABLES and rest:
+            return _TABLES[first]
+        if first == "metadata" and rest.endswith(".metadata.json"):
+            return "an Iceberg table"
+    return ""
+
+
+_TABLES = {"_delta_log": "a Delta table", ".hoodie": "a Hudi table"}
 
 
 def is_part(below: str) -> bool:

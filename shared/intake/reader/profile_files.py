@@ -15,6 +15,7 @@ from shared.intake.reader.drop_files import JUDGED_AS, MIB, DropFile, Limits, Re
 from shared.intake.reader.forms import decided
 from shared.intake.reader.parquet import Parquet
 from shared.intake.reader.part import Part
+from shared.intake.reader.partitions import table_of
 from shared.intake.reader.texts import Contradicted
 from shared.intake.rejections import quoted, rejected
 from shared.redaction import printable
@@ -40,11 +41,12 @@ def files_of(path: Path) -> list[DropFile]:
         raise rejected("no-data", f"there is no file or folder {printable(str(path))}")
     if path.is_file():
         return [DropFile(path, path.name, path.stat().st_size)]
-    if (path / "_delta_log").exists():
+    below = [(each, each.relative_to(path)) for each in sorted(path.rglob("*"))]
+    if table := table_of(f"{name.as_posix()}{'/.' * each.is_dir()}" for each, name in below):
         raise rejected(
-            "delta-table", f"{quoted(str(path))} is a Delta table, whose files hold deleted rows as well"
+            "delta-table", f"{quoted(str(path))} is {table}, whose files hold deleted rows as well"
         )
-    below = [(each, each.relative_to(path)) for each in sorted(path.rglob("*")) if each.is_file()]
+    below = [(each, name) for each, name in below if each.is_file()]
     kept = [(each, name) for each, name in below if not any(p.startswith(("_", ".")) for p in name.parts)]
     if not kept:
         raise rejected("no-data", f"the folder {quoted(str(path))} holds no data file")

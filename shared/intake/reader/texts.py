@@ -5,20 +5,20 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.intake.reader import date_text, number_text
-from shared.intake.reader.column_kinds import ARROW, BOOLEAN, DATETIME, LONG, NOTHING, NUMBER
+from shared.intake.reader import date_text, moments_of_numbers, number_text
+from shared.intake.reader.column_kinds import ARROW, BOOLEAN, DATETIME, INTEGER, LONG, NOTHING, NUMBER
 from shared.intake.reader.forms import Form
-from shared.intake.reader.nulls import ALWAYS, AMONG_VALUES
+from shared.intake.reader.nulls import ALWAYS, markers
 
-_ALWAYS, _MARKERS = pa.array(ALWAYS), pa.array(AMONG_VALUES)
+_ALWAYS, _TRUTH = pa.array(ALWAYS), pa.array(["true", "false", None])
 
 
 class Contradicted(Exception):
     """A row makes of a column something else than it was taken for; all of its values have to be seen."""
 
-    def __init__(self, column: str, what: str) -> None:
+    def __init__(self, column: str, what: str, value: str = "") -> None:
         super().__init__(column)
-        self.column, self.what = column, what
+        self.column, self.what, self.value = column, what, value
 
 
 def trimmed(coded: pa.DictionaryArray) -> pa.DictionaryArray:
@@ -42,48 +42,51 @@ def distinct(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
 
 def converted(coded: pa.DictionaryArray, name: str, form: Form) -> pa.Array:
     """The values of trimmed words; `Contradicted` when a word that some row holds is none of the form."""
-    if form.kind not in ARROW and form.kind != LONG:
-        raise ValueError(form.kind)
     words = coded.dictionary
     if form.kind == LONG:
-        if not pc.all(pc.match_substring_regex(words, number_text.ARROW_WHOLE), min_count=0).as_py():
-            raise Contradicted(name, "values")
+        _check(words, pc.match_substring_regex(words, number_text.ARROW_WHOLE), name)
         return coded
-    words = pc.if_else(pc.is_in(words, value_set=_MARKERS), pa.scalar(None, pa.string()), words)
-    values = _values(words, name, form)
-    return pc.take(values, coded.indices)
+    words = pc.if_else(markers(words), pa.scalar(None, pa.string()), words)
+    return pc.take(_VALUES[form.kind](words, name, form), coded.indices)
 
 
-def _values(words: pa.Array, name: str, form: Form) -> pa.Array:
-    if form.kind == NOTHING:
-        if words.null_count < len(words):
-            raise Contradicted(name, "values")
-        return pa.nulls(len(words))
-    if form.kind == DATETIME:
-        times = date_text.moments(words, form.style)
-        if times is None:
-            raise Contradicted(name, "values")
-        return times
-    if form.kind == BOOLEAN:
-        lower = pc.utf8_lower(words)
-        if not pc.all(
-            pc.is_in(lower.drop_null(), value_set=pa.array(["true", "false"])), min_count=0
-        ).as_py():
-            raise Contradicted(name, "values")
-        return pc.equal(lower, "true")
-    return _numbers(words, name, form)
+def _check(words: pa.Array, fits: pa.Array, name: str, what: str = "values") -> None:
+    """That all words fit; else one that does not is named."""
+    wrong = words.filter(pc.fill_null(pc.invert(fits), False))
+    if len(wrong):
+        raise Contradicted(name, what, wrong[0].as_py())
+
+
+def _nothing(words: pa.Array, name: str, form: Form) -> pa.Array:
+    _check(words, pc.is_null(words), name)
+    return pa.nulls(len(words))
+
+
+def _times(words: pa.Array, name: str, form: Form) -> pa.Array:
+    counted = form.style in moments_of_numbers.STYLES
+    times = (moments_of_numbers if counted else date_text).moments(words, form.style)
+    if times is None:
+        raise Contradicted(name, "values", "" if counted else date_text.odd_one(words, form.style))
+    return times
+
+
+def _truth(words: pa.Array, name: str, form: Form) -> pa.Array:
+    lower = pc.utf8_lower(words)
+    _check(words, pc.is_in(lower, value_set=_TRUTH), name)
+    return pc.equal(lower, "true")
 
 
 def _numbers(words: pa.Array, name: str, form: Form) -> pa.Array:
     if form.bare:
         words = number_text.bare(words)
     grammar = (number_text.GRAMMAR if form.kind == NUMBER else number_text.WHOLE)[form.style]
-    if not pc.all(pc.match_substring_regex(words.drop_null(), grammar), min_count=0).as_py():
-        raise Contradicted(name, "values")
-    if not form.bare and pc.any(pc.match_substring_regex(words, number_text.CODE)).as_py():
-        raise Contradicted(name, "codes")
+    _check(words, pc.match_substring_regex(words, grammar), name)
+    if not form.bare:
+        _check(words, pc.invert(pc.match_substring_regex(words, number_text.CODE)), name, "codes")
     try:
-        numbers = pc.cast(number_text.plain(words, form.style), ARROW[form.kind])
+        return pc.cast(number_text.plain(words, form.style), ARROW[form.kind])
     except pa.ArrowInvalid:
         raise Contradicted(name, "values") from None
-    return numbers
+
+
+_VALUES = {NOTHING: _nothing, DATETIME: _times, BOOLEAN: _truth, NUMBER: _numbers, INTEGER: _numbers}

@@ -124,6 +124,7 @@ class Spoiled:
         self.store.read = lambda loop, key: self._row(world.ports.store.read(loop, key))
         self.store.range = lambda *a, **k: [self._row(r) for r in world.ports.store.range(*a, **k)]
         self.store.unrouted = lambda *a, **k: [self._row(r) for r in world.ports.store.unrouted(*a, **k)]
+        self.store.overview = lambda loop: self._value(world.ports.store.overview(loop))
         self.store.overviews = lambda: [self._value(o) for o in world.ports.store.overviews()]
         self.documents = _Documents(world.ports.documents, self._text)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from shared import guide
+from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DriftloopError
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
@@ -27,7 +29,16 @@ def guarded(
     """A look that fails is a finding itself; `refused` is how bad it is that the looker may not look."""
     try:
         yield from look()
-    except ConfigurationError as error:
-        yield Finding(check, refused, str(error), fix)
     except DriftloopError as error:
-        yield Finding(check, BROKEN, str(error), "is the service up, and does a firewall let you through?")
+        state = refused if isinstance(error, ConfigurationError) else BROKEN
+        yield Finding(check, state, str(error), _fix(error, fix))
+
+
+def _fix(error: DriftloopError, roles: str) -> str:
+    """What the guide says of this code; of the looker's own roles and network it knows nothing."""
+    if error.code in {Code.ACCESS_REFUSED, Code.REQUEST_REFUSED, Code.CONFIGURATION}:
+        return roles
+    if error.code in {Code.UNAVAILABLE, Code.FAILED}:
+        return "is the service up, and does a firewall let you through?"
+    found = guide.find(error.code.value)
+    return found.do.replace("`", "") if found else ""

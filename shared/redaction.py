@@ -111,3 +111,14 @@ def reason_of(error: Exception) -> Reason:
     """An error as what something waits for: its code, and its text as a fact."""
     code = error.code if isinstance(error, DriftloopError) else Code.UNEXPECTED
     return reason(code, text=words_of(error))
+
+
+def misfits(error: ValueError) -> str:
+    """Where stored content does not fit, on one line: not what stands there, which may be anything."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return safe(error)
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    told = [f"{'.'.join(map(str, one['loc'])) or 'all of it'}: {one['msg']}" for one in found[:3]]
+    return "; ".join(told) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")

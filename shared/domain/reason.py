@@ -253,6 +253,7 @@ class Code(StrEnum):
     DEPLOYMENT_GONE = "deployment-gone"
     DEPLOYMENT_BROKEN = "deployment-broken"
     NO_TRAFFIC = "no-traffic"
+    ANSWERS_NOTHING = "answers-nothing"
     NO_FIRST_MODEL = "no-first-model"
     NO_MODEL_YET = "no-model-yet"
     UNDER_WAY = "under-way"
@@ -361,7 +362,15 @@ class Code(StrEnum):
     READER_DIED = "reader-died"
 
 
-NOBODY_SERVED = frozenset({Code.ENDPOINT_GONE, Code.DEPLOYMENT_GONE, Code.DEPLOYMENT_BROKEN, Code.NO_TRAFFIC})
+NOBODY_SERVED = frozenset(
+    {
+        Code.ENDPOINT_GONE,
+        Code.DEPLOYMENT_GONE,
+        Code.DEPLOYMENT_BROKEN,
+        Code.NO_TRAFFIC,
+        Code.ANSWERS_NOTHING,
+    }
+)
 """Of a loop with a champion that cannot answer: it is not live, whatever its last release came to."""
 
 

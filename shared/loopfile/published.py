@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, InvariantBroken
+from shared.redaction import misfits
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -62,7 +63,8 @@ class Published:
             return _adapter().validate_json(content)
         except ValueError as error:
             raise ConfigurationError(
-                f"This version of Driftloop cannot read the stored definition; publish the loop again. ({error})",
+                "This version of Driftloop cannot read the stored definition; publish the loop again. "
+                f"({misfits(error)})",
                 code=Code.DEFINITION_UNREADABLE,
             ) from error
 

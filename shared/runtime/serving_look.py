@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from shared.domain.reason import Code, Reason, reason
+from shared.errors import DriftloopError
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
+
+log = logging.getLogger("driftloop")
+
+OF_LATE = timedelta(minutes=15)
+
+ENOUGH = 20
+"""Requests that fail, all of them, before a model is said to answer none."""
 
 
 def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
@@ -20,11 +30,30 @@ def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
     traffic = current.ports.serving.traffic(endpoint) if seen is None else None
     if traffic is not None and not traffic:
         seen = reason(Code.NO_TRAFFIC, loop=current.loop, endpoint=endpoint)
+    elif seen is None:
+        seen = _failing(current, endpoint, state.champion.deployment)
     if seen != state.unserved:
         what, told = ("serving.lost", seen) if seen else ("serving.back", reason(Code.SERVES_AGAIN))
         draft = Draft(what, f"endpoint {endpoint}", "driftloop", "", detail={"reason": told or ""})
         current.commit(replace(state, unserved=seen), [draft])
     return traffic
+
+
+def _failing(current: Unit, endpoint: str, deployment: str) -> Reason | None:
+    """Every request of late failed, and there were enough to say so; one that is answered well ends it. A log that says
+    nothing changes nothing."""
+    before, now = current.state.unserved, current.ports.clock.now()
+    was = before if before is not None and before.code is Code.ANSWERS_NOTHING else None
+    try:
+        arm = current.ports.evidence.traffic(endpoint, now - OF_LATE, now).arms.get(deployment)
+    except DriftloopError as error:
+        log.warning("requests are not looked at", extra={"loop": current.loop, "error": str(error)})
+        return was
+    if arm is not None and arm.errors < arm.requests:
+        return None
+    if arm is None or arm.requests < ENOUGH:
+        return was
+    return reason(Code.ANSWERS_NOTHING, loop=current.loop, endpoint=endpoint, deployment=deployment)
 
 
 def _broken(current: Unit, endpoint: str, deployment: str) -> Reason | None:

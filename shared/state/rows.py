@@ -12,6 +12,7 @@ from shared.domain.event import EventKind, InboxRecord
 from shared.domain.reason import Code
 from shared.errors import InvariantBroken
 from shared.ports import Row, Store
+from shared.redaction import misfits
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -128,7 +129,7 @@ def decode(kind: type[T], row: Row) -> T:
     try:
         value: T = adapter(kind).validate_python(content)
     except ValueError as error:
-        raise Unreadable(f"row {row.key} cannot be read as {kind.__name__}: {error}") from error
+        raise Unreadable(f"row {row.key} cannot be read as {kind.__name__}: {misfits(error)}") from error
     return value
 
 

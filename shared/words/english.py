@@ -334,6 +334,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "nobody is served: no deployment of endpoint {endpoint} has traffic; "
         "`driftloop restore {loop}` gives it back"
     ),
+    Code.ANSWERS_NOTHING: (
+        "nobody is served: deployment {deployment} of endpoint {endpoint} answers no request well; its log in Azure ML "
+        "studio says why, `driftloop retrain {loop}` deploys a new model"
+    ),
     Code.NO_MODEL_YET: "no model yet",
     Code.UNDER_WAY: "release {release} is {phase:plain}",
     # source

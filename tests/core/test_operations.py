@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
 
 import pytest
 
+from cli.diagnosis import Finding, guarded
 from shared import errors, guide
 from shared.domain.event import InboxState
 from shared.domain.reason import Code, Reason, reason
@@ -139,3 +141,27 @@ def test_every_code_of_an_error_is_raised() -> None:
     }
     silent = {code.value for code in ERRORS} - raised() - usual - set(REMEDIES)
     assert silent == {"unexpected", "row-unreadable"}, "given where an error is caught, and by Unreadable"
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        (errors.InvariantBroken("gone", code=Code.DOCUMENT_LOST), "restore it from the storage account"),
+        (errors.InvariantBroken("not read", code=Code.ROW_UNREADABLE), "restore the row"),
+        (errors.ConfigurationError("no role", code=Code.ACCESS_REFUSED), "docs/identities.md"),
+        (errors.DependencyUnavailable("away"), "is the service up"),
+    ],
+    ids=str,
+)
+def test_doctor_says_of_a_look_that_failed_what_its_code_asks_for(
+    error: errors.DriftloopError, fix: str
+) -> None:
+    """Of a row that was edited it asked whether a firewall lets one through."""
+
+    def look() -> Iterator[Finding]:
+        raise error
+        yield
+
+    (finding,) = guarded("loop birds", look)
+    assert finding.state == "broken"
+    assert finding.fix.startswith(fix)

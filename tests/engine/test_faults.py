@@ -754,6 +754,7 @@ def test_f24_f25_a_loop_whose_row_cannot_be_read_is_set_aside_and_shown_and_the_
     overview = next(one for one in life.real.store.overviews() if one.loop == "birds")
     assert overview.needs_attention and overview.needs_attention.code is Code.LOOP_SET_ASIDE
     assert words in say(overview.needs_attention)
+    assert "\n" not in say(overview.needs_attention) and "pydantic" not in say(overview.needs_attention)
 
 
 def test_f25_a_release_whose_definition_is_gone_waits_and_says_so() -> None:

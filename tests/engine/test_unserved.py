@@ -110,3 +110,25 @@ def test_a_first_release_that_failed_needs_a_person() -> None:
     found = swept(world)
     assert found.needs_attention is not None and found.needs_attention.code is Code.NO_FIRST_MODEL
     assert found.needs_attention.code not in NOBODY_SERVED  # it never was live
+
+
+def test_a_model_that_answers_no_request_is_told_until_one_is_answered(
+    world: World,
+) -> None:
+    assert swept(world).needs_attention is None
+    world.clock.advance(1200)
+    world.traffic(requests=19, errors={"r1-a1": 1.0})
+    assert swept(world).needs_attention is None, "too few to say so"
+    world.traffic(errors={"r1-a1": 1.0})
+    for _ in range(2):
+        found = swept(world)
+        assert found.needs_attention is not None and found.needs_attention.code is Code.ANSWERS_NOTHING
+        assert summary(found).startswith("nobody is served")
+    world.clock.advance(3600)
+    assert swept(world).needs_attention is not None, "that nobody asks any more is no answer"
+    world.ports.evidence.unavailable = "away"
+    assert swept(world).needs_attention is not None
+    world.ports.evidence.unavailable = ""
+    assert world.ledger().count("serving.lost") == 1
+    world.traffic()
+    assert swept(world).needs_attention is None

@@ -21,6 +21,8 @@ from tower.shapes import MetricPoint
 from tower.visit import Asking, Document, clip, document
 from tower.words import doing, model
 
+RETRAINED = frozenset({Code.DEPLOYMENT_BROKEN, Code.ANSWERS_NOTHING})
+"""What serves nobody though it stands: the same model again would be no better."""
 VERSIONS = 24
 """Columns of the heat map: each is one document read, once."""
 ROWS = 30
@@ -187,7 +189,7 @@ def _offers(
         found.append(Offer("retrain", "Retrain now", "Start a release now, whatever the schedule says."))
     champion = state.champion
     moved = champion and traffic is not None and dict(traffic) != {champion.deployment: 100}
-    lost = state.unserved and state.unserved.code is not Code.DEPLOYMENT_BROKEN  # which is retrained
+    lost = state.unserved is not None and state.unserved.code not in RETRAINED
     if not release and (moved or lost):
         found.append(Offer("restore", "Restore", "Deploy the live model again and give it all traffic."))
     if state.paused:

@@ -20,7 +20,7 @@ def test_three_bad_files_are_quarantined_and_the_next_good_one_is_trained_on(app
     app.drop("bad", "wrong.parquet", b"PARQUET? no: these bytes are no Parquet file at all")
     app.drop("bad", "no-target.csv", season(2007).drop(columns="species"))
     app.drop("bad", "2007.csv", season(2007))
-    app.wait("bad", lambda s: bool(s["releases"]))
+    app.wait("bad", lambda s: bool(s["releases"]) and len(s["set_aside"]) == 3)
     told = app.run("status", "bad").stdout
     for name, code in (
         ("empty.csv", "empty-file"),

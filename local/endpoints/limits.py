@@ -77,11 +77,17 @@ def check_update(what: str, old: Document, new: Document, fixed: Mapping[str, ob
             )
 
 
+OF_THE_SERVICE = frozenset({"createdAt", "createdBy", "createdByType", "lastModifiedAt", "lastModifiedBy"})
+
+
 def check_kept(what: str, old: Document, new: Document) -> None:
-    """Source: the REST specification of OnlineEndpoint: properties "can be added, but not removed or altered"."""
+    """Source: the REST specification of OnlineEndpoint: properties "can be added, but not removed or altered".
+
+    Its client shows the service's own among them (entities/_endpoint/online_endpoint.py), and sends them back.
+    """
     sent = new.get("properties") or {}
     for key, value in (old.get("properties") or {}).items():
-        if sent.get(key) != value:
+        if key not in OF_THE_SERVICE and sent.get(key) != value:
             raise Refused(
                 f"{what}: the property '{key}' can be neither removed nor altered; it is {value!r}."
             )

@@ -100,7 +100,7 @@ def test_without_evidence_it_holds_and_late_evidence_takes_one_with_5_percent_er
 def test_an_archived_drop_is_told_by_status_doctor_and_page_and_keeps_no_canary_waiting(app: App) -> None:
     number = another(app)
     archive(app, "cold.csv")
-    status = app.wait(LOOP, lambda s: bool(s["overview"]["needs_attention"]))
+    status = app.wait(LOOP, lambda s: bool(s["set_aside"]) and bool(s["overview"]["needs_attention"]))
     (aside,) = status["set_aside"]
     assert aside["reason"]["code"] == "archived-blob"
     again = f"driftloop read-again {LOOP} {aside['key']}"

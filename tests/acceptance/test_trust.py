@@ -38,6 +38,7 @@ def test_five_deliveries_of_one_event_are_one_version_and_one_release(five_times
     assert [release["number"] for release in five_times["releases"]] == [1]
 
 
+@pytest.mark.soak  # tests/simulator does this in memory at every point
 def test_a_host_that_is_killed_during_training_and_canary_goes_on_where_it_was(
     app: App, five_times: Status
 ) -> None:

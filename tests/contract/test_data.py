@@ -116,7 +116,7 @@ def test_names_that_would_lead_elsewhere_are_rejected(ports: Ports, tmp_path: Pa
 
 @pytest.mark.parametrize("container", ["", "..", "a/b", "UPPER", "a?b", "-a-", "x" * 64])
 def test_what_is_no_container_is_rejected(ports: Ports, container: str) -> None:
-    with pytest.raises(InputRejected, match="no container name"):
+    with pytest.raises(InputRejected, match="not a container name"):
         ports.blobs.find(container, "a")
 
 

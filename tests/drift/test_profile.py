@@ -183,7 +183,7 @@ def test_kinds_are_recognised_and_can_be_settled() -> None:
     settled = drift.profile(frame, columns={"few": "category", "key": "text"}).columns
     assert settled["few"].kind == "category"
     assert settled["key"].kind == "text"
-    with pytest.raises(drift.DataError, match="no kind"):
+    with pytest.raises(drift.DataError, match="not a kind"):
         drift.profile(frame, columns={"few": "colour"})
 
 

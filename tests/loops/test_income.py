@@ -17,6 +17,7 @@ from tests.loops.driven import DrivenStage
 LOOP = Path(__file__).parents[2] / "loops" / "income"
 
 
+@pytest.mark.soak  # `make demo LOOP=income` tells the same story
 def test_the_best_of_six_variants_is_served_once_a_person_approves(
     stage: Callable[[str], DrivenStage], monkeypatch: pytest.MonkeyPatch
 ) -> None:

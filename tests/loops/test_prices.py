@@ -11,6 +11,7 @@ from demo.stage import StoryFailed
 from tests.loops.driven import DrivenStage
 
 
+@pytest.mark.soak  # `make demo LOOP=prices` tells the same story
 def test_prices_are_fetched_and_a_better_forecaster_is_promoted(stage: Callable[[str], DrivenStage]) -> None:
     try:
         prices.data_folder()

@@ -86,12 +86,12 @@ def _events(around: Surroundings, queue: str) -> Iterator[Finding]:
 
 def _functions(around: Surroundings) -> Iterator[Finding]:
     """A host that could not read the app answers its ping, and has no functions."""
-    mend = "azd deploy; AppTraces of its Application Insights has why, most often an import that fails"
+    fix = "azd deploy; AppTraces of its Application Insights has why, most often an import that fails"
     indexed = around.functions()
     if indexed is None:
         yield Finding("functions", BROKEN, "there is no Function App", "azd provision makes it")
     elif missing := sorted(FUNCTIONS - indexed):
-        yield Finding("functions", BROKEN, f"the app's host does not have {', '.join(missing)}", mend)
+        yield Finding("functions", BROKEN, f"the app's host does not have {', '.join(missing)}", fix)
     else:
         yield Finding("functions", OK, f"the app's host has all {len(FUNCTIONS)} functions")
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.compare import ColumnIs, said
-from cli.new_prospects import SAMPLED, clocks, prospects, sample_for
 from cli.session import out
 from shared.errors import ConfigurationError
 
@@ -100,6 +99,8 @@ class Seen:
     rows: int
     spread: float
     """Standard deviation of a numeric target, else 0."""
+    table: pd.DataFrame = field(repr=False)
+    """The rows that have a target."""
     findings: tuple[str, ...] = ()
     shown: str = ""
     """The task that the target's values show: what the loop would settle from the same rows."""
@@ -116,8 +117,6 @@ class Seen:
     """A column whose rows resemble the rows before them; empty where none does."""
     cluster: str = ""
     """A key that occurs in several rows, for example a customer."""
-    table: pd.DataFrame = field(default_factory=lambda: _frame(), repr=False)
-    """The rows that have a target."""
     clocks: list[str] = field(default_factory=list)
     """Columns that say what time it is, as the one does that orders the rows."""
 
@@ -233,6 +232,8 @@ class Seen:
         """What drops are compared by: not what goes with the time, nor a name of whom a row is about."""
         numbers = [name for name in self.features if self.kinds[name] in ("number", "integer")]
         if self.time:
+            from cli.new_prospects import clocks
+
             self.clocks = clocks(self.table, self.time, numbers)
             for name in self.clocks:
                 self.notes.append(
@@ -335,12 +336,6 @@ def _depending(profile: bytes, sign: str) -> str:
     return next((one.column for one in found if one.code == sign), "")
 
 
-def _frame() -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame()
-
-
 def _classes(target: pa.ChunkedArray) -> tuple[str, ...]:
     from shared.stats.metrics import class_name
 
@@ -353,12 +348,13 @@ def _classes(target: pa.ChunkedArray) -> tuple[str, ...]:
 
 def write(place: Path, name: str, seen: Seen, schedule: str) -> None:
     """The loop's folder, valid as it stands; nothing that is there already is overwritten."""
+    from cli import new_prospects
     from shared import loopfile
 
     if place.exists():
         raise ConfigurationError(f"{place} already exists; choose another name or remove it")
     text = loop_text(name, seen, schedule)
-    seen.notes += prospects(loopfile.parse(text, file=f"{name}/loop.yaml"), seen.answers)
+    seen.notes += new_prospects.prospects(loopfile.parse(text, file=f"{name}/loop.yaml"), seen.answers)
     shutil.copytree(TEMPLATE, place, ignore=shutil.ignore_patterns("__pycache__"))
     (place / "loop.yaml").write_text(text)
     columns = {
@@ -424,6 +420,8 @@ def _quoted(value: str | list[str] | dict[str, str]) -> str:
 
 def _metric(seen: Seen) -> list[str]:
     """A model that is no better than guessing is a reason to retrain; what is good enough, a person knows."""
+    from cli import new_prospects
+
     lines = ["metric:", f"  name: {METRIC[seen.task]}   # measured on each labelled version"]
     if seen.task == "classification":
         classes = max(2, seen.distinct[seen.target])
@@ -432,7 +430,7 @@ def _metric(seen: Seen) -> list[str]:
             f"  at_least: {guessing:g}   # guessing one of {classes}; below it the loop retrains: raise it"
         )
         margin, unit = "0.03", "of balanced accuracy"
-        if (sample := sample_for(seen.answers)) > SAMPLED:
+        if (sample := new_prospects.sample_for(seen.answers)) > new_prospects.SAMPLED:
             lines.append(
                 f"  sample: {sample}   # rows of a version, enough to have the rarest class among them"
             )

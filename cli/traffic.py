@@ -48,7 +48,7 @@ def traffic(
     session.overview(loop)
     unit = unit_of_work.read(session.ports(), loop)
     newest, definition = unit.newest_labelled(), unit.published().definition
-    if newest is None:
+    if not newest:
         raise ConfigurationError(f"{loop} has no labelled version yet; drop data first")
     rows = predictions.everything(session.ports(), [unit.version(newest)[0]], ROWS)
     live = LiveTraffic(Workspace(session.settings(), credential()))

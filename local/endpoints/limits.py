@@ -77,7 +77,7 @@ def check_update(what: str, old: Document, new: Document, fixed: Mapping[str, ob
             )
 
 
-OF_THE_SERVICE = frozenset({"createdAt", "createdBy", "createdByType", "lastModifiedAt", "lastModifiedBy"})
+OF_THE_SERVICE = frozenset({"createdAt", "createdBy", "lastModifiedAt"})
 
 
 def check_kept(what: str, old: Document, new: Document) -> None:

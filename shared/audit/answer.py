@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.audit.differences import compare
-from shared.audit.record import PROMOTED, Record, ReleaseRecord, record, text_of
+from shared.audit.record import PROMOTED, Record, ReleaseRecord, text_of
 from shared.domain.ledger import LedgerEntry
 from shared.domain.reason import Reason
 from shared.errors import InvariantBroken
@@ -80,7 +80,7 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
     current = unit_of_work.read(ports, name)
     found = entries(current, 0, current.state.ledger_seq)
     moment = at or ports.clock.now()
-    proven = record(found)
+    proven = Record(tuple(found))
     service = proven.serving(moment)
     served = chain(current, proven, proven.releases[service.release], service.until) if service else None
     compared = compare(current, proven)
@@ -88,7 +88,7 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
         moment,
         served,
         len(found),
-        (*check(current, found), *compared.differences),
+        (*check(current, found, 0, current.state.ledger_seq), *compared.differences),
         compared.not_compared,
     )
 
@@ -105,11 +105,10 @@ def entries(current: Unit, after: int, through: int) -> list[LedgerEntry]:
     return found
 
 
-def check(current: Unit, found: Sequence[LedgerEntry], *, after: int = 0) -> list[Reason]:
-    """What is wrong with the ledger from entry `after` on, as far as `found` goes."""
-    state = current.state
-    reaches = not found or found[-1].seq >= state.ledger_seq or after + len(found) >= state.ledger_seq
-    return hash_chain.problems(found, (state.ledger_seq, state.ledger_head) if reaches else None, after=after)
+def check(current: Unit, found: Sequence[LedgerEntry], after: int, through: int) -> list[Reason]:
+    """What is wrong with what was read of the ledger: the entries after one up to another."""
+    head = (current.state.ledger_seq, current.state.ledger_head)
+    return hash_chain.problems(found, head if through == head[0] else None, after=after)
 
 
 def chain(current: Unit, proven: Record, release: ReleaseRecord, until: datetime | None) -> Chain:

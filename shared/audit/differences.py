@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from shared.assets import same_asset
@@ -29,7 +30,7 @@ class Comparison:
     """`differences` are findings; `not_compared` is what could not be looked at, and why."""
 
     differences: tuple[Reason, ...]
-    not_compared: tuple[Reason, ...] = ()
+    not_compared: tuple[Reason, ...]
 
 
 def compare(current: Unit, record: Record, releases: Collection[int] | None = None) -> Comparison:
@@ -50,9 +51,9 @@ def compare(current: Unit, record: Record, releases: Collection[int] | None = No
         version = record.versions.get(number)
         if version and version.first("version.created"):
             found += _version_row(find, version)
-    found += _documents(current, record, wanted, every=releases is None)
     unseen: list[Reason] = []
-    for look in (_models, _endpoint):
+    documents = partial(_documents, every=releases is None)
+    for look in (documents, _models, _endpoint):
         try:
             found += look(current, record, wanted)
         except (DependencyUnavailable, ConfigurationError, InvariantBroken) as error:
@@ -209,9 +210,9 @@ def _models(current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord]) 
 def _head(record: Record, of: str, place: str, tag: str) -> Iterator[Reason]:
     """The tag has the ledger's head of then: whoever writes the whole chain anew does not have the model's tags."""
     seq, _, digest = tag.partition(":")
-    entry = record.entry(int(seq)) if seq.isdecimal() else None
-    if entry is not None:
-        yield from _differs(of, place, f"hash of ledger entry {seq}", entry.hash, digest)
+    proven = record.hashes.get(int(seq)) if seq.isdecimal() else None
+    if proven is not None:
+        yield from _differs(of, place, f"hash of ledger entry {seq}", proven, digest)
 
 
 def _endpoint(current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord]) -> Iterator[Reason]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -83,10 +83,14 @@ class Service:
 
 @dataclass(frozen=True)
 class Record:
-    """Entries of a loop's ledger that follow one another; `whole` when they begin with the first."""
+    """Entries of a loop's ledger that follow one another."""
 
     entries: tuple[LedgerEntry, ...]
-    whole: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether they begin with the first."""
+        return not self.entries or self.entries[0].seq == 1
 
     @cached_property
     def releases(self) -> dict[int, ReleaseRecord]:
@@ -118,8 +122,10 @@ class Record:
         """Who served at a moment. None: nobody, or, where the record is not whole, nobody of whom it knows."""
         return next((s for s in self.services if s.since <= at and (s.until is None or at < s.until)), None)
 
-    def entry(self, seq: int) -> LedgerEntry | None:
-        return next((entry for entry in self.entries if entry.seq == seq), None)
+    @cached_property
+    def hashes(self) -> dict[int, str]:
+        """Of each entry by its number."""
+        return {entry.seq: entry.hash for entry in self.entries}
 
     @property
     def definition(self) -> str:
@@ -143,10 +149,6 @@ class Record:
             if named == kind and number.isdecimal() and (not states or entry.after in states):
                 found.setdefault(int(number), []).append(entry)
         return ((number, tuple(entries)) for number, entries in found.items())
-
-
-def record(entries: Sequence[LedgerEntry]) -> Record:
-    return Record(tuple(entries), whole=not entries or entries[0].seq == 1)
 
 
 def text_of(entry: LedgerEntry, name: str) -> str:

@@ -12,7 +12,9 @@ import pytest
 from shared.audit import answer
 from shared.domain.reason import Code
 from shared.domain.release import Phase
+from shared.errors import DependencyUnavailable
 from shared.ports import Replace
+from shared.runtime import unit_of_work
 from shared.state import rows
 from shared.words import say
 from tests.engine.world import LOOP, World, csv, season
@@ -148,6 +150,32 @@ def test_an_endpoint_that_is_gone_is_not_compared_and_no_finding(world: World) -
     assert [why.code for why in seen.not_compared] == [Code.AUDIT_NOT_COMPARED]
 
 
+@pytest.mark.parametrize("cut", [1, 3])
+def test_a_ledger_whose_end_was_cut_is_told(world: World, cut: int) -> None:
+    store, last = world.ports.store.rows["birds"], unit_of_work.read(world.ports, "birds").state.ledger_seq
+    for seq in range(last - cut + 1, last + 1):
+        del store[rows.ledger_key(seq)]
+    (told, *_) = answer.audit(world.ports, "birds").problems
+    assert (told.code, told.facts["ends"], told.facts["head"]) == (Code.LEDGER_HEAD_DIFFERS, last - cut, last)
+
+
+def test_an_entry_that_was_taken_out_is_told(world: World) -> None:
+    del world.ports.store.rows["birds"][rows.ledger_key(3)]
+    codes = [p.code for p in answer.audit(world.ports, "birds").problems]
+    assert codes[:2] == [Code.LEDGER_ENTRY_MISSING, Code.LEDGER_LINK_BROKEN]
+
+
+def test_documents_that_cannot_be_read_now_are_not_compared(world: World) -> None:
+    def unreachable(digest: str) -> bytes:
+        raise DependencyUnavailable("the storage account does not answer")
+
+    audit = answer.audit(world.ports, "birds")
+    world.ports.documents.get = unreachable  # type: ignore[method-assign]  # an outage
+    seen = answer.audit(world.ports, "birds")
+    assert (seen.problems, [why.code for why in seen.not_compared]) == ((), [Code.AUDIT_NOT_COMPARED])
+    assert seen.served == audit.served
+
+
 def test_what_is_written_during_the_audit_is_no_finding(world: World) -> None:
     """The loop goes on between any two of its reads."""
     store = world.ports.store
@@ -206,7 +234,7 @@ def test_after_a_rollback_the_one_before_serves(verb: str) -> None:
 
 def test_a_first_release_that_is_rolled_back_leaves_nobody(world: World) -> None:
     """Promoted and taken back, twice: the one before was taken back, too, and does not serve again."""
-    from shared.audit.record import record
+    from shared.audit.record import Record
     from shared.domain.ledger import LedgerEntry
 
     def entry(seq: int, what: str, before: str, after: str, number: int) -> LedgerEntry:
@@ -214,14 +242,14 @@ def test_a_first_release_that_is_rolled_back_leaves_nobody(world: World) -> None
         return LedgerEntry(seq, at, "x", "", what, f"release {number}", before, after, {}, "", "")
 
     promoted, back = ("release.promoted", "promoting", "baking"), "release.rolling_back"
-    told = record(
-        [
+    told = Record(
+        (
             entry(1, *promoted, 1),
             entry(2, back, "baking", "rolling_back", 1),
             entry(3, *promoted, 2),
             entry(4, back, "retiring", "rolling_back", 2),
             entry(5, *promoted, 3),
-        ]
+        )
     )
     assert [(s.release, s.until is None) for s in told.services] == [(1, False), (2, False), (3, True)]
 

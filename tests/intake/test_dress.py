@@ -326,8 +326,6 @@ def test_a_value_that_is_no_number_is_named_by_its_line() -> None:
     assert "'broken' in line 1,236" in str(refused.value)
 
 
-BEYOND_64_BITS = "9223372036854775808"
-FRACTIONS = {"2.5", "1,5", "1.234", "1,234.5", "1e5", "1e999", "inf", "12 %"}
 CELLS = [
     "", "7", "2.5", "1,5", "1.234", "1,234.5", "word", "-", "007", "true", "2024-01-31", "31/01/2024", "01/02/2024",
     "9223372036854775808", "2024-01-31T10:00:00Z", "1e5", " 8 ", "12 %", "1e999", "inf", " NULL ", "31/01/24",
@@ -339,8 +337,6 @@ CELLS = [
 @given(st.lists(st.sampled_from(CELLS), min_size=1, max_size=6), st.integers(40, 900), st.integers(200, 2000))
 def test_it_does_not_matter_which_rows_come_first(cells: list[str], sample: int, block: int) -> None:
     """What the first rows show is only a first guess; blocks are parsed side by side."""
-    # Known, and open: whole numbers beyond 64 bits are text where the first rows have no fraction, else numbers.
-    assume(BEYOND_64_BITS not in cells or not set(cells) & FRACTIONS)
     content = column([cell for cell in cells for _ in range(40)])
 
     def outcome() -> object:

@@ -11,8 +11,11 @@ from typing import cast
 
 import pytest
 
-from cli.traffic import LiveTraffic, told
+from cli import session
+from cli.traffic import LiveTraffic, told, traffic
 from shared.azure.client import Workspace
+from shared.errors import ConfigurationError
+from tests.engine.world import World
 
 PAYLOADS = [f'{{"input_data": {n}}}' for n in range(5)]
 
@@ -68,6 +71,14 @@ def test_every_answer_is_counted_and_no_request_is_taken_for_one_of_our_own(endp
     assert statuses[500] == len(endpoint.asked) // 3
     assert {body for body, _, _ in endpoint.asked} <= set(PAYLOADS)
     assert {(bearer, own) for _, bearer, own in endpoint.asked} == {("Bearer token", "")}
+
+
+def test_a_loop_without_data_has_no_rows_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.publish()
+    monkeypatch.setattr(session, "ports", lambda: world.ports)
+    with pytest.raises(ConfigurationError, match="birds has no labelled version yet"):
+        traffic("birds")
 
 
 def test_an_endpoint_that_is_not_there_is_told() -> None:

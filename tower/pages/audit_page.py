@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.audit import answer
 from shared.audit.differences import compare
-from shared.audit.record import Record, record
+from shared.audit.record import Record
 from shared.errors import ConfigurationError
 from shared.runtime.unit_of_work import Unit
 from shared.state import queries
@@ -70,14 +70,15 @@ def audit(asking: Asking, name: str) -> AuditPage:
     now = asking.ports.clock.now()
     at, problem = _moment(asking.query.get("at", ""), now)
     wanted = asking.number("release") or None
-    proven, after = _record(current, _place(current, at, wanted))
+    after, through = _stretch(current, _place(current, at, wanted))
+    proven = Record(tuple(answer.entries(current, after, through)))
     service = proven.serving(at) if wanted is None else None
     number = wanted or (service.release if service else None)
     if wanted is not None and wanted not in proven.releases:
         raise NotFound(f"{name} has no release {wanted} in its ledger; `driftloop status` lists them")
     chain, shown = _chain(asking, current, proven, number, at) if number else (None, None)
     compared = compare(current, proven, [number] if number else [])
-    problems = answer.check(current, proven.entries, after=after) + list(compared.differences)
+    problems = [*answer.check(current, proven.entries, after, through), *compared.differences]
     return AuditPage(
         loop=name,
         at=at,
@@ -126,10 +127,10 @@ def _place(current: Unit, at: datetime, wanted: int | None) -> int:
     return queries.seq_at(current, started - timedelta(milliseconds=1)) + READ // 2
 
 
-def _record(current: Unit, place: int) -> tuple[Record, int]:
-    """Entries around a place, and the number of the one before them; those before a moment tell who serves then."""
+def _stretch(current: Unit, place: int) -> tuple[int, int]:
+    """Which entries are read: after one, up to another. Most lie before the place: they tell who serves then."""
     after = max(0, min(place - READ * 9 // 10, current.state.ledger_seq - READ))
-    return record(answer.entries(current, after, min(after + READ, current.state.ledger_seq))), after
+    return after, min(after + READ, current.state.ledger_seq)
 
 
 def _chain(

@@ -129,11 +129,8 @@ def _numbers(look: Look) -> Form | None:
         return Form(INTEGER if whole else NUMBER, open=True)
     if whole and look.rows["beyond"]:
         many = look.rows["grown"] >= _FEW_LONG * look.values
-        return (
-            Form(LONG, doubt="holds whole numbers beyond 64 bits and stays text, so that none changes")
-            if many
-            else None
-        )
+        kept = "holds whole numbers beyond 64 bits and stays text, so that none changes"
+        return Form(LONG, doubt=kept, open=True) if many else None  # beside a fraction they are numbers
     if whole:
         native = look.rows["arrow whole"] == look.values and not look.markers
         return Form(INTEGER, style, native=native)

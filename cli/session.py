@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.markup import escape
 from rich.table import Table
 
@@ -30,10 +30,15 @@ IN_A_PIPE = 10_000
 class Terminal(Console):
     """Never breaks a sentence or a command into lines, so that each can be copied; tables fit a terminal."""
 
+    @property
+    def options(self) -> ConsoleOptions:
+        found = super().options
+        if self.is_terminal or "COLUMNS" in os.environ:
+            return found
+        return found.update(width=IN_A_PIPE)
+
     def print(self, *objects: Any, **options: Any) -> None:
         options.setdefault("soft_wrap", all(isinstance(one, str) for one in objects))
-        if not self.is_terminal and "COLUMNS" not in os.environ:
-            options.setdefault("width", IN_A_PIPE)
         super().print(*objects, **options)
 
     def say(self, text: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from importlib.metadata import version
 
 import pytest
+from rich.table import Table
 from typer.testing import CliRunner
 
 from cli import app
+from cli.session import Terminal
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["status", "-h"], ["--help"]])
@@ -19,3 +22,19 @@ def test_help_has_a_short_form_everywhere(arguments: list[str]) -> None:
 def test_the_version_is_the_packages() -> None:
     done = CliRunner().invoke(app, ["--version"])
     assert (done.exit_code, done.output.strip()) == (0, f"driftloop {version('driftloop')}")
+
+
+@pytest.mark.parametrize(("columns", "lines"), [("", 3), ("60", 9)])
+def test_a_row_of_a_table_is_one_line_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, columns: str, lines: int
+) -> None:
+    """For whatever reads it next; a width that somebody asks for is kept."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    table = Table("no.", "why", box=None)
+    for number in range(2):
+        table.add_row(str(number), "a reason that is told at length " * 6)
+    written = io.StringIO()
+    Terminal(file=written, highlight=False).print(table)
+    assert len(written.getvalue().splitlines()) == lines

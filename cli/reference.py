@@ -23,7 +23,8 @@ deployment ([deploy.md](deploy.md#settings)). `new`, `validate` and `backtest` n
 | 0 | done |
 | 1 | refused or not found, and the text says why |
 | 1 of `audit`, `doctor`, `replay` | the ledger is not intact; something is broken; a verdict differs |
-| 2 | wrong usage |
+| 1 of `compare` | the difference matters |
+| 2 | wrong usage; of `compare` also: bad input, or nothing that can be compared |
 | 3 of `doctor` | warnings only |
 
 An act (`retrain`, `restore`, `approve`, `skip`, `abort`, `rollback`, `pause`, `resume`, `read-again`) is put in the

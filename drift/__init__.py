@@ -11,14 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from drift.errors import DataError, UnknownSchemaError
-    from drift.page import report_html
-    from drift.policy import ColumnPolicy, Policy
-    from drift.profiler import Profiler, merge, profile
-    from drift.profiles import ColumnProfile, Profile
-    from drift.report import Code, ColumnVerdict, Effect, Finding, Kind, Report, TestResult
-    from drift.schema import check_schema
-    from drift.verdict import compare
+    from .errors import DataError, UnknownSchemaError
+    from .page import report_html
+    from .policy import ColumnPolicy, Policy
+    from .profiler import Profiler, merge, profile
+    from .profiles import ColumnProfile, Profile
+    from .report import Code, ColumnVerdict, Effect, Finding, Kind, Report, TestResult
+    from .schema import check_schema
+    from .verdict import compare
 
 _HOME = {
     "DataError": "errors",
@@ -67,8 +67,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name not in _HOME:
-        raise AttributeError(f"module 'drift' has no attribute {name!r}")
-    value = getattr(import_module(f"drift.{_HOME[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 

@@ -3,10 +3,10 @@
 import numpy as np
 from scipy.special import ndtr, pdtrc
 
-from drift.arrays import Floats, Ints
-from drift.combination import Battery, Evaluated
-from drift.hypergeometric import Split, never_seen
-from drift.numeric import chi_square, split, with_nulls
+from .arrays import Floats, Ints
+from .combination import Battery, Evaluated
+from .hypergeometric import Split, never_seen
+from .numeric import chi_square, split, with_nulls
 
 WEIGHTS = {
     "chi_square": 0.35,

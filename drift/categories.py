@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drift.arrays import Ints
+from .arrays import Ints
 
 KEEP = 20_000
 """Categories that are kept by name."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from drift.arrays import Floats, Ints
+from .arrays import Floats, Ints
 
 _BUCKETS = 1 << 16
 _BLOCK = 32_768  # values at once: what fits the cache

@@ -9,13 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from drift import identifiers, order
-from drift.arrays import Floats, Ints
-from drift.categories import CountsBuilder
-from drift.grid import Grid, GridBuilder
-from drift.order import Order
-from drift.profiles import ColumnProfile
-from drift.report import Kind
+from . import identifiers, order
+from .arrays import Floats, Ints
+from .categories import CountsBuilder
+from .grid import Grid, GridBuilder
+from .order import Order
+from .profiles import ColumnProfile
+from .report import Kind
 
 _FEW_ROWS = 20  # fewer rows say nothing about whether a column is an id or free text
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

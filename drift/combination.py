@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drift.arrays import Floats, Ints
+from .arrays import Floats, Ints
 
 Evaluated = Mapping[str, tuple[Floats, Floats]]
 """By test: statistics and p-values, one of each per labelling."""

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc, ndtr
 
-from drift import shuffles
-from drift.arrays import Floats
-from drift.profiles import Sample
+from . import shuffles
+from .arrays import Floats
+from .profiles import Sample
 
 Tests = Mapping[str, tuple[float, float]]
 """Statistic and p-value by test."""

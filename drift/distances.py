@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chndtr, chndtrinc, kolmogi, ndtr, ndtri
 
-from drift.arrays import Floats, Ints
+from .arrays import Floats, Ints
 
 Bounds = Mapping[str, tuple[float, float]]
 """Lower and upper confidence bound by distance."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from drift.arrays import Floats, Ints
-from drift.distances import wasserstein
-from drift.grid import Grid
-from drift.report import Effect
-from drift.shares import hybrid, of_odds, wilson
+from .arrays import Floats, Ints
+from .distances import wasserstein
+from .grid import Grid
+from .report import Effect
+from .shares import hybrid, of_odds, wilson
 
 _DRAWN_IN = 0.005
 

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from drift.profiles import Profile
-from drift.report import Code, ColumnVerdict, Finding, Report
-from drift.schema import check_schema
+from .profiles import Profile
+from .report import Code, ColumnVerdict, Finding, Report
+from .schema import check_schema
 
 _CLUSTERED = 1.5
 _INSTEAD = "rank the drop among past ones (drift.history)"

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from drift.arrays import Floats, Ints
-from drift.cells import Cells
+from .arrays import Floats, Ints
+from .cells import Cells
 
 CELLS = 2048
 """Distinct values that are kept exactly, and quantile cells beyond that: a KS error of 1/2048 at most."""

@@ -22,10 +22,10 @@ from enum import StrEnum
 import numpy as np
 from scipy.special import stdtr
 
-from drift.errors import DataError
-from drift.profiler import merge
-from drift.profiles import Profile
-from drift.report import ColumnVerdict, Report
+from .errors import DataError
+from .profiler import merge
+from .profiles import Profile
+from .report import ColumnVerdict, Report
 
 LAST = 8
 """Drops that a rolling reference holds."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import gammaln
 
-from drift.arrays import Floats, Ints
+from .arrays import Floats, Ints
 
 _REACH = 60.0  # standard deviations of the support that are enumerated; beyond lies less than any double
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from drift.arrays import Ints
+from .arrays import Ints
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _KEY = re.compile(

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from drift import categorical, categories, distances, effects, grid, numeric, shares, significance
-from drift.categories import Counts
-from drift.distances import Bounds
-from drift.grid import Grid
-from drift.hypergeometric import smallest_alarm
-from drift.policy import ColumnPolicy, Policy
-from drift.profiles import ColumnProfile
-from drift.report import Effect, Kind
-from drift.significance import Evidence
+from . import categorical, categories, distances, effects, grid, numeric, shares, significance
+from .categories import Counts
+from .distances import Bounds
+from .grid import Grid
+from .hypergeometric import smallest_alarm
+from .policy import ColumnPolicy, Policy
+from .profiles import ColumnProfile
+from .report import Effect, Kind
+from .significance import Evidence
 
 _TWO_WEEKS_S = 14 * 86_400
 

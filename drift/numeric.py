@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc, chdtrc, kolmogorov, ndtr, ndtri
 
-from drift.arrays import Floats, Ints
-from drift.combination import Battery, Evaluated
-from drift.hypergeometric import Split
+from .arrays import Floats, Ints
+from .combination import Battery, Evaluated
+from .hypergeometric import Split
 
 WEIGHTS = {"location": 0.34, "scale": 0.26, "ks": 0.12, "bins": 0.10, "tails": 0.10, "nulls": 0.08}
 

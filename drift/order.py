@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from drift.arrays import Floats, Ints
+from .arrays import Floats, Ints
 
 BLOCK_ROWS = 1_024
 BLOCKS = 8

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from drift import categories
-from drift.arrays import Floats
-from drift.categories import Counts
-from drift.grid import Grid, union
-from drift.profiles import ColumnProfile, Profile
-from drift.report import ColumnVerdict, Effect, Report
+from . import categories
+from .arrays import Floats
+from .categories import Counts
+from .grid import Grid, union
+from .profiles import ColumnProfile, Profile
+from .report import ColumnVerdict, Effect, Report
 
 _BARS = 24
 _TOP = 8

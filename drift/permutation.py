@@ -6,8 +6,8 @@ import zlib
 
 import numpy as np
 
-from drift.arrays import Ints
-from drift.combination import Battery, harmonic
+from .arrays import Ints
+from .combination import Battery, harmonic
 
 _STAGES = (200, 2_000, 20_000)
 _ENOUGH = 12

@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from drift import read
-from drift.categories import Counts, CountsBuilder
-from drift.column import ColumnBuilder, row_bits
-from drift.errors import DataError
-from drift.frames import plain
-from drift.grid import Grid, add
-from drift.order import HEAD_ROWS, Copies, Order, copies
-from drift.profiles import ColumnProfile, Profile
-from drift.report import KINDS, Kind
-from drift.segments import Segments
+from . import read
+from .categories import Counts, CountsBuilder
+from .column import ColumnBuilder, row_bits
+from .errors import DataError
+from .frames import plain
+from .grid import Grid, add
+from .order import HEAD_ROWS, Copies, Order, copies
+from .profiles import ColumnProfile, Profile
+from .report import KINDS, Kind
+from .segments import Segments
 
 SAMPLE_ROWS = 8192
 _FLUSH_ROWS = 131_072

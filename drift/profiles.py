@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from drift.categories import Counts
-from drift.errors import DataError, UnknownSchemaError
-from drift.grid import Grid
-from drift.order import NO_COPIES, NO_ORDER, Copies, Order
-from drift.report import KINDS, Kind
+from .categories import Counts
+from .errors import DataError, UnknownSchemaError
+from .grid import Grid
+from .order import NO_COPIES, NO_ORDER, Copies, Order
+from .report import KINDS, Kind
 
 SCHEMA_VERSION = 2
 """1 had no signs of dependent rows; it is read as if none had been looked for."""

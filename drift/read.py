@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from drift.errors import DataError
+from .errors import DataError
 
 THREADS = min(4, os.cpu_count() or 1)
 """Those that count."""

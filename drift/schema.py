@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from drift.categories import Counts
-from drift.grid import Grid
-from drift.hypergeometric import log_choose
-from drift.profiles import ColumnProfile, Profile
-from drift.report import Code, Finding
+from .categories import Counts
+from .grid import Grid
+from .hypergeometric import log_choose
+from .profiles import ColumnProfile, Profile
+from .report import Code, Finding
 
 _LIKE = 0.1
 _RUN = 20

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from drift.arrays import Ints
-from drift.errors import DataError
-from drift.profiles import Profile
+from .arrays import Ints
+from .errors import DataError
+from .profiles import Profile
 
 MOST = 50
 """Segments that have a profile of their own; rows of all others are one segment."""

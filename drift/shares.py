@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from drift.arrays import Floats, Ints
-from drift.categories import Counts
-from drift.report import Effect
+from .arrays import Floats, Ints
+from .categories import Counts
+from .report import Effect
 
 _WORTH_TELLING = 0.01
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from drift.arrays import Floats
+from .arrays import Floats
 
 _STAGES = (200, 2_000, 20_000)
 _ENOUGH = 12

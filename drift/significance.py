@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from drift import permutation
-from drift.arrays import Floats, Ints
-from drift.combination import Battery, harmonic
-from drift.hypergeometric import Split, log_choose
+from . import permutation
+from .arrays import Floats, Ints
+from .combination import Battery, harmonic
+from .hypergeometric import Split, log_choose
 
 SMALL_SIDE = 1_000
 """Rows of the smaller side up to which p-values come from random relabellings."""

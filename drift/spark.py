@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from drift.profiler import Profiler, merge
-from drift.profiles import Profile
-from drift.report import Kind
+from .profiler import Profiler, merge
+from .profiles import Profile
+from .report import Kind
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from drift import dependence, findings, significance
-from drift.combination import harmonic
-from drift.effects import interval
-from drift.judge import Judged, judge, unfit
-from drift.policy import Policy
-from drift.profiler import profile
-from drift.profiles import Profile, stored
-from drift.report import ColumnVerdict, Effect, Report, TestResult
+from . import dependence, findings, significance
+from .combination import harmonic
+from .effects import interval
+from .judge import Judged, judge, unfit
+from .policy import Policy
+from .profiler import profile
+from .profiles import Profile, stored
+from .report import ColumnVerdict, Effect, Report, TestResult
 
 DEPENDENCE = "dependence between columns"
 """The name under which a report tells how columns hang together."""

@@ -37,6 +37,12 @@ class Learner:
             return [float(value) for value in scores[:, 0]]
         return [self.classes[index] for index in np.argmax(scores, axis=1)]
 
+    def probabilities(self, frame: pd.DataFrame) -> list[dict[str, float]]:
+        """One a class and row: the scores, which are shares of the class among rows like these, made to sum to 1."""
+        scores = np.clip(_design(frame, self.numbers, self.categories) @ self.weights, 0.001, 1.0)
+        shares = scores / scores.sum(axis=1, keepdims=True)
+        return [dict(zip(self.classes, map(float, row), strict=True)) for row in shares]
+
 
 def train(frame: pd.DataFrame, target: str, *, classify: bool) -> Learner:
     """Fit `target` on every other column; rows without a target are left out."""

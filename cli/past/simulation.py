@@ -21,7 +21,7 @@ from shared.memory import FakeClock, MemoryRequest, memory_ports
 from shared.ports import Answer
 from shared.runtime import publication, tick, unit_of_work
 from shared.runtime.unit_of_work import Unit
-from shared.stats.metrics import METRICS
+from shared.stats.metrics import METRICS, class_name
 from shared.verdict import predictions, task
 from shared.words import say_all
 
@@ -169,8 +169,15 @@ class Past:
         target = self.rule.definition.data.target
         frame = self._rows([version.number])
         frame = frame[frame[target].notna()]
-        predicted = self._model(served).predict(predictions.features(frame, self.rule.definition))
-        return float(METRICS[self.metric].function(frame[target].tolist(), list(predicted)))
+        model, asked = self._model(served), predictions.features(frame, self.rule.definition)
+        truth = [class_name(value) for value in frame[target]] if model.classes else frame[target].tolist()
+        positive = task.positive_class(self.metric, self.rule.definition, model.classes)
+        wanted = task.scored_classes(self.metric, truth, positive)
+        if wanted is None:
+            return float(METRICS[self.metric].function(truth, list(model.predict(asked))))
+        rows = zip(model.probabilities(asked), wanted, strict=True)
+        stated = [said.get(str(name), 0.0) for said, name in rows]
+        return float(METRICS[self.metric].function([name == positive for name in truth], stated))
 
     def _model(self, release: int) -> Learner:
         if release not in self._models:
@@ -192,8 +199,11 @@ class Past:
     def _answer(self, endpoint: str, deployment: str, payload: str) -> Answer:
         table = json.loads(payload)["input_data"]
         release = int(deployment.removeprefix("r").partition("-")[0])
-        frame = pd.DataFrame(table["data"], columns=table["columns"])
-        return Answer(200, json.dumps(self._model(release).predict(frame)), 1.0)
+        frame, model = pd.DataFrame(table["data"], columns=table["columns"]), self._model(release)
+        answers: object = model.predict(frame)
+        if METRICS[self.metric].of_probabilities:
+            answers = {"predictions": answers, "probabilities": model.probabilities(frame)}
+        return Answer(200, json.dumps(answers), 1.0)
 
 
 def _live(current: Unit) -> int:

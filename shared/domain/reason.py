@@ -128,6 +128,8 @@ class Code(StrEnum):
     GATE_SLICE_COLUMN = "gate-slice-column"
     GATE_CALIBRATION = "gate-calibration"
     GATE_CALIBRATION_UNSTATED = "gate-calibration-unstated"
+    GATE_PROBABILITIES_UNSTATED = "gate-probabilities-unstated"
+    GATE_CHAMPION_UNSTATED = "gate-champion-unstated"
 
     # canary
     CANARY_PASSED = "canary-passed"
@@ -177,6 +179,7 @@ class Code(StrEnum):
     FINDING = "finding"
     LABELS_JOINED = "labels-joined"
     LABELS_NO_MODEL = "labels-no-model"
+    LABELS_NEED_PROBABILITIES = "labels-need-probabilities"
 
     # verdict
     VERSION_JUDGED = "version-judged"
@@ -194,6 +197,8 @@ class Code(StrEnum):
     METRIC_UNDEFINED = "metric-undefined"
     METRIC_TOO_FEW_ROWS = "metric-too-few-rows"
     METRIC_CLASS_TOO_RARE = "metric-class-too-rare"
+    METRIC_NO_POSITIVE_CLASS = "metric-no-positive-class"
+    METRIC_PROBABILITIES_UNSTATED = "metric-probabilities-unstated"
     METRIC_MISMATCH = "metric-mismatch"
     METRIC_BAD_VALUES = "metric-bad-values"
     PREDICTIONS_JUDGED = "predictions-judged"

@@ -100,6 +100,7 @@ def _keep(landing: Landing, read: Read) -> None:
 
 def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, MetricVerdict | None]:
     """What these labels say about the champion: these alone, so that every label file is a sample of its own."""
+    from shared.stats.metrics import METRICS
     from shared.verdict.metric import judge_metric
     from shared.verdict.task import trained_classes
 
@@ -127,6 +128,10 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, M
     wanted = definition.metric
     if wanted is None or not found.labels:
         return seen, None
+    if METRICS[
+        wanted.name
+    ].of_probabilities:  # the collector keeps predictions, not what was stated with them
+        return replace(seen, because=(reason(Code.LABELS_NEED_PROBABILITIES, metric=wanted.name),)), None
     verdict = judge_metric(
         found.labels,
         found.predictions,

@@ -23,6 +23,7 @@ from pydantic import (
 from shared.loopfile.value_kinds import (
     COLUMN_KIND_WORDS,
     Allowed,
+    ClassName,
     Column,
     ColumnKind,
     Columns,
@@ -311,6 +312,9 @@ MetricName = Literal[
     "f1_weighted",
     "precision_macro",
     "recall_macro",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
     "mae",
     "rmse",
     "mape",
@@ -321,6 +325,8 @@ MetricName = Literal[
 class Metric(Section):
     name: MetricName
     """What is measured."""
+    positive: ClassName | None = None
+    """The class that roc_auc and average_precision look for; roc_auc needs none where there are two classes."""
     at_least: float | None = None
     """A breach when it is significantly lower."""
     at_most: float | None = None

@@ -23,8 +23,9 @@ class Finding:
 
 Rule = Callable[[Definition], Iterator[Finding]]
 
-LOWER_IS_BETTER = frozenset({"mae", "rmse", "mape"})
-REGRESSION = LOWER_IS_BETTER | {"r2"}
+REGRESSION = frozenset({"mae", "rmse", "mape", "r2"})
+LOWER_IS_BETTER = frozenset({"mae", "rmse", "mape", "log_loss"})
+RANKING = frozenset({"roc_auc", "average_precision"})
 
 _ID, _TARGET, _NAME, _ON = ("data", "id"), ("data", "target"), ("metric", "name"), ("retrain", "on")
 
@@ -118,6 +119,17 @@ def _metric(it: Definition) -> Iterator[Finding]:
         )
 
 
+def _positive(it: Definition) -> Iterator[Finding]:
+    metric, path = it.metric, ("metric", "positive")
+    if metric is None:
+        return
+    if metric.positive is not None and metric.name not in RANKING:
+        yield Finding(path, metric.positive, f"nothing, because {metric.name} looks for no class", (_NAME,))
+    if metric.positive is None and metric.name == "average_precision":
+        allowed = "the class that is looked for, because average_precision depends on which"
+        yield Finding(path, None, allowed, (_NAME,))
+
+
 def _task(it: Definition) -> Iterator[Finding]:
     metric, task = it.metric, it.data.task
     if metric is None or task == "auto" or (metric.name in REGRESSION) == (task == "regression"):
@@ -158,6 +170,7 @@ RULES: tuple[Rule, ...] = (
     _places,
     _persistence,
     _metric,
+    _positive,
     _task,
     _retrain,
     _canary,

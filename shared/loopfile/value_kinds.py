@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from shared.retraining import cron as schedules
+from shared.stats.metrics import class_name
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,13 @@ def distinct(value: tuple[str, ...]) -> tuple[str, ...]:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Column = Annotated[Name, Allowed("the name of a column")]
 Columns = Annotated[tuple[Name, ...], AfterValidator(distinct), Allowed("a list of column names, each once")]
+ClassName = Annotated[
+    str,
+    BeforeValidator(lambda value: class_name(value) if isinstance(value, bool | int | float) else value),
+    StringConstraints(min_length=1, max_length=256),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+    Allowed("a class of data.target"),
+]
 ColumnKind = Literal[
     "number",
     "number-point",

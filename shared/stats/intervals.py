@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from shared.stats.exact import clopper_pearson, paired_lower_bound
 from shared.stats.metrics import Metric, classification_score, encode, regression_score
+from shared.stats.probability_scores import probability_score, unseen_rows
 
 Floats = NDArray[np.float64]
 Column = NDArray[np.int64] | NDArray[np.float64]
@@ -64,22 +65,33 @@ class Sample:
         return scores[0] if len(scores) == 1 else self.metric.sign * (scores[0] - scores[1])
 
     def _score(self, prediction: Column, weights: Floats) -> Floats:
+        if self.metric.of_probabilities:
+            return probability_score(
+                self.metric.name, self.truth.astype(bool), prediction.astype(float), weights
+            )
         if self.metric.task == "classification":
             truth, predicted = self.truth.astype(np.int64), prediction.astype(np.int64)
             return classification_score(self.metric.name, truth, predicted, weights)
         return regression_score(self.metric.name, self.truth.astype(float), prediction.astype(float), weights)
 
     def with_unseen_row(self, *, good: bool) -> Sample:
-        """One more row that speaks as strongly as a row can for (against) the first model."""
+        """One more row that speaks as strongly as a row can for (against) the first model; of a ranking, one of each
+        side."""
+        if self.metric.of_probabilities:
+            return self._with(unseen_rows(self.metric.name, good=good))
         truth, right, wrong = self._rare_class() if self.metric.task == "classification" else self._far_row()
         answers = (right, wrong) if good else (wrong, right)
+        return self._with([(truth, *answers)])
+
+    def _with(self, rows: Sequence[tuple[float, float, float]]) -> Sample:
+        truth, *answers = map(list, zip(*rows, strict=True))
         return replace(
             self,
             truth=np.append(self.truth, truth),
             predictions=tuple(
                 np.append(seen, answer) for seen, answer in zip(self.predictions, answers, strict=False)
             ),
-            counts=np.append(self.counts, 1.0),
+            counts=np.append(self.counts, np.ones(len(rows))),
         )
 
     def _rare_class(self) -> tuple[float, float, float]:
@@ -111,7 +123,13 @@ def sample_of(metric: Metric, y_true: Sequence[object], *predictions: Sequence[o
     if metric.task == "regression":
         columns = [np.asarray(column, dtype=float) for column in (y_true, *predictions)]
         return Sample(metric, columns[0], tuple(columns[1:]), np.ones(len(columns[0])))
-    cells, counts = np.unique(np.stack(encode(y_true, *predictions)), axis=1, return_counts=True)
+    numbers = metric.of_probabilities
+    columns = (
+        [np.asarray(c, dtype=float) for c in (y_true, *predictions)]
+        if numbers
+        else encode(y_true, *predictions)
+    )
+    cells, counts = np.unique(np.stack(columns), axis=1, return_counts=True)
     return Sample(metric, cells[0], tuple(cells[1:]), counts.astype(float))
 
 

@@ -4,7 +4,7 @@ Classification labels are compared as text (`1`, `1.0` and `"1"` are one class):
 answer name classes differently. Macro averages run over the classes that occur in the truth: what
 scikit-learn computes wherever every predicted class occurs there too, without halving a slice's score for
 one stray answer. Every metric also takes row weights, one set per resample, which is what the intervals
-need.
+need. Metrics of stated probabilities take one probability a row in place of an answer (`of_probabilities`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,17 @@ _WHOLE_TEXT = re.compile(r"(-?\d+)\.0+")
 
 @dataclass(frozen=True)
 class Metric:
-    """A number for how good predictions are; `function(y_true, y_pred)` computes it."""
+    """A number for how good predictions are; `function(y_true, y_pred)` computes it.
+
+    Of a metric of probabilities `y_pred` is one probability a row: of the positive class, `y_true` saying whether a row
+    is positive; of `log_loss` that of the class that came true, whatever `y_true`.
+    """
 
     name: str
     direction: Literal["higher", "lower"]
     task: Literal["classification", "regression"]
     function: Callable[[Sequence[object], Sequence[object]], float]
+    of_probabilities: bool = False
 
     @property
     def sign(self) -> int:
@@ -129,6 +134,18 @@ def _regression(name: str, direction: Literal["higher", "lower"]) -> Metric:
     return Metric(name, direction, "regression", function)
 
 
+def _of_probabilities(name: str, direction: Literal["higher", "lower"]) -> Metric:
+    def function(y_true: Sequence[object], y_pred: Sequence[object]) -> float:
+        import numpy as np
+
+        from shared.stats.probability_scores import probability_score
+
+        stated, weights = np.asarray(y_pred, dtype=float), np.ones((1, len(y_true)))
+        return float(probability_score(name, np.asarray(y_true, dtype=bool), stated, weights)[0])
+
+    return Metric(name, direction, "classification", function, of_probabilities=True)
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -138,6 +155,9 @@ METRICS: dict[str, Metric] = {
         _classification("f1_weighted"),
         _classification("precision_macro"),
         _classification("recall_macro"),
+        _of_probabilities("roc_auc", "higher"),
+        _of_probabilities("average_precision", "higher"),
+        _of_probabilities("log_loss", "lower"),
         _regression("mae", "lower"),
         _regression("rmse", "lower"),
         _regression("mape", "lower"),

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
 from shared.release.document import Document
-from shared.release.gate.holdout import LEAST_OF_CLASS, LEAST_ROWS, bad_values, few_rows
-from shared.stats.metrics import METRICS, Metric
+from shared.release.gate.holdout import (
+    LEAST_OF_CLASS,
+    LEAST_ROWS,
+    RANKING,
+    bad_values,
+    few_rows,
+    no_positive_class,
+    without_probability,
+)
+from shared.stats.metrics import METRICS, Metric, class_name
 
 if TYPE_CHECKING:
     from shared.stats.intervals import Bounds
@@ -37,6 +45,7 @@ def judge_metric(
     threshold: float | None,
     *,
     classes: Collection[str] = (),
+    positive: str = "",
     confidence: float = 0.95,
     seed: int = 20070101,
 ) -> MetricVerdict:
@@ -44,19 +53,24 @@ def judge_metric(
 
     Without a threshold there is no H0: value and bounds alone. Where one of `classes`, which the model was trained on,
     has hardly a row, a mean over the classes can be shown to be bad, but not to be good.
+
+    Of a metric of probabilities `y_pred` is what was stated a row: for the `positive` class, or for what came true.
     """
     from shared.stats.intervals import bounds, sample_of
 
     chosen, n = METRICS[name], len(y_true)
     unusable = _unusable(y_true, y_pred, chosen)
+    if chosen.name in RANKING and not positive:
+        unusable = no_positive_class(chosen, len(classes))
     if unusable:
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, unusable)
-    found = bounds(sample_of(chosen, y_true, y_pred), confidence, 4000, seed)
+    truth = [class_name(value) == positive for value in y_true] if chosen.of_probabilities else y_true
+    found = bounds(sample_of(chosen, truth, y_pred), confidence, 4000, seed)
     if not all(map(math.isfinite, (found.value, found.low, found.high))):
         undefined = reason(Code.METRIC_UNDEFINED, metric=chosen.name, rows=n)
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, undefined)
     code = _compared(found, chosen, threshold)
-    few = few_rows(y_true, classes, chosen)
+    few = few_rows(y_true, classes, chosen, positive)
     if few and code is not Code.METRIC_BREACHED:
         why = _without(few, found, chosen, n)
         return MetricVerdict(None, chosen.name, threshold, n, found.value, found.low, found.high, why)
@@ -104,7 +118,12 @@ def _unusable(y_true: Sequence[object], y_pred: Sequence[object], metric: Metric
         return reason(Code.METRIC_MISMATCH, predictions=len(y_pred), rows=n)
     if n < (1 if metric.name == "accuracy" else LEAST_ROWS):
         return reason(Code.METRIC_TOO_FEW_ROWS, rows=n, metric=metric.name, least=LEAST_ROWS)
-    bad = bad_values(y_true, metric.task) + bad_values(y_pred, metric.task)
+    unstated = without_probability(y_pred, n) if metric.of_probabilities else 0
+    if unstated:
+        return reason(Code.METRIC_PROBABILITIES_UNSTATED, metric=metric.name, unstated=unstated, rows=n)
+    bad = bad_values(y_true, metric.task) + (
+        0 if metric.of_probabilities else bad_values(y_pred, metric.task)
+    )
     if bad:
         return reason(Code.METRIC_BAD_VALUES, bad=bad)
     if metric.name == "mape" and any(float(str(value)) == 0 for value in y_true):

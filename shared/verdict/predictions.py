@@ -32,8 +32,19 @@ class Predictions:
     problems: tuple[Reason, ...]
     answers: tuple[SmokeEvidence, ...]
     """What came back, request by request, for the smoke test."""
-    stated: tuple[float | None, ...] = ()
-    """The probability that was given to each prediction; empty where a request's answer states none."""
+    probabilities: tuple[object, ...] = ()
+    """What was stated with each prediction, its probability or one a class; empty where an answer states none."""
+
+    @property
+    def stated(self) -> tuple[float | None, ...]:
+        """The probability that was given to each prediction."""
+        return self.of(self.values)
+
+    def of(self, classes: Sequence[object], *, two: bool = False) -> tuple[float | None, ...]:
+        """The probability that was given to one class a row, None where it is not known; of `two` classes one's says
+        the other's."""
+        rows = zip(self.probabilities, self.values, classes, strict=True) if self.probabilities else ()
+        return tuple(_of_class(said, answer, wanted, two) for said, answer, wanted in rows)
 
 
 def holdout(ports: Ports, versions: Sequence[DataVersion], most: int = MAX_ROWS) -> pd.DataFrame:
@@ -103,12 +114,12 @@ def predict(ports: Ports, endpoint: str, deployment: str, frame: pd.DataFrame, s
     values: list[object] = []
     problems: list[Reason] = []
     evidence: list[SmokeEvidence] = []
-    stated: list[float | None] = []
+    stated: list[object] = []
     for answer, size in zip(answers, sizes, strict=True):
         body = _decoded(answer)
         given, problem = read_answer(answer.status, body, size)
         values += given
-        stated += read_stated(body, given)
+        stated += read_stated(body, size)
         evidence.append(
             SmokeEvidence(rows=size, status=answer.status, answer=body, latency_ms=answer.latency_ms)
         )
@@ -146,15 +157,22 @@ def read_answer(status: int, body: object, size: int) -> tuple[list[object], Rea
     return list(content), None
 
 
-def read_stated(body: object, given: Sequence[object]) -> list[float | None]:
-    """The probability of each prediction, where an object's `probabilities` has one a row, or one a class and row."""
+def read_stated(body: object, size: int) -> list[object]:
+    """An object's `probabilities` where it has one a row: a number, or an object of one a class."""
+    rows = body.get("probabilities") if isinstance(body, dict) else None
+    return rows if isinstance(rows, list) and len(rows) == size else []
+
+
+def _of_class(said: object, answer: object, wanted: object, two: bool) -> float | None:
     from shared.stats.metrics import class_name
 
-    rows = body.get("probabilities") if isinstance(body, dict) else None
-    if not isinstance(rows, list) or len(rows) != len(given):
-        return []
-    named = [
-        each.get(class_name(value)) if isinstance(each, dict) else each
-        for each, value in zip(rows, given, strict=True)
-    ]
-    return [float(p) if isinstance(p, int | float) and not isinstance(p, bool) else None for p in named]
+    if isinstance(said, dict):
+        return _probability(said.get(class_name(wanted)))
+    found = _probability(said)
+    if found is None or answer is None or class_name(answer) == class_name(wanted):
+        return found if answer is not None else None
+    return 1 - found if two else None
+
+
+def _probability(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

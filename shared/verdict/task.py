@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shared.loopfile import Definition
     from shared.ports import Ports
     from shared.runtime.unit_of_work import Unit
@@ -54,3 +56,22 @@ def metric_name(unit: Unit, definition: Definition) -> str:
     if definition.metric is not None:
         return definition.metric.name
     return DEFAULT_METRIC[task_of(unit, definition)]
+
+
+def positive_class(metric: str, definition: Definition, classes: Sequence[str]) -> str:
+    """The class whose probability a ranking metric ranks by: `metric.positive`; of two classes the last by name, which
+    for the area under the ROC curve is as good as the first. Empty where the metric has none, or it is not known."""
+    from shared.release.gate.holdout import RANKING
+
+    if metric not in RANKING or definition.metric is None:
+        return ""
+    return definition.metric.positive or (max(classes) if len(classes) == 2 else "")
+
+
+def scored_classes(metric: str, y_true: Sequence[object], positive: str) -> Sequence[object] | None:
+    """The class of each row whose probability a metric of probabilities takes; None for every other metric."""
+    from shared.stats.metrics import METRICS
+
+    if not METRICS[metric].of_probabilities:
+        return None
+    return y_true if metric == "log_loss" else [positive] * len(y_true)

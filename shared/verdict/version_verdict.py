@@ -141,7 +141,7 @@ def _metric(
     ports: Ports, champion: Champion, published: Published, version: DataVersion, verdict: Verdict
 ) -> Verdict:
     from shared.verdict.metric import judge_metric
-    from shared.verdict.task import trained_classes
+    from shared.verdict.task import positive_class, scored_classes, trained_classes
 
     wanted = published.definition.metric
     if wanted is None or not version.labelled or version.number in champion.versions:
@@ -154,12 +154,17 @@ def _metric(
         predictions.features(frame, published.definition),
         f"metric-v{version.number}",
     )
+    truth = frame[published.definition.data.target].tolist()
+    classes = trained_classes(ports, champion.profile, published.definition.data.target) or set()
+    positive = positive_class(wanted.name, published.definition, sorted(classes))
+    scored = scored_classes(wanted.name, truth, positive)
     judged = judge_metric(
-        frame[published.definition.data.target].tolist(),
-        list(seen.values),
+        truth,
+        seen.values if scored is None else seen.of(scored, two=len(classes) == 2),
         wanted.name,
         wanted.threshold,
-        classes=trained_classes(ports, champion.profile, published.definition.data.target) or (),
+        classes=classes,
+        positive=positive,
         confidence=wanted.confidence,
     )
     problems = [asdict(one) for one in seen.problems]

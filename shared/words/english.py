@@ -112,6 +112,13 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.GATE_CALIBRATION_UNSTATED: (
         "`gate.calibration` is set, but the deployment does not state a probability for each of its answers"
     ),
+    Code.GATE_PROBABILITIES_UNSTATED: (
+        "the challenger states no probability for {unstated} of the rows, and {metric} is made of them: "
+        'its scoring code must answer {{"predictions": [...], "probabilities": [...]}}'
+    ),
+    Code.GATE_CHAMPION_UNSTATED: (
+        "the champion states no probability for {unstated} of the rows, so {metric} cannot be compared"
+    ),
     # canary
     Code.CANARY_PASSED: "canary step {step} of {steps} passed",
     Code.CANARY_ROLLED_BACK: "worse in canary step {step} of {steps}",
@@ -215,6 +222,9 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "{rows} labels match {joined} of {collected} collected predictions ({share:.0%}) "
         "of release {release}; {because}"
     ),
+    Code.LABELS_NEED_PROBABILITIES: (
+        "{metric} is made of probabilities, which the data collector does not keep: it is measured on labelled drops"
+    ),
     Code.LABELS_NO_MODEL: "{rows} labels: no model serves yet",
     # verdict
     Code.VERSION_JUDGED: "version {version}: {because}",
@@ -243,6 +253,12 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.METRIC_UNDEFINED: "{metric} is not defined on these {rows} rows",
     Code.METRIC_TOO_FEW_ROWS: "{rows} labelled rows are too few to judge {metric}; it takes at least {least}",
     Code.METRIC_CLASS_TOO_RARE: judges.metric_without_class,
+    Code.METRIC_NO_POSITIVE_CLASS: (
+        "{metric} looks for one class, and there are {classes}: name it as `metric.positive`"
+    ),
+    Code.METRIC_PROBABILITIES_UNSTATED: (
+        "{metric} is made of probabilities, and the champion states none for {unstated} of {rows} labelled rows"
+    ),
     Code.METRIC_MISMATCH: "{predictions} predictions for {rows} labelled rows",
     Code.METRIC_BAD_VALUES: "{bad} labels or predictions cannot be used",
     Code.PREDICTIONS_JUDGED: "{predictions} predictions of release {release}: {because}",

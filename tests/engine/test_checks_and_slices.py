@@ -13,7 +13,7 @@ from shared.loopfile import parse
 from shared.loopfile.published import Assets, Published
 from shared.release.gate.gate_evidence import slice_names
 from shared.runtime import publication
-from shared.verdict.predictions import read_stated
+from shared.verdict.predictions import Predictions, read_stated
 from shared.words import say
 from tests.engine.world import LOOP, World, csv, season
 
@@ -110,6 +110,19 @@ def test_the_smoke_test_asks_what_the_pipeline_recorded(
         (None, []),
     ],
 )
-def test_probabilities_are_read_where_a_deployment_states_them(probabilities: object, stated: object) -> None:
+def test_probabilities_are_read_where_a_deployment_states_them(
+    probabilities: object, stated: list[object]
+) -> None:
     body = {"predictions": ["Adelie", "Gentoo"], "probabilities": probabilities}
-    assert read_stated(body, ["Adelie", "Gentoo"]) == stated
+    said = Predictions(("Adelie", "Gentoo"), (), (), tuple(read_stated(body, 2)))
+    assert said.stated == tuple(stated)
+
+
+def test_a_probability_of_the_answer_says_the_other_classs_too_where_there_are_two() -> None:
+    said = Predictions(("yes", "no", None), (), (), (0.9, 0.75, 0.5))
+    assert said.of(["yes"] * 3, two=True) == (0.9, 0.25, None)
+    assert said.of(["yes"] * 3) == (0.9, None, None), "of three classes the rest is anybody's"
+    named = Predictions((1, 0), (), (), ({"1": 0.7, "0": 0.3}, {"1": True}))
+    assert named.of(["1.0", "1"]) == (0.7, None), (
+        "a class is the same however it is written; true is no probability"
+    )

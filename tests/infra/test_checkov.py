@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.compiler import ROOT, snapshot
+from tests.infra.compiler import ROOT, Snapshots
 from tests.infra.test_snapshots import ASKED, CASES
 from tests.infra.tools import installed
 
@@ -19,10 +19,10 @@ SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTempl
 
 
 @pytest.mark.soak
-def test_what_checkov_finds_is_mended_or_answered(tmp_path: Path) -> None:
+def test_what_checkov_finds_is_mended_or_answered(tmp_path: Path, snapshots: Snapshots) -> None:
     """It is given the compiler's snapshot of a new workspace, as its own reader of Bicep knows too little of it."""
     command = installed(CHECKOV, tmp_path / "venv") / "checkov"
-    made = snapshot(ASKED | CASES["a new workspace"], tmp_path)
+    made = snapshots.of(ASKED | CASES["a new workspace"], tmp_path)
     rows = ANSWERED.findall((ROOT / "docs" / "threat-model.md").read_text())
     answered = {check for row in rows for check in row.split(", ")}
 

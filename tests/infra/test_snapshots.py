@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.infra.compiler import INFRA, ROOT, SUBSCRIPTION, RefusedDeployment, diagnostics, snapshot
+from tests.infra.compiler import INFRA, ROOT, SUBSCRIPTION, RefusedDeployment, Snapshots, diagnostics
 
 ASKED = {
     "AZURE_ENV_NAME": "prod",
@@ -61,13 +61,13 @@ class Snapshot:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Snapshot]:
+def made(tmp_path_factory: pytest.TempPathFactory, snapshots: Snapshots) -> Callable[[str], Snapshot]:
     """The snapshot of a case, made once."""
     known: dict[str, Snapshot] = {}
 
     def make(case: str) -> Snapshot:
         if case not in known:
-            known[case] = Snapshot(snapshot(ASKED | CASES[case], tmp_path_factory.mktemp("case")))
+            known[case] = Snapshot(snapshots.of(ASKED | CASES[case], tmp_path_factory.mktemp("case")))
         return known[case]
 
     return make
@@ -115,7 +115,7 @@ def test_planted_mistakes_are_printed(tmp_path: Path) -> None:
     infra = Path(shutil.copytree(INFRA, tmp_path / "infra"))
     for file, old, new, _ in PRINTED.values():
         _plant(infra, file, old, new)
-    printed = "\n".join(diagnostics(infra, tmp_path))
+    printed = "\n".join(diagnostics(infra, tmp_path, lint=False))
     assert {mistake for mistake, (*_, code) in PRINTED.items() if code in printed} == set(PRINTED)
 
 
@@ -182,10 +182,10 @@ def test_exactly_the_rows_of_the_table_are_given(case: str, made: Made) -> None:
     assert not any("reference(" in name for name in names), "a preview shows no assignment without its name"
 
 
-def test_a_role_beside_the_table_would_be_seen(tmp_path: Path) -> None:
+def test_a_role_beside_the_table_would_be_seen(tmp_path: Path, snapshots: Snapshots) -> None:
     infra = Path(shutil.copytree(INFRA, tmp_path / "planted"))
     _plant(infra, "modules/roles/topic.bicep", "for row in grants:", "for row in union(grants, [{ who: 'compute', scope: 'topic', key: 'k', roleId: grants[0].roleId, type: 'ServicePrincipal' }]):")  # fmt: skip  # noqa: E501
-    found = Snapshot(snapshot(ASKED, tmp_path, infra))
+    found = Snapshot(snapshots.of(ASKED, tmp_path, infra))
     assert _given(found, {}) - _wanted({}) == Counter({("compute", "EventGrid Data Sender", "topic"): 1})
 
 
@@ -287,10 +287,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_deployed_is_refused(case: str, tmp_path: Path) -> None:
+def test_what_cannot_be_deployed_is_refused(case: str, tmp_path: Path, snapshots: Snapshots) -> None:
     changed, words = REFUSED[case]
     with pytest.raises(RefusedDeployment, match=words):
-        snapshot(ASKED | CASES["an existing workspace"] | changed, tmp_path)
+        snapshots.of(ASKED | CASES["an existing workspace"] | changed, tmp_path)
 
 
 # Secrets, settings, alerts
@@ -343,11 +343,11 @@ UNSAFE = {
 }
 
 
-def test_each_planted_hole_is_seen(tmp_path: Path) -> None:
+def test_each_planted_hole_is_seen(tmp_path: Path, snapshots: Snapshots) -> None:
     infra = Path(shutil.copytree(INFRA, tmp_path / "planted"))
     for hole in UNSAFE.values():
         _plant(infra, *hole)
-    found = _unsafe(Snapshot(snapshot(ASKED, tmp_path, infra)))
+    found = _unsafe(Snapshot(snapshots.of(ASKED, tmp_path, infra)))
     for words in ("allowSharedKeyAccess", "publicAccess", "adminUserEnabled", "gives a key"):
         assert any(words in one for one in found), (words, found)
 

@@ -203,6 +203,10 @@ canary: {step: {minutes: 180, max_hours: 2}}
         ("at_least: 0.85", "confidence: 0.9", "retrain.on"),
         ("at_least: 0.85", "at_least: 0.85, at_most: 0.9", "metric"),
         ("name: f1_macro", "name: f1", "metric.name"),
+        ("name: f1_macro", "name: average_precision", "metric.positive"),
+        ("name: f1_macro", "name: f1_macro, positive: Adelie", "metric.positive"),
+        ("name: f1_macro", "name: roc_auc, positive: [Adelie]", "metric.positive"),
+        ("name: f1_macro", "name: log_loss", "metric.at_least"),
         ("metric: {name: f1_macro, at_least: 0.85}", "", "retrain.on"),
         ("on: [drift, metric, schedule, alert]", "on: [drift]", "retrain.alerts"),
         ("on: [drift, metric, schedule, alert]", "on: [drift, drift]", "retrain.on"),
@@ -297,8 +301,14 @@ def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path: Path, content: bytes 
 def test_every_metric_of_the_judges_may_be_named_with_its_direction() -> None:
     for name, metric in METRICS.items():
         bound = "at_least" if metric.direction == "higher" else "at_most"
-        it = loopfile.parse(f"{SMALLEST}metric: {{name: {name}, {bound}: 0.5}}\n", file="loop.yaml")
+        looks_for = ", positive: 1" if name == "average_precision" else ""
+        it = loopfile.parse(
+            f"{SMALLEST}metric: {{name: {name}, {bound}: 0.5{looks_for}}}\n", file="loop.yaml"
+        )
         assert it.metric is not None and it.metric.name == name
+        assert it.metric.positive == ("1" if looks_for else None), (
+            "a class is a name, also where it is a number"
+        )
 
 
 def test_the_reference_in_the_docs_is_the_model() -> None:

@@ -17,7 +17,14 @@ from shared.release.observations import GateSeen
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions
 from shared.verdict.predictions import Predictions
-from shared.verdict.task import Task, metric_name, task_of, trained_classes
+from shared.verdict.task import (
+    Task,
+    metric_name,
+    positive_class,
+    scored_classes,
+    task_of,
+    trained_classes,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +59,11 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
             if release.champion
             else None
         )
-        evidence = _evidence(frame, definition, challenger, champion, classes)
         policy = gate_policy(release, definition, metric_name(unit, definition))
+        policy = replace(policy, positive=positive_class(policy.metric, definition, classes.all))
+        evidence = _with_scores(
+            _evidence(frame, definition, challenger, champion, classes), policy, challenger, champion
+        )
         verdict = judge_gate(evidence, policy)
         record = GateRecord(evidence, policy, verdict)
         judged.append(_stored(unit, JudgementKind.GATE, verdict.outcome, verdict.reasons, record))
@@ -144,6 +154,21 @@ def _evidence(
         malformed=challenger.problems,
         stated=challenger.stated,
         known_classes=classes.all,
+    )
+
+
+def _with_scores(
+    evidence: GateEvidence, policy: GatePolicy, challenger: Predictions, champion: Predictions | None
+) -> GateEvidence:
+    """For a metric of probabilities, what each model stated for the class that matters in each row."""
+    classes = scored_classes(policy.metric, evidence.y_true, policy.positive)
+    if classes is None:
+        return evidence
+    two = len(evidence.known_classes) == 2
+    return replace(
+        evidence,
+        scores=challenger.of(classes, two=two),
+        champion_scores=champion.of(classes, two=two) if champion else None,
     )
 
 

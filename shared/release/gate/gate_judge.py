@@ -27,6 +27,7 @@ from shared.release.gate.holdout import (
     SlicePolicy,
     SliceVerdict,
     thin_class,
+    unscored,
     unusable,
 )
 from shared.stats.metrics import METRICS, Metric, class_name
@@ -57,16 +58,18 @@ def judge_gate(evidence: GateEvidence, policy: GatePolicy) -> GateVerdict:
     chosen = METRICS[policy.metric]
     rows = len(evidence.y_true)
     fault = unusable(evidence, chosen)
+    if fault is None and chosen.of_probabilities:
+        fault = unscored(evidence, chosen, policy.positive)
     if fault:
         return GateVerdict(fault[0], (fault[1],), chosen.name, rows)
     if rows < (1 if chosen.name == "accuracy" else LEAST_ROWS):
         few = reason(Code.GATE_TOO_FEW_ROWS, rows=rows, metric=chosen.name, least=LEAST_ROWS)
         return GateVerdict(Outcome.INCONCLUSIVE, (few,), chosen.name, rows, rows_needed=LEAST_ROWS)
-    judged = _Rows(chosen, policy, evidence.y_true, evidence.challenger, evidence.champion)
+    judged = _rows(evidence, policy, chosen)
     challenger = judged.bounds(0)
     champion = None if evidence.champion is None else judged.bounds(1)
     difference = None if evidence.champion is None else judged.bounds(None)
-    slices, of_slices = _judge_slices(evidence, policy, chosen)
+    slices, of_slices = _judge_slices(evidence, judged)
     findings = [*_findings(evidence, judged, challenger, difference), *of_slices]
     if chosen.task == "classification":
         findings += judge_calibration(
@@ -96,7 +99,7 @@ def _findings(
     found = [] if difference is None else [_against_champion(rows, difference)]
     if rows.policy.floor is not None:
         found.append(_against_floor(rows, challenger, rows.policy.floor))
-    thin = thin_class(evidence, rows.metric) if found else None
+    thin = thin_class(evidence, rows.metric, rows.policy.positive) if found else None
     return [*found, (Outcome.INCONCLUSIVE, *thin)] if thin else found
 
 
@@ -117,6 +120,11 @@ class _Rows:
     challenger: Sequence[object]
     champion: Sequence[object] | None
 
+    def of_challenger(self, at: Sequence[int], confidence: float) -> _Rows:
+        """Some of the rows, without the champion."""
+        y_true, answers = [self.y_true[row] for row in at], [self.challenger[row] for row in at]
+        return _Rows(self.metric, replace(self.policy, confidence=confidence), y_true, answers, None)
+
     @cached_property
     def sample(self) -> Sample:
         from shared.stats.intervals import sample_of
@@ -136,6 +144,15 @@ class _Rows:
         from shared.stats.intervals import rows_until
 
         return rows_until(lambda factor: settles(self.bounds(model, factor)), len(self.y_true))
+
+
+def _rows(evidence: GateEvidence, policy: GatePolicy, metric: Metric) -> _Rows:
+    """Answers, or of a metric of probabilities what was stated and whether a row is of the positive class."""
+    if not metric.of_probabilities:
+        return _Rows(metric, policy, evidence.y_true, evidence.challenger, evidence.champion)
+    positive = [class_name(value) == policy.positive for value in evidence.y_true]
+    champion = None if evidence.champion is None else evidence.champion_scores
+    return _Rows(metric, policy, positive, evidence.scores, champion)
 
 
 def _interval(found: Bounds) -> Interval:
@@ -194,54 +211,40 @@ def _against_floor(rows: _Rows, found: Bounds, floor: float) -> Finding:
     return outcome, why, needed
 
 
-def _judge_slices(
-    evidence: GateEvidence, policy: GatePolicy, metric: Metric
-) -> tuple[tuple[SliceVerdict, ...], list[Finding]]:
+def _judge_slices(evidence: GateEvidence, judged: _Rows) -> tuple[tuple[SliceVerdict, ...], list[Finding]]:
     """A slice fails when it is shown to miss the floor, corrected for how many are judged (Bonferroni).
 
     It passes when its value keeps the floor; one below it that may be chance is inconclusive. Slices are few
     rows: to show each of them to keep its floor would take more rows than most loops have.
     """
-    if policy.slices is None:
+    policy = judged.policy.slices
+    if policy is None:
         return (), []
     groups: dict[tuple[str, str], list[int]] = {}
     findings: list[Finding] = []
-    for column in policy.slices.by:
+    for column in policy.by:
         values = evidence.slices.get(column)
         if values is None or len(values) != len(evidence.y_true):
             findings.append((Outcome.INCONCLUSIVE, reason(Code.GATE_SLICE_COLUMN, column=column), None))
             continue
         for row, value in enumerate(values):
             groups.setdefault((column, class_name(value)), []).append(row)
-    judged = max(1, sum(len(rows) >= policy.slices.min_rows for rows in groups.values()))
+    count = max(1, sum(len(rows) >= policy.min_rows for rows in groups.values()))
     verdicts = []
     for (column, name), rows in sorted(groups.items()):
-        verdict, finding = _judge_slice(evidence, policy, metric, column, name, rows, judged)
+        verdict, finding = _judge_slice(judged, policy, column, name, rows, count)
         verdicts.append(verdict)
         findings += [finding] if finding else []
     return tuple(verdicts), findings
 
 
 def _judge_slice(
-    evidence: GateEvidence,
-    policy: GatePolicy,
-    metric: Metric,
-    column: str,
-    name: str,
-    at: Sequence[int],
-    judged: int,
+    judged: _Rows, policy: SlicePolicy, column: str, name: str, at: Sequence[int], count: int
 ) -> tuple[SliceVerdict, Finding | None]:
-    assert policy.slices is not None
-    floor, sign = policy.slices.floor, metric.sign
-    rows = _Rows(
-        metric,
-        replace(policy, confidence=1 - (1 - policy.confidence) / judged),
-        [evidence.y_true[row] for row in at],
-        [evidence.challenger[row] for row in at],
-        None,
-    )
+    floor, metric, sign = policy.floor, judged.metric, judged.metric.sign
+    rows = judged.of_challenger(at, 1 - (1 - judged.policy.confidence) / count)
     found = rows.bounds(0)
-    if len(at) < policy.slices.min_rows:
+    if len(at) < policy.min_rows:
         return SliceVerdict(column, name, len(at), _interval(found), None), None
     outcome, needed = Outcome.INCONCLUSIVE, None
     if sign * found.value >= sign * floor:
@@ -250,7 +253,7 @@ def _judge_slice(
         outcome = Outcome.FAIL
     else:
         of_slice = rows.rows_needed(lambda now: (now.high if sign > 0 else -now.low) < sign * floor, 0)
-        needed = None if of_slice is None else math.ceil(of_slice * len(evidence.y_true) / len(at))
+        needed = None if of_slice is None else math.ceil(of_slice * len(judged.y_true) / len(at))
     why = reason(
         Code.GATE_SLICE,
         slice=f"{column}={name}",

@@ -14,6 +14,8 @@ from shared.stats.metrics import Metric, class_name
 
 MACRO = frozenset({"f1_macro", "balanced_accuracy", "recall_macro", "precision_macro"})
 """Means over the classes: one with a handful of rows counts as much as one with thousands."""
+RANKING = frozenset({"roc_auc", "average_precision"})
+"""How well the rows of one class are ranked before the others: each side must have rows."""
 LEAST_OF_CLASS = 5
 """Holdout rows of each class, for those. Below it the bounds were measured to pass a worse challenger too often."""
 LEAST_ROWS = 20
@@ -44,6 +46,8 @@ class GatePolicy(Document):
     slices: SlicePolicy | None = None
     calibration: float | None = None
     """How far stated probabilities may be off; None: for information only."""
+    positive: str = ""
+    """The class that a ranking metric looks for; empty for every other metric, and where it is not known."""
     resamples: int = 4000
     seed: int = 20070101
 
@@ -62,6 +66,9 @@ class GateEvidence(Document):
     """The probability that the challenger gives each of its answers; empty where it states none."""
     known_classes: tuple[str, ...] = ()
     """Every class of the training or of the holdout, by name; empty for numbers, and in documents of before."""
+    scores: tuple[float | None, ...] = ()
+    """Of a metric of probabilities: what the challenger states for the positive class, or for what came true."""
+    champion_scores: tuple[float | None, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,10 +133,37 @@ def unusable(evidence: GateEvidence, metric: Metric) -> tuple[Outcome, Reason] |
     return None
 
 
-def thin_class(evidence: GateEvidence, metric: Metric) -> tuple[Reason, int | None] | None:
+def unscored(evidence: GateEvidence, metric: Metric, positive: str) -> tuple[Outcome, Reason] | None:
+    """The same for a metric of probabilities: each model must state one a row, and a ranking needs its class."""
+    if metric.name in RANKING and not positive:
+        return Outcome.INCONCLUSIVE, no_positive_class(metric, len(evidence.known_classes))
+    rows = len(evidence.y_true)
+    if unstated := without_probability(evidence.scores, rows):
+        return Outcome.FAIL, reason(Code.GATE_PROBABILITIES_UNSTATED, unstated=unstated, metric=metric.name)
+    scores = evidence.champion_scores
+    if scores is not None and (unstated := without_probability(scores, rows)):
+        why = reason(Code.GATE_CHAMPION_UNSTATED, unstated=unstated, metric=metric.name)
+        return Outcome.INCONCLUSIVE, why
+    return None
+
+
+def no_positive_class(metric: Metric, classes: int) -> Reason:
+    return reason(Code.METRIC_NO_POSITIVE_CLASS, metric=metric.name, classes=classes)
+
+
+def without_probability(stated: Sequence[object], rows: int) -> int:
+    """How many rows have none: all of them where their number is another."""
+    if len(stated) != rows:
+        return max(rows, 1)
+    return sum(not isinstance(p, int | float) or isinstance(p, bool) or not 0 <= p <= 1 for p in stated)
+
+
+def thin_class(
+    evidence: GateEvidence, metric: Metric, positive: str = ""
+) -> tuple[Reason, int | None] | None:
     """The class with the fewest holdout rows where those are too few for a mean over the classes; how many rows it
     would take if they were like these, None where the class is absent."""
-    few = few_rows(evidence.y_true, evidence.known_classes, metric)
+    few = few_rows(evidence.y_true, evidence.known_classes, metric, positive)
     if not few:
         return None
     rows, (rarest, have) = len(evidence.y_true), few[0]
@@ -139,12 +173,17 @@ def thin_class(evidence: GateEvidence, metric: Metric) -> tuple[Reason, int | No
     return reason(Code.GATE_CLASS_TOO_RARE, **facts, **least), needed
 
 
-def few_rows(y_true: Sequence[object], known: Collection[str], metric: Metric) -> list[tuple[str, int]]:
-    """Known classes with too few rows for a mean over the classes, and how many they have, the rarest first."""
-    if metric.name not in MACRO:
-        return []
+def few_rows(
+    y_true: Sequence[object], known: Collection[str], metric: Metric, positive: str = ""
+) -> list[tuple[str, int]]:
+    """Known classes with too few rows for a mean over the classes, and how many they have, the rarest first; of a
+    ranking the class that is looked for, and all others together."""
     have = Counter(map(class_name, y_true))
-    few = ((name, have[name]) for name in known if have[name] < LEAST_OF_CLASS)
+    if metric.name in RANKING:
+        sides = {positive: have[positive], f"not {positive}": len(y_true) - have[positive]}
+    else:
+        sides = {name: have[name] for name in known} if metric.name in MACRO else {}
+    few = ((name, rows) for name, rows in sides.items() if rows < LEAST_OF_CLASS)
     return sorted(few, key=lambda one: (one[1], one[0]))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .arrays import Ints
 from .combination import Battery, harmonic
+from .shuffles import subsets
 
 _STAGES = (200, 2_000, 20_000)
 _ENOUGH = 12
@@ -73,18 +74,14 @@ def relabelled(rng: np.random.Generator, pooled: Ints, size: int, number: int) -
 
 def _shuffled(rng: np.random.Generator, pooled: Ints, size: int, number: int) -> Ints:
     rows = int(pooled.sum())
-    labels = np.zeros(rows, np.int8)
-    labels[:size] = 1
     starts = np.cumsum(pooled) - pooled
     filled = np.flatnonzero(pooled)
     counts = np.zeros((number, len(pooled)), np.int64)
     step = max(_CHUNK // rows, 50)
     for start in range(0, number, step):
         some = min(step, number - start)
-        shuffled = rng.permuted(np.broadcast_to(labels, (some, rows)), axis=1)
-        counts[start : start + some, filled] = np.add.reduceat(
-            shuffled, starts[filled], axis=1, dtype=np.int64
-        )
+        chosen = subsets(rng, rows, size, some).view(np.int8)
+        counts[start : start + some, filled] = np.add.reduceat(chosen, starts[filled], axis=1, dtype=np.int64)
     return counts
 
 

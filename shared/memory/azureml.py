@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from shared import assets
 from shared.domain.reason import Code
@@ -224,6 +226,10 @@ class MemoryRequest:
     request_id: str = ""
     """The client's own."""
 
+    @cached_property
+    def minute(self) -> datetime:
+        return self.at.replace(second=0, microsecond=0)
+
 
 class MemoryEvidence:
     """Append to `requests[endpoint]` and `rows[endpoint, deployment]`; `unavailable` makes queries fail, `late` is how
@@ -237,13 +243,12 @@ class MemoryEvidence:
 
     def traffic(self, endpoint: str, since: datetime, until: datetime) -> TrafficSeen:
         self._check()
-        seen = [
-            request
-            for request in self.requests.get(endpoint, [])
-            if since <= request.at < until - self.late and not request.request_id.startswith(OWN_REQUESTS)
-        ]
-        arms = {name: _arm([one for one in seen if one.deployment == name]) for name in _names(seen)}
-        return TrafficSeen(arms, max((request.at for request in seen), default=None), _minutes(seen))
+        end, arms = until - self.late, defaultdict[str, list[MemoryRequest]](list)
+        for request in self.requests.get(endpoint, []):
+            if since <= request.at < end and not request.request_id.startswith(OWN_REQUESTS):
+                arms[request.deployment].append(request)
+        newest = max((request.at for seen in arms.values() for request in seen), default=None)
+        return TrafficSeen({name: _arm(arms[name]) for name in sorted(arms)}, newest, _minutes(arms))
 
     def predictions(
         self,
@@ -263,17 +268,14 @@ class MemoryEvidence:
             raise DependencyUnavailable(self.unavailable)
 
 
-def _minutes(seen: Sequence[MemoryRequest]) -> list[TrafficMinute]:
-    found: dict[datetime, dict[str, tuple[int, int]]] = {}
-    for request in seen:
-        minute = found.setdefault(request.at.replace(second=0, microsecond=0), {})
-        requests, errors = minute.get(request.deployment, (0, 0))
-        minute[request.deployment] = requests + 1, errors + counts_as_error(request.status)
+def _minutes(arms: Mapping[str, Sequence[MemoryRequest]]) -> list[TrafficMinute]:
+    found = defaultdict[datetime, dict[str, tuple[int, int]]](dict)
+    for name, seen in arms.items():
+        requests = Counter(request.minute for request in seen)
+        errors = Counter(request.minute for request in seen if counts_as_error(request.status))
+        for minute, number in requests.items():
+            found[minute][name] = number, errors[minute]
     return [TrafficMinute(at, found[at]) for at in sorted(found)]
-
-
-def _names(seen: Sequence[MemoryRequest]) -> list[str]:
-    return sorted({request.deployment for request in seen})
 
 
 def _arm(requests: Sequence[MemoryRequest]) -> ArmTraffic:

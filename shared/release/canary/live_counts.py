@@ -113,7 +113,9 @@ def arm(
     """One deployment's counts."""
     from shared.release.canary.arms import LATENCY_BINS, ArmEvidence, latency_bin
 
-    bins = Counter(latency_bin(ms) for ms in traffic.latencies_ms) if traffic else Counter()
+    bins: Counter[int] = Counter()
+    for latency_ms, requests in Counter(traffic.latencies_ms if traffic else ()).items():
+        bins[latency_bin(latency_ms)] += requests
     whole: Counter[str] = Counter()
     parts: dict[str, Counter[str]] = {name: Counter() for name in scale.all_slices}
     for row in rows:

@@ -62,8 +62,8 @@ def test_a_pause_in_mid_canary_keeps_the_traffic_gathers_evidence_and_resume_goe
 def test_a_pause_of_two_days_in_any_phase_shifts_nothing_and_runs_into_no_time_limit(phase: Phase) -> None:
     life = paused_at(phase, slow=2)
     given = life.traffic().get("r2-a1", 0)
-    for _ in range(100):
-        life.round(seconds=1800)
+    for _ in range(40):
+        life.round(seconds=4500)
     stands = life.traffic().get("r2-a1", 0)
     assert stands <= max(given, {Phase.SHIFTING: 10, Phase.PROMOTING: 100}.get(phase, 0))
     life.act("resume")
@@ -190,10 +190,10 @@ def test_a_skip_out_of_a_held_gate_does_not_stand_for_the_approval_that_is_asked
 
 def test_a_paused_canary_whose_step_has_passed_stores_no_document_at_every_look() -> None:
     life = paused_at(Phase.CANARY)
-    for _ in range(60):
-        life.round(seconds=60)
+    for _ in range(20):
+        life.round(seconds=180)
     before = len(life.real.documents.contents)
-    for _ in range(40):
+    for _ in range(20):
         life.round(seconds=60)
     assert len(life.real.documents.contents) - before < 10
     assert life.release().phase is Phase.CANARY

@@ -155,11 +155,10 @@ def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
 def _spec(unit: Unit, definition: Definition) -> ReadSpec:
     from shared.intake import ReadSpec
 
-    latest = unit.state.next_version - 1
     champion = unit.state.champion
     return ReadSpec.of(
         definition.data,
-        unit.version(latest)[0].columns if latest else {},
+        unit.newest_columns(),
         unit.ports.documents.get(champion.profile) if champion else b"",
         definition.drift.cluster or "",
     )

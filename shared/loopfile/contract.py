@@ -144,7 +144,7 @@ def _shown(value: object) -> str:
         more = f", … {len(value) - _FEW} more" if len(value) > _FEW else ""
         return f"[{', '.join(map(_shown, value[:_FEW]))}{more}]"
     if isinstance(value, dict):
-        return str(value["column"])
+        return f"{{column: {value['column']}}}"
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -43,7 +43,7 @@ class Result:
     """The first of them, counted from 1 without the header; in a folder on from file to file, by their names."""
     found: str = ""
     """What was found instead, where no single row breaks it."""
-    values: tuple[Mapping[str, str], ...] = ()
+    values: tuple[Mapping[str, str | None], ...] = ()
     """The rule's columns in those rows. They stay on the machine that read them."""
 
     def to_document(self) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class _Check:
     def _name(self, batch: pa.RecordBatch, places: Any, before: int) -> None:
         self._first += [before + int(place) + 1 for place in places]
         shown = batch.select(list(self.rule.columns)).take(pa.array(places)).to_pylist()
-        self._values += [{name: str(value) for name, value in row.items()} for row in shown]
+        self._values += [{n: None if v is None else str(v) for n, v in row.items()} for row in shown]
 
     def _again(self, batch: pa.RecordBatch, hashes: RowHashes) -> pa.BooleanArray:
         names = self.rule.unique or ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,8 +133,13 @@ class ReadSpec:
             format=data.format,
             columns=data.columns,
             cluster=cluster,
-            contract=tuple(rule.model_dump(mode="json", exclude_defaults=True) for rule in data.contract),
+            contract=cls.rules_of(data.contract),
         )
+
+    @staticmethod
+    def rules_of(contract: Sequence[loopfile.Rule]) -> tuple[Mapping[str, Any], ...]:
+        """A contract's rules as JSON has them."""
+        return tuple(rule.model_dump(mode="json", exclude_defaults=True) for rule in contract)
 
     def to_document(self) -> dict[str, Any]:
         """Everything but the reference, which travels as a file."""

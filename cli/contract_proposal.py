@@ -6,11 +6,11 @@ Every rule reports. What quarantines a drop or rejects rows, a person decides wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cli.new import Seen
+    import pandas as pd
 
 FEWEST_ROWS = 30
 MOST_VALUES = 20
@@ -20,11 +20,14 @@ MOST_RULES = 40
 """Wider files get the first ones: a list that nobody reads protects nothing."""
 
 
-def proposal(seen: Seen) -> list[str]:
-    """Lines of the loop file's section `data`; none where the file shows too little."""
-    if len(seen.table) < FEWEST_ROWS:
+def proposal(table: pd.DataFrame, kinds: Mapping[str, str], id: str, other: Collection[str]) -> list[str]:
+    """Lines of the loop file's section `data`; none where the file shows too little.
+
+    `kinds` are the columns' types as a version has them; `other` are columns that no rule is proposed for.
+    """
+    if len(table) < FEWEST_ROWS:
         return []
-    rules = [(rule, why) for rule, why in _rules(seen) if rule]
+    rules = list(_rules(table, kinds, id, other))
     lines = [f"    - {_flow({**rule, 'on_breach': 'report'})}   # {why}" for rule, why in rules[:MOST_RULES]]
     if len(rules) > MOST_RULES:
         lines.append(f"    # {len(rules) - MOST_RULES} more columns suggest such a rule")
@@ -32,14 +35,16 @@ def proposal(seen: Seen) -> list[str]:
     return [head, *lines] if lines else []
 
 
-def _rules(seen: Seen) -> Iterator[tuple[Mapping[str, object], str]]:
-    rows = len(seen.table)
-    if seen.id and seen.table[seen.id].is_unique:
-        yield {"unique": [seen.id]}, f"{rows:,} rows, as many values"
-    for name, kind in seen.kinds.items():
-        if name in (seen.id, seen.time, *seen.ignore):
+def _rules(
+    table: pd.DataFrame, kinds: Mapping[str, str], id: str, other: Collection[str]
+) -> Iterator[tuple[Mapping[str, object], str]]:
+    rows = len(table)
+    if id and table[id].is_unique:
+        yield {"unique": [id]}, f"{rows:,} rows, as many values"
+    for name, kind in kinds.items():
+        if name == id or name in other:
             continue
-        column = seen.table[name].dropna()
+        column = table[name].dropna()
         if kind == "string" and _is_closed(column.value_counts().tolist()):
             values = sorted(column.unique().tolist())
             yield (

@@ -238,15 +238,21 @@ def _sort(value: Value) -> str:
 
 
 def _pattern(rule: Rule) -> Iterator[Fault]:
+    if wrong := unusable(str(rule.pattern)):
+        yield "pattern", rule.pattern, f"a regular expression (RE2): {wrong}"
+
+
+def unusable(pattern: str) -> str:
+    """What is wrong with a pattern; empty when nothing is."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    pattern = str(rule.pattern)
     try:
         for one in (pattern, whole(pattern)):  # by itself too: `a)|(b` only looks whole
             pc.match_substring_regex(pa.array([""]), one)
     except pa.ArrowInvalid as error:
-        yield "pattern", pattern, f"a regular expression (RE2), and not one with {str(error).split(': ')[1]}"
+        return str(error).split(": ")[1]
+    return ""
 
 
 def whole(pattern: str) -> str:

@@ -106,9 +106,8 @@ def _property(
     action, kind = _action(it, column, path), column.get("logicalType")
     if kind is not None and kind not in _TYPES:
         it.refuse((*path, "logicalType"), kind, ", ".join(_TYPES))
-    it.rule(
-        path, action, column=name, **({"type": _TYPES[str(kind)]} if kind in _TYPES else {"nulls_at_most": 1})
-    )
+    there: dict[str, Value] = {"type": _TYPES[str(kind)]} if kind in _TYPES else {"nulls_at_most": 1}
+    it.rule(path, "quarantine" if action == "drop_rows" else action, column=name, **there)
     if column.get("required") is True or column.get("primaryKey") is True:
         it.rule(path, action, column=name, nulls_at_most=0)
     if column.get("unique") is True:
@@ -137,11 +136,12 @@ def _options(it: Translation, options: Mapping[str, Value], path: Path, name: st
         low, high = lengths.get("minLength"), lengths.get("maxLength")
         it.rule(path, action, column=name, min_length=low, max_length=high)
     if (pattern := options.get("pattern")) is not None:
-        it.rule((*path, "pattern"), action, column=name, pattern=_anywhere(pattern))
+        it.rule((*path, "pattern"), action, column=name, pattern=_anywhere(it, pattern, (*path, "pattern")))
 
 
-def _anywhere(pattern: Value) -> Value:
+def _anywhere(it: Translation, pattern: Value, path: Path) -> Value:
     """The standard's pattern may match a part, as in JSON Schema; ours matches the whole."""
+    it.pattern(pattern, path)
     return f"(?s:.*)(?:{pattern})(?s:.*)" if isinstance(pattern, str) else pattern
 
 
@@ -185,7 +185,7 @@ def _quality(it: Translation, check: Mapping[str, Value], path: Path, column: st
         it.only(arguments, (*path, "arguments"), {"validValues", "pattern"})
         valid, pattern = arguments.get("validValues", check.get("validValues")), arguments.get("pattern")
         share = _share(it, check, path) or None
-        for keys in ({"values": valid}, {"pattern": _anywhere(pattern)}):
+        for keys in ({"values": valid}, {"pattern": _anywhere(it, pattern, (*path, "arguments"))}):
             if any(value is not None for value in keys.values()):
                 it.rule(path, action, column=column, tolerance=share, **keys)
         if valid is None and pattern is None:

@@ -135,6 +135,8 @@ def _check(it: Translation, column: str, name: str, value: Value, path: Path) ->
         return
     said = value if isinstance(value, Mapping) else {"value": value}
     make, arguments = _CHECKS[name]
+    if name in ("str_matches", "str_contains"):
+        it.pattern(said.get("value", said.get("pattern")), path)
     it.only(said, path, {*arguments, "options"})
     options = it.section(said.get("options"), (*path, "options"))
     it.only(options, (*path, "options"), {"check_name", "raise_warning", "ignore_na"})

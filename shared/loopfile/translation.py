@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from shared.loopfile import yaml_lines as form
+from shared.loopfile.contract import unusable
 from shared.loopfile.yaml_lines import Document, Mistake, Path, Value
 
 
@@ -25,6 +26,11 @@ class Translation:
         where = self.document.line(path), form.dotted(path)
         self.document.mistakes.append(Mistake(*where, form.show(found), allowed))
 
+    def pattern(self, value: Value, path: Path) -> None:
+        """A pattern that will stand within another is sound by itself."""
+        if isinstance(value, str) and (wrong := unusable(value)):
+            self.refuse(path, value, f"a regular expression (RE2): {wrong}")
+
     def section(self, value: Value, path: Path) -> Mapping[str, Value]:
         """A mapping, or a mistake and an empty one; nothing is empty."""
         if isinstance(value, Mapping):
@@ -43,7 +49,8 @@ class Translation:
     def only(self, section: Mapping[str, Value], path: Path, known: Collection[str]) -> None:
         """Every other key is a mistake: what is not understood is not silently left unchecked."""
         for key, value in section.items():
-            if key not in known and value not in (None, False, (), {}):
+            says_nothing = value is None or value is False or value == () or value == {}
+            if key not in known and not says_nothing:
                 self.refuse(
                     (*path, key), value, "nothing: Driftloop cannot check this; take it out of the contract"
                 )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
 
+from shared.audit import answer
 from shared.domain.event import InboxState
 from shared.domain.reason import Code
 from shared.inbox import messages
@@ -117,6 +120,51 @@ def test_a_changed_contract_lets_the_quarantined_drop_in_when_it_is_read_again(w
     world.ticks(2)
     (version,) = unit_of_work.read(world.ports, "birds").versions()
     assert version.rows == 83 and not any("contract" in say(one) for one in version.findings)
+
+
+@pytest.mark.parametrize(("hours", "states"), [(47, ["quarantined"]), (49, [])])
+def test_the_age_of_its_newest_time_is_counted_from_when_the_drop_landed(
+    world: World, hours: int, states: list[str]
+) -> None:
+    """Not from when it is read: a drop that waited a month is as fresh as it was."""
+    world.publish(with_contract(f"{{column: seen, max_age: {hours}h}}"))
+    birds = season(2007).assign(seen=(world.clock.now() - timedelta(hours=48)).isoformat())
+    message = world.land("2007.csv", csv(birds))
+    world.clock.advance(30 * 86400)
+    world.send(message)
+    assert [record.state for record in queries.set_aside(world.ports, "birds")] == states
+
+
+def test_the_newest_rows_are_held_out_of_those_that_are_kept(world: World) -> None:
+    """Rejected times in the future do not move the cut."""
+    birds = season(2007).reset_index(drop=True)
+    birds["seen"] = [f"2026-01-{1 + n % 28:02d}T00:00:00" for n in range(len(birds))]
+    birds.loc[:39, "seen"] = "2099-01-01T00:00:00"
+    rule = "{column: seen, below: 2030-01-01, on_breach: drop_rows}"
+    holdout = "holdout: {by: time, fraction: 0.4, column: seen}"
+    world.publish(with_contract(rule).replace("holdout: {fraction: 0.4}", holdout))
+    world.drop("2007.csv", csv(birds))
+    world.ticks(2)
+    (version,) = unit_of_work.read(world.ports, "birds").versions()
+    assert (version.rows, version.rejected_rows) == (len(birds) - 40, 40)
+    assert 0.3 < version.holdout_rows / version.rows < 0.5
+
+
+def test_a_rule_names_a_column_in_whatever_form_of_unicode_it_is_typed(world: World) -> None:
+    world.publish(with_contract("{column: gro\u0308\u00dfe, at_least: 0}"))
+    world.drop("2007.csv", csv(season(2007).assign(größe=1)))
+    world.ticks(2)
+    assert queries.set_aside(world.ports, "birds") == []
+
+
+def test_the_audit_sees_that_what_rules_came_to_is_no_longer_what_the_ledger_names(world: World) -> None:
+    dropped(world, "{column: body_mass_g, at_least: 0, on_breach: report}")
+    unit = unit_of_work.read(world.ports, "birds")
+    version, row = unit.version(1)
+    other = world.ports.documents.put(b"{}")
+    world.ports.store.commit("birds", [unit_of_work.update(row, replace(version, contract=other))])
+    (found,) = answer.audit(world.ports, "birds").problems
+    assert (found.code, found.facts["name"]) == (Code.AUDIT_DIFFERS, "contract")
 
 
 def test_a_version_of_before_there_were_contracts_is_still_read(world: World) -> None:

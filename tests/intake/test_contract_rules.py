@@ -64,9 +64,8 @@ def outside(value: Any, key: str, bound: Any) -> bool:
     return {"<": value < bound, "<=": value <= bound, ">": value > bound, ">=": value >= bound}[BOUNDS[key]]
 
 
-def rules(draw: st.DrawFn) -> tuple[dict[str, Any], Any]:
+def rules(draw: st.DrawFn, kind: str) -> tuple[dict[str, Any], Any]:
     """A rule and, of a row, whether plain Python finds that it breaks it."""
-    kind = draw(st.sampled_from(["bound", "other", "values", "pattern", "length", "nulls"]))
     if kind == "bound":
         column, key = draw(st.sampled_from(["n", "i", "t"])), draw(st.sampled_from(list(BOUNDS)))
         bound = draw(
@@ -112,24 +111,57 @@ def rules(draw: st.DrawFn) -> tuple[dict[str, Any], Any]:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[list[dict[str, Any]], dict[str, Any], list[int], int]:
+def cases(draw: st.DrawFn, kind: str) -> tuple[list[dict[str, Any]], dict[str, Any], list[int], int]:
     rows = draw(ROWS)
     for row in rows:
         row["t2"] = draw(st.one_of(st.none(), TIMES))
-    rule, breaks = rules(draw)
+    rule, breaks = rules(draw, kind)
     return rows, rule, [n for n, row in enumerate(rows) if breaks(row)], draw(st.integers(0, len(rows)))
 
 
-@settings(derandomize=True, max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(cases())
-def test_a_rule_of_single_rows_finds_what_plain_python_finds(
-    case: tuple[list[dict[str, Any]], dict[str, Any], list[int], int],
-) -> None:
-    rows, rule, broken, cut = case
+@pytest.mark.parametrize("kind", ["bound", "other", "values", "pattern", "length", "nulls"])
+@settings(derandomize=True, max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_a_rule_of_single_rows_finds_what_plain_python_finds(kind: str, data: st.DataObject) -> None:
+    rows, rule, broken, cut = data.draw(cases(kind))
     result, rejected = checked(rows, {**rule, "on_breach": "drop_rows"}, cut, {**KINDS, "t2": "datetime"})
     assert rejected == broken
     assert (result.rows, result.broken, result.of) == (len(broken), bool(broken), len(rows))
     assert list(result.first) == [n + 1 for n in broken[:5]]
+
+
+BIG = 2**63 - 1
+WHOLE_NUMBERS = [-(2**63), -1, 0, 1, 2**53, 2**53 + 1, BIG]
+
+
+@pytest.mark.parametrize("key", BOUNDS)
+@pytest.mark.parametrize("bound", [0, 0.5, -0.5, 2**53 + 1, 2.0**53, BIG, 10**30, -(10**30), 1e300, -1e300])
+def test_whole_numbers_are_compared_exactly_whatever_the_bound(key: str, bound: float) -> None:
+    rows = [{"i": value} for value in WHOLE_NUMBERS]
+    rule = {"column": "i", key: bound, "on_breach": "drop_rows"}
+    exact = [n for n, value in enumerate(WHOLE_NUMBERS) if outside(value, key, bound)]
+    assert checked(rows, rule, 3, {"i": "integer"})[1] == exact
+
+
+@pytest.mark.parametrize(
+    ("column", "rule", "values", "broken"),
+    [
+        ("integer", {"values": [1.5, 2.0, 1e300]}, [1, 2], [0]),
+        ("integer", {"values": [2**53]}, [2**53, 2**53 + 1], [1]),
+        ("number", {"values": [1, 2.5]}, [1.0, 2.5, 2.0], [2]),
+        ("string", {"pattern": "a"}, ["a", "ab", "ba", "a\n"], [1, 2, 3]),
+        ("string", {"pattern": "a|b"}, ["a", "b", "ab"], [2]),
+        ("string", {"values": ["é"]}, ["é", "e\u0301"], [1]),
+        ("string", {"max_length": 1}, ["𝒳", "e\u0301"], [1]),
+        ("boolean", {"values": [True]}, [True, False], [1]),
+        ("number", {"nulls_at_most": 0}, [0.0, None], [1]),
+    ],
+)
+def test_what_a_rule_means_at_its_edges(
+    column: str, rule: dict[str, Any], values: list[Any], broken: list[int]
+) -> None:
+    rows = [{"c": value} for value in values]
+    assert checked(rows, {"column": "c", **rule, "on_breach": "drop_rows"}, 1, {"c": column})[1] == broken
 
 
 @settings(derandomize=True, max_examples=80, deadline=None)

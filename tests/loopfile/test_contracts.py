@@ -217,7 +217,7 @@ def test_a_pandera_schema_becomes_rules(tmp_path: Path) -> None:
         ("severity: warning", "severity: mild", "found \"mild\"; allowed: error, warning, info"),
         ("value: drop_rows", "value: drop", "found \"drop\"; allowed: quarantine, drop_rows, report"),
         ("mustBeBetween: [100, 200]", "mustNotBe: 0", "schema[0].quality[0].mustNotBe"),
-        ("mustBeBetween: [100, 200]", "mustBeBetween: [200, 100]", "data.contract[16].rows_at_most: found 100"),
+        ("mustBeBetween: [100, 200]", "mustBeBetween: [200, 100]", "29 data.contract[16].rows_at_most: found 100"),
         ('pattern: "@"', 'pattern: "(@"', "logicalTypeOptions.pattern: found \"(@\"; allowed: a regular expression"),
         ("unit: d,", "unit: weeks,", "slaProperties[0].unit: found \"weeks\""),
         ("  - name: orders", "  - name: other\n  - name: orders", "found \"2 objects\"; allowed: one object"),

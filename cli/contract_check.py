@@ -63,6 +63,8 @@ def _of_file(contract: Path) -> ReadSpec:
     from shared import loopfile
     from shared.intake import ReadSpec
 
+    if not contract.is_file():
+        raise ConfigurationError(f"{contract} is not a file; pass a contract's file, or --loop")
     return ReadSpec(target="", contract=ReadSpec.rules_of(loopfile.contract(contract)))
 
 

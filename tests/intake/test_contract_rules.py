@@ -78,12 +78,13 @@ def rules(draw: st.DrawFn, kind: str) -> tuple[dict[str, Any], Any]:
             key: said,
         }, lambda row: row[column] is not None and outside(row[column], key, exact)
     if kind == "other":
-        one, other = draw(st.sampled_from([("n", "m"), ("i", "j"), ("t", "t2")]))
+        one, other = draw(st.sampled_from([("n", "m"), ("i", "j"), ("t", "t2"), ("i", "n")]))
         key = draw(st.sampled_from(list(BOUNDS)))
+        alike = float if (one, other) == ("i", "n") else lambda value: value
         return {
             "column": one,
             key: {"column": other},
-        }, lambda row: None not in (row[one], row[other]) and outside(row[one], key, row[other])
+        }, lambda row: None not in (row[one], row[other]) and outside(alike(row[one]), key, row[other])
     if kind == "values":
         column = draw(st.sampled_from(["n", "i", "s", "b"]))
         allowed = draw(st.lists(OF[column], min_size=1, max_size=3))
@@ -220,6 +221,7 @@ def test_a_share_is_of_all_rows_and_its_limit_is_within(
         ({"column": "t", "max_age": "2d"}, False),
         ({"column": "t", "max_age": "47h"}, True),
         ({"column": "nothing", "max_age": "9d"}, True),
+        ({"column": "t", "max_age": "1000000d"}, False),
         ({"column": "nothing", "values": ["a"]}, False),
         ({"column": "nothing", "at_least": 0}, False),
         ({"column": "nothing", "pattern": "a"}, False),
@@ -240,6 +242,26 @@ def test_rules_of_a_whole_drop_and_of_columns_without_a_value(rule: dict[str, An
     rows = [{"t": EPOCH - timedelta(days=2), "nothing": None}, {"t": None, "nothing": None}]
     result, rejected = checked(rows, rule, 1, kinds)
     assert (result.broken, rejected) == (broken, [])
+
+
+def test_times_that_python_does_not_have_are_compared_and_told() -> None:
+    far = pa.array([2**62, -(2**62), None], ARROW["datetime"])
+    batch = pa.RecordBatch.from_arrays([far], names=["t"])
+    rules = [{"column": "t", "below": "2030-01-01"}, {"column": "t", "at_least": "0001-01-01"}]
+    check = ContractPass([*rules, {"column": "t", "max_age": "1d"}], {"t": "datetime"}, EPOCH.isoformat())
+    check.take(batch)
+    late, early, age = check.results()
+    assert (late.first, early.first, age.broken) == ((1,), (2,), False)
+    assert late.values[0]["t"] is not None and late.values[0]["t"].startswith("148109")
+    check = ContractPass([{"column": "t", "max_age": "1d"}], {"t": "datetime"}, EPOCH.isoformat())
+    check.take(batch.slice(1))
+    assert "the newest time is -144170" in check.results()[0].found
+
+
+def test_without_knowing_when_the_drop_landed_no_age_is_taken_for_kept() -> None:
+    check = ContractPass([{"column": "t", "max_age": "9d"}], {"t": "datetime"})
+    check.take(table([{"t": EPOCH}], {"t": "datetime"}))
+    assert check.results()[0].broken
 
 
 def test_no_value_of_the_data_is_in_what_leaves_the_reader() -> None:

@@ -51,14 +51,17 @@ def test_check_names_each_rule_and_the_first_rows_that_break_it(tmp_path: Path) 
         f"broken  body_mass_g: at_least: 3000: {len(light)} of 83 rows => these rows would be rejected"
         in lines
     )
-    assert f"          row {first}: body_mass_g: {row.body_mass_g}" in lines
+    assert f"          row {first}: body_mass_g: {row.body_mass_g:g}" in lines
     assert "kept    rows_at_least: 30" in lines and "83 rows, 4 rules: 2 broken" in lines
     assert any(line.endswith("sex: no value") for line in lines)
     document = json.loads(
         run(tmp_path, str(file), "--contract", str(tmp_path / "rules.yml"), "--json").output
     )
     assert (document["rows"], document["rejected"]) == (83, len(light))
-    assert document["rules"][0]["first"][0] == {"row": first, "values": {"body_mass_g": str(row.body_mass_g)}}
+    assert document["rules"][0]["first"][0] == {
+        "row": first,
+        "values": {"body_mass_g": f"{row.body_mass_g:g}"},
+    }
     assert document["rules"][1]["first"][0]["values"] == {"sex": None}
 
 
@@ -75,6 +78,8 @@ def test_check_ends_with_0_1_or_2_as_every_command_does(tmp_path: Path) -> None:
     ):
         refused = run(tmp_path, str(tmp_path / name), "--contract", contract)
         assert isinstance(refused.exception, DriftloopError) and told in str(refused.exception)
+    refused = run(tmp_path, str(file), "--contract", str(tmp_path / "gone.yml"))
+    assert "gone.yml is not a file" in str(refused.exception)
 
 
 def test_check_by_a_published_loop_reads_the_file_as_that_loop_does(

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,7 +118,8 @@ class _Check:
         self._landed_at = landed_at
         self._column = columns.get(rule.column or "", NOTHING)
         self._broken, self._first, self._values = 0, [], []  # type: ignore[var-annotated]
-        self._newest: datetime | None = None
+        self._newest: int | None = None
+        """Microseconds since 1970: a column's times may lie where Python has none."""
         found = misfit(rule, columns)
         self._unfit = "" if found is None else f"column {found[0]} is {found[1] or 'not there'}"
         self._many = False
@@ -131,7 +132,7 @@ class _Check:
         if self._unfit or self._many:
             return None
         if rule.kind == "age":
-            newest = pc.max(batch.column(rule.column)).as_py()
+            newest = pc.max(pc.cast(batch.column(rule.column), pa.int64())).as_py()
             self._newest = max((one for one in (newest, self._newest) if one is not None), default=None)
             return None
         if rule.kind == "unique":
@@ -149,8 +150,9 @@ class _Check:
 
     def _name(self, batch: pa.RecordBatch, places: Any, before: int) -> None:
         self._first += [before + int(place) + 1 for place in places]
-        shown = batch.select(list(self.rule.columns)).take(pa.array(places)).to_pylist()
-        self._values += [{n: None if v is None else str(v) for n, v in row.items()} for row in shown]
+        rows = batch.take(pa.array(places))
+        shown = {name: pc.cast(rows.column(name), pa.string()).to_pylist() for name in self.rule.columns}
+        self._values += [{name: texts[n] for name, texts in shown.items()} for n in range(len(places))]
 
     def _again(self, batch: pa.RecordBatch, hashes: RowHashes) -> pa.BooleanArray:
         names = self.rule.unique or ()
@@ -194,7 +196,7 @@ def _range(rule: Rule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
     for key, bound in rule.bounds.items():
         if isinstance(bound, OtherColumn):
             other = batch.column(bound.column)
-            outside = _beyond(key, column, other) if NOTHING not in (_kind(column), _kind(other)) else None
+            outside = _beyond_other(key, column, other)
         else:
             outside = _beyond_value(key, column, bound, kind)
         if outside is not None:
@@ -202,15 +204,19 @@ def _range(rule: Rule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
     return broken
 
 
-def _kind(column: pa.Array) -> str:
-    return NOTHING if pa.types.is_null(column.type) else ""
-
-
 _OUTSIDE = {"at_least": pc.less, "above": pc.less_equal, "at_most": pc.greater, "below": pc.greater_equal}
 
 
 def _beyond(key: str, column: pa.Array, bound: pa.Array | pa.Scalar) -> pa.Array:
     return _OUTSIDE[key](column, bound)
+
+
+def _beyond_other(key: str, column: pa.Array, other: pa.Array) -> pa.Array | None:
+    if pa.types.is_null(column.type) or pa.types.is_null(other.type):
+        return None
+    if column.type != other.type:  # whole numbers and fractions
+        column, other = (pc.cast(one, pa.float64(), safe=False) for one in (column, other))
+    return _beyond(key, column, other)
 
 
 def _beyond_value(key: str, column: pa.Array, bound: int | float | str, kind: str) -> pa.Array | None:
@@ -275,23 +281,31 @@ _MASKS = {"range": _range, "values": _values, "pattern": _pattern, "length": _le
 # --- the drop as a whole ---------------------------------------------------------------------------
 
 
-def _row_count(rule: Rule, rows: int, newest: datetime | None, landed_at: str) -> str:
+def _row_count(rule: Rule, rows: int, newest: int | None, landed_at: str) -> str:
     few = rule.rows_at_least is not None and rows < rule.rows_at_least
     many = rule.rows_at_most is not None and rows > rule.rows_at_most
     return f"{rows:,} rows" if few or many else ""
 
 
-def _age(rule: Rule, rows: int, newest: datetime | None, landed_at: str) -> str:
+def _age(rule: Rule, rows: int, newest: int | None, landed_at: str) -> str:
     assert rule.max_age is not None
     if newest is None:
         return "no time at all"
-    landed = datetime.fromisoformat(landed_at)
-    if landed - newest <= rule.max_age:
+    if not landed_at:
+        return "it is not known when the drop landed"
+    landed = pa.scalar(datetime.fromisoformat(landed_at), ARROW[DATETIME])
+    if landed.value - newest <= rule.max_age / timedelta(microseconds=1):
         return ""
-    return f"the newest time is {newest:%Y-%m-%dT%H:%M:%SZ}, the drop landed {landed:%Y-%m-%dT%H:%M:%SZ}"
+    seen = (
+        pa.array([newest, landed.value], pa.int64())
+        .cast(pa.timestamp("us"))
+        .cast(pa.timestamp("s"), safe=False)
+    )
+    moments = [f"{text.replace(' ', 'T')}Z" for text in seen.cast(pa.string()).to_pylist()]
+    return f"the newest time is {moments[0]}, the drop landed {moments[1]}"
 
 
-def _nothing(rule: Rule, rows: int, newest: datetime | None, landed_at: str) -> str:
+def _nothing(rule: Rule, rows: int, newest: int | None, landed_at: str) -> str:
     return ""
 
 

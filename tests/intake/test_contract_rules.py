@@ -221,7 +221,7 @@ def test_a_share_is_of_all_rows_and_its_limit_is_within(
         ({"column": "t", "max_age": "2d"}, False),
         ({"column": "t", "max_age": "47h"}, True),
         ({"column": "nothing", "max_age": "9d"}, True),
-        ({"column": "t", "max_age": "1000000d"}, False),
+        ({"column": "t", "max_age": "999999d"}, False),
         ({"column": "nothing", "values": ["a"]}, False),
         ({"column": "nothing", "at_least": 0}, False),
         ({"column": "nothing", "pattern": "a"}, False),
@@ -245,17 +245,17 @@ def test_rules_of_a_whole_drop_and_of_columns_without_a_value(rule: dict[str, An
 
 
 def test_times_that_python_does_not_have_are_compared_and_told() -> None:
-    far = pa.array([2**62, -(2**62), None], ARROW["datetime"])
+    far = pa.array([506804601600000000, -253402300800000000, None], ARROW["datetime"])
     batch = pa.RecordBatch.from_arrays([far], names=["t"])
     rules = [{"column": "t", "below": "2030-01-01"}, {"column": "t", "at_least": "0001-01-01"}]
     check = ContractPass([*rules, {"column": "t", "max_age": "1d"}], {"t": "datetime"}, EPOCH.isoformat())
     check.take(batch)
     late, early, age = check.results()
     assert (late.first, early.first, age.broken) == ((1,), (2,), False)
-    assert late.values[0]["t"] is not None and late.values[0]["t"].startswith("148109")
+    assert late.values[0]["t"] is not None and late.values[0]["t"].startswith("18029-12-31")
     check = ContractPass([{"column": "t", "max_age": "1d"}], {"t": "datetime"}, EPOCH.isoformat())
     check.take(batch.slice(1))
-    assert "the newest time is -144170" in check.results()[0].found
+    assert "the newest time is -6060" in check.results()[0].found
 
 
 def test_without_knowing_when_the_drop_landed_no_age_is_taken_for_kept() -> None:

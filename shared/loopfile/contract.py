@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
+from unicodedata import normalize
 
 from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
@@ -281,6 +282,22 @@ _FAULTS: Mapping[str, Callable[[Rule], Iterator[Fault]]] = {
     "rows": _ends("rows_at_least", "rows_at_most"),
     **dict.fromkeys(("type", "nulls", "unique", "age"), _none),
 }
+
+
+def as_spelled(rule: Rule, columns: Iterable[str]) -> Rule:
+    """The rule with the names of its columns as these are spelled: Unicode has several ways to write one."""
+    known = {normalize("NFC", name): name for name in columns}
+
+    def there(name: str) -> str:
+        return known.get(normalize("NFC", name), name)
+
+    others = {k: bound for k, bound in rule.bounds.items() if isinstance(bound, OtherColumn)}
+    spelled: dict[str, object] = {k: OtherColumn(column=there(bound.column)) for k, bound in others.items()}
+    if rule.column is not None:
+        spelled["column"] = there(rule.column)
+    if rule.unique is not None:
+        spelled["unique"] = tuple(map(there, rule.unique))
+    return rule.model_copy(update=spelled)
 
 
 def misfit(rule: Rule, columns: Mapping[str, str]) -> tuple[str, str] | None:

@@ -169,7 +169,7 @@ def _contract(it: Definition) -> Iterator[Finding]:
 def rules_on_columns(it: Definition, columns: Mapping[str, str]) -> Iterator[Finding]:
     """Rules of the contract that the columns of the loop's newest version do not fit."""
     for path, rule in _contract_rules(it) if columns else ():
-        if (misfit := contract.misfit(rule, columns)) is None:
+        if (misfit := contract.misfit(contract.as_spelled(rule, columns), columns)) is None:
             continue
         name, kind = misfit
         if kind:

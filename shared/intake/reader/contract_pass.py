@@ -112,9 +112,9 @@ class _Check:
     """One rule and what it has seen."""
 
     def __init__(self, rule: Rule, columns: Mapping[str, str], landed_at: str) -> None:
-        from shared.loopfile.contract import misfit
+        from shared.loopfile.contract import as_spelled, misfit
 
-        self.rule, self.seen = rule, SeenRows()
+        self.rule, self.seen = (rule := as_spelled(rule, columns)), SeenRows()
         self._landed_at = landed_at
         self._column = columns.get(rule.column or "", NOTHING)
         self._broken, self._first, self._values = 0, [], []  # type: ignore[var-annotated]

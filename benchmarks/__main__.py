@@ -1,5 +1,5 @@
-"""`make bench`: every benchmark in turn; each writes its own section of docs/benchmarks.md, the
-package `drift` only beside its peers (`--peers`)."""
+"""`make bench`: every benchmark in turn; each writes its own section of docs/benchmarks.md, `drift` and
+`contracts` only beside their peers (`--peers`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MODULES = ("backtest", "canary", "canary.horizon", "drift", "drift.power", "package", "tower")
+MODULES = ("backtest", "canary", "canary.horizon", "contracts", "drift", "drift.power", "package", "tower")
 
 
 def main() -> int:

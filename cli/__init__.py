@@ -58,6 +58,7 @@ def _whole() -> typer.Typer:
         audit,
         backtest,
         compare,
+        contract_check,
         doctor,
         drop,
         explain,
@@ -69,7 +70,7 @@ def _whole() -> typer.Typer:
         traffic,
     )
 
-    reading = (new, adopt, publish, drop, status, traffic, audit, explain, replay, records)
+    reading = (new, adopt, publish, contract_check, drop, status, traffic, audit, explain, replay, records)
     return _made((*reading, backtest, compare, acts, doctor))
 
 

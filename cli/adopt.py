@@ -53,6 +53,7 @@ def adopt(
 def profile_of(data: Path, definition: Definition) -> bytes:
     """The profile of the reference rows, read as a drop would be."""
     import tempfile
+    from dataclasses import replace
 
     from shared.errors import InputRejected
     from shared.intake import DropFile, ReadSpec, read_drop
@@ -65,7 +66,10 @@ def profile_of(data: Path, definition: Definition) -> bytes:
     with tempfile.TemporaryDirectory(prefix="driftloop-adopt-") as place:
         drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
         try:
-            reading = read_drop([drop], ReadSpec.of(definition.data, {}, b""), Path(place) / "out")
+            spec = replace(
+                ReadSpec.of(definition.data, {}, b""), contract=()
+            )  # what is served was not bound by it
+            reading = read_drop([drop], spec, Path(place) / "out")
         except InputRejected as rejection:
             raise ConfigurationError(f"{data} cannot be used: {rejection.code}: {rejection}") from rejection
         return with_returns(reading, Path(place) / "out", definition, b"").profile

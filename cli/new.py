@@ -375,6 +375,8 @@ def write(place: Path, name: str, seen: Seen, schedule: str) -> None:
 
 def loop_text(name: str, seen: Seen, schedule: str) -> str:
     """The loop file. Texts are written as JSON, which YAML reads."""
+    from cli import contract_proposal
+
     lines = [f"loop: {name}", "data:", f"  landing: landing/{name}/", f"  target: {_quoted(seen.target)}"]
     lines.append(f"  task: {seen.task}")
     if seen.id:
@@ -388,6 +390,7 @@ def loop_text(name: str, seen: Seen, schedule: str) -> str:
     by = "by: hash, fraction: 0.2"
     if column := seen.time or seen.cluster:
         by = f"by: {'time' if seen.time else 'group'}, fraction: 0.2, column: {_quoted(column)}"
+    lines += contract_proposal.proposal(seen.table, seen.kinds, seen.id, (seen.time, *seen.ignore))
     lines += [f"  holdout: {{{by}}}", "  window: all", "train:", "  pipeline: train.yml", "serve:"]
     lines.append(f"  endpoint: {(name if len(name) > 2 else name + '-loop')[:32]}")
     lines += _drift_lines(seen)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,6 +35,16 @@ def validate(folder: LoopFolder, overrides: Settings = None) -> None:
         out.say(line)
 
 
+def _check_contract(folder: Path, definition: Definition, overrides: Sequence[str]) -> None:
+    """A rule that does not fit the columns that the loop has would quarantine its next drop."""
+    from shared import loopfile
+    from shared.runtime import unit_of_work
+
+    if definition.data.contract and session.ports().store.overview(definition.loop) is not None:
+        columns = unit_of_work.read(session.ports(), definition.loop).newest_columns()
+        loopfile.load(folder, overrides=tuple(overrides), columns=columns)
+
+
 def _traffic(definition: Definition) -> Iterator[str]:
     """What the canary's steps need, so that a loop with less traffic is not a surprise of its first release."""
     from shared.release.canary.traffic_needs import traffic_needs
@@ -60,6 +71,7 @@ def publish(folder: LoopFolder, overrides: Settings = None) -> None:
     from shared.runtime import publication
 
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
+    _check_contract(folder, definition, overrides or [])
     registry = Registry(Workspace(session.settings(), credential()))
     with out.status(f"publishing {definition.loop}") as status:
         assets = registry.register(

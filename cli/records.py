@@ -41,7 +41,8 @@ def releases(loop: Loop, last: Last = 20, through: Through = 0, as_json: Json = 
 
 def version_cells(version: DataVersion) -> tuple[str, ...]:
     at, verdict = f"{version.created_at:%Y-%m-%d %H:%M}", say_all(version.verdict) or version.state.value
-    return str(version.number), at, version.source, f"{version.rows:,}", verdict, say(version.decision)
+    rows = f"{version.rows:,}" + (f" ({version.rejected_rows:,} rejected)" if version.rejected_rows else "")
+    return str(version.number), at, version.source, rows, verdict, say(version.decision)
 
 
 def release_cells(release: Release) -> tuple[str, ...]:

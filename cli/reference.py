@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from typer.core import TyperGroup
 
 from cli import app
+
+if TYPE_CHECKING:
+    from typer._click.core import Command
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "reference-commands.md"
 WIDTH = 100
@@ -16,14 +21,15 @@ _HEAD = """# Commands
 Made by `python -m cli.reference`; a test keeps it as the code is. `driftloop COMMAND --help` says the same.
 
 Settings come from the environment: `make up` prints those of the local Azure, `azd env get-values` those of a
-deployment ([deploy.md](deploy.md#settings)). `new`, `validate` and `backtest` need none.
+deployment ([deploy.md](deploy.md#settings)). `new`, `validate`, `backtest` and `contract check` of files
+need none.
 
 | exit code | meaning |
 |---|---|
 | 0 | done |
 | 1 | refused or not found, and the text says why |
 | 1 of `audit`, `doctor`, `replay` | the ledger is not intact; something is broken; a verdict differs |
-| 1 of `compare` | the difference matters |
+| 1 of `compare`, `contract check` | the difference matters; a rule is broken |
 | 2 | wrong usage; of `compare` also: bad input, or nothing that can be compared |
 | 3 of `doctor` | warnings only |
 
@@ -36,10 +42,19 @@ def reference() -> str:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     parts = []
-    for name, command in group.commands.items():
+    for name, command in _commands(group, ""):
         context = command.context_class(command, info_name=f"driftloop {name}", terminal_width=WIDTH)
         parts.append(f"## {name}\n\n```text\n{command.get_help(context).strip()}\n```\n")
     return "\n".join([_HEAD, *parts])
+
+
+def _commands(group: TyperGroup, above: str) -> Iterator[tuple[str, Command]]:
+    """Each command under all of its words."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _commands(command, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", command
 
 
 if __name__ == "__main__":

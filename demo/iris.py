@@ -77,9 +77,12 @@ def more(stage: Stage) -> None:
 
 
 def land_more(stage: Stage) -> None:
-    stage.chapter("4. Fifty new flowers land")
-    stage.drop("second.csv", flowers()[100:])
+    stage.chapter("4. Fifty new flowers land, one of them typed twice")
+    stage.drop("second.csv", pd.concat([flowers()[100:], flowers()[120:121]]))
     stage.wait("version 2", lambda: stage.state.next_version > 2 and bool(stage.version(2).decision))
+    version = stage.version(2)
+    kept = (version.rows, version.rejected_rows)
+    stage.expect(kept == (50, 1), f"the contract kept {kept[0]} rows and rejected {kept[1]}, not 50 and 1")
     stage.ask("retrain", "with all flowers")
 
 

@@ -163,6 +163,7 @@ def _version_row(find: Find, proven: VersionRecord) -> Iterator[Reason]:
         ("asset", row.asset_id),
         ("report", row.drift),
         ("metric", row.metric),
+        ("contract", row.contract),
     ):
         yield from _differs(of, place, name, proven.last(name), found)
 
@@ -180,7 +181,7 @@ def _documents(
         named |= {
             (digest, f"version {n}")
             for n, one in record.versions.items()
-            for digest in (one.last("report"), one.last("metric"))
+            for digest in map(one.last, ("report", "metric", "contract"))
         }
     for digest, of in sorted(named):
         if not digest:

@@ -362,6 +362,7 @@ class Code(StrEnum):
     UNPARSABLE_NUMBERS = "unparsable-numbers"
     MIXED_SCHEMAS = "mixed-schemas"
     UNSUPPORTED_COLUMN = "unsupported-column"
+    CONTRACT_BROKEN = "contract-broken"
     HOLDOUT_IMPOSSIBLE = "holdout-impossible"
     UNREADABLE = "unreadable"
     READER_DIED = "reader-died"

@@ -60,6 +60,10 @@ class DataVersion:
     """What the policy answered."""
     judged_against: int | None = None
     """The release whose data were the reference."""
+    rejected_rows: int = 0
+    """Rows that the contract keeps out; they lie in rejected/ beside train/ and holdout/."""
+    contract: str = ""
+    """Document hash of what each rule of the contract came to; empty when the loop had none."""
 
     @property
     def judged(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -92,6 +93,7 @@ def read(landing: Landing, spec: ReadSpec, keep: Keep) -> None:
 def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep) -> None:
     unit = landing.unit
     try:
+        spec = replace(spec, landed_at=blob.created_at.isoformat())
         with tempfile.TemporaryDirectory(prefix="driftloop-") as folder:
             out = Path(folder) / "out"
             reading = _reading(unit, spec, blob, Path(folder))
@@ -153,11 +155,10 @@ def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
 def _spec(unit: Unit, definition: Definition) -> ReadSpec:
     from shared.intake import ReadSpec
 
-    latest = unit.state.next_version - 1
     champion = unit.state.champion
     return ReadSpec.of(
         definition.data,
-        unit.version(latest)[0].columns if latest else {},
+        unit.newest_columns(),
         unit.ports.documents.get(champion.profile) if champion else b"",
         definition.drift.cluster or "",
     )
@@ -211,7 +212,14 @@ def _version(landing: Landing, read: Read) -> DataVersion:
         created_at=unit.ports.clock.now(),
         landed_at=blob.created_at,
         findings=tuple(reason(Code.FINDING, text=text) for text in reading.findings),
+        rejected_rows=reading.rejected_rows,
+        contract=unit.ports.documents.put(_contract(reading)) if reading.contract else "",
     )
+
+
+def _contract(reading: Reading) -> bytes:
+    """What each rule came to, as it is stored."""
+    return json.dumps({"rules": reading.contract}, sort_keys=True, ensure_ascii=False).encode()
 
 
 def register(unit: Unit, record: InboxRecord, row: Row) -> None:
@@ -247,6 +255,8 @@ def _told(what: str, version: DataVersion, record: InboxRecord, before: str = ""
         "content": version.content_hash,
         "asset": version.asset_id,
     }
+    if version.contract:
+        detail |= {"contract": version.contract, "rejected": str(version.rejected_rows)}
     return Draft(what, f"version {version.number}", "driftloop", record.key, before, after, detail)
 
 

@@ -42,6 +42,7 @@ REMEDIES: dict[str, str] = {
     "no-header": "write a header line above the rows",
     "delta-table": "land the files of one version of the table, without its log (_delta_log, .hoodie, metadata)",
     "no-data": "put CSV or Parquet files there",
+    "contract-broken": "correct the rows and land the file again, or change data.contract in the loop file",
     "holdout-impossible": "correct data.holdout in the loop file, or the column that it names",
     "unreadable": "write the file again with another program, and tell the maintainers of Driftloop",
     "reader-died": "write the file again with another program",

@@ -11,10 +11,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.errors import ConfigurationError
+from shared.loopfile import contract_file
 from shared.loopfile import yaml_lines as form
+from shared.loopfile.contract import Rule
 from shared.loopfile.definition import Budget, Data, Definition, Limits, Source
 from shared.loopfile.keys import allowed, known, section_of
-from shared.loopfile.rules import RULES, Finding, files
+from shared.loopfile.rules import RULES, Finding, files, rules_on_columns
 from shared.loopfile.yaml_lines import Mistake
 from shared.redaction import redacted
 
@@ -25,7 +27,9 @@ __all__ = [
     "Limits",
     "LoopFileError",
     "Mistake",
+    "Rule",
     "Source",
+    "contract",
     "load",
     "parse",
 ]
@@ -36,42 +40,47 @@ class LoopFileError(ConfigurationError):
 
     def __init__(self, file: str, mistakes: Iterable[Mistake]) -> None:
         self.file = file
-        self.mistakes = tuple(sorted(set(mistakes)))
-        super().__init__("\n".join(f"{file}:{mistake}" for mistake in self.mistakes))
+        self.mistakes = tuple(sorted(set(mistakes), key=lambda one: (one.file, one)))
+        super().__init__("\n".join(f"{one.file or file}:{one}" for one in self.mistakes))
 
 
-def load(path: Path, *, overrides: Sequence[str] = ()) -> Definition:
+def load(
+    path: Path, *, overrides: Sequence[str] = (), columns: Mapping[str, str] | None = None
+) -> Definition:
     """Read a loop file (or the loop.yaml of a folder); the files that it names must exist beside it.
 
     `overrides` are `key=value` with a dotted key and a YAML value: they win over the file and are checked like it.
+    `columns` are those of the loop's newest version, which the contract must fit.
     """
     path = path / "loop.yaml" if path.is_dir() else path
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(form.LARGEST_BYTES + 1)
-    except OSError as error:
-        raise LoopFileError(
-            path.name, [Mistake(1, "", f"not a readable file ({error.strerror})", "a loop file")]
-        ) from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise LoopFileError(
-            path.name, [Mistake(line, "", "bytes that are not UTF-8", "text in UTF-8")]
-        ) from error
-    return _read(text, path.name, path.parent, overrides)
+    document = form.load(path, "a loop file")
+    for override in overrides:
+        _override(document, override)
+    contract_file.include(document, path.parent)
+    return _checked(document, path.name, path.parent, columns or {})
 
 
 def parse(text: str, *, file: str) -> Definition:
     """Read the text of a loop file; whether the files that it names exist is not checked."""
-    return _read(text, file, None)
-
-
-def _read(text: str, file: str, folder: Path | None, overrides: Sequence[str] = ()) -> Definition:
     document = form.read(text)
-    for override in overrides:
-        _override(document, override)
+    contract_file.include(document, None)
+    return _checked(document, file, None, {})
+
+
+def contract(path: Path) -> tuple[Rule, ...]:
+    """The rules of a contract's file, checked as those of a loop are."""
+    document = form.read(
+        "{loop: any, data: {landing: any/x/, target: ''}, train: {pipeline: x}, serve: {endpoint: any}}"
+    )
+    assert isinstance(document.value, dict) and isinstance(document.value["data"], dict)
+    document.value["data"] |= {"target": "\0", "contract": path.name}
+    contract_file.include(document, path.parent)
+    return _checked(document, path.name, None, {}).data.contract
+
+
+def _checked(
+    document: form.Document, file: str, folder: Path | None, columns: Mapping[str, str]
+) -> Definition:
     if document.value is None and not document.mistakes:
         document.mistakes.append(Mistake(1, "", "an empty file", "a loop file"))
     elif not isinstance(document.value, Mapping) and not document.mistakes:
@@ -79,10 +88,10 @@ def _read(text: str, file: str, folder: Path | None, overrides: Sequence[str] = 
     if not isinstance(document.value, Mapping):
         raise LoopFileError(file, document.mistakes)
     definition, wrong = _validate(document)
-    for it in _findings(definition, folder):
+    for it in _findings(definition, folder, columns):
         if not any(_touch(key, bad) for key in (it.path, *it.needs) for bad in wrong):
-            line = document.line(it.path)
-            document.mistakes.append(Mistake(line, form.dotted(it.path), _found(it.found), it.allowed))
+            where = document.line(it.path), form.dotted(it.path)
+            document.mistakes.append(Mistake(*where, _found(it.found), it.allowed, document.file(it.path)))
     if document.mistakes:
         raise LoopFileError(file, document.mistakes)
     return definition
@@ -107,9 +116,10 @@ def _override(document: form.Document, override: str) -> None:
     document.lines[path] = 0
 
 
-def _findings(definition: Definition, folder: Path | None) -> Iterator[Finding]:
+def _findings(definition: Definition, folder: Path | None, columns: Mapping[str, str]) -> Iterator[Finding]:
     for rule in RULES:
         yield from rule(definition)
+    yield from rules_on_columns(definition, columns)
     if folder is not None:
         yield from files(definition, folder)
 
@@ -138,20 +148,21 @@ def _validate(document: form.Document) -> tuple[Definition, set[form.Path]]:
 
 
 def _mistake(document: form.Document, path: form.Path, detail: ErrorDetails) -> Mistake:
-    key, line = form.dotted(path), document.line(path)
+    key, line, file = form.dotted(path), document.line(path), document.file(path)
     if detail["type"] == "extra_forbidden":
         names = known(path[:-1])
         close = difflib.get_close_matches(str(path[-1]), names, n=1)
         meant = f"did you mean {close[0]}? " if close else ""
-        return Mistake(line, key, "an unknown key", f"{meant}known here: {', '.join(names)}")
+        return Mistake(line, key, "an unknown key", f"{meant}known here: {', '.join(names)}", file)
     found = None if detail["type"] == "missing" else detail["input"]
-    return Mistake(line, key, _found(found), allowed(path))
+    return Mistake(line, key, _found(found), allowed(path), file)
 
 
 def _sound(model: type[BaseModel], given: object, wrong: set[form.Path], path: form.Path) -> BaseModel:
     """The section with its sound keys, so that the rules can be checked on them.
 
-    A required key that is not sound is "", which equals no value that a rule compares it with.
+    A required key that is not sound is "", which equals no value that a rule compares it with; an element of a list
+    of sections is None.
     """
     values: dict[str, object] = {}
     section = given if isinstance(given, Mapping) else {}
@@ -159,6 +170,11 @@ def _sound(model: type[BaseModel], given: object, wrong: set[form.Path], path: f
         here, inner = (*path, name), section_of(field)
         if inner and (field.is_required() or isinstance(section.get(name), Mapping)):
             values[name] = _sound(inner, section.get(name), wrong, here)
+        elif inner and isinstance(section.get(name), tuple):
+            items = enumerate(section[name])
+            values[name] = tuple(
+                None if any(_touch((*here, n), b) for b in wrong) else one for n, one in items
+            )
         elif name in section and not any(_touch(here, bad) for bad in wrong):
             values[name] = section[name]
         elif field.is_required():

@@ -15,11 +15,15 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    GetJsonSchemaHandler,
     StringConstraints,
     WithJsonSchema,
     model_serializer,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from shared.loopfile.contract import Rule
 from shared.loopfile.value_kinds import (
     COLUMN_KIND_WORDS,
     Allowed,
@@ -117,6 +121,15 @@ class Limits(Section):
     """Time that reading a drop may take."""
 
 
+class OrFile:
+    """For editors: a loop file may name a file instead, which is read when the loop file is."""
+
+    def __get_pydantic_json_schema__(
+        self, inner: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(inner), {"type": "string"}]}
+
+
 class Data(Section):
     landing: Place
     """Where drops land."""
@@ -134,6 +147,13 @@ class Data(Section):
         Mapping[Name, ColumnKind], Allowed(f"names of columns, each with {COLUMN_KIND_WORDS}")
     ] = Field(default_factory=dict)
     """What columns are, where their values do not show it."""
+    contract: Annotated[
+        tuple[Rule, ...],
+        Field(max_length=1_000),
+        OrFile(),
+        Allowed("a list of rules, or a file beside the loop file that holds them"),
+    ] = ()
+    """Rules that every drop keeps."""
     labels: Place | None = None
     """Where late labels land; they are dropped like data."""
     holdout: Holdout = Holdout()

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from shared.loopfile.definition import Definition, DriftReference, Window
 from shared.loopfile.value_kinds import Allowed
-from shared.loopfile.yaml_lines import Path, show
+from shared.loopfile.yaml_lines import Path, dotted, show
 
 _WRITTEN_AS_VALUES = (Window, DriftReference)
 
@@ -41,7 +41,9 @@ def allowed(path: Path) -> str:
     model: type[BaseModel] = Definition
     words = "a loop file"
     for part in path:
-        field = model.model_fields.get(str(part))
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
         if field is None:
             break
         words = _words(field.annotation, field.metadata)
@@ -96,11 +98,17 @@ def table() -> str:
 def _rows(model: type[BaseModel], above: Path) -> Iterator[str]:
     for name, field in model.model_fields.items():
         path, inner = (*above, name), section_of(field)
-        if inner is None or field.default is None:
-            cells = (f"`{'.'.join(map(str, path))}`", allowed(path), _default(model, name), field.description)
+        listed = get_origin(field.annotation) is tuple
+        if inner is None or listed or field.default is None:
+            cells = (
+                f"`{dotted(path).replace('[0]', '[]')}`",
+                allowed(path),
+                _default(model, name),
+                field.description,
+            )
             yield f"| {' | '.join(map(str, cells))} |"
         if inner is not None:
-            yield from _rows(inner, path)
+            yield from _rows(inner, (*path, 0) if listed else path)
 
 
 def _default(model: type[BaseModel], name: str) -> str:

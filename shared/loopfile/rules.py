@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import difflib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as Folder
 
+from shared.loopfile import contract
 from shared.loopfile.definition import Definition
-
-Path = tuple[str, ...]
+from shared.loopfile.yaml_lines import Path
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,36 @@ def _canary(it: Definition) -> Iterator[Finding]:
         yield Finding((*path, "max_hours"), step.max_hours, allowed, ((*path, "minutes"),))
 
 
+def _contract_rules(it: Definition) -> Iterator[tuple[Path, contract.Rule]]:
+    """Each rule with its place. Where another key is wrong, the rules are not made yet, though sound."""
+    given: tuple[object, ...] = it.data.contract
+    for number, rule in enumerate(given):
+        if rule is not None:
+            yield ("data", "contract", number), contract.Rule.model_validate(rule)
+
+
+def _contract(it: Definition) -> Iterator[Finding]:
+    for path, rule in _contract_rules(it):
+        for key, found, allowed in contract.faults(rule):
+            yield Finding((*path, key) if key else path, found, allowed)
+
+
+def rules_on_columns(it: Definition, columns: Mapping[str, str]) -> Iterator[Finding]:
+    """Rules of the contract that the columns of the loop's newest version do not fit."""
+    for path, rule in _contract_rules(it) if columns else ():
+        if (misfit := contract.misfit(contract.as_spelled(rule, columns), columns)) is None:
+            continue
+        name, kind = misfit
+        if kind:
+            yield Finding(path, rule.notation, f"a rule that fits column {name}, which is {kind}")
+        else:
+            close = difflib.get_close_matches(name, columns, n=1)
+            meant = f"did you mean {close[0]}? " if close else ""
+            yield Finding(path, name, f"{meant}columns of the newest version: {', '.join(columns)}")
+
+
 RULES: tuple[Rule, ...] = (
+    _contract,
     _holdout,
     _columns,
     _returns,
@@ -179,7 +209,7 @@ RULES: tuple[Rule, ...] = (
 
 def files(it: Definition, folder: Folder) -> Iterator[Finding]:
     """The files and folders that the definition names and that are not there."""
-    named: list[tuple[tuple[str, ...], str | None, bool]] = [
+    named: list[tuple[Path, str | None, bool]] = [
         (("train", "pipeline"), it.train.pipeline, False),
         (("serve", "scoring"), it.serve.scoring, True),
         *((("gate", "checks"), check, False) for check in it.gate.checks),

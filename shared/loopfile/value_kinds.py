@@ -71,7 +71,7 @@ def _place(value: str) -> str:
     return value.rstrip("/") + "/"
 
 
-def _beside(value: str) -> str:
+def beside(value: str) -> str:
     path = PurePosixPath(value)
     windows = "\\" in value or re.match(r"[A-Za-z]:", value)
     if path.is_absolute() or ".." in path.parts or not path.parts or windows or "\0" in value:
@@ -80,7 +80,7 @@ def _beside(value: str) -> str:
 
 
 def _environment(value: str) -> str:
-    return value if value.startswith("azureml:") else _beside(value)
+    return value if value.startswith("azureml:") else beside(value)
 
 
 def _schedule(value: str) -> str:
@@ -142,7 +142,7 @@ Duration = Annotated[
     Allowed("a number with s, m, h or d, for example 90s, 15m, 6h or 60d"),
 ]
 Place = Annotated[str, AfterValidator(_place), Allowed("container/prefix, for example landing/penguins/")]
-File = Annotated[str, AfterValidator(_beside), Allowed("a file beside the loop file")]
+File = Annotated[str, AfterValidator(beside), Allowed("a file beside the loop file")]
 EnvironmentName = Annotated[
     str, AfterValidator(_environment), Allowed("a file beside the loop file, or azureml:name:version")
 ]

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 
 import yaml
 
@@ -31,6 +32,8 @@ class Mistake:
     key: str
     found: str
     allowed: str
+    file: str = ""
+    """Another than the loop file itself, for example its contract."""
 
     def __str__(self) -> str:
         where = f" {self.key}" if self.key else ""
@@ -44,6 +47,12 @@ class Document:
     value: Value = None
     lines: dict[Path, int] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    files: dict[Path, str] = field(default_factory=dict)
+    """Keys whose content stands in another file, and its name."""
+
+    def file(self, path: Path) -> str:
+        """The other file in which this key stands; empty for the document itself."""
+        return next((name for above, name in self.files.items() if path[: len(above)] == above), "")
 
     def line(self, path: Path) -> int:
         """The line of this key, or of the nearest one around it."""
@@ -99,6 +108,20 @@ for _tag, _pattern, _first in (
     ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def load(path: FilePath, what: str) -> Document:
+    """As `read`; a file that cannot be read is a mistake as well, as is one that is not UTF-8."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST_BYTES + 1)
+        return read(content.decode("utf-8-sig"))
+    except OSError as error:
+        found = Mistake(1, "", f"not a readable file ({error.strerror})", what)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        found = Mistake(line, "", "bytes that are not UTF-8", "text in UTF-8")
+    return Document(mistakes=[found])
 
 
 def read(text: str) -> Document:

@@ -90,6 +90,11 @@ class Unit:
             )
         return rows.decode(DataVersion, row), row
 
+    def newest_columns(self) -> Mapping[str, str]:
+        """Columns of the newest version, with their types; empty before the first."""
+        newest = self.state.next_version - 1
+        return self.version(newest)[0].columns if newest else {}
+
     def versions(self, numbers: Collection[int] = ()) -> list[DataVersion]:
         """These data versions, or all; oldest first, a thousand a call."""
         found: list[DataVersion] = []

@@ -55,6 +55,16 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class RuleLine:
+    """One rule of the loop's contract, and what this version came to."""
+
+    rule: str
+    on_breach: str
+    broken: bool
+    what: str
+
+
+@dataclass(frozen=True)
 class VersionPage:
     loop: str
     number: int
@@ -86,6 +96,8 @@ class VersionPage:
     left_out: int
     skipped: tuple[tuple[str, str], ...]
     metric: Metric | None
+    contract: tuple[RuleLine, ...]
+    rejected_rows: int
     tags: tuple[tuple[str, str], ...]
     asides: tuple[Aside, ...]
 
@@ -133,6 +145,8 @@ def version(asking: Asking, name: str, number: int) -> VersionPage:
             (clip(str(a), 80), clip(str(b), 200)) for a, b in (report["skipped"] if report else [])[:40]
         ),
         metric=_metric(asking, found),
+        contract=_contract(asking, found),
+        rejected_rows=found.rejected_rows,
         tags=tuple((clip(k, 80), clip(v, 120)) for k, v in sorted(found.tags.items())[:TAGS]),
         asides=_beside(current, number),
     )
@@ -199,6 +213,28 @@ def _column(column: Document, before: Profile | None = None, after: Profile | No
         unit=clip(str(column["effect"]["unit"]), 24),
         shape=drawn,
     )
+
+
+def _contract(asking: Asking, found: DataVersion) -> tuple[RuleLine, ...]:
+    """Broken rules first."""
+    content = document(asking.ports, found.contract)
+    rules = sorted(content["rules"] if content else (), key=lambda rule: not rule["broken"])
+    return tuple(
+        RuleLine(
+            clip(str(rule["rule"]), 200), str(rule["on_breach"]), bool(rule["broken"]), clip(_came_to(rule))
+        )
+        for rule in rules[:LISTED]
+    )
+
+
+def _came_to(rule: Document) -> str:
+    if rule["found"]:
+        return str(rule["found"])
+    if not rule["rows"]:
+        return "kept"
+    more = ", …" if rule["rows"] > len(rule["first"]) else ""
+    rows = ", ".join(map(str, rule["first"])) + more
+    return f"{rule['rows']:,} of {rule['of']:,} rows break it: {rows}"
 
 
 def _metric(asking: Asking, found: DataVersion) -> Metric | None:

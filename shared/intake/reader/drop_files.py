@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,10 @@ class ReadSpec:
     """Rows with the same value belong together: one of each is profiled."""
     hints: Mapping[str, str] = field(default_factory=dict)
     """Name -> style of numbers or order of dates that other data of the same kind show."""
+    contract: tuple[Mapping[str, Any], ...] = ()
+    """Each a `loopfile.contract.Rule`, as JSON has it."""
+    landed_at: str = ""
+    """When the drop landed, ISO 8601; the age of its times is counted from here."""
 
     def __post_init__(self) -> None:
         left_out = tuple(
@@ -106,6 +110,7 @@ class ReadSpec:
             self.cluster,
             *self.ignore,
             *self.columns,
+            *(name for rule in self.contract for name in _named(rule)),
         )
         return tuple(name for name in (*named, *self.known_columns) if name)
 
@@ -128,7 +133,13 @@ class ReadSpec:
             format=data.format,
             columns=data.columns,
             cluster=cluster,
+            contract=cls.rules_of(data.contract),
         )
+
+    @staticmethod
+    def rules_of(contract: Sequence[loopfile.Rule]) -> tuple[Mapping[str, Any], ...]:
+        """A contract's rules as JSON has them."""
+        return tuple(rule.model_dump(mode="json", exclude_defaults=True) for rule in contract)
 
     def to_document(self) -> dict[str, Any]:
         """Everything but the reference, which travels as a file."""
@@ -140,8 +151,14 @@ class ReadSpec:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], reference: bytes) -> ReadSpec:
-        known = {**document, "ignore": tuple(document["ignore"]), "limits": Limits(**document["limits"])}
-        return cls(**known, reference=reference)
+        listed = {name: tuple(document[name]) for name in ("ignore", "contract")}
+        return cls(**{**document, **listed, "limits": Limits(**document["limits"])}, reference=reference)
+
+
+def _named(rule: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns that a rule names."""
+    others = (bound["column"] for bound in rule.values() if isinstance(bound, dict))
+    return tuple(name for name in (rule.get("column", ""), *others, *rule.get("unique", ())) if name)
 
 
 @dataclass(frozen=True)
@@ -165,6 +182,10 @@ class Reading:
     """What people should know about a drop that can be used."""
     task: str = ""
     """classification or regression, as the target's values show; empty when no row has one."""
+    rejected_rows: int = 0
+    """Rows that the contract keeps out of both halves; they lie under `output` as rejected/part-*.parquet."""
+    contract: tuple[Mapping[str, Any], ...] = ()
+    """What each rule came to, a `contract_pass.Result` without values."""
 
     def to_document(self) -> dict[str, Any]:
         """Everything but the profile, which travels as a file."""
@@ -172,4 +193,5 @@ class Reading:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], profile: bytes) -> Reading:
-        return cls(**{**document, "findings": tuple(document["findings"])}, profile=profile)
+        listed = {name: tuple(document[name]) for name in ("findings", "contract")}
+        return cls(**{**document, **listed}, profile=profile)

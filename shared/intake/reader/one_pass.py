@@ -17,13 +17,16 @@ import pyarrow.parquet as pq
 
 import drift
 from shared.errors import InvariantBroken
+from shared.intake import contract_verdict
 from shared.intake.compatibility import settle
 from shared.intake.reader.batches import Sources, open_sources
 from shared.intake.reader.column_kinds import ARROW, DATETIME
+from shared.intake.reader.contract_pass import ContractPass, any_of, dropping
 from shared.intake.reader.drop_files import JUDGED_AS, DropFile, Reading, ReadSpec
 from shared.intake.reader.evidence_sample import Samples
 from shared.intake.reader.likeness import Likeness
 from shared.intake.reader.one_of_each import OneOfEach
+from shared.intake.reader.rejected_rows import RejectedRows
 from shared.intake.reader.row_hash import ContentHash, RowHashes, in_share
 from shared.intake.reader.target_task import TargetTask
 from shared.intake.reader.texts import Contradicted
@@ -82,8 +85,14 @@ class _Split:
                 "holdout-impossible",
                 f"column {quoted(self._by)}, by which the holdout is the newest, is {kind}",
             )
-        batches = sources.batches({self._by: DATETIME})
-        moments = np.concatenate([_moments(batch.column(0)) for batch in batches] or [np.zeros(0, np.int64)])
+        check = ContractPass(dropping(self._spec.contract), columns)
+        found = [np.zeros(0, np.int64)]
+        for batch in sources.batches({**check.columns, self._by: DATETIME}):
+            column = batch.column(self._by)
+            if rejected_rows := check.take(batch):
+                column = column.filter(pc.invert(any_of(rejected_rows)))
+            found.append(_moments(column))
+        moments = np.concatenate(found)
         place = math.ceil((1 - self._spec.holdout_fraction) * len(moments))
         if place >= len(moments):
             return int(np.iinfo(np.int64).max)
@@ -149,6 +158,8 @@ class _Pass:
         self._content = ContentHash()
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
         self._train, self._holdout = _Side(output / "train", schema), _Side(output / "holdout", schema)
+        self._contract = ContractPass(spec.contract, columns, spec.landed_at)
+        self._rejected = RejectedRows(output / "rejected", schema)
         self._samples = Samples(schema, spec.target)
         self._targets = 0
         self._task = TargetTask(columns.get(spec.target, ""))
@@ -162,12 +173,15 @@ class _Pass:
         finally:
             self._train.close()
             self._holdout.close()
+            self._rejected.close()
         rows = self._train.rows + self._holdout.rows
-        if not rows:
+        if not rows + self._contract.rejected:
             raise rejected(
                 "header-only",
                 f"{listed(self._sources.names, 1)} has columns and no row",
             )
+        results = self._contract.results()
+        self._findings += contract_verdict.verdict(results, self._contract.rejected)
         self._samples.write(self._output / "sample")
         self._look_at(rows)
         self._findings += self._sources.findings()
@@ -185,10 +199,18 @@ class _Pass:
             labelled=self._targets > 0,
             task=self._task.settle(),
             findings=tuple(self._findings),
+            rejected_rows=self._contract.rejected,
+            contract=tuple(result.to_document() for result in results),
         )
 
     def _take(self, batch: pa.RecordBatch) -> None:
-        hashes = RowHashes(batch)
+        hashes, before = RowHashes(batch), self._contract.rows
+        if rejected_rows := self._contract.take(batch, hashes):
+            self._rejected.add(batch, rejected_rows, before)
+            batch = batch.filter(pc.invert(any_of(rejected_rows)))
+            hashes = RowHashes(batch)
+        if not batch.num_rows:
+            return
         self._content.add(hashes, self._columns)
         self._profiler.update(self._one_of_each.of(batch))
         kept = self._split.holdout(batch, hashes)

@@ -64,18 +64,19 @@ def _of_values(column: pa.Array) -> Hashes:
 
 
 class RowHashes:
-    """Hashes of the values of a batch, computed once and combined for the content and for the split."""
+    """Hashes of the values of a batch, each column's when it is first asked for, combined for content and split."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._rows = batch.num_rows
-        self._values = {
-            name: _of_values(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)
-        }
+        self._columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        self._values: dict[str, Hashes] = {}
 
     def of(self, columns: Collection[str], salt: bytes) -> Hashes:
         """A hash a row, over these columns."""
         total = np.zeros(self._rows, dtype=np.uint64)
         for name in columns:
+            if name not in self._values:
+                self._values[name] = _of_values(self._columns[name])
             total += _mixed(_mixed(self._values[name]) ^ np.uint64(_of_text(name, salt)))
         return _mixed(total)
 

@@ -114,7 +114,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     ),
     Code.GATE_PROBABILITIES_UNSTATED: (
         "the challenger states no probability for {unstated} of the rows, and {metric} is made of them: "
-        'its scoring code must answer {{"predictions": [...], "probabilities": [...]}}'
+        "its scoring code must answer with `probabilities` beside `predictions`"
     ),
     Code.GATE_CHAMPION_UNSTATED: (
         "the champion states no probability for {unstated} of the rows, so {metric} cannot be compared"

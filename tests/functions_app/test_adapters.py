@@ -11,11 +11,11 @@ import pytest
 from azure.functions.decorators.function_app import Function
 
 from cli import doctor_platform
-from functions import alerts, app, inbox, people, timers, tower
+from functions import alerts, app, inbox, people, run, timers, tower
 from local.host.routes import compile_route
 from shared.inbox import messages
 
-MODULES = (inbox, timers, alerts, people, tower)
+MODULES = (inbox, run, timers, alerts, people, tower)
 """As function_app.py registers them; the app itself may be indexed once a process only."""
 
 

@@ -15,6 +15,6 @@ def run(message: func.QueueMessage) -> None:
     """One run of one loop. A process that dies hides the message for ten minutes; the tick does not wait for it."""
     from shared.runtime import run_queue, tick
 
-    loop = run_queue.loop_of(app.ports(), app.text_of(message))
+    loop = run_queue.asked(app.ports(), app.text_of(message))
     if loop is not None:
         tick.run_all(app.ports(), [loop])

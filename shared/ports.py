@@ -88,8 +88,8 @@ class Store(Protocol):
         """
         ...
 
-    def ask_run(self, loop: str, now: datetime) -> bool:
-        """As `wake`, and a run is asked for. True for the first who asks since the last claim: who puts the message.
+    def ask_run(self, loop: str, now: datetime) -> str:
+        """As `wake`, and a run is asked for: the token of it, for the message. Empty when one is asked for already.
 
         Said after the work is stored: a run that was asked for and has not begun will find it.
         """
@@ -97,7 +97,7 @@ class Store(Protocol):
 
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
         """Ask to be the only worker on this loop until `until`; a token, or None when another holds it. Whatever run
-        was asked for begins with it.
+        was asked for begins with it, and is asked for no more.
 
         Only against wasted work: correctness rests on `commit`.
         """

@@ -72,18 +72,17 @@ class OverviewRows:
             except ServiceResponseError:  # written or not; twice is as once
                 self._table.upsert_entity(woken, mode=UpdateMode.MERGE)
 
-    def ask_run(self, loop: str, now: datetime) -> bool:
+    def ask_run(self, loop: str, now: datetime) -> str:
         mine, asked = uuid.uuid4().hex, ""
 
-        def asking_for_it(line: Line) -> Line | None:
+        def first(line: Line) -> Line | None:
             nonlocal asked
             asked = line.get("run_asked", "")
-            waits = line.get("due_at") or _text(now)
-            due = {"due_at": min(waits, _text(now)), "woken": mine, "run_asked": mine}
-            return None if asked else due
+            due_at = min(line.get("due_at") or _text(now), _text(now))
+            return None if asked else {"due_at": due_at, "woken": mine, "run_asked": mine}
 
-        # After a lost reply what is there is ours.
-        return self._change(loop, asking_for_it) or asked == mine
+        made = self._change(loop, first) or asked == mine  # after a lost reply what is there is ours
+        return mine if made else ""
 
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
         woken = ""
@@ -163,7 +162,7 @@ def _new(loop: str) -> dict[str, Any]:
 
 
 def _described(overview: Overview) -> dict[str, Any]:
-    return {"doc": rows.encode(replace(overview, due_at=None, run_asked=False))}
+    return {"doc": rows.encode(replace(overview, due_at=None, run_asked=""))}
 
 
 def _overview(line: Line) -> Overview:
@@ -176,7 +175,7 @@ def _overview(line: Line) -> Overview:
         stopped = reason(Code.LOOP_SET_ASIDE, reason_of(error))
         described = replace(described, needs_attention=stopped)
     due = datetime.fromisoformat(due_at) if due_at else None
-    return replace(described, due_at=due, run_asked=bool(line.get("run_asked")))
+    return replace(described, due_at=due, run_asked=line.get("run_asked", ""))
 
 
 def _text(at: datetime | None) -> str:

@@ -91,15 +91,15 @@ class MemoryStore:
                 line, overview=replace(line.overview, due_at=at), woken=next(self._numbers)
             )
 
-    def ask_run(self, loop: str, now: datetime) -> bool:
+    def ask_run(self, loop: str, now: datetime) -> str:
         with self._lock:
             overview = self._line(loop).overview
             if overview.run_asked:
-                return False
+                return ""
             self.wake(loop, min(now, overview.due_at or now))
-            line = self._line(loop)
-            self._lines[loop] = replace(line, overview=replace(line.overview, run_asked=True))
-            return True
+            line, token = self._line(loop), self._etag()
+            self._lines[loop] = replace(line, overview=replace(line.overview, run_asked=token))
+            return token
 
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
         with self._lock:
@@ -107,7 +107,7 @@ class MemoryStore:
             held = line.claimed_until is not None and line.claimed_until > now
             if held and line.claimed_by != holder:
                 return None
-            begun = replace(line.overview, run_asked=False)
+            begun = replace(line.overview, run_asked="")
             self._lines[loop] = replace(line, overview=begun, claimed_by=holder, claimed_until=until)
             return f"{line.woken} {holder}"
 
@@ -119,7 +119,7 @@ class MemoryStore:
                 return False
             settled = str(line.woken) == woken
             due_at = due_at if settled else line.overview.due_at
-            overview = replace(line.overview, due_at=due_at, run_asked=False)
+            overview = replace(line.overview, due_at=due_at, run_asked="")
             self._lines[loop] = replace(line, overview=overview, claimed_by="", claimed_until=None)
             return settled
 

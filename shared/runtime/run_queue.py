@@ -17,31 +17,35 @@ log = logging.getLogger("driftloop")
 def ask(ports: Ports, loops: Iterable[str]) -> None:
     """Ask for a run of each loop whose work is stored. Each is due as well: where its message is lost, a tick runs it."""
     for loop in loops:
-        if not ports.store.ask_run(loop, ports.clock.now()):
+        token = ports.store.ask_run(loop, ports.clock.now())
+        if not token:
             continue
         try:
-            ports.runs.put(json.dumps({"loop": loop}))
+            ports.runs.put(json.dumps({"loop": loop, "run": token}))
         except DriftloopError as error:
             log.warning("no message for a run, the tick runs it", extra={"loop": loop, "error": str(error)})
 
 
-def loop_of(ports: Ports, message: str) -> str | None:
-    """The loop that a message names; None, and a line in the log, when there is none of that name."""
+def asked(ports: Ports, message: str) -> str | None:
+    """The loop whose run a message asks for. None when that run, or one after it, has begun; and, with a line in the
+    log, when there is no such loop."""
     try:
         content = json.loads(messages.decoded(message))
     except (ValueError, RecursionError):
         content = None
-    loop = content.get("loop") if isinstance(content, dict) else None
-    if isinstance(loop, str) and is_loop(loop) and ports.store.overview(loop) is not None:
-        return loop
-    log.warning("a message in the queue of runs names no loop", extra={"characters": len(message)})
-    return None
+    told = content if isinstance(content, dict) else {}
+    loop = str(told.get("loop"))
+    overview = ports.store.overview(loop) if is_loop(loop) else None
+    if overview is None:
+        log.warning("a message in the queue of runs names no loop", extra={"characters": len(message)})
+        return None
+    return loop if told.get("run") and told.get("run") == overview.run_asked else None
 
 
 def take_poison(ports: Ports) -> int:
     """Remove what failed five times, with a line in the log: who calls this wakes every loop. How many messages."""
     poisoned = ports.runs.poisoned()
     for one in poisoned:
-        log.error("a run failed five times", extra={"loop": loop_of(ports, one.text)})
+        log.error("a run failed five times", extra={"loop": asked(ports, one.text)})
         ports.runs.remove(one)
     return len(poisoned)

@@ -114,9 +114,7 @@ def _queue(check: str, seen: QueueSeen | None, name: str) -> Iterator[Finding]:
         words = (
             f"{seen.waiting} messages wait, the oldest for {_minutes(waits)}: the app does not process them"
         )
-        yield Finding(
-            check, BROKEN, words, "azd deploy; then look at the app's log in Application Insights"
-        )
+        yield Finding(check, BROKEN, words, "azd deploy; then look at the app's log in Application Insights")
     else:
         yield Finding(check, OK, f"{seen.waiting} messages wait")
 

@@ -15,7 +15,7 @@ log = logging.getLogger("driftloop")
 
 
 def ask(ports: Ports, loops: Iterable[str]) -> None:
-    """Ask for a run of each loop whose work is stored. Each is due as well: where its message is lost, a tick runs it."""
+    """Ask for a run of each loop whose work is stored. Each is due as well: a tick runs it whose message is lost."""
     for loop in loops:
         token = ports.store.ask_run(loop, ports.clock.now())
         if not token:

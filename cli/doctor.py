@@ -71,8 +71,9 @@ def _examined(settings: Settings) -> Iterator[Finding]:
     for container in CONTAINERS:
         yield from guarded(f"container {container}", partial(_container, checkup, container))
     yield from guarded("clock", lambda: _clock(checkup))
-    yield from guarded("queue", lambda: _queue(checkup.queue(), settings.queue))
-    yield from guarded("poison", lambda: _poison(checkup.queue(poison=True)))
+    yield from guarded("queue", lambda: _queue("queue", checkup.queue(settings.queue), settings.queue))
+    yield from guarded("runs", lambda: _queue("runs", checkup.queue(settings.runs), settings.runs))
+    yield from guarded("poison", lambda: _poison(checkup.queue(f"{settings.queue}-poison")))
     yield from guarded("dead letters", lambda: _dead_letters(checkup))
     yield from guarded("datastore", lambda: _datastore(checkup, settings))
     yield from guarded("logs", lambda: _logs(ports))
@@ -104,20 +105,18 @@ def _clock(checkup: Checkup) -> Iterator[Finding]:
     yield Finding("clock", state, words, "set this machine's clock by NTP; tokens and ages depend on it")
 
 
-def _queue(seen: QueueSeen | None, name: str) -> Iterator[Finding]:
+def _queue(check: str, seen: QueueSeen | None, name: str) -> Iterator[Finding]:
     if seen is None:
-        yield Finding("queue", BROKEN, f"queue {name} does not exist", "azd provision makes it")
+        yield Finding(check, BROKEN, f"queue {name} does not exist", "azd provision makes it")
         return
     waits = datetime.now(UTC) - seen.oldest_at if seen.oldest_at else timedelta()
     if waits > LATE:
         words = (
             f"{seen.waiting} messages wait, the oldest for {_minutes(waits)}: the app does not process them"
         )
-        yield Finding(
-            "queue", BROKEN, words, "azd deploy; then look at the app's log in Application Insights"
-        )
+        yield Finding(check, BROKEN, words, "azd deploy; then look at the app's log in Application Insights")
     else:
-        yield Finding("queue", OK, f"{seen.waiting} messages wait")
+        yield Finding(check, OK, f"{seen.waiting} messages wait")
 
 
 def _poison(seen: QueueSeen | None) -> Iterator[Finding]:

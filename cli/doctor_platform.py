@@ -40,7 +40,7 @@ EVENTS = {
 }
 """By check: which source must tell of which event, as shared/inbox/messages.py reads it."""
 
-FUNCTIONS = frozenset({"act", "alert", "inbox", "sweep", "tick", "tower", "tower_act"})
+FUNCTIONS = frozenset({"act", "alert", "inbox", "run", "sweep", "tick", "tower", "tower_act"})
 """All of function_app.py."""
 
 NOT_LOOKED_AT = "ask an Owner, Contributor or Reader of the subscription to run driftloop doctor"

@@ -7,6 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import azure.functions as func
+
     from shared.inbox.landings import Landings
     from shared.ports import Ports
     from shared.settings import Settings
@@ -33,3 +35,8 @@ def landings() -> Landings:
     from shared.inbox.landings import Landings
 
     return Landings()
+
+
+def text_of(message: func.QueueMessage) -> str:
+    """As it lies in the queue: host.json leaves the decoding to us, so that one odd message is one odd message."""
+    return message.get_body().decode("utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""The one way in: every event comes through the queue, is recorded, and its loop is run."""
+"""The one way in: every event comes through the queue and is recorded, and a run of its loop is asked for."""
 
 import azure.functions as func
 
@@ -14,13 +14,8 @@ blueprint = func.Blueprint()
 def inbox(message: func.QueueMessage) -> None:
     """One event. An exception leaves it in the queue; after five the sweep keeps it with its reason."""
     from shared.inbox import recorder
-    from shared.runtime import tick
+    from shared.runtime import run_queue
 
     account = app.settings().blob_service_uri
-    loops = recorder.receive(app.ports(), _text(message), account, app.landings())
-    tick.run_all(app.ports(), loops)
-
-
-def _text(message: func.QueueMessage) -> str:
-    """As it lies in the queue: host.json leaves the decoding to us, so that one odd message is one odd message."""
-    return message.get_body().decode("utf-8", errors="replace")
+    loops = recorder.receive(app.ports(), app.text_of(message), account, app.landings())
+    run_queue.ask(app.ports(), loops)

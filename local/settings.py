@@ -37,7 +37,8 @@ CONTAINERS = (
     "modeldatacollector",
 )
 QUEUE = "driftloop-events"
-QUEUES = (QUEUE, f"{QUEUE}-poison")
+RUNS = "driftloop-runs"
+QUEUES = (QUEUE, f"{QUEUE}-poison", RUNS, f"{RUNS}-poison")
 TABLE = "driftloop"
 VERSIONS_DATASTORE = "driftloop_versions"
 DATASTORES = {
@@ -119,6 +120,7 @@ class Settings:
                 "DRIFTLOOP_WORKSPACE": WORKSPACE,
                 "DRIFTLOOP_DATASTORE": VERSIONS_DATASTORE,
                 "DRIFTLOOP_QUEUE": QUEUE,
+                "DRIFTLOOP_RUNS": RUNS,
                 "DRIFTLOOP_TABLE": TABLE,
                 "DRIFTLOOP_TOPIC_ENDPOINT": f"{self.arm}/topics/{TOPIC}/api/events",
                 "DRIFTLOOP_LOGS_ENDPOINT": f"{self.arm}/v1",

@@ -88,15 +88,25 @@ class Store(Protocol):
         """
         ...
 
+    def ask_run(self, loop: str, now: datetime) -> str:
+        """As `wake`, and a run is asked for: the token of it, for the message. Empty when one is asked for already.
+
+        Said after the work is stored: a run that was asked for and has not begun will find it.
+        """
+        ...
+
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
-        """Ask to be the only worker on this loop until `until`; a token, or None when another holds it.
+        """Ask to be the only worker on this loop until `until`; a token, or None when another holds it. Whatever run
+        was asked for begins with it, and is asked for no more.
 
         Only against wasted work: correctness rests on `commit`.
         """
         ...
 
     def settle(self, loop: str, token: str, due_at: datetime | None) -> bool:
-        """Give the claim back and set when to look again. False when somebody woke the loop since: look again."""
+        """Give the claim back and set when to look again. False when somebody woke the loop since: look again, and ask
+        for a run, since who took the message for it found the loop held.
+        """
         ...
 
     def record_unrouted(self, key: str, doc: str) -> None:
@@ -425,4 +435,7 @@ class Ports:
     sources: Sources
     topic: Topic
     queue: Queue
+    """Events."""
+    runs: Queue
+    """Loops that are to be run."""
     clock: Clock

@@ -25,6 +25,9 @@ class Settings:
     logs_endpoint: str
     datastore: str
     queue: str
+    """Of events."""
+    runs: str
+    """Queue of the loops that are to be run."""
     table: str
     endpoint_identity: str = ""
     """Resource id of the identity that new endpoints run as; empty gives each one a system-assigned identity."""
@@ -69,6 +72,7 @@ _NAMES: Mapping[str, str] = {
     "logs_endpoint": "DRIFTLOOP_LOGS_ENDPOINT",
     "datastore": "DRIFTLOOP_DATASTORE",
     "queue": "DRIFTLOOP_QUEUE",
+    "runs": "DRIFTLOOP_RUNS",
     "table": "DRIFTLOOP_TABLE",
     "endpoint_identity": "DRIFTLOOP_ENDPOINT_IDENTITY",
     "app_resource_group": "DRIFTLOOP_APP_RESOURCE_GROUP",
@@ -78,6 +82,7 @@ _DEFAULTS: Mapping[str, str] = {
     "logs_endpoint": _PUBLIC_LOGS_ENDPOINT,
     "datastore": "driftloop_versions",
     "queue": "driftloop-events",
+    "runs": "driftloop-runs",
     "table": "driftloop",
 }
 _OPTIONAL = frozenset({"endpoint_identity", "app_resource_group"})

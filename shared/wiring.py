@@ -51,5 +51,6 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         sources=WebSources(),
         topic=AzureTopic(clients.topic(), settings.topic_endpoint),
         queue=AzureQueue(clients.queue(), clients.queue(poison=True)),
+        runs=AzureQueue(clients.queue(settings.runs), clients.queue(settings.runs, poison=True)),
         clock=SystemClock(),
     )

@@ -169,6 +169,7 @@ def test_the_app_is_indexed_and_answers_each_kind_of_trigger(
         pack(tmp_path / "app"),
         [
             {"function": "inbox", "body": json.dumps(elsewhere)},
+            {"function": "run", "body": '{"loop": "nobody", "run": "1"}'},
             {"function": "tick"},
             {"function": "alert", "method": "POST", "body": "no alert"},
             {"function": "act", "method": "POST", "params": {"loop": "x", "verb": "pause"}, "body": "{}"},
@@ -177,8 +178,9 @@ def test_the_app_is_indexed_and_answers_each_kind_of_trigger(
     )
     assert {"queueTrigger", "timerTrigger", "httpTrigger"} == set(answered["functions"].values())
     assert answered["heavy"] == []
-    inbox, tick, alert, act = answered["answers"]
+    inbox, run, tick, alert, act = answered["answers"]
     assert inbox["succeeded"], inbox
+    assert run["succeeded"], run
     assert tick["succeeded"], tick
     assert alert["status"] == "401", "who is not Azure Monitor is not believed, whatever he sends"
     assert act["status"] == "401"

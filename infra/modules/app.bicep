@@ -20,7 +20,7 @@ param instanceMemoryMB int
 @description('Name of the user-assigned identity that the app runs as.')
 param identityName string
 
-@description('Storage account of the state, the queue and the deployed package.')
+@description('Storage account of the state, the queues and the deployed package.')
 param storageAccountName string
 
 @description('Azure ML workspace.')
@@ -128,6 +128,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       DRIFTLOOP_WORKSPACE: workspaceName
       DRIFTLOOP_DATASTORE: 'driftloop_versions'
       DRIFTLOOP_QUEUE: 'driftloop-events'
+      DRIFTLOOP_RUNS: 'driftloop-runs'
       DRIFTLOOP_TABLE: 'driftloop'
       DRIFTLOOP_TOPIC_ENDPOINT: topicEndpoint
       DRIFTLOOP_LOGS_WORKSPACE_ID: logsWorkspaceId

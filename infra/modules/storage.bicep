@@ -1,4 +1,4 @@
-// Our storage account, reached by identity only: landing, versions that nobody can change, state, the queue.
+// Our storage account, reached by identity only: landing, versions that nobody can change, state, the queues.
 import { tags as tagsOf } from 'types.bicep'
 
 @minLength(3)
@@ -85,15 +85,13 @@ resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-06-01' = {
   name: 'default'
 }
 
-resource events 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = {
-  parent: queues
-  name: 'driftloop-events'
-}
-
-resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = {
-  parent: queues
-  name: 'driftloop-events-poison'
-}
+// Event Grid fills the first; the app names in the second which loops are to be run.
+resource waiting 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = [
+  for queue in ['driftloop-events', 'driftloop-events-poison', 'driftloop-runs', 'driftloop-runs-poison']: {
+    parent: queues
+    name: queue
+  }
+]
 
 resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-06-01' = {
   parent: account

@@ -71,9 +71,8 @@ class Checkup:
         except (ValueError, LookupError, TypeError, AttributeError):
             return len(found), f"{newest.name} says why"
 
-    def queue(self, poison: bool = False) -> QueueSeen | None:
+    def queue(self, name: str) -> QueueSeen | None:
         """None when the queue is not there."""
-        name = f"{self._settings.queue}-poison" if poison else self._settings.queue
         client = self._queue(name)
         with asking("Looking at a queue", f"queue {name}", QUEUE_ROLE):
             try:

@@ -49,9 +49,10 @@ class Clients:
     def container(self, account: str, name: str) -> ContainerClient:
         return ContainerClient(account, name, credential=self.identity, **self._storage(BlobRetry))
 
-    def queue(self, poison: bool = False) -> QueueClient:
-        """The queue, or the one into which the host moves what failed five times."""
-        uri, name = self.settings.queue_service_uri, self.settings.queue + ("-poison" if poison else "")
+    def queue(self, name: str = "", *, poison: bool = False) -> QueueClient:
+        """The queue of this name, or of events; or the one into which the host moves what failed in it five times."""
+        name = (name or self.settings.queue) + ("-poison" if poison else "")
+        uri = self.settings.queue_service_uri
         return QueueClient(uri, name, credential=self.identity, **self._storage(QueueRetry))
 
     def table(self) -> TableClient:

@@ -1,4 +1,5 @@
-"""One row a loop says when to look at it and who is working on it: a claim that ends never loses a wake."""
+"""One row a loop says when to look at it, who is working on it, and whether a run is asked for: a claim that ends never
+loses a wake."""
 
 from __future__ import annotations
 
@@ -71,6 +72,18 @@ class OverviewRows:
             except ServiceResponseError:  # written or not; twice is as once
                 self._table.upsert_entity(woken, mode=UpdateMode.MERGE)
 
+    def ask_run(self, loop: str, now: datetime) -> str:
+        mine, asked = uuid.uuid4().hex, ""
+
+        def first(line: Line) -> Line | None:
+            nonlocal asked
+            asked = line.get("run_asked", "")
+            due_at = min(line.get("due_at") or _text(now), _text(now))
+            return None if asked else {"due_at": due_at, "woken": mine, "run_asked": mine}
+
+        made = self._change(loop, first) or asked == mine  # after a lost reply what is there is ours
+        return mine if made else ""
+
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
         woken = ""
 
@@ -80,7 +93,7 @@ class OverviewRows:
             held = line.get("claimed_until", _NEVER) > _text(now)
             if held and line.get("claimed_by") != holder:
                 return None
-            return {"claimed_by": holder, "claimed_until": _text(until)}
+            return {"claimed_by": holder, "claimed_until": _text(until), "run_asked": ""}
 
         try:
             return f"{woken} {holder}" if self._change(loop, claimed) else None
@@ -96,7 +109,7 @@ class OverviewRows:
             settled = line.get("woken", "") == woken and line.get("claimed_by") == holder
             if line.get("claimed_by") != holder:
                 return None
-            freed = {"claimed_by": "", "claimed_until": _NEVER}
+            freed = {"claimed_by": "", "claimed_until": _NEVER, "run_asked": ""}
             return freed | {"due_at": _text(due_at)} if settled else freed
 
         self._change(loop, free)
@@ -149,7 +162,7 @@ def _new(loop: str) -> dict[str, Any]:
 
 
 def _described(overview: Overview) -> dict[str, Any]:
-    return {"doc": rows.encode(replace(overview, due_at=None))}
+    return {"doc": rows.encode(replace(overview, due_at=None, run_asked=""))}
 
 
 def _overview(line: Line) -> Overview:
@@ -161,7 +174,8 @@ def _overview(line: Line) -> Overview:
     except rows.Unreadable as error:  # of one loop, which stops none of the others
         stopped = reason(Code.LOOP_SET_ASIDE, reason_of(error))
         described = replace(described, needs_attention=stopped)
-    return replace(described, due_at=datetime.fromisoformat(due_at) if due_at else None)
+    due = datetime.fromisoformat(due_at) if due_at else None
+    return replace(described, due_at=due, run_asked=line.get("run_asked", ""))
 
 
 def _text(at: datetime | None) -> str:

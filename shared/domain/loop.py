@@ -146,6 +146,8 @@ class Overview:
     endpoint: str = ""
     due_at: datetime | None = None
     """When a tick has work to do here; None when only an event can bring some."""
+    run_asked: str = ""
+    """The token of a run that is asked for and has not begun; such a loop is due."""
     needs_attention: Reason | None = None
     """What a person must do; None when nobody is needed."""
     paused: bool = False

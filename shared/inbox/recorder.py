@@ -1,4 +1,4 @@
-"""Every event is recorded, once, before it is acknowledged; then its loop is run."""
+"""Every event is recorded, once, before it is acknowledged; then a run of its loop is asked for."""
 
 from __future__ import annotations
 
@@ -142,7 +142,10 @@ def _nobody(incoming: Incoming) -> Reason | None:
 
 
 def wake(ports: Ports, overview: Overview) -> None:
-    """A tick must look at this loop; one that waits already keeps its place."""
+    """A tick must look at this loop; one that waits already keeps its place, and one that was due when a run of it was
+    asked for is so until that run begins."""
+    if overview.run_asked:
+        return
     now = ports.clock.now()
     ports.store.wake(overview.loop, min(now, overview.due_at or now))
 

@@ -48,6 +48,7 @@ class MemoryPorts(Ports):
     sources: MemorySources
     topic: MemoryTopic
     queue: MemoryQueue
+    runs: MemoryQueue
 
 
 def memory_ports(clock: Clock | None = None) -> MemoryPorts:
@@ -64,5 +65,6 @@ def memory_ports(clock: Clock | None = None) -> MemoryPorts:
         sources=MemorySources(),
         topic=MemoryTopic(),
         queue=MemoryQueue(),
+        runs=MemoryQueue(),
         clock=clock,
     )

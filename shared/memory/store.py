@@ -80,7 +80,8 @@ class MemoryStore:
     def describe(self, overview: Overview) -> None:
         with self._lock:
             line = self._line(overview.loop)
-            described = replace(overview, due_at=line.overview.due_at)
+            kept = line.overview
+            described = replace(overview, due_at=kept.due_at, run_asked=kept.run_asked)
             self._lines[overview.loop] = replace(line, overview=described)
 
     def wake(self, loop: str, at: datetime) -> None:
@@ -90,13 +91,24 @@ class MemoryStore:
                 line, overview=replace(line.overview, due_at=at), woken=next(self._numbers)
             )
 
+    def ask_run(self, loop: str, now: datetime) -> str:
+        with self._lock:
+            overview = self._line(loop).overview
+            if overview.run_asked:
+                return ""
+            self.wake(loop, min(now, overview.due_at or now))
+            line, token = self._line(loop), self._etag()
+            self._lines[loop] = replace(line, overview=replace(line.overview, run_asked=token))
+            return token
+
     def claim(self, loop: str, holder: str, now: datetime, until: datetime) -> str | None:
         with self._lock:
             line = self._line(loop)
             held = line.claimed_until is not None and line.claimed_until > now
             if held and line.claimed_by != holder:
                 return None
-            self._lines[loop] = replace(line, claimed_by=holder, claimed_until=until)
+            begun = replace(line.overview, run_asked="")
+            self._lines[loop] = replace(line, overview=begun, claimed_by=holder, claimed_until=until)
             return f"{line.woken} {holder}"
 
     def settle(self, loop: str, token: str, due_at: datetime | None) -> bool:
@@ -105,11 +117,10 @@ class MemoryStore:
             line = self._line(loop)
             if line.claimed_by != holder:
                 return False
-            free = replace(line, claimed_by="", claimed_until=None)
             settled = str(line.woken) == woken
-            self._lines[loop] = (
-                replace(free, overview=replace(line.overview, due_at=due_at)) if settled else free
-            )
+            due_at = due_at if settled else line.overview.due_at
+            overview = replace(line.overview, due_at=due_at, run_asked="")
+            self._lines[loop] = replace(line, overview=overview, claimed_by="", claimed_until=None)
             return settled
 
     def _line(self, loop: str) -> _Line:

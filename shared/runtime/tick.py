@@ -15,7 +15,7 @@ from shared.inbox.messages import Landed
 from shared.ports import Blob, Ports
 from shared.release import effects
 from shared.retraining import start
-from shared.runtime import serving_look, unit_of_work, worker
+from shared.runtime import run_queue, serving_look, unit_of_work, worker
 from shared.runtime.unit_of_work import Unit
 from shared.runtime.worker import Ran
 from shared.state import rows
@@ -66,6 +66,7 @@ def sweep(ports: Ports, account_url: str = "") -> int:
     found = 0
     if account_url:
         _replayed(lambda: recorder.take_poison(ports))  # then tried again with the others that failed
+        _replayed(lambda: run_queue.take_poison(ports))
         found += _replayed(lambda: recorder.replay(ports, overviews, account_url))
         found += _replayed(lambda: dead_letters.replay(ports, account_url))
     for overview in overviews:

@@ -25,7 +25,7 @@ from shared.ports import Ports, Row
 from shared.redaction import reason_of
 from shared.release import stepper
 from shared.retraining import due, start
-from shared.runtime import events, outbox, overview_row, unit_of_work
+from shared.runtime import events, outbox, overview_row, run_queue, unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
 from shared.verdict import served_predictions
@@ -36,7 +36,7 @@ CLAIM = timedelta(seconds=20)
 """How long a dead worker keeps others from its loop."""
 
 MAX_STEPS = 200
-"""A bound on one run, so that no function call lasts for ever; the next tick continues."""
+"""A bound on one run, so that no function call lasts for ever; the next run continues."""
 
 MAX_RIVALS = 3
 """Lost races of one part in one run: then it has failed, and the next run tries it again."""
@@ -248,8 +248,18 @@ def _settle(ports: Ports, loop: str, token: str, steps: int, this: Run) -> Ran:
         if overview := ports.store.overview(loop):
             stopped = reason(Code.LOOP_SET_ASIDE, *problems)
             ports.store.describe(replace(overview, needs_attention=stopped))
-    ports.store.settle(loop, token, due_at)
+    settled = ports.store.settle(loop, token, due_at)
+    if not settled or "time" in this.failed:
+        _ask_again(ports, loop)
     return Ran(loop, steps, due_at, problems)
+
+
+def _ask_again(ports: Ports, loop: str) -> None:
+    """More came meanwhile, whose message another worker may have taken and found the loop held; or more is left."""
+    try:
+        run_queue.ask(ports, [loop])
+    except DriftloopError as error:
+        log.warning("no run is asked for, the tick runs it", extra={"loop": loop, "error": str(error)})
 
 
 def _wait_s(error: Exception) -> float:

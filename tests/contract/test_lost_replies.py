@@ -222,6 +222,11 @@ def test_a_claim_and_a_wake_survive_lost_replies(ports: Ports, faulty: Faulty, l
 
     assert token is not None
     assert faulty.seen.count("PATCH lost") == 2
+    faulty.once("lost", "PATCH")
+    assert ports.store.ask_run(loop, now), (
+        "written, and by whom is read back: else nobody would put the message"
+    )
+    assert faulty.seen.count("PATCH lost") == 3
 
 
 def test_a_job_whose_reply_is_lost_is_adopted(ports: Ports, faulty: Faulty, sdk_stage: SdkStage) -> None:

@@ -284,6 +284,32 @@ def test_who_lost_the_claim_cannot_settle(ports: Ports, loop: str) -> None:
     assert ports.store.claim(loop, "third", LATER, LATER) is None, "the second's claim was given away"
 
 
+def test_a_run_is_asked_for_once_until_it_begins(ports: Ports, loop: str) -> None:
+    first = ports.store.ask_run(loop, NOON)
+    assert first
+    assert ports.store.ask_run(loop, LATER) == ""
+    ports.store.describe(Overview(loop, "landing/a/"))
+    assert _overview(ports, loop) == Overview(loop, "landing/a/", due_at=NOON, run_asked=first)
+
+    token = ports.store.claim(loop, "first", NOON, LATER)
+    assert token is not None
+    assert _overview(ports, loop).run_asked == ""
+    second = ports.store.ask_run(loop, LATER)
+    assert second not in ("", first)
+    assert not ports.store.settle(loop, token, None), "asking wakes the loop"
+
+    # Who took the message of the second found the loop held: it must be asked for anew.
+    assert (_overview(ports, loop).due_at, _overview(ports, loop).run_asked) == (NOON, "")
+    assert ports.store.ask_run(loop, LATER) not in ("", first, second)
+
+
+def test_of_many_who_ask_for_a_run_at_once_one_puts_the_message(ports: Ports, loop: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        tokens = list(pool.map(lambda _: ports.store.ask_run(loop, NOON), range(12)))
+    (token,) = filter(None, tokens)
+    assert _overview(ports, loop).run_asked == token
+
+
 def test_a_claim_is_given_and_given_back_while_many_wake_the_loop(ports: Ports, loop: str) -> None:
     ports.store.describe(Overview(loop, "landing/a/"))
 

@@ -19,28 +19,33 @@ from shared.errors import DependencyUnavailable
 from shared.inbox import messages, recorder
 from shared.inbox.landings import LASTS, Landings
 from shared.ports import Ports
-from shared.runtime import tick
+from shared.runtime import run_queue, tick
 from shared.state import queries
 from tests.engine import test_calls
 from tests.engine.world import ACCOUNT, World, created
 from tests.faults import Call, watched
 
-RECORDED = {"store.overview": 1, "store.wake": 1, "store.commit": 1}
-FIRST = {"store.overviews": 1, "store.wake": 1, "store.commit": 1}
+ASKED = {"store.ask_run": 1, "runs.put": 1}
+RECORDED = {"store.overview": 1, "store.wake": 1, "store.commit": 1, **ASKED}
+FURTHER = {"store.overview": 1, "store.commit": 1, "store.ask_run": 1}
+FIRST = {"store.overviews": 1, "store.wake": 1, "store.commit": 1, **ASKED}
 OF_NO_LOOP = {"store.overviews": 1, "store.record_unrouted": 1}
-ALERT = {"store.overviews": 1, "store.wake": 1, "store.commit": 1}
-ACT = {"store.overview": 1, "store.wake": 1, "store.commit": 1, "queue.put": 1}
-ALERT_FROM_OUTSIDE = ALERT | {"queue.put": 1}
+ALERT = FIRST
+ACT = {"store.overview": 1, "store.commit": 1, "queue.put": 1}
+ALERT_FROM_OUTSIDE = {"store.overviews": 1, "store.commit": 1, "queue.put": 1}
+FIRST_ACT = ACT | {"store.wake": 1}
+FIRST_ALERT = ALERT_FROM_OUTSIDE | {"store.wake": 1}
 
 
 STEPS: list[tuple[str, dict[str, int] | str]] = [
-    ("record a landed blob, its place known to the process", RECORDED),
+    ("record a landed blob, its place known to the process, and ask for a run", RECORDED),
+    ("the same, while a run of its loop is asked for and has not begun", FURTHER),
     ("record a landed blob, the first of a process or after ten minutes", FIRST),
     ("a blob that lands where no loop looks", OF_NO_LOOP),
     ("record what a person asks for, from the queue", RECORDED),
-    ("what a person asks for, over HTTP: on record and in the queue", ACT),
+    ("what a person asks for, over HTTP: on record and in the queue", FIRST_ACT),
     ("record an alert, from the queue", ALERT),
-    ("an alert over HTTP: on record and in the queue", ALERT_FROM_OUTSIDE),
+    ("an alert over HTTP: on record and in the queue", FIRST_ALERT),
     ("another one's run changed", {}),
     ("an idle tick, for all loops", {"store.overviews": test_calls.IDLE_TICK}),
     ("an idle sweep, each loop", f"at most {test_calls.IDLE_SWEEP}"),
@@ -101,13 +106,18 @@ def test_an_event_is_recorded_by_a_few_calls_whatever_the_number_of_loops(loops:
 
     def cost(message: str) -> dict[str, int]:
         made.clear()
-        recorder.receive(ports, message, ACCOUNT, landings)
+        run_queue.ask(ports, recorder.receive(ports, message, ACCOUNT, landings))
         return dict(made)
 
+    def begun() -> None:
+        world.ports.store.claim("birds", "holder", world.clock.now(), world.clock.now())
+
     assert cost(landed("birds/1.csv")) == FIRST
-    assert cost(landed("birds/2.csv")) == RECORDED
+    assert cost(landed("birds/2.csv")) == FURTHER
     assert cost(landed("other-0/2.csv")) == RECORDED
+    begun()
     assert cost(act()) == RECORDED
+    begun()
     assert cost(messages.alert_message(alert())) == ALERT
     assert cost(landed("nobody/1.csv")) == OF_NO_LOOP
     run = {"eventType": "Microsoft.MachineLearningServices.RunCompleted", "data": {"runId": "somebody-elses"}}
@@ -119,6 +129,11 @@ def test_an_event_is_recorded_by_a_few_calls_whatever_the_number_of_loops(loops:
     made.clear()
     recorder.submit(ports, messages.alert_message(alert("birds-slow")))
     assert made == ALERT_FROM_OUTSIDE
+    for message, first in ((act(), FIRST_ACT), (messages.alert_message(alert("birds-late")), FIRST_ALERT)):
+        begun()
+        made.clear()
+        recorder.submit(ports, message)
+        assert made == first
 
 
 def recorded(world: World, loop: str) -> list[str]:

@@ -11,11 +11,13 @@ import pytest
 from azure.functions.decorators.function_app import Function
 
 from cli import doctor_platform
-from functions import alerts, app, inbox, people, timers, tower
+from functions import alerts, app, inbox, people, run, timers, tower
 from local.host.routes import compile_route
 from shared.inbox import messages
+from shared.memory import memory_ports
+from shared.runtime import run_queue
 
-MODULES = (inbox, timers, alerts, people, tower)
+MODULES = (inbox, run, timers, alerts, people, tower)
 """As function_app.py registers them; the app itself may be indexed once a process only."""
 
 
@@ -92,7 +94,10 @@ def test_what_the_app_sends_has_no_key_that_is_named_like_the_triggers_metadata(
     }
     alert = {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essentials}}
     sent = [messages.alert_message(alert), messages.act_message("pause", "birds", {"id": "x"}, "bob")]
-    assert [set(map(str.casefold, json.loads(message))) & METADATA for message in sent] == [set(), set()]
+    ports = memory_ports()
+    run_queue.ask(ports, ["birds"])
+    sent += ports.runs.messages
+    assert [set(map(str.casefold, json.loads(message))) & METADATA for message in sent] == [set()] * 3
     assert isinstance(act := messages.parse(sent[1], ""), messages.Act)
     assert act.id == "x"
     earlier = {"driftloop": "act", "verb": "pause", "loop": "birds", "id": "y"}

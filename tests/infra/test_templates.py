@@ -51,11 +51,13 @@ def test_names_in_the_templates_are_those_of_the_code() -> None:
     for container in (QUARANTINE, DOCUMENTS, VERSIONS, "landing", "labels"):
         assert f"'{container}'" in storage
     defaults = Settings.defaults()
-    assert f"name: '{defaults['table']}'" in storage and f"name: '{defaults['queue']}'" in storage
-    assert f"name: '{defaults['queue']}-poison'" in storage
+    assert f"name: '{defaults['table']}'" in storage
+    for queue in (defaults["queue"], defaults["runs"]):
+        assert f"'{queue}'" in storage and f"'{queue}-poison'" in storage
     assert f"name: '{defaults['datastore']}'" in TEXTS["modules/training.bicep"]
-    assert (defaults["queue"], defaults["table"], defaults["datastore"]) == (
+    assert (defaults["queue"], defaults["runs"], defaults["table"], defaults["datastore"]) == (
         local.QUEUE,
+        local.RUNS,
         local.TABLE,
         local.VERSIONS_DATASTORE,
     )

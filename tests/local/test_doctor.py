@@ -102,7 +102,9 @@ def test_a_healthy_deployment_has_no_finding() -> None:
     code, found = _doctor()
 
     assert (code, _ill(found)) == (0, set())
-    assert {"settings", "clock", "queue", "poison", "table", "datastore", "logs", "unrouted"} <= set(found)
+    assert {"settings", "clock", "queue", "runs", "poison", "table", "datastore", "logs", "unrouted"} <= set(
+        found
+    )
     assert {"loop patient", "endpoint patient", "container versions", "container dead-letter"} <= set(found)
     assert {"dead letters", "providers", "quota of patient", *doctor_platform.EVENTS} <= set(found)
     identities = {

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 from shared import loopfile
@@ -18,7 +19,7 @@ from shared.inbox import messages, recorder
 from shared.loopfile.published import Assets, Published
 from shared.memory import FakeClock, MemoryPorts, MemoryRequest, memory_ports
 from shared.ports import Answer
-from shared.runtime import publication, unit_of_work
+from shared.runtime import publication, run_queue, unit_of_work
 from shared.runtime import tick as clock
 from shared.state import queries
 from tests.faults import Call, break_with, watched
@@ -38,6 +39,8 @@ canary: {steps: [10, 50], step: {minutes: 0.05, min_requests: 50, max_hours: 5},
 """
 STEPS = (10, 50)
 ROUND_S = 10.0
+RUNS_AT_ONCE = 1
+"""Of a loop in ten seconds; what asks for more waits for the next round."""
 VISIBLE_AGAIN_S = 30.0
 ASLEEP_S = 45.0
 STALE_S = 60.0
@@ -67,10 +70,12 @@ def birds(seed: int, heavier: float, n: int = 60) -> bytes:
 
 @dataclass
 class Message:
-    """A message of the queue: hidden while it is handled, back when it was not."""
+    """A message of a queue: hidden while it is handled, back when it was not."""
 
     text: str
     at: float
+    function: str = "inbox"
+    """Which one takes it: `inbox` or `run`."""
     attempts: int = 0
     done: bool = False
 
@@ -190,27 +195,40 @@ class Life:
         self.rounds += 1
         self.clock.advance(seconds)
         self._outside()
-        for message in [one for one in self.queue if one.at <= self.now_s and not one.done]:
-            self._deliver(message)
+        self._deliver()
         for number in range(self.workers if tick else 0):
             self.crew.hire(f"tick {number}", self._function(lambda: clock.tick(self.ports)))
         if sweep:
             self.crew.hire("sweep", self._function(lambda: clock.sweep(self.ports, ACCOUNT)))
         self.crew.work(self.now_s)
+        for _ in range(RUNS_AT_ONCE):  # that were asked for meanwhile
+            if not self._deliver():
+                break
+            self.crew.work(self.now_s)
         self.queue = [one for one in self.queue if not one.done]
 
-    def _deliver(self, message: Message) -> None:
-        message.attempts += 1
-        message.at = self.now_s + VISIBLE_AGAIN_S
+    def _deliver(self) -> int:
+        """Give each message that can be seen to its function; how many there are."""
+        runs, self.real.runs.messages = self.real.runs.messages, []
+        self.queue += [Message(text, self.now_s, "run") for text in runs]
+        visible = [one for one in self.queue if one.at <= self.now_s and not one.done]
+        for message in visible:
+            message.attempts += 1
+            message.at = self.now_s + VISIBLE_AGAIN_S
+            self.crew.hire(message.function, self._function(partial(self._handle, message)))
+        return len(visible)
 
-        def handle() -> None:
-            if message.attempts > 5:
-                self.real.queue.failed.append(message.text)  # as the host moves it; the sweep takes it up
-            else:
-                clock.run_all(self.ports, recorder.receive(self.ports, message.text, ACCOUNT))
-            message.done = True
-
-        self.crew.hire("inbox", self._function(handle))
+    def _handle(self, message: Message) -> None:
+        """As functions/inbox.py and functions/run.py do, and the host that gives up after five times."""
+        runs = message.function == "run"
+        if message.attempts > 5:
+            (self.real.runs if runs else self.real.queue).failed.append(message.text)  # the sweep takes it up
+        elif runs:
+            loop = run_queue.asked(self.ports, message.text)
+            clock.run_all(self.ports, [loop] if loop else [])
+        else:
+            run_queue.ask(self.ports, recorder.receive(self.ports, message.text, ACCOUNT))
+        message.done = True
 
     def _function(self, work: Callable[[], object]) -> Callable[[], None]:
         """A function that fails is logged by the host, and that is all."""

@@ -61,6 +61,7 @@ def _whole() -> typer.Typer:
         doctor,
         drop,
         explain,
+        export,
         new,
         publish,
         records,
@@ -69,7 +70,7 @@ def _whole() -> typer.Typer:
         traffic,
     )
 
-    reading = (new, adopt, publish, drop, status, traffic, audit, explain, replay, records)
+    reading = (new, adopt, publish, drop, status, traffic, audit, explain, replay, export, records)
     return _made((*reading, backtest, compare, acts, doctor))
 
 

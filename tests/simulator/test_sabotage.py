@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from unittest import mock
 
 import pytest
 
+from cli import export as command
+from shared.audit import exported_release
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code
 from shared.domain.release import Phase, Release
@@ -27,6 +30,7 @@ from shared.retraining import policy
 from shared.runtime import events, outbox, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
 from shared.words import say
+from tests.engine import test_export as exporting
 from tests.engine import test_faults as faults
 from tests.engine import test_isolation as isolation
 from tests.faults import Crash
@@ -307,6 +311,21 @@ GUARDS: Sequence[Sabotage] = (
         an_edit_of_the_ledger_is_found,
     ),
     Sabotage(
+        "an exported file's ledger is verified on reading",
+        lambda: set_to(exported_release.hash_chain, "problems", always([])),
+        lambda: _an_edit_of_an_exported_file_is_told(),
+    ),
+    Sabotage(
+        "an exported file's row and documents are compared with its ledger",
+        lambda: set_to(exported_release, "compare_kept", always([])),
+        lambda: _an_edit_of_an_exported_file_is_told(),
+    ),
+    Sabotage(
+        "ids of rows are not exported",
+        lambda: set_to(exported_release, "_names_rows", always(False)),
+        exporting.test_ids_of_rows_stay_at_home_unless_asked_for,
+    ),
+    Sabotage(
         "equal content is one version",
         lambda: set_to(rows, "content_key", lambda digest: f"content-{next(NUMBERS)}"),
         equal_content_is_one_version,
@@ -359,6 +378,16 @@ GUARDS: Sequence[Sabotage] = (
     ),
 )
 """Late-bound: a guard is looked up when it is removed."""
+
+
+def _an_edit_of_an_exported_file_is_told() -> None:
+    exported = exported_release.export(faults.served().real, "birds", 1)
+    spoiled: Sequence[exporting.Edit] = (exporting.entry(1, actor="mallory"), exporting.margin)
+    for edit in spoiled:
+        content = json.loads(exported.to_text())
+        edit(content)
+        found = command._of(exported_release.ExportedRelease.from_text(json.dumps(content), "the file"))
+        assert found.proof is not None and found.proof.problems != ()
 
 
 def _shifting_is_not_fought() -> None:
@@ -428,4 +457,4 @@ def test_with_all_guards_what_catches_them_passes() -> None:
 
 
 def test_there_are_enough() -> None:
-    assert len(GUARDS) >= 31
+    assert len(GUARDS) >= 34

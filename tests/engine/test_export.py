@@ -27,11 +27,10 @@ from shared.release import evidence_replay
 from shared.runtime import unit_of_work
 from shared.state import hash_chain, rows
 from tests.engine.test_faults import LOOP, birds, canaried, served, spoil
-from tests.engine.world import World
+from tests.engine.world import World, csv, season
 from tests.hostile.corpus import PLANTED
 from tests.simulator.life import Life
 from tests.simulator.reader import reading_in_process
-from tests.tower.conftest import past
 from tests.tower.tower import checked
 from tower import exported_page
 
@@ -308,7 +307,10 @@ def test_who_is_named_in_the_ledger_s_part_is_named_by_explain(life: Life, expor
 
 
 def test_ids_of_rows_stay_at_home_unless_asked_for() -> None:
-    world = past()
+    world = World()
+    world.publish()
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
     id = json.loads(world.ports.documents.get(gate_of(world)))["evidence"]["ids"][0]
     plain = exported_release.export(world.ports, "birds", 1)
     made = command._of(plain)

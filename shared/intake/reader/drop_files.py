@@ -146,7 +146,10 @@ class ReadSpec:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a drop turned out to be. Its rows lie under `output` as train/part-*.parquet and holdout/part-*.parquet."""
+    """What a drop turned out to be. Its rows lie under `output` as train/part-*.parquet and holdout/part-*.parquet.
+
+    Rows without a label that are not held out lie in unlabelled/part-*.parquet, where there are some.
+    """
 
     rows: int
     train_rows: int

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shared.ports import Ports
 
 SUFFIX = ".html"
-LARGEST_FILE_BYTES = 64 * 1024 * 1024
+LARGEST_FILE_BYTES = 128 * 1024 * 1024
 
 
 def add_to(app: typer.Typer) -> None:
@@ -59,9 +59,13 @@ def export(
     made = _of(exported)
     assert made.proof is not None
     content = exported_page.write(exported, made.ports, made.proof)
+    if len(content) > LARGEST_FILE_BYTES:
+        raise ConfigurationError(
+            f"release {release} is larger than a file may be; `driftloop explain {release}` reads it"
+        )
     _write(place, content)
-    documents, size_mb = len(exported.documents), len(content) / 1e6
-    out.say(f"wrote {shlex.quote(str(place))}: release {release}, {documents} documents, {size_mb:.1f} MB")
+    documents, size_kb = len(exported.documents), len(content) / 1000
+    out.say(f"wrote {shlex.quote(str(place))}: release {release}, {documents} documents, {size_kb:,.0f} kB")
     out.say("it names who published, asked and acted, and the holdout rows' true and predicted values")
     tell(made.proof)
 

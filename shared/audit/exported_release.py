@@ -28,8 +28,9 @@ from shared.state import hash_chain, queries, rows
 FORMAT = 1
 """Raised when what is there changes its meaning; a field more does not raise it."""
 
-MOST_ENTRIES = 20_000
+MOST_ENTRIES = 10_000
 MOST_DOCUMENT_BYTES = 24 * 1024 * 1024
+"""Of all documents together, as they stand in the file."""
 
 Stored = Mapping[str, Any]  # a row's document, decoded where its type is known
 
@@ -175,6 +176,11 @@ def _with_ids(release: Release) -> set[str]:
     return {one.evidence for one in release.judgements if one.kind is JudgementKind.GATE and one.evidence}
 
 
+def size_bytes(text: str) -> int:
+    """Of a document within a page, where `<` is escaped too."""
+    return len(json.dumps(text)) + 5 * text.count("<")
+
+
 class _Documents:
     """Documents as the file takes them. One that is lost is left out, and a finding of the proof."""
 
@@ -191,10 +197,10 @@ class _Documents:
         except (InvariantBroken, UnicodeDecodeError):
             return
         kept = redacted_message(self._without_ids(text) if digest in self._with_ids else text)
-        if len(kept) > self._room:
+        if (size := size_bytes(kept)) > self._room:
             self.left_out.append(digest)
             return
-        self._room -= len(kept)
+        self._room -= size
         self.taken[digest] = kept
         if kept != text:
             self.altered.append(digest)

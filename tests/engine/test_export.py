@@ -137,6 +137,23 @@ def test_the_command_writes_it_and_overwrites_nothing(
     assert Path("birds-2.html").read_bytes() == before
 
 
+def test_no_file_is_written_that_could_not_be_read(
+    life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "ports", lambda: life.real)
+    monkeypatch.setattr(command, "LARGEST_FILE_BYTES", 1024)
+    with pytest.raises(ConfigurationError, match="larger than a file may be"):
+        raise_of(run("export", "birds/2", "--to", str(tmp_path / "x.html")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_size_of_a_document_is_that_in_the_page(exported: ExportedRelease) -> None:
+    text = '{"class": "<a href=\\"é\\">"}'
+    page = replace(exported, documents={"d": text}).to_text().replace("<", r"\u003c")
+    bare = replace(exported, documents={"d": ""}).to_text().replace("<", r"\u003c")
+    assert exported_release.size_bytes(text) - 2 == len(page) - len(bare)
+
+
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
@@ -346,7 +363,7 @@ def test_what_looks_like_a_secret_in_a_definition_is_taken_out_and_said() -> Non
 def test_a_large_canary_leaves_out_its_observations_first_and_says_so(
     life: Life, exported: ExportedRelease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = {digest: len(text) for digest, text in exported.documents.items()}
+    sizes = {digest: exported_release.size_bytes(text) for digest, text in exported.documents.items()}
     decided = {one.evidence for one in life.release(2).judgements} | {life.release(2).definition}
     monkeypatch.setattr(exported_release, "MOST_DOCUMENT_BYTES", sum(sizes[one] for one in decided))
     found = exported_release.export(life.real, "birds", 2)

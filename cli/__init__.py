@@ -62,6 +62,7 @@ def _whole() -> typer.Typer:
         doctor,
         drop,
         explain,
+        export,
         new,
         publish,
         records,
@@ -70,7 +71,7 @@ def _whole() -> typer.Typer:
         traffic,
     )
 
-    reading = (new, adopt, publish, contract_check, drop, status, traffic, audit, explain, replay, records)
+    reading = (new, adopt, publish, contract_check, drop, status, traffic, audit, explain, replay, export, records)
     return _made((*reading, backtest, compare, acts, doctor))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import session
-from cli.session import Json, advise, out, print_json, release_of, shown
+from cli import export, session
+from cli.session import Json, advise, out, print_json, shown
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
 from shared.domain.reason import Reason
@@ -18,8 +18,14 @@ from shared.runtime import unit_of_work
 from shared.state import queries
 from shared.words import say, spoken, titled
 
+if TYPE_CHECKING:
+    from shared.audit.exported_release import Proof
+
 Line = tuple[str, str, str]
 """When, what, and why."""
+
+Story = tuple[str, list[Line], Reason | str | None]
+"""Its heading, its lines, and the code that it comes to."""
 
 ANSWERS = frozenset({"retrain.denied", "retrain.coalesced", "release.started", "action.refused"})
 MOST = 30
@@ -31,27 +37,37 @@ def add_to(app: typer.Typer) -> None:
 
 def explain(
     what: Annotated[
-        str, typer.Argument(help="LOOP for every trigger and its answer; LOOP/NUMBER for a release.")
+        str,
+        typer.Argument(
+            help="LOOP for every trigger and its answer; LOOP/NUMBER or an exported file: a release."
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Explain why a loop did not retrain. With LOOP/NUMBER: the whole story of a release, from trigger to end."""
-    ports = session.ports()
-    heading, lines, last = release_story(ports, *release_of(what)) if "/" in what else loop_story(ports, what)
+    """Explain why a loop did not retrain. With LOOP/NUMBER: the whole story of a release, from trigger to end.
+
+    A file of `driftloop export` needs no Azure and no settings; exit code 1 when it is not intact.
+    """
+    found = export.opened(what) if "/" in what or export.is_file(what) else None
+    told = (
+        release_story(found.ports, found.loop, found.number) if found else loop_story(session.ports(), what)
+    )
+    _print(told, found.proof if found else None, as_json=as_json)
+
+
+def _print(told: Story, proof: Proof | None, *, as_json: bool) -> None:
+    heading, lines, last = told
     if as_json:
-        story = [{"at": at, "what": told, "why": why} for at, told, why in lines]
-        print_json({"about": heading, "told": story})
-        return
+        story = [{"at": at, "what": what, "why": why} for at, what, why in lines]
+        print_json({"about": heading, "told": story, **export.plain(proof)})
+        raise typer.Exit(1 if proof and proof.problems else 0)
     out.print(f"[bold]{shown(heading)}[/]")
-    for at, told, why in lines:
-        out.print(f"{at}  {shown(told)}")
+    for at, what, why in lines:
+        out.print(f"{at}  {shown(what)}")
         if why:
             out.print(f"{' ' * len(at)}  [dim]{shown(why)}[/]")
     advise(last)
-
-
-Story = tuple[str, list[Line], Reason | str | None]
-"""Its heading, its lines, and the code that it comes to."""
+    export.tell(proof)
 
 
 def loop_story(ports: Ports, loop: str) -> Story:
@@ -112,10 +128,10 @@ def _heading(release: Release) -> str:
 
 
 def _during(entries: Sequence[LedgerEntry], number: int) -> Iterator[LedgerEntry]:
-    """Entries of the release, and those about the loop's reasons and people between its first and its last."""
+    """Entries of the release; between its first and its last also what is about the loop's reasons, or by people."""
     own = [entry.seq for entry in entries if entry.subject == f"release {number}"]
     for entry in entries:
-        about = entry.what in ANSWERS or entry.what.startswith("loop.")
+        about = entry.what in ANSWERS or entry.what.startswith("loop.") or entry.actor != "driftloop"
         if entry.subject == f"release {number}" or (own and own[0] < entry.seq < own[-1] and about):
             yield entry
 

@@ -21,8 +21,8 @@ _HEAD = """# Commands
 Made by `python -m cli.reference`; a test keeps it as the code is. `driftloop COMMAND --help` says the same.
 
 Settings come from the environment: `make up` prints those of the local Azure, `azd env get-values` those of a
-deployment ([deploy.md](deploy.md#settings)). `new`, `validate`, `backtest` and `contract check` of files
-need none.
+deployment ([deploy.md](deploy.md#settings)). `new`, `validate`, `backtest` and `contract check` of files need none,
+nor do `explain` and `replay` of an exported file.
 
 | exit code | meaning |
 |---|---|
@@ -30,6 +30,7 @@ need none.
 | 1 | refused or not found, and the text says why |
 | 1 of `audit`, `doctor`, `replay` | the ledger is not intact; something is broken; a verdict differs |
 | 1 of `compare`, `contract check` | the difference matters; a rule is broken |
+| 1 of `export`, and of `explain` and `replay` of its file | its ledger entries, row or documents are not intact |
 | 2 | wrong usage; of `compare` also: bad input, or nothing that can be compared |
 | 3 of `doctor` | warnings only |
 

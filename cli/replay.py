@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import session
-from cli.session import Json, ReleaseName, out, print_json, release_of, shown
+from cli import export
+from cli.session import Json, out, print_json, shown
 from shared.words import say, titled
 
 if TYPE_CHECKING:
@@ -20,17 +20,17 @@ def add_to(app: typer.Typer) -> None:
 
 
 def replay(
-    release: ReleaseName,
+    release: Annotated[str, typer.Argument(help="LOOP/NUMBER, or a file of `driftloop export`.")],
     as_json: Json = False,
 ) -> None:
     """Judge a release's stored evidence again. Smoke test, gate and canary; exit code 1 on a difference.
 
-    Reads rows and documents only, so it works without Azure ML.
+    Reads rows and documents only, so it works without Azure ML; of an exported file without Azure and settings.
     """
     from shared.release import evidence_replay
 
-    loop, number = release_of(release)
-    replayed = evidence_replay.replay(session.ports(), loop, number)
+    found = export.opened(release)
+    replayed = evidence_replay.replay(found.ports, found.loop, found.number)
     if as_json:
         print_json([_plain(one) for one in replayed])
     elif not replayed:
@@ -42,7 +42,9 @@ def replay(
         out.print(f"{verdict}  {shown(name)}: {outcome}  ({was.evidence[:12]})")
         for difference in one.differences:
             out.print(f"  {shown(say(difference))}")
-    if not all(one.same for one in replayed):
+    if not as_json:
+        export.tell(found.proof)
+    if not all(one.same for one in replayed) or (found.proof and found.proof.problems):
         raise typer.Exit(1)
 
 

@@ -62,6 +62,13 @@ def compare(current: Unit, record: Record, releases: Collection[int] | None = No
     return Comparison(tuple(r for r in found if r.facts.get("of") not in touched), tuple(unseen))
 
 
+def compare_kept(current: Unit, record: Record, number: int, but: Collection[str] = ()) -> list[Reason]:
+    """One release's row and documents, for where nothing else is at hand; documents in `but` are not looked at."""
+    one = record.releases[number]
+    row = _release_row(_finding(current, every=False), record, one)
+    return [*row, *_documents(current, record, {number: one}, every=False, but=but)]
+
+
 def _finding(current: Unit, *, every: bool) -> Find:
     """Reads one row of the loop; where every row is looked at, a thousand a call."""
     store, loop = current.ports.store, current.loop
@@ -138,6 +145,8 @@ def _release_row(find: Find, record: Record, proven: ReleaseRecord) -> Iterator[
     ):
         if last := proven.last(name):
             yield from _differs(of, place, name, last, found)
+    asked_by = row.triggers[0].actor if row.triggers else ""
+    yield from _differs(of, place, "asked by", proven.begun.actor if proven.begun else asked_by, asked_by)
     yield from _differs(of, place, "reasons", proven.reasons, tuple(t.reason for t in row.triggers))
     for evidence in sorted(proven.every("evidence") - {judgement.evidence for judgement in row.judgements}):
         yield reason(
@@ -169,7 +178,12 @@ def _version_row(find: Find, proven: VersionRecord) -> Iterator[Reason]:
 
 
 def _documents(
-    current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord], *, every: bool
+    current: Unit,
+    record: Record,
+    wanted: Mapping[int, ReleaseRecord],
+    *,
+    every: bool,
+    but: Collection[str] = (),
 ) -> Iterator[Reason]:
     """Each document that the ledger names has the content that its name promises."""
     named = {
@@ -184,7 +198,7 @@ def _documents(
             for digest in map(one.last, ("report", "metric", "contract"))
         }
     for digest, of in sorted(named):
-        if not digest:
+        if not digest or digest in but:
             continue
         try:
             current.ports.documents.get(digest)

@@ -88,6 +88,13 @@ class Code(StrEnum):
     AUDIT_UNREADABLE = "audit-unreadable"
     AUDIT_DOCUMENT = "audit-document"
     AUDIT_NOT_COMPARED = "audit-not-compared"
+    EXPORT_ANCHOR = "export-anchor"
+    EXPORT_ALONE = "export-alone"
+    EXPORT_UNNAMED = "export-unnamed"
+    EXPORT_WITHOUT_IDS = "export-without-ids"
+    EXPORT_REDACTED = "export-redacted"
+    EXPORT_LEFT_OUT = "export-left-out"
+    EXPORT_CUT = "export-cut"
 
     # gate
     SMOKE_FAILED = "smoke-failed"
@@ -299,6 +306,8 @@ class Code(StrEnum):
     ROW_NEWER = "row-newer"
     ROW_MISSING = "row-missing"
     IMPOSSIBLE_STEP = "impossible-step"
+    EXPORT_UNREADABLE = "export-unreadable"
+    EXPORT_NEWER = "export-newer"
 
     # errors: events that cannot be used
     FOREIGN_ACCOUNT = "foreign-account"

@@ -32,7 +32,7 @@ class DataVersion:
     etag: str
     inbox_key: str
     path: str
-    """Folder inside the versions container; train/ and holdout/ lie in it."""
+    """Folder inside the versions container; train/ and holdout/ lie in it, and unlabelled/ where rows have no label."""
     content_hash: str
     rows: int
     train_rows: int

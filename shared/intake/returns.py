@@ -33,7 +33,11 @@ def with_returns(reading: Reading, folder: Path, definition: Definition, referen
 
     import drift
 
-    parts = [path for side in ("holdout", "train") for path in sorted((folder / side).glob("*.parquet"))]
+    parts = [
+        path
+        for side in ("holdout", "train", "unlabelled")
+        for path in sorted((folder / side).glob("*.parquet"))
+    ]
     tables = [pq.read_table(path) for path in parts]
     data = definition.data
     assert data.time is not None  # a rule of the loop file

@@ -67,6 +67,30 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.AUDIT_UNREADABLE: "{error}",
     Code.AUDIT_DOCUMENT: "a document of {of}: {error}",
     Code.AUDIT_NOT_COMPARED: "not compared: {error}",
+    Code.EXPORT_ANCHOR: (
+        "whoever writes entries {first} to {last} anew, hashes and all, goes unnoticed here: compare the hash of entry "
+        "{last} with its event on the topic, or export the release again"
+    ),
+    Code.EXPORT_ALONE: (
+        "what came before entry {first}, the data, the model and the endpoint are not in this file: "
+        "`driftloop audit {loop}` compares them"
+    ),
+    Code.EXPORT_UNNAMED: (
+        "the release's row alone names {count} of the evidence documents; no ledger entry has their hash"
+    ),
+    Code.EXPORT_WITHOUT_IDS: (
+        "the gate's evidence {digest} is without its rows' ids, so its hash cannot be checked; `--with-ids` keeps them"
+    ),
+    Code.EXPORT_REDACTED: (
+        "document {digest} is without what looks like a secret, so its hash cannot be checked"
+    ),
+    Code.EXPORT_LEFT_OUT: (
+        "{count} evidence documents are not in this file, which holds {limit_mb} MB of them: their verdicts cannot be "
+        "replayed from it"
+    ),
+    Code.EXPORT_CUT: (
+        "this file holds the first {limit} ledger entries since the release began; it goes on after entry {last}"
+    ),
     # gate
     Code.SMOKE_FAILED: "smoke test failed",
     Code.SMOKE_PASSED: "{rows} rows answered, all well formed",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cli import export as command
 from shared import loopfile
-from shared.audit import answer
+from shared.audit import answer, exported_release
 from shared.domain.release import Phase, TriggerKind
 from shared.errors import ConfigurationError
 from shared.intake import DropFile, ReadSpec, read_drop
@@ -60,6 +61,13 @@ def test_what_serves_is_the_champion_and_nothing_was_changed(world: World) -> No
     assert served.model == "azureml:handmade:blue"
     assert "ann" in served.trained_by
     assert answer.audit(world.ports, "birds").problems == ()
+
+
+def test_an_export_of_it_begins_with_the_publication_which_alone_names_its_definition(world: World) -> None:
+    adopt(world)
+    made = command._of(exported_release.export(world.ports, "birds", 1))
+    assert made.proof is not None and made.proof.problems == ()
+    assert (made.proof.first, made.proof.last) == (1, 2)
 
 
 def test_a_version_is_held_against_the_given_data(world: World) -> None:

@@ -194,7 +194,7 @@ def test_what_is_written_during_the_audit_is_no_finding(world: World) -> None:
 
 
 def test_a_ledger_that_was_written_anew_differs_from_the_models_tags(world: World) -> None:
-    """Every hash fits, the loop's row names the new head: only what was written elsewhere tells."""
+    """Every hash fits, the loop's row names the new head: what was written elsewhere tells, and who had asked."""
     from shared.domain.ledger import GENESIS, LedgerEntry
     from shared.state.hash_chain import entry_hash
 
@@ -206,6 +206,8 @@ def test_a_ledger_that_was_written_anew_differs_from_the_models_tags(world: Worl
         store.commit("birds", [Replace(row.key, rows.encode(replace(entry, hash=head)), row.etag)])
     edit(world, rows.LOOP, ledger_head=head)
     assert [(code, place) for code, place, _ in found(world)] == [
+        (Code.AUDIT_DIFFERS, "the row of release 1"),
+        (Code.AUDIT_DIFFERS, "the row of release 2"),
         (Code.AUDIT_DIFFERS, "model azureml:birds:1"),
         (Code.AUDIT_DIFFERS, "model azureml:birds:2"),
     ]

@@ -60,6 +60,17 @@ def test_the_next_stretch_of_the_same_walk_is_quiet_and_a_wilder_market_is_not()
     assert "close (return)" in say_all(queries.loop(world.ports, "birds").versions[0].verdict)
 
 
+def test_rows_without_a_label_have_their_returns_too() -> None:
+    world = World(default_model=lambda row: "yes")
+    world.publish(LOOP.replace("target: close", "target: up"))
+    prices = walk(1, 60).assign(up=["yes", "no", None] * 40)
+    world.drop("half.csv", csv(prices))
+    version = queries.loop(world.ports, "birds").versions[0]
+    profile = drift.Profile.from_bytes(world.ports.documents.get(version.profile))
+    assert version.labelled and version.train_rows + version.holdout_rows < 120
+    assert profile.rows == version.rows == 120
+
+
 def test_levels_alarm_where_returns_do_not() -> None:
     """40 walks cut in two: on levels most pairs look drifted, on returns at most a few (rate 1 %)."""
     policy = drift.Policy(false_alarm_rate=0.01, material_numeric=0.3)

@@ -116,3 +116,14 @@ def test_a_parameter_that_azd_passes_exists_and_none_is_forgotten() -> None:
     declared = re.findall(r"^param (\w+) \w+( =)?", TEXTS["main.bicep"], re.MULTILINE)
     assert set(document) <= {name for name, _ in declared}
     assert {name for name, default in declared if not default} <= set(document)
+
+
+def test_a_cluster_of_ours_keeps_no_node_when_it_is_idle() -> None:
+    """A node that waits is paid for: a cluster never has fewer than `scaleSettings.minNodeCount`
+    (learn.microsoft.com/azure/templates/microsoft.machinelearningservices/workspaces/computes)."""
+    least = [
+        found
+        for file in sorted(INFRA.rglob("*.bicep"))
+        for found in re.findall(r"minNodeCount:\s*(\S+)", file.read_text())
+    ]
+    assert least and set(least) == {"0"}

@@ -242,7 +242,21 @@ def test_what_has_no_label_is_unlabelled(read: Read) -> None:
     assert not reading.labelled and reading.columns["target"] == "string"
     assert "unlabelled" in " ".join(reading.findings)
     partly = read("x,target\n1,a\n2,\n")
-    assert partly.labelled and "1 of 2 rows have no target" in partly.findings
+    assert partly.labelled and "1 of 2 rows have no target: no training sees them" in partly.findings
+
+
+def test_rows_without_a_label_are_kept_apart_and_never_trained_on(read: Read, tmp_path: Path) -> None:
+    lines = [f"{n},{'' if n % 2 else 'ab'[n % 4 // 2]}" for n in range(400)]
+    reading = read("x,target\n" + "\n".join(lines) + "\n")
+    sides = {
+        side: pq.read_table(tmp_path / "out-0" / side).column("target") for side in ("train", "unlabelled")
+    }
+    assert sides["train"].null_count == 0 < len(sides["train"]) == reading.train_rows
+    assert sides["unlabelled"].null_count == len(sides["unlabelled"]) > 0
+    assert reading.rows == 400 == reading.train_rows + reading.holdout_rows + len(sides["unlabelled"])
+    whole = read("x,target\n1,a\n2,b\n")
+    assert whole.rows == whole.train_rows + whole.holdout_rows
+    assert not (tmp_path / "out-1" / "unlabelled").exists()
 
 
 def test_one_row_is_a_drop(read: Read) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
@@ -13,23 +14,33 @@ from unittest import mock
 
 import pytest
 
+from cli import export as command
+from drift import report
+from shared.audit import exported_release
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code
-from shared.domain.release import Phase, Release
-from shared.inbox import recorder
+from shared.domain.release import Outcome, Phase, Release
+from shared.inbox import recorder, requests
 from shared.intake import drops
 from shared.memory.azureml import MemoryServing, MemoryTraining
 from shared.memory.store import MemoryStore
 from shared.ports import Change, Insert
 from shared.release import effects, machine, stepper
 from shared.release import observations as obs
-from shared.retraining import policy
+from shared.release.gate import gate_judge, smoke
+from shared.retraining import policy, start
 from shared.runtime import events, outbox, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
 from shared.words import say
+from tests.engine import test_explaining as explaining
+from tests.engine import test_export as exporting
 from tests.engine import test_faults as faults
 from tests.engine import test_isolation as isolation
+from tests.engine import test_policy as policies
+from tests.engine import test_steering as steering
 from tests.faults import Crash
+from tests.judge import test_gate as gating
+from tests.judge import test_metric_and_smoke as smoking
 from tests.simulator import reader, sweep
 from tests.simulator.life import birds
 from tests.simulator.sweep import Case
@@ -151,6 +162,35 @@ def five_failures_open_the_breaker() -> None:
         life.rest()
     assert life.state.next_release == 2 + policy.BREAKER
     assert life.state.denial is not None and life.state.denial.code is Code.FAILED_IN_ROW
+
+
+def immaterial_drift_starts_nothing() -> None:
+    life = faults.served(plan=faults.LOOP.replace("numeric: 0.3", "numeric: 30, range: 0.99, correlation: 2"))
+    life.drop("2.csv", birds(2, 1.3))
+    life.rest()
+    version, _ = unit_of_work.read(life.real, "birds").version(2)
+    assert "within the tolerances" in say(version.verdict[0])
+    assert life.state.next_release == 2
+
+
+def breaches_before_a_retraining_do_not_count() -> None:
+    life = faults.served(
+        plan=faults.LOOP.replace("numeric: 0.3}", "numeric: 0.3}, persistence: {breaches: 2, of: 3}")
+    )
+    for number, (heavier, releases) in enumerate(((1.3, 1), (1.3, 2), (1.9, 2)), 2):
+        life.drop(f"{number}.csv", birds(number, heavier))
+        life.rest()
+        assert life.state.next_release == releases + 1
+
+
+def a_bake_without_evidence_goes_back() -> None:
+    life = faults.served(plan=faults.LOOP.replace("bake_minutes: 0.1", "bake_minutes: 60"))
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.BAKING)
+    life.away = "evidence.traffic"
+    for _ in range(9):
+        life.round(seconds=3600)
+    assert life.release().phase is Phase.ROLLED_BACK
 
 
 def an_edit_of_the_ledger_is_found() -> None:
@@ -307,6 +347,68 @@ GUARDS: Sequence[Sabotage] = (
         an_edit_of_the_ledger_is_found,
     ),
     Sabotage(
+        "drift must be material",
+        lambda: set_to(report.Effect, "material", property(always(True))),
+        immaterial_drift_starts_nothing,
+    ),
+    Sabotage(
+        "breaches are counted since the last retraining",
+        lambda: set_to(start, "replace", _keeping("recent_breaches")),
+        breaches_before_a_retraining_do_not_count,
+    ),
+    Sabotage(
+        "a resolved alert withdraws its request",
+        lambda: set_to(requests, "_is_of", always(False)),
+        policies.test_an_alert_that_is_resolved_in_the_cooldown_withdraws_what_it_asked_for_and_no_other_does,
+    ),
+    Sabotage(
+        "an alert that the loop's own canary set off is no reason",
+        lambda: set_to(policy, "is_echo", always(False)),
+        policies.test_an_alert_that_the_loops_own_canary_caused_is_no_reason_to_retrain,
+    ),
+    Sabotage(
+        "releases that do not help are followed by a rest",
+        lambda: set_to(policy, "_breaker", always(None)),
+        explaining.test_releases_that_mended_nothing_are_told,
+    ),
+    Sabotage(
+        "an answer with status 200 is looked into",
+        lambda: set_to(smoke, "_fault_of", always(None)),
+        lambda: smoking.test_malformed_answers_with_status_200_fail(["Adelie", None], "not a class"),
+    ),
+    Sabotage(
+        "a worse challenger does not pass the gate",
+        lambda: set_to(gate_judge, "_worst", always(Outcome.PASS)),
+        gating.test_a_clearly_worse_challenger_fails_and_says_why,
+    ),
+    Sabotage(
+        "a bake without evidence goes back",
+        lambda: set_to(
+            machine, "roll_back", lambda release, outcome, why, now: machine._baked(release, now, why)
+        ),
+        a_bake_without_evidence_goes_back,
+    ),
+    Sabotage(
+        "a paused loop's release stands still",
+        lambda: set_to(unit_of_work.Unit, "stands_still", False),
+        steering.test_a_pause_in_mid_canary_keeps_the_traffic_gathers_evidence_and_resume_goes_on,
+    ),
+    Sabotage(
+        "an exported file's ledger is verified on reading",
+        lambda: set_to(exported_release.hash_chain, "problems", always([])),
+        lambda: _an_edit_of_an_exported_file_is_told(),
+    ),
+    Sabotage(
+        "an exported file's row and documents are compared with its ledger",
+        lambda: set_to(exported_release, "compare_kept", always([])),
+        lambda: _an_edit_of_an_exported_file_is_told(),
+    ),
+    Sabotage(
+        "ids of rows are not exported",
+        lambda: set_to(exported_release, "_names_rows", always(False)),
+        exporting.test_ids_of_rows_stay_at_home_unless_asked_for,
+    ),
+    Sabotage(
         "equal content is one version",
         lambda: set_to(rows, "content_key", lambda digest: f"content-{next(NUMBERS)}"),
         equal_content_is_one_version,
@@ -359,6 +461,21 @@ GUARDS: Sequence[Sabotage] = (
     ),
 )
 """Late-bound: a guard is looked up when it is removed."""
+
+
+def _an_edit_of_an_exported_file_is_told() -> None:
+    exported = exported_release.export(faults.served().real, "birds", 1)
+    spoiled: Sequence[exporting.Edit] = (exporting.entry(1, actor="mallory"), exporting.margin)
+    for edit in spoiled:
+        content = json.loads(exported.to_text())
+        edit(content)
+        found = command._of(exported_release.ExportedRelease.from_text(json.dumps(content), "the file"))
+        assert found.proof is not None and found.proof.problems != ()
+
+
+def _keeping(name: str) -> Callable[..., Any]:
+    """`dataclasses.replace` that leaves one field as it was."""
+    return lambda value, **changes: replace(value, **{k: v for k, v in changes.items() if k != name})
 
 
 def _shifting_is_not_fought() -> None:
@@ -428,4 +545,4 @@ def test_with_all_guards_what_catches_them_passes() -> None:
 
 
 def test_there_are_enough() -> None:
-    assert len(GUARDS) >= 31
+    assert len(GUARDS) >= 43

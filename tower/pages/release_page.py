@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from shared import guide
 from shared.domain.reason import Reason
 from shared.domain.release import CanaryPoint, Judgement, JudgementKind, Release
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, InvariantBroken
 from shared.release.canary.canary_judge import CanaryVerdict
 from shared.release.canary.tolerance import MetricEvidence
 from shared.release.gate.holdout import GatePolicy, GateVerdict, Interval
@@ -19,7 +19,7 @@ from shared.words import say, titled
 from tower.pages import lines
 from tower.pages.lines import Offer, Told, read, told
 from tower.shapes import Bar
-from tower.visit import Asking, NotFound, clip, document
+from tower.visit import Asking, Document, NotFound, clip, document
 from tower.words import DOING, model
 
 ENTRIES = 400
@@ -78,6 +78,8 @@ class Judged:
     words: tuple[str, ...]
     at: datetime
     evidence: str
+    lost: str = ""
+    """Why its evidence cannot be shown."""
     gate: Gate | None = None
     metrics: tuple[MetricLine, ...] = ()
 
@@ -205,7 +207,7 @@ def _timeline(current: Unit, found: Release) -> tuple[Told, ...]:
 
 
 def _judged(asking: Asking, one: Judgement) -> Judged:
-    content = document(asking.ports, one.evidence)
+    content, lost = _evidence(asking, one.evidence)
     gate: Gate | None = None
     metrics: tuple[MetricLine, ...] = ()
     if content and one.kind is JudgementKind.GATE:
@@ -219,9 +221,18 @@ def _judged(asking: Asking, one: Judgement) -> Judged:
         words=tuple(clip(say(why)) for why in one.reasons[:20]),
         at=one.at,
         evidence=one.evidence,
+        lost=lost,
         gate=gate,
         metrics=metrics,
     )
+
+
+def _evidence(asking: Asking, digest: str) -> tuple[Document | None, str]:
+    """The document, or why there is none: one that is lost hides nothing else of the page."""
+    try:
+        return document(asking.ports, digest), ""
+    except InvariantBroken as error:
+        return None, clip(str(error))
 
 
 def _gate(policy: GatePolicy, verdict: GateVerdict) -> Gate | None:

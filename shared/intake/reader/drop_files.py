@@ -163,7 +163,10 @@ def _named(rule: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a drop turned out to be. Its rows lie under `output` as train/part-*.parquet and holdout/part-*.parquet."""
+    """What a drop turned out to be. Its rows lie under `output` as train/part-*.parquet and holdout/part-*.parquet.
+
+    Rows without a label that are not held out lie in unlabelled/part-*.parquet, where there are some.
+    """
 
     rows: int
     train_rows: int

@@ -37,20 +37,26 @@ _TAG_LENGTH = 250
 
 
 class _Side:
-    """One half of the split, as a Parquet file."""
+    """One part of the split, as a Parquet file; of an `optional` part without rows there is none."""
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, schema: pa.Schema, *, optional: bool = False) -> None:
         self.rows = 0
-        self._writer = pq.ParquetWriter(folder / "part-00000.parquet", schema, compression="snappy")
+        self._folder, self._schema = folder, schema
+        self._writer = None if optional else self._opened()
+
+    def _opened(self) -> pq.ParquetWriter:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return pq.ParquetWriter(self._folder / "part-00000.parquet", self._schema, compression="snappy")
 
     def add(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows:
+            self._writer = self._writer or self._opened()
             self._writer.write_batch(batch)
             self.rows += batch.num_rows
 
     def close(self) -> None:
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 class _Split:
@@ -158,6 +164,7 @@ class _Pass:
         self._content = ContentHash()
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
         self._train, self._holdout = _Side(output / "train", schema), _Side(output / "holdout", schema)
+        self._unlabelled = _Side(output / "unlabelled", schema, optional=True)
         self._contract = ContractPass(spec.contract, columns, spec.landed_at)
         self._rejected = RejectedRows(output / "rejected", schema)
         self._samples = Samples(schema, spec.target)
@@ -171,10 +178,9 @@ class _Pass:
             for batch in self._sources.batches(self._columns):
                 self._take(batch)
         finally:
-            self._train.close()
-            self._holdout.close()
-            self._rejected.close()
-        rows = self._train.rows + self._holdout.rows
+            for side in (self._train, self._holdout, self._unlabelled, self._rejected):
+                side.close()
+        rows = self._train.rows + self._holdout.rows + self._unlabelled.rows
         if not rows + self._contract.rejected:
             raise rejected(
                 "header-only",
@@ -216,7 +222,9 @@ class _Pass:
         kept = self._split.holdout(batch, hashes)
         self._samples.add(batch, kept)
         self._holdout.add(batch.filter(pa.array(kept)))
-        self._train.add(batch.filter(pa.array(~kept)))
+        labelled = pc.is_valid(batch.column(self._spec.target)).to_numpy(zero_copy_only=False)
+        self._train.add(batch.filter(pa.array(~kept & labelled)))
+        self._unlabelled.add(batch.filter(pa.array(~kept & ~labelled)))
         self._targets += batch.num_rows - batch.column(self._spec.target).null_count
         self._task.add(batch.column(self._spec.target))
         if moment := self._moment_column():
@@ -233,11 +241,15 @@ class _Pass:
         if self._targets == 0:
             self._findings.append(f"no row has a value of the target {quoted(self._spec.target)}: unlabelled")
         elif self._targets < rows:
-            self._findings.append(f"{rows - self._targets:,} of {rows:,} rows have no target")
+            self._findings.append(
+                f"{rows - self._targets:,} of {rows:,} rows have no target: no training sees them"
+            )
         if not self._holdout.rows:
             self._findings.append("no row fell into the holdout: nothing can be compared on this version")
-        if not self._train.rows:
-            self._findings.append("all rows fell into the holdout: nothing can be trained on this version")
+        if self._targets and not self._train.rows:
+            self._findings.append(
+                "all labelled rows fell into the holdout: nothing can be trained on this version"
+            )
 
     def _tags(self, rows: int, profile: drift.Profile) -> dict[str, str]:
         judged = {

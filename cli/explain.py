@@ -107,8 +107,10 @@ def release_story(ports: Ports, loop: str, number: int) -> Story:
 
 def _heading(release: Release) -> str:
     because = "; ".join(f"{trigger.kind.value}: {say(trigger.reason)}" for trigger in release.triggers)
-    versions = ", ".join(map(str, release.versions))
-    return f"release {release.loop}/{release.number} on versions {versions}, because of {because}"
+    made_of = f"on versions {', '.join(map(str, release.versions))}" if release.versions else release.model
+    if release.back_to:
+        made_of = f"back to release {release.back_to}"
+    return f"release {release.loop}/{release.number} {made_of}, because of {because}"
 
 
 def _during(entries: Sequence[LedgerEntry], number: int) -> Iterator[LedgerEntry]:

@@ -11,17 +11,19 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from shared import assets
 from shared.azure import unaided
 from shared.azure.client import ML_ROLE
-from shared.azure.datastore import DefaultDatastore
+from shared.azure.datastore import Datastore
 from shared.azure.failures import asking, status_of
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 from shared.port_rules import JOB_TAG, RELEASE_TAG
-from shared.ports import JobSeen, JobSpec
+from shared.ports import JobSeen, JobSpec, ModelFiles, RegisteredModel
 from shared.redaction import safe
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Component, Job, Model, PipelineJob
+
+    from shared.azure.registered_assets import RegisteredAssets
 
 DATA, OUTPUT = "training_data", "model"
 """What a loop's pipeline component must call the folder that it gets and the model that it gives."""
@@ -44,9 +46,12 @@ _NUMBERS: Mapping[str, Callable[[str], object]] = {
 class AzureTraining:
     """`Training` over the workspace's pipeline jobs and model registry."""
 
-    def __init__(self, ml: Callable[[], MLClient], datastore: DefaultDatastore) -> None:
+    def __init__(
+        self, ml: Callable[[], MLClient], datastore: Datastore, registered: RegisteredAssets
+    ) -> None:
         self._ml = ml
         self._datastore = datastore
+        self._registered = registered
 
     def ensure_job(self, spec: JobSpec) -> JobSeen:
         with asking("Submitting a job", f"Azure ML job {spec.name}", ML_ROLE):
@@ -153,11 +158,17 @@ class AzureTraining:
             )
         return str(model.id)
 
-    def model_tags(self, asset: str) -> Mapping[str, str] | None:
-        named = assets.asset(asset)
-        with asking("Reading a model", f"Azure ML model {named.name}:{named.version}", ML_ROLE):
-            model = self._find_model(named.name, named.version)
-        return None if model is None else dict(model.tags or {})
+    def model(self, asset: str) -> RegisteredModel | None:
+        return self._registered.model(asset)
+
+    def newest_model(self, name: str) -> RegisteredModel | None:
+        return self._registered.newest_model(name)
+
+    def model_files(self, asset: str) -> ModelFiles:
+        return self._registered.model_files(asset)
+
+    def digest(self, asset: str) -> str | None:
+        return self._registered.digest(asset)
 
     def check_unaided(self, job: str) -> None:
         unaided.check(self._datastore, _folder(job), job)

@@ -16,7 +16,7 @@ from shared.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shared.azure.datastore import DefaultDatastore
+    from shared.azure.datastore import Datastore
 
 SERVES = {"azureml-ai-monitoring": "azureml-ai-monitoring==1.0.0", "mlflow": "mlflow==2.16.2"}
 """Package -> the pin that is reported to serve."""
@@ -29,21 +29,28 @@ _LINE = re.compile(r"\s*(?:[\w.-]+::)?([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*(
 _BOUND = re.compile(r"(?<![<>=!~])(===?|~=|<=?|=)\s*v?(\d[\w.*]*)")
 
 
-def check(datastore: DefaultDatastore, folder: str, job: str) -> None:
+def check(datastore: Datastore, folder: str, job: str) -> None:
     """ConfigurationError when the model in `folder`, which the job made, cannot be served without scoring code."""
     try:
         if not datastore.find(f"{folder}/MLmodel"):
             raise ValueError("it is not an MLflow model: it has no file MLmodel")
-        if not datastore.find(f"{folder}/conda.yaml"):
-            raise ValueError("it has no conda.yaml, from which Azure ML makes the server's environment")
-        if against := _against(datastore.read(f"{folder}/conda.yaml")):
-            raise ValueError(f"conda.yaml: {against}")
+        conda = f"{folder}/conda.yaml"
+        if against := lacks(datastore.read(conda) if datastore.find(conda) else None):
+            raise ValueError(against)
     except ValueError as error:
         raise ConfigurationError(
             f"The model of job {job} cannot be served without scoring code: {error}. Change what the pipeline saves "
             "(for example `pip_requirements` of `save_model`), or give the loop `serve.scoring`.",
             code=Code.MODEL_UNSERVABLE,
         ) from error
+
+
+def lacks(conda: bytes | None) -> str:
+    """What stands against serving a model with this conda.yaml without scoring code; empty: nothing."""
+    if conda is None:
+        return "it has no conda.yaml, from which Azure ML makes the server's environment"
+    against = _against(conda)
+    return f"conda.yaml: {against}" if against else ""
 
 
 def look(folder: Path) -> str:

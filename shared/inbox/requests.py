@@ -6,15 +6,17 @@ import json
 from dataclasses import replace
 from datetime import datetime
 
+from shared.assets import asset
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger, TriggerKind
 from shared.inbox import alerts, recorder
 from shared.ports import Change, Delete, Insert, Row
-from shared.release import frozen, machine, restore, stepper
+from shared.release import earlier, foreign, frozen, machine, restore, stepper
 from shared.release.observations import PersonActed
 from shared.retraining import policy, start
 from shared.retraining.policy import Deny
+from shared.retraining.start import Outcome
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
@@ -102,6 +104,21 @@ def _is_of(current: Unit, trigger: Trigger, resolved: InboxRecord) -> bool:
     return body.get("alert_id") == resolved.body["alert_id"] and body["at"] <= resolved.body["at"]
 
 
+def model(current: Unit, record: InboxRecord, row: Row) -> None:
+    """A model was registered that the loop's `models` asked for when it was heard; whether it still does is asked of
+    the loop and of the model itself, for the event only names it."""
+    wanted, named = current.published().definition.models, record.body["model"]
+    found = current.ports.training.model(named)
+    if found is None or wanted is None or not wanted.asks_for(asset(named).name, found.tags):
+        no = reason(Code.MODEL_GONE if found is None else Code.MODEL_NOT_ASKED, model=named, verb="release")
+        current.commit(changes=_done(record, row, no))
+        return
+    why = reason(Code.MODEL_REGISTERED, **foreign.told(found))
+    trigger = Trigger(TriggerKind.MODEL, why, "Azure ML registry", record.key, current.ports.clock.now())
+    outcome = foreign.heard(current, current.state, trigger)
+    outcome.commit(current, _done(record, row, outcome.reason))
+
+
 def ask(
     current: Unit,
     record: InboxRecord,
@@ -138,6 +155,16 @@ def person(current: Unit, record: InboxRecord, row: Row) -> None:
             _resume(current, record, row)
         case "restore":
             _restore(current, record, row, actor, why)
+        case "release":
+            named = record.body["model"]
+            asked = reason(Code.MODEL_ASKED_FOR, model=named, why=why)
+            trigger = Trigger(TriggerKind.PERSON, asked, actor, record.key, current.ports.clock.now())
+            _begin(current, record, row, foreign.asked(current, named, trigger))
+        case "rollback" if to := record.body.get("to", ""):
+            asked = reason(Code.ROLLBACK_ASKED_FOR, release=int(to), why=why)
+            trigger = Trigger(TriggerKind.PERSON, asked, actor, record.key, current.ports.clock.now())
+            gated = bool(record.body.get("gate"))
+            _begin(current, record, row, earlier.back_to(current, int(to), trigger, gated=gated))
         case "replay":
             _replay(current, record, row, actor, why)
         case _:
@@ -172,7 +199,12 @@ def _restore(current: Unit, record: InboxRecord, row: Row, actor: str, why: str)
         return
     now = current.ports.clock.now()
     asked = reason(Code.RESTORE_ASKED_FOR, why=why)
-    outcome = restore.restore(current, Trigger(TriggerKind.PERSON, asked, actor, record.key, now))
+    trigger = Trigger(TriggerKind.PERSON, asked, actor, record.key, now)
+    _begin(current, record, row, restore.restore(current, trigger))
+
+
+def _begin(current: Unit, record: InboxRecord, row: Row, outcome: Outcome | Reason) -> None:
+    """A release that trains nothing, with what asked for it; or why there is none."""
     if isinstance(outcome, Reason):
         _refuse(current, record, row, outcome)
         return

@@ -10,7 +10,7 @@ from shared.audit.differences import compare
 from shared.audit.record import Record
 from shared.errors import ConfigurationError
 from shared.runtime.unit_of_work import Unit
-from shared.state import queries
+from shared.state import ledger_pages
 from shared.words import say
 from tower.pages.lines import Told, read, told
 from tower.visit import Asking, NotFound, clip
@@ -119,12 +119,12 @@ def _place(current: Unit, at: datetime, wanted: int | None) -> int:
     if current.state.ledger_seq <= READ:
         return 0
     if wanted is None:
-        return queries.seq_at(current, at)
+        return ledger_pages.seq_at(current, at)
     try:
         started = current.release(wanted)[0].started_at
     except ConfigurationError as error:
         raise NotFound(str(error)) from error
-    return queries.seq_at(current, started - timedelta(milliseconds=1)) + READ // 2
+    return ledger_pages.seq_at(current, started - timedelta(milliseconds=1)) + READ // 2
 
 
 def _stretch(current: Unit, place: int) -> tuple[int, int]:

@@ -60,14 +60,15 @@ def rollback(
         str, typer.Argument(help="LOOP/NUMBER, as `driftloop status` shows it; with --to the LOOP alone.")
     ],
     to: Annotated[
-        int, typer.Option(min=1, help="Deploy this earlier release again, behind a canary of its own.")
-    ] = 0,
+        int | None,
+        typer.Option(min=1, help="Deploy this earlier release again, behind a canary of its own."),
+    ] = None,
     gate: Annotated[bool, typer.Option("--gate", help="With --to: pass the gate first.")] = False,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
     """Roll back a release while the old deployment is still warm. With --to: go back to any earlier release."""
-    if to:
+    if to is not None:
         _ask("rollback", release, None, reason, as_json=as_json, to=to, gate=gate)
     elif gate:
         raise typer.BadParameter("needs --to", param_hint="--gate")

@@ -74,7 +74,7 @@ def _chain(served: answer.Chain) -> None:
         ("algorithm", served.algorithm),
         ("job", served.job),
         ("data", "\n".join(d.line for d in served.data)),
-        ("not known", served.unknown),
+        ("not known", say(served.unknown)),
         ("release", f"{served.loop}/{served.release} as deployment {served.deployment}"),
         ("live since", f"{served.live_at:%Y-%m-%d %H:%M:%S} UTC{until}"),
         ("because of", "\n".join(served.because)),

@@ -26,8 +26,8 @@ deployment ([deploy.md](deploy.md#settings)). `new`, `validate` and `backtest` n
 | 2 | wrong usage |
 | 3 of `doctor` | warnings only |
 
-An act (`retrain`, `restore`, `approve`, `skip`, `abort`, `rollback`, `pause`, `resume`, `read-again`) is put in the
-queue: 0 means that it was queued. What became of it is in `driftloop status` and in the ledger.
+An act (`retrain`, `release`, `restore`, `approve`, `skip`, `abort`, `rollback`, `pause`, `resume`, `read-again`)
+is put in the queue: 0 means that it was queued. What became of it is in `driftloop status` and in the ledger.
 """
 
 

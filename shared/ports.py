@@ -232,8 +232,8 @@ class ModelFiles:
 
     mlmodel: bytes | None
     """The file MLmodel; None: it is no MLflow model."""
-    lacks: str
-    """What stands against serving it without scoring code, in words; empty: nothing."""
+    conda: bytes | None
+    """The file conda.yaml, from which Azure ML makes the server's environment."""
 
 
 class Training(Protocol):

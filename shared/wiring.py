@@ -30,7 +30,6 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
     from shared.azure.failures import BoundedTransport
     from shared.azure.jobs import AzureTraining
     from shared.azure.queue import AzureQueue
-    from shared.azure.registered_assets import RegisteredAssets
     from shared.azure.tables import TableStore
     from shared.azure.topic import AzureTopic
     from shared.azure.traffic_log import AzureEvidence
@@ -42,13 +41,12 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
     workspace = Workspace(settings, clients.identity, clients.transport)
     blobs = clients.blobs()
     datastore = Datastore(workspace, clients)
-    registered = RegisteredAssets(workspace, partial(Datastore, workspace, clients))
     return Ports(
         store=TableStore(clients.table()),
         documents=BlobDocuments(blobs.get_container_client(DOCUMENTS)),
         blobs=AzureBlobs(blobs),
         versions=AzureVersions(blobs.get_container_client(VERSIONS), settings.datastore, workspace),
-        training=AzureTraining(workspace, datastore, registered),
+        training=AzureTraining(workspace, datastore, partial(Datastore, workspace, clients)),
         serving=AzureServing(workspace, clients.identity, settings.endpoint_identity),
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
         sources=WebSources(),

@@ -59,8 +59,8 @@ class Chain:
     phase: str
     back_to: int | None = None
     """The earlier release that it deployed again."""
-    unknown: str = ""
-    """What is not known of the model's training; empty where it was trained here."""
+    unknown: Reason | None = None
+    """What is not known of the model's training; None where it was trained here."""
 
     @property
     def trained_by(self) -> str:
@@ -140,7 +140,7 @@ def chain(current: Unit, proven: Record, release: ReleaseRecord, until: datetime
         because=tuple(map(say, release.reasons)),
         phase=release.phase.value,
         back_to=int(back_to) if back_to else None,
-        unknown=say(reason(Code.TRAINING_UNKNOWN)) if elsewhere else "",
+        unknown=reason(Code.TRAINING_UNKNOWN) if elsewhere else None,
     )
 
 

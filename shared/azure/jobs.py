@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from shared import assets
-from shared.azure import unaided
-from shared.azure.client import ML_ROLE
+from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.datastore import Datastore
 from shared.azure.failures import asking, status_of
+from shared.azure.registered_assets import RegisteredAssets, files_in
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 from shared.port_rules import JOB_TAG, RELEASE_TAG
-from shared.ports import JobSeen, JobSpec, ModelFiles, RegisteredModel
+from shared.ports import JobSeen, JobSpec
 from shared.redaction import safe
+from shared.release import unaided
 
 if TYPE_CHECKING:
-    from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Component, Job, Model, PipelineJob
-
-    from shared.azure.registered_assets import RegisteredAssets
 
 DATA, OUTPUT = "training_data", "model"
 """What a loop's pipeline component must call the folder that it gets and the model that it gives."""
@@ -43,15 +41,13 @@ _NUMBERS: Mapping[str, Callable[[str], object]] = {
 }
 
 
-class AzureTraining:
-    """`Training` over the workspace's pipeline jobs and model registry."""
+class AzureTraining(RegisteredAssets):
+    """`Training` over the workspace's pipeline jobs and registry; `named` gives a datastore by its name."""
 
-    def __init__(
-        self, ml: Callable[[], MLClient], datastore: Datastore, registered: RegisteredAssets
-    ) -> None:
-        self._ml = ml
+    def __init__(self, workspace: Workspace, datastore: Datastore, named: Callable[[str], Datastore]) -> None:
+        super().__init__(workspace, named)
+        self._ml = workspace
         self._datastore = datastore
-        self._registered = registered
 
     def ensure_job(self, spec: JobSpec) -> JobSeen:
         with asking("Submitting a job", f"Azure ML job {spec.name}", ML_ROLE):
@@ -158,20 +154,13 @@ class AzureTraining:
             )
         return str(model.id)
 
-    def model(self, asset: str) -> RegisteredModel | None:
-        return self._registered.model(asset)
-
-    def newest_model(self, name: str) -> RegisteredModel | None:
-        return self._registered.newest_model(name)
-
-    def model_files(self, asset: str) -> ModelFiles:
-        return self._registered.model_files(asset)
-
-    def digest(self, asset: str) -> str | None:
-        return self._registered.digest(asset)
-
     def check_unaided(self, job: str) -> None:
-        unaided.check(self._datastore, _folder(job), job)
+        if against := unaided.lacks(files_in(self._datastore, _folder(job))):
+            raise ConfigurationError(
+                f"The model of job {job} cannot be served without scoring code: {against}. Change what the pipeline "
+                "saves (for example `pip_requirements` of `save_model`), or give the loop `serve.scoring`.",
+                code=Code.MODEL_UNSERVABLE,
+            )
 
     def recorded(self, job: str) -> bytes:
         name = f"{_folder(job)}/{GOLDEN}"

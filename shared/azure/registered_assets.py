@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import ResourceNotFoundError
 
 from shared import assets
-from shared.azure import unaided
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.failures import asking
 from shared.domain.reason import Code
@@ -36,12 +35,12 @@ _ARTIFACTS = frozenset({"artifacts", "default"})
 
 
 class RegisteredAssets:
-    """`datastore` gives one of the workspace's datastores by its name."""
+    """`named` gives one of the workspace's datastores by its name."""
 
-    def __init__(self, workspace: Workspace, datastore: Callable[[str], Datastore]) -> None:
+    def __init__(self, workspace: Workspace, named: Callable[[str], Datastore]) -> None:
         self._workspace = workspace
         self._arm = workspace.arm
-        self._datastore = datastore
+        self._named = named
 
     def model(self, asset: str) -> RegisteredModel | None:
         named = assets.asset(asset)
@@ -72,11 +71,8 @@ class RegisteredAssets:
         place = f"{self._workspace.resource}/models/{named.name}/versions/{named.version}"
         found = self._arm.get(place, API)
         if found is None:
-            return ModelFiles(None, "it does not exist")
-        store, folder = self._place(named.short, str(found["properties"].get("modelUri")))
-        mlmodel = _read(store, f"{folder}/MLmodel")
-        lacks = unaided.lacks(_read(store, f"{folder}/conda.yaml")) if mlmodel is not None else ""
-        return ModelFiles(mlmodel, lacks)
+            return ModelFiles(None, None)
+        return files_in(*self._place(named.short, str(found["properties"].get("modelUri"))))
 
     def _place(self, model: str, uri: str) -> tuple[Datastore, str]:
         """The datastore and the folder that a model's address names; one from a job names the job's output."""
@@ -89,7 +85,7 @@ class RegisteredAssets:
                 "from a datastore, a job's output or a local folder.",
                 code=Code.MODEL_UNSERVABLE,
             )
-        return self._datastore(found["store"]), found["path"].strip("/")
+        return self._named(found["store"]), found["path"].strip("/")
 
     def _output(self, job: str, output: str, path: str) -> str:
         if output in _ARTIFACTS:
@@ -121,5 +117,7 @@ def digest(arm: ResourceManager, asset: str) -> str | None:
     return str((properties.get("properties") or {}).get("hash_sha256") or "")
 
 
-def _read(store: Datastore, name: str) -> bytes | None:
-    return store.read(name) if store.find(name) else None
+def files_in(store: Datastore, folder: str) -> ModelFiles:
+    """A model's files, of a folder of a datastore."""
+    mlmodel, conda = f"{folder}/MLmodel", f"{folder}/conda.yaml"
+    return ModelFiles(*(store.read(name) if store.find(name) else None for name in (mlmodel, conda)))

@@ -36,7 +36,7 @@ class MemoryJob:
 
 @dataclass
 class MemoryModel:
-    """A registered model and the job that it came from; set `archived`, `mlmodel` or `lacks` as a test needs it."""
+    """A registered model and the job that it came from; set `archived`, `mlmodel` or `conda` as a test needs it."""
 
     job: str
     tags: Mapping[str, str]
@@ -45,7 +45,7 @@ class MemoryModel:
     made_by: str = ""
     made_at: datetime | None = None
     mlmodel: bytes | None = None
-    lacks: str = ""
+    conda: bytes | None = None
 
 
 class MemoryTraining:
@@ -110,7 +110,7 @@ class MemoryTraining:
             asset=named.short,
             kind=found.kind,
             archived=found.archived,
-            tags=dict(found.tags),
+            tags={**found.tags, **({JOB_TAG: found.job} if JOB_TAG in found.tags else {})},
             job=found.job,
             made_by=found.made_by,
             made_at=found.made_at,
@@ -122,7 +122,7 @@ class MemoryTraining:
 
     def model_files(self, asset: str) -> ModelFiles:
         found = self.models[assets.asset(asset)]
-        return ModelFiles(found.mlmodel, found.lacks)
+        return ModelFiles(found.mlmodel, found.conda)
 
     def digest(self, asset: str) -> str | None:
         return self.digests.get(asset, "")

@@ -16,7 +16,7 @@ from shared.domain.release import Phase, Release, Trigger
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.loopfile.published import Assets
 from shared.port_rules import JOB_TAG
-from shared.release import beginning
+from shared.release import untrained
 from shared.retraining import start
 from shared.retraining.start import Outcome
 from shared.runtime.unit_of_work import Unit
@@ -27,7 +27,7 @@ VERB = "rollback"
 
 def back_to(current: Unit, number: int, trigger: Trigger, *, gated: bool) -> Outcome | Reason:
     """A release that deploys release `number` again under a name of its own; or why there is none."""
-    if (closed := beginning.refusal(current, VERB)) is not None:
+    if (closed := untrained.refusal(current, VERB)) is not None:
         return closed
     found = _went_live(current, number)
     if isinstance(found, Reason):
@@ -36,14 +36,14 @@ def back_to(current: Unit, number: int, trigger: Trigger, *, gated: bool) -> Out
         return gone
     state = current.state
     release = replace(
-        beginning.untrained(current, trigger, found.model, Phase.DEPLOYING),
+        untrained.beside(current, trigger, found.model, Phase.DEPLOYING),
         versions=found.versions,
         window=found.window,
         profile=found.profile,
         job=found.job,
         back_to=number,
         served_with=found.served_with or found.definition,
-        judged_on=beginning.newest_rows(current) or found.versions,
+        judged_on=untrained.newest_rows(current) or found.versions,
         ungated=not gated,
     )
     return start.begun(state, release)
@@ -58,7 +58,7 @@ def _went_live(current: Unit, number: int) -> Release | Reason:
         return reason(Code.ROLLBACK_UNKNOWN_DEPLOYMENT, release=number, model=found.model)
     if found.phase is not Phase.LIVE:
         return reason(Code.ROLLBACK_NEVER_LIVE, release=number, phase=found.phase.value)
-    if (serving := beginning.serving(current, found.model)) is not None:
+    if (serving := untrained.serving(current, found.model)) is not None:
         return serving
     return (
         found if _proven(current, found) else reason(Code.ROLLBACK_DIFFERS, release=number, loop=current.loop)
@@ -93,7 +93,7 @@ def _entries(current: Unit, found: Release) -> Iterator[LedgerEntry]:
 def _gone(current: Unit, found: Release) -> Reason | None:
     """What of the release is no longer as it was; None when all of it is there."""
     model = current.ports.training.model(found.model)
-    if (lost := beginning.model_refusal(VERB, found.model, model)) is not None:
+    if (lost := untrained.model_refusal(VERB, found.model, model)) is not None:
         return lost
     assert model is not None
     if found.job and model.tags.get(JOB_TAG, found.job) != found.job:

@@ -15,7 +15,7 @@ from shared.domain.reason import Code, Fact, Reason, reason
 from shared.domain.release import Phase, Trigger, TriggerKind
 from shared.loopfile.published import Published
 from shared.ports import RegisteredModel
-from shared.release import beginning, signature
+from shared.release import signature, unaided, untrained
 from shared.retraining import policy, start
 from shared.retraining.policy import Deny, Start
 from shared.retraining.start import Outcome
@@ -26,7 +26,7 @@ VERB = "release"
 
 def asked(current: Unit, model: str, trigger: Trigger) -> Outcome | Reason:
     """A release of a registered model, because a person asks for it; or why there is none."""
-    return beginning.refusal(current, VERB) or _begun(current, current.state, model, trigger)
+    return untrained.refusal(current, VERB) or _begun(current, current.state, model, trigger)
 
 
 def heard(current: Unit, state: LoopState, trigger: Trigger) -> Outcome:
@@ -73,18 +73,18 @@ def told(model: RegisteredModel) -> Mapping[str, Fact]:
 
 def _begun(current: Unit, state: LoopState, named: str, trigger: Trigger) -> Outcome | Reason:
     model = current.ports.training.model(named)
-    if (lost := beginning.model_refusal(VERB, named, model)) is not None:
+    if (lost := untrained.model_refusal(VERB, named, model)) is not None:
         return lost
     assert model is not None
-    rows = beginning.newest_rows(current)
+    rows = untrained.newest_rows(current)
     if not rows:
         return reason(Code.MODEL_NO_ROWS, loop=current.loop)
-    no = beginning.serving(current, model.asset) or _unfit(current, current.published(), model)
+    no = untrained.serving(current, model.asset) or _unfit(current, current.published(), model)
     if no is not None:
         return no
     why = replace(trigger.reason, facts={**trigger.reason.facts, **told(model)})
     release = replace(
-        beginning.untrained(current, replace(trigger, reason=why), model.asset, Phase.PREPARING),
+        untrained.beside(current, replace(trigger, reason=why), model.asset, Phase.PREPARING),
         judged_on=rows,
     )
     counted = replace(state, starts=(*policy.recent_starts(state, trigger.at), trigger.at))
@@ -99,8 +99,8 @@ def _unfit(current: Unit, published: Published, model: RegisteredModel) -> Reaso
     files = current.ports.training.model_files(model.asset)
     if files.mlmodel is None:
         return None if aided else reason(Code.MODEL_NOT_MLFLOW, model=name, kind="a folder without MLmodel")
-    if not aided and files.lacks:
-        return reason(Code.MODEL_LACKS_PACKAGES, model=name, lacks=files.lacks)
+    if not aided and (lacks := unaided.lacks(files)):
+        return reason(Code.MODEL_LACKS_PACKAGES, model=name, lacks=lacks)
     wanted = signature.inputs(files.mlmodel)
     if not wanted:
         return None if aided else reason(Code.MODEL_NO_SIGNATURE, model=name)

@@ -31,6 +31,8 @@ class Shown:
     algorithm: str
     job_link: str
     data_count: int
+    unknown: str
+    """What is not known of its training."""
     until_known: bool
     """Whether `chain.until` is known: the entries in hand may end before the release did."""
     entries: tuple[Told, ...]
@@ -148,6 +150,7 @@ def _chain(
         algorithm=model(chain.algorithm),
         job_link=asking.studio.job(chain.job) if chain.job else "",
         data_count=len(chain.versions),
+        unknown=say(chain.unknown),
         until_known=until is not None or proven.entries[-1].seq >= current.state.ledger_seq,
         entries=told(last),
         hashes=tuple((e.seq, e.hash) for e in last),

@@ -49,7 +49,7 @@ def newest_rows(current: Unit) -> tuple[int, ...]:
     return start.window(start.usable_versions(current, definition, now), definition, now)
 
 
-def untrained(current: Unit, trigger: Trigger, model: str, phase: Phase) -> Release:
+def beside(current: Unit, trigger: Trigger, model: str, phase: Phase) -> Release:
     """A release of `model` under today's definition, beside the champion."""
     state = current.state
     release = Release(

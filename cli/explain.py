@@ -9,6 +9,7 @@ import typer
 
 from cli import session
 from cli.session import Json, advise, out, print_json, release_of, shown
+from shared.assets import asset
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
 from shared.domain.reason import Reason
@@ -107,7 +108,11 @@ def release_story(ports: Ports, loop: str, number: int) -> Story:
 
 def _heading(release: Release) -> str:
     because = "; ".join(f"{trigger.kind.value}: {say(trigger.reason)}" for trigger in release.triggers)
-    made_of = f"on versions {', '.join(map(str, release.versions))}" if release.versions else release.model
+    made_of = (
+        f"on versions {', '.join(map(str, release.versions))}"
+        if release.versions
+        else f"of model {asset(release.model).plain}"
+    )
     if release.back_to:
         made_of = f"back to release {release.back_to}"
     return f"release {release.loop}/{release.number} {made_of}, because of {because}"

@@ -110,7 +110,11 @@ def model(current: Unit, record: InboxRecord, row: Row) -> None:
     wanted, named = current.published().definition.models, record.body["model"]
     found = current.ports.training.model(named)
     if found is None or wanted is None or not wanted.asks_for(asset(named).name, found.tags):
-        no = reason(Code.MODEL_GONE if found is None else Code.MODEL_NOT_ASKED, model=named, verb="release")
+        no = reason(
+            Code.MODEL_GONE if found is None else Code.MODEL_NOT_ASKED,
+            model=asset(named).plain,
+            verb="release",
+        )
         current.commit(changes=_done(record, row, no))
         return
     why = reason(Code.MODEL_REGISTERED, **foreign.told(found))
@@ -157,7 +161,7 @@ def person(current: Unit, record: InboxRecord, row: Row) -> None:
             _restore(current, record, row, actor, why)
         case "release":
             named = record.body["model"]
-            asked = reason(Code.MODEL_ASKED_FOR, model=named, why=why)
+            asked = reason(Code.MODEL_ASKED_FOR, model=asset(named).plain, why=why)
             trigger = Trigger(TriggerKind.PERSON, asked, actor, record.key, current.ports.clock.now())
             _begin(current, record, row, foreign.asked(current, named, trigger))
         case "rollback" if to := record.body.get("to", ""):

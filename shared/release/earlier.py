@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
+from shared.assets import asset
 from shared.domain.ledger import LedgerEntry
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger
@@ -55,7 +56,7 @@ def _went_live(current: Unit, number: int) -> Release | Reason:
         return reason(Code.ROLLBACK_NO_RELEASE, release=number, loop=current.loop)
     found = current.release(number)[0]
     if found.adopted_as_served:
-        return reason(Code.ROLLBACK_UNKNOWN_DEPLOYMENT, release=number, model=found.model)
+        return reason(Code.ROLLBACK_UNKNOWN_DEPLOYMENT, release=number, model=asset(found.model).plain)
     if found.phase is not Phase.LIVE:
         return reason(Code.ROLLBACK_NEVER_LIVE, release=number, phase=found.phase.value)
     if (serving := untrained.serving(current, found.model)) is not None:
@@ -97,21 +98,23 @@ def _gone(current: Unit, found: Release) -> Reason | None:
         return lost
     assert model is not None
     if found.job and model.tags.get(JOB_TAG, found.job) != found.job:
-        return reason(Code.MODEL_DIFFERS, model=found.model, job=found.job, found=model.tags[JOB_TAG])
+        return reason(
+            Code.MODEL_DIFFERS, model=asset(found.model).plain, job=found.job, found=model.tags[JOB_TAG]
+        )
     try:
-        assets = current.published(found.served_with or found.definition).assets
+        published = current.published(found.served_with or found.definition)
     except (InvariantBroken, ConfigurationError) as error:
         return reason(Code.DEFINITION_GONE, release=found.number, error=str(error))
-    return _parts_gone(current, found.number, assets)
+    return _parts_gone(current, found.number, published.assets)
 
 
-def _parts_gone(current: Unit, number: int, assets: Assets) -> Reason | None:
-    for asset, gone in ((assets.environment, Code.ENVIRONMENT_GONE), (assets.code, Code.CODE_GONE)):
-        if not asset:
+def _parts_gone(current: Unit, number: int, published: Assets) -> Reason | None:
+    for part, gone in ((published.environment, Code.ENVIRONMENT_GONE), (published.code, Code.CODE_GONE)):
+        if not part:
             continue
-        digest, known = current.ports.training.digest(asset), assets.digests.get(asset, "")
+        digest, known = current.ports.training.digest(part), published.digests.get(part, "")
         if digest is None:
-            return reason(gone, release=number, asset=asset)
+            return reason(gone, release=number, asset=part)
         if known and digest != known:
-            return reason(Code.CODE_DIFFERS, release=number, asset=asset, known=known, found=digest)
+            return reason(Code.CODE_DIFFERS, release=number, asset=part, known=known, found=digest)
     return None

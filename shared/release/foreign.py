@@ -47,8 +47,7 @@ def again(current: Unit, state: LoopState) -> Outcome:
     """The answer to the newest registration that waits, and where it goes on waiting to what waits beside it."""
     *older, newest = (t for t in state.waiting if t.kind is TriggerKind.MODEL)
     others = tuple(t for t in state.waiting if t.kind is not TriggerKind.MODEL)
-    gone = reason(Code.MODEL_SUPERSEDED, model=_named(newest))
-    answered = tuple(policy.answered(trigger, gone) for trigger in older)
+        answered = tuple(policy.answered(trigger, _superseded(trigger)) for trigger in older)
     outcome = heard(current, replace(state, waiting=others, waiting_until=None), newest)
     if newest not in outcome.state.waiting:
         return replace(outcome, drafts=(*answered, *outcome.drafts))
@@ -61,14 +60,18 @@ def again(current: Unit, state: LoopState) -> Outcome:
     )
 
 
+def _superseded(trigger: Trigger) -> Reason:
+    return reason(Code.MODEL_SUPERSEDED, model=trigger.reason.facts["model"])
+
+
 def _named(trigger: Trigger) -> str:
-    return str(trigger.reason.facts["model"])
+    return f"azureml:{trigger.reason.facts['model']}"
 
 
 def told(model: RegisteredModel) -> Mapping[str, Fact]:
     """What is known of a model that we did not make."""
     made_at = model.made_at.isoformat() if model.made_at else None
-    return {"model": asset(model.asset).short, "by": model.made_by, "at": made_at, "job": model.job}
+    return {"model": asset(model.asset).plain, "by": model.made_by, "at": made_at, "job": model.job}
 
 
 def _begun(current: Unit, state: LoopState, named: str, trigger: Trigger) -> Outcome | Reason:
@@ -93,7 +96,7 @@ def _begun(current: Unit, state: LoopState, named: str, trigger: Trigger) -> Out
 
 def _unfit(current: Unit, published: Published, model: RegisteredModel) -> Reason | None:
     """Why the model cannot answer what the loop sends; None when nothing speaks against it."""
-    name, aided = asset(model.asset).short, bool(published.assets.code)
+    name, aided = asset(model.asset).plain, bool(published.assets.code)
     if not aided and model.kind != "mlflow_model":
         return reason(Code.MODEL_NOT_MLFLOW, model=name, kind=model.kind)
     files = current.ports.training.model_files(model.asset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.assets import same_asset
+from shared import assets
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger
 from shared.ports import RegisteredModel
@@ -30,17 +30,18 @@ def refusal(current: Unit, verb: str) -> Reason | None:
 
 def model_refusal(verb: str, asset: str, model: RegisteredModel | None) -> Reason | None:
     """Why a model cannot be deployed, whatever is in it; None when it can."""
+    name = assets.asset(asset).plain
     if model is None:
-        return reason(Code.MODEL_GONE, verb=verb, model=asset)
-    return reason(Code.MODEL_ARCHIVED, verb=verb, model=asset) if model.archived else None
+        return reason(Code.MODEL_GONE, verb=verb, model=name)
+    return reason(Code.MODEL_ARCHIVED, verb=verb, model=name) if model.archived else None
 
 
 def serving(current: Unit, model: str) -> Reason | None:
     """That this very model serves already; None when it does not."""
     champion = current.state.champion
-    if champion is None or not same_asset(champion.model, model):
+    if champion is None or not assets.same_asset(champion.model, model):
         return None
-    return reason(Code.MODEL_SERVES, model=model, release=champion.release)
+    return reason(Code.MODEL_SERVES, model=assets.asset(model).plain, release=champion.release)
 
 
 def newest_rows(current: Unit) -> tuple[int, ...]:

@@ -108,13 +108,12 @@ def release_story(ports: Ports, loop: str, number: int) -> Story:
 
 def _heading(release: Release) -> str:
     because = "; ".join(f"{trigger.kind.value}: {say(trigger.reason)}" for trigger in release.triggers)
-    made_of = (
-        f"on versions {', '.join(map(str, release.versions))}"
-        if release.versions
-        else f"of model {asset(release.model).plain}"
-    )
     if release.back_to:
         made_of = f"back to release {release.back_to}"
+    elif release.versions:
+        made_of = f"on versions {', '.join(map(str, release.versions))}"
+    else:
+        made_of = f"of model {asset(release.model).plain}"
     return f"release {release.loop}/{release.number} {made_of}, because of {because}"
 
 

@@ -107,20 +107,18 @@ def _is_of(current: Unit, trigger: Trigger, resolved: InboxRecord) -> bool:
 def model(current: Unit, record: InboxRecord, row: Row) -> None:
     """A model was registered that the loop's `models` asked for when it was heard; whether it still does is asked of
     the loop and of the model itself, for the event only names it."""
-    wanted, named = current.published().definition.models, record.body["model"]
-    found = current.ports.training.model(named)
-    if found is None or wanted is None or not wanted.asks_for(asset(named).name, found.tags):
-        no = reason(
-            Code.MODEL_GONE if found is None else Code.MODEL_NOT_ASKED,
-            model=asset(named).plain,
-            verb="release",
-        )
-        current.commit(changes=_done(record, row, no))
-        return
-    why = reason(Code.MODEL_REGISTERED, **foreign.told(found))
-    trigger = Trigger(TriggerKind.MODEL, why, "Azure ML registry", record.key, current.ports.clock.now())
-    outcome = foreign.heard(current, current.state, trigger)
-    outcome.commit(current, _done(record, row, outcome.reason))
+    named, wanted = asset(record.body["model"]), current.published().definition.models
+    found = current.ports.training.model(named.short)
+    known = foreign.told(found) if found else {"model": named.plain}
+    why, now = reason(Code.MODEL_REGISTERED, **known), current.ports.clock.now()
+    trigger = Trigger(TriggerKind.MODEL, why, "Azure ML registry", record.key, now)
+    if found is None:
+        _deny(current, record, row, trigger, reason(Code.MODEL_GONE, verb="release", model=named.plain))
+    elif wanted is None or not wanted.asks_for(named.name, found.tags):
+        _deny(current, record, row, trigger, reason(Code.MODEL_NOT_ASKED, model=named.plain))
+    else:
+        outcome = foreign.heard(current, current.state, trigger)
+        outcome.commit(current, _done(record, row, outcome.reason))
 
 
 def ask(
@@ -158,17 +156,18 @@ def person(current: Unit, record: InboxRecord, row: Row) -> None:
         case "resume":
             _resume(current, record, row)
         case "restore":
-            _restore(current, record, row, actor, why)
+            _restore(current, record, row, why)
         case "release":
             named = record.body["model"]
             asked = reason(Code.MODEL_ASKED_FOR, model=asset(named).plain, why=why)
-            trigger = Trigger(TriggerKind.PERSON, asked, actor, record.key, current.ports.clock.now())
-            _begin(current, record, row, foreign.asked(current, named, trigger))
+            _begin(current, record, row, foreign.asked(current, named, _wish(current, record, asked)))
         case "rollback" if to := record.body.get("to", ""):
-            asked = reason(Code.ROLLBACK_ASKED_FOR, release=int(to), why=why)
-            trigger = Trigger(TriggerKind.PERSON, asked, actor, record.key, current.ports.clock.now())
-            gated = bool(record.body.get("gate"))
-            _begin(current, record, row, earlier.back_to(current, int(to), trigger, gated=gated))
+            asked, gated = (
+                reason(Code.ROLLBACK_ASKED_FOR, release=int(to), why=why),
+                record.body["gate"] != "",
+            )
+            wish = _wish(current, record, asked)
+            _begin(current, record, row, earlier.back_to(current, int(to), wish, gated=gated))
         case "replay":
             _replay(current, record, row, actor, why)
         case _:
@@ -197,14 +196,16 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
     stepper.store(current, release, release_row, after, actor=actor, cause=record.key, also=done)
 
 
-def _restore(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) -> None:
+def _restore(current: Unit, record: InboxRecord, row: Row, why: str) -> None:
     if current.published().definition.mode == "observe":
         _refuse(current, record, row, reason(Code.ACT_WHILE_FROZEN, verb="restore", loop=current.loop))
         return
-    now = current.ports.clock.now()
-    asked = reason(Code.RESTORE_ASKED_FOR, why=why)
-    trigger = Trigger(TriggerKind.PERSON, asked, actor, record.key, now)
-    _begin(current, record, row, restore.restore(current, trigger))
+    wish = _wish(current, record, reason(Code.RESTORE_ASKED_FOR, why=why))
+    _begin(current, record, row, restore.restore(current, wish))
+
+
+def _wish(current: Unit, record: InboxRecord, asked: Reason) -> Trigger:
+    return Trigger(TriggerKind.PERSON, asked, record.body["actor"], record.key, current.ports.clock.now())
 
 
 def _begin(current: Unit, record: InboxRecord, row: Row, outcome: Outcome | Reason) -> None:

@@ -47,7 +47,7 @@ def again(current: Unit, state: LoopState) -> Outcome:
     """The answer to the newest registration that waits, and where it goes on waiting to what waits beside it."""
     *older, newest = (t for t in state.waiting if t.kind is TriggerKind.MODEL)
     others = tuple(t for t in state.waiting if t.kind is not TriggerKind.MODEL)
-        answered = tuple(policy.answered(trigger, _superseded(trigger)) for trigger in older)
+    answered = tuple(policy.answered(trigger, _superseded(trigger)) for trigger in older)
     outcome = heard(current, replace(state, waiting=others, waiting_until=None), newest)
     if newest not in outcome.state.waiting:
         return replace(outcome, drafts=(*answered, *outcome.drafts))

@@ -25,6 +25,9 @@ from shared.state import ledger_pages
 
 VERB = "rollback"
 
+SKEW = 5
+"""Entries before the release's start that are read as well: workers' clocks differ a little."""
+
 
 def back_to(current: Unit, number: int, trigger: Trigger, *, gated: bool) -> Outcome | Reason:
     """A release that deploys release `number` again under a name of its own; or why there is none."""
@@ -81,7 +84,7 @@ def _proven(current: Unit, found: Release) -> bool:
 
 def _entries(current: Unit, found: Release) -> Iterator[LedgerEntry]:
     """Those of the release, from its start to its end."""
-    after = ledger_pages.seq_at(current, found.started_at - timedelta(milliseconds=1))
+    after = max(0, ledger_pages.seq_at(current, found.started_at - timedelta(milliseconds=1)) - SKEW)
     while page := ledger_pages.entries_after(current, after):
         for entry in page:
             if entry.subject == f"release {found.number}":

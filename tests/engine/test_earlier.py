@@ -14,6 +14,7 @@ from shared.domain.release import JudgementKind, Phase
 from shared.inbox import messages
 from shared.loopfile.published import Assets, Published
 from shared.ports import Replace
+from shared.release.gate import gate_evidence
 from shared.release.untrained import GONE
 from shared.runtime import publication, unit_of_work
 from shared.state import queries, rows
@@ -132,10 +133,15 @@ def test_the_gate_is_passed_only_where_it_is_asked_for(world: World) -> None:
     assert live(world) == 3
     judged = [one.kind for one in world.release(3).judgements]
     assert judged[0] is JudgementKind.SMOKE and JudgementKind.GATE not in judged
+    world.drop("2008.csv", csv(season(2008)))
+    world.ticks(2)
     ask(world, 2, gate=True)
     assert live(world) == 4
-    gate = world.release(4).judgement(JudgementKind.GATE)
-    assert gate is not None and world.release(4).judged_on == (1,)
+    release = world.release(4)
+    assert (release.versions, release.judged_on) == ((1,), (1, 2))
+    gate = gate_evidence.recorded(unit_of_work.read(world.ports, "birds"), release)
+    assert gate is not None
+    assert {name[:4] for name in gate.evidence.ids} == {"2007", "2008"}, "today's rows judge it"
 
 
 def test_without_a_gate_a_model_that_answers_nothing_well_is_rejected_before_it_has_traffic(

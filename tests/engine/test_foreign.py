@@ -279,6 +279,21 @@ def test_one_that_waits_keeps_what_waits_beside_it(world: World) -> None:
     assert world.state.waiting == ()
 
 
+def test_one_that_rests_lets_a_person_s_wish_begin(world: World) -> None:
+    world.publish(OPTED_IN.replace("cooldown: 1m", "cooldown: 2h"))
+    world.act("retrain")
+    register(world)
+    world.send(event(stage="approved"))
+    world.act("retrain")
+    assert [trigger.kind.value for trigger in world.state.waiting] == ["model", "person"]
+    assert world.live() == 3, "the second ended, and the third began at once"
+    assert world.release(3).triggers[0].kind is TriggerKind.PERSON
+    assert [trigger.kind.value for trigger in world.state.waiting] == ["model"]
+    world.ticks(1, seconds=3 * 3600)
+    assert world.live() == 4
+    assert world.release(4).model == "azureml:lab:1"
+
+
 def test_an_observing_loop_only_says_what_it_would_do(world: World) -> None:
     world.publish(OPTED_IN + "mode: observe\n")
     register(world)

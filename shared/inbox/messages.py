@@ -180,10 +180,8 @@ def _event_grid(kind: str, data: Mapping[str, object], account_url: str) -> Inco
 
 def _registered(data: Mapping[str, object]) -> ModelRegistered | Uninteresting:
     """The documented sample has its version as a number, the service may send a text."""
-    tags, named = (
-        data.get("modeltags"),
-        _MODEL.fullmatch(f"{data.get('modelname')}:{data.get('modelversion')}"),
-    )
+    name, version, tags = (data.get(f"model{key}") for key in ("name", "version", "tags"))
+    named = _MODEL.fullmatch(f"{name or ''}:{version or ''}")
     if named is None:
         return Uninteresting("a registered model without a name and a version")
     texts = {str(key): str(value) for key, value in tags.items()} if isinstance(tags, Mapping) else {}

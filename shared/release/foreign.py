@@ -36,7 +36,7 @@ def heard(current: Unit, state: LoopState, trigger: Trigger) -> Outcome:
     newest = current.newest_labelled()
     decision = policy.decide(state, [trigger], published.definition, now, newest_version=newest)
     if isinstance(decision, Start):
-        begun = _begun(current, state, _named(trigger), trigger)
+        begun = untrained.alone(current, VERB) or _begun(current, state, _named(trigger), trigger)
         if isinstance(begun, Outcome):
             return begun
         decision = Deny(begun)

@@ -23,9 +23,15 @@ def refusal(current: Unit, verb: str) -> Reason | None:
     if state.open_release is not None:
         phase = current.release(state.open_release)[0].phase.value
         return reason(Code.ANOTHER_RELEASE_OPEN, verb=verb, release=state.open_release, phase=phase)
-    if state.unserved is not None and state.unserved.code in GONE:
-        return reason(Code.NOBODY_TO_COMPARE_WITH, state.unserved, verb=verb)
-    return None
+    return alone(current, verb)
+
+
+def alone(current: Unit, verb: str) -> Reason | None:
+    """That nobody serves beside whom a canary could be; None when somebody does, or never did."""
+    unserved = current.state.unserved
+    if unserved is None or unserved.code not in GONE:
+        return None
+    return reason(Code.NOBODY_TO_COMPARE_WITH, unserved, verb=verb)
 
 
 def model_refusal(verb: str, asset: str, model: RegisteredModel | None) -> Reason | None:

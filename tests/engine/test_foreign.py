@@ -18,7 +18,7 @@ from shared.inbox import messages, unrouted
 from shared.loopfile.published import Assets, Published
 from shared.memory.azureml import MemoryModel
 from shared.release import signature
-from shared.runtime import publication
+from shared.runtime import publication, unit_of_work
 from shared.state import queries
 from shared.words import say
 from tests.engine.world import LOOP, World, csv, season
@@ -337,3 +337,12 @@ def test_a_canary_of_it_that_errs_is_rolled_back(world: World) -> None:
         world.ticks_with_traffic(1, errors={"r2-a1": 0.5})
     assert world.release(2).phase is Phase.ROLLED_BACK
     assert world.ports.serving.traffic("birds") == {"r1-a1": 100}
+
+
+def test_while_nobody_serves_a_registration_is_denied_until_the_champion_is_back(world: World) -> None:
+    current = unit_of_work.read(world.ports, "birds")
+    gone = Reason(Code.NO_TRAFFIC, {"loop": "birds", "endpoint": "birds"})
+    current.commit(replace(current.state, unserved=gone))
+    register(world)
+    world.send(event(stage="approved"))
+    assert answered(world, "retrain.denied", "answer").code is Code.NOBODY_TO_COMPARE_WITH

@@ -71,7 +71,20 @@ def _whole() -> typer.Typer:
         traffic,
     )
 
-    reading = (new, adopt, publish, contract_check, drop, status, traffic, audit, explain, replay, export, records)
+    reading = (
+        new,
+        adopt,
+        publish,
+        contract_check,
+        drop,
+        status,
+        traffic,
+        audit,
+        explain,
+        replay,
+        export,
+        records,
+    )
     return _made((*reading, backtest, compare, acts, doctor))
 
 

@@ -13,7 +13,7 @@ Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the le
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (retrain, restore, approve, skip, abort, rollback, pause, resume):
+    for command in (retrain, release, restore, approve, skip, abort, rollback, pause, resume):
         app.command(command.__name__)(command)
     app.command("read-again")(read_again)
 
@@ -21,6 +21,18 @@ def add_to(app: typer.Typer) -> None:
 def retrain(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
     """Start a release now. Does not wait for a trigger or the schedule."""
     _ask("retrain", loop, None, reason, as_json=as_json)
+
+
+def release(
+    loop: Loop,
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL:VERSION", help="A model of the workspace's registry.")
+    ],
+    reason: Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Release a registered model, whoever trained it. It passes the same gate and canary as the loop's own."""
+    _ask("release", loop, None, reason, as_json=as_json, model=model)
 
 
 def restore(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
@@ -43,9 +55,25 @@ def abort(release: ReleaseName, reason: Reason = "", as_json: Json = False) -> N
     _ask("abort", *release_of(release), reason, as_json=as_json)
 
 
-def rollback(release: ReleaseName, reason: Reason = "", as_json: Json = False) -> None:
-    """Roll back a release. Possible while the old deployment is still warm."""
-    _ask("rollback", *release_of(release), reason, as_json=as_json)
+def rollback(
+    release: Annotated[
+        str, typer.Argument(help="LOOP/NUMBER, as `driftloop status` shows it; with --to the LOOP alone.")
+    ],
+    to: Annotated[
+        int | None,
+        typer.Option(min=1, help="Deploy this earlier release again, behind a canary of its own."),
+    ] = None,
+    gate: Annotated[bool, typer.Option("--gate", help="With --to: pass the gate first.")] = False,
+    reason: Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Roll back a release while the old deployment is still warm. With --to: go back to any earlier release."""
+    if to is not None:
+        _ask("rollback", release, None, reason, as_json=as_json, to=to, gate=gate)
+    elif gate:
+        raise typer.BadParameter("needs --to", param_hint="--gate")
+    else:
+        _ask("rollback", *release_of(release), reason, as_json=as_json)
 
 
 def pause(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
@@ -65,19 +93,22 @@ def read_again(
     as_json: Json = False,
 ) -> None:
     """Read a quarantined drop again. For when the loop file had to be fixed, not the drop."""
-    _ask("replay", loop, None, reason, drop, as_json=as_json)
+    _ask("replay", loop, None, reason, as_json=as_json, drop=drop)
 
 
-def _ask(verb: str, loop: str, release: int | None, reason: str, drop: str = "", *, as_json: bool) -> None:
+def _ask(
+    verb: str, loop: str, release: int | None, reason: str, *, as_json: bool, **more: str | int | bool
+) -> None:
     from shared.inbox import messages, recorder
 
     session.overview(loop)
-    message = messages.act_message(
-        verb, loop, {"release": release, "reason": reason, "drop": drop}, session.who()
-    )
+    body = {"release": release, "reason": reason, **more}
+    message = messages.act_message(verb, loop, body, session.who())
     recorder.submit(session.ports(), message)
     if as_json:
         out.print_json(message)
         return
     about = loop if release is None else f"{loop}/{release}"
+    said = {"model": " {}", "to": " --to {}"}
+    about += "".join(said[name].format(value) for name, value in more.items() if name in said)
     out.say(f"Queued: {verb} {about}. Follow it with: driftloop status {loop}")

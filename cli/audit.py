@@ -70,14 +70,15 @@ def _chain(served: answer.Chain) -> None:
     until = f" until {served.until:%Y-%m-%d %H:%M:%S} UTC" if served.until else ", and still is"
     rows = (
         ("model", served.model),
-        ("trained by", served.trained_by),
+        ("released by" if served.unknown else "trained by", served.trained_by),
         ("algorithm", served.algorithm),
         ("job", served.job),
         ("data", "\n".join(d.line for d in served.data)),
+        ("not known", say(served.unknown)),
         ("release", f"{served.loop}/{served.release} as deployment {served.deployment}"),
         ("live since", f"{served.live_at:%Y-%m-%d %H:%M:%S} UTC{until}"),
         ("because of", "\n".join(served.because)),
     )
-    for name, value in rows:
+    for name, value in filter(all, rows):
         table.add_row(name, "\n".join(map(shown, value.split("\n"))))
     out.print(table)

@@ -37,6 +37,7 @@ EVENTS = {
     "events of container labels": ("storage", "Microsoft.Storage.BlobCreated", _BLOB.format("labels")),
     "events of ended runs": ("workspace", f"{_ML}.RunCompleted", "experiments/e/runs/r"),
     "events of changed runs": ("workspace", f"{_ML}.RunStatusChanged", "experiments/e/runs/r"),
+    "events of registered models": ("workspace", f"{_ML}.ModelRegistered", "models/m:1"),
 }
 """By check: which source must tell of which event, as shared/inbox/messages.py reads it."""
 

@@ -9,6 +9,7 @@ import typer
 
 from cli import export, session
 from cli.session import Json, advise, out, print_json, shown
+from shared.assets import asset
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
 from shared.domain.reason import Reason
@@ -123,8 +124,13 @@ def release_story(ports: Ports, loop: str, number: int) -> Story:
 
 def _heading(release: Release) -> str:
     because = "; ".join(f"{trigger.kind.value}: {say(trigger.reason)}" for trigger in release.triggers)
-    versions = ", ".join(map(str, release.versions))
-    return f"release {release.loop}/{release.number} on versions {versions}, because of {because}"
+    if release.back_to:
+        made_of = f"back to release {release.back_to}"
+    elif release.versions:
+        made_of = f"on versions {', '.join(map(str, release.versions))}"
+    else:
+        made_of = f"of model {asset(release.model).plain}"
+    return f"release {release.loop}/{release.number} {made_of}, because of {because}"
 
 
 def _during(entries: Sequence[LedgerEntry], number: int) -> Iterator[LedgerEntry]:

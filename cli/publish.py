@@ -64,10 +64,10 @@ def _traffic(definition: Definition) -> Iterator[str]:
 def publish(folder: LoopFolder, overrides: Settings = None) -> None:
     """Publish a loop: register what it needs in Azure ML. New releases run with this definition."""
     from shared import loopfile
-    from shared.azure import unaided
     from shared.azure.client import Workspace, credential
     from shared.azure.registry import Registry
     from shared.loopfile.published import Published
+    from shared.release import unaided
     from shared.runtime import publication
 
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))

@@ -34,8 +34,8 @@ nor do `explain` and `replay` of an exported file.
 | 2 | wrong usage; of `compare` also: bad input, or nothing that can be compared |
 | 3 of `doctor` | warnings only |
 
-An act (`retrain`, `restore`, `approve`, `skip`, `abort`, `rollback`, `pause`, `resume`, `read-again`) is put in the
-queue: 0 means that it was queued. What became of it is in `driftloop status` and in the ledger.
+An act (`retrain`, `release`, `restore`, `approve`, `skip`, `abort`, `rollback`, `pause`, `resume`, `read-again`)
+is put in the queue: 0 means that it was queued. What became of it is in `driftloop status` and in the ledger.
 """
 
 

@@ -436,6 +436,7 @@ module workspaceSubscription 'modules/subscription.bicep' = {
     eventTypes: [
       'Microsoft.MachineLearningServices.RunStatusChanged'
       'Microsoft.MachineLearningServices.RunCompleted'
+      'Microsoft.MachineLearningServices.ModelRegistered'
     ]
   }
   dependsOn: [events, rolesOnQueue, rolesOnContainers]

@@ -25,6 +25,11 @@ class Asset(NamedTuple):
     def short(self) -> str:
         return f"azureml:{self.name}:{self.version}"
 
+    @property
+    def plain(self) -> str:
+        """As people write it."""
+        return f"{self.name}:{self.version}"
+
 
 def asset(identifier: str) -> Asset:
     """Labels such as @latest are refused: what runs must be the same tomorrow."""

@@ -219,6 +219,33 @@ class JobSeen:
     """Steps of a completed job that Azure ML did not run again, because nothing in them had changed."""
 
 
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A model version as the workspace has it."""
+
+    asset: str
+    """Asset id."""
+    kind: str
+    """mlflow_model, custom_model or triton_model."""
+    archived: bool
+    """It, or its name with all versions."""
+    tags: Mapping[str, str]
+    job: str = ""
+    """The run that it came from, as Azure ML knows; empty where it was uploaded."""
+    made_by: str = ""
+    made_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What a model's own files say about serving it."""
+
+    mlmodel: bytes | None
+    """The file MLmodel; None: it is no MLflow model."""
+    conda: bytes | None
+    """The file conda.yaml, from which Azure ML makes the server's environment."""
+
+
 class Training(Protocol):
     def ensure_job(self, spec: JobSpec) -> JobSeen:
         """Submit under `spec.name`, or look at the job that bears it. Somebody else's job: ConfigurationError."""
@@ -232,8 +259,21 @@ class Training(Protocol):
         """Register the job's output `model` under name and version; the asset id."""
         ...
 
-    def model_tags(self, asset: str) -> Mapping[str, str] | None:
-        """Tags of a registered model, `driftloop.job` among them; None when it is not there."""
+    def model(self, asset: str) -> RegisteredModel | None:
+        """A registered model; None when it is not there."""
+        ...
+
+    def newest_model(self, name: str) -> RegisteredModel | None:
+        """The version of this name that was registered last; None when there is none."""
+        ...
+
+    def model_files(self, asset: str) -> ModelFiles:
+        """What the files of a registered model say. ConfigurationError where they lie in no datastore."""
+        ...
+
+    def digest(self, asset: str) -> str | None:
+        """SHA-256 of an environment's or a code version's content; None when it is not there, empty when Azure ML
+        does not know."""
         ...
 
     def check_unaided(self, job: str) -> None:

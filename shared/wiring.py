@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.clock import SystemClock
@@ -23,7 +24,7 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
     """
     from shared.azure.blobs import AzureBlobs
     from shared.azure.client import Clients, Workspace, credential
-    from shared.azure.datastore import DefaultDatastore
+    from shared.azure.datastore import Datastore
     from shared.azure.documents import BlobDocuments
     from shared.azure.endpoints import AzureServing
     from shared.azure.failures import BoundedTransport
@@ -39,13 +40,13 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
     clients = Clients(settings, credential(), transport or BoundedTransport)
     workspace = Workspace(settings, clients.identity, clients.transport)
     blobs = clients.blobs()
-    datastore = DefaultDatastore(workspace, clients)
+    datastore = Datastore(workspace, clients)
     return Ports(
         store=TableStore(clients.table()),
         documents=BlobDocuments(blobs.get_container_client(DOCUMENTS)),
         blobs=AzureBlobs(blobs),
         versions=AzureVersions(blobs.get_container_client(VERSIONS), settings.datastore, workspace),
-        training=AzureTraining(workspace, datastore),
+        training=AzureTraining(workspace, datastore, partial(Datastore, workspace, clients)),
         serving=AzureServing(workspace, clients.identity, settings.endpoint_identity),
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
         sources=WebSources(),

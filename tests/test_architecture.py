@@ -36,6 +36,7 @@ PURE = (
     "shared/verdict/metric.py",
     "shared/release/machine.py",
     "shared/release/observations.py",
+    "shared/release/signature.py",
     "shared/release/document.py",
     "shared/release/gate/gate_judge.py",
     "shared/release/gate/holdout.py",

@@ -60,6 +60,7 @@ DEFAULT = (
         event_types=(
             "Microsoft.MachineLearningServices.RunCompleted",
             "Microsoft.MachineLearningServices.RunStatusChanged",
+            "Microsoft.MachineLearningServices.ModelRegistered",
         ),
     ),
 )

@@ -9,12 +9,12 @@ from datetime import datetime
 from shared.audit.differences import compare
 from shared.audit.record import PROMOTED, Record, ReleaseRecord, text_of
 from shared.domain.ledger import LedgerEntry
-from shared.domain.reason import Reason
+from shared.domain.reason import Code, Reason, reason
 from shared.errors import InvariantBroken
 from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
-from shared.state import hash_chain, queries
+from shared.state import hash_chain, ledger_pages
 from shared.words import say
 
 
@@ -57,10 +57,15 @@ class Chain:
     until: datetime | None
     because: tuple[str, ...]
     phase: str
+    back_to: int | None = None
+    """The earlier release that it deployed again."""
+    unknown: Reason | None = None
+    """What is not known of the model's training; None where it was trained here."""
 
     @property
     def trained_by(self) -> str:
-        return f"{self.asked_by}; published by {self.published_by}"
+        again = f"release {self.back_to}, deployed again at the wish of " if self.back_to else ""
+        return f"{again}{self.asked_by}; published by {self.published_by}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def entries(current: Unit, after: int, through: int) -> list[LedgerEntry]:
     """The entries after one up to another, a thousand a call; what is written meanwhile is left to the next audit."""
     found: list[LedgerEntry] = []
     while after < through:
-        page = queries.entries_after(current, after, limit=min(1000, through - after))
+        page = ledger_pages.entries_after(current, after, limit=min(1000, through - after))
         found += [entry for entry in page if entry.seq <= through]
         if not page or page[-1].seq <= after:
             break
@@ -115,15 +120,16 @@ def chain(current: Unit, proven: Record, release: ReleaseRecord, until: datetime
     """The whole story of one release."""
     definition = proven.definition_of(release)
     promoted, start = release.first(PROMOTED), release.begun
-    published_by, algorithm = _published(current, definition)
-    job = release.last("job")
+    published_by, algorithm = _published(current, release.last("served_with") or definition)
+    job, model, back_to = release.last("job"), release.last("model"), release.last("back_to")
+    elsewhere = bool(model) and not job
     return Chain(
         loop=current.loop,
         release=release.number,
-        model=release.last("model"),
+        model=model,
         asked_by=start.actor if start else "",
         published_by=published_by,
-        algorithm=algorithm if job else "unknown: adopted as it served",
+        algorithm="" if elsewhere else algorithm,
         job=job,
         definition=definition,
         deployment=release.last("deployment"),
@@ -133,6 +139,8 @@ def chain(current: Unit, proven: Record, release: ReleaseRecord, until: datetime
         until=until,
         because=tuple(map(say, release.reasons)),
         phase=release.phase.value,
+        back_to=int(back_to) if back_to else None,
+        unknown=reason(Code.TRAINING_UNKNOWN) if elsewhere else None,
     )
 
 

@@ -16,7 +16,7 @@ from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBr
 from shared.port_rules import JOB_TAG, LEDGER_TAG, RELEASE_TAG
 from shared.ports import Row
 from shared.runtime.unit_of_work import Unit
-from shared.state import queries, rows
+from shared.state import ledger_pages, rows
 
 T = TypeVar("T")
 Find = Callable[[str], Row | None]
@@ -80,7 +80,7 @@ def _finding(current: Unit, *, every: bool) -> Find:
 
 def _touched(current: Unit) -> set[str]:
     """Things of which the ledger had more to say meanwhile; the loop's row among them, whatever was written."""
-    later = queries.entries_after(current, current.state.ledger_seq)
+    later = ledger_pages.entries_after(current, current.state.ledger_seq)
     return {entry.subject for entry in later} | ({"loop"} if later else set())
 
 
@@ -142,6 +142,7 @@ def _release_row(find: Find, record: Record, proven: ReleaseRecord) -> Iterator[
         ("deployment", row.deployment),
         ("job", row.job),
         ("window", row.window),
+        ("served_with", row.served_with),
     ):
         if last := proven.last(name):
             yield from _differs(of, place, name, last, found)
@@ -189,7 +190,7 @@ def _documents(
     named = {
         (digest, f"release {n}")
         for n, one in wanted.items()
-        for digest in (record.definition_of(one), *one.every("evidence"))
+        for digest in (record.definition_of(one), one.last("served_with"), *one.every("evidence"))
     }
     if every:
         named |= {
@@ -210,13 +211,16 @@ def _models(current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord]) 
     """A registered model says which job and which release it came from."""
     for number, one in wanted.items():
         model, job = one.last("model"), one.last("job")
-        if not model or one.entries[0].after != Phase.PREPARING:  # adopted, or restored: another's model
+        if not model or one.entries[0].after != Phase.PREPARING:  # adopted, or an earlier release's model
             continue
         of, place = f"release {number}", f"model {model}"
-        tags = current.ports.training.model_tags(model)
-        if tags is None:
+        found = current.ports.training.model(model)
+        if found is None:
             yield reason(Code.AUDIT_MISSING, of=of, place=place)
             continue
+        if not job:  # somebody else's: its tags are not ours
+            continue
+        tags = found.tags
         yield from _differs(of, place, "job", job, tags.get(JOB_TAG, ""))
         yield from _differs(of, place, "release", f"{current.loop}/{number}", tags.get(RELEASE_TAG, ""))
         yield from _head(record, of, place, tags.get(LEDGER_TAG, ""))

@@ -20,14 +20,18 @@ class ResourceManager:
     """What resources look like, by their ids, in the cloud that Azure ML's client speaks to."""
 
     def __init__(
-        self, identity: TokenCredential, transport: Callable[[], BoundedTransport] = BoundedTransport
+        self,
+        identity: TokenCredential,
+        transport: Callable[[], BoundedTransport] = BoundedTransport,
+        role: str = ROLE,
     ) -> None:
         self._identity = identity
         self._transport = transport
+        self._role = role
 
     def get(self, path: str, version: str) -> dict[str, Any] | None:
         """A resource, or None when it is not there."""
-        with asking("Looking at a resource", path, ROLE):
+        with asking("Looking at a resource", path, self._role):
             try:
                 return self._got(path, {"api-version": version})
             except ResourceNotFoundError:
@@ -35,7 +39,7 @@ class ResourceManager:
 
     def list(self, path: str, version: str, **query: str) -> list[dict[str, Any]]:
         """All resources of a collection, however many pages they are on."""
-        with asking("Listing resources", path, ROLE):
+        with asking("Listing resources", path, self._role):
             page = self._got(path, {"api-version": version, **query})
             found = list(page["value"])
             while page.get("nextLink"):

@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials import TokenCredential
@@ -21,6 +22,7 @@ from azure.storage.blob import ExponentialRetry as BlobRetry
 from azure.storage.queue import ExponentialRetry as QueueRetry
 from azure.storage.queue import QueueClient
 
+from shared.azure.arm import ResourceManager
 from shared.azure.failures import BoundedTransport
 from shared.settings import Settings
 
@@ -105,6 +107,19 @@ class Workspace:
         self._transport = transport
         self._lock = threading.Lock()
         self._client: MLClient | None = None
+
+    @property
+    def resource(self) -> str:
+        """Its id in Resource Manager."""
+        group = (
+            f"/subscriptions/{self._settings.subscription_id}/resourceGroups/{self._settings.resource_group}"
+        )
+        return f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{self.name}"
+
+    @cached_property
+    def arm(self) -> ResourceManager:
+        """What Azure ML's client does not show of the workspace's assets."""
+        return ResourceManager(self._identity, self._transport, ML_ROLE)
 
     def __call__(self) -> MLClient:
         with self._lock:

@@ -1,4 +1,4 @@
-"""The workspace's default datastore: where jobs leave their outputs and the collector its rows."""
+"""A datastore of the workspace: in the default one jobs leave their outputs and the collector its rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from azure.storage.blob import BlobProperties, ContainerClient
 
 from shared.azure.client import ML_ROLE, Clients
 from shared.azure.failures import asking
+from shared.domain.reason import Code
+from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 ROLE = "Storage Blob Data Reader"
 
 
-class DefaultDatastore:
-    """Looked up once a process: a workspace keeps its default datastore."""
+class Datastore:
+    """The default one, where no name is given. Looked up once a process: a workspace keeps its datastores."""
 
-    def __init__(self, ml: Callable[[], MLClient], clients: Clients) -> None:
+    def __init__(self, ml: Callable[[], MLClient], clients: Clients, name: str = "") -> None:
         self._ml = ml
         self._clients = clients
+        self._name = name
         self._lock = threading.Lock()
         self._found: tuple[str, ContainerClient] | None = None
 
@@ -56,12 +59,19 @@ class DefaultDatastore:
     def _lookup(self) -> tuple[str, ContainerClient]:
         with self._lock:
             if self._found is None:
-                self._found = self._default()
+                self._found = self._asked()
             return self._found
 
-    def _default(self) -> tuple[str, ContainerClient]:
-        with asking("Reading the default datastore", "the Azure ML workspace", ML_ROLE):
-            store = self._ml().datastores.get_default()
+    def _asked(self) -> tuple[str, ContainerClient]:
+        with asking("Reading a datastore", f"datastore {self._name or '(default)'} of Azure ML", ML_ROLE):
+            stores = self._ml().datastores
+            store = stores.get(self._name) if self._name else stores.get_default()
+        container = getattr(store, "container_name", None) or getattr(store, "filesystem", None)
+        if container is None:
+            raise ConfigurationError(
+                f"Datastore {store.name} holds no blobs: it is of type {store.type}.",
+                code=Code.MODEL_UNSERVABLE,
+            )
         account = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
         # By identity, whatever the datastore itself is configured with.
-        return str(store.name), self._clients.container(account, str(store.container_name))
+        return str(store.name), self._clients.container(account, str(container))

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from shared import assets
-from shared.azure import unaided
-from shared.azure.client import ML_ROLE
-from shared.azure.datastore import DefaultDatastore
+from shared.azure.client import ML_ROLE, Workspace
+from shared.azure.datastore import Datastore
 from shared.azure.failures import asking, status_of
+from shared.azure.registered_assets import RegisteredAssets, files_in
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 from shared.port_rules import JOB_TAG, RELEASE_TAG
 from shared.ports import JobSeen, JobSpec
 from shared.redaction import safe
+from shared.release import unaided
 
 if TYPE_CHECKING:
-    from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Component, Job, Model, PipelineJob
 
 DATA, OUTPUT = "training_data", "model"
@@ -41,11 +41,12 @@ _NUMBERS: Mapping[str, Callable[[str], object]] = {
 }
 
 
-class AzureTraining:
-    """`Training` over the workspace's pipeline jobs and model registry."""
+class AzureTraining(RegisteredAssets):
+    """`Training` over the workspace's pipeline jobs and registry; `named` gives a datastore by its name."""
 
-    def __init__(self, ml: Callable[[], MLClient], datastore: DefaultDatastore) -> None:
-        self._ml = ml
+    def __init__(self, workspace: Workspace, datastore: Datastore, named: Callable[[str], Datastore]) -> None:
+        super().__init__(workspace, named)
+        self._ml = workspace
         self._datastore = datastore
 
     def ensure_job(self, spec: JobSpec) -> JobSeen:
@@ -153,14 +154,13 @@ class AzureTraining:
             )
         return str(model.id)
 
-    def model_tags(self, asset: str) -> Mapping[str, str] | None:
-        named = assets.asset(asset)
-        with asking("Reading a model", f"Azure ML model {named.name}:{named.version}", ML_ROLE):
-            model = self._find_model(named.name, named.version)
-        return None if model is None else dict(model.tags or {})
-
     def check_unaided(self, job: str) -> None:
-        unaided.check(self._datastore, _folder(job), job)
+        if against := unaided.lacks(files_in(self._datastore, _folder(job))):
+            raise ConfigurationError(
+                f"The model of job {job} cannot be served without scoring code: {against}. Change what the pipeline "
+                "saves (for example `pip_requirements` of `save_model`), or give the loop `serve.scoring`.",
+                code=Code.MODEL_UNSERVABLE,
+            )
 
     def recorded(self, job: str) -> bytes:
         name = f"{_folder(job)}/{GOLDEN}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.failures import asking
+from shared.azure.registered_assets import digest
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Assets
 
@@ -59,7 +60,12 @@ class Registry:
         if definition.serve.scoring is not None:
             progress("scoring code")
             code = self._code(client, folder, definition, environment)
-        return Assets(pipeline=pipeline, environment=environment, code=code, checks=checks)
+        digests = {
+            asset: found
+            for asset in (environment, code)
+            if asset and (found := digest(self._workspace.arm, asset))
+        }
+        return Assets(pipeline=pipeline, environment=environment, code=code, checks=checks, digests=digests)
 
     def _component(self, client: MLClient, folder: Path, file: str, name: str) -> str:
         """A component's name may hold small letters, digits and underscores only."""

@@ -10,7 +10,7 @@ from functools import cache
 from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult, LogsTableRow
 
 from shared.azure.collector_rows import Line, Row, joined, line_of, sizes_of
-from shared.azure.datastore import DefaultDatastore
+from shared.azure.datastore import Datastore
 from shared.azure.failures import asking
 from shared.errors import DependencyUnavailable
 from shared.port_rules import OWN_REQUESTS, counts_as_error
@@ -44,7 +44,7 @@ class AzureEvidence:
     """`Evidence` over Log Analytics and the collector's blobs."""
 
     def __init__(
-        self, logs: LogsQueryClient, workspace_id: str, datastore: DefaultDatastore, sample: int = SAMPLE
+        self, logs: LogsQueryClient, workspace_id: str, datastore: Datastore, sample: int = SAMPLE
     ) -> None:
         self._logs = logs
         self._workspace_id = workspace_id

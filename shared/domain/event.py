@@ -19,8 +19,10 @@ class EventKind(StrEnum):
     """A blob was created where the loop's late labels land."""
     ALERT = "alert"
     """An Azure Monitor alert fired, or an Azure ML monitor reported a breach."""
+    MODEL = "model"
+    """A model was registered that the loop's `models` asks for."""
     PERSON = "person"
-    """Somebody acted: retrain, approve, abort, pause, resume, roll back."""
+    """Somebody acted: retrain, release, approve, abort, pause, resume, roll back."""
 
 
 class InboxState(StrEnum):

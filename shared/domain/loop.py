@@ -144,6 +144,10 @@ class Overview:
     labels: str = ""
     alerts: tuple[str, ...] = ()
     endpoint: str = ""
+    models: str = ""
+    """Name of the registered models that the loop releases by itself; empty: none."""
+    model_tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags that such a model must bear."""
     due_at: datetime | None = None
     """When a tick has work to do here; None when only an event can bring some."""
     run_asked: str = ""

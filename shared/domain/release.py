@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.reason import Reason
+from shared.domain.reason import Code, Reason
 
 
 class TriggerKind(StrEnum):
@@ -21,6 +21,8 @@ class TriggerKind(StrEnum):
     MAX_AGE = "max_age"
     ALERT = "alert"
     PERSON = "person"
+    MODEL = "model"
+    """A model was registered that the loop file asks to be released."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,14 @@ class Release:
     retry_at: datetime | None = None
     """Not before this, because the last observation failed; a person's act does not wait for it."""
     ended_at: datetime | None = None
+    back_to: int | None = None
+    """The earlier release whose model, environment and code it deploys again."""
+    served_with: str = ""
+    """Document hash of the definition whose environment and code are deployed; empty: those of `definition`."""
+    judged_on: tuple[int, ...] = ()
+    """Versions whose holdout rows judge it; empty: those of `versions`."""
+    ungated: bool = False
+    """A person asked for no gate: after the smoke test it is a canary."""
 
     @property
     def ended(self) -> bool:
@@ -239,6 +249,16 @@ class Release:
     def shown(self) -> Reason | None:
         """What people see first: what it waits for, else why it stands where it does."""
         return self.reason if self.ended else self.waiting_for or self.reason
+
+    @property
+    def adopted_as_served(self) -> bool:
+        """Its environment and code are not on record."""
+        return any(trigger.reason.code is Code.ADOPTED_AS_SERVED for trigger in self.triggers)
+
+    @property
+    def trained_elsewhere(self) -> bool:
+        """Of its training nothing is on record: the model was registered by somebody else, or adopted as it served."""
+        return bool(self.model) and not self.versions and not self.job
 
     def judgement(self, kind: JudgementKind) -> Judgement | None:
         """The last verdict of this kind."""

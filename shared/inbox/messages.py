@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from shared.errors import InputRejected
 from shared.inbox import alerts
 from shared.inbox.alerts import AlertRaised, SignalBreach, folded
+from shared.port_rules import RELEASE_TAG
 from shared.redaction import redacted
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -24,7 +25,15 @@ MAX_MESSAGE_BYTES = 64 * 1024
 
 _RELEASE = re.compile(r"[1-9][0-9]{0,8}")
 
-VERBS = frozenset({"retrain", "approve", "skip", "abort", "pause", "resume", "rollback", "replay", "restore"})
+_NAMED = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"
+_MODEL = re.compile(rf"(?:azureml:)?(?P<name>{_NAMED}):(?P<version>{_NAMED})")
+
+VERBS = frozenset(
+    {
+        *("retrain", "release", "approve", "skip", "abort", "pause", "resume"),
+        *("rollback", "replay", "restore"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,20 @@ class RunChanged:
 
 
 @dataclass(frozen=True)
+class ModelRegistered:
+    """A model version was registered in the workspace."""
+
+    name: str
+    version: str
+    tags: Mapping[str, str]
+
+    @property
+    def ours(self) -> bool:
+        """Whether a release of ours registered it: under its loop's name and its own number."""
+        return self.tags.get(RELEASE_TAG) == f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
 class Act:
     """Somebody who was authenticated asks for something."""
 
@@ -68,6 +91,12 @@ class Act:
     id: str
     drop: str = ""
     """Inbox key of the drop that `replay` is about."""
+    model: str = ""
+    """Asset id, short, of the model that `release` is about."""
+    to: int | None = None
+    """The earlier release that `rollback` goes back to; None: the champion before."""
+    gate: bool = False
+    """Whether that one passes the gate before its canary."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +106,7 @@ class Uninteresting:
     what: str
 
 
-Incoming = Landed | AlertRaised | MonitorBreached | RunChanged | Act | Uninteresting
+Incoming = Landed | AlertRaised | MonitorBreached | RunChanged | ModelRegistered | Act | Uninteresting
 
 
 def decoded(message: str) -> str:
@@ -144,7 +173,19 @@ def _event_grid(kind: str, data: Mapping[str, object], account_url: str) -> Inco
     if kind == "microsoft.machinelearningservices.datasetdriftdetected":
         name = str(data.get("datadriftname", ""))[: alerts.LONGEST_NAME]
         return MonitorBreached(name, str(data.get("runid", "")), (SignalBreach(name, ()),))
+    if kind == "microsoft.machinelearningservices.modelregistered":
+        return _registered(data)
     return Uninteresting(kind)
+
+
+def _registered(data: Mapping[str, object]) -> ModelRegistered | Uninteresting:
+    """The documented sample has its version as a number, the service may send a text."""
+    name, version, tags = (data.get(f"model{key}") for key in ("name", "version", "tags"))
+    named = _MODEL.fullmatch(f"{name or ''}:{version or ''}")
+    if named is None:
+        return Uninteresting("a registered model without a name and a version")
+    texts = {str(key): str(value) for key, value in tags.items()} if isinstance(tags, Mapping) else {}
+    return ModelRegistered(named["name"], named["version"], texts)
 
 
 def _run(data: Mapping[str, object]) -> MonitorBreached | RunChanged:
@@ -231,6 +272,9 @@ def _ours(event: Mapping[str, object]) -> Incoming:
             id=text.get("act_id")
             or text.get("id", ""),  # `id`: as it was written before, and may still lie in a queue
             drop=text.get("drop", ""),
+            model=_model(text.get("model", "")) if text["verb"] == "release" else "",
+            to=_release(text.get("to", "")),
+            gate=text.get("gate", "").casefold() in _YES,
         )
     what = f"action {text.get('verb', '')[:64]!r}" if kind == "act" else f"kind {kind[:64]!r}"
     raise InputRejected("unknown-message", f"a Driftloop message of unknown {what}")
@@ -245,6 +289,20 @@ def _release(text: str) -> int | None:
             "no-release-number", f"{text[:64]!r} is not a release number; `driftloop releases` lists them"
         )
     return int(text)
+
+
+_YES = frozenset({"true", "yes", "1", "on"})
+
+
+def _model(text: str) -> str:
+    """What is released must be the same tomorrow: a fixed version of the workspace's own registry."""
+    named = _MODEL.fullmatch(text)
+    if named is None:
+        raise InputRejected(
+            "no-model-version",
+            f"{text[:64]!r} names no model version of the workspace; expected NAME:VERSION, for example birds-lab:3",
+        )
+    return f"azureml:{named['name']}:{named['version']}"
 
 
 def alert_message(body: Mapping[str, object]) -> str:
@@ -287,9 +345,10 @@ def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) ->
         raise InputRejected(
             "unknown-action", f"there is no action {verb!r}; choose one of {', '.join(sorted(VERBS))}"
         )
-    named = body.get("release")
-    release = "" if named is None else str(named)
+    release, to = (str(body[key]) if body.get(key) is not None else "" for key in ("release", "to"))
     _release(release)
+    _release(to)
+    model = _model(str(body.get("model") or "")) if verb == "release" else ""
     return json.dumps(
         {
             "driftloop": "act",
@@ -301,5 +360,8 @@ def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) ->
             # Not `id`: a message's keys that are named like its queue's metadata take their place on Azure.
             "act_id": str(body.get("id") or uuid.uuid4().hex)[:128],
             "drop": str(body.get("drop") or "")[:64],
+            "model": model,
+            "to": to,
+            "gate": str(body.get("gate") or "")[:8],
         }
     )

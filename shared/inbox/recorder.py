@@ -6,8 +6,10 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from fnmatch import fnmatchcase
 
+from shared.assets import asset
 from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.loop import Overview
 from shared.domain.reason import Code, Reason, reason
@@ -19,6 +21,7 @@ from shared.inbox.messages import (
     Act,
     Incoming,
     Landed,
+    ModelRegistered,
     MonitorBreached,
     RunChanged,
     Uninteresting,
@@ -63,7 +66,8 @@ def receive(ports: Ports, message: str, account_url: str, landings: Landings | N
             continue
         loops = record(ports, _owners(ports, landings, incoming), incoming)
         if not loops and (why := _nobody(incoming)):
-            unrouted.keep(ports, event, why)
+            alike = f"model {incoming.name}" if isinstance(incoming, ModelRegistered) else ""
+            unrouted.keep(ports, event, why, alike)
         found += loops
     return list(dict.fromkeys(found))
 
@@ -80,6 +84,8 @@ def record(ports: Ports, owners: Sequence[Overview], incoming: Incoming) -> list
                 _breach(ports, owner, incoming)
             case RunChanged():
                 wake(ports, owner)
+            case ModelRegistered():
+                registered(ports, owner, incoming.name, incoming.version)
             case Act():
                 _act(ports, owner, incoming)
     return [owner.loop for owner in owners]
@@ -91,7 +97,7 @@ def _owners(ports: Ports, landings: Landings, incoming: Incoming) -> list[Overvi
     match incoming:
         case Landed():
             return landings.owners(ports, incoming.container, incoming.name)
-        case AlertRaised() | MonitorBreached():
+        case AlertRaised() | MonitorBreached() | ModelRegistered():
             return concerned(ports.store.overviews(), incoming)
         case RunChanged():
             loop = messages.loop_of_run(incoming.run)
@@ -116,6 +122,8 @@ def concerned(overviews: Sequence[Overview], incoming: Incoming) -> list[Overvie
         case RunChanged():
             loop = messages.loop_of_run(incoming.run)
             return [o for o in overviews if o.loop == loop]
+        case ModelRegistered():
+            return [o for o in overviews if _asks_for(o, incoming)]
         case Act():
             return [o for o in overviews if o.loop == incoming.loop]
         case Uninteresting():
@@ -124,6 +132,21 @@ def concerned(overviews: Sequence[Overview], incoming: Incoming) -> list[Overvie
 
 def _listens(overview: Overview, *names: str) -> bool:
     return any(fnmatchcase(name, glob) for name in names for glob in overview.alerts)
+
+
+def _asks_for(overview: Overview, incoming: ModelRegistered) -> bool:
+    wanted = overview.models == incoming.name and overview.model_tags.items() <= incoming.tags.items()
+    return wanted and not incoming.ours
+
+
+def find_model(ports: Ports, overview: Overview, since: datetime) -> bool:
+    """Record the newest model that the loop asks for, where no event told of it: one may be lost, and a tag that is set
+    later sends none. Of those from before `since` nobody wants to hear."""
+    newest = ports.training.newest_model(overview.models) if overview.models else None
+    if newest is None or newest.archived or newest.made_at is None or newest.made_at <= since:
+        return False
+    found = ModelRegistered(*asset(newest.asset), newest.tags)
+    return _asks_for(overview, found) and registered(ports, overview, found.name, found.version)
 
 
 def _nobody(incoming: Incoming) -> Reason | None:
@@ -135,6 +158,8 @@ def _nobody(incoming: Incoming) -> Reason | None:
             return reason(Code.NO_ALERT_PATTERN, rule=redacted(incoming.rule))
         case MonitorBreached():
             return reason(Code.NO_MONITOR_PATTERN, monitor=redacted(incoming.monitor))
+        case ModelRegistered() if not incoming.ours:
+            return reason(Code.NO_MODEL_KEY, model=redacted(f"{incoming.name}:{incoming.version}"))
         case Act():
             return reason(Code.NO_LOOP, loop=redacted(incoming.loop))
         case _:
@@ -201,6 +226,17 @@ def put(ports: Ports, overview: Overview, record: InboxRecord) -> bool:
     return True
 
 
+def registered(ports: Ports, overview: Overview, name: str, version: str) -> bool:
+    """Record a registered model for its loop; False when it was recorded already."""
+    record = InboxRecord(
+        key=key_of("model", name, version),
+        kind=EventKind.MODEL,
+        received_at=ports.clock.now(),
+        body={"model": f"azureml:{name}:{version}"},
+    )
+    return put(ports, overview, record)
+
+
 def _alert(ports: Ports, overview: Overview, alert: AlertRaised) -> None:
     identity = key_of("alert", alert.alert_id or alert.rule)  # only ever compared, and it may hold anything
     body = {"rule": redacted(alert.rule), "at": alert.at, "words": alert.words, "alert_id": identity}
@@ -255,6 +291,9 @@ def _act(ports: Ports, overview: Overview, act: Act) -> None:
                 "actor": act.actor,
                 "reason": act.reason,
                 "drop": act.drop,
+                "model": act.model,
+                "to": str(act.to or ""),
+                "gate": "yes" if act.gate else "",
             },
         ),
     )

@@ -6,15 +6,17 @@ import json
 from dataclasses import replace
 from datetime import datetime
 
+from shared.assets import asset
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger, TriggerKind
 from shared.inbox import alerts, recorder
 from shared.ports import Change, Delete, Insert, Row
-from shared.release import frozen, machine, restore, stepper
+from shared.release import earlier, foreign, frozen, machine, restore, stepper
 from shared.release.observations import PersonActed
 from shared.retraining import policy, start
 from shared.retraining.policy import Deny
+from shared.retraining.start import Outcome
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
@@ -102,6 +104,23 @@ def _is_of(current: Unit, trigger: Trigger, resolved: InboxRecord) -> bool:
     return body.get("alert_id") == resolved.body["alert_id"] and body["at"] <= resolved.body["at"]
 
 
+def model(current: Unit, record: InboxRecord, row: Row) -> None:
+    """A model was registered that the loop's `models` asked for when it was heard; whether it still does is asked of
+    the loop and of the model itself, for the event only names it."""
+    named, wanted = asset(record.body["model"]), current.published().definition.models
+    found = current.ports.training.model(named.short)
+    known = foreign.told(found) if found else {"model": named.plain}
+    why, now = reason(Code.MODEL_REGISTERED, **known), current.ports.clock.now()
+    trigger = Trigger(TriggerKind.MODEL, why, "Azure ML registry", record.key, now)
+    if found is None:
+        _deny(current, record, row, trigger, reason(Code.MODEL_GONE, verb="release", model=named.plain))
+    elif wanted is None or not wanted.asks_for(named.name, found.tags):
+        _deny(current, record, row, trigger, reason(Code.MODEL_NOT_ASKED, model=named.plain))
+    else:
+        outcome = foreign.heard(current, current.state, trigger)
+        outcome.commit(current, _done(record, row, outcome.reason))
+
+
 def ask(
     current: Unit,
     record: InboxRecord,
@@ -137,7 +156,18 @@ def person(current: Unit, record: InboxRecord, row: Row) -> None:
         case "resume":
             _resume(current, record, row)
         case "restore":
-            _restore(current, record, row, actor, why)
+            _restore(current, record, row, why)
+        case "release":
+            named = record.body["model"]
+            asked = reason(Code.MODEL_ASKED_FOR, model=asset(named).plain, why=why)
+            _begin(current, record, row, foreign.asked(current, named, _wish(current, record, asked)))
+        case "rollback" if to := record.body.get("to", ""):
+            asked, gated = (
+                reason(Code.ROLLBACK_ASKED_FOR, release=int(to), why=why),
+                record.body["gate"] != "",
+            )
+            wish = _wish(current, record, asked)
+            _begin(current, record, row, earlier.back_to(current, int(to), wish, gated=gated))
         case "replay":
             _replay(current, record, row, actor, why)
         case _:
@@ -166,13 +196,20 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
     stepper.store(current, release, release_row, after, actor=actor, cause=record.key, also=done)
 
 
-def _restore(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) -> None:
+def _restore(current: Unit, record: InboxRecord, row: Row, why: str) -> None:
     if current.published().definition.mode == "observe":
         _refuse(current, record, row, reason(Code.ACT_WHILE_FROZEN, verb="restore", loop=current.loop))
         return
-    now = current.ports.clock.now()
-    asked = reason(Code.RESTORE_ASKED_FOR, why=why)
-    outcome = restore.restore(current, Trigger(TriggerKind.PERSON, asked, actor, record.key, now))
+    wish = _wish(current, record, reason(Code.RESTORE_ASKED_FOR, why=why))
+    _begin(current, record, row, restore.restore(current, wish))
+
+
+def _wish(current: Unit, record: InboxRecord, asked: Reason) -> Trigger:
+    return Trigger(TriggerKind.PERSON, asked, record.body["actor"], record.key, current.ports.clock.now())
+
+
+def _begin(current: Unit, record: InboxRecord, row: Row, outcome: Outcome | Reason) -> None:
+    """A release that trains nothing, with what asked for it; or why there is none."""
     if isinstance(outcome, Reason):
         _refuse(current, record, row, outcome)
         return

@@ -48,13 +48,13 @@ def key(day: datetime, *parts: str) -> str:
     return f"{date.max.toordinal() - day.toordinal():07d}-{rows.key_of(*parts)}"
 
 
-def keep(ports: Ports, message: str, why: Reason) -> None:
-    """Keep a queue message, without its secrets."""
+def keep(ports: Ports, message: str, why: Reason, alike: str = "") -> None:
+    """Keep a queue message, without its secrets; of several that are `alike` one a day."""
     now = ports.clock.now()
     text = messages.decoded(message[: messages.MAX_MESSAGE_BYTES])
     kept = redacted_message(text)
     altered = kept != text and why.code in WORTH_ANOTHER_TRY and _meaning(kept) != _meaning(text)
-    put(ports, key(now, "unrouted", message), Unrouted(why, now, kept, altered))
+    put(ports, key(now, "unrouted", alike or message), Unrouted(why, now, kept, altered))
 
 
 def put(ports: Ports, at: str, event: Unrouted) -> None:

@@ -393,6 +393,25 @@ class Retrain(Section):
     """What retraining may cost."""
 
 
+# --- models of others ---------------------------------------------------------------------------
+
+
+class Models(Section):
+    name: Annotated[
+        str,
+        StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$"),
+        Allowed("the name of registered models"),
+    ]
+    """Each version that is registered under it requests a release."""
+    tags: Annotated[Mapping[Name, str], Allowed("names with texts, for example {stage: approved}")] = Field(
+        default_factory=dict
+    )
+    """Tags that the version must bear."""
+
+    def asks_for(self, name: str, tags: Mapping[str, str]) -> bool:
+        return name == self.name and self.tags.items() <= tags.items()
+
+
 # --- gate and canary -----------------------------------------------------------------------------
 
 
@@ -494,6 +513,8 @@ class Definition(Section):
     """What the live model must reach."""
     retrain: Retrain = Retrain()
     """When a release starts."""
+    models: Models | None = None
+    """Models that somebody else trains and registers, and that are released by themselves; nothing: none."""
     gate: Gate = Gate()
     """The comparison at 0 % traffic."""
     canary: Canary = Canary()

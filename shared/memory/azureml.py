@@ -19,6 +19,8 @@ from shared.ports import (
     DeploymentSpec,
     JobSeen,
     JobSpec,
+    ModelFiles,
+    RegisteredModel,
     TrafficMinute,
     TrafficSeen,
 )
@@ -36,19 +38,29 @@ class MemoryJob:
 
 @dataclass
 class MemoryModel:
-    """A registered model and the job that it came from."""
+    """A registered model and the job that it came from; set `archived`, `mlmodel` or `conda` as a test needs it."""
 
     job: str
     tags: Mapping[str, str]
+    kind: str = "custom_model"
+    archived: bool = False
+    made_by: str = ""
+    made_at: datetime | None = None
+    mlmodel: bytes | None = None
+    conda: bytes | None = None
 
 
 class MemoryTraining:
-    """New jobs get `new_jobs_are`; `submitted` counts submissions by name; every model's golden.json is `golden`."""
+    """New jobs get `new_jobs_are`; `submitted` counts submissions by name; every model's golden.json is `golden`.
+
+    Every environment and code version is there, but for those of which `digests` says something else.
+    """
 
     def __init__(self) -> None:
         self.new_jobs_are = "running"
         self.jobs: dict[str, MemoryJob] = {}
         self.models: dict[tuple[str, str], MemoryModel] = {}
+        self.digests: dict[str, str | None] = {}
         self.submitted: list[str] = []
         self.golden = b""
 
@@ -82,7 +94,7 @@ class MemoryTraining:
                 f"Job {job} has no output `model`. The pipeline must declare and write it.",
                 code=Code.COMPONENT_UNFIT,
             )
-        model = self.models.setdefault((name, version), MemoryModel(job, dict(tags)))
+        model = self.models.setdefault((name, version), MemoryModel(job, {**tags, JOB_TAG: job}))
         if model.job != job:
             raise ConfigurationError(
                 f"Model {name}:{version} exists and came from job {model.job}, not from {job}. "
@@ -91,10 +103,31 @@ class MemoryTraining:
             )
         return f"azureml:{name}:{version}"
 
-    def model_tags(self, asset: str) -> Mapping[str, str] | None:
+    def model(self, asset: str) -> RegisteredModel | None:
         named = assets.asset(asset)
-        model = self.models.get((named.name, named.version))
-        return None if model is None else {**model.tags, JOB_TAG: model.job}
+        found = self.models.get((named.name, named.version))
+        if found is None:
+            return None
+        return RegisteredModel(
+            asset=named.short,
+            kind=found.kind,
+            archived=found.archived,
+            tags={**found.tags, **({JOB_TAG: found.job} if JOB_TAG in found.tags else {})},
+            job=found.job,
+            made_by=found.made_by,
+            made_at=found.made_at,
+        )
+
+    def newest_model(self, name: str) -> RegisteredModel | None:
+        versions = [version for known, version in self.models if known == name]
+        return self.model(f"azureml:{name}:{versions[-1]}") if versions else None
+
+    def model_files(self, asset: str) -> ModelFiles:
+        found = self.models[assets.asset(asset)]
+        return ModelFiles(found.mlmodel, found.conda)
+
+    def digest(self, asset: str) -> str | None:
+        return self.digests.get(asset, "")
 
 
 @dataclass

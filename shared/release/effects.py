@@ -68,20 +68,21 @@ def _window(unit: Unit, release: Release) -> obs.WindowSeen:
     """One folder of server-side copies, named by the versions in it, registered as a data asset."""
     import drift
 
-    versions = unit.versions(release.versions)
+    versions = unit.versions(release.judged_on or release.versions)
     folder, name = window_folder(release.loop, versions)
     parts = {
         f"v{version.number:05d}-{path.rpartition('/')[2]}": path
         for version in versions
         for path in unit.ports.versions.list(f"{version.path}/train/")
     }
+    numbers = [str(version.number) for version in versions]
     unit.ports.versions.assemble(folder, parts)
     asset = unit.ports.versions.register(
         asset=f"{release.loop}-window",
         version=name,
         folder=folder,
-        tags={"versions": ",".join(map(str, release.versions))},
-        description=f"Training rows of versions {', '.join(map(str, release.versions))} of loop {release.loop}",
+        tags={"versions": ",".join(numbers)},
+        description=f"Training rows of versions {', '.join(numbers)} of loop {release.loop}",
     )
     profiles = [drift.Profile.from_bytes(unit.ports.documents.get(v.profile)) for v in versions]
     merged = drift.merge(profiles) if len(profiles) > 1 else profiles[0]
@@ -150,20 +151,22 @@ def _deploy(unit: Unit, release: Release, published: Published) -> DeploymentSee
     endpoint = unit.ports.serving.ensure_endpoint(published.definition.serve.endpoint)
     if endpoint.state != "ready":
         return endpoint
-    return unit.ports.serving.ensure_deployment(deployment_spec(release, published))
+    return unit.ports.serving.ensure_deployment(deployment_spec(unit, release, published))
 
 
-def deployment_spec(release: Release, published: Published) -> DeploymentSpec:
-    """What the release's model is deployed with: always the definition that it ran with."""
+def deployment_spec(unit: Unit, release: Release, published: Published) -> DeploymentSpec:
+    """What the release's model is deployed with: always the definition that it ran with. An earlier release's model
+    brings its own environment and code; the endpoint and its machines are those of now."""
     serve = published.definition.serve
+    brought = (unit.published(release.served_with) if release.served_with else published).assets
     return DeploymentSpec(
         endpoint=serve.endpoint,
         name=release.deployment,
         model=release.model,
         instance_type=serve.instance_type,
         instance_count=serve.instance_count,
-        environment=published.assets.environment,
-        code=published.assets.code,
+        environment=brought.environment,
+        code=brought.code,
         tags=_tags(release, "deployment"),
     )
 

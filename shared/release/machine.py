@@ -90,7 +90,13 @@ ABORTED_UNDER_TRAFFIC: Targets = {P.ROLLING_BACK: "aborted"}
 PHASES: Mapping[Phase, PhaseTraits] = {
     P.PREPARING: PhaseTraits(
         lambda release, definition: obs.AssembleWindow(),
-        {obs.WindowSeen: {P.TRAINING: "window assembled"}, obs.PersonActed: ABORTED},
+        {
+            obs.WindowSeen: {
+                P.TRAINING: "window assembled",
+                P.DEPLOYING: "window assembled, the model is there",
+            },
+            obs.PersonActed: ABORTED,
+        },
         quick=True,
         frozen=Frozen.STANDS,
     ),
@@ -340,7 +346,8 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
         case obs.PersonActed():
             return _person(release, seen, definition, now)
         case obs.WindowSeen():
-            return replace(move(release, Phase.TRAINING, now), window=seen.asset, profile=seen.profile)
+            to = Phase.DEPLOYING if release.model else Phase.TRAINING
+            return replace(move(release, to, now), window=seen.asset, profile=seen.profile)
         case JobSeen():
             return _job(release, seen, definition, now)
         case obs.ModelSeen():
@@ -438,6 +445,8 @@ def _gate(release: Release, seen: obs.GateSeen, definition: Definition, now: dat
     judged = replace(release, judgements=release.judgements + seen.judgements)
     worst = next((j for j in seen.judgements if j.outcome is not Outcome.PASS), seen.judgements[-1])
     unclear = definition.gate.on_inconclusive
+    if release.ungated and worst.outcome is Outcome.PASS:
+        return to_traffic(judged, definition, now, reason(Code.GATE_NOT_ASKED, *worst.reasons))
     if worst.outcome is Outcome.PASS:
         return after_gate(judged, definition, now, reason(Code.GATE_PASSED, *worst.reasons))
     if worst.outcome is Outcome.INCONCLUSIVE and unclear == "promote":

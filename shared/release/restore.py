@@ -29,7 +29,7 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
     actual = _traffic(current, published.definition.serve.endpoint)
     if actual == start.expected_traffic(state) and not _gone(current, champion, published):
         return reason(Code.RESTORE_NOT_NEEDED, deployment=champion.deployment, release=champion.number)
-    if not champion.job:
+    if champion.adopted_as_served:
         return _unknown(champion)
     release = Release(
         loop=state.loop,
@@ -46,6 +46,8 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
         model=champion.model,
         deployment=champion.deployment,
         traffic=actual,
+        served_with=champion.served_with,
+        judged_on=champion.judged_on,
     )
     return start.begun(replace(state, paused=None, unserved=None), release)
 
@@ -65,9 +67,9 @@ def _beside(current: Unit, number: int, champion: Release, published: Published)
     release = current.release(number)[0]
     if release.phase is not Phase.ROLLING_BACK:
         return reason(Code.RESTORE_RELEASE_OPEN, release=number, phase=release.phase.value)
-    if not champion.job:
+    if champion.adopted_as_served:
         return _unknown(champion)
-    seen = current.ports.serving.ensure_deployment(effects.deployment_spec(champion, published))
+    seen = current.ports.serving.ensure_deployment(effects.deployment_spec(current, champion, published))
     return Outcome(
         current.state,
         reason(Code.RESTORE_DEPLOYED, deployment=champion.deployment, state=seen.state, release=number),

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from shared.loopfile import Budget, Definition
 
 DAY = timedelta(days=1)
-ALWAYS_HEARD = frozenset({TriggerKind.FIRST, TriggerKind.MAX_AGE, TriggerKind.PERSON})
-"""Kinds that `retrain.on` cannot switch off: a maximum age is asked for by naming one."""
+ALWAYS_HEARD = frozenset({TriggerKind.FIRST, TriggerKind.MAX_AGE, TriggerKind.PERSON, TriggerKind.MODEL})
+"""Kinds that `retrain.on` cannot switch off: a maximum age is asked for by naming one, and so are models."""
 
 MAX_WAITING = 50
 """Beyond this, of the kind that waits most often the oldest makes room."""
@@ -90,7 +90,7 @@ def _denial(state: LoopState, triggers: Sequence[Trigger], newest_version: int) 
     kinds = {t.kind for t in triggers}
     if newest_version == 0:
         return Deny(reason(Code.NO_LABELLED_VERSION))
-    if TriggerKind.PERSON in kinds:
+    if kinds & {TriggerKind.PERSON, TriggerKind.MODEL}:
         return None
     if newest_version <= state.trained_through:
         release, version = state.next_release - 1, state.trained_through
@@ -180,7 +180,7 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
 
 def is_echo(ended: Release, at: datetime) -> bool:
     """Whether an alert of that moment fired while this release's challenger had traffic that was then taken back."""
-    gate = ended.judgement(JudgementKind.GATE)
+    gate = ended.judgement(JudgementKind.GATE) or ended.judgement(JudgementKind.SMOKE)
     if gate is None or not ended.asked or ended.phase is Phase.LIVE:
         return False
     return gate.at <= at and (ended.ended_at is None or at <= ended.ended_at)

@@ -81,7 +81,7 @@ def _start(
     extra: DataVersion | None,
 ) -> Outcome:
     definition, now = unit.published().definition, unit.ports.clock.now()
-    usable = _usable(unit, definition, now, extra)
+    usable = usable_versions(unit, definition, now, extra)
     versions = window(usable, definition, now)
     if not versions:
         raise InvariantBroken(
@@ -111,8 +111,8 @@ def _start(
     return begun(counted, release)
 
 
-def _usable(
-    unit: Unit, definition: Definition, now: datetime, extra: DataVersion | None
+def usable_versions(
+    unit: Unit, definition: Definition, now: datetime, extra: DataVersion | None = None
 ) -> list[DataVersion]:
     """Labelled versions, as many as the window needs: pages of a thousand, from the newest number down.
 
@@ -133,6 +133,12 @@ def _usable(
 def begun(state: LoopState, release: Release) -> Outcome:
     """The loop with this release open, and its entry in the ledger."""
     first = release.triggers[0]
+    brought = {
+        "model": release.model,
+        "back_to": str(release.back_to or ""),
+        "served_with": release.served_with,
+        "judged_on": ", ".join(map(str, release.judged_on)),
+    }
     kinds = ", ".join(dict.fromkeys(t.kind.value for t in release.triggers))
     draft = Draft(
         "release.started",
@@ -144,6 +150,7 @@ def begun(state: LoopState, release: Release) -> Outcome:
             "reasons": reason(Code.TRIGGERS, *(t.reason for t in release.triggers), kinds=kinds),
             "versions": ", ".join(map(str, release.versions)),
             "definition": release.definition,
+            **{name: text for name, text in brought.items() if text},
         },
     )
     return Outcome(

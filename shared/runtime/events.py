@@ -32,6 +32,7 @@ HANDLERS: dict[EventKind, Callable[[Unit, InboxRecord, Row], None]] = {
     EventKind.BLOB: drops.take,
     EventKind.LABELS: labels.take,
     EventKind.ALERT: requests.alert,
+    EventKind.MODEL: requests.model,
     EventKind.PERSON: requests.person,
 }
 

@@ -100,6 +100,7 @@ def _heal(ports: Ports, overview: Overview) -> int:
         traffic = serving_look.look(current, overview.endpoint)
         if traffic is not None:
             _compare_traffic(unit_of_work.read(ports, overview.loop), overview, dict(traffic))
+        found += recorder.find_model(ports, overview, current.state.published_at)
     return found
 
 

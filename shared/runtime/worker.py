@@ -12,6 +12,7 @@ from functools import partial
 
 from shared.domain.event import InboxRecord
 from shared.domain.reason import Code, Reason, reason
+from shared.domain.release import TriggerKind
 from shared.errors import (
     ConfigurationError,
     Conflict,
@@ -23,7 +24,7 @@ from shared.errors import (
 from shared.intake import source
 from shared.ports import Ports, Row
 from shared.redaction import reason_of
-from shared.release import stepper
+from shared.release import foreign, stepper
 from shared.retraining import due, start
 from shared.runtime import events, outbox, overview_row, run_queue, unit_of_work
 from shared.runtime.unit_of_work import Unit
@@ -272,5 +273,8 @@ def _reconsider(current: Unit) -> bool:
     state, now = current.state, current.ports.clock.now()
     if not state.waiting or state.paused or (state.waiting_until is not None and now < state.waiting_until):
         return False
-    start.answer(current, replace(state, waiting=(), waiting_until=None), state.waiting).commit(current)
+    if any(trigger.kind is TriggerKind.MODEL for trigger in state.waiting):
+        foreign.again(current, state).commit(current)
+    else:
+        start.answer(current, replace(state, waiting=(), waiting_until=None), state.waiting).commit(current)
     return True

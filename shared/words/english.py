@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from shared.domain.reason import Code
-from shared.words import judges
+from shared.words import judges, models
 
 TEXTS: Mapping[Code, str | Callable[..., str]] = {
     # release
@@ -38,6 +38,52 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.OBSERVATION_FAILED: "{error}",
     Code.RELEASE_STUCK: "manual review, after {failures} failed attempts in a row",
     Code.ADOPTED_AS_SERVED: "adopted as it served",
+    Code.ROLLBACK_ASKED_FOR: "rollback to release {release}: {why}",
+    Code.MODEL_ASKED_FOR: models.asked_for,
+    Code.MODEL_REGISTERED: models.registered,
+    Code.TRAINING_UNKNOWN: "its training is not on record: no data version, no job, no commit",
+    Code.GATE_NOT_ASKED: "smoke test passed, no gate was asked for",
+    Code.ANOTHER_RELEASE_OPEN: (
+        "{verb} does nothing while release {release} is {phase:plain}; wait for its end, or abort it"
+    ),
+    Code.NOBODY_TO_COMPARE_WITH: "{verb} does nothing: {because}",
+    Code.ROLLBACK_NO_RELEASE: "rollback does nothing: {loop} has no release {release}",
+    Code.ROLLBACK_NEVER_LIVE: "rollback does nothing: release {release} did not stay live, it is {phase:plain}",
+    Code.ROLLBACK_UNKNOWN_DEPLOYMENT: (
+        "rollback does nothing: release {release} was adopted while it served, and how it was deployed is unknown; "
+        "`driftloop release LOOP MODEL:VERSION` deploys its model ({model}) as the loop deploys models now"
+    ),
+    Code.ROLLBACK_DIFFERS: (
+        "rollback does nothing: the row of release {release} is not what the ledger says; `driftloop audit {loop}`"
+    ),
+    Code.DEFINITION_GONE: "rollback does nothing: the definition of release {release} cannot be read: {error}",
+    Code.ENVIRONMENT_GONE: "rollback does nothing: the environment of release {release} is gone: {asset}",
+    Code.CODE_GONE: "rollback does nothing: the scoring code of release {release} is gone: {asset}",
+    Code.CODE_DIFFERS: (
+        "rollback does nothing: {asset} of release {release} was made again with other content: "
+        "its SHA-256 is {found}, it was published with {known}"
+    ),
+    Code.MODEL_GONE: "{verb} does nothing: model {model} does not exist",
+    Code.MODEL_ARCHIVED: (
+        "{verb} does nothing: model {model} is archived; take it back with `az ml model restore`"
+    ),
+    Code.MODEL_DIFFERS: (
+        "rollback does nothing: model {model} was registered again: it came from job {job}, and is now from {found}"
+    ),
+    Code.MODEL_SERVES: "nothing to do: model {model} serves already, in release {release}",
+    Code.MODEL_NOT_MLFLOW: (
+        "model {model} is not released: without scoring code Azure ML serves MLflow models, and it is {kind}; register "
+        "it as one, or give the loop `serve.scoring`"
+    ),
+    Code.MODEL_NO_SIGNATURE: (
+        "model {model} is not released: it has no signature, so nobody can tell whether it takes the loop's columns; "
+        "save it with `signature=infer_signature(...)`"
+    ),
+    Code.MODEL_LACKS_PACKAGES: "model {model} is not released: {lacks}",
+    Code.MODEL_COLUMNS_DIFFER: models.columns_differ,
+    Code.MODEL_NO_ROWS: "release does nothing: {loop} has no labelled data version to judge a model on",
+    Code.MODEL_NOT_ASKED: "model {model} is not released: the loop's `models` does not ask for it, or not any more",
+    Code.MODEL_SUPERSEDED: "model {model} is not released: a newer one was registered while it waited",
     Code.RESTORE_NO_MODEL: (
         "restore does nothing: {loop} never had a model; `driftloop retrain {loop}` makes one"
     ),
@@ -211,6 +257,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.NO_LANDING: "{blob} is neither below a loop's `data.landing` nor below a loop's `data.labels`",
     Code.NO_ALERT_PATTERN: "no loop's `retrain.alerts` matches alert rule {rule}",
     Code.NO_MONITOR_PATTERN: "no loop's `retrain.alerts` matches monitor {monitor} or its signals",
+    Code.NO_MODEL_KEY: "no loop's `models` asks for model {model} with its tags",
     Code.NO_LOOP: "there is no loop {loop}",
     Code.POISON: "handling this event failed five times; the log of function `inbox` says why",
     Code.POISON_TAKEN_NAMES: (
@@ -225,7 +272,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.ACT_OUT_OF_PLACE: "{verb} does nothing while release {release} is {phase:plain}",
     Code.ACT_WHILE_FROZEN: (
         "{verb} does nothing while {loop} is paused or in `mode: observe`: `driftloop resume {loop}`, or publish it "
-        "with `mode: act`; `driftloop abort` and `rollback` work now"
+        "with `mode: act`; `driftloop abort` and `rollback` of an open release work now"
     ),
     Code.RELEASE_NOT_OPEN: lambda verb, release, loop: (
         f"{verb} does nothing: "

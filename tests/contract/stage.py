@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import requests
 from azure.ai.ml import MLClient, load_component
-from azure.ai.ml.entities import Environment
+from azure.ai.ml.entities import Environment, Model
 from azure.core.credentials import TokenCredential
 
 from shared.azure.registry import IMAGE
 from shared.memory import MemoryPorts, MemoryRequest
+from shared.memory.azureml import MemoryModel
 from shared.ports import Answer, DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Ports
 
 T = TypeVar("T")
+APPROVED = {"stage": "approved"}
 VERIFIED = os.environ.get("AZURE_VERIFIED") == "1"
 """Against the Azure that the environment names, and no other."""
 COMPUTE = os.environ.get("AZURE_VERIFIED_COMPUTE", "driftloop-cpu") if VERIFIED else ""
@@ -51,6 +54,12 @@ class Stage(Protocol):
     def model(self) -> str:
         """A registered model that serves."""
         ...
+
+    def registered(self, name: str, version: str, files: Mapping[str, bytes]) -> str:
+        """A model that a person registers from a folder, with the tag `stage: approved`."""
+        ...
+
+    def archive(self, name: str, version: str) -> None: ...
 
     def deployment(self, endpoint: str, name: str, *, broken: bool = False) -> DeploymentSpec: ...
 
@@ -102,6 +111,21 @@ class MemoryStage:
         spec = self.job("good")
         self.ended(spec)
         return self.ports.training.ensure_model("contract", spec.name, spec.name, {})
+
+    def registered(self, name: str, version: str, files: Mapping[str, bytes]) -> str:
+        self._memory.training.models[name, version] = MemoryModel(
+            job="",
+            tags=APPROVED,
+            kind="mlflow_model" if "MLmodel" in files else "custom_model",
+            made_by="ann",
+            made_at=self.ports.clock.now(),
+            mlmodel=files.get("MLmodel"),
+            conda=files.get("conda.yaml"),
+        )
+        return f"azureml:{name}:{version}"
+
+    def archive(self, name: str, version: str) -> None:
+        self._memory.training.models[name, version].archived = True
 
     def deployment(self, endpoint: str, name: str, *, broken: bool = False) -> DeploymentSpec:
         script = "broken.py" if broken else "score.py"
@@ -280,6 +304,19 @@ class SdkStage:
             assert self.ended(spec).status == "completed"
             self._model = self.ports.training.ensure_model(self._name, "1", spec.name, {})
         return self._model
+
+    def registered(self, name: str, version: str, files: Mapping[str, bytes]) -> str:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / "model"
+            folder.mkdir()
+            for file, content in files.items():
+                (folder / file).write_bytes(content)
+            kind = "mlflow_model" if "MLmodel" in files else "custom_model"
+            model = Model(name=name, version=version, path=folder, type=kind, tags=APPROVED)
+            return str(self.ml.models.create_or_update(model).id)
+
+    def archive(self, name: str, version: str) -> None:
+        self.ml.models.archive(name, version)
 
     def deployment(self, endpoint: str, name: str, *, broken: bool = False) -> DeploymentSpec:
         good = DeploymentSpec(

@@ -16,8 +16,9 @@ from shared.assets import same_asset
 from shared.azure.platform_checkup import Surroundings
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
+from shared.ports import ModelFiles
 from shared.settings import Settings
-from tests.contract.stage import ROWS, VERIFIED, MemoryStage, Stage, eventually, fresh
+from tests.contract.stage import APPROVED, ROWS, VERIFIED, MemoryStage, Stage, eventually, fresh
 
 
 class TestTraining:
@@ -91,11 +92,10 @@ class TestTraining:
 
         assert stage.ports.training.ensure_model(name, "1", first.name, {"driftloop.loop": name}) == model
         assert stage.ports.training.recorded(first.name) == b'{"answers": ["small"]}'
-        assert stage.ports.training.model_tags(model) == {
-            "driftloop.loop": name,
-            "driftloop.job": first.name,
-        }
-        assert stage.ports.training.model_tags(f"azureml:{name}:2") is None
+        seen = stage.ports.training.model(model)
+        assert seen is not None and same_asset(seen.asset, model)
+        assert seen.tags == {"driftloop.loop": name, "driftloop.job": first.name}
+        assert stage.ports.training.model(f"azureml:{name}:2") is None
         with pytest.raises(ConfigurationError, match="Somebody else registered it"):
             stage.ports.training.ensure_model(name, "1", second.name, {})
 
@@ -128,6 +128,45 @@ class TestTraining:
         with pytest.raises(ConfigurationError, match=lacks) as raised:
             stage.ports.training.check_unaided(spec.name)
         assert raised.value.code is Code.MODEL_UNSERVABLE
+
+    def test_a_model_of_somebody_else_says_who_made_it_and_what_is_in_it(self, stage: Stage) -> None:
+        name, training = fresh("m"), stage.ports.training
+        files = {"MLmodel": b"flavors: {}", "conda.yaml": b"dependencies: [pip]"}
+        assert training.newest_model(name) is None
+        stage.registered(name, "1", {"weights.txt": b"2"})
+        model = stage.registered(name, "2", files)
+
+        seen = training.model(model)
+        assert seen is not None and seen == training.newest_model(name)
+        assert (seen.kind, seen.archived, seen.tags, seen.job) == ("mlflow_model", False, APPROVED, "")
+        assert seen.made_by and seen.made_at is not None and seen.made_at.tzinfo is not None
+        assert training.model_files(model) == ModelFiles(files["MLmodel"], files["conda.yaml"])
+        assert training.model_files(f"azureml:{name}:1") == ModelFiles(None, None)
+
+        stage.archive(name, "2")
+        archived, other = training.model(model), training.model(f"azureml:{name}:1")
+        assert archived is not None and archived.archived
+        assert other is not None and not other.archived
+
+    def test_a_model_that_was_registered_from_a_job_has_its_files_there(self, stage: Stage) -> None:
+        if isinstance(stage, MemoryStage):
+            pytest.skip("models in memory have no files")
+        spec, name = stage.job("unaided"), fresh("m")
+        stage.ended(spec)
+        model = stage.ports.training.ensure_model(name, "1", spec.name, {})
+
+        assert stage.ports.training.model_files(model).mlmodel == b"flavors: {}"
+
+    def test_environment_and_code_have_digests_while_they_are_there(self, stage: Stage) -> None:
+        if isinstance(stage, MemoryStage):
+            pytest.skip("in memory every asset is there")
+        spec, training = stage.deployment(fresh("e"), "one"), stage.ports.training
+        for asset in (spec.environment, spec.code):
+            digest = training.digest(asset)
+            assert digest is not None and len(digest) == 64
+            assert training.digest(asset) == digest
+            assert training.digest(f"{asset}0") is None
+        assert training.digest("azureml://registries/azureml/environments/minimal/versions/1") == ""
 
     def test_a_parameter_that_the_component_does_not_have_is_told(self, stage: Stage) -> None:
         if isinstance(stage, MemoryStage):

@@ -23,6 +23,7 @@ from tests.core.world import (
     Explored,
     at,
     begun,
+    brought,
     definition,
     definitions,
     explore,
@@ -34,6 +35,7 @@ from tests.core.world import (
 @pytest.fixture(scope="module")
 def explored() -> list[Explored]:
     found = [explore(begun(champion), plan) for plan in definitions() for champion in (CHAMPION, None)]
+    found.append(explore(brought(begun()), definition()))
     states, folds = sum(one.states for one in found), sum(one.folds for one in found)
     print(f"\n{len(found)} beginnings, {states:,} states, {folds:,} folds")
     return found

@@ -1,4 +1,4 @@
-"""What the conda.yaml of a model without scoring code must ask for; the sources stand in shared/azure/unaided.py."""
+"""What the conda.yaml of a model without scoring code must ask for; the sources stand in shared/release/unaided.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.azure.unaided import SERVES, look, to_add
+from shared.release.unaided import SERVES, look, to_add
 
 ROOT = Path(__file__).parents[2]
 

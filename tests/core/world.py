@@ -76,6 +76,13 @@ def begun(champion: Champion | None = CHAMPION) -> Release:
     )
 
 
+def brought(release: Release) -> Release:
+    """The same of a model that somebody else registered."""
+    return replace(
+        release, versions=(), judged_on=(1, 2), model="azureml:lab:3", deployment=release.deployment_name
+    )
+
+
 def judged(kind: JudgementKind, outcome: Outcome) -> Judgement:
     return Judgement(kind, outcome, (reason(Code.GATE_NO_ROWS),), "digest", NOW)
 

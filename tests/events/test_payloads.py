@@ -16,7 +16,7 @@ import pytest
 from shared.errors import InputRejected
 from shared.inbox import messages, recorder, unrouted
 from shared.inbox.alerts import AlertRaised, read_breach
-from shared.inbox.messages import Landed, MonitorBreached, RunChanged, Uninteresting
+from shared.inbox.messages import Landed, ModelRegistered, MonitorBreached, RunChanged, Uninteresting
 from shared.state import rows
 from tests.engine.world import World, created, csv, season
 
@@ -53,6 +53,8 @@ def test_an_event_of_azure_ml(case: dict[str, dict[str, object]]) -> None:
     assert type(seen).__name__ == wanted["kind"]
     if isinstance(seen, RunChanged):
         assert (seen.run, seen.status) == (wanted["run"], wanted["status"])
+    if isinstance(seen, ModelRegistered):
+        assert f"{seen.name}:{seen.version}" == wanted["model"]
     if isinstance(seen, MonitorBreached):
         numbers = {
             breach.signal: [[f.feature, f.metric, f.value, f.threshold] for f in breach.features]

@@ -269,7 +269,7 @@ def test_events_that_go_to_another_queue(
     _subscribe(azure, [*others, workspace | {"queue": "elsewhere"}])
     found = _around(ports)
 
-    assert _ill(found) == {"events of ended runs", "events of changed runs"}
+    assert _ill(found) == {"events of ended runs", "events of changed runs", "events of registered models"}
     assert "devstoreaccount1/elsewhere" in found["events of ended runs"]["what"]
 
 

@@ -92,6 +92,8 @@ class Life:
     slow: int = 0
     """Rounds that jobs, deployments and traffic take."""
     plan: str = LOOP
+    failing: str = "r3-"
+    """How the name of the deployment begins that errs."""
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -149,8 +151,9 @@ class Life:
         while self.random.random() < self.duplicates:
             self.queue.append(Message(text, self.now_s + self.random.uniform(0, 200)))
 
-    def act(self, verb: str, release: int | None = None, id: str = "") -> None:
-        body: dict[str, object] = {"release": release or "", "reason": "because"} | ({"id": id} if id else {})
+    def act(self, verb: str, release: int | None = None, id: str = "", **more: object) -> None:
+        body: dict[str, object] = {"release": release or "", "reason": "because", **more}
+        body |= {"id": id} if id else {}
         self.send(messages.act_message(verb, "birds", body, "bob"))
 
     def alert(self, rule: str = "birds-errors", condition: str = "Fired") -> None:
@@ -262,10 +265,10 @@ class Life:
         return self._slow[name] > self.slow
 
     def _requests(self, deployment: str, n: int) -> None:
-        """Live requests of the last round; the third release's model errs."""
+        """Live requests of the last round; one release's model errs."""
         for index in range(n):
             at = self.clock.now() - timedelta(seconds=ROUND_S * (index + 1) / (n + 1))
-            status = 500 if deployment.startswith("r3-") and index % 3 == 0 else 200
+            status = 500 if deployment.startswith(self.failing) and index % 3 == 0 else 200
             request = MemoryRequest(at, deployment, status, 10.0 + index % 7, f"user-{index}")
             self.real.evidence.requests.setdefault("birds", []).append(request)
 

@@ -12,9 +12,11 @@ import pytest
 from shared.domain.event import InboxState
 from shared.domain.ledger import LedgerEntry
 from shared.inbox import recorder
+from shared.memory.azureml import MemoryModel
 from shared.runtime import tick
 from shared.state import queries
 from shared.words import spoken
+from tests.engine.test_foreign import CONDA, FITTING
 from tests.engine.world import ACCOUNT, LOOP, World, csv, season
 from tests.faults import Call, watched
 from tests.tower.tower import OURS, TOKEN, get, page, post, twin
@@ -102,6 +104,49 @@ def test_replaying_what_is_not_quarantined_does_nothing(acting_world: World) -> 
     take(acting_world)
     assert "replay does nothing" in spoken(last(acting_world, "action.refused").detail)["why"]
     assert acting_world.state.next_version == 2
+
+
+@pytest.fixture
+def renewed(acting_world: World) -> World:
+    """A second release serves."""
+    acting_world.publish(LOOP.replace("on_inconclusive: reject", "on_inconclusive: promote"))
+    acting_world.act("retrain")
+    assert acting_world.live() == 2
+    acting_world.ticks(2)
+    return acting_world
+
+
+def test_the_page_of_a_release_that_was_live_offers_the_way_back_to_it(renewed: World) -> None:
+    shown = page(renewed.ports, "/loops/birds/releases/1")
+    assert "Roll back to this" in shown and 'name="to" value="1"' in shown
+    assert "Roll back to this" not in page(renewed.ports, "/loops/birds/releases/2")
+    post(renewed.ports, form("rollback", to="1", release="", gate="yes"))
+    take(renewed)
+    release = renewed.release(3)
+    assert (release.back_to, release.ungated) == (1, False)
+    assert release.triggers[0].actor == "ann@contoso.com (7d1e)"
+    assert "the model of release 1, deployed again" in page(renewed.ports, "/loops/birds/releases/3")
+    assert "Roll back to this" not in page(renewed.ports, "/loops/birds/releases/1"), "a release is open"
+    assert renewed.live() == 3
+    assert "deployed again at the wish of" in page(renewed.ports, "/loops/birds/audit")
+
+
+def test_a_registered_model_is_released_from_the_page_which_says_what_is_not_known_of_it(
+    renewed: World,
+) -> None:
+    assert 'name="model"' in page(renewed.ports, "/loops/birds")
+    post(renewed.ports, form("release", model="lab:3"))
+    take(renewed)
+    assert "model lab:3 does not exist" in spoken(last(renewed, "action.refused").detail)["why"]
+    files = {"mlmodel": FITTING, "conda": CONDA, "made_by": "<b>eve</b>"}
+    renewed.ports.training.models["lab", "3"] = MemoryModel("", {}, "mlflow_model", **files)  # type: ignore[arg-type]
+    post(renewed.ports, form("release", model="lab:3"))
+    take(renewed)
+    assert renewed.live() == 3
+    for path in ("/loops/birds/releases/3", "/loops/birds/audit"):
+        shown = page(renewed.ports, path)
+        assert "no data version, no job, no commit" in shown and "<b>eve" not in shown
+    assert post(renewed.ports, form("release", model="lab")).status == 400
 
 
 FOREIGN = {
@@ -207,7 +252,7 @@ def test_what_is_offered_fits_what_is_going_on(acting_world: World) -> None:
         html = page(acting_world.ports, "/loops/birds")
         return set(re.findall(r'name="verb" value="(\w+)"', html)) - {"replay"}
 
-    assert offered() == {"retrain", "pause"}
+    assert offered() == {"retrain", "release", "pause"}
     acting_world.act("pause")
     assert offered() == {"retrain", "resume"}
     acting_world.act("resume")

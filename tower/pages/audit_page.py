@@ -10,7 +10,7 @@ from shared.audit.differences import compare
 from shared.audit.record import Record
 from shared.errors import ConfigurationError
 from shared.runtime.unit_of_work import Unit
-from shared.state import queries
+from shared.state import ledger_pages
 from shared.words import say
 from tower.pages.lines import Told, read, told
 from tower.visit import Asking, NotFound, clip
@@ -31,6 +31,8 @@ class Shown:
     algorithm: str
     job_link: str
     data_count: int
+    unknown: str
+    """What is not known of its training."""
     until_known: bool
     """Whether `chain.until` is known: the entries in hand may end before the release did."""
     entries: tuple[Told, ...]
@@ -119,12 +121,12 @@ def _place(current: Unit, at: datetime, wanted: int | None) -> int:
     if current.state.ledger_seq <= READ:
         return 0
     if wanted is None:
-        return queries.seq_at(current, at)
+        return ledger_pages.seq_at(current, at)
     try:
         started = current.release(wanted)[0].started_at
     except ConfigurationError as error:
         raise NotFound(str(error)) from error
-    return queries.seq_at(current, started - timedelta(milliseconds=1)) + READ // 2
+    return ledger_pages.seq_at(current, started - timedelta(milliseconds=1)) + READ // 2
 
 
 def _stretch(current: Unit, place: int) -> tuple[int, int]:
@@ -148,6 +150,7 @@ def _chain(
         algorithm=model(chain.algorithm),
         job_link=asking.studio.job(chain.job) if chain.job else "",
         data_count=len(chain.versions),
+        unknown=say(chain.unknown),
         until_known=until is not None or proven.entries[-1].seq >= current.state.ledger_seq,
         entries=told(last),
         hashes=tuple((e.seq, e.hash) for e in last),

@@ -123,6 +123,10 @@ class Offer:
     release: int | None = None
     drop: str = ""
     grave: bool = False
+    to: int | None = None
+    """The earlier release that `rollback` goes back to."""
+    asks_model: bool = False
+    """Whether the form has a field for a model, NAME:VERSION."""
 
 
 def version_line(version: DataVersion) -> VersionLine:

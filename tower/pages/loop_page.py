@@ -13,7 +13,7 @@ from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.retraining.policy import recent_spending, recent_starts
 from shared.runtime.overview_row import needs_attention
-from shared.state import queries
+from shared.state import ledger_pages, queries
 from shared.words import say
 from tower.pages import lines
 from tower.pages.lines import Aside, Offer, ReleaseLine, Told, VersionLine, read, told
@@ -120,7 +120,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
     versions = queries.versions(current, through=asking.number("versions"), last=VERSIONS)
     releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
     open_release = queries.open_release(current)
-    entries = queries.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
+    entries = ledger_pages.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
     heat, left_out = _heat(asking, versions)
     attention = _attention(asking, state, open_release)
     champion = state.champion
@@ -181,12 +181,17 @@ def _went_live(release: Release) -> bool:
     return release.phase.value in ("live", "baking", "retiring")
 
 
+RELEASE = "A registered model, whoever trained it, goes through this loop's gate and canary."
+
+
 def _offers(
     state: LoopState, release: Release | None, traffic: Mapping[str, int] | None, *, frozen: bool
 ) -> tuple[Offer, ...]:
     found = [*lines.offers(release, frozen=frozen)] if release else []
     if not release:
         found.append(Offer("retrain", "Retrain now", "Start a release now, whatever the schedule says."))
+    if not release and not frozen:
+        found.append(Offer("release", "Release a model", RELEASE, asks_model=True))
     champion = state.champion
     moved = champion and traffic is not None and dict(traffic) != {champion.deployment: 100}
     lost = state.unserved is not None and state.unserved.code not in RETRAINED

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared import guide
-from shared.domain.reason import Reason
-from shared.domain.release import CanaryPoint, Judgement, JudgementKind, Release
+from shared.domain.reason import Code, Reason, reason
+from shared.domain.release import CanaryPoint, Judgement, JudgementKind, Phase, Release
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.release.canary.canary_judge import CanaryVerdict
 from shared.release.canary.tolerance import MetricEvidence
 from shared.release.gate.holdout import GatePolicy, GateVerdict, Interval
 from shared.runtime.unit_of_work import Unit
-from shared.state import queries
+from shared.state import ledger_pages
 from shared.words import say, titled
 from tower.pages import lines
 from tower.pages.lines import Offer, Told, read, told
@@ -138,6 +138,8 @@ class ReleasePage:
     steps: tuple[Step, ...]
     planned: tuple[int, ...]
     definition: str
+    trained: str
+    """Where its model comes from, where it was not trained for it."""
     offers: tuple[Offer, ...]
 
 
@@ -180,13 +182,37 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         steps=_steps(found.points),
         planned=tuple(definition.canary.steps),
         definition=found.definition,
-        offers=lines.offers(found, frozen=current.stands_still),
+        trained=_trained(found),
+        offers=(*lines.offers(found, frozen=current.stands_still), *_way_back(current, found)),
     )
 
 
 def _shown(found: Release) -> tuple[Reason | str | None, ...]:
     """What its reader sees first, and the kind of event."""
     return found.shown, f"release.{found.phase.value}"
+
+
+def _trained(found: Release) -> str:
+    if found.back_to:
+        return f"the model of release {found.back_to}, deployed again"
+    return say(reason(Code.TRAINING_UNKNOWN)) if found.trained_elsewhere else ""
+
+
+def _way_back(current: Unit, found: Release) -> tuple[Offer, ...]:
+    """To a release that was live, from another one that serves now, while nothing else is under way."""
+    champion = current.state.champion
+    closed = current.state.open_release is not None or current.stands_still
+    gone = found.phase is not Phase.LIVE or found.adopted_as_served
+    if (
+        closed
+        or gone
+        or champion is None
+        or champion.release == found.number
+        or champion.model == found.model
+    ):
+        return ()
+    words = f"Deploy its model again, as it was, behind a canary beside release {champion.release}."
+    return (Offer("rollback", "Roll back to this", words, grave=True, to=found.number),)
 
 
 def _reasons(found: Release) -> tuple[Cause, ...]:
@@ -201,8 +227,8 @@ def _reasons(found: Release) -> tuple[Cause, ...]:
 
 def _timeline(current: Unit, found: Release) -> tuple[Told, ...]:
     """Its ledger entries, found by when it began."""
-    start = queries.seq_at(current, found.started_at - timedelta(milliseconds=1))
-    entries = queries.entries_after(current, max(0, start - 5), limit=ENTRIES)
+    start = ledger_pages.seq_at(current, found.started_at - timedelta(milliseconds=1))
+    entries = ledger_pages.entries_after(current, max(0, start - 5), limit=ENTRIES)
     return told([entry for entry in entries if entry.subject == f"release {found.number}"][:60], 170)
 
 

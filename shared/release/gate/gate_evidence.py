@@ -39,7 +39,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     from shared.release.gate.gate_judge import GateRecord, judge_gate
 
     definition = published.definition
-    versions = unit.versions(release.versions)
+    versions = unit.versions(release.judged_on or release.versions)
     if definition.data.holdout.by == "time":
         versions = versions[
             -1:
@@ -53,7 +53,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     trained_on = trained_classes(unit.ports, release.profile, definition.data.target)
     classes = _classes(frame, definition, trained_on, task)
     judged = [_smoke(unit, answers, _smoke_policy(classes))]
-    if judged[0].outcome is Outcome.PASS:
+    if judged[0].outcome is Outcome.PASS and not release.ungated:
         champion = (
             predictions.predict(unit.ports, endpoint, release.champion.deployment, asked, stamp)
             if release.champion

@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from shared.domain.reason import Code
-from shared.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shared.azure.datastore import DefaultDatastore
+    from shared.ports import ModelFiles
+
 
 SERVES = {"azureml-ai-monitoring": "azureml-ai-monitoring==1.0.0", "mlflow": "mlflow==2.16.2"}
 """Package -> the pin that is reported to serve."""
@@ -29,27 +27,21 @@ _LINE = re.compile(r"\s*(?:[\w.-]+::)?([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*(
 _BOUND = re.compile(r"(?<![<>=!~])(===?|~=|<=?|=)\s*v?(\d[\w.*]*)")
 
 
-def check(datastore: DefaultDatastore, folder: str, job: str) -> None:
-    """ConfigurationError when the model in `folder`, which the job made, cannot be served without scoring code."""
-    try:
-        if not datastore.find(f"{folder}/MLmodel"):
-            raise ValueError("it is not an MLflow model: it has no file MLmodel")
-        if not datastore.find(f"{folder}/conda.yaml"):
-            raise ValueError("it has no conda.yaml, from which Azure ML makes the server's environment")
-        if against := _against(datastore.read(f"{folder}/conda.yaml")):
-            raise ValueError(f"conda.yaml: {against}")
-    except ValueError as error:
-        raise ConfigurationError(
-            f"The model of job {job} cannot be served without scoring code: {error}. Change what the pipeline saves "
-            "(for example `pip_requirements` of `save_model`), or give the loop `serve.scoring`.",
-            code=Code.MODEL_UNSERVABLE,
-        ) from error
+def lacks(files: ModelFiles) -> str:
+    """What stands against serving a model with these files without scoring code; empty: nothing."""
+    if files.mlmodel is None:
+        return "it is not an MLflow model: it has no file MLmodel"
+    conda = files.conda
+    if conda is None:
+        return "it has no conda.yaml, from which Azure ML makes the server's environment"
+    against = _against(conda)
+    return f"conda.yaml: {against}" if against else ""
 
 
 def look(folder: Path) -> str:
     """What stands against serving, without scoring code, what a loop's own folder trains; empty when nothing is seen.
 
-    Only training makes the model's conda.yaml, so this reads what training is made of; `check` reads the real one.
+    Only training makes the model's conda.yaml, so this reads what training is made of; `lacks` the real one.
     """
     for file in sorted(folder.rglob("MLmodel")):
         conda = file.with_name("conda.yaml")

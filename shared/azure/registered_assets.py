@@ -1,0 +1,123 @@
+"""Models, environments and code as the workspace has them: by Resource Manager, since Azure ML's client leaves out
+whether a version is archived and has no public way to code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from shared import assets
+from shared.azure.client import ML_ROLE, Workspace
+from shared.azure.failures import asking
+from shared.domain.reason import Code
+from shared.errors import ConfigurationError
+from shared.ports import ModelFiles, RegisteredModel
+
+if TYPE_CHECKING:
+    from shared.azure.arm import ResourceManager
+    from shared.azure.datastore import Datastore
+
+API = "2024-10-01"
+"""Azure/azure-rest-api-specs, machinelearningservices/stable: model, environment and code versions."""
+
+_DATASTORE = re.compile(r"azureml://(?:.*/)?datastores/(?P<store>[^/]+)/paths/(?P<path>.*)", re.IGNORECASE)
+_OUTPUT = re.compile(
+    r"azureml://(?:.*/)?jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths)?/?(?P<path>.*)", re.IGNORECASE
+)
+_ARTIFACTS = frozenset({"artifacts", "default"})
+"""Outputs that every run has, in the datastore `workspaceartifactstore`."""
+
+
+class RegisteredAssets:
+    """`named` gives one of the workspace's datastores by its name."""
+
+    def __init__(self, workspace: Workspace, named: Callable[[str], Datastore]) -> None:
+        self._workspace = workspace
+        self._arm = workspace.arm
+        self._named = named
+
+    def model(self, asset: str) -> RegisteredModel | None:
+        named = assets.asset(asset)
+        name = f"{self._workspace.resource}/models/{named.name}"
+        found = self._arm.get(f"{name}/versions/{named.version}", API)
+        if found is None:
+            return None
+        properties, system = found["properties"], found.get("systemData") or {}
+        family = self._arm.get(name, API) or {"properties": {}}
+        made_at = system.get("createdAt")
+        return RegisteredModel(
+            asset=str(found["id"]),
+            kind=str(properties.get("modelType") or "custom_model"),
+            archived=bool(properties.get("isArchived") or family["properties"].get("isArchived")),
+            tags=properties.get("tags") or {},
+            job=str(properties.get("jobName") or ""),
+            made_by=str(system.get("createdBy") or ""),
+            made_at=datetime.fromisoformat(made_at) if made_at else None,
+        )
+
+    def newest_model(self, name: str) -> RegisteredModel | None:
+        family = self._arm.get(f"{self._workspace.resource}/models/{name}", API)
+        newest = family["properties"].get("latestVersion") if family else None
+        return self.model(f"azureml:{name}:{newest}") if newest else None
+
+    def model_files(self, asset: str) -> ModelFiles:
+        named = assets.asset(asset)
+        place = f"{self._workspace.resource}/models/{named.name}/versions/{named.version}"
+        found = self._arm.get(place, API)
+        if found is None:
+            return ModelFiles(None, None)
+        return files_in(*self._place(named.short, str(found["properties"].get("modelUri"))))
+
+    def _place(self, model: str, uri: str) -> tuple[Datastore, str]:
+        """The datastore and the folder that a model's address names; one from a job names the job's output."""
+        if output := _OUTPUT.fullmatch(uri):
+            uri = self._output(output["job"], output["output"], output["path"])
+        found = _DATASTORE.fullmatch(uri)
+        if found is None:
+            raise ConfigurationError(
+                f"The files of model {model} lie at {uri}, which is no datastore of the workspace. Register it "
+                "from a datastore, a job's output or a local folder.",
+                code=Code.MODEL_UNSERVABLE,
+            )
+        return self._named(found["store"]), found["path"].strip("/")
+
+    def _output(self, job: str, output: str, path: str) -> str:
+        if output in _ARTIFACTS:
+            return f"azureml://datastores/workspaceartifactstore/paths/ExperimentRun/dcid.{job}/{path}"
+        with asking("Reading a job", f"Azure ML job {job}", ML_ROLE):
+            try:
+                outputs: Mapping[str, Any] = self._workspace().jobs.get(job).outputs or {}
+            except ResourceNotFoundError:
+                outputs = {}
+        base = str(getattr(outputs.get(output), "path", None) or "").rstrip("/")
+        return f"{base}/{path}" if base else f"the output {output} of job {job}"
+
+    def digest(self, asset: str) -> str | None:
+        return digest(self._arm, asset)
+
+
+def digest(arm: ResourceManager, asset: str) -> str | None:
+    """Of an environment what it is made of, of code what its uploader noted; None when it is not there."""
+    place = asset.removeprefix("azureml:")
+    if not place.startswith("/subscriptions/"):
+        return ""  # of a registry, which no workspace can be asked about
+    found = arm.get(place, API)
+    if found is None:
+        return None
+    properties = found["properties"]
+    if "/environments/" in place:
+        made_of = {name: properties.get(name) for name in ("image", "condaFile", "build")}
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    return str((properties.get("properties") or {}).get("hash_sha256") or "")
+
+
+def files_in(store: Datastore, folder: str) -> ModelFiles:
+    """A model's files, of a folder of a datastore."""
+    mlmodel, conda = f"{folder}/MLmodel", f"{folder}/conda.yaml"
+    return ModelFiles(*(store.read(name) if store.find(name) else None for name in (mlmodel, conda)))

@@ -75,7 +75,10 @@ def test_every_event_that_is_subscribed_to_means_something() -> None:
     assert subscribed == {kind for one in DEFAULT for kind in one.event_types}
     url = "https://a.blob.core.windows.net/landing/x"
     for kind in subscribed:
-        event = {"eventType": kind, "data": {"url": url, "eTag": "1", "runId": "r", "modelName": "m", "modelVersion": "1"}}
+        event = {
+            "eventType": kind,
+            "data": {"url": url, "eTag": "1", "runId": "r", "modelName": "m", "modelVersion": "1"},
+        }
         read = messages.parse(json.dumps(event), "https://a.blob.core.windows.net")
         assert not isinstance(read, messages.Uninteresting), kind
 

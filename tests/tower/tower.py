@@ -106,7 +106,7 @@ ATTRIBUTES = _words("""
     lang charset name content rel href src defer class id aria-label aria-labelledby aria-hidden aria-current
     focusable width height viewbox d cx cy r x y x1 x2 y1 y2 text-anchor role tabindex data-refresh data-refreshing
     data-label method action type value for maxlength autocomplete required scope title datetime open inputmode
-    pattern size step
+    pattern size step placeholder
 """)
 
 

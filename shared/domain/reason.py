@@ -146,6 +146,7 @@ class Code(StrEnum):
     GATE_PASSED = "gate-passed"
     GATE_FAILED = "gate-failed"
     GATE_INCONCLUSIVE = "gate-inconclusive"
+    GATE_OVERTAKEN = "gate-overtaken"
     GATE_INCONCLUSIVE_PASSED = "gate-inconclusive-passed"
     GATE_MALFORMED = "gate-malformed"
     GATE_UNANSWERED = "gate-unanswered"

@@ -440,7 +440,7 @@ class Gate(Section):
     checks: Annotated[tuple[File, ...], Allowed("a list of files beside the loop file")] = ()
     """Azure ML jobs that must succeed before traffic."""
     on_inconclusive: Literal["hold", "reject", "promote"] = "hold"
-    """When the rows do not decide."""
+    """When the rows do not decide. hold: until a person does, or newer labelled rows give reason to train again."""
 
 
 class Step(Section):

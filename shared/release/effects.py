@@ -10,6 +10,7 @@ from shared.domain.version import DataVersion
 from shared.loopfile.published import Published
 from shared.port_rules import LEDGER_TAG
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec
+from shared.release import machine
 from shared.release import observations as obs
 from shared.release.canary import bake_evidence, canary_evidence
 from shared.release.gate import gate_evidence
@@ -225,8 +226,20 @@ def _await(unit: Unit, release: Release, published: Published, action: obs.Await
         kept, seen = _kept(unit, release, published)
         if not kept:
             return seen
+    if release.phase is Phase.HOLDING and not machine.under_traffic(release):
+        return _overtaken(unit, release)
     due = action.until is not None and unit.ports.clock.now() >= action.until
     return obs.TimePassed() if due else None
+
+
+def _overtaken(unit: Unit, release: Release) -> obs.Overtaken | None:
+    """Whether a release that waits for a person since its gate has become one of old data; never one that a person
+    asked for by the model's name, and never while the loop stands still."""
+    newest = unit.newest_labelled()
+    asked_for = release.judged_on or not release.versions or newest <= max(release.versions)
+    if asked_for or not unit.state.waiting or unit.stands_still:
+        return None
+    return obs.Overtaken(newest)
 
 
 def _kept(unit: Unit, release: Release, published: Published) -> tuple[bool, obs.Observation | None]:

@@ -174,6 +174,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
     P.HOLDING: PhaseTraits(
         lambda release, definition: obs.Await(),
         {
+            obs.Overtaken: {P.CLEANING: "before traffic, newer labelled rows and a reason to train on them"},
             obs.PersonActed: {
                 P.CHECKING: "approved or skipped, the loop has checks",
                 P.SHIFTING: "approved or skipped",
@@ -181,7 +182,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.AWAITING_APPROVAL: "skipped, approval required",
                 P.ROLLING_BACK: "aborted under traffic",
                 P.CLEANING: "aborted",
-            }
+            },
         },
         awaits_person=True,
     ),
@@ -370,6 +371,11 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
             return _bake(release, seen.judgement, definition, now)
         case obs.GoneSeen():
             return _gone(release, seen, now)
+        case obs.Overtaken():
+            if under_traffic(release):
+                return release
+            why = reason(Code.GATE_OVERTAKEN, version=seen.version)
+            return clean(release, Phase.REJECTED, why, now)
         case obs.TimePassed():
             return _baked(release, now)
 

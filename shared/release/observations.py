@@ -168,6 +168,14 @@ class TimePassed:
 
 
 @dataclass(frozen=True)
+class Overtaken:
+    """Nobody has decided, and since the rows that did not decide a labelled version has landed, with a reason to train
+    on it."""
+
+    version: int
+
+
+@dataclass(frozen=True)
 class PersonActed:
     """approve, skip, resume, abort or rollback, by whom, why."""
 
@@ -190,5 +198,6 @@ Observation = (
     | TrafficLate
     | GoneSeen
     | TimePassed
+    | Overtaken
     | PersonActed
 )

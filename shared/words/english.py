@@ -164,6 +164,9 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.GATE_PASSED: "gate passed",
     Code.GATE_FAILED: "gate failed",
     Code.GATE_INCONCLUSIVE: "gate inconclusive",
+    Code.GATE_OVERTAKEN: (
+        "gate inconclusive, and nobody decided until version {version} brought newer labelled rows to train on"
+    ),
     Code.GATE_INCONCLUSIVE_PASSED: "gate inconclusive, passed because `gate.on_inconclusive` is promote",
     Code.GATE_MALFORMED: "malformed answers",
     Code.GATE_UNANSWERED: "the challenger answered {answers} of {rows} rows",

@@ -110,6 +110,7 @@ SEEN: tuple[obs.Observation, ...] = (
     obs.GoneSeen(True),
     obs.GoneSeen(False),
     obs.TimePassed(),
+    obs.Overtaken(3),
     *(obs.PersonActed(verb, "bob", "because") for verb in ("approve", "abort", "rollback", "resume", "skip")),
 )
 

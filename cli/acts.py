@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import session
 from cli.session import Json, Loop, ReleaseName, out, release_of
 
+if TYPE_CHECKING:
+    from shared.domain.event import InboxRecord
+    from shared.ports import Ports
+
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the ledger.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for what becomes of it.")]
+
+WAIT_S = 60.0
+"""How long a command waits for its loop: a cold app takes up to half a minute."""
+POLL_S = 0.5
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,9 +29,9 @@ def add_to(app: typer.Typer) -> None:
     app.command("read-again")(read_again)
 
 
-def retrain(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
+def retrain(loop: Loop, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Start a release now. Does not wait for a trigger or the schedule."""
-    _ask("retrain", loop, None, reason, as_json=as_json)
+    _ask("retrain", loop, None, reason, no_wait=no_wait, as_json=as_json)
 
 
 def release(
@@ -29,30 +40,33 @@ def release(
         str, typer.Argument(metavar="MODEL:VERSION", help="A model of the workspace's registry.")
     ],
     reason: Reason = "",
+    no_wait: NoWait = False,
     as_json: Json = False,
 ) -> None:
     """Release a registered model, whoever trained it. It passes the same gate and canary as the loop's own."""
-    _ask("release", loop, None, reason, as_json=as_json, model=model)
+    _ask("release", loop, None, reason, no_wait=no_wait, as_json=as_json, model=model)
 
 
-def restore(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
+def restore(loop: Loop, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Bring the champion back into service. Deploys its model again if needed, and gives it all traffic."""
-    _ask("restore", loop, None, reason, as_json=as_json)
+    _ask("restore", loop, None, reason, no_wait=no_wait, as_json=as_json)
 
 
-def approve(release: ReleaseName, reason: Reason = "", as_json: Json = False) -> None:
+def approve(
+    release: ReleaseName, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False
+) -> None:
     """Let a release that waits for a decision go on."""
-    _ask("approve", *release_of(release), reason, as_json=as_json)
+    _ask("approve", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
 
 
-def skip(release: ReleaseName, reason: Reason = "", as_json: Json = False) -> None:
+def skip(release: ReleaseName, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Skip what a release waits for. A hold, a canary step or the bake; an approval cannot be skipped."""
-    _ask("skip", *release_of(release), reason, as_json=as_json)
+    _ask("skip", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
 
 
-def abort(release: ReleaseName, reason: Reason = "", as_json: Json = False) -> None:
+def abort(release: ReleaseName, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Abort a release. Traffic goes back to the champion, and what was made for the release is removed."""
-    _ask("abort", *release_of(release), reason, as_json=as_json)
+    _ask("abort", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
 
 
 def rollback(
@@ -65,50 +79,101 @@ def rollback(
     ] = None,
     gate: Annotated[bool, typer.Option("--gate", help="With --to: pass the gate first.")] = False,
     reason: Reason = "",
+    no_wait: NoWait = False,
     as_json: Json = False,
 ) -> None:
     """Roll back a release while the old deployment is still warm. With --to: go back to any earlier release."""
     if to is not None:
-        _ask("rollback", release, None, reason, as_json=as_json, to=to, gate=gate)
+        _ask("rollback", release, None, reason, no_wait=no_wait, as_json=as_json, to=to, gate=gate)
     elif gate:
         raise typer.BadParameter("needs --to", param_hint="--gate")
     else:
-        _ask("rollback", *release_of(release), reason, as_json=as_json)
+        _ask("rollback", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
 
 
-def pause(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
+def pause(loop: Loop, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Pause a loop. Nothing new starts and the open release is frozen; proven harm is still rolled back."""
-    _ask("pause", loop, None, reason, as_json=as_json)
+    _ask("pause", loop, None, reason, no_wait=no_wait, as_json=as_json)
 
 
-def resume(loop: Loop, reason: Reason = "", as_json: Json = False) -> None:
+def resume(loop: Loop, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Resume a paused loop."""
-    _ask("resume", loop, None, reason, as_json=as_json)
+    _ask("resume", loop, None, reason, no_wait=no_wait, as_json=as_json)
 
 
 def read_again(
     loop: Loop,
     drop: Annotated[str, typer.Argument(help="Key of the drop, as `driftloop status LOOP --json` has it.")],
     reason: Reason = "",
+    no_wait: NoWait = False,
     as_json: Json = False,
 ) -> None:
     """Read a quarantined drop again. For when the loop file had to be fixed, not the drop."""
-    _ask("replay", loop, None, reason, as_json=as_json, drop=drop)
+    _ask("replay", loop, None, reason, no_wait=no_wait, as_json=as_json, drop=drop)
 
 
 def _ask(
-    verb: str, loop: str, release: int | None, reason: str, *, as_json: bool, **more: str | int | bool
+    verb: str,
+    loop: str,
+    release: int | None,
+    reason: str,
+    *,
+    no_wait: bool,
+    as_json: bool,
+    **more: str | int | bool,
 ) -> None:
     from shared.inbox import messages, recorder
 
     session.overview(loop)
     body = {"release": release, "reason": reason, **more}
     message = messages.act_message(verb, loop, body, session.who())
-    recorder.submit(session.ports(), message)
+    ports = session.ports()
+    recorder.submit(ports, message)
+    asked = json.loads(message)
+    answer = None if no_wait else _answer(ports, loop, asked["act_id"])
     if as_json:
-        out.print_json(message)
-        return
-    about = loop if release is None else f"{loop}/{release}"
+        session.print_json(asked | ({"outcome": answer.reason, "refused": answer.refused} if answer else {}))
+    else:
+        _tell(verb, loop, release, answer, no_wait=no_wait, more=more)
+    if answer is not None and answer.refused:
+        raise typer.Exit(1)
+
+
+def _answer(ports: Ports, loop: str, id: str) -> InboxRecord | None:
+    """What the loop made of it; None where it has not taken it up in a minute."""
+    from shared.domain.event import InboxState
+    from shared.state import queries, rows
+
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        record = queries.event(ports, loop, rows.key_of("act", id))
+        if record is not None and record.state is not InboxState.NEW:
+            return record
+        time.sleep(POLL_S)
+    return None
+
+
+def _tell(
+    verb: str,
+    loop: str,
+    release: int | None,
+    answer: InboxRecord | None,
+    *,
+    no_wait: bool,
+    more: dict[str, str | int | bool],
+) -> None:
+    from shared.words import say
+
     said = {"model": " {}", "to": " --to {}"}
+    about = loop if release is None else f"{loop}/{release}"
     about += "".join(said[name].format(value) for name, value in more.items() if name in said)
-    out.say(f"Queued: {verb} {about}. Follow it with: driftloop status {loop}")
+    if answer is not None:
+        words = say(answer.reason) if answer.reason else "done"
+        out.say(f"{'Refused' if answer.refused else 'Done'}: {verb} {about}: {words}")
+    elif no_wait:
+        out.say(f"Queued: {verb} {about}. Follow it with: driftloop status {loop}")
+    else:
+        out.say(
+            f"Queued: {verb} {about}, and not taken up within {WAIT_S:.0f} s: the app may be starting, or be stopped "
+            f"(driftloop doctor). It stays on record. Follow it with: driftloop status {loop}"
+        )

@@ -35,7 +35,8 @@ nor do `explain` and `replay` of an exported file.
 | 3 of `doctor` | warnings only |
 
 An act (`retrain`, `release`, `restore`, `approve`, `skip`, `abort`, `rollback`, `pause`, `resume`, `read-again`)
-is put in the queue: 0 means that it was queued. What became of it is in `driftloop status` and in the ledger.
+is put on record, and the command waits up to a minute for what the loop makes of it: 0 done, or on record and not yet
+taken up; 1 refused. With `--no-wait` it does not wait. What became of it is also in the ledger.
 """
 
 

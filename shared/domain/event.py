@@ -53,6 +53,8 @@ class InboxRecord:
     reason: Reason | None = None
     version: int | None = None
     attempts: int = 0
+    refused: bool = False
+    """Of what a person asked for: it was answered, not done."""
 
     @property
     def blob(self) -> str:

@@ -134,12 +134,12 @@ def ask(
     """Put one reason, of that moment, to the policy and close its record with the answer."""
     trigger = Trigger(kind, why, actor, record.key, at or current.ports.clock.now())
     outcome = start.answer(current, current.state, [trigger])
-    outcome.commit(current, _done(record, row, outcome.reason))
+    outcome.commit(current, _done(record, row, outcome.reason, refused=outcome.refused))
 
 
-def _done(record: InboxRecord, row: Row, answer: Reason | None) -> list[Change]:
+def _done(record: InboxRecord, row: Row, answer: Reason | None, *, refused: bool = False) -> list[Change]:
     return [
-        update(row, replace(record, state=InboxState.DONE, reason=answer)),
+        update(row, replace(record, state=InboxState.DONE, reason=answer, refused=refused)),
         Delete(rows.todo_key(record)),
     ]
 
@@ -285,4 +285,4 @@ def _refuse(current: Unit, record: InboxRecord, row: Row, why: Reason) -> None:
     told = Draft(
         "action.refused", f"loop {current.loop}", record.body["actor"], record.key, detail={"why": why}
     )
-    current.commit(drafts=[told], changes=_done(record, row, why))
+    current.commit(drafts=[told], changes=_done(record, row, why, refused=True))

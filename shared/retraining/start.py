@@ -28,6 +28,8 @@ class Outcome:
     reason: Reason | None
     drafts: tuple[Draft, ...] = ()
     changes: tuple[Change, ...] = ()
+    refused: bool = False
+    """Nothing starts, and nothing waits either."""
 
     def commit(self, unit: Unit, also: Sequence[Change] = ()) -> None:
         unit.commit(self.state, self.drafts, [*also, *self.changes])
@@ -71,7 +73,8 @@ def apply(
             return Outcome(waits, decision.reason, told)
         case Deny():
             told = tuple(policy.answered(t, decision.reason) for t in triggers)
-            return Outcome(replace(state, denial=decision.reason), decision.reason, told)
+            denied = replace(state, denial=decision.reason)
+            return Outcome(denied, decision.reason, told, refused=True)
 
 
 def _start(

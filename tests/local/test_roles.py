@@ -75,11 +75,9 @@ def _asked(control: httpx.Client, who: str) -> set[tuple[str, str]]:
     return {(action, scope) for name, action, scope in asked if name == who}
 
 
-_GROUP = (
-    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/driftloop"
-    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-)
-IDENTITY = f"{_GROUP}/endpoints"
+_GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/driftloop/providers"
+_WORKSPACE = f"azureml:{_GROUP}/Microsoft.MachineLearningServices/workspaces/driftloop"
+IDENTITY = f"{_GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities/endpoints"
 
 
 def test_the_app_is_given_exactly_what_it_uses(
@@ -127,7 +125,17 @@ def _life(stage: SdkStage, folder: Path) -> str:
         name, [LedgerEntry(1, now, "me", "inbox", "loop.published", name, "", "", {}, "", "")]
     )
     eventually(lambda: ports.serving.ensure_no_deployment(name, "bad"), bool)
+    _looks_back(ports)
     return name
+
+
+def _looks_back(ports: Ports) -> None:
+    """At what a release of an earlier time, or of somebody else's model, was made of; here nothing is left of it."""
+    gone = f"gone-{uuid.uuid4().hex[:8]}"
+    assert ports.training.model(f"azureml:{gone}:1") is None
+    assert ports.training.newest_model(gone) is None
+    for kind in ("environments", "codes"):
+        assert ports.training.digest(f"{_WORKSPACE}/{kind}/{gone}/versions/1") is None
 
 
 def test_the_publisher_is_given_exactly_what_it_uses(

@@ -135,6 +135,7 @@ def test_of_models_that_are_registered_meanwhile_the_newest_is_released_at_the_e
     life.round()
     for version in ("1", "2"):
         life.send(register(life, version))
+        life.round()
     life.rest()
     life.rest()
     assert [life.release(number).model for number in (3, 4)] == ["azureml:birds:1", "azureml:lab:2"]

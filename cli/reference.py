@@ -36,6 +36,7 @@ nor do `explain` and `replay` of an exported file.
 
 An act (`retrain`, `release`, `restore`, `approve`, `skip`, `abort`, `rollback`, `pause`, `resume`, `read-again`)
 is put in the queue: 0 means that it was queued. What became of it is in `driftloop status` and in the ledger.
+A loop with `people` takes none of them: `act-unproven`, and the text says what to use instead.
 """
 
 

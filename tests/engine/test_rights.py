@@ -305,6 +305,7 @@ def test_what_lay_in_the_queue_alone_is_refused_whatever_it_claims(
 def test_who_was_shut_out_after_they_asked_is_refused_by_the_worker(life: Life) -> None:
     ask(life, BOB, "approve")
     publish(life, TWO.replace("Manage.birds", "Manage.others"))
+    assert ask(life, CAL, "approve") == 403
     life.round()
     assert refusals(life) == [Code.ROLE_MISSING] and life.release().approvals == ()
 
@@ -392,6 +393,7 @@ def test_the_terminal_says_what_to_use_instead_and_queues_nothing(
     from cli import session
 
     monkeypatch.setattr(session, "ports", lambda: life.real)
+    monkeypatch.setattr(session, "who", lambda: CAL.name)
     done = CliRunner().invoke(terminal, ["approve", "birds/2"])
     assert done.exit_code != 0 and not life.real.queue.messages
     assert getattr(done.exception, "code", None) is Code.ACT_UNPROVEN

@@ -14,7 +14,7 @@ _ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/iden
 _NAME_CLAIMS = ("preferred_username", "upn", "name", "appid", "azp", "oid")
 _GROUPS = "groups"
 _GROUPS_LEFT_OUT = frozenset({"_claim_names", "hasgroups"})
-"""Of somebody in more than 200 groups, whose token names none; `hasgroups` where it would have gone through a browser:
+"""Of somebody in more groups than a token can name, so that it names none; `hasgroups` by the implicit flow:
 https://learn.microsoft.com/security/zero-trust/develop/configure-tokens-group-claims-app-roles"""
 _ID_CLAIMS = ("oid", "http://schemas.microsoft.com/identity/claims/objectidentifier")
 

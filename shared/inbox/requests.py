@@ -212,15 +212,15 @@ def _first_of_two(
 ) -> None:
     """On record with their name; the second person's act is the one that is done."""
     release, release_row = stored
-    verb, now = record.body["verb"], current.ports.clock.now()
-    after = rights.first_of_two(release, verb, caller, now)
+    verb, actor, now = record.body["verb"], record.body["actor"], current.ports.clock.now()
+    after = rights.first_of_two(release, verb, caller, actor, now)
     if isinstance(after, Reason):
         _refuse(current, record, row, after)
         return
     told = Draft(
         "release.first_of_two",
         f"release {release.number}",
-        caller.actor,
+        actor,
         record.key,
         detail={"verb": verb, "reason": record.body["reason"]},
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 GO_ON = frozenset({"approve", "skip"})
 """They let a release go on, so they are the release manager's."""
 HOLD_OR_UNDO = frozenset({"pause", "resume", "abort", "rollback"})
-"""They begin nothing new: whoever may act may ask for them, and the release manager too."""
+"""They stop a release, or go back to one that was live: whoever may act may, and the release manager too."""
 ABOUT_A_RELEASE = GO_ON | {"abort", "rollback"}
 
 
@@ -119,10 +119,11 @@ def caller_of(body: Mapping[str, str]) -> Caller | None:
     return Caller(body["name"], body["oid"], frozenset(body["roles"].split()))
 
 
-def first_of_two(release: Release, verb: str, caller: Caller, now: datetime) -> Release | Reason:
-    """The release with the first of two persons on record; why not, where they are the same one again."""
+def first_of_two(release: Release, verb: str, caller: Caller, actor: str, now: datetime) -> Release | Reason:
+    """The release with the first of two persons on record, as `actor` names them; why not, where they are the same one
+    again."""
     if any(one.person == caller.person and one.verb == verb for one in release.approvals):
-        return reason(Code.SAME_PERSON, verb=verb, release=release.number, actor=caller.actor)
-    given = Approval(verb, caller.person, caller.actor, now)
-    waits = reason(Code.SECOND_PERSON, verb=verb, actor=caller.actor)
+        return reason(Code.SAME_PERSON, verb=verb, release=release.number, actor=actor)
+    given = Approval(verb, caller.person, actor, now)
+    waits = reason(Code.SECOND_PERSON, verb=verb, actor=actor)
     return replace(release, approvals=(*release.approvals, given), waiting_for=waits)

@@ -122,9 +122,13 @@ def _ask(
     as_json: bool,
     **more: str | int | bool,
 ) -> None:
-    from shared.inbox import messages, recorder
+    from shared.errors import ConfigurationError
+    from shared.inbox import messages, recorder, rights
+    from shared.words import say
 
     session.overview(loop)
+    if no := rights.rules_of(session.ports(), loop, verb).refusal(verb, None):
+        raise ConfigurationError(say(no), code=no.code)
     body = {"release": release, "reason": reason, **more}
     message = messages.act_message(verb, loop, body, session.who())
     ports = session.ports()

@@ -42,7 +42,7 @@ def adopt(
     found, model = serving(workspace, definition.serve.endpoint, deployment)
     with out.status(f"adopting {definition.serve.endpoint}/{found}"):
         assets = Registry(workspace).register(session.folder_of(folder), definition, lambda _: None)
-        published = Published(definition, assets, session.who(), ports.clock.now())
+        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid())
         release = adoption.adopt(ports, published, found, model, profile)
     out.say(
         f"adopted {definition.serve.endpoint}/{found} as release {release.loop}/{release.number}: {model}"

@@ -78,7 +78,7 @@ def publish(folder: LoopFolder, overrides: Settings = None) -> None:
             folder_of(folder), definition, lambda what: status.update(f"publishing {definition.loop}: {what}")
         )
         ports = session.ports()
-        published = Published(definition, assets, session.who(), ports.clock.now())
+        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid())
         changed = publication.publish(ports, published)
     out.say(f"loop {definition.loop} {'published' if changed else 'is unchanged'}")
     if definition.serve.scoring is None and (against := unaided.look(folder_of(folder))):

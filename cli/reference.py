@@ -37,6 +37,7 @@ nor do `explain` and `replay` of an exported file.
 An act (`retrain`, `release`, `restore`, `approve`, `skip`, `abort`, `rollback`, `pause`, `resume`, `read-again`)
 is put on record, and the command waits up to a minute for what the loop makes of it: 0 done, or on record and not yet
 taken up; 1 refused. With `--no-wait` it does not wait. What became of it is also in the ledger.
+A loop with `people` takes none of them: `act-unproven`, and the text says what to use instead.
 """
 
 

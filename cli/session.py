@@ -124,10 +124,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
     out.print(drawn)
 
 
+_NAMES = ("upn", "preferred_username", "unique_name", "appid", "oid")
+
+
 def who() -> str:
     """Who runs this command, as the ledger names people: from the token when it says so, else the account's name."""
     import getpass
 
-    from shared.azure.client import claimed_name, credential
+    from shared.azure.client import claimed, credential
 
-    return claimed_name(credential()) or getpass.getuser()
+    return claimed(credential(), *_NAMES) or getpass.getuser()
+
+
+def oid() -> str:
+    """The object id of who runs this command; empty when their token does not say."""
+    from shared.azure.client import claimed, credential
+
+    return claimed(credential(), "oid")

@@ -18,12 +18,12 @@ ROLE = "ActionGroupsSecureWebhook"
 def alert(req: func.HttpRequest) -> func.HttpResponse:
     """202 when the alert is on record or in the queue; 400 when it is none; 401 or 403 for who is not Azure Monitor."""
     from functions.answers import answer, problem, read_json
-    from functions.identity import Denied, actor
+    from functions.identity import Denied, caller
     from shared.errors import InputRejected
     from shared.inbox import messages, recorder
 
     try:
-        actor(req.headers, ROLE)
+        caller(req.headers, ROLE)
         message = messages.alert_message(read_json(req, MAX_BODY_BYTES))
     except Denied as denied:
         return answer({"code": "denied", "message": str(denied)}, denied.status)

@@ -7,13 +7,15 @@ import binascii
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-ACTING_ROLE = "Driftloop.Act"
-LOOKING_ROLE = "Driftloop.Look"
+from shared.domain.caller import Caller
 
 _ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
 _NAME_CLAIMS = ("preferred_username", "upn", "name", "appid", "azp", "oid")
+_GROUPS = "groups"
+_GROUPS_LEFT_OUT = frozenset({"_claim_names", "hasgroups"})
+"""Of somebody in more groups than a token can name, so that it names none; `hasgroups` by the implicit flow:
+https://learn.microsoft.com/security/zero-trust/develop/configure-tokens-group-claims-app-roles"""
 _ID_CLAIMS = ("oid", "http://schemas.microsoft.com/identity/claims/objectidentifier")
 
 
@@ -25,23 +27,8 @@ class Denied(Exception):
         self.status = status
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Who calls, and the app roles that they were given."""
-
-    name: str
-    oid: str
-    """Their object id in the directory; empty when the token has none. A name may be given to somebody else later."""
-    roles: frozenset[str]
-
-    @property
-    def actor(self) -> str:
-        """As the ledger keeps them: the name, and what will always mean this person."""
-        return f"{self.name} ({self.oid})" if self.oid and self.oid != self.name else self.name
-
-
-def caller(headers: Mapping[str, str], role: str) -> Caller:
-    """The caller, who has `role`; Denied otherwise. `headers` in any case.
+def caller(headers: Mapping[str, str], role: str = "") -> Caller:
+    """The caller, who has `role` where one is named; Denied otherwise. `headers` in any case.
 
     Anyone can forge the header unless the platform strips and sets it, so without the platform's
     authentication no caller is authenticated.
@@ -54,17 +41,14 @@ def caller(headers: Mapping[str, str], role: str) -> Caller:
     folded = {name.casefold(): value for name, value in headers.items()}
     claims = _claims(folded.get("x-ms-client-principal", ""))
     roles = frozenset(value for kind, value in claims if kind in _ROLE_CLAIMS)
-    if role not in roles:
+    if role and role not in roles:
         raise Denied(403, f"this needs the app role {role}; ask the owner of the Driftloop app registration")
     named = dict(reversed(claims))
     name = next((named[kind] for kind in _NAME_CLAIMS if named.get(kind)), "somebody with no name")
     oid = next((named[kind] for kind in _ID_CLAIMS if named.get(kind)), "")
-    return Caller(name, oid, roles)
-
-
-def actor(headers: Mapping[str, str], role: str = ACTING_ROLE) -> str:
-    """The caller as the ledger keeps them, who has `role`; Denied otherwise."""
-    return caller(headers, role).actor
+    groups = frozenset(value for kind, value in claims if kind == _GROUPS)
+    left_out = not groups and any(kind in _GROUPS_LEFT_OUT for kind, _ in claims)
+    return Caller(name, oid, roles | groups, left_out)
 
 
 def _claims(header: str) -> list[tuple[str, str]]:

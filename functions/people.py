@@ -16,22 +16,26 @@ MAX_BODY_BYTES = 16 * 1024
 def act(req: func.HttpRequest) -> func.HttpResponse:
     """202 when the action is on record or in the queue. 401 or 403, with what is missing, else."""
     from functions.answers import answer, problem, read_json
-    from functions.identity import Denied, actor
+    from functions.identity import Denied, caller
     from shared.errors import InputRejected
-    from shared.inbox import messages, recorder
+    from shared.inbox import messages, recorder, rights
+    from shared.words import say
     from tower import csrf
+
+    verb, loop = req.route_params["verb"], req.route_params["loop"]
 
     try:
         csrf.refuse_other_sites(dict(req.headers), req.url)
-        who = actor(req.headers)
-        message = messages.act_message(
-            req.route_params["verb"], req.route_params["loop"], read_json(req, MAX_BODY_BYTES), who
-        )
+        who = caller(req.headers)
+        rules = rights.rules_of(app.ports(), loop, verb)
+        if no := rules.refusal(verb, who):
+            return answer({"code": no.code, "message": say(no)}, 403)
+        message = messages.act_message(verb, loop, read_json(req, MAX_BODY_BYTES), who.actor)
     except csrf.Forged as forged:
         return answer({"code": "other-site", "message": str(forged)}, 403)
     except Denied as denied:
         return answer({"code": "denied", "message": str(denied)}, denied.status)
     except InputRejected as rejection:
         return problem(rejection)
-    recorder.submit(app.ports(), message)
+    recorder.submit(app.ports(), message, rules.vouched(who))
     return func.HttpResponse(status_code=202)

@@ -14,7 +14,7 @@ blueprint = func.Blueprint()
 def tower(req: func.HttpRequest) -> func.HttpResponse:
     """A page or its JSON twin. 401 without an identity, 403 without the looking role."""
     from functions import visits
-    from functions.identity import LOOKING_ROLE
+    from shared.domain.caller import LOOKING_ROLE
     from tower import site
 
     found = site.static(req.route_params.get("path", ""))
@@ -30,12 +30,11 @@ def tower(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route="tower/{*path}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @ordinary
 def tower_act(req: func.HttpRequest) -> func.HttpResponse:
-    """303 back to the page when the action is in the queue; 401 or 403, and nothing done, for anybody else."""
+    """303 back to the page when the action is on record; 401 or 403, and nothing done, for anybody else."""
     from functions import visits
-    from functions.identity import ACTING_ROLE
     from tower import site
 
-    visit = visits.visit(req, ACTING_ROLE)
+    visit = visits.visit(req)
     if isinstance(visit, site.Reply):
         return visits.response(visit)
     return visits.response(site.post(app.ports(), visit))

@@ -6,14 +6,14 @@ from urllib.parse import quote, urlsplit
 
 import azure.functions as func
 
-from functions.identity import ACTING_ROLE, Denied, caller
+from functions.identity import Denied, caller
 from shared.settings import Settings
 from tower.site import Reply, Visit, problem
 from tower.visit import Studio
 
 
-def visit(req: func.HttpRequest, role: str) -> Visit | Reply:
-    """The visit of somebody who has `role`, or the refusal."""
+def visit(req: func.HttpRequest, role: str = "") -> Visit | Reply:
+    """The visit of somebody who is signed in, and has `role` where one is named; or the refusal."""
     path = req.route_params.get("path") or ""
     headers = {name.casefold(): value for name, value in req.headers.items()}
     at = urlsplit(req.url).path
@@ -31,9 +31,7 @@ def visit(req: func.HttpRequest, role: str) -> Visit | Reply:
         url=req.url,
         headers=headers,
         query=dict(req.params),
-        visitor=who.name,
-        actor=who.actor,
-        may_act=ACTING_ROLE in who.roles,
+        caller=who,
         body=req.get_body() if req.method == "POST" else b"",
     )
 

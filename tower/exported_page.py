@@ -26,7 +26,6 @@ def write(exported: ExportedRelease, ports: Ports, proof: Proof) -> bytes:
         "exported.html",
         page=page,
         base=None,
-        may_act=False,
         token="",
         new_id=str,
         now=exported.exported_at,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlencode
 
 from shared import guide
+from shared.domain.caller import LOOKING_ROLE, Caller
 from shared.domain.event import InboxState
 from shared.errors import DependencyUnavailable, DriftloopError, InputRejected
-from shared.inbox import messages, recorder
+from shared.inbox import messages, recorder, rights
 from shared.state import queries, rows
 from shared.words import say
 from tower import csrf, html
@@ -38,10 +39,7 @@ class Visit:
     url: str
     headers: Mapping[str, str]
     query: Mapping[str, str]
-    visitor: str
-    actor: str
-    """The visitor as the ledger keeps them."""
-    may_act: bool
+    caller: Caller
     body: bytes = field(default=b"", repr=False)
 
     @property
@@ -77,7 +75,7 @@ def static(name: str) -> Reply | None:
 
 def get(ports: Ports, studio: Studio, visit: Visit) -> Reply:
     """A page."""
-    asking = Asking(ports, visit.base, studio, visit.query, visit.may_act)
+    asking = Asking(ports, visit.base, studio, visit.query, visit.caller)
     try:
         done = _done(asking, visit)  # before the page, which must not be older than the answer that it shows
         template, page = _page(asking, visit.path.removesuffix(".json"))
@@ -131,8 +129,8 @@ def _html(asking: Asking, visit: Visit, template: str, page: object, done: Done 
         base=visit.base,
         here=visit.path.strip("/"),
         twin=f"{visit.base}/{visit.path.strip('/') or 'index'}.json" + (f"?{query}" if query else ""),
-        visitor=visit.visitor,
-        may_act=visit.may_act,
+        visitor=visit.caller.name,
+        looking_only=visit.caller.roles <= {LOOKING_ROLE},
         token=token or fresh,
         new_id=lambda: uuid.uuid4().hex,
         now=asking.ports.clock.now(),
@@ -170,13 +168,16 @@ def post(ports: Ports, visit: Visit) -> Reply:
         return problem(
             visit.as_json, visit.base, 400, "Nothing was done", "this form is not one of the tower's"
         )
+    rules = rights.rules_of(ports, name, verb)
+    if no := rules.refusal(verb, visit.caller):
+        return problem(visit.as_json, visit.base, 403, "Not allowed", say(no))
     try:
-        if ports.store.read(name, "loop") is None:
+        if not rules.publications:
             raise InputRejected("no-loop", f"there is no loop {name!r}")
-        message = messages.act_message(verb, name, form, visit.actor)
+        message = messages.act_message(verb, name, form, visit.caller.actor)
     except InputRejected as error:
         return problem(visit.as_json, visit.base, 400, "Nothing was done", str(error))
-    recorder.submit(ports, message)
+    recorder.submit(ports, message, rules.vouched(visit.caller))
     back = f"{visit.base}/loops/{name}"
     if form.get("from") == "release" and _is_number(form.get("release", "")):
         back += f"/releases/{form['release']}"

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
+from shared.domain.caller import Caller
 from shared.ports import Documents, Ports
 
 Document = Mapping[str, Any]  # a stored JSON document, read where its shape is known
@@ -65,7 +66,8 @@ class Asking:
     """Path of the overview, without a slash at its end."""
     studio: Studio
     query: Mapping[str, str] = field(default_factory=dict)
-    may_act: bool = False
+    caller: Caller | None = None
+    """None where nobody may act: in an exported page."""
 
     def number(self, name: str, default: int = 0) -> int:
         text = self.query.get(name, "")

@@ -44,6 +44,7 @@ _PLAIN = {
     "traffic.adopted": "traffic was changed from outside; adopted, and the loop paused",
     "traffic.repaired": "a late worker set an earlier split; put right",
     "action.refused": "action refused",
+    "release.first_of_two": "the first of two persons",
     "drop.duplicate": "drop has the content of a version",
     "drop.ignored": "drop asks for nothing",
     "drop.quarantined": "drop quarantined",

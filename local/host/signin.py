@@ -7,6 +7,7 @@ cookie is as permissive towards other sites as App Service's own, so that the ap
 import hashlib
 import hmac
 import time
+import uuid
 from http.cookies import CookieError, SimpleCookie
 
 import jwt
@@ -18,6 +19,7 @@ from local.settings import Settings
 
 COOKIE = "AppServiceAuthSession"
 LASTS_S = 8 * 3600
+YOU, YOUR_OID = "you@laptop", "00000000-0000-0000-0000-0000000000e0"
 ROLES = {"both": ["Driftloop.Act", "Driftloop.Look"], "looking": ["Driftloop.Look"], "none": []}
 _ATTRIBUTES = "Path=/; HttpOnly; Secure; SameSite=None"
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in to the local Azure</title>
@@ -30,7 +32,8 @@ def code_of(signing_key: str) -> str:
 
 
 def address(settings: Settings, to: str = "/api/tower", roles: str = "both") -> str:
-    """What a person opens in a browser: signs in, then goes to the pages."""
+    """What a person opens in a browser: signs in, then goes to the pages. `roles` is one of ROLES, or role names with
+    commas between them; with `&as=ann@laptop` one is somebody else, for a loop that asks for two persons."""
     code = code_of(settings.signing_key)
     return f"{settings.functions}/.auth/login/aad?code={code}&roles={roles}&post_login_redirect_uri={to}"
 
@@ -45,23 +48,25 @@ def answer(request: Request, signing_key: str) -> Response | None:
     if path != "/.auth/login/aad":
         return None
     given, chosen = request.query_params.get("code", ""), request.query_params.get("roles", "both")
-    if not hmac.compare_digest(given.encode(), code_of(signing_key).encode()) or chosen not in ROLES:
+    if not hmac.compare_digest(given.encode(), code_of(signing_key).encode()):
         return HTMLResponse(_PAGE, 401)
+    roles = ROLES.get(chosen, chosen.split(","))
+    who = request.query_params.get("as", YOU if roles != ROLES["looking"] else "looker@laptop")
     to = request.query_params.get("post_login_redirect_uri", "/")
     inside = to.startswith("/") and not to.startswith(("//", "/\\"))
     response = RedirectResponse(to if inside else "/", 302)
-    response.headers["set-cookie"] = f"{COOKIE}={_session(signing_key, ROLES[chosen])}; {_ATTRIBUTES}"
+    response.headers["set-cookie"] = f"{COOKIE}={_session(signing_key, who, roles)}; {_ATTRIBUTES}"
     return response
 
 
-def _session(signing_key: str, roles: list[str]) -> str:
+def _session(signing_key: str, who: str, roles: list[str]) -> str:
     now = int(time.time())
     claims = {
         "aud": APP_AUDIENCE,
         "iat": now,
         "exp": now + LASTS_S,
-        "oid": "00000000-0000-0000-0000-0000000000e0",
-        "preferred_username": "you@laptop" if roles != ROLES["looking"] else "looker@laptop",
+        "oid": YOUR_OID if who == YOU else str(uuid.uuid5(uuid.NAMESPACE_URL, who)),
+        "preferred_username": who,
         "roles": roles,
     }
     return jwt.encode(claims, signing_key, algorithm="HS256")

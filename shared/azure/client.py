@@ -77,10 +77,10 @@ class Clients:
         return {"retry_policy": policy, "transport": self.transport()}
 
 
-def claimed_name(identity: TokenCredential) -> str:
-    """How the signed-in identity calls itself, for the ledger; empty when its token does not say.
+def claimed(identity: TokenCredential, *kinds: str) -> str:
+    """The first of these claims that the identity's token makes, for the ledger; empty when it makes none.
 
-    Only a name: whether it may do anything is decided by Azure, which checks the token.
+    Whether it may do anything is decided by Azure, which checks the token.
     """
     token = identity.get_token("https://storage.azure.com/.default").token
     try:
@@ -88,8 +88,7 @@ def claimed_name(identity: TokenCredential) -> str:
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except (IndexError, ValueError):
         return ""
-    names = (claims.get(kind) for kind in ("upn", "preferred_username", "unique_name", "appid", "oid"))
-    return next((str(name) for name in names if name), "")
+    return next((str(claims[kind]) for kind in kinds if claims.get(kind)), "")
 
 
 class Workspace:

@@ -174,6 +174,17 @@ class CanaryPoint:
 
 
 @dataclass(frozen=True)
+class Approval:
+    """The first of two persons who must ask for the same before it is done."""
+
+    verb: str
+    person: str
+    """Their object id, or their name where they have none."""
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Release:
     """One attempt to put a model live."""
 
@@ -203,6 +214,8 @@ class Release:
     """Index into the canary's steps."""
     approved: tuple[str, ...] = ()
     """Gates that a person has passed: before_canary, before_promotion, hold."""
+    approvals: tuple[Approval, ...] = ()
+    """Who has asked, where it stands now, for what a second person must ask for as well."""
     traffic: Mapping[str, int] = field(default_factory=dict)
     """Weights in per cent that were last seen to be set by us, or were adopted from outside."""
     asked: Mapping[str, int] = field(default_factory=dict)

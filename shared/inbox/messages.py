@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from shared.domain.caller import Caller
 from shared.errors import InputRejected
 from shared.inbox import alerts
 from shared.inbox.alerts import AlertRaised, SignalBreach, folded
@@ -97,6 +98,8 @@ class Act:
     """The earlier release that `rollback` goes back to; None: the champion before."""
     gate: bool = False
     """Whether that one passes the gate before its canary."""
+    by: Caller | None = None
+    """For whom the platform vouches; never from a message: whoever may write to the queue may claim to be anybody."""
 
 
 @dataclass(frozen=True)

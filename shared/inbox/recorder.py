@@ -10,11 +10,12 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from shared.assets import asset
+from shared.domain.caller import Caller
 from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.loop import Overview
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import Conflict, DriftloopError, InputRejected
-from shared.inbox import messages, unrouted
+from shared.inbox import messages, rights, unrouted
 from shared.inbox.alerts import AlertRaised
 from shared.inbox.landings import Landings, covering, place_of
 from shared.inbox.messages import (
@@ -37,13 +38,20 @@ log = logging.getLogger("driftloop")
 FOLDER_END = "_SUCCESS"
 
 
-def submit(ports: Ports, message: str) -> None:
+def submit(ports: Ports, message: str, by: Caller | None = None) -> None:
     """What our own functions and commands send: on record at once, and in the queue, which wakes its loop. Either of
-    the two is enough, so nothing waits for a message that somebody who died had received."""
+    the two is enough, so nothing waits for a message that somebody who died had received.
+
+    `by` is whom the platform vouches for. Only the record says so: where it cannot be made, nothing is sent.
+    """
     try:
         incoming = messages.parse(message, "")
+        if isinstance(incoming, Act):
+            incoming = replace(incoming, by=by)
         recorded = record(ports, _owners(ports, Landings(), incoming), incoming)
     except DriftloopError as error:
+        if by is not None:
+            raise
         log.warning("not recorded at once", extra={"error": str(error)})
         recorded = []
     try:
@@ -294,6 +302,7 @@ def _act(ports: Ports, overview: Overview, act: Act) -> None:
                 "model": act.model,
                 "to": str(act.to or ""),
                 "gate": "yes" if act.gate else "",
+                **rights.kept(act.by),
             },
         ),
     )

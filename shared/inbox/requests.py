@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.assets import asset
+from shared.domain.caller import Caller
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger, TriggerKind
-from shared.inbox import alerts, recorder
+from shared.inbox import alerts, recorder, rights
 from shared.ports import Change, Delete, Insert, Row
 from shared.release import earlier, foreign, frozen, machine, restore, stepper
 from shared.release.observations import PersonActed
@@ -148,6 +149,9 @@ def person(current: Unit, record: InboxRecord, row: Row) -> None:
     """One of `messages.VERBS`: what makes no sense now is answered, not done."""
     verb, actor = record.body["verb"], record.body["actor"]
     why = record.body["reason"] or "no reason given"
+    if no := rights.rules(current, verb).refusal(verb, rights.caller_of(record.body)):
+        _refuse(current, record, row, no)
+        return
     match verb:
         case "retrain":
             ask(current, record, row, TriggerKind.PERSON, reason(Code.ASKED_FOR, why=why), actor)
@@ -185,15 +189,43 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
     if current.stands_still and verb not in frozen.STAYS_POSSIBLE:
         _refuse(current, record, row, reason(Code.ACT_WHILE_FROZEN, verb=verb, loop=current.loop))
         return
+    rules, caller = rights.rules(current, verb, release), rights.caller_of(record.body)
+    if no := rules.refusal(verb, caller):
+        _refuse(current, record, row, no)
+        return
     act = PersonActed(verb, actor, why)
     after = machine.fold(release, act, definition, current.ports.clock.now())
     if after == release:
         phase = release.phase.value
         _refuse(current, record, row, reason(Code.ACT_OUT_OF_PLACE, verb=verb, release=number, phase=phase))
         return
+    if caller is not None and rules.waits_for_another(verb, release, caller):
+        _first_of_two(current, record, row, (release, release_row), caller)
+        return
     answer = reason(Code.ACT_DONE, release=number, before=release.phase.value, after=after.phase.value)
     done = _done(record, row, answer)
     stepper.store(current, release, release_row, after, actor=actor, cause=record.key, also=done)
+
+
+def _first_of_two(
+    current: Unit, record: InboxRecord, row: Row, stored: tuple[Release, Row], caller: Caller
+) -> None:
+    """On record with their name; the second person's act is the one that is done."""
+    release, release_row = stored
+    verb, actor, now = record.body["verb"], record.body["actor"], current.ports.clock.now()
+    after = rights.first_of_two(release, verb, caller, actor, now)
+    if isinstance(after, Reason):
+        _refuse(current, record, row, after)
+        return
+    told = Draft(
+        "release.first_of_two",
+        f"release {release.number}",
+        actor,
+        record.key,
+        detail={"verb": verb, "reason": record.body["reason"]},
+    )
+    changes = [*_done(record, row, after.waiting_for), update(release_row, after)]
+    current.commit(drafts=[told], changes=changes)
 
 
 def _restore(current: Unit, record: InboxRecord, row: Row, why: str) -> None:

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from shared.domain.caller import ACTING_ROLE
 from shared.loopfile.contract import Rule
 from shared.loopfile.value_kinds import (
     COLUMN_KIND_WORDS,
@@ -488,6 +489,28 @@ class Canary(Section):
     """How long the old deployment is kept warm after promotion."""
 
 
+# --- people --------------------------------------------------------------------------------------
+
+Roles = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^[^\s.]\S{0,119}$")], ...],
+    AfterValidator(distinct),
+    Allowed('a list of app roles or object ids of groups, for example ["Driftloop.Act.birds"]'),
+]
+"""An app role's value has at most 120 characters, no blanks, and no dot at its beginning:
+https://learn.microsoft.com/graph/api/resources/approle"""
+
+
+class People(Section):
+    act: Annotated[Roles, Field(min_length=1)] = (ACTING_ROLE,)
+    """App roles, or groups by object id, that may ask for everything but what `approve` keeps for itself."""
+    approve: Roles = ()
+    """Those of release managers: they alone approve and skip; they also pause, abort and roll back. Empty: `act`."""
+    two_persons: bool = False
+    """Whether two persons must approve or skip."""
+    not_the_publisher: bool = True
+    """Whether who published what a release runs with is kept from approving or skipping it."""
+
+
 class Definition(Section):
     """One loop, as its file describes it."""
 
@@ -519,3 +542,5 @@ class Definition(Section):
     """The comparison at 0 % traffic."""
     canary: Canary = Canary()
     """The comparison under live traffic."""
+    people: People | None = None
+    """Who may act; nothing: whoever has the app role Driftloop.Act, and whoever may write to the queue."""

@@ -45,6 +45,8 @@ class Published:
     assets: Assets
     published_by: str
     published_at: datetime
+    published_by_oid: str = ""
+    """Their object id in the directory; empty where it is not known, and in older publications."""
 
     def to_bytes(self) -> bytes:
         """Canonical: the same publication has the same hash."""

@@ -192,6 +192,13 @@ def rules_on_columns(it: Definition, columns: Mapping[str, str]) -> Iterator[Fin
             yield Finding(path, name, f"{meant}columns of the newest version: {', '.join(columns)}")
 
 
+def _people(it: Definition) -> Iterator[Finding]:
+    approval = ("canary", "approval")
+    if it.people is not None and it.people.two_persons and it.canary.approval == "none":
+        allowed = "before_canary or before_promotion, because people.two_persons counts approvals"
+        yield Finding(approval, it.canary.approval, allowed, (("people", "two_persons"),))
+
+
 RULES: tuple[Rule, ...] = (
     _contract,
     _holdout,
@@ -204,6 +211,7 @@ RULES: tuple[Rule, ...] = (
     _task,
     _retrain,
     _canary,
+    _people,
 )
 
 

@@ -393,6 +393,7 @@ def move(release: Release, to: Phase, now: datetime, why: Reason | None = None) 
         failures=0,
         retry_at=None,
         canary_state="",
+        approvals=(),
         ended_at=now if to in ENDED else None,
     )
 

@@ -277,6 +277,22 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "{verb} does nothing while {loop} is paused or in `mode: observe`: `driftloop resume {loop}`, or publish it "
         "with `mode: act`; `driftloop abort` and `rollback` of an open release work now"
     ),
+    Code.ACT_UNPROVEN: (
+        "{verb} does nothing: {loop} asks for roles (`people` in its loop file), and nobody vouches for who wrote to "
+        "the queue; use the control tower, or POST /api/loops/{loop}/{verb}"
+    ),
+    Code.ROLE_MISSING: (
+        "no role for {verb} on {loop}: it takes {roles}; ask the owner of the Driftloop app registration"
+    ),
+    Code.GROUPS_LEFT_OUT: (
+        "no role for {verb} on {loop}: it takes {roles}, and your sign-in names no group, for you are in too many; "
+        "ask the owner of the Driftloop app registration to give one of your groups an app role"
+    ),
+    Code.OWN_PUBLICATION: (
+        "{verb} is not for {actor}, who published what this release of {loop} runs with; ask somebody else"
+    ),
+    Code.SECOND_PERSON: "{verb} by {actor}; a second person is needed",
+    Code.SAME_PERSON: "{verb} does nothing: {actor} is on record for release {release}; a second person is needed",
     Code.RELEASE_NOT_OPEN: lambda verb, release, loop: (
         f"{verb} does nothing: "
         + (f"release {release} of {loop} is not open" if release else f"no release of {loop} is open")

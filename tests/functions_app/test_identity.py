@@ -8,8 +8,9 @@ import json
 import azure.functions as func
 import pytest
 
-from functions.identity import ACTING_ROLE, LOOKING_ROLE, Caller, Denied, caller
+from functions.identity import Denied, caller
 from functions.visits import visit
+from shared.domain.caller import ACTING_ROLE, LOOKING_ROLE, Caller
 from tower.site import Visit
 
 ANN, OID = "ann@contoso.com", "7d1e0000-0000-0000-0000-00000000a11e"
@@ -125,9 +126,13 @@ def test_a_visit_has_its_place_whatever_the_case_of_its_route(at: str) -> None:
     seen = visit(asked("loops/birds", at), LOOKING_ROLE)
     assert isinstance(seen, Visit)
     assert seen.base == at.removesuffix("/loops/birds")
-    assert (seen.path, seen.query, seen.visitor) == ("loops/birds", {"from": "9"}, ANN)
+    assert (seen.path, seen.query, seen.caller.name) == ("loops/birds", {"from": "9"}, ANN)
     assert (seen.url, seen.headers["accept"]) == (f"https://tower.example{at}", "text/html")
-    assert (seen.actor, seen.may_act, seen.body) == (f"{ANN} ({OID})", False, b"")
+    assert (seen.caller.actor, seen.caller.roles, seen.body) == (
+        f"{ANN} ({OID})",
+        frozenset({LOOKING_ROLE}),
+        b"",
+    )
 
 
 def test_only_a_post_has_a_body() -> None:

@@ -115,10 +115,11 @@ def test_assumptions_are_numbered_and_each_can_be_settled() -> None:
 
 
 def test_app_roles_are_those_that_the_functions_ask_for() -> None:
-    from functions import alerts, identity
+    from functions import alerts
+    from shared.domain import caller
 
     declared = {role["value"] for role in json.loads((INFRA / "app-roles.json").read_text())}
-    assert declared == {alerts.ROLE, identity.ACTING_ROLE, identity.LOOKING_ROLE}
+    assert declared == {alerts.ROLE, caller.ACTING_ROLE, caller.LOOKING_ROLE}
     assert len({role["id"] for role in json.loads((INFRA / "app-roles.json").read_text())}) == len(declared)
     script = (INFRA / "register-app.sh").read_text()
     assert all(role in script for role in declared)

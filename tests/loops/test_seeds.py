@@ -300,11 +300,11 @@ def test_s4_a_gate_that_cannot_be_asked_lets_nothing_pass(world: World) -> None:
 
 def test_s4_nobody_acts_without_being_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """There: no authentication."""
-    from functions.identity import Denied, actor
+    from functions.identity import Denied, caller
 
     monkeypatch.delenv("WEBSITE_AUTH_ENABLED", raising=False)
     with pytest.raises(Denied):
-        actor({})
+        caller({})
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "true")
     with pytest.raises(Denied):
-        actor({})
+        caller({})

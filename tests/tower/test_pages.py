@@ -12,7 +12,7 @@ import pytest
 from shared.audit import answer
 from tests.engine.world import World
 from tests.tower.conftest import PAGES, past
-from tests.tower.tower import BASE, checked, get, page, twin
+from tests.tower.tower import BASE, LOOKER, checked, get, page, twin
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -140,7 +140,7 @@ def test_what_is_not_there_is_a_page_that_says_so(world: World, path: str) -> No
 
 def test_who_may_only_look_is_offered_nothing_to_do(world: World) -> None:
     for path in PAGES:
-        assert '<form method="post"' not in page(world.ports, path, may_act=False)
+        assert '<form method="post"' not in page(world.ports, path, caller=LOOKER)
     assert '<form method="post"' in page(world.ports, "/loops/birds")
 
 

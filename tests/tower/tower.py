@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from shared.domain.caller import ACTING_ROLE, LOOKING_ROLE, Caller
 from shared.ports import Ports
 from tower import csrf, site
 from tower.site import Reply, Visit
@@ -21,6 +22,8 @@ STUDIO = Studio(
     "/subscriptions/0/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/driftloop"
 )
 TOKEN = "t" * 43
+ANN = Caller("ann@contoso.com", "7d1e", frozenset({ACTING_ROLE, LOOKING_ROLE}))
+LOOKER = Caller("lou@contoso.com", "100c", frozenset({LOOKING_ROLE}))
 OURS = {
     "host": "tower.example",
     "origin": SITE,
@@ -29,7 +32,7 @@ OURS = {
 }
 
 
-def visit(path: str, *, accept: str = "text/html", may_act: bool = True) -> Visit:
+def visit(path: str, *, accept: str = "text/html", caller: Caller = ANN) -> Visit:
     split = urlsplit(path)
     return Visit(
         path=split.path.strip("/"),
@@ -37,18 +40,16 @@ def visit(path: str, *, accept: str = "text/html", may_act: bool = True) -> Visi
         url=f"{SITE}{BASE}{path}",
         headers={"accept": accept},
         query=dict(parse_qsl(split.query)),
-        visitor="ann@contoso.com",
-        actor="ann@contoso.com (7d1e)",
-        may_act=may_act,
+        caller=caller,
     )
 
 
-def get(ports: Ports, path: str, *, accept: str = "text/html", may_act: bool = True) -> Reply:
-    return site.get(ports, STUDIO, visit(path, accept=accept, may_act=may_act))
+def get(ports: Ports, path: str, *, accept: str = "text/html", caller: Caller = ANN) -> Reply:
+    return site.get(ports, STUDIO, visit(path, accept=accept, caller=caller))
 
 
-def page(ports: Ports, path: str, **options: bool) -> str:
-    reply = get(ports, path, **options)
+def page(ports: Ports, path: str, caller: Caller = ANN) -> str:
+    reply = get(ports, path, caller=caller)
     assert reply.status == 200, reply.content.decode()
     return reply.content.decode()
 
@@ -60,9 +61,11 @@ def twin(ports: Ports, path: str) -> Any:
     return json.loads(reply.content)
 
 
-def post(ports: Ports, form: Mapping[str, str], headers: Mapping[str, str] = OURS) -> Reply:
+def post(
+    ports: Ports, form: Mapping[str, str], headers: Mapping[str, str] = OURS, caller: Caller = ANN
+) -> Reply:
     body = urlencode({"token": TOKEN, **form}).encode()
-    return site.post(ports, replace(visit("/act"), headers=dict(headers), body=body))
+    return site.post(ports, replace(visit("/act", caller=caller), headers=dict(headers), body=body))
 
 
 class Counting:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared import guide
 from shared.domain.event import InboxRecord
 from shared.domain.ledger import LedgerEntry
-from shared.domain.reason import Reason
+from shared.domain.reason import Code, Fact, Reason
 from shared.domain.release import Phase, Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
+from shared.inbox import rights
 from shared.intake.rejections import REMEDIES
 from shared.release.machine import PHASES, Undo
 from shared.runtime import unit_of_work
@@ -129,6 +130,35 @@ class Offer:
     """Whether the form has a field for a model, NAME:VERSION."""
 
 
+@dataclass(frozen=True)
+class Withheld:
+    """Why this visitor may not take some actions, which it names."""
+
+    why: str
+    help: str
+
+
+def permitted(
+    asking: Asking, current: Unit, release: Release | None, found: Sequence[Offer]
+) -> tuple[tuple[Offer, ...], tuple[Withheld, ...]]:
+    """What the visitor may do of this, and why not the rest; neither where nobody visits, in an exported page."""
+    kept: list[Offer] = []
+    refused: dict[tuple[Code, Fact], list[Reason]] = {}
+    for offer in found if asking.caller else ():
+        no = rights.rules(current, offer.verb, release).refusal(offer.verb, asking.caller)
+        if no is None:
+            kept.append(offer)
+        else:
+            refused.setdefault((no.code, no.facts.get("roles")), []).append(no)
+    return tuple(kept), tuple(map(_withheld, refused.values()))
+
+
+def _withheld(alike: Sequence[Reason]) -> Withheld:
+    verbs = ", ".join(str(why.facts["verb"]) for why in alike)
+    why = replace(alike[0], facts={**alike[0].facts, "verb": verbs})
+    return Withheld(clip(say(why)), guide.anchor(why))
+
+
 def version_line(version: DataVersion) -> VersionLine:
     return VersionLine(
         number=version.number,
@@ -155,14 +185,14 @@ def release_line(release: Release) -> ReleaseLine:
     )
 
 
-def aside(record: InboxRecord) -> Aside:
+def aside(record: InboxRecord, *, readable: bool) -> Aside:
     return Aside(
         key=record.key,
         source=clip(record.subject, 200),
         code=record.reason.code.value if record.reason else "",
         note=clip(say(record.reason), 300),
         received_at=record.received_at,
-        replayable=bool(record.blob),
+        replayable=readable and bool(record.blob),
         help=_help(record.reason),
     )
 

@@ -16,7 +16,7 @@ from shared.runtime.overview_row import needs_attention
 from shared.state import ledger_pages, queries
 from shared.words import say
 from tower.pages import lines
-from tower.pages.lines import Aside, Offer, ReleaseLine, Told, VersionLine, read, told
+from tower.pages.lines import Aside, Offer, ReleaseLine, Told, VersionLine, Withheld, read, told
 from tower.shapes import MetricPoint
 from tower.visit import Asking, Document, clip, document
 from tower.words import doing, model
@@ -112,6 +112,7 @@ class LoopPage:
     reasons: tuple[Told, ...]
     asides: tuple[Aside, ...]
     offers: tuple[Offer, ...]
+    withheld: tuple[Withheld, ...]
 
 
 def loop(asking: Asking, name: str) -> LoopPage:
@@ -125,6 +126,9 @@ def loop(asking: Asking, name: str) -> LoopPage:
     attention = _attention(asking, state, open_release)
     champion = state.champion
     found_traffic = queries.traffic(current)
+    possible = _offers(state, open_release, found_traffic, frozen=current.stands_still)
+    offers, withheld = lines.permitted(asking, current, open_release, possible)
+    readable, _ = lines.permitted(asking, current, None, [READ_AGAIN])
     budget, now = definition.retrain.budget, asking.ports.clock.now()
     return LoopPage(
         loop=name,
@@ -159,8 +163,12 @@ def loop(asking: Asking, name: str) -> LoopPage:
         releases=tuple(map(lines.release_line, releases)),
         older_releases=_older([r.number for r in releases]),
         reasons=told([e for e in entries if e.what in _REASONS][-TOLD:][::-1]),
-        asides=tuple(lines.aside(record) for record in queries.set_aside(asking.ports, name)[::-1]),
-        offers=_offers(state, open_release, found_traffic, frozen=current.stands_still),
+        asides=tuple(
+            lines.aside(record, readable=bool(readable))
+            for record in queries.set_aside(asking.ports, name)[::-1]
+        ),
+        offers=offers,
+        withheld=withheld,
     )
 
 
@@ -181,6 +189,7 @@ def _went_live(release: Release) -> bool:
     return release.phase.value in ("live", "baking", "retiring")
 
 
+READ_AGAIN = Offer("replay", "Retry", "Read this drop again, with the loop's current definition.")
 RELEASE = "A registered model, whoever trained it, goes through this loop's gate and canary."
 
 

@@ -17,7 +17,7 @@ from shared.runtime.unit_of_work import Unit
 from shared.state import ledger_pages
 from shared.words import say, titled
 from tower.pages import lines
-from tower.pages.lines import Offer, Told, read, told
+from tower.pages.lines import Offer, Told, Withheld, read, told
 from tower.shapes import Bar
 from tower.visit import Asking, Document, NotFound, clip, document
 from tower.words import DOING, model
@@ -141,6 +141,7 @@ class ReleasePage:
     trained: str
     """Where its model comes from, where it was not trained for it."""
     offers: tuple[Offer, ...]
+    withheld: tuple[Withheld, ...]
 
 
 def release(asking: Asking, name: str, number: int) -> ReleasePage:
@@ -150,6 +151,8 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
     except ConfigurationError as error:
         raise NotFound(str(error)) from error
     definition = current.published(found.definition).definition
+    possible = (*lines.offers(found, frozen=current.stands_still), *_way_back(current, found))
+    offers, withheld = lines.permitted(asking, current, None if found.ended else found, possible)
     return ReleasePage(
         loop=name,
         number=number,
@@ -183,7 +186,8 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         planned=tuple(definition.canary.steps),
         definition=found.definition,
         trained=_trained(found),
-        offers=(*lines.offers(found, frozen=current.stands_still), *_way_back(current, found)),
+        offers=offers,
+        withheld=withheld,
     )
 
 

@@ -161,7 +161,7 @@ def _beside(current: Unit, number: int) -> tuple[Aside, ...]:
         for record in queries.set_aside(current.ports, current.loop)
         if (before is None or before < record.received_at) and (after is None or record.received_at < after)
     ]
-    return tuple(lines.aside(record) for record in found[::-1][:5])
+    return tuple(lines.aside(record, readable=False) for record in found[::-1][:5])
 
 
 def _columns(

@@ -247,6 +247,8 @@ class Code(StrEnum):
     HELP_UNKNOWN = "help-unknown"
     STILL_DIFFERS = "still-differs"
     TAKEN_IN = "taken-in"
+    ON_NEW_ROWS = "on-new-rows"
+    NO_NEW_ROWS = "no-new-rows"
 
     # policy
     FIRST_MODEL = "first-model"

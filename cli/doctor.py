@@ -84,6 +84,7 @@ def _examined(settings: Settings) -> Iterator[Finding]:
         yield from guarded(f"loop {overview.loop}", partial(_loop, ports, overview))
         yield from guarded(f"events of {overview.loop}", partial(_events, ports, overview))
         yield from guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, overview))
+        yield from guarded(f"compute of {overview.loop}", partial(_compute, checkup, ports, overview))
         yield from guarded(f"traffic log of {overview.endpoint}", partial(_traffic_log, ports, overview))
     yield from doctor_platform.examined(settings, ports, overviews)
 
@@ -135,6 +136,23 @@ def _dead_letters(checkup: Checkup) -> Iterator[Finding]:
         yield Finding("dead letters", WARNING, words, fix)
     else:
         yield Finding("dead letters", OK, "Event Grid delivered every event since yesterday")
+
+
+def _compute(checkup: Checkup, ports: Ports, overview: Overview) -> Iterator[Finding]:
+    """A cluster's minimum may have been raised since the loop was published."""
+    from shared.runtime import unit_of_work
+
+    train = unit_of_work.read(ports, overview.loop).published().definition.train
+    if train.compute is None:
+        return
+    check, kept = f"compute of {overview.loop}", checkup.compute(train.compute)
+    if not kept.nodes:
+        yield Finding(check, OK, f"{kept.compute} keeps no node when it is idle")
+    elif train.idle_nodes == "allow":
+        yield Finding(check, OK, f"{kept.words}, as train.idle_nodes allows")
+    else:
+        fix = f"az ml compute update -n {kept.compute} --min-instances 0; or train.idle_nodes: allow, and publish"
+        yield Finding(check, WARNING, kept.words, fix)
 
 
 def _datastore(checkup: Checkup, settings: Settings) -> Iterator[Finding]:

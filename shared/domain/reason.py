@@ -317,6 +317,7 @@ class Code(StrEnum):
     COMPONENT_UNFIT = "component-unfit"
     GOLDEN_UNUSABLE = "golden-unusable"
     MODEL_UNSERVABLE = "model-unservable"
+    IDLE_NODES = "idle-nodes"
     DEFINITION_UNREADABLE = "definition-unreadable"
     CONFLICT = "conflict"
     OUTCOME_UNKNOWN = "outcome-unknown"

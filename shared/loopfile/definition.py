@@ -197,6 +197,8 @@ class Train(Section):
         Allowed("the name of a compute target"),
     ] = None
     """Where jobs run; nothing: serverless."""
+    idle_nodes: Literal["refuse", "allow"] = "refuse"
+    """Whether `train.compute` may be a cluster that keeps nodes when it is idle: they are paid for all the time."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 2
     """How often a failed training is tried."""
     parameters: Annotated[Mapping[str, Parameter], Allowed("names with texts or numbers")] = Field(

@@ -147,6 +147,7 @@ def test_the_publisher_is_given_exactly_what_it_uses(
     settings = Settings.from_environment(os.environ)
     checkup = Checkup(settings, Workspace(settings, credential()))
     assert checkup.datastore() == "versions"
+    assert checkup.compute("driftloop-cpu").nodes == 0
     assert checkup.endpoint("penguins") == {"penguins": "Succeeded"}
     now = ports.clock.now()
     ports.evidence.traffic("penguins", now - timedelta(minutes=5), now)

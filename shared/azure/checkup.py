@@ -13,7 +13,6 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
 from shared.azure.client import ML_ROLE, Clients, credential
-from shared.azure.computes import Idle, idle
 from shared.azure.failures import asking
 from shared.inbox import dead_letters
 from shared.port_rules import DEAD_LETTERS
@@ -95,11 +94,6 @@ class Checkup:
                 return str(self._ml().datastores.get(self._settings.datastore).container_name)
             except ResourceNotFoundError:
                 return None
-
-    def compute(self, name: str) -> Idle:
-        """What a compute target keeps when it is idle; ConfigurationError where there is none of that name."""
-        with asking("Reading a compute", f"Azure ML compute {name}", ML_ROLE):
-            return idle(self._ml(), name)
 
     def endpoint(self, name: str) -> dict[str, str] | None:
         """The states of an endpoint (under its own name) and of its deployments; None when it is not there."""

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.azure.client import ML_ROLE, Workspace
-from shared.azure.computes import idle
 from shared.azure.failures import asking
 from shared.azure.registered_assets import digest
-from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Assets
 
@@ -41,8 +39,6 @@ class Registry:
     def register(self, folder: Path, definition: Definition, progress: Progress) -> Assets:
         """Pipeline, checks, scoring code and environment of the loop in `folder`; their asset ids."""
         client = self._workspace()
-        with asking("Reading a compute", f"workspace {self._workspace.name}", ML_ROLE):
-            _refuse_idle_nodes(client, definition)
         # The SDK resets the terminal's colour on stderr after each upload, progress bar or not.
         with (
             redirect_stderr(StringIO()),
@@ -136,20 +132,6 @@ class Registry:
                 f"{component_id} has no code asset; publish again with `driftloop publish`"
             )
         return str(code)
-
-
-def _refuse_idle_nodes(client: MLClient, definition: Definition) -> None:
-    """Before anything is registered: nodes that wait are paid for, so somebody must have meant it."""
-    train = definition.train
-    if train.compute is None:
-        return
-    kept = idle(client, train.compute)
-    if kept.nodes and train.idle_nodes == "refuse":
-        raise ConfigurationError(
-            f"{kept.words}. Set its minimum to 0 (az ml compute update -n {train.compute} --min-instances 0), "
-            "or write `train.idle_nodes: allow`",
-            code=Code.IDLE_NODES,
-        )
 
 
 def _run_as_managed(pipeline: Component) -> None:

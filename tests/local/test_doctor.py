@@ -339,10 +339,9 @@ def test_a_cluster_that_keeps_nodes_when_it_is_idle(
     cluster(nodes)
     definition = loopfile.parse(text, file="loop.yaml")
     publication.publish(ports, Published(definition, Assets("azureml:p:1"), "ann", ports.clock.now()))
-    settings = Settings.from_environment(os.environ)
-    checkup = Checkup(settings, Workspace(settings, credential()))
+    workspace = Workspace(Settings.from_environment(os.environ), credential())
 
-    [found] = doctor._compute(checkup, ports, ports.store.overviews()[0])
+    [found] = doctor._compute(workspace, ports, ports.store.overviews()[0])
 
     assert found.state == state
     assert words in found.what
@@ -363,7 +362,7 @@ def test_publish_refuses_a_cluster_that_keeps_nodes_before_anything_is_registere
     refused = published(tmp_path, ON_CLUSTER).exception
     assert isinstance(refused, ConfigurationError)
     assert refused.code is Code.IDLE_NODES
-    assert str(refused).startswith(f"{KEEPS}. Set its minimum to 0")
+    assert str(refused).startswith(f"{KEEPS}; fix: az ml compute update -n driftloop-cpu --min-instances 0")
     assert "train.yml is not a valid" in str(published(tmp_path, ALLOWED).exception)
     cluster(0)
     assert "train.yml is not a valid" in str(published(tmp_path, ON_CLUSTER).exception)

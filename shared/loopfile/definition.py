@@ -373,6 +373,15 @@ class Budget(Section):
     """No release starts after jobs took this long in 24 hours; a running one is finished."""
 
 
+class Breaker(Section):
+    failed: Count = 5
+    """So many releases in a row that did not go live, and the next one waits a day, then two, four, and so on."""
+    unhelped: Count = 3
+    """So many in a row that went live and did not help, and drift and metric wait as long."""
+    longest_rest: Duration = timedelta(days=32)
+    """The longest of these waits."""
+
+
 Reason = Literal["drift", "metric", "schedule", "alert"]
 
 
@@ -393,6 +402,8 @@ class Retrain(Section):
     """No release starts for this long after one has ended."""
     budget: Budget = Budget()
     """What retraining may cost."""
+    breaker: Breaker = Breaker()
+    """When a loop rests that tries in vain."""
 
 
 # --- models of others ---------------------------------------------------------------------------

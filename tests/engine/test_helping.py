@@ -9,7 +9,6 @@ import pytest
 
 from shared.domain.release import JudgementKind, TriggerKind
 from shared.ports import Ports
-from shared.retraining import policy
 from shared.runtime import unit_of_work
 from shared.state import queries
 from shared.words import say, spoken
@@ -18,6 +17,8 @@ from tests.engine.world import LOOP, Model, World, by_bill, csv, season
 NO_METRIC = LOOP.replace("metric: {name: f1_macro, at_least: 0.85}\n", "").replace(
     "canary: {steps: [10, 50], ", "canary: {steps: [50], "
 )
+UNHELPED = 3
+"""`retrain.breaker.unhelped`, where a loop says nothing."""
 MODEL_OF_NEWEST = NO_METRIC.replace("ignore: [year],", "ignore: [year], window: newest,")
 
 
@@ -51,22 +52,22 @@ def world() -> World:
 
 
 def test_releases_that_do_not_take_the_drift_in_rest_longer_each_time(world: World) -> None:
-    drift(world, NO_METRIC, [1.4 * 1.15**n for n in range(policy.UNHELPED + 2)])
+    drift(world, NO_METRIC, [1.4 * 1.15**n for n in range(UNHELPED + 2)])
     verdicts = told(world.ports)
-    assert [words.split(".")[0] for words in verdicts] == ["it did not help"] * policy.UNHELPED
+    assert [words.split(".")[0] for words in verdicts] == ["it did not help"] * UNHELPED
     assert "version 2: body_mass_g moved" in verdicts[0]
     assert "version 2 still differs from the training data of release 2: body_mass_g moved" in verdicts[0]
-    assert world.state.next_release == 2 + policy.UNHELPED, "no other was started"
-    assert f"the last {policy.UNHELPED} releases went live and did not help" in say(world.state.denial)
+    assert world.state.next_release == 2 + UNHELPED, "no other was started"
+    assert f"the last {UNHELPED} releases went live and did not help" in say(world.state.denial)
     assert "did not help" in say(queries.loop(world.ports, "birds").overview.needs_attention)
     world.act("retrain")
-    assert world.state.open_release == 2 + policy.UNHELPED, "a person may"
+    assert world.state.open_release == 2 + UNHELPED, "a person may"
 
 
 def test_a_release_that_took_the_drift_in_has_helped_though_the_world_moves_on(world: World) -> None:
-    drift(world, MODEL_OF_NEWEST, [1.4 * 1.15**n for n in range(policy.UNHELPED + 2)])
+    drift(world, MODEL_OF_NEWEST, [1.4 * 1.15**n for n in range(UNHELPED + 2)])
     assert {words.split(".")[0] for words in told(world.ports)} == {"it helped"}
-    assert world.state.next_release == 4 + policy.UNHELPED
+    assert world.state.next_release == 4 + UNHELPED
 
 
 GATE_OF_ANY = LOOP.replace(

@@ -348,6 +348,12 @@ def test_a_cluster_that_keeps_nodes_when_it_is_idle(
     assert ("--min-instances 0" in found.fix) == (state == "warning")
 
 
+def test_the_local_azure_has_no_cluster_that_keeps_more_nodes_than_it_may_have(azure: LocalAzure) -> None:
+    found = {"size": "Standard_DS3_v2", "least_nodes": 5, "most_nodes": 4}
+    refused = azure.control.put("/local/computes", json={"driftloop-cpu": found})
+    assert (refused.status_code, "cannot keep 5 nodes of at most 4" in refused.text) == (400, True)
+
+
 def published(folder: Path, text: str) -> Result:
     (folder / "loop.yaml").write_text(text)
     (folder / "train.yml").write_text("not a component")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import session
+from cli import idle_nodes, session
 from cli.session import out
 from shared.errors import ConfigurationError
 
@@ -38,6 +38,7 @@ def adopt(
 
     definition = loopfile.load(folder)
     workspace, ports = Workspace(session.settings(), credential()), session.ports()
+    idle_nodes.refuse(workspace, definition.train)
     profile = profile_of(data, definition)
     found, model = serving(workspace, definition.serve.endpoint, deployment)
     with out.status(f"adopting {definition.serve.endpoint}/{found}"):

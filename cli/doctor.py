@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import doctor_platform
+from cli import doctor_platform, idle_nodes
 from cli.diagnosis import BROKEN, OK, WARNING, Finding, guarded
 from cli.session import Json, out, print_json, shown
 from cli.status import summary
@@ -22,6 +22,7 @@ from shared.words import say
 
 if TYPE_CHECKING:
     from shared.azure.checkup import Checkup, QueueSeen
+    from shared.azure.client import Workspace
     from shared.domain.loop import Overview
     from shared.ports import Ports
     from shared.settings import Settings
@@ -67,7 +68,8 @@ def _examined(settings: Settings) -> Iterator[Finding]:
     from shared.azure.client import Workspace, credential
     from shared.wiring import azure_ports
 
-    checkup, ports = Checkup(settings, Workspace(settings, credential())), azure_ports(settings)
+    ml, ports = Workspace(settings, credential()), azure_ports(settings)
+    checkup = Checkup(settings, ml)
     for container in CONTAINERS:
         yield from guarded(f"container {container}", partial(_container, checkup, container))
     yield from guarded("clock", lambda: _clock(checkup))
@@ -84,6 +86,7 @@ def _examined(settings: Settings) -> Iterator[Finding]:
         yield from guarded(f"loop {overview.loop}", partial(_loop, ports, overview))
         yield from guarded(f"events of {overview.loop}", partial(_events, ports, overview))
         yield from guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, overview))
+        yield from guarded(f"compute of {overview.loop}", partial(_compute, ml, ports, overview))
         yield from guarded(f"traffic log of {overview.endpoint}", partial(_traffic_log, ports, overview))
     yield from doctor_platform.examined(settings, ports, overviews)
 
@@ -135,6 +138,13 @@ def _dead_letters(checkup: Checkup) -> Iterator[Finding]:
         yield Finding("dead letters", WARNING, words, fix)
     else:
         yield Finding("dead letters", OK, "Event Grid delivered every event since yesterday")
+
+
+def _compute(ml: Workspace, ports: Ports, overview: Overview) -> Iterator[Finding]:
+    from shared.runtime import unit_of_work
+
+    train = unit_of_work.read(ports, overview.loop).published().definition.train
+    yield from idle_nodes.examined(f"compute of {overview.loop}", ml, train)
 
 
 def _datastore(checkup: Checkup, settings: Settings) -> Iterator[Finding]:

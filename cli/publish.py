@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import session
+from cli import idle_nodes, session
 from cli.session import LoopFolder, folder_of, out, shown
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def publish(folder: LoopFolder, overrides: Settings = None) -> None:
 
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
     _check_contract(folder, definition, overrides or [])
-    registry = Registry(Workspace(session.settings(), credential()))
+    workspace = Workspace(session.settings(), credential())
+    idle_nodes.refuse(workspace, definition.train)
+    registry = Registry(workspace)
     with out.status(f"publishing {definition.loop}") as status:
         assets = registry.register(
             folder_of(folder), definition, lambda what: status.update(f"publishing {definition.loop}: {what}")

@@ -20,10 +20,13 @@ _DEFAULT = {"driftloop-cpu": {"size": "Standard_DS3_v2", "most_nodes": 4, "type"
 
 
 def replace(state: State, computes: dict[str, Document]) -> None:
-    """Make these the workspace's computes: name -> `size`, `most_nodes`."""
+    """Make these the workspace's computes: name -> `size`, `least_nodes`, `most_nodes`."""
     for name, found in computes.items():
         if size_of(str(found.get("size"))) is None:
             raise invalid(f"The compute '{name}' has no size that the region knows: {found.get('size')!r}.")
+        least, most = found.get("least_nodes", 0), found.get("most_nodes", 1)
+        if not 0 <= least <= most:
+            raise invalid(f"The compute '{name}' cannot keep {least} nodes of at most {most}.")
     with state.transaction():
         for key in state.keys(_KIND):
             state.delete(_KIND, key)
@@ -98,13 +101,14 @@ def _known(state: State) -> dict[str, Document]:
 
 
 def _document(name: str, found: Document) -> Document:
-    """As ARM answers it."""
+    """As ARM answers it: an idle cluster has its least nodes."""
+    least = found.get("least_nodes", 0)
     inner = {
         "vmSize": found["size"],
         "vmPriority": "Dedicated",
-        "scaleSettings": {"minNodeCount": 0, "maxNodeCount": found["most_nodes"]},
-        "currentNodeCount": 0,
-        "targetNodeCount": 0,
+        "scaleSettings": {"minNodeCount": least, "maxNodeCount": found["most_nodes"]},
+        "currentNodeCount": least,
+        "targetNodeCount": least,
         "allocationState": "Steady",
     }
     return {

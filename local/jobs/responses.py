@@ -95,7 +95,7 @@ def get_compute(call: Call) -> Response:
 
 
 def set_computes(call: Call) -> Response:
-    """PUT /local/computes {"cpu-cluster": {"size": "Standard_DS3_v2", "most_nodes": 4}}: these and no others."""
+    """PUT /local/computes {"cpu-cluster": {"size": "Standard_DS3_v2", "least_nodes": 0}}: these alone."""
     compute.replace(call.service.state, call.body)
     return reply(status=204)
 

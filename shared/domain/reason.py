@@ -254,6 +254,8 @@ class Code(StrEnum):
     HELP_UNKNOWN = "help-unknown"
     STILL_DIFFERS = "still-differs"
     TAKEN_IN = "taken-in"
+    ON_NEW_ROWS = "on-new-rows"
+    NO_NEW_ROWS = "no-new-rows"
 
     # policy
     FIRST_MODEL = "first-model"
@@ -322,6 +324,7 @@ class Code(StrEnum):
     COMPONENT_UNFIT = "component-unfit"
     GOLDEN_UNUSABLE = "golden-unusable"
     MODEL_UNSERVABLE = "model-unservable"
+    IDLE_NODES = "idle-nodes"
     DEFINITION_UNREADABLE = "definition-unreadable"
     CONFLICT = "conflict"
     OUTCOME_UNKNOWN = "outcome-unknown"

@@ -14,13 +14,14 @@ from shared.errors import ConfigurationError
 from shared.loopfile import contract_file
 from shared.loopfile import yaml_lines as form
 from shared.loopfile.contract import Rule
-from shared.loopfile.definition import Budget, Data, Definition, Limits, Source
+from shared.loopfile.definition import Breaker, Budget, Data, Definition, Limits, Source
 from shared.loopfile.keys import allowed, known, section_of
 from shared.loopfile.rules import RULES, Finding, files, rules_on_columns
 from shared.loopfile.yaml_lines import Mistake
 from shared.redaction import redacted
 
 __all__ = [
+    "Breaker",
     "Budget",
     "Data",
     "Definition",

@@ -198,6 +198,8 @@ class Train(Section):
         Allowed("the name of a compute target"),
     ] = None
     """Where jobs run; nothing: serverless."""
+    idle_nodes: Literal["refuse", "allow"] = "refuse"
+    """Whether `train.compute` may be a cluster that keeps nodes when it is idle: they are paid for all the time."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 2
     """How often a failed training is tried."""
     parameters: Annotated[Mapping[str, Parameter], Allowed("names with texts or numbers")] = Field(
@@ -372,6 +374,15 @@ class Budget(Section):
     """No release starts after jobs took this long in 24 hours; a running one is finished."""
 
 
+class Breaker(Section):
+    failed: Count = 5
+    """So many releases in a row that did not go live, and the next one waits a day, then two, four, and so on."""
+    unhelped: Count = 3
+    """So many in a row that went live and did not help, and drift and metric wait as long."""
+    longest_rest: Duration = timedelta(days=32)
+    """The longest of these waits."""
+
+
 Reason = Literal["drift", "metric", "schedule", "alert"]
 
 
@@ -392,6 +403,8 @@ class Retrain(Section):
     """No release starts for this long after one has ended."""
     budget: Budget = Budget()
     """What retraining may cost."""
+    breaker: Breaker = Breaker()
+    """When a loop rests that tries in vain."""
 
 
 # --- models of others ---------------------------------------------------------------------------

@@ -1,25 +1,34 @@
 """Did a release help? What it was for is tested again when the first version since it went live is judged.
 
-With a metric, it helped when the new model meets the threshold on that version. Without one, the version that the
-release was made for is compared with the new model's training data, in the columns that had moved: data that keep
-moving are not the release's fault, new data that drown among old ones in the training window are.
+It did not help when the metric is breached on that version. Else old and new champion are compared in pairs, on the
+rows of the gate that were new to both (`shared/release/gate/new_rows.py`): shown to be better, it helped, shown to be
+worse, it did not. A metric that was never breached says nothing. Where the pairs show nothing, whether a release for
+the metric helped is unknown; of one for drift, the version that it was made for is compared with the new model's
+training data, in the columns that had moved: data that keep moving are not the release's fault, new data that drown
+among old ones in the training window are. What is unknown neither counts towards the loop's rest nor ends the count.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import Release, TriggerKind
+from shared.domain.release import Outcome, Release, TriggerKind
 from shared.domain.version import DataVersion
+from shared.errors import InvariantBroken
+from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
 from shared.verdict import comparison
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
+    from shared.release.gate.gate_judge import GateRecord
+
+log = logging.getLogger("driftloop")
 
 FIXES = frozenset({TriggerKind.DRIFT, TriggerKind.METRIC})
 """Triggers that a release is there to remove."""
@@ -68,8 +77,41 @@ def _effect(unit: Unit, release: Release, after: DataVersion, definition: Defini
     number = next((t.version for t in release.triggers if t.version is not None), max(release.versions))
     before, _ = unit.version(number)
     seen = tuple(reason(Code.VERSION_JUDGED, *v.verdict, version=v.number) for v in (before, after))
-    if after.metric_breached is not None:
-        return Effect(not after.metric_breached, seen)
+    if after.metric_breached:
+        return Effect(False, seen)
+    better, paired = _paired(unit, release)
+    seen = (*seen, paired)
+    if better is not None or any(trigger.kind is TriggerKind.METRIC for trigger in release.triggers):
+        return Effect(better, seen)
+    return _drift_effect(unit, release, before, definition, seen)
+
+
+def _paired(unit: Unit, release: Release) -> tuple[bool | None, Reason]:
+    """Whether the new model is shown to be better than the old one on new rows, or worse; None: neither is shown."""
+    from shared.release.gate import new_rows
+
+    old, verdict = release.champion, None
+    if old is not None and old.versions and (record := _record(unit, release)) is not None:
+        verdict = new_rows.compare(record, max(old.versions))
+    if verdict is None:
+        return None, reason(Code.NO_NEW_ROWS)
+    shown = {Outcome.PASS: True, Outcome.FAIL: False}.get(verdict.outcome)
+    return shown, reason(Code.ON_NEW_ROWS, *verdict.reasons)
+
+
+def _record(unit: Unit, release: Release) -> GateRecord | None:
+    """None also where the evidence is lost: a version is judged all the same."""
+    try:
+        return gate_evidence.recorded(unit, release)
+    except (InvariantBroken, ValueError) as error:
+        log.warning("the gate's evidence cannot be read", extra={"loop": unit.loop, "error": str(error)})
+        return None
+
+
+def _drift_effect(
+    unit: Unit, release: Release, before: DataVersion, definition: Definition, seen: tuple[Reason, ...]
+) -> Effect:
+    """Whether the new model's training data took in what had moved."""
     had_moved = comparison.moved(unit.ports, before)
     if not had_moved or not release.profile:
         return Effect(None, seen)

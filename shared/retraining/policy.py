@@ -14,7 +14,7 @@ from shared.domain.release import JudgementKind, Phase, Release, Trigger, Trigge
 from shared.state.hash_chain import Draft
 
 if TYPE_CHECKING:
-    from shared.loopfile import Budget, Definition
+    from shared.loopfile import Breaker, Budget, Definition
 
 DAY = timedelta(days=1)
 ALWAYS_HEARD = frozenset({TriggerKind.FIRST, TriggerKind.MAX_AGE, TriggerKind.PERSON, TriggerKind.MODEL})
@@ -22,14 +22,6 @@ ALWAYS_HEARD = frozenset({TriggerKind.FIRST, TriggerKind.MAX_AGE, TriggerKind.PE
 
 MAX_WAITING = 50
 """Beyond this, of the kind that waits most often the oldest makes room."""
-
-BREAKER = 5
-"""So many releases in a row that did not go live, and the next one waits for a rest, twice as long each time."""
-
-UNHELPED = 3
-"""So many releases in a row that went live and did not help, and drift and metric wait for such a rest."""
-
-LONGEST_REST = timedelta(days=32)
 
 
 @dataclass(frozen=True)
@@ -105,18 +97,22 @@ def _delay(
         return None
     if state.champion is not None and (until := cooldown_until(state, definition)) and now < until:
         return Coalesce(triggers, _cooldown(state, until), until)
-    return _breaker(state, triggers, now) or _over_budget(state, triggers, definition.retrain.budget, now)
+    return _breaker(state, triggers, definition.retrain.breaker, now) or _over_budget(
+        state, triggers, definition.retrain.budget, now
+    )
 
 
-def _breaker(state: LoopState, triggers: tuple[Trigger, ...], now: datetime) -> Coalesce | None:
+def _breaker(
+    state: LoopState, triggers: tuple[Trigger, ...], breaker: Breaker, now: datetime
+) -> Coalesce | None:
     """After many releases that failed, or mended nothing: rests that double, from a day on. It never stops for good."""
-    found = [(state.failed_in_row, BREAKER, Code.FAILED_IN_ROW)]
+    found = [(state.failed_in_row, breaker.failed, Code.FAILED_IN_ROW)]
     if {t.kind for t in triggers} <= {TriggerKind.DRIFT, TriggerKind.METRIC}:
-        found.append((state.unhelped_in_row, UNHELPED, Code.UNHELPED_IN_ROW))
+        found.append((state.unhelped_in_row, breaker.unhelped, Code.UNHELPED_IN_ROW))
     for releases, most, code in found:
         if releases < most or state.last_ended_at is None:
             continue
-        until = state.last_ended_at + min(DAY * 2 ** min(releases - most, 9), LONGEST_REST)
+        until = state.last_ended_at + min(DAY * 2 ** min(releases - most, 9), breaker.longest_rest)
         if now < until:
             why = reason(code, releases=releases, loop=state.loop, until=until.isoformat())
             return Coalesce(triggers, why, until)

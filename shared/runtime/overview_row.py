@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState, NewestVersion, Overview, Serving, UnderWay
 from shared.domain.reason import MOST_BECAUSE, Code, Reason, bounded, reason
 from shared.domain.release import ENDED, Phase, Release
 from shared.release.machine import PHASES
-from shared.retraining.policy import UNHELPED
 from shared.runtime.unit_of_work import Unit
+
+if TYPE_CHECKING:
+    from shared.loopfile import Breaker
 
 SLOW = timedelta(hours=1)
 """A quick phase that lasts longer needs a person."""
@@ -21,7 +24,9 @@ NOT_LIVE = frozenset(phase.value for phase in ENDED - {Phase.LIVE, Phase.ABORTED
 def describe(current: Unit, release: Release | None = None, problems: Sequence[Reason] = ()) -> None:
     """Write the loop's row; `release` is the open one, `problems` is what failed in this run."""
     definition = current.published().definition
-    attention = needs_attention(current.state, release, problems, current.ports.clock.now())
+    attention = needs_attention(
+        current.state, release, problems, current.ports.clock.now(), definition.retrain.breaker
+    )
     current.ports.store.describe(
         Overview(
             loop=current.loop,
@@ -61,7 +66,11 @@ def _under_way(release: Release | None) -> UnderWay | None:
 
 
 def needs_attention(
-    state: LoopState, release: Release | None, problems: Sequence[Reason], now: datetime
+    state: LoopState,
+    release: Release | None,
+    problems: Sequence[Reason],
+    now: datetime,
+    breaker: Breaker,
 ) -> Reason | None:
     """What a person must do; None when no person is needed."""
     if state.unserved and release is None:
@@ -70,7 +79,7 @@ def needs_attention(
         return state.paused
     if release is not None and (stuck := _stuck(release, now)):
         return stuck
-    if state.unhelped_in_row >= UNHELPED and release is None:
+    if state.unhelped_in_row >= breaker.unhelped and release is None:
         return reason(Code.NOT_HELPING, releases=state.unhelped_in_row, loop=state.loop)
     if state.champion is None and release is None and state.last_outcome in NOT_LIVE:
         return reason(Code.NO_FIRST_MODEL, release=state.next_release - 1, loop=state.loop)

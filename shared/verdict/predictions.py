@@ -47,17 +47,25 @@ class Predictions:
         return tuple(_of_class(said, answer, wanted, two) for said, answer, wanted in rows)
 
 
-def holdout(ports: Ports, versions: Sequence[DataVersion], most: int = MAX_ROWS) -> pd.DataFrame:
+Drawn = tuple[tuple[int, int], ...]
+"""How many rows of a sample are of which version: (version, rows) in the order of the rows."""
+
+
+def holdout(
+    ports: Ports, versions: Sequence[DataVersion], most: int = MAX_ROWS
+) -> tuple[pd.DataFrame, Drawn]:
     """A simple random sample of the labelled holdout rows of these versions, `most` rows at the most."""
     return _sample(ports, versions, "holdout", most)
 
 
 def everything(ports: Ports, versions: Sequence[DataVersion], most: int = MAX_ROWS) -> pd.DataFrame:
     """The same of all labelled rows: of versions that no deployed model has been trained on."""
-    return _sample(ports, versions, "all", most)
+    return _sample(ports, versions, "all", most)[0]
 
 
-def _sample(ports: Ports, versions: Sequence[DataVersion], name: str, most: int) -> pd.DataFrame:
+def _sample(
+    ports: Ports, versions: Sequence[DataVersion], name: str, most: int
+) -> tuple[pd.DataFrame, Drawn]:
     """From the samples that were drawn at reading: no version is ever read as a whole."""
     import pyarrow.parquet as pq
 
@@ -68,7 +76,8 @@ def _sample(ports: Ports, versions: Sequence[DataVersion], name: str, most: int)
     drawn_from = [int(table.schema.metadata[ROWS]) for table in found]
     taken = shares(drawn_from, [table.num_rows for table in found], most)
     frames = [_frame(table.slice(0, rows)) for table, rows in zip(found, taken, strict=True) if rows]
-    return _together(frames or [_frame(found[0].slice(0, 0))])
+    drawn = tuple((version.number, rows) for version, rows in zip(ordered, taken, strict=True) if rows)
+    return _together(frames or [_frame(found[0].slice(0, 0))]), drawn
 
 
 def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -362,6 +362,8 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.NOT_HELPED: "it did not help. {because}",
     Code.HELP_UNKNOWN: "whether it helped is unknown. {because}",
     Code.STILL_DIFFERS: "version {version} still differs from the training data of release {release}: {because}",
+    Code.ON_NEW_ROWS: "on rows that were new to both models: {because}",
+    Code.NO_NEW_ROWS: "its gate kept no answers of both models for rows that were new to both",
     Code.TAKEN_IN: "version {version} no longer differs that much from the training data of release {release}",
     # policy
     Code.FIRST_MODEL: "there is no model yet",

@@ -48,6 +48,8 @@ def difference(
     match Outcome(outcome):
         case Outcome.PASS:
             return f"{seen}, shown to be {wanted}"
+        case Outcome.FAIL if superiority and not margin:
+            return f"{seen}, shown to be worse"
         case Outcome.FAIL if superiority:
             return f"{seen}, shown not to be better by the margin"
         case Outcome.FAIL:

@@ -24,7 +24,7 @@ IDLE_TICK = 1
 IDLE_SWEEP = 12
 """Four of them look at what serves: the endpoint, its deployment, its traffic, its requests."""
 WAITING_LOOK = 14
-DROP_TO_LIVE = 225
+DROP_TO_LIVE = 230
 WHETHER_IT_HELPED = 5
 """Asked of every release but the first."""
 

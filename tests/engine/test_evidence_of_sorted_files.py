@@ -79,7 +79,7 @@ def test_a_file_sorted_by_class_is_judged_on_all_classes() -> None:
     frame = predictions.everything(world.ports, [version], 400)
     assert len(frame) == 400
     assert 0.2 < (frame["species"] == "Gentoo").mean() < 0.4
-    assert set(predictions.holdout(world.ports, [version])["species"]) == {"Adelie", "Gentoo"}
+    assert set(predictions.holdout(world.ports, [version])[0]["species"]) == {"Adelie", "Gentoo"}
 
 
 def world_version(world: World, number: int):  # type: ignore[no-untyped-def]  # a data version
@@ -128,5 +128,5 @@ def test_versions_are_never_read_as_a_whole() -> None:
 
     world.ports.versions.read = watched  # type: ignore[method-assign]
     assert len(predictions.everything(world.ports, [version])) == 2000
-    assert len(predictions.holdout(world.ports, [version])) > 1000
+    assert len(predictions.holdout(world.ports, [version])[0]) > 1000
     assert asked

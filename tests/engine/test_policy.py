@@ -31,6 +31,7 @@ DEFINITION = loopfile.parse(
     ),
     file="loop.yaml",
 )
+BREAKER = DEFINITION.retrain.breaker
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -103,8 +104,8 @@ def test_what_waits_says_until_when(state: LoopState, until: datetime | None, wo
 @pytest.mark.parametrize(
     ("counted", "least", "code"),
     [
-        ("failed_in_row", policy.BREAKER, Code.FAILED_IN_ROW),
-        ("unhelped_in_row", policy.UNHELPED, Code.UNHELPED_IN_ROW),
+        ("failed_in_row", BREAKER.failed, Code.FAILED_IN_ROW),
+        ("unhelped_in_row", BREAKER.unhelped, Code.UNHELPED_IN_ROW),
     ],
 )
 def test_the_breaker_rests_twice_as_long_each_time_and_never_for_good(
@@ -120,6 +121,22 @@ def test_the_breaker_rests_twice_as_long_each_time_and_never_for_good(
         over = replace(state, last_ended_at=ended - timedelta(hours=1))
         assert isinstance(decide(over), policy.Start)
     assert isinstance(decide(replace(state, **{counted: least - 1})), policy.Start)
+
+
+def test_a_loop_says_when_it_rests_and_for_how_long() -> None:
+    limits = "breaker: {failed: 2, unhelped: 1, longest_rest: 3d}, "
+    patient = loopfile.parse(LOOP.replace("retrain: {", "retrain: {" + limits), file="loop.yaml")
+
+    def until(**counted: int) -> datetime | None:
+        state = loop(last_ended_at=NOW - timedelta(hours=1), **counted)
+        answer = policy.decide(state, (trigger(),), patient, NOW, newest_version=2)
+        return answer.until if isinstance(answer, policy.Coalesce) else None
+
+    def rest(days: int) -> datetime:
+        return NOW + timedelta(days=days, hours=-1)
+
+    assert [until(failed_in_row=n) for n in (1, 2, 3, 4, 90)] == [None, *map(rest, (1, 2, 3, 3))]
+    assert [until(unhelped_in_row=n) for n in (0, 1, 2, 3)] == [None, *map(rest, (1, 2, 3))]
 
 
 def test_compute_of_yesterday_or_below_the_budget_is_in_nobodys_way() -> None:
@@ -154,7 +171,7 @@ def test_a_person_is_bound_by_no_cooldown_budget_or_breaker() -> None:
         last_ended_at=NOW,
         starts=(NOW, NOW, NOW),
         spent=((NOW, 99_999.0),),
-        failed_in_row=policy.BREAKER,
+        failed_in_row=BREAKER.failed,
         trained_through=2,
     )
     assert isinstance(decide(state, trigger(TriggerKind.PERSON)), policy.Start)

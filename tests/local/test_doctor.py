@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ResourceExistsError
+from click.testing import Result
 from typer.testing import CliRunner
 
 import cli
@@ -28,6 +29,7 @@ from shared.domain.loop import LoopState
 from shared.domain.reason import Code, reason
 from shared.domain.release import Champion
 from shared.domain.version import DataVersion, VersionState
+from shared.errors import ConfigurationError
 from shared.inbox import unrouted
 from shared.inbox.unrouted import Unrouted
 from shared.loopfile.published import Assets, Published
@@ -304,6 +306,74 @@ def test_an_event_that_could_not_be_delivered(azure: LocalAzure, ports: Ports) -
     assert "could not deliver 1 events" in told.what
     assert "MaxDeliveryAttemptsExceeded, NotFound" in told.what
     assert after.state == "ok"
+
+
+@pytest.fixture
+def cluster(azure: LocalAzure) -> Iterator[Callable[[int], None]]:
+    """Sets how many nodes the cluster keeps."""
+
+    def keeps(nodes: int) -> None:
+        found = {"size": "Standard_DS3_v2", "least_nodes": nodes, "most_nodes": 4}
+        azure.control.put("/local/computes", json={"driftloop-cpu": found}).raise_for_status()
+
+    yield keeps
+    keeps(0)
+
+
+ON_CLUSTER = LOOP.replace("{pipeline: train.yml}", "{pipeline: train.yml, compute: driftloop-cpu}")
+ALLOWED = ON_CLUSTER.replace("driftloop-cpu}", "driftloop-cpu, idle_nodes: allow}")
+KEEPS = "driftloop-cpu keeps 2 nodes of Standard_DS3_v2 when it is idle: 48 node hours a day"
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes", "state", "words"),
+    [
+        (ON_CLUSTER, 0, "ok", "keeps no node"),
+        (ON_CLUSTER, 2, "warning", KEEPS),
+        (ALLOWED, 2, "ok", f"{KEEPS}, as train.idle_nodes allows"),
+    ],
+)
+def test_a_cluster_that_keeps_nodes_when_it_is_idle(
+    text: str, nodes: int, state: str, words: str, ports: Ports, cluster: Callable[[int], None]
+) -> None:
+    cluster(nodes)
+    definition = loopfile.parse(text, file="loop.yaml")
+    publication.publish(ports, Published(definition, Assets("azureml:p:1"), "ann", ports.clock.now()))
+    workspace = Workspace(Settings.from_environment(os.environ), credential())
+
+    [found] = doctor._compute(workspace, ports, ports.store.overviews()[0])
+
+    assert found.state == state
+    assert words in found.what
+    assert ("--min-instances 0" in found.fix) == (state == "warning")
+
+
+def test_the_local_azure_has_no_cluster_that_keeps_more_nodes_than_it_may_have(azure: LocalAzure) -> None:
+    found = {"size": "Standard_DS3_v2", "least_nodes": 5, "most_nodes": 4}
+    refused = azure.control.put("/local/computes", json={"driftloop-cpu": found})
+    assert (refused.status_code, "cannot keep 5 nodes of at most 4" in refused.text) == (400, True)
+
+
+def published(folder: Path, text: str) -> Result:
+    (folder / "loop.yaml").write_text(text)
+    (folder / "train.yml").write_text("not a component")
+    return CliRunner().invoke(cli.app, ["publish", str(folder)])
+
+
+def test_publish_refuses_a_cluster_that_keeps_nodes_before_anything_is_registered(
+    tmp_path: Path, cluster: Callable[[int], None]
+) -> None:
+    """What goes on fails at the pipeline, which is the next thing to be looked at."""
+    cluster(2)
+    refused = published(tmp_path, ON_CLUSTER).exception
+    assert isinstance(refused, ConfigurationError)
+    assert refused.code is Code.IDLE_NODES
+    assert str(refused).startswith(f"{KEEPS}; fix: az ml compute update -n driftloop-cpu --min-instances 0")
+    assert "train.yml is not a valid" in str(published(tmp_path, ALLOWED).exception)
+    cluster(0)
+    assert "train.yml is not a valid" in str(published(tmp_path, ON_CLUSTER).exception)
+    unknown = published(tmp_path, ON_CLUSTER.replace("driftloop-cpu", "elsewhere")).exception
+    assert "the workspace has no compute elsewhere; correct `train.compute`" in str(unknown)
 
 
 def test_too_few_cores_for_a_canary(azure: LocalAzure, ports: Ports) -> None:

@@ -847,7 +847,7 @@ def refused(client: MLClient, job: Job) -> str:
 def test_computes_are_listed_and_an_unknown_one_is_refused(client: MLClient, environment: str) -> None:
     """Source: azure-ai-ml's `JobOperations._try_get_compute_arm_id` reads the compute before it submits."""
     [found] = [each for each in client.compute.list() if each.name == "driftloop-cpu"]
-    assert (found.size, found.max_instances) == ("Standard_DS3_v2", 4)
+    assert (found.size, found.min_instances, found.max_instances) == ("Standard_DS3_v2", 0, 4)
     assert client.compute.get("Driftloop-CPU").name == "driftloop-cpu"
     job = command(command="echo", environment=environment, compute="not-there")
     assert "not-there" in refused(client, job)

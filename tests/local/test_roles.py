@@ -15,6 +15,7 @@ import pytest
 import yaml
 from azure.core.exceptions import ClientAuthenticationError
 
+from cli import idle_nodes
 from local.azure import LocalAzure
 from local.identity.exceptions import Forbidden
 from local.identity.roles import INFRA, Grant, Roles
@@ -155,6 +156,7 @@ def test_the_publisher_is_given_exactly_what_it_uses(
     settings = Settings.from_environment(os.environ)
     checkup = Checkup(settings, Workspace(settings, credential()))
     assert checkup.datastore() == "versions"
+    assert idle_nodes.idle(Workspace(settings, credential()), "driftloop-cpu").nodes == 0
     assert checkup.endpoint("penguins") == {"penguins": "Succeeded"}
     now = ports.clock.now()
     ports.evidence.traffic("penguins", now - timedelta(minutes=5), now)

@@ -27,7 +27,7 @@ from shared.memory.store import MemoryStore
 from shared.ports import Change, Insert
 from shared.release import effects, machine, stepper
 from shared.release import observations as obs
-from shared.release.gate import gate_judge, smoke
+from shared.release.gate import gate_judge, new_rows, smoke
 from shared.retraining import policy, start
 from shared.runtime import events, outbox, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
@@ -41,6 +41,7 @@ from tests.engine import test_steering as steering
 from tests.faults import Crash
 from tests.judge import test_gate as gating
 from tests.judge import test_metric_and_smoke as smoking
+from tests.judge import test_new_rows as newness
 from tests.simulator import reader, sweep
 from tests.simulator.life import birds
 from tests.simulator.sweep import Case
@@ -160,7 +161,7 @@ def five_failures_open_the_breaker() -> None:
         life.drop(f"{number}.csv", birds(number, 1 + number / 5))
         life.rest()
         life.rest()
-    assert life.state.next_release == 2 + policy.BREAKER
+    assert life.state.next_release == 2 + 5
     assert life.state.denial is not None and life.state.denial.code is Code.FAILED_IN_ROW
 
 
@@ -338,7 +339,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "failures in a row open the breaker",
-        lambda: set_to(policy, "BREAKER", 10**6),
+        lambda: set_to(policy, "_breaker", always(None)),
         five_failures_open_the_breaker,
     ),
     Sabotage(
@@ -370,6 +371,15 @@ GUARDS: Sequence[Sabotage] = (
         "releases that do not help are followed by a rest",
         lambda: set_to(policy, "_breaker", always(None)),
         explaining.test_releases_that_mended_nothing_are_told,
+    ),
+    Sabotage(
+        "whether it helped is judged on rows that are new to both models",
+        lambda: set_to(new_rows, "_of", lambda evidence, new: evidence),
+        lambda: newness.test_only_rows_that_are_new_to_both_count(
+            newness.half(newness.TRUTH, newness.TRUTH),
+            newness.half(newness.TRUTH, newness.WRONG),
+            Outcome.INCONCLUSIVE,
+        ),
     ),
     Sabotage(
         "an answer with status 200 is looked into",

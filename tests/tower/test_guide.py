@@ -13,6 +13,7 @@ from shared import guide
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase
 from shared.intake import rejections
+from shared.loopfile import Breaker
 from shared.release.machine import PHASES
 from shared.runtime import overview_row, unit_of_work
 from tests.engine.world import World, csv, season
@@ -63,15 +64,15 @@ def test_whatever_asks_for_a_person_is_answered(world: World, phase: Phase) -> N
 
     state, now = unit_of_work.read(world.ports, "birds").state, world.clock.current
     release = replace(world.release(2), phase=phase, reason=None, waiting_for=None)
-    calm = overview_row.needs_attention(state, release, (), release.phase_since_at)
-    late = overview_row.needs_attention(state, release, (), now + timedelta(days=1))
+    calm = overview_row.needs_attention(state, release, (), release.phase_since_at, Breaker())
+    late = overview_row.needs_attention(state, release, (), now + timedelta(days=1), Breaker())
     assert late and (guide.anchor(late), bool(calm)) in (
         ("needs-decision", True),
         ("phase-too-long", False),
         ("stuck", False),
     )
     paused = replace(state, paused=reason(Code.PAUSED_BY_PERSON, actor="bob", why="x"))
-    assert guide.anchor(overview_row.needs_attention(paused, None, (), now)) == "loop-paused"
+    assert guide.anchor(overview_row.needs_attention(paused, None, (), now, Breaker())) == "loop-paused"
 
 
 @pytest.mark.parametrize("phase", FAILED, ids=str)

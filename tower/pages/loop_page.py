@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from shared import guide
 from shared.domain.loop import LoopState
@@ -20,6 +21,9 @@ from tower.pages.lines import Aside, Offer, ReleaseLine, Told, VersionLine, With
 from tower.shapes import MetricPoint
 from tower.visit import Asking, Document, clip, document
 from tower.words import doing, model
+
+if TYPE_CHECKING:
+    from shared.loopfile import Breaker
 
 RETRAINED = frozenset({Code.DEPLOYMENT_BROKEN, Code.ANSWERS_NOTHING})
 """What serves nobody though it stands: the same model again would be no better."""
@@ -123,7 +127,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
     open_release = queries.open_release(current)
     entries = ledger_pages.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
     heat, left_out = _heat(asking, versions)
-    attention = _attention(asking, state, open_release)
+    attention = _attention(asking, state, open_release, definition.retrain.breaker)
     champion = state.champion
     found_traffic = queries.traffic(current)
     possible = _offers(state, open_release, found_traffic, frozen=current.stands_still)
@@ -172,13 +176,13 @@ def loop(asking: Asking, name: str) -> LoopPage:
     )
 
 
-def _attention(asking: Asking, state: LoopState, release: Release | None) -> Reason | None:
+def _attention(asking: Asking, state: LoopState, release: Release | None, breaker: Breaker) -> Reason | None:
     """What a person must do as the loop is now, and what failed in its last run, which only the overview knows."""
     row = asking.ports.store.overview(state.loop)
     told = row.needs_attention if row is not None else None
     failed = told.because if told is not None and told.code is Code.LOOP_WAITS else ()
     problems = [why for why in failed if why.code is not Code.EVENT_SET_ASIDE]
-    return needs_attention(state, release, problems, asking.ports.clock.now())
+    return needs_attention(state, release, problems, asking.ports.clock.now(), breaker)
 
 
 def _older(numbers: Sequence[int]) -> int | None:

@@ -44,7 +44,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
         versions = versions[
             -1:
         ]  # an older version's holdout lies before rows that the challenger was trained on
-    frame = predictions.holdout(unit.ports, versions)
+    frame, drawn = predictions.holdout(unit.ports, versions)
     asked = predictions.features(frame, definition)
     endpoint, stamp = definition.serve.endpoint, f"gate-{release.job_name}"
     challenger = predictions.predict(unit.ports, endpoint, release.deployment, asked, stamp)
@@ -64,6 +64,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
         evidence = _with_scores(
             _evidence(frame, definition, challenger, champion, classes), policy, challenger, champion
         )
+        evidence = replace(evidence, drawn=drawn)
         verdict = judge_gate(evidence, policy)
         record = GateRecord(evidence, policy, verdict)
         judged.append(_stored(unit, JudgementKind.GATE, verdict.outcome, verdict.reasons, record))

@@ -1,0 +1,81 @@
+"""What the cluster of `train.compute` keeps allocated when no job runs: asked for by publish and adopt, and by doctor.
+
+A cluster scales down to its minimum of nodes and no further; each of them is paid for all the time:
+learn.microsoft.com/azure/machine-learning/how-to-create-attach-compute-cluster ("min_instances": the minimum number of
+nodes to use on the cluster; with 0 none is used when no job runs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cli.diagnosis import OK, WARNING, Finding
+from shared.domain.reason import Code
+from shared.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+    from shared.loopfile.definition import Train
+
+DAY_HOURS = 24
+
+
+@dataclass(frozen=True)
+class Idle:
+    """The nodes that a compute target keeps when it is idle; 0 of what scales down to nothing."""
+
+    compute: str
+    size: str
+    nodes: int
+
+    @property
+    def words(self) -> str:
+        many = f"{self.nodes} node{'' if self.nodes == 1 else 's'}"
+        return f"{self.compute} keeps {many} of {self.size} when it is idle: {self.nodes * DAY_HOURS} node hours a day"
+
+    @property
+    def fix(self) -> str:
+        return f"az ml compute update -n {self.compute} --min-instances 0; or train.idle_nodes: allow, and publish"
+
+
+def idle(ml: Callable[[], MLClient], name: str) -> Idle:
+    """Raises ConfigurationError where the workspace has no such compute."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    from shared.azure.client import ML_ROLE
+    from shared.azure.failures import asking
+
+    with asking("Reading a compute", f"Azure ML compute {name}", ML_ROLE):
+        try:
+            found = ml().compute.get(name)
+        except ResourceNotFoundError:
+            raise ConfigurationError(
+                f"the workspace has no compute {name}; "
+                "correct `train.compute`, or leave it out for serverless compute"
+            ) from None
+    return Idle(name, str(getattr(found, "size", None)), getattr(found, "min_instances", None) or 0)
+
+
+def refuse(ml: Callable[[], MLClient], train: Train) -> None:
+    """Nodes that wait are paid for, so somebody must have meant it: ConfigurationError where nobody says so."""
+    if train.compute is None:
+        return
+    kept = idle(ml, train.compute)
+    if kept.nodes and train.idle_nodes == "refuse":
+        raise ConfigurationError(f"{kept.words}; fix: {kept.fix}", code=Code.IDLE_NODES)
+
+
+def examined(check: str, ml: Callable[[], MLClient], train: Train) -> Iterator[Finding]:
+    """A cluster's minimum may have been raised since the loop was published."""
+    if train.compute is None:
+        return
+    kept = idle(ml, train.compute)
+    if not kept.nodes:
+        yield Finding(check, OK, f"{kept.compute} keeps no node when it is idle")
+    elif train.idle_nodes == "allow":
+        yield Finding(check, OK, f"{kept.words}, as train.idle_nodes allows")
+    else:
+        yield Finding(check, WARNING, kept.words, kept.fix)

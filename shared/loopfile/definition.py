@@ -323,6 +323,8 @@ class Drift(Section):
     """How lasting drift must be."""
     predictions: Duration | None = None
     """How often live predictions are compared with those of the gate; nothing: never."""
+    served: Duration | None = None
+    """Window in which served inputs are compared with the champion's training data; nothing: they are not."""
 
 
 MetricName = Literal[
@@ -371,14 +373,14 @@ class Budget(Section):
     """No release starts after jobs took this long in 24 hours; a running one is finished."""
 
 
-Reason = Literal["drift", "metric", "schedule", "alert"]
+Reason = Literal["drift", "metric", "schedule", "alert", "served"]
 
 
 class Retrain(Section):
     on: Annotated[
         tuple[Reason, ...],
         AfterValidator(distinct),
-        Allowed("a list of drift, metric, schedule and alert"),
+        Allowed("a list of drift, metric, schedule, alert and served"),
     ] = ("drift", "metric", "schedule", "alert")
     """What may start a release automatically."""
     schedule: Schedule | None = None

@@ -104,6 +104,21 @@ def test_inputs_that_move_without_any_drop_are_told_wait_for_labels_and_then_sta
     world.ticks(3)
     assert world.state.waiting == () and world.state.next_release == 3
 
+    hour(world, heavier, deployment="r2-a1")
+    close(world)
+    assert "0 past windows are too few" in told(world)[-1]["verdict"], "another champion, another past"
+
+
+def test_inputs_that_were_never_like_the_training_data_are_shown_and_usual_for_this_model(
+    world: World,
+) -> None:
+    for _ in range(12):
+        hour(world, heavier)
+    close(world)
+    assert "usual for this model" in say(world.state.served_verdict)
+    stored = json.loads(world.ports.documents.get(judged(world)[-1].report))
+    assert stored["material"] and judged(world)[-1].material is False
+
 
 def test_a_drop_without_labels_does_not_end_the_wait(world: World) -> None:
     for _ in range(QUIET):

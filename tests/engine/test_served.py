@@ -96,6 +96,8 @@ def test_inputs_that_move_without_any_drop_are_told_wait_for_labels_and_then_sta
     assert world.state.denial is not None and world.state.denial.code is Code.WAITS_FOR_LABELS
     assert "an earlier window has asked" in told(world)[-1]["decision"]
     assert world.state.open_release is None
+    world.ticks(5)
+    assert world.ledger().count("retrain.coalesced") == 1, "what waits is not asked again and again"
 
     world.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
     world.ticks(2)

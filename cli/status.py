@@ -47,6 +47,8 @@ def _loop(view: queries.LoopView) -> None:
     out.print(f"[bold]{view.state.loop}[/]  {shown(summary(view.overview))}")
     for why in (view.overview.needs_attention, view.state.denial):
         _advised(why)
+    if view.state.served_verdict is not None:
+        out.print(f"  served: {shown(say(view.state.served_verdict))}")
     if view.traffic is None:
         out.print("  traffic: unknown: the endpoint did not answer")
     elif view.traffic:

@@ -408,6 +408,21 @@ class Evidence(Protocol):
         """
         ...
 
+    def inputs(
+        self,
+        endpoint: str,
+        deployment: str,
+        since: datetime,
+        until: datetime,
+        limit: int = 10_000,
+        id: str = "",
+    ) -> list[Mapping[str, object]]:
+        """What such requests gave the model, whether an answer was collected or not: {id, time, inputs}, oldest first.
+
+        Of more than `limit` a sample, chosen by a hash of the row's id: the same one at each look.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Fetched:

@@ -33,6 +33,7 @@ LOOKS = frozenset(
             "serving.predict",
             "evidence.traffic",
             "evidence.predictions",
+            "evidence.inputs",
             "sources.fetch",
         ),
     }

@@ -213,6 +213,7 @@ SAME_NAME = {
 }
 ROOMS = {
     "shared/release": "the machine with its effects, and two rooms of its own: gate/ and canary/",
+    "shared/azure": "one adapter a service, each read alone",
     "shared/intake": "drops, labels and sources, and a room of its own: reader/",
 }
 

@@ -52,6 +52,7 @@ _PLAIN = {
     "drop.superseded": "drop superseded",
     "labels.joined": "late labels joined their predictions",
     "predictions.judged": "live predictions compared with those of the gate",
+    "served.judged": "served inputs compared with the training data",
     "serving.back": "the endpoint serves again",
     "serving.lost": "the endpoint serves nobody",
     "source.failed": "source could not be fetched",

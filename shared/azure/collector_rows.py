@@ -65,6 +65,25 @@ def joined(
     return sorted(named + whole, key=lambda row: (str(row["time"]), str(row["id"])))
 
 
+def alone(
+    inputs: Sequence[Line],
+    strangers: Callable[[], Set[str]],
+    sizes: Callable[[], Mapping[str, int]],
+    id: str = "",
+) -> list[Row]:
+    """Rows of inputs by the rules of `joined`, whether their answer was collected or not."""
+    found = _identified(inputs, id) if id else {}
+    named = [_given(name, *rows[0]) for name, rows in found.items() if len(rows) == 1]
+    lines = _alone(_without(inputs, id))
+    whole = [
+        _given(f"{name}_{index}", line.at, row)
+        for name, line in lines.items()
+        if (line.single or sizes().get(name) == len(line.rows)) and name in strangers()
+        for index, row in enumerate(line.rows)
+    ]
+    return named + whole
+
+
 def sizes_of(requests: Sequence[Line]) -> dict[str, int]:
     """How many rows each request had, as far as its payload says so."""
     return {line.id: len(line.rows) for line in requests if line.single}
@@ -124,6 +143,10 @@ def _alone(lines: Sequence[Line]) -> dict[str, Line]:
     """Lines by id, without ids that several have: a scoring script may give them all the same."""
     often = Counter(line.id for line in lines)
     return {line.id: line for line in lines if often[line.id] == 1}
+
+
+def _given(name: str, at: datetime, row: object) -> Row:
+    return {"id": name, "time": at.isoformat(), "inputs": row}
 
 
 def _joined(name: str, at: datetime, given: object, output: object) -> Row:

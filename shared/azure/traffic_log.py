@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from functools import cache
+from heapq import nsmallest
 
 from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult, LogsTableRow
 
-from shared.azure.collector_rows import Line, Row, joined, line_of, sizes_of
+from shared.azure.collector_rows import Line, Row, alone, joined, line_of, sizes_of
 from shared.azure.datastore import Datastore
 from shared.azure.failures import asking
 from shared.errors import DependencyUnavailable
-from shared.port_rules import OWN_REQUESTS, counts_as_error
+from shared.port_rules import OWN_REQUESTS, counts_as_error, rank_by_hash, sampled
 from shared.ports import ArmTraffic, TrafficMinute, TrafficSeen
 from shared.redaction import safe
 
@@ -38,6 +39,9 @@ _NEAR = timedelta(minutes=5)
 """How far the collector's time of a request may lie from the log's."""
 
 MOST_IDS = 200_000
+
+MOST_LINES = 50_000
+"""Lines of one hour and collection that are held for a sample of inputs; of more, those that come first by hash."""
 
 
 class AzureEvidence:
@@ -104,6 +108,42 @@ class AzureEvidence:
                 break
         return found[:limit]
 
+    def inputs(
+        self,
+        endpoint: str,
+        deployment: str,
+        since: datetime,
+        until: datetime,
+        limit: int = 10_000,
+        id: str = "",
+    ) -> list[Row]:
+        """Hour by hour, as the collector's blobs are, so that memory grows with no span: what the scoring script
+        collected or the payloads, whichever can be told apart for more rows of the hour."""
+        kept: list[Row] = []
+        for start, end in _hours(since, until):
+            kept = sampled([*kept, *self._inputs(endpoint, deployment, start, end, id)], limit)
+        return kept
+
+    def _inputs(self, endpoint: str, deployment: str, since: datetime, until: datetime, id: str) -> list[Row]:
+        @cache
+        def lines(collection: str) -> list[Line]:
+            found = self._lines(endpoint, deployment, collection, since, until)
+            return nsmallest(MOST_LINES, found, key=lambda line: rank_by_hash(line.id))
+
+        @cache
+        def strangers() -> Set[str]:
+            return self._strangers(endpoint, deployment, since, until)
+
+        def sizes() -> Mapping[str, int]:
+            return sizes_of(lines("request"))
+
+        found: list[Row] = []
+        for collection in ("model_inputs", "request"):
+            found = max(found, alone(lines(collection), strangers, sizes, id), key=len)
+            if found and len(found) == sum(len(line.rows) for line in lines(collection)):
+                break
+        return found
+
     def _strangers(self, endpoint: str, deployment: str, since: datetime, until: datetime) -> Set[str]:
         """The service's ids of the requests that are known not to be ours: those whose row has come, and says so."""
         since, until = since - _NEAR, until + _NEAR
@@ -165,6 +205,15 @@ def _days(since: datetime, until: datetime) -> Iterator[datetime]:
     while day < until:
         yield day
         day += timedelta(days=1)
+
+
+def _hours(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The span cut at the hours of the clock."""
+    start = since
+    while start < until:
+        end = min(start.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1), until)
+        yield start, end
+        start = end
 
 
 def _is_within(place: str, since: datetime, until: datetime) -> bool:

@@ -78,6 +78,12 @@ class LoopState:
     """The newest release of which it is known whether it helped."""
     predictions_through: datetime | None = None
     """The champion's collected answers up to here have been compared with those of its gate."""
+    served: str = ""
+    """Document hash of the windows of served inputs that were judged; empty before the first."""
+    served_through: datetime | None = None
+    """Windows of served inputs up to here have been judged."""
+    served_verdict: Reason | None = None
+    """What the newest window came to."""
     newest_labelled: int | None = None
     """Number of the newest version that can be trained on; None in rows that are older than this field."""
     unserved: Reason | None = None

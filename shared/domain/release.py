@@ -20,6 +20,8 @@ class TriggerKind(StrEnum):
     SCHEDULE = "schedule"
     MAX_AGE = "max_age"
     ALERT = "alert"
+    SERVED = "served"
+    """The inputs that are served have drifted; it waits for labels."""
     PERSON = "person"
     MODEL = "model"
     """A model was registered that the loop file asks to be released."""

@@ -326,6 +326,8 @@ class Drift(Section):
     """How lasting drift must be."""
     predictions: Duration | None = None
     """How often live predictions are compared with those of the gate; nothing: never."""
+    served: Duration | None = None
+    """Window in which served inputs are compared with the champion's training data; nothing: they are not."""
 
 
 MetricName = Literal[
@@ -383,14 +385,14 @@ class Breaker(Section):
     """The longest of these waits."""
 
 
-Reason = Literal["drift", "metric", "schedule", "alert"]
+Reason = Literal["drift", "metric", "schedule", "alert", "served"]
 
 
 class Retrain(Section):
     on: Annotated[
         tuple[Reason, ...],
         AfterValidator(distinct),
-        Allowed("a list of drift, metric, schedule and alert"),
+        Allowed("a list of drift, metric, schedule, alert and served"),
     ] = ("drift", "metric", "schedule", "alert")
     """What may start a release automatically."""
     schedule: Schedule | None = None

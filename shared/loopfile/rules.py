@@ -152,6 +152,8 @@ def _retrain(it: Definition) -> Iterator[Finding]:
             yield Finding(_ON, reason, f"{reason} only with retrain.{key}", (("retrain", key),))
         if reason not in retrain.on and value:
             yield Finding(("retrain", key), value, f"nothing, because retrain.on leaves {reason} out", (_ON,))
+    if "served" in retrain.on and it.drift.served is None:
+        yield Finding(_ON, "served", "served only with drift.served", (("drift", "served"),))
     if "drift" in retrain.on and not it.drift.enabled:
         yield Finding(_ON, "drift", "drift only when drift.enabled is true", (("drift", "enabled"),))
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from shared import assets
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
-from shared.port_rules import JOB_TAG, OWN_REQUESTS, RELEASE_TAG, check_weights, counts_as_error
+from shared.port_rules import JOB_TAG, OWN_REQUESTS, RELEASE_TAG, check_weights, counts_as_error, sampled
 from shared.ports import (
     Answer,
     ArmTraffic,
@@ -295,6 +295,20 @@ class MemoryEvidence:
         self._check()
         rows = self.rows.get((endpoint, deployment), [])
         return [row for row in rows if since.isoformat() <= str(row["time"]) < until.isoformat()][:limit]
+
+    def inputs(
+        self,
+        endpoint: str,
+        deployment: str,
+        since: datetime,
+        until: datetime,
+        limit: int = 10_000,
+        id: str = "",
+    ) -> list[Mapping[str, object]]:
+        self._check()
+        rows = self.rows.get((endpoint, deployment), [])
+        found = (row for row in rows if since.isoformat() <= str(row["time"]) < until.isoformat())
+        return sampled(({name: row[name] for name in ("id", "time", "inputs")} for row in found), limit)
 
     def _check(self) -> None:
         if self.unavailable:

@@ -13,7 +13,7 @@ from shared.intake import source
 from shared.release.machine import PHASES
 from shared.retraining import cron, policy, start
 from shared.runtime.unit_of_work import Unit
-from shared.verdict import served_predictions
+from shared.verdict import served_inputs, served_predictions
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
@@ -64,6 +64,13 @@ def _aged(state: LoopState, definition: Definition, now: datetime) -> tuple[Trig
     return trigger, replace(state, aged_asked_at=now)
 
 
+def unlabelled(current: Unit) -> bool:
+    """Whether what waits can do nothing before labels land, which is an event."""
+    state = current.state
+    asks = any(trigger.kind is TriggerKind.SERVED for trigger in state.waiting)
+    return asks and policy.waits_for_labels(state, state.waiting, current.newest_labelled())
+
+
 def due_at(current: Unit, release: Release | None, *, wait_s: float | None, events: bool) -> datetime | None:
     """When a tick has work here: soon while something is under way, else at the next occurrence, else never.
 
@@ -79,10 +86,12 @@ def due_at(current: Unit, release: Release | None, *, wait_s: float | None, even
     if release is not None:
         patient = release.adopted or PHASES[release.phase].awaits_person
         moments.append(release.retry_at or now + (LOOK_PATIENTLY if patient else LOOK_AGAIN))
-    elif state.waiting and not state.paused:
+    elif state.waiting and not state.paused and not unlabelled(current):
         moments.append(max(state.waiting_until or now, now + LOOK_AGAIN))
     definition = current.published().definition
     if release is None and wait_s is None and (at := served_predictions.next_at(state, definition)):
+        moments.append(at)
+    if wait_s is None and (at := served_inputs.next_at(state, definition, now)):
         moments.append(at)
     if definition.data.source is not None and wait_s is None:
         moments.append(source.next_at(definition.data.source, state.source, now))

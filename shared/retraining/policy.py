@@ -67,8 +67,17 @@ def decide(
         return Coalesce(heard, reason(Code.RELEASE_OPEN, release=state.open_release))
     if state.paused:
         return Coalesce(heard, reason(Code.LOOP_PAUSED, state.paused))
+    if waits_for_labels(state, heard, newest_version):
+        return Coalesce(heard, reason(Code.WAITS_FOR_LABELS, version=state.trained_through))
     no = _denial(state, heard, newest_version) or _delay(state, heard, definition, now)
     return no or _begin(state, heard, definition)
+
+
+def waits_for_labels(state: LoopState, triggers: Sequence[Trigger], newest_version: int) -> bool:
+    """Served inputs that drifted bring no labels: what they ask for waits until some have landed."""
+    kinds = {t.kind for t in triggers}
+    asked = kinds & {TriggerKind.PERSON, TriggerKind.MODEL}
+    return TriggerKind.SERVED in kinds and not asked and newest_version <= state.trained_through
 
 
 def _begin(state: LoopState, triggers: tuple[Trigger, ...], definition: Definition) -> Start | Deny:
@@ -107,7 +116,7 @@ def _breaker(
 ) -> Coalesce | None:
     """After many releases that failed, or mended nothing: rests that double, from a day on. It never stops for good."""
     found = [(state.failed_in_row, breaker.failed, Code.FAILED_IN_ROW)]
-    if {t.kind for t in triggers} <= {TriggerKind.DRIFT, TriggerKind.METRIC}:
+    if {t.kind for t in triggers} <= {TriggerKind.DRIFT, TriggerKind.METRIC, TriggerKind.SERVED}:
         found.append((state.unhelped_in_row, breaker.unhelped, Code.UNHELPED_IN_ROW))
     for releases, most, code in found:
         if releases < most or state.last_ended_at is None:
@@ -156,11 +165,13 @@ def coalesced(waiting: Sequence[Trigger], more: Sequence[Trigger]) -> tuple[Trig
 def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState, list[Draft]]:
     """The loop once its open release has ended, and what the ledger records about the triggers that waited for it.
 
-    An alert that is the release's own echo is dropped: were it a reason to retrain, the loop would feed itself.
+    An alert that is the release's own echo is dropped: were it a reason to retrain, the loop would feed itself. So is
+    what the inputs of a model asked for that this release has replaced.
     """
     alive = release.phase is Phase.LIVE
     failed = 0 if alive else state.failed_in_row + (release.phase is not Phase.ABORTED)
     echoes = [t for t in state.waiting if t.kind is TriggerKind.ALERT and is_echo(release, t.at)]
+    replaced = [t for t in state.waiting if alive and t.kind is TriggerKind.SERVED and _before(state, t.at)]
     after = replace(
         state,
         open_release=None,
@@ -168,10 +179,14 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
         last_outcome=release.phase.value,
         failed_in_row=failed,
         trained_through=_trained_through(state, release),
-        waiting=tuple(t for t in state.waiting if t not in echoes),
+        waiting=tuple(t for t in state.waiting if t not in (*echoes, *replaced)),
     )
-    answer = reason(Code.ECHO, release=release.number)
-    return after, [answered(trigger, answer) for trigger in echoes]
+    answers = [(trigger, Code.ECHO) for trigger in echoes] + [(t, Code.SERVED_ANOTHER) for t in replaced]
+    return after, [answered(trigger, reason(code, release=release.number)) for trigger, code in answers]
+
+
+def _before(state: LoopState, at: datetime) -> bool:
+    return state.champion is None or at <= state.champion.live_at
 
 
 def is_echo(ended: Release, at: datetime) -> bool:

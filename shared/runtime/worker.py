@@ -29,7 +29,7 @@ from shared.retraining import due, start
 from shared.runtime import events, outbox, overview_row, run_queue, unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
-from shared.verdict import served_predictions
+from shared.verdict import served_inputs, served_predictions
 
 log = logging.getLogger("driftloop")
 
@@ -184,6 +184,7 @@ def _parts(current: Unit, this: Run) -> Iterator[tuple[str, Callable[[], bool]]]
     yield "source", partial(source.fetch, current)
     yield "schedule", partial(due.answer, current)
     yield "predictions", partial(served_predictions.answer, current)
+    yield "served", partial(served_inputs.answer, current)
     if number is None:
         yield "waiting", partial(_reconsider, current)
     elif this.happened:
@@ -272,6 +273,8 @@ def _reconsider(current: Unit) -> bool:
     """Triggers that waited for a release to end, or for the loop to go on, are put to the policy again."""
     state, now = current.state, current.ports.clock.now()
     if not state.waiting or state.paused or (state.waiting_until is not None and now < state.waiting_until):
+        return False
+    if due.unlabelled(current):
         return False
     if any(trigger.kind is TriggerKind.MODEL for trigger in state.waiting):
         foreign.again(current, state).commit(current)

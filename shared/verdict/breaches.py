@@ -1,24 +1,51 @@
-"""A monitor's breach is believed only when the loop's own verdict on its newest version says the same.
+"""A monitor's breach is believed only when the loop's own comparison says the same.
 
 The monitor's tests alarm on data that did not change (docs/decisions/0006-monitor-breaches-are-retested.md), so
-its numbers are a reason to look at the stored report, not to spend compute.
+its numbers are a reason to look, not to spend compute: at the inputs that were served, which are what it watches, or,
+where they are not collected, at the report of the newest version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
+from shared.domain.release import Champion
 from shared.domain.version import DataVersion
 from shared.runtime.unit_of_work import Unit
-from shared.verdict import comparison
+from shared.verdict import comparison, served_inputs
+
+if TYPE_CHECKING:
+    import drift
 
 
 def retest(current: Unit, features: Sequence[str]) -> tuple[bool, Reason]:
-    """Whether the newest judged version confirms a breach in one of `features` (any, when none is named), and why."""
-    champion = current.state.champion
-    if champion is None:
+    """Whether what was served, else the newest judged version, confirms a breach in one of `features` (any, when none
+    is named), and why."""
+    if current.state.champion is None:
         return False, reason(Code.NO_CHAMPION)
+    lately = served_inputs.lately(current)
+    if lately is None:
+        return _on_version(current, current.state.champion, features)
+    seen: dict[str, int | str] = {"inputs": lately.rows, "since": lately.since.isoformat()}
+    material = {column.name: column for column in lately.report.columns if column.material}
+    found = _named(material, features)
+    if found:
+        return True, reason(Code.BREACH_SERVED, *map(comparison.column_moved, found), **seen)
+    if not features and _metric_breached(current, current.state.champion):
+        return _on_version(current, current.state.champion, features)
+    return False, reason(Code.BREACH_NOT_SERVED, **seen, **_columns(material, features))
+
+
+def _metric_breached(current: Unit, champion: Champion) -> bool:
+    version = _newest_judged(current)
+    return (
+        version is not None and version.judged_against == champion.release and bool(version.metric_breached)
+    )
+
+
+def _on_version(current: Unit, champion: Champion, features: Sequence[str]) -> tuple[bool, Reason]:
     version = _newest_judged(current)
     if version is None or version.judged_against != champion.release:
         return False, reason(Code.BREACH_NO_VERSION, release=champion.release)
@@ -27,17 +54,27 @@ def retest(current: Unit, features: Sequence[str]) -> tuple[bool, Reason]:
     if not version.drift:
         return False, reason(Code.BREACH_NO_REPORT, *version.verdict, version=version.number)
     material = comparison.moved(current.ports, version)
-    wanted = {name.casefold() for name in features}
-    found = [column for name, column in material.items() if not wanted or name.casefold() in wanted]
+    found = _named(material, features)
     if found:
         because = tuple(map(comparison.column_moved, found))
         return True, reason(Code.BREACH_CONFIRMED, *because, version=version.number)
     return False, reason(
         Code.BREACH_NOT_SHOWN,
         version=version.number,
-        columns=", ".join(sorted(features)) or "any column",
-        others=", ".join(sorted(material)) or "none",
+        **_columns(material, features),
     )
+
+
+def _named(material: Mapping[str, drift.ColumnVerdict], features: Sequence[str]) -> list[drift.ColumnVerdict]:
+    wanted = {name.casefold() for name in features}
+    return [column for name, column in material.items() if not wanted or name.casefold() in wanted]
+
+
+def _columns(material: Mapping[str, object], features: Sequence[str]) -> dict[str, str]:
+    return {
+        "columns": ", ".join(sorted(features)) or "any column",
+        "others": ", ".join(sorted(material)) or "none",
+    }
 
 
 def _newest_judged(current: Unit) -> DataVersion | None:

@@ -50,9 +50,14 @@ def between(before: drift.Profile, current: drift.Profile, definition: Definitio
 
 def distances(before: drift.Profile, current: drift.Profile, definition: Definition) -> dict[str, float]:
     """How far each column lies from a reference, significant or not."""
+    return distances_of(between(before, current, definition))
+
+
+def distances_of(report: drift.Report) -> dict[str, float]:
+    """How far each column lies from what the report compares with."""
     from drift import history
 
-    found = history.distances(between(before, current, definition))
+    found = history.distances(report)
     return {name: round(far, 5) for name, far in found.items()}
 
 

@@ -354,6 +354,20 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.PREDICTIONS_JUDGED: "{predictions} predictions of release {release}: {because}",
     Code.PREDICTIONS_COMPARED: "{headline}",
     Code.PREDICTIONS_NO_REFERENCE: "its gate left no predictions to compare them with",
+    Code.SERVED_JUDGED: "{inputs} inputs of release {release}, {since:moment} to {until:moment}: {because}",
+    Code.SERVED_TOO_FEW: "they cannot be judged: {whole} are whole, and {least} are needed",
+    Code.SERVED_UNNAMED: "{inputs} came without column names; fix: send columns by name",
+    Code.SERVED_INCOMPLETE: (
+        "{inputs} lack columns, for example {column}; fix: send it, or name it in `data.ignore` if the model needs none"
+    ),
+    Code.SERVED_BROKEN: "they do not fit the training data, so drift is not judged: {finding}",
+    Code.FEW_PAST_WINDOWS: "{past} past windows are too few to compare with ({least} are needed): no verdict on drift",
+    Code.UNUSUAL_WINDOW: partial(judges.among_windows, unusual=True),
+    Code.USUAL_WINDOW: partial(judges.among_windows, unusual=False),
+    Code.BREACH_SERVED: "confirmed on {inputs} inputs served since {since:moment}: {because}",
+    Code.BREACH_NOT_SERVED: (
+        "{inputs} inputs served since {since:moment} show no material drift in {columns}; material drift: {others}"
+    ),
     Code.BREACH_CONFIRMED: "confirmed on version {version}: {because}",
     Code.BREACH_NO_VERSION: "no version has been judged yet against release {release}, which serves",
     Code.BREACH_NO_REPORT: "version {version} has no drift report: {because}",
@@ -379,6 +393,11 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.RELEASE_OPEN: "waiting: release {release} is open; considered again when it ends",
     Code.LOOP_PAUSED: "waiting: the loop is {because}",
     Code.NO_LABELLED_VERSION: "not retrained: there is no labelled data version to train on",
+    Code.WAITS_FOR_LABELS: (
+        "not retrained yet: served inputs have no labels; it starts when a labelled version newer than {version} lands"
+    ),
+    Code.SERVED_WAITS_ALREADY: "not retrained yet: an earlier window has asked, and waits",
+    Code.SERVED_ANOTHER: "not retrained: release {release} has replaced the model whose inputs had drifted",
     Code.NOTHING_NEW: (
         "not retrained: nothing new: release {release} was trained through version {version}, and none has landed since"
     ),

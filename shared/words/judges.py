@@ -260,6 +260,17 @@ def shadow(disagree: int, pairs: int, flips: str, margin: float | None, e_value:
 # a drop among the loop's past
 
 
+def among_windows(
+    p_value: float, past: int, column: str, provisional: bool, one_in: int, *, unusual: bool
+) -> str:
+    where = f", most in {column}" if column else ""
+    larger = f"farther from the training data than {1 - p_value:.0%} of {past} past windows{where}"
+    if provisional:
+        larger += ", a provisional figure of few windows"
+    rate = f"about 1 quiet window in {one_in} alarms"
+    return f"{'unusual' if unusual else 'usual'} for this model: {larger}; {rate}"
+
+
 def among_past(
     p_value: float, past: int, column: str, provisional: bool, one_in: int, *, unusual: bool
 ) -> str:

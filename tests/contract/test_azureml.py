@@ -341,6 +341,13 @@ class TestEvidence:
         assert found == {("{'x': 1}", "small"), ("{'x': 2}", "large")}
         assert len({row["id"] for row in rows}) == len(rows)
         assert len(stage.ports.evidence.predictions(pair, "new", since, until, limit=1)) == 1
+        given = stage.ports.evidence.inputs(pair, "new", since, until)
+        assert {(row["id"], str(row["inputs"])) for row in rows} <= {
+            (r["id"], str(r["inputs"])) for r in given
+        }
+        assert all(set(row) == {"id", "time", "inputs"} for row in given)
+        some = stage.ports.evidence.inputs(pair, "new", since, until, limit=1)
+        assert len(some) == 1
 
 
 def _set(stage: Stage, endpoint: str, weights: dict[str, int]) -> None:

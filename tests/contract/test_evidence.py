@@ -16,7 +16,7 @@ from azure.monitor.query import LogsQueryResult
 
 from local.azure import LocalAzure
 from shared.azure.client import Clients, credential
-from shared.azure.collector_rows import Line, joined, line_of, sizes_of
+from shared.azure.collector_rows import Line, alone, joined, line_of, sizes_of
 from shared.errors import DependencyUnavailable
 from shared.port_rules import own_request
 from shared.ports import Ports
@@ -146,6 +146,27 @@ class TestJoin:
         assert pairs(inputs, outputs, id="n") == [({"n": 2, "x": 2}, 2)]
 
 
+class TestInputsAlone:
+    """What was asked counts though no answer was collected; whose it is is told as where both are."""
+
+    def given(
+        self, inputs: list[Line], *known: str, id: str = "", sizes: Mapping[str, int] | None = None
+    ) -> list[Any]:
+        found = alone(inputs, lambda: set(known), lambda: sizes or {}, id)
+        return [row["inputs"] for row in found]
+
+    def test_ours_and_those_that_cannot_be_told_apart_are_left_out(self) -> None:
+        inputs = [line("a", [{"x": 1}]), line("b", [{"x": 2}]), line("c", [{"x": 3}, {"x": 1001}])]
+        inputs += [line("d", [{"x": 4}]), line("d", [{"x": 5}]), line("e", [{"x": 6}, {"x": 7}])]
+
+        assert self.given(inputs, "a", "c", "d", "e", sizes={"e": 2}) == [{"x": 1}, {"x": 6}, {"x": 7}]
+
+    def test_an_id_of_its_own_names_a_row_and_one_that_comes_twice_none(self) -> None:
+        inputs = [line("a", [{"n": 1, "x": 1}, {"n": 2, "x": 2}, {"x": 1001}]), line("b", [{"n": 1, "x": 9}])]
+
+        assert self.given(inputs, id="n") == [{"n": 2, "x": 2}]
+
+
 def payload(*numbers: int) -> str:
     return json.dumps({"input_data": {"columns": ["x"], "data": [[n] for n in numbers]}})
 
@@ -204,6 +225,9 @@ def test_a_canary_counts_exactly_the_strangers_while_gate_shadow_and_smoke_come_
         expected = future.result() & in_log
         assert 0 < len(expected) < 50
         assert seen.arms[name].requests == len(expected)
+        inputs = eventually(partial(sdk_ports.evidence.inputs, canary, name, since, until), _Still())
+        assert inputs and all(row["inputs"] == {"x": STRANGE} for row in inputs)
+        assert {str(row["id"]).rpartition("_")[0] for row in inputs} <= expected
         rows = eventually(partial(sdk_ports.evidence.predictions, canary, name, since, until), _Still())
         assert rows
         assert all((row["inputs"], row["output"]) == ({"x": STRANGE}, "small") for row in rows)

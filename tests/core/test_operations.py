@@ -47,6 +47,8 @@ NEEDS_NOTHING = {
         "metric-class-too-rare",
     ),
     *("metric-mismatch", "metric-bad-values", "predictions-judged", "predictions-compared"),
+    *("served-judged", "served-too-few", "few-past-windows", "unusual-window", "usual-window"),
+    *("breach-served", "breach-not-served"),
     *("predictions-no-reference", "breach-confirmed", "breach-no-version", "breach-no-report"),
     *(
         "breach-not-shown",

@@ -343,3 +343,30 @@ def test_the_end_of_an_alert_that_comes_before_its_beginning_is_its_end_all_the_
     life.send(azure_alert(life, "Fired", fired_at="2026-01-01T01:10:00Z"))
     life.round()
     assert life.state.next_release == 3
+
+
+def test_what_served_inputs_ask_for_waits_for_labels_with_whatever_waits_beside_it() -> None:
+    retrain = DEFINITION.retrain.model_copy(update={"on": ("drift", "served")})
+    heard = DEFINITION.model_copy(update={"retrain": retrain})
+    served, drift, person = trigger(TriggerKind.SERVED), trigger(), trigger(TriggerKind.PERSON)
+
+    def decided(*triggers: Trigger, newest: int) -> policy.Decision:
+        return policy.decide(loop(), triggers, heard, NOW, newest_version=newest)
+
+    for newest in (0, 1):
+        waits = decided(served, drift, newest=newest)
+        assert isinstance(waits, policy.Coalesce) and waits.until is None
+        assert waits.triggers == (served, drift) and waits.reason.code is Code.WAITS_FOR_LABELS
+    assert isinstance(decided(served, newest=2), policy.Start)
+    assert isinstance(decided(served, person, newest=1), policy.Start)
+    assert isinstance(decide(loop(), served, newest=2), policy.Deny), "off unless the loop file names it"
+
+
+@pytest.mark.parametrize(("phase", "left"), [(Phase.LIVE, 1), (Phase.ROLLED_BACK, 2)])
+def test_what_the_inputs_of_a_replaced_model_asked_for_is_settled(phase: Phase, left: int) -> None:
+    before, since = trigger(TriggerKind.SERVED, -5), trigger(TriggerKind.SERVED, 5)
+    champion = Champion(2, "r2-a1", "model", (1,), "profile", NOW)
+    state = loop(waiting=(before, since), champion=champion)
+    after, told = policy.ended(state, replace(begun(), phase=phase), NOW)
+    assert after.waiting == (before, since)[-left:]
+    assert len(told) == 2 - left

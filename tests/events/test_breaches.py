@@ -123,3 +123,50 @@ def test_a_common_alert_in_an_array_of_events_is_not_lost(world: World) -> None:
     pair = [json.loads(breach("ml-run-completed-eventgrid")), json.loads(breach("ml-monitor-step-eventgrid"))]
     world.send(json.dumps(pair))
     assert len(denials(world)) == 1
+
+
+def served(world: World, **changes: float) -> None:
+    """A hundred requests of strangers since the champion went live, as the collector has them."""
+    birds = season(2007, **changes).drop(columns=["species", "row_id", "year"])
+    given = json.loads(birds.sample(100, replace=True, random_state=1).to_json(orient="records"))
+    rows = world.ports.evidence.rows.setdefault(("birds", "r1-a1"), [])
+    for number, row in enumerate(given):
+        time = world.clock.now().isoformat()
+        rows.append({"id": f"s{number}", "time": time, "inputs": row, "output": "Adelie"})
+    world.ticks(1)
+
+
+def test_a_breach_is_confirmed_by_what_was_served_though_no_drop_shows_it(world: World) -> None:
+    world.drop("2008.csv", csv(season(2008)))
+    world.ticks(3)
+    served(world, body_mass_g=1.3)
+    world.send(breach("ml-monitor-step-eventgrid"))
+    (trigger,) = world.release(2).triggers
+    assert trigger.kind is TriggerKind.ALERT
+    assert "confirmed on 100 inputs served since" in say(trigger.reason)
+    assert "body_mass_g" in say(trigger.reason)
+
+
+def test_a_breach_that_nothing_served_shows_is_denied_whatever_the_newest_drop_says(world: World) -> None:
+    without_drift_trigger(world)
+    world.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
+    world.ticks(3)
+    served(world)
+    world.send(breach("ml-monitor-step-eventgrid"))
+    assert world.state.next_release == 2
+    assert "100 inputs served since" in denials(world)[-1]
+    assert "show no material drift in body_mass_g, island" in denials(world)[-1]
+
+
+def test_windows_that_were_judged_are_part_of_what_a_breach_is_tested_on(world: World) -> None:
+    from tests.engine.world import LOOP
+
+    world.publish(LOOP.replace("drift: {", "drift: {served: 1h, "))
+    served(world, body_mass_g=1.3)
+    world.ticks(2, seconds=3600)
+    assert world.state.served
+    world.ports.evidence.rows.clear()
+    world.drop("2008.csv", csv(season(2008)))
+    world.ticks(3)
+    world.send(breach("ml-monitor-step-eventgrid"))
+    assert "confirmed on 100 inputs served since" in say(world.release(2).triggers[0].reason)

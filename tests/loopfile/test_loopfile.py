@@ -310,6 +310,14 @@ def test_every_metric_of_the_judges_may_be_named_with_its_direction() -> None:
         )
 
 
+def test_served_inputs_are_a_reason_only_where_they_are_watched() -> None:
+    asks = SMALLEST + "retrain: {on: [served]}\n"
+    with pytest.raises(loopfile.LoopFileError, match=r"served only with drift\.served"):
+        loopfile.parse(asks, file="loop.yaml")
+    it = loopfile.parse(asks + "drift: {served: 1d}\n", file="loop.yaml")
+    assert (it.drift.served, it.retrain.on) == (timedelta(days=1), ("served",))
+
+
 def test_the_reference_in_the_docs_is_the_model() -> None:
     assert keys.table() in (DOCS / "reference-loop-file.md").read_text(), (
         "update docs/reference-loop-file.md from shared.loopfile.keys.table()"

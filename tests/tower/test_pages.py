@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin
 import pytest
 
 from shared.audit import answer
-from tests.engine.world import World
+from tests.engine.world import World, csv, season
 from tests.tower.conftest import PAGES, past
 from tests.tower.tower import BASE, LOOKER, checked, get, page, twin
 
@@ -62,6 +62,30 @@ def test_the_loop_tells_what_moved_when_and_why_it_was_retrained(world: World) -
         "drop.quarantined",
     }
     assert [a["code"] for a in found["asides"]] == ["empty-file"]
+
+
+def test_the_loop_shows_what_was_served_when(world: World) -> None:
+    from tests.engine.test_served import HOURLY, QUIET, close, heavier, hour
+
+    assert twin(world.ports, "/loops/birds")["windows"] == []
+    made = World()
+    made.publish(HOURLY)
+    made.drop("2007.csv", csv(season(2007)))
+    made.live()
+    for _ in range(QUIET):
+        hour(made)
+    hour(made, heavier)
+    hour(made, heavier)
+    close(made)
+    found = twin(made.ports, "/loops/birds")
+    first = found["served_heat"][0]
+    assert first["column"] == "body_mass_g"
+    assert len(first["cells"]) == len(found["windows"]) >= QUIET + 2
+    assert first["cells"][-1]["level"] > 1 and first["cells"][0]["level"] < 2
+    assert "unusual for this model" in found["served"]
+    html = page(made.ports, "/loops/birds")
+    assert checked(html).found == [] and "What was served when" in html
+    assert any(told["what"] == "served.judged" for told in found["reasons"])
 
 
 def test_a_version_shows_its_source_its_hash_and_how_each_column_moved(world: World) -> None:

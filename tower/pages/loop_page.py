@@ -15,6 +15,7 @@ from shared.domain.version import DataVersion
 from shared.retraining.policy import recent_spending, recent_starts
 from shared.runtime.overview_row import needs_attention
 from shared.state import ledger_pages, queries
+from shared.verdict import served_inputs
 from shared.words import say
 from tower.pages import lines
 from tower.pages.lines import Aside, Offer, ReleaseLine, Told, VersionLine, Withheld, read, told
@@ -35,6 +36,7 @@ _REASONS = frozenset(
     {
         "labels.joined",
         "predictions.judged",
+        "served.judged",
         "release.assessed",
         "source.given_up",
         "retrain.denied",
@@ -54,7 +56,7 @@ _REASONS = frozenset(
 
 @dataclass(frozen=True)
 class Cell:
-    """One column of the data on one version. `level` 0: quiet; 1: beyond chance; 2 to 4: material, by how much."""
+    """One column on one version or window. `level` 0: quiet; 1: beyond chance; 2 to 4: material, by how much."""
 
     version: int
     level: int
@@ -67,6 +69,17 @@ class Cell:
 class HeatRow:
     column: str
     cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class WindowLine:
+    """A window of served inputs, by its number on this page."""
+
+    number: int
+    since: str
+    until: str
+    rows: int
+    release: int
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,12 @@ class LoopPage:
     heat_versions: tuple[int, ...]
     heat: tuple[HeatRow, ...]
     heat_left_out: int
+    windows: tuple[WindowLine, ...]
+    """Of served inputs, oldest first; empty where they are not watched."""
+    served: str
+    """What the newest window came to."""
+    served_heat: tuple[HeatRow, ...]
+    served_left_out: int
     metric: MetricLine | None
     retrained: tuple[tuple[int, int], ...]
     """(newest version it was trained with, release) of what went live."""
@@ -126,7 +145,9 @@ def loop(asking: Asking, name: str) -> LoopPage:
     releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
     open_release = queries.open_release(current)
     entries = ledger_pages.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
-    heat, left_out = _heat(asking, versions)
+    heat, left_out = _heat(asking, {version.number: version.drift for version in reversed(versions)})
+    windows = served_inputs.windows(asking.ports.documents, state)[-VERSIONS:]
+    served_heat, served_left_out = _heat(asking, {n: w.report for n, w in enumerate(windows, 1)})
     attention = _attention(asking, state, open_release, definition.retrain.breaker)
     champion = state.champion
     found_traffic = queries.traffic(current)
@@ -162,6 +183,10 @@ def loop(asking: Asking, name: str) -> LoopPage:
         heat_versions=tuple(v.number for v in reversed(versions)),
         heat=heat,
         heat_left_out=left_out,
+        windows=tuple(WindowLine(n, w.since, w.until, w.rows, w.release) for n, w in enumerate(windows, 1)),
+        served=clip(say(state.served_verdict), 400),
+        served_heat=served_heat,
+        served_left_out=served_left_out,
         metric=_metric(asking, versions),
         retrained=tuple((max(r.versions), r.number) for r in releases if r.versions and _went_live(r)),
         releases=tuple(map(lines.release_line, releases)),
@@ -225,23 +250,23 @@ def _offers(
     return tuple(found)
 
 
-def _heat(asking: Asking, versions: Sequence[DataVersion]) -> tuple[tuple[HeatRow, ...], int]:
-    """Columns by versions, oldest version first; the columns that moved most come first."""
+def _heat(asking: Asking, reports: Mapping[int, str]) -> tuple[tuple[HeatRow, ...], int]:
+    """Columns by versions or windows, oldest first, whose stored reports are given; the columns that moved most come
+    first."""
     by_version: dict[int, dict[str, Cell]] = {}
-    for version in versions:
-        report = document(asking.ports, version.drift)
+    for number, stored in reports.items():
+        report = document(asking.ports, stored)
         if report is not None:
-            by_version[version.number] = {c["name"]: _cell(version.number, c) for c in report["columns"]}
+            by_version[number] = {c["name"]: _cell(number, c) for c in report["columns"]}
     names = {name for cells in by_version.values() for name in cells}
     weight = {
         name: sum(cells[name].level ** 2 for cells in by_version.values() if name in cells) for name in names
     }
     ranked = sorted(names, key=lambda name: (-weight[name], name))
-    ordered = [version.number for version in reversed(versions)]
     heat = tuple(
         HeatRow(
             clip(name, 80),
-            tuple(by_version.get(n, {}).get(name) or Cell(n, 0, 0.0, "", judged=False) for n in ordered),
+            tuple(by_version.get(n, {}).get(name) or Cell(n, 0, 0.0, "", judged=False) for n in reports),
         )
         for name in ranked[:ROWS]
     )

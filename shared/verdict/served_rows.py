@@ -1,0 +1,75 @@
+"""What strangers sent becomes rows with the columns of the champion's reference, matched by name, and their profile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import drift
+    from shared.loopfile import Definition
+
+LONGEST_TEXT = 4_096
+_LARGEST = 2**63
+
+
+@dataclass(frozen=True)
+class Given:
+    """Served inputs as the drift report takes them."""
+
+    reference: drift.Profile
+    """The champion's, of what a request can hold: features, by the names that they have in it."""
+    profile: drift.Profile | None
+    """Of the whole inputs, on the reference's grid; None where there is none."""
+    rows: int
+    """Inputs that are whole."""
+    incomplete: int
+    """Inputs without a column that is never null in the reference: what is missing is no value that moved."""
+    lacking: str
+    """One such column, of the first of them."""
+    unnamed: int
+    """Inputs that are bare values: which column is which cannot be known."""
+
+
+def given(inputs: Sequence[object], reference: bytes, definition: Definition) -> Given:
+    """`reference` is the champion's stored profile. Columns that it does not know are left out."""
+    import pandas as pd
+
+    import drift
+
+    features = _features(drift.Profile.from_bytes(reference), definition)
+    named = [row for row in inputs if isinstance(row, Mapping)]
+    needed = [name for name, column in features.columns.items() if not column.nulls]
+    lacks = [next((name for name in needed if name not in row), None) for row in named]
+    whole = [row for row, lack in zip(named, lacks, strict=True) if lack is None]
+    known = [name for name in features.columns if any(name in row for row in whole)]
+    profile = None
+    if known:
+        frame = pd.DataFrame({name: [plain(row.get(name)) for row in whole] for name in known})
+        profile = drift.profile(frame, grid=features)
+    lacking = next((lack for lack in lacks if lack is not None), "")
+    return Given(features, profile, len(whole), len(named) - len(whole), lacking, len(inputs) - len(named))
+
+
+def _features(reference: drift.Profile, definition: Definition) -> drift.Profile:
+    """Without target and id, and without returns, which no single request has."""
+    from shared.intake import returns
+
+    data, wanted = definition.data, definition.drift.returns
+    hidden = {data.target, data.id, *data.left_out, *map(returns.named, wanted.columns if wanted else ())}
+    columns = {name: column for name, column in reference.columns.items() if name not in hidden}
+    sample = {name: values for name, values in reference.sample.items() if name in columns}
+    return replace(reference, columns=columns, sample=sample)
+
+
+def plain(value: object) -> object:
+    """A value that Arrow takes, whatever a stranger sent: no half character, no endless number or text."""
+    if isinstance(value, Mapping | list):
+        value = json.dumps(value)
+    if isinstance(value, str):
+        return value[:LONGEST_TEXT].encode(errors="replace").decode()
+    if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+        return plain(str(value)) if abs(value) > 10**300 else float(value)
+    return value

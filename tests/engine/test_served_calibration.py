@@ -1,0 +1,124 @@
+"""A year of quiet windows, with days and weeks in the traffic, alarms at most at the configured rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+
+import drift
+from shared import loopfile
+from shared.domain.release import Champion
+from shared.verdict import comparison, served_inputs
+from shared.verdict.served_inputs import FEWEST_ROWS, MOST_WINDOWS, Window
+from tests.engine.world import LOOP
+
+CHAMPION = Champion(1, "r1-a1", "m:1", (1,), "", datetime(2026, 1, 1, tzinfo=UTC))
+DAYS = 365
+KINDS = 3
+
+
+@dataclass
+class Traffic:
+    """Requests of one service: level and mix follow the hour and the weekday, and each day has a level of its own."""
+
+    rng: np.random.Generator
+    a_day: int
+    """Windows."""
+    carried: float = 0.0
+
+    def window(
+        self, number: int, shift: float = 0.0
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Amounts, and kinds of three, of one window's requests."""
+        day, part = divmod(number, self.a_day)
+        hour, weekend = 2 * np.pi * part / self.a_day, day % 7 > 4
+        if part == 0:
+            self.carried = 0.6 * self.carried + self.rng.normal(scale=0.1)
+        level = 0.4 * np.sin(hour) + 0.5 * weekend + self.carried + shift
+        size = max(FEWEST_ROWS, int(self.rng.poisson(120 * (1.5 + np.cos(hour)) * (0.6 if weekend else 1))))
+        shares = np.array([0.5 - 0.2 * weekend, 0.3 + 0.1 * np.sin(hour), 0.0])
+        shares[2] = 1 - shares.sum()
+        return level + self.rng.normal(size=size), self.rng.choice(KINDS, size, p=shares)
+
+
+def far(
+    reference: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]],
+    window: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]],
+) -> dict[str, float]:
+    """What `drift.history.distance` is made of, from the values themselves."""
+    amounts, kinds = window
+    places = np.searchsorted(reference[0], np.sort(amounts)) / len(reference[0])
+    steps = np.arange(1, len(amounts) + 1) / len(amounts)
+    shares = [np.bincount(k, minlength=KINDS) / len(k) for k in (reference[1], kinds)]
+    return {
+        "amount": float(max(np.abs(places - steps).max(), np.abs(places - steps + 1 / len(amounts)).max())),
+        "kind": float(np.abs(shares[0] - shares[1]).sum() / 2),
+    }
+
+
+def judged(distances: dict[str, float]) -> Window:
+    return Window("", "", CHAMPION.release, FEWEST_ROWS, distances=distances)
+
+
+def ranked(a_day: int, rate: float, seed: int, shift: float = 0.0, days: int = DAYS) -> list[bool]:
+    """Whether each window of a year is unusual, beside eight weeks of training data."""
+    traffic = Traffic(np.random.default_rng(seed), a_day)
+    training = [traffic.window(n) for n in range(56 * a_day)]
+    reference = np.sort(np.concatenate([w[0] for w in training])), np.concatenate([w[1] for w in training])
+    past, found = list[Window](), list[bool]()
+    for number in range(days * a_day):
+        moved = shift if number >= (days - 7) * a_day else 0.0
+        distances = far(reference, traffic.window(56 * a_day + number, moved))
+        found.append(served_inputs._place(past, CHAMPION, distances, rate)[1])
+        past = [*past, judged(distances)][-MOST_WINDOWS:]
+    return found
+
+
+@pytest.mark.parametrize(("a_day", "rate", "services"), [(1, 0.1, 8), (4, 0.05, 2)])
+def test_a_year_of_quiet_windows_alarms_at_most_at_the_rate(a_day: int, rate: float, services: int) -> None:
+    """The rank is exchangeable but for cycles and the level that days carry on; what that adds is small."""
+    alarms = np.concatenate([ranked(a_day, rate, seed) for seed in range(services)])
+    slack = 3 * np.sqrt(rate * (1 - rate) * 2 / len(alarms))
+    assert 0.2 * rate < alarms.mean() <= rate + slack
+
+
+def test_a_change_within_a_year_of_them_is_seen_at_once() -> None:
+    found = [any(ranked(1, 0.1, seed, shift=1.5, days=120)[-7:-5]) for seed in range(8)]
+    assert sum(found) >= 7
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("a_day", "rate", "services"), [(1, 0.1, 40), (1, 0.05, 40), (4, 0.1, 40), (24, 0.02, 6)]
+)
+def test_many_services(a_day: int, rate: float, services: int) -> None:
+    alarms = np.array([np.mean(ranked(a_day, rate, seed)) for seed in range(100, 100 + services)])
+    print(f"{a_day} a day at {rate:.0%}: {alarms.mean():.2%} of {len(alarms)} years' windows alarm")
+    assert alarms.mean() <= rate + 3 * alarms.std(ddof=1) / np.sqrt(len(alarms))
+
+
+def frame(window: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]) -> pd.DataFrame:
+    return pd.DataFrame({"amount": window[0], "kind": [("home", "work", "shop")[k] for k in window[1]]})
+
+
+@pytest.mark.soak
+def test_windows_whose_profiles_are_compared_alarm_at_most_at_the_rate() -> None:
+    """The whole way: profiles on the champion's grid, their report, its distances, the rank and the tolerances."""
+    definition, alarms = loopfile.parse(LOOP, file="loop.yaml"), list[bool]()
+    for seed in range(6):
+        traffic = Traffic(np.random.default_rng(seed), 1)
+        reference = drift.profile(pd.concat([frame(traffic.window(n)) for n in range(56)]))
+        past = list[Window]()
+        for number in range(DAYS):
+            current = drift.profile(frame(traffic.window(56 + number)), grid=reference)
+            report = comparison.between(reference, current, definition)
+            distances = comparison.distances_of(report)
+            alarms.append(served_inputs._place(past, CHAMPION, distances, 0.1)[1])
+            past = [*past, judged(distances)][-MOST_WINDOWS:]
+    print(f"profiles compared: {np.mean(alarms):.2%} of {len(alarms)} windows alarm")
+    assert 0.02 < np.mean(alarms) <= 0.1 + 3 * np.sqrt(0.1 * 0.9 * 2 / len(alarms))

@@ -13,7 +13,7 @@ from azure.ai.ml.entities import ManagedOnlineDeployment, ManagedOnlineEndpoint
 from azure.identity import DefaultAzureCredential
 from typer.testing import CliRunner
 
-from cli import app, session
+from cli import acts, app, session
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from shared.audit import answer
 from shared.domain.release import Phase
@@ -56,6 +56,7 @@ def follow_the_tutorial(told: DrivenStage, patch: pytest.MonkeyPatch) -> None:
     exec(compile(program, "docs/tutorial.md", "exec"), {})  # noqa: S102 - our own document
     session.settings.cache_clear()
     patch.setattr(session, "ports", lambda: told.ports)  # what is asked for is received at once
+    patch.setattr(acts, "WAIT_S", 0.1)  # and taken up by the waits below
     for command in typed("docs/tutorial.md"):
         assert command[0] == "driftloop"
         result = CliRunner().invoke(app, command[1:], env={"COLUMNS": "200"})

@@ -97,7 +97,10 @@ def test_s1_twelve_releases_in_a_row_number_rightly_and_each_serves_the_model_it
     world: World,
 ) -> None:
     """There: a one-digit expression took run-10 to run-20 for others; version 10 was registered, 9 deployed."""
-    live(world, LOOP.replace("runs_per_day: 8", "runs_per_day: 99"))
+    never_rests = LOOP.replace(
+        "budget: {runs_per_day: 8}", "budget: {runs_per_day: 99}, breaker: {unhelped: 99}"
+    )
+    live(world, never_rests)
     for n in range(2, 13):
         world.drop(f"{n}.csv", drifted(n))
         assert world.live() == n, say(world.release(n).reason)

@@ -285,7 +285,7 @@ def test_the_terminal_asks_for_the_same_and_tells_it_as_json(
 
     monkeypatch.setattr(session, "ports", lambda: acting_world.ports)
     monkeypatch.setattr(session, "who", lambda: "ann@contoso.com")
-    done = CliRunner().invoke(app, ["pause", "birds", "--reason", "because I say so", "--json"])
+    done = CliRunner().invoke(app, ["pause", "birds", "--reason", "because I say so", "--json", "--no-wait"])
     assert done.exit_code == 0, done.output
     (message,) = acting_world.ports.queue.messages
     assert json.loads(done.output) == json.loads(message)

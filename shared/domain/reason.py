@@ -166,6 +166,7 @@ class Code(StrEnum):
     GATE_DIFFERENCE = "gate-difference"
     GATE_FLOOR = "gate-floor"
     GATE_SLICE = "gate-slice"
+    GATE_SLICE_DIFFERENCE = "gate-slice-difference"
     GATE_SLICE_COLUMN = "gate-slice-column"
     GATE_CALIBRATION = "gate-calibration"
     GATE_CALIBRATION_UNSTATED = "gate-calibration-unstated"

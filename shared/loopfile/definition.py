@@ -436,6 +436,8 @@ class Slices(Section):
     """Columns whose values make the slices."""
     floor: float
     """The challenger's metric must reach it in every slice."""
+    margin: Positive | None = None
+    """How much worse than the champion it may be in a slice; nothing: not compared."""
     min_rows: Count = 30
     """Smaller slices are reported, not tested."""
 

@@ -180,6 +180,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.GATE_DIFFERENCE: judges.difference,
     Code.GATE_FLOOR: judges.floor,
     Code.GATE_SLICE: judges.slice_floor,
+    Code.GATE_SLICE_DIFFERENCE: judges.slice_difference,
     Code.GATE_SLICE_COLUMN: "the holdout has no column {column!r} to slice by",
     Code.GATE_CALIBRATION: judges.calibration,
     Code.GATE_CALIBRATION_UNSTATED: (

@@ -118,6 +118,24 @@ def slice_floor(
             return f"{seen}: below it, which may be chance{_more(rows_needed)}"
 
 
+def slice_difference(
+    slice: str,
+    metric: str,
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    rows: int,
+    margin: float,
+    outcome: str,
+) -> str:
+    seen = (
+        f"slice {slice}: {metric} on {rows:,} rows: the challenger is {_number(value and abs(value))} "
+        f"{'worse' if (value or 0) < 0 else 'better'} than the champion ({_number(low, '+')} to {_number(high, '+')})"
+    )
+    shown = "shown to be worse" if Outcome(outcome) is Outcome.FAIL else "not shown to be worse"
+    return f"{seen}, {shown} by more than {margin:g}"
+
+
 def calibration(stated: float, right: int, rows: int, off: float, limit: float | None) -> str:
     tolerated = "for information only" if limit is None else f"tolerated {limit:.0%}"
     return (

@@ -381,7 +381,7 @@ def test_the_reference_has_every_key_once() -> None:
         (("gate", "superiority"), "auto, true or false"),
         (("drift", "enabled"), "true or false"),
         (("drift", "returns", "by"), "the name of a column"),
-        (("gate", "slices"), "by, floor and min_rows"),
+        (("gate", "slices"), "by, floor, margin and min_rows"),
         (("canary", "steps", 1), "rising whole percentages between 1 and 99, for example [10, 50]"),
     ],
 )

@@ -129,7 +129,7 @@ def gate_policy(release: Release, definition: Definition, metric: str) -> GatePo
         floor=gate.floor,
         confidence=gate.confidence,
         calibration=gate.calibration,
-        slices=SlicePolicy(by=tuple(slices.by), floor=slices.floor, min_rows=slices.min_rows)
+        slices=SlicePolicy(tuple(slices.by), slices.floor, slices.min_rows, slices.margin)
         if slices
         else None,
     )

@@ -8,7 +8,7 @@ passes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -120,10 +120,12 @@ class _Rows:
     challenger: Sequence[object]
     champion: Sequence[object] | None
 
-    def of_challenger(self, at: Sequence[int], confidence: float) -> _Rows:
-        """Some of the rows, without the champion."""
-        y_true, answers = [self.y_true[row] for row in at], [self.challenger[row] for row in at]
-        return _Rows(self.metric, replace(self.policy, confidence=confidence), y_true, answers, None)
+    def some(self, at: Sequence[int], confidence: float) -> _Rows:
+        """Some of the rows."""
+        sides = (self.y_true, self.challenger, self.champion)
+        y_true, answers, before = ([side[row] for row in at] if side is not None else None for side in sides)
+        assert y_true is not None and answers is not None
+        return _Rows(self.metric, replace(self.policy, confidence=confidence), y_true, answers, before)
 
     @cached_property
     def sample(self) -> Sample:
@@ -229,20 +231,44 @@ def _judge_slices(evidence: GateEvidence, judged: _Rows) -> tuple[tuple[SliceVer
             continue
         for row, value in enumerate(values):
             groups.setdefault((column, class_name(value)), []).append(row)
-    count = max(1, sum(len(rows) >= policy.min_rows for rows in groups.values()))
+    large = {where: rows for where, rows in groups.items() if len(rows) >= policy.min_rows}
+    compared = policy.margin is not None and judged.champion is not None and bool(large)
+    count = max(1, len(large)) * (2 if compared else 1)
     verdicts = []
     for (column, name), rows in sorted(groups.items()):
         verdict, finding = _judge_slice(judged, policy, column, name, rows, count)
         verdicts.append(verdict)
         findings += [finding] if finding else []
+    if compared:
+        findings += _beside_champion(judged, policy.margin or 0.0, large, count)
     return tuple(verdicts), findings
+
+
+def _beside_champion(
+    judged: _Rows, margin: float, slices: Mapping[tuple[str, str], Sequence[int]], count: int
+) -> list[Finding]:
+    """Each slice in which the challenger is shown to be worse by more than the margin; else the one that comes nearest.
+
+    H0 in each slice: not worse by more than the margin. Bonferroni over the slices, for this question and the floor.
+    """
+    found: list[tuple[float, Finding]] = []
+    for (column, name), at in sorted(slices.items()):
+        seen = judged.some(at, 1 - (1 - judged.policy.confidence) / count).bounds(None)
+        if not math.isfinite(seen.value):
+            continue
+        outcome = Outcome.FAIL if seen.high < -margin else Outcome.PASS
+        facts = {**_facts(seen), "rows": len(at), "margin": margin, "outcome": outcome.value}
+        why = reason(Code.GATE_SLICE_DIFFERENCE, slice=f"{column}={name}", metric=judged.metric.name, **facts)
+        found.append((seen.value, (outcome, why, None)))
+    worst = [finding for _, finding in sorted(found, key=lambda one: one[0])]
+    return [one for one in worst if one[0] is Outcome.FAIL] or worst[:1]
 
 
 def _judge_slice(
     judged: _Rows, policy: SlicePolicy, column: str, name: str, at: Sequence[int], count: int
 ) -> tuple[SliceVerdict, Finding | None]:
     floor, metric, sign = policy.floor, judged.metric, judged.metric.sign
-    rows = judged.of_challenger(at, 1 - (1 - judged.policy.confidence) / count)
+    rows = judged.some(at, 1 - (1 - judged.policy.confidence) / count)
     found = rows.bounds(0)
     if len(at) < policy.min_rows:
         return SliceVerdict(column, name, len(at), _interval(found), None), None

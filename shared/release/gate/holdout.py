@@ -27,11 +27,14 @@ Finding = tuple[Outcome, Reason, int | None]
 
 @dataclass(frozen=True)
 class SlicePolicy(Document):
-    """Every value of each column in `by` with at least `min_rows` holdout rows must not be below `floor`."""
+    """Every value of each column in `by` with at least `min_rows` holdout rows must not be below `floor`, nor be shown
+    to be worse than the champion by more than `margin`."""
 
     by: tuple[str, ...]
     floor: float
     min_rows: int = 30
+    margin: float | None = None
+    """None: the slices are not compared with the champion's."""
 
 
 @dataclass(frozen=True)

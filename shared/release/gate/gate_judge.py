@@ -268,7 +268,7 @@ def _judge_slice(
     judged: _Rows, policy: SlicePolicy, column: str, name: str, at: Sequence[int], count: int
 ) -> tuple[SliceVerdict, Finding | None]:
     floor, metric, sign = policy.floor, judged.metric, judged.metric.sign
-    rows = judged.some(at, 1 - (1 - judged.policy.confidence) / count)
+    rows = replace(judged, champion=None).some(at, 1 - (1 - judged.policy.confidence) / count)
     found = rows.bounds(0)
     if len(at) < policy.min_rows:
         return SliceVerdict(column, name, len(at), _interval(found), None), None

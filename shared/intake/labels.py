@@ -128,9 +128,8 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, M
     wanted = definition.metric
     if wanted is None or not found.labels:
         return seen, None
-    if METRICS[
-        wanted.name
-    ].of_probabilities:  # the collector keeps predictions, not what was stated with them
+    if METRICS[wanted.name].of_probabilities:
+        # the collector keeps predictions, not what was stated with them
         return replace(seen, because=(reason(Code.LABELS_NEED_PROBABILITIES, metric=wanted.name),)), None
     verdict = judge_metric(
         found.labels,

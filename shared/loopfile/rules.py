@@ -10,6 +10,7 @@ from pathlib import Path as Folder
 from shared.loopfile import contract
 from shared.loopfile.definition import Definition
 from shared.loopfile.yaml_lines import Path
+from shared.stats.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,10 @@ class Finding:
 
 Rule = Callable[[Definition], Iterator[Finding]]
 
-REGRESSION = frozenset({"mae", "rmse", "mape", "r2"})
-LOWER_IS_BETTER = frozenset({"mae", "rmse", "mape", "log_loss"})
-RANKING = frozenset({"roc_auc", "average_precision"})
+# By name, since a rule also sees a metric that there is none of; what it then says is dropped.
+REGRESSION = frozenset(metric.name for metric in METRICS.values() if metric.task == "regression")
+LOWER_IS_BETTER = frozenset(metric.name for metric in METRICS.values() if metric.direction == "lower")
+RANKING = frozenset(metric.name for metric in METRICS.values() if metric.ranks)
 
 _ID, _TARGET, _NAME, _ON = ("data", "id"), ("data", "target"), ("metric", "name"), ("retrain", "on")
 

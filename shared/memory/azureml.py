@@ -292,9 +292,7 @@ class MemoryEvidence:
         limit: int = 10_000,
         id: str = "",
     ) -> list[Mapping[str, object]]:
-        self._check()
-        rows = self.rows.get((endpoint, deployment), [])
-        return [row for row in rows if since.isoformat() <= str(row["time"]) < until.isoformat()][:limit]
+        return self._between(endpoint, deployment, since, until)[:limit]
 
     def inputs(
         self,
@@ -305,10 +303,15 @@ class MemoryEvidence:
         limit: int = 10_000,
         id: str = "",
     ) -> list[Mapping[str, object]]:
+        found = self._between(endpoint, deployment, since, until)
+        return sampled(({name: row[name] for name in ("id", "time", "inputs")} for row in found), limit)
+
+    def _between(
+        self, endpoint: str, deployment: str, since: datetime, until: datetime
+    ) -> list[Mapping[str, object]]:
         self._check()
         rows = self.rows.get((endpoint, deployment), [])
-        found = (row for row in rows if since.isoformat() <= str(row["time"]) < until.isoformat())
-        return sampled(({name: row[name] for name in ("id", "time", "inputs")} for row in found), limit)
+        return [row for row in rows if since.isoformat() <= str(row["time"]) < until.isoformat()]
 
     def _check(self) -> None:
         if self.unavailable:

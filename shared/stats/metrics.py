@@ -39,6 +39,11 @@ class Metric:
     of_probabilities: bool = False
 
     @property
+    def ranks(self) -> bool:
+        """It says how well the rows of one class are put before the others, so it must be told which class."""
+        return self.name in ("roc_auc", "average_precision")
+
+    @property
     def sign(self) -> int:
         """Times this, greater is better."""
         return 1 if self.direction == "higher" else -1

@@ -28,9 +28,8 @@ def probability_score(name: str, positive: NDArray[np.bool_], stated: Floats, we
     if name == "log_loss":
         return np.asarray(weights @ -np.log(np.clip(stated, 1 - SUREST, SUREST)) / weights.sum(axis=-1))
     order = np.argsort(-stated, kind="stable")
-    ends = np.flatnonzero(
-        np.append(np.diff(stated[order]) != 0, True)
-    )  # rows that state the same are one step
+    # Rows that state the same are one step.
+    ends = np.flatnonzero(np.append(np.diff(stated[order]) != 0, True))
     ordered = weights[:, order]
     hits = np.cumsum(ordered * positive[order], axis=1)[:, ends]
     called = np.cumsum(ordered, axis=1)[:, ends]

@@ -12,7 +12,6 @@ from shared.release.document import Document
 from shared.release.gate.holdout import (
     LEAST_OF_CLASS,
     LEAST_ROWS,
-    RANKING,
     bad_values,
     few_rows,
     no_positive_class,
@@ -60,7 +59,7 @@ def judge_metric(
 
     chosen, n = METRICS[name], len(y_true)
     unusable = _unusable(y_true, y_pred, chosen)
-    if chosen.name in RANKING and not positive:
+    if chosen.ranks and not positive:
         unusable = no_positive_class(chosen, len(classes))
     if unusable:
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, unusable)

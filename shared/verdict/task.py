@@ -61,9 +61,9 @@ def metric_name(unit: Unit, definition: Definition) -> str:
 def positive_class(metric: str, definition: Definition, classes: Sequence[str]) -> str:
     """The class whose probability a ranking metric ranks by: `metric.positive`; of two classes the last by name, which
     for the area under the ROC curve is as good as the first. Empty where the metric has none, or it is not known."""
-    from shared.release.gate.holdout import RANKING
+    from shared.stats.metrics import METRICS
 
-    if metric not in RANKING or definition.metric is None:
+    if not METRICS[metric].ranks or definition.metric is None:
         return ""
     return definition.metric.positive or (max(classes) if len(classes) == 2 else "")
 

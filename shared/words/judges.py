@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from shared.domain.release import JudgementKind, Outcome
 
 
@@ -275,26 +277,28 @@ def shadow(disagree: int, pairs: int, flips: str, margin: float | None, e_value:
     )
 
 
-# a drop among the loop's past
+# a drop among the loop's past, a window among its model's
 
 
-def among_windows(
-    p_value: float, past: int, column: str, provisional: bool, one_in: int, *, unusual: bool
+def among(
+    p_value: float,
+    past: int,
+    column: str,
+    provisional: bool,
+    one_in: int,
+    *,
+    unusual: bool,
+    what: str,
+    beside: str,
+    whose: str,
 ) -> str:
     where = f", most in {column}" if column else ""
-    larger = f"farther from the training data than {1 - p_value:.0%} of {past} past windows{where}"
+    larger = f"farther from {beside} than {1 - p_value:.0%} of {past} past {what}s{where}"
     if provisional:
-        larger += ", a provisional figure of few windows"
-    rate = f"about 1 quiet window in {one_in} alarms"
-    return f"{'unusual' if unusual else 'usual'} for this model: {larger}; {rate}"
+        larger += f", a provisional figure of few {what}s"
+    rate = f"about 1 quiet {what} in {one_in} alarms"
+    return f"{'unusual' if unusual else 'usual'} for this {whose}: {larger}; {rate}"
 
 
-def among_past(
-    p_value: float, past: int, column: str, provisional: bool, one_in: int, *, unusual: bool
-) -> str:
-    where = f", most in {column}" if column else ""
-    larger = f"farther from the drops before it than {1 - p_value:.0%} of {past} past drops{where}"
-    if provisional:
-        larger += ", a provisional figure of few drops"
-    rate = f"about 1 quiet drop in {one_in} alarms"
-    return f"{'unusual' if unusual else 'usual'} for this loop: {larger}; {rate}"
+among_past = partial(among, what="drop", beside="the drops before it", whose="loop")
+among_windows = partial(among, what="window", beside="the training data", whose="model")

@@ -14,8 +14,6 @@ from shared.stats.metrics import Metric, class_name
 
 MACRO = frozenset({"f1_macro", "balanced_accuracy", "recall_macro", "precision_macro"})
 """Means over the classes: one with a handful of rows counts as much as one with thousands."""
-RANKING = frozenset({"roc_auc", "average_precision"})
-"""How well the rows of one class are ranked before the others: each side must have rows."""
 LEAST_OF_CLASS = 5
 """Holdout rows of each class, for those. Below it the bounds were measured to pass a worse challenger too often."""
 LEAST_ROWS = 20
@@ -140,7 +138,7 @@ def unusable(evidence: GateEvidence, metric: Metric) -> tuple[Outcome, Reason] |
 
 def unscored(evidence: GateEvidence, metric: Metric, positive: str) -> tuple[Outcome, Reason] | None:
     """The same for a metric of probabilities: each model must state one a row, and a ranking needs its class."""
-    if metric.name in RANKING and not positive:
+    if metric.ranks and not positive:
         return Outcome.INCONCLUSIVE, no_positive_class(metric, len(evidence.known_classes))
     rows = len(evidence.y_true)
     if unstated := without_probability(evidence.scores, rows):
@@ -184,7 +182,7 @@ def few_rows(
     """Known classes with too few rows for a mean over the classes, and how many they have, the rarest first; of a
     ranking the class that is looked for, and all others together."""
     have = Counter(map(class_name, y_true))
-    if metric.name in RANKING:
+    if metric.ranks:
         sides = {positive: have[positive], f"not {positive}": len(y_true) - have[positive]}
     else:
         sides = {name: have[name] for name in known} if metric.name in MACRO else {}

@@ -108,13 +108,17 @@ def _document(result: Result) -> dict[str, Any]:
 
 
 def _print(results: Sequence[Result], rejected: int, findings: Sequence[str]) -> None:
+    from shared.errors import InputRejected
+    from shared.intake import contract_verdict
+
     for result in results:
         if not result.broken:
             allowed = f"; {result.rows:,} of {result.of:,} rows, which is tolerated" if result.rows else ""
             out.print(f"[green]kept[/]    {shown(result.rule)}{allowed}")
             continue
         count = result.found or f"{result.rows:,} of {result.of:,} rows"
-        out.print(f"[red]broken[/]  {shown(result.rule)}: {shown(count)} => {_OUTCOMES[result.on_breach]}")
+        outcome = _OUTCOMES["quarantine" if contract_verdict.is_fatal(result) else result.on_breach]
+        out.print(f"[red]broken[/]  {shown(result.rule)}: {shown(count)} => {outcome}")
         for row, values in zip(result.first, result.values, strict=True):
             told = ", ".join(
                 f"{n}: {'no value' if v is None else v[:LONGEST_VALUE]}" for n, v in values.items()
@@ -125,8 +129,13 @@ def _print(results: Sequence[Result], rejected: int, findings: Sequence[str]) ->
     broken = [result for result in results if result.broken]
     rows = f"{results[0].of:,} rows"
     out.say(f"{rows}, {len(results)} rules: {f'{len(broken)} broken' if broken else 'all kept'}")
-    if rejected:
-        out.say(f"{rejected:,} rows would be rejected and kept apart")
+    try:
+        contract_verdict.verdict(results, rejected)
+    except InputRejected:
+        out.say("the drop would be quarantined")
+    else:
+        if rejected:
+            out.say(f"{rejected:,} rows would be rejected and kept apart")
     for finding in findings:
         out.print(f"note: {shown(finding)}", style="dim")
 

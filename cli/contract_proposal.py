@@ -5,9 +5,10 @@ Every rule reports. What quarantines a drop or rejects rows, a person decides wh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
+
+from cli.yaml_values import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,11 +63,8 @@ def _is_closed(counts: list[int]) -> bool:
 
 def _flow(rule: Mapping[str, object]) -> str:
     """A rule on one line: JSON values, which YAML reads, under plain keys."""
-    return f"{{{', '.join(f'{key}: {_json(value)}' for key, value in rule.items())}}}"
+    return f"{{{', '.join(f'{key}: {_value(value)}' for key, value in rule.items())}}}"
 
 
-def _json(value: object) -> str:
-    if value == "report":
-        return "report"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if text.isprintable() else json.dumps(value)
+def _value(value: object) -> str:
+    return "report" if value == "report" else quoted(value)

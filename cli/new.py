@@ -16,6 +16,7 @@ import typer
 
 from cli.compare import ColumnIs, said
 from cli.session import out
+from cli.yaml_values import quoted
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -377,25 +378,25 @@ def loop_text(name: str, seen: Seen, schedule: str) -> str:
     """The loop file. Texts are written as JSON, which YAML reads."""
     from cli import contract_proposal
 
-    lines = [f"loop: {name}", "data:", f"  landing: landing/{name}/", f"  target: {_quoted(seen.target)}"]
+    lines = [f"loop: {name}", "data:", f"  landing: landing/{name}/", f"  target: {quoted(seen.target)}"]
     lines.append(f"  task: {seen.task}")
     if seen.id:
-        lines.append(f"  id: {_quoted(seen.id)}")
+        lines.append(f"  id: {quoted(seen.id)}")
     if seen.time:
-        lines.append(f"  time: {_quoted(seen.time)}")
+        lines.append(f"  time: {quoted(seen.time)}")
     if seen.ignore:
-        lines.append(f"  ignore: {_quoted(seen.ignore)}")
+        lines.append(f"  ignore: {quoted(seen.ignore)}")
     if seen.said:
-        lines.append(f"  columns: {_quoted(seen.said)}")
+        lines.append(f"  columns: {quoted(seen.said)}")
     by = "by: hash, fraction: 0.2"
     if column := seen.time or seen.cluster:
-        by = f"by: {'time' if seen.time else 'group'}, fraction: 0.2, column: {_quoted(column)}"
+        by = f"by: {'time' if seen.time else 'group'}, fraction: 0.2, column: {quoted(column)}"
     lines += contract_proposal.proposal(seen.table, seen.kinds, seen.id, (seen.time, *seen.ignore))
     lines += [f"  holdout: {{{by}}}", "  window: all", "train:", "  pipeline: train.yml", "serve:"]
     lines.append(f"  endpoint: {(name if len(name) > 2 else name + '-loop')[:32]}")
     lines += _drift_lines(seen)
     if schedule:
-        lines += ["retrain:", f"  schedule: {_quoted(schedule)}"]
+        lines += ["retrain:", f"  schedule: {quoted(schedule)}"]
     return "\n".join([*lines, *_metric(seen)]) + "\n"
 
 
@@ -403,22 +404,16 @@ def _drift_lines(seen: Seen) -> list[str]:
     lines = []
     judged = [c for c in seen.features if c not in (seen.time, *seen.clocks)] if seen.time else []
     if judged:
-        lines.append(f"  columns: {_quoted(judged)}   # not the time itself, which always moves")
+        lines.append(f"  columns: {quoted(judged)}   # not the time itself, which always moves")
     if seen.cluster:
         lines.append(
-            f"  cluster: {_quoted(seen.cluster)}   # one row of each is compared: the others depend on it"
+            f"  cluster: {quoted(seen.cluster)}   # one row of each is compared: the others depend on it"
         )
     if seen.time or seen.alike:
         lines.append(
             "  reference: {last: 8}   # rows depend on each other: a drop is ranked among those before it"
         )
     return ["drift:", *lines] if lines else []
-
-
-def _quoted(value: str | list[str] | dict[str, str]) -> str:
-    """JSON, in letters that people read where YAML allows them as they are."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if text.isprintable() else json.dumps(value)
 
 
 def _metric(seen: Seen) -> list[str]:
@@ -442,5 +437,5 @@ def _metric(seen: Seen) -> list[str]:
         lines.append(
             f"  at_most: {spread:.3g}   # always answering the mean; above it the loop retrains: lower it"
         )
-        margin, unit = f"{spread * 0.1:.3g}", f"of RMSE, a tenth of the spread of {_quoted(seen.target)}"
+        margin, unit = f"{spread * 0.1:.3g}", f"of RMSE, a tenth of the spread of {quoted(seen.target)}"
     return [*lines, "gate:", f"  margin: {margin}   # {unit}", "  on_inconclusive: hold"]

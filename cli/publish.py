@@ -36,12 +36,13 @@ def validate(folder: LoopFolder, overrides: Settings = None) -> None:
 
 
 def _check_contract(folder: Path, definition: Definition, overrides: Sequence[str]) -> None:
-    """A rule that does not fit the columns that the loop has would quarantine its next drop."""
+    """A rule must fit the columns that the loop has; what the loop file says a column is, the next drop will show."""
     from shared import loopfile
     from shared.runtime import unit_of_work
 
     if definition.data.contract and session.ports().store.overview(definition.loop) is not None:
         columns = unit_of_work.read(session.ports(), definition.loop).newest_columns()
+        columns = {**columns, **dict.fromkeys(columns.keys() & definition.data.columns.keys(), "nothing")}
         loopfile.load(folder, overrides=tuple(overrides), columns=columns)
 
 

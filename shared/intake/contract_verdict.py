@@ -25,7 +25,7 @@ def verdict(results: Sequence[Result], rejected_rows: int) -> list[str]:
         `contract-broken`: a rule says quarantine, cannot be checked and would have rejected rows, or no row is left.
     """
     broken = [result for result in results if result.broken]
-    fatal = [result for result in broken if _is_fatal(result)]
+    fatal = [result for result in broken if is_fatal(result)]
     if fatal:
         raise rejected("contract-broken", f"the drop breaks its contract: {_listed(fatal)}")
     findings = [f"contract: {told(result)}" for result in broken[:MOST_NAMED]]
@@ -39,7 +39,7 @@ def verdict(results: Sequence[Result], rejected_rows: int) -> list[str]:
     return findings
 
 
-def _is_fatal(result: Result) -> bool:
+def is_fatal(result: Result) -> bool:
     """Rows that cannot be told from the others cannot be rejected: then the drop is."""
     return result.on_breach == "quarantine" or (result.on_breach == "drop_rows" and bool(result.found))
 

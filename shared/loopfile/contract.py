@@ -39,6 +39,7 @@ def _as_one(value: object, handler: ValidatorFunctionWrapHandler) -> object:
         raise ValueError("none of the types") from error
 
 
+Length = Annotated[int | None, Field(ge=0, le=2**31 - 1)]
 Bound = Annotated[
     int | float | str | OtherColumn,
     WrapValidator(_as_one),
@@ -69,9 +70,9 @@ class Rule(Section):
         str | None, StringConstraints(min_length=1, max_length=2_000), Allowed("a regular expression (RE2)")
     ] = None
     """Matches the whole of each text."""
-    min_length: Annotated[int | None, Field(ge=0)] = None
+    min_length: Length = None
     """Fewest characters of a text."""
-    max_length: Annotated[int | None, Field(ge=0)] = None
+    max_length: Length = None
     """Most characters of a text."""
     type: Type | None = None
     """What the column is; a column of whole numbers is a number too."""
@@ -148,7 +149,7 @@ def _shown(value: object) -> str:
         return f"{{column: {value['column']}}}"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def moment(text: str) -> datetime:

@@ -80,7 +80,7 @@ def translate(it: Translation) -> None:
     for value, path in objects[:1]:
         _object(it, value, path)
     for value, path in it.items(contract.get("slaProperties"), ("slaProperties",)):
-        _promise(it, it.section(value, path), path)
+        _promise(it, it.section(value, path), path, contract.get("slaDefaultElement"))
 
 
 def _object(it: Translation, value: Value, path: Path) -> None:
@@ -170,6 +170,11 @@ def _quality(it: Translation, check: Mapping[str, Value], path: Path, column: st
             "library or text: Driftloop runs no SQL and no other tool's checks",
         )
         return
+    operators = sorted(_OPERATORS & check.keys())
+    for more in operators[1:]:
+        it.refuse(
+            (*path, more), check[more], f"one limit beside {operators[0]}; write a second check for the other"
+        )
     named = str(check.get("metric") or check.get("rule"))
     metric = _OLDER_NAMES.get(named, named)
     arguments = it.section(check.get("arguments"), (*path, "arguments"))
@@ -230,10 +235,13 @@ def _share(it: Translation, check: Mapping[str, Value], path: Path) -> float:
     return 0.0
 
 
-def _promise(it: Translation, promise: Mapping[str, Value], path: Path) -> None:
+def _promise(it: Translation, promise: Mapping[str, Value], path: Path, default: Value) -> None:
     """Latency of an element is the age of its newest time; the others promise nothing of a drop."""
-    element, value = promise.get("element"), promise.get("value")
-    if promise.get("property") not in _FRESH or not isinstance(element, str):
+    element, value = promise.get("element", default), promise.get("value")
+    if promise.get("property") not in _FRESH:
+        return
+    if not isinstance(element, str) or "," in element:
+        it.refuse((*path, "element"), element, "one element, a time column")
         return
     unit = _UNITS.get(str(promise.get("unit")))
     if unit is None or not isinstance(value, int | float):

@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InputRejected
-from shared.intake import contract_verdict
-from shared.intake.reader import contract_pass, seen_rows
+from shared.intake import ReadSpec, contract_verdict
+from shared.intake.reader import contract_pass, one_pass, seen_rows
 from shared.intake.reader.column_kinds import ARROW
 from shared.intake.reader.contract_pass import ContractPass, Result, any_of
+from shared.intake.reader.drop_files import DropFile
 
 KINDS = {
     "n": "number",
@@ -290,3 +293,49 @@ def test_runs_of_hashes_stay_few() -> None:
     for _ in range(60):
         seen.again(rng.integers(0, 2**63, 500).astype(np.uint64), np.ones(500, dtype=np.bool_))
     assert seen.kept == 30_000 and len(seen._runs) <= 8
+
+
+def test_two_rules_that_reject_rows_reject_what_either_does_however_alike_they_are_written(
+    tmp_path: Path,
+) -> None:
+    """Over several batches, with columns that bear the names of the two that rejected rows get."""
+    words = [f"word {n}" for n in range(6)]
+    rules = (
+        {"column": "word", "values": [*words, "first"], "on_breach": "drop_rows"},
+        {"column": "word", "values": [*words, "second"], "on_breach": "drop_rows"},
+        {"column": "row", "at_most": 1_000_000.5, "on_breach": "drop_rows"},
+        {"column": "row", "at_most": 1_000_001.4, "on_breach": "drop_rows"},
+    )
+    rows = [("word 0", 1, "x")] * 70_000
+    rows[3], rows[5], rows[69_000] = ("first", 1, "x"), ("second", 1_000_001, "x"), ("word 1", 1_000_002, "x")
+    file = tmp_path / "drop.parquet"
+    columns = dict(zip(("word", "row", "rules"), map(list, zip(*rows, strict=True)), strict=True))
+    pq.write_table(pa.table(columns), file, row_group_size=30_000)
+    spec = ReadSpec(target="word", contract=rules, columns={"rules": "category"})
+    read = one_pass.read([DropFile(file, "drop", file.stat().st_size)], spec, tmp_path / "out")
+    assert (read.rows, read.rejected_rows) == (69_997, 3)
+    kept = pq.read_table(tmp_path / "out" / "rejected").to_pylist()
+    assert [row["row_"] for row in kept] == [4, 6, 69_001]
+    first, second = "values: [word 0, word 1, word 2, word 3, word 4, word 5, … 1 more]", "row: at_most: "
+    assert [row["rules_"] for row in kept] == [
+        f"word: {first}",
+        f"word: {first}; {second}1000000.5",
+        f"{second}1000000.5; {second}1000001.4",
+    ]
+
+
+@pytest.mark.parametrize("bound", [9_007_199_254_740_993, 12_345_678_901_234_567_890, 10**400, -(10**400)])
+def test_numbers_that_no_column_can_hold_break_no_reading(bound: int) -> None:
+    for kind, values in ((pa.float64(), [1.5, None]), (pa.int64(), [1, None])):
+        batch = pa.record_batch({"n": pa.array(values, kind)})
+        columns = {"n": "number" if kind == pa.float64() else "integer"}
+        for rule in ({"values": [bound, 1.5, 1]}, {"at_most": bound}, {"above": bound}):
+            ContractPass(({"column": "n", **rule},), columns).take(batch)
+
+
+def test_all_unique_rules_share_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract_pass, "MOST_KEPT", 5)
+    rules = ({"unique": ["a"]}, {"unique": ["b"]})
+    check = ContractPass(rules, {"a": "integer", "b": "integer"})
+    check.take(pa.record_batch({"a": [1, 2, 3], "b": [1, 2, 3]}))
+    assert [bool(result.found) for result in check.results()] == [False, True]

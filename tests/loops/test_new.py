@@ -21,6 +21,13 @@ from shared import loopfile
 from shared.errors import ConfigurationError
 from shared.intake import DropFile, ReadSpec, read_drop
 
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same draws for each test, whichever ran before it."""
+    monkeypatch.setitem(globals(), "RANDOM", np.random.default_rng(5))
+
+
 RANDOM = np.random.default_rng(5)
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
-from cli import app, contract_proposal, records, session
+from cli import app, contract_proposal, publish, records, session
+from cli.yaml_values import quoted
 from shared import loopfile
 from shared.errors import ConfigurationError, DriftloopError
 from shared.intake import DropFile, ReadSpec
@@ -168,3 +170,63 @@ def test_a_version_s_page_and_row_show_what_its_contract_came_to() -> None:
     assert checked(html).found == []
     assert "&lt;b&gt;" in html and f"{light} of 83 rows break it" in html and "/rejected/" in html
     assert records.version_cells(version)[3] == f"{83 - light} ({light} rejected)"
+
+
+@pytest.mark.parametrize(
+    ("rules", "line", "end"),
+    [
+        ("- {column: gone, at_least: 0, on_breach: drop_rows}", "the drop would be quarantined", ""),
+        (
+            "- {column: body_mass_g, at_least: 99999, on_breach: drop_rows}",
+            "these rows would be rejected",
+            "",
+        ),
+        (
+            "- {column: body_mass_g, at_least: 3000, on_breach: drop_rows}\n- {rows_at_least: 999}",
+            "these rows would be rejected",
+            "",
+        ),
+        (
+            "- {column: body_mass_g, at_least: 3000, on_breach: drop_rows}",
+            "these rows would be rejected",
+            "kept",
+        ),
+    ],
+    ids=["no such column", "all rows", "beside a broken quarantine", "some rows"],
+)
+def test_what_the_drop_would_come_to_is_what_a_drop_comes_to(
+    tmp_path: Path, rules: str, line: str, end: str
+) -> None:
+    (tmp_path / "rules.yml").write_text(rules)
+    done = CliRunner().invoke(
+        app, ["contract", "check", str(birds(tmp_path)), "--contract", str(tmp_path / "rules.yml")]
+    )
+    assert done.exit_code == 1
+    assert line in done.output
+    told = [one for one in done.output.splitlines() if not one.startswith("note: ")]
+    assert told[-1].endswith("kept apart" if end else "the drop would be quarantined")
+
+
+@pytest.mark.parametrize("word", ["👩\u200d💻", "a\u2028b", 'q"\\', "\x07", "日本"])
+def test_whatever_a_file_holds_is_written_as_yaml_that_reads_it(word: str) -> None:
+    assert yaml.safe_load(f"- {quoted([word])}") == [[word]]
+
+
+def test_a_rule_may_be_about_what_the_loop_file_says_a_column_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The versions so far have the column as numbers; from the next drop on it is text."""
+    world = World()
+    world.publish()
+    world.drop("2007.csv", csv(season(2007)))
+    monkeypatch.setattr(session, "ports", lambda: world.ports)
+    rule = "contract: [{column: body_mass_g, pattern: '[0-9.]+'}]"
+    for said, sound in ((rule, False), (f"columns: {{body_mass_g: text}}, {rule}", True)):
+        (tmp_path / "loop.yaml").write_text(LOOP.replace("ignore: [year]", f"ignore: [year], {said}"))
+        (tmp_path / "train.yml").write_text("{}")
+        definition = loopfile.load(tmp_path)
+        if sound:
+            publish._check_contract(tmp_path, definition, ())
+        else:
+            with pytest.raises(ConfigurationError, match="body_mass_g"):
+                publish._check_contract(tmp_path, definition, ())

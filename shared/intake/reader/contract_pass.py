@@ -11,18 +11,22 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.intake.reader.column_kinds import ARROW, DATETIME, INTEGER, NOTHING
+from shared.intake.reader.column_kinds import ARROW, DATETIME, INTEGER, NOTHING, NUMBER
 from shared.intake.reader.row_hash import RowHashes
 from shared.intake.reader.seen_rows import MOST_KEPT, SeenRows
 
 if TYPE_CHECKING:
     from shared.loopfile import Rule
+
+Rejected = list[tuple[str, pa.BooleanArray]]
+"""Each rule that rejects rows, as it is written, and which. Two rules may be written alike where a list is long."""
 
 FIRST_ROWS = 5
 """Rows that are named of those that break a rule."""
@@ -65,17 +69,17 @@ class ContractPass:
         named = {name for check in self._checks for name in check.rule.columns}
         return {name: kind for name, kind in self._columns.items() if name in named}
 
-    def take(self, batch: pa.RecordBatch, hashes: RowHashes | None = None) -> Mapping[str, pa.BooleanArray]:
-        """Check a batch: rule -> its rows that are rejected; empty when all are let through."""
+    def take(self, batch: pa.RecordBatch, hashes: RowHashes | None = None) -> Rejected:
+        """Check a batch; empty when all of its rows are let through."""
         if not self._checks:
-            return {}
+            return []
         hashes = hashes or RowHashes(batch)
-        room = MOST_KEPT - sum(check.seen.kept for check in self._checks)
-        rejected: dict[str, pa.BooleanArray] = {}
+        rejected: Rejected = []
         for check in self._checks:
+            room = MOST_KEPT - sum(one.seen.kept for one in self._checks)
             rows = check.take(batch, hashes, self.rows, room)
             if rows is not None and check.rule.on_breach == "drop_rows":
-                rejected[check.rule.notation] = rows
+                rejected.append((check.rule.notation, rows))
         self.rows += batch.num_rows
         self.rejected += int(pc.sum(any_of(rejected)).as_py() or 0) if rejected else 0
         return rejected
@@ -85,12 +89,9 @@ class ContractPass:
         return tuple(check.result(self.rows) for check in self._checks)
 
 
-def any_of(rejected: Mapping[str, pa.BooleanArray]) -> pa.BooleanArray:
+def any_of(rejected: Rejected) -> pa.BooleanArray:
     """Rows that some rule rejects; there is at least one rule."""
-    first, *others = rejected.values()
-    for other in others:
-        first = pc.or_(first, other)
-    return first
+    return reduce(pc.or_, (rows for _, rows in rejected))
 
 
 def dropping(rules: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
@@ -227,7 +228,7 @@ def _beyond_value(key: str, column: pa.Array, bound: int | float | str, kind: st
     if kind == DATETIME:
         return _beyond(key, column, pa.scalar(moment(str(bound)), ARROW[DATETIME]))
     if kind != INTEGER:
-        return _beyond(key, column, pa.scalar(float(bound), pa.float64()))
+        return _beyond(key, column, pa.scalar(_fraction(bound), pa.float64()))
     assert not isinstance(bound, str)
     up = key in ("at_least", "below")  # of whole numbers: x >= 0.5 is x >= 1, and x < 0.5 is x < 1
     whole = math.ceil(bound) if up else math.floor(bound)
@@ -238,13 +239,23 @@ def _beyond_value(key: str, column: pa.Array, bound: int | float | str, kind: st
     return pc.is_valid(column) if all_outside else None
 
 
+def _fraction(value: int | float | str) -> float:
+    """A rule's number as a column of fractions has it; beyond all of them it is endless."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, float(value > 0) - 0.5)  # type: ignore[operator]
+
+
 def _values(rule: Rule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
     column = batch.column(rule.column)
     if kind == NOTHING:
         return _none_of(column)
     allowed = list(rule.values or ())
     if kind == INTEGER:  # exact beyond 2^53, where a float is not
-        allowed = [int(v) for v in allowed if float(v).is_integer() and -(2**63) <= v < 2**63]  # type: ignore[operator]
+        allowed = [int(v) for v in allowed if v == int(v) and -(2**63) <= int(v) < 2**63]
+    elif kind == NUMBER:
+        allowed = [_fraction(v) for v in allowed]
     known = pc.is_in(column, value_set=pa.array(allowed, column.type))
     return pc.and_(pc.is_valid(column), pc.invert(known))
 

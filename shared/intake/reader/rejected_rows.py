@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shared.intake.reader.contract_pass import any_of
+from shared.intake.reader.contract_pass import Rejected, any_of
 
 
 class RejectedRows:
@@ -22,7 +21,7 @@ class RejectedRows:
         self._folder = folder
         self._writer: pq.ParquetWriter | None = None
 
-    def add(self, batch: pa.RecordBatch, rejected: Mapping[str, pa.BooleanArray], before: int) -> None:
+    def add(self, batch: pa.RecordBatch, rejected: Rejected, before: int) -> None:
         """Keep the rejected rows of a batch; `before` rows came ahead of it."""
         if self._writer is None:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +31,7 @@ class RejectedRows:
         kept = any_of(rejected)
         numbers = pa.array(np.flatnonzero(kept.to_numpy(zero_copy_only=False)) + before + 1, pa.int64())
         rules = pa.repeat("", len(numbers))
-        for rule, rows in rejected.items():
+        for rule, rows in rejected:
             gap = pc.if_else(pc.equal(rules, ""), "", "; ")
             more = pc.binary_join_element_wise(rules, pa.scalar(rule), gap)
             rules = pc.if_else(rows.filter(kept), more, rules)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from heapq import nsmallest
 
@@ -157,7 +157,7 @@ class AzureEvidence:
     ) -> Iterator[Line]:
         folder = f"modelDataCollector/{endpoint}/{deployment}/{collection}"
         for day in _days(since, until):
-            for blob in self._datastore.blobs(f"{folder}/{day:%Y/%m/%d}/"):
+            for blob in self._datastore.blobs(f"{folder}/{_hour_or_day(day, since, until)}/"):
                 place = blob.name.removeprefix(f"{folder}/")
                 if not place.endswith(".jsonl") or not _is_within(place, since, until):
                     continue
@@ -219,7 +219,18 @@ def _hours(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetim
 def _is_within(place: str, since: datetime, until: datetime) -> bool:
     """Whether a blob under yyyy/MM/dd/HH/ may hold rows of the span; each blob holds the rows of its hour."""
     hour = place[: len("yyyy/MM/dd/HH")]
-    return f"{since:%Y/%m/%d/%H}" <= hour <= f"{until:%Y/%m/%d/%H}"
+    return f"{since:%Y/%m/%d/%H}" <= hour <= f"{_last(until):%Y/%m/%d/%H}"
+
+
+def _last(until: datetime) -> datetime:
+    """The last moment of a span that ends before `until`."""
+    return until - timedelta(microseconds=1)
+
+
+def _hour_or_day(day: date, since: datetime, until: datetime) -> str:
+    """The folder of a day, or of the only hour that the span lies in."""
+    hour = f"{since:%Y/%m/%d/%H}"
+    return hour if hour == f"{_last(until):%Y/%m/%d/%H}" else f"{day:%Y/%m/%d}"
 
 
 def _plain(name: str) -> str:

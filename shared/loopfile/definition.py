@@ -43,6 +43,7 @@ from shared.loopfile.value_kinds import (
     Positive,
     Schedule,
     Section,
+    ServedWindow,
     Share,
     Url,
     distinct,
@@ -324,9 +325,9 @@ class Drift(Section):
     """For time series whose level wanders, such as prices."""
     persistence: Persistence = Persistence()
     """How lasting drift must be."""
-    predictions: Duration | None = None
+    predictions: ServedWindow | None = None
     """How often live predictions are compared with those of the gate; nothing: never."""
-    served: Duration | None = None
+    served: ServedWindow | None = None
     """Window in which served inputs are compared with the champion's training data; nothing: they are not."""
 
 

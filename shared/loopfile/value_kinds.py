@@ -44,13 +44,26 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
+LONGEST = timedelta(days=3650)
+"""Of any duration: what is added to a date must stay one."""
+
+
 def _duration(value: object) -> object:
     found = re.fullmatch(_DURATION, value) if isinstance(value, str) else None
     if isinstance(value, timedelta):
         return value
     if found is None:
         raise ValueError("not a duration")
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if seconds > LONGEST.total_seconds():
+        raise ValueError("too long")
+    return timedelta(seconds=seconds)
+
+
+def _window(value: timedelta) -> timedelta:
+    if not timedelta(minutes=10) <= value <= timedelta(days=90):
+        raise ValueError("no window of served rows")
+    return value
 
 
 def _write_duration(value: timedelta) -> str:
@@ -139,8 +152,9 @@ Duration = Annotated[
     BeforeValidator(_duration),
     PlainSerializer(_write_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION}$"}),
-    Allowed("a number with s, m, h or d, for example 90s, 15m, 6h or 60d"),
+    Allowed("a number with s, m, h or d, for example 90s, 15m, 6h or 60d; 3650d at most"),
 ]
+ServedWindow = Annotated[Duration, AfterValidator(_window), Allowed("from 10m to 90d, for example 1h or 1d")]
 Place = Annotated[str, AfterValidator(_place), Allowed("container/prefix, for example landing/penguins/")]
 File = Annotated[str, AfterValidator(beside), Allowed("a file beside the loop file")]
 EnvironmentName = Annotated[

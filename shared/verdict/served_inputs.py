@@ -43,7 +43,7 @@ MOST_BEHIND = 32
 MOST_WINDOWS, MOST_NUMBERS = 200, 100_000
 """What is kept of the past: so many windows, and so many distances."""
 
-RECENT = timedelta(days=7)
+A_DAY, RECENT = timedelta(days=1), timedelta(days=7)
 """How far back a monitor's breach is looked for in what was served."""
 
 
@@ -62,6 +62,14 @@ class Window:
     """From the champion's reference, by column; None where the window is no past for others."""
     material: bool | None = None
     """None: it could not be judged."""
+
+    @property
+    def span(self) -> timedelta:
+        return datetime.fromisoformat(self.until) - datetime.fromisoformat(self.since)
+
+    def is_like(self, other: Window) -> bool:
+        """Of the same champion, as another has another reference, and as long: shorter ones differ more by chance."""
+        return self.release == other.release and self.span == other.span
 
 
 def windows(documents: Documents, state: LoopState) -> list[Window]:
@@ -136,7 +144,7 @@ def _reasons(
 ) -> tuple[list[Trigger], Reason | None]:
     """The trigger where drift lasts; one waits at a time, or a week without labels would bring one an hour."""
     wanted, newest = definition.drift.persistence, judged[-1]
-    recent = [w.material for w in judged if w.release == newest.release and w.material is not None]
+    recent = [w.material for w in judged if w.material is not None and w.is_like(newest)]
     if not newest.material or not policy.persistent(recent, wanted.breaches, wanted.of):
         return [], None
     if any(waiting.kind is _KIND for waiting in state.waiting):
@@ -165,7 +173,7 @@ def _judged(
         broken = [reason(Code.SERVED_BROKEN, finding=f.words) for f in report.findings if f.breaking]
         return window, (*found, *broken)
     distances = comparison.distances_of(report)
-    told, unusual = _place(past, champion, distances, definition.drift.unusual_rate)
+    told, unusual = _place(past, window, distances, definition.drift.unusual_rate)
     moved = [comparison.column_moved(column) for column in report.columns if column.material]
     material = unusual and report.material
     seen = (*found, told, *(moved if material else ()))
@@ -181,13 +189,13 @@ def _findings(given: served_rows.Given) -> Iterator[Reason]:
 
 
 def _place(
-    past: Sequence[Window], champion: Champion, distances: Mapping[str, float], rate: float
+    past: Sequence[Window], window: Window, distances: Mapping[str, float], rate: float
 ) -> tuple[Reason, bool]:
-    """The window's rank among those of the same champion: another one has another reference."""
+    """The window's rank among those that are like it."""
     from drift import history
     from drift.history import Basis
 
-    before = [w.distances for w in past if w.release == champion.release and w.distances is not None]
+    before = [w.distances for w in past if w.distances is not None and w.is_like(window)]
     rank = history.unusual(before, distances, rate)
     if rank.basis is Basis.TOO_FEW:
         return reason(Code.FEW_PAST_WINDOWS, past=rank.past, least=history.FEWEST), False
@@ -229,7 +237,8 @@ class Lately:
 
 
 def lately(current: Unit) -> Lately | None:
-    """Served since the champion went live, a week ago at most; None where too little is collected.
+    """Served since the champion went live, a week ago at most, or a day where no window was judged and all is read now;
+    None where too little is collected, or what is cannot be compared.
 
     Windows that are judged are not read again: their profiles are merged with that of what came since.
     """
@@ -238,11 +247,11 @@ def lately(current: Unit) -> Lately | None:
     champion, now = current.state.champion, current.ports.clock.now()
     assert champion is not None
     definition, documents = current.published().definition, current.ports.documents
-    first = max(champion.live_at, now - RECENT)
+    first = max(champion.live_at, now - (RECENT if definition.drift.served else A_DAY))
     known = [
         w
         for w in windows(documents, current.state)
-        if w.release == champion.release and w.profile and w.since >= first.isoformat()
+        if w.release == champion.release and w.distances is not None and w.since >= first.isoformat()
     ]
     since = datetime.fromisoformat(known[-1].until) if known else first
     fresh = _given(current, champion, definition, since, now)
@@ -251,4 +260,6 @@ def lately(current: Unit) -> Lately | None:
     if not parts or sum(part.rows for part in parts) < FEWEST_ROWS:
         return None
     served = history.rolling(parts, len(parts))
-    return Lately(comparison.between(fresh.reference, served, definition), served.rows, first)
+    report = comparison.between(fresh.reference, served, definition)
+    begun = datetime.fromisoformat(known[0].since) if known else first
+    return None if report.broken else Lately(report, served.rows, begun)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class Given:
     rows: int
     """Inputs that are whole."""
     incomplete: int
-    """Inputs without a column that is never null in the reference: what is missing is no value that moved."""
+    """Inputs without a usable value of a column: none where the reference is never null, or none of the column's type
+    where that is numbers or times. What is missing is no value that moved."""
     lacking: str
     """One such column, of the first of them."""
     unnamed: int
@@ -41,16 +43,38 @@ def given(inputs: Sequence[object], reference: bytes, definition: Definition) ->
 
     features = _features(drift.Profile.from_bytes(reference), definition)
     named = [row for row in inputs if isinstance(row, Mapping)]
-    needed = [name for name, column in features.columns.items() if not column.nulls]
-    lacks = [next((name for name in needed if name not in row), None) for row in named]
+    lacks = [
+        next((name for name in features.columns if _lacks(row, features.columns[name])), None)
+        for row in named
+    ]
     whole = [row for row, lack in zip(named, lacks, strict=True) if lack is None]
     known = [name for name in features.columns if any(name in row for row in whole)]
     profile = None
     if known:
         frame = pd.DataFrame({name: [plain(row.get(name)) for row in whole] for name in known})
+        for name in known:
+            if features.columns[name].kind == "datetime":  # a request is JSON, which has texts for times
+                times = pd.to_datetime(frame[name], utc=True, format="ISO8601", errors="coerce")
+                frame[name] = times.dt.tz_localize(None)
         profile = drift.profile(frame, grid=features)
     lacking = next((lack for lack in lacks if lack is not None), "")
     return Given(features, profile, len(whole), len(named) - len(whole), lacking, len(inputs) - len(named))
+
+
+def _lacks(row: Mapping[str, object], column: drift.ColumnProfile) -> bool:
+    value = row.get(column.name)
+    if value is None:
+        return column.name not in row and not column.nulls
+    if column.kind == "numeric":
+        return not isinstance(value, int | float)
+    return column.kind == "datetime" and not _is_time(value)
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return bool(datetime.fromisoformat(str(value)))
+    except ValueError:
+        return False
 
 
 def _features(reference: drift.Profile, definition: Definition) -> drift.Profile:

@@ -359,7 +359,8 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.SERVED_TOO_FEW: "they cannot be judged: {whole} are whole, and {least} are needed",
     Code.SERVED_UNNAMED: "{inputs} came without column names; fix: send columns by name",
     Code.SERVED_INCOMPLETE: (
-        "{inputs} lack columns, for example {column}; fix: send it, or name it in `data.ignore` if the model needs none"
+        "{inputs} lack a usable value, for example of {column}: it is missing, or no number or time as in training; "
+        "fix: send it, or name the column in `data.ignore` if the model needs none"
     ),
     Code.SERVED_BROKEN: "they do not fit the training data, so drift is not judged: {finding}",
     Code.FEW_PAST_WINDOWS: "{past} past windows are too few to compare with ({least} are needed): no verdict on drift",

@@ -80,3 +80,23 @@ def test_a_model_that_ranks_wrongly_or_states_nothing_is_rejected(
     judged = release.judgement(JudgementKind.GATE)
     assert judged is not None
     assert judged.reasons[0].code is code
+
+
+def test_one_number_a_row_is_enough_where_there_are_two_classes() -> None:
+    """The probability of the answer says that of the other class, in the gate and on a drop."""
+    world = first_release("roc_auc", 0.7)
+    states(world)
+    both = world.ports.serving.answer
+
+    def alone(endpoint: str, deployment: str, payload: str) -> Answer:
+        body = json.loads(both(endpoint, deployment, payload).body)
+        body["probabilities"] = [max(row.values()) for row in body["probabilities"]]
+        return Answer(200, json.dumps(body), 5.0)
+
+    world.ports.serving.answer = alone
+    world.drop("2007.csv", csv(season(2007)))
+    world.ticks(6)
+    assert world.release(1).phase is Phase.LIVE
+    world.drop("2008.csv", csv(season(2008)))
+    version, _ = unit_of_work.read(world.ports, "birds").version(2)
+    assert Code.METRIC_MEASURED in {why.code for why in version.verdict}, version.verdict

@@ -6,14 +6,15 @@ import contextlib
 import itertools
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from shared.domain.reason import Code
 from shared.domain.release import TriggerKind
 from shared.errors import DependencyUnavailable
-from shared.runtime import tick
+from shared.runtime import tick, unit_of_work
 from shared.state import queries
 from shared.verdict import served_inputs
 from shared.verdict.served_inputs import LATE, Window
@@ -172,7 +173,7 @@ def test_another_deployments_requests_are_no_evidence_about_the_champion(world: 
         ),
         (
             lambda row: row | {"flipper_length_mm": "long"},
-            Code.SERVED_BROKEN,
+            Code.SERVED_INCOMPLETE,
             "flipper_length_mm",
         ),
     ],
@@ -280,3 +281,48 @@ def test_a_loop_that_does_not_ask_for_it_is_not_looked_at(world: World) -> None:
     hour(world, heavier)
     close(world)
     assert len(judged(world)) == before
+
+
+def test_one_odd_value_neither_stops_the_watch_nor_moves_its_column(world: World) -> None:
+    """What one stranger sends in one request is left out; the hour is judged on the others."""
+    for n in range(QUIET):
+        odd = iter(["n/a"] if n == 3 else [])
+        hour(world, lambda row, odd=odd: row | {"body_mass_g": next(odd, row["body_mass_g"])})
+    close(world)
+    windows = judged(world)
+    assert all(window.distances is not None for window in windows if window.rows >= 100)
+    lately = served_inputs.lately(unit_of_work.read(world.ports, "birds"))
+    assert lately is not None
+    assert [column.name for column in lately.report.columns if column.material] == []
+    assert lately.since.isoformat() == windows[0].since
+
+
+def test_windows_of_another_length_or_model_are_no_past(world: World) -> None:
+    for _ in range(QUIET):
+        hour(world)
+    close(world)
+    last = judged(world)[-1]
+    assert last.is_like(judged(world)[-2])
+    assert not last.is_like(replace(last, release=last.release + 1))
+    assert not last.is_like(
+        replace(last, since=(datetime.fromisoformat(last.until) - timedelta(days=1)).isoformat())
+    )
+    world.publish(HOURLY.replace("served: 1h", "served: 2h"))
+    hour(world)
+    hour(world)
+    close(world)
+    verdict = world.state.served_verdict
+    assert verdict is not None and Code.FEW_PAST_WINDOWS in {why.code for why in verdict.because}
+
+
+def test_what_another_model_was_served_is_nothing_about_this_one(world: World) -> None:
+    """As after a rollback: the old champion is back, and between its windows lie those of the other."""
+    for _ in range(3):
+        hour(world, heavier)
+    close(world)
+    unit = unit_of_work.read(world.ports, "birds")
+    kept = [replace(window, release=99) for window in judged(world)]
+    stored = world.ports.documents.put(served_inputs._written(kept))
+    world.ports.evidence.rows.clear()
+    unit.commit(replace(unit.state, served=stored))
+    assert served_inputs.lately(unit_of_work.read(world.ports, "birds")) is None

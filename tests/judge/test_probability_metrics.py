@@ -194,6 +194,17 @@ def test_what_cannot_be_judged_says_why(
     assert all(say(why) for why in verdict.reasons)
 
 
+def test_a_slice_of_one_side_is_listed_and_holds_nobody() -> None:
+    """No row of it is positive, so there is nothing to rank."""
+    seen = evidence()
+    of = tuple("none" if name == "no" and n % 3 == 0 else "some" for n, name in enumerate(seen.y_true))
+    verdict = judge_gate(
+        replace(seen, slices={"of": of}), replace(POLICY, slices=SlicePolicy(("of",), floor=0.6))
+    )
+    assert verdict.outcome is Outcome.PASS
+    assert {one.name: one.outcome for one in verdict.slices} == {"none": None, "some": Outcome.PASS}
+
+
 # --- the champion's metric -----------------------------------------------------------------------
 
 

@@ -79,3 +79,13 @@ def test_groups_that_are_worse_by_just_the_margin_fail_at_most_as_often_as_promi
         for seed in range(60)
     )
     assert failed / 60 <= PROMISED + 3 * (PROMISED * (1 - PROMISED) / 60) ** 0.5
+
+
+def test_the_second_question_costs_the_first_half_of_its_level() -> None:
+    seen = rows({"big": (0.9, 0.8), "small": (0.85, 0.85)})
+    alone = replace(POLICY, slices=SlicePolicy(by=("plan",), floor=0.1, min_rows=30))
+    widths = [
+        [(s.interval.high or 0) - (s.interval.low or 0) for s in judge_gate(seen, policy).slices]
+        for policy in (POLICY, alone)
+    ]
+    assert all(wide > narrow for wide, narrow in zip(*widths, strict=True))

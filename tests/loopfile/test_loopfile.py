@@ -131,7 +131,7 @@ def test_five_mistakes_get_five_messages() -> None:
     text = text.replace("max_age: 60d", "max_age: two months").replace("attempts: 2", 'attempts: "2"')
     text = text.replace("  target: species", "  tagret: species\n  target: species")
     lines = message(text).splitlines()
-    duration = "a number with s, m, h or d, for example 90s, 15m, 6h or 60d"
+    duration = "a number with s, m, h or d, for example 90s, 15m, 6h or 60d; 3650d at most"
     known = "landing, target, task, id, time, ignore, columns, contract, labels, holdout, window, source, "
     known += "format, limits"
     steps = "rising whole percentages between 1 and 99, for example [10, 50]"
@@ -212,6 +212,10 @@ canary: {step: {minutes: 180, max_hours: 2}}
         ("on: [drift, metric, schedule, alert]", "on: drift", "retrain.on"),
         ('schedule: "0 0 3 * * 1"', 'schedule: "0 0 3 31 2 *"', "retrain.schedule"),
         ('schedule: "0 0 3 * * 1"', 'schedule: "0 0 3 L * *"', "retrain.schedule"),
+        ("cooldown: 6h", "cooldown: 99999d", "retrain.cooldown"),
+        ("false_alarm_rate: 0.01", "served: 0s", "drift.served"),
+        ("false_alarm_rate: 0.01", "predictions: 0s", "drift.predictions"),
+        ("false_alarm_rate: 0.01", "served: 91d", "drift.served"),
         ("cooldown: 6h", "cooldown: 6", "retrain.cooldown"),
         ("cooldown: 6h", "cooldown: -6h", "retrain.cooldown"),
         ("runs_per_day: 4", "runs_per_day: 0", "retrain.budget.runs_per_day"),

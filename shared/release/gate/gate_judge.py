@@ -120,6 +120,10 @@ class _Rows:
     challenger: Sequence[object]
     champion: Sequence[object] | None
 
+    def defined(self, at: Sequence[int]) -> bool:
+        """Whether the metric says anything of these rows: a ranking needs some of each side."""
+        return not self.metric.ranks or len({self.y_true[row] for row in at}) == 2
+
     def some(self, at: Sequence[int], confidence: float) -> _Rows:
         """Some of the rows."""
         sides = (self.y_true, self.challenger, self.champion)
@@ -231,7 +235,7 @@ def _judge_slices(evidence: GateEvidence, judged: _Rows) -> tuple[tuple[SliceVer
             continue
         for row, value in enumerate(values):
             groups.setdefault((column, class_name(value)), []).append(row)
-    large = {where: rows for where, rows in groups.items() if len(rows) >= policy.min_rows}
+    large = {where: at for where, at in groups.items() if len(at) >= policy.min_rows and judged.defined(at)}
     compared = policy.margin is not None and judged.champion is not None and bool(large)
     count = max(1, len(large)) * (2 if compared else 1)
     verdicts = []
@@ -270,7 +274,7 @@ def _judge_slice(
     floor, metric, sign = policy.floor, judged.metric, judged.metric.sign
     rows = replace(judged, champion=None).some(at, 1 - (1 - judged.policy.confidence) / count)
     found = rows.bounds(0)
-    if len(at) < policy.min_rows:
+    if len(at) < policy.min_rows or not judged.defined(at):
         return SliceVerdict(column, name, len(at), _interval(found), None), None
     outcome, needed = Outcome.INCONCLUSIVE, None
     if sign * found.value >= sign * floor:

@@ -32,7 +32,8 @@ def replay(
     found = export.opened(release)
     replayed = evidence_replay.replay(found.ports, found.loop, found.number)
     if as_json:
-        print_json([_plain(one) for one in replayed])
+        verdicts = [_plain(one) for one in replayed]
+        print_json({"verdicts": verdicts, **export.plain(found.proof)} if found.proof else verdicts)
     elif not replayed:
         out.print(f"{release} has no verdict yet")
     for one in () if as_json else replayed:

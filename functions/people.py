@@ -14,10 +14,11 @@ MAX_BODY_BYTES = 16 * 1024
 @blueprint.route(route="loops/{loop}/{verb}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @ordinary
 def act(req: func.HttpRequest) -> func.HttpResponse:
-    """202 when the action is on record or in the queue. 401 or 403, with what is missing, else."""
+    """202 when the action is on record or in the queue. 401 or 403, with what is missing, 503 when neither can be
+    reached."""
     from functions.answers import answer, problem, read_json
     from functions.identity import Denied, caller
-    from shared.errors import InputRejected
+    from shared.errors import DependencyUnavailable, InputRejected
     from shared.inbox import messages, recorder, rights
     from shared.words import say
     from tower import csrf
@@ -31,11 +32,13 @@ def act(req: func.HttpRequest) -> func.HttpResponse:
         if no := rules.refusal(verb, who):
             return answer({"code": no.code, "message": say(no)}, 403)
         message = messages.act_message(verb, loop, read_json(req, MAX_BODY_BYTES), who.actor)
+        recorder.submit(app.ports(), message, rules.vouched(who))
     except csrf.Forged as forged:
         return answer({"code": "other-site", "message": str(forged)}, 403)
     except Denied as denied:
         return answer({"code": "denied", "message": str(denied)}, denied.status)
     except InputRejected as rejection:
         return problem(rejection)
-    recorder.submit(app.ports(), message, rules.vouched(who))
+    except DependencyUnavailable as error:
+        return answer({"code": "unavailable", "message": f"nothing was asked for: {error}"}, 503)
     return func.HttpResponse(status_code=202)

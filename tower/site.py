@@ -168,16 +168,18 @@ def post(ports: Ports, visit: Visit) -> Reply:
         return problem(
             visit.as_json, visit.base, 400, "Nothing was done", "this form is not one of the tower's"
         )
-    rules = rights.rules_of(ports, name, verb)
-    if no := rules.refusal(verb, visit.caller):
-        return problem(visit.as_json, visit.base, 403, "Not allowed", say(no))
     try:
+        rules = rights.rules_of(ports, name, verb)
+        if no := rules.refusal(verb, visit.caller):
+            return problem(visit.as_json, visit.base, 403, "Not allowed", say(no))
         if not rules.publications:
             raise InputRejected("no-loop", f"there is no loop {name!r}")
         message = messages.act_message(verb, name, form, visit.caller.actor)
+        recorder.submit(ports, message, rules.vouched(visit.caller))
     except InputRejected as error:
         return problem(visit.as_json, visit.base, 400, "Nothing was done", str(error))
-    recorder.submit(ports, message, rules.vouched(visit.caller))
+    except DependencyUnavailable as error:
+        return problem(visit.as_json, visit.base, 503, "Nothing was done", str(error))
     back = f"{visit.base}/loops/{name}"
     if form.get("from") == "release" and _is_number(form.get("release", "")):
         back += f"/releases/{form['release']}"

@@ -159,9 +159,8 @@ def _wanted(release: Release, entries: Sequence[LedgerEntry]) -> list[str]:
     proven = Record(tuple(entries)).releases[release.number].every("evidence")
     judged = [judgement.evidence for judgement in release.judgements]
     points = [point.evidence for point in sorted(release.points, key=lambda point: point.at, reverse=True)]
-    return [
-        digest for digest in dict.fromkeys([release.definition, *judged, *sorted(proven), *points]) if digest
-    ]
+    found = [release.definition, release.served_with, *judged, *sorted(proven), *points]
+    return [digest for digest in dict.fromkeys(found) if digest]
 
 
 def _names_rows(current: Unit, release: Release) -> bool:

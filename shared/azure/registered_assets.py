@@ -117,7 +117,15 @@ def digest(arm: ResourceManager, asset: str) -> str | None:
     return str((properties.get("properties") or {}).get("hash_sha256") or "")
 
 
+LARGEST_FILE = 8 << 20
+"""Bytes. They describe a model, and are anybody's: what is larger describes none."""
+
+
 def files_in(store: Datastore, folder: str) -> ModelFiles:
     """A model's files, of a folder of a datastore."""
-    mlmodel, conda = f"{folder}/MLmodel", f"{folder}/conda.yaml"
-    return ModelFiles(*(store.read(name) if store.find(name) else None for name in (mlmodel, conda)))
+
+    def content(name: str) -> bytes | None:
+        blob = store.find(name)
+        return store.read(name) if blob is not None and blob.size <= LARGEST_FILE else None
+
+    return ModelFiles(content(f"{folder}/MLmodel"), content(f"{folder}/conda.yaml"))

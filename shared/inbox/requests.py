@@ -106,20 +106,14 @@ def _is_of(current: Unit, trigger: Trigger, resolved: InboxRecord) -> bool:
 
 
 def model(current: Unit, record: InboxRecord, row: Row) -> None:
-    """A model was registered that the loop's `models` asked for when it was heard; whether it still does is asked of
-    the loop and of the model itself, for the event only names it."""
-    named, wanted = asset(record.body["model"]), current.published().definition.models
+    """A model was registered that the loop's `models` asked for when it was heard; the event only names it."""
+    named = asset(record.body["model"])
     found = current.ports.training.model(named.short)
     known = foreign.told(found) if found else {"model": named.plain}
     why, now = reason(Code.MODEL_REGISTERED, **known), current.ports.clock.now()
     trigger = Trigger(TriggerKind.MODEL, why, "Azure ML registry", record.key, now)
-    if found is None:
-        _deny(current, record, row, trigger, reason(Code.MODEL_GONE, verb="release", model=named.plain))
-    elif wanted is None or not wanted.asks_for(named.name, found.tags):
-        _deny(current, record, row, trigger, reason(Code.MODEL_NOT_ASKED, model=named.plain))
-    else:
-        outcome = foreign.heard(current, current.state, trigger)
-        outcome.commit(current, _done(record, row, outcome.reason))
+    outcome = foreign.heard(current, current.state, trigger, found)
+    outcome.commit(current, _done(record, row, outcome.reason))
 
 
 def ask(
@@ -149,7 +143,11 @@ def person(current: Unit, record: InboxRecord, row: Row) -> None:
     """One of `messages.VERBS`: what makes no sense now is answered, not done."""
     verb, actor = record.body["verb"], record.body["actor"]
     why = record.body["reason"] or "no reason given"
-    if no := rights.rules(current, verb).refusal(verb, rights.caller_of(record.body)):
+    steers = verb in rights.ABOUT_A_RELEASE and not record.body.get(
+        "to"
+    )  # and asks with the release that it is about
+    no = None if steers else rights.rules(current, verb).refusal(verb, rights.caller_of(record.body))
+    if no is not None:
         _refuse(current, record, row, no)
         return
     match verb:

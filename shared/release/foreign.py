@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from shared.assets import asset
 from shared.domain.loop import LoopState
@@ -21,22 +22,29 @@ from shared.retraining.policy import Deny, Start
 from shared.retraining.start import Outcome
 from shared.runtime.unit_of_work import Unit
 
+if TYPE_CHECKING:
+    from shared.loopfile import Definition
+
 VERB = "release"
 
 
 def asked(current: Unit, model: str, trigger: Trigger) -> Outcome | Reason:
     """A release of a registered model, because a person asks for it; or why there is none."""
-    return untrained.refusal(current, VERB) or _begun(current, current.state, model, trigger)
+    no = untrained.refusal(current, VERB)
+    found = None if no else current.ports.training.model(model)
+    return no or untrained.model_refusal(VERB, model, found) or _begun(current, current.state, found, trigger)
 
 
-def heard(current: Unit, state: LoopState, trigger: Trigger) -> Outcome:
-    """The answer to a registration that the loop file asks to be heard: the policy's, as to any trigger; where that is
-    yes, the release, or why the model cannot be released."""
-    published, now = current.published(), current.ports.clock.now()
+def heard(current: Unit, state: LoopState, trigger: Trigger, model: RegisteredModel | None) -> Outcome:
+    """The answer to a registration: the policy's, as to any trigger, where the loop file still asks for the model as it
+    is now; where that is yes, the release, or why the model cannot be released."""
+    definition, now = current.published().definition, current.ports.clock.now()
+    if no := untrained.model_refusal(VERB, _named(trigger), model) or _unasked(definition, model):
+        return start.apply(current, state, [trigger], Deny(no))
     newest = current.newest_labelled()
-    decision = policy.decide(state, [trigger], published.definition, now, newest_version=newest)
+    decision = policy.decide(state, [trigger], definition, now, newest_version=newest)
     if isinstance(decision, Start):
-        begun = untrained.alone(current, VERB) or _begun(current, state, _named(trigger), trigger)
+        begun = untrained.alone(current, VERB) or _begun(current, state, model, trigger)
         if isinstance(begun, Outcome):
             return begun
         decision = Deny(begun)
@@ -48,7 +56,8 @@ def again(current: Unit, state: LoopState) -> Outcome:
     *older, newest = (t for t in state.waiting if t.kind is TriggerKind.MODEL)
     others = tuple(t for t in state.waiting if t.kind is not TriggerKind.MODEL)
     answered = tuple(policy.answered(trigger, _superseded(trigger)) for trigger in older)
-    outcome = heard(current, replace(state, waiting=others, waiting_until=None), newest)
+    model = current.ports.training.model(_named(newest))
+    outcome = heard(current, replace(state, waiting=others, waiting_until=None), newest, model)
     if newest not in outcome.state.waiting:
         return replace(outcome, drafts=(*answered, *outcome.drafts))
     beside = start.answer(current, replace(outcome.state, waiting=(newest,)), others)
@@ -68,16 +77,24 @@ def _named(trigger: Trigger) -> str:
     return f"azureml:{trigger.reason.facts['model']}"
 
 
+def _unasked(definition: Definition, model: RegisteredModel | None) -> Reason | None:
+    """Why this model is not wanted: the loop file or the model's tags may have changed since it was registered."""
+    assert model is not None
+    named, wanted = asset(model.asset), definition.models
+    if wanted is not None and wanted.asks_for(named.name, model.tags):
+        return None
+    return reason(Code.MODEL_NOT_ASKED, model=named.plain)
+
+
 def told(model: RegisteredModel) -> Mapping[str, Fact]:
     """What is known of a model that we did not make."""
     made_at = model.made_at.isoformat() if model.made_at else None
     return {"model": asset(model.asset).plain, "by": model.made_by, "at": made_at, "job": model.job}
 
 
-def _begun(current: Unit, state: LoopState, named: str, trigger: Trigger) -> Outcome | Reason:
-    model = current.ports.training.model(named)
-    if (lost := untrained.model_refusal(VERB, named, model)) is not None:
-        return lost
+def _begun(
+    current: Unit, state: LoopState, model: RegisteredModel | None, trigger: Trigger
+) -> Outcome | Reason:
     assert model is not None
     rows = untrained.newest_rows(current)
     if not rows:
@@ -90,7 +107,8 @@ def _begun(current: Unit, state: LoopState, named: str, trigger: Trigger) -> Out
         untrained.beside(current, replace(trigger, reason=why), model.asset, Phase.PREPARING),
         judged_on=rows,
     )
-    counted = replace(state, starts=(*policy.recent_starts(state, trigger.at), trigger.at))
+    now = release.started_at
+    counted = replace(state, starts=(*policy.recent_starts(state, now), now))
     return start.begun(counted, release)
 
 

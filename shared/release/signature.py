@@ -32,7 +32,7 @@ def inputs(mlmodel: bytes) -> tuple[Input, ...]:
         stated = document["signature"]["inputs"]
         columns = json.loads(stated) if isinstance(stated, str) else stated
         return tuple(_input(column) for column in columns)
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError):
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ()
 
 

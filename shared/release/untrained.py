@@ -58,7 +58,7 @@ def newest_rows(current: Unit) -> tuple[int, ...]:
 
 def beside(current: Unit, trigger: Trigger, model: str, phase: Phase) -> Release:
     """A release of `model` under today's definition, beside the champion."""
-    state = current.state
+    state, now = current.state, current.ports.clock.now()
     release = Release(
         loop=state.loop,
         number=state.next_release,
@@ -66,8 +66,8 @@ def beside(current: Unit, trigger: Trigger, model: str, phase: Phase) -> Release
         definition=state.definition,
         triggers=(trigger,),
         versions=(),
-        started_at=trigger.at,
-        phase_since_at=trigger.at,
+        started_at=now,
+        phase_since_at=now,
         model=model,
         champion=state.champion,
         traffic=state.adopted or start.expected_traffic(state),

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from cli import export
 from shared import loopfile
-from shared.audit import answer
+from shared.audit import answer, exported_release
 from shared.domain.reason import Code, Reason
 from shared.domain.release import JudgementKind, Phase
 from shared.inbox import messages
@@ -255,3 +256,11 @@ def test_the_same_request_twice_is_one_release(world: World) -> None:
         ask(world, 1, id="once")
     assert live(world) == 3
     assert world.ledger().count("release.started") == 3
+
+
+def test_its_export_has_what_it_is_served_with(world: World) -> None:
+    ask(world, 1)
+    assert live(world) == 3
+    assert world.release(3).served_with
+    made = export._of(exported_release.export(world.ports, "birds", 3))
+    assert made.proof is not None and made.proof.problems == ()

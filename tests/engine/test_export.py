@@ -269,7 +269,9 @@ def test_an_edit_is_told_with_its_place(
     for name in ("explain", "replay"):
         done = run(name, place)
         assert done.exit_code == 1 and (at is None or f"entry {at}" in done.output), done.output
-    assert run("replay", place, "--json").exit_code == 1
+    replayed = run("replay", place, "--json")
+    assert replayed.exit_code == 1
+    assert json.loads(replayed.output)["problems"], "and why"
     content = json.loads(run("explain", place, "--json").output)
     assert content["problems"] and content["ledger_head"] == proof.head
 

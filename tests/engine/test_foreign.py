@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -265,6 +266,38 @@ def test_it_waits_as_any_trigger_does_and_is_released_then(plan: str, code: Code
     assert world.release(2).model == "azureml:lab:1"
 
 
+@pytest.mark.parametrize("withdrawn", ["tag", "key", "archived"])
+def test_one_whose_approval_was_withdrawn_while_it_waited_is_not_released(
+    world: World, withdrawn: str
+) -> None:
+    world.act("pause")
+    register(world)
+    world.send(event(stage="approved"))
+    if withdrawn == "tag":
+        register(world, tags={"stage": "rejected"})
+    elif withdrawn == "archived":
+        register(world, archived=True)
+    else:
+        world.publish(PLAN)
+    world.act("resume")
+    world.ticks(3)
+    assert world.state.next_release == 2
+    code = Code.MODEL_ARCHIVED if withdrawn == "archived" else Code.MODEL_NOT_ASKED
+    assert answered(world, "retrain.denied", "answer").code is code
+
+
+def test_one_that_waited_begins_when_it_begins(world: World) -> None:
+    """Budget, page and audit count from then, not from when it was heard."""
+    world.act("pause")
+    register(world)
+    world.send(event(stage="approved"))
+    world.ticks(1, seconds=48 * 3600)
+    world.act("resume")
+    begun = world.release(2)
+    assert world.clock.now() - begun.started_at < timedelta(minutes=5)
+    assert world.state.starts[-1] == begun.started_at
+
+
 def test_one_that_waits_keeps_what_waits_beside_it(world: World) -> None:
     world.act("pause")
     register(world)
@@ -346,3 +379,10 @@ def test_while_nobody_serves_a_registration_is_denied_until_the_champion_is_back
     register(world)
     world.send(event(stage="approved"))
     assert answered(world, "retrain.denied", "answer").code is Code.NOBODY_TO_COMPARE_WITH
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 3000, b"signature: {inputs: '" + b"[" * 3000 + b"'}", b"\xff\xfe", b"a: *b"]
+)
+def test_a_file_that_nobody_can_read_states_no_inputs(content: bytes) -> None:
+    assert signature.inputs(content) == ()

@@ -6,6 +6,7 @@ import pytest
 
 from shared.domain.reason import Code
 from shared.domain.release import Phase
+from shared.inbox import messages
 from tests.engine.world import LOOP, World, csv, season
 
 HOLDS = LOOP.replace("margin: 0.1, on_inconclusive: reject", "margin: 0.001, on_inconclusive: hold")
@@ -59,3 +60,19 @@ def test_a_paused_loop_gives_nothing_up() -> None:
     world.act("resume")
     world.ticks(20, seconds=30)
     assert world.release(2).phase is Phase.REJECTED
+
+
+def test_a_release_that_a_person_asked_for_by_its_number_waits_for_a_person() -> None:
+    world = held()
+    world.act("approve", 2)
+    assert world.live() == 2
+    world.ticks(10, seconds=30)
+    body = {"reason": "complaints", "to": 1, "gate": True}
+    world.send(messages.act_message("rollback", "birds", body, "bob"))
+    world.ticks(6)
+    assert world.release(3).phase is Phase.HOLDING
+    world.drop("2009.csv", csv(season(2009, body_mass_g=9.0)))
+    world.alert()
+    world.ticks(20, seconds=30)
+    assert world.state.waiting
+    assert world.release(3).phase is Phase.HOLDING

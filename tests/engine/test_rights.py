@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -245,12 +246,34 @@ def test_an_approval_that_is_delivered_twice_and_asked_for_again_is_one_person(l
     assert (life.release().phase, refusals(life)) == (Phase.AWAITING_APPROVAL, [Code.SAME_PERSON])
 
 
-def test_one_who_skips_and_one_who_approves_are_not_two_who_approve(life: Life) -> None:
+@pytest.mark.parametrize("second", [BOB, CAL], ids=["the same", "another"])
+def test_one_who_skips_and_one_who_approves_are_not_two_who_approve(second: Caller) -> None:
+    """Where a release holds both would let it go on; an approval alone cannot be skipped."""
+    life = served()
+    publish(life, re.sub(r"(?m)^gate: .*$", "gate: {margin: 0.0001, on_inconclusive: hold}", TWO))
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.HOLDING)
     ask(life, BOB, "skip")
-    ask(life, CAL, "approve")
+    ask(life, second, "approve")
     life.round()
-    assert refusals(life) == [Code.ACT_OUT_OF_PLACE], "an approval is not skipped"
-    assert life.release().phase is Phase.AWAITING_APPROVAL
+    assert (life.release().phase, refusals(life)) == (Phase.HOLDING, [])
+    given = {(one.verb, one.actor) for one in life.release().approvals}
+    assert given == {("skip", BOB.actor), ("approve", second.actor)}
+    ask(life, CAL if second is BOB else BOB, "approve")
+    life.round()
+    assert life.release().phase is not Phase.HOLDING
+
+
+def test_who_published_since_may_let_a_release_go_on_that_runs_with_somebody_elses(life: Life) -> None:
+    definition = loopfile.parse(TWO.replace("bake_minutes: 0.1", "bake_minutes: 0.2"), file="loop.yaml")
+    publication.publish(
+        life.real,
+        Published(definition, Assets("azureml:birds-training:1"), BOB.name, life.clock.now(), BOB.oid),
+    )
+    assert ask(life, BOB, "approve") == 303
+    life.round()
+    assert refusals(life) == []
+    assert [one.actor for one in life.release().approvals] == [BOB.actor]
 
 
 def test_the_first_of_two_is_forgotten_when_the_release_has_moved() -> None:
@@ -384,6 +407,22 @@ def test_the_platforms_word_decides_over_http(
     answer = http(verb, *claims)
     assert (answer.status_code, len(queries.inbox(life.real, "birds"))) == (status, int(status == 202))
     assert not code or json.loads(answer.get_body())["code"] == code
+
+
+def test_a_table_that_is_away_is_told_and_nothing_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    life = Life(plan=APPROVED)
+    publish(life, APPROVED)
+
+    def away(*_: object) -> None:
+        raise DependencyUnavailable("the table is away")
+
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "true")
+    monkeypatch.setattr(app, "ports", lambda: life.real)
+    monkeypatch.setattr(life.real.store, "read", away)
+    answer = http("pause", ("oid", "b0b"), ("roles", "Driftloop.Act"))
+    assert (answer.status_code, json.loads(answer.get_body())["code"]) == (503, "unavailable")
+    assert ask(life, somebody("Driftloop.Act"), "pause", id="a" * 32) == 503
+    assert not life.real.queue.messages
 
 
 def test_the_terminal_says_what_to_use_instead_and_queues_nothing(

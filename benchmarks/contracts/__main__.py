@@ -10,7 +10,6 @@ take turns, medians are told.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -22,13 +21,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contender import measured
 from benchmarks.document import write
 
 HERE = Path(__file__).parent
 OURS = ("driftloop", "floor")
 PEERS = ("pandera", "great_expectations")
 NAMES = {"floor": "floor: reading the file", "great_expectations": "Great Expectations", "pandera": "Pandera"}
-LONGEST_S = 1800
 
 
 def main() -> None:
@@ -106,25 +105,15 @@ def _line(text: str) -> str:
     return " ".join(text.split()).replace("`", "'")[:300]
 
 
+_QUIET = {
+    "GX_ANALYTICS_ENABLED": "false",
+    "DISABLE_PANDERA_IMPORT_WARNING": "True",
+    "TQDM_DISABLE": "1",
+}
+
+
 def _measure(python: str, name: str, file: Path) -> dict[str, Any]:
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "PYTHONWARNINGS": "ignore"}
-    environment |= {
-        "GX_ANALYTICS_ENABLED": "false",
-        "DISABLE_PANDERA_IMPORT_WARNING": "True",
-        "TQDM_DISABLE": "1",
-    }
-    done = subprocess.run(
-        [python, str(HERE / "contender.py"), name, str(file)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        timeout=LONGEST_S,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{name} failed with {done.returncode}:\n{done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return measured(python, HERE / "contender.py", name, file, quiet=_QUIET)
 
 
 if __name__ == "__main__":

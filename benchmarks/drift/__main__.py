@@ -9,7 +9,6 @@ columns drawn twice from one distribution.
 
 import argparse
 import importlib.metadata
-import json
 import os
 import platform
 import statistics
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.contender import LONGEST_S, measured
 from benchmarks.document import DOCUMENT, write
 
 HERE = Path(__file__).parent
@@ -43,25 +43,12 @@ PEERS = {
     "whylogs": ("whylogs", "whylogs {}, both profiles and scores"),
 }
 LARGEST = 2_000_000  # rows a side that CSV and peers are tried with
-LONGEST_S = 900
 
 
 def measure(python: str, script: str, mode: str, folder: Path) -> dict[str, float]:
     """Seconds of import and of the run, and peak RSS, of one contender in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent.parent), "PYTHONWARNINGS": "ignore"}
-    environment |= {"NML_DISABLE_USAGE_LOGGING": "1", "WHYLOGS_NO_ANALYTICS": "1"}
-    done = subprocess.run(
-        [python, str(HERE / script), mode, str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        timeout=LONGEST_S,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{script} {mode} failed with {done.returncode}:\n{done.stderr[-1000:]}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    quiet = {"NML_DISABLE_USAGE_LOGGING": "1", "WHYLOGS_NO_ANALYTICS": "1"}
+    return measured(python, HERE / script, mode, folder, quiet=quiet)
 
 
 def rounds(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,11 @@ import pytest
 
 import drift
 from shared import loopfile
-from shared.domain.release import Champion
 from shared.verdict import comparison, served_inputs
 from shared.verdict.served_inputs import FEWEST_ROWS, MOST_WINDOWS, Window
 from tests.engine.world import LOOP
 
-CHAMPION = Champion(1, "r1-a1", "m:1", (1,), "", datetime(2026, 1, 1, tzinfo=UTC))
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 365
 KINDS = 3
 
@@ -61,8 +60,10 @@ def far(
     }
 
 
-def judged(distances: dict[str, float]) -> Window:
-    return Window("", "", CHAMPION.release, FEWEST_ROWS, distances=distances)
+def judged(number: int, a_day: int, distances: dict[str, float]) -> Window:
+    """The window of this number since the champion went live."""
+    since, until = (BEGIN + n * timedelta(days=1) / a_day for n in (number, number + 1))
+    return Window(since.isoformat(), until.isoformat(), 1, FEWEST_ROWS, distances=distances)
 
 
 def ranked(a_day: int, rate: float, seed: int, shift: float = 0.0, days: int = DAYS) -> list[bool]:
@@ -74,8 +75,9 @@ def ranked(a_day: int, rate: float, seed: int, shift: float = 0.0, days: int = D
     for number in range(days * a_day):
         moved = shift if number >= (days - 7) * a_day else 0.0
         distances = far(reference, traffic.window(56 * a_day + number, moved))
-        found.append(served_inputs._place(past, CHAMPION, distances, rate)[1])
-        past = [*past, judged(distances)][-MOST_WINDOWS:]
+        window = judged(number, a_day, distances)
+        found.append(served_inputs._place(past, window, distances, rate)[1])
+        past = [*past, window][-MOST_WINDOWS:]
     return found
 
 
@@ -118,7 +120,8 @@ def test_windows_whose_profiles_are_compared_alarm_at_most_at_the_rate() -> None
             current = drift.profile(frame(traffic.window(56 + number)), grid=reference)
             report = comparison.between(reference, current, definition)
             distances = comparison.distances_of(report)
-            alarms.append(served_inputs._place(past, CHAMPION, distances, 0.1)[1])
-            past = [*past, judged(distances)][-MOST_WINDOWS:]
+            window = judged(number, 1, distances)
+            alarms.append(served_inputs._place(past, window, distances, 0.1)[1])
+            past = [*past, window][-MOST_WINDOWS:]
     print(f"profiles compared: {np.mean(alarms):.2%} of {len(alarms)} windows alarm")
     assert 0.02 < np.mean(alarms) <= 0.1 + 3 * np.sqrt(0.1 * 0.9 * 2 / len(alarms))

@@ -24,7 +24,7 @@ setup: ## Make both environments, side by side (the others call it by themselves
 	@touch $@
 
 .venv-ml/.ready: requirements-ml.txt
-	@echo "making .venv-ml, which jobs and scoring run in (about a minute, once)"
+	@echo "making .venv-ml, which models for tests and images without a conda file run in (about a minute, once)"
 	@$(PYTHON) -m venv .venv-ml
 	@.venv-ml/bin/python -m pip install -qq --disable-pip-version-check -r requirements-ml.txt
 	@touch $@

@@ -1,4 +1,4 @@
-"""A deployment's model and code arrive as in Azure's container, and its environment is checked."""
+"""A deployment's model and code arrive as in Azure's container, and its environment is made."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ from local.assets.models import Assets
 from local.endpoints.exceptions import DeploymentFailed
 from local.endpoints.scorer import IMAGE
 from local.jobs import environment, storage
-from local.jobs.exceptions import StepFailed
+from local.jobs.exceptions import EnvironmentNotBuilt, StepFailed
 from local.jobs.models import Jobs
 from local.refusal import ArmError
 from local.service import Service
 from local.state import Document
+
+SERVER = ("azureml-inference-server-http==1.5.1", "setuptools")
+"""What an image has that serves."""
 
 
 class Sources(NamedTuple):
     code: Path
     script: str
     model: Path | None
-    not_installed: tuple[str, ...] = ()
-    """Modules that the deployment's environment lacks, though the local one has them."""
+    python: Path
+    """The interpreter of the deployment's own environment."""
 
 
 def fetch(service: Service, properties: Document, folder: Path) -> Sources:
     """Everything that the deployment names, below `folder`; DeploymentFailed when something is not there."""
     try:
         return _fetched(service, properties, folder)
+    except EnvironmentNotBuilt as error:
+        raise DeploymentFailed(error.code, str(error)) from error
     except StepFailed as error:
         raise DeploymentFailed("BadArgument", str(error)) from error
     except ArmError as error:
@@ -37,27 +42,31 @@ def fetch(service: Service, properties: Document, folder: Path) -> Sources:
 
 def _fetched(service: Service, properties: Document, folder: Path) -> Sources:
     assets = service.get(Assets)
-    named = properties.get("environmentId")
-    asked: list[str] | None = None
-    if named:
-        found = assets.find(named, "environments")
-        if found["properties"].get("condaFile"):  # what an image holds is not known here
-            asked = environment.requirements(found["properties"])
-        environment.check(found["id"].partition("/environments/")[2], found["properties"])
     model = None
     if properties.get("model"):
-        found = assets.find(properties["model"], "models")
-        model = _model(service, found, folder / "azureml-models")
-        if not named:
-            asked = _asked_by_model(model)
+        model = _model(service, assets.find(properties["model"], "models"), folder / "azureml-models")
+    python = _python(assets, properties, model)
     configuration = properties.get("codeConfiguration")
     code = folder / "code"
     if not configuration:
         shutil.copytree(IMAGE, code, ignore=shutil.ignore_patterns("__*", "launch.py"))
-        return Sources(code, "score.py", model, _lacking(asked or []))
+        return Sources(code, "score.py", model, python)
     uri = assets.find(configuration["codeId"], "codes")["properties"]["codeUri"]
     _download(service, storage.place_of(uri), code)
-    return Sources(code, configuration["scoringScript"], model, _lacking(asked))
+    return Sources(code, configuration["scoringScript"], model, python)
+
+
+def _python(assets: Assets, properties: Document, model: Path | None) -> Path:
+    """Of the environment that is named; without one Azure makes it from the model's own conda.yaml and nothing else,
+    so that `azureml.ai.monitoring`, which the generated script imports, may be missing (the worker does not boot, the
+    probes get 502). Source: Azure/azureml-examples, pull requests 3904, 3923 and 4008."""
+    if properties.get("environmentId"):
+        found = assets.find(properties["environmentId"], "environments")
+        name = found["id"].partition("/environments/")[2]
+        return environment.python_for(name, found["properties"], *SERVER)
+    condas = sorted(model.rglob("conda.yaml")) if model else []
+    made_of = {"condaFile": condas[0].read_text() if condas else "dependencies: []"}
+    return environment.python_for("of the MLflow model", made_of, *SERVER)
 
 
 def _model(service: Service, found: Document, folder: Path) -> Path:
@@ -79,25 +88,6 @@ def _download(service: Service, place: storage.Place, target: Path) -> None:
             "Give it the role 'Storage Blob Data Reader' on the workspace's storage account."
         )
     storage.download(service.blobs, place, target)
-
-
-def _asked_by_model(model: Path) -> list[str]:
-    """Without an environment Azure makes one from the model's own conda.yaml. The skinny MLflow serves as well."""
-    asked: list[str] = []
-    for file in model.rglob("conda.yaml"):
-        text = file.read_text()
-        conda = {"condaFile": text.replace("mlflow==", "mlflow-skinny==")}
-        environment.check("of the MLflow model", conda)
-        asked += environment.requirements(conda)
-        asked += environment.FULL_MLFLOW if "mlflow==" in text else ()
-    return asked
-
-
-def _lacking(asked: list[str] | None) -> tuple[str, ...]:
-    """As on Azure, a container has what its environment asks for and nothing else: a package that was forgotten is
-    missing, also `azureml.ai.monitoring`, which the script imports that Azure generates for an MLflow model (the worker
-    does not boot, the probes get 502). Source: Azure/azureml-examples, pull requests 3904, 3923 and 4008."""
-    return () if asked is None else tuple(environment.absent(asked))
 
 
 def is_mlflow(service: Service, reference: str) -> bool:

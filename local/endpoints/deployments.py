@@ -226,9 +226,9 @@ class Deployments:
         variables = self._variables(doc, settings, folder) | (
             doc["properties"].get("environmentVariables") or {}
         )
-        variables |= {"LOCAL_NOT_INSTALLED": " ".join(found.not_installed)}
         plan = scorer.Plan(
             f"{doc['endpoint']}.{doc['name']}",
+            found.python,
             found.code,
             found.script,
             found.model,

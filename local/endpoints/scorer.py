@@ -14,7 +14,6 @@ import httpx
 
 from local import processes
 from local.endpoints.exceptions import DeploymentFailed
-from local.jobs.environment import job_python
 from local.settings import port_is_free
 
 IMAGE = Path(__file__).parent / "image"
@@ -39,6 +38,7 @@ class Plan:
     """All that a scoring process is started from."""
 
     name: str
+    python: Path
     code: Path
     script: str
     model: Path | None
@@ -51,7 +51,7 @@ def start(plan: Plan, ended: threading.Event) -> Scoring:
     if not (plan.code / plan.script).is_file():
         raise DeploymentFailed("BadArgument", f"The code folder has no scoring script '{plan.script}'.")
     port = _free_port()
-    command = [str(job_python()), str(IMAGE / "launch.py"), "--port", str(port)]
+    command = [str(plan.python), str(IMAGE / "launch.py"), "--port", str(port)]
     command += ["--entry_script", str(plan.code / plan.script)]
     child = processes.start(plan.name, command, log=plan.log, env=_environment(plan), cwd=plan.code)
     scoring = Scoring(f"http://127.0.0.1:{port}", child)
@@ -67,7 +67,7 @@ def _environment(plan: Plan) -> dict[str, str]:
     """Nothing of ours leaks into the process but what a container would have."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "HOME", "TMPDIR") if name in os.environ}
     model = {} if plan.model is None else {"AZUREML_MODEL_DIR": str(plan.model)}
-    fixed = {"AML_APP_ROOT": str(plan.code), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    fixed = {"AML_APP_ROOT": str(plan.code), "PYTHONUNBUFFERED": "1"}
     return kept | fixed | model | dict(plan.variables)
 
 

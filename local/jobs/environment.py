@@ -1,73 +1,41 @@
-"""A step runs only where its environment's packages are installed; otherwise it fails and names them.
+"""What a step or a server runs in: made from what its environment asks for and nothing else, once, and kept.
 
-What the environment does not bring is hidden from a scoring process, although this machine has it: `absent` names it.
+As on Azure, where an image is built from an environment's conda file, a package that nobody asked for is not there, and
+what cannot be installed fails before anything runs. Only the packages are real: the image's own files, conda's packages
+that PyPI does not have, and another Python than this machine's are not.
 """
 
 from __future__ import annotations
 
-import json
+import fcntl
+import hashlib
 import os
+import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
-from functools import lru_cache
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import yaml
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
-from local.jobs.exceptions import StepFailed
+from local.jobs.exceptions import EnvironmentNotBuilt
 from local.state import Document
 
 LOCATION_VARIABLE = "DRIFTLOOP_LOCAL_ML_PYTHON"
 _CHECKOUT = Path(__file__).parents[2]
-_NOT_PACKAGES = {"python", "pip", "setuptools", "wheel"}
-_ONLY_FOR_AZURE = {"azureml-mlflow"}
-"""Connects MLflow with Azure's tracking server; the local tracking store needs no plugin."""
-_LIST_PACKAGES = """
-import importlib.metadata as m, json
-def modules(d):
-    found = set()
-    for file in d.files or []:
-        parts = [*file.parts[:-1], file.name.split(".")[0]] if file.suffix in (".py", ".so") else []
-        parts = parts[:-1] if parts[-1:] == ["__init__"] else parts
-        if parts and all(part.isidentifier() for part in parts):
-            found.update(".".join(parts[:n]) for n in range(1, min(len(parts), 3) + 1))
-    return sorted(found)
-print(json.dumps([
-    [d.metadata["Name"], d.version, d.requires or [], modules(d)] for d in m.distributions() if d.metadata["Name"]
-]))
-"""
-_BROUGHT_ALONG = ("pip", "setuptools", "wheel", "azureml-inference-server-http")
-"""What an image has that serves: Python's own tools, and the server itself."""
-
-FULL_MLFLOW = (
-    "flask",
-    "jinja2",
-    "matplotlib",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "scikit-learn",
-    "scipy",
-    "sqlalchemy",
-)
-"""What MLflow requires and the skinny one, which stands for it here, does not."""
-
-
-class Package(NamedTuple):
-    """A distribution of the local job environment."""
-
-    version: str
-    requires: list[str]
-    modules: list[str]
-    """Dotted names of what it brings, three levels deep."""
+_OF_THE_IMAGE = {"python", "pip", "setuptools", "wheel"}
+_LONGEST_S = 900
+_KEPT_DAYS = 30
+_TAIL = 12
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def job_python() -> Path:
-    """The interpreter that steps run with: the variable's, else the checkout's `.venv-ml`, else our own."""
+    """What an image without a conda file runs, as what it holds is not known here: the variable's interpreter, else
+    the checkout's `.venv-ml`, else our own."""
     chosen = os.environ.get(LOCATION_VARIABLE)
     if chosen:
         return Path(chosen)
@@ -75,29 +43,28 @@ def job_python() -> Path:
     return usual if usual.exists() else Path(sys.executable)
 
 
-def check(name: str, environment: Document) -> None:
-    """StepFailed when the environment asks for what the local job environment does not have."""
-    python = job_python()
-    installed = _installed(python, _stamp(python))
-    problems = [text for line in requirements(environment) if (text := _problem(line, installed))]
-    if problems:
-        raise StepFailed(
-            f"environment {name} asks for {'; '.join(problems)}."
-            " Add what is missing to requirements-ml.txt, and run make setup."
-        )
+def python_for(name: str, environment: Document, *besides: str) -> Path:
+    """The interpreter of this environment, with packages that its image brings besides; EnvironmentNotBuilt."""
+    if not environment.get("condaFile"):
+        return job_python()
+    lines = [line for line in requirements(environment) if _name(line) not in _OF_THE_IMAGE]
+    return _python(name, sorted({*lines, *besides}), _version(environment))
 
 
 def requirements(environment: Document) -> list[str]:
     """The packages that an environment asks for, as pip requirements, from its conda file."""
-    text = environment.get("condaFile") or ""
-    found = (yaml.safe_load(text) if text else None) or {}
     lines: list[str] = []
-    for entry in found.get("dependencies") or []:
+    for entry in _dependencies(environment):
         if isinstance(entry, dict):
             lines += [str(line) for line in entry.get("pip") or []]
         else:
             lines.append(_from_conda(str(entry)))
     return lines
+
+
+def _dependencies(environment: Document) -> list[object]:
+    found = yaml.safe_load(environment.get("condaFile") or "") or {}
+    return list(found.get("dependencies") or [])
 
 
 def _from_conda(entry: str) -> str:
@@ -107,64 +74,112 @@ def _from_conda(entry: str) -> str:
         return entry
     name, _, version = entry.partition("=")
     number = version.split("=")[0]
-    return f"{name}=={number}.*" if number and not number.endswith("*") else name
-
-
-def _problem(line: str, installed: dict[str, Package]) -> str | None:
-    wanted = _requirement(line)
-    if wanted is None:
-        return None  # nothing that can be compared
-    name = canonicalize_name(wanted.name)
-    if name in _NOT_PACKAGES | _ONLY_FOR_AZURE or (wanted.marker and not wanted.marker.evaluate()):
-        return None
-    found = installed.get(name)
-    if found is None:
-        return f"{wanted}, which is not installed in the local job environment"
-    if not wanted.specifier.contains(found.version, prereleases=True):
-        return f"{wanted}, but the local job environment has {wanted.name} {found.version}"
-    return None
-
-
-def absent(asked: Iterable[str]) -> list[str]:
-    """Modules that the local job environment has, and one made of these requirements alone would not."""
-    installed = _installed(job_python(), _stamp(job_python()))
-    there: set[str] = set()
-    waiting = [*_BROUGHT_ALONG, *asked]
-    while waiting:
-        wanted = _requirement(waiting.pop())
-        name = canonicalize_name(wanted.name) if wanted else ""
-        if wanted is None or name not in installed or f"{name}{sorted(wanted.extras)}" in there:
-            continue
-        there |= {name, f"{name}{sorted(wanted.extras)}"}
-        waiting += [line for line in installed[name].requires if _applies(line, wanted.extras)]
-    kept = {module for name in there & installed.keys() for module in installed[name].modules}
-    others = {module for name in installed.keys() - there for module in installed[name].modules} - kept
-    return sorted(module for module in others if module.rpartition(".")[0] not in others)
-
-
-def _requirement(line: str) -> Requirement | None:
-    try:
-        return Requirement(line.split("#")[0].strip())
-    except InvalidRequirement:
-        return None  # an option of pip, a path or an address
-
-
-def _applies(line: str, extras: set[str]) -> bool:
-    wanted = _requirement(line)
-    if wanted is None or wanted.marker is None:
-        return wanted is not None
-    return any(wanted.marker.evaluate({"extra": extra}) for extra in extras or {""})
-
-
-def _stamp(python: Path) -> tuple[int, ...]:
-    """Changes when something is installed or removed, so that the list is read again."""
-    folders = python.parent.parent.glob("lib/python*/site-packages")
-    return tuple(folder.stat().st_mtime_ns for folder in folders)
-
-
-@lru_cache(maxsize=8)
-def _installed(python: Path, stamp: tuple[int, ...]) -> dict[str, Package]:
-    listing = subprocess.run(
-        [str(python), "-I", "-c", _LIST_PACKAGES], capture_output=True, text=True, check=True
+    return (
+        f"{name}=={number}.*"
+        if number and not number.endswith("*")
+        else f"{name}=={number}"
+        if number
+        else name
     )
-    return {canonicalize_name(name): Package(*rest) for name, *rest in json.loads(listing.stdout)}
+
+
+def _name(line: str) -> str:
+    found = _NAME.match(line.strip())
+    return found.group().lower() if found else ""
+
+
+def _version(environment: Document) -> str:
+    """The Python that is asked for, as `3.11`; empty: any."""
+    for entry in _dependencies(environment):
+        asked = re.fullmatch(r"(?:\S+::)?python\s*={1,2}\s*(\d+\.\d+)\S*", str(entry).strip())
+        if asked:
+            return asked.group(1)
+    return ""
+
+
+def _python(name: str, lines: list[str], version: str) -> Path:
+    base = _interpreter(version)
+    content = hashlib.sha256("\n".join([base, *lines]).encode()).hexdigest()[:24]
+    folder = _kept() / content
+    python = folder / "bin" / "python"
+    with _alone(folder.with_suffix(".lock")):
+        if not python.exists():
+            _clear(folder.parent)
+            _build(name, lines, base, folder)
+        os.utime(folder)
+    return python
+
+
+def _kept() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(cache) / "driftloop" / "environments"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Two deployments of one environment build it once, whichever processes they are of."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _clear(folder: Path) -> None:
+    """What nothing has asked for in a month."""
+    oldest = time.time() - _KEPT_DAYS * 86400
+    for each in folder.iterdir():
+        if each.is_dir() and each.stat().st_mtime < oldest:
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _interpreter(version: str) -> str:
+    """The Python of that version if this machine has one, else our own: a laptop need not have each."""
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if not version or version == own:
+        return sys.executable
+    found = _uv("python", "find", "--no-project", "--system", version)
+    return found.stdout.strip() if found.returncode == 0 else sys.executable
+
+
+def _build(name: str, lines: list[str], base: str, folder: Path) -> None:
+    """Below another name until it is whole."""
+    unfinished = folder.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        _install(name, lines, base, unfinished)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _install(name: str, lines: list[str], base: str, folder: Path) -> None:
+    _demand(name, _uv("venv", "--no-project", "--relocatable", "--python", base, str(folder)))
+    asked = folder / "requirements.txt"
+    asked.write_text("\n".join(lines) + "\n")
+    install = ["pip", "install", "--python", str(folder / "bin" / "python"), "-r", str(asked)]
+    made = _uv(*install)
+    if made.returncode and _uv(*install, "--offline").returncode:
+        _demand(name, made)  # else an index is out of reach, and all was there before
+
+
+def _demand(name: str, made: subprocess.CompletedProcess[str]) -> None:
+    if made.returncode:
+        raise EnvironmentNotBuilt(name, "\n".join(_told(made.stderr.splitlines())[-_TAIL:]))
+
+
+def _told(lines: Iterable[str]) -> list[str]:
+    return [
+        line.rstrip() for line in lines if line.strip() and not line.startswith(("Using Python", "warning:"))
+    ]
+
+
+def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    from uv import find_uv_bin
+
+    variables = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+    command = [find_uv_bin(), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=_LONGEST_S)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", f"It took longer than {_LONGEST_S} s.")

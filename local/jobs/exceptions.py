@@ -37,6 +37,17 @@ class StepFailed(Exception):
     code = "UserError"
 
 
+class EnvironmentNotBuilt(StepFailed):
+    """What an environment asks for cannot be installed."""
+
+    code = "ImageBuildFailure"
+
+    def __init__(self, name: str, log: str) -> None:
+        super().__init__(
+            f"The image of the environment {name} could not be built. The end of its log:\n{log}"
+        )
+
+
 class StepLost(StepFailed):
     """The step's process is gone without a result, because the local workspace was stopped while it ran."""
 

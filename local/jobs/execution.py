@@ -142,7 +142,7 @@ class Execution:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         name, asset = self._catalog.environment(step.spec.get("environment"))
-        environment.check(name, asset)
+        python = environment.python_for(name, asset)
         code = folder / "code"
         (code / "outputs").mkdir(parents=True)  # Azure ML makes it, and keeps what is left there
         if step.spec.get("code"):
@@ -153,7 +153,7 @@ class Execution:
         order = {
             "command": [shutil.which("bash") or "/bin/sh", "-c", line],
             "cwd": str(code),
-            "env": self._variables(run, step, inputs, outputs),
+            "env": self._variables(run, python, inputs, outputs),
             "places": distribution.places(step),
             "keeper": self._keeper,
         }
@@ -193,10 +193,9 @@ class Execution:
         return place
 
     def _variables(
-        self, run: Run, step: Step, inputs: dict[str, str], outputs: dict[str, str]
+        self, run: Run, python: Path, inputs: dict[str, str], outputs: dict[str, str]
     ) -> dict[str, str]:
         """A clean environment: what the workspace process knows is none of a step's business."""
-        python = environment.job_python()
         kept = {key: value for key, value in os.environ.items() if key in _KEPT_VARIABLES}
         return {
             **kept,
@@ -212,7 +211,7 @@ class Execution:
             **{f"AZURE_ML_INPUT_{name}": value for name, value in inputs.items()},
             **{f"AZURE_ML_OUTPUT_{name}": value for name, value in outputs.items()},
             **self._tracking.begin(run.experiment, run.id),
-            **step.environment_variables,
+            **run.plan_step.environment_variables,
         }
 
     # --- the command

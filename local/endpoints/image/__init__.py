@@ -1,1 +1,1 @@
-"""What runs inside a deployment's own environment (.venv-ml), never in the workspace's process."""
+"""What runs inside a deployment's own environment, never in the workspace's process."""

@@ -1,0 +1,94 @@
+"""A conda file is installed once, by whoever asks first, and nothing is left of what could not be."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from local.endpoints.container import SERVER
+from local.jobs import environment
+from local.jobs.exceptions import EnvironmentNotBuilt
+
+REQUIREMENTS = Path(__file__).parents[2] / "requirements-ml.txt"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Environments of this test's own; wheels come from the usual cache."""
+    usual = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    monkeypatch.setenv("UV_CACHE_DIR", str(Path(usual) / "uv"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "driftloop" / "environments"
+
+
+def conda(*pip: str, of_conda: tuple[str, ...] = ("python=3.11", "pip")) -> dict[str, str]:
+    return {"condaFile": json.dumps({"dependencies": [*of_conda, {"pip": list(pip)}]})}
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        ("numpy", "numpy"),
+        ("numpy=1.26", "numpy==1.26.*"),
+        ("numpy=1.26.*", "numpy==1.26.*"),
+        ("numpy=1.26.4=py311h64a7726_0", "numpy==1.26.4.*"),
+        ("numpy==1.26.4", "numpy==1.26.4"),
+        ("numpy>=1.2,<2", "numpy>=1.2,<2"),
+        ("conda-forge::numpy=1.26", "numpy==1.26.*"),
+    ],
+)
+def test_a_package_of_conda_is_one_of_pip(entry: str, line: str) -> None:
+    assert environment.requirements(conda(of_conda=(entry,))) == [line]
+
+
+def test_a_conda_file_is_installed_once_whoever_asks(cache: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        found = set(pool.map(lambda _: environment.python_for("e:1", conda("packaging==24.0")), range(3)))
+    again = environment.python_for("another:7", conda("packaging==24.0"))
+    assert found == {again}
+    told = subprocess.run([again, "-c", "import packaging as p; print(p.__version__)"], capture_output=True)
+    assert told.stdout.strip() == b"24.0"
+    assert [each for each in cache.iterdir() if each.is_dir()] == [again.parents[1]]
+
+
+def test_another_package_that_the_image_brings_is_another_image() -> None:
+    alone = environment.python_for("e:1", conda("packaging==24.0"))
+    assert environment.python_for("e:1", conda("packaging==24.0"), "iniconfig==2.0.0") != alone
+
+
+def test_nothing_is_left_of_what_cannot_be_installed(cache: Path) -> None:
+    for _ in range(2):  # a failure is not kept: the index may have it tomorrow
+        with pytest.raises(EnvironmentNotBuilt, match=r"(?s)environment e:1 .*no-such-package-of-ours"):
+            environment.python_for("e:1", conda("no-such-package-of-ours==1"))
+    assert [each for each in cache.iterdir() if each.is_dir()] == []
+
+
+def test_an_index_out_of_reach_is_no_failure_where_all_was_there_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.python_for("e:1", conda("packaging==24.0"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "anew"))
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    assert environment.python_for("e:1", conda("packaging==24.0")).exists()
+
+
+def test_what_nothing_asks_for_in_a_month_goes(cache: Path) -> None:
+    kept, old = (environment.python_for("e:1", conda(f"packaging=={v}")).parents[1] for v in ("24.0", "24.1"))
+    os.utime(old, (time.time() - 31 * 86400,) * 2)
+    environment.python_for("e:1", conda("packaging==24.2"))
+    assert (kept.exists(), old.exists()) == (True, False)
+
+
+def test_an_image_without_a_conda_file_is_taken_as_it_is() -> None:
+    assert environment.python_for("e:1", {"image": "example/base:1"}) == environment.job_python()
+
+
+def test_the_server_is_the_one_that_models_of_tests_are_tried_with() -> None:
+    assert set(SERVER) - {"setuptools"} <= set(REQUIREMENTS.read_text().split())

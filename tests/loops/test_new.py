@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from cli import app
 from cli import new as new_command
-from local.jobs.environment import job_python
+from local.jobs.environment import python_for
 from shared import loopfile
 from shared.errors import ConfigurationError
 from shared.intake import DropFile, ReadSpec, read_drop
@@ -126,6 +126,10 @@ def test_a_file_becomes_a_loop_whose_model_answers(tmp_path: Path, name: str) ->
         assert error < truth.std()
 
 
+def in_environment_of(conda: Path) -> Path:
+    return python_for(conda.name, {"condaFile": conda.read_text()})
+
+
 def trained(folder: Path, tmp_path: Path) -> list[object]:
     """Train as the job would, and let the model answer the holdout rows as they come in a request."""
     environment = {
@@ -135,7 +139,7 @@ def trained(folder: Path, tmp_path: Path) -> list[object]:
     }
     (tmp_path / "model").mkdir()
     order = [
-        str(job_python()),
+        str(in_environment_of(folder / "environment.yml")),
         str(folder / "train" / "train.py"),
         str(tmp_path / "out" / "train"),
         str(tmp_path / "model"),
@@ -155,7 +159,7 @@ def trained(folder: Path, tmp_path: Path) -> list[object]:
     holdout = pd.read_parquet(tmp_path / "out" / "holdout")
     asked = holdout.to_json(orient="split", date_format="iso")
     done = subprocess.run(
-        [str(job_python()), "-c", script],
+        [str(in_environment_of(tmp_path / "model" / "conda.yaml")), "-c", script],
         input=asked,
         capture_output=True,
         text=True,

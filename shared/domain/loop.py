@@ -9,7 +9,7 @@ from datetime import datetime
 from shared.domain.event import EventKind
 from shared.domain.ledger import GENESIS
 from shared.domain.reason import Reason
-from shared.domain.release import Champion, Phase, Trigger
+from shared.domain.release import Champion, Phase, ReleaseTimes, Trigger
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,10 @@ class LoopState:
     """When releases were started within the last day: the run budget."""
     spent: tuple[tuple[datetime, float], ...] = ()
     """When jobs ended within the last day, and the seconds that each had taken: the compute budget."""
+    money: Mapping[str, float] = field(default_factory=dict)
+    """What releases have cost, by day (UTC), this month and the last: the budgets in money."""
+    last_took: ReleaseTimes = field(default_factory=ReleaseTimes)
+    """What the newest release that trained and went live has used: by this the next one is estimated."""
     trained_through: int = 0
     """The newest version that a release has been started with."""
     last_ended_at: datetime | None = None

@@ -187,6 +187,14 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class ReleaseTimes:
+    """What a release has used, in seconds: its jobs, and its deployment beside the one that serves."""
+
+    jobs_s: float = 0.0
+    deployed_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Release:
     """One attempt to put a model live."""
 
@@ -247,6 +255,11 @@ class Release:
     retry_at: datetime | None = None
     """Not before this, because the last observation failed; a person's act does not wait for it."""
     ended_at: datetime | None = None
+    took: ReleaseTimes = ReleaseTimes()
+    cost: float = 0.0
+    """In the loop file's currency, of the phases that have ended."""
+    counted_at: datetime | None = None
+    """Up to when that is."""
     back_to: int | None = None
     """The earlier release whose model, environment and code it deploys again."""
     served_with: str = ""

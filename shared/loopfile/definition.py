@@ -375,6 +375,10 @@ class Budget(Section):
     """Most releases that start in 24 hours."""
     compute_per_day: Duration | None = None
     """No release starts after jobs took this long in 24 hours; a running one is finished."""
+    money_per_day: Positive | None = None
+    """No release starts that, as estimated, takes a day of UTC beyond this; in `cost.currency`."""
+    money_per_month: Positive | None = None
+    """The same of a calendar month."""
 
 
 class Breaker(Section):
@@ -408,6 +412,22 @@ class Retrain(Section):
     """What retraining may cost."""
     breaker: Breaker = Breaker()
     """When a loop rests that tries in vain."""
+
+
+class Cost(Section):
+    node: Annotated[Name, Allowed("an Azure VM size")] = "Standard_DS3_v2"
+    """The machine on which jobs run, for what they cost; serverless compute is billed as the machine that it takes."""
+    nodes: Count = 1
+    """How many of them a job uses at once."""
+    prices: Annotated[
+        Mapping[Name, NotNegative],
+        Allowed("VM sizes, each with the price of an hour, for example {Standard_DS3_v2: 0.2}"),
+    ] = Field(default_factory=dict)
+    """They win over the built-in list prices of East US (shared/loopfile/prices.py)."""
+    currency: Annotated[
+        str, StringConstraints(pattern=r"^[A-Z]{3}$"), Allowed("three capitals, for example EUR")
+    ] = "USD"
+    """What prices and budgets are in; the built-in list holds for USD alone."""
 
 
 # --- models of others ---------------------------------------------------------------------------
@@ -554,6 +574,8 @@ class Definition(Section):
     """What the live model must reach."""
     retrain: Retrain = Retrain()
     """When a release starts."""
+    cost: Cost = Cost()
+    """What machines cost."""
     models: Models | None = None
     """Models that somebody else trains and registers, and that are released by themselves; nothing: none."""
     gate: Gate = Gate()

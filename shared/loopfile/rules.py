@@ -9,6 +9,7 @@ from pathlib import Path as Folder
 
 from shared.loopfile import contract
 from shared.loopfile.definition import Definition
+from shared.loopfile.prices import price
 from shared.loopfile.yaml_lines import Path
 from shared.stats.metrics import METRICS
 
@@ -168,6 +169,22 @@ def _canary(it: Definition) -> Iterator[Finding]:
         yield Finding((*path, "max_hours"), step.max_hours, allowed, ((*path, "minutes"),))
 
 
+def _prices(it: Definition) -> Iterator[Finding]:
+    """A budget in money would be blind to a machine without a price."""
+    budget = it.retrain.budget
+    if budget.money_per_day is None and budget.money_per_month is None:
+        return
+    for path, size in (
+        (("cost", "node"), it.cost.node),
+        (("serve", "instance_type"), it.serve.instance_type),
+    ):
+        if price(it.cost, size) is None:
+            allowed = f"a size with a price an hour in {it.cost.currency}: cost.prices: {{{size}: …}}"
+            yield Finding(
+                path, size, allowed, (("cost", "prices"), ("cost", "currency"), ("retrain", "budget"))
+            )
+
+
 def _contract_rules(it: Definition) -> Iterator[tuple[Path, contract.Rule]]:
     """Each rule with its place. Where another key is wrong, the rules are not made yet, though sound."""
     given: tuple[object, ...] = it.data.contract
@@ -216,6 +233,7 @@ RULES: tuple[Rule, ...] = (
     _retrain,
     _canary,
     _people,
+    _prices,
 )
 
 

@@ -13,7 +13,7 @@ from shared.domain.version import DataVersion
 from shared.errors import InvariantBroken
 from shared.loopfile import Definition
 from shared.ports import Change, Insert
-from shared.retraining import policy
+from shared.retraining import cost, policy
 from shared.retraining.policy import Coalesce, Decision, Deny, Start, recent_starts
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
@@ -111,7 +111,7 @@ def _start(
         recent_breaches=(),
         waiting_until=None,
     )
-    return begun(counted, release)
+    return begun(counted, release, cost.estimate(definition, state.last_took))
 
 
 def usable_versions(
@@ -133,8 +133,8 @@ def usable_versions(
     return found
 
 
-def begun(state: LoopState, release: Release) -> Outcome:
-    """The loop with this release open, and its entry in the ledger."""
+def begun(state: LoopState, release: Release, estimate: Reason | None = None) -> Outcome:
+    """The loop with this release open, and its entry in the ledger; `estimate` says what it may cost."""
     first = release.triggers[0]
     brought = {
         "model": release.model,
@@ -153,6 +153,7 @@ def begun(state: LoopState, release: Release) -> Outcome:
             "reasons": reason(Code.TRIGGERS, *(t.reason for t in release.triggers), kinds=kinds),
             "versions": ", ".join(map(str, release.versions)),
             "definition": release.definition,
+            **({"estimate": estimate} if estimate is not None else {}),
             **{name: text for name, text in brought.items() if text},
         },
     )

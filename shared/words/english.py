@@ -12,6 +12,16 @@ from functools import partial
 from shared.domain.reason import Code
 from shared.words import judges, models
 
+
+def _so_far(
+    currency: str, day: float, month: float, day_limit: float | None, month_limit: float | None
+) -> str:
+    def of(limit: float | None) -> str:
+        return "" if limit is None else f" of {limit:.2f}"
+
+    return f"{day:.2f}{of(day_limit)} {currency} today, {month:.2f}{of(month_limit)} this month"
+
+
 TEXTS: Mapping[Code, str | Callable[..., str]] = {
     # release
     Code.STEPS_REUSED: "steps reused, because nothing in them had changed: {steps}",
@@ -420,6 +430,21 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "waiting: the budget of {limit:span} of compute a day is used up until {until:minute}: "
         "jobs took {took:span} in the last 24 hours"
     ),
+    Code.MONEY_USED_UP: (
+        "waiting: the budget of {limit:.2f} {currency} a {span} is used up until {until:minute}: {spent:.2f} are "
+        "spent, and a release is estimated at {estimate:.2f}"
+    ),
+    Code.MONEY_TOO_LITTLE: (
+        "waiting until {until:minute}: a release is estimated at {estimate:.2f} {currency}, more than the budget of "
+        "{limit:.2f} a {span}; raise it, or `driftloop retrain {loop}`"
+    ),
+    Code.COST_ESTIMATED: "about {money:.2f} {currency}",
+    Code.COST_ESTIMATED_UNTRAINED: "about {money:.2f} {currency}, and its training, which none has shown yet",
+    Code.COST_COUNTED: (
+        "{money:.2f} {currency}: jobs took {jobs:span}, and its deployment stood beside another for {deployed:span}"
+    ),
+    Code.COST_SO_FAR: _so_far,
+    Code.PRICE_UNKNOWN: "unknown: {size} has no price; give it in `cost.prices`",
     Code.ECHO: "not retrained: it fired while release {release} had traffic, which was taken back",
     Code.BREACH_NOT_CONFIRMED: "not retrained: the monitor's breach is not confirmed: {because}",
     Code.NEWER_VERSION_NEEDED: "no automatic retry until a version newer than {version} lands; {because}",

@@ -77,6 +77,7 @@ NEEDS_NOTHING = {
     *("smoke-slow", "smoke-golden-count", "smoke-golden-differs", "answer-is-text", "answer-is-error"),
     *("answer-is-object", "answer-is-other", "value-not-finite", "value-not-class", "value-unknown-class"),
     "value-empty",
+    *("cost-estimated", "cost-estimated-untrained", "cost-counted", "cost-so-far"),
 }
 """Triggers, verdicts, their findings and outcomes: nothing is refused, waits or failed by itself."""
 

@@ -32,6 +32,7 @@ from shared.retraining import policy, start
 from shared.runtime import events, outbox, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
 from shared.words import say
+from tests.engine import test_cost as costs
 from tests.engine import test_explaining as explaining
 from tests.engine import test_export as exporting
 from tests.engine import test_faults as faults
@@ -336,6 +337,11 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "a release is followed by a rest", lambda: set_to(policy, "_delay", always(None)), cooldown_holds
+    ),
+    Sabotage(
+        "a budget in money that is spent lets no release start",
+        lambda: set_to(policy.cost, "over_budget", always(None)),
+        costs.test_jobs_and_the_second_deployment_are_charged_and_the_reason_waits_for_the_next_day,
     ),
     Sabotage(
         "failures in a row open the breaker",

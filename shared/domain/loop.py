@@ -70,6 +70,8 @@ class LoopState:
     """What releases have cost, by day (UTC), this month and the last: the budgets in money."""
     last_took: ReleaseTimes = field(default_factory=ReleaseTimes)
     """What the newest release that trained and went live has used: by this the next one is estimated."""
+    depth: int = 0
+    """Of the newest release: see `Release.depth`."""
     trained_through: int = 0
     """The newest version that a release has been started with."""
     last_ended_at: datetime | None = None
@@ -100,6 +102,8 @@ class LoopState:
     """Document hash of how far each past drop lay from its references; empty while rows seem independent."""
     newest_landed_at: datetime | None = None
     """When the newest drop landed: what comes in late is judged by this."""
+    folders: Mapping[str, datetime] = field(default_factory=dict)
+    """Of folders that are to become quiet, container/folder: when the newest known file of each landed."""
     adopted: Mapping[str, int] = field(default_factory=dict)
     """Traffic that somebody else set while no release was open, and that was adopted."""
     schedule_from: datetime | None = None
@@ -151,6 +155,10 @@ class Overview:
 
     loop: str
     landing: str
+    quiet: bool = False
+    """Folders are complete once nothing lands in them for a while."""
+    manifest: str = ""
+    """Name of the file that ends a folder, and says what is in it; empty: `_SUCCESS`."""
     labels: str = ""
     alerts: tuple[str, ...] = ()
     endpoint: str = ""

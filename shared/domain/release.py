@@ -208,6 +208,8 @@ class Release:
     """The training window."""
     started_at: datetime
     phase_since_at: datetime
+    depth: int = 0
+    """How many releases in a row, this one the last, only what the model before them did has asked for."""
     trained_before: int | None = None
     """`trained_through` of the loop before it, which an abort gives back; None where it trains nothing."""
     attempt: int = 1

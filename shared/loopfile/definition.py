@@ -37,10 +37,12 @@ from shared.loopfile.value_kinds import (
     Duration,
     EnvironmentName,
     File,
+    FileName,
     Name,
     NotNegative,
     Place,
     Positive,
+    QuietTime,
     Schedule,
     Section,
     ServedWindow,
@@ -132,6 +134,29 @@ class OrFile:
         return {"anyOf": [handler(inner), {"type": "string"}]}
 
 
+class Origin(Section):
+    column: Column
+    """Says where a row's label comes from, in drops and in label files. It is no feature."""
+    own: Annotated[
+        tuple[ClassName, ...],
+        Field(min_length=1),
+        AfterValidator(distinct),
+        Allowed('a list of values of that column, for example ["model"]'),
+    ] = ("model",)
+    """Its values that mean a prediction of this loop's own model: such a label counts as none."""
+    unknown: Literal["leave_out", "train"] = "leave_out"
+    """What becomes of a label without an origin."""
+
+
+class Complete(Section):
+    quiet: QuietTime | None = None
+    """A folder is complete once nothing has landed in it for so long; `_SUCCESS` ends it at once."""
+    manifest: FileName | None = None
+    """A folder is complete once a file of this name has landed in it, and every file that it names."""
+    wait: Duration = timedelta(hours=1)
+    """How long after their manifest files may land that it names."""
+
+
 class Data(Section):
     landing: Place
     """Where drops land."""
@@ -156,6 +181,10 @@ class Data(Section):
         Allowed("a list of rules, or a file beside the loop file that holds them"),
     ] = ()
     """Rules that every drop keeps."""
+    complete: Complete | None = None
+    """When a folder of files is one drop; nothing: when `_SUCCESS` lands in it."""
+    origin: Origin | None = None
+    """Where labels come from; nothing: every label counts."""
     labels: Place | None = None
     """Where late labels land; they are dropped like data."""
     holdout: Holdout = Holdout()
@@ -176,9 +205,9 @@ class Data(Section):
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Columns that are ignored, whether `ignore` or `columns` says so."""
+        """Columns that are ignored, whether `ignore` or `columns` says so, and the one that has the labels' origins."""
         said = (name for name, kind in self.columns.items() if kind == "ignore")
-        return tuple(dict.fromkeys((*self.ignore, *said)))
+        return tuple(dict.fromkeys((*self.ignore, *said, *((self.origin.column,) if self.origin else ()))))
 
 
 # --- train and serve -----------------------------------------------------------------------------

@@ -48,7 +48,10 @@ def _columns(it: Definition) -> Iterator[Finding]:
     data = it.data
     if data.id == data.target:
         yield Finding(_ID, data.id, "a column other than data.target", (_TARGET,))
-    if data.target in data.left_out:
+    if data.origin is not None and data.origin.column in (data.target, data.id):
+        allowed = f"a column other than data.target ({data.target}) and data.id"
+        yield Finding(("data", "origin", "column"), data.origin.column, allowed, (_TARGET, _ID))
+    elif data.target in data.left_out:
         yield Finding(
             ("data", "ignore"), data.ignore, f"columns other than data.target ({data.target})", (_TARGET,)
         )
@@ -84,6 +87,13 @@ def _places(it: Definition) -> Iterator[Finding]:
         yield Finding(("data", "labels"), data.labels, allowed, (("data", "landing"),))
     if data.id is None:
         yield Finding(_ID, None, "a column, because data.labels are joined by it")
+
+
+def _complete(it: Definition) -> Iterator[Finding]:
+    complete, path = it.data.complete, ("data", "complete")
+    if complete is not None and (complete.quiet is None) == (complete.manifest is None):
+        found = "neither quiet nor manifest" if complete.quiet is None else "both of quiet and manifest"
+        yield Finding(path, found, "one of quiet and manifest")
 
 
 def _persistence(it: Definition) -> Iterator[Finding]:
@@ -226,6 +236,7 @@ RULES: tuple[Rule, ...] = (
     _columns,
     _returns,
     _places,
+    _complete,
     _persistence,
     _metric,
     _positive,

@@ -163,6 +163,17 @@ def _over_budget(
     return Coalesce(triggers, used_up, free_at)
 
 
+OWN_EFFECTS = frozenset({TriggerKind.ALERT, TriggerKind.METRIC, TriggerKind.SERVED})
+"""Kinds that what the champion does may set off."""
+
+
+def depth(state: LoopState, triggers: Sequence[Trigger]) -> int:
+    """How many releases in a row, the next one included, only the model before them has asked for. What a person, a
+    clock or a landed version asks for begins anew."""
+    own = state.champion is not None and all(t.kind in OWN_EFFECTS and t.version is None for t in triggers)
+    return state.depth + 1 if own else 0
+
+
 def coalesced(waiting: Sequence[Trigger], more: Sequence[Trigger]) -> tuple[Trigger, ...]:
     """Both, once each; no kind crowds out another."""
     found = list(dict.fromkeys((*waiting, *more)))

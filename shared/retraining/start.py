@@ -101,6 +101,7 @@ def _start(
         started_at=now,
         phase_since_at=now,
         trained_before=state.trained_through,
+        depth=policy.depth(state, triggers),
         champion=state.champion,
         traffic=state.adopted or expected_traffic(state),
     )
@@ -153,12 +154,20 @@ def begun(state: LoopState, release: Release, estimate: Reason | None = None) ->
             "reasons": reason(Code.TRIGGERS, *(t.reason for t in release.triggers), kinds=kinds),
             "versions": ", ".join(map(str, release.versions)),
             "definition": release.definition,
+            "depth": str(release.depth),
             **({"estimate": estimate} if estimate is not None else {}),
             **{name: text for name, text in brought.items() if text},
         },
     )
     return Outcome(
-        replace(state, next_release=release.number + 1, open_release=release.number, adopted={}, denial=None),
+        replace(
+            state,
+            next_release=release.number + 1,
+            open_release=release.number,
+            depth=release.depth,
+            adopted={},
+            denial=None,
+        ),
         reason(Code.RELEASE_STARTED, release=release.number, triggers=kinds),
         (draft,),
         (Insert(rows.release_key(release.number), rows.encode(release)),),

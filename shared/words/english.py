@@ -264,6 +264,15 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     # inbox
     Code.BECAME_VERSION: "version {version}",
     Code.FOLDER_END_ALONE: "{name} ends a folder, but lies in the landing prefix itself",
+    Code.FOLDER_NOT_QUIET: "part of the folder {folder}; read once nothing has landed there for {quiet:span}",
+    Code.FOLDER_READ: "part of the folder {folder}, which was read as version {version}",
+    Code.FOLDER_READ_ONCE: (
+        "part of the folder {folder}, which was read as version {version}; read again when {end} lands again"
+    ),
+    Code.LATE_FILE: (
+        "it landed after its folder {folder} was read as version {version}: land it in a folder of its own, or land "
+        "_SUCCESS there to have the whole folder read again"
+    ),
     Code.FOLDER_PART: "part of the folder {folder}/; read when {end} lands",
     Code.HIDDEN_NAME: "names that start with _ or . are not data",
     Code.ALERT_WITHDRAWN: "not retrained: alert rule {rule} was resolved while its request waited",
@@ -452,6 +461,8 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.WOULD_START: (
         "would start release {release} ({kinds}) with `mode: act`; nothing is spent while the loop observes"
     ),
+    Code.OWN_PREDICTIONS: "not retrained: all its labels ({labels:,}) are the loop's own predictions",
+    Code.LABELS_OWN: "{labels:,} labels are the loop's own predictions and count for nothing",
     Code.LATE_VERSION: "not retrained: it landed at {landed:moment}, and newer data have come since",
     # loop
     Code.PAUSED_BY_PERSON: "paused by {actor}: {why}",

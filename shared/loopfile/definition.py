@@ -492,6 +492,30 @@ class Slices(Section):
     """Smaller slices are reported, not tested."""
 
 
+class Parity(Section):
+    by: Annotated[Columns, Field(min_length=1)]
+    """Columns whose values make the groups."""
+    positive: ClassName
+    """The class whose share in each group counts."""
+    selection_rate: Share | None = None
+    """How far apart groups may be in how many of their rows get it."""
+    true_positive_rate: Share | None = None
+    """The same of the rows that are of this class."""
+    false_positive_rate: Share | None = None
+    """The same of the rows that are not."""
+    min_rows: Count = 30
+    """Groups with fewer rows of the kind are reported, not compared."""
+
+    @property
+    def limits(self) -> dict[str, float]:
+        named = {
+            "selection_rate": self.selection_rate,
+            "true_positive_rate": self.true_positive_rate,
+            "false_positive_rate": self.false_positive_rate,
+        }
+        return {name: limit for name, limit in named.items() if limit is not None}
+
+
 class Gate(Section):
     margin: NotNegative = 0.02
     """How much worse than the champion is still good enough."""
@@ -505,6 +529,8 @@ class Gate(Section):
     """The challenger's metric must reach it."""
     slices: Slices | None = None
     """Floors for parts of the data."""
+    parity: Parity | None = None
+    """Whether groups are treated alike."""
     checks: Annotated[tuple[File, ...], Allowed("a list of files beside the loop file")] = ()
     """Azure ML jobs that must succeed before traffic."""
     on_inconclusive: Literal["hold", "reject", "promote"] = "hold"

@@ -171,6 +171,21 @@ def _retrain(it: Definition) -> Iterator[Finding]:
         yield Finding(_ON, "drift", "drift only when drift.enabled is true", (("drift", "enabled"),))
 
 
+def _parity(it: Definition) -> Iterator[Finding]:
+    wanted, path = it.gate.parity, ("gate", "parity")
+    if wanted is None:
+        return
+    if not wanted.limits:
+        allowed = "one of selection_rate, true_positive_rate and false_positive_rate"
+        yield Finding(path, "no limit", allowed, ((*path, "by"), (*path, "positive")))
+    if it.data.task == "regression" or (it.metric is not None and it.metric.name in REGRESSION):
+        yield Finding(
+            path, "parity", "nothing, because a number is predicted, and parity counts classes", (_NAME,)
+        )
+    if hidden := [name for name in wanted.by if name == it.data.target]:
+        yield Finding((*path, "by"), hidden, "columns other than data.target", (_TARGET,))
+
+
 def _canary(it: Definition) -> Iterator[Finding]:
     step = it.canary.step
     if step.max_hours * 60 < step.minutes:
@@ -242,6 +257,7 @@ RULES: tuple[Rule, ...] = (
     _positive,
     _task,
     _retrain,
+    _parity,
     _canary,
     _people,
     _prices,

@@ -191,6 +191,14 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.GATE_FLOOR: judges.floor,
     Code.GATE_SLICE: judges.slice_floor,
     Code.GATE_SLICE_DIFFERENCE: judges.slice_difference,
+    Code.GATE_PARITY: judges.parity,
+    Code.GATE_PARITY_FEW: lambda column, measure, small: (
+        f"{measure} by {column}: fewer than two groups have enough rows to be compared"
+        f"{f'; too small: {small}' if small else ''}"
+    ),
+    Code.GATE_PARITY_NO_CLASS: (
+        "`gate.parity` looks for class {positive}, which neither the holdout nor the answers have"
+    ),
     Code.GATE_SLICE_COLUMN: "the holdout has no column {column!r} to slice by",
     Code.GATE_CALIBRATION: judges.calibration,
     Code.GATE_CALIBRATION_UNSTATED: (

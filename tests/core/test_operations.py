@@ -65,6 +65,8 @@ NEEDS_NOTHING = {
         "gate-slice",
         "gate-slice-difference",
         "gate-slice-column",
+        "gate-parity",
+        "gate-parity-few",
         "gate-calibration",
         "gate-calibration-unstated",
         "gate-no-rows",

@@ -47,6 +47,7 @@ from tests.faults import Crash
 from tests.judge import test_gate as gating
 from tests.judge import test_metric_and_smoke as smoking
 from tests.judge import test_new_rows as newness
+from tests.judge import test_parity as parities
 from tests.simulator import reader, sweep
 from tests.simulator.life import birds
 from tests.simulator.sweep import Case
@@ -439,6 +440,11 @@ GUARDS: Sequence[Sabotage] = (
         "a worse challenger does not pass the gate",
         lambda: set_to(gate_judge, "_worst", always(Outcome.PASS)),
         gating.test_a_clearly_worse_challenger_fails_and_says_why,
+    ),
+    Sabotage(
+        "groups that are treated unlike do not pass the gate",
+        lambda: set_to(gate_judge, "judge_parity", always([])),
+        parities.test_a_model_that_chooses_one_group_far_more_often_is_rejected_and_both_groups_are_named,
     ),
     Sabotage(
         "a bake without evidence goes back",

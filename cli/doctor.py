@@ -143,8 +143,8 @@ def _dead_letters(checkup: Checkup) -> Iterator[Finding]:
 def _compute(ml: Workspace, ports: Ports, overview: Overview) -> Iterator[Finding]:
     from shared.runtime import unit_of_work
 
-    train = unit_of_work.read(ports, overview.loop).published().definition.train
-    yield from idle_nodes.examined(f"compute of {overview.loop}", ml, train)
+    definition = unit_of_work.read(ports, overview.loop).published().definition
+    yield from idle_nodes.examined(f"compute of {overview.loop}", ml, definition)
 
 
 def _datastore(checkup: Checkup, settings: Settings) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from cli import session
 from cli.session import out
 from shared.errors import ConfigurationError
+from shared.inbox.landings import FOLDER_END
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,16 +25,25 @@ def drop(
         str, typer.Option(help="Name below the landing prefix; the file's own name otherwise.")
     ] = "",
 ) -> None:
-    """Upload data to the loop's landing prefix. A folder is ended with _SUCCESS, so that it is one version."""
+    """Upload data to the loop's landing prefix. A folder is ended with _SUCCESS, or the manifest that a loop asks for,
+    so that it is one version."""
     overview = session.overview(loop)
     if not file.exists():
         raise ConfigurationError(f"{file} does not exist")
     container, _, prefix = overview.landing.partition("/")
     blobs, target = session.ports().blobs, prefix + (name or file.name)
     if file.is_dir():
-        for part in sorted(p for p in file.iterdir() if p.is_file() and p.name != "_SUCCESS"):
+        end = overview.manifest or FOLDER_END
+        parts = {p.name: p for p in sorted(file.iterdir()) if p.is_file() and p.name not in (FOLDER_END, end)}
+        for part in parts.values():
             blobs.upload(container, f"{target}/{part.name}", part)
-        blobs.upload(container, f"{target}/_SUCCESS", b"")
+        blobs.upload(container, f"{target}/{end}", _end(end, parts))
     else:
         blobs.upload(container, target, file)
     out.say(f"dropped {container}/{target}; follow it with: driftloop status {loop}")
+
+
+def _end(name: str, parts: Mapping[str, Path]) -> bytes:
+    from shared.intake import manifest
+
+    return b"" if name == FOLDER_END else manifest.written(parts, name)

@@ -147,7 +147,11 @@ def _step(entry: LedgerEntry) -> Line:
         return _answer(entry)
     by = "" if entry.actor == "driftloop" else f" (by {entry.actor})"
     detail = spoken(entry.detail)
-    known = {name: detail[name] for name in ("reason", "reasons", "job", "traffic") if detail.get(name)}
+    known = {
+        name: detail[name]
+        for name in ("reason", "reasons", "estimate", "job", "traffic", "cost")
+        if detail.get(name)
+    }
     return _at(entry), f"{entry.what.replace('_', ' ')}{by}", "; ".join(f"{n}: {v}" for n, v in known.items())
 
 

@@ -18,7 +18,7 @@ from shared.errors import ConfigurationError
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-    from shared.loopfile.definition import Train
+    from shared.loopfile.definition import Cost, Definition, Train
 
 DAY_HOURS = 24
 
@@ -59,20 +59,31 @@ def idle(ml: Callable[[], MLClient], name: str) -> Idle:
     return Idle(name, str(getattr(found, "size", None)), getattr(found, "min_instances", None) or 0)
 
 
-def refuse(ml: Callable[[], MLClient], train: Train) -> None:
+def refuse(ml: Callable[[], MLClient], train: Train) -> Idle | None:
     """Nodes that wait are paid for, so somebody must have meant it: ConfigurationError where nobody says so."""
     if train.compute is None:
-        return
+        return None
     kept = idle(ml, train.compute)
     if kept.nodes and train.idle_nodes == "refuse":
         raise ConfigurationError(f"{kept.words}; fix: {kept.fix}", code=Code.IDLE_NODES)
+    return kept
 
 
-def examined(check: str, ml: Callable[[], MLClient], train: Train) -> Iterator[Finding]:
+def mispriced(kept: Idle, cost: Cost) -> str:
+    """What is wrong with the price of a job's hour; empty when the loop file names the cluster's own machine."""
+    if kept.size.casefold() == cost.node.casefold():
+        return ""
+    return f"jobs run on {kept.size} ({kept.compute}), and their cost is reckoned with {cost.node}"
+
+
+def examined(check: str, ml: Callable[[], MLClient], definition: Definition) -> Iterator[Finding]:
     """A cluster's minimum may have been raised since the loop was published."""
+    train = definition.train
     if train.compute is None:
         return
     kept = idle(ml, train.compute)
+    if wrong := mispriced(kept, definition.cost):
+        yield Finding(f"price of {check}", WARNING, wrong, f"cost.node: {kept.size}, and publish")
     if not kept.nodes:
         yield Finding(check, OK, f"{kept.compute} keeps no node when it is idle")
     elif train.idle_nodes == "allow":

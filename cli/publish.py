@@ -31,7 +31,7 @@ def validate(folder: LoopFolder, overrides: Settings = None) -> None:
 
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
     out.say(f"{folder}: loop {definition.loop} is valid")
-    for line in _traffic(definition):
+    for line in (*_traffic(definition), *_cost(definition)):
         out.say(line)
 
 
@@ -62,6 +62,22 @@ def _traffic(definition: Definition) -> Iterator[str]:
         )
 
 
+def _cost(definition: Definition) -> Iterator[str]:
+    """What a release costs before any has shown how long its training takes: at least, and by its limits at most."""
+    from shared.retraining import cost
+
+    money = cost.prices(definition)
+    if money is None:
+        yield f"what a release costs is unknown: {cost.unpriced(definition)} has no price; give it in cost.prices"
+        return
+    low, high = cost.least(definition), cost.most(definition)
+    yield (
+        f"a release costs {money.of(low):.2f} {definition.cost.currency} for {low.deployed_s / 3600:.1f} h of a second "
+        f"deployment at least, and {money.job:.2f} an hour of training; by its limits {money.of(high):.2f} at most. "
+        f"What serves costs {money.deployment * 24:.2f} a day"
+    )
+
+
 def publish(folder: LoopFolder, overrides: Settings = None) -> None:
     """Publish a loop: register what it needs in Azure ML. New releases run with this definition."""
     from shared import loopfile
@@ -74,7 +90,9 @@ def publish(folder: LoopFolder, overrides: Settings = None) -> None:
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
     _check_contract(folder, definition, overrides or [])
     workspace = Workspace(session.settings(), credential())
-    idle_nodes.refuse(workspace, definition.train)
+    kept = idle_nodes.refuse(workspace, definition.train)
+    if kept and (wrong := idle_nodes.mispriced(kept, definition.cost)):
+        out.print(f"[yellow]{shown(wrong)}[/]; name it in cost.node")
     registry = Registry(workspace)
     with out.status(f"publishing {definition.loop}") as status:
         assets = registry.register(

@@ -49,6 +49,7 @@ def _loop(view: queries.LoopView) -> None:
         _advised(why)
     if view.state.served_verdict is not None:
         out.print(f"  served: {shown(say(view.state.served_verdict))}")
+    out.print(f"  cost of releases: {shown(say(view.cost))}")
     if view.traffic is None:
         out.print("  traffic: unknown: the endpoint did not answer")
     elif view.traffic:

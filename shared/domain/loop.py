@@ -9,7 +9,7 @@ from datetime import datetime
 from shared.domain.event import EventKind
 from shared.domain.ledger import GENESIS
 from shared.domain.reason import Reason
-from shared.domain.release import Champion, Phase, Trigger
+from shared.domain.release import Champion, Phase, ReleaseTimes, Trigger
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,12 @@ class LoopState:
     """When releases were started within the last day: the run budget."""
     spent: tuple[tuple[datetime, float], ...] = ()
     """When jobs ended within the last day, and the seconds that each had taken: the compute budget."""
+    money: Mapping[str, float] = field(default_factory=dict)
+    """What releases have cost, by day (UTC), this month and the last: the budgets in money."""
+    last_took: ReleaseTimes = field(default_factory=ReleaseTimes)
+    """What the newest release that trained and went live has used: by this the next one is estimated."""
+    depth: int = 0
+    """Of the newest release: see `Release.depth`."""
     trained_through: int = 0
     """The newest version that a release has been started with."""
     last_ended_at: datetime | None = None
@@ -96,6 +102,8 @@ class LoopState:
     """Document hash of how far each past drop lay from its references; empty while rows seem independent."""
     newest_landed_at: datetime | None = None
     """When the newest drop landed: what comes in late is judged by this."""
+    folders: Mapping[str, datetime] = field(default_factory=dict)
+    """Of folders that are to become quiet, container/folder: when the newest known file of each landed."""
     adopted: Mapping[str, int] = field(default_factory=dict)
     """Traffic that somebody else set while no release was open, and that was adopted."""
     schedule_from: datetime | None = None
@@ -147,6 +155,10 @@ class Overview:
 
     loop: str
     landing: str
+    quiet: bool = False
+    """Folders are complete once nothing lands in them for a while."""
+    manifest: str = ""
+    """Name of the file that ends a folder, and says what is in it; empty: `_SUCCESS`."""
     labels: str = ""
     alerts: tuple[str, ...] = ()
     endpoint: str = ""

@@ -187,6 +187,14 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class ReleaseTimes:
+    """What a release has used, in seconds: its jobs, and its deployment beside the one that serves."""
+
+    jobs_s: float = 0.0
+    deployed_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Release:
     """One attempt to put a model live."""
 
@@ -200,6 +208,8 @@ class Release:
     """The training window."""
     started_at: datetime
     phase_since_at: datetime
+    depth: int = 0
+    """How many releases in a row, this one the last, only what the model before them did has asked for."""
     trained_before: int | None = None
     """`trained_through` of the loop before it, which an abort gives back; None where it trains nothing."""
     attempt: int = 1
@@ -247,6 +257,11 @@ class Release:
     retry_at: datetime | None = None
     """Not before this, because the last observation failed; a person's act does not wait for it."""
     ended_at: datetime | None = None
+    took: ReleaseTimes = ReleaseTimes()
+    cost: float = 0.0
+    """In the loop file's currency, of the phases that have ended."""
+    counted_at: datetime | None = None
+    """Up to when that is."""
     back_to: int | None = None
     """The earlier release whose model, environment and code it deploys again."""
     served_with: str = ""

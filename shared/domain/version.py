@@ -62,8 +62,15 @@ class DataVersion:
     """The release whose data were the reference."""
     rejected_rows: int = 0
     """Rows that the contract keeps out; they lie in rejected/ beside train/ and holdout/."""
+    own_labels: int = 0
+    """Labels that the loop's own model had made, and that were taken away."""
     contract: str = ""
     """Document hash of what each rule of the contract came to; empty when the loop had none."""
+
+    @property
+    def own(self) -> bool:
+        """Whether all its labels were the loop's own predictions."""
+        return self.own_labels > 0 and not self.labelled
 
     @property
     def judged(self) -> str:

@@ -9,6 +9,8 @@ from shared.domain.event import EventKind
 from shared.domain.loop import Overview
 from shared.ports import Ports
 
+FOLDER_END = "_SUCCESS"
+
 LASTS = timedelta(minutes=10)
 """As often as the sweep finds what no event reported: no loop that was published since waits longer for its events."""
 
@@ -43,3 +45,12 @@ def place_of(overview: Overview, container: str, name: str) -> tuple[EventKind, 
         if container == home and name.startswith(prefix) and len(name) > len(prefix):
             return kind, name[len(prefix) :]
     return None
+
+
+def folder_of(below: str) -> str:
+    """The folder whose drop a blob of this name belongs to: partitions such as `year=2024` lie within it. Empty for a
+    file that lies in no folder."""
+    folders = below.split("/")[:-1]
+    while len(folders) > 1 and "=" in folders[-1]:
+        folders.pop()
+    return "/".join(folders)

@@ -17,7 +17,7 @@ from shared.domain.reason import Code, Reason, reason
 from shared.errors import Conflict, DriftloopError, InputRejected
 from shared.inbox import messages, rights, unrouted
 from shared.inbox.alerts import AlertRaised
-from shared.inbox.landings import Landings, covering, place_of
+from shared.inbox.landings import FOLDER_END, Landings, covering, folder_of, place_of
 from shared.inbox.messages import (
     Act,
     Incoming,
@@ -34,8 +34,6 @@ from shared.state import rows
 from shared.state.rows import key_of
 
 log = logging.getLogger("driftloop")
-
-FOLDER_END = "_SUCCESS"
 
 
 def submit(ports: Ports, message: str, by: Caller | None = None) -> None:
@@ -203,18 +201,26 @@ def land(ports: Ports, overview: Overview, landed: Landed) -> bool:
             **({"written": landed.written} if landed.written else {}),
         },
     )
-    why = _no_drop(below)
-    return put(ports, overview, _ignored(record, why) if why else record)
+    drops = kind is EventKind.BLOB
+    why = _no_drop(below, (drops and overview.manifest) or FOLDER_END)
+    if why is None or why.code is not Code.FOLDER_PART or not drops:
+        return put(ports, overview, _ignored(record, why) if why else record)
+    place = f"{landed.container}/{landed.name.removesuffix(below)}{folder_of(below)}"
+    if overview.quiet:
+        return put(ports, overview, replace(record, body={**record.body, "part_of": place}))
+    read = ports.store.read(overview.loop, rows.folder_key(place))
+    again = read and reason(Code.FOLDER_READ_ONCE, folder=place, version=int(read.doc), end=why.facts["end"])
+    return put(ports, overview, _ignored(record, again or why))
 
 
-def _no_drop(below: str) -> Reason | None:
-    """Why a blob of this name below the landing prefix is not a drop; None when it is one."""
+def _no_drop(below: str, end: str) -> Reason | None:
+    """Why a blob of this name below the landing prefix is not a drop; None when it is one. `end` ends a folder."""
     folder, _, base = below.rpartition("/")
-    if base == FOLDER_END:
-        return None if folder else reason(Code.FOLDER_END_ALONE, name=FOLDER_END)
-    if folder:
-        return reason(Code.FOLDER_PART, folder=folder, end=FOLDER_END)
-    return reason(Code.HIDDEN_NAME) if base.startswith(("_", ".")) else None
+    if base == end:
+        return None if folder else reason(Code.FOLDER_END_ALONE, name=end)
+    if any(name.startswith(("_", ".")) for name in below.split("/")):
+        return reason(Code.HIDDEN_NAME)
+    return reason(Code.FOLDER_PART, folder=folder, end=end) if folder else None
 
 
 def _ignored(record: InboxRecord, why: Reason) -> InboxRecord:

@@ -41,7 +41,11 @@ def _check_named(found: Mapping[str, str], spec: ReadSpec) -> None:
     if spec.time and spec.time in found and found[spec.time] not in (DATETIME, NOTHING):
         kind = found[spec.time]
         raise rejected("no-time", f"column {quoted(spec.time)} (data.time) is {kind}, not a time")
-    wanted = [("missing-target", spec.target, "target"), ("missing-id", spec.id, "id")]
+    wanted = [
+        ("missing-target", spec.target, "target"),
+        ("missing-id", spec.id, "id"),
+        ("missing-origin", spec.origin, "origin.column"),
+    ]
     wanted += [
         ("missing-column", spec.time, "time"),
         ("missing-column", spec.holdout_column, "holdout.column"),

@@ -15,11 +15,9 @@ from shared.domain.loop import LoopState, SetAside
 from shared.domain.reason import Code, Reason, bounded, reason
 from shared.domain.version import DataVersion, VersionState
 from shared.errors import Conflict, InputRejected
-from shared.inbox.recorder import FOLDER_END
-from shared.intake.reader import partitions
-from shared.intake.rejections import rejected
+from shared.intake import drop_parts, manifest
 from shared.intake.returns import with_returns
-from shared.ports import Blob, Change, Delete, Insert, Row
+from shared.ports import Blob, Change, Delete, Insert, Replace, Row
 from shared.redaction import reason_of, words_of
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
@@ -96,7 +94,7 @@ def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep) -> None:
         spec = replace(spec, landed_at=blob.created_at.isoformat())
         with tempfile.TemporaryDirectory(prefix="driftloop-") as folder:
             out = Path(folder) / "out"
-            reading = _reading(unit, spec, blob, Path(folder))
+            reading = _reading(landing, spec, blob, Path(folder))
             path = f"{unit.loop}/{landing.record.key}/{_reading_of(unit)}"
             for part in sorted(out.rglob("*.parquet")):
                 unit.ports.versions.write(f"{path}/{part.relative_to(out).as_posix()}", part)
@@ -116,40 +114,20 @@ def _reading_of(unit: Unit) -> str:
     return rows.key_of(unit.state.definition, str(unit.state.next_version), champion)[:8]
 
 
-def _reading(unit: Unit, spec: ReadSpec, blob: Blob, folder: Path) -> Reading:
+def _reading(landing: Landing, spec: ReadSpec, blob: Blob, scratch: Path) -> Reading:
     from shared.intake import DropFile, read_drop
 
-    parts = _parts(unit, unit.published().definition, blob)
+    found = drop_parts.parts(landing.unit, landing.record, blob, scratch)
     files = []
-    for index, part in enumerate(parts):
-        local = folder / f"in-{index:05d}"
-        unit.ports.blobs.download(part, local)
-        below = part.name.removeprefix(blob.name.removesuffix(FOLDER_END))
+    for index, part in enumerate(found.blobs):
+        local = scratch / f"in-{index:05d}"
+        landing.unit.ports.blobs.download(part, local)
+        below = part.name.removeprefix(found.folder)
+        if (promised := found.promised.get(below)) is not None:
+            manifest.check_content(promised, local)
         files.append(DropFile(path=local, name=part.name, size=part.size_bytes, below=below))
-    return read_drop(files, spec, folder / "out")
-
-
-def _parts(unit: Unit, definition: Definition, blob: Blob) -> list[Blob]:
-    """The blobs of a drop: one file, or the files beside a _SUCCESS."""
-    limit = int(definition.data.limits.max_size_mb * 1024 * 1024)
-    parts = [blob]
-    if blob.name.rpartition("/")[2] == FOLDER_END:
-        folder = blob.name[: -len(FOLDER_END)]
-        listed = list(unit.ports.blobs.list(blob.container, folder))
-        if table := partitions.table_of(p.name[len(folder) :] for p in listed):
-            raise rejected("delta-table", f"{folder} is {table}, whose files hold deleted rows as well")
-        parts = [p for p in listed if partitions.is_part(p.name[len(folder) :])]
-        if not parts:
-            raise InputRejected(
-                "empty-folder", f"{folder} holds {FOLDER_END} but no data file; land the part files first"
-            )
-    if (total := sum(part.size_bytes for part in parts)) > limit:
-        raise InputRejected(
-            "too-large",
-            f"{blob.name} has {total:,} bytes, the loop's limit is {limit:,}; "
-            "split the drop or raise `data.limits.max_size_mb`",
-        )
-    return sorted(parts, key=lambda part: part.name)
+    reading = read_drop(files, spec, scratch / "out")
+    return replace(reading, findings=(*found.told, *reading.findings))
 
 
 def _spec(unit: Unit, definition: Definition) -> ReadSpec:
@@ -188,16 +166,34 @@ def _number(landing: Landing, read: Read, *, reference: bytes) -> None:
             Insert(rows.version_key(version.number), rows.encode(version)),
             Insert(rows.content_key(version.content_hash), str(version.number)),
             update(landing.row, replace(record, version=version.number)),
+            *_folder_read(unit, version),
         ],
     )
 
 
+def _folder_read(unit: Unit, version: DataVersion) -> list[Change]:
+    """By this a file is known to be late that lands in the folder afterwards."""
+    if not version.source.endswith("/"):
+        return []
+    key = rows.folder_key(version.source.rstrip("/"))
+    before = unit.ports.store.read(unit.loop, key)
+    number = str(version.number)
+    return [Replace(key, number, before.etag) if before else Insert(key, number)]
+
+
+def read_as(unit: Unit, place: str) -> int:
+    """Number of the newest version that this folder was read as; 0 before the first."""
+    found = unit.ports.store.read(unit.loop, rows.folder_key(place))
+    return int(found.doc) if found else 0
+
+
 def _version(landing: Landing, read: Read) -> DataVersion:
     unit, blob, reading = landing.unit, read.blob, read.reading
+    folder = drop_parts.folder_of(landing.record, blob, unit.published().definition.data)
     return DataVersion(
         number=unit.state.next_version,
         state=VersionState.WRITTEN,
-        source=f"{blob.container}/{blob.name.removesuffix(FOLDER_END)}",
+        source=f"{blob.container}/{folder or blob.name}",
         etag=blob.etag,
         inbox_key=landing.record.key,
         path=read.path,
@@ -213,6 +209,7 @@ def _version(landing: Landing, read: Read) -> DataVersion:
         landed_at=blob.created_at,
         findings=tuple(reason(Code.FINDING, text=text) for text in reading.findings),
         rejected_rows=reading.rejected_rows,
+        own_labels=reading.own_labels,
         contract=unit.ports.documents.put(_contract(reading)) if reading.contract else "",
     )
 

@@ -62,7 +62,13 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
     from shared.intake import Limits, ReadSpec
 
     data = unit.published().definition.data
-    spec = ReadSpec(target=data.target, id=data.id or "", format=data.format, limits=Limits.of(data.limits))
+    spec = ReadSpec(
+        target=data.target,
+        id=data.id or "",
+        format=data.format,
+        limits=Limits.of(data.limits),
+        **ReadSpec.origin_of(data),
+    )
     drops.read(Landing(unit, record, row), spec, _keep)
 
 
@@ -74,6 +80,8 @@ def _keep(landing: Landing, read: Read) -> None:
             Code.MISSING_COLUMN, f"labels need the columns {data.id} and {data.target}; {missing} missing"
         )
     seen, verdict = _judged(unit, published, _labels(unit.ports, read.path, str(data.id), data.target))
+    if own := read.reading.own_labels:
+        seen = replace(seen, because=(*seen.because, reason(Code.LABELS_OWN, labels=own)))
     seen = replace(seen, facts={"rows": read.reading.rows, **seen.facts})
     trigger = Trigger(TriggerKind.METRIC, seen, "driftloop", record.key, unit.ports.clock.now())
     outcome = start.answer(unit, unit.state, [trigger] if verdict and verdict.breached else [])

@@ -37,10 +37,12 @@ from shared.loopfile.value_kinds import (
     Duration,
     EnvironmentName,
     File,
+    FileName,
     Name,
     NotNegative,
     Place,
     Positive,
+    QuietTime,
     Schedule,
     Section,
     ServedWindow,
@@ -132,6 +134,29 @@ class OrFile:
         return {"anyOf": [handler(inner), {"type": "string"}]}
 
 
+class Origin(Section):
+    column: Column
+    """Says where a row's label comes from, in drops and in label files. It is no feature."""
+    own: Annotated[
+        tuple[ClassName, ...],
+        Field(min_length=1),
+        AfterValidator(distinct),
+        Allowed('a list of values of that column, for example ["model"]'),
+    ] = ("model",)
+    """Its values that mean a prediction of this loop's own model: such a label counts as none."""
+    unknown: Literal["leave_out", "train"] = "leave_out"
+    """What becomes of a label without an origin."""
+
+
+class Complete(Section):
+    quiet: QuietTime | None = None
+    """A folder is complete once nothing has landed in it for so long; `_SUCCESS` ends it at once."""
+    manifest: FileName | None = None
+    """A folder is complete once a file of this name has landed in it, and every file that it names."""
+    wait: Duration = timedelta(hours=1)
+    """How long after their manifest files may land that it names."""
+
+
 class Data(Section):
     landing: Place
     """Where drops land."""
@@ -156,6 +181,10 @@ class Data(Section):
         Allowed("a list of rules, or a file beside the loop file that holds them"),
     ] = ()
     """Rules that every drop keeps."""
+    complete: Complete | None = None
+    """When a folder of files is one drop; nothing: when `_SUCCESS` lands in it."""
+    origin: Origin | None = None
+    """Where labels come from; nothing: every label counts."""
     labels: Place | None = None
     """Where late labels land; they are dropped like data."""
     holdout: Holdout = Holdout()
@@ -176,9 +205,9 @@ class Data(Section):
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Columns that are ignored, whether `ignore` or `columns` says so."""
+        """Columns that are ignored, whether `ignore` or `columns` says so, and the one that has the labels' origins."""
         said = (name for name, kind in self.columns.items() if kind == "ignore")
-        return tuple(dict.fromkeys((*self.ignore, *said)))
+        return tuple(dict.fromkeys((*self.ignore, *said, *((self.origin.column,) if self.origin else ()))))
 
 
 # --- train and serve -----------------------------------------------------------------------------
@@ -375,6 +404,10 @@ class Budget(Section):
     """Most releases that start in 24 hours."""
     compute_per_day: Duration | None = None
     """No release starts after jobs took this long in 24 hours; a running one is finished."""
+    money_per_day: Positive | None = None
+    """No release starts that, as estimated, takes a day of UTC beyond this; in `cost.currency`."""
+    money_per_month: Positive | None = None
+    """The same of a calendar month."""
 
 
 class Breaker(Section):
@@ -410,6 +443,22 @@ class Retrain(Section):
     """When a loop rests that tries in vain."""
 
 
+class Cost(Section):
+    node: Annotated[Name, Allowed("an Azure VM size")] = "Standard_DS3_v2"
+    """The machine on which jobs run, for what they cost; serverless compute is billed as the machine that it takes."""
+    nodes: Count = 1
+    """How many of them a job uses at once."""
+    prices: Annotated[
+        Mapping[Name, NotNegative],
+        Allowed("VM sizes, each with the price of an hour, for example {Standard_DS3_v2: 0.2}"),
+    ] = Field(default_factory=dict)
+    """They win over the built-in list prices of East US (shared/loopfile/prices.py)."""
+    currency: Annotated[
+        str, StringConstraints(pattern=r"^[A-Z]{3}$"), Allowed("three capitals, for example EUR")
+    ] = "USD"
+    """What prices and budgets are in; the built-in list holds for USD alone."""
+
+
 # --- models of others ---------------------------------------------------------------------------
 
 
@@ -443,6 +492,30 @@ class Slices(Section):
     """Smaller slices are reported, not tested."""
 
 
+class Parity(Section):
+    by: Annotated[Columns, Field(min_length=1)]
+    """Columns whose values make the groups."""
+    positive: ClassName
+    """The class whose share in each group counts."""
+    selection_rate: Share | None = None
+    """How far apart groups may be in how many of their rows get it."""
+    true_positive_rate: Share | None = None
+    """The same of the rows that are of this class."""
+    false_positive_rate: Share | None = None
+    """The same of the rows that are not."""
+    min_rows: Count = 30
+    """Groups with fewer rows of the kind are reported, not compared."""
+
+    @property
+    def limits(self) -> dict[str, float]:
+        named = {
+            "selection_rate": self.selection_rate,
+            "true_positive_rate": self.true_positive_rate,
+            "false_positive_rate": self.false_positive_rate,
+        }
+        return {name: limit for name, limit in named.items() if limit is not None}
+
+
 class Gate(Section):
     margin: NotNegative = 0.02
     """How much worse than the champion is still good enough."""
@@ -456,6 +529,8 @@ class Gate(Section):
     """The challenger's metric must reach it."""
     slices: Slices | None = None
     """Floors for parts of the data."""
+    parity: Parity | None = None
+    """Whether groups are treated alike."""
     checks: Annotated[tuple[File, ...], Allowed("a list of files beside the loop file")] = ()
     """Azure ML jobs that must succeed before traffic."""
     on_inconclusive: Literal["hold", "reject", "promote"] = "hold"
@@ -554,6 +629,8 @@ class Definition(Section):
     """What the live model must reach."""
     retrain: Retrain = Retrain()
     """When a release starts."""
+    cost: Cost = Cost()
+    """What machines cost."""
     models: Models | None = None
     """Models that somebody else trains and registers, and that are released by themselves; nothing: none."""
     gate: Gate = Gate()

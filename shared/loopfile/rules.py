@@ -9,6 +9,7 @@ from pathlib import Path as Folder
 
 from shared.loopfile import contract
 from shared.loopfile.definition import Definition
+from shared.loopfile.prices import price
 from shared.loopfile.yaml_lines import Path
 from shared.stats.metrics import METRICS
 
@@ -47,7 +48,10 @@ def _columns(it: Definition) -> Iterator[Finding]:
     data = it.data
     if data.id == data.target:
         yield Finding(_ID, data.id, "a column other than data.target", (_TARGET,))
-    if data.target in data.left_out:
+    if data.origin is not None and data.origin.column in (data.target, data.id):
+        allowed = f"a column other than data.target ({data.target}) and data.id"
+        yield Finding(("data", "origin", "column"), data.origin.column, allowed, (_TARGET, _ID))
+    elif data.target in data.left_out:
         yield Finding(
             ("data", "ignore"), data.ignore, f"columns other than data.target ({data.target})", (_TARGET,)
         )
@@ -83,6 +87,13 @@ def _places(it: Definition) -> Iterator[Finding]:
         yield Finding(("data", "labels"), data.labels, allowed, (("data", "landing"),))
     if data.id is None:
         yield Finding(_ID, None, "a column, because data.labels are joined by it")
+
+
+def _complete(it: Definition) -> Iterator[Finding]:
+    complete, path = it.data.complete, ("data", "complete")
+    if complete is not None and (complete.quiet is None) == (complete.manifest is None):
+        found = "neither quiet nor manifest" if complete.quiet is None else "both of quiet and manifest"
+        yield Finding(path, found, "one of quiet and manifest")
 
 
 def _persistence(it: Definition) -> Iterator[Finding]:
@@ -160,12 +171,43 @@ def _retrain(it: Definition) -> Iterator[Finding]:
         yield Finding(_ON, "drift", "drift only when drift.enabled is true", (("drift", "enabled"),))
 
 
+def _parity(it: Definition) -> Iterator[Finding]:
+    wanted, path = it.gate.parity, ("gate", "parity")
+    if wanted is None:
+        return
+    if not wanted.limits:
+        allowed = "one of selection_rate, true_positive_rate and false_positive_rate"
+        yield Finding(path, "no limit", allowed, ((*path, "by"), (*path, "positive")))
+    if it.data.task == "regression" or (it.metric is not None and it.metric.name in REGRESSION):
+        yield Finding(
+            path, "parity", "nothing, because a number is predicted, and parity counts classes", (_NAME,)
+        )
+    if hidden := [name for name in wanted.by if name == it.data.target]:
+        yield Finding((*path, "by"), hidden, "columns other than data.target", (_TARGET,))
+
+
 def _canary(it: Definition) -> Iterator[Finding]:
     step = it.canary.step
     if step.max_hours * 60 < step.minutes:
         path = ("canary", "step")
         allowed = f"at least canary.step.minutes ({step.minutes:g} minutes)"
         yield Finding((*path, "max_hours"), step.max_hours, allowed, ((*path, "minutes"),))
+
+
+def _prices(it: Definition) -> Iterator[Finding]:
+    """A budget in money would be blind to a machine without a price."""
+    budget = it.retrain.budget
+    if budget.money_per_day is None and budget.money_per_month is None:
+        return
+    for path, size in (
+        (("cost", "node"), it.cost.node),
+        (("serve", "instance_type"), it.serve.instance_type),
+    ):
+        if price(it.cost, size) is None:
+            allowed = f"a size with a price an hour in {it.cost.currency}: cost.prices: {{{size}: …}}"
+            yield Finding(
+                path, size, allowed, (("cost", "prices"), ("cost", "currency"), ("retrain", "budget"))
+            )
 
 
 def _contract_rules(it: Definition) -> Iterator[tuple[Path, contract.Rule]]:
@@ -209,13 +251,16 @@ RULES: tuple[Rule, ...] = (
     _columns,
     _returns,
     _places,
+    _complete,
     _persistence,
     _metric,
     _positive,
     _task,
     _retrain,
+    _parity,
     _canary,
     _people,
+    _prices,
 )
 
 

@@ -66,6 +66,12 @@ def _window(value: timedelta) -> timedelta:
     return value
 
 
+def _quiet(value: timedelta) -> timedelta:
+    if not timedelta(seconds=10) <= value <= timedelta(days=1):
+        raise ValueError("no quiet time")
+    return value
+
+
 def _write_duration(value: timedelta) -> str:
     seconds = value.total_seconds()
     for unit, size in reversed(_UNITS.items()):
@@ -155,6 +161,12 @@ Duration = Annotated[
     Allowed("a number with s, m, h or d, for example 90s, 15m, 6h or 60d; 3650d at most"),
 ]
 ServedWindow = Annotated[Duration, AfterValidator(_window), Allowed("from 10m to 90d, for example 1h or 1d")]
+QuietTime = Annotated[Duration, AfterValidator(_quiet), Allowed("from 10s to 1d, for example 10m")]
+FileName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,200}\.(json|csv)$"),
+    Allowed("a file's name that ends with .json or .csv, for example manifest.json"),
+]
 Place = Annotated[str, AfterValidator(_place), Allowed("container/prefix, for example landing/penguins/")]
 File = Annotated[str, AfterValidator(beside), Allowed("a file beside the loop file")]
 EnvironmentName = Annotated[

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from shared.domain.loop import LoopState
@@ -16,9 +17,13 @@ from shared.ports import Change, Row
 from shared.redaction import words_of
 from shared.release import effects, frozen, machine
 from shared.release.machine import PHASES, place
+from shared.retraining import cost as costs
 from shared.retraining import policy
 from shared.runtime.unit_of_work import Unit, traffic_changed, update
 from shared.state.hash_chain import Draft
+
+if TYPE_CHECKING:
+    from shared.loopfile import Definition
 
 WRITTEN_AS = {Phase.BAKING: "promoted"}
 """Where what happened has a better name than the phase that begins with it."""
@@ -88,11 +93,12 @@ def store(
     """Write a release's step with its ledger entry and what it means for the loop; False when nothing changed."""
     if after == before:
         return False
-    state = current.state
+    state, now = current.state, current.ports.clock.now()
     drafts = []
     if moved := place(after) != place(before):
-        drafts.append(_entry(before, after, actor, cause))
-    now = current.ports.clock.now()
+        definition = current.published(before.definition).definition
+        after, state = costs.counted(before, after, state, definition, now)
+        drafts.append(_entry(before, after, actor, cause, definition))
     if moved and PHASES[before.phase].costs_job:
         state = policy.charged(state, now - before.phase_since_at, now)
     if after.phase is Phase.BAKING and before.phase is Phase.PROMOTING:
@@ -131,7 +137,7 @@ def _why_not_again(current: Unit, state: LoopState, after: Release) -> Reason | 
     return policy.next_chance(state, current.published().definition, current.ports.clock.now())
 
 
-def _entry(before: Release, after: Release, actor: str, cause: str) -> Draft:
+def _entry(before: Release, after: Release, actor: str, cause: str, definition: Definition) -> Draft:
     detail: dict[str, str | Reason] = {"attempt": str(after.attempt)}
     if after.reason is not None:
         detail["reason"] = after.reason
@@ -142,6 +148,8 @@ def _entry(before: Release, after: Release, actor: str, cause: str) -> Draft:
         detail["traffic"] = machine.in_words(after.traffic)
     if after.judgements != before.judgements:
         detail["evidence"] = after.judgements[-1].evidence
+    if after.ended and (after.took.jobs_s or after.took.deployed_s):
+        detail["cost"] = costs.told(after, definition)
     return Draft(
         f"release.{WRITTEN_AS.get(after.phase, after.phase.value)}",
         f"release {after.number}",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import JudgementKind, Phase, Release, Trigger, TriggerKind
+from shared.retraining import cost
 from shared.state.hash_chain import Draft
 
 if TYPE_CHECKING:
@@ -106,9 +107,18 @@ def _delay(
         return None
     if state.champion is not None and (until := cooldown_until(state, definition)) and now < until:
         return Coalesce(triggers, _cooldown(state, until), until)
-    return _breaker(state, triggers, definition.retrain.breaker, now) or _over_budget(
-        state, triggers, definition.retrain.budget, now
+    return (
+        _breaker(state, triggers, definition.retrain.breaker, now)
+        or _over_budget(state, triggers, definition.retrain.budget, now)
+        or _overdrawn(state, triggers, definition, now)
     )
+
+
+def _overdrawn(
+    state: LoopState, triggers: tuple[Trigger, ...], definition: Definition, now: datetime
+) -> Coalesce | None:
+    over = cost.over_budget(state, definition, now)
+    return Coalesce(triggers, *over) if over else None
 
 
 def _breaker(
@@ -151,6 +161,17 @@ def _over_budget(
         until=free_at.isoformat(),
     )
     return Coalesce(triggers, used_up, free_at)
+
+
+OWN_EFFECTS = frozenset({TriggerKind.ALERT, TriggerKind.METRIC, TriggerKind.SERVED})
+"""Kinds that what the champion does may set off."""
+
+
+def depth(state: LoopState, triggers: Sequence[Trigger]) -> int:
+    """How many releases in a row, the next one included, only the model before them has asked for. What a person, a
+    clock or a landed version asks for begins anew."""
+    own = state.champion is not None and all(t.kind in OWN_EFFECTS and t.version is None for t in triggers)
+    return state.depth + 1 if own else 0
 
 
 def coalesced(waiting: Sequence[Trigger], more: Sequence[Trigger]) -> tuple[Trigger, ...]:

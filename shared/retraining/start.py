@@ -13,7 +13,7 @@ from shared.domain.version import DataVersion
 from shared.errors import InvariantBroken
 from shared.loopfile import Definition
 from shared.ports import Change, Insert
-from shared.retraining import policy
+from shared.retraining import cost, policy
 from shared.retraining.policy import Coalesce, Decision, Deny, Start, recent_starts
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
@@ -101,6 +101,7 @@ def _start(
         started_at=now,
         phase_since_at=now,
         trained_before=state.trained_through,
+        depth=policy.depth(state, triggers),
         champion=state.champion,
         traffic=state.adopted or expected_traffic(state),
     )
@@ -111,7 +112,7 @@ def _start(
         recent_breaches=(),
         waiting_until=None,
     )
-    return begun(counted, release)
+    return begun(counted, release, cost.estimate(definition, state.last_took))
 
 
 def usable_versions(
@@ -133,8 +134,8 @@ def usable_versions(
     return found
 
 
-def begun(state: LoopState, release: Release) -> Outcome:
-    """The loop with this release open, and its entry in the ledger."""
+def begun(state: LoopState, release: Release, estimate: Reason | None = None) -> Outcome:
+    """The loop with this release open, and its entry in the ledger; `estimate` says what it may cost."""
     first = release.triggers[0]
     brought = {
         "model": release.model,
@@ -153,11 +154,20 @@ def begun(state: LoopState, release: Release) -> Outcome:
             "reasons": reason(Code.TRIGGERS, *(t.reason for t in release.triggers), kinds=kinds),
             "versions": ", ".join(map(str, release.versions)),
             "definition": release.definition,
+            "depth": str(release.depth),
+            **({"estimate": estimate} if estimate is not None else {}),
             **{name: text for name, text in brought.items() if text},
         },
     )
     return Outcome(
-        replace(state, next_release=release.number + 1, open_release=release.number, adopted={}, denial=None),
+        replace(
+            state,
+            next_release=release.number + 1,
+            open_release=release.number,
+            depth=release.depth,
+            adopted={},
+            denial=None,
+        ),
         reason(Code.RELEASE_STARTED, release=release.number, triggers=kinds),
         (draft,),
         (Insert(rows.release_key(release.number), rows.encode(release)),),

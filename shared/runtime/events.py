@@ -16,7 +16,7 @@ from shared.errors import (
     OutcomeUnknown,
 )
 from shared.inbox import requests
-from shared.intake import drops, labels
+from shared.intake import drops, folders, labels
 from shared.ports import Delete, Row
 from shared.redaction import words_of
 from shared.runtime import unit_of_work
@@ -29,7 +29,7 @@ MAX_ATTEMPTS = 5
 """Unexpected failures of one event before it is quarantined."""
 
 HANDLERS: dict[EventKind, Callable[[Unit, InboxRecord, Row], None]] = {
-    EventKind.BLOB: drops.take,
+    EventKind.BLOB: folders.take,
     EventKind.LABELS: labels.take,
     EventKind.ALERT: requests.alert,
     EventKind.MODEL: requests.model,

@@ -31,6 +31,8 @@ def describe(current: Unit, release: Release | None = None, problems: Sequence[R
         Overview(
             loop=current.loop,
             landing=definition.data.landing,
+            quiet=bool(definition.data.complete and definition.data.complete.quiet),
+            manifest=(definition.data.complete.manifest if definition.data.complete else None) or "",
             labels=definition.data.labels or "",
             alerts=tuple(definition.retrain.alerts),
             endpoint=definition.serve.endpoint,

@@ -127,7 +127,7 @@ def _landed(ports: Ports, overview: Overview) -> int:
 
 def _is_begun(blob: Blob, now: datetime) -> bool:
     """An upload over SFTP or of an account with folders first lands as a file of 0 bytes; its end has an event."""
-    marks_end = blob.name.rpartition("/")[2] == recorder.FOLDER_END
+    marks_end = blob.name.rpartition("/")[2] == landings.FOLDER_END
     return not blob.size_bytes and not marks_end and blob.created_at > now - UPLOAD
 
 

@@ -21,7 +21,7 @@ from shared.errors import (
     InvariantBroken,
     OutcomeUnknown,
 )
-from shared.intake import source
+from shared.intake import folders, source
 from shared.ports import Ports, Row
 from shared.redaction import reason_of
 from shared.release import foreign, stepper
@@ -151,7 +151,7 @@ def step(ports: Ports, loop: str, this: Run) -> bool:
             continue
         try:
             if part():
-                this.events = this.events or name == "source"
+                this.events = this.events or name in ("source", "folders")
                 this.happened = this.happened or name != "release"
                 return True
         except (Conflict, OutcomeUnknown) as error:
@@ -182,6 +182,7 @@ def _parts(current: Unit, this: Run) -> Iterator[tuple[str, Callable[[], bool]]]
             )
         todos = this.todos(current)
     yield "source", partial(source.fetch, current)
+    yield "folders", partial(folders.answer, current)
     yield "schedule", partial(due.answer, current)
     yield "predictions", partial(served_predictions.answer, current)
     yield "served", partial(served_inputs.answer, current)

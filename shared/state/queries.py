@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from shared.domain.event import InboxRecord
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState, Overview
-from shared.domain.reason import Code
+from shared.domain.reason import Code, Reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.inbox import unrouted
 from shared.inbox.unrouted import Unrouted
 from shared.ports import Ports
+from shared.retraining import cost
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
@@ -34,6 +35,8 @@ class LoopView:
     set_aside: tuple[InboxRecord, ...]
     traffic: Mapping[str, int] | None
     """As the endpoint has it now; None when the endpoint did not answer."""
+    cost: Reason
+    """Of releases, today and this month."""
 
 
 def loops(ports: Ports) -> list[Overview]:
@@ -55,6 +58,7 @@ def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
         releases=tuple(releases(current, last=last)),
         set_aside=tuple(set_aside(ports, name)),
         traffic=traffic(current),
+        cost=cost.standing(state, open_release(current), current.published().definition, ports.clock.now()),
     )
 
 

@@ -90,6 +90,11 @@ def content_key(digest: str) -> str:
     return f"content-{digest}"
 
 
+def folder_key(place: str) -> str:
+    """Of container/folder: the number of the version that it was read as."""
+    return f"folder-{key_of(place)}"
+
+
 def release_key(number: int) -> str:
     return f"release-{number:08d}"
 

@@ -43,16 +43,16 @@ def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
     published = unit.published()
     verdict = look(unit, published, version)
     seen = _seen(version, verdict, unit.state.champion)
-    late = _late(unit.state, version)
+    mute = _late(unit.state, version) or _own(version)
     state, helped, reasons = replace(unit.state, past=verdict.past), tuple[Draft, ...](), list[Trigger]()
-    if not late:
+    if mute is None:
         state, helped = effectiveness.assess(unit, _remember(state, verdict), seen, published.definition)
         reasons = _reasons(state, published, seen, verdict, record, unit)
     outcome = start.answer(unit, state, reasons, extra=version)
     judged = replace(
         seen,
         state=VersionState.JUDGED,
-        decision=outcome.reason or late or reason(Code.NO_TRIGGER),
+        decision=outcome.reason or mute or reason(Code.NO_TRIGGER),
     )
     became = reason(Code.BECAME_VERSION, version=version.number)
     unit.commit(
@@ -107,6 +107,11 @@ def _late(state: LoopState, version: DataVersion) -> Reason | None:
     if state.champion is None or newest is None or landed is None or landed >= newest:
         return None
     return reason(Code.LATE_VERSION, landed=landed.isoformat())
+
+
+def _own(version: DataVersion) -> Reason | None:
+    """Why a version raises nothing that the loop itself has made."""
+    return reason(Code.OWN_PREDICTIONS, labels=version.own_labels) if version.own else None
 
 
 def look(unit: Unit, published: Published, version: DataVersion) -> Verdict:

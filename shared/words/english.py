@@ -12,6 +12,16 @@ from functools import partial
 from shared.domain.reason import Code
 from shared.words import judges, models
 
+
+def _so_far(
+    currency: str, day: float, month: float, day_limit: float | None, month_limit: float | None
+) -> str:
+    def of(limit: float | None) -> str:
+        return "" if limit is None else f" of {limit:.2f}"
+
+    return f"{day:.2f}{of(day_limit)} {currency} today, {month:.2f}{of(month_limit)} this month"
+
+
 TEXTS: Mapping[Code, str | Callable[..., str]] = {
     # release
     Code.STEPS_REUSED: "steps reused, because nothing in them had changed: {steps}",
@@ -181,6 +191,14 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.GATE_FLOOR: judges.floor,
     Code.GATE_SLICE: judges.slice_floor,
     Code.GATE_SLICE_DIFFERENCE: judges.slice_difference,
+    Code.GATE_PARITY: judges.parity,
+    Code.GATE_PARITY_FEW: lambda column, measure, small: (
+        f"{measure} by {column}: fewer than two groups have enough rows to be compared"
+        f"{f'; too small: {small}' if small else ''}"
+    ),
+    Code.GATE_PARITY_NO_CLASS: (
+        "`gate.parity` looks for class {positive}, which neither the holdout nor the answers have"
+    ),
     Code.GATE_SLICE_COLUMN: "the holdout has no column {column!r} to slice by",
     Code.GATE_CALIBRATION: judges.calibration,
     Code.GATE_CALIBRATION_UNSTATED: (
@@ -254,6 +272,15 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     # inbox
     Code.BECAME_VERSION: "version {version}",
     Code.FOLDER_END_ALONE: "{name} ends a folder, but lies in the landing prefix itself",
+    Code.FOLDER_NOT_QUIET: "part of the folder {folder}; read once nothing has landed there for {quiet:span}",
+    Code.FOLDER_READ: "part of the folder {folder}, which was read as version {version}",
+    Code.FOLDER_READ_ONCE: (
+        "part of the folder {folder}, which was read as version {version}; read again when {end} lands again"
+    ),
+    Code.LATE_FILE: (
+        "it landed after its folder {folder} was read as version {version}: land it in a folder of its own, or land "
+        "_SUCCESS there to have the whole folder read again"
+    ),
     Code.FOLDER_PART: "part of the folder {folder}/; read when {end} lands",
     Code.HIDDEN_NAME: "names that start with _ or . are not data",
     Code.ALERT_WITHDRAWN: "not retrained: alert rule {rule} was resolved while its request waited",
@@ -420,6 +447,21 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "waiting: the budget of {limit:span} of compute a day is used up until {until:minute}: "
         "jobs took {took:span} in the last 24 hours"
     ),
+    Code.MONEY_USED_UP: (
+        "waiting: the budget of {limit:.2f} {currency} a {span} is used up until {until:minute}: {spent:.2f} are "
+        "spent, and a release is estimated at {estimate:.2f}"
+    ),
+    Code.MONEY_TOO_LITTLE: (
+        "waiting until {until:minute}: a release is estimated at {estimate:.2f} {currency}, more than the budget of "
+        "{limit:.2f} a {span}; raise it, or `driftloop retrain {loop}`"
+    ),
+    Code.COST_ESTIMATED: "about {money:.2f} {currency}",
+    Code.COST_ESTIMATED_UNTRAINED: "about {money:.2f} {currency}, and its training, which none has shown yet",
+    Code.COST_COUNTED: (
+        "{money:.2f} {currency}: jobs took {jobs:span}, and its deployment stood beside another for {deployed:span}"
+    ),
+    Code.COST_SO_FAR: _so_far,
+    Code.PRICE_UNKNOWN: "unknown: {size} has no price; give it in `cost.prices`",
     Code.ECHO: "not retrained: it fired while release {release} had traffic, which was taken back",
     Code.BREACH_NOT_CONFIRMED: "not retrained: the monitor's breach is not confirmed: {because}",
     Code.NEWER_VERSION_NEEDED: "no automatic retry until a version newer than {version} lands; {because}",
@@ -427,6 +469,8 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.WOULD_START: (
         "would start release {release} ({kinds}) with `mode: act`; nothing is spent while the loop observes"
     ),
+    Code.OWN_PREDICTIONS: "not retrained: all its labels ({labels:,}) are the loop's own predictions",
+    Code.LABELS_OWN: "{labels:,} labels are the loop's own predictions and count for nothing",
     Code.LATE_VERSION: "not retrained: it landed at {landed:moment}, and newer data have come since",
     # loop
     Code.PAUSED_BY_PERSON: "paused by {actor}: {why}",

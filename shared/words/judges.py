@@ -138,6 +138,32 @@ def slice_difference(
     return f"{seen}, {shown} by more than {margin:g}"
 
 
+def parity(
+    column: str,
+    measure: str,
+    most: str,
+    most_share: float,
+    least: str,
+    least_share: float,
+    value: float,
+    low: float,
+    high: float,
+    limit: float,
+    outcome: str,
+    champion: float | None,
+    small: str,
+) -> str:
+    shown = {"pass": "within", "fail": "shown to be above", "inconclusive": "above, maybe by chance,"}[
+        outcome
+    ]
+    before = "" if champion is None else f"; the champion's is {_number(champion)}"
+    few = f"; too small to compare: {small}" if small else ""
+    return (
+        f"{measure} by {column}: {most} {most_share:.1%}, {least} {least_share:.1%}, a gap of "
+        f"{_number(value)} ({_number(low)} to {_number(high)}), {shown} the limit of {limit:g}{before}{few}"
+    )
+
+
 def calibration(stated: float, right: int, rows: int, off: float, limit: float | None) -> str:
     tolerated = "for information only" if limit is None else f"tolerated {limit:.0%}"
     return (

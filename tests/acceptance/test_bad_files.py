@@ -41,6 +41,24 @@ def test_a_folder_of_parts_is_one_version_when_success_lands(app: App) -> None:
     assert [version["rows"] for version in status["versions"]] == [len(birds)]
 
 
+def test_a_folder_is_one_version_by_its_quiet_time_and_by_its_manifest(app: App) -> None:
+    """By the events of the local Azure and the tick of its Functions host, with nobody who says that it is the end."""
+    app.publish("quiet", "data.complete={quiet: 10s}")
+    app.publish("manifest", "data.complete={manifest: manifest.json}")
+    birds, folder = season(2008), app.folder / "parted"
+    folder.mkdir()
+    for number, part in enumerate((birds.iloc[:60], birds.iloc[60:])):
+        app.drop("quiet", f"2008/part-{number}.csv", part)
+        part.to_csv(folder / f"part-{number}.csv", index=False)
+    app.run("drop", "manifest", str(folder))
+    for loop in ("quiet", "manifest"):
+        status = app.wait(loop, lambda s: bool(s["versions"]) and s["versions"][0]["state"] == "judged")
+        assert [version["rows"] for version in status["versions"]] == [len(birds)]
+    app.drop("quiet", "2008/part-2.csv", birds.iloc[:9])
+    told = app.wait("quiet", lambda s: bool(s["set_aside"]))
+    assert told["set_aside"][0]["reason"]["code"] == "late-file"
+
+
 def test_a_message_that_no_function_is_ever_given_is_kept_by_the_sweep(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,8 @@ NEEDS_NOTHING = {
         "gate-slice",
         "gate-slice-difference",
         "gate-slice-column",
+        "gate-parity",
+        "gate-parity-few",
         "gate-calibration",
         "gate-calibration-unstated",
         "gate-no-rows",
@@ -77,6 +79,8 @@ NEEDS_NOTHING = {
     *("smoke-slow", "smoke-golden-count", "smoke-golden-differs", "answer-is-text", "answer-is-error"),
     *("answer-is-object", "answer-is-other", "value-not-finite", "value-not-class", "value-unknown-class"),
     "value-empty",
+    *("cost-estimated", "cost-estimated-untrained", "cost-counted", "cost-so-far"),
+    "labels-own",
 }
 """Triggers, verdicts, their findings and outcomes: nothing is refused, waits or failed by itself."""
 

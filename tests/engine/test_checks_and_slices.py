@@ -74,6 +74,19 @@ def test_numbers_that_are_nearly_all_alike_make_bands_without_gaps() -> None:
     assert all(name for name in names)
 
 
+def test_a_first_model_that_sees_a_class_on_one_side_alone_is_rejected_by_the_gates_parity() -> None:
+    world = World(default_model=lambda bird: "Gentoo" if bird["sex"] == "male" else "Adelie")
+    parity = "parity: {by: [sex], positive: Gentoo, selection_rate: 0.2, min_rows: 5}, "
+    world.publish(LOOP.replace("gate: {", "gate: {" + parity))
+    world.drop("2007.csv", csv(season(2007)))
+    world.ticks(6)
+    release = world.release(1)
+    assert release.phase is Phase.REJECTED
+    told = say(release.reason)
+    assert "selection rate by sex: male 100.0%, female 0.0%" in told
+    assert "too small to compare: none (" in told, "birds whose sex nobody knows"
+
+
 GOLDEN = {"columns": ["flipper_length_mm"], "data": [[180], [230]]}
 
 

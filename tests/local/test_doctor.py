@@ -348,6 +348,21 @@ def test_a_cluster_that_keeps_nodes_when_it_is_idle(
     assert ("--min-instances 0" in found.fix) == (state == "warning")
 
 
+def test_a_cluster_of_another_machine_than_the_one_that_jobs_are_reckoned_with(
+    ports: Ports, cluster: Callable[[int], None]
+) -> None:
+    cluster(0)
+    definition = loopfile.parse(ON_CLUSTER + "cost: {node: Standard_DS2_v2}\n", file="loop.yaml")
+    publication.publish(ports, Published(definition, Assets("azureml:p:1"), "ann", ports.clock.now()))
+    workspace = Workspace(Settings.from_environment(os.environ), credential())
+
+    price, nodes = doctor._compute(workspace, ports, ports.store.overviews()[0])
+
+    assert (price.state, nodes.state) == ("warning", "ok")
+    assert "jobs run on Standard_DS3_v2 (driftloop-cpu)" in price.what
+    assert price.fix == "cost.node: Standard_DS3_v2, and publish"
+
+
 def test_the_local_azure_has_no_cluster_that_keeps_more_nodes_than_it_may_have(azure: LocalAzure) -> None:
     found = {"size": "Standard_DS3_v2", "least_nodes": 5, "most_nodes": 4}
     refused = azure.control.put("/local/computes", json={"driftloop-cpu": found})

@@ -21,7 +21,8 @@ from shared.domain.loop import LoopState
 from shared.domain.reason import Code
 from shared.domain.release import Outcome, Phase, Release
 from shared.inbox import recorder, requests
-from shared.intake import drops
+from shared.intake import drop_parts, drops, folders
+from shared.intake.reader import origins
 from shared.memory.azureml import MemoryServing, MemoryTraining
 from shared.memory.store import MemoryStore
 from shared.ports import Change, Insert
@@ -31,17 +32,22 @@ from shared.release.gate import gate_judge, new_rows, smoke
 from shared.retraining import policy, start
 from shared.runtime import events, outbox, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
+from shared.verdict import version_verdict
 from shared.words import say
+from tests.engine import test_complete as complete
+from tests.engine import test_cost as costs
 from tests.engine import test_explaining as explaining
 from tests.engine import test_export as exporting
 from tests.engine import test_faults as faults
 from tests.engine import test_isolation as isolation
+from tests.engine import test_origins as origin
 from tests.engine import test_policy as policies
 from tests.engine import test_steering as steering
 from tests.faults import Crash
 from tests.judge import test_gate as gating
 from tests.judge import test_metric_and_smoke as smoking
 from tests.judge import test_new_rows as newness
+from tests.judge import test_parity as parities
 from tests.simulator import reader, sweep
 from tests.simulator.life import birds
 from tests.simulator.sweep import Case
@@ -202,6 +208,20 @@ def an_edit_of_the_ledger_is_found() -> None:
     assert life.history.at_rest(jobs=1, versions=1) != []
 
 
+def own_drift_raises_nothing() -> None:
+    life = faults.served(
+        plan=faults.LOOP.replace("target: species,", "target: species, origin: {column: by},")
+    )
+    life.drop("own.csv", _said_by(birds(2, 1.3), "model"))
+    life.rest()
+    assert (life.state.next_release, life.state.next_version) == (2, 3)
+
+
+def _said_by(drop: bytes, whom: str) -> bytes:
+    head, *lines = drop.decode().splitlines()
+    return "\n".join([f"{head},by", *(f"{line},{whom}" for line in lines)]).encode()
+
+
 def equal_content_is_one_version() -> None:
     life = faults.served()
     life.drop("again.csv", birds(1, 1.0))
@@ -320,6 +340,31 @@ GUARDS: Sequence[Sabotage] = (
         faults.test_f02_the_older_of_two_events_of_one_blob_is_superseded_whichever_comes_first,
     ),
     Sabotage(
+        "labels that the loop's own model made are taken away",
+        lambda: set_to(origins.Origins, "sift", lambda self, batch: batch),
+        origin.test_late_labels_that_the_champion_made_start_nothing,
+    ),
+    Sabotage(
+        "a version of the loop's own predictions raises nothing",
+        lambda: set_to(version_verdict, "_own", always(None)),
+        own_drift_raises_nothing,
+    ),
+    Sabotage(
+        "a folder's quiet time begins anew with each file",
+        lambda: set_to(folders, "quiet", always(timedelta(0))),
+        complete.test_a_folder_is_one_version_once_nothing_has_landed_in_it_for_so_long,
+    ),
+    Sabotage(
+        "a file that lands after its folder was read is late",
+        lambda: set_to(drops, "read_as", always(0)),
+        complete.test_what_lands_after_the_folder_was_read_is_told_by_name_and_nothing_is_read_twice,
+    ),
+    Sabotage(
+        "a folder is read once all that its manifest names has landed",
+        lambda: set_to(drop_parts.manifest, "absent", always([])),
+        complete.test_files_that_never_come_are_told_by_name_when_the_wait_is_over,
+    ),
+    Sabotage(
         "late data are no reason to retrain",
         lambda: mock.patch("shared.verdict.version_verdict._late", always(None)),
         faults.test_f03_old_data_that_come_a_day_late_are_a_version_and_no_reason_to_retrain,
@@ -336,6 +381,11 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "a release is followed by a rest", lambda: set_to(policy, "_delay", always(None)), cooldown_holds
+    ),
+    Sabotage(
+        "a budget in money that is spent lets no release start",
+        lambda: set_to(policy.cost, "over_budget", always(None)),
+        costs.test_jobs_and_the_second_deployment_are_charged_and_the_reason_waits_for_the_next_day,
     ),
     Sabotage(
         "failures in a row open the breaker",
@@ -390,6 +440,11 @@ GUARDS: Sequence[Sabotage] = (
         "a worse challenger does not pass the gate",
         lambda: set_to(gate_judge, "_worst", always(Outcome.PASS)),
         gating.test_a_clearly_worse_challenger_fails_and_says_why,
+    ),
+    Sabotage(
+        "groups that are treated unlike do not pass the gate",
+        lambda: set_to(gate_judge, "judge_parity", always([])),
+        parities.test_a_model_that_chooses_one_group_far_more_often_is_rejected_and_both_groups_are_named,
     ),
     Sabotage(
         "a bake without evidence goes back",

@@ -12,6 +12,7 @@ from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
+from shared.retraining import cost
 from shared.retraining.policy import recent_spending, recent_starts
 from shared.runtime.overview_row import needs_attention
 from shared.state import ledger_pages, queries
@@ -116,6 +117,8 @@ class LoopPage:
     compute_used_s: float
     compute_s: float | None
     """What jobs may take in 24 hours; None: not bounded."""
+    cost: str
+    """Of releases, today and this month, with their budgets."""
     versions: tuple[VersionLine, ...]
     older_versions: int | None
     heat_versions: tuple[int, ...]
@@ -178,6 +181,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
         budget=budget.runs_per_day,
         compute_used_s=sum(seconds for _, seconds in recent_spending(state, now)),
         compute_s=budget.compute_per_day.total_seconds() if budget.compute_per_day else None,
+        cost=say(cost.standing(state, open_release, definition, now)),
         versions=tuple(map(lines.version_line, versions)),
         older_versions=_older([v.number for v in versions]),
         heat_versions=tuple(v.number for v in reversed(versions)),

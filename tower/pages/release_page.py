@@ -13,6 +13,7 @@ from shared.errors import ConfigurationError, InvariantBroken
 from shared.release.canary.canary_judge import CanaryVerdict
 from shared.release.canary.tolerance import MetricEvidence
 from shared.release.gate.holdout import GatePolicy, GateVerdict, Interval
+from shared.retraining import cost
 from shared.runtime.unit_of_work import Unit
 from shared.state import ledger_pages
 from shared.words import say, titled
@@ -138,6 +139,8 @@ class ReleasePage:
     steps: tuple[Step, ...]
     planned: tuple[int, ...]
     definition: str
+    cost: str
+    """So far; what was estimated is in its first ledger entry."""
     trained: str
     """Where its model comes from, where it was not trained for it."""
     offers: tuple[Offer, ...]
@@ -185,6 +188,7 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         steps=_steps(found.points),
         planned=tuple(definition.canary.steps),
         definition=found.definition,
+        cost=say(cost.told(found, definition)),
         trained=_trained(found),
         offers=offers,
         withheld=withheld,

@@ -90,6 +90,12 @@ class ReadSpec:
     """Name -> style of numbers or order of dates that other data of the same kind show."""
     contract: tuple[Mapping[str, Any], ...] = ()
     """Each a `loopfile.contract.Rule`, as JSON has it."""
+    origin: str = ""
+    """The column that says where a row's label comes from; empty: nobody says."""
+    own: tuple[str, ...] = ()
+    """Values of it that mean the loop's own model."""
+    trains_unknown: bool = False
+    """Whether a label counts that has no origin."""
     landed_at: str = ""
     """When the drop landed, ISO 8601; the age of its times is counted from here."""
 
@@ -108,6 +114,7 @@ class ReadSpec:
             self.time,
             self.holdout_column,
             self.cluster,
+            self.origin,
             *self.ignore,
             *self.columns,
             *(name for rule in self.contract for name in _named(rule)),
@@ -134,7 +141,16 @@ class ReadSpec:
             columns=data.columns,
             cluster=cluster,
             contract=cls.rules_of(data.contract),
+            **cls.origin_of(data),
         )
+
+    @staticmethod
+    def origin_of(data: Data) -> dict[str, Any]:
+        """The arguments that say which labels count."""
+        found = data.origin
+        if found is None:
+            return {}
+        return {"origin": found.column, "own": found.own, "trains_unknown": found.unknown == "train"}
 
     @staticmethod
     def rules_of(contract: Sequence[loopfile.Rule]) -> tuple[Mapping[str, Any], ...]:
@@ -151,7 +167,7 @@ class ReadSpec:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], reference: bytes) -> ReadSpec:
-        listed = {name: tuple(document[name]) for name in ("ignore", "contract")}
+        listed = {name: tuple(document[name]) for name in ("ignore", "contract", "own")}
         return cls(**{**document, **listed, "limits": Limits(**document["limits"])}, reference=reference)
 
 
@@ -189,6 +205,8 @@ class Reading:
     """Rows that the contract keeps out of both halves; they lie under `output` as rejected/part-*.parquet."""
     contract: tuple[Mapping[str, Any], ...] = ()
     """What each rule came to, a `contract_pass.Result` without values."""
+    own_labels: int = 0
+    """Labels that the loop's own model made: they are taken away."""
 
     def to_document(self) -> dict[str, Any]:
         """Everything but the profile, which travels as a file."""

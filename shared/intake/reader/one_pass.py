@@ -26,6 +26,7 @@ from shared.intake.reader.drop_files import JUDGED_AS, DropFile, Reading, ReadSp
 from shared.intake.reader.evidence_sample import Samples
 from shared.intake.reader.likeness import Likeness
 from shared.intake.reader.one_of_each import OneOfEach
+from shared.intake.reader.origins import Origins
 from shared.intake.reader.rejected_rows import RejectedRows
 from shared.intake.reader.row_hash import ContentHash, RowHashes, in_share
 from shared.intake.reader.target_task import TargetTask
@@ -168,7 +169,7 @@ class _Pass:
         self._contract = ContractPass(spec.contract, columns, spec.landed_at)
         self._rejected = RejectedRows(output / "rejected", schema)
         self._samples = Samples(schema, spec.target)
-        self._targets = 0
+        self._targets, self._origins = 0, Origins(spec)
         self._task = TargetTask(columns.get(spec.target, ""))
         self._start: datetime | None = None
         self._end: datetime | None = None
@@ -207,6 +208,7 @@ class _Pass:
             findings=tuple(self._findings),
             rejected_rows=self._contract.rejected,
             contract=tuple(result.to_document() for result in results),
+            own_labels=self._origins.own,
         )
 
     def _take(self, batch: pa.RecordBatch) -> None:
@@ -218,6 +220,7 @@ class _Pass:
         if not batch.num_rows:
             return
         self._content.add(hashes, self._columns)
+        batch = self._origins.sift(batch)
         self._profiler.update(self._one_of_each.of(batch))
         kept = self._split.holdout(batch, hashes)
         self._samples.add(batch, kept)
@@ -238,6 +241,7 @@ class _Pass:
         return self._spec.time or (moments[0] if len(moments) == 1 else "")
 
     def _look_at(self, rows: int) -> None:
+        self._findings += self._origins.findings()
         if self._targets == 0:
             self._findings.append(f"no row has a value of the target {quoted(self._spec.target)}: unlabelled")
         elif self._targets < rows:

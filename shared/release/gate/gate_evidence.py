@@ -117,11 +117,11 @@ def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[Smoke
 
 def gate_policy(release: Release, definition: Definition, metric: str) -> GatePolicy:
     """The loop's gate. A challenger that is to fix a breached metric must be better, not merely as good."""
-    from shared.release.gate.gate_judge import GatePolicy, SlicePolicy
+    from shared.release.gate.gate_judge import GatePolicy, ParityPolicy, SlicePolicy
 
     gate = definition.gate
     breached = any(trigger.kind is TriggerKind.METRIC for trigger in release.triggers)
-    slices = gate.slices
+    slices, parity = gate.slices, gate.parity
     return GatePolicy(
         metric=metric,
         margin=gate.margin,
@@ -131,6 +131,9 @@ def gate_policy(release: Release, definition: Definition, metric: str) -> GatePo
         calibration=gate.calibration,
         slices=SlicePolicy(tuple(slices.by), slices.floor, slices.min_rows, slices.margin)
         if slices
+        else None,
+        parity=ParityPolicy(tuple(parity.by), parity.positive, parity.limits, parity.min_rows)
+        if parity
         else None,
     )
 
@@ -144,14 +147,17 @@ def _evidence(
 ) -> GateEvidence:
     from shared.release.gate.gate_judge import GateEvidence
 
-    data, slices = definition.data, definition.gate.slices
+    data, gate = definition.data, definition.gate
+    columns = dict.fromkeys(
+        (*(gate.slices.by if gate.slices else ()), *(gate.parity.by if gate.parity else ()))
+    )
     ids = frame[data.id].astype(str) if data.id else frame.index.astype(str)
     return GateEvidence(
         ids=tuple(ids),
         y_true=tuple(frame[data.target].tolist()),
         challenger=challenger.values,
         champion=champion.values if champion else None,
-        slices={by: slice_names(frame[by]) for by in slices.by} if slices else {},
+        slices={by: slice_names(frame[by]) for by in columns},
         malformed=challenger.problems,
         stated=challenger.stated,
         known_classes=classes.all,

@@ -24,12 +24,14 @@ from shared.release.gate.holdout import (
     GateRecord,
     GateVerdict,
     Interval,
+    ParityPolicy,
     SlicePolicy,
     SliceVerdict,
     thin_class,
     unscored,
     unusable,
 )
+from shared.release.gate.parity import judge_parity
 from shared.stats.metrics import METRICS, Metric, class_name
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ __all__ = [
     "GateVerdict",
     "Interval",
     "Outcome",
+    "ParityPolicy",
     "SlicePolicy",
     "SliceVerdict",
     "judge_gate",
@@ -71,6 +74,8 @@ def judge_gate(evidence: GateEvidence, policy: GatePolicy) -> GateVerdict:
     difference = None if evidence.champion is None else judged.bounds(None)
     slices, of_slices = _judge_slices(evidence, judged)
     findings = [*_findings(evidence, judged, challenger, difference), *of_slices]
+    if policy.parity is not None:
+        findings += judge_parity(evidence, policy.parity, policy.confidence)
     if chosen.task == "classification":
         findings += judge_calibration(
             evidence.y_true, evidence.challenger, evidence.stated, policy.calibration, policy.confidence

@@ -36,6 +36,18 @@ class SlicePolicy(Document):
 
 
 @dataclass(frozen=True)
+class ParityPolicy(Document):
+    """How far the groups of each column in `by` may be apart, by measure (`parity.MEASURES`)."""
+
+    by: tuple[str, ...]
+    positive: str
+    """The class whose share counts."""
+    limits: Mapping[str, float]
+    min_rows: int = 30
+    """Groups with fewer rows of the kind are told, not compared."""
+
+
+@dataclass(frozen=True)
 class GatePolicy(Document):
     """`margin` and `floor` are in the metric's own units; for "lower is better" the floor is a ceiling."""
 
@@ -45,6 +57,7 @@ class GatePolicy(Document):
     floor: float | None = None
     confidence: float = 0.95
     slices: SlicePolicy | None = None
+    parity: ParityPolicy | None = None
     calibration: float | None = None
     """How far stated probabilities may be off; None: for information only."""
     positive: str = ""

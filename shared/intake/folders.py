@@ -1,0 +1,99 @@
+"""A folder is complete once nothing has landed in it for a while; what lands after it was read is told by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.domain.event import EventKind, InboxRecord, InboxState
+from shared.domain.reason import Code, reason
+from shared.inbox.landings import FOLDER_END
+from shared.intake import drops
+from shared.intake.reader import partitions
+from shared.ports import Blob, Delete, Insert, Row
+from shared.runtime.unit_of_work import Unit, update
+from shared.state import rows
+
+
+def take(unit: Unit, record: InboxRecord, row: Row) -> None:
+    """A landed blob: a drop, or a file of a folder that is one once it is quiet."""
+    place = record.body.get("part_of")
+    if not place:
+        drops.take(unit, record, row)
+        return
+    blob = unit.ports.blobs.find(record.body["container"], record.body["name"])
+    if blob is None or blob.etag != record.body["etag"]:
+        code = Code.DELETED if blob is None else Code.OVERWRITTEN
+        drops.close(unit, record, row, InboxState.SUPERSEDED, reason(code))
+    elif version := drops.read_as(unit, place):
+        _after(unit, record, row, blob, version)
+    else:
+        _begun(unit, record, row, blob, place)
+
+
+def _begun(unit: Unit, record: InboxRecord, row: Row, blob: Blob, place: str) -> None:
+    """The folder's quiet time begins with its newest file."""
+    newest = max(blob.created_at, unit.state.folders.get(place, blob.created_at))
+    why = reason(Code.FOLDER_NOT_QUIET, folder=place, quiet=quiet(unit).total_seconds())
+    closed = replace(record, state=InboxState.IGNORED, reason=why)
+    state = replace(unit.state, folders={**unit.state.folders, place: newest})
+    unit.commit(state, changes=[update(row, closed), Delete(rows.todo_key(record))])
+
+
+def _after(unit: Unit, record: InboxRecord, row: Row, blob: Blob, version: int) -> None:
+    landed = unit.version(version)[0].landed_at
+    if landed is None or blob.created_at <= landed:
+        why = reason(Code.FOLDER_READ, folder=record.body["part_of"], version=version)
+        drops.close(unit, record, row, InboxState.IGNORED, why)
+        return
+    late = reason(Code.LATE_FILE, folder=record.body["part_of"], version=version)
+    unit.ports.blobs.quarantine(blob, f"{late.code.value}: the folder was read as version {version}")
+    drops.close(unit, record, row, InboxState.QUARANTINED, late)
+
+
+def quiet(unit: Unit) -> timedelta:
+    complete = unit.published().definition.data.complete
+    return (complete.quiet if complete else None) or timedelta(0)
+
+
+def next_at(unit: Unit) -> datetime | None:
+    """When the next folder may be complete; None when none is waited for."""
+    newest = min(unit.state.folders.values(), default=None)
+    return newest + quiet(unit) if newest else None
+
+
+def answer(unit: Unit) -> bool:
+    """Make a drop of a folder whose time is over; False when there is none."""
+    now, span = unit.ports.clock.now(), quiet(unit)
+    for place, newest in sorted(unit.state.folders.items()):
+        if now >= newest + span:
+            _look(unit, place, now - span)
+            return True
+    return False
+
+
+def _look(unit: Unit, place: str, before: datetime) -> None:
+    """Read what lies there: a file whose event is on its way still keeps the folder open."""
+    container, _, folder = place.partition("/")
+    listed = list(unit.ports.blobs.list(container, f"{folder}/"))
+    found = [one for one in listed if partitions.is_part(one.name[len(folder) + 1 :])]
+    newest = max(found, key=lambda one: (one.created_at, one.name), default=None)
+    left = {name: at for name, at in unit.state.folders.items() if name != place}
+    ends = [one.created_at for one in listed if one.name == f"{folder}/{FOLDER_END}"]
+    if newest is None or any(at >= newest.created_at for at in ends):  # or a _SUCCESS has ended it
+        unit.commit(replace(unit.state, folders=left))
+    elif newest.created_at > before:
+        unit.commit(replace(unit.state, folders={**left, place: newest.created_at}))
+    else:
+        record = InboxRecord(
+            key=rows.key_of("folder", place, *(f"{one.name} {one.etag}" for one in found)),
+            kind=EventKind.BLOB,
+            received_at=unit.ports.clock.now(),
+            body={"container": container, "name": newest.name, "etag": newest.etag, "folder": f"{folder}/"},
+        )
+        known = unit.ports.store.read(unit.loop, rows.inbox_key(record.key)) is not None
+        new = [
+            Insert(rows.inbox_key(record.key), rows.encode(record)),
+            Insert(rows.todo_key(record), record.key),
+        ]
+        unit.commit(replace(unit.state, folders=left), changes=[] if known else new)

@@ -1,0 +1,187 @@
+"""What a release costs: estimated before it begins, counted as it goes, added up by day and month.
+
+It pays for its jobs, and for the deployment that stands beside the one that serves. What serves when no release is open
+is not counted: no budget of retraining could save it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.domain.loop import LoopState
+from shared.domain.reason import Code, Reason, reason
+from shared.domain.release import ENDED, Phase, Release, ReleaseTimes
+from shared.loopfile.prices import price
+
+if TYPE_CHECKING:
+    from shared.loopfile import Definition
+
+HOUR_S = 3600.0
+JOBS = frozenset({Phase.TRAINING, Phase.CHECKING})
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Of an hour, all machines together."""
+
+    job: float
+    deployment: float
+
+    def of(self, took: ReleaseTimes) -> float:
+        return (took.jobs_s * self.job + took.deployed_s * self.deployment) / HOUR_S
+
+
+def prices(definition: Definition) -> Prices | None:
+    """None where a size has no price (`unpriced` names it)."""
+    cost, serve = definition.cost, definition.serve
+    job, deployment = price(cost, cost.node), price(cost, serve.instance_type)
+    if job is None or deployment is None:
+        return None
+    return Prices(job * cost.nodes, deployment * serve.instance_count)
+
+
+def unpriced(definition: Definition) -> str:
+    """The first size without a price; empty when there is none."""
+    sizes = (definition.cost.node, definition.serve.instance_type)
+    return next((size for size in sizes if price(definition.cost, size) is None), "")
+
+
+def least(definition: Definition) -> ReleaseTimes:
+    """What a release takes at least beside its training: a second deployment, for the canary's steps and the bake."""
+    canary = definition.canary
+    return ReleaseTimes(deployed_s=(len(canary.steps) * canary.step.minutes + canary.bake_minutes) * 60)
+
+
+def most(definition: Definition) -> ReleaseTimes:
+    """What its limits let it take, where no person keeps it waiting."""
+    canary, train = definition.canary, definition.train
+    waits = (len(canary.steps) + bool(canary.bake_minutes)) * canary.step.max_hours * HOUR_S
+    jobs = train.attempts + len(definition.gate.checks)
+    return ReleaseTimes(jobs * train.timeout.total_seconds(), waits)
+
+
+def estimated(definition: Definition, last: ReleaseTimes) -> float | None:
+    """Of the next release: as long as the last one that went live, and no shorter than its canary; None: no price."""
+    found = prices(definition)
+    return (
+        None
+        if found is None
+        else found.of(replace(last, deployed_s=max(last.deployed_s, least(definition).deployed_s)))
+    )
+
+
+def estimate(definition: Definition, last: ReleaseTimes) -> Reason:
+    """The same in words; before the first release has gone live, what training takes is not known."""
+    money = estimated(definition, last)
+    if money is None:
+        return reason(Code.PRICE_UNKNOWN, size=unpriced(definition))
+    code = Code.COST_ESTIMATED if last.jobs_s else Code.COST_ESTIMATED_UNTRAINED
+    return reason(code, money=round(money, 4), currency=definition.cost.currency)
+
+
+def since(release: Release, now: datetime) -> ReleaseTimes:
+    """What it has taken since it was counted last."""
+    phase = release.phase
+    seconds = max(0.0, (now - (release.counted_at or release.phase_since_at)).total_seconds())
+    job = phase in JOBS
+    beside = bool(release.deployment) and phase not in ENDED
+    return ReleaseTimes(seconds if job else 0.0, seconds if beside else 0.0)
+
+
+def counted(
+    before: Release, after: Release, state: LoopState, definition: Definition, now: datetime
+) -> tuple[Release, LoopState]:
+    """Release and loop once the phase that has ended is paid for."""
+    more, found = since(before, now), prices(definition)
+    money = found.of(more) if found else 0.0
+    took = replace(
+        before.took,
+        jobs_s=before.took.jobs_s + more.jobs_s,
+        deployed_s=before.took.deployed_s + more.deployed_s,
+    )
+    after = replace(after, took=took, cost=before.cost + money, counted_at=now)
+    today = day(now)
+    by_day = {**kept(state.money, now), today: state.money.get(today, 0.0) + money} if money else state.money
+    last = took if after.phase is Phase.LIVE and took.jobs_s else state.last_took
+    return after, replace(state, money=by_day, last_took=last)
+
+
+def told(release: Release, definition: Definition) -> Reason:
+    """What a release has cost."""
+    if prices(definition) is None:
+        return reason(Code.PRICE_UNKNOWN, size=unpriced(definition))
+    return reason(
+        Code.COST_COUNTED,
+        money=round(release.cost, 4),
+        currency=definition.cost.currency,
+        jobs=release.took.jobs_s,
+        deployed=release.took.deployed_s,
+    )
+
+
+def day(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d}"
+
+
+def kept(money: Mapping[str, float], now: datetime) -> dict[str, float]:
+    """The days of this month and of the one before."""
+    first = (now.astimezone(UTC).replace(day=1) - timedelta(days=1)).replace(day=1)
+    return {at: spent for at, spent in money.items() if at >= day(first)}
+
+
+def spent(money: Mapping[str, float], now: datetime) -> Mapping[str, float]:
+    """What releases have cost today and this month, by the clock of UTC."""
+    today = day(now)
+    month = sum(money_of for at, money_of in money.items() if at[:7] == today[:7])
+    return {"day": money.get(today, 0.0), "month": month}
+
+
+def frees_at(span: str, now: datetime) -> datetime:
+    """When the next day or month begins."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if span == "day":
+        return midnight + timedelta(days=1)
+    return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def standing(state: LoopState, release: Release | None, definition: Definition, now: datetime) -> Reason:
+    """What retraining has cost today and this month, with what the open release has taken since it was counted."""
+    found = prices(definition)
+    if found is None:
+        return reason(Code.PRICE_UNKNOWN, size=unpriced(definition))
+    more = found.of(since(release, now)) if release is not None else 0.0
+    so_far, budget = spent(state.money, now), definition.retrain.budget
+    return reason(
+        Code.COST_SO_FAR,
+        currency=definition.cost.currency,
+        day=round(so_far["day"] + more, 4),
+        month=round(so_far["month"] + more, 4),
+        day_limit=budget.money_per_day,
+        month_limit=budget.money_per_month,
+    )
+
+
+def over_budget(state: LoopState, definition: Definition, now: datetime) -> tuple[Reason, datetime] | None:
+    """Why no release starts, and until when: a budget that is spent, or that the next release would overdraw."""
+    budget, so_far = definition.retrain.budget, spent(state.money, now)
+    limits = {"month": budget.money_per_month, "day": budget.money_per_day}
+    next_one = estimated(definition, state.last_took) or 0.0
+    for span, limit in limits.items():
+        if limit is None or so_far[span] + next_one <= limit:
+            continue
+        until = frees_at(span, now)
+        code = Code.MONEY_TOO_LITTLE if next_one > limit else Code.MONEY_USED_UP
+        facts = {"limit": limit, "spent": round(so_far[span], 4), "estimate": round(next_one, 4)}
+        why = reason(
+            code,
+            **facts,
+            span=span,
+            currency=definition.cost.currency,
+            loop=state.loop,
+            until=until.isoformat(),
+        )
+        return why, until
+    return None

@@ -1,0 +1,192 @@
+"""Money: what a release is estimated at, what it is charged, and until when a budget that is spent lets none start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from shared import loopfile
+from shared.domain.loop import LoopState
+from shared.domain.reason import Code
+from shared.domain.release import Phase, ReleaseTimes, TriggerKind
+from shared.loopfile import prices
+from shared.loopfile.definition import Cost
+from shared.ports import Row
+from shared.retraining import cost, policy
+from shared.runtime import unit_of_work
+from shared.state import queries, rows
+from shared.words import say, spoken
+from tests.engine.test_faults import LOOP, birds, served
+from tests.engine.test_policy import NOW, loop, trigger
+from tests.engine.world import LOOP as BIRDS
+from tests.engine.world import World
+from tests.simulator.reader import reading_in_process
+from tests.tower.tower import page
+
+PRICED = LOOP.replace("runs_per_day: 99", "runs_per_day: 99, money_per_day: 5") + (
+    "cost: {node: Standard_DS3_v2, nodes: 2, prices: {Standard_DS3_v2: 1.0}}\n"
+)
+DEFINITION = loopfile.parse(PRICED, file="loop.yaml")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def reader() -> Iterator[None]:
+    with reading_in_process():
+        yield
+
+
+def decide(state: LoopState, plan: str = PRICED, now: datetime = NOW) -> policy.Decision:
+    return policy.decide(state, (trigger(),), loopfile.parse(plan, file="loop.yaml"), now, newest_version=2)
+
+
+def test_jobs_and_the_second_deployment_are_charged_and_the_reason_waits_for_the_next_day() -> None:
+    """Two attempts of an hour on two nodes at 1.00 are 4.00; another release of as much would overdraw 5.00."""
+    life = served(plan=PRICED)
+    began = sum(life.state.money.values())
+    life.real.training.new_jobs_are = "running"
+    life.drop("2.csv", birds(2, 1.3))
+    for attempt, status in ((1, "failed"), (2, "completed")):
+        life.until(Phase.TRAINING)
+        life.clock.advance(3600)
+        life.real.training.jobs[f"birds-r2-a{attempt}"].status = status
+        life.round()
+    life.rest()
+    ended = life.release(2)
+    assert ended.took.jobs_s == pytest.approx(7200, abs=60)
+    assert ended.took.deployed_s > 0, "the challenger stood beside the champion"
+    assert ended.cost == pytest.approx((ended.took.jobs_s * 2 + ended.took.deployed_s) / 3600)
+    assert sum(life.state.money.values()) == pytest.approx(began + ended.cost), (
+        "nothing is counted twice or lost"
+    )
+    live = next(entry for entry in life.told("release.live") if entry.subject == "release 2")
+    assert f"{ended.cost:.2f} USD: jobs took 2:00" in spoken(live.detail)["cost"]
+    life.drop("3.csv", birds(3, 1.9))
+    life.round()
+    life.round()
+    assert (life.state.next_release, len(life.state.waiting)) == (3, 1)
+    assert "the budget of 5.00 USD a day is used up until" in say(life.state.denial)
+    assert say(queries.loop(life.real, "birds").cost).startswith(
+        f"{began + ended.cost:.2f} of 5.00 USD today"
+    )
+    life.real.training.new_jobs_are = "completed"
+    life.clock.advance(86_400)
+    life.rest()
+    assert life.state.next_release == 4
+    started = next(entry for entry in life.told("release.started") if entry.subject == "release 3")
+    assert spoken(started.detail)["estimate"] == f"about {ended.cost:.2f} USD"
+
+
+@pytest.mark.parametrize(
+    ("limits", "spent", "until", "code"),
+    [
+        ("money_per_day: 5", {"2026-06-01": 4.0}, datetime(2026, 6, 2, tzinfo=UTC), Code.MONEY_USED_UP),
+        ("money_per_month: 5", {"2026-06-01": 4.0}, datetime(2026, 7, 1, tzinfo=UTC), Code.MONEY_USED_UP),
+        (
+            "money_per_day: 5, money_per_month: 9",
+            {"2026-06-01": 4.0, "2026-06-02": 4.0},
+            datetime(2026, 7, 1, tzinfo=UTC),
+            Code.MONEY_USED_UP,
+        ),
+        ("money_per_day: 1", {}, datetime(2026, 6, 2, tzinfo=UTC), Code.MONEY_TOO_LITTLE),
+        ("money_per_day: 5", {"2026-05-31": 99.0}, None, None),
+        ("money_per_month: 5", {"2026-05-31": 99.0}, None, None),
+        ("money_per_day: 5", {"2026-06-01": 2.9}, None, None),
+    ],
+)
+def test_a_budget_frees_with_the_day_or_the_month(
+    limits: str, spent: dict[str, float], until: datetime | None, code: Code | None
+) -> None:
+    """One node hour at 1.00, two nodes: the last release took 2.00."""
+    state = loop(money=spent, last_took=ReleaseTimes(jobs_s=3600))
+    answer = decide(state, PRICED.replace("money_per_day: 5", limits), NOW + timedelta(hours=1))
+    if until is None:
+        assert isinstance(answer, policy.Start)
+        return
+    assert isinstance(answer, policy.Coalesce)
+    assert (answer.until, answer.reason.code) == (until, code)
+    assert f"until {until:%Y-%m-%d %H:%M} UTC" in say(answer.reason)
+
+
+def test_validate_says_what_a_release_costs_or_which_price_is_missing(tmp_path: Path) -> None:
+    plan = PRICED.replace("bake_minutes: 0.1", "bake_minutes: 59.9")
+
+    def said(text: str) -> str:
+        (tmp_path / "loop.yaml").write_text(text)
+        (tmp_path / "train.yml").touch()
+        return " ".join(CliRunner().invoke(cli.app, ["validate", str(tmp_path)]).output.split())
+
+    assert "costs 1.00 USD for 1.0 h of a second deployment at least, and 2.00 an hour of training" in said(
+        plan
+    )
+    assert "unknown: Standard_X99 has no price" in said(LOOP + "cost: {node: Standard_X99}\n")
+
+
+def test_the_loop_page_has_today_and_this_month_with_their_budgets() -> None:
+    world = World()
+    world.publish(BIRDS.replace("runs_per_day: 8", "runs_per_day: 8, money_per_month: 60"))
+    now = world.clock.current
+    yesterday = now - timedelta(days=1)
+    money = {cost.day(now): 1.5, cost.day(yesterday): 2.0}
+    state = replace(unit_of_work.read(world.ports, "birds").state, money=money)
+    world.ports.store.rows["birds"][rows.LOOP] = Row(rows.LOOP, rows.encode(state), "e")
+    month = 3.5 if yesterday.month == now.month else 1.5
+    assert f"1.50 USD today, {month:.2f} of 60.00 this month" in page(world.ports, "/loops/birds")
+
+
+def test_a_person_is_not_refused_for_money() -> None:
+    state = loop(money={"2026-06-01": 99.0}, trained_through=2)
+    answer = policy.decide(state, (trigger(TriggerKind.PERSON),), DEFINITION, NOW, newest_version=2)
+    assert isinstance(answer, policy.Start)
+
+
+def test_the_time_of_a_phase_is_charged_once_however_often_it_is_looked_at() -> None:
+    from tests.core.world import begun
+
+    now = NOW + timedelta(hours=2)
+    before = replace(begun(), phase=Phase.TRAINING, phase_since_at=NOW, deployment="")
+    once, state = cost.counted(before, replace(before, attempt=2), loop(), DEFINITION, now)
+    again, state = cost.counted(once, replace(once, phase=Phase.REGISTERING), state, DEFINITION, now)
+    assert (once.cost, again.cost, state.money) == (4.0, 4.0, {"2026-06-01": 4.0})
+    beside = replace(again, phase=Phase.CANARY, deployment="r2-a1")
+    assert cost.since(beside, now + timedelta(hours=1)) == ReleaseTimes(0.0, 3600.0)
+    assert cost.since(replace(beside, phase=Phase.LIVE), now + timedelta(hours=1)) == ReleaseTimes()
+
+
+def test_months_before_the_last_are_forgotten() -> None:
+    days = {"2026-04-30": 1.0, "2026-05-01": 2.0, "2026-06-01": 3.0}
+    assert cost.kept(days, NOW) == {"2026-05-01": 2.0, "2026-06-01": 3.0}
+
+
+def test_a_budget_in_money_needs_prices_and_the_error_says_which() -> None:
+    strange = PRICED.replace("node: Standard_DS3_v2", "node: Standard_X99")
+    with pytest.raises(loopfile.LoopFileError) as told:
+        loopfile.parse(strange, file="loop.yaml")
+    assert "cost.node" in str(told.value)
+    assert "cost.prices: {Standard_X99: …}" in str(told.value)
+    euros = LOOP.replace("runs_per_day: 99", "runs_per_day: 99, money_per_day: 5") + "cost: {currency: EUR}\n"
+    with pytest.raises(loopfile.LoopFileError, match="a price an hour in EUR"):
+        loopfile.parse(euros, file="loop.yaml")
+
+
+def test_without_a_budget_a_machine_without_a_price_is_told_and_stops_nothing() -> None:
+    odd = loopfile.parse(LOOP + "cost: {node: Standard_X99}\n", file="loop.yaml")
+    assert isinstance(policy.decide(loop(), (trigger(),), odd, NOW, newest_version=2), policy.Start)
+    assert (
+        say(cost.estimate(odd, ReleaseTimes()))
+        == "unknown: Standard_X99 has no price; give it in `cost.prices`"
+    )
+
+
+def test_the_loops_own_price_wins_whatever_case_azure_answers_in() -> None:
+    assert prices.price(DEFINITION.cost, "STANDARD_DS3_V2") == 1.0
+    assert prices.price(replace_prices({}), "standard_ds3_v2") == prices.AN_HOUR["Standard_DS3_v2"]
+
+
+def replace_prices(own: dict[str, float]) -> Cost:
+    return DEFINITION.cost.model_copy(update={"prices": own})

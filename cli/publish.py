@@ -56,9 +56,14 @@ def _traffic(definition: Definition) -> Iterator[str]:
             f"of {in_all} errors in all {'no number' if needed is None else needed}"
             for in_all, needed in one.errors
         )
+        bring = (
+            f"{one.requests_per_hour:,} requests an hour bring its {step.min_requests:,}"
+            if definition.canary.unit == "request"
+            else f"{one.units:,} callers, each counted once, bring its {step.min_requests:,}"
+        )
         yield (
-            f"canary at {one.weight_pct} %: {one.requests_per_hour:,} requests an hour bring its "
-            f"{step.min_requests:,} within {step.max_hours:g} hours; to be rolled back by then it must have {errors}"
+            f"canary at {one.weight_pct} %: {bring} within {step.max_hours:g} hours; "
+            f"to be rolled back by then it must have {errors}"
         )
 
 

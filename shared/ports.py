@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview
@@ -385,10 +385,19 @@ class TrafficSeen:
     """The newest request seen; None when there was none."""
     minutes: Sequence[TrafficMinute] = ()
     """The same requests by the minute, oldest first; minutes without any are left out."""
+    nameless: int = 0
+    """Requests that name no caller, and are not counted; 0 where each request counts."""
+
+
+CountedUnit = Literal["request", "identity", "client_id"]
+"""What counts once: each request, or each caller of a span with its first request in it. A caller is who bears the
+token, or what `x-ms-client-request-id` has before its first `_`."""
 
 
 class Evidence(Protocol):
-    def traffic(self, endpoint: str, since: datetime, until: datetime) -> TrafficSeen:
+    def traffic(
+        self, endpoint: str, since: datetime, until: datetime, unit: CountedUnit = "request"
+    ) -> TrafficSeen:
         """Per deployment, from the traffic log. A query that fails is DependencyUnavailable, never zero."""
         ...
 
@@ -400,11 +409,13 @@ class Evidence(Protocol):
         until: datetime,
         limit: int = 10_000,
         id: str = "",
+        unit: CountedUnit = "request",
     ) -> list[Mapping[str, object]]:
-        """Collected rows of requests that are known not to be ours: {id, time, inputs, output}.
+        """Collected rows of requests that are known not to be ours: {id, request, time, inputs, output}.
 
-        `id` is the loop's id column, by which rows are told apart that were collected together. Missing rows are
-        missing, never guessed.
+        `request` is one for all rows that came together. `id` is the loop's id column, by which rows are told apart
+        that were collected together. Where callers are the unit it does not serve: only the log tells whose first
+        request a row is of. Missing rows are missing, never guessed.
         """
         ...
 

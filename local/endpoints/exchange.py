@@ -32,6 +32,8 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     deployment: str = ""
     model_status: int | None = None
+    identity: str = ""
+    """The object id of who bore the token; empty where there are keys."""
     goes_on: asyncio.Task[httpx.Response] | None = None
     """What the model still works at, though nobody waits for it any more."""
 
@@ -65,6 +67,7 @@ def row(routed: Routed, arrived: Arrived, answer: Answer) -> Document:
         "AzureMLWorkspaceName": WORKSPACE,
         "DeploymentName": answer.deployment,
         "EndpointName": routed.name,
+        "IdentityData": answer.identity,
         "Location": LOCATION,
         "Method": request.method,
         "ModelStatusCode": model,

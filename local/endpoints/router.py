@@ -26,6 +26,7 @@ from local.endpoints.endpoint_faults import Serving
 from local.endpoints.exchange import Answer, Arrived, row
 from local.endpoints.models import Endpoints
 from local.identity.exceptions import Unauthorized
+from local.identity.roles import object_id
 from local.logs.models import TrafficLog
 from local.refusal import ArmError
 from local.service import Service
@@ -61,7 +62,7 @@ async def score(request: Request) -> Response:
 
 async def _answered(service: Service, endpoints: Endpoints, routed: Routed, arrived: Arrived) -> Answer:
     try:
-        _admit(service, routed, arrived.request.headers.get("authorization", ""))
+        identity = _admit(service, routed, arrived.request.headers.get("authorization", ""))
     except ArmError as refusal:
         return _error(
             refusal.status, "Unauthorized" if refusal.status == 401 else refusal.code, refusal.message
@@ -77,7 +78,7 @@ async def _answered(service: Service, endpoints: Endpoints, routed: Routed, arri
             f"the deployment '{chosen}' does not serve" if chosen else "no deployment has a positive weight"
         )
         return _error(404, "NotFound", f"The endpoint '{routed.name}' cannot answer: {what}.", chosen or "")
-    return await _of(endpoints, target, arrived)
+    return replace(await _of(endpoints, target, arrived), identity=identity)
 
 
 async def _of(endpoints: Endpoints, target: Target, arrived: Arrived) -> Answer:
@@ -111,7 +112,7 @@ def _mirror(service: Service, endpoints: Endpoints, routed: Routed, arrived: Arr
     copy = replace(arrived, request_id=str(uuid.uuid4()), began=time.perf_counter())
 
     async def ask() -> None:
-        hidden = await _of(endpoints, shadow, copy)
+        hidden = replace(await _of(endpoints, shadow, copy), identity=answer.identity)
         service.get(TrafficLog).add(arrived.at, row(routed, copy, hidden))
 
     _behind_the_answer(asyncio.create_task(ask()))
@@ -122,15 +123,17 @@ def _behind_the_answer(task: asyncio.Task[None]) -> None:
     task.add_done_callback(_behind.discard)
 
 
-def _admit(service: Service, routed: Routed, authorization: str) -> None:
+def _admit(service: Service, routed: Routed, authorization: str) -> str:
+    """The object id of who asks, where tokens say so."""
     if routed.auth == "Key":
         scheme, _, key = authorization.partition(" ")
         known = [secrets.compare_digest(key.encode(), each.encode()) for each in routed.keys]
         if scheme.lower() != "bearer" or not any(known):
             raise Unauthorized("The endpoint's key is missing or wrong.")
-        return
+        return ""
     who = service.tokens.check(authorization, [AUDIENCE])
     service.roles.demand(who, action_of("/onlineEndpoints/score", "POST"), "workspace")
+    return object_id(who)
 
 
 async def _forwarded(endpoints: Endpoints, target: Target, arrived: Arrived) -> Answer:

@@ -2,9 +2,12 @@
 
 query     = table { "|" step }
 step      = "where" any | "project" column {"," column} | "top" n "by" column ["asc" | "desc"] | "take" n | "count"
+          | "extend" name "=" text
           | "summarize" aggregate {"," aggregate} ["by" key {"," key}]
 key       = column | name "=" "bin(" column "," timespan ")"
+text      = column | "tostring(split(" column "," string ")[" n "])"
 aggregate = [name "="] ( "count()" | "countif(" any ")" | ("min" | "max") "(" column ")"
+          | "arg_min(" column {"," column} ")"
           | "100.0 * countif(" any ") / count()" )
 any       = all {"or" all}        all = test {"and" test}
 test      = "not(" any ")" | operand comparison value | operand "in" "(" value {"," value} ")"
@@ -29,7 +32,7 @@ Test = Callable[[Row], bool]
 _TOKEN = re.compile(
     r"""\s*(?:(?P<datetime>datetime\([^)]*\)) | (?P<span>\d+[smhd]\b) | (?P<real>\d+\.\d+) | (?P<int>\d+\b)
     | (?P<name>[A-Za-z_]\w*)
-    | "(?P<string>[^"\\\n]*)" | '(?P<single>[^'\\\n]*)' | (?P<sign>==|!=|=~|<=|>=|[<>=|,()*/]))""",
+    | "(?P<string>[^"\\\n]*)" | '(?P<single>[^'\\\n]*)' | (?P<sign>==|!=|=~|<=|>=|[][<>=|,()*/]))""",
     re.VERBOSE,
 )
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
@@ -235,9 +238,9 @@ def _count(reader: Reader, table: Table) -> Table:
 
 
 def _summarize(reader: Reader, table: Table) -> Table:
-    aggregates = [_aggregate(reader, table)]
+    aggregates = _aggregates(reader, table)
     while reader.accept(","):
-        aggregates.append(_aggregate(reader, table))
+        aggregates += _aggregates(reader, table)
     keys = _keys(reader, table) if reader.accept("by") else []
     groups: dict[tuple[Value, ...], list[Row]] = {} if keys else {(): []}
     for row in table.rows:
@@ -281,6 +284,50 @@ def _key(reader: Reader, table: Table) -> Aggregate:
     return Aggregate(name, "datetime", binned)
 
 
+def _extend(reader: Reader, table: Table) -> Table:
+    """A text, or a part of one: split() makes an array, of which an element beyond the end is null, and tostring() of
+    null is empty."""
+    name = reader.name()
+    reader.expect("=")
+    if reader.accept("tostring"):
+        reader.expect("(", "split", "(")
+        column = reader.column(table)
+        reader.expect(",")
+        between = str(reader.of("string"))
+        reader.expect(")", "[")
+        at = reader.count()
+        reader.expect("]", ")")
+    else:
+        column, between, at = reader.column(table), "", 0
+    if table.columns[column] != "string":
+        raise not_emulated(f"a column that is made of {column}, which is no string")
+
+    def part(text: str) -> str:
+        parts = text.split(between) if between else [text]
+        return parts[at] if at < len(parts) else ""
+
+    rows = [{**row, name: part(str(row[column]))} for row in table.rows]
+    return Table({**table.columns, name: "string"}, rows)
+
+
+def _aggregates(reader: Reader, table: Table) -> list[Aggregate]:
+    """One column each, but arg_min() has the least value and what stands beside it."""
+    if not reader.accept("arg_min"):
+        return [_aggregate(reader, table)]
+    reader.expect("(")
+    least, *beside = reader.columns(table)
+    reader.expect(")")
+
+    def of(column: str) -> Callable[[list[Row]], Value]:
+        def found(rows: list[Row]) -> Value:
+            known = [row for row in rows if row[least] is not None]
+            return min(known, key=lambda row: row[least])[column] if known else None  # type: ignore[arg-type,return-value]
+
+        return found
+
+    return [Aggregate(column, table.columns[column], of(column)) for column in (least, *beside)]
+
+
 def _aggregate(reader: Reader, table: Table) -> Aggregate:
     function, given = reader.name(), ""
     if reader.accept("="):
@@ -322,6 +369,7 @@ def _of_group(reader: Reader, table: Table, function: str) -> Aggregate:
 
 _STEPS: dict[str, Callable[[Reader, Table], Table]] = {
     "where": _where,
+    "extend": _extend,
     "project": _project,
     "summarize": _summarize,
     "top": _top,

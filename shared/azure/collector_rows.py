@@ -73,7 +73,7 @@ def alone(
 ) -> list[Row]:
     """Rows of inputs by the rules of `joined`, whether their answer was collected or not."""
     found = _identified(inputs, id) if id else {}
-    named = [_given(name, *rows[0]) for name, rows in found.items() if len(rows) == 1]
+    named = [_given(name, rows[0][0].at, rows[0][1]) for name, rows in found.items() if len(rows) == 1]
     lines = _alone(_without(inputs, id))
     whole = [
         _given(f"{name}_{index}", line.at, row)
@@ -93,19 +93,19 @@ def _by_column(inputs: Sequence[Line], outputs: Sequence[Line], id: str) -> Iter
     """Rows by the id that both sides bear; one that comes twice names no row."""
     asked, said = _identified(inputs, id), _identified(outputs, id)
     for name in asked.keys() & said.keys():
-        (_, given), *more = asked[name]
-        (at, answer), *others = said[name]
+        (line, given), *more = asked[name]
+        (answered, answer), *others = said[name]
         if not more and not others:
             output = {column: value for column, value in answer.items() if column != id}
-            yield _joined(name, at, given, output)
+            yield _joined(name, line.id, answered.at, given, output)
 
 
-def _identified(lines: Sequence[Line], id: str) -> dict[str, list[tuple[datetime, Row]]]:
-    found: dict[str, list[tuple[datetime, Row]]] = {}
+def _identified(lines: Sequence[Line], id: str) -> dict[str, list[tuple[Line, Row]]]:
+    found: dict[str, list[tuple[Line, Row]]] = {}
     for line in lines:
         for row in line.rows:
             if isinstance(row, Mapping) and row.get(id) is not None:
-                found.setdefault(_named(row[id]), []).append((line.at, row))
+                found.setdefault(_named(row[id]), []).append((line, row))
     return found
 
 
@@ -136,7 +136,7 @@ def _by_line(
         single = given.single or sizes().get(name) == len(given.rows)
         if single and len(given.rows) == len(answer.rows) and name in strangers():
             for index, (row, output) in enumerate(zip(given.rows, answer.rows, strict=True)):
-                yield _joined(f"{name}_{index}", answer.at, row, output)
+                yield _joined(f"{name}_{index}", name, answer.at, row, output)
 
 
 def _alone(lines: Sequence[Line]) -> dict[str, Line]:
@@ -149,11 +149,11 @@ def _given(name: str, at: datetime, row: object) -> Row:
     return {"id": name, "time": at.isoformat(), "inputs": row}
 
 
-def _joined(name: str, at: datetime, given: object, output: object) -> Row:
-    """A frame of one column is that column's value."""
+def _joined(name: str, request: str, at: datetime, given: object, output: object) -> Row:
+    """A frame of one column is that column's value. `request`: the line's id; rows that came together have the same."""
     if isinstance(output, Mapping) and len(output) == 1:
         output = next(iter(output.values()))
-    return {"id": name, "time": at.isoformat(), "inputs": given, "output": output}
+    return {"id": name, "request": request, "time": at.isoformat(), "inputs": given, "output": output}
 
 
 def _rows(data: object) -> list[object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from heapq import nsmallest
@@ -15,7 +16,7 @@ from shared.azure.datastore import Datastore
 from shared.azure.failures import asking
 from shared.errors import DependencyUnavailable
 from shared.port_rules import OWN_REQUESTS, counts_as_error, rank_by_hash, sampled
-from shared.ports import ArmTraffic, TrafficMinute, TrafficSeen
+from shared.ports import ArmTraffic, CountedUnit, TrafficMinute, TrafficSeen
 from shared.redaction import safe
 
 ROLE = "Log Analytics Reader"
@@ -32,6 +33,18 @@ _ROWS = "| project TimeGenerated, DeploymentName, ResponseCode, TotalDurationMs\
 _COUNTS = (
     "| summarize Requests = count(), Newest = max(TimeGenerated)"
     " by DeploymentName, ResponseCode, Minute = bin(TimeGenerated, 1m)"
+)
+_CALLERS = {
+    "identity": "| extend Caller = IdentityData",
+    "client_id": '| extend Caller = tostring(split(XMSClientRequestId, "_")[0])',
+}
+_FIRST = """
+| where Caller != "" and DeploymentName != ""
+| summarize arg_min(TimeGenerated, DeploymentName, ResponseCode, TotalDurationMs, XRequestId) by Caller
+"""
+_WHOLE = (
+    '\n| where DeploymentName != ""'
+    '| summarize Requests = count(), Named = countif(Caller != ""), Newest = max(TimeGenerated)'
 )
 _IDS = '| where DeploymentName == "{deployment}" | project XRequestId | take {most}'
 _LATE = timedelta(minutes=15)
@@ -55,9 +68,10 @@ class AzureEvidence:
         self._datastore = datastore
         self._sample = sample
 
-    def traffic(self, endpoint: str, since: datetime, until: datetime) -> TrafficSeen:
-        span = {"since": since.isoformat(), "until": until.isoformat()}
-        requests = _REQUESTS.format(**span, endpoint=_plain(endpoint), own=OWN_REQUESTS)
+    def traffic(
+        self, endpoint: str, since: datetime, until: datetime, unit: CountedUnit = "request"
+    ) -> TrafficSeen:
+        requests = _counted(endpoint, since, until, unit)
         rows = self._query(requests + _ROWS.format(sample=self._sample), since, until)
         counts = Counter((_minute(row["TimeGenerated"]), *_kind(row)) for row in rows)
         newest = max((row["TimeGenerated"] for row in rows), default=None)
@@ -66,7 +80,16 @@ class AzureEvidence:
             counts = Counter({(row["Minute"], *_kind(row)): int(row["Requests"]) for row in counted})
             newest = max(row["Newest"] for row in counted)
         arms = {name: _arm(name, counts, rows) for name in sorted({name for _, name, _ in counts})}
-        return TrafficSeen(arms, newest, _minutes(counts))
+        seen = TrafficSeen(arms, newest, _minutes(counts))
+        return seen if unit == "request" else self._of_callers(seen, endpoint, since, until, unit)
+
+    def _of_callers(
+        self, seen: TrafficSeen, endpoint: str, since: datetime, until: datetime, unit: CountedUnit
+    ) -> TrafficSeen:
+        """With the watermark of all requests, and how many named no caller."""
+        whole = _requests(endpoint, since, until) + _CALLERS[unit] + _WHOLE
+        (row,) = self._query(whole, since, until)
+        return replace(seen, watermark_at=row["Newest"], nameless=int(row["Requests"]) - int(row["Named"]))
 
     def _query(self, query: str, since: datetime, until: datetime) -> list[LogsTableRow]:
         with asking("Querying the traffic log", "the Log Analytics workspace", ROLE):
@@ -84,9 +107,11 @@ class AzureEvidence:
         until: datetime,
         limit: int = 10_000,
         id: str = "",
+        unit: CountedUnit = "request",
     ) -> list[Row]:
         """Rows of inputs and outputs, oldest first: what the scoring script collected or the payloads, whichever can
         be told apart for more rows."""
+        id = id if unit == "request" else ""
 
         @cache
         def lines(collection: str) -> list[Line]:
@@ -94,7 +119,7 @@ class AzureEvidence:
 
         @cache
         def strangers() -> Set[str]:
-            return self._strangers(endpoint, deployment, since, until)
+            return self._strangers(endpoint, deployment, since, until, unit)
 
         @cache
         def sizes() -> Mapping[str, int]:
@@ -144,11 +169,19 @@ class AzureEvidence:
                 break
         return found
 
-    def _strangers(self, endpoint: str, deployment: str, since: datetime, until: datetime) -> Set[str]:
-        """The service's ids of the requests that are known not to be ours: those whose row has come, and says so."""
-        since, until = since - _NEAR, until + _NEAR
-        span = {"since": since.isoformat(), "until": until.isoformat()}
-        requests = _REQUESTS.format(**span, endpoint=_plain(endpoint), own=OWN_REQUESTS)
+    def _strangers(
+        self,
+        endpoint: str,
+        deployment: str,
+        since: datetime,
+        until: datetime,
+        unit: CountedUnit = "request",
+    ) -> Set[str]:
+        """The service's ids of the requests that are known not to be ours: those whose row has come, and says so. Of
+        callers, those of the first request of each within the span."""
+        if unit == "request":
+            since, until = since - _NEAR, until + _NEAR
+        requests = _counted(endpoint, since, until, unit)
         rows = self._query(requests + _IDS.format(deployment=_plain(deployment), most=MOST_IDS), since, until)
         return {str(row["XRequestId"]) for row in rows}
 
@@ -165,6 +198,18 @@ class AzureEvidence:
                     line = line_of(text, since, until, self._datastore.read_address)
                     if line is not None:
                         yield line
+
+
+def _requests(endpoint: str, since: datetime, until: datetime) -> str:
+    """The query for all requests of a span that are not ours."""
+    span = {"since": since.isoformat(), "until": until.isoformat()}
+    return _REQUESTS.format(**span, endpoint=_plain(endpoint), own=OWN_REQUESTS)
+
+
+def _counted(endpoint: str, since: datetime, until: datetime, unit: CountedUnit) -> str:
+    """The query for those of them that count."""
+    requests = _requests(endpoint, since, until)
+    return requests if unit == "request" else requests + _CALLERS[unit] + _FIRST
 
 
 Counts = Mapping[tuple[datetime, str, int], int]

@@ -570,6 +570,8 @@ class Canary(Section):
     """The challenger's share of traffic."""
     step: Step = Step()
     """How long a step lasts."""
+    unit: Literal["request", "identity", "client_id"] = "request"
+    """What counts once in a step. request: each request. identity, client_id: each caller, with its first request."""
     false_rollback_rate: Share = 0.01
     """Of a canary that is as good as the champion, however often it is checked."""
     margins: Margins = Margins()

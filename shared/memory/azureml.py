@@ -15,6 +15,7 @@ from shared.port_rules import JOB_TAG, OWN_REQUESTS, RELEASE_TAG, check_weights,
 from shared.ports import (
     Answer,
     ArmTraffic,
+    CountedUnit,
     DeploymentSeen,
     DeploymentSpec,
     JobSeen,
@@ -258,6 +259,10 @@ class MemoryRequest:
     latency_ms: float = 10.0
     request_id: str = ""
     """The client's own."""
+    identity: str = ""
+    """Who bore the token."""
+    service_id: str = ""
+    """The service's own, by which a row that is called `<service_id>_<index>` is known to be of this request."""
 
     @cached_property
     def minute(self) -> datetime:
@@ -274,14 +279,26 @@ class MemoryEvidence:
         self.unavailable = ""
         self.late = timedelta()
 
-    def traffic(self, endpoint: str, since: datetime, until: datetime) -> TrafficSeen:
+    def traffic(
+        self, endpoint: str, since: datetime, until: datetime, unit: CountedUnit = "request"
+    ) -> TrafficSeen:
         self._check()
-        end, arms = until - self.late, defaultdict[str, list[MemoryRequest]](list)
-        for request in self.requests.get(endpoint, []):
-            if since <= request.at < end and not request.request_id.startswith(OWN_REQUESTS):
-                arms[request.deployment].append(request)
-        newest = max((request.at for seen in arms.values() for request in seen), default=None)
-        return TrafficSeen({name: _arm(arms[name]) for name in sorted(arms)}, newest, _minutes(arms))
+        requests = self._strangers(endpoint, since, until)
+        newest = max((request.at for request in requests), default=None)
+        arms = defaultdict[str, list[MemoryRequest]](list)
+        for request in _counted(requests, unit):
+            arms[request.deployment].append(request)
+        nameless = 0 if unit == "request" else sum(not _caller(request, unit) for request in requests)
+        return TrafficSeen(
+            {name: _arm(arms[name]) for name in sorted(arms)}, newest, _minutes(arms), nameless
+        )
+
+    def _strangers(self, endpoint: str, since: datetime, until: datetime) -> list[MemoryRequest]:
+        return [
+            request
+            for request in self.requests.get(endpoint, [])
+            if since <= request.at < until - self.late and not request.request_id.startswith(OWN_REQUESTS)
+        ]
 
     def predictions(
         self,
@@ -291,8 +308,13 @@ class MemoryEvidence:
         until: datetime,
         limit: int = 10_000,
         id: str = "",
+        unit: CountedUnit = "request",
     ) -> list[Mapping[str, object]]:
-        return self._between(endpoint, deployment, since, until)[:limit]
+        rows = self._between(endpoint, deployment, since, until)
+        if unit != "request":
+            first = {one.service_id for one in _counted(self._strangers(endpoint, since, until), unit)}
+            rows = [row for row in rows if str(row["id"]).rpartition("_")[0] in first]
+        return rows[:limit]
 
     def inputs(
         self,
@@ -316,6 +338,21 @@ class MemoryEvidence:
     def _check(self) -> None:
         if self.unavailable:
             raise DependencyUnavailable(self.unavailable)
+
+
+def _caller(request: MemoryRequest, unit: CountedUnit) -> str:
+    return request.identity if unit == "identity" else request.request_id.partition("_")[0]
+
+
+def _counted(requests: Sequence[MemoryRequest], unit: CountedUnit) -> Sequence[MemoryRequest]:
+    """All, or the first of each caller that is named."""
+    if unit == "request":
+        return requests
+    first: dict[str, MemoryRequest] = {}
+    for request in sorted(requests, key=lambda one: one.at):
+        if caller := _caller(request, unit):
+            first.setdefault(caller, request)
+    return list(first.values())
 
 
 def _minutes(arms: Mapping[str, Sequence[MemoryRequest]]) -> list[TrafficMinute]:

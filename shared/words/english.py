@@ -241,7 +241,8 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "the canary gets {observed_pct:.1f} % of the requests, but {weight_pct} % is set: the router does not do "
         "what was set, so nothing is promoted on this comparison"
     ),
-    Code.CANARY_FEW_REQUESTS: "the {arm} has {requests} requests of at least {least}",
+    Code.CANARY_FEW_REQUESTS: judges.few_requests,
+    Code.CANARY_NAMELESS: "{requests} requests name no caller (canary.unit: {unit}), and do not count",
     Code.CANARY_METRIC_MISSING: "{metric} is required and has {observations} observations of the canary",
     Code.CANARY_SUSPECTED: "suspicious, not proven",
     Code.CANARY_NOT_EXCLUDED: "harm is not excluded",
@@ -249,6 +250,11 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.CANARY_BOUNDARY: (
         "{hits} of {in_all} errors are the canary's; {needed} are more than chance explains (exact test over the "
         "step's longest time)"
+    ),
+    Code.CANARY_CLUMPED: (
+        "errors come in clumps that keep to one arm, {ratio:.1f} times as uneven as single requests: an instance has "
+        "bad moments of its own, or callers keep to one arm, in which case the rate of false rollbacks does not hold "
+        "while each request counts (canary.unit)"
     ),
     Code.CANARY_ERRORS_NOTICED: (
         "on this sample {errors} errors of the canary ({rate:.1%}) would have rolled it back"

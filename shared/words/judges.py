@@ -214,6 +214,11 @@ def unmeasured(
     )
 
 
+def few_requests(arm: str, requests: int, least: int, unit: str = "request") -> str:
+    """`unit`: what is counted, in documents since there is more than one."""
+    return f"the {arm} has {requests} {'requests' if unit == 'request' else 'callers'} of at least {least}"
+
+
 def rate(
     metric: str,
     slice: str | None,

@@ -75,8 +75,12 @@ class Stage(Protocol):
 
     def mirrored(self, endpoint: str) -> dict[str, int]: ...
 
-    def call(self, endpoint: str, deployment: str, times: int) -> object:
-        """Live requests, not ours."""
+    def call(self, endpoint: str, deployment: str, times: int, *, client: str = "live-{}") -> list[str]:
+        """The service's ids of so many requests that are not ours. `client`: the client's own, numbered."""
+        ...
+
+    def later(self) -> None:
+        """What was called before lies before from now on."""
         ...
 
 
@@ -150,23 +154,31 @@ class MemoryStage:
     def mirrored(self, endpoint: str) -> dict[str, int]:
         return {}
 
-    def call(self, endpoint: str, deployment: str, times: int) -> None:
+    def call(self, endpoint: str, deployment: str, times: int, *, client: str = "live-{}") -> list[str]:
         now, called = self.ports.clock.now(), uuid.uuid4().hex
         evidence = self._memory.evidence
+        ids = [f"{called}-{number}" for number in range(times)]
         evidence.requests.setdefault(endpoint, []).extend(
-            MemoryRequest(now, deployment, request_id=f"live-{number}") for number in range(times)
+            MemoryRequest(
+                now, deployment, request_id=client.format(number), identity="the caller", service_id=id
+            )
+            for number, id in enumerate(ids)
         )
         rows = evidence.rows.setdefault((endpoint, deployment), [])
         rows += [
             {
-                "id": f"{called}-{number}_{index}",
+                "id": f"{id}_{index}",
                 "time": now.isoformat(),
                 "inputs": {"x": x},
                 "output": output,
             }
-            for number in range(times)
+            for id in ids
             for index, (x, output) in enumerate([(1, "small"), (2, "large")])
         ]
+        return ids
+
+    def later(self) -> None:
+        self._memory.clock.advance(120)
 
 
 TRAIN = """
@@ -351,8 +363,9 @@ class SdkStage:
     def mirrored(self, endpoint: str) -> dict[str, int]:
         return dict(self.ml.online_endpoints.get(endpoint).mirror_traffic or {})
 
-    def call(self, endpoint: str, deployment: str, times: int, rows: str = ROWS) -> list[str]:
-        """The service's ids of so many requests that are not ours."""
+    def call(
+        self, endpoint: str, deployment: str, times: int, rows: str = ROWS, *, client: str = "live-{}"
+    ) -> list[str]:
         ids: list[str] = []
         uri = self.ml.online_endpoints.get(endpoint).scoring_uri
         token = self._identity.get_token("https://ml.azure.com/.default").token
@@ -361,12 +374,15 @@ class SdkStage:
                 "Authorization": f"Bearer {token}",
                 "Content-Type": "application/json",
                 "azureml-model-deployment": deployment,
-                "x-ms-client-request-id": f"live-{number}",
+                "x-ms-client-request-id": client.format(number),
             }
             reply = requests.post(uri, data=rows, headers=headers, timeout=60)
             assert reply.status_code == 200, reply.text
             ids.append(reply.headers["x-request-id"])
         return ids
+
+    def later(self) -> None:
+        """The clock goes on by itself."""
 
 
 def _tags(release: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from shared.assets import same_asset
 from shared.azure.platform_checkup import Surroundings
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
-from shared.ports import ModelFiles
+from shared.ports import CountedUnit, ModelFiles
 from shared.settings import Settings
 from tests.contract.stage import APPROVED, ROWS, VERIFIED, MemoryStage, Stage, eventually, fresh
 
@@ -319,6 +319,39 @@ class TestEvidence:
             assert (sum(n for n, _ in counts), sum(n for _, n in counts)) == (arm.requests, arm.errors)
         assert seen.watermark_at is not None
         assert since < seen.watermark_at < until
+
+    @pytest.mark.parametrize("unit", ["client_id", "identity"])
+    def test_callers_count_once_each_with_their_first_request(
+        self, stage: Stage, pair: str, unit: CountedUnit
+    ) -> None:
+        """Source of XMSClientRequestId and of IdentityData, "the identity data from the user client (JWT OID)":
+        learn.microsoft.com/azure/azure-monitor/reference/tables/amlonlineendpointtrafficlog."""
+        if VERIFIED and not Surroundings(Settings.from_environment(os.environ)).traffic_logs(pair):
+            pytest.skip("the traffic log of a new endpoint of an Azure account is off: left out")
+        stage.later()
+        since = stage.ports.clock.now()
+        ann, *_ = stage.call(pair, "old", 3, client="ann_{}")
+        stage.call(pair, "new", 2, client="ann_{}")
+        ben, *_ = stage.call(pair, "new", 2, client="ben_{}")
+        stage.call(pair, "old", 1, client="")
+        until = stage.ports.clock.now() + timedelta(minutes=1)
+        eventually(
+            lambda: stage.ports.evidence.traffic(pair, since, until),
+            lambda seen: sum(arm.requests for arm in seen.arms.values()) == 8,
+        )
+
+        seen = stage.ports.evidence.traffic(pair, since, until, unit)
+
+        counted = {name: (arm.requests, arm.errors, len(arm.latencies_ms)) for name, arm in seen.arms.items()}
+        one = (1, 0, 1)
+        both = unit == "client_id"
+        assert counted == ({"old": one, "new": one} if both else {"old": one})
+        assert seen.nameless == (1 if both else 0)
+        assert seen.watermark_at == stage.ports.evidence.traffic(pair, since, until).watermark_at
+        assert sum(sum(n for n, _ in minute.counts.values()) for minute in seen.minutes) == len(counted)
+        for deployment, first in (("old", {ann}), ("new", {ben} if both else set())):
+            rows = stage.ports.evidence.predictions(pair, deployment, since, until, unit=unit)
+            assert {str(row["id"]).rpartition("_")[0] for row in rows} <= first
 
     def test_no_requests_are_no_arms_and_no_watermark(self, stage: Stage, pair: str) -> None:
         long_ago = stage.ports.clock.now() - timedelta(days=30)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,6 +15,7 @@ from shared.memory import MemoryRequest
 from shared.ports import Answer, Replace
 from shared.release import evidence_replay
 from shared.release.canary import canary_evidence
+from shared.release.canary.arms import CanaryEvidence
 from shared.release.canary.live_counts import Scale, counts_from
 from shared.release.canary.shadow import Shadow
 from shared.release.observations import CanarySeen
@@ -318,3 +320,67 @@ def test_an_edited_document_is_noticed_even_under_its_new_hash(
     again = evidence_replay.replay(world.ports, "birds", 2)
     assert [one.same for one in again].count(False) == 1
     assert words in "; ".join(say(one) for one in again[verdict].differences)
+
+
+def gathered(world: World, text: str, requests: list[MemoryRequest]) -> CanaryEvidence:
+    """What the canary's judge is given of these requests, which come at the seconds from when counting began."""
+    release = in_canary(world, text)
+    published = unit_of_work.read(world.ports, "birds").published(release.definition)
+    since = counts_from(release, published.definition)
+    log = world.ports.evidence.requests.setdefault("birds", [])
+    log += [replace(one, at=since + (one.at - datetime.min.replace(tzinfo=UTC))) for one in requests]
+    for one in log:
+        if one.service_id:
+            row = {"time": one.at.isoformat(), "inputs": {}, "output": "Adelie"}
+            rows = world.ports.evidence.rows.setdefault(("birds", one.deployment), [])
+            rows += [{**row, "id": f"{one.service_id}_{n}", "request": one.service_id} for n in range(3)]
+    world.clock.advance(300)
+    unit, now = unit_of_work.read(world.ports, "birds"), world.clock.now()
+    return canary_evidence.gather(unit, release, published.definition, now, Scale(), Shadow.of({}))[0]
+
+
+def asked(second: float, deployment: str, who: str, *, fails: bool = False) -> MemoryRequest:
+    at = datetime.min.replace(tzinfo=UTC) + timedelta(seconds=second)
+    status = 500 if fails else 200
+    return MemoryRequest(at, deployment, status, 10.0, who, who, f"{who}-{second}")
+
+
+def callers() -> list[MemoryRequest]:
+    """Ann begins on the champion, Ben fails first and then no more, Cyd names nobody; Dan's only error comes late."""
+    ann = [asked(1, "r1-a1", "ann"), asked(2, "r2-a1", "ann", fails=True)]
+    ben = [asked(3, "r2-a1", "ben", fails=True), *(asked(4 + n, "r2-a1", "ben") for n in range(60))]
+    dan = [asked(5, "r2-a1", "dan"), asked(70, "r2-a1", "dan", fails=True)]
+    return [*ann, *ben, *dan, *(asked(8 + n / 10, "r2-a1", "", fails=True) for n in range(9))]
+
+
+def test_where_callers_are_the_unit_each_counts_once_with_its_first_request(world: World) -> None:
+    text = LOOP.replace("canary: {", "canary: {unit: identity, ")
+    seen = gathered(world, text, callers())
+    assert (seen.champion.requests, seen.champion.errors) == (1, 0)
+    assert (seen.canary.requests, seen.canary.errors, sum(seen.canary.latency)) == (2, 1, 1)
+    assert seen.nameless == 9
+    assert (sum(seen.canary.predictions.values()), sum(seen.champion.predictions.values())) == (2, 1)
+    assert [sum(one.requests[arm] for one in seen.windows) for arm in (0, 1)] == [2, 1]
+
+
+def test_by_default_each_request_counts_and_of_its_rows_the_first(world: World) -> None:
+    seen = gathered(world, LOOP, callers())
+    assert (seen.champion.requests, seen.canary.requests, seen.nameless) == (1, 73, 0)
+    assert sum(seen.canary.predictions.values()) == 72, (
+        "one of each request but of the newest, at the watermark"
+    )
+
+
+def test_too_few_callers_hold_and_those_who_name_none_are_told(world: World) -> None:
+    release = in_canary(world, LOOP.replace("canary: {", "canary: {unit: client_id, "))
+
+    def nameless() -> None:
+        live(world)
+        log = world.ports.evidence.requests["birds"]
+        log[:] = [replace(one, request_id="") for one in log]
+
+    release = go_on(world, 10, nameless)
+    assert release.phase is Phase.CANARY
+    told = say(release.waiting_for)
+    assert "the canary has 0 callers of at least 50" in told
+    assert "requests name no caller (canary.unit: client_id)" in told

@@ -113,7 +113,7 @@ def test_a_thousand_sorted_drops_are_covered_as_shuffled_ones() -> None:
 
 
 def test_versions_are_never_read_as_a_whole() -> None:
-    """A version of 20 GB is a name in a list: gate and metric read its samples, and nothing else of it."""
+    """Gate and metric read its samples, and nothing else of it (`test_huge_versions.py`: of 20 GB)."""
     world, _ = dropped("shuffled")
     version = world_version(world, 2)
     asked: list[str] = []

@@ -1,6 +1,7 @@
 """The log's reader answers the product's queries as Kusto does, and refuses the rest.
 
-Sources: learn.microsoft.com/kusto/query (where, project, top, take, count, summarize, countif, and null comparison
+Sources: learn.microsoft.com/kusto/query (where, project, top, take, count, extend, split, summarize, countif, arg_min,
+and null comparison
 in scalar-data-types/null-values); the columns and their types are those of AmlOnlineEndpointTrafficLog.
 """
 
@@ -67,6 +68,17 @@ def rows(query: str) -> list[list[object]]:
         ("where code == 1 | summarize count()", [[0]]),
         ("where code == 1 | summarize count() by arm", []),
         ("where code == 1 | summarize max(ms)", [[None]]),
+        ("extend part = tostring(split(arm, 'l')[1]) | summarize n = count() by part", [["", 3], ["ue", 7]]),
+        ("extend part = tostring(split(arm, 'l')[7]) | summarize n = count() by part", [["", 10]]),
+        ("extend who = arm | where who != 'blue' | count", [[3]]),
+        (
+            "summarize arg_min(t, ms, code) by arm",
+            [
+                ["Green", NOW - timedelta(seconds=80), 90, 200],
+                ["blue", NOW - timedelta(seconds=90), 100, 200],
+            ],
+        ),
+        ("where code == 1 | summarize arg_min(ms, code)", [[None, None]]),
         ("top 2 by ms | project ms, code", [[100, 200], [90, 200]]),
         ("top 1 by t asc | project ms", [[100]]),
         ("where arm == 'a | b'", []),
@@ -96,6 +108,9 @@ def test_it_computes_what_kusto_computes(query: str, expected: list[list[object]
         ("summarize avg(ms)", QueryNotEmulated),
         ("where strlen(arm) > 2", QueryRefused),
         ("mv-expand arm", QueryNotEmulated),
+        ("extend part = code", QueryNotEmulated),
+        ("extend part = toupper(arm)", QueryRefused),
+        ("summarize n = arg_min(t, ms)", QueryNotEmulated),
     ],
 )
 def test_it_refuses_what_it_does_not_know_even_without_rows(query: str, refusal: type[QueryRefused]) -> None:

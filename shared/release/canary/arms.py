@@ -120,6 +120,8 @@ class CanaryEvidence(Document):
     notes: tuple[str, ...] = ()
     windows: tuple[CountedWindow, ...] = ()
     """The complete ones, oldest first, without those that had no request."""
+    nameless: int = 0
+    """Requests that do not count, because they name no caller."""
 
     @property
     def requests(self) -> int:

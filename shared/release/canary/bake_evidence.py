@@ -56,7 +56,7 @@ def _evidence(
     endpoint, since = definition.serve.endpoint, release.phase_since_at
     seen, problem = TrafficSeen({}, None), ""
     try:
-        seen = unit.ports.evidence.traffic(endpoint, since, now)
+        seen = unit.ports.evidence.traffic(endpoint, since, now, definition.canary.unit)
     except DependencyUnavailable as error:
         problem = str(error)
     scale = live_counts.scale(unit, release)

@@ -17,6 +17,10 @@ from shared.release.canary.tolerance import CanaryPolicy, MetricEvidence
 
 EXACT = 0.6
 """The exact test's part of the errors' budget. Fixed for all loops: what depends on the data would cost validity."""
+CLUMPED = 0.01
+"""A p-value of `dispersion` below it is told: it decides nothing, as a canary may truly have bad moments of its own."""
+SPANS = 24
+"""Of a step's time so far, in which clumps are looked for."""
 MOST_WINDOWS = 300
 """Of a step. Minutes are merged until there are no more: a day is counted by five minutes."""
 
@@ -66,3 +70,25 @@ def crossing(evidence: CanaryEvidence, policy: CanaryPolicy, errors: MetricEvide
     in_all = sum(sum(one.errors) for one in evidence.windows[: len(found)])
     facts = {"hits": found[-1].hits, "in_all": in_all, "needed": found[-1].needed}
     return reason(Code.CANARY_BOUNDARY, errors.reason, **facts)
+
+
+def clumps(evidence: CanaryEvidence, policy: CanaryPolicy) -> tuple[Reason, ...]:
+    """That errors fall in clumps which keep to one arm; nothing where callers are counted, or none are seen.
+
+    H0: within each span of the step, errors fall on the arms one by one, at one odds ratio. Both errors of callers who
+    keep to an arm and bad moments of one instance are against it.
+    """
+    from shared.stats.dispersion import dispersion
+    from shared.stats.group_sequential import Window
+
+    if policy.unit != "request":
+        return ()
+    spans: dict[int, list[int]] = {}
+    for one in evidence.windows:
+        counts = (*one.requests, *one.errors)
+        at = math.ceil(one.elapsed / evidence.windows[-1].elapsed * SPANS)
+        spans[at] = [sum(both) for both in zip(spans.get(at, (0, 0, 0, 0)), counts, strict=True)]
+    found = dispersion([Window((a, b), (c, d), at / SPANS) for at, (a, b, c, d) in sorted(spans.items())])
+    if found is None or found.p_value >= CLUMPED:
+        return ()
+    return (reason(Code.CANARY_CLUMPED, ratio=found.ratio),)

@@ -136,6 +136,7 @@ def canary_policy(definition: Definition, slices: int = 0, exact: float | None =
         required=("errors", "latency", *(name for name, margin in asked.items() if margin is not None)),
         slice_slots=max(slices, 1),
         exact=EXACT if exact is None else exact,
+        unit=canary.unit,
     )
 
 
@@ -156,7 +157,7 @@ def gather(
     seen, problem = TrafficSeen({}, None), ""
     if since < now:
         try:
-            seen = unit.ports.evidence.traffic(endpoint, since, now)
+            seen = unit.ports.evidence.traffic(endpoint, since, now, definition.canary.unit)
         except DependencyUnavailable as error:
             problem = str(error)
     old, new = old_deployment(release), release.deployment
@@ -180,6 +181,7 @@ def gather(
         shadow=shadow.pairs(),
         notes=tuple(dict.fromkeys(note for note in (problem, *notes, trouble) if note)),
         windows=count_windows(seen.minutes, (new, old), since, seen.watermark_at, longest),
+        nameless=seen.nameless,
     )
     return evidence, shadow
 

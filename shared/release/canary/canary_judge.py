@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome
 from shared.release.canary.arms import ArmEvidence, CanaryEvidence, CountedWindow, LabelCounts, ShadowPairs
-from shared.release.canary.boundary import crossing
+from shared.release.canary.boundary import clumps, crossing
 from shared.release.canary.harm import least_errors_noticed, measure
 from shared.release.canary.tolerance import CanaryPolicy, MetricEvidence
 from shared.release.document import Document
@@ -89,7 +89,8 @@ def judge_canary(
     metrics = measure(evidence, policy)
     worse = _worse(evidence, policy, metrics)
     if worse:
-        return _conclude(Outcome.ROLL_BACK, worse, evidence, policy, state, metrics)
+        why = (*worse, *clumps(evidence, policy))
+        return _conclude(Outcome.ROLL_BACK, why, evidence, policy, state, metrics)
     split = _split(evidence, policy)
     if split:
         return _conclude(Outcome.ERROR, (split,), evidence, policy, state, metrics)
@@ -196,7 +197,9 @@ def _thin(evidence: CanaryEvidence, policy: CanaryPolicy, metrics: Sequence[Metr
     ):
         if arm.requests < least:
             counts = {"requests": arm.requests, "least": math.ceil(least)}
-            thin.append(reason(Code.CANARY_FEW_REQUESTS, arm=name, **counts))
+            thin.append(reason(Code.CANARY_FEW_REQUESTS, arm=name, unit=policy.unit, **counts))
+    if thin and evidence.nameless:
+        thin.append(reason(Code.CANARY_NAMELESS, requests=evidence.nameless, unit=policy.unit))
     seen = {metric.metric: metric for metric in metrics if metric.slice is None}
     for name in policy.required:
         metric = seen.get(name)
@@ -234,4 +237,4 @@ def _all_well(
     if least is not None:
         rate = least / evidence.canary.requests
         seen.append(reason(Code.CANARY_ERRORS_NOTICED, errors=least, rate=rate))
-    return tuple(seen)
+    return (*seen, *clumps(evidence, policy))

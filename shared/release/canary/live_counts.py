@@ -110,7 +110,7 @@ def scale(unit: Unit, release: Release) -> Scale:
 def arm(
     traffic: ArmTraffic | None, rows: Rows, scale: Scale, labels: LabelCounter | None = None
 ) -> ArmEvidence:
-    """One deployment's counts."""
+    """One deployment's counts. Of rows that came together only the first counts: the router assigned them as one."""
     from shared.release.canary.arms import LATENCY_BINS, ArmEvidence, latency_bin
 
     bins: Counter[int] = Counter()
@@ -118,6 +118,7 @@ def arm(
         bins[latency_bin(latency_ms)] += requests
     whole: Counter[str] = Counter()
     parts: dict[str, Counter[str]] = {name: Counter() for name in scale.all_slices}
+    rows = _apart(rows)
     for row in rows:
         if (name := scale.name(row.get("output"))) is not None:
             whole[name] += 1
@@ -132,6 +133,14 @@ def arm(
         labels=labels.count(rows, scale) if labels else None,
         slice_labels={name: labels.count(rows, scale, name) for name in scale.all_slices} if labels else {},
     )
+
+
+def _apart(rows: Rows) -> Rows:
+    """The first row of each request."""
+    first: dict[object, Mapping[str, object]] = {}
+    for row in rows:
+        first.setdefault(row.get("request", row["id"]), row)
+    return list(first.values())
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,7 @@ def collected(
         return (), ""
     try:
         endpoint, id = definition.serve.endpoint, definition.data.id or ""
-        return unit.ports.evidence.predictions(endpoint, deployment, since, until, id=id), ""
+        counted = definition.canary.unit
+        return unit.ports.evidence.predictions(endpoint, deployment, since, until, id=id, unit=counted), ""
     except Exception as error:  # noqa: BLE001  # what the log of requests shows is judged all the same
         return (), words_of(error)

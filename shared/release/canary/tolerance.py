@@ -46,6 +46,8 @@ class CanaryPolicy(Document):
     """How many slices share a metric's budget; with more of them than this each gets less."""
     exact: float = 0.0
     """The exact test's part of the errors' budget; the mixture has the rest. 0 in documents of before there was one."""
+    unit: str = "request"
+    """What counts once: a request, or a caller with its first one, by identity or by client_id."""
 
     @property
     def exact_alpha(self) -> float:

@@ -15,8 +15,10 @@ ERRORS_IN_ALL = (10, 50)
 @dataclass(frozen=True)
 class StepNeeds:
     weight_pct: int
+    units: int
+    """Of both arms, requests or callers, so that the canary gets its fewest."""
     requests_per_hour: int
-    """To the endpoint, so that the canary gets its fewest requests within the step's longest time."""
+    """To the endpoint, so that these come within the step's longest time."""
     errors: tuple[tuple[int, int | None], ...]
     """In all, and how many of these must be the canary's to roll it back at the end of the step; None: no number."""
 
@@ -28,9 +30,9 @@ def traffic_needs(definition: Definition) -> tuple[StepNeeds, ...]:
     alpha, step = canary_policy(definition).exact_alpha, definition.canary.step
     found = []
     for weight in definition.canary.steps:
-        per_hour = step.min_requests * 100 / weight / step.max_hours
+        units = step.min_requests * 100 / weight
         errors = tuple(
             (in_all, hits_needed(in_all, weight / 100, alpha) if alpha else None) for in_all in ERRORS_IN_ALL
         )
-        found.append(StepNeeds(weight, math.ceil(per_hour), errors))
+        found.append(StepNeeds(weight, math.ceil(units), math.ceil(units / step.max_hours), errors))
     return tuple(found)

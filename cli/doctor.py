@@ -16,6 +16,7 @@ from cli.session import Json, out, print_json, shown
 from cli.status import summary
 from shared.domain.reason import NOBODY_SERVED
 from shared.errors import ConfigurationError
+from shared.inbox.recorder import FOLDER_END
 from shared.port_rules import DEAD_LETTERS
 from shared.state import queries
 from shared.words import say, say_all
@@ -88,6 +89,7 @@ def _examined(settings: Settings) -> Iterator[Finding]:
         yield from guarded(f"loop {overview.loop}", partial(_loop, ports, overview))
         yield from guarded(f"ledger of {overview.loop}", partial(_ledger, ports, overview))
         yield from guarded(f"events of {overview.loop}", partial(_events, ports, overview))
+        yield from guarded(f"folders of {overview.loop}", partial(_folders, ports, overview))
         yield from guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, overview))
         yield from guarded(f"compute of {overview.loop}", partial(_compute, ml, ports, overview))
         yield from guarded(f"traffic log of {overview.endpoint}", partial(_traffic_log, ports, overview))
@@ -197,6 +199,23 @@ def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
             words = f"no event reported the newest drop ({version.source}); the sweep found it"
             fix = "azd provision makes the Event Grid subscription, which covers the containers landing and labels"
             yield Finding(check, WARNING, words, fix)
+
+
+def _folders(ports: Ports, overview: Overview) -> Iterator[Finding]:
+    """Parts without an end are no drop yet, however long they lie there; one that is being written is such, too."""
+    container, _, prefix = overview.landing.partition("/")
+    names = [blob.name.removeprefix(prefix) for blob in ports.blobs.list(container, prefix)]
+    ended = [name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == FOLDER_END]
+    folders = {name.rpartition("/")[0] for name in names if "/" in name}
+    waiting = sorted(
+        folder for folder in folders if not any(f"{folder}/".startswith(f"{end}/") for end in ended)
+    )
+    check = f"folders of {overview.loop}"
+    if waiting:
+        words = f"{len(waiting)} folders below {overview.landing} have no {FOLDER_END}, for example {waiting[-1]}/"
+        yield Finding(check, WARNING, words, f"write {FOLDER_END} into it, last: then it is read")
+    else:
+        yield Finding(check, OK, f"each folder below {overview.landing} is ended")
 
 
 def _traffic_log(ports: Ports, overview: Overview) -> Iterator[Finding]:

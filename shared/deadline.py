@@ -31,6 +31,11 @@ def within(seconds: float) -> Iterator[None]:
         _ends.reset(before)
 
 
+def over() -> bool:
+    """Whether the end has come."""
+    return time.monotonic() >= _ends.get()
+
+
 def left_s(most: float) -> float:
     """How long may be waited: `most`, or less where the end is nearer. TimeIsUp when it has come."""
     left = _ends.get() - time.monotonic()

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from shared import guide
+from shared import deadline, guide
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DriftloopError
+
+LOOK_S = 20.0
+"""How long one look waits for a service that does not answer."""
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
 ROLES_FIX = "docs/identities.md lists every role; azd provision gives them"
@@ -27,11 +30,15 @@ def guarded(
     check: str, look: Callable[[], Iterator[Finding]], refused: str = BROKEN, fix: str = ROLES_FIX
 ) -> Iterator[Finding]:
     """A look that fails is a finding itself; `refused` is how bad it is that the looker may not look."""
+    found: list[Finding] = []
     try:
-        yield from look()
+        with deadline.within(LOOK_S):
+            for finding in look():
+                found.append(finding)
     except DriftloopError as error:
         state = refused if isinstance(error, ConfigurationError) else BROKEN
-        yield Finding(check, state, str(error), _fix(error, fix))
+        found.append(Finding(check, state, str(error), _fix(error, fix)))
+    yield from found
 
 
 def _fix(error: DriftloopError, roles: str) -> str:

@@ -16,9 +16,10 @@ from cli.session import Json, out, print_json, shown
 from cli.status import summary
 from shared.domain.reason import NOBODY_SERVED
 from shared.errors import ConfigurationError
+from shared.inbox.landings import FOLDER_END
 from shared.port_rules import DEAD_LETTERS
 from shared.state import queries
-from shared.words import say
+from shared.words import say, say_all
 
 if TYPE_CHECKING:
     from shared.azure.checkup import Checkup, QueueSeen
@@ -34,6 +35,8 @@ SKEW_WARNING = timedelta(seconds=30)
 SKEW_BROKEN = timedelta(minutes=5)
 SETTLED = timedelta(hours=1)
 FRESH = timedelta(days=1)
+NEWEST = 1000
+"""Entries of a ledger that are checked."""
 LATE = timedelta(minutes=5)
 """Work that is due for longer, or a message that waits for longer, means that the app does not run."""
 
@@ -84,7 +87,9 @@ def _examined(settings: Settings) -> Iterator[Finding]:
     yield from guarded("table", lambda: _table(ports, overviews))
     for overview in overviews:
         yield from guarded(f"loop {overview.loop}", partial(_loop, ports, overview))
+        yield from guarded(f"ledger of {overview.loop}", partial(_ledger, ports, overview))
         yield from guarded(f"events of {overview.loop}", partial(_events, ports, overview))
+        yield from guarded(f"folders of {overview.loop}", partial(_folders, ports, overview))
         yield from guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, overview))
         yield from guarded(f"compute of {overview.loop}", partial(_compute, ml, ports, overview))
         yield from guarded(f"traffic log of {overview.endpoint}", partial(_traffic_log, ports, overview))
@@ -196,6 +201,23 @@ def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
             yield Finding(check, WARNING, words, fix)
 
 
+def _folders(ports: Ports, overview: Overview) -> Iterator[Finding]:
+    """Parts without an end are no drop yet, however long they lie there; one that is being written is such, too."""
+    container, _, prefix = overview.landing.partition("/")
+    names = [blob.name.removeprefix(prefix) for blob in ports.blobs.list(container, prefix)]
+    ended = [name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == FOLDER_END]
+    folders = {name.rpartition("/")[0] for name in names if "/" in name}
+    waiting = sorted(
+        folder for folder in folders if not any(f"{folder}/".startswith(f"{end}/") for end in ended)
+    )
+    check = f"folders of {overview.loop}"
+    if waiting:
+        words = f"{len(waiting)} folders below {overview.landing} have no {FOLDER_END}, for example {waiting[-1]}/"
+        yield Finding(check, WARNING, words, f"write {FOLDER_END} into it, last: then it is read")
+    else:
+        yield Finding(check, OK, f"each folder below {overview.landing} is ended")
+
+
 def _traffic_log(ports: Ports, overview: Overview) -> Iterator[Finding]:
     """No canary passes without it. Only asked where a champion has served for a while."""
     from shared.runtime import unit_of_work
@@ -212,9 +234,10 @@ def _traffic_log(ports: Ports, overview: Overview) -> Iterator[Finding]:
 
 
 def _loop(ports: Ports, overview: Overview) -> Iterator[Finding]:
-    from shared.runtime import unit_of_work
+    from shared.runtime import serving_look, unit_of_work
 
-    check, state, healthy = f"loop {overview.loop}", unit_of_work.read(ports, overview.loop).state, True
+    current = unit_of_work.read(ports, overview.loop)
+    check, state, healthy = f"loop {overview.loop}", current.state, True
     overdue = ports.clock.now() - overview.due_at if overview.due_at else timedelta()
     if overdue > LATE:
         healthy = False
@@ -224,19 +247,45 @@ def _loop(ports: Ports, overview: Overview) -> Iterator[Finding]:
         words = f"{state.ledger_seq - state.announced_seq} ledger entries have not gone out on the topic"
         fix = "does the app have the role 'EventGrid Data Sender' on the topic? azd provision gives it"
         yield Finding(check, BROKEN, words, fix)
-    if overview.needs_attention:
+    attention = overview.needs_attention
+    if state.open_release is None:
+        attention = serving_look.now(current).unserved or attention
+    if attention:
         healthy = False
-        state_of = BROKEN if overview.needs_attention.code in NOBODY_SERVED else WARNING
-        yield Finding(check, state_of, say(overview.needs_attention), f"driftloop status {overview.loop}")
+        state_of = BROKEN if attention.code in NOBODY_SERVED else WARNING
+        yield Finding(check, state_of, say(attention), f"driftloop status {overview.loop}")
     if healthy:
         yield Finding(check, OK, summary(overview))
+
+
+def _ledger(ports: Ports, overview: Overview) -> Iterator[Finding]:
+    """Its newest entries, in one read: all of it takes long where it is long, and `driftloop audit` reads it."""
+    from shared.runtime import unit_of_work
+    from shared.state import hash_chain, ledger_pages
+
+    current = unit_of_work.read(ports, overview.loop)
+    last, after = current.state.ledger_seq, max(0, current.state.ledger_seq - NEWEST)
+    entries = [one for one in ledger_pages.entries_after(current, after, NEWEST) if one.seq <= last]
+    problems = hash_chain.problems(entries, (last, current.state.ledger_head), after=after)
+    check = f"ledger of {overview.loop}"
+    if problems:
+        yield Finding(
+            check, BROKEN, say_all(problems[:3]), f"driftloop audit {overview.loop} shows what it proves"
+        )
+    else:
+        yield Finding(check, OK, f"the newest {len(entries)} entries are whole")
 
 
 def _endpoint(checkup: Checkup, overview: Overview) -> Iterator[Finding]:
     check = f"endpoint {overview.endpoint}"
     states = checkup.endpoint(overview.endpoint)
     if states is None:
-        yield Finding(check, OK, "not there yet; the first release creates it")
+        if overview.serving is None:
+            yield Finding(check, OK, "not there yet; the first release creates it")
+        else:
+            yield Finding(
+                check, BROKEN, "does not exist", f"driftloop restore {overview.loop} makes it again"
+            )
         return
     for name, state in states.items():
         if state == "Failed":

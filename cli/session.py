@@ -32,12 +32,14 @@ class Terminal(Console):
 
     @property
     def options(self) -> ConsoleOptions:
-        found = super().options
-        if self.is_terminal or "COLUMNS" in os.environ:
-            return found
-        return found.update(width=IN_A_PIPE)
+        return super().options if self._fits else super().options.update(width=IN_A_PIPE)
+
+    @property
+    def _fits(self) -> bool:
+        return self.is_terminal or "COLUMNS" in os.environ
 
     def print(self, *objects: Any, **options: Any) -> None:
+        options.setdefault("crop", self._fits)  # else tables are cut where a terminal would end
         options.setdefault("soft_wrap", all(isinstance(one, str) for one in objects))
         super().print(*objects, **options)
 

@@ -9,6 +9,7 @@ import typer
 from cli import records, session
 from cli.session import Json, advise, out, print_json, shown, table
 from shared.domain.event import InboxRecord
+from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview
 from shared.domain.reason import NOBODY_SERVED, Code, Reason, reason
 from shared.state import queries
@@ -62,11 +63,19 @@ def _loop(view: queries.LoopView) -> None:
         table(("no.", "because of", "phase", "why"), rows, "releases")
     if view.set_aside:
         table(("at", "what", "code", "why"), map(_aside_cells, view.set_aside[-10:]), "quarantined")
+    if view.unused:
+        table(("at", "what", "code", "why"), map(_unused_cells, view.unused), "not used")
 
 
 def _aside_cells(record: InboxRecord) -> tuple[str, ...]:
     code = record.reason.code.value if record.reason else ""
     return f"{record.received_at:%H:%M:%S}", record.subject, code, say(record.reason)
+
+
+def _unused_cells(entry: LedgerEntry) -> tuple[str, ...]:
+    note = entry.detail.get("note")
+    why = say(note) if isinstance(note, Reason) else ""
+    return f"{entry.at:%H:%M:%S}", entry.subject, str(entry.detail.get("code", "")), why
 
 
 def summary(overview: Overview) -> str:

@@ -42,6 +42,14 @@ def asset(identifier: str) -> Asset:
     return Asset(found["name"], found["version"])
 
 
+def alike(one: str, other: str) -> bool:
+    """The same of any two ids, also of what is no asset of the workspace: a registry's model, for example."""
+    try:
+        return same_asset(one, other)
+    except ConfigurationError:
+        return one.casefold() == other.casefold()
+
+
 def same_asset(one: str, other: str) -> bool:
     """Whether two ids, each long or short, name the same version."""
     return asset(one) == asset(other)

@@ -12,7 +12,8 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient
 
-from shared.azure.failures import asking, code_of, status_of
+from shared import deadline
+from shared.azure.failures import UNBOUNDED, asking, code_of, status_of
 from shared.azure.service_codes import UNREADABLE, Consequence, consequence
 from shared.domain.reason import Code
 from shared.errors import Conflict, DependencyUnavailable, InputRejected
@@ -47,7 +48,7 @@ class AzureBlobs:
                 raise
 
     def list(self, container: str, prefix: str) -> Iterator[Blob]:
-        with asking("Listing blobs", f"container {container!r}", ROLE):
+        with asking("Listing blobs", f"container {container!r}", ROLE, most_s=UNBOUNDED):
             for found in self._service.get_container_client(container).list_blobs(
                 name_starts_with=prefix or None, include=["metadata", "copy"]
             ):
@@ -60,12 +61,13 @@ class AzureBlobs:
         As it is stored: what `Content-Encoding: gzip` says of it is told from its bytes, like any gzip.
         """
         client = self._client(blob.container, blob.name)
-        with asking("Reading a blob", f"container {blob.container!r}", "Storage Blob Data Reader"):
+        reader = "Storage Blob Data Reader"
+        with asking("Reading a blob", f"container {blob.container!r}", reader, most_s=UNBOUNDED):
             try:
                 stream = client.download_blob(
                     etag=quoted(blob.etag),
                     match_condition=MatchConditions.IfNotModified,
-                    max_concurrency=2,
+                    max_concurrency=1,  # threads of the client's own would know no end
                     decompress=False,
                 )
                 with to.open("wb") as file:
@@ -78,7 +80,7 @@ class AzureBlobs:
 
     def upload(self, container: str, name: str, content: bytes | Path) -> Blob:
         client = self._client(container, name)
-        with asking("Writing a blob", f"container {container!r}", ROLE):
+        with asking("Writing a blob", f"container {container!r}", ROLE, most_s=UNBOUNDED):
             if isinstance(content, Path):
                 with content.open("rb") as file:
                     client.upload_blob(file, overwrite=True)
@@ -147,7 +149,7 @@ def _await_copy(target: BlobClient, status: str) -> None:
             raise DependencyUnavailable(
                 f"The copy to container {target.container_name} ended as {status}.", code=Code.COPY_FAILED
             )
-        time.sleep(_COPY_POLL_S)
+        time.sleep(deadline.left_s(_COPY_POLL_S))
         status = str(target.get_blob_properties().copy.status)
     raise DependencyUnavailable(
         f"A copy to container {target.container_name} takes long.", retry_after_s=_COPY_POLLS * _COPY_POLL_S

@@ -34,7 +34,7 @@ ML_ROLE = "AzureML Data Scientist"
 
 def credential() -> TokenCredential:
     """The app's managed identity on Azure; on a person's machine, whoever is signed in."""
-    return DefaultAzureCredential(exclude_interactive_browser_credential=True)
+    return DefaultAzureCredential(exclude_interactive_browser_credential=True, transport=BoundedTransport())
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Clients:
         return LogsQueryClient(self.identity, endpoint=endpoint, transport=self.transport())
 
     def topic(self) -> EventGridPublisherClient:
-        """It takes no transport: its own retries wait for as long as they are told to."""
+        """It takes no transport: `topic.py` bounds each call."""
         return EventGridPublisherClient(self.settings.topic_endpoint, self.identity)
 
     def _storage(self, retry: type[BlobRetry] | type[QueueRetry]) -> dict[str, Any]:

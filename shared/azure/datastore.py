@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from azure.storage.blob import BlobProperties, ContainerClient
 
 from shared.azure.client import ML_ROLE, Clients
-from shared.azure.failures import asking
+from shared.azure.failures import UNBOUNDED, asking
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 
@@ -39,7 +39,7 @@ class Datastore:
 
     def blobs(self, prefix: str) -> Iterator[BlobProperties]:
         container = self._lookup()[1]
-        with asking("Listing blobs", f"container {container.container_name}", ROLE):
+        with asking("Listing blobs", f"container {container.container_name}", ROLE, most_s=UNBOUNDED):
             yield from container.list_blobs(name_starts_with=prefix)
 
     def read_address(self, address: str) -> bytes | None:
@@ -52,7 +52,7 @@ class Datastore:
 
     def read(self, name: str) -> bytes:
         container = self._lookup()[1]
-        with asking("Reading a blob", f"container {container.container_name}", ROLE):
+        with asking("Reading a blob", f"container {container.container_name}", ROLE, most_s=UNBOUNDED):
             content: bytes = container.download_blob(name).readall()
         return content
 

@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import requests
 from azure.core.credentials import TokenCredential
 
+from shared import deadline
 from shared.azure.failures import asking
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable
@@ -21,7 +23,7 @@ ROLE = "AzureML Data Scientist"
 
 _SCOPE = "https://ml.azure.com/.default"
 _AT_ONCE = 4
-_TIMEOUT_S = (10.0, 60.0)
+_CONNECT_S, _READ_S = 10.0, 60.0
 _ATTEMPTS = 4
 _LONGEST_WAIT_S = 5.0
 _PASSING = frozenset({429, 502, 503, 504})
@@ -57,17 +59,21 @@ class Scoring:
             return self._ask(f"{endpoint}/{deployment}", uri, stamped, payload)
 
         with ThreadPoolExecutor(min(_AT_ONCE, len(payloads)), thread_name_prefix="predict") as pool:
-            return list(pool.map(ask, enumerate(payloads)))
+            contexts = [copy_context() for _ in payloads]  # a thread of its own knows no end
+            return list(
+                pool.map(lambda context, numbered: context.run(ask, numbered), contexts, enumerate(payloads))
+            )
 
     def _ask(self, what: str, uri: str, headers: dict[str, str], payload: str) -> Answer:
         trouble, wait_s = "", 0.0
         for attempt in range(_ATTEMPTS):
             if attempt:
-                time.sleep(min(wait_s or 0.2 * 2**attempt, _LONGEST_WAIT_S))
+                time.sleep(deadline.left_s(min(wait_s or 0.2 * 2**attempt, _LONGEST_WAIT_S)))
+            timeout_s = deadline.left_s(_CONNECT_S), deadline.left_s(_READ_S)
             started = time.perf_counter()
             try:
                 reply = self._session().post(
-                    uri, data=payload.encode(), headers=headers, timeout=_TIMEOUT_S, allow_redirects=False
+                    uri, data=payload.encode(), headers=headers, timeout=timeout_s, allow_redirects=False
                 )
             except (requests.ConnectionError, requests.Timeout) as error:
                 trouble, wait_s = type(error).__name__, 0.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import RequestsTransport
 from requests import RequestException
 
+from shared import deadline
 from shared.azure.service_codes import ADVICE, Consequence, consequence
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError
@@ -27,6 +30,13 @@ from shared.redaction import safe
 LONGEST_WAIT_S = 5.0
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
+CALL_S = 60.0
+"""How long a call may take with all its retries, where it moves no large file: a service that is silent keeps a loop's
+other parts waiting for no longer."""
+
+
+UNBOUNDED = math.inf
+"""By itself: the function that asks has its own end."""
 
 
 class NotAwaitedError(Exception):
@@ -38,7 +48,8 @@ class Busy(DependencyUnavailable):
 
 
 class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # azure-core exports it lazily: no type
-    """Sleeps a moment for a client's retry policy; a longer wait is left to the caller, who has a clock for it.
+    """Waits no longer than there is time, and sleeps a moment for a client's retry policy; a longer wait is left to the
+    caller, who has a clock for it.
 
     The threads in which pollers of long operations run get no answer at all: nobody awaits them, they would
     print, and they would outlive the function that began the operation.
@@ -49,6 +60,8 @@ class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # azure-core e
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         _end_pollers()
+        for name, most in (("connection_timeout", CONNECT_TIMEOUT_S), ("read_timeout", READ_TIMEOUT_S)):
+            kwargs[name] = deadline.left_s(kwargs.get(name, most))
         return super().send(request, **kwargs)
 
     def sleep(self, duration: float) -> None:
@@ -57,7 +70,7 @@ class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # azure-core e
             raise DependencyUnavailable(
                 f"Throttled by Azure; retrying after {duration:.0f} s.", retry_after_s=duration
             )
-        super().sleep(duration)
+        super().sleep(deadline.left_s(duration))
 
 
 def _end_pollers() -> None:
@@ -66,13 +79,29 @@ def _end_pollers() -> None:
 
 
 @contextmanager
-def asking(call: str, resource: str, role: str) -> Iterator[None]:
-    """Around calls of an Azure client: `role` is what the app's identity needs on `resource` for this `call`."""
+def asking(call: str, resource: str, role: str, *, most_s: float = CALL_S) -> Iterator[None]:
+    """Around calls of an Azure client: `role` is what the app's identity needs on `resource` for this `call`.
+
+    `most_s` is UNBOUNDED where a large file is moved, and in a generator, whose caller's time would be counted as well.
+    """
+    ends_at = time.monotonic() + most_s
     try:
-        yield
+        if most_s == UNBOUNDED:
+            yield
+        else:
+            with deadline.within(most_s):
+                yield
+    except deadline.TimeIsUp:
+        raise _late(call, resource) from None
     except (AzureError, RequestException) as error:
         # Not `from error`: a client's message may hold a URL with a signature.
+        if time.monotonic() >= ends_at or deadline.over():  # a credential hides that its service is silent
+            raise _late(call, resource) from None
         raise translated(error, call, resource, role) from None
+
+
+def _late(call: str, resource: str) -> deadline.TimeIsUp:
+    return deadline.TimeIsUp(f"{call} on {resource} was not answered in time. Will retry.")
 
 
 def translated(error: AzureError | RequestException, call: str, resource: str, role: str) -> DriftloopError:

@@ -11,6 +11,7 @@ import requests
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
 
+from shared import deadline
 from shared.redaction import safe
 
 ADDRESS = "AzureAsyncOperationUri"
@@ -23,7 +24,7 @@ _RAISED = re.compile(r"^[\w.]*(?:Error|Exception): .+$", re.MULTILINE)
 _RESOURCE_MANAGERS = frozenset(
     {"management.azure.com", "management.usgovcloudapi.net", "management.chinacloudapi.cn"}
 )
-_TIMEOUT_S = (10.0, 30.0)
+_CONNECT_S, _READ_S = 10.0, 30.0
 
 
 CANCELED = "OperationCanceled"
@@ -46,7 +47,10 @@ def why(address: str, identity: TokenCredential) -> Failure:
     try:
         token = identity.get_token(f"https://{host.netloc}/.default").token
         reply = requests.get(
-            address, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, allow_redirects=False
+            address,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=(deadline.left_s(_CONNECT_S), deadline.left_s(_READ_S)),
+            allow_redirects=False,
         )
         error = reply.json().get("error") or {}
         text = ": ".join(str(error[part]) for part in ("code", "message") if error.get(part))

@@ -20,6 +20,7 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
+from shared import deadline
 from shared.azure.failures import asking, code_of
 from shared.domain.loop import Overview
 from shared.domain.reason import Code, reason
@@ -126,7 +127,7 @@ class OverviewRows:
                     return False
                 if self._merge(loop, line, changes):
                     return True
-                time.sleep(uniform(0, 0.01 * 2 ** min(attempt, 6)))
+                time.sleep(deadline.left_s(uniform(0, 0.01 * 2 ** min(attempt, 6))))
         raise Conflict(f"The overview of loop {loop} changes all the time. Try again.")
 
     def _merge(self, loop: str, line: TableEntity | None, changes: Line) -> bool:

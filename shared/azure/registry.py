@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.azure.client import ML_ROLE, Workspace
-from shared.azure.failures import asking
+from shared.azure.failures import UNBOUNDED, asking
 from shared.azure.registered_assets import digest
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Assets
@@ -42,7 +42,7 @@ class Registry:
         # The SDK resets the terminal's colour on stderr after each upload, progress bar or not.
         with (
             redirect_stderr(StringIO()),
-            asking("Registering assets", f"workspace {self._workspace.name}", ML_ROLE),
+            asking("Registering assets", f"workspace {self._workspace.name}", ML_ROLE, most_s=UNBOUNDED),
         ):
             return self._register(client, folder, definition, progress)
 

@@ -11,7 +11,8 @@ from azure.core.exceptions import AzureError
 from azure.data.tables import TableTransactionError, UpdateMode
 from requests import RequestException
 
-from shared.azure.failures import asking, status_of, translated
+from shared import deadline
+from shared.azure.failures import CALL_S, asking, code_of, status_of, translated
 from shared.azure.overviews import OverviewRows
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.port_rules import check_changes, check_key, check_loop
@@ -42,7 +43,8 @@ class TableStore(OverviewRows):
         check_changes(changes)
         token = uuid.uuid4().hex
         try:
-            self._submit(_partition(loop), list(changes), token)
+            with deadline.within(CALL_S):
+                self._submit(_partition(loop), list(changes), token)
         except (AzureError, RequestException, DependencyUnavailable) as error:
             self._read_back(loop, changes, token, _told(error, f"rows of loop {loop}"))
 
@@ -107,7 +109,7 @@ class TableStore(OverviewRows):
 def _told(error: AzureError | RequestException | DependencyUnavailable, resource: str) -> DriftloopError:
     if isinstance(error, DependencyUnavailable):
         return error
-    if isinstance(error, AzureError) and status_of(error) == 404:
+    if isinstance(error, AzureError) and status_of(error) == 404 and code_of(error) != "TableNotFound":
         # A row to replace is gone: somebody was here first.
         return Conflict(f"Writing {resource}: one is gone. Read it again and decide again.")
     return translated(error, "Writing", resource, ROLE)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from azure.core.messaging import CloudEvent
 
-from shared.azure.failures import asking
+from shared import deadline
+from shared.azure.failures import CONNECT_TIMEOUT_S, asking
 from shared.domain.ledger import LedgerEntry
 from shared.domain.reason import Reason
 from shared.state import hash_chain
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 ROLE = "EventGrid Data Sender"
 
+_TIMEOUT_S = 30.0
 _BATCH = 50
 """Entries in one request; Event Grid takes 1 MB."""
 
@@ -33,7 +35,12 @@ class AzureTopic:
         for start in range(0, len(entries), _BATCH):
             batch = [event_of(loop, entry) for entry in entries[start : start + _BATCH]]
             with asking("Publishing events", f"topic {self._endpoint}", ROLE):
-                self._client.send(batch)
+                self._client.send(
+                    batch,
+                    retry_total=0,  # the next run sends what was not taken
+                    connection_timeout=deadline.left_s(CONNECT_TIMEOUT_S),
+                    read_timeout=deadline.left_s(_TIMEOUT_S),
+                )
 
 
 def event_of(loop: str, entry: LedgerEntry) -> CloudEvent[dict[str, object]]:

@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from shared.azure.blobs import copy
-from shared.azure.failures import asking, code_of
+from shared.azure.failures import UNBOUNDED, asking, code_of
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, InvariantBroken
 
@@ -38,7 +38,8 @@ class AzureVersions:
         digest = _md5(content)
         client = self._container.get_blob_client(path)
         settings = ContentSettings(content_md5=bytearray(digest))
-        with asking("Writing a data version", self._resource, ROLE), content.open("rb") as file:
+        writing = asking("Writing a data version", self._resource, ROLE, most_s=UNBOUNDED)
+        with writing, content.open("rb") as file:
             try:
                 client.upload_blob(file, overwrite=False, content_settings=settings)
             except ResourceExistsError as error:
@@ -56,7 +57,7 @@ class AzureVersions:
             )
 
     def read(self, path: str) -> bytes:
-        with asking("Reading a data version", self._resource, ROLE):
+        with asking("Reading a data version", self._resource, ROLE, most_s=UNBOUNDED):
             try:
                 content: bytes = self._container.download_blob(path).readall()
             except ResourceNotFoundError as error:

@@ -94,6 +94,8 @@ class LoopState:
     """Number of the newest version that can be trained on; None in rows that are older than this field."""
     unserved: Reason | None = None
     """Why the champion serves nobody, as the last sweep saw; None when it can."""
+    unswept: Reason | None = None
+    """What kept the last sweep from looking after this loop; None when nothing did."""
     set_aside: tuple[SetAside, ...] = ()
     """The newest events in quarantine, until they are read again or a newer one of their kind is handled."""
     task: str = ""

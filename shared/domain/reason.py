@@ -334,6 +334,9 @@ class Code(StrEnum):
     DEPLOYMENT_BROKEN = "deployment-broken"
     NO_TRAFFIC = "no-traffic"
     ANSWERS_NOTHING = "answers-nothing"
+    DEPLOYMENT_SWAPPED = "deployment-swapped"
+    TRAFFIC_ELSEWHERE = "traffic-elsewhere"
+    NOT_SWEPT = "not-swept"
     NO_FIRST_MODEL = "no-first-model"
     NO_MODEL_YET = "no-model-yet"
     UNDER_WAY = "under-way"
@@ -458,6 +461,8 @@ NOBODY_SERVED = frozenset(
         Code.DEPLOYMENT_BROKEN,
         Code.NO_TRAFFIC,
         Code.ANSWERS_NOTHING,
+        Code.DEPLOYMENT_SWAPPED,
+        Code.TRAFFIC_ELSEWHERE,
     }
 )
 """Of a loop with a champion that cannot answer: it is not live, whatever its last release came to."""
@@ -488,5 +493,9 @@ LONGEST_FACT, MOST_BECAUSE = 160, 3
 def bounded(why: Reason) -> Reason:
     """The reason as it stands in a row that is read whole: the beginning of each text, and the first of what it rests
     on."""
-    facts = {name: v[:LONGEST_FACT] if isinstance(v, str) else v for name, v in why.facts.items()}
+    facts = {name: _cut(v) if isinstance(v, str) else v for name, v in why.facts.items()}
     return Reason(why.code, facts, tuple(map(bounded, why.because[:MOST_BECAUSE])))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_FACT else f"{text[: LONGEST_FACT - 1]}…"

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from shared import deadline
 from shared.domain.loop import SourceState
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import DependencyUnavailable, DriftloopError, InputRejected
@@ -55,7 +56,7 @@ def fetch(current: Unit) -> bool:
             etag=known.etag,
             modified=known.modified,
             limit_bytes=int(definition.data.limits.max_size_mb * 1024 * 1024),
-            timeout_s=source.timeout.total_seconds(),
+            timeout_s=deadline.left_s(source.timeout.total_seconds()),
         )
         _take(current, definition, source, known, fetched, due)
     except DependencyUnavailable as error:

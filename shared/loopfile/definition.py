@@ -99,6 +99,10 @@ _WINDOW_SCHEMA = {
 }
 
 
+MOST_READING_S = 240.0
+"""Of one download or one drop: half of what a function has for all that it does."""
+
+
 class Source(Section):
     url: Url
     """Where a drop is downloaded from."""
@@ -107,7 +111,7 @@ class Source(Section):
     records: Annotated[str, Allowed("dotted keys, for example data.prices")] = ""
     """Where in a JSON answer the list of rows is."""
     timeout: Duration = timedelta(minutes=2)
-    """How long one download may take."""
+    """How long one download may take; 240s at most."""
 
 
 class Limits(Section):
@@ -122,7 +126,7 @@ class Limits(Section):
     memory_mb: Annotated[int, Field(ge=256)] = 1536
     """Memory of the process that reads a drop."""
     seconds: Positive = 180
-    """Time that reading a drop may take."""
+    """Time that reading a drop may take; 240 at most."""
 
 
 class OrFile:

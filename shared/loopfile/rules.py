@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path as Folder
 
 from shared.loopfile import contract
-from shared.loopfile.definition import Definition
+from shared.loopfile.definition import MOST_READING_S, Definition
 from shared.loopfile.prices import price
 from shared.loopfile.yaml_lines import Path
 from shared.stats.metrics import METRICS
@@ -245,7 +245,16 @@ def _people(it: Definition) -> Iterator[Finding]:
         yield Finding(approval, it.canary.approval, allowed, (("people", "two_persons"),))
 
 
+def _time(it: Definition) -> Iterator[Finding]:
+    most, why = MOST_READING_S, "because a function of the app works for no longer than 480 s"
+    if it.data.limits.seconds > most:
+        yield Finding(("data", "limits", "seconds"), it.data.limits.seconds, f"at most {most:g}, {why}")
+    if it.data.source is not None and it.data.source.timeout.total_seconds() > most:
+        yield Finding(("data", "source", "timeout"), it.data.source.timeout, f"at most {most:g}s, {why}")
+
+
 RULES: tuple[Rule, ...] = (
+    _time,
     _contract,
     _holdout,
     _columns,

@@ -203,12 +203,16 @@ class MemoryServing:
         return self.endpoints[endpoint].state if endpoint in self.endpoints else "missing"
 
     def deployment_state(self, endpoint: str, name: str) -> str:
-        found = self._endpoint(endpoint).deployments.get(name)
+        found = self._deployment(endpoint, name)
         return found.state if found else "missing"
 
     def deployed_model(self, endpoint: str, name: str) -> str:
-        found = self._endpoint(endpoint).deployments.get(name)
+        found = self._deployment(endpoint, name)
         return found.spec.model if found else ""
+
+    def _deployment(self, endpoint: str, name: str) -> MemoryDeployment | None:
+        found = self.endpoints.get(endpoint)
+        return found.deployments.get(name) if found else None
 
     def traffic(self, endpoint: str) -> Mapping[str, int]:
         return {name: weight for name, weight in self._endpoint(endpoint).traffic.items() if weight}

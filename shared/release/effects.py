@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from shared.domain.reason import Code
 from shared.domain.release import Phase, Release
 from shared.domain.version import DataVersion
+from shared.errors import InvariantBroken
 from shared.loopfile.published import Published
 from shared.port_rules import LEDGER_TAG
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec
@@ -74,7 +76,7 @@ def _window(unit: Unit, release: Release) -> obs.WindowSeen:
     parts = {
         f"v{version.number:05d}-{path.rpartition('/')[2]}": path
         for version in versions
-        for path in unit.ports.versions.list(f"{version.path}/train/")
+        for path in _train_parts(unit, version)
     }
     numbers = [str(version.number) for version in versions]
     unit.ports.versions.assemble(folder, parts)
@@ -88,6 +90,18 @@ def _window(unit: Unit, release: Release) -> obs.WindowSeen:
     profiles = [drift.Profile.from_bytes(unit.ports.documents.get(v.profile)) for v in versions]
     merged = drift.merge(profiles) if len(profiles) > 1 else profiles[0]
     return obs.WindowSeen(asset, unit.ports.documents.put(merged.to_bytes()))
+
+
+def _train_parts(unit: Unit, version: DataVersion) -> list[str]:
+    """A version whose rows are gone must not be trained without: nothing would tell that they were missing."""
+    found = unit.ports.versions.list(f"{version.path}/train/")
+    if version.train_rows and not found:
+        raise InvariantBroken(
+            f"The training rows of version {version.number} of loop {unit.loop} are gone from "
+            f"{version.path}/train/.",
+            code=Code.VERSION_FILE_LOST,
+        )
+    return found
 
 
 def window_folder(loop: str, versions: list[DataVersion]) -> tuple[str, str]:

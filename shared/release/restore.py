@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shared import assets
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger
 from shared.loopfile.published import Published
@@ -14,7 +15,8 @@ from shared.runtime.unit_of_work import Unit
 
 
 def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
-    """A release that deploys the champion's model again under its old name, untrained; or why there is none.
+    """A release that deploys the champion's model again, untrained, under its old name where that is free; or why
+    there is none.
 
     It goes through smoke test and gate like any other, and ends with all traffic. An open release that waits for
     the champion, to go back to it, gets the deployment alone.
@@ -27,7 +29,9 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
     if state.open_release is not None:
         return _beside(current, state.open_release, champion, published)
     actual = _traffic(current, published.definition.serve.endpoint)
-    if actual == start.expected_traffic(state) and not _gone(current, champion, published):
+    gone = _gone(current, champion, published)
+    swapped = not gone and _swapped(current, champion, published)
+    if actual == start.expected_traffic(state) and not gone and not swapped:
         return reason(Code.RESTORE_NOT_NEEDED, deployment=champion.deployment, release=champion.number)
     if champion.adopted_as_served:
         return _unknown(champion)
@@ -49,6 +53,8 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
         served_with=champion.served_with,
         judged_on=champion.judged_on,
     )
+    if swapped:  # what has its name stays, for whoever put it there, and gets no traffic
+        release = replace(release, deployment=release.deployment_name)
     return start.begun(replace(state, paused=None, unserved=None), release)
 
 
@@ -61,6 +67,11 @@ def _traffic(current: Unit, endpoint: str) -> dict[str, int]:
 def _gone(current: Unit, champion: Release, published: Published) -> bool:
     endpoint = published.definition.serve.endpoint
     return current.ports.serving.deployment_state(endpoint, champion.deployment) == "missing"
+
+
+def _swapped(current: Unit, champion: Release, published: Published) -> bool:
+    found = current.ports.serving.deployed_model(published.definition.serve.endpoint, champion.deployment)
+    return bool(found) and not assets.alike(found, champion.model)
 
 
 def _beside(current: Unit, number: int, champion: Release, published: Published) -> Outcome | Reason:

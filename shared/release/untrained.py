@@ -11,7 +11,7 @@ from shared.ports import RegisteredModel
 from shared.retraining import start
 from shared.runtime.unit_of_work import Unit
 
-GONE = frozenset({Code.ENDPOINT_GONE, Code.DEPLOYMENT_GONE, Code.NO_TRAFFIC})
+GONE = frozenset({Code.ENDPOINT_GONE, Code.DEPLOYMENT_GONE, Code.NO_TRAFFIC, Code.DEPLOYMENT_SWAPPED})
 """Nobody serves beside whom a canary could be: `restore` comes first."""
 
 

@@ -85,6 +85,8 @@ def needs_attention(
         return reason(Code.NOT_HELPING, releases=state.unhelped_in_row, loop=state.loop)
     if state.champion is None and release is None and state.last_outcome in NOT_LIVE:
         return reason(Code.NO_FIRST_MODEL, release=state.next_release - 1, loop=state.loop)
+    if state.unswept is not None and not problems:
+        return reason(Code.NOT_SWEPT, state.unswept, loop=state.loop)
     aside = _in_quarantine(state)
     return reason(Code.LOOP_WAITS, *problems, *aside) if problems else next(iter(aside), None)
 

@@ -1,14 +1,17 @@
-"""A loop is never called live while nobody is served: each sweep looks at its endpoint, and records a change once."""
+"""A loop is never called live while its champion serves nobody: each sweep looks at its endpoint and records a change
+once; who asks sooner is told what the endpoint says just then."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from shared import assets, deadline
 from shared.domain.reason import Code, Reason, reason
-from shared.errors import DriftloopError
+from shared.domain.release import Champion
+from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
 
@@ -19,6 +22,58 @@ OF_LATE = timedelta(minutes=15)
 ENOUGH = 20
 """Requests that fail, all of them, before a model is said to answer none."""
 
+ASKED_S = 10.0
+"""How long a person who looks waits for the endpoint."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """Who is served, as the endpoint says."""
+
+    traffic: Mapping[str, int] | None
+    """Its weights; None when it did not answer."""
+    unserved: Reason | None
+    """Why the champion serves nobody; None when it can."""
+
+
+def now(current: Unit) -> Served:
+    """What the endpoint says at this moment, for whoever looks before the next sweep. Nothing is written."""
+    state = current.state
+    if state.champion is None and state.open_release is None:
+        return Served({}, None)
+    endpoint = current.published().definition.serve.endpoint
+    try:
+        with deadline.within(ASKED_S):
+            if state.champion is None or state.open_release is not None:
+                return Served(current.ports.serving.traffic(endpoint), state.unserved)
+            return _now(current, endpoint, state.champion)
+    except (DependencyUnavailable, ConfigurationError):
+        return Served(None, state.unserved)
+
+
+def _now(current: Unit, endpoint: str, champion: Champion) -> Served:
+    seen = _broken(current, endpoint, champion)
+    if seen is not None and seen.code is Code.ENDPOINT_GONE:
+        return Served({}, seen)
+    traffic = current.ports.serving.traffic(endpoint)
+    if seen is None:
+        seen = _without_traffic(current, endpoint, champion, traffic)
+    was = current.state.unserved
+    if seen is None and was is not None and was.code is Code.ANSWERS_NOTHING:
+        seen = was  # only the traffic log says that it is over, and the sweep asks that
+    return Served(traffic, seen)
+
+
+def _without_traffic(
+    current: Unit, endpoint: str, champion: Champion, traffic: Mapping[str, int]
+) -> Reason | None:
+    if not traffic:
+        return reason(Code.NO_TRAFFIC, loop=current.loop, endpoint=endpoint)
+    if traffic.get(champion.deployment) or dict(traffic) == dict(current.state.adopted):
+        return None
+    shown = ", ".join(f"{name} {weight} %" for name, weight in sorted(traffic.items()))
+    return reason(Code.TRAFFIC_ELSEWHERE, loop=current.loop, release=champion.release, traffic=shown)
+
 
 def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
     """The endpoint's traffic; None where there is none to speak of: no model yet, an open release, which looks for
@@ -26,7 +81,7 @@ def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
     state = current.state
     if state.champion is None or state.open_release is not None:
         return None
-    seen = _broken(current, endpoint, state.champion.deployment)
+    seen = _broken(current, endpoint, state.champion)
     traffic = current.ports.serving.traffic(endpoint) if seen is None else None
     if traffic is not None and not traffic:
         seen = reason(Code.NO_TRAFFIC, loop=current.loop, endpoint=endpoint)
@@ -56,8 +111,8 @@ def _failing(current: Unit, endpoint: str, deployment: str) -> Reason | None:
     return reason(Code.ANSWERS_NOTHING, loop=current.loop, endpoint=endpoint, deployment=deployment)
 
 
-def _broken(current: Unit, endpoint: str, deployment: str) -> Reason | None:
-    loop, serving = current.loop, current.ports.serving
+def _broken(current: Unit, endpoint: str, champion: Champion) -> Reason | None:
+    loop, serving, deployment = current.loop, current.ports.serving, champion.deployment
     if serving.endpoint_state(endpoint) == "missing":
         return reason(Code.ENDPOINT_GONE, loop=loop, endpoint=endpoint)
     match serving.deployment_state(endpoint, deployment):
@@ -65,4 +120,19 @@ def _broken(current: Unit, endpoint: str, deployment: str) -> Reason | None:
             return reason(Code.DEPLOYMENT_GONE, loop=loop, endpoint=endpoint, deployment=deployment)
         case "failed":
             return reason(Code.DEPLOYMENT_BROKEN, loop=loop, endpoint=endpoint, deployment=deployment)
-    return None
+    return swapped(current, endpoint, champion)
+
+
+def swapped(current: Unit, endpoint: str, champion: Champion) -> Reason | None:
+    """That the champion's deployment has another model than the one that went live in it."""
+    found = current.ports.serving.deployed_model(endpoint, champion.deployment)
+    if not found or assets.alike(found, champion.model):
+        return None
+    return reason(
+        Code.DEPLOYMENT_SWAPPED,
+        loop=current.loop,
+        endpoint=endpoint,
+        deployment=champion.deployment,
+        release=champion.release,
+        model=found.rpartition("/models/")[2].replace("/versions/", ":"),
+    )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.domain.loop import Overview
+from shared.domain.loop import LoopState, Overview
+from shared.domain.reason import Reason, bounded
 from shared.domain.release import Phase
 from shared.errors import DriftloopError
 from shared.inbox import dead_letters, landings, recorder
 from shared.inbox.messages import Landed
 from shared.ports import Blob, Ports
+from shared.redaction import reason_of
 from shared.release import effects
 from shared.retraining import start
 from shared.runtime import run_queue, serving_look, unit_of_work, worker
@@ -25,6 +27,9 @@ log = logging.getLogger("driftloop")
 
 TICK = timedelta(seconds=100)
 """A tick begins no other loop after this; who waits longest is first in the next one."""
+
+SWEEP = timedelta(minutes=4)
+"""The sweep looks after no other loop after this; it begins with another one each time."""
 
 QUIET = timedelta(minutes=2)
 """After a release, before traffic is compared: an earlier split may still be read."""
@@ -69,16 +74,21 @@ def sweep(ports: Ports, account_url: str = "") -> int:
         _replayed(lambda: run_queue.take_poison(ports))
         found += _replayed(lambda: recorder.replay(ports, overviews, account_url))
         found += _replayed(lambda: dead_letters.replay(ports, account_url))
-    for overview in overviews:
-        try:
-            found += _heal(ports, overview)
-        except DriftloopError as error:
-            log.error("sweep failed for a loop", extra={"loop": overview.loop, "error": str(error)})
-        except Exception:  # a loop's trouble stops no other loop
-            log.exception("sweep failed for a loop", extra={"loop": overview.loop})
+    began = ports.clock.now()
+    for overview in _turned(overviews, began):
+        if ports.clock.now() - began > SWEEP:
+            log.warning("the sweep has no time for every loop; the others come next time")
+            break
+        found += _heal(ports, overview)
     for overview in ports.store.overviews():  # as they are now: healing many takes its time
         recorder.wake(ports, overview)
     return found
+
+
+def _turned(overviews: list[Overview], now: datetime) -> list[Overview]:
+    """Begun elsewhere each minute: where the time does not do for all, none is always last."""
+    first = int(now.timestamp() // 60) % max(1, len(overviews))
+    return overviews[first:] + overviews[:first]
 
 
 def _replayed(replay: Callable[[], int]) -> int:
@@ -92,19 +102,55 @@ def _replayed(replay: Callable[[], int]) -> int:
 
 
 def _heal(ports: Ports, overview: Overview) -> int:
-    """Lost drops first; then what releases left behind, and the traffic."""
-    found = _landed(ports, overview)
-    if ports.store.read(overview.loop, rows.LOOP) is not None:
-        current = unit_of_work.read(ports, overview.loop)
-        _clear_up(current)
-        traffic = serving_look.look(current, overview.endpoint)
-        if traffic is not None:
-            _compare_traffic(unit_of_work.read(ports, overview.loop), overview, dict(traffic))
-        found += recorder.find_model(ports, overview, current.state.published_at)
+    """Lost drops, what releases left behind, the traffic, lost models: none keeps another from being looked after."""
+    found, trouble = 0, list[Reason]()
+    for part in (_landed, _cleared, _served, _models, _told):
+        try:
+            found += part(ports, overview, trouble)
+        except DriftloopError as error:
+            log.error("sweep failed for a loop", extra={"loop": overview.loop, "error": str(error)})
+            trouble.append(reason_of(error))
+        except Exception as error:  # a loop's trouble stops no other loop
+            log.exception("sweep failed for a loop", extra={"loop": overview.loop})
+            trouble.append(reason_of(error))
     return found
 
 
-def _landed(ports: Ports, overview: Overview) -> int:
+def _cleared(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
+    if (current := _published(ports, overview)) is not None:
+        _clear_up(current)
+    return 0
+
+
+def _served(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
+    if (current := _published(ports, overview)) is not None:
+        traffic = serving_look.look(current, overview.endpoint)
+        if traffic is not None:
+            _compare_traffic(unit_of_work.read(ports, overview.loop), overview, dict(traffic))
+    return 0
+
+
+def _models(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
+    current = _published(ports, overview)
+    return recorder.find_model(ports, overview, current.state.published_at) if current else 0
+
+
+def _told(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
+    """Written only when it is another trouble: a text may name a request, which is a new one each time."""
+    if (current := _published(ports, overview)) is not None:
+        before, after = current.state.unswept, bounded(trouble[0]) if trouble else None
+        if (before and before.code) != (after and after.code):
+            current.commit(replace(current.state, unswept=after))
+    return 0
+
+
+def _published(ports: Ports, overview: Overview) -> Unit | None:
+    """The loop; None while it is being published for the first time, and only its overview is there."""
+    row = ports.store.read(overview.loop, rows.LOOP)
+    return None if row is None else Unit(ports, row, rows.decode(LoopState, row))
+
+
+def _landed(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
     """Record every landed blob that has no inbox record yet, in the order in which they landed."""
     known = _known(ports, overview.loop)
     lost = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.domain.event import InboxRecord
 from shared.domain.ledger import LedgerEntry
@@ -11,14 +11,19 @@ from shared.domain.loop import LoopState, Overview
 from shared.domain.reason import Code, Reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
-from shared.errors import ConfigurationError, DependencyUnavailable
+from shared.errors import ConfigurationError
 from shared.inbox import unrouted
 from shared.inbox.unrouted import Unrouted
 from shared.ports import Ports
 from shared.retraining import cost
-from shared.runtime import unit_of_work
+from shared.runtime import serving_look, unit_of_work
 from shared.runtime.unit_of_work import Unit
-from shared.state import rows
+from shared.state import ledger_pages, rows
+
+RECENT = 50
+"""Ledger entries that are looked through for what was not used."""
+
+UNUSED = frozenset({"drop.duplicate", "drop.ignored", "drop.superseded"})
 
 FEW = 200
 """Events without a loop that are looked at to show some; the newest days come first."""
@@ -37,6 +42,8 @@ class LoopView:
     """As the endpoint has it now; None when the endpoint did not answer."""
     cost: Reason
     """Of releases, today and this month."""
+    unused: tuple[LedgerEntry, ...] = ()
+    """Drops of late that became no version though nothing is wrong with them, newest first."""
 
 
 def loops(ports: Ports) -> list[Overview]:
@@ -50,15 +57,19 @@ def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
     overview = ports.store.overview(name)
     if overview is None:
         raise ConfigurationError(f"loop {name} has no overview; publish it again", code=Code.NOT_FOUND)
-    state = current.state
+    served = serving_look.now(current)
+    state = replace(current.state, unserved=served.unserved)
+    if served.unserved is not None and state.open_release is None:
+        overview = replace(overview, needs_attention=served.unserved)
     return LoopView(
         overview=overview,
         state=state,
         versions=tuple(versions(current, last=last)),
         releases=tuple(releases(current, last=last)),
         set_aside=tuple(set_aside(ports, name)),
-        traffic=traffic(current),
+        traffic=served.traffic,
         cost=cost.standing(state, open_release(current), current.published().definition, ports.clock.now()),
+        unused=tuple(unused(current)),
     )
 
 
@@ -87,14 +98,15 @@ def open_release(current: Unit) -> Release | None:
     return None if release is None or release.ended else release
 
 
-def traffic(current: Unit) -> Mapping[str, int] | None:
-    """The endpoint's weights now; None when the endpoint did not answer."""
-    if current.state.champion is None and current.state.open_release is None:
-        return {}
-    try:
-        return current.ports.serving.traffic(current.published().definition.serve.endpoint)
-    except (DependencyUnavailable, ConfigurationError):
-        return None
+def unused(current: Unit, *, last: int = 5) -> list[LedgerEntry]:
+    """The newest drops that became no version, though nothing is wrong with them; of a folder's parts only one."""
+    newest = ledger_pages.entries_after(current, max(0, current.state.ledger_seq - RECENT), limit=RECENT)
+    found: dict[str, LedgerEntry] = {}
+    for entry in reversed(newest):
+        if entry.what in UNUSED:
+            part = entry.detail.get("code") == Code.FOLDER_PART.value
+            found.setdefault(entry.subject.rpartition("/")[0] if part else entry.subject, entry)
+    return list(found.values())[:last]
 
 
 def inbox(ports: Ports, name: str) -> list[InboxRecord]:

@@ -517,6 +517,15 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "nobody is served: deployment {deployment} of endpoint {endpoint} answers no request well; its log in Azure ML "
         "studio says why, `driftloop retrain {loop}` deploys a new model"
     ),
+    Code.DEPLOYMENT_SWAPPED: (
+        "deployment {deployment} of endpoint {endpoint} serves another model ({model}) than release {release}; "
+        "`driftloop restore {loop}` deploys release {release}'s again"
+    ),
+    Code.TRAFFIC_ELSEWHERE: (
+        "traffic was changed from outside to {traffic}, so that release {release} serves nobody; "
+        "`driftloop restore {loop}` gives it back"
+    ),
+    Code.NOT_SWEPT: "the sweep cannot look after this loop: {because}",
     Code.NO_MODEL_YET: "no model yet",
     Code.UNDER_WAY: "release {release} is {phase:plain}",
     # source

@@ -275,6 +275,8 @@ class TestServing:
 
         assert same_asset(stage.ports.serving.deployed_model(pair, spec.name), spec.model)
         assert stage.ports.serving.deployed_model(pair, "none") == ""
+        assert stage.ports.serving.deployed_model("nowhere", "none") == ""
+        assert stage.ports.serving.deployment_state("nowhere", "none") == "missing"
         assert seen.state == "failed"
         assert "the weights are for another model" in seen.error
         eventually(lambda: stage.ports.serving.ensure_no_deployment(pair, "sick"), bool)

@@ -24,7 +24,8 @@ SOURCES: dict[str, str] = {
         AppendPositionConditionNotMet AuthorizationFailure BlobAlreadyExists BlobArchived BlobBeingRehydrated
         BlobImmutableDueToLegalHold BlobImmutableDueToPolicy BlobOperationNotSupported BlobOverwritten
         BlobUsesCustomerSpecifiedEncryption CannotVerifyCopySource
-        ContainerAlreadyExists ContainerBeingDeleted ContainerDisabled LeaseAlreadyBroken LeaseAlreadyPresent
+        ContainerAlreadyExists ContainerBeingDeleted ContainerDisabled ContainerNotFound LeaseAlreadyBroken
+        LeaseAlreadyPresent
         LeaseIdMismatchWithBlobOperation LeaseIdMismatchWithContainerOperation LeaseIdMismatchWithLeaseOperation
         LeaseIdMissing LeaseIsBreakingAndCannotBeAcquired LeaseIsBreakingAndCannotBeChanged
         LeaseIsBrokenAndCannotBeRenewed LeaseLost LeaseNotPresentWithBlobOperation
@@ -32,10 +33,10 @@ SOURCES: dict[str, str] = {
         PendingCopyOperation SequenceNumberConditionNotMet SnapshotOperationRateExceeded SnapshotsPresent
         SourceConditionNotMet SystemInUse TargetConditionNotMet""",
     f"{STORAGE}/table-service-error-codes": """
-        EntityAlreadyExists EntityTooLarge PropertyValueTooLarge TableAlreadyExists TableBeingDeleted
+        EntityAlreadyExists EntityTooLarge PropertyValueTooLarge TableAlreadyExists TableBeingDeleted TableNotFound
         UpdateConditionNotSatisfied""",
     f"{STORAGE}/queue-service-error-codes": """
-        MessageTooLarge PopReceiptMismatch QueueAlreadyExists QueueBeingDeleted QueueDisabled""",
+        MessageTooLarge PopReceiptMismatch QueueAlreadyExists QueueBeingDeleted QueueDisabled QueueNotFound""",
     f"{MANAGER}/troubleshooting/common-deployment-errors": """
         AllocationFailed AnotherOperationInProgress MissingSubscriptionRegistration OperationNotAllowed
         RequestDisallowedByPolicy ResourceGroupBeingDeleted ResourceQuotaExceeded SkuNotAvailable
@@ -70,6 +71,9 @@ ANSWERS: list[tuple[int, str, type[DriftloopError]]] = [
     (409, "AnotherOperationInProgress", DependencyUnavailable),
     (409, "SomethingNobodyHasHeardOf", DependencyUnavailable),
     (409, "", DependencyUnavailable),
+    (404, "ContainerNotFound", ConfigurationError),
+    (404, "QueueNotFound", ConfigurationError),
+    (404, "TableNotFound", ConfigurationError),
     (503, "ServerBusy", DependencyUnavailable),
     (500, "OperationTimedOut", DependencyUnavailable),
     (409, "BlobArchived", ConfigurationError),

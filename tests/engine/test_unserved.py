@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NoReturn
+
 import pytest
 
 from cli.status import summary
 from shared.domain.loop import Overview
 from shared.domain.reason import NOBODY_SERVED, Code
 from shared.domain.release import Phase
+from shared.errors import ConfigurationError
 from shared.runtime import tick
+from shared.state import queries
 from shared.words import say
 from tests.engine.world import World, csv, season
+from tests.tower.tower import twin
 
 
 @pytest.fixture
@@ -83,6 +89,76 @@ def test_a_deployment_that_is_gone_while_its_weight_is_left_is_seen_and_restored
     world.ticks_with_traffic(12)
     assert world.release(2).phase is Phase.LIVE, world.release(2).reason
     assert "r1-a1" in world.ports.serving.endpoints["birds"].deployments
+
+
+def take_place_of_the_model(world: World) -> None:
+    deployments = world.ports.serving.endpoints["birds"].deployments
+    spec = deployments["r1-a1"].spec
+    deployments["r1-a1"] = replace(deployments["r1-a1"], spec=replace(spec, model="azureml:stranger:7"))
+
+
+def test_another_model_under_the_champions_name_is_told_and_restore_deploys_ours_beside_it(
+    world: World,
+) -> None:
+    take_place_of_the_model(world)
+    found = swept(world)
+    assert found.needs_attention is not None and found.needs_attention.code is Code.DEPLOYMENT_SWAPPED
+    assert "serves another model (azureml:stranger:7) than release 1" in summary(found)
+    world.act("restore")
+    world.ticks_with_traffic(12)
+    assert world.release(2).phase is Phase.LIVE, world.release(2).reason
+    assert world.ports.serving.traffic("birds") == {"r2-a1": 100}
+    assert world.ports.serving.endpoints["birds"].deployments["r1-a1"].spec.model == "azureml:stranger:7"
+    assert swept(world).needs_attention is None
+
+
+SEEN_AT_ONCE = {
+    Code.ENDPOINT_GONE: take_endpoint,
+    Code.DEPLOYMENT_GONE: take_deployment_alone,
+    Code.NO_TRAFFIC: take_traffic,
+    Code.DEPLOYMENT_SWAPPED: take_place_of_the_model,
+}
+
+
+@pytest.mark.parametrize("code", SEEN_AT_ONCE)
+def test_who_looks_before_the_sweep_sees_what_is(world: World, code: Code) -> None:
+    SEEN_AT_ONCE[code](world)
+    view, page = queries.loop(world.ports, "birds"), twin(world.ports, "/loops/birds")
+    assert view.overview.needs_attention is not None and view.overview.needs_attention.code is code
+    assert (page["unserved"], page["attention"]) == (True, say(view.overview.needs_attention))
+    assert "restore" in {offer["verb"] for offer in page["offers"]}
+    assert "serving.lost" not in world.ledger(), "who looks writes nothing"
+
+
+def test_traffic_that_was_given_to_others_is_told_until_a_person_wants_it_so(world: World) -> None:
+    endpoint = world.ports.serving.endpoints["birds"]
+    endpoint.deployments["mine"] = endpoint.deployments["r1-a1"]
+    endpoint.traffic = {"mine": 100}
+    found = queries.loop(world.ports, "birds").overview
+    assert found.needs_attention is not None and found.needs_attention.code is Code.TRAFFIC_ELSEWHERE
+    assert summary(found).startswith("traffic was changed from outside to mine 100 %")
+    adopted = swept(world)
+    assert adopted.needs_attention is not None and adopted.needs_attention.code is Code.TRAFFIC_CHANGED
+    assert queries.loop(world.ports, "birds").overview.needs_attention == adopted.needs_attention
+
+
+def test_what_keeps_the_sweep_from_one_thing_keeps_it_from_no_other_and_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(container: str, prefix: str) -> NoReturn:
+        raise ConfigurationError(f"container {container} does not exist")
+
+    monkeypatch.setattr(world.ports.blobs, "list", gone)
+    take_endpoint(world)
+    found = swept(world)
+    assert found.needs_attention is not None and found.needs_attention.code is Code.ENDPOINT_GONE
+    world.act("restore")
+    world.ticks_with_traffic(12)
+    found = swept(world)
+    assert found.needs_attention is not None and found.needs_attention.code is Code.NOT_SWEPT
+    assert "container landing does not exist" in say(found.needs_attention)
+    monkeypatch.undo()
+    assert swept(world).needs_attention is None
 
 
 def test_a_failed_deployment_asks_for_a_new_one(world: World) -> None:

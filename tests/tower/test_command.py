@@ -38,3 +38,4 @@ def test_a_row_of_a_table_is_one_line_in_a_pipe(
     written = io.StringIO()
     Terminal(file=written, highlight=False).print(table)
     assert len(written.getvalue().splitlines()) == lines
+    assert written.getvalue().count("length") == 12, "and nothing of it is cut off"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.retraining import cost
 from shared.retraining.policy import recent_spending, recent_starts
+from shared.runtime import serving_look
 from shared.runtime.overview_row import needs_attention
 from shared.state import ledger_pages, queries
 from shared.verdict import served_inputs
@@ -50,6 +51,8 @@ _REASONS = frozenset(
         "traffic.repaired",
         "action.refused",
         "drop.quarantined",
+        "drop.duplicate",
+        "drop.superseded",
         "drop.replayed",
     }
 )
@@ -143,7 +146,9 @@ class LoopPage:
 
 def loop(asking: Asking, name: str) -> LoopPage:
     current = read(asking, name)
-    state, definition = current.state, current.published().definition
+    served = serving_look.now(current)
+    state, found_traffic = replace(current.state, unserved=served.unserved), served.traffic
+    definition = current.published().definition
     versions = queries.versions(current, through=asking.number("versions"), last=VERSIONS)
     releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
     open_release = queries.open_release(current)
@@ -153,7 +158,6 @@ def loop(asking: Asking, name: str) -> LoopPage:
     served_heat, served_left_out = _heat(asking, {n: w.report for n, w in enumerate(windows, 1)})
     attention = _attention(asking, state, open_release, definition.retrain.breaker)
     champion = state.champion
-    found_traffic = queries.traffic(current)
     possible = _offers(state, open_release, found_traffic, frozen=current.stands_still)
     offers, withheld = lines.permitted(asking, current, open_release, possible)
     readable, _ = lines.permitted(asking, current, None, [READ_AGAIN])

@@ -15,15 +15,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from shared import deadline
 from shared.errors import DependencyUnavailable, InputRejected, InvariantBroken
 from shared.intake.reader.drop_files import DropFile, Reading, ReadSpec
 from shared.intake.rejections import listed, rejected
 
 _START_SECONDS = 60.0
+_LONGEST_TURN = 3600.0
+"""Where no function's end is nearer."""
 _LARGEST_ANSWER = 16 * 1024 * 1024
 _LARGEST_PROFILE = 256 * 1024 * 1024
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
@@ -82,10 +86,10 @@ class _Reader:
 
     def _line(self, seconds: float) -> bytes:
         assert self._process.stdout is not None
-        deadline = time.monotonic() + seconds
+        ends_at = time.monotonic() + seconds
         pipe = self._process.stdout.fileno()
         while b"\n" not in self._pending:
-            left = deadline - time.monotonic()
+            left = ends_at - time.monotonic()
             if left <= 0 or not select.select([pipe], [], [], left)[0]:
                 raise _Broken("too-slow")
             piece = os.read(pipe, 65536)
@@ -119,7 +123,7 @@ def _ready(memory_mb: int) -> _Reader:
     if _reader is None:
         _reader = _Reader(memory_mb)
         try:
-            ready = "ready" in _reader.ask({"hello": True}, _START_SECONDS)
+            ready = "ready" in _reader.ask({"hello": True}, deadline.left_s(_START_SECONDS))
         except _Broken:
             ready = False
         if not ready:
@@ -173,14 +177,33 @@ def read_drop(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Readin
         shutil.rmtree(scratch)
 
 
+@contextmanager
+def _turn(seconds: float) -> Iterator[None]:
+    """One drop at a time is read; who would not have the time to read its own before its end waits for no turn."""
+    most = deadline.left_s(_LONGEST_TURN) - seconds
+    if most <= 0 or not _lock.acquire(timeout=most):
+        raise DependencyUnavailable("Other drops are being read; this one is next.")
+    try:
+        yield
+    finally:
+        _lock.release()
+
+
+def _all_of(seconds: float) -> float:
+    """The drop's own limit, whole: a drop that got less was not too slow."""
+    if deadline.left_s(seconds) < seconds:
+        raise DependencyUnavailable("Too little time is left to read this drop; the next run does.")
+    return seconds
+
+
 def _exchange(request: Mapping[str, Any], spec: ReadSpec, names: str) -> dict[str, Any]:
     """The answer to a request. A process that dies is tried twice: the first may have been killed from outside."""
     global _reader
     limits = spec.limits
-    with _lock:
+    with _turn(limits.seconds):
         for attempt in (1, 2):
             try:
-                answer = _ready(limits.memory_mb).ask(request, limits.seconds)
+                answer = _ready(limits.memory_mb).ask(request, _all_of(limits.seconds))
             except _Broken as broken:
                 _reader = None
                 if broken.code == "reader-died" and attempt == 1:

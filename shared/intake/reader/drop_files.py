@@ -54,13 +54,15 @@ class Limits:
     @classmethod
     def of(cls, limits: loopfile.Limits) -> Limits:
         """What a loop file's section `data.limits` says."""
+        from shared.loopfile.definition import MOST_READING_S
+
         return cls(
             max_bytes=int(limits.max_size_mb * MIB),
             max_rows=limits.max_rows,
             max_columns=limits.max_columns,
             max_field_bytes=int(limits.max_field_kb * 1024),
             memory_mb=limits.memory_mb,
-            seconds=limits.seconds,
+            seconds=min(limits.seconds, MOST_READING_S),  # a loop that was published before may ask for more
         )
 
 

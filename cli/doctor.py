@@ -203,17 +203,22 @@ def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
 
 def _folders(ports: Ports, overview: Overview) -> Iterator[Finding]:
     """Parts without an end are no drop yet, however long they lie there; one that is being written is such, too."""
+    if overview.quiet:  # a folder that nothing lands in any more needs no end
+        return
+    end_name = overview.manifest or FOLDER_END
     container, _, prefix = overview.landing.partition("/")
     names = [blob.name.removeprefix(prefix) for blob in ports.blobs.list(container, prefix)]
-    ended = [name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == FOLDER_END]
+    ended = [name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == end_name]
     folders = {name.rpartition("/")[0] for name in names if "/" in name}
     waiting = sorted(
         folder for folder in folders if not any(f"{folder}/".startswith(f"{end}/") for end in ended)
     )
     check = f"folders of {overview.loop}"
     if waiting:
-        words = f"{len(waiting)} folders below {overview.landing} have no {FOLDER_END}, for example {waiting[-1]}/"
-        yield Finding(check, WARNING, words, f"write {FOLDER_END} into it, last: then it is read")
+        words = (
+            f"{len(waiting)} folders below {overview.landing} have no {end_name}, for example {waiting[-1]}/"
+        )
+        yield Finding(check, WARNING, words, f"write {end_name} into it, last: then it is read")
     else:
         yield Finding(check, OK, f"each folder below {overview.landing} is ended")
 

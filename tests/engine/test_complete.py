@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from cli import diagnosis, doctor
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code
 from shared.domain.version import DataVersion
@@ -226,3 +227,15 @@ def test_quiet_or_a_manifest_but_not_both() -> None:
     for wrong, found in (("{}", "neither quiet nor manifest"), ("{quiet: 10m, manifest: m.json}", "both of")):
         with pytest.raises(LoopFileError, match=found):
             parse(QUIET.replace("{quiet: 10m}", wrong), file="loop.yaml")
+
+
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [(LOOP, "have no _SUCCESS"), (MANIFEST, "have no manifest.json"), (QUIET, "")],
+)
+def test_the_doctor_misses_what_ends_this_loops_folders(plan: str, told: str) -> None:
+    birds = world(plan)
+    birds.land("2007/part-0.csv", csv(FIRST))
+    (overview,) = birds.ports.store.overviews()
+    found = [one for one in doctor._folders(birds.ports, overview) if one.state != diagnosis.OK]
+    assert [told in one.what for one in found] == ([True] if told else [])

@@ -77,17 +77,16 @@ class Night:
         done = CliRunner().invoke(cli.app, list(words))
         return done.stdout + (str(done.exception) if isinstance(done.exception, DriftloopError) else "")
 
-    def look(self, *, doctor_too: bool) -> Said:
+    def look(self) -> Said:
         pages = [
             tower.get(self.app.ports, path, accept="application/json") for path in (f"/loops/{LOOP}", "")
         ]
         return Said(
             status=self.run("status", LOOP) + self.run("status"),
             page="\n".join(_texts(json.loads(reply.content)) for reply in pages),
-            doctor=self._doctor() if doctor_too else {},
         )
 
-    def _doctor(self) -> dict[str, str]:
+    def doctor(self) -> dict[str, str]:
         found: dict[str, str] = {}
         for one in json.loads(CliRunner().invoke(cli.app, ["doctor", "--json"]).stdout):
             if one["state"] != "ok":
@@ -100,21 +99,18 @@ class Night:
 
     # serving
 
-    def prepare(self) -> None:
-        """A deployment of somebody's own, with a model that is not the loop's: begun, and not awaited."""
+    def _deploy(self, name: str) -> None:
+        """Under this name a model that is not the loop's; begun, and not awaited."""
         path = "azureml://jobs/night-r1-a1/outputs/model/paths/"
         stranger = Model(name="stranger", version="1", path=path, type="custom_model")
-        self._stranger = str(self.ml.models.create_or_update(stranger).id)
-        self._deploy("mine")
-
-    def _deploy(self, name: str) -> None:
+        model = str(self.ml.models.create_or_update(stranger).id)
         like = self.ml.online_deployments.get("r1-a1", LOOP)
         code = like.code_configuration
         self.ml.online_deployments.begin_create_or_update(
             ManagedOnlineDeployment(
                 name=name,
                 endpoint_name=LOOP,
-                model=self._stranger,
+                model=model,
                 environment=like.environment,
                 code_configuration=CodeConfiguration(code=code.code, scoring_script=code.scoring_script),
                 instance_type=like.instance_type,
@@ -139,6 +135,7 @@ class Night:
         self._set({"r1-a1": 100})
 
     def move_traffic(self) -> None:
+        self._deploy("mine")
         until(lambda: self.ml.online_deployments.get("mine", LOOP).provisioning_state == "Succeeded", 120)
         self._set({"mine": 100})
 

@@ -108,6 +108,7 @@ def test_a_healthy_deployment_has_no_finding() -> None:
         found
     )
     assert {"loop patient", "endpoint patient", "container versions", "container dead-letter"} <= set(found)
+    assert {"ledger of patient", "folders of patient"} <= set(found)
     assert {"dead letters", "providers", "quota of patient", *doctor_platform.EVENTS} <= set(found)
     identities = {
         f"identity {who}"
@@ -546,8 +547,9 @@ def test_a_drop_that_no_event_told_of_and_a_traffic_log_that_is_off(
         undone: list[Change] = [Delete(rows.inbox_key("k")), Delete(rows.version_key(1))]
         ports.store.commit("patient", [*undone, Replace(rows.LOOP, row.doc, changed.etag)])
 
-    ill = {"events of patient", "traffic log of patient", "diagnostics of patient"}
+    ill = {"events of patient", "traffic log of patient", "diagnostics of patient", "loop patient"}
     assert (code, _ill(found)) == (1, ill)
+    assert "endpoint patient is gone" in found["loop patient"]["what"]  # no release ever made it
     assert found["diagnostics of patient"]["what"].startswith("its traffic log is switched off")
     assert (on.state, elsewhere.state) == ("ok", "broken")
     assert "another Log Analytics workspace" in elsewhere.what

@@ -50,6 +50,8 @@ def _loop(view: queries.LoopView) -> None:
         _advised(why)
     if view.state.served_verdict is not None:
         out.print(f"  served: {shown(say(view.state.served_verdict))}")
+    if view.state.final_labels is not None:
+        out.print(f"  labels: {shown(say(view.state.final_labels))}")
     out.print(f"  cost of releases: {shown(say(view.cost))}")
     if view.traffic is None:
         out.print("  traffic: unknown: the endpoint did not answer")

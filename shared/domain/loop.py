@@ -43,6 +43,15 @@ class SetAside:
 
 
 @dataclass(frozen=True)
+class UnfinalRelease:
+    """A release that went live on labels that may still change."""
+
+    release: int
+    since: datetime
+    """When its last canary step was judged: its labels are final so long after, as labels take."""
+
+
+@dataclass(frozen=True)
 class LoopState:
     """The one row under whose ETag everything of a loop changes."""
 
@@ -90,6 +99,12 @@ class LoopState:
     """Windows of served inputs up to here have been judged."""
     served_verdict: Reason | None = None
     """What the newest window came to."""
+    label_lags: tuple[int, ...] = ()
+    """How long labels have taken: a histogram of `shared/stats/arrival_lags.py`; empty before the first."""
+    unfinal: tuple[UnfinalRelease, ...] = ()
+    """Releases whose labels' verdict is not final yet."""
+    final_labels: Reason | None = None
+    """The newest final verdict."""
     newest_labelled: int | None = None
     """Number of the newest version that can be trained on; None in rows that are older than this field."""
     unserved: Reason | None = None

@@ -221,6 +221,12 @@ class Code(StrEnum):
     BAKE_LATENCY = "bake-latency"
     BAKE_LAST_STEP = "bake-last-step"
     BAKE_SHORT = "bake-short"
+    BAKE_WAITS_FOR_LABELS = "bake-waits-for-labels"
+    LABELS_PROVISIONAL = "labels-provisional"
+    LABELS_MATURE = "labels-mature"
+    LABELS_FINAL_GOOD = "labels-final-good"
+    LABELS_FINAL_WORSE = "labels-final-worse"
+    LABELS_FINAL_NONE = "labels-final-none"
 
     # intake
     DELETED = "deleted"

@@ -15,6 +15,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from shared.domain.event import InboxRecord, InboxState
+from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Trigger, TriggerKind
 from shared.errors import InputRejected
@@ -26,6 +27,7 @@ from shared.retraining import start
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
+from shared.stats import arrival_lags
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
@@ -79,12 +81,15 @@ def _keep(landing: Landing, read: Read) -> None:
         raise InputRejected(
             Code.MISSING_COLUMN, f"labels need the columns {data.id} and {data.target}; {missing} missing"
         )
-    seen, verdict = _judged(unit, published, _labels(unit.ports, read.path, str(data.id), data.target))
+    found = _labels(unit.ports, read.path, str(data.id), data.target)
+    collected = _collected(unit, published.definition)
+    seen, verdict = _judged(unit, published, found, collected)
+    unit_state = _with_lags(unit, published.definition, found, collected, read.blob.created_at)
     if own := read.reading.own_labels:
         seen = replace(seen, because=(*seen.because, reason(Code.LABELS_OWN, labels=own)))
     seen = replace(seen, facts={"rows": read.reading.rows, **seen.facts})
     trigger = Trigger(TriggerKind.METRIC, seen, "driftloop", record.key, unit.ports.clock.now())
-    outcome = start.answer(unit, unit.state, [trigger] if verdict and verdict.breached else [])
+    outcome = start.answer(unit, unit_state, [trigger] if verdict and verdict.breached else [])
     entry = Draft(
         "labels.joined",
         f"{read.blob.container}/{read.blob.name}",
@@ -106,24 +111,55 @@ def _keep(landing: Landing, read: Read) -> None:
     )
 
 
-def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, MetricVerdict | None]:
+def _collected(unit: Unit, definition: Definition) -> Rows:
+    """What the champion answered of late; nothing where no model serves."""
+    champion, now = unit.state.champion, unit.ports.clock.now()
+    if champion is None:
+        return ()
+    return unit.ports.evidence.predictions(
+        definition.serve.endpoint,
+        champion.deployment,
+        max(champion.live_at, now - LOOK_BACK),
+        now,
+        limit=MOST_PREDICTIONS,
+        id=str(definition.data.id),
+    )
+
+
+def _with_lags(
+    unit: Unit, definition: Definition, found: Labels, collected: Rows, arrived_at: datetime
+) -> LoopState:
+    """How long these labels took, each counted when it first comes: a file may bring those of files before again."""
+    before = known(unit, definition, unit.ports.clock.now() - LOOK_BACK) if found and collected else {}
+    fresh = {name: label for name, label in found.items() if name not in before}
+    lags = [
+        arrived_at - datetime.fromisoformat(str(each["time"]))
+        for each in collected
+        if label_of(each, fresh, str(definition.data.id)) is not None
+    ]
+    return (
+        replace(unit.state, label_lags=arrival_lags.added(unit.state.label_lags, lags))
+        if lags
+        else unit.state
+    )
+
+
+def maturity(state: LoopState, definition: Definition) -> timedelta | None:
+    """How long after a prediction its label has come: as the loop file says, else as seen; None: nobody knows."""
+    return definition.data.label_delay or arrival_lags.mature_after(state.label_lags)
+
+
+def _judged(
+    unit: Unit, published: Published, labels: Labels, collected: Rows
+) -> tuple[Reason, MetricVerdict | None]:
     """What these labels say about the champion: these alone, so that every label file is a sample of its own."""
     from shared.stats.metrics import METRICS
     from shared.verdict.metric import judge_metric
     from shared.verdict.task import trained_classes
 
-    champion, definition, now = unit.state.champion, published.definition, unit.ports.clock.now()
+    champion, definition = unit.state.champion, published.definition
     if champion is None:
         return reason(Code.LABELS_NO_MODEL), None
-    since = max(champion.live_at, now - LOOK_BACK)
-    collected = unit.ports.evidence.predictions(
-        definition.serve.endpoint,
-        champion.deployment,
-        since,
-        now,
-        limit=MOST_PREDICTIONS,
-        id=str(definition.data.id),
-    )
     found = join(collected, labels, str(definition.data.id))
     seen = reason(
         Code.LABELS_JOINED,

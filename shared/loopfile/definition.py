@@ -191,6 +191,8 @@ class Data(Section):
     """Where labels come from; nothing: every label counts."""
     labels: Place | None = None
     """Where late labels land; they are dropped like data."""
+    label_delay: Duration | None = None
+    """How long after its prediction a label has come: a verdict on labels is final then. Nothing: learnt."""
     holdout: Holdout = Holdout()
     """Rows that are kept for every later comparison."""
     window: Annotated[
@@ -586,6 +588,8 @@ class Canary(Section):
     """When a step's evidence does not arrive in `step.max_hours`; roll_back: a bake's as well."""
     bake_minutes: NotNegative = 30
     """How long the old deployment is kept warm after promotion."""
+    bake_labels: Literal["none", "some", "final"] = "none"
+    """Labels of the last step that a bake does not end without: some, or as many as come (`data.label_delay`)."""
 
 
 # --- people --------------------------------------------------------------------------------------

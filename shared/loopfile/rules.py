@@ -77,6 +77,23 @@ def _returns(it: Definition) -> Iterator[Finding]:
         yield Finding((*path, "columns"), hidden, allowed, (_ID, ("data", "ignore"), ("data", "time")))
 
 
+def _labels(it: Definition) -> Iterator[Finding]:
+    data, canary, path = it.data, it.canary, ("canary", "bake_labels")
+    if data.label_delay is not None and data.labels is None:
+        yield Finding(("data", "label_delay"), "a delay", "nothing, because there are no data.labels")
+    if canary.bake_labels != "none" and data.labels is None:
+        yield Finding(
+            path, canary.bake_labels, "none, because there are no data.labels", (("data", "labels"),)
+        )
+    elif canary.bake_labels != "none" and canary.margins.label_error is None:
+        allowed = "none, because canary.margins.label_error is null, so labels decide nothing"
+        yield Finding(path, canary.bake_labels, allowed, (("canary", "margins"),))
+    elif canary.bake_labels != "none" and not canary.bake_minutes:
+        yield Finding(
+            path, canary.bake_labels, "none, because canary.bake_minutes is 0", (("canary", "bake_minutes"),)
+        )
+
+
 def _places(it: Definition) -> Iterator[Finding]:
     data = it.data
     if data.labels is None:
@@ -260,6 +277,7 @@ RULES: tuple[Rule, ...] = (
     _columns,
     _returns,
     _places,
+    _labels,
     _complete,
     _persistence,
     _metric,

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from shared.domain.loop import LoopState
+from shared.domain.loop import LoopState, UnfinalRelease
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import Champion, Phase, Release
+from shared.domain.release import Champion, JudgementKind, Phase, Release
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
+from shared.intake import labels
 from shared.ports import Change, Row
 from shared.redaction import words_of
 from shared.release import effects, frozen, machine
@@ -35,6 +36,9 @@ STUCK_AFTER = 10
 
 LONGEST_WAIT_S = 60.0
 """Between observations that fail; longer only where the service asks for it."""
+
+MOST_UNFINAL = 10
+"""Releases whose labels are waited for at once."""
 
 MOST_ASKED_S = 3600.0
 """No service is believed that asks for more."""
@@ -105,6 +109,9 @@ def store(
         state = replace(state, champion=champion_of(after, now))
     if PHASES[before.phase].promoted and after.phase is Phase.ROLLING_BACK:
         state = replace(state, champion=before.champion)
+    if after.phase is Phase.LIVE:
+        definition = current.published(after.definition).definition
+        state = replace(state, unfinal=_unfinal(state, after, definition, now))
     if after.adopted and not before.adopted:
         drafts.append(_adopted(before, after))
         state = _paused(state, after)
@@ -117,6 +124,17 @@ def store(
         state = replace(state, denial=_why_not_again(current, state, after))
     current.commit(state, drafts, [update(row, after), *also])
     return moved
+
+
+def _unfinal(
+    state: LoopState, after: Release, definition: Definition, now: datetime
+) -> tuple[UnfinalRelease, ...]:
+    """With this release, where it went live on labels that had not matured; the oldest make room."""
+    last, delay = after.judgement(JudgementKind.CANARY), labels.maturity(state, definition)
+    decides = definition.data.labels is not None and definition.canary.margins.label_error is not None
+    if not decides or last is None or not last.evidence or (delay is not None and now >= last.at + delay):
+        return state.unfinal
+    return (*state.unfinal, UnfinalRelease(after.number, last.at))[-MOST_UNFINAL:]
 
 
 def champion_of(release: Release, now: datetime) -> Champion:

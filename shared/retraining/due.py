@@ -13,7 +13,7 @@ from shared.intake import folders, source
 from shared.release.machine import PHASES
 from shared.retraining import cron, policy, start
 from shared.runtime.unit_of_work import Unit
-from shared.verdict import served_inputs, served_predictions
+from shared.verdict import final_labels, served_inputs, served_predictions
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
@@ -95,6 +95,8 @@ def due_at(current: Unit, release: Release | None, *, wait_s: float | None, even
         moments.append(at)
     if definition.data.source is not None and wait_s is None:
         moments.append(source.next_at(definition.data.source, state.source, now))
+    if wait_s is None and (at := final_labels.next_at(state, definition)):
+        moments.append(at)
     if wait_s is None and (at := folders.next_at(current)):
         moments.append(at)
     retrain = definition.retrain

@@ -81,6 +81,8 @@ def needs_attention(
         return state.paused
     if release is not None and (stuck := _stuck(release, now)):
         return stuck
+    if release is None and (worse := _worse_by_its_labels(state)):
+        return worse
     if state.unhelped_in_row >= breaker.unhelped and release is None:
         return reason(Code.NOT_HELPING, releases=state.unhelped_in_row, loop=state.loop)
     if state.champion is None and release is None and state.last_outcome in NOT_LIVE:
@@ -89,6 +91,13 @@ def needs_attention(
         return reason(Code.NOT_SWEPT, state.unswept, loop=state.loop)
     aside = _in_quarantine(state)
     return reason(Code.LOOP_WAITS, *problems, *aside) if problems else next(iter(aside), None)
+
+
+def _worse_by_its_labels(state: LoopState) -> Reason | None:
+    """The champion went live, and labels that came later show it to be worse than the one before."""
+    final, champion = state.final_labels, state.champion
+    worse = final is not None and final.code is Code.LABELS_FINAL_WORSE
+    return final if worse and champion and final and champion.release == final.facts["release"] else None
 
 
 def _in_quarantine(state: LoopState) -> tuple[Reason, ...]:

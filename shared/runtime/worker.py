@@ -29,7 +29,7 @@ from shared.retraining import due, start
 from shared.runtime import events, outbox, overview_row, run_queue, unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
-from shared.verdict import served_inputs, served_predictions
+from shared.verdict import final_labels, served_inputs, served_predictions
 
 log = logging.getLogger("driftloop")
 
@@ -185,6 +185,7 @@ def _parts(current: Unit, this: Run) -> Iterator[tuple[str, Callable[[], bool]]]
     yield "folders", partial(folders.answer, current)
     yield "schedule", partial(due.answer, current)
     yield "predictions", partial(served_predictions.answer, current)
+    yield "final labels", partial(final_labels.answer, current)
     yield "served", partial(served_inputs.answer, current)
     if number is None:
         yield "waiting", partial(_reconsider, current)

@@ -274,6 +274,24 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "champion's {quantile:.0%} quantile; tolerated {limit:.1%}"
     ),
     Code.BAKE_LAST_STEP: "the last canary step, by now",
+    Code.BAKE_WAITS_FOR_LABELS: "labels ({wanted}) that the bake does not end without",
+    Code.LABELS_PROVISIONAL: lambda labelled, collected, until: (
+        f"provisional: {labelled} of {collected} predictions of the last step have labels; final "
+        + (
+            f"from {until[:16].replace('T', ' ')} UTC on"
+            if isinstance(until, str)
+            else "once it is known how long labels take"
+        )
+    ),
+    Code.LABELS_MATURE: "final: {labelled} of {collected} predictions of the last step have labels",
+    Code.LABELS_FINAL_GOOD: (
+        "final: {labelled} of {collected} labels of release {release}'s canary, which do not show it to be worse"
+    ),
+    Code.LABELS_FINAL_WORSE: (
+        "final: {labelled} of {collected} labels of release {release}'s canary show it to be worse; "
+        "`driftloop rollback {loop} --to {before}` goes back"
+    ),
+    Code.LABELS_FINAL_NONE: "final: no label has come for what release {release}'s canary predicted",
     Code.BAKE_SHORT: ("evidence covers {covered_s:.0f} s of the {bake_s:.0f} s bake, {requests} requests"),
     # inbox
     Code.BECAME_VERSION: "version {version}",

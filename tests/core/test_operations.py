@@ -80,7 +80,7 @@ NEEDS_NOTHING = {
     *("answer-is-object", "answer-is-other", "value-not-finite", "value-not-class", "value-unknown-class"),
     "value-empty",
     *("cost-estimated", "cost-estimated-untrained", "cost-counted", "cost-so-far"),
-    "labels-own",
+    *("labels-own", "labels-provisional", "labels-mature", "labels-final-good"),
 }
 """Triggers, verdicts, their findings and outcomes: nothing is refused, waits or failed by itself."""
 

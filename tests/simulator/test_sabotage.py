@@ -28,21 +28,24 @@ from shared.memory.store import MemoryStore
 from shared.ports import Change, Insert
 from shared.release import effects, machine, stepper
 from shared.release import observations as obs
+from shared.release.canary import bake_judge
 from shared.release.gate import gate_judge, new_rows, smoke
 from shared.retraining import policy, start
 from shared.runtime import events, outbox, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
-from shared.verdict import version_verdict
+from shared.verdict import final_labels, version_verdict
 from shared.words import say
 from tests.engine import test_complete as complete
 from tests.engine import test_cost as costs
 from tests.engine import test_explaining as explaining
 from tests.engine import test_export as exporting
 from tests.engine import test_faults as faults
+from tests.engine import test_final_labels as finals
 from tests.engine import test_isolation as isolation
 from tests.engine import test_origins as origin
 from tests.engine import test_policy as policies
 from tests.engine import test_steering as steering
+from tests.engine.world import World
 from tests.faults import Crash
 from tests.judge import test_gate as gating
 from tests.judge import test_metric_and_smoke as smoking
@@ -215,6 +218,12 @@ def own_drift_raises_nothing() -> None:
     life.drop("own.csv", _said_by(birds(2, 1.3), "model"))
     life.rest()
     assert (life.state.next_release, life.state.next_version) == (2, 3)
+
+
+def _labelled_world() -> World:
+    world = World()
+    world.publish(finals.LABELLED)
+    return world
 
 
 def _said_by(drop: bytes, whom: str) -> bytes:
@@ -440,6 +449,16 @@ GUARDS: Sequence[Sabotage] = (
         "a worse challenger does not pass the gate",
         lambda: set_to(gate_judge, "_worst", always(Outcome.PASS)),
         gating.test_a_clearly_worse_challenger_fails_and_says_why,
+    ),
+    Sabotage(
+        "a bake that asks for labels does not end without any",
+        lambda: set_to(bake_judge, "_lacks_labels", always(False)),
+        lambda: finals.test_a_bake_that_asks_for_labels_does_not_end_without_any(_labelled_world()),
+    ),
+    Sabotage(
+        "the labels of a release that went live on provisional ones are judged again",
+        lambda: set_to(final_labels, "answer", always(False)),
+        lambda: finals.test_that_no_label_came_is_told(_labelled_world()),
     ),
     Sabotage(
         "groups that are treated unlike do not pass the gate",

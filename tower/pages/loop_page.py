@@ -37,6 +37,7 @@ TOLD = 20
 _REASONS = frozenset(
     {
         "labels.joined",
+        "labels.final",
         "predictions.judged",
         "served.judged",
         "release.assessed",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.release import Judgement, JudgementKind, Release, decides
 from shared.errors import DependencyUnavailable
+from shared.intake import labels
 from shared.loopfile.published import Published
 from shared.ports import TrafficSeen
 from shared.release import document
@@ -33,12 +34,18 @@ def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | Ti
     last = release.judgement(JudgementKind.CANARY)
     if last is None or not last.evidence:
         return TimePassed() if now - release.phase_since_at >= bake else None
-    evidence = _evidence(unit, release, definition, last, now)
+    delay = labels.maturity(unit.state, definition)
+    evidence = replace(
+        _evidence(unit, release, definition, last, now),
+        final_at=last.at + delay if delay is not None else None,
+        wanted=definition.canary.bake_labels,
+    )
     policy = canary_evidence.canary_policy(definition, len(evidence.step.canary.slice_predictions))
+    waits = delay if evidence.wanted != "none" and delay else timedelta(0)
     times = {
         "elapsed_s": (now - release.phase_since_at).total_seconds(),
         "bake_s": bake.total_seconds(),
-        "max_s": bake.total_seconds() + definition.canary.step.max_hours * 3600,
+        "max_s": (bake + waits).total_seconds() + definition.canary.step.max_hours * 3600,
     }
     verdict = judge_bake(evidence, policy, **times)
     digest = ""
@@ -62,7 +69,7 @@ def _evidence(
     scale = live_counts.scale(unit, release)
     return BakeEvidence(
         live=live_counts.arm(seen.arms.get(release.deployment), (), scale),
-        step=_labelled(unit, release, definition, last, scale),
+        step=labelled(unit, release, definition, last, scale),
         started_at=since,
         watermark_at=seen.watermark_at,
         query_ok=not problem,
@@ -70,22 +77,22 @@ def _evidence(
     )
 
 
-def _labelled(
+def labelled(
     unit: Unit, release: Release, definition: Definition, last: Judgement, scale: Scale
 ) -> CanaryEvidence:
     """What decided the last canary step, with the labels that have come in since for what both arms said in it."""
     from shared.release.canary.canary_judge import CanaryRecord
 
     step = CanaryRecord.from_dict(json.loads(unit.ports.documents.get(last.evidence))).evidence
-    labels = canary_evidence.counter(unit, definition, step.started_at)
-    if labels is None or not labels.labels:
+    counter = canary_evidence.counter(unit, definition, step.started_at)
+    if counter is None or not counter.labels:
         return step
     arms = []
     for name in (old_deployment(release), release.deployment):
         rows, problem = live_counts.collected(unit, definition, name, step.started_at, step.watermark_at)
         if problem:
             return step
-        arms.append(live_counts.arm(None, rows, scale, labels))
+        arms.append(live_counts.arm(None, rows, scale, counter))
     champion, canary = arms
     return replace(
         step,

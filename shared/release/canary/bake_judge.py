@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import accumulate
 
-from shared.domain.reason import Code, Fact, reason
+from shared.domain.reason import Code, Fact, Reason, reason
 from shared.domain.release import Outcome
 from shared.release.canary.arms import ArmEvidence, CanaryEvidence, latency_edge_ms
 from shared.release.canary.canary_judge import CanaryState, CanaryVerdict, judge_canary
@@ -41,6 +41,10 @@ class BakeEvidence(Document):
     watermark_at: datetime | None
     query_ok: bool = True
     notes: tuple[str, ...] = ()
+    final_at: datetime | None = None
+    """When the labels of that step are as many as come; None: nobody knows how long they take."""
+    wanted: str = "none"
+    """`canary.bake_labels`: what the bake does not end without."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def judge_bake(
         return CanaryVerdict(outcome, (broken,), threshold=threshold)
     metrics = tuple(_limits(evidence, policy))
     total = math.fsum(metric.share * metric.e_value for metric in metrics)
-    again = _again(evidence.step, policy)
+    again = judge_step(evidence.step, policy)
     if total >= threshold:
         worst = tuple(m.reason for m in metrics if m.share * m.e_value >= 0.1 * total)
         return CanaryVerdict(Outcome.ROLL_BACK, worst, metrics, None, total, threshold)
@@ -80,14 +84,44 @@ def judge_bake(
         return CanaryVerdict(Outcome.ROLL_BACK, by_now, again.metrics, None, again.e_value, threshold)
     covered_s = _covered_s(evidence, elapsed_s)
     labels = [m.reason for m in again.metrics if m.metric == "labels" and not m.slice] if again else []
-    if covered_s >= bake_s:
-        well = (*(m.reason for m in metrics), *labels)
+    final = (
+        evidence.final_at is not None
+        and evidence.started_at + timedelta(seconds=elapsed_s) >= evidence.final_at
+    )
+    if covered_s >= bake_s and not _lacks_labels(evidence, final=final):
+        told = _maturity(evidence, final=final) if policy.max_label_error_increase is not None else ()
+        well = (*(m.reason for m in metrics), *labels, *told)
         return CanaryVerdict(Outcome.ADVANCE, well, metrics, None, total, threshold)
+    if covered_s >= bake_s:
+        lacking = reason(
+            Code.BAKE_WAITS_FOR_LABELS, *_maturity(evidence, final=final), wanted=evidence.wanted
+        )
+        return CanaryVerdict(late, (lacking,), metrics, None, total, threshold)
     short = reason(Code.BAKE_SHORT, covered_s=covered_s, bake_s=bake_s, requests=evidence.live.requests)
     return CanaryVerdict(late, (short,), metrics, None, total, threshold)
 
 
-def _again(step: CanaryEvidence, policy: CanaryPolicy) -> CanaryVerdict | None:
+def _lacks_labels(evidence: BakeEvidence, *, final: bool) -> bool:
+    """Whether the bake must not end yet: no label at all, or fewer than come."""
+    seen = evidence.step.canary.labels
+    none = seen is None or not seen.total
+    return evidence.wanted != "none" and (none or (evidence.wanted == "final" and not final))
+
+
+def _maturity(evidence: BakeEvidence, *, final: bool) -> tuple[Reason]:
+    """Whether what the labels say may still change."""
+    seen = evidence.step.canary.labels
+    facts: dict[str, Fact] = {
+        "labelled": seen.total if seen else 0,
+        "collected": seen.collected if seen else 0,
+    }
+    if final:
+        return (reason(Code.LABELS_MATURE, **facts),)
+    until = evidence.final_at.isoformat() if evidence.final_at else None
+    return (reason(Code.LABELS_PROVISIONAL, **facts, until=until),)
+
+
+def judge_step(step: CanaryEvidence, policy: CanaryPolicy) -> CanaryVerdict | None:
     """The last step judged once more; without labels nothing in it can have changed."""
     if step.canary.labels is None:
         return None

@@ -175,7 +175,7 @@ def test_the_workflows_variables_are_told_and_reach_the_templates(workflow: dict
     given = set(workflow["jobs"]["deploy"]["env"])
     required = {"AZURE_ENV_NAME", "AZURE_LOCATION", "DRIFTLOOP_AUTH_CLIENT_ID", "DRIFTLOOP_AUTH_OBJECT_ID"}
     assert required <= given
-    assert given - set(variables()) - AZD == {"LOOPS"}
+    assert given - set(variables()) - AZD == {"DRIFTLOOP_LOOPS"}
 
 
 def test_the_hooks_of_azd_are_scripts_that_exist() -> None:

@@ -46,7 +46,9 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         documents=BlobDocuments(blobs.get_container_client(DOCUMENTS)),
         blobs=AzureBlobs(blobs),
         versions=AzureVersions(blobs.get_container_client(VERSIONS), settings.datastore, workspace),
-        training=AzureTraining(workspace, datastore, partial(Datastore, workspace, clients)),
+        training=AzureTraining(
+            workspace, datastore, partial(Datastore, workspace, clients), settings.registry
+        ),
         serving=AzureServing(workspace, clients.identity, settings.endpoint_identity),
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
         sources=WebSources(),

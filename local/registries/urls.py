@@ -5,9 +5,10 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from local.endpoints.container import SCOPE
 from local.registries import responses
 from local.registries.models import SHARED, Registry
-from local.registries.responses import READ, SCOPE, SERVICE
+from local.registries.responses import READ, SERVICE
 from local.service import Service
 from local.web import Call, Handler, check_api_version, control, secured
 

@@ -64,12 +64,11 @@ def _print(found: answer.Audit) -> None:
 
 
 def _chain(served: answer.Chain) -> None:
-    _told(served)
-    if served.origin is not None:
-        out.say(
-            f"promoted from {served.origin.environment}, as its own ledger tells (hash {served.origin_hash}):"
-        )
-        _told(served.origin)
+    until = f" until {served.until:%Y-%m-%d %H:%M:%S} UTC" if served.until else ", and still is"
+    _told(served, until)
+    if (there := served.origin) is not None:
+        out.say(f"promoted from {there.environment}, as its own ledger tells (hash {served.origin_hash}):")
+        _told(there, "")
 
 
 def _by(served: answer.Chain) -> str:
@@ -78,17 +77,19 @@ def _by(served: answer.Chain) -> str:
     return "released by" if served.unknown else "trained by"
 
 
-def _told(served: answer.Chain) -> None:
+def _told(served: answer.Chain, until: str) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    until = f" until {served.until:%Y-%m-%d %H:%M:%S} UTC" if served.until else ", and still is"
     rows = (
         ("model", served.model),
         (_by(served), served.trained_by),
         ("algorithm", served.algorithm),
         ("job", served.job),
-        ("data", "\n".join(d.line for d in served.data)),
+        (
+            "data",
+            "\n".join(d.line for d in served.data) or ", ".join(f"version {n}" for n in served.versions),
+        ),
         ("not known", say(served.unknown)),
         ("environment", served.environment),
         ("release", f"{served.loop}/{served.release} as deployment {served.deployment}"),

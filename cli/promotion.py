@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -15,6 +15,9 @@ from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from shared.audit.exported_release import ExportedRelease
+    from shared.domain.reason import Reason as Refusal
+
+T = TypeVar("T")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,13 +31,12 @@ def share(
         Path | None, typer.Option(help="The file to write, an .html file; LOOP-NUMBER.html otherwise.")
     ] = None,
 ) -> None:
-    """Share a release that went live: its model and environment in the registry, its evidence in a file.
+    """Share a live release with the next environment.
 
-    `driftloop promote FILE`, with the settings of the next environment, releases it there.
+    Its model and environment go into the registry, its evidence into a file. With the settings of that environment,
+    `driftloop promote FILE` releases it there.
     """
     from shared.audit import exported_release, origin
-    from shared.azure.client import Workspace, credential
-    from shared.azure.shared_assets import SharedAssets
     from shared.runtime import unit_of_work
 
     loop, number = release_of(release)
@@ -43,10 +45,9 @@ def share(
     exports.check_free(place)
     registry, ports = _registry(), session.ports()
     current = unit_of_work.read(ports, loop)
-    sharing = SharedAssets(Workspace(session.settings(), credential()), registry)
     with out.status(f"sharing {release}"):
         exported = exported_release.export(ports, loop, number)
-        found = origin.share(current, sharing, exported, registry, session.who())
+        found = _sound(origin.share(current, session.sharing(), exported, registry, session.who()))
     out.say(f"shared {release} of {found.environment} as {found.model}")
     exports.write_release(exported, place)
     out.say(f"in the next environment: driftloop promote {place.name}")
@@ -68,8 +69,19 @@ def promote(
 
     exported = _proven(file)
     session.overview(exported.loop)
-    evidence = origin.bring(session.ports().documents, exported, _registry())
+    evidence = _sound(origin.bring(session.ports().documents, exported, _registry()))
+    if not as_json:
+        out.say(f"kept {exported.loop}/{exported.number}, its evidence is {evidence}")
     acts.ask("release", exported.loop, None, reason, no_wait=no_wait, as_json=as_json, evidence=evidence)
+
+
+def _sound(found: T | Refusal) -> T:
+    from shared.domain.reason import Reason
+    from shared.words import say
+
+    if isinstance(found, Reason):
+        raise ConfigurationError(say(found), code=found.code)
+    return found
 
 
 def _proven(file: Path) -> ExportedRelease:

@@ -485,7 +485,7 @@ module app 'modules/app.bicep' = {
   ]
 }
 
-module rolesOnSharedRegistry 'modules/roles/shared-registry.bicep' = if (!empty(sharedRegistryId)) {
+module rolesOnSharedRegistry 'modules/roles/shared_registry.bicep' = if (!empty(sharedRegistryId)) {
   name: 'roles-shared-registry-${token}'
   scope: resourceGroup(sharedRegistrySubscription, sharedRegistryGroup)
   params: {

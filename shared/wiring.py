@@ -11,7 +11,7 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.azure.failures import BoundedTransport
-    from shared.ports import Ports
+    from shared.ports import Ports, Sharing
 
 VERSIONS = "versions"
 DOCUMENTS = "documents"
@@ -57,3 +57,11 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         runs=AzureQueue(clients.queue(settings.runs), clients.queue(settings.runs, poison=True)),
         clock=SystemClock(),
     )
+
+
+def azure_sharing(settings: Settings) -> Sharing:
+    """The registry that environments share, by the identity of whoever promotes."""
+    from shared.azure.client import Workspace, credential
+    from shared.azure.shared_assets import SharedAssets
+
+    return SharedAssets(Workspace(settings, credential()), settings.registry)

@@ -138,6 +138,8 @@ def served_chain(current: Unit, proven: Record, number: int, until: datetime | N
         found = origin.read(current, evidence)
     except (InvariantBroken, ConfigurationError):
         return told  # a finding of the comparison
+    if isinstance(found, Reason):
+        return told
     there = Record(found.exported.ledger)
     story = _chain(found.tested.loop, found.published, there, there.releases[found.tested.release], None)
     return replace(told, unknown=None, origin=story, origin_hash=found.tested.hash)

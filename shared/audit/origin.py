@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from shared import assets
 from shared.audit.exported_release import ExportedRelease
-from shared.audit.record import Record
+from shared.audit.record import Record, ReleaseRecord
 from shared.domain.reason import Code, Fact, Reason, reason
 from shared.domain.release import Phase
 from shared.errors import ConfigurationError, InvariantBroken
@@ -23,7 +23,6 @@ from shared.release.promoted import Tested
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, queries
 from shared.state.hash_chain import Draft
-from shared.words import say
 
 SHARED = "release.shared"
 
@@ -46,8 +45,8 @@ def published_in(exported: ExportedRelease, digest: str) -> Published:
     return Published.from_bytes(exported.documents[digest].encode())
 
 
-def tested(exported: ExportedRelease, registry: str) -> Tested:
-    """What the file says was released there, with its places in the registry; ConfigurationError where that is not."""
+def tested(exported: ExportedRelease, registry: str) -> Tested | Reason:
+    """What the file says was released there, with its places in the registry; or why that is not promoted."""
     record = Record(exported.ledger).releases[exported.number]
     live = next((entry for entry in record.entries if entry.after == Phase.LIVE), None)
     published = _published(exported)
@@ -56,11 +55,11 @@ def tested(exported: ExportedRelease, registry: str) -> Tested:
     )
     named: dict[str, Fact] = {"loop": exported.loop, "release": exported.number}
     if live is None or record.phase is not Phase.LIVE or exported.cut:
-        raise _refused(reason(Code.PROMOTION_NOT_LIVE, phase=record.phase.value, **named))
+        return reason(Code.PROMOTION_NOT_LIVE, phase=record.phase.value, **named)
     if scoring is None or code is None:
-        raise _refused(reason(Code.PROMOTION_CONTENT_UNKNOWN, **named))
+        return reason(Code.PROMOTION_CONTENT_UNKNOWN, **named)
     if not published.environment:
-        raise _refused(reason(Code.PROMOTION_NO_ENVIRONMENT, **named))
+        return reason(Code.PROMOTION_NO_ENVIRONMENT, **named)
     version = f"{exported.number}-{live.hash[:12]}"
     return Tested(
         environment=published.environment,
@@ -96,14 +95,14 @@ def _shared(registry: str, kind: str, source: str, name: str, version: str) -> s
     return assets.shared_id(registry.rpartition("/")[2], kind, name, version)
 
 
-def _refused(no: Reason) -> ConfigurationError:
-    return ConfigurationError(say(no), code=no.code)
-
-
-def share(current: Unit, sharing: Sharing, exported: ExportedRelease, registry: str, actor: str) -> Tested:
+def share(
+    current: Unit, sharing: Sharing, exported: ExportedRelease, registry: str, actor: str
+) -> Tested | Reason:
     """Bring the release's model and environment into the registry, and put that on record. Repeating it changes
     nothing."""
     found, environment = tested(exported, registry), _published(exported).assets.environment
+    if isinstance(found, Reason):
+        return found
     for ensure, source, made in (
         (sharing.ensure_model, exported.kept.model, found.model),
         (sharing.ensure_environment, environment, found.scoring),
@@ -119,18 +118,21 @@ def share(current: Unit, sharing: Sharing, exported: ExportedRelease, registry: 
     return found
 
 
-def bring(documents: Documents, exported: ExportedRelease, registry: str) -> str:
-    """Keep the evidence of another environment here; the document hash by which a release names it."""
+def bring(documents: Documents, exported: ExportedRelease, registry: str) -> str | Reason:
+    """Keep the evidence of another environment here; the document hash by which a release names it, or why there is
+    none."""
     found = tested(exported, registry)
+    if isinstance(found, Reason):
+        return found
     documents.put(exported.to_text().encode())
     return store(documents, found)
 
 
-def read(current: Unit, evidence: str) -> Origin:
-    """InvariantBroken or ConfigurationError when it is lost, or another document."""
+def read(current: Unit, evidence: str) -> Origin | Reason:
+    """InvariantBroken or ConfigurationError when the exported release is lost, or another document."""
     found = promoted.read(current, evidence)
     if isinstance(found, Reason):
-        raise InvariantBroken(say(found), code=found.code)
+        return found
     text = current.ports.documents.get(found.export).decode()
     return Origin(found, ExportedRelease.from_text(text, f"the exported release {found.export[:12]}"))
 
@@ -145,23 +147,19 @@ def problems(current: Unit, record: Record) -> Iterator[Reason]:
         except (InvariantBroken, ConfigurationError) as error:
             yield reason(Code.AUDIT_DOCUMENT, of=f"release {number}", error=str(error))
             continue
-        found, first = origin.tested, origin.exported.ledger[0].seq
-        yield from hash_chain.problems(origin.exported.ledger, None, after=first - 1)
-        again = tested(origin.exported, "")
-        for name in (
-            "environment",
-            "loop",
-            "release",
-            "entry",
-            "hash",
-            "job",
-            "code_digest",
-            "scoring_digest",
-        ):
-            claimed, proven = getattr(found, name), getattr(again, name)
-            if claimed != proven:
-                facts = {"name": name, "found": str(claimed), "proven": str(proven)}
-                yield reason(Code.ORIGIN_DIFFERS, environment=found.environment, release=number, **facts)
-        if one.last("model") != found.model:
-            facts = {"name": "model", "found": found.model, "proven": one.last("model")}
-            yield reason(Code.ORIGIN_DIFFERS, environment=found.environment, release=number, **facts)
+        yield from [origin] if isinstance(origin, Reason) else _problems(origin, one)
+
+
+def _problems(origin: Origin, one: ReleaseRecord) -> Iterator[Reason]:
+    found, first = origin.tested, origin.exported.ledger[0].seq
+    yield from hash_chain.problems(origin.exported.ledger, None, after=first - 1)
+    again = tested(origin.exported, "")
+    if isinstance(again, Reason):
+        yield again
+        return
+    names = ("environment", "loop", "release", "entry", "hash", "job", "code_digest", "scoring_digest")
+    pairs = [(name, getattr(found, name), getattr(again, name)) for name in names]
+    for name, claimed, proven in [*pairs, ("model", found.model, one.last("model"))]:
+        if claimed != proven:
+            told = {"name": name, "found": str(claimed), "proven": str(proven)}
+            yield reason(Code.ORIGIN_DIFFERS, environment=found.environment, release=one.number, **told)

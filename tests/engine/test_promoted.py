@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from cli import acts, app, session
+from cli import audit as audits
+from cli import publish as publishing
 from shared import loopfile
 from shared.audit import answer, exported_release, origin
 from shared.audit.exported_release import ExportedRelease
+from shared.domain.caller import Caller
 from shared.domain.reason import Code, Reason
 from shared.domain.release import Phase
 from shared.errors import ConfigurationError, InputRejected
-from shared.inbox import messages
+from shared.inbox import messages, recorder
 from shared.loopfile import environments
 from shared.loopfile.published import Assets, Published
 from shared.memory.azureml import MemorySharing
 from shared.release import promoted
-from shared.runtime import publication, unit_of_work
+from shared.runtime import publication, tick, unit_of_work
+from shared.settings import Settings
 from shared.state import queries
 from shared.words import say
 from tests.engine.world import LOOP, World, csv, season
+from tests.tower.tower import page
 
 REGISTRY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/registries/shared"
+SETTINGS = Settings(*([""] * 13))
 FILE = (
     LOOP.replace("attempts: 2", "attempts: 2, only_in: test")
     .replace("{endpoint: birds}", "{endpoint: birds, scoring: score, environment: env.yml}")
@@ -70,15 +81,27 @@ def production(test: World) -> World:
 def shared(world: World, number: int = 1) -> ExportedRelease:
     current = unit_of_work.read(world.ports, "birds")
     exported = exported_release.export(world.ports, "birds", number)
-    origin.share(current, MemorySharing(world.ports.training), exported, REGISTRY, "ann")
+    found = origin.share(current, MemorySharing(world.ports.training), exported, REGISTRY, "ann")
+    assert isinstance(found, promoted.Tested), say(found)
     return exported
 
 
 def promote(world: World, exported: ExportedRelease, id: str = "") -> str:
     evidence = origin.bring(world.ports.documents, exported, REGISTRY)
+    assert isinstance(evidence, str)
     body = {"evidence": evidence, "reason": "tested"} | ({"id": id} if id else {})
     world.send(messages.act_message("release", "birds", body, "bob"))
     return evidence
+
+
+def not_shared(world: World, number: int) -> Reason:
+    exported = exported_release.export(world.ports, "birds", number)
+    current = unit_of_work.read(world.ports, "birds")
+    found = origin.share(current, MemorySharing(world.ports.training), exported, REGISTRY, "ann")
+    assert isinstance(found, Reason)
+    assert world.ports.training.registry.models == {} and origin.SHARED not in world.ledger()
+    assert isinstance(origin.bring(world.ports.documents, exported, REGISTRY), Reason)
+    return found
 
 
 def refused(world: World) -> Reason:
@@ -289,19 +312,22 @@ def test_only_what_went_live_is_shared(test: World) -> None:
     test.act("retrain")
     test.ticks_with_traffic(60)
     assert test.release(2).phase is Phase.REJECTED
-    with pytest.raises(ConfigurationError, match="only what went live is promoted") as no:
-        shared(test, 2)
-    assert no.value.code is Code.PROMOTION_NOT_LIVE
-    assert test.ports.training.registry.models == {}
+    assert not_shared(test, 2).code is Code.PROMOTION_NOT_LIVE
 
 
 def test_what_is_served_with_must_be_known_by_content(test: World) -> None:
     publish(test, "test", digests={})
     test.act("retrain")
     assert test.live() == 2
-    with pytest.raises(ConfigurationError) as no:
-        shared(test, 2)
-    assert no.value.code is Code.PROMOTION_CONTENT_UNKNOWN
+    assert not_shared(test, 2).code is Code.PROMOTION_CONTENT_UNKNOWN
+
+
+def test_what_ran_in_no_environment_is_not_shared() -> None:
+    world = World()
+    publish(world, "", FILE.replace(", only_in: test", ""))
+    world.drop("2007.csv", csv(season(2007)))
+    assert world.live() == 1
+    assert not_shared(world, 1).code is Code.PROMOTION_NO_ENVIRONMENT
 
 
 def test_a_version_that_was_deleted_in_the_registry_is_told(test: World) -> None:
@@ -338,6 +364,7 @@ def test_an_audit_finds_a_claim_that_the_evidence_does_not_bear_out(test: World,
 
 def test_the_claim_is_a_document_that_survives_its_round_trip(test: World) -> None:
     found = origin.tested(exported_release.export(test.ports, "birds", 1), REGISTRY)
+    assert isinstance(found, promoted.Tested)
     assert promoted.Tested.from_dict(json.loads(json.dumps(found.to_dict()))) == found
     assert found.model.rpartition("/")[2] == f"1-{found.hash[:12]}"
 
@@ -356,3 +383,111 @@ def test_with_the_same_definition_production_may_train_its_own(test: World) -> N
     world.drop("2008.csv", csv(season(2008)))
     assert world.live() == 1
     assert world.ports.training.submitted == ["birds-r1-a1"]
+
+
+# --- the commands ----------------------------------------------------------------------------------
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def of(world: World, environment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command's surroundings: the world's ports, and a worker that takes up what is asked for."""
+    settings = replace(SETTINGS, environment=environment, registry=REGISTRY)
+    monkeypatch.setattr(session, "settings", lambda: settings)
+    monkeypatch.setattr(session, "ports", lambda: world.ports)
+    monkeypatch.setattr(audits, "ports", lambda: world.ports)
+    monkeypatch.setattr(session, "sharing", lambda: MemorySharing(world.ports.training))
+    monkeypatch.setattr(session, "who", lambda: "ann")
+    monkeypatch.setattr(acts.time, "sleep", lambda seconds: tick.run_all(world.ports, ["birds"]))
+
+
+def test_share_writes_a_file_that_promote_releases(
+    test: World, production: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    of(test, "test", monkeypatch)
+    told = run("share", "birds/1")
+    assert told.exit_code == 0, told.output
+    assert "shared birds/1 of test as azureml://registries/shared/models/birds/versions/1-" in told.output
+    assert "driftloop promote birds-1.html" in told.output
+
+    of(production, "production", monkeypatch)
+    told = run("promote", "birds-1.html", "-m", "it did well")
+    assert told.exit_code == 0, told.output
+    assert production.live() == 1
+    told = run("audit", "birds")
+    assert told.exit_code == 0, told.output
+    assert "promoted from test" in told.output and "birds-r1-a1" in told.output
+
+
+def test_a_file_that_was_edited_promotes_nothing(
+    test: World, production: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of(test, "test", monkeypatch)
+    place = tmp_path / "birds-1.html"
+    assert run("share", "birds/1", "--to", str(place)).exit_code == 0
+    place.write_text(place.read_text().replace("release.training", "release.trainings"))
+    of(production, "production", monkeypatch)
+    told = run("promote", str(place))
+    assert told.exit_code == 1 and isinstance(told.exception, ConfigurationError)
+    assert "nothing is promoted by it" in str(told.exception)
+    assert production.state.next_release == 1
+
+
+def test_where_people_are_asked_for_a_signed_in_person_sends_the_evidence(
+    test: World, production: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of(test, "test", monkeypatch)
+    place = tmp_path / "birds-1.html"
+    assert run("share", "birds/1", "--to", str(place)).exit_code == 0
+    publish(production, "production", FILE + "people: {act: [Birds.Act]}\n")
+    of(production, "production", monkeypatch)
+    told = run("promote", str(place))
+    assert told.exit_code == 1 and "nobody vouches" in str(told.exception)
+    (evidence,) = re.findall(r"its evidence is ([0-9a-f]{64})", told.output)
+    caller = Caller("bob", "b0b", frozenset({"Birds.Act"}))
+    message = messages.act_message("release", "birds", {"evidence": evidence}, caller.actor)
+    recorder.submit(production.ports, message, caller)
+    assert production.live() == 1
+
+
+def test_without_a_registry_it_says_what_to_set(test: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    of(test, "test", monkeypatch)
+    settings = replace(SETTINGS, environment="test")
+    monkeypatch.setattr(session, "settings", lambda: settings)
+    told = run("share", "birds/1")
+    assert told.exit_code == 1 and "set DRIFTLOOP_REGISTRY" in str(told.exception)
+
+
+@pytest.mark.parametrize(
+    ("to", "here", "words"),
+    [
+        ("", "test", "missing --to: the loop file has the environments test, production"),
+        ("test", "production", "--to test: this deployment is production"),
+        ("test", "", "--to test: this deployment is no environment"),
+        ("lab", "lab", 'found nothing of "lab"; allowed: one of test, production'),
+    ],
+)
+def test_a_loop_is_published_to_the_deployment_that_is_meant(
+    to: str, here: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.yml").write_text("type: pipeline")
+    (tmp_path / "loop.yaml").write_text(
+        LOOP + "environments: {test: {}, production: {gate: {margin: 0.05}}}\n"
+    )
+    monkeypatch.setattr(session, "settings", lambda: replace(SETTINGS, environment=here))
+    with pytest.raises(ConfigurationError) as no:
+        publishing.defined(tmp_path, (), to)
+    assert words in str(no.value)
+    monkeypatch.setattr(session, "settings", lambda: replace(SETTINGS, environment="production"))
+    assert publishing.defined(tmp_path, (), "production").gate.margin == 0.05
+
+
+def test_a_page_tells_where_a_promoted_model_comes_from(test: World, production: World) -> None:
+    promote(production, shared(test))
+    assert production.live() == 1
+    told = page(production.ports, "/loops/birds/audit")
+    assert "from release 1 in test, asked for by" in told and "ledger hash there" in told
+    assert "https://ml.azure.com/registries/shared/models/birds/version/1-" in told

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from cli import backtest
 from shared import loopfile
 from shared.loopfile import keys
 
@@ -112,3 +113,9 @@ def test_models_are_trained_in_an_environment_that_there_is(folder: Path) -> Non
 
 def test_editors_know_the_key() -> None:
     Draft202012Validator(yaml.safe_load(keys.schema())).validate(yaml.safe_load(BASE))
+
+
+def test_a_backtest_is_of_the_environment_that_trains(folder: Path) -> None:
+    assert backtest.defined(folder, ()) == loopfile.load(folder, environment="test")
+    (folder / "loop.yaml").write_text(BASE.replace(", only_in: test", ""))
+    assert backtest.defined(folder, ()).serve.endpoint == "penguins"

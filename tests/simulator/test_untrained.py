@@ -14,6 +14,7 @@ from shared.audit.exported_release import ExportedRelease
 from shared.domain.release import Phase
 from shared.memory.azureml import MemoryModel, MemoryRegistry, MemorySharing
 from shared.ports import Sharing
+from shared.release.promoted import Tested
 from shared.runtime import unit_of_work
 from tests.faults import FAULTS, Crash
 from tests.simulator.life import HEALS_S, LATE_HEALS_S, LOOP, Life, birds
@@ -77,7 +78,9 @@ def promoted(life: Life) -> str:
     exported, life.real.training.registry = tested()
     evidence = origin.bring(life.real.documents, exported, REGISTRY)
     life.act("release", evidence=evidence, id="promoted")
-    return origin.tested(exported, REGISTRY).model
+    found = origin.tested(exported, REGISTRY)
+    assert isinstance(found, Tested)
+    return found.model
 
 
 WAYS: tuple[Callable[[Life], str], ...] = (back, gated, foreign, heard, promoted)

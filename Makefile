@@ -29,8 +29,8 @@ setup: ## Make both environments, side by side (the others call it by themselves
 	@.venv-ml/bin/python -m pip install -qq --disable-pip-version-check -r requirements-ml.txt
 	@touch $@
 
-demo: setup ## Show the main job on real data: make demo, or make demo LOOP=iris
-	@$(BIN)/python -m demo $(LOOP)
+demo: setup ## Show the main job on real data: make demo, or make demo LOOP=iris; ENVIRONMENTS=1 from test to production
+	@$(BIN)/python -m demo $(LOOP) $(if $(ENVIRONMENTS),--environments)
 
 up: setup ## Keep a local Azure running to play with, and print its settings
 	@$(BIN)/python -m local up

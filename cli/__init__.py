@@ -64,6 +64,7 @@ def _whole() -> typer.Typer:
         explain,
         export,
         new,
+        promotion,
         publish,
         records,
         replay,
@@ -83,6 +84,7 @@ def _whole() -> typer.Typer:
         explain,
         replay,
         export,
+        promotion,
         records,
     )
     return _made((*reading, backtest, compare, acts, doctor))

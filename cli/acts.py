@@ -31,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
 
 def retrain(loop: Loop, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Start a release now. Does not wait for a trigger or the schedule."""
-    _ask("retrain", loop, None, reason, no_wait=no_wait, as_json=as_json)
+    ask("retrain", loop, None, reason, no_wait=no_wait, as_json=as_json)
 
 
 def release(
@@ -44,29 +44,29 @@ def release(
     as_json: Json = False,
 ) -> None:
     """Release a registered model, whoever trained it. It passes the same gate and canary as the loop's own."""
-    _ask("release", loop, None, reason, no_wait=no_wait, as_json=as_json, model=model)
+    ask("release", loop, None, reason, no_wait=no_wait, as_json=as_json, model=model)
 
 
 def restore(loop: Loop, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Bring the champion back into service. Deploys its model again if needed, and gives it all traffic."""
-    _ask("restore", loop, None, reason, no_wait=no_wait, as_json=as_json)
+    ask("restore", loop, None, reason, no_wait=no_wait, as_json=as_json)
 
 
 def approve(
     release: ReleaseName, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False
 ) -> None:
     """Let a release that waits for a decision go on."""
-    _ask("approve", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
+    ask("approve", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
 
 
 def skip(release: ReleaseName, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Skip what a release waits for. A hold, a canary step or the bake; an approval cannot be skipped."""
-    _ask("skip", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
+    ask("skip", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
 
 
 def abort(release: ReleaseName, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Abort a release. Traffic goes back to the champion, and what was made for the release is removed."""
-    _ask("abort", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
+    ask("abort", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
 
 
 def rollback(
@@ -84,21 +84,21 @@ def rollback(
 ) -> None:
     """Roll back a release while the old deployment is still warm. With --to: go back to any earlier release."""
     if to is not None:
-        _ask("rollback", release, None, reason, no_wait=no_wait, as_json=as_json, to=to, gate=gate)
+        ask("rollback", release, None, reason, no_wait=no_wait, as_json=as_json, to=to, gate=gate)
     elif gate:
         raise typer.BadParameter("needs --to", param_hint="--gate")
     else:
-        _ask("rollback", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
+        ask("rollback", *release_of(release), reason, no_wait=no_wait, as_json=as_json)
 
 
 def pause(loop: Loop, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Pause a loop. Nothing new starts and the open release is frozen; proven harm is still rolled back."""
-    _ask("pause", loop, None, reason, no_wait=no_wait, as_json=as_json)
+    ask("pause", loop, None, reason, no_wait=no_wait, as_json=as_json)
 
 
 def resume(loop: Loop, reason: Reason = "", no_wait: NoWait = False, as_json: Json = False) -> None:
     """Resume a paused loop."""
-    _ask("resume", loop, None, reason, no_wait=no_wait, as_json=as_json)
+    ask("resume", loop, None, reason, no_wait=no_wait, as_json=as_json)
 
 
 def read_again(
@@ -109,10 +109,10 @@ def read_again(
     as_json: Json = False,
 ) -> None:
     """Read a quarantined drop again. For when the loop file had to be fixed, not the drop."""
-    _ask("replay", loop, None, reason, no_wait=no_wait, as_json=as_json, drop=drop)
+    ask("replay", loop, None, reason, no_wait=no_wait, as_json=as_json, drop=drop)
 
 
-def _ask(
+def ask(
     verb: str,
     loop: str,
     release: int | None,
@@ -168,7 +168,7 @@ def _tell(
 ) -> None:
     from shared.words import say
 
-    said = {"model": " {}", "to": " --to {}"}
+    said = {"model": " {}", "to": " --to {}", "evidence": " by evidence {:.12}"}
     about = loop if release is None else f"{loop}/{release}"
     about += "".join(said[name].format(value) for name, value in more.items() if name in said)
     if answer is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import idle_nodes, session
+from cli.publish import To, defined
 from cli.session import out
 from shared.errors import ConfigurationError
 
@@ -28,22 +29,22 @@ def adopt(
     deployment: Annotated[
         str, typer.Option(help="The deployment that serves; needed when the endpoint has several.")
     ] = "",
+    to: To = "",
 ) -> None:
     """Publish a loop over a serving endpoint. Its model becomes the champion; nothing on the endpoint changes."""
-    from shared import loopfile
     from shared.azure.client import Workspace, credential
     from shared.azure.registry import Registry
     from shared.loopfile.published import Published
     from shared.release import adoption
 
-    definition = loopfile.load(folder)
+    definition = defined(folder, (), to)
     workspace, ports = Workspace(session.settings(), credential()), session.ports()
     idle_nodes.refuse(workspace, definition.train)
     profile = profile_of(data, definition)
     found, model = serving(workspace, definition.serve.endpoint, deployment)
     with out.status(f"adopting {definition.serve.endpoint}/{found}"):
         assets = Registry(workspace).register(session.folder_of(folder), definition, lambda _: None)
-        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid())
+        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid(), to)
         release = adoption.adopt(ports, published, found, model, profile)
     out.say(
         f"adopted {definition.serve.endpoint}/{found} as release {release.loop}/{release.number}: {model}"

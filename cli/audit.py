@@ -64,17 +64,34 @@ def _print(found: answer.Audit) -> None:
 
 
 def _chain(served: answer.Chain) -> None:
+    until = f" until {served.until:%Y-%m-%d %H:%M:%S} UTC" if served.until else ", and still is"
+    _told(served, until)
+    if (there := served.origin) is not None:
+        out.say(f"promoted from {there.environment}, as its own ledger tells (hash {served.origin_hash}):")
+        _told(there, "")
+
+
+def _by(served: answer.Chain) -> str:
+    if served.origin is not None:
+        return "promoted by"
+    return "released by" if served.unknown else "trained by"
+
+
+def _told(served: answer.Chain, until: str) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    until = f" until {served.until:%Y-%m-%d %H:%M:%S} UTC" if served.until else ", and still is"
     rows = (
         ("model", served.model),
-        ("released by" if served.unknown else "trained by", served.trained_by),
+        (_by(served), served.trained_by),
         ("algorithm", served.algorithm),
         ("job", served.job),
-        ("data", "\n".join(d.line for d in served.data)),
+        (
+            "data",
+            "\n".join(d.line for d in served.data) or ", ".join(f"version {n}" for n in served.versions),
+        ),
         ("not known", say(served.unknown)),
+        ("environment", served.environment),
         ("release", f"{served.loop}/{served.release} as deployment {served.deployment}"),
         ("live since", f"{served.live_at:%Y-%m-%d %H:%M:%S} UTC{until}"),
         ("because of", "\n".join(served.because)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
@@ -19,12 +19,22 @@ from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cli.past.simulation import Run
+    from shared.loopfile import Definition
 
 WEEKLY = "0 0 3 * * 1"
 
 
 def add_to(app: typer.Typer) -> None:
     app.command("backtest")(backtest)
+
+
+def defined(loop: Path, overrides: Sequence[str]) -> Definition:
+    """The loop file's definition, of the environment that trains where only one does."""
+    from shared import loopfile
+
+    definition = loopfile.load(loop, overrides=overrides)
+    trains = definition.train.only_in
+    return loopfile.load(loop, overrides=overrides, environment=trains) if trains else definition
 
 
 def backtest(
@@ -45,9 +55,8 @@ def backtest(
     Does not need Azure. A linear model stands in for the pipeline: it compares policies, not models.
     """
     from cli.past import baselines, simulation
-    from shared import loopfile
 
-    definition = loopfile.load(loop, overrides=tuple(overrides or ()))
+    definition = defined(loop, tuple(overrides or ()))
     files = sorted(file for file in data.iterdir() if file.is_file() and not file.name.startswith((".", "_")))
     if len(files) < 2:
         raise ConfigurationError(f"{data} holds {len(files)} files; a backtest needs at least two drops")

@@ -32,6 +32,7 @@ PROVIDERS = (
 
 _BLOB = "/blobServices/default/containers/{}/blobs/name"
 _ML = "Microsoft.MachineLearningServices"
+SHARED = "shared-registry"
 EVENTS = {
     "events of container landing": ("storage", "Microsoft.Storage.BlobCreated", _BLOB.format("landing")),
     "events of container labels": ("storage", "Microsoft.Storage.BlobCreated", _BLOB.format("labels")),
@@ -164,13 +165,22 @@ def _identities(around: Surroundings, settings: Settings) -> Iterator[Finding]:
     ids = {name: role["id"] for name, role in yaml.safe_load((INFRA / "roles.yaml").read_text()).items()}
     principals, patterns = around.principals(), _scopes(around, settings)
     for who in ("app", "blob-events", "workspace-events", "compute", "endpoint", "workspace"):
-        wanted = [(row["role"], row["scope"]) for row in grants if row["who"] == who]
+        wanted = [
+            (row["role"], row["scope"])
+            for row in grants
+            if row["who"] == who and (row["scope"] != SHARED or _sees_registry(settings))
+        ]
         if who == "workspace" and who not in principals:
             continue  # the identity of a workspace that existed before is its owner's
         if who in principals:
             yield from _roles(who, wanted, around.roles(principals[who]), ids, patterns)
         else:
             yield Finding(f"identity {who}", BROKEN, "does not exist", "azd provision makes it")
+
+
+def _sees_registry(settings: Settings) -> bool:
+    """Roles are read of our own subscription: those on a registry of another one are its owner's to look at."""
+    return settings.registry.lower().startswith(f"/subscriptions/{settings.subscription_id}/".lower())
 
 
 def _roles(
@@ -217,6 +227,7 @@ def _scopes(around: Surroundings, settings: Settings) -> dict[str, re.Pattern[st
         "vault": "/Microsoft.KeyVault/vaults/[^/]+$",
         "workspace": f"/{_ML}/workspaces/{settings.workspace}$",
         "registry": "/Microsoft.ContainerRegistry/registries/[^/]+$",
+        SHARED: f"{re.escape(settings.registry)}$",
         "topic": "/Microsoft.EventGrid/topics/[^/]+$",
         "logs": "/Microsoft.OperationalInsights/workspaces/[^/]+$",
         "telemetry": "/Microsoft.Insights/components/[^/]+$",

@@ -50,21 +50,27 @@ def export(
     It holds the release's ledger entries, its definition and its evidence. Exit code 1 when those are not intact.
     """
     from shared.audit import exported_release
-    from tower import exported_page
 
     loop, number = release_of(release)
     place = to or Path(f"{loop}-{number}{SUFFIX}")
-    _check_free(place)
-    exported = exported_release.export(session.ports(), loop, number, with_ids=with_ids)
-    made = _of(exported)
+    check_free(place)
+    write_release(exported_release.export(session.ports(), loop, number, with_ids=with_ids), place)
+
+
+def write_release(exported: ExportedRelease, place: Path) -> None:
+    """Write it, and tell what it proves; exit code 1 where it is not intact."""
+    from tower import exported_page
+
+    release = f"{exported.loop}/{exported.number}"
+    made = opened_from(exported)
     assert made.proof is not None
-    content = exported_page.write(exported, made.ports, made.proof)
-    if len(content) > LARGEST_FILE_BYTES:
+    page = exported_page.write(exported, made.ports, made.proof)
+    if len(page) > LARGEST_FILE_BYTES:
         raise ConfigurationError(
             f"release {release} is larger than a file may be; `driftloop explain {release}` reads it"
         )
-    _write(place, content)
-    documents, size_kb = len(exported.documents), len(content) / 1000
+    _write(place, page)
+    documents, size_kb = len(exported.documents), len(page) / 1000
     out.say(f"wrote {shlex.quote(str(place))}: release {release}, {documents} documents, {size_kb:,.0f} kB")
     out.say("it names who published, asked and acted, and the holdout rows' true and predicted values")
     tell(made.proof)
@@ -81,7 +87,7 @@ def opened(what: str) -> Opened:
         return Opened(session.ports(), *release_of(what))
     from tower import exported_page
 
-    return _of(exported_page.read(_content(Path(what)), what))
+    return opened_from(exported_page.read(content(Path(what)), what))
 
 
 def tell(proof: Proof | None) -> None:
@@ -113,7 +119,7 @@ def plain(proof: Proof | None) -> dict[str, object]:
     return {"ledger_head": proof.head, "problems": problems, "not_proven": unproven}
 
 
-def _of(exported: ExportedRelease) -> Opened:
+def opened_from(exported: ExportedRelease) -> Opened:
     from shared.audit.exported_release import prove
     from shared.memory.exported_ports import exported_ports
     from shared.runtime import unit_of_work
@@ -123,7 +129,7 @@ def _of(exported: ExportedRelease) -> Opened:
     return Opened(ports, exported.loop, exported.number, proof)
 
 
-def _content(place: Path) -> bytes:
+def content(place: Path) -> bytes:
     """Not more than a file of ours can hold, so that no file fills the memory."""
     try:
         if not place.is_file():
@@ -139,7 +145,7 @@ def _content(place: Path) -> bytes:
     return content
 
 
-def _check_free(place: Path) -> None:
+def check_free(place: Path) -> None:
     if place.suffix != SUFFIX:
         raise ConfigurationError(
             f"--to {place} does not end with {SUFFIX}, by which explain and replay know it"

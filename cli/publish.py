@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +20,12 @@ Settings = Annotated[
 ]
 
 
+To = Annotated[
+    str,
+    typer.Option("--to", help="The environment of the loop file to publish to; this deployment must be it."),
+]
+
+
 def add_to(app: typer.Typer) -> None:
     app.command("validate")(validate)
     app.command("publish")(publish)
@@ -30,20 +36,45 @@ def validate(folder: LoopFolder, overrides: Settings = None) -> None:
     from shared import loopfile
 
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
-    out.say(f"{folder}: loop {definition.loop} is valid")
+    for name in definition.environments:
+        loopfile.load(folder, overrides=tuple(overrides or ()), environment=name)
+    also = f", in {', '.join(definition.environments)} as well" if definition.environments else ""
+    out.say(f"{folder}: loop {definition.loop} is valid{also}")
     for line in (*_traffic(definition), *_cost(definition)):
         out.say(line)
 
 
-def _check_contract(folder: Path, definition: Definition, overrides: Sequence[str]) -> None:
-    """A rule must fit the columns that the loop has; what the loop file says a column is, the next drop will show."""
+def defined(
+    folder: Path, overrides: Sequence[str], to: str, columns: Mapping[str, str] | None = None
+) -> Definition:
+    """The loop file's definition for the deployment that is meant, which must be the one that the settings name."""
     from shared import loopfile
+    from shared.errors import ConfigurationError
+
+    given = tuple(overrides)
+    if not to:
+        definition = loopfile.load(folder, overrides=given, columns=columns)
+        if definition.environments:
+            names = ", ".join(definition.environments)
+            raise ConfigurationError(f"missing --to: the loop file has the environments {names}")
+        return definition
+    definition = loopfile.load(folder, overrides=given, columns=columns, environment=to)
+    if (here := session.settings().environment) != to:
+        raise ConfigurationError(
+            f"--to {to}: this deployment is {here or 'no environment'} (DRIFTLOOP_ENVIRONMENT); take the settings of "
+            f'{to}, for example: set -a; eval "$(azd env get-values -e {to})"; set +a'
+        )
+    return definition
+
+
+def _check_contract(folder: Path, definition: Definition, overrides: Sequence[str], to: str) -> None:
+    """A rule must fit the columns that the loop has; what the loop file says a column is, the next drop will show."""
     from shared.runtime import unit_of_work
 
     if definition.data.contract and session.ports().store.overview(definition.loop) is not None:
         columns = unit_of_work.read(session.ports(), definition.loop).newest_columns()
         columns = {**columns, **dict.fromkeys(columns.keys() & definition.data.columns.keys(), "nothing")}
-        loopfile.load(folder, overrides=tuple(overrides), columns=columns)
+        defined(folder, overrides, to, columns)
 
 
 def _traffic(definition: Definition) -> Iterator[str]:
@@ -83,17 +114,16 @@ def _cost(definition: Definition) -> Iterator[str]:
     )
 
 
-def publish(folder: LoopFolder, overrides: Settings = None) -> None:
+def publish(folder: LoopFolder, overrides: Settings = None, to: To = "") -> None:
     """Publish a loop: register what it needs in Azure ML. New releases run with this definition."""
-    from shared import loopfile
     from shared.azure.client import Workspace, credential
     from shared.azure.registry import Registry
     from shared.loopfile.published import Published
     from shared.release import unaided
     from shared.runtime import publication
 
-    definition = loopfile.load(folder, overrides=tuple(overrides or ()))
-    _check_contract(folder, definition, overrides or [])
+    definition = defined(folder, overrides or (), to)
+    _check_contract(folder, definition, overrides or [], to)
     workspace = Workspace(session.settings(), credential())
     kept = idle_nodes.refuse(workspace, definition.train)
     if kept and (wrong := idle_nodes.mispriced(kept, definition.cost)):
@@ -104,9 +134,10 @@ def publish(folder: LoopFolder, overrides: Settings = None) -> None:
             folder_of(folder), definition, lambda what: status.update(f"publishing {definition.loop}: {what}")
         )
         ports = session.ports()
-        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid())
+        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid(), to)
         changed = publication.publish(ports, published)
-    out.say(f"loop {definition.loop} {'published' if changed else 'is unchanged'}")
+    where = f" in {to}" if to else ""
+    out.say(f"loop {definition.loop} {'published' if changed else 'is unchanged'}{where}")
     if definition.serve.scoring is None and (against := unaided.look(folder_of(folder))):
         out.print(f"[yellow]a release would end before it is deployed:[/] {shown(against)}")
     out.say(f"drop data at {definition.data.landing}, for example: driftloop drop {definition.loop} FILE")

@@ -20,7 +20,7 @@ from shared.words import plain
 if TYPE_CHECKING:
     from shared.domain.loop import Overview
     from shared.domain.reason import Reason
-    from shared.ports import Ports
+    from shared.ports import Ports, Sharing
     from shared.settings import Settings
 
 IN_A_PIPE = 10_000
@@ -68,6 +68,12 @@ def ports() -> Ports:
     from shared.wiring import azure_ports
 
     return azure_ports(settings())
+
+
+def sharing() -> Sharing:
+    from shared.wiring import azure_sharing
+
+    return azure_sharing(settings())
 
 
 def overview(loop: str) -> Overview:

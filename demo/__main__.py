@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from demo import verified
+from demo import environments, verified
 from demo.stage import LocalStage, Stage, StoryFailed
 from local.azure import LocalAzure
 
@@ -24,7 +24,13 @@ LOOPS = ("penguins", "iris", "prices", "income")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("loop", nargs="?", default="penguins", choices=LOOPS)
-    loop = parser.parse_args().loop
+    parser.add_argument(
+        "--environments", action="store_true", help="the way of one model from test to production; with iris"
+    )
+    chosen = parser.parse_args()
+    loop = chosen.loop
+    if chosen.environments and (loop != "iris" or verified.asked_for()):
+        parser.error("--environments is a story of the loop iris on a local Azure")
     console = Console(highlight=False)
     console.width = min(console.width, 110) if console.is_terminal else 110
     logging.disable(logging.CRITICAL)
@@ -32,8 +38,12 @@ def main() -> int:
     if verified.asked_for() and loop in verified.HOST_ONLY:
         parser.error(f"{loop} cannot be told on Azure: {verified.HOST_ONLY[loop]}")
     try:
-        with stage_for(loop, console) as stage:
-            importlib.import_module(f"demo.{loop}").tell(stage)
+        if chosen.environments:
+            console.rule("[bold]Driftloop: the loop iris from test to production, on two local Azures")
+            environments.tell(console)
+        else:
+            with stage_for(loop, console) as stage:
+                importlib.import_module(f"demo.{loop}").tell(stage)
     except StoryFailed as failure:
         console.print(f"[red]the story broke off:[/] {failure}")
         return 1

@@ -39,6 +39,9 @@ param existingWorkspaceTopicId string = ''
 @description('Resource id of the Event Grid system topic that our storage account has already; empty: one is made.')
 param existingBlobTopicId string = ''
 
+@description('Resource id of the Azure ML registry through which models are promoted; it exists, in a region of the workspace too. Empty: none.')
+param sharedRegistryId string = ''
+
 @description('Object id of the person or service principal that publishes loops and runs `driftloop doctor`. Empty: nobody gets roles.')
 param publisherId string = ''
 
@@ -123,6 +126,8 @@ var registryName = isNewWorkspace ? 'cr${token}' : last(split(existingWorkspaceR
 var registryGroup = isNewWorkspace || empty(existingWorkspaceRegistryId)
   ? groupName
   : split(existingWorkspaceRegistryId, '/')[4]
+var sharedRegistrySubscription = empty(sharedRegistryId) ? subscription().subscriptionId : split(sharedRegistryId, '/')[2]
+var sharedRegistryGroup = empty(sharedRegistryId) ? groupName : split(sharedRegistryId, '/')[4]
 var vaultName = 'kv-${token}'
 var logsName = 'log-${token}'
 var telemetryName = 'appi-${token}'
@@ -461,6 +466,8 @@ module app 'modules/app.bicep' = {
     logsEndpoint: logsEndpoint
     applicationInsightsName: telemetryName
     endpointIdentityId: identityIds.endpoint
+    sharedRegistryId: sharedRegistryId
+    environmentName: environmentName
     tickSchedule: tickSchedule
     sweepSchedule: sweepSchedule
   }
@@ -474,7 +481,18 @@ module app 'modules/app.bicep' = {
     rolesOnLogs
     rolesOnTelemetry
     rolesOnEndpointIdentity
+    rolesOnSharedRegistry
   ]
+}
+
+module rolesOnSharedRegistry 'modules/roles/shared_registry.bicep' = if (!empty(sharedRegistryId)) {
+  name: 'roles-shared-registry-${token}'
+  scope: resourceGroup(sharedRegistrySubscription, sharedRegistryGroup)
+  params: {
+    registryName: last(split(sharedRegistryId, '/'))
+    grants: filter(grants, grant => grant.scope == 'shared-registry')
+    principalIds: early
+  }
 }
 
 module authentication 'modules/authentication.bicep' = {
@@ -551,4 +569,6 @@ output DRIFTLOOP_TOPIC_ENDPOINT string = events.outputs.topicEndpoint
 output DRIFTLOOP_LOGS_WORKSPACE_ID string = monitoring.outputs.logsWorkspaceId
 output DRIFTLOOP_LOGS_ENDPOINT string = logsEndpoint
 output DRIFTLOOP_ENDPOINT_IDENTITY string = identityIds.endpoint
+output DRIFTLOOP_REGISTRY string = sharedRegistryId
+output DRIFTLOOP_ENVIRONMENT string = environmentName
 output DRIFTLOOP_APP_URL string = app.outputs.url

@@ -41,8 +41,10 @@ class LocalAzure:
         host_speed: float = 1.0,
         app_dir: Path = _CHECKOUT,
         in_memory: bool = False,
+        registry: Path | None = None,
+        environment_name: str = "",
     ) -> None:
-        self.settings = settings_of(state_dir)
+        self.settings = settings_of(state_dir, registry=registry, environment=environment_name)
         self._certificates = certificates(self.settings.folder / "certificates")
         self._functions_host = functions_host
         self._function_groups, self._host_speed = function_groups, host_speed

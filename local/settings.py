@@ -52,6 +52,11 @@ WORKSPACE_ID = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
     f"/providers/Microsoft.MachineLearningServices/workspaces/{WORKSPACE}"
 )
+REGISTRY = "shared"
+REGISTRY_ID = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+    f"/providers/Microsoft.MachineLearningServices/registries/{REGISTRY}"
+)
 ML_RESOURCE = "https://ml.azure.local"
 """The audience of Azure ML's own tokens; the SDK builds it from the portal's address."""
 
@@ -70,6 +75,14 @@ class Settings:
     control_secret: str = field(repr=False)
     signing_key: str = field(repr=False)
     account_key: str = field(repr=False)
+    registry_folder: str = ""
+    """Where the registry's assets lie; empty: in the state folder, which no other local Azure shares."""
+    environment_name: str = ""
+    """Which of a loop's environments this one is; empty: none."""
+
+    @property
+    def registry(self) -> Path:
+        return Path(self.registry_folder) if self.registry_folder else self.folder / "registry"
 
     @property
     def arm(self) -> str:
@@ -127,6 +140,8 @@ class Settings:
                 "DRIFTLOOP_LOGS_WORKSPACE_ID": LOGS_WORKSPACE_ID,
                 "DRIFTLOOP_TICK_SCHEDULE": "*/2 * * * * *",
                 "DRIFTLOOP_SWEEP_SCHEDULE": "*/30 * * * * *",
+                "DRIFTLOOP_REGISTRY": REGISTRY_ID,
+                "DRIFTLOOP_ENVIRONMENT": self.environment_name,
             }
             | ({"AZURE_CLIENT_ID": APP_CLIENT_ID} if who == "app" else {})
         )
@@ -139,13 +154,17 @@ class Settings:
         return {f"{prefix}__{name}": value for prefix in prefixes for name, value in connection.items()}
 
 
-def settings_of(folder: Path) -> Settings:
-    """The settings of a state folder, chosen when it is new."""
+def settings_of(folder: Path, *, registry: Path | None = None, environment: str = "") -> Settings:
+    """The settings of a state folder, chosen when it is new; what is given here then counts as well."""
     folder = folder.resolve()
     file = folder / "settings.json"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         chosen = asdict(_chosen(folder))
+        chosen |= {
+            "registry_folder": str(registry.resolve()) if registry else "",
+            "environment_name": environment,
+        }
         del chosen["folder"]  # the folder may be moved
         draft = file.with_suffix(f".{uuid.uuid4().hex}")
         draft.touch(mode=0o600)

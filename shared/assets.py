@@ -1,4 +1,4 @@
-"""Asset ids of Azure ML: long ones (ARM) and short ones (azureml:name:version) name the same thing."""
+"""Asset ids of Azure ML: long ones (ARM) and short ones (azureml:name:version) name the same thing of the workspace."""
 
 from __future__ import annotations
 
@@ -12,27 +12,43 @@ _LONG = re.compile(
     r"(?:azureml:)?/subscriptions/.+/(?P<kind>\w+)/(?P<name>[^/]+)/versions/(?P<version>[^/]+)/?",
     re.IGNORECASE,
 )
+_SHARED = re.compile(
+    r"(?:azureml:)?azureml://registries/(?P<registry>[^/]+)/(?P<kind>\w+)/(?P<name>[^/]+)/versions/(?P<version>[^/]+)",
+    re.IGNORECASE,
+)
 _SHORT = re.compile(r"azureml:(?P<name>[^:/@]+):(?P<version>[^:/@]+)")
 
 
 class Asset(NamedTuple):
-    """A name and a fixed version."""
+    """A name and a fixed version, of the workspace or of a registry that workspaces share."""
 
     name: str
     version: str
+    registry: str = ""
+    kind: str = ""
+    """Of a registry's: models, environments."""
 
     @property
     def short(self) -> str:
+        if self.registry:
+            return shared_id(self.registry, self.kind, self.name, self.version)
         return f"azureml:{self.name}:{self.version}"
 
     @property
     def plain(self) -> str:
         """As people write it."""
-        return f"{self.name}:{self.version}"
+        return self.short if self.registry else f"{self.name}:{self.version}"
+
+
+def shared_id(registry: str, kind: str, name: str, version: str) -> str:
+    """The id of an asset of a registry, the same in every workspace."""
+    return f"azureml://registries/{registry}/{kind}/{name}/versions/{version}"
 
 
 def asset(identifier: str) -> Asset:
     """Labels such as @latest are refused: what runs must be the same tomorrow."""
+    if shared := _SHARED.fullmatch(identifier):
+        return Asset(shared["name"], shared["version"], shared["registry"], shared["kind"])
     found = _LONG.fullmatch(identifier) or _SHORT.fullmatch(identifier)
     if found is None:
         raise ConfigurationError(

@@ -273,7 +273,7 @@ class Training(Protocol):
 
     def digest(self, asset: str) -> str | None:
         """SHA-256 of an environment's or a code version's content; None when it is not there, empty when Azure ML
-        does not know."""
+        does not know, or it lies in a registry that is not ours."""
         ...
 
     def check_unaided(self, job: str) -> None:
@@ -282,6 +282,21 @@ class Training(Protocol):
 
     def recorded(self, job: str) -> bytes:
         """`golden.json` of the model that the job made: what it answered in training. Empty when there is none."""
+        ...
+
+
+class Sharing(Protocol):
+    """The registry that environments share, as whoever promotes may use it; the app only reads it."""
+
+    def ensure_model(self, model: str, name: str, version: str) -> str:
+        """A deep copy of a registered model in the registry, its tags included; its id there. Waits for it.
+
+        Another model of that name and version, or a version that was deleted: ConfigurationError.
+        """
+        ...
+
+    def ensure_environment(self, environment: str, name: str, version: str) -> str:
+        """The same for an environment, by its content."""
         ...
 
 

@@ -33,6 +33,10 @@ class Settings:
     """Resource id of the identity that new endpoints run as; empty gives each one a system-assigned identity."""
     app_resource_group: str = ""
     """Resource group of the app and what surrounds it, where that is not the workspace's; only the doctor asks."""
+    registry: str = ""
+    """Resource id of the Azure ML registry through which models are promoted; empty: there is none."""
+    environment: str = ""
+    """Which of a loop's environments this deployment is; empty: none."""
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -76,6 +80,8 @@ _NAMES: Mapping[str, str] = {
     "table": "DRIFTLOOP_TABLE",
     "endpoint_identity": "DRIFTLOOP_ENDPOINT_IDENTITY",
     "app_resource_group": "DRIFTLOOP_APP_RESOURCE_GROUP",
+    "registry": "DRIFTLOOP_REGISTRY",
+    "environment": "DRIFTLOOP_ENVIRONMENT",
 }
 
 _DEFAULTS: Mapping[str, str] = {
@@ -85,4 +91,4 @@ _DEFAULTS: Mapping[str, str] = {
     "runs": "driftloop-runs",
     "table": "driftloop",
 }
-_OPTIONAL = frozenset({"endpoint_identity", "app_resource_group"})
+_OPTIONAL = frozenset({"endpoint_identity", "app_resource_group", "registry", "environment"})

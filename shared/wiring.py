@@ -11,7 +11,7 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.azure.failures import BoundedTransport
-    from shared.ports import Ports
+    from shared.ports import Ports, Sharing
 
 VERSIONS = "versions"
 DOCUMENTS = "documents"
@@ -46,7 +46,9 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         documents=BlobDocuments(blobs.get_container_client(DOCUMENTS)),
         blobs=AzureBlobs(blobs),
         versions=AzureVersions(blobs.get_container_client(VERSIONS), settings.datastore, workspace),
-        training=AzureTraining(workspace, datastore, partial(Datastore, workspace, clients)),
+        training=AzureTraining(
+            workspace, datastore, partial(Datastore, workspace, clients), settings.registry
+        ),
         serving=AzureServing(workspace, clients.identity, settings.endpoint_identity),
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
         sources=WebSources(),
@@ -55,3 +57,11 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         runs=AzureQueue(clients.queue(settings.runs), clients.queue(settings.runs, poison=True)),
         clock=SystemClock(),
     )
+
+
+def azure_sharing(settings: Settings) -> Sharing:
+    """The registry that environments share, by the identity of whoever promotes."""
+    from shared.azure.client import Workspace, credential
+    from shared.azure.shared_assets import SharedAssets
+
+    return SharedAssets(Workspace(settings, credential()), settings.registry)

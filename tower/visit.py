@@ -19,6 +19,9 @@ class NotFound(Exception):
     """There is no such page, loop, version or release; the text says which."""
 
 
+_REGISTRIES = "azureml://registries/"
+
+
 @dataclass(frozen=True)
 class Studio:
     """Addresses in Azure ML studio of what a release made."""
@@ -30,7 +33,10 @@ class Studio:
         return self._at(f"runs/{quote(name, safe='')}")
 
     def model(self, asset: str) -> str:
-        """`asset` is an asset id, or `azureml:name:version`."""
+        """`asset` is an asset id, of the workspace or of a registry, or `azureml:name:version`."""
+        if asset.startswith(_REGISTRIES):
+            registry, _, name, _, version = asset.removeprefix(_REGISTRIES).split("/")
+            return f"https://ml.azure.com/registries/{quote(registry)}/models/{quote(name)}/version/{quote(version)}"
         name, _, version = short(asset).partition(":")
         return self._at(f"model/{quote(name, safe='')}:{quote(version, safe='')}/details")
 

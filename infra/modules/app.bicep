@@ -44,6 +44,12 @@ param applicationInsightsName string
 @description('Resource id of the identity that new endpoints run as.')
 param endpointIdentityId string
 
+@description('Resource id of the Azure ML registry through which models are promoted; empty: none.')
+param sharedRegistryId string
+
+@description('Name of the environment that this deployment is.')
+param environmentName string
+
 @description('Schedule of the tick.')
 param tickSchedule string
 
@@ -134,6 +140,8 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       DRIFTLOOP_LOGS_WORKSPACE_ID: logsWorkspaceId
       DRIFTLOOP_LOGS_ENDPOINT: logsEndpoint
       DRIFTLOOP_ENDPOINT_IDENTITY: endpointIdentityId
+      DRIFTLOOP_REGISTRY: sharedRegistryId
+      DRIFTLOOP_ENVIRONMENT: environmentName
       DRIFTLOOP_TICK_SCHEDULE: tickSchedule
       DRIFTLOOP_SWEEP_SCHEDULE: sweepSchedule
       APPLICATIONINSIGHTS_CONNECTION_STRING: telemetry.properties.ConnectionString

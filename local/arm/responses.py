@@ -44,14 +44,6 @@ def datastore_secrets(call: Call) -> Response:
     return reply({"secretsType": "Sas", "sasToken": token})
 
 
-def no_registries(call: Call) -> Response:
-    message = (
-        f"The local Azure has no registries, so it has no '{call.path('registry')}': assets can be neither read from "
-        "one nor shared to one."
-    )
-    raise ArmError(501, "NotEmulated", message)
-
-
 def operation(call: Call) -> Response:
     name = call.path("operation")
     try:

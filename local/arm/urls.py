@@ -11,7 +11,6 @@ from local.web import arm, control, opened, secured
 routes: list[BaseRoute] = [
     opened("/metadata/endpoints", responses.metadata),
     opened("/discovery", responses.discovery),
-    opened("/registrymanagement/v1.0/registries/{registry}/discovery", responses.no_registries),
     arm("", responses.workspace),
     arm("/datastores", responses.datastores),
     arm("/datastores/{name}", responses.datastore),

@@ -77,11 +77,16 @@ def start_pending_upload(call: Call) -> Response:
 
 
 def _selected(call: Call, found: list[Document]) -> list[Document]:
-    """Filtered, ordered and cut as the query says; what it says in words that we do not know is refused."""
+    """Filtered, ordered and cut as the query says."""
     view = call.query("listViewType", "ActiveOnly")
     if view != "All":
         archived = view == "ArchivedOnly"
         found = [each for each in found if bool(each["properties"].get("isArchived")) is archived]
+    return ordered(call, found)
+
+
+def ordered(call: Call, found: list[Document]) -> list[Document]:
+    """What is oldest first, as `$orderBy` and `$top` want it."""
     order = call.query("$orderBy").lower()
     if order not in ("", "createdtime asc", "createdtime desc"):
         raise ArmError(501, "NotEmulated", f"$orderBy={order!r} is not emulated by the local Azure.")

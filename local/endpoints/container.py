@@ -13,11 +13,14 @@ from local.jobs import environment, storage
 from local.jobs.exceptions import EnvironmentNotBuilt, StepFailed
 from local.jobs.models import Jobs
 from local.refusal import ArmError
+from local.registries import models as registries
 from local.service import Service
 from local.state import Document
 
 SERVER = ("azureml-inference-server-http==1.5.1", "setuptools")
 """What an image has that serves."""
+SCOPE = "shared-registry"
+READ_ASSETS = "Microsoft.MachineLearningServices/registries/assets/read"
 
 
 class Sources(NamedTuple):
@@ -40,28 +43,41 @@ def fetch(service: Service, properties: Document, folder: Path) -> Sources:
         raise DeploymentFailed("ResourceNotFound", error.message) from error
 
 
+def named(service: Service, reference: str, plural: str) -> Document:
+    """An asset of the workspace or of the registry, read as the endpoint's identity.
+
+    What right that identity needs on a registry is not documented; the strict guess is to read its assets.
+    """
+    if not registries.is_reference(reference):
+        return service.get(Assets).find(reference, plural)
+    if not service.roles.allows("endpoint", READ_ASSETS, SCOPE):
+        raise StepFailed(
+            "Endpoint identity does not have pull permission on the registry: give it the role 'Reader' there."
+        )
+    return service.get(registries.Registry).find(reference, plural)
+
+
 def _fetched(service: Service, properties: Document, folder: Path) -> Sources:
-    assets = service.get(Assets)
     model = None
     if properties.get("model"):
-        model = _model(service, assets.find(properties["model"], "models"), folder / "azureml-models")
-    python = _python(assets, properties, model)
+        model = _model(service, named(service, properties["model"], "models"), folder / "azureml-models")
+    python = _python(service, properties, model)
     configuration = properties.get("codeConfiguration")
     code = folder / "code"
     if not configuration:
         shutil.copytree(IMAGE, code, ignore=shutil.ignore_patterns("__*", "launch.py"))
         return Sources(code, "score.py", model, python)
-    uri = assets.find(configuration["codeId"], "codes")["properties"]["codeUri"]
+    uri = service.get(Assets).find(configuration["codeId"], "codes")["properties"]["codeUri"]
     _download(service, storage.place_of(uri), code)
     return Sources(code, configuration["scoringScript"], model, python)
 
 
-def _python(assets: Assets, properties: Document, model: Path | None) -> Path:
+def _python(service: Service, properties: Document, model: Path | None) -> Path:
     """Of the environment that is named; without one Azure makes it from the model's own conda.yaml and nothing else,
     so that `azureml.ai.monitoring`, which the generated script imports, may be missing (the worker does not boot, the
     probes get 502). Source: Azure/azureml-examples, pull requests 3904, 3923 and 4008."""
     if properties.get("environmentId"):
-        found = assets.find(properties["environmentId"], "environments")
+        found = named(service, properties["environmentId"], "environments")
         name = found["id"].partition("/environments/")[2]
         return environment.python_for(name, found["properties"], *SERVER)
     condas = sorted(model.rglob("conda.yaml")) if model else []
@@ -71,10 +87,12 @@ def _python(assets: Assets, properties: Document, model: Path | None) -> Path:
 
 def _model(service: Service, found: Document, folder: Path) -> Path:
     """As in Azure, AZUREML_MODEL_DIR *contains* the model's file or folder, under its own name."""
-    # A model registered from a job's output names the job, not the place.
-    place = storage.place_of(service.get(Jobs).catalog.uri(found["properties"]["modelUri"]))
     name, _, version = str(found["id"]).split("/")[-3:]
     root = folder / name / version
+    if registries.is_reference(found["id"]):
+        return service.get(registries.Registry).download(found, root)
+    # A model registered from a job's output names the job, not the place.
+    place = storage.place_of(service.get(Jobs).catalog.uri(found["properties"]["modelUri"]))
     is_file = [name for name, _ in storage.blobs_at(service.blobs, place)] == [""]
     _download(service, place, root if is_file else root / Path(place.path.rstrip("/")).name)
     return root
@@ -91,5 +109,8 @@ def _download(service: Service, place: storage.Place, target: Path) -> None:
 
 
 def is_mlflow(service: Service, reference: str) -> bool:
-    found = service.get(Assets).find(reference, "models")
+    in_registry = registries.is_reference(reference)
+    found = (service.get(registries.Registry) if in_registry else service.get(Assets)).find(
+        reference, "models"
+    )
     return str(found["properties"].get("modelType", "")).lower() == "mlflow_model"

@@ -62,10 +62,14 @@ class Roles:
         self._also: tuple[Grant, ...] = ()
         self._asked: set[tuple[str, str, str]] = set()
 
-    def demand(self, who: str, action: str, scope: str) -> None:
-        """Raise Forbidden, as Azure words it, unless one of the identity's roles on `scope` allows `action`."""
+    def note(self, who: str, action: str, scope: str) -> None:
+        """Remember that it was asked for."""
         with self._lock:
             self._asked.add((who, action, scope))
+
+    def demand(self, who: str, action: str, scope: str) -> None:
+        """Raise Forbidden, as Azure words it, unless one of the identity's roles on `scope` allows `action`."""
+        self.note(who, action, scope)
         if not self.allows(who, action, scope):
             raise Forbidden(object_id(who), action, scope)
 

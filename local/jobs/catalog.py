@@ -46,8 +46,8 @@ class Catalog:
             return plain, {}
         if plain.startswith("//registries/"):
             raise StepFailed(
-                f"The local Azure has no registries, so it does not have the environment '{reference}'. Register an "
-                "environment in the workspace and name that."
+                f"Local steps take no environment of a registry, so not '{reference}'. Register an environment in the "
+                "workspace and name that."
             )
         found = self._found(plain, "environments")
         name = found["id"].split("/")[-3]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.audit import origin
 from shared.audit.differences import compare
 from shared.audit.record import PROMOTED, Record, ReleaseRecord, text_of
 from shared.domain.ledger import LedgerEntry
 from shared.domain.reason import Code, Reason, reason
-from shared.errors import InvariantBroken
+from shared.errors import ConfigurationError, InvariantBroken
+from shared.loopfile.published import Published
 from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
@@ -61,6 +63,12 @@ class Chain:
     """The earlier release that it deployed again."""
     unknown: Reason | None = None
     """What is not known of the model's training; None where it was trained here."""
+    environment: str = ""
+    """In which it was released, where the loop has some."""
+    origin: Chain | None = None
+    """The same of the release in another environment that it was promoted from."""
+    origin_hash: str = ""
+    """Of the ledger entry there with which that was live: `driftloop audit` there has the same."""
 
     @property
     def trained_by(self) -> str:
@@ -87,13 +95,17 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
     moment = at or ports.clock.now()
     proven = Record(tuple(found))
     service = proven.serving(moment)
-    served = chain(current, proven, proven.releases[service.release], service.until) if service else None
+    served = served_chain(current, proven, service.release, service.until) if service else None
     compared = compare(current, proven)
     return Audit(
         moment,
         served,
         len(found),
-        (*check(current, found, 0, current.state.ledger_seq), *compared.differences),
+        (
+            *check(current, found, 0, current.state.ledger_seq),
+            *compared.differences,
+            *origin.problems(current, proven),
+        ),
         compared.not_compared,
     )
 
@@ -116,20 +128,42 @@ def check(current: Unit, found: Sequence[LedgerEntry], after: int, through: int)
     return hash_chain.problems(found, head if through == head[0] else None, after=after)
 
 
-def chain(current: Unit, proven: Record, release: ReleaseRecord, until: datetime | None) -> Chain:
-    """The whole story of one release."""
+def served_chain(current: Unit, proven: Record, number: int, until: datetime | None) -> Chain:
+    """The whole story of one release, and of the one in another environment that it was promoted from."""
+    release = proven.releases[number]
+    told = _chain(current.loop, current.published, proven, release, until)
+    if not (evidence := release.last("promoted")):
+        return told
+    try:
+        found = origin.read(current, evidence)
+    except (InvariantBroken, ConfigurationError):
+        return told  # a finding of the comparison
+    if isinstance(found, Reason):
+        return told
+    there = Record(found.exported.ledger)
+    story = _chain(found.tested.loop, found.published, there, there.releases[found.tested.release], None)
+    return replace(told, unknown=None, origin=story, origin_hash=found.tested.hash)
+
+
+def _chain(
+    loop: str,
+    publication: Callable[[str], Published],
+    proven: Record,
+    release: ReleaseRecord,
+    until: datetime | None,
+) -> Chain:
     definition = proven.definition_of(release)
     promoted, start = release.first(PROMOTED), release.begun
-    published_by, algorithm = _published(current, release.last("served_with") or definition)
+    published = _published(publication, release.last("served_with") or definition)
     job, model, back_to = release.last("job"), release.last("model"), release.last("back_to")
     elsewhere = bool(model) and not job
     return Chain(
-        loop=current.loop,
+        loop=loop,
         release=release.number,
         model=model,
         asked_by=start.actor if start else "",
-        published_by=published_by,
-        algorithm="" if elsewhere else algorithm,
+        published_by=published.published_by if published else "",
+        algorithm=published.assets.pipeline if published and not elsewhere else "",
         job=job,
         definition=definition,
         deployment=release.last("deployment"),
@@ -141,18 +175,18 @@ def chain(current: Unit, proven: Record, release: ReleaseRecord, until: datetime
         phase=release.phase.value,
         back_to=int(back_to) if back_to else None,
         unknown=reason(Code.TRAINING_UNKNOWN) if elsewhere else None,
+        environment=published.environment if published else "",
     )
 
 
-def _published(current: Unit, definition: str) -> tuple[str, str]:
+def _published(publication: Callable[[str], Published], definition: str) -> Published | None:
     """Who published a definition, with which pipeline: the ledger has its hash, so the document is believed."""
     if not definition:
-        return "", ""
+        return None
     try:
-        published = current.published(definition)
+        return publication(definition)
     except InvariantBroken:
-        return "", ""  # a finding of the comparison
-    return published.published_by, published.assets.pipeline
+        return None  # a finding of the comparison
 
 
 def _data(proven: Record, number: int) -> Data | None:

@@ -143,6 +143,7 @@ def _release_row(find: Find, record: Record, proven: ReleaseRecord) -> Iterator[
         ("job", row.job),
         ("window", row.window),
         ("served_with", row.served_with),
+        ("promoted", row.promoted),
     ):
         if last := proven.last(name):
             yield from _differs(of, place, name, last, found)
@@ -190,7 +191,12 @@ def _documents(
     named = {
         (digest, f"release {n}")
         for n, one in wanted.items()
-        for digest in (record.definition_of(one), one.last("served_with"), *one.every("evidence"))
+        for digest in (
+            record.definition_of(one),
+            one.last("served_with"),
+            one.last("promoted"),
+            *one.every("evidence"),
+        )
     }
     if every:
         named |= {

@@ -14,6 +14,7 @@ from azure.core.rest import HttpRequest
 from shared.azure.failures import BoundedTransport, asking
 
 ROLE = "Reader"
+_REGISTRY = "/providers/Microsoft.MachineLearningServices/registries/"
 
 
 class ResourceManager:
@@ -31,7 +32,8 @@ class ResourceManager:
 
     def get(self, path: str, version: str) -> dict[str, Any] | None:
         """A resource, or None when it is not there."""
-        with asking("Looking at a resource", path, self._role):
+        role = ROLE if _REGISTRY in path else self._role
+        with asking("Looking at a resource", path, role):
             try:
                 return self._got(path, {"api-version": version})
             except ResourceNotFoundError:

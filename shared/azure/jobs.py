@@ -44,8 +44,14 @@ _NUMBERS: Mapping[str, Callable[[str], object]] = {
 class AzureTraining(RegisteredAssets):
     """`Training` over the workspace's pipeline jobs and registry; `named` gives a datastore by its name."""
 
-    def __init__(self, workspace: Workspace, datastore: Datastore, named: Callable[[str], Datastore]) -> None:
-        super().__init__(workspace, named)
+    def __init__(
+        self,
+        workspace: Workspace,
+        datastore: Datastore,
+        named: Callable[[str], Datastore],
+        registry: str = "",
+    ) -> None:
+        super().__init__(workspace, named, registry)
         self._ml = workspace
         self._datastore = datastore
 
@@ -77,7 +83,8 @@ class AzureTraining(RegisteredAssets):
         from azure.ai.ml import Input, Output, dsl
         from azure.ai.ml.entities import ManagedIdentityConfiguration
 
-        component = ml.components.get(*assets.asset(spec.component))
+        named = assets.asset(spec.component)
+        component = ml.components.get(named.name, named.version)
         parameters = _typed(spec, component.inputs)
         trains = _trains(spec, component)
         if DATA in component.inputs:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import ResourceNotFoundError
 
 from shared import assets
+from shared.assets import Asset
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.failures import asking
 from shared.domain.reason import Code
@@ -35,16 +36,18 @@ _ARTIFACTS = frozenset({"artifacts", "default"})
 
 
 class RegisteredAssets:
-    """`named` gives one of the workspace's datastores by its name."""
+    """`named` gives one of the workspace's datastores by its name; `registry` is the resource id of the one that
+    environments share, empty for none."""
 
-    def __init__(self, workspace: Workspace, named: Callable[[str], Datastore]) -> None:
+    def __init__(self, workspace: Workspace, named: Callable[[str], Datastore], registry: str = "") -> None:
         self._workspace = workspace
+        self._registry = registry
         self._arm = workspace.arm
         self._named = named
 
     def model(self, asset: str) -> RegisteredModel | None:
         named = assets.asset(asset)
-        name = f"{self._workspace.resource}/models/{named.name}"
+        name = f"{self._within(named)}/models/{named.name}"
         found = self._arm.get(f"{name}/versions/{named.version}", API)
         if found is None:
             return None
@@ -52,7 +55,7 @@ class RegisteredAssets:
         family = self._arm.get(name, API) or {"properties": {}}
         made_at = system.get("createdAt")
         return RegisteredModel(
-            asset=str(found["id"]),
+            asset=named.short if named.registry else str(found["id"]),
             kind=str(properties.get("modelType") or "custom_model"),
             archived=bool(properties.get("isArchived") or family["properties"].get("isArchived")),
             tags=properties.get("tags") or {},
@@ -60,6 +63,18 @@ class RegisteredAssets:
             made_by=str(system.get("createdBy") or ""),
             made_at=datetime.fromisoformat(made_at) if made_at else None,
         )
+
+    def _within(self, named: Asset) -> str:
+        """The workspace, or the registry that a model lies in."""
+        if not named.registry:
+            return self._workspace.resource
+        if not is_of(self._registry, named.registry):
+            raise ConfigurationError(
+                f"{named.short} lies in a registry that is not this deployment's "
+                f"({self._registry.rpartition('/')[2] or 'none'}): set DRIFTLOOP_REGISTRY to its resource id.",
+                code=Code.REGISTRY_UNKNOWN,
+            )
+        return self._registry
 
     def newest_model(self, name: str) -> RegisteredModel | None:
         family = self._arm.get(f"{self._workspace.resource}/models/{name}", API)
@@ -99,14 +114,24 @@ class RegisteredAssets:
         return f"{base}/{path}" if base else f"the output {output} of job {job}"
 
     def digest(self, asset: str) -> str | None:
+        if asset.startswith("azureml://registries/"):
+            named = assets.asset(asset)
+            if not is_of(self._registry, named.registry):
+                return ""
+            asset = f"{self._registry}/{named.kind}/{named.name}/versions/{named.version}"
         return digest(self._arm, asset)
+
+
+def is_of(registry: str, name: str) -> bool:
+    """Whether a registry, by its resource id, is the one of this name, whose case does not count."""
+    return bool(registry) and registry.rpartition("/")[2].lower() == name.lower()
 
 
 def digest(arm: ResourceManager, asset: str) -> str | None:
     """Of an environment what it is made of, of code what its uploader noted; None when it is not there."""
     place = asset.removeprefix("azureml:")
     if not place.startswith("/subscriptions/"):
-        return ""  # of a registry, which no workspace can be asked about
+        return ""  # of a registry that is not ours
     found = arm.get(place, API)
     if found is None:
         return None

@@ -268,6 +268,8 @@ class Release:
     """Document hash of the definition whose environment and code are deployed; empty: those of `definition`."""
     judged_on: tuple[int, ...] = ()
     """Versions whose holdout rows judge it; empty: those of `versions`."""
+    promoted: str = ""
+    """Document hash of what another environment tested, where its model came from there."""
     ungated: bool = False
     """A person asked for no gate: after the smoke test it is a canary."""
 
@@ -288,7 +290,7 @@ class Release:
     @property
     def trained_elsewhere(self) -> bool:
         """Of its training nothing is on record: the model was registered by somebody else, or adopted as it served."""
-        return bool(self.model) and not self.versions and not self.job
+        return bool(self.model) and not self.versions and not self.job and not self.promoted
 
     def judgement(self, kind: JudgementKind) -> Judgement | None:
         """The last verdict of this kind."""

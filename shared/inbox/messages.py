@@ -29,6 +29,8 @@ _RELEASE = re.compile(r"[1-9][0-9]{0,8}")
 _NAMED = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"
 _MODEL = re.compile(rf"(?:azureml:)?(?P<name>{_NAMED}):(?P<version>{_NAMED})")
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
 VERBS = frozenset(
     {
         *("retrain", "release", "approve", "skip", "abort", "pause", "resume"),
@@ -94,6 +96,8 @@ class Act:
     """Inbox key of the drop that `replay` is about."""
     model: str = ""
     """Asset id, short, of the model that `release` is about."""
+    evidence: str = ""
+    """Document hash of what another environment tested, where `release` is about that and no model is named."""
     to: int | None = None
     """The earlier release that `rollback` goes back to; None: the champion before."""
     gate: bool = False
@@ -275,7 +279,8 @@ def _ours(event: Mapping[str, object]) -> Incoming:
             id=text.get("act_id")
             or text.get("id", ""),  # `id`: as it was written before, and may still lie in a queue
             drop=text.get("drop", ""),
-            model=_model(text.get("model", "")) if text["verb"] == "release" else "",
+            model=_model(text.get("model", "")) if _names_model(text) else "",
+            evidence=_evidence(text.get("evidence", "")),
             to=_release(text.get("to", "")),
             gate=text.get("gate", "").casefold() in _YES,
         )
@@ -295,6 +300,18 @@ def _release(text: str) -> int | None:
 
 
 _YES = frozenset({"true", "yes", "1", "on"})
+
+
+def _names_model(act: Mapping[str, object]) -> bool:
+    return act["verb"] == "release" and not act.get("evidence")
+
+
+def _evidence(text: str) -> str:
+    if text and not _DIGEST.fullmatch(text):
+        raise InputRejected(
+            "no-evidence", f"{text[:64]!r} is not a document's hash; use `driftloop promote FILE`"
+        )
+    return text
 
 
 def _model(text: str) -> str:
@@ -351,7 +368,8 @@ def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) ->
     release, to = (str(body[key]) if body.get(key) is not None else "" for key in ("release", "to"))
     _release(release)
     _release(to)
-    model = _model(str(body.get("model") or "")) if verb == "release" else ""
+    evidence = _evidence(str(body.get("evidence") or ""))
+    model = _model(str(body.get("model") or "")) if _names_model({**body, "verb": verb}) else ""
     return json.dumps(
         {
             "driftloop": "act",
@@ -364,6 +382,7 @@ def act_message(verb: str, loop: str, body: Mapping[str, object], actor: str) ->
             "act_id": str(body.get("id") or uuid.uuid4().hex)[:128],
             "drop": str(body.get("drop") or "")[:64],
             "model": model,
+            "evidence": evidence,
             "to": to,
             "gate": str(body.get("gate") or "")[:8],
         }

@@ -151,7 +151,8 @@ def find_model(ports: Ports, overview: Overview, since: datetime) -> bool:
     newest = ports.training.newest_model(overview.models) if overview.models else None
     if newest is None or newest.archived or newest.made_at is None or newest.made_at <= since:
         return False
-    found = ModelRegistered(*asset(newest.asset), newest.tags)
+    named = asset(newest.asset)
+    found = ModelRegistered(named.name, named.version, newest.tags)
     return _asks_for(overview, found) and registered(ports, overview, found.name, found.version)
 
 
@@ -306,6 +307,7 @@ def _act(ports: Ports, overview: Overview, act: Act) -> None:
                 "reason": act.reason,
                 "drop": act.drop,
                 "model": act.model,
+                "evidence": act.evidence,
                 "to": str(act.to or ""),
                 "gate": "yes" if act.gate else "",
                 **rights.kept(act.by),

@@ -13,7 +13,7 @@ from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger, TriggerKind
 from shared.inbox import alerts, recorder, rights
 from shared.ports import Change, Delete, Insert, Row
-from shared.release import earlier, foreign, frozen, machine, restore, stepper
+from shared.release import earlier, foreign, frozen, machine, promoted, restore, stepper
 from shared.release.observations import PersonActed
 from shared.retraining import policy, start
 from shared.retraining.policy import Deny
@@ -159,6 +159,8 @@ def person(current: Unit, record: InboxRecord, row: Row) -> None:
             _resume(current, record, row)
         case "restore":
             _restore(current, record, row, why)
+        case "release" if evidence := record.body.get("evidence", ""):
+            _promote(current, record, row, evidence, why)
         case "release":
             named = record.body["model"]
             asked = reason(Code.MODEL_ASKED_FOR, model=asset(named).plain, why=why)
@@ -232,6 +234,15 @@ def _restore(current: Unit, record: InboxRecord, row: Row, why: str) -> None:
         return
     wish = _wish(current, record, reason(Code.RESTORE_ASKED_FOR, why=why))
     _begin(current, record, row, restore.restore(current, wish))
+
+
+def _promote(current: Unit, record: InboxRecord, row: Row, evidence: str, why: str) -> None:
+    tested = promoted.read(current, evidence)
+    if isinstance(tested, Reason):
+        _refuse(current, record, row, tested)
+        return
+    wish = _wish(current, record, promoted.told(tested, evidence, why))
+    _begin(current, record, row, promoted.asked(current, tested, evidence, wish))
 
 
 def _wish(current: Unit, record: InboxRecord, asked: Reason) -> Trigger:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.errors import ConfigurationError
-from shared.loopfile import contract_file
+from shared.loopfile import contract_file, environments
 from shared.loopfile import yaml_lines as form
 from shared.loopfile.contract import Rule
 from shared.loopfile.definition import Breaker, Budget, Data, Definition, Limits, Source
@@ -46,19 +46,27 @@ class LoopFileError(ConfigurationError):
 
 
 def load(
-    path: Path, *, overrides: Sequence[str] = (), columns: Mapping[str, str] | None = None
+    path: Path,
+    *,
+    overrides: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+    environment: str = "",
 ) -> Definition:
     """Read a loop file (or the loop.yaml of a folder); the files that it names must exist beside it.
 
     `overrides` are `key=value` with a dotted key and a YAML value: they win over the file and are checked like it.
-    `columns` are those of the loop's newest version, which the contract must fit.
+    `columns` are those of the loop's newest version, which the contract must fit. With `environment` the definition is
+    that environment's alone.
     """
     path = path / "loop.yaml" if path.is_dir() else path
     document = form.load(path, "a loop file")
+    if environment and not document.mistakes:
+        environments.lay_over(document, environment)
     for override in overrides:
         _override(document, override)
     contract_file.include(document, path.parent)
-    return _checked(document, path.name, path.parent, columns or {})
+    definition = _checked(document, path.name, path.parent, columns or {})
+    return environments.of(definition, environment) if environment else definition
 
 
 def parse(text: str, *, file: str) -> Definition:

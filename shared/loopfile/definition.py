@@ -218,6 +218,12 @@ class Data(Section):
 
 # --- train and serve -----------------------------------------------------------------------------
 
+EnvironmentKey = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"),
+    Allowed("the name of one of the environments"),
+]
+
 Parameter = Annotated[
     str,
     BeforeValidator(lambda value: json.dumps(value) if isinstance(value, bool | int | float) else value),
@@ -244,6 +250,8 @@ class Train(Section):
     """Inputs of the pipeline besides the data."""
     timeout: Duration = timedelta(hours=6)
     """After this a job is cancelled and counts as failed."""
+    only_in: EnvironmentKey | None = None
+    """The environment that trains; the others release what is promoted from it. Nothing: each trains its own."""
 
 
 class Serve(Section):
@@ -614,6 +622,15 @@ class People(Section):
     """Whether who published what a release runs with is kept from approving or skipping it."""
 
 
+# --- environments --------------------------------------------------------------------------------
+
+Environments = Annotated[
+    Mapping[EnvironmentKey, Mapping[str, object]],
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "object"}}),
+    Allowed("names of environments, each with keys that differ, for example {test: {gate: {margin: 0.05}}}"),
+]
+
+
 class Definition(Section):
     """One loop, as its file describes it."""
 
@@ -649,3 +666,5 @@ class Definition(Section):
     """The comparison under live traffic."""
     people: People | None = None
     """Who may act; nothing: whoever has the app role Driftloop.Act, and whoever may write to the queue."""
+    environments: Environments = Field(default_factory=dict)
+    """What differs between deployments of Driftloop. Each key is as it stands above; what is not here is the same."""

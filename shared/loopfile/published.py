@@ -47,6 +47,8 @@ class Published:
     published_at: datetime
     published_by_oid: str = ""
     """Their object id in the directory; empty where it is not known, and in older publications."""
+    environment: str = ""
+    """The environment that it was published to; empty where the loop file has none."""
 
     def to_bytes(self) -> bytes:
         """Canonical: the same publication has the same hash."""

@@ -270,6 +270,13 @@ def _time(it: Definition) -> Iterator[Finding]:
         yield Finding(("data", "source", "timeout"), it.data.source.timeout, f"at most {most:g}s, {why}")
 
 
+def _environments(it: Definition) -> Iterator[Finding]:
+    path, names = ("train", "only_in"), tuple(it.environments)
+    if it.train.only_in is not None and it.train.only_in not in names:
+        allowed = f"one of environments: {', '.join(names) or 'there are none'}"
+        yield Finding(path, it.train.only_in, allowed, (("environments",),))
+
+
 RULES: tuple[Rule, ...] = (
     _time,
     _contract,
@@ -288,6 +295,7 @@ RULES: tuple[Rule, ...] = (
     _canary,
     _people,
     _prices,
+    _environments,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -51,13 +51,61 @@ class MemoryModel:
     conda: bytes | None = None
 
 
+MEMORY_REGISTRY = "shared"
+
+
+class MemoryRegistry:
+    """What workspaces share, by id: models, and the digests of environments. What was deleted is in `deleted`."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, MemoryModel] = {}
+        self.environments: dict[str, str] = {}
+        self.deleted: set[str] = set()
+
+
+class MemorySharing:
+    """From one workspace into the registry that it shares."""
+
+    def __init__(self, training: MemoryTraining) -> None:
+        self._training = training
+
+    def ensure_model(self, model: str, name: str, version: str) -> str:
+        named = assets.asset(model)
+        source = self._training.models[named.name, named.version]
+        made = self._id("models", name, version)
+        found = self._training.registry.models.setdefault(made, replace(source))
+        if found.tags != source.tags:
+            raise ConfigurationError(
+                f"{made} exists and is another model than {model}.", code=Code.ASSET_NOT_OURS
+            )
+        return made
+
+    def ensure_environment(self, environment: str, name: str, version: str) -> str:
+        digest, made = self._training.digest(environment) or "", self._id("environments", name, version)
+        if self._training.registry.environments.setdefault(made, digest) != digest:
+            raise ConfigurationError(
+                f"{made} exists and is another environment than {environment}.", code=Code.ASSET_NOT_OURS
+            )
+        return made
+
+    def _id(self, kind: str, name: str, version: str) -> str:
+        made = assets.shared_id(MEMORY_REGISTRY, kind, name, version)
+        if made in self._training.registry.deleted:
+            raise ConfigurationError(
+                f"{made} was deleted and cannot be created again.", code=Code.REQUEST_REFUSED
+            )
+        return made
+
+
 class MemoryTraining:
     """New jobs get `new_jobs_are`; `submitted` counts submissions by name; every model's golden.json is `golden`.
 
-    Every environment and code version is there, but for those of which `digests` says something else.
+    Every environment and code version is there, but for those of which `digests` says something else. Two of them that
+    have one `registry` are workspaces that share it.
     """
 
     def __init__(self) -> None:
+        self.registry = MemoryRegistry()
         self.new_jobs_are = "running"
         self.jobs: dict[str, MemoryJob] = {}
         self.models: dict[tuple[str, str], MemoryModel] = {}
@@ -106,7 +154,11 @@ class MemoryTraining:
 
     def model(self, asset: str) -> RegisteredModel | None:
         named = assets.asset(asset)
-        found = self.models.get((named.name, named.version))
+        found = (
+            self.registry.models.get(asset)
+            if named.registry
+            else self.models.get((named.name, named.version))
+        )
         if found is None:
             return None
         return RegisteredModel(
@@ -124,10 +176,13 @@ class MemoryTraining:
         return self.model(f"azureml:{name}:{versions[-1]}") if versions else None
 
     def model_files(self, asset: str) -> ModelFiles:
-        found = self.models[assets.asset(asset)]
+        named = assets.asset(asset)
+        found = self.models[named.name, named.version]
         return ModelFiles(found.mlmodel, found.conda)
 
     def digest(self, asset: str) -> str | None:
+        if asset.startswith("azureml://registries/shared/"):
+            return self.registry.environments.get(asset)
         return self.digests.get(asset, "")
 
 

@@ -47,6 +47,7 @@ def back_to(current: Unit, number: int, trigger: Trigger, *, gated: bool) -> Out
         job=found.job,
         back_to=number,
         served_with=found.served_with or found.definition,
+        promoted=found.promoted,
         judged_on=untrained.newest_rows(current) or found.versions,
         ungated=not gated,
     )
@@ -75,10 +76,10 @@ def _proven(current: Unit, found: Release) -> bool:
     for entry in _entries(current, found):
         said |= {
             name: entry.detail[name]
-            for name in ("definition", "model", "served_with")
+            for name in ("definition", "model", "served_with", "promoted")
             if name in entry.detail
         }
-    row = {"definition": found.definition, "model": found.model, "served_with": found.served_with}
+    row = {name: getattr(found, name) for name in ("definition", "model", "served_with", "promoted")}
     return said == {name: text for name, text in row.items() if text}
 
 

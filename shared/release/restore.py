@@ -51,6 +51,7 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
         deployment=champion.deployment,
         traffic=actual,
         served_with=champion.served_with,
+        promoted=champion.promoted,
         judged_on=champion.judged_on,
     )
     if swapped:  # what has its name stays, for whoever put it there, and gets no traffic

@@ -64,6 +64,8 @@ def decide(
     heard = tuple(t for t in triggers if t.kind in ALWAYS_HEARD or t.kind.value in definition.retrain.on)
     if not heard:
         return Deny(reason(Code.NOT_NAMED, kinds=", ".join(sorted({t.kind.value for t in triggers}))))
+    if definition.train.only_in and {t.kind for t in heard} != {TriggerKind.MODEL}:
+        return Deny(reason(Code.TRAINED_ELSEWHERE, loop=state.loop, environment=definition.train.only_in))
     if state.open_release is not None:
         return Coalesce(heard, reason(Code.RELEASE_OPEN, release=state.open_release))
     if state.paused:

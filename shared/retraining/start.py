@@ -141,6 +141,7 @@ def begun(state: LoopState, release: Release, estimate: Reason | None = None) ->
         "model": release.model,
         "back_to": str(release.back_to or ""),
         "served_with": release.served_with,
+        "promoted": release.promoted,
         "judged_on": ", ".join(map(str, release.judged_on)),
     }
     kinds = ", ".join(dict.fromkeys(t.kind.value for t in release.triggers))

@@ -28,12 +28,17 @@ def publish(ports: Ports, published: Published) -> bool:
     else:
         current = unit_of_work.read(ports, definition.loop)
         before = _before(current)
-        if before and (before.definition, before.assets) == (definition, published.assets):
+        if before and _content(before) == _content(published):
             return False
         _replace(current, published, digest)
     _describe(unit_of_work.read(ports, definition.loop))
     ports.store.wake(definition.loop, ports.clock.now())
     return True
+
+
+def _content(published: Published) -> tuple[object, ...]:
+    """All of it but who published it, and when."""
+    return published.definition, published.assets, published.environment
 
 
 def _before(current: Unit) -> Published | None:
@@ -89,7 +94,11 @@ def _told(published: Published, before: str, after: str) -> Draft:
         f"publish-{after[:12]}",
         before=before,
         after=after,
-        detail={"pipeline": published.assets.pipeline, "code": published.assets.code},
+        detail={
+            "pipeline": published.assets.pipeline,
+            "code": published.assets.code,
+            **({"environment": published.environment} if published.environment else {}),
+        },
     )
 
 

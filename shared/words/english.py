@@ -50,6 +50,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.ADOPTED_AS_SERVED: "adopted as it served",
     Code.ROLLBACK_ASKED_FOR: "rollback to release {release}: {why}",
     Code.MODEL_ASKED_FOR: models.asked_for,
+    Code.PROMOTION_ASKED_FOR: (
+        "promotion of release {release} of {loop} in {environment}, live there with entry {entry} of its ledger (hash "
+        "{hash}), as {model}, evidence {evidence}: {why}"
+    ),
     Code.MODEL_REGISTERED: models.registered,
     Code.TRAINING_UNKNOWN: "its training is not on record: no data version, no job, no commit",
     Code.GATE_NOT_ASKED: "smoke test passed, no gate was asked for",
@@ -93,6 +97,33 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.MODEL_COLUMNS_DIFFER: models.columns_differ,
     Code.MODEL_NO_ROWS: "release does nothing: {loop} has no labelled data version to judge a model on",
     Code.MODEL_NOT_ASKED: "model {model} is not released: the loop's `models` does not ask for it, or not any more",
+    Code.PROMOTION_UNREADABLE: "promotion does nothing: its evidence {evidence} cannot be read: {error}",
+    Code.PROMOTION_MISDIRECTED: (
+        "promotion does nothing: it is about {found}, and this is {loop} in {environment}; promote between two "
+        "environments of one loop"
+    ),
+    Code.PROMOTION_HAS_CHECKS: (
+        "promotion does nothing: {loop} has `gate.checks` in {environment}, and no job can be given a model of a "
+        "registry; let them run where it is trained, and publish {environment} with no `gate.checks`"
+    ),
+    Code.PROMOTION_ANOTHER_MODEL: (
+        "promotion does nothing: {model} is not the model that was tested: it came from {found}, not from job {wanted}"
+    ),
+    Code.PROMOTION_DIFFERS: (
+        "promotion does nothing: the {part} of {loop} is {now} in {environment}, and was {was} in {tested}; publish to "
+        "{environment} the folder that was tested"
+    ),
+    Code.PROMOTION_NOT_LIVE: (
+        "{loop}/{release} is not shared: it is {phase}, and only what went live is promoted"
+    ),
+    Code.PROMOTION_CONTENT_UNKNOWN: (
+        "{loop}/{release} is not shared: what its scoring code and environment held was not put on record; publish the "
+        "loop again and release a model with that"
+    ),
+    Code.PROMOTION_NO_ENVIRONMENT: (
+        "{loop}/{release} is not shared: it ran in no environment; publish the loop with --to, and release a model"
+    ),
+    Code.ORIGIN_DIFFERS: "the evidence of {environment} for release {release}: {name} is {found}, expected {proven}",
     Code.MODEL_SUPERSEDED: "model {model} is not released: a newer one was registered while it waited",
     Code.RESTORE_NO_MODEL: (
         "restore does nothing: {loop} never had a model; `driftloop retrain {loop}` makes one"
@@ -443,6 +474,9 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.TRIGGERS: "{kinds}: {because}",
     Code.RELEASE_STARTED: "release {release} started: {triggers}",
     Code.NOT_NAMED: "not retrained: `retrain.on` does not name {kinds}",
+    Code.TRAINED_ELSEWHERE: (
+        "not retrained: models of {loop} are trained in {environment} alone (`train.only_in`); promote one from there"
+    ),
     Code.RELEASE_OPEN: "waiting: release {release} is open; considered again when it ends",
     Code.LOOP_PAUSED: "waiting: the loop is {because}",
     Code.NO_LABELLED_VERSION: "not retrained: there is no labelled data version to train on",

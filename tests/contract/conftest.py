@@ -7,10 +7,12 @@ What they made there is taken away at the end, and what did not go as on the loc
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import requests
+from azure.core.credentials import AccessToken, TokenCredential
 
 from demo.cleaning import clear
 from local.azure import LocalAzure
@@ -66,10 +68,41 @@ def stage(ports: Ports, request: pytest.FixtureRequest) -> Stage:
 
 
 @pytest.fixture(scope="session")
-def sdk_stage(settings: Settings, sdk_ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> SdkStage:
+def publisher(settings: Settings, request: pytest.FixtureRequest) -> TokenCredential:
+    """Of whoever publishes and promotes; on the local Azure that is not who the other tests are."""
+    if VERIFIED:
+        return credential()
+    azure: LocalAzure = request.getfixturevalue("local_azure")
+    return Somebody(azure.environment("publisher"))
+
+
+class Somebody:
+    """A credential of another identity than the process's own."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def get_token(self, *scopes: str, **options: object) -> AccessToken:
+        answer = requests.get(
+            self._environment["IDENTITY_ENDPOINT"],
+            params={"resource": scopes[0].removesuffix("/.default")},
+            headers={"X-IDENTITY-HEADER": self._environment["IDENTITY_HEADER"]},
+            timeout=60,
+        ).json()
+        return AccessToken(answer["access_token"], int(answer["expires_on"]))
+
+
+@pytest.fixture(scope="session")
+def sdk_stage(
+    settings: Settings,
+    sdk_ports: Ports,
+    publisher: TokenCredential,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> SdkStage:
     identity = credential()
     folder: Path = tmp_path_factory.mktemp("stage")
-    return SdkStage(sdk_ports, Workspace(settings, identity)(), identity, folder)
+    seen = Workspace(settings, publisher)
+    return SdkStage(sdk_ports, Workspace(settings, identity)(), identity, folder, seen, settings.registry)
 
 
 @pytest.fixture

@@ -11,15 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import pytest
 import requests
 from azure.ai.ml import MLClient, load_component
 from azure.ai.ml.entities import Environment, Model
 from azure.core.credentials import TokenCredential
+from azure.core.rest import HttpRequest
 
+from shared.assets import asset
+from shared.azure.client import Workspace
+from shared.azure.registered_assets import API
 from shared.azure.registry import IMAGE
+from shared.azure.shared_assets import SharedAssets
 from shared.memory import MemoryPorts, MemoryRequest
-from shared.memory.azureml import MemoryModel
-from shared.ports import Answer, DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Ports
+from shared.memory.azureml import MemoryModel, MemorySharing
+from shared.ports import Answer, DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Ports, Sharing
 
 T = TypeVar("T")
 APPROVED = {"stage": "approved"}
@@ -60,6 +66,20 @@ class Stage(Protocol):
         ...
 
     def archive(self, name: str, version: str) -> None: ...
+
+    def sharing(self) -> Sharing:
+        """The registry as whoever promotes uses it."""
+        ...
+
+    def environment(self) -> str:
+        """An environment of the workspace."""
+        ...
+
+    def other_environment(self) -> str: ...
+
+    def delete_shared(self, model: str) -> None:
+        """Somebody deletes a version from the registry."""
+        ...
 
     def deployment(self, endpoint: str, name: str, *, broken: bool = False) -> DeploymentSpec: ...
 
@@ -130,6 +150,22 @@ class MemoryStage:
 
     def archive(self, name: str, version: str) -> None:
         self._memory.training.models[name, version].archived = True
+
+    def sharing(self) -> Sharing:
+        return MemorySharing(self._memory.training)
+
+    def environment(self) -> str:
+        self._memory.training.digests["azureml:env:1"] = "e" * 64
+        return "azureml:env:1"
+
+    def other_environment(self) -> str:
+        self._memory.training.digests["azureml:env:2"] = "f" * 64
+        return "azureml:env:2"
+
+    def delete_shared(self, model: str) -> None:
+        registry = self._memory.training.registry
+        del registry.models[model]
+        registry.deleted.add(model)
 
     def deployment(self, endpoint: str, name: str, *, broken: bool = False) -> DeploymentSpec:
         script = "broken.py" if broken else "score.py"
@@ -262,10 +298,20 @@ command: echo all is well
 class SdkStage:
     """Published by Azure's own client, as a person would; used over the local and the real Azure alike."""
 
-    def __init__(self, ports: Ports, ml: MLClient, identity: TokenCredential, folder: Path) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        ml: MLClient,
+        identity: TokenCredential,
+        folder: Path,
+        publisher: Workspace | None = None,
+        registry: str = "",
+    ) -> None:
+        """`publisher` is the workspace as whoever promotes sees it; `registry` a resource id."""
         self.ports = ports
         self.ml = ml
         self._identity = identity
+        self._publisher, self._registry = publisher, registry
         self._name = fresh("c")
         self._model = ""
         self._publish(folder)
@@ -329,6 +375,25 @@ class SdkStage:
 
     def archive(self, name: str, version: str) -> None:
         self.ml.models.archive(name, version)
+
+    def sharing(self) -> Sharing:
+        if self._publisher is None or not self._registry:
+            pytest.skip("no registry is shared: not part of the project's settings")
+        return SharedAssets(self._publisher, self._registry)
+
+    def environment(self) -> str:
+        return self._environment
+
+    def other_environment(self) -> str:
+        made = Environment(name=f"{self._name}-other", version="1", image=IMAGE)
+        return str(self.ml.environments.create_or_update(made).id)
+
+    def delete_shared(self, model: str) -> None:
+        """The client has no delete for models, Resource Manager has (Azure/azureml-examples#3743)."""
+        assert self._publisher is not None
+        named, arm = asset(model), self._publisher.arm
+        place = f"{self._registry}/models/{named.name}/versions/{named.version}?api-version={API}"
+        arm._client.send_request(HttpRequest("DELETE", arm._address + place)).raise_for_status()
 
     def deployment(self, endpoint: str, name: str, *, broken: bool = False) -> DeploymentSpec:
         good = DeploymentSpec(

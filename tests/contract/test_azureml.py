@@ -15,7 +15,7 @@ import pytest
 from shared.assets import same_asset
 from shared.azure.platform_checkup import Surroundings
 from shared.domain.reason import Code
-from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
+from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
 from shared.ports import CountedUnit, ModelFiles
 from shared.settings import Settings
 from tests.contract.stage import APPROVED, ROWS, VERIFIED, MemoryStage, Stage, eventually, fresh
@@ -167,6 +167,60 @@ class TestTraining:
             assert training.digest(asset) == digest
             assert training.digest(f"{asset}0") is None
         assert training.digest("azureml://registries/azureml/environments/minimal/versions/1") == ""
+
+    def test_a_model_is_shared_once_and_read_by_every_workspace(self, stage: Stage) -> None:
+        sharing, name = stage.sharing(), fresh("m")
+        source = stage.registered(name, "1", {"weights.txt": b"2"})
+        made = sharing.ensure_model(source, name, "3-c0ffee")
+        assert made.endswith(f"/models/{name}/versions/3-c0ffee")
+        assert sharing.ensure_model(source, name, "3-c0ffee") == made, "repeated, it changes nothing"
+
+        seen, first = stage.ports.training.model(made), stage.ports.training.model(source)
+        assert seen is not None and first is not None
+        assert (seen.asset, seen.kind, seen.archived, seen.tags) == (made, first.kind, False, APPROVED)
+        assert stage.ports.training.model(made.replace("3-c0ffee", "4")) is None
+
+    def test_another_model_under_a_shared_version_is_refused(self, stage: Stage) -> None:
+        sharing, name = stage.sharing(), fresh("m")
+        spec = stage.job("good")
+        stage.ended(spec)
+        ours = stage.ports.training.ensure_model(name, "1", spec.name, {})
+        sharing.ensure_model(ours, name, "1")
+        theirs = stage.registered(fresh("m"), "1", {"weights.txt": b"2"})
+        with pytest.raises(ConfigurationError, match="is another model"):
+            sharing.ensure_model(theirs, name, "1")
+
+    def test_a_shared_version_that_was_deleted_can_never_be_made_again(self, stage: Stage) -> None:
+        """Azure/azureml-assets#2919."""
+        sharing, name = stage.sharing(), fresh("m")
+        source = stage.registered(name, "1", {"weights.txt": b"2"})
+        stage.delete_shared(sharing.ensure_model(source, name, "1"))
+        with pytest.raises(DriftloopError, match="cannot be created again"):
+            sharing.ensure_model(source, name, "1")
+
+    def test_an_environment_is_shared_with_its_content(self, stage: Stage) -> None:
+        sharing, name, training = stage.sharing(), fresh("e"), stage.ports.training
+        source = stage.environment()
+        made = sharing.ensure_environment(source, name, "c0ffee")
+        assert sharing.ensure_environment(source, name, "c0ffee") == made
+        digest = training.digest(made)
+        assert digest is not None and digest == training.digest(source) and len(digest) == 64
+        assert training.digest(f"{made}0") is None
+        with pytest.raises(ConfigurationError, match="is another environment"):
+            sharing.ensure_environment(stage.other_environment(), name, "c0ffee")
+
+    def test_what_is_shared_is_deployed(self, stage: Stage) -> None:
+        sharing, name, endpoint = stage.sharing(), fresh("m"), fresh("e")
+        eventually(lambda: stage.ports.serving.ensure_endpoint(endpoint), lambda seen: seen.state == "ready")
+        spec = stage.deployment(endpoint, "blue")
+        model = sharing.ensure_model(spec.model, name, "1-c0ffee")
+        environment = sharing.ensure_environment(stage.environment(), name, "c0ffee")
+        brought = replace(spec, model=model, environment=environment if spec.environment else "")
+        assert stage.deployed(brought).state == "ready"
+        assert stage.ports.serving.deployed_model(endpoint, "blue") == model
+        (answer,) = stage.ports.serving.predict(endpoint, "blue", [ROWS], "shared")
+        assert (answer.status, answer.body) == (200, '["small", "large"]')
+        eventually(lambda: stage.ports.serving.ensure_no_deployment(endpoint, "blue"), bool)
 
     def test_a_parameter_that_the_component_does_not_have_is_told(self, stage: Stage) -> None:
         if isinstance(stage, MemoryStage):

@@ -24,7 +24,14 @@ ROOT = Path(__file__).parents[2]
 NEEDS_NOTHING = {
     *("became-version", "act-done", "read-again", "restore-deployed", "resumed", "source-unchanged"),
     *("first-model", "schedule-due", "champion-too-old", "alert-fired", "monitor-breached", "asked-for"),
-    *("rollback-asked-for", "model-asked-for", "model-registered", "training-unknown", "gate-not-asked"),
+    *(
+        "rollback-asked-for",
+        "model-asked-for",
+        "promotion-asked-for",
+        "model-registered",
+        "training-unknown",
+        "gate-not-asked",
+    ),
     *("restore-asked-for", "adopted-as-served", "triggers", "release-started", "no-trigger", "finding"),
     *(
         "serves",

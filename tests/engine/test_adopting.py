@@ -65,7 +65,7 @@ def test_what_serves_is_the_champion_and_nothing_was_changed(world: World) -> No
 
 def test_an_export_of_it_begins_with_the_publication_which_alone_names_its_definition(world: World) -> None:
     adopt(world)
-    made = command._of(exported_release.export(world.ports, "birds", 1))
+    made = command.opened_from(exported_release.export(world.ports, "birds", 1))
     assert made.proof is not None and made.proof.problems == ()
     assert (made.proof.first, made.proof.last) == (1, 2)
 

@@ -262,5 +262,5 @@ def test_its_export_has_what_it_is_served_with(world: World) -> None:
     ask(world, 1)
     assert live(world) == 3
     assert world.release(3).served_with
-    made = export._of(exported_release.export(world.ports, "birds", 3))
+    made = export.opened_from(exported_release.export(world.ports, "birds", 3))
     assert made.proof is not None and made.proof.problems == ()

@@ -84,7 +84,7 @@ def no_azure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def written(place: Path, exported: ExportedRelease, edit: Edit | None = None) -> str:
-    made = command._of(exported)
+    made = command.opened_from(exported)
     assert made.proof is not None
     page = exported_page.write(exported, made.ports, made.proof).decode()
     if edit is not None:
@@ -302,7 +302,7 @@ def test_a_ledger_that_was_edited_before_is_exported_and_told(
 
 
 def test_what_it_cannot_show_is_said(exported: ExportedRelease) -> None:
-    proof = command._of(exported).proof
+    proof = command.opened_from(exported).proof
     assert proof is not None and (proof.first, proof.head) == (
         exported.ledger[0].seq,
         exported.ledger[-1].hash,
@@ -332,14 +332,14 @@ def test_ids_of_rows_stay_at_home_unless_asked_for() -> None:
     world.live()
     id = json.loads(world.ports.documents.get(gate_of(world)))["evidence"]["ids"][0]
     plain = exported_release.export(world.ports, "birds", 1)
-    made = command._of(plain)
+    made = command.opened_from(plain)
     assert json.loads(plain.documents[gate_of(world)])["evidence"]["ids"] == [] and len(id) > 1
     assert made.proof is not None and made.proof.problems == ()
     assert Code.EXPORT_WITHOUT_IDS in {one.code for one in made.proof.unproven}
     assert all(one.same for one in evidence_replay.replay(made.ports, "birds", 1))
     whole = exported_release.export(world.ports, "birds", 1, with_ids=True)
     assert id in json.loads(whole.documents[gate_of(world)])["evidence"]["ids"]
-    proof = command._of(whole).proof
+    proof = command.opened_from(whole).proof
     assert proof is not None and Code.EXPORT_WITHOUT_IDS not in {one.code for one in proof.unproven}
 
 
@@ -353,7 +353,7 @@ def test_what_looks_like_a_secret_in_a_definition_is_taken_out_and_said() -> Non
     assert PLANTED in life.real.documents.get(life.state.definition).decode()
     found = exported_release.export(life.real, "birds", 1)
     assert PLANTED not in found.to_text()
-    made = command._of(found)
+    made = command.opened_from(found)
     assert made.proof is not None and made.proof.problems == ()
     assert Code.EXPORT_REDACTED in {one.code for one in made.proof.unproven}
     assert all(one.same for one in evidence_replay.replay(made.ports, "birds", 1))
@@ -370,7 +370,7 @@ def test_a_large_canary_leaves_out_its_observations_first_and_says_so(
     monkeypatch.setattr(exported_release, "MOST_DOCUMENT_BYTES", sum(sizes[one] for one in decided))
     found = exported_release.export(life.real, "birds", 2)
     assert set(found.documents) == decided and found.left_out
-    made = command._of(found)
+    made = command.opened_from(found)
     assert made.proof is not None and made.proof.problems == ()
     assert Code.EXPORT_LEFT_OUT in {one.code for one in made.proof.unproven}
     again = evidence_replay.replay(made.ports, "birds", 2)
@@ -378,7 +378,7 @@ def test_a_large_canary_leaves_out_its_observations_first_and_says_so(
     assert missing == set(found.left_out)
 
     monkeypatch.setattr(exported_release, "MOST_DOCUMENT_BYTES", sizes[life.release(2).definition])
-    short = command._of(exported_release.export(life.real, "birds", 2))
+    short = command.opened_from(exported_release.export(life.real, "birds", 2))
     assert short.proof is not None
     page = exported_page.write(
         exported_release.export(life.real, "birds", 2), short.ports, short.proof
@@ -390,7 +390,7 @@ def test_a_release_with_too_many_entries_is_cut_and_says_so(
     life: Life, exported: ExportedRelease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exported_release, "MOST_ENTRIES", 5)
-    made = command._of(exported_release.export(life.real, "birds", 2))
+    made = command.opened_from(exported_release.export(life.real, "birds", 2))
     assert made.proof is not None and made.proof.problems == ()
     assert made.proof.last < exported.ledger[-1].seq
     assert Code.EXPORT_CUT in {one.code for one in made.proof.unproven}
@@ -490,7 +490,7 @@ def test_a_file_that_is_not_there_too_large_or_a_folder_is_refused(
 ) -> None:
     for place in (tmp_path / "none.html", tmp_path):
         with pytest.raises(ConfigurationError, match="there is no file"):
-            command._content(place)
+            command.content(place)
     monkeypatch.setattr(command, "LARGEST_FILE_BYTES", 1024)
     with pytest.raises(ConfigurationError, match="larger than"):
         command.opened(written(tmp_path / "x.html", exported))
@@ -512,6 +512,6 @@ def test_a_document_that_was_lost_is_a_finding_not_the_end(life: Life) -> None:
     found = exported_release.export(life.real, "birds", 2)
     digest = next(one.evidence for one in life.release(2).judgements if one.kind.value == "gate")
     kept = {key: text for key, text in found.documents.items() if key != digest}
-    made = command._of(replace(found, documents=kept))
+    made = command.opened_from(replace(found, documents=kept))
     assert made.proof is not None
     assert Code.AUDIT_DOCUMENT in {one.code for one in made.proof.problems}

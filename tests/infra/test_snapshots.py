@@ -132,6 +132,8 @@ def _scope_of(identifier: str, case: Mapping[str, str]) -> str:
         return "workspace-account" if name == storage or name.startswith("stml") else "account"
     if kind == "workspaces":
         return "logs" if "OperationalInsights" in where else "workspace"
+    if kind == "registries" and "MachineLearningServices" in where:
+        return "shared-registry"
     kinds = {"registries": "registry", "vaults": "vault", "components": "telemetry", "topics": "topic"}
     if kind in ("containers", "queues"):
         account = _scope_of(where.split("/blobServices/")[0].split("/queueServices/")[0], case)
@@ -166,10 +168,12 @@ def _wanted(case: Mapping[str, str]) -> Counter[tuple[str, str, str]]:
     no_registry = case.get("DRIFTLOOP_EXISTING_WORKSPACE") and not case.get(
         "DRIFTLOOP_EXISTING_WORKSPACE_REGISTRY"
     )
+    unscoped = {"registry"} if no_registry else set()
+    unscoped |= set() if case.get("DRIFTLOOP_REGISTRY") else {"shared-registry"}
     return Counter(
         (row["who"], row["role"], row["scope"])
         for row in TABLE["grants"]
-        if row["who"] not in left_out and not (no_registry and row["scope"] == "registry")
+        if row["who"] not in left_out and row["scope"] not in unscoped
     )
 
 

@@ -850,13 +850,3 @@ def test_a_browsers_preflight_gets_no_permission(pair: Endpoint) -> None:
     answer = pair.http.options(pair.uri, headers=asked)
     assert answer.status_code >= 400
     assert "access-control-allow-origin" not in answer.headers
-
-
-def test_a_registry_is_answered_501_with_a_text(pair: Endpoint) -> None:
-    """azure-ai-ml asks for a registry's discovery first (_utils/_registry_utils.py): here there is none."""
-    with pytest.raises(HttpResponseError, match="has no registries") as refused:
-        MLClient(DefaultAzureCredential(), registry_name="shared").models.get("m", "1")
-    assert refused.value.status_code == 501
-    shared = {"registry_name": "shared", "share_with_name": "m", "share_with_version": "1"}
-    with pytest.raises(HttpResponseError, match="has no registries"):
-        pair.client.models.share(f"{pair.name}-blue", "1", **shared)

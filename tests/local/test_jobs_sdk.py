@@ -934,7 +934,7 @@ def test_an_environment_of_a_registry_is_not_taken_for_known(client: MLClient, n
     curated = "azureml://registries/azureml/environments/sklearn-1.5/versions/1"
     client.jobs.create_or_update(command(name=name, command="echo", environment=curated))
     assert ended(client, name).status == "Failed"
-    assert "has no registries" in failure(client, name)
+    assert "no environment of a registry" in failure(client, name)
 
 
 def log_of(blobs: BlobServiceClient, name: str) -> str:

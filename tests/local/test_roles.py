@@ -19,13 +19,15 @@ from cli import idle_nodes
 from local.azure import LocalAzure
 from local.identity.exceptions import Forbidden
 from local.identity.roles import INFRA, Grant, Roles
+from local.settings import REGISTRY, REGISTRY_ID
 from shared import loopfile
 from shared.azure.checkup import Checkup
 from shared.azure.client import Workspace, credential
 from shared.azure.platform_checkup import Surroundings
 from shared.azure.registry import Registry
+from shared.azure.shared_assets import SharedAssets
 from shared.domain.ledger import LedgerEntry
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, DriftloopError
 from shared.ports import JobSpec, Ports
 from shared.settings import Settings
 from shared.wiring import azure_ports
@@ -33,7 +35,7 @@ from tests.contract.stage import ROWS, SdkStage, eventually
 
 LOOP = Path(__file__).parents[2] / "loops" / "penguins"
 TABLE: dict[str, Any] = yaml.safe_load((INFRA / "identities.yaml").read_text())
-ENFORCED = ("workspace", "topic", "logs", "subscription")
+ENFORCED = ("workspace", "shared-registry", "topic", "logs", "subscription")
 """The scopes whose calls the local Azure refuses one by one; the others' roles it only knows."""
 
 
@@ -135,6 +137,7 @@ def _looks_back(ports: Ports) -> None:
     gone = f"gone-{uuid.uuid4().hex[:8]}"
     assert ports.training.model(f"azureml:{gone}:1") is None
     assert ports.training.newest_model(gone) is None
+    assert ports.training.model(f"azureml://registries/{REGISTRY}/models/{gone}/versions/1") is None
     for kind in ("environments", "codes"):
         assert ports.training.digest(f"{_WORKSPACE}/{kind}/{gone}/versions/1") is None
 
@@ -149,9 +152,12 @@ def test_the_publisher_is_given_exactly_what_it_uses(
     _asked(roles, "publisher")
     definition = loopfile.load(LOOP / "loop.yaml")
 
-    Registry(Workspace(Settings.from_environment(os.environ), credential())).register(
-        LOOP, definition, lambda what: None
-    )
+    workspace = Workspace(Settings.from_environment(os.environ), credential())
+    assets = Registry(workspace).register(LOOP, definition, lambda what: None)
+    sharing = SharedAssets(workspace, REGISTRY_ID)
+    assert sharing.ensure_environment(assets.environment, "penguins", uuid.uuid4().hex[:8])
+    with pytest.raises(DriftloopError, match="99"):
+        sharing.ensure_model("azureml:penguins:99", "penguins", "99")
     assert ports.serving.traffic("penguins") == {}
     settings = Settings.from_environment(os.environ)
     checkup = Checkup(settings, Workspace(settings, credential()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -122,11 +122,15 @@ class Life:
         self.real.serving.new_deployments_are = "creating" if self.slow else "ready"
         self.publish(self.plan)
 
-    def publish(self, plan: str) -> None:
+    def publish(self, plan: str, environment: str = "") -> None:
         definition = loopfile.parse(plan, file="loop.yaml")
         checks = {check: f"azureml:{check}:1" for check in definition.gate.checks}
         assets = Assets(pipeline=f"azureml:{definition.loop}-training:1", checks=checks)
-        publication.publish(self.real, Published(definition, assets, "ann", self.clock.now()))
+        if definition.serve.scoring:
+            digests = {name: digest or "" for name, digest in self.real.training.digests.items()}
+            assets = replace(assets, environment="azureml:env:1", code="azureml:code:1", digests=digests)
+        now = self.clock.now()
+        publication.publish(self.real, Published(definition, assets, "ann", now, environment=environment))
 
     # --- time and the world outside --------------------------------------------------------------
 

@@ -5,20 +5,28 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import pytest
 
+from shared.audit import answer, exported_release, origin
+from shared.audit.exported_release import ExportedRelease
 from shared.domain.release import Phase
-from shared.memory.azureml import MemoryModel
-from tests.faults import FAULTS
+from shared.memory.azureml import MemoryModel, MemoryRegistry, MemorySharing
+from shared.ports import Sharing
+from shared.release.promoted import Tested
+from shared.runtime import unit_of_work
+from tests.faults import FAULTS, Crash
 from tests.simulator.life import HEALS_S, LATE_HEALS_S, LOOP, Life, birds
 
+REGISTRY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/registries/shared"
 MLMODEL = b"""
 flavors: {}
 signature:
   inputs: '[{"type": "double", "name": "flipper", "required": true}]'
 """
 CONDA = b"dependencies: [{pip: [mlflow==2.16.2, azureml-ai-monitoring==1.0.0]}]"
+AIDED = LOOP.replace("{endpoint: birds}", "{endpoint: birds, scoring: score, environment: env.yml}")
 OPTED_IN = LOOP + "models: {name: lab, tags: {stage: approved}}\n"
 
 
@@ -53,7 +61,29 @@ def heard(life: Life) -> str:
     return "azureml:lab:1"
 
 
-WAYS: tuple[Callable[[Life], str], ...] = (back, gated, foreign, heard)
+@cache
+def tested() -> tuple[ExportedRelease, MemoryRegistry]:
+    """A release that is live in an environment of its own, and the registry into which it was shared."""
+    life = Life(plan=LOOP, failing="none")
+    life.publish(LOOP, "test")
+    life.drop("1.csv", birds(1, 1.0))
+    life.rest()
+    exported = exported_release.export(life.real, "birds", 1)
+    current = unit_of_work.read(life.real, "birds")
+    origin.share(current, MemorySharing(life.real.training), exported, REGISTRY, "ann")
+    return exported, life.real.training.registry
+
+
+def promoted(life: Life) -> str:
+    exported, life.real.training.registry = tested()
+    evidence = origin.bring(life.real.documents, exported, REGISTRY)
+    life.act("release", evidence=evidence, id="promoted")
+    found = origin.tested(exported, REGISTRY)
+    assert isinstance(found, Tested)
+    return found.model
+
+
+WAYS: tuple[Callable[[Life], str], ...] = (back, gated, foreign, heard, promoted)
 
 
 def begun(**kept: object) -> Life:
@@ -166,3 +196,62 @@ def test_what_was_registered_before_the_loop_asked_for_it_starts_nothing() -> No
     for _ in range(5):
         life.round(sweep=True)
     assert life.state.next_release == 2
+
+
+# --- promotion between environments ---------------------------------------------------------------
+
+
+class Dying:
+    """Ends the process before or after one of its calls."""
+
+    def __init__(self, sharing: Sharing, call: int, *, after: bool) -> None:
+        self._sharing, self._left, self._after = sharing, call, after
+
+    def ensure_model(self, model: str, name: str, version: str) -> str:
+        return self._called(lambda: self._sharing.ensure_model(model, name, version))
+
+    def ensure_environment(self, environment: str, name: str, version: str) -> str:
+        return self._called(lambda: self._sharing.ensure_environment(environment, name, version))
+
+    def _called(self, make: Callable[[], str]) -> str:
+        self._left -= 1
+        if self._left == 0 and not self._after:
+            raise Crash
+        made = make()
+        if self._left == 0:
+            raise Crash
+        return made
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("call", [1, 2])
+def test_who_dies_while_sharing_shares_once_in_the_end(call: int, after: bool) -> None:
+    life = Life(plan=AIDED, failing="none")
+    life.real.training.digests |= {"azureml:env:1": "e" * 64, "azureml:code:1": "c" * 64}
+    life.publish(AIDED, "test")
+    life.drop("1.csv", birds(1, 1.0))
+    life.rest()
+    sharing, exported = MemorySharing(life.real.training), exported_release.export(life.real, "birds", 1)
+    current = unit_of_work.read(life.real, "birds")
+    with pytest.raises(Crash):
+        origin.share(current, Dying(sharing, call, after=after), exported, REGISTRY, "ann")
+    assert life.told(origin.SHARED) == [], "what is on record as shared is shared"
+    for _ in range(2):
+        current = unit_of_work.read(life.real, "birds")
+        origin.share(current, sharing, exported_release.export(life.real, "birds", 1), REGISTRY, "ann")
+    registry = life.real.training.registry
+    assert (len(registry.models), len(registry.environments), len(life.told(origin.SHARED))) == (1, 1, 1)
+    assert answer.audit(life.real, "birds").problems == ()
+
+
+def test_after_the_worst_of_a_promotion_one_audit_answers_both() -> None:
+    """Two workers, everything twice: one release, no job, and the other ledger's hash in this one's."""
+    life = begun(seed=3, workers=3, duplicates=0.6)
+    assert wrong(life, promoted) == []
+    assert life.real.training.submitted == ["birds-r1-a1", "birds-r2-a1"]
+    audited = answer.audit(life.real, "birds")
+    exported, _ = tested()
+    live = next(entry for entry in exported.ledger if entry.after == Phase.LIVE)
+    assert audited.problems == () and audited.served is not None
+    assert audited.served.origin is not None and audited.served.origin_hash == live.hash
+    assert audited.served.origin.job == "birds-r1-a1"

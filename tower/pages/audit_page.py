@@ -32,6 +32,7 @@ class Shown:
     job_link: str
     data_count: int
     unknown: str
+    origin: str
     """What is not known of its training."""
     until_known: bool
     """Whether `chain.until` is known: the entries in hand may end before the release did."""
@@ -129,6 +130,19 @@ def _place(current: Unit, at: datetime, wanted: int | None) -> int:
     return ledger_pages.seq_at(current, started - timedelta(milliseconds=1)) + READ // 2
 
 
+def _origin(chain: answer.Chain) -> str:
+    """Of a promoted model: what the other environment's ledger, which came along, says of it."""
+    there = chain.origin
+    if there is None:
+        return ""
+    job = f" by job {there.job}" if there.job else ""
+    return clip(
+        f"release {there.release} in {there.environment}, asked for by {there.asked_by}{job}, because of "
+        f"{'; '.join(there.because)}; ledger hash there {chain.origin_hash}",
+        600,
+    )
+
+
 def _stretch(current: Unit, place: int) -> tuple[int, int]:
     """Which entries are read: after one, up to another. Most lie before the place: they tell who serves then."""
     after = max(0, min(place - READ * 9 // 10, current.state.ledger_seq - READ))
@@ -142,7 +156,7 @@ def _chain(
     spans = [s for s in proven.services if s.release == number]
     span = next((s for s in spans if s.since <= at and (s.until is None or at < s.until)), None)
     until = (span or spans[-1]).until if spans else None
-    chain = answer.chain(current, proven, release, until)
+    chain = answer.served_chain(current, proven, number, until)
     last = release.entries[-TOLD:]
     shown = Shown(
         model=model(chain.model),
@@ -151,6 +165,7 @@ def _chain(
         job_link=asking.studio.job(chain.job) if chain.job else "",
         data_count=len(chain.versions),
         unknown=say(chain.unknown),
+        origin=_origin(chain),
         until_known=until is not None or proven.entries[-1].seq >= current.state.ledger_seq,
         entries=told(last),
         hashes=tuple((e.seq, e.hash) for e in last),

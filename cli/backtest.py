@@ -80,7 +80,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 
 def _table(runs: list[Run], meaning: Mapping[str, str], metric: str) -> None:
-    from shared.stats.metrics import METRICS
+    from shared.stats.metrics import metric_of
 
     table = Table(box=None, pad_edge=False)
     columns = ("policy", "", "alarms", "retrainings", f"mean {metric}", "worst")
@@ -89,7 +89,7 @@ def _table(runs: list[Run], meaning: Mapping[str, str], metric: str) -> None:
     for one in runs:
         scores = [step.score for step in one.steps if step.score is not None]
         mean, worst = (
-            (f"{one.mean:.4f}", f"{(min if METRICS[metric].sign > 0 else max)(scores):.4f}")
+            (f"{one.mean:.4f}", f"{(min if metric_of(metric).sign > 0 else max)(scores):.4f}")
             if one.mean is not None
             else ("", "")
         )

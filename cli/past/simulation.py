@@ -21,7 +21,7 @@ from shared.memory import FakeClock, MemoryRequest, memory_ports
 from shared.ports import Answer
 from shared.runtime import publication, tick, unit_of_work
 from shared.runtime.unit_of_work import Unit
-from shared.stats.metrics import METRICS, class_name
+from shared.stats.metrics import Metric, class_name, metric_of
 from shared.verdict import predictions, task
 from shared.words import say_all
 
@@ -94,6 +94,11 @@ class Past:
     @property
     def metric(self) -> str:
         return task.metric_name(unit_of_work.read(self.ports, self.loop), self.rule.definition)
+
+    @property
+    def _measure(self) -> Metric:
+        metric = self.rule.definition.metric
+        return metric_of(self.metric, metric.costs if metric else None)
 
     def drop(self, file: Path) -> Step:
         """Land one file and let everything that follows from it happen."""
@@ -174,10 +179,10 @@ class Past:
         positive = task.positive_class(self.metric, self.rule.definition, model.classes)
         wanted = task.scored_classes(self.metric, truth, positive)
         if wanted is None:
-            return float(METRICS[self.metric].function(truth, list(model.predict(asked))))
+            return float(self._measure.function(truth, list(model.predict(asked))))
         rows = zip(model.probabilities(asked), wanted, strict=True)
         stated = [said.get(str(name), 0.0) for said, name in rows]
-        return float(METRICS[self.metric].function([name == positive for name in truth], stated))
+        return float(self._measure.function([name == positive for name in truth], stated))
 
     def _model(self, release: int) -> Learner:
         if release not in self._models:
@@ -201,7 +206,7 @@ class Past:
         release = int(deployment.removeprefix("r").partition("-")[0])
         frame, model = pd.DataFrame(table["data"], columns=table["columns"]), self._model(release)
         answers: object = model.predict(frame)
-        if METRICS[self.metric].of_probabilities:
+        if self._measure.of_probabilities:
             answers = {"predictions": answers, "probabilities": model.probabilities(frame)}
         return Answer(200, json.dumps(answers), 1.0)
 

@@ -250,6 +250,7 @@ class Code(StrEnum):
     METRIC_CLASS_TOO_RARE = "metric-class-too-rare"
     METRIC_NO_POSITIVE_CLASS = "metric-no-positive-class"
     METRIC_PROBABILITIES_UNSTATED = "metric-probabilities-unstated"
+    COST_UNSTATED = "cost-unstated"
     METRIC_MISMATCH = "metric-mismatch"
     METRIC_BAD_VALUES = "metric-bad-values"
     PREDICTIONS_JUDGED = "predictions-judged"

@@ -108,7 +108,7 @@ def _keep(landing: Landing, read: Read) -> None:
 
 def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, MetricVerdict | None]:
     """What these labels say about the champion: these alone, so that every label file is a sample of its own."""
-    from shared.stats.metrics import METRICS
+    from shared.stats.metrics import metric_of
     from shared.verdict.metric import judge_metric
     from shared.verdict.task import trained_classes
 
@@ -136,7 +136,7 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, M
     wanted = definition.metric
     if wanted is None or not found.labels:
         return seen, None
-    if METRICS[wanted.name].of_probabilities:
+    if metric_of(wanted.name).of_probabilities:
         # the collector keeps predictions, not what was stated with them
         return replace(seen, because=(reason(Code.LABELS_NEED_PROBABILITIES, metric=wanted.name),)), None
     verdict = judge_metric(
@@ -145,6 +145,7 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, M
         wanted.name,
         wanted.threshold,
         classes=trained_classes(unit.ports, champion.profile, definition.data.target) or (),
+        costs=wanted.costs,
         confidence=wanted.confidence,
     )
     return replace(seen, because=(verdict.reason,)), verdict

@@ -378,6 +378,7 @@ MetricName = Literal[
     "rmse",
     "mape",
     "r2",
+    "cost",
 ]
 
 
@@ -386,6 +387,11 @@ class Metric(Section):
     """What is measured."""
     positive: ClassName | None = None
     """The class that roc_auc and average_precision look for; roc_auc needs none where there are two classes."""
+    costs: Annotated[
+        Mapping[ClassName, Mapping[ClassName, float]],
+        Allowed("for each class of data.target, what it costs to answer with another class"),
+    ] = Field(default_factory=dict)
+    """Of cost: truth, then answer. A right answer costs 0 where it is not given."""
     at_least: float | None = None
     """A breach when it is significantly lower."""
     at_most: float | None = None

@@ -11,7 +11,7 @@ from shared.loopfile import contract
 from shared.loopfile.definition import MOST_READING_S, Definition
 from shared.loopfile.prices import price
 from shared.loopfile.yaml_lines import Path
-from shared.stats.metrics import METRICS
+from shared.stats.metrics import COST, METRICS
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ Rule = Callable[[Definition], Iterator[Finding]]
 
 # By name, since a rule also sees a metric that there is none of; what it then says is dropped.
 REGRESSION = frozenset(metric.name for metric in METRICS.values() if metric.task == "regression")
-LOWER_IS_BETTER = frozenset(metric.name for metric in METRICS.values() if metric.direction == "lower")
+LOWER_IS_BETTER = frozenset(metric.name for metric in METRICS.values() if metric.direction == "lower") | {
+    COST
+}
 RANKING = frozenset(metric.name for metric in METRICS.values() if metric.ranks)
 
 _ID, _TARGET, _NAME, _ON = ("data", "id"), ("data", "target"), ("metric", "name"), ("retrain", "on")
@@ -142,6 +144,32 @@ def _positive(it: Definition) -> Iterator[Finding]:
     if metric.positive is None and metric.name == "average_precision":
         allowed = "the class that is looked for, because average_precision depends on which"
         yield Finding(path, None, allowed, (_NAME,))
+
+
+def _costs(it: Definition) -> Iterator[Finding]:
+    metric, path = it.metric, ("metric", "costs")
+    if metric is None:
+        return
+    if metric.name != COST:
+        if metric.costs:
+            yield Finding(path, dict(metric.costs), f"nothing, because {metric.name} has no costs", (_NAME,))
+        return
+    if "margin" not in it.gate.model_fields_set:
+        yield Finding(("gate", "margin"), None, "a number in the units of metric.costs", (_NAME,))
+    classes = dict.fromkeys([*metric.costs, *(name for row in metric.costs.values() for name in row)])
+    if len(classes) < 2:
+        yield Finding(path, dict(metric.costs), "a row for each class, of two classes or more", (_NAME,))
+    for truth in classes:
+        row = metric.costs.get(truth, {})
+        if left_out := [name for name in classes if name != truth and name not in row]:
+            found = dict(row) if truth in metric.costs else None
+            yield Finding(
+                (*path, truth), found, f"also what it costs to answer {', '.join(left_out)}", (path,)
+            )
+        right = row.get(truth, 0.0)
+        for name in (name for name, cost in row.items() if cost < right):
+            allowed = f"at least {right:g}, which the right answer costs"
+            yield Finding((*path, truth, name), row[name], allowed, (path,))
 
 
 def _task(it: Definition) -> Iterator[Finding]:
@@ -264,6 +292,7 @@ RULES: tuple[Rule, ...] = (
     _persistence,
     _metric,
     _positive,
+    _costs,
     _task,
     _retrain,
     _parity,

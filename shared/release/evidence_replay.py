@@ -112,7 +112,9 @@ def _gate(release: Release, definition: Definition, content: Content) -> _Again:
 
     record = GateRecord.from_dict(content)
     verdict = judge_gate(record.evidence, record.policy)
-    policy = gate_evidence.gate_policy(release, definition, record.policy.metric)
+    policy = gate_evidence.gate_policy(
+        release, definition, record.policy.metric, record.evidence.known_classes
+    )
     return _Again(record.to_dict(), policy.to_dict(), verdict.to_dict(), verdict.outcome, verdict.reasons)
 
 

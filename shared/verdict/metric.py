@@ -17,7 +17,7 @@ from shared.release.gate.holdout import (
     no_positive_class,
     without_probability,
 )
-from shared.stats.metrics import METRICS, Metric, class_name
+from shared.stats.metrics import Costs, Metric, class_name, metric_of, row_costs, uncosted
 
 if TYPE_CHECKING:
     from shared.stats.intervals import Bounds
@@ -45,6 +45,7 @@ def judge_metric(
     *,
     classes: Collection[str] = (),
     positive: str = "",
+    costs: Costs | None = None,
     confidence: float = 0.95,
     seed: int = 20070101,
 ) -> MetricVerdict:
@@ -57,14 +58,15 @@ def judge_metric(
     """
     from shared.stats.intervals import bounds, sample_of
 
-    chosen, n = METRICS[name], len(y_true)
+    chosen, n = metric_of(name, costs), len(y_true)
     unusable = _unusable(y_true, y_pred, chosen)
     if chosen.ranks and not positive:
         unusable = no_positive_class(chosen, len(classes))
     if unusable:
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, unusable)
     truth = [class_name(value) == positive for value in y_true] if chosen.of_probabilities else y_true
-    found = bounds(sample_of(chosen, truth, y_pred), confidence, 4000, seed)
+    answers = row_costs(chosen.costs, y_true, y_pred) if chosen.costs else y_pred
+    found = bounds(sample_of(chosen, truth, answers), confidence, 4000, seed)
     if not all(map(math.isfinite, (found.value, found.low, found.high))):
         undefined = reason(Code.METRIC_UNDEFINED, metric=chosen.name, rows=n)
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, undefined)
@@ -125,6 +127,8 @@ def _unusable(y_true: Sequence[object], y_pred: Sequence[object], metric: Metric
     )
     if bad:
         return reason(Code.METRIC_BAD_VALUES, bad=bad)
+    if metric.costs and (pair := uncosted(metric.costs, y_true, y_pred)):
+        return reason(Code.COST_UNSTATED, truth=pair[0], answer=pair[1])
     if metric.name == "mape" and any(float(str(value)) == 0 for value in y_true):
         return reason(Code.METRIC_UNDEFINED, metric="mape", rows=n)
     return None

@@ -170,6 +170,7 @@ def _metric(
         wanted.threshold,
         classes=classes,
         positive=positive,
+        costs=wanted.costs,
         confidence=wanted.confidence,
     )
     problems = [asdict(one) for one in seen.problems]

@@ -383,6 +383,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.METRIC_PROBABILITIES_UNSTATED: (
         "{metric} is made of probabilities, and the champion states none for {unstated} of {rows} labelled rows"
     ),
+    Code.COST_UNSTATED: (
+        "`metric.costs` says nothing of {truth!r} answered with {answer!r}: "
+        "give every class a row, and in each row every other class"
+    ),
     Code.METRIC_MISMATCH: "{predictions} predictions for {rows} labelled rows",
     Code.METRIC_BAD_VALUES: "{bad} labels or predictions cannot be used",
     Code.PREDICTIONS_JUDGED: "{predictions} predictions of release {release}: {because}",

@@ -314,6 +314,43 @@ def test_every_metric_of_the_judges_may_be_named_with_its_direction() -> None:
         )
 
 
+COSTS = "{fraud: {fair: 50}, fair: {fraud: 2, fair: -0.5}}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "margin", "found"),
+    [
+        (f"name: cost, costs: {COSTS}, at_most: 3", "{margin: 0.5}", []),
+        (f"name: cost, costs: {COSTS}, at_most: 3", "{}", ["gate.margin"]),
+        (f"name: cost, costs: {COSTS}, at_least: 3", "{margin: 0.5}", ["metric.at_least"]),
+        (f"name: f1_macro, costs: {COSTS}", "{margin: 0.5}", ["metric.costs"]),
+        ("name: cost", "{margin: 0.5}", ["metric.costs"]),
+        ("name: cost, costs: {fraud: {fair: 50}}", "{margin: 0.5}", ["metric.costs.fair"]),
+        (
+            "name: cost, costs: {a: {b: 1, c: 1}, b: {a: 1}, c: {a: 1, b: 1}}",
+            "{margin: 1}",
+            ["metric.costs.b"],
+        ),
+        (
+            "name: cost, costs: {a: {a: 2, b: 1}, b: {a: 1}}",
+            "{margin: 1}",
+            ["metric.costs.a.b"],
+        ),
+        ("name: cost, costs: {a: {b: dear}, b: {a: 1}}", "{margin: 1}", ["metric.costs.a.b"]),
+    ],
+)
+def test_a_table_of_costs_says_of_each_class_what_each_wrong_answer_costs(
+    metric: str, margin: str, found: list[str]
+) -> None:
+    text = f"{SMALLEST}metric: {{{metric}}}\ngate: {margin}\n"
+    if found:
+        assert [key for _, key in mistakes(text)] == found
+    else:
+        it = loopfile.parse(text, file="loop.yaml")
+        assert it.metric is not None and it.metric.costs["fair"] == {"fraud": 2.0, "fair": -0.5}
+        assert Published.from_bytes(published(text).to_bytes()) == published(text)
+
+
 def test_served_inputs_are_a_reason_only_where_they_are_watched() -> None:
     asks = SMALLEST + "retrain: {on: [served]}\n"
     with pytest.raises(loopfile.LoopFileError, match=r"served only with drift\.served"):

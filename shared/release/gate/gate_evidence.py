@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -59,8 +60,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
             if release.champion
             else None
         )
-        policy = gate_policy(release, definition, metric_name(unit, definition))
-        policy = replace(policy, positive=positive_class(policy.metric, definition, classes.all))
+        policy = gate_policy(release, definition, metric_name(unit, definition), classes.all)
         evidence = _with_scores(
             _evidence(frame, definition, challenger, champion, classes), policy, challenger, champion
         )
@@ -115,7 +115,7 @@ def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[Smoke
     return tuple(replace(answer, golden=tuple(answers)) for answer in said.answers)
 
 
-def gate_policy(release: Release, definition: Definition, metric: str) -> GatePolicy:
+def gate_policy(release: Release, definition: Definition, metric: str, classes: Sequence[str]) -> GatePolicy:
     """The loop's gate. A challenger that is to fix a breached metric must be better, not merely as good."""
     from shared.release.gate.gate_judge import GatePolicy, ParityPolicy, SlicePolicy
 
@@ -135,6 +135,8 @@ def gate_policy(release: Release, definition: Definition, metric: str) -> GatePo
         parity=ParityPolicy(tuple(parity.by), parity.positive, parity.limits, parity.min_rows)
         if parity
         else None,
+        positive=positive_class(metric, definition, classes),
+        costs=definition.metric.costs if definition.metric else {},
     )
 
 

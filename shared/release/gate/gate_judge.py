@@ -30,9 +30,10 @@ from shared.release.gate.holdout import (
     thin_class,
     unscored,
     unusable,
+    without_cost,
 )
 from shared.release.gate.parity import judge_parity
-from shared.stats.metrics import METRICS, Metric, class_name
+from shared.stats.metrics import Metric, class_name, metric_of, row_costs
 
 if TYPE_CHECKING:
     from shared.stats.intervals import Bounds, Sample
@@ -58,11 +59,13 @@ def judge_gate(evidence: GateEvidence, policy: GatePolicy) -> GateVerdict:
     needs a correction for the others' sake: a challenger for which any single one should not pass gets
     through at most as often as that one errs.
     """
-    chosen = METRICS[policy.metric]
+    chosen = metric_of(policy.metric, policy.costs)
     rows = len(evidence.y_true)
     fault = unusable(evidence, chosen)
     if fault is None and chosen.of_probabilities:
         fault = unscored(evidence, chosen, policy.positive)
+    if fault is None and chosen.costs:
+        fault = without_cost(evidence, chosen)
     if fault:
         return GateVerdict(fault[0], (fault[1],), chosen.name, rows)
     if rows < (1 if chosen.name == "accuracy" else LEAST_ROWS):
@@ -158,7 +161,13 @@ class _Rows:
 
 
 def _rows(evidence: GateEvidence, policy: GatePolicy, metric: Metric) -> _Rows:
-    """Answers, or of a metric of probabilities what was stated and whether a row is of the positive class."""
+    """Answers; of a metric of probabilities what was stated, and whether a row is of the positive class; or costs."""
+    if metric.costs:
+        paid, before = (
+            None if answers is None else row_costs(metric.costs, evidence.y_true, answers)
+            for answers in (evidence.challenger, evidence.champion)
+        )
+        return _Rows(metric, policy, evidence.y_true, paid or (), before)
     if not metric.of_probabilities:
         return _Rows(metric, policy, evidence.y_true, evidence.challenger, evidence.champion)
     positive = [class_name(value) == policy.positive for value in evidence.y_true]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from shared.domain.reason import Code, Fact, Reason, reason
 from shared.domain.release import Outcome
 from shared.release.document import Document
-from shared.stats.metrics import Metric, class_name
+from shared.stats.metrics import Costs, Metric, class_name, uncosted
 
 MACRO = frozenset({"f1_macro", "balanced_accuracy", "recall_macro", "precision_macro"})
 """Means over the classes: one with a handful of rows counts as much as one with thousands."""
@@ -62,6 +62,8 @@ class GatePolicy(Document):
     """How far stated probabilities may be off; None: for information only."""
     positive: str = ""
     """The class that a ranking metric looks for; empty for every other metric, and where it is not known."""
+    costs: Costs = field(default_factory=dict)
+    """Of the metric `cost`; empty for every other one, and in documents of before."""
     resamples: int = 4000
     seed: int = 20070101
 
@@ -160,6 +162,14 @@ def unscored(evidence: GateEvidence, metric: Metric, positive: str) -> tuple[Out
     if scores is not None and (unstated := without_probability(scores, rows)):
         why = reason(Code.GATE_CHAMPION_UNSTATED, unstated=unstated, metric=metric.name)
         return Outcome.INCONCLUSIVE, why
+    return None
+
+
+def without_cost(evidence: GateEvidence, metric: Metric) -> tuple[Outcome, Reason] | None:
+    """The same where costs are given: of every answer to every truth."""
+    for answers in (evidence.challenger, evidence.champion or evidence.challenger):
+        if pair := uncosted(metric.costs, evidence.y_true, answers):
+            return Outcome.INCONCLUSIVE, reason(Code.COST_UNSTATED, truth=pair[0], answer=pair[1])
     return None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import idle_nodes, session
+from cli import idle_nodes, loaded, session
 from cli.session import LoopFolder, folder_of, out, shown
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def validate(folder: LoopFolder, overrides: Settings = None) -> None:
     from shared import loopfile
 
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
+    loaded.own_code(folder_of(folder), definition)
     out.say(f"{folder}: loop {definition.loop} is valid")
     for line in (*_traffic(definition), *_cost(definition)):
         out.say(line)
@@ -94,6 +95,7 @@ def publish(folder: LoopFolder, overrides: Settings = None) -> None:
 
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
     _check_contract(folder, definition, overrides or [])
+    code = loaded.own_code(folder_of(folder), definition)
     workspace = Workspace(session.settings(), credential())
     kept = idle_nodes.refuse(workspace, definition.train)
     if kept and (wrong := idle_nodes.mispriced(kept, definition.cost)):
@@ -104,7 +106,7 @@ def publish(folder: LoopFolder, overrides: Settings = None) -> None:
             folder_of(folder), definition, lambda what: status.update(f"publishing {definition.loop}: {what}")
         )
         ports = session.ports()
-        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid())
+        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid(), code)
         changed = publication.publish(ports, published)
     out.say(f"loop {definition.loop} {'published' if changed else 'is unchanged'}")
     if definition.serve.scoring is None and (against := unaided.look(folder_of(folder))):

@@ -21,6 +21,7 @@ from shared.errors import InputRejected
 from shared.intake import drops
 from shared.intake.drops import Landing, Read
 from shared.loopfile.published import Published
+from shared.own.measured import of_champion, own_metric
 from shared.ports import Delete, Insert, Ports, Row
 from shared.retraining import start
 from shared.runtime.unit_of_work import Unit, update
@@ -29,6 +30,8 @@ from shared.state.hash_chain import Draft
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
+    from shared.release.gate.holdout import OwnSeen
+    from shared.stats.metrics import OwnMetric
     from shared.verdict.metric import MetricVerdict
 
 LOOK_BACK = timedelta(days=30)
@@ -51,6 +54,7 @@ class Found:
     labels: tuple[object, ...]
     predictions: tuple[object, ...]
     collected: int
+    inputs: tuple[Mapping[str, object], ...] = ()
 
     @property
     def share(self) -> float:
@@ -110,7 +114,7 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, M
     """What these labels say about the champion: these alone, so that every label file is a sample of its own."""
     from shared.stats.metrics import metric_of
     from shared.verdict.metric import judge_metric
-    from shared.verdict.task import trained_classes
+    from shared.verdict.task import task_of, trained_classes
 
     champion, definition, now = unit.state.champion, published.definition, unit.ports.clock.now()
     if champion is None:
@@ -136,7 +140,8 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, M
     wanted = definition.metric
     if wanted is None or not found.labels:
         return seen, None
-    if metric_of(wanted.name).of_probabilities:
+    own = own_metric(published, task_of(unit, definition))
+    if metric_of(wanted.name, own=own).of_probabilities or (own and own.positive):
         # the collector keeps predictions, not what was stated with them
         return replace(seen, because=(reason(Code.LABELS_NEED_PROBABILITIES, metric=wanted.name),)), None
     verdict = judge_metric(
@@ -146,17 +151,31 @@ def _judged(unit: Unit, published: Published, labels: Labels) -> tuple[Reason, M
         wanted.threshold,
         classes=trained_classes(unit.ports, champion.profile, definition.data.target) or (),
         costs=wanted.costs,
+        own=own,
+        seen=_own_seen(published, own, found) if own else None,
         confidence=wanted.confidence,
     )
     return replace(seen, because=(verdict.reason,)), verdict
 
 
+def _own_seen(published: Published, own: OwnMetric, found: Found) -> OwnSeen | None:
+    import pandas as pd
+
+    from shared.verdict.predictions import Predictions
+
+    answers = Predictions(found.predictions, (), ())
+    return of_champion(published, own, found.labels, answers, pd.DataFrame(list(found.inputs)), two=False)
+
+
 def join(collected: Rows, labels: Labels, id: str) -> Found:
     """The predictions whose label is known."""
-    pairs = [
-        (label, each["output"]) for each in collected if (label := label_of(each, labels, id)) is not None
+    known = [
+        (label, each["output"], each.get("inputs"))
+        for each in collected
+        if (label := label_of(each, labels, id)) is not None
     ]
-    return Found(tuple(p[0] for p in pairs), tuple(p[1] for p in pairs), len(collected))
+    inputs = tuple(given if isinstance(given, Mapping) else {} for _, _, given in known)
+    return Found(tuple(k[0] for k in known), tuple(k[1] for k in known), len(collected), inputs)
 
 
 def label_of(collected: Mapping[str, object], labels: Labels, id: str) -> object | None:

@@ -47,6 +47,8 @@ class Published:
     published_at: datetime
     published_by_oid: str = ""
     """Their object id in the directory; empty where it is not known, and in older publications."""
+    code: Mapping[str, str] = field(default_factory=dict)
+    """The loop's own code, by file: its text, so that whatever judged is in what judged; none in older publications."""
 
     def to_bytes(self) -> bytes:
         """Canonical: the same publication has the same hash."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from shared.domain.loop import LoopState, Overview
 from shared.errors import ConfigurationError, Conflict, InvariantBroken
 from shared.loopfile.published import Published
+from shared.own import source_text
 from shared.ports import Insert, Ports
 from shared.runtime import overview_row, unit_of_work
 from shared.runtime.unit_of_work import Unit
@@ -28,7 +29,8 @@ def publish(ports: Ports, published: Published) -> bool:
     else:
         current = unit_of_work.read(ports, definition.loop)
         before = _before(current)
-        if before and (before.definition, before.assets) == (definition, published.assets):
+        same = (definition, published.assets, published.code)
+        if before and (before.definition, before.assets, before.code) == same:
             return False
         _replace(current, published, digest)
     _describe(unit_of_work.read(ports, definition.loop))
@@ -89,7 +91,11 @@ def _told(published: Published, before: str, after: str) -> Draft:
         f"publish-{after[:12]}",
         before=before,
         after=after,
-        detail={"pipeline": published.assets.pipeline, "code": published.assets.code},
+        detail={
+            "pipeline": published.assets.pipeline,
+            "code": published.assets.code,
+            **{file: source_text.digest(text) for file, text in published.code.items()},
+        },
     )
 
 

@@ -53,6 +53,8 @@ class Metric:
     span: RowSpan | None = None
     """Given where it is the mean of one number a row, which its sample then holds in place of the answers."""
     costs: Costs = field(default_factory=dict)
+    given: bool = False
+    """A function of the loop's own that answers one number: its bounds are found where it is run."""
 
     @property
     def ranks(self) -> bool:
@@ -167,7 +169,7 @@ def _of_probabilities(name: str, direction: Literal["higher", "lower"]) -> Metri
     return Metric(name, direction, "classification", function, of_probabilities=True)
 
 
-COST = "cost"
+COST, OWN = "cost", "metrics."
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -188,8 +190,29 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def metric_of(name: str, costs: Costs | None = None) -> Metric:
+@dataclass(frozen=True)
+class OwnMetric:
+    """What a loop file says of a function of its own, `metrics.NAME`, and of its source."""
+
+    direction: Literal["higher", "lower"]
+    task: Literal["classification", "regression"]
+    range: tuple[float, float] | None
+    """What one row can come to: the function answers one number a row. None: it answers one number."""
+    positive: str
+    """The class whose stated probability it takes in place of answers; empty: it takes answers."""
+    code: str
+    """SHA-256 of the source."""
+
+
+def is_own(name: str) -> bool:
+    return name.startswith(OWN)
+
+
+def metric_of(name: str, costs: Costs | None = None, own: OwnMetric | None = None) -> Metric:
     """A metric by the name that the loop file gives it; `cost` is made from its table."""
+    if own is not None:
+        span = RowSpan(*own.range, own.range[1] - own.range[0]) if own.range else None
+        return Metric(name, own.direction, own.task, _elsewhere, span=span, given=span is None)
     if name != COST:
         return METRICS[name]
     table = costs or {}
@@ -203,6 +226,10 @@ def metric_of(name: str, costs: Costs | None = None) -> Metric:
 
     span = RowSpan(min(every, default=0.0), max(every, default=0.0), apart)
     return Metric(COST, "lower", "classification", function, span=span, costs=table)
+
+
+def _elsewhere(y_true: Sequence[object], y_pred: Sequence[object]) -> float:
+    raise NotImplementedError("a function of the loop's own runs in a process of its own")
 
 
 def _row_of(costs: Costs, truth: str) -> list[float]:

@@ -351,6 +351,71 @@ def test_a_table_of_costs_says_of_each_class_what_each_wrong_answer_costs(
         assert Published.from_bytes(published(text).to_bytes()) == published(text)
 
 
+OWN = "name: metrics.profit, better: higher, range: [-50, 20]"
+
+
+@pytest.mark.parametrize(
+    ("metric", "rest", "found"),
+    [
+        (f"{OWN}, at_least: 1", "gate: {margin: 0.5}", []),
+        (OWN, "", ["gate.margin"]),
+        ("name: metrics.profit", "gate: {margin: 0.5}", ["metric.better"]),
+        (f"{OWN}, at_most: 1", "gate: {margin: 0.5}", ["metric.at_most"]),
+        ("name: metrics.profit, better: higher, range: [3, 1]", "gate: {margin: 0.5}", ["metric.range"]),
+        ("name: metrics.profit, better: higher, range: [3]", "gate: {margin: 0.5}", ["metric.range"]),
+        ("name: metrics.import os, better: higher", "gate: {margin: 0.5}", ["metric.name"]),
+        ("name: f1_macro, better: higher", "", ["metric.better"]),
+        ("name: f1_macro, range: [0, 1]", "", ["metric.range"]),
+    ],
+)
+def test_a_function_of_metrics_py_needs_its_direction_and_a_margin(
+    metric: str, rest: str, found: list[str]
+) -> None:
+    text = f"{SMALLEST}metric: {{{metric}}}\n{rest}\n"
+    if found:
+        assert sorted({key for _, key in mistakes(text)}) == found
+    else:
+        it = loopfile.parse(text, file="loop.yaml")
+        assert it.metric is not None and it.metric.range == (-50.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("def profit(truth, predictions, rows, weights):\n    return 1", []),
+        ("def profit(truth, predictions, *rest):\n    return 1", []),
+        (
+            "import numpy as np\nimport os, socket\ndef profit(a, b, c, d): ...",
+            ["metrics.py:2", "metrics.py:2"],
+        ),
+        ("def profit(a, b, c, d):\n    from urllib import request", ["metrics.py:2"]),
+        ("def profit(a, b, c, d):\n    from . import other", ["metrics.py:2"]),
+        ("\n\ndef profit(truth, predictions): ...", ["metrics.py:3"]),
+        ("def profits(truth, predictions, rows, weights): ...", ["metrics.py:1: found no function profit"]),
+        ("\n\ndef profit(:", ["metrics.py:3: found not Python"]),
+        ("x = " + "(" * 5000, ["metrics.py:1: found not Python"]),
+        (None, ["loop.yaml:5 metric.name: found no metrics.py"]),
+    ],
+)
+def test_own_code_is_looked_through_with_file_and_line_and_not_run(
+    tmp_path: Path, source: str | None, told: list[str]
+) -> None:
+    text = f"{SMALLEST}metric: {{{OWN}}}\ngate: {{margin: 0.5}}\n".replace(
+        "pipeline: train.yml", "pipeline: loop.yaml"
+    )
+    (tmp_path / "loop.yaml").write_text(text)
+    if source is not None:
+        (tmp_path / "metrics.py").write_text(f"{source}\n")
+    if not told:
+        assert loopfile.load(tmp_path).metric is not None
+        return
+    with pytest.raises(loopfile.LoopFileError) as caught:
+        loopfile.load(tmp_path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(told), lines
+    assert all(line.startswith(begin) for line, begin in zip(lines, told, strict=True)), lines
+
+
 def test_served_inputs_are_a_reason_only_where_they_are_watched() -> None:
     asks = SMALLEST + "retrain: {on: [served]}\n"
     with pytest.raises(loopfile.LoopFileError, match=r"served only with drift\.served"):

@@ -100,7 +100,7 @@ def scale(unit: Unit, release: Release) -> Scale:
     if gate is None:
         return Scale()
     slices = {column: frozenset(map(str, values)) for column, values in gate.evidence.slices.items()}
-    if metric_of(gate.policy.metric).task == "classification":
+    if metric_of(gate.policy.metric, own=gate.policy.own).task == "classification":
         return Scale(slices=slices)
     said = sorted(v for each in gate.evidence.champion or () if (v := number(each)) is not None)
     deciles = {said[len(said) * n // 10] for n in range(1, 10)} if said else set()

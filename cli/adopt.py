@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import idle_nodes, session
+from cli import idle_nodes, loaded, session
 from cli.publish import To, defined
 from cli.session import out
 from shared.errors import ConfigurationError
@@ -38,13 +38,14 @@ def adopt(
     from shared.release import adoption
 
     definition = defined(folder, (), to)
+    code = loaded.own_code(session.folder_of(folder), definition)
     workspace, ports = Workspace(session.settings(), credential()), session.ports()
     idle_nodes.refuse(workspace, definition.train)
     profile = profile_of(data, definition)
     found, model = serving(workspace, definition.serve.endpoint, deployment)
     with out.status(f"adopting {definition.serve.endpoint}/{found}"):
         assets = Registry(workspace).register(session.folder_of(folder), definition, lambda _: None)
-        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid(), to)
+        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid(), to, code)
         release = adoption.adopt(ports, published, found, model, profile)
     out.say(
         f"adopted {definition.serve.endpoint}/{found} as release {release.loop}/{release.number}: {model}"

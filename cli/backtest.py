@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.session import Json, LoopFolder, out, print_json, shown
+from cli import loaded
+from cli.session import Json, LoopFolder, folder_of, out, print_json, shown
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -60,18 +61,19 @@ def backtest(
     files = sorted(file for file in data.iterdir() if file.is_file() and not file.name.startswith((".", "_")))
     if len(files) < 2:
         raise ConfigurationError(f"{data} holds {len(files)} files; a backtest needs at least two drops")
+    code = loaded.own_code(folder_of(loop), definition)
     with _progress() as report:
         runs = [
-            simulation.run(rule, files, timedelta(days=days), report)
+            simulation.run(rule, files, timedelta(days=days), report, code)
             for rule in baselines.rules(definition, schedule)
         ]
-    metric = runs[0].metric
+    metric, sign = runs[0].metric, runs[0].sign
     if picture:
         picture.write_text(drawn(runs, metric))
     if as_json:
         print_json([asdict(one) for one in runs])
         return
-    _table(runs, baselines.MEANING, metric)
+    _table(runs, baselines.MEANING, metric, sign)
     _steps(runs[0], metric)
     if picture:
         out.say(f"{metric} over time: {picture}")
@@ -88,9 +90,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(escape(text))
 
 
-def _table(runs: list[Run], meaning: Mapping[str, str], metric: str) -> None:
-    from shared.stats.metrics import METRICS
-
+def _table(runs: list[Run], meaning: Mapping[str, str], metric: str, sign: int) -> None:
     table = Table(box=None, pad_edge=False)
     columns = ("policy", "", "alarms", "retrainings", f"mean {metric}", "worst")
     for index, column in enumerate(columns):
@@ -98,7 +98,7 @@ def _table(runs: list[Run], meaning: Mapping[str, str], metric: str) -> None:
     for one in runs:
         scores = [step.score for step in one.steps if step.score is not None]
         mean, worst = (
-            (f"{one.mean:.4f}", f"{(min if METRICS[metric].sign > 0 else max)(scores):.4f}")
+            (f"{one.mean:.4f}", f"{(min if sign > 0 else max)(scores):.4f}")
             if one.mean is not None
             else ("", "")
         )

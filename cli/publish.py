@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import idle_nodes, session
+from cli import idle_nodes, loaded, session
 from cli.session import LoopFolder, folder_of, out, shown
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def validate(folder: LoopFolder, overrides: Settings = None) -> None:
     definition = loopfile.load(folder, overrides=tuple(overrides or ()))
     for name in definition.environments:
         loopfile.load(folder, overrides=tuple(overrides or ()), environment=name)
+    loaded.own_code(folder_of(folder), definition)
     also = f", in {', '.join(definition.environments)} as well" if definition.environments else ""
     out.say(f"{folder}: loop {definition.loop} is valid{also}")
     for line in (*_traffic(definition), *_cost(definition)):
@@ -124,6 +125,7 @@ def publish(folder: LoopFolder, overrides: Settings = None, to: To = "") -> None
 
     definition = defined(folder, overrides or (), to)
     _check_contract(folder, definition, overrides or [], to)
+    code = loaded.own_code(folder_of(folder), definition)
     workspace = Workspace(session.settings(), credential())
     kept = idle_nodes.refuse(workspace, definition.train)
     if kept and (wrong := idle_nodes.mispriced(kept, definition.cost)):
@@ -134,7 +136,7 @@ def publish(folder: LoopFolder, overrides: Settings = None, to: To = "") -> None
             folder_of(folder), definition, lambda what: status.update(f"publishing {definition.loop}: {what}")
         )
         ports = session.ports()
-        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid(), to)
+        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid(), to, code)
         changed = publication.publish(ports, published)
     where = f" in {to}" if to else ""
     out.say(f"loop {definition.loop} {'published' if changed else 'is unchanged'}{where}")

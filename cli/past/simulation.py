@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from io import BytesIO
@@ -18,12 +18,14 @@ from shared.errors import ConfigurationError
 from shared.inbox import messages, recorder
 from shared.loopfile.published import Assets, Published
 from shared.memory import FakeClock, MemoryRequest, memory_ports
+from shared.own import measured, source_text
 from shared.ports import Answer
+from shared.release.gate.holdout import ALL_ROWS
 from shared.runtime import publication, tick, unit_of_work
 from shared.runtime.unit_of_work import Unit
-from shared.stats.metrics import METRICS, class_name
+from shared.stats.metrics import Metric, OwnMetric, class_name, metric_of
 from shared.verdict import predictions, task
-from shared.words import say_all
+from shared.words import say, say_all
 
 PATIENCE = 60
 """Ticks until a drop and what follows from it must be over."""
@@ -53,6 +55,8 @@ class Run:
     metric: str
     """The loop's, or the one that suits what its first labelled drop showed."""
     steps: tuple[Step, ...]
+    sign: int = 1
+    """Times this, greater is better."""
 
     @property
     def alarms(self) -> int:
@@ -75,6 +79,8 @@ class Past:
 
     rule: Rule
     every: timedelta
+    code: Mapping[str, str] = field(default_factory=dict)
+    """The loop's own, by file."""
     _models: dict[int, Learner] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -84,8 +90,9 @@ class Past:
         self.ports.serving.new_deployments_are = "ready"
         self.ports.serving.answer = self._answer
         assets = Assets(pipeline="azureml:backtest:1")
-        published = Published(self.rule.definition, assets, "backtest", self.clock.now())
-        publication.publish(self.ports, published)
+        now = self.clock.now()
+        self._published = Published(self.rule.definition, assets, "backtest", now, code=self.code)
+        publication.publish(self.ports, self._published)
 
     @property
     def loop(self) -> str:
@@ -94,6 +101,20 @@ class Past:
     @property
     def metric(self) -> str:
         return task.metric_name(unit_of_work.read(self.ports, self.loop), self.rule.definition)
+
+    @property
+    def _own(self) -> OwnMetric | None:
+        current = unit_of_work.read(self.ports, self.loop)
+        return measured.own_metric(self._published, task.task_of(current, self.rule.definition))
+
+    @property
+    def _measure(self) -> Metric:
+        metric = self.rule.definition.metric
+        return metric_of(self.metric, metric.costs if metric else None, self._own)
+
+    @property
+    def sign(self) -> int:
+        return self._measure.sign
 
     def drop(self, file: Path) -> Step:
         """Land one file and let everything that follows from it happen."""
@@ -171,13 +192,28 @@ class Past:
         frame = frame[frame[target].notna()]
         model, asked = self._model(served), predictions.features(frame, self.rule.definition)
         truth = [class_name(value) for value in frame[target]] if model.classes else frame[target].tolist()
+        if self._own:
+            return self._by_own_code(self._own, truth, model, asked, frame.drop(columns=[target]))
         positive = task.positive_class(self.metric, self.rule.definition, model.classes)
         wanted = task.scored_classes(self.metric, truth, positive)
         if wanted is None:
-            return float(METRICS[self.metric].function(truth, list(model.predict(asked))))
+            return float(self._measure.function(truth, list(model.predict(asked))))
         rows = zip(model.probabilities(asked), wanted, strict=True)
         stated = [said.get(str(name), 0.0) for said, name in rows]
-        return float(METRICS[self.metric].function([name == positive for name in truth], stated))
+        return float(self._measure.function([name == positive for name in truth], stated))
+
+    def _by_own_code(
+        self, own: OwnMetric, truth: list[object], model: Learner, asked: pd.DataFrame, rows: pd.DataFrame
+    ) -> float | None:
+        """What a function of metrics.py answers, without bounds; None where it answers nothing."""
+        told: list[object] = list(model.predict(asked))
+        if own.positive:
+            told = [said.get(own.positive, 0.0) for said in model.probabilities(asked)]
+        groups, code = {ALL_ROWS: measured.Group(range(len(truth)), 0.5)}, self.code[source_text.METRICS_FILE]
+        seen = measured.measure(code, self.metric, own, truth, [told], rows, groups, resamples=0)
+        if seen.fault:
+            raise ConfigurationError(say(seen.fault), code=seen.fault.code)
+        return sum(seen.rows[0]) / len(truth) if seen.rows else seen.found[ALL_ROWS].challenger.value
 
     def _model(self, release: int) -> Learner:
         if release not in self._models:
@@ -201,7 +237,7 @@ class Past:
         release = int(deployment.removeprefix("r").partition("-")[0])
         frame, model = pd.DataFrame(table["data"], columns=table["columns"]), self._model(release)
         answers: object = model.predict(frame)
-        if METRICS[self.metric].of_probabilities:
+        if self._measure.of_probabilities or (self._own and self._own.positive):
             answers = {"predictions": answers, "probabilities": model.probabilities(frame)}
         return Answer(200, json.dumps(answers), 1.0)
 
@@ -210,9 +246,15 @@ def _live(current: Unit) -> int:
     return current.state.champion.release if current.state.champion else 0
 
 
-def run(rule: Rule, files: Sequence[Path], every: timedelta, report: Callable[[str], None]) -> Run:
+def run(
+    rule: Rule,
+    files: Sequence[Path],
+    every: timedelta,
+    report: Callable[[str], None],
+    code: Mapping[str, str] | None = None,
+) -> Run:
     """One policy over all files, in their order."""
-    past = Past(rule, every)
+    past = Past(rule, every, code or {})
     steps = []
     for number, file in enumerate(files, 1):
         report(f"{rule.name}: drop {number} of {len(files)}, {file.name}")
@@ -222,4 +264,4 @@ def run(rule: Rule, files: Sequence[Path], every: timedelta, report: Callable[[s
             "no model was live when a labelled drop came, so there is nothing to compare; "
             f"the last one, {steps[-1].drop}: {steps[-1].words}"
         )
-    return Run(rule.name, past.metric, tuple(steps))
+    return Run(rule.name, past.metric, tuple(steps), past.sign)

@@ -22,6 +22,7 @@ from shared.errors import InputRejected
 from shared.intake import drops
 from shared.intake.drops import Landing, Read
 from shared.loopfile.published import Published
+from shared.own.measured import of_champion, own_metric
 from shared.ports import Delete, Insert, Ports, Row
 from shared.retraining import start
 from shared.runtime.unit_of_work import Unit, update
@@ -31,6 +32,8 @@ from shared.stats import arrival_lags
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
+    from shared.release.gate.holdout import OwnSeen
+    from shared.stats.metrics import OwnMetric
     from shared.verdict.metric import MetricVerdict
 
 LOOK_BACK = timedelta(days=30)
@@ -53,6 +56,7 @@ class Found:
     labels: tuple[object, ...]
     predictions: tuple[object, ...]
     collected: int
+    inputs: tuple[Mapping[str, object], ...] = ()
 
     @property
     def share(self) -> float:
@@ -153,9 +157,9 @@ def _judged(
     unit: Unit, published: Published, labels: Labels, collected: Rows
 ) -> tuple[Reason, MetricVerdict | None]:
     """What these labels say about the champion: these alone, so that every label file is a sample of its own."""
-    from shared.stats.metrics import METRICS
+    from shared.stats.metrics import metric_of
     from shared.verdict.metric import judge_metric
-    from shared.verdict.task import trained_classes
+    from shared.verdict.task import task_of, trained_classes
 
     champion, definition = unit.state.champion, published.definition
     if champion is None:
@@ -172,7 +176,8 @@ def _judged(
     wanted = definition.metric
     if wanted is None or not found.labels:
         return seen, None
-    if METRICS[wanted.name].of_probabilities:
+    own = own_metric(published, task_of(unit, definition))
+    if metric_of(wanted.name, own=own).of_probabilities or (own and own.positive):
         # the collector keeps predictions, not what was stated with them
         return replace(seen, because=(reason(Code.LABELS_NEED_PROBABILITIES, metric=wanted.name),)), None
     verdict = judge_metric(
@@ -181,17 +186,32 @@ def _judged(
         wanted.name,
         wanted.threshold,
         classes=trained_classes(unit.ports, champion.profile, definition.data.target) or (),
+        costs=wanted.costs,
+        own=own,
+        seen=_own_seen(published, own, found) if own else None,
         confidence=wanted.confidence,
     )
     return replace(seen, because=(verdict.reason,)), verdict
 
 
+def _own_seen(published: Published, own: OwnMetric, found: Found) -> OwnSeen | None:
+    import pandas as pd
+
+    from shared.verdict.predictions import Predictions
+
+    answers = Predictions(found.predictions, (), ())
+    return of_champion(published, own, found.labels, answers, pd.DataFrame(list(found.inputs)), two=False)
+
+
 def join(collected: Rows, labels: Labels, id: str) -> Found:
     """The predictions whose label is known."""
-    pairs = [
-        (label, each["output"]) for each in collected if (label := label_of(each, labels, id)) is not None
+    known = [
+        (label, each["output"], each.get("inputs"))
+        for each in collected
+        if (label := label_of(each, labels, id)) is not None
     ]
-    return Found(tuple(p[0] for p in pairs), tuple(p[1] for p in pairs), len(collected))
+    inputs = tuple(given if isinstance(given, Mapping) else {} for _, _, given in known)
+    return Found(tuple(k[0] for k in known), tuple(k[1] for k in known), len(collected), inputs)
 
 
 def label_of(collected: Mapping[str, object], labels: Labels, id: str) -> object | None:

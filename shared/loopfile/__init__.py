@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.errors import ConfigurationError
-from shared.loopfile import contract_file, environments
+from shared.loopfile import contract_file, environments, own_code
 from shared.loopfile import yaml_lines as form
 from shared.loopfile.contract import Rule
 from shared.loopfile.definition import Breaker, Budget, Data, Definition, Limits, Source
@@ -101,6 +101,8 @@ def _checked(
         if not any(_touch(key, bad) for key in (it.path, *it.needs) for bad in wrong):
             where = document.line(it.path), form.dotted(it.path)
             document.mistakes.append(Mistake(*where, _found(it.found), it.allowed, document.file(it.path)))
+    if folder is not None and not any(_touch(("metric", "name"), bad) for bad in wrong):
+        document.mistakes += own_code.mistakes(definition, document, folder)
     if document.mistakes:
         raise LoopFileError(file, document.mistakes)
     return definition

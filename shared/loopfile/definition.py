@@ -7,6 +7,7 @@ What a key may hold follows from its type; `Allowed` says it where the type cann
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -374,7 +375,7 @@ class Drift(Section):
     """Window in which served inputs are compared with the champion's training data; nothing: they are not."""
 
 
-MetricName = Literal[
+_METRICS = (
     "accuracy",
     "balanced_accuracy",
     "f1_macro",
@@ -388,6 +389,22 @@ MetricName = Literal[
     "rmse",
     "mape",
     "r2",
+    "cost",
+)
+_OWN_NAME = r"^metrics\.[A-Za-z_][A-Za-z0-9_]{0,60}$"
+
+
+def _metric_name(value: str) -> str:
+    if value not in _METRICS and not re.fullmatch(_OWN_NAME, value):
+        raise ValueError("no metric")
+    return value
+
+
+MetricName = Annotated[
+    str,
+    AfterValidator(_metric_name),
+    WithJsonSchema({"anyOf": [{"enum": list(_METRICS)}, {"type": "string", "pattern": _OWN_NAME}]}),
+    Allowed(f"{', '.join(_METRICS)}, or metrics.NAME for a function of metrics.py beside the loop file"),
 ]
 
 
@@ -395,7 +412,20 @@ class Metric(Section):
     name: MetricName
     """What is measured."""
     positive: ClassName | None = None
-    """The class that roc_auc and average_precision look for; roc_auc needs none where there are two classes."""
+    """The class that roc_auc and average_precision look for; a function of metrics.py gets its probability."""
+    costs: Annotated[
+        Mapping[ClassName, Mapping[ClassName, float]],
+        Allowed("for each class of data.target, what it costs to answer with another class"),
+    ] = Field(default_factory=dict)
+    """Of cost: truth, then answer. A right answer costs 0 where it is not given."""
+    better: Literal["higher", "lower"] | None = None
+    """Of a function of metrics.py: which direction is better."""
+    range: Annotated[
+        tuple[float, ...] | None,
+        Field(min_length=2, max_length=2),
+        Allowed("two numbers, the least and the most of a row"),
+    ] = None
+    """Of a function of metrics.py that answers one number a row: what one row can come to."""
     at_least: float | None = None
     """A breach when it is significantly lower."""
     at_most: float | None = None

@@ -49,6 +49,8 @@ class Published:
     """Their object id in the directory; empty where it is not known, and in older publications."""
     environment: str = ""
     """The environment that it was published to; empty where the loop file has none."""
+    code: Mapping[str, str] = field(default_factory=dict)
+    """The loop's own code, by file: its text, so that whatever judged is in what judged; none in older publications."""
 
     def to_bytes(self) -> bytes:
         """Canonical: the same publication has the same hash."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path as Folder
 
 from shared.loopfile import contract
-from shared.loopfile.definition import MOST_READING_S, Definition
+from shared.loopfile.definition import MOST_READING_S, Definition, Metric
 from shared.loopfile.prices import price
 from shared.loopfile.yaml_lines import Path
-from shared.stats.metrics import METRICS
+from shared.stats.metrics import COST, METRICS, is_own
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ Rule = Callable[[Definition], Iterator[Finding]]
 
 # By name, since a rule also sees a metric that there is none of; what it then says is dropped.
 REGRESSION = frozenset(metric.name for metric in METRICS.values() if metric.task == "regression")
-LOWER_IS_BETTER = frozenset(metric.name for metric in METRICS.values() if metric.direction == "lower")
+LOWER_IS_BETTER = frozenset(metric.name for metric in METRICS.values() if metric.direction == "lower") | {
+    COST
+}
 RANKING = frozenset(metric.name for metric in METRICS.values() if metric.ranks)
 
 _ID, _TARGET, _NAME, _ON = ("data", "id"), ("data", "target"), ("metric", "name"), ("retrain", "on")
@@ -134,14 +136,14 @@ def _metric(it: Definition) -> Iterator[Finding]:
             yield Finding(_ON, "metric", allowed, (("metric",),))
     elif metric.at_least is not None and metric.at_most is not None:
         yield Finding(("metric",), "both of at_least and at_most", "one of them, or neither")
-    elif metric.name in LOWER_IS_BETTER and metric.at_least is not None:
+    elif _lower(metric) and metric.at_least is not None:
         yield Finding(
             ("metric", "at_least"),
             metric.at_least,
             f"at_most, because lower is better for {metric.name}",
             (_NAME,),
         )
-    elif metric.name not in LOWER_IS_BETTER and metric.at_most is not None:
+    elif not _lower(metric) and metric.at_most is not None:
         yield Finding(
             ("metric", "at_most"),
             metric.at_most,
@@ -150,20 +152,78 @@ def _metric(it: Definition) -> Iterator[Finding]:
         )
 
 
+def _lower(metric: Metric) -> bool:
+    return metric.better == "lower" if is_own(metric.name) else metric.name in LOWER_IS_BETTER
+
+
+def _own(it: Definition) -> Iterator[Finding]:
+    metric = it.metric
+    if metric is None:
+        return
+    better, span = ("metric", "better"), ("metric", "range")
+    if not is_own(metric.name):
+        for path, value in ((better, metric.better), (span, metric.range)):
+            if value is not None:
+                yield Finding(
+                    path, value, f"nothing, because {metric.name} is no function of metrics.py", (_NAME,)
+                )
+        return
+    if metric.better is None:
+        yield Finding(better, None, f"higher or lower, because only you know it of {metric.name}", (_NAME,))
+    if metric.range is not None and metric.range[0] >= metric.range[1]:
+        yield Finding(span, metric.range, "the least first, then the most")
+    if metric.positive is not None and it.data.task == "regression":
+        allowed = "nothing, because data.task is regression"
+        yield Finding(("metric", "positive"), metric.positive, allowed, (("data", "task"),))
+    if "margin" not in it.gate.model_fields_set:
+        yield Finding(("gate", "margin"), None, f"a number in the units of {metric.name}", (_NAME,))
+
+
 def _positive(it: Definition) -> Iterator[Finding]:
     metric, path = it.metric, ("metric", "positive")
     if metric is None:
         return
-    if metric.positive is not None and metric.name not in RANKING:
+    if metric.positive is not None and metric.name not in RANKING and not is_own(metric.name):
         yield Finding(path, metric.positive, f"nothing, because {metric.name} looks for no class", (_NAME,))
     if metric.positive is None and metric.name == "average_precision":
         allowed = "the class that is looked for, because average_precision depends on which"
         yield Finding(path, None, allowed, (_NAME,))
 
 
+def _costs(it: Definition) -> Iterator[Finding]:
+    metric, path = it.metric, ("metric", "costs")
+    if metric is None:
+        return
+    if metric.name != COST:
+        if metric.costs:
+            yield Finding(path, dict(metric.costs), f"nothing, because {metric.name} has no costs", (_NAME,))
+        return
+    if "margin" not in it.gate.model_fields_set:
+        yield Finding(("gate", "margin"), None, "a number in the units of metric.costs", (_NAME,))
+    classes = dict.fromkeys([*metric.costs, *(name for row in metric.costs.values() for name in row)])
+    if len(classes) < 2:
+        yield Finding(path, dict(metric.costs), "a row for each class, of two classes or more", (_NAME,))
+    for truth in classes:
+        row = metric.costs.get(truth, {})
+        if left_out := [name for name in classes if name != truth and name not in row]:
+            found = dict(row) if truth in metric.costs else None
+            yield Finding(
+                (*path, truth), found, f"also what it costs to answer {', '.join(left_out)}", (path,)
+            )
+        right = row.get(truth, 0.0)
+        for name in (name for name, cost in row.items() if cost < right):
+            allowed = f"at least {right:g}, which the right answer costs"
+            yield Finding((*path, truth, name), row[name], allowed, (path,))
+
+
 def _task(it: Definition) -> Iterator[Finding]:
     metric, task = it.metric, it.data.task
-    if metric is None or task == "auto" or (metric.name in REGRESSION) == (task == "regression"):
+    if (
+        metric is None
+        or is_own(metric.name)
+        or task == "auto"
+        or (metric.name in REGRESSION) == (task == "regression")
+    ):
         return
     yield Finding(
         _NAME, metric.name, f"a metric of a {task}, because data.task is {task}", (("data", "task"),)
@@ -289,6 +349,8 @@ RULES: tuple[Rule, ...] = (
     _persistence,
     _metric,
     _positive,
+    _costs,
+    _own,
     _task,
     _retrain,
     _parity,

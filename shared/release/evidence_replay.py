@@ -15,7 +15,8 @@ from typing import Any
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import CanaryPoint, Judgement, JudgementKind, Outcome, Release
 from shared.errors import InvariantBroken
-from shared.loopfile import Definition
+from shared.loopfile.published import Published
+from shared.own.measured import own_metric
 from shared.ports import Ports
 from shared.redaction import words_of
 from shared.release.canary import canary_evidence
@@ -41,22 +42,22 @@ def replay(ports: Ports, loop: str, number: int) -> list[Replayed]:
     """Every verdict of one release whose evidence was stored, judged anew: decisions, and what held."""
     current = unit_of_work.read(ports, loop)
     release, _ = current.release(number)
-    definition = current.published(release.definition).definition
+    published = current.published(release.definition)
     decided = {judgement.evidence for judgement in release.judgements}
     held = [point for point in release.points if point.evidence and point.evidence not in decided]
     return [
-        *(_again(ports, release, definition, judgement) for judgement in release.judgements),
-        *(_again(ports, release, definition, point) for point in sorted(held, key=lambda point: point.at)),
+        *(_again(ports, release, published, judgement) for judgement in release.judgements),
+        *(_again(ports, release, published, point) for point in sorted(held, key=lambda point: point.at)),
     ]
 
 
-def _again(ports: Ports, release: Release, definition: Definition, row: Judgement | CanaryPoint) -> Replayed:
+def _again(ports: Ports, release: Release, published: Published, row: Judgement | CanaryPoint) -> Replayed:
     was = row if isinstance(row, Judgement) else _judgement_of(row)
     if not was.evidence:
         return Replayed(was, (reason(Code.REPLAY_NOT_KEPT),))
     try:
         content = json.loads(ports.documents.get(was.evidence))
-        differences = tuple(_differences(release, definition, was, content))
+        differences = tuple(_differences(release, published, was, content))
         if isinstance(row, CanaryPoint) and content["verdict"]["e_value"] != row.e_value:
             differences += (reason(Code.REPLAY_E_VALUE_DIFFERS),)
     except InvariantBroken as error:
@@ -85,9 +86,9 @@ class _Again:
 
 
 def _differences(
-    release: Release, definition: Definition, was: Judgement, content: Content
+    release: Release, published: Published, was: Judgement, content: Content
 ) -> Iterator[Reason]:
-    now = _JUDGES[was.kind](release, definition, content)
+    now = _JUDGES[was.kind](release, published, content)
     if now.policy is not None and (first := _first(now.policy, now.stored["policy"])):
         yield reason(Code.REPLAY_POLICY_DIFFERS, **first)
     if first := _first(now.verdict, now.stored["verdict"]):
@@ -98,7 +99,7 @@ def _differences(
         yield reason(Code.REPLAY_REASONS_DIFFER)
 
 
-def _smoke(release: Release, definition: Definition, content: Content) -> _Again:
+def _smoke(release: Release, published: Published, content: Content) -> _Again:
     from shared.release.gate.smoke import SmokeRecord, judge_smoke
 
     record = SmokeRecord.from_dict(content)
@@ -107,36 +108,39 @@ def _smoke(release: Release, definition: Definition, content: Content) -> _Again
     return _Again(record.to_dict(), None, verdict.to_dict(), outcome, verdict.reasons)
 
 
-def _gate(release: Release, definition: Definition, content: Content) -> _Again:
+def _gate(release: Release, published: Published, content: Content) -> _Again:
     from shared.release.gate.gate_judge import GateRecord, judge_gate
 
     record = GateRecord.from_dict(content)
     verdict = judge_gate(record.evidence, record.policy)
-    policy = gate_evidence.gate_policy(release, definition, record.policy.metric)
+    was = record.policy
+    own = own_metric(published, was.own.task) if was.own else None
+    classes = record.evidence.known_classes
+    policy = gate_evidence.gate_policy(release, published.definition, was.metric, classes, own)
     return _Again(record.to_dict(), policy.to_dict(), verdict.to_dict(), verdict.outcome, verdict.reasons)
 
 
-def _canary(release: Release, definition: Definition, content: Content) -> _Again:
+def _canary(release: Release, published: Published, content: Content) -> _Again:
     from shared.release.canary.canary_judge import CanaryRecord, judge_canary
 
     record = CanaryRecord.from_dict(content)
     verdict, _ = judge_canary(record.evidence, record.policy, record.state, **record.times)
     slices = len(record.evidence.canary.slice_predictions)
-    policy = canary_evidence.canary_policy(definition, slices, record.policy.exact)
+    policy = canary_evidence.canary_policy(published.definition, slices, record.policy.exact)
     return _Again(record.to_dict(), policy.to_dict(), verdict.to_dict(), verdict.outcome, verdict.reasons)
 
 
-def _bake(release: Release, definition: Definition, content: Content) -> _Again:
+def _bake(release: Release, published: Published, content: Content) -> _Again:
     from shared.release.canary.bake_judge import BakeRecord, judge_bake
 
     record = BakeRecord.from_dict(content)
     verdict = judge_bake(record.evidence, record.policy, **record.times)
     slices = len(record.evidence.step.canary.slice_predictions)
-    policy = canary_evidence.canary_policy(definition, slices, record.policy.exact)
+    policy = canary_evidence.canary_policy(published.definition, slices, record.policy.exact)
     return _Again(record.to_dict(), policy.to_dict(), verdict.to_dict(), verdict.outcome, verdict.reasons)
 
 
-_JUDGES: Mapping[JudgementKind, Callable[[Release, Definition, Content], _Again]] = {
+_JUDGES: Mapping[JudgementKind, Callable[[Release, Published, Content], _Again]] = {
     JudgementKind.SMOKE: _smoke,
     JudgementKind.GATE: _gate,
     JudgementKind.CANARY: _canary,

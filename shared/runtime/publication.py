@@ -8,6 +8,7 @@ from dataclasses import replace
 from shared.domain.loop import LoopState, Overview
 from shared.errors import ConfigurationError, Conflict, InvariantBroken
 from shared.loopfile.published import Published
+from shared.own import source_text
 from shared.ports import Insert, Ports
 from shared.runtime import overview_row, unit_of_work
 from shared.runtime.unit_of_work import Unit
@@ -38,7 +39,7 @@ def publish(ports: Ports, published: Published) -> bool:
 
 def _content(published: Published) -> tuple[object, ...]:
     """All of it but who published it, and when."""
-    return published.definition, published.assets, published.environment
+    return published.definition, published.assets, published.environment, published.code
 
 
 def _before(current: Unit) -> Published | None:
@@ -98,6 +99,7 @@ def _told(published: Published, before: str, after: str) -> Draft:
             "pipeline": published.assets.pipeline,
             "code": published.assets.code,
             **({"environment": published.environment} if published.environment else {}),
+            **{file: source_text.digest(text) for file, text in published.code.items()},
         },
     )
 

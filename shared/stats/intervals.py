@@ -4,10 +4,11 @@ scores.
 Accuracy is exact (`exact.py`). Every other metric gets a Dirichlet (Bayesian) bootstrap (D. Rubin, "The
 Bayesian bootstrap", Ann. Stat. 9 (1981), 130-134) with one more, made-up row: the worst that could happen
 for a lower bound, the best for an upper one. So a perfect score never gets an interval of width 0: for a
-share the bound is Clopper-Pearson's (N. Gaffke, "Three test statistics for a nonparametric one-sided
-hypothesis on the mean of a nonnegative variable", Math. Methods Stat. 14 (2005), 451-467; its validity
-for every bounded mean is a conjecture without a known counterexample, and for metrics that are not means
-it is measured, not proved: docs/statistics.md has the figures).
+share the bound is Clopper-Pearson's, for a mean of bounded numbers, such as costs, Gaffke's (N. Gaffke,
+"Three test statistics for a nonparametric one-sided hypothesis on the mean of a nonnegative variable",
+Math. Methods Stat. 14 (2005), 451-467; its validity for every bounded mean is a conjecture without a known
+counterexample, and for metrics that are not means it is measured, not proved: docs/statistics.md has the
+figures).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.stats.exact import clopper_pearson, paired_lower_bound
-from shared.stats.metrics import Metric, classification_score, encode, regression_score
+from shared.stats.metrics import Metric, RowSpan, classification_score, encode, regression_score
 from shared.stats.probability_scores import probability_score, unseen_rows
 
 Floats = NDArray[np.float64]
@@ -65,6 +66,8 @@ class Sample:
         return scores[0] if len(scores) == 1 else self.metric.sign * (scores[0] - scores[1])
 
     def _score(self, prediction: Column, weights: Floats) -> Floats:
+        if self.metric.span:
+            return np.asarray(weights @ prediction / weights.sum(axis=-1))
         if self.metric.of_probabilities:
             return probability_score(
                 self.metric.name, self.truth.astype(bool), prediction.astype(float), weights
@@ -77,6 +80,8 @@ class Sample:
     def with_unseen_row(self, *, good: bool) -> Sample:
         """One more row that speaks as strongly as a row can for (against) the first model; of a ranking, one of each
         side."""
+        if span := self.metric.span:
+            return self._with([self._extreme(span, good=good)])
         if self.metric.of_probabilities:
             return self._with(unseen_rows(self.metric.name, good=good))
         truth, right, wrong = self._rare_class() if self.metric.task == "classification" else self._far_row()
@@ -93,6 +98,13 @@ class Sample:
             ),
             counts=np.append(self.counts, np.ones(len(rows))),
         )
+
+    def _extreme(self, span: RowSpan, *, good: bool) -> tuple[float, float, float]:
+        best, worst = (span.least, span.most) if self.metric.sign < 0 else (span.most, span.least)
+        if len(self.predictions) == 1:
+            return 0.0, best if good else worst, 0.0
+        behind = best - self.metric.sign * span.apart
+        return (0.0, best, behind) if good else (0.0, behind, best)
 
     def _rare_class(self) -> tuple[float, float, float]:
         seen = np.bincount(self.truth.astype(np.int64), weights=self.counts)
@@ -119,11 +131,16 @@ class Sample:
 
 
 def sample_of(metric: Metric, y_true: Sequence[object], *predictions: Sequence[object]) -> Sample:
-    """Rows as a sample; classification rows that are alike become one cell, so that size costs nothing."""
-    if metric.task == "regression":
+    """Rows as a sample; classification rows that are alike become one cell, so that size costs nothing.
+
+    Of a metric with a `span`, predictions are each model's number a row.
+    """
+    if metric.span:
+        y_true = [0.0] * len(y_true)
+    elif metric.task == "regression":
         columns = [np.asarray(column, dtype=float) for column in (y_true, *predictions)]
         return Sample(metric, columns[0], tuple(columns[1:]), np.ones(len(columns[0])))
-    numbers = metric.of_probabilities
+    numbers = metric.of_probabilities or metric.span is not None
     columns = (
         [np.asarray(c, dtype=float) for c in (y_true, *predictions)]
         if numbers

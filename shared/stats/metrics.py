@@ -10,8 +10,8 @@ need. Metrics of stated probabilities take one probability a row in place of an 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+Costs = Mapping[str, Mapping[str, float]]
+"""What an answer costs: truth, then answer. A right answer costs nothing where the table does not say it."""
+
 _WHOLE_TEXT = re.compile(r"(-?\d+)\.0+")
+
+
+@dataclass(frozen=True)
+class RowSpan:
+    """Of a metric that is a mean over the rows: what one row can come to."""
+
+    least: float
+    most: float
+    apart: float
+    """The most by which two models can differ in one row."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,11 @@ class Metric:
     task: Literal["classification", "regression"]
     function: Callable[[Sequence[object], Sequence[object]], float]
     of_probabilities: bool = False
+    span: RowSpan | None = None
+    """Given where it is the mean of one number a row, which its sample then holds in place of the answers."""
+    costs: Costs = field(default_factory=dict)
+    given: bool = False
+    """A function of the loop's own that answers one number: its bounds are found where it is run."""
 
     @property
     def ranks(self) -> bool:
@@ -151,6 +169,7 @@ def _of_probabilities(name: str, direction: Literal["higher", "lower"]) -> Metri
     return Metric(name, direction, "classification", function, of_probabilities=True)
 
 
+COST, OWN = "cost", "metrics."
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -169,3 +188,64 @@ METRICS: dict[str, Metric] = {
         _regression("r2", "higher"),
     )
 }
+
+
+@dataclass(frozen=True)
+class OwnMetric:
+    """What a loop file says of a function of its own, `metrics.NAME`, and of its source."""
+
+    direction: Literal["higher", "lower"]
+    task: Literal["classification", "regression"]
+    range: tuple[float, float] | None
+    """What one row can come to: the function answers one number a row. None: it answers one number."""
+    positive: str
+    """The class whose stated probability it takes in place of answers; empty: it takes answers."""
+    code: str
+    """SHA-256 of the source."""
+
+
+def is_own(name: str) -> bool:
+    return name.startswith(OWN)
+
+
+def metric_of(name: str, costs: Costs | None = None, own: OwnMetric | None = None) -> Metric:
+    """A metric by the name that the loop file gives it; `cost` is made from its table."""
+    if own is not None:
+        span = RowSpan(*own.range, own.range[1] - own.range[0]) if own.range else None
+        return Metric(name, own.direction, own.task, _elsewhere, span=span, given=span is None)
+    if name != COST:
+        return METRICS[name]
+    table = costs or {}
+    rows = [_row_of(table, truth) for truth in table]
+    every = [cost for row in rows for cost in row]
+    apart = max((max(row) - min(row) for row in rows), default=0.0)
+
+    def function(y_true: Sequence[object], y_pred: Sequence[object]) -> float:
+        paid = row_costs(table, y_true, y_pred)
+        return sum(paid) / len(paid)
+
+    span = RowSpan(min(every, default=0.0), max(every, default=0.0), apart)
+    return Metric(COST, "lower", "classification", function, span=span, costs=table)
+
+
+def _elsewhere(y_true: Sequence[object], y_pred: Sequence[object]) -> float:
+    raise NotImplementedError("a function of the loop's own runs in a process of its own")
+
+
+def _row_of(costs: Costs, truth: str) -> list[float]:
+    return list({truth: 0.0, **costs[truth]}.values())
+
+
+def uncosted(costs: Costs, y_true: Sequence[object], y_pred: Sequence[object]) -> tuple[str, str] | None:
+    """The first truth and answer of which the table says nothing."""
+    for pair in dict.fromkeys(zip(map(class_name, y_true), map(class_name, y_pred), strict=True)):
+        truth, answer = pair
+        if truth not in costs or (answer != truth and answer not in costs[truth]):
+            return pair
+    return None
+
+
+def row_costs(costs: Costs, y_true: Sequence[object], y_pred: Sequence[object]) -> list[float]:
+    """What each answer costs."""
+    pairs = zip(map(class_name, y_true), map(class_name, y_pred), strict=True)
+    return [costs[truth].get(answer, 0.0) for truth, answer in pairs]

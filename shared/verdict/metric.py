@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 from shared.domain.reason import Code, Reason, reason
 from shared.release.document import Document
 from shared.release.gate.holdout import (
-    LEAST_OF_CLASS,
-    LEAST_ROWS,
+    ALL_ROWS,
+    OwnFound,
+    OwnSeen,
     bad_values,
     few_rows,
+    least_of_class,
+    least_rows,
     no_positive_class,
     without_probability,
 )
-from shared.stats.metrics import METRICS, Metric, class_name
+from shared.stats.metrics import Costs, Metric, OwnMetric, class_name, metric_of, row_costs, uncosted
 
 if TYPE_CHECKING:
     from shared.stats.intervals import Bounds
@@ -45,6 +48,9 @@ def judge_metric(
     *,
     classes: Collection[str] = (),
     positive: str = "",
+    costs: Costs | None = None,
+    own: OwnMetric | None = None,
+    seen: OwnSeen | None = None,
     confidence: float = 0.95,
     seed: int = 20070101,
 ) -> MetricVerdict:
@@ -54,17 +60,26 @@ def judge_metric(
     has hardly a row, a mean over the classes can be shown to be bad, but not to be good.
 
     Of a metric of probabilities `y_pred` is what was stated a row: for the `positive` class, or for what came true.
+    `seen` is what a metric of the loop's `own` answered.
     """
     from shared.stats.intervals import bounds, sample_of
 
-    chosen, n = METRICS[name], len(y_true)
+    chosen, n = metric_of(name, costs, own), len(y_true)
     unusable = _unusable(y_true, y_pred, chosen)
     if chosen.ranks and not positive:
         unusable = no_positive_class(chosen, len(classes))
+    if seen and seen.fault and not unusable:
+        unusable = seen.fault
     if unusable:
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, unusable)
     truth = [class_name(value) == positive for value in y_true] if chosen.of_probabilities else y_true
-    found = bounds(sample_of(chosen, truth, y_pred), confidence, 4000, seed)
+    if chosen.given:
+        found = _given(seen.found.get(ALL_ROWS) if seen else None)
+    else:
+        answers = row_costs(chosen.costs, y_true, y_pred) if chosen.costs else y_pred
+        if seen and seen.rows:
+            answers = seen.rows[0]
+        found = bounds(sample_of(chosen, truth, answers), confidence, 4000, seed)
     if not all(map(math.isfinite, (found.value, found.low, found.high))):
         undefined = reason(Code.METRIC_UNDEFINED, metric=chosen.name, rows=n)
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, undefined)
@@ -87,6 +102,13 @@ def judge_metric(
     return MetricVerdict(breached, chosen.name, threshold, n, found.value, found.low, found.high, why)
 
 
+def _given(found: OwnFound | None) -> Bounds:
+    from shared.stats.intervals import Bounds
+
+    ends = (found.challenger.value, found.challenger.low, found.challenger.high) if found else (None,) * 3
+    return Bounds(*(math.nan if end is None else end for end in ends))
+
+
 def _without(few: list[tuple[str, int]], found: Bounds, metric: Metric, rows: int) -> Reason:
     (name, have), others = few[0], len(few) - 1
     return reason(
@@ -97,7 +119,7 @@ def _without(few: list[tuple[str, int]], found: Bounds, metric: Metric, rows: in
         name=name,
         have=have,
         others=others,
-        least=LEAST_OF_CLASS,
+        least=least_of_class(metric),
     )
 
 
@@ -115,8 +137,8 @@ def _unusable(y_true: Sequence[object], y_pred: Sequence[object], metric: Metric
     n = len(y_true)
     if len(y_pred) != n:
         return reason(Code.METRIC_MISMATCH, predictions=len(y_pred), rows=n)
-    if n < (1 if metric.name == "accuracy" else LEAST_ROWS):
-        return reason(Code.METRIC_TOO_FEW_ROWS, rows=n, metric=metric.name, least=LEAST_ROWS)
+    if n < (least := least_rows(metric)):
+        return reason(Code.METRIC_TOO_FEW_ROWS, rows=n, metric=metric.name, least=least)
     unstated = without_probability(y_pred, n) if metric.of_probabilities else 0
     if unstated:
         return reason(Code.METRIC_PROBABILITIES_UNSTATED, metric=metric.name, unstated=unstated, rows=n)
@@ -125,6 +147,8 @@ def _unusable(y_true: Sequence[object], y_pred: Sequence[object], metric: Metric
     )
     if bad:
         return reason(Code.METRIC_BAD_VALUES, bad=bad)
+    if metric.costs and (pair := uncosted(metric.costs, y_true, y_pred)):
+        return reason(Code.COST_UNSTATED, truth=pair[0], answer=pair[1])
     if metric.name == "mape" and any(float(str(value)) == 0 for value in y_true):
         return reason(Code.METRIC_UNDEFINED, metric="mape", rows=n)
     return None

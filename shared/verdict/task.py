@@ -19,12 +19,12 @@ DEFAULT_METRIC = {"classification": "f1_macro", "regression": "rmse"}
 
 def task_of(unit: Unit, definition: Definition) -> Task:
     """`data.task` of the loop file, else the task of its metric, else what the first labelled version showed."""
-    from shared.stats.metrics import METRICS
+    from shared.stats.metrics import is_own, metric_of
 
     if definition.data.task != "auto":
         return definition.data.task
-    if definition.metric is not None:
-        return METRICS[definition.metric.name].task
+    if definition.metric is not None and not is_own(definition.metric.name):
+        return metric_of(definition.metric.name).task
     if unit.state.task:
         return "regression" if unit.state.task == "regression" else "classification"
     return _of_older_rows(unit, definition)
@@ -61,17 +61,17 @@ def metric_name(unit: Unit, definition: Definition) -> str:
 def positive_class(metric: str, definition: Definition, classes: Sequence[str]) -> str:
     """The class whose probability a ranking metric ranks by: `metric.positive`; of two classes the last by name, which
     for the area under the ROC curve is as good as the first. Empty where the metric has none, or it is not known."""
-    from shared.stats.metrics import METRICS
+    from shared.stats.metrics import is_own, metric_of
 
-    if not METRICS[metric].ranks or definition.metric is None:
+    if is_own(metric) or not metric_of(metric).ranks or definition.metric is None:
         return ""
     return definition.metric.positive or (max(classes) if len(classes) == 2 else "")
 
 
 def scored_classes(metric: str, y_true: Sequence[object], positive: str) -> Sequence[object] | None:
     """The class of each row whose probability a metric of probabilities takes; None for every other metric."""
-    from shared.stats.metrics import METRICS
+    from shared.stats.metrics import is_own, metric_of
 
-    if not METRICS[metric].of_probabilities:
+    if is_own(metric) or not metric_of(metric).of_probabilities:
         return None
     return y_true if metric == "log_loss" else [positive] * len(y_true)

@@ -11,6 +11,7 @@ from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Champion, Trigger, TriggerKind
 from shared.domain.version import DataVersion, VersionState
 from shared.loopfile.published import Published
+from shared.own.measured import of_champion, own_metric
 from shared.ports import Delete, Ports, Row
 from shared.retraining import effectiveness, policy, start
 from shared.runtime.unit_of_work import Unit, update
@@ -121,7 +122,7 @@ def look(unit: Unit, published: Published, version: DataVersion) -> Verdict:
     if champion is None:
         return Verdict(seen=(reason(Code.NO_CHAMPION),), past=place.past)
     verdict = _drift(unit.ports, champion, published, version, place)
-    return _metric(unit.ports, champion, published, version, replace(verdict, past=place.past))
+    return _metric(unit, champion, published, version, replace(verdict, past=place.past))
 
 
 def _drift(
@@ -143,12 +144,12 @@ def _drift(
 
 
 def _metric(
-    ports: Ports, champion: Champion, published: Published, version: DataVersion, verdict: Verdict
+    unit: Unit, champion: Champion, published: Published, version: DataVersion, verdict: Verdict
 ) -> Verdict:
     from shared.verdict.metric import judge_metric
-    from shared.verdict.task import positive_class, scored_classes, trained_classes
+    from shared.verdict.task import positive_class, scored_classes, task_of, trained_classes
 
-    wanted = published.definition.metric
+    ports, wanted = unit.ports, published.definition.metric
     if wanted is None or not version.labelled or version.number in champion.versions:
         return verdict
     frame = predictions.everything(ports, [version], wanted.sample)
@@ -163,13 +164,18 @@ def _metric(
     classes = trained_classes(ports, champion.profile, published.definition.data.target) or set()
     positive = positive_class(wanted.name, published.definition, sorted(classes))
     scored = scored_classes(wanted.name, truth, positive)
+    own = own_metric(published, task_of(unit, published.definition))
+    rows = frame.drop(columns=[published.definition.data.target])
     judged = judge_metric(
         truth,
         seen.values if scored is None else seen.of(scored, two=len(classes) == 2),
         wanted.name,
         wanted.threshold,
         classes=classes,
-        positive=positive,
+        positive=own.positive if own else positive,
+        costs=wanted.costs,
+        own=own,
+        seen=of_champion(published, own, truth, seen, rows, two=len(classes) == 2) if own else None,
         confidence=wanted.confidence,
     )
     problems = [asdict(one) for one in seen.problems]

@@ -432,6 +432,16 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.METRIC_PROBABILITIES_UNSTATED: (
         "{metric} is made of probabilities, and the champion states none for {unstated} of {rows} labelled rows"
     ),
+    Code.OWN_CODE_SLOW: "{file} was stopped: it ran for more than {seconds} s",
+    Code.OWN_CODE_MEMORY: "{where} was stopped: it took more than {memory_mb:,} MB of memory",
+    Code.OWN_CODE_FORBIDDEN: "{where} was stopped: it asked for {what}, and own code may only compute",
+    Code.OWN_CODE_RAISED: "{where} failed: {error}",
+    Code.OWN_CODE_UNFIT: "{where} cannot be used: {what}",
+    Code.OWN_CODE_DIED: "{file} ended its process (status {status})",
+    Code.COST_UNSTATED: (
+        "`metric.costs` says nothing of {truth!r} answered with {answer!r}: "
+        "give every class a row, and in each row every other class"
+    ),
     Code.METRIC_MISMATCH: "{predictions} predictions for {rows} labelled rows",
     Code.METRIC_BAD_VALUES: "{bad} labels or predictions cannot be used",
     Code.PREDICTIONS_JUDGED: "{predictions} predictions of release {release}: {because}",

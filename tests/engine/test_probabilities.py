@@ -10,6 +10,7 @@ import pytest
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Phase
 from shared.ports import Answer
+from shared.release import evidence_replay
 from shared.release.gate import gate_evidence
 from shared.runtime import unit_of_work
 from tests.engine.world import LOOP, World, csv, season
@@ -58,6 +59,7 @@ def test_a_model_that_states_probabilities_goes_live_and_its_drops_are_measured(
     assert gate is not None and gate.verdict.challenger is not None
     assert gate.policy.positive == ("" if metric == "log_loss" else "Gentoo")
     assert len(gate.evidence.scores) == gate.verdict.rows > 20
+    assert all(one.same for one in evidence_replay.replay(world.ports, "birds", 1))
 
     world.drop("2008.csv", csv(season(2008)))
     version, _ = unit_of_work.read(world.ports, "birds").version(2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -72,10 +72,14 @@ class World:
         rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
         return Answer(200, json.dumps([model(row) for row in rows]), 5.0)
 
-    def publish(self, text: str = LOOP) -> None:
+    def publish(self, text: str = LOOP, code: Mapping[str, str] | None = None) -> None:
         definition = loopfile.parse(text, file="loop.yaml")
         published = Published(
-            definition, Assets(pipeline="azureml:birds-training:1"), "ann", self.clock.now()
+            definition,
+            Assets(pipeline="azureml:birds-training:1"),
+            "ann",
+            self.clock.now(),
+            code=code or {},
         )
         publication.publish(self.ports, published)
 

@@ -132,7 +132,9 @@ def test_five_mistakes_get_five_messages() -> None:
     text = text.replace("  target: species", "  tagret: species\n  target: species")
     lines = message(text).splitlines()
     duration = "a number with s, m, h or d, for example 90s, 15m, 6h or 60d; 3650d at most"
-    known = "landing, target, task, id, time, ignore, columns, contract, complete, origin, labels, label_delay, "
+    known = (
+        "landing, target, task, id, time, ignore, columns, contract, complete, origin, labels, label_delay, "
+    )
     known += "holdout, window, source, format, limits"
     steps = "rising whole percentages between 1 and 99, for example [10, 50]"
     assert lines == [
@@ -312,6 +314,108 @@ def test_every_metric_of_the_judges_may_be_named_with_its_direction() -> None:
         assert it.metric.positive == ("1" if looks_for else None), (
             "a class is a name, also where it is a number"
         )
+
+
+COSTS = "{fraud: {fair: 50}, fair: {fraud: 2, fair: -0.5}}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "margin", "found"),
+    [
+        (f"name: cost, costs: {COSTS}, at_most: 3", "{margin: 0.5}", []),
+        (f"name: cost, costs: {COSTS}, at_most: 3", "{}", ["gate.margin"]),
+        (f"name: cost, costs: {COSTS}, at_least: 3", "{margin: 0.5}", ["metric.at_least"]),
+        (f"name: f1_macro, costs: {COSTS}", "{margin: 0.5}", ["metric.costs"]),
+        ("name: cost", "{margin: 0.5}", ["metric.costs"]),
+        ("name: cost, costs: {fraud: {fair: 50}}", "{margin: 0.5}", ["metric.costs.fair"]),
+        (
+            "name: cost, costs: {a: {b: 1, c: 1}, b: {a: 1}, c: {a: 1, b: 1}}",
+            "{margin: 1}",
+            ["metric.costs.b"],
+        ),
+        (
+            "name: cost, costs: {a: {a: 2, b: 1}, b: {a: 1}}",
+            "{margin: 1}",
+            ["metric.costs.a.b"],
+        ),
+        ("name: cost, costs: {a: {b: dear}, b: {a: 1}}", "{margin: 1}", ["metric.costs.a.b"]),
+    ],
+)
+def test_a_table_of_costs_says_of_each_class_what_each_wrong_answer_costs(
+    metric: str, margin: str, found: list[str]
+) -> None:
+    text = f"{SMALLEST}metric: {{{metric}}}\ngate: {margin}\n"
+    if found:
+        assert [key for _, key in mistakes(text)] == found
+    else:
+        it = loopfile.parse(text, file="loop.yaml")
+        assert it.metric is not None and it.metric.costs["fair"] == {"fraud": 2.0, "fair": -0.5}
+        assert Published.from_bytes(published(text).to_bytes()) == published(text)
+
+
+OWN = "name: metrics.profit, better: higher, range: [-50, 20]"
+
+
+@pytest.mark.parametrize(
+    ("metric", "rest", "found"),
+    [
+        (f"{OWN}, at_least: 1", "gate: {margin: 0.5}", []),
+        (OWN, "", ["gate.margin"]),
+        ("name: metrics.profit", "gate: {margin: 0.5}", ["metric.better"]),
+        (f"{OWN}, at_most: 1", "gate: {margin: 0.5}", ["metric.at_most"]),
+        ("name: metrics.profit, better: higher, range: [3, 1]", "gate: {margin: 0.5}", ["metric.range"]),
+        ("name: metrics.profit, better: higher, range: [3]", "gate: {margin: 0.5}", ["metric.range"]),
+        ("name: metrics.import os, better: higher", "gate: {margin: 0.5}", ["metric.name"]),
+        ("name: f1_macro, better: higher", "", ["metric.better"]),
+        ("name: f1_macro, range: [0, 1]", "", ["metric.range"]),
+    ],
+)
+def test_a_function_of_metrics_py_needs_its_direction_and_a_margin(
+    metric: str, rest: str, found: list[str]
+) -> None:
+    text = f"{SMALLEST}metric: {{{metric}}}\n{rest}\n"
+    if found:
+        assert sorted({key for _, key in mistakes(text)}) == found
+    else:
+        it = loopfile.parse(text, file="loop.yaml")
+        assert it.metric is not None and it.metric.range == (-50.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("def profit(truth, predictions, rows, weights):\n    return 1", []),
+        ("def profit(truth, predictions, *rest):\n    return 1", []),
+        (
+            "import numpy as np\nimport os, socket\ndef profit(a, b, c, d): ...",
+            ["metrics.py:2", "metrics.py:2"],
+        ),
+        ("def profit(a, b, c, d):\n    from urllib import request", ["metrics.py:2"]),
+        ("def profit(a, b, c, d):\n    from . import other", ["metrics.py:2"]),
+        ("\n\ndef profit(truth, predictions): ...", ["metrics.py:3"]),
+        ("def profits(truth, predictions, rows, weights): ...", ["metrics.py:1: found no function profit"]),
+        ("\n\ndef profit(:", ["metrics.py:3: found not Python"]),
+        ("x = " + "(" * 5000, ["metrics.py:1: found not Python"]),
+        (None, ["loop.yaml:5 metric.name: found no metrics.py"]),
+    ],
+)
+def test_own_code_is_looked_through_with_file_and_line_and_not_run(
+    tmp_path: Path, source: str | None, told: list[str]
+) -> None:
+    text = f"{SMALLEST}metric: {{{OWN}}}\ngate: {{margin: 0.5}}\n".replace(
+        "pipeline: train.yml", "pipeline: loop.yaml"
+    )
+    (tmp_path / "loop.yaml").write_text(text)
+    if source is not None:
+        (tmp_path / "metrics.py").write_text(f"{source}\n")
+    if not told:
+        assert loopfile.load(tmp_path).metric is not None
+        return
+    with pytest.raises(loopfile.LoopFileError) as caught:
+        loopfile.load(tmp_path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(told), lines
+    assert all(line.startswith(begin) for line, begin in zip(lines, told, strict=True)), lines
 
 
 def test_served_inputs_are_a_reason_only_where_they_are_watched() -> None:

@@ -94,13 +94,13 @@ def number(value: object) -> float | None:
 
 def scale(unit: Unit, release: Release) -> Scale:
     """From the gate's evidence, which is older than the first live request; classes where there is none."""
-    from shared.stats.metrics import METRICS
+    from shared.stats.metrics import metric_of
 
     gate = gate_evidence.recorded(unit, release)
     if gate is None:
         return Scale()
     slices = {column: frozenset(map(str, values)) for column, values in gate.evidence.slices.items()}
-    if METRICS[gate.policy.metric].task == "classification":
+    if metric_of(gate.policy.metric, own=gate.policy.own).task == "classification":
         return Scale(slices=slices)
     said = sorted(v for each in gate.evidence.champion or () if (v := number(each)) is not None)
     deciles = {said[len(said) * n // 10] for n in range(1, 10)} if said else set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,8 +12,11 @@ from shared.domain.reason import Code, Reason
 from shared.domain.release import Judgement, JudgementKind, Outcome, Release, TriggerKind
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Published
+from shared.own import source_text
+from shared.own.measured import own_metric
 from shared.redaction import words_of
 from shared.release.document import Document, store
+from shared.release.gate.own_evidence import own_seen
 from shared.release.observations import GateSeen
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from shared.loopfile import Definition
     from shared.release.gate.gate_judge import GateEvidence, GatePolicy, GateRecord
     from shared.release.gate.smoke import SmokeEvidence, SmokePolicy
+    from shared.stats.metrics import OwnMetric
 
 
 def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
@@ -59,12 +64,17 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
             if release.champion
             else None
         )
-        policy = gate_policy(release, definition, metric_name(unit, definition))
-        policy = replace(policy, positive=positive_class(policy.metric, definition, classes.all))
+        own = own_metric(published, task)
+        policy = gate_policy(release, definition, metric_name(unit, definition), classes.all, own)
         evidence = _with_scores(
             _evidence(frame, definition, challenger, champion, classes), policy, challenger, champion
         )
         evidence = replace(evidence, drawn=drawn)
+        if own:
+            models = [challenger, champion] if champion else [challenger]
+            rows = frame.drop(columns=[definition.data.target])
+            code = published.code[source_text.METRICS_FILE]
+            evidence = replace(evidence, own=own_seen(code, evidence, policy, models, rows))
         verdict = judge_gate(evidence, policy)
         record = GateRecord(evidence, policy, verdict)
         judged.append(_stored(unit, JudgementKind.GATE, verdict.outcome, verdict.reasons, record))
@@ -115,7 +125,9 @@ def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[Smoke
     return tuple(replace(answer, golden=tuple(answers)) for answer in said.answers)
 
 
-def gate_policy(release: Release, definition: Definition, metric: str) -> GatePolicy:
+def gate_policy(
+    release: Release, definition: Definition, metric: str, classes: Sequence[str], own: OwnMetric | None
+) -> GatePolicy:
     """The loop's gate. A challenger that is to fix a breached metric must be better, not merely as good."""
     from shared.release.gate.gate_judge import GatePolicy, ParityPolicy, SlicePolicy
 
@@ -135,6 +147,9 @@ def gate_policy(release: Release, definition: Definition, metric: str) -> GatePo
         parity=ParityPolicy(tuple(parity.by), parity.positive, parity.limits, parity.min_rows)
         if parity
         else None,
+        positive=own.positive if own else positive_class(metric, definition, classes),
+        costs=definition.metric.costs if definition.metric else {},
+        own=own,
     )
 
 

@@ -17,22 +17,29 @@ from shared.domain.reason import Code, Fact, reason
 from shared.domain.release import Outcome
 from shared.release.gate.calibration import judge_calibration
 from shared.release.gate.holdout import (
-    LEAST_ROWS,
+    ALL_ROWS,
     Finding,
     GateEvidence,
     GatePolicy,
     GateRecord,
     GateVerdict,
     Interval,
+    OwnFound,
     ParityPolicy,
     SlicePolicy,
     SliceVerdict,
+    least_rows,
+    own_fault,
+    slice_confidence,
+    slice_groups,
+    slice_name,
     thin_class,
     unscored,
     unusable,
+    without_cost,
 )
 from shared.release.gate.parity import judge_parity
-from shared.stats.metrics import METRICS, Metric, class_name
+from shared.stats.metrics import Metric, class_name, metric_of, row_costs
 
 if TYPE_CHECKING:
     from shared.stats.intervals import Bounds, Sample
@@ -58,16 +65,20 @@ def judge_gate(evidence: GateEvidence, policy: GatePolicy) -> GateVerdict:
     needs a correction for the others' sake: a challenger for which any single one should not pass gets
     through at most as often as that one errs.
     """
-    chosen = METRICS[policy.metric]
+    chosen = metric_of(policy.metric, policy.costs, policy.own)
     rows = len(evidence.y_true)
     fault = unusable(evidence, chosen)
     if fault is None and chosen.of_probabilities:
         fault = unscored(evidence, chosen, policy.positive)
+    if fault is None and chosen.costs:
+        fault = without_cost(evidence, chosen)
+    if fault is None and policy.own:
+        fault = own_fault(evidence)
     if fault:
         return GateVerdict(fault[0], (fault[1],), chosen.name, rows)
-    if rows < (1 if chosen.name == "accuracy" else LEAST_ROWS):
-        few = reason(Code.GATE_TOO_FEW_ROWS, rows=rows, metric=chosen.name, least=LEAST_ROWS)
-        return GateVerdict(Outcome.INCONCLUSIVE, (few,), chosen.name, rows, rows_needed=LEAST_ROWS)
+    if rows < (least := least_rows(chosen)):
+        few = reason(Code.GATE_TOO_FEW_ROWS, rows=rows, metric=chosen.name, least=least)
+        return GateVerdict(Outcome.INCONCLUSIVE, (few,), chosen.name, rows, rows_needed=least)
     judged = _rows(evidence, policy, chosen)
     challenger = judged.bounds(0)
     champion = None if evidence.champion is None else judged.bounds(1)
@@ -124,17 +135,19 @@ class _Rows:
     y_true: Sequence[object]
     challenger: Sequence[object]
     champion: Sequence[object] | None
+    given: OwnFound | None = None
+    """Of a function of the loop's own: what was found of these rows where it was run."""
 
     def defined(self, at: Sequence[int]) -> bool:
         """Whether the metric says anything of these rows: a ranking needs some of each side."""
         return not self.metric.ranks or len({self.y_true[row] for row in at}) == 2
 
-    def some(self, at: Sequence[int], confidence: float) -> _Rows:
-        """Some of the rows."""
+    def some(self, at: Sequence[int], confidence: float, given: OwnFound | None) -> _Rows:
+        """Some of the rows, of which a function of the loop's own found this."""
         sides = (self.y_true, self.challenger, self.champion)
         y_true, answers, before = ([side[row] for row in at] if side is not None else None for side in sides)
         assert y_true is not None and answers is not None
-        return _Rows(self.metric, replace(self.policy, confidence=confidence), y_true, answers, before)
+        return _Rows(self.metric, replace(self.policy, confidence=confidence), y_true, answers, before, given)
 
     @cached_property
     def sample(self) -> Sample:
@@ -147,6 +160,8 @@ class _Rows:
         """Of one model (0: challenger, 1: champion) or the difference; as if on `factor` times the rows."""
         from shared.stats.intervals import bounds
 
+        if self.metric.given:
+            return _given(self.given, model)
         chosen = self.sample if model is None else self.sample.of(model)
         resamples = self.policy.resamples if factor == 1 else min(1000, self.policy.resamples)
         return bounds(chosen.times(factor), self.policy.confidence, resamples, self.policy.seed)
@@ -154,11 +169,35 @@ class _Rows:
     def rows_needed(self, settles: Callable[[Bounds], bool], model: int | None) -> int | None:
         from shared.stats.intervals import rows_until
 
+        if self.metric.given:
+            return None
         return rows_until(lambda factor: settles(self.bounds(model, factor)), len(self.y_true))
 
 
+def _given(found: OwnFound | None, model: int | None) -> Bounds:
+    from shared.stats.intervals import Bounds
+
+    each = (found.challenger, found.champion, found.difference) if found else (None, None, None)
+    one = each[2 if model is None else model]
+    ends = (one.value, one.low, one.high) if one else (None, None, None)
+    return Bounds(*(math.nan if end is None else end for end in ends))
+
+
 def _rows(evidence: GateEvidence, policy: GatePolicy, metric: Metric) -> _Rows:
-    """Answers, or of a metric of probabilities what was stated and whether a row is of the positive class."""
+    """Answers; of a metric of probabilities what was stated, and whether a row is of the positive class; or costs, or
+    what a function of the loop's own answered."""
+    if policy.own and evidence.own and metric.span:
+        now, was = (*evidence.own.rows, None)[:2]
+        return _Rows(metric, policy, evidence.y_true, now or (), was)
+    if metric.given:
+        found = evidence.own.found.get(ALL_ROWS) if evidence.own else None
+        return _Rows(metric, policy, evidence.y_true, evidence.challenger, evidence.champion, found)
+    if metric.costs:
+        paid, before = (
+            None if answers is None else row_costs(metric.costs, evidence.y_true, answers)
+            for answers in (evidence.challenger, evidence.champion)
+        )
+        return _Rows(metric, policy, evidence.y_true, paid or (), before)
     if not metric.of_probabilities:
         return _Rows(metric, policy, evidence.y_true, evidence.challenger, evidence.champion)
     positive = [class_name(value) == policy.positive for value in evidence.y_true]
@@ -231,56 +270,65 @@ def _judge_slices(evidence: GateEvidence, judged: _Rows) -> tuple[tuple[SliceVer
     policy = judged.policy.slices
     if policy is None:
         return (), []
-    groups: dict[tuple[str, str], list[int]] = {}
     findings: list[Finding] = []
+    whole = []
     for column in policy.by:
         values = evidence.slices.get(column)
         if values is None or len(values) != len(evidence.y_true):
             findings.append((Outcome.INCONCLUSIVE, reason(Code.GATE_SLICE_COLUMN, column=column), None))
             continue
-        for row, value in enumerate(values):
-            groups.setdefault((column, class_name(value)), []).append(row)
-    large = {where: at for where, at in groups.items() if len(at) >= policy.min_rows and judged.defined(at)}
-    compared = policy.margin is not None and judged.champion is not None and bool(large)
-    count = max(1, len(large)) * (2 if compared else 1)
+        whole.append(column)
+    found = evidence.own.found if evidence.own else {}
+    groups = slice_groups(evidence.slices, whole)
+    large = {
+        where: at
+        for where, at in groups.items()
+        if len(at) >= policy.min_rows
+        and (slice_name(*where) in found if judged.metric.given else judged.defined(at))
+    }
+    level = slice_confidence(judged.policy, len(large), champion=judged.champion is not None)
     verdicts = []
-    for (column, name), rows in sorted(groups.items()):
-        verdict, finding = _judge_slice(judged, policy, column, name, rows, count)
+    for where, at in sorted(groups.items()):
+        part = judged.some(at, level, found.get(slice_name(*where)))
+        verdict, finding = _judge_slice(part, policy, where, len(judged.y_true), judge=where in large)
         verdicts.append(verdict)
         findings += [finding] if finding else []
-    if compared:
-        findings += _beside_champion(judged, policy.margin or 0.0, large, count)
+    if policy.margin is not None and judged.champion is not None and large:
+        parts = {
+            slice_name(*where): judged.some(at, level, found.get(slice_name(*where)))
+            for where, at in large.items()
+        }
+        findings += _beside_champion(parts, policy.margin)
     return tuple(verdicts), findings
 
 
-def _beside_champion(
-    judged: _Rows, margin: float, slices: Mapping[tuple[str, str], Sequence[int]], count: int
-) -> list[Finding]:
+def _beside_champion(slices: Mapping[str, _Rows], margin: float) -> list[Finding]:
     """Each slice in which the challenger is shown to be worse by more than the margin; else the one that comes nearest.
 
     H0 in each slice: not worse by more than the margin. Bonferroni over the slices, for this question and the floor.
     """
     found: list[tuple[float, Finding]] = []
-    for (column, name), at in sorted(slices.items()):
-        seen = judged.some(at, 1 - (1 - judged.policy.confidence) / count).bounds(None)
+    for name, rows in sorted(slices.items()):
+        seen = rows.bounds(None)
         if not math.isfinite(seen.value):
             continue
         outcome = Outcome.FAIL if seen.high < -margin else Outcome.PASS
-        facts = {**_facts(seen), "rows": len(at), "margin": margin, "outcome": outcome.value}
-        why = reason(Code.GATE_SLICE_DIFFERENCE, slice=f"{column}={name}", metric=judged.metric.name, **facts)
+        facts = {**_facts(seen), "rows": len(rows.y_true), "margin": margin, "outcome": outcome.value}
+        why = reason(Code.GATE_SLICE_DIFFERENCE, slice=name, metric=rows.metric.name, **facts)
         found.append((seen.value, (outcome, why, None)))
     worst = [finding for _, finding in sorted(found, key=lambda one: one[0])]
     return [one for one in worst if one[0] is Outcome.FAIL] or worst[:1]
 
 
 def _judge_slice(
-    judged: _Rows, policy: SlicePolicy, column: str, name: str, at: Sequence[int], count: int
+    part: _Rows, policy: SlicePolicy, where: tuple[str, str], of_all: int, *, judge: bool
 ) -> tuple[SliceVerdict, Finding | None]:
-    floor, metric, sign = policy.floor, judged.metric, judged.metric.sign
-    rows = replace(judged, champion=None).some(at, 1 - (1 - judged.policy.confidence) / count)
+    """`of_all`: how many rows there are besides the slice's; without `judge` it is listed only."""
+    floor, metric, sign = policy.floor, part.metric, part.metric.sign
+    rows, size = replace(part, champion=None), len(part.y_true)
     found = rows.bounds(0)
-    if len(at) < policy.min_rows or not judged.defined(at):
-        return SliceVerdict(column, name, len(at), _interval(found), None), None
+    if not judge:
+        return SliceVerdict(*where, size, _interval(found), None), None
     outcome, needed = Outcome.INCONCLUSIVE, None
     if sign * found.value >= sign * floor:
         outcome = Outcome.PASS
@@ -288,18 +336,18 @@ def _judge_slice(
         outcome = Outcome.FAIL
     else:
         of_slice = rows.rows_needed(lambda now: (now.high if sign > 0 else -now.low) < sign * floor, 0)
-        needed = None if of_slice is None else math.ceil(of_slice * len(judged.y_true) / len(at))
+        needed = None if of_slice is None else math.ceil(of_slice * of_all / size)
     why = reason(
         Code.GATE_SLICE,
-        slice=f"{column}={name}",
+        slice=slice_name(*where),
         metric=metric.name,
         value=_interval(found).value,
-        rows=len(at),
+        rows=size,
         floor=floor,
         outcome=outcome.value,
         rows_needed=needed,
     )
-    return SliceVerdict(column, name, len(at), _interval(found), outcome), (outcome, why, needed)
+    return SliceVerdict(*where, size, _interval(found), outcome), (outcome, why, needed)
 
 
 def _worst_slice(slices: Sequence[SliceVerdict], metric: Metric) -> str | None:
@@ -307,4 +355,4 @@ def _worst_slice(slices: Sequence[SliceVerdict], metric: Metric) -> str | None:
     if not judged:
         return None
     worst = min(judged, key=lambda one: metric.sign * (one.interval.value or 0.0))
-    return f"{worst.column}={worst.name}"
+    return slice_name(worst.column, worst.name)

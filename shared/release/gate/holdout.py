@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from shared.domain.reason import Code, Fact, Reason, reason
 from shared.domain.release import Outcome
 from shared.release.document import Document
-from shared.stats.metrics import Metric, class_name
+from shared.stats.metrics import Costs, Metric, OwnMetric, class_name, uncosted
 
 MACRO = frozenset({"f1_macro", "balanced_accuracy", "recall_macro", "precision_macro"})
 """Means over the classes: one with a handful of rows counts as much as one with thousands."""
 LEAST_OF_CLASS = 5
 """Holdout rows of each class, for those. Below it the bounds were measured to pass a worse challenger too often."""
+LEAST_FOR_OWN = 30
+"""The same for a function of the loop's own that answers one number, whatever it is a mean of."""
 LEAST_ROWS = 20
 """Below it only accuracy is judged, whose bounds are exact; a bootstrap of fewer rows says nothing."""
 
@@ -62,8 +64,44 @@ class GatePolicy(Document):
     """How far stated probabilities may be off; None: for information only."""
     positive: str = ""
     """The class that a ranking metric looks for; empty for every other metric, and where it is not known."""
+    costs: Costs = field(default_factory=dict)
+    """Of the metric `cost`; empty for every other one, and in documents of before."""
+    own: OwnMetric | None = None
+    """Of a metric of the loop's own; None for every other one, and in documents of before."""
     resamples: int = 4000
     seed: int = 20070101
+
+
+@dataclass(frozen=True)
+class Interval(Document):
+    """A value with one-sided bounds, each at the policy's confidence; None where nothing can be said."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class OwnFound(Document):
+    """What a function of the loop's own came to on some rows, with bounds from the process that ran it."""
+
+    challenger: Interval
+    champion: Interval | None = None
+    difference: Interval | None = None
+
+
+@dataclass(frozen=True)
+class OwnSeen(Document):
+    """What a function of the loop's own answered: numbers a row for each model, or what was found of each group of
+    rows; or why there is neither."""
+
+    rows: tuple[tuple[float, ...], ...] = ()
+    found: Mapping[str, OwnFound] = field(default_factory=dict)
+    """By slice, `column=value`; `ALL_ROWS` for all."""
+    fault: Reason | None = None
+
+
+ALL_ROWS = ""
 
 
 @dataclass(frozen=True)
@@ -85,15 +123,8 @@ class GateEvidence(Document):
     champion_scores: tuple[float | None, ...] | None = None
     drawn: tuple[tuple[int, int], ...] = ()
     """How many rows are of which version, (version, rows) in the order of the rows; empty in documents of before."""
-
-
-@dataclass(frozen=True)
-class Interval(Document):
-    """A value with one-sided bounds, each at the policy's confidence; None where nothing can be said."""
-
-    value: float | None
-    low: float | None
-    high: float | None
+    own: OwnSeen | None = None
+    """What a metric of the loop's own answered; None for every other one, and in documents of before."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +194,51 @@ def unscored(evidence: GateEvidence, metric: Metric, positive: str) -> tuple[Out
     return None
 
 
+def without_cost(evidence: GateEvidence, metric: Metric) -> tuple[Outcome, Reason] | None:
+    """The same where costs are given: of every answer to every truth."""
+    for answers in (evidence.challenger, evidence.champion or evidence.challenger):
+        if pair := uncosted(metric.costs, evidence.y_true, answers):
+            return Outcome.INCONCLUSIVE, reason(Code.COST_UNSTATED, truth=pair[0], answer=pair[1])
+    return None
+
+
+def own_fault(evidence: GateEvidence) -> tuple[Outcome, Reason] | None:
+    """The same of a metric of the loop's own: why its function gave nothing that can be used."""
+    seen = evidence.own
+    if seen is None or seen.fault is None:
+        return None
+    theirs = seen.fault.code is Code.GATE_PROBABILITIES_UNSTATED
+    return (Outcome.FAIL if theirs else Outcome.INCONCLUSIVE), seen.fault
+
+
+def least_rows(metric: Metric) -> int:
+    """Fewer are not judged."""
+    if metric.name == "accuracy":
+        return 1
+    return LEAST_FOR_OWN if metric.given else LEAST_ROWS
+
+
+def slice_groups(
+    slices: Mapping[str, Sequence[object]], columns: Sequence[str]
+) -> dict[tuple[str, str], list[int]]:
+    """The rows of each slice, by column and value."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for column in columns:
+        for row, value in enumerate(slices.get(column, ())):
+            groups.setdefault((column, class_name(value)), []).append(row)
+    return groups
+
+
+def slice_name(column: str, value: str) -> str:
+    return f"{column}={value}"
+
+
+def slice_confidence(policy: GatePolicy, judged: int, *, champion: bool) -> float:
+    """Corrected for how many slices are judged, and twice where each is also compared (Bonferroni)."""
+    compared = policy.slices is not None and policy.slices.margin is not None and champion and judged > 0
+    return 1 - (1 - policy.confidence) / (max(1, judged) * (2 if compared else 1))
+
+
 def no_positive_class(metric: Metric, classes: int) -> Reason:
     return reason(Code.METRIC_NO_POSITIVE_CLASS, metric=metric.name, classes=classes)
 
@@ -183,9 +259,9 @@ def thin_class(
     if not few:
         return None
     rows, (rarest, have) = len(evidence.y_true), few[0]
-    needed = math.ceil(LEAST_OF_CLASS * rows / have) if have else None
+    needed = math.ceil(least_of_class(metric) * rows / have) if have else None
     facts: dict[str, Fact] = {"metric": metric.name, "name": rarest, "have": have, "rows": rows}
-    least: dict[str, Fact] = {"least": LEAST_OF_CLASS, "others": len(few) - 1, "rows_needed": needed}
+    least: dict[str, Fact] = {"least": least_of_class(metric), "others": len(few) - 1, "rows_needed": needed}
     return reason(Code.GATE_CLASS_TOO_RARE, **facts, **least), needed
 
 
@@ -195,12 +271,17 @@ def few_rows(
     """Known classes with too few rows for a mean over the classes, and how many they have, the rarest first; of a
     ranking the class that is looked for, and all others together."""
     have = Counter(map(class_name, y_true))
-    if metric.ranks:
+    if metric.ranks or (metric.given and positive):
         sides = {positive: have[positive], f"not {positive}": len(y_true) - have[positive]}
     else:
-        sides = {name: have[name] for name in known} if metric.name in MACRO else {}
-    few = ((name, rows) for name, rows in sides.items() if rows < LEAST_OF_CLASS)
+        means = metric.name in MACRO or (metric.given and metric.task == "classification")
+        sides = {name: have[name] for name in known} if means else {}
+    few = ((name, rows) for name, rows in sides.items() if rows < least_of_class(metric))
     return sorted(few, key=lambda one: (one[1], one[0]))
+
+
+def least_of_class(metric: Metric) -> int:
+    return LEAST_FOR_OWN if metric.given else LEAST_OF_CLASS
 
 
 def bad_values(values: Sequence[object], task: str) -> int:

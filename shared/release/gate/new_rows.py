@@ -28,6 +28,8 @@ def compare(record: GateRecord, trained_through: int) -> GateVerdict | None:
     new = [number > trained_through for number, rows in evidence.drawn for _ in range(rows)]
     if evidence.champion is None or not any(new) or len(new) != len(evidence.y_true):
         return None
+    if evidence.own and not evidence.own.rows:
+        return None  # one number for all rows says nothing of some
     policy = replace(record.policy, margin=0.0, superiority=True, floor=None, slices=None, calibration=None)
     return judge_gate(_of(evidence, new), policy)
 
@@ -38,7 +40,7 @@ def _of(evidence: GateEvidence, new: Sequence[bool]) -> GateEvidence:
     def kept(values: tuple[Value, ...]) -> tuple[Value, ...]:
         return tuple(compress(values, new))
 
-    champion, scores = evidence.champion, evidence.champion_scores
+    champion, scores, own = evidence.champion, evidence.champion_scores, evidence.own
     return replace(
         evidence,
         ids=kept(evidence.ids),
@@ -50,4 +52,5 @@ def _of(evidence: GateEvidence, new: Sequence[bool]) -> GateEvidence:
         scores=kept(evidence.scores),
         champion_scores=None if scores is None else kept(scores),
         drawn=(),
+        own=None if own is None else replace(own, rows=tuple(map(kept, own.rows))),
     )

@@ -1,0 +1,43 @@
+"""The loop's own code, beside its loop file: read, looked through, and never run here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from shared.loopfile.definition import Definition
+from shared.loopfile.yaml_lines import Document, Mistake, dotted
+from shared.own import source_text
+from shared.stats.metrics import OWN, is_own
+
+ARGUMENTS = {source_text.METRICS_FILE: ("truth", "predictions", "rows", "weights")}
+
+
+def functions(definition: Definition) -> Mapping[str, dict[str, tuple[str, ...]]]:
+    """Of each file of own code that the loop needs: its functions, and the key that names each."""
+    metric = definition.metric
+    if metric is None or not is_own(metric.name):
+        return {}
+    return {source_text.METRICS_FILE: {metric.name.removeprefix(OWN): ("metric", "name")}}
+
+
+def sources(definition: Definition, folder: Path) -> dict[str, str]:
+    """The text of each of these files."""
+    return {file: (folder / file).read_text(encoding="utf-8") for file in functions(definition)}
+
+
+def mistakes(definition: Definition, document: Document, folder: Path) -> Iterator[Mistake]:
+    """What is wrong with these files, by their own lines; a file that is missing by the line that names it."""
+    for file, named in functions(definition).items():
+        key = next(iter(named.values()))
+        try:
+            text = (folder / file).read_text(encoding="utf-8")
+        except OSError:
+            allowed = f"a function of {file}, which must lie beside the loop file"
+            yield Mistake(document.line(key), dotted(key), f"no {file}", allowed)
+            continue
+        except UnicodeDecodeError:
+            yield Mistake(1, "", "bytes that are not UTF-8", "text in UTF-8", file)
+            continue
+        for fault in source_text.faults(text, named, ARGUMENTS[file]):
+            yield Mistake(fault.line, "", fault.found, fault.allowed, file)

@@ -1,0 +1,143 @@
+"""What a loop's own code is asked, in the process that runs it: a metric of rows, or whether it can be loaded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from shared.stats.function_bounds import Asked, Found, Function, function_bounds
+from shared.stats.intervals import Bounds
+
+
+class Unfit(Exception):
+    """The code ran, and what it answered cannot be used."""
+
+
+Space = Mapping[str, Any]  # the names that the code defines
+Header = Mapping[str, Any]  # the question, which our own parent made
+
+_SAME = 1e-9
+
+
+def frame_of(stream: IO[bytes]) -> pd.DataFrame:
+    """Rows as the parent sent them; on one thread, for no other can begin later."""
+    table = pa.ipc.open_stream(stream).read_all()
+    frame: pd.DataFrame = table.to_pandas(use_threads=False)
+    return frame
+
+
+def load(space: Space, header: Header, frames: list[pd.DataFrame]) -> dict[str, Any]:
+    """That it could be loaded, and holds these functions, is all."""
+    for name in header["functions"]:
+        if not callable(space.get(name)):
+            raise Unfit(f"{name} is no function")
+    return {"loaded": True}
+
+
+def measure(space: Space, header: Header, frames: list[pd.DataFrame]) -> dict[str, Any]:
+    """A metric: one number a row where the loop file gives a range, else one number with bounds for each group."""
+    function, kind = space[header["function"]], header["kind"]
+    dtype = {"classes": object, "probabilities": float, "numbers": float}[kind]
+    truth = np.array(header["truth"], dtype=bool if kind == "probabilities" else dtype)
+    models = tuple(np.array(each, dtype=dtype) for each in header["models"])
+    asked = Asked(truth, models, frames[0], kind)
+    if header["range"] is not None:
+        least, most = header["range"]
+        return {"rows": [_of_rows(function, asked, model, least, most) for model in range(len(models))]}
+    number = _number(function)
+    _weighs(number, asked)
+    found = {}
+    for name, group in header["groups"].items():
+        some = asked.some(group["at"])
+        seen = function_bounds(
+            number, some, header["sign"], group["confidence"], header["resamples"], header["seed"]
+        )
+        found[name] = _document(seen)
+    return {"found": found}
+
+
+def _of_rows(
+    function: Callable[..., Any], asked: Asked, model: int, least: float, most: float
+) -> list[float]:
+    """One number for each row, which must lie in the range and must not depend on the other rows."""
+    values = _row_values(function, asked, model)
+    outside = values[(values < least) | (values > most) | ~np.isfinite(values)]
+    if len(outside):
+        raise Unfit(f"it answers {outside[0]:g} for a row, and metric.range is {least:g} to {most:g}")
+    half = asked.some(range(len(values) // 2 + 1))
+    if not np.allclose(_row_values(function, half, model), values[: len(half.truth)], rtol=_SAME, atol=_SAME):
+        raise Unfit("what it answers for a row changes with the other rows that it is given")
+    return [float(value) for value in values]
+
+
+def _row_values(
+    function: Callable[..., Any], asked: Asked, model: int
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    n = len(asked.truth)
+    answer = function(asked.truth.copy(), asked.predictions[model].copy(), asked.rows.copy(), np.ones(n))
+    try:
+        values = np.asarray(answer, dtype=float)
+    except (TypeError, ValueError):
+        raise Unfit(f"it answers {type(answer).__name__}, not one number a row") from None
+    if values.shape != (n,):
+        shape = "one number" if values.ndim == 0 else f"{len(values):,} numbers"
+        raise Unfit(f"it answers {shape} for {n:,} rows; with metric.range it must be one number a row")
+    return values
+
+
+def _number(function: Callable[..., Any]) -> Function:
+    def number(truth: Any, predictions: Any, rows: Any, weights: Any) -> float:
+        answer = function(truth, predictions, rows, weights)
+        try:
+            return float(answer)
+        except (TypeError, ValueError):
+            what = (
+                f"{len(answer):,} values"
+                if isinstance(answer, list | tuple | np.ndarray)
+                else type(answer).__name__
+            )
+            raise Unfit(f"it answers {what}, not a number; one number a row needs metric.range") from None
+
+    return number
+
+
+def _weighs(function: Function, asked: Asked) -> None:
+    """A row of weight 2 must count as much as two rows: the intervals rest on it."""
+    n = len(asked.truth)
+    weights = 1 + np.arange(n) % 3
+    twice = asked.some(np.repeat(np.arange(n), weights).tolist())
+    once = function(asked.truth, asked.predictions[0], asked.rows, weights.astype(float))
+    again = function(twice.truth, twice.predictions[0], twice.rows, np.ones(len(twice.truth)))
+    if (
+        math.isfinite(once)
+        and math.isfinite(again)
+        and not math.isclose(once, again, rel_tol=1e-6, abs_tol=1e-9)
+    ):
+        raise Unfit(
+            f"it does not use its weights: rows weighted give {once:g}, the same rows repeated {again:g}"
+        )
+
+
+def _document(found: Found) -> dict[str, Any]:
+    both = [*found.models, *([found.difference] if found.difference else [])]
+    return {
+        "models": [_three(one) for one in both[: len(found.models)]],
+        "difference": _three(found.difference),
+    }
+
+
+def _three(found: Bounds | None) -> list[float | None] | None:
+    if found is None:
+        return None
+    return [value if math.isfinite(value) else None for value in (found.value, found.low, found.high)]
+
+
+TASKS: Mapping[str, Callable[[Space, Header, list[pd.DataFrame]], dict[str, Any]]] = {
+    "load": load,
+    "measure": measure,
+}

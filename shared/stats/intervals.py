@@ -48,6 +48,12 @@ class Sample:
     truth: Column
     predictions: tuple[Column, ...]
     counts: Floats
+    worth: Floats | None = None
+    """How many rows each stands for, where some were likelier to be drawn than others; None: all alike."""
+
+    @property
+    def weights(self) -> Floats:
+        return self.counts if self.worth is None else self.counts * self.worth
 
     @property
     def rows(self) -> int:
@@ -97,6 +103,7 @@ class Sample:
                 np.append(seen, answer) for seen, answer in zip(self.predictions, answers, strict=False)
             ),
             counts=np.append(self.counts, np.ones(len(rows))),
+            worth=None if self.worth is None else np.append(self.worth, np.full(len(rows), self.worth.max())),
         )
 
     def _extreme(self, span: RowSpan, *, good: bool) -> tuple[float, float, float]:
@@ -130,24 +137,33 @@ class Sample:
         return float(self.truth[row]), float(near[row]), float(far[row])
 
 
-def sample_of(metric: Metric, y_true: Sequence[object], *predictions: Sequence[object]) -> Sample:
+def sample_of(
+    metric: Metric,
+    y_true: Sequence[object],
+    *predictions: Sequence[object],
+    worth: Sequence[float] | None = None,
+) -> Sample:
     """Rows as a sample; classification rows that are alike become one cell, so that size costs nothing.
 
-    Of a metric with a `span`, predictions are each model's number a row.
+    Of a metric with a `span`, predictions are each model's number a row. `worth`: one over each row's chance of being
+    drawn, in any unit (D. Horvitz, D. Thompson, JASA 47 (1952), 663-685).
     """
+    each = None if worth is None else np.asarray(worth, dtype=float)
     if metric.span:
         y_true = [0.0] * len(y_true)
     elif metric.task == "regression":
         columns = [np.asarray(column, dtype=float) for column in (y_true, *predictions)]
-        return Sample(metric, columns[0], tuple(columns[1:]), np.ones(len(columns[0])))
+        return Sample(metric, columns[0], tuple(columns[1:]), np.ones(len(columns[0])), each)
     numbers = metric.of_probabilities or metric.span is not None
     columns = (
         [np.asarray(c, dtype=float) for c in (y_true, *predictions)]
         if numbers
         else encode(y_true, *predictions)
     )
-    cells, counts = np.unique(np.stack(columns), axis=1, return_counts=True)
-    return Sample(metric, cells[0], tuple(cells[1:]), counts.astype(float))
+    stacked = np.stack(columns if each is None else [*columns, each])
+    cells, counts = np.unique(stacked, axis=1, return_counts=True)
+    *answers, kept = (*cells[1:], None) if each is None else cells[1:]
+    return Sample(metric, cells[0], tuple(answers), counts.astype(float), kept)
 
 
 def _draws(sample: Sample, resamples: int, seed: int) -> Floats:
@@ -157,14 +173,15 @@ def _draws(sample: Sample, resamples: int, seed: int) -> Floats:
     left, scores = min(resamples, max(1000, DRAWS_AT_MOST // size)), []
     while left > 0:
         batch = min(left, max(1, CELLS_AT_ONCE // size))
-        scores.append(sample.score(rng.standard_gamma(sample.counts, (batch, size))))
+        drawn = rng.standard_gamma(sample.counts, (batch, size))
+        scores.append(sample.score(drawn if sample.worth is None else drawn * sample.worth))
         left -= batch
     return np.concatenate(scores)
 
 
 def bounds(sample: Sample, confidence: float, resamples: int, seed: int) -> Bounds:
     """Bounds of one model's metric or, with two predictions, of the difference (positive is better)."""
-    value = float(sample.score(sample.counts[None, :])[0])
+    value = float(sample.score(sample.weights[None, :])[0])
     exact = _exact(sample, confidence) if _is_exact(sample) else None
     if exact:
         return Bounds(value, *exact)
@@ -180,7 +197,7 @@ def bounds(sample: Sample, confidence: float, resamples: int, seed: int) -> Boun
 
 
 def _is_exact(sample: Sample) -> bool:
-    return sample.metric.name == "accuracy" and sample.rows <= EXACT_AT_MOST
+    return sample.metric.name == "accuracy" and sample.worth is None and sample.rows <= EXACT_AT_MOST
 
 
 def _exact(sample: Sample, confidence: float) -> tuple[float, float]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain.loop import LoopState, Overview
@@ -101,57 +101,69 @@ def _replayed(replay: Callable[[], int]) -> int:
     return 0
 
 
+@dataclass
+class Swept:
+    """One loop in a sweep: what its parts find wrong, and the loop's row, read again only after it was written."""
+
+    ports: Ports
+    overview: Overview
+    trouble: list[Reason] = field(default_factory=list)
+    _read: Unit | None = None
+
+    def loop(self) -> Unit | None:
+        """None while it is being published for the first time, and only its overview is there."""
+        if self._read is None or self._read.spent:
+            row = self.ports.store.read(self.overview.loop, rows.LOOP)
+            self._read = None if row is None else Unit(self.ports, row, rows.decode(LoopState, row))
+        return self._read
+
+
 def _heal(ports: Ports, overview: Overview) -> int:
     """Lost drops, what releases left behind, the traffic, lost models: none keeps another from being looked after."""
-    found, trouble = 0, list[Reason]()
+    found, this = 0, Swept(ports, overview)
     for part in (_landed, _cleared, _served, _models, _told):
         try:
-            found += part(ports, overview, trouble)
+            found += part(this)
         except DriftloopError as error:
             log.error("sweep failed for a loop", extra={"loop": overview.loop, "error": str(error)})
-            trouble.append(reason_of(error))
+            this.trouble.append(reason_of(error))
         except Exception as error:  # a loop's trouble stops no other loop
             log.exception("sweep failed for a loop", extra={"loop": overview.loop})
-            trouble.append(reason_of(error))
+            this.trouble.append(reason_of(error))
     return found
 
 
-def _cleared(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
-    if (current := _published(ports, overview)) is not None:
+def _cleared(this: Swept) -> int:
+    if (current := this.loop()) is not None:
         _clear_up(current)
     return 0
 
 
-def _served(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
-    if (current := _published(ports, overview)) is not None:
-        traffic = serving_look.look(current, overview.endpoint)
-        if traffic is not None:
-            _compare_traffic(unit_of_work.read(ports, overview.loop), overview, dict(traffic))
+def _served(this: Swept) -> int:
+    current = this.loop()
+    traffic = serving_look.look(current, this.overview.endpoint) if current is not None else None
+    if traffic is not None and (current := this.loop()) is not None:
+        _compare_traffic(current, this.overview, dict(traffic))
     return 0
 
 
-def _models(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
-    current = _published(ports, overview)
-    return recorder.find_model(ports, overview, current.state.published_at) if current else 0
+def _models(this: Swept) -> int:
+    current = this.loop()
+    return recorder.find_model(this.ports, this.overview, current.state.published_at) if current else 0
 
 
-def _told(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
+def _told(this: Swept) -> int:
     """Written only when it is another trouble: a text may name a request, which is a new one each time."""
-    if (current := _published(ports, overview)) is not None:
-        before, after = current.state.unswept, bounded(trouble[0]) if trouble else None
+    if (current := this.loop()) is not None:
+        before, after = current.state.unswept, bounded(this.trouble[0]) if this.trouble else None
         if (before and before.code) != (after and after.code):
             current.commit(replace(current.state, unswept=after))
     return 0
 
 
-def _published(ports: Ports, overview: Overview) -> Unit | None:
-    """The loop; None while it is being published for the first time, and only its overview is there."""
-    row = ports.store.read(overview.loop, rows.LOOP)
-    return None if row is None else Unit(ports, row, rows.decode(LoopState, row))
-
-
-def _landed(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
+def _landed(this: Swept) -> int:
     """Record every landed blob that has no inbox record yet, in the order in which they landed."""
+    ports, overview = this.ports, this.overview
     known = _known(ports, overview.loop)
     lost = [
         blob

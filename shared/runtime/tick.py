@@ -17,7 +17,7 @@ from shared.ports import Blob, Ports
 from shared.redaction import reason_of
 from shared.release import effects
 from shared.retraining import start
-from shared.runtime import run_queue, serving_look, unit_of_work, worker
+from shared.runtime import run_queue, serving_look, strangers, unit_of_work, worker
 from shared.runtime.unit_of_work import Unit
 from shared.runtime.worker import Ran
 from shared.state import rows
@@ -104,7 +104,7 @@ def _replayed(replay: Callable[[], int]) -> int:
 def _heal(ports: Ports, overview: Overview) -> int:
     """Lost drops, what releases left behind, the traffic, lost models: none keeps another from being looked after."""
     found, trouble = 0, list[Reason]()
-    for part in (_landed, _cleared, _served, _models, _told):
+    for part in (_landed, _cleared, _served, _strangers, _models, _told):
         try:
             found += part(ports, overview, trouble)
         except DriftloopError as error:
@@ -127,6 +127,12 @@ def _served(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
         traffic = serving_look.look(current, overview.endpoint)
         if traffic is not None:
             _compare_traffic(unit_of_work.read(ports, overview.loop), overview, dict(traffic))
+    return 0
+
+
+def _strangers(ports: Ports, overview: Overview, trouble: Sequence[Reason]) -> int:
+    if (current := _published(ports, overview)) is not None:
+        strangers.look(current)
     return 0
 
 

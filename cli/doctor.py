@@ -92,6 +92,7 @@ def _examined(settings: Settings) -> Iterator[Finding]:
         yield from guarded(f"folders of {overview.loop}", partial(_folders, ports, overview))
         yield from guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, overview))
         yield from guarded(f"compute of {overview.loop}", partial(_compute, ml, ports, overview))
+        yield from guarded(f"deployments of {overview.endpoint}", partial(_strangers, ports, overview))
         yield from guarded(f"traffic log of {overview.endpoint}", partial(_traffic_log, ports, overview))
     yield from doctor_platform.examined(settings, ports, overviews)
 
@@ -150,6 +151,24 @@ def _compute(ml: Workspace, ports: Ports, overview: Overview) -> Iterator[Findin
 
     definition = unit_of_work.read(ports, overview.loop).published().definition
     yield from idle_nodes.examined(f"compute of {overview.loop}", ml, definition)
+
+
+def _strangers(ports: Ports, overview: Overview) -> Iterator[Finding]:
+    from shared.runtime import strangers, unit_of_work
+    from shared.words import say
+
+    check, found = (
+        f"deployments of {overview.endpoint}",
+        unit_of_work.read(ports, overview.loop).state.strangers,
+    )
+    if not found:
+        yield Finding(check, OK, "none that somebody else made, as the last sweep saw")
+        return
+    fix = (
+        f"az ml online-deployment delete -e {overview.endpoint} -n NAME, if nobody needs it; "
+        f"driftloop release {overview.loop} MODEL:VERSION takes its model through gate and canary"
+    )
+    yield Finding(check, WARNING, say(strangers.told_of(overview.endpoint, found)), fix)
 
 
 def _datastore(checkup: Checkup, settings: Settings) -> Iterator[Finding]:

@@ -39,6 +39,7 @@ EVENTS = {
     "events of ended runs": ("workspace", f"{_ML}.RunCompleted", "experiments/e/runs/r"),
     "events of changed runs": ("workspace", f"{_ML}.RunStatusChanged", "experiments/e/runs/r"),
     "events of registered models": ("workspace", f"{_ML}.ModelRegistered", "models/m:1"),
+    "events of deployed models": ("workspace", f"{_ML}.ModelDeployed", "endpoints/e"),
 }
 """By check: which source must tell of which event, as shared/inbox/messages.py reads it."""
 

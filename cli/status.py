@@ -12,6 +12,7 @@ from shared.domain.event import InboxRecord
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview
 from shared.domain.reason import NOBODY_SERVED, Code, Reason, reason
+from shared.runtime import strangers
 from shared.state import queries
 from shared.words import say
 
@@ -53,6 +54,9 @@ def _loop(view: queries.LoopView) -> None:
     if view.state.final_labels is not None:
         out.print(f"  labels: {shown(say(view.state.final_labels))}")
     out.print(f"  cost of releases: {shown(say(view.cost))}")
+    if view.state.strangers:
+        told = strangers.told_of(view.overview.endpoint, view.state.strangers)
+        out.print(f"  [yellow]{shown(say(told))}[/]")
     if view.traffic is None:
         out.print("  traffic: unknown: the endpoint did not answer")
     elif view.traffic:

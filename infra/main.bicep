@@ -442,6 +442,7 @@ module workspaceSubscription 'modules/subscription.bicep' = {
       'Microsoft.MachineLearningServices.RunStatusChanged'
       'Microsoft.MachineLearningServices.RunCompleted'
       'Microsoft.MachineLearningServices.ModelRegistered'
+      'Microsoft.MachineLearningServices.ModelDeployed'
     ]
   }
   dependsOn: [events, rolesOnQueue, rolesOnContainers]

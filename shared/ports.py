@@ -351,6 +351,10 @@ class Serving(Protocol):
         """creating, ready, failed or missing. Makes nothing."""
         ...
 
+    def deployments(self, endpoint: str) -> Mapping[str, str]:
+        """Every deployment of an endpoint that is there, with the asset id, long or short, of its model."""
+        ...
+
     def deployed_model(self, endpoint: str, name: str) -> str:
         """Asset id, long or short, of the model that a deployment has; empty when the deployment is not there."""
         ...

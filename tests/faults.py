@@ -30,6 +30,7 @@ LOOKS = frozenset(
         *(
             "serving.traffic",
             "serving.set_by_us",
+            "serving.deployments",
             "serving.predict",
             "evidence.traffic",
             "evidence.predictions",

@@ -61,6 +61,7 @@ DEFAULT = (
             "Microsoft.MachineLearningServices.RunCompleted",
             "Microsoft.MachineLearningServices.RunStatusChanged",
             "Microsoft.MachineLearningServices.ModelRegistered",
+            "Microsoft.MachineLearningServices.ModelDeployed",
         ),
     ),
 )

@@ -134,6 +134,12 @@ class AzureServing:
             found = self._find_deployment(endpoint, name)
         return _STATES.get(found.provisioning_state, "creating") if found else "missing"
 
+    def deployments(self, endpoint: str) -> Mapping[str, str]:
+        with _asking("Listing deployments", endpoint):
+            return {
+                str(one.name): str(one.model or "") for one in self._ml().online_deployments.list(endpoint)
+            }
+
     def deployed_model(self, endpoint: str, name: str) -> str:
         with _asking("Looking at a deployment", endpoint):
             found = self._find_deployment(endpoint, name)

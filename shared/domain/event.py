@@ -21,6 +21,8 @@ class EventKind(StrEnum):
     """An Azure Monitor alert fired, or an Azure ML monitor reported a breach."""
     MODEL = "model"
     """A model was registered that the loop's `models` asks for."""
+    DEPLOYED = "deployed"
+    """A model was deployed on the loop's endpoint, by whomever."""
     PERSON = "person"
     """Somebody acted: retrain, release, approve, abort, pause, resume, roll back."""
 

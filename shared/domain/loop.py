@@ -111,6 +111,8 @@ class LoopState:
     """Why the champion serves nobody, as the last sweep saw; None when it can."""
     unswept: Reason | None = None
     """What kept the last sweep from looking after this loop; None when nothing did."""
+    strangers: Mapping[str, str] = field(default_factory=dict)
+    """Deployments on the endpoint that somebody else made, with their models."""
     set_aside: tuple[SetAside, ...] = ()
     """The newest events in quarantine, until they are read again or a newer one of their kind is handled."""
     task: str = ""

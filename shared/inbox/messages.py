@@ -83,6 +83,15 @@ class ModelRegistered:
 
 
 @dataclass(frozen=True)
+class ModelDeployed:
+    """Models were deployed on an endpoint; which deployment has them the event does not say."""
+
+    endpoint: str
+    models: str
+    at: str
+
+
+@dataclass(frozen=True)
 class Act:
     """Somebody who was authenticated asks for something."""
 
@@ -113,7 +122,16 @@ class Uninteresting:
     what: str
 
 
-Incoming = Landed | AlertRaised | MonitorBreached | RunChanged | ModelRegistered | Act | Uninteresting
+Incoming = (
+    Landed
+    | AlertRaised
+    | MonitorBreached
+    | RunChanged
+    | ModelRegistered
+    | ModelDeployed
+    | Act
+    | Uninteresting
+)
 
 
 def decoded(message: str) -> str:
@@ -153,6 +171,8 @@ def parse(message: str, account_url: str) -> Incoming:
         raise InputRejected(
             "unknown-schema", "the event has neither the Event Grid nor the CloudEvents shape"
         )
+    if kind.casefold() == "microsoft.machinelearningservices.modeldeployed":
+        return _deployed(folded(data), str(event.get("eventtime") or event.get("time") or ""))
     return _event_grid(kind.casefold(), folded(data), account_url)
 
 
@@ -193,6 +213,14 @@ def _registered(data: Mapping[str, object]) -> ModelRegistered | Uninteresting:
         return Uninteresting("a registered model without a name and a version")
     texts = {str(key): str(value) for key, value in tags.items()} if isinstance(tags, Mapping) else {}
     return ModelRegistered(named["name"], named["version"], texts)
+
+
+def _deployed(data: Mapping[str, object], at: str) -> ModelDeployed | Uninteresting:
+    """learn.microsoft.com/azure/event-grid/event-schema-machine-learning: ServiceName, ModelIds (comma separated)."""
+    endpoint = str(data.get("servicename") or "")
+    if not endpoint:
+        return Uninteresting("a deployed model without the name of its endpoint")
+    return ModelDeployed(endpoint[:64], str(data.get("modelids") or "")[:1024], at[:64])
 
 
 def _run(data: Mapping[str, object]) -> MonitorBreached | RunChanged:

@@ -22,6 +22,7 @@ from shared.inbox.messages import (
     Act,
     Incoming,
     Landed,
+    ModelDeployed,
     ModelRegistered,
     MonitorBreached,
     RunChanged,
@@ -92,6 +93,8 @@ def record(ports: Ports, owners: Sequence[Overview], incoming: Incoming) -> list
                 wake(ports, owner)
             case ModelRegistered():
                 registered(ports, owner, incoming.name, incoming.version)
+            case ModelDeployed():
+                _deployed(ports, owner, incoming)
             case Act():
                 _act(ports, owner, incoming)
     return [owner.loop for owner in owners]
@@ -103,7 +106,7 @@ def _owners(ports: Ports, landings: Landings, incoming: Incoming) -> list[Overvi
     match incoming:
         case Landed():
             return landings.owners(ports, incoming.container, incoming.name)
-        case AlertRaised() | MonitorBreached() | ModelRegistered():
+        case AlertRaised() | MonitorBreached() | ModelRegistered() | ModelDeployed():
             return concerned(ports.store.overviews(), incoming)
         case RunChanged():
             loop = messages.loop_of_run(incoming.run)
@@ -130,6 +133,8 @@ def concerned(overviews: Sequence[Overview], incoming: Incoming) -> list[Overvie
             return [o for o in overviews if o.loop == loop]
         case ModelRegistered():
             return [o for o in overviews if _asks_for(o, incoming)]
+        case ModelDeployed():
+            return [o for o in overviews if o.endpoint.casefold() == incoming.endpoint.casefold()]
         case Act():
             return [o for o in overviews if o.loop == incoming.loop]
         case Uninteresting():
@@ -250,6 +255,16 @@ def registered(ports: Ports, overview: Overview, name: str, version: str) -> boo
         body={"model": f"azureml:{name}:{version}"},
     )
     return put(ports, overview, record)
+
+
+def _deployed(ports: Ports, overview: Overview, deployed: ModelDeployed) -> None:
+    record = InboxRecord(
+        key=key_of("deployed", deployed.endpoint, deployed.models, deployed.at),
+        kind=EventKind.DEPLOYED,
+        received_at=ports.clock.now(),
+        body={"endpoint": overview.endpoint},
+    )
+    put(ports, overview, record)
 
 
 def _alert(ports: Ports, overview: Overview, alert: AlertRaised) -> None:

@@ -261,6 +261,9 @@ class MemoryServing:
         found = self._deployment(endpoint, name)
         return found.state if found else "missing"
 
+    def deployments(self, endpoint: str) -> Mapping[str, str]:
+        return {name: found.spec.model for name, found in self._endpoint(endpoint).deployments.items()}
+
     def deployed_model(self, endpoint: str, name: str) -> str:
         found = self._deployment(endpoint, name)
         return found.spec.model if found else ""

@@ -19,7 +19,7 @@ from shared.inbox import requests
 from shared.intake import drops, folders, labels
 from shared.ports import Delete, Row
 from shared.redaction import words_of
-from shared.runtime import unit_of_work
+from shared.runtime import strangers, unit_of_work
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 
@@ -33,6 +33,7 @@ HANDLERS: dict[EventKind, Callable[[Unit, InboxRecord, Row], None]] = {
     EventKind.LABELS: labels.take,
     EventKind.ALERT: requests.alert,
     EventKind.MODEL: requests.model,
+    EventKind.DEPLOYED: strangers.take,
     EventKind.PERSON: requests.person,
 }
 

@@ -17,7 +17,7 @@ from shared.ports import Blob, Ports
 from shared.redaction import reason_of
 from shared.release import effects
 from shared.retraining import start
-from shared.runtime import run_queue, serving_look, unit_of_work, worker
+from shared.runtime import run_queue, serving_look, strangers, unit_of_work, worker
 from shared.runtime.unit_of_work import Unit
 from shared.runtime.worker import Ran
 from shared.state import rows
@@ -121,7 +121,7 @@ class Swept:
 def _heal(ports: Ports, overview: Overview) -> int:
     """Lost drops, what releases left behind, the traffic, lost models: none keeps another from being looked after."""
     found, this = 0, Swept(ports, overview)
-    for part in (_landed, _cleared, _served, _models, _told):
+    for part in (_landed, _cleared, _served, _strangers, _models, _told):
         try:
             found += part(this)
         except DriftloopError as error:
@@ -144,6 +144,12 @@ def _served(this: Swept) -> int:
     traffic = serving_look.look(current, this.overview.endpoint) if current is not None else None
     if traffic is not None and (current := this.loop()) is not None:
         _compare_traffic(current, this.overview, dict(traffic))
+    return 0
+
+
+def _strangers(this: Swept) -> int:
+    if (current := this.loop()) is not None:
+        strangers.look(current)
     return 0
 
 

@@ -55,6 +55,9 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "{hash}), as {model}, evidence {evidence}: {why}"
     ),
     Code.MODEL_REGISTERED: models.registered,
+    Code.DEPLOYMENTS_LOOKED_AT: "the deployments of endpoint {endpoint} were looked at",
+    Code.STRANGERS: "somebody else deployed on endpoint {endpoint}: {deployments}; Driftloop leaves it alone",
+    Code.NO_STRANGERS: "nobody else has a deployment on endpoint {endpoint} any more",
     Code.TRAINING_UNKNOWN: "its training is not on record: no data version, no job, no commit",
     Code.GATE_NOT_ASKED: "smoke test passed, no gate was asked for",
     Code.ANOTHER_RELEASE_OPEN: (

@@ -331,6 +331,9 @@ class TestServing:
         assert stage.ports.serving.deployed_model(pair, "none") == ""
         assert stage.ports.serving.deployed_model("nowhere", "none") == ""
         assert stage.ports.serving.deployment_state("nowhere", "none") == "missing"
+        named = stage.ports.serving.deployments(pair)
+        assert {"old", spec.name} <= named.keys()
+        assert same_asset(named[spec.name], spec.model)
         assert seen.state == "failed"
         assert "the weights are for another model" in seen.error
         eventually(lambda: stage.ports.serving.ensure_no_deployment(pair, "sick"), bool)

@@ -87,6 +87,7 @@ NEEDS_NOTHING = {
     *("answer-is-object", "answer-is-other", "value-not-finite", "value-not-class", "value-unknown-class"),
     "value-empty",
     *("cost-estimated", "cost-estimated-untrained", "cost-counted", "cost-so-far"),
+    *("deployments-looked-at", "no-strangers"),
     *("labels-own", "labels-provisional", "labels-mature", "labels-final-good"),
 }
 """Triggers, verdicts, their findings and outcomes: nothing is refused, waits or failed by itself."""

@@ -16,7 +16,14 @@ import pytest
 from shared.errors import InputRejected
 from shared.inbox import messages, recorder, unrouted
 from shared.inbox.alerts import AlertRaised, read_breach
-from shared.inbox.messages import Landed, ModelRegistered, MonitorBreached, RunChanged, Uninteresting
+from shared.inbox.messages import (
+    Landed,
+    ModelDeployed,
+    ModelRegistered,
+    MonitorBreached,
+    RunChanged,
+    Uninteresting,
+)
 from shared.state import rows
 from tests.engine.world import World, created, csv, season
 
@@ -55,6 +62,8 @@ def test_an_event_of_azure_ml(case: dict[str, dict[str, object]]) -> None:
         assert (seen.run, seen.status) == (wanted["run"], wanted["status"])
     if isinstance(seen, ModelRegistered):
         assert f"{seen.name}:{seen.version}" == wanted["model"]
+    if isinstance(seen, ModelDeployed):
+        assert f"{seen.endpoint} {seen.models} {seen.at}" == wanted["deployed"]
     if isinstance(seen, MonitorBreached):
         numbers = {
             breach.signal: [[f.feature, f.metric, f.value, f.threshold] for f in breach.features]

@@ -77,7 +77,14 @@ def test_every_event_that_is_subscribed_to_means_something() -> None:
     for kind in subscribed:
         event = {
             "eventType": kind,
-            "data": {"url": url, "eTag": "1", "runId": "r", "modelName": "m", "modelVersion": "1"},
+            "data": {
+                "url": url,
+                "eTag": "1",
+                "runId": "r",
+                "modelName": "m",
+                "modelVersion": "1",
+                "serviceName": "e",
+            },
         }
         read = messages.parse(json.dumps(event), "https://a.blob.core.windows.net")
         assert not isinstance(read, messages.Uninteresting), kind

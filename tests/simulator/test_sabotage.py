@@ -45,7 +45,8 @@ from tests.engine import test_isolation as isolation
 from tests.engine import test_origins as origin
 from tests.engine import test_policy as policies
 from tests.engine import test_steering as steering
-from tests.engine.world import World
+from tests.engine import test_strangers as strangers
+from tests.engine.world import World, csv, season
 from tests.faults import Crash
 from tests.judge import test_gate as gating
 from tests.judge import test_metric_and_smoke as smoking
@@ -223,6 +224,15 @@ def own_drift_raises_nothing() -> None:
 def _labelled_world() -> World:
     world = World()
     world.publish(finals.LABELLED)
+    return world
+
+
+def _serving_world() -> World:
+    world = World()
+    world.publish()
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.clock.advance(300)
     return world
 
 
@@ -451,6 +461,13 @@ GUARDS: Sequence[Sabotage] = (
         gating.test_a_clearly_worse_challenger_fails_and_says_why,
     ),
     Sabotage(
+        "a model that somebody else deploys is seen without an event",
+        lambda: set_to(tick.strangers, "look", always(None)),
+        lambda: strangers.test_the_sweep_finds_it_without_any_event_and_tells_when_it_is_gone(
+            _serving_world()
+        ),
+    ),
+    Sabotage(
         "a bake that asks for labels does not end without any",
         lambda: set_to(bake_judge, "_lacks_labels", always(False)),
         lambda: finals.test_a_bake_that_asks_for_labels_does_not_end_without_any(_labelled_world()),
@@ -553,7 +570,7 @@ def _an_edit_of_an_exported_file_is_told() -> None:
     for edit in spoiled:
         content = json.loads(exported.to_text())
         edit(content)
-        found = command._of(exported_release.ExportedRelease.from_text(json.dumps(content), "the file"))
+        found = command.opened_from(exported_release.ExportedRelease.from_text(json.dumps(content), "the file"))
         assert found.proof is not None and found.proof.problems != ()
 
 

@@ -25,7 +25,7 @@ SILENT = {InboxState.NEW, InboxState.DONE}
 def written() -> set[str]:
     """Literals in the engine and the core, and what is made from a phase or a drop's state."""
     literal = re.compile(
-        r'"((?:labels|loop|predictions|served|version|drop|release|retrain|traffic|action|source|serving)\.[a-z_]+)"'
+        r'"((?:labels|loop|predictions|served|version|drop|release|retrain|traffic|action|source|serving|deployment)\.[a-z_]+)"'
     )
     found = {what for file in (ROOT / "shared").rglob("*.py") for what in literal.findall(file.read_text())}
     found -= {"loop.yaml"}  # a file, not an event

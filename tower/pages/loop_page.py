@@ -50,6 +50,7 @@ _REASONS = frozenset(
         "loop.published",
         "traffic.adopted",
         "traffic.repaired",
+        "deployment.found",
         "action.refused",
         "drop.quarantined",
         "drop.duplicate",

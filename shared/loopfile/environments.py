@@ -10,7 +10,19 @@ from shared.loopfile.definition import Definition
 from shared.loopfile.keys import section_of
 from shared.loopfile.yaml_lines import Document, Mistake, Path, Value, dotted, show
 
-MAY_DIFFER = ("mode", "train", "serve", "drift", "metric", "retrain", "models", "gate", "canary", "people")
+MAY_DIFFER = (
+    "mode",
+    "train",
+    "serve",
+    "drift",
+    "metric",
+    "retrain",
+    "models",
+    "gate",
+    "canary",
+    "cost",
+    "people",
+)
 SAME = frozenset(
     {
         ("train", "pipeline"),

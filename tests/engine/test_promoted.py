@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ from tests.engine.world import LOOP, World, csv, season
 from tests.tower.tower import page
 
 REGISTRY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/registries/shared"
-SETTINGS = Settings(*([""] * 13))
+SETTINGS = Settings(**{field.name: "" for field in fields(Settings)})
 FILE = (
     LOOP.replace("attempts: 2", "attempts: 2, only_in: test")
     .replace("{endpoint: birds}", "{endpoint: birds, scoring: score, environment: env.yml}")

@@ -211,7 +211,7 @@ class TestShared:
         with ThreadPoolExecutor(4) as pool:
             asked = [pool.submit(share, sharer, model, "", f"t{n}") for n in range(4)]
             failed = [one.exception() for one in asked if one.exception() is not None]
-        assert failed, "if this passes, the SDK was mended: see docs/decisions/0035"
+        assert failed, "if this passes, the SDK was mended: see docs/decisions/0038"
 
 
 class TestRefused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,14 @@ def test_a_backtest_is_of_the_environment_that_trains(folder: Path) -> None:
     assert backtest.defined(folder, ()) == loopfile.load(folder, environment="test")
     (folder / "loop.yaml").write_text(BASE.replace(", only_in: test", ""))
     assert backtest.defined(folder, ()).serve.endpoint == "penguins"
+
+
+def test_the_loop_file_of_the_page_is_valid_in_each_environment(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "environments.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "loop.yaml").write_text(text)
+    for name in ("train.yml", "environment.yml"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "score").mkdir()
+    for name in loopfile.load(tmp_path).environments:
+        assert loopfile.load(tmp_path, environment=name).loop == "churn"

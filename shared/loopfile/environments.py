@@ -37,8 +37,11 @@ ALLOWED = f"keys of {', '.join(MAY_DIFFER)}, but for {', '.join(map(dotted, sort
 
 
 def lay_over(document: Document, name: str) -> None:
-    """Make the document say what it says of this environment, with the lines of where that stands."""
+    """Make the document say what it says of this environment, with the lines of where that stands. A file without
+    environments is the same in all."""
     value = document.value
+    if isinstance(value, Mapping) and "environments" not in value:
+        return
     given = value.get("environments") if isinstance(value, Mapping) else None
     if not isinstance(value, dict) or not isinstance(given, Mapping) or name not in given:
         names = ", ".join(given) if isinstance(given, Mapping) and given else "none"

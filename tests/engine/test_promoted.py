@@ -483,6 +483,8 @@ def test_a_loop_is_published_to_the_deployment_that_is_meant(
     assert words in str(no.value)
     monkeypatch.setattr(session, "settings", lambda: replace(SETTINGS, environment="production"))
     assert publishing.defined(tmp_path, (), "production").gate.margin == 0.05
+    (tmp_path / "loop.yaml").write_text(LOOP)
+    assert publishing.defined(tmp_path, (), "production") == publishing.defined(tmp_path, (), "")
 
 
 def test_a_page_tells_where_a_promoted_model_comes_from(test: World, production: World) -> None:

@@ -103,8 +103,14 @@ def test_what_makes_a_model_cannot_differ(folder: Path, given: str, key: str) ->
 def test_an_environment_that_is_not_there_is_told_with_those_that_are(folder: Path) -> None:
     (one,) = mistakes(folder, BASE, "prod")
     assert one == 'loop.yaml:9 environments: found nothing of "prod"; allowed: one of test, production'
-    (one,) = mistakes(folder, BASE.partition("environments:")[0].replace(", only_in: test", ""), "prod")
+    alone = BASE.partition("environments:")[0].replace(", only_in: test", "")
+    (one,) = mistakes(folder, f"{alone}environments: {{}}", "x")
     assert one.endswith("allowed: one of none")
+
+
+def test_a_file_without_environments_is_the_same_in_all(folder: Path) -> None:
+    (folder / "loop.yaml").write_text(BASE.partition("environments:")[0].replace(", only_in: test", ""))
+    assert loopfile.load(folder, environment="any") == loopfile.load(folder)
 
 
 def test_models_are_trained_in_an_environment_that_there_is(folder: Path) -> None:

@@ -10,7 +10,19 @@ from shared.loopfile.definition import Definition
 from shared.loopfile.keys import section_of
 from shared.loopfile.yaml_lines import Document, Mistake, Path, Value, dotted, show
 
-MAY_DIFFER = ("mode", "train", "serve", "drift", "metric", "retrain", "models", "gate", "canary", "people")
+MAY_DIFFER = (
+    "mode",
+    "train",
+    "serve",
+    "drift",
+    "metric",
+    "retrain",
+    "models",
+    "gate",
+    "canary",
+    "cost",
+    "people",
+)
 SAME = frozenset(
     {
         ("train", "pipeline"),
@@ -25,8 +37,11 @@ ALLOWED = f"keys of {', '.join(MAY_DIFFER)}, but for {', '.join(map(dotted, sort
 
 
 def lay_over(document: Document, name: str) -> None:
-    """Make the document say what it says of this environment, with the lines of where that stands."""
+    """Make the document say what it says of this environment, with the lines of where that stands. A file without
+    environments is the same in all."""
     value = document.value
+    if isinstance(value, Mapping) and "environments" not in value:
+        return
     given = value.get("environments") if isinstance(value, Mapping) else None
     if not isinstance(value, dict) or not isinstance(given, Mapping) or name not in given:
         names = ", ".join(given) if isinstance(given, Mapping) and given else "none"

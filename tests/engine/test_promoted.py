@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ from tests.engine.world import LOOP, World, csv, season
 from tests.tower.tower import page
 
 REGISTRY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/registries/shared"
-SETTINGS = Settings(*([""] * 13))
+SETTINGS = Settings(**{field.name: "" for field in fields(Settings)})
 FILE = (
     LOOP.replace("attempts: 2", "attempts: 2, only_in: test")
     .replace("{endpoint: birds}", "{endpoint: birds, scoring: score, environment: env.yml}")
@@ -483,6 +483,8 @@ def test_a_loop_is_published_to_the_deployment_that_is_meant(
     assert words in str(no.value)
     monkeypatch.setattr(session, "settings", lambda: replace(SETTINGS, environment="production"))
     assert publishing.defined(tmp_path, (), "production").gate.margin == 0.05
+    (tmp_path / "loop.yaml").write_text(LOOP)
+    assert publishing.defined(tmp_path, (), "production") == publishing.defined(tmp_path, (), "")
 
 
 def test_a_page_tells_where_a_promoted_model_comes_from(test: World, production: World) -> None:

@@ -134,6 +134,7 @@ def _run(script: str, folder: Path, **answers: int) -> tuple[int, list[str]]:
         )
         tool.chmod(0o755)
     path = {"PATH": f"{tools}:{os.environ['PATH']}", "DRIFTLOOP_LOOPS": "loops/a loops/b"}
+    path["AZURE_ENV_NAME"] = "prod"
     done = subprocess.run(["/bin/bash", "-c", script], env=path, cwd=folder, check=False, timeout=60)
     calls = folder / "calls"
     return done.returncode, calls.read_text().splitlines() if calls.exists() else []
@@ -145,8 +146,8 @@ def _publishing() -> str:
 
 PUBLISHED = [
     "azd env get-values",
-    "driftloop publish loops/a",
-    "driftloop publish loops/b",
+    "driftloop publish loops/a --to prod",
+    "driftloop publish loops/b --to prod",
     "driftloop doctor",
 ]
 
@@ -157,7 +158,7 @@ PUBLISHED = [
         ({}, 0, 4),
         ({"doctor": 3}, 0, 4),
         ({"doctor": 1}, 1, 4),
-        ({"publish loops/a": 1}, 1, 2),
+        ({"publish loops/a --to prod": 1}, 1, 2),
         ({"env get-values": 1}, 1, 1),
     ],
 )

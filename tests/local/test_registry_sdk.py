@@ -205,14 +205,6 @@ class TestShared:
             time.sleep(0.05)
         assert seen[:2] == [202, 202] and look.content == b""
 
-    def test_one_client_must_not_share_from_two_threads(self, sharer: MLClient, model: str) -> None:
-        """Azure/azure-sdk-for-python#39502: the client object is switched to the registry and back. Driftloop shares
-        one after the other; here is why."""
-        with ThreadPoolExecutor(4) as pool:
-            asked = [pool.submit(share, sharer, model, "", f"t{n}") for n in range(4)]
-            failed = [one.exception() for one in asked if one.exception() is not None]
-        assert failed, "if this passes, the SDK was mended: see docs/decisions/0035"
-
 
 class TestRefused:
     def test_both_a_workspace_and_a_registry(self, person: DefaultAzureCredential) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -102,8 +103,14 @@ def test_what_makes_a_model_cannot_differ(folder: Path, given: str, key: str) ->
 def test_an_environment_that_is_not_there_is_told_with_those_that_are(folder: Path) -> None:
     (one,) = mistakes(folder, BASE, "prod")
     assert one == 'loop.yaml:9 environments: found nothing of "prod"; allowed: one of test, production'
-    (one,) = mistakes(folder, BASE.partition("environments:")[0].replace(", only_in: test", ""), "prod")
+    alone = BASE.partition("environments:")[0].replace(", only_in: test", "")
+    (one,) = mistakes(folder, f"{alone}environments: {{}}", "x")
     assert one.endswith("allowed: one of none")
+
+
+def test_a_file_without_environments_is_the_same_in_all(folder: Path) -> None:
+    (folder / "loop.yaml").write_text(BASE.partition("environments:")[0].replace(", only_in: test", ""))
+    assert loopfile.load(folder, environment="any") == loopfile.load(folder)
 
 
 def test_models_are_trained_in_an_environment_that_there_is(folder: Path) -> None:
@@ -119,3 +126,14 @@ def test_a_backtest_is_of_the_environment_that_trains(folder: Path) -> None:
     assert backtest.defined(folder, ()) == loopfile.load(folder, environment="test")
     (folder / "loop.yaml").write_text(BASE.replace(", only_in: test", ""))
     assert backtest.defined(folder, ()).serve.endpoint == "penguins"
+
+
+def test_the_loop_file_of_the_page_is_valid_in_each_environment(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "environments.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "loop.yaml").write_text(text)
+    for name in ("train.yml", "environment.yml"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "score").mkdir()
+    for name in loopfile.load(tmp_path).environments:
+        assert loopfile.load(tmp_path, environment=name).loop == "churn"

@@ -11,10 +11,10 @@ import pytest
 
 from shared.audit import answer, exported_release, origin
 from shared.audit.exported_release import ExportedRelease
+from shared.domain.reason import Reason
 from shared.domain.release import Phase
 from shared.memory.azureml import MemoryModel, MemoryRegistry, MemorySharing
 from shared.ports import Sharing
-from shared.release.promoted import Tested
 from shared.runtime import unit_of_work
 from tests.faults import FAULTS, Crash
 from tests.simulator.life import HEALS_S, LATE_HEALS_S, LOOP, Life, birds
@@ -62,7 +62,7 @@ def heard(life: Life) -> str:
 
 
 @cache
-def tested() -> tuple[ExportedRelease, MemoryRegistry]:
+def live_elsewhere() -> tuple[ExportedRelease, MemoryRegistry]:
     """A release that is live in an environment of its own, and the registry into which it was shared."""
     life = Life(plan=LOOP, failing="none")
     life.publish(LOOP, "test")
@@ -75,11 +75,11 @@ def tested() -> tuple[ExportedRelease, MemoryRegistry]:
 
 
 def promoted(life: Life) -> str:
-    exported, life.real.training.registry = tested()
+    exported, life.real.training.registry = live_elsewhere()
     evidence = origin.bring(life.real.documents, exported, REGISTRY)
     life.act("release", evidence=evidence, id="promoted")
     found = origin.tested(exported, REGISTRY)
-    assert isinstance(found, Tested)
+    assert not isinstance(found, Reason)
     return found.model
 
 
@@ -250,7 +250,7 @@ def test_after_the_worst_of_a_promotion_one_audit_answers_both() -> None:
     assert wrong(life, promoted) == []
     assert life.real.training.submitted == ["birds-r1-a1", "birds-r2-a1"]
     audited = answer.audit(life.real, "birds")
-    exported, _ = tested()
+    exported, _ = live_elsewhere()
     live = next(entry for entry in exported.ledger if entry.after == Phase.LIVE)
     assert audited.problems == () and audited.served is not None
     assert audited.served.origin is not None and audited.served.origin_hash == live.hash

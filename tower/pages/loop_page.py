@@ -97,6 +97,9 @@ class EstimateLine:
     until: str
     release: int
     estimate: Estimated
+    off: float | None
+    """The estimate less what labels say; None before they do."""
+    holds: bool
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,8 @@ def loop(asking: Asking, name: str) -> LoopPage:
 def _estimates(windows: Sequence[Window]) -> Iterator[EstimateLine]:
     for one in reversed(windows):
         if one.estimate is not None:
-            yield EstimateLine(one.since, one.until, one.release, one.estimate)
+            kept = one.estimate
+            yield EstimateLine(one.since, one.until, one.release, kept, kept.error, kept.holds)
 
 
 def _attention(asking: Asking, state: LoopState, release: Release | None, breaker: Breaker) -> Reason | None:

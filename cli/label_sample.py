@@ -33,10 +33,11 @@ def label_sample(
     output: Annotated[Path, typer.Option("--output", "-o", help="The CSV to write.")],
     rows: Annotated[int, typer.Option(min=50, max=1000, help="How many rows to label.")] = 200,
 ) -> None:
-    """Choose the served rows whose labels say most about the live model: more where an answer is likely to be wrong.
+    """Choose served rows to label: those that say most.
 
-    They are from the newest window whose metric was estimated. Each has a weight, by which the metric of the labelled
-    rows is unbiased for the whole window; fill in the target and hand the file in with `driftloop drop --labels`.
+    They are from the newest window whose metric was estimated, more of those whose answer is likely to be wrong. By
+    their weights the metric of the labelled rows is unbiased for the window. Fill in the target and hand the file in
+    with `driftloop drop LOOP FILE --labels`.
     """
     if output.exists():
         raise ConfigurationError(f"{output} already exists; choose another name")

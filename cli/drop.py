@@ -24,13 +24,16 @@ def drop(
     name: Annotated[
         str, typer.Option(help="Name below the landing prefix; the file's own name otherwise.")
     ] = "",
+    labels: Annotated[bool, typer.Option("--labels", help="These are late labels, not data.")] = False,
 ) -> None:
     """Upload data to the loop's landing prefix. A folder is ended with _SUCCESS, or the manifest that a loop asks for,
     so that it is one version."""
     overview = session.overview(loop)
+    if labels and not overview.labels:
+        raise ConfigurationError(f"{loop} takes no late labels: its loop file has no data.labels")
     if not file.exists():
         raise ConfigurationError(f"{file} does not exist")
-    container, _, prefix = overview.landing.partition("/")
+    container, _, prefix = (overview.labels if labels else overview.landing).partition("/")
     blobs, target = session.ports().blobs, prefix + (name or file.name)
     if file.is_dir():
         end = overview.manifest or FOLDER_END

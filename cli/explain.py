@@ -77,6 +77,8 @@ def loop_story(ports: Ports, loop: str) -> Story:
     answers = [entry for entry in queries.entries(ports, loop) if entry.what in ANSWERS]
     lines = [_answer(entry) for entry in answers[-MOST:]]
     now = f"{ports.clock.now():%Y-%m-%d %H:%M:%S}"
+    if state.served_verdict is not None:
+        lines.append((now, "what is served", say(state.served_verdict)))
     newest = f", the last {len(lines)}" if len(lines) < len(answers) else ""
     heading = f"{loop}: {len(answers)} answer{'' if len(answers) == 1 else 's'}{newest}"
     return heading, [*lines, (now, "now", _now(state))], state.paused or state.denial

@@ -22,9 +22,15 @@ class TriggerKind(StrEnum):
     ALERT = "alert"
     SERVED = "served"
     """The inputs that are served have drifted; it waits for labels."""
+    ESTIMATE = "estimate"
+    """On what is served the metric is estimated to be past its threshold; it waits for labels."""
     PERSON = "person"
     MODEL = "model"
     """A model was registered that the loop file asks to be released."""
+
+
+UNLABELLED = frozenset({TriggerKind.SERVED, TriggerKind.ESTIMATE})
+"""Reasons that what is served gives: there are no labels to train on yet, and another model's inputs are others."""
 
 
 @dataclass(frozen=True)

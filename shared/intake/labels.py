@@ -2,7 +2,8 @@
 
 A label file holds the loop's `data.id` and its target. The id is looked for in the collected inputs (a request may
 bring it along; models are not shown it) and, where they have none, in the id of the collected row, which is the
-request's own with the row's number behind it.
+request's own with the row's number behind it. A file of rows that `driftloop label-sample` chose brings a weight for
+each beside its label.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from shared.domain.release import Trigger, TriggerKind
 from shared.errors import InputRejected
 from shared.intake import drops
 from shared.intake.drops import Landing, Read
+from shared.intake.rejections import quoted, rejected
 from shared.loopfile.published import Published
 from shared.own.measured import of_champion, own_metric
 from shared.ports import Delete, Insert, Ports, Row
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 LOOK_BACK = timedelta(days=30)
 """Predictions that are older are not joined: labels have matured by then, or the collector's rows are gone."""
+
+WEIGHT = "label_weight"
+"""The column of a label file that says how many rows each stands for: one over its chance to be chosen."""
 
 BATCHES = 100
 """Label files that one look reads, the newest ones."""
@@ -57,6 +62,7 @@ class Found:
     predictions: tuple[object, ...]
     collected: int
     inputs: tuple[Mapping[str, object], ...] = ()
+    ids: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -86,12 +92,16 @@ def _keep(landing: Landing, read: Read) -> None:
             Code.MISSING_COLUMN, f"labels need the columns {data.id} and {data.target}; {missing} missing"
         )
     found = _labels(unit.ports, read.path, str(data.id), data.target)
+    weighed = WEIGHT in read.reading.columns
+    worth = _weights(unit.ports, read.path, str(data.id), found) if weighed else {}
     collected = _collected(unit, published.definition)
-    seen, verdict = _judged(unit, published, found, collected)
+    seen, verdict = _judged(unit, published, found, collected, worth)
     unit_state = _with_lags(unit, published.definition, found, collected, read.blob.created_at)
+    served, was = _estimates_checked(unit, found, worth)
+    unit_state = replace(unit_state, served=served)
     if own := read.reading.own_labels:
         seen = replace(seen, because=(*seen.because, reason(Code.LABELS_OWN, labels=own)))
-    seen = replace(seen, facts={"rows": read.reading.rows, **seen.facts})
+    seen = replace(seen, facts={"rows": read.reading.rows, **seen.facts}, because=(*seen.because, *was))
     trigger = Trigger(TriggerKind.METRIC, seen, "driftloop", record.key, unit.ports.clock.now())
     outcome = start.answer(unit, unit_state, [trigger] if verdict and verdict.breached else [])
     entry = Draft(
@@ -113,6 +123,23 @@ def _keep(landing: Landing, read: Read) -> None:
             *outcome.changes,
         ],
     )
+
+
+def _estimates_checked(
+    unit: Unit, labels: Labels, worth: Mapping[str, float]
+) -> tuple[str, tuple[Reason, ...]]:
+    """What these labels say of the windows whose metric was estimated: the windows as they are kept then, and the
+    newest that was checked."""
+    from shared.verdict import served_inputs
+
+    champion, kept = unit.state.champion, served_inputs.windows(unit.ports.documents, unit.state)
+    if champion is None or not served_inputs.estimates(kept, champion.release):
+        return unit.state.served, ()
+    after = [served_inputs.with_labels(unit.ports.documents, w, labels, worth) for w in kept]
+    told = [served_inputs.estimate_was(new) for new, old in zip(after, kept, strict=True) if new != old]
+    if not told:
+        return unit.state.served, ()
+    return unit.ports.documents.put(served_inputs.written(after)), (told[-1],)
 
 
 def _collected(unit: Unit, definition: Definition) -> Rows:
@@ -154,7 +181,7 @@ def maturity(state: LoopState, definition: Definition) -> timedelta | None:
 
 
 def _judged(
-    unit: Unit, published: Published, labels: Labels, collected: Rows
+    unit: Unit, published: Published, labels: Labels, collected: Rows, worth: Mapping[str, float]
 ) -> tuple[Reason, MetricVerdict | None]:
     """What these labels say about the champion: these alone, so that every label file is a sample of its own."""
     from shared.stats.metrics import metric_of
@@ -190,6 +217,7 @@ def _judged(
         own=own,
         seen=_own_seen(published, own, found) if own else None,
         confidence=wanted.confidence,
+        worth=[worth.get(id, 1.0) for id in found.ids] if worth else None,
     )
     return replace(seen, because=(verdict.reason,)), verdict
 
@@ -206,23 +234,27 @@ def _own_seen(published: Published, own: OwnMetric, found: Found) -> OwnSeen | N
 def join(collected: Rows, labels: Labels, id: str) -> Found:
     """The predictions whose label is known."""
     known = [
-        (label, each["output"], each.get("inputs"))
+        (label, each["output"], each.get("inputs"), _name(each, id))
         for each in collected
         if (label := label_of(each, labels, id)) is not None
     ]
-    inputs = tuple(given if isinstance(given, Mapping) else {} for _, _, given in known)
-    return Found(tuple(k[0] for k in known), tuple(k[1] for k in known), len(collected), inputs)
+    labelled, said, given, ids = zip(*known, strict=True) if known else ((), (), (), ())
+    inputs = tuple(one if isinstance(one, Mapping) else {} for one in given)
+    return Found(labelled, said, len(collected), inputs, ids)
 
 
 def label_of(collected: Mapping[str, object], labels: Labels, id: str) -> object | None:
     """The label of one collected row; None when it is not known, or the output is nothing to hold it against."""
+    output = collected.get("output")
+    return None if output is None or isinstance(output, dict | list) else labels.get(_name(collected, id))
+
+
+def _name(collected: Mapping[str, object], id: str) -> str:
     from shared.stats.metrics import class_name
 
-    inputs, output = collected.get("inputs"), collected.get("output")
-    if output is None or isinstance(output, dict | list):
-        return None
+    inputs = collected.get("inputs")
     named = inputs.get(id) if isinstance(inputs, Mapping) else None
-    return labels.get(class_name(named if named is not None else collected.get("id")))
+    return class_name(named if named is not None else collected.get("id"))
 
 
 def known(unit: Unit, definition: Definition, since: datetime) -> Labels:
@@ -247,3 +279,23 @@ def _labels(ports: Ports, path: str, id: str, target: str) -> Labels:
         frame = pd.read_parquet(BytesIO(ports.versions.read(part)), columns=[id, target]).dropna()
         found.update(zip(map(class_name, frame[id]), frame[target].tolist(), strict=True))
     return found
+
+
+def _weights(ports: Ports, path: str, id: str, labels: Labels) -> dict[str, float]:
+    """The weight of each labelled row; the file is rejected where one has none."""
+    import pandas as pd
+
+    from shared.stats.metrics import class_name
+
+    found: dict[str, float] = {}
+    for part in ports.versions.list(f"{path}/"):
+        frame = pd.read_parquet(BytesIO(ports.versions.read(part)), columns=[id, WEIGHT])
+        weights = pd.to_numeric(frame[WEIGHT], errors="coerce")
+        found.update(zip(map(class_name, frame[id]), map(float, weights), strict=True))
+    kept = {name: found[name] for name in labels}
+    if bad := [name for name, weight in kept.items() if not 0 < weight < float("inf")]:
+        raise rejected(
+            Code.LABEL_WEIGHT,
+            f"{len(bad)} labelled rows have no {WEIGHT} above 0, for example {quoted(bad[0])}",
+        )
+    return kept

@@ -32,6 +32,7 @@ REMEDIES: dict[str, str] = {
     "missing-id": "add the column, or correct data.id in the loop file",
     "missing-origin": "add the column, or correct data.origin.column in the loop file",
     "missing-column": "add the column; to go on without it, put it under data.ignore",
+    "label-weight": "leave label_weight as driftloop label-sample wrote it, or take the column out of the file",
     "retyped-column": "land the column as it was, say under data.columns what it is, or put it under data.ignore",
     "duplicate-header": "give each column a name of its own",
     "empty-header": "give each column a name; pandas writes none for its index: use index=False",

@@ -432,6 +432,8 @@ class Metric(Section):
     """A breach when it is significantly higher."""
     confidence: Confidence = 0.95
     """Of the interval."""
+    estimate: bool = False
+    """Whether it is estimated on each window of served inputs, before labels come (drift.served)."""
     sample: Annotated[int, Field(ge=10, le=20_000)] = 1000
     """Rows that the champion is asked to predict: a random sample of the version's labelled rows."""
 
@@ -463,14 +465,14 @@ class Breaker(Section):
     """The longest of these waits."""
 
 
-Reason = Literal["drift", "metric", "schedule", "alert", "served"]
+Reason = Literal["drift", "metric", "schedule", "alert", "served", "estimate"]
 
 
 class Retrain(Section):
     on: Annotated[
         tuple[Reason, ...],
         AfterValidator(distinct),
-        Allowed("a list of drift, metric, schedule, alert and served"),
+        Allowed("a list of drift, metric, schedule, alert, served and estimate"),
     ] = ("drift", "metric", "schedule", "alert")
     """What may start a release automatically."""
     schedule: Schedule | None = None

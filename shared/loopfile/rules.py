@@ -216,6 +216,19 @@ def _costs(it: Definition) -> Iterator[Finding]:
             yield Finding((*path, truth, name), row[name], allowed, (path,))
 
 
+def _estimate(it: Definition) -> Iterator[Finding]:
+    metric, path = it.metric, ("metric", "estimate")
+    if metric is None or not metric.estimate:
+        return
+    if it.drift.served is None:
+        yield Finding(
+            path, True, "true only with drift.served, whose inputs it is about", (("drift", "served"),)
+        )
+    if metric.name not in METRICS or metric.name in (COST, "r2"):
+        allowed = f"false, because {metric.name} cannot be estimated without labels; every other metric of the box can"
+        yield Finding(path, True, allowed, (_NAME,))
+
+
 def _task(it: Definition) -> Iterator[Finding]:
     metric, task = it.metric, it.data.task
     if (
@@ -244,6 +257,10 @@ def _retrain(it: Definition) -> Iterator[Finding]:
             yield Finding(("retrain", key), value, f"nothing, because retrain.on leaves {reason} out", (_ON,))
     if "served" in retrain.on and it.drift.served is None:
         yield Finding(_ON, "served", "served only with drift.served", (("drift", "served"),))
+    judged = it.metric is not None and it.metric.threshold is not None
+    if "estimate" in retrain.on and not (judged and it.metric is not None and it.metric.estimate):
+        allowed = "estimate only with metric.estimate: true and metric.at_least or metric.at_most"
+        yield Finding(_ON, "estimate", allowed, (("metric", "estimate"),))
     if "drift" in retrain.on and not it.drift.enabled:
         yield Finding(_ON, "drift", "drift only when drift.enabled is true", (("drift", "enabled"),))
 
@@ -351,6 +368,7 @@ RULES: tuple[Rule, ...] = (
     _positive,
     _costs,
     _own,
+    _estimate,
     _task,
     _retrain,
     _parity,

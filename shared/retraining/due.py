@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, reason
-from shared.domain.release import Release, Trigger, TriggerKind
+from shared.domain.release import UNLABELLED, Release, Trigger, TriggerKind
 from shared.intake import folders, source
 from shared.release.machine import PHASES
 from shared.retraining import cron, policy, start
@@ -67,7 +67,7 @@ def _aged(state: LoopState, definition: Definition, now: datetime) -> tuple[Trig
 def unlabelled(current: Unit) -> bool:
     """Whether what waits can do nothing before labels land, which is an event."""
     state = current.state
-    asks = any(trigger.kind is TriggerKind.SERVED for trigger in state.waiting)
+    asks = any(trigger.kind in UNLABELLED for trigger in state.waiting)
     return asks and policy.waits_for_labels(state, state.waiting, current.newest_labelled())
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import JudgementKind, Phase, Release, Trigger, TriggerKind
+from shared.domain.release import UNLABELLED, JudgementKind, Phase, Release, Trigger, TriggerKind
 from shared.retraining import cost
 from shared.state.hash_chain import Draft
 
@@ -80,7 +80,7 @@ def waits_for_labels(state: LoopState, triggers: Sequence[Trigger], newest_versi
     """Served inputs that drifted bring no labels: what they ask for waits until some have landed."""
     kinds = {t.kind for t in triggers}
     asked = kinds & {TriggerKind.PERSON, TriggerKind.MODEL}
-    return TriggerKind.SERVED in kinds and not asked and newest_version <= state.trained_through
+    return bool(UNLABELLED & kinds) and not asked and newest_version <= state.trained_through
 
 
 def _begin(state: LoopState, triggers: tuple[Trigger, ...], definition: Definition) -> Start | Deny:
@@ -128,7 +128,7 @@ def _breaker(
 ) -> Coalesce | None:
     """After many releases that failed, or mended nothing: rests that double, from a day on. It never stops for good."""
     found = [(state.failed_in_row, breaker.failed, Code.FAILED_IN_ROW)]
-    if {t.kind for t in triggers} <= {TriggerKind.DRIFT, TriggerKind.METRIC, TriggerKind.SERVED}:
+    if {t.kind for t in triggers} <= {TriggerKind.DRIFT, TriggerKind.METRIC, *UNLABELLED}:
         found.append((state.unhelped_in_row, breaker.unhelped, Code.UNHELPED_IN_ROW))
     for releases, most, code in found:
         if releases < most or state.last_ended_at is None:
@@ -165,7 +165,7 @@ def _over_budget(
     return Coalesce(triggers, used_up, free_at)
 
 
-OWN_EFFECTS = frozenset({TriggerKind.ALERT, TriggerKind.METRIC, TriggerKind.SERVED})
+OWN_EFFECTS = frozenset({TriggerKind.ALERT, TriggerKind.METRIC, *UNLABELLED})
 """Kinds that what the champion does may set off."""
 
 
@@ -194,7 +194,7 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
     alive = release.phase is Phase.LIVE
     failed = 0 if alive else state.failed_in_row + (release.phase is not Phase.ABORTED)
     echoes = [t for t in state.waiting if t.kind is TriggerKind.ALERT and is_echo(release, t.at)]
-    replaced = [t for t in state.waiting if alive and t.kind is TriggerKind.SERVED and _before(state, t.at)]
+    replaced = [t for t in state.waiting if alive and t.kind in UNLABELLED and _before(state, t.at)]
     after = replace(
         state,
         open_release=None,

@@ -46,7 +46,7 @@ class Rows:
 
     columns: Mapping[str, Sequence[object]]
     answers: Ints
-    """Number of the class; not used for numbers."""
+    """Number of the class, as many as there are classes for one that is none of them; not used for numbers."""
     stated: Floats
     """rows x classes, each row's probabilities; of a regression rows x 1, the predicted number."""
 
@@ -131,7 +131,9 @@ def _wrong(metric: Metric, chances: Floats, served: Rows) -> Floats:
         return np.asarray(chances.min(axis=1))
     if served.stated.shape[1] == 1:
         return chances[:, 0]
-    return np.asarray(1 - chances[np.arange(len(chances)), served.answers])
+    known = served.answers < chances.shape[1]
+    right = chances[np.arange(len(chances)), np.where(known, served.answers, 0)]
+    return np.asarray(np.where(known, 1 - right, 1.0))
 
 
 def _truths(

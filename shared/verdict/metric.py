@@ -53,6 +53,7 @@ def judge_metric(
     seen: OwnSeen | None = None,
     confidence: float = 0.95,
     seed: int = 20070101,
+    worth: Sequence[float] | None = None,
 ) -> MetricVerdict:
     """H0: the metric is on the good side of `threshold`. Breached when H0 is rejected at 1 - confidence.
 
@@ -61,6 +62,7 @@ def judge_metric(
 
     Of a metric of probabilities `y_pred` is what was stated a row: for the `positive` class, or for what came true.
     `seen` is what a metric of the loop's `own` answered.
+    `worth` says how many rows each stands for, where they were chosen by design (`label_design.py`).
     """
     from shared.stats.intervals import bounds, sample_of
 
@@ -73,13 +75,13 @@ def judge_metric(
     if unusable:
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, unusable)
     truth = [class_name(value) == positive for value in y_true] if chosen.of_probabilities else y_true
-    if chosen.given:
-        found = _given(seen.found.get(ALL_ROWS) if seen else None)
+    if chosen.given:  # nobody has told the function how to weigh rows
+        found = _given(None) if worth else _given(seen.found.get(ALL_ROWS) if seen else None)
     else:
         answers = row_costs(chosen.costs, y_true, y_pred) if chosen.costs else y_pred
         if seen and seen.rows:
             answers = seen.rows[0]
-        found = bounds(sample_of(chosen, truth, answers), confidence, 4000, seed)
+        found = bounds(sample_of(chosen, truth, answers, worth=worth), confidence, 4000, seed)
     if not all(map(math.isfinite, (found.value, found.low, found.high))):
         undefined = reason(Code.METRIC_UNDEFINED, metric=chosen.name, rows=n)
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, undefined)

@@ -176,12 +176,12 @@ def _of_class(said: object, answer: object, wanted: object, two: bool) -> float 
     from shared.stats.metrics import class_name
 
     if isinstance(said, dict):
-        return _probability(said.get(class_name(wanted)))
-    found = _probability(said)
+        return probability(said.get(class_name(wanted)))
+    found = probability(said)
     if found is None or answer is None or class_name(answer) == class_name(wanted):
         return found if answer is not None else None
     return 1 - found if two else None
 
 
-def _probability(value: object) -> float | None:
+def probability(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

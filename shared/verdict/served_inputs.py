@@ -14,16 +14,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import Champion, Trigger, TriggerKind
+from shared.domain.release import UNLABELLED, Champion, Trigger, TriggerKind
 from shared.ports import Documents
 from shared.retraining import policy, start
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
-from shared.verdict import comparison, served_rows
+from shared.verdict import comparison, served_estimate, served_rows
+from shared.verdict.served_estimate import Estimated, Served
 
 if TYPE_CHECKING:
     import drift
@@ -62,6 +63,8 @@ class Window:
     """From the champion's reference, by column; None where the window is no past for others."""
     material: bool | None = None
     """None: it could not be judged."""
+    estimate: Estimated | None = None
+    """Of the metric, before labels come; None where the loop does not ask for it, or it cannot be made."""
 
     @property
     def span(self) -> timedelta:
@@ -76,7 +79,37 @@ def windows(documents: Documents, state: LoopState) -> list[Window]:
     """The windows that are kept, oldest first."""
     if not state.served:
         return []
-    return [Window(**one) for one in json.loads(documents.get(state.served))["windows"]]
+    return list(map(_window, json.loads(documents.get(state.served))["windows"]))
+
+
+def _window(kept: dict[str, Any]) -> Window:
+    estimate = kept.pop("estimate", None)
+    return Window(**kept, estimate=Estimated(**estimate) if estimate else None)
+
+
+def estimates(past: Sequence[Window], release: int) -> list[Estimated]:
+    """Those of one model, oldest first."""
+    return [w.estimate for w in past if w.estimate is not None and w.release == release]
+
+
+def with_labels(
+    documents: Documents, window: Window, labels: Mapping[str, object], worth: Mapping[str, float]
+) -> Window:
+    """The window, with what these labels say of its estimate where they are enough."""
+    if window.estimate is None:
+        return window
+    about = served_estimate.asked(documents, window.estimate)
+    after = served_estimate.checked(window.estimate, about, labels, worth)
+    return window if after is None else replace(window, estimate=after)
+
+
+def estimate_was(window: Window) -> Reason:
+    """An estimate, beside what labels say of it."""
+    one = window.estimate
+    assert one is not None
+    facts: dict[str, Any] = {"said": one.said, "said_low": one.said_low, "said_high": one.said_high}
+    facts |= {"metric": one.metric, "value": one.value, "low": one.low, "high": one.high, "rows": one.labels}
+    return reason(Code.ESTIMATE_WAS, **facts, since=window.since, until=window.until)
 
 
 def next_at(state: LoopState, definition: Definition, now: datetime) -> datetime | None:
@@ -117,9 +150,12 @@ def answer(current: Unit) -> bool:
         until=until.isoformat(),
     )
     cause = f"served-{until.isoformat()}"
-    kept = current.ports.documents.put(_written([*past, window]))
+    kept = current.ports.documents.put(written([*past, window]))
     looked = replace(current.state, served=kept, served_through=until, served_verdict=verdict)
     reasons, waits = _reasons(looked, definition, [*past, window], Trigger(_KIND, verdict, _US, cause, now))
+    reasons += _past_threshold(
+        looked, definition, [*past, window], Trigger(_ESTIMATE, verdict, _US, cause, now)
+    )
     outcome = start.answer(current, looked, reasons)
     entry = Draft(
         "served.judged",
@@ -136,7 +172,7 @@ def answer(current: Unit) -> bool:
     return True
 
 
-_KIND, _US = TriggerKind.SERVED, "driftloop"
+_KIND, _ESTIMATE, _US = TriggerKind.SERVED, TriggerKind.ESTIMATE, "driftloop"
 
 
 def _reasons(
@@ -152,20 +188,38 @@ def _reasons(
     return [trigger], None
 
 
+def _past_threshold(
+    state: LoopState, definition: Definition, judged: Sequence[Window], trigger: Trigger
+) -> list[Trigger]:
+    """Only where `retrain.on` names it: an estimate is an opinion, so that it asks for nothing by itself."""
+    if _ESTIMATE.value not in definition.retrain.on or any(t.kind in UNLABELLED for t in state.waiting):
+        return []
+    wanted, newest = definition.drift.persistence, judged[-1]
+    recent = [w.estimate for w in judged if w.estimate is not None and w.is_like(newest)]
+    beyond = [one.past_threshold is True for one in recent]
+    now = newest.estimate is not None and newest.estimate.past_threshold
+    return [trigger] if now and policy.persistent(beyond, wanted.breaches, wanted.of) else []
+
+
 def _judged(
     current: Unit, definition: Definition, past: Sequence[Window], since: datetime, until: datetime
 ) -> tuple[Window, tuple[Reason, ...]]:
     champion, documents = current.state.champion, current.ports.documents
     assert champion is not None
-    given = _given(current, champion, definition, since, until)
+    served = _served(current, champion, definition, since, until)
+    given = _given(current, champion, definition, served)
     found = tuple(_findings(given))
     inputs = given.rows + given.incomplete + given.unnamed
     window = Window(since.isoformat(), until.isoformat(), champion.release, inputs)
     if given.profile is None or given.rows < FEWEST_ROWS:
         return window, (*found, reason(Code.SERVED_TOO_FEW, whole=given.rows, least=FEWEST_ROWS))
+    whole, before = [served[place] for place in given.whole], estimates(past, champion.release)
+    estimate, opinion = served_estimate.of_window(current, definition, whole, before, f"{until:%Y%m%d%H%M}")
+    found = (*opinion, *found)
     report = comparison.between(given.reference, given.profile, definition)
     window = replace(
         window,
+        estimate=estimate,
         profile=documents.put(given.profile.to_bytes()),
         report=documents.put(json.dumps(report.to_dict(), sort_keys=True).encode()),
     )
@@ -211,18 +265,21 @@ def _place(
     return told, rank.alarm
 
 
-def _written(judged: Sequence[Window]) -> bytes:
+def written(judged: Sequence[Window]) -> bytes:
     widest = max(len(window.distances or ()) for window in judged)
     kept = judged[-max(30, min(MOST_WINDOWS, MOST_NUMBERS // max(widest, 1))) :]
     return json.dumps({"windows": list(map(asdict, kept))}, sort_keys=True).encode()
 
 
-def _given(
+def _served(
     current: Unit, champion: Champion, definition: Definition, since: datetime, until: datetime
-) -> served_rows.Given:
-    rows = current.ports.evidence.inputs(
+) -> Served:
+    return current.ports.evidence.inputs(
         definition.serve.endpoint, champion.deployment, since, until, id=definition.data.id or ""
     )
+
+
+def _given(current: Unit, champion: Champion, definition: Definition, rows: Served) -> served_rows.Given:
     reference = current.ports.documents.get(champion.profile)
     return served_rows.given([row["inputs"] for row in rows], reference, definition)
 
@@ -254,7 +311,7 @@ def lately(current: Unit) -> Lately | None:
         if w.release == champion.release and w.distances is not None and w.since >= first.isoformat()
     ]
     since = datetime.fromisoformat(known[-1].until) if known else first
-    fresh = _given(current, champion, definition, since, now)
+    fresh = _given(current, champion, definition, _served(current, champion, definition, since, now))
     parts = [Profile.from_bytes(documents.get(w.profile)) for w in known]
     parts += [fresh.profile] if fresh.profile is not None else []
     if not parts or sum(part.rows for part in parts) < FEWEST_ROWS:

@@ -33,6 +33,8 @@ class Given:
     """One such column, of the first of them."""
     unnamed: int
     """Inputs that are bare values: which column is which cannot be known."""
+    whole: tuple[int, ...] = ()
+    """Which inputs are whole, by their place."""
 
 
 def given(inputs: Sequence[object], reference: bytes, definition: Definition) -> Given:
@@ -42,7 +44,11 @@ def given(inputs: Sequence[object], reference: bytes, definition: Definition) ->
     import drift
 
     features = _features(drift.Profile.from_bytes(reference), definition)
-    named = [row for row in inputs if isinstance(row, Mapping)]
+    places, named = [], []
+    for place, row in enumerate(inputs):
+        if isinstance(row, Mapping):
+            places.append(place)
+            named.append(row)
     lacks = [
         next((name for name in features.columns if _lacks(row, features.columns[name])), None)
         for row in named
@@ -58,7 +64,9 @@ def given(inputs: Sequence[object], reference: bytes, definition: Definition) ->
                 frame[name] = times.dt.tz_localize(None)
         profile = drift.profile(frame, grid=features)
     lacking = next((lack for lack in lacks if lack is not None), "")
-    return Given(features, profile, len(whole), len(named) - len(whole), lacking, len(inputs) - len(named))
+    unnamed, incomplete = len(inputs) - len(named), len(named) - len(whole)
+    kept = tuple(place for place, lack in zip(places, lacks, strict=True) if lack is None)
+    return Given(features, profile, len(whole), incomplete, lacking, unnamed, kept)
 
 
 def _lacks(row: Mapping[str, object], column: drift.ColumnProfile) -> bool:

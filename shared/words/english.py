@@ -458,6 +458,45 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "fix: send it, or name the column in `data.ignore` if the model needs none"
     ),
     Code.SERVED_BROKEN: "they do not fit the training data, so drift is not judged: {finding}",
+    Code.ESTIMATED: (
+        "if only the inputs changed, {metric} is now {value:.4f} ({low:.4f} to {high:.4f}): estimated without labels "
+        "on {rows} inputs, by holdout rows like them that are worth {effective}; {because}"
+    ),
+    Code.ESTIMATE_PAST_THRESHOLD: (
+        "if only the inputs changed, {metric} is {side} the threshold of {threshold:g}: estimated {value:.4f} "
+        "({low:.4f} to {high:.4f})"
+    ),
+    Code.ESTIMATES_CHECKED: (
+        "labels have checked {checked} estimates of this model: {held} held what they said, off by {off:.4f} on average"
+    ),
+    Code.ESTIMATES_UNCHECKED: "no label has checked an estimate of this model yet",
+    Code.ESTIMATE_WAS: (
+        "{metric} of {since:moment} to {until:moment} was estimated as {value:.4f} ({low:.4f} to {high:.4f}); "
+        "{rows} labels say {said:.4f} ({said_low:.4f} to {said_high:.4f})"
+    ),
+    Code.ESTIMATE_UNLIKE: (
+        "{metric} is not estimated: too few holdout rows are like what is served (worth {effective} rows, {least} are "
+        "needed); only labels say how the model does"
+    ),
+    Code.ESTIMATE_TOO_FEW: (
+        "{metric} is not estimated: {held} holdout rows and {served} answers to served inputs can be used, and "
+        "{least_held} and {least_served} are needed"
+    ),
+    Code.ESTIMATE_NO_GATE: (
+        "{metric} is not estimated: the gate of the live model kept no answers that can be used for it; the gate of "
+        "the next release does: land data, or `driftloop retrain`"
+    ),
+    Code.ESTIMATE_UNSTATED: (
+        "{metric} is not estimated: the live model answers with labels alone, without probabilities; fix: answer with "
+        "`probabilities` beside `predictions`"
+    ),
+    Code.ESTIMATE_ONE_PROBABILITY: (
+        "{metric} is not estimated: the model states the probability of its answer alone, which is enough for accuracy "
+        "only; fix: state one for each class"
+    ),
+    Code.LABEL_CHOSEN: "the answer is wrong with a chance of {loss:.0%}; one of {drawn} chosen of {like} like it",
+    Code.LABEL_CHOSEN_NUMBER: "the loss is expected to be {loss:.4g}; one of {drawn} chosen of {like} like it",
+    Code.ESTIMATE_CLASSES: "{metric} is not estimated: there are {classes} classes, and {most} are the most",
     Code.FEW_PAST_WINDOWS: "{past} past windows are too few to compare with ({least} are needed): no verdict on drift",
     Code.UNUSUAL_WINDOW: partial(judges.among_windows, unusual=True),
     Code.USUAL_WINDOW: partial(judges.among_windows, unusual=False),

@@ -55,7 +55,8 @@ NEEDS_NOTHING = {
     ),
     *("metric-mismatch", "metric-bad-values", "predictions-judged", "predictions-compared"),
     *("served-judged", "served-too-few", "few-past-windows", "unusual-window", "usual-window"),
-    *("breach-served", "breach-not-served"),
+    *("breach-served", "breach-not-served", "estimated", "estimate-past-threshold", "estimates-checked"),
+    *("estimates-unchecked", "estimate-was", "estimate-too-few", "label-chosen", "label-chosen-number"),
     *("predictions-no-reference", "breach-confirmed", "breach-no-version", "breach-no-report"),
     *(
         "breach-not-shown",

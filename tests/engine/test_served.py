@@ -322,7 +322,7 @@ def test_what_another_model_was_served_is_nothing_about_this_one(world: World) -
     close(world)
     unit = unit_of_work.read(world.ports, "birds")
     kept = [replace(window, release=99) for window in judged(world)]
-    stored = world.ports.documents.put(served_inputs._written(kept))
+    stored = world.ports.documents.put(served_inputs.written(kept))
     world.ports.evidence.rows.clear()
     unit.commit(replace(unit.state, served=stored))
     assert served_inputs.lately(unit_of_work.read(world.ports, "birds")) is None

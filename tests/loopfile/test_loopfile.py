@@ -426,6 +426,34 @@ def test_served_inputs_are_a_reason_only_where_they_are_watched() -> None:
     assert (it.drift.served, it.retrain.on) == (timedelta(days=1), ("served",))
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("metric: {name: accuracy, estimate: true}", r"true only with drift\.served"),
+        ("drift: {served: 1d}\nmetric: {name: r2, estimate: true}", "r2 cannot be estimated without labels"),
+        (
+            "drift: {served: 1d}\nmetric: {name: accuracy, at_least: 0.8}\nretrain: {on: [estimate]}",
+            r"estimate only with metric\.estimate: true",
+        ),
+        (
+            "drift: {served: 1d}\nmetric: {name: accuracy, estimate: true}\nretrain: {on: [estimate]}",
+            r"and metric\.at_least or metric\.at_most",
+        ),
+    ],
+)
+def test_an_estimate_needs_what_it_is_made_of(text: str, told: str) -> None:
+    with pytest.raises(loopfile.LoopFileError, match=told):
+        loopfile.parse(f"{SMALLEST}{text}\n", file="loop.yaml")
+
+
+def test_an_estimate_is_off_by_default_and_a_reason_where_it_is_named() -> None:
+    assert (
+        loopfile.parse(f"{SMALLEST}metric: {{name: accuracy}}\n", file="loop.yaml").metric.estimate is False
+    )  # type: ignore[union-attr]  # given
+    asks = "drift: {served: 1d}\nmetric: {name: accuracy, at_least: 0.8, estimate: true}\nretrain: {on: [estimate]}\n"
+    assert loopfile.parse(SMALLEST + asks, file="loop.yaml").retrain.on == ("estimate",)
+
+
 def test_the_reference_in_the_docs_is_the_model() -> None:
     assert keys.table() in (DOCS / "reference-loop-file.md").read_text(), (
         "update docs/reference-loop-file.md from shared.loopfile.keys.table()"

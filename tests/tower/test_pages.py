@@ -88,6 +88,23 @@ def test_the_loop_shows_what_was_served_when(world: World) -> None:
     assert any(told["what"] == "served.judged" for told in found["reasons"])
 
 
+def test_the_loop_shows_estimates_beside_what_labels_said() -> None:
+    from tests.engine.test_labels_and_bake import labels
+    from tests.engine.test_served_estimate import close, hour
+    from tests.engine.test_served_estimate import world as estimating
+
+    made = estimating()
+    given = hour(made, 2)
+    close(made)
+    assert "nothing yet" in page(made.ports, "/loops/birds")
+    labels(made, csv(given[["row_id", "y"]]))
+    (line,) = twin(made.ports, "/loops/birds")["estimates"]
+    assert line["holds"] and line["off"] == line["estimate"]["value"] - line["estimate"]["said"]
+    html = page(made.ports, "/loops/birds")
+    assert checked(html).found == [] and "as if only the inputs had changed" in html
+    assert f"{line['off']:+.4f}" in html
+
+
 def test_a_version_shows_its_source_its_hash_and_how_each_column_moved(world: World) -> None:
     found = twin(world.ports, "/loops/birds/versions/3")
     assert found["source"] == "landing/birds/2009.csv"

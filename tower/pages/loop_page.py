@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ from shared.runtime import serving_look
 from shared.runtime.overview_row import needs_attention
 from shared.state import ledger_pages, queries
 from shared.verdict import served_inputs
+from shared.verdict.served_estimate import Estimated
+from shared.verdict.served_inputs import Window
 from shared.words import say
 from tower.pages import lines
 from tower.pages.lines import Aside, Offer, ReleaseLine, Told, VersionLine, Withheld, read, told
@@ -89,6 +91,19 @@ class WindowLine:
 
 
 @dataclass(frozen=True)
+class EstimateLine:
+    """An estimate of the metric on a window of served inputs, and what labels say of it."""
+
+    since: str
+    until: str
+    release: int
+    estimate: Estimated
+    off: float | None
+    """The estimate less what labels say; None before they do."""
+    holds: bool
+
+
+@dataclass(frozen=True)
 class MetricLine:
     name: str
     threshold: float | None
@@ -135,6 +150,8 @@ class LoopPage:
     """What the newest window came to."""
     served_heat: tuple[HeatRow, ...]
     served_left_out: int
+    estimates: tuple[EstimateLine, ...]
+    """Of the same windows, newest first."""
     metric: MetricLine | None
     retrained: tuple[tuple[int, int], ...]
     """(newest version it was trained with, release) of what went live."""
@@ -194,9 +211,10 @@ def loop(asking: Asking, name: str) -> LoopPage:
         heat=heat,
         heat_left_out=left_out,
         windows=tuple(WindowLine(n, w.since, w.until, w.rows, w.release) for n, w in enumerate(windows, 1)),
-        served=clip(say(state.served_verdict), 400),
+        served=clip(say(state.served_verdict), 800),
         served_heat=served_heat,
         served_left_out=served_left_out,
+        estimates=tuple(_estimates(windows)),
         metric=_metric(asking, versions),
         retrained=tuple((max(r.versions), r.number) for r in releases if r.versions and _went_live(r)),
         releases=tuple(map(lines.release_line, releases)),
@@ -209,6 +227,13 @@ def loop(asking: Asking, name: str) -> LoopPage:
         offers=offers,
         withheld=withheld,
     )
+
+
+def _estimates(windows: Sequence[Window]) -> Iterator[EstimateLine]:
+    for one in reversed(windows):
+        if one.estimate is not None:
+            kept = one.estimate
+            yield EstimateLine(one.since, one.until, one.release, kept, kept.error, kept.holds)
 
 
 def _attention(asking: Asking, state: LoopState, release: Release | None, breaker: Breaker) -> Reason | None:

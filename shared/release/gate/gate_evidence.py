@@ -44,12 +44,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     from shared.release.gate.gate_judge import GateRecord, judge_gate
 
     definition = published.definition
-    versions = unit.versions(release.judged_on or release.versions)
-    if definition.data.holdout.by == "time":
-        versions = versions[
-            -1:
-        ]  # an older version's holdout lies before rows that the challenger was trained on
-    frame, drawn = predictions.holdout(unit.ports, versions)
+    frame, drawn = holdout_rows(unit, release, definition)
     asked = predictions.features(frame, definition)
     endpoint, stamp = definition.serve.endpoint, f"gate-{release.job_name}"
     challenger = predictions.predict(unit.ports, endpoint, release.deployment, asked, stamp)
@@ -69,7 +64,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
         evidence = _with_scores(
             _evidence(frame, definition, challenger, champion, classes), policy, challenger, champion
         )
-        evidence = replace(evidence, drawn=drawn)
+        evidence = replace(evidence, drawn=drawn, probabilities=_for_estimates(definition, challenger))
         if own:
             models = [challenger, champion] if champion else [challenger]
             rows = frame.drop(columns=[definition.data.target])
@@ -89,6 +84,28 @@ def recorded(unit: Unit, release: Release) -> GateRecord | None:
     if judged is None:
         return None
     return GateRecord.from_dict(json.loads(unit.ports.documents.get(judged.evidence)))
+
+
+def holdout_rows(
+    unit: Unit, release: Release, definition: Definition
+) -> tuple[pd.DataFrame, predictions.Drawn]:
+    """The rows of a release's gate: the same ones each time they are read."""
+    versions = unit.versions(release.judged_on or release.versions)
+    if definition.data.holdout.by == "time":
+        # an older version's holdout lies before rows that the challenger was trained on
+        versions = versions[-1:]
+    return predictions.holdout(unit.ports, versions)
+
+
+def row_ids(frame: pd.DataFrame, definition: Definition) -> tuple[str, ...]:
+    return tuple((frame[definition.data.id] if definition.data.id else frame.index.to_series()).astype(str))
+
+
+def _for_estimates(definition: Definition, said: Predictions) -> tuple[dict[str, float | None], ...]:
+    stated = [one for one in said.probabilities if isinstance(one, dict)]
+    if definition.metric is None or not definition.metric.estimate or len(stated) != len(said.values):
+        return ()
+    return tuple({str(name): predictions.probability(p) for name, p in one.items()} for one in stated)
 
 
 def _smoke(unit: Unit, answers: list[SmokeEvidence], policy: SmokePolicy) -> Judgement:
@@ -166,9 +183,8 @@ def _evidence(
     columns = dict.fromkeys(
         (*(gate.slices.by if gate.slices else ()), *(gate.parity.by if gate.parity else ()))
     )
-    ids = frame[data.id].astype(str) if data.id else frame.index.astype(str)
     return GateEvidence(
-        ids=tuple(ids),
+        ids=row_ids(frame, definition),
         y_true=tuple(frame[data.target].tolist()),
         challenger=challenger.values,
         champion=champion.values if champion else None,

@@ -121,6 +121,8 @@ class GateEvidence(Document):
     scores: tuple[float | None, ...] = ()
     """Of a metric of probabilities: what the challenger states for the positive class, or for what came true."""
     champion_scores: tuple[float | None, ...] | None = None
+    probabilities: tuple[Mapping[str, float | None], ...] = ()
+    """What the challenger states for each class, kept where the loop has estimates made of it; else empty."""
     drawn: tuple[tuple[int, int], ...] = ()
     """How many rows are of which version, (version, rows) in the order of the rows; empty in documents of before."""
     own: OwnSeen | None = None

@@ -1,0 +1,393 @@
+"""What the metric comes to on a window of served inputs, before labels come; and what labels then say of it.
+
+The champion is asked for the window's inputs once more, as it is for a drop's: what the data collector keeps of its
+answers has no probabilities. `shared/stats/unlabelled.py` says what an estimate rests on. It never gates and never
+rolls back: where the concept changed, it is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from shared.domain.reason import Code, Reason, reason
+from shared.port_rules import sampled
+from shared.ports import Documents
+from shared.release.gate import gate_evidence
+from shared.runtime.unit_of_work import Unit
+from shared.verdict import predictions, served_rows
+from shared.verdict.predictions import Predictions
+from shared.verdict.task import positive_class
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from shared.domain.release import Champion
+    from shared.loopfile import Definition
+    from shared.release.gate.holdout import GateEvidence
+    from shared.stats.unlabelled import Estimate, Floats, Rows
+
+MOST_ROWS = 1_000
+"""Inputs of a window that the champion is asked for once more."""
+
+LEAST_LABELS = 30
+"""Labelled rows of a window from which they check its estimate."""
+
+LEAST_PAST = 9
+"""Checked estimates of the champion from which intervals are widened by how far those were off: of 9 errors the
+largest is passed by one in ten (conformal rank; `drift.history` says what it promises)."""
+
+Served = Sequence[Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """An estimate, as it is kept with its window."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    effective: float
+    rows: str
+    """Document hash of `Asked`."""
+    past_threshold: bool | None
+    """Whether the threshold lies beyond the bounds; None without one."""
+    widened: float = 1.0
+    """Times the interval that the statistics alone gave."""
+    labels: int = 0
+    """How many labels have checked it; and what they say."""
+    said: float | None = None
+    said_low: float | None = None
+    said_high: float | None = None
+
+    @property
+    def error(self) -> float | None:
+        """The estimate less what labels say; None before they do."""
+        return None if self.said is None else self.value - self.said
+
+    @property
+    def holds(self) -> bool:
+        return self.said is not None and self.low <= self.said <= self.high
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The rows that an estimate is about: enough to check it, and to choose which of them to label."""
+
+    ids: tuple[str, ...]
+    """By which labels come: the loop's id where the request brought one, else the collector's."""
+    rows: tuple[str, ...]
+    """The collector's ids."""
+    answers: tuple[object, ...]
+    probabilities: tuple[object, ...]
+    losses: tuple[float, ...]
+    """The chance that each answer is wrong; of a number the loss that is expected."""
+    positive: str
+    classes: tuple[str, ...]
+
+    def predictions(self) -> Predictions:
+        return Predictions(self.answers, (), (), self.probabilities)
+
+
+def asked(documents: Documents, estimate: Estimated) -> Asked:
+    kept: dict[str, Any] = json.loads(documents.get(estimate.rows))
+    plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in kept.items()}
+    return Asked(**plain)
+
+
+def of_window(
+    current: Unit, definition: Definition, served: Served, past: Sequence[Estimated], stamp: str
+) -> tuple[Estimated | None, tuple[Reason, ...]]:
+    """The estimate for what was served, or why there is none; `past` are those of the same champion."""
+    metric, champion = definition.metric, current.state.champion
+    if metric is None or not metric.estimate or champion is None:
+        return None, ()
+    held = _held(current, definition, champion)
+    if isinstance(held, Reason):
+        return None, (held,)
+    evidence, frame = held
+    chosen = sampled(served, MOST_ROWS)
+    given = _frame(chosen, list(frame.columns))
+    said = predictions.predict(
+        current.ports, definition.serve.endpoint, champion.deployment, given, f"estimate-{stamp}"
+    )
+    kept = [n for n, answer in enumerate(said.values) if answer is not None]
+    found = _estimate(definition, evidence, frame, _of(said, kept), given.iloc[kept], len(served), stamp)
+    if isinstance(found, Reason):
+        return None, (found, *said.problems)
+    estimate, positive = found
+    if not estimate.believed:
+        from shared.stats.unlabelled import LEAST_EFFECTIVE
+
+        return None, (
+            _no(Code.ESTIMATE_UNLIKE, definition, effective=round(estimate.effective), least=LEAST_EFFECTIVE),
+        )
+    about = _about(definition, [chosen[n] for n in kept], _of(said, kept), estimate, positive, evidence)
+    document = current.ports.documents.put(json.dumps(vars(about), sort_keys=True).encode())
+    return _told(definition, estimate, past, document, len(kept))
+
+
+def _no(code: Code, definition: Definition, **facts: str | int) -> Reason:
+    assert definition.metric is not None
+    return reason(code, metric=definition.metric.name, **facts)
+
+
+def _unlike(definition: Definition, estimate: Estimate) -> Reason:
+    from shared.stats.unlabelled import LEAST_EFFECTIVE
+
+    effective = round(estimate.effective)
+    return _no(Code.ESTIMATE_UNLIKE, definition, effective=effective, least=LEAST_EFFECTIVE)
+
+
+def _held(
+    current: Unit, definition: Definition, champion: Champion
+) -> tuple[GateEvidence, pd.DataFrame] | Reason:
+    """What the champion answered in its gate, and what it was asked there."""
+    release, _ = current.release(champion.release)
+    record = gate_evidence.recorded(current, release)
+    if record is None:
+        return _no(Code.ESTIMATE_NO_GATE, definition)
+    frame, _ = gate_evidence.holdout_rows(current, release, definition)
+    if gate_evidence.row_ids(frame, definition) != record.evidence.ids:
+        return _no(Code.ESTIMATE_NO_GATE, definition)
+    return record.evidence, predictions.features(frame, definition)
+
+
+def _frame(chosen: Served, columns: Sequence[str]) -> pd.DataFrame:
+    """Served inputs as the model was given rows in its gate; values as they were sent."""
+    import pandas as pd
+
+    inputs = [row["inputs"] for row in chosen]
+    rows = [
+        [served_rows.plain(each.get(name)) for name in columns]
+        for each in inputs
+        if isinstance(each, Mapping)
+    ]
+    return pd.DataFrame(rows, columns=list(columns), dtype=object)
+
+
+def _of(said: Predictions, kept: Sequence[int]) -> Predictions:
+    stated = tuple(said.probabilities[n] for n in kept) if said.probabilities else ()
+    return replace(said, values=tuple(said.values[n] for n in kept), probabilities=stated)
+
+
+def _estimate(
+    definition: Definition,
+    evidence: GateEvidence,
+    frame: pd.DataFrame,
+    said: Predictions,
+    given: pd.DataFrame,
+    of_inputs: int,
+    stamp: str,
+) -> tuple[Estimate, str] | Reason:
+    """The estimate, and the class that a ranking looks for."""
+    from shared.stats import unlabelled
+    from shared.stats.metrics import METRICS
+
+    assert definition.metric is not None
+    if min(len(frame) - unlabelled.LEAST_HELD, len(given) - unlabelled.LEAST_SERVED) < 0:
+        least = {"least_held": unlabelled.LEAST_HELD, "least_served": unlabelled.LEAST_SERVED}
+        return _no(Code.ESTIMATE_TOO_FEW, definition, held=len(frame), served=len(given), **least)
+    columns = [{name: part[name].tolist() for name in frame.columns} for part in (frame, given)]
+    if METRICS[definition.metric.name].task == "regression":
+        return _of_numbers(definition, evidence, said, columns, of_inputs), ""
+    return _of_classes(definition, evidence, said, columns, of_inputs)
+
+
+Columns = Sequence[Mapping[str, Sequence[object]]]
+
+
+def _of_numbers(
+    definition: Definition, evidence: GateEvidence, said: Predictions, columns: Columns, of_inputs: int
+) -> Estimate:
+    import numpy as np
+
+    from shared.stats import unlabelled
+
+    assert definition.metric is not None
+    name = definition.metric.name
+    truth, answers, served = (
+        np.array(part, dtype=float) for part in (evidence.y_true, evidence.challenger, said.values)
+    )
+    off = np.abs(answers - truth)
+    losses = off**2 if name == "rmse" else off / np.maximum(np.abs(truth), 1e-12) if name == "mape" else off
+    rows = [
+        unlabelled.Rows(part, np.zeros(len(one), dtype=np.int64), one[:, None])
+        for part, one in zip(columns, (answers, served), strict=True)
+    ]
+    return unlabelled.numbers(
+        name, rows[0], losses, rows[1], of_inputs=of_inputs, confidence=definition.metric.confidence
+    )
+
+
+def _of_classes(
+    definition: Definition, evidence: GateEvidence, said: Predictions, columns: Columns, of_inputs: int
+) -> tuple[Estimate, str] | Reason:
+    import numpy as np
+
+    from shared.stats import unlabelled
+    from shared.stats.metrics import class_name
+
+    assert definition.metric is not None
+    name, classes = definition.metric.name, list(evidence.known_classes)
+    positive = positive_class(name, definition, classes)
+    if len(classes) > unlabelled.MOST_CLASSES:
+        return _no(Code.ESTIMATE_CLASSES, definition, classes=len(classes), most=unlabelled.MOST_CLASSES)
+    held = Predictions(evidence.challenger, (), (), evidence.probabilities or evidence.stated)
+    stated = [_stated(one, classes) for one in (held, said)]
+    if any(one is None for one in stated):
+        stated = [_stated(one, None) for one in (held, said)]
+        if stated[1] is None:
+            return _no(Code.ESTIMATE_UNSTATED, definition)
+        if stated[0] is None:
+            return _no(Code.ESTIMATE_NO_GATE, definition)
+        if name != "accuracy":
+            return _no(Code.ESTIMATE_ONE_PROBABILITY, definition)
+    number = {one: at for at, one in enumerate(classes)}
+    answers = [
+        np.array([number.get(class_name(v), len(number)) for v in one.values], dtype=np.int64)
+        for one in (held, said)
+    ]
+    rows: list[Rows] = []
+    for part, each, p in zip(columns, answers, stated, strict=True):
+        assert p is not None
+        rows.append(unlabelled.Rows(part, each, p))
+    truth = np.array([number.get(class_name(value), -1) for value in evidence.y_true], dtype=np.int64)
+    estimate = unlabelled.classes(
+        name,
+        rows[0],
+        truth,
+        rows[1],
+        positive=number.get(positive, -1),
+        of_inputs=of_inputs,
+        confidence=definition.metric.confidence,
+    )
+    return estimate, positive
+
+
+def _stated(said: Predictions, classes: Sequence[str] | None) -> Floats | None:
+    """rows x classes; without `classes` the probability of each answer. None where a row does not state it."""
+    import numpy as np
+
+    if classes is None:
+        columns = [said.stated]
+    else:
+        columns = [said.of([one] * len(said.values), two=len(classes) == 2) for one in classes]
+    usable = all(column and all(_usable(p) for p in column) for column in columns)
+    return np.array(columns, dtype=float).T if usable and columns else None
+
+
+def _usable(p: float | None) -> bool:
+    return p is not None and 0 <= p <= 1
+
+
+def _about(
+    definition: Definition,
+    chosen: Served,
+    said: Predictions,
+    estimate: Estimate,
+    positive: str,
+    evidence: GateEvidence,
+) -> Asked:
+    return Asked(
+        ids=tuple(_id(row, definition.data.id or "") for row in chosen),
+        rows=tuple(str(row["id"]) for row in chosen),
+        answers=said.values,
+        probabilities=said.probabilities,
+        losses=tuple(round(float(loss), 6) for loss in estimate.losses),
+        positive=positive,
+        classes=evidence.known_classes,
+    )
+
+
+def _id(row: Mapping[str, object], id: str) -> str:
+    from shared.stats.metrics import class_name
+
+    inputs = row["inputs"]
+    named = inputs.get(id) if isinstance(inputs, Mapping) else None
+    return class_name(named if named is not None else row["id"])
+
+
+def _told(
+    definition: Definition, found: Estimate, past: Sequence[Estimated], document: str, rows: int
+) -> tuple[Estimated, tuple[Reason, ...]]:
+    from shared.stats.metrics import METRICS
+
+    wanted = definition.metric
+    assert wanted is not None
+    sign, factor = METRICS[wanted.name].sign, widening(past, wanted.confidence)
+    low = found.value - factor * (found.value - found.low)
+    high = found.value + factor * (found.high - found.value)
+    best = high if sign > 0 else low
+    beyond = None if wanted.threshold is None else sign * best < sign * wanted.threshold
+    kept = Estimated(wanted.name, found.value, low, high, found.effective, document, beyond, widened=factor)
+    facts: dict[str, Any] = {"metric": wanted.name, "value": found.value, "low": low, "high": high}
+    told = reason(
+        Code.ESTIMATED,
+        checks(past),
+        **facts,
+        rows=rows,
+        effective=round(found.effective),
+        stated=found.stated,
+    )
+    if not beyond:
+        return kept, (told,)
+    side = "below" if sign > 0 else "above"
+    return kept, (reason(Code.ESTIMATE_PAST_THRESHOLD, **facts, side=side, threshold=wanted.threshold), told)
+
+
+def widening(past: Sequence[Estimated], confidence: float) -> float:
+    """By how much an interval is stretched, so that it would have held what labels said of past windows: the rank of
+    the errors in half-widths. 1 where too few are checked, and never less."""
+    import math
+
+    ratios = sorted(
+        abs(one.error)
+        / max((one.high - one.value if one.error < 0 else one.value - one.low) / one.widened, 1e-9)
+        for one in past
+        if one.error is not None
+    )
+    place = math.ceil((2 * confidence - 1) * (len(ratios) + 1))
+    if len(ratios) < LEAST_PAST or place > len(ratios):
+        return 1.0
+    return max(1.0, min(ratios[place - 1], 10.0))
+
+
+def checks(past: Sequence[Estimated]) -> Reason:
+    """How estimates of this champion have fared."""
+    errors = [abs(one.error) for one in past if one.error is not None]
+    if not errors:
+        return reason(Code.ESTIMATES_UNCHECKED)
+    held, off = sum(one.holds for one in past), sum(errors) / len(errors)
+    return reason(Code.ESTIMATES_CHECKED, checked=len(errors), held=held, off=off)
+
+
+def checked(
+    estimate: Estimated, about: Asked, labels: Mapping[str, object], worth: Mapping[str, float]
+) -> Estimated | None:
+    """The estimate beside what these labels say, weighed where they were chosen; None where they are too few, or fewer
+    than have checked it."""
+    from shared.stats.intervals import bounds, sample_of
+    from shared.stats.metrics import METRICS, class_name
+    from shared.verdict.task import scored_classes
+
+    rows = [n for n, name in enumerate(about.ids) if name in labels]
+    if len(rows) < max(LEAST_LABELS, estimate.labels):
+        return None
+    metric, said = METRICS[estimate.metric], _of(about.predictions(), rows)
+    truth: list[object] = [labels[about.ids[n]] for n in rows]
+    answers: Sequence[object] = said.values
+    scored = scored_classes(metric.name, truth, about.positive)
+    if scored is not None:
+        answers = said.of(scored, two=len(about.classes) == 2)
+        truth = [class_name(value) == about.positive for value in truth]
+    weights = [worth.get(about.ids[n], 1.0) for n in rows] if worth else None
+    if any(value is None for value in answers):
+        return None
+    found = bounds(sample_of(metric, truth, answers, worth=weights), 0.95, 2000, 20070101)
+    if found.value != found.value:
+        return None
+    return replace(estimate, labels=len(rows), said=found.value, said_low=found.low, said_high=found.high)

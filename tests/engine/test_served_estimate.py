@@ -1,0 +1,301 @@
+"""The metric is estimated on what is served before labels come; labels check it, and say which to bring are chosen."""
+
+from __future__ import annotations
+
+import csv as csv_files
+import json
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from cli import app, session
+from shared.domain.reason import Code
+from shared.domain.release import Phase, TriggerKind
+from shared.ports import Answer
+from shared.release import evidence_replay
+from shared.state import queries
+from shared.verdict import served_inputs
+from shared.verdict.served_estimate import Estimated, widening
+from shared.verdict.served_inputs import LATE, Window
+from shared.words import say, spoken
+from tests.engine.test_labels_and_bake import labels as hand_in
+from tests.engine.world import World, csv
+
+LOOP = """
+loop: birds
+data: {landing: landing/birds/, target: y, id: row_id, labels: labels/birds/, holdout: {fraction: 0.4}}
+train: {pipeline: train.yml}
+serve: {endpoint: birds}
+drift: {served: 1h, unusual_rate: 0.1}
+metric: {name: METRIC, estimate: true}
+retrain: {cooldown: 1m, on: [ON]}
+gate: {margin: 0.1}
+canary: {steps: [50], step: {minutes: 1, min_requests: 50, max_hours: 1}, bake_minutes: 1}
+"""
+Say = Callable[[float], dict[str, object]]
+
+
+def chance(a: float, b: float) -> float:
+    """Of a yes: what the model says of it knows nothing of `b`."""
+    return 1 / (1 + math.exp(-(2 * a + b)))
+
+
+def both(a: float) -> dict[str, object]:
+    p = 1 / (1 + math.exp(-2.4 * a))
+    return {"answer": "yes" if p > 0.5 else "no", "stated": {"yes": p, "no": 1 - p}}
+
+
+def alone(a: float) -> dict[str, object]:
+    said = both(a)
+    return said | {"stated": max(dict(said["stated"]).values())}  # type: ignore[call-overload]  # a dict
+
+
+def silent(a: float) -> dict[str, object]:
+    return {"answer": both(a)["answer"]}
+
+
+def rows(seed: int, n: int, moved: float = 0.0, flipped: float = 0.0, number: bool = False) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=n) * (1 - moved), rng.normal(size=n)
+    if number:
+        y: list[object] = (2 * a + rng.normal(size=n) * np.exp(0.3 * b)).round(4).tolist()
+    else:
+        likely = [chance(x, z) for x, z in zip(a, b, strict=True)]
+        yes = [rng.random() < (1 - flipped) * p + flipped * (1 - p) for p in likely]
+        y = ["yes" if one else "no" for one in yes]
+    return pd.DataFrame(
+        {"row_id": [f"{seed}-{i}" for i in range(n)], "a": a.round(4), "b": b.round(4), "y": y}
+    )
+
+
+def world(metric: str = "accuracy", on: str = "drift", states: Say = both, number: bool = False) -> World:
+    made = World()
+
+    def answer(endpoint: str, deployment: str, payload: str) -> Answer:
+        table = json.loads(payload)["input_data"]
+        at = table["columns"].index("a")
+        if number:
+            return Answer(
+                200, json.dumps({"predictions": [2 * float(row[at]) for row in table["data"]]}), 5.0
+            )
+        said = [states(float(row[at])) for row in table["data"]]
+        body: dict[str, object] = {"predictions": [one["answer"] for one in said]}
+        if "stated" in said[0]:
+            body["probabilities"] = [one["stated"] for one in said]
+        return Answer(200, json.dumps(body), 5.0)
+
+    made.ports.serving.answer = answer
+    made.publish(LOOP.replace("METRIC", metric).replace("ON", on))
+    made.drop("first.csv", csv(rows(1, 1500, number=number)))
+    made.live()
+    made.ticks(10)
+    return made
+
+
+def hour(made: World, seed: int, n: int = 300, **how: float) -> pd.DataFrame:
+    """An hour of requests that bring their ids; what their labels will be."""
+    given, start = rows(seed, n, **how), made.clock.now()  # type: ignore[arg-type]
+    kept = made.ports.evidence.rows.setdefault(("birds", "r1-a1"), [])
+    for index, row in enumerate(json.loads(given.drop(columns="y").to_json(orient="records"))):
+        at = start + timedelta(seconds=3600 * index / n)
+        output = both(row["a"])["answer"]
+        kept.append({"id": f"q{seed}-{index}", "time": at.isoformat(), "inputs": row, "output": output})
+    made.clock.advance(3600)
+    made.ticks(1)
+    return given
+
+
+def close(made: World) -> Window:
+    made.clock.advance(LATE.total_seconds())
+    made.ticks(3)
+    return served_inputs.windows(made.ports.documents, made.state)[-1]
+
+
+def checked(made: World) -> list[Estimated]:
+    """Estimates that labels have checked."""
+    kept = served_inputs.windows(made.ports.documents, made.state)
+    return [w.estimate for w in kept if w.estimate is not None and w.estimate.labels]
+
+
+def codes(made: World) -> frozenset[Code]:
+    assert made.state.served_verdict is not None
+    return made.state.served_verdict.codes()
+
+
+def right(given: pd.DataFrame) -> float:
+    return float(np.mean([both(a)["answer"] == y for a, y in zip(given.a, given.y, strict=True)]))
+
+
+@pytest.mark.parametrize("states", [both, alone])
+def test_a_window_has_an_estimate_that_its_labels_then_check(states: Say) -> None:
+    made = world(states=states)
+    given = hour(made, 2, moved=0.5)
+    found = close(made).estimate
+    assert found is not None and found.metric == "accuracy"
+    assert found.low <= right(given) <= found.high
+    verdict = say(made.state.served_verdict)
+    assert "if only the inputs changed, accuracy is now 0." in verdict
+    assert "no label has checked an estimate of this model yet" in verdict
+
+    hand_in(made, csv(given[["row_id", "y"]]))
+    (one,) = checked(made)
+    assert one.labels > 250 and one.holds
+    assert one.said == pytest.approx(right(given), abs=0.01)
+    told = [
+        spoken(entry.detail)
+        for entry in queries.entries(made.ports, "birds")
+        if entry.what == "labels.joined"
+    ]
+    assert "accuracy of " in told[-1]["verdict"] and "was estimated as" in told[-1]["verdict"]
+
+    hour(made, 3, moved=0.5)
+    close(made)
+    assert Code.ESTIMATES_CHECKED in codes(made)
+    assert "labels have checked 1 estimates of this model: 1 held" in say(made.state.served_verdict)
+
+
+def test_a_change_of_concept_is_not_seen_and_starts_nothing_until_labels_say_so() -> None:
+    made = world()
+    given = hour(made, 4, flipped=1.0)
+    found = close(made).estimate
+    assert found is not None and found.low > right(given) + 0.2
+    hand_in(made, csv(given[["row_id", "y"]]))
+    (one,) = checked(made)
+    assert one.said == pytest.approx(right(given), abs=0.01) and not one.holds
+    assert made.state.waiting == () and made.state.open_release is None
+
+
+def past(made: World, on: str) -> World:
+    made.publish(LOOP.replace("METRIC", "accuracy, at_least: 0.75").replace("ON", on))
+    hour(made, 5, moved=0.7)
+    close(made)
+    return made
+
+
+def test_an_estimate_past_its_threshold_asks_only_where_the_loop_file_says_so_and_waits_for_labels() -> None:
+    made = past(world(), "drift")
+    assert Code.ESTIMATE_PAST_THRESHOLD in codes(made)
+    assert made.state.waiting == ()
+
+    made = past(world(), "estimate")
+    (waiting,) = made.state.waiting
+    assert waiting.kind is TriggerKind.ESTIMATE
+    assert made.state.denial is not None and made.state.denial.code is Code.WAITS_FOR_LABELS
+    assert made.state.open_release is None
+    hour(made, 6, moved=0.7)
+    close(made)
+    assert len(made.state.waiting) == 1, "one waits at a time"
+    made.drop("second.csv", csv(rows(7, 1500, moved=0.7)))
+    made.ticks(2)
+    assert [t.kind for t in made.release(2).triggers] == [TriggerKind.ESTIMATE]
+
+
+def test_a_model_that_states_no_probabilities_has_no_estimate_and_is_told_what_to_do() -> None:
+    made = world(states=silent)
+    hour(made, 2)
+    window = close(made)
+    assert window.estimate is None and window.report, "drift is judged all the same"
+    assert Code.ESTIMATE_UNSTATED in codes(made)
+    assert "answer with `probabilities`" in say(made.state.served_verdict)
+
+
+def test_the_probability_of_the_answer_alone_is_enough_of_two_classes() -> None:
+    made = world("f1_macro", states=alone)
+    hour(made, 2)
+    assert close(made).estimate is not None
+
+
+def test_inputs_like_no_holdout_row_have_no_estimate() -> None:
+    made = world()
+    given = hour(made, 8)
+    kept = made.ports.evidence.rows["birds", "r1-a1"]
+    for row in kept[-len(given) :]:
+        row["inputs"] = dict(row["inputs"]) | {"a": 30 + float(dict(row["inputs"])["a"])}  # type: ignore[call-overload]  # a dict
+    assert close(made).estimate is None
+    assert Code.ESTIMATE_UNLIKE in codes(made)
+
+
+def test_a_loss_of_numbers_is_estimated_as_well() -> None:
+    made = world("mae", number=True)
+    hour(made, 9, number=True)
+    found = close(made).estimate
+    assert found is not None and 0.6 < found.value < 1.1
+
+
+def test_a_loop_that_does_not_ask_for_estimates_asks_its_model_nothing() -> None:
+    made = world()
+    made.publish(LOOP.replace("METRIC, estimate: true", "accuracy").replace("ON", "drift"))
+    before = made.ports.serving.answer
+    made.ports.serving.answer = lambda *_: pytest.fail("nothing was asked for")
+    hour(made, 2)
+    assert close(made).estimate is None
+    made.ports.serving.answer = before
+
+
+def test_chosen_rows_are_written_handed_in_and_weighed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world()
+    given = hour(made, 10, n=900, moved=0.3)
+    close(made)
+    monkeypatch.setattr(session, "ports", lambda: made.ports)
+    file = tmp_path / "to-label.csv"
+    done = CliRunner().invoke(app, ["label-sample", "birds", "-o", str(file), "--rows", "200"])
+    assert done.exit_code == 0, done.output
+    assert "driftloop drop birds" in done.output.replace("\n", " ")
+    with file.open() as opened:
+        lines = list(csv_files.DictReader(opened))
+    assert 195 <= len(lines) <= 210
+    assert sum(float(line["label_weight"]) for line in lines) == pytest.approx(900, rel=0.05)
+    assert "the answer is wrong with a chance of" in lines[0]["why"] and lines[0]["a"] and lines[0]["y"] == ""
+    least = min(float(line["label_weight"]) for line in lines)
+    likely = [line for line in lines if float(line["label_weight"]) == least]
+    assert len(likely) > len(lines) / 5, "more of those are chosen whose answer may be wrong"
+
+    known = dict(zip(given.row_id, given.y, strict=True))
+    frame = pd.read_csv(file).assign(y=lambda f: f.row_id.map(known))
+    hand_in(made, csv(frame))
+    (estimate,) = checked(made)
+    assert estimate.labels == len(lines)
+    unweighted = float((frame.answer == frame.y).mean())
+    assert estimate.said is not None
+    assert abs(estimate.said - right(given)) < 0.06
+    assert estimate.said > unweighted + 0.02, (
+        "hard rows are chosen more often, and their weight puts that right"
+    )
+
+    bad = tmp_path / "bad.csv"
+    bad.write_bytes(csv(frame.assign(label_weight=0)))
+    hand_in(made, bad.read_bytes(), "bad.csv")
+    (aside,) = made.state.set_aside
+    assert aside.reason.code is Code.LABEL_WEIGHT
+
+
+def test_label_sample_says_what_a_loop_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = world()
+    monkeypatch.setattr(session, "ports", lambda: made.ports)
+    done = CliRunner().invoke(app, ["label-sample", "birds", "-o", str(tmp_path / "x.csv")])
+    assert done.exit_code != 0
+    assert "no estimate of the live model" in str(done.exception)
+
+
+def test_the_gates_verdict_is_had_again_with_the_probabilities_beside_it() -> None:
+    made = world()
+    assert made.release(1).phase is Phase.LIVE
+    assert all(one.same for one in evidence_replay.replay(made.ports, "birds", 1))
+
+
+def test_intervals_are_widened_by_what_labels_said_of_past_ones() -> None:
+    def was(error: float) -> Estimated:
+        return Estimated("accuracy", 0.8, 0.75, 0.85, 500, "", None, labels=100, said=0.8 - error)
+
+    assert widening([was(0.3)] * 8, 0.95) == 1, "too few to widen by"
+    assert widening([was(0.02)] * 20, 0.95) == 1, "they held"
+    assert widening([was(0.1)] * 9, 0.95) == pytest.approx(2)
+    assert widening([*[was(0.01)] * 19, was(0.4)], 0.95) == 1, "one of twenty may be off"

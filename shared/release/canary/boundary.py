@@ -15,7 +15,7 @@ from shared.ports import TrafficMinute
 from shared.release.canary.arms import CanaryEvidence, CountedWindow
 from shared.release.canary.tolerance import CanaryPolicy, MetricEvidence
 
-EXACT = 0.6
+EXACT = 0.9
 """The exact test's part of the errors' budget. Fixed for all loops: what depends on the data would cost validity."""
 CLUMPED = 0.01
 """A p-value of `dispersion` below it is told: it decides nothing, as a canary may truly have bad moments of its own."""

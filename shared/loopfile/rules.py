@@ -79,6 +79,12 @@ def _returns(it: Definition) -> Iterator[Finding]:
         yield Finding((*path, "columns"), hidden, allowed, (_ID, ("data", "ignore"), ("data", "time")))
 
 
+def _checks(it: Definition) -> Iterator[Finding]:
+    if it.drift.checks and not it.drift.enabled:
+        allowed = "nothing, because drift.enabled is false"
+        yield Finding(("drift", "checks"), list(it.drift.checks), allowed, (("drift", "enabled"),))
+
+
 def _places(it: Definition) -> Iterator[Finding]:
     data = it.data
     if data.labels is None:
@@ -319,6 +325,7 @@ RULES: tuple[Rule, ...] = (
     _holdout,
     _columns,
     _returns,
+    _checks,
     _places,
     _complete,
     _persistence,

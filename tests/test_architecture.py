@@ -34,6 +34,7 @@ PURE = (
     "shared/state/hash_chain.py",
     "shared/retraining/policy.py",
     "shared/verdict/metric.py",
+    "shared/verdict/check_verdict.py",
     "shared/release/machine.py",
     "shared/release/observations.py",
     "shared/release/signature.py",

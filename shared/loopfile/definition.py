@@ -367,6 +367,13 @@ class Drift(Section):
     """Only these are tested; empty: every feature."""
     returns: Returns | None = None
     """For time series whose level wanders, such as prices."""
+    checks: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,60}$")], ...],
+        AfterValidator(distinct),
+        Field(max_length=20),
+        Allowed("a list of functions of checks.py beside the loop file, each once"),
+    ] = ()
+    """Functions of checks.py that compare each drop with the rows that the champion was trained on."""
     persistence: Persistence = Persistence()
     """How lasting drift must be."""
     predictions: ServedWindow | None = None

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path as Folder
 
 from shared.loopfile.definition import Definition
-from shared.loopfile.yaml_lines import Document, Mistake, dotted
+from shared.loopfile.yaml_lines import Document, Mistake, Path, dotted
 from shared.own import source_text
 from shared.stats.metrics import OWN, is_own
 
-ARGUMENTS = {source_text.METRICS_FILE: ("truth", "predictions", "rows", "weights")}
+ARGUMENTS = {
+    source_text.METRICS_FILE: ("truth", "predictions", "rows", "weights"),
+    source_text.CHECKS_FILE: ("reference", "current"),
+}
 
 
-def functions(definition: Definition) -> Mapping[str, dict[str, tuple[str, ...]]]:
+def functions(definition: Definition) -> Mapping[str, Mapping[str, Path]]:
     """Of each file of own code that the loop needs: its functions, and the key that names each."""
-    metric = definition.metric
-    if metric is None or not is_own(metric.name):
-        return {}
-    return {source_text.METRICS_FILE: {metric.name.removeprefix(OWN): ("metric", "name")}}
+    found: dict[str, dict[str, Path]] = {}
+    if definition.metric is not None and is_own(definition.metric.name):
+        found[source_text.METRICS_FILE] = {definition.metric.name.removeprefix(OWN): ("metric", "name")}
+    if definition.drift.checks:
+        found[source_text.CHECKS_FILE] = dict.fromkeys(definition.drift.checks, ("drift", "checks"))
+    return found
 
 
-def sources(definition: Definition, folder: Path) -> dict[str, str]:
+def sources(definition: Definition, folder: Folder) -> dict[str, str]:
     """The text of each of these files."""
     return {file: (folder / file).read_text(encoding="utf-8") for file in functions(definition)}
 
 
-def mistakes(definition: Definition, document: Document, folder: Path) -> Iterator[Mistake]:
+def mistakes(definition: Definition, document: Document, folder: Folder) -> Iterator[Mistake]:
     """What is wrong with these files, by their own lines; a file that is missing by the line that names it."""
     for file, named in functions(definition).items():
         key = next(iter(named.values()))

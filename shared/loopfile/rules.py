@@ -96,6 +96,12 @@ def _labels(it: Definition) -> Iterator[Finding]:
         )
 
 
+def _checks(it: Definition) -> Iterator[Finding]:
+    if it.drift.checks and not it.drift.enabled:
+        allowed = "nothing, because drift.enabled is false"
+        yield Finding(("drift", "checks"), list(it.drift.checks), allowed, (("drift", "enabled"),))
+
+
 def _places(it: Definition) -> Iterator[Finding]:
     data = it.data
     if data.labels is None:
@@ -360,6 +366,7 @@ RULES: tuple[Rule, ...] = (
     _holdout,
     _columns,
     _returns,
+    _checks,
     _places,
     _labels,
     _complete,

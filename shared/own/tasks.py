@@ -123,6 +123,54 @@ def _weighs(function: Function, asked: Asked) -> None:
         )
 
 
+def check(space: Space, header: Header, frames: list[pd.DataFrame]) -> dict[str, Any]:
+    """Each check's finding about the drop; where it claims a p-value, also those of the reference against itself."""
+    reference, current = frames
+    found = {}
+    for name in header["functions"]:
+        finding = _finding(space[name](reference.copy(), current.copy()), name)
+        finding["same"] = []
+        if finding["p_value"] is not None:
+            finding["same"] = _same(space[name], name, reference, len(current), header)
+        found[name] = finding
+    return {"checks": found}
+
+
+def _same(
+    function: Callable[..., Any], name: str, reference: pd.DataFrame, current: int, header: Header
+) -> list[float]:
+    """P-values of random splits of the reference, in the proportion of reference and drop: nothing has changed."""
+    rng, n = np.random.default_rng(header["seed"]), len(reference)
+    size = max(1, min(n - 1, round(n * current / (n + current))))
+    found = []
+    for _ in range(header["splits"]):
+        order = rng.permutation(n)
+        one, other = (reference.iloc[part].reset_index(drop=True) for part in (order[size:], order[:size]))
+        p_value = _finding(function(one, other), name)["p_value"]
+        if p_value is None:
+            raise Unfit(
+                f"{name} claims a p_value of the drop, and none where the reference is split at random"
+            )
+        found.append(p_value)
+    return found
+
+
+def _finding(answer: Any, name: str) -> dict[str, Any]:
+    if not isinstance(answer, Mapping) or set(answer) - {"severity", "text", "p_value"}:
+        raise Unfit(f"{name} does not answer a dict of severity, text and, where there is one, p_value")
+    severity, text, p_value = answer.get("severity"), answer.get("text"), answer.get("p_value")
+    if severity not in ("info", "warning", "drift"):
+        raise Unfit(f"{name} answers severity {severity!r}, not info, warning or drift")
+    if p_value is not None:
+        try:
+            p_value = float(p_value)
+        except (TypeError, ValueError):
+            raise Unfit(f"{name} answers a p_value that is no number") from None
+        if not 0 <= p_value <= 1:
+            raise Unfit(f"{name} answers a p_value of {p_value:g}, not one from 0 to 1")
+    return {"severity": severity, "text": str(text or "")[:200], "p_value": p_value}
+
+
 def _document(found: Found) -> dict[str, Any]:
     both = [*found.models, *([found.difference] if found.difference else [])]
     return {
@@ -140,4 +188,5 @@ def _three(found: Bounds | None) -> list[float | None] | None:
 TASKS: Mapping[str, Callable[[Space, Header, list[pd.DataFrame]], dict[str, Any]]] = {
     "load": load,
     "measure": measure,
+    "check": check,
 }

@@ -122,6 +122,7 @@ def look(unit: Unit, published: Published, version: DataVersion) -> Verdict:
     if champion is None:
         return Verdict(seen=(reason(Code.NO_CHAMPION),), past=place.past)
     verdict = _drift(unit.ports, champion, published, version, place)
+    verdict = _checks(unit, champion, published, version, verdict)
     return _metric(unit, champion, published, version, replace(verdict, past=place.past))
 
 
@@ -141,6 +142,29 @@ def _drift(
     material = place.alarm and report.material
     seen = (place.told, *(moved if material else ()))
     return Verdict(document, place.alarm, material, seen=seen)
+
+
+def _checks(
+    unit: Unit, champion: Champion, published: Published, version: DataVersion, verdict: Verdict
+) -> Verdict:
+    """The loop's own checks, on the rows that were kept of the drop and of what the champion was trained on."""
+    from shared.own import checked, source_text
+    from shared.verdict.check_verdict import judge_checks
+
+    drift = published.definition.drift
+    if not drift.checks or version.number in champion.versions:
+        return verdict
+    trained_on = [unit.version(number)[0] for number in champion.versions]
+    labelled = [one for one in trained_on if one.labelled]
+    if not version.labelled or not labelled:
+        return replace(verdict, seen=(*verdict.seen, reason(Code.CHECK_NO_ROWS)))
+    reference, current = (predictions.everything(unit.ports, of) for of in (labelled, [version]))
+    found = checked.ask(published.code[source_text.CHECKS_FILE], drift.checks, reference, current)
+    if isinstance(found, Reason):
+        return replace(verdict, seen=(*verdict.seen, found))
+    alarm, told = judge_checks(found, drift.false_alarm_rate)
+    verdict = replace(verdict, seen=(*verdict.seen, *told))
+    return replace(verdict, detected=True, material=True) if alarm else verdict
 
 
 def _metric(

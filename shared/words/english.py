@@ -441,6 +441,17 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.OWN_CODE_RAISED: "{where} failed: {error}",
     Code.OWN_CODE_UNFIT: "{where} cannot be used: {what}",
     Code.OWN_CODE_DIED: "{file} ended its process (status {status})",
+    Code.CHECK_FOUND: judges.check_found,
+    Code.CHECK_BY_CHANCE: (
+        "check {name}: {text} (p = {p_value:.2g}); not below {least:.2g}, so that it may be chance and is no alarm"
+    ),
+    Code.CHECK_LIES: (
+        "check {name} claims p-values that are none: comparing the reference with itself, in {splits} random splits, "
+        "it came to p <= {at:g} {below} times, where about {due:.0f} are due; what it says is no alarm: {text}"
+    ),
+    Code.CHECK_NO_ROWS: (
+        "the checks of checks.py were not asked: the drop, or what the champion was trained on, has no labelled rows"
+    ),
     Code.COST_UNSTATED: (
         "`metric.costs` says nothing of {truth!r} answered with {answer!r}: "
         "give every class a row, and in each row every other class"

@@ -164,6 +164,11 @@ def parity(
     )
 
 
+def check_found(name: str, text: str, severity: str, p_value: float | None) -> str:
+    said = {"warning": "warns", "drift": "finds drift"}.get(severity, "says")
+    return f"check {name} {said}: {text}" + ("" if p_value is None else f" (p = {p_value:.2g})")
+
+
 def calibration(stated: float, right: int, rows: int, off: float, limit: float | None) -> str:
     tolerated = "for information only" if limit is None else f"tolerated {limit:.0%}"
     return (

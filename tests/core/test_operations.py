@@ -43,6 +43,7 @@ NEEDS_NOTHING = {
         "version-judged",
     ),
     *("no-champion", "drift-off", "column-moved", "no-material-drift", "steps-reused"),
+    *("check-found", "check-by-chance"),
     *("unusual-drop", "usual-drop", "few-past-drops"),
     *(
         "metric-breached",

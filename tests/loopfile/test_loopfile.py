@@ -381,6 +381,21 @@ def test_a_function_of_metrics_py_needs_its_direction_and_a_margin(
         assert it.metric is not None and it.metric.range == (-50.0, 20.0)
 
 
+def test_checks_are_functions_that_are_there_and_need_drift(tmp_path: Path) -> None:
+    text = SMALLEST.replace("pipeline: train.yml", "pipeline: loop.yaml")
+    (tmp_path / "loop.yaml").write_text(f"{text}drift: {{checks: [heavy, light]}}\n")
+    (tmp_path / "checks.py").write_text("def heavy(reference, current): ...\n\ndef light(rows): ...\n")
+    with pytest.raises(
+        loopfile.LoopFileError, match=r"^checks\.py:3: found function light with other arguments"
+    ):
+        loopfile.load(tmp_path)
+    (tmp_path / "checks.py").write_text("def heavy(reference, current): ...\n\nlight = heavy\n")
+    with pytest.raises(loopfile.LoopFileError, match=r"^checks\.py:1: found no function light"):
+        loopfile.load(tmp_path)
+    assert mistakes(f"{SMALLEST}drift: {{enabled: false, checks: [a]}}\n") == [(5, "drift.checks")]
+    assert mistakes(f"{SMALLEST}drift: {{checks: [a, a]}}\n") == [(5, "drift.checks")]
+
+
 @pytest.mark.parametrize(
     ("source", "told"),
     [

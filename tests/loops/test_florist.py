@@ -1,0 +1,50 @@
+"""The irises judged by a florist's own metric and checks, and by a table of costs, drop by drop."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from cli.past import baselines, simulation
+from shared import loopfile
+from shared.loopfile import own_code
+
+LOOP = Path(__file__).parents[2] / "loops" / "iris"
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two deliveries like each other, and one with two irises mixed up and some flowers measured in millimetres."""
+    folder = tmp_path_factory.mktemp("irises")
+    flowers = pd.read_csv(LOOP / "iris.csv").sample(frac=1, random_state=3)
+    parts = [flowers[:75], flowers[75:110], flowers[110:].reset_index(drop=True)]
+    parts[2] = parts[2].replace({"species": {"virginica": "setosa", "setosa": "virginica"}})
+    parts[2].loc[:4, "petal_length"] *= 10
+    parts[2].loc[:4, "petal_length"] += 10
+    for number, part in enumerate(parts, 1):
+        part.to_csv(folder / f"{number}.csv", index=False)
+    return folder
+
+
+@pytest.mark.parametrize(("file", "metric"), [("florist.yaml", "metrics.earned"), ("priced.yaml", "cost")])
+def test_each_is_valid_and_judges_the_past(past: Path, file: str, metric: str) -> None:
+    done = CliRunner().invoke(cli.app, ["validate", str(LOOP / file)], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    definition = loopfile.load(LOOP / file, overrides=("gate.on_inconclusive=promote",))
+    code = own_code.sources(definition, LOOP)
+    rule = baselines.rules(definition, "0 0 3 * * 1")[0]
+    ours = simulation.run(rule, sorted(past.iterdir()), timedelta(days=7), lambda _: None, code)
+    second, third = ours.steps[1:]
+    assert second.score is not None and third.score is not None
+    assert ours.metric == metric and not second.alarm, second.words
+    assert ours.sign * (second.score - third.score) > 0.5
+    assert third.alarm and "significantly" in third.words
+    if metric != "cost":
+        assert "check giants finds drift: 5 flowers" in third.words
+        assert "check petals: petals are longer or shorter" in third.words and "no alarm" in third.words
+        assert "check giants says: 0 flowers" in second.words

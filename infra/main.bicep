@@ -99,6 +99,13 @@ param trainingMaxNodes int = 2
 @description('HTTPS address that receives what needs a person; it answers the handshake of CloudEvents webhooks. Empty: nobody is notified.')
 param notifyWebhookUrl string = ''
 
+@description('HTTPS address that OpenLineage events are posted to. Empty: none are.')
+param lineageUrl string = ''
+
+@secure()
+@description('Key for that address, or a reference to one in a key vault.')
+param lineageKey string = ''
+
 var token = uniqueString(subscription().id, environmentName, location, salt)
 var tags tagsOf = { 'azd-env-name': environmentName }
 var groupName = empty(existingGroupName) ? 'rg-${environmentName}' : existingGroupName
@@ -471,6 +478,8 @@ module app 'modules/app.bicep' = {
     environmentName: environmentName
     tickSchedule: tickSchedule
     sweepSchedule: sweepSchedule
+    lineageUrl: lineageUrl
+    lineageKey: lineageKey
   }
   dependsOn: [
     rolesOnAccount

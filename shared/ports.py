@@ -15,6 +15,8 @@ from typing import Literal, Protocol
 
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview
+from shared.domain.release import Release
+from shared.domain.version import DataVersion
 
 # --- state ---------------------------------------------------------------------------------------
 
@@ -479,6 +481,23 @@ class Topic(Protocol):
 
 
 @dataclass(frozen=True)
+class Traced:
+    """A ledger entry with what a lineage tool wants to know of the thing that it is about."""
+
+    entry: LedgerEntry
+    version: DataVersion | None = None
+    release: Release | None = None
+    endpoint: str = ""
+    """Of the release."""
+
+
+class Lineage(Protocol):
+    def publish(self, loop: str, traced: Sequence[Traced]) -> None:
+        """Tell a lineage tool, at least once; the same entry always gives the same events."""
+        ...
+
+
+@dataclass(frozen=True)
 class Poisoned:
     """A message that failed five times, hidden from others for a while; `receipt` is the adapter's own."""
 
@@ -524,3 +543,5 @@ class Ports:
     runs: Queue
     """Loops that are to be run."""
     clock: Clock
+    lineage: Lineage | None = None
+    """None: no lineage tool is told."""

@@ -1,9 +1,9 @@
-"""The settings of a deployment, read once from the environment; none of them is secret."""
+"""The settings of a deployment, read once from the environment; none of them is secret but the key for lineage."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from shared.errors import ConfigurationError
 
@@ -37,6 +37,9 @@ class Settings:
     """Resource id of the Azure ML registry through which models are promoted; empty: there is none."""
     environment: str = ""
     """Which of a loop's environments this deployment is; empty: none."""
+    lineage_url: str = ""
+    """Where OpenLineage events are posted to; empty: none are."""
+    lineage_key: str = field(default="", repr=False)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -52,8 +55,8 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
         """All settings at once; one `ConfigurationError` names every one that is missing."""
         values = {
-            field.name: environ.get(_NAMES[field.name], "").strip() or _DEFAULTS.get(field.name, "")
-            for field in fields(cls)
+            each.name: environ.get(_NAMES[each.name], "").strip() or _DEFAULTS.get(each.name, "")
+            for each in fields(cls)
         }
         missing = [_NAMES[name] for name, value in values.items() if not value and name not in _OPTIONAL]
         if missing:
@@ -82,6 +85,8 @@ _NAMES: Mapping[str, str] = {
     "app_resource_group": "DRIFTLOOP_APP_RESOURCE_GROUP",
     "registry": "DRIFTLOOP_REGISTRY",
     "environment": "DRIFTLOOP_ENVIRONMENT",
+    "lineage_url": "DRIFTLOOP_LINEAGE_URL",
+    "lineage_key": "DRIFTLOOP_LINEAGE_KEY",
 }
 
 _DEFAULTS: Mapping[str, str] = {
@@ -91,4 +96,6 @@ _DEFAULTS: Mapping[str, str] = {
     "runs": "driftloop-runs",
     "table": "driftloop",
 }
-_OPTIONAL = frozenset({"endpoint_identity", "app_resource_group", "registry", "environment"})
+_OPTIONAL = frozenset(
+    {"endpoint_identity", "app_resource_group", "registry", "environment", "lineage_url", "lineage_key"}
+)

@@ -35,12 +35,19 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
     from shared.azure.traffic_log import AzureEvidence
     from shared.azure.versions import AzureVersions
     from shared.intake.source_http import WebSources
+    from shared.lineage.http_sink import HttpLineage
+    from shared.lineage.openlineage import Place
     from shared.ports import Ports
 
     clients = Clients(settings, credential(), transport or BoundedTransport)
     workspace = Workspace(settings, clients.identity, clients.transport)
     blobs = clients.blobs()
     datastore = Datastore(workspace, clients)
+    place = Place(
+        account=settings.blob_service_uri.partition("://")[2].strip("/"),
+        workspace=f"azureml://{settings.subscription_id}/{settings.resource_group}/{settings.workspace}",
+    )
+    lineage = HttpLineage(settings.lineage_url, settings.lineage_key, place) if settings.lineage_url else None
     return Ports(
         store=TableStore(clients.table()),
         documents=BlobDocuments(blobs.get_container_client(DOCUMENTS)),
@@ -56,6 +63,7 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         queue=AzureQueue(clients.queue(), clients.queue(poison=True)),
         runs=AzureQueue(clients.queue(settings.runs), clients.queue(settings.runs, poison=True)),
         clock=SystemClock(),
+        lineage=lineage,
     )
 
 

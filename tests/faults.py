@@ -92,7 +92,7 @@ def watched(ports: Ports, around: Around) -> Ports:
     wrapped = {
         field.name: _Watched(field.name, getattr(ports, field.name), around)
         for field in fields(Ports)
-        if field.name != "clock"
+        if field.name != "clock" and getattr(ports, field.name) is not None
     }
     return Ports(**wrapped, clock=ports.clock)
 

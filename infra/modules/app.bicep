@@ -56,6 +56,13 @@ param tickSchedule string
 @description('Schedule of the sweep.')
 param sweepSchedule string
 
+@description('Address that OpenLineage events are posted to; empty: none are.')
+param lineageUrl string
+
+@secure()
+@description('Key for that address, or a reference to one in a key vault.')
+param lineageKey string
+
 var suffix = environment().suffixes.storage
 var blobUri = 'https://${storageAccountName}.blob.${suffix}'
 var queueUri = 'https://${storageAccountName}.queue.${suffix}'
@@ -94,6 +101,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     publicNetworkAccess: 'Enabled'
+    keyVaultReferenceIdentity: identity.id
     siteConfig: {
       minTlsVersion: '1.2'
       ftpsState: 'Disabled'
@@ -144,6 +152,8 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       DRIFTLOOP_ENVIRONMENT: environmentName
       DRIFTLOOP_TICK_SCHEDULE: tickSchedule
       DRIFTLOOP_SWEEP_SCHEDULE: sweepSchedule
+      DRIFTLOOP_LINEAGE_URL: lineageUrl
+      DRIFTLOOP_LINEAGE_KEY: lineageKey
       APPLICATIONINSIGHTS_CONNECTION_STRING: telemetry.properties.ConnectionString
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
       PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'

@@ -136,6 +136,8 @@ class LoopState:
     ledger_head: str = GENESIS
     announced_seq: int = 0
     """Ledger entries up to here went out on the topic."""
+    traced_seq: int = 0
+    """Ledger entries up to here were told to the lineage tool; 0 while there is none."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from shared.memory.azureml import (
 )
 from shared.memory.data import MemoryBlobs, MemoryDocuments, MemoryVersions
 from shared.memory.manual_clock import FakeClock
-from shared.memory.outbound import MemoryQueue, MemoryTopic
+from shared.memory.outbound import MemoryLineage, MemoryQueue, MemoryTopic
 from shared.memory.sources import MemorySources
 from shared.memory.store import MemoryStore
 from shared.ports import Clock, Ports
@@ -28,6 +28,7 @@ __all__ = [
     "MemoryDeployment",
     "MemoryEndpoint",
     "MemoryJob",
+    "MemoryLineage",
     "MemoryPorts",
     "MemoryRequest",
     "memory_ports",

@@ -1,11 +1,11 @@
-"""Published ledger entries and queued messages, kept for tests to read."""
+"""Published ledger entries, lineage and queued messages, kept for tests to read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from shared.domain.ledger import LedgerEntry
-from shared.ports import Poisoned
+from shared.ports import Poisoned, Traced
 
 
 class MemoryTopic:
@@ -16,6 +16,16 @@ class MemoryTopic:
 
     def publish(self, loop: str, entries: Sequence[LedgerEntry]) -> None:
         self.published.extend((loop, entry) for entry in entries)
+
+
+class MemoryLineage:
+    """`told` holds (loop, traced) in the order of publication, repeats included."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Traced]] = []
+
+    def publish(self, loop: str, traced: Sequence[Traced]) -> None:
+        self.told.extend((loop, one) for one in traced)
 
 
 class MemoryQueue:

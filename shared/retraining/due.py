@@ -71,6 +71,11 @@ def unlabelled(current: Unit) -> bool:
     return asks and policy.waits_for_labels(state, state.waiting, current.newest_labelled())
 
 
+def _untraced(current: Unit) -> bool:
+    """Whether the lineage tool, where there is one, is still to be told of something."""
+    return current.ports.lineage is not None and current.state.traced_seq < current.state.ledger_seq
+
+
 def due_at(current: Unit, release: Release | None, *, wait_s: float | None, events: bool) -> datetime | None:
     """When a tick has work here: soon while something is under way, else at the next occurrence, else never.
 
@@ -81,7 +86,7 @@ def due_at(current: Unit, release: Release | None, *, wait_s: float | None, even
     moments = []
     if wait_s is not None:
         moments.append(now + timedelta(seconds=wait_s))
-    elif events or state.announced_seq < state.ledger_seq:
+    elif events or state.announced_seq < state.ledger_seq or _untraced(current):
         moments.append(now + LOOK_AGAIN)
     if release is not None:
         patient = release.adopted or PHASES[release.phase].awaits_person

@@ -1,11 +1,15 @@
-"""Every ledger entry goes out on the topic at least once."""
+"""Every ledger entry goes out on the topic at least once, and is told to the lineage tool where there is one."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import cache
 
 from shared.domain.ledger import LedgerEntry
+from shared.domain.release import Release
+from shared.domain.version import DataVersion
+from shared.ports import Traced
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, rows
 
@@ -19,15 +23,49 @@ def announce(current: Unit) -> bool:
     state = current.state
     if state.announced_seq >= state.ledger_seq:
         return False
-    found = current.ports.store.range(
-        state.loop, "ledger-", after=rows.ledger_key(state.announced_seq), limit=BATCH
-    )
-    entries = [rows.decode(LedgerEntry, row) for row in found]
+    entries = _after(current, state.announced_seq)
     current.ports.topic.publish(state.loop, entries)
     for entry in entries:
         log.info(entry.what, extra=_told(state.loop, entry))
     current.commit(replace(state, announced_seq=entries[-1].seq))
     return True
+
+
+def trace(current: Unit) -> bool:
+    """Tell the lineage tool of the entries that it does not know, from the first one on; True when there were some."""
+    state, lineage = current.state, current.ports.lineage
+    if lineage is None or state.traced_seq >= state.ledger_seq:
+        return False
+    entries = _after(current, state.traced_seq)
+    lineage.publish(state.loop, _traced(current, entries))
+    current.commit(replace(state, traced_seq=entries[-1].seq))
+    return True
+
+
+def _after(current: Unit, seq: int) -> list[LedgerEntry]:
+    found = current.ports.store.range(current.loop, "ledger-", after=rows.ledger_key(seq), limit=BATCH)
+    return [rows.decode(LedgerEntry, row) for row in found]
+
+
+def _traced(current: Unit, entries: list[LedgerEntry]) -> list[Traced]:
+    """Each entry with its version or release; a row that somebody removed can tell nothing."""
+
+    @cache
+    def release(number: int) -> Release | None:
+        row = current.ports.store.read(current.loop, rows.release_key(number))
+        return rows.decode(Release, row) if row else None
+
+    def traced(entry: LedgerEntry) -> Traced:
+        number = entry.subject.rpartition(" ")[2]
+        if entry.what == "version.created":
+            row = current.ports.store.read(current.loop, rows.version_key(int(number)))
+            return Traced(entry, version=rows.decode(DataVersion, row) if row else None)
+        if not entry.what.startswith("release.") or (found := release(int(number))) is None:
+            return Traced(entry)
+        endpoint = current.published(found.definition).definition.serve.endpoint
+        return Traced(entry, release=found, endpoint=endpoint)
+
+    return [traced(entry) for entry in entries]
 
 
 def _told(loop: str, entry: LedgerEntry) -> dict[str, object]:

@@ -117,27 +117,28 @@ def run(ports: Ports, loop: str) -> Ran:
                 break
     except DriftloopError as error:
         this.failed["loop"] = error
-    _announce(ports, loop, this)
+    _send(ports, loop, this, "announcing", outbox.announce)
+    _send(ports, loop, this, "lineage", outbox.trace)
     return _settle(ports, loop, token, steps, this)
 
 
-def _announce(ports: Ports, loop: str, this: Run) -> None:
+def _send(ports: Ports, loop: str, this: Run, part: str, send: Callable[[Unit], bool]) -> None:
     """Ledger entries go out once all that can be done now is done; what cannot go waits for the next run."""
     lost: Exception | None = None
     for _ in range(MAX_RIVALS):
         try:
-            if not outbox.announce(unit_of_work.read(ports, loop)):
+            if not send(unit_of_work.read(ports, loop)):
                 return
             lost = None
         except (Conflict, OutcomeUnknown) as error:
             lost = error  # sent by another worker meanwhile, or sent twice: the event's id is the same
         except Exception as error:
             if not isinstance(error, DriftloopError):
-                log.exception("announcing failed", extra={"loop": loop})
+                log.exception("a part of a loop failed", extra={"loop": loop, "part": part})
             lost = error
             break
     if lost is not None:
-        this.failed["announcing"] = lost
+        this.failed[part] = lost
 
 
 def step(ports: Ports, loop: str, this: Run) -> bool:

@@ -65,9 +65,11 @@ def _calls(table: dict[str, Any]) -> list[str]:
 
 
 def methods() -> set[str]:
-    """`Port.method` of everything that asks Azure: neither the clock nor a public source on the web."""
+    """`Port.method` of everything that asks Azure: not the clock, a source on the web or a lineage tool."""
     hints = get_type_hints(ports.Ports)
-    kinds = {kind.__name__: kind for name, kind in hints.items() if name not in {"clock", "sources"}}
+    kinds = {
+        kind.__name__: kind for name, kind in hints.items() if name not in {"clock", "sources", "lineage"}
+    }
     return {
         f"{name}.{method}"
         for name, kind in kinds.items()

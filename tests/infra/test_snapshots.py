@@ -356,6 +356,12 @@ def test_each_planted_hole_is_seen(tmp_path: Path, snapshots: Snapshots) -> None
         assert any(words in one for one in found), (words, found)
 
 
+def test_no_key_for_lineage_is_in_a_snapshot(made: Made) -> None:
+    case = "lineage for Marquez or another tool"
+    assert CASES[case]["DRIFTLOOP_LINEAGE_KEY"] not in made(case).text
+    assert CASES[case]["DRIFTLOOP_LINEAGE_URL"] in made(case).text
+
+
 def test_no_secret_is_in_a_snapshot(made: Made) -> None:
     """The webhook's address may hold a key: ARM keeps it nowhere, an output would print it again."""
     case = "a webhook for what needs a person"

@@ -1,0 +1,1 @@
+"""What became of which data, told as OpenLineage events."""

@@ -19,8 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from shared import deadline
 from shared.domain.reason import Code, Reason, reason
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.own import walls
 from shared.own.cell import BEGUN
 
@@ -57,6 +58,8 @@ def run(
             code=Code.OWN_CODE_UNWALLED,
         )
     seconds = SECONDS if seconds is None else seconds
+    if deadline.left_s(_STARTING_SECONDS + seconds) < _STARTING_SECONDS + seconds:
+        raise DependencyUnavailable(f"Too little time is left to run {file}; the next run does.")
     header = {
         **question,
         "file": file,
@@ -90,7 +93,9 @@ def _exchange(asked: int, seconds: int) -> tuple[bytes, int | None]:
     )
     try:
         content = _all_of(process, seconds)
-        return (b"", None) if content is None else (content, process.wait())
+        return (b"", None) if content is None else (content, process.wait(_ENDING_SECONDS))
+    except subprocess.TimeoutExpired:
+        return b"", None  # it said all that it will, and does not end
     finally:
         process.kill()
         process.wait()
@@ -100,22 +105,24 @@ def _exchange(asked: int, seconds: int) -> tuple[bytes, int | None]:
 
 _STARTING_SECONDS = 30
 """To load what the code imports, on a machine that is busy."""
+_ENDING_SECONDS = 5
+"""To be gone, once it has closed its side."""
 
 
 def _all_of(process: subprocess.Popen[bytes], seconds: int) -> bytes | None:
     """All that it says; None where it did not begin, or did not end, in time."""
     assert process.stdout is not None
     pipe, content = process.stdout.fileno(), b""
-    deadline = time.monotonic() + _STARTING_SECONDS
+    ends_at = time.monotonic() + _STARTING_SECONDS
     while len(content) <= _LARGEST_ANSWER:
-        left = deadline - time.monotonic()
+        left = ends_at - time.monotonic()
         if left <= 0 or not select.select([pipe], [], [], left)[0]:
             return None
         piece = os.read(pipe, 65536)
         if not piece:
             return content
         if not content:
-            deadline = time.monotonic() + seconds
+            ends_at = time.monotonic() + seconds
         content += piece
     process.kill()
     return content

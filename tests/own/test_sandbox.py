@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from shared import deadline
 from shared.domain.reason import Code
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.own import sandbox, walls
 from shared.own.measured import Group, measure
 from shared.release.gate.holdout import ALL_ROWS, OwnSeen
@@ -54,7 +55,14 @@ def test_it_sees_the_rows_as_they_are_and_may_answer_one_number_a_row() -> None:
     assert seen.rows[0][:6] == (0.0, 0.0, 3.0, 0.0, 0.0, 6.0)
 
 
-@pytest.mark.parametrize("body", ["while True: pass", "__import__('time').sleep(600)"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while True: pass",
+        "__import__('time').sleep(600)",
+        "__import__('os').closerange(1, 200) or __import__('time').sleep(600)",
+    ],
+)
 def test_code_that_never_ends_is_stopped(body: str) -> None:
     source = f"def m(truth, predictions, rows, weights):\n    {body}\n"
     begun = time.monotonic()
@@ -114,6 +122,11 @@ def test_the_apps_environment_is_not_there(monkeypatch: pytest.MonkeyPatch) -> N
     assert "PYTHONPATH" in words and SECRET not in words
     for name in ("IDENTITY", "MSI", "AzureWebJobs", "AZURE", "HOME"):
         assert name not in words
+
+
+def test_what_has_not_the_time_to_run_is_not_called_slow() -> None:
+    with deadline.within(20), pytest.raises(DependencyUnavailable, match="Too little time is left"):
+        ask("return 1.0")
 
 
 def test_a_stop_cannot_be_caught() -> None:

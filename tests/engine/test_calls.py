@@ -21,7 +21,7 @@ from tests.simulator.life import Life
 from tests.simulator.reader import reading_in_process
 
 IDLE_TICK = 1
-IDLE_SWEEP = 12
+IDLE_SWEEP = 13
 """Four of them look at what serves: the endpoint, its deployment, its traffic, its requests."""
 WAITING_LOOK = 14
 DROP_TO_LIVE = 230

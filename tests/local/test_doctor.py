@@ -272,7 +272,8 @@ def test_events_that_go_to_another_queue(
     _subscribe(azure, [*others, workspace | {"queue": "elsewhere"}])
     found = _around(ports)
 
-    assert _ill(found) == {"events of ended runs", "events of changed runs", "events of registered models"}
+    told = ("ended runs", "changed runs", "registered models", "deployed models")
+    assert _ill(found) == {f"events of {what}" for what in told}
     assert "devstoreaccount1/elsewhere" in found["events of ended runs"]["what"]
 
 

@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
     up = commands.add_parser("up", help="start everything, print the settings, stop at Ctrl-C")
     up.add_argument("--app", type=Path, default=CHECKOUT, help="the folder of function_app.py")
     up.add_argument("--no-host", action="store_true", help="leave the functions to `func start`")
+    up.add_argument("--environment", default="", help="which of a loop's environments this one is")
+    up.add_argument("--registry", type=Path, help="a folder for the registry that environments share")
     serve = commands.add_parser("serve", help="run the workspace process alone, over a running Azurite")
     for command in (up, serve):
         command.add_argument("--state", type=Path, default=DEFAULT_STATE, help="the state folder")
@@ -39,19 +41,23 @@ def main(arguments: list[str] | None = None) -> None:
 
         run(chosen.state)
     else:
-        run_up(chosen.state, chosen.app, functions_host=not chosen.no_host)
+        hosted = not chosen.no_host and _has_host() and (chosen.app / "function_app.py").exists()
+        azure = LocalAzure(
+            chosen.state,
+            functions_host=hosted,
+            app_dir=chosen.app,
+            registry=chosen.registry,
+            environment_name=chosen.environment,
+        )
+        run_up(azure, chosen.app, hosted=hosted)
 
 
-def run_up(state: Path, app: Path, *, functions_host: bool) -> None:
+def run_up(local: LocalAzure, app: Path, *, hosted: bool) -> None:
     """Start everything, tell how to use it, and wait; all is stopped when this returns."""
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job begins with SIGINT ignored
         signal.signal(number, _interrupt)
-    hosted = functions_host and _has_host() and (app / "function_app.py").exists()
     try:
-        with (
-            contextlib.suppress(KeyboardInterrupt),
-            LocalAzure(state, functions_host=hosted, app_dir=app) as azure,
-        ):
+        with contextlib.suppress(KeyboardInterrupt), local as azure:
             write_local_settings(app / "local.settings.json", azure.environment("app"))
             storage = {"AZURE_STORAGE_CONNECTION_STRING": connection_string(azure.settings)}
             _say(*exports(azure.environment() | storage))

@@ -155,22 +155,28 @@ class Settings:
 
 
 def settings_of(folder: Path, *, registry: Path | None = None, environment: str = "") -> Settings:
-    """The settings of a state folder, chosen when it is new; what is given here then counts as well."""
+    """The settings of a state folder, chosen when it is new; what is given here is kept there as well."""
     folder = folder.resolve()
     file = folder / "settings.json"
-    if not file.exists():
+    given = {"registry_folder": str(registry.resolve())} if registry else {}
+    given |= {"environment_name": environment} if environment else {}
+    if file.exists():
+        known = json.loads(file.read_text())
+    else:
         folder.mkdir(parents=True, exist_ok=True)
-        chosen = asdict(_chosen(folder))
-        chosen |= {
-            "registry_folder": str(registry.resolve()) if registry else "",
-            "environment_name": environment,
-        }
-        del chosen["folder"]  # the folder may be moved
-        draft = file.with_suffix(f".{uuid.uuid4().hex}")
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(chosen, indent=2))
-        draft.replace(file)
+        known = asdict(_chosen(folder))
+        del known["folder"]  # the folder may be moved
+    if not file.exists() or known != known | given:
+        _write(file, known | given)
     return Settings(folder=folder, **json.loads(file.read_text()))
+
+
+def _write(file: Path, content: dict[str, object]) -> None:
+    """Whole or not at all, and for nobody else to read."""
+    draft = file.with_suffix(f".{uuid.uuid4().hex}")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(content, indent=2))
+    draft.replace(file)
 
 
 def _chosen(folder: Path) -> Settings:

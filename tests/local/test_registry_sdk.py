@@ -346,6 +346,11 @@ def test_two_local_azures_share_one_registry(tmp_path: Path) -> None:
         settings_of(tmp_path / name, registry=tmp_path / "registry") for name in ("test", "production")
     ]
     assert folders[0].registry == folders[1].registry == tmp_path / "registry"
+    again = settings_of(tmp_path / "test", environment="test")
+    assert (again.registry, again.environment_name) == (tmp_path / "registry", "test"), (
+        "what was given is kept"
+    )
+    assert again.arm == folders[0].arm and settings_of(tmp_path / "test") == again
     services = [Service(one, State(one.folder / "state.sqlite")) for one in folders]
     ours, theirs = (Registry(service, service.clock) for service in services)
     ours.put("environments", "e", "1", {"properties": {"image": "ubuntu"}}, "me")

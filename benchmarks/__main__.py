@@ -1,5 +1,5 @@
 """`make bench`: every benchmark in turn; each writes its own section of docs/benchmarks.md, `drift` and
-`contracts` only beside their peers (`--peers`)."""
+`contracts` only beside their peers (`--peers`); `estimate` cannot be run without one and is left out."""
 
 from __future__ import annotations
 

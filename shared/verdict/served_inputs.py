@@ -191,8 +191,8 @@ def _reasons(
 def _past_threshold(
     state: LoopState, definition: Definition, judged: Sequence[Window], trigger: Trigger
 ) -> list[Trigger]:
-    """Only where `retrain.on` names it: an estimate is an opinion, so that it asks for nothing by itself."""
-    if _ESTIMATE.value not in definition.retrain.on or any(t.kind in UNLABELLED for t in state.waiting):
+    """The trigger where the metric is estimated past its threshold as lastingly as drift must be; one waits."""
+    if any(t.kind in UNLABELLED for t in state.waiting):
         return []
     wanted, newest = definition.drift.persistence, judged[-1]
     recent = [w.estimate for w in judged if w.estimate is not None and w.is_like(newest)]

@@ -182,6 +182,7 @@ def test_an_estimate_past_its_threshold_asks_only_where_the_loop_file_says_so_an
     made = past(world(), "drift")
     assert Code.ESTIMATE_PAST_THRESHOLD in codes(made)
     assert made.state.waiting == ()
+    assert made.state.denial is not None and made.state.denial.code is Code.NOT_NAMED
 
     made = past(world(), "estimate")
     (waiting,) = made.state.waiting

@@ -36,6 +36,9 @@ FEWEST = 3
 PROVISIONAL_PART = 0.5
 """The part of the rate at which the provisional rule alarms: at the whole of 10 %, up to 14 % of quiet drops did."""
 
+SPIKE = 3.0
+"""A column whose second largest distance is more than so many times its median is one of spikes: these scale it."""
+
 _NOTHING = 1e-3  # a distance that counts as none: keeps ratios finite
 
 
@@ -178,8 +181,9 @@ def unusual(history: Sequence[Mapping[str, float]], now: Mapping[str, float], ra
     """`verdict` over many columns at one stated rate, and the column that stands out.
 
     Every column's distance is divided by its median over all drops, this one included, so that a column that always
-    varies much does not hide the others; the largest ratio is the drop's score. As past and present are treated
-    alike, scores that were exchangeable remain so.
+    varies much does not hide the others; the largest ratio is the drop's score. A column that mostly stays as it is and
+    at times does not (a flag of holidays) has its scale from those times, or its weeks would be the most unusual ones
+    of all for ever. As past and present are treated alike, scores that were exchangeable remain so.
 
     Parameters
     ----------
@@ -190,7 +194,8 @@ def unusual(history: Sequence[Mapping[str, float]], now: Mapping[str, float], ra
     if not names:
         return verdict([0.0] * len(history), 0.0, rate)
     table = np.array([[drop[name] for name in names] for drop in (*history, now)])
-    ratios = table / np.maximum(np.median(table, axis=0), _NOTHING)
+    scale = np.maximum(np.median(table, axis=0), np.sort(table, axis=0)[-2:][0] / SPIKE)
+    ratios = table / np.maximum(scale, _NOTHING)
     scores = ratios.max(axis=1)
     told = verdict(scores[:-1].tolist(), float(scores[-1]), rate)
     column = names[int(ratios[-1].argmax())]

@@ -147,3 +147,27 @@ def test_a_score_that_is_no_number_is_refused() -> None:
         history.verdict([0.1, float("nan"), 0.2], 0.1)
     with pytest.raises(ValueError, match="rate"):
         history.verdict([0.1], 0.1, 1.0)
+
+
+def with_a_flag(rng: Rng, drops: int) -> list[dict[str, float]]:
+    """A number that always varies, and a flag that moves in one week of six and in no other."""
+    holiday = rng.random(drops) < 1 / 6
+    wild = 0.15 * np.exp(0.3 * rng.normal(size=drops))
+    return [{"flag": 0.14 * float(h), "wild": float(w)} for h, w in zip(holiday, wild, strict=True)]
+
+
+@pytest.mark.parametrize(("past", "least"), [(7, 0.4), (12, 0.6), (20, 0.95), (40, 0.95)])
+def test_a_column_of_spikes_hides_no_change_of_another(past: int, least: float) -> None:
+    """From two spikes on: a single one is the most unusual drop there was, and costs one rank."""
+    rng = np.random.default_rng(5)
+    drops = [with_a_flag(rng, past) for _ in range(100)]
+    found = [history.unusual(one, {"flag": 0.0, "wild": 0.95}).alarm for one in drops]
+    assert np.mean(found) >= least
+
+
+@pytest.mark.parametrize("past", [9, 19, 40])
+def test_quiet_drops_with_a_column_of_spikes_alarm_at_most_at_the_rate(past: int) -> None:
+    rng = np.random.default_rng(6)
+    loops = [with_a_flag(rng, past + 1) for _ in range(600)]
+    alarms = float(np.mean([history.unusual(drops[:-1], drops[-1]).alarm for drops in loops]))
+    assert alarms <= 0.1 + 3 * (0.1 * 0.9 / 600) ** 0.5

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from shared import deadline
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import ConfigurationError
 from shared.own import walls
@@ -90,7 +91,11 @@ def _exchange(asked: int, seconds: int) -> tuple[bytes, int | None]:
     )
     try:
         content = _all_of(process, seconds)
-        return (b"", None) if content is None else (content, process.wait())
+        if content is None:
+            return b"", None
+        return content, process.wait(deadline.left_s(_ENDING_SECONDS))
+    except subprocess.TimeoutExpired:  # it closed its end of the pipe, and goes on: it is killed here
+        return content or b"", -signal.SIGKILL
     finally:
         process.kill()
         process.wait()
@@ -98,6 +103,7 @@ def _exchange(asked: int, seconds: int) -> tuple[bytes, int | None]:
         process.stdout.close()
 
 
+_ENDING_SECONDS = 5
 _STARTING_SECONDS = 30
 """To load what the code imports, on a machine that is busy."""
 
@@ -106,16 +112,18 @@ def _all_of(process: subprocess.Popen[bytes], seconds: int) -> bytes | None:
     """All that it says; None where it did not begin, or did not end, in time."""
     assert process.stdout is not None
     pipe, content = process.stdout.fileno(), b""
-    deadline = time.monotonic() + _STARTING_SECONDS
+    ends = time.monotonic() + _STARTING_SECONDS
     while len(content) <= _LARGEST_ANSWER:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+        left = ends - time.monotonic()
+        if left <= 0:
             return None
+        if not select.select([pipe], [], [], deadline.left_s(left))[0]:
+            continue
         piece = os.read(pipe, 65536)
         if not piece:
             return content
         if not content:
-            deadline = time.monotonic() + seconds
+            ends = time.monotonic() + seconds
         content += piece
     process.kill()
     return content

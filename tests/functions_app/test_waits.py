@@ -61,6 +61,7 @@ ENDED = {
     "shared/intake/reader/delimited.py coming.popleft().result": IN_THE_CHILD,
     "shared/intake/reader/child_pool.py select.select": "until the drop's limit, which `_all_of` holds against the end",
     "shared/intake/reader/child_pool.py self._process.wait": "for a process that was killed by SIGKILL",
+    "shared/own/sandbox.py process.wait": "for a process that was killed by SIGKILL, or as long as is left",
     "shared/intake/source_http.py connection.request": "until the download's limit: source.py asks for it",
     "shared/intake/source_http.py connection.getresponse": "the same",
     "shared/intake/source_http.py response.read1": "the same",
@@ -103,7 +104,7 @@ def can_wait(node: ast.Call) -> bool:
 
 OURS = {
     "child.run", "check.result", "context.run", "tick.run", "worker.run", "path.join", "os.path.join", "it.map",
-    "run_queue.run", "drift.call", "series.map", "column.map", "_reader.run", "site.post",
+    "run_queue.run", "drift.call", "series.map", "column.map", "_reader.run", "sandbox.run", "site.post",
     "_Pass(sources, columns, findings, reference, output).run",
 }  # fmt: skip
 """Calls that are named like a wait and are none."""

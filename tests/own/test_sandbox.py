@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from shared import deadline
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 from shared.own import sandbox, walls
@@ -188,6 +189,18 @@ def test_a_forged_answer_is_believed_only_as_far_as_its_form() -> None:
         body = f"os = __import__('os')\n    for pipe in (3, 4, 5):\n        try: os.write(pipe, {forged!r}.encode())\n"
         body += "        except OSError: pass\n    os._exit(0)"
         assert stopped(body)[0] in (Code.OWN_CODE_UNFIT, Code.OWN_CODE_DIED)
+
+
+def test_code_that_closes_its_pipe_and_goes_on_is_ended() -> None:
+    body = "os = __import__('os')\n    for pipe in range(3, 9):\n        try: os.close(pipe)\n"
+    body += "        except OSError: pass\n    while True: pass"
+    assert stopped(body)[0] is Code.OWN_CODE_DIED
+
+
+def test_the_end_of_what_asks_is_the_codes_end_too() -> None:
+    """A function of the app that has no time left waits for no code; whoever comes next asks again."""
+    with deadline.within(0.5), pytest.raises(deadline.TimeIsUp):
+        ask("while True: pass")
 
 
 def test_where_no_wall_can_be_built_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:

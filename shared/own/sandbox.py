@@ -93,9 +93,11 @@ def _exchange(asked: int, seconds: int) -> tuple[bytes, int | None]:
     )
     try:
         content = _all_of(process, seconds)
-        return (b"", None) if content is None else (content, process.wait(_ENDING_SECONDS))
-    except subprocess.TimeoutExpired:
-        return b"", None  # it said all that it will, and does not end
+        if content is None:
+            return b"", None
+        return content, process.wait(deadline.left_s(_ENDING_SECONDS))
+    except subprocess.TimeoutExpired:  # it closed its end of the pipe, and goes on: it is killed here
+        return content or b"", -signal.SIGKILL
     finally:
         process.kill()
         process.wait()
@@ -103,26 +105,27 @@ def _exchange(asked: int, seconds: int) -> tuple[bytes, int | None]:
         process.stdout.close()
 
 
+_ENDING_SECONDS = 5
 _STARTING_SECONDS = 30
 """To load what the code imports, on a machine that is busy."""
-_ENDING_SECONDS = 5
-"""To be gone, once it has closed its side."""
 
 
 def _all_of(process: subprocess.Popen[bytes], seconds: int) -> bytes | None:
     """All that it says; None where it did not begin, or did not end, in time."""
     assert process.stdout is not None
     pipe, content = process.stdout.fileno(), b""
-    ends_at = time.monotonic() + _STARTING_SECONDS
+    ends = time.monotonic() + _STARTING_SECONDS
     while len(content) <= _LARGEST_ANSWER:
-        left = ends_at - time.monotonic()
-        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+        left = ends - time.monotonic()
+        if left <= 0:
             return None
+        if not select.select([pipe], [], [], deadline.left_s(left))[0]:
+            continue
         piece = os.read(pipe, 65536)
         if not piece:
             return content
         if not content:
-            ends_at = time.monotonic() + seconds
+            ends = time.monotonic() + seconds
         content += piece
     process.kill()
     return content

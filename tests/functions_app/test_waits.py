@@ -65,8 +65,7 @@ ENDED = {
     "shared/lineage/http_sink.py connection.getresponse": "the same",
     "shared/own/checked.py sandbox.run": "after its start and `seconds`, which it holds against the end",
     "shared/own/measured.py sandbox.run": "after its start and `seconds`, which it holds against the end",
-    "shared/own/sandbox.py select.select": "the same",
-    "shared/own/sandbox.py process.wait": "five seconds, or for a process that was killed by SIGKILL",
+    "shared/own/sandbox.py process.wait": "for a process that was killed by SIGKILL, or as long as is left",
     "shared/intake/source_http.py connection.request": "until the download's limit: source.py asks for it",
     "shared/intake/source_http.py connection.getresponse": "the same",
     "shared/intake/source_http.py response.read1": "the same",
@@ -109,7 +108,7 @@ def can_wait(node: ast.Call) -> bool:
 
 OURS = {
     "child.run", "check.result", "context.run", "tick.run", "worker.run", "path.join", "os.path.join", "it.map",
-    "run_queue.run", "drift.call", "series.map", "column.map", "_reader.run", "site.post",
+    "run_queue.run", "drift.call", "series.map", "column.map", "_reader.run", "sandbox.run", "site.post",
     "_Pass(sources, columns, findings, reference, output).run",
 }  # fmt: skip
 """Calls that are named like a wait and are none."""

@@ -130,7 +130,7 @@ def _run(script: str, folder: Path, **answers: int) -> tuple[int, list[str]]:
         tool = tools / name
         tool.write_text(
             f'#!/bin/bash\necho "{name} $*" >> {folder}/calls\n{words}\n'
-            '[ "$*" != "env get-values" ] || echo DRIFTLOOP_TABLE=\\"driftloop\\"\n'
+            '[ "$*" != "env get-values" ] || echo DRIFTLOOP_ENVIRONMENT=\\"test\\"\n'
         )
         tool.chmod(0o755)
     path = {"PATH": f"{tools}:{os.environ['PATH']}", "DRIFTLOOP_LOOPS": "loops/a loops/b"}
@@ -146,7 +146,7 @@ def _publishing() -> str:
 PUBLISHED = [
     "azd env get-values",
     "driftloop publish loops/a",
-    "driftloop publish loops/b",
+    "driftloop publish loops/b --to test",
     "driftloop doctor",
 ]
 
@@ -158,12 +158,17 @@ PUBLISHED = [
         ({"doctor": 3}, 0, 4),
         ({"doctor": 1}, 1, 4),
         ({"publish loops/a": 1}, 1, 2),
+        ({"publish loops/b --to test": 1}, 1, 3),
         ({"env get-values": 1}, 1, 1),
     ],
 )
 def test_a_step_that_publishes_fails_when_something_in_it_failed(
     answers: dict[str, int], code: int, called: int, tmp_path: Path
 ) -> None:
+    for name, more in (("a", ""), ("b", "environments: {test: {}}\n")):
+        loop = tmp_path / "loops" / name / "loop.yaml"
+        loop.parent.mkdir(parents=True)
+        loop.write_text(f"loop: {name}\n{more}")
     assert _run(_publishing(), tmp_path, **answers) == (code, PUBLISHED[:called])
 
 

@@ -570,7 +570,9 @@ def _an_edit_of_an_exported_file_is_told() -> None:
     for edit in spoiled:
         content = json.loads(exported.to_text())
         edit(content)
-        found = command.opened_from(exported_release.ExportedRelease.from_text(json.dumps(content), "the file"))
+        found = command.opened_from(
+            exported_release.ExportedRelease.from_text(json.dumps(content), "the file")
+        )
         assert found.proof is not None and found.proof.problems != ()
 
 

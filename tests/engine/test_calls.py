@@ -22,7 +22,7 @@ from tests.simulator.reader import reading_in_process
 
 IDLE_TICK = 1
 IDLE_SWEEP = 13
-"""Seven look at what serves: the endpoint, its deployment and its model, its traffic, its requests, what else is there."""
+"""Seven look at what serves: the endpoint, its deployment and model, its traffic and requests, what else is there."""
 WAITING_LOOK = 14
 DROP_TO_LIVE = 230
 WHETHER_IT_HELPED = 5

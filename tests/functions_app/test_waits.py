@@ -63,8 +63,6 @@ ENDED = {
     "shared/intake/reader/child_pool.py self._process.wait": "for a process that was killed by SIGKILL",
     "shared/lineage/http_sink.py connection.request": "its connection waits 5 s, and after a failure nothing is sent",
     "shared/lineage/http_sink.py connection.getresponse": "the same",
-    "shared/own/checked.py sandbox.run": "after its start and `seconds`, which it holds against the end",
-    "shared/own/measured.py sandbox.run": "after its start and `seconds`, which it holds against the end",
     "shared/own/sandbox.py process.wait": "for a process that was killed by SIGKILL, or as long as is left",
     "shared/intake/source_http.py connection.request": "until the download's limit: source.py asks for it",
     "shared/intake/source_http.py connection.getresponse": "the same",

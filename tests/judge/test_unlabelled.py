@@ -104,6 +104,7 @@ def test_the_interval_covers_what_labels_say_where_only_the_inputs_changed(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("name", "moved", "classes"), [*CELLS, ("balanced_accuracy", 0.8, 3), ("f1_macro", 1.2, 2)]
 )

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.infra.compiler import INFRA, SUBSCRIPTION, RefusedDeployment, Snapshots
+from tests.infra.compiler import INFRA, ROOT, SUBSCRIPTION, RefusedDeployment, Snapshots
+from tests.infra.templates import variables
 from tests.infra.test_snapshots import ASKED, CASES, Snapshot
 
 Made = Callable[[str], Snapshot]
@@ -80,6 +82,27 @@ def test_nothing_of_a_network_is_in_a_public_deployment(case: str, made: Made) -
 def _settings(snapshot: Snapshot) -> str:
     (found,) = [one for one in snapshot.of(f"{SITES}/config") if one["name"].endswith("/appsettings")]
     return str(found["properties"])
+
+
+CHOSEN = (
+    "network",
+    "networkAddresses",
+    "existingAppSubnetId",
+    "existingEndpointSubnetId",
+    "existingZonesGroupId",
+    "storageAccess",
+    "appAccess",
+    "trainingOutbound",
+)
+
+
+def test_the_workflow_keeps_a_private_deployment_private() -> None:
+    """Each parameter has the public default, so that one which is not passed on would open what was closed."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "deploy.yml").read_text())
+    given = workflow["jobs"]["deploy"]["env"]
+    names = {name for name, parameter in variables().items() if parameter in CHOSEN}
+    assert len(names) == len(CHOSEN)
+    assert {name: given.get(name) for name in names} == {name: f"${{{{ vars.{name} }}}}" for name in names}
 
 
 # Links

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli import doctor_network
 from cli.diagnosis import BROKEN, OK, ROLES_FIX, WARNING, Finding, guarded
 from shared.port_rules import DEAD_LETTERS
 
@@ -68,6 +69,7 @@ def examined(settings: Settings, ports: Ports, overviews: list[Overview]) -> Ite
         )
     for check, look in looks.items():
         yield from guarded(check, look, refused=WARNING, fix=NOT_LOOKED_AT)
+    yield from doctor_network.examined(settings, around, overviews, NOT_LOOKED_AT)
 
 
 def _providers(around: Surroundings) -> Iterator[Finding]:
@@ -159,10 +161,13 @@ def _diagnostics(
 def _identities(around: Surroundings, settings: Settings) -> Iterator[Finding]:
     import yaml
 
+    from shared.azure.network_checkup import Network
+
     if not (INFRA / "identities.yaml").exists():
         yield Finding("identities", WARNING, "infra/identities.yaml is not here", "run it from a checkout")
         return
-    grants = yaml.safe_load((INFRA / "identities.yaml").read_text())["grants"]
+    table = yaml.safe_load((INFRA / "identities.yaml").read_text())
+    grants = table["grants"] + (table["private"] if Network(settings).is_private() else [])
     ids = {name: role["id"] for name, role in yaml.safe_load((INFRA / "roles.yaml").read_text()).items()}
     principals, patterns = around.principals(), _scopes(around, settings)
     for who in ("app", "blob-events", "workspace-events", "compute", "endpoint", "workspace"):
@@ -232,6 +237,8 @@ def _scopes(around: Surroundings, settings: Settings) -> dict[str, re.Pattern[st
         "topic": "/Microsoft.EventGrid/topics/[^/]+$",
         "logs": "/Microsoft.OperationalInsights/workspaces/[^/]+$",
         "telemetry": "/Microsoft.Insights/components/[^/]+$",
+        "workspace-blob": "/Microsoft.Network/privateEndpoints/pe-workspace-blob-[^/]+$",
+        "workspace-file": "/Microsoft.Network/privateEndpoints/pe-workspace-file-[^/]+$",
         "endpoint-identity": "/Microsoft.ManagedIdentity/userAssignedIdentities/[^/]+$",
     }
     return {scope: re.compile(end, re.IGNORECASE) for scope, end in ends.items()}

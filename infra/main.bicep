@@ -1,7 +1,7 @@
 // Everything that Driftloop needs on Azure, in one resource group, without a key.
 // Who may do what is in identities.yaml; names and settings are read back by `driftloop doctor`.
 // Names are computed here and passed as plain values, so that `azd provision --preview` can look into every module.
-import { grant, tags as tagsOf } from 'modules/types.bicep'
+import { firewall, grant, link, tags as tagsOf } from 'modules/types.bicep'
 
 targetScope = 'subscription'
 
@@ -41,6 +41,37 @@ param existingBlobTopicId string = ''
 
 @description('Resource id of the Azure ML registry through which models are promoted; it exists, in a region of the workspace too. Empty: none.')
 param sharedRegistryId string = ''
+
+@allowed(['public', 'private'])
+@description('Whether everything has a public address that wants a token, or is reached through a virtual network.')
+param network string = 'public'
+
+@description('Address range of the virtual network that is made, a /25 or larger.')
+param networkAddresses string = '10.77.0.0/24'
+
+@description('Resource id of a subnet for the app, delegated to Microsoft.App/environments and otherwise empty. Empty: a network is made.')
+param existingAppSubnetId string = ''
+
+@description('Resource id of the subnet for private endpoints, beside that.')
+param existingEndpointSubnetId string = ''
+
+@description('Resource id of the resource group that has all private DNS zones, linked to the network. Empty: they are made.')
+param existingZonesGroupId string = ''
+
+@description('Isolation mode of an existing workspace\'s managed network, as infra/read-existing.sh reads it.')
+param existingWorkspaceIsolation string = ''
+
+@allowed(['disabled', 'selected-networks'])
+@description('Public access of our storage account in a private network. Both shut everybody out but trusted services: the second where Event Grid does not get through the first.')
+param storageAccess string = 'disabled'
+
+@allowed(['alerts', 'none'])
+@description('Who reaches the public address of an app in a private network: Azure Monitor\'s action groups, or nobody.')
+param appAccess string = 'alerts'
+
+@allowed(['internet', 'approved'])
+@description('What training and serving reach from the managed network of a new workspace: the internet, or package indexes through a firewall that is paid for.')
+param trainingOutbound string = 'internet'
 
 @description('Object id of the person or service principal that publishes loops and runs `driftloop doctor`. Empty: nobody gets roles.')
 param publisherId string = ''
@@ -162,6 +193,65 @@ var logsId = '${ours}/Microsoft.OperationalInsights/workspaces/${logsName}'
 var telemetryId = '${ours}/Microsoft.Insights/components/${telemetryName}'
 var identityIds = mapValues(identityNames, name => '${ours}/Microsoft.ManagedIdentity/userAssignedIdentities/${name}')
 
+// Private networking: nothing of it is made, and no row of `private` is given, in a public deployment.
+var isPrivate = network == 'private'
+var hasNetwork = empty(existingAppSubnetId) == empty(existingEndpointSubnetId)
+  ? !empty(existingAppSubnetId)
+  : fail('Give both DRIFTLOOP_EXISTING_APP_SUBNET and DRIFTLOOP_EXISTING_ENDPOINT_SUBNET, or neither.')
+var networkName = 'vnet-${token}'
+var networkId = hasNetwork
+  ? split(existingEndpointSubnetId, '/subnets/')[0]
+  : '${ours}/Microsoft.Network/virtualNetworks/${networkName}'
+var appSubnetId = hasNetwork ? existingAppSubnetId : '${networkId}/subnets/app'
+var endpointSubnetId = hasNetwork ? existingEndpointSubnetId : '${networkId}/subnets/endpoints'
+var addresses = startsWith(networkAddresses, '172.17.')
+  ? fail('DRIFTLOOP_NETWORK_ADDRESSES cannot be of 172.17.0.0/16, which Docker uses on Azure ML\'s nodes.')
+  : networkAddresses
+var zonesGroupId = empty(existingZonesGroupId)
+  ? '${subscription().id}/resourceGroups/${groupName}'
+  : existingZonesGroupId
+// A registry in a network cannot build images, and serverless compute is not meant for it: the cluster does.
+var nodes = isPrivate && isNewWorkspace && trainingMaxNodes == 0
+  ? fail('DRIFTLOOP_TRAINING_MAX_NODES must be 1 or more with DRIFTLOOP_NETWORK=private: the cluster builds the images.')
+  : trainingMaxNodes
+var hasManagedNetwork = isPrivate && (isNewWorkspace || !contains(['', 'Disabled'], existingWorkspaceIsolation))
+var packageHosts = isNewWorkspace && trainingOutbound == 'approved'
+  ? ['pypi.org', '*.pythonhosted.org', 'anaconda.com', '*.anaconda.com', '*.anaconda.org']
+  : []
+var accountFirewall firewall = isPrivate
+  ? { publicNetworkAccess: storageAccess == 'disabled' ? 'Disabled' : 'Enabled', defaultAction: 'Deny' }
+  : { publicNetworkAccess: 'Enabled', defaultAction: 'Allow' }
+var alertsArrive = !isPrivate || appAccess == 'alerts'
+
+var zones = loadYamlContent('zones.yaml')
+var theirAccountId = '${ours}/Microsoft.Storage/storageAccounts/${workspaceAccountName}'
+var storageLinks link[] = map(['blob', 'queue', 'table'], part => {
+  name: 'pe-${part}-${token}'
+  resourceId: accountId
+  group: part
+  zones: [zones[part]]
+})
+var dependencyLinks link[] = isNewWorkspace
+  ? [
+      { name: 'pe-workspace-blob-${token}', resourceId: theirAccountId, group: 'blob', zones: [zones.blob] }
+      { name: 'pe-workspace-file-${token}', resourceId: theirAccountId, group: 'file', zones: [zones.file] }
+      { name: 'pe-vault-${token}', resourceId: '${ours}/Microsoft.KeyVault/vaults/${vaultName}', group: 'vault', zones: [zones.vault] }
+      { name: 'pe-registry-${token}', resourceId: '${ours}/Microsoft.ContainerRegistry/registries/${registryName}', group: 'registry', zones: [zones.registry] }
+    ]
+  : []
+var workspaceLinks link[] = isNewWorkspace
+  ? [
+      { name: 'pe-workspace-${token}', resourceId: workspaceId, group: 'amlworkspace', zones: [zones.workspace, zones.notebooks] }
+    ]
+  : []
+var topicLinks link[] = [
+  { name: 'pe-topic-${token}', resourceId: '${ours}/Microsoft.EventGrid/topics/${topicName}', group: 'topic', zones: [zones.topic] }
+]
+var appLinks link[] = [
+  { name: 'pe-app-${token}', resourceId: '${ours}/Microsoft.Web/sites/${appName}', group: 'sites', zones: [zones.app] }
+]
+var usedZones = union(flatten(map(concat(storageLinks, dependencyLinks, workspaceLinks, topicLinks, appLinks), one => one.zones)), [])
+
 // Log Analytics' query API is not among environment().suffixes.
 var logsEndpoint = environment().name == 'AzureUSGovernment'
   ? 'https://api.loganalytics.us/v1'
@@ -169,7 +259,8 @@ var logsEndpoint = environment().name == 'AzureUSGovernment'
 
 // Rows of identities.yaml that are given here, by what is known of an identity before it exists: a principal id in an
 // assignment's name would hide the assignment from a preview. An existing workspace's own identity is not ours to serve.
-var table = loadYamlContent('identities.yaml').grants
+var rows = loadYamlContent('identities.yaml')
+var table = concat(rows.grants, isPrivate ? rows.private : [])
 var definitions = loadYamlContent('roles.yaml')
 var keys = union(
   {
@@ -207,6 +298,7 @@ module storage 'modules/storage.bicep' = {
     tags: tags
     versionsImmutableDays: versionsImmutableDays
     redundancy: storageRedundancy
+    firewall: accountFirewall
   }
   dependsOn: [group]
 }
@@ -246,9 +338,85 @@ module dependencies 'modules/dependencies.bicep' = if (isNewWorkspace) {
     location: location
     tags: tags
     redundancy: storageRedundancy
+    isPrivate: isPrivate
   }
   dependsOn: [group]
 }
+
+module privateNetwork 'modules/network.bicep' = if (isPrivate && !hasNetwork) {
+  name: 'network'
+  scope: resourceGroup(groupName)
+  params: {
+    name: networkName
+    location: location
+    tags: tags
+    addresses: addresses
+  }
+  dependsOn: [group]
+}
+
+module dnsZones 'modules/zones.bicep' = if (isPrivate && empty(existingZonesGroupId)) {
+  name: 'dns-zones'
+  scope: resourceGroup(groupName)
+  params: {
+    names: usedZones
+    networkId: networkId
+    tags: tags
+  }
+  dependsOn: [group, privateNetwork]
+}
+
+module storageEndpoints 'modules/privateendpoints.bicep' = if (isPrivate) {
+  name: 'private-endpoints-storage'
+  scope: resourceGroup(groupName)
+  params: {
+    links: concat(storageLinks, dependencyLinks)
+    subnetId: endpointSubnetId
+    zonesGroupId: zonesGroupId
+    location: location
+    tags: tags
+  }
+  dependsOn: [storage, dependencies, privateNetwork, dnsZones]
+}
+
+module workspaceEndpoints 'modules/privateendpoints.bicep' = if (isPrivate) {
+  name: 'private-endpoints-workspace'
+  scope: resourceGroup(groupName)
+  params: {
+    links: concat(workspaceLinks, topicLinks)
+    subnetId: endpointSubnetId
+    zonesGroupId: zonesGroupId
+    location: location
+    tags: tags
+  }
+  dependsOn: [workspace, events, privateNetwork, dnsZones]
+}
+
+module appEndpoint 'modules/privateendpoints.bicep' = if (isPrivate) {
+  name: 'private-endpoints-app'
+  scope: resourceGroup(groupName)
+  params: {
+    links: appLinks
+    subnetId: endpointSubnetId
+    zonesGroupId: zonesGroupId
+    location: location
+    tags: tags
+  }
+  dependsOn: [app, privateNetwork, dnsZones]
+}
+
+module rolesOnWorkspaceEndpoints 'modules/roles/endpoint.bicep' = [
+  for endpoint in ['workspace-blob', 'workspace-file']: if (isPrivate && isNewWorkspace) {
+    name: 'roles-endpoint-${endpoint}'
+    scope: resourceGroup(groupName)
+    params: {
+      endpointName: 'pe-${endpoint}-${token}'
+      grants: filter(grants, grant => grant.scope == endpoint)
+      principalIds: early
+    }
+    dependsOn: [storageEndpoints]
+  }
+]
 
 // What the workspace's identity needs before there is a workspace; the other rows on these scopes come along.
 var early = union(identities.outputs.principalIds, { publisher: publisherId })
@@ -309,8 +477,9 @@ module workspace 'modules/workspace.bicep' = if (isNewWorkspace) {
     vaultId: '${ours}/Microsoft.KeyVault/vaults/${vaultName}'
     registryId: '${ours}/Microsoft.ContainerRegistry/registries/${registryName}'
     telemetryId: telemetryId
+    outbound: isPrivate ? trainingOutbound : ''
   }
-  dependsOn: [rolesOnWorkspaceAccount, rolesOnRegistry, rolesOnVault, rolesOnTelemetry]
+  dependsOn: [rolesOnWorkspaceAccount, rolesOnRegistry, rolesOnVault, rolesOnTelemetry, storageEndpoints]
 }
 
 module training 'modules/training.bicep' = {
@@ -323,9 +492,22 @@ module training 'modules/training.bicep' = {
     accountName: accountName
     computeIdentityId: identityIds.compute
     vmSize: trainingVmSize
-    maxNodes: trainingMaxNodes
+    maxNodes: nodes
+    hasManagedNetwork: hasManagedNetwork
   }
-  dependsOn: [identities, storage, workspace]
+  dependsOn: [identities, storage, workspace, outboundRules]
+}
+
+// Before the cluster, and after the role by which the workspace approves its own endpoint to our account.
+module outboundRules 'modules/outboundrules.bicep' = if (hasManagedNetwork) {
+  name: 'driftloop-outbound-rules'
+  scope: resourceGroup(workspaceGroup)
+  params: {
+    workspaceName: workspaceName
+    accountId: accountId
+    hosts: packageHosts
+  }
+  dependsOn: [storage, workspace, rolesOnAccount, workspaceEndpoints]
 }
 
 module events 'modules/events.bicep' = {
@@ -340,6 +522,7 @@ module events 'modules/events.bicep' = {
     tags: tags
     accountId: accountId
     workspaceId: workspaceId
+    isPrivate: isPrivate
   }
   dependsOn: [storage, workspace]
 }
@@ -480,8 +663,13 @@ module app 'modules/app.bicep' = {
     sweepSchedule: sweepSchedule
     lineageUrl: lineageUrl
     lineageKey: lineageKey
+    subnetId: isPrivate ? appSubnetId : ''
+    access: appAccess
+    endpointAccess: hasManagedNetwork ? 'disabled' : 'enabled'
   }
   dependsOn: [
+    storageEndpoints
+    workspaceEndpoints
     rolesOnAccount
     rolesOnContainers
     rolesOnQueue
@@ -515,7 +703,7 @@ module authentication 'modules/authentication.bicep' = {
   dependsOn: [app]
 }
 
-module actionGroup 'modules/actiongroup.bicep' = {
+module actionGroup 'modules/actiongroup.bicep' = if (alertsArrive) {
   name: 'action-group'
   scope: resourceGroup(groupName)
   params: {
@@ -560,7 +748,7 @@ module alert 'modules/alert.bicep' = [
       location: location
       tags: tags
       logsId: logsId
-      actionGroupId: '${ours}/Microsoft.Insights/actionGroups/${actionGroupName}'
+      actionGroupIds: alertsArrive ? ['${ours}/Microsoft.Insights/actionGroups/${actionGroupName}'] : []
     }
     dependsOn: [monitoring, actionGroup]
   }

@@ -31,6 +31,12 @@ lower() {
     echo "$1" | tr '[:upper:]' '[:lower:]'
 }
 
+if [ "${DRIFTLOOP_NETWORK:-public}" = private ]; then
+    cloud=$(az cloud show --query name -o tsv)
+    [ "$cloud" = AzureCloud ] ||
+        stop "DRIFTLOOP_NETWORK=private is for the public cloud: $cloud has no Flex Consumption, or cannot isolate endpoints."
+fi
+
 workspace=${DRIFTLOOP_EXISTING_WORKSPACE:-}
 if [ -n "$workspace" ]; then
     read_of() {
@@ -40,6 +46,9 @@ if [ -n "$workspace" ]; then
     [ "$(read_of properties.systemDatastoresAuthMode)" = identity ] ||
         stop "The workspace $workspace keeps keys for its datastores. Run: az ml workspace update --system-datastores-auth-mode identity"
     keep DRIFTLOOP_EXISTING_WORKSPACE_LOCATION "$location"
+    if [ "${DRIFTLOOP_NETWORK:-public}" = private ]; then
+        keep DRIFTLOOP_EXISTING_WORKSPACE_ISOLATION "$(read_of properties.managedNetwork.isolationMode)"
+    fi
     keep DRIFTLOOP_EXISTING_WORKSPACE_STORAGE "$(read_of properties.storageAccount)"
     registry=$(read_of properties.containerRegistry)
     keep DRIFTLOOP_EXISTING_WORKSPACE_REGISTRY "$registry"

@@ -31,6 +31,8 @@ class Settings:
     table: str
     endpoint_identity: str = ""
     """Resource id of the identity that new endpoints run as; empty gives each one a system-assigned identity."""
+    endpoint_access: str = "enabled"
+    """Public address of new endpoints: `enabled`, or `disabled` where callers come through the workspace's network."""
     app_resource_group: str = ""
     """Resource group of the app and what surrounds it, where that is not the workspace's; only the doctor asks."""
     registry: str = ""
@@ -64,6 +66,10 @@ class Settings:
                 f"Settings are missing: {', '.join(missing)}. Set them as app settings of the Function App; "
                 "on a laptop `make up` prints them."
             )
+        if values["endpoint_access"] not in _ACCESS:
+            raise ConfigurationError(
+                f"DRIFTLOOP_ENDPOINT_ACCESS is {values['endpoint_access']!r}; it must be {' or '.join(_ACCESS)}."
+            )
         return cls(**values)
 
 
@@ -82,6 +88,7 @@ _NAMES: Mapping[str, str] = {
     "runs": "DRIFTLOOP_RUNS",
     "table": "DRIFTLOOP_TABLE",
     "endpoint_identity": "DRIFTLOOP_ENDPOINT_IDENTITY",
+    "endpoint_access": "DRIFTLOOP_ENDPOINT_ACCESS",
     "app_resource_group": "DRIFTLOOP_APP_RESOURCE_GROUP",
     "registry": "DRIFTLOOP_REGISTRY",
     "environment": "DRIFTLOOP_ENVIRONMENT",
@@ -95,7 +102,9 @@ _DEFAULTS: Mapping[str, str] = {
     "queue": "driftloop-events",
     "runs": "driftloop-runs",
     "table": "driftloop",
+    "endpoint_access": "enabled",
 }
+_ACCESS = ("enabled", "disabled")
 _OPTIONAL = frozenset(
     {"endpoint_identity", "app_resource_group", "registry", "environment", "lineage_url", "lineage_key"}
 )

@@ -56,7 +56,9 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         training=AzureTraining(
             workspace, datastore, partial(Datastore, workspace, clients), settings.registry
         ),
-        serving=AzureServing(workspace, clients.identity, settings.endpoint_identity),
+        serving=AzureServing(
+            workspace, clients.identity, settings.endpoint_identity, settings.endpoint_access
+        ),
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
         sources=WebSources(),
         topic=AzureTopic(clients.topic(), settings.topic_endpoint),

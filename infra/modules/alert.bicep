@@ -14,8 +14,8 @@ param tags tagsOf
 @description('Log Analytics workspace that has the traffic log.')
 param logsId string
 
-@description('Action group that puts a hint into the queue.')
-param actionGroupId string
+@description('Action groups that put a hint into the queue; none where nothing can reach the app.')
+param actionGroupIds string[]
 
 var query = '''
 AmlOnlineEndpointTrafficLog
@@ -51,6 +51,6 @@ resource errors 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
         }
       ]
     }
-    actions: { actionGroups: [actionGroupId] }
+    actions: { actionGroups: actionGroupIds }
   }
 }

@@ -63,6 +63,15 @@ param lineageUrl string
 @description('Key for that address, or a reference to one in a key vault.')
 param lineageKey string
 
+@description('Subnet that the app goes out through; empty: it is in no network.')
+param subnetId string
+
+@description('Who reaches the public address of an app in a network: Azure Monitor\'s action groups, or nobody.')
+param access 'alerts' | 'none'
+
+@description('Public address of the endpoints that releases make.')
+param endpointAccess 'enabled' | 'disabled'
+
 var suffix = environment().suffixes.storage
 var blobUri = 'https://${storageAccountName}.blob.${suffix}'
 var queueUri = 'https://${storageAccountName}.queue.${suffix}'
@@ -70,6 +79,19 @@ var tableUri = 'https://${storageAccountName}.table.${suffix}'
 // The host can lose a race at its start with addresses alone (azure-functions-host#11787); from the name it builds
 // addresses of the public cloud, so that in another cloud the name must not be given (terraform-provider-azurerm#32062).
 var hostAccountName = environment().name == 'AzureCloud' ? { AzureWebJobsStorage__accountName: storageAccountName } : {}
+
+// With a private endpoint the deployment site is closed, too: whoever deploys is in the network.
+var actionGroups = [
+  { name: 'azure-monitor', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'ActionGroup' }
+]
+var restrictions = empty(subnetId)
+  ? {}
+  : {
+      ipSecurityRestrictionsDefaultAction: 'Deny'
+      ipSecurityRestrictions: access == 'alerts' ? actionGroups : []
+      scmIpSecurityRestrictionsUseMain: false
+      scmIpSecurityRestrictionsDefaultAction: 'Deny'
+    }
 
 resource telemetry 'Microsoft.Insights/components@2020-02-02' existing = {
   name: applicationInsightsName
@@ -100,12 +122,14 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
-    publicNetworkAccess: 'Enabled'
     keyVaultReferenceIdentity: identity.id
+    publicNetworkAccess: empty(subnetId) || access == 'alerts' ? 'Enabled' : 'Disabled'
+    ...(empty(subnetId) ? {} : { virtualNetworkSubnetId: subnetId })
     siteConfig: {
       minTlsVersion: '1.2'
       ftpsState: 'Disabled'
       http20Enabled: true
+      ...restrictions
     }
     functionAppConfig: {
       deployment: {
@@ -150,6 +174,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       DRIFTLOOP_ENDPOINT_IDENTITY: endpointIdentityId
       DRIFTLOOP_REGISTRY: sharedRegistryId
       DRIFTLOOP_ENVIRONMENT: environmentName
+      DRIFTLOOP_ENDPOINT_ACCESS: endpointAccess
       DRIFTLOOP_TICK_SCHEDULE: tickSchedule
       DRIFTLOOP_SWEEP_SCHEDULE: sweepSchedule
       DRIFTLOOP_LINEAGE_URL: lineageUrl

@@ -1,6 +1,6 @@
 // What a new workspace stands on, apart from ours: its own storage account, key vault and container registry.
 // Its identity may do everything with these, so nothing of ours is in them.
-import { tags as tagsOf } from 'types.bicep'
+import { firewall as firewallOf, tags as tagsOf } from 'types.bicep'
 
 @minLength(3)
 @maxLength(24)
@@ -26,6 +26,13 @@ param tags tagsOf
 @description('Redundancy of the storage account.')
 param redundancy string
 
+@description('Whether they are reached by private endpoints alone.')
+param isPrivate bool
+
+var firewall firewallOf = isPrivate
+  ? { publicNetworkAccess: 'Disabled', defaultAction: 'Deny' }
+  : { publicNetworkAccess: 'Enabled', defaultAction: 'Allow' }
+
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: accountName
   location: location
@@ -40,8 +47,8 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    publicNetworkAccess: 'Enabled'
-    networkAcls: { defaultAction: 'Allow', bypass: 'AzureServices' }
+    publicNetworkAccess: firewall.publicNetworkAccess
+    networkAcls: { defaultAction: firewall.defaultAction, bypass: 'AzureServices' }
   }
 
   resource blobs 'blobServices' = {
@@ -63,6 +70,9 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
     enableRbacAuthorization: true
     enablePurgeProtection: true
     enableSoftDelete: true
+    ...(isPrivate
+      ? { publicNetworkAccess: 'Disabled', networkAcls: { defaultAction: 'Deny', bypass: 'AzureServices' } }
+      : {})
   }
 }
 
@@ -70,6 +80,11 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
   name: registryName
   location: location
   tags: tags
-  sku: { name: 'Basic' }
-  properties: { adminUserEnabled: false, anonymousPullEnabled: false }
+  // Private endpoints want Premium.
+  sku: { name: isPrivate ? 'Premium' : 'Basic' }
+  properties: {
+    adminUserEnabled: false
+    anonymousPullEnabled: false
+    ...(isPrivate ? { publicNetworkAccess: 'Disabled', networkRuleBypassOptions: 'AzureServices' } : {})
+  }
 }

@@ -26,6 +26,9 @@ param accountId string
 @description('Resource id of the workspace whose events are taken.')
 param workspaceId string
 
+@description('Whether our topic takes events by its private endpoint alone. What it sends leaves from Azure\'s side all the same.')
+param isPrivate bool
+
 resource blobEvents 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (empty(existing.blobs)) {
   name: systemTopicNames.blobs
   location: location
@@ -67,7 +70,7 @@ resource published 'Microsoft.EventGrid/topics@2025-02-15' = {
     inputSchema: 'CloudEventSchemaV1_0'
     disableLocalAuth: true
     minimumTlsVersionAllowed: '1.2'
-    publicNetworkAccess: 'Enabled'
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
   }
 }
 

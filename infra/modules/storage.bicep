@@ -1,5 +1,5 @@
 // Our storage account, reached by identity only: landing, versions that nobody can change, state, the queues.
-import { tags as tagsOf } from 'types.bicep'
+import { firewall as firewallOf, tags as tagsOf } from 'types.bicep'
 
 @minLength(3)
 @maxLength(24)
@@ -17,6 +17,9 @@ param versionsImmutableDays int
 
 @description('Redundancy of the account.')
 param redundancy string
+
+@description('Its firewall. Event Grid comes in as a trusted service, whatever is closed.')
+param firewall firewallOf
 
 // shared/wiring.py and the loops' files name these; the dead-letter container is Event Grid's, app-package the platform's.
 var containers = [
@@ -42,8 +45,8 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    publicNetworkAccess: 'Enabled'
-    networkAcls: { defaultAction: 'Allow', bypass: 'AzureServices' }
+    publicNetworkAccess: firewall.publicNetworkAccess
+    networkAcls: { defaultAction: firewall.defaultAction, bypass: 'AzureServices' }
   }
 }
 

@@ -23,6 +23,9 @@ param vmSize string
 @description('Most training nodes; 0 makes no cluster.')
 param maxNodes int
 
+@description('Whether the workspace has a managed network, in which nodes need no public address.')
+param hasManagedNetwork bool
+
 resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-12-01' existing = {
   name: workspaceName
 }
@@ -55,6 +58,7 @@ resource cluster 'Microsoft.MachineLearningServices/workspaces/computes@2025-12-
     computeType: 'AmlCompute'
     disableLocalAuth: true
     properties: {
+      ...(hasManagedNetwork ? { enableNodePublicIp: false } : {})
       vmSize: vmSize
       vmPriority: 'Dedicated'
       remoteLoginPortPublicAccess: 'Disabled'

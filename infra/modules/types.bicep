@@ -17,3 +17,11 @@ type grant = {
 @export()
 @description('Principal id of each identity of identities.yaml.')
 type principals = { *: string }
+
+@export()
+@description('A private endpoint: its name, what it leads to, which part of that, and the DNS zones that name it.')
+type link = { name: string, resourceId: string, group: string, zones: string[] }
+
+@export()
+@description('Whether a storage account has a public address, and what it does with callers there whom no rule names.')
+type firewall = { publicNetworkAccess: 'Disabled' | 'Enabled', defaultAction: 'Allow' | 'Deny' }

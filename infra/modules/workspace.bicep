@@ -25,6 +25,20 @@ param registryId string
 @description('Resource id of Application Insights.')
 param telemetryId string
 
+@description('What its managed network lets out, in a private deployment; empty: it has none, and a public address.')
+param outbound 'internet' | 'approved' | ''
+
+// A registry behind a private endpoint cannot build images: the cluster does. The network is made at once, as an endpoint's
+// first deployment would not make it.
+var network = {
+  managedNetwork: {
+    isolationMode: outbound == 'approved' ? 'AllowOnlyApprovedOutbound' : 'AllowInternetOutbound'
+    ...(outbound == 'approved' ? { firewallSku: 'Basic' } : {})
+  }
+  provisionNetworkNow: true
+  imageBuildCompute: 'driftloop-cpu'
+}
+
 resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-12-01' = {
   name: name
   location: location
@@ -41,8 +55,9 @@ resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-12-01' = {
     applicationInsights: telemetryId
     containerRegistry: registryId
     primaryUserAssignedIdentity: identityId
-    publicNetworkAccess: 'Enabled'
+    publicNetworkAccess: empty(outbound) ? 'Enabled' : 'Disabled'
     systemDatastoresAuthMode: 'identity'
     v1LegacyMode: false
+    ...(empty(outbound) ? {} : network)
   }
 }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
-from local.events.models import DEAD_LETTER_CONTAINER
+from local.arm import network
+from local.events.models import DEAD_LETTER_CONTAINER, Events
 from local.events.subscriptions import STORAGE, WORKSPACE, Subscription, subscriptions
 from local.identity.roles import Grant, object_id
 from local.logs.models import TRAFFIC_LOG, TrafficLog
+from local.refusal import ArmError
 from local.service import Service
 from local.settings import (
     ACCOUNT,
@@ -87,6 +90,46 @@ def event_subscriptions(service: Service, topic: str) -> list[Document]:
     return [_subscription(topic, one) for one in subscriptions(service.state) if one.source == wanted]
 
 
+_METRICS = {"DeliveryAttemptFailCount": False, "DeliverySuccessCount": True}
+
+
+def deliveries(service: Service, topic: str, names: list[str], since: datetime, until: datetime) -> Document:
+    """Azure Monitor's metrics of a system topic (azure-monitor-docs, Microsoft.EventGrid/systemTopics)."""
+    if unknown := [name for name in names if name not in _METRICS]:
+        message = (
+            "Failed to find metric configuration for provider: Microsoft.EventGrid, resource Type: systemTopics, "
+            f"metric: {unknown[0]}, Valid metrics: {','.join(_METRICS)}"
+        )
+        raise ArmError(400, "BadRequest", message)
+    subscribed = [one["name"] for one in event_subscriptions(service, topic)]
+    events = service.get(Events)
+    return {
+        "cost": 0,
+        "namespace": "Microsoft.EventGrid/systemTopics",
+        "value": [
+            {
+                "name": {"value": name, "localizedValue": name},
+                "type": "Microsoft.Insights/metrics",
+                "unit": "Count",
+                "timeseries": [
+                    {
+                        "metadatavalues": [],
+                        "data": [
+                            {
+                                "timeStamp": since.isoformat(),
+                                "total": float(
+                                    events.attempts(subscribed, since, until, delivered=_METRICS[name])
+                                ),
+                            }
+                        ],
+                    }
+                ],
+            }
+            for name in names
+        ],
+    }
+
+
 def _subscription(topic: str, found: Subscription) -> Document:
     queue = {"resourceId": ACCOUNT_ID, "queueName": found.queue}
     blob = {"resourceId": ACCOUNT_ID, "blobContainerName": DEAD_LETTER_CONTAINER}
@@ -132,7 +175,7 @@ def logs_workspace() -> Document:
     return {"id": LOGS_ID, "name": "local", "location": "local", "properties": properties}
 
 
-def sites() -> list[Document]:
+def sites(service: Service) -> list[Document]:
     """The Function App: the functions host runs as its identity."""
     return [
         {
@@ -147,7 +190,7 @@ def sites() -> list[Document]:
                     f"{GROUP}/providers/{_IDENTITIES}/id-app-local": {"principalId": object_id("app")}
                 },
             },
-            "properties": {"enabled": True},
+            "properties": {"enabled": True} | network.site(service),
         }
     ]
 

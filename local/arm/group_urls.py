@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from local.arm import group
+from local.arm import group, network
 from local.endpoints import quota
 from local.refusal import ArmError
-from local.settings import LOCATION, RESOURCE_GROUP, SUBSCRIPTION
+from local.service import Service
+from local.settings import ACCOUNT, LOCATION, RESOURCE_GROUP, SUBSCRIPTION
 from local.web import WORKSPACE_PATH, Call, check_api_version, control, listing, reply, secured
 
 _SUBSCRIPTION = "/subscriptions/{subscription}/providers"
@@ -51,9 +53,28 @@ def _role_assignments(call: Call) -> list[dict[str, Any]]:
     return group.role_assignments(call.service, principal[1])
 
 
+def _deliveries(call: Call) -> dict[str, Any]:
+    """Between two moments, as totals; other forms of the question are not emulated."""
+    begin, _, end = call.query("timespan").partition("/")
+    try:
+        since, until = datetime.fromisoformat(begin), datetime.fromisoformat(end)
+    except ValueError as error:
+        raise ArmError(400, "BadRequest", "timespan is two times in ISO 8601 with a / between.") from error
+    if call.query("aggregation") != "Total":
+        raise ArmError(501, "NotEmulated", "Metrics of Event Grid are given with aggregation=Total only.")
+    names = call.query("metricnames").split(",")
+    return group.deliveries(call.service, call.path("topic"), names, since, until)
+
+
 def _set_providers(call: Call) -> Response:
     """PUT /local/providers {"unregistered": [namespace]}."""
     group.unregister(call.service, list(call.body.get("unregistered", [])))
+    return reply(status=204)
+
+
+def _set_network(call: Call) -> Response:
+    """PUT /local/network: see `network.change`."""
+    network.change(call.service, call.body)
     return reply(status=204)
 
 
@@ -62,6 +83,28 @@ def _set_quota(call: Call) -> Response:
     quota.limit(call.service.state, int(call.body.get("cores", quota.MOST)))
     return reply(status=204)
 
+
+_NETWORK: tuple[tuple[str, Callable[[Service], object], str], ...] = (
+    ("Microsoft.Network/privateEndpoints", network.private_endpoints, "Microsoft.Network/privateEndpoints"),
+    (
+        "Microsoft.Network/virtualNetworks/vnet-local/subnets/app",
+        network.subnet,
+        "Microsoft.Network/virtualNetworks/subnets",
+    ),
+    (
+        f"Microsoft.Storage/storageAccounts/{ACCOUNT}",
+        network.account,
+        "Microsoft.Storage/storageAccounts",
+    ),
+    ("Microsoft.KeyVault/vaults/local", network.vault, "Microsoft.KeyVault/vaults"),
+    (
+        "Microsoft.ContainerRegistry/registries/local",
+        network.registry,
+        "Microsoft.ContainerRegistry/registries",
+    ),
+    ("Microsoft.EventGrid/topics", network.topics, "Microsoft.EventGrid/topics"),
+    ("Microsoft.Web/sites/func-local/config/web", network.web, "Microsoft.Web/sites/config"),
+)
 
 routes: list[BaseRoute] = [
     _reader(
@@ -99,7 +142,9 @@ routes: list[BaseRoute] = [
         lambda call: group.logs_workspace(),
         "Microsoft.OperationalInsights/workspaces/read",
     ),
-    _reader(f"{_GROUP}/Microsoft.Web/sites", lambda call: group.sites(), "Microsoft.Web/sites/read"),
+    _reader(
+        f"{_GROUP}/Microsoft.Web/sites", lambda call: group.sites(call.service), "Microsoft.Web/sites/read"
+    ),
     _reader(
         f"{_GROUP}/Microsoft.Web/sites/{{site}}/functions",
         lambda call: group.functions(call.service, call.path("site")),
@@ -110,6 +155,20 @@ routes: list[BaseRoute] = [
         lambda call: group.assigned_identities(),
         "Microsoft.ManagedIdentity/userAssignedIdentities/read",
     ),
+    *(
+        _reader(f"{_GROUP}/{path}", lambda call, show=show: show(call.service), f"{action}/read")  # type: ignore[misc]
+        for path, show, action in _NETWORK
+    ),
+    _reader(
+        f"{WORKSPACE_PATH}/outboundRules",
+        lambda call: network.outbound_rules(call.service),
+        "Microsoft.MachineLearningServices/workspaces/outboundRules/read",
+    ),
+    _reader(
+        f"{_GROUP}/{_TOPICS}/{{topic}}/providers/Microsoft.Insights/metrics",
+        _deliveries,
+        "Microsoft.Insights/metrics/read",
+    ),
     _reader(
         f"{_SUBSCRIPTION}/Microsoft.Authorization/roleAssignments",
         _role_assignments,
@@ -117,4 +176,5 @@ routes: list[BaseRoute] = [
     ),
     control("/providers", _set_providers, ["PUT"]),
     control("/quota", _set_quota, ["PUT"]),
+    control("/network", _set_network, ["PUT"]),
 ]

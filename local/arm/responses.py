@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from local.arm import models
+from local.arm import models, network
 from local.arm.exceptions import NoSuchOperation
 from local.progress import Pace
 from local.refusal import ArmError
@@ -17,7 +17,8 @@ def metadata(call: Call) -> Response:
 
 
 def workspace(call: Call) -> Response:
-    return reply(models.workspace(call.service.settings))
+    found = models.workspace(call.service.settings)
+    return reply(found | {"properties": found["properties"] | network.differing(call.service, "workspace")})
 
 
 def discovery(call: Call) -> Response:

@@ -161,7 +161,7 @@ class Endpoints:
                 "authMode": mode,
                 "description": sent.get("description"),
                 "properties": sent.get("properties") or {},
-                "publicNetworkAccess": sent.get("publicNetworkAccess") or "Enabled",
+                "publicNetworkAccess": _access(sent.get("publicNetworkAccess")),
                 "traffic_before": old["properties"]["traffic"] if old else {},
                 "scoringUri": f"{self._address}/endpoints/{name}/score",
                 "swaggerUri": f"{self._address}/endpoints/{name}/swagger.json",
@@ -200,3 +200,12 @@ class Endpoints:
             "kind": "Managed",
             "properties": doc["properties"] | {"traffic": traffic, "provisioningState": state},
         }
+
+
+def _access(sent: object) -> str:
+    """`Enabled` or `Disabled`, in any case (azure-rest-api-specs, machinelearningservices, PublicNetworkAccessType)."""
+    known = {"": "Enabled", "enabled": "Enabled", "disabled": "Disabled"}
+    found = known.get(str(sent or "").lower())
+    if found is None:
+        raise Refused(f"publicNetworkAccess is Enabled or Disabled, not '{sent}'.")
+    return found

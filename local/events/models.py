@@ -11,6 +11,7 @@ import json
 import logging
 import threading
 import uuid
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ class Events:
         self._service = service
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-delivery", daemon=True)
+        self._attempts: deque[tuple[datetime, str, bool]] = deque(maxlen=10_000)
 
     def start(self) -> None:
         self._thread.start()
@@ -115,9 +117,23 @@ class Events:
             try:
                 self._deliver(row)
             except AzureError as error:
+                self._attempted(row, delivered=False)
                 self._service.state.put(_DELIVERY, key, self._failed(row, error))
             else:
+                self._attempted(row, delivered=True)
                 self._service.state.delete(_DELIVERY, key)
+
+    def _attempted(self, row: Document, *, delivered: bool) -> None:
+        if not row.get("dead_letter"):
+            self._attempts.append((self._service.clock(), str(row["subscription"]), delivered))
+
+    def attempts(self, names: Iterable[str], since: datetime, until: datetime, *, delivered: bool) -> int:
+        """How many attempts of these subscriptions ended so, since this process started."""
+        wanted = set(names)
+        return sum(
+            name in wanted and since <= at <= until and delivered is ended
+            for at, name, ended in list(self._attempts)
+        )
 
     def _failed(self, row: Document, error: AzureError) -> Document:
         """The delivery as it goes on after an attempt that failed: tried again, or to be written down as dead."""

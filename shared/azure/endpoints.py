@@ -37,11 +37,16 @@ class AzureServing:
     """`Serving` over managed online endpoints."""
 
     def __init__(
-        self, ml: Callable[[], MLClient], identity: TokenCredential, endpoint_identity: str = ""
+        self,
+        ml: Callable[[], MLClient],
+        identity: TokenCredential,
+        endpoint_identity: str = "",
+        endpoint_access: str = "enabled",
     ) -> None:
         self._ml = ml
         self._identity = identity
         self._endpoint_identity = endpoint_identity
+        self._endpoint_access = endpoint_access
         self._scoring = Scoring(self._scoring_uri, identity)
 
     def ensure_endpoint(self, endpoint: str) -> DeploymentSeen:
@@ -71,7 +76,12 @@ class AzureServing:
         if self._endpoint_identity:
             assigned = ManagedIdentityConfiguration(resource_id=self._endpoint_identity)
             identity = IdentityConfiguration(type="user_assigned", user_assigned_identities=[assigned])
-        endpoint = ManagedOnlineEndpoint(name=name, auth_mode="aad_token", identity=identity)
+        endpoint = ManagedOnlineEndpoint(
+            name=name,
+            auth_mode="aad_token",
+            identity=identity,
+            public_network_access=self._endpoint_access,
+        )
         ml.online_endpoints.begin_create_or_update(endpoint)
 
     def ensure_deployment(self, spec: DeploymentSpec) -> DeploymentSeen:

@@ -87,14 +87,15 @@ class Surroundings:
 
     def subscriptions(self, source: str) -> list[Subscription]:
         """The subscriptions to the events of our storage account (`storage`) or of the workspace (`workspace`)."""
-        topics = self._system_topics(source)
+        topics = self.system_topics(source)
         return [
             _subscription(one)
             for topic in topics
             for one in self._arm.list(f"{topic['id']}/eventSubscriptions", _EVENT_GRID)
         ]
 
-    def _system_topics(self, source: str) -> list[dict[str, Any]]:
+    def system_topics(self, source: str) -> list[dict[str, Any]]:
+        """Those on our storage account (`storage`) or on the workspace (`workspace`)."""
         wanted = {
             "storage": f"/storageaccounts/{self.account}".casefold(),
             "workspace": self._workspace.casefold(),
@@ -129,7 +130,7 @@ class Surroundings:
         """By identity of infra/identities.yaml: its principal, as far as there is such a thing."""
         found = {"app": self._app()}
         for who, source in (("blob-events", "storage"), ("workspace-events", "workspace")):
-            found[who] = _principal(self._system_topics(source))
+            found[who] = _principal(self.system_topics(source))
         assigned = self._arm.list(
             f"{self._ours}/providers/Microsoft.ManagedIdentity/userAssignedIdentities", "2023-01-31"
         )

@@ -13,6 +13,7 @@ import typer
 import yaml
 
 import cli
+from cli import doctor_network
 from shared.settings import Settings
 from tests.infra.templates import TEXTS, outputs, providers, settings, variables
 
@@ -86,7 +87,9 @@ def _optional() -> set[str]:
 def test_providers_to_register_are_those_of_the_templates() -> None:
     (listed,) = re.findall(r"for provider in (.*?); do", DEPLOY)
     used = {namespace.removeprefix("Microsoft.") for namespace in providers()}
-    assert used == set(listed.split()) - {"AlertsManagement"}
+    assert used - {"Network"} == set(listed.split()) - {"AlertsManagement"}
+    private = re.findall(r"^az provider register --namespace (Microsoft\.\w+)$", DEPLOY, re.MULTILINE)
+    assert tuple(private) == doctor_network.PROVIDERS
 
 
 @pytest.mark.parametrize("document", DOCS)

@@ -30,7 +30,7 @@ def problems(infra: Path) -> list[str]:
 
 def _rows(table: dict[str, Any], roles: dict[str, Any]) -> list[str]:
     found: list[str] = []
-    for row in table["grants"] + table["held"]:
+    for row in table["grants"] + table["private"] + table["held"]:
         what = f"{row['who']} / {row['role']} on {row['scope']}"
         if row["role"] not in roles:
             found.append(f"{what}: roles.yaml does not know the role")
@@ -43,7 +43,7 @@ def _rows(table: dict[str, Any], roles: dict[str, Any]) -> list[str]:
         for action in row["actions"]:
             if not any(fnmatchcase(action, pattern) for pattern in allowed):
                 found.append(f"{what}: the role does not allow {action}")
-    unused = set(roles) - {row["role"] for row in table["grants"] + table["held"]}
+    unused = set(roles) - {row["role"] for row in table["grants"] + table["private"] + table["held"]}
     return found + [f"role {name}: nobody has it" for name in sorted(unused)]
 
 
@@ -82,7 +82,7 @@ def _given(infra: Path, table: dict[str, Any]) -> list[str]:
     """By text alone; tests/infra/test_snapshots.py has the compiler count what is given."""
     main = (infra / "main.bicep").read_text()
     scopes = re.findall(r"grant => grant\.scope == '([\w-]+)'", main)
-    for names in re.findall(r"for container in \[(.*?)\]", main):
+    for names in re.findall(r"for (?:container|endpoint) in \[(.*?)\]", main):
         scopes += re.findall(r"'([\w-]+)'", names)
     (keys,) = re.findall(r"^var keys = union\(.*?^\)", main, re.DOTALL | re.MULTILINE)
     principals = set(re.findall(r"'?([\w-]+)'?: (?:identityIds|blob|workspace|publisher)\w*", keys))
@@ -98,13 +98,13 @@ def _given(infra: Path, table: dict[str, Any]) -> list[str]:
 
 
 def _of(table: dict[str, Any], key: str) -> set[str]:
-    return {row[key] for row in table["grants"]}
+    return {row[key] for row in table["grants"] + table["private"]}
 
 
 def _agreed(table: dict[str, Any]) -> list[str]:
     lines = ALLOWED.read_text().splitlines()
     agreed = {tuple(part.strip() for part in line.split("|")) for line in lines if line and line[0] != "#"}
-    rows = [(row["who"], row["role"], row["scope"]) for row in table["grants"]]
+    rows = [(row["who"], row["role"], row["scope"]) for row in table["grants"] + table["private"]]
     found = [
         f"{' / '.join(row)}: nobody agreed to it (allowed_roles.txt)" for row in rows if row not in agreed
     ]

@@ -97,6 +97,29 @@ def test_a_topic_of_this_environment_is_not_taken_for_somebody_elses(run: Run) -
     ]
 
 
+PRIVATE = {"DRIFTLOOP_NETWORK": "private", "DRIFTLOOP_EXISTING_WORKSPACE": WORKSPACE}
+
+
+def test_the_network_of_a_workspace_is_read_in_a_private_deployment(run: Run) -> None:
+    more: dict[str, str | int] = {
+        f"--ids {WORKSPACE} --query properties.managedNetwork.isolationMode": "AllowInternetOutbound",
+        "cloud show": "AzureCloud",
+    }
+    done = run("read-existing.sh", ANSWERS | more, **PRIVATE)
+    assert done.returncode == 0, done.stderr
+    (kept,) = run.asked("azd env set DRIFTLOOP_EXISTING_WORKSPACE_ISOLATION")
+    assert kept.endswith(" AllowInternetOutbound")
+
+
+def test_a_private_network_is_refused_outside_the_public_cloud(run: Run) -> None:
+    """No Flex Consumption there (vscode-azurefunctions#4698, acmebot#1102), and no isolated endpoints (azure-ai-docs,
+    reference-machine-learning-cloud-parity.md)."""
+    done = run("read-existing.sh", ANSWERS | {"cloud show": "AzureChinaCloud"}, **PRIVATE)
+    assert done.returncode != 0
+    assert "AzureChinaCloud" in done.stderr
+    assert not run.asked("azd env set")
+
+
 STOPPED = {
     "no such workspace": ({f"--ids {WORKSPACE} --query location": 3}, "az ml workspace show --query id"),
     "a workspace with keys": (

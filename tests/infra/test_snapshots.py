@@ -134,6 +134,8 @@ def _scope_of(identifier: str, case: Mapping[str, str]) -> str:
         return "logs" if "OperationalInsights" in where else "workspace"
     if kind == "registries" and "MachineLearningServices" in where:
         return "shared-registry"
+    if kind == "privateEndpoints":
+        return name.removeprefix("pe-").rpartition("-")[0]
     kinds = {"registries": "registry", "vaults": "vault", "components": "telemetry", "topics": "topic"}
     if kind in ("containers", "queues"):
         account = _scope_of(where.split("/blobServices/")[0].split("/queueServices/")[0], case)
@@ -161,6 +163,10 @@ def _given(snapshot: Snapshot, case: Mapping[str, str]) -> Counter[tuple[str, st
     )
 
 
+def _is_private(case: Mapping[str, str]) -> bool:
+    return case.get("DRIFTLOOP_NETWORK") == "private"
+
+
 def _wanted(case: Mapping[str, str]) -> Counter[tuple[str, str, str]]:
     """The rows of identities.yaml that this deployment gives."""
     left_out = set() if case.get("AZURE_PRINCIPAL_ID", "given") else {"publisher"}
@@ -172,7 +178,7 @@ def _wanted(case: Mapping[str, str]) -> Counter[tuple[str, str, str]]:
     unscoped |= set() if case.get("DRIFTLOOP_REGISTRY") else {"shared-registry"}
     return Counter(
         (row["who"], row["role"], row["scope"])
-        for row in TABLE["grants"]
+        for row in TABLE["grants"] + (TABLE["private"] if _is_private(case) else [])
         if row["who"] not in left_out and row["scope"] not in unscoped
     )
 
@@ -202,7 +208,7 @@ def test_the_app_comes_after_every_role_of_its_identity() -> None:
         re.findall(r"^module (rolesOn\w+) .*?grant\.scope == '?([\w-]+)'?\)", text, re.DOTALL | re.MULTILINE)
     )
     scopes = {row["scope"] for row in TABLE["grants"] if row["who"] == "app"}
-    assert scopes <= {giving[name] for name in listed.split()}
+    assert scopes <= {giving[name] for name in listed.split() if name in giving}
 
 
 def test_the_app_runs_as_its_identity_alone(made: Made) -> None:
@@ -258,6 +264,7 @@ def test_an_existing_workspace_gets_only_what_is_driftloops(made: Made) -> None:
             assert kinds <= {
                 "Microsoft.MachineLearningServices/workspaces/datastores",
                 "Microsoft.MachineLearningServices/workspaces/computes",
+                "Microsoft.MachineLearningServices/workspaces/outboundRules",
                 "Microsoft.Authorization/roleAssignments",
                 "Microsoft.EventGrid/systemTopics/eventSubscriptions",
                 "Microsoft.Insights/diagnosticSettings",

@@ -454,7 +454,8 @@ def test_who_may_not_read_the_subscription_is_told_what_was_not_looked_at(azure:
     azure.control.put("/local/roles", json={"without": [row]}).raise_for_status()
     code, found = _doctor()
 
-    assert (code, _ill(found)) == (3, {"providers", "functions", "events", "identities", "quota of patient"})
+    refused = {"providers", "functions", "events", "identities", "deliveries", "network"}
+    assert (code, _ill(found)) == (3, refused | {"quota of patient"})
     assert all("'Reader'" in found[check]["what"] for check in _ill(found))
     assert found["events"]["fix"] == doctor_platform.NOT_LOOKED_AT
 

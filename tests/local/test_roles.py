@@ -23,6 +23,7 @@ from local.settings import REGISTRY, REGISTRY_ID
 from shared import loopfile
 from shared.azure.checkup import Checkup
 from shared.azure.client import Workspace, credential
+from shared.azure.network_checkup import Network
 from shared.azure.platform_checkup import Surroundings
 from shared.azure.registry import Registry
 from shared.azure.shared_assets import SharedAssets
@@ -173,6 +174,13 @@ def test_the_publisher_is_given_exactly_what_it_uses(
     assert around.quota("Standard_DS3_v2") is not None
     assert around.functions() == set()  # no host runs here
     assert around.roles(around.principals()["app"])
+    azure.control.put("/local/network", json={"private": True}).raise_for_status()
+    network = Network(settings)
+    assert network.is_private() and len(network.targets()) == 6 and network.links()
+    assert network.way() is not None and network.managed_network().rules
+    (topic,) = around.system_topics("storage")
+    assert network.deliveries(topic["id"], now - timedelta(minutes=5), now)[0] == 0
+    azure.control.put("/local/network", json={}).raise_for_status()
 
     assert _asked(roles, "publisher") == _declared("publisher")
 

@@ -14,6 +14,7 @@ from shared import assets
 from shared.domain.ledger import LedgerEntry
 from shared.domain.release import ENDED, Phase, Release
 from shared.domain.version import DataVersion
+from shared.errors import ConfigurationError
 from shared.ports import Traced
 from shared.words import spoken
 
@@ -182,9 +183,15 @@ def _data(place: Place, loop: str, version: int) -> Json:
 
 
 def _model(place: Place, entry: LedgerEntry) -> Json:
-    model = assets.asset(str(entry.detail["model"]))
+    """A registry's has the same name in every environment; what is no asset, adopted as it served, has its own."""
+    named = str(entry.detail["model"])
+    try:
+        model = assets.asset(named)
+    except ConfigurationError:
+        return {"namespace": place.workspace, "name": named, "facets": {}}
+    where = f"azureml://registries/{model.registry}" if model.registry else place.workspace
     facets = _facet("version", datasetVersion=model.version)
-    return {"namespace": place.workspace, "name": f"models/{model.name}", "facets": facets}
+    return {"namespace": where, "name": f"models/{model.name}", "facets": facets}
 
 
 def _facet(key: str, **content: object) -> Json:

@@ -203,6 +203,36 @@ def test_nothing_is_told_while_it_is_off_and_all_of_it_once_it_is_on() -> None:
     assert [jobs.count(f"birds.{job}") for job in ("version", "training", "release")] == [4, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("model", "where", "name", "version"),
+    [
+        ("azureml:birds:3", "azureml://s/g/w", "models/birds", "3"),
+        (
+            "azureml://registries/team/models/birds/versions/7-a",
+            "azureml://registries/team",
+            "models/birds",
+            "7-a",
+        ),
+        ("somewhere/else", "azureml://s/g/w", "somewhere/else", None),
+    ],
+)
+def test_what_was_adopted_is_served_from_the_first_entry_on_wherever_its_model_is_from(
+    model: str, where: str, name: str, version: str | None, world: World
+) -> None:
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    lineage = world.ports.lineage
+    assert isinstance(lineage, MemoryLineage)
+    (live,) = [one for _, one in lineage.told if one.entry.what == "release.promoted"]
+    entry = replace(live.entry, before="", after="live", detail={**live.entry.detail, "model": model})
+    start, complete = openlineage.events(PLACE, "birds", replace(live, entry=entry))
+    assert [start["eventType"], complete["eventType"]] == ["START", "COMPLETE"]
+    assert problems(start) == problems(complete) == []
+    (served,) = complete["inputs"]  # type: ignore[misc]  # JSON
+    assert (served["namespace"], served["name"]) == (where, name)
+    assert served["facets"].get("version", {}).get("datasetVersion") == version
+
+
 class Forgetful(MemoryLineage):
     """It is told, and then the process dies before anybody noted that, so many times."""
 

@@ -155,8 +155,10 @@ def test_the_workflow_stores_no_secret_and_deploys_only_what_was_merged(workflow
 
 def test_the_workflows_actions_are_pinned_by_commit() -> None:
     """A tag can be moved. The commits are those of the tags in the repositories of the actions, read there."""
-    uses = re.findall(r"uses: (\S+)@(\S+)( # v\d+\.\d+\.\d+)?$", WORKFLOW.read_text(), re.MULTILINE)
-    assert len(uses) == WORKFLOW.read_text().count("uses:") > 4
+    text = "\n".join(path.read_text() for path in WORKFLOW.parent.iterdir())
+    uses = re.findall(r"uses: (\S+)@(\S+)( # v\d+\.\d+\.\d+)?$", text, re.MULTILINE)
+    assert len(uses) == text.count("uses:") > 14
+    assert len({use[0] for use in uses}) == len(set(uses)), "one action, one commit"
     assert [use for use in uses if not re.fullmatch("[0-9a-f]{40}", use[1]) or not use[2]] == []
 
 

@@ -1,4 +1,4 @@
-"""The pipeline for Azure DevOps does what the workflow for GitHub does, and neither hides a failure.
+"""The pipelines for Azure DevOps do what the workflows for GitHub do, and none hides a failure.
 
 Sources: https://learn.microsoft.com/azure/devops/pipelines/yaml-schema, and azd's own template,
 https://github.com/Azure/azure-dev/blob/main/cli/azd/resources/pipeline/.azdo/azure-dev.ymlt
@@ -18,107 +18,148 @@ import yaml
 from tests.infra.templates import variables
 
 ROOT = Path(__file__).parents[2]
-PIPELINE = ROOT / ".azdo" / "pipelines" / "azure-dev.yml"
+WORKFLOWS = ROOT / ".github" / "workflows"
+PIPELINES = ROOT / ".azdo" / "pipelines"
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
+PAIRS = {"deploy": "azure-dev", "promote": "promote"}
+"""By workflow: the pipeline that does the same, stage by stage."""
+STAGES = [("deploy", "test"), ("deploy", "deploy"), ("promote", "share"), ("promote", "promote")]
 SIGN_IN = ("azd auth login", "azd config set auth.")
 """Each platform's own way; all other commands are the same."""
 
 
-def _workflow() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "deploy.yml").read_text())
+def _workflow(name: str) -> dict[Any, Any]:
+    loaded: dict[Any, Any] = yaml.safe_load((WORKFLOWS / f"{name}.yml").read_text())
     return loaded
 
 
-def _pipeline() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(PIPELINE.read_text())
+def _pipeline(name: str) -> dict[Any, Any]:
+    loaded: dict[Any, Any] = yaml.safe_load((PIPELINES / f"{PAIRS[name]}.yml").read_text())
     return loaded
 
 
-def _stages() -> dict[str, dict[str, Any]]:
-    return {stage["stage"]: stage for stage in _pipeline()["stages"]}
+def _stage(name: str, stage: str) -> dict[str, Any]:
+    (found,) = [one for one in _pipeline(name)["stages"] if one["stage"] == stage]
+    return dict(found)
 
 
-def _steps() -> dict[str, list[dict[str, Any]]]:
-    """By stage: its steps in Azure Pipelines."""
-    (test,), (deploy,) = (_stages()[name]["jobs"] for name in ("test", "deploy"))
-    return {"test": test["steps"], "deploy": deploy["strategy"]["runOnce"]["deploy"]["steps"]}
+def _steps(name: str, stage: str) -> list[dict[str, Any]]:
+    (job,) = _stage(name, stage)["jobs"]
+    return list(job["steps"] if "steps" in job else job["strategy"]["runOnce"]["deploy"]["steps"])
 
 
 def _shell(step: dict[str, Any]) -> str:
-    return str(
-        step.get("run") or step.get("script") or step.get("inputs", {}).get("inlineScript") or ""
-    ).strip()
+    own = step.get("inputs", {}).get("inlineScript")
+    return str(step.get("run") or step.get("script") or own or "").strip()
 
 
 def _commands(steps: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """Name and script of every step that runs one, without signing in."""
-    found = [
-        (str(step.get("name") or step.get("displayName") or ""), _shell(step))
-        for step in steps
-        if _shell(step)
+    scripts = [(str(step.get("name") or step.get("displayName") or ""), _shell(step)) for step in steps]
+    return [one for one in scripts if one[1] and not one[1].startswith(SIGN_IN)]
+
+
+def test_each_workflow_has_its_pipeline() -> None:
+    assert {path.stem for path in WORKFLOWS.iterdir()} == set(PAIRS)
+    assert {path.stem for path in PIPELINES.iterdir()} == set(PAIRS.values())
+    told = [(name, stage["stage"]) for name in PAIRS for stage in _pipeline(name)["stages"]]
+    assert told == STAGES == [(name, job) for name in PAIRS for job in _workflow(name)["jobs"]]
+
+
+@pytest.mark.parametrize(("name", "stage"), STAGES)
+def test_both_do_the_same_in_the_same_order(name: str, stage: str) -> None:
+    ours, job = _commands(_steps(name, stage)), _workflow(name)["jobs"][stage]
+    assert ours == _commands(job["steps"])
+    assert len(ours) == (4 if stage == "deploy" else 2)
+    assert _stage(name, stage).get("dependsOn") == job.get("needs")
+
+
+@pytest.mark.parametrize(("name", "stage"), STAGES)
+def test_both_run_on_the_same_machine_for_the_same_time(name: str, stage: str) -> None:
+    job, (ours,) = _workflow(name)["jobs"][stage], _stage(name, stage)["jobs"]
+    assert job["runs-on"] == _pipeline(name)["pool"]["vmImage"]
+    assert ours["timeoutInMinutes"] == job["timeout-minutes"]
+    assert ours.get("environment") == job.get("environment")
+    given = [
+        step["with"]["python-version"] for step in job["steps"] if "setup-python" in step.get("uses", "")
     ]
-    return [one for one in found if not one[1].startswith(SIGN_IN)]
-
-
-@pytest.mark.parametrize("stage", ["test", "deploy"])
-def test_both_do_the_same_in_the_same_order(stage: str) -> None:
-    ours = _commands(_steps()[stage])
-    assert ours == _commands(_workflow()["jobs"][stage]["steps"])
-    assert len(ours) == {"test": 2, "deploy": 4}[stage]
-
-
-def test_both_run_on_the_same_machine_for_the_same_time() -> None:
-    jobs = _workflow()["jobs"]
-    assert {job["runs-on"] for job in jobs.values()} == {_pipeline()["pool"]["vmImage"]}
-    for name, job in jobs.items():
-        (ours,) = _stages()[name]["jobs"]
-        assert ours["timeoutInMinutes"] == job["timeout-minutes"]
-        given = [
-            step["with"]["python-version"] for step in job["steps"] if "setup-python" in step.get("uses", "")
-        ]
-        asked = [
-            step["inputs"]["versionSpec"]
-            for step in _steps()[name]
-            if step.get("task") == "UsePythonVersion@0"
-        ]
-        assert asked == given != []
+    pythons = [step for step in _steps(name, stage) if step.get("task") == "UsePythonVersion@0"]
+    assert [step["inputs"]["versionSpec"] for step in pythons] == given != []
 
 
 def test_only_what_is_merged_is_deployed_and_a_person_can_hold_it() -> None:
     """Build.Reason: https://learn.microsoft.com/azure/devops/pipelines/build/variables"""
-    deploy = _stages()["deploy"]
-    assert deploy["dependsOn"] == "test"
+    deploy = _stage("deploy", "deploy")
     assert deploy["condition"].startswith("and(succeeded(), ")
     assert "ne(variables['Build.Reason'], 'PullRequest')" in deploy["condition"]
     assert "eq(variables['Build.SourceBranch'], 'refs/heads/main')" in deploy["condition"]
-    assert deploy["jobs"][0]["environment"] == _workflow()["jobs"]["deploy"]["environment"] == "production"
-    assert _pipeline()["trigger"] == {"branches": {"include": ["main"]}}
+    assert deploy["jobs"][0]["environment"] == "production"
+    assert _pipeline("deploy")["trigger"] == {"branches": {"include": ["main"]}}
 
 
-def test_no_secret_is_stored_and_a_session_outlives_its_token() -> None:
-    for step in _steps()["deploy"]:
-        assert "env" not in step
-        if step.get("task", "").startswith("AzureCLI@"):
-            assert step["inputs"]["keepAzSessionActive"] is True
-            assert step["inputs"]["azureSubscription"] == "azconnection"
-    asked = [
-        step for step in _steps()["deploy"] if re.match(r"azd [pd]|.*\bdriftloop ", _shell(step), re.DOTALL)
+def test_only_a_person_promotes_and_what_they_type_is_no_command() -> None:
+    """https://docs.github.com/actions/security-for-github-actions/security-guides/security-hardening-for-github-actions"""
+    assert set(_workflow("promote")[True]) == {"workflow_dispatch"}  # YAML 1.1 reads `on` as true
+    ours = _pipeline("promote")
+    assert ours["trigger"] == ours["pr"] == "none"
+    assert [one["name"] for one in ours["parameters"]] == list(
+        _workflow("promote")[True]["workflow_dispatch"]["inputs"]
+    )
+    for _, stage in STAGES[2:]:
+        job = _workflow("promote")["jobs"][stage]
+        assert not any("${{" in script for _, script in _commands(job["steps"]))
+        given = {key: value for key, value in job["env"].items() if "inputs." in value}
+        typed = [step["env"] for step in _steps("promote", stage) if "env" in step]
+        assert [
+            {key: value.replace("parameters", "inputs") for key, value in one.items()} for one in typed
+        ] == [given]
+
+
+def test_the_same_file_is_handed_over() -> None:
+    shared = _workflow("promote")["jobs"]["share"]["steps"][-1]["with"]
+    assert (shared["name"], shared["path"]) == ("release", "release.html") and shared["retention-days"] == 1
+    assert _steps("promote", "share")[-1] == {"publish": "release.html", "artifact": "release"}
+    taken = [
+        step["with"]
+        for step in _workflow("promote")["jobs"]["promote"]["steps"]
+        if "download" in step.get("uses", "")
     ]
-    assert [step.get("task") for step in asked] == ["AzureCLI@2"] * 3
-    outs = [step for steps in _steps().values() for step in steps if "checkout" in step]
+    assert taken == [{"name": "release"}]
+    (ours,) = [step["inputs"] for step in _steps("promote", "promote") if "Download" in step.get("task", "")]
+    assert ours == {"artifactName": "release", "targetPath": "$(System.DefaultWorkingDirectory)"}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_no_secret_is_stored_and_a_session_outlives_its_token(name: str) -> None:
+    assert "secrets." not in (WORKFLOWS / f"{name}.yml").read_text()
+    steps = [step for stage in _pipeline(name)["stages"] for step in _steps(name, stage["stage"])]
+    asked = [step for step in steps if re.match(r"azd [pd]|.*\bdriftloop (?!val)", _shell(step), re.DOTALL)]
+    asked = [step for step in asked if "make test" not in _shell(step) and ".venv" not in _shell(step)]
+    assert [step.get("task") for step in asked] == ["AzureCLI@2"] * (3 if name == "deploy" else 2)
+    assert all(step["inputs"]["keepAzSessionActive"] is True for step in asked)
+    assert {step["inputs"]["azureSubscription"] for step in asked} <= {"azconnection", "azconnection-test"}
+    outs = [step for step in steps if "checkout" in step]
     assert outs == [{"checkout": "self", "persistCredentials": False}] * 2
 
 
 def test_variables_that_are_not_set_are_not_passed_as_text() -> None:
     """`$(NAME)` of a variable that is not set stays as it is, and would become a name of ours."""
-    assert re.findall(r"\$\(([A-Z]\w*)\)", PIPELINE.read_text().partition("trigger:")[2]) == []
-    set_here = _stages()["deploy"]["variables"]
-    given = {
-        name: value for name, value in _workflow()["jobs"]["deploy"]["env"].items() if "${{" not in value
-    }
-    assert set_here == given and set(given) <= set(variables())
+    for path in PIPELINES.iterdir():
+        code = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("#"))
+        assert re.findall(r"\$\(([A-Z]\w*)\)", code) == []
+    given = _workflow("deploy")["jobs"]["deploy"]["env"]
+    own = {name: value for name, value in given.items() if "${{" not in value}
+    assert _stage("deploy", "deploy")["variables"] == own and set(own) <= set(variables())
     (section,) = re.findall(r"## Azure DevOps\n(.*?)\n## ", DEPLOY, re.DOTALL)
-    assert "azconnection" in section and ".azdo/pipelines/azure-dev.yml" in section
+    for told in (
+        "azconnection",
+        "azconnection-test",
+        *(f".azdo/pipelines/{one}.yml" for one in PAIRS.values()),
+    ):
+        assert f"`{told}`" in section
+    groups = [_stage("promote", stage)["variables"] for _, stage in STAGES[2:]]
+    assert groups == [[{"group": "driftloop-test"}], [{"group": "driftloop-production"}]]
+    assert all(f"`{group['group']}`" in section for (group,) in groups)
 
 
 def _run(script: str, folder: Path, **answers: int) -> tuple[int, list[str]]:
@@ -133,15 +174,15 @@ def _run(script: str, folder: Path, **answers: int) -> tuple[int, list[str]]:
             '[ "$*" != "env get-values" ] || echo DRIFTLOOP_TABLE=\\"driftloop\\"\n'
         )
         tool.chmod(0o755)
-    path = {"PATH": f"{tools}:{os.environ['PATH']}", "DRIFTLOOP_LOOPS": "loops/a loops/b"}
-    path["AZURE_ENV_NAME"] = "prod"
+    path = {"PATH": f"{tools}:{os.environ['PATH']}", "AZURE_ENV_NAME": "prod"}
+    path |= {"DRIFTLOOP_LOOPS": "loops/a loops/b", "RELEASE": "churn/7", "REASON": "two weeks; $(date)"}
     done = subprocess.run(["/bin/bash", "-c", script], env=path, cwd=folder, check=False, timeout=60)
     calls = folder / "calls"
     return done.returncode, calls.read_text().splitlines() if calls.exists() else []
 
 
-def _publishing() -> str:
-    return _commands(_steps()["deploy"])[-1][1]
+def _last(name: str, stage: str) -> str:
+    return _commands(_steps(name, stage))[-1][1]
 
 
 PUBLISHED = [
@@ -159,15 +200,33 @@ PUBLISHED = [
         ({"doctor": 3}, 0, 4),
         ({"doctor": 1}, 1, 4),
         ({"publish loops/a --to prod": 1}, 1, 2),
+        ({"publish loops/b --to prod": 1}, 1, 3),
         ({"env get-values": 1}, 1, 1),
     ],
 )
 def test_a_step_that_publishes_fails_when_something_in_it_failed(
     answers: dict[str, int], code: int, called: int, tmp_path: Path
 ) -> None:
-    assert _run(_publishing(), tmp_path, **answers) == (code, PUBLISHED[:called])
+    assert _run(_last("deploy", "deploy"), tmp_path, **answers) == (code, PUBLISHED[:called])
+
+
+@pytest.mark.parametrize(
+    ("stage", "does"),
+    [
+        ("share", "driftloop share churn/7 --to release.html"),
+        ("promote", "driftloop promote release.html --reason two weeks; $(date)"),
+    ],
+)
+def test_a_promotion_has_the_settings_of_its_environment_and_fails_with_its_command(
+    stage: str, does: str, tmp_path: Path
+) -> None:
+    calls = ["azd env refresh prod --no-prompt", "azd env get-values", does]
+    for number, (_, command) in enumerate(call.split(" ", 1) for call in calls):
+        (tmp_path / str(number)).mkdir()
+        failing = {command.replace("$", "\\$"): 1}
+        assert _run(_last("promote", stage), tmp_path / str(number), **failing) == (1, calls[: number + 1])
 
 
 def test_every_script_of_several_commands_ends_with_the_first_that_fails() -> None:
-    scripts = [script for steps in _steps().values() for _, script in _commands(steps)]
+    scripts = [script for name, stage in STAGES for _, script in _commands(_steps(name, stage))]
     assert [script for script in scripts if "\n" in script and not script.startswith("set -e\n")] == []

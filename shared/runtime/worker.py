@@ -118,7 +118,8 @@ def run(ports: Ports, loop: str) -> Ran:
     except DriftloopError as error:
         this.failed["loop"] = error
     _send(ports, loop, this, "announcing", outbox.announce)
-    _send(ports, loop, this, "lineage", outbox.trace)
+    if ports.lineage is not None:
+        _send(ports, loop, this, "lineage", outbox.trace)
     return _settle(ports, loop, token, steps, this)
 
 

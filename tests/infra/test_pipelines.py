@@ -171,10 +171,10 @@ def _run(script: str, folder: Path, **answers: int) -> tuple[int, list[str]]:
         tool = tools / name
         tool.write_text(
             f'#!/bin/bash\necho "{name} $*" >> {folder}/calls\n{words}\n'
-            '[ "$*" != "env get-values" ] || echo DRIFTLOOP_ENVIRONMENT=\\"test\\"\n'
+            '[ "$*" != "env get-values" ] || echo DRIFTLOOP_TABLE=\\"driftloop\\"\n'
         )
         tool.chmod(0o755)
-    path = {"PATH": f"{tools}:{os.environ['PATH']}", "AZURE_ENV_NAME": "test"}
+    path = {"PATH": f"{tools}:{os.environ['PATH']}", "AZURE_ENV_NAME": "prod"}
     path |= {"DRIFTLOOP_LOOPS": "loops/a loops/b", "RELEASE": "churn/7", "REASON": "two weeks; $(date)"}
     done = subprocess.run(["/bin/bash", "-c", script], env=path, cwd=folder, check=False, timeout=60)
     calls = folder / "calls"
@@ -187,8 +187,8 @@ def _last(name: str, stage: str) -> str:
 
 PUBLISHED = [
     "azd env get-values",
-    "driftloop publish loops/a --to test",
-    "driftloop publish loops/b --to test",
+    "driftloop publish loops/a --to prod",
+    "driftloop publish loops/b --to prod",
     "driftloop doctor",
 ]
 
@@ -199,18 +199,14 @@ PUBLISHED = [
         ({}, 0, 4),
         ({"doctor": 3}, 0, 4),
         ({"doctor": 1}, 1, 4),
-        ({"publish loops/a --to test": 1}, 1, 2),
-        ({"publish loops/b --to test": 1}, 1, 3),
+        ({"publish loops/a --to prod": 1}, 1, 2),
+        ({"publish loops/b --to prod": 1}, 1, 3),
         ({"env get-values": 1}, 1, 1),
     ],
 )
 def test_a_step_that_publishes_fails_when_something_in_it_failed(
     answers: dict[str, int], code: int, called: int, tmp_path: Path
 ) -> None:
-    for name, more in (("a", ""), ("b", "environments: {test: {}}\n")):
-        loop = tmp_path / "loops" / name / "loop.yaml"
-        loop.parent.mkdir(parents=True)
-        loop.write_text(f"loop: {name}\n{more}")
     assert _run(_last("deploy", "deploy"), tmp_path, **answers) == (code, PUBLISHED[:called])
 
 
@@ -224,7 +220,7 @@ def test_a_step_that_publishes_fails_when_something_in_it_failed(
 def test_a_promotion_has_the_settings_of_its_environment_and_fails_with_its_command(
     stage: str, does: str, tmp_path: Path
 ) -> None:
-    calls = ["azd env refresh test --no-prompt", "azd env get-values", does]
+    calls = ["azd env refresh prod --no-prompt", "azd env get-values", does]
     for number, (_, command) in enumerate(call.split(" ", 1) for call in calls):
         (tmp_path / str(number)).mkdir()
         failing = {command.replace("$", "\\$"): 1}

@@ -97,7 +97,7 @@ def _exchange(asked: int, seconds: int) -> tuple[bytes, int | None]:
             return b"", None
         return content, process.wait(deadline.left_s(_ENDING_SECONDS))
     except subprocess.TimeoutExpired:  # it closed its end of the pipe, and goes on: it is killed here
-        return content or b"", -signal.SIGKILL
+        return b"", None
     finally:
         process.kill()
         process.wait()

@@ -209,12 +209,6 @@ def test_code_that_closes_its_pipe_and_goes_on_is_ended() -> None:
     assert stopped(body)[0] is Code.OWN_CODE_DIED
 
 
-def test_the_end_of_what_asks_is_the_codes_end_too() -> None:
-    """A function of the app that has no time left waits for no code; whoever comes next asks again."""
-    with deadline.within(0.5), pytest.raises(deadline.TimeIsUp):
-        ask("while True: pass")
-
-
 def test_where_no_wall_can_be_built_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(ConfigurationError, match="runs on Linux"):

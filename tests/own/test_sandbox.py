@@ -203,12 +203,6 @@ def test_a_forged_answer_is_believed_only_as_far_as_its_form() -> None:
         assert stopped(body)[0] in (Code.OWN_CODE_UNFIT, Code.OWN_CODE_DIED)
 
 
-def test_code_that_closes_its_pipe_and_goes_on_is_ended() -> None:
-    body = "os = __import__('os')\n    for pipe in range(3, 9):\n        try: os.close(pipe)\n"
-    body += "        except OSError: pass\n    while True: pass"
-    assert stopped(body)[0] is Code.OWN_CODE_DIED
-
-
 def test_where_no_wall_can_be_built_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(ConfigurationError, match="runs on Linux"):

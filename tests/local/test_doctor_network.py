@@ -21,6 +21,7 @@ from shared.azure.client import Workspace, credential
 from shared.azure.network_checkup import Network
 from shared.azure.platform_checkup import Surroundings
 from shared.domain.loop import Overview
+from shared.errors import ConfigurationError
 from shared.ports import Ports
 from shared.settings import Settings
 from shared.wiring import azure_ports
@@ -272,6 +273,14 @@ def _workspace(settings: Settings) -> Finding:
 
 
 # Endpoints
+
+
+def test_a_misspelt_access_of_endpoints_is_refused(azure: LocalAzure) -> None:
+    given = azure.environment() | {"DRIFTLOOP_ENDPOINT_ACCESS": "Private"}
+    with pytest.raises(
+        ConfigurationError, match=r"DRIFTLOOP_ENDPOINT_ACCESS is 'Private'.* enabled or disabled"
+    ):
+        Settings.from_environment(given)
 
 
 @pytest.fixture(scope="module")

@@ -417,16 +417,15 @@ def _drift_lines(seen: Seen) -> list[str]:
 
 
 def _metric(seen: Seen) -> list[str]:
-    """A model that is no better than guessing is a reason to retrain; what is good enough, a person knows."""
+    """A model that is no better than guessing, or worse than it was, is a reason to retrain; what is good enough, a
+    person knows."""
     from cli import new_prospects
 
     lines = ["metric:", f"  name: {METRIC[seen.task]}   # measured on each labelled version"]
     if seen.task == "classification":
         classes = max(2, seen.distinct[seen.target])
         guessing = math.floor(1000 / classes) / 1000
-        lines.append(
-            f"  at_least: {guessing:g}   # guessing one of {classes}; below it the loop retrains: raise it"
-        )
+        lines.append(f"  at_least: {guessing:g}   # guessing one of {classes}; below it the loop retrains")
         margin, unit = "0.03", "of balanced accuracy"
         if (sample := new_prospects.sample_for(seen.answers)) > new_prospects.SAMPLED:
             lines.append(
@@ -434,8 +433,7 @@ def _metric(seen: Seen) -> list[str]:
             )
     else:
         spread = max(seen.spread, 1e-8)
-        lines.append(
-            f"  at_most: {spread:.3g}   # always answering the mean; above it the loop retrains: lower it"
-        )
+        lines.append(f"  at_most: {spread:.3g}   # always answering the mean; above it the loop retrains")
         margin, unit = f"{spread * 0.1:.3g}", f"of RMSE, a tenth of the spread of {quoted(seen.target)}"
+    lines.append(f"  worse_by: {margin}   # than the live model was at its gate: then the loop retrains, too")
     return [*lines, "gate:", f"  margin: {margin}   # {unit}", "  on_inconclusive: hold"]

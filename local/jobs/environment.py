@@ -7,6 +7,7 @@ that PyPI does not have, and another Python than this machine's are not.
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import hashlib
 import os
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -30,6 +32,15 @@ _OF_THE_IMAGE = {"python", "pip", "setuptools", "wheel"}
 _LONGEST_S = 900
 _KEPT_DAYS = 30
 _TAIL = 12
+_AS_PIP = {
+    "index-url": ("UV_DEFAULT_INDEX", " "),
+    "extra-index-url": ("UV_INDEX", " "),
+    "find-links": ("UV_FIND_LINKS", ","),
+    "trusted-host": ("UV_INSECURE_HOST", " "),
+    "cert": ("SSL_CERT_FILE", " "),
+    "proxy": ("ALL_PROXY", " "),
+}
+"""pip's setting -> uv's variable, and what parts its values."""
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -177,9 +188,31 @@ def _told(lines: Iterable[str]) -> list[str]:
 def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
     from uv import find_uv_bin
 
-    variables = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+    variables = (
+        _pip_settings()
+        | os.environ
+        | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+    )
     command = [find_uv_bin(), *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=_LONGEST_S)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"It took longer than {_LONGEST_S} s.")
+
+
+@cache
+def _pip_settings() -> dict[str, str]:
+    """What pip is configured with, as uv reads it: by this the set-up reached its packages, behind whatever proxy.
+
+    Certificates are the system's, and of several indexes the best version counts, both as pip has it.
+    """
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, timeout=60
+    )
+    found = {"UV_SYSTEM_CERTS": "1", "UV_INDEX_STRATEGY": "unsafe-best-match"}
+    for line in listed.stdout.splitlines() if listed.returncode == 0 else ():
+        setting, _, value = line.partition("=")
+        variable, between = _AS_PIP.get(setting.rpartition(".")[2], ("", ""))
+        if variable and value:  # later lines win, as pip lists them
+            found[variable] = between.join(str(ast.literal_eval(value)).split())
+    return found

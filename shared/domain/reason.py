@@ -264,6 +264,7 @@ class Code(StrEnum):
     METRIC_BREACHED = "metric-breached"
     METRIC_PAST_BY_CHANCE = "metric-past-by-chance"
     METRIC_MET = "metric-met"
+    METRIC_OF_GATE = "metric-of-gate"
     METRIC_MEASURED = "metric-measured"
     METRIC_UNDEFINED = "metric-undefined"
     METRIC_TOO_FEW_ROWS = "metric-too-few-rows"

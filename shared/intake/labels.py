@@ -185,6 +185,7 @@ def _judged(
 ) -> tuple[Reason, MetricVerdict | None]:
     """What these labels say about the champion: these alone, so that every label file is a sample of its own."""
     from shared.stats.metrics import metric_of
+    from shared.verdict import threshold
     from shared.verdict.metric import judge_metric
     from shared.verdict.task import task_of, trained_classes
 
@@ -207,16 +208,19 @@ def _judged(
     if metric_of(wanted.name, own=own).of_probabilities or (own and own.positive):
         # the collector keeps predictions, not what was stated with them
         return replace(seen, because=(reason(Code.LABELS_NEED_PROBABILITIES, metric=wanted.name),)), None
+    limit = threshold.of_champion(unit, definition)
     verdict = judge_metric(
         found.labels,
         found.predictions,
         wanted.name,
-        wanted.threshold,
+        limit.value,
         classes=trained_classes(unit.ports, champion.profile, definition.data.target) or (),
         costs=wanted.costs,
         own=own,
         seen=_own_seen(published, own, found) if own else None,
         confidence=wanted.confidence,
+        spread=limit.spread,
+        because=limit.because,
         worth=[worth.get(id, 1.0) for id in found.ids] if worth else None,
     )
     return replace(seen, because=(verdict.reason,)), verdict

@@ -437,6 +437,8 @@ class Metric(Section):
     """A breach when it is significantly lower."""
     at_most: float | None = None
     """A breach when it is significantly higher."""
+    worse_by: Annotated[float | None, Field(ge=0)] = None
+    """A breach when it is significantly worse, by more than this, than what the live model reached at its gate."""
     confidence: Confidence = 0.95
     """Of the interval."""
     estimate: bool = False
@@ -445,7 +447,13 @@ class Metric(Section):
     """Rows that the champion is asked to predict: a random sample of the version's labelled rows."""
 
     @property
+    def is_judged(self) -> bool:
+        """Whether anything is a breach."""
+        return self.threshold is not None or self.worse_by is not None
+
+    @property
     def threshold(self) -> float | None:
+        """The number that is given; None: none is."""
         return self.at_least if self.at_least is not None else self.at_most
 
 

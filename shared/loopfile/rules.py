@@ -136,9 +136,9 @@ def _metric(it: Definition) -> Iterator[Finding]:
             allowed = "metric only with a section metric, which says what is measured"
             yield Finding(_ON, "metric", allowed, (("metric",),))
         return
-    if metric.at_least is None and metric.at_most is None:
+    if not metric.is_judged:
         if "on" in it.retrain.model_fields_set and "metric" in it.retrain.on:
-            allowed = "metric only with metric.at_least or metric.at_most; without, it is measured and never breached"
+            allowed = "metric only with metric.worse_by, at_least or at_most; else it is measured and never breached"
             yield Finding(_ON, "metric", allowed, (("metric",),))
     elif metric.at_least is not None and metric.at_most is not None:
         yield Finding(("metric",), "both of at_least and at_most", "one of them, or neither")
@@ -263,9 +263,9 @@ def _retrain(it: Definition) -> Iterator[Finding]:
             yield Finding(("retrain", key), value, f"nothing, because retrain.on leaves {reason} out", (_ON,))
     if "served" in retrain.on and it.drift.served is None:
         yield Finding(_ON, "served", "served only with drift.served", (("drift", "served"),))
-    judged = it.metric is not None and it.metric.threshold is not None
+    judged = it.metric is not None and it.metric.is_judged
     if "estimate" in retrain.on and not (judged and it.metric is not None and it.metric.estimate):
-        allowed = "estimate only with metric.estimate: true and metric.at_least or metric.at_most"
+        allowed = "estimate only with metric.estimate: true and metric.worse_by, at_least or at_most"
         yield Finding(_ON, "estimate", allowed, (("metric", "estimate"),))
     if "drift" in retrain.on and not it.drift.enabled:
         yield Finding(_ON, "drift", "drift only when drift.enabled is true", (("drift", "enabled"),))

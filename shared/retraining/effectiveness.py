@@ -18,7 +18,6 @@ from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome, Release, TriggerKind
 from shared.domain.version import DataVersion
-from shared.errors import InvariantBroken
 from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
@@ -26,7 +25,6 @@ from shared.verdict import comparison
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
-    from shared.release.gate.gate_judge import GateRecord
 
 log = logging.getLogger("driftloop")
 
@@ -91,21 +89,12 @@ def _paired(unit: Unit, release: Release) -> tuple[bool | None, Reason]:
     from shared.release.gate import new_rows
 
     old, verdict = release.champion, None
-    if old is not None and old.versions and (record := _record(unit, release)) is not None:
+    if old is not None and old.versions and (record := gate_evidence.known(unit, release)) is not None:
         verdict = new_rows.compare(record, max(old.versions))
     if verdict is None:
         return None, reason(Code.NO_NEW_ROWS)
     shown = {Outcome.PASS: True, Outcome.FAIL: False}.get(verdict.outcome)
     return shown, reason(Code.ON_NEW_ROWS, *verdict.reasons)
-
-
-def _record(unit: Unit, release: Release) -> GateRecord | None:
-    """None also where the evidence is lost: a version is judged all the same."""
-    try:
-        return gate_evidence.recorded(unit, release)
-    except (InvariantBroken, ValueError) as error:
-        log.warning("the gate's evidence cannot be read", extra={"loop": unit.loop, "error": str(error)})
-        return None
 
 
 def _drift_effect(

@@ -54,6 +54,8 @@ def judge_metric(
     confidence: float = 0.95,
     seed: int = 20070101,
     worth: Sequence[float] | None = None,
+    spread: float = 0.0,
+    because: Sequence[Reason] = (),
 ) -> MetricVerdict:
     """H0: the metric is on the good side of `threshold`. Breached when H0 is rejected at 1 - confidence.
 
@@ -62,6 +64,9 @@ def judge_metric(
 
     Of a metric of probabilities `y_pred` is what was stated a row: for the `positive` class, or for what came true.
     `seen` is what a metric of the loop's `own` answered.
+    `spread` is how far the threshold may itself be off, where it was measured: half of an interval at the same
+    `confidence`. Both are joined as G. Zou, A. Donner, Statistics in Medicine 27 (2008), 1693-1702, do for a difference
+    (H0: the metric is worse by no more than the margin; 100 rows of each). `because` is told beside the threshold.
     `worth` says how many rows each stands for, where they were chosen by design (`label_design.py`).
     """
     from shared.stats.intervals import bounds, sample_of
@@ -85,13 +90,14 @@ def judge_metric(
     if not all(map(math.isfinite, (found.value, found.low, found.high))):
         undefined = reason(Code.METRIC_UNDEFINED, metric=chosen.name, rows=n)
         return MetricVerdict(None, chosen.name, threshold, n, None, None, None, undefined)
-    code = _compared(found, chosen, threshold)
+    code = _compared(found, chosen, threshold, spread)
     few = few_rows(y_true, classes, chosen, positive)
     if few and code is not Code.METRIC_BREACHED:
         why = _without(few, found, chosen, n)
         return MetricVerdict(None, chosen.name, threshold, n, found.value, found.low, found.high, why)
     why = reason(
         code,
+        *because,
         metric=chosen.name,
         value=found.value,
         low=found.low,
@@ -125,11 +131,11 @@ def _without(few: list[tuple[str, int]], found: Bounds, metric: Metric, rows: in
     )
 
 
-def _compared(found: Bounds, metric: Metric, threshold: float | None) -> Code:
+def _compared(found: Bounds, metric: Metric, threshold: float | None, spread: float) -> Code:
     if threshold is None:
         return Code.METRIC_MEASURED
-    best = found.high if metric.sign > 0 else found.low
-    if metric.sign * best < metric.sign * threshold:
+    reach = math.hypot((found.high if metric.sign > 0 else found.low) - found.value, spread)
+    if metric.sign * found.value + reach < metric.sign * threshold:
         return Code.METRIC_BREACHED
     past = metric.sign * found.value < metric.sign * threshold
     return Code.METRIC_PAST_BY_CHANCE if past else Code.METRIC_MET

@@ -8,6 +8,7 @@ rolls back: where the concept changed, it is wrong.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,10 @@ from shared.port_rules import sampled
 from shared.ports import Documents
 from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
-from shared.verdict import predictions, served_rows
+from shared.verdict import predictions, served_rows, threshold
 from shared.verdict.predictions import Predictions
 from shared.verdict.task import positive_class
+from shared.verdict.threshold import Threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +129,7 @@ def of_window(
         )
     about = _about(definition, [chosen[n] for n in kept], _of(said, kept), estimate, positive, evidence)
     document = current.ports.documents.put(json.dumps(vars(about), sort_keys=True).encode())
-    return _told(definition, estimate, past, document, len(kept))
+    return _told(definition, threshold.of_champion(current, definition), estimate, past, document, len(kept))
 
 
 def _no(code: Code, definition: Definition, **facts: str | int) -> Reason:
@@ -312,7 +314,12 @@ def _id(row: Mapping[str, object], id: str) -> str:
 
 
 def _told(
-    definition: Definition, found: Estimate, past: Sequence[Estimated], document: str, rows: int
+    definition: Definition,
+    limit: Threshold,
+    found: Estimate,
+    past: Sequence[Estimated],
+    document: str,
+    rows: int,
 ) -> tuple[Estimated, tuple[Reason, ...]]:
     from shared.stats.metrics import METRICS
 
@@ -321,8 +328,8 @@ def _told(
     sign, factor = METRICS[wanted.name].sign, widening(past, wanted.confidence)
     low = found.value - factor * (found.value - found.low)
     high = found.value + factor * (found.high - found.value)
-    best = high if sign > 0 else low
-    beyond = None if wanted.threshold is None else sign * best < sign * wanted.threshold
+    reach = math.hypot((high if sign > 0 else low) - found.value, limit.spread)
+    beyond = None if limit.value is None else sign * found.value + reach < sign * limit.value
     kept = Estimated(wanted.name, found.value, low, high, found.effective, document, beyond, widened=factor)
     facts: dict[str, Any] = {"metric": wanted.name, "value": found.value, "low": low, "high": high}
     told = reason(
@@ -336,14 +343,13 @@ def _told(
     if not beyond:
         return kept, (told,)
     side = "below" if sign > 0 else "above"
-    return kept, (reason(Code.ESTIMATE_PAST_THRESHOLD, **facts, side=side, threshold=wanted.threshold), told)
+    facts |= {"side": side, "threshold": limit.value}
+    return kept, (reason(Code.ESTIMATE_PAST_THRESHOLD, *limit.because, **facts), told)
 
 
 def widening(past: Sequence[Estimated], confidence: float) -> float:
     """By how much an interval is stretched, so that it would have held what labels said of past windows: the rank of
     the errors in half-widths. 1 where too few are checked, and never less."""
-    import math
-
     ratios = sorted(
         abs(one.error)
         / max((one.high - one.value if one.error < 0 else one.value - one.low) / one.widened, 1e-9)

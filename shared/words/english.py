@@ -426,6 +426,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.METRIC_MET: (
         "{metric} is {value:.4f} ({low:.4f} to {high:.4f}) on {rows} rows: meets the threshold of {threshold:g}"
     ),
+    Code.METRIC_OF_GATE: "release {release} reached {value:.4f} at its gate, and may be worse by {worse_by:g}",
     Code.METRIC_UNDEFINED: "{metric} is not defined on these {rows} rows",
     Code.METRIC_TOO_FEW_ROWS: "{rows} labelled rows are too few to judge {metric}; it takes at least {least}",
     Code.METRIC_CLASS_TOO_RARE: judges.metric_without_class,

@@ -49,6 +49,7 @@ NEEDS_NOTHING = {
         "metric-breached",
         "metric-past-by-chance",
         "metric-met",
+        "metric-of-gate",
         "metric-measured",
         "metric-undefined",
         "metric-too-few-rows",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from shared.audit import answer
 from shared.domain.event import InboxState
 from shared.domain.reason import Code, reason
-from shared.domain.release import Phase, TriggerKind
+from shared.domain.release import JudgementKind, Phase, TriggerKind
 from shared.state import queries
-from shared.words import say, titled
+from shared.words import say, say_all, titled
 from tests.engine.world import LOOP, World, csv, season
 
 
@@ -107,6 +108,54 @@ def test_a_canary_without_traffic_holds(world: World) -> None:
     assert world.release(2).phase is Phase.CANARY
     assert world.release(2).step == 0
     assert world.ports.serving.traffic("birds") == {"r1-a1": 90, "r2-a1": 10}
+
+
+def test_a_model_that_is_worse_than_it_was_at_its_gate_is_a_breach(world: World) -> None:
+    world.publish(LOOP.replace("at_least: 0.85", "worse_by: 0.05"))
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(10)
+    world.drop("2008.csv", csv(season(2008)))
+    world.ticks(10)
+    version = queries.loop(world.ports, "birds").versions[0]
+    assert version.metric_breached is False
+    relabelled = season(2009)
+    relabelled["species"] = np.random.default_rng(1).permutation(relabelled["species"])
+    world.drop("relabelled.csv", csv(relabelled))
+    world.ticks(10)
+    version = queries.loop(world.ports, "birds").versions[0]
+    assert version.metric_breached is True
+    assert "release 1 reached" in say_all(version.verdict) and "may be worse by 0.05" in say_all(
+        version.verdict
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [("at_least: 0.85", "threshold of 0.85"), ("at_least: 0.2, worse_by: 0.05", "release 1 reached")],
+)
+def test_the_stricter_of_a_given_number_and_the_gates_counts(world: World, given: str, told: str) -> None:
+    world.publish(LOOP.replace("at_least: 0.85", given))
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(10)
+    world.drop("2008.csv", csv(season(2008)))
+    world.ticks(10)
+    assert told in say_all(queries.loop(world.ports, "birds").versions[0].verdict)
+
+
+def test_a_model_whose_gate_is_not_known_has_no_threshold_of_its_own(world: World) -> None:
+    world.publish(LOOP.replace("at_least: 0.85", "worse_by: 0.05"))
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(10)
+    gate = world.release(1).judgement(JudgementKind.GATE)
+    assert gate is not None
+    del world.ports.documents.contents[gate.evidence]
+    world.drop("2008.csv", csv(season(2008)))
+    world.ticks(10)
+    version = queries.loop(world.ports, "birds").versions[0]
+    assert version.metric_breached is None and "f1_macro is" in say_all(version.verdict)
 
 
 def test_a_breached_metric_asks_for_a_better_model_and_refuses_an_equal_one(world: World) -> None:

@@ -79,6 +79,26 @@ def test_an_index_out_of_reach_is_no_failure_where_all_was_there_before(
     assert environment.python_for("e:1", conda("packaging==24.0")).exists()
 
 
+def test_packages_come_from_where_pip_takes_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A team's own index, and certificates of a proxy, are known to pip; the set-up used it."""
+    (tmp_path / "pip.conf").write_text(
+        "[global]\nindex-url = https://packages.example/simple\ncert = /ca.pem\nextra-index-url =\n    https://a.example\n"
+        "    https://b.example\nfind-links = /wheels /more\n[install]\ntrusted-host = packages.example\n"
+    )
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    environment._pip_settings.cache_clear()
+    try:
+        found = environment._pip_settings()
+    finally:
+        environment._pip_settings.cache_clear()
+    assert found["UV_DEFAULT_INDEX"] == "https://packages.example/simple"
+    assert found["UV_INDEX"] == "https://a.example https://b.example"
+    assert (found["UV_FIND_LINKS"], found["SSL_CERT_FILE"]) == ("/wheels,/more", "/ca.pem")
+    assert (found["UV_INSECURE_HOST"], found["UV_SYSTEM_CERTS"]) == ("packages.example", "1")
+
+
 def test_what_nothing_asks_for_in_a_month_goes(cache: Path) -> None:
     kept, old = (environment.python_for("e:1", conda(f"packaging=={v}")).parents[1] for v in ("24.0", "24.1"))
     os.utime(old, (time.time() - 31 * 86400,) * 2)

@@ -452,7 +452,7 @@ def test_served_inputs_are_a_reason_only_where_they_are_watched() -> None:
         ),
         (
             "drift: {served: 1d}\nmetric: {name: accuracy, estimate: true}\nretrain: {on: [estimate]}",
-            r"and metric\.at_least or metric\.at_most",
+            r"and metric\.worse_by, at_least or at_most",
         ),
     ],
 )

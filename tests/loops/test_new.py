@@ -308,7 +308,7 @@ def test_a_model_of_a_rare_class_says_it(tmp_path: Path) -> None:
     assert f"class yes is rare ({fraud.mean():.2%} of the rows)" in done.output
     definition = loopfile.load(tmp_path / "payments")
     assert definition.metric is not None
-    assert definition.metric.at_least == 0.5
+    assert (definition.metric.at_least, definition.metric.worse_by) == (0.5, definition.gate.margin)
     assert definition.metric.sample * fraud.mean() >= 30
     drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
     read_drop([drop], ReadSpec.of(definition.data, {}, b""), tmp_path / "out")

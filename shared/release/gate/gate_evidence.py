@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason
 from shared.domain.release import Judgement, JudgementKind, Outcome, Release, TriggerKind
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, InvariantBroken
 from shared.loopfile.published import Published
 from shared.own import source_text
 from shared.own.measured import own_metric
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from shared.release.gate.gate_judge import GateEvidence, GatePolicy, GateRecord
     from shared.release.gate.smoke import SmokeEvidence, SmokePolicy
     from shared.stats.metrics import OwnMetric
+
+log = logging.getLogger(__name__)
 
 
 def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
@@ -84,6 +87,15 @@ def recorded(unit: Unit, release: Release) -> GateRecord | None:
     if judged is None:
         return None
     return GateRecord.from_dict(json.loads(unit.ports.documents.get(judged.evidence)))
+
+
+def known(unit: Unit, release: Release) -> GateRecord | None:
+    """As `recorded`; None also where the evidence is lost: a version is judged all the same."""
+    try:
+        return recorded(unit, release)
+    except (InvariantBroken, ValueError) as error:
+        log.warning("the gate's evidence cannot be read", extra={"loop": unit.loop, "error": str(error)})
+        return None
 
 
 def holdout_rows(

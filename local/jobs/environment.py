@@ -188,16 +188,19 @@ def _told(lines: Iterable[str]) -> list[str]:
 def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
     from uv import find_uv_bin
 
-    variables = (
-        _pip_settings()
-        | os.environ
-        | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
-    )
+    own = {name: value for name, value in os.environ.items() if not _of_a_local_azure(value)}
+    fixed = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+    variables = _pip_settings() | own | fixed
     command = [find_uv_bin(), *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=_LONGEST_S)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"It took longer than {_LONGEST_S} s.")
+
+
+def _of_a_local_azure(value: str) -> bool:
+    """The certificates by which its clients know it: a package index has others."""
+    return value.endswith(str(Path("certificates", "bundle.pem")))
 
 
 @cache

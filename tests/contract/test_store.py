@@ -185,9 +185,9 @@ def test_an_overview_is_told_as_it_was_described(ports: Ports, loop: str) -> Non
     told = Overview(
         loop,
         "landing/a/",
-        "labels/a/",
-        ("a-*", "b"),
-        "endpoint",
+        labels="labels/a/",
+        alerts=("a-*", "b"),
+        endpoint="endpoint",
         needs_attention=reason(Code.LOOP_SET_ASIDE, *because),
         paused=True,
         serving=Serving(2, "model", NOON),

@@ -88,7 +88,7 @@ def test_inputs_that_move_without_any_drop_are_told_wait_for_labels_and_then_sta
     for _ in range(QUIET):
         hour(world)
     hour(world, heavier)
-    hour(world, heavier)
+    hour(world, lambda row: heavier(heavier(row)))  # else it is the second most unusual, which is no alarm
     close(world)
     verdict = say(world.state.served_verdict)
     assert "unusual for this model" in verdict and "body_mass_g" in verdict

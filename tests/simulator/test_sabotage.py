@@ -53,7 +53,7 @@ from tests.judge import test_metric_and_smoke as smoking
 from tests.judge import test_new_rows as newness
 from tests.judge import test_parity as parities
 from tests.simulator import reader, sweep
-from tests.simulator.life import birds
+from tests.simulator.life import Life, birds
 from tests.simulator.sweep import Case
 
 Guard = AbstractContextManager[object]
@@ -213,12 +213,13 @@ def an_edit_of_the_ledger_is_found() -> None:
 
 
 def own_drift_raises_nothing() -> None:
-    life = faults.served(
-        plan=faults.LOOP.replace("target: species,", "target: species, origin: {column: by},")
-    )
+    life = Life(plan=faults.LOOP.replace("target: species,", "target: species, origin: {column: by},"))
+    life.drop("1.csv", _said_by(birds(1, 1.0), "person"))
+    life.rest()
+    assert life.state.champion is not None
     life.drop("own.csv", _said_by(birds(2, 1.3), "model"))
     life.rest()
-    assert (life.state.next_release, life.state.next_version) == (2, 3)
+    assert (life.state.next_release, life.state.next_version, life.state.denial) == (2, 3, None)
 
 
 def _labelled_world() -> World:

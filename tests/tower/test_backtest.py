@@ -202,5 +202,5 @@ def test_the_worst_of_an_error_is_the_greatest(tmp_path: Path, capsys: pytest.Ca
     from cli.backtest import _table
 
     steps = [simulation.Step("d", 9, False, False, 1, score, "") for score in (10.0, 90.0)]
-    _table([simulation.Run("loop", "rmse", tuple(steps))], {"loop": ""}, "rmse")
+    _table([simulation.Run("loop", "rmse", tuple(steps))], {"loop": ""}, "rmse", -1)
     assert capsys.readouterr().out.splitlines()[1].split()[-2:] == ["50.0000", "90.0000"]

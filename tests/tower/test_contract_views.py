@@ -226,7 +226,7 @@ def test_a_rule_may_be_about_what_the_loop_file_says_a_column_is(
         (tmp_path / "train.yml").write_text("{}")
         definition = loopfile.load(tmp_path)
         if sound:
-            publish._check_contract(tmp_path, definition, ())
+            publish._check_contract(tmp_path, definition, (), "")
         else:
             with pytest.raises(ConfigurationError, match="body_mass_g"):
-                publish._check_contract(tmp_path, definition, ())
+                publish._check_contract(tmp_path, definition, (), "")

@@ -300,10 +300,6 @@ ROUNDS: tuple[tuple[Break, ...], ...] = (
 )
 """What is broken at the same time; the last ones leave nothing to break."""
 
-LONG = frozenset(
-    {"move_traffic", "swap_model", "train_on_nothing", "train_without_role", "edit_ledger", "delete_table"}
-)
-"""What `make soak` does alone, so that `make test` waits for no second deployment."""
 
 BREAKS = tuple(one for broken in ROUNDS for one in broken)
 

@@ -73,13 +73,8 @@ def _broken(night: Night, broken: tuple[Break, ...]) -> list[Said]:
     return found
 
 
-CASES = [
-    pytest.param(row, id=row.how, marks=[pytest.mark.soak] if row.how in breaks.LONG else [])
-    for row in BREAKS
-]
-
-
-@pytest.mark.parametrize("row", CASES)
+@pytest.mark.soak  # three minutes of two cores
+@pytest.mark.parametrize("row", BREAKS, ids=lambda row: row.how)
 def test_what_is_broken_is_said_within_a_minute(
     row: Break, said: dict[str, Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,9 +33,8 @@ def promoted(told: DrivenStage, data: Path, folder: Path) -> None:
     told.ask("pause", "the test is done")
 
 
-@pytest.mark.parametrize(
-    "name", ["houses", *(pytest.param(name, marks=pytest.mark.soak) for name in ("sales", "towns", "dirty"))]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["houses", "sales", "towns", "dirty"])
 def test_what_is_made_of_a_file_is_promoted_as_it_stands(
     stage: Callable[[str], DrivenStage], tmp_path: Path, name: str
 ) -> None:

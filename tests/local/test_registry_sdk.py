@@ -260,6 +260,7 @@ class TestRefused:
         with pytest.raises(ResourceNotFoundError):
             registry.models.get(model.upper(), "1")
 
+    @pytest.mark.soak
     def test_a_model_with_too_many_files(
         self, client: MLClient, model: str, sharer: MLClient, tmp_path: Path
     ) -> None:

@@ -124,10 +124,13 @@ def _one_draw(
 
 
 def _between(value: float, one: Floats, other: Floats, confidence: float) -> Bounds:
-    """By the lower and the upper of both: which of them is the worst depends on what is better."""
-    low = min(np.quantile(one, 1 - confidence), np.quantile(other, 1 - confidence))
-    high = max(np.quantile(one, confidence), np.quantile(other, confidence))
-    return Bounds(value, min(value, float(low)), max(value, float(high)))
+    """By the lower and the upper of both: which of them is the worst depends on what is better.
+
+    NaN where a draw has no value: nothing is known of how far it would lie.
+    """
+    low = np.minimum(np.quantile(one, 1 - confidence), np.quantile(other, 1 - confidence))
+    high = np.maximum(np.quantile(one, confidence), np.quantile(other, confidence))
+    return Bounds(value, float(np.minimum(value, low)), float(np.maximum(value, high)))
 
 
 def _made_up(function: Function, asked: Asked, models: Sequence[Column], sign: int) -> _MadeUp:

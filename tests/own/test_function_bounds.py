@@ -155,6 +155,20 @@ def test_for_numbers_the_made_up_row_is_the_furthest_that_was_seen() -> None:
     assert found.low < found.value < found.high < found.value + 0.02
 
 
+@pytest.mark.parametrize("models", [1, 2])
+def test_a_function_that_has_no_value_in_some_draws_has_no_bounds(models: int) -> None:
+    """Not bounds of width nothing at the value that was seen."""
+    truth, answers = labelled(120, 6)
+    asked = Asked(truth, (answers,) * models, pd.DataFrame(index=range(120)), "classes")
+
+    def odd(truth: Any, answers: Any, rows: Any, weights: Any) -> float:
+        return math.nan if weights[0] > 4 else share_right(truth, answers, rows, weights)
+
+    found = function_bounds(odd, asked, 1, 0.95, 400, 1)
+    for one in (*found.models, *([found.difference] if found.difference else [])):
+        assert math.isfinite(one.value) and math.isnan(one.low) and math.isnan(one.high)
+
+
 NUMBER = OwnMetric("higher", "classification", None, "", "c" * 64)
 GOOD = Interval(0.9, 0.89, 0.91)
 FINE = OwnFound(GOOD, Interval(0.85, 0.84, 0.86), Interval(0.05, 0.04, 0.06))

@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.release import Outcome
 from shared.release.gate import new_rows
-from shared.release.gate.gate_judge import GateEvidence, GatePolicy, GateRecord, judge_gate
+from shared.release.gate.gate_judge import GateEvidence, GatePolicy, GateRecord, ParityPolicy, judge_gate
 
 TRAINED_THROUGH = 2
 TRUTH = ("Adelie", "Gentoo") * 30
@@ -48,6 +48,13 @@ def test_only_rows_that_are_new_to_both_count(
     found = new_rows.compare(gate(new, old), TRAINED_THROUGH)
     assert found is not None
     assert (found.outcome, found.rows) == (outcome, 30)
+
+
+def test_groups_that_the_gate_compares_are_no_question_here() -> None:
+    record = gate(half(TRUTH, WRONG), half(WRONG, TRUTH))
+    parity = ParityPolicy(by=("island",), positive="Adelie", limits={"selection_rate": 0.1})
+    found = new_rows.compare(replace(record, policy=replace(POLICY, parity=parity)), TRAINED_THROUGH)
+    assert found is not None and found.outcome is Outcome.PASS
 
 
 def test_few_new_rows_show_nothing() -> None:

@@ -30,7 +30,15 @@ def compare(record: GateRecord, trained_through: int) -> GateVerdict | None:
         return None
     if evidence.own and not evidence.own.rows:
         return None  # one number for all rows says nothing of some
-    policy = replace(record.policy, margin=0.0, superiority=True, floor=None, slices=None, calibration=None)
+    policy = replace(
+        record.policy,
+        margin=0.0,
+        superiority=True,
+        floor=None,
+        slices=None,
+        parity=None,
+        calibration=None,
+    )
     return judge_gate(_of(evidence, new), policy)
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from io import BytesIO
+from types import ModuleType
 from typing import IO, Any
 
 from shared.own import source_text, walls
@@ -116,9 +117,11 @@ def _run(header: dict[str, Any], frames: list[Any], task: Callable[..., dict[str
 
     file = header["file"]
     try:
-        space: dict[str, Any] = {"__name__": file.removesuffix(".py"), "__file__": file}
-        exec(compile(header["source"], file, "exec"), space)  # noqa: S102  # the process is made for this
-        return task(space, header, frames)
+        module = ModuleType(file.removesuffix(".py"))
+        sys.modules[module.__name__] = module  # where a dataclass looks for the module that it is of
+        code = compile(header["source"], file, "exec", dont_inherit=True)
+        exec(code, module.__dict__)  # noqa: S102  # the process is made for this
+        return task(module.__dict__, header, frames)
     except MemoryError as error:
         return {"memory": True, "line": _line(file, error)}
     except Unfit as error:

@@ -136,7 +136,7 @@ def _read(file: str, content: bytes, ended: int | None, seconds: int, memory_mb:
         raise Stopped(reason(Code.OWN_CODE_SLOW, file=file, seconds=seconds))
     try:
         answer = json.loads(content.removeprefix(BEGUN))
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         raise Stopped(reason(Code.OWN_CODE_DIED, file=file, status=ended))

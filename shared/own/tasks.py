@@ -1,4 +1,4 @@
-"""What a loop's own code is asked, in the process that runs it: a metric of rows, or whether it can be loaded."""
+"""What a loop's own code is asked, in the process that runs it: a metric, checks, or whether it can be loaded."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def measure(space: Space, header: Header, frames: list[pd.DataFrame]) -> dict[st
     dtype = {"classes": object, "probabilities": float, "numbers": float}[kind]
     truth = np.array(header["truth"], dtype=bool if kind == "probabilities" else dtype)
     models = tuple(np.array(each, dtype=dtype) for each in header["models"])
-    asked = Asked(truth, models, frames[0], kind)
+    rows = frames[0] if len(frames[0].columns) else pd.DataFrame(index=range(len(truth)))
+    asked = Asked(truth, models, rows, kind)
     if header["range"] is not None:
         least, most = header["range"]
         return {"rows": [_of_rows(function, asked, model, least, most) for model in range(len(models))]}
@@ -172,11 +173,7 @@ def _finding(answer: Any, name: str) -> dict[str, Any]:
 
 
 def _document(found: Found) -> dict[str, Any]:
-    both = [*found.models, *([found.difference] if found.difference else [])]
-    return {
-        "models": [_three(one) for one in both[: len(found.models)]],
-        "difference": _three(found.difference),
-    }
+    return {"models": list(map(_three, found.models)), "difference": _three(found.difference)}
 
 
 def _three(found: Bounds | None) -> list[float | None] | None:

@@ -197,10 +197,29 @@ def test_a_forged_answer_is_believed_only_as_far_as_its_form() -> None:
         '{"rows": []}',
         "[]",
         "{",
+        "[" * 100_000,
     ):
         body = f"os = __import__('os')\n    for pipe in (3, 4, 5):\n        try: os.write(pipe, {forged!r}.encode())\n"
         body += "        except OSError: pass\n    os._exit(0)"
         assert stopped(body)[0] in (Code.OWN_CODE_UNFIT, Code.OWN_CODE_DIED)
+
+
+@pytest.mark.parametrize("first", ["", "from __future__ import annotations\n"])
+def test_it_may_define_classes(first: str) -> None:
+    source = (
+        f"{first}import dataclasses\n\n@dataclasses.dataclass\nclass Price:\n    of: float\n\nm = Price\n"
+    )
+    assert sandbox.run("metrics.py", source, {"task": "load", "functions": ["m"]}) == {"loaded": True}
+
+
+def test_rows_of_which_nothing_but_the_answer_is_known_are_rows() -> None:
+    code = (
+        "import numpy as np\ndef m(truth, predictions, rows, weights):\n    assert len(rows) == len(truth)\n"
+    )
+    code += "    return (truth == predictions).astype(float)\n"
+    own = OwnMetric("higher", "classification", (0, 1), "", "0" * 64)
+    seen = measure(code, "metrics.m", own, TRUTH, [ANSWERS], pd.DataFrame([{}] * len(TRUTH)), {})
+    assert seen.fault is None and len(seen.rows[0]) == len(TRUTH)
 
 
 def test_where_no_wall_can_be_built_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,9 +230,11 @@ def _own_seen(published: Published, own: OwnMetric, found: Found) -> OwnSeen | N
     import pandas as pd
 
     from shared.verdict.predictions import Predictions
+    from shared.verdict.served_rows import plain
 
     answers = Predictions(found.predictions, (), ())
-    return of_champion(published, own, found.labels, answers, pd.DataFrame(list(found.inputs)), two=False)
+    rows = pd.DataFrame([{plain(name): plain(value) for name, value in row.items()} for row in found.inputs])
+    return of_champion(published, own, found.labels, answers, rows, two=False)
 
 
 def join(collected: Rows, labels: Labels, id: str) -> Found:

@@ -162,6 +162,9 @@ def test_late_labels_are_judged_with_the_inputs_that_were_collected() -> None:
         text.replace("target: species,", "target: species, labels: labels/birds/,"), {"metrics.py": NUMBER}
     )
     serving(world, r1_a1=always_adelie)
+    collected = world.ports.evidence.rows["birds", "r1-a1"]
+    sent = {**dict(collected[0]["inputs"]), "half \ud800": "half \ud800", "endless": 2**70}  # type: ignore[call-overload]  # a dict
+    collected[0] = {**collected[0], "inputs": sent}
     labels(world, truth(world, "r1-a1"))
     told = next(e for e in queries.entries(world.ports, "birds") if e.what == "labels.joined")
     assert isinstance(told.detail["verdict"], Reason)

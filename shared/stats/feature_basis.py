@@ -52,7 +52,7 @@ def _numbers(values: Sequence[object]) -> Floats | None:
     given = [value for value in values if not _missing(value)]
     if not given or not all(isinstance(value, int | float | np.number) for value in given):
         return None
-    return np.array([np.nan if _missing(value) else float(str(value)) for value in values])
+    return np.array([np.nan if _missing(value) else value for value in values], dtype=np.float64)
 
 
 def _missing(value: object) -> bool:

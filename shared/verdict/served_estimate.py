@@ -193,10 +193,16 @@ def _estimate(
     if min(len(frame) - unlabelled.LEAST_HELD, len(given) - unlabelled.LEAST_SERVED) < 0:
         least = {"least_held": unlabelled.LEAST_HELD, "least_served": unlabelled.LEAST_SERVED}
         return _no(Code.ESTIMATE_TOO_FEW, definition, held=len(frame), served=len(given), **least)
-    columns = [{name: part[name].tolist() for name in frame.columns} for part in (frame, given)]
+    columns = [{name: _values(part[name]) for name in frame.columns} for part in (frame, given)]
     if METRICS[definition.metric.name].task == "regression":
         return _of_numbers(definition, evidence, said, columns, of_inputs), ""
     return _of_classes(definition, evidence, said, columns, of_inputs)
+
+
+def _values(column: pd.Series) -> list[object]:
+    """As Python has them; None where one is missing."""
+    found: list[object] = column.astype(object).where(column.notna(), None).tolist()
+    return found
 
 
 Columns = Sequence[Mapping[str, Sequence[object]]]

@@ -74,7 +74,19 @@ def rows(seed: int, n: int, moved: float = 0.0, flipped: float = 0.0, number: bo
     )
 
 
-def world(metric: str = "accuracy", on: str = "drift", states: Say = both, number: bool = False) -> World:
+def odd(given: pd.DataFrame) -> pd.DataFrame:
+    """With a column of truth values, and one of whole numbers that has gaps."""
+    count = pd.array([None if n % 7 == 0 else n % 5 for n in range(len(given))], dtype="Int64")
+    return given.assign(flag=given.a > 0, count=count)
+
+
+def world(
+    metric: str = "accuracy",
+    on: str = "drift",
+    states: Say = both,
+    number: bool = False,
+    more: Callable[[pd.DataFrame], pd.DataFrame] = lambda given: given,
+) -> World:
     made = World()
 
     def answer(endpoint: str, deployment: str, payload: str) -> Answer:
@@ -92,15 +104,21 @@ def world(metric: str = "accuracy", on: str = "drift", states: Say = both, numbe
 
     made.ports.serving.answer = answer
     made.publish(LOOP.replace("METRIC", metric).replace("ON", on))
-    made.drop("first.csv", csv(rows(1, 1500, number=number)))
+    made.drop("first.csv", csv(more(rows(1, 1500, number=number))))
     made.live()
     made.ticks(10)
     return made
 
 
-def hour(made: World, seed: int, n: int = 300, **how: float) -> pd.DataFrame:
+def hour(
+    made: World,
+    seed: int,
+    n: int = 300,
+    more: Callable[[pd.DataFrame], pd.DataFrame] = lambda given: given,
+    **how: float,
+) -> pd.DataFrame:
     """An hour of requests that bring their ids; what their labels will be."""
-    given, start = rows(seed, n, **how), made.clock.now()  # type: ignore[arg-type]
+    given, start = more(rows(seed, n, **how)), made.clock.now()  # type: ignore[arg-type]
     kept = made.ports.evidence.rows.setdefault(("birds", "r1-a1"), [])
     for index, row in enumerate(json.loads(given.drop(columns="y").to_json(orient="records"))):
         at = start + timedelta(seconds=3600 * index / n)
@@ -227,6 +245,13 @@ def test_a_loss_of_numbers_is_estimated_as_well() -> None:
     hour(made, 9, number=True)
     found = close(made).estimate
     assert found is not None and 0.6 < found.value < 1.1
+
+
+def test_truth_values_and_whole_numbers_with_gaps_are_columns_like_others() -> None:
+    made = world(more=odd)
+    given = hour(made, 2, more=odd)
+    found = close(made).estimate
+    assert found is not None and found.low <= right(given) <= found.high
 
 
 def test_a_loop_that_does_not_ask_for_estimates_asks_its_model_nothing() -> None:

@@ -193,12 +193,14 @@ def test_a_mean_loss_of_numbers_is_covered_as_well(name: str, moved: float) -> N
 def test_columns_of_any_kind_are_taken_in_and_none_that_only_one_side_has() -> None:
     one = world(6)
     odd = [None, *one.held.columns["c0"][1:]]
+    flags: list[object] = [n % 2 == 0 for n in range(len(odd))]
     held = Rows(
-        {**one.held.columns, "c0": odd, "more": ["x"] * len(odd), "fixed": [1] * len(odd)},
+        {**one.held.columns, "c0": odd, "more": ["x"] * len(odd), "fixed": [1] * len(odd), "flag": flags},
         one.held.answers,
         one.held.stated,
     )
-    served = Rows({**one.served.columns, "fixed": [1] * 250}, one.served.answers, one.served.stated)
+    more: dict[str, list[object]] = {"fixed": [1] * 250, "flag": flags[:250]}
+    served = Rows({**one.served.columns, **more}, one.served.answers, one.served.stated)
     found = unlabelled.classes("accuracy", held, one.truth, served)
     assert found.believed
 

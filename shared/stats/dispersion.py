@@ -9,7 +9,7 @@ hypergeometric distribution at the common odds ratio.
 
 Null hypothesis: within each span the hits fall independently, at one odds ratio for all. The sum of squared
 deviations is compared with a gamma distribution of its exact mean and variance. Valid n: two spans with hits in both
-kinds; the error rate is measured, not proven (`tests/judge/test_dispersion.py`). Source: N. Breslow, N. Day,
+kinds; the error rate is measured, not proven (`tests/judge/test_callers.py`). Source: N. Breslow, N. Day,
 "Statistical methods in cancer research I", IARC (1980), 142-146 (homogeneity of odds ratios; here with exact moments,
 as hits are rare).
 """

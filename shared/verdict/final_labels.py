@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import JudgementKind, Outcome
+from shared.errors import DependencyUnavailable
 from shared.intake import labels
 from shared.release import document
 from shared.release.canary import bake_evidence, canary_evidence, live_counts
@@ -55,7 +56,9 @@ def _judged(current: Unit, number: int) -> tuple[Reason, str]:
     last = release.judgement(JudgementKind.CANARY)
     assert last is not None
     scale = live_counts.scale(current, release)
-    step = bake_evidence.labelled(current, release, definition, last, scale)
+    step, problem = bake_evidence.labelled(current, release, definition, last, scale)
+    if problem:
+        raise DependencyUnavailable(f"What release {number}'s canary predicted cannot be read: {problem}")
     seen = step.canary.labels
     if seen is None or not seen.total:
         return reason(Code.LABELS_FINAL_NONE, release=number), ""

@@ -126,6 +126,19 @@ def test_a_model_that_final_labels_do_not_show_to_be_worse_is_told_as_well(world
     assert world.ports.store.overviews()[0].needs_attention is None
 
 
+def test_nothing_is_final_while_what_was_predicted_cannot_be_read(world: World) -> None:
+    lived(world, r2_a1=always_adelie)
+    labels(world, truth(world, "r1-a1", "r2-a1"))
+    world.ports.evidence.unavailable = "away"
+    world.clock.advance(3600)
+    world.ticks(2)
+    assert final(world) == [] and [one.release for one in world.state.unfinal] == [2]
+    world.ports.evidence.unavailable = ""
+    world.clock.advance(3600)
+    world.ticks(2)
+    assert "show it to be worse" in final(world)[0]
+
+
 def test_that_no_label_came_is_told(world: World) -> None:
     lived(world)
     due = world.ports.store.overviews()[0].due_at

@@ -69,7 +69,7 @@ def _evidence(
     scale = live_counts.scale(unit, release)
     return BakeEvidence(
         live=live_counts.arm(seen.arms.get(release.deployment), (), scale),
-        step=labelled(unit, release, definition, last, scale),
+        step=labelled(unit, release, definition, last, scale)[0],
         started_at=since,
         watermark_at=seen.watermark_at,
         query_ok=not problem,
@@ -79,23 +79,25 @@ def _evidence(
 
 def labelled(
     unit: Unit, release: Release, definition: Definition, last: Judgement, scale: Scale
-) -> CanaryEvidence:
-    """What decided the last canary step, with the labels that have come in since for what both arms said in it."""
+) -> tuple[CanaryEvidence, str]:
+    """What decided the last canary step, with the labels that have come in since for what both arms said in it; or why
+    that could not be read."""
     from shared.release.canary.canary_judge import CanaryRecord
 
     step = CanaryRecord.from_dict(json.loads(unit.ports.documents.get(last.evidence))).evidence
     counter = canary_evidence.counter(unit, definition, step.started_at)
     if counter is None or not counter.labels:
-        return step
+        return step, ""
     arms = []
     for name in (old_deployment(release), release.deployment):
         rows, problem = live_counts.collected(unit, definition, name, step.started_at, step.watermark_at)
         if problem:
-            return step
+            return step, problem
         arms.append(live_counts.arm(None, rows, scale, counter))
     champion, canary = arms
-    return replace(
+    step = replace(
         step,
         champion=replace(step.champion, labels=champion.labels, slice_labels=champion.slice_labels),
         canary=replace(step.canary, labels=canary.labels, slice_labels=canary.slice_labels),
     )
+    return step, ""

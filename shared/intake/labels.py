@@ -205,22 +205,18 @@ def _judged(
     if wanted is None or not found.labels:
         return seen, None
     own = own_metric(published, task_of(unit, definition))
-    if metric_of(wanted.name, own=own).of_probabilities or (own and own.positive):
+    metric = metric_of(wanted.name, wanted.costs, own)
+    if metric.of_probabilities or (own and own.positive):
         # the collector keeps predictions, not what was stated with them
         return replace(seen, because=(reason(Code.LABELS_NEED_PROBABILITIES, metric=wanted.name),)), None
-    limit = threshold.of_champion(unit, definition)
     verdict = judge_metric(
         found.labels,
         found.predictions,
-        wanted.name,
-        limit.value,
+        metric,
+        threshold.of_champion(unit, published),
         classes=trained_classes(unit.ports, champion.profile, definition.data.target) or (),
-        costs=wanted.costs,
-        own=own,
         seen=_own_seen(published, own, found) if own else None,
         confidence=wanted.confidence,
-        spread=limit.spread,
-        because=limit.because,
         worth=[worth.get(id, 1.0) for id in found.ids] if worth else None,
     )
     return replace(seen, because=(verdict.reason,)), verdict

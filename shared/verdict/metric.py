@@ -20,10 +20,32 @@ from shared.release.gate.holdout import (
     no_positive_class,
     without_probability,
 )
-from shared.stats.metrics import Costs, Metric, OwnMetric, class_name, metric_of, row_costs, uncosted
+from shared.stats.metrics import Metric, class_name, row_costs, uncosted
 
 if TYPE_CHECKING:
     from shared.stats.intervals import Bounds
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a metric may not be past."""
+
+    value: float | None
+    """None: the metric is measured, and never breached."""
+    spread: float = 0.0
+    """How far it may itself be off, where it was measured: half of an interval at the metric's confidence."""
+    because: tuple[Reason, ...] = ()
+
+    def breached(self, sign: int, value: float, worst: float) -> bool:
+        """H0: the metric is on the good side, whose interval's half towards it ends at `worst`.
+
+        Of a measured threshold the chances of both are joined as G. Zou, A. Donner, Statistics in Medicine 27 (2008),
+        1693-1702, do for a difference (H0: worse by no more than the margin; 100 rows of each).
+        """
+        return (
+            self.value is not None
+            and sign * value + math.hypot(worst - value, self.spread) < sign * self.value
+        )
 
 
 @dataclass(frozen=True)
@@ -43,71 +65,58 @@ class MetricVerdict(Document):
 def judge_metric(
     y_true: Sequence[object],
     y_pred: Sequence[object],
-    name: str,
-    threshold: float | None,
+    metric: Metric,
+    limit: Threshold,
     *,
     classes: Collection[str] = (),
     positive: str = "",
-    costs: Costs | None = None,
-    own: OwnMetric | None = None,
     seen: OwnSeen | None = None,
     confidence: float = 0.95,
-    seed: int = 20070101,
     worth: Sequence[float] | None = None,
-    spread: float = 0.0,
-    because: Sequence[Reason] = (),
 ) -> MetricVerdict:
-    """H0: the metric is on the good side of `threshold`. Breached when H0 is rejected at 1 - confidence.
+    """H0: the metric is on the good side of `limit`. Breached when H0 is rejected at 1 - confidence.
 
     Without a threshold there is no H0: value and bounds alone. Where one of `classes`, which the model was trained on,
     has hardly a row, a mean over the classes can be shown to be bad, but not to be good.
 
     Of a metric of probabilities `y_pred` is what was stated a row: for the `positive` class, or for what came true.
-    `seen` is what a metric of the loop's `own` answered.
-    `spread` is how far the threshold may itself be off, where it was measured: half of an interval at the same
-    `confidence`. Both are joined as G. Zou, A. Donner, Statistics in Medicine 27 (2008), 1693-1702, do for a difference
-    (H0: the metric is worse by no more than the margin; 100 rows of each). `because` is told beside the threshold.
-    `worth` says how many rows each stands for, where they were chosen by design (`label_design.py`).
+    `seen` is what a metric of the loop's own answered. `worth` says how many rows each stands for, where they were
+    chosen by design (`label_design.py`).
     """
+    n = len(y_true)
+    unusable = _unusable(y_true, y_pred, metric, positive, len(classes)) or (seen.fault if seen else None)
+    if unusable:
+        return MetricVerdict(None, metric.name, limit.value, n, None, None, None, unusable)
+    found = _bounds(y_true, y_pred, metric, positive, seen, confidence, worth)
+    if not all(map(math.isfinite, (found.value, found.low, found.high))):
+        undefined = reason(Code.METRIC_UNDEFINED, metric=metric.name, rows=n)
+        return MetricVerdict(None, metric.name, limit.value, n, None, None, None, undefined)
+    breached = limit.breached(metric.sign, found.value, found.high if metric.sign > 0 else found.low)
+    few = few_rows(y_true, classes, metric, positive)
+    rare = bool(few) and not breached
+    judged = None if rare or limit.value is None else breached
+    why = _without(few, found, metric, n) if rare else _told(found, metric, limit, n, breached=breached)
+    return MetricVerdict(judged, metric.name, limit.value, n, found.value, found.low, found.high, why)
+
+
+def _bounds(
+    y_true: Sequence[object],
+    y_pred: Sequence[object],
+    metric: Metric,
+    positive: str,
+    seen: OwnSeen | None,
+    confidence: float,
+    worth: Sequence[float] | None,
+) -> Bounds:
     from shared.stats.intervals import bounds, sample_of
 
-    chosen, n = metric_of(name, costs, own), len(y_true)
-    unusable = _unusable(y_true, y_pred, chosen)
-    if chosen.ranks and not positive:
-        unusable = no_positive_class(chosen, len(classes))
-    if seen and seen.fault and not unusable:
-        unusable = seen.fault
-    if unusable:
-        return MetricVerdict(None, chosen.name, threshold, n, None, None, None, unusable)
-    truth = [class_name(value) == positive for value in y_true] if chosen.of_probabilities else y_true
-    if chosen.given:  # nobody has told the function how to weigh rows
-        found = _given(None) if worth else _given(seen.found.get(ALL_ROWS) if seen else None)
-    else:
-        answers = row_costs(chosen.costs, y_true, y_pred) if chosen.costs else y_pred
-        if seen and seen.rows:
-            answers = seen.rows[0]
-        found = bounds(sample_of(chosen, truth, answers, worth=worth), confidence, 4000, seed)
-    if not all(map(math.isfinite, (found.value, found.low, found.high))):
-        undefined = reason(Code.METRIC_UNDEFINED, metric=chosen.name, rows=n)
-        return MetricVerdict(None, chosen.name, threshold, n, None, None, None, undefined)
-    code = _compared(found, chosen, threshold, spread)
-    few = few_rows(y_true, classes, chosen, positive)
-    if few and code is not Code.METRIC_BREACHED:
-        why = _without(few, found, chosen, n)
-        return MetricVerdict(None, chosen.name, threshold, n, found.value, found.low, found.high, why)
-    why = reason(
-        code,
-        *because,
-        metric=chosen.name,
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        rows=n,
-        side="below" if chosen.sign > 0 else "above",
-        threshold=threshold,
-    )
-    breached = None if threshold is None else code is Code.METRIC_BREACHED
-    return MetricVerdict(breached, chosen.name, threshold, n, found.value, found.low, found.high, why)
+    if metric.given:  # nobody has told the function how to weigh rows
+        return _given(seen.found.get(ALL_ROWS) if seen and not worth else None)
+    truth = [class_name(value) == positive for value in y_true] if metric.of_probabilities else y_true
+    answers = row_costs(metric.costs, y_true, y_pred) if metric.costs else y_pred
+    if seen and seen.rows:
+        answers = seen.rows[0]
+    return bounds(sample_of(metric, truth, answers, worth=worth), confidence, 4000, 20070101)
 
 
 def _given(found: OwnFound | None) -> Bounds:
@@ -131,17 +140,29 @@ def _without(few: list[tuple[str, int]], found: Bounds, metric: Metric, rows: in
     )
 
 
-def _compared(found: Bounds, metric: Metric, threshold: float | None, spread: float) -> Code:
-    if threshold is None:
-        return Code.METRIC_MEASURED
-    reach = math.hypot((found.high if metric.sign > 0 else found.low) - found.value, spread)
-    if metric.sign * found.value + reach < metric.sign * threshold:
-        return Code.METRIC_BREACHED
-    past = metric.sign * found.value < metric.sign * threshold
-    return Code.METRIC_PAST_BY_CHANCE if past else Code.METRIC_MET
+def _told(found: Bounds, metric: Metric, limit: Threshold, rows: int, *, breached: bool) -> Reason:
+    code = Code.METRIC_MEASURED
+    if limit.value is not None:
+        past = metric.sign * found.value < metric.sign * limit.value
+        code = Code.METRIC_BREACHED if breached else Code.METRIC_PAST_BY_CHANCE if past else Code.METRIC_MET
+    return reason(
+        code,
+        *limit.because,
+        metric=metric.name,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        rows=rows,
+        side="below" if metric.sign > 0 else "above",
+        threshold=limit.value,
+    )
 
 
-def _unusable(y_true: Sequence[object], y_pred: Sequence[object], metric: Metric) -> Reason | None:
+def _unusable(
+    y_true: Sequence[object], y_pred: Sequence[object], metric: Metric, positive: str, classes: int
+) -> Reason | None:
+    if metric.ranks and not positive:
+        return no_positive_class(metric, classes)
     n = len(y_true)
     if len(y_pred) != n:
         return reason(Code.METRIC_MISMATCH, predictions=len(y_pred), rows=n)

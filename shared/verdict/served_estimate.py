@@ -19,9 +19,9 @@ from shared.ports import Documents
 from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions, served_rows, threshold
+from shared.verdict.metric import Threshold, judge_metric
 from shared.verdict.predictions import Predictions
-from shared.verdict.task import positive_class
-from shared.verdict.threshold import Threshold
+from shared.verdict.task import positive_class, scored_classes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,14 +122,11 @@ def of_window(
         return None, (found, *said.problems)
     estimate, positive = found
     if not estimate.believed:
-        from shared.stats.unlabelled import LEAST_EFFECTIVE
-
-        return None, (
-            _no(Code.ESTIMATE_UNLIKE, definition, effective=round(estimate.effective), least=LEAST_EFFECTIVE),
-        )
+        return None, (_unlike(definition, estimate),)
     about = _about(definition, [chosen[n] for n in kept], _of(said, kept), estimate, positive, evidence)
     document = current.ports.documents.put(json.dumps(vars(about), sort_keys=True).encode())
-    return _told(definition, threshold.of_champion(current, definition), estimate, past, document, len(kept))
+    limit = threshold.of_champion(current, current.published())
+    return _told(definition, limit, estimate, past, document, len(kept))
 
 
 def _no(code: Code, definition: Definition, **facts: str | int) -> Reason:
@@ -149,7 +146,7 @@ def _held(
 ) -> tuple[GateEvidence, pd.DataFrame] | Reason:
     """What the champion answered in its gate, and what it was asked there."""
     release, _ = current.release(champion.release)
-    record = gate_evidence.recorded(current, release)
+    record = gate_evidence.known(current, release)
     if record is None:
         return _no(Code.ESTIMATE_NO_GATE, definition)
     frame, _ = gate_evidence.holdout_rows(current, release, definition)
@@ -334,8 +331,8 @@ def _told(
     sign, factor = METRICS[wanted.name].sign, widening(past, wanted.confidence)
     low = found.value - factor * (found.value - found.low)
     high = found.value + factor * (found.high - found.value)
-    reach = math.hypot((high if sign > 0 else low) - found.value, limit.spread)
-    beyond = None if limit.value is None else sign * found.value + reach < sign * limit.value
+    worst = high if sign > 0 else low
+    beyond = None if limit.value is None else limit.breached(sign, found.value, worst)
     kept = Estimated(wanted.name, found.value, low, high, found.effective, document, beyond, widened=factor)
     facts: dict[str, Any] = {"metric": wanted.name, "value": found.value, "low": low, "high": high}
     told = reason(
@@ -382,24 +379,17 @@ def checked(
 ) -> Estimated | None:
     """The estimate beside what these labels say, weighed where they were chosen; None where they are too few, or fewer
     than have checked it."""
-    from shared.stats.intervals import bounds, sample_of
-    from shared.stats.metrics import METRICS, class_name
-    from shared.verdict.task import scored_classes
+    from shared.stats.metrics import METRICS
 
     rows = [n for n, name in enumerate(about.ids) if name in labels]
     if len(rows) < max(LEAST_LABELS, estimate.labels):
         return None
     metric, said = METRICS[estimate.metric], _of(about.predictions(), rows)
-    truth: list[object] = [labels[about.ids[n]] for n in rows]
-    answers: Sequence[object] = said.values
+    truth = [labels[about.ids[n]] for n in rows]
     scored = scored_classes(metric.name, truth, about.positive)
-    if scored is not None:
-        answers = said.of(scored, two=len(about.classes) == 2)
-        truth = [class_name(value) == about.positive for value in truth]
+    answers = said.values if scored is None else said.of(scored, two=len(about.classes) == 2)
     weights = [worth.get(about.ids[n], 1.0) for n in rows] if worth else None
-    if any(value is None for value in answers):
-        return None
-    found = bounds(sample_of(metric, truth, answers, worth=weights), 0.95, 2000, 20070101)
-    if found.value != found.value:
+    found = judge_metric(truth, answers, metric, Threshold(None), positive=about.positive, worth=weights)
+    if found.value is None:
         return None
     return replace(estimate, labels=len(rows), said=found.value, said_low=found.low, said_high=found.high)

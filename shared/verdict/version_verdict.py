@@ -170,6 +170,7 @@ def _checks(
 def _metric(
     unit: Unit, champion: Champion, published: Published, version: DataVersion, verdict: Verdict
 ) -> Verdict:
+    from shared.stats.metrics import metric_of
     from shared.verdict import threshold
     from shared.verdict.metric import judge_metric
     from shared.verdict.task import positive_class, scored_classes, task_of, trained_classes
@@ -191,20 +192,15 @@ def _metric(
     scored = scored_classes(wanted.name, truth, positive)
     own = own_metric(published, task_of(unit, published.definition))
     rows = frame.drop(columns=[published.definition.data.target])
-    limit = threshold.of_champion(unit, published.definition)
     judged = judge_metric(
         truth,
         seen.values if scored is None else seen.of(scored, two=len(classes) == 2),
-        wanted.name,
-        limit.value,
+        metric_of(wanted.name, wanted.costs, own),
+        threshold.of_champion(unit, published),
         classes=classes,
         positive=own.positive if own else positive,
-        costs=wanted.costs,
-        own=own,
         seen=of_champion(published, own, truth, seen, rows, two=len(classes) == 2) if own else None,
         confidence=wanted.confidence,
-        spread=limit.spread,
-        because=limit.because,
     )
     problems = [asdict(one) for one in seen.problems]
     document = ports.documents.put(

@@ -39,3 +39,22 @@ def test_a_model_that_makes_the_dear_mistake_is_rejected() -> None:
     assert world.release(1).phase is Phase.REJECTED
     judged = world.release(1).judgement(JudgementKind.GATE)
     assert judged is not None and judged.reasons[0].code is Code.GATE_FLOOR
+
+
+def test_what_the_gate_showed_in_other_costs_is_no_threshold() -> None:
+    world = World()
+    text = BY_COST.replace("at_most: 2,", "worse_by: 0.5,")
+    world.publish(text)
+    world.drop("2007.csv", csv(season(2007)))
+    world.ticks(6)
+    world.drop("2008.csv", csv(season(2008)))
+    world.publish(text.replace("Chinstrap: 20}", "Chinstrap: 200}"))
+    world.drop("2009.csv", csv(season(2009)))
+    same, other = (
+        frozenset[Code]().union(
+            *(why.codes() for why in unit_of_work.read(world.ports, "birds").version(n)[0].verdict)
+        )
+        for n in (2, 3)
+    )
+    assert Code.METRIC_OF_GATE in same and Code.METRIC_MET in same
+    assert Code.METRIC_OF_GATE not in other and Code.METRIC_MEASURED in other

@@ -9,7 +9,9 @@ from shared.audit import answer
 from shared.domain.event import InboxState
 from shared.domain.reason import Code, reason
 from shared.domain.release import JudgementKind, Phase, TriggerKind
+from shared.runtime import unit_of_work
 from shared.state import queries
+from shared.verdict import threshold
 from shared.words import say, say_all, titled
 from tests.engine.world import LOOP, World, csv, season
 
@@ -142,6 +144,19 @@ def test_the_stricter_of_a_given_number_and_the_gates_counts(world: World, given
     world.drop("2008.csv", csv(season(2008)))
     world.ticks(10)
     assert told in say_all(queries.loop(world.ports, "birds").versions[0].verdict)
+
+
+def test_the_gates_interval_counts_at_the_confidence_of_the_metric() -> None:
+    spreads = []
+    for level in (0.95, 0.6):
+        made = World()
+        text = LOOP.replace("at_least: 0.85", "worse_by: 0.05")
+        made.publish(text.replace("gate: {", f"gate: {{confidence: {level}, "))
+        made.drop("2007.csv", csv(season(2007)))
+        made.live()
+        unit = unit_of_work.read(made.ports, "birds")
+        spreads.append(threshold.of_champion(unit, unit.published()).spread)
+    assert spreads[0] == spreads[1] > 0
 
 
 def test_a_model_whose_gate_is_not_known_has_no_threshold_of_its_own(world: World) -> None:

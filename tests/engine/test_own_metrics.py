@@ -77,6 +77,22 @@ def test_numbers_a_row_judge_gate_and_drop(wrong: bool) -> None:
     assert all(one.same for one in evidence_replay.replay(world.ports, "birds", 1))
 
 
+def test_what_the_gate_showed_by_other_code_is_no_threshold() -> None:
+    metric, gate = (
+        "name: metrics.pounds, better: lower, range: [0, 2], worse_by: 0.2",
+        "margin: 0.3, floor: 1.5",
+    )
+    world = released(metric, gate)
+    found = []
+    for number, code in ((2, NUMBER), (3, NUMBER.replace("1 + (rows", "0.5 + (rows"))):
+        world.publish(loop(metric, gate), {"metrics.py": code})
+        world.drop(f"{number}.csv", csv(season(2008)))
+        version, _ = unit_of_work.read(world.ports, "birds").version(number)
+        found.append(frozenset[Code]().union(*(why.codes() for why in version.verdict)))
+    assert Code.METRIC_OF_GATE in found[0] and Code.METRIC_MET in found[0]
+    assert Code.METRIC_OF_GATE not in found[1] and Code.METRIC_MEASURED in found[1]
+
+
 def many(year: int) -> bytes:
     """A season as five observers would have weighed it: rows enough for a function that answers one number."""
     seen = [

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from cli import app, session
 from shared.domain.reason import Code
-from shared.domain.release import Phase, TriggerKind
+from shared.domain.release import JudgementKind, Phase, TriggerKind
 from shared.ports import Answer
 from shared.release import evidence_replay
 from shared.state import queries
@@ -252,6 +252,33 @@ def test_truth_values_and_whole_numbers_with_gaps_are_columns_like_others() -> N
     given = hour(made, 2, more=odd)
     found = close(made).estimate
     assert found is not None and found.low <= right(given) <= found.high
+
+
+def test_labels_that_are_no_numbers_check_nothing_and_the_file_is_joined_all_the_same() -> None:
+    made = world("mae", number=True)
+    given = hour(made, 9, number=True)
+    close(made)
+    told = given[["row_id", "y"]].astype({"y": object})
+    told.loc[3, "y"] = "unknown"
+    hand_in(made, csv(told))
+    assert checked(made) == []
+    assert "labels.joined" in made.ledger()
+    hand_in(made, csv(given[["row_id", "y"]]), "numbers.csv")
+    (one,) = checked(made)
+    assert one.said is not None and one.said == pytest.approx(
+        float((given.y - 2 * given.a).abs().mean()), abs=0.01
+    )
+
+
+def test_a_gate_whose_evidence_is_lost_stops_no_watch() -> None:
+    made = world()
+    gate = made.release(1).judgement(JudgementKind.GATE)
+    assert gate is not None
+    del made.ports.documents.contents[gate.evidence]
+    hour(made, 2)
+    window = close(made)
+    assert window.estimate is None and window.report, "drift is judged all the same"
+    assert Code.ESTIMATE_NO_GATE in codes(made)
 
 
 def test_a_loop_that_does_not_ask_for_estimates_asks_its_model_nothing() -> None:

@@ -12,7 +12,7 @@ from shared.release.gate.gate_judge import GateEvidence, GatePolicy, Outcome, Sl
 from shared.release.gate.holdout import GateRecord
 from shared.stats.intervals import bounds, sample_of
 from shared.stats.metrics import metric_of, row_costs
-from shared.verdict.metric import judge_metric
+from shared.verdict.metric import Threshold, judge_metric
 from shared.words import say
 
 PROMISED = 0.05
@@ -84,14 +84,14 @@ def test_an_answer_that_the_table_does_not_know_settles_nothing() -> None:
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reasons[0].code is Code.COST_UNSTATED
     assert "'fraud' answered with 'other'" in say(verdict.reasons[0])
-    found = judge_metric(["fair"] * 30, ["other"] * 30, "cost", 1.0, costs=COSTS)
+    found = judge_metric(["fair"] * 30, ["other"] * 30, COST, Threshold(1.0))
     assert (found.breached, found.reason.code) == (None, Code.COST_UNSTATED)
 
 
 @pytest.mark.parametrize(("missed", "breached"), [(40, True), (8, False)])
 def test_a_drop_that_costs_more_than_the_threshold_is_a_breach(missed: int, breached: bool) -> None:
     seen = evidence(1000, missed, 0, before=(0, 0))
-    found = judge_metric(seen.y_true, seen.challenger, "cost", 1.0, costs=COSTS)
+    found = judge_metric(seen.y_true, seen.challenger, COST, Threshold(1.0))
     assert found.breached is breached
     assert found.value == pytest.approx((50 * missed - 480) / 1000)
 

@@ -10,7 +10,8 @@ import pytest
 
 from shared.domain.reason import Code
 from shared.release.gate.smoke import SmokeEvidence, SmokePolicy, answers_of, judge_smoke
-from shared.verdict.metric import judge_metric
+from shared.stats.metrics import METRICS
+from shared.verdict.metric import Threshold, judge_metric
 from shared.words import say
 
 CLASSES = SmokePolicy("classification", ("Adelie", "Gentoo"))
@@ -23,17 +24,17 @@ def labelled(n: int, right: float, seed: int = 0) -> tuple[list[object], list[ob
 
 
 def test_a_breach_must_be_significant() -> None:
-    assert judge_metric(*labelled(200, 0.6), "f1_macro", 0.85).breached is True
-    assert judge_metric(*labelled(200, 0.95), "f1_macro", 0.85).breached is False
-    chance = judge_metric(*labelled(40, 0.84, seed=1), "accuracy", 0.9)
+    assert judge_metric(*labelled(200, 0.6), METRICS["f1_macro"], Threshold(0.85)).breached is True
+    assert judge_metric(*labelled(200, 0.95), METRICS["f1_macro"], Threshold(0.85)).breached is False
+    chance = judge_metric(*labelled(40, 0.84, seed=1), METRICS["accuracy"], Threshold(0.9))
     assert chance.breached is False
     assert chance.reason.code is Code.METRIC_PAST_BY_CHANCE
 
 
 def test_the_direction_counts() -> None:
     truth = [float(n) for n in range(50)]
-    assert judge_metric(truth, [n + 2 for n in truth], "mae", 1.0).breached is True
-    assert judge_metric(truth, [n + 0.5 for n in truth], "mae", 1.0).breached is False
+    assert judge_metric(truth, [n + 2 for n in truth], METRICS["mae"], Threshold(1.0)).breached is True
+    assert judge_metric(truth, [n + 0.5 for n in truth], METRICS["mae"], Threshold(1.0)).breached is False
 
 
 @pytest.mark.parametrize(
@@ -41,14 +42,15 @@ def test_the_direction_counts() -> None:
     [([], []), (["a"] * 3, ["a"] * 3), (["a"] * 30, ["a"] * 29), (["a"] * 30, [None] * 30)],
 )
 def test_too_little_says_nothing(truth: list[object], answers: list[object]) -> None:
-    verdict = judge_metric(truth, answers, "f1_macro", 0.85)
+    verdict = judge_metric(truth, answers, METRICS["f1_macro"], Threshold(0.85))
     assert verdict.breached is None
     assert say(verdict.reason)
 
 
 def test_a_threshold_that_holds_is_called_breached_at_most_as_promised() -> None:
     called = sum(
-        bool(judge_metric(*labelled(60, 0.85, seed), "accuracy", 0.85).breached) for seed in range(400)
+        bool(judge_metric(*labelled(60, 0.85, seed), METRICS["accuracy"], Threshold(0.85)).breached)
+        for seed in range(400)
     )
     assert called <= 400 * 0.05 + 3 * (400 * 0.05 * 0.95) ** 0.5
 
@@ -111,12 +113,20 @@ def test_the_judges_types_cost_no_heavy_import() -> None:
 def test_a_mean_over_the_classes_is_not_called_good_on_rows_that_lack_a_class() -> None:
     """A model that never says the rare class is right about every row of a sample that has none of it."""
     truth = ["no"] * 996 + ["yes"] * 4
-    silent = judge_metric(truth[:996], ["no"] * 996, "balanced_accuracy", None, classes={"yes", "no"})
+    silent = judge_metric(
+        truth[:996], ["no"] * 996, METRICS["balanced_accuracy"], Threshold(None), classes={"yes", "no"}
+    )
     assert (silent.breached, silent.reason.code) == (None, Code.METRIC_CLASS_TOO_RARE)
     assert "class 'yes' has 0 of 996 rows, and it takes 5 of each class" in say(silent.reason)
-    few = judge_metric(truth, ["no"] * 1000, "balanced_accuracy", 0.4, classes={"yes", "no"})
+    few = judge_metric(
+        truth, ["no"] * 1000, METRICS["balanced_accuracy"], Threshold(0.4), classes={"yes", "no"}
+    )
     assert (few.breached, few.reason.code) == (None, Code.METRIC_CLASS_TOO_RARE)
-    bad = judge_metric(truth, ["yes"] * 996 + ["no"] * 4, "balanced_accuracy", 0.9, classes={"yes", "no"})
+    bad = judge_metric(
+        truth, ["yes"] * 996 + ["no"] * 4, METRICS["balanced_accuracy"], Threshold(0.9), classes={"yes", "no"}
+    )
     assert bad.breached is True
-    shares = judge_metric(truth[:996], ["no"] * 996, "accuracy", 0.9, classes={"yes", "no"})
+    shares = judge_metric(
+        truth[:996], ["no"] * 996, METRICS["accuracy"], Threshold(0.9), classes={"yes", "no"}
+    )
     assert shares.breached is False

@@ -7,7 +7,7 @@ import pytest
 
 from shared.stats.intervals import bounds, sample_of
 from shared.stats.metrics import METRICS
-from shared.verdict.metric import judge_metric
+from shared.verdict.metric import Threshold, judge_metric
 
 PROMISED, MARGIN = 0.05, 0.05
 
@@ -25,7 +25,7 @@ def breached(
     truth, said = answers(rng, rows[0], right[0])
     gate = bounds(sample_of(METRICS[metric], truth, said), 0.95, 1000, 1)
     threshold, spread = gate.value - MARGIN, gate.value - gate.low
-    found = judge_metric(*answers(rng, rows[1], right[1]), metric, threshold, spread=spread)
+    found = judge_metric(*answers(rng, rows[1], right[1]), METRICS[metric], Threshold(threshold, spread))
     return bool(found.breached)
 
 
@@ -52,7 +52,9 @@ def test_the_gates_own_chance_counts() -> None:
         truth, said = answers(rng, 100, 0.85)
         gate = bounds(sample_of(METRICS["accuracy"], truth, said), 0.95, 1000, 1)
         called += bool(
-            judge_metric(*answers(rng, 1000, 0.85 - MARGIN), "accuracy", gate.value - MARGIN).breached
+            judge_metric(
+                *answers(rng, 1000, 0.85 - MARGIN), METRICS["accuracy"], Threshold(gate.value - MARGIN)
+            ).breached
         )
     assert called / times > 3 * PROMISED
 

@@ -18,7 +18,7 @@ from shared.release.gate.gate_judge import GateEvidence, GatePolicy, Outcome, Sl
 from shared.release.gate.holdout import GateRecord
 from shared.stats.intervals import bounds, sample_of
 from shared.stats.metrics import METRICS
-from shared.verdict.metric import judge_metric
+from shared.verdict.metric import Threshold, judge_metric
 from shared.words import say
 
 PROMISED = 0.05
@@ -210,16 +210,25 @@ def test_a_slice_of_one_side_is_listed_and_holds_nobody() -> None:
 
 def test_a_champion_that_no_longer_ranks_breaches_its_threshold() -> None:
     seen = evidence(challenger=0.6)
-    judged = judge_metric(seen.y_true, seen.scores, "roc_auc", 0.8, classes=("no", "yes"), positive="yes")
+    judged = judge_metric(
+        seen.y_true, seen.scores, METRICS["roc_auc"], Threshold(0.8), classes=("no", "yes"), positive="yes"
+    )
     assert judged.breached
     assert judged.reason.code is Code.METRIC_BREACHED
     met = judge_metric(
-        evidence().y_true, evidence().scores, "roc_auc", 0.8, classes=("no", "yes"), positive="yes"
+        evidence().y_true,
+        evidence().scores,
+        METRICS["roc_auc"],
+        Threshold(0.8),
+        classes=("no", "yes"),
+        positive="yes",
     )
     assert met.breached is False
-    unstated = judge_metric(seen.y_true, (), "log_loss", 0.5)
+    unstated = judge_metric(seen.y_true, (), METRICS["log_loss"], Threshold(0.5))
     assert (unstated.breached, unstated.reason.code) == (None, Code.METRIC_MISMATCH)
-    nothing = judge_metric(seen.y_true, (None,) * 800, "log_loss", 0.5)
+    nothing = judge_metric(seen.y_true, (None,) * 800, METRICS["log_loss"], Threshold(0.5))
     assert (nothing.breached, nothing.reason.code) == (None, Code.METRIC_PROBABILITIES_UNSTATED)
-    unnamed = judge_metric(seen.y_true, seen.scores, "roc_auc", 0.8, classes=("a", "b", "c"))
+    unnamed = judge_metric(
+        seen.y_true, seen.scores, METRICS["roc_auc"], Threshold(0.8), classes=("a", "b", "c")
+    )
     assert (unnamed.breached, unnamed.reason.code) == (None, Code.METRIC_NO_POSITIVE_CLASS)

@@ -16,8 +16,8 @@ from shared.domain.reason import Code
 from shared.release.gate.gate_judge import GateEvidence, GatePolicy, Outcome, SlicePolicy, judge_gate
 from shared.release.gate.holdout import ALL_ROWS, GateRecord, Interval, OwnFound, OwnSeen
 from shared.stats.function_bounds import LEAST, Asked, function_bounds
-from shared.stats.metrics import METRICS, OwnMetric
-from shared.verdict.metric import judge_metric
+from shared.stats.metrics import METRICS, OwnMetric, metric_of
+from shared.verdict.metric import Threshold, judge_metric
 
 PROMISED = 0.05
 
@@ -222,7 +222,9 @@ def test_a_function_that_gave_nothing_settles_nothing() -> None:
     seen = replace(evidence(40), own=OwnSeen(fault=slow))
     verdict = judge_gate(seen, POLICY)
     assert (verdict.outcome, verdict.reasons) == (Outcome.INCONCLUSIVE, (slow,))
-    found = judge_metric(seen.y_true, seen.y_true, "metrics.profit", 0.5, own=NUMBER, seen=seen.own)
+    found = judge_metric(
+        seen.y_true, seen.y_true, metric_of("metrics.profit", own=NUMBER), Threshold(0.5), seen=seen.own
+    )
     assert (found.breached, found.reason) == (None, slow)
 
 
@@ -231,7 +233,9 @@ def test_numbers_a_row_are_judged_as_a_bounded_mean(value: float, breached: bool
     own = replace(NUMBER, range=(0.0, 1.0))
     seen = evidence(40)
     numbers = OwnSeen(rows=((value,) * 300,))
-    found = judge_metric(seen.y_true, seen.y_true, "metrics.profit", 0.5, own=own, seen=numbers)
+    found = judge_metric(
+        seen.y_true, seen.y_true, metric_of("metrics.profit", own=own), Threshold(0.5), seen=numbers
+    )
     assert found.breached is breached and found.value == pytest.approx(value)
     assert found.high is not None and found.high > value, "what was never seen is possible"
     both = OwnSeen(rows=((value,) * 300, (0.5,) * 300))

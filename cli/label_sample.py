@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shared.ports import Ports
     from shared.runtime.unit_of_work import Unit
     from shared.stats.label_design import Chosen
-    from shared.verdict.served_estimate import Asked
+    from shared.verdict.estimate import Asked
     from shared.verdict.served_inputs import Window
 
 
@@ -65,13 +65,14 @@ def label_sample(
 
 
 def _newest(current: Unit, loop: str) -> tuple[Window, Asked]:
-    from shared.verdict import served_estimate, served_inputs
+    from shared.verdict import served_inputs
+    from shared.verdict.estimate import asked
 
     kept = served_inputs.windows(current.ports.documents, current.state)
     champion = current.state.champion
     for window in reversed(kept):
         if window.estimate is not None and champion is not None and window.release == champion.release:
-            return window, served_estimate.asked(current.ports.documents, window.estimate)
+            return window, asked(current.ports.documents, window.estimate)
     raise ConfigurationError(
         f"{loop} has no estimate of the live model to choose rows by: it needs metric.estimate: true and drift.served "
         f"in its loop file, and one window of served inputs; `driftloop status {loop}` says what came of the newest"

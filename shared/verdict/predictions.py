@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,11 @@ class Predictions:
         the other's."""
         rows = zip(self.probabilities, self.values, classes, strict=True) if self.probabilities else ()
         return tuple(_of_class(said, answer, wanted, two) for said, answer, wanted in rows)
+
+    def some(self, rows: Sequence[int]) -> Predictions:
+        """Those of these rows, by their place."""
+        stated = tuple(self.probabilities[n] for n in rows) if self.probabilities else ()
+        return replace(self, values=tuple(self.values[n] for n in rows), probabilities=stated)
 
 
 Drawn = tuple[tuple[int, int], ...]

@@ -1,4 +1,4 @@
-"""What the metric comes to on a window of served inputs, before labels come; and what labels then say of it.
+"""What the metric comes to on a window of served inputs, before labels come.
 
 The champion is asked for the window's inputs once more, as it is for a drop's: what the data collector keeps of its
 answers has no probabilities. `shared/stats/unlabelled.py` says what an estimate rests on. It never gates and never
@@ -8,20 +8,17 @@ rolls back: where the concept changed, it is wrong.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.reason import Code, Reason, reason
 from shared.port_rules import sampled
-from shared.ports import Documents
 from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions, served_rows, threshold
-from shared.verdict.metric import Threshold, judge_metric
+from shared.verdict.estimate import Asked, Estimated, checks, widening
 from shared.verdict.predictions import Predictions
-from shared.verdict.task import positive_class, scored_classes
+from shared.verdict.task import positive_class
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,75 +26,13 @@ if TYPE_CHECKING:
     from shared.domain.release import Champion
     from shared.loopfile import Definition
     from shared.release.gate.holdout import GateEvidence
-    from shared.stats.unlabelled import Estimate, Floats, Rows
+    from shared.stats.unlabelled import Estimate, Floats
+    from shared.verdict.metric import Threshold
 
 MOST_ROWS = 1_000
 """Inputs of a window that the champion is asked for once more."""
 
-LEAST_LABELS = 30
-"""Labelled rows of a window from which they check its estimate."""
-
-LEAST_PAST = 9
-"""Checked estimates of the champion from which intervals are widened by how far those were off: of 9 errors the
-largest is passed by one in ten (conformal rank; `drift.history` says what it promises)."""
-
 Served = Sequence[Mapping[str, object]]
-
-
-@dataclass(frozen=True)
-class Estimated:
-    """An estimate, as it is kept with its window."""
-
-    metric: str
-    value: float
-    low: float
-    high: float
-    effective: float
-    rows: str
-    """Document hash of `Asked`."""
-    past_threshold: bool | None
-    """Whether the threshold lies beyond the bounds; None without one."""
-    widened: float = 1.0
-    """Times the interval that the statistics alone gave."""
-    labels: int = 0
-    """How many labels have checked it; and what they say."""
-    said: float | None = None
-    said_low: float | None = None
-    said_high: float | None = None
-
-    @property
-    def error(self) -> float | None:
-        """The estimate less what labels say; None before they do."""
-        return None if self.said is None else self.value - self.said
-
-    @property
-    def holds(self) -> bool:
-        return self.said is not None and self.low <= self.said <= self.high
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The rows that an estimate is about: enough to check it, and to choose which of them to label."""
-
-    ids: tuple[str, ...]
-    """By which labels come: the loop's id where the request brought one, else the collector's."""
-    rows: tuple[str, ...]
-    """The collector's ids."""
-    answers: tuple[object, ...]
-    probabilities: tuple[object, ...]
-    losses: tuple[float, ...]
-    """The chance that each answer is wrong; of a number the loss that is expected."""
-    positive: str
-    classes: tuple[str, ...]
-
-    def predictions(self) -> Predictions:
-        return Predictions(self.answers, (), (), self.probabilities)
-
-
-def asked(documents: Documents, estimate: Estimated) -> Asked:
-    kept: dict[str, Any] = json.loads(documents.get(estimate.rows))
-    plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in kept.items()}
-    return Asked(**plain)
 
 
 def of_window(
@@ -117,13 +52,14 @@ def of_window(
         current.ports, definition.serve.endpoint, champion.deployment, given, f"estimate-{stamp}"
     )
     kept = [n for n, answer in enumerate(said.values) if answer is not None]
-    found = _estimate(definition, evidence, frame, _of(said, kept), given.iloc[kept], len(served), stamp)
+    answered = said.some(kept)
+    found = _estimate(definition, evidence, frame, answered, given.iloc[kept], len(served), stamp)
     if isinstance(found, Reason):
         return None, (found, *said.problems)
     estimate, positive = found
     if not estimate.believed:
         return None, (_unlike(definition, estimate),)
-    about = _about(definition, [chosen[n] for n in kept], _of(said, kept), estimate, positive, evidence)
+    about = _about(definition, [chosen[n] for n in kept], answered, estimate, positive, evidence)
     document = current.ports.documents.put(json.dumps(vars(about), sort_keys=True).encode())
     limit = threshold.of_champion(current, current.published())
     return _told(definition, limit, estimate, past, document, len(kept))
@@ -166,11 +102,6 @@ def _frame(chosen: Served, columns: Sequence[str]) -> pd.DataFrame:
         if isinstance(each, Mapping)
     ]
     return pd.DataFrame(rows, columns=list(columns), dtype=object)
-
-
-def _of(said: Predictions, kept: Sequence[int]) -> Predictions:
-    stated = tuple(said.probabilities[n] for n in kept) if said.probabilities else ()
-    return replace(said, values=tuple(said.values[n] for n in kept), probabilities=stated)
 
 
 def _estimate(
@@ -234,32 +165,28 @@ def _of_classes(
     import numpy as np
 
     from shared.stats import unlabelled
-    from shared.stats.metrics import class_name
+    from shared.stats.metrics import METRICS, class_name
 
     assert definition.metric is not None
     name, classes = definition.metric.name, list(evidence.known_classes)
     positive = positive_class(name, definition, classes)
+    if not classes:
+        return _no(Code.ESTIMATE_NO_GATE, definition)
+    if METRICS[name].ranks and positive not in classes:
+        return _no(Code.METRIC_NO_POSITIVE_CLASS, definition, classes=len(classes))
     if len(classes) > unlabelled.MOST_CLASSES:
         return _no(Code.ESTIMATE_CLASSES, definition, classes=len(classes), most=unlabelled.MOST_CLASSES)
-    held = Predictions(evidence.challenger, (), (), evidence.probabilities or evidence.stated)
-    stated = [_stated(one, classes) for one in (held, said)]
-    if any(one is None for one in stated):
-        stated = [_stated(one, None) for one in (held, said)]
-        if stated[1] is None:
-            return _no(Code.ESTIMATE_UNSTATED, definition)
-        if stated[0] is None:
-            return _no(Code.ESTIMATE_NO_GATE, definition)
-        if name != "accuracy":
-            return _no(Code.ESTIMATE_ONE_PROBABILITY, definition)
+    sides = (Predictions(evidence.challenger, (), (), evidence.probabilities or evidence.stated), said)
+    stated = _both_stated(definition, sides, classes)
+    if isinstance(stated, Reason):
+        return stated
     number = {one: at for at, one in enumerate(classes)}
-    answers = [
-        np.array([number.get(class_name(v), len(number)) for v in one.values], dtype=np.int64)
-        for one in (held, said)
+    rows = [
+        unlabelled.Rows(
+            part, np.array([number.get(class_name(v), len(number)) for v in one.values], dtype=np.int64), p
+        )
+        for part, one, p in zip(columns, sides, stated, strict=True)
     ]
-    rows: list[Rows] = []
-    for part, each, p in zip(columns, answers, stated, strict=True):
-        assert p is not None
-        rows.append(unlabelled.Rows(part, each, p))
     truth = np.array([number.get(class_name(value), -1) for value in evidence.y_true], dtype=np.int64)
     estimate = unlabelled.classes(
         name,
@@ -271,6 +198,24 @@ def _of_classes(
         confidence=definition.metric.confidence,
     )
     return estimate, positive
+
+
+def _both_stated(
+    definition: Definition, sides: Sequence[Predictions], classes: Sequence[str]
+) -> list[Floats] | Reason:
+    """Of holdout and served rows the probability of each class; or that of the answer, which accuracy can do with."""
+    assert definition.metric is not None
+    found = [p for one in sides if (p := _stated(one, classes)) is not None]
+    if len(found) == len(sides):
+        return found
+    held, served = (_stated(one, None) for one in sides)
+    if served is None:
+        return _no(Code.ESTIMATE_UNSTATED, definition)
+    if held is None:
+        return _no(Code.ESTIMATE_NO_GATE, definition)
+    if definition.metric.name != "accuracy":
+        return _no(Code.ESTIMATE_ONE_PROBABILITY, definition)
+    return [held, served]
 
 
 def _stated(said: Predictions, classes: Sequence[str] | None) -> Floats | None:
@@ -348,48 +293,3 @@ def _told(
     side = "below" if sign > 0 else "above"
     facts |= {"side": side, "threshold": limit.value}
     return kept, (reason(Code.ESTIMATE_PAST_THRESHOLD, *limit.because, **facts), told)
-
-
-def widening(past: Sequence[Estimated], confidence: float) -> float:
-    """By how much an interval is stretched, so that it would have held what labels said of past windows: the rank of
-    the errors in half-widths. 1 where too few are checked, and never less."""
-    ratios = sorted(
-        abs(one.error)
-        / max((one.high - one.value if one.error < 0 else one.value - one.low) / one.widened, 1e-9)
-        for one in past
-        if one.error is not None
-    )
-    place = math.ceil((2 * confidence - 1) * (len(ratios) + 1))
-    if len(ratios) < LEAST_PAST or place > len(ratios):
-        return 1.0
-    return max(1.0, min(ratios[place - 1], 10.0))
-
-
-def checks(past: Sequence[Estimated]) -> Reason:
-    """How estimates of this champion have fared."""
-    errors = [abs(one.error) for one in past if one.error is not None]
-    if not errors:
-        return reason(Code.ESTIMATES_UNCHECKED)
-    held, off = sum(one.holds for one in past), sum(errors) / len(errors)
-    return reason(Code.ESTIMATES_CHECKED, checked=len(errors), held=held, off=off)
-
-
-def checked(
-    estimate: Estimated, about: Asked, labels: Mapping[str, object], worth: Mapping[str, float]
-) -> Estimated | None:
-    """The estimate beside what these labels say, weighed where they were chosen; None where they are too few, or fewer
-    than have checked it."""
-    from shared.stats.metrics import METRICS
-
-    rows = [n for n, name in enumerate(about.ids) if name in labels]
-    if len(rows) < max(LEAST_LABELS, estimate.labels):
-        return None
-    metric, said = METRICS[estimate.metric], _of(about.predictions(), rows)
-    truth = [labels[about.ids[n]] for n in rows]
-    scored = scored_classes(metric.name, truth, about.positive)
-    answers = said.values if scored is None else said.of(scored, two=len(about.classes) == 2)
-    weights = [worth.get(about.ids[n], 1.0) for n in rows] if worth else None
-    found = judge_metric(truth, answers, metric, Threshold(None), positive=about.positive, worth=weights)
-    if found.value is None:
-        return None
-    return replace(estimate, labels=len(rows), said=found.value, said_low=found.low, said_high=found.high)

@@ -24,7 +24,8 @@ from shared.retraining import policy, start
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
 from shared.verdict import comparison, served_estimate, served_rows
-from shared.verdict.served_estimate import Estimated, Served
+from shared.verdict.estimate import Estimated, asked, checked
+from shared.verdict.served_estimate import Served
 
 if TYPE_CHECKING:
     import drift
@@ -98,8 +99,8 @@ def with_labels(
     """The window, with what these labels say of its estimate where they are enough."""
     if window.estimate is None:
         return window
-    about = served_estimate.asked(documents, window.estimate)
-    after = served_estimate.checked(window.estimate, about, labels, worth)
+    about = asked(documents, window.estimate)
+    after = checked(window.estimate, about, labels, worth)
     return window if after is None else replace(window, estimate=after)
 
 

@@ -15,13 +15,16 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app, session
-from shared.domain.reason import Code
+from shared.domain.reason import Code, Reason
 from shared.domain.release import JudgementKind, Phase, TriggerKind
+from shared.loopfile import parse
 from shared.ports import Answer
 from shared.release import evidence_replay
+from shared.release.gate.holdout import GateEvidence
 from shared.state import queries
-from shared.verdict import served_inputs
-from shared.verdict.served_estimate import Estimated, widening
+from shared.verdict import served_estimate, served_inputs
+from shared.verdict.estimate import Estimated, widening
+from shared.verdict.predictions import Predictions
 from shared.verdict.served_inputs import LATE, Window
 from shared.words import say, spoken
 from tests.engine.test_labels_and_bake import labels as hand_in
@@ -279,6 +282,24 @@ def test_a_gate_whose_evidence_is_lost_stops_no_watch() -> None:
     window = close(made)
     assert window.estimate is None and window.report, "drift is judged all the same"
     assert Code.ESTIMATE_NO_GATE in codes(made)
+
+
+def test_a_ranking_whose_class_is_not_known_has_no_estimate() -> None:
+    made = world("roc_auc")
+    hour(made, 2)
+    assert close(made).estimate is not None
+    made.publish(LOOP.replace("METRIC", "roc_auc, positive: maybe").replace("ON", "drift"))
+    hour(made, 3)
+    assert close(made).estimate is None
+    assert Code.METRIC_NO_POSITIVE_CLASS in codes(made)
+
+
+def test_a_gate_of_before_that_kept_no_classes_has_no_estimate() -> None:
+    definition = parse(LOOP.replace("METRIC", "accuracy").replace("ON", "drift"), file="loop.yaml")
+    said = Predictions(("yes", "no"), (), (), (0.9, 0.8))
+    evidence = GateEvidence(("1", "2"), ("yes", "no"), ("yes", "no"), stated=(0.9, 0.8))
+    found = served_estimate._of_classes(definition, evidence, said, [{}, {}], 2)
+    assert isinstance(found, Reason) and found.code is Code.ESTIMATE_NO_GATE
 
 
 def test_a_loop_that_does_not_ask_for_estimates_asks_its_model_nothing() -> None:

@@ -18,7 +18,7 @@ from shared.runtime import serving_look
 from shared.runtime.overview_row import needs_attention
 from shared.state import ledger_pages, queries
 from shared.verdict import served_inputs
-from shared.verdict.served_estimate import Estimated
+from shared.verdict.estimate import Estimated
 from shared.verdict.served_inputs import Window
 from shared.words import say
 from tower.pages import lines

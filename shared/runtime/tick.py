@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from random import Random
 
 from shared.domain.loop import LoopState, Overview
 from shared.domain.reason import Reason, bounded
@@ -29,7 +30,7 @@ TICK = timedelta(seconds=100)
 """A tick begins no other loop after this; who waits longest is first in the next one."""
 
 SWEEP = timedelta(minutes=4)
-"""The sweep looks after no other loop after this; it begins with another one each time."""
+"""The sweep looks after no other loop after this; their order is another one each time."""
 
 QUIET = timedelta(minutes=2)
 """After a release, before traffic is compared: an earlier split may still be read."""
@@ -75,7 +76,7 @@ def sweep(ports: Ports, account_url: str = "") -> int:
         found += _replayed(lambda: recorder.replay(ports, overviews, account_url))
         found += _replayed(lambda: dead_letters.replay(ports, account_url))
     began = ports.clock.now()
-    for overview in _turned(overviews, began):
+    for overview in _shuffled(overviews, began):
         if ports.clock.now() - began > SWEEP:
             log.warning("the sweep has no time for every loop; the others come next time")
             break
@@ -85,10 +86,9 @@ def sweep(ports: Ports, account_url: str = "") -> int:
     return found
 
 
-def _turned(overviews: list[Overview], now: datetime) -> list[Overview]:
-    """Begun elsewhere each minute: where the time does not do for all, none is always last."""
-    first = int(now.timestamp() // 60) % max(1, len(overviews))
-    return overviews[first:] + overviews[:first]
+def _shuffled(overviews: list[Overview], now: datetime) -> list[Overview]:
+    """Another order each time, at whatever interval: where the time does not do for all, none is always last."""
+    return Random(now.isoformat()).sample(overviews, len(overviews))
 
 
 def _replayed(replay: Callable[[], int]) -> int:

@@ -8,8 +8,10 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +19,6 @@ from shared.intake.rejections import listed, quoted, rejected
 
 MOST_BYTES = 8 * 1024 * 1024
 MOST_FILES = 100_000
-_PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,9 @@ def read(content: bytes, name: str) -> tuple[Promised, ...]:
             list(csv.DictReader(io.StringIO(text))) if name.endswith(".csv") else _entries(json.loads(text))
         )
         found = tuple(map(_promised, entries))
-    except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, csv.Error) as error:
         raise rejected("bad-manifest", f"{quoted(name)} cannot be read: {quoted(str(error))}") from None
-    names = [one.name for one in found]
-    twice = sorted({one for one in names if names.count(one) > 1}) if len(set(names)) < len(names) else []
+    twice = sorted(name for name, times in Counter(one.name for one in found).items() if times > 1)
     if not found or twice or len(found) > MOST_FILES:
         wrong = f"names {listed(twice)} twice" if twice else f"names {len(found):,} files"
         raise rejected("bad-manifest", f"{quoted(name)} {wrong}")
@@ -58,6 +58,8 @@ def _entries(document: Any) -> list[Any]:
 def _promised(entry: Any) -> Promised:
     if isinstance(entry, str):
         return Promised(_name(entry))
+    if not isinstance(entry, dict):
+        raise ValueError(f"{entry!r} is no file")
     size, md5 = entry.get("size"), entry.get("md5")
     return Promised(
         _name(entry["name"]), None if size in (None, "") else int(size), _md5(md5) if md5 else None
@@ -115,8 +117,5 @@ def written(files: Mapping[str, Path], name: str) -> bytes:
 
 
 def _digest(file: Path) -> bytes:
-    digest = hashlib.md5(usedforsecurity=False)
     with file.open("rb") as content:
-        while piece := content.read(_PIECE):
-            digest.update(piece)
-    return digest.digest()
+        return hashlib.file_digest(content, partial(hashlib.md5, usedforsecurity=False)).digest()

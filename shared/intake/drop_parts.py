@@ -26,6 +26,10 @@ LOOK_AGAIN_S = 30.0
 """How soon a folder is looked at whose manifest names files that have not landed."""
 
 
+class NotQuiet(Exception):
+    """More has landed in a folder since it was quiet, and before it was read: it is read once it is quiet again."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """`folder` is their common beginning, with its slash; empty for one file."""
@@ -38,7 +42,8 @@ class Parts:
 
 
 def parts(unit: Unit, record: InboxRecord, blob: Blob, scratch: Path) -> Parts:
-    """What `blob` stands for. InputRejected where it is not complete; DependencyUnavailable where it may be yet."""
+    """What `blob` stands for. InputRejected where it is not complete; DependencyUnavailable or NotQuiet where it may be
+    yet."""
     data = unit.published().definition.data
     found = _found(unit, record, blob, data, scratch)
     limit = int(data.limits.max_size_mb * 1024 * 1024)
@@ -70,8 +75,8 @@ def _found(unit: Unit, record: InboxRecord, blob: Blob, data: Data, scratch: Pat
     if not quiet and blob.name != f"{folder}{FOLDER_END}":
         return _named(unit, record, blob, folder, blobs, scratch)
     found = [one for one in blobs if partitions.is_part(one.name[len(folder) :])]
-    if quiet:  # what landed later is late, whenever this is read
-        found = [one for one in found if one.created_at <= blob.created_at]
+    if quiet and any(one.created_at > blob.created_at for one in found):
+        raise NotQuiet
     if not found:
         raise InputRejected(
             "empty-folder", f"{folder} holds {FOLDER_END} but no data file; land the part files first"

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain.event import EventKind, InboxRecord, InboxState
-from shared.domain.reason import Code, reason
+from shared.domain.reason import Code, Reason, reason
 from shared.inbox.landings import FOLDER_END
-from shared.intake import drops
+from shared.intake import drop_parts, drops
 from shared.intake.reader import partitions
 from shared.ports import Blob, Delete, Insert, Row
 from shared.runtime.unit_of_work import Unit, update
@@ -19,7 +19,7 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
     """A landed blob: a drop, or a file of a folder that is one once it is quiet."""
     place = record.body.get("part_of")
     if not place:
-        drops.take(unit, record, row)
+        _drop(unit, record, row)
         return
     blob = unit.ports.blobs.find(record.body["container"], record.body["name"])
     if blob is None or blob.etag != record.body["etag"]:
@@ -31,11 +31,22 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
         _begun(unit, record, row, blob, place)
 
 
+def _drop(unit: Unit, record: InboxRecord, row: Row) -> None:
+    try:
+        drops.take(unit, record, row)
+    except drop_parts.NotQuiet:
+        place = f"{record.body['container']}/{record.body['folder'].rstrip('/')}"
+        drops.close(unit, record, row, InboxState.SUPERSEDED, _not_quiet(unit, place))
+
+
+def _not_quiet(unit: Unit, place: str) -> Reason:
+    return reason(Code.FOLDER_NOT_QUIET, folder=place, quiet=quiet(unit).total_seconds())
+
+
 def _begun(unit: Unit, record: InboxRecord, row: Row, blob: Blob, place: str) -> None:
     """The folder's quiet time begins with its newest file."""
     newest = max(blob.created_at, unit.state.folders.get(place, blob.created_at))
-    why = reason(Code.FOLDER_NOT_QUIET, folder=place, quiet=quiet(unit).total_seconds())
-    closed = replace(record, state=InboxState.IGNORED, reason=why)
+    closed = replace(record, state=InboxState.IGNORED, reason=_not_quiet(unit, place))
     state = replace(unit.state, folders={**unit.state.folders, place: newest})
     unit.commit(state, changes=[update(row, closed), Delete(rows.todo_key(record))])
 

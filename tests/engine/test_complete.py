@@ -6,6 +6,7 @@ import hashlib
 import json
 from base64 import b64encode
 from datetime import timedelta
+from typing import NoReturn
 
 import pytest
 
@@ -13,7 +14,7 @@ from cli import diagnosis, doctor
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code
 from shared.domain.version import DataVersion
-from shared.errors import InputRejected
+from shared.errors import DependencyUnavailable, InputRejected
 from shared.intake import manifest
 from shared.loopfile import LoopFileError, parse
 from shared.runtime import tick
@@ -90,6 +91,26 @@ def test_what_lands_after_the_folder_was_read_is_told_by_name_and_nothing_is_rea
     assert [one.source for one in birds.state.set_aside] == ["landing/birds/2007/part-1.csv"]
     birds.drop("2007/_SUCCESS", b"")
     assert [one.rows for one in versions(birds)] == [len(FIRST), len(FIRST) + len(SECOND)]
+
+
+def test_what_lands_before_a_quiet_folder_could_be_read_is_read_with_it_and_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    birds = world(QUIET)
+    birds.drop("2007/part-0.csv", csv(FIRST))
+
+    def away(*_: object) -> NoReturn:
+        raise DependencyUnavailable("the storage account does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(birds.ports.blobs, "download", away)
+        birds.ticks(2, seconds=601)
+        birds.drop("2007/part-1.csv", csv(SECOND))
+    birds.ticks(3, seconds=120)
+    assert versions(birds) == [], "its time began anew"
+    birds.ticks(3, seconds=400)
+    assert [one.rows for one in versions(birds)] == [len(FIRST) + len(SECOND)]
+    assert birds.state.set_aside == ()
 
 
 def test_a_success_ends_the_folder_at_once_and_its_quiet_time_reads_it_no_second_time() -> None:
@@ -214,6 +235,8 @@ def test_a_manifest_is_json_or_csv_with_an_md5_in_hex_or_as_azure_writes_it() ->
         b'["a", "a"]',
         b'[{"size": 3}]',
         b'[{"name": "a", "md5": "x"}]',
+        b'[{"name": "a", "size": 1e400}]',
+        b"[1]",
         b"\xff",
     ],
 )

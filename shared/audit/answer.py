@@ -141,7 +141,8 @@ def served_chain(current: Unit, proven: Record, number: int, until: datetime | N
     if isinstance(found, Reason):
         return told
     there = Record(found.exported.ledger)
-    story = _chain(found.tested.loop, found.published, there, there.releases[found.tested.release], None)
+    released = there.releases[found.exported.number]
+    story = _chain(found.exported.loop, found.published, there, released, None)
     return replace(told, unknown=None, origin=story, origin_hash=found.tested.hash)
 
 

@@ -144,10 +144,9 @@ def problems(current: Unit, record: Record) -> Iterator[Reason]:
             continue
         try:
             origin = read(current, evidence)
+            yield from [origin] if isinstance(origin, Reason) else _problems(origin, one)
         except (InvariantBroken, ConfigurationError) as error:
             yield reason(Code.AUDIT_DOCUMENT, of=f"release {number}", error=str(error))
-            continue
-        yield from [origin] if isinstance(origin, Reason) else _problems(origin, one)
 
 
 def _problems(origin: Origin, one: ReleaseRecord) -> Iterator[Reason]:

@@ -187,7 +187,7 @@ def test_a_repeated_promotion_is_one_release(test: World, production: World) -> 
     assert production.state.next_release == 2
 
 
-def test_beside_a_champion_it_passes_gate_and_canary(test: World, production: World) -> None:
+def promote_two(test: World, production: World) -> None:
     promote(production, shared(test))
     assert production.live() == 1
     production.ticks(20)
@@ -195,19 +195,17 @@ def test_beside_a_champion_it_passes_gate_and_canary(test: World, production: Wo
     assert test.live() == 2
     promote(production, shared(test, 2))
     assert production.live() == 2
+
+
+def test_beside_a_champion_it_passes_gate_and_canary(test: World, production: World) -> None:
+    promote_two(test, production)
     kinds = [judged.kind.value for judged in production.release(2).judgements]
     assert {"smoke", "gate", "canary", "bake"} <= set(kinds)
     assert production.release(2).champion is not None
 
 
 def test_production_can_go_back_to_what_was_promoted(test: World, production: World) -> None:
-    promote(production, shared(test))
-    assert production.live() == 1
-    production.ticks(20)
-    test.act("retrain")
-    assert test.live() == 2
-    promote(production, shared(test, 2))
-    assert production.live() == 2
+    promote_two(test, production)
     production.ticks(20)
     production.send(messages.act_message("rollback", "birds", {"to": 1}, "bob"))
     assert production.live() == 3
@@ -360,6 +358,26 @@ def test_an_audit_finds_a_claim_that_the_evidence_does_not_bear_out(test: World,
     documents.contents[evidence] = json.dumps(claim).encode()
     problems = answer.audit(production.ports, "birds").problems
     assert Code.AUDIT_DOCUMENT in {problem.code for problem in problems}
+
+
+@pytest.mark.parametrize("spoilt", ["its documents", "its number"])
+def test_an_audit_tells_of_evidence_that_does_not_fit_together(
+    test: World, production: World, spoilt: str
+) -> None:
+    """Whoever may write to the queue may name documents that no `driftloop promote` wrote."""
+    exported, documents = shared(test), production.ports.documents
+    evidence = origin.bring(documents, exported, REGISTRY)
+    assert isinstance(evidence, str)
+    claim = json.loads(documents.get(evidence))
+    if spoilt == "its number":
+        claim["release"] = 7
+    else:
+        claim["export"] = documents.put(replace(exported, documents={}).to_text().encode())
+    body = {"evidence": documents.put(json.dumps(claim).encode()), "reason": "tested"}
+    production.send(messages.act_message("release", "birds", body, "bob"))
+    assert production.live() == 1
+    found = [problem.code for problem in answer.audit(production.ports, "birds").problems]
+    assert found == [Code.ORIGIN_DIFFERS if spoilt == "its number" else Code.AUDIT_DOCUMENT]
 
 
 def test_the_claim_is_a_document_that_survives_its_round_trip(test: World) -> None:

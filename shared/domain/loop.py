@@ -76,7 +76,7 @@ class LoopState:
     spent: tuple[tuple[datetime, float], ...] = ()
     """When jobs ended within the last day, and the seconds that each had taken: the compute budget."""
     money: Mapping[str, float] = field(default_factory=dict)
-    """What releases have cost, by day (UTC), this month and the last: the budgets in money."""
+    """What releases have cost, by day (UTC) of this month: the budgets in money."""
     last_took: ReleaseTimes = field(default_factory=ReleaseTimes)
     """What the newest release that trained and went live has used: by this the next one is estimated."""
     depth: int = 0

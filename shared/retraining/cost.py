@@ -66,11 +66,9 @@ def most(definition: Definition) -> ReleaseTimes:
 def estimated(definition: Definition, last: ReleaseTimes) -> float | None:
     """Of the next release: as long as the last one that went live, and no shorter than its canary; None: no price."""
     found = prices(definition)
-    return (
-        None
-        if found is None
-        else found.of(replace(last, deployed_s=max(last.deployed_s, least(definition).deployed_s)))
-    )
+    if found is None:
+        return None
+    return found.of(replace(last, deployed_s=max(last.deployed_s, least(definition).deployed_s)))
 
 
 def estimate(definition: Definition, last: ReleaseTimes) -> Reason:
@@ -127,16 +125,14 @@ def day(at: datetime) -> str:
 
 
 def kept(money: Mapping[str, float], now: datetime) -> dict[str, float]:
-    """The days of this month and of the one before."""
-    first = (now.astimezone(UTC).replace(day=1) - timedelta(days=1)).replace(day=1)
-    return {at: spent for at, spent in money.items() if at >= day(first)}
+    """The days of this month."""
+    month = day(now)[:7]
+    return {at: spent for at, spent in money.items() if at.startswith(month)}
 
 
 def spent(money: Mapping[str, float], now: datetime) -> Mapping[str, float]:
     """What releases have cost today and this month, by the clock of UTC."""
-    today = day(now)
-    month = sum(money_of for at, money_of in money.items() if at[:7] == today[:7])
-    return {"day": money.get(today, 0.0), "month": month}
+    return {"day": money.get(day(now), 0.0), "month": sum(kept(money, now).values())}
 
 
 def frees_at(span: str, now: datetime) -> datetime:

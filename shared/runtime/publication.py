@@ -83,6 +83,7 @@ def _replace(current: Unit, published: Published, digest: str) -> None:
         definition=digest,
         published_by=published.published_by,
         published_at=published.published_at,
+        waiting_until=None,  # a budget may be another one, or the rest shorter
     )
     current.commit(state, [_told(published, current.state.definition, digest)])
 

@@ -23,7 +23,7 @@ from shared.runtime import unit_of_work
 from shared.state import queries, rows
 from shared.words import say, spoken
 from tests.engine.test_faults import LOOP, birds, served
-from tests.engine.test_policy import NOW, loop, trigger
+from tests.engine.test_policy import NOW, loop, trigger, two_attempts_of_an_hour
 from tests.engine.world import LOOP as BIRDS
 from tests.engine.world import World
 from tests.simulator.reader import reading_in_process
@@ -49,14 +49,7 @@ def test_jobs_and_the_second_deployment_are_charged_and_the_reason_waits_for_the
     """Two attempts of an hour on two nodes at 1.00 are 4.00; another release of as much would overdraw 5.00."""
     life = served(plan=PRICED)
     began = sum(life.state.money.values())
-    life.real.training.new_jobs_are = "running"
-    life.drop("2.csv", birds(2, 1.3))
-    for attempt, status in ((1, "failed"), (2, "completed")):
-        life.until(Phase.TRAINING)
-        life.clock.advance(3600)
-        life.real.training.jobs[f"birds-r2-a{attempt}"].status = status
-        life.round()
-    life.rest()
+    two_attempts_of_an_hour(life)
     ended = life.release(2)
     assert ended.took.jobs_s == pytest.approx(7200, abs=60)
     assert ended.took.deployed_s > 0, "the challenger stood beside the champion"
@@ -80,6 +73,17 @@ def test_jobs_and_the_second_deployment_are_charged_and_the_reason_waits_for_the
     assert life.state.next_release == 4
     started = next(entry for entry in life.told("release.started") if entry.subject == "release 3")
     assert spoken(started.detail)["estimate"] == f"about {ended.cost:.2f} USD"
+
+
+def test_who_raises_the_budget_waits_for_no_other_month() -> None:
+    life = served(plan=PRICED)
+    life.publish(PRICED.replace("money_per_day: 5", "money_per_month: 0.001"))
+    life.drop("2.csv", birds(2, 1.3))
+    life.rest()
+    assert (life.state.next_release, len(life.state.waiting)) == (2, 1)
+    life.publish(PRICED.replace("money_per_day: 5", "money_per_month: 50"))
+    life.rest()
+    assert life.state.next_release == 3
 
 
 @pytest.mark.parametrize(
@@ -158,9 +162,9 @@ def test_the_time_of_a_phase_is_charged_once_however_often_it_is_looked_at() -> 
     assert cost.since(replace(beside, phase=Phase.LIVE), now + timedelta(hours=1)) == ReleaseTimes()
 
 
-def test_months_before_the_last_are_forgotten() -> None:
-    days = {"2026-04-30": 1.0, "2026-05-01": 2.0, "2026-06-01": 3.0}
-    assert cost.kept(days, NOW) == {"2026-05-01": 2.0, "2026-06-01": 3.0}
+def test_months_that_are_over_are_forgotten() -> None:
+    days = {"2025-06-01": 1.0, "2026-05-31": 2.0, "2026-06-01": 3.0}
+    assert cost.kept(days, NOW) == {"2026-06-01": 3.0}
 
 
 def test_a_budget_in_money_needs_prices_and_the_error_says_which() -> None:

@@ -144,8 +144,8 @@ def test_compute_of_yesterday_or_below_the_budget_is_in_nobodys_way() -> None:
     assert isinstance(decide(state), policy.Start)
 
 
-def test_what_jobs_took_is_charged_also_when_they_failed_and_the_reason_waits_for_the_budget() -> None:
-    life = served(plan=LOOP.replace("runs_per_day: 99", "runs_per_day: 99, compute_per_day: 90m"))
+def two_attempts_of_an_hour(life: Life) -> None:
+    """The second release's training fails once; what is asked for next waits for its job."""
     life.real.training.new_jobs_are = "running"
     life.drop("2.csv", birds(2, 1.3))
     for attempt, status in ((1, "failed"), (2, "completed")):
@@ -154,6 +154,11 @@ def test_what_jobs_took_is_charged_also_when_they_failed_and_the_reason_waits_fo
         life.real.training.jobs[f"birds-r2-a{attempt}"].status = status
         life.round()
     life.rest()
+
+
+def test_what_jobs_took_is_charged_also_when_they_failed_and_the_reason_waits_for_the_budget() -> None:
+    life = served(plan=LOOP.replace("runs_per_day: 99", "runs_per_day: 99, compute_per_day: 90m"))
+    two_attempts_of_an_hour(life)
     assert sum(seconds for _, seconds in life.state.spent) == pytest.approx(7200, abs=60)
     life.drop("3.csv", birds(3, 1.9))
     life.round()

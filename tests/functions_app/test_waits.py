@@ -29,7 +29,7 @@ from shared.azure.client import Clients, Workspace
 from shared.azure.endpoints import AzureServing
 from shared.azure.failures import asking
 from shared.azure.tables import TableStore
-from shared.errors import DependencyUnavailable
+from shared.errors import DependencyUnavailable, InvariantBroken
 from shared.intake.reader import child_pool
 from shared.loopfile import LoopFileError
 from shared.loopfile.definition import MOST_READING_S
@@ -354,8 +354,10 @@ def test_who_cannot_read_a_drop_before_the_end_waits_for_no_turn() -> None:
         assert time.monotonic() - began < 0.4
     with deadline.within(10), child_pool._turn(1.0):
         with pytest.raises(DependencyUnavailable, match="Too little time is left"):
-            child_pool._all_of(11.0)
-        assert child_pool._all_of(1.0) == 1.0
+            child_pool._all_of(11.0, attempt=1)
+        with pytest.raises(InvariantBroken, match="ended, and too little time is left"):
+            child_pool._all_of(11.0, attempt=2)
+        assert child_pool._all_of(1.0, attempt=1) == 1.0
 
 
 def test_the_nearest_end_counts_and_goes_with_what_set_it() -> None:

@@ -189,11 +189,16 @@ def _turn(seconds: float) -> Iterator[None]:
         _lock.release()
 
 
-def _all_of(seconds: float) -> float:
-    """The drop's own limit, whole: a drop that got less was not too slow."""
-    if deadline.left_s(seconds) < seconds:
-        raise DependencyUnavailable("Too little time is left to read this drop; the next run does.")
-    return seconds
+def _all_of(seconds: float, attempt: int) -> float:
+    """The drop's own limit, whole: a drop that got less was not too slow. InvariantBroken, which counts against the
+    drop, where it has ended a process already: else one that does so late would be read for ever."""
+    if deadline.left_s(seconds) >= seconds:
+        return seconds
+    if attempt > 1:
+        raise InvariantBroken(
+            "The process that read this drop ended, and too little time is left for another."
+        )
+    raise DependencyUnavailable("Too little time is left to read this drop; the next run does.")
 
 
 def _exchange(request: Mapping[str, Any], spec: ReadSpec, names: str) -> dict[str, Any]:
@@ -203,7 +208,7 @@ def _exchange(request: Mapping[str, Any], spec: ReadSpec, names: str) -> dict[st
     with _turn(limits.seconds):
         for attempt in (1, 2):
             try:
-                answer = _ready(limits.memory_mb).ask(request, _all_of(limits.seconds))
+                answer = _ready(limits.memory_mb).ask(request, _all_of(limits.seconds, attempt))
             except _Broken as broken:
                 _reader = None
                 if broken.code == "reader-died" and attempt == 1:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared import assets
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger
 from shared.loopfile.published import Published
 from shared.release import effects
 from shared.retraining import start
 from shared.retraining.start import Outcome
+from shared.runtime import serving_look
 from shared.runtime.unit_of_work import Unit
 
 
@@ -28,9 +28,10 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
     published = current.published(champion.definition)
     if state.open_release is not None:
         return _beside(current, state.open_release, champion, published)
-    actual = _traffic(current, published.definition.serve.endpoint)
+    endpoint = published.definition.serve.endpoint
+    actual = _traffic(current, endpoint)
     gone = _gone(current, champion, published)
-    swapped = not gone and _swapped(current, champion, published)
+    swapped = not gone and serving_look.swapped(current, endpoint, state.champion) is not None
     if actual == start.expected_traffic(state) and not gone and not swapped:
         return reason(Code.RESTORE_NOT_NEEDED, deployment=champion.deployment, release=champion.number)
     if champion.adopted_as_served:
@@ -68,11 +69,6 @@ def _traffic(current: Unit, endpoint: str) -> dict[str, int]:
 def _gone(current: Unit, champion: Release, published: Published) -> bool:
     endpoint = published.definition.serve.endpoint
     return current.ports.serving.deployment_state(endpoint, champion.deployment) == "missing"
-
-
-def _swapped(current: Unit, champion: Release, published: Published) -> bool:
-    found = current.ports.serving.deployed_model(published.definition.serve.endpoint, champion.deployment)
-    return bool(found) and not assets.alike(found, champion.model)
 
 
 def _beside(current: Unit, number: int, champion: Release, published: Published) -> Outcome | Reason:

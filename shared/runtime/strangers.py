@@ -75,5 +75,5 @@ def _ours(name: str, state: LoopState) -> bool:
 def _plain(model: str) -> str:
     try:
         return asset(model).plain
-    except ConfigurationError:  # a model of a registry, or none
+    except ConfigurationError:  # no id, or none that we know
         return model.rpartition("/")[2][:100] or "no model"

@@ -244,7 +244,8 @@ def _fraction(value: int | float | str) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, float(value > 0) - 0.5)  # type: ignore[operator]
+        assert isinstance(value, int)  # fractions and texts become endless by themselves
+        return math.inf if value > 0 else -math.inf
 
 
 def _values(rule: Rule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:

@@ -15,12 +15,12 @@ from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import ENDED, Phase, Release, ReleaseTimes
 from shared.loopfile.prices import price
+from shared.release.machine import PHASES
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
 
 HOUR_S = 3600.0
-JOBS = frozenset({Phase.TRAINING, Phase.CHECKING})
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,9 @@ def estimate(definition: Definition, last: ReleaseTimes) -> Reason:
 
 def since(release: Release, now: datetime) -> ReleaseTimes:
     """What it has taken since it was counted last."""
-    phase = release.phase
     seconds = max(0.0, (now - (release.counted_at or release.phase_since_at)).total_seconds())
-    job = phase in JOBS
-    beside = bool(release.deployment) and phase not in ENDED
+    job = PHASES[release.phase].costs_job
+    beside = bool(release.deployment) and release.phase not in ENDED
     return ReleaseTimes(seconds if job else 0.0, seconds if beside else 0.0)
 
 

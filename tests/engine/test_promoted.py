@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from cli import acts, app, session
+from cli import acts, app, export, session
 from cli import audit as audits
 from cli import publish as publishing
 from shared import loopfile
@@ -224,7 +224,10 @@ def test_what_was_promoted_goes_on_to_a_third_environment(test: World, productio
     third.drop("2008.csv", csv(season(2008)))
     third.ticks(5)
     before = len(test.ports.training.registry.models)
-    promote(third, shared(production))
+    exported = shared(production)
+    proof = export.opened_from(exported).proof
+    assert proof is not None and proof.problems == (), "or `driftloop promote` refuses the file"
+    promote(third, exported)
     assert third.live() == 1
     assert third.release(1).model == production.release(1).model
     assert len(test.ports.training.registry.models) == before, "it is in the registry already"

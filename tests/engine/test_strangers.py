@@ -18,14 +18,18 @@ from tests.engine.world import World, csv, season
 LAB = "azureml:/subscriptions/s/resourceGroups/g/workspaces/w/models/lab/versions/3"
 
 
-@pytest.fixture
-def world() -> World:
+def served() -> World:
     made = World()
     made.publish()
     made.drop("2007.csv", csv(season(2007)))
     made.live()
     made.clock.advance(300)
     return made
+
+
+@pytest.fixture
+def world() -> World:
+    return served()
 
 
 def deploy(world: World, name: str = "by-hand") -> None:

@@ -46,7 +46,7 @@ from tests.engine import test_origins as origin
 from tests.engine import test_policy as policies
 from tests.engine import test_steering as steering
 from tests.engine import test_strangers as strangers
-from tests.engine.world import World, csv, season
+from tests.engine.world import World
 from tests.faults import Crash
 from tests.judge import test_gate as gating
 from tests.judge import test_metric_and_smoke as smoking
@@ -225,15 +225,6 @@ def own_drift_raises_nothing() -> None:
 def _labelled_world() -> World:
     world = World()
     world.publish(finals.LABELLED)
-    return world
-
-
-def _serving_world() -> World:
-    world = World()
-    world.publish()
-    world.drop("2007.csv", csv(season(2007)))
-    world.live()
-    world.clock.advance(300)
     return world
 
 
@@ -465,7 +456,7 @@ GUARDS: Sequence[Sabotage] = (
         "a model that somebody else deploys is seen without an event",
         lambda: set_to(tick.strangers, "look", always(None)),
         lambda: strangers.test_the_sweep_finds_it_without_any_event_and_tells_when_it_is_gone(
-            _serving_world()
+            strangers.served()
         ),
     ),
     Sabotage(

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import yaml
@@ -28,7 +29,6 @@ from local.state import Document
 
 LOCATION_VARIABLE = "DRIFTLOOP_LOCAL_ML_PYTHON"
 _CHECKOUT = Path(__file__).parents[2]
-_OF_THE_IMAGE = {"python", "pip", "setuptools", "wheel"}
 _LONGEST_S = 900
 _KEPT_DAYS = 30
 _TAIL = 12
@@ -41,6 +41,8 @@ _AS_PIP = {
     "proxy": ("ALL_PROXY", " "),
 }
 """pip's setting -> uv's variable, and what parts its values."""
+_OF_PIP_INSTALL = ("global", "install", ":env:")
+"""Sections of pip's settings, later ones win (pip's documentation, "Precedence / Override order")."""
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -58,8 +60,12 @@ def python_for(name: str, environment: Document, *besides: str) -> Path:
     """The interpreter of this environment, with packages that its image brings besides; EnvironmentNotBuilt."""
     if not environment.get("condaFile"):
         return job_python()
-    lines = [line for line in requirements(environment) if _name(line) not in _OF_THE_IMAGE]
-    return _python(name, sorted({*lines, *besides}), _version(environment))
+    try:
+        lines, version = requirements(environment), _version(environment)
+    except (yaml.YAMLError, ValueError) as error:
+        raise EnvironmentNotBuilt(name, str(error)) from error
+    asked = {line for line in lines if _name(line) != "python"}
+    return _python(name, sorted({"pip", *asked, *besides}), version)  # conda brings pip with Python
 
 
 def requirements(environment: Document) -> list[str]:
@@ -67,15 +73,22 @@ def requirements(environment: Document) -> list[str]:
     lines: list[str] = []
     for entry in _dependencies(environment):
         if isinstance(entry, dict):
-            lines += [str(line) for line in entry.get("pip") or []]
+            lines += map(str, _listed(entry, "pip"))
         else:
             lines.append(_from_conda(str(entry)))
     return lines
 
 
 def _dependencies(environment: Document) -> list[object]:
-    found = yaml.safe_load(environment.get("condaFile") or "") or {}
-    return list(found.get("dependencies") or [])
+    return _listed(yaml.safe_load(environment["condaFile"]) or {}, "dependencies")
+
+
+def _listed(found: object, key: str) -> list[object]:
+    """ValueError where it is no list, as each letter of a text would be taken for a package."""
+    entries = (found.get(key) or []) if isinstance(found, dict) else found
+    if not isinstance(found, dict) or not isinstance(entries, list):
+        raise ValueError(f"A conda file has a list of {key}, not {entries!r}.")
+    return entries
 
 
 def _from_conda(entry: str) -> str:
@@ -85,13 +98,9 @@ def _from_conda(entry: str) -> str:
         return entry
     name, _, version = entry.partition("=")
     number = version.split("=")[0]
-    return (
-        f"{name}=={number}.*"
-        if number and not number.endswith("*")
-        else f"{name}=={number}"
-        if number
-        else name
-    )
+    if not number:
+        return name
+    return f"{name}=={number}" if number.endswith("*") else f"{name}=={number}.*"
 
 
 def _name(line: str) -> str:
@@ -147,10 +156,9 @@ def _clear(folder: Path) -> None:
 def _interpreter(version: str) -> str:
     """The Python of that version if this machine has one, else our own: a laptop need not have each."""
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if not version or version == own:
-        return sys.executable
-    found = _uv("python", "find", "--no-project", "--system", version)
-    return found.stdout.strip() if found.returncode == 0 else sys.executable
+    found = _uv("python", "find", "--no-project", "--system", version) if version not in ("", own) else None
+    chosen = found.stdout.strip() if found and found.returncode == 0 else sys.executable
+    return str(Path(chosen).resolve())  # of whichever virtual environment: the packages are the same
 
 
 def _build(name: str, lines: list[str], base: str, folder: Path) -> None:
@@ -159,6 +167,7 @@ def _build(name: str, lines: list[str], base: str, folder: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         _install(name, lines, base, unfinished)
+        shutil.rmtree(folder, ignore_errors=True)  # one whose interpreter is gone
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -166,7 +175,7 @@ def _build(name: str, lines: list[str], base: str, folder: Path) -> None:
 
 def _install(name: str, lines: list[str], base: str, folder: Path) -> None:
     _demand(name, _uv("venv", "--no-project", "--relocatable", "--python", base, str(folder)))
-    asked = folder / "requirements.txt"
+    asked = folder / "asked-for.txt"  # no `-r requirements.txt` in it means itself
     asked.write_text("\n".join(lines) + "\n")
     install = ["pip", "install", "--python", str(folder / "bin" / "python"), "-r", str(asked)]
     made = _uv(*install)
@@ -213,9 +222,9 @@ def _pip_settings() -> dict[str, str]:
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, timeout=60
     )
     found = {"UV_SYSTEM_CERTS": "1", "UV_INDEX_STRATEGY": "unsafe-best-match"}
-    for line in listed.stdout.splitlines() if listed.returncode == 0 else ():
-        setting, _, value = line.partition("=")
-        variable, between = _AS_PIP.get(setting.rpartition(".")[2], ("", ""))
-        if variable and value:  # later lines win, as pip lists them
+    lines = [line.partition("=") for line in listed.stdout.splitlines() if listed.returncode == 0]
+    told = {setting: value for setting, _, value in lines}
+    for section, (setting, (variable, between)) in product(_OF_PIP_INSTALL, _AS_PIP.items()):
+        if value := told.get(f"{section}.{setting}"):
             found[variable] = between.join(str(ast.literal_eval(value)).split())
     return found

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,6 +64,46 @@ def test_another_package_that_the_image_brings_is_another_image() -> None:
     assert environment.python_for("e:1", conda("packaging==24.0"), "iniconfig==2.0.0") != alone
 
 
+def test_pip_and_what_is_asked_for_beside_it_are_there() -> None:
+    """Else `pip install` in a step would be that of whoever started the local Azure."""
+    asked = environment.python_for("e:1", conda("packaging==24.0", "setuptools==80.9.0"))
+    line = "import importlib.metadata as m, pip; print(m.version('setuptools'))"
+    told = subprocess.run([asked, "-c", line], capture_output=True, text=True)
+    assert told.stdout.strip() == "80.9.0", told.stderr
+
+
+def test_it_is_made_anew_when_its_interpreter_is_gone() -> None:
+    """As after an update of this machine's Python."""
+    python = environment.python_for("e:1", conda("packaging==24.0"))
+    python.unlink()
+    python.symlink_to("/nowhere/python")
+    assert environment.python_for("e:1", conda("packaging==24.0")).exists()
+
+
+def test_whichever_virtual_environment_asks_it_is_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    python = environment.python_for("e:1", conda("packaging==24.0"))
+    (tmp_path / "python").symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert environment.python_for("e:1", conda("packaging==24.0")) == python
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("dependencies: [a, [", "while parsing"),
+        ("packaging", "a list of dependencies, not 'packaging'"),
+        ("dependencies: packaging", "a list of dependencies, not 'packaging'"),
+        ("dependencies: [{pip: packaging}]", "a list of pip, not 'packaging'"),
+        ("dependencies: [{pip: [-r requirements.txt]}]", "requirements.txt"),
+    ],
+)
+def test_what_is_no_conda_file_is_told(text: str, told: str) -> None:
+    with pytest.raises(EnvironmentNotBuilt, match=told):
+        environment.python_for("e:1", {"condaFile": text})
+
+
 def test_nothing_is_left_of_what_cannot_be_installed(cache: Path) -> None:
     for _ in range(2):  # a failure is not kept: the index may have it tomorrow
         with pytest.raises(EnvironmentNotBuilt, match=r"(?s)environment e:1 .*no-such-package-of-ours"):
@@ -85,18 +127,39 @@ def test_packages_come_from_where_pip_takes_them(monkeypatch: pytest.MonkeyPatch
         "[global]\nindex-url = https://packages.example/simple\ncert = /ca.pem\nextra-index-url =\n    https://a.example\n"
         "    https://b.example\nfind-links = /wheels /more\n[install]\ntrusted-host = packages.example\n"
     )
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    environment._pip_settings.cache_clear()
-    try:
-        found = environment._pip_settings()
-    finally:
-        environment._pip_settings.cache_clear()
+    found = _as_pip_has_it(monkeypatch, tmp_path / "pip.conf")
     assert found["UV_DEFAULT_INDEX"] == "https://packages.example/simple"
     assert found["UV_INDEX"] == "https://a.example https://b.example"
     assert (found["UV_FIND_LINKS"], found["SSL_CERT_FILE"]) == ("/wheels,/more", "/ca.pem")
     assert (found["UV_INSECURE_HOST"], found["UV_SYSTEM_CERTS"]) == ("packages.example", "1")
+
+
+@pytest.mark.parametrize(
+    ("variable", "used"), [({"PIP_INDEX_URL": "https://variable.example"}, "variable"), ({}, "install")]
+)
+def test_of_pips_settings_those_of_an_installation_count(
+    variable: dict[str, str], used: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """pip's documentation, configuration, "Precedence / Override order": a variable, then the command's, then all."""
+    sections = ("global", "install", "wheel")
+    text = "".join(f"[{one}]\nindex-url = https://{one}.example\n" for one in sections)
+    (tmp_path / "pip.conf").write_text(text)
+    found = _as_pip_has_it(monkeypatch, tmp_path / "pip.conf", variable)
+    assert found["UV_DEFAULT_INDEX"] == f"https://{used}.example"
+
+
+def _as_pip_has_it(
+    monkeypatch: pytest.MonkeyPatch, file: Path, variables: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    for name, value in {"PIP_CONFIG_FILE": str(file), **(variables or {})}.items():
+        monkeypatch.setenv(name, value)
+    environment._pip_settings.cache_clear()
+    try:
+        return environment._pip_settings()
+    finally:
+        environment._pip_settings.cache_clear()
 
 
 def test_what_nothing_asks_for_in_a_month_goes(cache: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -51,6 +52,7 @@ class Registry:
         self._state = State(folder / "registry.sqlite")
         self._copying = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry")
         self.regions: list[str] = [LOCATION]
+        self._give_up_what_was_cut_off()
 
     def stop(self) -> None:
         self._copying.shutdown()
@@ -107,7 +109,8 @@ class Registry:
         version = str(sent.get("destinationVersion") or source["version"])
         with self._state.transaction():
             self._claim(plural, name, version)
-        operation = self._service.operations.begin("registry.import", f"{plural}/{name}/{version}")
+            operation = self._service.operations.begin("registry.import", f"{plural}/{name}/{version}")
+            self._state.put(f"importing.{plural}", _key(name, version), {"operation": operation})
         self._copying.submit(self._import, operation, (plural, name, version), found, who)
         return operation
 
@@ -178,9 +181,21 @@ class Registry:
             self._keep(made, properties, who)
             self._service.operations.finish(operation)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is how the import ended
-            self._state.delete(f"importing.{plural}", _key(name, version))
-            problem = {"code": "UserError", "message": f"The import failed: {error}", "details": []}
+            self._give_up(operation, plural, _key(name, version), str(error))
+
+    def _give_up(self, operation: str, plural: str, key: str, why: str) -> None:
+        """Its version is free again."""
+        problem = {"code": "UserError", "message": f"The import failed: {why}", "details": []}
+        with self._state.transaction():
+            self._state.delete(f"importing.{plural}", key)
             self._service.operations.finish(operation, problem)
+
+    def _give_up_what_was_cut_off(self) -> None:
+        """By our own death. Operations that we do not know are of other local Azures, which may be at it."""
+        for plural in SHARED:
+            for key, claim in self._state.items(f"importing.{plural}"):
+                with suppress(LookupError):
+                    self._give_up(claim["operation"], plural, key, "the local Azure was ended meanwhile")
 
     def _copied(self, uri: str) -> str:
         """The files' address in the registry's own storage, after they were copied there."""

@@ -19,8 +19,10 @@ from azure.ai.ml.exceptions import ValidationException
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
 
+from local.assets.models import Assets
 from local.azure import LocalAzure
 from local.identity.roles import Grant, Roles
+from local.registries.exceptions import Taken
 from local.registries.models import Registry
 from local.service import Service
 from local.settings import (
@@ -357,6 +359,28 @@ def test_two_local_azures_share_one_registry(tmp_path: Path) -> None:
     ours.put("environments", "e", "1", {"properties": {"image": "ubuntu"}}, "me")
     assert theirs.get("environments", "e", "1")["properties"]["image"] == "ubuntu"
     for one in (ours, theirs):
+        one.stop()
+    for service in services:
+        service.close()
+
+
+def test_an_import_that_a_local_azure_died_in_keeps_its_version_from_nobody(tmp_path: Path) -> None:
+    folders = [settings_of(tmp_path / name, registry=tmp_path / "registry") for name in ("ours", "theirs")]
+    services = [Service(one, State(one.folder / "state.sqlite")) for one in folders]
+    ours = services[0]
+    ours.add(Assets(ours.state, ours.clock))
+    ours.get(Assets).put("environments", "e", "1", {"properties": {"image": "ubuntu"}})
+    cut_off = Registry(ours, ours.clock)
+    cut_off._copying.shutdown()
+    with pytest.raises(RuntimeError):  # from here on it is as if the process were gone
+        cut_off.begin_import(source("environments", "e"), "me")
+    theirs = Registry(services[1], ours.clock)
+    with pytest.raises(Taken):  # who is another cannot know whether it goes on
+        theirs.put("environments", "e", "1", {"properties": {}}, "me")
+    again = Registry(ours, ours.clock)
+    assert [body["status"] for _, body in ours.state.items("operation")] == ["Failed"]
+    again.begin_import(source("environments", "e"), "me")
+    for one in (again, theirs):
         one.stop()
     for service in services:
         service.close()

@@ -29,7 +29,7 @@ setup: ## Make both environments, side by side (the others call it by themselves
 	@.venv-ml/bin/python -m pip install -qq --disable-pip-version-check -r requirements-ml.txt
 	@touch $@
 
-demo: setup ## Show the main job on real data: make demo, or make demo LOOP=iris; ENVIRONMENTS=1 from test to production
+demo: setup ## Show the main job on real data: make demo, make demo LOOP=iris, or from test to production: make demo LOOP=iris ENVIRONMENTS=1
 	@$(BIN)/python -m demo $(LOOP) $(if $(ENVIRONMENTS),--environments)
 
 up: setup ## Keep a local Azure running to play with, and print its settings
@@ -46,7 +46,7 @@ lint: setup ## Lint, types and import rules alone
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-soak: setup ## The long tests: full sizes of everything that `make test` samples
+soak: setup ## The long tests: full sizes of what `make test` samples, and what takes minutes
 	@$(PYTEST) -m soak --timeout 0
 
 bench: setup ## Compare side by side and write docs/benchmarks.md

@@ -30,7 +30,9 @@ def main() -> int:
     chosen = parser.parse_args()
     loop = chosen.loop
     if chosen.environments and (loop != "iris" or verified.asked_for()):
-        parser.error("--environments is a story of the loop iris on a local Azure")
+        parser.error(
+            "from test to production is a story of iris on a local Azure: make demo LOOP=iris ENVIRONMENTS=1"
+        )
     console = Console(highlight=False)
     console.width = min(console.width, 110) if console.is_terminal else 110
     logging.disable(logging.CRITICAL)

@@ -41,8 +41,9 @@ from shared.words import say, spoken
 LOOPS = Path(__file__).parent.parent / "loops"
 APP = "api://driftloop/.default"
 """What Azure Monitor asks a token for before it calls the alert function."""
-PATIENCE_S = 150
-"""A generous limit for one thing to happen; a slow machine is no failure."""
+PATIENCE_S = 600
+"""A generous limit for one thing to happen: a slow machine is no failure, nor a slow network, from which an image's
+packages come the first time."""
 
 
 class StoryFailed(Exception):

@@ -306,10 +306,10 @@ BREAKS = tuple(one for broken in ROUNDS for one in broken)
 _HEAD = f"""# Ways to break a loop
 
 What is said about each of {len(BREAKS)} things that somebody, or something, does to a loop `night` that is live, within
-a minute of it. `tests/acceptance/test_breaks.py` does each to a running loop on the local Azure, by Azure's own
-clients, and looks at `driftloop status`, the pages and `driftloop doctor`; this page is made from its table. A dash is
-silence: there the loop goes on, or another place says it. [What to do when](operations.md#what-to-do-when) has every
-code.
+a minute of it. In `make soak`, `tests/acceptance/test_breaks.py` does each to a running loop on the local Azure, by
+Azure's own clients, and looks at `driftloop status`, the pages and `driftloop doctor`; this page is made from its
+table. A dash is silence: there the loop goes on, or another place says it.
+[What to do when](operations.md#what-to-do-when) has every code.
 
 Three things take longer on Azure than a minute:
 
@@ -335,9 +335,7 @@ def document() -> str:
     """docs/broken-loops.md."""
     parts = [_HEAD]
     for title, rows in _TITLES.items():
-        parts.append(
-            f"\n## {title}\n\n| what is broken | status | page | doctor | what to do |\n|---|---|---|---|---|\n"
-        )
+        parts.append(f"\n## {title}\n\n{_COLUMNS}")
         parts += [f"| {' | '.join(_cells(row))} |\n" for row in rows]
     return "".join(parts)
 

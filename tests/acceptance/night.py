@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -190,7 +190,7 @@ class Night:
 
     def poison(self) -> None:
         queue = self.clients.queue(poison=True)
-        with _there_already():
+        with suppress(ResourceExistsError):
             queue.create_queue()
         queue.send_message(base64.b64encode(b'{"driftloop": "act"}').decode())
 
@@ -360,14 +360,6 @@ def _texts(found: object) -> str:
     if isinstance(found, dict):
         return "\n".join(map(_texts, found.values()))
     return "\n".join(map(_texts, found)) if isinstance(found, list) else str(found)
-
-
-@contextmanager
-def _there_already() -> Iterator[None]:
-    try:
-        yield
-    except ResourceExistsError:
-        return
 
 
 def _made(make: Callable[[], object]) -> None:

@@ -930,7 +930,7 @@ def test_an_address_elsewhere_is_never_read_as_ours(
 
 
 def test_an_environment_of_a_registry_is_not_taken_for_known(client: MLClient, name: str) -> None:
-    """There is no registry here: what azureml's own environments hold cannot be said, so it is not run."""
+    """What azureml's own environments hold cannot be said here, so a step in one is not run."""
     curated = "azureml://registries/azureml/environments/sklearn-1.5/versions/1"
     client.jobs.create_or_update(command(name=name, command="echo", environment=curated))
     assert ended(client, name).status == "Failed"

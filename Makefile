@@ -1,8 +1,6 @@
 # Driftloop. `make help` lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
-# A venv is ready when its stamp is newer than what it is made from.
-READY := .venv/.ready .venv-ml/.ready
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
@@ -11,9 +9,9 @@ PYTEST := $(BIN)/pytest
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Make both environments, side by side (the others call it by themselves)
-	@$(MAKE) -s --no-print-directory -j2 $(READY)
+setup: .venv/.ready ## Make the virtual environment (the others call it by themselves)
 
+# It is ready when its stamp is newer than what it is made from.
 .venv/.ready: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Driftloop needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=python3.11"; exit 1; }
@@ -21,12 +19,6 @@ setup: ## Make both environments, side by side (the others call it by themselves
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -e .
-	@touch $@
-
-.venv-ml/.ready: requirements-ml.txt
-	@echo "making .venv-ml, which models for tests and images without a conda file run in (about a minute, once)"
-	@$(PYTHON) -m venv .venv-ml
-	@.venv-ml/bin/python -m pip install -qq --disable-pip-version-check -r requirements-ml.txt
 	@touch $@
 
 demo: setup ## Show the main job on real data: make demo, make demo LOOP=iris, or from test to production: make demo LOOP=iris ENVIRONMENTS=1
@@ -59,5 +51,5 @@ lock: setup ## Pin every package by hash: requirements*.txt from requirements*.i
 	@$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) requirements-dev.in --output-file requirements-dev.txt
 	@$(BIN)/$(COMPILE) requirements.in --constraint requirements-dev.txt --output-file requirements.txt
 
-clean: ## Remove both environments and all caches
+clean: ## Remove the virtual environment and all caches
 	@rm -rf .venv .venv-ml .local .mypy_cache .ruff_cache .hypothesis build *.egg-info

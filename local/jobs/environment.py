@@ -27,8 +27,8 @@ import yaml
 from local.jobs.exceptions import EnvironmentNotBuilt
 from local.state import Document
 
-LOCATION_VARIABLE = "DRIFTLOOP_LOCAL_ML_PYTHON"
-_CHECKOUT = Path(__file__).parents[2]
+PLAIN_IMAGE: Document = {"condaFile": (Path(__file__).parent / "plain-image.yml").read_text()}
+"""Of an image without a conda file."""
 _LONGEST_S = 900
 _KEPT_DAYS = 30
 _TAIL = 12
@@ -46,20 +46,10 @@ _OF_PIP_INSTALL = ("global", "install", ":env:")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def job_python() -> Path:
-    """What an image without a conda file runs, as what it holds is not known here: the variable's interpreter, else
-    the checkout's `.venv-ml`, else our own."""
-    chosen = os.environ.get(LOCATION_VARIABLE)
-    if chosen:
-        return Path(chosen)
-    usual = _CHECKOUT / ".venv-ml" / "bin" / "python"
-    return usual if usual.exists() else Path(sys.executable)
-
-
 def python_for(name: str, environment: Document, *besides: str) -> Path:
     """The interpreter of this environment, with packages that its image brings besides; EnvironmentNotBuilt."""
     if not environment.get("condaFile"):
-        return job_python()
+        environment = PLAIN_IMAGE
     try:
         lines, version = requirements(environment), _version(environment)
     except (yaml.YAMLError, ValueError) as error:

@@ -40,7 +40,7 @@ from local.azure import LocalAzure
 from local.endpoints import limits
 from local.endpoints.board import Routed
 from local.endpoints.exceptions import Refused
-from local.jobs.environment import job_python
+from local.jobs.environment import python_for
 from local.settings import LOGS_WORKSPACE_ID, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from tests.patience import until
 
@@ -557,7 +557,7 @@ def mlflow_model(pair: Endpoint, *packages: str) -> Model:
         "mlflow.sklearn.save_model(L().fit(x, y), sys.argv[1], signature=infer_signature(x, y),"
         " serialization_format='cloudpickle', pip_requirements=made_of + sys.argv[2:])"
     )
-    command = [str(job_python()), "-c", script, str(folder), *packages]
+    command = [str(python_for("of the tests", {})), "-c", script, str(folder), *packages]
     subprocess.run(command, check=True, capture_output=True)
     return Model(path=str(folder), name=f"{pair.name}-mlflow-{len(packages)}", type="mlflow_model")
 

@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from pathlib import Path
 
 import yaml
 
-from local.jobs.exceptions import EnvironmentNotBuilt
+from local.jobs.exceptions import EnvironmentNotBuilt, WorkspaceStopping
 from local.state import Document
 
 PLAIN_IMAGE: Document = {"condaFile": (Path(__file__).parent / "plain-image.yml").read_text()}
@@ -192,9 +193,12 @@ def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
     variables = _pip_settings() | own | fixed
     command = [find_uv_bin(), *arguments]
     try:
-        return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=_LONGEST_S)
+        done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=_LONGEST_S)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"It took longer than {_LONGEST_S} s.")
+    if done.returncode == -signal.SIGTERM:  # as all of our processes, of which we may be told later
+        raise WorkspaceStopping
+    return done
 
 
 def _of_a_local_azure(value: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -11,10 +12,12 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from local.jobs import environment
-from local.jobs.exceptions import EnvironmentNotBuilt
+from local.jobs.exceptions import EnvironmentNotBuilt, WorkspaceStopping
+from tests.patience import until
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +119,19 @@ def test_an_index_out_of_reach_is_no_failure_where_all_was_there_before(
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     assert environment.python_for("e:1", conda("packaging==24.0")).exists()
+
+
+def test_an_installation_that_ends_with_the_local_azure_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The whole group of processes is told to end; what was being built is built after the next start."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor() as pool:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        built = pool.submit(environment.python_for, "e:1", conda("no-such-package-of-ours==1"))
+        installing = until(lambda: [one for one in psutil.Process().children() if "install" in one.cmdline()])
+        installing[0].terminate()
+        with pytest.raises(WorkspaceStopping):
+            built.result()
 
 
 def test_packages_come_from_where_pip_takes_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

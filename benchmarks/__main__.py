@@ -1,5 +1,6 @@
 """`make bench`: every benchmark in turn; each writes its own section of docs/benchmarks.md, `drift` and
-`contracts` only beside their peers (`--peers`); `estimate` cannot be run without one and is left out."""
+`contracts` only beside their peers (`--peers`). `estimate` and `streams` are left out: they need packages of
+their own."""
 
 from __future__ import annotations
 
@@ -8,7 +9,17 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MODULES = ("backtest", "canary", "canary.horizon", "contracts", "drift", "drift.power", "package", "tower")
+MODULES = (
+    "backtest",
+    "canary",
+    "canary.horizon",
+    "contracts",
+    "drift",
+    "drift.clusters",
+    "drift.power",
+    "package",
+    "tower",
+)
 
 
 def main() -> int:

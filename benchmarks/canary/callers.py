@@ -50,7 +50,7 @@ class Log:
 def day(
     rng: np.random.Generator, *, callers: int, weight: float, rates: tuple[float, float], sticky: bool
 ) -> Log:
-    """About 12 requests a caller, in a lognormal way: one in a hundred sends a third of them all. `rates`: the
+    """About 12 requests a caller, in a lognormal way: one in a hundred sends a quarter of them all. `rates`: the
     champion's and the canary's."""
     sent = np.maximum(1, rng.lognormal(1.0, 1.7, callers)).astype(np.int64)
     caller = np.repeat(np.arange(callers), sent)

@@ -211,8 +211,8 @@ QUIET = [
 def cell(found: Counts) -> str:
     """The share found, and the median hour where half or more are."""
     caught = found < NEVER
-    hour = f" / {np.median(np.sort(found)[: len(found)]) + 1:.0f} h" if caught.mean() > 0.5 else ""
-    return f"{caught.mean():.0%}{hour}"
+    told = f" / {hour(found):.0f} h" if caught.mean() > 0.5 else ""
+    return f"{caught.mean():.0%}{told}"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

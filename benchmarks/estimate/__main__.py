@@ -46,8 +46,7 @@ def main() -> None:
                     python, HERE / "contender.py", contender, folder, name, quiet=QUIET
                 )
                 cpu[contender] += seen[contender]["cpu_s"]
-            truth = _truth(Path(folder), name, asked.peers)
-            lines += _lines(f"{label} ({about['rows']:,} rows)", seen, truth, kept)
+            lines += _lines(f"{label} ({about['rows']:,} rows)", seen, about["truth"], kept)
     text = "\n".join(
         [_head(asked.runs, asked.peers), "", *_TABLE, *lines, "", _cost(cpu, asked.runs, kept), ""]
     )
@@ -55,22 +54,20 @@ def main() -> None:
     write(text)
 
 
-def _truth(folder: Path, name: str, python: str) -> dict[str, float]:
-    found: dict[str, float] = measured(python, HERE / "labels.py", folder, name, quiet=QUIET)
-    return found
-
-
 Case = tuple[str, str, str]
 """Metric, shift, contender."""
 
 
 def _lines(
-    label: str, seen: dict[str, dict[str, Any]], truth: dict[str, float], kept: dict[str, list[bool]]
+    label: str,
+    seen: dict[str, dict[str, Any]],
+    truth: dict[str, dict[str, float]],
+    kept: dict[str, list[bool]],
 ) -> list[str]:
     cells: dict[Case, list[tuple[float, bool, float]]] = defaultdict(list)
     for contender, answers in seen.items():
         for one in answers["found"]:
-            said = truth[f"{one['file']} {one['metric']}"]
+            said = truth[one["file"]][one["metric"]]
             shift = one["file"].split("-")[1]
             held = one["low"] <= said <= one["high"]
             kept[contender].append(held)

@@ -1,4 +1,5 @@
-"""Cases: a model, its labelled holdout, and inputs that are served later; run by the peers' interpreter.
+"""Cases: a model, its labelled holdout, and inputs that are served later, with what their labels say; run by the peers'
+interpreter.
 
     PYTHON prepare.py FOLDER SET RUNS
 
@@ -66,15 +67,23 @@ def case(rows: pd.DataFrame, shift: float, run: int) -> pd.DataFrame:
     return whole.assign(p=model.predict_proba(whole[features])[:, 1])
 
 
+def labels_of(served: pd.DataFrame) -> dict[str, float]:
+    """The metrics by the labels, as scikit-learn has them."""
+    from sklearn.metrics import accuracy_score, roc_auc_score
+
+    accuracy, area = accuracy_score(served.y, served.p >= 0.5), roc_auc_score(served.y, served.p)
+    return {"accuracy": float(accuracy), "roc_auc": float(area)}
+
+
 def main() -> None:
     folder, name, runs = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    rows, written = rows_of(name), []
+    rows, truth = rows_of(name), {}
     for shift in SHIFTS:
         for run in range(runs):
-            file = folder / f"{name}-{shift}-{run}.parquet"
-            case(rows, shift, run).to_parquet(file)
-            written.append(str(file))
-    print(json.dumps({"files": written, "rows": len(rows), "features": rows.shape[1] - 1}))
+            whole = case(rows, shift, run)
+            whole.to_parquet(folder / f"{name}-{shift}-{run}.parquet")
+            truth[f"{name}-{shift}-{run}"] = labels_of(whole[whole.part == "served"])
+    print(json.dumps({"rows": len(rows), "truth": truth}))
 
 
 if __name__ == "__main__":

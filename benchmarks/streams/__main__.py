@@ -34,8 +34,8 @@ WITHIN = 4
 """Drops within which a planted change is to be found."""
 BEHIND = """The loop alarms seldom, and pays for it where a season or a concept moves slowly: it retrains on a drop that
 is unusual among its own, which a slow change never is, and on a metric worse than the model reached at its gate. Where
-*always* is still ahead by more than a retraining costs, set `metric.at_least`, or `retrain.schedule`: then the loop
-does at least what *schedule* does."""
+*always* is still ahead by more than a retraining costs, raise `metric.at_least`, or set `retrain.schedule`: then the
+loop does at least what *schedule* does."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Seen:
 
     @property
     def found(self) -> str:
-        """What the loop says of the change from the middle on, and of the drops before it."""
+        """How soon the loop alarms at the change from the middle on."""
         middle = self.drops // 2
         after = [
             number

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from cli import backtest
 from shared import loopfile
 from shared.loopfile import keys
+from shared.loopfile.environments import MAY_DIFFER
 
 BASE = """\
 loop: penguins
@@ -128,9 +129,16 @@ def test_a_backtest_is_of_the_environment_that_trains(folder: Path) -> None:
     assert backtest.defined(folder, ()).serve.endpoint == "penguins"
 
 
+PAGE = (Path(__file__).parents[2] / "docs" / "environments.md").read_text()
+
+
+def test_the_page_names_each_section_that_may_differ() -> None:
+    (named,) = re.findall(r"each key as it stands above: (.*?)\.", PAGE, re.DOTALL)
+    assert tuple(re.findall(r"`(\w+)`", named)) == MAY_DIFFER
+
+
 def test_the_loop_file_of_the_page_is_valid_in_each_environment(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "environments.md").read_text()
-    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "loop.yaml").write_text(text)
     for name in ("train.yml", "environment.yml"):
         (tmp_path / name).write_text("")

@@ -52,16 +52,15 @@ def allowed(path: Path) -> str:
 
 
 def _words(kind: Any, metadata: Sequence[object]) -> str:
-    """`kind` is any annotation of a key, `metadata` what Annotated puts beside it."""
+    """`kind` is any annotation of a key, `metadata` what Annotated puts beside it: what is said last is the narrowest."""
     metadata = [
         one for part in metadata for one in (part.metadata if isinstance(part, FieldInfo) else [part])
     ]
-    said = next((part.words for part in metadata if isinstance(part, Allowed)), None)
-    if said is not None:
-        return said
+    if said := [part.words for part in metadata if isinstance(part, Allowed)]:
+        return said[-1]
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _words(parts[0], [*metadata, *parts[1:]])
+        return _words(parts[0], [*parts[1:], *metadata])
     if origin in (Union, UnionType):
         return _words(next(part for part in parts if part is not type(None)), metadata)
     if origin is Literal:

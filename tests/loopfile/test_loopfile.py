@@ -532,6 +532,8 @@ def test_the_reference_has_every_key_once() -> None:
         (("gate", "superiority"), "auto, true or false"),
         (("drift", "enabled"), "true or false"),
         (("drift", "returns", "by"), "the name of a column"),
+        (("drift", "served"), "from 10m to 90d, for example 1h or 1d"),
+        (("data", "complete", "quiet"), "from 10s to 1d, for example 10m"),
         (("gate", "slices"), "by, floor, margin and min_rows"),
         (("canary", "steps", 1), "rising whole percentages between 1 and 99, for example [10, 50]"),
     ],

@@ -103,8 +103,8 @@ def events(place: Place, loop: str, traced: Traced) -> list[Json]:
     release = _Run(place, loop, entry, "release", traced.release.number, tags=_tags(traced.release))
     if entry.what == "release.started":
         return [release.event("START")]
-    if entry.after not in set(Phase) or not entry.what.startswith("release."):
-        return []
+    if entry.after not in set(Phase) or entry.before in ENDED or not entry.what.startswith("release."):
+        return []  # what is said of a release once it has ended belongs to no run
     return [*_training(release, traced.release), *_release(release, traced)]
 
 
@@ -129,7 +129,7 @@ def _version(place: Place, loop: str, entry: LedgerEntry, version: DataVersion) 
 
 def _training(of: _Run, release: Release) -> list[Json]:
     """The attempt that an entry ends, then the one that it begins."""
-    entry, attempt = of.entry, int(of.entry.detail.get("attempt") or 1)  # type: ignore[arg-type]  # a text
+    entry, attempt = of.entry, int(str(of.entry.detail.get("attempt") or 1))
     data = [_data(of.place, of.loop, number) for number in release.versions]
     told: list[Json] = []
     if entry.before in _TRAINING and entry.after != Phase.REGISTERING:

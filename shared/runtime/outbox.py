@@ -56,11 +56,11 @@ def _traced(current: Unit, entries: list[LedgerEntry]) -> list[Traced]:
         return rows.decode(Release, row) if row else None
 
     def traced(entry: LedgerEntry) -> Traced:
-        number = entry.subject.rpartition(" ")[2]
+        kind, _, number = entry.subject.partition(" ")
         if entry.what == "version.created":
             row = current.ports.store.read(current.loop, rows.version_key(int(number)))
             return Traced(entry, version=rows.decode(DataVersion, row) if row else None)
-        if not entry.what.startswith("release.") or (found := release(int(number))) is None:
+        if kind != "release" or (found := release(int(number))) is None:
             return Traced(entry)
         endpoint = current.published(found.definition).definition.serve.endpoint
         return Traced(entry, release=found, endpoint=endpoint)

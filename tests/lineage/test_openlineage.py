@@ -20,6 +20,8 @@ from shared.memory import FakeClock, MemoryLineage, memory_ports
 from shared.ports import Traced
 from shared.runtime import tick
 from shared.state import queries
+from tests.engine import test_promoted as environments
+from tests.engine.test_helping import NO_METRIC, drift
 from tests.engine.world import World, csv, season
 from tests.lineage import published
 
@@ -185,6 +187,26 @@ def test_what_a_person_ends_is_aborted(world: World) -> None:
     world.ticks(5)
     assert list(kinds(told(world, "training")).values()) == [["START", "ABORT"]]
     assert list(kinds(told(world, "release")).values()) == [["START", "ABORT"]]
+
+
+def test_a_release_that_helped_or_not_has_ended_before(world: World) -> None:
+    drift(world, NO_METRIC, [1.4, 1.61])
+    assert "release.assessed" in world.ledger()
+    assert world.state.traced_seq == world.state.ledger_seq
+    assert list(kinds(told(world, "release")).values()) == [["START", "RUNNING", "COMPLETE"]] * 3
+
+
+def test_sharing_a_release_with_other_environments_holds_nothing_up(world: World) -> None:
+    environments.publish(world, "test")
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(20)
+    before = told(world)
+    environments.shared(world)
+    world.drop("2008.csv", csv(season(2008)))
+    world.ticks(3)
+    assert world.state.traced_seq == world.state.ledger_seq
+    assert [event["job"]["name"] for event in told(world)[len(before) :]][:2] == ["birds.version"] * 2
 
 
 def test_nothing_is_told_while_it_is_off_and_all_of_it_once_it_is_on() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from urllib.parse import SplitResult, urlsplit
 
+from shared import deadline
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.lineage import openlineage
@@ -44,6 +45,7 @@ class HttpLineage:
             raise DependencyUnavailable(f"{where.hostname} took no lineage event lately. Will retry.", left)
         with closing(_connection(where)) as connection:
             for event in told:
+                connection.timeout = deadline.left_s(TIMEOUT_S)
                 self._post(connection, where, event)
 
     def _post(
@@ -94,6 +96,9 @@ def _checked(url: str) -> SplitResult:
     try:
         where = urlsplit(url)
         where.port  # noqa: B018  # raises where it is not a number
+        (where.hostname or "").encode("idna")
+        if not re.fullmatch(r"[!-~]*", where.path + where.query):
+            raise ValueError("a request line takes no other letter")
     except ValueError:
         where = urlsplit("")
     secure = where.scheme == "https" or (where.scheme == "http" and where.hostname in _LOOPBACK)

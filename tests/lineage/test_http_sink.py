@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from shared import deadline
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.lineage import http_sink, openlineage
@@ -136,6 +137,17 @@ def test_what_passes_is_tried_again(
     assert marquez.taken[0][2] == marquez.taken[1][2]
 
 
+def test_no_event_is_begun_after_the_end_of_the_function_that_sends_it(
+    marquez: Marquez, traced: list[Traced]
+) -> None:
+    sink = HttpLineage(marquez.url, KEY, PLACE)
+    with deadline.within(0.0), pytest.raises(deadline.TimeIsUp):
+        sink.publish("birds", traced)
+    assert marquez.taken == []
+    sink.publish("birds", traced)
+    assert marquez.taken != []
+
+
 def test_who_does_not_answer_is_left_alone_for_a_while(
     monkeypatch: pytest.MonkeyPatch, traced: list[Traced]
 ) -> None:
@@ -162,6 +174,9 @@ def test_who_does_not_answer_is_left_alone_for_a_while(
         "https://u:secret@marquez.example.com/api/v1/lineage",
         "https://marquez.example.com:port/api/v1/lineage",
         "ftp://127.0.0.1/lineage",
+        "http://127.0.0.1:1/straße",
+        "http://127.0.0.1:1/two words",
+        "https://marquez..example.com/api/v1/lineage",
     ],
 )
 def test_an_address_that_cannot_be_meant_is_refused_and_not_shown(url: str, traced: list[Traced]) -> None:

@@ -69,7 +69,7 @@ def write_release(exported: ExportedRelease, place: Path) -> None:
         raise ConfigurationError(
             f"release {release} is larger than a file may be; `driftloop explain {release}` reads it"
         )
-    _write(place, page)
+    write(place, page)
     documents, size_kb = len(exported.documents), len(page) / 1000
     out.say(f"wrote {shlex.quote(str(place))}: release {release}, {documents} documents, {size_kb:,.0f} kB")
     out.say("it names who published, asked and acted, and the holdout rows' true and predicted values")
@@ -154,7 +154,7 @@ def check_free(place: Path) -> None:
         raise ConfigurationError(f"{place} exists already; remove it, or name another file with --to")
 
 
-def _write(place: Path, content: bytes) -> None:
+def write(place: Path, content: bytes) -> None:
     """Whole or not at all."""
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import session
+from cli import export, session
 from cli.session import out
 from shared.errors import ConfigurationError
 from shared.runtime import unit_of_work
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from shared.stats.label_design import Chosen
     from shared.verdict.estimate import Asked
     from shared.verdict.served_inputs import Window
+
+
+_FORMULA = re.compile(r"[=+@\t\r]|-(?![\d.]+$)")
+"""How a formula begins; a negative number is none."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -54,10 +60,11 @@ def label_sample(
     if not lines:
         raise ConfigurationError(f"the inputs of {loop}'s newest window are not collected any more")
     columns = list(dict.fromkeys(name for line in lines for name in line))
-    with output.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(lines)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(lines)
+    export.write(output, text.getvalue().encode())
     out.say(
         f"{output}: {len(lines)} of {len(about.ids)} rows served from {window.since[:16]} to {window.until[:16]}. Fill "
         f"in {definition.data.target}, leave label_weight as it is, then: driftloop drop {loop} {output} --labels"
@@ -113,20 +120,16 @@ def _lines(
 
     data = definition.data
     for one in chosen:
-        given = inputs.get(about.rows[one.row])
-        if given is None:
+        given, id = inputs.get(about.rows[one.row]), about.ids[one.row]
+        if given is None or _plain(id) != id:  # a spreadsheet would change it, and the label find nothing
             continue
         code = Code.LABEL_CHOSEN if about.classes else Code.LABEL_CHOSEN_NUMBER
         why = reason(code, loss=one.loss, drawn=one.drawn, like=one.of_stratum)
-        hidden = (data.id, data.target)
-        features = {str(_plain(name)): _plain(value) for name, value in given.items() if name not in hidden}
-        yield {
-            str(data.id): about.ids[one.row],
-            data.target: "",
-            WEIGHT: round(one.weight, 6),
-            "answer": about.answers[one.row],
-            "why": say(why),
-            **features,
+        label = {str(data.id): id, data.target: "", WEIGHT: round(one.weight, 6)}
+        beside = {"answer": about.answers[one.row], "why": say(why)}
+        features = {str(_plain(name)): _plain(value) for name, value in given.items()}
+        yield label | {
+            name: value for name, value in (beside | features | beside).items() if name not in label
         }
 
 
@@ -135,4 +138,4 @@ def _plain(value: object) -> object:
     from shared.verdict import served_rows
 
     kept = served_rows.plain(value)
-    return f"'{kept}" if isinstance(kept, str) and kept[:1] in tuple("=+-@\t\r") else kept
+    return f"'{kept}" if isinstance(kept, str) and _FORMULA.match(kept) else kept

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv as csv_files
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from cli import app, session
 from shared.domain.reason import Code, Reason
 from shared.domain.release import JudgementKind, Phase, TriggerKind
+from shared.errors import ConfigurationError
 from shared.loopfile import parse
 from shared.ports import Answer
 from shared.release import evidence_replay
@@ -349,6 +351,32 @@ def test_chosen_rows_are_written_handed_in_and_weighed(
     hand_in(made, bad.read_bytes(), "bad.csv")
     (aside,) = made.state.set_aside
     assert aside.reason.code is Code.LABEL_WEIGHT
+
+
+def test_what_a_stranger_sent_stands_in_no_column_of_ours_and_is_no_formula(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world()
+    hour(made, 10)
+    for number, row in enumerate(sent := made.ports.evidence.rows["birds", "r1-a1"]):
+        given = {"answer": "?", "label_weight": 7, "why": "?", "note": "=1+1", "less": "-0.5"}
+        inputs = dict(cast(Mapping[str, object], row["inputs"])) | given
+        sent[number] = {**row, "inputs": inputs | ({"row_id": f"=A{number}"} if number % 2 else {})}
+    close(made)
+    monkeypatch.setattr(session, "ports", lambda: made.ports)
+    file = tmp_path / "to-label.csv"
+    asked = ["label-sample", "birds", "--rows", "200", "-o"]
+    assert CliRunner().invoke(app, [*asked, str(file)]).exit_code == 0
+    frame = pd.read_csv(file, dtype={"less": str})
+    assert set(frame.columns[:5]) == {"row_id", "y", "label_weight", "answer", "why"}
+    assert 50 < len(frame) < 150 and not frame.row_id.str.startswith("=").any()
+    assert (
+        (frame.label_weight < 7).all() and set(frame.answer) <= {"yes", "no"} and not (frame.why == "?").any()
+    )
+    assert set(frame.note) == {"'=1+1"} and set(frame.less) == {"-0.5"}
+
+    nowhere = CliRunner().invoke(app, [*asked, str(tmp_path / "gone" / "x.csv")])
+    assert isinstance(nowhere.exception, ConfigurationError) and "cannot be written" in str(nowhere.exception)
 
 
 def test_label_sample_says_what_a_loop_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

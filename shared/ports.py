@@ -288,7 +288,7 @@ class Training(Protocol):
 
 
 class Sharing(Protocol):
-    """The registry that environments share, as whoever promotes may use it; the app only reads it."""
+    """The registry that environments share, as whoever shares may use it; the app only reads it."""
 
     def ensure_model(self, model: str, name: str, version: str) -> str:
         """A deep copy of a registered model in the registry, its tags included; its id there. Waits for it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
@@ -70,6 +71,11 @@ class Settings:
             raise ConfigurationError(
                 f"DRIFTLOOP_ENDPOINT_ACCESS is {values['endpoint_access']!r}; it must be {' or '.join(_ACCESS)}."
             )
+        if values["registry"] and not _REGISTRY.fullmatch(values["registry"]):
+            raise ConfigurationError(
+                f"DRIFTLOOP_REGISTRY is {values['registry']!r}; it must be the resource id of an Azure ML registry: "
+                "/subscriptions/…/resourceGroups/…/providers/Microsoft.MachineLearningServices/registries/NAME."
+            )
         return cls(**values)
 
 
@@ -105,6 +111,10 @@ _DEFAULTS: Mapping[str, str] = {
     "endpoint_access": "enabled",
 }
 _ACCESS = ("enabled", "disabled")
+_REGISTRY = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/registries/[^/]+",
+    re.IGNORECASE,
+)
 _OPTIONAL = frozenset(
     {"endpoint_identity", "app_resource_group", "registry", "environment", "lineage_url", "lineage_key"}
 )

@@ -70,7 +70,7 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
 
 
 def azure_sharing(settings: Settings) -> Sharing:
-    """The registry that environments share, by the identity of whoever promotes."""
+    """The registry that environments share, by the identity of whoever shares."""
     from shared.azure.client import Workspace, credential
     from shared.azure.shared_assets import SharedAssets
 

@@ -1,4 +1,4 @@
-"""Models and environments go into the registry that environments share, by the rights of whoever promotes."""
+"""Models and environments go into the registry that environments share, by the rights of whoever shares."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SharedAssets:
         if self._workspace.arm.get(place, API) is None:
             self._share(kind, source, name, version)
             if self._workspace.arm.get(place, API) is None:
-                raise DependencyUnavailable(f"{place} is not in the registry yet; promote again.")
+                raise DependencyUnavailable(f"{place} is not in the registry yet; share again.")
         return assets.shared_id(self._name, kind, name, version)
 
     def _share(self, kind: str, source: str, name: str, version: str) -> None:

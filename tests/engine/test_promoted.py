@@ -482,6 +482,14 @@ def test_without_a_registry_it_says_what_to_set(test: World, monkeypatch: pytest
     assert told.exit_code == 1 and "set DRIFTLOOP_REGISTRY" in str(told.exception)
 
 
+@pytest.mark.parametrize("registry", ["shared", f"{REGISTRY}/", REGISTRY.replace("registries", "workspaces")])
+def test_a_registry_that_is_no_resource_id_is_refused_by_its_setting(registry: str) -> None:
+    given = dict.fromkeys(Settings.names(), "x") | {"DRIFTLOOP_ENDPOINT_ACCESS": "enabled"}
+    assert Settings.from_environment(given | {"DRIFTLOOP_REGISTRY": REGISTRY}).registry == REGISTRY
+    with pytest.raises(ConfigurationError, match=r"DRIFTLOOP_REGISTRY is .* must be the resource id"):
+        Settings.from_environment(given | {"DRIFTLOOP_REGISTRY": registry})
+
+
 @pytest.mark.parametrize(
     ("to", "here", "words"),
     [

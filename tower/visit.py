@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,7 +20,7 @@ class NotFound(Exception):
     """There is no such page, loop, version or release; the text says which."""
 
 
-_REGISTRIES = "azureml://registries/"
+_SHARED = re.compile("azureml://registries/([^/]+)/models/([^/]+)/versions/([^/]+)")
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class Studio:
 
     def model(self, asset: str) -> str:
         """`asset` is an asset id, of the workspace or of a registry, or `azureml:name:version`."""
-        if asset.startswith(_REGISTRIES):
-            registry, _, name, _, version = asset.removeprefix(_REGISTRIES).split("/")
-            return f"https://ml.azure.com/registries/{quote(registry)}/models/{quote(name)}/version/{quote(version)}"
+        if found := _SHARED.fullmatch(asset):
+            registry, name, version = map(quote, found.groups())
+            return f"https://ml.azure.com/registries/{registry}/models/{name}/version/{version}"
         name, _, version = short(asset).partition(":")
         return self._at(f"model/{quote(name, safe='')}:{quote(version, safe='')}/details")
 

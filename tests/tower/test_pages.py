@@ -12,7 +12,7 @@ import pytest
 from shared.audit import answer
 from tests.engine.world import World, csv, season
 from tests.tower.conftest import PAGES, past
-from tests.tower.tower import BASE, LOOKER, checked, get, page, twin
+from tests.tower.tower import BASE, LOOKER, STUDIO, checked, get, page, twin
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -103,6 +103,13 @@ def test_the_loop_shows_estimates_beside_what_labels_said() -> None:
     html = page(made.ports, "/loops/birds")
     assert checked(html).found == [] and "as if only the inputs had changed" in html
     assert f"{line['off']:+.4f}" in html
+
+
+def test_a_model_that_was_adopted_under_an_odd_name_has_a_page() -> None:
+    assert "registries/shared/models/birds/version/1-a" in STUDIO.model(
+        "azureml://registries/shared/models/birds/versions/1-a"
+    )
+    assert "azureml" in STUDIO.model("azureml://registries/shared/models/birds")
 
 
 def test_a_version_shows_its_source_its_hash_and_how_each_column_moved(world: World) -> None:

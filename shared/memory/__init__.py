@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from shared.memory.azureml import (
     MemoryDeployment,
     MemoryEndpoint,
-    MemoryEvidence,
     MemoryJob,
-    MemoryRequest,
     MemoryServing,
     MemoryTraining,
 )
 from shared.memory.data import MemoryBlobs, MemoryDocuments, MemoryVersions
 from shared.memory.manual_clock import FakeClock
 from shared.memory.outbound import MemoryLineage, MemoryQueue, MemoryTopic
+from shared.memory.request_log import MemoryEvidence, MemoryRequest
 from shared.memory.sources import MemorySources
 from shared.memory.store import MemoryStore
 from shared.ports import Clock, Ports

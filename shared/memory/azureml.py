@@ -1,29 +1,23 @@
-"""Azure ML in memory: jobs, models, endpoints and evidence that tests steer by plain attributes."""
+"""Azure ML in memory: jobs, models and endpoints that tests steer by plain attributes."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from functools import cached_property
+from datetime import datetime
 
 from shared import assets
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
-from shared.port_rules import JOB_TAG, OWN_REQUESTS, RELEASE_TAG, check_weights, counts_as_error, sampled
+from shared.port_rules import JOB_TAG, RELEASE_TAG, check_weights
 from shared.ports import (
     Answer,
-    ArmTraffic,
-    CountedUnit,
     DeploymentSeen,
     DeploymentSpec,
     JobSeen,
     JobSpec,
     ModelFiles,
     RegisteredModel,
-    TrafficMinute,
-    TrafficSeen,
 )
 
 
@@ -309,125 +303,3 @@ class MemoryServing:
         if found is None:
             raise ConfigurationError(f"Endpoint {endpoint} does not exist.", code=Code.ENDPOINT_UNUSABLE)
         return found
-
-
-@dataclass(frozen=True)
-class MemoryRequest:
-    """A line of the traffic log."""
-
-    at: datetime
-    deployment: str
-    status: int = 200
-    latency_ms: float = 10.0
-    request_id: str = ""
-    """The client's own."""
-    identity: str = ""
-    """Who bore the token."""
-    service_id: str = ""
-    """The service's own, by which a row that is called `<service_id>_<index>` is known to be of this request."""
-
-    @cached_property
-    def minute(self) -> datetime:
-        return self.at.replace(second=0, microsecond=0)
-
-
-class MemoryEvidence:
-    """Append to `requests[endpoint]` and `rows[endpoint, deployment]`; `unavailable` makes queries fail, `late` is how
-    long after a request its line can be read."""
-
-    def __init__(self) -> None:
-        self.requests: dict[str, list[MemoryRequest]] = {}
-        self.rows: dict[tuple[str, str], list[Mapping[str, object]]] = {}
-        self.unavailable = ""
-        self.late = timedelta()
-
-    def traffic(
-        self, endpoint: str, since: datetime, until: datetime, unit: CountedUnit = "request"
-    ) -> TrafficSeen:
-        self._check()
-        requests = self._strangers(endpoint, since, until)
-        newest = max((request.at for request in requests), default=None)
-        arms = defaultdict[str, list[MemoryRequest]](list)
-        for request in _counted(requests, unit):
-            arms[request.deployment].append(request)
-        nameless = 0 if unit == "request" else sum(not _caller(request, unit) for request in requests)
-        return TrafficSeen(
-            {name: _arm(arms[name]) for name in sorted(arms)}, newest, _minutes(arms), nameless
-        )
-
-    def _strangers(self, endpoint: str, since: datetime, until: datetime) -> list[MemoryRequest]:
-        return [
-            request
-            for request in self.requests.get(endpoint, [])
-            if since <= request.at < until - self.late and not request.request_id.startswith(OWN_REQUESTS)
-        ]
-
-    def predictions(
-        self,
-        endpoint: str,
-        deployment: str,
-        since: datetime,
-        until: datetime,
-        limit: int = 10_000,
-        id: str = "",
-        unit: CountedUnit = "request",
-    ) -> list[Mapping[str, object]]:
-        rows = self._between(endpoint, deployment, since, until)
-        if unit != "request":
-            first = {one.service_id for one in _counted(self._strangers(endpoint, since, until), unit)}
-            rows = [row for row in rows if str(row["id"]).rpartition("_")[0] in first]
-        return rows[:limit]
-
-    def inputs(
-        self,
-        endpoint: str,
-        deployment: str,
-        since: datetime,
-        until: datetime,
-        limit: int = 10_000,
-        id: str = "",
-    ) -> list[Mapping[str, object]]:
-        found = self._between(endpoint, deployment, since, until)
-        return sampled(({name: row[name] for name in ("id", "time", "inputs")} for row in found), limit)
-
-    def _between(
-        self, endpoint: str, deployment: str, since: datetime, until: datetime
-    ) -> list[Mapping[str, object]]:
-        self._check()
-        rows = self.rows.get((endpoint, deployment), [])
-        return [row for row in rows if since.isoformat() <= str(row["time"]) < until.isoformat()]
-
-    def _check(self) -> None:
-        if self.unavailable:
-            raise DependencyUnavailable(self.unavailable)
-
-
-def _caller(request: MemoryRequest, unit: CountedUnit) -> str:
-    return request.identity if unit == "identity" else request.request_id.partition("_")[0]
-
-
-def _counted(requests: Sequence[MemoryRequest], unit: CountedUnit) -> Sequence[MemoryRequest]:
-    """All, or the first of each caller that is named."""
-    if unit == "request":
-        return requests
-    first: dict[str, MemoryRequest] = {}
-    for request in sorted(requests, key=lambda one: one.at):
-        if caller := _caller(request, unit):
-            first.setdefault(caller, request)
-    return list(first.values())
-
-
-def _minutes(arms: Mapping[str, Sequence[MemoryRequest]]) -> list[TrafficMinute]:
-    found = defaultdict[datetime, dict[str, tuple[int, int]]](dict)
-    for name, seen in arms.items():
-        requests = Counter(request.minute for request in seen)
-        errors = Counter(request.minute for request in seen if counts_as_error(request.status))
-        for minute, number in requests.items():
-            found[minute][name] = number, errors[minute]
-    return [TrafficMinute(at, found[at]) for at in sorted(found)]
-
-
-def _arm(requests: Sequence[MemoryRequest]) -> ArmTraffic:
-    errors = sum(counts_as_error(request.status) for request in requests)
-    answered = (request for request in requests if not counts_as_error(request.status))
-    return ArmTraffic(len(requests), errors, tuple(request.latency_ms for request in answered))

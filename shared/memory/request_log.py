@@ -1,0 +1,135 @@
+"""What an endpoint was asked and answered, in memory: lines and rows that tests append."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from shared.errors import DependencyUnavailable
+from shared.port_rules import OWN_REQUESTS, counts_as_error, sampled
+from shared.ports import ArmTraffic, CountedUnit, TrafficMinute, TrafficSeen
+
+
+@dataclass(frozen=True)
+class MemoryRequest:
+    """A line of the traffic log."""
+
+    at: datetime
+    deployment: str
+    status: int = 200
+    latency_ms: float = 10.0
+    request_id: str = ""
+    """The client's own."""
+    identity: str = ""
+    """Who bore the token."""
+    service_id: str = ""
+    """The service's own, by which a row that is called `<service_id>_<index>` is known to be of this request."""
+
+    @cached_property
+    def minute(self) -> datetime:
+        return self.at.replace(second=0, microsecond=0)
+
+
+class MemoryEvidence:
+    """Append to `requests[endpoint]` and `rows[endpoint, deployment]`; `unavailable` makes queries fail, `late` is how
+    long after a request its line can be read."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, list[MemoryRequest]] = {}
+        self.rows: dict[tuple[str, str], list[Mapping[str, object]]] = {}
+        self.unavailable = ""
+        self.late = timedelta()
+
+    def traffic(
+        self, endpoint: str, since: datetime, until: datetime, unit: CountedUnit = "request"
+    ) -> TrafficSeen:
+        self._check()
+        requests = self._strangers(endpoint, since, until)
+        newest = max((request.at for request in requests), default=None)
+        arms = defaultdict[str, list[MemoryRequest]](list)
+        for request in _counted(requests, unit):
+            arms[request.deployment].append(request)
+        nameless = 0 if unit == "request" else sum(not _caller(request, unit) for request in requests)
+        return TrafficSeen(
+            {name: _arm(arms[name]) for name in sorted(arms)}, newest, _minutes(arms), nameless
+        )
+
+    def _strangers(self, endpoint: str, since: datetime, until: datetime) -> list[MemoryRequest]:
+        return [
+            request
+            for request in self.requests.get(endpoint, [])
+            if since <= request.at < until - self.late and not request.request_id.startswith(OWN_REQUESTS)
+        ]
+
+    def predictions(
+        self,
+        endpoint: str,
+        deployment: str,
+        since: datetime,
+        until: datetime,
+        limit: int = 10_000,
+        id: str = "",
+        unit: CountedUnit = "request",
+    ) -> list[Mapping[str, object]]:
+        rows = self._between(endpoint, deployment, since, until)
+        if unit != "request":
+            first = {one.service_id for one in _counted(self._strangers(endpoint, since, until), unit)}
+            rows = [row for row in rows if str(row["id"]).rpartition("_")[0] in first]
+        return rows[:limit]
+
+    def inputs(
+        self,
+        endpoint: str,
+        deployment: str,
+        since: datetime,
+        until: datetime,
+        limit: int = 10_000,
+        id: str = "",
+    ) -> list[Mapping[str, object]]:
+        found = self._between(endpoint, deployment, since, until)
+        return sampled(({name: row[name] for name in ("id", "time", "inputs")} for row in found), limit)
+
+    def _between(
+        self, endpoint: str, deployment: str, since: datetime, until: datetime
+    ) -> list[Mapping[str, object]]:
+        self._check()
+        rows = self.rows.get((endpoint, deployment), [])
+        return [row for row in rows if since.isoformat() <= str(row["time"]) < until.isoformat()]
+
+    def _check(self) -> None:
+        if self.unavailable:
+            raise DependencyUnavailable(self.unavailable)
+
+
+def _caller(request: MemoryRequest, unit: CountedUnit) -> str:
+    return request.identity if unit == "identity" else request.request_id.partition("_")[0]
+
+
+def _counted(requests: Sequence[MemoryRequest], unit: CountedUnit) -> Sequence[MemoryRequest]:
+    """All, or the first of each caller that is named."""
+    if unit == "request":
+        return requests
+    first: dict[str, MemoryRequest] = {}
+    for request in sorted(requests, key=lambda one: one.at):
+        if caller := _caller(request, unit):
+            first.setdefault(caller, request)
+    return list(first.values())
+
+
+def _minutes(arms: Mapping[str, Sequence[MemoryRequest]]) -> list[TrafficMinute]:
+    found = defaultdict[datetime, dict[str, tuple[int, int]]](dict)
+    for name, seen in arms.items():
+        requests = Counter(request.minute for request in seen)
+        errors = Counter(request.minute for request in seen if counts_as_error(request.status))
+        for minute, number in requests.items():
+            found[minute][name] = number, errors[minute]
+    return [TrafficMinute(at, found[at]) for at in sorted(found)]
+
+
+def _arm(requests: Sequence[MemoryRequest]) -> ArmTraffic:
+    errors = sum(counts_as_error(request.status) for request in requests)
+    answered = (request for request in requests if not counts_as_error(request.status))
+    return ArmTraffic(len(requests), errors, tuple(request.latency_ms for request in answered))

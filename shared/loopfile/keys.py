@@ -52,7 +52,7 @@ def allowed(path: Path) -> str:
 
 
 def _words(kind: Any, metadata: Sequence[object]) -> str:
-    """`kind` is any annotation of a key, `metadata` what Annotated puts beside it: what is said last is the narrowest."""
+    """`kind` is any annotation of a key, `metadata` what Annotated puts beside it, the narrowest last."""
     metadata = [
         one for part in metadata for one in (part.metadata if isinstance(part, FieldInfo) else [part])
     ]

@@ -45,11 +45,10 @@ AN_HOUR: Mapping[str, float] = {
 
 
 def price(cost: Cost, size: str) -> float | None:
-    """Of an hour of one machine of this size, in the loop's currency; None when nobody says."""
+    """Of an hour of one machine of this size, in the loop's currency; None when nobody says. Azure does not tell sizes
+    apart by case, and answers in capitals."""
     for table in (cost.prices, AN_HOUR if cost.currency == CURRENCY else {}):
         for name, an_hour in table.items():
-            if (
-                name.casefold() == size.casefold()
-            ):  # Azure does not tell sizes apart by case, and answers in capitals
+            if name.casefold() == size.casefold():
                 return an_hour
     return None

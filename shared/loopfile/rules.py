@@ -156,16 +156,15 @@ def _metric(it: Definition) -> Iterator[Finding]:
             f"at_least, because higher is better for {metric.name}",
             (_NAME,),
         )
+    for rule in (_positive, _costs, _own, _estimate, _task):
+        yield from rule(it, metric)
 
 
 def _lower(metric: Metric) -> bool:
     return metric.better == "lower" if is_own(metric.name) else metric.name in LOWER_IS_BETTER
 
 
-def _own(it: Definition) -> Iterator[Finding]:
-    metric = it.metric
-    if metric is None:
-        return
+def _own(it: Definition, metric: Metric) -> Iterator[Finding]:
     better, span = ("metric", "better"), ("metric", "range")
     if not is_own(metric.name):
         for path, value in ((better, metric.better), (span, metric.range)):
@@ -185,10 +184,8 @@ def _own(it: Definition) -> Iterator[Finding]:
         yield Finding(("gate", "margin"), None, f"a number in the units of {metric.name}", (_NAME,))
 
 
-def _positive(it: Definition) -> Iterator[Finding]:
-    metric, path = it.metric, ("metric", "positive")
-    if metric is None:
-        return
+def _positive(it: Definition, metric: Metric) -> Iterator[Finding]:
+    path = ("metric", "positive")
     if metric.positive is not None and metric.name not in RANKING and not is_own(metric.name):
         yield Finding(path, metric.positive, f"nothing, because {metric.name} looks for no class", (_NAME,))
     if metric.positive is None and metric.name == "average_precision":
@@ -196,10 +193,8 @@ def _positive(it: Definition) -> Iterator[Finding]:
         yield Finding(path, None, allowed, (_NAME,))
 
 
-def _costs(it: Definition) -> Iterator[Finding]:
-    metric, path = it.metric, ("metric", "costs")
-    if metric is None:
-        return
+def _costs(it: Definition, metric: Metric) -> Iterator[Finding]:
+    path = ("metric", "costs")
     if metric.name != COST:
         if metric.costs:
             yield Finding(path, dict(metric.costs), f"nothing, because {metric.name} has no costs", (_NAME,))
@@ -222,9 +217,9 @@ def _costs(it: Definition) -> Iterator[Finding]:
             yield Finding((*path, truth, name), row[name], allowed, (path,))
 
 
-def _estimate(it: Definition) -> Iterator[Finding]:
-    metric, path = it.metric, ("metric", "estimate")
-    if metric is None or not metric.estimate:
+def _estimate(it: Definition, metric: Metric) -> Iterator[Finding]:
+    path = ("metric", "estimate")
+    if not metric.estimate:
         return
     if it.drift.served is None:
         yield Finding(
@@ -235,14 +230,9 @@ def _estimate(it: Definition) -> Iterator[Finding]:
         yield Finding(path, True, allowed, (_NAME,))
 
 
-def _task(it: Definition) -> Iterator[Finding]:
-    metric, task = it.metric, it.data.task
-    if (
-        metric is None
-        or is_own(metric.name)
-        or task == "auto"
-        or (metric.name in REGRESSION) == (task == "regression")
-    ):
+def _task(it: Definition, metric: Metric) -> Iterator[Finding]:
+    task = it.data.task
+    if is_own(metric.name) or task == "auto" or (metric.name in REGRESSION) == (task == "regression"):
         return
     yield Finding(
         _NAME, metric.name, f"a metric of a {task}, because data.task is {task}", (("data", "task"),)
@@ -372,11 +362,6 @@ RULES: tuple[Rule, ...] = (
     _complete,
     _persistence,
     _metric,
-    _positive,
-    _costs,
-    _own,
-    _estimate,
-    _task,
     _retrain,
     _parity,
     _canary,

@@ -155,12 +155,9 @@ def _compute(ml: Workspace, ports: Ports, overview: Overview) -> Iterator[Findin
 
 def _strangers(ports: Ports, overview: Overview) -> Iterator[Finding]:
     from shared.runtime import strangers, unit_of_work
-    from shared.words import say
 
-    check, found = (
-        f"deployments of {overview.endpoint}",
-        unit_of_work.read(ports, overview.loop).state.strangers,
-    )
+    check = f"deployments of {overview.endpoint}"
+    found = unit_of_work.read(ports, overview.loop).state.strangers
     if not found:
         yield Finding(check, OK, "none that somebody else made, as the last sweep saw")
         return

@@ -32,8 +32,8 @@ class Shown:
     job_link: str
     data_count: int
     unknown: str
-    origin: str
     """What is not known of its training."""
+    origin: str
     until_known: bool
     """Whether `chain.until` is known: the entries in hand may end before the release did."""
     entries: tuple[Told, ...]

@@ -20,6 +20,7 @@ from shared.ports import Documents, Sharing
 from shared.release import promoted
 from shared.release.document import store
 from shared.release.promoted import Tested
+from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, queries
 from shared.state.hash_chain import Draft
@@ -110,6 +111,9 @@ def share(
         if made and source != made:
             named = assets.asset(made)
             ensure(source, named.name, named.version)
+    current = unit_of_work.read(
+        current.ports, current.loop
+    )  # a large model takes minutes, and the loop went on
     entries = queries.entries(current.ports, current.loop)
     if not any(entry.what == SHARED and entry.detail.get("model") == found.model for entry in entries):
         detail = {"release": str(found.release), "model": found.model, "scoring": found.scoring}

@@ -177,6 +177,21 @@ def test_sharing_is_on_record_where_it_was_tested_and_again_changes_nothing(test
     assert answer.audit(test.ports, "birds").problems == ()
 
 
+def test_a_loop_goes_on_while_its_model_is_copied(test: World) -> None:
+    class Slow(MemorySharing):
+        def ensure_model(self, model: str, name: str, version: str) -> str:
+            test.drop("2008.csv", csv(season(2008)))
+            test.ticks(2)
+            return super().ensure_model(model, name, version)
+
+    current, exported = (
+        unit_of_work.read(test.ports, "birds"),
+        exported_release.export(test.ports, "birds", 1),
+    )
+    origin.share(current, Slow(test.ports.training), exported, REGISTRY, "ann")
+    assert {"version.created", origin.SHARED} <= set(test.ledger())
+
+
 def test_a_repeated_promotion_is_one_release(test: World, production: World) -> None:
     exported = shared(test)
     promote(production, exported, id="once")

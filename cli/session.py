@@ -103,7 +103,7 @@ def release_of(text: str) -> tuple[str, int]:
     from shared.errors import ConfigurationError
 
     loop, _, number = text.partition("/")
-    if not number.isdigit():
+    if not number.isdecimal():
         raise ConfigurationError(f"{text!r} is not a release; expected LOOP/NUMBER, for example penguins/3")
     return loop, int(number)
 

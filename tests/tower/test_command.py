@@ -10,7 +10,8 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from cli import app
-from cli.session import Terminal
+from cli.session import Terminal, release_of
+from shared.errors import ConfigurationError
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["status", "-h"], ["--help"]])
@@ -22,6 +23,12 @@ def test_help_has_a_short_form_everywhere(arguments: list[str]) -> None:
 def test_the_version_is_the_packages() -> None:
     done = CliRunner().invoke(app, ["--version"])
     assert (done.exit_code, done.output.strip()) == (0, f"driftloop {version('driftloop')}")
+
+
+@pytest.mark.parametrize("text", ["birds", "birds/", "a/b/1", "birds/²"])
+def test_what_names_no_release_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"'{text}' is not a release"):
+        release_of(text)
 
 
 @pytest.mark.parametrize(("columns", "lines"), [("", 3), ("60", 9)])

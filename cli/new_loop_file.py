@@ -1,0 +1,76 @@
+"""The loop file that `driftloop new` writes, with a comment where a person knows better."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from cli import contract_proposal, new_prospects
+from cli.yaml_values import quoted
+
+if TYPE_CHECKING:
+    from cli.new import Seen
+
+METRIC = {"classification": "balanced_accuracy", "regression": "rmse"}
+"""Balanced accuracy counts every class alike: a model that never says the rare one gets no more than chance."""
+
+
+def loop_text(name: str, seen: Seen, schedule: str) -> str:
+    """The loop file. Texts are written as JSON, which YAML reads."""
+    lines = [f"loop: {name}", "data:", f"  landing: landing/{name}/", f"  target: {quoted(seen.target)}"]
+    lines.append(f"  task: {seen.task}")
+    if seen.id:
+        lines.append(f"  id: {quoted(seen.id)}")
+    if seen.time:
+        lines.append(f"  time: {quoted(seen.time)}")
+    if seen.ignore:
+        lines.append(f"  ignore: {quoted(seen.ignore)}")
+    if seen.said:
+        lines.append(f"  columns: {quoted(seen.said)}")
+    by = "by: hash, fraction: 0.2"
+    if column := seen.time or seen.cluster:
+        by = f"by: {'time' if seen.time else 'group'}, fraction: 0.2, column: {quoted(column)}"
+    lines += contract_proposal.proposal(seen.table, seen.kinds, seen.id, (seen.time, *seen.ignore))
+    lines += [f"  holdout: {{{by}}}", "  window: all", "train:", "  pipeline: train.yml", "serve:"]
+    lines.append(f"  endpoint: {(name if len(name) > 2 else name + '-loop')[:32]}")
+    lines += _drift_lines(seen)
+    if schedule:
+        lines += ["retrain:", f"  schedule: {quoted(schedule)}"]
+    return "\n".join([*lines, *_metric(seen)]) + "\n"
+
+
+def _drift_lines(seen: Seen) -> list[str]:
+    lines = []
+    judged = [c for c in seen.features if c not in (seen.time, *seen.clocks)] if seen.time else []
+    if judged:
+        lines.append(f"  columns: {quoted(judged)}   # not the time itself, which always moves")
+    if seen.cluster:
+        lines.append(
+            f"  cluster: {quoted(seen.cluster)}   # one row of each is compared: the others depend on it"
+        )
+    if seen.time or seen.alike:
+        lines.append(
+            "  reference: {last: 8}   # rows depend on each other: a drop is ranked among those before it"
+        )
+    return ["drift:", *lines] if lines else []
+
+
+def _metric(seen: Seen) -> list[str]:
+    """A model that is no better than guessing, or worse than it was, is a reason to retrain; what is good enough, a
+    person knows."""
+    lines = ["metric:", f"  name: {METRIC[seen.task]}   # measured on each labelled version"]
+    if seen.task == "classification":
+        classes = max(2, seen.distinct[seen.target])
+        guessing = math.floor(1000 / classes) / 1000
+        lines.append(f"  at_least: {guessing:g}   # guessing one of {classes}; below it the loop retrains")
+        margin, unit = "0.03", "of balanced accuracy"
+        if (sample := new_prospects.sample_for(seen.answers)) > new_prospects.SAMPLED:
+            lines.append(
+                f"  sample: {sample}   # rows of a version, enough to have the rarest class among them"
+            )
+    else:
+        spread = max(seen.spread, 1e-8)
+        lines.append(f"  at_most: {spread:.3g}   # always answering the mean; above it the loop retrains")
+        margin, unit = f"{spread * 0.1:.3g}", f"of RMSE, a tenth of the spread of {quoted(seen.target)}"
+    lines.append(f"  worse_by: {margin}   # than the live model was at its gate: then the loop retrains, too")
+    return [*lines, "gate:", f"  margin: {margin}   # {unit}", "  on_inconclusive: hold"]

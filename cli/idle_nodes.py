@@ -29,6 +29,7 @@ class Idle:
 
     compute: str
     size: str
+    """Empty where Azure ML does not know it: of a Kubernetes cluster that is attached."""
     nodes: int
 
     @property
@@ -56,7 +57,7 @@ def idle(ml: Callable[[], MLClient], name: str) -> Idle:
                 f"the workspace has no compute {name}; "
                 "correct `train.compute`, or leave it out for serverless compute"
             ) from None
-    return Idle(name, str(getattr(found, "size", None)), getattr(found, "min_instances", None) or 0)
+    return Idle(name, str(getattr(found, "size", "")), getattr(found, "min_instances", None) or 0)
 
 
 def refuse(ml: Callable[[], MLClient], train: Train) -> Idle | None:
@@ -71,7 +72,7 @@ def refuse(ml: Callable[[], MLClient], train: Train) -> Idle | None:
 
 def mispriced(kept: Idle, cost: Cost) -> str:
     """What is wrong with the price of a job's hour; empty when the loop file names the cluster's own machine."""
-    if kept.size.casefold() == cost.node.casefold():
+    if kept.size.casefold() in ("", cost.node.casefold()):
         return ""
     return f"jobs run on {kept.size} ({kept.compute}), and their cost is reckoned with {cost.node}"
 

@@ -2,6 +2,8 @@
 
 List prices of East US, Linux, pay as you go. Jobs, serverless compute and online endpoints are billed as the machines
 that they use; Azure Machine Learning adds nothing: https://azure.microsoft.com/pricing/details/machine-learning
+Read on 2026-11-29 from SkyPilot's copy of the Azure retail prices API (https://github.com/skypilot-org/skypilot-catalog,
+catalogs/v6/azure/vms.csv, eastus, at 098741e); https://prices.azure.com/api/retail/prices has what holds today.
 """
 
 from __future__ import annotations
@@ -14,10 +16,6 @@ if TYPE_CHECKING:
     from shared.loopfile.definition import Cost
 
 CURRENCY = "USD"
-READ_ON = "2026-11-29"
-SOURCE = "https://github.com/skypilot-org/skypilot-catalog, catalogs/v6/azure/vms.csv, eastus, at 098741e"
-"""SkyPilot's copy of the Azure retail prices API; https://prices.azure.com/api/retail/prices has what holds today."""
-
 AN_HOUR: Mapping[str, float] = {
     "Standard_DS1_v2": 0.073,
     "Standard_DS2_v2": 0.146,

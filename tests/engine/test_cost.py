@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
 
 import cli
+from cli import idle_nodes
 from shared import loopfile
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code
@@ -193,3 +196,15 @@ def test_the_loops_own_price_wins_whatever_case_azure_answers_in() -> None:
 
 def replace_prices(own: dict[str, float]) -> Cost:
     return DEFINITION.cost.model_copy(update={"prices": own})
+
+
+def test_the_machine_of_a_cluster_is_compared_where_azure_ml_knows_it() -> None:
+    from azure.ai.ml.entities import AmlCompute, Compute, KubernetesCompute
+
+    def wrong(compute: Compute) -> str:
+        client = SimpleNamespace(compute=SimpleNamespace(get=lambda name: compute))
+        return idle_nodes.mispriced(idle_nodes.idle(lambda: cast(Any, client), str(compute.name)), Cost())
+
+    assert wrong(AmlCompute(name="c", size="STANDARD_DS3_V2")) == ""
+    assert wrong(AmlCompute(name="c", size="Standard_DS4_v2")).startswith("jobs run on Standard_DS4_v2 (c)")
+    assert wrong(KubernetesCompute(name="attached")) == ""

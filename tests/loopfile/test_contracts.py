@@ -188,6 +188,12 @@ def test_an_open_data_contract_becomes_rules(tmp_path: Path) -> None:
     ]
 
 
+def test_an_element_that_is_named_once_for_all_promises_is_that_of_each(tmp_path: Path) -> None:
+    once = ODCS.replace(", element: orders.day", "") + "slaDefaultElement: orders.day\n"
+    assert once.count("orders.day") == 1
+    assert rules(tmp_path, once) == rules(tmp_path, ODCS)
+
+
 def test_a_pandera_schema_becomes_rules(tmp_path: Path) -> None:
     assert rules(tmp_path, PANDERA) == [
         "age: type: integer => quarantine",

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared import assets
 from shared.azure.client import Workspace
-from shared.azure.failures import asking
+from shared.azure.failures import UNBOUNDED, asking
 from shared.azure.registered_assets import API, digest
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable
@@ -60,7 +60,8 @@ class SharedAssets:
         named, client = assets.asset(source), self._workspace()
         to = {"share_with_name": name, "share_with_version": version, "registry_name": self._name}
         operations: Any = getattr(client, kind)
-        with redirect_stderr(StringIO()), asking("Sharing", f"registry {self._name}", ROLE):
+        sharing = asking("Sharing", f"registry {self._name}", ROLE, most_s=UNBOUNDED)
+        with redirect_stderr(StringIO()), sharing:
             try:
                 operations.share(named.name, named.version, **to)
             except ValidationException as error:

@@ -33,8 +33,10 @@ def of_champion(unit: Unit, published: Published) -> Threshold:
         return given
     sign = metric_of(wanted.name, record.policy.costs, record.policy.own).sign
     shown = _shown(record, wanted.confidence)
-    end = shown and (shown.low if sign > 0 else shown.high)
-    if shown is None or shown.value is None or end is None:
+    if shown is None:
+        return given
+    end = shown.low if sign > 0 else shown.high
+    if shown.value is None or end is None:
         return given
     value = shown.value - sign * wanted.worse_by
     if given.value is not None and sign * given.value >= sign * value:

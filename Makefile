@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
+PIP := $(BIN)/python -m pip
+UV := $(BIN)/python -m local.jobs.installer
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test lint soak bench lock clean
@@ -17,8 +19,11 @@ setup: .venv/.ready ## Make the virtual environment (the others call it by thems
 	  { echo "Driftloop needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=python3.11"; exit 1; }
 	@echo "making .venv (about a minute, once)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -e .
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt >.venv/uv.txt
+	@$(PIP) install -qq --disable-pip-version-check -r .venv/uv.txt
+	@$(UV) pip install --require-hashes -r requirements-dev.txt || \
+	  $(PIP) install -qq --disable-pip-version-check -r requirements-dev.txt
+	@$(PIP) install -qq --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 demo: setup ## Show the main job on real data: make demo, make demo LOOP=iris, or from test to production: make demo LOOP=iris ENVIRONMENTS=1

@@ -7,29 +7,17 @@ import re
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from cli import new_data
 from cli.compare import ColumnIs, said
 from cli.session import out
 from shared.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
-
 TEMPLATE = Path(__file__).parent / "new-loop"
-LARGEST_SAMPLE_BYTES = 64 * 1024 * 1024
-TASKS = ("classification", "regression")
-MANY_CLASSES = 100
-MOST_NAMED = 20
-"""Classes that a note names."""
-
-_ID_NAME = re.compile(r"(^|[ _-])(id|key|number|no)$", re.IGNORECASE)
-NUMBERS = frozenset({"number", "integer", "boolean"})
 
 
 def add_to(app: typer.Typer) -> None:
@@ -53,7 +41,7 @@ def new(
 ) -> None:
     """Make a loop from a data file. Its pipeline trains a scikit-learn baseline and runs as it is."""
     kinds = said(column)
-    seen = look(data, target or _ask("target", _columns(data)), kinds)
+    seen = new_data.look(data, target or new_data.ask("target", new_data.columns_of(data)), kinds)
     seen.settle(task, time)
     chosen = "" if schedule == "none" else schedule
     if not schedule and sys.stdin.isatty():
@@ -72,277 +60,7 @@ def new(
     )
 
 
-def _ask(option: str, choices: list[str]) -> str:
-    """A question on a terminal; elsewhere the option that is missing, with what it may be."""
-    if not sys.stdin.isatty():
-        raise ConfigurationError(f"missing --{option}; choose one of {', '.join(choices)}")
-    answer: str = typer.prompt(f"{option} ({', '.join(choices)})", default=choices[-1])
-    if answer not in choices:
-        raise ConfigurationError(f"{option} {answer!r} is none of: {', '.join(choices)}")
-    return answer
-
-
-# --- what the data show --------------------------------------------------------------------------
-
-
-@dataclass
-class Seen:
-    """What a data file shows, and what was settled about it."""
-
-    target: str
-    kinds: dict[str, str]
-    distinct: dict[str, int]
-    rows: int
-    spread: float
-    """Standard deviation of a numeric target, else 0."""
-    table: pd.DataFrame = field(repr=False)
-    """The rows that have a target."""
-    findings: tuple[str, ...] = ()
-    shown: str = ""
-    """The task that the target's values show: what the loop would settle from the same rows."""
-    classes: tuple[str, ...] = ()
-    """Of a target of a few whole numbers."""
-    task: str = ""
-    time: str = ""
-    id: str = ""
-    ignore: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    said: dict[str, str] = field(default_factory=dict)
-    """What a person said that columns are."""
-    alike: str = ""
-    """A column whose rows resemble the rows before them; empty where none does."""
-    cluster: str = ""
-    """A key that occurs in several rows, for example a customer."""
-    clocks: list[str] = field(default_factory=list)
-    """Columns that say what time it is, as the one does that orders the rows."""
-
-    @property
-    def features(self) -> list[str]:
-        return [name for name in self.kinds if name not in {self.target, self.id, *self.ignore}]
-
-    @property
-    def answers(self) -> list[object]:
-        found: list[object] = self.table[self.target].tolist()
-        return found
-
-    @property
-    def order(self) -> str:
-        if self.time:
-            return f"newest rows by {self.time} kept back"
-        return f"whole groups by {self.cluster} kept back" if self.cluster else "rows kept back by their hash"
-
-    def settle(self, task: str, time: str) -> None:
-        """Task, order, id and columns of no use: as told, as the data show, or as asked."""
-        self.task = task or self._task()
-        if self.task not in TASKS:
-            raise ConfigurationError(f"--task {self.task!r} is neither {' nor '.join(TASKS)}")
-        if self.task == "regression" and self.kinds[self.target] not in ("number", "integer"):
-            raise ConfigurationError(
-                f"{self.target} is {self.kinds[self.target]}: a regression predicts numbers"
-            )
-        self._order(time)
-        self._set_aside()
-        self._depending()
-        self._compare()
-        self.notes += list(self.findings)
-        if not self.features:
-            raise ConfigurationError(f"no column is left to predict {self.target} from")
-
-    def _task(self) -> str:
-        kind, values = self.kinds[self.target], self.distinct[self.target]
-        if kind == "datetime":
-            raise ConfigurationError(
-                f"{self.target} is a time; predict a class or a number: choose another --target"
-            )
-        if kind in ("string", "boolean"):
-            if values > MANY_CLASSES:
-                raise ConfigurationError(
-                    f"{self.target} has {values} different texts in {self.rows} rows, so it is not a class; "
-                    "choose another --target, or pass --task classification if you mean it"
-                )
-            return "classification"
-        if self.shown == "classification":
-            self.notes.append(
-                f"{self.target} has {values} different whole numbers ({', '.join(self.classes)}), which are taken as "
-                "classes; if it is a quantity, pass --task regression"
-            )
-        elif kind == "integer":
-            self.notes.append(
-                f"{self.target} has {values} different whole numbers, which are taken as a quantity; "
-                "if they are codes of classes, pass --task classification"
-            )
-        return self.shown
-
-    def _order(self, time: str) -> None:
-        moments = [name for name, kind in self.kinds.items() if kind == "datetime"]
-        if time and time != "none" and time not in moments:
-            raise ConfigurationError(
-                f"--time {time!r} is not a column of times; columns of times: {', '.join(moments) or 'none'}"
-            )
-        if time:
-            self.time = "" if time == "none" else time
-        elif len(moments) > 1:
-            self.time = _ask("time", [*moments, "none"]).replace("none", "")
-        else:
-            self.time = moments[0] if moments else ""
-
-    def _set_aside(self) -> None:
-        for name, kind in self.kinds.items():
-            if name in (self.target, self.time, *self.ignore):
-                continue
-            if self.said.get(name) == "id":
-                self.id = self.id or name
-                continue
-            unique = kind in ("string", "integer") and self.distinct[name] == self.rows > 1
-            if unique and not self.id and _ID_NAME.search(name):
-                self.id = name
-                continue
-            if self.distinct[name] <= 1:
-                self._leave_out(name, "has one value" if self.distinct[name] else "has no value at all")
-            elif kind == "string" and self.distinct[name] > max(50, self.rows * 0.5):
-                self._leave_out(name, f"has {self.distinct[name]} different texts in {self.rows} rows")
-
-    def _depending(self) -> None:
-        """What the tests of drift need to know of rows that depend on each other."""
-        if self.cluster in (self.target, self.id):
-            self.cluster = ""
-        if self.cluster:
-            if self.cluster not in self.ignore:
-                self.ignore.append(self.cluster)
-            self.notes.append(
-                f"{self.cluster} occurs in several rows: one row of each is compared (`drift.cluster`), and whole "
-                "groups are kept back (`data.holdout`)"
-            )
-        if self.time or self.alike:
-            why = (
-                f"rows follow each other by {self.time}"
-                if self.time
-                else f"{self.alike} resembles the row before it"
-            )
-            self.notes.append(
-                f"{why}: a drop alarms when it is unusual among the drops before it (`drift.reference`), from the "
-                "seventh drop on; until then the metric alone can ask for a retraining"
-            )
-
-    def _compare(self) -> None:
-        """What drops are compared by: not what goes with the time, nor a name of whom a row is about."""
-        numbers = [name for name in self.features if self.kinds[name] in ("number", "integer")]
-        if self.time:
-            from cli.new_prospects import clocks
-
-            self.clocks = clocks(self.table, self.time, numbers)
-            for name in self.clocks:
-                self.notes.append(
-                    f"column {name} only ever goes up or down with {self.time}: drift is not judged by it "
-                    "(`drift.columns` in loop.yaml)"
-                )
-        for name in self.features:
-            if (
-                _ID_NAME.search(name)
-                and self.kinds[name] in ("string", "integer")
-                and name not in self.clocks
-            ):
-                self.notes.append(
-                    f"column {name} looks like an id, and the model learns from it; if it only names who a row is "
-                    f"about, remove the folder and make the loop again with --column {name}=ignore"
-                )
-
-    def _leave_out(self, name: str, why: str) -> None:
-        self.ignore.append(name)
-        self.notes.append(f"column {name} {why}: left out (`data.ignore` in loop.yaml)")
-
-
-def _columns(data: Path) -> list[str]:
-    from shared.errors import InputRejected
-    from shared.intake import ReadSpec
-    from shared.intake.reader.batches import open_sources
-    from shared.intake.reader.profile_files import files_of
-
-    _check_there(data)
-    try:
-        sources = open_sources(files_of(data), ReadSpec(target=""))
-    except InputRejected as rejection:
-        raise ConfigurationError(f"{data} cannot be read: {rejection.code}: {rejection}") from rejection
-    return list(sources.found)
-
-
-def _check_there(data: Path) -> None:
-    if not data.exists():
-        raise ConfigurationError(
-            f"{data} is not a file or folder; pass CSV or Parquet files like those that will be dropped"
-        )
-    if (
-        size := sum(each.stat().st_size for each in (data, *data.rglob("*")) if each.is_file())
-    ) > LARGEST_SAMPLE_BYTES:
-        raise ConfigurationError(
-            f"{data} has {size:,} bytes; give a part of it, {LARGEST_SAMPLE_BYTES:,} at most"
-        )
-
-
-def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen:
-    """Read the file as a drop would be read: what passes here passes there."""
-    import tempfile
-
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    from shared.errors import InputRejected
-    from shared.intake import ReadSpec, read_drop
-    from shared.intake.reader.profile_files import files_of
-
-    _check_there(data)
-    with tempfile.TemporaryDirectory(prefix="driftloop-new-") as place:
-        try:
-            spec = ReadSpec(target=target, columns=columns or {})
-            reading = read_drop(files_of(data), spec, Path(place) / "out")
-        except InputRejected as rejection:
-            raise ConfigurationError(f"{data} cannot be used: {rejection.code}: {rejection}") from rejection
-        table = pa.concat_tables(
-            [pq.read_table(part) for part in sorted((Path(place) / "out").glob("[th]*/*.parquet"))]
-        )
-    known = table.filter(pc.is_valid(table[target]))
-    spread = pc.stddev(table[target]).as_py() if reading.columns[target] in ("number", "integer") else 0.0
-    return Seen(
-        target=target,
-        kinds=dict(reading.columns),
-        distinct={
-            name: pc.count_distinct(table[name], mode="only_valid").as_py() if kind != "nothing" else 0
-            for name, kind in reading.columns.items()
-        },
-        rows=reading.rows,
-        spread=float(spread or 0.0),
-        findings=tuple(reading.findings),
-        shown=reading.task,
-        classes=_classes(table[target]) if reading.task == "classification" else (),
-        table=known.to_pandas(),
-        ignore=[name for name in spec.ignore if name in reading.columns],
-        said={name: kind for name, kind in spec.columns.items() if kind != "ignore"},
-        alike=_depending(reading.profile, "dependent_rows"),
-        cluster=_depending(reading.profile, "repeated_key"),
-    )
-
-
-def _depending(profile: bytes, sign: str) -> str:
-    """The column that shows that rows depend on each other in this way; empty where none does."""
-    import drift
-    from drift import findings
-
-    found = findings.dependence(drift.Profile.from_bytes(profile))
-    return next((one.column for one in found if one.code == sign), "")
-
-
-def _classes(target: pa.ChunkedArray) -> tuple[str, ...]:
-    from shared.stats.metrics import class_name
-
-    found = sorted(target.unique().drop_null().to_pylist())[:MOST_NAMED]
-    return tuple(map(class_name, found))
-
-
-# --- the folder ----------------------------------------------------------------------------------
-
-
-def write(place: Path, name: str, seen: Seen, schedule: str) -> None:
+def write(place: Path, name: str, seen: new_data.Seen, schedule: str) -> None:
     """The loop's folder, valid as it stands; nothing that is there already is overwritten."""
     from cli import new_loop_file, new_prospects
     from shared import loopfile
@@ -356,7 +74,7 @@ def write(place: Path, name: str, seen: Seen, schedule: str) -> None:
     columns = {
         "target": seen.target,
         "task": seen.task,
-        "numbers": [c for c in seen.features if seen.kinds[c] in NUMBERS],
+        "numbers": [c for c in seen.features if seen.kinds[c] in new_data.NUMBERS],
         "texts": [c for c in seen.features if seen.kinds[c] == "string"],
         "moments": [c for c in seen.features if seen.kinds[c] == "datetime"],
     }

@@ -9,7 +9,7 @@ from cli import contract_proposal, new_prospects
 from cli.yaml_values import quoted
 
 if TYPE_CHECKING:
-    from cli.new import Seen
+    from cli.new_data import Seen
 
 METRIC = {"classification": "balanced_accuracy", "regression": "rmse"}
 """Balanced accuracy counts every class alike: a model that never says the rare one gets no more than chance."""

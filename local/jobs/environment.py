@@ -7,7 +7,6 @@ that PyPI does not have, and another Python than this machine's are not.
 
 from __future__ import annotations
 
-import ast
 import fcntl
 import hashlib
 import os
@@ -19,31 +18,18 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from itertools import product
 from pathlib import Path
 
 import yaml
 
 from local.jobs.exceptions import EnvironmentNotBuilt, WorkspaceStopping
+from local.jobs.installer import uv
 from local.state import Document
 
 PLAIN_IMAGE: Document = {"condaFile": (Path(__file__).parent / "plain-image.yml").read_text()}
 """Of an image without a conda file."""
-_LONGEST_S = 900
 _KEPT_DAYS = 30
 _TAIL = 12
-_AS_PIP = {
-    "index-url": ("UV_DEFAULT_INDEX", " "),
-    "extra-index-url": ("UV_INDEX", " "),
-    "find-links": ("UV_FIND_LINKS", ","),
-    "trusted-host": ("UV_INSECURE_HOST", " "),
-    "cert": ("SSL_CERT_FILE", " "),
-    "proxy": ("ALL_PROXY", " "),
-}
-"""pip's setting -> uv's variable, and what parts its values."""
-_OF_PIP_INSTALL = ("global", "install", ":env:")
-"""Sections of pip's settings, later ones win (pip's documentation, "Precedence / Override order")."""
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -147,7 +133,7 @@ def _clear(folder: Path) -> None:
 def _interpreter(version: str) -> str:
     """The Python of that version if this machine has one, else our own: a laptop need not have each."""
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    found = _uv("python", "find", "--no-project", "--system", version) if version not in ("", own) else None
+    found = uv("python", "find", "--no-project", "--system", version) if version not in ("", own) else None
     chosen = found.stdout.strip() if found and found.returncode == 0 else sys.executable
     return str(Path(chosen).resolve())  # of whichever virtual environment: the packages are the same
 
@@ -165,13 +151,20 @@ def _build(name: str, lines: list[str], base: str, folder: Path) -> None:
 
 
 def _install(name: str, lines: list[str], base: str, folder: Path) -> None:
-    _demand(name, _uv("venv", "--no-project", "--relocatable", "--python", base, str(folder)))
+    _demand(name, _ran("venv", "--no-project", "--relocatable", "--python", base, str(folder)))
     asked = folder / "asked-for.txt"  # no `-r requirements.txt` in it means itself
     asked.write_text("\n".join(lines) + "\n")
     install = ["pip", "install", "--python", str(folder / "bin" / "python"), "-r", str(asked)]
-    made = _uv(*install)
-    if made.returncode and _uv(*install, "--offline").returncode:
+    made = _ran(*install)
+    if made.returncode and _ran(*install, "--offline").returncode:
         _demand(name, made)  # else an index is out of reach, and all was there before
+
+
+def _ran(*arguments: str) -> subprocess.CompletedProcess[str]:
+    made = uv(*arguments)
+    if made.returncode == -signal.SIGTERM:  # as all of our processes, of which we may be told later
+        raise WorkspaceStopping
+    return made
 
 
 def _demand(name: str, made: subprocess.CompletedProcess[str]) -> None:
@@ -183,42 +176,3 @@ def _told(lines: Iterable[str]) -> list[str]:
     return [
         line.rstrip() for line in lines if line.strip() and not line.startswith(("Using Python", "warning:"))
     ]
-
-
-def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
-    from uv import find_uv_bin
-
-    own = {name: value for name, value in os.environ.items() if not _of_a_local_azure(value)}
-    fixed = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
-    variables = _pip_settings() | own | fixed
-    command = [find_uv_bin(), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=_LONGEST_S)
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"It took longer than {_LONGEST_S} s.")
-    if done.returncode == -signal.SIGTERM:  # as all of our processes, of which we may be told later
-        raise WorkspaceStopping
-    return done
-
-
-def _of_a_local_azure(value: str) -> bool:
-    """The certificates by which its clients know it: a package index has others."""
-    return value.endswith(str(Path("certificates", "bundle.pem")))
-
-
-@cache
-def _pip_settings() -> dict[str, str]:
-    """What pip is configured with, as uv reads it: by this the set-up reached its packages, behind whatever proxy.
-
-    Certificates are the system's, and of several indexes the best version counts, both as pip has it.
-    """
-    listed = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, timeout=60
-    )
-    found = {"UV_SYSTEM_CERTS": "1", "UV_INDEX_STRATEGY": "unsafe-best-match"}
-    lines = [line.partition("=") for line in listed.stdout.splitlines() if listed.returncode == 0]
-    told = {setting: value for setting, _, value in lines}
-    for section, (setting, (variable, between)) in product(_OF_PIP_INSTALL, _AS_PIP.items()):
-        if value := told.get(f"{section}.{setting}"):
-            found[variable] = between.join(str(ast.literal_eval(value)).split())
-    return found

@@ -82,9 +82,10 @@ def estimate(definition: Definition, last: ReleaseTimes) -> Reason:
 
 def since(release: Release, now: datetime) -> ReleaseTimes:
     """What it has taken since it was counted last."""
+    if release.phase in ENDED:
+        return ReleaseTimes()
     seconds = max(0.0, (now - (release.counted_at or release.phase_since_at)).total_seconds())
-    job = PHASES[release.phase].costs_job
-    beside = bool(release.deployment) and release.phase not in ENDED
+    job, beside = PHASES[release.phase].costs_job, bool(release.deployment)
     return ReleaseTimes(seconds if job else 0.0, seconds if beside else 0.0)
 
 

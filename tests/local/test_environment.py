@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local.jobs import environment
+from local.jobs import environment, installer
 from local.jobs.exceptions import EnvironmentNotBuilt, WorkspaceStopping
 from tests.patience import until
 
@@ -168,11 +168,11 @@ def _as_pip_has_it(
         monkeypatch.delenv(name)
     for name, value in {"PIP_CONFIG_FILE": str(file), **(variables or {})}.items():
         monkeypatch.setenv(name, value)
-    environment._pip_settings.cache_clear()
+    installer._pip_settings.cache_clear()
     try:
-        return environment._pip_settings()
+        return installer._pip_settings()
     finally:
-        environment._pip_settings.cache_clear()
+        installer._pip_settings.cache_clear()
 
 
 def test_what_nothing_asks_for_in_a_month_goes(cache: Path) -> None:

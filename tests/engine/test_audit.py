@@ -17,10 +17,11 @@ from shared.ports import Replace
 from shared.runtime import unit_of_work
 from shared.state import rows
 from shared.words import say
-from tests.engine.world import LOOP, World, csv, season
+from tests.engine.world import LOOP, World, csv, lived, season
 
 
 @pytest.fixture
+@lived
 def world() -> World:
     """Release 1 served, release 2 serves, both trained."""
     made = World()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 
@@ -22,7 +23,7 @@ from shared.release.observations import CanarySeen
 from shared.runtime import tick, unit_of_work
 from shared.state import rows
 from shared.words import say
-from tests.engine.world import LOOP, Model, World, by_bill, csv, season
+from tests.engine.world import LOOP, Model, World, by_bill, csv, lived, season
 
 SHIFT = "{prediction_shift: 0.2}"
 
@@ -33,6 +34,13 @@ def loop(margins: str = "{}", slices: str = "") -> str:
 
 
 def in_canary(world: World, text: str = LOOP) -> Release:
+    world.take(_canary(text))
+    return world.release(2)
+
+
+@lived
+def _canary(text: str) -> World:
+    world = World()
     world.publish(text)
     world.drop("2007.csv", csv(season(2007)))
     world.live()
@@ -43,18 +51,18 @@ def in_canary(world: World, text: str = LOOP) -> Release:
             break
         world.ticks(1, seconds=2)
     assert world.release(2).phase is Phase.CANARY, world.release(2).reason
-    return world.release(2)
+    return world
 
 
 def live(world: World, n: int = 200, latency_ms: dict[str, float] | None = None, **also: Model) -> None:
     """Live requests of the last ten seconds, with what the collector wrote of them; birds in random order."""
-    birds = season(2009).drop(columns=["species", "row_id", "year"])
+    birds = last_birds()
     models = {name.replace("_", "-"): model for name, model in also.items()}
     for deployment, weight in world.ports.serving.traffic("birds").items():
         share = round(n * weight / 100)
         for index in range(share):
             at = world.clock.now() - timedelta(seconds=10 * (index + 1) / (share + 1))
-            bird = json.loads(birds.iloc[(index * 37 + int(at.timestamp())) % len(birds)].to_json())
+            bird = dict(birds[(index * 37 + int(at.timestamp())) % len(birds)])
             ms = (latency_ms or {}).get(deployment, 10.0) + index % 7
             world.ports.evidence.requests.setdefault("birds", []).append(
                 MemoryRequest(at, deployment, 200, ms, f"user-{index}")
@@ -66,6 +74,13 @@ def live(world: World, n: int = 200, latency_ms: dict[str, float] | None = None,
                 "output": models.get(deployment, by_bill)(bird),
             }
             world.ports.evidence.rows.setdefault(("birds", deployment), []).append(row)
+
+
+@cache
+def last_birds() -> list[dict[str, object]]:
+    """What is asked of the models."""
+    birds = season(2009).drop(columns=["species", "row_id", "year"])
+    return list(json.loads(birds.to_json(orient="records")))
 
 
 def go_on(world: World, looks: int, traffic: Callable[[], None]) -> Release:

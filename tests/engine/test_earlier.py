@@ -20,7 +20,7 @@ from shared.release.untrained import GONE
 from shared.runtime import publication, unit_of_work
 from shared.state import queries, rows
 from shared.words import say
-from tests.engine.world import LOOP, World, csv, season
+from tests.engine.world import LOOP, World, csv, lived, season
 
 PLAN = LOOP
 for before, after in (
@@ -75,6 +75,7 @@ def grown() -> World:
 
 
 @pytest.fixture
+@lived
 def world() -> World:
     """Two releases went live; the second serves."""
     found = World()

@@ -22,7 +22,7 @@ from shared.release import signature
 from shared.runtime import publication, unit_of_work
 from shared.state import queries
 from shared.words import say
-from tests.engine.world import LOOP, World, csv, season
+from tests.engine.world import LOOP, World, csv, lived, season
 
 CONDA = b"dependencies: [{pip: [mlflow==2.16.2, azureml-ai-monitoring==1.0.0]}]"
 PLAN = LOOP.replace("on_inconclusive: reject", "on_inconclusive: promote")
@@ -38,6 +38,7 @@ FITTING = mlmodel(("flipper_length_mm", "double"), ("island", "string"))
 
 
 @pytest.fixture
+@lived
 def world() -> World:
     found = World()
     found.publish(OPTED_IN)

@@ -16,7 +16,7 @@ from shared.runtime import tick
 from shared.state import queries
 from shared.words import say, spoken
 from tests.engine.test_canary_evidence import go_on, in_canary, live, worst
-from tests.engine.world import ACCOUNT, LOOP, Model, World, by_bill, csv, season
+from tests.engine.world import ACCOUNT, LOOP, Model, World, by_bill, csv, lived, season
 
 LABELLED = LOOP.replace("target: species,", "target: species, labels: labels/birds/,")
 
@@ -57,9 +57,16 @@ def serving(world: World, **models: Model) -> None:
 
 
 def baking(world: World, text: str = LABELLED, **models: Model) -> None:
+    world.take(_baking(text, **models))
+
+
+@lived
+def _baking(text: str, **models: Model) -> World:
+    world = World()
     in_canary(world, text)
     release = go_on(world, 40, lambda: live(world, **models))
     assert release.phase is Phase.BAKING, say(release.reason)
+    return world
 
 
 def bake(world: World, looks: int, traffic: Callable[[], None]) -> Phase:

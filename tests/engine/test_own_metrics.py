@@ -15,7 +15,7 @@ from shared.runtime import unit_of_work
 from shared.state import queries
 from tests.engine.test_labels_and_bake import always_adelie, labels, serving, truth
 from tests.engine.test_probabilities import states
-from tests.engine.world import LOOP, World, csv, season
+from tests.engine.world import LOOP, World, csv, lived, season
 
 NUMBER = """
 import numpy as np
@@ -46,6 +46,7 @@ def loop(metric: str, gate: str) -> str:
     )
 
 
+@lived
 def released(metric: str, gate: str, *, stated: bool = False) -> World:
     world = World()
     world.publish(loop(metric, gate), {"metrics.py": NUMBER})

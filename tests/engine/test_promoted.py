@@ -31,7 +31,7 @@ from shared.runtime import publication, tick, unit_of_work
 from shared.settings import Settings
 from shared.state import queries
 from shared.words import say
-from tests.engine.world import LOOP, World, csv, season
+from tests.engine.world import LOOP, World, csv, lived, season
 from tests.tower.tower import page
 
 REGISTRY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/registries/shared"
@@ -56,6 +56,7 @@ def publish(world: World, environment: str, text: str = FILE, code: str = "c0de"
 
 
 @pytest.fixture
+@lived
 def test() -> World:
     """Where release 1 is live."""
     world = World()
@@ -69,8 +70,14 @@ def test() -> World:
 @pytest.fixture
 def production(test: World) -> World:
     """With rows of its own, and no model yet."""
-    world = World()
+    world = _production()
     world.ports.training.registry = test.ports.training.registry
+    return world
+
+
+@lived
+def _production() -> World:
+    world = World()
     publish(world, "production")
     world.drop("2008.csv", csv(season(2008)))
     world.ticks(5)

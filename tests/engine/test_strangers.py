@@ -13,11 +13,12 @@ from shared.ports import DeploymentSpec
 from shared.runtime import tick
 from shared.state import queries
 from shared.words import spoken
-from tests.engine.world import World, csv, season
+from tests.engine.world import World, csv, lived, season
 
 LAB = "azureml:/subscriptions/s/resourceGroups/g/workspaces/w/models/lab/versions/3"
 
 
+@lived
 def served() -> World:
     made = World()
     made.publish()

@@ -16,11 +16,12 @@ from shared.ports import Ports
 from shared.runtime import tick
 from shared.state import queries
 from shared.words import say
-from tests.engine.world import World, csv, season
+from tests.engine.world import World, csv, lived, season
 from tests.tower.tower import twin
 
 
 @pytest.fixture
+@lived
 def world() -> World:
     found = World()
     found.publish()

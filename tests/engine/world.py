@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache, wraps
+from threading import RLock
+from typing import ParamSpec
 
 import pandas as pd
 
@@ -18,6 +22,8 @@ from shared.memory import FakeClock, MemoryPorts, MemoryRequest, memory_ports
 from shared.ports import Answer
 from shared.runtime import publication, tick, unit_of_work
 from shared.state import queries
+
+P = ParamSpec("P")
 
 ACCOUNT = "https://account.blob.core.windows.net"
 
@@ -59,6 +65,16 @@ class World:
     def __post_init__(self) -> None:
         self.ports.training.new_jobs_are = "completed"
         self.ports.serving.new_deployments_are = "ready"
+        self.ports.serving.answer = self._answer
+
+    def copy(self) -> World:
+        """Another that has lived the same life, and goes on by itself."""
+        return deepcopy(self, {id(self.ports.store._lock): RLock()})
+
+    def take(self, life: World) -> None:
+        """Go on where `life` is, which nobody else uses."""
+        assert not self.models and self.default_model is by_bill
+        self.ports = life.ports
         self.ports.serving.answer = self._answer
 
     @property
@@ -158,11 +174,27 @@ class World:
         return [entry.what for entry in queries.entries(self.ports, "birds")]
 
 
-def season(year: int, **changes: float) -> pd.DataFrame:
-    """A season of Adelie and Gentoo penguins; a keyword multiplies that column."""
+def lived(life: Callable[P, World]) -> Callable[P, World]:
+    """What `life` makes, lived once for the same arguments and copied for each test."""
+    first = cache(life)
+
+    @wraps(life)
+    def copied(*args: P.args, **kwargs: P.kwargs) -> World:
+        return first(*args, **kwargs).copy()
+
+    return copied
+
+
+@cache
+def penguins() -> pd.DataFrame:
     from palmerpenguins import load_penguins
 
-    birds = load_penguins()
+    return load_penguins()
+
+
+def season(year: int, **changes: float) -> pd.DataFrame:
+    """A season of Adelie and Gentoo penguins; a keyword multiplies that column."""
+    birds = penguins()
     birds = birds[(birds.year == year) & (birds.species != "Chinstrap")].reset_index(drop=True)
     birds["row_id"] = [f"{year}-{n:03d}" for n in range(len(birds))]
     for column, factor in changes.items():

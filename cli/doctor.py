@@ -19,6 +19,7 @@ from shared.errors import ConfigurationError
 from shared.inbox.landings import FOLDER_END
 from shared.port_rules import DEAD_LETTERS
 from shared.state import queries
+from shared.tables.snapshot import commit_of
 from shared.words import say, say_all
 
 if TYPE_CHECKING:
@@ -225,6 +226,7 @@ def _folders(ports: Ports, overview: Overview) -> Iterator[Finding]:
     container, _, prefix = overview.landing.partition("/")
     names = [blob.name.removeprefix(prefix) for blob in ports.blobs.list(container, prefix)]
     ended = [name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == end_name]
+    ended += {commit[0].rstrip("/") for name in names if (commit := commit_of(name)) is not None}
     folders = {name.rpartition("/")[0] for name in names if "/" in name}
     waiting = sorted(
         folder for folder in folders if not any(f"{folder}/".startswith(f"{end}/") for end in ended)

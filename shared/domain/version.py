@@ -68,6 +68,11 @@ class DataVersion:
     """Document hash of what each rule of the contract came to; empty when the loop had none."""
 
     @property
+    def table(self) -> str:
+        """container/folder of the Delta table whose commit it is; empty for any other drop."""
+        return self.source.rpartition("/_delta_log/")[0]
+
+    @property
     def own(self) -> bool:
         """Whether all its labels were the loop's own predictions."""
         return self.own_labels > 0 and not self.labelled

@@ -33,6 +33,7 @@ from shared.ports import Change, Insert, Ports
 from shared.redaction import reason_of, redacted
 from shared.state import rows
 from shared.state.rows import key_of
+from shared.tables.snapshot import commit_of
 
 log = logging.getLogger("driftloop")
 
@@ -224,8 +225,13 @@ def _no_drop(below: str, end: str) -> Reason | None:
     folder, _, base = below.rpartition("/")
     if base == end:
         return None if folder else reason(Code.FOLDER_END_ALONE, name=end)
-    if any(name.startswith(("_", ".")) for name in below.split("/")):
+    commit = commit_of(below)
+    if commit is not None and not commit[0]:
+        return reason(Code.DELTA_AT_LANDING)
+    if any(name.startswith(("_", ".")) for name in (commit[0] if commit else below).split("/")):
         return reason(Code.HIDDEN_NAME)
+    if commit is not None:
+        return None
     return reason(Code.FOLDER_PART, folder=folder, end=end) if folder else None
 
 

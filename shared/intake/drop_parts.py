@@ -1,4 +1,7 @@
-"""The blobs of a drop: one file, the files of a folder that has ended, or those that its manifest names."""
+"""The blobs of a drop: one file, those of a folder that has ended, those that its manifest names, or a Delta table.
+
+A Delta table is read at each of its commits: a version is the whole table as it was then (decision 47).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.domain.event import EventKind, InboxRecord
-from shared.domain.reason import Code
+from shared.domain.event import EventKind, InboxRecord, InboxState
+from shared.domain.reason import Code, Reason, reason
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.inbox.landings import FOLDER_END
 from shared.intake import manifest
@@ -18,16 +21,23 @@ from shared.intake.reader import partitions
 from shared.intake.rejections import listed, rejected
 from shared.ports import Blob
 from shared.runtime.unit_of_work import Unit
+from shared.state import rows
+from shared.tables.snapshot import LOG, commit_of
 
 if TYPE_CHECKING:
     from shared.loopfile import Data
+    from shared.tables.snapshot import TablePart
 
 LOOK_AGAIN_S = 30.0
 """How soon a folder is looked at whose manifest names files that have not landed."""
 
 
-class NotQuiet(Exception):
-    """More has landed in a folder since it was quiet, and before it was read: it is read once it is quiet again."""
+class NoDrop(Exception):
+    """What landed is no drop, or none any more; nobody need do anything about it."""
+
+    def __init__(self, why: Reason, state: InboxState = InboxState.IGNORED) -> None:
+        super().__init__(why.code)
+        self.why, self.state = why, state
 
 
 @dataclass(frozen=True)
@@ -39,11 +49,13 @@ class Parts:
     promised: Mapping[str, Promised] = field(default_factory=dict)
     """By name below the folder, where a manifest names them."""
     told: tuple[str, ...] = ()
+    tables: Mapping[str, TablePart] = field(default_factory=dict)
+    """By name below the folder, of a Delta table."""
 
 
 def parts(unit: Unit, record: InboxRecord, blob: Blob, scratch: Path) -> Parts:
-    """What `blob` stands for. InputRejected where it is not complete; DependencyUnavailable or NotQuiet where it may be
-    yet."""
+    """What `blob` stands for. InputRejected where it is not complete; DependencyUnavailable where it may be yet; NoDrop
+    where there is nothing to read."""
     data = unit.published().definition.data
     found = _found(unit, record, blob, data, scratch)
     limit = int(data.limits.max_size_mb * 1024 * 1024)
@@ -66,17 +78,21 @@ def folder_of(record: InboxRecord, blob: Blob, data: Data) -> str:
 
 
 def _found(unit: Unit, record: InboxRecord, blob: Blob, data: Data, scratch: Path) -> Parts:
+    if (commit := commit_of(blob.name)) is not None:
+        return _of_table(unit, record, blob, *commit, scratch)
     folder = folder_of(record, blob, data)
     if not folder:
         return Parts("", [blob])
     quiet, blobs = "folder" in record.body, list(unit.ports.blobs.list(blob.container, folder))
+    if any(one.name.startswith(f"{folder}{LOG}/") for one in blobs):
+        raise NoDrop(reason(Code.TABLE_FOLDER, folder=f"{blob.container}/{folder}"))
     if table := partitions.table_of(one.name[len(folder) :] for one in blobs):
         raise rejected("delta-table", f"{folder} is {table}, whose files hold deleted rows as well")
     if not quiet and blob.name != f"{folder}{FOLDER_END}":
         return _named(unit, record, blob, folder, blobs, scratch)
     found = [one for one in blobs if partitions.is_part(one.name[len(folder) :])]
     if quiet and any(one.created_at > blob.created_at for one in found):
-        raise NotQuiet
+        raise NoDrop(not_quiet(data, f"{blob.container}/{folder.rstrip('/')}"), InboxState.SUPERSEDED)
     if not found:
         raise InputRejected(
             "empty-folder", f"{folder} holds {FOLDER_END} but no data file; land the part files first"
@@ -94,16 +110,85 @@ def _named(
     promised = {one.name: one for one in manifest.read(file.read_bytes(), blob.name.rpartition("/")[2])}
     below = {one.name[len(folder) :]: one for one in blobs if one.name != blob.name}
     absent = manifest.absent(promised.values(), {name: one.size_bytes for name, one in below.items()})
-    complete, now = unit.published().definition.data.complete, unit.ports.clock.now()
     if absent:
         words = (
             f"{folder}: {'; '.join(absent[:5])}{f' and {len(absent) - 5} more' if len(absent) > 5 else ''}"
         )
-        if now < record.received_at + (complete.wait if complete else timedelta(0)):
-            raise DependencyUnavailable(
-                f"{words}; its manifest waits", LOOK_AGAIN_S, code=Code.MANIFEST_WAITS
-            )
+        _wait(unit, record, f"{words}; its manifest waits")
         raise rejected("manifest-differs", words)
     left_out = sorted(name for name in below.keys() - promised.keys() if partitions.is_part(name))
     told = (f"{listed(left_out)} of the folder: not in the manifest, not read",) if left_out else ()
     return Parts(folder, [below[name] for name in sorted(promised)], promised, told)
+
+
+def _wait(unit: Unit, record: InboxRecord, words: str) -> None:
+    """Not for ever: what is named may still be on its way."""
+    from shared.loopfile.definition import Complete
+
+    complete = unit.published().definition.data.complete or Complete()
+    if unit.ports.clock.now() < record.received_at + complete.wait:
+        raise DependencyUnavailable(words, LOOK_AGAIN_S, code=Code.MANIFEST_WAITS)
+
+
+def not_quiet(data: Data, place: str) -> Reason:
+    """Of a file whose folder, container/name, is read once nothing lands there."""
+    return reason(Code.FOLDER_NOT_QUIET, folder=place, quiet=quiet_of(data).total_seconds())
+
+
+def quiet_of(data: Data) -> timedelta:
+    return (data.complete.quiet if data.complete else None) or timedelta(0)
+
+
+def read_as(unit: Unit, place: str) -> int:
+    """Number of the newest version that this folder was read as; 0 before the first."""
+    found = unit.ports.store.read(unit.loop, rows.folder_key(place))
+    return int(found.doc) if found else 0
+
+
+# --- Delta tables --------------------------------------------------------------------------------
+
+
+def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: int, scratch: Path) -> Parts:
+    """The table as it was at this commit, unless it changed no row, or a later one is read instead."""
+    from shared.intake.reader.drop_files import Limits
+    from shared.tables import delta_table
+
+    there = {one.name[len(folder) :]: one for one in unit.ports.blobs.list(blob.container, folder)}
+    later = [n for name in there if (found := commit_of(name)) and (n := found[1]) > number and not found[0]]
+    words = f"the Delta table {folder.rstrip('/')}"
+    limits = Limits.of(unit.published().definition.data.limits)
+    if _is_overtaken(unit, blob, folder, known_later=bool(later)):
+        raise NoDrop(_overtaken(blob, number), InboxState.SUPERSEDED)
+    try:
+        snapshot, blobs, tables = delta_table.of_blobs(
+            unit.ports.blobs, there, words, number, scratch, limits
+        )
+    except InputRejected as rejection:
+        if rejection.code not in _MAY_BE_YET:
+            raise
+        if later:
+            raise NoDrop(_overtaken(blob, number), InboxState.SUPERSEDED) from None
+        _wait(unit, record, str(rejection))
+        raise
+    if not snapshot.changed:
+        raise NoDrop(reason(Code.DELTA_NO_CHANGE, commit=number, table=words))
+    if not snapshot.files:
+        raise NoDrop(reason(Code.DELTA_EMPTY, commit=number, table=words))
+    return Parts(folder, blobs, told=snapshot.told, tables=tables)
+
+
+_MAY_BE_YET = (Code.DELTA_LOG_GAP, Code.DELTA_FILES_MISSING)
+"""Who copies a table may copy its log first."""
+
+
+def _is_overtaken(unit: Unit, blob: Blob, folder: str, *, known_later: bool) -> bool:
+    """Whether a commit that landed later was read before it, or it is from before the loop and not the newest."""
+    if known_later and blob.created_at < unit.state.published_at:
+        return True
+    read = read_as(unit, f"{blob.container}/{folder}{LOG}")
+    landed = unit.version(read)[0].landed_at if read else None
+    return landed is not None and blob.created_at < landed
+
+
+def _overtaken(blob: Blob, number: int) -> Reason:
+    return reason(Code.DELTA_OVERTAKEN, commit=number, table=blob.name.rpartition(f"/{LOG}/")[0])

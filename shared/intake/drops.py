@@ -22,6 +22,7 @@ from shared.redaction import reason_of, words_of
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
+from shared.tables.snapshot import LOG
 from shared.verdict import version_verdict
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep) -> None:
             for part in sorted(out.rglob("*.parquet")):
                 unit.ports.versions.write(f"{path}/{part.relative_to(out).as_posix()}", part)
             keep(landing, Read(blob, path, reading, out))
+    except drop_parts.NoDrop as nothing:
+        landing.close(nothing.state, nothing.why)
     except InputRejected as rejection:
         unit.ports.blobs.quarantine(blob, f"{rejection.code}: {words_of(rejection)}")
         landing.close(InboxState.QUARANTINED, reason_of(rejection))
@@ -125,7 +128,8 @@ def _reading(landing: Landing, spec: ReadSpec, blob: Blob, scratch: Path) -> Rea
         below = part.name.removeprefix(found.folder)
         if (promised := found.promised.get(below)) is not None:
             manifest.check_content(promised, local)
-        files.append(DropFile(path=local, name=part.name, size=part.size_bytes, below=below))
+        size, table = part.size_bytes, found.tables.get(below)
+        files.append(DropFile(path=local, name=part.name, size=size, below=below, table=table))
     reading = read_drop(files, spec, scratch / "out")
     return replace(reading, findings=(*found.told, *reading.findings))
 
@@ -172,19 +176,14 @@ def _number(landing: Landing, read: Read, *, reference: bytes) -> None:
 
 
 def _folder_read(unit: Unit, version: DataVersion) -> list[Change]:
-    """By this a file is known to be late that lands in the folder afterwards."""
-    if not version.source.endswith("/"):
+    """By this a file is known to be late that lands in the folder afterwards, or a table's commit to be overtaken."""
+    place = f"{version.table}/{LOG}" if version.table else version.source.rstrip("/")
+    if place == version.source:
         return []
-    key = rows.folder_key(version.source.rstrip("/"))
+    key = rows.folder_key(place)
     before = unit.ports.store.read(unit.loop, key)
     number = str(version.number)
     return [Replace(key, number, before.etag) if before else Insert(key, number)]
-
-
-def read_as(unit: Unit, place: str) -> int:
-    """Number of the newest version that this folder was read as; 0 before the first."""
-    found = unit.ports.store.read(unit.loop, rows.folder_key(place))
-    return int(found.doc) if found else 0
 
 
 def _version(landing: Landing, read: Read) -> DataVersion:

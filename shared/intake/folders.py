@@ -6,47 +6,37 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain.event import EventKind, InboxRecord, InboxState
-from shared.domain.reason import Code, Reason, reason
+from shared.domain.reason import Code, reason
 from shared.inbox.landings import FOLDER_END
 from shared.intake import drop_parts, drops
 from shared.intake.reader import partitions
 from shared.ports import Blob, Delete, Insert, Row
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
+from shared.tables.snapshot import LOG
 
 
 def take(unit: Unit, record: InboxRecord, row: Row) -> None:
     """A landed blob: a drop, or a file of a folder that is one once it is quiet."""
     place = record.body.get("part_of")
     if not place:
-        _drop(unit, record, row)
+        drops.take(unit, record, row)
         return
     blob = unit.ports.blobs.find(record.body["container"], record.body["name"])
     if blob is None or blob.etag != record.body["etag"]:
         code = Code.DELETED if blob is None else Code.OVERWRITTEN
         drops.close(unit, record, row, InboxState.SUPERSEDED, reason(code))
-    elif version := drops.read_as(unit, place):
+    elif version := drop_parts.read_as(unit, place):
         _after(unit, record, row, blob, version)
     else:
         _begun(unit, record, row, blob, place)
 
 
-def _drop(unit: Unit, record: InboxRecord, row: Row) -> None:
-    try:
-        drops.take(unit, record, row)
-    except drop_parts.NotQuiet:
-        place = f"{record.body['container']}/{record.body['folder'].rstrip('/')}"
-        drops.close(unit, record, row, InboxState.SUPERSEDED, _not_quiet(unit, place))
-
-
-def _not_quiet(unit: Unit, place: str) -> Reason:
-    return reason(Code.FOLDER_NOT_QUIET, folder=place, quiet=quiet(unit).total_seconds())
-
-
 def _begun(unit: Unit, record: InboxRecord, row: Row, blob: Blob, place: str) -> None:
     """The folder's quiet time begins with its newest file."""
     newest = max(blob.created_at, unit.state.folders.get(place, blob.created_at))
-    closed = replace(record, state=InboxState.IGNORED, reason=_not_quiet(unit, place))
+    why = drop_parts.not_quiet(unit.published().definition.data, place)
+    closed = replace(record, state=InboxState.IGNORED, reason=why)
     state = replace(unit.state, folders={**unit.state.folders, place: newest})
     unit.commit(state, changes=[update(row, closed), Delete(rows.todo_key(record))])
 
@@ -63,8 +53,7 @@ def _after(unit: Unit, record: InboxRecord, row: Row, blob: Blob, version: int) 
 
 
 def quiet(unit: Unit) -> timedelta:
-    complete = unit.published().definition.data.complete
-    return (complete.quiet if complete else None) or timedelta(0)
+    return drop_parts.quiet_of(unit.published().definition.data)
 
 
 def next_at(unit: Unit) -> datetime | None:
@@ -91,7 +80,10 @@ def _look(unit: Unit, place: str, before: datetime) -> None:
     newest = max(found, key=lambda one: (one.created_at, one.name), default=None)
     left = {name: at for name, at in unit.state.folders.items() if name != place}
     ends = [one.created_at for one in listed if one.name == f"{folder}/{FOLDER_END}"]
-    if newest is None or any(at >= newest.created_at for at in ends):  # or a _SUCCESS has ended it
+    table = any(one.name.startswith(f"{folder}/{LOG}/") for one in listed)
+    if (
+        newest is None or table or any(at >= newest.created_at for at in ends)
+    ):  # its commits, or a _SUCCESS, end it
         unit.commit(replace(unit.state, folders=left))
     elif newest.created_at > before:
         unit.commit(replace(unit.state, folders={**left, place: newest.created_at}))

@@ -127,7 +127,7 @@ def usable_versions(
     found = [extra] if extra is not None and extra.labelled else []
     for page in unit.version_pages():
         found += [v for v in page if v.labelled and (extra is None or v.number != extra.number)]
-        if enough is not None and len(found) >= enough:
+        if enough is not None and len(_newest_of_tables(found[::-1])) >= enough:
             break
         if wanted.kind == "days" and found and page[-1].created_at < now - timedelta(days=wanted.n):
             break
@@ -178,7 +178,7 @@ def begun(state: LoopState, release: Release, estimate: Reason | None = None) ->
 def window(versions: Sequence[DataVersion], definition: Definition, now: datetime) -> tuple[int, ...]:
     """Numbers of the versions that a training gets; the newest are those that landed last."""
     wanted = definition.data.window
-    ordered = sorted(versions, key=lambda v: (v.landed_at or v.created_at, v.number))
+    ordered = _newest_of_tables(sorted(versions, key=lambda v: (v.landed_at or v.created_at, v.number)))
     match wanted.kind:
         case "newest":
             ordered = ordered[-1:]
@@ -188,6 +188,12 @@ def window(versions: Sequence[DataVersion], definition: Definition, now: datetim
             since = now - timedelta(days=wanted.n)
             ordered = [v for v in ordered if v.created_at >= since]
     return tuple(sorted(v.number for v in ordered))
+
+
+def _newest_of_tables(ordered: Sequence[DataVersion]) -> list[DataVersion]:
+    """A commit of a Delta table is the whole table: it takes the place of those before it."""
+    newest = {version.table: version.number for version in ordered}
+    return [v for v in ordered if not v.table or newest[v.table] == v.number]
 
 
 def expected_traffic(state: LoopState) -> dict[str, int]:

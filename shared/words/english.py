@@ -339,8 +339,16 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "it landed after its folder {folder} was read as version {version}: land it in a folder of its own, or land "
         "_SUCCESS there to have the whole folder read again"
     ),
-    Code.FOLDER_PART: "part of the folder {folder}/; read when {end} lands",
+    Code.FOLDER_PART: "part of the folder {folder}/; read when {end} lands, or a commit of its Delta table",
     Code.HIDDEN_NAME: "names that start with _ or . are not data",
+    Code.TABLE_FOLDER: "{folder} is a Delta table, which is read at each of its commits",
+    Code.DELTA_AT_LANDING: (
+        "a commit of a Delta table that lies in the landing prefix itself, so that each of its files is a drop of its "
+        "own; write the table into a folder below it"
+    ),
+    Code.DELTA_NO_CHANGE: "commit {commit} of {table} changes no row",
+    Code.DELTA_EMPTY: "{table} has no row at commit {commit}",
+    Code.DELTA_OVERTAKEN: "commit {commit} of the Delta table {table}: a later one of its commits is read instead",
     Code.ALERT_WITHDRAWN: "not retrained: alert rule {rule} was resolved while its request waited",
     Code.ALERT_RESOLVED: "the alert is resolved, not fired",
     Code.NO_LANDING: "{blob} is neither below a loop's `data.landing` nor below a loop's `data.labels`",

@@ -47,7 +47,7 @@ def test_the_sweep_takes_no_file_that_is_only_begun() -> None:
     assert sorted(record.state for record in records(world)) == [InboxState.DONE, InboxState.QUARANTINED]
 
 
-@pytest.mark.parametrize("log", ["_delta_log/00000000000000000000.json", ".hoodie/hoodie.properties"])
+@pytest.mark.parametrize("log", ["metadata/v1.metadata.json", ".hoodie/hoodie.properties"])
 def test_a_folder_of_a_table_with_deleted_rows_is_quarantined_by_name(log: str) -> None:
     world = World()
     world.publish()

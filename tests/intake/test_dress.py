@@ -430,9 +430,9 @@ def test_folders_of_partitions_give_columns(tmp_path: Path) -> None:
     assert profile_files.profile(tmp_path / "birds").profile.rows == 4
 
 
-def test_a_delta_table_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_delta_table_without_a_commit_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "_delta_log").mkdir()
     pq.write_table(pa.table({"x": [1]}), tmp_path / "part-0.parquet")
     with pytest.raises(InputRejected) as refused:
         profile_files.profile(tmp_path)
-    assert refused.value.code == "delta-table"
+    assert refused.value.code == "delta-log-gap"

@@ -223,7 +223,7 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
     budget = Budget(most, most)
     sources = Sources([], spec, budget)
     for file in sorted(files, key=lambda file: file.name):
-        if len(files) > 1 and not file.path.stat().st_size:
+        if len(files) > 1 and not file.path.stat().st_size and file.table is None:
             sources.told.append(f"{quoted(file.name)} has 0 bytes and is passed over")
             continue
         try:

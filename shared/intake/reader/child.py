@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.errors import InputRejected, InvariantBroken
 from shared.intake.reader.drop_files import DropFile, ReadSpec
-from shared.intake.rejections import listed, rejected
+from shared.intake.rejections import rejected
 
 _LOOK_SECONDS = 0.02
 _REQUESTS_BEFORE_RETIREMENT = 500
@@ -103,18 +103,13 @@ def _requests() -> queue.SimpleQueue[str]:
 
 
 def _answer(request: dict[str, Any], watch: _Watch) -> dict[str, Any]:
-    from shared.intake.reader.one_pass import read
-
     if "hello" in request:
+        from shared.intake.reader import one_pass  # noqa: F401 - so that the first drop does not wait for it
+
         return {"ready": True}
-    files = [DropFile(Path(f["path"]), f["name"], f["size"], f["below"]) for f in request["files"]]
-    watch.names = names = listed([file.name for file in files], most=1)
-    scratch = Path(request["scratch"])
+    watch.names = names = request["names"]
     try:
-        spec = ReadSpec.from_document(request["spec"], (scratch / "reference.bin").read_bytes())
-        reading = read(files, spec, Path(request["output"]))
-        (scratch / "profile.bin").write_bytes(reading.profile)
-        return {"reading": reading.to_document()}
+        return _log(request) if "log" in request else _drop(request)
     except InputRejected as rejection:
         return _refusal(rejection)
     except InvariantBroken as broken:
@@ -123,6 +118,30 @@ def _answer(request: dict[str, Any], watch: _Watch) -> dict[str, Any]:
         return {**_refusal(watch.reason()), "retire": True}
     except Exception as error:  # noqa: BLE001  # hostile bytes fail in ways that no list foresees; each is a rejection
         return _refusal(rejected("unreadable", f"{names} cannot be read ({type(error).__name__})"))
+
+
+def _drop(request: dict[str, Any]) -> dict[str, Any]:
+    from shared.intake.reader.one_pass import read
+    from shared.tables.snapshot import Table
+
+    table = Table.from_document(request["table"]) if request["table"] else None
+    files = [DropFile.from_document(file, table) for file in request["files"]]
+    scratch = Path(request["scratch"])
+    spec = ReadSpec.from_document(request["spec"], (scratch / "reference.bin").read_bytes())
+    reading = read(files, spec, Path(request["output"]))
+    (scratch / "profile.bin").write_bytes(reading.profile)
+    return {"reading": reading.to_document()}
+
+
+def _log(request: dict[str, Any]) -> dict[str, Any]:
+    from shared.tables.delta_log import Needed, Wanting, replay
+
+    version, checkpoint, commits = request["log"]
+    files = {name: Path(path) for name, path in request["files"].items()}
+    found = replay(Needed(version, tuple(checkpoint), tuple(commits)), files, request["names"])
+    if isinstance(found, Wanting):
+        return {"wanting": list(found.names)}
+    return {"snapshot": found.to_document()}
 
 
 def main() -> None:

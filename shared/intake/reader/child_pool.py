@@ -18,17 +18,21 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared import deadline
 from shared.errors import DependencyUnavailable, InputRejected, InvariantBroken
-from shared.intake.reader.drop_files import DropFile, Reading, ReadSpec
+from shared.intake.reader.drop_files import DropFile, Limits, Reading, ReadSpec
 from shared.intake.rejections import listed, rejected
+
+if TYPE_CHECKING:
+    from shared.tables.delta_log import Needed, Wanting
+    from shared.tables.snapshot import Snapshot
 
 _START_SECONDS = 60.0
 _LONGEST_TURN = 3600.0
 """Where no function's end is nearer."""
-_LARGEST_ANSWER = 16 * 1024 * 1024
+_LARGEST_ANSWER = 64 * 1024 * 1024
 _LARGEST_PROFILE = 256 * 1024 * 1024
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
@@ -152,21 +156,15 @@ def read_drop(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Readin
     scratch.mkdir(parents=True)
     (scratch / "reference.bin").write_bytes(spec.reference)
     request = {
-        "files": [
-            {"path": str(file.path.resolve()), "name": file.name, "size": file.size, "below": file.below}
-            for file in files
-        ],
+        "files": [file.to_document() for file in files],
+        "table": files[0].table.table.to_document() if files[0].table else None,
+        "names": (names := listed([file.name for file in files], most=1)),
         "spec": spec.to_document(),
         "output": str(output.resolve()),
         "scratch": str(scratch.resolve()),
     }
-    names = listed([file.name for file in files], most=1)
     try:
-        answer = _exchange(request, spec, names)
-        if "rejected" in answer:
-            raise InputRejected(answer["rejected"]["code"], answer["rejected"]["text"])
-        if "broken" in answer:
-            raise InvariantBroken(answer["broken"])
+        answer = _exchange(request, spec.limits, names)
         profile = scratch / "profile.bin"
         if profile.stat().st_size > _LARGEST_PROFILE:
             raise rejected(
@@ -175,6 +173,22 @@ def read_drop(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Readin
         return Reading.from_document(answer["reading"], profile.read_bytes())
     finally:
         shutil.rmtree(scratch)
+
+
+def read_log(wanted: Needed, files: Mapping[str, Path], table: str, limits: Limits) -> Snapshot | Wanting:
+    """`delta_log.replay` in the reading process: a log is hostile input, too."""
+    from shared.tables.delta_log import Wanting
+    from shared.tables.snapshot import Snapshot
+
+    request = {
+        "log": [wanted.version, wanted.checkpoint, wanted.commits],
+        "files": {name: str(path.resolve()) for name, path in files.items()},
+        "names": table,
+    }
+    answer = _exchange(request, limits, table)
+    if "wanting" in answer:
+        return Wanting(tuple(answer["wanting"]))
+    return Snapshot.from_document(answer["snapshot"])
 
 
 @contextmanager
@@ -201,10 +215,9 @@ def _all_of(seconds: float, attempt: int) -> float:
     raise DependencyUnavailable("Too little time is left to read this drop; the next run does.")
 
 
-def _exchange(request: Mapping[str, Any], spec: ReadSpec, names: str) -> dict[str, Any]:
+def _exchange(request: Mapping[str, Any], limits: Limits, names: str) -> dict[str, Any]:
     """The answer to a request. A process that dies is tried twice: the first may have been killed from outside."""
     global _reader
-    limits = spec.limits
     with _turn(limits.seconds):
         for attempt in (1, 2):
             try:
@@ -219,4 +232,8 @@ def _exchange(request: Mapping[str, Any], spec: ReadSpec, names: str) -> dict[st
             if answer.get("retire"):
                 _retire()
             break
+        if "rejected" in answer:
+            raise InputRejected(answer["rejected"]["code"], answer["rejected"]["text"])
+        if "broken" in answer:
+            raise InvariantBroken(answer["broken"])
         return answer

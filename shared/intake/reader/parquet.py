@@ -103,7 +103,7 @@ class Parquet:
         """The rows of these columns, in the order of the file."""
         rows = 0
         try:
-            with pq.ParquetFile(self.path, **_guards(), pre_buffer=False) as file:
+            with pq.ParquetFile(self.path, **guards(), pre_buffer=False) as file:
                 for batch in file.iter_batches(self.batch_rows, columns=columns, use_threads=False):
                     budget.spend(batch.nbytes, self.name)
                     self._check_texts(batch)
@@ -137,7 +137,7 @@ def _is_plain_word(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _guards() -> dict[str, int | str]:
+def guards() -> dict[str, int | str]:
     """Bounds on what a footer may ask for; times of 96 bits as microseconds, as nanoseconds end in the year 2262."""
     bounds = {"thrift_string_size_limit": _FOOTER_BYTES, "thrift_container_size_limit": 1_000_000}
     return {**bounds, "coerce_int96_timestamp_unit": "us"}
@@ -147,7 +147,7 @@ def open_parquet(path: Path, name: str, limits: Limits) -> Parquet:
     """Read the footer, after its frame has been looked at."""
     _check_frame(path, name)
     try:
-        with pq.ParquetFile(path, **_guards()) as file:
+        with pq.ParquetFile(path, **guards()) as file:
             meta, schema = file.metadata, file.schema_arrow
     except _DAMAGE as error:
         raise rejected(

@@ -19,6 +19,7 @@ from shared.intake.reader.parquet import Parquet, open_parquet
 from shared.intake.reader.partitions import partition_of
 from shared.intake.reader.texts import Contradicted
 from shared.intake.rejections import listed, quoted
+from shared.tables.table_file import open_table_file
 
 
 @dataclass
@@ -74,8 +75,10 @@ class Part:
 
 def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -> Part:
     """Open one file; what people should know of it is added to `told`."""
-    if is_parquet(file, spec):
-        opened: Delimited | Parquet = open_parquet(file.path, file.name, spec.limits)
+    if file.table is not None:
+        opened: Delimited | Parquet = open_table_file(file, file.table, spec.limits)
+    elif is_parquet(file, spec):
+        opened = open_parquet(file.path, file.name, spec.limits)
     else:
         text = open_text(file, budget)
         seen = layout(text, spec.limits, spec.target)
@@ -97,7 +100,8 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
         opened = replace(opened, layout=replace(opened.layout, columns=(used[0], *opened.columns[1:])))
     check_names(tuple(used), file.name)
     names = dict(zip(used, opened.columns, strict=True))
-    return Part(opened, names, partition_of(file.below), unnamed=unnamed)
+    constants = partition_of(file.below) if file.table is None else {}
+    return Part(opened, names, constants, unnamed=unnamed)
 
 
 _TOTALS = frozenset(

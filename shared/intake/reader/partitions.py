@@ -29,7 +29,7 @@ def table_of(names: Iterable[str]) -> str:
     return ""
 
 
-_TABLES = {"_delta_log": "a Delta table", ".hoodie": "a Hudi table"}
+_TABLES = {".hoodie": "a Hudi table"}
 
 
 def is_part(below: str) -> bool:

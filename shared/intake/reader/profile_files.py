@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,10 @@ from shared.intake.reader.partitions import table_of
 from shared.intake.reader.texts import Contradicted
 from shared.intake.rejections import quoted, rejected
 from shared.redaction import printable
+from shared.tables import delta_table
+from shared.tables.snapshot import LOG
 
+_COMMIT = re.compile(r"(.+)@(\d{1,18})")
 _ANY = 1 << 50
 _LIMITS = Limits(max_bytes=_ANY, max_rows=_ANY, max_columns=20_000, max_field_bytes=32 * MIB)
 _KINDS = {"category": STRING, "text": STRING, "datetime": DATETIME}
@@ -36,12 +40,22 @@ class Profiled:
 
 
 def files_of(path: Path) -> list[DropFile]:
-    """The data files of a path: itself, or those of a folder by name, without hidden and marker files."""
+    """The data files of a path: itself, or those of a folder by name, without hidden and marker files; of a Delta table
+    those of its newest commit, or of the one that TABLE@N names."""
+    if not path.exists() and (at := _COMMIT.fullmatch(path.name)) and (path.with_name(at[1]) / LOG).is_dir():
+        return delta_table.of_folder(path.with_name(at[1]), int(at[2]))
     if not path.exists():
         raise rejected("no-data", f"there is no file or folder {printable(str(path))}")
     if path.is_file():
         return [DropFile(path, path.name, path.stat().st_size)]
+    if (path / LOG).is_dir():
+        return delta_table.of_folder(path)
     below = [(each, each.relative_to(path)) for each in sorted(path.rglob("*"))]
+    if nested := next((name for _, name in below if name.name == LOG), None):
+        where = quoted(str(path / nested.parent))
+        raise rejected(
+            "delta-table", f"{where} is a Delta table: name that folder, without what lies beside it"
+        )
     if table := table_of(f"{name.as_posix()}{'/.' * each.is_dir()}" for each, name in below):
         raise rejected(
             "delta-table", f"{quoted(str(path))} is {table}, whose files hold deleted rows as well"

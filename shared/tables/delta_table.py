@@ -1,0 +1,108 @@
+"""The files of a Delta table at one commit, in a folder of this machine or below a landing prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from shared.intake.reader import child_pool
+from shared.intake.reader.drop_files import DropFile, Limits
+from shared.intake.rejections import listed, quoted, rejected
+from shared.ports import Blob, Blobs
+from shared.tables import delta_log
+from shared.tables.delta_log import Needed, Wanting
+from shared.tables.snapshot import LOG, Snapshot, TablePart, here
+
+Replay = Callable[[Needed, Mapping[str, Path]], Snapshot | Wanting]
+
+
+def of_folder(path: Path, version: int | None = None) -> list[DropFile]:
+    """The files of a table on this machine, as a commit names them; the newest, where none is given."""
+    log, words = path / LOG, quoted(str(path))
+    there = {each.relative_to(log).as_posix(): each for each in log.rglob("*") if each.is_file()}
+    version = delta_log.newest(there) if version is None else version
+    if version is None:
+        raise rejected("delta-log-gap", f"the log of {words} holds no commit")
+
+    def replay(wanted: Needed, files: Mapping[str, Path]) -> Snapshot | Wanting:
+        return delta_log.replay(wanted, files, words)
+
+    wanted = delta_log.needed(there, version, words)
+    snapshot = _snapshot(wanted, replay, there, there.__getitem__, words)
+    sizes = {name: (path / name).stat().st_size for name in _names(snapshot) if (path / name).is_file()}
+    check_there(snapshot, sizes, words)
+    if not snapshot.files:
+        raise rejected("no-data", f"the Delta table {words} has no row at commit {version}")
+    vectors = {name: str((path / name).resolve()) for name in _vectors(snapshot)}
+    return [
+        DropFile(path / one.name, one.name, one.size, one.name, here(one.part, vectors))
+        for one in snapshot.files
+    ]
+
+
+def of_blobs(
+    blobs: Blobs, there: Mapping[str, Blob], table: str, version: int, scratch: Path, limits: Limits
+) -> tuple[Snapshot, Sequence[Blob], Mapping[str, TablePart]]:
+    """A table at a commit, its files in their order, and what it says of each by its name below the table's folder.
+
+    `there` is what lies below that folder, by its name there.
+    """
+    log = {name.removeprefix(f"{LOG}/"): blob for name, blob in there.items() if name.startswith(f"{LOG}/")}
+    wanted = delta_log.needed(log, version, table)
+
+    def fetch(name: str, what: str = "log") -> Path:
+        path = scratch / f"{what}-{name.replace('/', '-')}"
+        blobs.download(log[name] if what == "log" else there[name], path)
+        return path
+
+    def replay(wanted: Needed, files: Mapping[str, Path]) -> Snapshot | Wanting:
+        if (total := sum(log[name].size_bytes for name in files)) > limits.max_bytes:
+            limit = f"the limit is {limits.max_bytes:,}"
+            raise rejected("delta-log-too-large", f"the log of {table} has {total:,} bytes, {limit}")
+        return child_pool.read_log(wanted, files, table, limits)
+
+    snapshot = _snapshot(wanted, replay, log, fetch, table)
+    check_there(snapshot, {name: blob.size_bytes for name, blob in there.items()}, table)
+    vectors = {name: str(fetch(name, "vector")) for name in _vectors(snapshot)}
+    parts = {one.name: here(one.part, vectors) for one in snapshot.files}
+    return snapshot, [there[one.name] for one in snapshot.files], parts
+
+
+def _snapshot(
+    wanted: Needed,
+    replay: Replay,
+    there: Mapping[str, object],
+    fetch: Callable[[str], Path],
+    table: str,
+) -> Snapshot:
+    """Read the log; once more, where a checkpoint names sidecars."""
+    files = {name: fetch(name) for name in wanted.names}
+    found = replay(wanted, files)
+    if isinstance(found, Wanting):
+        if absent := [name for name in found.names if name not in there]:
+            raise rejected("delta-log-gap", f"the log of {table} lacks {listed(absent)}")
+        found = replay(wanted, {**files, **{name: fetch(name) for name in found.names}})
+    if isinstance(found, Wanting):
+        raise rejected("bad-delta-log", f"a sidecar of {table} names {listed(list(found.names))}")
+    return found
+
+
+def _vectors(snapshot: Snapshot) -> list[str]:
+    """Names of the files that hold deletion vectors."""
+    return sorted(
+        {one.part.deleted.file for one in snapshot.files if one.part.deleted and one.part.deleted.file}
+    )
+
+
+def _names(snapshot: Snapshot) -> list[str]:
+    return [*(one.name for one in snapshot.files), *_vectors(snapshot)]
+
+
+def check_there(snapshot: Snapshot, sizes: Mapping[str, int], table: str) -> None:
+    """Refuse a snapshot of whose files one is gone, or is not as large as the log says; `sizes` are those there are."""
+    if absent := [name for name in _names(snapshot) if name not in sizes]:
+        raise rejected("delta-files-missing", f"of commit {snapshot.version} of {table} {listed(absent)}")
+    for one in snapshot.files:
+        if sizes[one.name] != one.size:
+            size = f"has {sizes[one.name]:,} bytes, not {one.size:,}"
+            raise rejected("bad-delta-log", f"{quoted(one.name)} {size} as the log of {table} says")

@@ -1,0 +1,259 @@
+"""Each commit of a Delta table below the landing prefix is a drop, of exactly that snapshot."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from cli import diagnosis, doctor
+from shared import loopfile
+from shared.domain.event import InboxRecord, InboxState
+from shared.domain.reason import Code
+from shared.domain.version import DataVersion
+from shared.retraining import start
+from shared.runtime import tick
+from shared.state import rows
+from shared.words import say, say_all
+from tests.engine.world import LOOP, World, csv, season
+from tests.tables.written import Written
+
+BIRDS = {
+    "row_id": "string",
+    "species": "string",
+    "island": "string",
+    "bill_length_mm": "double",
+    "bill_depth_mm": "double",
+    "flipper_length_mm": "double",
+    "body_mass_g": "double",
+    "sex": "string",
+    "year": "long",
+}
+
+
+def birds(year: int) -> list[dict[str, object]]:
+    frame = season(year)[[*BIRDS]].astype(object)
+    return frame.where(pd.notna(frame), None).to_dict("records")
+
+
+class Landing:
+    """A table whose new files are landed, its data first, and whose events are sent."""
+
+    def __init__(self, world: World, **how: object) -> None:
+        self.world, self.table = world, Written(columns=dict(BIRDS), features=("deletionVectors",), **how)  # type: ignore[arg-type]
+        self.there: set[str] = set()
+
+    def events(self) -> list[str]:
+        new = [name for name in self.table.files if name not in self.there]
+        self.there |= set(new)
+        last = [name for name in new if name.startswith("_delta_log/")]
+        return [
+            self.world.land(f"table/{name}", self.table.files[name])
+            for name in (*(n for n in new if n not in last), *last)
+        ]
+
+    def land(self) -> None:
+        for event in self.events():
+            self.world.clock.advance(1)
+            self.world.send(event)
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.publish()
+    made.clock.advance(1)
+    return made
+
+
+def versions(world: World) -> list[DataVersion]:
+    return [rows.decode(DataVersion, row) for row in world.ports.store.range("birds", "version-", limit=99)]
+
+
+def commits(world: World) -> dict[int, InboxRecord]:
+    """Of each commit its record, the one of its newest ETag."""
+    found = [rows.decode(InboxRecord, row) for row in world.ports.store.range("birds", "inbox-", limit=999)]
+    return {
+        int(one.body["name"].rpartition("/")[2].removesuffix(".json")): one
+        for one in sorted(found, key=lambda one: one.received_at)
+        if one.body["name"].endswith(".json") and one.body["name"].count(".") == 1
+    }
+
+
+def test_each_commit_is_a_version_of_exactly_its_snapshot(world: World) -> None:
+    landing = Landing(world, partitions=("island",))
+    table = landing.table
+    table.append(birds(2007))
+    landing.land()
+    table.append(birds(2008))
+    landing.land()
+    name = next(iter(table.live))
+    table.delete_rows(name, set(range(5)))
+    landing.land()
+    table.commit(table.remove(name))
+    landing.land()
+    assert [v.rows for v in versions(world)] == [len(rows) for rows in table.history]
+    assert versions(world)[0].columns["island"] == "string"
+    assert versions(world)[-1].source == f"landing/birds/table/_delta_log/{3:020d}.json"
+    assert versions(world)[-1].table == "landing/birds/table"
+
+
+def test_a_commit_that_changes_no_row_is_no_version(world: World) -> None:
+    landing = Landing(world)
+    table = landing.table
+    table.create()
+    landing.land()
+    table.append(birds(2007))
+    table.append(birds(2008))
+    landing.land()
+    table.optimize()
+    table.commit(table.meta())
+    landing.land()
+    table.checkpoint("classic", clean=True)
+    landing.land()
+    for number in range(table.version):
+        world.ports.blobs.delete("landing", f"birds/table/_delta_log/{number:020d}.json")
+    assert [v.rows for v in versions(world)] == [len(table.history[1]), len(table.history[2])]
+    reasons = {n: record.reason.code for n, record in commits(world).items() if record.reason}
+    assert reasons == {
+        **dict.fromkeys((0, 3, 4), Code.DELTA_NO_CHANGE),
+        **dict.fromkeys((1, 2), Code.BECAME_VERSION),
+    }
+    table.append(birds(2009))
+    landing.land()
+    assert versions(world)[-1].rows == len(table.rows), (
+        "from the checkpoint, though the log before it is gone"
+    )
+
+
+def test_a_table_that_is_emptied_is_told(world: World) -> None:
+    landing = Landing(world)
+    landing.table.append(birds(2007))
+    landing.land()
+    landing.table.commit(landing.table.remove(next(iter(landing.table.live))))
+    landing.land()
+    assert [v.rows for v in versions(world)] == [len(birds(2007))]
+    reason = commits(world)[1].reason
+    assert reason is not None and reason.code is Code.DELTA_EMPTY and "no row at commit 1" in say(reason)
+
+
+def test_two_commits_in_quick_succession_are_two_versions_and_a_late_event_goes_not_back(
+    world: World,
+) -> None:
+    landing = Landing(world)
+    for year in (2007, 2008):
+        landing.table.append(birds(year))
+    first = landing.events()
+    for event in first:
+        world.send(event)
+    assert [v.rows for v in versions(world)] == [len(birds(2007)), len(birds(2007)) + len(birds(2008))]
+    world.clock.advance(60)
+    landing.table.append(birds(2009))
+    third = landing.events()
+    world.clock.advance(60)
+    landing.table.commit(landing.table.remove(next(iter(landing.table.live))))
+    fourth = landing.events()
+    for event in (*fourth, *third):
+        world.send(event)
+    assert [v.rows for v in versions(world)][2:] == [len(birds(2008)) + len(birds(2009))]
+    late = commits(world)[2]
+    assert late.state is InboxState.SUPERSEDED and late.reason and late.reason.code is Code.DELTA_OVERTAKEN
+
+
+def test_of_a_table_that_was_there_before_its_loop_only_the_newest_commit_is_read() -> None:
+    world = World()
+    landing = Landing(world)
+    for year in (2007, 2008, 2009):
+        landing.table.append(birds(year))
+    landing.events()
+    world.clock.advance(60)
+    world.publish()
+    world.clock.advance(60)
+    assert tick.sweep(world.ports) == 3 + 3, "three data files, which are no drops, and three commits"
+    world.ticks(5)
+    assert [v.rows for v in versions(world)] == [len(landing.table.rows)]
+
+
+def test_who_copies_the_log_first_is_waited_for(world: World) -> None:
+    """azcopy and the like go by name, and `_` comes before letters."""
+    landing = Landing(world)
+    landing.table.append(birds(2007))
+    landing.table.append(birds(2008))
+    log, data = landing.table.version + 1, sorted(landing.table.files)
+    for name in data[:log]:
+        world.send(world.land(f"table/{name}", landing.table.files[name]))
+    assert commits(world)[1].state is InboxState.NEW
+    assert commits(world)[0].state is InboxState.SUPERSEDED
+    world.ticks(8, seconds=60)
+    assert versions(world) == []
+    for name in data[log:]:
+        world.land(f"table/{name}", landing.table.files[name])
+    world.ticks(2, seconds=40)
+    assert [v.rows for v in versions(world)] == [len(landing.table.rows)]
+
+
+def test_a_file_that_was_vacuumed_is_told_by_name(world: World) -> None:
+    landing = Landing(world)
+    landing.table.append(birds(2007))
+    gone = next(iter(landing.table.live))
+    landing.there.add(gone)
+    landing.land()
+    for _ in range(4):
+        world.ticks(1, seconds=1200)
+    record = commits(world)[0]
+    assert record.state is InboxState.QUARANTINED and record.reason is not None
+    assert record.reason.code is Code.DELTA_FILES_MISSING and gone in say(record.reason)
+    landing.table.append(birds(2008))
+    landing.table.commit(landing.table.remove(gone))
+    landing.land()
+    assert [v.rows for v in versions(world)] == [len(birds(2008))]
+
+
+def test_a_hostile_log_is_quarantined(world: World) -> None:
+    landing = Landing(world)
+    landing.table.append(birds(2007))
+    landing.table.commit({"add": {"path": "../../secrets/part.parquet", "partitionValues": {}, "size": 1}})
+    landing.land()
+    record = commits(world)[1]
+    assert record.state is InboxState.QUARANTINED
+    assert record.reason is not None and record.reason.code is Code.DELTA_ELSEWHERE
+
+
+def test_a_later_commit_takes_the_place_of_earlier_ones_in_the_training_window(world: World) -> None:
+    landing = Landing(world)
+    for year in (2007, 2008):
+        landing.table.append(birds(year))
+        landing.land()
+    world.drop("2009.csv", csv(season(2009)))
+    found = versions(world)
+    assert [bool(v.table) for v in found] == [True, True, False]
+    wanted = {"all": (2, 3), "{last: 2}": (2, 3), "newest": (3,)}
+    for window, numbers in wanted.items():
+        definition = loopfile.parse(LOOP.replace("data: {", f"data: {{window: {window}, "), file="loop.yaml")
+        assert start.window(found, definition, world.clock.now()) == numbers, window
+
+
+def test_the_doctor_misses_no_end_in_a_table(world: World) -> None:
+    landing = Landing(world, partitions=("island",))
+    landing.table.append(birds(2007))
+    landing.events()
+    (overview,) = world.ports.store.overviews()
+    assert [one.state for one in doctor._folders(world.ports, overview)] == [diagnosis.OK]
+
+
+def test_what_lies_in_a_table_is_read_by_its_commits_alone(world: World) -> None:
+    """Not by a _SUCCESS, nor by its quiet time; and a table that is the landing prefix itself is told."""
+    world.publish(LOOP.replace("data: {", "data: {complete: {quiet: 1m}, "))
+    landing = Landing(world)
+    landing.table.append(birds(2007))
+    landing.land()
+    world.drop("table/_SUCCESS", b"")
+    world.ticks(4, seconds=60)
+    assert len(versions(world)) == 1
+    world.drop(f"_delta_log/{0:020d}.json", b"{}")
+    world.drop(f"_hidden/_delta_log/{0:020d}.json", b"{}")
+    found = [rows.decode(InboxRecord, row) for row in world.ports.store.range("birds", "inbox-", limit=99)]
+    codes = {one.body["name"].removeprefix("birds/"): one.reason.code for one in found if one.reason}
+    assert codes["table/_SUCCESS"] is Code.TABLE_FOLDER
+    assert codes[f"_delta_log/{0:020d}.json"] is Code.DELTA_AT_LANDING
+    assert codes[f"_hidden/_delta_log/{0:020d}.json"] is Code.HIDDEN_NAME
+    assert not say_all(versions(world)[0].findings).count("zone")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,8 @@ from cli import session
 from cli.session import out
 from shared.errors import ConfigurationError
 from shared.inbox.landings import FOLDER_END
+from shared.ports import Blobs
+from shared.tables.snapshot import LOG, commit_of
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,14 +21,17 @@ def add_to(app: typer.Typer) -> None:
 
 def drop(
     loop: Annotated[str, typer.Argument(help="The loop.")],
-    file: Annotated[Path, typer.Argument(help="A CSV or Parquet file, or a folder of part files.")],
+    file: Annotated[
+        Path, typer.Argument(help="A CSV or Parquet file, a folder of part files, or a Delta table.")
+    ],
     name: Annotated[
         str, typer.Option(help="Name below the landing prefix; the file's own name otherwise.")
     ] = "",
     labels: Annotated[bool, typer.Option("--labels", help="These are late labels, not data.")] = False,
 ) -> None:
-    """Upload data to the loop's landing prefix. A folder is ended with _SUCCESS, or the manifest that a loop asks for,
-    so that it is one version."""
+    """Upload data to the loop's landing prefix. A folder, with its partitions, is ended with _SUCCESS, or the manifest
+    that a loop asks for, so that it is one version. Of a Delta table what is not there yet is uploaded, commits last:
+    each is a version."""
     overview = session.overview(loop)
     if labels and not overview.labels:
         raise ConfigurationError(f"{loop} takes no late labels: its loop file has no data.labels")
@@ -35,18 +39,44 @@ def drop(
         raise ConfigurationError(f"{file} does not exist")
     container, _, prefix = (overview.labels if labels else overview.landing).partition("/")
     blobs, target = session.ports().blobs, prefix + (name or file.name)
-    if file.is_dir():
-        end = overview.manifest or FOLDER_END
-        parts = {p.name: p for p in sorted(file.iterdir()) if p.is_file() and p.name not in (FOLDER_END, end)}
-        for part in parts.values():
-            blobs.upload(container, f"{target}/{part.name}", part)
-        blobs.upload(container, f"{target}/{end}", _end(end, parts))
+    if (file / LOG).is_dir():
+        _table(blobs, file, container, target)
+    elif file.is_dir():
+        _folder(blobs, file, f"{container}/{target}", overview.manifest or FOLDER_END)
     else:
         blobs.upload(container, target, file)
     out.say(f"dropped {container}/{target}; follow it with: driftloop status {loop}")
 
 
-def _end(name: str, parts: Mapping[str, Path]) -> bytes:
+def _folder(blobs: Blobs, file: Path, place: str, end: str) -> None:
+    """Its parts, and then its end."""
     from shared.intake import manifest
+    from shared.intake.reader.partitions import is_part
 
-    return b"" if name == FOLDER_END else manifest.written(parts, name)
+    container, _, target = place.partition("/")
+    found = {each.relative_to(file).as_posix(): each for each in sorted(file.rglob("*")) if each.is_file()}
+    parts = {name: each for name, each in found.items() if is_part(name) and name not in (FOLDER_END, end)}
+    if left_out := sorted(found.keys() - parts.keys() - {FOLDER_END, end}):
+        more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+        out.say(f"no data, left out: {', '.join(left_out[:3])}{more}")
+    for name, part in parts.items():
+        blobs.upload(container, f"{target}/{name}", part)
+    blobs.upload(container, f"{target}/{end}", b"" if end == FOLDER_END else manifest.written(parts, end))
+
+
+def _table(blobs: Blobs, file: Path, container: str, target: str) -> None:
+    """What is not there yet: a commit is read once it lands, so that it comes after what it names."""
+    there = {
+        blob.name.removeprefix(f"{target}/"): blob.size_bytes for blob in blobs.list(container, f"{target}/")
+    }
+    below = {each.relative_to(file).as_posix(): each for each in file.rglob("*") if each.is_file()}
+    found = {name: each for name, each in below.items() if not each.name.startswith(".")}
+    commits = {name for name in found if commit_of(name)}
+    for name in sorted(commits & there.keys()):
+        if found[name].stat().st_size != there[name]:
+            raise ConfigurationError(
+                f"{container}/{target} is another Delta table, whose {name} differs; give this one another --name"
+            )
+    for name in sorted(found, key=lambda name: (name in commits, name.startswith(f"{LOG}/"), name)):
+        if found[name].stat().st_size != there.get(name):
+            blobs.upload(container, f"{target}/{name}", found[name])

@@ -111,7 +111,7 @@ def events(place: Place, loop: str, traced: Traced) -> list[Json]:
 def _version(place: Place, loop: str, entry: LedgerEntry, version: DataVersion) -> list[Json]:
     """It is told once it is written, begin and end in one: a drop that becomes no version is no data set."""
     run = _Run(place, loop, entry, "version", version.number)
-    container, _, name = version.source.partition("/")
+    container, _, name = (version.table or version.source).partition("/")
     landed: Json = {
         "namespace": f"wasbs://{container}@{place.account}",
         "name": name,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
-from cli import diagnosis, doctor
+from cli import app, diagnosis, doctor, session
 from shared import loopfile
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code
@@ -238,6 +241,27 @@ def test_the_doctor_misses_no_end_in_a_table(world: World) -> None:
     landing.events()
     (overview,) = world.ports.store.overviews()
     assert [one.state for one in doctor._folders(world.ports, overview)] == [diagnosis.OK]
+
+
+def test_driftloop_drop_uploads_of_a_table_what_is_not_there_yet(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "ports", lambda: world.ports)
+    table = Written(columns=dict(BIRDS))
+    for year in (2007, 2008):
+        table.append(birds(year))
+        done = CliRunner().invoke(app, ["drop", "birds", str(table.write(tmp_path / "table"))])
+        assert done.exit_code == 0, done.output
+        uploaded = {blob.name: blob.etag for blob in world.ports.blobs.list("landing", "birds/table/")}
+        assert len(uploaded) == len(table.files)
+        tick.sweep(world.ports)
+        world.ticks(3)
+    assert [v.rows for v in versions(world)] == [len(rows) for rows in table.history]
+    other = Written(columns={"k": "long", "v": "string"})
+    other.append([{"k": 1, "v": "a"}])
+    done = CliRunner().invoke(app, ["drop", "birds", str(other.write(tmp_path / "b" / "table"))])
+    assert done.exit_code != 0 and "another Delta table" in str(done.exception)
+    assert uploaded == {blob.name: blob.etag for blob in world.ports.blobs.list("landing", "birds/table/")}
 
 
 def test_what_lies_in_a_table_is_read_by_its_commits_alone(world: World) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from cli import app, session
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code
 from shared.domain.version import DataVersion
@@ -27,6 +31,26 @@ def test_a_folder_of_partitions_becomes_one_version_with_their_columns() -> None
     assert version.rows == len(season(2007)) + len(season(2008))
     assert version.columns["year"] == "integer"
     assert "0 bytes" in say_all(version.findings)
+
+
+def test_driftloop_drop_brings_the_partitions_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    world.publish()
+    monkeypatch.setattr(session, "ports", lambda: world.ports)
+    for year in (2007, 2008):
+        (tmp_path / f"all/year={year}").mkdir(parents=True)
+        season(year).drop(columns="year").to_csv(tmp_path / f"all/year={year}/part-0.csv", index=False)
+    (tmp_path / "all/notes").mkdir()
+    (tmp_path / "all/notes/read-me.txt").write_text("about these birds")
+    done = CliRunner().invoke(app, ["drop", "birds", str(tmp_path / "all")])
+    assert done.exit_code == 0 and "left out: notes/read-me.txt" in done.output, done.output
+    tick.sweep(world.ports)
+    world.ticks(2)
+    (row,) = world.ports.store.range("birds", "version-", limit=9)
+    version = rows.decode(DataVersion, row)
+    assert (version.rows, version.columns["year"]) == (len(season(2007)) + len(season(2008)), "integer")
 
 
 def records(world: World) -> list[InboxRecord]:

@@ -51,10 +51,12 @@ def drop(
 def _folder(blobs: Blobs, file: Path, place: str, end: str) -> None:
     """Its parts, and then its end."""
     from shared.intake import manifest
-    from shared.intake.reader.partitions import is_part
+    from shared.intake.reader import partitions
+    from shared.tables import mltable
 
     container, _, target = place.partition("/")
     found = {each.relative_to(file).as_posix(): each for each in sorted(file.rglob("*")) if each.is_file()}
+    is_part = mltable.is_plain if mltable.NAME in found else partitions.is_part
     parts = {name: each for name, each in found.items() if is_part(name) and name not in (FOLDER_END, end)}
     if left_out := sorted(found.keys() - parts.keys() - {FOLDER_END, end}):
         more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""

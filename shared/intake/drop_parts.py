@@ -6,7 +6,7 @@ A Delta table is read at each of its commits: a version is the whole table as it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,10 +22,12 @@ from shared.intake.rejections import listed, rejected
 from shared.ports import Blob
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
+from shared.tables import mltable
 from shared.tables.snapshot import LOG, commit_of
 
 if TYPE_CHECKING:
     from shared.loopfile import Data
+    from shared.tables.mltable import Steps
     from shared.tables.snapshot import TablePart
 
 LOOK_AGAIN_S = 30.0
@@ -51,6 +53,8 @@ class Parts:
     told: tuple[str, ...] = ()
     tables: Mapping[str, TablePart] = field(default_factory=dict)
     """By name below the folder, of a Delta table."""
+    steps: Steps | None = None
+    """What an MLTable does to them."""
 
 
 def parts(unit: Unit, record: InboxRecord, blob: Blob, scratch: Path) -> Parts:
@@ -81,6 +85,8 @@ def _found(unit: Unit, record: InboxRecord, blob: Blob, data: Data, scratch: Pat
     if (commit := commit_of(blob.name)) is not None:
         return _of_table(unit, record, blob, *commit, scratch)
     folder = folder_of(record, blob, data)
+    if not folder and blob.name.rpartition("/")[2] == mltable.NAME:
+        raise rejected("bad-mltable", "MLTable lies in the landing prefix itself, without its folder")
     if not folder:
         return Parts("", [blob])
     quiet, blobs = "folder" in record.body, list(unit.ports.blobs.list(blob.container, folder))
@@ -89,7 +95,8 @@ def _found(unit: Unit, record: InboxRecord, blob: Blob, data: Data, scratch: Pat
     if table := partitions.table_of(one.name[len(folder) :] for one in blobs):
         raise rejected("delta-table", f"{folder} is {table}, whose files hold deleted rows as well")
     if not quiet and blob.name != f"{folder}{FOLDER_END}":
-        return _named(unit, record, blob, folder, blobs, scratch)
+        named = _named(unit, record, blob, folder, blobs, scratch)
+        return _as_mltable(unit, named, named.blobs, scratch)
     found = [one for one in blobs if partitions.is_part(one.name[len(folder) :])]
     if quiet and any(one.created_at > blob.created_at for one in found):
         raise NoDrop(not_quiet(data, f"{blob.container}/{folder.rstrip('/')}"), InboxState.SUPERSEDED)
@@ -97,7 +104,20 @@ def _found(unit: Unit, record: InboxRecord, blob: Blob, data: Data, scratch: Pat
         raise InputRejected(
             "empty-folder", f"{folder} holds {FOLDER_END} but no data file; land the part files first"
         )
-    return Parts(folder, sorted(found, key=lambda one: one.name))
+    return _as_mltable(unit, Parts(folder, sorted(found, key=lambda one: one.name)), blobs, scratch)
+
+
+def _as_mltable(unit: Unit, parts: Parts, among: Sequence[Blob], scratch: Path) -> Parts:
+    """Where an MLTable lies in the folder, what it names, which may lie in folders of any name below."""
+    below = {one.name[len(parts.folder) :]: one for one in among}
+    if (blob := below.get(mltable.NAME)) is None:
+        return parts
+    if blob.size_bytes > mltable.MOST_BYTES:
+        raise rejected("bad-mltable", f"MLTable has {blob.size_bytes:,} bytes")
+    file = scratch / mltable.NAME
+    unit.ports.blobs.download(blob, file)
+    read = mltable.read(file.read_bytes())
+    return replace(parts, blobs=[below[name] for name in read.chosen(below)], steps=read.steps)
 
 
 def _named(

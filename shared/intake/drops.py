@@ -128,8 +128,8 @@ def _reading(landing: Landing, spec: ReadSpec, blob: Blob, scratch: Path) -> Rea
         below = part.name.removeprefix(found.folder)
         if (promised := found.promised.get(below)) is not None:
             manifest.check_content(promised, local)
-        size, table = part.size_bytes, found.tables.get(below)
-        files.append(DropFile(path=local, name=part.name, size=size, below=below, table=table))
+        file = DropFile(local, part.name, part.size_bytes, "" if found.steps else below)
+        files.append(replace(file, table=found.tables.get(below), steps=found.steps))
     reading = read_drop(files, spec, scratch / "out")
     return replace(reading, findings=(*found.told, *reading.findings))
 

@@ -51,6 +51,10 @@ REMEDIES: dict[str, str] = {
     "delta-log-too-large": "write a checkpoint, and let OPTIMIZE make fewer files; the next commit is read",
     "delta-files-missing": "they are gone: vacuum later, or land the table again; the next commit is read by itself",
     "bad-delta-log": "mend the table with the program that writes it; the next commit is read by itself",
+    "bad-mltable": "correct the MLTable, and land it in one folder with the files that it names",
+    "mltable-step": "leave the step out, and say in the loop file what columns are (data.columns, data.ignore); "
+    "a Delta table is dropped by itself",
+    "mltable-elsewhere": "land the files in the MLTable's own folder, and name them from there",
     "no-data": "put CSV or Parquet files there",
     "contract-broken": "correct the rows and land the file again, or change data.contract in the loop file",
     "holdout-impossible": "correct data.holdout in the loop file, or the column that it names",

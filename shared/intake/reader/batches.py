@@ -220,6 +220,10 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
     if (total := sum(file.path.stat().st_size for file in files)) > most:
         first = listed([file.name for file in files], 1)
         raise rejected("too-large", f"{first} has {total:,} bytes, the limit is {most:,}")
+    if (steps := files[0].steps) is not None:  # what a person says wins over what an MLTable does
+        left = steps.keep or tuple(steps.kinds)
+        kinds = {n: kind for n, kind in steps.kinds.items() if n in left and n not in steps.drop}
+        spec = replace(spec, columns={**kinds, **spec.columns})
     budget = Budget(most, most)
     sources = Sources([], spec, budget)
     for file in sorted(files, key=lambda file: file.name):

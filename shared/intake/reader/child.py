@@ -122,10 +122,12 @@ def _answer(request: dict[str, Any], watch: _Watch) -> dict[str, Any]:
 
 def _drop(request: dict[str, Any]) -> dict[str, Any]:
     from shared.intake.reader.one_pass import read
+    from shared.tables.mltable import Steps
     from shared.tables.snapshot import Table
 
     table = Table.from_document(request["table"]) if request["table"] else None
-    files = [DropFile.from_document(file, table) for file in request["files"]]
+    steps = Steps.from_document(request["steps"]) if request["steps"] else None
+    files = [DropFile.from_document(file, table, steps) for file in request["files"]]
     scratch = Path(request["scratch"])
     spec = ReadSpec.from_document(request["spec"], (scratch / "reference.bin").read_bytes())
     reading = read(files, spec, Path(request["output"]))

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +159,7 @@ def read_drop(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Readin
     request = {
         "files": [file.to_document() for file in files],
         "table": files[0].table.table.to_document() if files[0].table else None,
+        "steps": asdict(files[0].steps) if files[0].steps else None,
         "names": (names := listed([file.name for file in files], most=1)),
         "spec": spec.to_document(),
         "output": str(output.resolve()),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from shared import loopfile
     from shared.loopfile import Data
+    from shared.tables.mltable import Steps
     from shared.tables.snapshot import Table, TablePart
 
 MIB = 1024 * 1024
@@ -40,6 +41,8 @@ class DropFile:
     """Its name below the drop's folder, whose folders may be partitions such as `year=2024/`."""
     table: TablePart | None = None
     """Of a file of a Delta table: what its log says of it, which wins over what the file says."""
+    steps: Steps | None = None
+    """Of a file that an MLTable names: what is done to it."""
 
     def to_document(self) -> dict[str, Any]:
         """Without what all files of a table share."""
@@ -47,12 +50,12 @@ class DropFile:
         return {**told, "table": self.table.to_document() if self.table else None}
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any], table: Table | None) -> DropFile:
-        """`table` is what all files of a table share."""
+    def from_document(cls, document: Mapping[str, Any], table: Table | None, steps: Steps | None) -> DropFile:
+        """`table` and `steps` are what all files of a drop share."""
         from shared.tables.snapshot import TablePart
 
         part = TablePart.from_document(document["table"], table) if table is not None else None
-        return cls(Path(document["path"]), document["name"], document["size"], document["below"], part)
+        return cls(Path(document["path"]), document["name"], document["size"], document["below"], part, steps)
 
 
 @dataclass(frozen=True)

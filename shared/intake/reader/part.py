@@ -18,7 +18,8 @@ from shared.intake.reader.layout import check_names, layout, nfc
 from shared.intake.reader.parquet import Parquet, open_parquet
 from shared.intake.reader.partitions import partition_of
 from shared.intake.reader.texts import Contradicted
-from shared.intake.rejections import listed, quoted
+from shared.intake.rejections import listed, quoted, rejected
+from shared.tables.mltable import Steps
 from shared.tables.table_file import open_table_file
 
 
@@ -100,8 +101,24 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
         opened = replace(opened, layout=replace(opened.layout, columns=(used[0], *opened.columns[1:])))
     check_names(tuple(used), file.name)
     names = dict(zip(used, opened.columns, strict=True))
+    if file.steps is not None:
+        names = _after_steps(names, file.steps, opened)
     constants = partition_of(file.below) if file.table is None else {}
     return Part(opened, names, constants, unnamed=unnamed)
+
+
+def _after_steps(names: dict[str, str], steps: Steps, opened: Delimited | Parquet) -> dict[str, str]:
+    """The columns that an MLTable leaves, of a file that is as it says."""
+    found = "delimited" if isinstance(opened, Delimited) else "parquet"
+    if found != steps.form:
+        raise rejected(
+            "bad-mltable", f"{quoted(opened.name)} is {found}, not {steps.form} as its MLTable says"
+        )
+    separator = opened.layout.separator if isinstance(opened, Delimited) else ""
+    if steps.delimiter and len(names) > 1 and separator != steps.delimiter:
+        said = f"not {quoted(steps.delimiter)} as its MLTable says"
+        raise rejected("bad-mltable", f"{quoted(opened.name)} is separated by {quoted(separator)}, {said}")
+    return {name: names[name] for name in steps.left(list(names))}
 
 
 _TOTALS = frozenset(

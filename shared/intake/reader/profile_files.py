@@ -20,7 +20,7 @@ from shared.intake.reader.partitions import table_of
 from shared.intake.reader.texts import Contradicted
 from shared.intake.rejections import quoted, rejected
 from shared.redaction import printable
-from shared.tables import delta_table
+from shared.tables import delta_table, mltable
 from shared.tables.snapshot import LOG
 
 _COMMIT = re.compile(r"(.+)@(\d{1,18})")
@@ -46,6 +46,8 @@ def files_of(path: Path) -> list[DropFile]:
         return delta_table.of_folder(path.with_name(at[1]), int(at[2]))
     if not path.exists():
         raise rejected("no-data", f"there is no file or folder {printable(str(path))}")
+    if (path / mltable.NAME).is_file() or path.name == mltable.NAME:
+        return _of_mltable(path.parent if path.is_file() else path)
     if path.is_file():
         return [DropFile(path, path.name, path.stat().st_size)]
     if (path / LOG).is_dir():
@@ -67,6 +69,13 @@ def files_of(path: Path) -> list[DropFile]:
     return [
         DropFile(each, name.as_posix(), each.stat().st_size, below=name.as_posix()) for each, name in kept
     ]
+
+
+def _of_mltable(folder: Path) -> list[DropFile]:
+    """The files that an MLTable names, with what it does to them."""
+    read = mltable.read((folder / mltable.NAME).read_bytes())
+    chosen = read.chosen(each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
+    return [DropFile(path := folder / name, name, path.stat().st_size, steps=read.steps) for name in chosen]
 
 
 def profile(

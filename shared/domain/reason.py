@@ -466,6 +466,7 @@ class Code(StrEnum):
     DELTA_TABLE = "delta-table"
     DELTA_FEATURE = "delta-feature"
     DELTA_ELSEWHERE = "delta-elsewhere"
+    DELTA_NOT_APPENDED = "delta-not-appended"
     DELTA_LOG_GAP = "delta-log-gap"
     DELTA_LOG_TOO_LARGE = "delta-log-too-large"
     DELTA_FILES_MISSING = "delta-files-missing"

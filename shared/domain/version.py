@@ -66,11 +66,8 @@ class DataVersion:
     """Labels that the loop's own model had made, and that were taken away."""
     contract: str = ""
     """Document hash of what each rule of the contract came to; empty when the loop had none."""
-
-    @property
-    def table(self) -> str:
-        """container/folder of the Delta table whose commit it is; empty for any other drop."""
-        return self.source.rpartition("/_delta_log/")[0]
+    table: str = ""
+    """container/folder of the Delta table that it is the whole of; a later one takes its place in trainings."""
 
     @property
     def own(self) -> bool:

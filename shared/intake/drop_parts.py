@@ -176,17 +176,18 @@ def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: 
     there = {one.name[len(folder) :]: one for one in unit.ports.blobs.list(blob.container, folder)}
     later = [n for name in there if (found := commit_of(name)) and (n := found[1]) > number and not found[0]]
     words = f"the Delta table {folder.rstrip('/')}"
-    limits = Limits.of(unit.published().definition.data.limits)
-    if _is_overtaken(unit, blob, folder, known_later=bool(later)):
+    data = unit.published().definition.data
+    whole, limits = data.delta == "snapshot", Limits.of(data.limits)
+    if whole and _is_overtaken(unit, blob, folder, known_later=bool(later)):
         raise NoDrop(_overtaken(blob, number), InboxState.SUPERSEDED)
     try:
         snapshot, blobs, tables = delta_table.of_blobs(
-            unit.ports.blobs, there, words, number, scratch, limits
+            unit.ports.blobs, there, words, number, scratch, limits, appended=not whole
         )
     except InputRejected as rejection:
         if rejection.code not in _MAY_BE_YET:
             raise
-        if later:
+        if whole and later:
             raise NoDrop(_overtaken(blob, number), InboxState.SUPERSEDED) from None
         _wait(unit, record, str(rejection))
         raise
@@ -199,6 +200,12 @@ def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: 
 
 _MAY_BE_YET = (Code.DELTA_LOG_GAP, Code.DELTA_FILES_MISSING)
 """Who copies a table may copy its log first."""
+
+
+def table_of(blob: Blob, data: Data) -> str:
+    """container/folder of the Delta table that a version of this blob is the whole of; empty for any other drop."""
+    commit = commit_of(blob.name) if data.delta == "snapshot" else None
+    return f"{blob.container}/{commit[0].rstrip('/')}" if commit else ""
 
 
 def _is_overtaken(unit: Unit, blob: Blob, folder: str, *, known_later: bool) -> bool:

@@ -188,7 +188,8 @@ def _folder_read(unit: Unit, version: DataVersion) -> list[Change]:
 
 def _version(landing: Landing, read: Read) -> DataVersion:
     unit, blob, reading = landing.unit, read.blob, read.reading
-    folder = drop_parts.folder_of(landing.record, blob, unit.published().definition.data)
+    data = unit.published().definition.data
+    folder = drop_parts.folder_of(landing.record, blob, data)
     return DataVersion(
         number=unit.state.next_version,
         state=VersionState.WRITTEN,
@@ -209,6 +210,7 @@ def _version(landing: Landing, read: Read) -> DataVersion:
         findings=tuple(reason(Code.FINDING, text=text) for text in reading.findings),
         rejected_rows=reading.rejected_rows,
         own_labels=reading.own_labels,
+        table=drop_parts.table_of(blob, data),
         contract=unit.ports.documents.put(_contract(reading)) if reading.contract else "",
     )
 

@@ -47,6 +47,7 @@ REMEDIES: dict[str, str] = {
     "delta-table": "land the files of one version of it, without its log (.hoodie, metadata); a Delta table by itself",
     "delta-feature": "write the table without it, or land a copy of its rows as Parquet files",
     "delta-elsewhere": "land a table with all its files below its own folder, as a deep clone has them",
+    "delta-not-appended": "say data.delta: snapshot, or correct rows in another table",
     "delta-log-gap": "land the whole log, then run driftloop read-again, or write a checkpoint and commit again",
     "delta-log-too-large": "write a checkpoint, and let OPTIMIZE make fewer files; the next commit is read",
     "delta-files-missing": "they are gone: vacuum later, or land the table again; the next commit is read by itself",

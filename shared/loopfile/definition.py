@@ -186,6 +186,8 @@ class Data(Section):
         Allowed("a list of rules, or a file beside the loop file that holds them"),
     ] = ()
     """Rules that every drop keeps."""
+    delta: Literal["snapshot", "appended"] = "snapshot"
+    """What a commit of a Delta table is a drop of: the whole table as it is then, or the rows that it added."""
     complete: Complete | None = None
     """When a folder of files is one drop; nothing: when `_SUCCESS` lands in it."""
     origin: Origin | None = None

@@ -113,19 +113,22 @@ class _State:
     files: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     """By path and deletion vector."""
     sidecars: list[str] = field(default_factory=list)
-    changed: bool = False
+    added: set[tuple[str, str]] = field(default_factory=set)
+    """Files that the last commit brought; nothing but a commit changes rows."""
+    removes: bool = False
+    """Whether the last commit took rows away."""
 
     def take(self, actions: list[Mapping[str, Any]]) -> None:
         """One commit, or some of a checkpoint; what it removes goes before what it adds."""
-        self.changed = False
+        self.added, self.removes = set(), False
         for action in actions:
             if (removed := action.get("remove")) is not None:
                 self.files.pop(_key(removed), None)
-                self.changed = self.changed or bool(removed.get("dataChange", True))
+                self.removes = self.removes or bool(removed.get("dataChange", True))
         for action in actions:
             if (added := action.get("add")) is not None:
-                self.files[_key(added)] = added
-                self.changed = self.changed or bool(added.get("dataChange", True))
+                self.files[key := _key(added)] = added
+                self.added |= {key} if added.get("dataChange", True) else set()
             self.protocol = action.get("protocol") or self.protocol
             self.meta = action.get("metaData") or self.meta
             if sidecar := action.get("sidecar"):
@@ -233,7 +236,7 @@ def _snapshot(state: _State, version: int) -> Snapshot:
     files, told = [], set()
     if len({path for path, _ in state.files}) < len(state.files):
         raise ValueError("a file is in the table twice")
-    for (path, _), added in sorted(state.files.items()):
+    for key, added in sorted(state.files.items()):
         given = added.get("partitionValues") or {}
         values = {one.name: given.get(one.physical) or None for one in partitions}
         told |= {
@@ -241,11 +244,12 @@ def _snapshot(state: _State, version: int) -> Snapshot:
         }
         vector = added.get("deletionVector")
         part = TablePart(table, values, Deleted.of(vector) if vector else None)
-        files.append(InTable(path, int(added["size"]), part))
+        files.append(InTable(key[0], int(added["size"]), part, key in state.added))
     zoneless = (
         f"partition column {quoted(name)} has times without a zone, read as UTC" for name in sorted(told)
     )
-    return Snapshot(version, state.changed, table, tuple(files), tuple(zoneless))
+    changed = bool(state.added) or state.removes
+    return Snapshot(version, changed, state.removes, table, tuple(files), tuple(zoneless))
 
 
 def _has_zone(value: str | None) -> bool:

@@ -41,11 +41,18 @@ def of_folder(path: Path, version: int | None = None) -> list[DropFile]:
 
 
 def of_blobs(
-    blobs: Blobs, there: Mapping[str, Blob], table: str, version: int, scratch: Path, limits: Limits
+    blobs: Blobs,
+    there: Mapping[str, Blob],
+    table: str,
+    version: int,
+    scratch: Path,
+    limits: Limits,
+    *,
+    appended: bool = False,
 ) -> tuple[Snapshot, Sequence[Blob], Mapping[str, TablePart]]:
     """A table at a commit, its files in their order, and what it says of each by its name below the table's folder.
 
-    `there` is what lies below that folder, by its name there.
+    `there` is what lies below that folder, by its name there; `appended`: only what the commit added.
     """
     log = {name.removeprefix(f"{LOG}/"): blob for name, blob in there.items() if name.startswith(f"{LOG}/")}
     wanted = delta_log.needed(log, version, table)
@@ -62,6 +69,7 @@ def of_blobs(
         return child_pool.read_log(wanted, files, table, limits)
 
     snapshot = _snapshot(wanted, replay, log, fetch, table)
+    snapshot = snapshot.appended() if appended else snapshot
     check_there(snapshot, {name: blob.size_bytes for name, blob in there.items()}, table)
     vectors = {name: str(fetch(name, "vector")) for name in _vectors(snapshot)}
     parts = {one.name: here(one.part, vectors) for one in snapshot.files}

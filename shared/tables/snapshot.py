@@ -106,6 +106,8 @@ class InTable:
     name: str
     size: int
     part: TablePart
+    added: bool
+    """Whether the commit itself brought its rows."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class Snapshot:
     version: int
     changed: bool
     """Whether the commit itself changed rows: one that only rewrites files (OPTIMIZE) does not."""
+    removes: bool
+    """Whether it took rows away, or changed them."""
     table: Table
     files: tuple[InTable, ...]
     told: tuple[str, ...] = ()
@@ -123,8 +127,9 @@ class Snapshot:
         return {
             "version": self.version,
             "changed": self.changed,
+            "removes": self.removes,
             "table": self.table.to_document(),
-            "files": [[one.name, one.size, one.part.to_document()] for one in self.files],
+            "files": [[one.name, one.size, one.part.to_document(), one.added] for one in self.files],
             "told": list(self.told),
         }
 
@@ -132,10 +137,17 @@ class Snapshot:
     def from_document(cls, document: Mapping[str, Any]) -> Snapshot:
         table = Table.from_document(document["table"])
         files = tuple(
-            InTable(name, size, TablePart.from_document(said, table))
-            for name, size, said in document["files"]
+            InTable(name, size, TablePart.from_document(said, table), added)
+            for name, size, said, added in document["files"]
         )
-        return cls(document["version"], document["changed"], table, files, tuple(document["told"]))
+        about = document["version"], document["changed"], document["removes"]
+        return cls(*about, table, files, tuple(document["told"]))
+
+    def appended(self) -> Snapshot:
+        """What the commit added alone. Refused where it took rows away: those that it kept would come twice."""
+        if self.removes:
+            raise rejected("delta-not-appended", f"commit {self.version} changes rows or takes them away")
+        return replace(self, files=tuple(one for one in self.files if one.added))
 
 
 def here(part: TablePart, paths: Mapping[str, str]) -> TablePart:

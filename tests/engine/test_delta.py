@@ -235,6 +235,28 @@ def test_a_later_commit_takes_the_place_of_earlier_ones_in_the_training_window(w
         assert start.window(found, definition, world.clock.now()) == numbers, window
 
 
+def test_of_a_table_that_only_grows_each_commit_may_be_what_it_added(world: World) -> None:
+    world.publish(LOOP.replace("data: {", "data: {delta: appended, "))
+    landing = Landing(world, partitions=("island",))
+    table = landing.table
+    for year in (2007, 2008):
+        table.append(birds(year))
+        landing.land()
+    table.optimize()
+    landing.land()
+    table.append(birds(2009))
+    landing.land()
+    found = versions(world)
+    assert [v.rows for v in found] == [len(birds(year)) for year in (2007, 2008, 2009)]
+    definition = loopfile.parse(LOOP, file="loop.yaml")
+    assert start.window(found, definition, world.clock.now()) == (1, 2, 3), "none takes the place of another"
+    table.commit(table.remove(next(iter(table.live))))
+    landing.land()
+    record = commits(world)[4]
+    assert record.state is InboxState.QUARANTINED
+    assert record.reason is not None and record.reason.code is Code.DELTA_NOT_APPENDED
+
+
 def test_the_doctor_misses_no_end_in_a_table(world: World) -> None:
     landing = Landing(world, partitions=("island",))
     landing.table.append(birds(2007))

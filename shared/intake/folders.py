@@ -13,7 +13,6 @@ from shared.intake.reader import partitions
 from shared.ports import Blob, Delete, Insert, Row
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
-from shared.tables.snapshot import LOG
 
 
 def take(unit: Unit, record: InboxRecord, row: Row) -> None:
@@ -80,10 +79,7 @@ def _look(unit: Unit, place: str, before: datetime) -> None:
     newest = max(found, key=lambda one: (one.created_at, one.name), default=None)
     left = {name: at for name, at in unit.state.folders.items() if name != place}
     ends = [one.created_at for one in listed if one.name == f"{folder}/{FOLDER_END}"]
-    table = any(one.name.startswith(f"{folder}/{LOG}/") for one in listed)
-    if (
-        newest is None or table or any(at >= newest.created_at for at in ends)
-    ):  # its commits, or a _SUCCESS, end it
+    if newest is None or any(at >= newest.created_at for at in ends):  # or a _SUCCESS has ended it
         unit.commit(replace(unit.state, folders=left))
     elif newest.created_at > before:
         unit.commit(replace(unit.state, folders={**left, place: newest.created_at}))

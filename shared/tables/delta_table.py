@@ -55,25 +55,34 @@ def of_blobs(
     `there` is what lies below that folder, by its name there; `appended`: only what the commit added.
     """
     log = {name.removeprefix(f"{LOG}/"): blob for name, blob in there.items() if name.startswith(f"{LOG}/")}
-    wanted = delta_log.needed(log, version, table)
+    wanted, left = delta_log.needed(log, version, table), limits.max_bytes
 
-    def fetch(name: str, what: str = "log") -> Path:
-        path = scratch / f"{what}-{name.replace('/', '-')}"
-        blobs.download(log[name] if what == "log" else there[name], path)
-        return path
+    def fetch(name: str) -> Path:
+        nonlocal left
+        left -= log[name].size_bytes
+        if left < 0:
+            raise rejected(
+                "delta-log-too-large", f"the log of {table} has more than {limits.max_bytes:,} bytes"
+            )
+        return _fetched(blobs, log[name], scratch / f"log-{name.replace('/', '-')}")
 
     def replay(wanted: Needed, files: Mapping[str, Path]) -> Snapshot | Wanting:
-        if (total := sum(log[name].size_bytes for name in files)) > limits.max_bytes:
-            limit = f"the limit is {limits.max_bytes:,}"
-            raise rejected("delta-log-too-large", f"the log of {table} has {total:,} bytes, {limit}")
         return child_pool.read_log(wanted, files, table, limits)
 
     snapshot = _snapshot(wanted, replay, log, fetch, table)
     snapshot = snapshot.appended() if appended else snapshot
     check_there(snapshot, {name: blob.size_bytes for name, blob in there.items()}, table)
-    vectors = {name: str(fetch(name, "vector")) for name in _vectors(snapshot)}
+    vectors = {
+        name: str(_fetched(blobs, there[name], scratch / f"vector-{number}"))
+        for number, name in enumerate(_vectors(snapshot))
+    }
     parts = {one.name: here(one.part, vectors) for one in snapshot.files}
     return snapshot, [there[one.name] for one in snapshot.files], parts
+
+
+def _fetched(blobs: Blobs, blob: Blob, path: Path) -> Path:
+    blobs.download(blob, path)
+    return path
 
 
 def _snapshot(

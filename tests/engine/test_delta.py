@@ -221,6 +221,16 @@ def test_a_hostile_log_is_quarantined(world: World) -> None:
     assert record.reason is not None and record.reason.code is Code.DELTA_ELSEWHERE
 
 
+def test_a_gigantic_log_is_refused_before_it_is_downloaded(world: World) -> None:
+    world.publish(LOOP.replace("data: {", "data: {limits: {max_size_mb: 0.01}, "))
+    landing = Landing(world)
+    landing.table.append([{**birds(2007)[0], "sex": "x" * 5}])
+    landing.table.files[f"_delta_log/{0:020d}.json"] += b"\n" * 20_000
+    landing.land()
+    record = commits(world)[0]
+    assert record.reason is not None and record.reason.code is Code.DELTA_LOG_TOO_LARGE
+
+
 def test_a_later_commit_takes_the_place_of_earlier_ones_in_the_training_window(world: World) -> None:
     landing = Landing(world)
     for year in (2007, 2008):

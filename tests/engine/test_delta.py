@@ -128,6 +128,20 @@ def test_a_commit_that_changes_no_row_is_no_version(world: World) -> None:
     )
 
 
+def test_a_commit_with_a_checkpoint_of_its_own_is_judged_by_what_it_did(world: World) -> None:
+    """Spark writes the checkpoint at once, and in it no file is said to change data."""
+    landing = Landing(world)
+    landing.table.append(birds(2007))
+    landing.table.checkpoint("classic", clean=False)
+    landing.land()
+    landing.table.optimize()
+    landing.table.checkpoint("v2", clean=True)
+    landing.land()
+    assert [v.rows for v in versions(world)] == [len(birds(2007))]
+    reason = commits(world)[1].reason
+    assert reason is not None and reason.code is Code.DELTA_NO_CHANGE
+
+
 def test_a_table_that_is_emptied_is_told(world: World) -> None:
     landing = Landing(world)
     landing.table.append(birds(2007))

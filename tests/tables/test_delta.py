@@ -367,7 +367,7 @@ def test_what_lies_beside_the_commits_is_no_commit(tmp_path: Path) -> None:
     table.append([{"k": 2, "v": "b"}])
     beside = (
         *(f"{0:020d}.{1:020d}.compacted.json", f"{1:020d}.crc", f".{1:020d}.json.crc", "x.json.tmp"),
-        *(f"_staged_commits/{2:020d}.x.json", f"{2:020d}.checkpoint.{1:010d}.{2:010d}.parquet"),
+        *(f"_staged_commits/{2:020d}.x.json", f"{1:020d}.checkpoint.{1:010d}.{2:010d}.parquet"),
     )
     for name in beside[:-1]:
         table.files[f"_delta_log/{name}"] = b"not for readers"

@@ -228,7 +228,7 @@ class Written:
     def checkpoint(self, kind: str, *, clean: bool) -> None:
         """classic, parts or v2, at the newest commit; `clean` takes the commits before it away."""
         head = [self.protocol(), self.meta()]
-        adds = [{"add": action} for _, _, action in self.live.values()]
+        adds = [{"add": {**action, "dataChange": False}} for _, _, action in self.live.values()]
         log, n = "_delta_log/", f"{self.version:020d}"
         if kind == "classic":
             self.files[f"{log}{n}.checkpoint.parquet"] = actions_parquet(head + adds)

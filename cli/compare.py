@@ -31,6 +31,10 @@ ColumnIs = Annotated[
         "month-first, year-first or ignore; may be given again.",
     ),
 ]
+Null = Annotated[
+    list[str] | None,
+    typer.Option("--null", metavar="TEXT", help="A text or number that means no value; may be given again."),
+]
 _COLOURS = {"material": "bold red", "detected": "yellow", "quiet": "dim"}
 BAD_INPUT = 2
 
@@ -46,11 +50,12 @@ def profile(
     ignore: Ignore = None,
     by: By = None,
     column: ColumnIs = None,
+    null: Null = None,
     as_json: Json = False,
 ) -> None:
     """Profile a data file. Stores what a comparison needs, without the rows; exit code 2 on bad input."""
     with _bad_input():
-        read = _read(data, ignore, said(column), by=by)
+        read = _read(data, ignore, said(column), null, by=by)
         kept = read.profile
         output.write_bytes(kept.to_bytes())
     size = output.stat().st_size
@@ -81,6 +86,7 @@ def compare(
     ignore: Ignore = None,
     by: By = None,
     column: ColumnIs = None,
+    null: Null = None,
     as_json: Json = False,
 ) -> None:
     """Report what changed and whether it matters.
@@ -92,13 +98,13 @@ def compare(
 
     with _bad_input():
         columns = said(column)
-        before = _stored(reference) or _read(reference, ignore, columns, by=by)
+        before = _stored(reference) or _read(reference, ignore, columns, null, by=by)
         known = before.profile
         if by is not None and known.by != by:
             raise drift.DataError(
                 f"it was not stored by {by}", reference.name, f"Run driftloop profile with --by {by}."
             )
-        after = _stored(current) or _read(current, ignore, columns, grid=known, hints=before.hints)
+        after = _stored(current) or _read(current, ignore, columns, null, grid=known, hints=before.hints)
         new = after.profile
         _check_said(columns, known, new)
         policy = drift.Policy(
@@ -140,10 +146,14 @@ def said(columns: list[str] | None) -> dict[str, str]:
     return found
 
 
-def _read(path: Path, ignore: list[str] | None, columns: dict[str, str], **how: Any) -> Profiled:
+def _read(
+    path: Path, ignore: list[str] | None, columns: dict[str, str], null: list[str] | None, **how: Any
+) -> Profiled:
     from shared.intake.reader import profile_files
 
-    return profile_files.profile(path, ignore=tuple(ignore or ()), columns=columns, **how)
+    return profile_files.profile(
+        path, ignore=tuple(ignore or ()), columns=columns, nulls=tuple(null or ()), **how
+    )
 
 
 def _stored(path: Path) -> Profiled | None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from cli import new_data
-from cli.compare import ColumnIs, said
+from cli.compare import ColumnIs, Null, said
 from cli.session import out
 from shared.errors import ConfigurationError
 
@@ -37,11 +37,13 @@ def new(
         str, typer.Option(help="Also retrain on this schedule (six fields, UTC); `none` for never.")
     ] = "",
     column: ColumnIs = None,
+    null: Null = None,
     folder: Annotated[Path, typer.Option(help="Where the loop's folder is made.")] = Path("loops"),
 ) -> None:
     """Make a loop from a data file. Its pipeline trains a scikit-learn baseline and runs as it is."""
     kinds = said(column)
-    seen = new_data.look(data, target or new_data.ask("target", new_data.columns_of(data)), kinds)
+    nulls = tuple(null or ())
+    seen = new_data.look(data, target or new_data.ask("target", new_data.columns_of(data)), kinds, nulls)
     seen.settle(task, time)
     chosen = "" if schedule == "none" else schedule
     if not schedule and sys.stdin.isatty():

@@ -50,6 +50,8 @@ class Seen:
     notes: list[str] = field(default_factory=list)
     said: dict[str, str] = field(default_factory=dict)
     """What a person said that columns are."""
+    nulls: tuple[str, ...] = ()
+    """What a person said that means no value."""
     alike: str = ""
     """A column whose rows resemble the rows before them; empty where none does."""
     cluster: str = ""
@@ -220,7 +222,7 @@ def _check_there(data: Path) -> None:
         )
 
 
-def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen:
+def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: tuple[str, ...] = ()) -> Seen:
     """Read the file as a drop would be read: what passes here passes there."""
     import tempfile
 
@@ -235,7 +237,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen
     _check_there(data)
     with tempfile.TemporaryDirectory(prefix="driftloop-new-") as place:
         try:
-            spec = ReadSpec(target=target, columns=columns or {})
+            spec = ReadSpec(target=target, columns=columns or {}, nulls=nulls)
             reading = read_drop(files_of(data), spec, Path(place) / "out")
         except InputRejected as rejection:
             raise ConfigurationError(f"{data} cannot be used: {rejection.code}: {rejection}") from rejection
@@ -259,6 +261,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None) -> Seen
         table=known.to_pandas(),
         ignore=[name for name in spec.ignore if name in reading.columns],
         said={name: kind for name, kind in spec.columns.items() if kind != "ignore"},
+        nulls=spec.nulls,
         alike=_depending(reading.profile, "dependent_rows"),
         cluster=_depending(reading.profile, "repeated_key"),
     )

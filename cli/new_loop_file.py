@@ -27,6 +27,8 @@ def loop_text(name: str, seen: Seen, schedule: str) -> str:
         lines.append(f"  ignore: {quoted(seen.ignore)}")
     if seen.said:
         lines.append(f"  columns: {quoted(seen.said)}")
+    if seen.nulls:
+        lines.append(f"  nulls: {quoted(list(seen.nulls))}")
     by = "by: hash, fraction: 0.2"
     if column := seen.time or seen.cluster:
         by = f"by: {'time' if seen.time else 'group'}, fraction: 0.2, column: {quoted(column)}"

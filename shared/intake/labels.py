@@ -79,6 +79,7 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
         id=data.id or "",
         format=data.format,
         limits=Limits.of(data.limits),
+        nulls=data.nulls,
         **ReadSpec.origin_of(data),
     )
     drops.read(Landing(unit, record, row), spec, _keep)

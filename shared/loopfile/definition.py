@@ -179,6 +179,12 @@ class Data(Section):
         Mapping[Name, ColumnKind], Allowed(f"names of columns, each with {COLUMN_KIND_WORDS}")
     ] = Field(default_factory=dict)
     """What columns are, where their values do not show it."""
+    nulls: Annotated[
+        tuple[ClassName, ...],
+        AfterValidator(distinct),
+        Allowed('a list of texts, for example ["-999", "not asked"]'),
+    ] = ()
+    """Texts and numbers that mean no value in any column, beside the usual ones."""
     contract: Annotated[
         tuple[Rule, ...],
         Field(max_length=1_000),

@@ -39,7 +39,7 @@ _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 _FIELD_ID = b"PARQUET:field_id"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableFile(Parquet):
     """Its schema is the table's; what the file lacks is empty."""
 
@@ -70,7 +70,7 @@ class TableFile(Parquet):
                 kept[gone - first] = False
                 whole = whole.filter(pa.array(kept))
             if whole.num_rows:
-                yield whole
+                yield self.without_nulls(whole)
 
     def _read(self, own: list[str], budget: Budget) -> Iterator[pa.RecordBatch]:
         base = replace(self.base, batch_rows=self.batch_rows)
@@ -97,7 +97,9 @@ class TableFile(Parquet):
             ) from error
 
 
-def open_table_file(file: DropFile, part: TablePart, limits: Limits) -> TableFile:
+def open_table_file(
+    file: DropFile, part: TablePart, limits: Limits, nulls: tuple[str, ...] = ()
+) -> TableFile:
     """Read the footer, the deletion vector, and settle where each column of the table is found."""
     base = open_parquet(file.path, file.name, limits)
     gone = deleted_rows(part.deleted, file.name, base.rows) if part.deleted else np.zeros(0, np.int64)
@@ -121,7 +123,8 @@ def open_table_file(file: DropFile, part: TablePart, limits: Limits) -> TableFil
             fields.append(pa.field(column.name, found if same else kind))
     schema = pa.schema(fields, metadata=base.schema.metadata)
     rows = base.rows - len(gone)
-    return TableFile(base.path, base.name, schema, rows, base.batch_rows, limits, base, there, values, gone)
+    about = base.path, base.name, schema, rows, base.batch_rows, limits, nulls
+    return TableFile(*about, base=base, there=there, values=values, deleted=gone)
 
 
 def _by_id(base: Parquet, file: str) -> dict[Any, str]:

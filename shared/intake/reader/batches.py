@@ -27,6 +27,7 @@ from shared.intake.reader.delimited import Delimited
 from shared.intake.reader.drop_files import DropFile, ReadSpec
 from shared.intake.reader.formats import Budget
 from shared.intake.reader.forms import TEXT, Form, decided, settle, spoilt
+from shared.intake.reader.nulls import without_numbers
 from shared.intake.reader.number_text import POINT
 from shared.intake.reader.parquet import Parquet
 from shared.intake.reader.part import SAID_NUMBERS, SAID_TIMES, Part, first_look, is_index, open_part
@@ -138,6 +139,8 @@ class Sources:
                         "too-many-rows", f"{quoted(part.file.name)} brings the drop to {rows:,} rows, {limit}"
                     )
                 arrays = [self._column(part, table, f.name, columns[f.name], f.type) for f in schema]
+                if self.spec.nulls:
+                    arrays = [without_numbers(array, self.spec.nulls) for array in arrays]
                 if whole and isinstance(part.file, Delimited) and all(array.null_count for array in arrays):
                     self.blank += _blank_rows(arrays)
                 if table.num_rows:
@@ -165,9 +168,10 @@ class Sources:
     ) -> pa.Array:
         if name not in part.names:
             value = part.constants.get(name)
+            if value is None:
+                return pa.nulls(table.num_rows, wanted)
             column: pa.Array = pa.repeat(pa.scalar(value, pa.string()), table.num_rows).dictionary_encode()
-            if value is not None:
-                column = converted(column, name, part.forms[name]) if kind != STRING else column
+            column = converted(column, name, part.forms[name]) if kind != STRING else column
         else:
             column = table.column(part.names[name])
         if isinstance(part.file, Parquet) and name in part.forms:

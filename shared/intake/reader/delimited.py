@@ -47,6 +47,8 @@ class Delimited:
     text: Text
     layout: Layout
     limits: Limits
+    nulls: tuple[str, ...] = ALWAYS
+    """What means no value in any column."""
 
     @property
     def name(self) -> str:
@@ -141,7 +143,7 @@ class Delimited:
         convert = arrow_csv.ConvertOptions(
             column_types=types,
             include_columns=list(types),
-            null_values=list(ALWAYS),
+            null_values=list(self.nulls),
             true_values=["true", "True", "TRUE"],
             false_values=["false", "False", "FALSE"],
             strings_can_be_null=True,
@@ -183,7 +185,8 @@ class Delimited:
         )
 
     def _trimmed(self, column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-        chunks = [trimmed(chunk) for chunk in column.chunks]
+        nulls = pa.array(self.nulls)
+        chunks = [trimmed(chunk, nulls) for chunk in column.chunks]
         for chunk in chunks:
             longest = pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0
             if longest > self.limits.max_field_bytes:

@@ -117,6 +117,8 @@ class ReadSpec:
     """Values of it that mean the loop's own model."""
     trains_unknown: bool = False
     """Whether a label counts that has no origin."""
+    nulls: tuple[str, ...] = ()
+    """Texts that mean no value; those that are numbers in columns of numbers, too."""
     landed_at: str = ""
     """When the drop landed, ISO 8601; the age of its times is counted from here."""
 
@@ -162,6 +164,7 @@ class ReadSpec:
             columns=data.columns,
             cluster=cluster,
             contract=cls.rules_of(data.contract),
+            nulls=data.nulls,
             **cls.origin_of(data),
         )
 
@@ -188,7 +191,7 @@ class ReadSpec:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], reference: bytes) -> ReadSpec:
-        listed = {name: tuple(document[name]) for name in ("ignore", "contract", "own")}
+        listed = {name: tuple(document[name]) for name in ("ignore", "contract", "own", "nulls")}
         return cls(**{**document, **listed, "limits": Limits(**document["limits"])}, reference=reference)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -52,3 +55,23 @@ def _markers(words: pa.Array, known: pa.Array) -> pa.Array:
     bare = pc.utf8_lower(pc.utf8_trim_whitespace(pc.replace_substring_regex(words, _QUOTED, r"\1")))
     found = pc.or_(pc.is_in(bare, value_set=known), pc.match_substring_regex(words, _SIGNS))
     return pc.or_(found, pc.or_(pc.match_substring_regex(words, _ERRORS), pc.equal(bare, "")))
+
+
+def without_numbers(column: pa.Array | pa.ChunkedArray, said: Sequence[str]) -> pa.Array | pa.ChunkedArray:
+    """A column without the numbers that a person says mean no value, however they are written."""
+    whole = pa.types.is_integer(column.type)
+    if not (whole or pa.types.is_floating(column.type)):
+        return column
+    numbers = [number for text in said if (number := _number(text)) is not None]
+    meant = pa.array([n for n in numbers if not whole or n.is_integer()], pa.float64())
+    gone = pc.is_in(column, value_set=meant.cast(column.type, safe=False))
+    return pc.if_else(gone, pa.scalar(None, column.type), column)
+
+
+def _number(text: str) -> float | None:
+    """-999 or 1e9; None for any other text."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and abs(number) < 2**53 else None

@@ -44,6 +44,8 @@ class Parquet:
     rows: int
     batch_rows: int
     limits: Limits
+    nulls: tuple[str, ...] = ()
+    """Texts that mean no value."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -52,13 +54,17 @@ class Parquet:
     @property
     def plain(self) -> bool:
         """Whether every column is of a type that is judged as it is, and no time is of 96 bits."""
-        return self.rows > 0 and all(
-            pa.types.is_floating(f.type)
-            or pa.types.is_boolean(f.type)
-            or _is_plain_word(f.type)
-            or (pa.types.is_integer(f.type) and not pa.types.is_uint64(f.type))
-            or (pa.types.is_timestamp(f.type) and f.type.unit != "ns")
-            for f in self.schema
+        return (
+            not self.nulls
+            and self.rows > 0
+            and all(
+                pa.types.is_floating(f.type)
+                or pa.types.is_boolean(f.type)
+                or _is_plain_word(f.type)
+                or (pa.types.is_integer(f.type) and not pa.types.is_uint64(f.type))
+                or (pa.types.is_timestamp(f.type) and f.type.unit != "ns")
+                for f in self.schema
+            )
         )
 
     def kind(self, column: str) -> str | None:
@@ -110,7 +116,7 @@ class Parquet:
                     rows += batch.num_rows
                     if rows > self.rows:
                         break
-                    yield batch
+                    yield self.without_nulls(batch)
         except _DAMAGE as error:
             raise rejected(
                 "damaged-parquet", f"{quoted(self.name)} cannot be decoded ({quoted(str(error)[:100])})"
@@ -119,6 +125,16 @@ class Parquet:
             raise rejected(
                 "damaged-parquet", f"{quoted(self.name)} says {self.rows:,} rows and holds {rows:,}"
             )
+
+    def without_nulls(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Columns of text without what means no value; numbers are looked at where they are one with other files'."""
+        for place, field in enumerate(batch.schema) if self.nulls else ():
+            if canonical(field.type) == STRING:
+                words = batch.column(place).cast(pa.string())
+                said = pc.is_in(pc.utf8_trim_whitespace(words), value_set=pa.array(self.nulls))
+                kept = pc.if_else(said, None, words).cast(field.type)
+                batch = batch.set_column(place, field, kept)
+        return batch
 
     def _check_texts(self, batch: pa.RecordBatch) -> None:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):

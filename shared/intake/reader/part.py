@@ -15,6 +15,7 @@ from shared.intake.reader.evidence import Look
 from shared.intake.reader.formats import Budget, is_parquet, open_text
 from shared.intake.reader.forms import Form
 from shared.intake.reader.layout import check_names, layout, nfc
+from shared.intake.reader.nulls import ALWAYS
 from shared.intake.reader.parquet import Parquet, open_parquet
 from shared.intake.reader.partitions import partition_of
 from shared.intake.reader.texts import Contradicted
@@ -77,9 +78,9 @@ class Part:
 def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -> Part:
     """Open one file; what people should know of it is added to `told`."""
     if file.table is not None:
-        opened: Delimited | Parquet = open_table_file(file, file.table, spec.limits)
+        opened: Delimited | Parquet = open_table_file(file, file.table, spec.limits, spec.nulls)
     elif is_parquet(file, spec):
-        opened = open_parquet(file.path, file.name, spec.limits)
+        opened = replace(open_parquet(file.path, file.name, spec.limits), nulls=spec.nulls)
     else:
         text = open_text(file, budget)
         seen = layout(text, spec.limits, spec.target)
@@ -92,7 +93,7 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
             told.append(
                 f"{quoted(file.name)}: the last row looks like a total and is a row like others: {quoted(total)}"
             )
-        opened = Delimited(text, seen, spec.limits)
+        opened = Delimited(text, seen, spec.limits, (*ALWAYS, *spec.nulls))
     known = {nfc(name): name for name in spec.spelled}
     used = [known.get(nfc(name), nfc(name)) for name in opened.columns]
     unnamed = len(used) > 1 and not used[0] and isinstance(opened, Delimited)
@@ -103,7 +104,8 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
     names = dict(zip(used, opened.columns, strict=True))
     if file.steps is not None:
         names = _after_steps(names, file.steps, opened)
-    constants = partition_of(file.below) if file.table is None else {}
+    folders = partition_of(file.below) if file.table is None else {}
+    constants = {name: None if value in spec.nulls else value for name, value in folders.items()}
     return Part(opened, names, constants, unnamed=unnamed)
 
 

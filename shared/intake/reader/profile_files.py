@@ -86,16 +86,23 @@ def profile(
     by: str | None = None,
     grid: drift.Profile | None = None,
     hints: Mapping[str, str] | None = None,
+    nulls: tuple[str, ...] = (),
 ) -> Profiled:
     """Profile a file or a folder.
 
     `columns` says what columns are (`loopfile.value_kinds.COLUMN_KINDS`); `grid` is the reference, as for
-    `drift.profile`; `hints` are those of the reference's files.
+    `drift.profile`; `hints` are those of the reference's files; `nulls` are texts that mean no value.
     """
     said = dict(columns or {})
     known = {name: _known(column) for name, column in grid.columns.items()} if grid else {}
     spec = ReadSpec(
-        target="", ignore=ignore, columns=said, hints=hints or {}, known_columns=known, limits=_LIMITS
+        target="",
+        ignore=ignore,
+        columns=said,
+        hints=hints or {},
+        known_columns=known,
+        limits=_LIMITS,
+        nulls=nulls,
     )
     sources = open_sources(files_of(path), spec)
     kinds = {name: JUDGED_AS[kind] for name, kind in said.items() if kind in JUDGED_AS}

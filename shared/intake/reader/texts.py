@@ -21,13 +21,13 @@ class Contradicted(Exception):
         self.column, self.what, self.value = column, what, value
 
 
-def trimmed(coded: pa.DictionaryArray) -> pa.DictionaryArray:
+def trimmed(coded: pa.DictionaryArray, nulls: pa.Array = _ALWAYS) -> pa.DictionaryArray:
     """The words without white space around them, null where they say that there is no value."""
     words = coded.dictionary
     clean = pc.utf8_trim_whitespace(words)
     if clean.equals(words):
         return coded
-    clean = pc.if_else(pc.is_in(clean, value_set=_ALWAYS), None, clean)
+    clean = pc.if_else(pc.is_in(clean, value_set=nulls), None, clean)
     again = clean.dictionary_encode()
     return pa.DictionaryArray.from_arrays(pc.take(again.indices, coded.indices), again.dictionary)
 

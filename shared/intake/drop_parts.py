@@ -26,6 +26,7 @@ from shared.tables import mltable
 from shared.tables.snapshot import LOG, commit_of
 
 if TYPE_CHECKING:
+    from shared.domain.version import DataVersion
     from shared.loopfile import Data
     from shared.tables.mltable import Steps
     from shared.tables.snapshot import TablePart
@@ -191,7 +192,7 @@ def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: 
             raise NoDrop(_overtaken(blob, number), InboxState.SUPERSEDED) from None
         _wait(unit, record, str(rejection))
         raise
-    if not snapshot.changed:
+    if snapshot.changed_at <= (_read_commit(unit, blob, folder) if whole else number - 1):
         raise NoDrop(reason(Code.DELTA_NO_CHANGE, commit=number, table=words))
     if not snapshot.files:
         raise NoDrop(reason(Code.DELTA_EMPTY, commit=number, table=words))
@@ -212,9 +213,21 @@ def _is_overtaken(unit: Unit, blob: Blob, folder: str, *, known_later: bool) -> 
     """Whether a commit that landed later was read before it, or it is from before the loop and not the newest."""
     if known_later and blob.created_at < unit.state.published_at:
         return True
-    read = read_as(unit, f"{blob.container}/{folder}{LOG}")
-    landed = unit.version(read)[0].landed_at if read else None
-    return landed is not None and blob.created_at < landed
+    read = _read_version(unit, blob, folder)
+    return read is not None and read.landed_at is not None and blob.created_at < read.landed_at
+
+
+def _read_version(unit: Unit, blob: Blob, folder: str) -> DataVersion | None:
+    """The newest version that is the whole of a table."""
+    number = read_as(unit, f"{blob.container}/{folder}{LOG}")
+    return unit.version(number)[0] if number else None
+
+
+def _read_commit(unit: Unit, blob: Blob, folder: str) -> int:
+    """The commit whose rows the newest version has; -1 before the first."""
+    read = _read_version(unit, blob, folder)
+    commit = commit_of(read.source) if read else None
+    return commit[1] if commit else -1
 
 
 def _overtaken(blob: Blob, number: int) -> Reason:

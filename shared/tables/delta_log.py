@@ -117,6 +117,7 @@ class _State:
     """Files that the last commit brought; nothing but a commit changes rows."""
     removes: bool = False
     """Whether the last commit took rows away."""
+    changed_at: int = -1
 
     def take(self, actions: list[Mapping[str, Any]]) -> None:
         """One commit, or some of a checkpoint; what it removes goes before what it adds."""
@@ -166,8 +167,13 @@ def replay(wanted: Needed, files: Mapping[str, Path], table: str) -> Snapshot | 
     sidecars = tuple(state.sidecars)
     if absent := tuple(name for name in sidecars if name not in files):
         return Wanting(absent)
-    for name in (*sidecars, *wanted.commits):
+    for name in sidecars:
         _take(state, name, files[name])
+    first = wanted.version + 1 - len(wanted.commits)
+    state.changed_at = first - 1
+    for number, name in enumerate(wanted.commits, first):
+        _take(state, name, files[name])
+        state.changed_at = number if state.added or state.removes else state.changed_at
     try:
         return _snapshot(state, wanted.version)
     except _WRONG as error:
@@ -248,8 +254,7 @@ def _snapshot(state: _State, version: int) -> Snapshot:
     zoneless = (
         f"partition column {quoted(name)} has times without a zone, read as UTC" for name in sorted(told)
     )
-    changed = bool(state.added) or state.removes
-    return Snapshot(version, changed, state.removes, table, tuple(files), tuple(zoneless))
+    return Snapshot(version, state.changed_at, state.removes, table, tuple(files), tuple(zoneless))
 
 
 def _has_zone(value: str | None) -> bool:

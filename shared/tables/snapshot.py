@@ -115,10 +115,11 @@ class Snapshot:
     """A table at one commit."""
 
     version: int
-    changed: bool
-    """Whether the commit itself changed rows: one that only rewrites files (OPTIMIZE) does not."""
+    changed_at: int
+    """No later commit changed rows: one that only rewrites files (OPTIMIZE) does not. Checkpoints do not tell of those
+    before them, so that it may have been an earlier one."""
     removes: bool
-    """Whether it took rows away, or changed them."""
+    """Whether the commit itself took rows away, or changed them."""
     table: Table
     files: tuple[InTable, ...]
     told: tuple[str, ...] = ()
@@ -126,7 +127,7 @@ class Snapshot:
     def to_document(self) -> dict[str, Any]:
         return {
             "version": self.version,
-            "changed": self.changed,
+            "changed_at": self.changed_at,
             "removes": self.removes,
             "table": self.table.to_document(),
             "files": [[one.name, one.size, one.part.to_document(), one.added] for one in self.files],
@@ -140,7 +141,7 @@ class Snapshot:
             InTable(name, size, TablePart.from_document(said, table), added)
             for name, size, said, added in document["files"]
         )
-        about = document["version"], document["changed"], document["removes"]
+        about = document["version"], document["changed_at"], document["removes"]
         return cls(*about, table, files, tuple(document["told"]))
 
     def appended(self) -> Snapshot:

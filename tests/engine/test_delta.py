@@ -128,6 +128,32 @@ def test_a_commit_that_changes_no_row_is_no_version(world: World) -> None:
     )
 
 
+def test_what_a_commit_brought_whose_files_are_gone_is_read_with_the_rewriting_after_it(world: World) -> None:
+    """And a table whose newest commit before the loop is such a rewriting is read all the same."""
+    landing = Landing(world)
+    table = landing.table
+    table.append(birds(2007))
+    landing.land()
+    table.append(birds(2008))
+    gone = [*table.live][-1]
+    table.optimize()
+    landing.there.add(gone)
+    landing.land()
+    assert [v.rows for v in versions(world)] == [len(birds(2007)), len(table.rows)]
+    fresh = World()
+    before = Landing(fresh)
+    before.table.append(birds(2007))
+    before.table.append(birds(2008))
+    before.table.optimize()
+    before.events()
+    fresh.clock.advance(60)
+    fresh.publish()
+    fresh.clock.advance(60)
+    tick.sweep(fresh.ports)
+    fresh.ticks(3)
+    assert [v.rows for v in versions(fresh)] == [len(before.table.rows)]
+
+
 def test_a_commit_with_a_checkpoint_of_its_own_is_judged_by_what_it_did(world: World) -> None:
     """Spark writes the checkpoint at once, and in it no file is said to change data."""
     landing = Landing(world)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from cli import doctor_platform, idle_nodes
-from cli.diagnosis import BROKEN, OK, WARNING, Finding, guarded
+from cli.diagnosis import BROKEN, OK, ROLES_FIX, WARNING, Finding, guarded
 from cli.session import Json, out, print_json, shown
 from cli.status import summary
+from shared import accounts
 from shared.domain.reason import NOBODY_SERVED
 from shared.errors import ConfigurationError
 from shared.inbox.landings import FOLDER_END
@@ -38,6 +39,7 @@ SETTLED = timedelta(hours=1)
 FRESH = timedelta(days=1)
 NEWEST = 1000
 """Entries of a ledger that are checked."""
+NOT_OURS = "the app reads that container by its own role; you need Storage Blob Data Reader there to look"
 LATE = timedelta(minutes=5)
 """Work that is due for longer, or a message that waits for longer, means that the app does not run."""
 
@@ -90,7 +92,11 @@ def _examined(settings: Settings) -> Iterator[Finding]:
         yield from guarded(f"loop {overview.loop}", partial(_loop, ports, overview))
         yield from guarded(f"ledger of {overview.loop}", partial(_ledger, ports, overview))
         yield from guarded(f"events of {overview.loop}", partial(_events, ports, overview))
-        yield from guarded(f"folders of {overview.loop}", partial(_folders, ports, overview))
+        of_others = bool(accounts.split(overview.landing.partition("/")[0])[0])
+        refused, fix = (WARNING, NOT_OURS) if of_others else (BROKEN, ROLES_FIX)
+        yield from guarded(
+            f"folders of {overview.loop}", partial(_folders, ports, overview), refused=refused, fix=fix
+        )
         yield from guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, overview))
         yield from guarded(f"compute of {overview.loop}", partial(_compute, ml, ports, overview))
         yield from guarded(f"deployments of {overview.endpoint}", partial(_strangers, ports, overview))
@@ -214,7 +220,10 @@ def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
             yield Finding(check, OK, "an event reported the newest drop")
         else:
             words = f"no event reported the newest drop ({version.source}); the sweep found it"
-            fix = "azd provision makes the Event Grid subscription, which covers the containers landing and labels"
+            fix = (
+                "azd provision makes the Event Grid subscription, which covers the containers landing and labels, and "
+                "those of DRIFTLOOP_LANDINGS"
+            )
             yield Finding(check, WARNING, words, fix)
 
 

@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import doctor_network
+from cli import doctor_events, doctor_network
 from cli.diagnosis import BROKEN, OK, ROLES_FIX, WARNING, Finding, guarded
+from shared import accounts
 from shared.port_rules import DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from shared.azure.platform_checkup import Subscription, Surroundings
+    from shared.azure.platform_checkup import Surroundings
     from shared.domain.loop import Overview
     from shared.ports import Ports
     from shared.settings import Settings
@@ -31,18 +32,8 @@ PROVIDERS = (
 )
 """What the templates make resources of."""
 
-_BLOB = "/blobServices/default/containers/{}/blobs/name"
 _ML = "Microsoft.MachineLearningServices"
 SHARED = "shared-registry"
-EVENTS = {
-    "events of container landing": ("storage", "Microsoft.Storage.BlobCreated", _BLOB.format("landing")),
-    "events of container labels": ("storage", "Microsoft.Storage.BlobCreated", _BLOB.format("labels")),
-    "events of ended runs": ("workspace", f"{_ML}.RunCompleted", "experiments/e/runs/r"),
-    "events of changed runs": ("workspace", f"{_ML}.RunStatusChanged", "experiments/e/runs/r"),
-    "events of registered models": ("workspace", f"{_ML}.ModelRegistered", "models/m:1"),
-    "events of deployed models": ("workspace", f"{_ML}.ModelDeployed", "endpoints/e"),
-}
-"""By check: which source must tell of which event, as shared/inbox/messages.py reads it."""
 
 FUNCTIONS = frozenset({"act", "alert", "inbox", "run", "sweep", "tick", "tower", "tower_act"})
 """All of function_app.py."""
@@ -59,8 +50,9 @@ def examined(settings: Settings, ports: Ports, overviews: list[Overview]) -> Ite
     looks: dict[str, Callable[[], Iterator[Finding]]] = {
         "providers": partial(_providers, around),
         "functions": partial(_functions, around),
-        "events": partial(_events, around, settings.queue),
-        "identities": partial(_identities, around, settings),
+        "events": partial(doctor_events.examined, around, settings.queue),
+        "landings": partial(doctor_events.elsewhere, around, settings.queue, overviews),
+        "identities": partial(_identities, around, settings, overviews),
     }
     for overview in overviews:
         looks[f"quota of {overview.loop}"] = partial(_quota, around, ports, overview)
@@ -82,13 +74,6 @@ def _providers(around: Surroundings) -> Iterator[Finding]:
         yield Finding("providers", OK, f"all {len(PROVIDERS)} resource providers are registered")
 
 
-def _events(around: Surroundings, queue: str) -> Iterator[Finding]:
-    subscribed = {source: around.subscriptions(source) for source in ("storage", "workspace")}
-    for check, (source, kind, subject) in EVENTS.items():
-        passing = [one for one in subscribed[source] if one.passes(kind, subject)]
-        yield _delivery(check, passing, f"{around.account}/{queue}", f"{around.account}/{DEAD_LETTERS}")
-
-
 def _functions(around: Surroundings) -> Iterator[Finding]:
     """A host that could not read the app answers its ping, and has no functions."""
     fix = "azd deploy; AppTraces of its Application Insights has why, most often an import that fails"
@@ -99,23 +84,6 @@ def _functions(around: Surroundings) -> Iterator[Finding]:
         yield Finding("functions", BROKEN, f"the app's host does not have {', '.join(missing)}", fix)
     else:
         yield Finding("functions", OK, f"the app's host has all {len(FUNCTIONS)} functions")
-
-
-def _delivery(check: str, passing: list[Subscription], queue: str, dead_letter: str) -> Finding:
-    ours = [one for one in passing if one.queue == queue]
-    fix = "azd provision makes the Event Grid subscriptions; until then the sweep finds drops, later"
-    if not passing:
-        return Finding(check, BROKEN, "no Event Grid subscription passes them on", fix)
-    if not ours:
-        places = ", ".join(f"{one.name} to {one.queue or 'no storage queue'}" for one in passing)
-        return Finding(check, BROKEN, f"they do not go to the queue {queue}: {places}", fix)
-    well = [one for one in ours if one.state == "Succeeded"]
-    if not well:
-        return Finding(check, BROKEN, f"the subscription {ours[0].name} is {ours[0].state}", fix)
-    if not any(one.dead_letter == dead_letter for one in well):
-        words = f"what {well[0].name} cannot deliver is not kept in {dead_letter}"
-        return Finding(check, WARNING, words, "azd provision sets the dead-letter container")
-    return Finding(check, OK, f"{well[0].name} brings them into the queue")
 
 
 def _quota(around: Surroundings, ports: Ports, overview: Overview) -> Iterator[Finding]:
@@ -158,7 +126,7 @@ def _diagnostics(
         yield Finding(check, BROKEN, "its traffic log is switched off: no canary will pass", fix)
 
 
-def _identities(around: Surroundings, settings: Settings) -> Iterator[Finding]:
+def _identities(around: Surroundings, settings: Settings, overviews: list[Overview]) -> Iterator[Finding]:
     import yaml
 
     from shared.azure.network_checkup import Network
@@ -169,7 +137,11 @@ def _identities(around: Surroundings, settings: Settings) -> Iterator[Finding]:
     table = yaml.safe_load((INFRA / "identities.yaml").read_text())
     grants = table["grants"] + (table["private"] if Network(settings).is_private() else [])
     ids = {name: role["id"] for name, role in yaml.safe_load((INFRA / "roles.yaml").read_text()).items()}
-    principals, patterns = around.principals(), _scopes(around, settings)
+    landings = _landings(around, overviews)
+    grants += [
+        {**row, "scope": scope} for row in table["landings"] if row["who"] == "app" for scope in landings
+    ]
+    principals, patterns = around.principals(), _scopes(around, settings) | landings
     for who in ("app", "blob-events", "workspace-events", "compute", "endpoint", "workspace"):
         wanted = [
             (row["role"], row["scope"])
@@ -182,6 +154,15 @@ def _identities(around: Surroundings, settings: Settings) -> Iterator[Finding]:
             yield from _roles(who, wanted, around.roles(principals[who]), ids, patterns)
         else:
             yield Finding(f"identity {who}", BROKEN, "does not exist", "azd provision makes it")
+
+
+def _landings(around: Surroundings, overviews: list[Overview]) -> dict[str, re.Pattern[str]]:
+    """Containers of other accounts in which drops land, as far as their roles can be read: of our own subscription."""
+    return {
+        f"landing {place}": re.compile(f"{re.escape(id)}$", re.IGNORECASE)
+        for place in doctor_events.places(overviews)
+        if (id := around.container_id(*accounts.split(place)))
+    }
 
 
 def _sees_registry(settings: Settings) -> bool:

@@ -10,6 +10,8 @@ import typer
 
 from cli import idle_nodes, loaded, session
 from cli.session import LoopFolder, folder_of, out, shown
+from shared import accounts
+from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
@@ -50,7 +52,6 @@ def defined(
 ) -> Definition:
     """The loop file's definition for the deployment that is meant, which must be the one that the settings name."""
     from shared import loopfile
-    from shared.errors import ConfigurationError
 
     given = tuple(overrides)
     if not to:
@@ -76,6 +77,17 @@ def _check_contract(folder: Path, definition: Definition, overrides: Sequence[st
         columns = unit_of_work.read(session.ports(), definition.loop).newest_columns()
         columns = {**columns, **dict.fromkeys(columns.keys() & definition.data.columns.keys(), "nothing")}
         defined(folder, overrides, to, columns)
+
+
+def _check_places(definition: Definition) -> None:
+    """Events name our own account by its containers alone: a place that names it would never be theirs."""
+    ours = session.settings().blob_service_uri
+    for key, place in (("landing", definition.data.landing), ("labels", definition.data.labels or "")):
+        account = accounts.split(place.partition("/")[0])[0]
+        if account and accounts.addressed(ours, f"{accounts.address(ours, account)}/") == ("", ""):
+            raise ConfigurationError(
+                f"data.{key}: {account} is Driftloop's own storage account; leave '{account}:' out"
+            )
 
 
 def _traffic(definition: Definition) -> Iterator[str]:
@@ -125,6 +137,7 @@ def publish(folder: LoopFolder, overrides: Settings = None, to: To = "") -> None
 
     definition = defined(folder, overrides or (), to)
     _check_contract(folder, definition, overrides or [], to)
+    _check_places(definition)
     code = loaded.own_code(folder_of(folder), definition)
     workspace = Workspace(session.settings(), credential())
     kept = idle_nodes.refuse(workspace, definition.train)

@@ -39,6 +39,15 @@ param existingWorkspaceTopicId string = ''
 @description('Resource id of the Event Grid system topic that our storage account has already; empty: one is made.')
 param existingBlobTopicId string = ''
 
+@description('Resource ids of blob containers in other storage accounts, in which drops land, separated by commas.')
+param landings string = ''
+
+@description('Regions of their accounts, as NAME=REGION, separated by commas. infra/read-existing.sh reads this and what follows.')
+param landingLocations string = ''
+
+@description('Resource ids of the system topics that their accounts have already, as NAME=ID, separated by commas; else one is made.')
+param landingTopics string = ''
+
 @description('Resource id of the Azure ML registry through which models are promoted; it exists, in a region of the workspace too. Empty: none.')
 param sharedRegistryId string = ''
 
@@ -166,6 +175,27 @@ var registryGroup = isNewWorkspace || empty(existingWorkspaceRegistryId)
   : split(existingWorkspaceRegistryId, '/')[4]
 var sharedRegistrySubscription = empty(sharedRegistryId) ? subscription().subscriptionId : split(sharedRegistryId, '/')[2]
 var sharedRegistryGroup = empty(sharedRegistryId) ? groupName : split(sharedRegistryId, '/')[4]
+
+// Containers of somebody else, and their accounts, each with the one system topic that it has or gets.
+var landingIds = filter(map(split(landings, ','), one => trim(one)), one => !empty(one))
+var landingRegions = toObject(
+  filter(split(landingLocations, ','), one => !empty(one)),
+  one => split(one, '=')[0],
+  one => split(one, '=')[1]
+)
+var landingTopicIds = toObject(
+  filter(split(landingTopics, ','), one => !empty(one)),
+  one => split(one, '=')[0],
+  one => split(one, '=')[1]
+)
+var landingAccounts = map(union(map(landingIds, one => split(one, '/blobServices/')[0]), []), id => {
+  id: id
+  name: last(split(id, '/'))
+  location: landingRegions[?last(split(id, '/'))] ?? fail('The region of ${id} is unknown. Run infra/read-existing.sh, or set DRIFTLOOP_LANDING_LOCATIONS.')
+  exists: contains(landingTopicIds, last(split(id, '/')))
+  topicId: landingTopicIds[?last(split(id, '/'))] ?? '${split(id, '/Microsoft.Storage/')[0]}/Microsoft.EventGrid/systemTopics/evgst-${last(split(id, '/'))}-${token}'
+})
+
 var vaultName = 'kv-${token}'
 var logsName = 'log-${token}'
 var telemetryName = 'appi-${token}'
@@ -260,7 +290,7 @@ var logsEndpoint = environment().name == 'AzureUSGovernment'
 // Rows of identities.yaml that are given here, by what is known of an identity before it exists: a principal id in an
 // assignment's name would hide the assignment from a preview. An existing workspace's own identity is not ours to serve.
 var rows = loadYamlContent('identities.yaml')
-var table = concat(rows.grants, isPrivate ? rows.private : [])
+var table = concat(rows.grants, isPrivate ? rows.private : [], empty(landingIds) ? [] : rows.landings)
 var definitions = loadYamlContent('roles.yaml')
 var keys = union(
   {
@@ -621,6 +651,44 @@ module blobSubscription 'modules/subscription.bicep' = {
   dependsOn: [events, rolesOnQueue, rolesOnContainers]
 }
 
+module landingEvents 'modules/landing.bicep' = [
+  for one in landingAccounts: {
+    name: 'driftloop-landing-${one.name}'
+    scope: resourceGroup(split(one.topicId, '/')[2], split(one.topicId, '/')[4])
+    params: {
+      topicName: last(split(one.topicId, '/'))
+      exists: one.exists
+      location: one.location
+      tags: tags
+      sourceId: one.id
+      containers: map(filter(landingIds, id => startsWith(id, '${one.id}/')), id => last(split(id, '/')))
+      name: 'driftloop-${token}'
+      account: { subscriptionId: subscription().subscriptionId, group: groupName, name: accountName, id: accountId }
+      grants: map(filter(rows.landings, row => row.who == 'landing-events'), row => {
+        who: row.who
+        scope: row.scope
+        key: 'landing-${one.name}-${token}'
+        roleId: definitions[row.role].id
+        type: 'ServicePrincipal'
+      })
+    }
+    dependsOn: [storage]
+  }
+]
+
+module rolesOnLandings 'modules/roles/container.bicep' = [
+  for (id, index) in landingIds: {
+    name: 'driftloop-roles-landing-${token}-${index}'
+    scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
+    params: {
+      accountName: split(id, '/')[8]
+      containerName: last(split(id, '/'))
+      grants: filter(grants, grant => grant.scope == 'landing')
+      principalIds: early
+    }
+  }
+]
+
 module workspaceSubscription 'modules/subscription.bicep' = {
   name: 'driftloop-workspace'
   scope: resourceGroup(workspaceEventsGroup)
@@ -680,6 +748,7 @@ module app 'modules/app.bicep' = {
     rolesOnTelemetry
     rolesOnEndpointIdentity
     rolesOnSharedRegistry
+    rolesOnLandings
   ]
 }
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Reads what exists already, so that the templates need not assume it, and keeps it with `azd env set`:
 # of the workspace that DRIFTLOOP_EXISTING_WORKSPACE names, its region, storage account and container registry;
-# of it and of our storage account, the one system topic that Azure allows. It changes nothing on Azure.
+# of the containers of other storage accounts in DRIFTLOOP_LANDINGS, their accounts' regions; of all of these accounts
+# and of the workspace, the one system topic that Azure allows. It changes nothing on Azure.
 set -eu
 
 stop() {
@@ -56,6 +57,24 @@ if [ -n "$workspace" ]; then
         echo "The workspace has no container registry yet: Azure ML makes one with its first image. Run azd provision again then." >&2
     topic=$(topic_of "$workspace") # by itself, so that its failure ends the script
     keep DRIFTLOOP_EXISTING_WORKSPACE_TOPIC "$topic"
+fi
+
+# NAME=REGION of each account, and NAME=ID of its topic where it has one.
+locations=""
+topics=""
+for container in $(echo "${DRIFTLOOP_LANDINGS:-}" | tr ',' ' '); do
+    account=${container%%/blobServices/*}
+    name=${account##*/}
+    case ",$locations" in *",$name="*) continue ;; esac
+    location=$(az resource show --ids "$account" --query location -o tsv) ||
+        stop "DRIFTLOOP_LANDINGS names a storage account that cannot be read: $account. Give resource ids of containers: az storage container-rm show --storage-account NAME --name CONTAINER --query id"
+    topic=$(topic_of "$account")
+    locations="${locations:+$locations,}$name=$location"
+    [ -z "$topic" ] || topics="${topics:+$topics,}$name=$topic"
+done
+if [ -n "${DRIFTLOOP_LANDINGS:-}" ]; then
+    keep DRIFTLOOP_LANDING_LOCATIONS "$locations"
+    keep DRIFTLOOP_LANDING_TOPICS "$topics"
 fi
 
 # Our own account has a topic of another owner where a policy or Defender for Storage made one first.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local import processes
 from local.certificates import Certificates
-from local.settings import ACCOUNT, Settings
+from local.settings import ACCOUNT, PARTNER, Settings
 
 _PIN = Path(__file__).parent / "azurite" / "package.json"
 _CACHE = Path(__file__).parent.parent / ".local" / "azurite"
@@ -35,7 +35,8 @@ def start_azurite(settings: Settings, certificates: Certificates, *, in_memory: 
         ("table", settings.table_port),
     ):
         command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
-    env = os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{settings.account_key}"}
+    known = ";".join(f"{account}:{settings.account_key}" for account in (ACCOUNT, PARTNER))
+    env = os.environ | {"AZURITE_ACCOUNTS": known}
     return processes.start("azurite", command, log=settings.logs / "azurite.log", env=env)
 
 

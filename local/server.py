@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 from local.certificates import certificates
 from local.refusal import ArmError
 from local.service import Clock, Service, utc_now
-from local.settings import CONTAINERS, QUEUES, TABLE, Settings, settings_of
+from local.settings import CONTAINERS, PARTNER_CONTAINER, QUEUES, TABLE, Settings, settings_of
 from local.state import State
 from local.web import Call, not_emulated, opened, reply
 
@@ -92,6 +92,7 @@ def _modules() -> list[ModuleType]:
 def _create_storage(service: Service) -> None:
     for container in CONTAINERS:
         _unless_there(partial(service.blobs.create_container, container))
+    _unless_there(partial(service.partner.create_container, PARTNER_CONTAINER))
     for queue in QUEUES:
         _unless_there(partial(service.queues.create_queue, queue))
     service.tables.create_table_if_not_exists(TABLE)

@@ -13,7 +13,7 @@ from azure.storage.queue import QueueServiceClient
 from local.identity.models import LocalCredential, Tokens
 from local.identity.roles import Roles
 from local.progress import Operations
-from local.settings import ACCOUNT, Settings
+from local.settings import ACCOUNT, PARTNER, Settings
 from local.state import State
 from local.throttle import Throttle
 
@@ -39,6 +39,9 @@ class Service:
         self.credential = LocalCredential(self.tokens)
         verify = str(settings.bundle)
         self.blobs = BlobServiceClient(settings.storage("blob"), self.credential, connection_verify=verify)
+        self.partner = BlobServiceClient(
+            settings.storage("blob", PARTNER), self.credential, connection_verify=verify
+        )
         self.queues = QueueServiceClient(settings.storage("queue"), self.credential, connection_verify=verify)
         self.tables = TableServiceClient(
             settings.storage("table"), credential=self.credential, connection_verify=verify
@@ -74,6 +77,6 @@ class Service:
         )
 
     def close(self) -> None:
-        for client in (self.blobs, self.queues, self.tables):
+        for client in (self.blobs, self.partner, self.queues, self.tables):
             client.close()
         self.state.close()

@@ -21,6 +21,9 @@ WORKSPACE = "driftloop"
 WORKSPACE_GUID = "00000000-0000-0000-0000-00000000d21f"
 LOCATION = "local"
 ACCOUNT = "devstoreaccount1"
+PARTNER = "partner"
+"""A storage account of somebody else, with a hierarchical namespace, into whose one container drops may land."""
+PARTNER_CONTAINER = "outbox"
 TOPIC = "driftloop"
 LOGS_WORKSPACE_ID = "00000000-0000-0000-0000-0000000010c5"
 APP_CLIENT_ID = "00000000-0000-0000-0000-0000000000a9"
@@ -93,10 +96,10 @@ class Settings:
         """The address of the functions host."""
         return f"http://127.0.0.1:{self.host_port}"
 
-    def storage(self, service: str) -> str:
-        """The address of the storage account's `blob`, `queue` or `table` service."""
+    def storage(self, service: str, account: str = ACCOUNT) -> str:
+        """The address of a storage account's `blob`, `queue` or `table` service."""
         port = {"blob": self.blob_port, "queue": self.queue_port, "table": self.table_port}[service]
-        return f"https://127.0.0.1:{port}/{ACCOUNT}"
+        return f"https://127.0.0.1:{port}/{account}"
 
     @property
     def bundle(self) -> Path:

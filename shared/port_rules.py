@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import nsmallest
 
+from shared import accounts
 from shared.errors import InputRejected, InvariantBroken
 from shared.ports import Change
 
@@ -41,7 +42,7 @@ _SLASHES = re.compile(r"[/\\]")  # the service reads a backslash as a slash
 _DOTS = frozenset({".", ".."})
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # the service takes no name with these
 _NOT_IN_CLIENT_IDS = re.compile(r"[^A-Za-z0-9_-]")
-_CONTAINER = re.compile(r"\$root|(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+_CONTAINER = re.compile(rf"(?:{accounts.NAME}:)?(?:\$root|(?=.{{3,63}}\Z)[a-z0-9]+(?:-[a-z0-9]+)*)")
 _FAULTS_BELOW_500 = frozenset({408, 424, 429})
 
 

@@ -51,7 +51,7 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
     return Ports(
         store=TableStore(clients.table()),
         documents=BlobDocuments(blobs.get_container_client(DOCUMENTS)),
-        blobs=AzureBlobs(blobs),
+        blobs=AzureBlobs(blobs, clients.blobs),
         versions=AzureVersions(blobs.get_container_client(VERSIONS), settings.datastore, workspace),
         training=AzureTraining(
             workspace, datastore, partial(Datastore, workspace, clients), settings.registry

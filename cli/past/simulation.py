@@ -16,6 +16,7 @@ from cli.past.learner import Learner, train
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.inbox import messages, recorder
+from shared.inbox.blob_events import Landed
 from shared.loopfile.published import Assets, Published
 from shared.memory import FakeClock, MemoryRequest, memory_ports
 from shared.own import measured, source_text
@@ -124,7 +125,7 @@ class Past:
         before = unit_of_work.read(self.ports, self.loop).state
         container, _, prefix = self.rule.definition.data.landing.partition("/")
         blob = self.ports.blobs.upload(container, f"{prefix}{file.name}", file)
-        landed = messages.Landed(blob.container, blob.name, blob.etag, "")
+        landed = Landed(blob.container, blob.name, blob.etag, "")
         owners = recorder.concerned(self.ports.store.overviews(), landed)
         tick.run_all(self.ports, recorder.record(self.ports, owners, landed))
         self._settle()

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.arm import network
 from local.events.models import DEAD_LETTER_CONTAINER, Events
-from local.events.subscriptions import STORAGE, WORKSPACE, Subscription, subscriptions
+from local.events.subscriptions import PARTNER_STORAGE, STORAGE, WORKSPACE, Subscription, subscriptions
 from local.identity.roles import Grant, object_id
 from local.logs.models import TRAFFIC_LOG, TrafficLog
 from local.refusal import ArmError
@@ -16,6 +16,8 @@ from local.service import Service
 from local.settings import (
     ACCOUNT,
     LOGS_WORKSPACE_ID,
+    PARTNER,
+    PARTNER_CONTAINER,
     QUEUE,
     REGISTRY_ID,
     RESOURCE_GROUP,
@@ -27,6 +29,7 @@ from local.state import Document
 
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
 ACCOUNT_ID = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
+PARTNER_ID = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{PARTNER}"
 LOGS_ID = f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/local"
 _ML = "Microsoft.MachineLearningServices"
 _IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -35,6 +38,7 @@ _SCOPES = {
     "account": ACCOUNT_ID,
     "versions": f"{_CONTAINERS}/versions",
     "dead-letter": f"{_CONTAINERS}/{DEAD_LETTER_CONTAINER}",
+    "landing": f"{PARTNER_ID}/blobServices/default/containers/{PARTNER_CONTAINER}",
     # On Azure an account of the workspace's own; here both are the one that Azurite has.
     "workspace-account": f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}ml",
     "vault": f"{GROUP}/providers/Microsoft.KeyVault/vaults/local",
@@ -50,6 +54,12 @@ _SCOPES = {
 }
 _TOPICS = {
     "evgst-blobs-local": (STORAGE, ACCOUNT_ID, "Microsoft.Storage.StorageAccounts", "blob-events"),
+    f"evgst-{PARTNER}-local": (
+        PARTNER_STORAGE,
+        PARTNER_ID,
+        "Microsoft.Storage.StorageAccounts",
+        "landing-events",
+    ),
     "evgst-workspace-local": (WORKSPACE, WORKSPACE_ID, f"{_ML}.Workspaces", "workspace-events"),
 }
 _KIND = "surroundings"

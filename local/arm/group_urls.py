@@ -128,6 +128,11 @@ routes: list[BaseRoute] = [
         "Microsoft.EventGrid/systemTopics/read",
     ),
     _reader(
+        f"{_SUBSCRIPTION}/Microsoft.Storage/storageAccounts",
+        lambda call: network.accounts(call.service),
+        "Microsoft.Storage/storageAccounts/read",
+    ),
+    _reader(
         f"{_GROUP}/{_TOPICS}/{{topic}}/eventSubscriptions",
         lambda call: group.event_subscriptions(call.service, call.path("topic")),
         "Microsoft.EventGrid/systemTopics/eventSubscriptions/read",

@@ -12,7 +12,7 @@ from typing import Any
 
 from local.refusal import ArmError
 from local.service import Service
-from local.settings import ACCOUNT, RESOURCE_GROUP, SUBSCRIPTION, TOPIC, WORKSPACE_ID, Settings
+from local.settings import ACCOUNT, PARTNER, RESOURCE_GROUP, SUBSCRIPTION, TOPIC, WORKSPACE_ID, Settings
 from local.state import Document
 
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
@@ -118,6 +118,13 @@ def account(service: Service) -> Document:
     addresses = {name: f"{settings.storage(name)}/" for name in ("blob", "queue", "table")}
     more = differing(service, "account")
     return _resource("Microsoft.Storage/storageAccounts", ACCOUNT, {"primaryEndpoints": addresses} | more)
+
+
+def accounts(service: Service) -> list[Document]:
+    """Of the subscription: ours, and a partner's, which has folders."""
+    address = {"blob": f"{service.settings.storage('blob', PARTNER)}/"}
+    folders = {"primaryEndpoints": address, "isHnsEnabled": True}
+    return [account(service), _resource("Microsoft.Storage/storageAccounts", PARTNER, folders)]
 
 
 def vault(service: Service) -> Document:

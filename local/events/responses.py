@@ -7,10 +7,12 @@ from typing import cast
 
 from starlette.responses import Response
 
+from local.events import namespace
 from local.events.delivery_faults import Faults, parsed
 from local.events.models import Events
 from local.events.subscriptions import Subscription, replace, subscriptions
 from local.events.topics import Topics
+from local.events.watcher import BlobWatcher
 from local.refusal import ArmError
 from local.web import Call, reply
 
@@ -44,6 +46,22 @@ def subscribed(call: Call) -> Response:
             raise ArmError(400, "BadRequest", "The body needs the array 'subscriptions'.")
         replace(state, [Subscription.from_document(one) for one in wanted])
     return reply({"subscriptions": [asdict(one) for one in subscriptions(state)]})
+
+
+def writer(call: Call) -> Response:
+    """PUT {"writer": "blob" | "dfs" | "sftp"}: by what files of the partner's account are written from now on."""
+    namespace.set_writer(call.service.state, call.body.get("writer"))
+    return reply(status=204)
+
+
+def rename(call: Call) -> Response:
+    """PUT {"container": …, "source": …, "destination": …}: of a file or a folder of the partner's account, which alone
+    has a namespace for it."""
+    names = [str(call.body.get(name, "")).strip("/") for name in ("container", "source", "destination")]
+    if not all(names):
+        raise ArmError(400, "BadRequest", "The body needs 'container', 'source' and 'destination'.")
+    call.service.get(BlobWatcher).rename(*names)
+    return reply(status=204)
 
 
 def waiting(call: Call) -> Response:

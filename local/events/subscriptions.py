@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from local.refusal import ArmError
-from local.settings import QUEUE
+from local.settings import PARTNER_CONTAINER, QUEUE
 from local.state import Document, State
 
-STORAGE, WORKSPACE = "storage", "workspace"
+STORAGE, PARTNER_STORAGE, WORKSPACE = "storage", "partner-storage", "workspace"
 """The sources of events; a custom topic's source is `topic:<name>`."""
 
 _KIND = "event-subscription"
@@ -52,6 +52,17 @@ DEFAULT = (
             subject_begins_with=f"/blobServices/default/containers/{container}/",
         )
         for container in ("landing", "labels")
+    ),
+    Subscription(
+        name="partner-written",
+        source=PARTNER_STORAGE,
+        queue=QUEUE,
+        event_types=(
+            "Microsoft.Storage.BlobCreated",
+            "Microsoft.Storage.BlobRenamed",
+            "Microsoft.Storage.DirectoryRenamed",
+        ),
+        subject_begins_with=f"/blobServices/default/containers/{PARTNER_CONTAINER}/",
     ),
     Subscription(
         name="workspace",

@@ -24,6 +24,8 @@ routes: list[BaseRoute] = [
     control("/events/faults", responses.faults, ["GET", "PUT"]),
     control("/events/subscriptions", responses.subscribed, ["GET", "PUT"]),
     control("/events/waiting", responses.waiting),
+    control("/events/writer", responses.writer, ["PUT"]),
+    control("/events/rename", responses.rename, ["PUT"]),
 ]
 
 _running: list[Events | BlobWatcher] = []
@@ -33,6 +35,7 @@ def start(service: Service) -> None:
     events = Events(service)
     watcher = BlobWatcher(service, events)
     service.add(events)
+    service.add(watcher)
     service.add(Topics(service, events))
     _running.extend([events, watcher])
     for part in _running:

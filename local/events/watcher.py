@@ -16,12 +16,13 @@ import uuid
 from datetime import datetime
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties, BlobType
+from azure.storage.blob import BlobClient, BlobProperties, BlobType
 
+from local.events import namespace
 from local.events.models import Events, stamp
-from local.events.subscriptions import STORAGE, subscriptions
+from local.events.subscriptions import PARTNER_STORAGE, STORAGE, subscriptions
 from local.service import Service
-from local.settings import ACCOUNT, RESOURCE_GROUP, SUBSCRIPTION
+from local.settings import ACCOUNT, PARTNER, RESOURCE_GROUP, SUBSCRIPTION
 from local.state import Document
 
 LOOK_EVERY_S = 0.3
@@ -29,10 +30,8 @@ REST = 4  # a look that took long is followed by a rest of this many times as lo
 REST_AT_MOST_S = 2.0
 _SEEN, _COUNTER = "event-blob", "event-counter"
 _PREFIX = "/blobServices/default/containers/"
-_ACCOUNT_ID = (
-    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
-    f"/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
-)
+_ACCOUNTS = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.Storage/storageAccounts"
+_NAMES = {STORAGE: ACCOUNT, PARTNER_STORAGE: PARTNER}
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +42,11 @@ class BlobWatcher:
     def __init__(self, service: Service, events: Events) -> None:
         self._service, self._events = service, events
         self._stopping = threading.Event()
-        self._seen: dict[tuple[str, str], str] = {
-            (body["container"], body["name"]): body["etag"] for _, body in service.state.items(_SEEN)
+        self._clients = {STORAGE: service.blobs, PARTNER_STORAGE: service.partner}
+        self._looking = threading.Lock()
+        self._seen: dict[tuple[str, str, str], str] = {
+            (body["source"], body["container"], body["name"]): body["etag"]
+            for _, body in service.state.items(_SEEN)
         }
         self._thread = threading.Thread(target=self._run, name="blob-watcher", daemon=True)
 
@@ -57,7 +59,22 @@ class BlobWatcher:
 
     def look(self) -> int:
         """Compare the containers with what was noted; how many events that made."""
-        return sum(self._look_at(container) for container in sorted(self._containers()))
+        with self._looking:
+            return sum(self._look_at(*place) for place in sorted(self._containers()))
+
+    def rename(self, container: str, source: str, target: str) -> None:
+        """A file or a folder of the partner's account gets another name: one event, and none of what is there now."""
+        with self._looking:
+            client = self._clients[PARTNER_STORAGE]
+            moved = namespace.move(client, container, source, target)
+            state = self._service.state
+            folder, by = [blob.name for blob in moved] != [target], namespace.writer(state)
+            with state.transaction():
+                for blob in moved:
+                    self._notice((PARTNER_STORAGE, container, blob.name), blob.etag.strip('"'))
+                made = self._event((PARTNER_STORAGE, container, target), moved[0], "", "", self._next())
+                url = client.get_blob_client(container, source).url
+                self._events.accept(PARTNER_STORAGE, [namespace.renamed(made, url, folder=folder, by=by)])
 
     def _run(self) -> None:
         rest_s = 0.0
@@ -69,68 +86,84 @@ class BlobWatcher:
                 log.warning("the containers cannot be listed, looking again: %s", error)
             rest_s = max(LOOK_EVERY_S, min(REST_AT_MOST_S, REST * (time.monotonic() - began)))
 
-    def _containers(self) -> set[str]:
-        begins = [s.subject_begins_with for s in subscriptions(self._service.state) if s.source == STORAGE]
-        return {text.removeprefix(_PREFIX).split("/")[0] for text in begins if text.startswith(_PREFIX)}
+    def _containers(self) -> set[tuple[str, str]]:
+        begins = [
+            (each.source, each.subject_begins_with)
+            for each in subscriptions(self._service.state)
+            if each.source in self._clients
+        ]
+        return {
+            (source, text.removeprefix(_PREFIX).split("/")[0])
+            for source, text in begins
+            if text.startswith(_PREFIX)
+        }
 
-    def _look_at(self, container: str) -> int:
-        client = self._service.blobs.get_container_client(container)
-        present: set[tuple[str, str]] = set()
+    def _look_at(self, source: str, container: str) -> int:
+        client = self._clients[source].get_container_client(container)
+        present: set[tuple[str, str, str]] = set()
         made = 0
         for blob in client.list_blobs(include=["copy"]):
-            key = (container, blob.name)
+            key = (source, container, blob.name)
             present.add(key)
             etag = blob.etag.strip('"')
             if self._seen.get(key) == etag or blob.copy.status == "pending":
                 continue
             made += self._note(key, etag, blob)
-        for key in [k for k in self._seen if k[0] == container and k not in present]:
+        for key in [k for k in self._seen if k[:2] == (source, container) and k not in present]:
             self._service.state.delete(_SEEN, _hashed(key))
             del self._seen[key]
         return made
 
-    def _note(self, key: tuple[str, str], etag: str, blob: BlobProperties) -> int:
+    def _note(self, key: tuple[str, str, str], etag: str, blob: BlobProperties) -> int:
         """Note a blob and accept its event in one transaction."""
-        container, name = key
+        source, container, _ = key
         appended = (
             blob.blob_type == BlobType.APPENDBLOB and key in self._seen
         )  # Azure tells of its creation only
-        api = self._api(container, blob)
+        api = self._api(self._clients[source].get_blob_client(container, blob.name), blob)
         if api is None:
             return 0
         state = self._service.state
         with state.transaction():
-            state.put(_SEEN, _hashed(key), {"container": container, "name": name, "etag": etag})
+            self._notice(key, etag)
             if not appended:
-                self._events.accept(STORAGE, [self._event(container, blob, etag, api, self._next())])
-        self._seen[key] = etag
+                event = self._event(key, blob, etag, api, self._next())
+                by = namespace.writer(state) if source == PARTNER_STORAGE else namespace.BLOB
+                self._events.accept(source, namespace.written(event, by))
         return 0 if appended else 1
+
+    def _notice(self, key: tuple[str, str, str], etag: str) -> None:
+        body = dict(zip(("source", "container", "name"), key, strict=True)) | {"etag": etag}
+        self._service.state.put(_SEEN, _hashed(key), body)
+        self._seen[key] = etag
 
     def _next(self) -> int:
         counter = (self._service.state.get(_COUNTER, "blob") or {"value": 0x1000})["value"] + 1
         self._service.state.put(_COUNTER, "blob", {"value": counter})
         return int(counter)
 
-    def _api(self, container: str, blob: BlobProperties) -> str | None:
+    def _api(self, client: BlobClient, blob: BlobProperties) -> str | None:
         """The call that made the blob, None when it is gone already."""
         if blob.copy.id:
             return "CopyBlob"
         if blob.blob_type != BlobType.BLOCKBLOB:
             return "PutBlob"
-        client = self._service.blobs.get_blob_client(container, blob.name)
         try:
             committed, _ = client.get_block_list("committed")
         except ResourceNotFoundError:
             return None
         return "PutBlockList" if committed else "PutBlob"
 
-    def _event(self, container: str, blob: BlobProperties, etag: str, api: str, count: int) -> Document:
-        request_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{container}/{blob.name}/{etag}"))
+    def _event(
+        self, key: tuple[str, str, str], blob: BlobProperties, etag: str, api: str, count: int
+    ) -> Document:
+        source, container, name = key
+        request_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{container}/{name}/{etag}"))
         modified: datetime = blob.last_modified
         settings = blob.content_settings
         return {
-            "topic": _ACCOUNT_ID,
-            "subject": f"{_PREFIX}{container}/blobs/{blob.name}",
+            "topic": f"{_ACCOUNTS}/{_NAMES[source]}",
+            "subject": f"{_PREFIX}{container}/blobs/{name}",
             "eventType": "Microsoft.Storage.BlobCreated",
             "id": f"{request_id[:-12]}06{request_id[-10:]}",
             "data": {
@@ -141,7 +174,7 @@ class BlobWatcher:
                 "contentType": settings.content_type or "application/octet-stream",
                 "contentLength": blob.size,
                 "blobType": str(getattr(blob.blob_type, "value", blob.blob_type)),
-                "url": self._service.blobs.get_blob_client(container, blob.name).url,
+                "url": self._clients[source].get_blob_client(container, name).url,
                 "sequencer": f"{count:032X}",
                 "storageDiagnostics": {"batchId": str(uuid.uuid5(uuid.NAMESPACE_DNS, request_id))},
             },
@@ -151,6 +184,6 @@ class BlobWatcher:
         }
 
 
-def _hashed(key: tuple[str, str]) -> str:
+def _hashed(key: tuple[str, str, str]) -> str:
     """Names of blobs differ by case, keys of the state do not."""
     return hashlib.sha256("/".join(key).encode()).hexdigest()

@@ -33,6 +33,7 @@ _EVERYBODY = (
     "blob-events",
     "workspace-events",
     "workspace",
+    "landing-events",
 )
 _NUMBERS = {name: number for number, name in enumerate(_EVERYBODY)}
 

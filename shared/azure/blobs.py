@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient
+from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient, StorageStreamDownloader
 
-from shared import deadline
-from shared.azure.failures import UNBOUNDED, asking, code_of, status_of
+from shared import accounts, deadline
+from shared.azure.failures import CALL_S, UNBOUNDED, asking, code_of, status_of
 from shared.azure.service_codes import UNREADABLE, Consequence, consequence
 from shared.domain.reason import Code
 from shared.errors import Conflict, DependencyUnavailable, InputRejected
@@ -22,6 +22,7 @@ from shared.port_rules import check_blob_name
 from shared.ports import Blob
 
 ROLE = "Storage Blob Data Contributor"
+READER = "Storage Blob Data Reader"
 QUARANTINE = "quarantine"
 
 _COPY_POLLS = 60
@@ -31,11 +32,13 @@ _COPY_POLL_S = 0.5
 class AzureBlobs:
     """`Blobs` over the storage account."""
 
-    def __init__(self, service: BlobServiceClient) -> None:
-        self._service = service
+    def __init__(self, service: BlobServiceClient, other: Callable[[str], BlobServiceClient]) -> None:
+        """Ours, and what gives that of another account by its name."""
+        self._service, self._other = service, other
+        self._others: dict[str, BlobServiceClient] = {}
 
     def find(self, container: str, name: str) -> Blob | None:
-        with asking("Looking for a blob", f"container {container!r}", ROLE):
+        with asking("Looking for a blob", f"container {container!r}", _role(container)):
             try:
                 found = self._client(container, name).get_blob_properties()
                 return None if _is_directory(found) else _blob(container, found)
@@ -48,9 +51,12 @@ class AzureBlobs:
                 raise
 
     def list(self, container: str, prefix: str) -> Iterator[Blob]:
-        with asking("Listing blobs", f"container {container!r}", ROLE, most_s=UNBOUNDED):
-            for found in self._service.get_container_client(container).list_blobs(
-                name_starts_with=prefix or None, include=["metadata", "copy"]
+        account, own = accounts.split(container)
+        with asking("Listing blobs", f"container {container!r}", _role(container), most_s=UNBOUNDED):
+            for found in (
+                self._of(account)
+                .get_container_client(own)
+                .list_blobs(name_starts_with=prefix or None, include=["metadata", "copy"])
             ):
                 if not _is_directory(found) and found.copy.status != "pending":
                     yield _blob(container, found)
@@ -61,17 +67,10 @@ class AzureBlobs:
         As it is stored: what `Content-Encoding: gzip` says of it is told from its bytes, like any gzip.
         """
         client = self._client(blob.container, blob.name)
-        reader = "Storage Blob Data Reader"
-        with asking("Reading a blob", f"container {blob.container!r}", reader, most_s=UNBOUNDED):
+        with asking("Reading a blob", f"container {blob.container!r}", READER, most_s=UNBOUNDED):
             try:
-                stream = client.download_blob(
-                    etag=quoted(blob.etag),
-                    match_condition=MatchConditions.IfNotModified,
-                    max_concurrency=1,  # threads of the client's own would know no end
-                    decompress=False,
-                )
                 with to.open("wb") as file:
-                    stream.readinto(file)
+                    _stream(client, blob).readinto(file)
             except HttpResponseError as error:
                 _reject_unreadable(error, blob.name)
                 if not _is_changed(error):
@@ -95,9 +94,15 @@ class AzureBlobs:
         """
         place = _quarantine_place(blob)
         target = self._service.get_blob_client(QUARANTINE, place)
-        with asking("Copying a blob into quarantine", f"container {QUARANTINE}", ROLE):
+        is_ours = not accounts.split(blob.container)[0]
+        most_s = CALL_S if is_ours else UNBOUNDED
+        with asking("Copying a blob into quarantine", f"container {QUARANTINE}", ROLE, most_s=most_s):
             try:
-                copy(self._client(blob.container, blob.name), target, blob.etag)
+                source = self._client(blob.container, blob.name)
+                if is_ours:
+                    copy(source, target, blob.etag)
+                else:  # a copy by the service would need a key of that account, or a signature
+                    target.upload_blob(_stream(source, blob).chunks(), overwrite=True, max_concurrency=1)
             except InputRejected:
                 pass  # a name that cannot be addressed has no bytes to keep; its reason is kept
             except HttpResponseError as error:
@@ -110,7 +115,29 @@ class AzureBlobs:
 
     def _client(self, container: str, name: str) -> BlobClient:
         check_blob_name(container, name)
-        return self._service.get_blob_client(container, name)
+        account, own = accounts.split(container)
+        return self._of(account).get_blob_client(own, name)
+
+    def _of(self, account: str) -> BlobServiceClient:
+        if not account:
+            return self._service
+        if account not in self._others:  # two at once: one is forgotten
+            self._others[account] = self._other(account)
+        return self._others[account]
+
+
+def _role(container: str) -> str:
+    """Which one the app has: of another's container it only reads."""
+    return READER if accounts.split(container)[0] else ROLE
+
+
+def _stream(client: BlobClient, blob: Blob) -> StorageStreamDownloader[bytes]:
+    return client.download_blob(
+        etag=quoted(blob.etag),
+        match_condition=MatchConditions.IfNotModified,
+        max_concurrency=1,  # threads of the client's own would know no end
+        decompress=False,
+    )
 
 
 def _quarantine_place(blob: Blob) -> str:

@@ -22,6 +22,7 @@ from azure.storage.blob import ExponentialRetry as BlobRetry
 from azure.storage.queue import ExponentialRetry as QueueRetry
 from azure.storage.queue import QueueClient
 
+from shared import accounts
 from shared.azure.arm import ResourceManager
 from shared.azure.failures import BoundedTransport
 from shared.settings import Settings
@@ -45,8 +46,11 @@ class Clients:
     identity: TokenCredential
     transport: Callable[[], BoundedTransport] = BoundedTransport
 
-    def blobs(self) -> BlobServiceClient:
-        return BlobServiceClient(self.settings.blob_service_uri, self.identity, **self._storage(BlobRetry))
+    def blobs(self, account: str = "") -> BlobServiceClient:
+        """Of our storage account, or of the one of this name."""
+        ours = self.settings.blob_service_uri
+        address = accounts.address(ours, account) if account else ours
+        return BlobServiceClient(address, self.identity, **self._storage(BlobRetry))
 
     def container(self, account: str, name: str) -> ContainerClient:
         return ContainerClient(account, name, credential=self.identity, **self._storage(BlobRetry))

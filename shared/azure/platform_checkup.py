@@ -17,7 +17,7 @@ DEDICATED = "dedicatedcores/usages"
 RESERVE = 1.2
 """What Azure ML charges for a deployment against the quota: a fifth is kept for its upgrades, for most sizes."""
 
-_EVENT_GRID, _ML, _WEB = "2025-02-15", "2024-10-01", "2023-12-01"
+_EVENT_GRID, _ML, _WEB, _STORAGE = "2025-02-15", "2024-10-01", "2023-12-01", "2023-05-01"
 _ML_NAMESPACE = "Microsoft.MachineLearningServices"
 
 
@@ -87,12 +87,28 @@ class Surroundings:
 
     def subscriptions(self, source: str) -> list[Subscription]:
         """The subscriptions to the events of our storage account (`storage`) or of the workspace (`workspace`)."""
-        topics = self.system_topics(source)
+        return self._subscribed(self.system_topics(source))
+
+    def subscriptions_of(self, account: str) -> list[Subscription]:
+        """Those to the events of another storage account of our subscription."""
+        return self._subscribed(self._topics_of(f"/storageaccounts/{account}"))
+
+    def _subscribed(self, topics: Sequence[Mapping[str, Any]]) -> list[Subscription]:
         return [
             _subscription(one)
             for topic in topics
             for one in self._arm.list(f"{topic['id']}/eventSubscriptions", _EVENT_GRID)
         ]
+
+    def account_named(self, name: str) -> dict[str, Any] | None:
+        """A storage account of our subscription; names are unique among all of Azure's."""
+        found = self._arm.list(f"{self._subscription}/providers/Microsoft.Storage/storageAccounts", _STORAGE)
+        return next((one for one in found if str(one["name"]) == name), None)
+
+    def container_id(self, account: str, container: str) -> str:
+        """Of a container of such an account; empty where the account is not of our subscription."""
+        found = self.account_named(account)
+        return f"{found['id']}/blobServices/default/containers/{container}" if found else ""
 
     def system_topics(self, source: str) -> list[dict[str, Any]]:
         """Those on our storage account (`storage`) or on the workspace (`workspace`)."""
@@ -100,6 +116,10 @@ class Surroundings:
             "storage": f"/storageaccounts/{self.account}".casefold(),
             "workspace": self._workspace.casefold(),
         }[source]
+        return self._topics_of(wanted)
+
+    def _topics_of(self, wanted: str) -> list[dict[str, Any]]:
+        """By how the id of their source ends, in small letters."""
         found = self._arm.list(
             f"{self._subscription}/providers/Microsoft.EventGrid/systemTopics", _EVENT_GRID
         )

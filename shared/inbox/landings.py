@@ -35,7 +35,18 @@ class Landings:
 
 
 def covering(overviews: Sequence[Overview], container: str, name: str) -> list[Overview]:
-    return [overview for overview in overviews if place_of(overview, container, name) is not None]
+    """The loops whose blob this is; of a folder, whose name ends with a slash, those that also land above it or in
+    it."""
+    return [
+        overview
+        for overview in overviews
+        if place_of(overview, container, name) is not None
+        or (name.endswith("/") and _lies_in(overview, f"{container}/{name}"))
+    ]
+
+
+def _lies_in(overview: Overview, folder: str) -> bool:
+    return overview.landing.startswith(folder) or overview.labels.startswith(folder)
 
 
 def place_of(overview: Overview, container: str, name: str) -> tuple[EventKind, str] | None:

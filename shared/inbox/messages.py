@@ -1,7 +1,6 @@
 """What comes from outside is read here once, from any schema and any case, and checked before it is believed.
 
-Nothing that an event names is ever fetched: of a blob event only account, container and name are taken, and the
-account must be ours.
+Nothing that an event names is ever fetched: `blob_events` says what is taken of one about a blob.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
 from shared.domain.caller import Caller
 from shared.errors import InputRejected
-from shared.inbox import alerts
+from shared.inbox import alerts, blob_events
 from shared.inbox.alerts import AlertRaised, SignalBreach, folded
+from shared.inbox.blob_events import Landed, Renamed, Uninteresting
 from shared.port_rules import RELEASE_TAG
 from shared.redaction import redacted
 
@@ -37,18 +36,6 @@ VERBS = frozenset(
         *("rollback", "replay", "restore"),
     }
 )
-
-
-@dataclass(frozen=True)
-class Landed:
-    """A blob was created."""
-
-    container: str
-    name: str
-    etag: str
-    sequencer: str
-    written: str = ""
-    """The name as the URL writes it, where that is another one: some clients send names with no escapes."""
 
 
 @dataclass(frozen=True)
@@ -115,15 +102,9 @@ class Act:
     """For whom the platform vouches; never from a message: whoever may write to the queue may claim to be anybody."""
 
 
-@dataclass(frozen=True)
-class Uninteresting:
-    """An event that is well formed and asks for nothing."""
-
-    what: str
-
-
 Incoming = (
     Landed
+    | Renamed
     | AlertRaised
     | MonitorBreached
     | RunChanged
@@ -190,8 +171,8 @@ def parts(message: str) -> list[str]:
 
 
 def _event_grid(kind: str, data: Mapping[str, object], account_url: str) -> Incoming:
-    if kind == "microsoft.storage.blobcreated":
-        return _landed(data, account_url)
+    if kind.startswith("microsoft.storage."):
+        return blob_events.read(kind, data, account_url)
     if kind in (
         "microsoft.machinelearningservices.runstatuschanged",
         "microsoft.machinelearningservices.runcompleted",
@@ -228,59 +209,6 @@ def _run(data: Mapping[str, object]) -> MonitorBreached | RunChanged:
     if breached := alerts.breaches(data.get("runtags")):
         return MonitorBreached(str(data.get("experimentname", ""))[: alerts.LONGEST_NAME], run, breached)
     return RunChanged(run, str(data.get("runstatus") or "Completed"))
-
-
-def _landed(data: Mapping[str, object], account_url: str) -> Incoming:
-    if (end := _UNFINISHED.get(str(data.get("api")))) is not None:
-        return Uninteresting(f"{data.get('api')}: the file has no content yet, {end} follows")
-    container, written = _path(str(data.get("url", "")), account_url)
-    container, name = unquote(container), unquote(written)
-    etag = str(data.get("etag", "")).strip('"')
-    if not etag:
-        raise InputRejected("no-etag", f"the event for {container}/{name} has no eTag")
-    return Landed(
-        container=container,
-        name=name,
-        etag=etag,
-        sequencer=str(data.get("sequencer", "")),
-        written="" if written == name else written,
-    )
-
-
-_UNFINISHED = {"CreateFile": "FlushWithClose", "SftpCreate": "SftpCommit"}
-"""Operations that begin a file on accounts with folders -> the one that ends it.
-
-learn.microsoft.com/azure/event-grid/event-schema-blob-storage
-"""
-
-
-_QUERY = re.compile(r"\?[A-Za-z0-9_.~-]+=.*$", re.DOTALL)
-"""Keys with values behind a question mark are a query, which may hold a signature, and no part of a name."""
-
-
-def _path(url: str, account_url: str) -> tuple[str, str]:
-    """Container and blob name of a URL of our own account, as it writes them; InputRejected for any other.
-
-    Event Grid does not escape every character of a name: a `#` in it, or a `?` alone, is part of it
-    (github.com/Azure/azure-sdk-for-net/issues/23634).
-    """
-    ours = urlsplit(account_url)
-    scheme, _, rest = _QUERY.sub("", url).partition("://")
-    netloc, slash, path = rest.partition("/")
-    host = netloc.replace(".dfs.", ".blob.", 1)
-    base = ours.path.rstrip("/") + "/"
-    if (
-        scheme.casefold() != ours.scheme
-        or host.casefold() != ours.netloc.casefold()
-        or not (slash + path).startswith(base)
-    ):
-        raise InputRejected(
-            "foreign-account", f"the event is about another storage account than {ours.netloc}"
-        )
-    container, _, name = (slash + path)[len(base) :].partition("/")
-    if not container or not name:
-        raise InputRejected("no-blob", "the event's URL names no blob")
-    return container, name
 
 
 def _ours(event: Mapping[str, object]) -> Incoming:

@@ -15,18 +15,17 @@ from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.loop import Overview
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import Conflict, DriftloopError, InputRejected
-from shared.inbox import messages, rights, unrouted
+from shared.inbox import messages, renames, rights, unrouted
 from shared.inbox.alerts import AlertRaised
+from shared.inbox.blob_events import Landed, Renamed, Uninteresting
 from shared.inbox.landings import FOLDER_END, Landings, covering, folder_of, place_of
 from shared.inbox.messages import (
     Act,
     Incoming,
-    Landed,
     ModelDeployed,
     ModelRegistered,
     MonitorBreached,
     RunChanged,
-    Uninteresting,
 )
 from shared.port_rules import is_loop
 from shared.ports import Change, Insert, Ports
@@ -86,6 +85,9 @@ def record(ports: Ports, owners: Sequence[Overview], incoming: Incoming) -> list
         match incoming:
             case Landed():
                 land(ports, owner, incoming)
+            case Renamed():
+                for each in renames.landed(ports, owner, incoming):
+                    land(ports, owner, each)
             case AlertRaised():
                 _alert(ports, owner, incoming)
             case MonitorBreached():
@@ -105,7 +107,7 @@ def _owners(ports: Ports, landings: Landings, incoming: Incoming) -> list[Overvi
     """The loops that this is for. Any loop's patterns may name an alert, so all are read for one; for what names its
     loop or its place, only that loop's row."""
     match incoming:
-        case Landed():
+        case Landed() | Renamed():
             return landings.owners(ports, incoming.container, incoming.name)
         case AlertRaised() | MonitorBreached() | ModelRegistered() | ModelDeployed():
             return concerned(ports.store.overviews(), incoming)
@@ -122,7 +124,7 @@ def _owners(ports: Ports, landings: Landings, incoming: Incoming) -> list[Overvi
 def concerned(overviews: Sequence[Overview], incoming: Incoming) -> list[Overview]:
     """Of these loops, those that this is for."""
     match incoming:
-        case Landed():
+        case Landed() | Renamed():
             return covering(overviews, incoming.container, incoming.name)
         case AlertRaised():
             return [o for o in overviews if _listens(o, incoming.rule)]
@@ -165,7 +167,7 @@ def find_model(ports: Ports, overview: Overview, since: datetime) -> bool:
 def _nobody(incoming: Incoming) -> Reason | None:
     """Why an event concerns no loop; None when there is nothing to say about it."""
     match incoming:
-        case Landed():
+        case Landed() | Renamed():
             return reason(Code.NO_LANDING, blob=redacted(f"{incoming.container}/{incoming.name}"))
         case AlertRaised():
             return reason(Code.NO_ALERT_PATTERN, rule=redacted(incoming.rule))

@@ -22,7 +22,7 @@ from shared.domain.loop import SourceState
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import DependencyUnavailable, DriftloopError, InputRejected
 from shared.inbox import recorder
-from shared.inbox.messages import Landed
+from shared.inbox.blob_events import Landed
 from shared.redaction import reason_of
 from shared.retraining import cron
 from shared.runtime.unit_of_work import Unit

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared import assets
+from shared import accounts, assets
 from shared.domain.ledger import LedgerEntry
 from shared.domain.release import ENDED, Phase, Release
 from shared.domain.version import DataVersion
@@ -111,9 +111,12 @@ def events(place: Place, loop: str, traced: Traced) -> list[Json]:
 def _version(place: Place, loop: str, entry: LedgerEntry, version: DataVersion) -> list[Json]:
     """It is told once it is written, begin and end in one: a drop that becomes no version is no data set."""
     run = _Run(place, loop, entry, "version", version.number)
-    container, _, name = (version.table or version.source).partition("/")
+    home, _, name = (version.table or version.source).partition("/")
+    account, container = accounts.split(home)
+    own = f"https://{place.account}"
+    address = accounts.address(own, account) if account else own
     landed: Json = {
-        "namespace": f"wasbs://{container}@{place.account}",
+        "namespace": f"wasbs://{container}@{address.removeprefix('https://')}",
         "name": name,
         "facets": _facet("version", datasetVersion=version.etag),
     }

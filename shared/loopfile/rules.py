@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as Folder
 
+from shared import accounts
 from shared.loopfile import contract
 from shared.loopfile.definition import MOST_READING_S, Definition, Metric
 from shared.loopfile.prices import price
@@ -104,6 +105,9 @@ def _checks(it: Definition) -> Iterator[Finding]:
 
 def _places(it: Definition) -> Iterator[Finding]:
     data = it.data
+    if data.source is not None and accounts.split(data.landing)[0]:
+        allowed = "a place in Driftloop's own storage account, because data.source writes there"
+        yield Finding(("data", "landing"), data.landing, allowed, (("data", "source"),))
     if data.labels is None:
         return
     labels, landing = (f"{place.rstrip('/')}/" for place in (data.labels, data.landing))

@@ -20,6 +20,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from shared import accounts
 from shared.retraining import cron as schedules
 from shared.stats.metrics import class_name
 
@@ -41,7 +42,7 @@ class Section(BaseModel):
 
 _DURATION = r"(\d{1,6}(?:\.\d{1,3})?)([smhd])"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_CONTAINER = re.compile(rf"(?:{accounts.NAME}:)?(?!.*--)[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9]")
 
 
 LONGEST = timedelta(days=3650)
@@ -167,7 +168,14 @@ FileName = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,200}\.(json|csv)$"),
     Allowed("a file's name that ends with .json or .csv, for example manifest.json"),
 ]
-Place = Annotated[str, AfterValidator(_place), Allowed("container/prefix, for example landing/penguins/")]
+Place = Annotated[
+    str,
+    AfterValidator(_place),
+    Allowed(
+        "container/prefix, for example landing/penguins/, or of another storage account "
+        "account:container/prefix, for example partner:outbox/penguins/"
+    ),
+]
 File = Annotated[str, AfterValidator(beside), Allowed("a file beside the loop file")]
 EnvironmentName = Annotated[
     str, AfterValidator(_environment), Allowed("a file beside the loop file, or azureml:name:version")

@@ -13,7 +13,7 @@ from shared.domain.reason import Reason, bounded
 from shared.domain.release import Phase
 from shared.errors import DriftloopError
 from shared.inbox import dead_letters, landings, recorder
-from shared.inbox.messages import Landed
+from shared.inbox.blob_events import Landed
 from shared.ports import Blob, Ports
 from shared.redaction import reason_of
 from shared.release import effects

@@ -140,6 +140,39 @@ def reason(ports: Ports, blob: Blob, to: Path) -> str:
     return to.read_text()
 
 
+PARTNER = "partner:outbox"
+"""A container of somebody else's account, which the local Azure has beside ours."""
+
+
+@pytest.mark.skipif(VERIFIED, reason="no Azure account of somebody else is known here")
+def test_a_blob_of_another_account_is_read_as_one_of_ours(ports: Ports, loop: str, tmp_path: Path) -> None:
+    content = b"a,b\n1,2\n" * 1000
+    ours = ports.blobs.upload("landing", f"{loop}/a.csv", b"another one")
+    blob = ports.blobs.upload(PARTNER, f"{loop}/a.csv", content)
+    assert ports.blobs.find(PARTNER, f"{loop}/a.csv") == blob
+    assert list(ports.blobs.list(PARTNER, f"{loop}/")) == [blob]
+    ports.blobs.download(blob, tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == content
+    assert ports.blobs.find("landing", f"{loop}/a.csv") == ours
+
+
+@pytest.mark.skipif(VERIFIED, reason="no Azure account of somebody else is known here")
+def test_what_is_quarantined_of_another_account_lies_in_ours(ports: Ports, loop: str, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 20_000  # more than one request brings
+    blob = ports.blobs.upload(PARTNER, f"{loop}/a.csv", content)
+    for note in ('{"code": "first"}', '{"code": "again"}'):
+        ports.blobs.quarantine(blob, note)
+    assert reason(ports, blob, tmp_path / "note") == note
+    if not isinstance(ports, MemoryPorts):
+        kept = ports.blobs.find("quarantine", f"{blob.container}/{blob.name}/{blob.etag}")
+        assert kept is not None
+        ports.blobs.download(kept, tmp_path / "kept")
+        assert (tmp_path / "kept").read_bytes() == content
+    ports.blobs.upload(PARTNER, f"{loop}/a.csv", b"overwritten")
+    with pytest.raises(Conflict):
+        ports.blobs.quarantine(blob, "{}")
+
+
 def test_a_version_is_written_once(ports: Ports, loop: str, tmp_path: Path) -> None:
     file = tmp_path / "train.parquet"
     file.write_bytes(b"rows")

@@ -16,14 +16,8 @@ import pytest
 from shared.errors import InputRejected
 from shared.inbox import messages, recorder, unrouted
 from shared.inbox.alerts import AlertRaised, read_breach
-from shared.inbox.messages import (
-    Landed,
-    ModelDeployed,
-    ModelRegistered,
-    MonitorBreached,
-    RunChanged,
-    Uninteresting,
-)
+from shared.inbox.blob_events import Landed, Uninteresting
+from shared.inbox.messages import ModelDeployed, ModelRegistered, MonitorBreached, RunChanged
 from shared.state import rows
 from tests.engine.world import World, created, csv, season
 
@@ -226,9 +220,9 @@ def test_a_file_that_is_only_begun_is_no_drop(api: str) -> None:
     assert isinstance(landed("birds/a.csv", api=api), Uninteresting)
 
 
-def test_another_account_stays_foreign_however_it_is_written() -> None:
+def test_what_is_no_account_beside_ours_stays_foreign_however_it_is_written() -> None:
     for url in (
-        "https://other.blob.core.windows.net/l/a",
+        "https://other.blob.core.evil.net/l/a",
         f"{ACCOUNT}.evil.com/l/a",
         f"{ACCOUNT}@evil.com/l/a",
         "no url",

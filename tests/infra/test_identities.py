@@ -30,7 +30,7 @@ def problems(infra: Path) -> list[str]:
 
 def _rows(table: dict[str, Any], roles: dict[str, Any]) -> list[str]:
     found: list[str] = []
-    for row in table["grants"] + table["private"] + table["held"]:
+    for row in _all(table) + table["held"]:
         what = f"{row['who']} / {row['role']} on {row['scope']}"
         if row["role"] not in roles:
             found.append(f"{what}: roles.yaml does not know the role")
@@ -43,8 +43,13 @@ def _rows(table: dict[str, Any], roles: dict[str, Any]) -> list[str]:
         for action in row["actions"]:
             if not any(fnmatchcase(action, pattern) for pattern in allowed):
                 found.append(f"{what}: the role does not allow {action}")
-    unused = set(roles) - {row["role"] for row in table["grants"] + table["private"] + table["held"]}
+    unused = set(roles) - {row["role"] for row in _all(table) + table["held"]}
     return found + [f"role {name}: nobody has it" for name in sorted(unused)]
+
+
+def _all(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every row that is given, whatever is deployed."""
+    return [row for section in ("grants", "private", "landings") for row in table[section]]
 
 
 def _held(table: dict[str, Any]) -> list[str]:
@@ -86,6 +91,7 @@ def _given(infra: Path, table: dict[str, Any]) -> list[str]:
         scopes += re.findall(r"'([\w-]+)'", names)
     (keys,) = re.findall(r"^var keys = union\(.*?^\)", main, re.DOTALL | re.MULTILINE)
     principals = set(re.findall(r"'?([\w-]+)'?: (?:identityIds|blob|workspace|publisher)\w*", keys))
+    principals |= set(re.findall(r"rows\.landings, row => row\.who == '([\w-]+)'", main))
     found = [f"scope {scope}: main.bicep gives nothing on it" for scope in _of(table, "scope") - set(scopes)]
     found += [f"scope {scope}: no row names it" for scope in set(scopes) - _of(table, "scope")]
     found += [f"scope {scope}: given twice" for scope in set(scopes) if scopes.count(scope) > 1]
@@ -98,13 +104,13 @@ def _given(infra: Path, table: dict[str, Any]) -> list[str]:
 
 
 def _of(table: dict[str, Any], key: str) -> set[str]:
-    return {row[key] for row in table["grants"] + table["private"]}
+    return {row[key] for row in _all(table)}
 
 
 def _agreed(table: dict[str, Any]) -> list[str]:
     lines = ALLOWED.read_text().splitlines()
     agreed = {tuple(part.strip() for part in line.split("|")) for line in lines if line and line[0] != "#"}
-    rows = [(row["who"], row["role"], row["scope"]) for row in table["grants"] + table["private"]]
+    rows = [(row["who"], row["role"], row["scope"]) for row in _all(table)]
     found = [
         f"{' / '.join(row)}: nobody agreed to it (allowed_roles.txt)" for row in rows if row not in agreed
     ]

@@ -150,6 +150,39 @@ def test_a_topic_on_our_own_account_is_found(run: Run) -> None:
     assert run.asked("azd env set") == [f"azd env set DRIFTLOOP_EXISTING_BLOB_TOPIC {TOPIC}"]
 
 
+PARTNER = "/subscriptions/s/resourceGroups/sales/providers/Microsoft.Storage/storageAccounts/partner"
+BESIDE = PARTNER.replace("partner", "beside")
+LANDINGS: dict[str, str | int] = {
+    f"--ids {PARTNER} --query location": "northeurope",
+    f"--ids {BESIDE} --query location": "westeurope",
+    "resource list --resource-type Microsoft.EventGrid/systemTopics": TOPIC,
+    f"--ids {TOPIC} --query properties.source": PARTNER.upper(),
+    f"--ids {TOPIC} --query tags": "",
+    f"--ids {TOPIC} --query identity.principalId": "p",
+}
+
+
+def test_accounts_in_which_drops_land_are_read_once_each(run: Run) -> None:
+    places = [
+        f"{account}/blobServices/default/containers/{name}"
+        for account, name in ((PARTNER, "a"), (PARTNER, "b"), (BESIDE, "a"))
+    ]
+    done = run("read-existing.sh", LANDINGS, DRIFTLOOP_LANDINGS=", ".join(places))
+    assert done.returncode == 0, done.stderr
+    assert run.asked("azd env set") == [
+        "azd env set DRIFTLOOP_LANDING_LOCATIONS partner=northeurope,beside=westeurope",
+        f"azd env set DRIFTLOOP_LANDING_TOPICS partner={TOPIC}",
+    ]
+
+
+def test_an_account_in_which_drops_land_that_cannot_be_read_stops(run: Run) -> None:
+    place = f"{PARTNER}/blobServices/default/containers/a"
+    done = run(
+        "read-existing.sh", LANDINGS | {f"--ids {PARTNER} --query location": 3}, DRIFTLOOP_LANDINGS=place
+    )
+    assert done.returncode != 0 and "az storage container-rm show" in done.stderr
+
+
 def test_nothing_is_asked_where_nothing_exists(run: Run) -> None:
     assert run("read-existing.sh", {}).returncode == 0
     assert run.asked("") == []

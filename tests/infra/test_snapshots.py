@@ -137,6 +137,8 @@ def _scope_of(identifier: str, case: Mapping[str, str]) -> str:
     if kind == "privateEndpoints":
         return name.removeprefix("pe-").rpartition("-")[0]
     kinds = {"registries": "registry", "vaults": "vault", "components": "telemetry", "topics": "topic"}
+    if "/storageAccounts/partner/" in where:
+        return "landing"
     if kind in ("containers", "queues"):
         account = _scope_of(where.split("/blobServices/")[0].split("/queueServices/")[0], case)
         return ("" if account == "account" else f"{account}/") + (name if kind == "containers" else "queue")
@@ -148,7 +150,9 @@ def _who(principal: str) -> str:
         return "publisher"
     pattern = r"/userAssignedIdentities/id-(\w+)-|/systemTopics/(?:evgst-)?([\w-]+?)(?:-\w{13})?'"
     (found,) = set(re.findall(pattern, principal))
-    return found[0] or {"blobs": "blob-events", "workspace": "workspace-events"}[found[1]]
+    return found[0] or {"blobs": "blob-events", "workspace": "workspace-events"}.get(
+        found[1], "landing-events"
+    )
 
 
 def _given(snapshot: Snapshot, case: Mapping[str, str]) -> Counter[tuple[str, str, str]]:
@@ -178,7 +182,9 @@ def _wanted(case: Mapping[str, str]) -> Counter[tuple[str, str, str]]:
     unscoped |= set() if case.get("DRIFTLOOP_REGISTRY") else {"shared-registry"}
     return Counter(
         (row["who"], row["role"], row["scope"])
-        for row in TABLE["grants"] + (TABLE["private"] if _is_private(case) else [])
+        for row in TABLE["grants"]
+        + (TABLE["private"] if _is_private(case) else [])
+        + (TABLE["landings"] if "DRIFTLOOP_LANDINGS" in case else [])
         if row["who"] not in left_out and row["scope"] not in unscoped
     )
 
@@ -302,6 +308,36 @@ def test_what_cannot_be_deployed_is_refused(case: str, tmp_path: Path, snapshots
     changed, words = REFUSED[case]
     with pytest.raises(RefusedDeployment, match=words):
         snapshots.of(ASKED | CASES["an existing workspace"] | changed, tmp_path)
+
+
+def test_a_landing_account_that_nobody_has_read_is_refused(tmp_path: Path, snapshots: Snapshots) -> None:
+    unread = ASKED | CASES["drops in another account"] | {"DRIFTLOOP_LANDING_LOCATIONS": ""}
+    with pytest.raises(RefusedDeployment, match=r"Run infra/read-existing\.sh"):
+        snapshots.of(unread, tmp_path)
+
+
+def test_events_of_another_account_come_by_its_one_topic(made: Made) -> None:
+    """In the account's own group and region, or by the topic that it has; renames are told of as well."""
+    for case, mine in (
+        ("drops in another account", True),
+        ("drops in an account with a system topic", False),
+    ):
+        snapshot = made(case)
+        topics = [one for one in snapshot.of("Microsoft.EventGrid/systemTopics") if "partner" in one["name"]]
+        assert [one["location"] for one in topics] == (["northeurope"] if mine else [])
+        assert all("/resourceGroups/sales/" in one["id"] for one in topics)
+        (subscription,) = [
+            one
+            for one in snapshot.of("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+            if "/resourceGroups/sales" in one["id"]
+        ]
+        asked = subscription["properties"]["filter"]
+        assert asked["includedEventTypes"] == [
+            f"Microsoft.Storage.{kind}" for kind in ("BlobCreated", "BlobRenamed", "DirectoryRenamed")
+        ]
+        assert asked["advancedFilters"][0]["values"] == ["/blobServices/default/containers/outbox/"]
+        queue = subscription["properties"]["deliveryWithResourceIdentity"]["destination"]["properties"]
+        assert queue["resourceId"].startswith(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{OURS}/")
 
 
 # Secrets, settings, alerts

@@ -22,7 +22,7 @@ from shared.runtime import tick
 from shared.state import queries
 from tests.engine import test_promoted as environments
 from tests.engine.test_helping import NO_METRIC, drift
-from tests.engine.world import World, csv, season
+from tests.engine.world import LOOP, World, created, csv, season
 from tests.lineage import published
 
 PLACE = Place("account.blob.core.windows.net", "azureml://s/g/w")
@@ -97,6 +97,18 @@ def named(data: list[Event]) -> list[str]:
 
 def tags(event: Event) -> dict[str, str]:
     return {tag["key"]: tag["value"] for tag in event["run"]["facets"]["tags"]["tags"]}
+
+
+def test_a_drop_in_another_account_is_a_data_set_of_that_account() -> None:
+    made = World(replace(memory_ports(FakeClock()), lineage=MemoryLineage()))
+    made.publish(LOOP.replace("landing: landing/birds/", "landing: partner:outbox/birds/"))
+    blob = made.ports.blobs.upload("partner:outbox", "birds/2007.csv", csv(season(2007)))
+    made.send(created("https://partner.blob.core.windows.net/outbox/birds/2007.csv", blob.etag))
+    (drop,) = told(made, "version")[-1]["inputs"]
+    assert (drop["namespace"], drop["name"]) == (
+        "wasbs://outbox@partner.blob.core.windows.net",
+        "birds/2007.csv",
+    )
 
 
 def test_a_drop_its_model_and_the_endpoint_are_one_chain(world: World) -> None:

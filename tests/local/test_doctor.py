@@ -17,7 +17,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import cli
-from cli import doctor, doctor_platform
+from cli import doctor, doctor_events, doctor_platform
 from cli.diagnosis import Finding
 from local.azure import LocalAzure
 from shared import loopfile
@@ -109,7 +109,7 @@ def test_a_healthy_deployment_has_no_finding() -> None:
     )
     assert {"loop patient", "endpoint patient", "container versions", "container dead-letter"} <= set(found)
     assert {"ledger of patient", "folders of patient"} <= set(found)
-    assert {"dead letters", "providers", "quota of patient", *doctor_platform.EVENTS} <= set(found)
+    assert {"dead letters", "providers", "quota of patient", *doctor_events.EVENTS} <= set(found)
     identities = {
         f"identity {who}"
         for who in ("app", "blob-events", "workspace-events", "compute", "endpoint", "workspace")
@@ -289,6 +289,64 @@ def test_a_filter_that_lets_some_types_through_only(
     assert _ill(found) == {"events of changed runs"}
 
 
+ELSEWHERE = LOOP.replace("landing/patient/", "partner:outbox/patient/")
+
+
+@pytest.fixture
+def elsewhere(ports: Ports) -> Iterator[None]:
+    """The loop's drops land in a partner's account, which has folders."""
+    there, here = (loopfile.parse(text, file="loop.yaml") for text in (ELSEWHERE, LOOP))
+    publication.publish(ports, Published(there, Assets("azureml:p:1"), "ann", ports.clock.now()))
+    yield
+    publication.publish(ports, Published(here, Assets("azureml:p:1"), "ann", ports.clock.now()))
+
+
+READS = ["app", "Storage Blob Data Reader", "landing"]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_drops_in_another_account_need_a_role_there(azure: LocalAzure, ports: Ports) -> None:
+    found = _around(ports)
+    assert _ill(found) == {"identity app"}
+    assert "'Storage Blob Data Reader' on landing partner:outbox" in found["identity app"]["what"]
+    azure.control.put("/local/roles", json={"also": [READS]}).raise_for_status()
+    found = _around(ports)
+    assert _ill(found) == set()
+    assert found["events of container partner:outbox"]["what"] == "partner-written brings them into the queue"
+
+
+def test_a_role_on_a_container_in_which_no_drop_lands_is_told(azure: LocalAzure, ports: Ports) -> None:
+    azure.control.put("/local/roles", json={"also": [READS]}).raise_for_status()
+    found = _around(ports)
+    assert _ill(found) == {"identity app"} and "which no call needs" in found["identity app"]["what"]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_events_of_another_account_that_nobody_subscribed_to(
+    azure: LocalAzure, ports: Ports, subscriptions: list[dict[str, Any]]
+) -> None:
+    azure.control.put("/local/roles", json={"also": [READS]}).raise_for_status()
+    (partner,) = [one for one in subscriptions if one["source"] == "partner-storage"]
+    others = [one for one in subscriptions if one is not partner]
+    _subscribe(azure, [*others, partner | {"event_types": ["Microsoft.Storage.BlobCreated"]}])
+    found = _around(ports)
+    assert _ill(found) == {"renames in partner:outbox"}
+    assert "BlobRenamed and Microsoft.Storage.DirectoryRenamed" in found["renames in partner:outbox"]["what"]
+    _subscribe(azure, others)
+    found = _around(ports)
+    assert _ill(found) == {"events of container partner:outbox", "renames in partner:outbox"}
+    assert "DRIFTLOOP_LANDINGS" in found["events of container partner:outbox"]["fix"]
+
+
+def test_an_account_of_another_subscription_is_its_owners_to_look_at(ports: Ports) -> None:
+    overview = ports.store.overview("patient")
+    assert overview is not None
+    around = Surroundings(Settings.from_environment(os.environ))
+    strange = replace(overview, landing="stranger:outbox/patient/")
+    (finding,) = doctor_events.elsewhere(around, "q", [overview, strange])
+    assert (finding.state, finding.check) == ("warning", "events of container stranger:outbox")
+
+
 def test_an_event_that_could_not_be_delivered(azure: LocalAzure, ports: Ports) -> None:
     azure.control.put("/local/events/faults", json={"dead_letter": 1}).raise_for_status()
     ports.blobs.upload("landing", "patient/undelivered.csv", b"x")
@@ -446,7 +504,7 @@ def test_a_role_on_all_of_the_subscription_is_enough_and_more_than_was_meant(azu
 def _identities(azure: LocalAzure) -> dict[str, Finding]:
     """This look alone: a whole examination for each role would take long."""
     settings = Settings.from_environment(os.environ)
-    return {one.check: one for one in doctor_platform._identities(Surroundings(settings), settings)}
+    return {one.check: one for one in doctor_platform._identities(Surroundings(settings), settings, [])}
 
 
 def test_who_may_not_read_the_subscription_is_told_what_was_not_looked_at(azure: LocalAzure) -> None:
@@ -645,7 +703,7 @@ def test_a_filter_is_read_as_event_grid_reads_it(name: str) -> None:
 def test_what_a_subscription_lacks_is_told() -> None:
     well = Subscription("s", "Succeeded", "a/q", "a/dead-letter", {})
     told = {
-        one: doctor_platform._delivery("events", [one], "a/q", "a/dead-letter")
+        one: doctor_events._delivery("events", [one], "a", "q", "azd provision")
         for one in (
             well,
             replace(well, dead_letter=""),

@@ -268,7 +268,7 @@ def test_the_roles_of_a_private_network_are_no_surplus_in_one(settings: Settings
 
 
 def _workspace(settings: Settings) -> Finding:
-    found = doctor_platform._identities(Surroundings(settings), settings)
+    found = doctor_platform._identities(Surroundings(settings), settings, [])
     return next(one for one in found if one.check == "identity workspace")
 
 

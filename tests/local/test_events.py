@@ -390,3 +390,100 @@ def _post(
             "content-type": "application/cloudevents-batch+json; charset=utf-8",
         },
     )
+
+
+def partners(grid: Grid, by: str) -> None:
+    subscribed = {
+        "name": "partner",
+        "source": "partner-storage",
+        "queue": grid.queue_name,
+        "event_types": [
+            f"Microsoft.Storage.{kind}" for kind in ("BlobCreated", "BlobRenamed", "DirectoryRenamed")
+        ],
+        "subject_begins_with": f"{SUBJECT}outbox/blobs/{grid.folder}/",
+    }
+    grid.subscribe(subscribed)
+    grid.azure.control.put("/local/events/writer", json={"writer": by}).raise_for_status()
+
+
+def partner_drop(grid: Grid, name: str, data: bytes = b"a,b\n1,2\n") -> str:
+    address = grid.azure.settings.storage("blob", "partner")
+    with BlobServiceClient(address, credential=DefaultAzureCredential()) as service:
+        blob = service.get_blob_client("outbox", f"{grid.folder}/{name}")
+        return str(blob.upload_blob(data, overwrite=True)["etag"]).strip('"')
+
+
+@pytest.mark.parametrize(
+    ("by", "first", "last", "version"),
+    [("dfs", "CreateFile", "FlushWithClose", "2"), ("sftp", "SftpCreate", "SftpCommit", "3")],
+)
+def test_a_file_of_an_account_with_folders_has_two_events(
+    grid: Grid, by: str, first: str, last: str, version: str
+) -> None:
+    """learn.microsoft.com/azure/event-grid/event-schema-blob-storage: "Data Lake Storage Gen 2" and "SFTP events"."""
+    partners(grid, by)
+    try:
+        etag = partner_drop(grid, "a.csv")
+        events = {event["data"]["api"]: event for event in grid.take_at_least(2)}
+    finally:
+        partners(grid, "blob")
+    begun, ended = events[first]["data"], events[last]["data"]
+    assert begun["contentLength"] == 0 and begun["eTag"] != etag
+    assert ended["eTag"] == etag and ended["contentLength"] == (0 if by == "sftp" else 8)
+    assert {event["dataVersion"] for event in events.values()} == {version}
+    assert len({event["id"] for event in events.values()}) == 2
+    for event in events.values():
+        assert event["topic"].endswith("/storageAccounts/partner")
+        assert event["data"]["contentOffset"] == 0
+        assert ("clientRequestId" in event["data"], "identity" in event["data"]) == (
+            by == "dfs",
+            by == "sftp",
+        )
+
+
+def test_a_rename_is_one_event_and_nothing_is_created(grid: Grid) -> None:
+    """As documented: two addresses, no `url`, no eTag; of a folder one event for all that is in it."""
+    partners(grid, "blob")
+    try:
+        for name in ("staging/a.csv", "staging/b.csv", "c.part"):
+            partner_drop(grid, name)
+        assert [event["data"]["api"] for event in grid.take_at_least(3)] == ["PutBlob"] * 3
+        for source, target in (("staging", "run1"), ("c.part", "c.csv")):
+            names = {"source": f"{grid.folder}/{source}", "destination": f"{grid.folder}/{target}"}
+            grid.azure.control.put(
+                "/local/events/rename", json={"container": "outbox", **names}
+            ).raise_for_status()
+        partner_drop(grid, "last.csv")
+        found = grid.take_at_least(3)
+    finally:
+        partners(grid, "blob")
+    told = {event["subject"].rpartition("/")[2]: event for event in found}
+    assert sorted(told) == ["c.csv", "last.csv", "run1"]
+    for name, kind, api in (
+        ("run1", "DirectoryRenamed", "RenameDirectory"),
+        ("c.csv", "BlobRenamed", "RenameFile"),
+    ):
+        event = told[name]
+        assert (event["eventType"], event["dataVersion"]) == (f"Microsoft.Storage.{kind}", "1")
+        assert set(event["data"]) == {
+            *(
+                "api",
+                "clientRequestId",
+                "requestId",
+                "destinationUrl",
+                "sourceUrl",
+                "sequencer",
+                "storageDiagnostics",
+            )
+        }
+        assert event["data"]["api"] == api
+        assert event["data"]["destinationUrl"].endswith(f"/partner/outbox/{grid.folder}/{name}")
+
+
+def test_only_an_account_with_folders_renames_and_only_what_is_there(grid: Grid) -> None:
+    def renamed(**names: str) -> httpx.Response:
+        return grid.azure.control.put("/local/events/rename", json=names)
+
+    assert renamed(container="outbox", source="nothing", destination="x").status_code == 404
+    assert renamed(container="outbox", source="x").status_code == 400
+    assert grid.azure.control.put("/local/events/writer", json={"writer": "nfs"}).status_code == 400

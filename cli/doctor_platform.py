@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import doctor_events, doctor_network
+from cli import doctor_events, doctor_network, doctor_scaling
 from cli.diagnosis import BROKEN, OK, ROLES_FIX, WARNING, Finding, guarded
 from shared import accounts
 from shared.port_rules import DEAD_LETTERS
@@ -55,6 +55,9 @@ def examined(settings: Settings, ports: Ports, overviews: list[Overview]) -> Ite
         "identities": partial(_identities, around, settings, overviews),
     }
     for overview in overviews:
+        looks[f"scaling of {overview.endpoint}"] = partial(
+            doctor_scaling.examined, around, ports, settings.autoscale_group, overview
+        )
         looks[f"quota of {overview.loop}"] = partial(_quota, around, ports, overview)
         looks[f"diagnostics of {overview.endpoint}"] = partial(
             _diagnostics, around, ports, settings, overview
@@ -97,9 +100,9 @@ def _quota(around: Surroundings, ports: Ports, overview: Overview) -> Iterator[F
         words = f"the workspace's region has no machines of the size {serve.instance_type}"
         yield Finding(check, BROKEN, words, "choose another serve.instance_type and publish")
         return
-    needed = quota.needed(serve.instance_count)
+    needed = quota.needed(serve.most_instances)
     short = [f"{left} of {name}" for name, left in quota.left.items() if left < needed]
-    words = f"a canary takes {needed} cores ({serve.instance_count} x {serve.instance_type} and the reserve)"
+    words = f"a canary takes {needed} cores ({serve.most_instances} x {serve.instance_type} and the reserve)"
     if short:
         fix = "Azure ML studio, Quota: ask for more; or delete deployments that do not serve"
         yield Finding(check, BROKEN, f"{words}; only {', '.join(short)}", fix)
@@ -137,6 +140,7 @@ def _identities(around: Surroundings, settings: Settings, overviews: list[Overvi
     table = yaml.safe_load((INFRA / "identities.yaml").read_text())
     grants = table["grants"] + (table["private"] if Network(settings).is_private() else [])
     ids = {name: role["id"] for name, role in yaml.safe_load((INFRA / "roles.yaml").read_text()).items()}
+    grants += table["autoscale"] if settings.autoscale_group else []
     landings = _landings(around, overviews)
     grants += [
         {**row, "scope": scope} for row in table["landings"] if row["who"] == "app" for scope in landings
@@ -207,6 +211,7 @@ def _scopes(around: Surroundings, settings: Settings) -> dict[str, re.Pattern[st
     account = f"/storageAccounts/{around.account}"
     ends = {
         "account": f"{account}$",
+        "app-group": f"/resourceGroups/{settings.autoscale_group}$",
         "versions": f"{account}/blobServices/default/containers/versions$",
         "dead-letter": f"{account}/blobServices/default/containers/{DEAD_LETTERS}$",
         "queue": f"{account}/queueServices/default/queues/{settings.queue}$",

@@ -90,6 +90,15 @@ def _check_places(definition: Definition) -> None:
             )
 
 
+def _check_scale(definition: Definition) -> None:
+    """Else its first release would stop at its deployment."""
+    if definition.serve.autoscale and not session.settings().autoscale_group:
+        raise ConfigurationError(
+            "serve.autoscale: this deployment may scale nothing (DRIFTLOOP_AUTOSCALE_GROUP is empty); "
+            "azd env set DRIFTLOOP_AUTOSCALE on, then azd provision"
+        )
+
+
 def _traffic(definition: Definition) -> Iterator[str]:
     """What the canary's steps need, so that a loop with less traffic is not a surprise of its first release."""
     from shared.release.canary.traffic_needs import traffic_needs
@@ -138,6 +147,7 @@ def publish(folder: LoopFolder, overrides: Settings = None, to: To = "") -> None
     definition = defined(folder, overrides or (), to)
     _check_contract(folder, definition, overrides or [], to)
     _check_places(definition)
+    _check_scale(definition)
     code = loaded.own_code(folder_of(folder), definition)
     workspace = Workspace(session.settings(), credential())
     kept = idle_nodes.refuse(workspace, definition.train)

@@ -39,6 +39,10 @@ param existingWorkspaceTopicId string = ''
 @description('Resource id of the Event Grid system topic that our storage account has already; empty: one is made.')
 param existingBlobTopicId string = ''
 
+@allowed(['off', 'on'])
+@description('Whether loops may scale their deployments (serve.autoscale): the app may then make autoscale settings in its own resource group.')
+param autoscale string = 'off'
+
 @description('Resource ids of blob containers in other storage accounts, in which drops land, separated by commas.')
 param landings string = ''
 
@@ -290,7 +294,7 @@ var logsEndpoint = environment().name == 'AzureUSGovernment'
 // Rows of identities.yaml that are given here, by what is known of an identity before it exists: a principal id in an
 // assignment's name would hide the assignment from a preview. An existing workspace's own identity is not ours to serve.
 var rows = loadYamlContent('identities.yaml')
-var table = concat(rows.grants, isPrivate ? rows.private : [], empty(landingIds) ? [] : rows.landings)
+var table = concat(rows.grants, isPrivate ? rows.private : [], empty(landingIds) ? [] : rows.landings, autoscale == 'on' ? rows.autoscale : [])
 var definitions = loadYamlContent('roles.yaml')
 var keys = union(
   {
@@ -628,6 +632,16 @@ module rolesOnLogs 'modules/roles/logs.bicep' = {
   dependsOn: [monitoring]
 }
 
+module rolesOnGroup 'modules/roles/group.bicep' = if (autoscale == 'on') {
+  name: 'roles-group'
+  scope: resourceGroup(groupName)
+  params: {
+    grants: filter(grants, grant => grant.scope == 'app-group')
+    principalIds: early
+  }
+  dependsOn: [group]
+}
+
 module rolesOnEndpointIdentity 'modules/roles/identity.bicep' = {
   name: 'roles-endpoint-identity'
   scope: resourceGroup(groupName)
@@ -726,6 +740,7 @@ module app 'modules/app.bicep' = {
     applicationInsightsName: telemetryName
     endpointIdentityId: identityIds.endpoint
     sharedRegistryId: sharedRegistryId
+    autoscaleGroup: autoscale == 'on' ? groupName : ''
     environmentName: environmentName
     tickSchedule: tickSchedule
     sweepSchedule: sweepSchedule
@@ -749,6 +764,7 @@ module app 'modules/app.bicep' = {
     rolesOnEndpointIdentity
     rolesOnSharedRegistry
     rolesOnLandings
+    rolesOnGroup
   ]
 }
 
@@ -837,5 +853,6 @@ output DRIFTLOOP_LOGS_WORKSPACE_ID string = monitoring.outputs.logsWorkspaceId
 output DRIFTLOOP_LOGS_ENDPOINT string = logsEndpoint
 output DRIFTLOOP_ENDPOINT_IDENTITY string = identityIds.endpoint
 output DRIFTLOOP_REGISTRY string = sharedRegistryId
+output DRIFTLOOP_AUTOSCALE_GROUP string = autoscale == 'on' ? groupName : ''
 output DRIFTLOOP_ENVIRONMENT string = environmentName
 output DRIFTLOOP_APP_URL string = app.outputs.url

@@ -144,6 +144,7 @@ class Settings:
                 "DRIFTLOOP_TICK_SCHEDULE": "*/2 * * * * *",
                 "DRIFTLOOP_SWEEP_SCHEDULE": "*/30 * * * * *",
                 "DRIFTLOOP_REGISTRY": REGISTRY_ID,
+                "DRIFTLOOP_AUTOSCALE_GROUP": RESOURCE_GROUP,
             }
             | ({"DRIFTLOOP_ENVIRONMENT": self.environment_name} if self.environment_name else {})
             | ({"AZURE_CLIENT_ID": APP_CLIENT_ID} if who == "app" else {})

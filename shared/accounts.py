@@ -35,19 +35,15 @@ def addressed(ours: str, url: str) -> tuple[str, str] | None:
         return None
     if home := parts.path.strip("/"):
         account, _, path = path.partition("/")
-        return (_other(account, home), path) if netloc == own and _is_name(account) else None
-    account, _, beyond = netloc.partition(".")
-    same = beyond == _beyond(own) and _is_name(account)
-    return (_other(account, own.partition(".")[0]), path) if same else None
+        same = netloc == own
+    else:
+        home = own.partition(".")[0]
+        account, _, beyond = netloc.partition(".")
+        same = beyond == _beyond(own)
+    if not same or (account != home and not re.fullmatch(NAME, account)):
+        return None
+    return ("" if account == home else account), path
 
 
 def _beyond(netloc: str) -> str:
     return netloc.partition(".")[2]
-
-
-def _is_name(account: str) -> bool:
-    return re.fullmatch(NAME, account) is not None
-
-
-def _other(account: str, ours: str) -> str:
-    return "" if account == ours else account

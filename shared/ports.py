@@ -303,6 +303,17 @@ class Sharing(Protocol):
 
 
 @dataclass(frozen=True)
+class Scale:
+    """Between how many machines a deployment is scaled, by the average use of their processors in per cent."""
+
+    min: int
+    max: int
+    cpu_above: float
+    cpu_below: float
+    minutes: int
+
+
+@dataclass(frozen=True)
 class DeploymentSpec:
     endpoint: str
     name: str
@@ -316,6 +327,9 @@ class DeploymentSpec:
     """Asset id; empty for an MLflow model."""
     entry_script: str = "score.py"
     tags: Mapping[str, str] = field(default_factory=dict)
+    scale: Scale | None = None
+    """None: there are `instance_count` machines, whatever they do; else it begins with so many, and never has fewer
+    until `free_scale`."""
 
 
 @dataclass(frozen=True)
@@ -342,7 +356,17 @@ class Serving(Protocol):
         ...
 
     def ensure_no_deployment(self, endpoint: str, name: str) -> bool:
-        """Begin the deletion, or see that it is gone: True. Refuses (InvariantBroken) while it has traffic."""
+        """Begin the deletion, or see that it is gone: True. Refuses (InvariantBroken) while it has traffic. What scaled
+        it goes first."""
+        ...
+
+    def hold_scale(self, endpoint: str, name: str) -> int:
+        """How many machines a deployment has; one that is scaled never has fewer until `free_scale`. 0: it is not
+        there."""
+        ...
+
+    def free_scale(self, endpoint: str, name: str) -> None:
+        """One that is scaled may have as few machines again as it was made for; nothing happens to any other."""
         ...
 
     def endpoint_state(self, endpoint: str) -> str:

@@ -38,6 +38,8 @@ class Settings:
     """Resource group of the app and what surrounds it, where that is not the workspace's; only the doctor asks."""
     registry: str = ""
     """Resource id of the Azure ML registry through which models are promoted; empty: there is none."""
+    autoscale_group: str = ""
+    """Resource group in which the app may make autoscale settings; empty: nothing is scaled."""
     environment: str = ""
     """Which of a loop's environments this deployment is; empty: none."""
     lineage_url: str = ""
@@ -97,6 +99,7 @@ _NAMES: Mapping[str, str] = {
     "endpoint_access": "DRIFTLOOP_ENDPOINT_ACCESS",
     "app_resource_group": "DRIFTLOOP_APP_RESOURCE_GROUP",
     "registry": "DRIFTLOOP_REGISTRY",
+    "autoscale_group": "DRIFTLOOP_AUTOSCALE_GROUP",
     "environment": "DRIFTLOOP_ENVIRONMENT",
     "lineage_url": "DRIFTLOOP_LINEAGE_URL",
     "lineage_key": "DRIFTLOOP_LINEAGE_KEY",
@@ -116,5 +119,8 @@ _REGISTRY = re.compile(
     re.IGNORECASE,
 )
 _OPTIONAL = frozenset(
-    {"endpoint_identity", "app_resource_group", "registry", "environment", "lineage_url", "lineage_key"}
+    {
+        *("endpoint_identity", "app_resource_group", "registry", "autoscale_group", "environment"),
+        *("lineage_url", "lineage_key"),
+    }
 )

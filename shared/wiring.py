@@ -22,6 +22,9 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
 
     Tests of what can break give a `transport` of their own, under Azure's unmodified clients.
     """
+    from shared.azure import autoscale
+    from shared.azure.arm import ResourceManager
+    from shared.azure.autoscale import Autoscaling
     from shared.azure.blobs import AzureBlobs
     from shared.azure.client import Clients, Workspace, credential
     from shared.azure.datastore import Datastore
@@ -43,6 +46,12 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
     workspace = Workspace(settings, clients.identity, clients.transport)
     blobs = clients.blobs()
     datastore = Datastore(workspace, clients)
+    group = f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.autoscale_group}"
+    scaling = (
+        Autoscaling(ResourceManager(clients.identity, clients.transport, autoscale.ROLE), group)
+        if settings.autoscale_group
+        else None
+    )
     place = Place(
         account=settings.blob_service_uri.partition("://")[2].strip("/"),
         workspace=f"azureml://{settings.subscription_id}/{settings.resource_group}/{settings.workspace}",
@@ -57,7 +66,7 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
             workspace, datastore, partial(Datastore, workspace, clients), settings.registry
         ),
         serving=AzureServing(
-            workspace, clients.identity, settings.endpoint_identity, settings.endpoint_access
+            workspace, clients.identity, settings.endpoint_identity, settings.endpoint_access, scaling
         ),
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
         sources=WebSources(),

@@ -47,6 +47,9 @@ param endpointIdentityId string
 @description('Resource id of the Azure ML registry through which models are promoted; empty: none.')
 param sharedRegistryId string
 
+@description('Resource group in which the app may make autoscale settings; empty: none.')
+param autoscaleGroup string
+
 @description('Name of the environment that this deployment is.')
 param environmentName string
 
@@ -173,6 +176,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       DRIFTLOOP_LOGS_ENDPOINT: logsEndpoint
       DRIFTLOOP_ENDPOINT_IDENTITY: endpointIdentityId
       DRIFTLOOP_REGISTRY: sharedRegistryId
+      DRIFTLOOP_AUTOSCALE_GROUP: autoscaleGroup
       DRIFTLOOP_ENVIRONMENT: environmentName
       DRIFTLOOP_ENDPOINT_ACCESS: endpointAccess
       DRIFTLOOP_TICK_SCHEDULE: tickSchedule

@@ -50,6 +50,7 @@ _SCOPES = {
     "logs": LOGS_ID,
     "telemetry": f"{GROUP}/providers/Microsoft.Insights/components/local",
     "endpoint-identity": f"{GROUP}/providers/{_IDENTITIES}/id-endpoint-local",
+    "app-group": GROUP,
     "subscription": f"/subscriptions/{SUBSCRIPTION}",
 }
 _TOPICS = {

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from local.arm import group, network
+from local.arm import autoscale, group, network
 from local.endpoints import quota
 from local.refusal import ArmError
 from local.service import Service
@@ -31,17 +31,19 @@ def _reader(path: str, answer: Callable[[Call], object], action: str) -> Route:
     """A route for who may read the subscription; another subscription, group or region is not there."""
 
     def here(call: Call) -> Response:
-        for name, ours in _OURS.items():
-            found = call.request.path_params.get(name, ours)
-            if str(found).lower() != ours:
-                raise ArmError(
-                    404, "ResourceNotFound", f"There is no {name} '{found}' here, there is '{ours}'."
-                )
+        _check_place(call)
         check_api_version(call)
         found = answer(call)
         return listing(call, found, _FILTERS) if isinstance(found, list) else reply(found)
 
     return secured(path, here, audiences=("arm",), action=action, scope="subscription")
+
+
+def _check_place(call: Call) -> None:
+    for name, ours in _OURS.items():
+        found = call.request.path_params.get(name, ours)
+        if str(found).lower() != ours:
+            raise ArmError(404, "ResourceNotFound", f"There is no {name} '{found}' here, there is '{ours}'.")
 
 
 def _role_assignments(call: Call) -> list[dict[str, Any]]:
@@ -82,6 +84,36 @@ def _set_quota(call: Call) -> Response:
     """PUT /local/quota {"cores": 8}: the limit of each family and of all; nothing in the body takes it away."""
     quota.limit(call.service.state, int(call.body.get("cores", quota.MOST)))
     return reply(status=204)
+
+
+def _autoscale(call: Call) -> Response:
+    """A setting of an online deployment: its target may be in another group than it."""
+    _check_place(call)
+    check_api_version(call)
+    name, method = call.path("setting"), call.request.method
+    if method == "PUT":
+        made, is_new = autoscale.put(call.service, name, call.body)
+        return reply(made, 201 if is_new else 200)
+    if method == "DELETE":
+        return reply(status=200 if autoscale.delete(call.service, name) else 204)
+    return reply(autoscale.setting(call.service, name))
+
+
+def _look_at_load(call: Call) -> Response:
+    """PUT /local/autoscale/{setting} {"cpu": 90}: one look of the engine while the processors are so busy."""
+    instances = autoscale.look(call.service, call.path("setting"), float(call.body["cpu"]))
+    return reply({"instances": instances})
+
+
+def _one_setting(method: str, verb: str) -> Route:
+    return secured(
+        f"{_GROUP}/Microsoft.Insights/autoscalesettings/{{setting}}",
+        _autoscale,
+        [method],
+        audiences=("arm",),
+        action=f"Microsoft.Insights/autoscalesettings/{verb}",
+        scope="app-group",
+    )
 
 
 _NETWORK: tuple[tuple[str, Callable[[Service], object], str], ...] = (
@@ -179,6 +211,13 @@ routes: list[BaseRoute] = [
         _role_assignments,
         "Microsoft.Authorization/roleAssignments/read",
     ),
+    _reader(
+        f"{_GROUP}/Microsoft.Insights/autoscalesettings",
+        lambda call: autoscale.settings(call.service),
+        "Microsoft.Insights/autoscalesettings/read",
+    ),
+    *(_one_setting(*each) for each in (("GET", "read"), ("PUT", "write"), ("DELETE", "delete"))),
+    control("/autoscale/{setting}", _look_at_load, ["PUT"]),
     control("/providers", _set_providers, ["PUT"]),
     control("/quota", _set_quota, ["PUT"]),
     control("/network", _set_network, ["PUT"]),

@@ -116,6 +116,17 @@ class Deployments:
         found = [doc for name in names if (doc := self._existing(endpoint, name)) is not None]
         return [bodies.shown(doc, self._provisioning_state(doc)) for doc in found]
 
+    def instances(self, endpoint: str, name: str) -> int:
+        return int(self._found(endpoint, name)["properties"]["instances"])
+
+    def scale(self, endpoint: str, name: str, instances: int) -> None:
+        """To so many machines, as Azure Monitor does; the one process here stays."""
+        with self._lock:
+            doc = self._found(endpoint, name)
+            doc["properties"]["instances"] = instances
+            doc["sku"] = doc["sku"] | {"capacity": instances}
+            self._state.put(KIND, f"{endpoint}/{name}", doc)
+
     def serves(self, endpoint: str, name: str) -> bool:
         routed = self._board.find(endpoint)
         return routed is not None and name.lower() in routed.targets

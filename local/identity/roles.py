@@ -54,7 +54,7 @@ class Roles:
 
     def __init__(self, folder: Path = INFRA) -> None:
         table = yaml.safe_load((folder / "identities.yaml").read_text())
-        rows = table["grants"] + table["held"]
+        rows = table["grants"] + table["autoscale"] + table["held"]
         self._grants = [Grant(row["who"], row["role"], row["scope"]) for row in rows]
         self._definitions = yaml.safe_load((folder / "roles.yaml").read_text())
         self._lock = threading.Lock()

@@ -1,8 +1,9 @@
-"""Reads of Azure Resource Manager for which no client has a name: nothing can be changed by it."""
+"""Calls of Azure Resource Manager for which no client has a name; only `autoscale` changes anything by them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -49,13 +50,26 @@ class ResourceManager:
                 found += page["value"]
         return found
 
+    def put(self, path: str, version: str, body: dict[str, Any]) -> None:
+        """Create the resource, or replace it as a whole."""
+        with asking("Writing a resource", path, self._role):
+            self._sent(HttpRequest("PUT", self._address + path, params={"api-version": version}, json=body))
+
+    def delete(self, path: str, version: str) -> None:
+        """Nothing happens when it is not there."""
+        with asking("Deleting a resource", path, self._role), suppress(ResourceNotFoundError):
+            self._sent(HttpRequest("DELETE", self._address + path, params={"api-version": version}))
+
     def _got(self, path: str, query: dict[str, str]) -> dict[str, Any]:
-        answer = self._client.send_request(HttpRequest("GET", self._address + path, params=query))
+        body: dict[str, Any] = self._sent(HttpRequest("GET", self._address + path, params=query)).json()
+        return body
+
+    def _sent(self, request: HttpRequest) -> Any:
+        answer = self._client.send_request(request)
         if answer.status_code == 404:
             raise ResourceNotFoundError(response=answer)
         answer.raise_for_status()
-        body: dict[str, Any] = answer.json()
-        return body
+        return answer
 
     @cached_property
     def _address(self) -> str:

@@ -10,6 +10,7 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from shared.assets import same_asset
+from shared.azure.autoscale import Autoscaling
 from shared.azure.client import ML_ROLE
 from shared.azure.endpoint_calls import Scoring
 from shared.azure.failures import Busy, asking
@@ -29,6 +30,8 @@ COLLECTIONS = ("model_inputs", "model_outputs", "request", "response")
 _REQUEST_TIMEOUT_MS = 30_000
 _REQUESTS_PER_INSTANCE = 8
 _LOG_LINES = 30
+_SETTING_TAG = "driftloop.autoscale"
+"""The tag of a deployment that names the autoscale setting which was made for it."""
 _BUSY_S = 5.0
 _STATES = {"Succeeded": "ready", "Failed": "failed", "Canceled": "failed"}
 
@@ -42,11 +45,14 @@ class AzureServing:
         identity: TokenCredential,
         endpoint_identity: str = "",
         endpoint_access: str = "enabled",
+        scaling: Autoscaling | None = None,
     ) -> None:
+        """`scaling`: None where this deployment may not scale anything."""
         self._ml = ml
         self._identity = identity
         self._endpoint_identity = endpoint_identity
         self._endpoint_access = endpoint_access
+        self._scaling = scaling
         self._scoring = Scoring(self._scoring_uri, identity)
 
     def ensure_endpoint(self, endpoint: str) -> DeploymentSeen:
@@ -85,6 +91,7 @@ class AzureServing:
         ml.online_endpoints.begin_create_or_update(endpoint)
 
     def ensure_deployment(self, spec: DeploymentSpec) -> DeploymentSeen:
+        scaling = self._scaled(spec.endpoint) if spec.scale else None
         with _asking("Making a deployment", spec.endpoint):
             found = self._find_deployment(spec.endpoint, spec.name)
             if found is None:
@@ -98,6 +105,9 @@ class AzureServing:
                 code=Code.DEPLOYMENT_NOT_OURS,
             )
         state = _STATES.get(found.provisioning_state, "creating")
+        if state == "ready" and scaling and spec.scale:
+            where = self._endpoint(spec.endpoint).location
+            scaling.ensure(_setting(spec), str(found.id), str(where), spec.scale, spec.instance_count)
         if state != "failed":
             return DeploymentSeen(state)
         failure = why(str((found.properties or {}).get(ADDRESS, "")), self._identity)
@@ -131,8 +141,33 @@ class AzureServing:
                 serving.mirror_traffic = _mirrored_without(serving, {name})
                 self._ml().online_endpoints.begin_create_or_update(serving)
             elif found.provisioning_state != "Deleting":
+                if setting := _setting_of(found):
+                    self._scaled(endpoint).remove(setting)
                 self._ml().online_deployments.begin_delete(name, endpoint)
         return False
+
+    def hold_scale(self, endpoint: str, name: str) -> int:
+        with _asking("Looking at a deployment", endpoint):
+            found = self._find_deployment(endpoint, name)
+        if found is None:
+            return 0
+        if setting := _setting_of(found):
+            self._scaled(endpoint).keep(setting, found.instance_count)
+        return int(found.instance_count)
+
+    def free_scale(self, endpoint: str, name: str) -> None:
+        with _asking("Looking at a deployment", endpoint):
+            found = self._find_deployment(endpoint, name)
+        if found is not None and (setting := _setting_of(found)):
+            self._scaled(endpoint).keep(setting, None)
+
+    def _scaled(self, endpoint: str) -> Autoscaling:
+        if self._scaling is None:
+            raise ConfigurationError(
+                f"Endpoint {endpoint} is scaled by serve.autoscale, and this deployment of Driftloop may scale "
+                "nothing: azd env set DRIFTLOOP_AUTOSCALE on, then azd provision."
+            )
+        return self._scaling
 
     def endpoint_state(self, endpoint: str) -> str:
         with _asking("Looking at the endpoint", endpoint):
@@ -209,6 +244,16 @@ def _mirrored_without(endpoint: OnlineEndpoint, names: set[str]) -> dict[str, in
     return {name: share for name, share in mirrored.items() if share and name not in names}
 
 
+def _setting(spec: DeploymentSpec) -> str:
+    """The name of a deployment's autoscale setting; the endpoint's is its own in the region."""
+    return f"driftloop-{spec.endpoint}-{spec.name}"
+
+
+def _setting_of(found: OnlineDeployment) -> str:
+    """Empty: nothing of ours scales it. The setting goes before the deployment does, so the tag is there as long."""
+    return str((found.tags or {}).get(_SETTING_TAG, ""))
+
+
 @contextmanager
 def _asking(call: str, endpoint: str) -> Iterator[None]:
     """An endpoint that is being changed refuses other changes: that passes, it is nobody's conflict."""
@@ -239,7 +284,7 @@ def _deployment(spec: DeploymentSpec) -> ManagedOnlineDeployment:
         code_configuration=code,
         instance_type=spec.instance_type,
         instance_count=spec.instance_count,
-        tags=dict(spec.tags),
+        tags={**spec.tags, **({_SETTING_TAG: _setting(spec)} if spec.scale else {})},
         request_settings=OnlineRequestSettings(
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
             max_concurrent_requests_per_instance=_REQUESTS_PER_INSTANCE,

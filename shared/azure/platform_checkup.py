@@ -125,6 +125,20 @@ class Surroundings:
         )
         return [topic for topic in found if str(topic["properties"]["source"]).casefold().endswith(wanted)]
 
+    def scaled(self, group: str, endpoint: str) -> dict[str, str]:
+        """By autoscale setting of a resource group of ours: the deployment of this endpoint that it is for."""
+        place = f"{self._subscription}/resourceGroups/{group}/providers/Microsoft.Insights/autoscalesettings"
+        targets = {
+            str(one["name"]): str(one["properties"]["targetResourceUri"])
+            for one in self._arm.list(place, "2022-10-01")
+        }
+        ours = f"{self._workspace}/onlineEndpoints/{endpoint}/deployments/".casefold()
+        return {
+            name: target.rpartition("/")[2]
+            for name, target in targets.items()
+            if target.casefold().startswith(ours)
+        }
+
     def traffic_logs(self, endpoint: str) -> list[str]:
         """The ids (as queries name them) of the Log Analytics workspaces that an endpoint's traffic log goes to."""
         path = f"{self._workspace}/onlineEndpoints/{endpoint}/providers/Microsoft.Insights/diagnosticSettings"

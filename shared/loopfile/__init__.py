@@ -16,7 +16,8 @@ from shared.loopfile import yaml_lines as form
 from shared.loopfile.contract import Rule
 from shared.loopfile.definition import Breaker, Budget, Data, Definition, Limits, Source
 from shared.loopfile.keys import allowed, known, section_of
-from shared.loopfile.rules import RULES, Finding, files, rules_on_columns
+from shared.loopfile.named_files import files
+from shared.loopfile.rules import RULES, Finding, rules_on_columns
 from shared.loopfile.yaml_lines import Mistake
 from shared.redaction import redacted
 

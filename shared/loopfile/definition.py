@@ -263,6 +263,23 @@ class Train(Section):
     """The environment that trains; the others release what is promoted from it. Nothing: each trains its own."""
 
 
+Machines = Annotated[int, Field(ge=1, le=50)]
+"""Of one deployment: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas"""
+
+
+class Autoscale(Section):
+    min: Machines = 1
+    """Fewest machines."""
+    max: Machines = 3
+    """Most machines."""
+    cpu_above: Annotated[float, Field(gt=0, lt=100)] = 70
+    """One more machine when they are busier than this on average, in per cent of their processors."""
+    cpu_below: Annotated[float, Field(gt=0, lt=100)] = 30
+    """One fewer when they are less busy."""
+    minutes: Annotated[int, Field(ge=5, le=720)] = 5
+    """Over how long the average is taken, and how long it rests after a change."""
+
+
 class Serve(Section):
     endpoint: Annotated[
         str,
@@ -278,6 +295,16 @@ class Serve(Section):
     """The machine of a deployment."""
     instance_count: Count = 1
     """How many machines serve a deployment."""
+    autoscale: Autoscale | None = None
+    """How many machines serve a deployment, by how busy they are; instead of instance_count."""
+
+    @property
+    def fewest_instances(self) -> int:
+        return self.autoscale.min if self.autoscale else self.instance_count
+
+    @property
+    def most_instances(self) -> int:
+        return self.autoscale.max if self.autoscale else self.instance_count
 
 
 # --- drift and metric ----------------------------------------------------------------------------

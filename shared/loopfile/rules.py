@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path as Folder
 
 from shared import accounts
 from shared.loopfile import contract
@@ -288,6 +287,24 @@ def _canary(it: Definition) -> Iterator[Finding]:
         yield Finding((*path, "max_hours"), step.max_hours, allowed, ((*path, "minutes"),))
 
 
+def _autoscale(it: Definition) -> Iterator[Finding]:
+    wanted, path = it.serve.autoscale, ("serve", "autoscale")
+    if wanted is None:
+        return
+    if "instance_count" in it.serve.model_fields_set:
+        allowed = "nothing, because serve.autoscale decides how many machines serve"
+        yield Finding(("serve", "instance_count"), it.serve.instance_count, allowed, (path,))
+    if wanted.min >= wanted.max:
+        allowed = f"more than serve.autoscale.min ({wanted.min}); for a fixed number serve.instance_count"
+        yield Finding((*path, "max"), wanted.max, allowed, ((*path, "min"),))
+    if 2 * wanted.cpu_below > wanted.cpu_above:
+        allowed = (
+            f"at most half of serve.autoscale.cpu_above ({wanted.cpu_above:g}): one machine of two fewer "
+            "makes the other twice as busy, and it would come back"
+        )
+        yield Finding((*path, "cpu_below"), wanted.cpu_below, allowed, ((*path, "cpu_above"),))
+
+
 def _prices(it: Definition) -> Iterator[Finding]:
     """A budget in money would be blind to a machine without a price."""
     budget = it.retrain.budget
@@ -370,25 +387,7 @@ RULES: tuple[Rule, ...] = (
     _parity,
     _canary,
     _people,
+    _autoscale,
     _prices,
     _environments,
 )
-
-
-def files(it: Definition, folder: Folder) -> Iterator[Finding]:
-    """The files and folders that the definition names and that are not there."""
-    named: list[tuple[Path, str | None, bool]] = [
-        (("train", "pipeline"), it.train.pipeline, False),
-        (("serve", "scoring"), it.serve.scoring, True),
-        *((("gate", "checks"), check, False) for check in it.gate.checks),
-    ]
-    if it.serve.environment and not it.serve.environment.startswith("azureml:"):
-        named.append((("serve", "environment"), it.serve.environment, False))
-    for path, name, is_folder in named:
-        if name is None:
-            continue
-        place = folder / name
-        if not (place.is_dir() if is_folder else place.is_file()):
-            yield Finding(
-                path, name, f"a {'folder' if is_folder else 'file'} that exists beside the loop file"
-            )

@@ -187,6 +187,13 @@ class MemoryDeployment:
     spec: DeploymentSpec
     state: str
     error: str = ""
+    instances: int = 0
+    """As many as it has now: a test may scale it."""
+    fewest: int | None = None
+    """What its scaling may not go below; None: nothing scales it."""
+
+    def __post_init__(self) -> None:
+        self.instances = self.instances or self.spec.instance_count
 
 
 @dataclass
@@ -225,7 +232,9 @@ class MemoryServing:
 
     def ensure_deployment(self, spec: DeploymentSpec) -> DeploymentSeen:
         deployments = self._endpoint(spec.endpoint).deployments
-        found = deployments.setdefault(spec.name, MemoryDeployment(spec, self.new_deployments_are))
+        fewest = spec.instance_count if spec.scale else None
+        made = MemoryDeployment(spec, self.new_deployments_are, "", spec.instance_count, fewest)
+        found = deployments.setdefault(spec.name, made)
         if found.spec.model != spec.model:
             raise ConfigurationError(
                 f"Deployment {spec.endpoint}/{spec.name} exists and serves {found.spec.model}, "
@@ -247,6 +256,25 @@ class MemoryServing:
             )
         del found.deployments[name]
         return True
+
+    def hold_scale(self, endpoint: str, name: str) -> int:
+        found = self._deployment(endpoint, name)
+        if found is not None and found.fewest is not None:
+            found.fewest = found.instances
+        return found.instances if found else 0
+
+    def look_at_load(self, endpoint: str, name: str, cpu: float) -> int:
+        """What scales a deployment looks at how busy its machines are: how many there are afterwards."""
+        found = self._endpoint(endpoint).deployments[name]
+        if found.spec.scale is not None and found.fewest is not None:
+            more = (cpu > found.spec.scale.cpu_above) - (cpu < found.spec.scale.cpu_below)
+            found.instances = min(max(found.instances + more, found.fewest), found.spec.scale.max)
+        return found.instances
+
+    def free_scale(self, endpoint: str, name: str) -> None:
+        found = self._deployment(endpoint, name)
+        if found is not None and found.spec.scale is not None:
+            found.fewest = found.spec.scale.min
 
     def endpoint_state(self, endpoint: str) -> str:
         return self.endpoints[endpoint].state if endpoint in self.endpoints else "missing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 from shared.domain.reason import Code
 from shared.domain.release import Phase, Release
@@ -11,7 +12,7 @@ from shared.domain.version import DataVersion
 from shared.errors import InvariantBroken
 from shared.loopfile.published import Published
 from shared.port_rules import LEDGER_TAG
-from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec
+from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Scale
 from shared.release import machine
 from shared.release import observations as obs
 from shared.release.canary import bake_evidence, canary_evidence
@@ -166,7 +167,18 @@ def _deploy(unit: Unit, release: Release, published: Published) -> DeploymentSee
     endpoint = unit.ports.serving.ensure_endpoint(published.definition.serve.endpoint)
     if endpoint.state != "ready":
         return endpoint
-    return unit.ports.serving.ensure_deployment(deployment_spec(unit, release, published))
+    spec = deployment_spec(unit, release, published)
+    if spec.scale and release.champion:
+        spec = _as_large(unit, spec, release.champion.deployment)
+    return unit.ports.serving.ensure_deployment(spec)
+
+
+def _as_large(unit: Unit, spec: DeploymentSpec, champion: str) -> DeploymentSpec:
+    """As many machines as the champion has, and neither has fewer until the release has ended: a machine takes minutes
+    to come, and each of the two may be given all traffic in one step."""
+    assert spec.scale is not None
+    now = unit.ports.serving.hold_scale(spec.endpoint, champion)
+    return replace(spec, instance_count=min(max(now, spec.scale.min), spec.scale.max))
 
 
 def deployment_spec(unit: Unit, release: Release, published: Published) -> DeploymentSpec:
@@ -179,10 +191,11 @@ def deployment_spec(unit: Unit, release: Release, published: Published) -> Deplo
         name=release.deployment,
         model=release.model,
         instance_type=serve.instance_type,
-        instance_count=serve.instance_count,
+        instance_count=serve.fewest_instances,
         environment=brought.environment,
         code=brought.code,
         tags=_tags(release, "deployment"),
+        scale=Scale(**serve.autoscale.model_dump()) if serve.autoscale else None,
     )
 
 
@@ -276,7 +289,11 @@ def _remove(unit: Unit, release: Release, published: Published, name: str) -> ob
     serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
     traffic = dict(serving.traffic(endpoint))
     if not traffic.get(name):
-        return obs.GoneSeen(serving.ensure_no_deployment(endpoint, name))
+        gone = serving.ensure_no_deployment(endpoint, name)
+        if gone and release.champion:
+            stays = release.deployment if release.phase is Phase.RETIRING else release.champion.deployment
+            serving.free_scale(endpoint, stays)
+        return obs.GoneSeen(gone)
     if not serving.set_by_us(endpoint):
         return obs.TrafficTaken(traffic)
     serving.set_traffic(endpoint, release.traffic)

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
 from shared.assets import same_asset
+from shared.azure.endpoints import AzureServing
 from shared.azure.platform_checkup import Surroundings
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
-from shared.ports import CountedUnit, ModelFiles
+from shared.memory.azureml import MemoryServing
+from shared.ports import CountedUnit, ModelFiles, Scale
 from shared.settings import Settings
 from tests.contract.stage import APPROVED, ROWS, VERIFIED, MemoryStage, Stage, eventually, fresh
 
@@ -233,18 +236,60 @@ class TestTraining:
             stage.ports.training.ensure_job(replace(spec, parameters={**spec.parameters, "leaves": "1"}))
 
 
+SCALE = Scale(min=1, max=3, cpu_above=70, cpu_below=30, minutes=5)
+
+
+def is_scaled(stage: Stage, name: str) -> bool:
+    """Whether there is an autoscale setting of this name; in memory there are none beside the deployments."""
+    if isinstance(stage, MemoryStage):
+        return False
+    scaling = cast(AzureServing, stage.ports.serving)._scaling
+    assert scaling is not None
+    return scaling._arm.get(scaling._path(name), "2022-10-01") is not None
+
+
 @pytest.fixture(scope="module")
 def pair(stage: Stage) -> Iterator[str]:
     """An endpoint with two deployments that serve, `old` with all the traffic."""
     endpoint = fresh("e")
     eventually(lambda: stage.ports.serving.ensure_endpoint(endpoint), lambda seen: seen.state == "ready")
-    for name in ("old", "new"):
-        assert stage.deployed(stage.deployment(endpoint, name)).state == "ready"
+    for name, scale in (("old", None), ("new", SCALE)):
+        assert stage.deployed(replace(stage.deployment(endpoint, name), scale=scale)).state == "ready"
     _set(stage, endpoint, {"old": 100})
     yield endpoint
     _set(stage, endpoint, {})
     eventually(lambda: stage.ports.serving.ensure_no_deployment(endpoint, "old"), bool)
     eventually(lambda: stage.ports.serving.ensure_no_deployment(endpoint, "new"), bool)
+    assert not is_scaled(stage, f"driftloop-{endpoint}-new"), "it would stay behind"
+
+
+@pytest.mark.skipif(
+    VERIFIED, reason="an Azure account has no control surface, and machines take minutes to come"
+)
+def test_a_deployment_that_is_scaled_has_no_fewer_machines_than_it_is_held_at(
+    stage: Stage, pair: str, request: pytest.FixtureRequest
+) -> None:
+    serving = stage.ports.serving
+
+    def loaded(cpu: float) -> int:
+        if isinstance(serving, MemoryServing):
+            return serving.look_at_load(pair, "new", cpu)
+        control = request.getfixturevalue("local_azure").control
+        answer = control.put(f"/local/autoscale/driftloop-{pair}-new", json={"cpu": cpu})
+        return int(answer.raise_for_status().json()["instances"])
+
+    assert is_scaled(stage, f"driftloop-{pair}-new") is not isinstance(serving, MemoryServing)
+    assert [loaded(95), loaded(50)] == [2, 2]
+    assert serving.hold_scale(pair, "new") == 2
+    assert [loaded(5), loaded(95), loaded(95), loaded(20)] == [2, 3, 3, 2]
+    again = replace(stage.deployment(pair, "new"), model=serving.deployed_model(pair, "new"), scale=SCALE)
+    assert stage.deployed(again).state == "ready"
+    assert loaded(5) == 2, "looking at it again frees nothing"
+    serving.free_scale(pair, "new")
+    assert [loaded(5), loaded(5)] == [1, 1]
+    assert (serving.hold_scale(pair, "old"), serving.hold_scale(pair, "none")) == (1, 0)
+    serving.free_scale(pair, "old")
+    serving.free_scale(pair, "none")
 
 
 class TestServing:

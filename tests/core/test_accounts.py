@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from shared import accounts
-from shared.errors import InputRejected
+from cli import publish, session
+from shared import accounts, loopfile
+from shared.errors import ConfigurationError, InputRejected
 from shared.port_rules import check_blob_name
+from shared.settings import Settings
+from tests.engine.world import LOOP
 
 OURS = "https://stours.blob.core.windows.net"
 CHINA = "https://stours.blob.core.chinacloudapi.cn/"
@@ -50,6 +53,26 @@ def test_what_is_addressed_otherwise_than_we_are_is_no_account(url: str) -> None
     assert accounts.addressed(OURS, url) is None
     assert accounts.addressed("", url) is None
     assert accounts.addressed(PATH, url) is None
+
+
+def test_a_loop_that_names_our_own_account_is_not_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its events would name the container alone, and its drops would be nobody's."""
+    uris = {f"DRIFTLOOP_STORAGE__{kind}ServiceUri": OURS for kind in ("blob", "queue", "table")}
+    for name in Settings.names():
+        monkeypatch.setenv(name, uris.get(name, "") or ("enabled" if "ACCESS" in name else ""))
+    for name in ("SUBSCRIPTION_ID", "RESOURCE_GROUP", "WORKSPACE", "TOPIC_ENDPOINT", "LOGS_WORKSPACE_ID"):
+        monkeypatch.setenv(f"DRIFTLOOP_{name}", "x")
+    session.settings.cache_clear()
+    theirs, ours = (
+        LOOP.replace("landing/birds", f"{account}:landing/birds") for account in ("partner", "stours")
+    )
+    publish._check_places(loopfile.parse(theirs, file="loop.yaml"))
+    with pytest.raises(ConfigurationError, match=r"data\.landing: stours is Driftloop's own"):
+        publish._check_places(loopfile.parse(ours, file="loop.yaml"))
+    scaled = LOOP.replace("endpoint: birds", "endpoint: birds, autoscale: {max: 4}")
+    with pytest.raises(ConfigurationError, match="DRIFTLOOP_AUTOSCALE on"):
+        publish._check_scale(loopfile.parse(scaled, file="loop.yaml"))
+    session.settings.cache_clear()
 
 
 def test_in_a_path_the_host_and_its_port_are_ours() -> None:

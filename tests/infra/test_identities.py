@@ -49,7 +49,7 @@ def _rows(table: dict[str, Any], roles: dict[str, Any]) -> list[str]:
 
 def _all(table: dict[str, Any]) -> list[dict[str, Any]]:
     """Every row that is given, whatever is deployed."""
-    return [row for section in ("grants", "private", "landings") for row in table[section]]
+    return [row for section in ("grants", "private", "landings", "autoscale") for row in table[section]]
 
 
 def _held(table: dict[str, Any]) -> list[str]:

@@ -136,6 +136,8 @@ def _scope_of(identifier: str, case: Mapping[str, str]) -> str:
         return "shared-registry"
     if kind == "privateEndpoints":
         return name.removeprefix("pe-").rpartition("-")[0]
+    if kind == "resourceGroups":
+        return "app-group"
     kinds = {"registries": "registry", "vaults": "vault", "components": "telemetry", "topics": "topic"}
     if "/storageAccounts/partner/" in where:
         return "landing"
@@ -185,6 +187,7 @@ def _wanted(case: Mapping[str, str]) -> Counter[tuple[str, str, str]]:
         for row in TABLE["grants"]
         + (TABLE["private"] if _is_private(case) else [])
         + (TABLE["landings"] if "DRIFTLOOP_LANDINGS" in case else [])
+        + (TABLE["autoscale"] if case.get("DRIFTLOOP_AUTOSCALE") == "on" else [])
         if row["who"] not in left_out and row["scope"] not in unscoped
     )
 

@@ -17,9 +17,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import cli
-from cli import doctor, doctor_events, doctor_platform
+from cli import doctor, doctor_events, doctor_platform, doctor_scaling
 from cli.diagnosis import Finding
+from local.arm import network
 from local.azure import LocalAzure
+from local.state import State
 from shared import loopfile
 from shared.azure.checkup import Checkup
 from shared.azure.client import Clients, Workspace, credential
@@ -336,6 +338,33 @@ def test_events_of_another_account_that_nobody_subscribed_to(
     found = _around(ports)
     assert _ill(found) == {"events of container partner:outbox", "renames in partner:outbox"}
     assert "DRIFTLOOP_LANDINGS" in found["events of container partner:outbox"]["fix"]
+
+
+def scaling(ports: Ports, group: str = "driftloop") -> Finding:
+    overview = ports.store.overview("patient")
+    assert overview is not None
+    around = Surroundings(Settings.from_environment(os.environ))
+    return next(iter(doctor_scaling.examined(around, ports, group, overview)))
+
+
+def test_what_scales_nothing_any_more_and_what_is_not_scaled_is_told(azure: LocalAzure, ports: Ports) -> None:
+    definition = loopfile.parse(
+        LOOP.replace("endpoint: patient", "endpoint: patient, autoscale: {max: 4}"), file="l"
+    )
+    publication.publish(ports, Published(definition, Assets("azureml:p:1"), "ann", ports.clock.now()))
+    assert scaling(ports).what == "scaled: nothing serves yet"
+    assert (scaling(ports, "").state, scaling(ports, "").fix.split()[3]) == ("broken", "DRIFTLOOP_AUTOSCALE")
+    gone = f"{network.WORKSPACE_ID}/onlineEndpoints/patient/deployments/r0-a1"
+    state = State(azure.settings.folder / "state.sqlite")
+    state.put("autoscale-setting", "left", {"name": "left", "properties": {"targetResourceUri": gone}})
+    try:
+        assert (scaling(ports).state, scaling(ports).what.endswith("gone: left")) == ("warning", True)
+        assert scaling(ports).fix.startswith("az monitor autoscale delete -g driftloop")
+    finally:
+        state.delete("autoscale-setting", "left")
+        state.close()
+    unscaled = Published(loopfile.parse(LOOP, file="l"), Assets("azureml:p:1"), "ann", ports.clock.now())
+    publication.publish(ports, unscaled)
 
 
 def test_an_account_of_another_subscription_is_its_owners_to_look_at(ports: Ports) -> None:

@@ -6,6 +6,7 @@ import os
 import ssl
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,21 +30,21 @@ from shared.azure.registry import Registry
 from shared.azure.shared_assets import SharedAssets
 from shared.domain.ledger import LedgerEntry
 from shared.errors import ConfigurationError, DriftloopError
-from shared.ports import JobSpec, Ports
+from shared.ports import JobSpec, Ports, Scale
 from shared.settings import Settings
 from shared.wiring import azure_ports
 from tests.contract.stage import ROWS, SdkStage, eventually
 
 LOOP = Path(__file__).parents[2] / "loops" / "penguins"
 TABLE: dict[str, Any] = yaml.safe_load((INFRA / "identities.yaml").read_text())
-ENFORCED = ("workspace", "shared-registry", "topic", "logs", "subscription")
+ENFORCED = ("workspace", "shared-registry", "app-group", "topic", "logs", "subscription")
 """The scopes whose calls the local Azure refuses one by one; the others' roles it only knows."""
 
 
 def _declared(who: str) -> set[tuple[str, str]]:
     return {
         (action, row["scope"])
-        for row in TABLE["grants"] + TABLE["held"]
+        for row in TABLE["grants"] + TABLE["autoscale"] + TABLE["held"]
         if row["who"] == who and row["scope"] in ENFORCED
         for action in row["actions"]
     }
@@ -116,8 +117,12 @@ def _life(stage: SdkStage, folder: Path) -> str:
     ports.training.cancel(slow.name)
     assert stage.ended(stage.job("failing")).status == "failed"
     eventually(lambda: ports.serving.ensure_endpoint(name), lambda seen: seen.state == "ready")
-    assert stage.deployed(stage.deployment(name, "good")).state == "ready"
-    assert stage.deployed(stage.deployment(name, "bad", broken=True)).state == "failed"
+    scale = Scale(min=1, max=3, cpu_above=70, cpu_below=30, minutes=5)
+    assert stage.deployed(replace(stage.deployment(name, "good"), scale=scale)).state == "ready"
+    broken = stage.deployment(name, "bad", broken=True)
+    assert stage.deployed(replace(broken, scale=scale)).state == "failed"
+    assert ports.serving.hold_scale(name, "good") == 1
+    ports.serving.free_scale(name, "good")
     ports.serving.set_traffic(name, {"good": 100})
     assert eventually(lambda: ports.serving.traffic(name), bool) == {"good": 100}
     answers = eventually(lambda: ports.serving.predict(name, "good", [ROWS], "r1"), bool)

@@ -30,6 +30,13 @@ from local.events.delivery_faults import Faults
 from local.events.models import Events
 from local.service import Service
 from local.state import State
+from shared import loopfile
+from shared.inbox import recorder
+from shared.loopfile.published import Assets, Published
+from shared.runtime import publication, unit_of_work, worker
+from shared.settings import Settings
+from shared.state import queries
+from shared.wiring import azure_ports
 from tests.patience import until
 
 T = TypeVar("T")
@@ -487,3 +494,27 @@ def test_only_an_account_with_folders_renames_and_only_what_is_there(grid: Grid)
     assert renamed(container="outbox", source="nothing", destination="x").status_code == 404
     assert renamed(container="outbox", source="x").status_code == 400
     assert grid.azure.control.put("/local/events/writer", json={"writer": "nfs"}).status_code == 400
+
+
+def test_what_is_renamed_into_place_in_another_account_becomes_a_version(grid: Grid) -> None:
+    """The whole way, by the app's identity: two events of the file where it was written, one of its rename."""
+    ports, loop = azure_ports(Settings.from_environment(os.environ)), f"lake-{grid.folder}"
+    text = f"{{loop: {loop}, data: {{landing: 'partner:outbox/{grid.folder}/in/', target: y}}, train: {{pipeline: t}}, "
+    definition = loopfile.parse(f"{text}serve: {{endpoint: {loop}}}}}", file="loop.yaml")
+    publication.publish(ports, Published(definition, Assets("azureml:p:1"), "ann", datetime.now(UTC)))
+    partners(grid, "dfs")
+    try:
+        partner_drop(grid, "out/a.csv", b"x,y\n" + b"".join(b"%d,%d\n" % (n, n % 2) for n in range(40)))
+        events = grid.take_at_least(2)
+        names = {"source": f"{grid.folder}/out/a.csv", "destination": f"{grid.folder}/in/a.csv"}
+        grid.azure.control.put(
+            "/local/events/rename", json={"container": "outbox", **names}
+        ).raise_for_status()
+        events += grid.take_at_least(1)
+    finally:
+        partners(grid, "blob")
+    for event in events:
+        recorder.receive(ports, json.dumps(event), grid.azure.settings.storage("blob"))
+    worker.run(ports, loop)
+    (version,) = queries.versions(unit_of_work.read(ports, loop), last=9)
+    assert version.source == f"partner:outbox/{grid.folder}/in/a.csv" and version.rows == 40

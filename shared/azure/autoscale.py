@@ -15,6 +15,7 @@ ROLE = "Web Plan Contributor"
 """The built-in role that allows autoscale settings, and little else; Monitoring Contributor does not."""
 
 _VERSION = "2022-10-01"
+_PROFILE = "driftloop"
 _MINIMUM = "driftloop.minimum"
 """The tag of a setting that says how few machines it was made for."""
 
@@ -39,10 +40,10 @@ class Autoscaling:
     def keep(self, name: str, fewest: int | None) -> None:
         """Never fewer than so many machines from now on; None: as few as it was made for."""
         found = self._arm.get(self._path(name), _VERSION)
-        if found is None:
-            return
-        (profile,) = found["properties"]["profiles"]
-        before, capacity = dict(profile["capacity"]), profile["capacity"]
+        ours = [each for each in found["properties"]["profiles"] if each["name"] == _PROFILE] if found else []
+        if found is None or not ours or _MINIMUM not in (found.get("tags") or {}):
+            return  # it is gone, or somebody made another one of it
+        before, capacity = dict(ours[0]["capacity"]), ours[0]["capacity"]
         wanted = int(found["tags"][_MINIMUM]) if fewest is None else min(fewest, int(capacity["maximum"]))
         capacity |= {"minimum": str(wanted), "default": str(wanted)}
         if capacity != before:
@@ -64,7 +65,7 @@ def _properties(name: str, target: str, scale: Scale, fewest: int) -> dict[str, 
         "targetResourceUri": target,
         "profiles": [
             {
-                "name": "driftloop",
+                "name": _PROFILE,
                 "capacity": {"minimum": str(fewest), "maximum": str(scale.max), "default": str(fewest)},
                 "rules": [
                     _rule(target, "GreaterThan", scale.cpu_above, "Increase", scale.minutes),

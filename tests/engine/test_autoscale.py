@@ -115,16 +115,17 @@ def test_a_loop_that_scales_no_more_has_a_fixed_number_and_retires_what_was_scal
 def test_what_cannot_be_scaled_for_a_while_is_scaled_later(call: str) -> None:
     plan = ENDLESS.replace("endpoint: birds", "endpoint: birds, autoscale: {min: 1, max: 5}")
     life = faults.served(plan=plan)
+    life.real.serving.endpoints["birds"].deployments["r1-a1"].instances = 3
     life.away = call
     life.drop("2.csv", faults.birds(2, 1.3))
-    for _ in range(60):
+    for _ in range(15):
         life.round()
     assert "r2-a1" in life.real.serving.endpoints["birds"].deployments or call == "serving.hold_scale"
     life.away = ""
     life.rest()
     assert life.state.champion is not None and life.state.champion.release == 2
     found = life.real.serving.endpoints["birds"].deployments
-    assert [one.fewest for one in found.values()] == [1]
+    assert [(one.instances, one.fewest) for one in found.values()] == [(3, 1)]
 
 
 WRONG = {

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import doctor_events, doctor_network, doctor_scaling
+from cli import doctor_events, doctor_network, doctor_scale
 from cli.diagnosis import BROKEN, OK, ROLES_FIX, WARNING, Finding, guarded
 from shared import accounts
 from shared.port_rules import DEAD_LETTERS
@@ -56,7 +56,7 @@ def examined(settings: Settings, ports: Ports, overviews: list[Overview]) -> Ite
     }
     for overview in overviews:
         looks[f"scaling of {overview.endpoint}"] = partial(
-            doctor_scaling.examined, around, ports, settings.autoscale_group, overview
+            doctor_scale.examined, around, ports, settings.autoscale_group, overview
         )
         looks[f"quota of {overview.loop}"] = partial(_quota, around, ports, overview)
         looks[f"diagnostics of {overview.endpoint}"] = partial(
@@ -100,9 +100,9 @@ def _quota(around: Surroundings, ports: Ports, overview: Overview) -> Iterator[F
         words = f"the workspace's region has no machines of the size {serve.instance_type}"
         yield Finding(check, BROKEN, words, "choose another serve.instance_type and publish")
         return
-    needed = quota.needed(serve.most_instances)
+    needed = quota.needed(serve.machines[1])
     short = [f"{left} of {name}" for name, left in quota.left.items() if left < needed]
-    words = f"a canary takes {needed} cores ({serve.most_instances} x {serve.instance_type} and the reserve)"
+    words = f"a canary takes {needed} cores ({serve.machines[1]} x {serve.instance_type} and the reserve)"
     if short:
         fix = "Azure ML studio, Quota: ask for more; or delete deployments that do not serve"
         yield Finding(check, BROKEN, f"{words}; only {', '.join(short)}", fix)

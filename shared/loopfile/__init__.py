@@ -16,7 +16,6 @@ from shared.loopfile import yaml_lines as form
 from shared.loopfile.contract import Rule
 from shared.loopfile.definition import Breaker, Budget, Data, Definition, Limits, Source
 from shared.loopfile.keys import allowed, known, section_of
-from shared.loopfile.named_files import files
 from shared.loopfile.rules import RULES, Finding, rules_on_columns
 from shared.loopfile.yaml_lines import Mistake
 from shared.redaction import redacted
@@ -133,7 +132,26 @@ def _findings(definition: Definition, folder: Path | None, columns: Mapping[str,
         yield from rule(definition)
     yield from rules_on_columns(definition, columns)
     if folder is not None:
-        yield from files(definition, folder)
+        yield from _files(definition, folder)
+
+
+def _files(it: Definition, folder: Path) -> Iterator[Finding]:
+    """The files and folders that the definition names and that are not there."""
+    named: list[tuple[form.Path, str | None, bool]] = [
+        (("train", "pipeline"), it.train.pipeline, False),
+        (("serve", "scoring"), it.serve.scoring, True),
+        *((("gate", "checks"), check, False) for check in it.gate.checks),
+    ]
+    if it.serve.environment and not it.serve.environment.startswith("azureml:"):
+        named.append((("serve", "environment"), it.serve.environment, False))
+    for path, name, is_folder in named:
+        if name is None:
+            continue
+        place = folder / name
+        if not (place.is_dir() if is_folder else place.is_file()):
+            yield Finding(
+                path, name, f"a {'folder' if is_folder else 'file'} that exists beside the loop file"
+            )
 
 
 def _touch(one: form.Path, other: form.Path) -> bool:

@@ -263,8 +263,9 @@ class Train(Section):
     """The environment that trains; the others release what is promoted from it. Nothing: each trains its own."""
 
 
-Machines = Annotated[int, Field(ge=1, le=50)]
-"""Of one deployment: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas"""
+Machines = Annotated[
+    int, Field(ge=1, le=50)
+]  # learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
 
 
 class Autoscale(Section):
@@ -299,12 +300,10 @@ class Serve(Section):
     """How many machines serve a deployment, by how busy they are; instead of instance_count."""
 
     @property
-    def fewest_instances(self) -> int:
-        return self.autoscale.min if self.autoscale else self.instance_count
-
-    @property
-    def most_instances(self) -> int:
-        return self.autoscale.max if self.autoscale else self.instance_count
+    def machines(self) -> tuple[int, int]:
+        """Fewest and most of a deployment."""
+        fixed = (self.instance_count, self.instance_count)
+        return (self.autoscale.min, self.autoscale.max) if self.autoscale else fixed
 
 
 # --- drift and metric ----------------------------------------------------------------------------

@@ -288,20 +288,16 @@ def _canary(it: Definition) -> Iterator[Finding]:
 
 
 def _autoscale(it: Definition) -> Iterator[Finding]:
-    wanted, path = it.serve.autoscale, ("serve", "autoscale")
+    wanted, path, count = it.serve.autoscale, ("serve", "autoscale"), ("serve", "instance_count")
     if wanted is None:
         return
     if "instance_count" in it.serve.model_fields_set:
-        allowed = "nothing, because serve.autoscale decides how many machines serve"
-        yield Finding(("serve", "instance_count"), it.serve.instance_count, allowed, (path,))
+        yield Finding(count, it.serve.instance_count, "nothing, beside serve.autoscale", (path,))
     if wanted.min >= wanted.max:
-        allowed = f"more than serve.autoscale.min ({wanted.min}); for a fixed number serve.instance_count"
+        allowed = f"more than serve.autoscale.min ({wanted.min})"
         yield Finding((*path, "max"), wanted.max, allowed, ((*path, "min"),))
     if 2 * wanted.cpu_below > wanted.cpu_above:
-        allowed = (
-            f"at most half of serve.autoscale.cpu_above ({wanted.cpu_above:g}): one machine of two fewer "
-            "makes the other twice as busy, and it would come back"
-        )
+        allowed = f"at most half of serve.autoscale.cpu_above ({wanted.cpu_above:g}), or it would come back"
         yield Finding((*path, "cpu_below"), wanted.cpu_below, allowed, ((*path, "cpu_above"),))
 
 

@@ -168,14 +168,7 @@ FileName = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,200}\.(json|csv)$"),
     Allowed("a file's name that ends with .json or .csv, for example manifest.json"),
 ]
-Place = Annotated[
-    str,
-    AfterValidator(_place),
-    Allowed(
-        "container/prefix, for example landing/penguins/, or of another storage account "
-        "account:container/prefix, for example partner:outbox/penguins/"
-    ),
-]
+Place = Annotated[str, AfterValidator(_place), Allowed("[account:]container/prefix, such as landing/birds/")]
 File = Annotated[str, AfterValidator(beside), Allowed("a file beside the loop file")]
 EnvironmentName = Annotated[
     str, AfterValidator(_environment), Allowed("a file beside the loop file, or azureml:name:version")

@@ -191,7 +191,7 @@ def deployment_spec(unit: Unit, release: Release, published: Published) -> Deplo
         name=release.deployment,
         model=release.model,
         instance_type=serve.instance_type,
-        instance_count=serve.fewest_instances,
+        instance_count=serve.machines[0],
         environment=brought.environment,
         code=brought.code,
         tags=_tags(release, "deployment"),

@@ -40,7 +40,7 @@ def prices(definition: Definition) -> Prices | None:
     job, deployment = price(cost, cost.node), price(cost, serve.instance_type)
     if job is None or deployment is None:
         return None
-    return Prices(job * cost.nodes, deployment * serve.most_instances)
+    return Prices(job * cost.nodes, deployment * serve.machines[1])
 
 
 def unpriced(definition: Definition) -> str:

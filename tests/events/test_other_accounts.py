@@ -88,9 +88,9 @@ def test_labels_may_land_in_another_account_than_drops() -> None:
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        ("https://partner.blob.core.windows.net/outbox/birds/", "account:container/prefix"),
-        ("evil.example:outbox/birds/", "account:container/prefix"),
-        ("Partner:outbox/birds/", "account:container/prefix"),
+        ("https://partner.blob.core.windows.net/outbox/birds/", r"\[account:\]container/prefix"),
+        ("evil.example:outbox/birds/", r"\[account:\]container/prefix"),
+        ("Partner:outbox/birds/", r"\[account:\]container/prefix"),
     ],
 )
 def test_a_place_names_an_account_and_never_a_host(place: str, words: str) -> None:

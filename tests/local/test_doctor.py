@@ -17,7 +17,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import cli
-from cli import doctor, doctor_events, doctor_platform, doctor_scaling
+from cli import doctor, doctor_events, doctor_platform, doctor_scale
 from cli.diagnosis import Finding
 from local.arm import network
 from local.azure import LocalAzure
@@ -344,7 +344,7 @@ def scaling(ports: Ports, group: str = "driftloop") -> Finding:
     overview = ports.store.overview("patient")
     assert overview is not None
     around = Surroundings(Settings.from_environment(os.environ))
-    return next(iter(doctor_scaling.examined(around, ports, group, overview)))
+    return next(iter(doctor_scale.examined(around, ports, group, overview)))
 
 
 def test_what_scales_nothing_any_more_and_what_is_not_scaled_is_told(azure: LocalAzure, ports: Ports) -> None:

@@ -263,15 +263,10 @@ class Train(Section):
     """The environment that trains; the others release what is promoted from it. Nothing: each trains its own."""
 
 
-Machines = Annotated[
-    int, Field(ge=1, le=50)
-]  # learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
-
-
 class Autoscale(Section):
-    min: Machines = 1
+    min: Annotated[int, Field(ge=1, le=50)] = 1
     """Fewest machines."""
-    max: Machines = 3
+    max: Annotated[int, Field(ge=1, le=50)] = 3
     """Most machines."""
     cpu_above: Annotated[float, Field(gt=0, lt=100)] = 70
     """One more machine when they are busier than this on average, in per cent of their processors."""

@@ -542,7 +542,7 @@ def test_who_may_not_read_the_subscription_is_told_what_was_not_looked_at(azure:
     code, found = _doctor()
 
     refused = {"providers", "functions", "events", "identities", "deliveries", "network"}
-    assert (code, _ill(found)) == (3, refused | {"quota of patient"})
+    assert (code, _ill(found)) == (3, refused | {"quota of patient", "scaling of patient"})
     assert all("'Reader'" in found[check]["what"] for check in _ill(found))
     assert found["events"]["fix"] == doctor_platform.NOT_LOOKED_AT
 

@@ -178,6 +178,7 @@ def test_the_publisher_is_given_exactly_what_it_uses(
     assert around.traffic_logs("penguins") == [settings.logs_workspace_id]
     assert around.quota("Standard_DS3_v2") is not None
     assert around.functions() == set()  # no host runs here
+    assert around.scaled(settings.autoscale_group, "penguins") == {}
     assert around.roles(around.principals()["app"])
     azure.control.put("/local/network", json={"private": True}).raise_for_status()
     network = Network(settings)

@@ -150,6 +150,10 @@ param lineageUrl string = ''
 @description('Key for that address, or a reference to one in a key vault.')
 param lineageKey string = ''
 
+@secure()
+@description('JSON of keys by host, for sources and signals that ask for one, or a reference to it in a key vault.')
+param httpKeys string = ''
+
 var token = uniqueString(subscription().id, environmentName, location, salt)
 var tags tagsOf = { 'azd-env-name': environmentName }
 var groupName = empty(existingGroupName) ? 'rg-${environmentName}' : existingGroupName
@@ -746,6 +750,7 @@ module app 'modules/app.bicep' = {
     sweepSchedule: sweepSchedule
     lineageUrl: lineageUrl
     lineageKey: lineageKey
+    httpKeys: httpKeys
     subnetId: isPrivate ? appSubnetId : ''
     access: appAccess
     endpointAccess: hasManagedNetwork ? 'disabled' : 'enabled'

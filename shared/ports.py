@@ -479,6 +479,13 @@ class Evidence(Protocol):
         """
         ...
 
+    def query(self, query: str, since: datetime, until: datetime, most: int) -> list[Mapping[str, object]]:
+        """The first rows, by column, that a loop file's own query makes of the logs that were written in a span.
+
+        DependencyUnavailable: again later. ConfigurationError: the query, or the right to ask it, is at fault.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Fetched:
@@ -494,7 +501,7 @@ class Fetched:
 
 class Sources(Protocol):
     def fetch(self, url: str, *, etag: str, modified: str, limit_bytes: int, timeout_s: float) -> Fetched:
-        """GET the loop file's own address. DependencyUnavailable: again later; InputRejected: never so."""
+        """GET an address of the loop file. DependencyUnavailable: again later; InputRejected: never so."""
         ...
 
 

@@ -1,7 +1,8 @@
-"""The settings of a deployment, read once from the environment; none of them is secret but the key for lineage."""
+"""The settings of a deployment, read once from the environment; none of them is secret but keys for HTTP."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -45,6 +46,25 @@ class Settings:
     lineage_url: str = ""
     """Where OpenLineage events are posted to; empty: none are."""
     lineage_key: str = field(default="", repr=False)
+    http_keys: str = field(default="", repr=False)
+    """JSON: bearer tokens by host, for `data.source` and signals that ask for one; empty: there are none."""
+
+    def keys_by_host(self) -> Mapping[str, str]:
+        """ConfigurationError where they cannot be sent as they are; its text has none of them."""
+        try:
+            keys = json.loads(self.http_keys or "{}")
+            fit = isinstance(keys, dict) and all(
+                _HOST.fullmatch(host) and isinstance(key, str) and _TOKEN.fullmatch(key)
+                for host, key in keys.items()
+            )
+        except ValueError:
+            fit = False
+        if not fit:
+            raise ConfigurationError(
+                'DRIFTLOOP_HTTP_KEYS is not JSON of hosts, each with its key, such as {"metrics.example.com": "…"}. '
+                "Hosts are written in small letters, and keys hold no blanks."
+            )
+        return dict(keys)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -103,6 +123,7 @@ _NAMES: Mapping[str, str] = {
     "environment": "DRIFTLOOP_ENVIRONMENT",
     "lineage_url": "DRIFTLOOP_LINEAGE_URL",
     "lineage_key": "DRIFTLOOP_LINEAGE_KEY",
+    "http_keys": "DRIFTLOOP_HTTP_KEYS",
 }
 
 _DEFAULTS: Mapping[str, str] = {
@@ -114,6 +135,8 @@ _DEFAULTS: Mapping[str, str] = {
     "endpoint_access": "enabled",
 }
 _ACCESS = ("enabled", "disabled")
+_HOST = re.compile(r"[a-z0-9.-]+(:\d{1,5})?")
+_TOKEN = re.compile(r"[!-~]+")
 _REGISTRY = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/registries/[^/]+",
     re.IGNORECASE,
@@ -121,6 +144,6 @@ _REGISTRY = re.compile(
 _OPTIONAL = frozenset(
     {
         *("endpoint_identity", "app_resource_group", "registry", "autoscale_group", "environment"),
-        *("lineage_url", "lineage_key"),
+        *("lineage_url", "lineage_key", "http_keys"),
     }
 )

@@ -46,6 +46,7 @@ PURE = (
     "shared/release/canary/bake_judge.py",
     "shared/release/canary/arms.py",
     "shared/release/canary/harm.py",
+    "shared/release/canary/signal_harm.py",
     "shared/release/canary/tolerance.py",
     "shared/release/canary/timeline.py",
 )
@@ -216,6 +217,7 @@ ROOMS = {
     "shared/release": "the machine with its effects, and two rooms of its own: gate/ and canary/",
     "shared/azure": "one adapter a service, each read alone",
     "shared/intake": "drops, labels and sources, and a room of its own: reader/",
+    "shared/loopfile": "keys and rules, and a room of its own: standards/",
 }
 
 

@@ -66,6 +66,10 @@ param lineageUrl string
 @description('Key for that address, or a reference to one in a key vault.')
 param lineageKey string
 
+@secure()
+@description('JSON of keys by host, for sources and signals that ask for one, or a reference to it in a key vault.')
+param httpKeys string
+
 @description('Subnet that the app goes out through; empty: it is in no network.')
 param subnetId string
 
@@ -183,6 +187,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       DRIFTLOOP_SWEEP_SCHEDULE: sweepSchedule
       DRIFTLOOP_LINEAGE_URL: lineageUrl
       DRIFTLOOP_LINEAGE_KEY: lineageKey
+      DRIFTLOOP_HTTP_KEYS: httpKeys
       APPLICATIONINSIGHTS_CONNECTION_STRING: telemetry.properties.ConnectionString
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
       PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'

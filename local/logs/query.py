@@ -4,7 +4,7 @@ query     = table { "|" step }
 step      = "where" any | "project" column {"," column} | "top" n "by" column ["asc" | "desc"] | "take" n | "count"
           | "extend" name "=" text
           | "summarize" aggregate {"," aggregate} ["by" key {"," key}]
-key       = column | name "=" "bin(" column "," timespan ")"
+key       = column | name "=" ( column | "bin(" column "," timespan ")" )
 text      = column | "tostring(split(" column "," string ")[" n "])"
 aggregate = [name "="] ( "count()" | "countif(" any ")" | ("min" | "max") "(" column ")"
           | "arg_min(" column {"," column} ")"
@@ -264,13 +264,15 @@ def _keys(reader: Reader, table: Table) -> list[Aggregate]:
 
 
 def _key(reader: Reader, table: Table) -> Aggregate:
-    """A column, or a moment rounded down to a multiple of a timespan since year 1."""
+    """A column, under its own name or another, or a moment rounded down to a multiple of a timespan since year 1."""
     name = reader.name()
-    if not reader.accept("="):
-        if name not in table.columns:
-            raise QuerySemanticError(f"Failed to resolve column or scalar expression named '{name}'")
-        return Aggregate(name, table.columns[name], lambda rows: rows[0][name])
-    reader.expect("bin", "(")
+    given = bool(reader.accept("="))
+    if not given or not reader.accept("bin"):
+        of = reader.name() if given else name
+        if of not in table.columns:
+            raise QuerySemanticError(f"Failed to resolve column or scalar expression named '{of}'")
+        return Aggregate(name, table.columns[of], lambda rows: rows[0][of])
+    reader.expect("(")
     column = reader.column(table)
     reader.expect(",")
     width = timedelta(seconds=float(str(reader.of("span"))))

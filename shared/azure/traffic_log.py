@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from heapq import nsmallest
 
-from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult, LogsTableRow
+from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult, LogsTable, LogsTableRow
 
 from shared.azure.collector_rows import Line, Row, alone, joined, line_of, sizes_of
 from shared.azure.datastore import Datastore
@@ -91,13 +91,22 @@ class AzureEvidence:
         (row,) = self._query(whole, since, until)
         return replace(seen, watermark_at=row["Newest"], nameless=int(row["Requests"]) - int(row["Named"]))
 
+    def query(self, query: str, since: datetime, until: datetime, most: int) -> list[Mapping[str, object]]:
+        bounded = f"{query.rstrip().rstrip(';')}\n| take {most}"
+        tables = self._tables("Querying the logs", bounded, since, until)
+        return [dict(zip(table.columns, row, strict=True)) for table in tables for row in table.rows]
+
     def _query(self, query: str, since: datetime, until: datetime) -> list[LogsTableRow]:
-        with asking("Querying the traffic log", "the Log Analytics workspace", ROLE):
+        tables = self._tables("Querying the traffic log", query, since, until)
+        return [row for table in tables for row in table.rows]
+
+    def _tables(self, call: str, query: str, since: datetime, until: datetime) -> list[LogsTable]:
+        with asking(call, "the Log Analytics workspace", ROLE):
             # Rows are stored some time after their TimeGenerated; the span only bounds the search.
             result = self._logs.query_workspace(self._workspace_id, query, timespan=(since, until + _LATE))
         if isinstance(result, LogsQueryPartialResult):
-            raise DependencyUnavailable(f"The traffic log answered in part: {safe(result.partial_error)}")
-        return [row for table in result.tables for row in table.rows]
+            raise DependencyUnavailable(f"{call} was answered in part: {safe(result.partial_error)}")
+        return list(result.tables)
 
     def predictions(
         self,

@@ -1,8 +1,10 @@
-"""Only the address in the loop file is asked, at public addresses, within limits of size and time.
+"""Only addresses in the loop file are asked, at public addresses, within limits of size and time.
 
 No URL of an event ever comes here. A redirect is followed on the same host alone. The connection is made to the
 address that was checked, so that a name cannot mean another machine a moment later. The one exception to public
 addresses is a loop file that itself names http://127.0.0.1 or http://localhost, for a laptop and its tests.
+
+A key is sent to the host that it was set for and to no other, whatever a loop file says.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -33,13 +36,17 @@ def _away(text: str, retry_after_s: float | None = None) -> DependencyUnavailabl
 
 
 class WebSources:
-    """`Sources` over HTTP."""
+    """`Sources` over HTTP. `keys`: bearer tokens by host, as an address spells it: with its port where it has one."""
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        self._keys = keys
 
     def fetch(self, url: str, *, etag: str, modified: str, limit_bytes: int, timeout_s: float) -> Fetched:
         deadline = time.monotonic() + timeout_s
         first = here = urlsplit(url)
+        key = self._keys.get(first.netloc.casefold(), "")
         for _ in range(MOST_REDIRECTS + 1):
-            answer = _ask(here, etag, modified, limit_bytes, deadline)
+            answer = _ask(here, _headers(etag, modified, key), limit_bytes, deadline)
             if isinstance(answer, Fetched):
                 return answer
             there = urlsplit(urljoin(here.geturl(), answer))
@@ -47,24 +54,25 @@ class WebSources:
                 raise InputRejected(
                     "foreign-redirect",
                     f"{first.hostname} redirects to {there.hostname!r}; "
-                    "name the host that has the data in `data.source.url`",
+                    "name the host that has the data in the loop file",
                 )
             here = there
         raise InputRejected("redirect-loop", f"{first.hostname} redirects more than {MOST_REDIRECTS} times")
 
 
-def _ask(where: SplitResult, etag: str, modified: str, limit_bytes: int, deadline: float) -> Fetched | str:
+def _ask(where: SplitResult, headers: Mapping[str, str], limit_bytes: int, deadline: float) -> Fetched | str:
     """What one request gave, or where it was sent on to."""
     with closing(_connection(where, deadline)) as connection:
         line = connection.sock  # the connection lets go of it as soon as the answer says that it is the last
         path = (where.path or "/") + (f"?{where.query}" if where.query else "")
         try:
-            connection.request("GET", path, headers=_headers(etag, modified))
+            connection.request("GET", path, headers=headers)
             with closing(connection.getresponse()) as response:
                 if response.status in _REDIRECTS:
                     return response.getheader("Location") or ""
                 if response.status == 304:
-                    return Fetched(b"", True, etag, modified, "")
+                    modified = headers.get("If-Modified-Since", "")
+                    return Fetched(b"", True, headers.get("If-None-Match", ""), modified, "")
                 _check(response, where)
                 content = _body(response, line, where, limit_bytes, deadline)
                 return _fetched(response, content)
@@ -82,7 +90,7 @@ def _fetched(response: http.client.HTTPResponse, content: bytes) -> Fetched:
     )
 
 
-def _headers(etag: str, modified: str) -> dict[str, str]:
+def _headers(etag: str, modified: str, key: str) -> dict[str, str]:
     headers = {
         "Accept": "text/csv, application/json",
         "Accept-Encoding": "identity",
@@ -92,6 +100,8 @@ def _headers(etag: str, modified: str) -> dict[str, str]:
         headers["If-None-Match"] = etag
     elif modified:
         headers["If-Modified-Since"] = modified
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
     return headers
 
 
@@ -102,7 +112,8 @@ def _check(response: http.client.HTTPResponse, where: SplitResult) -> None:
         raise _away(f"{where.hostname} answered {response.status}", wait_s)
     if response.status != 200:
         raise InputRejected(
-            "source-refused", f"{where.hostname} answered {response.status}; look at `data.source.url`"
+            "source-refused",
+            f"{where.hostname} answered {response.status}; look at its address in the loop file",
         )
     if (response.getheader("Content-Encoding") or "identity") != "identity":
         raise InputRejected(
@@ -122,7 +133,7 @@ def _body(
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise _away(f"{where.hostname} took too long; `data.source.timeout` allows more")
+            raise _away(f"{where.hostname} took too long")
         line.settimeout(left)
         part = response.read1(_CHUNK)
         if not part:
@@ -131,8 +142,8 @@ def _body(
         if size > limit_bytes:
             raise InputRejected(
                 "too-large",
-                f"{where.hostname} sent more than {limit_bytes:,} bytes; "
-                "raise `data.limits.max_size_mb` or ask for less",
+                f"{where.hostname} sent more than {limit_bytes:,} bytes; ask for less, or, of a drop, raise "
+                "`data.limits.max_size_mb`",
             )
         parts.append(part)
     if response.length:

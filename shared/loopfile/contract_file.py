@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path as Folder
 
-from shared.loopfile import odcs, pandera_schema
 from shared.loopfile import yaml_lines as form
-from shared.loopfile.translation import Translation
+from shared.loopfile.standards import odcs, pandera_schema
+from shared.loopfile.standards.translation import Translation
 from shared.loopfile.value_kinds import beside
 from shared.loopfile.yaml_lines import Document, Mistake, Path
 

@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema
 
 from shared.domain.caller import ACTING_ROLE
 from shared.loopfile.contract import Rule
+from shared.loopfile.signal import Signal
 from shared.loopfile.value_kinds import (
     COLUMN_KIND_WORDS,
     Allowed,
@@ -666,6 +667,10 @@ class Canary(Section):
     """Of a canary that is as good as the champion, however often it is checked."""
     margins: Margins = Margins()
     """What is still as good."""
+    signals: Annotated[
+        tuple[Signal, ...], Field(max_length=5), Allowed("a list of up to 5 signals, each with a name")
+    ] = ()
+    """What is asked outside at each look of a step."""
     approval: Literal["none", "before_canary", "before_promotion"] = "none"
     """Where a person must approve."""
     on_timeout: Literal["hold", "promote", "roll_back"] = "roll_back"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from shared import accounts
-from shared.loopfile import contract
+from shared.loopfile import contract, signal
 from shared.loopfile.definition import MOST_READING_S, Definition, Metric
 from shared.loopfile.prices import price
 from shared.loopfile.yaml_lines import Path
@@ -301,6 +301,12 @@ def _autoscale(it: Definition) -> Iterator[Finding]:
         yield Finding((*path, "cpu_below"), wanted.cpu_below, allowed, ((*path, "cpu_above"),))
 
 
+def _signals(it: Definition) -> Iterator[Finding]:
+    for number, key, found, allowed in signal.faults(it.canary.signals):
+        path = ("canary", "signals", number)
+        yield Finding((*path, key) if key else path, found, allowed)
+
+
 def _prices(it: Definition) -> Iterator[Finding]:
     """A budget in money would be blind to a machine without a price."""
     budget = it.retrain.budget
@@ -382,6 +388,7 @@ RULES: tuple[Rule, ...] = (
     _retrain,
     _parity,
     _canary,
+    _signals,
     _people,
     _autoscale,
     _prices,

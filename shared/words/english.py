@@ -299,6 +299,15 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.METRIC_LOSS: judges.loss,
     Code.METRIC_SHIFT: judges.shift,
     Code.METRIC_SHADOW: judges.shadow,
+    Code.METRIC_SIGNAL: judges.signal,
+    Code.SIGNAL_VALUE: judges.signal_value,
+    Code.SIGNAL_PAST: "{signal} is worse than it may be, and the loop file needs it",
+    Code.SIGNAL_MISSING: "no answer of signal {signal}",
+    Code.SIGNAL_LATE: (
+        "signal {signal} covers {covered_s:.0f} s of the {minimum_s:.0f} s that a step takes at least"
+    ),
+    Code.SIGNAL_SHRANK: "it counted {before} before and {now} now; counts must be cumulative since the step began",
+    Code.SIGNAL_UNFIT: "its answer lacks {lacks}",
     Code.BAKE_ERRORS: (
         "errors after promotion: {hits} of {requests} errors; the champion's in the last step was {before:.1%}; "
         "tolerated {limit:.1%}"

@@ -247,6 +247,47 @@ def rate(
     )
 
 
+def signal(
+    metric: str,
+    higher_is_better: bool,
+    canary_hits: int,
+    canary_n: int,
+    champion_hits: int,
+    champion_n: int,
+    low: float,
+    high: float,
+    margin: float | None,
+    e_value: float,
+) -> str:
+    """`low` and `high` bound the harm: what is more where less is better, what is less where more is."""
+    canary, champion = canary_hits / canary_n, champion_hits / champion_n
+    harm, less = (champion - canary, "fewer") if higher_is_better else (canary - champion, "more")
+    return (
+        f"{metric}: canary {canary_hits} of {canary_n} ({canary:.1%}), "
+        f"champion {champion_hits} of {champion_n} ({champion:.1%}), {_points(harm)} points {less} "
+        f"({_points(low)} to {_points(high)}), {_tolerated(margin, f'{_points(margin)} points')}; {_odds(e_value)}"
+    )
+
+
+def signal_value(
+    signal: str,
+    higher_is_better: bool,
+    canary: float | None,
+    champion: float | None,
+    margin: float | None,
+    limit: float | None,
+    past: bool,
+) -> str:
+    seen = f"{signal} (an opinion): {'unknown' if canary is None else f'{canary:g}'}"
+    if champion is not None:
+        seen += f", the champion's {champion:g}"
+    if limit is None and margin is None:
+        return seen
+    worse = "less" if higher_is_better else "more"
+    than = f"limit {limit:g}" if limit is not None else f"tolerated {margin:g} {worse}"
+    return f"{seen}; {than}: {'past it' if past else 'within it'}"
+
+
 def _times(estimate: float, low: float | None, margin: float | None, e_value: float) -> str:
     proven = f" (at least {low:.2f})" if low is not None and low > 1 else ""
     return f"{estimate:.2f} times{proven}, {_tolerated(margin, f'{margin or 0:.2f}')}; {_odds(e_value)}"

@@ -17,7 +17,7 @@ from azure.monitor.query import LogsQueryResult
 from local.azure import LocalAzure
 from shared.azure.client import Clients, credential
 from shared.azure.collector_rows import Line, alone, joined, line_of, sizes_of
-from shared.errors import DependencyUnavailable
+from shared.errors import DependencyUnavailable, DriftloopError
 from shared.port_rules import own_request
 from shared.ports import Ports
 from shared.settings import Settings
@@ -234,6 +234,26 @@ def test_a_canary_counts_exactly_the_strangers_while_gate_shadow_and_smoke_come_
         assert {str(row["id"]).rpartition("_")[0] for row in rows} <= expected
         assert len({row["id"] for row in rows}) == len(rows)
     assert set(seen.arms) == {"old", "new"}
+    own_query(sdk_ports, canary, since, until, {name: arm.requests for name, arm in seen.arms.items()})
+
+
+def own_query(
+    ports: Ports, endpoint: str, since: datetime, until: datetime, expected: dict[str, int]
+) -> None:
+    """A signal asks the same log. Source of `by name = column` and `take`: learn.microsoft.com/kusto/query/,
+    summarize-operator ("[Column =] GroupExpression") and take-operator."""
+    query = (
+        "AmlOnlineEndpointTrafficLog\n"
+        f'| where EndpointName == "{endpoint}" and not(XMSClientRequestId startswith "driftloop-")\n'
+        "| summarize hits = countif(ResponseCode == 429), total = count() by deployment = DeploymentName;"
+    )
+    rows = ports.evidence.query(query, since, until, 5)
+    assert {row["deployment"]: row["total"] for row in rows} == expected
+    assert [row["hits"] for row in rows] == [0, 0]
+    assert len(ports.evidence.query(query, since, until, 1)) == 1
+    for wrong in ("NoSuchTable | take 1", "AmlOnlineEndpointTrafficLog | where Colour == 1", "no query"):
+        with pytest.raises(DriftloopError, match="Querying the logs"):
+            ports.evidence.query(wrong, since, until, 5)
 
 
 @pytest.mark.parametrize("fault", ["partial", "throttled", "error"])

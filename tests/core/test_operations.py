@@ -84,6 +84,7 @@ NEEDS_NOTHING = {
     *("gate-unanswered", "gate-unusable-answers", "gate-unusable-values", "gate-mape-undefined"),
     *("gate-too-few-rows", "canary-passed", "canary-errors-noticed", "bake-passed", "bake-errors"),
     *("bake-latency", "bake-last-step", "bake-short", "metric-unmeasured", "metric-rate", "metric-latency"),
+    *("metric-signal", "signal-value"),
     *("metric-loss", "metric-shift", "metric-shadow", "smoke-passed", "smoke-passed-golden"),
     *("smoke-nothing-asked", "smoke-status", "smoke-no-predictions", "smoke-count", "smoke-malformed"),
     *("smoke-slow", "smoke-golden-count", "smoke-golden-differs", "answer-is-text", "answer-is-error"),

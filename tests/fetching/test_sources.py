@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -74,8 +74,16 @@ def server() -> Iterator[Server]:
     made.close()
 
 
-def fetch(url: str, etag: str = "", limit_bytes: int = 1000, timeout_s: float = 5) -> Fetched:
-    return WebSources().fetch(url, etag=etag, modified="", limit_bytes=limit_bytes, timeout_s=timeout_s)
+def fetch(
+    url: str,
+    etag: str = "",
+    limit_bytes: int = 1000,
+    timeout_s: float = 5,
+    keys: Mapping[str, str] | None = None,
+) -> Fetched:
+    return WebSources(keys or {}).fetch(
+        url, etag=etag, modified="", limit_bytes=limit_bytes, timeout_s=timeout_s
+    )
 
 
 def test_the_body_its_etag_and_its_kind_are_given(server: Server) -> None:
@@ -83,6 +91,21 @@ def test_the_body_its_etag_and_its_kind_are_given(server: Server) -> None:
         it, 200, b"a\n1\n", ETag='"1"', Content_Type="Text/CSV; charset=utf-8"
     )
     assert fetch(server.url) == Fetched(b"a\n1\n", False, '"1"', "", "text/csv")
+
+
+def test_a_key_goes_to_its_host_alone_and_into_no_text(server: Server) -> None:
+    given: list[str | None] = []
+
+    def refuse(it: BaseHTTPRequestHandler) -> None:
+        given.append(it.headers.get("Authorization"))
+        reply(it, 403)
+
+    server.answering = refuse
+    for host in (f"127.0.0.1:{server.port}", "127.0.0.1", "elsewhere.example"):
+        with pytest.raises(InputRejected) as refused:
+            fetch(server.url, keys={host: "s3cret"})
+        assert "s3cret" not in str(refused.value)
+    assert given == ["Bearer s3cret", None, None], "another port is another machine's"
 
 
 def test_what_is_known_is_not_sent_again(server: Server) -> None:
@@ -102,7 +125,7 @@ def test_what_passes_is_waited_for_as_long_as_the_source_says(server: Server, st
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_a_refusal_is_told_with_what_to_look_at(server: Server, status: int) -> None:
     server.answering = lambda it: reply(it, status)
-    with pytest.raises(InputRejected, match=f"answered {status}; look at `data.source.url`"):
+    with pytest.raises(InputRejected, match=f"answered {status}; look at its address"):
         fetch(server.url)
 
 

@@ -81,7 +81,7 @@ def _fields() -> list[str]:
 
 
 def _optional() -> set[str]:
-    return set(Settings.defaults()) | {"endpoint_identity", "lineage_url", "lineage_key"}
+    return set(Settings.defaults()) | {"endpoint_identity", "lineage_url", "lineage_key", "http_keys"}
 
 
 def test_providers_to_register_are_those_of_the_templates() -> None:

@@ -13,12 +13,12 @@ def test_an_address_that_holds_a_key_is_a_secret_on_its_whole_way() -> None:
     """ARM keeps no @secure parameter in its history; an output would tell it again."""
     templates = {path.name: path.read_text() for path in INFRA.rglob("*.bicep")}
     secure = re.findall(r"@secure\(\)\n@description\(.*\)\nparam (\w+)", "\n".join(templates.values()))
-    assert sorted(secure) == ["lineageKey", "lineageKey", "notifyWebhookUrl", "webhookUrl"]
+    assert sorted(secure) == [*["httpKeys"] * 2, *["lineageKey"] * 2, "notifyWebhookUrl", "webhookUrl"]
     named = [
         line
         for text in templates.values()
         for line in text.splitlines()
-        if "webhookurl" in line.casefold() or "lineagekey" in line.casefold()
+        if any(name in line.casefold() for name in ("webhookurl", "lineagekey", "httpkeys"))
     ]
     assert not any(line.startswith("output") for line in named)
     assert "= if (!empty(notifyWebhookUrl)) {" in templates["main.bicep"]

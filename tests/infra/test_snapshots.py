@@ -402,6 +402,12 @@ def test_each_planted_hole_is_seen(tmp_path: Path, snapshots: Snapshots) -> None
         assert any(words in one for one in found), (words, found)
 
 
+def test_no_key_of_a_host_is_in_a_snapshot(made: Made) -> None:
+    case = "keys of hosts that ask for one"
+    (secret,) = json.loads(CASES[case]["DRIFTLOOP_HTTP_KEYS"]).values()
+    assert secret not in made(case).text
+
+
 def test_no_key_for_lineage_is_in_a_snapshot(made: Made) -> None:
     case = "lineage for Marquez or another tool"
     assert CASES[case]["DRIFTLOOP_LINEAGE_KEY"] not in made(case).text

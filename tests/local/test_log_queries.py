@@ -63,6 +63,7 @@ def rows(query: str) -> list[list[object]]:
             "summarize n = count() by arm, hour = bin(t, 1h)",
             [[arm, NOW.replace(hour=hour, second=0), n] for arm, hour, n in BY_HOUR],
         ),
+        ("summarize bad = countif(code == 500) by deployment = arm | take 1", [["Green", 1]]),
         ("summarize Share = 100.0 * countif(code in (408, 424) or toint(code) >= 500) / count()", [[20.0]]),
         ("summarize max(ms), min(ms), newest = max(t)", [[100, 10, NOW]]),
         ("where code == 1 | summarize count()", [[0]]),
@@ -111,6 +112,8 @@ def test_it_computes_what_kusto_computes(query: str, expected: list[list[object]
         ("extend part = code", QueryNotEmulated),
         ("extend part = toupper(arm)", QueryRefused),
         ("summarize n = arg_min(t, ms)", QueryNotEmulated),
+        ("summarize n = count() by deployment = colour", QuerySemanticError),
+        ("summarize n = count() by deployment = tolower(arm)", QueryRefused),
     ],
 )
 def test_it_refuses_what_it_does_not_know_even_without_rows(query: str, refusal: type[QueryRefused]) -> None:

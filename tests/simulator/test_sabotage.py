@@ -28,7 +28,8 @@ from shared.memory.store import MemoryStore
 from shared.ports import Change, Insert
 from shared.release import effects, machine, stepper
 from shared.release import observations as obs
-from shared.release.canary import bake_judge
+from shared.release.canary import bake_judge, signal_harm
+from shared.release.canary.tolerance import CanaryPolicy
 from shared.release.gate import gate_judge, new_rows, smoke
 from shared.retraining import policy, start
 from shared.runtime import events, outbox, tick, unit_of_work, worker
@@ -52,6 +53,7 @@ from tests.judge import test_gate as gating
 from tests.judge import test_metric_and_smoke as smoking
 from tests.judge import test_new_rows as newness
 from tests.judge import test_parity as parities
+from tests.judge import test_signals as signals
 from tests.simulator import reader, sweep
 from tests.simulator.life import Life, birds
 from tests.simulator.sweep import Case
@@ -470,6 +472,18 @@ GUARDS: Sequence[Sabotage] = (
         lambda: finals.test_that_no_label_came_is_told(_labelled_world()),
     ),
     Sabotage(
+        "signals have their part of the rollback budget, and no more",
+        lambda: set_to(CanaryPolicy, "signal_share", always(0.5)),
+        lambda: signals.test_however_many_signals_there_are_the_parts_make_one_budget((signals.REFUNDS,)),
+    ),
+    Sabotage(
+        "a step waits for a signal that it needs",
+        lambda: set_to(signal_harm, "waited_for", always(())),
+        lambda: signals.test_what_does_not_answer_holds_where_it_is_needed_and_is_told_where_it_is_not(
+            signals.REFUNDS, None
+        ),
+    ),
+    Sabotage(
         "groups that are treated unlike do not pass the gate",
         lambda: set_to(gate_judge, "judge_parity", always([])),
         parities.test_a_model_that_chooses_one_group_far_more_often_is_rejected_and_both_groups_are_named,
@@ -640,4 +654,4 @@ def test_with_all_guards_what_catches_them_passes() -> None:
 
 
 def test_there_are_enough() -> None:
-    assert len(GUARDS) >= 43
+    assert len(GUARDS) >= 45

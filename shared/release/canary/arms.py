@@ -106,6 +106,27 @@ class CountedWindow(Document):
 
 
 @dataclass(frozen=True)
+class SignalSeen(Document):
+    """What a signal from outside answered: counts of both arms since the step began, or a value; or why it did not.
+
+    Of counts what is counted (hits) and of how many; of a value that of each arm, or, of both as a whole, the canary's.
+    """
+
+    name: str
+    canary: tuple[int, int] | None = None
+    champion: tuple[int, int] | None = None
+    canary_value: float | None = None
+    champion_value: float | None = None
+    until_at: datetime | None = None
+    """Up to when the answer says that all is in it; None: it does not say."""
+    problem: Reason | None = None
+
+    @property
+    def total(self) -> int:
+        return sum(arm[1] for arm in (self.canary, self.champion) if arm is not None)
+
+
+@dataclass(frozen=True)
 class CanaryEvidence(Document):
     """Both arms over the same time: from the step's beginning to the watermark, before which all is in."""
 
@@ -122,6 +143,8 @@ class CanaryEvidence(Document):
     """The complete ones, oldest first, without those that had no request."""
     nameless: int = 0
     """Requests that do not count, because they name no caller."""
+    signals: tuple[SignalSeen, ...] = ()
+    """In the order of the loop file."""
 
     @property
     def requests(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from shared.intake import labels as late_labels
 from shared.loopfile.published import Published
 from shared.ports import TrafficSeen
 from shared.release import document
-from shared.release.canary import live_counts
+from shared.release.canary import live_counts, signal_evidence
 from shared.release.canary import shadow as shadow_pairs
 from shared.release.canary.live_counts import LabelCounter, Scale
 from shared.release.canary.shadow import Shadow
@@ -38,6 +38,8 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
     scale = live_counts.scale(unit, release)
     policy = canary_policy(definition, len(scale.all_slices))
     evidence, shadow = gather(unit, release, definition, now, scale, Shadow.of(carried))
+    asked = signal_evidence.ask(unit, definition, release, evidence.started_at, evidence.watermark_at, before)
+    evidence = replace(evidence, signals=asked)
     step = definition.canary.step
     times = {
         "step_elapsed_s": (now - release.phase_since_at).total_seconds(),
@@ -137,6 +139,7 @@ def canary_policy(definition: Definition, slices: int = 0, exact: float | None =
         slice_slots=max(slices, 1),
         exact=EXACT if exact is None else exact,
         unit=canary.unit,
+        signals=signal_evidence.policies(definition),
     )
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome
-from shared.release.canary.arms import ArmEvidence, CanaryEvidence, CountedWindow, LabelCounts, ShadowPairs
+from shared.release.canary import signal_harm
+from shared.release.canary.arms import (
+    ArmEvidence,
+    CanaryEvidence,
+    CountedWindow,
+    LabelCounts,
+    ShadowPairs,
+    SignalSeen,
+)
 from shared.release.canary.boundary import clumps, crossing
 from shared.release.canary.harm import least_errors_noticed, measure
-from shared.release.canary.tolerance import CanaryPolicy, MetricEvidence
+from shared.release.canary.tolerance import CanaryPolicy, MetricEvidence, SignalPolicy
 from shared.release.document import Document
 
 __all__ = [
@@ -26,6 +34,8 @@ __all__ = [
     "MetricEvidence",
     "Outcome",
     "ShadowPairs",
+    "SignalPolicy",
+    "SignalSeen",
     "judge_canary",
 ]
 
@@ -41,6 +51,8 @@ class CanaryState(Document):
     observations: int = 0
     requests: int = 0
     peak_e_value: float = 0.0
+    signals: Mapping[str, int] = field(default_factory=dict)
+    """How many each signal has counted, of both arms: fewer at a later look are not believed."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,7 @@ def judge_canary(
     broken = _broken(evidence, state)
     if broken:
         return _conclude(Outcome.ERROR, (broken,), evidence, policy, state, ())
-    metrics = measure(evidence, policy)
+    metrics = (*measure(evidence, policy), *signal_harm.measured(evidence, policy))
     worse = _worse(evidence, policy, metrics)
     if worse:
         why = (*worse, *clumps(evidence, policy))
@@ -98,6 +110,7 @@ def judge_canary(
         *_late(evidence, step_elapsed_s, step_min_s),
         *_thin(evidence, policy, metrics),
         *_suspicions(evidence, policy, metrics),
+        *signal_harm.waited_for(evidence, policy, {one.metric: one for one in metrics}, step_min_s),
     )
     if not waits:
         return _conclude(
@@ -121,6 +134,7 @@ def _conclude(
         observations=state.observations + 1,
         requests=max(state.requests, evidence.requests if outcome is not Outcome.ERROR else 0),
         peak_e_value=max(state.peak_e_value, total),
+        signals={**state.signals, **{one.name: one.total for one in evidence.signals if one.total}},
     )
     return verdict, after
 
@@ -237,4 +251,4 @@ def _all_well(
     if least is not None:
         rate = least / evidence.canary.requests
         seen.append(reason(Code.CANARY_ERRORS_NOTICED, errors=least, rate=rate))
-    return (*seen, *clumps(evidence, policy))
+    return (*seen, *signal_harm.told(evidence, policy), *clumps(evidence, policy))

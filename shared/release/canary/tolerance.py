@@ -7,8 +7,25 @@ from dataclasses import dataclass
 from shared.domain.reason import Reason
 from shared.release.document import Document
 
-BUDGET = {"errors": 3.0, "latency": 2.0, "predictions": 2.0, "labels": 2.0, "shadow": 1.0}
-"""How the rollback budget is parted among the metrics that have a margin."""
+BUDGET = {"errors": 3.0, "latency": 2.0, "predictions": 2.0, "labels": 2.0, "shadow": 1.0, "signals": 2.0}
+"""How the rollback budget is parted among the metrics that have a margin; all signals together have one part."""
+
+
+@dataclass(frozen=True)
+class SignalPolicy(Document):
+    """What a signal from outside may lead to, as the loop file has it."""
+
+    name: str
+    counted: bool
+    """True: counts of both arms, which are tested. False: a value, which is an opinion."""
+    higher_is_better: bool = False
+    margin: float | None = None
+    limit: float | None = None
+    needed: bool = False
+
+    @property
+    def tested(self) -> bool:
+        return self.counted and self.margin is not None
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,7 @@ class CanaryPolicy(Document):
     """The exact test's part of the errors' budget; the mixture has the rest. 0 in documents of before there was one."""
     unit: str = "request"
     """What counts once: a request, or a caller with its first one, by identity or by client_id."""
+    signals: tuple[SignalPolicy, ...] = ()
 
     @property
     def exact_alpha(self) -> float:
@@ -65,6 +83,11 @@ class CanaryPolicy(Document):
             return 0.0
         return self._parts()[metric] / sum(self._parts().values())
 
+    def signal_share(self, signal: SignalPolicy) -> float:
+        """The part of one signal: those that are tested part theirs equally."""
+        tested = sum(one.tested for one in self.signals)
+        return self.share("signals") / tested if signal.tested else 0.0
+
     def _parts(self) -> dict[str, float]:
         margins = {
             "errors": self.max_error_rate_increase,
@@ -72,6 +95,7 @@ class CanaryPolicy(Document):
             "predictions": self.max_prediction_shift,
             "labels": self.max_label_error_increase,
             "shadow": self.max_shadow_disagreement,
+            "signals": next((one.margin for one in self.signals if one.tested), None),
         }
         return {name: BUDGET[name] for name, margin in margins.items() if margin is not None}
 

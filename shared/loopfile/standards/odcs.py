@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from shared.loopfile.translation import Translation
+from shared.loopfile.standards.translation import Translation
 from shared.loopfile.yaml_lines import Path, Value
 
 _ELEMENT = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from shared.loopfile.translation import Translation
+from shared.loopfile.standards.translation import Translation
 from shared.loopfile.yaml_lines import Path, Value
 
 _SCHEMA = {

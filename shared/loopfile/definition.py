@@ -305,6 +305,19 @@ class Serve(Section):
 # --- drift and metric ----------------------------------------------------------------------------
 
 
+class ColumnMaterial(Section):
+    effect: Positive | None = None
+    """Of a number in standard deviations, of a category or text as the share of rows; nothing: as of all columns."""
+    ratio: Annotated[float | None, Field(gt=1)] = None
+    """Of something rare; nothing: as of all columns."""
+    nulls: Positive | None = None
+    """Change of the share of nulls; 1 leaves it out. Nothing: as of all columns."""
+    range: Positive | None = None
+    """Share of rows outside the range of the reference; 1 leaves it out. Nothing: as of all columns."""
+    weight: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """A column of half the weight needs twice the effect to matter; at 0 it is tested and shown, and never matters."""
+
+
 class Material(Section):
     numeric: Positive = 0.1
     """In standard deviations of the reference."""
@@ -318,6 +331,11 @@ class Material(Section):
     """Share of rows outside the range of the reference."""
     correlation: Positive = 0.1
     """Change of a rank correlation between two columns."""
+    columns: Annotated[
+        Mapping[Name, ColumnMaterial],
+        Allowed("names of columns, each with what differs, for example {age: {effect: 0.5}}"),
+    ] = Field(default_factory=dict)
+    """Tolerances of single columns."""
 
 
 class DriftReference(Section):

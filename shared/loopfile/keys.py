@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -21,10 +21,16 @@ _WRITTEN_AS_VALUES = (Window, DriftReference)
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
     """The section that a key holds; None when it holds a value."""
-    for kind in (field.annotation, *get_args(field.annotation)):
+    for kind in (field.annotation, *(() if _named_section_of(field) else get_args(field.annotation))):
         if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in _WRITTEN_AS_VALUES:
             return kind
     return None
+
+
+def _named_section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that each name under a key holds; None where the key holds no such names."""
+    kind = get_args(field.annotation)[-1] if get_origin(field.annotation) is Mapping else None
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def known(path: Path) -> list[str]:
@@ -32,7 +38,7 @@ def known(path: Path) -> list[str]:
     model: type[BaseModel] = Definition
     for part in path:
         field = model.model_fields.get(str(part))
-        model = (field and section_of(field)) or model
+        model = (field and (section_of(field) or _named_section_of(field))) or model
     return list(model.model_fields)
 
 
@@ -40,14 +46,17 @@ def allowed(path: Path) -> str:
     """What the key at `path` may hold; for an element of a list, what the list may hold."""
     model: type[BaseModel] = Definition
     words = "a loop file"
+    is_name = False
     for part in path:
-        if isinstance(part, int):
+        if isinstance(part, int) or is_name:
+            is_name = False
             continue
         field = model.model_fields.get(part)
         if field is None:
             break
         words = _words(field.annotation, field.metadata)
-        model = section_of(field) or model
+        is_name = _named_section_of(field) is not None
+        model = section_of(field) or _named_section_of(field) or model
     return words
 
 
@@ -108,6 +117,8 @@ def _rows(model: type[BaseModel], above: Path) -> Iterator[str]:
             yield f"| {' | '.join(map(str, cells))} |"
         if inner is not None:
             yield from _rows(inner, (*path, 0) if listed else path)
+        if (inner := _named_section_of(field)) is not None:
+            yield from _rows(inner, (*path, "NAME"))
 
 
 def _default(model: type[BaseModel], name: str) -> str:

@@ -63,6 +63,10 @@ def _columns(it: Definition) -> Iterator[Finding]:
     if judged:
         allowed = "columns that are neither data.id nor in data.ignore"
         yield Finding(("drift", "columns"), judged, allowed, (_ID, ("data", "ignore")))
+    for name in it.drift.material.columns:
+        if name in (*data.left_out, data.id) or (it.drift.columns and name not in it.drift.columns):
+            path, needs = ("drift", "material", "columns", name), (_ID, ("drift", "columns"))
+            yield Finding(path, name, "a column that is compared", needs)
 
 
 def _returns(it: Definition) -> Iterator[Finding]:
@@ -91,9 +95,8 @@ def _labels(it: Definition) -> Iterator[Finding]:
         allowed = "none, because canary.margins.label_error is null, so labels decide nothing"
         yield Finding(path, canary.bake_labels, allowed, (("canary", "margins"),))
     elif canary.bake_labels != "none" and not canary.bake_minutes:
-        yield Finding(
-            path, canary.bake_labels, "none, because canary.bake_minutes is 0", (("canary", "bake_minutes"),)
-        )
+        allowed = "none, because canary.bake_minutes is 0"
+        yield Finding(path, canary.bake_labels, allowed, (("canary", "bake_minutes"),))
 
 
 def _checks(it: Definition) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from shared.ports import Ports
 if TYPE_CHECKING:
     import drift
     from shared.loopfile import Definition
+    from shared.loopfile.definition import ColumnMaterial
 
 
 def report(ports: Ports, reference: str, version: DataVersion, definition: Definition) -> drift.Report:
@@ -32,6 +33,10 @@ def between(before: drift.Profile, current: drift.Profile, definition: Definitio
     returned = definition.drift.returns.columns if definition.drift.returns else ()
     if only := {returns.named(c) if c in returned else c for c in definition.drift.columns}:
         ignored |= set(current.columns) - only
+    own = {
+        returns.named(name) if name in returned else name: one
+        for name, one in definition.drift.material.columns.items()
+    }
     return drift.compare(
         before,
         current,
@@ -43,9 +48,18 @@ def between(before: drift.Profile, current: drift.Profile, definition: Definitio
             material_nulls=definition.drift.material.nulls,
             material_range=definition.drift.material.range,
             material_dependence=definition.drift.material.correlation,
+            columns={name: _tolerances(one) for name, one in own.items()},
+            # The heaviest weight is a whole one: it is told, as each column without a weight has it too.
+            importance={"": 1.0, **{name: one.weight for name, one in own.items()}},
             ignore=tuple(sorted(ignored)),
         ),
     )
+
+
+def _tolerances(own: ColumnMaterial) -> drift.ColumnPolicy:
+    import drift
+
+    return drift.ColumnPolicy(tolerance=own.effect, nulls=own.nulls, range=own.range, ratio=own.ratio)
 
 
 def distances(before: drift.Profile, current: drift.Profile, definition: Definition) -> dict[str, float]:

@@ -1,0 +1,87 @@
+"""A column's own tolerances and weight decide whether its change matters; whether it changed they do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import drift
+from shared import loopfile
+from shared.verdict import comparison
+
+FILE = """
+loop: birds
+data: {landing: landing/birds/, target: species, id: ring, ignore: [year], time: at}
+train: {pipeline: x}
+serve: {endpoint: birds}
+drift:
+  material:
+    columns:
+"""
+
+
+def profile(rows: int, seed: int, mass: float = 0.0, nulls: float = 0.0, far: int = 0) -> drift.Profile:
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    values = rng.normal(mass, 1, rows)
+    values[:far] += 50
+    values[rng.random(rows) < nulls] = np.nan
+    frame = {"mass": values, "bill": rng.normal(mass, 1, rows), "sex": rng.choice(["f", "m"], rows)}
+    return drift.profile(pd.DataFrame(frame))
+
+
+def compared(columns: str, current: drift.Profile) -> drift.Report:
+    definition = loopfile.parse(f"{FILE}      {columns}\n", file="loop.yaml")
+    return comparison.between(profile(2_000, 1), current, definition)
+
+
+MOVED = profile(2_000, 2, mass=0.4)
+
+
+@pytest.mark.parametrize(
+    ("columns", "material"),
+    [
+        ("{}", {"mass", "bill"}),
+        ("{mass: {effect: 0.7}}", {"bill"}),
+        ("{mass: {weight: 0.2}}", {"bill"}),
+        ("{mass: {weight: 0}, bill: {weight: 0}}", set()),
+        ("{mass: {effect: 0.1}, bill: {effect: 0.05, weight: 0.9}}", {"mass", "bill"}),
+    ],
+)
+def test_a_columns_own_tolerance_and_weight_count_for_it_alone(columns: str, material: set[str]) -> None:
+    report = compared(columns, MOVED)
+    assert {one.name for one in report.columns if one.material} == material
+    assert {one.name for one in report.columns if one.detected} >= {"mass", "bill"}
+
+
+def test_nulls_and_range_can_be_left_out_for_one_column() -> None:
+    holes, tails = profile(2_000, 3, nulls=0.3), profile(2_000, 4, far=60)
+    assert compared("{}", holes).material and compared("{}", tails).material
+    lenient = "{mass: {nulls: 1, range: 1, effect: 9}}"
+    for current in (holes, tails):
+        report = compared(lenient, current)
+        assert (report["mass"].detected, report["mass"].material) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "key", "words"),
+    [
+        ("{ring: {weight: 0}}", "drift.material.columns.ring", "a column that is compared"),
+        ("{year: {weight: 0}}", "drift.material.columns.year", "a column that is compared"),
+        (
+            "{mass: {efect: 0.1}}",
+            "drift.material.columns.mass.efect",
+            "did you mean effect? known here: effect",
+        ),
+        ("{mass: {weight: 2}}", "drift.material.columns.mass.weight", "a number from 0 to 1"),
+        ("{mass: {ratio: 1}}", "drift.material.columns.mass.ratio", "a number above 1"),
+        ("{mass: 0.5}", "drift.material.columns.mass", "names of columns"),
+    ],
+)
+def test_each_mistake_is_on_its_line(columns: str, key: str, words: str) -> None:
+    with pytest.raises(loopfile.LoopFileError) as wrong:
+        loopfile.parse(f"{FILE}      {columns}\n", file="loop.yaml")
+    (mistake,) = wrong.value.mistakes
+    assert (mistake.line, mistake.key) == (9, key)
+    assert words in mistake.allowed

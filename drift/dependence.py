@@ -19,7 +19,7 @@ Tests = Mapping[str, tuple[float, float]]
 
 WEIGHTS = {"correlation": 0.7, "joint": 0.3}
 
-_FEWEST_ROWS = 50
+FEWEST_ROWS = 50
 _FEWEST_OFF = 5.0
 _SMALL_SIDE = 1_000
 _MOST_COLUMNS = 200
@@ -41,14 +41,14 @@ class Pair:
     p_value: float
 
 
-def names(reference: Sample, current: Sample) -> list[str]:
+def names(reference: Sample, current: Sample, most: int = _MOST_COLUMNS) -> list[str]:
     """Columns that can be judged jointly: known on both sides, not constant, mostly not null."""
     found: list[str] = []
     for name in reference:
-        if name in current and len(found) < _MOST_COLUMNS:
+        if name in current and len(found) < most:
             sides = [np.asarray(s[name]) for s in (reference, current)]
             known = [side[np.isfinite(side)] for side in sides]
-            if all(len(k) >= _FEWEST_ROWS and k.min() < k.max() for k in known):
+            if all(len(k) >= FEWEST_ROWS and k.min() < k.max() for k in known):
                 found.append(name)
     return found
 
@@ -127,7 +127,7 @@ def pairs(x: Floats, y: Floats, columns: list[str], z: float) -> Pair | None:
     S. J. Devlin, R. Gnanadesikan, J. R. Kettenring, Biometrika 62 (1975) 531-545, section 3 (influence);
     R. A. Fisher, Metron 1 (1921) 3-32 (transform).
     """
-    if len(columns) < 2 or min(len(x), len(y)) < _FEWEST_ROWS:
+    if len(columns) < 2 or min(len(x), len(y)) < FEWEST_ROWS:
         return None
     kept, few = judgeable(x, y)
     if not kept.any():
@@ -204,7 +204,7 @@ def jointly(x: Floats, y: Floats) -> tuple[float, float]:
     n, m = len(x), len(y)
     columns = x.shape[1]
     number = int(min(_FEATURES, (n + m) // 40))
-    if columns < 2 or number < 8 or min(n, m) < _FEWEST_ROWS:
+    if columns < 2 or number < 8 or min(n, m) < FEWEST_ROWS:
         return 0.0, 1.0
     rng = np.random.default_rng(columns)
     turn = rng.normal(size=(columns, number)) * (1.2 / np.sqrt(columns / 3))

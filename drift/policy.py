@@ -54,6 +54,9 @@ class Policy:
         its weight needs twice the effect to be material.
     ignore
         Columns that are not compared.
+    vectors
+        By name, columns that are one thing together, such as an embedding: one multivariate test is made of them, and
+        its tolerance and weight stand under that name.
     confidence
         Level of the intervals of the effects.
     """
@@ -69,11 +72,13 @@ class Policy:
     material_dependence: float = 0.1
     confidence: float = 0.95
     material_ratio: float = 2.0
+    vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", dict(self.columns))
         object.__setattr__(self, "importance", dict(self.importance))
         object.__setattr__(self, "ignore", tuple(self.ignore))
+        object.__setattr__(self, "vectors", {name: tuple(them) for name, them in self.vectors.items()})
         for name in ("false_alarm_rate", "confidence"):
             value = getattr(self, name)
             if not 0 < value < 1:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Kind = str  # one of KINDS
-KINDS = ("numeric", "boolean", "category", "text", "datetime", "id", "empty", "other", "dependence")
+KINDS = ("numeric", "boolean", "category", "text", "datetime", "id", "empty", "other", "dependence", "vector")
 
 
 _LISTED = 30

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dependence, findings, significance
+from . import dependence, findings, significance, vectors
 from .combination import harmonic
 from .effects import interval
 from .judge import Judged, judge, unfit
@@ -101,8 +101,9 @@ class _Judged:
 def _judged(reference: Profile, current: Profile, policy: Policy) -> _Judged:
     judged: list[Judged] = []
     skipped: list[tuple[str, str]] = []
+    together = {name for vector in policy.vectors.values() for name in vector}
     for name in dict.fromkeys([*reference.columns, *current.columns]):
-        if name in policy.ignore or name in reference.ignored:
+        if name in policy.ignore or name in reference.ignored or name in together:
             continue
         reason = unfit(reference.columns.get(name), current.columns.get(name))
         if reason:
@@ -113,7 +114,14 @@ def _judged(reference: Profile, current: Profile, policy: Policy) -> _Judged:
             judged.append(judge(reference.columns[name], current.columns[name], policy))
         except (ArithmeticError, ValueError, LookupError, AssertionError) as error:
             skipped.append((name, f"could not be judged: {type(error).__name__}: {error}"))
-    return _Judged(judged + _dependence(reference, current, judged, policy), skipped)
+    judged += _dependence(reference, current, judged, policy)
+    for name, columns in policy.vectors.items():
+        found = vectors.judge(name, columns, (reference.sample, current.sample), policy)
+        if isinstance(found, Judged):
+            judged.append(found)
+        else:
+            skipped.append((name, found))
+    return _Judged(judged, skipped)
 
 
 def _dependence(

@@ -40,7 +40,10 @@ REMEDIES: dict[str, str] = {
     "bad-encoding": "save the file as UTF-8",
     "unparsable-numbers": "correct these values or leave them empty, or say under data.columns what the column is",
     "mixed-schemas": "give all files of the drop the same columns and types",
-    "unsupported-column": "leave the column out, put it under data.ignore, or write it as numbers, text or times",
+    "unsupported-column": (
+        "leave the column out, put it under data.ignore, or write it as numbers, text or times; of a list, one column "
+        "for each of its numbers (drift.vectors)"
+    ),
     "ambiguous-dates": "say under data.columns what is first (day-first, month-first, year-first)",
     "no-time": "write times as in 2024-12-31T23:59:59Z, or say under data.columns what the column is",
     "no-header": "write a header line above the rows",

@@ -413,6 +413,11 @@ class Drift(Section):
     """Smallest effect that matters."""
     columns: Columns = ()
     """Only these are tested; empty: every feature."""
+    vectors: Annotated[
+        Mapping[Name, Annotated[tuple[Name, ...], Field(min_length=1)]],
+        Allowed('names, each with patterns of columns, for example {embedding: ["e_*"]}'),
+    ] = Field(default_factory=dict)
+    """Columns of numbers that are one thing together, such as an embedding: judged by one multivariate test."""
     returns: Returns | None = None
     """For time series whose level wanders, such as prices."""
     checks: Annotated[

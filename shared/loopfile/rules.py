@@ -64,9 +64,10 @@ def _columns(it: Definition) -> Iterator[Finding]:
         allowed = "columns that are neither data.id nor in data.ignore"
         yield Finding(("drift", "columns"), judged, allowed, (_ID, ("data", "ignore")))
     for name in it.drift.material.columns:
-        if name in (*data.left_out, data.id) or (it.drift.columns and name not in it.drift.columns):
+        only = it.drift.columns and (*it.drift.columns, *it.drift.vectors)
+        if name in (*data.left_out, data.id) or (only and name not in only):
             path, needs = ("drift", "material", "columns", name), (_ID, ("drift", "columns"))
-            yield Finding(path, name, "a column that is compared", needs)
+            yield Finding(path, name, "a column that is compared, or a vector", needs)
 
 
 def _returns(it: Definition) -> Iterator[Finding]:
@@ -88,9 +89,8 @@ def _labels(it: Definition) -> Iterator[Finding]:
     if data.label_delay is not None and data.labels is None:
         yield Finding(("data", "label_delay"), "a delay", "nothing, because there are no data.labels")
     if canary.bake_labels != "none" and data.labels is None:
-        yield Finding(
-            path, canary.bake_labels, "none, because there are no data.labels", (("data", "labels"),)
-        )
+        allowed = "none, because there are no data.labels"
+        yield Finding(path, canary.bake_labels, allowed, (("data", "labels"),))
     elif canary.bake_labels != "none" and canary.margins.label_error is None:
         allowed = "none, because canary.margins.label_error is null, so labels decide nothing"
         yield Finding(path, canary.bake_labels, allowed, (("canary", "margins"),))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
@@ -31,8 +33,9 @@ def between(before: drift.Profile, current: drift.Profile, definition: Definitio
 
     ignored = {*definition.data.left_out, *([definition.data.id] if definition.data.id else [])}
     returned = definition.drift.returns.columns if definition.drift.returns else ()
+    vectors = _vectors(definition, [name for name in before.columns if name not in ignored])
     if only := {returns.named(c) if c in returned else c for c in definition.drift.columns}:
-        ignored |= set(current.columns) - only
+        ignored |= set(current.columns) - only - {name for vector in vectors.values() for name in vector}
     own = {
         returns.named(name) if name in returned else name: one
         for name, one in definition.drift.material.columns.items()
@@ -52,8 +55,18 @@ def between(before: drift.Profile, current: drift.Profile, definition: Definitio
             # The heaviest weight is a whole one: it is told, as each column without a weight has it too.
             importance={"": 1.0, **{name: one.weight for name, one in own.items()}},
             ignore=tuple(sorted(ignored)),
+            vectors=vectors,
         ),
     )
+
+
+def _vectors(definition: Definition, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The columns of each vector; one that fits several is of the first."""
+    left, found = list(names), {}
+    for vector, patterns in definition.drift.vectors.items():
+        found[vector] = tuple(name for name in left if any(fnmatchcase(name, one) for one in patterns))
+        left = [name for name in left if name not in found[vector]]
+    return found
 
 
 def _tolerances(own: ColumnMaterial) -> drift.ColumnPolicy:

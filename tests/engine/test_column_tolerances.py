@@ -67,8 +67,8 @@ def test_nulls_and_range_can_be_left_out_for_one_column() -> None:
 @pytest.mark.parametrize(
     ("columns", "key", "words"),
     [
-        ("{ring: {weight: 0}}", "drift.material.columns.ring", "a column that is compared"),
-        ("{year: {weight: 0}}", "drift.material.columns.year", "a column that is compared"),
+        ("{ring: {weight: 0}}", "drift.material.columns.ring", "a column that is compared, or a vector"),
+        ("{year: {weight: 0}}", "drift.material.columns.year", "a column that is compared, or a vector"),
         (
             "{mass: {efect: 0.1}}",
             "drift.material.columns.mass.efect",
@@ -85,3 +85,27 @@ def test_each_mistake_is_on_its_line(columns: str, key: str, words: str) -> None
     (mistake,) = wrong.value.mistakes
     assert (mistake.line, mistake.key) == (9, key)
     assert words in mistake.allowed
+
+
+def test_columns_that_are_one_vector_are_judged_as_one_with_its_own_tolerance() -> None:
+    import pandas as pd
+
+    def embedded(seed: int, moved: float) -> drift.Profile:
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(moved, 1, (600, 4))
+        columns = {f"e_{place}": column for place, column in enumerate(rows.T)}
+        return drift.profile(pd.DataFrame({**columns, "ring": range(600), "mass": rng.normal(size=600)}))
+
+    def report(more: str) -> drift.Report:
+        text = FILE.replace(
+            "  material:\n    columns:\n", f"  vectors: {{picture: ['e_*', 'f_*']}}\n  {more}\n"
+        )
+        definition = loopfile.parse(text, file="loop.yaml")
+        return comparison.between(embedded(1, 0.0), embedded(2, 0.6), definition)
+
+    for more in ("enabled: true", "columns: [mass]"):
+        found = report(more)
+        assert {one.name for one in found.columns} - {"dependence between columns"} == {"mass", "picture"}
+        assert found["picture"].material and not found["mass"].material
+    lenient = report("material: {columns: {picture: {effect: 3}}}")
+    assert (lenient["picture"].detected, lenient["picture"].material) == (True, False)

@@ -69,6 +69,13 @@ class CountsBuilder:
         if len(rows) > 4 * KEEP:
             self._shrink(KEEP)
 
+    def add_nameless(self, keys: Iterable[str], counts: Iterable[int]) -> None:
+        """Count rows of some categories by their hash alone: what people wrote is not kept."""
+        if not len(self._buckets):
+            self._buckets = np.zeros(BUCKETS, np.int64)
+        for key, number in zip(keys, counts, strict=True):
+            self._buckets[bucket(key)] += number
+
     def merge(self, other: Counts) -> None:
         """Count everything that another part has counted."""
         self.add(other.keys, other.counts.tolist())

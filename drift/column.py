@@ -18,6 +18,8 @@ from .profiles import ColumnProfile
 from .report import Kind
 
 _FEW_ROWS = 20  # fewer rows say nothing about whether a column is an id or free text
+_HEAD = 200  # characters of a text in which a word is looked for
+_MARKS = ".,;:!?\"'()[]{}"
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
@@ -189,7 +191,7 @@ class ColumnBuilder:
             "numeric": (self._count_numbers, ("values",), ()),
             "boolean": (self._count_categories, (), ("values",)),
             "category": (self._count_categories, (), ("values",)),
-            "text": (self._count_text, ("length",), ("pattern",)),
+            "text": (self._count_text, ("length",), ("pattern", "word")),
             "datetime": (self._count_moments, ("values",), ("weekday", "hour")),
         }
         if self.kind not in counted:
@@ -220,6 +222,7 @@ class ColumnBuilder:
         shape = pc.replace_substring_regex(shape, r"\p{N}+", "9")
         shape = pc.replace_substring_regex(shape, r"(a[\s'.,-]*)+", "a ")
         self._counts("pattern").add(*tally(pc.utf8_slice_codeunits(shape, 0, 40)))
+        self._counts("word").add_nameless(*tally(one_word(text)))
 
     def _count_moments(self, column: Column) -> None:
         seconds = moments(column)
@@ -288,6 +291,22 @@ def tally(column: Column) -> tuple[list[str], list[int]]:
         ]
         return [name for name, _ in kept], [number for _, number in kept]
     return names, rows.tolist()
+
+
+def one_word(text: Column) -> pa.Array:
+    """One word of each row that has any, in small letters, among its first 200 characters.
+
+    Which one follows from the row's length alone, so that rows stay exchangeable: all words would count long rows
+    several times.
+    """
+    whole = text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
+    head = pc.utf8_slice_codeunits(whole, 0, _HEAD)
+    words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(head)))
+    starts = np.asarray(words.offsets.to_numpy(), np.int64)
+    number = np.diff(starts)
+    lengths = numbers(pc.utf8_length(whole), _codes, 0)
+    places = starts[:-1] + lengths % np.maximum(number, 1)
+    return pc.utf8_trim(words.values.take(pa.array(places[number > 0])), _MARKS)
 
 
 def _coded(column: Column) -> Ints:

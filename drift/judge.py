@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -135,6 +135,8 @@ def _part(name: str, first: ColumnProfile, second: ColumnProfile, scales: _Scale
 def _told(part: str, found: tuple[Effect, ...]) -> tuple[Effect, ...]:
     if part == "values":
         return found
+    if part == "word":  # by hash, so that no category has a name
+        return tuple(replace(e, name="words", words=f"{e.value:.1%} of rows use other words") for e in found)
     return tuple(
         Effect(f"{part} {e.name}", e.value, e.low, e.high, e.unit, e.tolerance, f"by {part}: {e.words}")
         for e in found

@@ -30,7 +30,7 @@ def compared(first: list[str], second: list[str], rate: float = 0.01) -> drift.R
 
 
 def test_texts_of_one_vocabulary_alarm_at_their_rate() -> None:
-    """Rows repeat their words, as people do: counting all words of a row would alarm far too often."""
+    """Rows repeat their words, as people do."""
     rng, found = np.random.default_rng(1), 0
     for _ in range(60):
         sides = [[f"{one} {one} {one}" for one in text(rng, rows, words=1)] for rows in (300, 200)]

@@ -6,7 +6,8 @@ import pandas as pd
 
 from demo.stage import LOOPS, Stage
 from shared.audit.answer import audit
-from shared.domain.release import Phase
+from shared.domain.reason import Code
+from shared.domain.release import JudgementKind, Phase
 from shared.state import queries
 from shared.words import say, spoken
 
@@ -74,6 +75,15 @@ def more(stage: Stage) -> None:
     released(stage, 4, "PERSON")
     told = steps(stage, 4)
     stage.expect(set(told.values()) == {"ran"}, f"new data, and a step was reused: {told}")
+    heard(stage, 4)
+
+
+def heard(stage: Stage, number: int) -> None:
+    """What the canary was told from outside (canary.signals)."""
+    canaries = [one for one in stage.release(number).judgements if one.kind is JudgementKind.CANARY]
+    told = [why for one in canaries for why in one.reasons if why.code is Code.METRIC_SIGNAL]
+    stage.expect(bool(told), f"no canary of release {number} heard the signal")
+    stage.say(say(told[-1]))
 
 
 def land_more(stage: Stage) -> None:

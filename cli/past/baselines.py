@@ -61,7 +61,7 @@ def without_triggers(definition: Definition) -> Definition:
 def _with_a_short_canary(definition: Definition) -> Definition:
     step = definition.canary.step.model_copy(update={"minutes": 1.0, "min_requests": 20, "max_hours": 1.0})
     shape = {"steps": (50,), "step": step, "bake_minutes": 0, "approval": "none", "on_timeout": "promote"}
-    canary = definition.canary.model_copy(update=shape)
+    canary = definition.canary.model_copy(update={**shape, "signals": ()})
     gate = definition.gate.model_copy(update={"checks": (), "on_inconclusive": "promote"})
     timeless = tuple(rule for rule in definition.data.contract if rule.max_age is None)  # the past is old
     data = definition.data.model_copy(update={"source": None, "labels": None, "contract": timeless})

@@ -273,6 +273,7 @@ class Code(StrEnum):
     UNUSUAL_DROP = "unusual-drop"
     USUAL_DROP = "usual-drop"
     FEW_PAST_DROPS = "few-past-drops"
+    REFERENCE_NOT_THERE = "reference-not-there"
     METRIC_BREACHED = "metric-breached"
     METRIC_PAST_BY_CHANCE = "metric-past-by-chance"
     METRIC_MET = "metric-met"

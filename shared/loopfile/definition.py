@@ -339,9 +339,9 @@ class Material(Section):
 
 
 class DriftReference(Section):
-    """What a drop is compared with. Written as champion, {last: n} or {same_season: n}."""
+    """What a drop is compared with. Written as champion, {version: n}, {last: n} or {same_season: n}."""
 
-    kind: Literal["champion", "last", "same_season"] = "champion"
+    kind: Literal["champion", "version", "last", "same_season"] = "champion"
     n: Annotated[int, Field(ge=0)] = 0
 
     @model_serializer
@@ -354,26 +354,26 @@ def _reference(value: object) -> object:
         return DriftReference()
     if isinstance(value, Mapping) and len(value) == 1:
         kind, n = next(iter(value.items()))
-        fits = isinstance(n, int) and not isinstance(n, bool) and _FEWEST_DROPS.get(kind, 99) <= n <= 60
-        if fits:
+        least, most = _BOUNDS.get(kind, (1, 0))
+        if isinstance(n, int) and not isinstance(n, bool) and least <= n <= most:
             return DriftReference.model_validate({"kind": kind, "n": n})
     if isinstance(value, DriftReference):
         return value
     raise ValueError("not a reference")
 
 
-_FEWEST_DROPS = {"last": 1, "same_season": 4}
+_BOUNDS = {"version": (1, 1_000_000), "last": (1, 60), "same_season": (4, 60)}
 _REFERENCE_SCHEMA = {
     "anyOf": [
         {"enum": ["champion"]},
         *(
             {
                 "type": "object",
-                "properties": {kind: {"type": "integer", "minimum": least, "maximum": 60}},
+                "properties": {kind: {"type": "integer", "minimum": least, "maximum": most}},
                 "required": [kind],
                 "additionalProperties": False,
             }
-            for kind, least in _FEWEST_DROPS.items()
+            for kind, (least, most) in _BOUNDS.items()
         ),
     ]
 }
@@ -402,9 +402,9 @@ class Drift(Section):
         DriftReference,
         BeforeValidator(_reference),
         WithJsonSchema(_REFERENCE_SCHEMA),
-        Allowed("champion, {last: n} or {same_season: n}, n up to 60"),
+        Allowed("champion, {version: n}, {last: n} or {same_season: n}; the n of these two up to 60"),
     ] = DriftReference()
-    """champion: tests of rows, where rows do not depend on each other; else the drop's rank among the loop's past."""
+    """champion, version: tests of rows, where rows do not depend on each other; else the rank among the loop's past."""
     unusual_rate: Annotated[float, Field(gt=0, le=0.5)] = 0.1
     """Share of quiet drops that may alarm where a drop is ranked among the loop's past."""
     cluster: Column | None = None

@@ -47,7 +47,7 @@ def place(unit: Unit, version: DataVersion, definition: Definition) -> Place:
     from drift import findings
 
     profile = drift.Profile.from_bytes(unit.ports.documents.get(version.profile))
-    asked = definition.drift.reference.kind != "champion"
+    asked = definition.drift.reference.kind in ("last", "same_season")
     ranked = asked or any(True for _ in findings.dependence(profile))
     if not ranked and not unit.state.past:
         return Place("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.loop import LoopState
@@ -18,6 +19,10 @@ from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
 from shared.verdict import comparison, own_past, predictions
+
+if TYPE_CHECKING:
+    from shared.loopfile import Definition
+    from shared.loopfile.definition import DriftReference
 
 PERSISTENCE_MEMORY = 100
 """How many versions back `drift.persistence.of` can look."""
@@ -116,24 +121,41 @@ def _own(version: DataVersion) -> Reason | None:
 
 
 def look(unit: Unit, published: Published, version: DataVersion) -> Verdict:
-    """Drift against the champion's reference, and the champion's metric where the version is labelled."""
+    """Drift against the reference, and the champion's metric where the version is labelled."""
     champion, drift = unit.state.champion, published.definition.drift
     place = own_past.place(unit, version, published.definition) if drift.enabled else own_past.Place("")
     if champion is None:
         return Verdict(seen=(reason(Code.NO_CHAMPION),), past=place.past)
-    verdict = _drift(unit.ports, champion, published, version, place)
+    verdict = _drift(unit, champion, published, version, place)
     verdict = _checks(unit, champion, published, version, verdict)
     return _metric(unit, champion, published, version, replace(verdict, past=place.past))
 
 
 def _drift(
-    ports: Ports, champion: Champion, published: Published, version: DataVersion, place: own_past.Place
+    unit: Unit, champion: Champion, published: Published, version: DataVersion, place: own_past.Place
 ) -> Verdict:
     """By the tests of rows; where those do not hold, unusual for the loop and beyond the tolerances."""
     definition = published.definition
     if not definition.drift.enabled:
         return Verdict(seen=(reason(Code.DRIFT_OFF),))
-    report = comparison.report(ports, champion.profile, version, definition)
+    reference, none = _reference(unit, champion, definition.drift.reference)
+    verdict = _compared(unit.ports, reference, definition, version, place)
+    return replace(verdict, seen=(*none, *verdict.seen))
+
+
+def _reference(unit: Unit, champion: Champion, wanted: DriftReference) -> tuple[str, tuple[Reason, ...]]:
+    """The profile to compare with: the champion's training data, or of the version that the loop file names."""
+    if wanted.kind != "version":
+        return champion.profile, ()
+    if wanted.n >= unit.state.next_version:
+        return champion.profile, (reason(Code.REFERENCE_NOT_THERE, version=wanted.n),)
+    return unit.version(wanted.n)[0].profile, ()
+
+
+def _compared(
+    ports: Ports, reference: str, definition: Definition, version: DataVersion, place: own_past.Place
+) -> Verdict:
+    report = comparison.report(ports, reference, version, definition)
     document = ports.documents.put(json.dumps(report.to_dict(), sort_keys=True).encode())
     moved = tuple(comparison.column_moved(column) for column in report.columns if column.material)
     if place.told is None:

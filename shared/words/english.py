@@ -431,6 +431,9 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "rows depend on each other, so that tests of rows do not hold, and {past} past drops are too few to compare "
         "with ({least} are needed): no verdict on drift"
     ),
+    Code.REFERENCE_NOT_THERE: (
+        "version {version}, which drift.reference names, is not there yet: compared with the champion's training data"
+    ),
     Code.METRIC_BREACHED: (
         "{metric} is {value:.4f} ({low:.4f} to {high:.4f}) on {rows} rows: "
         "significantly {side} the threshold of {threshold:g}"

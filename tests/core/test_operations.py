@@ -44,7 +44,7 @@ NEEDS_NOTHING = {
     ),
     *("no-champion", "drift-off", "column-moved", "no-material-drift", "steps-reused"),
     *("check-found", "check-by-chance"),
-    *("unusual-drop", "usual-drop", "few-past-drops"),
+    *("unusual-drop", "usual-drop", "few-past-drops", "reference-not-there"),
     *(
         "metric-breached",
         "metric-past-by-chance",

@@ -23,6 +23,7 @@ from shared.words import say
 from tests.engine.test_canary_evidence import go_on, in_canary, live
 from tests.engine.world import LOOP, World
 from tests.simulator.reader import reading_in_process
+from tests.tower.tower import page
 
 QUERY = "Orders_CL | where TimeGenerated >= datetime({since}) | summarize hits = count() by deployment"
 REFUNDS = f"{{name: refunds, logs: '{QUERY}', margin: 0.05, needed: true}}"
@@ -60,6 +61,8 @@ def test_a_release_whose_signals_are_well_goes_live_and_tells_of_them(world: Wor
     assert all(one.same for one in evidence_replay.replay(world.ports, "birds", 2))
     story = json.dumps(release_story(world.ports, "birds", 2), default=str)
     assert "refunds: canary 0 of" in story
+    for words in ("refunds: canary 0 of", "backlog (an opinion): 12"):
+        assert words in page(world.ports, "/loops/birds/releases/2")
     asked = {url for url in world.ports.sources.asked if "r2-a1" in url}
     assert {url.split("=")[0] for url in asked} == {"https://shop.example/r2-a1?since"}
 
@@ -140,6 +143,17 @@ def test_a_deployment_without_a_row_has_counted_nothing_yet(steady: World) -> No
     steady.ports.evidence.answers["Orders_CL"] = [{"deployment": "champion", "hits": 2.0, "total": 30}]
     seen = asked(steady, REFUNDS)
     assert (seen.canary, seen.champion, seen.problem) == ((0, 0), (2, 30), None)
+
+
+def test_what_another_deployment_has_is_nobodys(steady: World) -> None:
+    strange = {"deployment": "mine", "hits": 9, "total": 9, "value": 9}
+    ours = {"deployment": "r2-a1", "hits": 1, "total": 30, "value": 1}
+    value = f"{{name: a, logs: '{QUERY}', kind: value}}"
+    steady.ports.evidence.answers["Orders_CL"] = [strange, ours, BOTH]
+    assert asked(steady, REFUNDS).canary == (1, 30)
+    assert asked(steady, value).canary_value == 1
+    steady.ports.evidence.answers["Orders_CL"] = [strange]
+    assert asked(steady, value).canary_value is None
 
 
 def test_one_that_is_not_needed_keeps_nobody_waiting_and_is_told(world: World) -> None:

@@ -121,10 +121,14 @@ def _not_shrunk(seen: SignalSeen, before: int) -> SignalSeen:
 def _of_rows(rows: Sequence[Mapping[str, object]], arms: Mapping[str, str]) -> Answer:
     if len(rows) > MOST_ROWS:
         raise _Unfit(f"one row for each deployment: it has more than {MOST_ROWS}")
-    parts = {_arm(row.get("deployment", ""), arms): row for row in rows}
-    if len(parts) < len(rows):
+    whole = [row for row in rows if not row.get("deployment")]
+    named = [(_arm(row["deployment"], arms), row) for row in rows if row.get("deployment")]
+    parts = [("", row) for row in whole] + [(arm, row) for arm, row in named if arm]
+    if rows and not parts:
+        raise _Unfit("deployment, which is canary, champion or one of their names")
+    if len(dict(parts)) < len(parts):
         raise _Unfit("one row for each deployment: it has several")
-    return parts
+    return dict(parts)
 
 
 def _of_json(content: bytes, records: str, arms: Mapping[str, str]) -> Answer:
@@ -161,7 +165,7 @@ def _counts(name: str, answer: Answer) -> SignalSeen:
             raise _Unfit(f"hits that are among the total: {hits} of {total} of the {arm}")
         counts[arm] = (hits, total)
     if set(answer) and not set(answer) & set(counts):
-        raise _Unfit("deployment, which is canary, champion or one of their names")
+        raise _Unfit("the arms: canary and champion, or their deployments")
     return SignalSeen(name, counts["canary"], counts["champion"], until_at=_until(answer))
 
 

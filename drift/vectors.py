@@ -28,7 +28,8 @@ def judge(name: str, columns: Sequence[str], sides: tuple[Sample, Sample], polic
     (`dependence.jointly`), by shuffles of the rows where a side has up to 1,000. Valid n: 50 rows a side and 320 in
     all; with fewer it is not judgeable.
     """
-    known = dependence.names(*({c: side[c] for c in columns if c in side} for side in sides), len(columns))
+    ours, theirs = ({c: side[c] for c in columns if c in side} for side in sides)
+    known = dependence.names(ours, theirs, len(columns))
     known = [known[i] for i in np.linspace(0, len(known) - 1, min(len(known), MOST_COLUMNS)).astype(int)]
     if len(known) < _FEWEST_COLUMNS:
         return "a vector of fewer than two columns that are numbers, not constant, on both sides"

@@ -42,10 +42,26 @@ def judge(name: str, columns: Sequence[str], sides: tuple[Sample, Sample], polic
         return Judged(name, "vector", Evidence(1.0, {}, 1.0), (nothing,), importance=policy.weight(name))
     statistic, p = dependence.jointly(x, y)
     z = interval(policy.confidence)
-    found = (_moved(x, y, tolerance, z), _spread(x, y, tolerance, z))
-    return Judged(
-        name, "vector", Evidence(p, {"joint": (statistic, p)}), found, importance=policy.weight(name)
-    )
+    ours, theirs = _along(x, y)
+    found = (_moved(ours, theirs, tolerance, z), _spread(x, y, tolerance, z))
+    evidence, apart = Evidence(p, {"joint": (statistic, p)}), {"ks": _ks(ours, theirs)}
+    return Judged(name, "vector", evidence, found, apart, policy.weight(name))
+
+
+def _along(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Both sides along the direction that parts them best: found on every other row and given of the rest, so that it
+    is not flattered."""
+    (a, c), (b, d) = (x[::2], x[1::2]), (y[::2], y[1::2])
+    spread = np.maximum(np.concatenate([a, b]).var(axis=0), 1e-12)
+    direction = (b.mean(axis=0) - a.mean(axis=0)) / spread
+    return c @ direction, d @ direction
+
+
+def _ks(ours: Floats, theirs: Floats) -> float:
+    """Kolmogorov and Smirnov's distance: by it a drop is ranked among past ones."""
+    at = np.concatenate([ours, theirs])
+    shares = (np.searchsorted(np.sort(side), at, side="right") / len(side) for side in (ours, theirs))
+    return float(np.abs(np.subtract(*shares)).max())
 
 
 def _spread(x: Floats, y: Floats, tolerance: float, z: float) -> Effect:
@@ -59,17 +75,11 @@ def _spread(x: Floats, y: Floats, tolerance: float, z: float) -> Effect:
     return Effect("spread", value, value - half, value + half, "ln", tolerance, words)
 
 
-def _moved(x: Floats, y: Floats, tolerance: float, z: float) -> Effect:
-    """How far the mean moved, in standard deviations along the direction that parts the sides best.
+def _moved(ours: Floats, theirs: Floats, tolerance: float, z: float) -> Effect:
+    """How far the mean moved along that direction, in standard deviations: 0 on average where nothing changed.
 
-    The direction is found on every other row and measured on the rest, so that it is not flattered: with no change its
-    mean is 0. The interval is that of a standardised difference (Hedges, Olkin, *Statistical Methods for Meta-Analysis*
-    (1985) 86).
+    The interval is that of a standardised difference (Hedges, Olkin, *Statistical Methods for Meta-Analysis*, 1985).
     """
-    (a, c), (b, d) = (x[::2], x[1::2]), (y[::2], y[1::2])
-    spread = np.maximum(np.concatenate([a, b]).var(axis=0), 1e-12)
-    direction = (b.mean(axis=0) - a.mean(axis=0)) / spread
-    ours, theirs = c @ direction, d @ direction
     within = (ours.var() * len(ours) + theirs.var() * len(theirs)) / (len(ours) + len(theirs))
     value = float((theirs.mean() - ours.mean()) / np.sqrt(max(within, 1e-12)))
     n, m = len(ours), len(theirs)

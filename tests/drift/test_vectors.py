@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom
 
 import drift
-from drift import vectors
+from drift import history, vectors
 from drift.judge import Judged
 
 Rows = npt.NDArray[np.float64]
@@ -81,6 +81,16 @@ def test_the_direction_is_not_flattered_by_the_rows_that_chose_it() -> None:
     found = [judged(drawn(rng, 200), drawn(rng, 160)).effects[0].value for _ in range(40)]
     assert abs(np.mean(found)) < 4 * np.std(found) / np.sqrt(40)
     assert np.mean(np.abs(found)) < 0.25
+
+
+def test_a_drop_is_ranked_among_past_ones_by_how_far_its_vector_lies() -> None:
+    """Where rows depend on each other that is the verdict: a vector of distance 0 would never alarm."""
+    rng = np.random.default_rng(6)
+    still, moved = (
+        history.distances(drift.compare(frame(rng, 800), frame(rng, 400, shift), POLICY))["embedding"]
+        for shift in (0.0, 0.7)
+    )
+    assert still < 0.15 < 0.2 < moved <= 1
 
 
 def frame(rng: np.random.Generator, rows: int, shift: float = 0.0) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -39,7 +40,6 @@ def _made(parts: Iterable[_Part]) -> typer.Typer:
         name="driftloop",
         help=driftloop.__doc__,
         no_args_is_help=True,
-        add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -108,6 +108,7 @@ def __getattr__(name: str) -> typer.Typer:
 
 def main() -> None:
     """Entry point. Exit code 0 done, 1 refused or not found (the text says why), 2 wrong usage."""
+    logging.getLogger("azure").setLevel(logging.CRITICAL)  # what goes wrong there is raised, and told below
     try:
         app = _drift_alone() if sys.argv[1:2] in (["compare"], ["profile"]) else _whole()
         app()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 from importlib.metadata import version
 
 import pytest
 from rich.table import Table
 from typer.testing import CliRunner
 
-from cli import app
+from cli import app, main
 from cli.session import Terminal, release_of
 from shared.errors import ConfigurationError
 
@@ -23,6 +24,35 @@ def test_help_has_a_short_form_everywhere(arguments: list[str]) -> None:
 def test_the_version_is_the_packages() -> None:
     done = CliRunner().invoke(app, ["--version"])
     assert (done.exit_code, done.output.strip()) == (0, f"driftloop {version('driftloop')}")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("driftloop sta", ["status"]), ("driftloop drop --la", ["--labels"])]
+)
+def test_a_shell_that_asks_for_completion_is_offered_commands_and_options(
+    typed: str, offered: list[str]
+) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    asking = {"_DRIFTLOOP_COMPLETE": "complete_bash", **words}
+    done = CliRunner().invoke(app, [], env=asking, prog_name="driftloop")
+    assert done.output.split() == offered
+
+
+def test_what_libraries_log_of_azure_stays_out_of_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Azure's client logs each credential that it tried; what came of it is raised, and told once."""
+    azure = logging.getLogger("azure")
+    before = azure.level
+    monkeypatch.setattr("sys.argv", ["driftloop", "--version"])
+    try:
+        with pytest.raises(SystemExit):
+            main()
+        said = logging.getLogger("azure.identity._internal.decorators").isEnabledFor(logging.WARNING)
+    finally:
+        azure.setLevel(before)
+    assert not said
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("text", ["birds", "birds/", "a/b/1", "birds/²"])

@@ -74,8 +74,9 @@ def run_up(local: LocalAzure, app: Path, *, hosted: bool) -> None:
 
 
 def exports(environment: dict[str, str]) -> list[str]:
-    """Lines for a POSIX shell."""
-    return [f"export {name}={shlex.quote(value)}" for name, value in sorted(environment.items())]
+    """Lines for a POSIX shell, which then finds the commands of this virtual environment too."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(environment.items())]
+    return [*lines, f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"']
 
 
 def connection_string(settings: Settings, lasts: timedelta = timedelta(hours=12)) -> str:

@@ -64,6 +64,11 @@ def clip(text: str, limit: int = 400) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def shortened(name: str, limit: int) -> str:
+    """A long name's two ends: names of one family often differ at their end alone."""
+    return name if len(name) <= limit else f"{name[: limit // 2]}…{name[-(limit - limit // 2 - 1) :]}"
+
+
 @dataclass(frozen=True)
 class Asking:
     """One question to the tower."""

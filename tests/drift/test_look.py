@@ -4,23 +4,21 @@ Pictures for the docs are written to docs/screenshots with `DRIFTLOOP_SCREENSHOT
 """
 
 import os
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 import drift
 from benchmarks.drift import workload
+from tests.chromium import chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SHOTS = Path(__file__).parents[2] / "docs" / "screenshots"
 WIDTHS = {"light": (1100, 1000, "light"), "dark": (1100, 1000, "dark"), "phone": (390, 844, "light")}
 MOVED = {"lognormal_0", "gauss_3", "price_1", "uniform_0", "word_10", "gauss_7"}
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found: install Debian's chromium")
 
 
 def moved(rows: int) -> pa.Table:
@@ -59,11 +57,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Browser:
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"]
-        )
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
 
 
 @pytest.mark.parametrize("look", list(WIDTHS))

@@ -61,6 +61,8 @@ class World:
     ports: MemoryPorts = field(default_factory=lambda: memory_ports(FakeClock()))
     models: dict[str, Model] = field(default_factory=dict)
     default_model: Model = by_bill
+    loop: str = "birds"
+    """Its name; data land in landing/birds/ whatever it is."""
 
     def __post_init__(self) -> None:
         self.ports.training.new_jobs_are = "completed"
@@ -114,7 +116,7 @@ class World:
         body: dict[str, object] = {"release": release or "", "reason": reason}
         if id:
             body["id"] = id
-        self.send(messages.act_message(verb, "birds", body, "bob"))
+        self.send(messages.act_message(verb, self.loop, body, "bob"))
 
     def alert(self, condition: str = "Fired", rule: str = "birds-errors") -> None:
         essentials = {
@@ -165,13 +167,13 @@ class World:
 
     @property
     def state(self) -> LoopState:
-        return unit_of_work.read(self.ports, "birds").state
+        return unit_of_work.read(self.ports, self.loop).state
 
     def release(self, number: int) -> Release:
-        return unit_of_work.read(self.ports, "birds").release(number)[0]
+        return unit_of_work.read(self.ports, self.loop).release(number)[0]
 
     def ledger(self) -> list[str]:
-        return [entry.what for entry in queries.entries(self.ports, "birds")]
+        return [entry.what for entry in queries.entries(self.ports, self.loop)]
 
 
 def lived(life: Callable[P, World]) -> Callable[P, World]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -16,29 +15,17 @@ from pathlib import Path
 import httpx
 import pytest
 from azure.identity import DefaultAzureCredential
-from playwright.sync_api import BrowserContext, Error, Page, Route, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, Route
 
 from local.host import signin
 from shared.state import queries
 from shared.words import plain
 from tests.acceptance.conftest import App, app, season, traffic
 from tests.acceptance.typed import typed
+from tests.chromium import axe, chromium, sideways
 
 __all__ = ["app"]  # the fixture: the app on a local Azure of its own
 
-WIDE = """[...document.querySelectorAll("main *")].filter(e => e.getBoundingClientRect().right > innerWidth
-  && !e.closest(".scroll")).map(e => e.tagName + "." + e.className + ": " + e.textContent.slice(0, 60)).slice(0, 20)"""
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--force-color-profile=srgb",
-]
 SHOTS = Path(__file__).parents[2] / "docs" / "screenshots"
 LOOP = "penguins"
 YOU = "you@laptop (00000000-0000-0000-0000-0000000000e0)"
@@ -70,9 +57,7 @@ class Seen:
         self.open(path)
         found = axe(self.page, self.scheme)
         assert found == [], (name, self.scheme, found)
-        assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
-            f"{name} scrolls sideways: {self.page.evaluate(WIDE)}"
-        )
+        assert sideways(self.page) == [], name
         if os.environ.get("DRIFTLOOP_SCREENSHOTS"):
             SHOTS.mkdir(exist_ok=True)
             self.page.screenshot(path=SHOTS / f"{name}-{self.scheme}.png", full_page=name != "help")
@@ -106,34 +91,15 @@ def act(page: Page, label: str, reason: str) -> None:
     form.get_by_text(label, exact=True).click()
 
 
-def axe(page: Page, scheme: str) -> list[str]:
-    """What axe-core calls serious or critical, in words. In the dark and on a phone only colours and sizes differ."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    rules = {"dark": ["color-contrast"], "phone": ["target-size"]}.get(scheme)
-    violations = Axe().run(page, options={"runOnly": rules} if rules else {}).response["violations"]
-    return [
-        f"{v['id']}: {v['help']} ({v['nodes'][0]['html'][:160]})"
-        for v in violations
-        if v["impact"] in ("serious", "critical")
-    ]
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[dict[str, BrowserContext]]:
-    if CHROMIUM is None:
-        pytest.skip(
-            "there is no Chromium here; on Debian: apt-get install -y --no-install-recommends chromium"
-        )
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as started:
         yield {
-            "light": chromium.new_context(color_scheme="light", viewport={"width": 1280, "height": 860}),
-            "dark": chromium.new_context(color_scheme="dark", viewport={"width": 1280, "height": 860}),
-            "phone": chromium.new_context(viewport={"width": 390, "height": 844}, device_scale_factor=1),
-            "stranger": chromium.new_context(),
+            "light": started.new_context(color_scheme="light", viewport={"width": 1280, "height": 860}),
+            "dark": started.new_context(color_scheme="dark", viewport={"width": 1280, "height": 860}),
+            "phone": started.new_context(viewport={"width": 390, "height": 844}, device_scale_factor=1),
+            "stranger": started.new_context(),
         }
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -268,9 +234,9 @@ def test_the_pages_work_by_keyboard_alone(people: dict[str, Seen]) -> None:
 
 
 def test_the_pages_work_without_javascript(app: App, browser: dict[str, BrowserContext]) -> None:
-    chromium = browser["light"].browser
-    assert chromium
-    context = chromium.new_context(java_script_enabled=False)
+    started = browser["light"].browser
+    assert started
+    context = started.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(signin.address(app.azure.settings, to=f"/api/tower/loops/{LOOP}"))
     act(page, "Pause", "without a script")

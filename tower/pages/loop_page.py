@@ -24,7 +24,7 @@ from shared.words import say
 from tower.pages import lines
 from tower.pages.lines import Aside, Offer, ReleaseLine, Told, VersionLine, Withheld, read, told
 from tower.shapes import MetricPoint
-from tower.visit import Asking, Document, clip, document
+from tower.visit import Asking, Document, clip, document, shortened
 from tower.words import doing, model
 
 if TYPE_CHECKING:
@@ -300,7 +300,7 @@ def _heat(asking: Asking, reports: Mapping[int, str]) -> tuple[tuple[HeatRow, ..
     ranked = sorted(names, key=lambda name: (-weight[name], name))
     heat = tuple(
         HeatRow(
-            clip(name, 80),
+            shortened(name, 80),
             tuple(by_version.get(n, {}).get(name) or Cell(n, 0, 0.0, "", judged=False) for n in reports),
         )
         for name in ranked[:ROWS]

@@ -17,7 +17,7 @@ from shared.words import say
 from tower.pages import lines
 from tower.pages.lines import Aside, read
 from tower.shapes import Categories, Numbers, shape_of
-from tower.visit import Asking, Document, NotFound, clip, document
+from tower.visit import Asking, Document, NotFound, clip, document, shortened
 
 if TYPE_CHECKING:
     from drift import Profile
@@ -142,7 +142,7 @@ def version(asking: Asking, name: str, number: int) -> VersionPage:
         quiet=quiet,
         left_out=left_out,
         skipped=tuple(
-            (clip(str(a), 80), clip(str(b), 200)) for a, b in (report["skipped"] if report else [])[:40]
+            (shortened(str(a), 80), clip(str(b), 200)) for a, b in (report["skipped"] if report else [])[:40]
         ),
         metric=_metric(asking, found),
         contract=_contract(asking, found),
@@ -203,7 +203,7 @@ def _column(column: Document, before: Profile | None = None, after: Profile | No
     if before is not None and after is not None:
         drawn = shape_of(before.columns.get(name), after.columns.get(name))
     return ColumnLine(
-        name=clip(name, 120),
+        name=shortened(name, 120),
         kind=str(column["kind"]),
         state="material" if column["material"] else "detected" if column["detected"] else "quiet",
         words=clip(str(column["words"]), 300),

@@ -1,0 +1,156 @@
+"""Every page of a loop with 203 columns, 50 versions and long names, on a phone, a tablet and a desktop.
+
+Pictures of each go to the folder that `DRIFTLOOP_WIDTHS` names, to be looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, Page, Route
+
+from shared.domain.release import Release
+from shared.domain.version import DataVersion
+from shared.ports import Row
+from shared.runtime import unit_of_work
+from shared.state import rows
+from tests.chromium import axe, chromium, sideways
+from tests.engine.world import LOOP, World, csv, season
+from tests.tower.tower import BASE, SITE, get, twin
+from tower import html
+
+WIDTHS = {"phone": 390, "tablet": 820, "desktop": 1440}
+NAME = "customer-lifetime-value-emea-b2b"
+COLUMNS, VERSIONS, RELEASES = 203, 50, 12
+PAGES = {
+    "overview": "",
+    "loop": f"/loops/{NAME}",
+    "version": f"/loops/{NAME}/versions/2",
+    "release": f"/loops/{NAME}/releases/2",
+    "audit": f"/loops/{NAME}/audit",
+    "chain": f"/loops/{NAME}/audit?release=2",
+    "help": "/help",
+    "missing": f"/loops/{NAME}/versions/9999",
+}
+WIDE = ("overview", "loop", "version")
+"""Pages that grow with the loop: axe looks at the others in test_browser.py."""
+
+
+def wide(year: int, **changes: float) -> pd.DataFrame:
+    """A season with further columns: long names of words, of one word, and in another script."""
+    birds = season(year, **changes)
+    random = np.random.default_rng(year)
+    names = [
+        "average_household_income_before_housing_costs_in_the_quarter_before_the_application_{:03d}",
+        "Durchschnittlichesjahreseinkommenvorabzugderwohnkostenimletztenquartal{:03d}",
+        "前四半期の住宅費控除前の平均世帯収入_{:03d}",
+        "x{:03d}",
+    ]
+    shift = 0.9 if changes else 0.0
+    more = {
+        names[n % 4].format(n): random.normal(shift * (n % 9 == 0), 1, len(birds)).round(3)
+        for n in range(COLUMNS - birds.shape[1])
+    }
+    return pd.concat([birds, pd.DataFrame(more, index=birds.index)], axis=1)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """Two drops are read and judged; the other versions and releases are copies."""
+    made = World(loop=NAME)
+    made.publish(LOOP.replace("loop: birds", f"loop: {NAME}"))
+    made.drop("2007.csv", csv(wide(2007)))
+    made.live()
+    made.ticks(2, 120)
+    folder = "region=emea/business_unit=customer-lifetime-value/year=2026/month=11/"
+    made.drop(f"{folder}an-empty-export-of-the-data-warehouse-of-the-night-before.csv", b"")
+    made.drop("2009.csv", csv(wide(2009, body_mass_g=0.8)))
+    made.ticks_with_traffic(12)
+    made.act("pause", reason="a very long reason that somebody had to give, " * 6 + "x" * 120)
+    _multiply(
+        made, f"landing/birds/{folder}part-00000-8b1f6c1e-2f6d-4f4b-9d2a-3f1c0a7e5b11-c000.snappy.parquet"
+    )
+    (line,) = made.ports.store.overviews()
+    for name in ("claims", "house-prices-of-the-whole-country"[:32].rstrip("-")):
+        made.ports.store.describe(replace(line, loop=name, needs_attention=None))
+    return made
+
+
+def _multiply(world: World, source: str) -> None:
+    found = world.ports.store.rows[NAME]
+    version = rows.decode(DataVersion, found[rows.version_key(2)])
+    release = rows.decode(Release, found[rows.release_key(1)])
+    for number in range(3, VERSIONS + 1):
+        key = rows.version_key(number)
+        found[key] = Row(key, rows.encode(replace(version, number=number, source=source)), "e")
+    for number in range(3, RELEASES + 1):
+        key = rows.release_key(number)
+        found[key] = Row(key, rows.encode(replace(release, number=number)), "e")
+    state = replace(
+        unit_of_work.read(world.ports, NAME).state, next_version=VERSIONS + 1, next_release=RELEASES + 1
+    )
+    found[rows.LOOP] = Row(rows.LOOP, rows.encode(state), "e")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+def answer(world: World, route: Route) -> None:
+    """As the function answers."""
+    split = urlsplit(route.request.url)
+    path = split.path.removeprefix(BASE)
+    if (name := path.strip("/")) in html.STATIC:
+        route.fulfill(body=html.static(name), content_type=html.STATIC[name])
+        return
+    reply = get(world.ports, path + (f"?{split.query}" if split.query else ""))
+    route.fulfill(
+        status=reply.status, body=reply.content, content_type=reply.kind, headers=dict(reply.headers)
+    )
+
+
+@pytest.mark.parametrize(("device", "width"), WIDTHS.items())
+def test_nothing_overflows_and_axe_finds_nothing(
+    world: World, browser: Browser, device: str, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    context.add_init_script("sessionStorage.setItem('driftloop-refresh', 'off')")
+    context.route("**/*", lambda route: answer(world, route))
+    page = context.new_page()
+    wrong = {}
+    for name, path in PAGES.items():
+        page.goto(f"{SITE}{BASE}{path}")
+        found = [*sideways(page), *clipped(page), *(axe(page, device) if name in WIDE else [])]
+        if found:
+            wrong[name] = found
+        if folder := os.environ.get("DRIFTLOOP_WIDTHS"):
+            page.screenshot(path=Path(folder) / f"{name}-{device}.png", full_page=True)
+    context.close()
+    assert wrong == {}
+
+
+def test_names_of_one_family_can_be_told_apart_where_they_are_shortened(world: World) -> None:
+    """They differ in their last characters alone."""
+    names = [row["column"] for row in twin(world.ports, f"/loops/{NAME}")["heat"]]
+    assert max(map(len, names)) == 80 and len(set(names)) == len(names) == 30
+
+
+def clipped(page: Page) -> list[str]:
+    """Boxes whose text runs over their own edge, where no scroll bar reaches it."""
+    found: list[str] = page.evaluate(
+        """[...document.querySelectorAll("main *")].filter(e => e.checkVisibility() && e.clientWidth > 1
+          && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline"
+          && !e.closest(".scroll, .hidden, svg, details:not([open])"))
+          .slice(0, 20)
+          .map(e => "clipped " + e.tagName + "." + e.className + ": " + e.textContent.trim().slice(0, 60))"""
+    )
+    return found

@@ -77,8 +77,10 @@ def write(place: Path, name: str, seen: new_data.Seen, schedule: str) -> None:
         "target": seen.target,
         "task": seen.task,
         "numbers": [c for c in seen.features if seen.kinds[c] in new_data.NUMBERS],
-        "texts": [c for c in seen.features if seen.kinds[c] == "string"],
+        "texts": [c for c in seen.features if seen.kinds[c] == "string" and c not in seen.words],
+        "words": seen.words,
         "moments": [c for c in seen.features if seen.kinds[c] == "datetime"],
+        "time": seen.time,
     }
     (place / "train" / "columns.json").write_text(json.dumps(columns, indent=1, ensure_ascii=False) + "\n")
     words = {"NAME": name, "TARGET": seen.target, "TASK": seen.task, "FOLDER": str(place)}

@@ -21,7 +21,10 @@ TASKS = ("classification", "regression")
 MANY_CLASSES = 100
 MOST_NAMED = 20
 """Classes that a note names."""
+WORDS = 3
+"""Words of a text on average, from which on it is a text; shorter ones are names and codes."""
 
+_WORD = r"[^\W\d]{2,}"
 _ID_NAME = re.compile(r"(^|[ _-])(id|key|number|no)$", re.IGNORECASE)
 NUMBERS = frozenset({"number", "integer", "boolean"})
 
@@ -48,6 +51,8 @@ class Seen:
     id: str = ""
     ignore: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    """Columns of free text, of which the model learns by their words."""
     said: dict[str, str] = field(default_factory=dict)
     """What a person said that columns are."""
     nulls: tuple[str, ...] = ()
@@ -76,6 +81,8 @@ class Seen:
 
     def settle(self, task: str, time: str) -> None:
         """Task, order, id and columns of no use: as told, as the data show, or as asked."""
+        from cli import new_prospects
+
         self.task = task or self._task()
         if self.task not in TASKS:
             raise ConfigurationError(f"--task {self.task!r} is neither {' nor '.join(TASKS)}")
@@ -87,9 +94,12 @@ class Seen:
         self._set_aside()
         self._depending()
         self._compare()
+        if self.task == "classification":
+            self.notes += new_prospects.telling(self.table, self.target, self.features)
         self.notes += list(self.findings)
         if not self.features:
-            raise ConfigurationError(f"no column is left to predict {self.target} from")
+            why = "".join(f"; {note}" for note in self.notes if note.startswith("column"))
+            raise ConfigurationError(f"no column is left to predict {self.target} from{why}")
 
     def _task(self) -> str:
         kind, values = self.kinds[self.target], self.distinct[self.target]
@@ -140,10 +150,12 @@ class Seen:
             if unique and not self.id and _ID_NAME.search(name):
                 self.id = name
                 continue
-            if self.distinct[name] <= 1:
+            if kind == "integer" and unique and self._running(name):
+                self._leave_out(name, "numbers the rows")
+            elif self.distinct[name] <= 1:
                 self._leave_out(name, "has one value" if self.distinct[name] else "has no value at all")
             elif kind == "string" and self.distinct[name] > max(50, self.rows * 0.5):
-                self._leave_out(name, f"has {self.distinct[name]} different texts in {self.rows} rows")
+                self._read_words(name)
 
     def _depending(self) -> None:
         """What the tests of drift need to know of rows that depend on each other."""
@@ -183,12 +195,25 @@ class Seen:
             if (
                 _ID_NAME.search(name)
                 and self.kinds[name] in ("string", "integer")
+                and self.distinct[name] > MOST_NAMED
                 and name not in self.clocks
             ):
                 self.notes.append(
                     f"column {name} looks like an id, and the model learns from it; if it only names who a row is "
                     f"about, remove the folder and make the loop again with --column {name}=ignore"
                 )
+
+    def _running(self, name: str) -> bool:
+        """Whether different whole numbers leave no gap."""
+        return bool(self.table[name].max() - self.table[name].min() < self.rows)
+
+    def _read_words(self, name: str) -> None:
+        why = f"has {self.distinct[name]} different texts in {self.rows} rows"
+        if self.table[name].dropna().str.count(_WORD).mean() < WORDS:
+            self._leave_out(name, why)
+            return
+        self.words.append(name)
+        self.notes.append(f"column {name} {why}: the baseline learns from its words")
 
     def _leave_out(self, name: str, why: str) -> None:
         self.ignore.append(name)
@@ -230,6 +255,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    from cli.new_prospects import sorted_by
     from shared.errors import InputRejected
     from shared.intake import ReadSpec, read_drop
     from shared.intake.reader.profile_files import files_of
@@ -244,7 +270,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
         table = pa.concat_tables(
             [pq.read_table(part) for part in sorted((Path(place) / "out").glob("[th]*/*.parquet"))]
         )
-    known = table.filter(pc.is_valid(table[target]))
+    known = table.filter(pc.is_valid(table[target])).to_pandas()
     spread = pc.stddev(table[target]).as_py() if reading.columns[target] in ("number", "integer") else 0.0
     return Seen(
         target=target,
@@ -258,11 +284,11 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
         findings=tuple(reading.findings),
         shown=reading.task,
         classes=_classes(table[target]) if reading.task == "classification" else (),
-        table=known.to_pandas(),
+        table=known,
         ignore=[name for name in spec.ignore if name in reading.columns],
         said={name: kind for name, kind in spec.columns.items() if kind != "ignore"},
         nulls=spec.nulls,
-        alike=_depending(reading.profile, "dependent_rows"),
+        alike="" if sorted_by(known[target]) else _depending(reading.profile, "dependent_rows"),
         cluster=_depending(reading.profile, "repeated_key"),
     )
 

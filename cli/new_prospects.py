@@ -22,6 +22,8 @@ RIGHT, SHARED = 0.9, 0.5
 WITHIN_SAMPLE = 30
 """Rows of the rarest class that a version's metric should be measured on."""
 MOST_SAMPLED, SAMPLED = 20_000, 1_000
+OFTEN = 20
+"""Rows that each value of a column has on average, from which on it is no chance that it tells the class."""
 BACKWARDS = 0.01
 """A column whose moves against the direction of time are less than this share of all only says what time it is."""
 ALIGNED = 0.99
@@ -126,6 +128,27 @@ def sample_for(answers: Sequence[object]) -> int:
     counts = Counter(answers)
     wanted = math.ceil(WITHIN_SAMPLE * len(answers) / min(counts.values())) if counts else SAMPLED
     return min(MOST_SAMPLED, max(SAMPLED, math.ceil(wanted / 1000) * 1000))
+
+
+def telling(rows: pd.DataFrame, target: str, columns: Sequence[str]) -> Iterator[str]:
+    """Sentences on columns of a few values, each of them often, that leave no doubt about the class."""
+    for name in columns:
+        known = rows[[name, target]].dropna()
+        values = known[name].nunique()
+        if not 1 < values <= len(known) / OFTEN or known[target].nunique() < 2:
+            continue
+        if known.groupby(name, observed=True)[target].nunique().max() == 1:
+            yield (
+                f"column {name} tells {target} without error; if it is only known afterwards, the model learns nothing "
+                f"of use: remove the folder and make the loop again with --column {name}=ignore"
+            )
+
+
+def sorted_by(target: pd.Series) -> bool:
+    """Whether a file is sorted by its classes: then neighbours are alike because of that. Its holdout comes first, then
+    its other rows, each in the file's order."""
+    classes, changes = target.nunique(), int((target != target.shift()).sum())
+    return 1 < classes < len(target) / OFTEN and changes <= 2 * classes
 
 
 def clocks(rows: pd.DataFrame, time: str, columns: Sequence[str]) -> list[str]:

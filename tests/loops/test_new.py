@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import shlex
 import subprocess
@@ -70,6 +71,14 @@ def many_categories(rows: int = 600) -> bytes:
     frame["size"] = RANDOM.normal(size=rows)
     frame["grade"] = [["low", "middle", "high"][n % 3] for n in town]
     return frame.to_csv(index=False).encode()
+
+
+def parquet_of_days(rows: int = 60) -> bytes:
+    """The days are texts, as pandas writes what it read from a CSV."""
+    days = pd.date_range("2024-01-01", periods=rows).strftime("%Y-%m-%d")
+    written = io.BytesIO()
+    pd.DataFrame({"day": days, "ice": RANDOM.normal(10, 2, rows)}).to_parquet(written)
+    return written.getvalue()
 
 
 def dirty(rows: int = 200) -> bytes:
@@ -147,7 +156,7 @@ def trained(folder: Path, tmp_path: Path) -> list[object]:
     done = subprocess.run(order, capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     columns = json.loads((folder / "train" / "columns.json").read_text())
-    names = [*columns["numbers"], *columns["texts"], *columns["moments"]]
+    names = [name for kind in ("numbers", "texts", "words", "moments") for name in columns[kind]]
     script = (
         "import json, sys, mlflow, pandas as pd\n"
         "table = json.load(sys.stdin)\n"
@@ -234,6 +243,11 @@ def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
             classification(),
             ["--target", "churned", "--task", "guess"],
             "neither classification nor regression",
+        ),
+        (
+            parquet_of_days(),
+            ["--target", "ice"],
+            "column 'day' is text in the file and holds times; if that is",
         ),
         (b"", ["--target", "x"], "empty-file"),
         (b"a,b\n1,2\n", ["--target", "b", "--time", "a"], "not a column of times"),
@@ -360,3 +374,92 @@ def test_what_is_printed_can_be_copied_whatever_the_paths_are(tmp_path: Path) ->
     published, dropped = (shlex.split(line) for line in said.splitlines()[-2:])
     assert published == ["driftloop", "publish", str(place / "churn")]
     assert dropped == ["driftloop", "drop", "churn", str(data)]
+
+
+def reviews(rows: int = 400) -> pd.DataFrame:
+    """What people wrote, and whether it was praise: nothing but the words tells."""
+    good, dull = ("lovely", "splendid", "superb", "charming"), ("broken", "awful", "useless", "late")
+    praise = RANDOM.random(rows) < 0.5
+    text = [
+        f"it was {RANDOM.choice(good if one else dull)} and came on day {n} from shop {RANDOM.integers(99)}"
+        for n, one in enumerate(praise)
+    ]
+    return pd.DataFrame({"review": text, "code": [f"K{n:05d}" for n in range(rows)], "praise": praise})
+
+
+def test_a_model_learns_from_the_words_of_a_text(tmp_path: Path) -> None:
+    """A file of texts has no other column, and a boolean target; codes, one a row, are still of no use."""
+    data = tmp_path / "reviews.csv"
+    reviews().to_csv(data, index=False)
+    done = new("reviews", "--data", str(data), "--target", "praise", "--folder", str(tmp_path))
+    assert done.exit_code == 0, done.exception
+    assert (
+        "column review has 400 different texts in 400 rows: the baseline learns from its words" in done.output
+    )
+    assert "column code has 400 different texts in 400 rows: left out" in done.output
+    definition = loopfile.load(tmp_path / "reviews")
+    drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
+    read_drop([drop], ReadSpec.of(definition.data, {}, b""), tmp_path / "out")
+    answers = trained(tmp_path / "reviews", tmp_path)
+    truth = pd.read_parquet(tmp_path / "out" / "holdout").praise.astype(str)
+    assert np.mean([one == said for one, said in zip(truth, answers, strict=True)]) > 0.9
+
+
+def test_row_numbers_are_no_feature_and_a_word_in_a_few_values_is_no_id(tmp_path: Path) -> None:
+    """As R writes them; `number` is the name of a column that says none, small or big."""
+    frame = pd.read_csv(io.BytesIO(classification())).drop(columns="customer_id")
+    frame.insert(0, "rownames", range(1, len(frame) + 1))
+    frame["number"] = np.where(frame["visits"] > 0, "big", "none")
+    data = tmp_path / "r.csv"
+    frame.to_csv(data, index=False)
+    done = new("patients", "--data", str(data), "--target", "churned", "--folder", str(tmp_path))
+    assert "column rownames numbers the rows: left out" in done.output
+    assert "looks like an id" not in done.output
+    assert loopfile.load(tmp_path / "patients").data.ignore == ("rownames", "country")
+
+
+@pytest.mark.parametrize(("order", "kind"), [("grade", "champion"), ("size", "last")])
+def test_a_file_that_is_sorted_by_its_classes_is_no_series(tmp_path: Path, order: str, kind: str) -> None:
+    """As the classic ones are: neighbours are alike because they are of one class."""
+    grade = RANDOM.integers(0, 3, 400)
+    frame = pd.DataFrame(
+        {"size": RANDOM.normal(grade, 0.4), "weight": RANDOM.normal(grade, 0.4), "grade": grade}
+    )
+    frame = (
+        frame.sort_values("grade") if order == "grade" else frame.assign(size=np.cumsum(frame["size"] - 1))
+    )
+    data = tmp_path / "graded.csv"
+    frame.to_csv(data, index=False)
+    done = new("graded", "--data", str(data), "--target", "grade", "--folder", str(tmp_path))
+    assert loopfile.load(tmp_path / "graded").drift.reference.kind == kind
+    assert ("resembles the row before it" in done.output) == (kind == "last")
+
+
+def test_a_column_that_is_the_answer_is_told(tmp_path: Path) -> None:
+    frame = pd.read_csv(io.BytesIO(classification())).assign(visits=1.5)
+    frame["left"] = frame["churned"].map({"yes": "gone", "no": "here"})
+    data = tmp_path / "customers.csv"
+    frame.to_csv(data, index=False)
+    done = new("customers", "--data", str(data), "--target", "churned", "--folder", str(tmp_path))
+    assert "column left tells churned without error" in done.output and "--column left=ignore" in done.output
+    assert done.output.count("without error") == 1
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("time", "estimator"), [("day", "linear"), ("none", "trees")])
+def test_the_baseline_of_a_series_is_chosen_by_how_it_goes_on(
+    tmp_path: Path, time: str, estimator: str
+) -> None:
+    """A trend: trees know it between days that they have seen, and do not continue it. The newest rows come first."""
+    days = pd.date_range("2024-01-01", periods=300)
+    wave = 30 * np.sign(np.sin(np.arange(300) / 3))
+    data = tmp_path / "series.csv"
+    pd.DataFrame({"day": days, "load": np.arange(300) + wave})[::-1].to_csv(data, index=False)
+    done = new("load", "--data", str(data), "--target", "load", "--time", time, "--folder", str(tmp_path))
+    assert done.exit_code == 0, done.exception
+    definition = loopfile.load(tmp_path / "load")
+    drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
+    read_drop([drop], ReadSpec.of(definition.data, {}, b""), tmp_path / "out")
+    trained(tmp_path / "load", tmp_path)
+    (chosen,) = (tmp_path / "ml").rglob("estimator")
+    assert chosen.read_text() == estimator

@@ -18,14 +18,18 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 ASKED = json.loads((Path(__file__).parent / "columns.json").read_text())
-TARGET, NUMBERS, TEXTS, MOMENTS = (ASKED[key] for key in ("target", "numbers", "texts", "moments"))
+TARGET, NUMBERS, TEXTS, WORDS, MOMENTS = (
+    ASKED[key] for key in ("target", "numbers", "texts", "words", "moments")
+)
+TIME = ASKED["time"]  # the column that orders the rows, if any
 CLASSIFIES = ASKED["task"] == "classification"
 PACKAGES = ["scikit-learn", "pandas", "numpy"]
 SERVING = [
@@ -53,13 +57,17 @@ def plain(rows, numbers, texts, moments):
 def model_of(estimator):
     numbers = [*NUMBERS, *(f"{name}: {part}" for name in MOMENTS for part in ("day", "weekday", "month"))]
     return make_pipeline(
-        FunctionTransformer(plain, kw_args={"numbers": NUMBERS, "texts": TEXTS, "moments": MOMENTS}),
+        FunctionTransformer(
+            plain, kw_args={"numbers": NUMBERS, "texts": [*TEXTS, *WORDS], "moments": MOMENTS}
+        ),
         make_column_transformer(
             (make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()), numbers),
             (
                 OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=100, sparse_output=False),
                 TEXTS,
             ),
+            *((TfidfVectorizer(max_features=200, sublinear_tf=True), name) for name in WORDS),
+            sparse_threshold=0,
         ),
         estimator,
     )
@@ -76,14 +84,18 @@ def candidates():
 
 def chosen(features, target):
     """The better candidate; the linear one where the rows are too few to tell."""
-    fewest = int(target.value_counts().min()) if CLASSIFIES else len(target)
+    fewest = int(target.value_counts().min()) if CLASSIFIES else len(target) - 1
     folds = min(4, fewest)
     if folds < 2:
         return "linear", {}
+    shuffled = {"shuffle": True, "random_state": 1}  # files are often sorted
+    split = StratifiedKFold(folds, **shuffled) if CLASSIFIES else KFold(folds, **shuffled)
+    if TIME and not CLASSIFIES:  # a series goes on where its training ends
+        split = TimeSeriesSplit(folds)
     scoring = "balanced_accuracy" if CLASSIFIES else "neg_root_mean_squared_error"
     scores = {
         name: cross_val_score(
-            model_of(estimator), features, target, cv=folds, scoring=scoring, error_score="raise"
+            model_of(estimator), features, target, cv=split, scoring=scoring, error_score="raise"
         )
         for name, estimator in candidates().items()
     }
@@ -99,16 +111,17 @@ def class_name(value):
 def main(training_data: Path, model: Path) -> None:
     parts = [pd.read_parquet(part) for part in sorted(training_data.rglob("*.parquet"))]
     rows = pd.concat(parts, ignore_index=True).dropna(subset=[TARGET])
+    rows = rows.sort_values(TIME, kind="stable") if TIME else rows
     target = rows[TARGET].map(class_name) if CLASSIFIES else rows[TARGET].astype(float)
     if CLASSIFIES and target.nunique() < 2:
         sys.exit(f"all {len(rows)} rows have {TARGET} {target.iloc[0]!r}: there is nothing to tell apart")
-    features = rows[[*NUMBERS, *TEXTS, *MOMENTS]]
+    features = rows[[*NUMBERS, *TEXTS, *WORDS, *MOMENTS]]
     name, metrics = chosen(features, target)
     fitted = model_of(candidates()[name]).fit(features, target)
     mlflow.log_params({"estimator": name, "rows": len(rows)})
     mlflow.log_metrics(metrics)
     inputs = [ColSpec("double", column, required=False) for column in NUMBERS]
-    inputs += [ColSpec("string", column, required=False) for column in [*TEXTS, *MOMENTS]]
+    inputs += [ColSpec("string", column, required=False) for column in [*TEXTS, *WORDS, *MOMENTS]]
     output = ColSpec("string" if CLASSIFIES else "double")
     mlflow.sklearn.save_model(
         fitted,

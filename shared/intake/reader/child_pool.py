@@ -133,7 +133,9 @@ def _ready(memory_mb: int) -> _Reader:
             ready = False
         if not ready:
             _retire()
-            raise DependencyUnavailable(f"The process that reads drops did not start within {memory_mb} MB.")
+            raise DependencyUnavailable(
+                f"The process that reads drops did not start within {memory_mb} MB and {_START_SECONDS:.0f} s."
+            )
     return _reader
 
 

@@ -455,11 +455,27 @@ def test_the_baseline_of_a_series_is_chosen_by_how_it_goes_on(
     wave = 30 * np.sign(np.sin(np.arange(300) / 3))
     data = tmp_path / "series.csv"
     pd.DataFrame({"day": days, "load": np.arange(300) + wave})[::-1].to_csv(data, index=False)
-    done = new("load", "--data", str(data), "--target", "load", "--time", time, "--folder", str(tmp_path))
+    assert chosen(tmp_path, data, "load", "--time", time) == estimator
+
+
+@pytest.mark.soak
+def test_a_class_of_one_row_stops_nothing(tmp_path: Path) -> None:
+    """The baseline is still chosen: here only trees see that the middle is another class."""
+    x = RANDOM.normal(size=11_000)
+    kind = np.where(abs(x) < 0.7, "middle", "edge")
+    kind[0] = "once"
+    data = tmp_path / "kinds.csv"
+    pd.DataFrame({"x": x, "kind": kind}).to_csv(data, index=False)
+    assert chosen(tmp_path, data, "kind") == "trees"
+
+
+def chosen(tmp_path: Path, data: Path, target: str, *options: str) -> str:
+    """The estimator of the baseline that is made of a file, trained as its loop would."""
+    done = new("chosen", "--data", str(data), "--target", target, "--folder", str(tmp_path), *options)
     assert done.exit_code == 0, done.exception
-    definition = loopfile.load(tmp_path / "load")
+    definition = loopfile.load(tmp_path / "chosen")
     drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
     read_drop([drop], ReadSpec.of(definition.data, {}, b""), tmp_path / "out")
-    trained(tmp_path / "load", tmp_path)
-    (chosen,) = (tmp_path / "ml").rglob("estimator")
-    assert chosen.read_text() == estimator
+    trained(tmp_path / "chosen", tmp_path)
+    (told,) = (tmp_path / "ml").rglob("estimator")
+    return told.read_text()

@@ -98,8 +98,8 @@ class Seen:
             self.notes += new_prospects.telling(self.table, self.target, self.features)
         self.notes += list(self.findings)
         if not self.features:
-            why = "".join(f"; {note}" for note in self.notes if note.startswith("column"))
-            raise ConfigurationError(f"no column is left to predict {self.target} from{why}")
+            why = "; ".join([f"no column is left to predict {self.target} from", *self.notes])
+            raise ConfigurationError(why)
 
     def _task(self) -> str:
         kind, values = self.kinds[self.target], self.distinct[self.target]
@@ -146,7 +146,7 @@ class Seen:
             if self.said.get(name) == "id":
                 self.id = self.id or name
                 continue
-            unique = kind in ("string", "integer") and self.distinct[name] == self.rows > 1
+            unique = kind in ("string", "integer") and self._differs(name)
             if unique and not self.id and _ID_NAME.search(name):
                 self.id = name
                 continue
@@ -203,9 +203,13 @@ class Seen:
                     f"about, remove the folder and make the loop again with --column {name}=ignore"
                 )
 
+    def _differs(self, name: str) -> bool:
+        """Whether no two labelled rows have the same value, and each has one."""
+        return len(self.table) > 1 and self.table[name].nunique() == len(self.table)
+
     def _running(self, name: str) -> bool:
-        """Whether different whole numbers leave no gap."""
-        return bool(self.table[name].max() - self.table[name].min() < self.rows)
+        """Whether different whole numbers count the rows, from 0 or 1; consecutive years do not."""
+        return bool(self.table[name].min() >= 0 and self.table[name].max() <= self.rows)
 
     def _read_words(self, name: str) -> None:
         why = f"has {self.distinct[name]} different texts in {self.rows} rows"

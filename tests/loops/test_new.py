@@ -406,15 +406,17 @@ def test_a_model_learns_from_the_words_of_a_text(tmp_path: Path) -> None:
 
 
 def test_row_numbers_are_no_feature_and_a_word_in_a_few_values_is_no_id(tmp_path: Path) -> None:
-    """As R writes them; `number` is the name of a column that says none, small or big."""
+    """As R writes them, also where some rows have no target; `number` is a column that says none or big."""
     frame = pd.read_csv(io.BytesIO(classification())).drop(columns="customer_id")
     frame.insert(0, "rownames", range(1, len(frame) + 1))
     frame["number"] = np.where(frame["visits"] > 0, "big", "none")
+    frame["year"] = 1700 + frame["rownames"]
+    frame.loc[::9, "churned"] = None
     data = tmp_path / "r.csv"
     frame.to_csv(data, index=False)
     done = new("patients", "--data", str(data), "--target", "churned", "--folder", str(tmp_path))
     assert "column rownames numbers the rows: left out" in done.output
-    assert "looks like an id" not in done.output
+    assert "looks like an id" not in done.output and "year" not in done.output
     assert loopfile.load(tmp_path / "patients").data.ignore == ("rownames", "country")
 
 

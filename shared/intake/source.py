@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from shared import deadline
+from shared import deadline, source_url
 from shared.domain.loop import SourceState
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import DependencyUnavailable, DriftloopError, InputRejected
@@ -45,14 +45,17 @@ def fetch(current: Unit) -> bool:
     source = definition.data.source
     if source is None:
         return False
-    known = _of_this_address(current.state.source, source)
     now = current.ports.clock.now()
-    due = _due(source, known, now)
-    if due is None or now < (known.again_at or now):
+    due = _due(source, current.state.source, now)
+    if due is None:
+        return False
+    url = _address(source, current.state.source, due)
+    known = _of_this_address(current.state.source, url)
+    if now < (known.again_at or now):
         return False
     try:
         fetched = current.ports.sources.fetch(
-            source.url,
+            url,
             etag=known.etag,
             modified=known.modified,
             limit_bytes=int(definition.data.limits.max_size_mb * 1024 * 1024),
@@ -66,9 +69,17 @@ def fetch(current: Unit) -> bool:
     return True
 
 
-def _of_this_address(known: SourceState, source: Source) -> SourceState:
-    """What is known, without what was said of another address: the loop may have been published with a new one."""
-    address = hashlib.sha256(source.url.encode()).hexdigest()[:16]
+def _address(source: Source, known: SourceState, due: datetime) -> str:
+    """The days in it are those of the occurrence that is answered and of the one before it; who asks for the first time
+    asks between two, and has the last whole span."""
+    before = cron.last_before(source.every, due)
+    since = before if known.answered_at else cron.last_before(source.every, before)
+    return source_url.filled(source.url, source.values, due, since)
+
+
+def _of_this_address(known: SourceState, url: str) -> SourceState:
+    """What is known, without what was said of another address: of another day, or the loop was published with it."""
+    address = hashlib.sha256(url.encode()).hexdigest()[:16]
     if known.address == address:
         return known
     return replace(known, etag="", modified="", failures=0, again_at=None, address=address)
@@ -84,9 +95,8 @@ def _due(source: Source, known: SourceState, now: datetime) -> datetime | None:
 
 def next_at(source: Source, known: SourceState, now: datetime) -> datetime:
     """When a tick has to look at the source again."""
-    known = _of_this_address(known, source)
-    if _due(source, known, now) is not None:
-        return known.again_at or now
+    if (due := _due(source, known, now)) is not None:
+        return _of_this_address(known, _address(source, known, due)).again_at or now
     return cron.next_after(source.every, now) + timedelta(seconds=1)
 
 

@@ -107,7 +107,11 @@ MOST_READING_S = 240.0
 
 class Source(Section):
     url: Url
-    """Where a drop is downloaded from."""
+    """Where a drop is downloaded from; {date}, {since} and names of `values` may stand behind its host."""
+    values: Annotated[Mapping[Name, str], Allowed("names with texts, for example {symbol: MSFT}")] = Field(
+        default_factory=dict
+    )
+    """What stands in the address for a name, such as {symbol}."""
     every: Schedule
     """When it is downloaded."""
     records: Annotated[str, Allowed("dotted keys, for example data.prices")] = ""

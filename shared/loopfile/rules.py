@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from shared import accounts
+from shared import accounts, source_url
 from shared.loopfile import contract, signal
 from shared.loopfile.definition import MOST_READING_S, Definition, Metric
 from shared.loopfile.prices import price
@@ -376,7 +376,14 @@ def _environments(it: Definition) -> Iterator[Finding]:
         yield Finding(path, it.train.only_in, allowed, (("environments",),))
 
 
+def _source(it: Definition) -> Iterator[Finding]:
+    if (source := it.data.source) is not None:
+        for key, found, allowed in source_url.faults(source.url, source.values):
+            yield Finding(("data", "source", key), found, allowed, (("data", "source"),))
+
+
 RULES: tuple[Rule, ...] = (
+    _source,
     _time,
     _contract,
     _holdout,

@@ -167,3 +167,54 @@ def test_json_that_is_no_table_is_refused_by_name(content: bytes, code: str) -> 
 def test_a_loop_file_names_only_https_addresses(url: str) -> None:
     with pytest.raises(LoopFileError, match=r"data\.source\.url"):
         loopfile.parse(WITH_SOURCE.replace("https://birds.example/season?key=secret", url), file="loop.yaml")
+
+
+DATED = WITH_SOURCE.replace("/season?key=secret", "/{place}/{since}/{date:%Y%m%d}?key=secret").replace(
+    "source: {", "source: {values: {place: Dream & Biscoe}, "
+)
+
+
+def test_the_address_has_the_day_that_is_asked_for_the_one_before_and_names(world: World) -> None:
+    """The clock begins on Thursday, 1 January 2026; asked at ten in the evening, Monday to Friday."""
+    world.publish(DATED)
+    world.clock.advance(timedelta(days=1, hours=22, minutes=1).total_seconds())
+    world.ticks(2, seconds=1)
+    friday = "https://birds.example/Dream%20%26%20Biscoe/2026-01-01/20260102?key=secret"
+    assert world.ports.sources.asked[-1] == friday
+    next_day(world, days=3)
+    assert world.ports.sources.asked[-1] == friday.replace("2026-01-01/20260102", "2026-01-02/20260105")
+
+
+def test_what_one_days_address_said_is_not_told_to_the_next_and_a_failed_day_waits_as_any(
+    world: World,
+) -> None:
+    world.publish(DATED)
+    world.ports.sources.fails = DependencyUnavailable("birds.example answered 503", 60)
+    world.clock.advance(timedelta(days=1, hours=22, minutes=1).total_seconds())
+    world.ticks(20, seconds=60)
+    assert 2 <= len(world.ports.sources.asked) < source.MOST_FAILURES + 2, "further and further apart"
+    world.ports.sources.fails, world.ports.sources.etag = None, '"same"'
+    next_day(world, days=3)
+    version = world.state.next_version
+    world.ports.sources.content = csv(season(2008))  # under the ETag that Monday's address had
+    next_day(world)
+    assert world.state.next_version == version + 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("{place}", "{spot}"), 'data.source.url: found "{spot}"'),
+        (("values: {place: ", "values: {place: a, other: "), 'data.source.values: found "other"'),
+        (("values: {place: ", "values: {place: a, date: "), "days"),
+        (("birds.example/", "{place}.example/"), "one host"),
+        (("{since}", "{since"), "a { for each }"),
+        (("%Y%m%d", "%H"), "{date:%H}"),
+    ],
+)
+def test_an_address_that_cannot_be_filled_is_refused_with_what_may_stand_there(
+    change: tuple[str, str], words: str
+) -> None:
+    with pytest.raises(LoopFileError) as error:
+        loopfile.parse(DATED.replace(*change), file="loop.yaml")
+    assert words in str(error.value)

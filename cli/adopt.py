@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import idle_nodes, loaded, session
+from cli import commit, idle_nodes, loaded, session
 from cli.publish import To, defined
 from cli.session import out
 from shared.errors import ConfigurationError
@@ -40,12 +41,15 @@ def adopt(
     definition = defined(folder, (), to)
     code = loaded.own_code(session.folder_of(folder), definition)
     workspace, ports = Workspace(session.settings(), credential()), session.ports()
+    idle_nodes.refuse_steps(workspace, definition.train, session.folder_of(folder))
     idle_nodes.refuse(workspace, definition.train)
     profile = profile_of(data, definition)
     found, model = serving(workspace, definition.serve.endpoint, deployment)
     with out.status(f"adopting {definition.serve.endpoint}/{found}"):
         assets = Registry(workspace).register(session.folder_of(folder), definition, lambda _: None)
-        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid(), to, code)
+        who, now, oid = session.who(), ports.clock.now(), session.oid()
+        from_commit = commit.of(session.folder_of(folder), os.environ, overridden=False)
+        published = Published(definition, assets, who, now, oid, to, code, from_commit)
         release = adoption.adopt(ports, published, found, model, profile)
     out.say(
         f"adopted {definition.serve.endpoint}/{found} as release {release.loop}/{release.number}: {model}"

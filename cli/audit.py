@@ -85,6 +85,7 @@ def _told(served: answer.Chain, until: str) -> None:
         ("model", served.model),
         (_by(served), served.trained_by),
         ("algorithm", served.algorithm),
+        ("published from", say(served.commit)),
         ("job", served.job),
         (
             "data",

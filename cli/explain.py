@@ -74,12 +74,15 @@ def _print(told: Story, proof: Proof | None, *, as_json: bool) -> None:
 def loop_story(ports: Ports, loop: str) -> Story:
     """Every trigger and the policy's answer, the newest last; then what it comes to now."""
     state = unit_of_work.read(ports, loop).state
-    answers = [entry for entry in queries.entries(ports, loop) if entry.what in ANSWERS]
+    entries = queries.entries(ports, loop)
+    answers = [entry for entry in entries if entry.what in ANSWERS]
     lines = [_answer(entry) for entry in answers[-MOST:]]
+    lines += [_labels(entry) for entry in entries if entry.what == "labels.joined"][-1:]
+    lines.sort(key=lambda line: line[0])
     now = f"{ports.clock.now():%Y-%m-%d %H:%M:%S}"
     if state.served_verdict is not None:
         lines.append((now, "what is served", say(state.served_verdict)))
-    newest = f", the last {len(lines)}" if len(lines) < len(answers) else ""
+    newest = f", the last {MOST}" if len(answers) > MOST else ""
     heading = f"{loop}: {len(answers)} answer{'' if len(answers) == 1 else 's'}{newest}"
     return heading, [*lines, (now, "now", _now(state))], state.paused or state.denial
 
@@ -92,6 +95,11 @@ def _answer(entry: LedgerEntry) -> Line:
         return _at(entry), f"{entry.actor} was refused", detail.get("why", "")
     asked = f"{entry.subject} ({entry.actor}): {detail.get('reason', '')}"
     return _at(entry), asked, detail.get("answer", "")
+
+
+def _labels(entry: LedgerEntry) -> Line:
+    """What the newest label file says of the model that serves, by slice where the loop names some."""
+    return _at(entry), f"late labels: {entry.subject}", spoken(entry.detail).get("verdict", "")
 
 
 def _now(state: LoopState) -> str:
@@ -109,7 +117,9 @@ def _now(state: LoopState) -> str:
 def release_story(ports: Ports, loop: str, number: int) -> Story:
     """Each entry of the ledger that is about this release, and what came in while it was open."""
     release = unit_of_work.read(ports, loop).release(number)[0]
-    entries = list(_during(queries.entries(ports, loop), number))
+    entire = queries.entries(ports, loop)
+    published = [e for e in entire if e.what == "loop.published" and e.after == release.definition][-1:]
+    entries = [*published, *(entry for entry in _during(entire, number) if entry not in published)]
     lines = [_step(entry) for entry in entries]
     judged = [
         (
@@ -151,7 +161,7 @@ def _step(entry: LedgerEntry) -> Line:
     detail = spoken(entry.detail)
     known = {
         name: detail[name]
-        for name in ("reason", "reasons", "estimate", "job", "traffic", "cost")
+        for name in ("reason", "reasons", "estimate", "commit", "explained", "job", "traffic", "cost")
         if detail.get(name)
     }
     return _at(entry), f"{entry.what.replace('_', ' ')}{by}", "; ".join(f"{n}: {v}" for n, v in known.items())

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli import step_machines
 from cli.diagnosis import OK, WARNING, Finding
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError
@@ -55,7 +57,7 @@ def idle(ml: Callable[[], MLClient], name: str) -> Idle:
         except ResourceNotFoundError:
             raise ConfigurationError(
                 f"the workspace has no compute {name}; "
-                "correct `train.compute`, or leave it out for serverless compute"
+                "correct `train.compute` or the pipeline's step, or leave it out for serverless compute"
             ) from None
     return Idle(name, str(getattr(found, "size", "")), getattr(found, "min_instances", None) or 0)
 
@@ -68,6 +70,13 @@ def refuse(ml: Callable[[], MLClient], train: Train) -> Idle | None:
     if kept.nodes and train.idle_nodes == "refuse":
         raise ConfigurationError(f"{kept.words}; fix: {kept.fix}", code=Code.IDLE_NODES)
     return kept
+
+
+def refuse_steps(ml: Callable[[], MLClient], train: Train, folder: Path) -> None:
+    """The same of every cluster that a step of the pipeline names for itself."""
+    for machine in step_machines.of(folder / train.pipeline):
+        if machine.compute and machine.compute != train.compute:
+            refuse(ml, train.model_copy(update={"compute": machine.compute}))
 
 
 def mispriced(kept: Idle, cost: Cost) -> str:

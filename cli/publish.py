@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import idle_nodes, loaded, session
+from cli import commit, idle_nodes, loaded, session, step_machines
 from cli.session import LoopFolder, folder_of, out, shown
 from shared import accounts
 from shared.errors import ConfigurationError
+from shared.words import say
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
+    from shared.loopfile.published import Commit
 
 Settings = Annotated[
     list[str] | None,
@@ -43,7 +46,8 @@ def validate(folder: LoopFolder, overrides: Settings = None) -> None:
     loaded.own_code(folder_of(folder), definition)
     also = f", in {', '.join(definition.environments)} as well" if definition.environments else ""
     out.say(f"{folder}: loop {definition.loop} is valid{also}")
-    for line in (*_traffic(definition), *_cost(definition)):
+    machines = step_machines.of(folder_of(folder) / definition.train.pipeline)
+    for line in (*_traffic(definition), *_cost(definition), *step_machines.told(machines, definition.cost)):
         out.say(line)
 
 
@@ -136,6 +140,10 @@ def _cost(definition: Definition) -> Iterator[str]:
     )
 
 
+def _from(found: Commit | None) -> str:
+    return f"from {say(found.told)}" if found else "from no commit that git or a CI run names"
+
+
 def publish(folder: LoopFolder, overrides: Settings = None, to: To = "") -> None:
     """Publish a loop: register what it needs in Azure ML. New releases run with this definition."""
     from shared.azure.client import Workspace, credential
@@ -150,6 +158,7 @@ def publish(folder: LoopFolder, overrides: Settings = None, to: To = "") -> None
     _check_scale(definition)
     code = loaded.own_code(folder_of(folder), definition)
     workspace = Workspace(session.settings(), credential())
+    idle_nodes.refuse_steps(workspace, definition.train, folder_of(folder))
     kept = idle_nodes.refuse(workspace, definition.train)
     if kept and (wrong := idle_nodes.mispriced(kept, definition.cost)):
         out.print(f"[yellow]{shown(wrong)}[/]; name it in cost.node")
@@ -159,10 +168,14 @@ def publish(folder: LoopFolder, overrides: Settings = None, to: To = "") -> None
             folder_of(folder), definition, lambda what: status.update(f"publishing {definition.loop}: {what}")
         )
         ports = session.ports()
-        published = Published(definition, assets, session.who(), ports.clock.now(), session.oid(), to, code)
+        from_commit = commit.of(folder_of(folder), os.environ, overridden=bool(overrides))
+        who, oid = session.who(), session.oid()
+        published = Published(definition, assets, who, ports.clock.now(), oid, to, code, from_commit)
         changed = publication.publish(ports, published)
     where = f" in {to}" if to else ""
-    out.say(f"loop {definition.loop} {'published' if changed else 'is unchanged'}{where}")
+    out.say(
+        f"loop {definition.loop} {'published' if changed else 'is unchanged'}{where}, {_from(from_commit)}"
+    )
     if definition.serve.scoring is None and (against := unaided.look(folder_of(folder))):
         out.print(f"[yellow]a release would end before it is deployed:[/] {shown(against)}")
     out.say(f"drop data at {definition.data.landing}, for example: driftloop drop {definition.loop} FILE")

@@ -191,6 +191,9 @@ class Versions(Protocol):
 # --- Azure ML ------------------------------------------------------------------------------------
 
 
+GOLDEN, IMPORTANCE = "golden.json", "importance.json"
+
+
 @dataclass(frozen=True)
 class JobSpec:
     """A pipeline job made of one published pipeline component."""
@@ -282,8 +285,9 @@ class Training(Protocol):
         """ConfigurationError when the model that the job made cannot be served without scoring code."""
         ...
 
-    def recorded(self, job: str) -> bytes:
-        """`golden.json` of the model that the job made: what it answered in training. Empty when there is none."""
+    def recorded(self, job: str, name: str = GOLDEN) -> bytes:
+        """What training left beside the model that the job made: what it answered (`golden.json`), what it goes by
+        (`importance.json`). Empty when there is none."""
         ...
 
 

@@ -48,6 +48,8 @@ class Chain:
     model: str
     asked_by: str
     published_by: str
+    commit: Reason | None
+    """Of the repository that it was published from; None where that is not on record."""
     algorithm: str
     job: str
     definition: str
@@ -164,6 +166,7 @@ def _chain(
         model=model,
         asked_by=start.actor if start else "",
         published_by=published.published_by if published else "",
+        commit=published.commit.told if published and published.commit else None,
         algorithm=published.assets.pipeline if published and not elsewhere else "",
         job=job,
         definition=definition,

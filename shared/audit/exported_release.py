@@ -159,7 +159,7 @@ def _wanted(release: Release, entries: Sequence[LedgerEntry]) -> list[str]:
     proven = Record(tuple(entries)).releases[release.number].every("evidence")
     judged = [judgement.evidence for judgement in release.judgements]
     points = [point.evidence for point in sorted(release.points, key=lambda point: point.at, reverse=True)]
-    named = (release.definition, release.served_with, release.promoted)
+    named = (release.definition, release.served_with, release.promoted, release.explanation)
     found = [*named, *judged, *sorted(proven), *points]
     return [digest for digest in dict.fromkeys(found) if digest]
 

@@ -16,7 +16,7 @@ from shared.azure.registered_assets import RegisteredAssets, files_in
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 from shared.port_rules import JOB_TAG, RELEASE_TAG
-from shared.ports import JobSeen, JobSpec
+from shared.ports import GOLDEN, JobSeen, JobSpec
 from shared.redaction import safe
 from shared.release import unaided
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 DATA, OUTPUT = "training_data", "model"
 """What a loop's pipeline component must call the folder that it gets and the model that it gives."""
 
-GOLDEN = "golden.json"
-MOST_GOLDEN_BYTES = 1_000_000
+MOST_RECORDED_BYTES = 1_000_000
 
 _TAKEN = frozenset({400, 409, 412})
 """How Azure ML says that a name is taken: by a rival, or by ourselves when the first answer was lost."""
@@ -169,17 +168,17 @@ class AzureTraining(RegisteredAssets):
                 code=Code.MODEL_UNSERVABLE,
             )
 
-    def recorded(self, job: str) -> bytes:
-        name = f"{_folder(job)}/{GOLDEN}"
-        found = self._datastore.find(name)
+    def recorded(self, job: str, name: str = GOLDEN) -> bytes:
+        path = f"{_folder(job)}/{name}"
+        found = self._datastore.find(path)
         if found is None:
             return b""
-        if found.size > MOST_GOLDEN_BYTES:
+        if found.size > MOST_RECORDED_BYTES:
             raise ConfigurationError(
-                f"{GOLDEN} of job {job} has {found.size:,} bytes; the pipeline may record {MOST_GOLDEN_BYTES:,}.",
-                code=Code.GOLDEN_UNUSABLE,
+                f"{name} of job {job} has {found.size:,} bytes; the pipeline may record {MOST_RECORDED_BYTES:,}.",
+                code=Code.GOLDEN_UNUSABLE if name == GOLDEN else Code.IMPORTANCE_UNUSABLE,
             )
-        return self._datastore.read(name)
+        return self._datastore.read(path)
 
     def _find_model(self, name: str, version: str) -> Model | None:
         try:

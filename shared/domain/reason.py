@@ -49,6 +49,7 @@ class Code(StrEnum):
     MODEL_REGISTERED = "model-registered"
     TRAINING_UNKNOWN = "training-unknown"
     GATE_NOT_ASKED = "gate-not-asked"
+    COMMIT = "commit"
     # inbox
     BECAME_VERSION = "became-version"
     FOLDER_END_ALONE = "folder-end-alone"
@@ -263,6 +264,8 @@ class Code(StrEnum):
     LABELS_JOINED = "labels-joined"
     LABELS_NO_MODEL = "labels-no-model"
     LABELS_NEED_PROBABILITIES = "labels-need-probabilities"
+    LABELS_BY_SLICE = "labels-by-slice"
+    LABELS_SLICE = "labels-slice"
 
     # verdict
     VERSION_JUDGED = "version-judged"
@@ -418,6 +421,9 @@ class Code(StrEnum):
     ENDPOINT_UNUSABLE = "endpoint-unusable"
     COMPONENT_UNFIT = "component-unfit"
     GOLDEN_UNUSABLE = "golden-unusable"
+    IMPORTANCE_UNUSABLE = "importance-unusable"
+    EXPLAINED = "explained"
+    EXPLAINED_OTHERWISE = "explained-otherwise"
     MODEL_UNSERVABLE = "model-unservable"
     IDLE_NODES = "idle-nodes"
     DEFINITION_UNREADABLE = "definition-unreadable"

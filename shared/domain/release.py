@@ -276,6 +276,10 @@ class Release:
     """Versions whose holdout rows judge it; empty: those of `versions`."""
     promoted: str = ""
     """Document hash of what another environment tested, where its model came from there."""
+    explanation: str = ""
+    """Document hash of what the model goes by, where its training recorded that."""
+    explained: Reason | None = None
+    """The same in words; or why what was recorded cannot be used."""
     ungated: bool = False
     """A person asked for no gate: after the smoke test it is a canary."""
 

@@ -187,6 +187,7 @@ def _judged(
     """What these labels say about the champion: these alone, so that every label file is a sample of its own."""
     from shared.stats.metrics import metric_of
     from shared.verdict import threshold
+    from shared.verdict.label_slices import by_slice
     from shared.verdict.metric import judge_metric
     from shared.verdict.task import task_of, trained_classes
 
@@ -210,17 +211,21 @@ def _judged(
     if metric.of_probabilities or (own and own.positive):
         # the collector keeps predictions, not what was stated with them
         return replace(seen, because=(reason(Code.LABELS_NEED_PROBABILITIES, metric=wanted.name),)), None
+    given = _own_seen(published, own, found) if own else None
+    weights = [worth.get(id, 1.0) for id in found.ids] if worth else None
     verdict = judge_metric(
         found.labels,
         found.predictions,
         metric,
         threshold.of_champion(unit, published),
         classes=trained_classes(unit.ports, champion.profile, definition.data.target) or (),
-        seen=_own_seen(published, own, found) if own else None,
+        seen=given,
         confidence=wanted.confidence,
-        worth=[worth.get(id, 1.0) for id in found.ids] if worth else None,
+        worth=weights,
     )
-    return replace(seen, because=(verdict.reason,)), verdict
+    answers = found.labels, found.predictions
+    parts = by_slice(definition, metric, found.inputs, *answers, seen=given, worth=weights)
+    return replace(seen, because=(verdict.reason, *parts)), verdict
 
 
 def _own_seen(published: Published, own: OwnMetric, found: Found) -> OwnSeen | None:

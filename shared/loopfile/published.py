@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from shared.domain.reason import Code
+from shared.domain.reason import Code, Reason, reason
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.redaction import misfits
 
@@ -38,6 +38,23 @@ class Assets:
 
 
 @dataclass(frozen=True)
+class Commit:
+    """The commit of the repository that a loop was published from."""
+
+    id: str
+    author: str = ""
+    pushed_by: str = ""
+    """As a CI run names them; empty elsewhere."""
+    dirty: bool | None = None
+    """Whether what was published is more than the commit: files that were changed, or keys that were set. None:
+    nobody could tell."""
+
+    @property
+    def told(self) -> Reason:
+        return reason(Code.COMMIT, id=self.id, author=self.author, pushed_by=self.pushed_by, dirty=self.dirty)
+
+
+@dataclass(frozen=True)
 class Published:
     """What a release runs with, from its start to its end."""
 
@@ -51,6 +68,8 @@ class Published:
     """The environment that it was published to; empty where the loop file has none."""
     code: Mapping[str, str] = field(default_factory=dict)
     """The loop's own code, by file: its text, so that whatever judged is in what judged; none in older publications."""
+    commit: Commit | None = None
+    """None where nobody knew, and in older publications."""
 
     def to_bytes(self) -> bytes:
         """Canonical: the same publication has the same hash."""

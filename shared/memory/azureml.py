@@ -11,6 +11,8 @@ from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
 from shared.port_rules import JOB_TAG, RELEASE_TAG, check_weights
 from shared.ports import (
+    GOLDEN,
+    IMPORTANCE,
     Answer,
     DeploymentSeen,
     DeploymentSpec,
@@ -92,7 +94,8 @@ class MemorySharing:
 
 
 class MemoryTraining:
-    """New jobs get `new_jobs_are`; `submitted` counts submissions by name; every model's golden.json is `golden`.
+    """New jobs get `new_jobs_are`; `submitted` counts submissions by name; every model's golden.json is `golden`,
+    a job's importance.json in `importances`.
 
     Every environment and code version is there, but for those of which `digests` says something else. Two of them that
     have one `registry` are workspaces that share it.
@@ -106,6 +109,7 @@ class MemoryTraining:
         self.digests: dict[str, str | None] = {}
         self.submitted: list[str] = []
         self.golden = b""
+        self.importances: dict[str, bytes] = {}
 
     def ensure_job(self, spec: JobSpec) -> JobSeen:
         job = self.jobs.get(spec.name)
@@ -128,8 +132,8 @@ class MemoryTraining:
     def check_unaided(self, job: str) -> None:
         """Models in memory have no files that could lack something."""
 
-    def recorded(self, job: str) -> bytes:
-        return self.golden
+    def recorded(self, job: str, name: str = GOLDEN) -> bytes:
+        return {GOLDEN: self.golden, IMPORTANCE: self.importances.get(job, b"")}.get(name, b"")
 
     def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
         if job not in self.jobs or self.jobs[job].status != "completed":

@@ -33,7 +33,7 @@ def perform(unit: Unit, release: Release, published: Published, action: obs.Acti
             if not published.assets.code:
                 unit.ports.training.check_unaided(release.job)
             head = {LEDGER_TAG: f"{unit.state.ledger_seq}:{unit.state.ledger_head}"}
-            tags = _tags(release, "model") | head
+            tags = _tags(release, "model") | _commit(published) | head
             return obs.ModelSeen(
                 unit.ports.training.ensure_model(release.loop, str(release.number), release.job, tags)
             )
@@ -66,6 +66,12 @@ def _tags(release: Release, what: str) -> dict[str, str]:
         "driftloop.versions": ",".join(map(str, release.versions)),
         "driftloop.triggers": ",".join(t.kind.value for t in release.triggers),
     }
+
+
+def _commit(published: Published) -> dict[str, str]:
+    """With git's own mark where what was published is more than the commit."""
+    found = published.commit
+    return {"driftloop.commit": f"{found.id}{'-dirty' if found.dirty else ''}"} if found else {}
 
 
 def _window(unit: Unit, release: Release) -> obs.WindowSeen:

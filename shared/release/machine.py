@@ -358,7 +358,8 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
         case DeploymentSeen():
             return _deployment(release, seen, now)
         case obs.GateSeen():
-            return _gate(release, seen, definition, now)
+            kept = replace(release, explanation=seen.explanation, explained=seen.explained)
+            return _gate(kept, seen, definition, now)
         case obs.TrafficIs():
             return _traffic(release, seen, now)
         case obs.TrafficTaken() | obs.TrafficLate():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.domain.reason import Reason
 from shared.domain.release import CanaryPoint, Judgement
 from shared.ports import DeploymentSeen, JobSeen
 
@@ -115,6 +116,9 @@ class ModelSeen:
 class GateSeen:
     judgements: tuple[Judgement, ...]
     """Smoke test first, then the gate."""
+    explanation: str = ""
+    """Document hash of what the challenger goes by."""
+    explained: Reason | None = None
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,8 @@ def _entry(before: Release, after: Release, actor: str, cause: str, definition: 
         detail["traffic"] = machine.in_words(after.traffic)
     if after.judgements != before.judgements:
         detail["evidence"] = after.judgements[-1].evidence
+    if after.explained is not None and before.explained != after.explained:
+        detail |= {"explained": after.explained, "explanation": after.explanation}
     if after.ended and (after.took.jobs_s or after.took.deployed_s):
         detail["cost"] = costs.told(after, definition)
     return Draft(

@@ -29,7 +29,7 @@ def publish(ports: Ports, published: Published) -> bool:
     else:
         current = unit_of_work.read(ports, definition.loop)
         before = _before(current)
-        if before and _content(before) == _content(published):
+        if before and _content(before) == _content(published) and not _first_clean(before, published):
             return False
         _replace(current, published, digest)
     _describe(unit_of_work.read(ports, definition.loop))
@@ -38,8 +38,16 @@ def publish(ports: Ports, published: Published) -> bool:
 
 
 def _content(published: Published) -> tuple[object, ...]:
-    """All of it but who published it, and when."""
+    """All of it but who published it, when, and from which commit."""
     return published.definition, published.assets, published.environment, published.code
+
+
+def _first_clean(before: Published, published: Published) -> bool:
+    """Whether the same content was published before, but from no commit that has it."""
+    is_clean, was_clean = (
+        one.commit is not None and one.commit.dirty is False for one in (published, before)
+    )
+    return is_clean and not was_clean
 
 
 def _before(current: Unit) -> Published | None:
@@ -100,6 +108,7 @@ def _told(published: Published, before: str, after: str) -> Draft:
             "pipeline": published.assets.pipeline,
             "code": published.assets.code,
             **({"environment": published.environment} if published.environment else {}),
+            **({"commit": published.commit.told} if published.commit else {}),
             **{file: source_text.digest(text) for file, text in published.code.items()},
         },
     )

@@ -59,6 +59,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.STRANGERS: "somebody else deployed on endpoint {endpoint}: {deployments}; Driftloop leaves it alone",
     Code.NO_STRANGERS: "nobody else has a deployment on endpoint {endpoint} any more",
     Code.TRAINING_UNKNOWN: "its training is not on record: no data version, no job, no commit",
+    Code.COMMIT: models.commit,
+    Code.IMPORTANCE_UNUSABLE: "importance.json of its training cannot be used ({why}); nothing depends on it",
+    Code.EXPLAINED: models.goes_by,
+    Code.EXPLAINED_OTHERWISE: models.goes_by,
     Code.GATE_NOT_ASKED: "smoke test passed, no gate was asked for",
     Code.ANOTHER_RELEASE_OPEN: (
         "{verb} does nothing while release {release} is {phase:plain}; wait for its end, or abort it"
@@ -418,6 +422,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.LABELS_NEED_PROBABILITIES: (
         "{metric} is made of probabilities, which the data collector does not keep: it is measured on labelled drops"
     ),
+    Code.LABELS_BY_SLICE: (
+        "by slice, the worst {told} of {slices} ({small} more have too few labels): {because}"
+    ),
+    Code.LABELS_SLICE: "{slice}: {because}",
     Code.LABELS_NO_MODEL: "{rows} labels: no model serves yet",
     # verdict
     Code.VERSION_JUDGED: "version {version}: {because}",

@@ -15,6 +15,33 @@ def registered(model: str, by: str = "", at: str | None = None, job: str = "") -
     return f"{_named(model, by, at, job)}, as `models` asks for; {UNKNOWN}"
 
 
+def commit(id: str, author: str = "", pushed_by: str = "", dirty: bool | None = None) -> str:
+    by = f" by {author}" if author else ""
+    pushed = f", pushed by {pushed_by}" if pushed_by else ""
+    more = {
+        True: ", with changes that it does not have",
+        None: "; whether there were changes that it does not have is not known",
+    }
+    return f"commit {str(id)[:12]}{by}{pushed}{more.get(dirty, '')}"
+
+
+def goes_by(
+    method: str,
+    columns: str,
+    metric: str = "",
+    rows: int | None = None,
+    agreement: float | None = None,
+    champion: int = 0,
+    theirs: str = "",
+) -> str:
+    of = "".join((f" of {metric}" if metric else "", f" on {rows:,} rows" if rows else ""))
+    found = f"it goes by {columns} ({method}{of})"
+    if agreement is None:
+        return found
+    other = f", which goes by {theirs}" if theirs else ""
+    return f"{found}; agreement {agreement:.2f} of 1 with release {champion}{other}"
+
+
 def _named(model: str, by: str, at: str | None, job: str) -> str:
     made = f" at {at[:19].replace('T', ' ')} UTC" if at else ""
     return f"{model}, registered{f' by {by}' if by else ''}{made}" + (f" from job {job}" if job else "")

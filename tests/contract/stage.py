@@ -129,6 +129,7 @@ class MemoryStage:
             failing = spec.component == "azureml:failing:1"
             job.status, job.error = ("failed", "the data have no target") if failing else ("completed", "")
         self._memory.training.golden = b'{"answers": ["small"]}'
+        self._memory.training.importances[spec.name] = b'{"columns": {"x": 1}}'
         return self.ports.training.ensure_job(spec)
 
     def model(self) -> str:
@@ -228,6 +229,7 @@ if behaviour == "failing":
 pathlib.Path(model).mkdir(parents=True, exist_ok=True)
 (pathlib.Path(model) / "weights.txt").write_text("2")
 (pathlib.Path(model) / "golden.json").write_text('{"answers": ["small"]}')
+(pathlib.Path(model) / "importance.json").write_text('{"columns": {"x": 1}}')
 if behaviour in ("bare", "unaided"):
     (pathlib.Path(model) / "MLmodel").write_text("flavors: {}")
     asked = ["mlflow==2.16.2"] + ["azureml-ai-monitoring==1.0.0"] * (behaviour == "unaided")

@@ -19,7 +19,7 @@ from shared.azure.platform_checkup import Surroundings
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
 from shared.memory.azureml import MemoryServing
-from shared.ports import CountedUnit, ModelFiles, Scale
+from shared.ports import IMPORTANCE, CountedUnit, ModelFiles, Scale
 from shared.settings import Settings
 from tests.contract.stage import APPROVED, ROWS, VERIFIED, MemoryStage, Stage, eventually, fresh
 
@@ -95,6 +95,8 @@ class TestTraining:
 
         assert stage.ports.training.ensure_model(name, "1", first.name, {"driftloop.loop": name}) == model
         assert stage.ports.training.recorded(first.name) == b'{"answers": ["small"]}'
+        assert stage.ports.training.recorded(first.name, IMPORTANCE) == b'{"columns": {"x": 1}}'
+        assert stage.ports.training.recorded(first.name, "none.json") == b""
         seen = stage.ports.training.model(model)
         assert seen is not None and same_asset(seen.asset, model)
         assert seen.tags == {"driftloop.loop": name, "driftloop.job": first.name}

@@ -44,6 +44,7 @@ NEEDS_NOTHING = {
     ),
     *("no-champion", "drift-off", "column-moved", "no-material-drift", "steps-reused"),
     *("check-found", "check-by-chance"),
+    *("commit", "explained", "labels-by-slice", "labels-slice"),
     *("unusual-drop", "usual-drop", "few-past-drops", "reference-not-there"),
     *(
         "metric-breached",

@@ -17,7 +17,7 @@ from shared import loopfile
 from shared.domain.loop import LoopState
 from shared.domain.release import Release
 from shared.inbox import messages, recorder
-from shared.loopfile.published import Assets, Published
+from shared.loopfile.published import Assets, Commit, Published
 from shared.memory import FakeClock, MemoryPorts, MemoryRequest, memory_ports
 from shared.ports import Answer
 from shared.runtime import publication, tick, unit_of_work
@@ -90,7 +90,9 @@ class World:
         rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
         return Answer(200, json.dumps([model(row) for row in rows]), 5.0)
 
-    def publish(self, text: str = LOOP, code: Mapping[str, str] | None = None) -> None:
+    def publish(
+        self, text: str = LOOP, code: Mapping[str, str] | None = None, commit: Commit | None = None
+    ) -> None:
         definition = loopfile.parse(text, file="loop.yaml")
         published = Published(
             definition,
@@ -98,6 +100,7 @@ class World:
             "ann",
             self.clock.now(),
             code=code or {},
+            commit=commit,
         )
         publication.publish(self.ports, published)
 

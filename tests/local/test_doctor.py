@@ -458,9 +458,9 @@ def test_the_local_azure_has_no_cluster_that_keeps_more_nodes_than_it_may_have(a
     assert (refused.status_code, "cannot keep 5 nodes of at most 4" in refused.text) == (400, True)
 
 
-def published(folder: Path, text: str) -> Result:
+def published(folder: Path, text: str, pipeline: str = "not a component") -> Result:
     (folder / "loop.yaml").write_text(text)
-    (folder / "train.yml").write_text("not a component")
+    (folder / "train.yml").write_text(pipeline)
     return CliRunner().invoke(cli.app, ["publish", str(folder)])
 
 
@@ -478,6 +478,19 @@ def test_publish_refuses_a_cluster_that_keeps_nodes_before_anything_is_registere
     assert "train.yml is not a valid" in str(published(tmp_path, ON_CLUSTER).exception)
     unknown = published(tmp_path, ON_CLUSTER.replace("driftloop-cpu", "elsewhere")).exception
     assert "the workspace has no compute elsewhere; correct `train.compute`" in str(unknown)
+
+
+def test_publish_refuses_a_cluster_that_a_step_names_for_itself_and_that_keeps_nodes(
+    tmp_path: Path, cluster: Callable[[int], None]
+) -> None:
+    cluster(2)
+    step = "jobs: {train: {component: train.yml, compute: azureml:driftloop-cpu}}"
+    elsewhere = ON_CLUSTER.replace("compute: driftloop-cpu", "attempts: 1")
+    assert "driftloop-cpu" not in elsewhere
+    refused = published(tmp_path, elsewhere, step).exception
+    assert isinstance(refused, ConfigurationError) and str(refused).startswith(KEEPS)
+    cluster(0)
+    assert "train.yml is not a valid" in str(published(tmp_path, elsewhere, step).exception)
 
 
 def test_too_few_cores_for_a_canary(azure: LocalAzure, ports: Ports) -> None:

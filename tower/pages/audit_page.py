@@ -33,6 +33,7 @@ class Shown:
     data_count: int
     unknown: str
     """What is not known of its training."""
+    commit: str
     origin: str
     until_known: bool
     """Whether `chain.until` is known: the entries in hand may end before the release did."""
@@ -165,6 +166,7 @@ def _chain(
         job_link=asking.studio.job(chain.job) if chain.job else "",
         data_count=len(chain.versions),
         unknown=say(chain.unknown),
+        commit=say(chain.commit),
         origin=_origin(chain),
         until_known=until is not None or proven.entries[-1].seq >= current.state.ledger_seq,
         entries=told(last),

@@ -12,7 +12,9 @@ from shared.domain.release import CanaryPoint, Judgement, JudgementKind, Phase, 
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.release.canary.canary_judge import CanaryVerdict
 from shared.release.canary.tolerance import MetricEvidence
+from shared.release.gate import importance
 from shared.release.gate.holdout import GatePolicy, GateVerdict, Interval
+from shared.release.gate.importance import Explanation
 from shared.retraining import cost
 from shared.runtime.unit_of_work import Unit
 from shared.state import ledger_pages
@@ -26,6 +28,7 @@ from tower.words import DOING, model
 ENTRIES = 400
 SLICES = 40
 NAMED = 40
+COLUMNS = 30
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,15 @@ class Cause:
 
 
 @dataclass(frozen=True)
+class Column:
+    """How much one column matters to a model; `champion` is None where that is not known."""
+
+    name: str
+    challenger: float
+    champion: float | None
+
+
+@dataclass(frozen=True)
 class ReleasePage:
     loop: str
     number: int
@@ -124,6 +136,12 @@ class ReleasePage:
     reasons: tuple[Cause, ...]
     versions: tuple[int, ...]
     versions_count: int
+    published_by: str
+    explained: str
+    """What the model goes by, in words."""
+    importance: tuple[Column, ...]
+    commit: str
+    """Of the repository that its definition was published from; empty where that is not on record."""
     model: str
     model_link: str
     job: str
@@ -153,7 +171,8 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         found, _ = current.release(number)
     except ConfigurationError as error:
         raise NotFound(str(error)) from error
-    definition = current.published(found.definition).definition
+    published = current.published(found.definition)
+    definition = published.definition
     possible = (*lines.offers(found, frozen=current.stands_still), *_way_back(current, found))
     offers, withheld = lines.permitted(asking, current, None if found.ended else found, possible)
     return ReleasePage(
@@ -190,6 +209,10 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         definition=found.definition,
         cost=say(cost.told(found, definition)),
         trained=_trained(found),
+        published_by=clip(published.published_by, 120),
+        commit=clip(say(published.commit.told if published.commit else None), 240),
+        explained=clip(say(found.explained), 600),
+        importance=_importance(asking, found.explanation),
         offers=offers,
         withheld=withheld,
     )
@@ -292,6 +315,18 @@ def _gate(policy: GatePolicy, verdict: GateVerdict) -> Gate | None:
             )
             for one in verdict.slices[:SLICES]
         ),
+    )
+
+
+def _importance(asking: Asking, digest: str) -> tuple[Column, ...]:
+    """The columns that matter most to the challenger, beside what they are to the champion."""
+    content, _ = _evidence(asking, digest) if digest else (None, "")
+    if content is None:
+        return ()
+    found = Explanation.from_dict(content)
+    ours, theirs = found.challenger.columns, found.champion.columns if found.champion else {}
+    return tuple(
+        Column(clip(name, 80), ours[name], theirs.get(name)) for name in importance.ranked(ours)[:COLUMNS]
     )
 
 

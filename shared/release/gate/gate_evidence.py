@@ -16,6 +16,7 @@ from shared.loopfile.published import Published
 from shared.own import source_text
 from shared.own.measured import own_metric
 from shared.redaction import words_of
+from shared.release import explanation
 from shared.release.document import Document, store
 from shared.release.gate.own_evidence import own_seen
 from shared.release.observations import GateSeen
@@ -76,7 +77,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
         verdict = judge_gate(evidence, policy)
         record = GateRecord(evidence, policy, verdict)
         judged.append(_stored(unit, JudgementKind.GATE, verdict.outcome, verdict.reasons, record))
-    return GateSeen(tuple(judged))
+    return GateSeen(tuple(judged), *explanation.of(unit, release))
 
 
 def recorded(unit: Unit, release: Release) -> GateRecord | None:

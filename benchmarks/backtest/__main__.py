@@ -19,24 +19,20 @@ from typer.testing import CliRunner
 
 from benchmarks.backtest import evidently
 from cli import app
-from cli.past import simulation
+from cli.past import chronicle, simulation, stand_ins
 from shared import loopfile
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CENSUS = Path(os.environ.get("DRIFTLOOP_DATA", ROOT.parent / "shared" / "data")) / "adult_census_income.csv"
-HEAD = """# Backtest: choose a policy before you trust it
-
-`driftloop backtest LOOP --data FOLDER` replays past drops, one file each in order of name, through the loop's own
-policy and three baselines: retrain at every drop, by the clock, or never. It runs the real engine over ports in memory
-and does not need Azure. A linear model stands in for the loop's pipeline, so it compares policies, not models. There is
-no past traffic to replay, so every canary passes. `--picture` draws the live model's metric over time, `--json` prints
-every step, and `--set` tries another loop file without writing one.
-
-An alarm is material drift or a breached metric; a baseline's alarm is its own rule. The metric is that of the model
-that was live when a drop landed, before any retraining on it. All policies share the loop's gate and training window
-and differ only in when they retrain. `python -m benchmarks.backtest` writes this page, and adds Evidently's rule.
+HEAD = Path(__file__).with_name("head.md").read_text()
+SERVED = """at,rule,condition
+2026-03-03T09:00:00Z,penguins-errors,Fired
+2026-03-03T10:00:00Z,penguins-errors,Resolved
+2026-03-31T09:00:00Z,penguins-errors,Fired
+2026-04-01T09:00:00Z,income-errors,Fired
 """
+"""Alerts beside the drops of penguins: one with nothing new to train on, one with, and one of another loop."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,10 @@ class Case:
     picture: str
     after: str = ""
     step_by_step: bool = True
+    options: tuple[str, ...] = ()
+    """Of the command; `BESIDE` stands for the folder beside the drops."""
+    long: bool = True
+    """Whether making it takes longer than a plain test may."""
 
 
 def penguins(folder: Path) -> None:
@@ -63,6 +63,29 @@ def penguins(folder: Path) -> None:
         if number >= 7:
             drawn["bill_length_mm"] = (drawn["bill_length_mm"] * 1.4).round(1)
         pd.DataFrame(drawn).to_csv(folder / f"{number:02d}.csv", index=False)
+
+
+def seasons(folder: Path) -> None:
+    """Four drops like each other; what is served is heavier from the eleventh day on."""
+    birds = load_penguins().dropna().reset_index(drop=True)
+    beside = folder.parent / "beside"
+    beside.mkdir()
+    (beside / "alerts.csv").write_text(SERVED)
+    for number in range(1, 5):
+        drawn = birds.sample(120, random_state=number).reset_index(drop=True)
+        drawn.insert(0, "row_id", [f"{number}-{n}" for n in range(len(drawn))])
+        pd.DataFrame(drawn).to_csv(folder / f"{number:02d}.csv", index=False)
+    asked = []
+    for day in range(14):
+        one = birds.drop(columns=["species"]).sample(100, random_state=100 + day).reset_index(drop=True)
+        if day >= 10:
+            one["body_mass_g"] = (one["body_mass_g"] * (1.2 + 0.02 * day)).round()
+        first = pd.Timestamp("2026-03-02T07:00:00Z") + pd.Timedelta(days=day)
+        one.insert(
+            0, "at", [f"{first + pd.Timedelta(minutes=14 * n):%Y-%m-%dT%H:%M:%SZ}" for n in range(100)]
+        )
+        asked.append(one)
+    pd.concat(asked).to_csv(beside / "served.csv", index=False)
 
 
 def census(folder: Path, rows: int = 2000, drops: int = 12, unit_from: int = 5, rule_from: int = 9) -> None:
@@ -79,6 +102,24 @@ def census(folder: Path, rows: int = 2000, drops: int = 12, unit_from: int = 5, 
 
 
 CASES = (
+    Case(
+        "Alerts, and what is served",
+        """Four drops of the penguins, two weeks apart, each 120 birds drawn at random: nothing in them ever changes.
+A hundred birds a day are asked about; from the eleventh day on, those are too heavy. Three alerts fire beside, one of
+them another loop's.""",
+        seasons,
+        "loops/penguins",
+        ("drift.served=1d", "retrain.on=[drift, metric, alert, served]", "retrain.schedule=null"),
+        "backtest-served.svg",
+        options=(
+            *("--days", "14", "--began", "2026-03-02T06:00:00Z"),
+            *("--alerts", "BESIDE/alerts.csv", "--served", "BESIDE/served.csv"),
+        ),
+        long=False,
+        after="""No drop shows that what is asked has changed: the loop says so at once, waits for
+labels, and starts one release when they land. The first alert finds nothing new to train on, the second does, and the
+third is nobody's here. Retraining at every drop costs more and gains nothing.""",
+    ),
     Case(
         "Census, trained on the newest drop",
         """Twelve drops of the census, a week apart, each 2,000 people, no one twice. Two changes were put in: from
@@ -115,11 +156,13 @@ schedule is switched off here, so that its row shows what its verdicts alone do.
 )
 
 
-def section(case: Case) -> str:
+def section(case: Case, pictures: Path = DOCS) -> str:
     """What was put in, the command's own output, its picture, and what Evidently's rule would have done."""
-    with tempfile.TemporaryDirectory() as folder:
-        case.drops(Path(folder))
-        output, typed = _command(case, folder)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "drops"
+        folder.mkdir()
+        case.drops(folder)
+        output, typed = _command(case, folder, pictures)
         evidently = _evidently(case, folder)
     if not case.step_by_step:
         output = output[: output.index("the loop's policy, drop by drop")].rstrip()
@@ -134,23 +177,25 @@ def section(case: Case) -> str:
     return "\n\n".join([*parts, *([case.after] if case.after else [])])
 
 
-def _command(case: Case, folder: str) -> tuple[str, str]:
+def _command(case: Case, folder: Path, pictures: Path) -> tuple[str, str]:
     """Its output, and the command as one would type it."""
-    picture = str(DOCS / case.picture)
-    arguments = ["backtest", str(ROOT / case.loop), "--data", folder, "--picture", picture]
     settings = [part for setting in case.settings for part in ("--set", setting)]
-    done = CliRunner().invoke(app, [*arguments, *settings], env={"COLUMNS": "110"})
+    beside = [part.replace("BESIDE", str(folder.parent / "beside")) for part in case.options]
+    arguments = ["backtest", str(ROOT / case.loop), "--data", str(folder), *beside, *settings]
+    picture = ["--picture", str(pictures / case.picture)]
+    done = CliRunner().invoke(app, [*arguments, *picture], env={"COLUMNS": "110"})
     if done.exit_code:
         raise SystemExit(f"{done.output}{done.exception}")
     lines = [line.rstrip() for line in done.stdout.splitlines() if " over time: " not in line]
     output = "\n".join(line for line in lines if not line.startswith("loop waits")).strip()
-    return output, shlex.join(["driftloop", "backtest", case.loop, "--data", "FOLDER", *settings])
+    shown = [part.replace("BESIDE/", "") for part in case.options]
+    return output, shlex.join(["driftloop", "backtest", case.loop, "--data", "FOLDER", *shown, *settings])
 
 
-def _evidently(case: Case, folder: str) -> str:
+def _evidently(case: Case, folder: Path) -> str:
     definition = loopfile.load(ROOT / case.loop, overrides=case.settings)
-    files = sorted(Path(folder).iterdir())
-    run = simulation.run(evidently.rule(definition), files, timedelta(days=7), lambda _: None)
+    past, trainer = chronicle.read(folder, timedelta(days=7)), stand_ins.trainer(stand_ins.linear, 1800)
+    run = simulation.run(evidently.rule(definition), past, trainer, lambda _: None)
     worst = min(step.score for step in run.steps if step.score is not None)
     return (
         f"Evidently's default preset, which alarms when half of the columns drifted: {run.alarms} alarms, "

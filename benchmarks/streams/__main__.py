@@ -24,8 +24,8 @@ from benchmarks.document import write
 from benchmarks.streams.drops import STREAMS, Stream
 from cli import app
 from cli.backtest import WEEKLY
-from cli.past import baselines, simulation
-from cli.past.simulation import Run
+from cli.past import baselines, chronicle, simulation, stand_ins
+from cli.past.outcome import Run
 from shared import loopfile
 from shared.loopfile import Definition
 
@@ -75,6 +75,9 @@ def _loop(stream: Stream, first: Path, folder: Path) -> Definition:
     return loopfile.load(folder / stream.name)
 
 
+LINEAR = stand_ins.trainer(stand_ins.linear, 1800)
+
+
 def see(stream: Stream, packages: Path) -> Seen:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as made:
@@ -82,9 +85,11 @@ def see(stream: Stream, packages: Path) -> Seen:
         files = _files(stream, packages, folder / "drops", planted=False)
         definition = _loop(stream, files[0], folder / "loops")
         rules = (*baselines.rules(definition, WEEKLY), evidently.rule(definition))
-        runs = tuple(simulation.run(rule, files, WEEK, lambda _: None) for rule in rules)
-        spoiled = _files(stream, packages, folder / "planted", planted=True)
-        planted = simulation.run(rules[0], spoiled, WEEK, lambda _: None)
+        past = chronicle.read(folder / "drops", WEEK)
+        runs = tuple(simulation.run(rule, past, LINEAR, lambda _: None) for rule in rules)
+        _files(stream, packages, folder / "planted", planted=True)
+        spoiled = chronicle.read(folder / "planted", WEEK)
+        planted = simulation.run(rules[0], spoiled, LINEAR, lambda _: None)
     return Seen(stream, len(files), runs, planted, time.perf_counter() - began)
 
 

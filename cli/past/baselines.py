@@ -9,6 +9,9 @@ import pandas as pd
 
 from shared.loopfile import Definition
 
+FEWEST_REQUESTS = 20
+"""To each deployment between two looks at a canary."""
+
 Asks = Callable[[pd.DataFrame, pd.DataFrame], bool]
 
 MEANING = {
@@ -32,15 +35,13 @@ class Rule:
     asks: Asks | None = None
 
 
-def rules(definition: Definition, schedule: str) -> tuple[Rule, ...]:
-    """All of them, over one loop. Live traffic is not part of the past, so its canary is a formality.
-
-    They differ in when they retrain and in nothing else: each keeps the loop's gate, and the metric that it uses.
-    """
+def rules(definition: Definition, schedule: str, *, served: bool = False) -> tuple[Rule, ...]:
+    """All of them, over one loop. They differ in when they retrain and in nothing else: each keeps the loop's gate, and
+    the metric that it uses. `served`: whether the past says what was served."""
     never = without_triggers(definition)
     clock = never.retrain.model_copy(update={"on": ("schedule",), "schedule": schedule})
     return (
-        Rule("loop", _with_a_short_canary(definition)),
+        Rule("loop", _of_the_past(definition, served=served)),
         Rule("always", never, lambda trained, dropped: True),
         Rule("schedule", never.model_copy(update={"retrain": clock})),
         Rule("never", never),
@@ -49,7 +50,7 @@ def rules(definition: Definition, schedule: str) -> tuple[Rule, ...]:
 
 def without_triggers(definition: Definition) -> Definition:
     """The loop, which retrains only when asked."""
-    alike = _with_a_short_canary(definition)
+    alike = _of_the_past(definition, served=False)
     return alike.model_copy(
         update={
             "drift": alike.drift.model_copy(update={"enabled": False}),
@@ -58,11 +59,19 @@ def without_triggers(definition: Definition) -> Definition:
     )
 
 
-def _with_a_short_canary(definition: Definition) -> Definition:
-    step = definition.canary.step.model_copy(update={"minutes": 1.0, "min_requests": 20, "max_hours": 1.0})
-    shape = {"steps": (50,), "step": step, "bake_minutes": 0, "approval": "none", "on_timeout": "promote"}
-    canary = definition.canary.model_copy(update={**shape, "signals": ()})
+def _of_the_past(definition: Definition, *, served: bool) -> Definition:
+    """The loop where nobody approves and no past canary has any answers: its steps last as long as they must, on
+    requests that all go well."""
+    step = definition.canary.step.model_copy(update={"min_requests": FEWEST_REQUESTS})
+    margins = definition.canary.margins.model_copy(
+        update={"prediction_shift": None, "shadow_disagreement": None}
+    )
+    shape = {"step": step, "margins": margins, "unit": "request", "bake_labels": "none", "signals": ()}
+    canary = definition.canary.model_copy(update={**shape, "approval": "none", "on_timeout": "promote"})
     gate = definition.gate.model_copy(update={"checks": (), "on_inconclusive": "promote"})
     timeless = tuple(rule for rule in definition.data.contract if rule.max_age is None)  # the past is old
-    data = definition.data.model_copy(update={"source": None, "labels": None, "contract": timeless})
-    return definition.model_copy(update={"canary": canary, "gate": gate, "data": data})
+    data = {"source": None, "labels": None, "label_delay": None, "contract": timeless}
+    parts = {"mode": "act", "canary": canary, "gate": gate, "data": definition.data.model_copy(update=data)}
+    if not served:
+        parts["drift"] = definition.drift.model_copy(update={"served": None, "predictions": None})
+    return definition.model_copy(update=parts)

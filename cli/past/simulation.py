@@ -1,268 +1,342 @@
-"""Past drops through the real engine, over ports in memory: what it would have decided and done."""
+"""The past through the real engine, over ports in memory: what it would have decided and done, and what it cost."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 
-from cli.past.baselines import Rule
-from cli.past.learner import Learner, train
-from shared.domain.version import DataVersion
+from cli.past.baselines import FEWEST_REQUESTS, Rule
+from cli.past.chronicle import Alert, History
+from cli.past.model import Model, Trained, Trainer, Training
+from cli.past.outcome import Run, Step, alarmed, told
+from cli.past.scores import Scores
+from shared.domain.release import Phase, ReleaseTimes
 from shared.errors import ConfigurationError
 from shared.inbox import messages, recorder
 from shared.inbox.blob_events import Landed
 from shared.loopfile.published import Assets, Published
 from shared.memory import FakeClock, MemoryRequest, memory_ports
-from shared.own import measured, source_text
+from shared.port_rules import RELEASE_TAG
 from shared.ports import Answer
-from shared.release.gate.holdout import ALL_ROWS
+from shared.retraining import cost
 from shared.runtime import publication, tick, unit_of_work
 from shared.runtime.unit_of_work import Unit
-from shared.stats.metrics import Metric, OwnMetric, class_name, metric_of
+from shared.state import queries
 from shared.verdict import predictions, task
-from shared.words import say, say_all
+from shared.words import say_all
 
-PATIENCE = 60
-"""Ticks until a drop and what follows from it must be over."""
+MOST_IDLE = 500
+"""Looks in a row of which nothing comes; more, and the loop does not come to rest."""
 
-
-@dataclass(frozen=True)
-class Step:
-    """One drop under one policy."""
-
-    drop: str
-    rows: int
-    alarm: bool
-    """Material drift, a breached metric, or the rule's own alarm."""
-    retrained: bool
-    live: int
-    """The release that serves after it."""
-    score: float | None
-    """The metric of the model that served when the drop landed; None without labels or model."""
-    words: str
+_ENDED_JOB = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
-class Run:
-    """One policy over all drops."""
+class _Landed:
+    """A drop whose consequences are not over."""
 
-    rule: str
-    metric: str
-    """The loop's, or the one that suits what its first labelled drop showed."""
-    steps: tuple[Step, ...]
-    sign: int = 1
-    """Times this, greater is better."""
+    file: Path
+    version: int
+    """0 where no version came of it."""
+    begun: int
+    """The number of the next release when it landed."""
+    score: float | None = None
+    alarm: bool = False
+    words: str = ""
 
-    @property
-    def alarms(self) -> int:
-        return sum(step.alarm for step in self.steps)
 
-    @property
-    def retrains(self) -> int:
-        """Training jobs after the first."""
-        return sum(step.retrained for step in self.steps[1:])
-
-    @property
-    def mean(self) -> float | None:
-        scores = [step.score for step in self.steps if step.score is not None]
-        return sum(scores) / len(scores) if scores else None
+@dataclass(frozen=True)
+class _Job:
+    ends_at: datetime
+    trained: Trained
 
 
 @dataclass
 class Past:
-    """One policy's world. Models are stand-ins, trained on exactly the windows that the engine chose."""
+    """One policy's world. Its models are trained on exactly the windows that the engine chose."""
 
     rule: Rule
-    every: timedelta
+    history: History
+    trainer: Trainer
     code: Mapping[str, str] = field(default_factory=dict)
     """The loop's own, by file."""
-    _models: dict[int, Learner] = field(default_factory=dict)
+    _models: dict[int, Model] = field(default_factory=dict)
+    _jobs: dict[str, _Job] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.clock = FakeClock()
+        self.clock = FakeClock(self.history.begins)
         self.ports = memory_ports(self.clock)
-        self.ports.training.new_jobs_are = "completed"
         self.ports.serving.new_deployments_are = "ready"
         self.ports.serving.answer = self._answer
         assets = Assets(pipeline="azureml:backtest:1")
         now = self.clock.now()
-        self._published = Published(self.rule.definition, assets, "backtest", now, code=self.code)
-        publication.publish(self.ports, self._published)
+        published = Published(self.rule.definition, assets, "backtest", now, code=self.code)
+        publication.publish(self.ports, published)
+        self.scores = Scores(self.ports, published)
+        self._alerts = list(self.history.alerts)
+        self._served, self._unserved, self._idle = 0, 0, 0
+        self._landed: _Landed | None = None
+        self._steps: list[Step] = []
 
     @property
     def loop(self) -> str:
         return self.rule.definition.loop
 
     @property
-    def metric(self) -> str:
-        return task.metric_name(unit_of_work.read(self.ports, self.loop), self.rule.definition)
+    def _loop(self) -> Unit:
+        return unit_of_work.read(self.ports, self.loop)
 
-    @property
-    def _own(self) -> OwnMetric | None:
-        current = unit_of_work.read(self.ports, self.loop)
-        return measured.own_metric(self._published, task.task_of(current, self.rule.definition))
+    # --- time -----------------------------------------------------------------------------------
 
-    @property
-    def _measure(self) -> Metric:
-        metric = self.rule.definition.metric
-        return metric_of(self.metric, metric.costs if metric else None, self._own)
+    def run(self, report: Callable[[str], None]) -> Run:
+        for number, (at, file) in enumerate(self.history.drops, 1):
+            report(f"{self.rule.name}: drop {number} of {len(self.history.drops)}, {file.name}")
+            self.until(at)
+            self._close()
+            self.drop(file)
+        self.until(self.history.ends)
+        while self._loop.state.open_release is not None and (due := self._next()) is not None:
+            self._look(due)
+        self._close()
+        return self._run()
 
-    @property
-    def sign(self) -> int:
-        return self._measure.sign
+    def until(self, end: datetime) -> None:
+        """All that comes due up to a moment, in order, and the alerts of that time."""
+        while self._alerts and self._alerts[0].at <= end:
+            alert = self._alerts.pop(0)
+            self._quietly_until(alert.at)
+            self._send(_message(alert))
+        self._quietly_until(end)
 
-    def drop(self, file: Path) -> Step:
-        """Land one file and let everything that follows from it happen."""
-        begun = unit_of_work.read(self.ports, self.loop).state.next_release
-        self.clock.advance(self.every.total_seconds())
-        self._settle()  # a schedule may have come due meanwhile
-        before = unit_of_work.read(self.ports, self.loop).state
+    def _quietly_until(self, end: datetime) -> None:
+        while (at := self._next()) is not None and at <= end:
+            self._look(at)
+        self._move(end)
+
+    def _next(self) -> datetime | None:
+        """When something is to be done next: a job ends, the canary has had a part of its time, or the loop is due."""
+        self._begin_jobs()
+        now, state = self.clock.now(), self._loop.state
+        running = [job.ends_at for name, job in self._jobs.items() if self._runs(name)]
+        if running:
+            return min(running)
+        if state.open_release is not None:
+            phase, canary = self._loop.release(state.open_release)[0].phase, self.rule.definition.canary
+            if phase in (Phase.CANARY, Phase.BAKING):
+                minutes = canary.bake_minutes if phase is Phase.BAKING else canary.step.minutes
+                return now + timedelta(minutes=max(1.0, minutes / 4))
+        overview = self.ports.store.overview(self.loop)
+        return max(overview.due_at, now) if overview and overview.due_at else None
+
+    def _look(self, at: datetime) -> None:
+        before = self._loop.state.ledger_seq
+        self._move(at)
+        ran = tick.tick(self.ports)
+        self._idle = self._idle + 1 if self._loop.state.ledger_seq == before else 0
+        if self._idle > MOST_IDLE:
+            problems = say_all([problem for one in ran for problem in one.problems])
+            raise ConfigurationError(
+                f"the backtest of {self.rule.name} does not come to rest at {at:%Y-%m-%d %H:%M} UTC"
+                + (f": {problems}" if problems else "")
+            )
+
+    def _move(self, at: datetime) -> None:
+        """The clock goes on; what was served and asked meanwhile is on record, and jobs whose time is up have ended."""
+        before, now = self.clock.now(), max(at, self.clock.now())
+        self.clock.current = now
+        self._serve(now)
+        self._traffic(before, now)
+        for name, job in self._jobs.items():
+            if self._runs(name) and job.ends_at <= now:
+                done, found = self.ports.training.jobs[name], job.trained
+                done.status, done.error = ("completed" if found.model else "failed"), found.error
+
+    def _send(self, message: str) -> None:
+        tick.run_all(self.ports, recorder.receive(self.ports, message, ""))
+
+    # --- drops ----------------------------------------------------------------------------------
+
+    def drop(self, file: Path) -> None:
+        """Land one file; what follows from it has time until the next."""
+        before = self._loop.state
         container, _, prefix = self.rule.definition.data.landing.partition("/")
         blob = self.ports.blobs.upload(container, f"{prefix}{file.name}", file)
         landed = Landed(blob.container, blob.name, blob.etag, "")
         owners = recorder.concerned(self.ports.store.overviews(), landed)
         tick.run_all(self.ports, recorder.record(self.ports, owners, landed))
-        self._settle()
-        current = unit_of_work.read(self.ports, self.loop)
+        while (at := self._next()) is not None and at <= self.clock.now():
+            self._look(at)
+        current = self._loop
         if current.state.next_version == before.next_version:
-            started = current.state.next_release > begun
-            return Step(file.name, 0, False, started, _live(current), None, "no version came of it")
+            self._landed = _Landed(file, 0, before.next_release, words="no version came of it")
+            return
         version, _ = current.version(before.next_version)
         served = before.champion.release if before.champion else 0
-        score = self._score(served, version) if served else None
+        score = self.scores.score(self._models[served], version) if served else None
         alarm = self.rule.name == "loop" and bool(version.drift_material or version.metric_breached)
         words = say_all(version.verdict)
         if self.rule.asks and served:
-            alarm = self.rule.asks(self._trained_on(served), self._features([version.number]))
+            alarm = self.rule.asks(self._trained_on(served), self.scores.features([version.number]))
             words = "requested" if alarm else "not requested"
             if alarm:
-                self._retrain()
-        after = unit_of_work.read(self.ports, self.loop)
-        retrained = after.state.next_release > begun
-        return Step(file.name, version.rows, alarm, retrained, _live(after), score, words)
+                reason = {"reason": f"rule {self.rule.name}"}
+                self._send(messages.act_message("retrain", self.loop, reason, "backtest"))
+        self._landed = _Landed(file, version.number, before.next_release, score, alarm, words)
 
-    def _settle(self) -> None:
-        for _ in range(PATIENCE):
-            tick.tick(self.ports)
-            state = unit_of_work.read(self.ports, self.loop).state
-            if state.open_release is None and state.announced_seq >= state.ledger_seq:
-                return
-            self.clock.advance(60)
-            self._traffic()
-        raise ConfigurationError(
-            f"the backtest of {self.rule.name} does not finish: releases stay open after {PATIENCE} ticks"
-        )
-
-    def _traffic(self) -> None:
-        """Requests that all go well, so that the canary has something to count."""
-        endpoint = self.rule.definition.serve.endpoint
-        if endpoint not in self.ports.serving.endpoints:
+    def _close(self) -> None:
+        """The newest drop's step, now that the next is about to land."""
+        if (landed := self._landed) is None:
             return
-        log = self.ports.evidence.requests.setdefault(endpoint, [])
-        for deployment, weight in self.ports.serving.traffic(endpoint).items():
-            for n in range(2 * weight):
-                at = self.clock.now() - timedelta(seconds=60 * (n + 1) / (2 * weight + 1))
-                log.append(MemoryRequest(at, deployment, request_id=f"past-{n}"))
-
-    def _retrain(self) -> None:
-        message = messages.act_message("retrain", self.loop, {"reason": f"rule {self.rule.name}"}, "backtest")
-        tick.run_all(self.ports, recorder.receive(self.ports, message, ""))
-        self._settle()
-
-    def _rows(self, numbers: Sequence[int]) -> pd.DataFrame:
-        current = unit_of_work.read(self.ports, self.loop)
-        return predictions.everything(self.ports, [current.version(number)[0] for number in numbers])
-
-    def _features(self, numbers: Sequence[int]) -> pd.DataFrame:
-        return predictions.features(self._rows(numbers), self.rule.definition)
-
-    def _trained_on(self, release: int) -> pd.DataFrame:
-        return self._features(unit_of_work.read(self.ports, self.loop).release(release)[0].versions)
-
-    def _score(self, served: int, version: DataVersion) -> float | None:
-        if not version.labelled:
-            return None
-        target = self.rule.definition.data.target
-        frame = self._rows([version.number])
-        frame = frame[frame[target].notna()]
-        model, asked = self._model(served), predictions.features(frame, self.rule.definition)
-        truth = [class_name(value) for value in frame[target]] if model.classes else frame[target].tolist()
-        if self._own:
-            return self._by_own_code(self._own, truth, model, asked, frame.drop(columns=[target]))
-        positive = task.positive_class(self.metric, self.rule.definition, model.classes)
-        wanted = task.scored_classes(self.metric, truth, positive)
-        if wanted is None:
-            return float(self._measure.function(truth, list(model.predict(asked))))
-        rows = zip(model.probabilities(asked), wanted, strict=True)
-        stated = [said.get(str(name), 0.0) for said, name in rows]
-        return float(self._measure.function([name == positive for name in truth], stated))
-
-    def _by_own_code(
-        self, own: OwnMetric, truth: list[object], model: Learner, asked: pd.DataFrame, rows: pd.DataFrame
-    ) -> float | None:
-        """What a function of metrics.py answers, without bounds; None where it answers nothing."""
-        told: list[object] = list(model.predict(asked))
-        if own.positive:
-            told = [said.get(own.positive, 0.0) for said in model.probabilities(asked)]
-        groups, code = {ALL_ROWS: measured.Group(range(len(truth)), 0.5)}, self.code[source_text.METRICS_FILE]
-        seen = measured.measure(code, self.metric, own, truth, [told], rows, groups, resamples=0)
-        if seen.fault:
-            raise ConfigurationError(say(seen.fault), code=seen.fault.code)
-        return sum(seen.rows[0]) / len(truth) if seen.rows else seen.found[ALL_ROWS].challenger.value
-
-    def _model(self, release: int) -> Learner:
-        if release not in self._models:
-            current, definition = unit_of_work.read(self.ports, self.loop), self.rule.definition
-            versions = [current.version(number)[0] for number in current.release(release)[0].versions]
-            frame = self._training_rows(versions)
-            target = {definition.data.target: frame[definition.data.target]}
-            inputs = predictions.features(frame, definition).assign(**target)
-            classify = task.task_of(current, definition) == "classification"
-            self._models[release] = train(inputs, definition.data.target, classify=classify)
-        return self._models[release]
-
-    def _training_rows(self, versions: Sequence[DataVersion]) -> pd.DataFrame:
-        paths = [path for v in versions for path in self.ports.versions.list(f"{v.path}/train/")]
-        return pd.concat(
-            [pd.read_parquet(BytesIO(self.ports.versions.read(path))) for path in paths], ignore_index=True
+        current = self._loop
+        rows = current.version(landed.version)[0].rows if landed.version else 0
+        live = current.state.champion.release if current.state.champion else 0
+        started = current.state.next_release > landed.begun
+        self._steps.append(
+            Step(landed.file.name, rows, landed.alarm, started, live, landed.score, landed.words)
         )
+        self._landed = None
+
+    def _run(self) -> Run:
+        if not any(step.score is not None for step in self._steps):
+            last = self._steps[-1]
+            why = next((one.trained.error for one in self._jobs.values() if one.trained.error), last.words)
+            raise ConfigurationError(
+                "no model was live when a labelled drop came, so there is nothing to compare; "
+                f"the last one, {last.drop}: {why}"
+            )
+        current = self._loop
+        releases = [current.release(number)[0] for number in range(1, current.state.next_release)]
+        took = ReleaseTimes(
+            sum(one.took.jobs_s for one in releases), sum(one.took.deployed_s for one in releases)
+        )
+        prices, entries = cost.prices(self.rule.definition), queries.entries(self.ports, self.loop)
+        return Run(
+            rule=self.rule.name,
+            metric=self.scores.metric,
+            steps=tuple(self._steps),
+            sign=self.scores.measure.sign,
+            told=tuple(filter(None, map(told, entries))),
+            windows=sum(map(alarmed, entries)),
+            releases=len(releases),
+            job_hours=took.jobs_s / cost.HOUR_S,
+            deployed_hours=took.deployed_s / cost.HOUR_S,
+            cost=prices.of(took) if prices else None,
+            failed=tuple(
+                dict.fromkeys(job.trained.error for job in self._jobs.values() if job.trained.error)
+            ),
+            unserved=self._unserved,
+        )
+
+    # --- training and serving -------------------------------------------------------------------
+
+    def _runs(self, name: str) -> bool:
+        return self.ports.training.jobs[name].status == "running"
+
+    def _begin_jobs(self) -> None:
+        """Each job is done at once, and ends when it would have; or when the loop cancels it."""
+        for name, job in self.ports.training.jobs.items():
+            if name in self._jobs or job.status != "running":
+                continue
+            number = int(job.spec.tags[RELEASE_TAG].rpartition("/")[2])
+            trained = self._trained(number)
+            if trained.model is not None:
+                self._models[number] = trained.model
+            longest = self.rule.definition.train.timeout + _ENDED_JOB
+            ends_at = self.clock.now() + min(timedelta(seconds=trained.took_s), longest)
+            self._jobs[name] = _Job(ends_at, trained)
+
+    def _trained(self, release: int) -> Trained:
+        current, definition = self._loop, self.rule.definition
+        versions = [current.version(number)[0] for number in current.release(release)[0].versions]
+        paths = [path for v in versions for path in self.ports.versions.list(f"{v.path}/train/")]
+        parts = {f"{n:05d}.parquet": self.ports.versions.read(path) for n, path in enumerate(paths)}
+        frame = pd.concat(
+            [pd.read_parquet(BytesIO(content)) for content in parts.values()], ignore_index=True
+        )
+        target = definition.data.target
+        rows = predictions.features(frame, definition).assign(**{target: frame[target]})
+        classify = task.task_of(current, definition) == "classification"
+        return self.trainer(Training(parts, rows, target, classify))
+
+    def _traffic(self, before: datetime, now: datetime) -> None:
+        """Requests that all go well, so that a canary has something to count."""
+        endpoint = self.rule.definition.serve.endpoint
+        if self._loop.state.open_release is None:  # nobody reads the log then, and it would only grow
+            self.ports.evidence.requests.pop(endpoint, None)
+            return
+        if endpoint not in self.ports.serving.endpoints or now <= before:
+            return
+        log, span = self.ports.evidence.requests.setdefault(endpoint, []), now - before
+        weights = self.ports.serving.traffic(endpoint)
+        each = math.ceil(FEWEST_REQUESTS / min(weights.values(), default=1))
+        for deployment, weight in weights.items():
+            requests = each * weight
+            log += [
+                MemoryRequest(now - span * (n + 1) / (requests + 1), deployment, request_id=f"past-{n}")
+                for n in range(requests)
+            ]
+
+    def _serve(self, now: datetime) -> None:
+        """What was served up to now is the champion's, with what its model answers."""
+        times, begun = self.history.served.times, self._served
+        while self._served < len(times) and times[self._served] <= now:
+            self._served += 1
+        if self._served == begun or self.rule.definition.drift.served is None:
+            return
+        champion, rows = self._loop.state.champion, self.history.served.rows[begun : self._served]
+        if champion is None:
+            self._unserved += len(rows)
+            return
+        answers = self._models[champion.release].predict(pd.DataFrame(list(rows)))
+        kept = self.ports.evidence.rows.setdefault(
+            (self.rule.definition.serve.endpoint, champion.deployment), []
+        )
+        kept += [
+            {"id": f"past-{n}", "request": f"past-{n}", "time": at.isoformat(), "inputs": row, "output": said}
+            for n, at, row, said in zip(
+                range(begun, self._served), times[begun : self._served], rows, answers, strict=True
+            )
+        ]
 
     def _answer(self, endpoint: str, deployment: str, payload: str) -> Answer:
         table = json.loads(payload)["input_data"]
-        release = int(deployment.removeprefix("r").partition("-")[0])
-        frame, model = pd.DataFrame(table["data"], columns=table["columns"]), self._model(release)
+        model = self._models[int(deployment.removeprefix("r").partition("-")[0])]
+        frame = pd.DataFrame(table["data"], columns=table["columns"])
         answers: object = model.predict(frame)
-        if self._measure.of_probabilities or (self._own and self._own.positive):
+        if self.scores.need_probabilities:
             answers = {"predictions": answers, "probabilities": model.probabilities(frame)}
         return Answer(200, json.dumps(answers), 1.0)
 
+    def _trained_on(self, release: int) -> pd.DataFrame:
+        return self.scores.features(self._loop.release(release)[0].versions)
 
-def _live(current: Unit) -> int:
-    return current.state.champion.release if current.state.champion else 0
+
+def _message(alert: Alert) -> str:
+    essentials = {
+        "alertRule": alert.rule,
+        "originalAlertId": alert.rule,
+        "monitorCondition": alert.condition,
+        "firedDateTime": alert.fired_at.isoformat(),
+        "resolvedDateTime": alert.at.isoformat() if alert.condition == "Resolved" else None,
+    }
+    return messages.alert_message(
+        {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essentials}}
+    )
 
 
 def run(
     rule: Rule,
-    files: Sequence[Path],
-    every: timedelta,
+    history: History,
+    trainer: Trainer,
     report: Callable[[str], None],
     code: Mapping[str, str] | None = None,
 ) -> Run:
-    """One policy over all files, in their order."""
-    past = Past(rule, every, code or {})
-    steps = []
-    for number, file in enumerate(files, 1):
-        report(f"{rule.name}: drop {number} of {len(files)}, {file.name}")
-        steps.append(past.drop(file))
-    if not any(step.score is not None for step in steps):
-        raise ConfigurationError(
-            "no model was live when a labelled drop came, so there is nothing to compare; "
-            f"the last one, {steps[-1].drop}: {steps[-1].words}"
-        )
-    return Run(rule.name, past.metric, tuple(steps), past.sign)
+    """One policy over the whole past."""
+    return Past(rule, history, trainer, code or {}).run(report)

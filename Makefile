@@ -26,8 +26,8 @@ setup: .venv/.ready ## Make the virtual environment (the others call it by thems
 	@$(PIP) install -qq --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-demo: setup ## Show the main job on real data: make demo, make demo LOOP=iris, or from test to production: make demo LOOP=iris ENVIRONMENTS=1
-	@$(BIN)/python -m demo $(LOOP) $(if $(ENVIRONMENTS),--environments)
+demo: setup ## Show the main job on real data: make demo, make demo LOOP=iris, from test to production: make demo LOOP=iris ENVIRONMENTS=1, or what is served drifts: make demo SERVED=1
+	@$(BIN)/python -m demo $(LOOP) $(if $(ENVIRONMENTS),--environments) $(if $(SERVED),--served)
 
 up: setup ## Keep a local Azure running to play with, and print its settings
 	@$(BIN)/python -m local up

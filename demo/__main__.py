@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from demo import environments, verified
+from demo import environments, served, verified
 from demo.stage import LocalStage, Stage, StoryFailed
 from local.azure import LocalAzure
 
@@ -27,12 +27,17 @@ def main() -> int:
     parser.add_argument(
         "--environments", action="store_true", help="the way of one model from test to production; with iris"
     )
+    parser.add_argument(
+        "--served", action="store_true", help="served inputs drift though nothing is dropped; with penguins"
+    )
     chosen = parser.parse_args()
     loop = chosen.loop
     if chosen.environments and (loop != "iris" or verified.asked_for()):
         parser.error(
             "from test to production is a story of iris on a local Azure: make demo LOOP=iris ENVIRONMENTS=1"
         )
+    if chosen.served and (loop != "penguins" or chosen.environments or verified.asked_for()):
+        parser.error("served inputs that drift are a story of penguins, in memory: make demo SERVED=1")
     console = Console(highlight=False)
     console.width = min(console.width, 110) if console.is_terminal else 110
     logging.disable(logging.CRITICAL)
@@ -40,7 +45,10 @@ def main() -> int:
     if verified.asked_for() and loop in verified.HOST_ONLY:
         parser.error(f"{loop} cannot be told on Azure: {verified.HOST_ONLY[loop]}")
     try:
-        if chosen.environments:
+        if chosen.served:
+            console.rule("[bold]Driftloop: what is asked drifts, in three weeks that pass in memory")
+            served.tell(console)
+        elif chosen.environments:
             console.rule("[bold]Driftloop: the loop iris from test to production, on two local Azures")
             environments.tell(console)
         else:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 
 from cli import export as command
+from cli.past import baselines, chronicle, simulation, stand_ins
 from drift import report
+from shared import loopfile
 from shared.audit import exported_release
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code
@@ -30,24 +34,27 @@ from shared.release import effects, machine, stepper
 from shared.release import observations as obs
 from shared.release.canary import bake_judge, signal_harm
 from shared.release.canary.tolerance import CanaryPolicy
-from shared.release.gate import gate_judge, new_rows, smoke
+from shared.release.gate import gate_judge, importance, new_rows, smoke
 from shared.retraining import policy, start
-from shared.runtime import events, outbox, tick, unit_of_work, worker
+from shared.runtime import events, outbox, publication, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
-from shared.verdict import final_labels, version_verdict
+from shared.verdict import final_labels, label_slices, version_verdict
 from shared.words import say
+from tests.engine import test_commit as commits
 from tests.engine import test_complete as complete
 from tests.engine import test_cost as costs
 from tests.engine import test_explaining as explaining
+from tests.engine import test_explanation as explanations
 from tests.engine import test_export as exporting
 from tests.engine import test_faults as faults
 from tests.engine import test_final_labels as finals
 from tests.engine import test_isolation as isolation
+from tests.engine import test_label_slices as sliced
 from tests.engine import test_origins as origin
 from tests.engine import test_policy as policies
 from tests.engine import test_steering as steering
 from tests.engine import test_strangers as strangers
-from tests.engine.world import World
+from tests.engine.world import LOOP, World, csv, season
 from tests.faults import Crash
 from tests.judge import test_gate as gating
 from tests.judge import test_metric_and_smoke as smoking
@@ -233,6 +240,18 @@ def _labelled_world() -> World:
 def _said_by(drop: bytes, whom: str) -> bytes:
     head, *lines = drop.decode().splitlines()
     return "\n".join([f"{head},by", *(f"{line},{whom}" for line in lines)]).encode()
+
+
+def a_past_alert_is_answered() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        for name in ("1.csv", "2.csv"):
+            (Path(place) / name).write_bytes(csv(season(2007 if name == "1.csv" else 2008)))
+        past = chronicle.read(Path(place), timedelta(days=7))
+        at = past.drops[1][0] - timedelta(days=1)
+        past = replace(past, alerts=(chronicle.Alert(at, "birds-errors", "Fired", at),))
+        ours = baselines.rules(loopfile.parse(LOOP, file="loop.yaml"), "0 0 3 * * 1")[0]
+        found = simulation.run(ours, past, stand_ins.trainer(stand_ins.linear, 60), always(None))
+    assert [(one.what, one.at) for one in found.told] == [("alert", f"{at:%Y-%m-%d %H:%M}")]
 
 
 def equal_content_is_one_version() -> None:
@@ -499,6 +518,26 @@ GUARDS: Sequence[Sabotage] = (
         "a paused loop's release stands still",
         lambda: set_to(unit_of_work.Unit, "stands_still", False),
         steering.test_a_pause_in_mid_canary_keeps_the_traffic_gathers_evidence_and_resume_goes_on,
+    ),
+    Sabotage(
+        "a past alert is answered at its time",
+        lambda: set_to(simulation.Past, "until", simulation.Past._quietly_until),
+        a_past_alert_is_answered,
+    ),
+    Sabotage(
+        "what is published from its first clean commit is on record",
+        lambda: set_to(publication, "_first_clean", always(False)),
+        commits.test_the_first_clean_commit_of_what_was_published_is_recorded_and_later_ones_change_nothing,
+    ),
+    Sabotage(
+        "intervals of late labels hold for all slices together",
+        lambda: set_to(label_slices, "_level", lambda confidence, slices: confidence),
+        sliced.test_small_slices_are_counted_and_the_intervals_hold_for_all_that_are_judged,
+    ),
+    Sabotage(
+        "importances of two methods are not held beside each other",
+        lambda: set_to(importance, "_alike", always(True)),
+        explanations.test_two_methods_are_not_held_beside_each_other,
     ),
     Sabotage(
         "an exported file's ledger is verified on reading",

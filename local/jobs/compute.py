@@ -6,7 +6,7 @@ no system-assigned identity; quota by size), how-to-create-attach-compute-cluste
 
 from __future__ import annotations
 
-from local.jobs import distribution
+from local.jobs import distribution, spark
 from local.jobs.exceptions import invalid, not_found_compute
 from local.jobs.plan import Plan, Step
 from local.settings import LOCATION, WORKSPACE_ID
@@ -50,6 +50,10 @@ def check(state: State, plan: Plan, by_person: bool) -> None:
     """ArmError when a step could not run where it is sent."""
     for step in plan.steps.values():
         where = f"Step '{step.path}'" if step.path else "The job"
+        if step.spec.get("type") == "spark":
+            spark.check(step, where)
+            _check_serverless(step, where, by_person)
+            continue
         if step.instances < 1:
             raise invalid(f"{where} asks for {step.instances} instances; there must be at least 1.")
         if step.instance_type and size_of(step.instance_type) is None:

@@ -31,6 +31,7 @@ PLAIN_IMAGE: Document = {"condaFile": (Path(__file__).parent / "plain-image.yml"
 _KEPT_DAYS = 30
 _TAIL = 12
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def python_for(name: str, environment: Document, *besides: str) -> Path:
@@ -43,6 +44,11 @@ def python_for(name: str, environment: Document, *besides: str) -> Path:
         raise EnvironmentNotBuilt(name, str(error)) from error
     asked = {line for line in lines if _name(line) != "python"}
     return _python(name, sorted({"pip", *asked, *besides}), version)  # conda brings pip with Python
+
+
+def known(version: str) -> bool:
+    """Whether this machine has a Python of this version, such as `3.11`."""
+    return version == _OWN or uv("python", "find", "--no-project", "--system", version).returncode == 0
 
 
 def requirements(environment: Document) -> list[str]:
@@ -132,8 +138,7 @@ def _clear(folder: Path) -> None:
 
 def _interpreter(version: str) -> str:
     """The Python of that version if this machine has one, else our own: a laptop need not have each."""
-    own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    found = uv("python", "find", "--no-project", "--system", version) if version not in ("", own) else None
+    found = uv("python", "find", "--no-project", "--system", version) if version not in ("", _OWN) else None
     chosen = found.stdout.strip() if found and found.returncode == 0 else sys.executable
     return str(Path(chosen).resolve())  # of whichever virtual environment: the packages are the same
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from local.jobs import compute, distribution, environment, storage
+from local.jobs import compute, distribution, environment, spark_application, spark_storage, storage
 from local.jobs.catalog import Catalog
 from local.jobs.command import render
 from local.jobs.exceptions import StepCanceled, StepFailed, StepLost, WorkspaceStopping
@@ -35,16 +35,26 @@ _log = logging.getLogger(__name__)
 
 Reads = Callable[[str, str], bool]
 """Whether an identity may read a container."""
+Reached = Callable[[str], storage.Place]
+"""The blobs behind an address; StepFailed where Spark could not reach them."""
 
 
 class Execution:
     """Performs steps: each call of `perform` brings one run to its end, from wherever it is."""
 
     def __init__(
-        self, runs: Runs, catalog: Catalog, tracking: Tracking, folder: Path, keeper: int, reads: Reads
+        self,
+        runs: Runs,
+        catalog: Catalog,
+        tracking: Tracking,
+        folder: Path,
+        keeper: int,
+        reads: Reads,
+        reached: Reached,
     ) -> None:
         self._runs = runs
         self._reads = reads
+        self._reached = reached
         self._catalog = catalog
         self._blobs = catalog.blobs
         self._tracking = tracking
@@ -135,31 +145,62 @@ class Execution:
     # --- before the command
 
     def _prepare(self, run: Run) -> None:
-        step, folder = run.plan_step, self.folder(run.id)
+        folder = self.folder(run.id)
         attempted = recorded(folder)
         if lives(attempted):  # the workspace was killed between the start of the command and its receipt
             end(attempted)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        order = self._application(run) if _is_spark(run) else self._command(run)
+        file = folder / "order.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({**order, "cwd": str(folder / "code"), "keeper": self._keeper}))
+
+    def _command(self, run: Run) -> Document:
+        step, code = run.plan_step, self.folder(run.id) / "code"
         name, asset = self._catalog.environment(step.spec.get("environment"))
         python = environment.python_for(name, asset)
-        code = folder / "code"
         (code / "outputs").mkdir(parents=True)  # Azure ML makes it, and keeps what is left there
         if step.spec.get("code"):
             self._download(step, self._catalog.code(step.spec["code"]), code)
         inputs = {key: self._input(run, key, source) for key, source in step.inputs.items()}
         outputs = {key: str(self._output(run, key, target)) for key, target in step.outputs.items()}
         line = render(str(step.spec.get("command") or ""), inputs, outputs, step.search_values)
-        order = {
+        return {
             "command": [shutil.which("bash") or "/bin/sh", "-c", line],
-            "cwd": str(code),
             "env": self._variables(run, python, inputs, outputs),
             "places": distribution.places(step),
-            "keeper": self._keeper,
         }
-        file = folder / "order.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(order))
+
+    def _application(self, run: Run) -> Document:
+        """A Spark application, which gets addresses; what lies there is behind them when it begins."""
+        step, folder = run.plan_step, self.folder(run.id)
+        home = spark_application.java()
+        python = spark_application.python_for(*self._catalog.environment(step.spec.get("environment")))
+        self._download(step, self._catalog.code(step.spec["code"]), folder / "code")
+        inputs = {key: self._uri(run, source) for key, source in step.inputs.items()}
+        outputs = {key: self._catalog.output_uri(run, key, t) for key, t in step.outputs.items()}
+        for key, source in step.inputs.items():
+            if source.kind != "literal":
+                self._bring(run, inputs[key], required=True)
+                inputs[key] = spark_storage.address(inputs[key])
+        for key, uri in outputs.items():
+            self._bring(run, uri, required=False)
+            outputs[key] = spark_storage.address(uri)
+        arguments = render(str(step.spec.get("args") or ""), inputs, outputs, {})
+        application = spark_application.Application(step.spec, folder, python)
+        variables = {**self._variables(run, python, inputs, outputs), "JAVA_HOME": home}
+        return application.order(arguments, variables)
+
+    def _bring(self, run: Run, uri: str, *, required: bool) -> None:
+        """What lies at an address, for Spark; at that of an output there may be something as well."""
+        place = self._reached(uri)
+        target = spark_storage.folder_of(self.folder(run.id) / "stores", place)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        found = storage.blobs_at(self._blobs, place)
+        if found or required:
+            one_file = [name for name, _ in found] == [""]
+            self._download(run.plan_step, place, target.parent if one_file else target)
 
     def _input(self, run: Run, name: str, source: Source) -> str:
         uri = self._uri(run, source)
@@ -240,18 +281,23 @@ class Execution:
         finally:
             end(run.process)  # what the command left in the background ends too, as in a container
         if code != 0:
-            raise StepFailed(f"The step's command ended with exit code {code}.\n{last_words(folder)}")
+            words = spark_application.last_words if _is_spark(run) else last_words
+            raise StepFailed(f"The step's command ended with exit code {code}.\n{words(folder)}")
 
     # --- after the command
 
     def _finalize(self, run: Run) -> None:
         uris: dict[str, str] = {}
         for name, target in run.plan_step.outputs.items():
+            uris[name] = self._catalog.output_uri(run, name, target)
+            place = storage.place_of(uris[name])
             source = self.folder(run.id) / "outputs" / name
+            if _is_spark(run):
+                source = spark_storage.folder_of(self.folder(run.id) / "stores", place)
+                storage.remove_others(self._blobs, source, place)
             if not source.exists():
                 raise StepFailed(f"The step ended well, but did not write its output '{name}'.")
-            uris[name] = self._catalog.output_uri(run, name, target)
-            storage.upload(self._blobs, source, storage.place_of(uris[name]))
+            storage.upload(self._blobs, source, place)
         artifacts = self.folder(run.id) / "code" / "outputs"  # Azure ML keeps what a step leaves there
         if artifacts.is_dir() and any(artifacts.iterdir()):
             place = storage.Place(storage.ARTIFACTS_CONTAINER, f"{artifacts_of(run.id)}/outputs")
@@ -311,6 +357,10 @@ class Execution:
             text = (self.folder(run_id) / "std_log.txt").read_bytes()
             client = self._blobs.get_blob_client(storage.ARTIFACTS_CONTAINER, log_blob(run_id))
             client.upload_blob(text, overwrite=True)
+
+
+def _is_spark(run: Run) -> bool:
+    return run.plan_step.spec.get("type") == "spark"
 
 
 def _seconds(moment: str) -> float:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from functools import partial
 from os import getppid
 
 from local.assets.models import Assets
-from local.jobs import compute
+from local.jobs import compute, spark_storage
 from local.jobs.catalog import Catalog
 from local.jobs.conductor import Conductor
 from local.jobs.exceptions import already_exists, invalid, not_found
@@ -41,6 +42,7 @@ class Jobs:
             service.settings.folder / "jobs",
             keeper=getppid(),
             reads=service.roles.reads,
+            reached=partial(spark_storage.place, service.state),
         )
         self._conductor = Conductor(self.runs, self.execution.perform, self._collect_outputs, self._ended)
 
@@ -159,7 +161,7 @@ def _runs_of(name: str, properties: Document, plan: Plan) -> list[Run]:
         runs.append(_node(root, path, "pipeline"))
     for path, step in plan.steps.items():
         if path:
-            node = _node(root, path, "sweep" if step.sweep is not None else "command")
+            node = _node(root, path, "sweep" if step.sweep is not None else step.spec.get("type", "command"))
             node.step = step.to_document()
             runs.append(node)
     return runs

@@ -41,11 +41,12 @@ class Target:
     uri: str = ""
     asset_name: str = ""
     asset_version: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One execution of one command. `path` is its place in the pipeline, such as `train/prep`."""
+    """One execution of one command or Spark application. `path` is its place in the pipeline, such as `train/prep`."""
 
     path: str
     spec: Document
@@ -90,6 +91,8 @@ def plan_of(job: Document, components: Components) -> Plan:
     kind = str(job.get("jobType", "")).lower()
     if kind == "command":
         return _single_step(job, job, sweep=None)
+    if kind == "spark":
+        return _single_step(job, job, sweep=None, spec=_spark_spec(job))
     if kind == "sweep":
         return _single_step(job, job["trial"], sweep=job)
     if kind != "pipeline":
@@ -112,10 +115,12 @@ def plan_of(job: Document, components: Components) -> Plan:
     return plan
 
 
-def _single_step(job: Document, command: Document, sweep: Document | None) -> Plan:
+def _single_step(
+    job: Document, command: Document, sweep: Document | None, spec: Document | None = None
+) -> Plan:
     step = Step(
         path="",
-        spec=_inline_spec(job, command),
+        spec=spec or _inline_spec(job, command),
         inputs={name: _source(value) for name, value in (job.get("inputs") or {}).items()},
         outputs={name: _target(value) for name, value in (job.get("outputs") or {}).items()},
         timeout_s=_timeout_s(job if sweep is None else {}),
@@ -135,6 +140,25 @@ def _inline_spec(job: Document, command: Document) -> Document:
         "environment": command.get("environmentId"),
         "outputs": outputs,
     }
+
+
+def _spark_spec(job: Document) -> Document:
+    """A Spark job by itself, in the words that a component has."""
+    outputs = {name: {"type": _target(value).type} for name, value in (job.get("outputs") or {}).items()}
+    alike = {name: job.get(name) for name in ("entry", "args", "conf", "jars", "files", "archives")}
+    own = {"code": job.get("codeId"), "environment": job.get("environmentId"), "py_files": job.get("pyFiles")}
+    return {"type": "spark", **alike, **own, "resources": job.get("resources"), "outputs": outputs}
+
+
+def _of_spark_step(spec: Document, node: Document, path: str) -> Document:
+    """A component's application with the resources and settings that the step has."""
+    for name in ("identity", "compute", "resources"):
+        if spec.get(name):
+            raise invalid(f"{path}: a Spark component has no {name}; the step of the pipeline says it.")
+    if node.get("limits"):
+        raise invalid(f"{path}: a Spark step has no limits.")
+    conf = {**(spec.get("conf") or {}), **(node.get("conf") or {})}
+    return {**spec, "conf": conf, "resources": node.get("resources")}
 
 
 @dataclass(frozen=True)
@@ -192,7 +216,8 @@ def _expand(jobs: Document, scope: _Scope, plan: Plan, components: Components) -
             bound = _WHOLE_BINDING.fullmatch(str(value.get("value") or ""))
             if bound:
                 parent_output = bound[1].removeprefix("parent.outputs.")
-                targets[key] = scope.outputs.get(parent_output, Target())
+                there = scope.outputs.get(parent_output, Target())
+                targets[key] = replace(there, mode=there.mode or str(value.get("mode") or ""))
                 outputs[parent_output] = Source("step", path, key)
             else:
                 targets[key] = _target(value)
@@ -218,11 +243,14 @@ def _add(
     if spec.get("type") == "pipeline":
         plan.pipelines[path] = inputs
         return _expand(spec.get("jobs") or {}, _Scope(path, inputs, outputs, scope.compute), plan, components)
-    if spec.get("type", "command") != "command":
+    compute = scope.compute
+    if spec.get("type") == "spark":
+        spec, compute = _of_spark_step(spec, node, path), str(node.get("computeId") or "")
+    elif spec.get("type", "command") != "command":
         raise not_emulated(f"steps of type '{spec.get('type')}' ({path})")
     variables = {str(k): str(v) for k, v in (node.get("environment_variables") or {}).items()}
     sweep = node if node.get("type") == "sweep" else None
-    placed = _place(node, spec, scope.compute)
+    placed = _place(node, spec, compute)
     plan.steps[path] = Step(path, spec, inputs, outputs, variables, sweep, **placed)
     if sweep is None:
         plan.steps[path] = replace(plan.steps[path], timeout_s=_timeout_s(node))
@@ -253,7 +281,7 @@ def _lowered(found: Any) -> Document:
 
 def _component_id(node: Document, path: str) -> str:
     kind = str(node.get("type", "command"))
-    if kind not in ("command", "pipeline", "sweep"):
+    if kind not in ("command", "pipeline", "spark", "sweep"):
         raise not_emulated(f"pipeline steps of type '{kind}' ({path})")
     found = node.get("componentId") or (node.get("trial") or {}).get("componentId")
     if not found:
@@ -306,6 +334,7 @@ def _target(value: Mapping[str, Any]) -> Target:
         uri=first("uri", "path"),
         asset_name=first("assetName", "asset_name", "name"),
         asset_version=first("assetVersion", "asset_version", "version"),
+        mode=first("mode"),
     )
 
 

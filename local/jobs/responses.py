@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from local.identity.roles import PUBLISHER
-from local.jobs import compute, storage
+from local.jobs import compute, spark_storage, storage
 from local.jobs.execution import LOG_NAME, log_blob
 from local.jobs.models import Jobs
 from local.jobs.notices import experiment_id
@@ -97,6 +97,12 @@ def get_compute(call: Call) -> Response:
 def set_computes(call: Call) -> Response:
     """PUT /local/computes {"cpu-cluster": {"size": "Standard_DS3_v2", "least_nodes": 0}}: these alone."""
     compute.replace(call.service.state, call.body)
+    return reply(status=204)
+
+
+def set_soft_delete(call: Call) -> Response:
+    """PUT /local/soft-delete {"workspace-account": false}: what Spark reads directly lies where there is none."""
+    spark_storage.keep_deleted(call.service.state, bool(call.body["workspace-account"]))
     return reply(status=204)
 
 

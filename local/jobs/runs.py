@@ -45,7 +45,7 @@ class Run:
     root: str
     parent: str
     path: str
-    kind: str  # pipeline | command | sweep
+    kind: str  # pipeline | command | spark | sweep
     experiment: str
     display_name: str
     status: Status = Status.NOT_STARTED

@@ -120,6 +120,14 @@ def upload(blobs: BlobServiceClient, source: Path, place: Place) -> None:
             client.upload_blob(name, stream, overwrite=True)
 
 
+def remove_others(blobs: BlobServiceClient, source: Path, place: Place) -> None:
+    """Delete what lies at the place and not in the folder: whoever had it there has removed it."""
+    client = blobs.get_container_client(place.container)
+    for name, blob in blobs_at(blobs, place):
+        if not (source / name).exists():
+            client.delete_blob(blob.name)
+
+
 def copy(blobs: BlobServiceClient, source: Place, target: Place) -> None:
     """Copy through us: local data are small, and a server-side copy would need another token."""
     origin, destination = (blobs.get_container_client(place.container) for place in (source, target))

@@ -52,6 +52,7 @@ routes: list[BaseRoute] = [
         action=action_of("/models/versions", "GET"),
     ),
     control("/computes", responses.set_computes, ["PUT"]),
+    control("/soft-delete", responses.set_soft_delete, ["PUT"]),
     control("/jobs/faults", responses.add_fault, ["POST"]),
 ]
 

@@ -136,11 +136,14 @@ class Registry:
 
 def _run_as_managed(pipeline: Component) -> None:
     """Each step that names no identity gets the managed one: the app submits, and serverless compute neither passes
-    an application's credentials through nor knows a workspace's system-assigned identity."""
-    from azure.ai.ml.entities import ManagedIdentityConfiguration
+    an application's credentials through nor knows a workspace's system-assigned identity.
+
+    Of a Spark step that names none, azure-ai-ml says that it runs as the user (`Spark.identity`)."""
+    from azure.ai.ml.entities import ManagedIdentityConfiguration, Spark, UserIdentityConfiguration
 
     for step in getattr(pipeline, "jobs", {}).values():
-        if getattr(step, "identity", ...) is None:
+        named = getattr(step, "identity", ...)
+        if named is None or (isinstance(step, Spark) and isinstance(named, UserIdentityConfiguration)):
             step.identity = ManagedIdentityConfiguration()
 
 

@@ -1,0 +1,157 @@
+"""A Spark application is run by the real spark-submit, all of it on this machine, in an environment of its own.
+
+Executors are apart from the driver as on a cluster: another folder, without the job's code and the run's variables;
+what they import came by `py_files` (Azure/azureml-assets, annotation_compute_histogram/run.py, has to mind both).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+import yaml
+
+from local.jobs import environment, spark_storage
+from local.jobs.exceptions import EnvironmentNotBuilt, StepFailed
+from local.jobs.spark import DRIVER_MEMORY, EXECUTOR_CORES, INSTANCES, LISTS, RUNTIME
+from local.state import Document
+
+_CONDA = (Path(__file__).parent / "spark-runtime.yml").read_text()
+_PYTHON = "3.11"
+_FIXED = re.compile(r"(python|pyspark|openjdk|scala)\s*==?\s*(\S+)")
+"""What a conda file cannot change (apache-spark-azure-ml-concepts.md)."""
+_LOGGED = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d [A-Z]+ ")
+_JAVA = (8, 11, 17)
+"""Versions that Spark 3.5 runs on (spark.apache.org, 3.5 overview)."""
+
+
+def python_for(name: str, asset: Document) -> Path:
+    """The interpreter of the runtime with the packages of an environment's conda file; its image counts for nothing."""
+    try:
+        asked = environment.requirements(asset) if asset.get("condaFile") else []
+    except (yaml.YAMLError, ValueError) as error:
+        raise EnvironmentNotBuilt(name, str(error)) from error
+    for line in asked:
+        changes = _FIXED.match(line)
+        if changes and not (changes[1] == "python" and changes[2].startswith(_PYTHON)):
+            raise StepFailed(
+                f"The conda file of {name} asks for {line}, which Spark's runtime does not change."
+            )
+    if not environment.known(_PYTHON):
+        raise StepFailed(
+            f"Spark {RUNTIME} runs with Python {_PYTHON} as on Azure, and this machine has none."
+        )
+    runtime = {"condaFile": _CONDA}
+    return environment.python_for(
+        name or f"of Spark {RUNTIME}", asset if asked else runtime, *environment.requirements(runtime)[1:]
+    )
+
+
+def java() -> str:
+    """The home of Java, as JAVA_HOME or the PATH has it; StepFailed without one that Spark runs on."""
+    home = os.environ.get("JAVA_HOME", "")
+    program = shutil.which("java", path=str(Path(home, "bin")) if home else None)
+    if program is None:
+        raise StepFailed(
+            "Spark needs Java 17, and this machine has none on its PATH or at JAVA_HOME. Install one, for example "
+            "`apt install openjdk-17-jre-headless` or `brew install openjdk@17`."
+        )
+    told = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', told)
+    if found is None or int(found[1]) not in _JAVA:
+        raise StepFailed(
+            f"Spark {RUNTIME} runs on Java {', '.join(map(str, _JAVA))}, and this machine's says: "
+            f"{told.strip()[:200]}. Name another one in JAVA_HOME."
+        )
+    return str(Path(program).resolve().parents[1])
+
+
+def last_words(folder: Path, lines: int = 20) -> str:
+    """The end of what the script wrote, its standard error as well: spark-submit puts both into Spark's own log."""
+    file = folder / "std_log.txt"
+    said = file.read_text(errors="replace").splitlines() if file.exists() else []
+    return "\n".join([line for line in said if line.strip() and not _LOGGED.match(line)][-lines:])
+
+
+class Application:
+    """One application in a run's folder, whose code has been downloaded to `folder / "code"`."""
+
+    def __init__(self, spec: Document, folder: Path, python: Path) -> None:
+        self._spec, self._folder, self._python = spec, folder, python
+        self._code, self._executor = folder / "code", folder / "executor"
+
+    def order(self, arguments: str, variables: Mapping[str, str]) -> Document:
+        """The command and the variables of its processes."""
+        entry = self._in_code(str((self._spec.get("entry") or {}).get("file")), "entry")
+        self._executor.mkdir(parents=True)
+        listed = {name: [self._in_code(each, name) for each in self._spec.get(name) or []] for name in LISTS}
+        for file in listed["files"]:
+            shutil.copy(file, self._executor)
+        own = {
+            "PYTHONPATH": os.pathsep.join(self._libraries(listed["py_files"])),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "TZ": "UTC",
+        }
+        conf = {**self._asked(), **self._fixed(variables), **spark_storage.settings(self._folder / "stores")}
+        command = [str(self._python.with_name("spark-submit")), "--master", f"local[{self._cores()}]"]
+        for name in LISTS[1:]:
+            command += [f"--{name}", ",".join(map(str, listed[name]))] if listed[name] else []
+        for key, value in conf.items():
+            command += ["--conf", f"{key}={value}"]
+        command += [str(entry), *shlex.split(arguments)]
+        return {"command": command, "env": {**variables, **own}}
+
+    def _in_code(self, name: str, what: str) -> Path:
+        found = (self._code / name.partition("#")[0]).resolve()
+        if not found.is_relative_to(self._code.resolve()) or not found.is_file():
+            raise StepFailed(f"{what}: {name!r} is no file of the job's code.")
+        return found
+
+    def _libraries(self, py_files: list[Path]) -> list[str]:
+        """Apart from the code, so that no sibling of a module that was sent along is there as well."""
+        sent = self._folder / "py-files"
+        sent.mkdir()
+        copies = [shutil.copy(file, sent) for file in py_files]
+        return [str(sent), *(str(one) for one in copies if not str(one).endswith(".py"))]
+
+    def _asked(self) -> dict[str, str]:
+        """A laptop has no executor of 28 GB: how much memory there is counts, and not what was asked for."""
+        conf = {str(key): str(value) for key, value in (self._spec.get("conf") or {}).items()}
+        return {"spark.log.level": "WARN"} | conf
+
+    def _fixed(self, variables: Mapping[str, str]) -> dict[str, str]:
+        return {
+            DRIVER_MEMORY: f"{psutil.virtual_memory().total // 4 >> 20}m",
+            "spark.pyspark.driver.python": str(self._python),
+            "spark.pyspark.python": str(self._executor_python(variables)),
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.host": "127.0.0.1",
+            "spark.local.dir": str(self._folder / "spark"),
+            "spark.sql.warehouse.dir": str(self._folder / "warehouse"),
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+        }
+
+    def _executor_python(self, variables: Mapping[str, str]) -> Path:
+        """A script that begins Python where an executor would, knowing what an executor knows."""
+        said = {key.removeprefix("spark.executorEnv.") for key in self._spec.get("conf") or {}}
+        drivers = [name for name in variables if name.startswith(("AZURE", "MLFLOW")) and name not in said]
+        unset = " ".join(f"-u {shlex.quote(name)}" for name in drivers)
+        script = self._folder / "executor-python"
+        script.write_text(
+            f"#!/bin/sh\ncd {shlex.quote(str(self._executor))} && exec env {unset} {shlex.quote(str(self._python))} "
+            '"$@"\n'
+        )
+        script.chmod(0o700)
+        return script
+
+    def _cores(self) -> int:
+        conf = self._spec["conf"]
+        asked = int(conf[EXECUTOR_CORES]) * int(conf.get(INSTANCES) or 1)
+        return max(1, min(asked, os.cpu_count() or 1))

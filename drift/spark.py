@@ -1,6 +1,7 @@
 """A Spark DataFrame's profile, counted where its rows are: only profiles travel, never rows.
 
-Needs the extra `spark` (pyspark, and Java 17 where Spark runs).
+Needs the extra `spark` (pyspark 3.5 or 4, and Java 17 where Spark runs). On a cluster executors need this package, too:
+README.md says how it goes with a job of Azure ML.
 """
 
 from __future__ import annotations
@@ -74,5 +75,21 @@ def _first_look(
     profiler = Profiler(ignore=ignore, target=target, columns=columns, by=by)
     share = _FIRST_LOOK_ROWS / max(frame.count(), 1)
     some = frame if share >= 1 else frame.sample(fraction=share, seed=0)
-    profiler.update(some.toArrow())
+    profiler.update(_rows(some))
     return profiler.finish()
+
+
+def _rows(frame: DataFrame) -> pa.Table:
+    """The rows of a small frame, here. `toArrow` came with Spark 4; Azure ML's runtime is 3.5."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    def packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, batch.schema) as stream:
+                stream.write_batch(batch)
+            yield pa.RecordBatch.from_pydict({_COLUMN: [sink.getvalue().to_pybytes()]})
+
+    rows = frame.mapInArrow(packed, f"{_COLUMN} binary").collect()
+    tables = [pa.ipc.open_stream(bytes(row[_COLUMN])).read_all() for row in rows]
+    return pa.concat_tables(tables) if tables else to_arrow_schema(frame.schema).empty_table()

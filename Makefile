@@ -26,8 +26,8 @@ setup: .venv/.ready ## Make the virtual environment (the others call it by thems
 	@$(PIP) install -qq --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-demo: setup ## Show the main job on real data: make demo, make demo LOOP=iris, from test to production: make demo LOOP=iris ENVIRONMENTS=1, or what is served drifts: make demo SERVED=1
-	@$(BIN)/python -m demo $(LOOP) $(if $(ENVIRONMENTS),--environments) $(if $(SERVED),--served)
+demo: setup ## Show the main job on real data: make demo; another loop: LOOP=iris; from test to production: LOOP=iris ENVIRONMENTS=1; served inputs that drift: SERVED=1; with Spark: LOOP=income SPARK=1
+	@$(BIN)/python -m demo $(LOOP) $(if $(ENVIRONMENTS),--environments) $(if $(SERVED),--served) $(if $(SPARK),--spark)
 
 up: setup ## Keep a local Azure running to play with, and print its settings
 	@$(BIN)/python -m local up

@@ -30,8 +30,13 @@ def main() -> int:
     parser.add_argument(
         "--served", action="store_true", help="served inputs drift though nothing is dropped; with penguins"
     )
+    parser.add_argument(
+        "--spark", action="store_true", help="a Spark step looks at the rows first; with income"
+    )
     chosen = parser.parse_args()
     loop = chosen.loop
+    if chosen.spark and (loop != "income" or verified.asked_for()):
+        parser.error("Spark looks at the rows of income on a local Azure: make demo LOOP=income SPARK=1")
     if chosen.environments and (loop != "iris" or verified.asked_for()):
         parser.error(
             "from test to production is a story of iris on a local Azure: make demo LOOP=iris ENVIRONMENTS=1"
@@ -53,7 +58,9 @@ def main() -> int:
             environments.tell(console)
         else:
             with stage_for(loop, console) as stage:
-                importlib.import_module(f"demo.{loop}").tell(stage)
+                importlib.import_module(f"demo.{loop}").tell(
+                    stage, **({"spark": True} if chosen.spark else {})
+                )
     except StoryFailed as failure:
         console.print(f"[red]the story broke off:[/] {failure}")
         return 1

@@ -16,6 +16,7 @@ from shared.words import say, titled
 
 PEOPLE = 4000
 SHORT = ("canary.bake_minutes=0",)
+SPARK = ("train.pipeline=train-spark.yml",)
 
 
 def people() -> pd.DataFrame:
@@ -30,11 +31,17 @@ def people() -> pd.DataFrame:
     return pd.read_csv(file, skipinitialspace=True, nrows=PEOPLE)
 
 
-def tell(stage: Stage) -> None:
+def tell(stage: Stage, *, spark: bool = False) -> None:
     census = people()
-    stage.chapter("Publish", "driftloop publish loops/income")
-    stage.publish(SHORT)
-    stage.chapter("1. The census lands", "six variants are trained side by side by an Azure ML sweep job")
+    also = SPARK if spark else ()
+    if spark:
+        stage.let_spark_read()
+    stage.chapter("Publish", f"driftloop publish loops/income{''.join(f' --set {one}' for one in also)}")
+    stage.publish((*SHORT, *also))
+    first = "a Spark step looks at the rows, then " if spark else ""
+    stage.chapter(
+        "1. The census lands", f"{first}six variants are trained side by side by an Azure ML sweep job"
+    )
     stage.drop("census.csv", census)
     stage.wait("the sweep", lambda: come_to(stage, Phase.REGISTERING))
     stage.chapter(

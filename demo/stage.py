@@ -170,6 +170,10 @@ class Stage:
         """Have a deployment fail this share of its requests; False where that cannot be had."""
         raise NotImplementedError
 
+    def let_spark_read(self) -> None:
+        """Spark reads no Blob account without keys that has soft delete: the workspace's own is to have none."""
+        raise NotImplementedError
+
     # --- waiting ---------------------------------------------------------------------------------
 
     @property
@@ -249,6 +253,9 @@ class LocalStage(Stage):
             f"/local/endpoints/{self.loop}/deployments/{deployment}/faults", json={"error_rate": error_rate}
         ).raise_for_status()
         return True
+
+    def let_spark_read(self) -> None:
+        self.azure.control.put("/local/soft-delete", json={"workspace-account": False}).raise_for_status()
 
 
 def first(why: str | Reason | None) -> str:

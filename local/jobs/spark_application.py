@@ -99,7 +99,7 @@ class Application:
             "TZ": "UTC",
         }
         conf = {**self._asked(), **self._fixed(variables), **spark_storage.settings(self._folder / "stores")}
-        command = [str(self._python.with_name("spark-submit")), "--master", f"local[{self._cores()}]"]
+        command = [str(self._python.with_name("spark-submit")), "--master", self._master()]
         for name in LISTS[1:]:
             command += [f"--{name}", ",".join(map(str, listed[name]))] if listed[name] else []
         for key, value in conf.items():
@@ -151,7 +151,8 @@ class Application:
         script.chmod(0o700)
         return script
 
-    def _cores(self) -> int:
+    def _master(self) -> str:
+        """So many tasks at once, each tried as often as on a cluster, where an executor may die."""
         conf = self._spec["conf"]
         asked = int(conf[EXECUTOR_CORES]) * int(conf.get(INSTANCES) or 1)
-        return max(1, min(asked, os.cpu_count() or 1))
+        return f"local[{max(1, min(asked, os.cpu_count() or 1))},{conf.get('spark.task.maxFailures', 4)}]"

@@ -475,6 +475,16 @@ class TestSparkSubmit:
         assert ended(client, name) == "Failed"
         assert "no such season" in failure(client, name)
 
+    def test_a_task_is_tried_again_when_its_executor_dies(
+        self, client: MLClient, blobs: BlobServiceClient, words: Path, name: str
+    ) -> None:
+        """Source: Spark's configuration, `spark.task.maxFailures`: 4; locally alone it would be 1."""
+        dying = "import sent\n    if not os.path.exists('died'):\n        open('died', 'w'); os._exit(1)"
+        (words / "words.py").write_text(WORDS.replace("import sent", dying))
+        client.jobs.create_or_update(of(name, words))
+        assert ended(client, name) == "Completed", failure(client, name)
+        assert "ADELIE" in "".join(texts(blobs, f"{name}/counts/").values())
+
     def test_what_is_written_where_something_lies_is_an_error(
         self, client: MLClient, blobs: BlobServiceClient, words: Path, name: str
     ) -> None:

@@ -23,6 +23,7 @@ from shared.intake.reader.batches import Sources, open_sources
 from shared.intake.reader.column_kinds import ARROW, DATETIME
 from shared.intake.reader.contract_pass import ContractPass, any_of, dropping
 from shared.intake.reader.drop_files import JUDGED_AS, DropFile, Reading, ReadSpec
+from shared.intake.reader.even_batches import even
 from shared.intake.reader.evidence_sample import Samples
 from shared.intake.reader.likeness import Likeness
 from shared.intake.reader.one_of_each import OneOfEach
@@ -176,7 +177,7 @@ class _Pass:
 
     def run(self) -> Reading:
         try:
-            for batch in self._sources.batches(self._columns):
+            for batch in even(self._sources.batches(self._columns)):
                 self._take(batch)
         finally:
             for side in (self._train, self._holdout, self._unlabelled, self._rejected):

@@ -26,6 +26,7 @@ _CONDA = (Path(__file__).parent / "spark-runtime.yml").read_text()
 _PYTHON = "3.11"
 _FIXED = re.compile(r"(python|pyspark|openjdk|scala)\s*==?\s*(\S+)")
 """What a conda file cannot change (apache-spark-azure-ml-concepts.md)."""
+_PYTHON_ITSELF = re.compile(r"python\s*([=<>!~].*)?$")
 _LOGGED = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d [A-Z]+ ")
 _JAVA = (8, 11, 17)
 """Versions that Spark 3.5 runs on (spark.apache.org, 3.5 overview)."""
@@ -47,10 +48,10 @@ def python_for(name: str, asset: Document) -> Path:
         raise StepFailed(
             f"Spark {RUNTIME} runs with Python {_PYTHON} as on Azure, and this machine has none."
         )
-    runtime = {"condaFile": _CONDA}
-    return environment.python_for(
-        name or f"of Spark {RUNTIME}", asset if asked else runtime, *environment.requirements(runtime)[1:]
-    )
+    packages = [*asked, *environment.requirements({"condaFile": _CONDA})]
+    pip = [line for line in packages if not _PYTHON_ITSELF.match(line)]
+    conda = yaml.safe_dump({"dependencies": [f"python={_PYTHON}", {"pip": pip}]})
+    return environment.python_for(name or f"of Spark {RUNTIME}", {"condaFile": conda})
 
 
 def java() -> str:
@@ -104,7 +105,10 @@ class Application:
             command += [f"--{name}", ",".join(map(str, listed[name]))] if listed[name] else []
         for key, value in conf.items():
             command += ["--conf", f"{key}={value}"]
-        command += [str(entry), *shlex.split(arguments)]
+        try:
+            command += [str(entry), *shlex.split(arguments)]
+        except ValueError as error:
+            raise StepFailed(f"args: {arguments!r} is no list of arguments ({error}).") from error
         return {"command": command, "env": {**variables, **own}}
 
     def _in_code(self, name: str, what: str) -> Path:

@@ -42,6 +42,11 @@ NEWEST = 1000
 NOT_OURS = "the app reads that container by its own role; you need Storage Blob Data Reader there to look"
 LATE = timedelta(minutes=5)
 """Work that is due for longer, or a message that waits for longer, means that the app does not run."""
+UNSWEPT = timedelta(minutes=30)
+"""Each loop has its turn in the sweep every ten minutes."""
+TELLING = timedelta(minutes=1)
+"""What a sweep finds sooner, an event may still have been on its way to tell."""
+FEW = 3
 
 
 def add_to(app: typer.Typer) -> None:
@@ -214,17 +219,21 @@ def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
     from shared.state import queries
 
     check = f"events of {overview.loop}"
-    for version in queries.versions(unit_of_work.read(ports, overview.loop), last=1):
+    newest = queries.versions(unit_of_work.read(ports, overview.loop), last=FEW)
+    for version in newest:
         record = queries.event(ports, overview.loop, version.inbox_key)
         if record is None or record.body.get("sequencer"):
-            yield Finding(check, OK, "an event reported the newest drop")
-        else:
-            words = f"no event reported the newest drop ({version.source}); the sweep found it"
-            fix = (
-                "azd provision makes the Event Grid subscription, which covers the containers landing and labels, and "
-                "those of DRIFTLOOP_LANDINGS"
-            )
-            yield Finding(check, WARNING, words, fix)
+            yield Finding(check, OK, "an event reported the newest drop, unless the sweep was sooner")
+            return
+        if version.landed_at is None or record.received_at - version.landed_at > TELLING:
+            break
+    if newest:
+        words = f"no event reported the drop {version.source}; the sweep found it"
+        fix = (
+            "azd provision makes the Event Grid subscription, which covers the containers landing and labels, and "
+            "those of DRIFTLOOP_LANDINGS"
+        )
+        yield Finding(check, WARNING, words, fix)
 
 
 def _folders(ports: Ports, overview: Overview) -> Iterator[Finding]:
@@ -275,6 +284,13 @@ def _loop(ports: Ports, overview: Overview) -> Iterator[Finding]:
         healthy = False
         words = f"due for {_minutes(overdue)}: the tick does not run"
         yield Finding(check, BROKEN, words, "azd deploy; then look at the function `tick` in the portal")
+    unswept = ports.clock.now() - overview.swept_at if overview.swept_at else timedelta()
+    if unswept > UNSWEPT:
+        healthy = False
+        words = f"the sweep has not looked after it for {_minutes(unswept)}: lost events are not made good"
+        yield Finding(
+            check, WARNING, words, "look at the function `sweep` in the portal, and at its schedule"
+        )
     if state.ledger_seq > state.announced_seq and overdue > LATE:
         words = f"{state.ledger_seq - state.announced_seq} ledger entries have not gone out on the topic"
         fix = "does the app have the role 'EventGrid Data Sender' on the topic? azd provision gives it"

@@ -25,7 +25,7 @@ def tick(timer: func.TimerRequest) -> None:
 @blueprint.timer_trigger(arg_name="timer", schedule="%DRIFTLOOP_SWEEP_SCHEDULE%")
 @ordinary
 def sweep(timer: func.TimerRequest) -> None:
-    """Compare the landing containers with the inbox, and wake every loop."""
+    """Look after the loops whose turn it is: compare their landing places with the inbox, and wake them."""
     from shared.runtime import tick
 
     tick.sweep(app.ports(), app.settings().blob_service_uri)

@@ -129,8 +129,8 @@ param logRetentionDays int = 30
 @description('When the tick runs: six-field NCRONTAB in UTC.')
 param tickSchedule string = '*/30 * * * * *'
 
-@description('When the sweep runs: six-field NCRONTAB in UTC.')
-param sweepSchedule string = '0 */10 * * * *'
+@description('When the sweep looks after the next quarter of the loops: six-field NCRONTAB in UTC.')
+param sweepSchedule string = '0 */2 * * * *'
 
 @description('Size of the nodes of the training cluster, which scales to zero.')
 param trainingVmSize string = 'Standard_DS3_v2'

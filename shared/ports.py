@@ -79,7 +79,7 @@ class Store(Protocol):
         ...
 
     def describe(self, overview: Overview) -> None:
-        """Create or replace the loop's overview, but for `due_at`, which only `wake` and `settle` change."""
+        """Create or replace the loop's overview, but for what `wake`, `ask_run`, `settle` and `swept` change."""
         ...
 
     def wake(self, loop: str, at: datetime) -> None:
@@ -88,6 +88,10 @@ class Store(Protocol):
 
         One write that waits for nobody, however many wake the loop at once; a claim that ends does not undo it.
         """
+        ...
+
+    def swept(self, loop: str, at: datetime) -> None:
+        """The loop's turn in the sweep began at that time. It wakes nobody."""
         ...
 
     def ask_run(self, loop: str, now: datetime) -> str:

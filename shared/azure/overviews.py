@@ -66,12 +66,19 @@ class OverviewRows:
             self._table.upsert_entity(_new(loop) | _described(overview), mode=UpdateMode.MERGE)
 
     def wake(self, loop: str, at: datetime) -> None:
-        woken = _new(check_loop(loop)) | {"due_at": _text(at), "woken": uuid.uuid4().hex}
         with asking("Waking a loop", self._resource, ROLE):
-            try:
-                self._table.upsert_entity(woken, mode=UpdateMode.MERGE)
-            except ServiceResponseError:  # written or not; twice is as once
-                self._table.upsert_entity(woken, mode=UpdateMode.MERGE)
+            self._note(loop, {"due_at": _text(at), "woken": uuid.uuid4().hex})
+
+    def swept(self, loop: str, at: datetime) -> None:
+        with asking("Noting a sweep", self._resource, ROLE):
+            self._note(loop, {"swept_at": _text(at)})
+
+    def _note(self, loop: str, what: Line) -> None:
+        noted = _new(check_loop(loop)) | what
+        try:
+            self._table.upsert_entity(noted, mode=UpdateMode.MERGE)
+        except ServiceResponseError:  # written or not; twice is as once
+            self._table.upsert_entity(noted, mode=UpdateMode.MERGE)
 
     def ask_run(self, loop: str, now: datetime) -> str:
         mine, asked = uuid.uuid4().hex, ""
@@ -163,11 +170,11 @@ def _new(loop: str) -> dict[str, Any]:
 
 
 def _described(overview: Overview) -> dict[str, Any]:
-    return {"doc": rows.encode(replace(overview, due_at=None, run_asked=""))}
+    return {"doc": rows.encode(replace(overview, due_at=None, run_asked="", swept_at=None))}
 
 
 def _overview(line: Line) -> Overview:
-    loop, due_at = line["RowKey"], line.get("due_at", _NEVER)
+    loop = line["RowKey"]
     doc = line.get("doc", "")
     described = Overview(loop, landing="")
     try:
@@ -175,8 +182,12 @@ def _overview(line: Line) -> Overview:
     except rows.Unreadable as error:  # of one loop, which stops none of the others
         stopped = reason(Code.LOOP_SET_ASIDE, reason_of(error))
         described = replace(described, needs_attention=stopped)
-    due = datetime.fromisoformat(due_at) if due_at else None
-    return replace(described, due_at=due, run_asked=line.get("run_asked", ""))
+    due_at, swept_at = _moment(line.get("due_at", _NEVER)), _moment(line.get("swept_at", _NEVER))
+    return replace(described, due_at=due_at, run_asked=line.get("run_asked", ""), swept_at=swept_at)
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _text(at: datetime | None) -> str:

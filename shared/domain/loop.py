@@ -191,6 +191,8 @@ class Overview:
     """When a tick has work to do here; None when only an event can bring some."""
     run_asked: str = ""
     """The token of a run that is asked for and has not begun; such a loop is due."""
+    swept_at: datetime | None = None
+    """When its last turn in the sweep began; None before the first."""
     needs_attention: Reason | None = None
     """What a person must do; None when nobody is needed."""
     paused: bool = False

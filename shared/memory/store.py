@@ -81,7 +81,9 @@ class MemoryStore:
         with self._lock:
             line = self._line(overview.loop)
             kept = line.overview
-            described = replace(overview, due_at=kept.due_at, run_asked=kept.run_asked)
+            described = replace(
+                overview, due_at=kept.due_at, run_asked=kept.run_asked, swept_at=kept.swept_at
+            )
             self._lines[overview.loop] = replace(line, overview=described)
 
     def wake(self, loop: str, at: datetime) -> None:
@@ -90,6 +92,11 @@ class MemoryStore:
             self._lines[loop] = replace(
                 line, overview=replace(line.overview, due_at=at), woken=next(self._numbers)
             )
+
+    def swept(self, loop: str, at: datetime) -> None:
+        with self._lock:
+            line = self._line(loop)
+            self._lines[loop] = replace(line, overview=replace(line.overview, swept_at=at))
 
     def ask_run(self, loop: str, now: datetime) -> str:
         with self._lock:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from random import Random
 
 from shared.domain.loop import LoopState, Overview
 from shared.domain.reason import Reason, bounded
@@ -29,8 +29,15 @@ log = logging.getLogger("driftloop")
 TICK = timedelta(seconds=100)
 """A tick begins no other loop after this; who waits longest is first in the next one."""
 
-SWEEP = timedelta(minutes=4)
-"""The sweep looks after no other loop after this; their order is another one each time."""
+SWEEP = timedelta(seconds=100)
+"""The sweep looks after no other loop after this, of the two minutes until it comes again."""
+
+SHARE = 4
+"""Each time the sweep looks after one loop in so many, so that each has its turn within ten minutes, also when one of
+five sweeps failed."""
+
+FEW = 25
+"""So many loops are no burden: all of them have their turn each time."""
 
 QUIET = timedelta(minutes=2)
 """After a release, before traffic is compared: an earlier split may still be read."""
@@ -64,7 +71,7 @@ def run_all(ports: Ports, loops: Iterable[str]) -> list[Ran]:
 
 
 def sweep(ports: Ports, account_url: str = "") -> int:
-    """Heal what was lost, for every loop, and wake it; how many events were found.
+    """Heal what was lost, for each loop whose turn it is, and wake it; how many events were found.
 
     With `account_url`, events that failed five times, belonged to no loop or could not be delivered are tried again.
     """
@@ -76,19 +83,24 @@ def sweep(ports: Ports, account_url: str = "") -> int:
         found += _replayed(lambda: recorder.replay(ports, overviews, account_url))
         found += _replayed(lambda: dead_letters.replay(ports, account_url))
     began = ports.clock.now()
-    for overview in _shuffled(overviews, began):
+    turn = _turn(overviews, began)
+    for number, overview in enumerate(turn):
         if ports.clock.now() - began > SWEEP:
-            log.warning("the sweep has no time for every loop; the others come next time")
+            log.warning("the sweep has no time for its share", extra={"loops": len(turn), "swept": number})
             break
         found += _heal(ports, overview)
-    for overview in ports.store.overviews():  # as they are now: healing many takes its time
-        recorder.wake(ports, overview)
     return found
 
 
-def _shuffled(overviews: list[Overview], now: datetime) -> list[Overview]:
-    """Another order each time, at whatever interval: where the time does not do for all, none is always last."""
-    return Random(now.isoformat()).sample(overviews, len(overviews))
+def _turn(overviews: list[Overview], now: datetime) -> list[Overview]:
+    """A share of the loops, those first whose last turn is the longest ago. A time to come, of a clock that was wrong,
+    counts as none."""
+
+    def last(overview: Overview) -> float:
+        swept_at = overview.swept_at
+        return swept_at.timestamp() if swept_at is not None and swept_at <= now else 0.0
+
+    return sorted(overviews, key=last)[: max(FEW, math.ceil(len(overviews) / SHARE))]
 
 
 def _replayed(replay: Callable[[], int]) -> int:
@@ -121,7 +133,7 @@ class Swept:
 def _heal(ports: Ports, overview: Overview) -> int:
     """Lost drops, what releases left behind, the traffic, lost models: none keeps another from being looked after."""
     found, this = 0, Swept(ports, overview)
-    for part in (_landed, _cleared, _served, _strangers, _models, _told):
+    for part in (_begun, _landed, _cleared, _served, _strangers, _models, _told, _woken):
         try:
             found += part(this)
         except DriftloopError as error:
@@ -131,6 +143,19 @@ def _heal(ports: Ports, overview: Overview) -> int:
             log.exception("sweep failed for a loop", extra={"loop": overview.loop})
             this.trouble.append(reason_of(error))
     return found
+
+
+def _begun(this: Swept) -> int:
+    """Its turn is over once it has begun: a loop that takes the process with it keeps the next sweep from no other."""
+    this.ports.store.swept(this.overview.loop, this.ports.clock.now())
+    return 0
+
+
+def _woken(this: Swept) -> int:
+    """Also a loop that nothing was found for: its wake may have been lost. One that waits already keeps its place."""
+    now = this.ports.clock.now()
+    this.ports.store.wake(this.overview.loop, min(now, this.overview.due_at or now))
+    return 0
 
 
 def _cleared(this: Swept) -> int:

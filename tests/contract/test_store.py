@@ -221,6 +221,18 @@ def test_describing_keeps_when_to_look(ports: Ports, loop: str) -> None:
     assert _overview(ports, loop).landing == "landing/a/"
 
 
+def test_a_turn_in_the_sweep_is_kept_and_wakes_nobody(ports: Ports, loop: str) -> None:
+    ports.store.wake(loop, LATER)
+    token = ports.store.claim(loop, "first", NOON, LATER)
+    assert token is not None
+    ports.store.swept(loop, NOON)
+    ports.store.describe(Overview(loop, "landing/a/"))
+
+    assert _overview(ports, loop) == Overview(loop, "landing/a/", due_at=LATER, swept_at=NOON)
+    assert ports.store.settle(loop, token, None)
+    assert ports.store.overview(loop) == Overview(loop, "landing/a/", swept_at=NOON)
+
+
 def test_only_due_loops_are_told(ports: Ports, loop: str) -> None:
     ports.store.describe(Overview(loop, "landing/a/"))
     assert loop not in [one.loop for one in ports.store.overviews(due_before=LATER)]

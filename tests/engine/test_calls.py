@@ -21,7 +21,8 @@ from tests.simulator.life import Life
 from tests.simulator.reader import reading_in_process
 
 IDLE_TICK = 1
-IDLE_SWEEP = 13
+SWEEP_OF_EACH = 12
+IDLE_SWEEP = 1 + SWEEP_OF_EACH
 """Seven look at what serves: the endpoint, its deployment and model, its traffic and requests, what else is there."""
 WAITING_LOOK = 14
 DROP_TO_LIVE = 230

@@ -48,7 +48,11 @@ STEPS: list[tuple[str, dict[str, int] | str]] = [
     ("an alert over HTTP: on record and in the queue", FIRST_ALERT),
     ("another one's run changed", {}),
     ("an idle tick, for all loops", {"store.overviews": test_calls.IDLE_TICK}),
-    ("an idle sweep, each loop", f"at most {test_calls.IDLE_SWEEP}"),
+    ("an idle sweep of one loop", f"at most {test_calls.IDLE_SWEEP}"),
+    (
+        "an idle sweep of a thousand loops, a quarter of them each time",
+        {"store.overviews": 1, "each": 250 * test_calls.SWEEP_OF_EACH},
+    ),
     ("a look at a job that runs", f"at most {test_calls.WAITING_LOOK}"),
     ("from a drop to a live release", f"at most {test_calls.DROP_TO_LIVE}"),
 ]

@@ -12,7 +12,6 @@ from shared.domain.loop import Overview
 from shared.domain.reason import NOBODY_SERVED, Code
 from shared.domain.release import Phase
 from shared.errors import ConfigurationError
-from shared.ports import Ports
 from shared.runtime import tick
 from shared.state import queries
 from shared.words import say
@@ -161,23 +160,6 @@ def test_what_keeps_the_sweep_from_one_thing_keeps_it_from_no_other_and_is_told(
     assert "container landing does not exist" in say(found.needs_attention)
     monkeypatch.undo()
     assert swept(world).needs_attention is None
-
-
-def test_no_loop_is_always_among_those_for_which_a_sweep_has_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    world, swept = World(), set[str]()
-    for number in range(10):
-        world.ports.store.describe(Overview(loop=f"loop-{number}", landing=f"landing/{number}/"))
-
-    def slowly(ports: Ports, overview: Overview) -> int:
-        swept.add(overview.loop)
-        world.clock.advance(300)
-        return 0
-
-    monkeypatch.setattr(tick, "_heal", slowly)
-    for _ in range(60):
-        tick.sweep(world.ports)
-        world.clock.advance(300)
-    assert len(swept) == 10
 
 
 def test_a_failed_deployment_asks_for_a_new_one(world: World) -> None:

@@ -66,8 +66,11 @@ class Store(Protocol):
         """Rows whose key starts with `prefix` and sorts after `after`, in key order."""
         ...
 
-    def commit(self, loop: str, changes: Sequence[Change]) -> None:
-        """All changes in one transaction, or `Conflict`. A lost reply is read back and told as what it was."""
+    def commit(self, loop: str, changes: Sequence[Change]) -> Mapping[str, str]:
+        """All changes in one transaction, or `Conflict`; the new ETag of each row that was written, by its key.
+
+        A lost reply is read back and told as what it was; of a write that is found so the ETags are not known: empty.
+        """
         ...
 
     def overviews(self, due_before: datetime | None = None) -> list[Overview]:

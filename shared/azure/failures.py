@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.request import getproxies
 
 from azure.core.exceptions import (
     AzureError,
@@ -56,7 +58,9 @@ class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # azure-core e
     """
 
     def __init__(self) -> None:
-        super().__init__(connection_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S)
+        super().__init__(
+            connection_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S, **environment_settings()
+        )
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         _end_pollers()
@@ -71,6 +75,15 @@ class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # azure-core e
                 f"Throttled by Azure; retrying after {duration:.0f} s.", retry_after_s=duration
             )
         super().sleep(deadline.left_s(duration))
+
+
+def environment_settings() -> dict[str, Any]:
+    """Where there is no proxy, the environment is asked once for a bundle of certificates, and not for both, and for a
+    `.netrc` that would take the place of our token, at each request: that was a tenth of what one costs us."""
+    if getproxies():
+        return {}
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return {"use_env_settings": False, "connection_verify": bundle or True}
 
 
 def _end_pollers() -> None:

@@ -39,25 +39,28 @@ class TableStore(OverviewRows):
     def range(self, loop: str, prefix: str, *, after: str = "", limit: int = 1000) -> list[Row]:
         return self._query(_partition(loop), prefix, after, limit)
 
-    def commit(self, loop: str, changes: Sequence[Change]) -> None:
+    def commit(self, loop: str, changes: Sequence[Change]) -> dict[str, str]:
         check_changes(changes)
         token = uuid.uuid4().hex
         try:
             with deadline.within(CALL_S):
-                self._submit(_partition(loop), list(changes), token)
+                return self._submit(_partition(loop), list(changes), token)
         except (AzureError, RequestException, DependencyUnavailable) as error:
             self._read_back(loop, changes, token, _told(error, f"rows of loop {loop}"))
+            return {}
 
-    def _submit(self, partition: str, changes: list[Change], token: str) -> None:
+    def _submit(self, partition: str, changes: list[Change], token: str) -> dict[str, str]:
         while changes:
             try:
-                self._table.submit_transaction([_operation(partition, change, token) for change in changes])
-                return
+                answers = self._table.submit_transaction([_operation(partition, c, token) for c in changes])
+                written = zip(changes, answers, strict=True)
+                return {c.key: told["etag"] for c, told in written if not isinstance(c, Delete)}
             except TableTransactionError as error:
                 # A row to delete that is gone already must not keep the others from changing.
                 if status_of(error) != 404 or not isinstance(changes[error.index], Delete):
                     raise
                 del changes[error.index]
+        return {}
 
     def _read_back(self, loop: str, changes: Sequence[Change], token: str, failure: DriftloopError) -> None:
         """Return when any row of the transaction bears our token: then all of it was written, and by us."""

@@ -58,20 +58,23 @@ class Read:
     """Of its parts, here."""
 
 
-Keep = Callable[[Landing, Read], None]
-"""What becomes of what was read."""
+Keep = Callable[[Landing, Read], Unit | None]
+"""What becomes of what was read; the loop as it was left, where there is more to do at once."""
 
 
 def take(unit: Unit, record: InboxRecord, row: Row) -> None:
-    """One step for a landed blob: read it, or register what was read. Ends with its record closed or further on."""
-    if record.version is not None:
-        register(unit, record, row)
-    else:
+    """A landed blob is read, registered and judged, a transaction each; where a worker died, the next one goes on."""
+    if record.version is None:
         spec = _spec(unit, unit.published().definition)
-        read(Landing(unit, record, row), spec, partial(_number, reference=spec.reference))
+        numbered = read(Landing(unit, record, row), spec, partial(_number, reference=spec.reference))
+        if numbered is None:
+            return
+        unit, row = numbered, numbered.written[row.key]
+        record = rows.decode(InboxRecord, row)
+    register(unit, record, row)
 
 
-def read(landing: Landing, spec: ReadSpec, keep: Keep) -> None:
+def read(landing: Landing, spec: ReadSpec, keep: Keep) -> Unit | None:
     """Read the blob as it was when its event was written; what cannot be read is closed with its reason."""
     body = landing.record.body
     try:
@@ -80,16 +83,17 @@ def read(landing: Landing, spec: ReadSpec, keep: Keep) -> None:
             blob = landing.unit.ports.blobs.find(body["container"], written) or blob
     except InputRejected as rejection:
         landing.close(InboxState.QUARANTINED, reason_of(rejection))
-        return
+        return None
     if blob is None:
         landing.close(InboxState.SUPERSEDED, reason(Code.DELETED))
     elif blob.etag != body["etag"]:
         landing.close(InboxState.SUPERSEDED, reason(Code.OVERWRITTEN))
     else:
-        _read(landing, blob, spec, keep)
+        return _read(landing, blob, spec, keep)
+    return None
 
 
-def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep) -> None:
+def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep) -> Unit | None:
     unit = landing.unit
     try:
         spec = replace(spec, landed_at=blob.created_at.isoformat())
@@ -99,7 +103,7 @@ def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep) -> None:
             path = f"{unit.loop}/{landing.record.key}/{_reading_of(unit)}"
             for part in sorted(out.rglob("*.parquet")):
                 unit.ports.versions.write(f"{path}/{part.relative_to(out).as_posix()}", part)
-            keep(landing, Read(blob, path, reading, out))
+            return keep(landing, Read(blob, path, reading, out))
     except drop_parts.NoDrop as nothing:
         landing.close(nothing.state, nothing.why)
     except InputRejected as rejection:
@@ -109,6 +113,7 @@ def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep) -> None:
         if (now := unit.ports.blobs.find(blob.container, blob.name)) and now.etag == blob.etag:
             raise
         landing.close(InboxState.SUPERSEDED, reason(Code.OVERWRITTEN))
+    return None
 
 
 def _reading_of(unit: Unit) -> str:
@@ -146,7 +151,7 @@ def _spec(unit: Unit, definition: Definition) -> ReadSpec:
     )
 
 
-def _number(landing: Landing, read: Read, *, reference: bytes) -> None:
+def _number(landing: Landing, read: Read, *, reference: bytes) -> Unit | None:
     """Give the version its number: in one transaction, so that numbers have no gaps and no twins."""
     unit, record, blob = landing.unit, landing.record, read.blob
     reading = with_returns(read.reading, read.folder, unit.published().definition, reference)
@@ -154,10 +159,10 @@ def _number(landing: Landing, read: Read, *, reference: bytes) -> None:
     if twin is not None:
         same = int(twin.doc)
         landing.close(InboxState.DUPLICATE, reason(Code.SAME_CONTENT, version=same), version=same)
-        return
+        return None
     version = _version(landing, replace(read, reading=reading))
     newest = unit.state.newest_landed_at or blob.created_at
-    unit.commit(
+    return unit.commit(
         replace(
             unit.state,
             next_version=version.number + 1,
@@ -221,12 +226,18 @@ def _contract(reading: Reading) -> bytes:
 
 
 def register(unit: Unit, record: InboxRecord, row: Row) -> None:
-    """The data asset in Azure ML, under the version's own number; then judging can begin."""
+    """The data asset in Azure ML, under the version's own number; then it is judged."""
     assert record.version is not None
     version, version_row = unit.version(record.version)
-    if version.state is VersionState.READY:
-        version_verdict.judge(unit, record, row)
-        return
+    if version.state is not VersionState.READY:
+        registered = _registered(unit, record, version, version_row)
+        if registered is None:
+            return
+        unit = registered
+    version_verdict.judge(unit, record, row)
+
+
+def _registered(unit: Unit, record: InboxRecord, version: DataVersion, version_row: Row) -> Unit | None:
     asset_id = unit.ports.versions.register(
         asset=unit.loop,
         version=str(version.number),
@@ -240,7 +251,7 @@ def register(unit: Unit, record: InboxRecord, row: Row) -> None:
         description=f"Data version {version.number} of loop {unit.loop}",
     )
     ready = replace(version, state=VersionState.READY, asset_id=asset_id)
-    unit.commit(
+    return unit.commit(
         drafts=[_told("version.registered", ready, record, before="written", after="ready")],
         changes=[update(version_row, ready)],
     )

@@ -43,8 +43,9 @@ class MemoryStore:
             keys = sorted(key for key in rows if key.startswith(prefix) and key > after)
             return [rows[key] for key in keys[:limit]]
 
-    def commit(self, loop: str, changes: Sequence[Change]) -> None:
+    def commit(self, loop: str, changes: Sequence[Change]) -> dict[str, str]:
         check_changes(changes)
+        etags: dict[str, str] = {}
         with self._lock:
             rows = self.rows.setdefault(check_loop(loop), {})
             for change in changes:
@@ -53,7 +54,9 @@ class MemoryStore:
                 if isinstance(change, Delete):
                     rows.pop(change.key, None)
                 else:
-                    rows[change.key] = Row(change.key, change.doc, self._etag())
+                    etags[change.key] = self._etag()
+                    rows[change.key] = Row(change.key, change.doc, etags[change.key])
+        return etags
 
     def _check(self, rows: dict[str, Row], change: Change) -> None:
         row = rows.get(change.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
@@ -11,7 +11,7 @@ from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Published
-from shared.ports import Change, Insert, Ports, Replace, Row
+from shared.ports import Change, Delete, Insert, Ports, Replace, Row
 from shared.state import hash_chain, rows
 from shared.state.hash_chain import Draft
 
@@ -31,7 +31,9 @@ class Unit:
     row: Row
     state: LoopState
     spent: bool = False
-    """Whether it was written: whoever decides next reads the loop again."""
+    """Whether it was written: whoever decides next reads the loop again, or has what `commit` gave."""
+    written: Mapping[str, Row] = field(default_factory=dict)
+    """The rows that were written with it, as they are stored."""
 
     @property
     def loop(self) -> str:
@@ -39,19 +41,26 @@ class Unit:
 
     def commit(
         self, state: LoopState | None = None, drafts: Sequence[Draft] = (), changes: Sequence[Change] = ()
-    ) -> None:
-        """The new state, its ledger entries and `changes`, in one transaction under the ETag that was read."""
+    ) -> Unit | None:
+        """The new state, its ledger entries and `changes`, in one transaction under the ETag that was read.
+
+        The loop as it was left, for who goes on at once without reading it; None where the reply was lost.
+        """
         now = self.ports.clock.now()
         sealed, entries = hash_chain.append(state or self.state, drafts, now)
-        self.ports.store.commit(
-            self.loop,
-            [
-                Replace(rows.LOOP, rows.encode(sealed), self.row.etag),
-                *(Insert(rows.ledger_key(entry.seq), rows.encode(entry)) for entry in entries),
-                *changes,
-            ],
-        )
+        all_of_it: list[Change] = [
+            Replace(rows.LOOP, rows.encode(sealed), self.row.etag),
+            *(Insert(rows.ledger_key(entry.seq), rows.encode(entry)) for entry in entries),
+            *changes,
+        ]
+        etags = self.ports.store.commit(self.loop, all_of_it)
         self.spent = True
+        written = {
+            change.key: Row(change.key, change.doc, etags[change.key])
+            for change in all_of_it
+            if not isinstance(change, Delete) and change.key in etags
+        }
+        return Unit(self.ports, written[rows.LOOP], sealed, written=written) if written else None
 
     def published(self, digest: str = "") -> Published:
         """The definition that the loop runs with, or the one of an earlier publication. Read once a process."""
@@ -82,7 +91,8 @@ class Unit:
         return rows.decode(Release, row), row
 
     def version(self, number: int) -> tuple[DataVersion, Row]:
-        row = self.ports.store.read(self.loop, rows.version_key(number))
+        key = rows.version_key(number)
+        row = self.written.get(key) or self.ports.store.read(self.loop, key)
         if row is None:
             raise ConfigurationError(
                 f"{self.loop} has no data version {number}; `driftloop status` lists them",

@@ -80,10 +80,11 @@ def test_a_commit_whose_reply_is_lost_is_ours(ports: Ports, faulty: Faulty, loop
     assert row is not None
     faulty.once("lost", "POST", "$batch")
 
-    ports.store.commit(loop, [Replace("loop", "2", row.etag), Insert("ledger-1", "entry")])
+    etags = ports.store.commit(loop, [Replace("loop", "2", row.etag), Insert("ledger-1", "entry")])
 
     assert [row.doc for row in ports.store.range(loop, "")] == ["entry", "2"]
     assert "POST lost" in faulty.seen
+    assert etags == {}, "the answer that had them was lost"
 
 
 def test_a_commit_whose_every_reply_is_lost_is_ours(ports: Ports, faulty: Faulty, loop: str) -> None:

@@ -52,6 +52,17 @@ def test_a_shorter_document_leaves_nothing_of_a_longer_one(ports: Ports, loop: s
     assert after.doc == ""
 
 
+def test_a_commit_gives_the_etags_under_which_its_rows_can_be_written_again(ports: Ports, loop: str) -> None:
+    """Each answer of a batch bears it:
+    learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions"""
+    first = ports.store.commit(loop, [Insert("a", "1"), Insert("b", "1"), Insert("c", "1")])
+    second = ports.store.commit(loop, [Replace("a", "2", first["a"]), Delete("b"), Delete("gone")])
+
+    assert set(second) == {"a"}
+    ports.store.commit(loop, [Replace("a", "3", second["a"]), Replace("c", "2", first["c"])])
+    assert [row.doc for row in ports.store.range(loop, "")] == ["3", "2"]
+
+
 def test_insert_conflicts_with_what_is_there_and_nothing_is_written(ports: Ports, loop: str) -> None:
     ports.store.commit(loop, [Insert("a", "1")])
 

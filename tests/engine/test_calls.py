@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,6 +17,7 @@ from shared.retraining.policy import Start
 from shared.runtime import tick, unit_of_work
 from shared.state import rows
 from tests.engine.test_faults import LOOP, birds, served
+from tests.faults import Call, watched
 from tests.simulator.life import Life
 from tests.simulator.reader import reading_in_process
 
@@ -26,6 +27,7 @@ IDLE_SWEEP = 1 + SWEEP_OF_EACH
 """Seven look at what serves: the endpoint, its deployment and model, its traffic and requests, what else is there."""
 WAITING_LOOK = 14
 DROP_TO_LIVE = 230
+DROP = 21
 WHETHER_IT_HELPED = 5
 """Asked of every release but the first."""
 
@@ -68,6 +70,35 @@ def test_an_idle_sweep_reads_the_inbox_by_the_thousand() -> None:
     life.clock.advance(600)
     found = calls(life, lambda: tick.sweep(life.ports))
     assert sum(found.values()) <= IDLE_SWEEP, found
+
+
+def test_a_drop_is_read_numbered_registered_and_judged_by_a_bounded_number_of_calls() -> None:
+    """One of many in one run: what a run costs besides is that of a run of none."""
+    life = served()
+    costs = []
+    for numbers in ((), (2, 3), range(4, 9)):
+        for number in numbers:
+            life.drop(f"{number}.csv", birds(number, 1.0))
+        costs.append(sum(calls(life, life.round).values()) - 3 * len(numbers))  # to record each
+    few, many = costs[1], costs[2]
+    print(f"\na drop in a run of several: {(many - few) / 3:.1f} calls")
+    assert many - few <= 3 * DROP
+
+
+def test_a_drop_goes_on_when_it_is_not_known_under_what_etags_it_was_written() -> None:
+    life = served()
+    life.drop("2.csv", birds(2, 1.0))
+
+    def around(call: Call, make: Callable[[], object]) -> object:
+        answer = make()
+        return {} if call.name == "store.commit" else answer
+
+    life.ports = watched(life.real, around)
+    for _ in range(3):
+        life.round()
+    version = unit_of_work.read(life.real, "birds").version(2)[0]
+    assert version.decision is not None
+    assert life.real.store.range("birds", rows.TODO) == []
 
 
 def test_a_look_at_a_job_that_runs_is_a_handful_of_calls() -> None:

@@ -17,7 +17,7 @@ import pytest
 from shared import loopfile
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.intake import DropFile, Limits, Reading, ReadSpec, read_drop
-from shared.intake.reader import child_pool
+from shared.intake.reader import child, child_pool
 from tests.intake.corpus import dictionary_bomb, members
 
 ROOT = Path(__file__).parents[2]
@@ -180,3 +180,23 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
         child = int(parent.stdout.readline())
         parent.kill()
     assert gone(child)
+
+
+def test_the_watch_looks_while_a_drop_is_read_and_ends_who_takes_too_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A process that waits for drops takes no time: it looked fifty times a second, for ever."""
+    looks: list[float] = []
+    told = threading.Event()
+
+    class Answers:
+        def give(self, answer: dict[str, object], *, last: bool = False) -> None:
+            assert last
+            told.set()
+
+    monkeypatch.setattr(child, "peak_mb", lambda: looks.append(2.0) or 2.0)  # type: ignore[func-returns-value]
+    watch = child._Watch(1, Answers())  # type: ignore[arg-type]  # what ends the process
+    time.sleep(0.2)
+    assert looks == []
+    watch.reading.set()
+    assert told.wait(10)

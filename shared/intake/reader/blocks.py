@@ -21,13 +21,22 @@ AHEAD = THREADS + 2
 def blocks(stream: io.BufferedReader, layout: Layout, name: str, longest: int) -> Iterator[memoryview]:
     """Blocks of whole rows. Their memory is used again once AHEAD others have been asked for.
 
-    `longest` is how many bytes a row may have.
+    `longest` is how many bytes a row may have. What fits into one block is one: to touch the memory of many took a
+    third of the time of a small file.
     """
+    first = stream.read(BLOCK_BYTES)
+    if len(first) < BLOCK_BYTES:
+        if first:
+            yield memoryview(first.replace(b"\r", b"\n") if layout.returns else first)
+        return
     ring = cycle([bytearray(2 * BLOCK_BYTES) for _ in range(AHEAD + 1)])
     held, filled, more = next(ring), 0, True
     while more:
         held = _with_room(held, filled, BLOCK_BYTES)
-        size = stream.readinto(memoryview(held)[filled : filled + BLOCK_BYTES])
+        if first:
+            size, first, held[:BLOCK_BYTES] = len(first), b"", first
+        else:
+            size = stream.readinto(memoryview(held)[filled : filled + BLOCK_BYTES])
         if layout.returns:
             held[filled : filled + size] = held[filled : filled + size].replace(b"\r", b"\n")
         filled, more = filled + size, size > 0

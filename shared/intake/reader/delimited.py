@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from shared.intake.reader import number_text
 from shared.intake.reader.blocks import AHEAD, THREADS, blocks
 from shared.intake.reader.column_kinds import ARROW, BOOLEAN, DATETIME, INTEGER, NOTHING, NUMBER
 from shared.intake.reader.drop_files import Limits
-from shared.intake.reader.evidence import Look
+from shared.intake.reader.evidence import Look, see_all
 from shared.intake.reader.formats import Text
 from shared.intake.reader.forms import TEXT, Form
 from shared.intake.reader.layout import Layout, escaped, line_of, located
@@ -81,8 +82,7 @@ class Delimited:
         looks = {name: Look() for name in columns}
         forms = dict.fromkeys(columns, TEXT)
         for table in self.tables(forms, convert=False):
-            for name in columns:
-                looks[name].see(*distinct(table.column(name)))
+            see_all((looks[name], *distinct(table.column(name))) for name in columns)
         return looks
 
     def line_of(self, column: str, value: str) -> str:
@@ -93,8 +93,7 @@ class Delimited:
 
     def _see(self, block: bytes, looks: dict[str, Look]) -> None:
         table = self._parse(block, dict.fromkeys(looks, TEXT), convert=False)
-        for name, look in looks.items():
-            look.see(*distinct(table.column(name)))
+        see_all((look, *distinct(table.column(name))) for name, look in looks.items())
 
     def tables(self, forms: Mapping[str, Form], *, convert: bool = True) -> Iterator[pa.Table]:
         """The rows in order, in tables of about 4 MiB of text, with the columns of `forms` as those forms say.
@@ -105,6 +104,11 @@ class Delimited:
         with self.text.open() as stream:
             stream.read(self.layout.body)
             found = blocks(stream, self.layout, self.name, longest)
+            first = list(islice(found, 2))
+            if len(first) < 2:  # threads have nothing to share
+                yield from (self._parse(block, forms, convert=convert) for block in first)
+                return
+            found = chain(first, found)
 
             def parsed(block: Future[memoryview | None]) -> pa.Table | None:
                 taken = block.result()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,6 +43,10 @@ FEW = 3
 """So many different words among numbers may be marks of what is missing; more are text."""
 
 
+Seen: TypeAlias = "tuple[Look, pa.Array, pa.Array]"
+"""A column's look, its distinct words, and how many rows hold each."""
+
+
 @dataclass
 class Look:
     """What was seen of one column."""
@@ -63,25 +70,17 @@ class Look:
 
     def see(self, words: pa.Array, rows: pa.Array) -> None:
         """Distinct words, trimmed and without nulls, and how many rows hold each."""
-        if not len(words):
-            return
-        plain = pc.match_substring_regex(words, number_text.PLAIN)
-        numbers_only = bool(pc.all(plain, min_count=0).as_py())
-        if not numbers_only:
-            words, rows = self._without_markers(words, rows)
-        self.values += pc.sum(rows).as_py() or 0
-        for what, pattern in (_SEEN if numbers_only else {**_SEEN, **_SEEN_OF_WORDS}).items():
-            self._count(what, words, rows, pc.match_substring_regex(words, pattern))
-        self._see_long(words, rows)
-        if numbers_only:
-            self.clear_dates = self.dates.all = False
-            self.odd.setdefault("truth", words[0].as_py())
-            self.whole.see(words)
-            return
+        see_all([(self, words, rows)])
+
+    def _see_numbers(self, words: pa.Array) -> None:
+        self.clear_dates = self.dates.all = False
+        self.odd.setdefault("truth", words[0].as_py())
+        self.whole.see(words)
+
+    def _see_words(self, words: pa.Array, rows: pa.Array, dated: pa.Array) -> None:
         self.whole.all = False
         self._see_around(words, rows)
         self._count("truth", words, rows, pc.is_in(pc.utf8_lower(words), value_set=_TRUTH))
-        dated = date_text.dates(words)
         self.rows["dates"] += _sum(rows, dated)
         if not pc.all(dated, min_count=0).as_py():
             self.odd.setdefault("no date", words.filter(pc.invert(dated))[0].as_py())
@@ -89,13 +88,12 @@ class Look:
         if self.rows["dates"] == self.values and not (self.clear_dates or self.dates.possible):
             self.odd.setdefault("no date", date_text.odd_one(words[:_A_LOOK], CLEAR))
 
-    def _without_markers(self, words: pa.Array, rows: pa.Array) -> tuple[pa.Array, pa.Array]:
-        marked = markers(words)
+    def _without_markers(self, words: pa.Array, rows: pa.Array, marked: pa.Array) -> Seen:
         if not pc.any(marked).as_py():
-            return words, rows
+            return self, words, rows
         found = zip(words.filter(marked).to_pylist(), rows.filter(marked).to_pylist(), strict=True)
         self.markers.update(dict(found))
-        return words.filter(pc.invert(marked)), rows.filter(pc.invert(marked))
+        return self, words.filter(pc.invert(marked)), rows.filter(pc.invert(marked))
 
     def _count(self, what: str, words: pa.Array, rows: pa.Array, mask: pa.Array) -> None:
         self.rows[what] += _sum(rows, mask)
@@ -143,6 +141,42 @@ class Look:
             self.rows["fine"] += _sum(rows, pc.match_substring_regex(words, date_text.FINE))
         if self.dates.all:
             self.dates.see(words)
+
+
+def see_all(columns: Iterable[Seen]) -> None:
+    """The same of several columns at once: in small files most of the time makes expressions ready to be matched, and
+    here each is made ready once for all."""
+    seen = [column for column in columns if len(column[1])]
+    numbers, others = list[Seen](), list[Seen]()
+    for column, plain in _each(seen, lambda words: pc.match_substring_regex(words, number_text.PLAIN)):
+        (numbers if pc.all(plain, min_count=0).as_py() else others).append(column)
+    others = [
+        look._without_markers(words, rows, marked) for (look, words, rows), marked in _each(others, markers)
+    ]
+    for look, words, rows in (*numbers, *others):
+        look.values += pc.sum(rows).as_py() or 0
+        look._see_long(words, rows)
+    for what, pattern, matched in (
+        *((what, pattern, [*numbers, *others]) for what, pattern in _SEEN.items()),
+        *((what, pattern, others) for what, pattern in _SEEN_OF_WORDS.items()),
+    ):
+        for (look, words, rows), mask in _each(matched, partial(pc.match_substring_regex, pattern=pattern)):
+            look._count(what, words, rows, mask)
+    for look, words, _ in numbers:
+        look._see_numbers(words)
+    for (look, words, rows), dated in _each(others, date_text.dates):
+        look._see_words(words, rows, dated)
+
+
+def _each(columns: Sequence[Seen], of: Callable[[pa.Array], pa.Array]) -> Iterator[tuple[Seen, pa.Array]]:
+    """Each column beside what `of` makes of its words."""
+    if not columns:
+        return
+    made = of(pa.concat_arrays([words for _, words, _ in columns]) if len(columns) > 1 else columns[0][1])
+    first = 0
+    for column in columns:
+        yield column, made.slice(first, len(column[1]))
+        first += len(column[1])
 
 
 def _sum(rows: pa.Array, mask: pa.Array) -> int:

@@ -42,9 +42,9 @@ def judge(name: str, columns: Sequence[str], sides: tuple[Sample, Sample], polic
         return Judged(name, "vector", Evidence(1.0, {}, 1.0), (nothing,), importance=policy.weight(name))
     statistic, p = dependence.jointly(x, y)
     z = interval(policy.confidence)
-    ours, theirs = _along(x, y)
-    found = (_moved(ours, theirs, tolerance, z), _spread(x, y, tolerance, z))
-    evidence, apart = Evidence(p, {"joint": (statistic, p)}), {"ks": _ks(ours, theirs)}
+    along = _along(x, y)
+    found = (_moved(*along, tolerance, z), _spread(x, y, tolerance, z))
+    evidence, apart = Evidence(p, {"joint": (statistic, p)}), {"ks": _ks(*along)}
     return Judged(name, "vector", evidence, found, apart, policy.weight(name))
 
 

@@ -37,6 +37,7 @@ COMMITS = 1_000
 ROWS = 200
 STEP = 199
 """Every so many commits both are compared."""
+WHY = "[decision 47](decisions/0047-a-commit-is-the-whole-table.md) says why"
 ANY = Budget(1 << 50, 1 << 50)
 
 
@@ -229,7 +230,7 @@ def _section(
     table = "\n".join(lines)
     kinds = Counter(verdict.partition(":")[0] for verdict in others.values())
     count = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
-    witness = f"\n\nTables that others wrote, read by both: {count}." if others else ""
+    witness = f"\n\nTables that others wrote, read by both: {count}\n({WHY})." if others else ""
     return f"""## A Delta table of 1,000 commits
 
 `python -m benchmarks.delta FOLDER TABLES`, {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, deltalake

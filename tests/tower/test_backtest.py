@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -142,14 +143,17 @@ def test_the_command_tells_it_as_a_table_and_as_json(drops: list[Path], tmp_path
 
     from cli import app
 
-    file = tmp_path / "loop.yaml"
+    file, two = tmp_path / "loop.yaml", tmp_path / "two"
     file.write_text(LOOP)
     (tmp_path / "train.yml").write_text("")
+    two.mkdir()
+    for one in drops[:2]:
+        shutil.copy(one, two)
     arguments = [
         "backtest",
         str(file),
         "--data",
-        str(drops[0].parent),
+        str(two),
         "--json",
         "--picture",
         str(tmp_path / "p.svg"),

@@ -14,8 +14,10 @@ from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
 from shared.domain.reason import Reason
 from shared.domain.release import Release
+from shared.errors import ConfigurationError, InvariantBroken
 from shared.ports import Ports
 from shared.runtime import unit_of_work
+from shared.runtime.unit_of_work import Unit
 from shared.state import queries
 from shared.words import say, spoken, titled
 
@@ -116,11 +118,10 @@ def _now(state: LoopState) -> str:
 
 def release_story(ports: Ports, loop: str, number: int) -> Story:
     """Each entry of the ledger that is about this release, and what came in while it was open."""
-    release = unit_of_work.read(ports, loop).release(number)[0]
-    entire = queries.entries(ports, loop)
-    published = [e for e in entire if e.what == "loop.published" and e.after == release.definition][-1:]
-    entries = [*published, *(entry for entry in _during(entire, number) if entry not in published)]
-    lines = [_step(entry) for entry in entries]
+    current = unit_of_work.read(ports, loop)
+    release = current.release(number)[0]
+    entries = list(_during(queries.entries(ports, loop), number))
+    lines = [*_published(current, release), *(_step(entry) for entry in entries)]
     judged = [
         (
             f"{j.at:%Y-%m-%d %H:%M:%S}",
@@ -132,6 +133,17 @@ def release_story(ports: Ports, loop: str, number: int) -> Story:
     ordered = sorted([*lines, *judged], key=lambda line: line[0])
     now = [] if release.ended else [("now", _phase(release), _waits(release))]
     return _heading(release), [*ordered, *now], f"release.{release.phase.value}"
+
+
+def _published(current: Unit, release: Release) -> Iterator[Line]:
+    """From which commit, where its definition, whose hash the ledger has, says so; an audit tells one that is lost."""
+    try:
+        found = current.published(release.definition)
+    except (InvariantBroken, ConfigurationError):
+        return
+    if found.commit is not None:
+        at, commit = f"{found.published_at:%Y-%m-%d %H:%M:%S}", say(found.commit.told)
+        yield at, f"loop.published (by {found.published_by})", f"commit: {commit}"
 
 
 def _heading(release: Release) -> str:
@@ -161,7 +173,7 @@ def _step(entry: LedgerEntry) -> Line:
     detail = spoken(entry.detail)
     known = {
         name: detail[name]
-        for name in ("reason", "reasons", "estimate", "commit", "explained", "job", "traffic", "cost")
+        for name in ("reason", "reasons", "estimate", "explained", "job", "traffic", "cost")
         if detail.get(name)
     }
     return _at(entry), f"{entry.what.replace('_', ' ')}{by}", "; ".join(f"{n}: {v}" for n, v in known.items())

@@ -10,7 +10,9 @@ import pytest
 from cli import commit
 from cli.explain import release_story
 from shared.audit import answer
+from shared.audit.exported_release import export
 from shared.loopfile.published import Commit
+from shared.memory.exported_ports import exported_ports
 from shared.words import say, spoken
 from tests.engine.world import LOOP, World, csv, season
 from tests.tower.tower import page, twin
@@ -75,6 +77,7 @@ def test_a_release_tells_its_commit_wherever_one_looks() -> None:
     assert served is not None and say(served.commit) == WORDS
     assert world.ports.training.models["birds", "1"].tags["driftloop.commit"] == CLEAN.id
     lines = release_story(world.ports, "birds", 1)[1]
+    assert release_story(exported_ports(export(world.ports, "birds", 1)), "birds", 1)[1] == lines
     assert (lines[0][1], lines[0][2]) == ("loop.published (by ann)", f"commit: {WORDS}")
     assert twin(world.ports, "/loops/birds/releases/1")["commit"] == WORDS
     assert WORDS in page(world.ports, "/loops/birds/releases/1")

@@ -49,8 +49,8 @@ class Shop:
 
 
 def test_a_release_whose_signals_are_well_goes_live_and_tells_of_them(world: World) -> None:
-    world.ports.sources.content, world.ports.sources.kind = b'{"value": 12}', "application/json"
     in_canary(world, loop(REFUNDS, BACKLOG))
+    world.ports.sources.content, world.ports.sources.kind = b'{"value": 12}', "application/json"
     release = go_on(world, 20, Shop(world))
     assert release.phase in (Phase.BAKING, Phase.LIVE), say(release.waiting_for)
     decided = [one for one in release.judgements if one.kind is JudgementKind.CANARY]
@@ -78,8 +78,8 @@ def test_counts_that_prove_harm_roll_back_and_the_verdict_can_be_had_again(world
 
 
 def test_a_needed_signal_that_does_not_answer_holds_and_nothing_is_asked_too_early(world: World) -> None:
-    world.ports.evidence.answers["Orders_CL"] = ConfigurationError("give it the role")
     in_canary(world, loop(REFUNDS))
+    world.ports.evidence.answers["Orders_CL"] = ConfigurationError("give it the role")
     early = go_on(world, 1, lambda: None)
     assert early.waiting_for is not None
     assert Code.EVIDENCE_INCOMPLETE in early.waiting_for.codes()
@@ -157,8 +157,8 @@ def test_what_another_deployment_has_is_nobodys(steady: World) -> None:
 
 
 def test_one_that_is_not_needed_keeps_nobody_waiting_and_is_told(world: World) -> None:
-    world.ports.sources.fails = InputRejected("private-address", "shop.example is at 10.0.0.4")
     in_canary(world, loop(BACKLOG))
+    world.ports.sources.fails = InputRejected("private-address", "shop.example is at 10.0.0.4")
     release = go_on(world, 20, lambda: live(world))
     assert release.phase in (Phase.BAKING, Phase.LIVE)
     reasons = [one for one in release.judgements if one.kind is JudgementKind.CANARY][-1].reasons

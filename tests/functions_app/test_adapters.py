@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import NoReturn
 
 import pytest
+from azure.functions import QueueMessage
 from azure.functions.decorators.function_app import Function
 
 from cli import doctor_platform
@@ -103,3 +104,9 @@ def test_what_the_app_sends_has_no_key_that_is_named_like_the_triggers_metadata(
     earlier = {"driftloop": "act", "verb": "pause", "loop": "birds", "id": "y"}
     assert isinstance(act := messages.parse(json.dumps(earlier), ""), messages.Act)
     assert act.id == "y"
+
+
+@pytest.mark.parametrize(("body", "text"), [(b"caf\xc3\xa9", "caf\u00e9"), (b"\xff{}", "\ufffd{}")])
+def test_a_message_is_read_as_utf8_and_odd_bytes_fail_nothing(body: bytes, text: str) -> None:
+    """One odd message is one odd message: an exception would be tried five times, and told as poison."""
+    assert app.text_of(QueueMessage(body=body)) == text

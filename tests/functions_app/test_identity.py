@@ -189,3 +189,35 @@ def test_a_principal_with_a_byte_that_is_no_base_64_is_nobody() -> None:
 def test_a_caller_without_an_object_id_is_their_name() -> None:
     who = of(("preferred_username", ANN), ("roles", LOOKING_ROLE))
     assert (who.oid, who.actor) == ("", ANN)
+
+
+@pytest.mark.parametrize("sign", ["_claim_names", "hasgroups"])
+def test_groups_that_a_token_leaves_out_are_told_unless_it_names_some(sign: str) -> None:
+    """Of somebody in very many groups the token names none: nobody may take that for being in none."""
+    who = ("oid", OID), ("roles", LOOKING_ROLE)
+    assert of(*who, (sign, "x")).groups_left_out is True
+    assert of(*who, (sign, "x"), ("groups", "g1")).groups_left_out is False
+    assert of(*who).groups_left_out is False
+    assert of(*who, ("groups", "g1")).groups_left_out is False
+
+
+def test_a_header_that_is_missing_is_answered_by_sign_in_first() -> None:
+    with pytest.raises(Denied, match="sign in first"):
+        caller({}, LOOKING_ROLE)
+
+
+@pytest.mark.parametrize("at", ["/api/tower/loops/tower", "/api/tower/loops/a/tower/b"])
+def test_a_loop_that_is_called_tower_moves_no_base(at: str) -> None:
+    seen = visit(asked("loops/tower", at))
+    assert isinstance(seen, Visit)
+    assert seen.base == "/api/tower"
+
+
+def test_a_visit_without_a_path_is_the_overviews_and_without_an_accept_a_browsers() -> None:
+    held = {"x-ms-client-principal": principal(("oid", OID))}
+    request = func.HttpRequest("GET", "https://tower.example/api/tower", headers=held, body=b"")
+    seen = visit(request)
+    assert isinstance(seen, Visit) and seen.path == ""
+    refused = visit(request, ACTING_ROLE)
+    assert not isinstance(refused, Visit)
+    assert refused.kind.startswith("text/html") and b"XXXX" not in refused.content

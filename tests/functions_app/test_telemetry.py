@@ -103,6 +103,71 @@ def test_the_age_of_the_oldest_waiting_work_is_told(written: io.StringIO) -> Non
     none, two = _lines(written)
     assert (none["oldest_due_s"], none["loops_due"]) == (0.0, 0)
     assert (two["oldest_due_s"], two["loops_due"]) == (300.0, 2)
+    assert {one["message"] for one in (none, two)} == {"waiting work"}, "docs/operations.md asks for it"
+
+
+def test_the_age_of_waiting_work_is_told_to_the_tenth(written: io.StringIO) -> None:
+    logging.getLogger("functions.telemetry").setLevel(logging.INFO)
+    ports = memory_ports(FakeClock())
+    ports.store.wake("birds", ports.clock.now() - timedelta(seconds=1.26))
+    telemetry.log_waiting(ports)
+    assert _lines(written)[0]["oldest_due_s"] == 1.3
+
+
+def spans_of(provider: TracerProvider) -> InMemorySpanExporter:
+    told = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(told))
+    return told
+
+
+def test_a_span_stands_at_the_entrys_moment_below_its_operation() -> None:
+    provider = TracerProvider()
+    told = spans_of(provider)
+    record = logging.makeLogRecord(
+        {"msg": "version.created", "operation": "ab" * 16, "at": NOON.isoformat(), "loop": "birds"}
+        | {"subject": "version 1", "seq": 7, "before": "", "after": "written"}
+    )
+    telemetry.Spans(provider).emit(record)
+    (span,) = told.get_finished_spans()
+    assert span.start_time == span.end_time == int(NOON.timestamp() * 1e9)
+    assert span.parent is not None and span.context is not None
+    assert (span.parent.span_id, span.parent.is_remote) == (int("ab" * 8, 16), True)
+    assert span.context.trace_id == int("ab" * 16, 16)
+    assert span.parent.trace_flags.sampled
+    assert span.instrumentation_scope is not None and span.instrumentation_scope.name == "driftloop"
+
+
+def test_a_record_without_an_operation_is_no_span() -> None:
+    provider = TracerProvider()
+    told = spans_of(provider)
+    telemetry.Spans(provider).emit(logging.makeLogRecord({"msg": "loop waits"}))
+    assert told.get_finished_spans() == ()
+
+
+def test_what_is_installed_gives_the_ledgers_spans_to_the_given_provider() -> None:
+    provider, before = TracerProvider(), list(outbox.log.handlers)
+    told = spans_of(provider)
+    for handler in before:
+        outbox.log.removeHandler(handler)
+    try:
+        telemetry.install(provider)
+        telemetry.install(provider)
+        assert len([one for one in outbox.log.handlers if isinstance(one, telemetry.Spans)]) == 1
+        more = {"operation": "cd" * 16, "at": NOON.isoformat(), "loop": "b", "subject": "s", "seq": 1}
+        outbox.log.info("release.live", extra={**more, "before": "", "after": ""})
+        assert [span.name for span in told.get_finished_spans()] == ["release.live"]
+    finally:
+        for handler in outbox.log.handlers[:]:
+            outbox.log.removeHandler(handler)
+        for handler in before:
+            outbox.log.addHandler(handler)
+
+
+@pytest.mark.parametrize("name", ["azure.core.pipeline", "urllib3.connectionpool"])
+def test_of_libraries_that_name_addresses_only_warnings_are_told(name: str, written: io.StringIO) -> None:
+    logging.getLogger(name).info("https://account/?sig=x")
+    logging.getLogger(name).warning("slow")
+    assert [line["message"] for line in _lines(written)] == ["slow"]
 
 
 def test_a_drop_its_version_and_its_release_are_one_operation() -> None:

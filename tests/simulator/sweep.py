@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
 
-from tests.faults import FAULTS
+from tests.faults import FAULTS, PERMANENT, Call
 from tests.simulator.life import SIMULATED, Life
 
 
@@ -36,6 +36,43 @@ class Case:
 
     def run(self) -> list[str]:
         return self.life().live()
+
+
+MENDED = 40
+"""Rounds after which somebody has mended what does not pass."""
+
+
+@dataclass(frozen=True)
+class Lasting:
+    """A fault that does not pass: from call number `since` on, every call of this name fails in the same way."""
+
+    name: str
+    fault: str
+    since: int
+
+    def run(self) -> list[str]:
+        """What was wrong: something done twice or never to be done, or a life that neither went on once it was mended
+        nor names what it has set aside."""
+        life = Life()
+
+        def broken(call: Call) -> Exception | None:
+            begun = call.name == self.name and len(life.calls) >= self.since
+            return PERMANENT[self.fault](call.name) if begun and life.rounds < MENDED else None
+
+        life.broken = broken
+        life._story(limit=150)
+        found, state = list(life.history.wrong), life.state
+        if (state.next_release != 4 or state.open_release is not None) and not state.set_aside:
+            found.append(f"not at its end, and nothing is set aside: {state.last_outcome}")
+        return found
+
+
+def lasting(each: int = 1) -> Iterator[Lasting]:
+    """Every call that a life makes and every fault that does not pass, from moments by chance on."""
+    _, calls, count = points()
+    random = Random(0)
+    for name, fault, _ in itertools.product(sorted(set(calls)), PERMANENT, range(each)):
+        yield Lasting(name, fault, random.randrange(count))
 
 
 def points(workers: int = 1, seed: int = 0, slow: int = 0) -> tuple[list[int], list[str], int]:
@@ -83,7 +120,7 @@ def by_chance(seeds: Sequence[int]) -> Iterator[Case]:
         )
 
 
-def run(cases: Iterator[Case], processes: int = 1) -> tuple[int, list[str]]:
+def run(cases: Iterator[Case] | Iterator[Lasting], processes: int = 1) -> tuple[int, list[str]]:
     """How many lives were told, and what was wrong in which; lives share nothing, so processes may share them."""
     told, wrong = 0, []
     with ExitStack() as stack:
@@ -99,6 +136,6 @@ def run(cases: Iterator[Case], processes: int = 1) -> tuple[int, list[str]]:
     return told, wrong
 
 
-def _run(case: Case) -> str:
+def _run(case: Case | Lasting) -> str:
     found = case.run()
     return f"{case}: {'; '.join(found)}" if found else ""

@@ -12,7 +12,7 @@ import pytest
 from tests.faults import FAULTS
 from tests.simulator import sweep
 from tests.simulator.life import Life
-from tests.simulator.sweep import Case
+from tests.simulator.sweep import Case, Lasting
 
 
 def told(name: str, cases: list[Case]) -> None:
@@ -48,6 +48,20 @@ def test_t2_pairs_of_faults() -> None:
 
 def test_t3_random_seeds_with_up_to_four_workers() -> None:
     told("T3", list(sweep.by_chance(range(40))))
+
+
+LASTING = [
+    Lasting("blobs.download", "archived", 20),
+    Lasting("store.commit", "refused", 150),
+    Lasting("topic.publish", "refused", 0),
+    Lasting("serving.set_traffic", "foreign", 0),
+    Lasting("documents.get", "lost race", 71),
+]
+
+
+@pytest.mark.parametrize("case", LASTING, ids=str)
+def test_what_does_not_pass_breaks_no_promise_and_is_gone_on_from_or_set_aside_by_name(case: Lasting) -> None:
+    assert case.run() == []
 
 
 def test_t9_a_worker_that_dies_is_made_good_within_a_minute_and_a_tick() -> None:

@@ -1,4 +1,4 @@
-"""Small mutations of the guards that decide who is believed: nearly each must fail a test.
+"""Small mutations of what decides: nearly each must fail a test. `pytest -m soak tests/soak/test_mutants.py -k policy`.
 
 `mutmut` changes one thing at a time in a copy of the project and runs the tests that reach it.
 """
@@ -10,33 +10,70 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.soak import figures
 
 ROOT = Path(__file__).parents[2]
 MUTMUT = "mutmut==3.8.1"
-MUTATED = [
-    "functions/identity.py",
-    "functions/answers.py",
-    "functions/visits.py",
-    "tower/csrf.py",
-    "shared/port_rules.py",
-]
-TESTS = ["tests/functions_app", "tests/tower/test_acting.py", "tests/core/test_port_rules.py"]
 LEAST = 0.95
-"""Of those that a test reaches. The others were read: a default that is never seen, an upper-case HTTP word."""
+"""Of those that a test reaches and that are not equal."""
 
-CONFIG = f"""
+
+@dataclass(frozen=True)
+class Group:
+    """What is changed, and the tests that must notice."""
+
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+JUDGES = ("gate/gate_judge", "gate/parity", "canary/canary_judge", "canary/bake_judge", "canary/tolerance")
+GROUPS = {
+    "functions": Group(
+        ("functions/*.py", "tower/csrf.py", "shared/port_rules.py"),
+        (
+            *("tests/functions_app", "tests/tower/test_acting.py", "tests/core/test_port_rules.py"),
+            *("tests/engine/test_recording.py", "tests/engine/test_run_queue.py"),
+        ),
+    ),
+    "policy": Group(
+        ("shared/retraining/policy.py",),
+        ("tests/core/test_policy_answers.py", "tests/engine/test_policy.py", "tests/engine/test_cost.py"),
+    ),
+    "machine": Group(
+        ("shared/release/machine.py",),
+        ("tests/core/test_frozen.py", "tests/core/test_states.py", "tests/core/test_release.py"),
+    ),
+    "judges": Group(
+        (*(f"shared/release/{name}.py" for name in JUDGES), "shared/verdict/metric.py"), ("tests/judge",)
+    ),
+    "tables": Group(
+        ("shared/azure/tables.py", "shared/azure/overviews.py"),
+        ("tests/contract/test_store.py", "tests/contract/test_lost_replies.py"),
+    ),
+    "reader limits": Group(("shared/intake/reader/child_pool.py",), ("tests/intake/test_process.py",)),
+    "drift": Group(
+        ("drift/verdict.py", "drift/findings.py", "drift/significance.py", "drift/judge.py"),
+        ("tests/drift/test_report.py", "tests/drift/test_statistics.py", "tests/drift/test_exact.py"),
+    ),
+}
+EQUAL = ROOT / "tests" / "soak" / "equal_mutants.yaml"
+"""Changes that nobody can see from outside, each with the reason why."""
+
+CONFIG = """
 [tool.mutmut]
 source_paths = ["functions", "shared", "tower", "cli", "drift"]
-only_mutate = {MUTATED}
+only_mutate = {files}
 also_copy = ["function_app.py", "host.json", "local", "loops", "demo", "infra", "docs", "benchmarks", "README.md"]
-pytest_add_cli_args = ["-m", "not soak"]
-pytest_add_cli_args_test_selection = {TESTS}
-do_not_mutate_patterns = ['raise (Forged|InvariantBroken|Denied|InputRejected)\\(', '^\\s+f?"[^"]*"$']
+pytest_add_cli_args = ["-m", "not soak", "-x", "-q"]
+pytest_add_cli_args_test_selection = {tests}
+do_not_mutate_patterns = ['raise \\w+\\(', '^\\s+f?"[^"]*"$']
 """
 
 
@@ -55,8 +92,6 @@ def copy(tmp_path: Path) -> Path:
         if (ROOT / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, to / name)
-    with (to / "pyproject.toml").open("a") as settings:
-        settings.write(CONFIG)
     return to
 
 
@@ -75,18 +110,44 @@ def mutmut(tmp_path: Path) -> Path:
 
 
 @pytest.mark.soak
-def test_nearly_every_mutant_dies(copy: Path, mutmut: Path) -> None:
+@pytest.mark.parametrize("name", GROUPS)
+def test_nearly_every_mutant_dies(name: str, copy: Path, mutmut: Path) -> None:
+    group = GROUPS[name]
+    with (copy / "pyproject.toml").open("a") as settings:
+        settings.write(CONFIG.format(files=list(group.files), tests=list(group.tests)))
     run = subprocess.run([mutmut, "run", "--max-children", "2"], cwd=copy, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     told = subprocess.check_output([mutmut, "results", "--all", "true"], cwd=copy, text=True)
-    found = re.findall(r"^\s*(\S+): (\w[\w ]*)$", told, re.MULTILINE)
-    killed = [name for name, state in found if state == "killed"]
-    lived = [name for name, state in found if state == "survived"]
-    unreached = [name for name, state in found if state == "no tests"]
-    assert len(killed) > 200, told[-3000:]
+    states = dict(re.findall(r"^\s*(\S+): (\w[\w ]*)$", told, re.MULTILINE))
+    found = Counter(states.values())
+    lived = {one: changed(mutmut, copy, one) for one, state in states.items() if state == "survived"}
+    equal = [one for one, change in lived.items() if change in equal_ones()]
+    alive = [one.rpartition(".")[2] for one in lived if one not in equal]
+    assert found["killed"] > 50, told[-3000:]
     figures.keep(
-        "Mutants",
-        f"{len(found)} small mutations of {', '.join(MUTATED)}: {len(killed)} killed, {len(lived)} alive "
-        f"({', '.join(name.rpartition('.')[2] for name in lived)}), {len(unreached)} that no test reaches",
+        f"Mutants: {name}",
+        f"{len(states)} small mutations of {', '.join(group.files)}: {found['killed']} killed, "
+        f"{len(equal)} equal ([why](../tests/soak/equal_mutants.yaml)), {len(alive)} alive ({', '.join(alive)}), "
+        f"{found['no tests']} that no test reaches, {found['timeout']} that never ended",
     )
-    assert len(killed) >= LEAST * (len(killed) + len(lived)), lived
+    assert found["killed"] >= LEAST * (found["killed"] + len(alive)), alive
+
+
+def changed(mutmut: Path, copy: Path, mutant: str) -> tuple[str, str]:
+    """The lines that are taken away and the lines that are put there, without the space around them."""
+    shown = subprocess.check_output([mutmut, "show", mutant], cwd=copy, text=True).splitlines()
+    of = {
+        sign: [line[1:].strip() for line in shown if re.match(rf"\{sign}(?!\{sign})", line)] for sign in "-+"
+    }
+    return "\n".join(of["-"]), "\n".join(of["+"])
+
+
+def equal_ones() -> set[tuple[str, str]]:
+    return {(one["was"], one["is"]) for one in yaml.safe_load(EQUAL.read_text())}
+
+
+def test_every_equal_mutant_is_a_change_of_what_stands_there_and_says_why() -> None:
+    for one in yaml.safe_load(EQUAL.read_text()):
+        lines = [line.strip() for line in (ROOT / one["file"]).read_text().splitlines()]
+        assert one["was"] in lines, one
+        assert one["was"] != one["is"] and len(one["why"]) > 20, one

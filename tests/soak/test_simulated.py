@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulator import chaos, crowd, sweep
 from tests.simulator.life import ROUND_S, Life
-from tests.simulator.sweep import Case
+from tests.simulator.sweep import Case, Lasting
 from tests.simulator.test_load import fair
 from tests.soak.figures import keep
 
@@ -20,7 +20,7 @@ SHARE = float(os.environ.get("SOAK_SHARE", "1"))
 pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("reader")]
 
 
-def tell(name: str, what: str, cases: Iterator[Case]) -> None:
+def tell(name: str, what: str, cases: Iterator[Case] | Iterator[Lasting]) -> None:
     count, wrong = sweep.run(sample(cases), processes=os.cpu_count() or 1)
     size = "" if SHARE == 1 else f", a sample of {SHARE:g}"
     keep(name, f"{count:,} lives ({what}{size}), {len(wrong)} wrong")
@@ -43,6 +43,10 @@ def test_t2_pairs_of_faults() -> None:
 
 def test_t3_a_hundred_thousand_seeds() -> None:
     tell("T3", "random seeds, 1 to 4 workers, up to 8 faults", sweep.by_chance(range(100_000)))
+
+
+def test_t1_every_call_and_each_fault_that_does_not_pass() -> None:
+    tell("T1 lasting", "every call x 7 faults that last until they are mended", sweep.lasting(4))
 
 
 def test_t9_recovery_after_a_crash_at_every_effect() -> None:

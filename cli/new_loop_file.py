@@ -36,8 +36,10 @@ def loop_text(name: str, seen: Seen, schedule: str) -> str:
     lines += [f"  holdout: {{{by}}}", "  window: all", "train:", "  pipeline: train.yml", "serve:"]
     lines.append(f"  endpoint: {(name if len(name) > 2 else name + '-loop')[:32]}")
     lines += _drift_lines(seen)
+    lines.append("retrain:")
     if schedule:
-        lines += ["retrain:", f"  schedule: {quoted(schedule)}"]
+        lines.append(f"  schedule: {quoted(schedule)}")
+    lines.append("  new_data: 1   # also when as many labelled rows have landed as the newest training had")
     return "\n".join([*lines, *_metric(seen)]) + "\n"
 
 

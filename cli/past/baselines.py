@@ -54,7 +54,9 @@ def without_triggers(definition: Definition) -> Definition:
     return alike.model_copy(
         update={
             "drift": alike.drift.model_copy(update={"enabled": False}),
-            "retrain": alike.retrain.model_copy(update={"on": (), "schedule": None, "max_age": None}),
+            "retrain": alike.retrain.model_copy(
+                update={"on": (), "schedule": None, "max_age": None, "new_data": None}
+            ),
         }
     )
 

@@ -83,6 +83,8 @@ class LoopState:
     """Of the newest release: see `Release.depth`."""
     trained_through: int = 0
     """The newest version that a release has been started with."""
+    trained_rows: int = 0
+    """Training rows of that release; 0 where it trained nothing, or is older than this field."""
     last_ended_at: datetime | None = None
     last_outcome: str = ""
     failed_in_row: int = 0

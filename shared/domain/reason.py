@@ -343,6 +343,7 @@ class Code(StrEnum):
     FIRST_MODEL = "first-model"
     SCHEDULE_DUE = "schedule-due"
     CHAMPION_TOO_OLD = "champion-too-old"
+    MUCH_NEW_DATA = "much-new-data"
     ALERT_FIRED = "alert-fired"
     MONITOR_BREACHED = "monitor-breached"
     ASKED_FOR = "asked-for"

@@ -19,6 +19,8 @@ class TriggerKind(StrEnum):
     METRIC = "metric"
     SCHEDULE = "schedule"
     MAX_AGE = "max_age"
+    NEW_DATA = "new_data"
+    """As many labelled rows have landed as the loop file asks for."""
     ALERT = "alert"
     SERVED = "served"
     """The inputs that are served have drifted; it waits for labels."""

@@ -553,6 +553,8 @@ class Retrain(Section):
     """Alert rules that request a release."""
     max_age: Duration | None = None
     """A champion older than this requests a release."""
+    new_data: Positive | None = None
+    """Labelled rows that have landed since the newest training, as a multiple of its own, that request a release."""
     cooldown: Duration = timedelta(hours=6)
     """No release starts for this long after one has ended."""
     budget: Budget = Budget()

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from shared.loopfile import Breaker, Budget, Definition
 
 DAY = timedelta(days=1)
-ALWAYS_HEARD = frozenset({TriggerKind.FIRST, TriggerKind.MAX_AGE, TriggerKind.PERSON, TriggerKind.MODEL})
-"""Kinds that `retrain.on` cannot switch off: a maximum age is asked for by naming one, and so are models."""
+ALWAYS_HEARD = frozenset(
+    {TriggerKind.FIRST, TriggerKind.MAX_AGE, TriggerKind.NEW_DATA, TriggerKind.PERSON, TriggerKind.MODEL}
+)
+"""Kinds that `retrain.on` cannot switch off: a maximum age and new data are asked for by naming one, so are models."""
 
 MAX_WAITING = 50
 """Beyond this, of the kind that waits most often the oldest makes room."""

@@ -109,6 +109,7 @@ def _start(
         state,
         starts=(*recent_starts(state, now), now),
         trained_through=max(v.number for v in usable),
+        trained_rows=sum(v.train_rows for v in usable if v.number in versions),
         recent_breaches=(),
         waiting_until=None,
     )

@@ -559,6 +559,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.FIRST_MODEL: "there is no model yet",
     Code.SCHEDULE_DUE: "the schedule {schedule} came due at {due:moment}",
     Code.CHAMPION_TOO_OLD: "the champion has served since {since:moment}, longer than `retrain.max_age`",
+    Code.MUCH_NEW_DATA: (
+        "{rows:,} labelled training rows have landed since the newest training, which had {trained:,}; "
+        "`retrain.new_data` asks for {times:g} times as many"
+    ),
     Code.ALERT_FIRED: "alert rule {rule} fired: {details}",
     Code.MONITOR_BREACHED: "monitor signal {signal} breached ({details}); {because}",
     Code.ASKED_FOR: "{why}",

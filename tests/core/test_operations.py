@@ -23,7 +23,15 @@ ROOT = Path(__file__).parents[2]
 
 NEEDS_NOTHING = {
     *("became-version", "act-done", "read-again", "restore-deployed", "resumed", "source-unchanged"),
-    *("first-model", "schedule-due", "champion-too-old", "alert-fired", "monitor-breached", "asked-for"),
+    *(
+        "first-model",
+        "schedule-due",
+        "champion-too-old",
+        "much-new-data",
+        "alert-fired",
+        "monitor-breached",
+        "asked-for",
+    ),
     *(
         "rollback-asked-for",
         "model-asked-for",

@@ -323,6 +323,7 @@ def test_a_model_of_a_rare_class_says_it(tmp_path: Path) -> None:
     definition = loopfile.load(tmp_path / "payments")
     assert definition.metric is not None
     assert (definition.metric.at_least, definition.metric.worse_by) == (0.5, definition.gate.margin)
+    assert definition.retrain.new_data == 1
     assert definition.metric.sample * fraud.mean() >= 30
     drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
     read_drop([drop], ReadSpec.of(definition.data, {}, b""), tmp_path / "out")

@@ -11,6 +11,7 @@ from cli.yaml_values import quoted
 if TYPE_CHECKING:
     from cli.new_data import Seen
 
+WINDOW = "  window: since_breach   # all rows, until the metric is breached; then those that breach it"
 METRIC = {"classification": "balanced_accuracy", "regression": "rmse"}
 """Balanced accuracy counts every class alike: a model that never says the rare one gets no more than chance."""
 
@@ -33,7 +34,7 @@ def loop_text(name: str, seen: Seen, schedule: str) -> str:
     if column := seen.time or seen.cluster:
         by = f"by: {'time' if seen.time else 'group'}, fraction: 0.2, column: {quoted(column)}"
     lines += contract_proposal.proposal(seen.table, seen.kinds, seen.id, (seen.time, *seen.ignore))
-    lines += [f"  holdout: {{{by}}}", "  window: all", "train:", "  pipeline: train.yml", "serve:"]
+    lines += [f"  holdout: {{{by}}}", WINDOW, "train:", "  pipeline: train.yml", "serve:"]
     lines.append(f"  endpoint: {(name if len(name) > 2 else name + '-loop')[:32]}")
     lines += _drift_lines(seen)
     lines.append("retrain:")

@@ -13,7 +13,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,6 +44,8 @@ class Seen:
     drops: int
     runs: tuple[Run, ...]
     """The loop's first, then the baselines'."""
+    alone: Run
+    """The loop's, where nobody decides what its gate leaves open."""
     planted: Run
     seconds: float
 
@@ -87,10 +89,12 @@ def see(stream: Stream, packages: Path) -> Seen:
         rules = (*baselines.rules(definition, WEEKLY), evidently.rule(definition))
         past = chronicle.read(folder / "drops", WEEK)
         runs = tuple(simulation.run(rule, past, LINEAR, lambda _: None) for rule in rules)
+        nobody = rules[0].definition.model_copy(update={"gate": definition.gate})
+        alone = simulation.run(replace(rules[0], definition=nobody), past, LINEAR, lambda _: None)
         _files(stream, packages, folder / "planted", planted=True)
         spoiled = chronicle.read(folder / "planted", WEEK)
         planted = simulation.run(rules[0], spoiled, LINEAR, lambda _: None)
-    return Seen(stream, len(files), runs, planted, time.perf_counter() - began)
+    return Seen(stream, len(files), runs, alone, planted, time.perf_counter() - began)
 
 
 def _row(seen: Seen) -> str:
@@ -100,7 +104,7 @@ def _row(seen: Seen) -> str:
         f"{seen.stream.name}: {seen.stream.words}",
         f"{seen.drops}",
         f"{loop.alarms} ({loop.alarms / (seen.drops - 1):.0%})",
-        *(_cell(run, never) for run in (loop, *others)),
+        *(_cell(run, never) for run in (loop, seen.alone, *others)),
         seen.found,
     ]
     return f"| {' | '.join(cells)} |"
@@ -113,7 +117,7 @@ def _cell(run: Run, never: float) -> str:
 
 
 def section(seen: Sequence[Seen]) -> str:
-    names = [f"{run.rule}" for run in seen[0].runs]
+    names = ["loop", "nobody decides", *(run.rule for run in seen[0].runs[1:])]
     head = ["stream", "drops", "the loop's alarms", *names, "a column times 1.5"]
     lines = [f"| {' | '.join(head)} |", f"| --- {'| ---: ' * (len(head) - 1)}|", *map(_row, seen)]
     table = "\n".join(lines)

@@ -67,9 +67,9 @@ class Holdout(Section):
 
 
 class Window(Section):
-    """Which versions a training gets. Written as all, newest, {last: n} or {days: n}."""
+    """Which versions a training gets. Written as all, newest, since_breach, {last: n} or {days: n}."""
 
-    kind: Literal["all", "newest", "last", "days"] = "all"
+    kind: Literal["all", "newest", "since_breach", "last", "days"] = "all"
     n: Annotated[int, Field(ge=0)] = 0
 
     @model_serializer
@@ -77,10 +77,13 @@ class Window(Section):
         return {self.kind: self.n} if self.kind in ("last", "days") else self.kind
 
 
+_PLAIN_WINDOWS = ("all", "newest", "since_breach")
+
+
 def _window(value: object) -> object:
     if isinstance(value, Window):
         return value
-    if value in ("all", "newest"):
+    if value in _PLAIN_WINDOWS:
         return Window.model_validate({"kind": value})
     if isinstance(value, Mapping) and len(value) == 1:
         kind, n = next(iter(value.items()))
@@ -92,7 +95,7 @@ def _window(value: object) -> object:
 _N = {"type": "integer", "minimum": 1, "maximum": 10_000}
 _WINDOW_SCHEMA = {
     "anyOf": [
-        {"enum": ["all", "newest"]},
+        {"enum": [*_PLAIN_WINDOWS]},
         *(
             {"type": "object", "properties": {kind: _N}, "required": [kind], "additionalProperties": False}
             for kind in ("last", "days")
@@ -213,7 +216,7 @@ class Data(Section):
         Window,
         BeforeValidator(_window),
         WithJsonSchema(_WINDOW_SCHEMA),
-        Allowed("all, newest, {last: n} or {days: n}"),
+        Allowed("all, newest, since_breach, {last: n} or {days: n}"),
     ] = Window()
     """Which versions a training gets."""
     source: Source | None = None

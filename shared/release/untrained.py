@@ -53,7 +53,8 @@ def serving(current: Unit, model: str) -> Reason | None:
 def newest_rows(current: Unit) -> tuple[int, ...]:
     """The versions that a training would get now: their holdout rows judge what was not trained on them."""
     definition, now = current.published().definition, current.ports.clock.now()
-    return start.window(start.usable_versions(current, definition, now), definition, now)
+    usable = start.usable_versions(current, definition, now)
+    return start.window(usable, definition, now, start.since(current.state, (), usable))
 
 
 def beside(current: Unit, trigger: Trigger, model: str, phase: Phase) -> Release:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import Phase, Release, Trigger
+from shared.domain.release import Phase, Release, Trigger, TriggerKind
 from shared.domain.version import DataVersion
 from shared.errors import InvariantBroken
 from shared.loopfile import Definition
@@ -85,7 +85,7 @@ def _start(
 ) -> Outcome:
     definition, now = unit.published().definition, unit.ports.clock.now()
     usable = usable_versions(unit, definition, now, extra)
-    versions = window(usable, definition, now)
+    versions = window(usable, definition, now, since(state, triggers, usable))
     if not versions:
         raise InvariantBroken(
             f"{state.loop}: a release was decided without a labelled version to train on",
@@ -129,6 +129,8 @@ def usable_versions(
     for page in unit.version_pages():
         found += [v for v in page if v.labelled and (extra is None or v.number != extra.number)]
         if enough is not None and len(_newest_of_tables(found[::-1])) >= enough:
+            break
+        if wanted.kind == "since_breach" and page[-1].number <= _champions_first(unit.state):
             break
         if wanted.kind == "days" and found and page[-1].created_at < now - timedelta(days=wanted.n):
             break
@@ -176,18 +178,22 @@ def begun(state: LoopState, release: Release, estimate: Reason | None = None) ->
     )
 
 
-def window(versions: Sequence[DataVersion], definition: Definition, now: datetime) -> tuple[int, ...]:
-    """Numbers of the versions that a training gets; the newest are those that landed last."""
+def window(
+    versions: Sequence[DataVersion], definition: Definition, now: datetime, first: int
+) -> tuple[int, ...]:
+    """Numbers of the versions that a training gets; the newest are those that landed last. `first` is `since`'s."""
     wanted = definition.data.window
-    ordered = _newest_of_tables(sorted(versions, key=lambda v: (v.landed_at or v.created_at, v.number)))
+    ordered = _newest_of_tables(sorted(versions, key=_landed))
     match wanted.kind:
         case "newest":
             ordered = ordered[-1:]
+        case "since_breach":
+            ordered = _from(ordered, first)
         case "last":
             ordered = ordered[-wanted.n :]
         case "days":
-            since = now - timedelta(days=wanted.n)
-            ordered = [v for v in ordered if v.created_at >= since]
+            day = now - timedelta(days=wanted.n)
+            ordered = [v for v in ordered if v.created_at >= day]
     return tuple(sorted(v.number for v in ordered))
 
 
@@ -195,6 +201,42 @@ def _newest_of_tables(ordered: Sequence[DataVersion]) -> list[DataVersion]:
     """A commit of a Delta table is the whole table: it takes the place of those before it."""
     newest = {version.table: version.number for version in ordered}
     return [v for v in ordered if not v.table or newest[v.table] == v.number]
+
+
+def since(state: LoopState, triggers: Sequence[Trigger], versions: Sequence[DataVersion]) -> int:
+    """The first version of the window `since_breach`.
+
+    That of the champion's; where a breach of the metric is a trigger, the first of the versions in a row on which this
+    champion was breached, up to that one: what the rows before them teach is what it knows, and that has ceased to
+    hold. The gate then asks for a model that is better on these rows, so that a breach by chance, which leaves few to
+    train on, costs a training and no more.
+    """
+    champion, found = state.champion, _champions_first(state)
+    breached = [t.version for t in triggers if t.kind is TriggerKind.METRIC and t.version is not None]
+    if champion is None or not breached:
+        return found
+    found = max(breached)
+    ordered = sorted(versions, key=_landed)
+    at = next((place for place, version in enumerate(ordered) if version.number == found), 0)
+    for version in reversed(ordered[:at]):
+        if not version.metric_breached or version.judged_against != champion.release:
+            break
+        found = version.number
+    return found
+
+
+def _champions_first(state: LoopState) -> int:
+    return min(state.champion.versions, default=1) if state.champion else 1
+
+
+def _landed(version: DataVersion) -> tuple[datetime, int]:
+    return version.landed_at or version.created_at, version.number
+
+
+def _from(ordered: list[DataVersion], first: int) -> list[DataVersion]:
+    """Those that landed with or after the version of that number; where it is gone, those of higher numbers."""
+    begins = next((_landed(v) for v in ordered if v.number == first), None)
+    return [v for v in ordered if (_landed(v) >= begins if begins else v.number >= first)]
 
 
 def expected_traffic(state: LoopState) -> dict[str, int]:

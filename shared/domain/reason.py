@@ -281,6 +281,7 @@ class Code(StrEnum):
     METRIC_PAST_BY_CHANCE = "metric-past-by-chance"
     METRIC_MET = "metric-met"
     METRIC_OF_GATE = "metric-of-gate"
+    METRIC_OF_DROPS = "metric-of-drops"
     METRIC_MEASURED = "metric-measured"
     METRIC_UNDEFINED = "metric-undefined"
     METRIC_TOO_FEW_ROWS = "metric-too-few-rows"

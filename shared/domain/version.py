@@ -54,6 +54,8 @@ class DataVersion:
     metric: str = ""
     """Document hash of the metric verdict; empty when it was not asked for."""
     metric_breached: bool | None = None
+    metric_found: tuple[float, float, float] | None = None
+    """What the metric came to, and the ends of its interval; None where it came to nothing, or in older rows."""
     verdict: tuple[Reason, ...] = ()
     """What was found about drift, then about the metric."""
     decision: Reason | None = None

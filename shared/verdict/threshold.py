@@ -1,21 +1,35 @@
-"""What a champion's metric is judged by: the loop file's number, or what its own gate showed, less a margin."""
+"""What a champion's metric is judged by: the loop file's number, or what it has shown itself, less a margin.
+
+It has shown what its gate found, and what the labelled drops did on which it was judged since, but for those that
+breached. Drops vary by more than their rows explain; how much they did so far, under this champion or earlier ones, is
+part of the threshold (`shared/stats/drop_spread.py`). Before that is known the gate speaks alone.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from shared.domain.reason import Code, reason
+from shared.domain.reason import Code, Reason, reason
+from shared.domain.version import DataVersion
 from shared.loopfile.published import Published
 from shared.own.measured import own_metric
 from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
+from shared.stats import drop_spread
+from shared.stats.drop_spread import Sample
 from shared.stats.metrics import metric_of
 from shared.verdict.metric import Threshold
 from shared.verdict.task import positive_class, task_of
 
 if TYPE_CHECKING:
+    from shared.loopfile import Metric
     from shared.release.gate.holdout import GateRecord, Interval
+
+MOST_PAST = 30
+"""Versions back that are looked at."""
 
 
 def of_champion(unit: Unit, published: Published) -> Threshold:
@@ -23,6 +37,23 @@ def of_champion(unit: Unit, published: Published) -> Threshold:
 
     A champion without a gate, or whose gate had another metric, has shown nothing: then only a given number counts.
     """
+    return _stricter(unit, published, [])
+
+
+def of_drop(unit: Unit, published: Published, version: DataVersion) -> Threshold:
+    """The same for a drop, which is compared with the drops before it as well.
+
+    A holdout by time is the newest rows of one drop, which tell of that time alone: there `metric.worse_by` counts once
+    it is known how much the metric varies between drops.
+    """
+    past = _past(unit, version)
+    if published.definition.data.holdout.by == "time" and len(_pairs(past)) < drop_spread.FEWEST_PAIRS:
+        wanted = published.definition.metric
+        return Threshold(wanted.threshold if wanted else None)
+    return _stricter(unit, published, past)
+
+
+def _stricter(unit: Unit, published: Published, past: Sequence[DataVersion]) -> Threshold:
     wanted, champion = published.definition.metric, unit.state.champion
     assert wanted is not None
     given = Threshold(wanted.threshold)
@@ -31,18 +62,62 @@ def of_champion(unit: Unit, published: Published) -> Threshold:
     record = gate_evidence.known(unit, unit.release(champion.release)[0])
     if record is None or not _is_of(record, unit, published):
         return given
-    sign = metric_of(wanted.name, record.policy.costs, record.policy.own).sign
     shown = _shown(record, wanted.confidence)
-    if shown is None:
+    if shown is None or shown.value is None or shown.low is None or shown.high is None:
         return given
-    end = shown.low if sign > 0 else shown.high
-    if shown.value is None or end is None:
+    sign = metric_of(wanted.name, record.policy.costs, record.policy.own).sign
+    gate = (shown.value, shown.low, shown.high)
+    if len(pairs := _pairs(past)) >= drop_spread.FEWEST_PAIRS:
+        own = [v for v in past if v.judged_against == champion.release and not v.metric_breached]
+        value, spread, told = _over_drops(gate, own, pairs, champion.release, wanted)
+    else:
+        value, spread = shown.value, abs(shown.value - (shown.low if sign > 0 else shown.high))
+        told = reason(Code.METRIC_OF_GATE, release=champion.release, value=value, worse_by=wanted.worse_by)
+    limit = value - sign * wanted.worse_by
+    if given.value is not None and sign * given.value >= sign * limit:
         return given
-    value = shown.value - sign * wanted.worse_by
-    if given.value is not None and sign * given.value >= sign * value:
-        return given
-    told = reason(Code.METRIC_OF_GATE, release=champion.release, value=shown.value, worse_by=wanted.worse_by)
-    return Threshold(value, abs(shown.value - end), (told,))
+    return Threshold(limit, spread, (told,))
+
+
+def _over_drops(
+    gate: tuple[float, float, float],
+    own: Sequence[DataVersion],
+    pairs: Sequence[tuple[DataVersion, DataVersion]],
+    release: int,
+    wanted: Metric,
+) -> tuple[float, float, Reason]:
+    """What a champion has shown at its gate and on drops of its own, and how far off the next drop may be by chance."""
+
+    def sample(version: DataVersion) -> Sample:
+        assert version.metric_found is not None
+        return drop_spread.sample_of(*version.metric_found, wanted.confidence)
+
+    samples = [drop_spread.sample_of(*gate, wanted.confidence), *map(sample, own)]
+    found = drop_spread.shown(samples, [(sample(a), sample(b)) for a, b in pairs], wanted.confidence)
+    told = reason(
+        Code.METRIC_OF_DROPS,
+        release=release,
+        value=found.value,
+        worse_by=wanted.worse_by,
+        drops=len(own),
+        between=found.between,
+    )
+    return found.value, found.spread, told
+
+
+def _past(unit: Unit, version: DataVersion) -> list[DataVersion]:
+    """Drops before this one that a champion of this loop file was measured on; oldest first."""
+    numbers = range(max(1, version.number - MOST_PAST), version.number)
+    return [
+        one
+        for one in (unit.versions(numbers) if numbers else [])
+        if one.metric_found is not None and one.created_at >= unit.state.published_at
+    ]
+
+
+def _pairs(past: Sequence[DataVersion]) -> list[tuple[DataVersion, DataVersion]]:
+    """Drops in a row that one and the same model was measured on."""
+    return [(a, b) for a, b in pairwise(past) if a.judged_against == b.judged_against]
 
 
 def _is_of(record: GateRecord, unit: Unit, published: Published) -> bool:

@@ -23,6 +23,7 @@ from shared.verdict import comparison, own_past, predictions
 if TYPE_CHECKING:
     from shared.loopfile import Definition
     from shared.loopfile.definition import DriftReference
+    from shared.verdict.metric import MetricVerdict
 
 PERSISTENCE_MEMORY = 100
 """How many versions back `drift.persistence.of` can look."""
@@ -37,6 +38,8 @@ class Verdict:
     material: bool | None = None
     metric: str = ""
     breached: bool | None = None
+    found: tuple[float, float, float] | None = None
+    """What the metric came to, and the ends of its interval."""
     seen: tuple[Reason, ...] = ()
     past: str = ""
     """Document hash of what is kept of all drops so far; empty where nothing is."""
@@ -81,6 +84,7 @@ def _seen(version: DataVersion, verdict: Verdict, champion: Champion | None) -> 
         drift_material=verdict.material,
         metric=verdict.metric,
         metric_breached=verdict.breached,
+        metric_found=verdict.found,
         verdict=verdict.seen,
         judged_against=champion.release if champion else None,
     )
@@ -218,7 +222,7 @@ def _metric(
         truth,
         seen.values if scored is None else seen.of(scored, two=len(classes) == 2),
         metric_of(wanted.name, wanted.costs, own),
-        threshold.of_champion(unit, published),
+        threshold.of_drop(unit, published, version),
         classes=classes,
         positive=own.positive if own else positive,
         seen=of_champion(published, own, truth, seen, rows, two=len(classes) == 2) if own else None,
@@ -229,7 +233,13 @@ def _metric(
         json.dumps({"verdict": judged.to_dict(), "problems": problems}, sort_keys=True).encode()
     )
     found = (*verdict.seen, judged.reason, *seen.problems)
-    return replace(verdict, metric=document, breached=judged.breached, seen=found)
+    return replace(verdict, metric=document, breached=judged.breached, seen=found, found=_ends(judged))
+
+
+def _ends(judged: MetricVerdict) -> tuple[float, float, float] | None:
+    if judged.value is None or judged.low is None or judged.high is None:
+        return None
+    return judged.value, judged.low, judged.high
 
 
 def _remember(state: LoopState, verdict: Verdict) -> LoopState:

@@ -454,6 +454,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.METRIC_MET: (
         "{metric} is {value:.4f} ({low:.4f} to {high:.4f}) on {rows} rows: meets the threshold of {threshold:g}"
     ),
+    Code.METRIC_OF_DROPS: (
+        "release {release} came to {value:.4f} at its gate and on {drops} drops, varies between drops by "
+        "{between:.4f}, and may be worse by {worse_by:g}"
+    ),
     Code.METRIC_OF_GATE: "release {release} reached {value:.4f} at its gate, and may be worse by {worse_by:g}",
     Code.METRIC_UNDEFINED: "{metric} is not defined on these {rows} rows",
     Code.METRIC_TOO_FEW_ROWS: "{rows} labelled rows are too few to judge {metric}; it takes at least {least}",

@@ -59,6 +59,7 @@ NEEDS_NOTHING = {
         "metric-past-by-chance",
         "metric-met",
         "metric-of-gate",
+        "metric-of-drops",
         "metric-measured",
         "metric-undefined",
         "metric-too-few-rows",

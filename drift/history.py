@@ -39,6 +39,10 @@ PROVISIONAL_PART = 0.5
 SPIKE = 3.0
 """A column whose second largest distance is more than so many times its median is one of spikes: these scale it."""
 
+TRIFLE = 0.05
+"""The least scale of a column, as a share of rows. By its own a column of trifles (the hour, where a drop lacks one)
+would make that drop the most unusual one that there was, and hide whatever comes."""
+
 _NOTHING = 1e-3  # a distance that counts as none: keeps ratios finite
 
 
@@ -183,7 +187,8 @@ def unusual(history: Sequence[Mapping[str, float]], now: Mapping[str, float], ra
     Every column's distance is divided by its median over all drops, this one included, so that a column that always
     varies much does not hide the others; the largest ratio is the drop's score. A column that mostly stays as it is and
     at times does not (a flag of holidays) has its scale from those times, or its weeks would be the most unusual ones
-    of all for ever. As past and present are treated alike, scores that were exchangeable remain so.
+    of all for ever; and no scale is below `TRIFLE`. As past and present are treated alike, scores that were
+    exchangeable remain so.
 
     Parameters
     ----------
@@ -195,7 +200,7 @@ def unusual(history: Sequence[Mapping[str, float]], now: Mapping[str, float], ra
         return verdict([0.0] * len(history), 0.0, rate)
     table = np.array([[drop[name] for name in names] for drop in (*history, now)])
     scale = np.maximum(np.median(table, axis=0), np.sort(table, axis=0)[-2:][0] / SPIKE)
-    ratios = table / np.maximum(scale, _NOTHING)
+    ratios = table / np.maximum(scale, TRIFLE)
     scores = ratios.max(axis=1)
     told = verdict(scores[:-1].tolist(), float(scores[-1]), rate)
     column = names[int(ratios[-1].argmax())]

@@ -498,7 +498,7 @@ class Metric(Section):
     at_most: float | None = None
     """A breach when it is significantly higher."""
     worse_by: Annotated[float | None, Field(ge=0)] = None
-    """A breach when it is significantly worse, by more than this, than the live model at its gate and on drops since."""
+    """A breach when it is significantly worse, by more than this, than the live model was, at its gate and since."""
     confidence: Confidence = 0.95
     """Of the interval."""
     estimate: bool = False

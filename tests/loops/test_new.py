@@ -365,6 +365,14 @@ def test_what_the_rows_can_show_is_told_before_anything_trains(tmp_path: Path, r
     assert definition.metric.at_most is not None
 
 
+def test_where_the_newest_rows_judge_it_is_told_that_drops_bring_no_more_of_them(tmp_path: Path) -> None:
+    data = tmp_path / "shop.csv"
+    shop(150).to_csv(data, index=False)
+    done = new("shop", "--data", str(data), "--target", "sales", "--time", "at", "--folder", str(tmp_path))
+    assert "a release is judged on the newest drop's alone" in done.output
+    assert "until drops have brought them" not in done.output
+
+
 def test_what_is_printed_can_be_copied_whatever_the_paths_are(tmp_path: Path) -> None:
     """No line is broken in a pipe, and nothing in a name is taken for markup."""
     place = tmp_path / ("a-rather-long-folder-name-" * 3) / "[red]old"

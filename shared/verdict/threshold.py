@@ -25,7 +25,7 @@ from shared.verdict.metric import Threshold
 from shared.verdict.task import positive_class, task_of
 
 if TYPE_CHECKING:
-    from shared.loopfile import Metric
+    from shared.loopfile.definition import Metric
     from shared.release.gate.holdout import GateRecord, Interval
 
 MOST_PAST = 30

@@ -14,7 +14,7 @@ from shared.domain.version import DataVersion, VersionState
 from shared.loopfile.published import Published
 from shared.own.measured import of_champion, own_metric
 from shared.ports import Delete, Ports, Row
-from shared.retraining import effectiveness, new_data, policy, start
+from shared.retraining import effectiveness, growth, policy, start
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
@@ -267,8 +267,6 @@ def _reasons(
         found.append(trigger(TriggerKind.DRIFT, _found(version)))
     if verdict.breached:
         found.append(trigger(TriggerKind.METRIC, _found(version)))
-    if state.champion is not None and (
-        more := new_data.due(unit, state, published.definition, version.number)
-    ):
+    if state.champion is not None and (more := growth.due(unit, state, published.definition, version.number)):
         found.append(trigger(TriggerKind.NEW_DATA, more))
     return found

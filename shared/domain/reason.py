@@ -282,6 +282,7 @@ class Code(StrEnum):
     METRIC_MET = "metric-met"
     METRIC_OF_GATE = "metric-of-gate"
     METRIC_OF_DROPS = "metric-of-drops"
+    METRIC_OF_DROPS_ALONE = "metric-of-drops-alone"
     METRIC_MEASURED = "metric-measured"
     METRIC_UNDEFINED = "metric-undefined"
     METRIC_TOO_FEW_ROWS = "metric-too-few-rows"

@@ -43,17 +43,19 @@ def of_champion(unit: Unit, published: Published) -> Threshold:
 def of_drop(unit: Unit, published: Published, version: DataVersion) -> Threshold:
     """The same for a drop, which is compared with the drops before it as well.
 
-    A holdout by time is the newest rows of one drop, which tell of that time alone: there `metric.worse_by` counts once
-    it is known how much the metric varies between drops.
+    A holdout by time is the newest rows of one drop, which tell of that time alone: there drops are compared with drops
+    and not with the gate, once the model has had one and it is known how much the metric varies between them.
     """
-    past = _past(unit, version)
-    if published.definition.data.holdout.by == "time" and len(_pairs(past)) < drop_spread.FEWEST_PAIRS:
-        wanted = published.definition.metric
-        return Threshold(wanted.threshold if wanted else None)
-    return _stricter(unit, published, past)
+    return _stricter(unit, published, _past(unit, version), drops_alone=_by_time(published))
 
 
-def _stricter(unit: Unit, published: Published, past: Sequence[DataVersion]) -> Threshold:
+def _by_time(published: Published) -> bool:
+    return published.definition.data.holdout.by == "time"
+
+
+def _stricter(
+    unit: Unit, published: Published, past: Sequence[DataVersion], *, drops_alone: bool = False
+) -> Threshold:
     wanted, champion = published.definition.metric, unit.state.champion
     assert wanted is not None
     given = Threshold(wanted.threshold)
@@ -67,9 +69,12 @@ def _stricter(unit: Unit, published: Published, past: Sequence[DataVersion]) -> 
         return given
     sign = metric_of(wanted.name, record.policy.costs, record.policy.own).sign
     gate = (shown.value, shown.low, shown.high)
-    if len(pairs := _pairs(past)) >= drop_spread.FEWEST_PAIRS:
-        own = [v for v in past if v.judged_against == champion.release and not v.metric_breached]
-        value, spread, told = _over_drops(gate, own, pairs, champion.release, wanted)
+    own = [v for v in past if v.judged_against == champion.release and not v.metric_breached]
+    if len(pairs := _pairs(past)) >= drop_spread.FEWEST_PAIRS and (own or not drops_alone):
+        at_gate = None if drops_alone else gate
+        value, spread, told = _over_drops(at_gate, own, pairs, champion.release, wanted)
+    elif drops_alone:
+        return given
     else:
         value, spread = shown.value, abs(shown.value - (shown.low if sign > 0 else shown.high))
         told = reason(Code.METRIC_OF_GATE, release=champion.release, value=value, worse_by=wanted.worse_by)
@@ -80,7 +85,7 @@ def _stricter(unit: Unit, published: Published, past: Sequence[DataVersion]) -> 
 
 
 def _over_drops(
-    gate: tuple[float, float, float],
+    gate: tuple[float, float, float] | None,
     own: Sequence[DataVersion],
     pairs: Sequence[tuple[DataVersion, DataVersion]],
     release: int,
@@ -92,10 +97,12 @@ def _over_drops(
         assert version.metric_found is not None
         return drop_spread.sample_of(*version.metric_found, wanted.confidence)
 
-    samples = [drop_spread.sample_of(*gate, wanted.confidence), *map(sample, own)]
+    samples = [*map(sample, own)]
+    if gate is not None:
+        samples.append(drop_spread.sample_of(*gate, wanted.confidence))
     found = drop_spread.shown(samples, [(sample(a), sample(b)) for a, b in pairs], wanted.confidence)
     told = reason(
-        Code.METRIC_OF_DROPS,
+        Code.METRIC_OF_DROPS if gate is not None else Code.METRIC_OF_DROPS_ALONE,
         release=release,
         value=found.value,
         worse_by=wanted.worse_by,

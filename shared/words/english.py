@@ -458,6 +458,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "release {release} came to {value:.4f} at its gate and on {drops} drops, varies between drops by "
         "{between:.4f}, and may be worse by {worse_by:g}"
     ),
+    Code.METRIC_OF_DROPS_ALONE: (
+        "release {release} came to {value:.4f} on {drops} drops, varies between drops by {between:.4f}, and may be "
+        "worse by {worse_by:g}"
+    ),
     Code.METRIC_OF_GATE: "release {release} reached {value:.4f} at its gate, and may be worse by {worse_by:g}",
     Code.METRIC_UNDEFINED: "{metric} is not defined on these {rows} rows",
     Code.METRIC_TOO_FEW_ROWS: "{rows} labelled rows are too few to judge {metric}; it takes at least {least}",

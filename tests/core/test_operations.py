@@ -60,6 +60,7 @@ NEEDS_NOTHING = {
         "metric-met",
         "metric-of-gate",
         "metric-of-drops",
+        "metric-of-drops-alone",
         "metric-measured",
         "metric-undefined",
         "metric-too-few-rows",

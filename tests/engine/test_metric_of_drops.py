@@ -65,10 +65,10 @@ def test_a_breached_drop_lowers_nothing_for_the_next(versions: list[DataVersion]
 
 
 def test_beside_the_newest_rows_of_one_drop_nothing_is_judged_before_it_is_known_how_drops_vary() -> None:
-    found = judged(BY_TIME, USUAL, BAD, USUAL, USUAL, USUAL, BAD)
-    assert [v.metric_breached for v in found[1:4]] == [None] * 3
-    assert Code.METRIC_OF_GATE not in set().union(*map(codes, found))
-    assert found[4].metric_breached is False
+    found = judged(BY_TIME, BAD, *[USUAL] * 4, BAD)
+    assert [v.metric_breached for v in found] == [None] * 4 + [False, True]
+    assert not {Code.METRIC_OF_GATE, Code.METRIC_OF_DROPS} & set().union(*map(codes, found))
+    assert "on 4 drops, varies between drops by" in say_all(found[-1].verdict), "whatever its gate found"
 
 
 def test_what_was_measured_under_another_loop_file_does_not_count() -> None:

@@ -109,7 +109,7 @@ def _shown(definition: Definition, verdict: GateVerdict, kept: int) -> str:
     if definition.data.holdout.by == "time":
         waits = (
             "a release is judged on the newest drop's alone, so with drops of this size releases after the first wait "
-            "for your decision: land larger drops, widen the margin, or set `gate.on_inconclusive: promote`"
+            "for your decision: land larger drops, or widen the margin"
         )
     return (
         f"that is few: to show that an equally good model is not worse by {margin} (`gate.margin`) it takes "

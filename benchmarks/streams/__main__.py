@@ -32,10 +32,11 @@ from shared.loopfile import Definition
 WEEK = timedelta(days=7)
 WITHIN = 4
 """Drops within which a planted change is to be found."""
-BEHIND = """The loop alarms seldom, and pays for it where a season or a concept moves slowly: it retrains on a drop that
-is unusual among its own, which a slow change never is, and on a metric worse than the model reached at its gate. Where
-*always* is still ahead by more than a retraining costs, raise `metric.at_least`, or set `retrain.schedule`: then the
-loop does at least what *schedule* does."""
+BEHIND = """How to read it. *Loop*: a person approves what the gate leaves open, as the backtest has it for every rule.
+*Nobody decides*: the file as it is written, whose gate holds such a release until newer rows take its place. The loop
+trains when its data have doubled, when its metric is breached and when a drop is unusual. *Always* has more accuracy
+where a season moves on; a retraining of the loop gains more. Where no point may be lost, set `retrain.schedule`: then
+the loop does at least what *schedule* does."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def section(seen: Sequence[Seen]) -> str:
 
 `python -m benchmarks.streams FOLDER`, {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()},
 {sum(one.seconds for one in seen):,.0f} s. Each stream's loop file is what `driftloop new` writes from its first drop.
-For each rule: mean accuracy of the model that served when a drop landed / retrainings (points of accuracy above *never*
+For each rule: mean balanced accuracy of the model that served when a drop landed / retrainings (points above *never*
 for each retraining). *schedule* is a week, *evidently* its default rule. Last: how soon the loop alarms after a column
 is multiplied by 1.5 from the middle drop on.
 

@@ -24,7 +24,7 @@ WITHIN = 4
 FIRST = 3
 """Drops before the first that has a score, and scores before the first verdict."""
 NAMES = {"idcode", "year", "at"}
-"""Columns that `driftloop new` does not compare."""
+"""Columns that `driftloop new` does not compare; nor the target, where the rows have times."""
 
 Distances = Mapping[str, float]
 
@@ -39,7 +39,10 @@ def _alarm(past: Sequence[Distances], now: Distances) -> bool:
 
 
 def row(stream: Stream, packages: Path) -> str:
-    frames = [f.drop(columns=[c for c in f if c in NAMES]) for f in stream.drops(packages)]
+    frames = [
+        f.drop(columns=[c for c in f if c in NAMES or (c == stream.target and "at" in f)])
+        for f in stream.drops(packages)
+    ]
     first = drift.profile(frames[0])
     profiles = [first, *(drift.profile(frame, grid=first) for frame in frames[1:])]
     quiet = [_distances(profiles, drop) for drop in range(FIRST, len(profiles))]

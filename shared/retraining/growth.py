@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import TriggerKind
+from shared.retraining import start
 from shared.runtime.unit_of_work import Unit
 
 if TYPE_CHECKING:
@@ -28,8 +29,11 @@ def due(unit: Unit, state: LoopState, definition: Definition, newest: int) -> Re
     asked = any(trigger.kind is TriggerKind.NEW_DATA for trigger in state.waiting)
     if times is None or not state.trained_rows or asked or newest <= state.trained_through:
         return None
-    landed = unit.versions(range(state.trained_through + 1, newest + 1))
-    rows = sum(version.train_rows for version in landed if version.labelled)
+    found = unit.versions(range(state.trained_through + 1, newest + 1))
+    landed = start.newest_of_tables([version for version in found if version.labelled])
+    rows = sum(version.train_rows for version in landed)
+    if any(version.table for version in landed):
+        rows -= state.trained_rows  # a table's commit has the rows of those before it, too
     if rows < times * state.trained_rows:
         return None
     return reason(Code.MUCH_NEW_DATA, rows=rows, trained=state.trained_rows, times=times)

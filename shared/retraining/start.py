@@ -128,7 +128,7 @@ def usable_versions(
     found = [extra] if extra is not None and extra.labelled else []
     for page in unit.version_pages():
         found += [v for v in page if v.labelled and (extra is None or v.number != extra.number)]
-        if enough is not None and len(_newest_of_tables(found[::-1])) >= enough:
+        if enough is not None and len(newest_of_tables(found[::-1])) >= enough:
             break
         if wanted.kind == "since_breach" and page[-1].number <= _champions_first(unit.state):
             break
@@ -183,7 +183,7 @@ def window(
 ) -> tuple[int, ...]:
     """Numbers of the versions that a training gets; the newest are those that landed last. `first` is `since`'s."""
     wanted = definition.data.window
-    ordered = _newest_of_tables(sorted(versions, key=_landed))
+    ordered = newest_of_tables(sorted(versions, key=_landed))
     match wanted.kind:
         case "newest":
             ordered = ordered[-1:]
@@ -197,7 +197,7 @@ def window(
     return tuple(sorted(v.number for v in ordered))
 
 
-def _newest_of_tables(ordered: Sequence[DataVersion]) -> list[DataVersion]:
+def newest_of_tables(ordered: Sequence[DataVersion]) -> list[DataVersion]:
     """A commit of a Delta table is the whole table: it takes the place of those before it."""
     newest = {version.table: version.number for version in ordered}
     return [v for v in ordered if not v.table or newest[v.table] == v.number]

@@ -353,3 +353,16 @@ def test_what_lies_in_a_table_is_read_by_its_commits_alone(world: World) -> None
     assert codes[f"_delta_log/{0:020d}.json"] is Code.DELTA_AT_LANDING
     assert codes[f"_hidden/_delta_log/{0:020d}.json"] is Code.HIDDEN_NAME
     assert not say_all(versions(world)[0].findings).count("zone")
+
+
+def test_of_a_table_only_what_was_added_is_new_data() -> None:
+    """Each commit has all rows of the one before it: counted whole, every one of them would double the data."""
+    world = World()
+    world.publish(LOOP.replace("retrain: {", "retrain: {on: [alert], new_data: 1, "))
+    landing = Landing(world)
+    for year, most, releases in ((2007, 99, 1), (2008, 40, 1), (2009, 99, 2)):
+        landing.table.append(birds(year)[:most])
+        landing.land()
+        world.live()
+        world.ticks(7)
+        assert world.state.next_release == 1 + releases, year

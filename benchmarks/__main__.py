@@ -1,6 +1,6 @@
 """`make bench`: every benchmark in turn; each writes its own section of docs/benchmarks.md, `drift` and
-`contracts` only beside their peers (`--peers`). `estimate` and `streams` are left out: they need packages of
-their own."""
+`contracts` only beside their peers (`--peers`). `alone`, `estimate` and `streams` are left out: they need
+packages of their own."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _told(served: answer.Chain, until: str) -> None:
         ("environment", served.environment),
         ("release", f"{served.loop}/{served.release} as deployment {served.deployment}"),
         ("live since", f"{served.live_at:%Y-%m-%d %H:%M:%S} UTC{until}"),
-        ("because of", "\n".join(served.because)),
+        ("reason", "\n".join(served.because)),
     )
     for name, value in filter(all, rows):
         table.add_row(name, "\n".join(map(shown, value.split("\n"))))

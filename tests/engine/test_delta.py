@@ -282,7 +282,7 @@ def test_a_later_commit_takes_the_place_of_earlier_ones_in_the_training_window(w
     wanted = {"all": (2, 3), "{last: 2}": (2, 3), "newest": (3,)}
     for window, numbers in wanted.items():
         definition = loopfile.parse(LOOP.replace("data: {", f"data: {{window: {window}, "), file="loop.yaml")
-        assert start.window(found, definition, world.clock.now()) == numbers, window
+        assert start.window(found, definition, world.clock.now(), 1) == numbers, window
 
 
 def test_of_a_table_that_only_grows_each_commit_may_be_what_it_added(world: World) -> None:
@@ -299,7 +299,9 @@ def test_of_a_table_that_only_grows_each_commit_may_be_what_it_added(world: Worl
     found = versions(world)
     assert [v.rows for v in found] == [len(birds(year)) for year in (2007, 2008, 2009)]
     definition = loopfile.parse(LOOP, file="loop.yaml")
-    assert start.window(found, definition, world.clock.now()) == (1, 2, 3), "none takes the place of another"
+    assert start.window(found, definition, world.clock.now(), 1) == (1, 2, 3), (
+        "none takes the place of another"
+    )
     table.commit(table.remove(next(iter(table.live))))
     landing.land()
     record = commits(world)[4]

@@ -56,6 +56,7 @@ ENDED = {
     "drift/profiler.py pool.map": "its threads compute",
     "shared/azure/endpoint_calls.py pool.map": "each thread asks for the time that is left",
     "shared/intake/reader/child.py time.sleep": IN_THE_CHILD,
+    "shared/intake/reader/child.py self.reading.wait": "the thread that watches its memory, until a drop is read",
     "shared/intake/reader/child.py lines.get": IN_THE_CHILD,
     "shared/intake/reader/delimited.py block.result": IN_THE_CHILD,
     "shared/intake/reader/delimited.py coming.popleft().result": IN_THE_CHILD,

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from cli.past import baselines, simulation
+from cli.past import baselines, chronicle, simulation, stand_ins
 from shared import loopfile
 from shared.loopfile import own_code
 
@@ -38,7 +38,13 @@ def test_each_is_valid_and_judges_the_past(past: Path, file: str, metric: str) -
     definition = loopfile.load(LOOP / file, overrides=("gate.on_inconclusive=promote",))
     code = own_code.sources(definition, LOOP)
     rule = baselines.rules(definition, "0 0 3 * * 1")[0]
-    ours = simulation.run(rule, sorted(past.iterdir()), timedelta(days=7), lambda _: None, code)
+    ours = simulation.run(
+        rule,
+        chronicle.read(past, timedelta(days=7)),
+        stand_ins.trainer(stand_ins.linear, 1800),
+        lambda _: None,
+        code,
+    )
     second, third = ours.steps[1:]
     assert second.score is not None and third.score is not None
     assert ours.metric == metric and not second.alarm, second.words

@@ -388,7 +388,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "a file that lands after its folder was read is late",
-        lambda: set_to(drops, "read_as", always(0)),
+        lambda: set_to(drop_parts, "read_as", always(0)),
         complete.test_what_lands_after_the_folder_was_read_is_told_by_name_and_nothing_is_read_twice,
     ),
     Sabotage(

@@ -20,7 +20,8 @@ setup: .venv/.ready ## Make the virtual environment (the others call it by thems
 	@echo "making .venv (about a minute, once)"
 	@$(PYTHON) -m venv .venv
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt >.venv/uv.txt
-	@$(PIP) install -qq --disable-pip-version-check -r .venv/uv.txt
+	@$(PIP) install -qq --disable-pip-version-check --retries 1 -r .venv/uv.txt 2>.venv/pip.log || \
+	  { echo "No package index answered (.venv/pip.log). Behind a proxy set HTTPS_PROXY; for a mirror set PIP_INDEX_URL."; exit 1; }
 	@$(UV) pip install --require-hashes -r requirements-dev.txt || \
 	  $(PIP) install -qq --disable-pip-version-check -r requirements-dev.txt
 	@$(PIP) install -qq --disable-pip-version-check --no-deps -e .

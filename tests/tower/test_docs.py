@@ -108,3 +108,12 @@ def test_the_list_of_commands_cuts_no_sentence() -> None:
 def test_the_documentation_lists_each_of_its_pages() -> None:
     index = set(re.findall(r"\]\(([\w-]+\.md)", TEXTS["docs/README.md"]))
     assert {path.name for path in (ROOT / "docs").glob("*.md")} - index == {"README.md"}
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    numbers = [
+        (int(file.name[:4]), file.read_text().partition(".")[0])
+        for file in sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    ]
+    assert [told for _, told in numbers] == [f"# {number}" for number, _ in numbers]
+    assert len({number for number, _ in numbers}) == len(numbers)

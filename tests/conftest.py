@@ -13,6 +13,8 @@ from local.azure import LocalAzure
 from tests import strict_words
 
 strict_words.install()
+for size in ("COLUMNS", "LINES"):
+    os.environ.pop(size, None)  # no terminal's: a console keeps what stands there when it is imported
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,11 @@ def written(event: Document, by: str) -> list[Document]:
     first, last = _APIS[by]
     told = {**event, "dataVersion": _VERSIONS[by]}
     return [
-        {**told, "id": f"{event['id'][:-1]}0", "data": {**data, **begun, "api": first}},
+        {
+            **told,
+            "id": f"{event['id'][:-1]}{int(event['id'][-1], 16) ^ 1:x}",
+            "data": {**data, **begun, "api": first},
+        },
         {**told, "data": {**data, "api": last}},
     ]
 

@@ -179,7 +179,9 @@ def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: 
     words = f"the Delta table {folder.rstrip('/')}"
     data = unit.published().definition.data
     whole, limits = data.delta == "snapshot", Limits.of(data.limits)
-    if whole and _is_overtaken(unit, blob, folder, known_later=bool(later)):
+    read = _read_version(unit, blob, folder) if whole else None
+    anew = read is not None and _is_made_anew(read, number, there)
+    if whole and _is_overtaken(unit, blob, number, None if anew else read, newest=not later, anew=anew):
         raise NoDrop(_overtaken(blob, number), InboxState.SUPERSEDED)
     try:
         snapshot, blobs, tables = delta_table.of_blobs(
@@ -192,7 +194,8 @@ def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: 
             raise NoDrop(_overtaken(blob, number), InboxState.SUPERSEDED) from None
         _wait(unit, record, str(rejection))
         raise
-    if snapshot.changed_at <= (_read_commit(unit, blob, folder) if whole else number - 1):
+    known = number - 1 if not whole else -1 if read is None or anew else _commit_read(read)
+    if snapshot.changed_at <= known:
         raise NoDrop(reason(Code.DELTA_NO_CHANGE, commit=number, table=words))
     if not snapshot.files:
         raise NoDrop(reason(Code.DELTA_EMPTY, commit=number, table=words))
@@ -209,25 +212,36 @@ def table_of(blob: Blob, data: Data) -> str:
     return f"{blob.container}/{commit[0].rstrip('/')}" if commit else ""
 
 
-def _is_overtaken(unit: Unit, blob: Blob, folder: str, *, known_later: bool) -> bool:
-    """Whether a commit that landed later was read before it, or it is from before the loop and not the newest."""
-    if known_later and blob.created_at < unit.state.published_at:
-        return True
-    read = _read_version(unit, blob, folder)
-    return read is not None and read.landed_at is not None and blob.created_at < read.landed_at
-
-
 def _read_version(unit: Unit, blob: Blob, folder: str) -> DataVersion | None:
     """The newest version that is the whole of a table."""
     number = read_as(unit, f"{blob.container}/{folder}{LOG}")
     return unit.version(number)[0] if number else None
 
 
-def _read_commit(unit: Unit, blob: Blob, folder: str) -> int:
-    """The commit whose rows the newest version has; -1 before the first."""
-    read = _read_version(unit, blob, folder)
-    commit = commit_of(read.source) if read else None
-    return commit[1] if commit else -1
+def _commit_read(read: DataVersion) -> int:
+    commit = commit_of(read.source)
+    assert commit is not None  # the source of what is the whole of a table
+    return commit[1]
+
+
+def _is_made_anew(read: DataVersion, number: int, there: Mapping[str, Blob]) -> bool:
+    """Whether this commit is of another table in the same place: no later than the one that was read, which is gone or
+    was written again. A log that is cleaned up loses commits before this one alone."""
+    commit = _commit_read(read)
+    now = there.get(f"{LOG}/{commit:020d}.json")
+    return number <= commit and (now is None or now.etag != read.etag)
+
+
+def _is_overtaken(
+    unit: Unit, blob: Blob, number: int, read: DataVersion | None, *, newest: bool, anew: bool
+) -> bool:
+    """Whether a later commit was read before it; or it is not the newest of a table that is from before the loop, or
+    that was made anew."""
+    if not newest and (anew or blob.created_at < unit.state.published_at):
+        return True
+    if read is None or read.landed_at is None:
+        return False
+    return blob.created_at < read.landed_at or number < _commit_read(read)
 
 
 def _overtaken(blob: Blob, number: int) -> Reason:

@@ -202,6 +202,44 @@ def test_two_commits_in_quick_succession_are_two_versions_and_a_late_event_goes_
     assert late.state is InboxState.SUPERSEDED and late.reason and late.reason.code is Code.DELTA_OVERTAKEN
 
 
+def test_a_table_that_is_deleted_and_made_anew_is_read(world: World) -> None:
+    """As by a job that writes it every night into an empty folder: each time its commits begin with 0."""
+    expected = []
+    for year in (2007, 2008, 2009):
+        for blob in list(world.ports.blobs.list("landing", "birds/table/")):
+            world.ports.blobs.delete("landing", blob.name)
+        world.clock.advance(60)
+        landing = Landing(world)
+        landing.table.append(birds(year))
+        landing.land()
+        expected.append(len(birds(year)))
+        assert [v.rows for v in versions(world)] == expected
+    landing.table.append(birds(2007))
+    landing.land()
+    assert [v.rows for v in versions(world)] == [*expected, len(birds(2009)) + len(birds(2007))]
+
+
+def test_a_copy_that_is_repeated_takes_a_table_not_back(world: World) -> None:
+    """Its commits land in any order, and those that were passed over are no versions afterwards either."""
+    landing = Landing(world)
+    for year in (2007, 2008, 2009):
+        landing.table.append(birds(year))
+    for name in sorted(landing.table.files, reverse=True):
+        event = world.land(f"table/{name}", landing.table.files[name])
+        world.clock.advance(1)
+        if not name.startswith("_delta_log/"):
+            world.send(event)
+    tick.sweep(world.ports)
+    world.ticks(3)
+    events = []
+    for name in sorted(landing.table.files, reverse=True):
+        world.clock.advance(1)
+        events.append(world.land(f"table/{name}", landing.table.files[name]))
+    for event in reversed(events):
+        world.send(event)
+    assert versions(world)[-1].rows == len(landing.table.rows)
+
+
 def test_of_a_table_that_was_there_before_its_loop_only_the_newest_commit_is_read() -> None:
     world = World()
     landing = Landing(world)

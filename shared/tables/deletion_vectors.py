@@ -124,6 +124,8 @@ def _container(stream: _Bytes, size: int, is_runs: bool) -> Rows:
         pairs = stream.numbers(2 * stream.number(2), "<u2").reshape(-1, 2)
         if len(pairs) and int((pairs.sum(axis=1)).max()) > 0xFFFF:
             raise ValueError("it has a run beyond its container")
+        if int(pairs[:, 1].sum()) + len(pairs) != size:
+            raise ValueError("its runs have another size than its container")
         return np.concatenate([np.zeros(0, np.int64), *(np.arange(a, a + b + 1) for a, b in pairs.tolist())])
     if size <= _MOST_OF_ARRAY:
         return stream.numbers(size, "<u2")

@@ -75,11 +75,13 @@ def is_plain(name: str) -> bool:
 
 def _globs(name: Sequence[str], pattern: Sequence[str]) -> bool:
     """Part for part; ** stands for any number of folders."""
-    if not pattern:
-        return not name
-    if pattern[0] == "**":
-        return any(_globs(name[at:], pattern[1:]) for at in range(len(name) + 1))
-    return bool(name) and fnmatchcase(name[0], pattern[0]) and _globs(name[1:], pattern[1:])
+    matched = {0}
+    for part in pattern:
+        if part == "**":
+            matched = set(range(min(matched, default=len(name) + 1), len(name) + 1))
+        else:
+            matched = {at + 1 for at in matched if at < len(name) and fnmatchcase(name[at], part)}
+    return len(name) in matched
 
 
 _MATCHES: dict[str, Callable[[str, str], bool]] = {
@@ -104,9 +106,13 @@ def read(content: bytes) -> MLTable:
     if len(content) > MOST_BYTES:
         raise _bad(f"has {len(content):,} bytes")
     try:
-        document = yaml.safe_load(content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig")
+        aliased = any(isinstance(each, yaml.AliasEvent) for each in yaml.parse(text, yaml.SafeLoader))
+        document = None if aliased else yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise _bad(f"is no YAML: {quoted(str(error))}") from None
+    if aliased:  # by which a small file stands for a large one
+        raise _bad("has an alias (*name)")
     if not isinstance(document, dict) or not isinstance(document.get("paths"), list) or not document["paths"]:
         raise _bad("has no list of paths")
     return MLTable(tuple(map(_path, document["paths"])), _steps(document.get("transformations") or []))

@@ -217,6 +217,17 @@ def test_a_spoilt_deletion_vector_is_refused_or_has_as_many_rows_as_the_log_says
         assert len(found) == 3 and found[-1] < 100_000
 
 
+def test_runs_that_come_again_and_again_are_not_spread_out() -> None:
+    """60,000 of them are 240 kB in the log, and would be 31 GB of rows."""
+    head = b"".join(
+        n.to_bytes(size, "little") for n, size in ((1681511377, 4), (1, 8), (0, 4), (12347, 4), (1, 1))
+    )
+    content = head + b"\0\0\xff\xff" + (9).to_bytes(2, "little") + 9 * b"\0\0\xff\xff" + b"\0"
+    there = Deleted("", z85(content), 0, len(content), 1 << 16)
+    with pytest.raises(InputRejected, match="its runs have another size"):
+        deleted_rows(there, "part", 1 << 20)
+
+
 def test_a_deletion_vector_with_another_checksum_is_refused(tmp_path: Path) -> None:
     table = Written(features=("deletionVectors",))
     table.append([{"k": 1, "v": "a"}, {"k": 2, "v": "b"}])

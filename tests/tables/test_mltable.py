@@ -83,6 +83,8 @@ def test_what_the_loop_file_says_wins(tmp_path: Path) -> None:
         ("pattern", "**/*.csv", ["a.csv", "in/b.csv"]),
         ("pattern", "in/[a-c].csv", ["in/b.csv"]),
         ("pattern", "./**", ["a.csv", "in/b.csv", "in/deep/c.parquet"]),
+        ("pattern", "**/in/**/*.csv", ["in/b.csv"]),
+        ("pattern", "in/**/deep/**/*", ["in/deep/c.parquet"]),
     ],
 )
 def test_paths_name_files_below_the_folder(kind: str, path: str, chosen: list[str]) -> None:
@@ -91,7 +93,17 @@ def test_paths_name_files_below_the_folder(kind: str, path: str, chosen: list[st
     assert mltable.read(f"paths: [{{{kind}: '{path}'}}]\n{steps}".encode()).chosen(names) == chosen
 
 
+def test_a_pattern_of_many_folders_takes_no_time() -> None:
+    """Tried one after the other, the ways to match it would take years."""
+    read = mltable.read(
+        f"paths: [{{pattern: '{'**/a/' * 20}z'}}]\ntransformations: [{{read_parquet: {{}}}}]".encode()
+    )
+    with pytest.raises(InputRejected, match="nothing lies there"):
+        read.chosen(["a/" * 60 + "x"])
+
+
 REFUSED = {
+    "paths: [{file: data/1.csv}]\ntransformations: [{read_delimited: {}}, &x {drop_columns: x}, *x]": "bad-mltable",
     "paths: [{file: 'https://other.blob.core.windows.net/c/x.csv'}]": "mltable-elsewhere",
     "paths: [{file: 'azureml://datastores/d/paths/x.csv'}]": "mltable-elsewhere",
     "paths: [{file: '../x.csv'}]": "mltable-elsewhere",

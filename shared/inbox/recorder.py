@@ -29,7 +29,7 @@ from shared.inbox.messages import (
 )
 from shared.port_rules import is_loop
 from shared.ports import Change, Insert, Ports
-from shared.redaction import reason_of, redacted
+from shared.redaction import reason_of, redacted, words_of
 from shared.state import rows
 from shared.state.rows import key_of
 from shared.tables.snapshot import commit_of
@@ -68,10 +68,10 @@ def receive(ports: Ports, message: str, account_url: str, landings: Landings | N
     for event in messages.parts(message):
         try:
             incoming = messages.parse(event, account_url)
+            loops = record(ports, _owners(ports, landings, incoming), incoming)
         except InputRejected as rejection:
             unrouted.keep(ports, event, reason_of(rejection))
             continue
-        loops = record(ports, _owners(ports, landings, incoming), incoming)
         if not loops and (why := _nobody(incoming)):
             alike = f"model {incoming.name}" if isinstance(incoming, ModelRegistered) else ""
             unrouted.keep(ports, event, why, alike)
@@ -373,8 +373,11 @@ def replay(ports: Ports, overviews: Sequence[Overview], account_url: str) -> int
     def take(message: str) -> list[str]:
         try:
             incoming = messages.parse(message, account_url)
+            return record(ports, concerned(overviews, incoming), incoming)
         except InputRejected:
             return []  # it stays as it is shown
-        return record(ports, concerned(overviews, incoming), incoming)
+        except DriftloopError as error:  # the next sweep tries this one again
+            log.warning("an event waits", extra={"error": words_of(error)})
+            return []
 
     return unrouted.try_again(ports, take)

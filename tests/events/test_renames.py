@@ -13,8 +13,10 @@ import pytest
 
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.version import DataVersion
+from shared.errors import ConfigurationError
 from shared.inbox import messages, recorder, unrouted
 from shared.inbox.blob_events import Landed, Renamed
+from shared.ports import Blob
 from shared.runtime import tick
 from shared.state import rows
 from tests.engine.world import ACCOUNT, LOOP, World, csv, season
@@ -119,6 +121,41 @@ def test_a_rename_of_another_account_is_foreign() -> None:
     world.send(renamed("landing/a", "landing/birds/a").replace("account.dfs", "evil.example"))
     ((_, kept),) = unrouted.newest(world.ports, 9)
     assert kept.reason.code.value == "foreign-account"
+
+
+def test_a_rename_to_what_is_no_name_is_kept_with_its_reason() -> None:
+    world = World()
+    world.publish()
+    world.land("2007.csv", csv(season(2007)))
+    odd, good = (renamed("landing/a", f"landing/birds/{name}") for name in ("a%01b.csv", "2007.csv"))
+    assert recorder.receive(world.ports, f"[{odd}, {good}]", ACCOUNT) == ["birds"]
+    ((_, kept),) = unrouted.newest(world.ports, 9)
+    assert kept.reason.code.value == "blob-name"
+    assert len(records(world)) == 1
+
+
+def test_a_rename_whose_place_cannot_be_read_holds_up_no_other_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where somebody else's account has taken the app's role away."""
+    world = World()
+    world.publish()
+    world.land("2007.csv", csv(season(2007)))
+    names, find = [f"{year}.csv" for year in (2006, 2007, 2008)], world.ports.blobs.find
+
+    def refused(container: str, name: str) -> Blob | None:
+        if name != "birds/2007.csv":
+            raise ConfigurationError("Looking for a blob was refused.")
+        return find(container, name)
+
+    monkeypatch.setattr(world.ports.blobs, "find", refused)
+    for name in names:
+        recorder.keep_poison(world.ports, renamed("landing/a", f"landing/birds/{name}"))
+    assert tick.sweep(world.ports, ACCOUNT) == 1
+    assert [one.body["name"] for one in records(world)] == ["birds/2007.csv"]
+    assert sorted(one.reason.code.value for _, one in unrouted.newest(world.ports, 9)) == [
+        "poison",
+        "poison",
+        "replayed",
+    ]
 
 
 def test_a_folder_ends_although_nothing_was_written_into_its_last_file() -> None:

@@ -55,10 +55,18 @@ def handle(current: Unit, todo: Row) -> bool:
     except (Conflict, OutcomeUnknown, DependencyUnavailable, ConfigurationError, rows.Unreadable):
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it is counted, logged and shown
-        failed_again(current, record, row, error)
+        failed_again(*_as_it_is(current, record, row), error)
     else:
         _made_good(current, record)
     return True
+
+
+def _as_it_is(current: Unit, record: InboxRecord, row: Row) -> tuple[Unit, InboxRecord, Row]:
+    """The loop and the event after what was written of it before it failed: a drop has its number, for example."""
+    found = current.ports.store.read(current.loop, row.key) if current.spent else None
+    if found is None:
+        return current, record, row
+    return unit_of_work.read(current.ports, current.loop), rows.decode(InboxRecord, found), found
 
 
 def _made_good(before: Unit, record: InboxRecord) -> None:

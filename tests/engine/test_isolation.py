@@ -12,9 +12,13 @@ from shared.domain.reason import Code
 from shared.domain.release import Phase
 from shared.inbox import messages, recorder
 from shared.memory import MemoryRequest
+from shared.ports import Row
+from shared.runtime.unit_of_work import Unit
 from shared.state import rows
+from shared.verdict import version_verdict
 from shared.words import say
 from tests.engine.test_faults import birds, canaried, inbox, served
+from tests.engine.world import World, csv, season
 from tests.faults import PERMANENT, Call
 from tests.simulator.life import ROUND_S, Life
 from tests.simulator.reader import reading_in_process
@@ -138,6 +142,22 @@ def test_the_next_drop_is_used_whatever_fails_for_every_part_or_as_soon_as_it_pa
         for _ in range(12):
             life.round()
     assert life.state.next_version > before
+
+
+def test_a_drop_that_fails_once_it_has_its_number_is_counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not taken for a lost race, and then tried a second time in the same run."""
+    world, tried = World(), list[int | None]()
+    world.publish()
+
+    def broken(unit: Unit, record: InboxRecord, row: Row) -> None:
+        tried.append(record.version)
+        raise ValueError("judging broke")
+
+    monkeypatch.setattr(version_verdict, "judge", broken)
+    world.drop("2007.csv", csv(season(2007)))
+    (row,) = world.ports.store.range("birds", "inbox-", limit=9)
+    record = rows.decode(InboxRecord, row)
+    assert (tried, record.attempts, record.state) == ([1], 1, InboxState.NEW)
 
 
 @pytest.mark.parametrize("fault", ["lost race", "unclassed", "foreign"])

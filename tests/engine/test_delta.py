@@ -18,6 +18,7 @@ from shared.runtime import tick
 from shared.state import rows
 from shared.words import say, say_all
 from tests.engine.world import LOOP, World, csv, season
+from tests.events.test_renames import renamed
 from tests.tables.written import Written
 
 BIRDS = {
@@ -200,6 +201,38 @@ def test_two_commits_in_quick_succession_are_two_versions_and_a_late_event_goes_
     assert [v.rows for v in versions(world)][2:] == [len(birds(2008)) + len(birds(2009))]
     late = commits(world)[2]
     assert late.state is InboxState.SUPERSEDED and late.reason and late.reason.code is Code.DELTA_OVERTAKEN
+
+
+def test_in_another_account_with_folders_each_commit_is_a_rename() -> None:
+    """So does Spark over abfss: a commit is written under another name, and renamed when it is whole."""
+    world = World()
+    world.publish(LOOP.replace("landing: landing/birds/", "landing: partner:outbox/birds/"))
+    table = Written(columns=dict(BIRDS), partitions=("island",), features=("deletionVectors",))
+    there: set[str] = set()
+
+    def commit() -> None:
+        new = sorted(set(table.files) - there, reverse=True)  # the log last
+        for name in new:
+            world.ports.blobs.upload("partner:outbox", f"birds/table/{name}", table.files[name])
+        there.update(new)
+        log = f"outbox/birds/table/_delta_log/{table.version:020d}.json"
+        event = renamed(f"{log}.tmp", log).replace("account.dfs", "partner.dfs")
+        world.clock.advance(1)
+        world.send(event)
+
+    table.append(birds(2007))
+    commit()
+    table.delete_rows(next(iter(table.live)), {0, 2})
+    commit()
+    table.optimize()
+    commit()
+    assert [v.rows for v in versions(world)] == [len(rows) for rows in table.history[:2]]
+    assert {v.table for v in versions(world)} == {"partner:outbox/birds/table"}
+    table.commit({"add": {"path": "abfss://ours@account/x.parquet", "partitionValues": {}, "size": 1}})
+    commit()
+    (place,) = world.ports.blobs.quarantined
+    assert place[:2] == ("partner:outbox", f"birds/table/_delta_log/{3:020d}.json")
+    assert tick.sweep(world.ports) == len(table.files) - 4, "the files beside the commits, which are no drops"
 
 
 def test_a_table_that_is_deleted_and_made_anew_is_read(world: World) -> None:

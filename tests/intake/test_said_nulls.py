@@ -74,6 +74,25 @@ def test_it_is_as_if_no_value_had_been_there(values: list[int | None], form: str
         assert profile_files.profile(path, nulls=SAID).profile.columns["x"].nulls == values.count(None)
 
 
+@pytest.mark.parametrize(
+    ("said", "values", "left"),
+    [
+        ("9999999999999999", [9999999999999999, 9999999999999998, 1], [None, 9999999999999998, 1]),
+        ("-9223372036854775808", [-(2**63), 1], [None, 1]),
+        ("-3.4028234663852886e+38", [-3.4028234663852886e38, 1.5], [None, 1.5]),
+        ("1e20", [10.0**20, 1.5], [None, 1.5]),
+        ("0.5", [0, 1], [0, 1]),
+        *((said, [1, 2**62], [1, 2**62]) for said in ("1e400", "9223372036854775808", "inf", "snan", "NaN")),
+    ],
+)
+def test_what_says_so_may_be_as_large_as_numbers_are(
+    said: str, values: list[float], left: list[float | None], tmp_path: Path
+) -> None:
+    """Fillers of rasters and of databases are the ends of their types."""
+    pq.write_table(pa.table({"k": range(len(values)), "x": values}), tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet", nulls=(said,))[1]["x"] == left
+
+
 def test_parquet_and_partitions_are_looked_at_too(tmp_path: Path) -> None:
     table = Written(columns={"k": "long", "v": "string", "w": "string"}, partitions=("w",))
     rows = [{"k": -999, "v": "a", "w": "x"}, {"k": 1, "v": "not asked", "w": "not asked"}]

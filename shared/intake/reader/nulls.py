@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,19 +60,22 @@ def _markers(words: pa.Array, known: pa.Array) -> pa.Array:
 
 def without_numbers(column: pa.Array | pa.ChunkedArray, said: Sequence[str]) -> pa.Array | pa.ChunkedArray:
     """A column without the numbers that a person says mean no value, however they are written."""
-    whole = pa.types.is_integer(column.type)
-    if not (whole or pa.types.is_floating(column.type)):
-        return column
     numbers = [number for text in said if (number := _number(text)) is not None]
-    meant = pa.array([n for n in numbers if not whole or n.is_integer()], pa.float64())
+    if pa.types.is_integer(column.type):
+        whole = (int(number) for number in numbers if abs(number) <= 2**63 and number == int(number))
+        meant = pa.array([number for number in whole if number < 2**63], pa.int64())
+    elif pa.types.is_floating(column.type):
+        meant = pa.array([float(number) for number in numbers], pa.float64())
+    else:
+        return column
     gone = pc.is_in(column, value_set=meant.cast(column.type, safe=False))
     return pc.if_else(gone, pa.scalar(None, column.type), column)
 
 
-def _number(text: str) -> float | None:
-    """-999 or 1e9; None for any other text."""
+def _number(text: str) -> Decimal | None:
+    """-999 or 1e9, as it is written; None for any other text."""
     try:
-        number = float(text)
-    except ValueError:
+        number = Decimal(text)
+    except InvalidOperation:
         return None
-    return number if math.isfinite(number) and abs(number) < 2**53 else None
+    return number if number.is_finite() and math.isfinite(number) else None

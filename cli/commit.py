@@ -22,13 +22,14 @@ def of(folder: Path, environment: Mapping[str, str], *, overridden: bool) -> Com
     run = next(
         ((environment[sha], environment.get(who, "")) for sha, who in _CI if environment.get(sha)), None
     )
-    found = _git(folder, "log", "-1", "--format=%H%n%an")
+    found = _git(folder, "log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%H%n%an")
     if not found:
         return Commit(run[0][:LONGEST], pushed_by=run[1][:LONGEST], dirty=overridden or None) if run else None
     id, _, author = found.partition("\n")
     pushed_by = run[1] if run and run[0] == id else ""
-    changed = _git(folder, "status", "--porcelain", "--", ".") != ""
-    return Commit(id, author[:LONGEST], pushed_by[:LONGEST], overridden or changed)
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=normal", "--", ".") != ""
+    ignored = not _git(folder, "ls-files", "--", ".")
+    return Commit(id, author[:LONGEST], pushed_by[:LONGEST], overridden or changed or ignored)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
@@ -36,5 +37,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
     git = shutil.which("git")
     if git is None:
         return None
-    done = subprocess.run([git, "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [git, "-C", str(folder), *arguments],
+        capture_output=True, encoding="utf-8", errors="replace", check=False,
+    )  # fmt: skip
     return None if done.returncode else done.stdout.strip()

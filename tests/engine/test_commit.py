@@ -20,6 +20,15 @@ from tests.tower.tower import page, twin
 CLEAN = Commit("c0ffee" * 6 + "c0ff", "Ann", "bob", dirty=False)
 WORDS = "commit c0ffeec0ffee by Ann, pushed by bob"
 
+SIGNED = """tree {tree}
+author Jörg <j@example.com> 1700000000 +0000
+committer Jörg <j@example.com> 1700000000 +0000
+gpgsig -----BEGIN SSH SIGNATURE-----
+ -----END SSH SIGNATURE-----
+
+signed
+"""
+
 
 def git(folder: Path, *arguments: str) -> str:
     who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "commit.gpgsign=false")
@@ -50,6 +59,33 @@ def test_git_says_which_commit_the_folder_is_of_and_whether_it_was_changed(loop:
     assert commit.of(loop, {}, overridden=False) == Commit(head, "Ann", dirty=False)
     (loop / "new.py").write_text("")
     assert commit.of(loop, {}, overridden=False) == Commit(head, "Ann", dirty=True)
+
+
+def test_a_loop_that_git_ignores_is_in_no_commit(loop: Path) -> None:
+    (loop.parent / ".gitignore").write_text("own\n")
+    git(loop.parent, "add", ".")
+    git(loop.parent, "commit", "-q", "-m", "ignore")
+    own = loop.parent / "own"
+    own.mkdir()
+    (own / "loop.yaml").write_text(LOOP)
+    assert commit.of(own, {}, overridden=False) == Commit(git(own, "rev-parse", "HEAD"), "Ann", dirty=True)
+
+
+def test_what_a_person_set_in_git_changes_no_answer(loop: Path) -> None:
+    """Signatures are shown before the format; untracked files are hidden; a log is in another encoding than ours."""
+    tree, file = git(loop, "rev-parse", "HEAD^{tree}"), loop.parent.parent / "signed"
+    file.write_text(SIGNED.format(tree=tree), encoding="utf-8")
+    head = git(loop, "hash-object", "-t", "commit", "-w", str(file))
+    git(loop, "reset", "-q", "--hard", head)
+    for name, value in {
+        "log.showSignature": "true",
+        "i18n.logOutputEncoding": "ISO-8859-1",
+        "status.showUntrackedFiles": "no",
+    }.items():
+        git(loop, "config", name, value)
+    assert commit.of(loop, {}, overridden=False) == Commit(head, "Jörg", dirty=False)
+    (loop / "new.py").write_text("")
+    assert commit.of(loop, {}, overridden=False) == Commit(head, "Jörg", dirty=True)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -59,11 +61,12 @@ class OwnModel:
 
     def probabilities(self, frame: pd.DataFrame) -> list[dict[str, float]]:
         stated = predictions.read_stated(self._ask(frame), len(frame))
-        if not stated or not all(isinstance(row, dict) for row in stated):
+        rows = [row for row in stated if isinstance(row, dict)]
+        if len(rows) < len(frame):
             raise ConfigurationError(
                 "the loop's model states no probabilities of its classes, which the loop's metric needs"
             )
-        return [{class_name(name): float(p) for name, p in dict(row).items()} for row in stated]  # type: ignore[call-overload]  # checked above
+        return [{class_name(name): float(p) for name, p in row.items()} for row in rows]
 
     def _ask(self, frame: pd.DataFrame) -> object:
         if self in self.pool:
@@ -139,28 +142,37 @@ class OwnPipeline:
         data.mkdir(parents=True)
         for name, content in training.parts.items():
             (data / name).write_bytes(content)
-        began, outputs = time.monotonic(), {"parent.inputs.training_data": data}
-        for step in self._steps:
-            if error := _run(step, place / step.name, outputs, self.python):
-                return Trained(None, self.job_s or time.monotonic() - began, error)
-        took_s = self.job_s or time.monotonic() - began
-        given = [class_name(value) for value in training.rows[training.target].dropna()]
-        scoring = (
-            str((self.folder / self.definition.serve.scoring).resolve())
-            if self.definition.serve.scoring
-            else ""
+        began, outputs, longest = (
+            time.monotonic(),
+            {"parent.inputs.training_data": data},
+            self.definition.train.timeout,
         )
-        classes = tuple(sorted(set(given))) if training.classify else ()
-        model = OwnModel(classes, outputs["parent.outputs.model"], scoring, self.python, self._pool)
+        error = ""
+        for step in self._steps:
+            left_s = longest.total_seconds() - (time.monotonic() - began)
+            if error := _run(step, place / step.name, outputs, self.python, left_s):
+                break
+        took_s = time.monotonic() - began if self.job_s is None else self.job_s
+        if error:
+            return Trained(None, took_s, error)
+        given = [class_name(value) for value in training.rows[training.target].dropna()]
+        scoring = self.definition.serve.scoring
+        model = OwnModel(
+            tuple(sorted(set(given))) if training.classify else (),
+            outputs[pipeline_file.MODEL],
+            str((self.folder / scoring).resolve()) if scoring else "",
+            self.python,
+            self._pool,
+        )
         return Trained(model, took_s)
 
 
-def _run(step: Step, place: Path, outputs: dict[str, Path], python: str) -> str:
+def _run(step: Step, place: Path, outputs: dict[str, Path], python: str, left_s: float) -> str:
     """Run one step; empty when it went well, else its last words. What it gives is added to `outputs`."""
-    trials = step.trials or ({},)
+    trials, until = step.trials or ({},), time.monotonic() + left_s
     places = [place / f"trial{number}" for number in range(len(trials))]
     for at, values in zip(places, trials, strict=True):
-        if error := _command(step, at, values, outputs, python):
+        if error := _command(step, at, values, outputs, python, until - time.monotonic()):
             return f"step {step.name} {error}"
     best = places[0]
     if step.metric:
@@ -169,14 +181,19 @@ def _run(step: Step, place: Path, outputs: dict[str, Path], python: str) -> str:
             return f"step {step.name}: no trial has logged {step.metric}"
         best = (min if step.lower else max)(scores, key=scores.__getitem__)
     for name, target in step.outputs.items():
-        outputs[f"parent.jobs.{step.name}.outputs.{name}"] = best / name
+        outputs[f"parent.jobs.{step.name}.outputs.{name}"] = _output(best, name)
         if target:
-            outputs[target] = best / name
+            outputs[target] = _output(best, name)
     return ""
 
 
+def _output(place: Path, name: str) -> Path:
+    """Alone in a folder, which a model's scoring code gets."""
+    return place / "outputs" / name / name
+
+
 def _command(
-    step: Step, place: Path, trial: Mapping[str, str], outputs: Mapping[str, Path], python: str
+    step: Step, place: Path, trial: Mapping[str, str], outputs: Mapping[str, Path], python: str, left_s: float
 ) -> str:
     code = place / "code"
     if step.code is None:
@@ -192,22 +209,40 @@ def _command(
         f"{kind}.{name}": value for kind in ("inputs", "search_space") for name, value in trial.items()
     }
     for name in step.outputs:
-        (place / name).mkdir()
-        values[f"outputs.{name}"] = str(place / name)
-    done = subprocess.run(
-        [_SHELL, "-c", pipeline_file.filled(step.command, values)],
-        cwd=code, env=_environment(step, place, python), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if not done.returncode:
-        return ""
-    words = (done.stderr.strip() or done.stdout.strip() or "without a word").splitlines()
-    return f"ended with exit code {done.returncode}: {words[-1][:300]}"
+        _output(place, name).mkdir(parents=True)
+        values[f"outputs.{name}"] = str(_output(place, name))
+    return _shell(pipeline_file.filled(step.command, values), code, _environment(step, place, python), left_s)
+
+
+def _shell(command: str, code: Path, environment: Mapping[str, str], left_s: float) -> str:
+    """Run it as a job does: nobody answers its questions, and what it began ends with it."""
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+        process = subprocess.Popen(
+            [_SHELL, "-c", command], cwd=code, env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=said, stderr=complained,
+        )  # fmt: skip
+        try:
+            ended = process.wait(max(left_s, 0))
+        except subprocess.TimeoutExpired:
+            return "ran into train.timeout"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        words = [*_lines(said), *_lines(complained)] or ["without a word"]
+    return f"ended with exit code {ended}: {words[-1][:300]}" if ended else ""
+
+
+def _lines(file: IO[bytes]) -> list[str]:
+    file.seek(0)
+    return file.read().decode(errors="replace").strip().splitlines()
 
 
 def _logged(place: Path, metric: str) -> float | None:
     """The newest value in MLflow's files: a line is time, value and step."""
-    found = sorted(place.glob(f"mlruns/*/*/metrics/{metric}"))
-    return float(found[-1].read_text().splitlines()[-1].split()[1]) if found else None
+    found = place.glob(f"mlruns/*/*/metrics/{metric}")
+    lines = [line.split() for file in found for line in file.read_text().splitlines()]
+    return float(max(lines, key=lambda line: int(line[0]))[1]) if lines else None
 
 
 def _environment(step: Step, place: Path, python: str) -> dict[str, str]:
@@ -219,7 +254,7 @@ def _environment(step: Step, place: Path, python: str) -> dict[str, str]:
     names.mkdir()
     for name in ("python", "python3"):
         wrapper = names / name
-        wrapper.write_text(f'#!/bin/sh\nexec "{Path(found).absolute()}" "$@"\n')
+        wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(str(Path(found).absolute()))} "$@"\n')
         wrapper.chmod(0o755)
     return {
         **os.environ,

@@ -16,6 +16,9 @@ from shared.errors import ConfigurationError
 Document = dict[str, Any]
 """Of a YAML file of Azure ML's: its values are whatever stands there."""
 
+MODEL = "parent.outputs.model"
+"""What the loop's pipeline gives."""
+
 _NEEDED = re.compile(r"\$\{\{\s*(parent\.[\w.]+)\s*\}\}")
 _OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\$\{\{\s*((?:inputs|outputs|search_space)\.\w+)\s*\}\}")
@@ -43,7 +46,8 @@ class Step:
 def steps(file: Path, parameters: Mapping[str, str]) -> tuple[Step, ...]:
     """ConfigurationError, with the file, for what cannot run without Azure."""
     document = _read(file)
-    if document.get("type") not in (None, "pipeline") or "jobs" not in document:
+    jobs = _section(document, "jobs")
+    if document.get("type") not in (None, "pipeline") or not jobs:
         raise ConfigurationError(f"{file}: no pipeline with jobs; a backtest runs its steps one by one")
     given = {
         name: one.get("default")
@@ -55,7 +59,9 @@ def steps(file: Path, parameters: Mapping[str, str]) -> tuple[Step, ...]:
         for name, value in {**given, **parameters}.items()
         if value is not None
     }
-    found = {name: _step(file, name, job, known) for name, job in document["jobs"].items()}
+    found = {name: _step(file, name, _section(jobs, name), known) for name in jobs}
+    if not any(MODEL in step.outputs.values() for step in found.values()):
+        raise ConfigurationError(f"{file}: no step gives ${{{{{MODEL}}}}}, the model")
     return tuple(_ordered(file, found))
 
 

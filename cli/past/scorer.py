@@ -11,11 +11,13 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def scored(model: str, scoring: str) -> Callable[[str], object]:
-    """The loop's own scoring code, as an Azure ML deployment runs it: init() once, run(body) for each request."""
-    os.environ["AZUREML_MODEL_DIR"] = model
+    """The loop's own scoring code, as an Azure ML deployment runs it: init() once, run(body) for each request;
+    AZUREML_MODEL_DIR holds the model's folder under its own name."""
+    os.environ["AZUREML_MODEL_DIR"] = str(Path(model).parent)
     sys.path.insert(0, scoring)
     score = importlib.import_module("score")
     score.init()
@@ -24,17 +26,34 @@ def scored(model: str, scoring: str) -> Callable[[str], object]:
 
 
 def predicted(model: str) -> Callable[[str], object]:
+    """As the script does that Azure ML generates for an MLflow model."""
     import mlflow
+    import numpy as np
     import pandas as pd
 
     loaded = mlflow.pyfunc.load_model(model)
 
     def run(body: str) -> object:
         table = json.loads(body)["input_data"]
-        answers = loaded.predict(pd.DataFrame(table["data"], columns=table["columns"]))
-        return answers.tolist() if hasattr(answers, "tolist") else list(answers)
+        rows = pd.DataFrame(table["data"], columns=table["columns"])
+        answers = loaded.predict(_typed(rows, loaded.metadata.get_input_schema()))
+        return (
+            answers.to_dict("records") if isinstance(answers, pd.DataFrame) else np.asarray(answers).tolist()
+        )
 
     return run
+
+
+def _typed(rows: Any, schema: Any) -> Any:
+    """JSON has one kind of number, a signature has several: each column gets the type that is promised."""
+    import numpy as np
+
+    if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
+        return rows
+    wanted = dict(zip(schema.input_names(), schema.pandas_types()))  # noqa: B905 - the loop's Python may be an old one
+    return rows.astype(
+        {name: kind for name, kind in wanted.items() if name in rows and np.dtype(kind).kind in "fiu"}
+    )
 
 
 def main() -> None:
@@ -45,8 +64,7 @@ def main() -> None:
     sys.path = [place for place in sys.path if Path(place or ".").resolve() != Path(__file__).parent]
     run = scored(model, scoring) if scoring else predicted(model)
     for line in sys.stdin:
-        answer = run(line)
-        print(answer if isinstance(answer, str) else json.dumps(answer), file=answers, flush=True)
+        print(json.dumps(run(line)), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from cli.past import baselines, chronicle, pipeline_file, simulation
@@ -16,6 +17,7 @@ from cli.past.own_pipeline import OwnPipeline
 from shared import loopfile
 from shared.errors import ConfigurationError
 from tests.engine.world import LOOP, season
+from tests.patience import until
 
 PIPELINE = """
 type: pipeline
@@ -60,7 +62,9 @@ from pathlib import Path
 def init():
     global means
     print("this goes to the log, not into an answer")
-    means = {s: float(m) for s, m in csv.reader((Path(os.environ["AZUREML_MODEL_DIR"]) / "model.csv").open())}
+    root = Path(os.environ["AZUREML_MODEL_DIR"])
+    assert [file.name for file in root.iterdir()] == ["model"], "as on Azure, it holds the model's folder"
+    means = {s: float(m) for s, m in csv.reader((root / "model" / "model.csv").open())}
 def run(raw):
     table = json.loads(raw)["input_data"]
     at = table["columns"].index("flipper_length_mm")
@@ -71,6 +75,20 @@ inputs: {table: {type: uri_folder}, least: {type: integer}}
 outputs: {model: {type: custom_model}}
 code: .
 command: python train.py ${{inputs.table}} ${{inputs.least}} ${{outputs.model}}
+"""
+
+
+SLEEPER = ["sleep", "86399"]
+ENDLESS = """
+type: pipeline
+jobs:
+  train:
+    outputs: {code: "${{parent.outputs.model}}"}
+    command: |
+      sleep 86399 &
+      printf 'J\\366rg'
+      cat
+      LAST
 """
 
 
@@ -141,6 +159,33 @@ def test_the_same_window_is_trained_once_and_a_model_answers_after_others_took_i
         model.probabilities(asked)
 
 
+def test_a_model_may_answer_with_text_of_several_lines(loop: Path, tmp_path: Path) -> None:
+    score = SCORE.replace("return [", "return json.dumps([").replace(
+        'table["data"]]', 'table["data"]], indent=1)'
+    )
+    (loop / "score/score.py").write_text(score)
+    with OwnPipeline(loop, loopfile.load(loop), sys.executable) as trainer:
+        model = trainer(training(tmp_path, 60)).model
+        assert model is not None
+        asked = pd.DataFrame({"flipper_length_mm": [190.0, 220.0]})
+        assert len(model.predict(asked)) == len(model.predict(asked.head(1))) + 1 == 2
+
+
+def test_a_command_is_asked_nothing_and_leaves_nothing_behind(loop: Path, tmp_path: Path) -> None:
+    """Its output may have any name and be in any encoding; what it began ends with it, or with its time."""
+    file = loop / "train.yml"
+    for last, limit, words in (
+        ("false", "6h", "ended with exit code 1: J\ufffdrg"),
+        ("sleep 86399", "1s", "ran into train.timeout"),
+    ):
+        file.write_text(ENDLESS.replace("LAST", last))
+        plan = loopfile.load(loop, overrides=(f"train.timeout={limit}",))
+        with OwnPipeline(loop, plan, sys.executable, 0.0) as trainer:
+            found = trainer(training(tmp_path, 20))
+            assert (found.error, found.took_s) == (f"step train {words}", 0.0)
+        until(lambda: not [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == SLEEPER])
+
+
 def sweep(goal: str) -> str:
     return f"""
 type: pipeline
@@ -184,6 +229,7 @@ def test_of_a_sweeps_trials_the_best_is_the_model(loop: Path, tmp_path: Path, go
         (("train/component.yml", "train/none.yml"), "none.yml cannot be read"),
         (("${{parent.inputs.training_data}}", "${{parent.jobs.train.outputs.model}}"), "wait for each other"),
         (("type: pipeline\n", "type: command\n"), "no pipeline with jobs"),
+        (('{model: "${{parent.outputs.model}}"}', "{}"), "no step gives"),
     ],
 )
 def test_what_cannot_run_here_is_named_before_anything_runs(

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from cli import loaded
 from cli.session import Json, LoopFolder, folder_of, out, print_json, shown
+from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cli.past.model import Trainer
@@ -48,15 +49,31 @@ JOB_MINUTES = 30.0
 def backtest(
     loop: LoopFolder,
     data: Annotated[
-        Path, typer.Option("--data", help="Folder of past drops, one file each, in order of name.")
+        Path,
+        typer.Option(
+            "--data",
+            exists=True,
+            file_okay=False,
+            help="Folder of past drops, one file each, in order of name.",
+        ),
     ],
     days: Annotated[float, typer.Option(min=0.01, help="Days between two drops.")] = 7,
     began: Annotated[str, typer.Option(help="When the first drop landed, in ISO 8601.")] = "",
     alerts: Annotated[
-        Path | None, typer.Option(help="CSV of past alerts: at, rule, and condition (Fired or Resolved).")
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="CSV of past alerts: at, rule, and condition (Fired or Resolved).",
+        ),
     ] = None,
     served: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet of past requests: at, and the columns of a request.")
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="CSV or Parquet of past requests: at, and the columns of a request.",
+        ),
     ] = None,
     learner: Annotated[
         Learner, typer.Option(help="What learns: a stand-in, or the loop's own pipeline, run here.")
@@ -82,6 +99,8 @@ def backtest(
     """
     from cli.past import baselines, chronicle, simulation
 
+    if picture and not picture.absolute().parent.is_dir():
+        raise ConfigurationError(f"--picture {picture}: there is no folder {picture.parent}")
     definition = defined(loop, tuple(overrides or ()))
     first = chronicle.moment(began, "--began") if began else None
     past = chronicle.read(data, timedelta(days=days), first, alerts, served)

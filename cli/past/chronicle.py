@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,8 +97,18 @@ def moment(text: str, where: str) -> datetime:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """What pandas, pyarrow or csv say of a file that is not what its name promises names no file."""
+    try:
+        yield
+    except (ValueError, csv.Error) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}") from error
+
+
 def _alerts(file: Path) -> tuple[Alert, ...]:
-    found = sorted(_lines(file), key=lambda one: one[0])
+    with _readable(file):
+        found = sorted(_lines(file), key=lambda one: one[0])
     fired: dict[str, datetime] = {}
     alerts = []
     for at, rule, condition in found:
@@ -127,7 +138,8 @@ def _lines(file: Path) -> Iterator[tuple[datetime, str, str]]:
 
 def read_served(file: Path) -> Served:
     """A CSV or Parquet file: a column `at`, and the columns of a request."""
-    frame = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+    with _readable(file):
+        frame = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
     if AT not in frame.columns:
         raise ConfigurationError(f"{file}: no column {AT}, the time of each request")
     times = [

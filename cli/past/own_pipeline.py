@@ -75,8 +75,11 @@ class OwnModel:
         while len(self.pool) > MOST_MODELS:
             self.pool.pop(0).close()
         if self.process is None:
+            logged = {
+                "MLFLOW_TRACKING_URI": (self.folder.parents[1] / "mlruns").as_uri()
+            }  # else it is made here
             self.process = subprocess.Popen(
-                [self.python, str(SCORER), str(self.folder), self.scoring],
+                [self.python, str(SCORER), str(self.folder), self.scoring], env={**os.environ, **logged},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
         stdin, stdout = _pipes(self.process)

@@ -165,6 +165,48 @@ def test_the_command_tells_it_as_a_table_and_as_json(drops: list[Path], tmp_path
     assert (tmp_path / "p.svg").read_text().startswith("<svg")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none.csv", None, "does not exist"),
+        ("empty.csv", b"", "empty.csv cannot be read: No columns"),
+        ("torn.parquet", b"PAR1", "torn.parquet cannot be read"),
+        ("binary.csv", b"\xff\xfe\x00\xd8", "binary.csv cannot be read"),
+    ],
+)
+def test_a_file_that_is_none_of_requests_is_named(
+    drops: list[Path], tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
+    from typer.testing import CliRunner
+
+    from cli import app
+
+    file, loop = tmp_path / name, tmp_path / "loop.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    loop.write_text(LOOP)
+    (tmp_path / "train.yml").write_text("")
+    data = ("--data", str(drops[0].parent), "--began", "2026-03-02")
+    done = CliRunner().invoke(app, ["backtest", str(loop), *data, "--served", str(file)])
+    assert words in f"{done.output}{done.exception}" and isinstance(
+        done.exception, SystemExit | ConfigurationError
+    )
+
+
+def test_a_picture_that_has_no_place_is_refused_before_anything_runs(
+    drops: list[Path], tmp_path: Path
+) -> None:
+    from typer.testing import CliRunner
+
+    from cli import app
+
+    place = tmp_path / "none" / "p.svg"
+    done = CliRunner().invoke(
+        app, ["backtest", str(tmp_path), "--data", str(drops[0].parent), "--picture", str(place)]
+    )
+    assert isinstance(done.exception, ConfigurationError) and "there is no folder" in str(done.exception)
+
+
 def test_evidently_s_rule_needs_half_of_the_columns() -> None:
     random = np.random.default_rng(7)
     before = pd.DataFrame({name: random.normal(size=400) for name in "abcd"})

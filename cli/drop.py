@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from cli import session
 from cli.session import out
 from shared.errors import ConfigurationError
 from shared.inbox.landings import FOLDER_END
-from shared.ports import Blobs
+from shared.ports import Blob, Blobs
 from shared.tables.snapshot import LOG, commit_of
 
 
@@ -68,17 +69,24 @@ def _folder(blobs: Blobs, file: Path, place: str, end: str) -> None:
 
 def _table(blobs: Blobs, file: Path, container: str, target: str) -> None:
     """What is not there yet: a commit is read once it lands, so that it comes after what it names."""
-    there = {
-        blob.name.removeprefix(f"{target}/"): blob.size_bytes for blob in blobs.list(container, f"{target}/")
-    }
+    there = {blob.name.removeprefix(f"{target}/"): blob for blob in blobs.list(container, f"{target}/")}
     below = {each.relative_to(file).as_posix(): each for each in file.rglob("*") if each.is_file()}
     found = {name: each for name, each in below.items() if not each.name.startswith(".")}
     commits = {name for name in found if commit_of(name)}
-    for name in sorted(commits & there.keys()):
-        if found[name].stat().st_size != there[name]:
-            raise ConfigurationError(
-                f"{container}/{target} is another Delta table, whose {name} differs; give this one another --name"
-            )
+    sizes = {name: blob.size_bytes for name, blob in there.items()}
+    both = sorted(commits & there.keys())
+    differ = [name for name in both if found[name].stat().st_size != sizes[name]]
+    differ += [name for name in both[-1:] if _bytes(blobs, there[name]) != found[name].read_bytes()]
+    if differ:
+        raise ConfigurationError(
+            f"{container}/{target} is another Delta table, whose {differ[0]} differs; give this one another --name"
+        )
     for name in sorted(found, key=lambda name: (name in commits, name.startswith(f"{LOG}/"), name)):
-        if found[name].stat().st_size != there.get(name):
+        if found[name].stat().st_size != sizes.get(name):
             blobs.upload(container, f"{target}/{name}", found[name])
+
+
+def _bytes(blobs: Blobs, blob: Blob) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        blobs.download(blob, place := Path(folder) / "blob")
+        return place.read_bytes()

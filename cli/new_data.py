@@ -132,12 +132,9 @@ class Seen:
             raise ConfigurationError(
                 f"--time {time!r} is not a column of times; columns of times: {', '.join(moments) or 'none'}"
             )
-        if time:
-            self.time = "" if time == "none" else time
-        elif len(moments) > 1:
-            self.time = ask("time", [*moments, "none"]).replace("none", "")
-        else:
-            self.time = moments[0] if moments else ""
+        if not time:
+            time = ask("time", [*moments, "none"]) if len(moments) > 1 else "".join(moments)
+        self.time = "" if time == "none" else time
 
     def _set_aside(self) -> None:
         for name, kind in self.kinds.items():

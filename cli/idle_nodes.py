@@ -59,7 +59,7 @@ def idle(ml: Callable[[], MLClient], name: str) -> Idle:
                 f"the workspace has no compute {name}; "
                 "correct `train.compute` or the pipeline's step, or leave it out for serverless compute"
             ) from None
-    return Idle(name, str(getattr(found, "size", "")), getattr(found, "min_instances", None) or 0)
+    return Idle(name, str(getattr(found, "size", None) or ""), getattr(found, "min_instances", None) or 0)
 
 
 def refuse(ml: Callable[[], MLClient], train: Train) -> Idle | None:

@@ -65,12 +65,12 @@ def told(machines: tuple[Machine, ...], cost: Cost) -> Iterator[str]:
         places = filter(None, (one.compute, one.size and f"a {one.size}"))
         yield f"step {one.step} runs on {', '.join(places)}"
     reckoned = price(cost, cost.node)
-    for one in machines:
-        dearer = price(cost, one.size) if one.size else reckoned
-        if dearer is None:
-            yield f"{one.size} has no price; give it in cost.prices"
-        elif reckoned is not None and dearer > reckoned:
+    for size in dict.fromkeys(one.size for one in machines if one.size):
+        hour = price(cost, size)
+        if hour is None:
+            yield f"{size} has no price; give it in cost.prices"
+        elif reckoned is not None and hour > reckoned:
             yield (
-                f"a job's hour is reckoned as one of {cost.node} ({reckoned:g} {cost.currency}), and {one.size} costs "
-                f"{dearer:g}: cost.node: {one.size} reckons no release too cheap"
+                f"a job's hour is reckoned as one of {cost.node} ({reckoned:g} {cost.currency}), and {size} costs "
+                f"{hour:g}: cost.node: {size} reckons no release too cheap"
             )

@@ -40,5 +40,6 @@ def test_a_dearer_step_is_told_and_a_cheaper_one_is_not() -> None:
     assert (
         len(told) == 3 and "reckoned as one of Standard_DS3_v2 (0.293 USD)" in told[2] and "3.06" in told[2]
     )
-    (_, unpriced) = step_machines.told((Machine("t", "", "Standard_Odd"),), Cost())
-    assert "Standard_Odd has no price" in unpriced
+    odd = (Machine("t", "", "Standard_Odd"), Machine("u", "", "Standard_Odd"))
+    (_, _, unpriced) = step_machines.told(odd, Cost())
+    assert "Standard_Odd has no price" in unpriced, "once, not for each step"

@@ -22,7 +22,7 @@ from shared.words import say, titled
 from tower.pages import lines
 from tower.pages.lines import Offer, Told, Withheld, read, told
 from tower.shapes import Bar
-from tower.visit import Asking, Document, NotFound, clip, document
+from tower.visit import Asking, Document, NotFound, clip, document, shortened
 from tower.words import DOING, model
 
 ENTRIES = 400
@@ -308,7 +308,7 @@ def _gate(policy: GatePolicy, verdict: GateVerdict) -> Gate | None:
         floor=policy.slices.floor if policy.slices else None,
         slices=tuple(
             Slice(
-                clip(f"{one.column}={one.name}", 60),
+                shortened(f"{one.column}={one.name}", 60),
                 one.rows,
                 one.interval,
                 one.outcome.value if one.outcome else "not judged: too few rows",
@@ -326,14 +326,15 @@ def _importance(asking: Asking, digest: str) -> tuple[Column, ...]:
     found = Explanation.from_dict(content)
     ours, theirs = found.challenger.columns, found.champion.columns if found.champion else {}
     return tuple(
-        Column(clip(name, 80), ours[name], theirs.get(name)) for name in importance.ranked(ours)[:COLUMNS]
+        Column(shortened(name, 80), ours[name], theirs.get(name))
+        for name in importance.ranked(ours)[:COLUMNS]
     )
 
 
 def _metric(found: MetricEvidence) -> MetricLine:
     name = found.metric + (f", {found.slice}" if found.slice else "")
     return MetricLine(
-        clip(name, 80),
+        shortened(name, 80),
         found.estimate,
         found.low,
         found.high,

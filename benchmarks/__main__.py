@@ -1,6 +1,6 @@
-"""`make bench`: every benchmark in turn; each writes its own section of docs/benchmarks.md, `drift` and
-`contracts` only beside their peers (`--peers`). `alone`, `estimate` and `streams` are left out: they need
-packages of their own."""
+"""`make bench`: benchmarks in turn; each writes its own section of docs/benchmarks.md, `drift` and `contracts`
+only beside their peers (`--peers`). `alone`, `delta`, `estimate` and `streams` are left out: they need packages of
+their own. So is `small_drop`, which prints alone."""
 
 from __future__ import annotations
 

@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
+from uv import find_uv_bin
 
 from local.jobs import environment, installer
 from local.jobs.exceptions import EnvironmentNotBuilt, WorkspaceStopping
@@ -168,11 +169,52 @@ def _as_pip_has_it(
         monkeypatch.delenv(name)
     for name, value in {"PIP_CONFIG_FILE": str(file), **(variables or {})}.items():
         monkeypatch.setenv(name, value)
-    installer._pip_settings.cache_clear()
+    installer._told_by_pip.cache_clear()
     try:
         return installer._pip_settings()
     finally:
-        installer._pip_settings.cache_clear()
+        installer._told_by_pip.cache_clear()
+
+
+@pytest.fixture
+def set_anew() -> Iterator[None]:
+    """pip's settings are read again for this test, and after it."""
+    installer._told_by_pip.cache_clear()
+    yield
+    installer._told_by_pip.cache_clear()
+
+
+@pytest.mark.usefixtures("set_anew")
+@pytest.mark.parametrize("said", ["1", "True"])
+def test_where_pip_asks_no_index_none_is_asked(
+    said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", said)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    asked = installer.uv("pip", "install", "--dry-run", "--python", sys.executable, "no-such-package-of-ours")
+    assert "provided package locations" in asked.stderr
+
+
+@pytest.mark.usefixtures("set_anew")
+@pytest.mark.parametrize("password", ["s3#cret", "s3/cret", "s3@cret"])
+def test_an_error_has_no_password_of_an_index(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uv hides it in an address that it can read, and these it cannot."""
+    monkeypatch.setenv("PIP_INDEX_URL", f"https://bob:{password}@127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    asked = installer.uv("pip", "install", "--dry-run", "--python", sys.executable, "no-such-package-of-ours")
+    assert asked.returncode and "cret" not in asked.stderr
+
+
+def test_what_a_redaction_leaves_is_what_is_no_secret() -> None:
+    for text in ("git+https://github.com/o/r.git@main", "x @ https://a.example/x.whl"):
+        assert installer._CREDENTIALS.sub("****@", text) == text
+
+
+def test_set_up_installs_into_its_own_environment_whichever_is_active(tmp_path: Path) -> None:
+    subprocess.run([find_uv_bin(), "venv", "-q", "--no-project", tmp_path / "other"], check=True)
+    active = {"VIRTUAL_ENV": str(tmp_path / "other"), "UV_SYSTEM_PYTHON": "1"}
+    command = [sys.executable, "-m", "local.jobs.installer", "pip", "show", "uv"]
+    assert subprocess.run(command, env=os.environ | active).returncode == 0
 
 
 def test_what_nothing_asks_for_in_a_month_goes(cache: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -47,24 +46,17 @@ class Settings:
     """Where OpenLineage events are posted to; empty: none are."""
     lineage_key: str = field(default="", repr=False)
     http_keys: str = field(default="", repr=False)
-    """JSON: bearer tokens by host, for `data.source` and signals that ask for one; empty: there are none."""
+    """Bearer tokens by host, `host=token` with blanks between, for `data.source` and signals that ask for one."""
 
     def keys_by_host(self) -> Mapping[str, str]:
         """ConfigurationError where they cannot be sent as they are; its text has none of them."""
-        try:
-            keys = json.loads(self.http_keys or "{}")
-            fit = isinstance(keys, dict) and all(
-                _HOST.fullmatch(host) and isinstance(key, str) and _TOKEN.fullmatch(key)
-                for host, key in keys.items()
-            )
-        except ValueError:
-            fit = False
-        if not fit:
+        pairs = [pair.partition("=")[::2] for pair in self.http_keys.split()]
+        if not all(_HOST.fullmatch(host) and _TOKEN.fullmatch(key) for host, key in pairs):
             raise ConfigurationError(
-                'DRIFTLOOP_HTTP_KEYS is not JSON of hosts, each with its key, such as {"metrics.example.com": "…"}. '
-                "Hosts are written in small letters, and keys hold no blanks."
+                "DRIFTLOOP_HTTP_KEYS is not hosts with their keys, metrics.example.com=KEY, with blanks between; hosts "
+                "are written in small letters. A reference to a key vault stays as it is where the app may not read it."
             )
-        return dict(keys)
+        return dict(pairs)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

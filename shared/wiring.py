@@ -69,7 +69,7 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
             workspace, clients.identity, settings.endpoint_identity, settings.endpoint_access, scaling
         ),
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
-        sources=WebSources(settings.keys_by_host()),
+        sources=WebSources(settings.keys_by_host),
         topic=AzureTopic(clients.topic(), settings.topic_endpoint),
         queue=AzureQueue(clients.queue(), clients.queue(poison=True)),
         runs=AzureQueue(clients.queue(settings.runs), clients.queue(settings.runs, poison=True)),

@@ -67,7 +67,7 @@ param lineageUrl string
 param lineageKey string
 
 @secure()
-@description('JSON of keys by host, for sources and signals that ask for one, or a reference to it in a key vault.')
+@description('Keys by host, as HOST=KEY with blanks between, for sources and signals that ask for one, or a reference to them in a key vault.')
 param httpKeys string
 
 @description('Subnet that the app goes out through; empty: it is in no network.')

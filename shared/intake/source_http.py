@@ -15,7 +15,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -36,15 +36,16 @@ def _away(text: str, retry_after_s: float | None = None) -> DependencyUnavailabl
 
 
 class WebSources:
-    """`Sources` over HTTP. `keys`: bearer tokens by host, as an address spells it: with its port where it has one."""
+    """`Sources` over HTTP. `keys`: bearer tokens by host, as an address spells it: with its port where it has one. They
+    are asked for with each request, as they may be unfit, and a command that requests nothing has no use for them."""
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
+    def __init__(self, keys: Callable[[], Mapping[str, str]]) -> None:
         self._keys = keys
 
     def fetch(self, url: str, *, etag: str, modified: str, limit_bytes: int, timeout_s: float) -> Fetched:
         deadline = time.monotonic() + timeout_s
         first = here = urlsplit(url)
-        key = self._keys.get(first.netloc.casefold(), "")
+        key = self._keys().get(first.netloc.casefold(), "")
         for _ in range(MOST_REDIRECTS + 1):
             answer = _ask(here, _headers(etag, modified, key), limit_bytes, deadline)
             if isinstance(answer, Fetched):

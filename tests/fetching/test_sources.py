@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from shared.errors import DependencyUnavailable, InputRejected
+from shared.errors import ConfigurationError, DependencyUnavailable, InputRejected
 from shared.intake.source_http import WebSources, public
 from shared.ports import Fetched
+from shared.settings import Settings
+from shared.wiring import azure_ports
 
 Answering = Callable[[BaseHTTPRequestHandler], None]
 
@@ -81,7 +83,7 @@ def fetch(
     timeout_s: float = 5,
     keys: Mapping[str, str] | None = None,
 ) -> Fetched:
-    return WebSources(keys or {}).fetch(
+    return WebSources(lambda: keys or {}).fetch(
         url, etag=etag, modified="", limit_bytes=limit_bytes, timeout_s=timeout_s
     )
 
@@ -253,3 +255,34 @@ def test_over_tls_the_certificate_and_the_name_are_checked(
 )
 def test_which_addresses_are_public(address: str, open_internet: bool) -> None:
     assert public(address) is open_internet
+
+
+def of_keys(text: str) -> Settings:
+    needed = dict.fromkeys(set(Settings.__dataclass_fields__) - {"http_keys"}, "https://a.example")
+    return Settings(**needed, http_keys=text)
+
+
+def test_keys_are_told_by_host() -> None:
+    assert of_keys("").keys_by_host() == {}
+    told = of_keys(" shop.example.com=a=b  127.0.0.1:8080=1|c\n").keys_by_host()
+    assert told == {"shop.example.com": "a=b", "127.0.0.1:8080": "1|c"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s3cret)",
+        "Shop.example.com=s3cret",
+        "https://shop.example.com=s3cret",
+        "shop.example.com=",
+        "s3cret",
+        "shop.example.com=s3crét",
+        '{"shop.example.com": "s3cret"}',
+    ],
+)
+def test_keys_that_cannot_be_sent_are_told_when_one_is_asked_for_and_not_before(text: str) -> None:
+    """A shell that has `azd env get-values` has the reference to a key vault as it is; no command needs a key."""
+    ports = azure_ports(of_keys(text))
+    with pytest.raises(ConfigurationError, match="with blanks between") as refused:
+        ports.sources.fetch("http://127.0.0.1:9/", etag="", modified="", limit_bytes=1, timeout_s=1)
+    assert "s3cr" not in str(refused.value)

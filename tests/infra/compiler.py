@@ -49,13 +49,14 @@ def diagnostics(infra: Path, folder: Path, *, lint: bool = True) -> list[str]:
 
 
 def parameters(environment: Mapping[str, str], infra: Path = INFRA) -> dict[str, Any]:
-    """What azd makes of main.parameters.json: variables are filled in, and numbers read where a number is wanted."""
+    """What azd makes of main.parameters.json: variables are filled into its text, so that a value with a quotation mark
+    breaks it (azure-dev, bicep_provider.go, `loadParameters`), and numbers read where a number is wanted."""
     document = json.loads((infra / "main.parameters.json").read_text())["parameters"]
     numbers = re.findall(r"^param (\w+) int", (infra / "main.bicep").read_text(), re.MULTILINE)
     found: dict[str, Any] = {}
     for name, entry in document.items():
         (variable, default) = re.fullmatch(r"\$\{(\w+)=?(.*)\}", entry["value"]).groups()  # type: ignore[union-attr]
-        value = environment.get(variable) or default
+        value = json.loads(f'"{environment.get(variable) or default}"')
         found[name] = int(value) if name in numbers else value
     return found
 

@@ -404,7 +404,8 @@ def test_each_planted_hole_is_seen(tmp_path: Path, snapshots: Snapshots) -> None
 
 def test_no_key_of_a_host_is_in_a_snapshot(made: Made) -> None:
     case = "keys of hosts that ask for one"
-    (secret,) = json.loads(CASES[case]["DRIFTLOOP_HTTP_KEYS"]).values()
+    secret = CASES[case]["DRIFTLOOP_HTTP_KEYS"].partition("=")[2]
+    assert secret
     assert secret not in made(case).text
 
 

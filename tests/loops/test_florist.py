@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 import cli
 from cli.past import baselines, chronicle, simulation, stand_ins
+from local.logs.models import COLUMNS
+from local.logs.query import Table, run
 from shared import loopfile
 from shared.loopfile import own_code
 
@@ -54,3 +56,20 @@ def test_each_is_valid_and_judges_the_past(past: Path, file: str, metric: str) -
         assert "check giants finds drift: 5 flowers" in third.words
         assert "check petals: petals are longer or shorter" in third.words and "no alarm" in third.words
         assert "check giants says: 0 flowers" in second.words
+
+
+@pytest.mark.parametrize("file", ["loop.yaml", "florist.yaml"])
+def test_the_signal_counts_what_the_model_refuses_and_no_crash(file: str) -> None:
+    """Whatever a container answers but 200 is a 424 of the endpoint (how-to-troubleshoot-online-endpoints.md)."""
+    (signal,) = loopfile.load(LOOP / file).canary.signals
+    at = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    known = dict.fromkeys(COLUMNS) | {"TimeGenerated": at, "EndpointName": "e", "DeploymentName": "r2-a1"}
+    codes = [(200, 200), (424, 400), (424, 500), (424, 502), (429, None), (401, None)]
+    asked = [
+        {**known, "XMSClientRequestId": "", "ResponseCode": code, "ModelStatusCode": model}
+        for code, model in codes
+    ]
+    span = {"since": "2026-01-01T11:00:00Z", "until": "2026-01-01T13:00:00Z"}
+    text = signal.asked({"endpoint": "e", "canary": "r2-a1", "champion": "r1-a1", **span})
+    found = run(text, Table(COLUMNS, asked))
+    assert found.rows == [{"deployment": "r2-a1", "hits": 1, "total": 6}]

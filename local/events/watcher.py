@@ -45,7 +45,7 @@ class BlobWatcher:
         self._clients = {STORAGE: service.blobs, PARTNER_STORAGE: service.partner}
         self._looking = threading.Lock()
         self._seen: dict[tuple[str, str, str], str] = {
-            (body["source"], body["container"], body["name"]): body["etag"]
+            (body.get("source", STORAGE), body["container"], body["name"]): body["etag"]
             for _, body in service.state.items(_SEEN)
         }
         self._thread = threading.Thread(target=self._run, name="blob-watcher", daemon=True)
@@ -75,6 +75,7 @@ class BlobWatcher:
                 made = self._event((PARTNER_STORAGE, container, target), moved[0], "", "", self._next())
                 url = client.get_blob_client(container, source).url
                 self._events.accept(PARTNER_STORAGE, [namespace.renamed(made, url, folder=folder, by=by)])
+            self._seen |= {(PARTNER_STORAGE, container, blob.name): blob.etag.strip('"') for blob in moved}
 
     def _run(self) -> None:
         rest_s = 0.0
@@ -130,12 +131,12 @@ class BlobWatcher:
                 event = self._event(key, blob, etag, api, self._next())
                 by = namespace.writer(state) if source == PARTNER_STORAGE else namespace.BLOB
                 self._events.accept(source, namespace.written(event, by))
+        self._seen[key] = etag
         return 0 if appended else 1
 
     def _notice(self, key: tuple[str, str, str], etag: str) -> None:
         body = dict(zip(("source", "container", "name"), key, strict=True)) | {"etag": etag}
         self._service.state.put(_SEEN, _hashed(key), body)
-        self._seen[key] = etag
 
     def _next(self) -> int:
         counter = (self._service.state.get(_COUNTER, "blob") or {"value": 0x1000})["value"] + 1

@@ -20,7 +20,7 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, 
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridPublisherClient
 from azure.identity import DefaultAzureCredential
-from azure.storage.blob import BlobBlock, BlobServiceClient
+from azure.storage.blob import BlobBlock, BlobProperties, BlobServiceClient
 from azure.storage.queue import QueueClient
 
 from local import events
@@ -28,7 +28,9 @@ from local.azure import LocalAzure
 from local.events import retry
 from local.events.delivery_faults import Faults
 from local.events.models import Events
+from local.events.watcher import BlobWatcher
 from local.service import Service
+from local.settings import settings_of
 from local.state import State
 from shared import loopfile
 from shared.inbox import recorder
@@ -518,3 +520,30 @@ def test_what_is_renamed_into_place_in_another_account_becomes_a_version(grid: G
     worker.run(ports, loop)
     (version,) = queries.versions(unit_of_work.read(ports, loop), last=9)
     assert version.source == f"partner:outbox/{grid.folder}/in/a.csv" and version.rows == 40
+
+
+def test_a_state_folder_of_when_there_was_one_account_is_taken_up(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    service = Service(settings, State(tmp_path / "state.sqlite"))
+    service.state.put("event-blob", "x", {"container": "landing", "name": "a.csv", "etag": "1"})
+    assert BlobWatcher(service, Events(service))._seen == {("storage", "landing", "a.csv"): "1"}
+    service.close()
+
+
+def test_a_blob_that_could_not_be_told_of_is_told_of_at_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(settings_of(tmp_path), State(tmp_path / "state.sqlite"))
+    watcher, key = BlobWatcher(service, Events(service)), ("storage", "landing", "a.csv")
+    headers = {"Last-Modified": datetime(2026, 1, 1, tzinfo=UTC), "x-ms-blob-type": "PageBlob"}
+    blob = BlobProperties(name="a.csv", **headers)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+        patch.setattr(watcher._events, "accept", _full)
+        watcher._note(key, "1", blob)
+    assert (watcher._seen, service.state.items("event-blob")) == ({}, [])
+    assert watcher._note(key, "1", blob) == 1
+    service.close()
+
+
+def _full(source: str, events: object) -> None:
+    raise OSError("the disk is full")

@@ -102,7 +102,7 @@ class Application:
         conf = {**self._asked(), **self._fixed(variables), **spark_storage.settings(self._folder / "stores")}
         command = [str(self._python.with_name("spark-submit")), "--master", self._master()]
         for name in LISTS[1:]:
-            command += [f"--{name}", ",".join(map(str, listed[name]))] if listed[name] else []
+            command += [f"--{name}", ",".join(self._told(name, listed[name]))] if listed[name] else []
         for key, value in conf.items():
             command += ["--conf", f"{key}={value}"]
         try:
@@ -116,6 +116,13 @@ class Application:
         if not found.is_relative_to(self._code.resolve()) or not found.is_file():
             raise StepFailed(f"{what}: {name!r} is no file of the job's code.")
         return found
+
+    def _told(self, name: str, files: list[Path]) -> list[str]:
+        """As spark-submit is told of them; of an archive as what it is unpacked, too (Spark, `spark.archives`)."""
+        if name != "archives":
+            return [str(file) for file in files]
+        asked = [each.partition("#") for each in self._spec[name]]
+        return [f"{file}{sign}{alias}" for file, (_, sign, alias) in zip(files, asked, strict=True)]
 
     def _libraries(self, py_files: list[Path]) -> list[str]:
         """Apart from the code, so that no sibling of a module that was sent along is there as well."""

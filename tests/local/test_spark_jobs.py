@@ -304,6 +304,17 @@ def test_a_conda_file_changes_no_part_of_the_runtime(line: str) -> None:
         spark_application.python_for("e:1", {"condaFile": f'{{"dependencies": ["{line}"]}}'})
 
 
+def test_an_archive_is_unpacked_as_what_the_job_says(code: Path, tmp_path: Path) -> None:
+    """Source: spark.apache.org, 3.5 configuration, `spark.archives`: file.zip#directory."""
+    for name in ("env.zip", "plain.zip", "rates.csv"):
+        (code / name).write_text("x")
+    sent = {"archives": ["env.zip#env", "plain.zip"], "files": ["rates.csv"]}
+    spec = {"entry": {"file": "words.py"}, "conf": {**FIXED, "spark.executor.instances": 1}, **sent}
+    command = spark_application.Application(spec, tmp_path, tmp_path / "python").order("", {})["command"]
+    assert command[command.index("--archives") + 1] == f"{code}/env.zip#env,{code}/plain.zip"
+    assert command[command.index("--files") + 1] == f"{code}/rates.csv"
+
+
 def test_a_published_spark_step_runs_as_the_managed_identity(code: Path, tmp_path: Path) -> None:
     """azure-ai-ml says of one without an identity that it runs as the user, whom an application is not."""
     found = load_component(loop_of(code, "loop", tmp_path / "loop") / "train.yml")

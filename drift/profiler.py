@@ -333,7 +333,9 @@ def _merge_column(name: str, profiles: Sequence[Profile]) -> ColumnProfile:
     rows = sum(p.rows for p in profiles)
     missing = sum(p.rows for p in profiles if name not in p.columns)
     nulls = sum(c.nulls for c in found) + missing
-    parts = {part: _merge_parts([c.parts[part] for c in known if part in c.parts]) for part in known[0].parts}
+    # A part that one of them lacks, as a profile of before there was that part, would be of some of the rows alone.
+    whole = [part for part in known[0].parts if all(part in c.parts for c in known)]
+    parts = {part: _merge_parts([c.parts[part] for c in known]) for part in whole}
     order = sum((c.order for c in known), Order())
     keys = sum(c.keys[0] for c in known), sum(c.keys[1] for c in known)
     return ColumnProfile(name, known[0].kind, known[0].type, rows, nulls, parts, order, keys)

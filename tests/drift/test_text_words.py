@@ -73,11 +73,26 @@ def test_which_word_follows_from_the_row_and_is_written_small_without_marks() ->
     assert one_word(pa.chunked_array([], pa.string())).to_pylist() == []
 
 
-def test_a_profile_of_before_is_compared_by_what_it_has() -> None:
-    rng = np.random.default_rng(4)
+def of_before(rng: np.random.Generator) -> drift.Profile:
+    """A profile that was stored when text had no words yet."""
     old = drift.profile(pa.table({"note": text(rng, 300)}), columns={"note": "text"})
     parts = dict(old.columns["note"].parts)
     del parts["word"]
     object.__setattr__(old.columns["note"], "parts", parts)
+    return old
+
+
+def test_a_profile_of_before_is_compared_by_what_it_has() -> None:
+    rng = np.random.default_rng(4)
+    old = of_before(rng)
     report = drift.compare(old, drift.profile(pa.table({"note": text(rng, 300, 200)}), grid=old))
     assert not any(effect.name == "words" for effect in report["note"].effects)
+
+
+@pytest.mark.parametrize("oldest_first", [True, False])
+def test_merged_with_one_of_before_the_words_of_some_rows_are_not_those_of_all(oldest_first: bool) -> None:
+    """Rows whose words nobody counted would be as many nulls: an alarm where nothing changed."""
+    rng = np.random.default_rng(5)
+    new = drift.profile(pa.table({"note": text(rng, 300)}), columns={"note": "text"})
+    merged = drift.merge([of_before(rng), new] if oldest_first else [new, of_before(rng)])
+    assert not drift.compare(merged, drift.profile(pa.table({"note": text(rng, 300)}), grid=merged)).detected

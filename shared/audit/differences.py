@@ -144,6 +144,7 @@ def _release_row(find: Find, record: Record, proven: ReleaseRecord) -> Iterator[
         ("window", row.window),
         ("served_with", row.served_with),
         ("promoted", row.promoted),
+        ("explanation", row.explanation),
     ):
         if last := proven.last(name):
             yield from _differs(of, place, name, last, found)
@@ -195,6 +196,7 @@ def _documents(
             record.definition_of(one),
             one.last("served_with"),
             one.last("promoted"),
+            one.last("explanation"),
             *one.every("evidence"),
         )
     }

@@ -22,7 +22,7 @@ def of(unit: Unit, release: Release) -> tuple[str, Reason | None]:
         if not content:
             return "", None
         challenger = importance.read(content)
-    except (ConfigurationError, ValueError) as error:
+    except (ConfigurationError, ValueError, RecursionError) as error:
         return "", reason(Code.IMPORTANCE_UNUSABLE, why=words_of(error))
     champion = release.champion.release if release.champion else 0
     found = importance.explained(challenger, _champions(unit, champion))

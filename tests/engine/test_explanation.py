@@ -7,6 +7,7 @@ import json
 import pytest
 
 from cli.explain import release_story
+from shared.audit import answer
 from shared.audit.exported_release import export
 from shared.domain.reason import Code
 from shared.memory.exported_ports import exported_ports
@@ -75,6 +76,14 @@ def test_story_ledger_page_and_exported_file_have_it(world: World) -> None:
     )
 
 
+def test_an_audit_tells_that_it_was_lost(world: World) -> None:
+    assert answer.audit(world.ports, "birds").problems == ()
+    made = world.copy()
+    del made.ports.documents.contents[made.release(2).explanation]
+    (problem,) = answer.audit(made.ports, "birds").problems
+    assert (problem.code, problem.facts["of"]) == (Code.AUDIT_DOCUMENT, "release 2")
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -83,6 +92,8 @@ def test_story_ledger_page_and_exported_file_have_it(world: World) -> None:
         (b'{"columns": {"a": "much"}}', "column 'a' has 'much', which is no number"),
         (b'{"columns": {"a": true}}', "which is no number"),
         (b'{"columns": {"a": NaN}}', "which is no number"),
+        (b'{"columns": {"a": 1' + b"0" * 400 + b"}}", "which is no number"),
+        (b"[" * 100_000, "RecursionError"),
         (json.dumps({"columns": {str(n): 1 for n in range(2001)}}).encode(), "2001 columns; at most 2000"),
     ],
 )

@@ -177,6 +177,7 @@ def test_one_that_is_not_needed_keeps_nobody_waiting_and_is_told(world: World) -
         (b'{"data": {"canary": "three"}}', None, "value, a number"),
         (b'{"data": {"canary": 3, "until": "noon"}}', None, "until, a time"),
         (b'{"data": {"value": NaN}}', None, "value, a number"),
+        (b'{"data": {"value": 1' + b"0" * 400 + b"}}", None, "value, a number"),
     ],
 )
 def test_what_an_http_answer_may_look_like(

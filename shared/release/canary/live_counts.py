@@ -6,7 +6,7 @@ may then differ in outcome only by the model behind it, not by a process that ha
 
 from __future__ import annotations
 
-import math
+import sys
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -89,7 +89,7 @@ def number(value: object) -> float | None:
     """A finite number, or None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if abs(value) <= sys.float_info.max else None  # JSON has longer whole numbers
 
 
 def scale(unit: Unit, release: Release) -> Scale:

@@ -7,7 +7,6 @@ download (public addresses, no foreign redirect). Both have little time and a sm
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from shared.domain.release import Release
 from shared.errors import DriftloopError
 from shared.loopfile.signal import Signal
 from shared.redaction import reason_of
+from shared.release.canary.live_counts import number
 from shared.release.machine import old_deployment
 from shared.runtime.unit_of_work import Unit
 
@@ -179,20 +179,13 @@ def _whole(part: Mapping[str, object], key: str, arm: str) -> int:
 def _value(name: str, answer: Answer) -> SignalSeen:
     from shared.release.canary.arms import SignalSeen
 
-    values = {arm: _number(part) for arm, part in answer.items()}
+    values = {arm: number(part.get("value")) for arm, part in answer.items()}
     canary = values.get("canary", values.get(""))
     if canary is None:
         raise _Unfit("value, a number")
     return SignalSeen(
         name, canary_value=canary, champion_value=values.get("champion"), until_at=_until(answer)
     )
-
-
-def _number(part: Mapping[str, object]) -> float | None:
-    value = part.get("value")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
 
 
 def _until(answer: Answer) -> datetime | None:

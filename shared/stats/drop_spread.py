@@ -38,8 +38,9 @@ class Shown:
 
 
 def sample_of(value: float, low: float, high: float, confidence: float) -> Sample:
-    """From an interval each of whose ends is one-sided at `confidence`."""
-    return Sample(value, (high - low) / 2 / NormalDist().inv_cdf(confidence))
+    """From an interval each of whose ends is one-sided at `confidence`; at one half its width says nothing."""
+    wide = NormalDist().inv_cdf(confidence)
+    return Sample(value, (high - low) / 2 / wide if wide else 0.0)
 
 
 def variance_between(pairs: Sequence[tuple[Sample, Sample]]) -> float:

@@ -77,6 +77,13 @@ def test_what_varies_between_drops_is_found_beside_what_the_rows_explain() -> No
     assert drop_spread.variance_between(list(pairwise(alike))) < 0.02**2
 
 
+def test_at_a_confidence_of_one_half_nothing_is_added_for_chance() -> None:
+    """The loop file allows it, and intervals of that confidence have no error to be told from."""
+    samples = [drop_spread.sample_of(value, value - 0.01, value + 0.01, 0.5) for value in (0.8, 0.7, 0.75)]
+    found = drop_spread.shown(samples, list(pairwise(samples)), 0.5)
+    assert (found.value, found.spread) == (pytest.approx(0.75), pytest.approx(0))
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("between", [0.0, 0.03, 0.08])
 @pytest.mark.parametrize("rows", [170, 340, 1000])

@@ -322,3 +322,5 @@ def clear_up(unit: Unit, release: Release, published: Published) -> None:
         _cancel(unit, release, published)
     if name and not serving.traffic(endpoint).get(name):
         serving.ensure_no_deployment(endpoint, name)
+        if release.champion and published.definition.serve.autoscale:
+            serving.free_scale(endpoint, release.champion.deployment)

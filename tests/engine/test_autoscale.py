@@ -13,6 +13,7 @@ from shared.domain.release import Phase
 from shared.errors import ConfigurationError
 from shared.memory.azureml import MemoryDeployment
 from shared.retraining import cost
+from shared.runtime import tick
 from tests.engine import test_faults as faults
 from tests.engine.world import LOOP, World, csv, season
 from tests.simulator.life import LOOP as ENDLESS
@@ -88,6 +89,18 @@ def test_a_challenger_that_the_gate_rejects_leaves_no_champion_held() -> None:
     world.act("retrain")
     world.ticks_with_traffic(20)
     assert world.release(2).phase is Phase.REJECTED
+    assert sizes(world) == {"r1-a1": (3, 1)}
+
+
+def test_a_worker_that_slept_past_the_end_of_its_release_leaves_no_champion_held() -> None:
+    world = served()
+    deployments(world)["r1-a1"].instances = 3
+    world.clock.advance(3600)
+    canaried(world)
+    world.act("abort", 2)
+    world.ticks(6)
+    world.ports.serving.hold_scale("birds", "r1-a1")
+    tick.sweep(world.ports)
     assert sizes(world) == {"r1-a1": (3, 1)}
 
 

@@ -29,7 +29,7 @@ from shared.release.canary.tolerance import CanaryPolicy, MetricEvidence
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """One metric, of all requests or of one slice, with its part of the budget."""
 
     metric: str
@@ -39,6 +39,20 @@ class _Part:
     """The confidence sequence's error rate."""
     weight: float
     slice: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        evidence: CanaryEvidence,
+        policy: CanaryPolicy,
+        metric: str,
+        margin: float | None,
+        share: float,
+        slice: str | None = None,
+    ) -> Part:
+        level = policy.alpha / policy.steps * (share or 1.0)
+        weight = min(max(evidence.set_weight_pct / 100, 0.001), 0.999)
+        return cls(metric, margin, share, level, weight, slice)
 
     def nothing(self, totals: tuple[int, int]) -> MetricEvidence:
         counts = {"canary_n": totals[0], "champion_n": totals[1]}
@@ -68,16 +82,13 @@ def _part(
     margin: float | None,
     slices: int = 0,
     name: str | None = None,
-) -> _Part:
+) -> Part:
     """With slices the whole gets half of the metric's share, the slices together the other half."""
     share = policy.share(metric)
     if slices:
         share = share / 2 if name is None else share / 2 / max(slices, policy.slice_slots)
-    level = policy.alpha / policy.steps * (share or 1.0)
-    if metric == "errors":
-        share *= 1 - policy.exact
-    weight = min(max(evidence.set_weight_pct / 100, 0.001), 0.999)
-    return _Part(metric, margin, share, level, weight, name)
+    part = Part.of(evidence, policy, metric, margin, share, name)
+    return replace(part, share=share * (1 - policy.exact)) if metric == "errors" else part
 
 
 def measure(evidence: CanaryEvidence, policy: CanaryPolicy) -> tuple[MetricEvidence, ...]:
@@ -93,7 +104,7 @@ def measure(evidence: CanaryEvidence, policy: CanaryPolicy) -> tuple[MetricEvide
     )
 
 
-def _rates(part: _Part, hits: tuple[int, int], totals: tuple[int, int]) -> MetricEvidence:
+def _rates(part: Part, hits: tuple[int, int], totals: tuple[int, int]) -> MetricEvidence:
     """A rate (errors, wrong predictions), canary first. H0: it is no higher than the champion's."""
     from shared.stats.sequential import difference_sequence, log_e_more
 
@@ -141,7 +152,7 @@ class _Ratio:
     """Two histograms on a logarithmic grid, canary first, and how many times greater the canary's values
     are."""
 
-    part: _Part
+    part: Part
     arms: tuple[Sequence[int], Sequence[int]]
     per_decade: int
     floor: int
@@ -226,7 +237,7 @@ def _predictions(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[Met
         yield _shift(part, canary.slice_predictions.get(name, {}), champion.slice_predictions.get(name, {}))
 
 
-def _shift(part: _Part, of_c: Mapping[str, int], of_b: Mapping[str, int]) -> MetricEvidence:
+def _shift(part: Part, of_c: Mapping[str, int], of_b: Mapping[str, int]) -> MetricEvidence:
     """H0: both arms predict every class equally often. The estimate: the largest change of a class's
     share."""
     from shared.stats.sequential import difference_sequence, log_e_shifted
@@ -276,7 +287,7 @@ def _labels(evidence: CanaryEvidence, policy: CanaryPolicy) -> Iterator[MetricEv
         yield _label(part, of_c, of_b)
 
 
-def _label(part: _Part, of_c: LabelCounts, of_b: LabelCounts) -> MetricEvidence:
+def _label(part: Part, of_c: LabelCounts, of_b: LabelCounts) -> MetricEvidence:
     """Classification: the share of wrong predictions. Regression: whether losses are greater by the
     margin."""
     totals = of_c.total, of_b.total

@@ -8,11 +8,11 @@ past. Who waits too long is then answered by `canary.on_timeout`, as for any evi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 from shared.domain.reason import Code, Fact, Reason, reason
 from shared.release.canary.arms import CanaryEvidence, SignalSeen
+from shared.release.canary.harm import Part
 from shared.release.canary.tolerance import CanaryPolicy, MetricEvidence, SignalPolicy
 
 
@@ -33,34 +33,27 @@ def _counted(
 ) -> MetricEvidence:
     from shared.stats.sequential import difference_sequence, log_e_more
 
-    share = policy.signal_share(signal)
+    part = Part.of(evidence, policy, signal.name, signal.margin, policy.signal_share(signal))
     (hits_c, n_c), (hits_b, n_b) = (seen and seen.canary) or (0, 0), (seen and seen.champion) or (0, 0)
     if not n_c or not n_b:
-        why = reason(Code.METRIC_UNMEASURED, metric=signal.name, slice=None, canary_n=n_c, champion_n=n_b)
-        return MetricEvidence(signal.name, 1.0, share, None, None, None, signal.margin, n_c, n_b, why)
+        return part.nothing((n_c, n_b))
     # Where more is better, harm is what is missing.
     bad = (n_c - hits_c, n_b - hits_b) if signal.higher_is_better else (hits_c, hits_b)
-    weight = min(max(evidence.set_weight_pct / 100, 0.001), 0.999)
-    log_e = float(log_e_more(*bad, n_c - bad[0], n_b - bad[1], weight))
-    low, high = difference_sequence(bad, (n_c, n_b), policy.alpha / policy.steps * (share or 1.0))
-    e_value, estimate = math.exp(min(log_e, 690.0)), bad[0] / n_c - bad[1] / n_b
-    facts: dict[str, Fact] = {
-        "canary_hits": hits_c,
-        "canary_n": n_c,
-        "champion_hits": hits_b,
-        "champion_n": n_b,
-        "low": float(low),
-        "high": float(high),
-    }
-    why = reason(
+    low, high = difference_sequence(bad, (n_c, n_b), part.level)
+    return part.found(
         Code.METRIC_SIGNAL,
+        float(log_e_more(*bad, n_c - bad[0], n_b - bad[1], part.weight)),
+        (bad[0] / n_c - bad[1] / n_b, low, high),
+        (n_c, n_b),
         metric=signal.name,
         higher_is_better=signal.higher_is_better,
-        margin=signal.margin,
-        e_value=e_value,
-        **facts,
+        canary_hits=hits_c,
+        canary_n=n_c,
+        champion_hits=hits_b,
+        champion_n=n_b,
+        low=float(low),
+        high=float(high),
     )
-    return MetricEvidence(signal.name, e_value, share, estimate, low, high, signal.margin, n_c, n_b, why)
 
 
 def waited_for(

@@ -41,7 +41,11 @@ from local.endpoints import limits
 from local.endpoints.board import Routed
 from local.endpoints.exceptions import Refused
 from local.jobs.environment import python_for
-from local.settings import LOGS_WORKSPACE_ID, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
+from local.settings import LOGS_WORKSPACE_ID, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE, WORKSPACE_ID
+from shared.azure.arm import ResourceManager
+from shared.azure.autoscale import _properties
+from shared.errors import DriftloopError
+from shared.ports import Scale
 from tests.patience import until
 
 ROW = {"row_id": "r-1", "x": 2.0}
@@ -850,3 +854,26 @@ def test_a_browsers_preflight_gets_no_permission(pair: Endpoint) -> None:
     answer = pair.http.options(pair.uri, headers=asked)
     assert answer.status_code >= 400
     assert "access-control-allow-origin" not in answer.headers
+
+
+def test_an_autoscale_setting_is_of_one_deployment_for_ever(pair: Endpoint) -> None:
+    """Sources: beside `local.arm.autoscale`."""
+    arm, scale = ResourceManager(DefaultAzureCredential()), Scale(1, 3, 70, 30, 5)
+    place = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.Insights"
+
+    def put(name: str, deployment: str, location: str = "local") -> None:
+        target = f"{WORKSPACE_ID}/onlineEndpoints/{pair.name}/deployments/{deployment}"
+        body = {"location": location, "properties": _properties(name, target, scale, 1)}
+        arm.put(f"{place}/autoscalesettings/{name}", "2022-10-01", body)
+
+    put("first", "blue")
+    put("first", "blue")
+    for what, code in (
+        (("first", "green"), "TargetResourceIdIsImmutable"),
+        (("second", "blue"), "Conflict"),
+        (("second", "none"), "BadRequest"),
+        (("second", "green", ""), "LocationRequired"),
+    ):
+        with pytest.raises(DriftloopError, match=code):
+            put(*what)
+    arm.delete(f"{place}/autoscalesettings/first", "2022-10-01")

@@ -10,7 +10,10 @@ from shared.clock import SystemClock
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from shared.azure.autoscale import Autoscaling
+    from shared.azure.client import Clients
     from shared.azure.failures import BoundedTransport
+    from shared.lineage.http_sink import HttpLineage
     from shared.ports import Ports, Sharing
 
 VERSIONS = "versions"
@@ -22,9 +25,6 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
 
     Tests of what can break give a `transport` of their own, under Azure's unmodified clients.
     """
-    from shared.azure import autoscale
-    from shared.azure.arm import ResourceManager
-    from shared.azure.autoscale import Autoscaling
     from shared.azure.blobs import AzureBlobs
     from shared.azure.client import Clients, Workspace, credential
     from shared.azure.datastore import Datastore
@@ -38,25 +38,12 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
     from shared.azure.traffic_log import AzureEvidence
     from shared.azure.versions import AzureVersions
     from shared.intake.source_http import WebSources
-    from shared.lineage.http_sink import HttpLineage
-    from shared.lineage.openlineage import Place
     from shared.ports import Ports
 
     clients = Clients(settings, credential(), transport or BoundedTransport)
     workspace = Workspace(settings, clients.identity, clients.transport)
     blobs = clients.blobs()
     datastore = Datastore(workspace, clients)
-    group = f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.autoscale_group}"
-    scaling = (
-        Autoscaling(ResourceManager(clients.identity, clients.transport, autoscale.ROLE), group)
-        if settings.autoscale_group
-        else None
-    )
-    place = Place(
-        account=settings.blob_service_uri.partition("://")[2].strip("/"),
-        workspace=f"azureml://{settings.subscription_id}/{settings.resource_group}/{settings.workspace}",
-    )
-    lineage = HttpLineage(settings.lineage_url, settings.lineage_key, place) if settings.lineage_url else None
     return Ports(
         store=TableStore(clients.table()),
         documents=BlobDocuments(blobs.get_container_client(DOCUMENTS)),
@@ -66,7 +53,11 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
             workspace, datastore, partial(Datastore, workspace, clients), settings.registry
         ),
         serving=AzureServing(
-            workspace, clients.identity, settings.endpoint_identity, settings.endpoint_access, scaling
+            workspace,
+            clients.identity,
+            settings.endpoint_identity,
+            settings.endpoint_access,
+            _scaling(settings, clients),
         ),
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
         sources=WebSources(settings.keys_by_host),
@@ -74,8 +65,30 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         queue=AzureQueue(clients.queue(), clients.queue(poison=True)),
         runs=AzureQueue(clients.queue(settings.runs), clients.queue(settings.runs, poison=True)),
         clock=SystemClock(),
-        lineage=lineage,
+        lineage=_lineage(settings),
     )
+
+
+def _scaling(settings: Settings, clients: Clients) -> Autoscaling | None:
+    from shared.azure import autoscale
+    from shared.azure.arm import ResourceManager
+
+    if not settings.autoscale_group:
+        return None
+    group = f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.autoscale_group}"
+    arm = ResourceManager(clients.identity, clients.transport, autoscale.ROLE)
+    return autoscale.Autoscaling(arm, group)
+
+
+def _lineage(settings: Settings) -> HttpLineage | None:
+    from shared.lineage.http_sink import HttpLineage
+    from shared.lineage.openlineage import Place
+
+    if not settings.lineage_url:
+        return None
+    account = settings.blob_service_uri.partition("://")[2].strip("/")
+    workspace = f"azureml://{settings.subscription_id}/{settings.resource_group}/{settings.workspace}"
+    return HttpLineage(settings.lineage_url, settings.lineage_key, Place(account, workspace))
 
 
 def azure_sharing(settings: Settings) -> Sharing:

@@ -30,12 +30,17 @@ def adopt(ports: Ports, published: Published, deployment: str, model: str, profi
             "one deployment must have all of it to be adopted"
         )
     publication.publish(ports, published)
+    digest = ports.documents.put(profile)
+    return unit_of_work.until_won(lambda: _adopted(ports, published, deployment, model, digest))
+
+
+def _adopted(ports: Ports, published: Published, deployment: str, model: str, profile: str) -> Release:
     current = unit_of_work.read(ports, published.definition.loop)
     if current.state.champion is not None or current.state.open_release is not None:
         raise ConfigurationError(
             f"loop {current.loop} already has a model or an open release; only a new loop can adopt"
         )
-    release = _served(current, published, deployment, model, ports.documents.put(profile))
+    release = _served(current, published, deployment, model, profile)
     assert release.reason is not None
     entry = Draft(
         "release.promoted",

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from shared.domain.loop import LoopState, Overview
-from shared.errors import ConfigurationError, Conflict, InvariantBroken
+from shared.errors import ConfigurationError, InvariantBroken
 from shared.loopfile.published import Published
 from shared.own import source_text
 from shared.ports import Insert, Ports
@@ -23,17 +23,23 @@ def publish(ports: Ports, published: Published) -> bool:
     definition = published.definition
     _refuse_overlap(ports, published)
     digest = ports.documents.put(published.to_bytes())
-    row = ports.store.read(definition.loop, rows.LOOP)
-    if row is None:
-        _create(ports, published, digest)
-    else:
-        current = unit_of_work.read(ports, definition.loop)
-        before = _before(current)
-        if before and _content(before) == _content(published) and not _first_clean(before, published):
-            return False
-        _replace(current, published, digest)
+    if not unit_of_work.until_won(lambda: _stored(ports, published, digest)):
+        return False
     _describe(unit_of_work.read(ports, definition.loop))
     ports.store.wake(definition.loop, ports.clock.now())
+    return True
+
+
+def _stored(ports: Ports, published: Published, digest: str) -> bool:
+    loop = published.definition.loop
+    if ports.store.read(loop, rows.LOOP) is None:
+        _create(ports, published, digest)
+        return True
+    current = unit_of_work.read(ports, loop)
+    before = _before(current)
+    if before and _content(before) == _content(published) and not _first_clean(before, published):
+        return False
+    _replace(current, published, digest)
     return True
 
 
@@ -71,16 +77,13 @@ def _create(ports: Ports, published: Published, digest: str) -> None:
         loop=loop, definition=digest, published_by=published.published_by, published_at=published.published_at
     )
     sealed, entries = hash_chain.append(state, [_told(published, "", digest)], ports.clock.now())
-    try:
-        ports.store.commit(
-            loop,
-            [
-                Insert(rows.LOOP, rows.encode(sealed)),
-                *(Insert(rows.ledger_key(entry.seq), rows.encode(entry)) for entry in entries),
-            ],
-        )
-    except Conflict:
-        _replace(unit_of_work.read(ports, loop), published, digest)
+    ports.store.commit(
+        loop,
+        [
+            Insert(rows.LOOP, rows.encode(sealed)),
+            *(Insert(rows.ledger_key(entry.seq), rows.encode(entry)) for entry in entries),
+        ],
+    )
 
 
 def _replace(current: Unit, published: Published, digest: str) -> None:

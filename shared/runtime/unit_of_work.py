@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, Conflict
 from shared.loopfile.published import Published
 from shared.ports import Change, Delete, Insert, Ports, Replace, Row
 from shared.state import hash_chain, rows
 from shared.state.hash_chain import Draft
 
+Decided = TypeVar("Decided")
+
 PAGE = 1000
+
+MOST_RIVALS = 20
+"""Lost races of one command; a worker writes a loop a few times a second at most."""
 
 MOST_PUBLISHED = 2000
 
@@ -140,6 +147,17 @@ def read(ports: Ports, loop: str) -> Unit:
             code=Code.NOT_FOUND,
         )
     return Unit(ports, row, rows.decode(LoopState, row))
+
+
+def until_won(decide: Callable[[], Decided]) -> Decided:
+    """What `decide`, which reads a loop and writes it once, comes to where the loop's worker may write in between.
+
+    A person's command reads again and decides again as a worker does, but is not tried again by a later run.
+    """
+    for _ in range(MOST_RIVALS):
+        with suppress(Conflict):
+            return decide()
+    return decide()
 
 
 def update(row: Row, value: object) -> Replace:

@@ -220,6 +220,8 @@ class Release:
     """How many releases in a row, this one the last, only what the model before them did has asked for."""
     trained_before: int | None = None
     """`trained_through` of the loop before it, which an abort gives back; None where it trains nothing."""
+    trained_rows_before: int = 0
+    """`trained_rows` of the loop before it, likewise."""
     attempt: int = 1
     window: str = ""
     """Asset id of the training window."""

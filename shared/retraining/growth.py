@@ -7,16 +7,20 @@ takes most of what training at every drop gains, with about log2 as many trainin
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import TriggerKind
+from shared.domain.release import Champion, TriggerKind
 from shared.retraining import start
 from shared.runtime.unit_of_work import Unit
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
+
+LOOKED_AT = 100
+"""Versions that are read at once on the way back to a table's last commit."""
 
 
 def due(unit: Unit, state: LoopState, definition: Definition, newest: int) -> Reason | None:
@@ -25,15 +29,35 @@ def due(unit: Unit, state: LoopState, definition: Definition, newest: int) -> Re
     `newest` is the version that is being judged. Counted from the newest training and not from the champion's: where a
     release came to nothing, the next is due when the data have grown once more, and not with each drop.
     """
-    times = definition.retrain.new_data
+    times, champion = definition.retrain.new_data, state.champion
     asked = any(trigger.kind is TriggerKind.NEW_DATA for trigger in state.waiting)
-    if times is None or not state.trained_rows or asked or newest <= state.trained_through:
+    if times is None or champion is None or asked or newest <= state.trained_through:
+        return None
+    if not (trained := state.trained_rows or _rows_of(unit, champion)):
         return None
     found = unit.versions(range(state.trained_through + 1, newest + 1))
     landed = start.newest_of_tables([version for version in found if version.labelled])
-    rows = sum(version.train_rows for version in landed)
-    if any(version.table for version in landed):
-        rows -= state.trained_rows  # a table's commit has the rows of those before it, too
-    if rows < times * state.trained_rows:
+    before = _before(unit, {version.table for version in landed if version.table}, state.trained_through)
+    rows = sum(max(0, version.train_rows - before.get(version.table, 0)) for version in landed)
+    if rows < times * trained:
         return None
-    return reason(Code.MUCH_NEW_DATA, rows=rows, trained=state.trained_rows, times=times)
+    return reason(Code.MUCH_NEW_DATA, rows=rows, trained=trained, times=times)
+
+
+def _rows_of(unit: Unit, champion: Champion) -> int:
+    """Of a loop that has trained nothing since `trained_rows` is counted; 0 where the champion was not trained here."""
+    if not champion.versions:
+        return 0
+    return sum(version.train_rows for version in unit.versions(champion.versions))
+
+
+def _before(unit: Unit, tables: Collection[str], through: int) -> dict[str, int]:
+    """Training rows of each table at that version: a commit has the rows of those before it, too."""
+    found: dict[str, int] = {}
+    while through > 0 and len(found) < len(tables):
+        first = max(1, through - LOOKED_AT + 1)
+        for version in reversed(unit.versions(range(first, through + 1))):
+            if version.labelled and version.table in tables:
+                found.setdefault(version.table, version.train_rows)
+        through = first - 1
+    return found

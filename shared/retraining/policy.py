@@ -203,9 +203,13 @@ def ended(state: LoopState, release: Release, now: datetime) -> tuple[LoopState,
         last_ended_at=now,
         last_outcome=release.phase.value,
         failed_in_row=failed,
-        trained_through=_trained_through(state, release),
         waiting=tuple(t for t in state.waiting if t not in (*echoes, *replaced)),
     )
+    if (
+        release.phase is Phase.ABORTED and release.trained_before is not None
+    ):  # its versions are as new as before
+        before, rows = release.trained_before, release.trained_rows_before
+        after = replace(after, trained_through=before, trained_rows=rows)
     answers = [(trigger, Code.ECHO) for trigger in echoes] + [(t, Code.SERVED_ANOTHER) for t in replaced]
     return after, [answered(trigger, reason(code, release=release.number)) for trigger, code in answers]
 
@@ -220,13 +224,6 @@ def is_echo(ended: Release, at: datetime) -> bool:
     if gate is None or not ended.asked or ended.phase is Phase.LIVE:
         return False
     return gate.at <= at and (ended.ended_at is None or at <= ended.ended_at)
-
-
-def _trained_through(state: LoopState, release: Release) -> int:
-    """An aborted release has settled nothing: its versions are as new as before and may start another."""
-    if release.phase is Phase.ABORTED and release.trained_before is not None:
-        return release.trained_before
-    return state.trained_through
 
 
 def answered(trigger: Trigger, answer: Reason, what: str = "retrain.denied") -> Draft:

@@ -101,6 +101,7 @@ def _start(
         started_at=now,
         phase_since_at=now,
         trained_before=state.trained_through,
+        trained_rows_before=state.trained_rows,
         depth=policy.depth(state, triggers),
         champion=state.champion,
         traffic=state.adopted or expected_traffic(state),
@@ -206,23 +207,20 @@ def newest_of_tables(ordered: Sequence[DataVersion]) -> list[DataVersion]:
 def since(state: LoopState, triggers: Sequence[Trigger], versions: Sequence[DataVersion]) -> int:
     """The first version of the window `since_breach`.
 
-    That of the champion's; where a breach of the metric is a trigger, the first of the versions in a row on which this
+    That of the champion's; where a breach of its metric is a trigger, the first of the versions in a row on which this
     champion was breached, up to that one: what the rows before them teach is what it knows, and that has ceased to
     hold. The gate then asks for a model that is better on these rows, so that a breach by chance, which leaves few to
     train on, costs a training and no more.
     """
-    champion, found = state.champion, _champions_first(state)
-    breached = [t.version for t in triggers if t.kind is TriggerKind.METRIC and t.version is not None]
-    if champion is None or not breached:
-        return found
-    found = max(breached)
+    champion, asked = state.champion, {t.version for t in triggers if t.kind is TriggerKind.METRIC}
     ordered = sorted(versions, key=_landed)
-    at = next((place for place, version in enumerate(ordered) if version.number == found), 0)
-    for version in reversed(ordered[:at]):
-        if not version.metric_breached or version.judged_against != champion.release:
-            break
-        found = version.number
-    return found
+    ours = [bool(champion and v.metric_breached and v.judged_against == champion.release) for v in ordered]
+    at = max((n for n, v in enumerate(ordered) if ours[n] and v.number in asked), default=None)
+    if at is None:
+        return _champions_first(state)
+    while at and ours[at - 1]:
+        at -= 1
+    return ordered[at].number
 
 
 def _champions_first(state: LoopState) -> int:
@@ -234,9 +232,15 @@ def _landed(version: DataVersion) -> tuple[datetime, int]:
 
 
 def _from(ordered: list[DataVersion], first: int) -> list[DataVersion]:
-    """Those that landed with or after the version of that number; where it is gone, those of higher numbers."""
+    """Those that landed with or after the version of that number; where it is gone, those of higher numbers.
+
+    Files that land together are not read in the order in which they landed: where no version has a lower number,
+    nothing has been left behind, and all of them are wanted.
+    """
     begins = next((_landed(v) for v in ordered if v.number == first), None)
-    return [v for v in ordered if (_landed(v) >= begins if begins else v.number >= first)]
+    if begins is None or all(v.number >= first for v in ordered):
+        return [v for v in ordered if v.number >= first]
+    return [v for v in ordered if _landed(v) >= begins]
 
 
 def expected_traffic(state: LoopState) -> dict[str, int]:

@@ -152,9 +152,8 @@ def _begun(this: Swept) -> int:
 
 
 def _woken(this: Swept) -> int:
-    """Also a loop that nothing was found for: its wake may have been lost. One that waits already keeps its place."""
-    now = this.ports.clock.now()
-    this.ports.store.wake(this.overview.loop, min(now, this.overview.due_at or now))
+    """Also a loop that nothing was found for: its wake may have been lost."""
+    recorder.wake(this.ports, this.overview)
     return 0
 
 

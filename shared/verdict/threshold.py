@@ -32,30 +32,14 @@ MOST_PAST = 30
 """Versions back that are looked at."""
 
 
-def of_champion(unit: Unit, published: Published) -> Threshold:
+def of_champion(unit: Unit, published: Published, drop: DataVersion | None = None) -> Threshold:
     """The stricter of `metric.at_least` or `at_most`, and of the gate's value less `metric.worse_by`.
 
     A champion without a gate, or whose gate had another metric, has shown nothing: then only a given number counts.
+    A `drop` is compared with the drops before it as well. A holdout by time is the newest rows of one drop, which tell
+    of that time alone: there drops are compared with drops and not with the gate, once the model has had one and it is
+    known how much the metric varies between them.
     """
-    return _stricter(unit, published, [])
-
-
-def of_drop(unit: Unit, published: Published, version: DataVersion) -> Threshold:
-    """The same for a drop, which is compared with the drops before it as well.
-
-    A holdout by time is the newest rows of one drop, which tell of that time alone: there drops are compared with drops
-    and not with the gate, once the model has had one and it is known how much the metric varies between them.
-    """
-    return _stricter(unit, published, _past(unit, version), drops_alone=_by_time(published))
-
-
-def _by_time(published: Published) -> bool:
-    return published.definition.data.holdout.by == "time"
-
-
-def _stricter(
-    unit: Unit, published: Published, past: Sequence[DataVersion], *, drops_alone: bool = False
-) -> Threshold:
     wanted, champion = published.definition.metric, unit.state.champion
     assert wanted is not None
     given = Threshold(wanted.threshold)
@@ -69,6 +53,8 @@ def _stricter(
         return given
     sign = metric_of(wanted.name, record.policy.costs, record.policy.own).sign
     gate = (shown.value, shown.low, shown.high)
+    drops_alone = drop is not None and published.definition.data.holdout.by == "time"
+    past = _past(unit, drop) if drop is not None else []
     own = [v for v in past if v.judged_against == champion.release and not v.metric_breached]
     if len(pairs := _pairs(past)) >= drop_spread.FEWEST_PAIRS and (own or not drops_alone):
         at_gate = None if drops_alone else gate

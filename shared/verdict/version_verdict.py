@@ -57,7 +57,7 @@ def judge(unit: Unit, record: InboxRecord, row: Row) -> None:
     if mute is None:
         state, helped = effectiveness.assess(unit, _remember(state, verdict), seen, published.definition)
         reasons = _reasons(state, published, seen, verdict, record, unit)
-    outcome = start.answer(unit, state, reasons, extra=version)
+    outcome = start.answer(unit, state, reasons, extra=seen)
     judged = replace(
         seen,
         state=VersionState.JUDGED,
@@ -222,7 +222,7 @@ def _metric(
         truth,
         seen.values if scored is None else seen.of(scored, two=len(classes) == 2),
         metric_of(wanted.name, wanted.costs, own),
-        threshold.of_drop(unit, published, version),
+        threshold.of_champion(unit, published, version),
         classes=classes,
         positive=own.positive if own else positive,
         seen=of_champion(published, own, truth, seen, rows, two=len(classes) == 2) if own else None,
@@ -267,6 +267,6 @@ def _reasons(
         found.append(trigger(TriggerKind.DRIFT, _found(version)))
     if verdict.breached:
         found.append(trigger(TriggerKind.METRIC, _found(version)))
-    if state.champion is not None and (more := growth.due(unit, state, published.definition, version.number)):
+    if more := growth.due(unit, state, published.definition, version.number):
         found.append(trigger(TriggerKind.NEW_DATA, more))
     return found

@@ -447,3 +447,20 @@ def test_of_a_table_only_what_was_added_is_new_data() -> None:
         world.live()
         world.ticks(7)
         assert world.state.next_release == 1 + releases, year
+
+
+def test_of_a_table_beside_files_only_its_own_rows_are_not_new() -> None:
+    world = World()
+    world.publish(LOOP.replace("retrain: {", "retrain: {on: [alert], new_data: 1, "))
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.ticks(7)
+    landing = Landing(world)
+    landing.table.append(birds(2008))
+    landing.land()
+    world.live()
+    world.ticks(7)
+    assert world.release(2).versions == (1, 2)
+    landing.table.append([*birds(2009), *birds(2007)])
+    landing.land()
+    assert world.release(3).versions == (1, 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from shared.domain.reason import Code
@@ -85,6 +87,17 @@ def test_what_an_aborted_release_was_to_train_on_is_still_new() -> None:
     assert world.state.open_release == 2
     world.act("abort", 2)
     world.ports.training.new_jobs_are = "completed"
-    landed(world, 1)
-    assert Code.MUCH_NEW_DATA in {t.reason.code for t in world.release(3).triggers}
+    world.ticks(7)
+    world.drop("3.csv", csv(birds(3).iloc[::3]))
+    assert Code.MUCH_NEW_DATA in {t.reason.code for t in world.release(3).triggers}, (
+        "less than it was to have"
+    )
     assert world.release(3).versions == (1, 2, 3)
+
+
+def test_a_loop_that_trained_before_rows_were_counted_counts_from_its_champion() -> None:
+    world = grown(1)
+    before = unit_of_work.read(world.ports, "birds")
+    before.commit(replace(before.state, trained_rows=0))
+    landed(world, 1)
+    assert world.release(2).versions == (1, 2)

@@ -82,3 +82,31 @@ def test_a_drop_that_was_breached_against_another_model_is_not_one_of_the_row() 
     assert world.state.champion is not None and world.state.champion.release == 2
     landed(world, False)
     assert world.release(3).versions == (3,)
+
+
+def test_a_breach_of_the_model_before_takes_nothing_from_the_one_that_serves_now() -> None:
+    """While release 2 is tried a drop breaches the old model once more; release 2 knows what that breach says."""
+    world = World(models={"r2-a1": turned, "r3-a1": turned})
+    world.publish(QUIET)
+    landed(world, False)
+    world.ticks(7)
+    world.drop("2.csv", csv(birds(2, turn=True)))
+    assert world.state.open_release == 2
+    world.drop("3.csv", csv(birds(3, turn=True)))
+    assert [(t.kind, t.version) for t in world.state.waiting] == [(TriggerKind.METRIC, 3)]
+    world.live()
+    assert world.state.champion is not None and world.state.champion.versions == (2,)
+    world.ticks(14)
+    assert world.release(3).versions == (2, 3)
+
+
+def test_while_nothing_is_breached_a_file_counts_in_whatever_order_it_is_read() -> None:
+    world = World()
+    world.publish(QUIET)
+    first = world.land("1.csv", csv(birds(1)))
+    world.clock.advance(1)
+    world.drop("2.csv", csv(birds(2)))
+    world.live()
+    world.send(first)
+    asked(world)
+    assert world.release(2).versions == (1, 2)

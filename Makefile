@@ -4,6 +4,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 PIP := $(BIN)/python -m pip
 UV := $(BIN)/python -m local.jobs.installer
+# Processes are started by the hundred; without byte code each of them would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test lint soak bench lock clean

@@ -8,6 +8,9 @@ from pathlib import Path
 import certifi
 import trustme
 
+INTERNET = Path(certifi.where())
+"""The authorities that a job's script needs, which may fetch data from anywhere."""
+
 
 @dataclass(frozen=True)
 class Certificates:
@@ -29,5 +32,5 @@ def certificates(folder: Path) -> Certificates:
         server.private_key_pem.write_to_path(str(made.key))
         made.certificate.write_bytes(b"".join(blob.bytes() for blob in server.cert_chain_pems))
         # Last: a bundle says that the rest is complete.
-        made.bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + authority.cert_pem.bytes())
+        made.bundle.write_bytes(INTERNET.read_bytes() + b"\n" + authority.cert_pem.bytes())
     return made

@@ -25,6 +25,7 @@ from requests import RequestException
 
 from shared import deadline
 from shared.azure.service_codes import ADVICE, Consequence, consequence
+from shared.azure.trust import SharedTrust
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, DriftloopError
 from shared.redaction import safe
@@ -61,6 +62,13 @@ class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # azure-core e
         super().__init__(
             connection_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S, **environment_settings()
         )
+
+    def open(self) -> None:
+        is_new = not self.session
+        super().open()
+        if is_new:
+            retries = self.session.get_adapter("https://").max_retries
+            self.session.mount("https://", SharedTrust(max_retries=retries))
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         _end_pollers()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -59,7 +60,8 @@ def lived(app: App, how: str) -> tuple[int, list[str], float]:
                     dropped = 2
                 time.sleep(0.5)
     finally:
-        over(worker)
+        worker.communicate()  # its input ends, and it comes to its own end, or to one more point at which it dies
+        deaths += worker.returncode == -signal.SIGKILL
     return deaths, done.read_text().splitlines(), time.monotonic() - began
 
 

@@ -66,7 +66,7 @@ def test_a_server_of_another_name_is_refused(tmp_path: Path, monkeypatch: pytest
         server.socket = context.wrap_socket(server.socket, server_side=True)
         serving = Thread(target=server.serve_forever)
         serving.start()
-        with pytest.raises(ServiceRequestError, match="not valid for '127.0.0.1'"):
+        with pytest.raises(ServiceRequestError, match=r"not valid for '127\.0\.0\.1'"):
             status(f"https://127.0.0.1:{server.server_port}")
         server.shutdown()
         serving.join()
@@ -76,5 +76,5 @@ def test_a_bundle_that_is_not_there_is_named(
     local_azure: LocalAzure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
-    with pytest.raises(OSError, match="none.pem"):
+    with pytest.raises(OSError, match=r"none\.pem"):
         status(local_azure.settings.arm)

@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from local import certificates
 from local.azure import LocalAzure
@@ -35,6 +37,18 @@ def local_azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure
         finally:
             os.environ.clear()
             os.environ.update(before)
+
+
+class AppsTogether(LoadFileScheduling):
+    """A test file is one process's; so are all files that share the app on a local Azure of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "acceptance" if nodeid.startswith("tests/acceptance/") else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> AppsTogether:
+    return AppsTogether(config, log)
 
 
 LONGEST_FIRST = ("acceptance", "tower", "loops", "simulator", "intake", "local")

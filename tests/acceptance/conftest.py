@@ -146,7 +146,7 @@ class traffic:
         return number is not None and current.release(number)[0].phase is Phase.CANARY
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("acceptance")
     before = dict(os.environ)

@@ -13,6 +13,8 @@ from shared.domain.reason import Code
 from shared.inbox import unrouted
 from tests.acceptance.conftest import PATIENCE_S, App, season
 
+OBSERVED = "mode=observe"  # nothing is trained here that no test looks at
+
 
 def test_three_bad_files_are_quarantined_and_the_next_good_one_is_trained_on(app: App) -> None:
     app.publish("bad")
@@ -28,10 +30,11 @@ def test_three_bad_files_are_quarantined_and_the_next_good_one_is_trained_on(app
         ("no-target.csv", "missing-target"),
     ):
         assert any(name in line and code in line for line in told.splitlines()), told
+    app.run("abort", "bad/1")
 
 
 def test_a_folder_of_parts_is_one_version_when_success_lands(app: App) -> None:
-    app.publish("parts")
+    app.publish("parts", OBSERVED)
     birds, folder = season(2008), app.folder / "2008"
     folder.mkdir()
     birds.iloc[:60].to_csv(folder / "part-0.csv", index=False)
@@ -43,8 +46,8 @@ def test_a_folder_of_parts_is_one_version_when_success_lands(app: App) -> None:
 
 def test_a_folder_is_one_version_by_its_quiet_time_and_by_its_manifest(app: App) -> None:
     """By the events of the local Azure and the tick of its Functions host, with nobody who says that it is the end."""
-    app.publish("quiet", "data.complete={quiet: 10s}")
-    app.publish("manifest", "data.complete={manifest: manifest.json}")
+    app.publish("quiet", OBSERVED, "data.complete={quiet: 10s}")
+    app.publish("manifest", OBSERVED, "data.complete={manifest: manifest.json}")
     birds, folder = season(2008), app.folder / "parted"
     folder.mkdir()
     for number, part in enumerate((birds.iloc[:60], birds.iloc[60:])):

@@ -1,4 +1,4 @@
-"""What the README tells to type exists; tests/tower/test_browser.py types it."""
+"""What the README tells to type exists; tests/acceptance/test_browser.py types it."""
 
 from __future__ import annotations
 

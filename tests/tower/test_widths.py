@@ -40,7 +40,7 @@ PAGES = {
     "missing": f"/loops/{NAME}/versions/9999",
 }
 WIDE = ("overview", "loop", "version")
-"""Pages that grow with the loop: axe looks at the others in test_browser.py."""
+"""Pages that grow with the loop: axe looks at the others in tests/acceptance/test_browser.py."""
 
 
 def wide(year: int, **changes: float) -> pd.DataFrame:

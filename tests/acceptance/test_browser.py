@@ -20,11 +20,9 @@ from playwright.sync_api import BrowserContext, Error, Page, Route
 from local.host import signin
 from shared.state import queries
 from shared.words import plain
-from tests.acceptance.conftest import App, app, season, traffic
+from tests.acceptance.conftest import App, season, traffic
 from tests.acceptance.typed import typed
 from tests.chromium import axe, chromium, sideways
-
-__all__ = ["app"]  # the fixture: the app on a local Azure of its own
 
 SHOTS = Path(__file__).parents[2] / "docs" / "screenshots"
 LOOP = "penguins"

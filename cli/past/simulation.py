@@ -25,7 +25,8 @@ from shared.loopfile.published import Assets, Published
 from shared.memory import FakeClock, MemoryRequest, memory_ports
 from shared.port_rules import RELEASE_TAG
 from shared.ports import Answer
-from shared.retraining import cost
+from shared.release.machine import PHASES
+from shared.retraining import cost, policy
 from shared.runtime import publication, tick, unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import queries
@@ -34,6 +35,9 @@ from shared.words import say_all
 
 MOST_IDLE = 500
 """Looks in a row of which nothing comes; more, and the loop does not come to rest."""
+
+NOBODY_ACTS = tuple(phase for phase, traits in PHASES.items() if traits.awaits_person)
+"""A person is awaited, whom a past does not have: the release stays until a drop takes its place."""
 
 _ENDED_JOB = timedelta(seconds=1)
 
@@ -93,6 +97,13 @@ class Past:
     def _loop(self) -> Unit:
         return unit_of_work.read(self.ports, self.loop)
 
+    @property
+    def _phase(self) -> Phase | None:
+        """Of the open release, if there is one."""
+        current = self._loop
+        number = current.state.open_release
+        return current.release(number)[0].phase if number is not None else None
+
     # --- time -----------------------------------------------------------------------------------
 
     def run(self, report: Callable[[str], None]) -> Run:
@@ -102,7 +113,7 @@ class Past:
             self._close()
             self.drop(file)
         self.until(self.history.ends)
-        while self._loop.state.open_release is not None and (due := self._next()) is not None:
+        while self._phase not in (None, *NOBODY_ACTS) and (due := self._next()) is not None:
             self._look(due)
         self._close()
         return self._run()
@@ -123,15 +134,16 @@ class Past:
     def _next(self) -> datetime | None:
         """When something is to be done next: a job ends, the canary has had a part of its time, or the loop is due."""
         self._begin_jobs()
-        now, state = self.clock.now(), self._loop.state
+        now = self.clock.now()
         running = [job.ends_at for name, job in self._jobs.items() if self._runs(name)]
         if running:
             return min(running)
-        if state.open_release is not None:
-            phase, canary = self._loop.release(state.open_release)[0].phase, self.rule.definition.canary
-            if phase in (Phase.CANARY, Phase.BAKING):
-                minutes = canary.bake_minutes if phase is Phase.BAKING else canary.step.minutes
-                return now + timedelta(minutes=max(1.0, minutes / 4))
+        phase, canary = self._phase, self.rule.definition.canary
+        if phase in NOBODY_ACTS:
+            return now + policy.DAY
+        if phase in (Phase.CANARY, Phase.BAKING):
+            minutes = canary.bake_minutes if phase is Phase.BAKING else canary.step.minutes
+            return now + timedelta(minutes=max(1.0, minutes / 4))
         overview = self.ports.store.overview(self.loop)
         return max(overview.due_at, now) if overview and overview.due_at else None
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree
@@ -71,6 +72,18 @@ def test_the_score_is_that_of_the_model_that_served_when_the_drop_landed(
         assert one.steps[0].score is None
         assert one.steps[1].score == runs["never"].steps[1].score  # nobody had retrained yet
     assert runs["never"].steps[2].score is not None and runs["never"].steps[2].score < 0.8
+
+
+def test_a_release_that_nobody_decides_waits_for_the_next_drop_and_costs_no_time(drops: list[Path]) -> None:
+    """A backtest has no people; a release that awaits one is looked at each minute by the app."""
+    always = {one.name: one for one in baselines.rules(loopfile.parse(LOOP, file="loop.yaml"), MONDAYS)}[
+        "always"
+    ]
+    gate = always.definition.gate.model_copy(update={"on_inconclusive": "hold", "margin": 0.0001})
+    held = replace(always, definition=always.definition.model_copy(update={"gate": gate}))
+    found = simulation.run(held, past(drops), LINEAR, lambda _: None)
+    assert [step.retrained for step in found.steps] == [True] * 4
+    assert [step.live for step in found.steps] == [1, 1, 3, 3]  # only the third is clearly better
 
 
 def test_policies_differ_in_when_they_retrain_and_in_nothing_else() -> None:

@@ -1,7 +1,13 @@
 #!/bin/sh
 # azd runs this before `azd down`, which deletes whole resource groups: by its versions up to mid-2026, every group that
 # anything was deployed to, also one that this environment did not make. Where there is such a group, this stops it.
+# Terraform deletes what it made and nothing else, so with it there is nothing to stop.
 set -eu
+
+project=$(dirname "$0")/../azure.yaml
+if grep -q "^  provider: terraform" "$project"; then
+    exit 0
+fi
 
 group=${DRIFTLOOP_EXISTING_GROUP:-}
 workspace=${DRIFTLOOP_EXISTING_WORKSPACE:-}

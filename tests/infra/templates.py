@@ -9,6 +9,9 @@ from tests.infra.compiler import INFRA
 
 TEXTS = {path.relative_to(INFRA).as_posix(): path.read_text() for path in sorted(INFRA.rglob("*.bicep"))}
 
+TERRAFORMS = {"token": "DRIFTLOOP_TOKEN", "cloud": "ARM_ENVIRONMENT"}
+"""Variables of infra/terraform that are no parameters of Bicep, and what azd sets them from."""
+
 
 def settings() -> set[str]:
     """Names of the Function App's settings."""

@@ -15,7 +15,7 @@ import yaml
 import cli
 from cli import doctor_network
 from shared.settings import Settings
-from tests.infra.templates import TEXTS, outputs, providers, settings, variables
+from tests.infra.templates import TERRAFORMS, TEXTS, outputs, providers, settings, variables
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -51,7 +51,15 @@ def test_overrides_in_the_commands_are_keys_of_a_loop_file() -> None:
 
 
 def test_every_setting_is_told_and_every_told_name_exists() -> None:
-    known = set(Settings.names()) | settings() | set(variables()) | outputs() | PLATFORM | AZD
+    known = (
+        set(Settings.names())
+        | settings()
+        | set(variables())
+        | outputs()
+        | PLATFORM
+        | AZD
+        | set(TERRAFORMS.values())
+    )
     told = set(
         re.findall(
             r"`?\b((?:DRIFTLOOP|AZURE|APPLICATIONINSIGHTS|PYTHON|WEBSITE)_\w+|AzureWebJobs\w+)", DEPLOY
@@ -66,7 +74,7 @@ def test_every_setting_is_told_and_every_told_name_exists() -> None:
 def test_what_azd_is_told_to_set_is_a_parameter() -> None:
     told = set(re.findall(r"azd env set (\w+)", DEPLOY))
     assert told
-    assert told <= set(variables())
+    assert told <= set(variables()) | set(TERRAFORMS.values())
 
 
 def test_the_command_gets_all_settings_from_theoutputs() -> None:

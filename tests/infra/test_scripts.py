@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -198,6 +199,18 @@ def test_azd_down_is_stopped_where_a_group_is_not_ours(name: str, run: Run) -> N
 
 def test_azd_down_goes_on_where_everything_is_ours(run: Run) -> None:
     assert run("before-down.sh", {}).returncode == 0
+
+
+def test_azd_down_goes_on_where_terraform_knows_what_it_made(tmp_path: Path) -> None:
+    infra = tmp_path / "infra"
+    infra.mkdir()
+    shutil.copy(INFRA / "before-down.sh", infra)
+    theirs = os.environ | {"DRIFTLOOP_EXISTING_GROUP": "team", "AZURE_ENV_NAME": "prod"}
+    project = (INFRA.parent / "azure.yaml").read_text()
+    for text, code in ((project, 1), (project.replace("provider: bicep", "provider: terraform"), 0)):
+        (tmp_path / "azure.yaml").write_text(text)
+        done = subprocess.run([infra / "before-down.sh"], env=theirs, capture_output=True, check=False)
+        assert done.returncode == code
 
 
 def test_whoever_deploys_becomes_an_owner_of_the_registration(run: Run) -> None:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.infra.compiler import INFRA, ROOT, SUBSCRIPTION, RefusedDeployment, Snapshots, diagnostics
+from tests.infra.terraform import Applied
 
 ASKED = {
     "AZURE_ENV_NAME": "prod",
@@ -50,7 +51,9 @@ CASES = _cases()
 class Snapshot:
     def __init__(self, text: str) -> None:
         self.text = text
-        self.found: list[dict[str, Any]] = json.loads(text)["predictedResources"]
+        told = json.loads(text)
+        self.found: list[dict[str, Any]] = told["predictedResources"]
+        self.outputs: dict[str, Any] = told["outputs"]
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [one for one in self.found if one["type"] == kind]
@@ -157,7 +160,7 @@ def _who(principal: str) -> str:
     )
 
 
-def _given(snapshot: Snapshot, case: Mapping[str, str]) -> Counter[tuple[str, str, str]]:
+def roles_given(snapshot: Snapshot | Applied, case: Mapping[str, str]) -> Counter[tuple[str, str, str]]:
     names = {role["id"]: name for name, role in ROLES.items()}
     return Counter(
         (
@@ -173,7 +176,7 @@ def _is_private(case: Mapping[str, str]) -> bool:
     return case.get("DRIFTLOOP_NETWORK") == "private"
 
 
-def _wanted(case: Mapping[str, str]) -> Counter[tuple[str, str, str]]:
+def roles_wanted(case: Mapping[str, str]) -> Counter[tuple[str, str, str]]:
     """The rows of identities.yaml that this deployment gives."""
     left_out = set() if case.get("AZURE_PRINCIPAL_ID", "given") else {"publisher"}
     left_out |= {"workspace"} if case.get("DRIFTLOOP_EXISTING_WORKSPACE") else set()
@@ -195,7 +198,7 @@ def _wanted(case: Mapping[str, str]) -> Counter[tuple[str, str, str]]:
 @pytest.mark.parametrize("case", CASES)
 def test_exactly_the_rows_of_the_table_are_given(case: str, made: Made) -> None:
     snapshot = made(case)
-    assert _given(snapshot, CASES[case]) == _wanted(CASES[case])
+    assert roles_given(snapshot, CASES[case]) == roles_wanted(CASES[case])
     names = [one["id"] for one in snapshot.of("Microsoft.Authorization/roleAssignments")]
     assert len(set(names)) == len(names)
     assert not any("reference(" in name for name in names), "a preview shows no assignment without its name"
@@ -205,7 +208,9 @@ def test_a_role_beside_the_table_would_be_seen(tmp_path: Path, snapshots: Snapsh
     infra = Path(shutil.copytree(INFRA, tmp_path / "planted"))
     _plant(infra, "modules/roles/topic.bicep", "for row in grants:", "for row in union(grants, [{ who: 'compute', scope: 'topic', key: 'k', roleId: grants[0].roleId, type: 'ServicePrincipal' }]):")  # fmt: skip  # noqa: E501
     found = Snapshot(snapshots.of(ASKED, tmp_path, infra))
-    assert _given(found, {}) - _wanted({}) == Counter({("compute", "EventGrid Data Sender", "topic"): 1})
+    assert roles_given(found, {}) - roles_wanted({}) == Counter(
+        {("compute", "EventGrid Data Sender", "topic"): 1}
+    )
 
 
 def test_the_app_comes_after_every_role_of_its_identity() -> None:
@@ -233,7 +238,7 @@ def test_nobody_but_a_person_can_lift_the_immutability_policy(made: Made) -> Non
     """No role that an identity has on our account or its group allows to write or delete the policy."""
     policy = "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies"
     for case in CASES:
-        for who, role, scope in _given(made(case), CASES[case]):
+        for who, role, scope in roles_given(made(case), CASES[case]):
             patterns = ROLES[role]["actions"]
             could = any(
                 _allows(pattern, f"{policy}/{verb}") for pattern in patterns for verb in ("write", "delete")

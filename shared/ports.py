@@ -366,6 +366,12 @@ class Serving(Protocol):
         """Begin the deployment, or look at it. Never waits. Traffic is left as it is."""
         ...
 
+    def ensure_machines(self, spec: DeploymentSpec) -> DeploymentSeen:
+        """Begin to give a deployment as many machines as `spec` says, where it has fewer, or look at it: ready,
+        creating while they come, failed where they are refused. Never waits, never takes one away, and makes no
+        deployment: one that is not there is failed."""
+        ...
+
     def ensure_no_deployment(self, endpoint: str, name: str) -> bool:
         """Begin the deletion, or see that it is gone: True. Refuses (InvariantBroken) while it has traffic. What scaled
         it goes first."""

@@ -45,6 +45,7 @@ PURE = (
     "shared/release/canary/canary_judge.py",
     "shared/release/canary/bake_judge.py",
     "shared/release/canary/arms.py",
+    "shared/release/canary/challenger_size.py",
     "shared/release/canary/harm.py",
     "shared/release/canary/signal_harm.py",
     "shared/release/canary/tolerance.py",

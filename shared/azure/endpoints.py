@@ -117,6 +117,21 @@ class AzureServing:
             return DeploymentSeen("creating")
         return DeploymentSeen(state, failure.text or self._log(found))
 
+    def ensure_machines(self, spec: DeploymentSpec) -> DeploymentSeen:
+        """An update with what it was made with and another number of machines; the ones that it has go on serving."""
+        with _asking("Looking at a deployment", spec.endpoint):
+            found = self._find_deployment(spec.endpoint, spec.name)
+        if found is None:
+            return DeploymentSeen("failed", f"Deployment {spec.endpoint}/{spec.name} does not exist.")
+        state = _STATES.get(found.provisioning_state, "creating")
+        if state == "ready" and found.instance_count < spec.instance_count:
+            with _asking("Giving a deployment more machines", spec.endpoint):
+                self._ml().online_deployments.begin_create_or_update(_deployment(spec))
+            return DeploymentSeen("creating")
+        if state != "failed":
+            return DeploymentSeen(state)
+        return DeploymentSeen(state, why(str((found.properties or {}).get(ADDRESS, "")), self._identity).text)
+
     def _log(self, found: OnlineDeployment) -> str:
         """The end of the container's log: where a scoring script's error stands."""
         try:

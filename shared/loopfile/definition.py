@@ -693,6 +693,8 @@ class Canary(Section):
     """The challenger's share of traffic."""
     step: Step = Step()
     """How long a step lasts."""
+    instances: Count | None = None
+    """Fewest machines of a challenger, which gets more with its share. Nothing: `serve.instance_count` at once."""
     unit: Literal["request", "identity", "client_id"] = "request"
     """What counts once in a step. request: each request. identity, client_id: each caller, with its first request."""
     false_rollback_rate: Share = 0.01

@@ -290,6 +290,18 @@ def _canary(it: Definition) -> Iterator[Finding]:
         yield Finding((*path, "max_hours"), step.max_hours, allowed, ((*path, "minutes"),))
 
 
+def _instances(it: Definition) -> Iterator[Finding]:
+    fewest, path, most = it.canary.instances, ("canary", "instances"), ("serve", "instance_count")
+    if fewest is None:
+        return
+    if it.serve.autoscale is not None:
+        allowed = "nothing, beside serve.autoscale: a challenger begins as large as what serves"
+        yield Finding(path, fewest, allowed, (("serve", "autoscale"),))
+    elif fewest > it.serve.instance_count:
+        allowed = f"at most serve.instance_count ({it.serve.instance_count})"
+        yield Finding(path, fewest, allowed, (most,))
+
+
 def _autoscale(it: Definition) -> Iterator[Finding]:
     wanted, path, count = it.serve.autoscale, ("serve", "autoscale"), ("serve", "instance_count")
     if wanted is None:
@@ -401,6 +413,7 @@ RULES: tuple[Rule, ...] = (
     _signals,
     _people,
     _autoscale,
+    _instances,
     _prices,
     _environments,
 )

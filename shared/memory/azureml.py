@@ -218,13 +218,15 @@ def _silent(endpoint: str, deployment: str, payload: str) -> Answer:
 class MemoryServing:
     """New deployments get `new_deployments_are`; `answer` decides what a deployment says to a payload.
 
-    With `traffic_takes_effect` False a new split is `pending` until the test calls `apply_traffic`.
+    With `traffic_takes_effect` False a new split is `pending` until the test calls `apply_traffic`. More machines for a
+    deployment come when `machines_are` is ready; set it to creating, or to failed for a quota that is used up.
     """
 
     def __init__(self) -> None:
         self.new_deployments_are = "creating"
         self.new_endpoints_are = "ready"
         self.traffic_takes_effect = True
+        self.machines_are = "ready"
         self.answer: Callable[[str, str, str], Answer] = _silent
         self.endpoints: dict[str, MemoryEndpoint] = {}
         self.splits: list[tuple[str, dict[str, int]]] = []
@@ -247,6 +249,17 @@ class MemoryServing:
                 code=Code.DEPLOYMENT_NOT_OURS,
             )
         return DeploymentSeen(found.state, found.error)
+
+    def ensure_machines(self, spec: DeploymentSpec) -> DeploymentSeen:
+        found = self._deployment(spec.endpoint, spec.name)
+        if found is None:
+            return DeploymentSeen("failed", f"Deployment {spec.endpoint}/{spec.name} does not exist.")
+        if found.instances >= spec.instance_count:
+            return DeploymentSeen("ready")
+        if self.machines_are == "ready":
+            found.instances = spec.instance_count
+        error = "OutOfQuota: not enough quota available" if self.machines_are == "failed" else ""
+        return DeploymentSeen(self.machines_are, error)
 
     def ensure_no_deployment(self, endpoint: str, name: str) -> bool:
         found = self.endpoints.get(endpoint)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
-from shared.domain.reason import Code
-from shared.domain.release import Phase, Release
+from shared.domain.reason import Code, reason
+from shared.domain.release import Outcome, Phase, Release
 from shared.domain.version import DataVersion
 from shared.errors import InvariantBroken
 from shared.loopfile.published import Published
@@ -15,7 +16,7 @@ from shared.port_rules import LEDGER_TAG
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Scale
 from shared.release import machine
 from shared.release import observations as obs
-from shared.release.canary import bake_evidence, canary_evidence
+from shared.release.canary import bake_evidence, canary_evidence, challenger_size
 from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 
@@ -176,6 +177,9 @@ def _deploy(unit: Unit, release: Release, published: Published) -> DeploymentSee
     spec = deployment_spec(unit, release, published)
     if spec.scale and release.champion:
         spec = _as_large(unit, spec, release.champion.deployment)
+    elif release.champion:
+        steps = published.definition.canary.steps
+        spec = replace(spec, instance_count=challenger_size.machines(published.definition, steps[0]))
     return unit.ports.serving.ensure_deployment(spec)
 
 
@@ -215,13 +219,26 @@ def _traffic(
     """
     endpoint = published.definition.serve.endpoint
     actual = dict(unit.ports.serving.traffic(endpoint))
-    if actual == dict(wanted) and release.phase is not Phase.ROLLING_BACK:
-        return obs.TrafficIs(actual, settled=True)
     if not ours(release, actual, wanted) and not unit.ports.serving.set_by_us(endpoint):
         return obs.TrafficTaken(actual)
+    if release.phase is not Phase.ROLLING_BACK:
+        if short := _short(unit, release, published, wanted[release.deployment]):
+            return short
+        if actual == dict(wanted):
+            return obs.TrafficIs(actual, settled=True)
     unit.ports.serving.set_traffic(endpoint, wanted)
     read_back = dict(unit.ports.serving.traffic(endpoint))
     return obs.TrafficIs(read_back, settled=read_back == dict(wanted))
+
+
+def _short(unit: Unit, release: Release, published: Published, weight: int) -> obs.MachinesSeen | None:
+    """What is missing of the challenger's machines for such a share, and is asked for; None: nothing."""
+    if published.definition.canary.instances is None or release.champion is None:
+        return None
+    wanted = challenger_size.machines(published.definition, weight)
+    spec = replace(deployment_spec(unit, release, published), instance_count=wanted)
+    seen = unit.ports.serving.ensure_machines(spec)
+    return None if seen.state == "ready" else obs.MachinesSeen(wanted, seen)
 
 
 def _read(
@@ -249,8 +266,33 @@ def _canary(unit: Unit, release: Release, published: Published) -> obs.Observati
     serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
     actual = dict(serving.traffic(endpoint))
     if actual == dict(release.traffic):
-        return canary_evidence.measure(unit, release, published)
+        return _grown(unit, release, published, canary_evidence.measure(unit, release, published))
     return obs.TrafficLate(actual) if serving.set_by_us(endpoint) else obs.TrafficTaken(actual)
+
+
+def _grown(
+    unit: Unit, release: Release, published: Published, seen: obs.Observation | None
+) -> obs.Observation | None:
+    """A step that has passed goes on, and is watched, until the machines for the next share are there. What is refused,
+    or is late, the next phase tells."""
+    definition = published.definition
+    if (
+        not isinstance(seen, obs.CanarySeen)
+        or seen.judgement.outcome is not Outcome.ADVANCE
+        or unit.stands_still
+    ):
+        return seen
+    longest = timedelta(hours=definition.canary.step.max_hours) + machine.MACHINES_LIMIT
+    if unit.ports.clock.now() - release.phase_since_at > longest:
+        return seen
+    rest = definition.canary.steps[release.step + 1 :]
+    if not rest and definition.canary.approval == "before_promotion":
+        return seen  # a person may take days
+    short = _short(unit, release, published, rest[0] if rest else 100)
+    if short is None or short.seen.state == "failed":
+        return seen
+    why = reason(Code.MACHINES_COMING, deployment=release.deployment, machines=short.wanted)
+    return replace(seen, judgement=replace(seen.judgement, outcome=Outcome.HOLD, reasons=(why,)))
 
 
 def _await(unit: Unit, release: Release, published: Published, action: obs.Await) -> obs.Observation | None:

@@ -33,6 +33,9 @@ DEPLOYMENT_LIMIT = timedelta(hours=2)
 TRAFFIC_LIMIT = timedelta(hours=1)
 """A canary step whose traffic is not as set after this is rolled back."""
 
+MACHINES_LIMIT = timedelta(hours=2)
+"""Machines that have not come after this do not come: the release goes back."""
+
 STALE_LIMIT = timedelta(seconds=75)
 """A split that is read for so long is the split that is set."""
 
@@ -190,6 +193,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         lambda release, definition: obs.SetTraffic(step_weights(release, definition)),
         {
             obs.TrafficIs: {P.CANARY: "traffic is as the step says", P.ROLLING_BACK: "traffic cannot be set"},
+            obs.MachinesSeen: {P.ROLLING_BACK: "its machines are refused, or do not come"},
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the step before goes on"},
             obs.TrafficTaken: {},
             obs.PersonActed: ABORTED_UNDER_TRAFFIC,
@@ -224,6 +228,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         lambda release, definition: obs.SetTraffic({release.deployment: 100}),
         {
             obs.TrafficIs: {P.BAKING: "all traffic is on the challenger"},
+            obs.MachinesSeen: {P.ROLLING_BACK: "its machines are refused, or do not come"},
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the last step goes on"},
             obs.TrafficTaken: {},
             obs.PersonActed: ABORTED_UNDER_TRAFFIC,
@@ -362,6 +367,8 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
             return _gate(kept, seen, definition, now)
         case obs.TrafficIs():
             return _traffic(release, seen, now)
+        case obs.MachinesSeen():
+            return _machines(release, seen, now)
         case obs.TrafficTaken() | obs.TrafficLate():
             return _taken(release, seen, definition, now)
         case obs.TrafficHeld():
@@ -505,6 +512,19 @@ def _traffic(release: Release, seen: obs.TrafficIs, now: datetime) -> Release:
         return _waits(release, Code.TRAFFIC_PENDING)
     (target,) = (to for to in PHASES[release.phase].sees[obs.TrafficIs] if to is not Phase.ROLLING_BACK)
     return move(replace(release, traffic=dict(seen.weights)), target, now)
+
+
+def _machines(release: Release, seen: obs.MachinesSeen, now: datetime) -> Release:
+    """Nothing is promoted, and no share is given, on fewer machines than it needs."""
+    name, wanted, error = release.deployment, seen.wanted, seen.seen.error
+    if seen.seen.state == "failed":
+        refused = reason(Code.MACHINES_REFUSED, deployment=name, machines=wanted, error=error)
+        return roll_back(release, Phase.FAILED, refused, now)
+    if now - release.phase_since_at > MACHINES_LIMIT:
+        limit = str(MACHINES_LIMIT)
+        late = reason(Code.MACHINES_TIMED_OUT, deployment=name, machines=wanted, limit=limit)
+        return roll_back(release, Phase.FAILED, late, now)
+    return _waits(release, Code.MACHINES_COMING, deployment=name, machines=wanted)
 
 
 def _step_before(release: Release, seen: obs.TrafficHeld, now: datetime) -> Release:

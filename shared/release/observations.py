@@ -141,6 +141,14 @@ class TrafficIs:
 
 
 @dataclass(frozen=True)
+class MachinesSeen:
+    """The challenger has fewer machines than its next share needs: they are coming, or are refused."""
+
+    wanted: int
+    seen: DeploymentSeen
+
+
+@dataclass(frozen=True)
 class TrafficHeld:
     """The loop is paused, and these weights, from before, are in force."""
 
@@ -197,6 +205,7 @@ Observation = (
     | CanarySeen
     | BakeSeen
     | TrafficIs
+    | MachinesSeen
     | TrafficHeld
     | TrafficTaken
     | TrafficLate

@@ -17,6 +17,7 @@ from shared.intake import labels
 from shared.ports import Change, Row
 from shared.redaction import words_of
 from shared.release import effects, frozen, machine
+from shared.release.canary import challenger_size
 from shared.release.machine import PHASES, place
 from shared.retraining import cost as costs
 from shared.retraining import policy
@@ -164,6 +165,8 @@ def _entry(before: Release, after: Release, actor: str, cause: str, definition: 
             detail[name] = value
     if after.traffic != before.traffic:
         detail["traffic"] = machine.in_words(after.traffic)
+        if definition.canary.instances is not None and (given := after.traffic.get(after.deployment)):
+            detail["machines"] = str(challenger_size.machines(definition, given))
     if after.judgements != before.judgements:
         detail["evidence"] = after.judgements[-1].evidence
     if after.explained is not None and before.explained != after.explained:

@@ -15,12 +15,15 @@ from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import ENDED, Phase, Release, ReleaseTimes
 from shared.loopfile.prices import price
+from shared.release.canary import challenger_size
 from shared.release.machine import PHASES
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
 
 HOUR_S = 3600.0
+_AT_FIRST = frozenset({Phase.DEPLOYING, Phase.GATING, Phase.CHECKING})
+_UNDER_STEPS = frozenset({Phase.SHIFTING, Phase.CANARY, Phase.HOLDING, Phase.AWAITING_APPROVAL})
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,21 @@ def since(release: Release, now: datetime) -> ReleaseTimes:
     return ReleaseTimes(seconds if job else 0.0, seconds if beside else 0.0)
 
 
+def worth(release: Release, took: ReleaseTimes, definition: Definition, found: Prices) -> float:
+    """What that has cost: a challenger that has fewer machines for its share costs as many."""
+    first, steps = release.phase in _AT_FIRST, definition.canary.steps
+    share = steps[0 if first else min(release.step, len(steps) - 1)]
+    small = release.champion is not None and (first or release.phase in _UNDER_STEPS)
+    part = challenger_size.machines(definition, share) / definition.serve.machines[0] if small else 1.0
+    return found.of(replace(took, deployed_s=took.deployed_s * part))
+
+
 def counted(
     before: Release, after: Release, state: LoopState, definition: Definition, now: datetime
 ) -> tuple[Release, LoopState]:
     """Release and loop once the phase that has ended is paid for."""
     more, found = since(before, now), prices(definition)
-    money = found.of(more) if found else 0.0
+    money = worth(before, more, definition, found) if found else 0.0
     took = replace(
         before.took,
         jobs_s=before.took.jobs_s + more.jobs_s,
@@ -148,7 +160,7 @@ def standing(state: LoopState, release: Release | None, definition: Definition, 
     found = prices(definition)
     if found is None:
         return reason(Code.PRICE_UNKNOWN, size=unpriced(definition))
-    more = found.of(since(release, now)) if release is not None else 0.0
+    more = worth(release, since(release, now), definition, found) if release is not None else 0.0
     so_far, budget = spent(state.money, now), definition.retrain.budget
     return reason(
         Code.COST_SO_FAR,

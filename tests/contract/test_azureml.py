@@ -294,6 +294,43 @@ def test_a_deployment_that_is_scaled_has_no_fewer_machines_than_it_is_held_at(
     serving.free_scale(pair, "none")
 
 
+@pytest.mark.skipif(VERIFIED, reason="an Azure account's quota is not ours to use up")
+def test_more_machines_come_while_it_serves_and_are_refused_where_the_quota_is_used_up(
+    stage: Stage, pair: str, request: pytest.FixtureRequest
+) -> None:
+    """An update of one that serves takes time and takes nothing away; what a quota refuses fails, as in Azure ML
+    (how-to-deploy-online-endpoints.md, "Update the deployment"; how-to-troubleshoot-online-endpoints.md, "ERROR:
+    OutOfQuota")."""
+    serving, made = stage.ports.serving, stage.deployment(pair, "grown")
+    assert stage.deployed(made).state == "ready"
+    two, three = replace(made, instance_count=2), replace(made, instance_count=3)
+    begun = serving.ensure_machines(two)
+    assert begun.state == ("ready" if isinstance(serving, MemoryServing) else "creating")
+    (answer,) = serving.predict(pair, "grown", [ROWS], "shared")
+    assert answer.status == 200, "it serves meanwhile"
+    eventually(lambda: serving.ensure_machines(two), lambda seen: seen.state == "ready")
+    assert serving.hold_scale(pair, "grown") == 2
+    assert serving.ensure_machines(made).state == "ready", "none is taken away"
+    assert serving.hold_scale(pair, "grown") == 2
+    if isinstance(serving, MemoryServing):
+        serving.machines_are = "failed"
+    else:
+        control = request.getfixturevalue("local_azure").control
+        control.put("/local/quota", json={"cores": 1}).raise_for_status()
+    try:
+        refused = eventually(lambda: serving.ensure_machines(three), lambda seen: seen.state != "creating")
+    finally:
+        if isinstance(serving, MemoryServing):
+            serving.machines_are = "ready"
+        else:
+            control.put("/local/quota", json={}).raise_for_status()
+    assert refused.state == "failed"
+    assert "quota" in refused.error
+    eventually(lambda: serving.ensure_no_deployment(pair, "grown"), bool)
+    gone = serving.ensure_machines(made)
+    assert (gone.state, "does not exist" in gone.error) == ("failed", True)
+
+
 class TestServing:
     def test_an_endpoint_is_made_once(self, stage: Stage, pair: str) -> None:
         assert stage.ports.serving.ensure_endpoint(pair).state == "ready"

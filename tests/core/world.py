@@ -105,6 +105,7 @@ SEEN: tuple[obs.Observation, ...] = (
     obs.TrafficTaken({"r1-a1": 70, "r2-a1": 30}),
     obs.TrafficTaken({"r1-a1": 100}),
     obs.TrafficLate({"r1-a1": 100}),
+    *(obs.MachinesSeen(8, DeploymentSeen(state)) for state in ("creating", "failed")),
     obs.TrafficHeld({"r1-a1": 90, "r2-a1": 10}),
     obs.TrafficHeld({"r1-a1": 50, "r2-a1": 50}),
     obs.GoneSeen(True),
@@ -152,7 +153,9 @@ def _observations(release: Release, plan: Definition) -> Iterator[tuple[obs.Obse
         yield obs.TrafficIs(wanted.weights, settled=True), NOW
     for seen in SEEN:
         yield seen, NOW
-        if isinstance(seen, DeploymentSeen | obs.TrafficIs | obs.TrafficTaken | obs.TrafficLate):
+        if isinstance(
+            seen, DeploymentSeen | obs.MachinesSeen | obs.TrafficIs | obs.TrafficTaken | obs.TrafficLate
+        ):
             yield seen, MUCH_LATER
 
 

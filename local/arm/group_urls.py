@@ -81,8 +81,10 @@ def _set_network(call: Call) -> Response:
 
 
 def _set_quota(call: Call) -> Response:
-    """PUT /local/quota {"cores": 8}: the limit of each family and of all; nothing in the body takes it away."""
-    quota.limit(call.service.state, int(call.body.get("cores", quota.MOST)))
+    """PUT /local/quota {"cores": 8}: the limit of each family and of all; nothing in the body takes it away. With
+    {"at_once": true} what is too much is refused by the answer itself."""
+    at_once = bool(call.body.get("at_once", False))
+    quota.limit(call.service.state, int(call.body.get("cores", quota.MOST)), at_once)
     return reply(status=204)
 
 

@@ -88,6 +88,7 @@ class Deployments:
             properties = bodies.checked(self._service, body)
             self._check_limits(endpoint, name, properties, old)
             doc = bodies.document(self._service, endpoint, name, body, properties, old)
+            quota.refuse_at_once(self._state, doc, old)
             doc["operation"] = self.operations.begin("deployment", _id(endpoint, name))
             address = self.operations.headers(doc["operation"])["Azure-AsyncOperation"]
             doc["properties"]["properties"] |= {"AzureAsyncOperationUri": address}  # as Azure keeps it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from local.endpoints.exceptions import DeploymentFailed
+from local.endpoints.exceptions import DeploymentFailed, Refused
 from local.settings import SUBSCRIPTION
 from local.sizes import SIZES, size_of
 from local.state import Document, State
@@ -17,8 +17,22 @@ _KIND, _KEY = "quota", "cores"
 _ML = "Microsoft.MachineLearningServices"
 
 
-def limit(state: State, cores: int) -> None:
-    state.put(_KIND, _KEY, {"cores": cores})
+def limit(state: State, cores: int, at_once: bool = False) -> None:
+    state.put(_KIND, _KEY, {"cores": cores, "at_once": at_once})
+
+
+def refuse_at_once(state: State, deployment: Document, old: Document | None) -> None:
+    """Refused, where the quota is set so: azure-ai-docs tell of an operation that ends with OutOfQuota, and
+    MicrosoftLearning/mslearn-azure-ml#30 of an answer 400."""
+    needed, has = _cores(deployment), _cores(old) if old else 0
+    taken, most = sum(_taken(state).values()), _most(state)
+    if (state.get(_KIND, _KEY) or {}).get("at_once") and needed > has and taken - has + needed > most:
+        size = deployment["properties"]["instanceType"]
+        raise Refused(
+            "InferencingClient HttpRequest error, error detail: VmSize: Not enough quota available for "
+            f"{size} in SubscriptionId {SUBSCRIPTION}. Current usage/limit: {taken}/{most}. Additional "
+            f"needed: {needed - has} Please see troubleshooting guide."
+        )
 
 
 def sizes() -> list[Document]:

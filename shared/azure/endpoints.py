@@ -16,7 +16,13 @@ from shared.azure.endpoint_calls import Scoring
 from shared.azure.failures import Busy, asking
 from shared.azure.operations import ADDRESS, CANCELED, telling, why
 from shared.domain.reason import Code
-from shared.errors import ConfigurationError, Conflict, DependencyUnavailable, InvariantBroken
+from shared.errors import (
+    ConfigurationError,
+    Conflict,
+    DependencyUnavailable,
+    DriftloopError,
+    InvariantBroken,
+)
 from shared.port_rules import TRAFFIC_TAG, check_weights, traffic_note
 from shared.ports import Answer, DeploymentSeen, DeploymentSpec
 
@@ -125,12 +131,21 @@ class AzureServing:
             return DeploymentSeen("failed", f"Deployment {spec.endpoint}/{spec.name} does not exist.")
         state = _STATES.get(found.provisioning_state, "creating")
         if state == "ready" and found.instance_count < spec.instance_count:
-            with _asking("Giving a deployment more machines", spec.endpoint):
-                self._ml().online_deployments.begin_create_or_update(_deployment(spec))
-            return DeploymentSeen("creating")
+            return self._begin_machines(spec)
         if state != "failed":
             return DeploymentSeen(state)
         return DeploymentSeen(state, why(str((found.properties or {}).get(ADDRESS, "")), self._identity).text)
+
+    def _begin_machines(self, spec: DeploymentSpec) -> DeploymentSeen:
+        """A quota that is used up is told at once by some of Azure's answers, and by the operation's end by others."""
+        try:
+            with _asking("Giving a deployment more machines", spec.endpoint):
+                self._ml().online_deployments.begin_create_or_update(_deployment(spec))
+        except DriftloopError as refused:
+            if refused.code is not Code.REQUEST_REFUSED:
+                raise
+            return DeploymentSeen("failed", str(refused))
+        return DeploymentSeen("creating")
 
     def _log(self, found: OnlineDeployment) -> str:
         """The end of the container's log: where a scoring script's error stands."""

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain.reason import Code, reason
+from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome, Phase, Release
 from shared.domain.version import DataVersion
-from shared.errors import InvariantBroken
+from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
 from shared.loopfile.published import Published
 from shared.port_rules import LEDGER_TAG
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Scale
+from shared.redaction import words_of
 from shared.release import machine
 from shared.release import observations as obs
 from shared.release.canary import bake_evidence, canary_evidence, challenger_size
@@ -288,11 +289,19 @@ def _grown(
     rest = definition.canary.steps[release.step + 1 :]
     if not rest and definition.canary.approval == "before_promotion":
         return seen  # a person may take days
-    short = _short(unit, release, published, rest[0] if rest else 100)
-    if short is None or short.seen.state == "failed":
-        return seen
-    why = reason(Code.MACHINES_COMING, deployment=release.deployment, machines=short.wanted)
-    return replace(seen, judgement=replace(seen.judgement, outcome=Outcome.HOLD, reasons=(why,)))
+    weight = rest[0] if rest else 100
+    wanted = challenger_size.machines(definition, weight)
+    why: tuple[Reason, ...] = (reason(Code.MACHINES_COMING, deployment=release.deployment, machines=wanted),)
+    try:
+        short = _short(unit, release, published, weight)
+        if short is None or short.seen.state == "failed":
+            return seen
+    except (
+        ConfigurationError,
+        DependencyUnavailable,
+    ) as error:  # it is shown, and harm is looked for all the same
+        why += (reason(Code.OBSERVATION_FAILED, error=words_of(error)),)
+    return replace(seen, judgement=replace(seen.judgement, outcome=Outcome.HOLD, reasons=why))
 
 
 def _await(unit: Unit, release: Release, published: Published, action: obs.Await) -> obs.Observation | None:

@@ -312,20 +312,24 @@ def test_more_machines_come_while_it_serves_and_are_refused_where_the_quota_is_u
     assert serving.hold_scale(pair, "grown") == 2
     assert serving.ensure_machines(made).state == "ready", "none is taken away"
     assert serving.hold_scale(pair, "grown") == 2
-    if isinstance(serving, MemoryServing):
-        serving.machines_are = "failed"
-    else:
-        control = request.getfixturevalue("local_azure").control
-        control.put("/local/quota", json={"cores": 1}).raise_for_status()
-    try:
-        refused = eventually(lambda: serving.ensure_machines(three), lambda seen: seen.state != "creating")
-    finally:
+
+    def enough(**quota: object) -> None:
         if isinstance(serving, MemoryServing):
-            serving.machines_are = "ready"
+            serving.machines_are = "failed" if quota else "ready"
         else:
-            control.put("/local/quota", json={}).raise_for_status()
-    assert refused.state == "failed"
-    assert "quota" in refused.error
+            control = request.getfixturevalue("local_azure").control
+            control.put("/local/quota", json=quota).raise_for_status()
+
+    for at_once in (True, False):
+        enough(cores=1, at_once=at_once)
+        try:
+            refused = eventually(
+                lambda: serving.ensure_machines(three), lambda seen: seen.state != "creating"
+            )
+        finally:
+            enough()
+        assert refused.state == "failed"
+        assert "quota" in refused.error
     eventually(lambda: serving.ensure_no_deployment(pair, "grown"), bool)
     gone = serving.ensure_machines(made)
     assert (gone.state, "does not exist" in gone.error) == ("failed", True)

@@ -13,7 +13,7 @@ import pytest
 from shared import loopfile
 from shared.domain.reason import Code
 from shared.domain.release import Phase
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.memory.azureml import MemoryDeployment, MemoryServing
 from shared.release import machine
 from shared.release.canary import challenger_size
@@ -116,6 +116,22 @@ def test_a_step_that_has_passed_is_watched_until_the_machines_have_come() -> Non
     world.ticks_with_traffic(12, errors={"r2-a1": 0.5})
     assert world.release(2).outcome is Phase.ROLLED_BACK, "harm ends it meanwhile"
     assert sizes(world)["r1-a1"] == FULL
+
+
+def test_harm_ends_it_also_where_machines_cannot_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = served()
+    until(world, Phase.CANARY)
+
+    def away(spec: object) -> None:
+        raise DependencyUnavailable("Azure ML endpoint birds is temporarily unavailable.")
+
+    monkeypatch.setattr(world.ports.serving, "ensure_machines", away)
+    world.ticks_with_traffic(30)
+    release = world.release(2)
+    assert (release.phase, release.step, release.stuck) == (Phase.CANARY, 0, False)
+    assert "temporarily unavailable" in str(release.waiting_for)
+    world.ticks_with_traffic(12, errors={"r2-a1": 0.5})
+    assert world.release(2).outcome is Phase.ROLLED_BACK
 
 
 def test_once_they_have_come_it_goes_on() -> None:

@@ -22,7 +22,7 @@ from azure.storage.blob import ExponentialRetry as BlobRetry
 from azure.storage.queue import ExponentialRetry as QueueRetry
 from azure.storage.queue import QueueClient
 
-from shared import accounts
+from shared import accounts, deadline
 from shared.azure.arm import ResourceManager
 from shared.azure.failures import BoundedTransport
 from shared.settings import Settings
@@ -127,7 +127,8 @@ class Workspace:
     def __call__(self) -> MLClient:
         with self._lock:
             if self._client is None:
-                self._client = self._make()
+                with deadline.uncounted():
+                    self._client = self._make()
             return self._client
 
     def _make(self) -> MLClient:

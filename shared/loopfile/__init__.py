@@ -36,6 +36,11 @@ __all__ = [
 ]
 
 
+LOOP_FILE = "loop.yaml"
+_NEAR = 8
+"""Loops that are named to whoever named none."""
+
+
 class LoopFileError(ConfigurationError):
     """A loop file has mistakes; the text has a line for each."""
 
@@ -58,7 +63,7 @@ def load(
     `columns` are those of the loop's newest version, which the contract must fit. With `environment` the definition is
     that environment's alone.
     """
-    path = path / "loop.yaml" if path.is_dir() else path
+    path = _file(path)
     document = form.load(path, "a loop file")
     if environment and not document.mistakes:
         environments.lay_over(document, environment)
@@ -67,6 +72,20 @@ def load(
     contract_file.include(document, path.parent)
     definition = _checked(document, path.name, path.parent, columns or {})
     return environments.of(definition, environment) if environment else definition
+
+
+def _file(given: Path) -> Path:
+    """The loop file that a folder, or its own path, names; ConfigurationError, which names loops nearby, for neither."""
+    file = given / LOOP_FILE if given.is_dir() else given
+    if file.exists():
+        return file
+    what = f"the folder {given} has no {LOOP_FILE}" if given.is_dir() else f"there is no {given}"
+    places = (given, given.parent, given.parent / "loops")
+    near = sorted({found.parent for place in places for found in place.glob(f"*/{LOOP_FILE}")})
+    close = difflib.get_close_matches(given.name, [one.name for one in near], n=1)
+    meant = next((f" Did you mean {one}?" for one in near if one.name in close), "")
+    there = f" Loops nearby: {', '.join(map(str, near[:_NEAR]))}." if near and not meant else ""
+    raise ConfigurationError(f"{what}; give a loop's folder, or its {LOOP_FILE}.{meant}{there}")
 
 
 def parse(text: str, *, file: str) -> Definition:

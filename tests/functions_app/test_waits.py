@@ -370,3 +370,17 @@ def test_the_nearest_end_counts_and_goes_with_what_set_it() -> None:
             deadline.left_s(5)
         assert deadline.left_s(1) == 1
     assert deadline.left_s(5) == 5
+
+
+def test_what_a_library_takes_to_load_is_not_waited_for_azure(
+    silent: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks what serves waits 10 s for the endpoint, and not for the import of a client before it is asked."""
+    workspace = Workspace(Settings.from_environment(os.environ), Token())
+    monkeypatch.setattr(workspace, "_make", lambda: time.sleep(1.1))
+    with deadline.within(1.0), asking("Reading", "an endpoint", "a role", most_s=0.9):
+        workspace()
+        assert deadline.left_s(5.0) <= 0.9 and not deadline.over()
+    with deadline.within(0.1), pytest.raises(deadline.TimeIsUp):
+        time.sleep(0.2)
+        deadline.left_s(1.0)

@@ -292,11 +292,10 @@ def test_files_that_are_named_must_exist(tmp_path: Path) -> None:
     assert loopfile.load(tmp_path / "loop.yaml") == loopfile.load(tmp_path)
 
 
-@pytest.mark.parametrize("content", [None, b"loop: \xff\xfe", b"\xff\xfel\0o\0", b"x" * 300_000])
-def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize("content", [b"loop: \xff\xfe", b"\xff\xfel\0o\0", b"x" * 300_000])
+def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "loop.yaml"
-    if content is not None:
-        path.write_bytes(content)
+    path.write_bytes(content)
     with pytest.raises(loopfile.LoopFileError, match=r"loop\.yaml:1"):
         loopfile.load(path)
 
@@ -544,3 +543,24 @@ def test_every_key_has_a_meaning_and_says_what_is_allowed() -> None:
     for row in keys.table().splitlines()[2:]:
         key, allowed, _, meaning = (cell.strip() for cell in row.strip("| ").split(" | "))
         assert allowed and meaning and meaning != "None", key
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("loops/pengins", "there is no loops/pengins; .* Did you mean loops/penguins\\?$"),
+        ("penguins", "there is no penguins; .* Did you mean loops/penguins\\?$"),
+        ("loops", "the folder loops has no loop.yaml; .* Loops nearby: loops/iris, loops/penguins\\.$"),
+        ("loops/penguins/loops.yaml", "there is no loops/penguins/loops.yaml; give a loop's folder, or its"),
+        ("elsewhere/x", "there is no elsewhere/x; give a loop's folder, or its loop.yaml\\.$"),
+    ],
+)
+def test_a_folder_without_a_loop_is_told_with_the_loops_nearby(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("iris", "penguins"):
+        (tmp_path / "loops" / name).mkdir(parents=True)
+        (tmp_path / "loops" / name / "loop.yaml").write_text(SMALLEST)
+    with pytest.raises(ConfigurationError, match=said):
+        loopfile.load(Path(given))

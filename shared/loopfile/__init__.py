@@ -75,7 +75,7 @@ def load(
 
 
 def _file(given: Path) -> Path:
-    """The loop file that a folder, or its own path, names; ConfigurationError, which names loops nearby, for neither."""
+    """The loop file that a folder or its own path names; ConfigurationError, with the loops nearby, where none is."""
     file = given / LOOP_FILE if given.is_dir() else given
     if file.exists():
         return file

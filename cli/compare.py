@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -122,7 +122,7 @@ def compare(
     if as_json:
         print_json({**report.to_dict(), "findings": [asdict(f) for f in findings]})
     else:
-        _tell(report, findings)
+        tell(report, findings)
         if page is not None:
             out.print(f"the page: {escape(str(page))}")
     if broken or report.material or not report.columns:
@@ -193,7 +193,8 @@ def _bad_input() -> Iterator[None]:
         raise typer.Exit(BAD_INPUT) from error
 
 
-def _tell(report: Report, findings: list[Finding]) -> None:
+def tell(report: Report, findings: Sequence[Finding]) -> None:
+    """Findings, the columns that changed, and what was not compared."""
     for finding in findings:
         mark = "[bold red]broken[/]" if finding.breaking else "[yellow]look[/]"
         out.print(f"{mark}  {shown(finding.words)}")

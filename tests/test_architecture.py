@@ -33,6 +33,7 @@ PURE = (
     "shared/errors.py",
     "shared/state/hash_chain.py",
     "shared/retraining/policy.py",
+    "shared/diff/definition_diff.py",
     "shared/verdict/metric.py",
     "shared/verdict/check_verdict.py",
     "shared/release/machine.py",

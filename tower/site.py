@@ -91,6 +91,7 @@ def get(ports: Ports, studio: Studio, visit: Visit) -> Reply:
 
 
 def _page(asking: Asking, path: str) -> tuple[str, object]:
+    from tower.pages import diff_page
     from tower.pages.audit_page import audit
     from tower.pages.help_page import helping
     from tower.pages.loop_page import loop
@@ -108,6 +109,10 @@ def _page(asking: Asking, path: str) -> tuple[str, object]:
             return "loop.html", loop(asking, name)
         case ["loops", name, "audit"] if _NAME.fullmatch(name):
             return "audit.html", audit(asking, name)
+        case ["loops", name, "versions", "diff"] if _NAME.fullmatch(name):
+            return "diff_versions.html", diff_page.versions(asking, name)
+        case ["loops", name, "releases", "diff"] if _NAME.fullmatch(name):
+            return "diff_releases.html", diff_page.releases(asking, name)
         case ["loops", name, "versions", number] if _NAME.fullmatch(name) and _is_number(number):
             return "version.html", version(asking, name, int(number))
         case ["loops", name, "releases", number] if _NAME.fullmatch(name) and _is_number(number):

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from string import Formatter
 from typing import Any
 
@@ -14,7 +15,7 @@ from shared.domain.release import Judgement
 from shared.words import judges
 from shared.words.english import TEXTS
 
-__all__ = ["TEXTS", "plain", "say", "say_all", "spoken", "titled"]
+__all__ = ["TEXTS", "in_words", "plain", "say", "say_all", "spoken", "titled"]
 
 ITS_OWN = "{text}"
 """The text of an error's code: what the error itself says."""
@@ -89,6 +90,24 @@ def plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(name): plain(part) for name, part in value.items()}
     return [plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def in_words(value: object) -> str:
+    """One value of a table as people read it; empty for what is not there."""
+    if isinstance(value, Reason) or value is None:
+        return say(value)
+    if isinstance(value, list | tuple):
+        reasons = [one for one in value if isinstance(one, Reason)]
+        if not reasons and len(value) == 3:
+            return "{:.4f} ({:.4f} to {:.4f})".format(*value)
+        return say_all(reasons)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, int | float):
+        return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return str(value).replace("_", " ") if isinstance(value, StrEnum) else str(value)
 
 
 def titled(judgement: Judgement) -> str:

@@ -11,8 +11,10 @@ PAGES = (
     "/loops/birds",
     "/loops/birds/versions/1",
     "/loops/birds/versions/3",
+    "/loops/birds/versions/diff",
     "/loops/birds/releases/1",
     "/loops/birds/releases/2",
+    "/loops/birds/releases/diff",
     "/loops/birds/audit",
     "/loops/birds/audit?release=2",
 )

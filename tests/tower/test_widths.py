@@ -33,13 +33,16 @@ PAGES = {
     "overview": "",
     "loop": f"/loops/{NAME}",
     "version": f"/loops/{NAME}/versions/2",
+    "found": f"/loops/{NAME}/versions/2?column=quartal&state=quiet&order=name",
+    "versions": f"/loops/{NAME}/versions/diff?before=1&after=2",
+    "releases": f"/loops/{NAME}/releases/diff?before=1&after=2",
     "release": f"/loops/{NAME}/releases/2",
     "audit": f"/loops/{NAME}/audit",
     "chain": f"/loops/{NAME}/audit?release=2",
     "help": "/help",
     "missing": f"/loops/{NAME}/versions/9999",
 }
-WIDE = ("overview", "loop", "version")
+WIDE = ("overview", "loop", "version", "versions", "releases")
 """Pages that grow with the loop: axe looks at the others in tests/acceptance/test_browser.py."""
 
 

@@ -103,13 +103,13 @@ def _words(text: str) -> frozenset[str]:
 TAGS = _words("""
     html head meta title link script body a header svg path circle rect line text nav ol ul li span p main footer div
     h1 h2 h3 section form label input button table caption thead tbody tr th td dl dt dd details summary strong code
-    time figure figcaption
+    time figure figcaption select option
 """)
 ATTRIBUTES = _words("""
     lang charset name content rel href src defer class id aria-label aria-labelledby aria-hidden aria-current
     focusable width height viewbox d cx cy r x y x1 x2 y1 y2 text-anchor role tabindex data-refresh data-refreshing
     data-label method action type value for maxlength autocomplete required scope title datetime open inputmode
-    pattern size step placeholder
+    pattern size step placeholder min max selected aria-sort
 """)
 
 
@@ -152,7 +152,10 @@ class Checker(HTMLParser):
 
 
 def _stays(address: str) -> bool:
-    ours = address == BASE or address.startswith((f"{BASE}/", f"{BASE}?", "#", "?", "https://ml.azure.com/"))
+    ours = (
+        address.startswith(("diff?", f"{BASE}/", f"{BASE}?", "#", "?", "https://ml.azure.com/"))
+        or address == BASE
+    )
     return ours or address.isdecimal() or address == "data:,"
 
 

@@ -22,6 +22,7 @@ from shared.verdict.estimate import Estimated
 from shared.verdict.served_inputs import Window
 from shared.words import say
 from tower.pages import lines
+from tower.pages.columns import FEW
 from tower.pages.lines import Aside, Offer, ReleaseLine, Told, VersionLine, Withheld, read, told
 from tower.shapes import MetricPoint
 from tower.visit import Asking, Document, clip, document, shortened
@@ -36,6 +37,7 @@ VERSIONS = 24
 """Columns of the heat map: each is one document read, once."""
 ROWS = 30
 TOLD = 20
+HEAT_ORDERS = {"": "moved most first", "name": "by name"}
 _REASONS = frozenset(
     {
         "labels.joined",
@@ -77,6 +79,21 @@ class Cell:
 class HeatRow:
     column: str
     cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class HeatSearch:
+    """Which of the columns that were judged are shown, in which order."""
+
+    text: str
+    order: str
+    of: int
+    found: int
+    orders: tuple[tuple[str, str], ...] = tuple(HEAT_ORDERS.items())
+
+    @property
+    def offered(self) -> bool:
+        return self.of > FEW or bool(self.text or self.order)
 
 
 @dataclass(frozen=True)
@@ -144,6 +161,9 @@ class LoopPage:
     heat_versions: tuple[int, ...]
     heat: tuple[HeatRow, ...]
     heat_left_out: int
+    heat_search: HeatSearch
+    newest_version: int
+    newest_release: int
     windows: tuple[WindowLine, ...]
     """Of served inputs, oldest first; empty where they are not watched."""
     served: str
@@ -172,9 +192,9 @@ def loop(asking: Asking, name: str) -> LoopPage:
     releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
     open_release = queries.open_release(current)
     entries = ledger_pages.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
-    heat, left_out = _heat(asking, {version.number: version.drift for version in reversed(versions)})
+    heat, search = _heat(asking, {version.number: version.drift for version in reversed(versions)})
     windows = served_inputs.windows(asking.ports.documents, state)[-VERSIONS:]
-    served_heat, served_left_out = _heat(asking, {n: w.report for n, w in enumerate(windows, 1)})
+    served_heat, served_search = _heat(asking, {n: w.report for n, w in enumerate(windows, 1)})
     attention = _attention(asking, state, open_release, definition.retrain.breaker)
     champion = state.champion
     possible = _offers(state, open_release, found_traffic, frozen=current.stands_still)
@@ -209,11 +229,14 @@ def loop(asking: Asking, name: str) -> LoopPage:
         older_versions=_older([v.number for v in versions]),
         heat_versions=tuple(v.number for v in reversed(versions)),
         heat=heat,
-        heat_left_out=left_out,
+        heat_left_out=search.found - len(heat),
+        heat_search=search,
+        newest_version=state.next_version - 1,
+        newest_release=state.next_release - 1,
         windows=tuple(WindowLine(n, w.since, w.until, w.rows, w.release) for n, w in enumerate(windows, 1)),
         served=clip(say(state.served_verdict), 800),
         served_heat=served_heat,
-        served_left_out=served_left_out,
+        served_left_out=served_search.found - len(served_heat),
         estimates=tuple(_estimates(windows)),
         metric=_metric(asking, versions),
         retrained=tuple((max(r.versions), r.number) for r in releases if r.versions and _went_live(r)),
@@ -285,19 +308,24 @@ def _offers(
     return tuple(found)
 
 
-def _heat(asking: Asking, reports: Mapping[int, str]) -> tuple[tuple[HeatRow, ...], int]:
-    """Columns by versions or windows, oldest first, whose stored reports are given; the columns that moved most come
-    first."""
+def _heat(asking: Asking, reports: Mapping[int, str]) -> tuple[tuple[HeatRow, ...], HeatSearch]:
+    """Columns by versions or windows, oldest first, whose stored reports are given: those that were asked for, the
+    columns that moved most first unless their names' order was."""
     by_version: dict[int, dict[str, Cell]] = {}
     for number, stored in reports.items():
         report = document(asking.ports, stored)
         if report is not None:
             by_version[number] = {c["name"]: _cell(number, c) for c in report["columns"]}
     names = {name for cells in by_version.values() for name in cells}
+    text, order = (asking.query.get(name, "")[:64] for name in ("column", "order"))
+    text, order = text.strip().casefold(), order if order in HEAT_ORDERS else ""
     weight = {
         name: sum(cells[name].level ** 2 for cells in by_version.values() if name in cells) for name in names
     }
-    ranked = sorted(names, key=lambda name: (-weight[name], name))
+    ranked = sorted(
+        (name for name in names if text in name.casefold()),
+        key=lambda name: (0 if order else -weight[name], name.casefold(), name),
+    )
     heat = tuple(
         HeatRow(
             shortened(name, 80),
@@ -305,7 +333,7 @@ def _heat(asking: Asking, reports: Mapping[int, str]) -> tuple[tuple[HeatRow, ..
         )
         for name in ranked[:ROWS]
     )
-    return heat, max(0, len(ranked) - ROWS)
+    return heat, HeatSearch(text, order, len(names), len(ranked))
 
 
 def _cell(version: int, column: Document) -> Cell:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from shared import guide
 from shared.domain.loop import Overview
@@ -18,6 +19,22 @@ PAGE = 100
 """Loops on one page."""
 FIRST = 20
 """Loops that need a person, shown above the others."""
+
+ONLY: dict[str, tuple[str, Callable[[Overview], bool]]] = {
+    "": ("all loops", lambda _: True),
+    "person": ("needing a person", lambda one: one.needs_attention is not None),
+    "unserved": ("serving nobody", lambda one: _unserved(one)),
+    "moved": ("whose newest data moved", lambda one: one.newest is not None and one.newest.judged == "moved"),
+    "release": ("with a release under way", lambda one: one.under_way is not None),
+    "paused": ("paused", lambda one: one.paused),
+    "idle": ("idle", lambda one: one.under_way is None and not one.paused),
+}
+_NEVER = datetime.min.replace(tzinfo=UTC)
+ORDERS: dict[str, tuple[str, Callable[[Overview], datetime]]] = {
+    "": ("by name", lambda _: _NEVER),
+    "data": ("newest data first", lambda one: (one.newest.landed_at if one.newest else None) or _NEVER),
+    "live": ("newest model first", lambda one: (one.serving.live_at if one.serving else None) or _NEVER),
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,12 @@ class OverviewPage:
     total: int
     shown_from: int
     wanted: str
+    only: str
+    order: str
+    of: int
+    """Loops in all."""
+    onlys: tuple[tuple[str, str], ...]
+    orders: tuple[tuple[str, str], ...]
     needs_a_person: int
     people_first: tuple[LoopLine, ...]
     loops: tuple[LoopLine, ...]
@@ -66,9 +89,13 @@ class OverviewPage:
 
 
 def overview(asking: Asking) -> OverviewPage:
-    """All loops by name; those matching `q`, from the `from`th on."""
+    """All loops by name; those matching `q` and `only`, as `order` says, from the `from`th on."""
     wanted = asking.query.get("q", "").strip().casefold()[:64]
-    found = [o for o in queries.loops(asking.ports) if wanted in o.loop]
+    only, order = (asking.query.get(name, "") for name in ("only", "order"))
+    only, order = only if only in ONLY else "", order if order in ORDERS else ""
+    every = queries.loops(asking.ports)
+    found = [one for one in every if wanted in one.loop and ONLY[only][1](one)]
+    found.sort(key=ORDERS[order][1], reverse=True)  # stable: equals stay by name
     needing = [o for o in found if o.needs_attention]
     start = min(asking.number("from"), max(0, len(found) - 1)) // PAGE * PAGE
     end = start + PAGE
@@ -76,6 +103,11 @@ def overview(asking: Asking) -> OverviewPage:
         total=len(found),
         shown_from=start,
         wanted=wanted,
+        only=only,
+        order=order,
+        of=len(every),
+        onlys=tuple((name, words) for name, (words, _) in ONLY.items()),
+        orders=tuple((name, words) for name, (words, _) in ORDERS.items()),
         needs_a_person=len(needing),
         people_first=tuple(_line(o) for o in needing[:FIRST]) if start == 0 else (),
         loops=tuple(_line(o) for o in found[start:end]),
@@ -92,7 +124,7 @@ def _line(found: Overview) -> LoopLine:
         attention=clip(say(found.needs_attention), 160),
         help=guide.anchor(found.needs_attention),
         paused=found.paused,
-        unserved=bool(found.needs_attention and found.needs_attention.code in NOBODY_SERVED),
+        unserved=_unserved(found),
         live=live.release if live else None,
         model=model(live.model) if live else "",
         live_at=live.live_at if live else None,
@@ -105,6 +137,10 @@ def _line(found: Overview) -> LoopLine:
         waiting_for=clip(say(open_release.waiting_for), 110) if open_release else "",
         traffic=shares(open_release.traffic) if open_release else "",
     )
+
+
+def _unserved(found: Overview) -> bool:
+    return bool(found.needs_attention and found.needs_attention.code in NOBODY_SERVED)
 
 
 def _stranger(event: Unrouted) -> Stranger:

@@ -122,6 +122,8 @@ class ReleasePage:
     loop: str
     number: int
     newest: int
+    beside: int
+    """Which release it is compared with where nobody chooses: its champion, else a neighbour."""
     phase: str
     doing: str
     ended: bool
@@ -179,6 +181,7 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         loop=name,
         number=number,
         newest=current.state.next_release - 1,
+        beside=found.champion.release if found.champion else number - 1 or 2,
         phase=found.phase.value,
         doing=DOING[found.phase],
         ended=found.ended,

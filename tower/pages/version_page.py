@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from shared.diff.version_diff import came_to
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.release.gate.holdout import Interval
@@ -15,33 +15,15 @@ from shared.state import queries
 from shared.verdict.metric import MetricVerdict
 from shared.words import say
 from tower.pages import lines
+from tower.pages.columns import ColumnLine, Search, columns
 from tower.pages.lines import Aside, read
-from tower.shapes import Categories, Numbers, shape_of
-from tower.visit import Asking, Document, NotFound, clip, document, shortened
+from tower.visit import Asking, NotFound, clip, document, shortened
 
 if TYPE_CHECKING:
     from drift import Profile
 
-DRAWN = 24
-"""Columns with a picture; the others are lines of a table."""
-LISTED = 200
+RULES = 200
 TAGS = 60
-
-
-@dataclass(frozen=True)
-class ColumnLine:
-    """One column's verdict."""
-
-    name: str
-    kind: str
-    state: str
-    """material, detected or quiet."""
-    words: str
-    p_value: float
-    effect: Interval
-    tolerance: float
-    unit: str
-    shape: Numbers | Categories | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +73,7 @@ class VersionPage:
     headline: str
     false_alarm_rate: float | None
     rows_reference: int | None
+    search: Search
     moved: tuple[ColumnLine, ...]
     quiet: tuple[ColumnLine, ...]
     left_out: int
@@ -109,7 +92,8 @@ def version(asking: Asking, name: str, number: int) -> VersionPage:
     except ConfigurationError as error:
         raise NotFound(str(error)) from error
     report = document(asking.ports, found.drift)
-    moved, quiet, left_out = _columns(asking, current, found, report)
+    reported = report["columns"] if report else ()
+    shown = columns(asking, reported, _profiles(asking, current, found) if reported else None)
     record = queries.event(asking.ports, name, found.inbox_key)
     line = lines.version_line(found)
     return VersionPage(
@@ -138,9 +122,10 @@ def version(asking: Asking, name: str, number: int) -> VersionPage:
         headline=clip(str(report["headline"])) if report else "",
         false_alarm_rate=report["false_alarm_rate"] if report else None,
         rows_reference=report["rows_reference"] if report else None,
-        moved=moved,
-        quiet=quiet,
-        left_out=left_out,
+        search=shown.search,
+        moved=shown.moved,
+        quiet=shown.quiet,
+        left_out=shown.left_out,
         skipped=tuple(
             (shortened(str(a), 80), clip(str(b), 200)) for a, b in (report["skipped"] if report else [])[:40]
         ),
@@ -164,27 +149,12 @@ def _beside(current: Unit, number: int) -> tuple[Aside, ...]:
     return tuple(lines.aside(record, readable=False) for record in found[::-1][:5])
 
 
-def _columns(
-    asking: Asking, current: Unit, found: DataVersion, report: Document | None
-) -> tuple[tuple[ColumnLine, ...], tuple[ColumnLine, ...], int]:
-    if report is None:
-        return (), (), 0
-    columns = list(report["columns"])
-    moved = [c for c in columns if c["detected"]][:DRAWN]
-    quiet = [c for c in columns if not c["detected"]][:LISTED]
-    before, after = _profiles(asking, current, found) if moved or quiet else (None, None)
-    drawn = tuple(_column(c, before, after) for c in moved)
-    pictured = max(0, DRAWN - len(moved)) if len(quiet) <= DRAWN else 0
-    calm = tuple(_column(c, before, after) if n < pictured else _column(c) for n, c in enumerate(quiet))
-    return drawn, calm, len(columns) - len(drawn) - len(calm)
-
-
-def _profiles(asking: Asking, current: Unit, found: DataVersion) -> tuple[Profile | None, Profile | None]:
+def _profiles(asking: Asking, current: Unit, found: DataVersion) -> tuple[Profile, Profile] | None:
     """The reference's profile and this version's; the pictures are left out where one cannot be read."""
     import drift
 
     if found.judged_against is None:
-        return None, None
+        return None
     try:
         release, _ = current.release(found.judged_against)
         before, after = (
@@ -192,27 +162,8 @@ def _profiles(asking: Asking, current: Unit, found: DataVersion) -> tuple[Profil
             for digest in (release.profile, found.profile)
         )
     except (ConfigurationError, InvariantBroken, drift.DataError):
-        return None, None
+        return None
     return before, after
-
-
-def _column(column: Document, before: Profile | None = None, after: Profile | None = None) -> ColumnLine:
-    effect: Mapping[str, float] = column["effect"]
-    name = str(column["name"])
-    drawn = None
-    if before is not None and after is not None:
-        drawn = shape_of(before.columns.get(name), after.columns.get(name))
-    return ColumnLine(
-        name=shortened(name, 120),
-        kind=str(column["kind"]),
-        state="material" if column["material"] else "detected" if column["detected"] else "quiet",
-        words=clip(str(column["words"]), 300),
-        p_value=float(column["p_value"]),
-        effect=Interval(effect["value"], effect["low"], effect["high"]),
-        tolerance=effect["tolerance"],
-        unit=clip(str(column["effect"]["unit"]), 24),
-        shape=drawn,
-    )
 
 
 def _contract(asking: Asking, found: DataVersion) -> tuple[RuleLine, ...]:
@@ -221,20 +172,10 @@ def _contract(asking: Asking, found: DataVersion) -> tuple[RuleLine, ...]:
     rules = sorted(content["rules"] if content else (), key=lambda rule: not rule["broken"])
     return tuple(
         RuleLine(
-            clip(str(rule["rule"]), 200), str(rule["on_breach"]), bool(rule["broken"]), clip(_came_to(rule))
+            clip(str(rule["rule"]), 200), str(rule["on_breach"]), bool(rule["broken"]), clip(came_to(rule))
         )
-        for rule in rules[:LISTED]
+        for rule in rules[:RULES]
     )
-
-
-def _came_to(rule: Document) -> str:
-    if rule["found"]:
-        return str(rule["found"])
-    if not rule["rows"]:
-        return "kept"
-    more = ", …" if rule["rows"] > len(rule["first"]) else ""
-    rows = ", ".join(map(str, rule["first"])) + more
-    return f"{rule['rows']:,} of {rule['of']:,} rows break it: {rows}"
 
 
 def _metric(asking: Asking, found: DataVersion) -> Metric | None:

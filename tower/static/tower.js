@@ -18,7 +18,7 @@
   // A form that is being filled, or a text that is being selected, is never taken away.
   const busy = () =>
     document.hidden || document.querySelector("details.action[open]") || String(getSelection()) ||
-    document.activeElement?.matches("input");
+    document.activeElement?.matches("input, select");
   const main = document.querySelector("main[data-refresh]");
   const place = document.querySelector("[data-refreshing]");
   if (main && place) {

@@ -1,0 +1,1 @@
+"""Two versions, two releases or two definitions of one loop, side by side."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 import threading
 import time
 from collections import Counter
@@ -26,6 +28,12 @@ TOKEN_S = 600.0
 """A token is asked for so often: the Azure CLI, for one, starts a process for each."""
 ROWS = 1_000
 """Different rows at most; they are sent again and again."""
+MOST_ROWS = 1_000
+"""In one request."""
+UNREADABLE = "no rows"
+"""The body of a request that every model refuses: it is no JSON."""
+_ROUND = 2_000
+"""Requests after which they begin again, at least, where some are unreadable."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,23 +44,32 @@ def traffic(
     loop: Loop,
     rate: Annotated[float, typer.Option(min=0.01, max=200, help="Requests a second.")] = 10,
     minutes: Annotated[float, typer.Option(min=0.01, help="How long; Ctrl-C ends it earlier.")] = 5,
+    errors: Annotated[
+        str, typer.Option(help="Share of requests that no model can read, for example 5%.", metavar="SHARE")
+    ] = "0%",
+    rows: Annotated[
+        int, typer.Option(min=1, max=MOST_ROWS, help="Rows in each request: more take longer.")
+    ] = 1,
 ) -> None:
     """Send live requests, for a canary to be tried.
 
-    They are rows of the loop's newest labelled version, one each, and count as anybody's requests do.
+    They are rows of the loop's newest labelled version, and count as anybody's requests do. What is sent comes to both
+    arms alike: one that errs or is slow by itself is a matter of its model (docs/how-to.md).
     """
     from shared.azure.client import Workspace, credential
     from shared.runtime import unit_of_work
     from shared.verdict import predictions
 
+    share = share_of(errors)
     session.overview(loop)
     unit = unit_of_work.read(session.ports(), loop)
     newest, definition = unit.newest_labelled(), unit.published().definition
     if not newest:
         raise ConfigurationError(f"{loop} has no labelled version yet; drop data first")
-    rows = predictions.everything(session.ports(), [unit.version(newest)[0]], ROWS)
+    found = predictions.everything(session.ports(), [unit.version(newest)[0]], ROWS)
     live = LiveTraffic(Workspace(session.settings(), credential()))
-    live.start(definition.serve.endpoint, predictions.features(rows, definition), rate)
+    bodies = mixed(payloads(predictions.features(found, definition), rows), share)
+    live.start(definition.serve.endpoint, bodies, rate)
     try:
         with out.status(f"{rate:g} requests a second to endpoint {definition.serve.endpoint}"):
             live.wait(minutes * 60)
@@ -61,8 +78,39 @@ def traffic(
     finally:
         live.stop()
     out.say(told(live.statuses))
-    if not live.statuses[200]:
+    if share:
+        out.say(f"{share:.2%} of them were made to fail: {UNREADABLE!r} in place of rows")
+    if not live.statuses[200] and share < 1:
         raise ConfigurationError(f"no request was answered; `driftloop status {loop}` says what serves")
+
+
+def share_of(text: str) -> float:
+    """A share as people write it: 5%, 5 %, or 0.05."""
+    number, percent, rest = text.partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = math.nan
+    if rest.strip() or not 0 <= share <= 1:
+        raise ConfigurationError(f"--errors {text!r} is no share; expected 5%, or 0.05")
+    return share
+
+
+def payloads(rows: pd.DataFrame, each: int) -> list[str]:
+    """The rows as the bodies of requests, `each` in one; the last ones go on with the first rows."""
+    from shared.verdict.predictions import payload
+
+    starts = range(0, len(rows), each)
+    return [payload(rows.iloc[[(start + n) % len(rows) for n in range(each)]]) for start in starts]
+
+
+def mixed(bodies: Sequence[str], share: float) -> list[str]:
+    """A round of requests, of which this share is unreadable; who sends them again and again sends it as often."""
+    if not share:
+        return list(bodies)
+    chance = random.Random(1)
+    rounds = -(-_ROUND // len(bodies))
+    return [UNREADABLE if chance.random() < share else body for body in bodies * rounds]
 
 
 def told(statuses: Counter[int]) -> str:
@@ -84,16 +132,14 @@ class LiveTraffic:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, endpoint: str, rows: pd.DataFrame, per_second: float) -> None:
+    def start(self, endpoint: str, bodies: Sequence[str], per_second: float) -> None:
         from shared.azure.client import credential
-        from shared.verdict.predictions import payload
 
         uri = str(self._workspace().online_endpoints.get(endpoint).scoring_uri)
-        payloads = [payload(rows.iloc[[n]]) for n in range(len(rows))]
-        self.send(uri, lambda: credential().get_token(SCOPE).token, payloads, per_second)
+        self.send(uri, lambda: credential().get_token(SCOPE).token, bodies, per_second)
 
-    def send(self, uri: str, token: Callable[[], str], payloads: Sequence[str], per_second: float) -> None:
-        order = (uri, token, payloads, per_second)
+    def send(self, uri: str, token: Callable[[], str], bodies: Sequence[str], per_second: float) -> None:
+        order = (uri, token, bodies, per_second)
         self._thread = threading.Thread(target=self._run, args=order, daemon=True)
         self._thread.start()
 
@@ -105,7 +151,7 @@ class LiveTraffic:
         if self._thread is not None:
             self._thread.join(timeout=90)
 
-    def _run(self, uri: str, token: Callable[[], str], payloads: Sequence[str], per_second: float) -> None:
+    def _run(self, uri: str, token: Callable[[], str], bodies: Sequence[str], per_second: float) -> None:
         kept = threading.local()
         waiting = threading.Semaphore(4 * AT_ONCE)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="traffic") as pool:
@@ -116,7 +162,7 @@ class LiveTraffic:
                     bearer, expires = token(), time.monotonic() + TOKEN_S
                 # A slow endpoint gets fewer requests, not a queue that outlives the command.
                 if waiting.acquire(timeout=1):
-                    asked = pool.submit(self._ask, kept, uri, bearer, payloads[sent % len(payloads)])
+                    asked = pool.submit(self._ask, kept, uri, bearer, bodies[sent % len(bodies)])
                     asked.add_done_callback(lambda _: waiting.release())
                     sent += 1
 

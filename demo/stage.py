@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.status import summary
-from cli.traffic import LiveTraffic
+from cli.traffic import LiveTraffic, payloads
 from local.azure import LocalAzure
 from shared import loopfile
 from shared.azure.client import Workspace, credential
@@ -164,7 +164,7 @@ class Stage:
 
     def live(self, rows: pd.DataFrame, per_second: float) -> None:
         """Live traffic begins: requests of one row each."""
-        self.traffic.start(self.loop, rows, per_second)
+        self.traffic.start(self.loop, payloads(rows, 1), per_second)
 
     def spoil(self, deployment: str, error_rate: float) -> bool:
         """Have a deployment fail this share of its requests; False where that cannot be had."""

@@ -20,10 +20,13 @@ LIMIT_BYTES = 200_000
 CALLS = {
     "": 3,
     "?from=900": 3,
+    "?only=person&order=data&q=loop": 3,
     "/loops/birds": 60,
     "/loops/birds?versions=50000&releases=2000": 60,
     f"/loops/birds/versions/{VERSIONS}": 15,
     "/loops/birds/versions/3": 15,
+    "/loops/birds/versions/diff?before=1&after=3": 15,
+    "/loops/birds/releases/diff?before=2": 15,
     f"/loops/birds/releases/{RELEASES}": 40,
     "/loops/birds/releases/2": 40,
     "/loops/birds/audit": 45,
@@ -80,7 +83,11 @@ def test_a_long_version_of_many_columns_stays_small(world: World) -> None:
     )
     ports.store.rows["birds"][row.key] = Row(row.key, rows.encode(long), "e")
     try:
-        for path in ("/loops/birds/versions/3", f"/loops/birds?versions={3}"):
+        for path in (
+            "/loops/birds/versions/3",
+            "/loops/birds/versions/3?state=material&order=effect",
+            f"/loops/birds?versions={3}",
+        ):
             for accept in ("text/html", "application/json"):
                 assert len(get(ports, path, accept=accept).content) < LIMIT_BYTES, (path, accept)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
@@ -9,10 +10,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
+import pandas as pd
 import pytest
 
 from cli import session
-from cli.traffic import LiveTraffic, told, traffic
+from cli.traffic import UNREADABLE, LiveTraffic, mixed, payloads, share_of, told, traffic
 from shared.azure.client import Workspace
 from shared.errors import ConfigurationError
 from tests.engine.world import World
@@ -85,3 +87,32 @@ def test_an_endpoint_that_is_not_there_is_told() -> None:
     statuses = sent("http://127.0.0.1:9/score", 0.3, 20)
     assert statuses[0] == statuses.total() > 0
     assert told(statuses).endswith(f"{statuses[0]} times no answer")
+
+
+def test_a_share_of_the_requests_cannot_be_read_by_any_model() -> None:
+    bodies = mixed(PAYLOADS, 0.05)
+    assert len(bodies) >= 2_000 and 0.03 < bodies.count(UNREADABLE) / len(bodies) < 0.07
+    assert [body for body in bodies if body != UNREADABLE][:2] == PAYLOADS[:2]
+    assert mixed(PAYLOADS, 0) == PAYLOADS and set(mixed(PAYLOADS, 1)) == {UNREADABLE}
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(UNREADABLE)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("5%", 0.05), ("0.05", 0.05), ("5 %", 0.05), ("0", 0.0), ("100%", 1.0)]
+)
+def test_a_share_is_written_as_people_write_it(text: str, share: float) -> None:
+    assert share_of(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["5", "-1%", "many", "5%%", "", "nan"])
+def test_what_is_no_share_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"is no share; expected 5%, or 0\.05"):
+        share_of(text)
+
+
+def test_a_request_has_as_many_rows_as_are_asked_for_and_each_row_is_sent() -> None:
+    rows = pd.DataFrame({"n": range(5)})
+    sent = [[row[0] for row in json.loads(body)["input_data"]["data"]] for body in payloads(rows, 2)]
+    assert sent == [[0, 1], [2, 3], [4, 0]]
+    assert len(json.loads(payloads(rows, 7)[0])["input_data"]["data"]) == 7

@@ -214,15 +214,15 @@ def tell(report: Report, findings: Sequence[Finding]) -> None:
         rate = "rows depend on each other, so that no false-alarm rate holds"
     quiet = sum(not c.detected for c in report.columns if c.kind != "dependence")
     out.print(
-        f"{quiet} columns without a change beyond chance; "
+        f"{quiet} column{'' if quiet == 1 else 's'} without a change beyond chance; "
         f"{report.rows_current:,} rows against {report.rows_reference:,}; {rate}"
     )
 
 
 def _table(report: Report) -> None:
-    """The columns that changed, in words that need no more than 80 letters' width."""
+    """The columns that changed, in words that need no more than 80 letters' width; in a pipe each is one line."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("column", max_width=20, overflow="fold")
+    table.add_column("column", max_width=20 if out.is_terminal else None, overflow="fold")
     table.add_column("verdict")
     table.add_column("adjusted p")
     table.add_column("what happened", overflow="fold")

@@ -32,7 +32,7 @@ def diff(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare two data versions side by side. With --releases: two releases.
+    """Compare two data versions, or with --releases two releases.
 
     Of versions: facts, schema, contract, and drift by column, the first being the reference. Of releases: what was
     decided, metric by slice, training data, definition, code, environment, and what the models go by.

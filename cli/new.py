@@ -52,9 +52,8 @@ def new(
         )
     place = folder / name
     write(place, name, seen, chosen)
-    out.say(
-        f"made {place}: predicts {seen.target} ({seen.task}) from {len(seen.features)} columns, {seen.order}"
-    )
+    columns = f"{len(seen.features)} column{'' if len(seen.features) == 1 else 's'}"
+    out.say(f"made {place}: predicts {seen.target} ({seen.task}) from {columns}, {seen.order}")
     for note in seen.notes:
         out.say(f"note: {note}")
     out.say(

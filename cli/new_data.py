@@ -24,6 +24,13 @@ MOST_NAMED = 20
 WORDS = 3
 """Words of a text on average, from which on it is a text; shorter ones are names and codes."""
 
+NO_VALUE = "has no value at all"
+"""How the reader ends what it says of a column that is empty."""
+FEWEST_YEARS = 10
+AS_DATES = "years are numbers to Driftloop: write them as dates (1950-01-01)"
+
+_YEARS = re.compile(r"(^|[ _-])(years?|yr|jahr|ann[eé]e|a[nñ]o|anno)$", re.IGNORECASE)
+_YEAR_RANGE = (1000, 2999)
 _WORD = r"[^\W\d]{2,}"
 _ID_NAME = re.compile(r"(^|[ _-])(id|key|number|no)$", re.IGNORECASE)
 NUMBERS = frozenset({"number", "integer", "boolean"})
@@ -96,7 +103,9 @@ class Seen:
         self._compare()
         if self.task == "classification":
             self.notes += new_prospects.telling(self.table, self.target, self.features)
-        self.notes += list(self.findings)
+        self.notes += [
+            one for one in self.findings if not one.endswith(NO_VALUE)
+        ]  # those are left out, and told
         if not self.features:
             why = "; ".join([f"no column is left to predict {self.target} from", *self.notes])
             raise ConfigurationError(why)
@@ -129,12 +138,26 @@ class Seen:
     def _order(self, time: str) -> None:
         moments = [name for name, kind in self.kinds.items() if kind == "datetime"]
         if time and time != "none" and time not in moments:
+            years = f"; {AS_DATES}" if self._counts_years(time) else ""
             raise ConfigurationError(
-                f"--time {time!r} is not a column of times; columns of times: {', '.join(moments) or 'none'}"
+                f"--time {time!r} is not a column of times; columns of times: {', '.join(moments) or 'none'}{years}"
             )
+        if not time and not moments:
+            self.notes += [
+                f"column {name} counts years: if the rows follow each other by it, {AS_DATES}, and the newest rows are "
+                "kept back; otherwise drift is judged by the year as well, which always moves"
+                for name in self.kinds
+                if name != self.target and _YEARS.search(name) and self._counts_years(name)
+            ]
         if not time:
             time = ask("time", [*moments, "none"]) if len(moments) > 1 else "".join(moments)
         self.time = "" if time == "none" else time
+
+    def _counts_years(self, name: str) -> bool:
+        """Whether these are years, by their values: whole numbers, and more of them than make a category."""
+        if self.kinds.get(name) != "integer" or self.distinct[name] < FEWEST_YEARS:
+            return False
+        return bool(self.table[name].between(*_YEAR_RANGE).all())
 
     def _set_aside(self) -> None:
         for name, kind in self.kinds.items():
@@ -150,7 +173,7 @@ class Seen:
             if kind == "integer" and unique and self._running(name):
                 self._leave_out(name, "numbers the rows")
             elif self.distinct[name] <= 1:
-                self._leave_out(name, "has one value" if self.distinct[name] else "has no value at all")
+                self._leave_out(name, "has one value" if self.distinct[name] else NO_VALUE)
             elif kind == "string" and self.distinct[name] > max(50, self.rows * 0.5):
                 self._read_words(name)
 
@@ -161,9 +184,9 @@ class Seen:
         if self.cluster:
             if self.cluster not in self.ignore:
                 self.ignore.append(self.cluster)
+            kept = "" if self.time else ", and whole groups are kept back (`data.holdout`)"
             self.notes.append(
-                f"{self.cluster} occurs in several rows: one row of each is compared (`drift.cluster`), and whole "
-                "groups are kept back (`data.holdout`)"
+                f"{self.cluster} occurs in several rows: one row of each is compared (`drift.cluster`){kept}"
             )
         if self.time or self.alike:
             why = (
@@ -290,8 +313,19 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
         said={name: kind for name, kind in spec.columns.items() if kind != "ignore"},
         nulls=spec.nulls,
         alike="" if sorted_by(known[target]) else _depending(reading.profile, "dependent_rows"),
-        cluster=_depending(reading.profile, "repeated_key"),
+        cluster=_cluster(reading.profile),
     )
+
+
+def _cluster(profile: bytes) -> str:
+    """The key that occurs in several rows; of several the one that tells most apart, as who a row is about does more
+    than a number that begins again with each of them."""
+    import drift
+    from drift import findings
+
+    found = drift.Profile.from_bytes(profile)
+    keys = [one.column for one in findings.dependence(found) if one.code == "repeated_key"]
+    return max(keys, key=lambda name: found.columns[name].keys[1], default="")
 
 
 def _depending(profile: bytes, sign: str) -> str:

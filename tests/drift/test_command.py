@@ -134,3 +134,14 @@ def test_a_report_that_compared_nothing_is_no_success(files: Path) -> None:
     (files / "head.csv").write_text("income,town\n")
     code, said, _ = run("compare", files / "head.csv", files / "quiet.csv")
     assert code == 2 and "nothing was compared" in " ".join(said.split())
+
+
+def test_in_a_pipe_a_column_is_one_line_however_long_its_name_is(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    name = "average household income before housing costs"
+    for file, shift in (("a.csv", 0), ("b.csv", 5)):
+        pd.DataFrame({name: rng.normal(shift, 1, 500).round(3)}).to_csv(tmp_path / file, index=False)
+    told = run("compare", tmp_path / "a.csv", tmp_path / "b.csv")[1]
+    (row,) = (line for line in told.splitlines() if line.startswith(name))
+    assert "material" in row and "moved up by" in row
+    assert "0 columns without" in told

@@ -425,7 +425,7 @@ def test_row_numbers_are_no_feature_and_a_word_in_a_few_values_is_no_id(tmp_path
     frame.to_csv(data, index=False)
     done = new("patients", "--data", str(data), "--target", "churned", "--folder", str(tmp_path))
     assert "column rownames numbers the rows: left out" in done.output
-    assert "looks like an id" not in done.output and "year" not in done.output
+    assert "looks like an id" not in done.output and "year numbers" not in done.output
     assert loopfile.load(tmp_path / "patients").data.ignore == ("rownames", "country")
 
 
@@ -490,3 +490,37 @@ def chosen(tmp_path: Path, data: Path, target: str, *options: str) -> str:
     trained(tmp_path / "chosen", tmp_path)
     (told,) = (tmp_path / "ml").rglob("estimator")
     return told.read_text()
+
+
+def test_years_are_told_where_they_may_order_the_rows(tmp_path: Path) -> None:
+    """A yearly series without a date: the year is a number, which no row is ordered by."""
+    data = tmp_path / "sunspots.csv"
+    frame = pd.DataFrame({"YEAR": np.arange(1700, 1900), "wheat": RANDOM.integers(1, 9, 200), "spots": 1.5})
+    frame["spots"] += RANDOM.normal(size=200)
+    frame.to_csv(data, index=False)
+    options = ["--data", str(data), "--target", "spots", "--folder", str(tmp_path)]
+    done = new("spots", *options)
+    assert "column YEAR counts years" in done.output and "column wheat" not in done.output
+    refused = new("again", *options, "--time", "YEAR")
+    assert "write them as dates (1950-01-01)" in str(refused.exception)
+    assert "write them" not in str(new("again", *options, "--time", "wheat").exception)
+    frame.assign(YEAR=frame["YEAR"].map("{}-01-01".format)).to_csv(data, index=False)
+    assert "newest rows by YEAR kept back" in new("dated", *options).output
+    assert loopfile.load(tmp_path / "dated").data.time == "YEAR"
+
+
+def test_of_two_keys_the_one_that_tells_more_apart_says_whom_rows_are_about(tmp_path: Path) -> None:
+    """A number that begins again with each species occurs in several rows as well."""
+    bird = np.arange(600) // 2
+    frame = pd.DataFrame(
+        {"sample number": np.arange(600) % 120 + 1, "individual id": [f"N{n}" for n in bird]}
+    )
+    frame["mass"] = RANDOM.normal(size=600)
+    frame["sex"] = RANDOM.choice(["f", "m"], 600)
+    frame["nest"] = None
+    data = tmp_path / "birds.csv"
+    frame.sample(frac=1, random_state=1).to_csv(data, index=False)
+    done = new("nests", "--data", str(data), "--target", "sex", "--folder", str(tmp_path))
+    assert loopfile.load(tmp_path / "nests").drift.cluster == "individual id"
+    assert done.output.count("nest has no value at all") == 1
+    assert "from 2 columns" in done.output

@@ -105,7 +105,10 @@ def _shown(definition: Definition, verdict: GateVerdict, kept: int) -> str:
     if verdict.outcome is Outcome.PASS or (needed is not None and needed <= kept):
         return f"that is enough to show that an equally good model is not worse by {margin} (`gate.margin`)"
     enough = "more" if needed is None else f"about {needed:,}"
-    waits = "until drops have brought them, releases after the first may wait for your decision; a wider margin takes fewer"
+    waits = (
+        "until drops have brought them, releases after the first may wait for your decision; a wider margin takes "
+        "fewer"
+    )
     if definition.data.holdout.by == "time":
         waits = (
             "a release is judged on the newest drop's alone, so with drops of this size releases after the first wait "

@@ -110,7 +110,7 @@ def mixed(bodies: Sequence[str], share: float) -> list[str]:
         return list(bodies)
     chance = random.Random(1)
     rounds = -(-_ROUND // len(bodies))
-    return [UNREADABLE if chance.random() < share else body for body in bodies * rounds]
+    return [UNREADABLE if chance.random() < share else body for _ in range(rounds) for body in bodies]
 
 
 def told(statuses: Counter[int]) -> str:

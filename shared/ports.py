@@ -451,6 +451,19 @@ class TrafficSeen:
     """Requests that name no caller, and are not counted; 0 where each request counts."""
 
 
+@dataclass(frozen=True)
+class TrafficSpan:
+    """Requests to one deployment in a span of the clock, our own left out."""
+
+    starts_at: datetime
+    deployment: str
+    requests: int
+    errors: int
+    latency_p50_ms: float | None
+    """Of answers that were well; None without any. So the 95th percentile."""
+    latency_p95_ms: float | None
+
+
 CountedUnit = Literal["request", "identity", "client_id"]
 """What counts once: each request, or each caller of a span with its first request in it. A caller is who bears the
 token, or what `x-ms-client-request-id` has before its first `_`."""
@@ -461,6 +474,11 @@ class Evidence(Protocol):
         self, endpoint: str, since: datetime, until: datetime, unit: CountedUnit = "request"
     ) -> TrafficSeen:
         """Per deployment, from the traffic log. A query that fails is DependencyUnavailable, never zero."""
+        ...
+
+    def history(self, endpoint: str, since: datetime, until: datetime, minutes: int) -> list[TrafficSpan]:
+        """The same log in spans of so many minutes (a divisor of a day's), oldest first, for people; spans without a
+        request are left out."""
         ...
 
     def predictions(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -11,6 +12,9 @@ from shared.domain.release import ArmSeen, CanaryPoint
 from tower.shapes import Bar, Categories, MetricPoint, Numbers
 from tower.svg import Chart, Scale, Series, element, line, picture, text
 from tower.visit import clip
+
+if TYPE_CHECKING:
+    from tower.pages.live_page import LivePage
 
 WIDE, TALL = 240, 56
 
@@ -219,6 +223,34 @@ def _error_pct(arm: ArmSeen) -> float | None:
 
 def _p95(arm: ArmSeen) -> float | None:
     return arm.latency_p95_ms
+
+
+def live(page: LivePage, what: str) -> Markup:
+    """Each deployment over a window: `requests` a minute, `errors` in per cent, or `latency` (p95). What nobody asked
+    is 0 requests, and neither an error nor a latency."""
+    times = [page.since + timedelta(minutes=n) for n in range(0, 60 * page.hours + 1, 15 * page.hours)]
+    shape = "%H:%M" if page.hours <= 24 else "%d %b"
+    labels = [(_minutes(page.since, at), f"{at:{shape}}") for at in times]
+    series = [
+        Series(arm.name, "is" if arm.serves else "was", _points(page, arm.name, what))
+        for arm in page.arms[::-1]
+    ]
+    unit = {"requests": "a minute", "errors": "%", "latency": "ms"}[what]
+    newest = [f"{one.name} {one.points[-1][1]:.3g} {unit}" for one in series[::-1] if one.points]
+    return Chart(
+        f"{what} over time: {', '.join(newest) or 'none'}", series, labels, from_zero=True, least_high=1.0,
+        span=(0.0, 60.0 * page.hours),
+    ).drawn()  # fmt: skip
+
+
+def _points(page: LivePage, name: str, what: str) -> list[tuple[float, float]]:
+    known = {_minutes(page.since, span.starts_at): span for span in page.spans if span.deployment == name}
+    if what == "requests":
+        starts = sorted({_minutes(page.since, span.starts_at) for span in page.spans} | set(known))
+        return [(at, known[at].requests / page.minutes if at in known else 0.0) for at in starts]
+    if what == "errors":
+        return [(at, 100 * span.errors / span.requests) for at, span in known.items()]
+    return [(at, span.latency_p95_ms) for at, span in known.items() if span.latency_p95_ms is not None]
 
 
 def split(weights: Sequence[tuple[str, int, str]]) -> Markup:

@@ -94,6 +94,7 @@ def _page(asking: Asking, path: str) -> tuple[str, object]:
     from tower.pages import diff_page
     from tower.pages.audit_page import audit
     from tower.pages.help_page import helping
+    from tower.pages.live_page import live
     from tower.pages.loop_page import loop
     from tower.pages.overview_page import overview
     from tower.pages.release_page import release
@@ -107,6 +108,8 @@ def _page(asking: Asking, path: str) -> tuple[str, object]:
             return "help.html", helping()
         case ["loops", name] if _NAME.fullmatch(name):
             return "loop.html", loop(asking, name)
+        case ["loops", name, "live"] if _NAME.fullmatch(name):
+            return "live.html", live(asking, name)
         case ["loops", name, "audit"] if _NAME.fullmatch(name):
             return "audit.html", audit(asking, name)
         case ["loops", name, "versions", "diff"] if _NAME.fullmatch(name):

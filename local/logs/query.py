@@ -7,6 +7,7 @@ step      = "where" any | "project" column {"," column} | "top" n "by" column ["
 key       = column | name "=" ( column | "bin(" column "," timespan ")" )
 text      = column | "tostring(split(" column "," string ")[" n "])"
 aggregate = [name "="] ( "count()" | "countif(" any ")" | ("min" | "max") "(" column ")"
+          | "percentile(" column "," n ")"
           | "arg_min(" column {"," column} ")"
           | "100.0 * countif(" any ") / count()" )
 any       = all {"or" all}        all = test {"and" test}
@@ -16,6 +17,7 @@ operand   = column | "toint(" column ")"
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -357,6 +359,8 @@ def _of_group(reader: Reader, table: Table, function: str) -> Aggregate:
     if function == "countif":
         test = reader.any(table)
         return Aggregate("countif_", "long", lambda rows: sum(map(test, rows)))
+    if function == "percentile":
+        return _percentile(reader, table)
     if function not in ("min", "max"):
         raise not_emulated(f"the aggregation {function}()")
     column = reader.column(table)
@@ -367,6 +371,21 @@ def _of_group(reader: Reader, table: Table, function: str) -> Aggregate:
         return (values[0] if least else values[-1]) if values else None
 
     return Aggregate(f"{function}_{column}", table.columns[column], of)
+
+
+def _percentile(reader: Reader, table: Table) -> Aggregate:
+    """The nearest rank, which Kusto estimates; nulls do not count."""
+    column = reader.column(table)
+    reader.expect(",")
+    rank = reader.count()
+    if table.columns[column] not in ("int", "long", "real", "datetime") or not 0 < rank <= 100:
+        raise not_emulated(f"percentile({column}, {rank})")
+
+    def of(rows: list[Row]) -> Value:
+        values = sorted(value for row in rows if (value := row[column]) is not None)
+        return values[math.ceil(rank / 100 * len(values)) - 1] if values else None
+
+    return Aggregate(f"percentile_{column}_{rank}", table.columns[column], of)
 
 
 _STEPS: dict[str, Callable[[Reader, Table], Table]] = {

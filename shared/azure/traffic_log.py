@@ -16,7 +16,7 @@ from shared.azure.datastore import Datastore
 from shared.azure.failures import asking
 from shared.errors import DependencyUnavailable
 from shared.port_rules import OWN_REQUESTS, counts_as_error, rank_by_hash, sampled
-from shared.ports import ArmTraffic, CountedUnit, TrafficMinute, TrafficSeen
+from shared.ports import ArmTraffic, CountedUnit, TrafficMinute, TrafficSeen, TrafficSpan
 from shared.redaction import safe
 
 ROLE = "Log Analytics Reader"
@@ -33,6 +33,10 @@ _ROWS = "| project TimeGenerated, DeploymentName, ResponseCode, TotalDurationMs\
 _COUNTS = (
     "| summarize Requests = count(), Newest = max(TimeGenerated)"
     " by DeploymentName, ResponseCode, Minute = bin(TimeGenerated, 1m)"
+)
+_SPANS = (
+    "| summarize Requests = count(), P50 = percentile(TotalDurationMs, 50), P95 = percentile(TotalDurationMs, 95)"
+    " by DeploymentName, ResponseCode, Span = bin(TimeGenerated, {minutes}m)"
 )
 _CALLERS = {
     "identity": "| extend Caller = IdentityData",
@@ -90,6 +94,13 @@ class AzureEvidence:
         whole = _requests(endpoint, since, until) + _CALLERS[unit] + _WHOLE
         (row,) = self._query(whole, since, until)
         return replace(seen, watermark_at=row["Newest"], nameless=int(row["Requests"]) - int(row["Named"]))
+
+    def history(self, endpoint: str, since: datetime, until: datetime, minutes: int) -> list[TrafficSpan]:
+        rows = self._query(_requests(endpoint, since, until) + _SPANS.format(minutes=minutes), since, until)
+        groups: dict[tuple[datetime, str], list[LogsTableRow]] = {}
+        for row in rows:
+            groups.setdefault((row["Span"], str(row["DeploymentName"])), []).append(row)
+        return [_span(*key, groups[key]) for key in sorted(groups)]
 
     def query(self, query: str, since: datetime, until: datetime, most: int) -> list[Mapping[str, object]]:
         bounded = f"{query.rstrip().rstrip(';')}\n| take {most}"
@@ -239,6 +250,21 @@ def _minutes(counts: Counts) -> list[TrafficMinute]:
         requests, errors = found.setdefault(at, {}).get(name, (0, 0))
         found[at][name] = requests + count, errors + count * counts_as_error(status)
     return [TrafficMinute(at, found[at]) for at in sorted(found)]
+
+
+def _span(at: datetime, name: str, by_code: Sequence[LogsTableRow]) -> TrafficSpan:
+    """Latency is that of the most frequent code of answers that were well: percentiles of several do not add up."""
+    well = [row for row in by_code if not counts_as_error(int(row["ResponseCode"]))]
+    most = max(well, key=lambda row: int(row["Requests"]), default=None)
+    requests = sum(int(row["Requests"]) for row in by_code)
+    return TrafficSpan(
+        at,
+        name,
+        requests,
+        errors=requests - sum(int(row["Requests"]) for row in well),
+        latency_p50_ms=None if most is None else float(most["P50"]),
+        latency_p95_ms=None if most is None else float(most["P95"]),
+    )
 
 
 def _arm(name: str, counts: Counts, rows: Sequence[LogsTableRow]) -> ArmTraffic:

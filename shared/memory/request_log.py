@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from math import ceil
 
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError
 from shared.port_rules import OWN_REQUESTS, counts_as_error, sampled
-from shared.ports import ArmTraffic, CountedUnit, TrafficMinute, TrafficSeen
+from shared.ports import ArmTraffic, CountedUnit, TrafficMinute, TrafficSeen, TrafficSpan
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,15 @@ class MemoryEvidence:
         return TrafficSeen(
             {name: _arm(arms[name]) for name in sorted(arms)}, newest, _minutes(arms), nameless
         )
+
+    def history(self, endpoint: str, since: datetime, until: datetime, minutes: int) -> list[TrafficSpan]:
+        self._check()
+        found = defaultdict[tuple[datetime, str], list[MemoryRequest]](list)
+        for request in self._strangers(endpoint, since, until):
+            midnight = request.at.replace(hour=0, minute=0, second=0, microsecond=0)
+            start = request.at - (request.at - midnight) % timedelta(minutes=minutes)
+            found[start, request.deployment].append(request)
+        return [_span(*key, found[key]) for key in sorted(found)]
 
     def _strangers(self, endpoint: str, since: datetime, until: datetime) -> list[MemoryRequest]:
         return [
@@ -137,6 +147,18 @@ def _minutes(arms: Mapping[str, Sequence[MemoryRequest]]) -> list[TrafficMinute]
         for minute, number in requests.items():
             found[minute][name] = number, errors[minute]
     return [TrafficMinute(at, found[at]) for at in sorted(found)]
+
+
+def _span(at: datetime, name: str, requests: Sequence[MemoryRequest]) -> TrafficSpan:
+    arm = _arm(requests)
+    ordered = sorted(arm.latencies_ms)
+    median, high = (
+        ordered[ceil(share * len(ordered)) - 1]
+        if ordered
+        else None  # nearest rank, as the log's own percentile
+        for share in (0.5, 0.95)
+    )
+    return TrafficSpan(at, name, arm.requests, arm.errors, median, high)
 
 
 def _arm(requests: Sequence[MemoryRequest]) -> ArmTraffic:

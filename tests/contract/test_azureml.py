@@ -466,6 +466,17 @@ class TestEvidence:
             assert (sum(n for n, _ in counts), sum(n for _, n in counts)) == (arm.requests, arm.errors)
         assert seen.watermark_at is not None
         assert since < seen.watermark_at < until
+        spans = stage.ports.evidence.history(pair, since, until, 5)
+        assert [(s.starts_at, s.deployment) for s in spans] == sorted(
+            (s.starts_at, s.deployment) for s in spans
+        )
+        for name, arm in seen.arms.items():
+            own = [span for span in spans if span.deployment == name]
+            assert sum(span.requests for span in own) == arm.requests
+            assert all(span.starts_at.minute % 5 == span.starts_at.second == span.errors == 0 for span in own)
+            medians = [span.latency_p50_ms for span in own]
+            assert all(median in arm.latencies_ms for median in medians)
+            assert max(span.latency_p95_ms or 0 for span in own) == max(arm.latencies_ms)
 
     @pytest.mark.parametrize("unit", ["client_id", "identity"])
     def test_callers_count_once_each_with_their_first_request(

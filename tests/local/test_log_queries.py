@@ -66,6 +66,10 @@ def rows(query: str) -> list[list[object]]:
         ("summarize bad = countif(code == 500) by deployment = arm | take 1", [["Green", 1]]),
         ("summarize Share = 100.0 * countif(code in (408, 424) or toint(code) >= 500) / count()", [[20.0]]),
         ("summarize max(ms), min(ms), newest = max(t)", [[100, 10, NOW]]),
+        # nearest rank: learn.microsoft.com/kusto/query/percentiles-aggregation-function
+        ("summarize percentile(ms, 50), p95 = percentile(ms, 95)", [[50, 100]]),
+        ("summarize p = percentile(ms, 50) by arm", [["Green", 50], ["blue", 60]]),
+        ("where code == 1 | summarize percentile(ms, 95)", [[None]]),
         ("where code == 1 | summarize count()", [[0]]),
         ("where code == 1 | summarize count() by arm", []),
         ("where code == 1 | summarize max(ms)", [[None]]),

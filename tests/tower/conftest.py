@@ -15,6 +15,7 @@ PAGES = (
     "/loops/birds/releases/1",
     "/loops/birds/releases/2",
     "/loops/birds/releases/diff",
+    "/loops/birds/live",
     "/loops/birds/audit",
     "/loops/birds/audit?release=2",
 )

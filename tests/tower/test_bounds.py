@@ -23,6 +23,7 @@ CALLS = {
     "?only=person&order=data&q=loop": 3,
     "/loops/birds": 60,
     "/loops/birds?versions=50000&releases=2000": 60,
+    "/loops/birds/live?hours=168": 15,
     f"/loops/birds/versions/{VERSIONS}": 15,
     "/loops/birds/versions/3": 15,
     "/loops/birds/versions/diff?before=1&after=3": 15,

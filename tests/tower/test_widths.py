@@ -37,12 +37,13 @@ PAGES = {
     "versions": f"/loops/{NAME}/versions/diff?before=1&after=2",
     "releases": f"/loops/{NAME}/releases/diff?before=1&after=2",
     "release": f"/loops/{NAME}/releases/2",
+    "live": f"/loops/{NAME}/live?hours=24",
     "audit": f"/loops/{NAME}/audit",
     "chain": f"/loops/{NAME}/audit?release=2",
     "help": "/help",
     "missing": f"/loops/{NAME}/versions/9999",
 }
-WIDE = ("overview", "loop", "version", "versions", "releases")
+WIDE = ("overview", "loop", "version", "versions", "releases", "live")
 """Pages that grow with the loop: axe looks at the others in tests/acceptance/test_browser.py."""
 
 

@@ -79,7 +79,7 @@ def traffic(
         live.stop()
     out.say(told(live.statuses))
     if share:
-        out.say(f"{share:.2%} of them were made to fail: {UNREADABLE!r} in place of rows")
+        out.say(f"about {100 * share:.3g} % of them were made to fail: {UNREADABLE!r} in place of rows")
     if not live.statuses[200] and share < 1:
         raise ConfigurationError(f"no request was answered; `driftloop status {loop}` says what serves")
 

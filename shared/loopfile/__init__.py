@@ -79,7 +79,9 @@ def _file(given: Path) -> Path:
     file = given / LOOP_FILE if given.is_dir() else given
     if file.exists():
         return file
-    what = f"the folder {given} has no {LOOP_FILE}" if given.is_dir() else f"there is no {given}"
+    what = (
+        f"the folder {given} has no {LOOP_FILE}" if given.is_dir() else f"there is no folder or file {given}"
+    )
     places = (given, given.parent, given.parent / "loops")
     near = sorted({found.parent for place in places for found in place.glob(f"*/{LOOP_FILE}")})
     close = difflib.get_close_matches(given.name, [one.name for one in near], n=1)

@@ -548,11 +548,14 @@ def test_every_key_has_a_meaning_and_says_what_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("loops/pengins", "there is no loops/pengins; .* Did you mean loops/penguins\\?$"),
-        ("penguins", "there is no penguins; .* Did you mean loops/penguins\\?$"),
+        ("loops/pengins", "there is no folder or file loops/pengins; .* Did you mean loops/penguins\\?$"),
+        ("penguins", "there is no folder or file penguins; .* Did you mean loops/penguins\\?$"),
         ("loops", "the folder loops has no loop.yaml; .* Loops nearby: loops/iris, loops/penguins\\.$"),
-        ("loops/penguins/loops.yaml", "there is no loops/penguins/loops.yaml; give a loop's folder, or its"),
-        ("elsewhere/x", "there is no elsewhere/x; give a loop's folder, or its loop.yaml\\.$"),
+        (
+            "loops/penguins/loops.yaml",
+            "there is no folder or file loops/penguins/loops.yaml; give a loop's folder, or its",
+        ),
+        ("elsewhere/x", "there is no folder or file elsewhere/x; give a loop's folder, or its loop.yaml\\.$"),
     ],
 )
 def test_a_folder_without_a_loop_is_told_with_the_loops_nearby(

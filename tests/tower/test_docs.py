@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,16 @@ def typed() -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize(("where", "words"), typed(), ids=[where for where, _ in typed()])
-def test_every_command_is_typed_as_the_terminal_takes_it(where: str, words: list[str]) -> None:
+def test_every_command_is_typed_as_the_terminal_takes_it(
+    where: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that has what the command is given."""
+    monkeypatch.chdir(tmp_path)
+    for option, value in pairwise(words):
+        if option == "--data":
+            (tmp_path / value).mkdir(parents=True)
+        elif option in ("--alerts", "--served"):
+            (tmp_path / value).touch()
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     assert words[0] in group.commands, where

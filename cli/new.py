@@ -61,17 +61,24 @@ def new(
     )
 
 
+SCHEMA = "loop.schema.json"
+"""Beside the loops' folders, where their editors find it: of this Driftloop, whichever made the loops before."""
+SCHEMA_LINE = f"# yaml-language-server: $schema=../{SCHEMA}"
+
+
 def write(place: Path, name: str, seen: new_data.Seen, schedule: str) -> None:
     """The loop's folder, valid as it stands; nothing that is there already is overwritten."""
     from cli import new_loop_file, new_prospects
     from shared import loopfile
+    from shared.loopfile import keys
 
     if place.exists():
         raise ConfigurationError(f"{place} already exists; choose another name or remove it")
     text = new_loop_file.loop_text(name, seen, schedule)
     seen.notes += new_prospects.prospects(loopfile.parse(text, file=f"{name}/loop.yaml"), seen.answers)
     shutil.copytree(TEMPLATE, place, ignore=shutil.ignore_patterns("__pycache__"))
-    (place / "loop.yaml").write_text(text)
+    (place / "loop.yaml").write_text(f"{SCHEMA_LINE}\n{text}")
+    (place.parent / SCHEMA).write_text(keys.schema())
     columns = {
         "target": seen.target,
         "task": seen.task,

@@ -34,7 +34,9 @@ def open_parquet(path: Path, metadata: pq.FileMetaData | None = None) -> pq.Parq
     with path.open("rb") as stream:
         if stream.read(4) != b"PAR1":
             raise DataError(
-                "this is not a Parquet file", path.name, "Read it as a DataFrame or Arrow data first."
+                "this is not a Parquet file",
+                path.name,
+                "Read it as a DataFrame or Arrow data first; the command driftloop compare reads CSV as well.",
             )
     try:
         plain = pq.ParquetFile(path, metadata=metadata)

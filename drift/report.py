@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .profiles import Profile
+
 Kind = str  # one of KINDS
 KINDS = ("numeric", "boolean", "category", "text", "datetime", "id", "empty", "other", "dependence", "vector")
 
@@ -188,8 +190,14 @@ class Report:
         ]
         return pd.DataFrame(rows, index=pd.Index([c.name for c in self.columns], name="column"))
 
+    def html(self, reference: "Profile | None" = None, current: "Profile | None" = None) -> str:
+        """The report as one HTML page; with the profiles, each column's distribution is drawn."""
+        from .page import report_html
+
+        return report_html(self, reference, current)
+
     def _repr_html_(self) -> str:
-        """A short table for a notebook; as a page, with charts: `drift.report_html`."""
+        """A short table for a notebook; as a page, with charts: `html`."""
         cells = [(c.name, c.verdict, c.words) for c in self.columns[:_LISTED]]
         rows = "".join(f"<tr><td>{'</td><td>'.join(map(escape, row))}</td></tr>" for row in cells)
         found = "".join(f"<li>{'<b>broken</b> ' * f.breaking}{escape(f.words)}</li>" for f in self.findings)

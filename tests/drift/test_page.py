@@ -32,7 +32,9 @@ def test_the_page_of_forty_columns_is_small_and_alone() -> None:
     rng = np.random.default_rng(0)
     reference = drift.profile(mixed(rng, 2_000))
     current = drift.profile(mixed(rng, 2_000, "mean 1"), grid=reference)
-    page = drift.report_html(drift.compare(reference, current), reference, current)
+    report = drift.compare(reference, current)
+    page = report.html(reference, current)
+    assert page == drift.report_html(report, reference, current)
     assert len(page.encode()) < 300_000
     assert "http:" not in page
     assert "https:" not in page

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 from typer.testing import CliRunner, Result
 
 from cli import app
@@ -178,6 +180,18 @@ def trained(folder: Path, tmp_path: Path) -> list[object]:
     assert done.returncode == 0, done.stderr[-2000:]
     answers: list[object] = json.loads(done.stdout.splitlines()[-1])
     return answers
+
+
+def test_editors_find_the_schema_of_the_loop_file(tmp_path: Path) -> None:
+    """By the line that github.com/redhat-developer/yaml-language-server reads, relative to the file."""
+    _, folder = made(tmp_path, "churn")
+    text = (folder / "loop.yaml").read_text()
+    line, _, path = text.splitlines()[0].partition("=")
+    assert line == "# yaml-language-server: $schema"
+    assert (folder / path).resolve() == tmp_path / "loop.schema.json"
+    validator = Draft202012Validator(json.loads((folder / path).read_text()))
+    assert list(validator.iter_errors(yaml.safe_load(text))) == []
+    assert list(validator.iter_errors(yaml.safe_load(text) | {"metrics": {}}))
 
 
 def test_what_is_of_no_use_is_left_out_and_said(tmp_path: Path) -> None:

@@ -246,8 +246,14 @@ def live(page: LivePage, what: str) -> Markup:
 def _points(page: LivePage, name: str, what: str) -> list[tuple[float, float]]:
     known = {_minutes(page.since, span.starts_at): span for span in page.spans if span.deployment == name}
     if what == "requests":
-        starts = sorted({_minutes(page.since, span.starts_at) for span in page.spans} | set(known))
-        return [(at, known[at].requests / page.minutes if at in known else 0.0) for at in starts]
+        first = (
+            _minutes(page.since, page.spans[0].starts_at) % page.minutes
+        )  # spans begin by the clock, not by `since`
+        starts = [first + n * page.minutes for n in range(-1, 60 * page.hours // page.minutes)]
+        by_span = {
+            round(at / page.minutes - first / page.minutes): span.requests for at, span in known.items()
+        }
+        return [(max(at, 0.0), by_span.get(n, 0) / page.minutes) for n, at in enumerate(starts, -1)]
     if what == "errors":
         return [(at, 100 * span.errors / span.requests) for at, span in known.items()]
     return [(at, span.latency_p95_ms) for at, span in known.items() if span.latency_p95_ms is not None]

@@ -41,6 +41,9 @@ def test_each_deployment_has_its_requests_errors_and_latency(asked: World) -> No
     assert asked.release(2).phase in (Phase.CANARY, Phase.SHIFTING)
     html = page(asked.ports, "/loops/birds/live?hours=1")
     assert checked(html).found == [] and "latency over time: r1-a1 11 ms, r2-a1 900 ms" in html
+    assert "requests over time: r1-a1 1 a minute, r2-a1 0 a minute" in html, (
+        "nobody asked r2-a1 in the last one"
+    )
 
 
 def test_longer_windows_have_wider_points_and_an_unknown_one_is_the_usual(asked: World) -> None:

@@ -58,6 +58,14 @@ def asset(identifier: str) -> Asset:
     return Asset(found["name"], found["version"])
 
 
+def plain(identifier: str) -> str:
+    """As people write it; what is no asset of the workspace as it is."""
+    try:
+        return asset(identifier).plain
+    except ConfigurationError:
+        return identifier
+
+
 def alike(one: str, other: str) -> bool:
     """The same of any two ids, also of what is no asset of the workspace: a registry's model, for example."""
     try:

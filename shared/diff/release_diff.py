@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared import assets
 from shared.diff import definition_diff
 from shared.diff.definition_diff import Change, CodeChange
 from shared.domain.release import Judgement, JudgementKind, Release
@@ -156,9 +157,14 @@ def _facts(before: Release, after: Release) -> Iterator[Change]:
     for name in ("phase", "reason", "started_at", "ended_at", "attempt"):
         yield Change(name, getattr(before, name), getattr(after, name))
     yield Change("versions", len(before.versions), len(after.versions))
-    for name in ("model", "job", "deployment"):
+    yield Change("model", _plain(before.model), _plain(after.model))
+    for name in ("job", "deployment"):
         yield Change(name, getattr(before, name) or None, getattr(after, name) or None)
     yield Change("champion", *(each.champion.release if each.champion else None for each in (before, after)))
+
+
+def _plain(identifier: str) -> str | None:
+    return assets.plain(identifier) if identifier else None
 
 
 def _published(before: Published | None, after: Published | None) -> Iterator[Change]:
@@ -167,7 +173,7 @@ def _published(before: Published | None, after: Published | None) -> Iterator[Ch
     yield Change("published_by", *(each.published_by if each else None for each in both))
     yield Change("published_at", *(each.published_at if each else None for each in both))
     yield Change("commit", *(each.commit.told if each and each.commit else None for each in both))
-    yield Change("pipeline", *(each.assets.pipeline if each else None for each in both))
+    yield Change("pipeline", *(_plain(each.assets.pipeline) if each else None for each in both))
 
 
 def _served(before: Published | None, after: Published | None) -> Iterator[Change]:
@@ -175,7 +181,7 @@ def _served(before: Published | None, after: Published | None) -> Iterator[Chang
     for name in ("environment", "code"):
         yield Change(
             name if name == "environment" else "scoring_code",
-            *((getattr(each.assets, name) or None) if each else None for each in (before, after)),
+            *(_plain(getattr(each.assets, name)) if each else None for each in (before, after)),
         )
 
 

@@ -119,6 +119,8 @@ def test_two_releases_differ_in_definition_code_data_metric_importance_and_decis
     ):
         assert words in text, words
     shown = twin(world.ports, "/loops/birds/releases/diff?before=1&after=2")
+    facts = {line["what"]: (line["before"], line["after"]) for line in shown["facts"]}
+    assert facts["model"] == ("birds:1", "birds:2") and facts["pipeline"][0] == "birds-training:1"
     keys = {line["what"]: (line["before"], line["after"]) for line in shown["definition"]}
     assert keys["metric.at_least"] == ("0.85", "0.8") and keys["gate.slices.by"] == ("", '["island"]')
     assert shown["code"] == [

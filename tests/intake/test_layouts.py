@@ -119,6 +119,10 @@ FOREIGN = {
     "tar": _tar(text().encode()),
     "gzip inside gzip": gzip.compress(gzip.compress(text().encode())),
     "tar archive inside gzip": gzip.compress(_tar(text().encode())),
+    "PNG": b"\x89PNG\r\n\x1a\n" + bytes(60),
+    "JPEG": b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(60),
+    "GIF": b"GIF89a" + bytes(60),
+    "TIFF": b"II*\0" + bytes(60),
 }
 
 

@@ -340,7 +340,8 @@ def _endpoint(checkup: Checkup, overview: Overview) -> Iterator[Finding]:
             fix = f"driftloop status {overview.loop} says why; quota and the endpoint's identity are usual"
             yield Finding(check, BROKEN, f"{name} has failed", fix)
     if "Failed" not in states.values():
-        yield Finding(check, OK, f"healthy, {len(states) - 1} deployments")
+        many = len(states) - 1
+        yield Finding(check, OK, f"healthy, {many} deployment{'' if many == 1 else 's'}")
 
 
 def _minutes(span: timedelta) -> str:

@@ -439,8 +439,8 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.UNUSUAL_DROP: partial(judges.among_past, unusual=True),
     Code.USUAL_DROP: partial(judges.among_past, unusual=False),
     Code.FEW_PAST_DROPS: (
-        "rows depend on each other, so that tests of rows do not hold, and the number of past drops, {past}, is too small to "
-        "compare with ({least} are needed): no verdict on drift"
+        "rows depend on each other, so that tests of rows do not hold, and the number of past drops, {past}, is too "
+        "small to compare with ({least} are needed): no verdict on drift"
     ),
     Code.REFERENCE_NOT_THERE: (
         "version {version}, which drift.reference names, is not there yet: compared with the champion's training data"

@@ -46,6 +46,14 @@ def test_each_deployment_has_its_requests_errors_and_latency(asked: World) -> No
     )
 
 
+def test_a_challenger_that_was_taken_back_is_removed_and_not_missed(asked: World) -> None:
+    asked.act("abort", release=2)
+    asked.ticks(3)
+    assert asked.release(2).ended
+    html = page(asked.ports, "/loops/birds/live?hours=1")
+    assert "<td>removed</td>" in html and "missing" not in html
+
+
 def test_longer_windows_have_wider_points_and_an_unknown_one_is_the_usual(asked: World) -> None:
     day = twin(asked.ports, "/loops/birds/live?hours=24")
     assert day["minutes"] == 30 and day["arms"][0]["requests"] == 61

@@ -158,3 +158,27 @@ def clipped(page: Page) -> list[str]:
           .map(e => "clipped " + e.tagName + "." + e.className + ": " + e.textContent.trim().slice(0, 60))"""
     )
     return found
+
+
+def test_columns_and_versions_are_found_by_the_keyboard_without_a_script(
+    world: World, browser: Browser
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    context.route("**/*", lambda route: answer(world, route))
+    page = context.new_page()
+    page.goto(f"{SITE}{BASE}/loops/{NAME}/versions/2")
+    page.get_by_label("Column", exact=True).press_sequentially("QUARTAL")
+    page.keyboard.press("Tab")
+    page.keyboard.press("m")  # of the choices the one that begins with it
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert urlsplit(page.url).query == "column=QUARTAL&state=material&order="
+    assert "quartal" in page.get_by_role("listitem").filter(has_text="material").first.inner_text()
+    page.get_by_role("link", name="Beside another version").click()
+    page.get_by_label("beside version").fill("7")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert page.get_by_role("heading", level=1).inner_text() == "Version 1 beside version 7"
+    context.close()

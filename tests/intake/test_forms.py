@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InputRejected
+from shared.intake.reader.evidence import Look, see_all
 from tests.intake.dressing import Read, column
 
 QUICK = settings(max_examples=15, deadline=None, derandomize=True)
@@ -236,3 +238,24 @@ def test_dates_as_numbers_are_told_and_read_where_a_person_says_so() -> None:
 def test_times_that_are_cut_are_told() -> None:
     assert "finer than microseconds" in Read(column(["2024-01-31 10:15:30.1234567"])).findings
     assert "finer" not in Read(column(["2024-01-31 10:15:30.1234560"])).findings
+
+
+# --- many files ------------------------------------------------------------------------------------
+
+WORDS = [
+    "1", "-2.5", "1,234", "1.234", "007", "20240131", "12345678901234567890", "0.1234567890123456789", "inf", "NA",
+    "k.A.", "a", "true", "2024-01-31", "01/02/2024", "31.12.2024", "31 Dec 2024", "10:15", "12 %", "(1,50)", "1_234",
+]  # fmt: skip
+
+
+@QUICK
+@given(st.lists(st.dictionaries(st.sampled_from(WORDS), st.integers(1, 9)), min_size=2, max_size=8))
+def test_columns_of_many_files_are_seen_at_once_as_each_by_itself(columns: list[dict[str, int]]) -> None:
+    alone, beside = [[Look() for _ in columns] for _ in range(2)]
+    seen = [(pa.array([*held], pa.string()), pa.array([*held.values()], pa.int64())) for held in columns]
+    for look, (words, rows) in zip(alone, seen, strict=True):
+        look.see(words, rows)
+    see_all((look, words, rows) for look, (words, rows) in zip(beside, seen, strict=True))
+    assert alone == beside
+    for look, held in zip(alone, columns, strict=True):
+        assert look.values + look.markers.total() == sum(held.values())

@@ -30,7 +30,7 @@ from shared.intake.reader.forms import TEXT, Form, decided, settle, spoilt
 from shared.intake.reader.nulls import without_numbers
 from shared.intake.reader.number_text import POINT
 from shared.intake.reader.parquet import Parquet
-from shared.intake.reader.part import SAID_NUMBERS, SAID_TIMES, Part, first_look, is_index, open_part
+from shared.intake.reader.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, open_part
 from shared.intake.reader.texts import Contradicted, converted
 from shared.intake.rejections import listed, quoted, rejected
 
@@ -242,8 +242,7 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
             sources.told.append(f"{quoted(file.name)} is empty and is passed over")
     if not sources.parts:
         raise rejected("empty-file", f"{quoted(files[0].name)} is empty")
-    for part in sources.parts:
-        first_look(part, spec)
+    first_looks(sources.parts, spec)
     _leave_out_indexes(sources)
     _leave_out_ignored(sources)
     _tell_of_typed_text(sources)

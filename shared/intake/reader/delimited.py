@@ -19,7 +19,7 @@ from shared.intake.reader import number_text
 from shared.intake.reader.blocks import AHEAD, THREADS, blocks
 from shared.intake.reader.column_kinds import ARROW, BOOLEAN, DATETIME, INTEGER, NOTHING, NUMBER
 from shared.intake.reader.drop_files import Limits
-from shared.intake.reader.evidence import Look, see_all
+from shared.intake.reader.evidence import Look, Seen, see_all
 from shared.intake.reader.formats import Text
 from shared.intake.reader.forms import TEXT, Form
 from shared.intake.reader.layout import Layout, escaped, line_of, located
@@ -59,8 +59,9 @@ class Delimited:
     def columns(self) -> tuple[str, ...]:
         return self.layout.columns
 
-    def sample(self) -> tuple[dict[str, Look], bool]:
-        """What the first rows show, and whether they are all rows."""
+    def sample(self) -> tuple[dict[str, Look], bool, list[Seen]]:
+        """What the first rows show, whether they are all rows, and what `see_all` is still to see of them: at once of
+        many files."""
         with self.text.open() as stream:
             stream.read(self.layout.body)
             found = b""
@@ -73,9 +74,8 @@ class Delimited:
             found = found[: found.rfind(b"\n") + 1] if b"\n" in found else b""
         looks = {name: Look() for name in self.columns}
         if found.strip() and (whole or not found.count(b'"') % 2):
-            self._see(found, looks)
-            return looks, whole
-        return (looks, True) if not found.strip() and whole else (self.look(self.columns), True)
+            return looks, whole, self._seen(found, looks)
+        return (looks, True, []) if not found.strip() and whole else (self.look(self.columns), True, [])
 
     def look(self, columns: tuple[str, ...]) -> dict[str, Look]:
         """What all rows show of some columns."""
@@ -91,9 +91,9 @@ class Delimited:
         line = line_of(self.text, self.layout, lambda row: len(row) > place and row[place].strip() == value)
         return f" in line {line:,}" if line else ""
 
-    def _see(self, block: bytes, looks: dict[str, Look]) -> None:
+    def _seen(self, block: bytes, looks: dict[str, Look]) -> list[Seen]:
         table = self._parse(block, dict.fromkeys(looks, TEXT), convert=False)
-        see_all((look, *distinct(table.column(name))) for name, look in looks.items())
+        return [(look, *distinct(table.column(name))) for name, look in looks.items()]
 
     def tables(self, forms: Mapping[str, Form], *, convert: bool = True) -> Iterator[pa.Table]:
         """The rows in order, in tables of about 4 MiB of text, with the columns of `forms` as those forms say.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.intake.reader import date_text, number_text
 from shared.intake.reader.date_text import CLEAR
-from shared.intake.reader.moments_of_numbers import Range
+from shared.intake.reader.joined_words import JoinedWords, Mask, Places, mask
+from shared.intake.reader.moments_of_numbers import Range, ranges
 from shared.intake.reader.nulls import markers
 from shared.intake.reader.number_text import COMMA, POINT
 
@@ -72,112 +73,137 @@ class Look:
         """Distinct words, trimmed and without nulls, and how many rows hold each."""
         see_all([(self, words, rows)])
 
-    def _see_numbers(self, words: pa.Array) -> None:
-        self.clear_dates = self.dates.all = False
-        self.odd.setdefault("truth", words[0].as_py())
-        self.whole.see(words)
+    def _see_sign(self, what: str, rows: int, odd: str | None) -> None:
+        """How many rows hold a value of a form, and one word that tells of it."""
+        self.rows[what] += rows
+        if odd is not None:
+            self.odd.setdefault(what, odd)
 
-    def _see_words(self, words: pa.Array, rows: pa.Array, dated: pa.Array) -> None:
-        self.whole.all = False
-        self._see_around(words, rows)
-        self._count("truth", words, rows, pc.is_in(pc.utf8_lower(words), value_set=_TRUTH))
-        self.rows["dates"] += _sum(rows, dated)
-        if not pc.all(dated, min_count=0).as_py():
-            self.odd.setdefault("no date", words.filter(pc.invert(dated))[0].as_py())
-        self._see_dates(words, rows)
-        if self.rows["dates"] == self.values and not (self.clear_dates or self.dates.possible):
-            self.odd.setdefault("no date", date_text.odd_one(words[:_A_LOOK], CLEAR))
-
-    def _without_markers(self, words: pa.Array, rows: pa.Array, marked: pa.Array) -> Seen:
-        if not pc.any(marked).as_py():
-            return self, words, rows
-        found = zip(words.filter(marked).to_pylist(), rows.filter(marked).to_pylist(), strict=True)
-        self.markers.update(dict(found))
-        return self, words.filter(pc.invert(marked)), rows.filter(pc.invert(marked))
-
-    def _count(self, what: str, words: pa.Array, rows: pa.Array, mask: pa.Array) -> None:
-        self.rows[what] += _sum(rows, mask)
-        wanted = mask if what in _SEEN_OF_WORDS else pc.invert(mask)
-        if what not in self.odd and pc.any(wanted).as_py():
-            self.odd[what] = words.filter(wanted)[0].as_py()
-
-    def _see_long(self, words: pa.Array, rows: pa.Array) -> None:
+    def _see_grown(self, words: list[str], rows: list[int]) -> None:
         """Whole numbers of many digits: those that float64 would change, and those beyond 64 bits."""
-        long = pc.greater_equal(pc.binary_length(words), _LONG)
-        if not pc.any(long).as_py():
-            return
-        words, rows = words.filter(long), rows.filter(long)
-        self.rows["long fraction"] += _sum(rows, pc.match_substring_regex(words, number_text.LONG_FRACTION))
-        grown = pc.match_substring_regex(words, _GROWN)
-        if not pc.any(grown).as_py():
-            return
-        words, rows = words.filter(grown), rows.filter(grown)
-        self.rows["grown"] += pc.sum(rows).as_py()
-        for word, count in zip(words.to_pylist(), rows.to_pylist(), strict=True):
+        self.rows["grown"] += sum(rows)
+        for word, count in zip(words, rows, strict=True):
             if not -_LONGEST <= int(word) < _LONGEST:
                 self.rows["beyond"] += count
                 self.odd.setdefault("beyond", word)
 
-    def _see_around(self, words: pa.Array, rows: pa.Array) -> None:
-        """What stands around numbers, and which form they have should a person say that they are numbers."""
-        if len(self.strange) <= FEW:
-            number = pc.match_substring_regex(words, number_text.GRAMMAR[POINT])
-            self.strange.update(words.filter(pc.invert(number))[: FEW + 1].to_pylist())
+    def _see_around(self, words: pa.Array, rows: Places) -> None:
+        """What stands around numbers, some of which are decorated, and which form they have should a person say that
+        they are numbers."""
         decorated = pc.match_substring_regex(words, number_text.DECORATED)
-        if pc.any(decorated).as_py():
-            self.signs.update(number_text.signs(words.filter(decorated))[: FEW + 1])
-            bare = number_text.bare(words)
-            for style, grammar in number_text.GRAMMAR.items():
-                mask = pc.match_substring_regex(bare, grammar)
-                self.rows[f"bare {style}"] += _sum(rows, mask)
+        self.signs.update(number_text.signs(words.filter(decorated))[: FEW + 1])
+        bare = number_text.bare(words)
+        for style, grammar in number_text.GRAMMAR.items():
+            self.rows[f"bare {style}"] += int(rows[mask(pc.match_substring_regex(bare, grammar))].sum())
 
-    def _see_dates(self, words: pa.Array, rows: pa.Array) -> None:
-        if not len(words):
-            return
+    def _see_dates(self, words: pa.Array, rows: Places) -> None:
+        """Words of which each is written as a date."""
         if self.clear_dates:
             self.clear_dates = date_text.moments(words, CLEAR) is not None
             iso = pc.match_substring_regex(words, date_text.LOOKS_ISO)
-            self.iso_dates = self.iso_dates and bool(pc.all(iso, min_count=0).as_py())
-            self.rows["fine"] += _sum(rows, pc.match_substring_regex(words, date_text.FINE))
+            self.iso_dates = self.iso_dates and bool(pc.all(iso).as_py())
+            self.rows["fine"] += int(rows[mask(pc.match_substring_regex(words, date_text.FINE))].sum())
         if self.dates.all:
             self.dates.see(words)
+        if self.rows["dates"] == self.values and not (self.clear_dates or self.dates.possible):
+            self.odd.setdefault("no date", date_text.odd_one(words[:_A_LOOK], CLEAR))
 
 
 def see_all(columns: Iterable[Seen]) -> None:
-    """The same of several columns at once: in small files most of the time makes expressions ready to be matched, and
-    here each is made ready once for all."""
+    """See columns of one file or of many at once: in small files most of the time makes expressions ready to be
+    matched, and here each is made ready once for all."""
     seen = [column for column in columns if len(column[1])]
-    numbers, others = list[Seen](), list[Seen]()
-    for column, plain in _each(seen, lambda words: pc.match_substring_regex(words, number_text.PLAIN)):
-        (numbers if pc.all(plain, min_count=0).as_py() else others).append(column)
-    others = [
-        look._without_markers(words, rows, marked) for (look, words, rows), marked in _each(others, markers)
-    ]
-    for look, words, rows in (*numbers, *others):
-        look.values += pc.sum(rows).as_py() or 0
-        look._see_long(words, rows)
-    for what, pattern, matched in (
-        *((what, pattern, [*numbers, *others]) for what, pattern in _SEEN.items()),
-        *((what, pattern, others) for what, pattern in _SEEN_OF_WORDS.items()),
-    ):
-        for (look, words, rows), mask in _each(matched, partial(pc.match_substring_regex, pattern=pattern)):
-            look._count(what, words, rows, mask)
-    for look, words, _ in numbers:
-        look._see_numbers(words)
-    for (look, words, rows), dated in _each(others, date_text.dates):
-        look._see_words(words, rows, dated)
+    if not seen:
+        return
+    joined = JoinedWords([(words, rows) for _, words, rows in seen])
+    plain = joined.all(joined.matching(number_text.PLAIN))
+    numbers = [column for column, whole in zip(seen, plain, strict=True) if whole]
+    others = _without_markers([column for column, whole in zip(seen, plain, strict=True) if not whole])
+    _see_values([*numbers, *others])
+    if numbers:
+        _see_numbers([look for look, _, _ in numbers], JoinedWords([column[1:] for column in numbers]))
+    if others:
+        _see_words([look for look, _, _ in others], JoinedWords([column[1:] for column in others]))
 
 
-def _each(columns: Sequence[Seen], of: Callable[[pa.Array], pa.Array]) -> Iterator[tuple[Seen, pa.Array]]:
-    """Each column beside what `of` makes of its words."""
+def _without_markers(columns: Sequence[Seen]) -> list[Seen]:
+    """The columns that hold other words, too."""
+    if not columns:
+        return []
+    joined = JoinedWords([column[1:] for column in columns])
+    marked = mask(markers(joined.words))
+    any_marked = joined.first(marked)
+    left = []
+    for place, (look, words, rows) in enumerate(columns):
+        look.whole.all = False
+        if any_marked[place] is not None:
+            gone = pa.array(marked[joined.starts[place] : joined.stops[place]])
+            found = zip(words.filter(gone).to_pylist(), rows.filter(gone).to_pylist(), strict=True)
+            look.markers.update(dict(found))
+            words, rows = words.filter(pc.invert(gone)), rows.filter(pc.invert(gone))
+        if len(words):
+            left.append((look, words, rows))
+    return left
+
+
+def _see_values(columns: Sequence[Seen]) -> None:
     if not columns:
         return
-    made = of(pa.concat_arrays([words for _, words, _ in columns]) if len(columns) > 1 else columns[0][1])
-    first = 0
-    for column in columns:
-        yield column, made.slice(first, len(column[1]))
-        first += len(column[1])
+    looks, joined = [look for look, _, _ in columns], JoinedWords([column[1:] for column in columns])
+    for look, rows in zip(looks, np.add.reduceat(joined.rows, joined.starts).tolist(), strict=True):
+        look.values += rows
+    for what, pattern in _SEEN.items():
+        matched = joined.matching(pattern)
+        _see_sign(looks, joined, what, matched, ~matched)
+    _see_long(looks, joined)
 
 
-def _sum(rows: pa.Array, mask: pa.Array) -> int:
-    return int(pc.sum(rows.filter(mask)).as_py() or 0)
+def _see_sign(looks: Sequence[Look], joined: JoinedWords, what: str, found: Mask, odd: Mask) -> None:
+    told = zip(looks, joined.counts(found), joined.first(odd), strict=True)
+    for look, rows, place in told:
+        look._see_sign(what, rows, None if place is None else joined.words[place].as_py())
+
+
+def _see_long(looks: Sequence[Look], joined: JoinedWords) -> None:
+    places = np.flatnonzero(mask(pc.greater_equal(pc.binary_length(joined.words), _LONG)))
+    if not len(places):
+        return
+    words, column = joined.words.take(pa.array(places)), joined.column(places)
+    fraction = mask(pc.match_substring_regex(words, number_text.LONG_FRACTION))
+    grown = mask(pc.match_substring_regex(words, _GROWN))
+    for number in np.unique(column[fraction | grown]).tolist():
+        own = column == number
+        looks[number].rows["long fraction"] += int(joined.rows[places[own & fraction]].sum())
+        digits = words.filter(pa.array(own & grown)).to_pylist()
+        looks[number]._see_grown(digits, joined.rows[places[own & grown]].tolist())
+
+
+def _see_numbers(looks: Sequence[Look], joined: JoinedWords) -> None:
+    least, most, dates = ranges(joined)
+    for place, look in enumerate(looks):
+        look.clear_dates = look.dates.all = False
+        look.odd.setdefault("truth", joined.words[int(joined.starts[place])].as_py())
+        look.whole.add(least[place], most[place], dates[place])
+
+
+def _see_words(looks: Sequence[Look], joined: JoinedWords) -> None:
+    number = joined.matching(number_text.GRAMMAR[POINT])
+    matched = {what: joined.matching(pattern) for what, pattern in _SEEN_OF_WORDS.items()}
+    for what, found in matched.items():
+        _see_sign(looks, joined, what, found, found)
+    decorated = joined.first(matched["decorated"])
+    truth = mask(pc.is_in(pc.utf8_lower(joined.words), value_set=_TRUTH))
+    _see_sign(looks, joined, "truth", truth, ~truth)
+    dated = mask(date_text.dates(joined.words))
+    told = zip(looks, joined.counts(dated), joined.first(~dated), strict=True)
+    for place, (look, rows, undated) in enumerate(told):
+        if len(look.strange) <= FEW:
+            look.strange.update(joined.of(place, ~number)[: FEW + 1].to_pylist())
+        if decorated[place] is not None:
+            look._see_around(joined.of(place), joined.rows_of(place))
+        look.rows["dates"] += rows
+        if undated is None:
+            look._see_dates(joined.of(place), joined.rows_of(place))
+        else:
+            look.odd.setdefault("no date", joined.words[undated].as_py())
+            look.clear_dates = look.dates.all = False

@@ -113,6 +113,7 @@ class _Head:
     def __init__(self, name: str, text: str, whole: bool, start: int, escapes: bool) -> None:
         self._name, self._text, self._whole, self._start, self._escapes = name, text, whole, start, escapes
         self._spans = list(self._records())
+        self._read: dict[str, list[list[str]]] = {}
 
     def _records(self) -> Iterable[tuple[int, int]]:
         place = self._start
@@ -128,7 +129,11 @@ class _Head:
                 return
 
     def _rows(self, separator: str) -> list[list[str]]:
-        return [self._fields(self._text[start:end], separator) for start, end in self._spans]
+        if separator not in self._read:
+            self._read[separator] = [
+                self._fields(self._text[start:end], separator) for start, end in self._spans
+            ]
+        return self._read[separator]
 
     def _fields(self, record: str, separator: str) -> list[str]:
         escape = "\\" if self._escapes else None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.intake.reader.column_kinds import ARROW, DATETIME
+from shared.intake.reader.joined_words import JoinedWords
 
 COMPACT, EXCEL = "20240131", "Excel's days"
 _UNITS = {"seconds": 1e6, "milliseconds": 1e3, "microseconds": 1.0, "nanoseconds": 1e-3}
@@ -31,12 +33,10 @@ class Range:
     least: float = float("inf")
     most: float = float("-inf")
 
-    def see(self, words: pa.Array) -> None:
-        """Further plain numbers."""
-        ends = pc.min_max(pc.cast(pc.replace_substring_regex(words, r"^\+", ""), pa.float64())).as_py()
-        self.least, self.most = min(self.least, ends["min"]), max(self.most, ends["max"])
-        if self.dates:
-            self.dates = bool(pc.all(pc.match_substring_regex(words, _COMPACT)).as_py())
+    def add(self, least: float, most: float, dates: bool) -> None:
+        """The range of further plain numbers."""
+        self.least, self.most = min(self.least, least), max(self.most, most)
+        self.dates = self.dates and dates
 
     def style(self) -> str:
         """How such numbers count times, should a person say that they do; nothing when they cannot."""
@@ -61,6 +61,13 @@ def _within(numbers: Range, least: float, most: float, factor: float) -> bool:
     return numbers.least >= least * factor and numbers.most <= most * factor
 
 
+def ranges(joined: JoinedWords) -> tuple[list[float], list[float], list[bool]]:
+    """Of each column of plain numbers the least, the greatest, and whether all are dates as in 20240131."""
+    numbers = pc.cast(pc.replace_substring_regex(joined.words, r"^\+", ""), pa.float64()).to_numpy()
+    least, most = (end.reduceat(numbers, joined.starts).tolist() for end in (np.minimum, np.maximum))
+    return least, most, joined.all(joined.matching(_COMPACT))
+
+
 def moments(words: pa.Array, style: str) -> pa.Array | None:
     """Plain numbers as times; None when one is no time in this style. Nulls stay null."""
     try:
@@ -68,9 +75,11 @@ def moments(words: pa.Array, style: str) -> pa.Array | None:
             dates = pc.replace_substring_regex(words, r"^(\d{4})(\d{2})(\d{2})$", r"\1-\2-\3")
             return pc.cast(pc.cast(dates, pa.timestamp("us")), ARROW[DATETIME])
         numbers = pc.cast(words, pa.float64())
-        seen = Range()
         if words.null_count < len(words):
-            seen.see(words.drop_null())
+            known = words.drop_null()
+            ends = ranges(JoinedWords([(known, pa.array(np.ones(len(known), np.int64)))]))
+            seen = Range()
+            seen.add(*(end[0] for end in ends))
             if seen.style() != style:
                 return None
         if style == EXCEL:

@@ -11,7 +11,7 @@ from shared.intake.reader import index_columns
 from shared.intake.reader.column_kinds import STRING
 from shared.intake.reader.delimited import Delimited
 from shared.intake.reader.drop_files import DropFile, ReadSpec
-from shared.intake.reader.evidence import Look
+from shared.intake.reader.evidence import Look, Seen, see_all
 from shared.intake.reader.formats import Budget, is_parquet, open_text
 from shared.intake.reader.forms import Form
 from shared.intake.reader.layout import check_names, layout, nfc
@@ -141,14 +141,30 @@ def _total(file: DropFile, separator: str) -> str:
     return last if len(lines) > 1 and any(word in _TOTALS for word in words) else ""
 
 
-def first_look(part: Part, spec: ReadSpec) -> None:
-    """The first look at columns of text."""
+_WORDS_AT_ONCE = 200_000
+
+
+def first_looks(parts: Sequence[Part], spec: ReadSpec) -> None:
+    """The first look at columns of text, of so many small files at once as memory allows."""
+    seen, words = list[Seen](), 0
+    for part in parts:
+        own = _first_look(part, spec)
+        seen, words = seen + own, words + sum(len(column[1]) for column in own)
+        if words >= _WORDS_AT_ONCE:
+            see_all(seen)
+            seen, words = [], 0
+    see_all(seen)
+
+
+def _first_look(part: Part, spec: ReadSpec) -> list[Seen]:
+    """What `see_all` is to see for it."""
+    seen: list[Seen] = []
     if isinstance(part.file, Delimited):
         try:
-            looks, whole = part.file.sample()
+            looks, whole, seen = part.file.sample()
         except Contradicted:  # quotes behind a backslash
             part.file = replace(part.file, layout=replace(part.file.layout, escapes=True))
-            looks, whole = part.file.sample()
+            looks, whole, seen = part.file.sample()
         part.looks = {name: looks[own] for name, own in part.names.items()}
         part.partial = set() if whole else set(part.looks)
     else:
@@ -160,7 +176,8 @@ def first_look(part: Part, spec: ReadSpec) -> None:
         if name not in part.names:
             look = part.looks[name] = Look()
             if value is not None:
-                look.see(pa.array([value]), pa.array([1]))
+                seen.append((look, pa.array([value]), pa.array([1])))
+    return seen
 
 
 SAID_NUMBERS = ("number", "number-point", "number-comma")

@@ -162,6 +162,10 @@ class Blobs(Protocol):
         """Write the bytes of exactly this ETag; `Conflict` when the blob changed or is gone."""
         ...
 
+    def download_all(self, wanted: Mapping[Path, Blob]) -> None:
+        """As `download`, each to its place, many at once: ten thousand small blobs are not waited for one by one."""
+        ...
+
     def upload(self, container: str, name: str, content: bytes | Path) -> Blob:
         """Create or overwrite (used by people's tools, and for quarantine notes)."""
         ...

@@ -26,7 +26,14 @@ LOOKS = frozenset(
             "store.unrouted",
             "documents.get",
         ),
-        *("blobs.find", "blobs.list", "blobs.download", "versions.read", "versions.list"),
+        *(
+            "blobs.find",
+            "blobs.list",
+            "blobs.download",
+            "blobs.download_all",
+            "versions.read",
+            "versions.list",
+        ),
         *(
             "serving.traffic",
             "serving.set_by_us",

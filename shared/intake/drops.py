@@ -126,10 +126,10 @@ def _reading(landing: Landing, spec: ReadSpec, blob: Blob, scratch: Path) -> Rea
     from shared.intake import DropFile, read_drop
 
     found = drop_parts.parts(landing.unit, landing.record, blob, scratch)
+    places = {scratch / f"in-{index:05d}": part for index, part in enumerate(found.blobs)}
+    landing.unit.ports.blobs.download_all(places)
     files = []
-    for index, part in enumerate(found.blobs):
-        local = scratch / f"in-{index:05d}"
-        landing.unit.ports.blobs.download(part, local)
+    for local, part in places.items():
         below = part.name.removeprefix(found.folder)
         if (promised := found.promised.get(below)) is not None:
             manifest.check_content(promised, local)

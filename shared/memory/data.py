@@ -69,6 +69,10 @@ class MemoryBlobs:
             raise rejected("archived-blob", f"{blob.name} cannot be read (BlobArchived)")
         to.write_bytes(content)
 
+    def download_all(self, wanted: Mapping[Path, Blob]) -> None:
+        for to, blob in wanted.items():
+            self.download(blob, to)
+
     def upload(self, container: str, name: str, content: bytes | Path) -> Blob:
         check_blob_name(container, name)
         data = content.read_bytes() if isinstance(content, Path) else content

@@ -28,7 +28,7 @@ def of_folder(path: Path, version: int | None = None) -> list[DropFile]:
         return delta_log.replay(wanted, files, words)
 
     wanted = delta_log.needed(there, version, words)
-    snapshot = _snapshot(wanted, replay, there, there.__getitem__, words)
+    snapshot = _snapshot(wanted, replay, there, lambda names: {name: there[name] for name in names}, words)
     sizes = {name: (path / name).stat().st_size for name in _names(snapshot) if (path / name).is_file()}
     check_there(snapshot, sizes, words)
     if not snapshot.files:
@@ -57,14 +57,16 @@ def of_blobs(
     log = {name.removeprefix(f"{LOG}/"): blob for name, blob in there.items() if name.startswith(f"{LOG}/")}
     wanted, left = delta_log.needed(log, version, table), limits.max_bytes
 
-    def fetch(name: str) -> Path:
+    def fetch(names: Sequence[str]) -> Mapping[str, Path]:
         nonlocal left
-        left -= log[name].size_bytes
+        left -= sum(log[name].size_bytes for name in names)
         if left < 0:
             raise rejected(
                 "delta-log-too-large", f"the log of {table} has more than {limits.max_bytes:,} bytes"
             )
-        return _fetched(blobs, log[name], scratch / f"log-{name.replace('/', '-')}")
+        places = {name: scratch / f"log-{name.replace('/', '-')}" for name in names}
+        blobs.download_all({place: log[name] for name, place in places.items()})
+        return places
 
     def replay(wanted: Needed, files: Mapping[str, Path]) -> Snapshot | Wanting:
         return child_pool.read_log(wanted, files, table, limits)
@@ -72,33 +74,27 @@ def of_blobs(
     snapshot = _snapshot(wanted, replay, log, fetch, table)
     snapshot = snapshot.appended() if appended else snapshot
     check_there(snapshot, {name: blob.size_bytes for name, blob in there.items()}, table)
-    vectors = {
-        name: str(_fetched(blobs, there[name], scratch / f"vector-{number}"))
-        for number, name in enumerate(_vectors(snapshot))
-    }
+    places = {scratch / f"vector-{number}": name for number, name in enumerate(_vectors(snapshot))}
+    blobs.download_all({place: there[name] for place, name in places.items()})
+    vectors = {name: str(place) for place, name in places.items()}
     parts = {one.name: here(one.part, vectors) for one in snapshot.files}
     return snapshot, [there[one.name] for one in snapshot.files], parts
-
-
-def _fetched(blobs: Blobs, blob: Blob, path: Path) -> Path:
-    blobs.download(blob, path)
-    return path
 
 
 def _snapshot(
     wanted: Needed,
     replay: Replay,
     there: Mapping[str, object],
-    fetch: Callable[[str], Path],
+    fetch: Callable[[Sequence[str]], Mapping[str, Path]],
     table: str,
 ) -> Snapshot:
     """Read the log; once more, where a checkpoint names sidecars."""
-    files = {name: fetch(name) for name in wanted.names}
+    files = fetch(wanted.names)
     found = replay(wanted, files)
     if isinstance(found, Wanting):
         if absent := [name for name in found.names if name not in there]:
             raise rejected("delta-log-gap", f"the log of {table} lacks {listed(absent)}")
-        found = replay(wanted, {**files, **{name: fetch(name) for name in found.names}})
+        found = replay(wanted, {**files, **fetch(found.names)})
     if isinstance(found, Wanting):
         raise rejected("bad-delta-log", f"a sidecar of {table} names {listed(list(found.names))}")
     return found

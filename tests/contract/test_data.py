@@ -7,11 +7,15 @@ import gzip
 import json
 import os
 import random
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from shared import deadline
+from shared.azure.blobs import AzureBlobs
 from shared.azure.client import Clients, credential
 from shared.azure.failures import BoundedTransport
 from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
@@ -56,6 +60,51 @@ def test_a_file_is_uploaded(ports: Ports, loop: str, tmp_path: Path) -> None:
     blob = ports.blobs.upload("landing", f"{loop}/a.csv", tmp_path / "in")
 
     assert blob.size_bytes == 8
+
+
+@pytest.fixture
+def many(ports: Ports, loop: str, tmp_path: Path) -> dict[Path, Blob]:
+    """Places and blobs, each with its own name as content; one of them is too large to be one of many at once."""
+    times = {20: (1 << 22) + 1}
+    blobs = [
+        ports.blobs.upload("landing", f"{loop}/{number}", b"%d" % number * times.get(number, 1))
+        for number in range(21)
+    ]
+    return {tmp_path / blob.name.rpartition("/")[2]: blob for blob in blobs}
+
+
+def test_many_blobs_are_downloaded_each_to_its_place(ports: Ports, many: dict[Path, Blob]) -> None:
+    ports.blobs.download_all(many)
+    assert all(place.read_bytes()[:2] == place.name.encode()[:2] for place in many)
+    assert [place.stat().st_size for place in many] == [blob.size_bytes for blob in many.values()]
+    ports.blobs.download_all({})
+
+
+def test_one_of_many_blobs_that_was_overwritten_is_a_conflict(ports: Ports, many: dict[Path, Blob]) -> None:
+    changed = list(many.values())[7]
+    ports.blobs.upload("landing", changed.name, b"another")
+    with pytest.raises(Conflict, match="overwritten or deleted"):
+        ports.blobs.download_all(many)
+
+
+class Together(BoundedTransport):
+    """Answers no request for a blob until another one is made."""
+
+    other = threading.Barrier(2)
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        if request.method == "GET" and not request.url.endswith("/20"):
+            self.other.wait(60)
+        return super().send(request, **kwargs)
+
+
+def test_many_small_blobs_are_not_waited_for_one_by_one(ports: Ports, many: dict[Path, Blob]) -> None:
+    if isinstance(ports, MemoryPorts):
+        pytest.skip("nothing is waited for in memory")
+    clients = Clients(Settings.from_environment(os.environ), credential(), Together)
+    AzureBlobs(clients.blobs(), clients.blobs).download_all(many)
+    with deadline.within(0), pytest.raises(deadline.TimeIsUp):  # their threads know the end, too
+        ports.blobs.download_all(many)
 
 
 def test_an_empty_blob_is_downloaded(ports: Ports, loop: str, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.simulator.reader import reading_in_process
 
 BAD = "birds/bad.csv"
 
-OF_A_DROP = ("blobs.find", "blobs.download", "versions.write", "blobs.quarantine", "documents.put")
+OF_A_DROP = ("blobs.find", "blobs.download_all", "versions.write", "blobs.quarantine", "documents.put")
 """Calls that handling one drop makes; `documents.put` is that of every part of the loop."""
 
 
@@ -74,7 +74,7 @@ def until_ended(life: Life, limit: int = 60) -> None:
 
 
 @pytest.mark.parametrize("fault", PERMANENT)
-@pytest.mark.parametrize("call", ["blobs.find", "blobs.download", "versions.write", "blobs.quarantine"])
+@pytest.mark.parametrize("call", ["blobs.find", "blobs.download_all", "versions.write", "blobs.quarantine"])
 def test_a_canary_that_errs_is_rolled_back_whatever_fails_about_a_drop(call: str, fault: str) -> None:
     life = canaried()
     erring(life)
@@ -165,7 +165,7 @@ def test_an_event_that_fails_again_and_again_is_set_aside_by_name_and_read_again
     fault: str,
 ) -> None:
     life = served()
-    break_for_ever(life, "blobs.download", fault)
+    break_for_ever(life, "blobs.download_all", fault)
     life.drop("bad.csv", birds(7, 1.0))
     for _ in range(30):
         life.round()
@@ -182,7 +182,7 @@ def test_an_event_that_fails_again_and_again_is_set_aside_by_name_and_read_again
 
 
 def an_archived_blob_taken_for_a_race_stops_nothing() -> None:
-    test_a_canary_that_errs_is_rolled_back_whatever_fails_about_a_drop("blobs.download", "lost race")
+    test_a_canary_that_errs_is_rolled_back_whatever_fails_about_a_drop("blobs.download_all", "lost race")
 
 
 def a_lost_race_for_ever_is_set_aside() -> None:
@@ -243,7 +243,7 @@ def attention(life: Life) -> str:
 @pytest.mark.parametrize("fault", ["refused", "unavailable"])
 def test_a_missing_role_and_an_outage_set_nothing_aside(fault: str) -> None:
     life = served()
-    break_for_ever(life, "blobs.download", fault)
+    break_for_ever(life, "blobs.download_all", fault)
     life.drop("bad.csv", birds(7, 1.0))
     for _ in range(30):
         life.round()

@@ -85,7 +85,7 @@ def test_events_are_on_record_at_once_while_a_file_is_read(
     reading, go_on = threading.Event(), threading.Event()
 
     def around(call: Call, make: Callable[[], object]) -> object:
-        if call.name == "blobs.download":
+        if call.name == "blobs.download_all":
             reading.set()
             assert go_on.wait(60)
         return make()

@@ -205,7 +205,7 @@ def raising(text: str) -> Callable[[Call, Callable[[], object]], object]:
     """Ports of which a library raises what nobody foresaw, with a secret in it."""
 
     def around(call: Call, make: Callable[[], object]) -> object:
-        if call.name in {"blobs.download", "training.ensure_job", "topic.publish"}:
+        if call.name in {"blobs.download_all", "training.ensure_job", "topic.publish"}:
             raise ValueError(text)
         return make()
 

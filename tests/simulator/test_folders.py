@@ -51,7 +51,7 @@ def test_one_version_whatever_goes_wrong_at_whichever_call() -> None:
     quiet = lived({})
     whole = Told(quiet.calls, [60 * FILES], 0)
     assert quiet == whole
-    ends = next(n for n, call in enumerate(quiet.calls) if call == "blobs.download")
+    ends = next(n for n, call in enumerate(quiet.calls) if call == "blobs.download_all")
     for fault in SIMULATED:
         for point in range(0, min(ends + 30, len(quiet.calls)), 7):
             found = lived({point: fault}, workers=2 if fault == "asleep" else 1)

@@ -51,7 +51,7 @@ def test_t3_random_seeds_with_up_to_four_workers() -> None:
 
 
 LASTING = [
-    Lasting("blobs.download", "archived", 20),
+    Lasting("blobs.download_all", "archived", 20),
     Lasting("store.commit", "refused", 150),
     Lasting("topic.publish", "refused", 0),
     Lasting("serving.set_traffic", "foreign", 0),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -19,8 +21,11 @@ from hypothesis import strategies as st
 
 import drift
 from drift import profiler
-from shared.intake import DropFile, ReadSpec
+from shared.intake import DropFile, ReadSpec, read_drop
 from shared.intake.reader import even_batches
+from shared.intake.reader.batches import open_sources
+from shared.intake.reader.drop_files import Limits
+from shared.intake.reader.joined_words import JoinedWords, Mask
 from shared.intake.reader.one_pass import read
 
 CONTRACT = (
@@ -112,3 +117,35 @@ def test_a_wide_drop_has_fewer_rows_a_batch(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(even_batches, "CELLS", 6)
     wide = pa.table({name: range(7) for name in "abc"})
     assert [batch.num_rows for batch in even_batches.even(wide.to_batches())] == [2, 2, 2, 1]
+
+
+def test_ten_times_the_files_are_no_more_expressions_made_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To make one ready takes longer than to match it against a small file's words."""
+    made = Counter[int]()
+    matching = JoinedWords.matching
+
+    def counted(joined: JoinedWords, pattern: str) -> Mask:
+        made[number] += 1
+        return matching(joined, pattern)
+
+    monkeypatch.setattr(JoinedWords, "matching", counted)
+    for number in (4, 40):
+        (folder := tmp_path / str(number)).mkdir()
+        cuts = range(0, 400, 400 // number)[1:]
+        found = open_sources(files(rows(400, 1), cuts, 400, folder, "csv"), SPECS["by hash"])
+        assert len(found.parts) == number
+    assert made[40] == made[4] > 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_ten_thousand_part_files_are_one_drop_within_the_limits(tmp_path: Path, kind: str) -> None:
+    """Of memory as a loop has it; on a machine that is shared the clock says little."""
+    (folder := tmp_path / "in").mkdir()
+    found = files(rows(200_000, 1), range(20, 200_000, 20), 20, folder, kind)
+    assert len(found) == 10_000
+    spec = replace(SPECS["by hash"], limits=Limits(seconds=1000))
+    assert read_drop(found, spec, tmp_path / "out").rows > 100_000

@@ -79,7 +79,8 @@ def layout(source: Text, limits: Limits, target: str) -> Layout:
     separator = said or found.separator(target)
     if escaped(head[: 16 * _SAMPLE_CHARACTERS], separator):
         found = _Head(source.name, text, whole, start, escapes=True)
-    return found.layout(said or found.separator(target), limits, target)
+        separator = said or found.separator(target)
+    return found.layout(separator, limits, target)
 
 
 def escaped(block: bytes | memoryview, separator: str) -> bool:

@@ -62,8 +62,7 @@ def _folder(blobs: Blobs, file: Path, place: str, end: str) -> None:
     if left_out := sorted(found.keys() - parts.keys() - {FOLDER_END, end}):
         more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
         out.say(f"no data, left out: {', '.join(left_out[:3])}{more}")
-    for name, part in parts.items():
-        blobs.upload(container, f"{target}/{name}", part)
+    blobs.upload_all(container, {f"{target}/{name}": part for name, part in parts.items()})
     blobs.upload(container, f"{target}/{end}", b"" if end == FOLDER_END else manifest.written(parts, end))
 
 
@@ -81,9 +80,11 @@ def _table(blobs: Blobs, file: Path, container: str, target: str) -> None:
         raise ConfigurationError(
             f"{container}/{target} is another Delta table, whose {differ[0]} differs; give this one another --name"
         )
-    for name in sorted(found, key=lambda name: (name in commits, name.startswith(f"{LOG}/"), name)):
-        if found[name].stat().st_size != sizes.get(name):
-            blobs.upload(container, f"{target}/{name}", found[name])
+    new = [name for name, each in found.items() if each.stat().st_size != sizes.get(name)]
+    log = [name for name in new if name.startswith(f"{LOG}/")]
+    blobs.upload_all(container, {f"{target}/{name}": found[name] for name in new if name not in log})
+    for name in sorted(log, key=lambda name: (name in commits, name)):
+        blobs.upload(container, f"{target}/{name}", found[name])
 
 
 def _bytes(blobs: Blobs, blob: Blob) -> bytes:

@@ -170,6 +170,10 @@ class Blobs(Protocol):
         """Create or overwrite (used by people's tools, and for quarantine notes)."""
         ...
 
+    def upload_all(self, container: str, files: Mapping[str, Path]) -> None:
+        """As `upload`, each file under its name, many at once and in no order."""
+        ...
+
     def quarantine(self, blob: Blob, note: str) -> None:
         """Copy to the quarantine container under the same name and ETag, with the reason beside it."""
         ...

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ READER = "Storage Blob Data Reader"
 QUARANTINE = "quarantine"
 
 _AT_ONCE = 8
-"""Blobs that are downloaded at the same time; the client keeps ten connections open."""
+"""Blobs that are moved at the same time; the client keeps ten connections open."""
 
 _SMALL_BYTES = 4 * 1024 * 1024
 
@@ -87,24 +88,7 @@ class AzureBlobs:
     def download_all(self, wanted: Mapping[Path, Blob]) -> None:
         """Small ones by a few threads; after the first failure no other is begun. Of a large one the client holds up to
         32 MB in memory, and what takes time is its bytes."""
-        small = {to: blob for to, blob in wanted.items() if blob.size_bytes <= _SMALL_BYTES}
-        if len(small) > 1:
-            self._download_small(small)
-        for to, blob in wanted.items():
-            if len(small) < 2 or to not in small:
-                self.download(blob, to)
-
-    def _download_small(self, wanted: Mapping[Path, Blob]) -> None:
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="download") as pool:
-            begun = [  # a thread of its own knows no end
-                pool.submit(copy_context().run, self.download, blob, to) for to, blob in wanted.items()
-            ]
-            wait(begun, return_when=FIRST_EXCEPTION)
-            for one in begun:
-                one.cancel()
-        for one in begun:
-            if not one.cancelled():
-                one.result()
+        _at_once((blob.size_bytes, partial(self.download, blob, to)) for to, blob in wanted.items())
 
     def upload(self, container: str, name: str, content: bytes | Path) -> Blob:
         client = self._client(container, name)
@@ -115,6 +99,12 @@ class AzureBlobs:
             else:
                 client.upload_blob(content, overwrite=True)
             return _blob(container, client.get_blob_properties())
+
+    def upload_all(self, container: str, files: Mapping[str, Path]) -> None:
+        """As `download_all`."""
+        _at_once(
+            (file.stat().st_size, partial(self.upload, container, name, file)) for name, file in files.items()
+        )
 
     def quarantine(self, blob: Blob, note: str) -> None:
         """To quarantine/<container>/<name>/<etag>, with <etag>.reason.json beside it; repeating changes nothing.
@@ -153,6 +143,24 @@ class AzureBlobs:
         if account not in self._others:  # two at once: one is forgotten
             self._others[account] = self._other(account)
         return self._others[account]
+
+
+def _at_once(moves: Iterable[tuple[int, Callable[[], object]]]) -> None:
+    """Make moves of so many bytes each: small ones by a few threads, the others one by one."""
+    sized = list(moves)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="blobs") as pool:
+        begun = [  # a thread of its own knows no end
+            pool.submit(copy_context().run, move) for size, move in sized if size <= _SMALL_BYTES
+        ]
+        wait(begun, return_when=FIRST_EXCEPTION)
+        for one in begun:
+            one.cancel()
+    for one in begun:
+        if not one.cancelled():
+            one.result()
+    for size, move in sized:
+        if size > _SMALL_BYTES:
+            move()
 
 
 def _role(container: str) -> str:

@@ -80,6 +80,10 @@ class MemoryBlobs:
         self._blobs[container, name] = (blob, data)
         return blob
 
+    def upload_all(self, container: str, files: Mapping[str, Path]) -> None:
+        for name, file in files.items():
+            self.upload(container, name, file)
+
     def delete(self, container: str, name: str) -> None:
         """What a person may do at any time."""
         self._blobs.pop((container, name), None)

@@ -66,10 +66,12 @@ def test_a_file_is_uploaded(ports: Ports, loop: str, tmp_path: Path) -> None:
 def many(ports: Ports, loop: str, tmp_path: Path) -> dict[Path, Blob]:
     """Places and blobs, each with its own name as content; one of them is too large to be one of many at once."""
     times = {20: (1 << 22) + 1}
-    blobs = [
-        ports.blobs.upload("landing", f"{loop}/{number}", b"%d" % number * times.get(number, 1))
-        for number in range(21)
-    ]
+    (folder := tmp_path / "up").mkdir()
+    for number in range(21):
+        (folder / f"{number}").write_bytes(b"%d" % number * times.get(number, 1))
+    ports.blobs.upload_all("landing", {f"{loop}/{file.name}": file for file in folder.iterdir()})
+    blobs = list(ports.blobs.list("landing", f"{loop}/"))
+    assert len(blobs) == 21
     return {tmp_path / blob.name.rpartition("/")[2]: blob for blob in blobs}
 
 

@@ -77,9 +77,9 @@ def moments(words: pa.Array, style: str) -> pa.Array | None:
         numbers = pc.cast(words, pa.float64())
         if words.null_count < len(words):
             known = words.drop_null()
-            ends = ranges(JoinedWords([(known, pa.array(np.ones(len(known), np.int64)))]))
+            least, most, dates = ranges(JoinedWords([(known, pa.array(np.ones(len(known), np.int64)))]))
             seen = Range()
-            seen.add(*(end[0] for end in ends))
+            seen.add(least[0], most[0], dates[0])
             if seen.style() != style:
                 return None
         if style == EXCEL:

@@ -18,6 +18,7 @@ MODULES = (
     "drift.clusters",
     "drift.power",
     "package",
+    "parts",
     "tower",
 )
 

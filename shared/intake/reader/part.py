@@ -10,7 +10,7 @@ import pyarrow as pa
 from shared.intake.reader import index_columns
 from shared.intake.reader.column_kinds import STRING
 from shared.intake.reader.delimited import Delimited
-from shared.intake.reader.drop_files import DropFile, ReadSpec
+from shared.intake.reader.drop_files import MIB, DropFile, ReadSpec
 from shared.intake.reader.evidence import Look, Seen, see_all
 from shared.intake.reader.formats import Budget, is_parquet, open_text
 from shared.intake.reader.forms import Form
@@ -141,18 +141,20 @@ def _total(file: DropFile, separator: str) -> str:
     return last if len(lines) > 1 and any(word in _TOTALS for word in words) else ""
 
 
-_WORDS_AT_ONCE = 200_000
+_BYTES_AT_ONCE = 4 * MIB
+"""Of words that are looked at together."""
 
 
 def first_looks(parts: Sequence[Part], spec: ReadSpec) -> None:
-    """The first look at columns of text, of so many small files at once as memory allows."""
-    seen, words = list[Seen](), 0
+    """The first look at columns of text, of as many small files at once as memory allows."""
+    seen, size = list[Seen](), 0
     for part in parts:
         own = _first_look(part, spec)
-        seen, words = seen + own, words + sum(len(column[1]) for column in own)
-        if words >= _WORDS_AT_ONCE:
+        seen += own
+        size += sum(words.nbytes for _, words, _ in own)
+        if size >= _BYTES_AT_ONCE:
             see_all(seen)
-            seen, words = [], 0
+            seen, size = [], 0
     see_all(seen)
 
 

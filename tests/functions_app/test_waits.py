@@ -54,6 +54,7 @@ IN_THE_CHILD = "in the process that reads a drop, which its parent ends after da
 ENDED = {
     "shared/azure/client.py EventGridPublisherClient": "takes no transport; topic.py bounds each call",
     "drift/profiler.py pool.map": "its threads compute",
+    "shared/azure/blobs.py one.result": "each thread asks for the time that is left",
     "shared/azure/endpoint_calls.py pool.map": "each thread asks for the time that is left",
     "shared/intake/reader/child.py time.sleep": IN_THE_CHILD,
     "shared/intake/reader/child.py self.reading.wait": "the thread that watches its memory, until a drop is read",

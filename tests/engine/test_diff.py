@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -64,6 +66,23 @@ def test_two_versions_differ_in_facts_schema_and_drift_by_column(world: World, t
     document = json.loads(said(told, "birds", "1", "2", "--json"))
     assert document["report"]["columns"][0]["name"] == "body_mass_g"
     assert document["report"]["headline"] == shown["headline"]
+
+
+def test_the_page_says_where_no_false_alarm_rate_holds(world: World) -> None:
+    """A series: each row resembles the one before it."""
+    assert "at most 1 % raise an alarm" in page(world.ports, "/loops/birds/versions/diff")
+    made = World()
+    made.publish()
+    rng = np.random.default_rng(3)
+    for year in (2007, 2008):
+        birds = pd.concat([season(2007)] * 5, ignore_index=True)
+        birds["row_id"] = [f"{year}-{n:04d}" for n in range(len(birds))]
+        birds["level"] = np.cumsum(rng.normal(size=len(birds)))
+        made.drop(f"{year}.csv", csv(birds))
+    found = twin(made.ports, "/loops/birds/versions/diff")
+    assert any("resembles the row before it" in one for one in found["findings"])
+    assert found["false_alarm_rate"] is None
+    assert "no false-alarm rate holds" in page(made.ports, "/loops/birds/versions/diff")
 
 
 def test_the_other_way_round_the_effect_has_the_other_sign(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 
@@ -106,3 +107,12 @@ def test_a_form_says_what_was_asked_for_and_every_field_has_a_label(many: World)
     form = re.search(r'<form class="find" method="get" action="([^"]*)" role="search"', html)
     assert form and form[1] == BASE
     assert "No loop is like that" in page(many.ports, "?q=zebra")
+
+
+@pytest.mark.parametrize("path", ["", "/loops/birds", VERSION, "/loops/birds/versions/diff"])
+def test_what_is_searched_for_stays_a_text(world: World, path: str) -> None:
+    hostile = quote("\"><script>alert(1)</script><i x='")
+    html = page(
+        world.ports, f"{path}?column={hostile}&q={hostile}&state={hostile}&order={hostile}&only={hostile}"
+    )
+    assert checked(html).found == [] and "<script>alert" not in html

@@ -64,6 +64,9 @@ class VersionDiffPage:
     """Why the rows cannot be compared."""
     headline: str
     false_alarm_rate: float | None
+    """None where it cannot be stated, as rows depend on each other."""
+    findings: tuple[str, ...]
+    """What no test of a distribution says."""
     rows_before: int
     rows_after: int
     search: Search
@@ -150,7 +153,8 @@ def versions(asking: Asking, name: str) -> VersionDiffPage:
         contract=tuple(_rule(one) for one in found.contract[:MOST]),
         lost=clip(found.lost),
         headline=clip(found.report.headline) if found.report else "",
-        false_alarm_rate=found.report.false_alarm_rate if found.report else None,
+        false_alarm_rate=found.report.false_alarm_rate if found.report and found.report.independent else None,
+        findings=tuple(clip(one.words) for one in (found.report.findings if found.report else ())[:NAMED]),
         rows_before=found.before.rows,
         rows_after=found.after.rows,
         search=shown.search,

@@ -82,6 +82,7 @@ MAY_SKIP = (
     "Python 3.13",
     "in memory",  # a contract that only the real adapter can break
     "no Bicep compiler",  # Microsoft gives it, no package index does
+    "no `terraform` on the PATH",  # HashiCorp gives it, likewise
 )
 
 

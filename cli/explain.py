@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import export, session
+from cli import explained_row, export, session
 from cli.session import Json, advise, out, print_json, shown
 from shared.assets import asset
 from shared.domain.ledger import LedgerEntry
@@ -45,12 +45,24 @@ def explain(
             help="LOOP for every trigger and its answer; LOOP/NUMBER or an exported file: a release."
         ),
     ],
+    row: Annotated[
+        str,
+        typer.Option(
+            help="One row: JSON, a file of it, - for standard input, or the id of a request that was served."
+        ),
+    ] = "",
+    days: Annotated[float, typer.Option(min=0.001, help="How far back such a request is looked for.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Explain why a loop did not retrain. With LOOP/NUMBER: the whole story of a release, from trigger to end.
 
+    With --row: why the model that serves, or that of LOOP/NUMBER, answers as it does for one row.
+
     A file of `driftloop export` needs no Azure and no settings; exit code 1 when it is not intact.
     """
+    if row:
+        explained_row.explain_row(session.ports(), what, row, days, as_json=as_json)
+        return
     found = export.opened(what) if "/" in what or export.is_file(what) else None
     told = (
         release_story(found.ports, found.loop, found.number) if found else loop_story(session.ports(), what)

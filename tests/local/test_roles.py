@@ -151,7 +151,7 @@ def _looks_back(ports: Ports) -> None:
 def test_the_publisher_is_given_exactly_what_it_uses(
     azure: LocalAzure, roles: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """driftloop publish, status and doctor."""
+    """driftloop publish, status, doctor and explain."""
     app = _ports(azure, monkeypatch, "app")
     eventually(lambda: app.serving.ensure_endpoint("penguins"), lambda seen: seen.state == "ready")
     ports = _ports(azure, monkeypatch, "publisher")
@@ -165,6 +165,8 @@ def test_the_publisher_is_given_exactly_what_it_uses(
     with pytest.raises(DriftloopError, match="99"):
         sharing.ensure_model("azureml:penguins:99", "penguins", "99")
     assert ports.serving.traffic("penguins") == {}
+    with pytest.raises(DriftloopError, match="does not serve"):  # it may ask, and there is nobody
+        ports.serving.predict("penguins", "gone", [ROWS], "explain")
     settings = Settings.from_environment(os.environ)
     checkup = Checkup(settings, Workspace(settings, credential()))
     assert checkup.datastore() == "versions"

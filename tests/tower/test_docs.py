@@ -83,7 +83,10 @@ def test_every_command_is_typed_as_the_terminal_takes_it(
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     assert words[0] in group.commands, where
-    group.commands[words[0]].make_context(words[0], words[1:])
+    try:
+        group.commands[words[0]].make_context(words[0], words[1:])
+    except typer.BadParameter as error:
+        assert error.message.endswith("does not exist."), where  # a file of the reader's own
 
 
 def test_every_loop_file_in_the_docs_parses() -> None:

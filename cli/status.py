@@ -54,6 +54,8 @@ def _loop(view: queries.LoopView) -> None:
     if view.state.final_labels is not None:
         out.print(f"  labels: {shown(say(view.state.final_labels))}")
     out.print(f"  cost of releases: {shown(say(view.cost))}")
+    if view.steps is not None:
+        out.print(f"  newest training, {shown(say(view.steps))}")
     if view.state.strangers:
         told = strangers.told_of(view.overview.endpoint, view.state.strangers)
         out.print(f"  [yellow]{shown(say(told))}[/]")

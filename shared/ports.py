@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview
-from shared.domain.release import Release
+from shared.domain.release import JobStep, Release
 from shared.domain.version import DataVersion
 
 # --- state ---------------------------------------------------------------------------------------
@@ -235,8 +235,13 @@ class JobSeen:
     """running, completed, failed, canceled, missing, or timed_out (cancelled by us)."""
     error: str = ""
     studio_url: str = ""
-    reused: tuple[str, ...] = ()
-    """Steps of a completed job that Azure ML did not run again, because nothing in them had changed."""
+    steps: tuple[JobStep, ...] = ()
+    """Of a completed job; nothing where they cannot be read."""
+
+    @property
+    def reused(self) -> tuple[str, ...]:
+        """Steps that Azure ML did not run again, because nothing in them had changed."""
+        return tuple(step.name for step in self.steps if step.reused)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from local.jobs import distribution, spark
 from local.jobs.exceptions import invalid, not_found_compute
 from local.jobs.plan import Plan, Step
+from local.jobs.runs import Run
 from local.settings import LOCATION, WORKSPACE_ID
 from local.sizes import size_of
 from local.state import Document, State
@@ -66,6 +67,27 @@ def check(state: State, plan: Plan, by_person: bool) -> None:
         else:
             _check_nodes(step, where, get(state, name))
         distribution.check(step, where)
+
+
+def of_run(state: State, run: Run) -> Document:
+    """Where a run says that it ran, and what it asked for. What only waits for others asked for nothing; of serverless
+    compute, a run tells no size (records of 2024 of an AutoML job and its trials, as people publish theirs:
+    `"computeRequest": null` of the one, `"computeRequest": {"nodeCount": 1, "gpuCount": 0}` and `"compute": {"target":
+    "Serverless", "vmSize": null, "instanceCount": 1}` of the others)."""
+    if run.step is None:
+        return {"target": None, "compute": None, "computeRequest": None}
+    step = run.plan_step
+    name = _name(step)
+    place: Document = {"target": "Serverless", "targetType": "amlcompute", "vmSize": None}
+    if name.lower() not in ("", SERVERLESS):
+        known = {each.lower(): str(found["size"]) for each, found in _known(state).items()}
+        place = {"target": name, "targetType": "AmlCompute", "vmSize": known.get(name.lower())}
+    asked = None if run.kind == "sweep" else {"nodeCount": step.instances, "gpuCount": 0}
+    return {
+        "target": place["target"],
+        "compute": place | {"instanceCount": step.instances},
+        "computeRequest": asked,
+    }
 
 
 def identity_of(step: Step) -> str:

@@ -39,23 +39,23 @@ def cancel_job(call: Call) -> Response:
 
 
 def get_run(call: Call) -> Response:
-    return reply(_history(_jobs(call).root(call.path("run"))))
+    return reply(_history(call, _jobs(call).root(call.path("run"))))
 
 
 def get_details(call: Call) -> Response:
     run = _jobs(call).root(call.path("run"))
-    return reply(_history(run) | {"logFiles": _log_files(call, run)})
+    return reply(_history(call, run) | {"logFiles": _log_files(call, run)})
 
 
 def get_children(call: Call) -> Response:
     """The nodes that have begun; Azure makes no runs for steps that never do."""
     jobs, parent = _jobs(call), _jobs(call).root(call.path("run"))
     children = [run for run in jobs.runs.of(parent.root) if run.parent == parent.id]
-    return reply({"value": [_history(run) for run in children if run.status is not Status.NOT_STARTED]})
+    return reply({"value": [_history(call, run) for run in children if run.status is not Status.NOT_STARTED]})
 
 
 def get_run_data(call: Call) -> Response:
-    return reply({"runMetadata": _history(_jobs(call).root(str(call.body.get("runId"))))})
+    return reply({"runMetadata": _history(call, _jobs(call).root(str(call.body.get("runId"))))})
 
 
 def patch_run(call: Call) -> Response:
@@ -71,7 +71,7 @@ def patch_run(call: Call) -> Response:
             run.hidden = bool(body["hidden"])
 
     _jobs(call).root(call.path("run"))
-    return reply(_history(_jobs(call).runs.change(call.path("run"), edit)))
+    return reply(_history(call, _jobs(call).runs.change(call.path("run"), edit)))
 
 
 def resolve_uris(call: Call) -> Response:
@@ -140,7 +140,7 @@ def _resource(jobs: Jobs, name: str) -> Document:
     return resource
 
 
-def _history(run: Run) -> Document:
+def _history(call: Call, run: Run) -> Document:
     return {
         "runId": run.id,
         "runUuid": run.id,
@@ -161,8 +161,7 @@ def _history(run: Run) -> Document:
         "error": run.error,
         "warnings": [],
         "services": {},
-        "target": "local",
-        "compute": {"target": "local", "targetType": "local"},
+        **compute.of_run(call.service.state, run),
         "outputs": {
             name: {"assetId": output["asset_id"], "type": output["type"]}
             for name, output in run.outputs.items()

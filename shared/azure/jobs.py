@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from shared import assets
+from shared.azure import job_steps
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.datastore import Datastore
 from shared.azure.failures import asking, status_of
@@ -112,21 +113,8 @@ class AzureTraining(RegisteredAssets):
     def _seen(self, job: Job) -> JobSeen:
         status = _ENDED.get(job.status or "", "running")
         error = self._error(str(job.name)) if status == "failed" else ""
-        reused = self._reused(str(job.name)) if status == "completed" else ()
-        return JobSeen(status, error, job.studio_url or "", reused)
-
-    def _reused(self, name: str, depth: int = 2) -> tuple[str, ...]:
-        """Steps whose results were taken over; nothing where that cannot be read, as nothing rests on it."""
-        found: list[str] = []
-        try:
-            for child in self._ml().jobs.list(parent_job_name=name):
-                if str((child.properties or {}).get("azureml.isreused", "")).casefold() == "true":
-                    found.append(str(child.display_name or child.name))
-                elif depth > 1:
-                    found += self._reused(str(child.name), depth - 1)
-        except AzureError:
-            return ()
-        return tuple(found)
+        steps = job_steps.of(self._ml(), str(job.name)) if status == "completed" else ()
+        return JobSeen(status, error, job.studio_url or "", steps)
 
     def _error(self, name: str) -> str:
         """The error of the run history: the SDK has no public way to it but streaming the whole log."""

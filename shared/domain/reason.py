@@ -19,6 +19,9 @@ class Code(StrEnum):
 
     # release
     STEPS_REUSED = "steps-reused"
+    STEPS_TOOK = "steps-took"
+    STEP_TOOK = "step-took"
+    STEP_REUSED = "step-reused"
     JOB_RUNNING = "job-running"
     JOB_ENDED = "job-ended"
     JOB_TIMED_OUT = "job-timed-out"

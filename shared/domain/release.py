@@ -203,6 +203,21 @@ class ReleaseTimes:
 
 
 @dataclass(frozen=True)
+class JobStep:
+    """What a step of a training took, as Azure ML has it."""
+
+    name: str
+    node_s: float
+    """Seconds of all its nodes together, its trials' too."""
+    nodes: int = 1
+    """The most of one run."""
+    size: str = ""
+    """Of its machines; empty where Azure does not tell it, as of serverless compute."""
+    reused: bool = False
+    """It was not run again, because nothing in it had changed."""
+
+
+@dataclass(frozen=True)
 class Release:
     """One attempt to put a model live."""
 
@@ -272,6 +287,8 @@ class Release:
     """In the loop file's currency, of the phases that have ended."""
     counted_at: datetime | None = None
     """Up to when that is."""
+    training_steps: tuple[JobStep, ...] = ()
+    """Of the job that its model is from."""
     back_to: int | None = None
     """The earlier release whose model, environment and code it deploys again."""
     served_with: str = ""

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from shared import assets
 from shared.domain.reason import Code
+from shared.domain.release import JobStep
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
 from shared.port_rules import JOB_TAG, RELEASE_TAG, check_weights
 from shared.ports import (
@@ -25,12 +26,13 @@ from shared.ports import (
 
 @dataclass
 class MemoryJob:
-    """Set `status` to completed, failed or canceled; set `tags` to make it somebody else's."""
+    """Set `status` to completed, failed or canceled; set `tags` to make it somebody else's, `steps` to what it took."""
 
     spec: JobSpec
     status: str
     error: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    steps: tuple[JobStep, ...] = ()
 
 
 @dataclass
@@ -122,7 +124,7 @@ class MemoryTraining:
                 f"{job.tags.get(RELEASE_TAG)!r}). Rename the loop, or let that job's owner remove it.",
                 code=Code.JOB_NOT_OURS,
             )
-        return JobSeen(job.status, job.error, f"https://ml.azure.com/runs/{spec.name}")
+        return JobSeen(job.status, job.error, f"https://ml.azure.com/runs/{spec.name}", job.steps)
 
     def cancel(self, name: str) -> None:
         job = self.jobs.get(name)

@@ -418,7 +418,8 @@ def _job(release: Release, seen: JobSeen, definition: Definition, now: datetime)
         return _waits(replace(release, job=name), Code.JOB_RUNNING, job=name)
     if seen.status == "completed":
         reused = reason(Code.STEPS_REUSED, steps=", ".join(seen.reused)) if seen.reused else None
-        return replace(move(release, Phase.REGISTERING, now, reused), job=name)
+        moved = move(release, Phase.REGISTERING, now, reused)
+        return replace(moved, job=name, training_steps=seen.steps)
     why = reason(Code.JOB_ENDED, job=name, status=seen.status, error=seen.error)
     if seen.status == "timed_out":
         why = reason(Code.JOB_TIMED_OUT, job=name, limit=str(definition.train.timeout))

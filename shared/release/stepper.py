@@ -171,6 +171,8 @@ def _entry(before: Release, after: Release, actor: str, cause: str, definition: 
         detail["evidence"] = after.judgements[-1].evidence
     if after.explained is not None and before.explained != after.explained:
         detail |= {"explained": after.explained, "explanation": after.explanation}
+    if after.training_steps != before.training_steps and (told := costs.by_step(after, definition)):
+        detail["steps"] = told
     if after.ended and (after.took.jobs_s or after.took.deployed_s):
         detail["cost"] = costs.told(after, definition)
     return Draft(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import ENDED, Phase, Release, ReleaseTimes
+from shared.domain.release import ENDED, JobStep, Phase, Release, ReleaseTimes
 from shared.loopfile.prices import price
 from shared.release.canary import challenger_size
 from shared.release.machine import PHASES
@@ -130,6 +130,34 @@ def told(release: Release, definition: Definition) -> Reason:
         jobs=release.took.jobs_s,
         deployed=release.took.deployed_s,
     )
+
+
+def by_step(release: Release, definition: Definition) -> Reason | None:
+    """What each step of its training took, in words; None where nobody knows."""
+    if not release.training_steps:
+        return None
+    return reason(Code.STEPS_TOOK, *(_step(step, definition) for step in release.training_steps))
+
+
+def _step(step: JobStep, definition: Definition) -> Reason:
+    if step.reused:
+        return reason(Code.STEP_REUSED, step=step.name)
+    money = step_money(step, definition)
+    return reason(
+        Code.STEP_TOOK,
+        step=step.name,
+        node=step.node_s,
+        nodes=step.nodes,
+        size=step.size,
+        money=None if money is None else round(money, 4),
+        currency=definition.cost.currency,
+    )
+
+
+def step_money(step: JobStep, definition: Definition) -> float | None:
+    """Of its node time; on `cost.node` where Azure does not tell the machine. None: no price."""
+    an_hour = price(definition.cost, step.size or definition.cost.node)
+    return None if an_hour is None else step.node_s * an_hour / HOUR_S
 
 
 def day(at: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.event import InboxRecord
@@ -42,6 +42,8 @@ class LoopView:
     """As the endpoint has it now; None when the endpoint did not answer."""
     cost: Reason
     """Of releases, today and this month."""
+    steps: Reason | None = None
+    """What each step of the newest training took that has ended."""
     unused: tuple[LedgerEntry, ...] = ()
     """Drops of late that became no version though nothing is wrong with them, newest first."""
 
@@ -61,16 +63,25 @@ def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
     state = replace(current.state, unserved=served.unserved)
     if served.unserved is not None and state.open_release is None:
         overview = replace(overview, needs_attention=served.unserved)
+    newest = releases(current, last=last)
     return LoopView(
         overview=overview,
         state=state,
         versions=tuple(versions(current, last=last)),
-        releases=tuple(releases(current, last=last)),
+        releases=tuple(newest),
         set_aside=tuple(set_aside(ports, name)),
         traffic=served.traffic,
         cost=cost.standing(state, open_release(current), current.published().definition, ports.clock.now()),
+        steps=_steps(current, newest),
         unused=tuple(unused(current)),
     )
+
+
+def _steps(current: Unit, newest: Sequence[Release]) -> Reason | None:
+    release = next((one for one in newest if one.training_steps), None)
+    if release is None:
+        return None
+    return cost.by_step(release, current.published(release.definition).definition)
 
 
 def versions(current: Unit, *, through: int = 0, last: int = 25) -> list[DataVersion]:

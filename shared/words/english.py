@@ -25,6 +25,9 @@ def _so_far(
 TEXTS: Mapping[Code, str | Callable[..., str]] = {
     # release
     Code.STEPS_REUSED: "steps reused, because nothing in them had changed: {steps}",
+    Code.STEPS_TOOK: "node time by step: {because}",
+    Code.STEP_TOOK: models.step_took,
+    Code.STEP_REUSED: "{step} reused",
     Code.JOB_RUNNING: "Azure ML job {job}",
     Code.JOB_ENDED: lambda job, status, error: f"job {job} {status}: {error or 'no error text'}",
     Code.JOB_TIMED_OUT: "job {job} ran longer than `train.timeout` ({limit}) and was cancelled",

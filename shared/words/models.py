@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 UNKNOWN = (
     "what it was trained on, by which job and commit is not on record, and it may have seen the holdout rows"
 )
@@ -40,6 +42,16 @@ def goes_by(
         return found
     other = f", which goes by {theirs}" if theirs else ""
     return f"{found}; agreement {agreement:.2f} of 1 with release {champion}{other}"
+
+
+def step_took(
+    step: str, node: float, nodes: int, size: str = "", money: float | None = None, currency: str = ""
+) -> str:
+    """`node` is seconds of all its nodes together."""
+    many = f"{nodes} nodes" if nodes > 1 else ""
+    on = " of ".join(part for part in (many, size) if part)
+    cost = "" if money is None else f", {money:.2f} {currency}"
+    return f"{step} {timedelta(seconds=round(node))}{f' on {on}' if on else ''}{cost}"
 
 
 def _named(model: str, by: str, at: str | None, job: str) -> str:

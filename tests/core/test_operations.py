@@ -51,6 +51,7 @@ NEEDS_NOTHING = {
         "version-judged",
     ),
     *("no-champion", "drift-off", "column-moved", "no-material-drift", "steps-reused"),
+    *("steps-took", "step-took", "step-reused"),
     *("check-found", "check-by-chance"),
     *("commit", "explained", "labels-by-slice", "labels-slice"),
     *("unusual-drop", "usual-drop", "few-past-drops", "reference-not-there"),

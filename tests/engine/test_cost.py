@@ -14,12 +14,15 @@ from typer.testing import CliRunner
 
 import cli
 from cli import idle_nodes
+from cli.explain import release_story
 from shared import loopfile
+from shared.audit.exported_release import export
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code
-from shared.domain.release import Phase, ReleaseTimes, TriggerKind
+from shared.domain.release import JobStep, Phase, ReleaseTimes, TriggerKind
 from shared.loopfile import prices
 from shared.loopfile.definition import Cost
+from shared.memory.exported_ports import exported_ports
 from shared.ports import Row
 from shared.retraining import cost, policy
 from shared.runtime import unit_of_work
@@ -28,7 +31,7 @@ from shared.words import say, spoken
 from tests.engine.test_faults import LOOP, birds, served
 from tests.engine.test_policy import NOW, loop, trigger, two_attempts_of_an_hour
 from tests.engine.world import LOOP as BIRDS
-from tests.engine.world import World
+from tests.engine.world import World, csv, season
 from tests.simulator.reader import reading_in_process
 from tests.tower.tower import page
 
@@ -143,6 +146,43 @@ def test_the_loop_page_has_today_and_this_month_with_their_budgets() -> None:
     state = replace(unit_of_work.read(world.ports, "birds").state, money=money)
     world.ports.store.rows["birds"][rows.LOOP] = Row(rows.LOOP, rows.encode(state), "e")
     assert "1.50 USD today, 3.50 of 60.00 this month" in page(world.ports, "/loops/birds")
+
+
+def test_each_step_of_a_training_is_told_with_its_node_time_and_money() -> None:
+    """An hour and a half on two machines of 1.00 and half an hour on one of 3.00, beside a step that was reused."""
+    world, steps = (
+        World(),
+        (
+            JobStep("prepare", 0.0, reused=True),
+            JobStep("train", 10_800.0, nodes=2),
+            JobStep("tune", 1_800.0, size="STANDARD_NC6"),
+            JobStep("odd", 60.0, size="Standard_Odd"),
+        ),
+    )
+    world.publish(
+        BIRDS + "cost: {node: Standard_DS3_v2, prices: {Standard_DS3_v2: 1.0, Standard_NC6: 3.0}}\n"
+    )
+    world.ports.training.new_jobs_are = "running"
+    world.drop("2007.csv", csv(season(2007)))
+    world.ticks(2)
+    job = world.ports.training.jobs["birds-r1-a1"]
+    assert world.release(1).training_steps == ()
+    job.status, job.steps = "completed", steps
+    assert world.live() == 1
+    assert world.release(1).training_steps == steps
+    words = (
+        "node time by step: prepare reused; train 3:00:00 on 2 nodes, 3.00 USD; "
+        "tune 0:30:00 on STANDARD_NC6, 1.50 USD; odd 0:01:00 on Standard_Odd"
+    )
+    assert any(f"steps: {words}" in why for _, _, why in release_story(world.ports, "birds", 1)[1])
+    assert say(queries.loop(world.ports, "birds").steps) == words
+    html = " ".join(page(world.ports, "/loops/birds/releases/1").split())
+    for cells in ('<td class="n">3.000</td><td>2</td><td class="n">3.0000</td>', "no price", "not run again"):
+        assert cells in html
+    alone = exported_ports(export(world.ports, "birds", 1))
+    assert any(words in why for _, _, why in release_story(alone, "birds", 1)[1]), (
+        "an exported file has it too"
+    )
 
 
 def test_a_person_is_not_refused_for_money() -> None:

@@ -50,6 +50,7 @@ from azure.storage.queue import QueueServiceClient
 from local.azure import LocalAzure
 from local.jobs.launcher import started_at
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
+from shared.azure import job_steps
 
 ENDED = ("Completed", "Failed", "Canceled")
 TIMEOUT_S = 90
@@ -264,6 +265,9 @@ jobs:
         (inner,) = client.jobs.list(parent_job_name=name)
         steps = {each.display_name: each for each in client.jobs.list(parent_job_name=inner.name)}
         assert set(steps) == {"prepared", "train"}
+        took = {step.name: step for step in job_steps.of(client, name)}
+        assert set(took) == set(steps), "the pipeline within is none, its steps are"
+        assert all(0 < one.node_s < 60 and (one.nodes, one.size) == (1, "") for one in took.values())
         model = client.models.get(name, "7")
         assert model.type == "custom_model"
         assert model.job_name == name
@@ -624,7 +628,13 @@ class TestReuse:
             job = client.jobs.create_or_update(whole(data=Input(type="uri_folder", path=data)))
             assert ended(client, job.name).status == "Completed"
             children = client.jobs.list(parent_job_name=job.name)
-            return {each.display_name: each.properties.get("azureml.isreused") == "true" for each in children}
+            found = {
+                each.display_name: each.properties.get("azureml.isreused") == "true" for each in children
+            }
+            took = job_steps.of(client, job.name)
+            assert {one.name: one.reused for one in took} == found
+            assert all((one.node_s == 0) == one.reused for one in took)
+            return found
 
         assert reused(penguins, 0.5) == {"prepared": False, "train": False}
         assert reused(penguins, 0.5) == {"prepared": True, "train": True}
@@ -845,6 +855,36 @@ class TestSweep:
         assert len(set(drawn.values())) == 2
         best = client.jobs.get(name).properties["best_child_run_id"]
         assert drawn[best] == min(drawn.values())
+
+    def test_what_a_sweep_takes_is_what_its_trials_take(
+        self, client: MLClient, environment: str, name: str
+    ) -> None:
+        trial = logging_command(environment)
+
+        @dsl.pipeline()
+        def tries():  # type: ignore[no-untyped-def]  # the SDK reads the annotations
+            tried = trial(depth=Choice([1, 3])).sweep(
+                primary_metric="f1", goal="maximize", sampling_algorithm="grid", compute="driftloop-cpu"
+            )
+            tried.set_limits(max_total_trials=2, max_concurrent_trials=2)
+
+        @dsl.pipeline(default_compute="driftloop-cpu")
+        def whole():  # type: ignore[no-untyped-def]  # the SDK reads the annotations
+            tries()
+
+        job = whole()
+        job.name = name
+        client.jobs.create_or_update(job, experiment_name="sweeps")
+        assert ended(client, name).status == "Completed"
+
+        (inner,) = client.jobs.list(parent_job_name=name)
+        (sweep,) = client.jobs.list(parent_job_name=inner.name)
+        runs = client.jobs._runs_operations
+        trials = [runs.get_run(each.name) for each in client.jobs.list(parent_job_name=sweep.name)]
+        (took,) = job_steps.of(client, name)
+        spent = sum((run.end_time_utc - run.start_time_utc).total_seconds() for run in trials)
+        assert (took.name, took.nodes, took.size) == ("tried", 1, "Standard_DS3_v2")
+        assert took.node_s == pytest.approx(spent) and len(trials) == 2
 
 
 def logging_command(environment: str) -> Command:

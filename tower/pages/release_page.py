@@ -118,6 +118,18 @@ class Column:
 
 
 @dataclass(frozen=True)
+class TrainingStep:
+    """What a step of its training took; `money` is None where its machine has no price."""
+
+    name: str
+    node_s: float
+    nodes: int
+    size: str
+    reused: bool
+    money: float | None
+
+
+@dataclass(frozen=True)
 class ReleasePage:
     loop: str
     number: int
@@ -161,6 +173,8 @@ class ReleasePage:
     definition: str
     cost: str
     """So far; what was estimated is in its first ledger entry."""
+    currency: str
+    training: tuple[TrainingStep, ...]
     trained: str
     """Where its model comes from, where it was not trained for it."""
     offers: tuple[Offer, ...]
@@ -211,6 +225,11 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         planned=tuple(definition.canary.steps),
         definition=found.definition,
         cost=say(cost.told(found, definition)),
+        currency=definition.cost.currency,
+        training=tuple(
+            TrainingStep(**vars(step), money=cost.step_money(step, definition))
+            for step in found.training_steps
+        ),
         trained=_trained(found),
         published_by=clip(published.published_by, 120),
         commit=clip(say(published.commit.told if published.commit else None), 240),

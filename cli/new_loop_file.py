@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from cli import contract_proposal, new_prospects
 from cli.yaml_values import quoted
+from shared.intake.reader.column_kinds import NUMBER
 
 if TYPE_CHECKING:
     from cli.new_data import Seen
 
+FEWEST_OF_A_VECTOR = 8
+"""Fewer are counters of something rather than an embedding."""
 WINDOW = "  window: since_breach   # all rows, until the metric is breached; then those that breach it"
 METRIC = {"classification": "balanced_accuracy", "regression": "rmse"}
 """Balanced accuracy counts every class alike: a model that never says the rare one gets no more than chance."""
@@ -49,6 +52,10 @@ def _drift_lines(seen: Seen) -> list[str]:
     judged = [c for c in seen.features if c not in (seen.time, *seen.clocks)] if seen.time else []
     if judged:
         lines.append(f"  columns: {quoted(judged)}   # not the time itself, which always moves")
+    if found := _vectors(seen):
+        lines.append(
+            f"  vectors: {quoted(found)}   # columns that are one thing together, judged by one test"
+        )
     if seen.cluster:
         lines.append(
             f"  cluster: {quoted(seen.cluster)}   # one row of each is compared: the others depend on it"
@@ -58,6 +65,20 @@ def _drift_lines(seen: Seen) -> list[str]:
             "  reference: {last: 8}   # rows depend on each other: a drop is ranked among those before it"
         )
     return ["drift:", *lines] if lines else []
+
+
+def _vectors(seen: Seen) -> dict[str, list[str]]:
+    """Features of numbers that are counted through from 0, as those of a list are, and of an embedding that is wide."""
+    places: dict[str, set[int]] = {}
+    for name in seen.features:
+        head, _, place = name.rpartition("_")
+        if head and place.isdecimal() and seen.kinds.get(name) == NUMBER:
+            places.setdefault(head, set()).add(int(place))
+    return {
+        head: [f"{head}_*"]
+        for head, found in places.items()
+        if len(found) >= FEWEST_OF_A_VECTOR and found == set(range(len(found)))
+    }
 
 
 def _metric(seen: Seen) -> list[str]:

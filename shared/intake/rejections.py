@@ -41,8 +41,8 @@ REMEDIES: dict[str, str] = {
     "unparsable-numbers": "correct these values or leave them empty, or say under data.columns what the column is",
     "mixed-schemas": "give all files of the drop the same columns and types",
     "unsupported-column": (
-        "leave the column out, put it under data.ignore, or write it as numbers, text or times; of a list, one column "
-        "for each of its numbers (drift.vectors)"
+        "leave the column out, put it under data.ignore, or write it as numbers, text or times; of numbers in "
+        "lists, give each row as many"
     ),
     "ambiguous-dates": "say under data.columns what is first (day-first, month-first, year-first)",
     "no-time": "write times as in 2024-12-31T23:59:59Z, or say under data.columns what the column is",

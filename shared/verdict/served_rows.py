@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ def given(inputs: Sequence[object], reference: bytes, definition: Definition) ->
     for place, row in enumerate(inputs):
         if isinstance(row, Mapping):
             places.append(place)
-            named.append(row)
+            named.append(flat(row, features.columns))
     lacks = [
         next((name for name in features.columns if _lacks(row, features.columns[name])), None)
         for row in named
@@ -67,6 +67,19 @@ def given(inputs: Sequence[object], reference: bytes, definition: Definition) ->
     unnamed, incomplete = len(inputs) - len(named), len(named) - len(whole)
     kept = tuple(place for place, lack in zip(places, lacks, strict=True) if lack is None)
     return Given(features, profile, len(whole), incomplete, lacking, unnamed, kept)
+
+
+def flat(row: Mapping[str, object], columns: Collection[str]) -> Mapping[str, object]:
+    """A row whose lists of numbers stand under the names that a drop's have: `embedding_0`, `embedding_1`, …"""
+    lists = {
+        name: value
+        for name, value in row.items()
+        if isinstance(value, list) and name not in columns and f"{name}_0" in columns
+    }
+    if not lists:
+        return row
+    spread = {f"{name}_{place}": one for name, value in lists.items() for place, one in enumerate(value)}
+    return {**{name: value for name, value in row.items() if name not in lists}, **spread}
 
 
 def _lacks(row: Mapping[str, object], column: drift.ColumnProfile) -> bool:

@@ -123,6 +123,10 @@ def _nested(depth: int) -> pa.Array:
     return pa.nulls(ROWS, kind)
 
 
+def _ragged() -> list[list[int]]:
+    return [[1, 2]] * (ROWS - 1) + [[1, 2, 3]]
+
+
 def dictionary_bomb() -> bytes:
     value = pa.DictionaryArray.from_arrays(pa.array([0] * 4000, pa.int32()), pa.array(["x" * (MIB // 2)]))
     return parquet(pa.table({"x": value, "target": ["a"] * 4000}), compression="zstd")
@@ -292,6 +296,17 @@ _add(
     "damaged-parquet",
     lambda: parquet()[:4] + b"\xa5" * 300 + parquet()[304:],
 )
+_add("parquet-lists", "a.parquet", FINE, lambda: parquet(table(deep=[[1.5, 2.5]] * ROWS)))
+_add(
+    "parquet-lists-without-end",
+    "a.parquet",
+    "too-many-columns",
+    lambda: parquet(table(deep=pa.nulls(ROWS, pa.list_(pa.int64(), 10**4)))),
+)
+_add(
+    "parquet-lists-of-two-lengths", "a.parquet", "unsupported-column", lambda: parquet(table(deep=_ragged()))
+)
+_add("parquet-lists-of-lists", "a.parquet", "unsupported-column", lambda: parquet(table(deep=[[[1]]] * ROWS)))
 _add("parquet-nested", "a.parquet", "unsupported-column", lambda: parquet(table(deep=_nested(1))))
 _add(
     "parquet-deeply-nested",

@@ -538,3 +538,18 @@ def test_of_two_keys_the_one_that_tells_more_apart_says_whom_rows_are_about(tmp_
     assert loopfile.load(tmp_path / "nests").drift.cluster == "individual id"
     assert done.output.count("nest has no value at all") == 1
     assert "from 2 columns" in done.output
+
+
+def test_an_embedding_of_lists_is_named_as_one_vector(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=(300, 8)).round(3)
+    frame = pd.DataFrame(
+        {"picture": values.tolist(), "part_0": 1.5, "kept": np.where(values[:, 0] > 0, "y", "n")}
+    )
+    frame.to_parquet(tmp_path / "pictures.parquet", index=False)
+    options = ["--data", str(tmp_path / "pictures.parquet"), "--folder", str(tmp_path), "--target", "kept"]
+    done = new("pictures", *options)
+    assert done.exit_code == 0, done.output + str(done.exception)
+    text = (tmp_path / "pictures" / "loop.yaml").read_text()
+    assert 'vectors: {"picture": ["picture_*"]}' in text
+    assert loopfile.load(tmp_path / "pictures").drift.vectors == {"picture": ("picture_*",)}

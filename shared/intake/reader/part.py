@@ -15,6 +15,7 @@ from shared.intake.reader.evidence import Look, Seen, see_all
 from shared.intake.reader.formats import Budget, is_parquet, open_text
 from shared.intake.reader.forms import Form
 from shared.intake.reader.layout import check_names, layout, nfc
+from shared.intake.reader.list_columns import widened
 from shared.intake.reader.nulls import ALWAYS
 from shared.intake.reader.parquet import Parquet, open_parquet
 from shared.intake.reader.partitions import partition_of
@@ -80,7 +81,8 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
     if file.table is not None:
         opened: Delimited | Parquet = open_table_file(file, file.table, spec.limits, spec.nulls)
     elif is_parquet(file, spec):
-        opened = replace(open_parquet(file.path, file.name, spec.limits), nulls=spec.nulls)
+        lying = replace(open_parquet(file.path, file.name, spec.limits), nulls=spec.nulls)
+        opened = widened(lying, spec, told)
     else:
         text = open_text(file, budget)
         seen = layout(text, spec.limits, spec.target)

@@ -17,6 +17,7 @@ if NAME == "driftloop":
     from shared.intake import DropFile, ReadSpec
     from shared.intake.contract_verdict import told
     from shared.intake.reader.checked_files import check_files
+    from shared.intake.reader.drop_files import Limits
 elif NAME == "pandera":
     import pandas as pd
     import pandera.pandas as pa
@@ -37,7 +38,8 @@ Said = tuple[int, int, str]
 
 def driftloop() -> Said:
     file = DropFile(FILE, FILE.name, FILE.stat().st_size)
-    results, _, _ = check_files([file], ReadSpec(target="", contract=tuple(rules())))
+    limits = Limits(max_bytes=4 * 2**30)  # ten million rows are more than the default takes
+    results, _, _ = check_files([file], ReadSpec(target="", contract=tuple(rules()), limits=limits))
     broken = [one for one in results if one.broken]
     return len(broken), sum(one.rows for one in broken), told(broken[0])
 

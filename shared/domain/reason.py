@@ -324,6 +324,7 @@ class Code(StrEnum):
     ESTIMATE_WAS = "estimate-was"
     ESTIMATE_UNLIKE = "estimate-unlike"
     ESTIMATE_TOO_FEW = "estimate-too-few"
+    ESTIMATE_NO_VALUES = "estimate-no-values"
     ESTIMATE_NO_GATE = "estimate-no-gate"
     ESTIMATE_UNSTATED = "estimate-unstated"
     ESTIMATE_ONE_PROBABILITY = "estimate-one-probability"

@@ -484,7 +484,7 @@ class Metric(Section):
         Mapping[ClassName, Mapping[ClassName, float]],
         Allowed("for each class of data.target, what it costs to answer with another class"),
     ] = Field(default_factory=dict)
-    """Of cost: truth, then answer. A right answer costs 0 where it is not given."""
+    """Of cost, and of a function of metrics.py with range: truth, then answer. A right answer costs 0 if not given."""
     better: Literal["higher", "lower"] | None = None
     """Of a function of metrics.py: which direction is better."""
     range: Annotated[

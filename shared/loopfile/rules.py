@@ -201,11 +201,17 @@ def _positive(it: Definition, metric: Metric) -> Iterator[Finding]:
 
 def _costs(it: Definition, metric: Metric) -> Iterator[Finding]:
     path = ("metric", "costs")
-    if metric.name != COST:
+    if is_own(metric.name) and metric.costs and (metric.range is None or metric.positive is not None):
+        allowed = (
+            "costs only of a function with metric.range and without metric.positive: it gets one of each row"
+        )
+        yield Finding(path, dict(metric.costs), allowed, (_NAME,))
+        return
+    if metric.name != COST and not (is_own(metric.name) and metric.costs):
         if metric.costs:
             yield Finding(path, dict(metric.costs), f"nothing, because {metric.name} has no costs", (_NAME,))
         return
-    if "margin" not in it.gate.model_fields_set:
+    if metric.name == COST and "margin" not in it.gate.model_fields_set:
         yield Finding(("gate", "margin"), None, "a number in the units of metric.costs", (_NAME,))
     classes = dict.fromkeys([*metric.costs, *(name for row in metric.costs.values() for name in row)])
     if len(classes) < 2:
@@ -231,8 +237,14 @@ def _estimate(it: Definition, metric: Metric) -> Iterator[Finding]:
         yield Finding(
             path, True, "true only with drift.served, whose inputs it is about", (("drift", "served"),)
         )
-    if metric.name not in METRICS or metric.name in (COST, "r2"):
-        allowed = f"false, because {metric.name} cannot be estimated without labels; every other metric of the box can"
+    if is_own(metric.name) and (metric.range is None or it.data.task == "regression"):
+        allowed = (
+            f"false, because {metric.name} cannot be estimated without labels; a function with metric.range can, "
+            "of a classifier"
+        )
+        yield Finding(path, True, allowed, (_NAME, ("metric", "range")))
+    elif metric.name == "r2":
+        allowed = "false, because r2 cannot be estimated without labels; every other metric of the box can"
         yield Finding(path, True, allowed, (_NAME,))
 
 

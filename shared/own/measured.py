@@ -39,7 +39,7 @@ def own_metric(published: Published, task: Task) -> OwnMetric | None:
         return None
     code = source_text.digest(published.code[source_text.METRICS_FILE])
     span = (metric.range[0], metric.range[1]) if metric.range else None
-    return OwnMetric(metric.better or "higher", task, span, metric.positive or "", code)
+    return OwnMetric(metric.better or "higher", task, span, metric.positive or "", code, metric.costs)
 
 
 def of_champion(
@@ -93,6 +93,7 @@ def measure(
         "truth": wanted[0],
         "models": wanted[1],
         "range": own.range,
+        "costs": {truth: dict(row) for truth, row in own.costs.items()},
         "groups": {key: {"at": list(one.at), "confidence": one.confidence} for key, one in groups.items()},
         "sign": metric.sign,
         "resamples": resamples,

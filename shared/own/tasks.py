@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from shared.stats.function_bounds import Asked, Found, Function, function_bounds
 from shared.stats.intervals import Bounds
+from shared.stats.metrics import Costs, row_costs, uncosted
 
 
 class Unfit(Exception):
@@ -49,6 +50,8 @@ def measure(space: Space, header: Header, frames: list[pd.DataFrame]) -> dict[st
     asked = Asked(truth, models, rows, kind)
     if header["range"] is not None:
         least, most = header["range"]
+        if header.get("costs"):
+            function = _with_costs(function, header["costs"])
         return {"rows": [_of_rows(function, asked, model, least, most) for model in range(len(models))]}
     number = _number(function)
     _weighs(number, asked)
@@ -60,6 +63,19 @@ def measure(space: Space, header: Header, frames: list[pd.DataFrame]) -> dict[st
         )
         found[name] = _document(seen)
     return {"found": found}
+
+
+def _with_costs(function: Callable[..., Any], table: Costs) -> Callable[..., Any]:
+    """The function, given what each row's answer costs by the table as well."""
+
+    def costed(truth: Any, predictions: Any, rows: Any, weights: Any) -> Any:
+        if pair := uncosted(table, truth, predictions):
+            raise Unfit(
+                f"metric.costs does not say what it costs to answer {pair[1]!r} where {pair[0]!r} is true"
+            )
+        return function(truth, predictions, rows, weights, np.array(row_costs(table, truth, predictions)))
+
+    return costed
 
 
 def _of_rows(

@@ -202,6 +202,8 @@ class OwnMetric:
     """The class whose stated probability it takes in place of answers; empty: it takes answers."""
     code: str
     """SHA-256 of the source."""
+    costs: Costs = field(default_factory=dict)
+    """A table that the function gets a number a row of; empty: it gets none."""
 
 
 def is_own(name: str) -> bool:

@@ -21,7 +21,7 @@ no more than `LEAST_EFFECTIVE` rows would.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from shared.stats.density_ratio import logistic, ridge, sigmoid, split, weights
 from shared.stats.feature_basis import basis
 from shared.stats.intervals import Sample
-from shared.stats.metrics import METRICS, Metric
+from shared.stats.metrics import METRICS, Metric, RowSpan
 from shared.stats.probability_scores import SUREST
 
 Floats = NDArray[np.float64]
@@ -123,6 +123,35 @@ def classes(
     plain = _score(_sample(metric, _Chances(stated, against[1])), _even(stated))
     losses = _wrong(metric, chances[1], served)
     return Estimate(value, low, high, plain, weighed.effective, losses)
+
+
+def valued(
+    metric: Metric,
+    held: Rows,
+    truth: Ints,
+    served: Rows,
+    values: tuple[Floats, Floats],
+    *,
+    of_inputs: int = 0,
+    confidence: float = 0.95,
+    seed: int = 20070101,
+) -> Estimate:
+    """A metric that is the mean of one number a row, such as a cost: `values` are what each row comes to for each class
+    that may be the truth, rows x classes, of the holdout and of what is served. Each row states all probabilities.
+    """
+    assert metric.span is not None
+    least, width = metric.span.least, max(metric.span.most - metric.span.least, 1e-12)
+    share = replace(metric, of_probabilities=True, span=RowSpan(0.0, 1.0, 1.0))
+    terms, folds = basis(held.known(), served.known()), split(len(truth), seed)
+    told, chances, stated = _truths(metric, held, truth, served, terms, folds, -1)
+    against = [(each - least) / width for each in values]
+    weighed = weights(*terms, seed)
+    held_side, served_side = (_Chances(p, a) for p, a in zip(chances, against, strict=True))
+    of = max(of_inputs, len(stated))
+    bounds = _bounds(_Question(share, held_side, told, served_side, weighed.values, of), confidence, seed)
+    plain = _score(_sample(share, _Chances(stated, against[1])), _even(stated))
+    value, low, high, plain = (least + width * each for each in (*bounds, plain))
+    return Estimate(value, low, high, plain, weighed.effective, _wrong(metric, chances[1], served))
 
 
 def _wrong(metric: Metric, chances: Floats, served: Rows) -> Floats:

@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.domain.reason import Code, Reason, reason
 from shared.ports import Documents
-from shared.verdict.metric import Threshold, judge_metric
+from shared.verdict.metric import RESAMPLES, SEED, Threshold, judge_metric
 from shared.verdict.predictions import Predictions
 from shared.verdict.task import scored_classes
 
@@ -67,6 +67,8 @@ class Asked:
     """The chance that each answer is wrong; of a number the loss that is expected."""
     positive: str
     classes: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...] = ()
+    """What each row comes to for each class that may be its truth, of a metric that is the mean of that."""
 
     def predictions(self) -> Predictions:
         return Predictions(self.answers, (), (), self.probabilities)
@@ -112,6 +114,8 @@ def checked(
     rows = [n for n, name in enumerate(about.ids) if name in labels]
     if len(rows) < max(LEAST_LABELS, estimate.labels):
         return None
+    if about.values:
+        return _checked_values(estimate, about, labels, worth, rows)
     metric, said = METRICS[estimate.metric], about.predictions().some(rows)
     truth = [labels[about.ids[n]] for n in rows]
     scored = scored_classes(metric.name, truth, about.positive)
@@ -121,3 +125,27 @@ def checked(
     if found.value is None:
         return None
     return replace(estimate, labels=len(rows), said=found.value, said_low=found.low, said_high=found.high)
+
+
+def _checked_values(
+    estimate: Estimated,
+    about: Asked,
+    labels: Mapping[str, object],
+    worth: Mapping[str, float],
+    rows: Sequence[int],
+) -> Estimated | None:
+    """The same of a mean of one number a row; labels of a class that the model was not trained on are left out."""
+    from shared.stats.intervals import bounds, sample_of
+    from shared.stats.metrics import Metric, RowSpan, class_name
+
+    place = {name: at for at, name in enumerate(about.classes)}
+    known = [n for n in rows if class_name(labels[about.ids[n]]) in place]
+    if len(known) < max(LEAST_LABELS, estimate.labels):
+        return None
+    found = [float(about.values[n][place[class_name(labels[about.ids[n]])]]) for n in known]
+    ends = [float(value) for row in about.values for value in row]
+    span = RowSpan(min(ends), max(ends), max(ends) - min(ends))
+    mean = Metric(estimate.metric, "higher", "classification", lambda *_: 0.0, span=span)
+    weights = [worth.get(about.ids[n], 1.0) for n in known] if worth else None
+    seen = bounds(sample_of(mean, found, found, worth=weights), 0.95, RESAMPLES, SEED)
+    return replace(estimate, labels=len(known), said=seen.value, said_low=seen.low, said_high=seen.high)

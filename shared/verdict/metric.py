@@ -25,6 +25,8 @@ from shared.stats.metrics import Metric, class_name, row_costs, uncosted
 if TYPE_CHECKING:
     from shared.stats.intervals import Bounds
 
+RESAMPLES, SEED = 4000, 20070101
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -116,7 +118,7 @@ def _bounds(
     answers = row_costs(metric.costs, y_true, y_pred) if metric.costs else y_pred
     if seen and seen.rows:
         answers = seen.rows[0]
-    return bounds(sample_of(metric, truth, answers, worth=worth), confidence, 4000, 20070101)
+    return bounds(sample_of(metric, truth, answers, worth=worth), confidence, RESAMPLES, SEED)
 
 
 def _given(found: OwnFound | None) -> Bounds:

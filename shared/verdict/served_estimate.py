@@ -9,30 +9,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.reason import Code, Reason, reason
 from shared.port_rules import sampled
 from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
-from shared.verdict import predictions, served_rows, threshold
+from shared.verdict import predictions, row_values, served_rows, threshold
 from shared.verdict.estimate import Asked, Estimated, checks, widening
 from shared.verdict.predictions import Predictions
-from shared.verdict.task import positive_class
+from shared.verdict.task import positive_class, task_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from shared.domain.release import Champion
     from shared.loopfile import Definition
+    from shared.loopfile.published import Published
     from shared.release.gate.holdout import GateEvidence
-    from shared.stats.unlabelled import Estimate, Floats
+    from shared.stats.unlabelled import Estimate, Floats, Ints, Rows
     from shared.verdict.metric import Threshold
 
 MOST_ROWS = 1_000
 """Inputs of a window that the champion is asked for once more."""
 
 Served = Sequence[Mapping[str, object]]
+
+if TYPE_CHECKING:
+    Found = tuple[Estimate, str, Floats | None]
 
 
 def of_window(
@@ -53,21 +58,24 @@ def of_window(
     )
     kept = [n for n, answer in enumerate(said.values) if answer is not None]
     answered = said.some(kept)
-    found = _estimate(definition, evidence, frame, answered, given.iloc[kept], len(served), stamp)
+    found = _estimate(current.published(), evidence, frame, answered, given.iloc[kept], len(served))
     if isinstance(found, Reason):
         return None, (found, *said.problems)
-    estimate, positive = found
+    estimate, positive, values = found
     if not estimate.believed:
         return None, (_unlike(definition, estimate),)
     about = _about(definition, [chosen[n] for n in kept], answered, estimate, positive, evidence)
+    if values is not None:
+        about = replace(about, values=tuple(tuple(round(v, 6) for v in row) for row in values.tolist()))
     document = current.ports.documents.put(json.dumps(vars(about), sort_keys=True).encode())
     limit = threshold.of_champion(current, current.published())
-    return _told(definition, limit, estimate, past, document, len(kept))
+    sign = row_values.metric_in(current.published(), task_of(current, definition)).sign
+    return _told(definition, limit, sign, estimate, past, document, len(kept))
 
 
-def _no(code: Code, definition: Definition, **facts: str | int) -> Reason:
+def _no(code: Code, definition: Definition, *because: Reason, **facts: str | int) -> Reason:
     assert definition.metric is not None
-    return reason(code, metric=definition.metric.name, **facts)
+    return reason(code, *because, metric=definition.metric.name, **facts)
 
 
 def _unlike(definition: Definition, estimate: Estimate) -> Reason:
@@ -96,34 +104,33 @@ def _frame(chosen: Served, columns: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     inputs = [row["inputs"] for row in chosen]
-    rows = [
-        [served_rows.plain(each.get(name)) for name in columns]
-        for each in inputs
-        if isinstance(each, Mapping)
-    ]
+    named = [served_rows.flat(each, columns) for each in inputs if isinstance(each, Mapping)]
+    rows = [[served_rows.plain(each.get(name)) for name in columns] for each in named]
     return pd.DataFrame(rows, columns=list(columns), dtype=object)
 
 
 def _estimate(
-    definition: Definition,
+    published: Published,
     evidence: GateEvidence,
     frame: pd.DataFrame,
     said: Predictions,
     given: pd.DataFrame,
     of_inputs: int,
-    stamp: str,
-) -> tuple[Estimate, str] | Reason:
-    """The estimate, and the class that a ranking looks for."""
+) -> Found | Reason:
+    """The estimate, the class that a ranking looks for, and what each row comes to where the metric is made of that."""
     from shared.stats import unlabelled
     from shared.stats.metrics import METRICS
 
+    definition = published.definition
     assert definition.metric is not None
     if min(len(frame) - unlabelled.LEAST_HELD, len(given) - unlabelled.LEAST_SERVED) < 0:
         least = {"least_held": unlabelled.LEAST_HELD, "least_served": unlabelled.LEAST_SERVED}
         return _no(Code.ESTIMATE_TOO_FEW, definition, held=len(frame), served=len(given), **least)
     columns = [{name: _values(part[name]) for name in frame.columns} for part in (frame, given)]
+    if definition.metric.name not in METRICS:
+        return _of_values(published, evidence, said, (frame, given), columns, of_inputs)
     if METRICS[definition.metric.name].task == "regression":
-        return _of_numbers(definition, evidence, said, columns, of_inputs), ""
+        return _of_numbers(definition, evidence, said, columns, of_inputs), "", None
     return _of_classes(definition, evidence, said, columns, of_inputs)
 
 
@@ -161,22 +168,84 @@ def _of_numbers(
 
 def _of_classes(
     definition: Definition, evidence: GateEvidence, said: Predictions, columns: Columns, of_inputs: int
-) -> tuple[Estimate, str] | Reason:
-    import numpy as np
-
+) -> Found | Reason:
     from shared.stats import unlabelled
-    from shared.stats.metrics import METRICS, class_name
+    from shared.stats.metrics import METRICS
 
     assert definition.metric is not None
     name, classes = definition.metric.name, list(evidence.known_classes)
     positive = positive_class(name, definition, classes)
+    if METRICS[name].ranks and classes and positive not in classes:
+        return _no(Code.METRIC_NO_POSITIVE_CLASS, definition, classes=len(classes))
+    known = _known(definition, evidence, said, columns)
+    if isinstance(known, Reason):
+        return known
+    (held, served), truth = known
+    estimate = unlabelled.classes(
+        name,
+        held,
+        truth,
+        served,
+        positive=classes.index(positive) if positive in classes else -1,
+        of_inputs=of_inputs,
+        confidence=definition.metric.confidence,
+    )
+    return estimate, positive, None
+
+
+def _of_values(
+    published: Published,
+    evidence: GateEvidence,
+    said: Predictions,
+    frames: Sequence[pd.DataFrame],
+    columns: Columns,
+    of_inputs: int,
+) -> Found | Reason:
+    """Of a metric that is the mean of one number a row: costs, or a function of the loop's own."""
+    from shared.stats import unlabelled
+
+    definition = published.definition
+    assert definition.metric is not None
+    known = _known(definition, evidence, said, columns)
+    if isinstance(known, Reason):
+        return known
+    (held, served), truth = known
+    values = []
+    for one, frame in zip(_sides(evidence, said), frames, strict=True):
+        found = row_values.of(published, evidence.known_classes, one, frame)
+        if isinstance(found, Reason):
+            return _no(Code.ESTIMATE_NO_VALUES, definition, found)
+        values.append(found)
+    estimate = unlabelled.valued(
+        row_values.metric_in(published, "classification"),
+        held,
+        truth,
+        served,
+        (values[0], values[1]),
+        of_inputs=of_inputs,
+        confidence=definition.metric.confidence,
+    )
+    return estimate, "", values[1]
+
+
+def _sides(evidence: GateEvidence, said: Predictions) -> tuple[Predictions, Predictions]:
+    return Predictions(evidence.challenger, (), (), evidence.probabilities or evidence.stated), said
+
+
+def _known(
+    definition: Definition, evidence: GateEvidence, said: Predictions, columns: Columns
+) -> tuple[list[Rows], Ints] | Reason:
+    """Holdout and served rows, with what is stated of each class, and the truth of the holdout."""
+    import numpy as np
+
+    from shared.stats import unlabelled
+    from shared.stats.metrics import class_name
+
+    classes, sides = list(evidence.known_classes), _sides(evidence, said)
     if not classes:
         return _no(Code.ESTIMATE_NO_GATE, definition)
-    if METRICS[name].ranks and positive not in classes:
-        return _no(Code.METRIC_NO_POSITIVE_CLASS, definition, classes=len(classes))
     if len(classes) > unlabelled.MOST_CLASSES:
         return _no(Code.ESTIMATE_CLASSES, definition, classes=len(classes), most=unlabelled.MOST_CLASSES)
-    sides = (Predictions(evidence.challenger, (), (), evidence.probabilities or evidence.stated), said)
     stated = _both_stated(definition, sides, classes)
     if isinstance(stated, Reason):
         return stated
@@ -187,17 +256,7 @@ def _of_classes(
         )
         for part, one, p in zip(columns, sides, stated, strict=True)
     ]
-    truth = np.array([number.get(class_name(value), -1) for value in evidence.y_true], dtype=np.int64)
-    estimate = unlabelled.classes(
-        name,
-        rows[0],
-        truth,
-        rows[1],
-        positive=number.get(positive, -1),
-        of_inputs=of_inputs,
-        confidence=definition.metric.confidence,
-    )
-    return estimate, positive
+    return rows, np.array([number.get(class_name(value), -1) for value in evidence.y_true], dtype=np.int64)
 
 
 def _both_stated(
@@ -264,16 +323,15 @@ def _id(row: Mapping[str, object], id: str) -> str:
 def _told(
     definition: Definition,
     limit: Threshold,
+    sign: int,
     found: Estimate,
     past: Sequence[Estimated],
     document: str,
     rows: int,
 ) -> tuple[Estimated, tuple[Reason, ...]]:
-    from shared.stats.metrics import METRICS
-
     wanted = definition.metric
     assert wanted is not None
-    sign, factor = METRICS[wanted.name].sign, widening(past, wanted.confidence)
+    factor = widening(past, wanted.confidence)
     low = found.value - factor * (found.value - found.low)
     high = found.value + factor * (found.high - found.value)
     worst = high if sign > 0 else low

@@ -536,6 +536,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "{metric} is not estimated: {held} holdout rows and {served} answers to served inputs can be used, and "
         "{least_held} and {least_served} are needed"
     ),
+    Code.ESTIMATE_NO_VALUES: "{metric} is not estimated: {because}",
     Code.ESTIMATE_NO_GATE: (
         "{metric} is not estimated: the gate of the live model kept no answers that can be used for it; the gate of "
         "the next release does: land data, or `driftloop retrain`"

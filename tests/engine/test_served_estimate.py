@@ -25,7 +25,7 @@ from shared.release import evidence_replay
 from shared.release.gate.holdout import GateEvidence
 from shared.state import queries
 from shared.verdict import served_estimate, served_inputs
-from shared.verdict.estimate import Estimated, widening
+from shared.verdict.estimate import Estimated, asked, widening
 from shared.verdict.predictions import Predictions
 from shared.verdict.served_inputs import LATE, Window
 from shared.words import say, spoken
@@ -91,6 +91,7 @@ def world(
     states: Say = both,
     number: bool = False,
     more: Callable[[pd.DataFrame], pd.DataFrame] = lambda given: given,
+    code: Mapping[str, str] | None = None,
 ) -> World:
     made = World()
 
@@ -108,7 +109,7 @@ def world(
         return Answer(200, json.dumps(body), 5.0)
 
     made.ports.serving.answer = answer
-    made.publish(LOOP.replace("METRIC", metric).replace("ON", on))
+    made.publish(LOOP.replace("METRIC", metric).replace("ON", on), code)
     made.drop("first.csv", csv(more(rows(1, 1500, number=number))))
     made.live()
     made.ticks(10)
@@ -250,6 +251,59 @@ def test_a_loss_of_numbers_is_estimated_as_well() -> None:
     hour(made, 9, number=True)
     found = close(made).estimate
     assert found is not None and 0.6 < found.value < 1.1
+
+
+PRICED = "costs: {yes: {no: 5}, no: {yes: 1}}"
+EARNED = "metrics.earned, better: lower, range: [0, 40]"
+BY_ROW = {
+    "metrics.py": """
+def earned(truth, predictions, rows, weights, costs):
+    return costs * (1 + rows["a"].abs().clip(0, 7))
+"""
+}
+
+
+@pytest.mark.parametrize(
+    ("metric", "code"), [(f"cost, {PRICED}", None), (f"{EARNED}, {PRICED}", BY_ROW)], ids=["cost", "own"]
+)
+def test_money_is_estimated_and_labels_check_it(metric: str, code: Mapping[str, str] | None) -> None:
+    """A mean of one number a row: by a table of costs, or by a function that has the table and the row."""
+    made = world(metric, code=code)
+    given = hour(made, 12, n=300, moved=0.3)
+    found = close(made).estimate
+    answers = [both(a)["answer"] for a in given.a]
+    paid = np.array(
+        [0 if said == y else 5 if y == "yes" else 1 for said, y in zip(answers, given.y, strict=True)]
+    )
+    if code:
+        paid = paid * (1 + given.a.abs().clip(0, 7)).to_numpy()
+    assert found is not None and found.low <= paid.mean() <= found.high
+    assert found.high - found.low < 2.5 * paid.mean()
+    assert f"if only the inputs changed, {found.metric}" in say(made.state.served_verdict)
+    hand_in(made, csv(given[["row_id", "y"]]))
+    (one,) = checked(made)
+    of_window = given.row_id.isin(asked(made.ports.documents, one).ids).to_numpy()
+    assert one.labels == of_window.sum() > 280 and one.holds
+    assert one.said == pytest.approx(paid[of_window].mean(), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("metric", "code", "words"),
+    [
+        (f"{EARNED}, {PRICED}", {"metrics.py": "def earned(*given): 1 / 0"}, "ZeroDiv"),
+        ("cost, costs: {yes: {maybe: 5}, maybe: {yes: 1}}", None, "no"),
+    ],
+)  # fmt: skip
+def test_money_of_which_somebody_knows_nothing_is_not_estimated_and_says_why(
+    metric: str, code: Mapping[str, str] | None, words: str
+) -> None:
+    made = world(f"cost, {PRICED}")
+    hour(made, 2)
+    assert close(made).estimate is not None
+    made.publish(LOOP.replace("METRIC", metric).replace("ON", "drift"), code)
+    hour(made, 3)
+    assert close(made).estimate is None
+    assert Code.ESTIMATE_NO_VALUES in codes(made) and words in say(made.state.served_verdict)
 
 
 def test_truth_values_and_whole_numbers_with_gaps_are_columns_like_others() -> None:

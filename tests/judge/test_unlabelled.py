@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shared.stats import label_design, unlabelled
 from shared.stats.intervals import bounds, sample_of
-from shared.stats.metrics import METRICS
+from shared.stats.metrics import METRICS, Metric, RowSpan
 from shared.stats.unlabelled import Rows
 
 Floats = NDArray[np.float64]
@@ -120,6 +120,32 @@ def test_under_a_change_of_concept_it_covers_nothing_which_is_why_it_neither_gat
     share, error = covered("accuracy", 10, flipped=0.5)
     assert share == 0
     assert error > 0.1
+
+
+def paid(truth: NDArray[np.int64], rows: Rows) -> Floats:
+    """What each answer costs, for each class that may be its truth: more for a row that lies far out."""
+    table = np.array([[0.0, 1.0, 2.0], [4.0, 0.0, 1.0], [6.0, 3.0, 0.5]])
+    far = 1 + np.clip(np.abs(np.array(rows.columns["c0"], dtype=float)), 0, 3)
+    return np.asarray(table[truth][:, rows.answers].T * far[:, None])
+
+
+@pytest.mark.parametrize("moved", [0.8, pytest.param(0.0, marks=pytest.mark.soak)])
+def test_the_interval_of_a_mean_of_one_number_a_row_covers(moved: float) -> None:
+    """As of the metrics of the box; from 0 to 24 for each row."""
+    cost = Metric("cost", "lower", "classification", lambda *_: 0.0, span=RowSpan(0.0, 24.0, 24.0))
+    hits, errors, every = [], [], np.arange(3)
+    for seed in range(40):
+        one = world(seed, moved=moved, classes=3)
+        values = paid(every, one.held), paid(every, one.served)
+        found = unlabelled.valued(
+            cost, one.held, one.truth, one.served, values, confidence=CONFIDENCE, seed=seed
+        )
+        said = float(values[1][np.arange(len(one.later)), one.later].mean())
+        assert 0 <= found.low <= found.value <= found.high <= 24
+        hits.append(found.low <= said <= found.high)
+        errors.append(found.value - said)
+    assert np.mean(hits) >= 0.77
+    assert abs(np.mean(errors)) < 0.1
 
 
 def test_inputs_that_no_holdout_row_is_like_are_not_believed() -> None:

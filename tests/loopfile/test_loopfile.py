@@ -444,6 +444,18 @@ def test_served_inputs_are_a_reason_only_where_they_are_watched() -> None:
         ("metric: {name: accuracy, estimate: true}", r"true only with drift\.served"),
         ("drift: {served: 1d}\nmetric: {name: r2, estimate: true}", "r2 cannot be estimated without labels"),
         (
+            "drift: {served: 1d}\nmetric: {name: metrics.x, better: higher, estimate: true}\ngate: {margin: 1}",
+            r"a function with metric\.range can",
+        ),
+        (
+            "metric: {name: metrics.x, better: higher, costs: {a: {b: 1}, b: {a: 1}}}\ngate: {margin: 1}",
+            r"costs only of a function with metric\.range",
+        ),
+        (
+            "metric: {name: metrics.x, better: lower, range: [0, 9], costs: {a: {b: 1}, c: {a: 1}}}\ngate: {margin: 1}",
+            "also what it costs to answer c",
+        ),
+        (
             "drift: {served: 1d}\nmetric: {name: accuracy, at_least: 0.8}\nretrain: {on: [estimate]}",
             r"estimate only with metric\.estimate: true",
         ),

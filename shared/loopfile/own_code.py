@@ -44,5 +44,11 @@ def mistakes(definition: Definition, document: Document, folder: Folder) -> Iter
         except UnicodeDecodeError:
             yield Mistake(1, "", "bytes that are not UTF-8", "text in UTF-8", file)
             continue
-        for fault in source_text.faults(text, named, ARGUMENTS[file]):
+        for fault in source_text.faults(text, named, _arguments(definition, file)):
             yield Mistake(fault.line, "", fault.found, fault.allowed, file)
+
+
+def _arguments(definition: Definition, file: str) -> tuple[str, ...]:
+    """A metric that has a table of costs beside it gets what each row's answer costs by it."""
+    costed = file == source_text.METRICS_FILE and definition.metric is not None and definition.metric.costs
+    return (*ARGUMENTS[file], "costs") if costed else ARGUMENTS[file]

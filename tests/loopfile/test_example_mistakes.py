@@ -1,4 +1,4 @@
-"""loops/iris has a contract, a metric and checks of its own, costs and a signal; each slip is told with its line."""
+"""What the examples have of their own, from contract to estimate: each slip in it is told with its line."""
 
 from __future__ import annotations
 
@@ -9,28 +9,36 @@ import pytest
 
 from shared import loopfile
 
-IRIS = Path(__file__).parents[2] / "loops" / "iris"
+LOOPS = Path(__file__).parents[2] / "loops"
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "key", "fix"),
     [
-        ("loop.yaml", "unique: [flower]", "unique: []", "data.contract[0].unique", "column names"),
-        ("loop.yaml", "{rows_at_least: 20}", "{rows_atleast: 20}", "data.contract[3].rows_atleast", "did you mean"),
-        ("loop.yaml", "{since}", "2026-01-01", "canary.signals[0].logs", "a text with {since}"),
-        ("loop.yaml", "margin: 0.02", "margin: 2", "canary.signals[0].margin", "a share from 0, below 1"),
-        ("loop.yaml", "name: accuracy,", "name: accuracy, estimate: true,", "metric.estimate", "drift.served"),
-        ("florist.yaml", "metrics.earned ", "metrics.eaned ", "metrics.py", "did you mean earned?"),
-        ("florist.yaml", "better: higher", "", "metric.better", "higher or lower"),
-        ("florist.yaml", "[petals, giants]", "[petals, gaints]", "checks.py", "did you mean giants?"),
-        ("florist.yaml", "weight: 0.5", "weight: 5", "drift.material.columns.sepal_width.weight", "from 0 to 1"),
-        ("priced.yaml", "versicolor: 1, virginica: 2", "versicolor: 1", "metric.costs.setosa", "virginica"),
+        ("iris/loop.yaml", "unique: [flower]", "unique: []", "data.contract[0].unique", "column names"),
+        ("iris/loop.yaml", "{rows_at_least: 20}", "{rows_atleast: 20}", "data.contract[3].rows_atleast", "did you"),
+        ("iris/loop.yaml", "{since}", "2026-01-01", "canary.signals[0].logs", "a text with {since}"),
+        ("iris/loop.yaml", "margin: 0.02", "margin: 2", "canary.signals[0].margin", "a share from 0, below 1"),
+        ("iris/loop.yaml", "name: accuracy,", "name: accuracy, estimate: true,", "metric.estimate", "drift.served"),
+        ("iris/florist.yaml", "metrics.earned ", "metrics.eaned ", "metrics.py", "did you mean earned?"),
+        ("iris/florist.yaml", "better: higher", "", "metric.better", "higher or lower"),
+        ("iris/florist.yaml", "[petals, giants]", "[petals, gaints]", "checks.py", "did you mean giants?"),
+        ("iris/florist.yaml", "weight: 0.5", "weight: 5", "drift.material.columns.sepal_width.weight", "from 0 to 1"),
+        ("iris/priced.yaml", "versicolor: 1, virginica: 2", "versicolor: 1", "metric.costs.setosa", "virginica"),
+        ("penguins/warden.yaml", "unique: [row_id]", "unique: []", "data.contract[0].unique", "column names"),
+        ("penguins/warden.yaml", "metrics.harm ", "metrics.harn ", "metrics.py", "did you mean harm?"),
+        ("penguins/warden.yaml", "range: [0, 13]", "positive: Gentoo", "metric.costs", "with metric.range"),
+        ("penguins/warden.yaml", "Chinstrap: 1, Gentoo: 4", "Chinstrap: 1", "metric.costs.Adelie", "Gentoo"),
+        ("penguins/warden.yaml", "estimate: true", "estimate: maybe", "metric.estimate", "true or false"),
+        ("penguins/warden.yaml", "margin: 0.02", "margin: 2", "canary.signals[0].margin", "a share from 0, below 1"),
+        ("penguins/warden.yaml", "https://colony", "http://colony", "canary.signals[0].url", "https"),
     ],
 )  # fmt: skip
 def test_each_slip_is_told_with_its_line_and_what_to_do(
     tmp_path: Path, file: str, old: str, new: str, key: str, fix: str
 ) -> None:
-    folder = Path(shutil.copytree(IRIS, tmp_path / "iris"))
+    folder = Path(shutil.copytree(LOOPS / Path(file).parent, tmp_path / "loop"))
+    file = Path(file).name
     text = (folder / file).read_text()
     assert loopfile.load(folder / file)
     assert old in text

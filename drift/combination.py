@@ -1,6 +1,6 @@
 """The tests of one kind of values, and how their p-values are joined."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,22 @@ class Battery:
     evaluate: Callable[[Ints, Ints], Evaluated]
     weights: Mapping[str, float]
     bound: Callable[[Ints, Ints], float]
+
+    def only(self, tests: Collection[str]) -> "Battery":
+        """Some of the tests alone; itself for none. Their weights stay as they are beside each other."""
+        if not tests:
+            return self
+        weights = {name: weight for name, weight in self.weights.items() if family(name) in tests}
+
+        def evaluate(pooled: Ints, current: Ints) -> Evaluated:
+            return {name: seen for name, seen in self.evaluate(pooled, current).items() if name in weights}
+
+        return Battery(evaluate, weights, self.bound)
+
+
+def family(test: str) -> str:
+    """The name by which a test is chosen: that of new categories has two forms."""
+    return test.removesuffix("_closed")
 
 
 def harmonic(p_values: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:

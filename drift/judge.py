@@ -58,6 +58,8 @@ class _Scales:
     range: float
     odds: float
     z: float
+    tests: tuple[str, ...] = ()
+    """By which the column is judged; all where empty."""
 
     @classmethod
     def of(cls, column: str, policy: Policy) -> "_Scales":
@@ -70,6 +72,7 @@ class _Scales:
             (policy.material_range if own.range is None else own.range) / weight,
             math.log(policy.material_ratio if own.ratio is None else own.ratio) / weight,
             effects.interval(policy.confidence),
+            own.tests,
         )
 
 
@@ -96,7 +99,10 @@ def unfit(first: ColumnProfile | None, second: ColumnProfile | None) -> str:
 def judge(first: ColumnProfile, second: ColumnProfile, policy: Policy) -> Judged:
     """The evidence that a column changed, and how much it did."""
     scales = _Scales.of(first.name, policy)
-    pieces = {name: _part(name, first, second, scales) for name in _parts(first, second)}
+    parts = _parts(first, second)
+    pieces = {name: _part(name, first, second, scales) for name in parts if _fits(first.parts[name], scales)}
+    if parts and not pieces:
+        raise ValueError(f"{', '.join(scales.tests)}: no test of its kind ({first.kind})")
     if not pieces:
         pieces = {"nulls": _nulls_only(first, second)}
     nulls = shares.of_nulls((first.nulls, second.nulls), (first.rows, second.rows), scales.nulls, scales.z)
@@ -132,6 +138,12 @@ def _part(name: str, first: ColumnProfile, second: ColumnProfile, scales: _Scale
     return _categories(a, b, (first.rows, second.rows), scales)
 
 
+def _fits(part: Grid | Counts, scales: _Scales) -> bool:
+    """Whether one of the column's own tests is of this kind of values."""
+    battery = numeric.BATTERY if isinstance(part, Grid) else categorical.BATTERY
+    return bool(battery.only(scales.tests).weights)
+
+
 def _told(part: str, found: tuple[Effect, ...]) -> tuple[Effect, ...]:
     if part == "values":
         return found
@@ -162,7 +174,7 @@ def _nulls_only(first: ColumnProfile, second: ColumnProfile) -> _Piece:
 def _numbers(a: Grid, b: Grid, rows: tuple[int, int], scales: _Scales) -> _Piece:
     a, b = grid.union(a, b)
     ours, theirs = (np.append(g.counts, r - g.rows) for g, r in zip((a, b), rows, strict=True))
-    found = significance.weigh(numeric.BATTERY, ours, theirs)
+    found = significance.weigh(numeric.BATTERY.only(scales.tests), ours, theirs)
     known = significance.off_usual(ours, theirs)
     if not a.rows or not b.rows:
         return _Piece(found, known=known)
@@ -188,7 +200,7 @@ def _gauges(a: Grid, b: Grid, z: float) -> tuple[Mapping[str, float], Bounds]:
 def _categories(a: Counts, b: Counts, rows: tuple[int, int], scales: _Scales) -> _Piece:
     names, ours, theirs = categories.union(a, b)
     tables = [np.append(c, r - c.sum()) for c, r in zip((ours, theirs), rows, strict=True)]
-    found = significance.weigh(categorical.BATTERY, tables[0], tables[1])
+    found = significance.weigh(categorical.BATTERY.only(scales.tests), *tables)
     known = significance.off_usual(*tables)
     if not ours.sum() or not theirs.sum():
         return _Piece(found, known=known)

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+TESTS = ("location", "scale", "ks", "bins", "tails", "chi_square", "category", "new", "unseen", "nulls")
+"""Of numbers: location to tails; of categories: chi_square to unseen; of both: nulls."""
+
 
 @dataclass(frozen=True)
 class ColumnPolicy:
@@ -18,12 +21,19 @@ class ColumnPolicy:
         The smallest share of rows outside the reference's range that matters.
     ratio
         The smallest ratio of odds that matters: 2 for twice as likely.
+    tests
+        The tests that the column is judged by, of `TESTS`; all where empty.
     """
 
     tolerance: float | None = None
     nulls: float | None = None
     range: float | None = None
     ratio: float | None = None
+    tests: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if unknown := [test for test in self.tests if test not in TESTS]:
+            raise ValueError(f"{unknown[0]!r} is no test of a column; there are {', '.join(TESTS)}")
 
 
 @dataclass(frozen=True)

@@ -323,6 +323,26 @@ class ColumnMaterial(Section):
     """Share of rows outside the range of the reference; 1 leaves it out. Nothing: as of all columns."""
     weight: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A column of half the weight needs twice the effect to matter; at 0 it is tested and shown, and never matters."""
+    tests: Annotated[
+        tuple[
+            Literal[
+                "location",
+                "scale",
+                "ks",
+                "bins",
+                "tails",
+                "chi_square",
+                "category",
+                "new",
+                "unseen",
+                "nulls",
+            ],
+            ...,
+        ],
+        AfterValidator(distinct),
+        Allowed("a list of location, scale, ks, bins, tails, chi_square, category, new, unseen and nulls"),
+    ] = ()
+    """Tests by which the column is judged; empty: all of its kind."""
 
 
 class Material(Section):

@@ -72,7 +72,9 @@ def _vectors(definition: Definition, names: Sequence[str]) -> dict[str, tuple[st
 def _tolerances(own: ColumnMaterial) -> drift.ColumnPolicy:
     import drift
 
-    return drift.ColumnPolicy(tolerance=own.effect, nulls=own.nulls, range=own.range, ratio=own.ratio)
+    return drift.ColumnPolicy(
+        tolerance=own.effect, nulls=own.nulls, range=own.range, ratio=own.ratio, tests=own.tests
+    )
 
 
 def distances(before: drift.Profile, current: drift.Profile, definition: Definition) -> dict[str, float]:

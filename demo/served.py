@@ -29,6 +29,7 @@ from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import LoopState
 from shared.domain.reason import Reason
 from shared.domain.release import Phase, TriggerKind
+from shared.loopfile import own_code
 from shared.runtime import unit_of_work
 from shared.state import queries
 from shared.words import say, say_all, spoken
@@ -37,10 +38,7 @@ from tower.visit import Studio
 
 SETTINGS = (
     "data.window=newest",
-    "drift.served=1d",
     "retrain.on=[metric, served]",
-    "retrain.schedule=null",
-    "retrain.alerts=[]",
 )
 BEGAN = datetime(2026, 3, 2, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -56,7 +54,7 @@ def requests() -> chronicle.Served:
     more."""
     times, rows = [], []
     for day in range(ENDS):
-        birds = season(2007)[FEATURES].sample(A_DAY, replace=True, random_state=day)
+        birds = seasons()[FEATURES].sample(A_DAY, replace=True, random_state=day)
         if day >= KNOCKED:
             more = 1 + 0.02 * (day - KNOCKED) * (day < LANDS)
             birds = knocked_scale(birds)
@@ -67,24 +65,37 @@ def requests() -> chronicle.Served:
     return chronicle.Served(tuple(times), tuple(rows))
 
 
+def seasons() -> pd.DataFrame:
+    """Of two years, each bird measured more than once, so that enough are held out for an estimate."""
+    birds = pd.concat([season(2007), season(2008)]).sample(600, replace=True, random_state=1)
+    return birds.assign(row_id=[f"s-{number}" for number in range(len(birds))])
+
+
+def slips(birds: pd.DataFrame) -> pd.DataFrame:
+    """What the contract keeps out: a bird that was typed twice, and one in kilograms."""
+    twin, light = birds[:1], birds[1:2].assign(row_id="s-light", body_mass_g=4.2)
+    return pd.concat([birds, twin, light])
+
+
 class Story:
-    """The loop penguins over three weeks that pass as they are told."""
+    """The loop warden over three weeks that pass as they are told."""
 
     def __init__(self, console: Console, folder: Path) -> None:
         self.console = console
-        season(2007).to_csv(folder / "2007.csv", index=False)
+        slips(seasons()).to_csv(folder / "2007.csv", index=False)
         knocked_scale(pd.concat([season(2008), season(2009)])).to_csv(folder / "2009.csv", index=False)
         past = chronicle.read(folder, LANDS * DAY, BEGAN)
         self.first, self.second = (file for _, file in past.drops)
-        definition = loopfile.load(LOOPS / "penguins", overrides=SETTINGS)
+        definition = loopfile.load(LOOPS / "penguins" / "warden.yaml", overrides=SETTINGS)
         rule = baselines.rules(definition, "0 0 3 * * 1", served=True)[0]
         trainer = stand_ins.trainer(stand_ins.linear, 1800)
-        self.past = Past(rule, replace(past, served=requests()), trainer)
+        code = own_code.sources(definition, LOOPS / "penguins")
+        self.past = Past(rule, replace(past, served=requests()), trainer, code)
         self._told = 0
 
     @property
     def state(self) -> LoopState:
-        return unit_of_work.read(self.past.ports, "penguins").state
+        return unit_of_work.read(self.past.ports, "warden").state
 
     def chapter(self, title: str, words: str = "") -> None:
         self.console.print(f"\n[bold cyan]{title}[/]")
@@ -100,7 +111,7 @@ class Story:
         self.tell_ledger()
 
     def tell_ledger(self) -> None:
-        entries = queries.entries(self.past.ports, "penguins")
+        entries = queries.entries(self.past.ports, "warden")
         for entry in entries[self._told :]:
             for line in filter(None, words(entry).split("\n")):
                 self.console.print(Padding(Text(f"{entry.at:%d %b %H:%M}  {line}"), (0, 0, 0, 2)))
@@ -113,7 +124,7 @@ class Story:
     def page(self, kind: str) -> bytes:
         """The loop's page, as who may look sees it."""
         looker = Caller("you", "you", frozenset({LOOKING_ROLE}))
-        visit = site.Visit("loops/penguins", "/api/tower", "https://tower/", {"accept": kind}, {}, looker)
+        visit = site.Visit("loops/warden", "/api/tower", "https://tower/", {"accept": kind}, {}, looker)
         return site.get(self.past.ports, Studio(""), visit).content
 
 
@@ -149,17 +160,22 @@ def tell(console: Console) -> None:
 
 def first_model(story: Story) -> None:
     story.chapter(
-        "1. A season lands, and its model serves", "driftloop publish loops/penguins, with drift.served: 1d"
+        "1. Two seasons land, and their model serves",
+        "driftloop publish loops/penguins/warden.yaml: a contract, a metric of its own over a table of costs",
     )
     story.until(0)
     story.past.drop(story.first)
     story.until(0.9)
     story.expect(story.state.champion is not None, "the first model is not live")
+    version = unit_of_work.read(story.past.ports, "warden").version(1)[0]
+    story.expect(version.rows == 600, f"the contract left {version.rows} of 602 rows")
+    story.say(f"the contract kept {602 - version.rows} of 602 rows out: {say_all(version.findings[:3])}")
 
 
 def quiet_days(story: Story) -> None:
     story.chapter(
-        f"2. {KNOCKED} days of requests, and nothing is dropped", f"{A_DAY} birds a day, as they were"
+        f"2. {KNOCKED} days of requests, and nothing is dropped",
+        f"{A_DAY} birds a day, as they were; the harm is estimated before anybody has told which birds they were",
     )
     story.until(KNOCKED + 0.5)
     story.expect(not story.state.waiting and story.state.next_release == 2, "a quiet day asked for a release")
@@ -180,7 +196,7 @@ def labels_land(story: Story) -> None:
     story.until(LANDS)
     story.past.drop(story.second)
     story.until(LANDS + 0.9)
-    release = unit_of_work.read(story.past.ports, "penguins").release(2)[0]
+    release = unit_of_work.read(story.past.ports, "warden").release(2)[0]
     kinds = [trigger.kind for trigger in release.triggers]
     story.expect(
         TriggerKind.SERVED in kinds and release.phase is Phase.LIVE,

@@ -20,6 +20,8 @@ def test_what_is_asked_drifts_without_any_drop_and_is_told_retrained_and_shown()
     told = console.file.getvalue()
     knocked, landed = told.index("3. The balance"), told.index("4. Birds of that balance")
     assert "unusual for this model" not in told[:knocked]
+    assert "the contract kept 2 of 602 rows out" in told[:knocked]
+    assert told[:knocked].count("if only the inputs changed, metrics.harm is now") == 11
     assert "unusual for this model" in told[knocked:landed] and "body_mass_g moved up" in told[knocked:landed]
     assert "served inputs have no labels" in told[knocked:landed]
     assert "release 2 is live" in told[landed:]

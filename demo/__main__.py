@@ -43,6 +43,8 @@ def main() -> int:
         )
     if chosen.served and (loop != "penguins" or chosen.environments or verified.asked_for()):
         parser.error("served inputs that drift are a story of penguins, in memory: make demo SERVED=1")
+    if chosen.served and sys.platform != "linux":
+        parser.error("the loop of served inputs has a metric of its own, whose process needs Linux")
     console = Console(highlight=False)
     console.width = min(console.width, 110) if console.is_terminal else 110
     logging.disable(logging.CRITICAL)

@@ -254,7 +254,7 @@ def test_a_loss_of_numbers_is_estimated_as_well() -> None:
 
 
 PRICED = "costs: {yes: {no: 5}, no: {yes: 1}}"
-EARNED = "metrics.earned, better: lower, range: [0, 40]"
+EARNED = "metrics.earned, better: lower, range: [-5, 40]"
 BY_ROW = {
     "metrics.py": """
 def earned(truth, predictions, rows, weights, costs):

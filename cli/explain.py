@@ -185,7 +185,17 @@ def _step(entry: LedgerEntry) -> Line:
     detail = spoken(entry.detail)
     known = {
         name: detail[name]
-        for name in ("reason", "reasons", "estimate", "explained", "job", "steps", "traffic", "machines", "cost")
+        for name in (
+            "reason",
+            "reasons",
+            "estimate",
+            "explained",
+            "job",
+            "steps",
+            "traffic",
+            "machines",
+            "cost",
+        )
         if detail.get(name)
     }
     return _at(entry), f"{entry.what.replace('_', ' ')}{by}", "; ".join(f"{n}: {v}" for n, v in known.items())

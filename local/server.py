@@ -25,7 +25,7 @@ from local.settings import CONTAINERS, PARTNER_CONTAINER, QUEUES, TABLE, Setting
 from local.state import State
 from local.web import Call, not_emulated, opened, reply
 
-SERVICES = ("identity", "arm", "assets", "jobs", "registries", "endpoints", "logs", "events")
+SERVICES = ("identity", "arm", "assets", "jobs", "registries", "endpoints", "batch", "logs", "events")
 """Started in this order, stopped in the reverse one. Each is `local.<name>.urls` with `routes`, and where it
 has them the hooks `start(service: Service) -> None` and `stop() -> None`."""
 

@@ -39,6 +39,12 @@ class Catalog:
         found = self._found(reference.removeprefix("azureml:"), "codes")
         return storage.place_of(found["properties"]["codeUri"])
 
+    def environment_of(self, step: Step) -> tuple[str, Document]:
+        """A step's environment; a batch job brings what its own is made of."""
+        if step.spec.get("conda_file"):
+            return f"of {step.path}", {"condaFile": step.spec["conda_file"]}
+        return self.environment(step.spec.get("environment"))
+
     def environment(self, reference: str | None) -> tuple[str, Document]:
         """The environment's name and properties; StepFailed for one that is not in the workspace."""
         plain = (reference or "").removeprefix("azureml:")

@@ -158,7 +158,7 @@ class Execution:
 
     def _command(self, run: Run) -> Document:
         step, code = run.plan_step, self.folder(run.id) / "code"
-        name, asset = self._catalog.environment(step.spec.get("environment"))
+        name, asset = self._catalog.environment_of(step)
         python = environment.python_for(name, asset)
         (code / "outputs").mkdir(parents=True)  # Azure ML makes it, and keeps what is left there
         if step.spec.get("code"):

@@ -63,9 +63,12 @@ class Jobs:
         properties = body.get("properties") or {}
         asked = plan_of(properties, self.catalog.component)
         compute.check(self._service.state, asked, by_person)
-        plan = with_trials(asked, name)
+        self.begin(name, properties, with_trials(asked, name))
+
+    def begin(self, name: str, properties: Document, plan: Plan, trouble: str = "") -> None:
+        """Write a job whose plan is made, and begin it. `trouble`: why it is going to fail, where that is known."""
         runs = _runs_of(name, properties, plan)
-        runs[0].fault = self._next_fault(name)
+        runs[0].fault = {"kind": "fail", "message": trouble} if trouble else self._next_fault(name)
         if not self.runs.add(runs, {"properties": properties, "outputs": _outputs(name, plan)}):
             raise already_exists(name)
         self._conductor.advance(name)

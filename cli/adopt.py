@@ -39,6 +39,11 @@ def adopt(
     from shared.release import adoption
 
     definition = defined(folder, (), to)
+    if definition.serve.type == "batch":
+        raise ConfigurationError(
+            "adopt takes over an online endpoint, and serve.type is batch; publish the loop: its first release makes "
+            "the batch endpoint, or takes the one of this name"
+        )
     code = loaded.own_code(session.folder_of(folder), definition)
     workspace, ports = Workspace(session.settings(), credential()), session.ports()
     idle_nodes.refuse_steps(workspace, definition.train, session.folder_of(folder))

@@ -102,7 +102,7 @@ def _examined(settings: Settings) -> Iterator[Finding]:
         yield from guarded(
             f"folders of {overview.loop}", partial(_folders, ports, overview), refused=refused, fix=fix
         )
-        yield from guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, overview))
+        yield from guarded(f"endpoint {overview.endpoint}", partial(_endpoint, checkup, ports, overview))
         yield from guarded(f"compute of {overview.loop}", partial(_compute, ml, ports, overview))
         yield from guarded(f"deployments of {overview.endpoint}", partial(_strangers, ports, overview))
         yield from guarded(f"traffic log of {overview.endpoint}", partial(_traffic_log, ports, overview))
@@ -158,6 +158,12 @@ def _dead_letters(checkup: Checkup) -> Iterator[Finding]:
         yield Finding("dead letters", OK, "Event Grid delivered every event since yesterday")
 
 
+def _is_batch(ports: Ports, overview: Overview) -> bool:
+    from shared.runtime import unit_of_work
+
+    return unit_of_work.read(ports, overview.loop).published().definition.serve.type == "batch"
+
+
 def _compute(ml: Workspace, ports: Ports, overview: Overview) -> Iterator[Finding]:
     from shared.runtime import unit_of_work
 
@@ -173,8 +179,9 @@ def _strangers(ports: Ports, overview: Overview) -> Iterator[Finding]:
     if not found:
         yield Finding(check, OK, "none that somebody else made, as the last sweep saw")
         return
+    kind = "batch" if _is_batch(ports, overview) else "online"
     fix = (
-        f"az ml online-deployment delete -e {overview.endpoint} -n NAME, if nobody needs it; "
+        f"az ml {kind}-deployment delete -e {overview.endpoint} -n NAME, if nobody needs it; "
         f"driftloop release {overview.loop} MODEL:VERSION takes its model through gate and canary"
     )
     yield Finding(check, WARNING, say(strangers.told_of(overview.endpoint, found)), fix)
@@ -264,7 +271,7 @@ def _traffic_log(ports: Ports, overview: Overview) -> Iterator[Finding]:
     from shared.runtime import unit_of_work
 
     champion, now = unit_of_work.read(ports, overview.loop).state.champion, ports.clock.now()
-    if champion is None or now - champion.live_at < SETTLED:
+    if champion is None or now - champion.live_at < SETTLED or _is_batch(ports, overview):
         return
     if ports.evidence.traffic(overview.endpoint, now - SETTLED, now).watermark_at is None:
         words = f"it has no request of the last hour: it is off, or nobody calls {overview.endpoint}"
@@ -324,9 +331,9 @@ def _ledger(ports: Ports, overview: Overview) -> Iterator[Finding]:
         yield Finding(check, OK, f"the newest {len(entries)} entries are whole")
 
 
-def _endpoint(checkup: Checkup, overview: Overview) -> Iterator[Finding]:
+def _endpoint(checkup: Checkup, ports: Ports, overview: Overview) -> Iterator[Finding]:
     check = f"endpoint {overview.endpoint}"
-    states = checkup.endpoint(overview.endpoint)
+    states = checkup.endpoint(overview.endpoint, batch=_is_batch(ports, overview))
     if states is None:
         if overview.serving is None:
             yield Finding(check, OK, "not there yet; the first release creates it")

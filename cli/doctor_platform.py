@@ -95,6 +95,8 @@ def _quota(around: Surroundings, ports: Ports, overview: Overview) -> Iterator[F
 
     check = f"quota of {overview.loop}"
     serve = unit_of_work.read(ports, overview.loop).published().definition.serve
+    if serve.type == "batch":  # its jobs take nodes of a cluster, which has its own
+        return
     quota = around.quota(serve.instance_type)
     if quota is None:
         words = f"the workspace's region has no machines of the size {serve.instance_type}"
@@ -116,7 +118,8 @@ def _diagnostics(
     """Only of an endpoint that a release has put live: the first one has no champion to compare with."""
     from shared.runtime import unit_of_work
 
-    if unit_of_work.read(ports, overview.loop).state.champion is None:
+    current = unit_of_work.read(ports, overview.loop)
+    if current.state.champion is None or current.published().definition.serve.type == "batch":
         return
     check, places = f"diagnostics of {overview.endpoint}", around.traffic_logs(overview.endpoint)
     fix = f"azd env set DRIFTLOOP_ENDPOINTS {overview.endpoint}, then azd provision"

@@ -18,7 +18,10 @@ def examined(around: Surroundings, ports: Ports, group: str, overview: Overview)
     from shared.runtime import unit_of_work
 
     check, current = f"scaling of {overview.endpoint}", unit_of_work.read(ports, overview.loop)
-    wanted = current.published().definition.serve.autoscale
+    serve = current.published().definition.serve
+    if serve.type == "batch":
+        return
+    wanted = serve.autoscale
     if not group:
         if wanted:
             words = "serve.autoscale is in the loop file, and the app may make no autoscale setting"

@@ -57,7 +57,8 @@ def idle(ml: Callable[[], MLClient], name: str) -> Idle:
         except ResourceNotFoundError:
             raise ConfigurationError(
                 f"the workspace has no compute {name}; "
-                "correct `train.compute` or the pipeline's step, or leave it out for serverless compute"
+                "correct `train.compute`, `serve.compute` or the pipeline's step, or leave it out there for serverless "
+                "compute"
             ) from None
     return Idle(name, str(getattr(found, "size", None) or ""), getattr(found, "min_instances", None) or 0)
 
@@ -70,6 +71,12 @@ def refuse(ml: Callable[[], MLClient], train: Train) -> Idle | None:
     if kept.nodes and train.idle_nodes == "refuse":
         raise ConfigurationError(f"{kept.words}; fix: {kept.fix}", code=Code.IDLE_NODES)
     return kept
+
+
+def refuse_serving(ml: Callable[[], MLClient], definition: Definition) -> None:
+    """The same of the cluster on which a batch endpoint's jobs run."""
+    if definition.serve.compute is not None and definition.serve.compute != definition.train.compute:
+        refuse(ml, definition.train.model_copy(update={"compute": definition.serve.compute}))
 
 
 def refuse_steps(ml: Callable[[], MLClient], train: Train, folder: Path) -> None:

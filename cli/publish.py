@@ -109,6 +109,10 @@ def _traffic(definition: Definition) -> Iterator[str]:
     from shared.release.canary.traffic_needs import traffic_needs
 
     step = definition.canary.step
+    if definition.serve.type == "batch":
+        drops, hours = definition.canary.drops, f"{step.max_hours:g} hours"
+        more = f" and {drops - 1} that must land within {hours} of each other" if drops > 1 else ""
+        yield f"canary: both models score the newest labelled version{more}; then the default deployment is switched"
     for one in traffic_needs(definition):
         errors = ", ".join(
             f"of {in_all} errors in all {'no number' if needed is None else needed}"
@@ -160,6 +164,7 @@ def publish(folder: LoopFolder, overrides: Settings = None, to: To = "") -> None
     code = loaded.own_code(folder_of(folder), definition)
     workspace = Workspace(session.settings(), credential())
     idle_nodes.refuse_steps(workspace, definition.train, folder_of(folder))
+    idle_nodes.refuse_serving(workspace, definition)
     kept = idle_nodes.refuse(workspace, definition.train)
     if kept and (wrong := idle_nodes.mispriced(kept, definition.cost)):
         out.print(f"[yellow]{shown(wrong)}[/]; name it in cost.node")

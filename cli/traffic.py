@@ -64,6 +64,10 @@ def traffic(
     session.overview(loop)
     unit = unit_of_work.read(session.ports(), loop)
     newest, definition = unit.newest_labelled(), unit.published().definition
+    if definition.serve.type == "batch":
+        raise ConfigurationError(
+            f"{loop} is served by a batch endpoint, which takes no requests; drop data instead"
+        )
     if not newest:
         raise ConfigurationError(f"{loop} has no labelled version yet; drop data first")
     found = predictions.everything(session.ports(), [unit.version(newest)[0]], ROWS)

@@ -6,6 +6,7 @@ DriftloopError
 ├── Conflict                somebody wrote first; read again and decide again, never write the same again
 ├── OutcomeUnknown          the reply was lost; read back before doing anything else
 ├── DependencyUnavailable   Azure refused for now; wait (its Retry-After, when it gave one) and try again
+│   └── AnswersAwaited      a batch job scores the rows; look again
 └── InvariantBroken         stored state contradicts itself; this loop stops, the evidence is kept
 """
 
@@ -65,6 +66,16 @@ class DependencyUnavailable(DriftloopError):
     def __init__(self, text: str, retry_after_s: float | None = None, *, code: Code | None = None) -> None:
         super().__init__(text, code=code)
         self.retry_after_s = retry_after_s
+
+
+class AnswersAwaited(DependencyUnavailable):
+    """What was asked of a batch endpoint is being scored by a job: nothing is wrong, and the same call looks again."""
+
+    usual = Code.ANSWERS_AWAITED
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"Azure ML job {job} scores rows; its answers are read once it ends.", 30.0)
+        self.job = job
 
 
 class InvariantBroken(DriftloopError):

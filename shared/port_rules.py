@@ -100,6 +100,20 @@ def check_weights(endpoint: str, weights: Mapping[str, int]) -> dict[str, int]:
     return wanted
 
 
+def check_default(endpoint: str, weights: Mapping[str, int]) -> str:
+    """The deployment that a batch endpoint calls by default; empty where there is none. It shares nothing out."""
+    wanted = check_weights(endpoint, weights)
+    if len(wanted) > 1:
+        raise InvariantBroken(f"Batch endpoint {endpoint} has one default deployment, not {dict(weights)}.")
+    return next(iter(wanted), "")
+
+
+def scoring_key(endpoint: str, deployment: str, payloads: Sequence[str], stamp: str) -> str:
+    """Under which a batch job's rows and answers lie: the same question to the same deployment is asked once."""
+    parts = [endpoint, deployment, stamp, *payloads]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
 def traffic_note(weights: Mapping[str, int]) -> str:
     """The value of `TRAFFIC_TAG`: deployments and their per cent, those at 0 left out."""
     return " ".join(f"{name}={weight}" for name, weight in sorted(weights.items()) if weight)

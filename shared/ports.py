@@ -354,6 +354,8 @@ class DeploymentSpec:
     scale: Scale | None = None
     """None: there are `instance_count` machines, whatever they do; else it begins with so many, and never has fewer
     until `free_scale`."""
+    compute: str = ""
+    """The cluster whose nodes, `instance_count` of them, score; empty for an online endpoint."""
 
 
 @dataclass(frozen=True)
@@ -372,7 +374,12 @@ class Answer:
     latency_ms: float
 
 
+ServeType = Literal["online", "batch"]
+
+
 class Serving(Protocol):
+    """Online endpoints, or batch endpoints, whose default deployment has 100 % of what they call traffic here."""
+
     def ensure_endpoint(self, endpoint: str) -> DeploymentSeen: ...
 
     def ensure_deployment(self, spec: DeploymentSpec) -> DeploymentSeen:
@@ -429,7 +436,11 @@ class Serving(Protocol):
         ...
 
     def predict(self, endpoint: str, deployment: str, payloads: Sequence[str], stamp: str) -> list[Answer]:
-        """Send each payload to exactly this deployment, stamped so that no statistic counts it."""
+        """Send each payload to exactly this deployment, stamped so that no statistic counts it.
+
+        Of a batch endpoint a job scores them: AnswersAwaited until it has ended. The same payloads under the same stamp
+        are scored once; one that was not scored whole, or whose job failed, is answered with status 500.
+        """
         ...
 
 
@@ -614,6 +625,9 @@ class Ports:
     versions: Versions
     training: Training
     serving: Serving
+    """Online endpoints."""
+    batch: Serving
+    """Batch endpoints."""
     evidence: Evidence
     sources: Sources
     topic: Topic
@@ -624,3 +638,7 @@ class Ports:
     clock: Clock
     lineage: Lineage | None = None
     """None: no lineage tool is told."""
+
+    def server(self, kind: ServeType) -> Serving:
+        """Where a loop's model serves, by `serve.type`."""
+        return self.batch if kind == "batch" else self.serving

@@ -25,6 +25,8 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
 
     Tests of what can break give a `transport` of their own, under Azure's unmodified clients.
     """
+    from shared.azure.batch_calls import BatchCalls
+    from shared.azure.batch_endpoints import AzureBatch
     from shared.azure.blobs import AzureBlobs
     from shared.azure.client import Clients, Workspace, credential
     from shared.azure.datastore import Datastore
@@ -58,6 +60,17 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
             settings.endpoint_identity,
             settings.endpoint_access,
             _scaling(settings, clients),
+        ),
+        batch=AzureBatch(
+            workspace,
+            clients.identity,
+            BatchCalls(
+                workspace,
+                clients.identity,
+                blobs.get_container_client(VERSIONS),
+                settings.datastore,
+                datastore,
+            ),
         ),
         evidence=AzureEvidence(clients.logs(), settings.logs_workspace_id, datastore),
         sources=WebSources(settings.keys_by_host),

@@ -77,8 +77,9 @@ class Past:
     def __post_init__(self) -> None:
         self.clock = FakeClock(self.history.begins)
         self.ports = memory_ports(self.clock)
-        self.ports.serving.new_deployments_are = "ready"
-        self.ports.serving.answer = self._answer
+        for serving in (self.ports.serving, self.ports.batch):
+            serving.new_deployments_are = "ready"
+            serving.answer = self._answer
         assets = Assets(pipeline="azureml:backtest:1")
         now = self.clock.now()
         published = Published(self.rule.definition, assets, "backtest", now, code=self.code)

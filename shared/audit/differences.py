@@ -248,12 +248,13 @@ def _endpoint(current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord]
     if serving is None or current.state.open_release is not None:
         return
     proven = record.releases[serving.release]
-    endpoint = current.published(record.definition).definition.serve.endpoint
+    serve = current.published(record.definition).definition.serve
+    serving_now, endpoint = current.ports.server(serve.type), serve.endpoint
     deployment, model = proven.last("deployment"), proven.last("model")
     place = f"endpoint {endpoint}"
-    weights = dict(current.ports.serving.traffic(endpoint))
+    weights = dict(serving_now.traffic(endpoint))
     yield from _differs("loop", place, "traffic", _shares({deployment: 100}), _shares(weights))
-    found = current.ports.serving.deployed_model(endpoint, deployment)
+    found = serving_now.deployed_model(endpoint, deployment)
     if not found:
         yield reason(Code.AUDIT_MISSING, of="loop", place=f"deployment {endpoint}/{deployment}")
     elif not same_asset(found, model):

@@ -95,12 +95,18 @@ class Checkup:
             except ResourceNotFoundError:
                 return None
 
-    def endpoint(self, name: str) -> dict[str, str] | None:
+    def endpoint(self, name: str, *, batch: bool = False) -> dict[str, str] | None:
         """The states of an endpoint (under its own name) and of its deployments; None when it is not there."""
         with asking("Reading an endpoint", f"Azure ML endpoint {name}", ML_ROLE):
+            ml = self._ml()
+            endpoints, deployments = (
+                (ml.batch_endpoints, ml.batch_deployments)
+                if batch
+                else (ml.online_endpoints, ml.online_deployments)
+            )
             try:
-                states = {name: _plain(self._ml().online_endpoints.get(name).provisioning_state)}
-                for deployment in self._ml().online_deployments.list(name):
+                states = {name: _plain(endpoints.get(name).provisioning_state)}
+                for deployment in deployments.list(name):
                     states[f"{name}/{deployment.name}"] = _plain(deployment.provisioning_state)
             except ResourceNotFoundError:
                 return None

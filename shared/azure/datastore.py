@@ -33,6 +33,10 @@ class Datastore:
     def uri(self, folder: str) -> str:
         return f"azureml://datastores/{self._lookup()[0]}/paths/{folder}/"
 
+    def resource(self, workspace: str) -> str:
+        """Its id in Resource Manager, below that of its workspace."""
+        return f"{workspace}/datastores/{self._lookup()[0]}"
+
     def find(self, name: str) -> BlobProperties | None:
         """The blob of exactly this name; None when it is not there."""
         return next((blob for blob in self.blobs(name) if blob.name == name), None)

@@ -21,7 +21,7 @@ from shared.redaction import safe
 
 ROLE = "AzureML Data Scientist"
 
-_SCOPE = "https://ml.azure.com/.default"
+SCOPE = "https://ml.azure.com/.default"
 _AT_ONCE = 4
 _CONNECT_S, _READ_S = 10.0, 60.0
 _ATTEMPTS = 4
@@ -46,7 +46,7 @@ class Scoring:
         uri = self._addresses.get(endpoint) or self._address(endpoint)
         self._addresses[endpoint] = uri
         with asking("Getting a token", f"Azure ML endpoint {endpoint}", ROLE):
-            token = self._identity.get_token(_SCOPE).token
+            token = self._identity.get_token(SCOPE).token
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",

@@ -38,8 +38,8 @@ _REQUESTS_PER_INSTANCE = 8
 _LOG_LINES = 30
 _SETTING_TAG = "driftloop.autoscale"
 """The tag of a deployment that names the autoscale setting which was made for it."""
-_BUSY_S = 5.0
-_STATES = {"Succeeded": "ready", "Failed": "failed", "Canceled": "failed"}
+BUSY_S = 5.0
+STATES = {"Succeeded": "ready", "Failed": "failed", "Canceled": "failed"}
 
 
 class AzureServing:
@@ -73,7 +73,7 @@ class AzureServing:
                 "Create the endpoint again with auth_mode aad_token, or name another one in the loop file.",
                 code=Code.ENDPOINT_UNUSABLE,
             )
-        return DeploymentSeen(_STATES.get(found.provisioning_state, "creating"))
+        return DeploymentSeen(STATES.get(found.provisioning_state, "creating"))
 
     def _begin_endpoint(self, name: str) -> None:
         """Under an identity that has its roles already: a new one would have none when its first image is pulled."""
@@ -110,7 +110,7 @@ class AzureServing:
                 "Somebody else made it: delete it, then retry the release.",
                 code=Code.DEPLOYMENT_NOT_OURS,
             )
-        state = _STATES.get(found.provisioning_state, "creating")
+        state = STATES.get(found.provisioning_state, "creating")
         if state == "ready" and scaling and spec.scale:
             where = self._endpoint(spec.endpoint).location
             scaling.ensure(_setting(spec), str(found.id), str(where), spec.scale, spec.instance_count)
@@ -129,7 +129,7 @@ class AzureServing:
             found = self._find_deployment(spec.endpoint, spec.name)
         if found is None:
             return DeploymentSeen("failed", f"Deployment {spec.endpoint}/{spec.name} does not exist.")
-        state = _STATES.get(found.provisioning_state, "creating")
+        state = STATES.get(found.provisioning_state, "creating")
         if state == "ready" and found.instance_count < spec.instance_count:
             return self._begin_machines(spec)
         if state != "failed":
@@ -202,12 +202,12 @@ class AzureServing:
     def endpoint_state(self, endpoint: str) -> str:
         with _asking("Looking at the endpoint", endpoint):
             found = self._find_endpoint(endpoint)
-        return _STATES.get(found.provisioning_state, "creating") if found else "missing"
+        return STATES.get(found.provisioning_state, "creating") if found else "missing"
 
     def deployment_state(self, endpoint: str, name: str) -> str:
         with _asking("Looking at a deployment", endpoint):
             found = self._find_deployment(endpoint, name)
-        return _STATES.get(found.provisioning_state, "creating") if found else "missing"
+        return STATES.get(found.provisioning_state, "creating") if found else "missing"
 
     def deployments(self, endpoint: str) -> Mapping[str, str]:
         with _asking("Listing deployments", endpoint):
@@ -292,7 +292,7 @@ def _asking(call: str, endpoint: str) -> Iterator[None]:
             yield
     except (Conflict, Busy) as conflict:
         raise DependencyUnavailable(
-            f"Endpoint {endpoint} is busy: {conflict}", _BUSY_S, code=Code.ENDPOINT_BUSY
+            f"Endpoint {endpoint} is busy: {conflict}", BUSY_S, code=Code.ENDPOINT_BUSY
         ) from None
 
 

@@ -31,7 +31,7 @@ MOST_RECORDED_BYTES = 1_000_000
 
 _TAKEN = frozenset({400, 409, 412})
 """How Azure ML says that a name is taken: by a rival, or by ourselves when the first answer was lost."""
-_ENDED = {"Completed": "completed", "Failed": "failed", "Canceled": "canceled", "NotResponding": "failed"}
+ENDED = {"Completed": "completed", "Failed": "failed", "Canceled": "canceled", "NotResponding": "failed"}
 _BUILDING = threading.Lock()
 """The SDK keeps the pipeline that is being built in a global: two threads would put steps into each other's job."""
 _NUMBERS: Mapping[str, Callable[[str], object]] = {
@@ -111,7 +111,7 @@ class AzureTraining(RegisteredAssets):
         return job
 
     def _seen(self, job: Job) -> JobSeen:
-        status = _ENDED.get(job.status or "", "running")
+        status = ENDED.get(job.status or "", "running")
         error = self._error(str(job.name)) if status == "failed" else ""
         steps = job_steps.of(self._ml(), str(job.name)) if status == "completed" else ()
         return JobSeen(status, error, job.studio_url or "", steps)
@@ -130,7 +130,7 @@ class AzureTraining(RegisteredAssets):
             job = self._find(name)
             if (
                 job is None
-                or job.status in {*_ENDED, "CancelRequested"}
+                or job.status in {*ENDED, "CancelRequested"}
                 or RELEASE_TAG not in (job.tags or {})
             ):
                 return

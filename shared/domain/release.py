@@ -249,6 +249,8 @@ class Release:
     """Who served when the release began."""
     step: int = 0
     """Index into the canary's steps."""
+    compared: tuple[int, ...] = ()
+    """Of a batch endpoint: the versions that both models have scored, a step each."""
     approved: tuple[str, ...] = ()
     """Gates that a person has passed: before_canary, before_promotion, hold."""
     approvals: tuple[Approval, ...] = ()

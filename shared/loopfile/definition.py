@@ -285,20 +285,24 @@ class Autoscale(Section):
 
 
 class Serve(Section):
+    type: Literal["online", "batch"] = "online"
+    """online: requests are answered. batch: files are scored by jobs, and a call gets the default deployment."""
     endpoint: Annotated[
         str,
         StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]$"),
         Allowed("3 to 32 letters, digits and hyphens, a letter first"),
     ]
-    """The online endpoint."""
+    """The online endpoint, or the batch endpoint."""
     scoring: Annotated[File | None, Allowed("a folder beside the loop file")] = None
     """Scoring code; nothing for an MLflow model."""
     environment: EnvironmentName | None = None
     """What the scoring code runs in."""
+    compute: Annotated[Name | None, Allowed("a compute cluster of the workspace")] = None
+    """Of a batch endpoint: where its jobs run."""
     instance_type: Annotated[Name, Allowed("an Azure VM size")] = "Standard_DS3_v2"
     """The machine of a deployment."""
     instance_count: Count = 1
-    """How many machines serve a deployment."""
+    """How many machines serve a deployment, or score one call of a batch endpoint."""
     autoscale: Autoscale | None = None
     """How many machines serve a deployment, by how busy they are; instead of instance_count."""
 
@@ -711,6 +715,8 @@ class Canary(Section):
         Allowed("rising whole percentages between 1 and 99, for example [10, 50]"),
     ] = (10, 50)
     """The challenger's share of traffic."""
+    drops: Count = 1
+    """Of a batch endpoint, in place of steps: on how many versions both models are compared, the newest one first."""
     step: Step = Step()
     """How long a step lasts."""
     instances: Count | None = None
@@ -803,3 +809,8 @@ class Definition(Section):
     """Who may act; nothing: whoever has the app role Driftloop.Act, and whoever may write to the queue."""
     environments: Environments = Field(default_factory=dict)
     """What differs between deployments of Driftloop. Each key is as it stands above; what is not here is the same."""
+
+    @property
+    def shares(self) -> tuple[int, ...]:
+        """The challenger's share of traffic in each step of the canary: none where steps are drops that both score."""
+        return self.canary.steps if self.serve.type == "online" else (0,) * self.canary.drops

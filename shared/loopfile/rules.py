@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from shared import accounts, source_url
-from shared.loopfile import contract, signal
+from shared.loopfile import batch_keys, contract, signal
 from shared.loopfile.definition import MOST_READING_S, Definition, Metric
 from shared.loopfile.prices import price
 from shared.loopfile.yaml_lines import Path
@@ -328,6 +328,11 @@ def _autoscale(it: Definition) -> Iterator[Finding]:
         yield Finding((*path, "cpu_below"), wanted.cpu_below, allowed, ((*path, "cpu_above"),))
 
 
+def _batch(it: Definition) -> Iterator[Finding]:
+    for path, found, allowed in batch_keys.faults(it):
+        yield Finding(path, found, allowed, (("serve", "type"),))
+
+
 def _signals(it: Definition) -> Iterator[Finding]:
     for number, key, found, allowed in signal.faults(it.canary.signals):
         path = ("canary", "signals", number)
@@ -426,6 +431,7 @@ RULES: tuple[Rule, ...] = (
     _people,
     _autoscale,
     _instances,
+    _batch,
     _prices,
     _environments,
 )

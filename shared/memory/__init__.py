@@ -14,6 +14,7 @@ from shared.memory.azureml import (
     MemoryServing,
     MemoryTraining,
 )
+from shared.memory.batch_scores import MemoryBatch
 from shared.memory.data import MemoryBlobs, MemoryDocuments, MemoryVersions
 from shared.memory.manual_clock import FakeClock
 from shared.memory.outbound import MemoryLineage, MemoryQueue, MemoryTopic
@@ -24,6 +25,7 @@ from shared.ports import Clock, Ports
 
 __all__ = [
     "FakeClock",
+    "MemoryBatch",
     "MemoryDeployment",
     "MemoryEndpoint",
     "MemoryJob",
@@ -44,6 +46,7 @@ class MemoryPorts(Ports):
     versions: MemoryVersions
     training: MemoryTraining
     serving: MemoryServing
+    batch: MemoryBatch
     evidence: MemoryEvidence
     sources: MemorySources
     topic: MemoryTopic
@@ -61,6 +64,7 @@ def memory_ports(clock: Clock | None = None) -> MemoryPorts:
         versions=MemoryVersions(),
         training=MemoryTraining(),
         serving=MemoryServing(),
+        batch=MemoryBatch(),
         evidence=MemoryEvidence(),
         sources=MemorySources(),
         topic=MemoryTopic(),

@@ -22,8 +22,8 @@ from shared.state.hash_chain import Draft
 
 def adopt(ports: Ports, published: Published, deployment: str, model: str, profile: bytes) -> Release:
     """Publish the loop and take over what serves. `profile` is of the data that the model is to be compared with."""
-    endpoint = published.definition.serve.endpoint
-    traffic = dict(ports.serving.traffic(endpoint))
+    serve = published.definition.serve
+    endpoint, traffic = serve.endpoint, dict(ports.server(serve.type).traffic(serve.endpoint))
     if traffic != {deployment: 100}:
         raise ConfigurationError(
             f"endpoint {endpoint} gives its traffic to {traffic or 'no deployment'}, not all of it to {deployment}; "

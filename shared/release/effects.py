@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome, Phase, Release
 from shared.domain.version import DataVersion
-from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
+from shared.errors import AnswersAwaited, ConfigurationError, DependencyUnavailable, InvariantBroken
 from shared.loopfile.published import Published
 from shared.port_rules import LEDGER_TAG
-from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Scale
+from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Scale, Serving
 from shared.redaction import words_of
 from shared.release import machine
 from shared.release import observations as obs
-from shared.release.canary import bake_evidence, canary_evidence, challenger_size
+from shared.release.canary import bake_evidence, canary_evidence, challenger_size, drop_evidence
 from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 
@@ -42,7 +42,7 @@ def perform(unit: Unit, release: Release, published: Published, action: obs.Acti
         case obs.Deploy():
             return _deploy(unit, release, published)
         case obs.MeasureGate():
-            return gate_evidence.measure(unit, release, published)
+            return _scored(gate_evidence.measure, unit, release, published)
         case obs.RunCheck():
             return _check(unit, release, published, action.index)
         case obs.SetTraffic():
@@ -50,7 +50,7 @@ def perform(unit: Unit, release: Release, published: Published, action: obs.Acti
         case obs.ReadTraffic():
             return _read(unit, release, published, action.weights)
         case obs.MeasureCanary():
-            return _canary(unit, release, published)
+            return _scored(_canary, unit, release, published)
         case obs.MeasureBake():
             kept, seen = _kept(unit, release, published)
             return bake_evidence.measure(unit, release, published) if kept else seen
@@ -58,6 +58,23 @@ def perform(unit: Unit, release: Release, published: Published, action: obs.Acti
             return _remove(unit, release, published, action.name)
         case obs.Await():
             return _await(unit, release, published, action)
+
+
+def _scored(
+    measure: Callable[[Unit, Release, Published], obs.Observation | None],
+    unit: Unit,
+    release: Release,
+    published: Published,
+) -> obs.Observation | None:
+    """A measurement; or the batch job whose answers it needs, and gets at a later look."""
+    try:
+        return measure(unit, release, published)
+    except AnswersAwaited as awaited:
+        return obs.AnswersPending(awaited.job)
+
+
+def _server(unit: Unit, published: Published) -> Serving:
+    return unit.ports.server(published.definition.serve.type)
 
 
 def _tags(release: Release, what: str) -> dict[str, str]:
@@ -172,7 +189,7 @@ def _check_name(release: Release, index: int) -> str:
 
 def _deploy(unit: Unit, release: Release, published: Published) -> DeploymentSeen:
     """The endpoint first, which outlives every deployment; then the challenger on it, at 0 %."""
-    endpoint = unit.ports.serving.ensure_endpoint(published.definition.serve.endpoint)
+    endpoint = _server(unit, published).ensure_endpoint(published.definition.serve.endpoint)
     if endpoint.state != "ready":
         return endpoint
     spec = deployment_spec(unit, release, published)
@@ -181,7 +198,7 @@ def _deploy(unit: Unit, release: Release, published: Published) -> DeploymentSee
     elif release.champion:
         steps = published.definition.canary.steps
         spec = replace(spec, instance_count=challenger_size.machines(published.definition, steps[0]))
-    return unit.ports.serving.ensure_deployment(spec)
+    return _server(unit, published).ensure_deployment(spec)
 
 
 def _as_large(unit: Unit, spec: DeploymentSpec, champion: str) -> DeploymentSpec:
@@ -205,6 +222,7 @@ def deployment_spec(unit: Unit, release: Release, published: Published) -> Deplo
         instance_count=serve.machines[0],
         environment=brought.environment,
         code=brought.code,
+        compute=serve.compute or "",
         tags=_tags(release, "deployment"),
         scale=Scale(**serve.autoscale.model_dump()) if serve.autoscale else None,
     )
@@ -218,17 +236,17 @@ def _traffic(
     A way back is set even where it is read already: the way forward may have been asked for a moment ago and
     come into force late.
     """
-    endpoint = published.definition.serve.endpoint
-    actual = dict(unit.ports.serving.traffic(endpoint))
-    if not ours(release, actual, wanted) and not unit.ports.serving.set_by_us(endpoint):
+    serving, endpoint = _server(unit, published), published.definition.serve.endpoint
+    actual = dict(serving.traffic(endpoint))
+    if not ours(release, actual, wanted) and not serving.set_by_us(endpoint):
         return obs.TrafficTaken(actual)
     if release.phase is not Phase.ROLLING_BACK:
-        if short := _short(unit, release, published, wanted[release.deployment]):
+        if short := _short(unit, release, published, wanted.get(release.deployment, 0)):
             return short
         if actual == dict(wanted):
             return obs.TrafficIs(actual, settled=True)
-    unit.ports.serving.set_traffic(endpoint, wanted)
-    read_back = dict(unit.ports.serving.traffic(endpoint))
+    serving.set_traffic(endpoint, wanted)
+    read_back = dict(serving.traffic(endpoint))
     return obs.TrafficIs(read_back, settled=read_back == dict(wanted))
 
 
@@ -246,13 +264,13 @@ def _read(
     unit: Unit, release: Release, published: Published, wanted: Mapping[str, int]
 ) -> obs.Observation | None:
     """The weights as they are; None while a change of ours comes into force."""
-    endpoint = published.definition.serve.endpoint
-    actual = dict(unit.ports.serving.traffic(endpoint))
+    serving, endpoint = _server(unit, published), published.definition.serve.endpoint
+    actual = dict(serving.traffic(endpoint))
     if actual == dict(wanted):
         return obs.TrafficIs(actual, settled=True)
     if actual == dict(release.traffic):
         return obs.TrafficHeld(actual)
-    known = ours(release, actual, wanted) or unit.ports.serving.set_by_us(endpoint)
+    known = ours(release, actual, wanted) or serving.set_by_us(endpoint)
     return None if known else obs.TrafficTaken(actual)
 
 
@@ -264,9 +282,11 @@ def ours(release: Release, actual: Mapping[str, int], wanted: Mapping[str, int])
 
 def _canary(unit: Unit, release: Release, published: Published) -> obs.Observation | None:
     """The comparison, while the traffic is as it was last seen. Nothing is set here: repair never raises a weight."""
-    serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
+    serving, endpoint = _server(unit, published), published.definition.serve.endpoint
     actual = dict(serving.traffic(endpoint))
     if actual == dict(release.traffic):
+        if published.definition.serve.type == "batch":
+            return drop_evidence.measure(unit, release, published)
         return _grown(unit, release, published, canary_evidence.measure(unit, release, published))
     return obs.TrafficLate(actual) if serving.set_by_us(endpoint) else obs.TrafficTaken(actual)
 
@@ -328,7 +348,7 @@ def _overtaken(unit: Unit, release: Release) -> obs.Overtaken | None:
 
 def _kept(unit: Unit, release: Release, published: Published) -> tuple[bool, obs.Observation | None]:
     """Whether a promoted model has its traffic; and who took it, unless a worker of ours has only come late."""
-    serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
+    serving, endpoint = _server(unit, published), published.definition.serve.endpoint
     actual = dict(serving.traffic(endpoint))
     if actual == dict(release.traffic):
         return True, None
@@ -343,7 +363,7 @@ def _remove(unit: Unit, release: Release, published: Published, name: str) -> ob
         _cancel(unit, release, published)
     if not name:
         return obs.GoneSeen(True)
-    serving, endpoint = unit.ports.serving, published.definition.serve.endpoint
+    serving, endpoint = _server(unit, published), published.definition.serve.endpoint
     traffic = dict(serving.traffic(endpoint))
     if not traffic.get(name):
         gone = serving.ensure_no_deployment(endpoint, name)
@@ -368,7 +388,8 @@ def _cancel(unit: Unit, release: Release, published: Published) -> None:
 
 def clear_up(unit: Unit, release: Release, published: Published) -> None:
     """What a worker that slept past its claim may have begun after the end of a release that did not go live."""
-    serving, endpoint, name = unit.ports.serving, published.definition.serve.endpoint, release.deployment
+    serving, endpoint = _server(unit, published), published.definition.serve.endpoint
+    name = release.deployment
     if release.window:
         _cancel(unit, release, published)
     if name and not serving.traffic(endpoint).get(name):

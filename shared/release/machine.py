@@ -142,6 +142,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.HOLDING: "inconclusive",
                 P.CLEANING: "gate failed",
             },
+            obs.AnswersPending: {P.CLEANING: "a batch job does not end"},
             obs.PersonActed: ABORTED,
         },
         quick=True,
@@ -212,6 +213,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.HOLDING: "inconclusive",
                 P.ROLLING_BACK: "worse, or no evidence in time",
             },
+            obs.AnswersPending: {P.ROLLING_BACK: "a batch job does not end"},
             obs.TrafficTaken: {},
             obs.TrafficLate: {P.SHIFTING: "a slow worker set an earlier split, same step again"},
             obs.PersonActed: {
@@ -240,8 +242,8 @@ PHASES: Mapping[Phase, PhaseTraits] = {
     P.BAKING: PhaseTraits(
         lambda release, definition: (
             obs.MeasureBake()
-            if release.champion and definition.canary.bake_minutes
-            else obs.Await(release.phase_since_at)  # without an old deployment there is nothing to keep warm
+            if release.champion and definition.canary.bake_minutes and definition.serve.type == "online"
+            else obs.Await(_bake_ends(release, definition))
         ),
         {
             obs.BakeSeen: {
@@ -313,8 +315,15 @@ def action(release: Release, definition: Definition) -> obs.Action:
 
 def step_weights(release: Release, definition: Definition) -> dict[str, int]:
     """The plan's weights for the release's canary step, in per cent."""
-    weight = definition.canary.steps[release.step]
-    return {old_deployment(release): 100 - weight, release.deployment: weight}
+    weight = definition.shares[release.step]
+    given = {release.deployment: weight} if weight else {}
+    return {old_deployment(release): 100 - weight, **given}
+
+
+def _bake_ends(release: Release, definition: Definition) -> datetime:
+    """At once where no old deployment stands; of a batch endpoint, whose bake is only time, when that is over."""
+    baked = timedelta(minutes=definition.canary.bake_minutes if release.champion else 0)
+    return release.phase_since_at + baked
 
 
 def old_deployment(release: Release) -> str:
@@ -373,6 +382,8 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
             return _taken(release, seen, definition, now)
         case obs.TrafficHeld():
             return _step_before(release, seen, now)
+        case obs.AnswersPending():
+            return _pending(release, seen, definition, now)
         case obs.CanarySeen():
             return _canary(release, seen, definition, now)
         case obs.BakeSeen():
@@ -455,6 +466,15 @@ def _deployment(release: Release, seen: DeploymentSeen, now: datetime) -> Releas
         late = reason(Code.DEPLOYMENT_TIMED_OUT, deployment=name, limit=str(DEPLOYMENT_LIMIT))
         return clean(release, Phase.FAILED, late, now)
     return _waits(release, Code.DEPLOYMENT_CREATING, deployment=name)
+
+
+def _pending(release: Release, seen: obs.AnswersPending, definition: Definition, now: datetime) -> Release:
+    """A job that scores rows has as long as one that trains; the next release asks anew."""
+    if now - release.phase_since_at <= definition.train.timeout:
+        return _waits(replace(release, canary_state=seen.state), Code.SCORING_RUNS, job=seen.job)
+    late = reason(Code.SCORING_TIMED_OUT, job=seen.job, limit=str(definition.train.timeout))
+    end = roll_back if release.phase is Phase.CANARY else clean
+    return end(release, Phase.FAILED, late, now)
 
 
 def _gate(release: Release, seen: obs.GateSeen, definition: Definition, now: datetime) -> Release:
@@ -568,10 +588,12 @@ def unsuspected(release: Release) -> Release:
 
 def _canary(release: Release, seen: obs.CanarySeen, definition: Definition, now: datetime) -> Release:
     judged, release = seen.judgement, remember(release, seen.point)
+    if judged.outcome in DECISIONS and seen.version is not None:
+        release = replace(release, compared=(*release.compared, seen.version))
     if judged.outcome not in DECISIONS:
         return _waits(replace(release, canary_state=seen.state), Code.CANARY_WAITS, *judged.reasons)
     release = replace(release, judgements=(*release.judgements, judged))
-    place = {"step": release.step + 1, "steps": len(definition.canary.steps)}
+    place = {"step": release.step + 1, "steps": len(definition.shares)}
     outcome, late = judged.outcome, definition.canary.on_timeout
     if outcome is Outcome.ADVANCE:
         return _advance(release, definition, now, reason(Code.CANARY_PASSED, *judged.reasons, **place))
@@ -611,7 +633,7 @@ def _baked(release: Release, now: datetime, why: Reason | None = None) -> Releas
 
 
 def _advance(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
-    if release.step + 1 < len(definition.canary.steps):
+    if release.step + 1 < len(definition.shares):
         return _shift(release, release.step + 1, definition, now, why)
     if definition.canary.approval == "before_promotion" and "before_promotion" not in release.approved:
         return move(release, Phase.AWAITING_APPROVAL, now, why)
@@ -664,16 +686,21 @@ def under_traffic(release: Release) -> bool:
     return given > 0 or PHASES[release.phase].undo is not Undo.CLEAN
 
 
+def _in_canary(release: Release, definition: Definition) -> bool:
+    """Whether its canary has begun; of a batch endpoint that gives the challenger no traffic."""
+    return under_traffic(release) or (definition.serve.type == "batch" and bool(release.asked))
+
+
 def _approve(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
     if not PHASES[release.phase].awaits_person:
         return release
-    if not under_traffic(release):
+    if not _in_canary(release, definition):
         word = "hold" if release.phase is Phase.HOLDING else "before_canary"
         held = replace(release, approved=(*release.approved, word))
         if release.phase is Phase.HOLDING:
             return after_gate(held, definition, now, why)
         return to_traffic(held, definition, now, why)
-    last = release.step + 1 >= len(definition.canary.steps)
+    last = release.step + 1 >= len(definition.shares)
     word = "before_promotion" if last else "hold"
     return _advance(replace(release, approved=(*release.approved, word)), definition, now, why)
 
@@ -683,7 +710,7 @@ def _skip(release: Release, definition: Definition, now: datetime, why: Reason) 
     if release.adopted:
         return release
     match release.phase:
-        case Phase.HOLDING if not under_traffic(release):
+        case Phase.HOLDING if not _in_canary(release, definition):
             return after_gate(release, definition, now, why)
         case Phase.HOLDING | Phase.CANARY:
             return _advance(release, definition, now, why)

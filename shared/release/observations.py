@@ -122,10 +122,20 @@ class GateSeen:
 
 
 @dataclass(frozen=True)
+class AnswersPending:
+    """A batch job scores what was asked for. `state` is what the canary judge carries meanwhile."""
+
+    job: str
+    state: str = ""
+
+
+@dataclass(frozen=True)
 class CanarySeen:
     judgement: Judgement
     state: str
     point: CanaryPoint | None = None
+    version: int | None = None
+    """The data version that both models scored, where a step is one."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +212,7 @@ Observation = (
     | ModelSeen
     | DeploymentSeen
     | GateSeen
+    | AnswersPending
     | CanarySeen
     | BakeSeen
     | TrafficIs

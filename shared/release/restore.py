@@ -28,10 +28,11 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
     published = current.published(champion.definition)
     if state.open_release is not None:
         return _beside(current, state.open_release, champion, published)
-    endpoint = published.definition.serve.endpoint
-    actual = _traffic(current, endpoint)
+    actual = _traffic(current, published)
     gone = _gone(current, champion, published)
-    swapped = not gone and serving_look.swapped(current, endpoint, state.champion) is not None
+    swapped = (
+        not gone and serving_look.swapped(current, published.definition.serve, state.champion) is not None
+    )
     if actual == start.expected_traffic(state) and not gone and not swapped:
         return reason(Code.RESTORE_NOT_NEEDED, deployment=champion.deployment, release=champion.number)
     if champion.adopted_as_served:
@@ -60,15 +61,16 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
     return start.begun(replace(state, paused=None, unserved=None), release)
 
 
-def _traffic(current: Unit, endpoint: str) -> dict[str, int]:
+def _traffic(current: Unit, published: Published) -> dict[str, int]:
     """None where the endpoint is gone: the release makes it again."""
-    serving = current.ports.serving
+    serve = published.definition.serve
+    serving, endpoint = current.ports.server(serve.type), serve.endpoint
     return {} if serving.endpoint_state(endpoint) == "missing" else dict(serving.traffic(endpoint))
 
 
 def _gone(current: Unit, champion: Release, published: Published) -> bool:
-    endpoint = published.definition.serve.endpoint
-    return current.ports.serving.deployment_state(endpoint, champion.deployment) == "missing"
+    serve = published.definition.serve
+    return current.ports.server(serve.type).deployment_state(serve.endpoint, champion.deployment) == "missing"
 
 
 def _beside(current: Unit, number: int, champion: Release, published: Published) -> Outcome | Reason:
@@ -77,7 +79,8 @@ def _beside(current: Unit, number: int, champion: Release, published: Published)
         return reason(Code.RESTORE_RELEASE_OPEN, release=number, phase=release.phase.value)
     if champion.adopted_as_served:
         return _unknown(champion)
-    seen = current.ports.serving.ensure_deployment(effects.deployment_spec(current, champion, published))
+    serving = current.ports.server(published.definition.serve.type)
+    seen = serving.ensure_deployment(effects.deployment_spec(current, champion, published))
     return Outcome(
         current.state,
         reason(Code.RESTORE_DEPLOYED, deployment=champion.deployment, state=seen.state, release=number),

@@ -40,7 +40,8 @@ class Prices:
 def prices(definition: Definition) -> Prices | None:
     """None where a size has no price (`unpriced` names it)."""
     cost, serve = definition.cost, definition.serve
-    job, deployment = price(cost, cost.node), price(cost, serve.instance_type)
+    job = price(cost, cost.node)
+    deployment = price(cost, serve.instance_type) if serve.type == "online" else 0.0
     if job is None or deployment is None:
         return None
     return Prices(job * cost.nodes, deployment * serve.machines[1])
@@ -48,20 +49,21 @@ def prices(definition: Definition) -> Prices | None:
 
 def unpriced(definition: Definition) -> str:
     """The first size without a price; empty when there is none."""
-    sizes = (definition.cost.node, definition.serve.instance_type)
+    serve = definition.serve
+    sizes = (definition.cost.node, *([serve.instance_type] if serve.type == "online" else []))
     return next((size for size in sizes if price(definition.cost, size) is None), "")
 
 
 def least(definition: Definition) -> ReleaseTimes:
     """What a release takes at least beside its training: a second deployment, for the canary's steps and the bake."""
     canary = definition.canary
-    return ReleaseTimes(deployed_s=(len(canary.steps) * canary.step.minutes + canary.bake_minutes) * 60)
+    return ReleaseTimes(deployed_s=(len(definition.shares) * canary.step.minutes + canary.bake_minutes) * 60)
 
 
 def most(definition: Definition) -> ReleaseTimes:
     """What its limits let it take, where no person keeps it waiting."""
     canary, train = definition.canary, definition.train
-    waits = (len(canary.steps) + bool(canary.bake_minutes)) * canary.step.max_hours * HOUR_S
+    waits = (len(definition.shares) + bool(canary.bake_minutes)) * canary.step.max_hours * HOUR_S
     jobs = train.attempts + len(definition.gate.checks)
     return ReleaseTimes(jobs * train.timeout.total_seconds(), waits)
 

@@ -12,6 +12,7 @@ from shared import assets, deadline
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Champion
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError
+from shared.loopfile.definition import Serve
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
 
@@ -41,21 +42,22 @@ def now(current: Unit) -> Served:
     state = current.state
     if state.champion is None and state.open_release is None:
         return Served({}, None)
-    endpoint = current.published().definition.serve.endpoint
+    serve = current.published().definition.serve
     try:
         with deadline.within(ASKED_S):
             if state.champion is None or state.open_release is not None:
-                return Served(current.ports.serving.traffic(endpoint), state.unserved)
-            return _now(current, endpoint, state.champion)
+                traffic = current.ports.server(serve.type).traffic(serve.endpoint)
+                return Served(traffic, state.unserved)
+            return _now(current, serve, state.champion)
     except (DependencyUnavailable, ConfigurationError):
         return Served(None, state.unserved)
 
 
-def _now(current: Unit, endpoint: str, champion: Champion) -> Served:
-    seen = _broken(current, endpoint, champion)
+def _now(current: Unit, serve: Serve, champion: Champion) -> Served:
+    seen, endpoint = _broken(current, serve, champion), serve.endpoint
     if seen is not None and seen.code is Code.ENDPOINT_GONE:
         return Served({}, seen)
-    traffic = current.ports.serving.traffic(endpoint)
+    traffic = current.ports.server(serve.type).traffic(endpoint)
     if seen is None:
         seen = _without_traffic(current, endpoint, champion, traffic)
     was = current.state.unserved
@@ -81,11 +83,12 @@ def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
     state = current.state
     if state.champion is None or state.open_release is not None:
         return None
-    seen = _broken(current, endpoint, state.champion)
-    traffic = current.ports.serving.traffic(endpoint) if seen is None else None
+    serve = current.published().definition.serve
+    seen = _broken(current, serve, state.champion)
+    traffic = current.ports.server(serve.type).traffic(endpoint) if seen is None else None
     if traffic is not None and not traffic:
         seen = reason(Code.NO_TRAFFIC, loop=current.loop, endpoint=endpoint)
-    elif seen is None:
+    elif seen is None and serve.type == "online":  # a batch endpoint's calls are in no log of requests
         seen = _failing(current, endpoint, state.champion.deployment)
     if seen != state.unserved:
         what, told = ("serving.lost", seen) if seen else ("serving.back", reason(Code.SERVES_AGAIN))
@@ -111,8 +114,9 @@ def _failing(current: Unit, endpoint: str, deployment: str) -> Reason | None:
     return reason(Code.ANSWERS_NOTHING, loop=current.loop, endpoint=endpoint, deployment=deployment)
 
 
-def _broken(current: Unit, endpoint: str, champion: Champion) -> Reason | None:
-    loop, serving, deployment = current.loop, current.ports.serving, champion.deployment
+def _broken(current: Unit, serve: Serve, champion: Champion) -> Reason | None:
+    loop, endpoint, deployment = current.loop, serve.endpoint, champion.deployment
+    serving = current.ports.server(serve.type)
     if serving.endpoint_state(endpoint) == "missing":
         return reason(Code.ENDPOINT_GONE, loop=loop, endpoint=endpoint)
     match serving.deployment_state(endpoint, deployment):
@@ -120,18 +124,18 @@ def _broken(current: Unit, endpoint: str, champion: Champion) -> Reason | None:
             return reason(Code.DEPLOYMENT_GONE, loop=loop, endpoint=endpoint, deployment=deployment)
         case "failed":
             return reason(Code.DEPLOYMENT_BROKEN, loop=loop, endpoint=endpoint, deployment=deployment)
-    return swapped(current, endpoint, champion)
+    return swapped(current, serve, champion)
 
 
-def swapped(current: Unit, endpoint: str, champion: Champion) -> Reason | None:
+def swapped(current: Unit, serve: Serve, champion: Champion) -> Reason | None:
     """That the champion's deployment has another model than the one that went live in it."""
-    found = current.ports.serving.deployed_model(endpoint, champion.deployment)
+    found = current.ports.server(serve.type).deployed_model(serve.endpoint, champion.deployment)
     if not found or assets.alike(found, champion.model):
         return None
     return reason(
         Code.DEPLOYMENT_SWAPPED,
         loop=current.loop,
-        endpoint=endpoint,
+        endpoint=serve.endpoint,
         deployment=champion.deployment,
         release=champion.release,
         model=found.rpartition("/models/")[2].replace("/versions/", ":"),

@@ -45,12 +45,9 @@ def _seen(unit: Unit, cause: str) -> tuple[LoopState, list[Draft]]:
     state = unit.state
     if state.champion is None or state.open_release is not None:
         return state, []
-    endpoint = unit.published().definition.serve.endpoint
-    deployed = (
-        unit.ports.serving.deployments(endpoint)
-        if unit.ports.serving.endpoint_state(endpoint) != "missing"
-        else {}
-    )
+    serve = unit.published().definition.serve
+    serving, endpoint = unit.ports.server(serve.type), serve.endpoint
+    deployed = serving.deployments(endpoint) if serving.endpoint_state(endpoint) != "missing" else {}
     found = {name: _plain(model) for name, model in sorted(deployed.items())[:MOST] if not _ours(name, state)}
     if found == dict(state.strangers):
         return state, []

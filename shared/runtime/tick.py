@@ -245,10 +245,11 @@ def _compare_traffic(current: Unit, overview: Overview, actual: Mapping[str, int
     expected = dict(state.adopted) or start.expected_traffic(state)
     if actual == expected:
         return
-    if ports.serving.set_by_us(overview.endpoint):
+    serving = ports.server(current.published().definition.serve.type)
+    if serving.set_by_us(overview.endpoint):
         late = _traffic_told("traffic.repaired", "driftloop", overview, actual, expected)
         current.commit(drafts=[late])
-        ports.serving.set_traffic(overview.endpoint, expected)
+        serving.set_traffic(overview.endpoint, expected)
         return
     told = _traffic_told("traffic.adopted", "somebody outside Driftloop", overview, expected, actual)
     paused = unit_of_work.traffic_changed(state.loop, actual, f"restore {state.loop}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from shared.domain.version import DataVersion
     from shared.loopfile import Definition
+    from shared.loopfile.definition import Serve
     from shared.release.gate.smoke import SmokeEvidence
 
 ROWS_PER_REQUEST = 50
@@ -115,8 +116,8 @@ def features(frame: pd.DataFrame, definition: Definition) -> pd.DataFrame:
     return frame[[column for column in frame.columns if column not in hidden]]
 
 
-def predict(ports: Ports, endpoint: str, deployment: str, frame: pd.DataFrame, stamp: str) -> Predictions:
-    """Ask one deployment for all rows, in batches, stamped as ours."""
+def predict(ports: Ports, serve: Serve, deployment: str, frame: pd.DataFrame, stamp: str) -> Predictions:
+    """Ask one deployment for all rows, in batches, stamped as ours. AnswersAwaited while a batch job scores them."""
     from shared.release.gate.smoke import SmokeEvidence
 
     payloads, sizes = [], []
@@ -124,7 +125,7 @@ def predict(ports: Ports, endpoint: str, deployment: str, frame: pd.DataFrame, s
         batch = frame.iloc[start : start + ROWS_PER_REQUEST]
         payloads.append(payload(batch))
         sizes.append(len(batch))
-    answers = ports.serving.predict(endpoint, deployment, payloads, stamp)
+    answers = ports.server(serve.type).predict(serve.endpoint, deployment, payloads, stamp)
     values: list[object] = []
     problems: list[Reason] = []
     evidence: list[SmokeEvidence] = []

@@ -54,7 +54,7 @@ def of_window(
     chosen = sampled(served, MOST_ROWS)
     given = _frame(chosen, list(frame.columns))
     said = predictions.predict(
-        current.ports, definition.serve.endpoint, champion.deployment, given, f"estimate-{stamp}"
+        current.ports, definition.serve, champion.deployment, given, f"estimate-{stamp}"
     )
     kept = [n for n, answer in enumerate(said.values) if answer is not None]
     answered = said.some(kept)

@@ -207,7 +207,7 @@ def _metric(
     frame = predictions.everything(ports, [version], wanted.sample)
     seen = predictions.predict(
         ports,
-        published.definition.serve.endpoint,
+        published.definition.serve,
         champion.deployment,
         predictions.features(frame, published.definition),
         f"metric-v{version.number}",

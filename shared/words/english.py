@@ -34,6 +34,8 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.CHECK_RUNNING: "check {check}",
     Code.CHECK_FAILED: lambda check, status, error: f"check {check} {status}: {error or 'no error text'}",
     Code.CHECK_TIMED_OUT: "check {check} ran longer than `train.timeout` ({limit}) and was cancelled",
+    Code.SCORING_RUNS: "batch job {job}, which scores rows",
+    Code.SCORING_TIMED_OUT: "batch job {job} had not ended within `train.timeout` ({limit})",
     Code.DEPLOYMENT_CREATING: "deployment {deployment}",
     Code.DEPLOYMENT_FAILED: "deployment {deployment} failed: {error}",
     Code.DEPLOYMENT_TIMED_OUT: "deployment {deployment} was not ready within {limit}",

@@ -10,11 +10,13 @@ from shared.domain.release import JudgementKind, Outcome
 def title(
     kind: JudgementKind, step: int | None = None, steps: int | None = None, weight_pct: int | None = None
 ) -> str:
-    """The name of a verdict, for example *canary step 1 of 2 at 10 %*."""
+    """The name of a verdict, for example *canary step 1 of 2 at 10 %*; a batch endpoint's steps are drops."""
     name = "smoke test" if kind is JudgementKind.SMOKE else kind.value
     if step is None:
         return name
     of = f" of {steps}" if steps else ""
+    if weight_pct == 0:
+        return f"{name} drop {step + 1}{of}"
     return f"{name} step {step + 1}{of} at {weight_pct} %"
 
 
@@ -221,7 +223,8 @@ def unmeasured(
 
 def few_requests(arm: str, requests: int, least: int, unit: str = "request") -> str:
     """`unit`: what is counted, in documents since there is more than one."""
-    return f"the {arm} has {requests} {'requests' if unit == 'request' else 'callers'} of at least {least}"
+    counted = {"request": "requests", "row": "scored rows"}.get(unit, "callers")
+    return f"the {arm} has {requests} {counted} of at least {least}"
 
 
 def rate(

@@ -38,14 +38,18 @@ def definition(
     checks: int = 0,
     unclear: str = "hold",
     timeout: str = "hold",
+    drops: int = 0,
 ) -> Definition:
+    """`drops`: of a batch endpoint, which has no steps."""
+    canary = {"drops": drops} if drops else {"steps": list(steps)}
+    batch = {"type": "batch", "compute": "cpu"} if drops else {}
     document = {
         "loop": "birds",
         "data": {"landing": "landing/birds/", "target": "species"},
         "train": {"pipeline": "train.yml", "attempts": 2},
-        "serve": {"endpoint": "birds"},
+        "serve": {"endpoint": "birds", **batch},
         "gate": {"checks": [f"qa{n}.yml" for n in range(checks)], "on_inconclusive": unclear},
-        "canary": {"steps": list(steps), "approval": approval, "on_timeout": timeout},
+        "canary": {**canary, "approval": approval, "on_timeout": timeout},
     }
     return loopfile.parse(json.dumps(document), file="loop.yaml")
 
@@ -59,6 +63,8 @@ def definitions() -> Iterator[Definition]:
         yield definition(
             approval=approval, checks=0 if gate == "reject" else 2, unclear=gate, timeout=timeout
         )
+    yield definition(drops=2, timeout="roll_back")
+    yield definition(drops=1, approval="before_promotion")
 
 
 def begun(champion: Champion | None = CHAMPION) -> Release:
@@ -99,6 +105,7 @@ SEEN: tuple[obs.Observation, ...] = (
         obs.GateSeen((judged(JudgementKind.SMOKE, Outcome.PASS), judged(JudgementKind.GATE, outcome)))
         for outcome in (Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE)
     ),
+    obs.AnswersPending("job"),
     *(obs.CanarySeen(judged(JudgementKind.CANARY, outcome), "{}") for outcome in CANARY_OUTCOMES),
     *(obs.BakeSeen(judged(JudgementKind.BAKE, outcome)) for outcome in CANARY_OUTCOMES),
     obs.TrafficIs({"r1-a1": 100}, settled=False),
@@ -157,6 +164,8 @@ def _observations(release: Release, plan: Definition) -> Iterator[tuple[obs.Obse
             seen, DeploymentSeen | obs.MachinesSeen | obs.TrafficIs | obs.TrafficTaken | obs.TrafficLate
         ):
             yield seen, MUCH_LATER
+        if isinstance(seen, obs.AnswersPending):
+            yield seen, NOW + plan.train.timeout + timedelta(seconds=1)
 
 
 def _identity(release: Release) -> object:

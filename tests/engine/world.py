@@ -67,7 +67,11 @@ class World:
     def __post_init__(self) -> None:
         self.ports.training.new_jobs_are = "completed"
         self.ports.serving.new_deployments_are = "ready"
-        self.ports.serving.answer = self._answer
+        self.ports.batch.new_deployments_are = "ready"
+        self._answers()
+
+    def _answers(self) -> None:
+        self.ports.serving.answer = self.ports.batch.answer = self._answer
 
     def copy(self) -> World:
         """Another that has lived the same life, and goes on by itself."""
@@ -77,7 +81,7 @@ class World:
         """Go on where `life` is, which nobody else uses."""
         assert not self.models and self.default_model is by_bill
         self.ports = life.ports
-        self.ports.serving.answer = self._answer
+        self._answers()
 
     @property
     def clock(self) -> FakeClock:

@@ -18,6 +18,7 @@ from local.azure import LocalAzure
 from local.identity.roles import object_id
 from local.settings import WORKSPACE_ID
 from shared.azure.client import Workspace, credential
+from shared.ports import DeploymentSpec
 from shared.settings import Settings
 from shared.wiring import azure_ports
 from tests.contract.stage import SdkStage, eventually
@@ -36,6 +37,8 @@ MODELS = {
     "JobBase": "/jobs/{job}",
     "OnlineEndpoint": "/onlineEndpoints/{endpoint}",
     "OnlineDeployment": "/onlineEndpoints/{endpoint}/deployments/good",
+    "BatchEndpoint": "/batchEndpoints/{batch}",
+    "BatchDeployment": "/batchEndpoints/{batch}/deployments/good",
 }
 FREE = (
     "tags",
@@ -56,12 +59,24 @@ def named(local_azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> 
     eventually(lambda: stage.ports.serving.ensure_endpoint(name), lambda seen: seen.state == "ready")
     spec = stage.deployment(name, "good")
     assert stage.deployed(spec).state == "ready"
+    batch = _batch(stage, f"{name}-batch")
     base = stage.model().split("/models/")[1].split("/")[0]
     code = spec.code.split("/codes/")[1]
     return {
         "data": base, "environment": base, "component": base, "code": code,
-        "model": name, "job": job.name, "endpoint": name,
+        "model": name, "job": job.name, "endpoint": name, "batch": batch,
     }  # fmt: skip
+
+
+def _batch(stage: SdkStage, name: str) -> str:
+    """A batch endpoint with a default deployment; nothing is asked of it."""
+    batch = stage.ports.batch
+    eventually(lambda: batch.ensure_endpoint(name), lambda seen: seen.state == "ready")
+    model = stage.registered(name, "1", {"MLmodel": b"flavors: {}", "conda.yaml": b"dependencies: [pip]"})
+    spec = DeploymentSpec(name, "good", model, "", compute="driftloop-cpu")
+    eventually(lambda: batch.ensure_deployment(spec), lambda seen: seen.state == "ready")
+    batch.set_traffic(name, {"good": 100})
+    return name
 
 
 @pytest.mark.parametrize("model", MODELS)

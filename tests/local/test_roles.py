@@ -29,8 +29,8 @@ from shared.azure.platform_checkup import Surroundings
 from shared.azure.registry import Registry
 from shared.azure.shared_assets import SharedAssets
 from shared.domain.ledger import LedgerEntry
-from shared.errors import ConfigurationError, DriftloopError
-from shared.ports import JobSpec, Ports, Scale
+from shared.errors import AnswersAwaited, ConfigurationError, DriftloopError
+from shared.ports import DeploymentSpec, JobSpec, Ports, Scale
 from shared.settings import Settings
 from shared.wiring import azure_ports
 from tests.contract.stage import ROWS, SdkStage, eventually
@@ -96,10 +96,13 @@ def test_the_app_is_given_exactly_what_it_uses(
     identity = credential()
     ml = Workspace(Settings.from_environment(os.environ), identity)()
     stage = SdkStage(publisher, ml, identity, tmp_path)
+    files = {"MLmodel": b"flavors: {}", "conda.yaml": b"dependencies: [pip]"}
+    model = stage.registered("in-batch", "1", files)
     _asked(roles, "app")
     stage.ports = _ports(azure, monkeypatch, "app", DRIFTLOOP_ENDPOINT_IDENTITY=IDENTITY)
 
     name = _life(stage, tmp_path)
+    _in_batch(stage.ports, f"{name}-batch", model)
 
     assert _asked(roles, "app") == _declared("app")
     found = ml.online_endpoints.get(name).identity
@@ -136,6 +139,20 @@ def _life(stage: SdkStage, folder: Path) -> str:
     eventually(lambda: ports.serving.ensure_no_deployment(name, "bad"), bool)
     _looks_back(ports)
     return name
+
+
+def _in_batch(ports: Ports, name: str, model: str) -> None:
+    """The same of a batch endpoint, up to the job that scores rows."""
+    batch = ports.batch
+    eventually(lambda: batch.ensure_endpoint(name), lambda seen: seen.state == "ready")
+    spec = DeploymentSpec(name, "good", model, "", compute="driftloop-cpu")
+    eventually(lambda: batch.ensure_deployment(spec), lambda seen: seen.state == "ready")
+    with pytest.raises(AnswersAwaited):
+        batch.predict(name, "good", [ROWS], "r1")
+    batch.set_traffic(name, {"good": 100})
+    batch.set_traffic(name, {})
+    assert batch.deployments(name)
+    eventually(lambda: batch.ensure_no_deployment(name, "good"), bool)
 
 
 def _looks_back(ports: Ports) -> None:

@@ -10,6 +10,8 @@ from urllib.parse import quote, urljoin
 import pytest
 
 from shared.audit import answer
+from shared.domain.release import Phase
+from tests.engine.test_batch_loop import compared, ended
 from tests.engine.world import World, csv, season
 from tests.tower.conftest import PAGES, past
 from tests.tower.tower import BASE, LOOKER, STUDIO, checked, get, page, twin
@@ -130,6 +132,17 @@ def test_a_release_shows_its_gate_and_both_arms_over_time(world: World) -> None:
     assert points[-1]["canary"]["requests"] > 0 and points[-1]["champion"]["latency_p95_ms"]
     assert found["job_link"].startswith("https://ml.azure.com/runs/birds-r2-a1?wsid=/subscriptions/")
     assert "Evidence against the challenger" in page(world.ports, "/loops/birds/releases/2")
+
+
+def test_a_release_by_a_batch_endpoint_shows_what_was_compared_drop_by_drop() -> None:
+    world = compared()
+    world.drop("2008.csv", csv(season(2008)))
+    assert ended(world) is Phase.LIVE
+    html = page(world.ports, "/loops/birds/releases/2")
+    assert "Default deployment" in html and "compared on 2 drops before it is switched" in html
+    assert "Drop 2 of 2: the same rows for both" in html and "Latency" not in html
+    found = twin(world.ports, "/loops/birds/releases/2")
+    assert found["batch"] and [step["weight_pct"] for step in found["steps"]] == [0, 0]
 
 
 def test_the_audit_answers_for_any_moment_and_checks_the_ledger(world: World) -> None:

@@ -146,6 +146,7 @@ def _state(current: Unit, endpoint: str, name: str, served: serving_look.Served)
         return ""
     try:
         with deadline.within(serving_look.ASKED_S):
-            return current.ports.serving.deployment_state(endpoint, name)
+            kind = current.published().definition.serve.type
+            return current.ports.server(kind).deployment_state(endpoint, name)
     except (DependencyUnavailable, ConfigurationError):
         return ""

@@ -170,6 +170,8 @@ class ReleasePage:
     judgements: tuple[Judged, ...]
     steps: tuple[Step, ...]
     planned: tuple[int, ...]
+    batch: bool
+    """Whether its steps are drops that both models score."""
     definition: str
     cost: str
     """So far; what was estimated is in its first ledger entry."""
@@ -215,14 +217,17 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         job_link=asking.studio.job(found.job) if found.job else "",
         deployment=found.deployment,
         endpoint=definition.serve.endpoint,
-        endpoint_link=asking.studio.endpoint(definition.serve.endpoint),
+        endpoint_link=asking.studio.endpoint(definition.serve.endpoint)
+        if definition.serve.type == "online"
+        else "",
         champion=found.champion.release if found.champion else None,
         champion_model=model(found.champion.model) if found.champion else "",
         traffic=dict(found.traffic),
         timeline=_timeline(current, found),
         judgements=tuple(_judged(asking, one) for one in found.judgements[-12:]),
         steps=_steps(found.points),
-        planned=tuple(definition.canary.steps),
+        planned=definition.shares,
+        batch=definition.serve.type == "batch",
         definition=found.definition,
         cost=say(cost.told(found, definition)),
         currency=definition.cost.currency,

@@ -59,14 +59,14 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen:
         digest,
         now,
         step=release.step,
-        steps=len(definition.canary.steps),
+        steps=len(definition.shares),
         weight_pct=evidence.set_weight_pct,
     )
     state = {"judge": after.to_dict(), "shadow": shadow.to_dict(), "kept": asdict(kept)}
-    return CanarySeen(judgement, json.dumps(state, sort_keys=True), _point(judgement, evidence, verdict))
+    return CanarySeen(judgement, json.dumps(state, sort_keys=True), point_of(judgement, evidence, verdict))
 
 
-def _point(judgement: Judgement, evidence: CanaryEvidence, verdict: CanaryVerdict) -> CanaryPoint:
+def point_of(judgement: Judgement, evidence: CanaryEvidence, verdict: CanaryVerdict) -> CanaryPoint:
     return CanaryPoint(
         at=judgement.at,
         step=judgement.step or 0,
@@ -124,21 +124,24 @@ def canary_policy(definition: Definition, slices: int = 0, exact: float | None =
     from shared.release.canary.canary_judge import CanaryPolicy
 
     canary, margins = definition.canary, definition.canary.margins
+    online = definition.serve.type == "online"
     asked = {"predictions": margins.prediction_shift, "shadow": margins.shadow_disagreement}
+    required = ["errors", "latency"] if online else ["errors"]
+    labelled = definition.data.labels is not None or not online
     return CanaryPolicy(
         alpha=canary.false_rollback_rate,
-        steps=len(canary.steps) + bool(canary.bake_minutes),
-        min_requests=canary.step.min_requests,
+        steps=len(definition.shares) + bool(canary.bake_minutes and online),
+        min_requests=canary.step.min_requests if online else 1,
         max_error_rate_increase=margins.error_rate,
-        max_latency_increase_ratio=margins.latency_ratio,
+        max_latency_increase_ratio=margins.latency_ratio if online else None,
         latency_floor_ms=margins.latency_floor_ms,
         max_prediction_shift=margins.prediction_shift,
-        max_label_error_increase=margins.label_error if definition.data.labels else None,
+        max_label_error_increase=margins.label_error if labelled else None,
         max_shadow_disagreement=margins.shadow_disagreement,
-        required=("errors", "latency", *(name for name, margin in asked.items() if margin is not None)),
+        required=(*required, *(name for name, margin in asked.items() if margin is not None)),
         slice_slots=max(slices, 1),
         exact=EXACT if exact is None else exact,
-        unit=canary.unit,
+        unit=canary.unit if online else "row",
         signals=signal_evidence.policies(definition),
     )
 

@@ -71,7 +71,7 @@ def compare(
         frame = frame.drop(columns=definition.data.id)
     stamp = f"shadow-{release.job_name}-s{release.step}"
     try:
-        said = predictions.predict(unit.ports, definition.serve.endpoint, release.deployment, frame, stamp)
+        said = predictions.predict(unit.ports, definition.serve, release.deployment, frame, stamp)
     except DriftloopError as error:
         return shadow, f"shadow: {error}"
     if said.problems:

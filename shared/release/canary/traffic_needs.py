@@ -24,9 +24,11 @@ class StepNeeds:
 
 
 def traffic_needs(definition: Definition) -> tuple[StepNeeds, ...]:
-    """One for each step."""
+    """One for each step; none of a batch endpoint, whose steps are drops."""
     from shared.stats.group_sequential import hits_needed
 
+    if definition.serve.type == "batch":
+        return ()
     alpha, step = canary_policy(definition).exact_alpha, definition.canary.step
     found = []
     for weight in definition.canary.steps:

@@ -50,8 +50,8 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     definition = published.definition
     frame, drawn = holdout_rows(unit, release, definition)
     asked = predictions.features(frame, definition)
-    endpoint, stamp = definition.serve.endpoint, f"gate-{release.job_name}"
-    challenger = predictions.predict(unit.ports, endpoint, release.deployment, asked, stamp)
+    serve, stamp = definition.serve, f"gate-{release.job_name}"
+    challenger = predictions.predict(unit.ports, serve, release.deployment, asked, stamp)
     answers = [*challenger.answers, *_golden(unit, release, definition)]
     task = task_of(unit, definition)
     trained_on = trained_classes(unit.ports, release.profile, definition.data.target)
@@ -59,7 +59,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     judged = [_smoke(unit, answers, _smoke_policy(classes))]
     if judged[0].outcome is Outcome.PASS and not release.ungated:
         champion = (
-            predictions.predict(unit.ports, endpoint, release.champion.deployment, asked, stamp)
+            predictions.predict(unit.ports, serve, release.champion.deployment, asked, stamp)
             if release.champion
             else None
         )
@@ -151,7 +151,7 @@ def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[Smoke
         ) from error
     rows, answers = rows.head(predictions.ROWS_PER_REQUEST), answers[: predictions.ROWS_PER_REQUEST]
     stamp = f"golden-{release.job_name}"
-    said = predictions.predict(unit.ports, definition.serve.endpoint, release.deployment, rows, stamp)
+    said = predictions.predict(unit.ports, definition.serve, release.deployment, rows, stamp)
     return tuple(replace(answer, golden=tuple(answers)) for answer in said.answers)
 
 

@@ -1,0 +1,191 @@
+"""Batch endpoints are brought about once, the default deployment is what serves, and a question is one job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from shared.azure.batch_endpoints import AzureBatch
+from shared.errors import AnswersAwaited, ConfigurationError, InvariantBroken
+from shared.memory.batch_scores import MemoryBatch
+from shared.ports import Answer, DeploymentSpec
+from tests.contract.stage import COMPUTE, ROWS, VERIFIED, Stage, eventually, fresh
+
+MODEL = b"""
+flavors:
+  python_function: {loader_module: sizes, code: ., python_version: 3.11.0}
+signature:
+  inputs: '[{"type": "long", "name": "x", "required": true}]'
+"""
+LOADER = b"""
+class Sizes:
+    def predict(self, rows, params=None):
+        if (rows["x"] == 99).any():
+            raise ValueError("nobody has ever seen 99")
+        return ["large" if x > 1 else "small" for x in rows["x"]]
+
+def _load_pyfunc(path):
+    return Sizes()
+"""
+CONDA = b"""
+dependencies: ['python=3.11', {pip: [mlflow-skinny==2.16.2, numpy==2.3.5, pandas==2.3.3, pyarrow==24.0.0]}]
+"""
+FILES = {"MLmodel": MODEL, "sizes.py": LOADER, "conda.yaml": CONDA}
+UNSCORED = '{"input_data": {"columns": ["x"], "data": [[99]]}}'
+
+
+def asked(stage: Stage, pair: str, deployment: str, payloads: Sequence[str], stamp: str) -> list[Answer]:
+    """Ask again until there are answers, as the engine does at each tick."""
+
+    def look() -> list[Answer] | None:
+        try:
+            return stage.ports.batch.predict(pair, deployment, payloads, stamp)
+        except AnswersAwaited:
+            return None
+
+    found = eventually(look, lambda seen: seen is not None)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def pair(stage: Stage) -> Iterator[str]:
+    """A batch endpoint with two deployments, `old` the default."""
+    batch, endpoint = stage.ports.batch, fresh("b")
+    if isinstance(batch, MemoryBatch):
+        batch.new_deployments_are = "ready"
+        batch.answer = lambda endpoint, deployment, payload: (
+            Answer(500, "", 0.0) if payload == UNSCORED else Answer(200, '["small", "large"]', 0.0)
+        )
+    model = stage.registered(fresh("m"), "1", FILES)
+    eventually(lambda: batch.ensure_endpoint(endpoint), lambda seen: seen.state == "ready")
+    for name in ("old", "new"):
+        made = spec(endpoint, name, model)
+        eventually(lambda made=made: batch.ensure_deployment(made), lambda seen: seen.state == "ready")  # type: ignore[misc]
+    _set(stage, endpoint, {"old": 100})
+    yield endpoint
+    _set(stage, endpoint, {})
+    for name in ("old", "new"):
+        eventually(lambda name=name: batch.ensure_no_deployment(endpoint, name), bool)  # type: ignore[misc]
+
+
+def spec(endpoint: str, name: str, model: str) -> DeploymentSpec:
+    cluster = COMPUTE or "driftloop-cpu"
+    return DeploymentSpec(endpoint, name, model, "Standard_DS3_v2", compute=cluster, tags={"a": "b"})
+
+
+def _set(stage: Stage, endpoint: str, weights: dict[str, int]) -> None:
+    stage.ports.batch.set_traffic(endpoint, weights)
+    eventually(lambda: dict(stage.ports.batch.traffic(endpoint)), lambda seen: seen == weights)
+
+
+def test_what_is_there_is_not_made_again(stage: Stage, pair: str) -> None:
+    batch = stage.ports.batch
+    assert batch.ensure_endpoint(pair).state == "ready"
+    model = batch.deployed_model(pair, "old")
+    assert batch.ensure_deployment(spec(pair, "old", model)).state == "ready"
+    assert batch.deployments(pair) == {"old": model, "new": model}
+    assert (batch.endpoint_state(pair), batch.deployment_state(pair, "none")) == ("ready", "missing")
+    assert (batch.hold_scale(pair, "old"), batch.hold_scale(pair, "none")) == (1, 0)
+    batch.free_scale(pair, "old")
+    with pytest.raises(ConfigurationError, match="Somebody else made it"):
+        batch.ensure_deployment(spec(pair, "old", "azureml:another:7"))
+
+
+def test_the_default_deployment_is_the_traffic(stage: Stage, pair: str) -> None:
+    batch = stage.ports.batch
+    assert dict(batch.traffic(pair)) == {"old": 100}
+    _set(stage, pair, {"new": 100})
+    assert batch.set_by_us(pair)
+    with pytest.raises(InvariantBroken, match="still"):
+        batch.ensure_no_deployment(pair, "new")
+    by_hand(stage, pair, "old")
+    eventually(lambda: dict(batch.traffic(pair)), lambda seen: seen == {"old": 100})
+    assert not batch.set_by_us(pair)
+    with pytest.raises(InvariantBroken, match="one default"):
+        batch.set_traffic(pair, {"old": 90, "new": 10})
+    _set(stage, pair, {"old": 100})
+
+
+def by_hand(stage: Stage, endpoint: str, name: str) -> None:
+    """As `az ml batch-endpoint update --set-default` does."""
+    batch = stage.ports.batch
+    if isinstance(batch, MemoryBatch):
+        batch.endpoints[endpoint].traffic = {name: 100}
+        return
+    assert isinstance(batch, AzureBatch)
+    found = batch._endpoint(endpoint)
+    found.defaults = {"deployment_name": name}
+    batch._ml().batch_endpoints.begin_create_or_update(found)
+
+
+def test_a_question_is_one_job_whose_answers_come_in_the_order_of_the_payloads(
+    stage: Stage, pair: str
+) -> None:
+    batch = stage.ports.batch
+    if isinstance(batch, MemoryBatch):
+        batch.new_jobs_are = "running"
+    with pytest.raises(AnswersAwaited) as first:
+        batch.predict(pair, "new", [ROWS] * 12, "gate-r1")
+    if isinstance(batch, MemoryBatch):
+        batch.new_jobs_are = "completed"
+        [job] = batch.scorings.values()
+        with pytest.raises(AnswersAwaited) as again:
+            batch.predict(pair, "new", [ROWS] * 12, "gate-r1")
+        assert again.value.job == first.value.job
+        job.status = "completed"
+
+    answers = asked(stage, pair, "new", [ROWS] * 12, "gate-r1")
+
+    assert {(answer.status, answer.body) for answer in answers} == {(200, '["small", "large"]')}
+    assert len(answers) == 12
+    assert batch.predict(pair, "new", [ROWS] * 12, "gate-r1") == answers, "no job is begun for what is known"
+    assert batch.predict(pair, "new", [], "gate-r1") == []
+
+
+def test_rows_that_were_not_scored_are_an_error_though_the_job_succeeds(stage: Stage, pair: str) -> None:
+    """error_threshold -1: a job with bad files completes, and their rows are missing."""
+    good, bad = asked(stage, pair, "old", [ROWS, UNSCORED], "metric-v1")
+    assert (good.status, bad.status) == (200, 500)
+
+
+def test_a_job_that_fails_answers_nothing(stage: Stage, pair: str) -> None:
+    if isinstance(stage.ports.batch, MemoryBatch):
+        stage.ports.batch.new_jobs_are = "failed"
+    [answer] = asked(stage, pair, "old", [UNSCORED], "metric-v2")
+    if isinstance(stage.ports.batch, MemoryBatch):
+        stage.ports.batch.new_jobs_are = "completed"
+    assert answer.status == 500
+    assert "failed" in answer.body
+
+
+def test_an_endpoint_that_is_not_there_is_told(stage: Stage) -> None:
+    assert stage.ports.batch.endpoint_state(fresh("b")) == "missing"
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        stage.ports.batch.traffic(fresh("b"))
+
+
+@pytest.mark.skipif(VERIFIED, reason="an Azure account has no control surface")
+def test_a_call_that_was_answered_and_not_written_down_is_made_again(
+    stage: Stage, pair: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between the call and the blob that names its job: nothing is lost, and outputs do not collide."""
+    batch = stage.ports.batch
+    if not isinstance(batch, AzureBatch):
+        pytest.skip("nothing is written down in memory")
+    calls, jobs = batch._calls, list[str]()
+    real = calls._invoke
+
+    def lost(*arguments: str) -> str:
+        jobs.append(real(*arguments))
+        raise ConnectionError("the process is gone")
+
+    monkeypatch.setattr(calls, "_invoke", lost)
+    with pytest.raises(ConnectionError):
+        batch.predict(pair, "old", [ROWS], "crashed")
+    monkeypatch.undo()
+
+    [answer] = asked(stage, pair, "old", [ROWS], "crashed")
+    assert answer.body == '["small", "large"]'
+    eventually(lambda: str(batch._ml().jobs.get(jobs[0]).status), lambda seen: "COMPLETED" in seen.upper())

@@ -79,7 +79,7 @@ def of_row(unit: Unit, release: Release, row: Mapping[str, object]) -> Attributi
     mixed = shapley.mixing(len(given), len(reference), SEED)
     frame = _frame(given, reference, mixed)
     stamp = f"explain-{release.job_name}"
-    said = predictions.predict(unit.ports, definition.serve.endpoint, release.deployment, frame, stamp)
+    said = predictions.predict(unit.ports, definition.serve, release.deployment, frame, stamp)
     if unanswered := sum(value is None for value in said.values):
         return Unanswered(unanswered, len(frame), said.problems)
     measured, numbers = _numbers(unit, release, definition, said)
@@ -99,6 +99,10 @@ def of_row(unit: Unit, release: Release, row: Mapping[str, object]) -> Attributi
 
 def _check_deployed(unit: Unit, release: Release, definition: Definition) -> None:
     endpoint, champion = definition.serve.endpoint, unit.state.champion
+    if definition.serve.type == "batch":
+        raise ConfigurationError(
+            f"{release.loop} serves by a batch endpoint, whose jobs take minutes; explain --row asks an online endpoint"
+        )
     if release.deployment and unit.ports.serving.deployment_state(endpoint, release.deployment) == "ready":
         return
     serves = f"; release {champion.release} serves" if champion else ""

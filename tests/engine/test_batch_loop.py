@@ -11,11 +11,13 @@ import pytest
 from shared import loopfile
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Outcome, Phase
+from shared.errors import ConfigurationError
 from shared.release import evidence_replay
 from shared.release.canary.drop_evidence import _pairs
 from shared.release.canary.live_counts import Scale
 from shared.retraining import cost
-from shared.runtime import tick
+from shared.runtime import tick, unit_of_work
+from shared.verdict import attribution
 from shared.words import say
 from tests import faults
 from tests.engine.world import LOOP, World, csv, lived, season
@@ -349,3 +351,10 @@ def crashed_at(world: World, number: int, *, after: bool) -> tuple[World, int]:
         if world.state.open_release is None:
             break
     return world, seen
+
+
+def test_one_answer_is_not_explained_by_jobs() -> None:
+    world = served()
+    unit = unit_of_work.read(world.ports, world.loop)
+    with pytest.raises(ConfigurationError, match="explain --row asks an online endpoint"):
+        attribution.of_row(unit, world.release(1), {})

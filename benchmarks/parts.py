@@ -28,9 +28,9 @@ from shared.azure.blobs import AzureBlobs
 from shared.azure.client import Clients, credential
 from shared.azure.failures import BoundedTransport
 from shared.errors import InputRejected
+from shared.files.drop_files import DropFile, Limits, ReadSpec
 from shared.intake import read_drop
-from shared.intake.reader import child_pool
-from shared.intake.reader.drop_files import DropFile, Limits, ReadSpec
+from shared.reader import child_pool
 from shared.settings import Settings
 
 PARTS, ROWS, NUMBERS = 10_000, 200, 12

@@ -87,7 +87,7 @@ def main(drops: int) -> None:
 
 def _readers_s() -> float:
     children = psutil.Process().children(recursive=True)
-    readers = [child for child in children if "shared.intake.reader.child" in child.cmdline()]
+    readers = [child for child in children if "shared.reader.child" in child.cmdline()]
     return float(sum(sum(child.cpu_times()[:2]) for child in readers))
 
 

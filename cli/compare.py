@@ -18,7 +18,7 @@ from shared.redaction import printable
 
 if TYPE_CHECKING:
     from drift import Finding, Profile, Report
-    from shared.intake.reader.profile_files import Profiled
+    from shared.reader.profile_files import Profiled
 
 By = Annotated[str | None, typer.Option(help="Judge each value of this column by itself as well.")]
 Ignore = Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")]
@@ -149,7 +149,7 @@ def said(columns: list[str] | None) -> dict[str, str]:
 def _read(
     path: Path, ignore: list[str] | None, columns: dict[str, str], null: list[str] | None, **how: Any
 ) -> Profiled:
-    from shared.intake.reader import profile_files
+    from shared.reader import profile_files
 
     return profile_files.profile(
         path, ignore=tuple(ignore or ()), columns=columns, nulls=tuple(null or ()), **how
@@ -158,7 +158,7 @@ def _read(
 
 def _stored(path: Path) -> Profiled | None:
     from drift.profiles import stored
-    from shared.intake.reader.profile_files import Profiled
+    from shared.reader.profile_files import Profiled
 
     kept = stored(path)
     return None if kept is None else Profiled(kept)

@@ -14,7 +14,7 @@ from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from shared.intake import ReadSpec
-    from shared.intake.reader.contract_pass import Result
+    from shared.reader.contract_pass import Result
 
 LONGEST_VALUE = 60
 
@@ -87,8 +87,8 @@ def _checked(file: Path, spec: ReadSpec) -> tuple[Sequence[Result], int, Sequenc
 
     from shared.clock import SystemClock
     from shared.errors import InputRejected
-    from shared.intake.reader.checked_files import check_files
-    from shared.intake.reader.profile_files import files_of
+    from shared.reader.checked_files import check_files
+    from shared.reader.profile_files import files_of
 
     if not file.exists():
         raise ConfigurationError(f"{file} does not exist")

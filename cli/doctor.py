@@ -24,8 +24,8 @@ from shared.tables.snapshot import commit_of
 from shared.words import say, say_all
 
 if TYPE_CHECKING:
-    from shared.azure.checkup import Checkup, QueueSeen
     from shared.azure.client import Workspace
+    from shared.checkup.checkup import Checkup, QueueSeen
     from shared.domain.loop import Overview
     from shared.ports import Ports
     from shared.settings import Settings
@@ -75,8 +75,8 @@ def examine() -> Iterator[Finding]:
 
 
 def _examined(settings: Settings) -> Iterator[Finding]:
-    from shared.azure.checkup import Checkup
     from shared.azure.client import Workspace, credential
+    from shared.checkup.checkup import Checkup
     from shared.wiring import azure_ports
 
     ml, ports = Workspace(settings, credential()), azure_ports(settings)

@@ -10,7 +10,7 @@ from shared import accounts
 from shared.port_rules import DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from shared.azure.platform_checkup import Subscription, Surroundings
+    from shared.checkup.platform_checkup import Subscription, Surroundings
     from shared.domain.loop import Overview
 
 _BLOB = "/blobServices/default/containers/{}/blobs/name"

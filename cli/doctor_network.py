@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from cli.diagnosis import BROKEN, OK, WARNING, Finding, guarded
 
 if TYPE_CHECKING:
-    from shared.azure.network_checkup import ManagedNetwork, Network, Target, Way
-    from shared.azure.platform_checkup import Surroundings
+    from shared.checkup.network_checkup import ManagedNetwork, Network, Target, Way
+    from shared.checkup.platform_checkup import Surroundings
     from shared.domain.loop import Overview
     from shared.settings import Settings
 
@@ -32,7 +32,7 @@ def examined(
     settings: Settings, around: Surroundings, overviews: list[Overview], not_looked_at: str
 ) -> Iterator[Finding]:
     """A public deployment is one finding, beside its deliveries."""
-    from shared.azure.network_checkup import Network
+    from shared.checkup.network_checkup import Network
 
     network = Network(settings)
     looks: dict[str, Callable[[], Iterator[Finding]]] = {
@@ -132,7 +132,7 @@ def _named(what: str, hosts: tuple[str, ...]) -> Finding:
 
 
 def _way(way: Way | None) -> Iterator[Finding]:
-    from shared.azure.network_checkup import ALERTS
+    from shared.checkup.network_checkup import ALERTS
 
     if way is None:
         return
@@ -157,7 +157,7 @@ def _way(way: Way | None) -> Iterator[Finding]:
 
 
 def _managed(managed: ManagedNetwork) -> Finding:
-    from shared.azure.network_checkup import RULE
+    from shared.checkup.network_checkup import RULE
 
     check, approve = (
         "managed network",

@@ -14,7 +14,7 @@ from shared import accounts
 from shared.port_rules import DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from shared.azure.platform_checkup import Surroundings
+    from shared.checkup.platform_checkup import Surroundings
     from shared.domain.loop import Overview
     from shared.ports import Ports
     from shared.settings import Settings
@@ -44,7 +44,7 @@ INFRA = Path(__file__).parents[1] / "infra"
 
 def examined(settings: Settings, ports: Ports, overviews: list[Overview]) -> Iterator[Finding]:
     """What only Resource Manager can tell. Who may not ask it is told so; that alone breaks nothing."""
-    from shared.azure.platform_checkup import Surroundings
+    from shared.checkup.platform_checkup import Surroundings
 
     around = Surroundings(settings)
     looks: dict[str, Callable[[], Iterator[Finding]]] = {
@@ -135,7 +135,7 @@ def _diagnostics(
 def _identities(around: Surroundings, settings: Settings, overviews: list[Overview]) -> Iterator[Finding]:
     import yaml
 
-    from shared.azure.network_checkup import Network
+    from shared.checkup.network_checkup import Network
 
     if not (INFRA / "identities.yaml").exists():
         yield Finding("identities", WARNING, "infra/identities.yaml is not here", "run it from a checkout")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cli.diagnosis import BROKEN, OK, WARNING, Finding
 
 if TYPE_CHECKING:
-    from shared.azure.platform_checkup import Surroundings
+    from shared.checkup.platform_checkup import Surroundings
     from shared.domain.loop import Overview
     from shared.ports import Ports
 

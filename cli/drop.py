@@ -51,8 +51,8 @@ def drop(
 
 def _folder(blobs: Blobs, file: Path, place: str, end: str) -> None:
     """Its parts, and then its end."""
+    from shared.files import partitions
     from shared.intake import manifest
-    from shared.intake.reader import partitions
     from shared.tables import mltable
 
     container, _, target = place.partition("/")

@@ -247,8 +247,8 @@ class Seen:
 def columns_of(data: Path) -> list[str]:
     from shared.errors import InputRejected
     from shared.intake import ReadSpec
-    from shared.intake.reader.batches import open_sources
-    from shared.intake.reader.profile_files import files_of
+    from shared.reader.batches import open_sources
+    from shared.reader.profile_files import files_of
 
     _check_there(data)
     try:
@@ -282,7 +282,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
     from cli.new_prospects import sorted_by
     from shared.errors import InputRejected
     from shared.intake import ReadSpec, read_drop
-    from shared.intake.reader.profile_files import files_of
+    from shared.reader.profile_files import files_of
 
     _check_there(data)
     with tempfile.TemporaryDirectory(prefix="driftloop-new-") as place:

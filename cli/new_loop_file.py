@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli import contract_proposal, new_prospects
 from cli.yaml_values import quoted
-from shared.intake.reader.column_kinds import NUMBER
+from shared.values.column_kinds import NUMBER
 
 if TYPE_CHECKING:
     from cli.new_data import Seen

@@ -12,8 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+    from shared.gate.gate_judge import GateVerdict
     from shared.loopfile import Definition
-    from shared.release.gate.gate_judge import GateVerdict
 
 ROWS_TRIED = 500
 """Holdout rows of the trial at most: what more rows would show follows from these."""
@@ -42,7 +42,7 @@ def prospects(definition: Definition, answers: Sequence[object]) -> Iterator[str
 
 
 def _rare(answers: Sequence[object], share: float) -> Iterator[str]:
-    from shared.release.gate.holdout import LEAST_OF_CLASS
+    from shared.gate.holdout import LEAST_OF_CLASS
     from shared.stats.metrics import class_name
 
     (name, fewest), *_ = reversed(Counter(map(class_name, answers)).most_common())
@@ -58,7 +58,7 @@ def _rare(answers: Sequence[object], share: float) -> Iterator[str]:
 
 def _trial(definition: Definition, answers: Sequence[object], kept: int) -> GateVerdict:
     """The loop's own gate on as many of these rows, between two models that are equally good."""
-    from shared.release.gate.gate_judge import GateEvidence, GatePolicy, judge_gate
+    from shared.gate.gate_judge import GateEvidence, GatePolicy, judge_gate
 
     assert definition.metric is not None
     draw = np.random.default_rng(1)
@@ -97,7 +97,7 @@ def _off(truth: list[object], draw: np.random.Generator) -> Answers:
 
 def _shown(definition: Definition, verdict: GateVerdict, kept: int) -> str:
     from shared.domain.release import Outcome
-    from shared.release.gate.holdout import LEAST_ROWS
+    from shared.gate.holdout import LEAST_ROWS
 
     margin, needed = f"{definition.gate.margin:g}", verdict.rows_needed
     if kept < LEAST_ROWS:
@@ -121,7 +121,7 @@ def _shown(definition: Definition, verdict: GateVerdict, kept: int) -> str:
 
 
 def _canary(definition: Definition) -> str:
-    from shared.release.canary.traffic_needs import traffic_needs
+    from shared.canary.traffic_needs import traffic_needs
 
     first, step = traffic_needs(definition)[0], definition.canary.step
     return (

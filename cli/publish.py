@@ -106,7 +106,7 @@ def _check_scale(definition: Definition) -> None:
 
 def _traffic(definition: Definition) -> Iterator[str]:
     """What the canary's steps need, so that a loop with less traffic is not a surprise of its first release."""
-    from shared.release.canary.traffic_needs import traffic_needs
+    from shared.canary.traffic_needs import traffic_needs
 
     step = definition.canary.step
     if definition.serve.type == "batch":

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from demo.cleaning import clear
 from demo.stage import Stage
-from shared.azure.platform_checkup import Surroundings
+from shared.checkup.platform_checkup import Surroundings
 from shared.inbox import messages
 
 HOST_ONLY = {"prices": "its source is a server on this machine, which an app on Azure cannot reach"}

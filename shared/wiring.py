@@ -10,11 +10,11 @@ from shared.clock import SystemClock
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from shared.azure.autoscale import Autoscaling
     from shared.azure.client import Clients
     from shared.azure.failures import BoundedTransport
     from shared.lineage.http_sink import HttpLineage
     from shared.ports import Ports, Sharing
+    from shared.serving.autoscale import Autoscaling
 
 VERSIONS = "versions"
 DOCUMENTS = "documents"
@@ -25,22 +25,22 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
 
     Tests of what can break give a `transport` of their own, under Azure's unmodified clients.
     """
-    from shared.azure.batch_calls import BatchCalls
-    from shared.azure.batch_endpoints import AzureBatch
     from shared.azure.blobs import AzureBlobs
     from shared.azure.client import Clients, Workspace, credential
     from shared.azure.datastore import Datastore
     from shared.azure.documents import BlobDocuments
-    from shared.azure.endpoints import AzureServing
     from shared.azure.failures import BoundedTransport
     from shared.azure.jobs import AzureTraining
     from shared.azure.queue import AzureQueue
     from shared.azure.tables import TableStore
     from shared.azure.topic import AzureTopic
-    from shared.azure.traffic_log import AzureEvidence
     from shared.azure.versions import AzureVersions
     from shared.intake.source_http import WebSources
     from shared.ports import Ports
+    from shared.serving.batch_calls import BatchCalls
+    from shared.serving.batch_endpoints import AzureBatch
+    from shared.serving.endpoints import AzureServing
+    from shared.serving.traffic_log import AzureEvidence
 
     clients = Clients(settings, credential(), transport or BoundedTransport)
     workspace = Workspace(settings, clients.identity, clients.transport)
@@ -83,8 +83,8 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
 
 
 def _scaling(settings: Settings, clients: Clients) -> Autoscaling | None:
-    from shared.azure import autoscale
     from shared.azure.arm import ResourceManager
+    from shared.serving import autoscale
 
     if not settings.autoscale_group:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.release.gate.holdout import Interval
+from shared.gate.holdout import Interval
 
 if TYPE_CHECKING:
     from drift import ColumnProfile

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.canary.simulation import Floats, Run, ever, run
 from benchmarks.document import write
-from shared.release.canary.canary_judge import CanaryPolicy
+from shared.canary.canary_judge import CanaryPolicy
 
 LOOKS, PER_LOOK, ALPHA = 25, 40, 0.01
 Fires = NDArray[np.bool_]

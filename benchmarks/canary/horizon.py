@@ -25,7 +25,7 @@ from scipy.stats import hypergeom
 
 from benchmarks.canary.callers import QUARTERS, day
 from benchmarks.document import write
-from shared.release.canary.boundary import EXACT
+from shared.canary.boundary import EXACT
 from shared.stats.group_sequential import Window, crossed
 from shared.stats.sequential import log_e_more
 

@@ -14,10 +14,10 @@ BEGAN = time.perf_counter()
 NAME, FILE = sys.argv[1], Path(sys.argv[2])
 
 if NAME == "driftloop":
+    from shared.files.drop_files import Limits
     from shared.intake import DropFile, ReadSpec
     from shared.intake.contract_verdict import told
-    from shared.intake.reader.checked_files import check_files
-    from shared.intake.reader.drop_files import Limits
+    from shared.reader.checked_files import check_files
 elif NAME == "pandera":
     import pandas as pd
     import pandera.pandas as pa

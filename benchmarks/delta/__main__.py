@@ -27,8 +27,8 @@ import pyarrow as pa
 
 from benchmarks.document import write
 from shared.errors import InputRejected
-from shared.intake.reader.drop_files import Limits
-from shared.intake.reader.formats import Budget
+from shared.files.drop_files import Limits
+from shared.files.formats import Budget
 from shared.memory import FakeClock, memory_ports
 from shared.tables import delta_table
 from shared.tables.snapshot import LOG

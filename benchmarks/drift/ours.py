@@ -7,7 +7,7 @@ from timing import Clock
 
 clock = Clock()
 import drift  # noqa: E402 - what is timed
-from shared.intake.reader import profile_files  # noqa: E402 - as the command reads files
+from shared.reader import profile_files  # noqa: E402 - as the command reads files
 
 loaded = (drift.profile, drift.compare)  # the names are loaded when they are first used
 

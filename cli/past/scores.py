@@ -10,10 +10,10 @@ import pandas as pd
 from cli.past.model import Model
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
+from shared.gate.holdout import ALL_ROWS
 from shared.loopfile.published import Published
 from shared.own import measured, source_text
 from shared.ports import Ports
-from shared.release.gate.holdout import ALL_ROWS
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.stats.metrics import Metric, OwnMetric, class_name, metric_of

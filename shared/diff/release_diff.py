@@ -12,10 +12,10 @@ from shared.diff import definition_diff
 from shared.diff.definition_diff import Change, CodeChange
 from shared.domain.release import Judgement, JudgementKind, Release
 from shared.errors import ConfigurationError, InvariantBroken
+from shared.gate import importance
+from shared.gate.holdout import GateVerdict, Interval, slice_name
+from shared.gate.importance import Explanation, Importance
 from shared.loopfile.published import Published
-from shared.release.gate import importance
-from shared.release.gate.holdout import GateVerdict, Interval, slice_name
-from shared.release.gate.importance import Explanation, Importance
 from shared.runtime.unit_of_work import Unit
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 
-from shared.intake.reader.column_kinds import DATETIME, INTEGER, LONG, NOTHING, NUMBER, STRING, join
-from shared.intake.reader.drop_files import ReadSpec
+from shared.files.drop_files import ReadSpec
 from shared.intake.rejections import listed, quoted, rejected
+from shared.values.column_kinds import DATETIME, INTEGER, LONG, NOTHING, NUMBER, STRING, join
 
 Findings = list[str]
 Guess = Callable[[str, list[str]], str]

@@ -9,7 +9,7 @@ from shared.intake.rejections import rejected
 from shared.redaction import printable
 
 if TYPE_CHECKING:
-    from shared.intake.reader.contract_pass import Result
+    from shared.reader.contract_pass import Result
 
 MOST_NAMED = 10
 """Broken rules that are named; the version's document has all."""

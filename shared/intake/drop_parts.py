@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import DependencyUnavailable, InputRejected
+from shared.files import partitions
 from shared.inbox.landings import FOLDER_END
 from shared.intake import manifest
 from shared.intake.manifest import Promised
-from shared.intake.reader import partitions
 from shared.intake.rejections import listed, rejected
 from shared.ports import Blob
 from shared.runtime.unit_of_work import Unit
@@ -171,7 +171,7 @@ def read_as(unit: Unit, place: str) -> int:
 
 def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: int, scratch: Path) -> Parts:
     """The table as it was at this commit, unless it changed no row, or a later one is read instead."""
-    from shared.intake.reader.drop_files import Limits
+    from shared.files.drop_files import Limits
     from shared.tables import delta_table
 
     there = {one.name[len(folder) :]: one for one in unit.ports.blobs.list(blob.container, folder)}

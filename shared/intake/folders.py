@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.reason import Code, reason
+from shared.files import partitions
 from shared.inbox.landings import FOLDER_END
 from shared.intake import drop_parts, drops
-from shared.intake.reader import partitions
 from shared.ports import Blob, Delete, Insert, Row
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows

@@ -33,8 +33,8 @@ from shared.state.hash_chain import Draft
 from shared.stats import arrival_lags
 
 if TYPE_CHECKING:
+    from shared.gate.holdout import OwnSeen
     from shared.loopfile import Definition
-    from shared.release.gate.holdout import OwnSeen
     from shared.stats.metrics import OwnMetric
     from shared.verdict.metric import MetricVerdict
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path as Folder
 
 from shared.loopfile import yaml_lines as form
-from shared.loopfile.standards import odcs, pandera_schema
-from shared.loopfile.standards.translation import Translation
 from shared.loopfile.value_kinds import beside
 from shared.loopfile.yaml_lines import Document, Mistake, Path
+from shared.standards import odcs, pandera_schema
+from shared.standards.translation import Translation
 
 _HERE: Path = ("data", "contract")
 _FORMS = (

@@ -9,9 +9,9 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.reason import Code, reason
+from shared.gate.holdout import ALL_ROWS, Interval, OwnFound, OwnSeen, bad_values, without_probability
 from shared.loopfile.published import Published
 from shared.own import sandbox, source_text
-from shared.release.gate.holdout import ALL_ROWS, Interval, OwnFound, OwnSeen, bad_values, without_probability
 from shared.stats.metrics import Metric, OwnMetric, class_name, is_own, metric_of
 
 if TYPE_CHECKING:

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from shared.canary import bake_evidence, canary_evidence, challenger_size, drop_evidence
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome, Phase, Release
 from shared.domain.version import DataVersion
 from shared.errors import AnswersAwaited, ConfigurationError, DependencyUnavailable, InvariantBroken
+from shared.gate import gate_evidence
 from shared.loopfile.published import Published
 from shared.port_rules import LEDGER_TAG
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Scale, Serving
 from shared.redaction import words_of
 from shared.release import machine
 from shared.release import observations as obs
-from shared.release.canary import bake_evidence, canary_evidence, challenger_size, drop_evidence
-from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 
 TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})

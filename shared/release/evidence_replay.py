@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.canary import canary_evidence
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import CanaryPoint, Judgement, JudgementKind, Outcome, Release
 from shared.errors import InvariantBroken
+from shared.gate import gate_evidence
 from shared.loopfile.published import Published
 from shared.own.measured import own_metric
 from shared.ports import Ports
 from shared.redaction import words_of
-from shared.release.canary import canary_evidence
-from shared.release.gate import gate_evidence
 from shared.runtime import unit_of_work
 
 Content = Mapping[str, Any]  # a stored document: JSON of a record, which reads it back typed
@@ -100,7 +100,7 @@ def _differences(
 
 
 def _smoke(release: Release, published: Published, content: Content) -> _Again:
-    from shared.release.gate.smoke import SmokeRecord, judge_smoke
+    from shared.gate.smoke import SmokeRecord, judge_smoke
 
     record = SmokeRecord.from_dict(content)
     verdict = judge_smoke(record.evidence, record.policy)
@@ -109,7 +109,7 @@ def _smoke(release: Release, published: Published, content: Content) -> _Again:
 
 
 def _gate(release: Release, published: Published, content: Content) -> _Again:
-    from shared.release.gate.gate_judge import GateRecord, judge_gate
+    from shared.gate.gate_judge import GateRecord, judge_gate
 
     record = GateRecord.from_dict(content)
     verdict = judge_gate(record.evidence, record.policy)
@@ -121,7 +121,7 @@ def _gate(release: Release, published: Published, content: Content) -> _Again:
 
 
 def _canary(release: Release, published: Published, content: Content) -> _Again:
-    from shared.release.canary.canary_judge import CanaryRecord, judge_canary
+    from shared.canary.canary_judge import CanaryRecord, judge_canary
 
     record = CanaryRecord.from_dict(content)
     verdict, _ = judge_canary(record.evidence, record.policy, record.state, **record.times)
@@ -131,7 +131,7 @@ def _canary(release: Release, published: Published, content: Content) -> _Again:
 
 
 def _bake(release: Release, published: Published, content: Content) -> _Again:
-    from shared.release.canary.bake_judge import BakeRecord, judge_bake
+    from shared.canary.bake_judge import BakeRecord, judge_bake
 
     record = BakeRecord.from_dict(content)
     verdict = judge_bake(record.evidence, record.policy, **record.times)

@@ -7,11 +7,11 @@ import json
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Release
 from shared.errors import ConfigurationError, InvariantBroken
+from shared.gate import importance
+from shared.gate.importance import Explanation, Importance
 from shared.ports import IMPORTANCE
 from shared.redaction import words_of
 from shared.release import document
-from shared.release.gate import importance
-from shared.release.gate.importance import Explanation, Importance
 from shared.runtime.unit_of_work import Unit
 
 

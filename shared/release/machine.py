@@ -17,12 +17,12 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from shared.canary.timeline import remember
 from shared.domain.reason import Code, Fact, Reason, reason
 from shared.domain.release import DECISIONS, ENDED, Judgement, JudgementKind, Outcome, Phase, Release
 from shared.errors import InvariantBroken
 from shared.ports import DeploymentSeen, JobSeen
 from shared.release import observations as obs
-from shared.release.canary.timeline import remember
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition

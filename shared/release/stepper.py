@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from shared.canary import challenger_size
 from shared.domain.loop import LoopState, UnfinalRelease
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Champion, JudgementKind, Phase, Release
@@ -17,7 +18,6 @@ from shared.intake import labels
 from shared.ports import Change, Row
 from shared.redaction import words_of
 from shared.release import effects, frozen, machine
-from shared.release.canary import challenger_size
 from shared.release.machine import PHASES, place
 from shared.retraining import cost as costs
 from shared.retraining import policy

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.canary import challenger_size
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import ENDED, JobStep, Phase, Release, ReleaseTimes
 from shared.loopfile.prices import price
-from shared.release.canary import challenger_size
 from shared.release.machine import PHASES
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Did a release help? What it was for is tested again when the first version since it went live is judged.
 
 It did not help when the metric is breached on that version. Else old and new champion are compared in pairs, on the
-rows of the gate that were new to both (`shared/release/gate/new_rows.py`): shown to be better, it helped, shown to be
+rows of the gate that were new to both (`shared/gate/new_rows.py`): shown to be better, it helped, shown to be
 worse, it did not. A metric that was never breached says nothing. Where the pairs show nothing, whether a release for
 the metric helped is unknown; of one for drift, the version that it was made for is compared with the new model's
 training data, in the columns that had moved: data that keep moving are not the release's fault, new data that drown
@@ -18,7 +18,7 @@ from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome, Release, TriggerKind
 from shared.domain.version import DataVersion
-from shared.release.gate import gate_evidence
+from shared.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
 from shared.verdict import comparison
@@ -86,7 +86,7 @@ def _effect(unit: Unit, release: Release, after: DataVersion, definition: Defini
 
 def _paired(unit: Unit, release: Release) -> tuple[bool | None, Reason]:
     """Whether the new model is shown to be better than the old one on new rows, or worse; None: neither is shown."""
-    from shared.release.gate import new_rows
+    from shared.gate import new_rows
 
     old, verdict = release.champion, None
     if old is not None and old.versions and (record := gate_evidence.known(unit, release)) is not None:

@@ -201,7 +201,7 @@ def _of_parquet(path: Path) -> Iterator[list[Mapping[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from shared.intake.reader.parquet import guards
+    from shared.files.parquet import guards
 
     try:
         with pq.ParquetFile(path, **guards(), pre_buffer=False) as file:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from shared.intake.reader import child_pool
-from shared.intake.reader.drop_files import DropFile, Limits
+from shared.files.drop_files import DropFile, Limits
 from shared.intake.rejections import listed, quoted, rejected
 from shared.ports import Blob, Blobs
+from shared.reader import child_pool
 from shared.tables import delta_log
 from shared.tables.delta_log import Needed, Wanting
 from shared.tables.snapshot import LOG, Snapshot, TablePart, here

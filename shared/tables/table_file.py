@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.intake.reader.arrow_columns import canonical
-from shared.intake.reader.drop_files import DropFile, Limits
-from shared.intake.reader.formats import Budget
-from shared.intake.reader.parquet import Parquet, open_parquet
+from shared.files.drop_files import DropFile, Limits
+from shared.files.formats import Budget
+from shared.files.parquet import Parquet, open_parquet
 from shared.intake.rejections import quoted, rejected
 from shared.tables.deletion_vectors import Rows, deleted_rows
 from shared.tables.snapshot import TableColumn, TablePart
+from shared.values.arrow_columns import canonical
 
 _TYPES = {
     "string": pa.string(),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from shared.errors import ConfigurationError
-from shared.release.gate import gate_evidence
+from shared.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions
 from shared.verdict.task import task_of, trained_classes

@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from shared.canary import bake_evidence, canary_evidence, live_counts
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import JudgementKind, Outcome
 from shared.errors import DependencyUnavailable
 from shared.intake import labels
 from shared.release import document
-from shared.release.canary import bake_evidence, canary_evidence, live_counts
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
 
@@ -49,7 +49,7 @@ def answer(current: Unit) -> bool:
 
 def _judged(current: Unit, number: int) -> tuple[Reason, str]:
     """The last canary step once more, with every label that has come; and its evidence."""
-    from shared.release.canary.bake_judge import judge_step
+    from shared.canary.bake_judge import judge_step
 
     release, _ = current.release(number)
     definition = current.published(release.definition).definition

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from shared.domain.reason import Code, Reason, reason
-from shared.release.gate.holdout import OwnSeen, least_rows, slice_groups, slice_name
+from shared.gate.holdout import OwnSeen, least_rows, slice_groups, slice_name
 from shared.verdict.metric import MetricVerdict, Threshold, judge_metric
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _names(inputs: Sequence[Mapping[str, object]], columns: Sequence[str]) -> Ma
     """The slice of each row by every column that the collected inputs have."""
     import pandas as pd
 
-    from shared.release.gate.gate_evidence import slice_names
+    from shared.gate.gate_evidence import slice_names
     from shared.verdict.served_rows import plain
 
     known = [name for name in columns if any(name in row for row in inputs)]

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
-from shared.release.document import Document
-from shared.release.gate.holdout import (
+from shared.gate.holdout import (
     ALL_ROWS,
     OwnFound,
     OwnSeen,
@@ -20,6 +19,7 @@ from shared.release.gate.holdout import (
     no_positive_class,
     without_probability,
 )
+from shared.release.document import Document
 from shared.stats.metrics import Metric, class_name, row_costs, uncosted
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from shared.domain.version import DataVersion
+    from shared.gate.smoke import SmokeEvidence
     from shared.loopfile import Definition
     from shared.loopfile.definition import Serve
-    from shared.release.gate.smoke import SmokeEvidence
 
 ROWS_PER_REQUEST = 50
 MAX_ROWS = 2_000
@@ -75,7 +75,7 @@ def _sample(
     """From the samples that were drawn at reading: no version is ever read as a whole."""
     import pyarrow.parquet as pq
 
-    from shared.intake.reader.evidence_sample import ROWS, shares
+    from shared.reader.evidence_sample import ROWS, shares
 
     ordered = sorted(versions, key=lambda v: -v.number)
     found = [pq.read_table(BytesIO(ports.versions.read(f"{v.path}/sample/{name}.parquet"))) for v in ordered]
@@ -118,7 +118,7 @@ def features(frame: pd.DataFrame, definition: Definition) -> pd.DataFrame:
 
 def predict(ports: Ports, serve: Serve, deployment: str, frame: pd.DataFrame, stamp: str) -> Predictions:
     """Ask one deployment for all rows, in batches, stamped as ours. AnswersAwaited while a batch job scores them."""
-    from shared.release.gate.smoke import SmokeEvidence
+    from shared.gate.smoke import SmokeEvidence
 
     payloads, sizes = [], []
     for start in range(0, len(frame), ROWS_PER_REQUEST):
@@ -159,7 +159,7 @@ def _decoded(answer: Answer) -> object:
 
 def read_answer(status: int, body: object, size: int) -> tuple[list[object], Reason | None]:
     """`size` predictions, or as many None and what is wrong: an error status, an error text with 200, a wrong count."""
-    from shared.release.gate.smoke import answers_of
+    from shared.gate.smoke import answers_of
 
     nothing: list[object] = [None] * size
     if status != 200:

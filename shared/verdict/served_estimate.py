@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.reason import Code, Reason, reason
+from shared.gate import gate_evidence
 from shared.port_rules import sampled
-from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions, row_values, served_rows, threshold
 from shared.verdict.estimate import Asked, Estimated, checks, widening
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from shared.domain.release import Champion
+    from shared.gate.holdout import GateEvidence
     from shared.loopfile import Definition
     from shared.loopfile.published import Published
-    from shared.release.gate.holdout import GateEvidence
     from shared.stats.unlabelled import Estimate, Floats, Ints, Rows
     from shared.verdict.metric import Threshold
 

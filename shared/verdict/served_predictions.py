@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, reason
 from shared.domain.release import Trigger, TriggerKind
-from shared.release.gate import gate_evidence
+from shared.gate import gate_evidence
 from shared.retraining import start
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.version import DataVersion
+from shared.gate import gate_evidence
 from shared.loopfile.published import Published
 from shared.own.measured import own_metric
-from shared.release.gate import gate_evidence
 from shared.runtime.unit_of_work import Unit
 from shared.stats import drop_spread
 from shared.stats.drop_spread import Sample
@@ -25,8 +25,8 @@ from shared.verdict.metric import Threshold
 from shared.verdict.task import positive_class, task_of
 
 if TYPE_CHECKING:
+    from shared.gate.holdout import GateRecord, Interval
     from shared.loopfile.definition import Metric
-    from shared.release.gate.holdout import GateRecord, Interval
 
 MOST_PAST = 30
 """Versions back that are looked at."""
@@ -128,7 +128,7 @@ def _shown(record: GateRecord, confidence: float) -> Interval | None:
 
     A function of the loop's own that answers one number is not asked again: its bounds stay as they are.
     """
-    from shared.release.gate.gate_judge import judge_gate
+    from shared.gate.gate_judge import judge_gate
 
     policy = record.policy
     if policy.confidence == confidence:

@@ -17,13 +17,13 @@ from local.azure import LocalAzure
 from shared.azure.client import Clients, credential
 from shared.azure.operations import telling, why
 from shared.azure.topic import event_type
-from shared.azure.traffic_log import AzureEvidence
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError
 from shared.ports import Ports
 from shared.redaction import safe
+from shared.serving.traffic_log import AzureEvidence
 from shared.settings import Settings
 from tests.contract.stage import SdkStage, eventually, fresh
 

@@ -14,12 +14,12 @@ from typing import cast
 import pytest
 
 from shared.assets import same_asset
-from shared.azure.endpoints import AzureServing
-from shared.azure.platform_checkup import Surroundings
+from shared.checkup.platform_checkup import Surroundings
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
 from shared.memory.azureml import MemoryServing
 from shared.ports import IMPORTANCE, CountedUnit, ModelFiles, Scale
+from shared.serving.endpoints import AzureServing
 from shared.settings import Settings
 from tests.contract.stage import APPROVED, ROWS, VERIFIED, MemoryStage, Stage, eventually, fresh
 

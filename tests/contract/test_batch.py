@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from shared.azure.batch_endpoints import AzureBatch
 from shared.errors import AnswersAwaited, ConfigurationError, InvariantBroken
 from shared.memory.batch_scores import MemoryBatch
 from shared.ports import Answer, DeploymentSpec
+from shared.serving.batch_endpoints import AzureBatch
 from tests.contract.stage import COMPUTE, ROWS, VERIFIED, Stage, eventually, fresh
 
 MODEL = b"""

@@ -16,10 +16,10 @@ from azure.monitor.query import LogsQueryResult
 
 from local.azure import LocalAzure
 from shared.azure.client import Clients, credential
-from shared.azure.collector_rows import Line, alone, joined, line_of, sizes_of
 from shared.errors import DependencyUnavailable, DriftloopError
 from shared.port_rules import own_request
 from shared.ports import Ports
+from shared.serving.collector_rows import Line, alone, joined, line_of, sizes_of
 from shared.settings import Settings
 from tests.contract.stage import SdkStage, eventually, fresh
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import drift
-from shared.intake.reader import profile_files
+from shared.reader import profile_files
 
 SHARED = Path(os.environ.get("DRIFTLOOP_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CENSUS = SHARED / "adult_census_income.csv"

@@ -12,7 +12,7 @@ import pytest
 
 import drift
 from benchmarks.canary.simulation import lower
-from shared.intake.reader.one_of_each import OneOfEach
+from shared.reader.one_of_each import OneOfEach
 
 RATE = 0.05
 

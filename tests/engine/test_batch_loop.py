@@ -9,12 +9,12 @@ from contextlib import suppress
 import pytest
 
 from shared import loopfile
+from shared.canary.drop_evidence import _pairs
+from shared.canary.live_counts import Scale
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Outcome, Phase
 from shared.errors import ConfigurationError
 from shared.release import evidence_replay
-from shared.release.canary.drop_evidence import _pairs
-from shared.release.canary.live_counts import Scale
 from shared.retraining import cost
 from shared.runtime import tick, unit_of_work
 from shared.verdict import attribution

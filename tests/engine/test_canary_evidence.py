@@ -10,15 +10,15 @@ from functools import cache
 
 import pytest
 
+from shared.canary import canary_evidence
+from shared.canary.arms import CanaryEvidence
+from shared.canary.live_counts import Scale, counts_from
+from shared.canary.shadow import Shadow
 from shared.domain.reason import Code
 from shared.domain.release import Outcome, Phase, Release
 from shared.memory import MemoryRequest
 from shared.ports import Answer, Replace
 from shared.release import evidence_replay
-from shared.release.canary import canary_evidence
-from shared.release.canary.arms import CanaryEvidence
-from shared.release.canary.live_counts import Scale, counts_from
-from shared.release.canary.shadow import Shadow
 from shared.release.observations import CanarySeen
 from shared.runtime import tick, unit_of_work
 from shared.state import rows

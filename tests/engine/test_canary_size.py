@@ -11,12 +11,12 @@ from collections.abc import Mapping
 import pytest
 
 from shared import loopfile
+from shared.canary import challenger_size
 from shared.domain.reason import Code
 from shared.domain.release import Phase
 from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.memory.azureml import MemoryDeployment, MemoryServing
 from shared.release import machine
-from shared.release.canary import challenger_size
 from shared.retraining import cost
 from shared.state import queries
 from tests.engine import test_faults as faults

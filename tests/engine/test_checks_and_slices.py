@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from shared.domain.release import Phase
+from shared.gate.gate_evidence import slice_names
 from shared.loopfile import parse
 from shared.loopfile.published import Assets, Published
-from shared.release.gate.gate_evidence import slice_names
 from shared.runtime import publication
 from shared.verdict.predictions import Predictions, read_stated
 from shared.words import say

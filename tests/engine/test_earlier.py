@@ -12,10 +12,10 @@ from shared import loopfile
 from shared.audit import answer, exported_release
 from shared.domain.reason import Code, Reason
 from shared.domain.release import JudgementKind, Phase
+from shared.gate import gate_evidence
 from shared.inbox import messages
 from shared.loopfile.published import Assets, Published
 from shared.ports import Replace
-from shared.release.gate import gate_evidence
 from shared.release.untrained import GONE
 from shared.runtime import publication, unit_of_work
 from shared.state import queries, rows

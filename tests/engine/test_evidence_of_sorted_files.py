@@ -92,7 +92,7 @@ def test_a_thousand_sorted_drops_are_covered_as_shuffled_ones() -> None:
     """How often the 90 % interval of a mean covers it: the reader's samples alone, without the engine."""
     import pyarrow as pa
 
-    from shared.intake.reader.evidence_sample import RowSample, chances
+    from shared.reader.evidence_sample import RowSample, chances
 
     rng, schema, covered = (
         np.random.default_rng(3),

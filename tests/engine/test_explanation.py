@@ -10,8 +10,8 @@ from cli.explain import release_story
 from shared.audit import answer
 from shared.audit.exported_release import export
 from shared.domain.reason import Code
+from shared.gate import importance
 from shared.memory.exported_ports import exported_ports
-from shared.release.gate import importance
 from shared.state import queries
 from shared.words import say
 from tests.engine.world import World, csv, season

@@ -7,10 +7,10 @@ import pytest
 
 from shared.domain.reason import Code, Reason
 from shared.domain.release import JudgementKind, Phase
+from shared.gate import gate_evidence
+from shared.gate.holdout import GateRecord
 from shared.own import source_text
 from shared.release import evidence_replay
-from shared.release.gate import gate_evidence
-from shared.release.gate.holdout import GateRecord
 from shared.runtime import unit_of_work
 from shared.state import queries
 from tests.engine.test_labels_and_bake import always_adelie, labels, serving, truth

@@ -9,9 +9,9 @@ import pytest
 
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Phase
+from shared.gate import gate_evidence
 from shared.ports import Answer
 from shared.release import evidence_replay
-from shared.release.gate import gate_evidence
 from shared.runtime import unit_of_work
 from tests.engine.world import LOOP, World, csv, season
 

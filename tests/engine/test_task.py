@@ -12,8 +12,8 @@ from shared import loopfile
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Phase
 from shared.errors import ConfigurationError
-from shared.release.gate.gate_judge import GateRecord
-from shared.release.gate.smoke import SmokeRecord
+from shared.gate.gate_judge import GateRecord
+from shared.gate.smoke import SmokeRecord
 from shared.runtime import unit_of_work
 from shared.words import say
 from tests.engine.world import LOOP, Model, World

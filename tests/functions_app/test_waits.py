@@ -26,13 +26,13 @@ from local.host import timespan
 from shared import deadline, loopfile
 from shared.azure import failures
 from shared.azure.client import Clients, Workspace
-from shared.azure.endpoints import AzureServing
 from shared.azure.failures import asking
 from shared.azure.tables import TableStore
 from shared.errors import DependencyUnavailable, InvariantBroken
-from shared.intake.reader import child_pool
 from shared.loopfile import LoopFileError
 from shared.loopfile.definition import MOST_READING_S
+from shared.reader import child_pool
+from shared.serving.endpoints import AzureServing
 from shared.settings import Settings
 from tests.functions_app.test_adapters import functions
 
@@ -55,14 +55,14 @@ ENDED = {
     "shared/azure/client.py EventGridPublisherClient": "takes no transport; topic.py bounds each call",
     "drift/profiler.py pool.map": "its threads compute",
     "shared/azure/blobs.py one.result": "each thread asks for the time that is left",
-    "shared/azure/endpoint_calls.py pool.map": "each thread asks for the time that is left",
-    "shared/intake/reader/child.py time.sleep": IN_THE_CHILD,
-    "shared/intake/reader/child.py self.reading.wait": "the thread that watches its memory, until a drop is read",
-    "shared/intake/reader/child.py lines.get": IN_THE_CHILD,
-    "shared/intake/reader/delimited.py block.result": IN_THE_CHILD,
-    "shared/intake/reader/delimited.py coming.popleft().result": IN_THE_CHILD,
-    "shared/intake/reader/child_pool.py select.select": "until the drop's limit, which `_all_of` holds against the end",
-    "shared/intake/reader/child_pool.py self._process.wait": "for a process that was killed by SIGKILL",
+    "shared/serving/endpoint_calls.py pool.map": "each thread asks for the time that is left",
+    "shared/reader/child.py time.sleep": IN_THE_CHILD,
+    "shared/reader/child.py self.reading.wait": "the thread that watches its memory, until a drop is read",
+    "shared/reader/child.py lines.get": IN_THE_CHILD,
+    "shared/files/delimited.py block.result": IN_THE_CHILD,
+    "shared/files/delimited.py coming.popleft().result": IN_THE_CHILD,
+    "shared/reader/child_pool.py select.select": "until the drop's limit, which `_all_of` holds against the end",
+    "shared/reader/child_pool.py self._process.wait": "for a process that was killed by SIGKILL",
     "shared/lineage/http_sink.py connection.request": "its connection waits 5 s, and after a failure nothing is sent",
     "shared/lineage/http_sink.py connection.getresponse": "the same",
     "shared/own/sandbox.py process.wait": "for a process that was killed by SIGKILL, or as long as is left",
@@ -141,8 +141,8 @@ LOCKS = {
     "shared/azure/client.py self._lock": "while a client is made, which asks nobody on Azure",
     "shared/azure/datastore.py self._lock": "while one call of Azure lasts",
     "shared/azure/jobs.py _BUILDING": "while a job is put together in memory",
-    "shared/intake/reader/child.py self._lock": IN_THE_CHILD,
-    "shared/intake/reader/child_pool.py _lock": "at the end of the process alone; drops wait by `_turn`",
+    "shared/reader/child.py self._lock": IN_THE_CHILD,
+    "shared/reader/child_pool.py _lock": "at the end of the process alone; drops wait by `_turn`",
 }
 """Who waits for a lock waits for its holder, who has an end; what the holder does meanwhile."""
 

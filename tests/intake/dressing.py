@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shared.intake import DropFile, ReadSpec
-from shared.intake.reader import profile_files
-from shared.intake.reader.batches import open_sources
-from shared.intake.reader.texts import Contradicted
+from shared.reader import profile_files
+from shared.reader.batches import open_sources
+from shared.values.texts import Contradicted
 
 
 class Read:

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from shared.intake.reader import blocks
-from shared.intake.reader.layout import Layout
+from shared.files import blocks
+from shared.files.layout import Layout
 
 ROW = b"12,a\r\n"
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cli import app
 from shared.errors import InputRejected
 from shared.intake import DropFile, Reading, ReadSpec
-from shared.intake.reader.one_pass import read
+from shared.reader.one_pass import read
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 pytestmark = pytest.mark.skipif(

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InputRejected
+from shared.files.drop_files import DropFile
 from shared.intake import ReadSpec, contract_verdict
-from shared.intake.reader import contract_pass, one_pass, seen_rows
-from shared.intake.reader.column_kinds import ARROW
-from shared.intake.reader.contract_pass import ContractPass, Result, any_of
-from shared.intake.reader.drop_files import DropFile
+from shared.reader import contract_pass, one_pass, seen_rows
+from shared.reader.contract_pass import ContractPass, Result, any_of
+from shared.values.column_kinds import ARROW
 
 KINDS = {
     "n": "number",

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from shared.errors import InputRejected
 from shared.intake import DropFile, ReadSpec
-from shared.intake.reader import nulls, profile_files
-from shared.intake.reader.batches import open_sources
+from shared.reader import profile_files
+from shared.reader.batches import open_sources
+from shared.values import nulls
 from tests.intake.dressing import Read, column
 
 QUICK = settings(max_examples=15, deadline=None, derandomize=True)
@@ -155,7 +156,7 @@ def test_a_lossy_cast_is_a_finding() -> None:
 def test_codes_are_never_numbers(late: str, first: str) -> None:
     rows = [first] * 500
     for sample in (100, 1 << 20):
-        with mock.patch("shared.intake.reader.delimited.SAMPLE_BYTES", sample):
+        with mock.patch("shared.files.delimited.SAMPLE_BYTES", sample):
             for quoted in (late, f" {late}", f'"{late}"'):
                 text = "n,x\n" + "\n".join(f"{i},{v}" for i, v in enumerate([*rows, quoted]))
                 read = Read(text)
@@ -310,7 +311,7 @@ def test_a_ragged_row_is_named_by_its_line(place: int, block: int) -> None:
     lines.insert(place + 1, "1,2")
     for above, offset in (("", 0), ("# one\n# two\n", 2)):
         with (
-            mock.patch("shared.intake.reader.blocks.BLOCK_BYTES", block),
+            mock.patch("shared.files.blocks.BLOCK_BYTES", block),
             pytest.raises(InputRejected) as refused,
         ):
             Read(above + "\n".join(lines))
@@ -347,7 +348,7 @@ def test_it_does_not_matter_which_rows_come_first(cells: list[str], sample: int,
         return read.kinds, read.rows
 
     whole = outcome()
-    reader = "shared.intake.reader"
+    reader = "shared.files"
     with (
         mock.patch(f"{reader}.delimited.SAMPLE_BYTES", sample),
         mock.patch(f"{reader}.blocks.BLOCK_BYTES", block),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from shared.intake.reader.evidence_sample import ROWS, RowSample, chances, shares
+from shared.reader.evidence_sample import ROWS, RowSample, chances, shares
 
 SCHEMA = pa.schema([("place", pa.int64())])
 

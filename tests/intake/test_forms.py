@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InputRejected
-from shared.intake.reader.evidence import Look, see_all
+from shared.values.evidence import Look, see_all
 from tests.intake.dressing import Read, column
 
 QUICK = settings(max_examples=15, deadline=None, derandomize=True)

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from cli import app
 from shared.errors import InputRejected
 from shared.intake import ReadSpec
-from shared.intake.reader import profile_files
-from shared.intake.reader.batches import Sources, open_sources
+from shared.reader import profile_files
+from shared.reader.batches import Sources, open_sources
 from tests.intake.dressing import Read
 
 ROWS = [[f"{i}.5", f"w{i % 3}", str(i % 2)] for i in range(40)]

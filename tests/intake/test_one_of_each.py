@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 
-from shared.intake.reader import one_of_each
-from shared.intake.reader.one_of_each import OneOfEach
+from shared.reader import one_of_each
+from shared.reader.one_of_each import OneOfEach
 
 
 def kept(chooser: OneOfEach, keys: list[str | None]) -> list[int]:

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 
 import drift
 from drift import profiler
+from shared.files.drop_files import Limits
 from shared.intake import DropFile, ReadSpec, read_drop
-from shared.intake.reader import even_batches
-from shared.intake.reader.batches import open_sources
-from shared.intake.reader.drop_files import Limits
-from shared.intake.reader.joined_words import JoinedWords, Mask
-from shared.intake.reader.one_pass import read
+from shared.reader import even_batches
+from shared.reader.batches import open_sources
+from shared.reader.joined_words import JoinedWords, Mask
+from shared.reader.one_pass import read
 
 CONTRACT = (
     {"column": "weight", "at_least": -2.5, "on_breach": "drop_rows"},

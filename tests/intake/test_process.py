@@ -17,7 +17,7 @@ import pytest
 from shared import loopfile
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.intake import DropFile, Limits, Reading, ReadSpec, read_drop
-from shared.intake.reader import child, child_pool
+from shared.reader import child, child_pool
 from tests.intake.corpus import dictionary_bomb, members
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ def gone(process_id: int) -> bool:
 
 def test_nothing_heavy_is_imported_here() -> None:
     code = (
-        "import sys; import shared.intake; import shared.intake.reader.child_pool;"
+        "import sys; import shared.intake; import shared.reader.child_pool;"
         "print([m for m in ('pyarrow', 'pandas', 'numpy', 'scipy', 'drift') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -81,7 +81,7 @@ def test_the_process_is_warm(tmp_path: Path) -> None:
 def test_it_is_warm_below_a_parent_that_holds_more_than_it_may(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from shared.intake import *\n"
-        "from shared.intake.reader import child_pool\n"
+        "from shared.reader import child_pool\n"
         "held = bytearray(b'1') * (500 << 20)\n"
         f"folder = Path({str(tmp_path)!r}); (folder / 'a').write_text('x,target\\n1,a\\n')\n"
         "for n in '01':\n"
@@ -168,7 +168,7 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path\n"
         "from shared.intake import *\n"
-        "from shared.intake.reader import child_pool\n"
+        "from shared.reader import child_pool\n"
         f"folder = Path({str(tmp_path)!r}); (folder / 'a').write_text('x,target\\n1,a\\n')\n"
         "read_drop([DropFile(folder / 'a', 'a', 9)], ReadSpec(target='target'), folder / 'out')\n"
         "print(child_pool._reader._process.pid, flush=True); sys.stdin.read()\n"

@@ -18,8 +18,8 @@ from cli import app
 from shared import loopfile
 from shared.errors import ConfigurationError
 from shared.intake import ReadSpec, read_drop
-from shared.intake.reader import profile_files
-from shared.intake.reader.batches import open_sources
+from shared.reader import profile_files
+from shared.reader.batches import open_sources
 from tests.tables.written import Written
 
 SAID = ("-999", "not asked")

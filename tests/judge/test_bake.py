@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.canary.simulation import lower
-from shared.domain.reason import Code
-from shared.release.canary.arms import (
+from shared.canary.arms import (
     LATENCY_BINS,
     LATENCY_PER_DECADE,
     ArmEvidence,
@@ -18,8 +17,9 @@ from shared.release.canary.arms import (
     LabelCounts,
     latency_bin,
 )
-from shared.release.canary.bake_judge import BakeEvidence, judge_bake
-from shared.release.canary.canary_judge import CanaryPolicy, CanaryVerdict, Outcome
+from shared.canary.bake_judge import BakeEvidence, judge_bake
+from shared.canary.canary_judge import CanaryPolicy, CanaryVerdict, Outcome
+from shared.domain.reason import Code
 from shared.words import say
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

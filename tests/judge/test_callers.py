@@ -11,9 +11,8 @@ import pytest
 
 from benchmarks.canary.callers import QUARTERS, Log, day
 from benchmarks.canary.simulation import lower
-from shared.domain.reason import Code, Reason
-from shared.release.canary.boundary import CLUMPED, EXACT
-from shared.release.canary.canary_judge import (
+from shared.canary.boundary import CLUMPED, EXACT
+from shared.canary.canary_judge import (
     ArmEvidence,
     CanaryEvidence,
     CanaryPolicy,
@@ -22,6 +21,7 @@ from shared.release.canary.canary_judge import (
     Outcome,
     judge_canary,
 )
+from shared.domain.reason import Code, Reason
 from shared.stats.dispersion import dispersion
 from shared.stats.group_sequential import Window
 from shared.words import say

@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from shared.domain.reason import Code, reason
-from shared.release.canary.arms import LATENCY_BINS, LOSS_BINS, latency_bin, latency_edge_ms, loss_bin
-from shared.release.canary.canary_judge import (
+from shared.canary.arms import LATENCY_BINS, LOSS_BINS, latency_bin, latency_edge_ms, loss_bin
+from shared.canary.canary_judge import (
     ArmEvidence,
     CanaryEvidence,
     CanaryPolicy,
@@ -23,6 +22,7 @@ from shared.release.canary.canary_judge import (
     ShadowPairs,
     judge_canary,
 )
+from shared.domain.reason import Code, reason
 from shared.words import say
 
 START = datetime(2026, 11, 21, tzinfo=UTC)

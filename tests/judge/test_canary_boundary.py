@@ -12,10 +12,8 @@ import pytest
 
 from benchmarks.canary.horizon import HOURS, Days, simulate
 from benchmarks.canary.simulation import lower
-from shared.domain.reason import Code
-from shared.ports import TrafficMinute
-from shared.release.canary.boundary import EXACT, MOST_WINDOWS, count_windows
-from shared.release.canary.canary_judge import (
+from shared.canary.boundary import EXACT, MOST_WINDOWS, count_windows
+from shared.canary.canary_judge import (
     ArmEvidence,
     CanaryEvidence,
     CanaryPolicy,
@@ -26,6 +24,8 @@ from shared.release.canary.canary_judge import (
     Outcome,
     judge_canary,
 )
+from shared.domain.reason import Code
+from shared.ports import TrafficMinute
 from shared.stats.group_sequential import Window, boundaries
 from shared.stats.sequential import log_e_more
 from shared.words import say

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.canary.simulation import ever, lower, run
-from shared.release.canary.canary_judge import CanaryPolicy
+from shared.canary.canary_judge import CanaryPolicy
 from shared.stats import sequential
 
 ALPHA = 0.05

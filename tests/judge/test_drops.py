@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from shared.release.canary.arms import ArmEvidence, CanaryEvidence, LabelCounts, ShadowPairs
-from shared.release.canary.canary_judge import CanaryPolicy, CanaryState, Outcome, judge_canary
+from shared.canary.arms import ArmEvidence, CanaryEvidence, LabelCounts, ShadowPairs
+from shared.canary.canary_judge import CanaryPolicy, CanaryState, Outcome, judge_canary
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = CanaryPolicy(

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.canary.simulation import lower
 from shared.domain.reason import Code, reason
-from shared.release.gate.calibration import judge_calibration
-from shared.release.gate.gate_judge import (
+from shared.gate.calibration import judge_calibration
+from shared.gate.gate_judge import (
     GateEvidence,
     GatePolicy,
     GateVerdict,

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from shared.domain.reason import Code
-from shared.release.gate.smoke import SmokeEvidence, SmokePolicy, answers_of, judge_smoke
+from shared.gate.smoke import SmokeEvidence, SmokePolicy, answers_of, judge_smoke
 from shared.stats.metrics import METRICS
 from shared.verdict.metric import Threshold, judge_metric
 from shared.words import say
@@ -100,8 +100,8 @@ def test_being_slow_refused_or_silent_fails() -> None:
 
 def test_the_judges_types_cost_no_heavy_import() -> None:
     modules = (
-        "shared.release.canary.arms, shared.release.canary.canary_judge, shared.release.gate.gate_judge, "
-        "shared.release.gate.smoke, shared.verdict.metric, shared.stats.metrics"
+        "shared.canary.arms, shared.canary.canary_judge, shared.gate.gate_judge, "
+        "shared.gate.smoke, shared.verdict.metric, shared.stats.metrics"
     )
     code = f"import sys, {modules}; print([m for m in ('numpy', 'scipy', 'pydantic') if m in sys.modules])"
     assert (

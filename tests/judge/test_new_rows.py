@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.release import Outcome
-from shared.release.gate import new_rows
-from shared.release.gate.gate_judge import GateEvidence, GatePolicy, GateRecord, ParityPolicy, judge_gate
+from shared.gate import new_rows
+from shared.gate.gate_judge import GateEvidence, GatePolicy, GateRecord, ParityPolicy, judge_gate
 
 TRAINED_THROUGH = 2
 TRUTH = ("Adelie", "Gentoo") * 30

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.reason import Code, Reason
+from shared.gate.gate_judge import GateEvidence, GatePolicy, Outcome, ParityPolicy, judge_gate
+from shared.gate.holdout import GateRecord
+from shared.gate.parity import judge_parity
 from shared.loopfile import LoopFileError, parse
-from shared.release.gate.gate_judge import GateEvidence, GatePolicy, Outcome, ParityPolicy, judge_gate
-from shared.release.gate.holdout import GateRecord
-from shared.release.gate.parity import judge_parity
 from shared.words import say
 from tests.engine.world import LOOP
 

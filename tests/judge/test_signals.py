@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.canary.simulation import ever, lower, run
-from shared.domain.reason import Code, reason
-from shared.release.canary.canary_judge import (
+from shared.canary.canary_judge import (
     CanaryEvidence,
     CanaryPolicy,
     CanaryRecord,
@@ -23,6 +22,7 @@ from shared.release.canary.canary_judge import (
     SignalSeen,
     judge_canary,
 )
+from shared.domain.reason import Code, reason
 from shared.stats import sequential
 from shared.words import say
 from tests.judge.test_canary import GOOD, START, judge

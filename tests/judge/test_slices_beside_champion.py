@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.reason import Code
-from shared.release.gate.gate_judge import GateEvidence, GatePolicy, Outcome, SlicePolicy, judge_gate
-from shared.release.gate.holdout import GateRecord
+from shared.gate.gate_judge import GateEvidence, GatePolicy, Outcome, SlicePolicy, judge_gate
+from shared.gate.holdout import GateRecord
 from shared.words import say
 
 PROMISED = 0.05

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app
-from shared.release.canary.canary_evidence import canary_policy
-from shared.release.canary.traffic_needs import traffic_needs
+from shared.canary.canary_evidence import canary_policy
+from shared.canary.traffic_needs import traffic_needs
 from shared.stats.group_sequential import Window, crossed
 from tests.core.world import definition
 

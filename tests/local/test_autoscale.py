@@ -9,8 +9,8 @@ import pytest
 
 from local.arm import autoscale
 from local.refusal import ArmError
-from shared.azure.autoscale import _properties
 from shared.ports import Scale
+from shared.serving.autoscale import _properties
 
 DEPLOYMENT = f"{autoscale.WORKSPACE_ID}/onlineEndpoints/birds/deployments/r1-a1"
 SOUND: dict[str, Any] = _properties("driftloop-birds-r1-a1", DEPLOYMENT, Scale(1, 5, 70, 30, 5), 1)[

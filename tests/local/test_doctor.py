@@ -23,9 +23,9 @@ from local.arm import network
 from local.azure import LocalAzure
 from local.state import State
 from shared import loopfile
-from shared.azure.checkup import Checkup
 from shared.azure.client import Clients, Workspace, credential
-from shared.azure.platform_checkup import Subscription, Surroundings
+from shared.checkup.checkup import Checkup
+from shared.checkup.platform_checkup import Subscription, Surroundings
 from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, reason

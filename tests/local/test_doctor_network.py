@@ -18,8 +18,8 @@ from cli.diagnosis import Finding
 from local.arm.group import GROUP
 from local.azure import LocalAzure
 from shared.azure.client import Workspace, credential
-from shared.azure.network_checkup import Network
-from shared.azure.platform_checkup import Surroundings
+from shared.checkup.network_checkup import Network
+from shared.checkup.platform_checkup import Surroundings
 from shared.domain.loop import Overview
 from shared.errors import ConfigurationError
 from shared.ports import Ports

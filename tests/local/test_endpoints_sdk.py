@@ -43,9 +43,9 @@ from local.endpoints.exceptions import Refused
 from local.jobs.environment import python_for
 from local.settings import LOGS_WORKSPACE_ID, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE, WORKSPACE_ID
 from shared.azure.arm import ResourceManager
-from shared.azure.autoscale import _properties
 from shared.errors import DriftloopError
 from shared.ports import Scale
+from shared.serving.autoscale import _properties
 from tests.patience import until
 
 ROW = {"row_id": "r-1", "x": 2.0}

@@ -22,12 +22,12 @@ from local.identity.exceptions import Forbidden
 from local.identity.roles import INFRA, Grant, Roles
 from local.settings import REGISTRY, REGISTRY_ID
 from shared import loopfile
-from shared.azure.checkup import Checkup
 from shared.azure.client import Workspace, credential
-from shared.azure.network_checkup import Network
-from shared.azure.platform_checkup import Surroundings
 from shared.azure.registry import Registry
 from shared.azure.shared_assets import SharedAssets
+from shared.checkup.checkup import Checkup
+from shared.checkup.network_checkup import Network
+from shared.checkup.platform_checkup import Surroundings
 from shared.domain.ledger import LedgerEntry
 from shared.errors import AnswersAwaited, ConfigurationError, DriftloopError
 from shared.ports import DeploymentSpec, JobSpec, Ports, Scale

@@ -13,10 +13,10 @@ from unittest import mock
 import drift
 import drift.verdict
 from shared import loopfile
+from shared.canary import canary_judge
+from shared.gate import gate_judge
 from shared.intake import DropFile, Reading, ReadSpec
-from shared.intake.reader.one_pass import read
-from shared.release.canary import canary_judge
-from shared.release.gate import gate_judge
+from shared.reader.one_pass import read
 
 Answer = TypeVar("Answer")
 

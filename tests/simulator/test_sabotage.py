@@ -21,20 +21,20 @@ from cli.past import baselines, chronicle, simulation, stand_ins
 from drift import report
 from shared import loopfile
 from shared.audit import exported_release
+from shared.canary import bake_judge, signal_harm
+from shared.canary.tolerance import CanaryPolicy
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code
 from shared.domain.release import Outcome, Phase, Release
+from shared.gate import gate_judge, importance, new_rows, smoke
 from shared.inbox import recorder, requests
 from shared.intake import drop_parts, drops, folders
-from shared.intake.reader import origins
 from shared.memory.azureml import MemoryServing, MemoryTraining
 from shared.memory.store import MemoryStore
 from shared.ports import Change, Insert
+from shared.reader import origins
 from shared.release import effects, machine, stepper
 from shared.release import observations as obs
-from shared.release.canary import bake_judge, signal_harm
-from shared.release.canary.tolerance import CanaryPolicy
-from shared.release.gate import gate_judge, importance, new_rows, smoke
 from shared.retraining import policy, start
 from shared.runtime import events, outbox, publication, tick, unit_of_work, worker
 from shared.state import hash_chain, rows
@@ -577,9 +577,9 @@ GUARDS: Sequence[Sabotage] = (
     Sabotage(
         "a canary without evidence holds",
         lambda: several(
-            mock.patch("shared.release.canary.canary_judge._broken", always(None)),
-            mock.patch("shared.release.canary.canary_judge._late", always([])),
-            mock.patch("shared.release.canary.canary_judge._thin", always([])),
+            mock.patch("shared.canary.canary_judge._broken", always(None)),
+            mock.patch("shared.canary.canary_judge._late", always([])),
+            mock.patch("shared.canary.canary_judge._thin", always([])),
         ),
         faults.test_f20_a_canary_without_evidence_is_never_promoted,
     ),

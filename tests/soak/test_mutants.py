@@ -57,7 +57,7 @@ GROUPS = {
         ("shared/azure/tables.py", "shared/azure/overviews.py"),
         ("tests/contract/test_store.py", "tests/contract/test_lost_replies.py"),
     ),
-    "reader limits": Group(("shared/intake/reader/child_pool.py",), ("tests/intake/test_process.py",)),
+    "reader limits": Group(("shared/reader/child_pool.py",), ("tests/intake/test_process.py",)),
     "drift": Group(
         ("drift/verdict.py", "drift/findings.py", "drift/significance.py", "drift/judge.py"),
         ("tests/drift/test_report.py", "tests/drift/test_statistics.py", "tests/drift/test_exact.py"),

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from shared.errors import InputRejected
 from shared.intake import ReadSpec
-from shared.intake.reader import profile_files
-from shared.intake.reader.batches import open_sources
+from shared.reader import profile_files
+from shared.reader.batches import open_sources
 from shared.tables import delta_log, delta_table, snapshot, table_file
 from shared.tables.deletion_vectors import deleted_rows
 from shared.tables.snapshot import Deleted

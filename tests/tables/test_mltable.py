@@ -13,8 +13,8 @@ from shared.domain.event import InboxRecord, InboxState
 from shared.domain.version import DataVersion
 from shared.errors import InputRejected
 from shared.intake import ReadSpec, read_drop
-from shared.intake.reader import profile_files
-from shared.intake.reader.batches import open_sources
+from shared.reader import profile_files
+from shared.reader.batches import open_sources
 from shared.runtime import tick
 from shared.state import rows
 from shared.tables import mltable

@@ -16,7 +16,7 @@ from cli.yaml_values import quoted
 from shared import loopfile
 from shared.errors import ConfigurationError, DriftloopError
 from shared.intake import DropFile, ReadSpec
-from shared.intake.reader.checked_files import check_files
+from shared.reader.checked_files import check_files
 from shared.runtime import unit_of_work
 from tests.engine.world import LOOP, World, csv, season
 from tests.tower.tower import checked, page, twin

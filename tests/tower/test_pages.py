@@ -233,7 +233,7 @@ def test_the_observations_of_a_canary_are_thinned_not_lost() -> None:
     """Bounded for each step, the first and the newest always there, other steps untouched."""
     from dataclasses import replace
 
-    from shared.release.canary.timeline import MAX_POINTS, remember
+    from shared.canary.timeline import MAX_POINTS, remember
 
     world = past()
     release = world.release(2)

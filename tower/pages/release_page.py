@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared import guide
+from shared.canary.canary_judge import CanaryVerdict
+from shared.canary.tolerance import MetricEvidence
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import CanaryPoint, Judgement, JudgementKind, Phase, Release
 from shared.errors import ConfigurationError, InvariantBroken
-from shared.release.canary.canary_judge import CanaryVerdict
-from shared.release.canary.tolerance import MetricEvidence
-from shared.release.gate import importance
-from shared.release.gate.holdout import GatePolicy, GateVerdict, Interval
-from shared.release.gate.importance import Explanation
+from shared.gate import importance
+from shared.gate.holdout import GatePolicy, GateVerdict, Interval
+from shared.gate.importance import Explanation
 from shared.retraining import cost
 from shared.runtime.unit_of_work import Unit
 from shared.state import ledger_pages

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shared.diff.version_diff import came_to
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError, InvariantBroken
-from shared.release.gate.holdout import Interval
+from shared.gate.holdout import Interval
 from shared.runtime.unit_of_work import Unit
 from shared.state import queries
 from shared.verdict.metric import MetricVerdict

@@ -1,0 +1,1 @@
+"""What `driftloop doctor` asks of Azure."""

@@ -1,0 +1,359 @@
+"""Where a CSV file's table begins and how it is written: separator, header, escapes, line ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from shared.errors import InputRejected
+from shared.files.drop_files import Limits
+from shared.files.formats import Text
+from shared.intake.rejections import listed, quoted, rejected
+from shared.values import number_text
+
+SEPARATORS = ",;\t|"
+_OTHERS = "^~\x01\x1f§: "
+_HEADER_BYTES = 4 * 1024 * 1024
+_SAMPLE_CHARACTERS = 65_536
+_SAMPLE_ROWS = 50
+_MOST_ABOVE = 30
+"""Lines of titles and comments that may stand above a header."""
+_SAID = re.compile(r'^"?sep=(.)"?[,;\t|]*(?=\r|\n|$)', re.IGNORECASE)
+_NUMERIC = r"[+-]?\d[\d.,\s'\u2019]*$"
+_COMMENTS = ("#", "//", "%", "--", ";")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What was seen of the head of one file."""
+
+    separator: str
+    columns: tuple[str, ...]
+    """Names as they are used: without blanks around them, accents composed (NFC)."""
+    body: int
+    """Byte of the text at which the first row begins."""
+    line: int
+    """Line of the file, from 1, on which the first row begins."""
+    trailing: int = 0
+    """Each row ends with so many separators: as many more, empty columns follow."""
+    escapes: bool = False
+    """A quote within a value is written as backslash and quote."""
+    returns: bool = False
+    """Lines end with carriage returns alone."""
+    above: tuple[str, ...] = ()
+    """Lines above the header that were passed over."""
+    other: str = ""
+    """Of a table of one column: a sign that each line holds as often, and that may be the separator."""
+
+
+def layout(source: Text, limits: Limits, target: str) -> Layout:
+    """Read the head of a file; InputRejected when no line of it is a header."""
+    csv.field_size_limit(max(_HEADER_BYTES, limits.max_field_bytes))
+    with source.open() as stream:
+        head = stream.read(_HEADER_BYTES)
+    whole = len(head) < _HEADER_BYTES
+    text = head.decode("utf-8", "ignore")
+    if not text.strip():
+        raise rejected("empty-file", f"{quoted(source.name)} holds only blanks")
+    start, said = _start(text)
+    if _record_end(text, start) is None and not whole:
+        count = max(text.count(separator) for separator in SEPARATORS) + 1
+        code = "too-many-columns" if count > limits.max_columns else "field-too-large"
+        raise rejected(
+            code,
+            f"{quoted(source.name)} has a header of more than {_HEADER_BYTES:,} bytes with {count:,} columns",
+        )
+    found = _Head(source.name, text, whole, start, escapes=False)
+    if not said.isascii():
+        raise rejected(
+            "unsupported-format",
+            f"{quoted(source.name)} separates values by {quoted(said)}",
+        )
+    said = said if found.holds(said) else ""
+    separator = said or found.separator(target)
+    if escaped(head[: 16 * _SAMPLE_CHARACTERS], separator):
+        found = _Head(source.name, text, whole, start, escapes=True)
+        separator = said or found.separator(target)
+    return found.layout(separator, limits, target)
+
+
+def escaped(block: bytes | memoryview, separator: str) -> bool:
+    """Whether a backslash stands before a quote that ends no value: the quote is one of the value's characters."""
+    return re.search(rb'\\"(?![\r\n"]|$|' + re.escape(separator.encode()) + rb")", block) is not None
+
+
+def _start(text: str) -> tuple[int, str]:
+    """Where the text begins after empty lines and Excel's `sep=;`, and the separator that it says."""
+    start = len(text) - len(text.lstrip("\r\n"))
+    if said := _SAID.match(text[start : start + 10]):
+        after = _record_end(text, start)
+        return after if after is not None else len(text), said[1]
+    return start, ""
+
+
+def _record_end(text: str, start: int) -> int | None:
+    """Where the record that begins at `start` ends, its line end included; quoted line ends do not count."""
+    inside = False
+    for found in re.compile(r'"|\r\n?|\n').finditer(text, start):
+        if found[0] == '"':
+            inside = not inside
+        elif not inside:
+            return found.end()
+    return None
+
+
+class _Head:
+    """The first records of a file."""
+
+    def __init__(self, name: str, text: str, whole: bool, start: int, escapes: bool) -> None:
+        self._name, self._text, self._whole, self._start, self._escapes = name, text, whole, start, escapes
+        self._spans = list(self._records())
+        self._read: dict[str, list[list[str]]] = {}
+
+    def _records(self) -> Iterable[tuple[int, int]]:
+        place = self._start
+        for _ in range(_SAMPLE_ROWS + _MOST_ABOVE):
+            end = _record_end(self._text, place)
+            if end is None:
+                if place < len(self._text) and (self._whole or place == self._start):
+                    yield place, len(self._text)
+                return
+            yield place, end
+            place = end
+            if place - self._start > 16 * _SAMPLE_CHARACTERS:
+                return
+
+    def _rows(self, separator: str) -> list[list[str]]:
+        if separator not in self._read:
+            self._read[separator] = [
+                self._fields(self._text[start:end], separator) for start, end in self._spans
+            ]
+        return self._read[separator]
+
+    def _fields(self, record: str, separator: str) -> list[str]:
+        escape = "\\" if self._escapes else None
+        try:
+            rows = csv.reader(io.StringIO(record, newline=""), delimiter=separator, escapechar=escape)
+            return [field.strip() for field in next(rows, [])]
+        except csv.Error:
+            return [record]
+
+    def holds(self, separator: str) -> bool:
+        """Whether a separator that the file names occurs in it."""
+        return bool(separator) and any(separator in self._text[a:b] for a, b in self._spans)
+
+    def separator(self, target: str) -> str:
+        """The one with which a line holds the target, and most lines are of one width; commas in doubt."""
+        wanted = nfc(target)
+
+        def score(separator: str) -> tuple[bool, bool, bool, int, int]:
+            rows = [row for row in self._rows(separator) if any(row)]
+            width, often = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
+            named = any(wanted == nfc(field) for row in rows[:_MOST_ABOVE] for field in row)
+            headed = any(len(row) == width and _is_words(row) for row in rows[:_MOST_ABOVE])
+            return bool(target) and named, headed, width > 1 and often * 2 >= len(rows), often, width
+
+        return max(filter(self.holds, SEPARATORS), key=score, default=",")
+
+    def layout(self, separator: str, limits: Limits, target: str) -> Layout:
+        rows = self._rows(separator)
+        if not any(map(any, rows)):
+            raise rejected("empty-file", f"{quoted(self._name)} holds no header and no row")
+        place = self._header(rows)
+        names = rows[place]
+        body = [row for row in rows[place + 1 :] if any(row)]
+        if len(self._spans) > place + 2 and not self._whole:
+            body = body[:-1] or body
+        names, trailing = _trimmed(names, body)
+        columns = tuple(nfc(name) for name in names)
+        if nfc(target) not in columns and _are_values(names, body):
+            line = self._text[slice(*self._spans[place])].strip()
+            raise rejected(
+                "no-header", f"{quoted(self._name)} begins with values rather than names: {quoted(line)}"
+            )
+        _check_width(columns, self._name, limits)
+        end = self._spans[place][1]
+        return Layout(
+            separator=separator,
+            columns=columns,
+            body=len(self._text[:end].encode()),
+            line=1 + len(re.findall(r"\r\n|\r|\n", self._text[:end])),
+            trailing=trailing,
+            escapes=self._escapes,
+            returns="\n" not in self._text and "\r" in self._text,
+            other=self._other(place) if len(columns) == 1 else "",
+            above=tuple(self._text[a:b].strip() for a, b in self._spans[:place] if self._text[a:b].strip()),
+        )
+
+    def _other(self, place: int) -> str:
+        lines = [self._text[a:b] for a, b in self._spans[place:] if self._text[a:b].strip()]
+        alike = (mark for mark in _OTHERS if len({line.count(mark) for line in lines}) == 1)
+        return next((mark for mark in alike if mark in lines[0].strip()), "") if len(lines) > 1 else ""
+
+    def _header(self, rows: list[list[str]]) -> int:
+        """The first record that is as wide as the rows; what stands above it must be titles or comments."""
+        widths = Counter(len(row) for row in rows if any(row))
+        width = max(widths, key=lambda w: (widths[w], w))
+        for place, row in enumerate(rows[: _MOST_ABOVE + 1]):
+            start, end = self._spans[place]
+            line = self._text[start:end]
+            if (
+                not any(row)
+                or self._is_comment(line, row, width)
+                or self._is_sentence(line, rows[place + 1 :], width)
+            ):
+                continue
+            if width > 1 and self._is_title(row, rows[place + 1 :], width):
+                continue
+            return place
+        line = self._text[: self._spans[0][1]].strip()
+        raise rejected(
+            "no-header", f"{quoted(self._name)} begins with {quoted(line)} and has no header below it"
+        )
+
+    def _is_comment(self, line: str, row: list[str], width: int) -> bool:
+        """`#` begins a comment where the line is no header: narrower than the rows, or a sentence."""
+        if not line.lstrip().startswith(_COMMENTS):
+            return False
+        return len(row) != width or (width == 1 and " " in line.strip())
+
+    def _is_sentence(self, line: str, below: list[list[str]], width: int) -> bool:
+        """A comment that happens to be as wide as the rows stands above the header: words above words above a value."""
+        if not line.startswith(("# ", "// ", "-- ")) or not below or not _is_words(below[0]):
+            return False
+        return len(below[0]) == width and any(any(row) and not _is_words(row) for row in below[1:])
+
+    def _is_title(self, row: list[str], below: list[list[str]], width: int) -> bool:
+        """One text alone on its line, above a line that can be a header: as wide as the rows, all of it words."""
+        if [field for field in row if field] != row[:1]:
+            return False
+        header = next((r for r in below if len(r) == width and sum(map(bool, r)) > 1), [])
+        apart = not any(below[0]) if below else False
+        return _is_words(header) and (apart or " " in row[0] or len(row) == width)
+
+
+def _is_words(row: list[str]) -> bool:
+    """Whether a line can be a header: names that differ and are no numbers; the last may be missing."""
+    words = [field for field in row if field]
+    named = len(set(words)) == len(words) >= max(1, len(row) - 1)
+    return named and not any(re.match(number_text.PLAIN, word) or re.match(_NUMERIC, word) for word in words)
+
+
+def _are_values(names: list[str], body: list[list[str]]) -> bool:
+    """Whether the first line is a row: a number stands above each column of numbers, and these count nothing."""
+    rows = [row for row in body if len(row) == len(names)]
+    columns = zip(names, zip(*rows, strict=True), strict=True) if rows else ()
+    above = [name for name, values in columns if any(values) and all(map(_is_number, filter(None, values)))]
+    if not above or not all(map(_is_number, above)):
+        return False
+    steps = {float(after) - float(before) for before, after in itertools.pairwise(above)}
+    rising = len(steps) == 1 and (
+        min(steps) == 1 or (min(steps) > 0 and len(above) > 2)
+    )  # 0, 1, 2 and 10, 20, 30
+    return not rising and not (len(above) == 1 and re.fullmatch(r"(19|20)\d\d", above[0]))
+
+
+def _is_number(word: str) -> bool:
+    return re.match(number_text.PLAIN, word) is not None
+
+
+def _trimmed(names: list[str], body: list[list[str]]) -> tuple[list[str], int]:
+    """The names without empty ones after delimiters at the line's end; how many empty values end the rows."""
+    widths = Counter(map(len, body))
+    width = widths.most_common(1)[0][0] if body else len(names)
+    named = len(names)
+    while named > 1 and not names[named - 1]:
+        named -= 1
+    if width < named or (named < len(names) and width not in (named, len(names))):
+        return names, 0
+    if any(any(row[named:]) for row in body if len(row) == width):
+        return names, 0
+    return names[:named], width - named
+
+
+_UNSEEN = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
+
+
+def nfc(name: str) -> str:
+    """Accents composed, without blanks and signs of no width around: names that look the same are the same."""
+    return unicodedata.normalize("NFC", name).strip().strip(_UNSEEN).strip()
+
+
+def _check_width(columns: tuple[str, ...], name: str, limits: Limits) -> None:
+    if len(columns) > limits.max_columns:
+        raise rejected(
+            "too-many-columns",
+            f"{quoted(name)} has {len(columns):,} columns, the limit is {limits.max_columns:,}",
+        )
+
+
+def check_names(columns: tuple[str, ...], name: str) -> None:
+    """Column names must tell columns apart."""
+    if not all(columns):
+        place = columns.index("") + 1
+        raise rejected("empty-header", f"{quoted(name)} has no name for column {place}")
+    twice = [column for column, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise rejected("duplicate-header", f"{quoted(name)} has the columns {listed(twice)} more than once")
+    if long := [column for column in columns if len(column) > 256]:
+        raise rejected("field-too-large", f"{quoted(name)} has a column name of {len(long[0]):,} characters")
+
+
+def line_of(source: Text, found: Layout, wanted: Callable[[list[str]], bool]) -> int:
+    """The line of the file on which the first such row begins; 0 when there is none."""
+    try:
+        return next((first for first, _, _, row in _rows_of(source, found) if wanted(row)), 0)
+    except csv.Error:
+        return 0
+
+
+def located(source: Text, found: Layout) -> InputRejected | None:
+    """The first row that has another number of values than the header, with its line in the file."""
+    width, after, number = len(found.columns) + found.trailing, found.line, 0
+    try:
+        for first, after, number, row in _rows_of(source, found):
+            if len(row) != width:
+                return _ragged(source.name, row, width, (first, after - 1), number)
+    except csv.Error:
+        return _unclosed(source.name, after, number + 1)
+    return None
+
+
+def _rows_of(source: Text, found: Layout) -> Iterator[tuple[int, int, int, list[str]]]:
+    """Each row: its first line in the file, the line after it, its number, its values. Slow: only once it broke."""
+    number = 0
+    with source.open() as stream:
+        stream.read(found.body)
+        lines = io.TextIOWrapper(stream, encoding="utf-8", newline="\r" if found.returns else "")
+        rows = csv.reader(lines, delimiter=found.separator, escapechar="\\" if found.escapes else None)
+        first = found.line
+        for row in rows:
+            after = found.line + rows.line_num
+            if row:
+                number += 1
+                yield first, after, number, row
+            first = after
+
+
+def _ragged(name: str, row: list[str], width: int, lines: tuple[int, int], number: int) -> InputRejected:
+    first, last = lines
+    if last > first and any("\n" in field or "\r" in field for field in row) and len(row) < width:
+        return _unclosed(name, first, number)
+    values = f"{len(row)} value{'s' if len(row) != 1 else ''}"
+    return rejected(
+        "ragged-rows",
+        f"{quoted(name)} has {values} in line {first:,} (data row {number:,}) and {width} columns",
+    )
+
+
+def _unclosed(name: str, line: int, number: int) -> InputRejected:
+    return rejected(
+        "field-too-large",
+        f"{quoted(name)} has a quote that is not closed in line {line:,} (data row {number:,})",
+    )

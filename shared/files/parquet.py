@@ -1,0 +1,207 @@
+"""Parquet is read batch by batch, and its footer is believed in nothing that could cost memory."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from shared.files.drop_files import MIB, Limits
+from shared.files.formats import Budget
+from shared.intake.rejections import quoted, rejected
+from shared.values.arrow_columns import WideColumn, canonical, needs_a_look
+from shared.values.column_kinds import STRING
+from shared.values.evidence import Look
+from shared.values.texts import distinct, trimmed
+
+_ROW_GROUPS = 10_000
+_FOOTER_BYTES = 64 * MIB
+_BATCH_BYTES = 16 * MIB
+_BATCH_ROWS = 65_536
+_HEAD_ROWS = 2_000
+_DAMAGE = (
+    pa.ArrowInvalid,
+    pa.ArrowNotImplementedError,
+    pa.ArrowTypeError,
+    pa.ArrowIndexError,
+    UnicodeDecodeError,
+    OSError,
+)
+
+
+@dataclass(frozen=True)
+class Parquet:
+    """One Parquet file whose footer has been read."""
+
+    path: Path
+    name: str
+    schema: pa.Schema
+    rows: int
+    batch_rows: int
+    limits: Limits
+    nulls: tuple[str, ...] = ()
+    """Texts that mean no value."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.schema.names)
+
+    @property
+    def plain(self) -> bool:
+        """Whether every column is of a type that is judged as it is, and no time is of 96 bits."""
+        return (
+            not self.nulls
+            and self.rows > 0
+            and all(
+                pa.types.is_floating(f.type)
+                or pa.types.is_boolean(f.type)
+                or _is_plain_word(f.type)
+                or (pa.types.is_integer(f.type) and not pa.types.is_uint64(f.type))
+                or (pa.types.is_timestamp(f.type) and f.type.unit != "ns")
+                for f in self.schema
+            )
+        )
+
+    def kind(self, column: str) -> str | None:
+        """The canonical type of a column; None when there is no use for it."""
+        type_ = self.schema.field(column).type
+        if not needs_a_look(type_):
+            return canonical(type_)
+        wide = WideColumn()
+        for batch in self.batches([column], Budget(sys.maxsize, sys.maxsize)):
+            wide.see(batch.column(0))
+        return wide.kind(type_)
+
+    def is_text(self, column: str) -> bool:
+        """Whether a column holds text."""
+        return canonical(self.schema.field(column).type) == STRING
+
+    def is_plain_number(self, column: str) -> bool:
+        """Whether a column holds integers or floats."""
+        kind = self.schema.field(column).type
+        return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+    def head(self, columns: tuple[str, ...]) -> dict[str, Look]:
+        """What the first rows show of some columns of text."""
+        looks = {name: Look() for name in columns}
+        first = replace(self, batch_rows=_HEAD_ROWS).batches(list(columns), Budget(sys.maxsize, sys.maxsize))
+        if columns and (batch := next(first, None)) is not None:
+            for name in columns:
+                words = batch.column(name).cast(pa.string()).dictionary_encode()
+                looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
+        return looks
+
+    def look(self, columns: tuple[str, ...]) -> dict[str, Look]:
+        """What all rows show of some columns of text."""
+        looks = {name: Look() for name in columns}
+        for batch in self.batches(list(columns), Budget(sys.maxsize, sys.maxsize)):
+            for name in columns:
+                words = batch.column(name).cast(pa.string()).dictionary_encode()
+                looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
+        return looks
+
+    def batches(self, columns: list[str], budget: Budget) -> Iterator[pa.RecordBatch]:
+        """The rows of these columns, in the order of the file."""
+        rows = 0
+        try:
+            with pq.ParquetFile(self.path, **guards(), pre_buffer=False) as file:
+                for batch in file.iter_batches(self.batch_rows, columns=columns, use_threads=False):
+                    budget.spend(batch.nbytes, self.name)
+                    self._check_texts(batch)
+                    rows += batch.num_rows
+                    if rows > self.rows:
+                        break
+                    yield self.without_nulls(batch)
+        except _DAMAGE as error:
+            raise rejected(
+                "damaged-parquet", f"{quoted(self.name)} cannot be decoded ({quoted(str(error)[:100])})"
+            ) from error
+        if rows != self.rows:
+            raise rejected(
+                "damaged-parquet", f"{quoted(self.name)} says {self.rows:,} rows and holds {rows:,}"
+            )
+
+    def without_nulls(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Columns of text without what means no value; numbers are looked at where they are one with other files'."""
+        for place, field in enumerate(batch.schema) if self.nulls else ():
+            if canonical(field.type) == STRING:
+                words = batch.column(place).cast(pa.string())
+                said = pc.is_in(pc.utf8_trim_whitespace(words), value_set=pa.array(self.nulls))
+                kept = pc.if_else(said, None, words).cast(field.type)
+                batch = batch.set_column(place, field, kept)
+        return batch
+
+    def _check_texts(self, batch: pa.RecordBatch) -> None:
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            values = column.dictionary if pa.types.is_dictionary(column.type) else column
+            if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+                values.validate(full=True)  # or bytes that are no UTF-8 would come out of it
+                longest = pc.max(pc.binary_length(values)).as_py() or 0
+                if longest > self.limits.max_field_bytes:
+                    raise rejected(
+                        "field-too-large",
+                        f"{quoted(self.name)} has a value of {longest:,} bytes in {quoted(name)}",
+                    )
+
+
+def _is_plain_word(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def guards() -> dict[str, int | str]:
+    """Bounds on what a footer may ask for; times of 96 bits as microseconds, as nanoseconds end in the year 2262."""
+    bounds = {"thrift_string_size_limit": _FOOTER_BYTES, "thrift_container_size_limit": 1_000_000}
+    return {**bounds, "coerce_int96_timestamp_unit": "us"}
+
+
+def open_parquet(path: Path, name: str, limits: Limits) -> Parquet:
+    """Read the footer, after its frame has been looked at."""
+    _check_frame(path, name)
+    try:
+        with pq.ParquetFile(path, **guards()) as file:
+            meta, schema = file.metadata, file.schema_arrow
+    except _DAMAGE as error:
+        raise rejected(
+            "damaged-parquet", f"{quoted(name)} has no readable footer ({quoted(str(error)[:100])})"
+        ) from error
+    if meta.num_columns > limits.max_columns or len(schema) > limits.max_columns:
+        columns = max(meta.num_columns, len(schema))
+        raise rejected(
+            "too-many-columns", f"{quoted(name)} has {columns:,} columns, the limit is {limits.max_columns:,}"
+        )
+    if meta.num_row_groups > _ROW_GROUPS:
+        groups = f"{meta.num_row_groups:,} row groups, the limit is {_ROW_GROUPS:,}"
+        raise rejected("too-many-row-groups", f"{quoted(name)} has {groups}")
+    if not 0 <= meta.num_rows <= limits.max_rows:
+        raise rejected(
+            "too-many-rows", f"{quoted(name)} has {meta.num_rows:,} rows, the limit is {limits.max_rows:,}"
+        )
+    return Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits)
+
+
+def _check_frame(path: Path, name: str) -> None:
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - 8))
+        tail = stream.read(8)
+    if size < 12 or tail[4:] != b"PAR1":
+        raise rejected("truncated", f"{quoted(name)} begins as Parquet and does not end as Parquet")
+    footer = int.from_bytes(tail[:4], "little")
+    if footer > size - 12:
+        raise rejected(
+            "truncated", f"{quoted(name)} has {size:,} bytes and says its footer alone has {footer:,}"
+        )
+    if footer > _FOOTER_BYTES:
+        raise rejected("too-many-row-groups", f"{quoted(name)} has a footer of {footer:,} bytes")
+
+
+def _batch_rows(meta: pq.FileMetaData) -> int:
+    """So many rows that a batch is a few megabytes, by what the footer says; the memory limit does not rely on it."""
+    said = sum(max(0, meta.row_group(group).total_byte_size) for group in range(meta.num_row_groups))
+    width = max(8 * meta.num_columns, said // max(1, meta.num_rows))
+    return int(max(64, min(_BATCH_ROWS, _BATCH_BYTES // max(1, width))))

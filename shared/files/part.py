@@ -1,0 +1,202 @@
+"""One file of a drop: its columns under the names that they have here, and what was seen of those that are text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from shared.files.delimited import Delimited
+from shared.files.drop_files import MIB, DropFile, ReadSpec
+from shared.files.formats import Budget, is_parquet, open_text
+from shared.files.layout import check_names, layout, nfc
+from shared.files.parquet import Parquet, open_parquet
+from shared.files.partitions import partition_of
+from shared.intake.rejections import listed, quoted, rejected
+from shared.reader.list_columns import widened
+from shared.tables.mltable import Steps
+from shared.tables.table_file import open_table_file
+from shared.values import index_columns
+from shared.values.column_kinds import STRING
+from shared.values.evidence import Look, Seen, see_all
+from shared.values.forms import Form
+from shared.values.nulls import ALWAYS
+from shared.values.texts import Contradicted
+
+
+@dataclass
+class Part:
+    """One file: what its columns are called here, what is known of them, and what its folder says."""
+
+    file: Delimited | Parquet
+    names: dict[str, str]
+    """Name here -> name in the file, in its order; without what is left out."""
+    constants: dict[str, str | None] = field(default_factory=dict)
+    """Columns whose value the name of a folder gives, as in `year=2024/`."""
+    looks: dict[str, Look] = field(default_factory=dict)
+    forms: dict[str, Form] = field(default_factory=dict)
+    unnamed: bool = False
+    """The first column has no name in the file."""
+    partial: set[str] = field(default_factory=set)
+    """Columns of which only the first rows were looked at."""
+
+    as_words: set[str] = field(default_factory=set)
+    """Columns of text that Arrow cannot convert and `texts` can."""
+
+    @property
+    def columns(self) -> list[str]:
+        return [*self.names, *(name for name in self.constants if name not in self.names)]
+
+    @property
+    def separator(self) -> str:
+        return self.file.layout.separator if isinstance(self.file, Delimited) else ""
+
+    def leave_out(self, name: str) -> None:
+        """Read this column no more."""
+        self.names.pop(name, None)
+        self.constants.pop(name, None)
+        self.looks.pop(name, None)
+        self.partial.discard(name)
+
+    def read_as_words(self, names: Sequence[str]) -> bool:
+        """Arrow reads not all values of some columns, as `NULL ` for no value; whether that is news."""
+        native = {name for name in names if name in self.forms and self.forms[name].native}
+        slow = {name for name in native if self.forms[name].kind != STRING}
+        self.as_words |= slow
+        return bool(slow)
+
+    def look_at_all(self, names: Sequence[str]) -> None:
+        """See every value of some columns."""
+        wanted = [name for name in names if name in self.partial]
+        if not wanted:
+            return
+        found = self.file.look(tuple(self.names[name] for name in wanted))
+        self.looks.update({name: found[self.names[name]] for name in wanted})
+        self.partial -= set(wanted)
+
+
+def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -> Part:
+    """Open one file; what people should know of it is added to `told`."""
+    if file.table is not None:
+        opened: Delimited | Parquet = open_table_file(file, file.table, spec.limits, spec.nulls)
+    elif is_parquet(file, spec):
+        lying = replace(open_parquet(file.path, file.name, spec.limits), nulls=spec.nulls)
+        opened = widened(lying, spec, told)
+    else:
+        text = open_text(file, budget)
+        seen = layout(text, spec.limits, spec.target)
+        if seen.above:
+            told.append(f"{quoted(file.name)}: passed over above the header: {listed(list(seen.above), 3)}")
+        if seen.other:
+            remedy = f"if {quoted(seen.other)} separates values, write it in a first line as sep={seen.other}"
+            told.append(f"{quoted(file.name)} has one column; {remedy}")
+        if total := _total(file, seen.separator):
+            told.append(
+                f"{quoted(file.name)}: the last row looks like a total and is a row like others: {quoted(total)}"
+            )
+        opened = Delimited(text, seen, spec.limits, (*ALWAYS, *spec.nulls))
+    known = {nfc(name): name for name in spec.spelled}
+    used = [known.get(nfc(name), nfc(name)) for name in opened.columns]
+    unnamed = len(used) > 1 and not used[0] and isinstance(opened, Delimited)
+    if unnamed and isinstance(opened, Delimited):
+        used[0] = next((n for n in index_columns.UNNAMED_NAMES if n not in used), index_columns.UNNAMED)
+        opened = replace(opened, layout=replace(opened.layout, columns=(used[0], *opened.columns[1:])))
+    check_names(tuple(used), file.name)
+    names = dict(zip(used, opened.columns, strict=True))
+    if file.steps is not None:
+        names = _after_steps(names, file.steps, opened)
+    folders = partition_of(file.below) if file.table is None else {}
+    constants = {name: None if value in spec.nulls else value for name, value in folders.items()}
+    return Part(opened, names, constants, unnamed=unnamed)
+
+
+def _after_steps(names: dict[str, str], steps: Steps, opened: Delimited | Parquet) -> dict[str, str]:
+    """The columns that an MLTable leaves, of a file that is as it says."""
+    found = "delimited" if isinstance(opened, Delimited) else "parquet"
+    if found != steps.form:
+        raise rejected(
+            "bad-mltable", f"{quoted(opened.name)} is {found}, not {steps.form} as its MLTable says"
+        )
+    separator = opened.layout.separator if isinstance(opened, Delimited) else ""
+    if steps.delimiter and len(names) > 1 and separator != steps.delimiter:
+        said = f"not {quoted(steps.delimiter)} as its MLTable says"
+        raise rejected("bad-mltable", f"{quoted(opened.name)} is separated by {quoted(separator)}, {said}")
+    return {name: names[name] for name in steps.left(list(names))}
+
+
+_TOTALS = frozenset(
+    ("total", "totals", "grand total", "sum", "subtotal", "summe", "gesamt", "gesamtsumme", "totale", "totaal", "somme",
+     "suma", "soma", "razem", "itogo", "итого", "всего", "合計", "总计", "合计")
+)  # fmt: skip
+_TAIL_BYTES = 4096
+
+
+def _total(file: DropFile, separator: str) -> str:
+    """The last line of a file that is not packed, where one of its values is a word for a total."""
+    with file.path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - _TAIL_BYTES))
+        lines = stream.read().decode("utf-8", "ignore").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip(f"\r {separator}")), "")
+    words = (word.strip(' ":').casefold() for word in last.split(separator))
+    return last if len(lines) > 1 and any(word in _TOTALS for word in words) else ""
+
+
+_BYTES_AT_ONCE = 4 * MIB
+"""Of words that are looked at together."""
+
+
+def first_looks(parts: Sequence[Part], spec: ReadSpec) -> None:
+    """The first look at columns of text, of as many small files at once as memory allows."""
+    seen, size = list[Seen](), 0
+    for part in parts:
+        own = _first_look(part, spec)
+        seen += own
+        size += sum(words.nbytes for _, words, _ in own)
+        if size >= _BYTES_AT_ONCE:
+            see_all(seen)
+            seen, size = [], 0
+    see_all(seen)
+
+
+def _first_look(part: Part, spec: ReadSpec) -> list[Seen]:
+    """What `see_all` is to see for it."""
+    seen: list[Seen] = []
+    if isinstance(part.file, Delimited):
+        try:
+            looks, whole, seen = part.file.sample()
+        except Contradicted:  # quotes behind a backslash
+            part.file = replace(part.file, layout=replace(part.file.layout, escapes=True))
+            looks, whole, seen = part.file.sample()
+        part.looks = {name: looks[own] for name, own in part.names.items()}
+        part.partial = set() if whole else set(part.looks)
+    else:
+        said = [n for n in part.names if _reads_words(part.file, part.names[n], spec.columns.get(n, ""))]
+        part.looks = {name: Look() for name in said}
+        part.partial = set(said)
+        part.look_at_all(said)
+    for name, value in part.constants.items():
+        if name not in part.names:
+            look = part.looks[name] = Look()
+            if value is not None:
+                seen.append((look, pa.array([value]), pa.array([1])))
+    return seen
+
+
+SAID_NUMBERS = ("number", "number-point", "number-comma")
+SAID_TIMES = ("time", "day-first", "month-first", "year-first")
+
+
+def _reads_words(file: Parquet, column: str, said: str) -> bool:
+    """Whether a typed column is read by its words: text of which a person says more, or numbers that count times."""
+    counts = said in SAID_TIMES and file.is_plain_number(column)
+    return counts or (said in (*SAID_NUMBERS, *SAID_TIMES) and file.is_text(column))
+
+
+def is_index(part: Part, name: str) -> bool:
+    """Whether a column that is named like an index holds one."""
+    if isinstance(part.file, Parquet):
+        return index_columns.in_footer(part.file.schema, part.names[name])
+    look = part.looks[name]
+    return bool(look.values) and look.rows["arrow whole"] == look.values

@@ -1,0 +1,426 @@
+"""The files of a drop become one stream of canonical batches, which can be begun again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.errors import InputRejected
+from shared.files.delimited import Delimited
+from shared.files.drop_files import DropFile, ReadSpec
+from shared.files.formats import Budget
+from shared.files.parquet import Parquet
+from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, open_part
+from shared.intake.rejections import listed, quoted, rejected
+from shared.values import index_columns
+from shared.values.arrow_columns import from_arrow
+from shared.values.column_kinds import (
+    ARROW,
+    BOOLEAN,
+    DATETIME,
+    INTEGER,
+    LONG,
+    NOTHING,
+    NUMBER,
+    STRING,
+    infinite,
+    join,
+)
+from shared.values.forms import TEXT, Form, decided, settle, spoilt
+from shared.values.nulls import without_numbers
+from shared.values.number_text import POINT
+from shared.values.texts import Contradicted, converted
+
+_WORDS_SAID = ("text", "id", "category")
+"""Kinds under which text that looks like numbers is none."""
+
+
+@dataclass
+class Sources:
+    """All files of one drop, opened, with the types that their columns suggest."""
+
+    parts: list[Part]
+    spec: ReadSpec
+    budget: Budget
+    found: dict[str, str] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
+    """Ignored columns of types for which there is no use."""
+    told: list[str] = field(default_factory=list)
+    """What people should know of how the files were read."""
+    lossy: set[str] = field(default_factory=set)
+    """Columns of which a value changed when it became a 64-bit float."""
+    cut: set[str] = field(default_factory=set)
+    """Columns of times that were finer than microseconds."""
+    blank: int = 0
+    """Rows of text without any value."""
+
+    @property
+    def names(self) -> list[str]:
+        return [part.file.name for part in self.parts]
+
+    @property
+    def text(self) -> bool:
+        """Whether all files are text, which can stay text."""
+        return all(isinstance(part.file, Delimited) for part in self.parts)
+
+    def settled(self, name: str) -> str:
+        """The type of a column when nothing is known of it before."""
+        return STRING if self.found[name] == LONG else self.found[name]
+
+    def findings(self) -> list[str]:
+        """How the files were read, where people may have meant something else."""
+        told = list(self.told)
+        for name in self.found:
+            for form in dict.fromkeys(part.forms[name].doubt for part in self.parts if name in part.forms):
+                told += [f"column {quoted(name)} {form}"] if form and name not in self.spec.ignore else []
+            markers = sorted(
+                {m for p in self.parts if _reads_markers(p, name) for m in p.looks[name].markers}
+            )
+            if markers and name not in self.spec.ignore:
+                told.append(f"column {quoted(name)}: {listed(markers)} is read as no value")
+        told += [
+            f"column {quoted(name)} has values that a 64-bit float rounds" for name in sorted(self.lossy)
+        ]
+        told += [
+            f"column {quoted(n)} has times finer than microseconds, which are cut" for n in sorted(self.cut)
+        ]
+        return told + ([f"{self.blank:,} rows hold no value at all"] if self.blank else [])
+
+    def learn(self, contradicted: Contradicted) -> None:
+        """See all values of the column that a late row made another, and settle the types anew."""
+        news = False
+        for part in self.parts:
+            if contradicted.what == "escapes" and isinstance(part.file, Delimited):
+                news = news or not part.file.layout.escapes
+                part.file = replace(part.file, layout=replace(part.file.layout, escapes=True))
+            else:
+                names = [n for n, own in part.names.items() if contradicted.column in (n, own)]
+                news = news or bool(part.partial.intersection(names))
+                part.look_at_all(names)
+                news = part.read_as_words(names) or news
+        if not news:  # all values were known: they are not what a person says
+            times = any(
+                f.kind == DATETIME for p in self.parts for n, f in p.forms.items() if n == contradicted.column
+            )
+            code, what = ("no-time", "time") if times else ("unparsable-numbers", "number")
+            odd = f"{quoted(contradicted.value)}, which is" if contradicted.value else "a value that is"
+            raise rejected(code, f"column {quoted(contradicted.column)} holds {odd} not a {what}")
+        _settle(self)
+
+    def batches(self, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+        """All rows of these columns as their settled types; file by file in the order of their names."""
+        schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
+        broken: set[str] = set()
+        for table in self._rows(columns, schema):
+            arrays = [_one(table.column(name)) for name in columns]
+            broken |= {name for name, column in zip(columns, arrays, strict=True) if _has_infinite(column)}
+            yield pa.RecordBatch.from_arrays([_without_nan(column) for column in arrays], schema=schema)
+        if broken := broken.difference(self.spec.ignore):  # not before: a later row may show that it is text
+            raise infinite(min(broken))
+
+    def coded(self, columns: Mapping[str, str]) -> Iterator[pa.Table]:
+        """As `batches`, with text as dictionaries and numbers as they are, which is faster where they are counted."""
+        words = pa.dictionary(pa.int32(), pa.string())
+        types = [(name, words if kind == STRING else ARROW[kind]) for name, kind in columns.items()]
+        yield from self._rows(columns, pa.schema(types))
+
+    def _rows(self, columns: Mapping[str, str], schema: pa.Schema) -> Iterator[pa.Table]:
+        rows, budget, self.blank = 0, replace(self.budget), 0
+        whole = len(columns) == len(self.found) > 1
+        for part in self.parts:
+            for table in self._tables(part, columns, budget):
+                rows += table.num_rows
+                if rows > self.spec.limits.max_rows:
+                    limit = f"the limit is {self.spec.limits.max_rows:,}"
+                    raise rejected(
+                        "too-many-rows", f"{quoted(part.file.name)} brings the drop to {rows:,} rows, {limit}"
+                    )
+                arrays = [self._column(part, table, f.name, columns[f.name], f.type) for f in schema]
+                if self.spec.nulls:
+                    arrays = [without_numbers(array, self.spec.nulls) for array in arrays]
+                if whole and isinstance(part.file, Delimited) and all(array.null_count for array in arrays):
+                    self.blank += _blank_rows(arrays)
+                if table.num_rows:
+                    yield pa.Table.from_arrays(arrays, schema=schema)
+
+    def _tables(
+        self, part: Part, columns: Mapping[str, str], budget: Budget
+    ) -> Iterator[pa.Table | pa.RecordBatch]:
+        own = {name: part.names[name] for name in columns if name in part.names}
+        if isinstance(part.file, Delimited):
+            forms = {own[name]: part.forms[name] for name in own}
+            if not forms:  # the rows of a partition of which only the folder's name is wanted
+                first = part.file.columns[0]
+                forms = {first: TEXT}
+            return part.file.tables(
+                {name: TEXT if self._stays_text(name, columns, own) else form for name, form in forms.items()}
+            )
+        return part.file.batches(list(own.values()), budget)
+
+    def _stays_text(self, own_name: str, columns: Mapping[str, str], own: Mapping[str, str]) -> bool:
+        return any(columns[name] == STRING for name, there in own.items() if there == own_name)
+
+    def _column(
+        self, part: Part, table: pa.Table | pa.RecordBatch, name: str, kind: str, wanted: pa.DataType
+    ) -> pa.Array:
+        if name not in part.names:
+            value = part.constants.get(name)
+            if value is None:
+                return pa.nulls(table.num_rows, wanted)
+            column: pa.Array = pa.repeat(pa.scalar(value, pa.string()), table.num_rows).dictionary_encode()
+            column = converted(column, name, part.forms[name]) if kind != STRING else column
+        else:
+            column = table.column(part.names[name])
+        if isinstance(part.file, Parquet) and name in part.forms:
+            column = converted(_one(column).cast(pa.string()).dictionary_encode(), name, part.forms[name])
+        if column.type == wanted:
+            return column
+        column = _one(column)
+        made, lossy = from_arrow(column, name, kind, lenient=name in self.spec.ignore)
+        if lossy:
+            (self.cut if kind == DATETIME else self.lossy).add(name)
+        return made if made.type == wanted else made.dictionary_encode()
+
+
+def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column in one piece."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    return column.combine_chunks()
+
+
+def _blank_rows(arrays: Sequence[pa.Array | pa.ChunkedArray]) -> int:
+    empty = pc.is_null(_one(arrays[0]))
+    for array in arrays[1:]:
+        empty = pc.and_(empty, pc.is_null(_one(array)))
+    return int(pc.sum(empty).as_py() or 0)
+
+
+def _has_infinite(column: pa.Array) -> bool:
+    return column.type == pa.float64() and bool(pc.any(pc.is_inf(column)).as_py())
+
+
+def _without_nan(column: pa.Array) -> pa.Array:
+    if column.type != pa.float64():
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
+
+
+def _reads_markers(part: Part, name: str) -> bool:
+    form = part.forms.get(name)
+    return form is not None and form.kind not in (STRING, LONG) and name in part.looks
+
+
+def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
+    """Open every file, check that they belong together, and see what the columns of text can be read as."""
+    most = spec.limits.max_bytes
+    if (total := sum(file.path.stat().st_size for file in files)) > most:
+        first = listed([file.name for file in files], 1)
+        raise rejected("too-large", f"{first} has {total:,} bytes, the limit is {most:,}")
+    if (steps := files[0].steps) is not None:  # what a person says wins over what an MLTable does
+        left = steps.keep or tuple(steps.kinds)
+        kinds = {n: kind for n, kind in steps.kinds.items() if n in left and n not in steps.drop}
+        spec = replace(spec, columns={**kinds, **spec.columns})
+    budget = Budget(most, most)
+    sources = Sources([], spec, budget)
+    for file in sorted(files, key=lambda file: file.name):
+        if len(files) > 1 and not file.path.stat().st_size and file.table is None:
+            sources.told.append(f"{quoted(file.name)} has 0 bytes and is passed over")
+            continue
+        try:
+            sources.parts.append(open_part(file, spec, budget, sources.told))
+        except InputRejected as rejection:
+            if rejection.code != "empty-file" or len(files) == 1:
+                raise
+            sources.told.append(f"{quoted(file.name)} is empty and is passed over")
+    if not sources.parts:
+        raise rejected("empty-file", f"{quoted(files[0].name)} is empty")
+    first_looks(sources.parts, spec)
+    _leave_out_indexes(sources)
+    _leave_out_ignored(sources)
+    _tell_of_typed_text(sources)
+    _check_same_columns(sources.parts)
+    _settle(sources)
+    return sources
+
+
+def _tell_of_typed_text(sources: Sources) -> None:
+    """Text in Parquet stays text; that it holds numbers or times is told as long as the column is new."""
+    spec = sources.spec
+    quiet = {
+        spec.id,
+        *spec.ignore,
+        *spec.columns,
+        *(n for n, kind in spec.known_columns.items() if kind == STRING),
+    }
+    for part in sources.parts[:1]:
+        if not isinstance(part.file, Parquet):
+            continue
+        own = {
+            there: name
+            for name, there in part.names.items()
+            if name not in quiet and part.file.is_text(there)
+        }
+        looks = part.file.head(tuple(own))
+        for there, form in settle(looks, "", {}, {}).items():
+            if form.kind in _TYPED:
+                what = f"is text in the file and holds {_TYPED[form.kind]}"
+                say = "if that is what it is, say so (data.columns, --column)"
+                sources.told.append(f"column {quoted(own[there])} {what}; {say}")
+
+
+_TYPED = {NUMBER: "numbers", INTEGER: "numbers", DATETIME: "times"}
+
+
+def _leave_out_ignored(sources: Sources) -> None:
+    """An ignored column that not all files have keeps none of them out."""
+    for name in sources.spec.ignore:
+        if any(name in part.columns for part in sources.parts) and not all(
+            name in part.columns for part in sources.parts
+        ):
+            for part in sources.parts:
+                part.leave_out(name)
+            sources.told.append(f"column {quoted(name)} is ignored and is not in all files: left out")
+
+
+def _check_same_columns(parts: Sequence[Part]) -> None:
+    first = parts[0]
+    for other in parts[1:]:
+        if set(other.columns) != set(first.columns):
+            different = sorted(set(other.columns) ^ set(first.columns))
+            raise rejected(
+                "mixed-schemas",
+                f"{quoted(first.file.name)} and {quoted(other.file.name)} differ in the columns {listed(different)}",
+            )
+
+
+def _leave_out_indexes(sources: Sources) -> None:
+    """pandas' index is no feature, where nobody says otherwise."""
+    wanted = set(sources.spec.spelled)
+    for name in dict.fromkeys(name for part in sources.parts for name in part.names):
+        if name in wanted or not index_columns.looks_like(name):
+            continue
+        if all(is_index(part, name) for part in sources.parts if name in part.names):
+            for part in sources.parts:
+                part.leave_out(name)
+            sources.told.append(
+                f"column {quoted(name)} is pandas' index and is left out; say what it is (data.columns) to keep it"
+            )
+        elif any(part.unnamed for part in sources.parts) and name in index_columns.UNNAMED_NAMES:
+            raise rejected("empty-header", f"{quoted(sources.parts[0].file.name)} has no name for column 1")
+        else:
+            sources.told.append(
+                f"column {quoted(name)} looks like pandas' index and holds no row numbers; it is kept"
+            )
+
+
+def _settle(sources: Sources) -> None:
+    """The form of each column of text and the type of every column; where the first rows do not do, all are seen."""
+    spec = sources.spec
+    said = {name: kind for name, kind in spec.columns.items() if name not in spec.ignore}
+    known = {name: kind for name, kind in spec.known_columns.items() if name not in spec.ignore}
+    hints: dict[str, str] = dict(spec.hints)
+    for part in sources.parts:
+        forms = settle(part.looks, part.separator, said, known)
+        undecided = [
+            name
+            for name, form in forms.items()
+            if form.open or form.bare or _is_spoilt(part, name, form, spec)
+        ]
+        part.look_at_all(undecided)
+        hints |= {name: style for name, look in part.looks.items() if (style := decided(look))}
+    for part in sources.parts:
+        part.forms = settle(part.looks, part.separator, said, known, hints=hints, final=True)
+        part.forms |= {name: replace(part.forms[name], native=False) for name in part.as_words}
+        for name, form in part.forms.items():
+            if _is_spoilt(part, name, form, spec):
+                raise _spoilt(part, name)
+    sources.found.clear()
+    sources.dropped.clear()
+    for name in sources.parts[0].columns:
+        kind = _found(sources, name)
+        if kind is None:
+            sources.dropped.append(name)
+        else:
+            sources.found[name] = kind
+
+
+def _is_spoilt(part: Part, name: str, form: Form, spec: ReadSpec) -> bool:
+    """Nearly all values are numbers, and nobody said that they are none."""
+    said = spec.columns.get(name, "")
+    quiet = (
+        name in spec.ignore
+        or name == spec.id
+        or spec.known_columns.get(name) == STRING
+        or said in _WORDS_SAID
+    )
+    return form.kind == STRING and not quiet and spoilt(part.looks[name])
+
+
+def _spoilt(part: Part, name: str) -> Exception:
+    look = part.looks[name]
+    odd = look.odd.get(POINT) or look.odd.get("beyond", "")
+    line = part.file.line_of(part.names[name], odd) if isinstance(part.file, Delimited) else ""
+    share = f"{look.values:,} values, nearly all of them numbers, and among them {quoted(odd)}{line}"
+    return rejected("unparsable-numbers", f"column {quoted(name)} holds {share}")
+
+
+def _found(sources: Sources, name: str) -> str | None:
+    """The type that the values of a column suggest; None when it is ignored and of no use."""
+    spec, found = sources.spec, NOTHING
+    for part in sources.parts:
+        kind = part.forms[name].kind if name in part.forms else _arrow_kind(part, name, spec)
+        if kind is None:
+            return None
+        joined = join(found, kind)
+        if joined is None and (name in spec.ignore or sources.text):
+            joined = STRING
+        if joined is None:
+            raise rejected(
+                "mixed-schemas",
+                f"column {quoted(name)} is {kind} in {quoted(part.file.name)} and {found} before it",
+            )
+        found = joined
+    if found == LONG and any(isinstance(part.file, Parquet) for part in sources.parts):
+        sources.told.append(
+            f"column {quoted(name)} holds whole numbers beyond 64 bits and is text, so that none changes"
+        )
+    if found == STRING and any(
+        part.forms[name].kind not in (STRING, NOTHING) for part in sources.parts if name in part.forms
+    ):
+        sources.told.append(f"column {quoted(name)} is text, as it is in some of the files")
+    return _as_said(name, found, "" if name in spec.ignore else spec.columns.get(name, ""))
+
+
+def _as_said(name: str, found: str, said: str) -> str:
+    """The type of a column that has one in its file, where a person says what it is: done, or refused."""
+    if said == "text" and found != NOTHING:
+        return STRING
+    if said in SAID_NUMBERS and found == LONG:
+        return NUMBER
+    if said in SAID_NUMBERS and found in (BOOLEAN, DATETIME):
+        raise rejected("unparsable-numbers", f"column {quoted(name)} is {found}, which is not a number")
+    if said in SAID_TIMES and found not in (DATETIME, NOTHING):
+        raise rejected("no-time", f"column {quoted(name)} is {found}, which is not a time")
+    return found
+
+
+def _arrow_kind(part: Part, name: str, spec: ReadSpec) -> str | None:
+    assert isinstance(part.file, Parquet)
+    own = part.names[name]
+    if not part.file.rows:
+        return NOTHING  # whatever type a part without rows says
+    kind = part.file.kind(own)
+    if kind is None and name not in spec.ignore:
+        shape = quoted(str(part.file.schema.field(own).type)[:100])
+        raise rejected(
+            "unsupported-column", f"{quoted(part.file.name)} has column {quoted(name)} of type {shape}"
+        )
+    return kind

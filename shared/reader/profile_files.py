@@ -1,0 +1,162 @@
+"""Files and folders on this machine become a profile, read as a drop is read but for its limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+import drift
+from shared.files.drop_files import JUDGED_AS, MIB, DropFile, Limits, ReadSpec
+from shared.files.parquet import Parquet
+from shared.files.part import Part
+from shared.files.partitions import table_of
+from shared.intake.rejections import quoted, rejected
+from shared.reader.batches import Sources, open_sources
+from shared.redaction import printable
+from shared.tables import delta_table, mltable
+from shared.tables.snapshot import LOG
+from shared.values.column_kinds import DATETIME, INTEGER, NOTHING, NUMBER, STRING, infinite
+from shared.values.forms import decided
+from shared.values.texts import Contradicted
+
+_COMMIT = re.compile(r"(.+)@(\d{1,18})")
+_ANY = 1 << 50
+_LIMITS = Limits(max_bytes=_ANY, max_rows=_ANY, max_columns=20_000, max_field_bytes=32 * MIB)
+_KINDS = {"category": STRING, "text": STRING, "datetime": DATETIME}
+_NUMBERS = {"double": NUMBER, "float": NUMBER, "int64": INTEGER}
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """A profile, what people should know of how its files were read, and what they show of others of their kind."""
+
+    profile: drift.Profile
+    findings: tuple[str, ...] = ()
+    hints: Mapping[str, str] | None = None
+
+
+def files_of(path: Path) -> list[DropFile]:
+    """The data files of a path: itself, or those of a folder by name, without hidden and marker files; of a Delta table
+    those of its newest commit, or of the one that TABLE@N names."""
+    if not path.exists() and (at := _COMMIT.fullmatch(path.name)) and (path.with_name(at[1]) / LOG).is_dir():
+        return delta_table.of_folder(path.with_name(at[1]), int(at[2]))
+    if not path.exists():
+        raise rejected("no-data", f"there is no file or folder {printable(str(path))}")
+    if (path / mltable.NAME).is_file() or path.name == mltable.NAME:
+        return _of_mltable(path.parent if path.is_file() else path)
+    if path.is_file():
+        return [DropFile(path, path.name, path.stat().st_size)]
+    if (path / LOG).is_dir():
+        return delta_table.of_folder(path)
+    below = [(each, each.relative_to(path)) for each in sorted(path.rglob("*"))]
+    if nested := next((name for _, name in below if name.name == LOG), None):
+        where = quoted(str(path / nested.parent))
+        raise rejected(
+            "delta-table", f"{where} is a Delta table: name that folder, without what lies beside it"
+        )
+    if table := table_of(f"{name.as_posix()}{'/.' * each.is_dir()}" for each, name in below):
+        raise rejected(
+            "delta-table", f"{quoted(str(path))} is {table}, whose files hold deleted rows as well"
+        )
+    below = [(each, name) for each, name in below if each.is_file()]
+    kept = [(each, name) for each, name in below if not any(p.startswith(("_", ".")) for p in name.parts)]
+    if not kept:
+        raise rejected("no-data", f"the folder {quoted(str(path))} holds no data file")
+    return [
+        DropFile(each, name.as_posix(), each.stat().st_size, below=name.as_posix()) for each, name in kept
+    ]
+
+
+def _of_mltable(folder: Path) -> list[DropFile]:
+    """The files that an MLTable names, with what it does to them."""
+    read = mltable.read((folder / mltable.NAME).read_bytes())
+    chosen = read.chosen(each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
+    return [DropFile(path := folder / name, name, path.stat().st_size, steps=read.steps) for name in chosen]
+
+
+def profile(
+    path: Path,
+    *,
+    ignore: tuple[str, ...] = (),
+    columns: Mapping[str, str] | None = None,
+    by: str | None = None,
+    grid: drift.Profile | None = None,
+    hints: Mapping[str, str] | None = None,
+    nulls: tuple[str, ...] = (),
+) -> Profiled:
+    """Profile a file or a folder.
+
+    `columns` says what columns are (`loopfile.value_kinds.COLUMN_KINDS`); `grid` is the reference, as for
+    `drift.profile`; `hints` are those of the reference's files; `nulls` are texts that mean no value.
+    """
+    said = dict(columns or {})
+    known = {name: _known(column) for name, column in grid.columns.items()} if grid else {}
+    spec = ReadSpec(
+        target="",
+        ignore=ignore,
+        columns=said,
+        hints=hints or {},
+        known_columns=known,
+        limits=_LIMITS,
+        nulls=nulls,
+    )
+    sources = open_sources(files_of(path), spec)
+    kinds = {name: JUDGED_AS[kind] for name, kind in said.items() if kind in JUDGED_AS}
+    while True:
+        profiler = drift.Profiler(grid, ignore=spec.ignore, columns=kinds, by=by)
+        try:
+            _count(sources, profiler, segments=by is not None or bool(grid and grid.by))
+        except Contradicted as late:
+            sources.learn(late)
+            continue
+        looks = [(name, look) for part in sources.parts for name, look in part.looks.items()]
+        found = {name: style for name, look in looks if (style := decided(look))}
+        counted = profiler.finish()
+        _check_finite(counted)
+        return Profiled(counted, tuple(sources.findings()), found)
+
+
+def _check_finite(counted: drift.Profile) -> None:
+    """As for a drop: infinite numbers are broken exports."""
+    for name, column in counted.columns.items():
+        if column.grid is not None and column.grid.infinite:
+            raise infinite(name)
+
+
+def _known(column: drift.ColumnProfile) -> str:
+    if column.kind in _KINDS and (column.kind != "category" or column.type in ("string", "large_string")):
+        return _KINDS[column.kind]
+    return _NUMBERS.get(column.type, NOTHING)
+
+
+def _count(sources: Sources, profiler: drift.Profiler, *, segments: bool) -> None:
+    plain = [part.file for part in sources.parts if isinstance(part.file, Parquet) and _is_plain(part)]
+    if not segments and len(plain) == len(sources.parts) and not sources.spec.columns:
+        for file in plain:
+            profiler.read_parquet(file.path)  # each column by itself: the fastest way
+        return
+    types = {name: _type(sources, name) for name in sources.found}
+    rows = 0
+    for batch in sources.coded(types):
+        rows += batch.num_rows
+        profiler.update(batch)
+    if not rows:
+        profiler.update(pa.table({name: pa.nulls(0) for name in types}))
+
+
+def _is_plain(part: Part) -> bool:
+    """Whether nothing is to be done to a file's columns."""
+    as_they_are = list(part.names) == list(part.names.values()) == list(part.file.columns)
+    return isinstance(part.file, Parquet) and part.file.plain and as_they_are and not part.constants
+
+
+def _type(sources: Sources, name: str) -> str:
+    kind = sources.settled(name)
+    text = (
+        sources.text and sources.spec.known_columns.get(name) == STRING and name not in sources.spec.columns
+    )
+    return STRING if text and kind != NOTHING else kind

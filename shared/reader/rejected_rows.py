@@ -1,0 +1,50 @@
+"""Rows that a contract rejects are kept as they were read, each with its number and the rules that it breaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from shared.reader.contract_pass import Rejected, any_of
+
+
+class RejectedRows:
+    """A Parquet file beside those of the split; there is none where no row is rejected."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        row, rules = _free("row", schema), _free("rules", schema)
+        self._schema = pa.schema([pa.field(row, pa.int64()), pa.field(rules, pa.string()), *schema])
+        self._folder = folder
+        self._writer: pq.ParquetWriter | None = None
+
+    def add(self, batch: pa.RecordBatch, rejected: Rejected, before: int) -> None:
+        """Keep the rejected rows of a batch; `before` rows came ahead of it."""
+        if self._writer is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(
+                self._folder / "part-00000.parquet", self._schema, compression="snappy"
+            )
+        kept = any_of(rejected)
+        numbers = pa.array(np.flatnonzero(kept.to_numpy(zero_copy_only=False)) + before + 1, pa.int64())
+        rules = pa.repeat("", len(numbers))
+        for rule, rows in rejected:
+            gap = pc.if_else(pc.equal(rules, ""), "", "; ")
+            more = pc.binary_join_element_wise(rules, pa.scalar(rule), gap)
+            rules = pc.if_else(rows.filter(kept), more, rules)
+        arrays = [numbers, rules, *batch.filter(kept).columns]
+        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _free(name: str, schema: pa.Schema) -> str:
+    """A name that no column of the drop has."""
+    while name in schema.names:
+        name += "_"
+    return name

@@ -1,0 +1,131 @@
+"""Typed columns become canonical ones; what a type cannot hold is told, or refused."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.intake.rejections import quoted, rejected
+from shared.values.column_kinds import (
+    ARROW,
+    BOOLEAN,
+    DATETIME,
+    EXACT,
+    INTEGER,
+    LONG,
+    NOTHING,
+    NUMBER,
+    STRING,
+)
+
+_SURE_DIGITS = 15
+"""A float64 holds so many decimal digits."""
+
+
+def canonical(kind: pa.DataType) -> str | None:
+    """The canonical type of an Arrow type, or None when Driftloop has no use for it."""
+    if pa.types.is_dictionary(kind):
+        return canonical(kind.value_type)
+    if pa.types.is_null(kind):
+        return NOTHING
+    if pa.types.is_boolean(kind):
+        return BOOLEAN
+    if pa.types.is_integer(kind):
+        return INTEGER
+    if pa.types.is_decimal(kind):
+        return NUMBER if kind.scale > 0 else INTEGER
+    if pa.types.is_floating(kind):
+        return NUMBER
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return STRING
+    return DATETIME if pa.types.is_date(kind) or pa.types.is_timestamp(kind) else None
+
+
+def needs_a_look(kind: pa.DataType) -> bool:
+    """Whether only the values tell if the canonical type holds them."""
+    if pa.types.is_decimal(kind):
+        return bool(kind.precision > (_SURE_DIGITS if kind.scale > 0 else 18) or kind.scale < 0)
+    return bool(pa.types.is_uint64(kind))
+
+
+class WideColumn:
+    """What the values of a wide column are: whole, within 64 bits, exact as a float."""
+
+    def __init__(self) -> None:
+        self._whole = self._fits = self._exact = True
+
+    def see(self, column: pa.Array) -> None:
+        column = column.drop_null()
+        if not len(column):
+            return
+        if pa.types.is_uint64(column.type):
+            self._fits = self._fits and pc.max(column).as_py() < 2**63
+            return
+        self._whole = self._whole and bool(pc.all(pc.equal(pc.floor(column), column), min_count=0).as_py())
+        ends = pc.min_max(column).as_py()
+        self._fits = self._fits and ends["min"] >= -(2**63) and ends["max"] < 2**63
+        if self._exact:
+            try:
+                back = pc.cast(pc.cast(column, pa.float64()), column.type, safe=False)
+                self._exact = bool(pc.all(pc.equal(back, column), min_count=0).as_py())
+            except pa.ArrowInvalid:
+                self._exact = False
+
+    def kind(self, type_: pa.DataType) -> str:
+        """Amounts are numbers; whole numbers that a float would change are kept apart."""
+        if pa.types.is_decimal(type_) and type_.scale > 0 and (self._exact or not self._whole):
+            return NUMBER
+        return INTEGER if self._whole and self._fits else LONG
+
+
+def from_arrow(column: pa.Array, name: str, kind: str, *, lenient: bool = False) -> tuple[pa.Array, bool]:
+    """A typed column as its canonical type; and whether a value was rounded or a time cut on the way.
+
+    `lenient` columns are ignored ones: their values stop nothing.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if kind in (STRING, LONG):
+        return _text(column), False
+    if kind == DATETIME:
+        return _moments(column, name, lenient)
+    if kind == NUMBER:
+        return _numbers(column)
+    try:
+        return pc.cast(column, ARROW[kind]), False
+    except pa.ArrowInvalid as error:
+        raise rejected(
+            "unparsable-numbers", f"column {quoted(name)} holds a value that is not a 64-bit {kind}"
+        ) from error
+
+
+def _text(column: pa.Array) -> pa.Array:
+    text = pc.cast(column, pa.string())
+    if pa.types.is_decimal(column.type):
+        text = pc.replace_substring_regex(text, r"\.0+$", "")
+    return text
+
+
+def _numbers(column: pa.Array) -> tuple[pa.Array, bool]:
+    lossy = False
+    if pa.types.is_integer(column.type):
+        ends = pc.min_max(column).as_py()
+        lossy = ends["min"] is not None and (ends["min"] < -EXACT or ends["max"] > EXACT)
+    elif pa.types.is_decimal(column.type) and column.type.precision > _SURE_DIGITS:
+        back = pc.cast(pc.cast(column, pa.float64()), column.type, safe=False)
+        lossy = not pc.all(pc.equal(back, column), min_count=0).as_py() if len(column.drop_null()) else False
+    return pc.cast(column, pa.float64(), safe=False), lossy
+
+
+def _moments(column: pa.Array, name: str, lenient: bool) -> tuple[pa.Array, bool]:
+    """Times of any unit as microseconds; what has no zone is taken as UTC."""
+    fine = pa.types.is_timestamp(column.type) and column.type.unit == "ns"
+    unit = pa.timestamp("us", column.type.tz) if pa.types.is_timestamp(column.type) else pa.timestamp("us")
+    try:
+        whole = pc.cast(column, unit, safe=not (fine or lenient))
+        cut = fine and not pc.cast(whole, column.type).equals(column)
+    except pa.ArrowInvalid as error:
+        raise rejected(
+            "unsupported-column", f"column {quoted(name)} holds a time beyond the year 290,000"
+        ) from error
+    return pc.cast(whole, ARROW[DATETIME]), cut

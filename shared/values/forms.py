@@ -1,0 +1,282 @@
+"""What columns of text are read as: by what their values show, by what a person said, and with every doubt told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from shared.intake.rejections import quoted, rejected
+from shared.values.column_kinds import BOOLEAN, DATETIME, INTEGER, LONG, NOTHING, NUMBER, STRING
+from shared.values.date_text import CLEAR, DAY_FIRST, MONTH_FIRST, YEAR_FIRST
+from shared.values.evidence import FEW, Look
+from shared.values.moments_of_numbers import COMPACT, EXCEL
+from shared.values.nulls import sure
+from shared.values.number_text import COMMA, POINT
+
+MOSTLY = 0.95
+_FEW_LONG = 0.05
+_WORTH_TELLING = 0.5
+_FEW_NUMBERS = 0.1
+"""Such a share of numbers beside a few words is told: the words may say that a value is missing."""
+
+
+STYLES, ORDERS = {POINT, COMMA}, {DAY_FIRST, MONTH_FIRST, YEAR_FIRST}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a column of text is read as."""
+
+    kind: str
+    style: str = ""
+    """POINT or COMMA of numbers; of times CLEAR, the order of their parts, or what numbers count."""
+    native: bool = False
+    """Arrow's own conversion reads every value that was seen; otherwise the words are converted after it."""
+    bare: bool = False
+    """A person said that these are numbers: signs of currencies and of percent are taken off."""
+    doubt: str = ""
+    """What people should know about this choice."""
+    open: bool = False
+    """More values may settle it otherwise: all of them have to be seen."""
+
+
+TEXT = Form(STRING, native=True)
+EMPTY = Form(NOTHING, native=True)
+
+
+def settle(
+    looks: Mapping[str, Look],
+    separator: str,
+    said: Mapping[str, str],
+    before: Mapping[str, str],
+    *,
+    hints: Mapping[str, str] | None = None,
+    final: bool = False,
+) -> dict[str, Form]:
+    """The form of each column of one file: `said` by a person, else as its values and its neighbours show.
+
+    `before` are the types of the version before, `hints` the styles that other files show. `open` forms remain
+    until `final`, when all values have been seen: then what cannot be told is chosen, with a doubt, or refused.
+    """
+    forms = {
+        name: _alone(name, look, said.get(name, ""), before.get(name, "")) for name, look in looks.items()
+    }
+    if not final:
+        return forms
+    shown = {style for look in looks.values() if (style := decided(look))}
+    for name, form in forms.items():
+        own = {(hints or {}).get(name, "")}
+        if form.open and form.kind in (NUMBER, INTEGER):
+            forms[name] = _with_style(looks[name], form, (own & STYLES) or (shown & STYLES), separator)
+        elif form.open and form.kind == DATETIME:
+            asked = said.get(name) == "time"
+            needed = asked or before.get(name) == DATETIME
+            forms[name] = _with_order(name, looks[name], (own & ORDERS) or (shown & ORDERS), needed)
+    return forms
+
+
+def decided(look: Look) -> str:
+    """The style of numbers or the order of dates that the values of a column show beyond doubt."""
+    if not look.values or (look.rows["code"] and not look.dates.possible):
+        return ""
+    fits = [style for style in (POINT, COMMA) if look.rows[style] == look.values]
+    if len(fits) == 1:
+        return fits[0]
+    dates = look.dates
+    return dates.order() if dates.possible and not dates.by_spread and not dates.both_orders else ""
+
+
+def _alone(name: str, look: Look, said: str, before: str) -> Form:
+    if said in ("text", "id", "category") and (said == "text" or not _all_numbers(look)):
+        return TEXT
+    if said in (*ORDERS, "time"):
+        return _stated_time(name, look, said)
+    if said in ("number", "number-point", "number-comma"):
+        return _stated_number(name, look, said)
+    if not look.values:
+        return _empty(look, before)
+    if look.rows["code"]:
+        return TEXT
+    numbers = _numbers(look)
+    if numbers is not None:
+        return _told_of_times(look, numbers, before)
+    if look.rows["truth"] == look.values:
+        return Form(BOOLEAN, native=not look.markers)
+    return _times(look) or _text(look, before)
+
+
+def _empty(look: Look, before: str) -> Form:
+    """No value, or what says so among values: in a column of words it is a word like others."""
+    if not look.markers:
+        return EMPTY
+    words = before == STRING or not sure(list(look.markers))
+    return replace(TEXT, open=True) if words else Form(NOTHING, open=True)
+
+
+def _all_numbers(look: Look) -> bool:
+    return not look.rows["code"] and look.values in (look.rows[POINT], look.rows[COMMA])
+
+
+def _numbers(look: Look) -> Form | None:
+    """A form of numbers, `open` where point and comma both fit and differ."""
+    fits = [style for style in (POINT, COMMA) if look.rows[style] == look.values]
+    if not fits:
+        return None
+    style = fits[0]
+    whole = look.rows[f"whole {style}"] == look.values
+    either = look.rows["either point"] + look.rows["either comma"]
+    if len(fits) == 2 and either:
+        return Form(INTEGER if whole else NUMBER, open=True)
+    if whole and look.rows["beyond"]:
+        many = look.rows["grown"] >= _FEW_LONG * look.values
+        kept = "holds whole numbers beyond 64 bits and stays text, so that none changes"
+        return Form(LONG, doubt=kept, open=True) if many else None  # beside a fraction they are numbers
+    if whole:
+        native = look.rows["arrow whole"] == look.values and not look.markers
+        return Form(INTEGER, style, native=native)
+    lossy = "holds whole numbers above 2^53, which a 64-bit float rounds" if look.rows["grown"] else ""
+    lossy = lossy or (
+        "holds more digits than a 64-bit float keeps apart" if look.rows["long fraction"] else ""
+    )
+    native = style == POINT and look.rows["plain"] == look.values and not look.markers
+    return Form(NUMBER, style, native=native, doubt=lossy)
+
+
+def _with_style(look: Look, form: Form, styles: set[str], separator: str) -> Form:
+    """Each value has three digits after its only separator, so that it may be a thousand times as large."""
+    point, comma = look.rows["either point"], look.rows["either comma"]
+    if point and comma:
+        words = f"holds both {quoted(look.odd.get('either comma', ''))} and values with a comma"
+        return replace(TEXT, doubt=f"{words}: thousands and fractions cannot be told apart, so it stays text")
+    guess = POINT if point or separator == "," else COMMA
+    style = next(iter(styles)) if len(styles) == 1 else guess
+    whole = look.rows[f"whole {style}"] == look.values
+    read = "thousands" if (style == POINT) == bool(comma) else "a fraction"
+    other = "number-comma" if style == POINT else "number-point"
+    mark = "point" if point else "comma"
+    doubt = (
+        f"has three digits after each {mark}, read as {read}; if not, say `{other}` (data.columns, --column)"
+    )
+    usual = point and separator == ","
+    kept = Form(INTEGER if whole else NUMBER, style, doubt="" if usual or styles else doubt)
+    return replace(kept, native=style == POINT and look.rows["plain"] == look.values and not look.markers)
+
+
+def _times(look: Look) -> Form | None:
+    if look.clear_dates:
+        return _clear_times(look)
+    if not look.dates.possible:
+        return None
+    order = look.dates.order()
+    if look.dates.by_spread or not order:
+        return Form(DATETIME, "", open=True)
+    return _in_order(order)
+
+
+def _clear_times(look: Look) -> Form:
+    cut = "holds times finer than microseconds, which are cut" if look.rows["fine"] else ""
+    return Form(DATETIME, CLEAR, native=look.iso_dates and not look.markers, doubt=cut)
+
+
+def _in_order(order: str, why: str = "") -> Form:
+    return Form(DATETIME, order, doubt=f"holds dates, read with the {order.replace('-', ' ')}{why}")
+
+
+def _with_order(name: str, look: Look, orders: set[str], needed: bool) -> Form:
+    """No value by itself shows which number is the day, or the year."""
+    if len(orders) == 1 and look.dates.allows(order := next(iter(orders))):
+        return _in_order(order, " like other columns of the file")
+    if order := look.dates.order():
+        return _in_order(order)
+    parts = "the day and the year" if look.dates.by_spread else "the day and the month"
+    words = f"holds dates of which {parts} cannot be told apart"
+    if needed:
+        raise rejected("ambiguous-dates", f"column {quoted(name)} {words}")
+    say = "say `day-first`, `month-first` or `year-first` (data.columns, --column)"
+    return replace(TEXT, doubt=f"{words}, so it stays text: {say}")
+
+
+def _told_of_times(look: Look, form: Form, before: str) -> Form:
+    """Whole numbers may count times: a date as a number moves from each drop to the next."""
+    what = look.whole.likely() if form.kind == INTEGER and before in ("", NOTHING) else ""
+    if not what:
+        return form
+    like = "dates, as in 20240131" if what == COMPACT else f"{what} since 1970"
+    words = (
+        f"holds whole numbers that look like {like}; if they are times, say `time` (data.columns, --column)"
+    )
+    return replace(form, doubt=words)
+
+
+def _text(look: Look, before: str) -> Form:
+    """Text; where most of it looks like something else, that is told."""
+    if before == STRING:
+        return TEXT
+    numbers = max(look.rows[POINT], look.rows[COMMA]) + look.rows["infinite"]
+    number = "if it is a number, say so (data.columns, --column)"
+    time = "write times as in 2024-12-31T23:59:59Z"
+    shares = [
+        (numbers, "numbers", look.odd.get(POINT, ""), number),
+        (
+            look.rows["decorated"] + numbers,
+            "numbers with signs or units",
+            look.odd.get("decorated", ""),
+            number,
+        ),
+        (
+            look.rows["unusual"] + numbers,
+            "numbers in a form that is not read",
+            look.odd.get("unusual", ""),
+            number,
+        ),
+        (look.rows["dates"], "dates, and something that is none,", look.odd.get("no date", ""), time),
+        (look.rows["like times"], "what looks like dates or times", look.odd.get("like times", ""), time),
+    ]
+    for rows, what, example, remedy in shares:
+        mostly = rows >= _WORTH_TELLING * look.values
+        marks = rows >= _FEW_NUMBERS * look.values and len(look.strange) <= FEW and what == "numbers"
+        if example and (mostly or marks) and rows:
+            return replace(TEXT, doubt=f"holds {what} and is text, for example {quoted(example)}; {remedy}")
+    return TEXT
+
+
+def spoilt(look: Look) -> bool:
+    """Nearly all values are numbers: the others are mistakes rather than text."""
+    if look.rows["code"] or not look.values or (look.rows["either point"] and look.rows["either comma"]):
+        return False
+    near = max(look.rows[POINT], look.rows[COMMA]) + look.rows["infinite"]
+    return near >= MOSTLY * look.values
+
+
+def _stated_number(name: str, look: Look, said: str) -> Form:
+    if not look.values:
+        return EMPTY if not look.markers else Form(NOTHING, open=True)
+    style = {"number-point": POINT, "number-comma": COMMA}.get(said, "")
+    alone = _numbers(look) if not look.rows["code"] else None
+    settled = alone is not None and alone.kind != LONG and not alone.open
+    if alone is not None and alone.kind != LONG and not style:
+        return alone
+    if settled and alone is not None and look.rows[style] == look.values:
+        return replace(alone, style=style, native=alone.native and style == POINT)
+    if not style:
+        point, comma = (max(look.rows[each], look.rows[f"bare {each}"]) for each in (POINT, COMMA))
+        style = POINT if point >= comma else COMMA
+    signs = {*look.signs, ""} if look.rows[style] else look.signs
+    told = f"holds numbers with different signs ({', '.join(map(quoted, sorted(signs)))}); each is read as written"
+    return Form(NUMBER, style, bare=True, doubt=told if len(signs) > 1 else "")
+
+
+def _stated_time(name: str, look: Look, said: str) -> Form:
+    if not look.values:
+        return EMPTY if not look.markers else Form(NOTHING, open=True)
+    if look.clear_dates:
+        return _clear_times(look)
+    if look.dates.possible and said != "time":
+        return Form(DATETIME, said)
+    if look.dates.possible and (found := _times(look)) is not None:
+        return found
+    if style := look.whole.style():
+        like = "dates" if style == COMPACT else style if style == EXCEL else f"{style} since 1970"
+        return Form(DATETIME, style, doubt=f"holds numbers, read as {like}")
+    odd = look.odd.get("no date") or look.odd.get("truth", "")
+    raise rejected("no-time", f"column {quoted(name)} holds {quoted(odd)}, which is not a time")

@@ -1,0 +1,100 @@
+"""Numbers that count a time: seconds since 1970 and their thousandths, Excel's days, and dates as in 20240131."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.reader.joined_words import JoinedWords
+from shared.values.column_kinds import ARROW, DATETIME
+
+COMPACT, EXCEL = "20240131", "Excel's days"
+_UNITS = {"seconds": 1e6, "milliseconds": 1e3, "microseconds": 1.0, "nanoseconds": 1e-3}
+_BEGINS = 3e7  # seconds: late in 1970
+_ENDS = 3e10  # the year 2920; so no number fits two units
+_LIKELY = (9.4e8, 2.6e9)  # 2000 to 2052
+_DAYS_TO_1970 = 25_569
+_MICROSECONDS_A_DAY = 86_400e6
+STYLES = frozenset({COMPACT, EXCEL, *_UNITS})
+_COMPACT = r"^(1[6-9]|2[01])\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
+
+
+@dataclass
+class Range:
+    """The least and the greatest of some numbers."""
+
+    all: bool = True
+    """Nothing but plain numbers was seen."""
+    dates: bool = True
+    """All are dates as in 20240131."""
+    least: float = float("inf")
+    most: float = float("-inf")
+
+    def add(self, least: float, most: float, dates: bool) -> None:
+        """The range of further plain numbers."""
+        self.least, self.most = min(self.least, least), max(self.most, most)
+        self.dates = self.dates and dates
+
+    def style(self) -> str:
+        """How such numbers count times, should a person say that they do; nothing when they cannot."""
+        if not self.all or self.least > self.most:
+            return ""
+        if self.dates:
+            return COMPACT
+        if self.least >= 10_000 and self.most < 2_958_466:  # a year is no day; the last day of 9999
+            return EXCEL
+        fits = (u for u, factor in _UNITS.items() if _within(self, _BEGINS, _ENDS, 1e6 / factor))
+        return next(fits, "")
+
+    def likely(self) -> str:
+        """How such numbers count times, where hardly anything else has such values."""
+        style = self.style()
+        if style in _UNITS:
+            return style if _within(self, *_LIKELY, 1e6 / _UNITS[style]) else ""
+        return style if style == COMPACT and self.least >= 19_000_000 else ""
+
+
+def _within(numbers: Range, least: float, most: float, factor: float) -> bool:
+    return numbers.least >= least * factor and numbers.most <= most * factor
+
+
+def ranges(joined: JoinedWords) -> tuple[list[float], list[float], list[bool]]:
+    """Of each column of plain numbers the least, the greatest, and whether all are dates as in 20240131."""
+    numbers = pc.cast(pc.replace_substring_regex(joined.words, r"^\+", ""), pa.float64()).to_numpy()
+    least, most = (end.reduceat(numbers, joined.starts).tolist() for end in (np.minimum, np.maximum))
+    return least, most, joined.all(joined.matching(_COMPACT))
+
+
+def moments(words: pa.Array, style: str) -> pa.Array | None:
+    """Plain numbers as times; None when one is no time in this style. Nulls stay null."""
+    try:
+        if style == COMPACT:
+            dates = pc.replace_substring_regex(words, r"^(\d{4})(\d{2})(\d{2})$", r"\1-\2-\3")
+            return pc.cast(pc.cast(dates, pa.timestamp("us")), ARROW[DATETIME])
+        numbers = pc.cast(words, pa.float64())
+        if words.null_count < len(words):
+            known = words.drop_null()
+            least, most, dates = ranges(JoinedWords([(known, pa.array(np.ones(len(known), np.int64)))]))
+            seen = Range()
+            seen.add(least[0], most[0], dates[0])
+            if seen.style() != style:
+                return None
+        if style == EXCEL:
+            days = pc.multiply(pc.subtract(numbers, _DAYS_TO_1970), _MICROSECONDS_A_DAY)
+            micros = pc.multiply(pc.round(pc.divide(days, 1e3)), 1e3)  # Excel keeps milliseconds
+        elif pc.all(pc.match_substring_regex(words, r"^\d+$"), min_count=0).as_py():
+            return _of_whole(pc.cast(words, pa.int64()), style)
+        else:
+            micros = pc.round(pc.multiply(numbers, _UNITS[style]))
+        return pc.cast(pc.cast(micros, pa.int64()), ARROW[DATETIME])
+    except pa.ArrowInvalid:
+        return None
+
+
+def _of_whole(numbers: pa.Array, style: str) -> pa.Array:
+    factor = _UNITS[style]
+    micros = pc.multiply(numbers, int(factor)) if factor >= 1 else pc.divide(numbers, 1000)
+    return pc.cast(micros, ARROW[DATETIME])

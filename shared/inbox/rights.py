@@ -101,8 +101,7 @@ def rules_of(ports: Ports, loop: str, verb: str) -> Rules:
     if not is_loop(loop) or ports.store.read(loop, rows.LOOP) is None:
         return Rules(loop, ())
     current = unit_of_work.read(ports, loop)
-    number = current.state.open_release
-    return rules(current, verb, current.release(number)[0] if number is not None else None)
+    return rules(current, verb, current.open_release())
 
 
 def kept(caller: Caller | None) -> dict[str, str]:

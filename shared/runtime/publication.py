@@ -66,8 +66,7 @@ def _before(current: Unit) -> Published | None:
 
 
 def _describe(current: Unit) -> None:
-    number = current.state.open_release
-    overview_row.describe(current, current.release(number)[0] if number is not None else None)
+    overview_row.describe(current, current.open_release())
 
 
 def _create(ports: Ports, published: Published, digest: str) -> None:

@@ -97,6 +97,12 @@ class Unit:
             )
         return rows.decode(Release, row), row
 
+    def open_release(self) -> Release | None:
+        """The open release; None also where another worker has ended it since the loop's row was read."""
+        number = self.state.open_release
+        release = self.release(number)[0] if number is not None else None
+        return None if release is None or release.ended else release
+
     def version(self, number: int) -> tuple[DataVersion, Row]:
         key = rows.version_key(number)
         row = self.written.get(key) or self.ports.store.read(self.loop, key)

@@ -244,8 +244,10 @@ def _settle(ports: Ports, loop: str, token: str, steps: int, this: Run) -> Ran:
     problems = this.problems
     try:
         current = unit_of_work.read(ports, loop)
-        number = current.state.open_release
-        release = current.release(number)[0] if number is not None else None
+        release = current.open_release()
+        if release is None and current.state.open_release is not None:
+            current = unit_of_work.read(ports, loop)
+            release = current.open_release()
         due_at = due.due_at(current, release, wait_s=this.wait_s, events=this.events)
         overview_row.describe(current, release, problems)
     except (InvariantBroken, ConfigurationError) as error:

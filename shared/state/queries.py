@@ -71,7 +71,7 @@ def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
         releases=tuple(newest),
         set_aside=tuple(set_aside(ports, name)),
         traffic=served.traffic,
-        cost=cost.standing(state, open_release(current), current.published().definition, ports.clock.now()),
+        cost=cost.standing(state, current.open_release(), current.published().definition, ports.clock.now()),
         steps=_steps(current, newest),
         unused=tuple(unused(current)),
     )
@@ -100,13 +100,6 @@ def releases(current: Unit, *, through: int = 0, last: int = 25) -> list[Release
         current.loop, "release-", after=rows.release_key(max(0, newest - last)), limit=last
     )
     return [release for row in reversed(found) if (release := rows.decode(Release, row)).number <= newest]
-
-
-def open_release(current: Unit) -> Release | None:
-    """The open release; None also where it has ended since the loop's row was read."""
-    number = current.state.open_release
-    release = current.release(number)[0] if number else None
-    return None if release is None or release.ended else release
 
 
 def unused(current: Unit, *, last: int = 5) -> list[LedgerEntry]:

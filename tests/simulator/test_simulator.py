@@ -26,6 +26,11 @@ def test_a_life_without_faults_is_as_the_story_says() -> None:
         assert Case((), seed=workers, workers=workers, slow=slow).run() == []
 
 
+def test_a_release_that_another_worker_ends_between_two_reads_stops_no_run() -> None:
+    """One worker of four slept at its first call, and says when to look again while another makes a release live."""
+    assert Case(((1, "asleep"),), seed=3, workers=4).run() == []
+
+
 def test_the_same_case_is_told_in_the_same_way_again() -> None:
     case = Case(((60, "crash after"),), seed=3, workers=3, duplicates=0.3)
     first, second = case.life(), case.life()

@@ -11,7 +11,6 @@ from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.ports import TrafficSpan
 from shared.runtime import serving_look
 from shared.runtime.unit_of_work import Unit
-from shared.state import queries
 from shared.words import say
 from tower.pages.lines import read
 from tower.visit import Asking, clip
@@ -105,7 +104,7 @@ def _arms(
     current: Unit, endpoint: str, served: serving_look.Served, spans: Sequence[TrafficSpan]
 ) -> tuple[Arm, ...]:
     """The champion first, then the open release's, then whatever else was asked, the most asked first."""
-    champion, release = current.state.champion, queries.open_release(current)
+    champion, release = current.state.champion, current.open_release()
     known = [champion.deployment] if champion else []
     known += [release.deployment] if release and release.deployment else []
     asked = {

@@ -190,7 +190,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
     definition = current.published().definition
     versions = queries.versions(current, through=asking.number("versions"), last=VERSIONS)
     releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
-    open_release = queries.open_release(current)
+    open_release = current.open_release()
     entries = ledger_pages.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
     heat, search = _heat(asking, {version.number: version.drift for version in reversed(versions)})
     windows = served_inputs.windows(asking.ports.documents, state)[-VERSIONS:]

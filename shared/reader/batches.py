@@ -75,7 +75,7 @@ class Sources:
         told = list(self.told)
         for name in self.found:
             for form in dict.fromkeys(part.forms[name].doubt for part in self.parts if name in part.forms):
-                told += [f"column {quoted(name)} {form}"] if form and name not in self.spec.ignore else []
+                told += [f"column {quoted(name)} {form}"] if form and not self._is_no_value(name) else []
             markers = sorted(
                 {m for p in self.parts if _reads_markers(p, name) for m in p.looks[name].markers}
             )
@@ -88,6 +88,10 @@ class Sources:
             f"column {quoted(n)} has times finer than microseconds, which are cut" for n in sorted(self.cut)
         ]
         return told + ([f"{self.blank:,} rows hold no value at all"] if self.blank else [])
+
+    def _is_no_value(self, name: str) -> bool:
+        """Whatever it looks like: it is left out, or only names its row."""
+        return name in self.spec.ignore or (name == self.spec.id and self.found[name] == STRING)
 
     def learn(self, contradicted: Contradicted) -> None:
         """See all values of the column that a late row made another, and settle the types anew."""

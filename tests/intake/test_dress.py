@@ -359,6 +359,13 @@ def test_it_does_not_matter_which_rows_come_first(cells: list[str], sample: int,
 # --- columns ---------------------------------------------------------------------------------------
 
 
+def test_an_id_that_looks_like_a_date_is_told_of_no_date() -> None:
+    content = "bird,told\n" + "".join(f"2007-{n:03d},2007-{n:03d}\n" for n in range(40))
+    assert Read(content).findings.count("looks like dates") == 2
+    findings = Read(content, id="bird").findings
+    assert findings.count("looks like dates") == 1 and "'told' holds what looks like dates" in findings
+
+
 @pytest.fixture
 def indexed() -> pa.Table:
     import pandas as pd

@@ -39,6 +39,8 @@ def _rows(table: dict[str, Any], roles: dict[str, Any]) -> list[str]:
             found.append(f"{what}: there is no such identity")
         if not row["for"]:
             found.append(f"{what}: no call needs it")
+        said = [*row["for"], *row["actions"]]
+        found += [f"{what}: says {one} twice" for one in sorted(set(said)) if said.count(one) > 1]
         allowed = roles[row["role"]]["actions"]
         for action in row["actions"]:
             if not any(fnmatchcase(action, pattern) for pattern in allowed):
@@ -154,6 +156,12 @@ PLANTED = {
         "      - Topic.publish\n",
         "      []\n",
         "no call needs it",
+    ),
+    "a call that stands there twice": (
+        "identities.yaml",
+        "      - Topic.publish\n",
+        "      - Topic.publish\n      - Topic.publish\n",
+        "app / EventGrid Data Sender on topic: says Topic.publish twice",
     ),
     "an action that the role lacks": (
         "identities.yaml",

@@ -11,10 +11,10 @@ from shared.files.delimited import Delimited
 from shared.files.drop_files import MIB, DropFile, ReadSpec
 from shared.files.formats import Budget, is_parquet, open_text
 from shared.files.layout import check_names, layout, nfc
+from shared.files.list_columns import widened
 from shared.files.parquet import Parquet, open_parquet
 from shared.files.partitions import partition_of
 from shared.intake.rejections import listed, quoted, rejected
-from shared.reader.list_columns import widened
 from shared.tables.mltable import Steps
 from shared.tables.table_file import open_table_file
 from shared.values import index_columns

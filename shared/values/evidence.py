@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.reader.joined_words import JoinedWords, Mask, Places, mask
 from shared.values import date_text, number_text
 from shared.values.date_text import CLEAR
+from shared.values.joined_words import JoinedWords, Mask, Places, mask
 from shared.values.moments_of_numbers import Range, ranges
 from shared.values.nulls import markers
 from shared.values.number_text import COMMA, POINT

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.reader.joined_words import JoinedWords
 from shared.values.column_kinds import ARROW, DATETIME
+from shared.values.joined_words import JoinedWords
 
 COMPACT, EXCEL = "20240131", "Excel's days"
 _UNITS = {"seconds": 1e6, "milliseconds": 1e3, "microseconds": 1.0, "nanoseconds": 1e-3}

@@ -25,8 +25,8 @@ from shared.files.drop_files import Limits
 from shared.intake import DropFile, ReadSpec, read_drop
 from shared.reader import even_batches
 from shared.reader.batches import open_sources
-from shared.reader.joined_words import JoinedWords, Mask
 from shared.reader.one_pass import read
+from shared.values.joined_words import JoinedWords, Mask
 
 CONTRACT = (
     {"column": "weight", "at_least": -2.5, "on_breach": "drop_rows"},

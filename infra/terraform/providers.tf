@@ -1,6 +1,6 @@
 # Everything that Driftloop needs on Azure, in one resource group, without a key: the same as ../main.bicep, by Terraform.
 # tests/infra compares the two, resource by resource. azapi makes what Bicep makes, with the same bodies; azurerm makes
-# groups, identities and roles, whose principals it waits for, and the immutability policy.
+# groups, identities and roles, whose principals it waits for.
 terraform {
   required_version = ">= 1.9"
 
@@ -24,7 +24,6 @@ provider "azapi" {
 provider "azurerm" {
   environment                     = var.cloud
   resource_provider_registrations = "none"
-  storage_use_azuread             = true
   resource_providers_to_register = [
     "Microsoft.AlertsManagement",
     "Microsoft.App",

@@ -57,10 +57,19 @@ resource "azapi_resource" "container" {
 }
 
 # Unlocked: an administrator can still lift it. Locking cannot be undone, so it is a person's decision (docs/deploy.md).
-resource "azurerm_storage_container_immutability_policy" "versions" {
-  storage_container_resource_manager_id = azapi_resource.container["versions"].id
-  immutability_period_in_days           = var.versions_immutable_days
-  protected_append_writes_enabled       = false
+# A request and no resource: `terraform destroy` would lift a policy that it owns, and delete the versions with their
+# container; and once somebody has locked the policy, azurerm's resource refuses every plan.
+resource "azapi_resource_action" "immutable" {
+  type        = "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2025-06-01"
+  resource_id = "${azapi_resource.container["versions"].id}/immutabilityPolicies/default"
+  method      = "PUT"
+
+  body = {
+    properties = {
+      immutabilityPeriodSinceCreationInDays = var.versions_immutable_days
+      allowProtectedAppendWrites            = false
+    }
+  }
 }
 
 resource "azapi_resource" "queue" {

@@ -62,6 +62,8 @@ _PATIENCE = Kind({}, dict.fromkeys(("create", "read", "update", "delete"), "stri
 _WITH = {"locks": STRINGS, "response_export_values": "dynamic", "body": "dynamic"}
 _PLACE = {"name": "string", "parent_id": "string"}
 _OUT = {"id": "string", "output": "dynamic"}
+_LEFT = ("azapi_update_resource", "azapi_resource_action")
+"""What they changed stays as it is when they are destroyed."""
 
 AZAPI = {
     "azapi_resource": Kind(
@@ -101,13 +103,6 @@ AZURERM = {
         dict.fromkeys(("name", "role_definition_id", "principal_type", "description", "condition"), "string"),
         {"id": "string"},
     ),
-    "azurerm_storage_container_immutability_policy": Kind(
-        {"storage_container_resource_manager_id": "string", "immutability_period_in_days": "number"},
-        dict.fromkeys(
-            ("locked", "protected_append_writes_enabled", "protected_append_writes_all_enabled"), "bool"
-        ),
-        {"id": "string"},
-    ),
 }
 AZAPI_DATA = {
     "azapi_resource": Kind(
@@ -134,6 +129,7 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]
     ) -> None:
         self._config, self._kinds, self._data, self._client = config, kinds, data, client
         self.made: dict[str, dict[str, Any]] = {}
+        self.deleted: set[str] = set()
 
     def GetProviderSchema(self, request: Any, context: Any) -> Any:
         return pb.GetProviderSchema.Response(
@@ -174,6 +170,8 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]
     def ApplyResourceChange(self, request: Any, context: Any) -> Any:
         state = _unpacked(request.planned_state)
         if state is None:
+            if request.type_name not in _LEFT:
+                self.deleted.add(_unpacked(request.prior_state)["id"])
             return pb.ApplyResourceChange.Response(new_state=_packed(None))
         try:
             state["id"] = identifier(request.type_name, state, self._client["subscription_id"])
@@ -195,7 +193,7 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]
     def _answered(self, kind: str, state: dict[str, Any]) -> dict[str, Any]:
         """With what Azure would say of it: each value says what it is of."""
         computed = (self._kinds | self._data)[kind].computed
-        asked = _plain(state.get("response_export_values")) or []
+        asked = plain(state.get("response_export_values")) or []
         found: dict[str, Any] = {
             name: told(name.replace("_id", "Id"), state["id"])
             for name in computed
@@ -227,8 +225,6 @@ def identifier(kind: str, state: dict[str, Any], subscription: str) -> str:
         return f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{state['name']}"
     if kind == "azurerm_role_assignment":
         return f"{state['scope']}/providers/Microsoft.Authorization/roleAssignments/{state['name']}"
-    if kind == "azurerm_storage_container_immutability_policy":
-        return f"{state['storage_container_resource_manager_id']}/immutabilityPolicies/default"
     if state.get("resource_id"):
         return str(state["resource_id"])
     return _child(state["type"].partition("@")[0], state["parent_id"], state["name"])
@@ -252,12 +248,9 @@ def _packed(value: Any) -> Any:
     return pb.DynamicValue(msgpack=msgpack.packb(value))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Without the type that comes with a dynamic value."""
     return value[1] if isinstance(value, list) and len(value) == 2 and isinstance(value[0], bytes) else value
-
-
-plain = _plain
 
 
 def _dynamic(value: Any) -> list[Any]:
@@ -286,7 +279,7 @@ class Served:
         self._providers = {
             "azure/azapi": Provider(Kind({}, _SIGN_IN, {}), AZAPI, AZAPI_DATA, client),
             "hashicorp/azurerm": Provider(
-                Kind({}, _SIGN_IN | _REGISTERED | {"storage_use_azuread": "bool"}, {}, features),
+                Kind({}, _SIGN_IN | _REGISTERED, {}, features),
                 AZURERM,
                 AZURERM_DATA,
                 client,
@@ -314,8 +307,11 @@ class Served:
         found: dict[str, dict[str, Any]] = {}
         for provider in self._providers.values():
             found |= provider.made
-            provider.made = {}
+            provider.made, provider.deleted = {}, set()
         return found
+
+    def deleted(self) -> set[str]:
+        return {identity for provider in self._providers.values() for identity in provider.deleted}
 
     def close(self) -> None:
         for server in self._servers:

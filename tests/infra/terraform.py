@@ -1,6 +1,6 @@
 """Terraform itself over infra/terraform: what it would make of an environment, as a snapshot of Bicep says it.
 
-Without the command or the package that the providers need, the tests that ask it skip, and say what is missing.
+Without the command the tests that ask it skip, and say so.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.infra.compiler import INFRA, SUBSCRIPTION, TENANT
+from tests.infra.providers import Served, plain
 
 MODULE = INFRA / "terraform"
 
@@ -38,9 +39,6 @@ class Terraform:
     def __init__(self, folder: Path, infra: Path = INFRA) -> None:
         if shutil.which("terraform") is None:
             pytest.skip("no `terraform` on the PATH")
-        pytest.importorskip("tf", reason="the package tf, of requirements-dev.txt, is not installed")
-        from tests.infra.providers import Served
-
         self._folder, self._infra, self._asked = folder, infra, 0
         self._served = Served(folder, SUBSCRIPTION, TENANT)
         alone = {"TF_DATA_DIR": str(folder / "data"), "TF_CLI_CONFIG_FILE": os.devnull}
@@ -62,20 +60,28 @@ class Terraform:
     def applied(self, environment: Mapping[str, str]) -> Applied:
         """Everything that `azd provision` would make with these variables."""
         self._asked += 1
-        given, state = self._folder / f"{self._asked}.tfvars.json", self._folder / f"{self._asked}.tfstate"
-        given.write_text(variables(environment, self._infra))
-        where = (f"-var-file={given}", f"-state={state}", "-input=false")
+        self._file("tfvars.json").write_text(variables(environment, self._infra))
         self._served.taken()
-        self.run("apply", "-auto-approve", *where)
+        self.run("apply", "-auto-approve", *self._where())
         taken = self._served.taken()
-        outputs = json.loads(state.read_text())["outputs"]
+        outputs = json.loads(self._file("tfstate").read_text())["outputs"]
         made = {identity: _said(identity, one) for identity, one in taken.items()}
         return Applied(made, {name: one["value"] for name, one in outputs.items()})
 
     def planned_again(self) -> str:
         """What it would change of what was applied last, with the same variables."""
-        given = f"-var-file={self._folder / f'{self._asked}.tfvars.json'}"
-        return self.run("plan", given, f"-state={self._folder / f'{self._asked}.tfstate'}", "-input=false")
+        return self.run("plan", *self._where())
+
+    def destroyed(self) -> set[str]:
+        """What `azd down` would delete of what was applied last."""
+        self.run("destroy", "-auto-approve", *self._where())
+        return self._served.deleted()
+
+    def _file(self, kind: str) -> Path:
+        return self._folder / f"{self._asked}.{kind}"
+
+    def _where(self) -> tuple[str, ...]:
+        return (f"-var-file={self._file('tfvars.json')}", f"-state={self._file('tfstate')}", "-input=false")
 
 
 class Applied:
@@ -88,8 +94,6 @@ class Applied:
 
 def _said(identity: str, one: dict[str, Any]) -> dict[str, Any]:
     """One resource in the words of a snapshot."""
-    from tests.infra.providers import plain
-
     if one["kind"].startswith("azurerm_"):
         translated: dict[str, Any] = _AZURERM[one["kind"]](one)
         return translated
@@ -120,13 +124,6 @@ _AZURERM: dict[str, Any] = {
             "roleDefinitionId": one["role_definition_id"],
             "principalId": one["principal_id"],
             "principalType": one["principal_type"],
-        },
-    },
-    "azurerm_storage_container_immutability_policy": lambda one: {
-        "type": "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies",
-        "properties": {
-            "immutabilityPeriodSinceCreationInDays": one["immutability_period_in_days"],
-            "allowProtectedAppendWrites": one["protected_append_writes_enabled"],
         },
     },
 }

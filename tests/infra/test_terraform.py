@@ -18,11 +18,9 @@ import yaml
 
 from tests.infra import templates
 from tests.infra.compiler import INFRA, ROOT, Snapshots
-from tests.infra.test_snapshots import ASKED, CASES, Snapshot, roles_given, roles_wanted
-
-pytest.importorskip("tf", reason="the package tf, of requirements-dev.txt, is not installed")
 from tests.infra.expressions import Expressions
 from tests.infra.terraform import MODULE, Applied, RefusedPlan, Terraform, variables
+from tests.infra.test_snapshots import ASKED, CASES, Snapshot, roles_given, roles_wanted
 
 TEXT = {path.relative_to(MODULE).as_posix(): path.read_text() for path in sorted(MODULE.rglob("*.tf"))}
 COMES_WITH_ITS_ACCOUNT = ("queueServices", "tableServices")
@@ -136,6 +134,19 @@ def test_it_does_with_each_row_of_the_table(
     assert differences == []
     assert roles_given(made, CASES[name]) == roles_wanted(CASES[name])
     assert "No changes" in terraform.planned_again()
+    deleted = terraform.destroyed()
+    kept = {one["type"].rpartition("/")[2] for identity, one in made.made.items() if identity not in deleted}
+    assert kept == {"blobServices", "immutabilityPolicies", "basicPublishingCredentialsPolicies", "config"}
+
+
+def test_nothing_that_is_destroyed_is_the_policy_that_keeps_the_versions() -> None:
+    """Azure deletes no container with blobs that are younger than its policy says
+    (https://learn.microsoft.com/azure/storage/blobs/immutable-container-level-worm-policies)."""
+    text = "\n".join(TEXT.values())
+    sets = re.findall(
+        r'^resource "(\w+)" "\w+" \{\n +type += "[^"]*/immutabilityPolicies@', text, re.MULTILINE
+    )
+    assert sets == ["azapi_resource_action"] and "immutability_policy" not in text
 
 
 def test_what_one_has_and_the_other_has_not_is_seen(tmp_path: Path, snapshots: Snapshots) -> None:

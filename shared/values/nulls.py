@@ -62,8 +62,8 @@ def without_numbers(column: pa.Array | pa.ChunkedArray, said: Sequence[str]) -> 
     """A column without the numbers that a person says mean no value, however they are written."""
     numbers = [number for text in said if (number := _number(text)) is not None]
     if pa.types.is_integer(column.type):
-        whole = (int(number) for number in numbers if abs(number) <= 2**63 and number == int(number))
-        meant = pa.array([number for number in whole if number < 2**63], pa.int64())
+        whole = [int(number) for number in numbers if -(2**63) <= number < 2**63 and number == int(number)]
+        meant = pa.array(whole, pa.int64())
     elif pa.types.is_floating(column.type):
         meant = pa.array([float(number) for number in numbers], pa.float64())
     else:

@@ -7,7 +7,6 @@ pair, and the truth is in the version itself. Of what the challenger was trained
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -52,7 +51,7 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen | 
         evidence = _evidence(unit, release, definition, version, scale)
     except AnswersAwaited as awaited:
         assert version is not None
-        return AnswersPending(awaited.job, json.dumps({"version": version.number}))
+        return AnswersPending(awaited.job, version.number)
     policy, before = canary_policy(definition, len(scale.all_slices)), CanaryState()
     times = {
         "step_elapsed_s": (now - release.phase_since_at).total_seconds(),
@@ -79,8 +78,8 @@ def measure(unit: Unit, release: Release, published: Published) -> CanarySeen | 
 def _version(unit: Unit, release: Release) -> DataVersion | None:
     """The one that the step began with; else the newest labelled one that is younger than those of the steps before;
     None where none has landed yet."""
-    if release.canary_state:
-        return unit.version(int(json.loads(release.canary_state)["version"]))[0]
+    if release.scoring and release.scoring.version is not None:
+        return unit.version(release.scoring.version)[0]
     after = max(release.compared, default=0)
     for page in unit.version_pages():
         for version in page:

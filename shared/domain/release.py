@@ -218,6 +218,16 @@ class JobStep:
 
 
 @dataclass(frozen=True)
+class Scoring:
+    """A batch job whose answers a release waits for."""
+
+    job: str
+    since: datetime
+    version: int | None = None
+    """The one that both models score, in a canary."""
+
+
+@dataclass(frozen=True)
 class Release:
     """One attempt to put a model live."""
 
@@ -267,6 +277,7 @@ class Release:
     judgements: tuple[Judgement, ...] = ()
     canary_state: str = ""
     """JSON that the canary judge carries from tick to tick within a step."""
+    scoring: Scoring | None = None
     points: tuple[CanaryPoint, ...] = ()
     """The canary over time, thinned to a bounded number."""
     outcome: Phase | None = None

@@ -87,4 +87,5 @@ def thawed(release: Release, now: datetime) -> Release:
         waits = None
     stood = _waits(release) and PHASES[release.phase].frozen is not Frozen.EVIDENCE
     since = now if stood else release.phase_since_at
-    return replace(release, frozen=False, waiting_for=waits, phase_since_at=since)
+    scoring = replace(release.scoring, since=now) if release.scoring else None
+    return replace(release, frozen=False, waiting_for=waits, phase_since_at=since, scoring=scoring)

@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING
 
 from shared.canary.timeline import remember
 from shared.domain.reason import Code, Fact, Reason, reason
-from shared.domain.release import DECISIONS, ENDED, Judgement, JudgementKind, Outcome, Phase, Release
+from shared.domain.release import (
+    DECISIONS,
+    ENDED,
+    Judgement,
+    JudgementKind,
+    Outcome,
+    Phase,
+    Release,
+    Scoring,
+)
 from shared.errors import InvariantBroken
 from shared.ports import DeploymentSeen, JobSeen
 from shared.release import observations as obs
@@ -412,6 +421,7 @@ def move(release: Release, to: Phase, now: datetime, why: Reason | None = None) 
         failures=0,
         retry_at=None,
         canary_state="",
+        scoring=None,
         approvals=(),
         ended_at=now if to in ENDED else None,
     )
@@ -469,9 +479,11 @@ def _deployment(release: Release, seen: DeploymentSeen, now: datetime) -> Releas
 
 
 def _pending(release: Release, seen: obs.AnswersPending, definition: Definition, now: datetime) -> Release:
-    """A job that scores rows has as long as one that trains; the next release asks anew."""
-    if now - release.phase_since_at <= definition.train.timeout:
-        return _waits(replace(release, canary_state=seen.state), Code.SCORING_RUNS, job=seen.job)
+    """Each job that scores rows has as long as one that trains; the next release asks anew."""
+    known = release.scoring
+    scoring = known if known and known.job == seen.job else Scoring(seen.job, now, seen.version)
+    if now - scoring.since <= definition.train.timeout:
+        return _waits(replace(release, scoring=scoring), Code.SCORING_RUNS, job=seen.job)
     late = reason(Code.SCORING_TIMED_OUT, job=seen.job, limit=str(definition.train.timeout))
     end = roll_back if release.phase is Phase.CANARY else clean
     return end(release, Phase.FAILED, late, now)
@@ -665,7 +677,9 @@ def _resumed(release: Release, now: datetime) -> Release:
     """A phase whose weights somebody set begins anew: what was counted before them is no evidence beside them."""
     if not release.adopted:
         return release
-    return replace(release, adopted=False, waiting_for=None, phase_since_at=now, canary_state="")
+    return replace(
+        release, adopted=False, waiting_for=None, phase_since_at=now, canary_state="", scoring=None
+    )
 
 
 def _abort(release: Release, now: datetime, why: Reason) -> Release:

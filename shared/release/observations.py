@@ -123,10 +123,11 @@ class GateSeen:
 
 @dataclass(frozen=True)
 class AnswersPending:
-    """A batch job scores what was asked for. `state` is what the canary judge carries meanwhile."""
+    """A batch job scores what was asked for."""
 
     job: str
-    state: str = ""
+    version: int | None = None
+    """Whose rows they are, where a step of a canary is a version."""
 
 
 @dataclass(frozen=True)

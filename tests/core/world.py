@@ -183,6 +183,7 @@ def _identity(release: Release) -> object:
         tuple(sorted(release.asked.items())),
         tuple(sorted(release.suspect.items())),
         release.suspect_at is None,
+        release.scoring is None,
     )
 
 

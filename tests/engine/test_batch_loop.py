@@ -197,6 +197,26 @@ def test_a_drops_job_that_never_ends_ends_the_release() -> None:
     assert default(world) == {"r1-a1": 100}
 
 
+def test_a_job_has_its_time_from_when_it_began_however_long_the_step_waited_for_a_drop() -> None:
+    world = compared(BATCH.replace("max_hours: 1", "max_hours: 170"))
+    world.ticks(2, seconds=24 * 3600)
+    world.ports.batch.new_jobs_are = "running"
+    world.drop("2008.csv", csv(season(2008)))
+    for one in world.ports.batch.scorings.values():
+        one.status = "completed"
+    world.ticks(3)
+    waits = world.release(2).waiting_for
+    assert waits is not None and waits.code is Code.SCORING_RUNS
+    world.act("pause")
+    world.ticks(2, seconds=24 * 3600)
+    world.act("resume")
+    world.ticks(2)
+    assert world.release(2).phase is Phase.CANARY
+    for one in world.ports.batch.scorings.values():
+        one.status = "completed"
+    assert ended(world) is Phase.LIVE
+
+
 def test_a_metric_of_a_drop_waits_for_the_champions_job() -> None:
     world = served()
     world.ports.batch.new_jobs_are = "running"

@@ -330,7 +330,7 @@ def _await(unit: Unit, release: Release, published: Published, action: obs.Await
         kept, seen = _kept(unit, release, published)
         if not kept:
             return seen
-    if release.phase is Phase.HOLDING and not machine.under_traffic(release):
+    if release.phase is Phase.HOLDING and not machine.in_canary(release, published.definition):
         return _overtaken(unit, release)
     due = action.until is not None and unit.ports.clock.now() >= action.until
     return obs.TimePassed() if due else None

@@ -187,7 +187,9 @@ PHASES: Mapping[Phase, PhaseTraits] = {
     P.HOLDING: PhaseTraits(
         lambda release, definition: obs.Await(),
         {
-            obs.Overtaken: {P.CLEANING: "before traffic, newer labelled rows and a reason to train on them"},
+            obs.Overtaken: {
+                P.CLEANING: "before its canary, newer labelled rows and a reason to train on them"
+            },
             obs.PersonActed: {
                 P.CHECKING: "approved or skipped, the loop has checks",
                 P.SHIFTING: "approved or skipped",
@@ -400,7 +402,7 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
         case obs.GoneSeen():
             return _gone(release, seen, now)
         case obs.Overtaken():
-            if under_traffic(release):
+            if in_canary(release, definition):
                 return release
             why = reason(Code.GATE_OVERTAKEN, version=seen.version)
             return clean(release, Phase.REJECTED, why, now)
@@ -688,27 +690,27 @@ def _abort(release: Release, now: datetime, why: Reason) -> Release:
         return release
     if release.phase is Phase.ROLLING_BACK:
         return _resumed(release, now)
-    if under_traffic(release):
+    if _under_traffic(release):
         outcome = release.outcome or (Phase.ROLLED_BACK if traits.promoted else Phase.ABORTED)
         return roll_back(release, outcome, why, now)
     return clean(release, Phase.ABORTED, why, now)
 
 
-def under_traffic(release: Release) -> bool:
+def _under_traffic(release: Release) -> bool:
     """Whether the challenger has, or is just being given, live requests."""
     given = release.traffic.get(release.deployment, 0) if release.deployment else 0
     return given > 0 or PHASES[release.phase].undo is not Undo.CLEAN
 
 
-def _in_canary(release: Release, definition: Definition) -> bool:
+def in_canary(release: Release, definition: Definition) -> bool:
     """Whether its canary has begun; of a batch endpoint that gives the challenger no traffic."""
-    return under_traffic(release) or (definition.serve.type == "batch" and bool(release.asked))
+    return _under_traffic(release) or (definition.serve.type == "batch" and bool(release.asked))
 
 
 def _approve(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
     if not PHASES[release.phase].awaits_person:
         return release
-    if not _in_canary(release, definition):
+    if not in_canary(release, definition):
         word = "hold" if release.phase is Phase.HOLDING else "before_canary"
         held = replace(release, approved=(*release.approved, word))
         if release.phase is Phase.HOLDING:
@@ -724,7 +726,7 @@ def _skip(release: Release, definition: Definition, now: datetime, why: Reason) 
     if release.adopted:
         return release
     match release.phase:
-        case Phase.HOLDING if not _in_canary(release, definition):
+        case Phase.HOLDING if not in_canary(release, definition):
             return after_gate(release, definition, now, why)
         case Phase.HOLDING | Phase.CANARY:
             return _advance(release, definition, now, why)

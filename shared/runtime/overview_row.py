@@ -115,7 +115,7 @@ def _stuck(release: Release, now: datetime) -> Reason | None:
         return reason(Code.NEEDS_DECISION, *why, release=release.number)
     if release.stuck:
         return reason(Code.STUCK, *waits, release=release.number)
-    if not traits.quick or now - release.phase_since_at <= SLOW:
+    if not traits.quick or release.scoring or now - release.phase_since_at <= SLOW:
         return None
     since = release.phase_since_at.isoformat()
     return reason(Code.PHASE_TOO_LONG, *waits, release=release.number, phase=release.phase.value, since=since)

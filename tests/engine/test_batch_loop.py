@@ -17,6 +17,7 @@ from shared.errors import ConfigurationError
 from shared.release import evidence_replay
 from shared.retraining import cost
 from shared.runtime import tick, unit_of_work
+from shared.state import queries
 from shared.verdict import attribution
 from shared.words import say
 from tests import faults
@@ -137,6 +138,18 @@ def test_no_newer_drop_in_time_is_no_evidence() -> None:
     assert reason is not None and reason.code is Code.CANARY_TIMED_OUT
 
 
+def test_what_the_drops_did_not_decide_waits_for_a_person_though_newer_rows_ask_for_a_release() -> None:
+    world = compared(BATCH.replace("drops: 2,", "drops: 2, on_timeout: hold,"))
+    world.ticks(2, seconds=3700)
+    assert world.release(2).phase is Phase.HOLDING
+    world.drop("2008.csv", csv(season(2008, body_mass_g=3.0)))
+    world.ticks(4)
+    assert world.state.waiting
+    assert world.release(2).phase is Phase.HOLDING
+    world.act("approve", 2)
+    assert ended(world) is Phase.LIVE
+
+
 def test_while_jobs_score_the_release_waits_and_a_drop_that_lands_meanwhile_changes_nothing() -> None:
     world = served()
     world.clock.advance(3600)
@@ -147,6 +160,8 @@ def test_while_jobs_score_the_release_waits_and_a_drop_that_lands_meanwhile_chan
     assert release.phase is Phase.GATING
     assert release.waiting_for is not None and release.waiting_for.code is Code.SCORING_RUNS
     assert (release.failures, release.stuck) == (0, False)
+    world.ticks(2, seconds=2 * 3600)
+    assert queries.loops(world.ports)[0].needs_attention is None, "it has train.timeout"
     [job] = [one for one in world.ports.batch.scorings.values() if one.status == "running"]
     job.status = "completed"
     world.ticks(2)

@@ -6,11 +6,12 @@ that blob, a job is begun again, with an output of its own.
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO, StringIO
-from typing import TYPE_CHECKING
 
 import requests
 from azure.core.credentials import TokenCredential
@@ -28,15 +29,10 @@ from shared.ports import Answer
 from shared.redaction import safe
 from shared.serving.endpoint_calls import ROLE, SCOPE
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 FOLDER, OUTPUT = "scores", "driftloop-scores"
 """Of the rows that are asked, in the versions container; of the answers, in the workspace's default datastore."""
 _STORAGE_ROLE = "Storage Blob Data Contributor"
 _CONNECT_S, _READ_S = 10.0, 60.0
-_COLUMNS = ("row", "prediction", "file")
-"""Of `predictions.csv`, which has no header (MicrosoftDocs/azure-ai-docs, how-to-mlflow-batch.md)."""
 
 
 class BatchCalls:
@@ -49,14 +45,12 @@ class BatchCalls:
         rows: ContainerClient,
         rows_datastore: str,
         scores: Datastore,
-        session: Callable[[], requests.Session] = requests.Session,
     ) -> None:
         self._workspace = workspace
         self._identity = identity
         self._rows = rows
         self._rows_datastore = rows_datastore
         self._scores = scores
-        self._session = session
 
     def answers(self, uri: str, deployment: str, key: str, payloads: Sequence[str]) -> list[Answer]:
         """One answer a payload, in order. AnswersAwaited while their job runs."""
@@ -109,9 +103,7 @@ class BatchCalls:
         body = {"properties": {"InputData": {"rows": given}, "OutputData": {"score": score}}}
         timeout_s = deadline.left_s(_CONNECT_S), deadline.left_s(_READ_S)
         try:
-            reply = self._session().post(
-                uri, json=body, headers=headers, timeout=timeout_s, allow_redirects=False
-            )
+            reply = requests.post(uri, json=body, headers=headers, timeout=timeout_s, allow_redirects=False)
         except (requests.ConnectionError, requests.Timeout) as error:
             raise DependencyUnavailable(
                 f"The batch endpoint does not answer ({type(error).__name__})."
@@ -155,24 +147,28 @@ def _table(payload: str) -> bytes:
 
 
 def _read(text: bytes, payloads: Sequence[str]) -> list[Answer]:
-    """By file and row: workers end in no order, and what could not be scored is not in it."""
-    import pandas as pd
-
-    table = pd.read_csv(StringIO(text.decode()), names=list(_COLUMNS), keep_default_na=False)
-    by_file = {str(name): rows for name, rows in table.groupby("file")}
-    return [_answer(by_file.get(_file(n)), payload) for n, payload in enumerate(payloads)]
-
-
-def _answer(found: pd.DataFrame | None, payload: str) -> Answer:
-    rows = len(json.loads(payload)["input_data"]["data"])
-    pairs = zip(found["row"], found["prediction"], strict=True) if found is not None else ()
-    said = {int(row): value for row, value in pairs}
-    if sorted(said) != list(range(rows)):
-        return Answer(500, f"the batch job scored {len(said)} of {rows} rows", 0.0)
-    return Answer(200, json.dumps([_plain(said[row]) for row in range(rows)]), 0.0)
+    """`predictions.csv` has row, prediction and file, without a header (MicrosoftDocs/azure-ai-docs,
+    how-to-mlflow-batch.md). Workers end in no order, and what could not be scored is not in it.
+    """
+    said: dict[str, dict[str, object]] = {}
+    for cells in csv.reader(StringIO(text.decode(), newline="")):
+        if len(cells) == 3:
+            row, prediction, file = cells
+            said.setdefault(file, {})[row] = _plain(prediction)
+    return [_answer(said.get(_file(number), {}), payload) for number, payload in enumerate(payloads)]
 
 
-def _plain(value: object) -> object:
-    """A cell of the table as JSON has it."""
-    item = getattr(value, "item", None)
-    return item() if callable(item) else value
+def _answer(said: Mapping[str, object], payload: str) -> Answer:
+    rows = [str(row) for row in range(len(json.loads(payload)["input_data"]["data"]))]
+    if said.keys() != set(rows):
+        return Answer(500, f"the batch job scored {len(said)} of {len(rows)} rows", 0.0)
+    return Answer(200, json.dumps([said[row] for row in rows]), 0.0)
+
+
+def _plain(cell: str) -> object:
+    """What JSON would have said: a number, nothing where there is none, else text, as of the class 007 or true."""
+    try:
+        value = json.loads(cell)
+    except ValueError:
+        return cell or None
+    return value if type(value) in (int, float) and abs(value) < math.inf else cell

@@ -9,6 +9,7 @@ import pytest
 from shared.errors import AnswersAwaited, ConfigurationError, InvariantBroken
 from shared.memory.batch_scores import MemoryBatch
 from shared.ports import Answer, DeploymentSpec
+from shared.serving.batch_calls import _read
 from shared.serving.batch_endpoints import AzureBatch
 from tests.contract.stage import COMPUTE, ROWS, VERIFIED, Stage, eventually, fresh
 
@@ -164,6 +165,28 @@ def test_an_endpoint_that_is_not_there_is_told(stage: Stage) -> None:
     assert stage.ports.batch.endpoint_state(fresh("b")) == "missing"
     with pytest.raises(ConfigurationError, match="does not exist"):
         stage.ports.batch.traffic(fresh("b"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "answers"),
+    [
+        (["007", "010", "100"], '["007", "010", 100]'),
+        (["true", "false", "NaN"], '["true", "false", "NaN"]'),
+        (["1.5", "", "2e-05"], "[1.5, null, 2e-05]"),
+        (["a,b", "1_0", "inf"], '["a,b", "1_0", "inf"]'),
+    ],
+)
+def test_each_answer_is_read_as_it_is_written_whatever_stands_in_other_rows(
+    cells: list[str], answers: str
+) -> None:
+    payload = '{"input_data": {"columns": ["x"], "data": [[1], [2], [3]]}}'
+    text = "".join(f'{row},"{cell}",00000.parquet\n' for row, cell in enumerate(cells))
+    assert _read(text.encode(), [payload]) == [Answer(200, answers, 0.0)]
+
+
+def test_an_output_of_another_form_answers_nothing() -> None:
+    assert [one.status for one in _read(b"0.3 setosa\nrow,prediction,file\n", [ROWS])] == [500]
+    assert [one.status for one in _read(b"", [ROWS])] == [500]
 
 
 @pytest.mark.skipif(VERIFIED, reason="an Azure account has no control surface")

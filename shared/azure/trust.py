@@ -23,23 +23,29 @@ class SharedTrust(HTTPAdapter):
         self, request: Any, verify: Any, cert: Any = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
-        if (bundle := _bundle(request.url, verify, cert)) is not None:
-            pool = {name: value for name, value in pool.items() if name not in ("ca_certs", "ca_cert_dir")}
-            pool["ssl_context"] = _context(bundle, bundle.stat().st_mtime_ns)
-        return host, pool
+        if (bundle := _bundle(request.url, verify, cert)) is None:
+            return host, pool
+        try:
+            context = _context(bundle, bundle.stat().st_mtime_ns)
+        except OSError:  # requests has the words for what is wrong with it
+            return host, pool
+        pool = {name: value for name, value in pool.items() if name not in ("ca_certs", "ca_cert_dir")}
+        return host, pool | {"ssl_context": context}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         super().cert_verify(conn, url, verify, cert)
-        if _bundle(url, verify, cert) is not None:
+        by_tls = (
+            conn.proxy is not None and conn.proxy.scheme == "https"
+        )  # the proxy is checked against them too
+        if "ssl_context" in conn.conn_kw and not by_tls:
             conn.ca_certs = conn.ca_cert_dir = None  # they are in the context
 
 
 def _bundle(url: str, verify: Any, cert: Any) -> Path | None:
-    """The file or folder of what is trusted; None where requests is to do it, which has the words for what is wrong."""
+    """The file or folder of what is trusted; None where all is as usual."""
     if not verify or cert or not url.lower().startswith("https"):
         return None
-    found = Path(DEFAULT_CA_BUNDLE_PATH if verify is True else verify)
-    return found if found.exists() else None
+    return Path(DEFAULT_CA_BUNDLE_PATH if verify is True else verify)
 
 
 @lru_cache(maxsize=4)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -57,19 +59,52 @@ def test_a_bundle_that_was_renewed_is_read_again(
 
 
 def test_a_server_of_another_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    authority, bundle = trustme.CA(), tmp_path / "bundle.pem"
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "bundle.pem"))
+    with (
+        tls_server(tmp_path / "bundle.pem", "other.example", BaseHTTPRequestHandler) as port,
+        pytest.raises(ServiceRequestError, match=r"not valid for '127\.0\.0\.1'"),
+    ):
+        status(f"https://127.0.0.1:{port}")
+
+
+def test_a_proxy_is_checked_against_the_same_authorities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "bundle.pem"))
+    with tls_server(tmp_path / "bundle.pem", "127.0.0.1", Proxy) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{port}")
+        with pytest.raises(ServiceRequestError, match="Tunnel connection failed: 407"):
+            status("https://azure.example")
+
+
+class Proxy(BaseHTTPRequestHandler):
+    def do_CONNECT(self) -> None:
+        self.send_error(407)
+
+
+@contextmanager
+def tls_server(bundle: Path, name: str, handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """The port of a server whose certificate is for `name`, from an authority of its own in `bundle`."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     bundle.write_bytes(authority.cert_pem.bytes())
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("other.example").configure_cert(context)
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+    authority.issue_cert(name).configure_cert(context)
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        serving = Thread(target=server.serve_forever)
+        serving = Thread(target=server.serve_forever, args=(0.05,))
         serving.start()
-        with pytest.raises(ServiceRequestError, match=r"not valid for '127\.0\.0\.1'"):
-            status(f"https://127.0.0.1:{server.server_port}")
+        yield server.server_port
         server.shutdown()
         serving.join()
+
+
+def test_a_bundle_that_cannot_be_read_is_azures_error_as_without_it(
+    local_azure: LocalAzure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("no certificate")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    with pytest.raises(ServiceRequestError, match="no certificate"):
+        status(local_azure.settings.arm)
 
 
 def test_a_bundle_that_is_not_there_is_named(

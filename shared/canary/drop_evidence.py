@@ -103,7 +103,7 @@ def _evidence(
     frame = _rows(unit, release, version)
     champion, challenger = _asked(unit, release, definition, version, frame)
     truth = frame[definition.data.target].tolist()
-    inputs = predictions.features(frame, definition).to_dict(orient="records")
+    inputs = _inputs(predictions.features(frame, definition))
     return CanaryEvidence(
         champion=_arm(champion, truth, inputs, scale),
         canary=_arm(challenger, truth, inputs, scale),
@@ -113,6 +113,14 @@ def _evidence(
         shadow=_pairs(champion, challenger, scale),
         notes=(f"version {version.number}",),
     )
+
+
+def _inputs(rows: pd.DataFrame) -> list[Mapping[str, object]]:
+    """As a request has them: nothing where there is no value."""
+    found: list[Mapping[str, object]] = (
+        rows.astype(object).where(rows.notna(), None).to_dict(orient="records")
+    )
+    return found
 
 
 def _rows(unit: Unit, release: Release, version: DataVersion) -> pd.DataFrame:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binom
 
 from shared.canary.arms import ArmEvidence, CanaryEvidence, LabelCounts, ShadowPairs
 from shared.canary.canary_judge import CanaryPolicy, CanaryState, Outcome, judge_canary
+from shared.canary.drop_evidence import _inputs
+from shared.canary.live_counts import Scale
+from shared.gate.gate_evidence import slice_names
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = CanaryPolicy(
@@ -68,3 +72,12 @@ def test_the_rate_at_full_size(rows: int, shared: float) -> None:
 def test_a_challenger_that_is_worse_is_rolled_back() -> None:
     assert outcome(drop(500, both=30, champion=5, canary=60)) is Outcome.ROLL_BACK
     assert outcome(drop(500, both=30, champion=5, canary=5)) is Outcome.ADVANCE
+
+
+def test_a_row_without_a_value_is_in_the_slice_that_the_gate_gave_it() -> None:
+    rows = pd.DataFrame({"size": [1.0, None, 2.0], "isle": ["Dream", "Biscoe", None], "year": [1, 2, None]})
+    rows = rows.astype({"year": "Int64"})
+    named = {column: slice_names(rows[column]) for column in rows}
+    scale = Scale(slices={str(column): frozenset(names) for column, names in named.items()})
+    found = [list(scale.slice_names(row)) for row in _inputs(rows)]
+    assert found == [[f"{column}={names[n]}" for column, names in named.items()] for n in range(3)]

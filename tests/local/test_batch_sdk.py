@@ -8,6 +8,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 
 from local.azure import LocalAzure
+from local.batch.runner import driver
 from local.jobs.environment import python_for
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE, WORKSPACE_ID
 
@@ -220,6 +222,18 @@ def test_a_mini_batch_that_is_late_at_each_attempt_fails_the_job(batch: Batch) -
 
     assert batch.ended(late) == "Failed"
     assert "took longer than 1.0 seconds" in batch.error(late)
+
+
+def test_a_model_that_catches_whatever_is_raised_is_late_all_the_same() -> None:
+    """The platform ends the worker: what the generated script catches costs a file's rows, and a time-out the job."""
+
+    def run(files: list[str]) -> list[str]:
+        with suppress(Exception):
+            time.sleep(5)
+        return files
+
+    with pytest.raises(SystemExit, match="took longer"):
+        driver._attempted(run, ["a"], {"max_retries": 0, "timeout_s": 0.05})
 
 
 def test_with_summary_only_a_script_writes_its_own_files(batch: Batch) -> None:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError
 
-from shared.assets import same_asset
-from shared.azure.client import ML_ROLE
-from shared.azure.failures import Busy, asking
-from shared.azure.operations import ADDRESS, CANCELED, telling, why
+from shared.azure.operations import CANCELED, telling
 from shared.domain.reason import Code
-from shared.errors import (
-    ConfigurationError,
-    Conflict,
-    DependencyUnavailable,
-    DriftloopError,
-    InvariantBroken,
-)
+from shared.errors import ConfigurationError, InvariantBroken
 from shared.port_rules import TRAFFIC_TAG, check_weights, traffic_note
 from shared.ports import Answer, DeploymentSeen, DeploymentSpec
 from shared.serving.autoscale import Autoscaling
 from shared.serving.endpoint_calls import Scoring
+from shared.serving.endpoint_records import EndpointRecords, check_model, state_of
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -38,12 +29,12 @@ _REQUESTS_PER_INSTANCE = 8
 _LOG_LINES = 30
 _SETTING_TAG = "driftloop.autoscale"
 """The tag of a deployment that names the autoscale setting which was made for it."""
-BUSY_S = 5.0
-STATES = {"Succeeded": "ready", "Failed": "failed", "Canceled": "failed"}
 
 
-class AzureServing:
+class AzureServing(EndpointRecords["OnlineEndpoint", "OnlineDeployment"]):
     """`Serving` over managed online endpoints."""
+
+    kind = "online"
 
     def __init__(
         self,
@@ -54,15 +45,14 @@ class AzureServing:
         scaling: Autoscaling | None = None,
     ) -> None:
         """`scaling`: None where this deployment may not scale anything."""
-        self._ml = ml
-        self._identity = identity
+        super().__init__(ml, identity)
         self._endpoint_identity = endpoint_identity
         self._endpoint_access = endpoint_access
         self._scaling = scaling
         self._scoring = Scoring(self._scoring_uri, identity)
 
     def ensure_endpoint(self, endpoint: str) -> DeploymentSeen:
-        with _asking("Making an endpoint", endpoint):
+        with self._asking("Making an endpoint", endpoint):
             found = self._find_endpoint(endpoint)
             if found is None:
                 self._begin_endpoint(endpoint)
@@ -73,7 +63,7 @@ class AzureServing:
                 "Create the endpoint again with auth_mode aad_token, or name another one in the loop file.",
                 code=Code.ENDPOINT_UNUSABLE,
             )
-        return DeploymentSeen(STATES.get(found.provisioning_state, "creating"))
+        return DeploymentSeen(state_of(found))
 
     def _begin_endpoint(self, name: str) -> None:
         """Under an identity that has its roles already: a new one would have none when its first image is pulled."""
@@ -98,54 +88,35 @@ class AzureServing:
 
     def ensure_deployment(self, spec: DeploymentSpec) -> DeploymentSeen:
         scaling = self._scaled(spec.endpoint) if spec.scale else None
-        with _asking("Making a deployment", spec.endpoint):
+        with self._asking("Making a deployment", spec.endpoint):
             found = self._find_deployment(spec.endpoint, spec.name)
-            if found is None:
-                # The collector's data assets are registered by the SDK before the deployment is begun.
-                self._ml().online_deployments.begin_create_or_update(_deployment(spec))
-                return DeploymentSeen("creating")
-        if not same_asset(str(found.model), spec.model):
-            raise ConfigurationError(
-                f"Deployment {spec.endpoint}/{spec.name} exists and serves {found.model}, not {spec.model}. "
-                "Somebody else made it: delete it, then retry the release.",
-                code=Code.DEPLOYMENT_NOT_OURS,
-            )
-        state = STATES.get(found.provisioning_state, "creating")
+        if found is None:
+            return self._begun(spec)
+        check_model(found, spec)
+        state = state_of(found)
         if state == "ready" and scaling and spec.scale:
             where = self._endpoint(spec.endpoint).location
             scaling.ensure(_setting(spec), str(found.id), str(where), spec.scale, spec.instance_count)
         if state != "failed":
             return DeploymentSeen(state)
-        failure = why(str((found.properties or {}).get(ADDRESS, "")), self._identity)
+        failure = self._why(found)
         if failure.code == CANCELED:
-            with _asking("Making a deployment", spec.endpoint):
-                self._ml().online_deployments.begin_create_or_update(_deployment(spec))
-            return DeploymentSeen("creating")
+            return self._begun(spec)
         return DeploymentSeen(state, failure.text or self._log(found))
 
     def ensure_machines(self, spec: DeploymentSpec) -> DeploymentSeen:
         """An update with what it was made with and another number of machines; the ones that it has go on serving."""
-        with _asking("Looking at a deployment", spec.endpoint):
+        with self._asking("Looking at a deployment", spec.endpoint):
             found = self._find_deployment(spec.endpoint, spec.name)
         if found is None:
             return DeploymentSeen("failed", f"Deployment {spec.endpoint}/{spec.name} does not exist.")
-        state = STATES.get(found.provisioning_state, "creating")
+        state = state_of(found)
         if state == "ready" and found.instance_count < spec.instance_count:
-            return self._begin_machines(spec)
+            return self._begun(spec)
         if state != "failed":
             return DeploymentSeen(state)
-        return DeploymentSeen(state, why(str((found.properties or {}).get(ADDRESS, "")), self._identity).text)
-
-    def _begin_machines(self, spec: DeploymentSpec) -> DeploymentSeen:
-        """A quota that is used up is told at once by some of Azure's answers, and by the operation's end by others."""
-        try:
-            with _asking("Giving a deployment more machines", spec.endpoint):
-                self._ml().online_deployments.begin_create_or_update(_deployment(spec))
-        except DriftloopError as refused:
-            if refused.code is not Code.REQUEST_REFUSED:
-                raise
-            return DeploymentSeen("failed", str(refused))
-        return DeploymentSeen("creating")
+        failure = self._why(found)
+        return self._begun(spec) if failure.code == CANCELED else DeploymentSeen(state, failure.text)
 
     def _log(self, found: OnlineDeployment) -> str:
         """The end of the container's log: where a scoring script's error stands."""
@@ -156,7 +127,7 @@ class AzureServing:
         return telling(log)
 
     def ensure_no_deployment(self, endpoint: str, name: str) -> bool:
-        with _asking("Deleting a deployment", endpoint):
+        with self._asking("Deleting a deployment", endpoint):
             found = self._find_deployment(endpoint, name)
             if found is None:
                 return True
@@ -177,7 +148,7 @@ class AzureServing:
         return False
 
     def hold_scale(self, endpoint: str, name: str) -> int:
-        with _asking("Looking at a deployment", endpoint):
+        with self._asking("Looking at a deployment", endpoint):
             found = self._find_deployment(endpoint, name)
         if found is None:
             return 0
@@ -186,7 +157,7 @@ class AzureServing:
         return int(found.instance_count)
 
     def free_scale(self, endpoint: str, name: str) -> None:
-        with _asking("Looking at a deployment", endpoint):
+        with self._asking("Looking at a deployment", endpoint):
             found = self._find_deployment(endpoint, name)
         if found is not None and (setting := _setting_of(found)):
             self._scaled(endpoint).keep(setting, None)
@@ -199,35 +170,43 @@ class AzureServing:
             )
         return self._scaling
 
-    def endpoint_state(self, endpoint: str) -> str:
-        with _asking("Looking at the endpoint", endpoint):
-            found = self._find_endpoint(endpoint)
-        return STATES.get(found.provisioning_state, "creating") if found else "missing"
+    @staticmethod
+    def _weights(endpoint: OnlineEndpoint) -> Mapping[str, int]:
+        return {name: int(weight) for name, weight in (endpoint.traffic or {}).items() if weight}
 
-    def deployment_state(self, endpoint: str, name: str) -> str:
-        with _asking("Looking at a deployment", endpoint):
-            found = self._find_deployment(endpoint, name)
-        return STATES.get(found.provisioning_state, "creating") if found else "missing"
+    @staticmethod
+    def _sent(spec: DeploymentSpec) -> ManagedOnlineDeployment:
+        from azure.ai.ml.entities import (
+            CodeConfiguration,
+            DataCollector,
+            DeploymentCollection,
+            ManagedOnlineDeployment,
+            OnlineRequestSettings,
+        )
 
-    def deployments(self, endpoint: str) -> Mapping[str, str]:
-        with _asking("Listing deployments", endpoint):
-            return {
-                str(one.name): str(one.model or "") for one in self._ml().online_deployments.list(endpoint)
-            }
-
-    def deployed_model(self, endpoint: str, name: str) -> str:
-        with _asking("Looking at a deployment", endpoint):
-            found = self._find_deployment(endpoint, name)
-        return str(found.model) if found else ""
-
-    def traffic(self, endpoint: str) -> Mapping[str, int]:
-        with _asking("Reading the traffic", endpoint):
-            weights = self._endpoint(endpoint).traffic or {}
-        return {name: int(weight) for name, weight in weights.items() if weight}
+        code = CodeConfiguration(code=spec.code, scoring_script=spec.entry_script) if spec.code else None
+        return ManagedOnlineDeployment(
+            name=spec.name,
+            endpoint_name=spec.endpoint,
+            model=spec.model,
+            environment=spec.environment or None,
+            code_configuration=code,
+            instance_type=spec.instance_type,
+            instance_count=spec.instance_count,
+            tags={**spec.tags, **({_SETTING_TAG: _setting(spec)} if spec.scale else {})},
+            request_settings=OnlineRequestSettings(
+                request_timeout_ms=_REQUEST_TIMEOUT_MS,
+                max_concurrent_requests_per_instance=_REQUESTS_PER_INSTANCE,
+            ),
+            data_collector=DataCollector(
+                collections={name: DeploymentCollection(enabled="true") for name in COLLECTIONS},
+                sampling_rate=1.0,
+            ),
+        )
 
     def set_traffic(self, endpoint: str, weights: Mapping[str, int]) -> None:
         wanted = check_weights(endpoint, weights)
-        with _asking("Setting the traffic", endpoint):
+        with self._asking("Setting the traffic", endpoint):
             found = self._endpoint(endpoint)
             # A new entity would wipe what it does not name: mirror traffic, tags, identity.
             found.traffic = wanted
@@ -237,35 +216,12 @@ class AzureServing:
             found.tags = {**(found.tags or {}), TRAFFIC_TAG: traffic_note(wanted)}
             self._ml().online_endpoints.begin_create_or_update(found)
 
-    def set_by_us(self, endpoint: str) -> bool:
-        with _asking("Reading the traffic", endpoint):
-            found = self._endpoint(endpoint)
-        return (found.tags or {}).get(TRAFFIC_TAG) == traffic_note(found.traffic or {})
-
     def predict(self, endpoint: str, deployment: str, payloads: Sequence[str], stamp: str) -> list[Answer]:
         return self._scoring.predict(endpoint, deployment, payloads, stamp)
 
     def _scoring_uri(self, endpoint: str) -> str:
-        with _asking("Reading the scoring address", endpoint):
+        with self._asking("Reading the scoring address", endpoint):
             return str(self._endpoint(endpoint).scoring_uri)
-
-    def _endpoint(self, name: str) -> OnlineEndpoint:
-        found = self._find_endpoint(name)
-        if found is None:
-            raise ConfigurationError(f"Endpoint {name} does not exist.", code=Code.ENDPOINT_UNUSABLE)
-        return found
-
-    def _find_endpoint(self, name: str) -> OnlineEndpoint | None:
-        try:
-            return self._ml().online_endpoints.get(name)
-        except ResourceNotFoundError:
-            return None
-
-    def _find_deployment(self, endpoint: str, name: str) -> OnlineDeployment | None:
-        try:
-            return self._ml().online_deployments.get(name, endpoint)
-        except ResourceNotFoundError:
-            return None
 
 
 def _mirrored_without(endpoint: OnlineEndpoint, names: set[str]) -> dict[str, int]:
@@ -282,45 +238,3 @@ def _setting(spec: DeploymentSpec) -> str:
 def _setting_of(found: OnlineDeployment) -> str:
     """Empty: nothing of ours scales it. The setting goes before the deployment does, so the tag is there as long."""
     return str((found.tags or {}).get(_SETTING_TAG, ""))
-
-
-@contextmanager
-def _asking(call: str, endpoint: str) -> Iterator[None]:
-    """An endpoint that is being changed refuses other changes: that passes, it is nobody's conflict."""
-    try:
-        with asking(call, f"Azure ML endpoint {endpoint}", ML_ROLE):
-            yield
-    except (Conflict, Busy) as conflict:
-        raise DependencyUnavailable(
-            f"Endpoint {endpoint} is busy: {conflict}", BUSY_S, code=Code.ENDPOINT_BUSY
-        ) from None
-
-
-def _deployment(spec: DeploymentSpec) -> ManagedOnlineDeployment:
-    from azure.ai.ml.entities import (
-        CodeConfiguration,
-        DataCollector,
-        DeploymentCollection,
-        ManagedOnlineDeployment,
-        OnlineRequestSettings,
-    )
-
-    code = CodeConfiguration(code=spec.code, scoring_script=spec.entry_script) if spec.code else None
-    return ManagedOnlineDeployment(
-        name=spec.name,
-        endpoint_name=spec.endpoint,
-        model=spec.model,
-        environment=spec.environment or None,
-        code_configuration=code,
-        instance_type=spec.instance_type,
-        instance_count=spec.instance_count,
-        tags={**spec.tags, **({_SETTING_TAG: _setting(spec)} if spec.scale else {})},
-        request_settings=OnlineRequestSettings(
-            request_timeout_ms=_REQUEST_TIMEOUT_MS,
-            max_concurrent_requests_per_instance=_REQUESTS_PER_INSTANCE,
-        ),
-        data_collector=DataCollector(
-            collections={name: DeploymentCollection(enabled="true") for name in COLLECTIONS},
-            sampling_rate=1.0,
-        ),
-    )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -195,8 +196,31 @@ def test_a_deployment_that_azure_itself_canceled_is_asked_for_again(
     eventually(lambda: sdk_ports.serving.ensure_endpoint(endpoint), lambda seen: seen.state == "ready")
     fault = f"/local/endpoints/{endpoint}/faults"
     local_azure.control.put(fault, json={"cancels": 2}).raise_for_status()
-    assert sdk_stage.deployed(sdk_stage.deployment(endpoint, "good")).state == "ready"
+    good = sdk_stage.deployment(endpoint, "good")
+    assert sdk_stage.deployed(good).state == "ready"
+    local_azure.control.put(fault, json={"cancels": 1}).raise_for_status()
+    two = replace(good, instance_count=2)
+    grown = eventually(
+        lambda: sdk_ports.serving.ensure_machines(two), lambda seen: seen.state in ("ready", "failed")
+    )
+    assert grown.state == "ready"
     eventually(lambda: sdk_ports.serving.ensure_no_deployment(endpoint, "good"), bool)
+
+
+def test_a_deployment_that_is_refused_at_once_has_failed(
+    local_azure: LocalAzure, sdk_ports: Ports, sdk_stage: SdkStage
+) -> None:
+    """Source: MicrosoftLearning/mslearn-azure-ml#30, where a quota answers 400 and begins no operation."""
+    endpoint = fresh("e")
+    eventually(lambda: sdk_ports.serving.ensure_endpoint(endpoint), lambda seen: seen.state == "ready")
+    wanted = sdk_stage.deployment(endpoint, "big")
+    local_azure.control.put("/local/quota", json={"cores": 1, "at_once": True}).raise_for_status()
+    try:
+        seen = sdk_ports.serving.ensure_deployment(wanted)
+    finally:
+        local_azure.control.put("/local/quota", json={}).raise_for_status()
+    assert (seen.state, "Not enough quota available" in seen.error) == ("failed", True)
+    assert sdk_ports.serving.deployment_state(endpoint, "big") == "missing"
 
 
 class TestSettings:

@@ -64,7 +64,9 @@ def _versions(found: VersionDiff) -> None:
         _table("column", names, ((c.what, in_words(c.before), in_words(c.after)) for c in found.schema))
     else:
         out.say("schema: the same columns, of the same types")
-    if found.contract:
+    if found.contract is None:
+        out.say("contract: what one of them found is lost")
+    elif found.contract:
         without = "not in its contract"
         _table(
             "rule",
@@ -91,12 +93,12 @@ def _releases(found: ReleaseDiff) -> None:
     out.say(f"{both}; {names[0]} alone on {alone[0]}, {names[1]} alone on {alone[1]}")
     if found.definition:
         _table("key", names, ((c.what, in_words(c.before), in_words(c.after)) for c in found.definition))
-    else:
+    elif found.definition is not None:
         out.say("definition: the same in every key")
-    for change in found.code:
+    for change in found.code or ():
         out.print(f"[bold]{shown(change.file)}[/]")
         for line in change.lines:
-            out.say(line)
+            out.say(line.expandtabs(4))
     _importance(found, names)
 
 

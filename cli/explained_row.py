@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
@@ -40,10 +41,10 @@ def explain_row(ports: Ports, what: str, row: str, days: float, *, as_json: bool
     release = current.release(session.release_of(what)[1] if number else _serving(current))[0]
     found = attribution.of_row(current, release, _row(current, release, row, days))
     if isinstance(found, attribution.Unanswered):
+        why = "; ".join(map(say, found.problems)) or "it answers null, or no number"
         raise ConfigurationError(
             f"the model of release {loop}/{release.number} gave no answer to {found.rows} of {found.asked} rows, which "
-            f"mix this one with rows of its holdout ({'; '.join(map(say, found.problems)) or 'it answers null'}): what "
-            "refuses such rows cannot be explained"
+            f"mix this one with rows of its holdout ({why}): what refuses such rows cannot be explained"
         )
     if as_json:
         print_json(_document(release, found))
@@ -59,12 +60,12 @@ def _serving(current: Unit) -> int:
 
 def _row(current: Unit, release: Release, text: str, days: float) -> Mapping[str, object]:
     """As it was typed, from a file or from standard input; else it is the id of a request that was served."""
-    if text.lstrip().startswith("{"):
+    if text.lstrip().startswith(("{", "[")):
         return _read(text, "--row")
     if text == "-":
         return _read(sys.stdin.read(), "standard input")
-    if (file := Path(text)).is_file():
-        return _read(file.read_text(errors="replace"), text)
+    if os.path.isfile(text):  # noqa: PTH113 - of a long id Path.is_file raises
+        return _read(Path(text).read_text(errors="replace"), text)
     return _served(current, release, text, days)
 
 
@@ -79,7 +80,7 @@ def _read(text: str, where: str) -> Mapping[str, object]:
 
 
 def _served(current: Unit, release: Release, wanted: str, days: float) -> Mapping[str, object]:
-    """What was asked under this id, as the data collector has it; the newest where it was asked more than once."""
+    """What was asked under this id, as the data collector has it; of the newest hour where it was asked in several."""
     definition = current.published(release.definition).definition
     until = current.ports.clock.now()
     column = definition.data.id or ""
@@ -96,8 +97,8 @@ def _served(current: Unit, release: Release, wanted: str, days: float) -> Mappin
             return row["inputs"]
     named = f"with {column} {wanted}" if column else f"of the id {wanted}"
     raise ConfigurationError(
-        f"{wanted} is no file, and {release.deployment} was asked no row {named} within {days:g} days, as far as "
-        "the data collector has them; --days N looks further back, or give the row as JSON"
+        f"{wanted} is no file, and {release.deployment} was asked no row {named} within {days:g} days, or several in "
+        "one hour, as far as the data collector has them; --days N looks further back, or give the row as JSON"
     )
 
 

@@ -56,9 +56,9 @@ def new(
     out.say(f"made {place}: predicts {seen.target} ({seen.task}) from {columns}, {seen.order}")
     for note in seen.notes:
         out.say(f"note: {note}")
-    out.say(
-        f"next:\n  driftloop publish {shlex.quote(str(place))}\n  driftloop drop {name} {shlex.quote(str(data))}"
-    )
+    out.say("next:")
+    out.say(f"  driftloop publish {shlex.quote(str(place))}")
+    out.say(f"  driftloop drop {name} {shlex.quote(str(data))}")
 
 
 SCHEMA = "loop.schema.json"

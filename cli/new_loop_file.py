@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import math
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ def _vectors(seen: Seen) -> dict[str, list[str]]:
         if head and place.isdecimal() and seen.kinds.get(name) == NUMBER:
             places.setdefault(head, set()).add(int(place))
     return {
-        head: [f"{head}_*"]
+        head: [f"{glob.escape(head)}_[0-9]*"]
         for head, found in places.items()
         if len(found) >= FEWEST_OF_A_VECTOR and found == set(range(len(found)))
     }

@@ -13,7 +13,6 @@ from cli import commit, idle_nodes, loaded, session, step_machines
 from cli.session import LoopFolder, folder_of, out, shown
 from shared import accounts
 from shared.errors import ConfigurationError
-from shared.redaction import printable
 from shared.words import say
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ def _cost(definition: Definition) -> Iterator[str]:
 
 
 def _from(found: Commit | None) -> str:
-    return f"from {printable(say(found.told))}" if found else "from no commit that git or a CI run names"
+    return f"from {say(found.told)}" if found else "from no commit that git or a CI run names"
 
 
 def publish(folder: LoopFolder, overrides: Settings = None, to: To = "") -> None:

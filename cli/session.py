@@ -44,8 +44,8 @@ class Terminal(Console):
         super().print(*objects, **options)
 
     def say(self, text: str) -> None:
-        """A line in which nothing is markup: paths and names are other people's text."""
-        self.print(text, markup=False)
+        """A line of which nothing is markup or steers the terminal: paths, names and code are other people's text."""
+        self.print(printable(text), markup=False)
 
 
 out = Terminal(highlight=False)

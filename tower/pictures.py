@@ -246,14 +246,11 @@ def live(page: LivePage, what: str) -> Markup:
 def _points(page: LivePage, name: str, what: str) -> list[tuple[float, float]]:
     known = {_minutes(page.since, span.starts_at): span for span in page.spans if span.deployment == name}
     if what == "requests":
-        first = (
-            _minutes(page.since, page.spans[0].starts_at) % page.minutes
-        )  # spans begin by the clock, not by `since`
-        starts = [first + n * page.minutes for n in range(-1, 60 * page.hours // page.minutes)]
-        by_span = {
-            round(at / page.minutes - first / page.minutes): span.requests for at, span in known.items()
-        }
-        return [(max(at, 0.0), by_span.get(n, 0) / page.minutes) for n, at in enumerate(starts, -1)]
+        # Spans begin by the clock, not by `since`: the first and the newest are cut, and would seem to be quiet.
+        first = _minutes(page.since, page.spans[0].starts_at) % page.minutes
+        by_span = {round((at - first) / page.minutes): span.requests for at, span in known.items()}
+        whole = int((60 * page.hours - first) // page.minutes)
+        return [(first + n * page.minutes, by_span.get(n, 0) / page.minutes) for n in range(whole)]
     if what == "errors":
         return [(at, 100 * span.errors / span.requests) for at, span in known.items()]
     return [(at, span.latency_p95_ms) for at, span in known.items() if span.latency_p95_ms is not None]

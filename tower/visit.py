@@ -7,11 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from shared.domain.caller import Caller
 from shared.ports import Documents, Ports
+
+if TYPE_CHECKING:
+    from shared.loopfile.definition import Serve
 
 Document = Mapping[str, Any]  # a stored JSON document, read where its shape is known
 
@@ -44,8 +47,11 @@ class Studio:
     def data(self, name: str, version: int) -> str:
         return self._at(f"data/{quote(name, safe='')}/{version}/details")
 
-    def endpoint(self, name: str) -> str:
-        return self._at(f"endpoints/realtime/{quote(name, safe='')}/detail")
+    def endpoint(self, serve: Serve) -> str:
+        """Empty for a batch endpoint."""
+        if serve.type == "batch":
+            return ""
+        return self._at(f"endpoints/realtime/{quote(serve.endpoint, safe='')}/detail")
 
     def _at(self, path: str) -> str:
         return f"https://ml.azure.com/{path}?wsid={quote(self.workspace_id)}" if self.workspace_id else ""

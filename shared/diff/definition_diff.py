@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.redaction import redacted_message
+from shared.redaction import redacted, redacted_message
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
 
-MOST_LINES = 400
-"""Lines of code that are kept of one file."""
 _AROUND = 2
 """Lines beside a changed one."""
 
@@ -38,7 +36,6 @@ class CodeChange:
 
     file: str
     lines: tuple[str, ...]
-    left_out: int
 
 
 def keys(before: Definition, after: Definition) -> tuple[Change, ...]:
@@ -70,4 +67,4 @@ def code(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[CodeChang
 def _file(file: str, before: str, after: str) -> CodeChange:
     sides = before.splitlines(), after.splitlines()
     lines = list(difflib.unified_diff(*sides, n=_AROUND, lineterm=""))[2:]  # less the names of the files
-    return CodeChange(file, tuple(lines[:MOST_LINES]), max(0, len(lines) - MOST_LINES))
+    return CodeChange(file, tuple(map(redacted, lines)))

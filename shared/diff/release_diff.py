@@ -78,8 +78,9 @@ class ReleaseDiff:
     after: Release
     facts: tuple[Change, ...]
     """All of them, also those that are alike."""
-    definition: tuple[Change, ...]
-    code: tuple[CodeChange, ...]
+    definition: tuple[Change, ...] | None
+    """None, as of code, where either is lost."""
+    code: tuple[CodeChange, ...] | None
     only_before: tuple[int, ...]
     """Versions that it alone was trained on."""
     only_after: tuple[int, ...]
@@ -97,16 +98,14 @@ def releases(current: Unit, one: int, other: int) -> ReleaseDiff:
     before, after = current.release(one)[0], current.release(other)[0]
     reading = _Reading(current)
     published = reading.published(before.definition), reading.published(after.definition)
+    known = (published[0], published[1]) if published[0] and published[1] else None
     served = [reading.published(each.served_with or each.definition) for each in (before, after)]
-    known = published[0] is not None and published[1] is not None
     return ReleaseDiff(
         before=before,
         after=after,
         facts=(*_facts(before, after), *_published(*published), *_served(*served)),
-        definition=definition_diff.keys(published[0].definition, published[1].definition)
-        if published[0] and published[1]
-        else (),
-        code=definition_diff.code(*(each.code if each else {} for each in published)) if known else (),
+        definition=known and definition_diff.keys(known[0].definition, known[1].definition),
+        code=known and definition_diff.code(known[0].code, known[1].code),
         only_before=tuple(sorted({*before.versions} - {*after.versions})),
         only_after=tuple(sorted({*after.versions} - {*before.versions})),
         both=len({*before.versions} & {*after.versions}),

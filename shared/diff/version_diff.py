@@ -38,8 +38,8 @@ class VersionDiff:
     """All of them, also those that are alike."""
     schema: tuple[Change, ...]
     """Columns that are new, gone, or of another type."""
-    contract: tuple[RuleSides, ...]
-    """Rules that either breaks, or that only one was read with."""
+    contract: tuple[RuleSides, ...] | None
+    """Rules that either breaks, or that only one was read with; None where what one of them found is lost."""
     report: drift.Report | None
     profiles: tuple[drift.Profile, drift.Profile] | None
     lost: str = ""
@@ -55,7 +55,7 @@ def versions(current: Unit, one: int, other: int) -> VersionDiff:
         after=after,
         facts=tuple(_facts(before, after)),
         schema=schema(before.columns, after.columns),
-        contract=tuple(_rules(_contract(current, before), _contract(current, after))),
+        contract=_contracts(current, before, after),
         report=report,
         profiles=profiles,
         lost=lost,
@@ -93,21 +93,25 @@ def _compared(
         return None, None, str(error)
 
 
-def _contract(current: Unit, version: DataVersion) -> dict[str, Mapping[str, Any]] | None:
-    """What each rule came to, by rule; None where the version was read without a contract, or that is lost."""
-    if not version.contract:
-        return None
+def _contracts(current: Unit, before: DataVersion, after: DataVersion) -> tuple[RuleSides, ...] | None:
     try:
-        found = json.loads(current.ports.documents.get(version.contract))
+        return tuple(_rules(_contract(current, before), _contract(current, after)))
     except InvariantBroken:
         return None
+
+
+Rules = Mapping[str, Mapping[str, Any]]
+"""What each rule came to, by rule; none where the version was read without a contract."""
+
+
+def _contract(current: Unit, version: DataVersion) -> Rules:
+    if not version.contract:
+        return {}
+    found = json.loads(current.ports.documents.get(version.contract))
     return {rule["rule"]: rule for rule in found["rules"]}
 
 
-def _rules(
-    before: Mapping[str, Mapping[str, Any]] | None, after: Mapping[str, Mapping[str, Any]] | None
-) -> Iterator[RuleSides]:
-    one, other = before or {}, after or {}
+def _rules(one: Rules, other: Rules) -> Iterator[RuleSides]:
     for rule in dict.fromkeys([*one, *other]):
         first, second = one.get(rule), other.get(rule)
         broken = any(side is not None and side["broken"] for side in (first, second))

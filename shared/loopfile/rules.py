@@ -201,13 +201,15 @@ def _positive(it: Definition, metric: Metric) -> Iterator[Finding]:
 
 def _costs(it: Definition, metric: Metric) -> Iterator[Finding]:
     path = ("metric", "costs")
-    if is_own(metric.name) and metric.costs and (metric.range is None or metric.positive is not None):
+    costed = is_own(metric.name) and bool(metric.costs)
+    if costed and (metric.range is None or metric.positive is not None or it.data.task == "regression"):
         allowed = (
-            "costs only of a function with metric.range and without metric.positive: it gets one of each row"
+            "costs only of a function with metric.range and without metric.positive, of a classifier: it gets one of "
+            "each row"
         )
         yield Finding(path, dict(metric.costs), allowed, (_NAME,))
         return
-    if metric.name != COST and not (is_own(metric.name) and metric.costs):
+    if metric.name != COST and not costed:
         if metric.costs:
             yield Finding(path, dict(metric.costs), f"nothing, because {metric.name} has no costs", (_NAME,))
         return

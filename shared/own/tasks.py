@@ -50,7 +50,7 @@ def measure(space: Space, header: Header, frames: list[pd.DataFrame]) -> dict[st
     asked = Asked(truth, models, rows, kind)
     if header["range"] is not None:
         least, most = header["range"]
-        if header.get("costs"):
+        if header["costs"]:
             function = _with_costs(function, header["costs"])
         return {"rows": [_of_rows(function, asked, model, least, most) for model in range(len(models))]}
     number = _number(function)

@@ -70,6 +70,8 @@ class Unanswered:
 
 def of_row(unit: Unit, release: Release, row: Mapping[str, object]) -> Attribution | Unanswered:
     """ConfigurationError, which says what to do, where the release is not deployed or the row is none of its."""
+    import numpy as np
+
     from shared.stats import shapley
 
     definition = unit.published(release.definition).definition
@@ -83,6 +85,8 @@ def of_row(unit: Unit, release: Release, row: Mapping[str, object]) -> Attributi
     if unanswered := sum(value is None for value in said.values):
         return Unanswered(unanswered, len(frame), said.problems)
     measured, numbers = _numbers(unit, release, definition, said)
+    if endless := int((~np.isfinite(numbers)).sum()):
+        return Unanswered(endless, len(frame), said.problems)
     found = shapley.added(mixed, numbers[1:], float(numbers[0]))
     parts = [Part(*one) for one in zip(given, given.values(), found.values, found.errors, strict=True)]
     return Attribution(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 import drift
+from drift import categorical, numeric
+from drift.combination import family
+from drift.policy import TESTS
 from shared import loopfile
+from shared.loopfile.definition import ColumnMaterial
 from shared.verdict import comparison
 
 FILE = """
@@ -90,6 +96,12 @@ def test_a_column_is_judged_by_its_own_tests_alone() -> None:
     assert ("sex", "location: no test of its kind (category)") in [
         (name, why.rpartition("ValueError: ")[2]) for name, why in other.skipped
     ]
+
+
+def test_a_loop_file_can_name_each_test_that_there_is() -> None:
+    (named, _) = get_args(ColumnMaterial.model_fields["tests"].annotation)
+    there = {family(name) for battery in (numeric.BATTERY, categorical.BATTERY) for name in battery.weights}
+    assert set(get_args(named)) == set(TESTS) == there
 
 
 @pytest.mark.parametrize("tests", ["[location]", "[scale]", "[ks, nulls]", "[bins]"])

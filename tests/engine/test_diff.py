@@ -22,6 +22,7 @@ CONTRACT = LOOP.replace(
     "holdout: {fraction: 0.4}}",
     "holdout: {fraction: 0.4},\n  contract: [{column: body_mass_g, at_most: 6300, on_breach: report}]}",
 )
+STEERS = "# \x1b[2J wipes a terminal"
 SLICED = LOOP.replace("gate: {", "gate: {slices: {by: [island], floor: 0.5}, ").replace("0.85", "0.8")
 
 
@@ -34,7 +35,7 @@ def world() -> World:
     made.drop("2007.csv", csv(season(2007)))
     made.live()
     made.ticks(10)
-    made.publish(SLICED, {"checks.py": "a = 1\nb = 2\n"})
+    made.publish(SLICED, {"checks.py": f"a = 1\nb = 2\n{STEERS}\n"})
     heavier = season(2009, body_mass_g=1.3)
     made.drop(
         "2009.csv", csv(heavier.assign(colony="a", flipper_length_mm=heavier.flipper_length_mm.round(0)))
@@ -109,11 +110,17 @@ def test_rules_that_one_version_breaks_stand_beside_what_they_came_to_in_the_oth
     made.drop("2008.csv", csv(season(2008)))
     made.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
     current = unit_of_work.read(made.ports, "birds")
-    without, beside = (version_diff.versions(current, *pair).contract for pair in ((1, 2), (2, 3)))
+    without, beside = (version_diff.versions(current, *pair).contract or () for pair in ((1, 2), (2, 3)))
     assert next((one.before, one.after) for one in without) == (None, "kept")
     (heavy,) = (one for one in beside if "body_mass_g" in one.rule)
     assert heavy.before == "kept" and "rows break it" in str(heavy.after) and heavy.broken
-    assert "not in its contract" in page(made.ports, "/loops/birds/versions/diff?before=1&after=3")
+    path = "/loops/birds/versions/diff?before=1&after=3"
+    assert "not in its contract" in page(made.ports, path)
+    del made.ports.documents.contents[current.version(3)[0].contract]
+    html = page(made.ports, path)
+    assert "It cannot be compared." in html and "body_mass_g" in html, (
+        "what is lost is not called no contract"
+    )
 
 
 def test_a_profile_that_is_lost_hides_nothing_else(world: World) -> None:
@@ -137,13 +144,14 @@ def test_two_releases_differ_in_definition_code_data_metric_importance_and_decis
         "smoke test",
     ):
         assert words in text, words
+    assert r"+# \x1b[2J wipes" in text and "\x1b" not in text
     shown = twin(world.ports, "/loops/birds/releases/diff?before=1&after=2")
     facts = {line["what"]: (line["before"], line["after"]) for line in shown["facts"]}
     assert facts["model"] == ("birds:1", "birds:2") and facts["pipeline"][0] == "birds-training:1"
     keys = {line["what"]: (line["before"], line["after"]) for line in shown["definition"]}
     assert keys["metric.at_least"] == ("0.85", "0.8") and keys["gate.slices.by"] == ("", '["island"]')
     assert shown["code"] == [
-        {"file": "checks.py", "lines": ["@@ -0,0 +1,2 @@", "+a = 1", "+b = 2"], "left_out": 0}
+        {"file": "checks.py", "lines": ["@@ -0,0 +1,3 @@", "+a = 1", "+b = 2", f"+{STEERS}"], "left_out": 0}
     ]
     assert (shown["only_before"], shown["only_after"], shown["both"]) == ([], [2], 1)
     assert shown["sides"][0]["name"] == "all rows" and shown["sides"][1]["before"] is None
@@ -155,7 +163,20 @@ def test_two_releases_differ_in_definition_code_data_metric_importance_and_decis
     assert document["importance"]["agreement"] == pytest.approx(0.69, abs=0.01)
 
 
-def test_a_definition_that_is_lost_hides_nothing_else(world: World) -> None:
+def test_a_definition_that_is_lost_is_not_called_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world.copy()
+    del made.ports.documents.contents[made.release(1).definition]
+    monkeypatch.setattr(unit_of_work, "_published", {})
+    monkeypatch.setattr("cli.diff.ports", lambda: made.ports)
+    text = said(CliRunner(), "birds", "1", "2", "--releases")
+    assert "the same in every key" not in text and "agreement 0.69 of 1" in text
+    html = page(made.ports, "/loops/birds/releases/diff?before=1&after=2")
+    assert html.count("It cannot be compared.") == 2 and "The same in every key" not in html
+
+
+def test_an_explanation_that_is_lost_hides_nothing_else(world: World) -> None:
     made = world.copy()
     current = unit_of_work.read(made.ports, "birds")
     del made.ports.documents.contents[current.release(1)[0].explanation]
@@ -173,7 +194,7 @@ def test_what_importances_are_measured_by_must_be_the_same() -> None:
     made.ticks(10)
     made.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
     made.live()
-    assert "say nothing beside each other" in page(made.ports, "/loops/birds/releases/diff")
+    assert "say nothing beside each other" in page(made.ports, "/loops/birds/releases/diff?before=1&after=2")
 
 
 def test_keys_of_a_definition_are_told_with_their_defaults_and_no_secret() -> None:
@@ -184,6 +205,10 @@ def test_keys_of_a_definition_are_told_with_their_defaults_and_no_secret() -> No
     assert found["data.source.every"] == (None, "0 0 2 * * 1")
     assert "Zm9vYmFy" not in str(found)
     assert definition_diff.keys(before, before) == ()
+    (change,) = definition_diff.code(
+        {"metrics.py": "password = 'old-one'\n"}, {"metrics.py": "password = 'Zm9v'\n"}
+    )
+    assert change.lines[1:] == ("-password = '***'", "+password = '***'")
 
 
 def test_numbers_that_are_none_are_told(world: World, told: CliRunner) -> None:

@@ -85,6 +85,19 @@ def test_a_number_is_explained_in_its_own_unit(monkeypatch: pytest.MonkeyPatch) 
     assert adds(found)["a"] == pytest.approx(3.0 - float(str(found["base"]))) and adds(found)["b"] == 0
 
 
+def test_what_is_no_number_has_no_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = estimating.world("rmse", number=True)
+    usual = made.ports.serving.answer
+
+    def endless(endpoint: str, deployment: str, payload: str) -> Answer:
+        said = usual(endpoint, deployment, payload)
+        return Answer(200, said.body.replace(str(json.loads(said.body)["predictions"][0]), "NaN", 1), 5.0)
+
+    made.ports.serving.answer = endless
+    with pytest.raises(ConfigurationError, match=r"gave no answer to \d+ of 301 rows, .* or no number"):
+        told(made, monkeypatch, "birds", "--row", '{"a": 1.5, "b": 0}')
+
+
 def test_a_request_that_was_served_is_named_by_its_id(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -104,6 +117,8 @@ def test_a_request_that_was_served_is_named_by_its_id(
     ("what", "row", "words"),
     [
         ("birds", "{", "--row is not JSON"),
+        ("birds", "[1, 2]", "--row is not one JSON object"),
+        ("birds", 300 * "7", "777 is no file, and r1-a1 was asked no row with row_id 777"),
         ("birds", '{"island": "Biscoe"}', "the row has no bill_length_mm, bill_depth_mm, flipper_length_mm"),
         ("birds/7", "{}", "birds has no release 7"),
         ("bird", "{}", "there is no loop 'bird'"),

@@ -470,6 +470,13 @@ def test_an_estimate_needs_what_it_is_made_of(text: str, told: str) -> None:
         loopfile.parse(f"{SMALLEST}{text}\n", file="loop.yaml")
 
 
+def test_what_a_number_costs_stands_in_no_table() -> None:
+    text = SMALLEST.replace("target: species", "target: mass, task: regression")
+    costs = "metric: {name: metrics.x, better: lower, range: [0, 9], costs: {a: {b: 1}, b: {a: 1}}}\n"
+    with pytest.raises(loopfile.LoopFileError, match="of a classifier: it gets one of each row"):
+        loopfile.parse(f"{text}{costs}gate: {{margin: 1}}\n", file="loop.yaml")
+
+
 def test_an_estimate_is_off_by_default_and_a_reason_where_it_is_named() -> None:
     assert (
         loopfile.parse(f"{SMALLEST}metric: {{name: accuracy}}\n", file="loop.yaml").metric.estimate is False

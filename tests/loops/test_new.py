@@ -8,6 +8,7 @@ import json
 import shlex
 import subprocess
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -544,12 +545,21 @@ def test_an_embedding_of_lists_is_named_as_one_vector(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     values = rng.normal(size=(300, 8)).round(3)
     frame = pd.DataFrame(
-        {"picture": values.tolist(), "part_0": 1.5, "kept": np.where(values[:, 0] > 0, "y", "n")}
+        {
+            "picture": values.tolist(),
+            "picture_far": values.tolist(),
+            "picture_width": values[:, 0],
+            "part_0": 1.5,
+            "kept": np.where(values[:, 0] > 0, "y", "n"),
+        }
     )
     frame.to_parquet(tmp_path / "pictures.parquet", index=False)
     options = ["--data", str(tmp_path / "pictures.parquet"), "--folder", str(tmp_path), "--target", "kept"]
     done = new("pictures", *options)
     assert done.exit_code == 0, done.output + str(done.exception)
     text = (tmp_path / "pictures" / "loop.yaml").read_text()
-    assert 'vectors: {"picture": ["picture_*"]}' in text
-    assert loopfile.load(tmp_path / "pictures").drift.vectors == {"picture": ("picture_*",)}
+    assert 'vectors: {"picture": ["picture_[0-9]*"], "picture_far": ["picture_far_[0-9]*"]}' in text
+    columns = [f"picture_{n}" for n in range(8)]
+    others = [*(f"picture_far_{n}" for n in range(8)), "picture_width", "part_0"]
+    (pattern,) = loopfile.load(tmp_path / "pictures").drift.vectors["picture"]
+    assert [name for name in [*columns, *others] if fnmatchcase(name, pattern)] == columns

@@ -8,8 +8,9 @@ import pytest
 
 from shared.domain.release import Phase
 from shared.memory.request_log import MemoryRequest
+from tests.engine import test_batch_loop
 from tests.engine.world import World
-from tests.tower.tower import checked, page, twin
+from tests.tower.tower import checked, get, page, twin
 
 
 @pytest.fixture
@@ -61,6 +62,15 @@ def test_longer_windows_have_wider_points_and_an_unknown_one_is_the_usual(asked:
     assert twin(asked.ports, "/loops/birds/live?hours=7")["hours"] == 6
 
 
+def test_a_span_that_is_not_over_makes_no_endpoint_look_quiet(asked: World) -> None:
+    """A request a minute is told as one also where the newest span of 30 minutes has run for ten."""
+    log = asked.ports.evidence.requests["birds"]
+    asked.clock.advance(40 * 60 - asked.clock.now().timestamp() % 1800)
+    now = asked.clock.now()
+    log += [MemoryRequest(now - timedelta(minutes=n, seconds=30), "r3-a1") for n in range(90)]
+    assert "r3-a1 1 a minute" in page(asked.ports, "/loops/birds/live?hours=24")
+
+
 def test_a_log_that_does_not_answer_hides_no_health(asked: World) -> None:
     asked.ports.evidence.unavailable = "the log is away"
     html = page(asked.ports, "/loops/birds/live")
@@ -80,3 +90,11 @@ def test_nobody_is_served_stands_first() -> None:
     take_endpoint(made)
     html = page(made.ports, "/loops/birds/live")
     assert "Nobody is served." in html and "missing" in html
+
+
+def test_a_batch_endpoint_has_no_log_to_show_and_none_is_promised() -> None:
+    ports = test_batch_loop.served().ports
+    html = page(ports, "/loops/birds")
+    assert "Live traffic" not in html and "endpoints/realtime" not in html
+    reply = get(ports, "/loops/birds/live")
+    assert reply.status == 404 and b"calls are in no log" in reply.content

@@ -59,7 +59,8 @@ class VersionDiffPage:
     facts: tuple[Line, ...]
     schema: tuple[Line, ...]
     schema_left_out: int
-    contract: tuple[RuleLine, ...]
+    contract: tuple[RuleLine, ...] | None
+    """None where what one of them found is lost."""
     lost: str
     """Why the rows cannot be compared."""
     headline: str
@@ -121,9 +122,10 @@ class ReleaseDiffPage:
     loop: str
     chosen: Choice
     facts: tuple[Line, ...]
-    definition: tuple[Line, ...]
+    definition: tuple[Line, ...] | None
+    """None, as of code, where either is lost."""
     definition_left_out: int
-    code: tuple[CodeLines, ...]
+    code: tuple[CodeLines, ...] | None
     only_before: tuple[int, ...]
     only_after: tuple[int, ...]
     both: int
@@ -150,7 +152,7 @@ def versions(asking: Asking, name: str) -> VersionDiffPage:
         facts=_lines(found.facts),
         schema=_lines(found.schema[:MOST]),
         schema_left_out=max(0, len(found.schema) - MOST),
-        contract=tuple(_rule(one) for one in found.contract[:MOST]),
+        contract=None if found.contract is None else tuple(map(_rule, found.contract[:MOST])),
         lost=clip(found.lost),
         headline=clip(found.report.headline) if found.report else "",
         false_alarm_rate=found.report.false_alarm_rate if found.report and found.report.independent else None,
@@ -173,9 +175,9 @@ def releases(asking: Asking, name: str) -> ReleaseDiffPage:
         loop=name,
         chosen=chosen,
         facts=_lines(found.facts),
-        definition=_lines(found.definition[:MOST]),
-        definition_left_out=max(0, len(found.definition) - MOST),
-        code=tuple(_code(one) for one in found.code[:NAMED]),
+        definition=None if found.definition is None else _lines(found.definition[:MOST]),
+        definition_left_out=max(0, len(found.definition or ()) - MOST),
+        code=None if found.code is None else tuple(_code(one) for one in found.code[:NAMED]),
         only_before=found.only_before[-NAMED:],
         only_after=found.only_after[-NAMED:],
         both=found.both,
@@ -227,7 +229,7 @@ def _skipped(found: VersionDiff) -> tuple[tuple[str, str], ...]:
 
 def _code(found: CodeChange) -> CodeLines:
     lines = tuple(clip(line, 160) for line in found.lines[:MOST_CODE])
-    return CodeLines(clip(found.file, 120), lines, found.left_out + len(found.lines) - len(lines))
+    return CodeLines(clip(found.file, 120), lines, len(found.lines) - len(lines))
 
 
 def _sides(found: ReleaseDiff) -> tuple[MetricLine, ...]:

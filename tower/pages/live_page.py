@@ -13,7 +13,7 @@ from shared.runtime import serving_look
 from shared.runtime.unit_of_work import Unit
 from shared.words import say
 from tower.pages.lines import read
-from tower.visit import Asking, clip
+from tower.visit import Asking, NotFound, clip
 
 WINDOWS = {1: 1, 6: 5, 24: 30, 168: 180}
 """Hours that can be looked back, and the minutes of each point: of each window so many that a line can be seen."""
@@ -64,7 +64,10 @@ class LivePage:
 
 def live(asking: Asking, name: str) -> LivePage:
     current = read(asking, name)
-    endpoint = current.published().definition.serve.endpoint
+    serve = current.published().definition.serve
+    if serve.type == "batch":
+        raise NotFound(f"{name} is served by a batch endpoint, whose calls are in no log")
+    endpoint = serve.endpoint
     hours = asking.number("hours", USUAL)
     hours = hours if hours in WINDOWS else USUAL
     until = asking.ports.clock.now()
@@ -75,7 +78,7 @@ def live(asking: Asking, name: str) -> LivePage:
     return LivePage(
         loop=name,
         endpoint=endpoint,
-        endpoint_link=asking.studio.endpoint(endpoint),
+        endpoint_link=asking.studio.endpoint(serve),
         unserved=clip(say(unserved)),
         help=guide.anchor(unserved),
         hours=hours,
@@ -145,7 +148,6 @@ def _state(current: Unit, endpoint: str, name: str, served: serving_look.Served)
         return ""
     try:
         with deadline.within(serving_look.ASKED_S):
-            kind = current.published().definition.serve.type
-            return current.ports.server(kind).deployment_state(endpoint, name)
+            return current.ports.serving.deployment_state(endpoint, name)
     except (DependencyUnavailable, ConfigurationError):
         return ""

@@ -148,6 +148,8 @@ class LoopPage:
     traffic: dict[str, int] | None
     endpoint: str
     endpoint_link: str
+    batch: bool
+    """Whether it is a batch endpoint, whose calls are in no log."""
     landing: str
     budget_used: int
     budget: int
@@ -218,7 +220,8 @@ def loop(asking: Asking, name: str) -> LoopPage:
         waiting_for=clip(say(open_release.waiting_for)) if open_release else "",
         traffic=dict(found_traffic) if found_traffic is not None else None,
         endpoint=definition.serve.endpoint,
-        endpoint_link=asking.studio.endpoint(definition.serve.endpoint),
+        endpoint_link=asking.studio.endpoint(definition.serve),
+        batch=definition.serve.type == "batch",
         landing=definition.data.landing,
         budget_used=len(recent_starts(state, now)),
         budget=budget.runs_per_day,

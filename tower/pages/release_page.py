@@ -217,9 +217,7 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         job_link=asking.studio.job(found.job) if found.job else "",
         deployment=found.deployment,
         endpoint=definition.serve.endpoint,
-        endpoint_link=asking.studio.endpoint(definition.serve.endpoint)
-        if definition.serve.type == "online"
-        else "",
+        endpoint_link=asking.studio.endpoint(definition.serve),
         champion=found.champion.release if found.champion else None,
         champion_model=model(found.champion.model) if found.champion else "",
         traffic=dict(found.traffic),

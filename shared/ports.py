@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview
-from shared.domain.release import JobStep, Release
+from shared.domain.release import JobLog, JobStep, Release
 from shared.domain.version import DataVersion
 
 # --- state ---------------------------------------------------------------------------------------
@@ -280,6 +280,10 @@ class Training(Protocol):
         """Ask for cancellation; nothing happens when the job has ended, never was, or is somebody else's."""
         ...
 
+    def logs(self, job: str) -> Sequence[JobLog]:
+        """What each step of the job has printed, at its end; nothing where none has begun, or there is no such job."""
+        ...
+
     def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
         """Register the job's output `model` under name and version; the asset id."""
         ...
@@ -412,6 +416,11 @@ class Serving(Protocol):
 
     def deployment_state(self, endpoint: str, name: str) -> str:
         """creating, ready, failed or missing. Makes nothing."""
+        ...
+
+    def log(self, endpoint: str, name: str) -> str:
+        """The end of what a deployment's container has printed; empty where none runs, as of a batch endpoint, whose
+        calls are jobs."""
         ...
 
     def deployments(self, endpoint: str) -> Mapping[str, str]:

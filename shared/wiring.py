@@ -52,7 +52,11 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
         blobs=AzureBlobs(blobs, clients.blobs),
         versions=AzureVersions(blobs.get_container_client(VERSIONS), settings.datastore, workspace),
         training=AzureTraining(
-            workspace, datastore, partial(Datastore, workspace, clients), settings.registry
+            workspace,
+            datastore,
+            partial(Datastore, workspace, clients),
+            clients.signed_blob,
+            settings.registry,
         ),
         serving=AzureServing(
             workspace,

@@ -95,6 +95,7 @@ def _page(asking: Asking, path: str) -> tuple[str, object]:
     from tower.pages.audit_page import audit
     from tower.pages.help_page import helping
     from tower.pages.live_page import live
+    from tower.pages.log_page import log
     from tower.pages.loop_page import loop
     from tower.pages.overview_page import overview
     from tower.pages.release_page import release
@@ -120,6 +121,8 @@ def _page(asking: Asking, path: str) -> tuple[str, object]:
             return "version.html", version(asking, name, int(number))
         case ["loops", name, "releases", number] if _NAME.fullmatch(name) and _is_number(number):
             return "release.html", release(asking, name, int(number))
+        case ["loops", name, "releases", number, "log"] if _NAME.fullmatch(name) and _is_number(number):
+            return "log.html", log(asking, name, int(number))
     raise NotFound("this page does not exist; start at the overview")
 
 

@@ -17,7 +17,7 @@ from azure.data.tables import TableClient
 from azure.eventgrid import EventGridPublisherClient
 from azure.identity import DefaultAzureCredential
 from azure.monitor.query import LogsQueryClient
-from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
 from azure.storage.blob import ExponentialRetry as BlobRetry
 from azure.storage.queue import ExponentialRetry as QueueRetry
 from azure.storage.queue import QueueClient
@@ -51,6 +51,10 @@ class Clients:
         ours = self.settings.blob_service_uri
         address = accounts.address(ours, account) if account else ours
         return BlobServiceClient(address, self.identity, **self._storage(BlobRetry))
+
+    def signed_blob(self, address: str) -> BlobClient:
+        """By an address with a signature, which is all that it may be read with."""
+        return BlobClient.from_blob_url(address, **self._storage(BlobRetry))
 
     def container(self, account: str, name: str) -> ContainerClient:
         return ContainerClient(account, name, credential=self.identity, **self._storage(BlobRetry))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 40
 LONGEST_NAME = 80
+ENDED = {"Completed": "completed", "Failed": "failed", "Canceled": "canceled", "NotResponding": "failed"}
+"""The states in which a job or a step stays."""
 _DEPTH = 2
 """A loop's job is one node, the published component, and that one's are the pipeline's steps."""
 
@@ -28,30 +30,30 @@ Run = Any  # of the SDK, which has no types for it
 def of(ml: MLClient, job: str) -> tuple[JobStep, ...]:
     """Nothing where the runs cannot be read, as nothing rests on it."""
     try:
-        return tuple(islice(_below(ml, job, _DEPTH), MOST_STEPS))
+        return tuple(_took(step, inner) for step, inner in islice(leaves(ml, job), MOST_STEPS))
     except AzureError:
         return ()
 
 
-def _below(ml: MLClient, run: str, depth: int) -> Iterator[JobStep]:
+def leaves(ml: MLClient, run: str, depth: int = _DEPTH) -> Iterator[tuple[Run, Sequence[Run]]]:
+    """The steps themselves, each with the runs below it: those of a sweep's trials, for one."""
     for child in _children(ml, run):
-        if _reused(child):
-            yield JobStep(_name(child), 0.0, reused=True)
-            continue
-        inner = _children(ml, str(child.run_id))
+        inner = () if _reused(child) else _children(ml, str(child.run_id))
         if depth > 1 and inner and not _ran(child):
-            yield from _below(ml, str(child.run_id), depth - 1)
+            yield from leaves(ml, str(child.run_id), depth - 1)
         else:
-            yield _took(child, inner)
+            yield child, inner
 
 
 def _took(step: Run, inner: Sequence[Run]) -> JobStep:
     """Of a step that only waits for others, such as a sweep, what those took; runs that its code logs are none of them,
     for they ran nowhere of their own."""
+    if _reused(step):
+        return JobStep(name_of(step), 0.0, reused=True)
     ran = [step] if _ran(step) else [run for run in inner if _ran(run)] or [step]
     sizes = {str(run.compute.vm_size) for run in ran if run.compute is not None and run.compute.vm_size}
     return JobStep(
-        _name(step),
+        name_of(step),
         sum(_node_s(run) for run in ran),
         max(_nodes(run) for run in ran),
         sizes.pop() if len(sizes) == 1 else "",
@@ -74,7 +76,7 @@ def _reused(run: Run) -> bool:
     return str((run.properties or {}).get("azureml.isreused", "")).casefold() == "true"
 
 
-def _name(run: Run) -> str:
+def name_of(run: Run) -> str:
     return str(run.display_name or run.run_id)[:LONGEST_NAME]
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from shared import assets
-from shared.azure import job_steps
+from shared.azure import job_logs, job_steps
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.datastore import Datastore
 from shared.azure.failures import asking, status_of
 from shared.azure.registered_assets import RegisteredAssets, files_in
 from shared.domain.reason import Code
+from shared.domain.release import JobLog
 from shared.errors import ConfigurationError
 from shared.port_rules import JOB_TAG, RELEASE_TAG
 from shared.ports import GOLDEN, JobSeen, JobSpec
@@ -23,6 +24,7 @@ from shared.release import unaided
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import Component, Job, Model, PipelineJob
+    from azure.storage.blob import BlobClient
 
 DATA, OUTPUT = "training_data", "model"
 """What a loop's pipeline component must call the folder that it gets and the model that it gives."""
@@ -31,7 +33,6 @@ MOST_RECORDED_BYTES = 1_000_000
 
 _TAKEN = frozenset({400, 409, 412})
 """How Azure ML says that a name is taken: by a rival, or by ourselves when the first answer was lost."""
-ENDED = {"Completed": "completed", "Failed": "failed", "Canceled": "canceled", "NotResponding": "failed"}
 _BUILDING = threading.Lock()
 """The SDK keeps the pipeline that is being built in a global: two threads would put steps into each other's job."""
 _NUMBERS: Mapping[str, Callable[[str], object]] = {
@@ -42,18 +43,21 @@ _NUMBERS: Mapping[str, Callable[[str], object]] = {
 
 
 class AzureTraining(RegisteredAssets):
-    """`Training` over the workspace's pipeline jobs and registry; `named` gives a datastore by its name."""
+    """`Training` over the workspace's pipeline jobs and registry; `named` gives a datastore by its name, `signed` a
+    blob by an address that carries its own right."""
 
     def __init__(
         self,
         workspace: Workspace,
         datastore: Datastore,
         named: Callable[[str], Datastore],
+        signed: Callable[[str], BlobClient],
         registry: str = "",
     ) -> None:
         super().__init__(workspace, named, registry)
         self._ml = workspace
         self._datastore = datastore
+        self._signed = signed
 
     def ensure_job(self, spec: JobSpec) -> JobSeen:
         with asking("Submitting a job", f"Azure ML job {spec.name}", ML_ROLE):
@@ -111,7 +115,7 @@ class AzureTraining(RegisteredAssets):
         return job
 
     def _seen(self, job: Job) -> JobSeen:
-        status = ENDED.get(job.status or "", "running")
+        status = job_steps.ENDED.get(job.status or "", "running")
         error = self._error(str(job.name)) if status == "failed" else ""
         steps = job_steps.of(self._ml(), str(job.name)) if status == "completed" else ()
         return JobSeen(status, error, job.studio_url or "", steps)
@@ -130,11 +134,15 @@ class AzureTraining(RegisteredAssets):
             job = self._find(name)
             if (
                 job is None
-                or job.status in {*ENDED, "CancelRequested"}
+                or job.status in {*job_steps.ENDED, "CancelRequested"}
                 or RELEASE_TAG not in (job.tags or {})
             ):
                 return
             self._ml().jobs.begin_cancel(name)
+
+    def logs(self, job: str) -> Sequence[JobLog]:
+        with asking("Reading the logs of a job", f"Azure ML job {job}", ML_ROLE):
+            return job_logs.of(self._ml(), job, self._signed) if self._find(job) else ()
 
     def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
         path = f"azureml://jobs/{job}/outputs/{OUTPUT}/paths/"

@@ -218,7 +218,27 @@ class JobStep:
 
 
 @dataclass(frozen=True)
-class Scoring:
+class JobLog:
+    """The end of what a step of a training has printed so far."""
+
+    step: str
+    state: str
+    """running, completed, failed or canceled."""
+    file: str = ""
+    """Empty where Azure ML has no log of it, as of a step that was not run again."""
+    size: int = 0
+    """In bytes, of the whole log."""
+    end: str = ""
+    """Its last lines."""
+
+    @property
+    def told(self) -> str:
+        """Its state, and where it is from."""
+        return f"{self.state}, {self.file}, {self.size:,} bytes" if self.file else f"{self.state}, no log"
+
+
+@dataclass(frozen=True)
+class ScoringJob:
     """A batch job whose answers a release waits for."""
 
     job: str
@@ -277,7 +297,7 @@ class Release:
     judgements: tuple[Judgement, ...] = ()
     canary_state: str = ""
     """JSON that the canary judge carries from tick to tick within a step."""
-    scoring: Scoring | None = None
+    scoring: ScoringJob | None = None
     points: tuple[CanaryPoint, ...] = ()
     """The canary over time, thinned to a bounded number."""
     outcome: Phase | None = None

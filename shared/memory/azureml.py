@@ -8,7 +8,7 @@ from datetime import datetime
 
 from shared import assets
 from shared.domain.reason import Code
-from shared.domain.release import JobStep
+from shared.domain.release import JobLog, JobStep
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError, InvariantBroken
 from shared.port_rules import JOB_TAG, RELEASE_TAG, check_weights
 from shared.ports import (
@@ -26,13 +26,15 @@ from shared.ports import (
 
 @dataclass
 class MemoryJob:
-    """Set `status` to completed, failed or canceled; set `tags` to make it somebody else's, `steps` to what it took."""
+    """Set `status` to completed, failed or canceled; set `tags` to make it somebody else's, `steps` to what it took,
+    `logs` to what they printed."""
 
     spec: JobSpec
     status: str
     error: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     steps: tuple[JobStep, ...] = ()
+    logs: tuple[JobLog, ...] = ()
 
 
 @dataclass
@@ -125,6 +127,9 @@ class MemoryTraining:
                 code=Code.JOB_NOT_OURS,
             )
         return JobSeen(job.status, job.error, f"https://ml.azure.com/runs/{spec.name}", job.steps)
+
+    def logs(self, job: str) -> Sequence[JobLog]:
+        return self.jobs[job].logs if job in self.jobs else ()
 
     def cancel(self, name: str) -> None:
         job = self.jobs.get(name)
@@ -221,7 +226,8 @@ class MemoryServing:
     """New deployments get `new_deployments_are`; `answer` decides what a deployment says to a payload.
 
     With `traffic_takes_effect` False a new split is `pending` until the test calls `apply_traffic`. More machines for a
-    deployment come when `machines_are` is ready; set it to creating, or to failed for a quota that is used up.
+    deployment come when `machines_are` is ready; set it to creating, or to failed for a quota that is used up. What
+    its container has printed is in `printed`, by deployment.
     """
 
     def __init__(self) -> None:
@@ -229,6 +235,7 @@ class MemoryServing:
         self.new_endpoints_are = "ready"
         self.traffic_takes_effect = True
         self.machines_are = "ready"
+        self.printed: dict[str, str] = {}
         self.answer: Callable[[str, str, str], Answer] = _silent
         self.endpoints: dict[str, MemoryEndpoint] = {}
         self.splits: list[tuple[str, dict[str, int]]] = []
@@ -304,6 +311,9 @@ class MemoryServing:
 
     def deployments(self, endpoint: str) -> Mapping[str, str]:
         return {name: found.spec.model for name, found in self._endpoint(endpoint).deployments.items()}
+
+    def log(self, endpoint: str, name: str) -> str:
+        return self.printed.get(name, "")
 
     def deployed_model(self, endpoint: str, name: str) -> str:
         found = self._deployment(endpoint, name)

@@ -27,7 +27,7 @@ from shared.domain.release import (
     Outcome,
     Phase,
     Release,
-    Scoring,
+    ScoringJob,
 )
 from shared.errors import InvariantBroken
 from shared.ports import DeploymentSeen, JobSeen
@@ -483,7 +483,7 @@ def _deployment(release: Release, seen: DeploymentSeen, now: datetime) -> Releas
 def _pending(release: Release, seen: obs.AnswersPending, definition: Definition, now: datetime) -> Release:
     """Each job that scores rows has as long as one that trains; the next release asks anew."""
     known = release.scoring
-    scoring = known if known and known.job == seen.job else Scoring(seen.job, now, seen.version)
+    scoring = known if known and known.job == seen.job else ScoringJob(seen.job, now, seen.version)
     if now - scoring.since <= definition.train.timeout:
         return _waits(replace(release, scoring=scoring), Code.SCORING_RUNS, job=seen.job)
     late = reason(Code.SCORING_TIMED_OUT, job=seen.job, limit=str(definition.train.timeout))

@@ -22,7 +22,7 @@ from shared import deadline
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.datastore import Datastore
 from shared.azure.failures import UNBOUNDED, asking
-from shared.azure.jobs import ENDED
+from shared.azure.job_steps import ENDED
 from shared.domain.reason import Code
 from shared.errors import AnswersAwaited, ConfigurationError, DependencyUnavailable
 from shared.ports import Answer

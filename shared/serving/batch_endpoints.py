@@ -110,6 +110,9 @@ class AzureBatch(EndpointRecords["BatchEndpoint", "BatchDeployment"]):
             ),
         )
 
+    def log(self, endpoint: str, name: str) -> str:
+        return ""
+
     def set_traffic(self, endpoint: str, weights: Mapping[str, int]) -> None:
         default = check_default(endpoint, weights)
         with self._asking("Setting the default deployment", endpoint):

@@ -26,7 +26,7 @@ COLLECTIONS = ("model_inputs", "model_outputs", "request", "response")
 
 _REQUEST_TIMEOUT_MS = 30_000
 _REQUESTS_PER_INSTANCE = 8
-_LOG_LINES = 30
+_TOLD_LINES, _LOG_LINES = 30, 500
 _SETTING_TAG = "driftloop.autoscale"
 """The tag of a deployment that names the autoscale setting which was made for it."""
 
@@ -121,10 +121,16 @@ class AzureServing(EndpointRecords["OnlineEndpoint", "OnlineDeployment"]):
     def _log(self, found: OnlineDeployment) -> str:
         """The end of the container's log: where a scoring script's error stands."""
         try:
-            log = self._ml().online_deployments.get_logs(found.name, found.endpoint_name, lines=_LOG_LINES)
+            return telling(self._printed(found.endpoint_name, found.name, _TOLD_LINES))
         except AzureError:
             return "it has no log; look at the deployment in Azure ML studio"
-        return telling(log)
+
+    def log(self, endpoint: str, name: str) -> str:
+        with self._asking("Reading a deployment's log", endpoint):
+            return self._printed(endpoint, name, _LOG_LINES) if self._find_deployment(endpoint, name) else ""
+
+    def _printed(self, endpoint: str, name: str, lines: int) -> str:
+        return str(self._ml().online_deployments.get_logs(name, endpoint, lines=lines))
 
     def ensure_no_deployment(self, endpoint: str, name: str) -> bool:
         with self._asking("Deleting a deployment", endpoint):

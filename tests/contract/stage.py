@@ -23,6 +23,7 @@ from shared.azure.client import Workspace
 from shared.azure.registered_assets import API
 from shared.azure.registry import IMAGE
 from shared.azure.shared_assets import SharedAssets
+from shared.domain.release import JobLog
 from shared.memory import MemoryPorts, MemoryRequest
 from shared.memory.azureml import MemoryModel, MemorySharing
 from shared.ports import Answer, DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Ports, Sharing
@@ -128,6 +129,9 @@ class MemoryStage:
         if job.status == "running":
             failing = spec.component == "azureml:failing:1"
             job.status, job.error = ("failed", "the data have no target") if failing else ("completed", "")
+            job.logs = (
+                JobLog("train", job.status, "user_logs/std_log.txt", 36, f"ValueError: {job.error}\n"),
+            )
         self._memory.training.golden = b'{"answers": ["small"]}'
         self._memory.training.importances[spec.name] = b'{"columns": {"x": 1}}'
         return self.ports.training.ensure_job(spec)

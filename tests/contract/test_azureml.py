@@ -62,10 +62,15 @@ class TestTraining:
         assert [stage.ended(spec).status for spec in specs] == ["completed"] * len(specs)
 
     def test_a_failed_job_tells_why(self, stage: Stage) -> None:
-        seen = stage.ended(stage.job("failing"))
+        spec = stage.job("failing")
+        seen = stage.ended(spec)
 
         assert seen.status == "failed"
         assert "the data have no target" in seen.error
+        (log,) = stage.ports.training.logs(spec.name)
+        assert (log.state, log.file) == ("failed", "user_logs/std_log.txt") and log.size >= len(log.end) > 0
+        assert "the data have no target" in log.end
+        assert stage.ports.training.logs(fresh("never")) == ()
 
     def test_somebody_elses_job_under_our_name_stops_us(self, stage: Stage) -> None:
         spec = stage.job("good", release="other-r1")

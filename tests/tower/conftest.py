@@ -14,6 +14,7 @@ PAGES = (
     "/loops/birds/versions/diff",
     "/loops/birds/releases/1",
     "/loops/birds/releases/2",
+    "/loops/birds/releases/2/log",
     "/loops/birds/releases/diff",
     "/loops/birds/live",
     "/loops/birds/audit",

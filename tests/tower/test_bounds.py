@@ -30,6 +30,7 @@ CALLS = {
     "/loops/birds/releases/diff?before=2": 15,
     f"/loops/birds/releases/{RELEASES}": 40,
     "/loops/birds/releases/2": 40,
+    "/loops/birds/releases/2/log": 15,
     "/loops/birds/audit": 45,
     "/loops/birds/audit?at=2026-01-01T00:10:00": 45,
     "/loops/birds/audit?release=2": 45,

@@ -28,8 +28,8 @@ def log(
 ) -> None:
     """Show the logs of a release's training and deployment.
 
-    Of each training step and of the deployment's container, their end, as Azure ML has them just now: of a step the last
-    32 KB can be seen, of a deployment the last 500 lines.
+    Of each training step and of the deployment's container, their end, as Azure ML has them just now: of a step the
+    last 32 KB can be seen, of a deployment the last 500 lines.
     """
     from shared.release import release_logs
 

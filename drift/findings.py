@@ -51,19 +51,9 @@ def _compared(reference: Profile, current: Profile, columns: Sequence[ColumnVerd
 
 
 def dependence(profile: Profile, rows: str = "rows") -> Iterator[Finding]:
-    """Signs that rows depend on each other, for which the stated rate does not hold.
-
-    Where the file is sorted by a column that is judged, neighbours are alike because of that: nothing is said.
-    """
+    """Signs that rows depend on each other, for which the stated rate does not hold."""
     columns = profile.columns.values()
-    alike = [c for c in columns if c.order.dependent and c.name != profile.target]
-    if alike and not any(c.order.ordered > c.order.pairs for c in columns):
-        most = max(alike, key=lambda c: c.order.correlation)
-        words = (
-            f"{rows} depend on each other: the stated rate does not hold. {most.name} resembles the row before it "
-            f"({most.order.correlation:.2f} over {most.order.pairs:,} neighbours); {_INSTEAD}"
-        )
-        yield Finding(Code.DEPENDENT_ROWS, most.name, False, words)
+    yield from _neighbours(profile, rows)
     if profile.copies.duplicated:
         words = (
             f"{profile.copies.share:.1%} of {rows} are copies of others (of the first {profile.copies.rows:,}): the "
@@ -78,6 +68,27 @@ def dependence(profile: Profile, rows: str = "rows") -> Iterator[Finding]:
                 f"other, and the stated rate does not hold; {_INSTEAD}, or keep one row of each"
             )
             yield Finding(Code.REPEATED_KEY, column.name, False, words)
+
+
+def _neighbours(profile: Profile, rows: str) -> Iterator[Finding]:
+    """Where the file is sorted by a column, neighbours may be alike because of that alone: of a target they are."""
+    columns = profile.columns.values()
+    alike = [c for c in columns if c.order.dependent and c.name != profile.target]
+    if not alike:
+        return
+    most = max(alike, key=lambda c: c.order.correlation)
+    r, pairs = most.order.correlation, most.order.pairs
+    like = f"{most.name} resembles the row before it ({r:.2f} over {pairs:,} neighbours)"
+    by = [c.name for c in columns if c.order.ordered > c.order.pairs]
+    if not by:
+        words = f"{rows} depend on each other: the stated rate does not hold. {like}; {_INSTEAD}"
+        yield Finding(Code.DEPENDENT_ROWS, most.name, False, words)
+    elif profile.target not in by:
+        words = (
+            f"{rows} are sorted by {by[0]}, and {like}. If they were sorted for the file only, the stated rate holds; "
+            f"if this is the order in which they came about, it does not: {_INSTEAD}"
+        )
+        yield Finding(Code.SORTED_ROWS, by[0], False, words)
 
 
 def _running(reference: Profile, current: Profile) -> Iterator[Finding]:

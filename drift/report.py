@@ -34,6 +34,7 @@ class Code(StrEnum):
     NOTHING_COMPARED = "nothing_compared"
     NOT_JUDGEABLE = "not_judgeable"
     DEPENDENT_ROWS = "dependent_rows"
+    SORTED_ROWS = "sorted_rows"
     DUPLICATE_ROWS = "duplicate_rows"
     REPEATED_KEY = "repeated_key"
     RUNNING_NUMBER = "running_number"

@@ -58,7 +58,13 @@ def test_a_sorted_file_is_no_series() -> None:
     frame = frame.assign(y=frame["x"] + np.random.default_rng(0).normal(size=ROWS)).sort_values("x")
     reference = plain(4)
     reference["y"] = reference["x"] + np.random.default_rng(1).normal(size=ROWS)
-    assert Code.DEPENDENT_ROWS not in codes(drift.compare(reference, frame))
+    report = drift.compare(reference, frame)
+    assert codes(report) == {Code.SORTED_ROWS} and report.independent
+    assert report.findings[0].words.startswith("rows are sorted by x, and y resembles the row before it (0.")
+    by_target = frame.assign(label=(frame["x"] > 0).astype(str))
+    given = drift.profile(reference.assign(label=(reference["x"] > 0).astype(str)), target="label")
+    by_target = by_target.drop(columns="x").sample(frac=1, random_state=0).sort_values("label")
+    assert codes(drift.compare(given, by_target)) <= {Code.DROPPED}, "of a target nothing need be said"
 
 
 def test_runs_of_one_category_are_recognised() -> None:

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli import loaded
-from cli.session import Json, LoopFolder, folder_of, out, print_json, shown
+from cli.session import Json, LoopFolder, folder_of, out, print_json, shown, write
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def backtest(
     with _progress() as report, _trainer(learner, folder_of(loop), definition, python, minutes) as trainer:
         runs = [simulation.run(rule, past, trainer, report, code) for rule in rules]
     if picture:
-        picture.write_text(drawn(runs, runs[0].metric))
+        write(picture, drawn(runs, runs[0].metric).encode())
     if as_json:
         print_json([asdict(one) for one in runs])
         return

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.session import Json, out, print_json, shown
+from cli.session import Json, out, print_json, shown, write
 from shared.redaction import printable
 
 if TYPE_CHECKING:
@@ -54,10 +54,15 @@ def profile(
     as_json: Json = False,
 ) -> None:
     """Profile a data file. Stores what a comparison needs, without the rows; exit code 2 on bad input."""
+    from shared.errors import ConfigurationError
+
     with _bad_input():
+        if _stored(data):
+            raise ConfigurationError(f"{data} is a stored profile already; compare takes it as it is")
         read = _read(data, ignore, said(column), null, by=by)
         kept = read.profile
-        output.write_bytes(kept.to_bytes())
+        _check_apart(output, data)
+        write(output, kept.to_bytes())
     size = output.stat().st_size
     if as_json:
         columns = {name: each.kind for name, each in kept.columns.items()}
@@ -117,7 +122,8 @@ def compare(
         findings = [f for f in report.findings if f.column not in policy.ignore]
         findings += _of_reading(reference, before) + _of_reading(current, after)
         if page is not None:
-            page.write_text(drift.report_html(report, known, new), encoding="utf-8")
+            _check_apart(page, reference, current)
+            write(page, drift.report_html(report, known, new).encode())
     broken = any(finding.breaking for finding in findings)
     if as_json:
         print_json({**report.to_dict(), "findings": [asdict(f) for f in findings]})
@@ -164,6 +170,13 @@ def _stored(path: Path) -> Profiled | None:
     return None if kept is None else Profiled(kept)
 
 
+def _check_apart(output: Path, *inputs: Path) -> None:
+    from shared.errors import ConfigurationError
+
+    if any(output.exists() and output.samefile(each) for each in inputs):
+        raise ConfigurationError(f"{output} is what was read, and would be lost; name another file")
+
+
 def _check_said(columns: dict[str, str], *profiles: Profile) -> None:
     """A misspelt `--column` would change nothing and say nothing."""
     from shared.errors import InputRejected
@@ -184,11 +197,11 @@ def _of_reading(path: Path, read: Profiled) -> list[Finding]:
 def _bad_input() -> Iterator[None]:
     """What is wrong with the files goes to stderr, with exit code 2."""
     from drift import DataError
-    from shared.errors import InputRejected
+    from shared.errors import ConfigurationError, InputRejected
 
     try:
         yield
-    except (DataError, InputRejected, OSError) as error:
+    except (DataError, InputRejected, ConfigurationError, OSError) as error:
         print(f"driftloop: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - this is the terminal
         raise typer.Exit(BAD_INPUT) from error
 

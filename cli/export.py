@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +68,7 @@ def write_release(exported: ExportedRelease, place: Path) -> None:
         raise ConfigurationError(
             f"release {release} is larger than a file may be; `driftloop explain {release}` reads it"
         )
-    write(place, page)
+    session.write(place, page)
     documents, size_kb = len(exported.documents), len(page) / 1000
     out.say(f"wrote {shlex.quote(str(place))}: release {release}, {documents} documents, {size_kb:,.0f} kB")
     out.say("it names who published, asked and acted, and the holdout rows' true and predicted values")
@@ -152,14 +151,3 @@ def check_free(place: Path) -> None:
         )
     if place.exists():
         raise ConfigurationError(f"{place} exists already; remove it, or name another file with --to")
-
-
-def write(place: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(place)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ConfigurationError(f"{place} cannot be written: {error.strerror}") from error

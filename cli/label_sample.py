@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import export, session
+from cli import session
 from cli.session import out
 from shared.errors import ConfigurationError
 from shared.runtime import unit_of_work
@@ -64,7 +64,7 @@ def label_sample(
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
     writer.writerows(lines)
-    export.write(output, text.getvalue().encode())
+    session.write(output, text.getvalue().encode())
     out.say(
         f"{output}: {len(lines)} of {len(about.ids)} rows served from {window.since[:16]} to {window.until[:16]}. Fill "
         f"in {definition.data.target}, leave label_weight as it is, then: driftloop drop {loop} {output} --labels"

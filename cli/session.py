@@ -113,6 +113,19 @@ def folder_of(loop: Path) -> Path:
     return loop if loop.is_dir() else loop.parent
 
 
+def write(place: Path, content: bytes) -> None:
+    """Whole or not at all."""
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(place)
+    except OSError as error:
+        from shared.errors import ConfigurationError
+
+        part.unlink(missing_ok=True)
+        raise ConfigurationError(f"{place} cannot be written: {error.strerror}") from error
+
+
 def shown(text: str) -> str:
     """Names and messages are other people's text: what could steer a terminal is shown, not obeyed."""
     return escape(printable(text))

@@ -115,6 +115,19 @@ def test_a_broken_row_is_named_by_its_line_with_exit_code_2(files: Path) -> None
     assert code == 2 and "not UTF-8" in error and not (files / "kept").exists()
 
 
+def test_what_was_read_is_never_written_over_and_a_place_that_cannot_be_is_named(files: Path) -> None:
+    before = (files / "quiet.csv").read_bytes()
+    for words in (("profile", "quiet.csv", "-o"), ("compare", "reference.parquet", "quiet.csv", "--html")):
+        code, _, error = run(*(files / word if "." in word else word for word in words), files / "quiet.csv")
+        assert code == 2 and "quiet.csv is what was read" in error
+    assert (files / "quiet.csv").read_bytes() == before
+    assert run("profile", files / "quiet.csv", "-o", files / "kept")[0] == 0
+    code, _, error = run("profile", files / "kept", "-o", files / "again")
+    assert code == 2 and "is a stored profile already" in error
+    code, _, error = run("profile", files / "quiet.csv", "-o", files / "nowhere" / "kept")
+    assert code == 2 and "kept cannot be written: No such file or directory" in error
+
+
 def test_a_person_says_what_a_column_is(files: Path) -> None:
     (files / "dates.csv").write_text(
         "day,x\n" + "".join(f"0{1 + n % 9}/02/2024,{n % 7}\n" for n in range(60))

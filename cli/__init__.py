@@ -70,6 +70,7 @@ def _whole() -> typer.Typer:
         promotion,
         publish,
         records,
+        rejected,
         replay,
         status,
         traffic,
@@ -92,6 +93,7 @@ def _whole() -> typer.Typer:
         export,
         promotion,
         records,
+        rejected,
     )
     return _made((*reading, backtest, compare, acts, doctor))
 

@@ -9,7 +9,9 @@ from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+import cli
 from shared.audit import answer
 from shared.domain.event import InboxState
 from shared.domain.reason import Code
@@ -79,6 +81,24 @@ def test_rows_that_break_a_rule_are_kept_apart_with_the_rule_and_train_nothing(w
     ]
     (entry,) = [e for e in queries.entries(world.ports, "birds") if e.what == "version.created"]
     assert (entry.detail["contract"], entry.detail["rejected"]) == (version.contract, "2")
+
+
+def test_the_command_shows_rejected_rows_as_they_were_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped(world, "{column: body_mass_g, at_least: 0, on_breach: drop_rows}")
+    monkeypatch.setattr("cli.session.ports", lambda: world.ports)
+    told = CliRunner().invoke(cli.app, ["rejected", "birds/1", "-n", "1"]).output
+    assert "1 of 2 rejected rows of version birds/1" in told and "body_mass_g: at_least: 0" in told
+    document = json.loads(CliRunner().invoke(cli.app, ["rejected", "birds/1", "--json"]).output)
+    assert document["rejected"] == 2 and [row["row"] for row in document["rows"]] == [3, 5]
+    mended = CliRunner().invoke(cli.app, ["rejected", "birds/1", "--csv"]).output.replace(",-1.0,", ",4000,")
+    world.drop("mended.csv", mended.encode())
+    world.ticks(2)
+    versions = unit_of_work.read(world.ports, "birds").versions()
+    assert [(one.rows, one.rejected_rows) for one in versions][1] == (2, 0)
+    none = CliRunner().invoke(cli.app, ["rejected", "birds/2"])
+    assert "no row of version birds/2 was rejected" in str(none.exception)
 
 
 def test_a_reported_breach_is_a_finding_and_the_version_is_judged_like_any_other(world: World) -> None:

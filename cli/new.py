@@ -70,7 +70,7 @@ def write(place: Path, name: str, seen: new_data.Seen, schedule: str) -> None:
     """The loop's folder, valid as it stands; nothing that is there already is overwritten."""
     from cli import new_loop_file, new_prospects
     from shared import loopfile
-    from shared.loopfile import keys
+    from shared.loopfile import json_schema
 
     if place.exists():
         raise ConfigurationError(f"{place} already exists; choose another name or remove it")
@@ -78,7 +78,7 @@ def write(place: Path, name: str, seen: new_data.Seen, schedule: str) -> None:
     seen.notes += new_prospects.prospects(loopfile.parse(text, file=f"{name}/loop.yaml"), seen.answers)
     shutil.copytree(TEMPLATE, place, ignore=shutil.ignore_patterns("__pycache__"))
     (place / "loop.yaml").write_text(f"{SCHEMA_LINE}\n{text}")
-    (place.parent / SCHEMA).write_text(keys.schema())
+    (place.parent / SCHEMA).write_text(json_schema.schema())
     columns = {
         "target": seen.target,
         "task": seen.task,

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from shared.domain.reason import Code, Reason
+from shared.domain.reason import Reason
 from shared.domain.release import Judgement, JudgementKind, Outcome, Release, TriggerKind
-from shared.errors import ConfigurationError, InvariantBroken
+from shared.errors import InvariantBroken
+from shared.gate import golden_answers
 from shared.gate.own_evidence import own_seen
 from shared.loopfile.published import Published
 from shared.own import source_text
 from shared.own.measured import own_metric
-from shared.redaction import words_of
 from shared.release import explanation
 from shared.release.document import Document, store
 from shared.release.observations import GateSeen
@@ -52,7 +52,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     asked = predictions.features(frame, definition)
     serve, stamp = definition.serve, f"gate-{release.job_name}"
     challenger = predictions.predict(unit.ports, serve, release.deployment, asked, stamp)
-    answers = [*challenger.answers, *_golden(unit, release, definition)]
+    answers = [*challenger.answers, *golden_answers.asked(unit, release, definition)]
     task = task_of(unit, definition)
     trained_on = trained_classes(unit.ports, release.profile, definition.data.target)
     classes = _classes(frame, definition, trained_on, task)
@@ -128,31 +128,6 @@ def _smoke(unit: Unit, answers: list[SmokeEvidence], policy: SmokePolicy) -> Jud
     outcome = Outcome.PASS if smoke.passed else Outcome.FAIL
     record = SmokeRecord(tuple(answers), policy, smoke)
     return _stored(unit, JudgementKind.SMOKE, outcome, smoke.reasons, record)
-
-
-def _golden(unit: Unit, release: Release, definition: Definition) -> tuple[SmokeEvidence, ...]:
-    """The challenger asked what its model was asked in training, where the pipeline recorded some answers."""
-    import pandas as pd
-
-    recorded = unit.ports.training.recorded(release.job) if release.job else b""
-    if not recorded:
-        return ()
-    try:
-        document = json.loads(recorded)
-        table, answers = document["input_data"], list(document["answers"])
-        rows = pd.DataFrame(table["data"], columns=table["columns"])
-        if len(rows) != len(answers):
-            raise ValueError(f"{len(answers)} answers for {len(rows)} rows")
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            f"golden.json of job {release.job} cannot be used ({words_of(error)}); "
-            "docs/your-own-loop.md says what a pipeline may record; abort this release and fix the pipeline",
-            code=Code.GOLDEN_UNUSABLE,
-        ) from error
-    rows, answers = rows.head(predictions.ROWS_PER_REQUEST), answers[: predictions.ROWS_PER_REQUEST]
-    stamp = f"golden-{release.job_name}"
-    said = predictions.predict(unit.ports, definition.serve, release.deployment, rows, stamp)
-    return tuple(replace(answer, golden=tuple(answers)) for answer in said.answers)
 
 
 def gate_policy(

@@ -1,4 +1,4 @@
-"""What a loop file may hold, from the model itself: for errors, the reference table, and editors (JSON Schema)."""
+"""What a loop file may hold, from the model itself: for errors, and the reference table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticUndefined
 
 from shared.loopfile.definition import Definition, DriftReference, Window
@@ -132,17 +131,3 @@ def _default(model: type[BaseModel], name: str) -> str:
         mode="json", include={name}, warnings=False
     )
     return f"`{show(document[name])}`"
-
-
-class _Schema(GenerateJsonSchema):
-    """Without titles, which repeat the keys."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
-def schema() -> str:
-    """A JSON Schema of the loop file, as editors read it; what keys must be to each other is not in it."""
-    document = Definition.model_json_schema(schema_generator=_Schema)
-    document |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A Driftloop loop file"}
-    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from cli import backtest
 from shared import loopfile
-from shared.loopfile import keys
+from shared.loopfile import json_schema
 from shared.loopfile.environments import MAY_DIFFER
 
 BASE = """\
@@ -120,7 +120,7 @@ def test_models_are_trained_in_an_environment_that_there_is(folder: Path) -> Non
 
 
 def test_editors_know_the_key() -> None:
-    Draft202012Validator(yaml.safe_load(keys.schema())).validate(yaml.safe_load(BASE))
+    Draft202012Validator(yaml.safe_load(json_schema.schema())).validate(yaml.safe_load(BASE))
 
 
 def test_a_backtest_is_of_the_environment_that_trains(folder: Path) -> None:

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from shared import loopfile
 from shared.errors import ConfigurationError, InvariantBroken
-from shared.loopfile import keys, yaml_lines
+from shared.loopfile import json_schema, keys, yaml_lines
 from shared.loopfile.published import Assets, Published
 from shared.stats.metrics import METRICS
 
@@ -492,8 +492,8 @@ def test_the_reference_in_the_docs_is_the_model() -> None:
 
 
 def test_the_schema_in_the_docs_is_the_model() -> None:
-    assert keys.schema() == (DOCS / "loop.schema.json").read_text(), (
-        "update docs/loop.schema.json from shared.loopfile.keys.schema()"
+    assert json_schema.schema() == (DOCS / "loop.schema.json").read_text(), (
+        "update docs/loop.schema.json from shared.loopfile.json_schema.schema()"
     )
 
 
@@ -501,7 +501,7 @@ def test_the_schema_in_the_docs_is_the_model() -> None:
     "file", sorted((DOCS.parent / "loops").glob("*/loop.yaml")), ids=lambda it: it.parent.name
 )
 def test_the_schema_accepts_every_loop_of_ours(file: Path) -> None:
-    schema = Draft202012Validator(json.loads(keys.schema()))
+    schema = Draft202012Validator(json.loads(json_schema.schema()))
     assert [error.message for error in schema.iter_errors(_plain(file.read_text()))] == []
 
 
@@ -519,7 +519,7 @@ def test_the_schema_accepts_every_loop_of_ours(file: Path) -> None:
     ],
 )
 def test_the_schema_finds_what_an_editor_should_underline(old: str, new: str, where: list[str | int]) -> None:
-    schema = Draft202012Validator(json.loads(keys.schema()))
+    schema = Draft202012Validator(json.loads(json_schema.schema()))
     assert list(schema.iter_errors(_plain(DESIGN))) == []
     assert where in [
         list(error.absolute_path) for error in schema.iter_errors(_plain(DESIGN.replace(old, new, 1)))

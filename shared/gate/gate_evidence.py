@@ -13,7 +13,7 @@ from shared.domain.reason import Reason
 from shared.domain.release import Judgement, JudgementKind, Outcome, Release, TriggerKind
 from shared.errors import InvariantBroken
 from shared.gate import golden_answers
-from shared.gate.own_evidence import own_seen
+from shared.gate.own_evidence import functions_seen, own_seen
 from shared.loopfile.published import Published
 from shared.own import source_text
 from shared.own.measured import own_metric
@@ -69,11 +69,8 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
             _evidence(frame, definition, challenger, champion, classes), policy, challenger, champion
         )
         evidence = replace(evidence, drawn=drawn, probabilities=_for_estimates(definition, challenger))
-        if own:
-            models = [challenger, champion] if champion else [challenger]
-            rows = frame.drop(columns=[definition.data.target])
-            code = published.code[source_text.METRICS_FILE]
-            evidence = replace(evidence, own=own_seen(code, evidence, policy, models, rows))
+        models = [challenger, champion] if champion else [challenger]
+        evidence = _with_own_code(evidence, policy, published, frame, models)
         verdict = judge_gate(evidence, policy)
         record = GateRecord(evidence, policy, verdict)
         judged.append(_stored(unit, JudgementKind.GATE, verdict.outcome, verdict.reasons, record))
@@ -155,6 +152,7 @@ def gate_policy(
         positive=own.positive if own else positive_class(metric, definition, classes),
         costs=definition.metric.costs if definition.metric else {},
         own=own,
+        functions=gate.functions,
     )
 
 
@@ -196,6 +194,24 @@ def _with_scores(
         scores=challenger.of(classes, two=two),
         champion_scores=champion.of(classes, two=two) if champion else None,
     )
+
+
+def _with_own_code(
+    evidence: GateEvidence,
+    policy: GatePolicy,
+    published: Published,
+    frame: pd.DataFrame,
+    models: Sequence[Predictions],
+) -> GateEvidence:
+    """With what the loop's own code says of these rows, where it has any that is to be asked."""
+    if policy.own:
+        rows = frame.drop(columns=[published.definition.data.target])
+        code = published.code[source_text.METRICS_FILE]
+        evidence = replace(evidence, own=own_seen(code, evidence, policy, models, rows))
+    if policy.functions:
+        code = published.code[source_text.CHECKS_FILE]
+        evidence = replace(evidence, functions=functions_seen(code, evidence, policy, frame))
+    return evidence
 
 
 MOST_VALUES = 12

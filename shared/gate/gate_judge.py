@@ -38,6 +38,7 @@ from shared.gate.holdout import (
     unusable,
     without_cost,
 )
+from shared.gate.own_checks import judge_functions
 from shared.gate.parity import judge_parity
 from shared.stats.metrics import Metric, class_name, metric_of, row_costs
 
@@ -85,6 +86,7 @@ def judge_gate(evidence: GateEvidence, policy: GatePolicy) -> GateVerdict:
     difference = None if evidence.champion is None else judged.bounds(None)
     slices, of_slices = _judge_slices(evidence, judged)
     findings = [*_findings(evidence, judged, challenger, difference), *of_slices]
+    findings += judge_functions(evidence, policy)
     if policy.parity is not None:
         findings += judge_parity(evidence, policy.parity, policy.confidence)
     if chosen.task == "classification":

@@ -11,6 +11,7 @@ from shared.domain.reason import Code, Fact, Reason, reason
 from shared.domain.release import Outcome
 from shared.release.document import Document
 from shared.stats.metrics import Costs, Metric, OwnMetric, class_name, uncosted
+from shared.verdict.check_verdict import Check
 
 MACRO = frozenset({"f1_macro", "balanced_accuracy", "recall_macro", "precision_macro"})
 """Means over the classes: one with a handful of rows counts as much as one with thousands."""
@@ -68,6 +69,8 @@ class GatePolicy(Document):
     """Of the metric `cost`; empty for every other one, and in documents of before."""
     own: OwnMetric | None = None
     """Of a metric of the loop's own; None for every other one, and in documents of before."""
+    functions: tuple[str, ...] = ()
+    """Functions of checks.py that must let the challenger pass; empty in documents of before."""
     resamples: int = 4000
     seed: int = 20070101
 
@@ -101,6 +104,14 @@ class OwnSeen(Document):
     fault: Reason | None = None
 
 
+@dataclass(frozen=True)
+class FunctionsSeen(Document):
+    """What the functions of checks.py found of both models' answers; or why they found nothing."""
+
+    found: tuple[Check, ...] = ()
+    fault: Reason | None = None
+
+
 ALL_ROWS = ""
 
 
@@ -127,6 +138,8 @@ class GateEvidence(Document):
     """How many rows are of which version, (version, rows) in the order of the rows; empty in documents of before."""
     own: OwnSeen | None = None
     """What a metric of the loop's own answered; None for every other one, and in documents of before."""
+    functions: FunctionsSeen | None = None
+    """Of `gate.functions`; None where the loop has none, and in documents of before."""
 
 
 @dataclass(frozen=True)

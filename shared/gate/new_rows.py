@@ -38,6 +38,7 @@ def compare(record: GateRecord, trained_through: int) -> GateVerdict | None:
         slices=None,
         parity=None,
         calibration=None,
+        functions=(),
     )
     return judge_gate(_of(evidence, new), policy)
 
@@ -61,4 +62,5 @@ def _of(evidence: GateEvidence, new: Sequence[bool]) -> GateEvidence:
         champion_scores=None if scores is None else kept(scores),
         drawn=(),
         own=None if own is None else replace(own, rows=tuple(map(kept, own.rows))),
+        functions=None,
     )

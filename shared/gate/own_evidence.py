@@ -1,4 +1,4 @@
-"""What a metric of the loop's own says of the gate's rows: it is run before the gate is judged."""
+"""What the loop's own code says of the gate's rows, its metric and its checks: it is run before the gate is judged."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from shared.domain.reason import Code, Reason, reason
 from shared.gate.holdout import (
     ALL_ROWS,
+    FunctionsSeen,
     GateEvidence,
     GatePolicy,
     OwnSeen,
@@ -19,6 +20,7 @@ from shared.gate.holdout import (
     unusable,
     without_probability,
 )
+from shared.own import checked, source_text
 from shared.own.measured import Group, measure
 from shared.stats.metrics import Metric, metric_of
 from shared.verdict.predictions import Predictions
@@ -47,6 +49,21 @@ def own_seen(
     groups = {ALL_ROWS: Group(range(len(evidence.y_true)), policy.confidence)}
     groups |= _slices(evidence, policy, metric_of(policy.metric, own=own))
     return measure(code, policy.metric, own, evidence.y_true, told, rows, groups)
+
+
+def functions_seen(
+    code: str, evidence: GateEvidence, policy: GatePolicy, rows: pd.DataFrame
+) -> FunctionsSeen | None:
+    """Both models' answers beside the rows; a first model stands beside itself. None as above."""
+    if not policy.functions or unusable(evidence, metric_of(policy.metric, own=policy.own)):
+        return None
+    if checked.ANSWER in rows:
+        what = f"the rows have a column {checked.ANSWER} of their own, where each model's answers would stand"
+        return FunctionsSeen(fault=reason(Code.OWN_CODE_UNFIT, where=source_text.CHECKS_FILE, what=what))
+    before = evidence.challenger if evidence.champion is None else evidence.champion
+    sides = (rows.assign(**{checked.ANSWER: list(answers)}) for answers in (before, evidence.challenger))
+    found = checked.ask(code, policy.functions, *sides, same_rows=True)
+    return FunctionsSeen(fault=found) if isinstance(found, Reason) else FunctionsSeen(found)
 
 
 def _unstated(told: Sequence[Sequence[object]], metric: str, rows: int) -> Reason | None:

@@ -30,6 +30,7 @@ from shared.loopfile.signal import Signal
 from shared.loopfile.value_kinds import (
     COLUMN_KIND_WORDS,
     Allowed,
+    Checks,
     ClassName,
     Column,
     ColumnKind,
@@ -451,12 +452,7 @@ class Drift(Section):
     """Columns of numbers that are one thing together, such as an embedding: judged by one multivariate test."""
     returns: Returns | None = None
     """For time series whose level wanders, such as prices."""
-    checks: Annotated[
-        tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,60}$")], ...],
-        AfterValidator(distinct),
-        Field(max_length=20),
-        Allowed("a list of functions of checks.py beside the loop file, each once"),
-    ] = ()
+    checks: Checks = ()
     """Functions of checks.py that compare each drop with the rows that the champion was trained on."""
     persistence: Persistence = Persistence()
     """How lasting drift must be."""
@@ -680,6 +676,8 @@ class Gate(Section):
     """Whether groups are treated alike."""
     checks: Annotated[tuple[File, ...], Allowed("a list of files beside the loop file")] = ()
     """Azure ML jobs that must succeed before traffic."""
+    functions: Checks = ()
+    """Functions of checks.py that compare both models' answers to the same rows: `drift` rejects, `warning` holds."""
     on_inconclusive: Literal["hold", "reject", "promote"] = "hold"
     """When the rows do not decide. hold: until a person does, or newer labelled rows give reason to train again."""
 

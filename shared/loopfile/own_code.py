@@ -21,8 +21,10 @@ def functions(definition: Definition) -> Mapping[str, Mapping[str, Path]]:
     found: dict[str, dict[str, Path]] = {}
     if definition.metric is not None and is_own(definition.metric.name):
         found[source_text.METRICS_FILE] = {definition.metric.name.removeprefix(OWN): ("metric", "name")}
-    if definition.drift.checks:
-        found[source_text.CHECKS_FILE] = dict.fromkeys(definition.drift.checks, ("drift", "checks"))
+    checks: dict[str, Path] = dict.fromkeys(definition.gate.functions, ("gate", "functions"))
+    checks |= dict.fromkeys(definition.drift.checks, ("drift", "checks"))
+    if checks:
+        found[source_text.CHECKS_FILE] = checks
     return found
 
 

@@ -131,6 +131,12 @@ def distinct(value: tuple[str, ...]) -> tuple[str, ...]:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Column = Annotated[Name, Allowed("the name of a column")]
 Columns = Annotated[tuple[Name, ...], AfterValidator(distinct), Allowed("a list of column names, each once")]
+Checks = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,60}$")], ...],
+    AfterValidator(distinct),
+    Field(max_length=20),
+    Allowed("a list of functions of checks.py beside the loop file, each once"),
+]
 ClassName = Annotated[
     str,
     BeforeValidator(lambda value: class_name(value) if isinstance(value, bool | int | float) else value),

@@ -1,4 +1,5 @@
-"""The loop's own checks, asked about a drop and the rows that the champion was trained on."""
+"""The loop's own checks, asked about a drop and the rows that the champion was trained on, or about two models' answers
+to the same rows."""
 
 from __future__ import annotations
 
@@ -17,11 +18,21 @@ SPLITS = 200
 """Of the reference against itself: p-values that are four times too small are found in nearly every drop."""
 
 
+ANSWER = "prediction"
+"""The column in which two models' answers to the same rows stand."""
+
+
 def ask(
-    code: str, names: Sequence[str], reference: pd.DataFrame, current: pd.DataFrame
+    code: str,
+    names: Sequence[str],
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    *,
+    same_rows: bool = False,
 ) -> tuple[Check, ...] | Reason:
-    """What each check found, or why they found nothing."""
+    """What each check found, or why they found nothing. `same_rows`: both sides differ in nothing but `ANSWER`."""
     question = {"task": "check", "functions": list(names), "splits": SPLITS, "seed": SEED}
+    question["exchanged"] = ANSWER if same_rows else None
     try:
         answer = sandbox.run(
             source_text.CHECKS_FILE, code, question, [table_of(reference), table_of(current)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 import numpy as np
@@ -141,35 +141,43 @@ def _weighs(function: Function, asked: Asked) -> None:
 
 
 def check(space: Space, header: Header, frames: list[pd.DataFrame]) -> dict[str, Any]:
-    """Each check's finding about the drop; where it claims a p-value, also those of the reference against itself."""
+    """Each check's finding; where it claims a p-value, also those that it comes to where nothing has changed."""
     reference, current = frames
     found = {}
     for name in header["functions"]:
         finding = _finding(space[name](reference.copy(), current.copy()), name)
         finding["same"] = []
         if finding["p_value"] is not None:
-            finding["same"] = _same(space[name], name, reference, len(current), header)
+            finding["same"] = _same(space[name], name, frames, header)
         found[name] = finding
     return {"checks": found}
 
 
-def _same(
-    function: Callable[..., Any], name: str, reference: pd.DataFrame, current: int, header: Header
-) -> list[float]:
-    """P-values of random splits of the reference, in the proportion of reference and drop: nothing has changed."""
-    rng, n = np.random.default_rng(header["seed"]), len(reference)
-    size = max(1, min(n - 1, round(n * current / (n + current))))
+def _same(function: Callable[..., Any], name: str, frames: list[pd.DataFrame], header: Header) -> list[float]:
+    """P-values where nothing has changed: of two drops the reference is split at random, in the proportion of both; of
+    the same rows twice the two answers of each are exchanged at random."""
+    rng, column = np.random.default_rng(header["seed"]), header["exchanged"]
     found = []
     for _ in range(header["splits"]):
-        order = rng.permutation(n)
-        one, other = (reference.iloc[part].reset_index(drop=True) for part in (order[size:], order[:size]))
+        one, other = _exchanged(frames, column, rng) if column else _split(frames, rng)
         p_value = _finding(function(one, other), name)["p_value"]
         if p_value is None:
-            raise Unfit(
-                f"{name} claims a p_value of the drop, and none where the reference is split at random"
-            )
+            raise Unfit(f"{name} claims a p_value, and none where nothing but chance parts the two sides")
         found.append(p_value)
     return found
+
+
+def _split(frames: list[pd.DataFrame], rng: np.random.Generator) -> Iterator[pd.DataFrame]:
+    reference, n, current = frames[0], len(frames[0]), len(frames[1])
+    size = max(1, min(n - 1, round(n * current / (n + current))))
+    order = rng.permutation(n)
+    return (reference.iloc[part].reset_index(drop=True) for part in (order[size:], order[:size]))
+
+
+def _exchanged(frames: list[pd.DataFrame], column: str, rng: np.random.Generator) -> Iterator[pd.DataFrame]:
+    kept = rng.random(len(frames[0])) < 0.5
+    sides = (frames, reversed(frames))
+    return (one.assign(**{column: one[column].where(kept, other[column])}) for one, other in sides)
 
 
 def _finding(answer: Any, name: str) -> dict[str, Any]:

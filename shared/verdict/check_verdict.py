@@ -44,10 +44,7 @@ def judge_checks(checks: Sequence[Check], false_alarm_rate: float) -> tuple[bool
 
 def _judged(check: Check, level: float) -> tuple[bool, Reason]:
     if check.p_value is not None:
-        if (lie := _lie(check.same, level)) is not None:
-            at, below = lie
-            facts: dict[str, Fact] = {"splits": len(check.same), "below": below, "at": at}
-            facts |= {"due": at * len(check.same)}
+        if (facts := lie(check, level)) is not None:
             return False, reason(Code.CHECK_LIES, name=check.name, text=check.text, **facts)
         if check.severity == "drift" and check.p_value > level:
             chance: dict[str, Fact] = {"p_value": check.p_value, "least": level}
@@ -56,12 +53,13 @@ def _judged(check: Check, level: float) -> tuple[bool, Reason]:
     return check.severity == "drift", reason(Code.CHECK_FOUND, name=check.name, text=check.text, **found)
 
 
-def _lie(same: Sequence[float], level: float) -> tuple[float, int] | None:
-    """The level at which p-values are too often small, and how many are."""
+def lie(check: Check, level: float) -> dict[str, Fact] | None:
+    """At which level its p-values are too often small where nothing has changed, how many are, and how many may be."""
     from scipy.special import bdtrc
 
+    splits = len(check.same)
     for at in (EVERYDAY, level):
-        below = sum(p <= at for p in same)
-        if below and bdtrc(below - 1, len(same), at) <= LIE / 2:
-            return at, below
+        below = sum(p <= at for p in check.same)
+        if below and bdtrc(below - 1, splits, at) <= LIE / 2:
+            return {"splits": splits, "below": below, "at": at, "due": at * splits}
     return None

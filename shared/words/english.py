@@ -245,6 +245,14 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.GATE_PARITY_NO_CLASS: (
         "`gate.parity` looks for class {positive}, which neither the holdout nor the answers have"
     ),
+    Code.GATE_FUNCTION: judges.function_found,
+    Code.GATE_FUNCTION_BY_CHANCE: (
+        "function {name}: {text} (p = {p_value:.2g}); not below {least:.2g}, so that it may be chance, and passes"
+    ),
+    Code.GATE_FUNCTION_LIES: (
+        "function {name} claims false p-values: with the two models' answers exchanged at random {splits} times "
+        "it came to p <= {at:g} {below} times, where about {due:.0f} are due; what it says settles nothing: {text}"
+    ),
     Code.GATE_SLICE_COLUMN: "the holdout has no column {column!r} to slice by",
     Code.GATE_CALIBRATION: judges.calibration,
     Code.GATE_CALIBRATION_UNSTATED: (

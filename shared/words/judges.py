@@ -171,6 +171,11 @@ def check_found(name: str, text: str, severity: str, p_value: float | None) -> s
     return f"check {name} {said}: {text}" + ("" if p_value is None else f" (p = {p_value:.2g})")
 
 
+def function_found(name: str, text: str, outcome: str, p_value: float | None) -> str:
+    said = {"pass": "says", "inconclusive": "holds the release", "fail": "rejects the challenger"}[outcome]
+    return f"function {name} {said}: {text}" + ("" if p_value is None else f" (p = {p_value:.2g})")
+
+
 def calibration(stated: float, right: int, rows: int, off: float, limit: float | None) -> str:
     tolerated = "for information only" if limit is None else f"tolerated {limit:.0%}"
     return (

@@ -52,7 +52,7 @@ NEEDS_NOTHING = {
     ),
     *("no-champion", "drift-off", "column-moved", "no-material-drift", "steps-reused"),
     *("steps-took", "step-took", "step-reused"),
-    *("check-found", "check-by-chance"),
+    *("check-found", "check-by-chance", "gate-function-by-chance"),
     *("commit", "explained", "labels-by-slice", "labels-slice"),
     *("unusual-drop", "usual-drop", "few-past-drops", "reference-not-there"),
     *(

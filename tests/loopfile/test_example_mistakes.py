@@ -23,6 +23,8 @@ LOOPS = Path(__file__).parents[2] / "loops"
         ("iris/florist.yaml", "metrics.earned ", "metrics.eaned ", "metrics.py", "did you mean earned?"),
         ("iris/florist.yaml", "better: higher", "", "metric.better", "higher or lower"),
         ("iris/florist.yaml", "[petals, giants]", "[petals, gaints]", "checks.py", "did you mean giants?"),
+        ("iris/florist.yaml", "[promises]", "[promise]", "checks.py", "did you mean promises?"),
+        ("iris/florist.yaml", "[promises]", "[promises, promises]", "gate.functions", "each once"),
         ("iris/florist.yaml", "weight: 0.5", "weight: 5", "drift.material.columns.sepal_width.weight", "from 0 to 1"),
         ("iris/priced.yaml", "versicolor: 1, virginica: 2", "versicolor: 1", "metric.costs.setosa", "virginica"),
         ("penguins/warden.yaml", "unique: [row_id]", "unique: []", "data.contract[0].unique", "column names"),

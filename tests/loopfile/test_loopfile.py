@@ -389,6 +389,13 @@ def test_checks_are_functions_that_are_there_and_need_drift(tmp_path: Path) -> N
     (tmp_path / "checks.py").write_text("def heavy(reference, current): ...\n\nlight = heavy\n")
     with pytest.raises(loopfile.LoopFileError, match=r"^checks\.py:1: found no function light"):
         loopfile.load(tmp_path)
+    (tmp_path / "loop.yaml").write_text(f"{text}gate: {{functions: [heavier]}}\n")
+    with pytest.raises(loopfile.LoopFileError, match=r"^checks\.py:1: found no function heavier"):
+        loopfile.load(tmp_path)
+    (tmp_path / "checks.py").unlink()
+    with pytest.raises(loopfile.LoopFileError, match=r"loop\.yaml:5 gate\.functions: found no checks\.py"):
+        loopfile.load(tmp_path)
+    assert mistakes(f"{SMALLEST}gate: {{functions: [qa.yml]}}\n") == [(5, "gate.functions[0]")]
     assert mistakes(f"{SMALLEST}drift: {{enabled: false, checks: [a]}}\n") == [(5, "drift.checks")]
     assert mistakes(f"{SMALLEST}drift: {{checks: [a, a]}}\n") == [(5, "drift.checks")]
 

@@ -85,7 +85,7 @@ def test_a_check_without_a_p_value_is_an_opinion_that_counts_as_it_says() -> Non
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("only_here", "none where the reference is split"), ("shapeless", "does not answer a dict")],
+    [("only_here", "none where nothing but chance parts"), ("shapeless", "does not answer a dict")],
 )
 def test_an_answer_that_cannot_be_used_is_said(name: str, words: str) -> None:
     found = checked.ask(CODE, [name], birds(80, 1), birds(80, 2))

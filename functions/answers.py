@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import azure.functions as func
 
@@ -25,9 +26,10 @@ def read_json(req: func.HttpRequest, limit_bytes: int) -> dict[str, object]:
     return content
 
 
-def answer(content: object, status: int) -> func.HttpResponse:
+def answer(content: object, status: int, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    body = json.dumps(content, ensure_ascii=False)
     return func.HttpResponse(
-        json.dumps(content, ensure_ascii=False), status_code=status, mimetype="application/json"
+        body, status_code=status, mimetype="application/json", headers=dict(headers or {})
     )
 
 

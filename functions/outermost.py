@@ -15,6 +15,7 @@ LIMITS_S = {
     "tick": WORK_S,
     "sweep": WORK_S,
     "alert": ANSWER_S,
+    "split": ANSWER_S,
     "act": ANSWER_S,
     "tower": ANSWER_S,
     "tower_act": ANSWER_S,

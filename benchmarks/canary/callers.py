@@ -47,19 +47,36 @@ class Log:
         ]
 
 
+def activity(rng: np.random.Generator, callers: int) -> NDArray[np.int64]:
+    """Requests of each caller: about 12, in a lognormal way; one caller in a hundred sends a quarter of them all."""
+    return np.maximum(1, rng.lognormal(1.0, 1.7, callers)).astype(np.int64)
+
+
 def day(
     rng: np.random.Generator, *, callers: int, weight: float, rates: tuple[float, float], sticky: bool
 ) -> Log:
-    """About 12 requests a caller, in a lognormal way: one in a hundred sends a quarter of them all. `rates`: the
-    champion's and the canary's."""
-    sent = np.maximum(1, rng.lognormal(1.0, 1.7, callers)).astype(np.int64)
+    """`rates`: the champion's and the canary's. A sticky caller draws its arm."""
+    drawn = rng.random(callers) < weight if sticky else None
+    each = tuple(np.full(callers, rate) for rate in rates)
+    return day_of(rng, activity(rng, callers), each, drawn if drawn is not None else weight)
+
+
+def day_of(
+    rng: np.random.Generator,
+    sent: NDArray[np.int64],
+    rates: tuple[NDArray[np.float64], ...],
+    canary_of: NDArray[np.bool_] | float,
+) -> Log:
+    """The day of these callers, each with its own error rates. `canary_of`: who keeps to the canary, or the share of
+    requests that a router draws for it."""
+    callers = len(sent)
     caller = np.repeat(np.arange(callers), sent)
     begins = np.repeat(rng.random(callers), sent)
     at = begins + (1 - begins) * rng.random(len(caller))
     order = np.lexsort((at, caller))
     caller, at = caller[order], at[order]
-    canary = (rng.random(callers) < weight)[caller] if sticky else rng.random(len(caller)) < weight
-    failed = _fortune(rng, caller) < np.where(canary, rates[1], rates[0])
+    canary = rng.random(len(caller)) < canary_of if isinstance(canary_of, float) else canary_of[caller]
+    failed = _fortune(rng, caller) < np.where(canary, rates[1][caller], rates[0][caller])
     order = np.argsort(at)
     return Log(at[order], caller[order], canary[order], failed[order])
 

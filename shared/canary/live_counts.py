@@ -20,6 +20,7 @@ from shared.intake.labels import Labels, Rows, label_of
 from shared.loopfile import Definition
 from shared.ports import ArmTraffic
 from shared.redaction import words_of
+from shared.runtime import split
 from shared.runtime.unit_of_work import Unit
 
 if TYPE_CHECKING:
@@ -30,9 +31,12 @@ LONGEST_WARM_UP = timedelta(minutes=1)
 
 
 def counts_from(release: Release, definition: Definition) -> datetime:
-    """When counting begins: a tenth of the step's shortest time, at most a minute, after the traffic was read back."""
-    warm_up = timedelta(minutes=definition.canary.step.minutes) * WARM_UP_SHARE
-    return release.phase_since_at + min(warm_up, LONGEST_WARM_UP)
+    """When counting begins: a tenth of the step's shortest time, at most a minute, after the traffic was read back.
+    Where callers count, not before each who keeps to an arm knows it: else the busiest count for the arm of before."""
+    warm_up = min(timedelta(minutes=definition.canary.step.minutes) * WARM_UP_SHARE, LONGEST_WARM_UP)
+    if definition.canary.unit != "request":
+        warm_up = max(warm_up, split.LATEST)
+    return release.phase_since_at + warm_up
 
 
 @dataclass(frozen=True)

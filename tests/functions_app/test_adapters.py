@@ -12,13 +12,13 @@ from azure.functions import QueueMessage
 from azure.functions.decorators.function_app import Function
 
 from cli import doctor_platform
-from functions import alerts, app, inbox, people, run, timers, tower
+from functions import alerts, app, callers, inbox, people, run, timers, tower
 from local.host.routes import compile_route
 from shared.inbox import messages
 from shared.memory import memory_ports
 from shared.runtime import run_queue
 
-MODULES = (inbox, run, timers, alerts, people, tower)
+MODULES = (inbox, run, timers, alerts, callers, people, tower)
 """As function_app.py registers them; the app itself may be indexed once a process only."""
 
 

@@ -297,11 +297,12 @@ def asked_for(name: str) -> Any:  # Any: each trigger's own type
     route, body = {
         "alert": ({}, ALERT),
         "act": ({"loop": "birds", "verb": "pause"}, {"reason": "r"}),
+        "split": ({"loop": "birds"}, {}),
         "tower": ({"path": "loops/birds"}, {}),
         "tower_act": ({"path": "act"}, {}),
     }[name]
     headers = {"x-ms-client-principal": PRINCIPAL, "accept": "text/html"}
-    method = "GET" if name == "tower" else "POST"
+    method = "GET" if name in {"split", "tower"} else "POST"
     url = "https://app.example/api/tower/loops/birds"
     return func.HttpRequest(method, url, headers=headers, route_params=route, body=json.dumps(body).encode())
 

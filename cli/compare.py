@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from drift import Finding, Profile, Report
     from shared.reader.profile_files import Profiled
 
-By = Annotated[str | None, typer.Option(help="Judge each value of this column by itself as well.")]
+By = Annotated[
+    list[str] | None, typer.Option(help="Judge each value of this column by itself as well; may be repeated.")
+]
 Ignore = Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")]
 ColumnIs = Annotated[
     list[str] | None,
@@ -68,9 +70,10 @@ def profile(
         columns = {name: each.kind for name, each in kept.columns.items()}
         told = {"output": str(output), "size_bytes": size, "rows": kept.rows, "columns": columns}
         told["read"] = list(read.findings)
-        print_json({**told, "by": kept.by, "segments": sorted(kept.segments)})
+        print_json({**told, "by": [one.column for one in kept.by], "segments": sorted(kept.segments)})
         return
-    parts = f", {len(kept.segments)} segments by {kept.by}" if kept.by else ""
+    columns_by = ", ".join(one.column for one in kept.by)
+    parts = f", {len(kept.segments)} segments by {columns_by}" if kept.by else ""
     for finding in read.findings:
         out.print(f"[yellow]look[/]  {shown(finding)}")
     words = f"{output}: {kept.rows:,} rows, {len(kept.columns)} columns{parts}, {size / 1000:,.0f} kB"
@@ -105,9 +108,10 @@ def compare(
         columns = said(column)
         before = _stored(reference) or _read(reference, ignore, columns, null, by=by)
         known = before.profile
-        if by is not None and known.by != by:
+        stored = {one.column for one in known.by}
+        if lost := next((name for name in by or () if name not in stored), None):
             raise drift.DataError(
-                f"it was not stored by {by}", reference.name, f"Run driftloop profile with --by {by}."
+                f"it was not stored by {lost}", reference.name, f"Run driftloop profile with --by {lost}."
             )
         after = _stored(current) or _read(current, ignore, columns, null, grid=known, hints=before.hints)
         new = after.profile
@@ -218,6 +222,8 @@ def tell(report: Report, findings: Sequence[Finding]) -> None:
     for name, part in report.segments.items():
         if part.detected:
             out.print(f"{shown(name)}: {shown(part.headline)}")
+    for name in report.small:
+        out.print(f"[dim]not judged: {shown(name)} has too few rows on a side[/]")
     for note in report.notes:
         out.print(shown(note))
     for name, reason in report.skipped:

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .errors import DataError, UnknownSchemaError
+    from .mergers import merge
     from .page import report_html
     from .policy import ColumnPolicy, Policy
-    from .profiler import Profiler, merge, profile
-    from .profiles import ColumnProfile, Profile
+    from .profiler import Profiler, profile
+    from .profiles import By, ColumnProfile, Profile
     from .report import Code, ColumnVerdict, Effect, Finding, Kind, Report, TestResult
     from .schema import check_schema
     from .verdict import compare
 
 _HOME = {
+    "By": "profiles",
     "DataError": "errors",
     "UnknownSchemaError": "errors",
     "report_html": "page",
@@ -29,7 +31,7 @@ _HOME = {
     "ColumnProfile": "profiles",
     "Profile": "profiles",
     "Profiler": "profiler",
-    "merge": "profiler",
+    "merge": "mergers",
     "profile": "profiler",
     "ColumnVerdict": "report",
     "Effect": "report",
@@ -43,6 +45,7 @@ _HOME = {
 }
 
 __all__ = [
+    "By",
     "Code",
     "ColumnPolicy",
     "ColumnProfile",

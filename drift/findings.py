@@ -129,7 +129,7 @@ def drifted(columns: Sequence[ColumnVerdict], rows: int) -> str:
     return f"no drift: {rows} rows in {of_the_data} columns look like the reference"
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], things: str = "columns") -> str:
     """Up to three names, and how many more."""
     shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more columns"
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more {things}"

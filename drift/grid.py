@@ -174,11 +174,11 @@ def add(first: Grid, second: Grid) -> Grid:
     return thin(grid) if len(grid.edges) > 2 * CELLS else grid
 
 
-def thin(grid: Grid) -> Grid:
+def thin(grid: Grid, cells: int = CELLS) -> Grid:
     """Fewer edges, chosen at even ranks; cells are joined, never cut."""
     below = np.cumsum(grid.counts)[:-1]
     tails = np.array(_TAIL_RANKS)
-    ranks = np.unique(np.concatenate([np.linspace(0, grid.rows, CELLS), tails, grid.rows - tails]))
+    ranks = np.unique(np.concatenate([np.linspace(0, grid.rows, cells), tails, grid.rows - tails]))
     keep = np.unique(np.minimum(np.searchsorted(below, ranks, side="left"), len(below) - 1))
     last = np.append(keep, len(grid.edges))
     counts = np.diff(np.concatenate([[0], np.cumsum(grid.counts)[last]]))

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from .errors import DataError
-from .profiler import merge
+from .mergers import merge
 from .profiles import Profile
 from .report import ColumnVerdict, Report
 
@@ -106,13 +106,17 @@ def distance(column: ColumnVerdict) -> float:
 
 
 def distances(report: Report) -> Mapping[str, float]:
-    """`distance` of every column that was compared, by name: what is kept of a drop for `unusual`."""
-    return {c.name: distance(c) for c in report.columns}
+    """`distance` of every column that was compared, by name, and of each in every segment, as ``segment: column``: what
+    is kept of a drop for `unusual`."""
+    of_segments = {
+        f"{segment}: {c.name}": distance(c) for segment, part in report.segments.items() for c in part.columns
+    }
+    return {c.name: distance(c) for c in report.columns} | of_segments
 
 
 def score(report: Report) -> float:
     """One number for a drop: the largest `distance` of its columns."""
-    return max(distances(report).values(), default=0.0)
+    return max(map(distance, report.columns), default=0.0)
 
 
 def rolling(past: Sequence[Profile], last: int = LAST) -> Profile:
@@ -193,15 +197,19 @@ def unusual(history: Sequence[Mapping[str, float]], now: Mapping[str, float], ra
     Parameters
     ----------
     history, now
-        `distances` of the past drops and of this one. Columns that are not in all of them are left out.
+        `distances` of the past drops and of this one. What is in fewer than half of them all is left out; a drop that
+        lacks one, such as a segment of too few rows, is scored by its others.
     """
-    names = [name for name in now if all(name in drop for drop in history)]
+    drops = (*history, now)
+    names = list(dict.fromkeys(name for drop in drops for name in drop))
+    names = [name for name in names if 2 * sum(name in drop for drop in drops) >= max(len(drops), 4)]
     if not names:
         return verdict([0.0] * len(history), 0.0, rate)
-    table = np.array([[drop[name] for name in names] for drop in (*history, now)])
-    scale = np.maximum(np.median(table, axis=0), np.sort(table, axis=0)[-2:][0] / SPIKE)
-    ratios = table / np.maximum(scale, TRIFLE)
-    scores = ratios.max(axis=1)
+    table = np.array([[drop.get(name, np.nan) for name in names] for drop in drops])
+    filled = np.where(np.isnan(table), -1.0, table)
+    scale = np.maximum(np.nanmedian(table, axis=0), np.sort(filled, axis=0)[-2] / SPIKE)
+    ratios = filled / np.maximum(scale, TRIFLE)
+    scores = np.maximum(ratios.max(axis=1), 0.0)
     told = verdict(scores[:-1].tolist(), float(scores[-1]), rate)
     column = names[int(ratios[-1].argmax())]
     return Rank(told.alarm, told.p_value, rate, told.past, told.basis, column)

@@ -136,7 +136,8 @@ def _segments(report: Report) -> str:
         f"<tr><td>{_text(name)}</td><td>{_text(part.headline)}</td></tr>"
         for name, part in report.segments.items()
     )
-    notes = "".join(f"<p>{_text(note)}</p>" for note in report.notes)
+    small = [f"{name} has too few rows on a side to be judged" for name in report.small]
+    notes = "".join(f"<p>{_text(note)}</p>" for note in [*small, *report.notes])
     return (
         f"<details open><summary>by segment</summary><table>{rows}</table>{notes}</details>"
         if rows

@@ -67,6 +67,8 @@ class Policy:
     vectors
         By name, columns that are one thing together, such as an embedding: one multivariate test is made of them, and
         its tolerance and weight stand under that name.
+    segment_rows
+        Rows that a segment has on both sides at least to be judged; smaller ones are named (`Report.small`).
     confidence
         Level of the intervals of the effects.
     """
@@ -83,6 +85,7 @@ class Policy:
     confidence: float = 0.95
     material_ratio: float = 2.0
     vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    segment_rows: int = 30
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", dict(self.columns))

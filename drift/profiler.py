@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from . import read
-from .categories import Counts, CountsBuilder
+from . import read, segments
 from .column import ColumnBuilder, row_bits
 from .errors import DataError
 from .frames import plain
-from .grid import Grid, add
-from .order import HEAD_ROWS, Copies, Order, copies
-from .profiles import ColumnProfile, Profile
+from .order import HEAD_ROWS, Copies, copies
+from .profiles import Profile
 from .report import KINDS, Kind
 from .segments import Segments
 
@@ -35,7 +33,8 @@ class _RowSample:
     the final threshold is dropped at the end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = SAMPLE_ROWS) -> None:
+        self._most = most
         self._start = 0
         self._known = 0
         self.hashes: list[npt.NDArray[np.uint32]] = []
@@ -58,9 +57,8 @@ class _RowSample:
             return np.zeros(0, np.bool_)
         return np.concatenate(self.hashes) < self._threshold(self._start)
 
-    @staticmethod
-    def _threshold(rows: int) -> np.uint64:
-        return np.uint64(2**32 if rows <= SAMPLE_ROWS else 2**32 * SAMPLE_ROWS // rows)
+    def _threshold(self, rows: int) -> np.uint64:
+        return np.uint64(2**32 if rows <= self._most else 2**32 * self._most // rows)
 
 
 def _mix(x: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
@@ -87,7 +85,10 @@ class Profiler:
     columns
         Kinds that a person has settled, by column.
     by
-        A column whose values are segments: each has a profile of its own beside the whole.
+        A column, or several, whose values are segments: each has a profile of its own beside the whole. The
+        reference's where nothing is said; none where it is empty.
+    sample_rows
+        Rows of the joint sample.
     """
 
     def __init__(
@@ -97,7 +98,8 @@ class Profiler:
         ignore: Collection[str] = (),
         target: str | None = None,
         columns: Mapping[str, Kind] | None = None,
-        by: str | None = None,
+        by: str | Sequence[str] | None = None,
+        sample_rows: int = SAMPLE_ROWS,
     ) -> None:
         for name, kind in (columns or {}).items():
             if kind not in KINDS:
@@ -111,18 +113,24 @@ class Profiler:
         self._rows = 0
         self._held: list[pa.Table] = []
         self._held_rows = 0
-        self._sample = _RowSample()
+        self._sample = _RowSample(sample_rows)
         self._copies = Copies()
-        self._by = by if by is not None or grid is None else grid.by
-        known = grid.segments if grid is not None and grid.by == self._by else {}
-        self._segments = (
-            None
-            if self._by is None
-            else Segments(
-                self._by,
-                tuple(known),
-                lambda name: Profiler(known.get(name), ignore=ignore, target=target, columns=columns),
-            )
+        if by is None:
+            by = [one.column for one in grid.by] if grid is not None else ()
+        names = (by,) if isinstance(by, str) else tuple(by)
+        self._segments = Segments(names, grid, self._segment) if names else None
+
+    def _segment(self, name: str) -> "Profiler":
+        """Of the whole's kinds, so that a few rows settle none."""
+        known = self._grid.segments.get(name, self._grid) if self._grid is not None else None
+        kinds = {name: one.kind for name, one in self._builders.items() if one.kind is not None}
+        return Profiler(
+            known,
+            ignore=self._ignore,
+            target=self._target,
+            columns=kinds,
+            by=(),
+            sample_rows=segments.SAMPLE_ROWS,
         )
 
     def update(self, batch: pa.RecordBatch | pa.Table) -> None:
@@ -133,11 +141,11 @@ class Profiler:
         self._held.append(table)
         self._held_rows += table.num_rows
         if self._held_rows >= _FLUSH_ROWS:
-            self._flush()
+            self.flush()
 
     def finish(self) -> Profile:
         """The profile of all rows seen."""
-        self._flush()
+        self.flush()
         if not self._builders and not self._ignored:
             raise DataError("there is no column", remedy="Give data with a header and at least one column.")
         return self._profile()
@@ -148,7 +156,7 @@ class Profiler:
             for batch in read.open_parquet(path).iter_batches(_FLUSH_ROWS):
                 self.update(batch)
             return
-        self._flush()
+        self.flush()
         metadata = read.open_parquet(path).metadata
         names = list(read.open_parquet(path, metadata).schema_arrow.names)
         groups = [g for g in range(metadata.num_row_groups) if metadata.row_group(g).num_rows]
@@ -180,13 +188,12 @@ class Profiler:
                 self._builders[name] = ColumnBuilder(name, template, self._kinds.get(name))
                 self._builders[name].skip(self._rows, sum(len(h) for h in self._sample.hashes))
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Count the rows that were gathered."""
         if not self._held:
             return
         held, self._held, self._held_rows = self._held, [], 0
         table = _joined(held)
-        if self._segments is not None:
-            self._segments.update(table)
         self._begin(table.column_names)
         keep = self._sample.next(table.num_rows)
 
@@ -200,6 +207,8 @@ class Profiler:
         for name in self._builders.keys() - set(present):
             self._builders[name].skip(table.num_rows, len(keep))
         self._rows += table.num_rows
+        if self._segments is not None:
+            self._segments.update(table)
 
     def _count_copies(self, table: pa.Table) -> None:
         """Of the first rows, ids left out: a row that was exported twice may have a number of its own."""
@@ -225,14 +234,15 @@ class Profiler:
             for name, builder in self._builders.items()
             if columns[name].kind == "numeric" and sum(map(len, builder.sample)) == len(stays)
         }
+        by, parts = self._segments.finish() if self._segments is not None else ((), {})
         return Profile(
             self._rows,
             columns,
             self._target,
             tuple(self._ignored),
             sample,
-            by=self._by,
-            segments=self._segments.finish() if self._segments is not None else {},
+            by=by,
+            segments=parts,
             copies=self._copies,
         )
 
@@ -255,7 +265,7 @@ def profile(
     ignore: Collection[str] = (),
     target: str | None = None,
     columns: Mapping[str, Kind] | None = None,
-    by: str | None = None,
+    by: str | Sequence[str] | None = None,
 ) -> Profile:
     """Profile some rows in one pass.
 
@@ -293,76 +303,3 @@ def _of_files(paths: list[Path], begun: Callable[[], Profiler]) -> Profile:
             name = path.name
             raise DataError(f"it is damaged ({read.short(error)})", name, "Write the file again.") from error
     return profiler.finish()
-
-
-def merge(profiles: Sequence[Profile]) -> Profile:
-    """One profile of all the rows of several.
-
-    Counts on the same edges add exactly. Where the parts have edges of their own, cells are cut evenly and
-    ``Grid.error`` tells how many rows may be on the wrong side of an edge.
-
-    Raises
-    ------
-    DataError
-        There is nothing to merge, a column has another kind in another part, or the parts have other segments.
-    """
-    if not profiles:
-        raise DataError("there is nothing to merge", remedy="Give at least one profile.")
-    if len({p.by for p in profiles}) > 1:
-        raise DataError("the parts go by different columns", remedy="Profile all of them with the same by=.")
-    rows = sum(p.rows for p in profiles)
-    names = list(dict.fromkeys(name for p in profiles for name in p.columns))
-    columns = {name: _merge_column(name, profiles) for name in names}
-    first = profiles[0]
-    ignored = tuple(dict.fromkeys(name for p in profiles for name in p.ignored))
-    names = sorted({name for p in profiles for name in p.segments})
-    segments = {n: merge([p.segments[n] for p in profiles if n in p.segments]) for n in names}
-    sample = _merge_samples(profiles, rows)
-    seen = sum((p.copies for p in profiles), Copies())
-    return Profile(rows, columns, first.target, ignored, sample, by=first.by, segments=segments, copies=seen)
-
-
-def _merge_column(name: str, profiles: Sequence[Profile]) -> ColumnProfile:
-    found = [p.columns[name] for p in profiles if name in p.columns]
-    known = [c for c in found if c.kind != "empty"] or found
-    kinds = sorted({c.kind for c in known})
-    if len(kinds) > 1:
-        raise DataError(
-            f"it is {' in one part and '.join(kinds)} in another", name, "Settle its kind with columns=."
-        )
-    rows = sum(p.rows for p in profiles)
-    missing = sum(p.rows for p in profiles if name not in p.columns)
-    nulls = sum(c.nulls for c in found) + missing
-    # A part that one of them lacks, as a profile of before there was that part, would be of some of the rows alone.
-    whole = [part for part in known[0].parts if all(part in c.parts for c in known)]
-    parts = {part: _merge_parts([c.parts[part] for c in known]) for part in whole}
-    order = sum((c.order for c in known), Order())
-    keys = sum(c.keys[0] for c in known), sum(c.keys[1] for c in known)
-    return ColumnProfile(name, known[0].kind, known[0].type, rows, nulls, parts, order, keys)
-
-
-def _merge_parts(parts: Sequence[Grid | Counts]) -> Grid | Counts:
-    first = parts[0]
-    if isinstance(first, Grid):
-        for part in parts[1:]:
-            assert isinstance(part, Grid)
-            first = add(first, part)
-        return first
-    builder = CountsBuilder()
-    for part in parts:
-        assert isinstance(part, Counts)
-        builder.merge(part)
-    return builder.finish()
-
-
-def _merge_samples(profiles: Sequence[Profile], rows: int) -> Mapping[str, npt.NDArray[np.float32]]:
-    names = [n for n in profiles[0].sample if all(n in p.sample for p in profiles)]
-    if not names:
-        return {}
-    threshold = min(1.0, SAMPLE_ROWS / max(rows, 1))
-    keeps = []
-    for part, p in enumerate(profiles):
-        size = len(p.sample[names[0]])
-        share = threshold / min(1.0, SAMPLE_ROWS / max(p.rows, 1))
-        keeps.append(np.random.default_rng([part, size]).random(size) < share)
-    return {n: np.concatenate([p.sample[n][k] for p, k in zip(profiles, keeps, strict=True)]) for n in names}

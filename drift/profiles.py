@@ -21,9 +21,9 @@ from .grid import Grid
 from .order import NO_COPIES, NO_ORDER, Copies, Order
 from .report import KINDS, Kind
 
-SCHEMA_VERSION = 2
-"""1 had no signs of dependent rows; it is read as if none had been looked for."""
-_READ = (1, SCHEMA_VERSION)
+SCHEMA_VERSION = 3
+"""1 had no signs of dependent rows; it is read as if none had been looked for. 2 had segments by one column at most."""
+_READ = (1, 2, SCHEMA_VERSION)
 _MAGIC = b"DRIFTPRF"
 _HEAD = struct.Struct("<8sIQ")  # magic, schema version, size of the body before compression
 _LARGEST_BODY = 1 << 30
@@ -73,6 +73,22 @@ class ColumnProfile:
         return values if isinstance(values, Counts) else None
 
 
+@dataclass(frozen=True)
+class By:
+    """A column whose values are segments.
+
+    Attributes
+    ----------
+    column
+        Its name; a segment's name is ``column=value``.
+    edges
+        Where the values are many numbers: the segments are the bands up to and between these. Empty: each value.
+    """
+
+    column: str
+    edges: tuple[float, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Profile:
     """The mergeable statistical summary of a set of rows.
@@ -91,7 +107,7 @@ class Profile:
         Values of numeric columns in the same, pseudo-randomly chosen rows (NaN where null): what the
         dependence between columns is judged by.
     by, segments
-        The column whose values are segments, where asked for, and the profile of each by name.
+        The columns whose values are segments, where asked for, and the profile of each by name, ``column=value``.
     copies
         How many of the first rows occur again.
     """
@@ -102,7 +118,7 @@ class Profile:
     ignored: tuple[str, ...] = ()
     sample: Sample = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
-    by: str | None = None
+    by: tuple[By, ...] = ()
     segments: Mapping[str, "Profile"] = field(default_factory=dict)
     copies: Copies = NO_COPIES
 
@@ -177,8 +193,8 @@ def _header(profile: Profile, arrays: list[npt.NDArray[Any]]) -> dict[str, Any]:
         "copies": astuple(profile.copies),
     }
     arrays += list(profile.sample.values())
-    if profile.by is not None:
-        header["by"] = profile.by
+    if profile.by:
+        header["by"] = [astuple(one) for one in profile.by]
         header["segments"] = {name: _header(part, arrays) for name, part in profile.segments.items()}
     return header
 
@@ -212,14 +228,18 @@ def _parse(body: bytes) -> Profile:
 def _parse_profile(header: dict[str, Any], left: Any) -> Profile:
     columns = {c["name"]: _parse_column(c, left) for c in header["columns"]}
     sample = {name: next(left) for name in header["sample"]}
+    segments = {name: _parse_profile(part, left) for name, part in header.get("segments", {}).items()}
+    by = header.get("by") or ()
+    if isinstance(by, str):
+        segments, by = {f"{by}={name}": part for name, part in segments.items()}, [(by, ())]
     return Profile(
         int(header["rows"]),
         columns,
         header["target"],
         tuple(header["ignored"]),
         sample,
-        by=header.get("by"),
-        segments={name: _parse_profile(part, left) for name, part in header.get("segments", {}).items()},
+        by=tuple(By(column, tuple(edges)) for column, edges in by),
+        segments=segments,
         copies=Copies(*header.get("copies", ())),
     )
 

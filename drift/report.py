@@ -150,6 +150,8 @@ class Report:
     notes: tuple[str, ...] = field(default=())
     segments: Mapping[str, "Report"] = field(default_factory=dict)
     findings: tuple[Finding, ...] = field(default=())
+    small: tuple[str, ...] = ()
+    """Segments with too few rows on a side to be judged."""
 
     @property
     def broken(self) -> bool:
@@ -232,7 +234,7 @@ class Report:
         skipped = tuple((str(name), str(reason)) for name, reason in document["skipped"])
         segments = {name: cls.from_dict(part) for name, part in document.get("segments", {}).items()}
         rest = {**document, "columns": columns, "skipped": skipped, "segments": segments}
-        rest["notes"] = tuple(document.get("notes", ()))
+        rest |= {name: tuple(document.get(name, ())) for name in ("notes", "small")}
         rest["findings"] = tuple(
             Finding(Code(f["code"]), f["column"], f["breaking"], f["words"])
             for f in document.get("findings", ())

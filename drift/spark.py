@@ -6,12 +6,13 @@ README.md says how it goes with a job of Azure ML.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from .profiler import Profiler, merge
+from .mergers import merge
+from .profiler import Profiler
 from .profiles import Profile
 from .report import Kind
 
@@ -29,7 +30,7 @@ def profile(
     ignore: Collection[str] = (),
     target: str | None = None,
     columns: Mapping[str, Kind] | None = None,
-    by: str | None = None,
+    by: str | Sequence[str] | None = None,
 ) -> Profile:
     """Profile a Spark DataFrame, each partition where it lies.
 
@@ -70,7 +71,7 @@ def _first_look(
     ignore: Collection[str],
     target: str | None,
     columns: Mapping[str, Kind] | None,
-    by: str | None,
+    by: str | Sequence[str] | None,
 ) -> Profile:
     profiler = Profiler(ignore=ignore, target=target, columns=columns, by=by)
     share = _FIRST_LOOK_ROWS / max(frame.count(), 1)

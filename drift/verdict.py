@@ -59,16 +59,23 @@ def compare(
         reference = _stored(reference) or profile(reference, ignore=policy.ignore)
     if not isinstance(current, Profile):
         current = _stored(current) or profile(current, grid=reference, ignore=policy.ignore)
-    both = [name for name in reference.segments if name in current.segments]
+    there = [name for name in reference.segments if name in current.segments]
+    both = [n for n in there if _fewest(reference, current, n) >= policy.segment_rows]
     pairs = [(reference, current), *((reference.segments[n], current.segments[n]) for n in both)]
     judged = [_judged(*pair, policy) for pair in pairs]
     outcomes = iter(_family([j.evidence for one in judged for j in one.columns], policy.false_alarm_rate))
     reports = [_report(pair, one, outcomes, policy) for pair, one in zip(pairs, judged, strict=True)]
     whole = replace(reports[0], findings=findings.of(reference, current, reports[0].columns, policy.ignore))
     whole = replace(whole, headline=findings.headline(whole))
-    if reference.by is None or current.by is None:
+    if not reference.by or not current.by:
         return whole
-    return _with_segments(whole, dict(zip(both, reports[1:], strict=True)), reference, current)
+    small = tuple(name for name in there if name not in both)
+    segments = dict(zip(both, reports[1:], strict=True))
+    return replace(_with_segments(whole, segments, reference, current), small=small)
+
+
+def _fewest(reference: Profile, current: Profile, segment: str) -> int:
+    return min(side.segments[segment].rows for side in (reference, current))
 
 
 @dataclass(frozen=True)
@@ -166,12 +173,12 @@ def _report(
 def _with_segments(
     whole: Report, segments: Mapping[str, Report], reference: Profile, current: Profile
 ) -> Report:
-    notes = [f"{current.by} {n!r} is new" for n in current.segments if n not in reference.segments]
-    notes += [f"{current.by} {n!r} is gone" for n in reference.segments if n not in current.segments]
+    notes = [f"{n} is new" for n in current.segments if n not in reference.segments]
+    notes += [f"{n} is gone" for n in reference.segments if n not in current.segments]
     headline = whole.headline
     moved = [n for n, r in segments.items() if r.material] or [n for n, r in segments.items() if r.detected]
     if moved and not whole.material:
-        headline = f"{headline}; in {current.by} {findings.listed(moved)}: {segments[moved[0]].headline}"
+        headline = f"{headline}; in {findings.listed(moved, 'segments')}: {segments[moved[0]].headline}"
     return replace(
         whole,
         detected=whole.detected or any(r.detected for r in segments.values()),

@@ -283,6 +283,8 @@ class Code(StrEnum):
     NO_CHAMPION = "no-champion"
     DRIFT_OFF = "drift-off"
     COLUMN_MOVED = "column-moved"
+    SLICES_JUDGED = "slices-judged"
+    SLICES_UNKNOWN = "slices-unknown"
     NO_MATERIAL_DRIFT = "no-material-drift"
     UNUSUAL_DROP = "unusual-drop"
     USUAL_DROP = "usual-drop"

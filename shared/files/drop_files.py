@@ -119,6 +119,8 @@ class ReadSpec:
     """Whether a label counts that has no origin."""
     nulls: tuple[str, ...] = ()
     """Texts that mean no value; those that are numbers in columns of numbers, too."""
+    slices: tuple[str, ...] = ()
+    """Columns whose values have profiles of their own; one that the drop lacks has none."""
     landed_at: str = ""
     """When the drop landed, ISO 8601; the age of its times is counted from here."""
 
@@ -140,15 +142,21 @@ class ReadSpec:
             self.origin,
             *self.ignore,
             *self.columns,
+            *self.slices,
             *(name for rule in self.contract for name in _named(rule)),
         )
         return tuple(name for name in (*named, *self.known_columns) if name)
 
     @classmethod
     def of(
-        cls, data: Data, known_columns: Mapping[str, str], reference: bytes, cluster: str = ""
+        cls,
+        data: Data,
+        known_columns: Mapping[str, str],
+        reference: bytes,
+        cluster: str = "",
+        slices: tuple[str, ...] = (),
     ) -> ReadSpec:
-        """What a loop file's section `data` says; `cluster` is its `drift.cluster`."""
+        """What a loop file's section `data` says; `cluster` is its `drift.cluster`, `slices` are its `slices`."""
         return cls(
             target=data.target,
             id=data.id or "",
@@ -163,6 +171,7 @@ class ReadSpec:
             format=data.format,
             columns=data.columns,
             cluster=cluster,
+            slices=slices,
             contract=cls.rules_of(data.contract),
             nulls=data.nulls,
             **cls.origin_of(data),
@@ -191,7 +200,7 @@ class ReadSpec:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], reference: bytes) -> ReadSpec:
-        listed = {name: tuple(document[name]) for name in ("ignore", "contract", "own", "nulls")}
+        listed = {name: tuple(document[name]) for name in ("ignore", "contract", "own", "nulls", "slices")}
         return cls(**{**document, **listed, "limits": Limits(**document["limits"])}, reference=reference)
 
 

@@ -148,6 +148,7 @@ def _spec(unit: Unit, definition: Definition) -> ReadSpec:
         unit.newest_columns(),
         unit.ports.documents.get(champion.profile) if champion else b"",
         definition.drift.cluster or "",
+        definition.slices,
     )
 
 

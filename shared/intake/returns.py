@@ -45,7 +45,10 @@ def with_returns(reading: Reading, folder: Path, definition: Definition, referen
     ignored = [name for name in (data.id, *data.left_out) if name is not None]
     target = named(data.target) if data.target in wanted.columns else data.target
     profiler = drift.Profiler(
-        drift.Profile.from_bytes(reference) if reference else None, ignore=ignored, target=target
+        drift.Profile.from_bytes(reference) if reference else None,
+        ignore=ignored,
+        target=target,
+        by=[name for name in definition.slices if name in judged.column_names],
     )
     profiler.update(judged)
     return replace(reading, profile=profiler.finish().to_bytes())

@@ -626,7 +626,7 @@ class Models(Section):
 
 class Slices(Section):
     by: Annotated[Columns, Field(min_length=1)]
-    """Columns whose values make the slices."""
+    """Columns whose values make the slices. Drops and windows of served inputs are judged slice by slice as well."""
     floor: float
     """The challenger's metric must reach it in every slice."""
     margin: Positive | None = None
@@ -807,6 +807,12 @@ class Definition(Section):
     """Who may act; nothing: whoever has the app role Driftloop.Act, and whoever may write to the queue."""
     environments: Environments = Field(default_factory=dict)
     """What differs between deployments of Driftloop. Each key is as it stands above; what is not here is the same."""
+
+    @property
+    def slices(self) -> tuple[str, ...]:
+        """Columns by whose values drift is judged as well: those of gate.slices that are features."""
+        hidden = {self.data.target, self.data.id, *self.data.left_out}
+        return tuple(name for name in (self.gate.slices.by if self.gate.slices else ()) if name not in hidden)
 
     @property
     def shares(self) -> tuple[int, ...]:

@@ -161,7 +161,10 @@ class _Pass:
         self._split, self._output = _Split(sources, columns), output
         ignored = [name for name in (spec.id, spec.time, spec.cluster, *spec.ignore) if name in columns]
         kinds = {name: JUDGED_AS[kind] for name, kind in spec.columns.items() if kind in JUDGED_AS}
-        self._profiler = drift.Profiler(reference, ignore=ignored, target=spec.target, columns=kinds)
+        slices = [name for name in spec.slices if name in columns]
+        self._profiler = drift.Profiler(
+            reference, ignore=ignored, target=spec.target, columns=kinds, by=slices
+        )
         self._one_of_each = OneOfEach(spec.cluster)
         self._content = ContentHash()
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])

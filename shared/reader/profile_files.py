@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def profile(
     *,
     ignore: tuple[str, ...] = (),
     columns: Mapping[str, str] | None = None,
-    by: str | None = None,
+    by: Sequence[str] | None = None,
     grid: drift.Profile | None = None,
     hints: Mapping[str, str] | None = None,
     nulls: tuple[str, ...] = (),
@@ -109,7 +109,7 @@ def profile(
     while True:
         profiler = drift.Profiler(grid, ignore=spec.ignore, columns=kinds, by=by)
         try:
-            _count(sources, profiler, segments=by is not None or bool(grid and grid.by))
+            _count(sources, profiler, segments=bool(by or (grid and grid.by)))
         except Contradicted as late:
             sources.learn(late)
             continue

@@ -106,11 +106,9 @@ def _drift_effect(
         return Effect(None, seen)
     again = comparison.report(unit.ports, release.profile, before, definition)
     left = [
-        comparison.column_moved(column)
-        for column in again.columns
-        if column.name in had_moved
-        and column.material
-        and abs(column.effect.value) > STILL * abs(had_moved[column.name].effect.value)
+        comparison.column_moved(name, column)
+        for name, column in comparison.material(again).items()
+        if name in had_moved and abs(column.effect.value) > STILL * abs(had_moved[name].effect.value)
     ]
     code = Code.STILL_DIFFERS if left else Code.TAKEN_IN
     beside = reason(code, *left, version=before.number, release=release.number)

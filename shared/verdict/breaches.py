@@ -29,10 +29,11 @@ def retest(current: Unit, features: Sequence[str]) -> tuple[bool, Reason]:
     if lately is None:
         return _on_version(current, current.state.champion, features)
     seen: dict[str, int | str] = {"inputs": lately.rows, "since": lately.since.isoformat()}
-    material = {column.name: column for column in lately.report.columns if column.material}
+    material = comparison.material(lately.report)
     found = _named(material, features)
     if found:
-        return True, reason(Code.BREACH_SERVED, *map(comparison.column_moved, found), **seen)
+        because = tuple(comparison.column_moved(*one) for one in found.items())
+        return True, reason(Code.BREACH_SERVED, *because, **seen)
     if not features and _metric_breached(current, current.state.champion):
         return _on_version(current, current.state.champion, features)
     return False, reason(Code.BREACH_NOT_SERVED, **seen, **_columns(material, features))
@@ -56,7 +57,7 @@ def _on_version(current: Unit, champion: Champion, features: Sequence[str]) -> t
     material = comparison.moved(current.ports, version)
     found = _named(material, features)
     if found:
-        because = tuple(map(comparison.column_moved, found))
+        because = tuple(comparison.column_moved(*one) for one in found.items())
         return True, reason(Code.BREACH_CONFIRMED, *because, version=version.number)
     return False, reason(
         Code.BREACH_NOT_SHOWN,
@@ -65,9 +66,11 @@ def _on_version(current: Unit, champion: Champion, features: Sequence[str]) -> t
     )
 
 
-def _named(material: Mapping[str, drift.ColumnVerdict], features: Sequence[str]) -> list[drift.ColumnVerdict]:
+def _named(
+    material: Mapping[str, drift.ColumnVerdict], features: Sequence[str]
+) -> dict[str, drift.ColumnVerdict]:
     wanted = {name.casefold() for name in features}
-    return [column for name, column in material.items() if not wanted or name.casefold() in wanted]
+    return {name: one for name, one in material.items() if not wanted or one.name.casefold() in wanted}
 
 
 def _columns(material: Mapping[str, object], features: Sequence[str]) -> dict[str, str]:

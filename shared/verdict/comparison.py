@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from shared.loopfile import Definition
     from shared.loopfile.definition import ColumnMaterial
 
+MOST_OF_SLICES = 10
+"""Columns of slices that a verdict names; the report has them all."""
+
 
 def report(ports: Ports, reference: str, version: DataVersion, definition: Definition) -> drift.Report:
     """`reference` is the document hash of a profile."""
@@ -56,6 +59,7 @@ def between(before: drift.Profile, current: drift.Profile, definition: Definitio
             importance={"": 1.0, **{name: one.weight for name, one in own.items()}},
             ignore=tuple(sorted(ignored)),
             vectors=vectors,
+            segment_rows=definition.gate.slices.min_rows if definition.gate.slices else 1,
         ),
     )
 
@@ -90,18 +94,69 @@ def distances_of(report: drift.Report) -> dict[str, float]:
     return {name: round(far, 5) for name, far in found.items()}
 
 
+def kept(report: drift.Report) -> bytes:
+    """The report as it is stored: without tests and effects of the quiet columns of slices, which are most of it."""
+    document = report.to_dict()
+    for part in document["segments"].values():
+        for column in part["columns"]:
+            if not column["detected"]:
+                column |= {"tests": (), "effects": (), "bounds": {}, "distances": {}}
+    return json.dumps(document, sort_keys=True).encode()
+
+
+def material(report: drift.Report) -> dict[str, drift.ColumnVerdict]:
+    """The columns that moved by what matters, by name, and those of slices as `slice: column`."""
+    of_slices = {
+        f"{name}: {column.name}": column
+        for name, part in report.segments.items()
+        for column in part.columns
+        if column.material
+    }
+    return {column.name: column for column in report.columns if column.material} | of_slices
+
+
 def moved(ports: Ports, version: DataVersion) -> dict[str, drift.ColumnVerdict]:
-    """The columns that a judged version's stored report calls material, by name; none where its verdict was quiet."""
+    """What a judged version's stored report calls `material`; nothing where its verdict was quiet."""
     import drift
 
     if not version.drift or version.drift_material is False:
         return {}
     stored = drift.Report.from_dict(json.loads(ports.documents.get(version.drift)))
-    return {column.name: column for column in stored.columns if column.material}
+    return material(stored)
 
 
-def column_moved(column: drift.ColumnVerdict) -> Reason:
-    """A column's material drift; `change` is the report's own sentence about it."""
+def column_moved(name: str, column: drift.ColumnVerdict) -> Reason:
+    """A column's material drift, of the whole or of a slice; `change` is the report's own sentence about it."""
+    slice_ = name.removesuffix(column.name).removesuffix(": ")
+    change = f"{slice_}: {column.words}" if slice_ else column.words
     return reason(
-        Code.COLUMN_MOVED, column=column.name, effect=float(column.effect.value), change=column.words
+        Code.COLUMN_MOVED,
+        column=column.name,
+        slice=slice_,
+        effect=float(column.effect.value),
+        change=change,
+    )
+
+
+def columns_moved(report: drift.Report) -> tuple[Reason, ...]:
+    """Each column that moved by what matters; a slice's only where the whole does not show it."""
+    whole = {column.name for column in report.columns if column.material}
+    found = material(report)
+    of_slices = {name: c for name, c in found.items() if name not in whole and c.name not in whole}
+    told = [name for name in found if name in whole] + list(of_slices)[:MOST_OF_SLICES]
+    return tuple(column_moved(name, found[name]) for name in told)
+
+
+def by_slice(report: drift.Report, definition: Definition) -> tuple[Reason, ...]:
+    """How many slices were judged; nothing where the loop names none."""
+    if not definition.slices or definition.gate.slices is None:
+        return ()
+    columns = ", ".join(definition.slices)
+    if not report.segments and not report.small:
+        return (reason(Code.SLICES_UNKNOWN, columns=columns),)
+    seen = {"judged": len(report.segments), "small": len(report.small)}
+    seen["moved"] = sum(part.material for part in report.segments.values())
+    least = definition.gate.slices.min_rows
+    return (
+        reason(Code.SLICES_JUDGED, columns=columns, least=least, strange="; ".join(report.notes[:3]), **seen),
     )

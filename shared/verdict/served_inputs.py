@@ -222,16 +222,16 @@ def _judged(
         window,
         estimate=estimate,
         profile=documents.put(given.profile.to_bytes()),
-        report=documents.put(json.dumps(report.to_dict(), sort_keys=True).encode()),
+        report=documents.put(comparison.kept(report)),
     )
     if report.broken:
         broken = [reason(Code.SERVED_BROKEN, finding=f.words) for f in report.findings if f.breaking]
         return window, (*found, *broken)
     distances = comparison.distances_of(report)
     told, unusual = _place(past, window, distances, definition.drift.unusual_rate)
-    moved = [comparison.column_moved(column) for column in report.columns if column.material]
     material = unusual and report.material
-    seen = (*found, told, *(moved if material else ()))
+    moved = comparison.columns_moved(report) if material else ()
+    seen = (*found, told, *moved, *comparison.by_slice(report, definition))
     return replace(window, distances=distances, material=material), seen
 
 

@@ -62,7 +62,9 @@ def given(inputs: Sequence[object], reference: bytes, definition: Definition) ->
             if features.columns[name].kind == "datetime":  # a request is JSON, which has texts for times
                 times = pd.to_datetime(frame[name], utc=True, format="ISO8601", errors="coerce")
                 frame[name] = times.dt.tz_localize(None)
-        profile = drift.profile(frame, grid=features)
+        profile = drift.profile(
+            frame, grid=features, by=[name for name in definition.slices if name in known]
+        )
     lacking = next((lack for lack in lacks if lack is not None), "")
     unnamed, incomplete = len(inputs) - len(named), len(named) - len(whole)
     kept = tuple(place for place, lack in zip(places, lacks, strict=True) if lack is None)
@@ -104,9 +106,14 @@ def _features(reference: drift.Profile, definition: Definition) -> drift.Profile
 
     data, wanted = definition.data, definition.drift.returns
     hidden = {data.target, data.id, *data.left_out, *map(returns.named, wanted.columns if wanted else ())}
-    columns = {name: column for name, column in reference.columns.items() if name not in hidden}
-    sample = {name: values for name, values in reference.sample.items() if name in columns}
-    return replace(reference, columns=columns, sample=sample)
+    return _without(reference, hidden)
+
+
+def _without(profile: drift.Profile, hidden: Collection[str | None]) -> drift.Profile:
+    columns = {name: column for name, column in profile.columns.items() if name not in hidden}
+    sample = {name: values for name, values in profile.sample.items() if name in columns}
+    segments = {name: _without(part, hidden) for name, part in profile.segments.items()}
+    return replace(profile, columns=columns, sample=sample, segments=segments)
 
 
 def plain(value: object) -> object:

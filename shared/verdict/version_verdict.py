@@ -160,13 +160,13 @@ def _compared(
     ports: Ports, reference: str, definition: Definition, version: DataVersion, place: own_past.Place
 ) -> Verdict:
     report = comparison.report(ports, reference, version, definition)
-    document = ports.documents.put(json.dumps(report.to_dict(), sort_keys=True).encode())
-    moved = tuple(comparison.column_moved(column) for column in report.columns if column.material)
+    document = ports.documents.put(comparison.kept(report))
+    moved, by_slice = comparison.columns_moved(report), comparison.by_slice(report, definition)
     if place.told is None:
         seen = moved or (reason(Code.NO_MATERIAL_DRIFT, headline=report.headline),)
-        return Verdict(document, report.detected, report.material, seen=seen)
+        return Verdict(document, report.detected, report.material, seen=(*seen, *by_slice))
     material = place.alarm and report.material
-    seen = (place.told, *(moved if material else ()))
+    seen = (place.told, *(moved if material else ()), *by_slice)
     return Verdict(document, place.alarm, material, seen=seen)
 
 

@@ -387,3 +387,11 @@ def among(
 
 among_past = partial(among, what="drop", beside="the drops before it", whose="loop")
 among_windows = partial(among, what="window", beside="the training data", whose="model")
+
+
+def slices_judged(columns: str, judged: int, moved: int, small: int, least: int, strange: str) -> str:
+    few = (
+        f", {small} more {'has' if small == 1 else 'have'} fewer than {least} rows on a side" if small else ""
+    )
+    found = f"{moved} of {judged} moved" if moved else f"{judged} judged, none of which moved"
+    return f"by slice ({columns}): {found}{few}{f'; {strange}' if strange else ''}"

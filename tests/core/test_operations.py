@@ -50,7 +50,7 @@ NEEDS_NOTHING = {
         "labels-no-model",
         "version-judged",
     ),
-    *("no-champion", "drift-off", "column-moved", "no-material-drift", "steps-reused"),
+    *("no-champion", "drift-off", "column-moved", "slices-judged", "no-material-drift", "steps-reused"),
     *("steps-took", "step-took", "step-reused"),
     *("check-found", "check-by-chance", "gate-function-by-chance"),
     *("commit", "explained", "labels-by-slice", "labels-slice"),

@@ -1,9 +1,10 @@
-"""A year of quiet windows, with days and weeks in the traffic, alarms at most at the configured rate."""
+"""A year of quiet windows, with days and weeks in the traffic, alarms at most at the configured rate, by slice too."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,11 @@ from tests.engine.world import LOOP
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 365
 KINDS = 3
+
+
+REGIONS = (0.5, 0.3, 0.15, 0.05)
+"""Shares of requests: of the third a weekend's window has too few rows to be judged, of the last every window."""
+LEAST = 30
 
 
 @dataclass
@@ -60,6 +66,23 @@ def far(
     }
 
 
+def far_by_region(
+    reference: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]],
+    of_reference: npt.NDArray[np.int64],
+    window: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]],
+    of_window: npt.NDArray[np.int64],
+) -> dict[str, float]:
+    """`far` of the whole and of each region of enough rows, as `drift.history.distances` names them."""
+    found = far((np.sort(reference[0]), reference[1]), window)
+    for region in range(len(REGIONS)):
+        there, here = of_reference == region, of_window == region
+        if here.sum() >= LEAST:
+            before = np.sort(reference[0][there]), reference[1][there]
+            apart = far(before, (window[0][here], window[1][here]))
+            found |= {f"region={region}: {column}": one for column, one in apart.items()}
+    return found
+
+
 def judged(number: int, a_day: int, distances: dict[str, float]) -> Window:
     """The window of this number since the champion went live."""
     since, until = (BEGIN + n * timedelta(days=1) / a_day for n in (number, number + 1))
@@ -79,6 +102,61 @@ def ranked(a_day: int, rate: float, seed: int, shift: float = 0.0, days: int = D
         found.append(served_inputs._place(past, window, distances, rate)[1])
         past = [*past, window][-MOST_WINDOWS:]
     return found
+
+
+def ranked_by_region(
+    rate: float, seed: int, shift: float = 0.0, days: int = DAYS, a_day: int = 1
+) -> list[tuple[bool, str]]:
+    """Whether each window of a year is unusual, and where most: level and mix of each region follow the hour and the
+    weekday and carry on, as those of all do; the second region moves by `shift` in the last week."""
+    traffic, rng = Traffic(np.random.default_rng(seed), a_day), np.random.default_rng([seed, 1])
+    carried = np.zeros(len(REGIONS))
+
+    def window(number: int, moved: float = 0.0) -> tuple[Any, npt.NDArray[np.int64]]:
+        nonlocal carried
+        (amounts, kinds), weekend = traffic.window(number), number // a_day % 7 > 4
+        carried = 0.6 * carried + rng.normal(scale=0.1, size=len(REGIONS))
+        mix = np.array(REGIONS) + (np.array([0.1, -0.03, -0.05, -0.02]) if weekend else 0.0)
+        regions = rng.choice(len(REGIONS), len(amounts), p=mix)
+        return (amounts + carried[regions] + moved * (regions == 1), kinds), regions
+
+    training = [window(n) for n in range(56 * a_day)]
+    reference = tuple(np.concatenate([w[0][part] for w in training]) for part in (0, 1))
+    of_reference = np.concatenate([w[1] for w in training])
+    past, found = list[Window](), list[tuple[bool, str]]()
+    for number in range(days * a_day):
+        now, regions = window(56 * a_day + number, shift if number >= (days - 7) * a_day else 0.0)
+        distances = far_by_region((reference[0], reference[1]), of_reference, now, regions)
+        one = judged(number, a_day, distances)
+        told, alarm = served_inputs._place(past, one, distances, rate)
+        found.append((alarm, str(told.facts.get("column", ""))))
+        past = [*past, one][-MOST_WINDOWS:]
+    return found
+
+
+def test_a_year_of_quiet_windows_alarms_at_most_at_the_rate_over_all_slices_together() -> None:
+    """The rank is of the largest of all columns in all slices, so that many slices are no more chances to alarm."""
+    rate, services = 0.1, 4
+    alarms = [alarm for seed in range(services) for alarm, _ in ranked_by_region(rate, seed)]
+    slack = 3 * np.sqrt(rate * (1 - rate) * 2 / len(alarms))
+    assert 0.2 * rate < np.mean(alarms) <= rate + slack
+
+
+def test_a_change_of_one_slice_within_a_year_of_them_is_seen_at_once() -> None:
+    """The whole, of which the slice is three in ten, moves by less than its days do."""
+    found = [ranked_by_region(0.1, seed, shift=1.5, days=120)[-7:-5] for seed in range(8)]
+    assert sum(any(alarm and column == "region=1: amount" for alarm, column in one) for one in found) >= 7
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("a_day", "rate", "services"), [(1, 0.1, 40), (1, 0.05, 40), (4, 0.1, 6)])
+def test_many_services_by_slice(a_day: int, rate: float, services: int) -> None:
+    alarms = [
+        np.mean([alarm for alarm, _ in ranked_by_region(rate, seed, a_day=a_day)])
+        for seed in range(100, 100 + services)
+    ]
+    print(f"by slice, {a_day} a day at {rate:.0%}: {np.mean(alarms):.2%} of {services} years' windows alarm")
+    assert np.mean(alarms) <= rate + 3 * np.std(alarms, ddof=1) / np.sqrt(services)
 
 
 @pytest.mark.parametrize(("a_day", "rate", "services"), [(1, 0.1, 8), (4, 0.05, 2)])

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 
 from cli import export as command
 from cli.past import baselines, chronicle, simulation, stand_ins
-from drift import report
+from drift import history, report, significance
 from shared import loopfile
 from shared.audit import exported_release
 from shared.canary import bake_judge, signal_harm
@@ -40,6 +41,7 @@ from shared.runtime import events, outbox, publication, tick, unit_of_work, work
 from shared.state import hash_chain, rows
 from shared.verdict import final_labels, label_slices, version_verdict
 from shared.words import say
+from tests.drift import test_segments as segments
 from tests.engine import test_commit as commits
 from tests.engine import test_complete as complete
 from tests.engine import test_cost as costs
@@ -52,6 +54,7 @@ from tests.engine import test_isolation as isolation
 from tests.engine import test_label_slices as sliced
 from tests.engine import test_origins as origin
 from tests.engine import test_policy as policies
+from tests.engine import test_served_calibration as windows
 from tests.engine import test_steering as steering
 from tests.engine import test_strangers as strangers
 from tests.engine.world import LOOP, World, csv, season
@@ -599,6 +602,16 @@ GUARDS: Sequence[Sabotage] = (
         isolation.test_hundreds_of_events_that_cannot_be_handled_hide_no_drop,
     ),
     Sabotage(
+        "a window is ranked once, over all columns and slices together",
+        lambda: set_to(history, "unusual", _each_alone),
+        windows.test_a_year_of_quiet_windows_alarms_at_most_at_the_rate_over_all_slices_together,
+    ),
+    Sabotage(
+        "a report's columns and slices are one family",
+        lambda: set_to(significance, "adjusted", lambda p_values, floors, rate: np.array(p_values)),
+        segments.test_a_quiet_report_alarms_at_its_rate_over_all_segments,
+    ),
+    Sabotage(
         "people come first",
         lambda: set_to(
             rows, "todo_key", lambda record: f"todo-{record.received_at.isoformat()}-{record.key}"
@@ -607,6 +620,13 @@ GUARDS: Sequence[Sabotage] = (
     ),
 )
 """Late-bound: a guard is looked up when it is removed."""
+
+
+def _each_alone(past: Sequence[dict[str, float]], now: dict[str, float], rate: float = 0.1) -> history.Rank:
+    ranks = [
+        history.verdict([drop[name] for drop in past if name in drop], far, rate) for name, far in now.items()
+    ]
+    return min(ranks, key=lambda rank: rank.p_value)
 
 
 def _an_edit_of_an_exported_file_is_told() -> None:

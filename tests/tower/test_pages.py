@@ -90,6 +90,28 @@ def test_the_loop_shows_what_was_served_when(world: World) -> None:
     assert any(told["what"] == "served.judged" for told in found["reasons"])
 
 
+def test_slices_are_rows_of_the_heat_maps_and_a_table_of_the_version() -> None:
+    from tests.engine.test_served import HOURLY
+    from tests.engine.test_slices_of_drift import birds, close, live, on_dream, serve, sliced
+
+    made = live(sliced(HOURLY))
+    made.drop("moved.csv", csv(on_dream(birds(800, 2))))
+    serve(made, on_dream(birds(400, 3)))
+    close(made)
+    found = twin(made.ports, "/loops/birds")
+    for rows in (found["heat"], found["served_heat"]):
+        (row,) = (one for one in rows if one["column"] == "island=Dream")
+        assert row["cells"][-1]["level"] >= 2 and row["cells"][-1]["of"] == "body_mass_g"
+    assert "of body_mass_g" in page(made.ports, "/loops/birds")
+    version = twin(made.ports, "/loops/birds/versions/2")
+    first = version["slices"][0]
+    assert (first["name"], first["state"]) == ("island=Dream", "material") and "body_mass_g" in first["words"]
+    assert version["small_slices"] == ["island=Torgersen"]
+    html = page(made.ports, "/loops/birds/versions/2")
+    assert checked(html).found == [] and "Drift by slice" in html and "island=Torgersen" in html
+    assert "Drift by slice" not in page(live(HOURLY).ports, "/loops/birds/versions/1")
+
+
 def test_the_loop_shows_estimates_beside_what_labels_said() -> None:
     from tests.engine.test_labels_and_bake import labels
     from tests.engine.test_served_estimate import close, hour

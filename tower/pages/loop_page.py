@@ -66,13 +66,15 @@ _REASONS = frozenset(
 
 @dataclass(frozen=True)
 class Cell:
-    """One column on one version or window. `level` 0: quiet; 1: beyond chance; 2 to 4: material, by how much."""
+    """A column or slice on one version or window. `level` 0: quiet; 1: beyond chance; 2 to 4: material, by how much."""
 
     version: int
     level: int
     effect: float
     unit: str
     judged: bool = True
+    of: str = ""
+    """Of a slice: its column that moved most."""
 
 
 @dataclass(frozen=True)
@@ -318,7 +320,9 @@ def _heat(asking: Asking, reports: Mapping[int, str]) -> tuple[tuple[HeatRow, ..
     for number, stored in reports.items():
         report = document(asking.ports, stored)
         if report is not None:
-            by_version[number] = {c["name"]: _cell(number, c) for c in report["columns"]}
+            by_version[number] = {c["name"]: _cell(number, c) for c in report["columns"]} | _slices(
+                number, report
+            )
     names = {name for cells in by_version.values() for name in cells}
     text, order = (asking.query.get(name, "")[:64] for name in ("column", "order"))
     text, order = text.strip().casefold(), order if order in HEAT_ORDERS else ""
@@ -337,6 +341,15 @@ def _heat(asking: Asking, reports: Mapping[int, str]) -> tuple[tuple[HeatRow, ..
         for name in ranked[:ROWS]
     )
     return heat, HeatSearch(text, order, len(names), len(ranked))
+
+
+def _slices(version: int, report: Document) -> dict[str, Cell]:
+    """Each slice by its column that moved most, which is the first."""
+    return {
+        name: replace(_cell(version, part["columns"][0]), of=shortened(part["columns"][0]["name"], 80))
+        for name, part in report.get("segments", {}).items()
+        if part["columns"]
+    }
 
 
 def _cell(version: int, column: Document) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,12 +18,13 @@ from shared.words import say
 from tower.pages import lines
 from tower.pages.columns import ColumnLine, Search, columns
 from tower.pages.lines import Aside, read
-from tower.visit import Asking, NotFound, clip, document, shortened
+from tower.visit import Asking, Document, NotFound, clip, document, shortened
 
 if TYPE_CHECKING:
     from drift import Profile
 
 RULES = 200
+SMALL_SLICES = 20
 TAGS = 60
 
 
@@ -44,6 +46,18 @@ class RuleLine:
     on_breach: str
     broken: bool
     what: str
+
+
+@dataclass(frozen=True)
+class SliceLine:
+    """One slice of `gate.slices`, judged by itself."""
+
+    name: str
+    state: str
+    """material, detected or quiet."""
+    words: str
+    rows: int
+    rows_reference: int
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,9 @@ class VersionPage:
     quiet: tuple[ColumnLine, ...]
     left_out: int
     skipped: tuple[tuple[str, str], ...]
+    slices: tuple[SliceLine, ...]
+    small_slices: tuple[str, ...]
+    """With too few rows on a side to be judged."""
     metric: Metric | None
     contract: tuple[RuleLine, ...]
     rejected_rows: int
@@ -129,6 +146,8 @@ def version(asking: Asking, name: str, number: int) -> VersionPage:
         skipped=tuple(
             (shortened(str(a), 80), clip(str(b), 200)) for a, b in (report["skipped"] if report else [])[:40]
         ),
+        slices=tuple(_slices(report)),
+        small_slices=tuple(shortened(name, 80) for name in (report or {}).get("small", ())[:SMALL_SLICES]),
         metric=_metric(asking, found),
         contract=_contract(asking, found),
         rejected_rows=found.rejected_rows,
@@ -176,6 +195,17 @@ def _contract(asking: Asking, found: DataVersion) -> tuple[RuleLine, ...]:
         )
         for rule in rules[:RULES]
     )
+
+
+def _slices(report: Document | None) -> Iterator[SliceLine]:
+    """Slices that moved first."""
+    for name, part in sorted(
+        (report or {}).get("segments", {}).items(),
+        key=lambda one: (not one[1]["material"], not one[1]["detected"], one[0]),
+    ):
+        state = "material" if part["material"] else "detected" if part["detected"] else "quiet"
+        words = clip(str(part["headline"]), 300)
+        yield SliceLine(shortened(name, 80), state, words, part["rows_current"], part["rows_reference"])
 
 
 def _metric(asking: Asking, found: DataVersion) -> Metric | None:

@@ -13,6 +13,7 @@ from . import identifiers, order
 from .arrays import Floats, Ints
 from .categories import CountsBuilder
 from .grid import Grid, GridBuilder
+from .languages import Languages
 from .order import Order
 from .profiles import ColumnProfile
 from .report import Kind
@@ -124,9 +125,11 @@ class ColumnBuilder:
         self._blocks = 0
         self._keys = (0, 0)
         self.sample: list[Floats] = []
+        self._languages = Languages()
 
-    def add(self, column: Column, keep: npt.NDArray[np.int64] | None = None) -> None:
-        """Count a batch; `keep` are the places of the rows of the joint sample."""
+    def add(self, column: Column, keep: Ints | None = None, read: Ints | None = None) -> None:
+        """Count a batch; `keep` are the places of the joint sample's rows, `read` those of the texts to read."""
+        self._languages.add(column, read)
         self._rows += len(column)
         self._nulls += column.null_count
         if pa.types.is_null(column.type) or not len(column):
@@ -159,16 +162,19 @@ class ColumnBuilder:
                 self._order += order.of_codes(_coded(block))
             self._blocks += 1
 
-    def skip(self, rows: int, sampled: int) -> None:
+    def skip(self, rows: int, sampled: int, read: int) -> None:
         """Count rows of a part that has no such column as nulls."""
+        self._languages.skip(read)
         self._rows += rows
         self._nulls += rows
         if sampled:
             self.sample.append(np.full(sampled, np.nan))
 
-    def finish(self) -> ColumnProfile:
-        """The profile of everything added."""
+    def finish(self, read: npt.NDArray[np.bool_] | None = None) -> ColumnProfile:
+        """The profile of everything added; of the texts that were to be read, these are."""
         parts = {name: part.finish() for name, part in self._parts.items()}
+        if self.kind == "text" and read is not None and (languages := self._languages.finish(read)):
+            parts["language"] = languages
         kind = self.kind if self._type is not None and not pa.types.is_null(self._type) else "empty"
         return ColumnProfile(
             self.name,

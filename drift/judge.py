@@ -135,7 +135,8 @@ def _part(name: str, first: ColumnProfile, second: ColumnProfile, scales: _Scale
         return _numbers(a, b, (first.rows, second.rows), scales)
     assert isinstance(a, Counts)
     assert isinstance(b, Counts)
-    return _categories(a, b, (first.rows, second.rows), scales)
+    rows = (a.rows, b.rows) if name == "language" else (first.rows, second.rows)  # of a sample of the rows
+    return _categories(a, b, rows, scales)
 
 
 def _fits(part: Grid | Counts, scales: _Scales) -> bool:

@@ -14,6 +14,7 @@ from . import read, segments
 from .column import ColumnBuilder, row_bits
 from .errors import DataError
 from .frames import plain
+from .languages import TEXT_ROWS
 from .order import HEAD_ROWS, Copies, copies
 from .profiles import Profile
 from .report import KINDS, Kind
@@ -87,8 +88,8 @@ class Profiler:
     by
         A column, or several, whose values are segments: each has a profile of its own beside the whole. The
         reference's where nothing is said; none where it is empty.
-    sample_rows
-        Rows of the joint sample.
+    sample_rows, text_rows
+        Rows of the joint sample, and those whose texts are read for their language.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Profiler:
         columns: Mapping[str, Kind] | None = None,
         by: str | Sequence[str] | None = None,
         sample_rows: int = SAMPLE_ROWS,
+        text_rows: int = TEXT_ROWS,
     ) -> None:
         for name, kind in (columns or {}).items():
             if kind not in KINDS:
@@ -113,7 +115,7 @@ class Profiler:
         self._rows = 0
         self._held: list[pa.Table] = []
         self._held_rows = 0
-        self._sample = _RowSample(sample_rows)
+        self._sample, self._texts = _RowSample(sample_rows), _RowSample(text_rows)
         self._copies = Copies()
         if by is None:
             by = [one.column for one in grid.by] if grid is not None else ()
@@ -131,6 +133,7 @@ class Profiler:
             columns=kinds,
             by=(),
             sample_rows=segments.SAMPLE_ROWS,
+            text_rows=segments.TEXT_ROWS,
         )
 
     def update(self, batch: pa.RecordBatch | pa.Table) -> None:
@@ -162,15 +165,16 @@ class Profiler:
         groups = [g for g in range(metadata.num_row_groups) if metadata.row_group(g).num_rows]
         sizes = [metadata.row_group(g).num_rows for g in groups]
         self._begin(names)
-        self._sample.expect(self._rows + metadata.num_rows)
-        keeps = [self._sample.next(size) for size in sizes]
+        for sample in (self._sample, self._texts):
+            sample.expect(self._rows + metadata.num_rows)
+        keeps = [(self._sample.next(size), self._texts.next(size)) for size in sizes]
 
         def count(mine: Sequence[str]) -> None:
             file = read.open_parquet(path, metadata)
             for name in mine:
                 for group, keep in zip(groups, keeps, strict=True):
                     part = file.read_row_group(group, columns=[name], use_threads=False)
-                    self._builders[name].add(part.column(0), keep)
+                    self._builders[name].add(part.column(0), *keep)
 
         self._in_parallel(count, [n for n in names if n in self._builders], metadata.num_rows)
         if 0 < metadata.num_rows <= _HEAD_FILE_ROWS:
@@ -186,7 +190,8 @@ class Profiler:
             elif name not in self._builders:
                 template = self._grid.columns.get(name) if self._grid is not None else None
                 self._builders[name] = ColumnBuilder(name, template, self._kinds.get(name))
-                self._builders[name].skip(self._rows, sum(len(h) for h in self._sample.hashes))
+                kept, read = (sum(map(len, sample.hashes)) for sample in (self._sample, self._texts))
+                self._builders[name].skip(self._rows, kept, read)
 
     def flush(self) -> None:
         """Count the rows that were gathered."""
@@ -195,17 +200,17 @@ class Profiler:
         held, self._held, self._held_rows = self._held, [], 0
         table = _joined(held)
         self._begin(table.column_names)
-        keep = self._sample.next(table.num_rows)
+        keep, read = self._sample.next(table.num_rows), self._texts.next(table.num_rows)
 
         def count(mine: Sequence[str]) -> None:
             for name in mine:
-                self._builders[name].add(table.column(name), keep)
+                self._builders[name].add(table.column(name), keep, read)
 
         present = [n for n in table.column_names if n in self._builders]
         self._in_parallel(count, present, table.num_rows)
         self._count_copies(table)
         for name in self._builders.keys() - set(present):
-            self._builders[name].skip(table.num_rows, len(keep))
+            self._builders[name].skip(table.num_rows, len(keep), len(read))
         self._rows += table.num_rows
         if self._segments is not None:
             self._segments.update(table)
@@ -227,8 +232,8 @@ class Profiler:
             list(pool.map(work, [[n] for n in names]))
 
     def _profile(self) -> Profile:
-        stays = self._sample.final()
-        columns = {name: builder.finish() for name, builder in self._builders.items()}
+        stays, read = self._sample.final(), self._texts.final()
+        columns = {name: builder.finish(read) for name, builder in self._builders.items()}
         sample = {
             name: np.clip(np.concatenate(builder.sample)[stays], -_FLOAT32, _FLOAT32).astype(np.float32)
             for name, builder in self._builders.items()

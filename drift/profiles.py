@@ -44,7 +44,8 @@ class ColumnProfile:
         All rows, and those that are null or NaN.
     parts
         What was counted: ``values`` of numbers, categories, booleans and datetimes (seconds since 1970);
-        ``length``, ``pattern`` and ``word`` (one a row, by hash) of text; ``weekday`` and ``hour`` of datetimes.
+        ``length``, ``pattern``, ``word`` (one a row, by hash) and ``language`` (of some rows) of text; ``weekday``
+        and ``hour`` of datetimes.
     order
         How much rows resemble the rows before them.
     keys

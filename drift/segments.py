@@ -20,8 +20,8 @@ MOST = 50
 CELLS = 256
 """Cells of a segment's numbers: a KS error of 1/256 at most, in an eighth of the whole's space."""
 
-SAMPLE_ROWS = 1_024
-"""Rows of a segment's joint sample."""
+SAMPLE_ROWS, TEXT_ROWS = 1_024, 200
+"""Rows of a segment's joint sample, and those whose texts are read for their language."""
 
 MOST_VALUES = 12
 """Different numbers beyond which a column's segments are the bands between its quartiles."""

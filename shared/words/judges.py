@@ -390,8 +390,6 @@ among_windows = partial(among, what="window", beside="the training data", whose=
 
 
 def slices_judged(columns: str, judged: int, moved: int, small: int, least: int, strange: str) -> str:
-    few = (
-        f", {small} more {'has' if small == 1 else 'have'} fewer than {least} rows on a side" if small else ""
-    )
-    found = f"{moved} of {judged} moved" if moved else f"{judged} judged, none of which moved"
-    return f"by slice ({columns}): {found}{few}{f'; {strange}' if strange else ''}"
+    few = f", {small} with fewer than {least} rows on a side not judged" if small else ""
+    found = f"{moved} of {judged} slices by {columns} moved" if moved else f"no slice by {columns} moved"
+    return f"{found}{few}{f'; {strange}' if strange else ''}"

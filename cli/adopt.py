@@ -14,8 +14,14 @@ from cli.session import out
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from azure.ai.ml.entities import BatchDeployment
+
     from shared.azure.client import Workspace
     from shared.loopfile import Definition
+    from shared.loopfile.definition import Serve
+
+PREDICTIONS = "predictions.csv"
+"""Where a batch deployment's answers are read."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,7 +34,7 @@ def adopt(
     ],
     data: Annotated[Path, typer.Option(help="Rows like those that the model was trained on: the reference.")],
     deployment: Annotated[
-        str, typer.Option(help="The deployment that serves; needed when the endpoint has several.")
+        str, typer.Option(help="The deployment that serves; needed when an online endpoint has several.")
     ] = "",
     to: To = "",
 ) -> None:
@@ -39,17 +45,12 @@ def adopt(
     from shared.release import adoption
 
     definition = defined(folder, (), to)
-    if definition.serve.type == "batch":
-        raise ConfigurationError(
-            "adopt takes over an online endpoint, and serve.type is batch; publish the loop: its first release makes "
-            "the batch endpoint, or takes the one of this name"
-        )
     code = loaded.own_code(session.folder_of(folder), definition)
     workspace, ports = Workspace(session.settings(), credential()), session.ports()
     idle_nodes.refuse_steps(workspace, definition.train, session.folder_of(folder))
     idle_nodes.refuse(workspace, definition.train)
     profile = profile_of(data, definition)
-    found, model = serving(workspace, definition.serve.endpoint, deployment)
+    found, model = serving(workspace, definition.serve, deployment)
     with out.status(f"adopting {definition.serve.endpoint}/{found}"):
         assets = Registry(workspace).register(session.folder_of(folder), definition, lambda _: None)
         who, now, oid = session.who(), ports.clock.now(), session.oid()
@@ -87,13 +88,17 @@ def profile_of(data: Path, definition: Definition) -> bytes:
         return with_returns(reading, Path(place) / "out", definition, b"").profile
 
 
-def serving(workspace: Workspace, endpoint: str, deployment: str) -> tuple[str, str]:
+def serving(workspace: Workspace, serve: Serve, deployment: str) -> tuple[str, str]:
     """The deployment that serves, and the asset id of its model."""
     from azure.core.exceptions import ResourceNotFoundError
 
-    client = workspace()
+    client, endpoint, batch = workspace(), serve.endpoint, serve.type == "batch"
     try:
-        found = {each.name: each for each in client.online_deployments.list(endpoint)}
+        listed = (client.batch_deployments if batch else client.online_deployments).list(endpoint)
+        found = {str(each.name): each for each in listed}
+        if not deployment and batch:
+            defaults = client.batch_endpoints.get(endpoint).defaults
+            deployment = str(getattr(defaults, "deployment_name", None) or "")
     except ResourceNotFoundError as error:
         raise ConfigurationError(f"endpoint {endpoint} does not exist; correct `serve.endpoint`") from error
     if not deployment and len(found) == 1:
@@ -102,9 +107,22 @@ def serving(workspace: Workspace, endpoint: str, deployment: str) -> tuple[str, 
         raise ConfigurationError(
             f"missing --deployment: endpoint {endpoint} has {', '.join(sorted(found)) or 'no deployment'}"
         )
+    if batch:
+        refuse_unreadable(found[deployment])
     model = found[deployment].model
     if not model:
         raise ConfigurationError(
             f"deployment {deployment} has no registered model that could be put on record"
         )
     return deployment, str(model)
+
+
+def refuse_unreadable(deployment: BatchDeployment) -> None:
+    """The champion is asked for rows, too: its jobs must leave answers where they are looked for."""
+    action, name = str(deployment.output_action or ""), str(deployment.output_file_name or "")
+    if action.replace("_", "").lower() != "appendrow" or name != PREDICTIONS:
+        raise ConfigurationError(
+            f"deployment {deployment.name} writes {name or 'nothing'} with {action or 'no output action'}, and its "
+            f"answers are read from {PREDICTIONS}, row by row: deploy its model with output_action append_row and "
+            f"output_file_name {PREDICTIONS}, then adopt that"
+        )

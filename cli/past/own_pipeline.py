@@ -45,6 +45,8 @@ class OwnModel:
     classes: tuple[str, ...]
     folder: Path
     scoring: str
+    serve: str
+    """online or batch: what its scoring code is given."""
     python: str
     pool: list[OwnModel]
     """Models that have a process, the one asked last at the end."""
@@ -79,7 +81,7 @@ class OwnModel:
                 "MLFLOW_TRACKING_URI": (self.folder.parents[1] / "mlruns").as_uri()
             }  # else it is made here
             self.process = subprocess.Popen(
-                [self.python, str(SCORER), str(self.folder), self.scoring], env={**os.environ, **logged},
+                [self.python, str(SCORER), str(self.folder), self.scoring, self.serve], env={**os.environ, **logged},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
         stdin, stdout = _pipes(self.process)
@@ -164,6 +166,7 @@ class OwnPipeline:
             tuple(sorted(set(given))) if training.classify else (),
             outputs[pipeline_file.MODEL],
             str((self.folder / scoring).resolve()) if scoring else "",
+            self.definition.serve.type,
             self.python,
             self._pool,
         )

@@ -1,6 +1,7 @@
 """Loads a model and answers requests: a line of JSON in, a line of JSON out. Runs in the loop's own Python, alone.
 
-python scorer.py MODEL_FOLDER SCORING_FOLDER: the folder of the loop's score.py, or nothing for an MLflow model.
+python scorer.py MODEL_FOLDER SCORING_FOLDER SERVE_TYPE: the folder of the loop's score.py, or nothing for an MLflow
+model; `batch` where its run() is given files, as a batch endpoint's is.
 """
 
 from __future__ import annotations
@@ -23,6 +24,24 @@ def scored(model: str, scoring: str) -> Callable[[str], object]:
     score.init()
     run: Callable[[str], object] = score.run
     return run
+
+
+def scored_by_file(run: Callable[[Any], Any]) -> Callable[[str], object]:
+    """A batch endpoint's script: it is given a file of rows, and answers row, prediction and file of each."""
+    import tempfile
+
+    import pandas as pd
+
+    def ask(body: str) -> object:
+        table = json.loads(body)["input_data"]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "00000.parquet"
+            pd.DataFrame(table["data"], columns=table["columns"]).to_parquet(file, index=False)
+            said = pd.DataFrame(run([str(file)]))
+        ordered = said.sort_values(said.columns[0], key=lambda rows: rows.astype(int))
+        return ordered.iloc[:, 1].tolist()
+
+    return ask
 
 
 def predicted(model: str) -> Callable[[str], object]:
@@ -58,11 +77,13 @@ def _typed(rows: Any, schema: Any) -> Any:
 
 def main() -> None:
     """Standard output is for answers alone: what the model prints goes to standard error."""
-    model, scoring = sys.argv[1], sys.argv[2]
+    model, scoring, serve = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     sys.path = [place for place in sys.path if Path(place or ".").resolve() != Path(__file__).parent]
     run = scored(model, scoring) if scoring else predicted(model)
+    if scoring and serve == "batch":
+        run = scored_by_file(run)
     for line in sys.stdin:
         print(json.dumps(run(line)), file=answers, flush=True)
 

@@ -2,8 +2,9 @@
 
 Sources in MicrosoftDocs/azure-ai-docs, articles/machine-learning: how-to-authenticate-batch-endpoint.md (the job runs
 as the caller; the caller and the cluster's identity both read what lies in a datastore without a secret),
-how-to-use-batch-model-deployments.md (`azureml-core` in the environment; a job whose output file exists fails; what a
-call may lay over the deployment's settings), how-to-troubleshoot-batch-endpoints.md (how the failures read).
+how-to-use-batch-model-deployments.md (`azureml-core` and `azureml-dataset-runtime[fuse]` are required; a job whose
+output file exists fails; what a call may lay over the deployment's settings), how-to-troubleshoot-batch-endpoints.md
+(how the failures read).
 """
 
 from __future__ import annotations
@@ -113,8 +114,8 @@ def _conda(service: Service, deployment: Document, model: storage.Place) -> str:
         names = {
             line.partition("[")[0].partition("=")[0].partition("<")[0].partition(">")[0] for line in asked
         }
-        if NEEDED[0] not in {name.strip().lower() for name in names}:
-            raise StepFailed("No module named 'azureml': the environment does not ask for azureml-core.")
+        if missing := [each for each in NEEDED if each not in {name.strip().lower() for name in names}]:
+            raise StepFailed(f"No module named 'azureml': the environment does not ask for {missing[0]}.")
         return str(
             yaml.safe_dump(
                 {"dependencies": [{"pip": [line for line in asked if not line.startswith(NEEDED)]}]}

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.errors import ConfigurationError
-from shared.loopfile import contract_file, environments, own_code
+from shared.loopfile import batch_keys, contract_file, environments, own_code
 from shared.loopfile import yaml_lines as form
 from shared.loopfile.contract import Rule
 from shared.loopfile.definition import Breaker, Budget, Data, Definition, Limits, Source
@@ -173,6 +173,9 @@ def _files(it: Definition, folder: Path) -> Iterator[Finding]:
             yield Finding(
                 path, name, f"a {'folder' if is_folder else 'file'} that exists beside the loop file"
             )
+        elif path[-1] == "environment" and it.serve.type == "batch" and batch_keys.without_runner(place):
+            allowed = "a conda file that asks for azureml-core and azureml-dataset-runtime[fuse], as batch jobs need"
+            yield Finding(path, name, allowed)
 
 
 def _touch(one: form.Path, other: form.Path) -> bool:

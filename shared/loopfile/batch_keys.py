@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path as File
 from typing import TYPE_CHECKING
 
 from shared.loopfile.yaml_lines import Path
@@ -14,14 +15,9 @@ if TYPE_CHECKING:
     from shared.loopfile.definition import Definition
 
 _STATED = frozenset(metric.name for metric in METRICS.values() if metric.of_probabilities)
-_COMPUTE, _DROPS = ("serve", "compute"), ("canary", "drops")
+_COMPUTE, _DROPS, _ENVIRONMENT = ("serve", "compute"), ("canary", "drops"), ("serve", "environment")
 
 _ONLINE_ALONE: tuple[tuple[Path, str], ...] = (
-    (("serve", "scoring"), "nothing: a batch endpoint serves an MLflow model, which brings its code"),
-    (
-        ("serve", "environment"),
-        "nothing: a batch endpoint serves an MLflow model, which brings its environment",
-    ),
     (("serve", "instance_type"), "nothing: the cluster serve.compute has its machines"),
     (("serve", "autoscale"), "nothing: a cluster scales by itself"),
     (
@@ -54,6 +50,11 @@ def faults(it: Definition) -> Iterator[tuple[Path, object, str]]:
         return
     if it.serve.compute is None:
         yield _COMPUTE, None, "a compute cluster, because serve.type is batch"
+    if it.serve.scoring is None and it.serve.environment is not None:
+        allowed = "nothing without serve.scoring: an MLflow model brings its own environment"
+        yield _ENVIRONMENT, it.serve.environment, allowed
+    elif it.serve.scoring is not None and it.serve.environment is None:
+        yield _ENVIRONMENT, None, "what serve.scoring runs in"
     for path, allowed in _ONLINE_ALONE:
         if (found := _given(it, path)) is not None:
             yield path, found, allowed
@@ -63,6 +64,18 @@ def faults(it: Definition) -> Iterator[tuple[Path, object, str]]:
             it.metric.name,
             "a metric of answers, because a batch job states no probabilities",
         )
+
+
+RUNNER = ("azureml-core", "azureml-dataset-runtime")
+"""What Azure ML's batch runner imports of an environment with a script: how-to-use-batch-model-deployments.md,
+"Create a batch deployment"."""
+
+
+def without_runner(conda: File) -> bool:
+    """Whether a conda file does not ask for what the runner imports."""
+    lines = conda.read_text(encoding="utf-8", errors="replace").splitlines()
+    asked = {line.strip(" -'\"").lower() for line in lines}
+    return not all(any(line.startswith(package) for line in asked) for package in RUNNER)
 
 
 def _given(section: BaseModel, path: Path) -> object:

@@ -33,6 +33,8 @@ FOLDER, OUTPUT = "scores", "driftloop-scores"
 """Of the rows that are asked, in the versions container; of the answers, in the workspace's default datastore."""
 _STORAGE_ROLE = "Storage Blob Data Contributor"
 _CONNECT_S, _READ_S = 10.0, 60.0
+_KIND = ".parquet"
+"""Of the files of rows."""
 
 
 class BatchCalls:
@@ -133,7 +135,7 @@ class BatchCalls:
 
 
 def _file(number: int) -> str:
-    return f"{number:05d}.parquet"
+    return f"{number:05d}{_KIND}"
 
 
 def _table(payload: str) -> bytes:
@@ -147,15 +149,25 @@ def _table(payload: str) -> bytes:
 
 
 def _read(text: bytes, payloads: Sequence[str]) -> list[Answer]:
-    """`predictions.csv` has row, prediction and file, without a header (MicrosoftDocs/azure-ai-docs,
-    how-to-mlflow-batch.md). Workers end in no order, and what could not be scored is not in it.
+    """`predictions.csv` has row, prediction and file, without a header: by commas of an MLflow model, by spaces of a
+    script's frame (MicrosoftDocs/azure-ai-docs, how-to-mlflow-batch.md, how-to-image-processing-batch.md). Workers end
+    in no order, and what could not be scored is not in it.
     """
     said: dict[str, dict[str, object]] = {}
-    for cells in csv.reader(StringIO(text.decode(), newline="")):
-        if len(cells) == 3:
-            row, prediction, file = cells
-            said.setdefault(file, {})[row] = _plain(prediction)
+    lines = text.decode()
+    for row, prediction, file in _cells(lines, ",") or _cells(lines, " "):
+        said.setdefault(file, {})[row] = _plain(prediction)
     return [_answer(said.get(_file(number), {}), payload) for number, payload in enumerate(payloads)]
+
+
+def _cells(text: str, separator: str) -> list[tuple[str, str, str]]:
+    """Row, prediction, file of each line that has them; a prediction may hold spaces that nobody has quoted."""
+    lines = (cells for cells in csv.reader(StringIO(text, newline=""), delimiter=separator) if len(cells) > 2)
+    return [
+        (cells[0], separator.join(cells[1:-1]), cells[-1])
+        for cells in lines
+        if cells[0].isdecimal() and cells[-1].endswith(_KIND) and (separator == " " or len(cells) == 3)
+    ]
 
 
 def _answer(said: Mapping[str, object], payload: str) -> Answer:

@@ -86,19 +86,23 @@ class AzureBatch(EndpointRecords["BatchEndpoint", "BatchDeployment"]):
 
     @staticmethod
     def _sent(spec: DeploymentSpec) -> ModelBatchDeployment:
-        """Of an MLflow model, which brings code and environment. Any number of bad files lets the job succeed: rows
-        without an answer are counted where the answers are read."""
+        """An MLflow model brings code and environment. Any number of bad files lets the job succeed: rows without an
+        answer are counted where the answers are read."""
         from azure.ai.ml.entities import (
             BatchRetrySettings,
+            CodeConfiguration,
             ModelBatchDeployment,
             ModelBatchDeploymentSettings,
             ResourceConfiguration,
         )
 
+        code = CodeConfiguration(code=spec.code, scoring_script=spec.entry_script) if spec.code else None
         return ModelBatchDeployment(
             name=spec.name,
             endpoint_name=spec.endpoint,
             model=spec.model,
+            environment=spec.environment or None,
+            code_configuration=code,
             compute=spec.compute,
             resources=ResourceConfiguration(instance_count=spec.instance_count),
             tags=dict(spec.tags),

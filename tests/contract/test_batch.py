@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
 
 import pytest
+from azure.ai.ml.entities import Environment
 
+from cli import adopt
+from shared.azure.client import Workspace
+from shared.azure.registry import IMAGE
 from shared.errors import AnswersAwaited, ConfigurationError, InvariantBroken
+from shared.loopfile.definition import Serve
 from shared.memory.batch_scores import MemoryBatch
 from shared.ports import Answer, DeploymentSpec
 from shared.serving.batch_calls import _read
 from shared.serving.batch_endpoints import AzureBatch
-from tests.contract.stage import COMPUTE, ROWS, VERIFIED, Stage, eventually, fresh
+from tests.contract.stage import COMPUTE, ROWS, VERIFIED, SdkStage, Stage, eventually, fresh
 
 MODEL = b"""
 flavors:
@@ -184,9 +193,91 @@ def test_each_answer_is_read_as_it_is_written_whatever_stands_in_other_rows(
     assert _read(text.encode(), [payload]) == [Answer(200, answers, 0.0)]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        '0 Adelie 00000.parquet\n1 "New York" 00000.parquet\n',
+        "1 New York 00000.parquet\n0 Adelie 00000.parquet\n",
+        '0,Adelie,00000.parquet\n1,"New York",00000.parquet\n',
+    ],
+)
+def test_a_scripts_answers_are_read_by_spaces_and_a_models_by_commas(lines: str) -> None:
+    payload = '{"input_data": {"columns": ["x"], "data": [[1], [2]]}}'
+    assert _read(lines.encode(), [payload]) == [Answer(200, '["Adelie", "New York"]', 0.0)]
+
+
 def test_an_output_of_another_form_answers_nothing() -> None:
     assert [one.status for one in _read(b"0.3 setosa\nrow,prediction,file\n", [ROWS])] == [500]
     assert [one.status for one in _read(b"", [ROWS])] == [500]
+
+
+SCRIPT = """
+import os
+from pathlib import Path
+import pandas as pd
+
+def init():
+    global edge
+    edge = float(next(Path(os.environ["AZUREML_MODEL_DIR"]).rglob("edge.txt")).read_text())
+
+def run(mini_batch):
+    found = []
+    for file in mini_batch:
+        rows = pd.read_parquet(file)
+        if (rows["x"] == 99).any():
+            continue
+        said = ["very large" if x > edge else "small" for x in rows["x"]]
+        found.append(pd.DataFrame({"row": range(len(rows)), "said": said, "file": os.path.basename(file)}))
+    return pd.concat(found) if found else []
+"""
+NEEDS = ("pandas==2.3.3", "pyarrow==24.0.0", "azureml-core", "azureml-dataset-runtime[fuse]")
+
+
+def test_a_script_of_ones_own_scores_a_model_that_is_no_mlflow_model(
+    stage: Stage, pair: str, tmp_path: Path
+) -> None:
+    if not isinstance(stage, SdkStage):
+        pytest.skip("a model in memory is a function, whatever its kind")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "score.py").write_text(SCRIPT)
+    (tmp_path / "conda.yml").write_text(f"dependencies: ['python=3.11', pip, {{pip: {list(NEEDS)}}}]")
+    made = Environment(name=fresh("e"), version="1", image=IMAGE, conda_file=str(tmp_path / "conda.yml"))
+    environment = str(stage.ml.environments.create_or_update(made).id)
+    model = stage.registered(fresh("m"), "1", {"edge.txt": b"1"})
+    code = stage._published_code(tmp_path / "code")
+    wanted = replace(spec(pair, "script", model), code=code, environment=environment)
+    batch = stage.ports.batch
+    try:
+        assert (
+            eventually(lambda: batch.ensure_deployment(wanted), lambda one: one.state != "creating").state
+            == "ready"
+        )
+        good, bad = asked(stage, pair, "script", [ROWS, UNSCORED], "metric-v1")
+        assert (good.status, good.body, bad.status) == (200, '["small", "very large"]', 500)
+    finally:
+        eventually(lambda: batch.ensure_no_deployment(pair, "script"), bool)
+
+
+def test_adopt_takes_the_default_and_refuses_what_leaves_no_answers_to_read(stage: Stage, pair: str) -> None:
+    if not isinstance(stage, SdkStage):
+        pytest.skip("the command asks Azure ML itself")
+    serve = Serve(type="batch", endpoint=pair, compute=COMPUTE or "driftloop-cpu")
+    workspace = cast(Workspace, lambda: stage.ml)
+    model = stage.ports.batch.deployed_model(pair, "old")
+    assert adopt.serving(workspace, serve, "") == ("old", model)
+    assert adopt.serving(workspace, serve, "new") == ("new", model)
+    with pytest.raises(ConfigurationError, match="has new, old"):
+        adopt.serving(workspace, serve, "none")
+    found = stage.ml.batch_deployments.get("new", pair)
+    assert found.output_file_name == adopt.PREDICTIONS
+    adopt.refuse_unreadable(found)
+    for setting, value in (("output_action", "summary_only"), ("output_file_name", "mine.csv")):
+        other = copy(found)
+        setattr(other.settings if hasattr(other, "settings") else other, setting, value)
+        with pytest.raises(ConfigurationError, match="deploy its model with output_action append_row"):
+            adopt.refuse_unreadable(other)
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        adopt.serving(workspace, serve.model_copy(update={"endpoint": fresh("b")}), "")
 
 
 @pytest.mark.skipif(VERIFIED, reason="an Azure account has no control surface")

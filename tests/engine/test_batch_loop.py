@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -14,13 +15,17 @@ from shared.canary.live_counts import Scale
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Outcome, Phase
 from shared.errors import ConfigurationError
-from shared.release import evidence_replay
+from shared.loopfile.published import Assets, Published
+from shared.memory.azureml import MemoryDeployment
+from shared.ports import DeploymentSpec
+from shared.release import adoption, evidence_replay
 from shared.retraining import cost
 from shared.runtime import tick, unit_of_work
 from shared.state import queries
 from shared.verdict import attribution
 from shared.words import say
 from tests import faults
+from tests.engine.test_adopting import reference
 from tests.engine.world import LOOP, World, csv, lived, season
 
 BATCH = (
@@ -296,6 +301,49 @@ def test_a_default_that_somebody_sets_is_adopted() -> None:
     assert world.state.paused is not None
 
 
+def test_what_is_the_default_already_is_adopted_and_the_next_model_is_compared_with_it() -> None:
+    world = World()
+    world.ports.batch.ensure_endpoint("birds")
+    spec = DeploymentSpec("birds", "mine", "azureml:handmade:1", "", compute="cpu")
+    world.ports.batch.endpoints["birds"].deployments["mine"] = MemoryDeployment(spec, "ready")
+    world.ports.batch.endpoints["birds"].traffic = {"mine": 100}
+    definition = loopfile.parse(BATCH.replace("drops: 2", "drops: 1"), file="loop.yaml")
+    published = Published(definition, Assets(pipeline="azureml:birds-training:1"), "ann", world.clock.now())
+    adoption.adopt(world.ports, published, "mine", "azureml:handmade:1", reference())
+    assert default(world) == {"mine": 100} and world.ports.batch.splits == []
+    world.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
+    assert ended(world) is Phase.LIVE
+    assert world.release(2).compared == (1,)
+    assert default(world) == {"r2-a1": 100}
+    asked = {one.deployment for one in world.ports.batch.scorings.values() if one.stamp.startswith("drop-")}
+    assert asked == {"mine", "r2-a1"}
+
+
+@pytest.mark.parametrize(
+    ("conda", "wanted"),
+    [
+        ("dependencies: [pip, {pip: [pandas, azureml-core]}]", True),
+        ("dependencies:\n- pip:\n  - azureml-core==1.60\n  - pandas", True),
+        ("dependencies:\n- pip:\n  - azureml-core==1.60\n  - 'azureml-dataset-runtime[fuse]'", False),
+    ],
+)
+def test_an_environment_for_a_script_asks_for_what_the_batch_runner_needs(
+    tmp_path: Path, conda: str, wanted: bool
+) -> None:
+    (tmp_path / "train.yml").touch()
+    (tmp_path / "score").mkdir()
+    (tmp_path / "conda.yml").write_text(conda)
+    serve = "serve: {type: batch, endpoint: birds, compute: cpu, scoring: score, environment: conda.yml}\n"
+    (tmp_path / "loop.yaml").write_text(LEAST + serve)
+    if not wanted:
+        assert loopfile.load(tmp_path).serve.scoring == "score"
+        return
+    with pytest.raises(
+        loopfile.LoopFileError, match=r"loop.yaml:4 serve.environment: .*azureml-dataset-runtime"
+    ):
+        loopfile.load(tmp_path)
+
+
 def test_a_batch_deployment_costs_nothing_while_it_stands() -> None:
     definition = loopfile.parse(BATCH, file="loop.yaml")
     found = cost.prices(definition)
@@ -307,7 +355,14 @@ WRONG = {
         "serve.compute",
         "a compute cluster, because serve.type is batch",
     ),
-    "serve: {type: batch, endpoint: birds, compute: cpu, scoring: score}": ("serve.scoring", "MLflow model"),
+    "serve: {type: batch, endpoint: birds, compute: cpu, scoring: score}": (
+        "serve.environment",
+        "what serve.scoring runs in",
+    ),
+    "serve: {type: batch, endpoint: birds, compute: cpu, environment: a.yml}": (
+        "serve.environment",
+        "nothing without serve.scoring",
+    ),
     "serve: {type: batch, endpoint: birds, compute: cpu, instance_type: Standard_DS3_v2}": (
         "serve.instance_type",
         "the cluster serve.compute has its machines",

@@ -96,7 +96,9 @@ class Batch:
             "code_configuration": CodeConfiguration(
                 code=str(self.folder / "code"), scoring_script="batch_driver.py"
             ),
-            "environment": self.environment("pandas==2.3.3", "pyarrow==24.0.0", "azureml-core"),
+            "environment": self.environment(
+                "pandas==2.3.3", "pyarrow==24.0.0", "azureml-core", "azureml-dataset-runtime[fuse]"
+            ),
             "compute": CLUSTER,
         }
         return ModelBatchDeployment(
@@ -246,11 +248,25 @@ def test_with_summary_only_a_script_writes_its_own_files(batch: Batch) -> None:
     assert (batch.folder / job / "named-outputs" / "score" / "a.csv.pq").exists()
 
 
-def test_an_environment_without_azureml_core_runs_no_batch_job(batch: Batch) -> None:
-    """how-to-troubleshoot-batch-endpoints.md, "No module named azureml"."""
-    batch.deploy("bare", environment=batch.environment("pandas==2.3.3"))
-    with pytest.raises(HttpResponseError, match="No module named 'azureml'"):
-        batch.invoke(batch.data(a_csv="x\n1\n"), "bare")
+@pytest.mark.parametrize(
+    ("packages", "missing"),
+    [(["pandas"], "azureml-core"), (["pandas", "azureml-core"], "azureml-dataset-runtime")],
+)
+def test_an_environment_without_what_the_runner_needs_runs_no_batch_job(
+    batch: Batch, packages: list[str], missing: str
+) -> None:
+    """how-to-troubleshoot-batch-endpoints.md, "No module named azureml"; both are "required by batch deployments"
+    (how-to-use-batch-model-deployments.md, "Create a batch deployment")."""
+    batch.deploy(f"bare{len(packages)}", environment=batch.environment(*packages))
+    with pytest.raises(HttpResponseError, match=f"No module named 'azureml': .*{missing}"):
+        batch.invoke(batch.data(a_csv="x\n1\n"), f"bare{len(packages)}")
+
+
+def test_what_is_neither_frame_nor_list_is_no_success() -> None:
+    """how-to-batch-scoring-script.md, "The run method"."""
+    order = {"max_retries": 0, "timeout_s": 5}
+    assert driver._attempted(lambda files: len(files), ["a"], order) is None
+    assert driver._attempted(lambda files: files, ["a"], order) == ["a"]
 
 
 def mlflow_model(batch: Batch) -> str:

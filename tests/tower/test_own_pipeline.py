@@ -159,6 +159,36 @@ def test_the_same_window_is_trained_once_and_a_model_answers_after_others_took_i
         model.probabilities(asked)
 
 
+BY_FILE = """
+import pandas as pd
+from score_rows import init, nearest
+def run(mini_batch):
+    found = []
+    for file in mini_batch:
+        said = nearest(pd.read_parquet(file)["flipper_length_mm"])
+        found.append(pd.DataFrame({"row": range(len(said)), "said": said, "file": file.rpartition("/")[2]}))
+    return pd.concat(found)[::-1]
+"""
+
+
+def test_a_batch_endpoints_script_is_given_a_file(loop: Path, tmp_path: Path) -> None:
+    rows = SCORE[: SCORE.index("def run")] + (
+        "def nearest(lengths):\n    return [min(means, key=lambda s: abs(means[s] - x)) for x in lengths]\n"
+    )
+    (loop / "score/score_rows.py").write_text(rows)
+    (loop / "score/score.py").write_text(BY_FILE)
+    (loop / "env.yml").write_text("- azureml-core\n- azureml-dataset-runtime[fuse]\n")
+    file, canary = loop / "loop.yaml", "canary: {step: {max_hours: 1}, bake_minutes: 1}\n"
+    text = file.read_text().replace("serve: {", "serve: {type: batch, compute: cpu, ")
+    file.write_text(text[: text.index("canary:")] + canary)
+    with OwnPipeline(loop, loopfile.load(loop), sys.executable) as trainer:
+        model = trainer(training(tmp_path, 60)).model
+        assert model is not None
+        near, far = model.predict(pd.DataFrame({"flipper_length_mm": [190.0, 220.0]}))
+        assert (near, far) != (far, near)
+        assert model.predict(pd.DataFrame({"flipper_length_mm": [220.0, 190.0]})) == [far, near]
+
+
 def test_a_model_may_answer_with_text_of_several_lines(loop: Path, tmp_path: Path) -> None:
     score = SCORE.replace("return [", "return json.dumps([").replace(
         'table["data"]]', 'table["data"]], indent=1)'

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -60,7 +61,10 @@ def _place_model(model: Path, order: dict[str, Any]) -> None:
     """AZUREML_MODEL_DIR contains the model's file or folder under its own name."""
     root = Path.cwd().parent / "azureml-models"
     root.mkdir()
-    (root / order["model_name"]).symlink_to(model)
+    if model.is_dir():  # real folders, into which a script's search goes, with links to the files
+        shutil.copytree(model.resolve(), root / order["model_name"], copy_function=os.symlink)
+    else:
+        (root / order["model_name"]).symlink_to(model)
     os.environ["AZUREML_MODEL_DIR"] = str(root)
     os.environ["AZUREML_BI_OUTPUT_PATH"] = order["output"]
 
@@ -128,7 +132,7 @@ def _attempted(run: Callable[[list[str]], Any], files: list[str], order: dict[st
         signal.signal(signal.SIGALRM, _too_late)
         signal.setitimer(signal.ITIMER_REAL, order["timeout_s"])
         try:
-            return run(files)
+            return _usable(run(files))
         except TimedOut:
             late = True
             _log.error("No progress update in %s seconds.", order["timeout_s"])
@@ -140,6 +144,13 @@ def _attempted(run: Callable[[list[str]], Any], files: list[str], order: dict[st
     if late:
         sys.exit(f"A mini-batch took longer than {order['timeout_s']} seconds at each of its attempts.")
     return None
+
+
+def _usable(result: Any) -> Any:
+    """`run` gives a frame, or an array or list with an element a success (how-to-batch-scoring-script.md)."""
+    if isinstance(result, pd.DataFrame | list | tuple) or type(result).__name__ == "ndarray":
+        return result
+    raise TypeError(f"run() should return a DataFrame or a list, not {type(result).__name__}")
 
 
 def _too_late(number: int, frame: FrameType | None) -> None:

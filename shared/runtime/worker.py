@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from shared.domain.event import InboxRecord
-from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import TriggerKind
+from shared.domain.reason import Code, Reason, bounded, reason
+from shared.domain.release import Release, TriggerKind
 from shared.errors import (
     ConfigurationError,
     Conflict,
@@ -249,17 +249,34 @@ def _settle(ports: Ports, loop: str, token: str, steps: int, this: Run) -> Ran:
             current = unit_of_work.read(ports, loop)
             release = current.open_release()
         due_at = due.due_at(current, release, wait_s=this.wait_s, events=this.events)
-        overview_row.describe(current, release, problems)
     except (InvariantBroken, ConfigurationError) as error:
         problems = (reason_of(error),)
         due_at = ports.clock.now() + STOPPED
-        if overview := ports.store.overview(loop):
-            stopped = reason(Code.LOOP_SET_ASIDE, *problems)
-            ports.store.describe(replace(overview, needs_attention=stopped))
+        _say(ports, loop, reason(Code.LOOP_SET_ASIDE, *problems))
+    else:
+        problems = _described(current, release, problems)
     settled = ports.store.settle(loop, token, due_at)
     if not settled or "time" in this.failed:
         _ask_again(ports, loop)
     return Ran(loop, steps, due_at, problems)
+
+
+def _described(current: Unit, release: Release | None, problems: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """What people see of the loop. What cannot be read for it, such as the row of the newest version, is one problem
+    more, and keeps nothing waiting: the open release does not need it."""
+    try:
+        overview_row.describe(current, release, problems)
+    except Exception as error:
+        log.warning("a loop cannot be described", extra={"loop": current.loop}, exc_info=error)
+        problems = (*problems, reason_of(error))
+        _say(current.ports, current.loop, reason(Code.LOOP_WAITS, *problems))
+    return problems
+
+
+def _say(ports: Ports, loop: str, attention: Reason) -> None:
+    """To people, who see the rest of the loop as it was."""
+    if overview := ports.store.overview(loop):
+        ports.store.describe(replace(overview, needs_attention=bounded(attention)))
 
 
 def _ask_again(ports: Ports, loop: str) -> None:

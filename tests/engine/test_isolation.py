@@ -104,6 +104,28 @@ def test_an_abort_works_whatever_fails(call: str, fault: str) -> None:
     assert life.traffic() == {"r1-a1": 100}
 
 
+@pytest.mark.parametrize("fault", PERMANENT)
+def test_an_abort_takes_no_longer_where_the_newest_version_cannot_be_read_and_that_is_shown(
+    fault: str,
+) -> None:
+    """People see that version in the overview; the open release does not need it."""
+    life = canaried()
+    life.drop("3.csv", birds(3, 1.0))
+    life.round()
+    assert life.state.next_version == 4
+    of_version = ("birds", "version-00000003")
+    life.broken = lambda call: PERMANENT[fault](call.name) if call.arguments[:2] == of_version else None
+    for _ in range(3):
+        life.round()
+    assert fault in NOT_SAID or "store.read" in attention(life)
+    life.act("abort", 2)
+    life.round()
+    assert life.release(2).phase is Phase.ABORTED
+
+
+NOT_SAID = ("foreign",)
+"""An error of a library is named by its class alone: its text may hold what is secret."""
+
 OF_THE_LOOP = ("documents.put", "topic.publish")
 """What every part of a loop calls."""
 

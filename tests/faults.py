@@ -132,6 +132,10 @@ def break_with(fault: str, call: Call, make: Callable[[], object]) -> object:
     return answer
 
 
+class Foreign(ValueError):
+    """An error of a library, made on purpose."""
+
+
 PERMANENT: Mapping[str, Callable[[str], Exception]] = {
     "archived": lambda what: InputRejected("archived-blob", f"{what}: 409 BlobArchived"),
     "lost race": lambda what: Conflict(f"{what}: a rival wrote first"),
@@ -139,6 +143,6 @@ PERMANENT: Mapping[str, Callable[[str], Exception]] = {
     "unavailable": lambda what: DependencyUnavailable(f"{what} is unavailable"),
     "refused": lambda what: ConfigurationError(f"{what} was refused (403)"),
     "unclassed": lambda what: DriftloopError(f"{what} failed (418)"),
-    "foreign": lambda what: ValueError(f"{what}: an error of a library"),
+    "foreign": lambda what: Foreign(f"{what}: an error of a library"),
 }
 """What does not pass: every call that it concerns fails like this, for ever."""

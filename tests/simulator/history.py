@@ -13,7 +13,7 @@ from shared.memory import MemoryPorts
 from shared.runtime import unit_of_work
 from shared.state import rows
 from shared.words import say
-from tests.faults import Call
+from tests.faults import Call, Foreign
 
 
 class History(logging.Handler):
@@ -29,7 +29,7 @@ class History(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """An error that nobody raised on purpose is a mistake of ours, though the app survives it."""
         error = record.exc_info[1] if record.exc_info else None
-        if error is not None and not isinstance(error, DriftloopError):
+        if error is not None and not isinstance(error, (DriftloopError, Foreign)):
             self.wrong.append(f"{record.getMessage()}: {type(error).__name__}: {error}")
 
     def after(self, call: Call, *, late: bool = False) -> None:
@@ -66,7 +66,17 @@ class History(logging.Handler):
             self.wrong.append(f"open releases {unfinished}, the loop's row says {state.open_release}")
 
     def at_rest(self, jobs: int, versions: int) -> list[str]:
-        """What is wrong once everything has come to rest; P1, P2, P3, P5, P9."""
+        """What is wrong once everything that was planned has come to rest."""
+        found, ports = self.whatever_failed(), self._ports
+        if sorted(ports.training.submitted) != [f"{self._loop}-r{n}-a1" for n in range(1, jobs + 1)]:
+            found.append(f"jobs: {ports.training.submitted}")
+        sources = [version.source for version in unit_of_work.read(ports, self._loop).versions()]
+        if len(sources) != versions:
+            found.append(f"{len(sources)} versions instead of {versions}: {sources}")
+        return found
+
+    def whatever_failed(self) -> list[str]:
+        """What is wrong at rest, also where releases failed and drops were set aside; P1, P2, P3, P5, P9."""
         ports, found = self._ports, list(self.wrong)
         current = unit_of_work.read(ports, self._loop)
         state = current.state
@@ -74,15 +84,16 @@ class History(logging.Handler):
         found += map(say, (*audited.problems, *audited.not_compared))
         told = Counter(entry.seq for _, entry in ports.topic.published)
         found += [f"ledger entry {n} never went out" for n in range(1, state.ledger_seq + 1) if n not in told]
-        if sorted(ports.training.submitted) != [f"{self._loop}-r{n}-a1" for n in range(1, jobs + 1)]:
-            found.append(f"jobs: {ports.training.submitted}")
-        sources = [(version.source, version.etag) for version in current.versions()]
-        if len(sources) != versions or len(set(sources)) != versions:
-            found.append(f"{len(sources)} versions instead of {versions}: {sources}")
+        begun = Counter(ports.training.submitted)
+        found += [f"job {name} was begun {n} times" for name, n in begun.items() if n > 1]
+        sources = Counter((version.source, version.etag) for version in current.versions())
+        found += [f"{source} is {n} versions" for source, n in sources.items() if n > 1]
         inbox = [rows.decode(InboxRecord, row) for row in ports.store.range(self._loop, "inbox-")]
         found += [f"{one.body} was never finished" for one in inbox if one.state is InboxState.NEW]
         drops = Counter((one.body["name"], one.body["etag"]) for one in inbox if one.kind is EventKind.BLOB)
         found += [f"{drop} is on record {n} times" for drop, n in drops.items() if n > 1]
+        landed = [(blob.name, blob.etag) for blob in ports.blobs.list("landing", f"{self._loop}/")]
+        found += [f"{drop} is not on record" for drop in landed if drop not in drops]
         found += [f"{row.key} is left over" for row in ports.store.range(self._loop, "todo-")]
         traffic = dict(ports.serving.traffic(self._loop)) if self._loop in ports.serving.endpoints else {}
         champion = {state.champion.deployment: 100} if state.champion else {}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -22,7 +23,7 @@ from shared.ports import Answer
 from shared.runtime import publication, run_queue, unit_of_work
 from shared.runtime import tick as clock
 from shared.state import queries
-from tests.faults import Call, break_with, watched
+from tests.faults import Call, Foreign, break_with, watched
 from tests.simulator.history import History
 from tests.simulator.workers import Crew
 
@@ -46,9 +47,11 @@ ASLEEP_S = 45.0
 STALE_S = 60.0
 HEALS_S = 70.0
 LATE_HEALS_S = 300.0
+LASTING_HEALS_S = 300.0
 """A crash at the very end is made good within a minute and a tick. What a worker did that slept past its claim, or read
 what was stale, is made good after the last release by the first sweep once traffic is compared again: two minutes, an
-interval of sweeps, and the time that traffic takes."""
+interval of sweeps, and the time that traffic takes. What failed again and again is tried again more and more seldom: a
+loop of which no row could be read, only after five minutes."""
 
 SIMULATED = (
     *("crash before", "crash after", "lost reply", "conflict", "throttled", "unavailable"),
@@ -106,7 +109,7 @@ class Life:
         self.effects: list[int] = []
         self.queue: list[Message] = []
         self.began = self.clock.now()
-        self.rounds = 0
+        self.rounds = self.dropped = 0
         self.away = ""
         self.away_s: float | None = None
         self.refused = ""
@@ -243,7 +246,7 @@ class Life:
         def call() -> None:
             try:
                 work()
-            except DriftloopError:
+            except (DriftloopError, Foreign):
                 return
 
         return call
@@ -322,18 +325,9 @@ class Life:
 
     def live(self, *, limit: int = 250) -> list[str]:
         """Tell the story to its end; what was wrong, in words."""
-        log = logging.getLogger("driftloop")
-        log.addHandler(self.history)
-        try:
+        with self._listening():
             self._story(limit)
-        finally:
-            log.removeHandler(self.history)
-        self.round(sweep=True)
-        ended = self.state.last_ended_at
-        if ended is not None and {"asleep", "stale"} & set(self.faults.values()):
-            self.healed_at_s = max(self.healed_at_s, (ended - self.began).total_seconds() + LATE_HEALS_S)
-        while self.now_s < self.healed_at_s or self.crew.asleep:
-            self.round(sweep=self.rounds % 10 == 9)
+        self._heal()
         if self.state.next_release != 4 or self.state.open_release is not None:
             last = self.release() if self.state.next_release > 1 else None
             return [*self.history.wrong, f"not at its end after {self.rounds} rounds: {last}"]
@@ -343,18 +337,62 @@ class Life:
             found.append(f"the releases ended {ends}")
         return found
 
+    def live_on(self, replays: int, *, limit: int = 60) -> list[str]:
+        """Tell the story where something does not pass until it is mended. Releases may fail, and what was set aside is
+        read again once all is mended; nothing may be lost, done twice, or kept waiting for good."""
+        with self._listening():
+            for _ in range(replays):
+                self._story(limit)
+                self._heal()
+                self.replay()
+            self._story(limit)
+            self._heal()
+        found = self.history.whatever_failed()
+        if self.state.next_release != 4 or self.state.open_release is not None:
+            found.append(f"not at its end after {self.rounds} rounds: {self.state.last_outcome}")
+        elif (
+            Phase.LIVE in (self.release(1).phase, self.release(2).phase)
+            and self.release(3).phase is Phase.LIVE
+        ):
+            found.append("the release that errs went live")
+        return found
+
+    def replay(self) -> None:
+        """What is set aside is asked for again by a person."""
+        for one in self.state.set_aside:
+            self.act("replay", drop=one.key)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        log = logging.getLogger("driftloop")
+        log.addHandler(self.history)
+        try:
+            yield
+        finally:
+            log.removeHandler(self.history)
+
+    def _heal(self) -> None:
+        """Go on until what failed last has had the time that it takes to be made good."""
+        self.round(sweep=True)
+        ended = self.state.last_ended_at
+        if ended is not None and {"asleep", "stale"} & set(self.faults.values()):
+            self.healed_at_s = max(self.healed_at_s, (ended - self.began).total_seconds() + LATE_HEALS_S)
+        while self.now_s < self.healed_at_s or self.crew.asleep:
+            self.round(sweep=self.rounds % 10 == 9)
+
     def _story(self, limit: int) -> None:
+        """Each of three drops once the one before has led to a release that ended."""
         scales = {1: 1.0, 2: 1.3, 3: 1.7}
-        dropped = quiet = 0
-        while self.rounds < limit and quiet < 3:
-            state = self.state
-            if dropped < 3 and state.open_release is None and state.next_release == dropped + 1:
-                dropped += 1
-                self.drop(f"{dropped}.csv", birds(dropped, scales[dropped]))
+        quiet, last = 0, self.rounds + limit
+        while self.rounds < last and quiet < 3:
+            state, next_one = self.state, self.dropped + 1
+            if next_one <= 3 and state.open_release is None and state.next_release == next_one:
+                self.dropped = next_one
+                self.drop(f"{next_one}.csv", birds(next_one, scales[next_one]))
             calls = len(self.calls)
             self.round(sweep=self.rounds % 10 == 9)
             busy = len(self.calls) - calls > 40 or self.crew.asleep or self.queue
-            over = dropped == 3 and self.state.open_release is None and self.state.next_release == 4
+            over = self.dropped == 3 and self.state.open_release is None and self.state.next_release == 4
             quiet = quiet + 1 if over and not busy else 0
 
 

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import pytest
 
-from tests.simulator import chaos, crowd, sweep
+from tests.simulator import beside, chaos, crowd, sweep
 from tests.simulator.life import ROUND_S, Life
-from tests.simulator.sweep import Case, Lasting
+from tests.simulator.sweep import Tale
 from tests.simulator.test_load import fair
 from tests.soak.figures import keep
 
@@ -20,7 +20,7 @@ SHARE = float(os.environ.get("SOAK_SHARE", "1"))
 pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("reader")]
 
 
-def tell(name: str, what: str, cases: Iterator[Case] | Iterator[Lasting]) -> None:
+def tell(name: str, what: str, cases: Iterator[Tale]) -> None:
     count, wrong = sweep.run(sample(cases), processes=os.cpu_count() or 1)
     size = "" if SHARE == 1 else f", a sample of {SHARE:g}"
     keep(name, f"{count:,} lives ({what}{size}), {len(wrong)} wrong")
@@ -41,12 +41,25 @@ def test_t2_pairs_of_faults() -> None:
     tell("T2", "each of the 36 pairs of faults 250 times, at two effects by chance", sweep.pairs(250))
 
 
+def test_t2_pairs_of_which_one_does_not_pass_or_both() -> None:
+    what = "each of the 91 pairs of a fault that lasts until it is mended with any fault, 40 times, by chance"
+    tell("T2 lasting", what, sweep.lasting_pairs(40))
+
+
 def test_t3_a_hundred_thousand_seeds() -> None:
-    tell("T3", "random seeds, 1 to 4 workers, up to 8 faults", sweep.by_chance(range(100_000)))
+    what = "random seeds, 1 to 4 workers, up to 8 faults, in every fourth life one or two more that last"
+    tell("T3", what, sweep.by_chance(range(100_000)))
 
 
 def test_t1_every_call_and_each_fault_that_does_not_pass() -> None:
     tell("T1 lasting", "every call x 7 faults that last until they are mended", sweep.lasting(4))
+
+
+def test_what_cannot_be_done_about_new_data_keeps_nothing_else_waiting() -> None:
+    what = (
+        "an abort, a rollback, an open release x each thing that new data alone calls for x 7 faults for good"
+    )
+    tell("Beside", what, beside.everything())
 
 
 def test_t9_recovery_after_a_crash_at_every_effect() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from shared import port_rules
@@ -113,3 +115,47 @@ def test_an_own_request_is_known_by_its_id_however_long_its_stamp_is() -> None:
         for one in ids:
             assert one.startswith("driftloop-") and len(one) <= 40
             assert set(one) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+    assert port_rules.own_request("a/b c", 7) == "driftloop-a-b-c-7"
+
+
+@pytest.mark.parametrize(("weights", "default"), [({}, ""), ({"a": 0}, ""), ({"a": 0, "b": 100}, "b")])
+def test_a_batch_endpoint_has_one_default_or_none(weights: dict[str, int], default: str) -> None:
+    assert port_rules.check_default("e", weights) == default
+
+
+@pytest.mark.parametrize(
+    ("weights", "why"),
+    [({"a": 50, "b": 50}, "Batch endpoint e has one default"), ({"a": 50}, "endpoint e must sum to 100")],
+)
+def test_a_batch_endpoint_shares_nothing_out(weights: dict[str, int], why: str) -> None:
+    with pytest.raises(InvariantBroken, match=why) as refused:
+        port_rules.check_default("e", weights)
+    assert str(weights) in str(refused.value)
+
+
+def test_the_same_question_to_the_same_deployment_has_one_key_also_after_an_upgrade() -> None:
+    asked = ("e", "d", ["p", "q"], "s")
+    assert port_rules.scoring_key(*asked) == hashlib.sha256(b"e\0d\0s\0p\0q").hexdigest()[:32]
+    others = [("f", "d", ["p", "q"], "s"), ("e", "f", ["p", "q"], "s"), ("e", "d", ["pq"], "s")]
+    others += [("e", "d", ["q", "p"], "s"), ("e", "d", ["p", "q"], "t"), ("ed", "", ["p", "q"], "s")]
+    assert len({port_rules.scoring_key(*one) for one in (asked, *others)}) == 7
+
+
+def test_the_note_on_an_endpoint_names_what_has_traffic_in_one_order() -> None:
+    assert port_rules.traffic_note({"b": 10, "a": 90, "c": 0}) == "a=90 b=10"
+    assert port_rules.traffic_note({}) == ""
+
+
+def test_a_sample_of_rows_depends_on_their_ids_alone_and_is_told_oldest_first() -> None:
+    rows = [{"id": n, "time": str(9 - n % 3), "more": n} for n in range(50)]
+    chosen = port_rules.sampled(rows, 9)
+    by_hash = sorted(range(50), key=lambda n: hashlib.sha256(str(n).encode()).digest())
+    assert {row["id"] for row in chosen} == set(by_hash[:9])
+    assert chosen == sorted(chosen, key=lambda row: (str(row["time"]), str(row["id"])))
+    assert len({row["time"] for row in chosen}) > 1
+    assert port_rules.sampled(reversed(rows), 9) == chosen
+    assert port_rules.sampled(rows, 99) == sorted(rows, key=lambda row: (str(row["time"]), str(row["id"])))
+
+
+def test_an_id_with_half_a_character_has_its_place_like_any_other() -> None:
+    assert port_rules.rank_by_hash("a\ud800") == hashlib.sha256(b"a?").digest()

@@ -51,7 +51,7 @@ GROUPS = {
         ("tests/core/test_frozen.py", "tests/core/test_states.py", "tests/core/test_release.py"),
     ),
     "judges": Group(
-        (*(f"shared/release/{name}.py" for name in JUDGES), "shared/verdict/metric.py"), ("tests/judge",)
+        (*(f"shared/{name}.py" for name in JUDGES), "shared/verdict/metric.py"), ("tests/judge",)
     ),
     "tables": Group(
         ("shared/azure/tables.py", "shared/azure/overviews.py"),
@@ -151,3 +151,10 @@ def test_every_equal_mutant_is_a_change_of_what_stands_there_and_says_why() -> N
         lines = [line.strip() for line in (ROOT / one["file"]).read_text().splitlines()]
         assert one["was"] in lines, one
         assert one["was"] != one["is"] and len(one["why"]) > 20, one
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_group_names_what_there_is(name: str) -> None:
+    """A file that has moved would be mutated no more, without a word."""
+    for pattern in (*GROUPS[name].files, *GROUPS[name].tests):
+        assert list(ROOT.glob(pattern)), pattern

@@ -120,7 +120,7 @@ class Profiler:
         if by is None:
             by = [one.column for one in grid.by] if grid is not None else ()
         names = (by,) if isinstance(by, str) else tuple(by)
-        self._segments = Segments(names, grid, self._segment) if names else None
+        self._segments = Segments(names, grid, self._segment, _RowSample) if names else None
 
     def _segment(self, name: str) -> "Profiler":
         """Of the whole's kinds, so that a few rows settle none."""

@@ -1,4 +1,7 @@
-"""Rows by the values of some columns, each value's rows in a profile of their own, in the same pass."""
+"""Rows by the values of some columns, each value's rows in a profile of their own, in the same pass.
+
+Of many rows of one value a sample is counted, so that segments cost no more the more rows there are.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +32,9 @@ MOST_VALUES = 12
 OTHERS = "(others)"
 MISSING = "(missing)"
 
-_HELD_ROWS = 524_288
+MOST_ROWS = 5_000
+"""Rows of a segment that are counted; of more, so many by chance."""
+
 _NAME = 64  # characters of a value
 
 
@@ -37,8 +42,42 @@ class Counting(Protocol):
     """What counts a segment's rows: a `drift.Profiler`."""
 
     def update(self, batch: pa.Table) -> None: ...
-    def flush(self) -> None: ...
     def finish(self) -> Profile: ...
+
+
+class Sampling(Protocol):
+    """What chooses the rows of a segment: `drift.row_sample`."""
+
+    hashes: list[Any]
+
+    def next(self, rows: int) -> Ints: ...
+    def final(self) -> Any: ...
+
+
+class _Rows:
+    """The rows of a segment that are to be counted, until all are known."""
+
+    def __init__(self, sample: Sampling) -> None:
+        self._sample = sample
+        self._held: list[pa.Table] = []
+
+    def add(self, table: pa.Table, places: Ints) -> None:
+        self._held.append(table.take(places[self._sample.next(len(places))]))
+        if sum(part.num_rows for part in self._held) > 2 * MOST_ROWS:
+            self._thin()
+
+    def _thin(self) -> None:
+        stays, at = self._sample.final(), 0
+        for place, part in enumerate(self._held):
+            self._held[place] = part.filter(pa.array(stays[at : at + part.num_rows]))
+            at += part.num_rows
+        self._sample.hashes = [np.concatenate(self._sample.hashes)[stays]]
+
+    def count(self, counting: Counting) -> Profile:
+        self._thin()
+        for part in self._held:
+            counting.update(part)
+        return counting.finish()
 
 
 class Segments:
@@ -52,17 +91,25 @@ class Segments:
         Its segments come before any others, and its bands are taken over.
     make
         Makes what counts the rows of a segment.
+    sample
+        Makes what chooses so many rows by chance.
     """
 
-    def __init__(self, by: Sequence[str], reference: Profile | None, make: Callable[[str], Counting]) -> None:
+    def __init__(
+        self,
+        by: Sequence[str],
+        reference: Profile | None,
+        make: Callable[[str], Counting],
+        sample: Callable[[int], Sampling],
+    ) -> None:
         before = {one.column: one for one in reference.by} if reference is not None else {}
         self._by = {name: before.get(name) for name in by}
         self._make = make
-        self._parts: dict[str, Counting] = {}
+        self._sample = sample
+        self._parts: dict[str, _Rows] = {}
         known = reference.segments if reference is not None else {}
         self._known = {name: [s for s in known if s.startswith(f"{name}=")] for name in by}
         self._free = {name: MOST // len(by) - len(self._known[name]) for name in by}
-        self._held = 0
 
     def update(self, table: pa.Table) -> None:
         """Count the rows of a batch, each in its segment of every column."""
@@ -70,16 +117,13 @@ class Segments:
             return
         for column in self._by:
             self._count(column, table)
-        self._held += table.num_rows
-        if self._held >= _HELD_ROWS:
-            self._held = 0
-            for part in self._parts.values():
-                part.flush()
 
     def finish(self) -> tuple[tuple[By, ...], dict[str, Profile]]:
         """What the segments are by, and the profile of each, by name."""
         settled = tuple(one or By(name) for name, one in self._by.items())
-        return settled, {name: _small(self._parts[name].finish()) for name in sorted(self._parts)}
+        return settled, {
+            name: _small(self._parts[name].count(self._make(name))) for name in sorted(self._parts)
+        }
 
     def _count(self, column: str, table: pa.Table) -> None:
         if column not in table.column_names:
@@ -96,7 +140,7 @@ class Segments:
                 places.setdefault(self._kept(column, f"{column}={name}"), []).append(rows)
         rest = table.drop_columns([column])
         for name, parts in places.items():
-            self._parts[name].update(rest.take(np.sort(np.concatenate(parts))))
+            self._parts[name].add(rest, np.sort(np.concatenate(parts)))
 
     def _kept(self, column: str, segment: str) -> str:
         name = segment
@@ -106,7 +150,7 @@ class Segments:
             else:
                 name = f"{column}={OTHERS}"
         if name not in self._parts:
-            self._parts[name] = self._make(name)
+            self._parts[name] = _Rows(self._sample(MOST_ROWS))
         return name
 
 

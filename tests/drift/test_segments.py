@@ -44,6 +44,24 @@ def test_a_quiet_report_alarms_at_its_rate_over_all_segments() -> None:
     assert alarms <= binom.isf(0.001, repeats, rate)
 
 
+def test_of_many_rows_of_a_segment_a_sample_is_counted_whatever_their_batches() -> None:
+    rows = pa.Table.from_pandas(frame(3, 60_000, 2), preserve_index=False)
+    rare = pa.Table.from_pandas(frame(4, 70, 1).assign(town="rare"), preserve_index=False)
+    made = []
+    for size in (60_070, 9_999):
+        profiler = drift.Profiler(by="town")
+        for batch in pa.concat_tables([rows, rare]).to_batches(max_chunksize=size):
+            profiler.update(batch)
+        made.append(profiler.finish().segments)
+    for name, part in made[0].items():
+        assert part.rows == made[1][name].rows
+        assert part.rows == 70 if name == "town=rare" else abs(part.rows - segments.MOST_ROWS) < 400
+    moved = frame(5, 60_000, 2)
+    moved.loc[moved["town"] == "town_0", "x"] += 0.3
+    report = drift.compare(drift.profile(rows, by="town"), moved)
+    assert report.segments["town=town_0"].material and not report.segments["town=town_1"].detected
+
+
 def test_new_and_vanished_segments_are_told() -> None:
     before, after = frame(0), frame(1)
     after = after[after["town"] != "town_1"].replace({"town": {"town_2": "elsewhere"}})

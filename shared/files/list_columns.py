@@ -1,9 +1,9 @@
-"""Lists of numbers in a Parquet file, such as an embedding in one column, become a column for each of their numbers."""
+"""Lists of numbers in Parquet and Delta tables, such as an embedding in one column, become a column for each number."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import takewhile
 
@@ -14,6 +14,7 @@ from shared.files.drop_files import ReadSpec
 from shared.files.formats import Budget
 from shared.files.parquet import Parquet
 from shared.intake.rejections import quoted, rejected
+from shared.values.column_kinds import NUMBER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,24 @@ def widened(file: Parquet, spec: ReadSpec, told: list[str]) -> Parquet:
     known = {field.name: getattr(file, field.name) for field in fields(Parquet)}
     known["schema"] = pa.schema(found, metadata=file.schema.metadata)
     return WithLists(**known, base=file, lists=lists, of=of)
+
+
+def found_lists(files: Iterable[object]) -> dict[str, dict[str, str]]:
+    """The columns of numbers that the lists of these files become, by list; the longest where they differ."""
+    found: dict[str, dict[str, str]] = {}
+    for file in files:
+        for column, length in file.lists.items() if isinstance(file, WithLists) else ():
+            if length > len(found.get(column, ())):
+                found[column] = {f"{column}_{place}": NUMBER for place in range(length)}
+    return found
+
+
+def unknown_lists(file: object, found: Mapping[str, dict[str, str]]) -> dict[str, str]:
+    """Those of lists of which this file has nothing but nulls: it alone cannot know how long they are."""
+    if not found or not isinstance(file, Parquet):
+        return {}
+    columns = [field.name for field in file.schema if field.name in found and _is_numbers(field.type)]
+    return {name: kind for column in columns for name, kind in found[column].items()}
 
 
 def _is_numbers(kind: pa.DataType) -> bool:

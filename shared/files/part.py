@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from shared.errors import InputRejected
 from shared.files.delimited import Delimited
 from shared.files.drop_files import MIB, DropFile, ReadSpec
 from shared.files.formats import Budget, is_parquet, open_text
 from shared.files.layout import check_names, layout, nfc
-from shared.files.list_columns import widened
+from shared.files.list_columns import found_lists, unknown_lists, widened
 from shared.files.parquet import Parquet, open_parquet
 from shared.files.partitions import partition_of
 from shared.intake.rejections import listed, quoted, rejected
@@ -76,10 +77,33 @@ class Part:
         self.partial -= set(wanted)
 
 
+def open_parts(files: Sequence[DropFile], spec: ReadSpec, budget: Budget, told: list[str]) -> list[Part]:
+    """Open all files of a drop but the empty ones, in the order of their names."""
+    found: list[tuple[DropFile, Part]] = []
+    for file in sorted(files, key=lambda file: file.name):
+        if len(files) > 1 and not file.path.stat().st_size and file.table is None:
+            told.append(f"{quoted(file.name)} has 0 bytes and is passed over")
+            continue
+        try:
+            found.append((file, open_part(file, spec, budget, told)))
+        except InputRejected as rejection:
+            if rejection.code != "empty-file" or len(files) == 1:
+                raise
+            told.append(f"{quoted(file.name)} is empty and is passed over")
+    lists = found_lists(part.file for _, part in found)
+    for place, (file, part) in enumerate(found):
+        if others := unknown_lists(part.file, lists):
+            known = replace(spec, known_columns={**others, **spec.known_columns})
+            found[place] = file, open_part(file, known, budget, told)
+    return [part for _, part in found]
+
+
 def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -> Part:
     """Open one file; what people should know of it is added to `told`."""
     if file.table is not None:
-        opened: Delimited | Parquet = open_table_file(file, file.table, spec.limits, spec.nulls)
+        opened: Delimited | Parquet = widened(
+            open_table_file(file, file.table, spec.limits, spec.nulls), spec, told
+        )
     elif is_parquet(file, spec):
         lying = replace(open_parquet(file.path, file.name, spec.limits), nulls=spec.nulls)
         opened = widened(lying, spec, told)

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.errors import InputRejected
 from shared.files.delimited import Delimited
 from shared.files.drop_files import DropFile, ReadSpec
 from shared.files.formats import Budget
 from shared.files.parquet import Parquet
-from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, open_part
+from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, open_parts
 from shared.intake.rejections import listed, quoted, rejected
 from shared.values import index_columns
 from shared.values.arrow_columns import from_arrow
@@ -234,16 +233,7 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
         spec = replace(spec, columns={**kinds, **spec.columns})
     budget = Budget(most, most)
     sources = Sources([], spec, budget)
-    for file in sorted(files, key=lambda file: file.name):
-        if len(files) > 1 and not file.path.stat().st_size and file.table is None:
-            sources.told.append(f"{quoted(file.name)} has 0 bytes and is passed over")
-            continue
-        try:
-            sources.parts.append(open_part(file, spec, budget, sources.told))
-        except InputRejected as rejection:
-            if rejection.code != "empty-file" or len(files) == 1:
-                raise
-            sources.told.append(f"{quoted(file.name)} is empty and is passed over")
+    sources.parts += open_parts(files, spec, budget, sources.told)
     if not sources.parts:
         raise rejected("empty-file", f"{quoted(files[0].name)} is empty")
     first_looks(sources.parts, spec)

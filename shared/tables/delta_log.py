@@ -283,4 +283,10 @@ def _columns(schema: Mapping[str, Any], mode: str) -> Iterator[TableColumn]:
             continue  # it holds nothing, and lies in no file
         physical = name if mode == "none" else str(meta["delta.columnMapping.physicalName"])
         field_id = int(meta["delta.columnMapping.id"]) if mode == "id" else None
-        yield TableColumn(name, kind if isinstance(kind, str) else "", physical, field_id)
+        yield TableColumn(name, kind if isinstance(kind, str) else _list(kind), physical, field_id)
+
+
+def _list(kind: Mapping[str, Any]) -> str:
+    """A list of a primitive type, as Delta's SQL writes it; empty for any other nested type."""
+    element = kind.get("elementType") if kind.get("type") == "array" else None
+    return f"array<{element}>" if isinstance(element, str) else ""

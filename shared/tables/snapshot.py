@@ -32,7 +32,7 @@ class TableColumn:
 
     name: str
     type: str
-    """A primitive type of Delta; empty for a nested one."""
+    """A primitive type of Delta, or `array<…>` of one; empty for any other nested one."""
     physical: str
     """Its name in the data files."""
     field_id: int | None = None

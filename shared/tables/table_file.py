@@ -35,6 +35,7 @@ _TYPES = {
     "timestamp": pa.timestamp("us", "UTC"),
     "timestamp_ntz": pa.timestamp("us"),
 }
+_LIST = re.compile(r"array<(.+)>")
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 _FIELD_ID = b"PARQUET:field_id"
 
@@ -136,7 +137,11 @@ def _by_id(base: Parquet, file: str) -> dict[Any, str]:
 
 
 def arrow_type(kind: str) -> pa.DataType | None:
-    """The Arrow type of a primitive type of Delta; None for any other, which is read as its file has it."""
+    """The Arrow type of a primitive type of Delta, or of a list of them; None for any other, which is read as its file
+    has it."""
+    if (found := _LIST.fullmatch(kind)) is not None:
+        element = arrow_type(found[1])
+        return None if element is None else pa.list_(element)
     if (found := _DECIMAL.fullmatch(kind)) is not None:
         precision, scale = int(found[1]), int(found[2])
         return pa.decimal128(precision, scale) if 1 <= precision <= 38 and scale <= precision else None

@@ -109,6 +109,52 @@ def test_a_table_holds_what_a_naive_reading_of_its_commits_says(
         assert rows_of(Path(folder)) == counted(table.rows)
 
 
+# --- lists of numbers -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mapping", ["none", "name", "id"])
+@pytest.mark.parametrize("kind", ["array<double>", "array<float>"])
+def test_lists_of_numbers_are_a_column_each_as_in_parquet(mapping: str, kind: str, tmp_path: Path) -> None:
+    """Without deleted rows, and as empty columns where a file is older than the column."""
+    table = Written(mapping=mapping, features=("deletionVectors",))
+    table.append([{"k": 1, "v": "before"}])
+    table.columns["e"] = kind
+    rows = [{"k": n, "v": "x", "e": None if n == 4 else [n + 0.5, n + 0.25]} for n in range(2, 7)]
+    table.commit(table.meta())
+    table.append(rows)
+    table.delete_rows(list(table.live)[-1], {1})
+    table.write(tmp_path)
+    wide = [{"k": 1, "v": "before", "e_0": None, "e_1": None}]
+    wide += [
+        {"k": r["k"], "v": "x", "e_0": r["e"] and r["e"][0], "e_1": r["e"] and r["e"][1]}
+        for r in rows
+        if r["k"] != 3
+    ]
+    assert rows_of(tmp_path) == counted(wide)
+    told = profile_files.profile(tmp_path).findings
+    assert sum("'e' holds lists of 2 numbers, which are read as 'e_0' to 'e_1'" in one for one in told) == 1
+
+
+def test_lists_of_which_no_file_has_one_and_lists_of_words_are_refused_by_name(tmp_path: Path) -> None:
+    for kind in ("array<double>", "array<string>"):
+        table = Written(columns={"k": "long", "e": kind})
+        table.append([{"k": 1, "e": None if kind == "array<double>" else ["a"]}])
+        folder = tmp_path / kind[6:9]
+        table.write(folder)
+        with pytest.raises(InputRejected, match="column 'e' of type 'list<") as refused:
+            rows_of(folder)
+        assert refused.value.code == "unsupported-column"
+
+
+def test_lists_of_other_lengths_in_another_file_are_refused_by_name(tmp_path: Path) -> None:
+    table = Written(columns={"k": "long", "e": "array<double>"})
+    table.append([{"k": 1, "e": [1.0, 2.0]}])
+    table.append([{"k": 2, "e": [1.0, 2.0, 3.0]}])
+    table.write(tmp_path)
+    with pytest.raises(InputRejected, match="e_2"):
+        rows_of(tmp_path)
+
+
 def test_each_commit_is_read_as_it_was(tmp_path: Path) -> None:
     table = Written(features=("deletionVectors",))
     table.append([{"k": 1, "v": "a"}, {"k": 2, "v": "b"}])

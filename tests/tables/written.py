@@ -17,7 +17,21 @@ import pyarrow.parquet as pq
 
 Row = dict[str, Any]
 
-ARROW = {"long": pa.int64(), "string": pa.string(), "double": pa.float64(), "integer": pa.int32()}
+ARROW = {
+    "long": pa.int64(),
+    "string": pa.string(),
+    "double": pa.float64(),
+    "integer": pa.int32(),
+    "array<double>": pa.list_(pa.float64()),
+    "array<float>": pa.list_(pa.float32()),
+    "array<string>": pa.list_(pa.string()),
+}
+
+
+def delta_type(kind: str) -> Any:
+    """As a table's schema has it: https://github.com/delta-io/delta/blob/master/PROTOCOL.md#array-type."""
+    element = kind.removeprefix("array<").removesuffix(">")
+    return {"type": "array", "elementType": element, "containsNull": True} if element != kind else kind
 
 
 def z85(content: bytes) -> str:
@@ -141,7 +155,7 @@ class Written:
             own, number = self.own(name), self.physical[name][1]
             mapped = {"delta.columnMapping.id": number, "delta.columnMapping.physicalName": own}
             about = mapped if self.mapping != "none" else {}
-            fields.append({"name": name, "type": kind, "nullable": True, "metadata": about})
+            fields.append({"name": name, "type": delta_type(kind), "nullable": True, "metadata": about})
         configuration = {"delta.columnMapping.mode": self.mapping} if self.mapping != "none" else {}
         return {
             "metaData": {

@@ -54,9 +54,16 @@ def bucket(key: str) -> int:
 
 
 class CountsBuilder:
-    """Counts categories in bounded memory: past four times KEEP, light ones move to buckets."""
+    """Counts categories in bounded memory.
 
-    def __init__(self) -> None:
+    Past four times KEEP categories, light ones move to buckets; which ones those are depends on what came first.
+    Where a template says which categories it knows, all others move, then and from then on: whatever order rows come
+    in, and whoever counts which, the outcome is the same.
+    """
+
+    def __init__(self, template: Counts | None = None) -> None:
+        self._known = frozenset(template.keys) if template is not None else None
+        self._only_known = False
         self._rows: dict[str, int] = {}
         self._buckets = np.zeros(0, np.int64)
         self._error = 0
@@ -66,27 +73,29 @@ class CountsBuilder:
         rows = self._rows
         for key, number in zip(keys, counts, strict=True):
             rows[key] = rows.get(key, 0) + number
-        if len(rows) > 4 * KEEP:
-            self._shrink(KEEP)
+        if len(rows) > 4 * KEEP or self._only_known:
+            self._move()
 
     def add_nameless(self, keys: Iterable[str], counts: Iterable[int]) -> None:
         """Count rows of some categories by their hash alone: what people wrote is not kept."""
-        if not len(self._buckets):
-            self._buckets = np.zeros(BUCKETS, np.int64)
+        buckets = self._some_buckets()
         for key, number in zip(keys, counts, strict=True):
-            self._buckets[bucket(key)] += number
+            buckets[bucket(key)] += number
 
-    def merge(self, other: Counts) -> None:
-        """Count everything that another part has counted."""
+    def add_counts(self, other: Counts) -> None:
+        """Count everything that a profile has counted."""
         self.add(other.keys, other.counts.tolist())
         if not other.closed:
-            self._buckets = other.buckets + (self._buckets if len(self._buckets) else 0)
+            self._some_buckets()[:] += other.buckets
         self._error += other.error
 
-    @property
-    def distinct(self) -> int:
-        """Categories kept by name so far."""
-        return len(self._rows)
+    def merge(self, other: "CountsBuilder") -> None:
+        """Count all that another has counted by the same template."""
+        self._only_known |= other._only_known
+        self.add(other._rows.keys(), other._rows.values())
+        if len(other._buckets):
+            self._some_buckets()[:] += other._buckets
+        self._error += other._error
 
     def finish(self) -> Counts:
         """The counts of everything added."""
@@ -96,15 +105,27 @@ class CountsBuilder:
         keys, counts = tuple(k for k, _ in order), np.array([c for _, c in order], np.int64)
         return Counts(keys, counts, self._buckets, self._error)
 
+    def _move(self) -> None:
+        if self._known is None:
+            self._shrink(KEEP)
+            return
+        self._only_known = True
+        self._to_buckets([item for item in self._rows.items() if item[0] not in self._known])
+
     def _shrink(self, keep: int) -> None:
         order = sorted(self._rows.items(), key=lambda item: (-item[1], item[0]))
-        light = order[keep:]
+        self._error += order[keep][1]
+        self._to_buckets(order[keep:])
+
+    def _to_buckets(self, light: list[tuple[str, int]]) -> None:
+        self.add_nameless([key for key, _ in light], [number for _, number in light])
+        for key, _ in light:
+            del self._rows[key]
+
+    def _some_buckets(self) -> Ints:
         if not len(self._buckets):
             self._buckets = np.zeros(BUCKETS, np.int64)
-        for key, number in light:
-            self._buckets[bucket(key)] += number
-        self._error += light[0][1]
-        self._rows = dict(order[:keep])
+        return self._buckets
 
 
 def union(first: Counts, second: Counts) -> tuple[list[str], Ints, Ints]:

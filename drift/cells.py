@@ -105,29 +105,27 @@ class Cells:
 
     def count(self, values: Floats) -> tuple[Ints, Floats]:
         """Rows and sums by cell of finite values in any order: as `drift.grid.count`, sums in another order."""
-        cells = len(self._edges) + 1
+        counts, sums, _, _ = self._count(values, match=False)
+        return counts, sums
+
+    def match(self, values: Floats) -> tuple[Ints, Floats, Ints, Floats]:
+        """As `count`; beside it the rows that equal each edge, and the values that equal none."""
+        return self._count(values, match=True)
+
+    def _count(self, values: Floats, *, match: bool) -> tuple[Ints, Floats, Ints, Floats]:
+        edges, cells = np.append(self._edges, np.nan), len(self._edges) + 1
         counts, sums = np.zeros(cells, np.int64), np.zeros(cells)
+        off = np.zeros(cells, np.int64)
+        rest: list[Floats] = []
         for start in range(0, len(values), _BLOCK):
             block = values[start : start + _BLOCK]
             place = self._places(block)
             counts += np.bincount(place, minlength=cells)
             sums += np.bincount(place, weights=block, minlength=cells)
-        return counts, sums
-
-    def match(self, values: Floats) -> tuple[Ints, Floats]:
-        """Rows that equal each edge, and the values that equal none."""
-        edges = np.append(self._edges, np.nan)
-        counts = np.zeros(len(edges), np.int64)
-        rest: list[Floats] = []
-        for start in range(0, len(values), _BLOCK):
-            block = values[start : start + _BLOCK]
-            place = self._places(block)
-            counts += np.bincount(place, minlength=len(edges))
-            other = edges[place] != block
-            if other.any():
-                counts -= np.bincount(place[other], minlength=len(edges))
+            if match and (other := edges[place] != block).any():
+                off += np.bincount(place[other], minlength=cells)
                 rest.append(block[other])
-        return counts[:-1], np.concatenate(rest) if rest else np.zeros(0)
+        return counts, sums, (counts - off)[:-1], np.concatenate(rest) if rest else np.zeros(0)
 
     def _places(self, block: Floats) -> npt.NDArray[np.int64]:
         place = self._cell.take(self._map.buckets(block)).astype(np.int64)

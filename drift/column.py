@@ -1,101 +1,28 @@
 """One column's batches in, its profile out: which kind it is, and what of it is counted."""
 
-import threading
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import identifiers, order
+from . import order
 from .arrays import Floats, Ints
-from .categories import CountsBuilder
+from .arrow_values import CODES, Column, moments, numbers, picked
+from .categories import Counts, CountsBuilder
+from .errors import DataError
 from .grid import Grid, GridBuilder
+from .kinds import fits, is_moment, is_number, is_string, natural_kind
 from .languages import Languages
-from .order import Order
-from .profiles import ColumnProfile
+from .order import Looks, Order
+from .profiles import PARTS, ColumnProfile
 from .report import Kind
+from .tally import Tally
 
-_FEW_ROWS = 20  # fewer rows say nothing about whether a column is an id or free text
 _HEAD = 200  # characters of a text in which a word is looked for
 _MARKS = ".,;:!?\"'()[]{}"
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-Column: TypeAlias = pa.Array | pa.ChunkedArray
-
-
-def is_number(kind: pa.DataType) -> bool:
-    """Whether values of this Arrow type are judged as numbers."""
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-
-
-def is_string(kind: pa.DataType) -> bool:
-    """Whether values of this Arrow type are judged as categories or text."""
-    value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    views = pa.types.is_string_view(value)
-    return bool(pa.types.is_string(value) or pa.types.is_large_string(value) or views)
-
-
-def is_moment(kind: pa.DataType) -> bool:
-    """Whether values of this Arrow type are points in time."""
-    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
-
-
-class _Scratch(threading.local):
-    """Memory that a thread uses again for every column: fresh pages would cost as much as sorting them."""
-
-    def __init__(self, kind: npt.DTypeLike) -> None:
-        self._held = np.empty(0, kind)
-
-    def of(self, rows: int) -> npt.NDArray[Any]:
-        if len(self._held) < rows:
-            self._held = np.empty(rows, self._held.dtype)
-        return self._held[:rows]
-
-
-_doubles, _codes = _Scratch(np.float64), _Scratch(np.int64)
-_NUMBERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
-_DTYPES = {pa.type_for_alias(name): np.dtype(name) for name in _NUMBERS}
-
-
-def numbers(column: Column, scratch: _Scratch = _doubles, null: float = np.nan) -> npt.NDArray[Any]:
-    """The values, as doubles, NaN where null, in memory that this thread's next call uses again."""
-    values, valid = _raw(column)
-    found = scratch.of(len(values))
-    found[:] = values
-    if valid is not None:
-        found[np.flatnonzero(~valid)] = null
-    return found
-
-
-def picked(column: Column, places: Ints) -> Floats:
-    """The values at some places, NaN where null."""
-    values, valid = _raw(column)
-    found = values[places].astype(np.float64)
-    if valid is not None:
-        found[~valid[places]] = np.nan
-    return found
-
-
-def _raw(column: Column) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
-    """Values as Arrow holds them, whatever lies where they are null, and which of them are not null.
-
-    Arrow's own `to_numpy` would import pandas, which takes longer than many a profile.
-    """
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
-        column = column.cast(pa.float64())
-    bits, data = column.buffers()
-    kind = _DTYPES[column.type]
-    values = np.frombuffer(data, kind, len(column), column.offset * kind.itemsize)
-    if not column.null_count:
-        return values, None
-    first = column.offset // 8
-    whole = np.unpackbits(np.frombuffer(bits, np.uint8)[first:], bitorder="little").view(np.bool_)
-    return values, whole[column.offset - 8 * first :][: len(column)]
 
 
 class ColumnBuilder:
@@ -118,16 +45,15 @@ class ColumnBuilder:
         self._type: pa.DataType | None = None
         self._rows = 0
         self._nulls = 0
-        self._parts: dict[str, GridBuilder | CountsBuilder] = {}
+        self._parts: dict[str, GridBuilder | Tally | CountsBuilder] = {}
         self._count: Callable[[Column], None] = self._ignore
-        self._keep: npt.NDArray[np.int64] | None = None
+        self._keep: Ints = np.zeros(0, np.int64)
         self._order = Order()
-        self._blocks = 0
         self._keys = (0, 0)
         self.sample: list[Floats] = []
         self._languages = Languages()
 
-    def add(self, column: Column, keep: Ints | None = None, read: Ints | None = None) -> None:
+    def add(self, column: Column, keep: Ints, read: Ints, looks: Looks) -> None:
         """Count a batch; `keep` are the places of the joint sample's rows, `read` those of the texts to read."""
         self._languages.add(column, read)
         self._rows += len(column)
@@ -135,32 +61,53 @@ class ColumnBuilder:
         if pa.types.is_null(column.type) or not len(column):
             if self._type is None and pa.types.is_null(column.type):
                 self._type = column.type
-            if keep is not None:
-                self.sample.append(np.full(len(keep), np.nan))
+            self.sample.append(np.full(len(keep), np.nan))
             return
         if self._type is None or pa.types.is_null(self._type):
             self._begin(column)
         self._keep = keep
-        self._look(column)
+        self._look(column, looks)
         self._count(column)
 
-    def _look(self, column: Column) -> None:
+    def merge(self, other: "ColumnBuilder") -> None:
+        """Count all that another has counted of other rows by the same template."""
+        self._rows += other._rows
+        self._nulls += other._nulls
+        self._order += other._order
+        self._keys = self._keys[0] + other._keys[0], self._keys[1] + other._keys[1]
+        self.sample += other.sample
+        self._languages.merge(other._languages)
+        if self._type is None or pa.types.is_null(self._type):
+            self._type, self.kind, self._parts = other._type or self._type, other.kind, other._parts
+            return
+        for name, part in other._parts.items():
+            mine = self._parts[name]
+            if isinstance(mine, GridBuilder) or type(mine) is not type(part):
+                raise DataError(
+                    "its edges are each part's own", self.name, "Count all parts by one template."
+                )
+            mine.merge(part)  # type: ignore[arg-type] # of one type, as was looked at
+
+    def _look(self, column: Column, looks: Looks) -> None:
         """See whether neighbours are alike, or keys occur again, in a few blocks of rows."""
         if self.kind == "id":
             plain = is_number(column.type) or is_string(column.type)
-            if plain and self._keys[0] < order.HEAD_ROWS:
-                head = column.slice(0, order.HEAD_ROWS - self._keys[0]).drop_null()
+            if plain and looks.head:
+                head = column.slice(0, looks.head).drop_null()
                 self._keys = (self._keys[0] + len(head), self._keys[1] + len(head.unique()))
             return
         if self.kind not in ("numeric", "boolean", "category"):
             return
-        for part in order.blocks(len(column), self._blocks):
+        for part in looks.blocks:
             block = column.slice(part.start, part.stop - part.start)
             if self.kind == "numeric":
                 self._order += order.of_numbers(numbers(block))
             else:
                 self._order += order.of_codes(_coded(block))
-            self._blocks += 1
+
+    def settle(self, read: Ints) -> None:
+        """Hold no more texts than are to be read."""
+        self._languages.settle(read)
 
     def skip(self, rows: int, sampled: int, read: int) -> None:
         """Count rows of a part that has no such column as nulls."""
@@ -170,10 +117,10 @@ class ColumnBuilder:
         if sampled:
             self.sample.append(np.full(sampled, np.nan))
 
-    def finish(self, read: npt.NDArray[np.bool_] | None = None) -> ColumnProfile:
+    def finish(self, read: Ints) -> ColumnProfile:
         """The profile of everything added; of the texts that were to be read, these are."""
         parts = {name: part.finish() for name, part in self._parts.items()}
-        if self.kind == "text" and read is not None and (languages := self._languages.finish(read)):
+        if self.kind == "text" and (languages := self._languages.finish(read)):
             parts["language"] = languages
         kind = self.kind if self._type is not None and not pa.types.is_null(self._type) else "empty"
         return ColumnProfile(
@@ -189,32 +136,33 @@ class ColumnBuilder:
 
     def _begin(self, column: Column) -> None:
         self._type = column.type
-        if self.kind is None and self._template is not None and self._template.kind not in ("empty", "other"):
-            self.kind = self._template.kind
-        if self.kind is None or not _fits(self.kind, column.type):
-            self.kind = natural_kind(column, self.name)
-        counted: dict[str, tuple[Callable[[Column], None], tuple[str, ...], tuple[str, ...]]] = {
-            "numeric": (self._count_numbers, ("values",), ()),
-            "boolean": (self._count_categories, (), ("values",)),
-            "category": (self._count_categories, (), ("values",)),
-            "text": (self._count_text, ("length",), ("pattern", "word")),
-            "datetime": (self._count_moments, ("values",), ("weekday", "hour")),
+        told = (self.kind, self._template.kind if self._template is not None else None)
+        fit = (k for k in told if k is not None and k not in ("empty", "other") and fits(k, column.type))
+        self.kind = next(fit, None) or natural_kind(column, self.name)
+        count = {
+            "numeric": self._count_numbers,
+            "boolean": self._count_categories,
+            "category": self._count_categories,
+            "text": self._count_text,
+            "datetime": self._count_moments,
         }
-        if self.kind not in counted:
-            return
-        self._count, grids, counts = counted[self.kind]
+        self._count = count.get(self.kind, self._ignore)
+        grids, counts = PARTS.get(self.kind, ((), ()))
+        known = self._template.parts if self._template is not None else {}
         for part in grids:
-            known = self._template.parts.get(part) if self._template is not None else None
-            self._parts[part] = GridBuilder(known if isinstance(known, Grid) else None)
+            edges = known.get(part)
+            self._parts[part] = (
+                Tally(edges) if isinstance(edges, Grid) and len(edges.edges) else GridBuilder()
+            )
         for part in counts:
-            self._parts[part] = CountsBuilder()
+            keys = known.get(part)
+            self._parts[part] = CountsBuilder(keys if isinstance(keys, Counts) else None)
 
     def _ignore(self, column: Column) -> None:
         """Ids and nested values are not counted; their nulls are."""
 
     def _count_numbers(self, column: Column) -> None:
-        if self._keep is not None:
-            self.sample.append(picked(column, self._keep))
+        self.sample.append(picked(column, self._keep))
         self._nulls += self._grid("values").add(numbers(column)) - column.null_count
 
     def _count_categories(self, column: Column) -> None:
@@ -239,9 +187,9 @@ class ColumnBuilder:
         self._counts("weekday").add(_WEEKDAYS, weekday.tolist())
         self._counts("hour").add((f"{h:02}h" for h in range(24)), hour.tolist())
 
-    def _grid(self, part: str) -> GridBuilder:
+    def _grid(self, part: str) -> GridBuilder | Tally:
         builder = self._parts[part]
-        assert isinstance(builder, GridBuilder)
+        assert isinstance(builder, GridBuilder | Tally)
         return builder
 
     def _counts(self, part: str) -> CountsBuilder:
@@ -254,16 +202,6 @@ def _type_name(kind: pa.DataType | None) -> str:
     if kind is None:
         return "null"
     return str(kind.value_type if pa.types.is_dictionary(kind) else kind)
-
-
-def moments(column: Column) -> Floats:
-    """Points in time as seconds since 1970 (UTC), NaN where null, in memory as of `numbers`."""
-    kind = column.type
-    zone = kind.tz if pa.types.is_timestamp(kind) else None
-    unit = pa.timestamp("us", tz=zone)
-    whole = numbers(column.cast(unit, safe=False).cast(pa.int64()))
-    whole /= 1e6
-    return whole
 
 
 def _tally_hours(seconds: Floats) -> tuple[Ints, Ints]:
@@ -287,7 +225,7 @@ def tally(column: Column) -> tuple[list[str], list[int]]:
     rows = np.zeros(len(words), np.int64)
     for chunk in chunks:
         size = len(chunk.dictionary)
-        rows[:size] += np.bincount(numbers(chunk.indices, _codes, size), minlength=size)[:size]
+        rows[:size] += np.bincount(numbers(chunk.indices, CODES, size), minlength=size)[:size]
     names = (words if is_string(words.type) else words.cast(pa.string())).to_pylist()
     if None in names or not rows.all():
         kept = [
@@ -310,7 +248,7 @@ def one_word(text: Column) -> pa.Array:
     words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(head)))
     starts = np.asarray(words.offsets.to_numpy(), np.int64)
     number = np.diff(starts)
-    lengths = numbers(pc.utf8_length(whole), _codes, 0)
+    lengths = numbers(pc.utf8_length(whole), CODES, 0)
     places = starts[:-1] + lengths % np.maximum(number, 1)
     return pc.utf8_trim(words.values.take(pa.array(places[number > 0])), _MARKS)
 
@@ -321,7 +259,7 @@ def _coded(column: Column) -> Ints:
     whole = whole.drop_null()
     if not pa.types.is_dictionary(whole.type):
         whole = whole.dictionary_encode()
-    codes: Ints = numbers(whole.indices.cast(pa.int64()), _codes).copy()
+    codes: Ints = numbers(whole.indices.cast(pa.int64()), CODES).copy()
     return codes
 
 
@@ -334,64 +272,5 @@ def row_bits(column: Column) -> npt.NDArray[np.uint64] | None:
     if is_string(column.type) or pa.types.is_boolean(column.type):
         whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         whole = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
-        return numbers(whole.indices.cast(pa.int64()), _codes, -1).astype(np.uint64)
+        return numbers(whole.indices.cast(pa.int64()), CODES, -1).astype(np.uint64)
     return None
-
-
-def natural_kind(column: Column, name: str = "") -> Kind:
-    """How a column is judged when nobody has said so.
-
-    Whole numbers are ids where `drift.identifiers.numbered` says so: all different and dense, ascending and close
-    together, seconds since 1970 that ascend, or many of them under a name like ``customer_id`` even if they occur
-    again. Strings are where all are different without white space, or many are under such a name. Other strings
-    of which more than half are different are text.
-    """
-    kind = column.type
-    if pa.types.is_boolean(kind):
-        return "boolean"
-    if is_moment(kind):
-        return "datetime"
-    if is_number(kind):
-        return "id" if pa.types.is_integer(kind) and _numbered(column, name) else "numeric"
-    if pa.types.is_dictionary(kind) and not is_string(kind):
-        return "category"
-    return _string_kind(column, name) if is_string(kind) else "other"
-
-
-def _string_kind(column: Column, name: str) -> Kind:
-    rows = len(column) - column.null_count
-    if rows < _FEW_ROWS:
-        return "category"
-    encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    values = encoded.dictionary if pa.types.is_dictionary(encoded.type) else encoded.unique()
-    distinct = len(values) - (1 if values.null_count else 0)
-    if distinct > 0.5 * rows and pa.types.is_dictionary(encoded.type):  # it may list words that no row has
-        distinct = len(encoded.indices.unique().drop_null())
-    named = identifiers.named(name) and identifiers.many(distinct, rows)
-    if distinct <= 0.5 * rows and not named:
-        return "category"
-    spaced = pc.any(pc.match_substring_regex(values.slice(0, 1000), r"\s")).as_py()
-    if named and not spaced:
-        return "id"
-    return "id" if distinct == rows and not spaced else "text"
-
-
-def _numbered(column: Column, name: str) -> bool:
-    values = numbers(column.drop_null(), _codes)
-    if len(np.unique(values[:1000])) < min(1000, len(values)) and not identifiers.named(name):
-        steps = np.diff(values[:1000])
-        if not (steps >= 0).mean() > 0.98:  # the common case: numbers that occur again, in no order
-            return False
-    return identifiers.numbered(values, name)
-
-
-def _fits(kind: Kind, type_: pa.DataType) -> bool:
-    if kind == "numeric":
-        return is_number(type_)
-    if kind == "datetime":
-        return is_moment(type_)
-    if kind == "text":
-        return is_string(type_)
-    if kind == "boolean":
-        return bool(pa.types.is_boolean(type_))
-    return not pa.types.is_nested(type_)

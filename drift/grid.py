@@ -7,11 +7,11 @@ Counts on the same edges add exactly, which is what lets profiles be merged.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from .arrays import Floats, Ints
-from .cells import Cells
 
 CELLS = 2048
 """Distinct values that are kept exactly, and quantile cells beyond that: a KS error of 1/2048 at most."""
@@ -19,7 +19,6 @@ CELLS = 2048
 LARGEST = 1e300
 """Numbers beyond this size count as infinite: sums of them would be."""
 
-_UNSORTED_ROWS = 16_384  # below, sorting costs less than tables
 _TAIL_RANKS = (0, 1, 3, 10, 30, 100, 300)
 
 
@@ -122,6 +121,9 @@ class Grid:
 
 EMPTY = Grid(np.zeros(0), np.zeros(1, np.int64), np.zeros(1), True, 0.0, 0.0)
 
+UNKNOWN = Grid(np.zeros(1), np.zeros(2, np.int64), np.zeros(2), True, 0.0, 0.0)
+"""A template for a column of which no value is known: each is kept while they are few."""
+
 
 def count(ordered: Floats, edges: Floats) -> tuple[Ints, Floats]:
     """Rows and sums by cell of values in ascending order."""
@@ -187,37 +189,35 @@ def thin(grid: Grid, cells: int = CELLS) -> Grid:
 
 
 class GridBuilder:
-    """Counts batches of numbers in one pass; on a template's edges where one is given.
+    """Counts batches of numbers in one pass where no edges are known beforehand.
 
-    While at most CELLS distinct values have been seen the grid is exact. Beyond that the edges are the
-    template's, or the first batch's quantiles; a cell that a later batch fills out of proportion is cut
-    by that batch's own quantiles, and the rows already in it are what ``Grid.error`` tells.
+    While at most CELLS distinct values have been seen the grid is exact. Beyond that the edges are the first batch's
+    quantiles; a cell that a later batch fills out of proportion is cut by that batch's own quantiles, and the rows
+    already in it are what ``Grid.error`` tells. So the outcome depends on how rows are cut into batches: where it must
+    not, edges are known (`drift.tally.Tally`).
     """
 
-    def __init__(self, template: Grid | None = None) -> None:
-        self._template = template if template is not None and template.rows else None
+    def __init__(self) -> None:
         self._grid = EMPTY
-        self._try_exact = self._template is None or self._template.exact
-        self._cells: Cells | None = None
 
     def add(self, values: Floats) -> int:
         """Count a batch and say how many of it are NaN, which are left out; infinite values are only counted.
 
-        The batch may be sorted in place, and is not kept. On a template's edges a large one is not sorted.
+        The batch is sorted in place, and is not kept.
         """
-        if self._template is not None and len(values) >= _UNSORTED_ROWS:
-            return self._add_unsorted(values, self._template)
-        values.sort()
-        finite, infinite = _finite(values)
-        missing = len(values) - len(finite) - infinite
-        if infinite:
-            self._grid = replace(self._grid, infinite=self._grid.infinite + infinite)
-        if len(finite):
-            self._add(finite)
-        return missing
+        found = in_order(values)
+        if found.infinite:
+            self._grid = replace(self._grid, infinite=self._grid.infinite + found.infinite)
+        if len(found.values):
+            self._add(found.values)
+        return found.missing
+
+    def finish(self) -> Grid:
+        """The grid of everything added."""
+        return self._grid
 
     def _add(self, finite: Floats) -> None:
-        batch = self._exactly(finite) if self._try_exact and self._grid.exact else None
+        batch = exactly(finite) if self._grid.exact else None
         if batch is not None:
             merged = add(self._grid, batch)
             if len(merged.edges) <= CELLS or not len(self._grid.edges):
@@ -225,97 +225,73 @@ class GridBuilder:
                 return
         self._count(finite)
 
-    def _add_unsorted(self, values: Floats, template: Grid) -> int:
-
-        if self._cells is None:
-            self._cells = Cells(template.edges)
-        finite, infinite = _within(values)
-        missing = len(values) - len(finite) - infinite
-        if infinite:
-            self._grid = replace(self._grid, infinite=self._grid.infinite + infinite)
-        if not len(finite):
-            return missing
-        if self._try_exact and self._grid.exact:
-            batch = self._matched(finite, template, self._cells)
-            merged = add(self._grid, batch) if batch is not None else None
-            if merged is not None and (len(merged.edges) <= CELLS or not len(self._grid.edges)):
-                self._grid = merged
-                return missing
-        held = replace(self._grid.on(template.edges), exact=False)
-        self._grid = _grown(held, *self._cells.count(finite), float(finite.min()), float(finite.max()))
-        return missing
-
-    @staticmethod
-    def _matched(finite: Floats, template: Grid, cells: Cells) -> Grid | None:
-        """The whole distribution of a batch, most of whose values the template has; None where it has too many."""
-        counts, others = cells.match(finite)
-        some = counts > 0
-        edges, counts = template.edges[some], counts[some]
-        if not len(others):
-            return _exact(edges, counts)
-        others.sort()
-        rest = GridBuilder._exactly(others)
-        if rest is None or len(edges) + len(rest.edges) > CELLS:
-            return None
-        return add(_exact(edges, counts), rest) if len(edges) else rest
-
-    def finish(self) -> Grid:
-        """The grid of everything added."""
-        return self._grid
-
-    @staticmethod
-    def _exactly(ordered: Floats) -> Grid | None:
-        some = ordered[:: max(len(ordered) // (4 * CELLS), 1)]  # too many among some are too many among all
-        if np.count_nonzero(some[1:] != some[:-1]) >= CELLS:
-            return None
-        changes = np.flatnonzero(ordered[1:] != ordered[:-1])
-        if len(changes) >= CELLS:
-            return None
-        stops = np.append(changes, len(ordered) - 1)
-        return _exact(ordered[stops], np.diff(stops, prepend=-1))
-
     def _count(self, ordered: Floats) -> None:
         held = self._grid
-        if held.exact:
-            edges = self._template.edges if self._template is not None else quantile_edges(ordered)
-            held = replace(held.on(edges), exact=False)
-        elif self._template is None:
-            held = _refine(held, ordered)
+        held = (
+            replace(held.on(quantile_edges(ordered)), exact=False) if held.exact else _refine(held, ordered)
+        )
         counts, sums = count(ordered, held.edges)
         grid = _grown(held, counts, sums, float(ordered[0]), float(ordered[-1]))
-        crowded = self._template is None and len(grid.edges) > 2 * CELLS
-        self._grid = thin(grid) if crowded else grid
+        self._grid = thin(grid) if len(grid.edges) > 2 * CELLS else grid
 
 
-def _exact(edges: Floats, counts: Ints) -> Grid:
-    sums = np.append(edges * counts, 0.0)
-    return Grid(edges, np.append(counts, 0), sums, True, float(edges[0]), float(edges[-1]))
+def exactly(ordered: Floats) -> Grid | None:
+    """The whole distribution of values in ascending order; None where more than CELLS differ."""
+    some = ordered[:: max(len(ordered) // (4 * CELLS), 1)]  # too many among some are too many among all
+    if np.count_nonzero(some[1:] != some[:-1]) >= CELLS:
+        return None
+    changes = np.flatnonzero(ordered[1:] != ordered[:-1])
+    if len(changes) >= CELLS:
+        return None
+    stops = np.append(changes, len(ordered) - 1)
+    return of_values(ordered[stops], np.diff(stops, prepend=-1))
+
+
+def of_values(values: Floats, counts: Ints) -> Grid:
+    """The exact grid of some values in ascending order, each of which occurs."""
+    values = values + 0.0  # no zero below zero: which of the two came first would show
+    sums = np.append(values * counts, 0.0)
+    return Grid(values, np.append(counts, 0), sums, True, float(values[0]), float(values[-1]))
+
+
+class Finite(NamedTuple):
+    """The finite values of a batch, and how many of it are infinite (or beyond LARGEST) and NaN."""
+
+    values: Floats
+    infinite: int
+    missing: int
+    low: float = np.inf
+    high: float = -np.inf
+
+
+def in_order(values: Floats) -> Finite:
+    """In ascending order; they are sorted where they are."""
+    values.sort()
+    stop, start = len(values), 0
+    if stop and not values[-1] <= LARGEST:
+        stop = int(np.searchsorted(values, LARGEST, side="right"))
+    if stop and values[0] < -LARGEST:
+        start = int(np.searchsorted(values[:stop], -LARGEST, side="left"))
+    missing, finite = int(np.isnan(values[stop:]).sum()), values[start:stop]
+    ends = (float(finite[0]), float(finite[-1])) if len(finite) else ()
+    return Finite(finite, len(values) - len(finite) - missing, missing, *ends)
+
+
+def as_they_are(values: Floats) -> Finite:
+    """In the order that they have; there is at least one."""
+    low, high = float(values.min()), float(values.max())  # NaN where one is
+    if low >= -LARGEST and high <= LARGEST:
+        return Finite(values, 0, 0, low, high)
+    size = np.abs(values)
+    infinite, finite = int(np.count_nonzero(size > LARGEST)), values[size <= LARGEST]
+    ends = (float(finite.min()), float(finite.max())) if len(finite) else ()
+    return Finite(finite, infinite, len(values) - len(finite) - infinite, *ends)
 
 
 def _grown(held: Grid, counts: Ints, sums: Floats, low: float, high: float) -> Grid:
     if held.rows:
         low, high = min(held.low, low), max(held.high, high)
     return replace(held, counts=held.counts + counts, sums=held.sums + sums, exact=False, low=low, high=high)
-
-
-def _within(values: Floats) -> tuple[Floats, int]:
-    """The finite values, in their order, and how many are infinite."""
-    low, high = values.min(), values.max()  # NaN where one is
-    if low >= -LARGEST and high <= LARGEST:
-        return values, 0
-    size = np.abs(values)
-    infinite = int(np.count_nonzero(size > LARGEST))
-    return values[size <= LARGEST], infinite
-
-
-def _finite(ordered: Floats) -> tuple[Floats, int]:
-    stop, start = len(ordered), 0
-    if stop and not ordered[-1] <= LARGEST:
-        stop = int(np.searchsorted(ordered, LARGEST, side="right"))
-    if stop and ordered[0] < -LARGEST:
-        start = int(np.searchsorted(ordered[:stop], -LARGEST, side="left"))
-    nans = int(np.isnan(ordered[stop:]).sum())
-    return ordered[start:stop], len(ordered) - (stop - start) - nans
 
 
 def _refine(held: Grid, ordered: Floats) -> Grid:

@@ -8,8 +8,6 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,10 +32,8 @@ class Languages:
     def __init__(self) -> None:
         self._held: list[pa.Array] = []
 
-    def add(self, column: pa.Array | pa.ChunkedArray, places: Ints | None) -> None:
+    def add(self, column: pa.Array | pa.ChunkedArray, places: Ints) -> None:
         """Hold the texts of a batch at some places; what is no text is held as none."""
-        if places is None:
-            return
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
             self.skip(len(places))
@@ -50,12 +46,20 @@ class Languages:
         """Rows of a part that has no such column."""
         self._held.append(pa.nulls(rows, pa.string()))
 
-    def finish(self, stays: npt.NDArray[np.bool_]) -> Counts | None:
-        """Texts by language; None where there is nobody to tell."""
+    def merge(self, other: "Languages") -> None:
+        """Hold what another has held, behind its own."""
+        self._held += other._held
+
+    def settle(self, places: Ints) -> None:
+        """Hold no more than the texts at these places of all that are held."""
+        self._held = pa.chunked_array(self._held, pa.string()).take(pa.array(places)).chunks
+
+    def finish(self, places: Ints) -> Counts | None:
+        """Texts by language, of those at these places of all that are held; None where there is nobody to tell."""
         told = _identifier()
         if told is None:
             return None
-        texts = pa.chunked_array(self._held, pa.string()).filter(pa.array(stays)).drop_null()
+        texts = pa.chunked_array(self._held, pa.string()).take(pa.array(places)).drop_null()
         found = Counter(_language(told, text) for text in texts.to_pylist())
         counts = CountsBuilder()
         counts.add(found.keys(), found.values())

@@ -10,8 +10,8 @@ from .categories import Counts, CountsBuilder
 from .errors import DataError
 from .grid import Grid, add
 from .order import Copies, Order
-from .profiler import SAMPLE_ROWS
 from .profiles import By, ColumnProfile, Profile
+from .row_sample import SIZE
 
 
 def merge(profiles: Sequence[Profile]) -> Profile:
@@ -28,7 +28,7 @@ def merge(profiles: Sequence[Profile]) -> Profile:
     """
     if not profiles:
         raise DataError("there is nothing to merge", remedy="Give at least one profile.")
-    return _merged(profiles, SAMPLE_ROWS)
+    return _merged(profiles, SIZE)
 
 
 def _merged(profiles: Sequence[Profile], sample_rows: int) -> Profile:
@@ -92,7 +92,7 @@ def _merge_parts(parts: Sequence[Grid | Counts]) -> Grid | Counts:
     builder = CountsBuilder()
     for part in parts:
         assert isinstance(part, Counts)
-        builder.merge(part)
+        builder.add_counts(part)
     return builder.finish()
 
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from .arrays import Floats, Ints
 
 BLOCK_ROWS = 1_024
-BLOCKS = 8
-BLOCKS_AT_ONCE = 4
+STARTS = (0, *(BLOCK_ROWS << k for k in range(7)))
+"""Where the blocks begin that are looked at: few rows have some of them, and many do not have all near each other."""
 HEAD_ROWS = 20_000
 """Rows whose keys and copies are counted."""
 
@@ -101,13 +101,19 @@ class Copies:
 NO_ORDER, NO_COPIES = Order(), Copies()
 
 
-def blocks(rows: int, seen: int) -> list[slice]:
-    """Which rows of the next batch to look at, when ``seen`` blocks were looked at before."""
-    number = min(BLOCKS - seen, BLOCKS_AT_ONCE, max(rows // BLOCK_ROWS, 1))
-    if number < 1 or rows < 2:
-        return []
-    starts = [k * rows // number for k in range(number)]
-    return [slice(start, min(start + BLOCK_ROWS, rows)) for start in starts]
+@dataclass(frozen=True)
+class Looks:
+    """Which rows of a batch to look at: blocks of neighbours, and how many of the first rows."""
+
+    blocks: tuple[slice, ...]
+    head: int
+
+    @classmethod
+    def at(cls, numbers: Ints) -> "Looks":
+        """Of rows with these ascending numbers, whatever batch they come in."""
+        stops = np.searchsorted(numbers, [(start, start + BLOCK_ROWS) for start in STARTS])
+        found = (slice(start, stop) for start, stop in stops.tolist() if stop - start > 1)
+        return cls(tuple(found), int(np.searchsorted(numbers, HEAD_ROWS)))
 
 
 def of_numbers(values: Floats) -> Order:

@@ -1,75 +1,33 @@
 """One pass over the rows, in bounded memory, gives the profile."""
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from . import read, segments
+from .arrays import Ints
 from .column import ColumnBuilder, row_bits
 from .errors import DataError
 from .frames import plain
 from .languages import TEXT_ROWS
-from .order import HEAD_ROWS, Copies, copies
+from .order import HEAD_ROWS, Copies, Looks, copies
 from .profiles import Profile
 from .report import KINDS, Kind
+from .row_sample import SIZE, RowSample
 from .segments import Segments
 
-SAMPLE_ROWS = 8192
-_FLUSH_ROWS = 131_072
+STRETCH_ROWS = 131_072
+"""Rows that are counted together: 0 to 131,071, the next as many, and so on, by their numbers."""
+
 _FLOAT32 = float(np.finfo(np.float32).max)
 _HEAD_FILE_ROWS = 50_000  # in larger files, reading their first rows again is not worth it
 _ALONE_ROWS = 50_000  # with fewer, threads cost more than they bring
-
-
-class _RowSample:
-    """Which rows enter the joint sample: chosen by a hash of their number, so that one pass suffices.
-
-    The threshold depends only on how many rows have been seen, and only falls; a row kept early and above
-    the final threshold is dropped at the end.
-    """
-
-    def __init__(self, most: int = SAMPLE_ROWS) -> None:
-        self._most = most
-        self._start = 0
-        self._known = 0
-        self.hashes: list[npt.NDArray[np.uint32]] = []
-
-    def expect(self, rows: int) -> None:
-        """Tell that at least so many rows will have been seen in the end."""
-        self._known = rows
-
-    def next(self, rows: int) -> npt.NDArray[np.int64]:
-        """Places within the next batch of the rows to keep."""
-        h = _mix(np.arange(self._start, self._start + rows, dtype=np.uint32))
-        self._start += rows
-        keep = np.flatnonzero(h < self._threshold(max(self._known, self._start)))
-        self.hashes.append(h[keep])
-        return keep
-
-    def final(self) -> npt.NDArray[np.bool_]:
-        """Which of the rows kept stay."""
-        if not self.hashes:
-            return np.zeros(0, np.bool_)
-        return np.concatenate(self.hashes) < self._threshold(self._start)
-
-    def _threshold(self, rows: int) -> np.uint64:
-        return np.uint64(2**32 if rows <= self._most else 2**32 * self._most // rows)
-
-
-def _mix(x: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """A bijective hash of 32-bit numbers (C. Wellons' lowbias32, bias 0.17)."""
-    x ^= x >> np.uint32(16)
-    x *= np.uint32(0x7FEB352D)
-    x ^= x >> np.uint32(15)
-    x *= np.uint32(0x846CA68B)
-    x ^= x >> np.uint32(16)
-    return x
 
 
 class Profiler:
@@ -100,7 +58,7 @@ class Profiler:
         target: str | None = None,
         columns: Mapping[str, Kind] | None = None,
         by: str | Sequence[str] | None = None,
-        sample_rows: int = SAMPLE_ROWS,
+        sample_rows: int = SIZE,
         text_rows: int = TEXT_ROWS,
     ) -> None:
         for name, kind in (columns or {}).items():
@@ -113,14 +71,16 @@ class Profiler:
         self._builders: dict[str, ColumnBuilder] = {}
         self._ignored: list[str] = []
         self._rows = 0
+        self._next = 0
+        self._stretch = 0
         self._held: list[pa.Table] = []
-        self._held_rows = 0
-        self._sample, self._texts = _RowSample(sample_rows), _RowSample(text_rows)
+        self._numbers: list[Ints] = []
+        self._sample, self._texts = RowSample(sample_rows), RowSample(text_rows)
         self._copies = Copies()
         if by is None:
             by = [one.column for one in grid.by] if grid is not None else ()
         names = (by,) if isinstance(by, str) else tuple(by)
-        self._segments = Segments(names, grid, self._segment, _RowSample) if names else None
+        self._segments = Segments(names, grid, self._segment) if names else None
 
     def _segment(self, name: str) -> "Profiler":
         """Of the whole's kinds, so that a few rows settle none."""
@@ -136,15 +96,68 @@ class Profiler:
             text_rows=segments.TEXT_ROWS,
         )
 
-    def update(self, batch: pa.RecordBatch | pa.Table) -> None:
-        """Count the rows of a batch. Batches may be small: they are gathered first."""
+    def update(self, batch: pa.RecordBatch | pa.Table, numbers: Ints | None = None) -> None:
+        """Count the rows of a batch. Batches may be small: a stretch of rows is gathered first.
+
+        Parameters
+        ----------
+        batch
+            Rows that follow those before them.
+        numbers
+            Their numbers in the whole of which they are a part, ascending, from 0; where not given, they follow each
+            other.
+        """
         table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
         if len(set(table.column_names)) < table.num_columns:
             raise DataError("two columns have the same name", remedy="Give every column its own name.")
-        self._held.append(table)
-        self._held_rows += table.num_rows
-        if self._held_rows >= _FLUSH_ROWS:
-            self.flush()
+        if numbers is None:
+            numbers = np.arange(self._next, self._next + table.num_rows)
+        for piece, own in _stretches(table, numbers):
+            stretch = int(own[0]) // STRETCH_ROWS if len(own) else self._stretch
+            if stretch != self._stretch:
+                self.flush()
+            self._stretch = stretch
+            self._held.append(piece)
+            self._numbers.append(own)
+            self._next = int(own[-1]) + 1 if len(own) else self._next
+
+    def merge(self, other: "Profiler") -> None:
+        """Count all that another has counted of other rows by the same template (`drift.template`), to the byte.
+
+        Either is used for nothing else afterwards: this one for more merging and `finish`, the other for nothing.
+
+        Raises
+        ------
+        DataError
+            A column was not counted on a template, or rows go by segments.
+        """
+        self._settle()
+        other._settle()
+        if self._segments is not None or other._segments is not None:
+            raise DataError("segments are counted by one process", remedy="Leave out by=.")
+        self._rows += other._rows
+        self._copies += other._copies
+        self._ignored += [name for name in other._ignored if name not in self._ignored]
+        self._sample.merge(other._sample)
+        self._texts.merge(other._texts)
+        for name, builder in other._builders.items():
+            if name in self._builders:
+                self._builders[name].merge(builder)
+            else:
+                self._builders[name] = builder
+
+    def _settle(self) -> None:
+        """Count what is held, and keep no more of the joint sample than is needed."""
+        self.flush()
+        kept, stays, read = self._sample.kept, self._sample.settle(), self._texts.settle()
+        for builder in self._builders.values():
+            builder.settle(read)
+            if builder.sample and sum(map(len, builder.sample)) == kept:
+                builder.sample = [np.concatenate(builder.sample)[stays]]
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._settle()
+        return self.__dict__
 
     def finish(self) -> Profile:
         """The profile of all rows seen."""
@@ -156,7 +169,7 @@ class Profiler:
     def read_parquet(self, path: Path) -> None:
         """Count a Parquet file: each column by itself, row group by row group, columns in parallel."""
         if self._segments is not None:  # whole rows are wanted
-            for batch in read.open_parquet(path).iter_batches(_FLUSH_ROWS):
+            for batch in read.open_parquet(path).iter_batches(STRETCH_ROWS):
                 self.update(batch)
             return
         self.flush()
@@ -167,20 +180,27 @@ class Profiler:
         self._begin(names)
         for sample in (self._sample, self._texts):
             sample.expect(self._rows + metadata.num_rows)
-        keeps = [(self._sample.next(size), self._texts.next(size)) for size in sizes]
+        starts = self._next + np.cumsum([0, *sizes])
+        seen = [self._chosen(np.arange(start, stop)) for start, stop in pairwise(starts.tolist())]
 
         def count(mine: Sequence[str]) -> None:
             file = read.open_parquet(path, metadata)
             for name in mine:
-                for group, keep in zip(groups, keeps, strict=True):
+                for group, chosen in zip(groups, seen, strict=True):
                     part = file.read_row_group(group, columns=[name], use_threads=False)
-                    self._builders[name].add(part.column(0), *keep)
+                    self._builders[name].add(part.column(0), *chosen)
 
         self._in_parallel(count, [n for n in names if n in self._builders], metadata.num_rows)
-        if 0 < metadata.num_rows <= _HEAD_FILE_ROWS:
-            batches = read.open_parquet(path, metadata).iter_batches(HEAD_ROWS)
+        head = HEAD_ROWS - self._next
+        if head > 0 and 0 < metadata.num_rows <= _HEAD_FILE_ROWS:
+            batches = read.open_parquet(path, metadata).iter_batches(head)
             self._count_copies(pa.Table.from_batches([next(batches)]))
         self._rows += metadata.num_rows
+        self._next += metadata.num_rows
+
+    def _chosen(self, numbers: Ints) -> tuple[Ints, Ints, Looks]:
+        """Of the next rows: those of the joint sample, those whose texts are read, and those that are looked at."""
+        return self._sample.next(numbers), self._texts.next(numbers), Looks.at(numbers)
 
     def _begin(self, names: Sequence[str]) -> None:
         for name in names:
@@ -190,39 +210,36 @@ class Profiler:
             elif name not in self._builders:
                 template = self._grid.columns.get(name) if self._grid is not None else None
                 self._builders[name] = ColumnBuilder(name, template, self._kinds.get(name))
-                kept, read = (sum(map(len, sample.hashes)) for sample in (self._sample, self._texts))
-                self._builders[name].skip(self._rows, kept, read)
+                self._builders[name].skip(self._rows, self._sample.kept, self._texts.kept)
 
     def flush(self) -> None:
         """Count the rows that were gathered."""
         if not self._held:
             return
-        held, self._held, self._held_rows = self._held, [], 0
+        held, self._held = self._held, []
+        numbers, self._numbers = np.concatenate(self._numbers), []
         table = _joined(held)
         self._begin(table.column_names)
-        keep, read = self._sample.next(table.num_rows), self._texts.next(table.num_rows)
+        keep, read, looks = chosen = self._chosen(numbers)
 
         def count(mine: Sequence[str]) -> None:
             for name in mine:
-                self._builders[name].add(table.column(name), keep, read)
+                self._builders[name].add(table.column(name), *chosen)
 
         present = [n for n in table.column_names if n in self._builders]
         self._in_parallel(count, present, table.num_rows)
-        self._count_copies(table)
+        self._count_copies(table.slice(0, looks.head))
         for name in self._builders.keys() - set(present):
             self._builders[name].skip(table.num_rows, len(keep), len(read))
         self._rows += table.num_rows
         if self._segments is not None:
             self._segments.update(table)
 
-    def _count_copies(self, table: pa.Table) -> None:
+    def _count_copies(self, head: pa.Table) -> None:
         """Of the first rows, ids left out: a row that was exported twice may have a number of its own."""
-        left = HEAD_ROWS - self._copies.rows
-        if left > 0:
-            names = [n for n in table.column_names if n in self._builders and self._builders[n].kind != "id"]
-            head = table.slice(0, left)
-            found = [bits for name in names if (bits := row_bits(head.column(name))) is not None]
-            self._copies += copies(found)
+        names = [n for n in head.column_names if n in self._builders and self._builders[n].kind != "id"]
+        found = [bits for name in names if (bits := row_bits(head.column(name))) is not None]
+        self._copies += copies(found)
 
     def _in_parallel(self, work: Callable[[Sequence[str]], None], names: Sequence[str], rows: int) -> None:
         if len(names) < 2 * read.THREADS or read.THREADS == 1 or rows < _ALONE_ROWS:
@@ -232,12 +249,12 @@ class Profiler:
             list(pool.map(work, [[n] for n in names]))
 
     def _profile(self) -> Profile:
-        stays, read = self._sample.final(), self._texts.final()
+        kept, stays, read = self._sample.kept, self._sample.final(), self._texts.final()
         columns = {name: builder.finish(read) for name, builder in self._builders.items()}
         sample = {
             name: np.clip(np.concatenate(builder.sample)[stays], -_FLOAT32, _FLOAT32).astype(np.float32)
             for name, builder in self._builders.items()
-            if columns[name].kind == "numeric" and sum(map(len, builder.sample)) == len(stays)
+            if columns[name].kind == "numeric" and sum(map(len, builder.sample)) == kept
         }
         by, parts = self._segments.finish() if self._segments is not None else ((), {})
         return Profile(
@@ -250,6 +267,14 @@ class Profiler:
             segments=parts,
             copies=self._copies,
         )
+
+
+def _stretches(table: pa.Table, numbers: Ints) -> Iterator[tuple[pa.Table, Ints]]:
+    """The rows, by the stretch that their numbers lie in."""
+    stretch = numbers // STRETCH_ROWS
+    ends = np.flatnonzero(stretch[1:] != stretch[:-1]) + 1
+    for start, end in pairwise([0, *ends.tolist(), len(numbers)]):
+        yield table.slice(start, end - start), numbers[start:end]
 
 
 def _joined(held: list[pa.Table]) -> pa.Table:

@@ -29,6 +29,15 @@ _HEAD = struct.Struct("<8sIQ")  # magic, schema version, size of the body before
 _LARGEST_BODY = 1 << 30
 _FIELDS = ("name", "kind", "type", "rows", "nulls")
 
+PARTS: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "numeric": (("values",), ()),
+    "boolean": ((), ("values",)),
+    "category": ((), ("values",)),
+    "text": (("length",), ("pattern", "word")),
+    "datetime": (("values",), ("weekday", "hour")),
+}
+"""What is counted of a kind: on a grid, and by category. Of other kinds only nulls are."""
+
 Sample = Mapping[str, npt.NDArray[np.float32]]
 
 

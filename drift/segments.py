@@ -16,6 +16,7 @@ from .arrays import Ints
 from .errors import DataError
 from .grid import Grid, thin
 from .profiles import By, ColumnProfile, Profile
+from .row_sample import RowSample
 
 MOST = 50
 """Segments that have a profile of their own, of all columns together; rows of a column's others are one segment."""
@@ -45,33 +46,27 @@ class Counting(Protocol):
     def finish(self) -> Profile: ...
 
 
-class Sampling(Protocol):
-    """What chooses the rows of a segment: `drift.row_sample`."""
-
-    hashes: list[Any]
-
-    def next(self, rows: int) -> Ints: ...
-    def final(self) -> Any: ...
-
-
 class _Rows:
     """The rows of a segment that are to be counted, until all are known."""
 
-    def __init__(self, sample: Sampling) -> None:
-        self._sample = sample
+    def __init__(self) -> None:
+        self._sample = RowSample(MOST_ROWS)
+        self._seen = 0
         self._held: list[pa.Table] = []
 
     def add(self, table: pa.Table, places: Ints) -> None:
-        self._held.append(table.take(places[self._sample.next(len(places))]))
+        numbers = np.arange(self._seen, self._seen + len(places))
+        self._seen += len(places)
+        self._held.append(table.take(places[self._sample.next(numbers)]))
         if sum(part.num_rows for part in self._held) > 2 * MOST_ROWS:
             self._thin()
 
     def _thin(self) -> None:
-        stays, at = self._sample.final(), 0
+        stays, at = np.zeros(self._sample.kept, np.bool_), 0
+        stays[self._sample.settle()] = True
         for place, part in enumerate(self._held):
             self._held[place] = part.filter(pa.array(stays[at : at + part.num_rows]))
             at += part.num_rows
-        self._sample.hashes = [np.concatenate(self._sample.hashes)[stays]]
 
     def count(self, counting: Counting) -> Profile:
         self._thin()
@@ -91,8 +86,6 @@ class Segments:
         Its segments come before any others, and its bands are taken over.
     make
         Makes what counts the rows of a segment.
-    sample
-        Makes what chooses so many rows by chance.
     """
 
     def __init__(
@@ -100,12 +93,10 @@ class Segments:
         by: Sequence[str],
         reference: Profile | None,
         make: Callable[[str], Counting],
-        sample: Callable[[int], Sampling],
     ) -> None:
         before = {one.column: one for one in reference.by} if reference is not None else {}
         self._by = {name: before.get(name) for name in by}
         self._make = make
-        self._sample = sample
         self._parts: dict[str, _Rows] = {}
         known = reference.segments if reference is not None else {}
         self._known = {name: [s for s in known if s.startswith(f"{name}=")] for name in by}
@@ -150,7 +141,7 @@ class Segments:
             else:
                 name = f"{column}={OTHERS}"
         if name not in self._parts:
-            self._parts[name] = _Rows(self._sample(MOST_ROWS))
+            self._parts[name] = _Rows()
         return name
 
 

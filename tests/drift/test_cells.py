@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drift import grid
+from drift import grid, tally
 from drift.arrays import Floats
 from drift.cells import Cells
 from drift.grid import Grid, GridBuilder
+from drift.tally import Tally
 
 FINITE = st.floats(-1e300, 1e300, allow_nan=False)
 Rng = np.random.Generator
@@ -24,7 +25,8 @@ def test_any_values_on_any_edges(edges: list[float], values: list[float]) -> Non
     counts, _ = cells.count(x)
     wanted, _ = grid.count(np.sort(x), kept)
     assert counts.tolist() == wanted.tolist()
-    equal, rest = cells.match(x)
+    also, sums, equal, rest = cells.match(x)
+    assert (also.tolist(), sums.tolist()) == (counts.tolist(), cells.count(x)[1].tolist())
     assert equal.tolist() == [int((x == e).sum()) for e in kept]
     assert sorted(rest) == sorted(v for v in x if v not in kept)
 
@@ -53,8 +55,8 @@ def _holes(rng: Rng, values: Floats) -> Floats:
 
 
 def _kept(template: Grid, values: Floats, unsorted: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Grid, int]:
-    monkeypatch.setattr(grid, "_UNSORTED_ROWS", unsorted)
-    builder = GridBuilder(template)
+    monkeypatch.setattr(tally, "_UNSORTED_ROWS", unsorted)
+    builder = Tally(template)
     missing = sum(builder.add(part.copy()) for part in np.array_split(values, 3))
     return builder.finish(), missing
 

@@ -14,12 +14,13 @@ import drift
 from drift import categories, grid
 from drift.categories import Counts, CountsBuilder
 from drift.grid import CELLS, Grid, GridBuilder
+from drift.tally import Tally
 from tests.drift.families import mixed
 from tests.drift.test_surface import strange
 
 
 def _build(parts: Sequence[np.ndarray], template: Grid | None = None) -> Grid:
-    builder = GridBuilder(template)
+    builder = Tally(template) if template is not None and len(template.edges) else GridBuilder()
     for part in parts:
         builder.add(np.array(part, np.float64))
     return builder.finish()

@@ -1,0 +1,77 @@
+"""Values of Arrow columns as numbers, without pandas and mostly without new memory."""
+
+import threading
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from .arrays import Floats, Ints
+
+Column: TypeAlias = pa.Array | pa.ChunkedArray
+
+
+class _Scratch(threading.local):
+    """Memory that a thread uses again for every column: fresh pages would cost as much as sorting them."""
+
+    def __init__(self, kind: npt.DTypeLike) -> None:
+        self._held = np.empty(0, kind)
+
+    def of(self, rows: int) -> npt.NDArray[Any]:
+        if len(self._held) < rows:
+            self._held = np.empty(rows, self._held.dtype)
+        return self._held[:rows]
+
+
+_doubles, CODES = _Scratch(np.float64), _Scratch(np.int64)
+_NUMBERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
+_DTYPES = {pa.type_for_alias(name): np.dtype(name) for name in _NUMBERS}
+
+
+def numbers(column: Column, scratch: _Scratch = _doubles, null: float = np.nan) -> npt.NDArray[Any]:
+    """The values, as doubles, NaN where null, in memory that this thread's next call uses again."""
+    values, valid = _raw(column)
+    found = scratch.of(len(values))
+    found[:] = values
+    if valid is not None:
+        found[np.flatnonzero(~valid)] = null
+    return found
+
+
+def picked(column: Column, places: Ints) -> Floats:
+    """The values at some places, NaN where null."""
+    values, valid = _raw(column)
+    found = values[places].astype(np.float64)
+    if valid is not None:
+        found[~valid[places]] = np.nan
+    return found
+
+
+def _raw(column: Column) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+    """Values as Arrow holds them, whatever lies where they are null, and which of them are not null.
+
+    Arrow's own `to_numpy` would import pandas, which takes longer than many a profile.
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
+        column = column.cast(pa.float64())
+    bits, data = column.buffers()
+    kind = _DTYPES[column.type]
+    values = np.frombuffer(data, kind, len(column), column.offset * kind.itemsize)
+    if not column.null_count:
+        return values, None
+    first = column.offset // 8
+    whole = np.unpackbits(np.frombuffer(bits, np.uint8)[first:], bitorder="little").view(np.bool_)
+    return values, whole[column.offset - 8 * first :][: len(column)]
+
+
+def moments(column: Column) -> Floats:
+    """Points in time as seconds since 1970 (UTC), NaN where null, in memory as of `numbers`."""
+    kind = column.type
+    zone = kind.tz if pa.types.is_timestamp(kind) else None
+    unit = pa.timestamp("us", tz=zone)
+    whole = numbers(column.cast(unit, safe=False).cast(pa.int64()))
+    whole /= 1e6
+    return whole

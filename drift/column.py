@@ -1,6 +1,7 @@
 """One column's batches in, its profile out: which kind it is, and what of it is counted."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +88,9 @@ class ColumnBuilder:
                     "its edges are each part's own", self.name, "Count all parts by one template."
                 )
             mine.merge(part)  # type: ignore[arg-type] # of one type, as was looked at
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_template": None}
 
     def _look(self, column: Column, looks: Looks) -> None:
         """See whether neighbours are alike, or keys occur again, in a few blocks of rows."""

@@ -156,8 +156,9 @@ class Profiler:
                 builder.sample = [np.concatenate(builder.sample)[stays]]
 
     def __getstate__(self) -> dict[str, Any]:
+        """Without the template, which nothing more is counted by."""
         self._settle()
-        return self.__dict__
+        return {**self.__dict__, "_grid": None}
 
     def finish(self) -> Profile:
         """The profile of all rows seen."""

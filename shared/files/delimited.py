@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -15,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from shared.files.blocks import AHEAD, THREADS, blocks
+from shared.files.blocks import AHEAD, BLOCK_BYTES, THREADS, blocks
 from shared.files.drop_files import Limits
 from shared.files.formats import Text
 from shared.files.layout import Layout, escaped, line_of, located
+from shared.files.places import Places
 from shared.intake.rejections import quoted, rejected
 from shared.values import number_text
 from shared.values.column_kinds import ARROW, BOOLEAN, DATETIME, INTEGER, NOTHING, NUMBER
@@ -62,8 +64,7 @@ class Delimited:
     def sample(self) -> tuple[dict[str, Look], bool, list[Seen]]:
         """What the first rows show, whether they are all rows, and what `see_all` is still to see of them: at once of
         many files."""
-        with self.text.open() as stream:
-            stream.read(self.layout.body)
+        with self._body() as stream:
             found = b""
             while len(found) < SAMPLE_BYTES and (piece := stream.read(SAMPLE_BYTES - len(found))):
                 found += piece
@@ -95,15 +96,44 @@ class Delimited:
         table = self._parse(block, dict.fromkeys(looks, TEXT), convert=False)
         return [(look, *distinct(table.column(name))) for name, look in looks.items()]
 
-    def tables(self, forms: Mapping[str, Form], *, convert: bool = True) -> Iterator[pa.Table]:
+    def lines(self, most: int) -> int:
+        """Line ends below the header, and one more: there are no more rows. Not counted far beyond `most`."""
+        with self._body() as stream:
+            found = 1
+            while found <= most and (piece := stream.read(SAMPLE_BYTES)):
+                found += piece.count(b"\r" if self.layout.returns else b"\n")
+        return found
+
+    def places(self) -> Places:
+        """Where its blocks begin, after all of them were gone through."""
+        form, rows, place = {self.columns[0]: TEXT}, [0], [0]
+        with self._body() as stream:
+            for block in blocks(stream, self.layout, self.name, self._longest):
+                rows.append(rows[-1] + self._parse(block, form, convert=False).num_rows)
+                place.append(place[-1] + len(block))
+        return Places(rows[-1], tuple(rows), tuple(place))
+
+    @property
+    def _longest(self) -> int:
+        return max(16 << 20, 2 * self.limits.max_field_bytes)
+
+    def _body(self, place: int = 0) -> io.BufferedReader:
+        """The text from a byte after its header on."""
+        stream, left = self.text.open(), self.layout.body + place
+        while left and (piece := stream.read(min(left, BLOCK_BYTES))):
+            left -= len(piece)
+        return stream
+
+    def tables(
+        self, forms: Mapping[str, Form], *, convert: bool = True, place: int = 0
+    ) -> Iterator[pa.Table]:
         """The rows in order, in tables of about 4 MiB of text, with the columns of `forms` as those forms say.
 
-        Times are UTC and text is a dictionary. `Contradicted` names a column that a later row makes another.
+        From a place on that `places` gives. Times are UTC and text is a dictionary. `Contradicted` names a column that
+        a later row makes another.
         """
-        longest = max(16 << 20, 2 * self.limits.max_field_bytes)
-        with self.text.open() as stream:
-            stream.read(self.layout.body)
-            found = blocks(stream, self.layout, self.name, longest)
+        with self._body(place) as stream:
+            found = blocks(stream, self.layout, self.name, self._longest)
             first = list(islice(found, 2))
             if len(first) < 2:  # threads have nothing to share
                 yield from (self._parse(block, forms, convert=convert) for block in first)

@@ -33,11 +33,11 @@ class WithLists(Parquet):
         """Its bytes alone do not say what its columns are."""
         return False
 
-    def batches(self, columns: list[str], budget: Budget) -> Iterator[pa.RecordBatch]:
-        """The rows of these columns, in the order of the file."""
+    def batches(self, columns: list[str], budget: Budget, group: int = 0) -> Iterator[pa.RecordBatch]:
+        """The rows of these columns, in the order of the file, from a row group on."""
         schema = pa.schema([self.schema.field(name) for name in columns])
         own = list(dict.fromkeys(self.of[name][0] if name in self.of else name for name in columns))
-        for batch in self.base.batches(own, budget):
+        for batch in self.base.batches(own, budget, group):
             self._check_lengths(batch)
             arrays = [self._column(batch, name) for name in columns]
             yield self.without_nulls(pa.RecordBatch.from_arrays(arrays, schema=schema))

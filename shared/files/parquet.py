@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from shared.files.drop_files import MIB, Limits
 from shared.files.formats import Budget
+from shared.files.places import Places
 from shared.intake.rejections import quoted, rejected
 from shared.values.arrow_columns import WideColumn, canonical, needs_a_look
 from shared.values.column_kinds import STRING
@@ -105,12 +107,23 @@ class Parquet:
                 looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
         return looks
 
-    def batches(self, columns: list[str], budget: Budget) -> Iterator[pa.RecordBatch]:
-        """The rows of these columns, in the order of the file."""
-        rows = 0
+    def places(self) -> Places:
+        """Where its row groups begin."""
+        with pq.ParquetFile(self.path, **guards()) as file:
+            meta = file.metadata
+            sizes = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
+        starts = tuple(accumulate(sizes, initial=0))
+        return Places(self.rows, starts, tuple(range(len(starts))))
+
+    def batches(self, columns: list[str], budget: Budget, group: int = 0) -> Iterator[pa.RecordBatch]:
+        """The rows of these columns, in the order of the file, from a row group on."""
+        rows = self.places().starts[group] if group else 0
         try:
             with pq.ParquetFile(self.path, **guards(), pre_buffer=False) as file:
-                for batch in file.iter_batches(self.batch_rows, columns=columns, use_threads=False):
+                groups = range(group, file.metadata.num_row_groups)
+                for batch in file.iter_batches(
+                    self.batch_rows, row_groups=groups, columns=columns, use_threads=False
+                ):
                     budget.spend(batch.nbytes, self.name)
                     self._check_texts(batch)
                     rows += batch.num_rows

@@ -15,6 +15,7 @@ from shared.files.layout import check_names, layout, nfc
 from shared.files.list_columns import found_lists, unknown_lists, widened
 from shared.files.parquet import Parquet, open_parquet
 from shared.files.partitions import partition_of
+from shared.files.places import Places
 from shared.intake.rejections import listed, quoted, rejected
 from shared.tables.mltable import Steps
 from shared.tables.table_file import open_table_file
@@ -41,6 +42,9 @@ class Part:
     """The first column has no name in the file."""
     partial: set[str] = field(default_factory=set)
     """Columns of which only the first rows were looked at."""
+
+    places: Places | None = None
+    """Where the file can be begun, once that is known."""
 
     as_words: set[str] = field(default_factory=set)
     """Columns of text that Arrow cannot convert and `texts` can."""

@@ -25,7 +25,6 @@ from shared.values.column_kinds import (
     NOTHING,
     NUMBER,
     STRING,
-    infinite,
     join,
 )
 from shared.values.forms import TEXT, Form, decided, settle, spoilt
@@ -35,6 +34,29 @@ from shared.values.texts import Contradicted, converted
 
 _WORDS_SAID = ("text", "id", "category")
 """Kinds under which text that looks like numbers is none."""
+
+
+@dataclass
+class Met:
+    """What a pass over some rows showed on the way."""
+
+    rows: int = 0
+    blank: int = 0
+    """Rows of text without any value."""
+    lossy: set[str] = field(default_factory=set)
+    """Columns of which a value changed when it became a 64-bit float."""
+    cut: set[str] = field(default_factory=set)
+    """Columns of times that were finer than microseconds."""
+    infinite: set[str] = field(default_factory=set)
+    """Columns that hold an infinite number."""
+
+    def merge(self, other: Met) -> None:
+        """What a pass over other rows showed."""
+        self.rows += other.rows
+        self.blank += other.blank
+        self.lossy |= other.lossy
+        self.cut |= other.cut
+        self.infinite |= other.infinite
 
 
 @dataclass
@@ -49,12 +71,8 @@ class Sources:
     """Ignored columns of types for which there is no use."""
     told: list[str] = field(default_factory=list)
     """What people should know of how the files were read."""
-    lossy: set[str] = field(default_factory=set)
-    """Columns of which a value changed when it became a 64-bit float."""
-    cut: set[str] = field(default_factory=set)
-    """Columns of times that were finer than microseconds."""
-    blank: int = 0
-    """Rows of text without any value."""
+    met: Met = field(default_factory=Met)
+    """What the last pass showed."""
 
     @property
     def names(self) -> list[str]:
@@ -81,12 +99,14 @@ class Sources:
             if markers and name not in self.spec.ignore:
                 told.append(f"column {quoted(name)}: {listed(markers)} is read as no value")
         told += [
-            f"column {quoted(name)} has values that a 64-bit float rounds" for name in sorted(self.lossy)
+            f"column {quoted(name)} has values that a 64-bit float rounds" for name in sorted(self.met.lossy)
         ]
         told += [
-            f"column {quoted(n)} has times finer than microseconds, which are cut" for n in sorted(self.cut)
+            f"column {quoted(n)} has times finer than microseconds, which are cut"
+            for n in sorted(self.met.cut)
         ]
-        return told + ([f"{self.blank:,} rows hold no value at all"] if self.blank else [])
+        blank = self.met.blank
+        return told + ([f"{blank:,} rows hold no value at all"] if blank else [])
 
     def _is_no_value(self, name: str) -> bool:
         """Whatever it looks like: it is left out, or only names its row."""
@@ -113,16 +133,43 @@ class Sources:
             raise rejected(code, f"column {quoted(contradicted.column)} holds {odd} not a {what}")
         _settle(self)
 
-    def batches(self, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
-        """All rows of these columns as their settled types; file by file in the order of their names."""
+    def at_most(self, rows: int) -> bool:
+        """Whether there are surely no more rows, as far as footers and line ends show it."""
+        left = rows
+        for part in self.parts:
+            left -= part.file.rows if isinstance(part.file, Parquet) else part.file.lines(left)
+            if left < 0:
+                return False
+        return True
+
+    def count(self) -> int:
+        """How many rows there are; from now on a pass can begin at any. Files of text are gone through for it."""
+        for part in self.parts:
+            part.places = part.places or part.file.places()
+        return sum(part.places.rows for part in self.parts if part.places)
+
+    def holding(self, first: int, stop: int) -> tuple[str, ...]:
+        """The files that hold some of these rows, after they were counted."""
+        found, at = [], 0
+        for part in self.parts:
+            begin, at = at, at + (part.places.rows if part.places else 0)
+            found += [part.file.name] if begin < stop and first < at else []
+        return tuple(found)
+
+    def batches(
+        self, columns: Mapping[str, str], first: int = 0, stop: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """All rows of these columns as their settled types; file by file in the order of their names.
+
+        Or those from `first` to before `stop`. Infinite numbers are told (`met`), not refused before the end: a later
+        row may show that the column is text.
+        """
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
-        broken: set[str] = set()
-        for table in self._rows(columns, schema):
+        for table in self._rows(columns, schema, first, stop):
             arrays = [_one(table.column(name)) for name in columns]
-            broken |= {name for name, column in zip(columns, arrays, strict=True) if _has_infinite(column)}
+            found = {name for name, column in zip(columns, arrays, strict=True) if _has_infinite(column)}
+            self.met.infinite |= found
             yield pa.RecordBatch.from_arrays([_without_nan(column) for column in arrays], schema=schema)
-        if broken := broken.difference(self.spec.ignore):  # not before: a later row may show that it is text
-            raise infinite(min(broken))
 
     def coded(self, columns: Mapping[str, str]) -> Iterator[pa.Table]:
         """As `batches`, with text as dictionaries and numbers as they are, which is faster where they are counted."""
@@ -130,27 +177,48 @@ class Sources:
         types = [(name, words if kind == STRING else ARROW[kind]) for name, kind in columns.items()]
         yield from self._rows(columns, pa.schema(types))
 
-    def _rows(self, columns: Mapping[str, str], schema: pa.Schema) -> Iterator[pa.Table]:
-        rows, budget, self.blank = 0, replace(self.budget), 0
-        whole = len(columns) == len(self.found) > 1
+    def check_rows(self, rows: int, name: str) -> None:
+        """No more than the limit."""
+        if rows > self.spec.limits.max_rows:
+            limit = f"the limit is {self.spec.limits.max_rows:,}"
+            raise rejected("too-many-rows", f"{quoted(name)} brings the drop to {rows:,} rows, {limit}")
+
+    def _rows(
+        self, columns: Mapping[str, str], schema: pa.Schema, first: int = 0, stop: int | None = None
+    ) -> Iterator[pa.Table]:
+        budget, self.met = replace(self.budget), Met()
+        for part, table in self._slices(columns, budget, first, stop):
+            self.met.rows += table.num_rows
+            self.check_rows(self.met.rows, part.file.name)
+            arrays = [self._column(part, table, f.name, columns[f.name], f.type) for f in schema]
+            if self.spec.nulls:
+                arrays = [without_numbers(array, self.spec.nulls) for array in arrays]
+            whole = len(columns) == len(self.found) > 1
+            if whole and isinstance(part.file, Delimited) and all(array.null_count for array in arrays):
+                self.met.blank += _blank_rows(arrays)
+            yield pa.Table.from_arrays(arrays, schema=schema)
+
+    def _slices(
+        self, columns: Mapping[str, str], budget: Budget, first: int, stop: int | None
+    ) -> Iterator[tuple[Part, pa.Table | pa.RecordBatch]]:
+        """Tables with the rows from `first` to before `stop`, and the files that they are from."""
+        at = 0
         for part in self.parts:
-            for table in self._tables(part, columns, budget):
-                rows += table.num_rows
-                if rows > self.spec.limits.max_rows:
-                    limit = f"the limit is {self.spec.limits.max_rows:,}"
-                    raise rejected(
-                        "too-many-rows", f"{quoted(part.file.name)} brings the drop to {rows:,} rows, {limit}"
-                    )
-                arrays = [self._column(part, table, f.name, columns[f.name], f.type) for f in schema]
-                if self.spec.nulls:
-                    arrays = [without_numbers(array, self.spec.nulls) for array in arrays]
-                if whole and isinstance(part.file, Delimited) and all(array.null_count for array in arrays):
-                    self.blank += _blank_rows(arrays)
-                if table.num_rows:
-                    yield pa.Table.from_arrays(arrays, schema=schema)
+            if part.places and at + part.places.rows <= first:
+                at += part.places.rows
+                continue
+            begin, place = part.places.before(first - at) if part.places and first > at else (0, 0)
+            at += begin
+            for table in self._tables(part, columns, budget, place):
+                start, at = at, at + table.num_rows
+                ahead, behind = max(0, first - start), at if stop is None else min(at, stop)
+                if start + ahead < behind:
+                    yield part, table.slice(ahead, behind - start - ahead)
+                if stop is not None and at >= stop:
+                    return
 
     def _tables(
-        self, part: Part, columns: Mapping[str, str], budget: Budget
+        self, part: Part, columns: Mapping[str, str], budget: Budget, place: int
     ) -> Iterator[pa.Table | pa.RecordBatch]:
         own = {name: part.names[name] for name in columns if name in part.names}
         if isinstance(part.file, Delimited):
@@ -159,9 +227,13 @@ class Sources:
                 first = part.file.columns[0]
                 forms = {first: TEXT}
             return part.file.tables(
-                {name: TEXT if self._stays_text(name, columns, own) else form for name, form in forms.items()}
+                {
+                    name: TEXT if self._stays_text(name, columns, own) else form
+                    for name, form in forms.items()
+                },
+                place=place,
             )
-        return part.file.batches(list(own.values()), budget)
+        return part.file.batches(list(own.values()), budget, place)
 
     def _stays_text(self, own_name: str, columns: Mapping[str, str], own: Mapping[str, str]) -> bool:
         return any(columns[name] == STRING for name, there in own.items() if there == own_name)
@@ -184,7 +256,7 @@ class Sources:
         column = _one(column)
         made, lossy = from_arrow(column, name, kind, lenient=name in self.spec.ignore)
         if lossy:
-            (self.cut if kind == DATETIME else self.lossy).add(name)
+            (self.met.cut if kind == DATETIME else self.met.lossy).add(name)
         return made if made.type == wanted else made.dictionary_encode()
 
 

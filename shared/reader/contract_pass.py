@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,13 +56,17 @@ class Result:
 
 
 class ContractPass:
-    """One pass of a contract over a drop."""
+    """One pass of a contract over a drop, or over its rows from `first` on."""
 
     def __init__(
-        self, rules: Sequence[Mapping[str, Any]], columns: Mapping[str, str], landed_at: str = ""
+        self,
+        rules: Sequence[Mapping[str, Any]],
+        columns: Mapping[str, str],
+        landed_at: str = "",
+        first: int = 0,
     ) -> None:
         self._checks = tuple(_Check(rule, columns, landed_at) for rule in _rules(rules))
-        self._columns, self.rows, self.rejected = columns, 0, 0
+        self._columns, self._first, self.rows, self.rejected = columns, first, 0, 0
 
     @property
     def columns(self) -> dict[str, str]:
@@ -77,12 +82,19 @@ class ContractPass:
         rejected: Rejected = []
         for check in self._checks:
             room = MOST_KEPT - sum(one.seen.kept for one in self._checks)
-            rows = check.take(batch, hashes, self.rows, room)
+            rows = check.take(batch, hashes, self._first + self.rows, room)
             if rows is not None and check.rule.on_breach == "drop_rows":
                 rejected.append((check.rule.notation, rows))
         self.rows += batch.num_rows
         self.rejected += int(pc.sum(any_of(rejected)).as_py() or 0) if rejected else 0
         return rejected
+
+    def merge(self, other: ContractPass) -> None:
+        """What another came to over other rows. That a value is unique is checked by one pass alone."""
+        for mine, theirs in zip(self._checks, other._checks, strict=True):
+            mine.merge(theirs)
+        self.rows += other.rows
+        self.rejected += other.rejected
 
     def results(self) -> tuple[Result, ...]:
         """What each rule came to, in the contract's order."""
@@ -148,6 +160,15 @@ class _Check:
         if (missing := FIRST_ROWS - len(self._first)) > 0:
             self._name(batch, np.flatnonzero(broken.to_numpy(zero_copy_only=False))[:missing], before)
         return broken
+
+    def merge(self, other: _Check) -> None:
+        self._broken += other._broken
+        named = sorted(
+            zip(self._first + other._first, self._values + other._values, strict=True), key=itemgetter(0)
+        )
+        self._first = [row for row, _ in named[:FIRST_ROWS]]
+        self._values = [values for _, values in named[:FIRST_ROWS]]
+        self._newest = max((one for one in (self._newest, other._newest) if one is not None), default=None)
 
     def _name(self, batch: pa.RecordBatch, places: Any, before: int) -> None:
         self._first += [before + int(place) + 1 for place in places]

@@ -1,7 +1,8 @@
 """A drop's rows in batches whose ends depend on the rows alone, not on files, row groups or blocks that bring them.
 
 So the same rows in the same order become the same version, profile and samples, to the byte, however they were cut; and
-ten thousand small files make no ten thousand row groups.
+ten thousand small files make no ten thousand row groups. A batch ends with a stretch (`drift.profiler.STRETCH_ROWS`),
+too: what is read from a stretch on has the batches that the whole has there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from drift.profiler import STRETCH_ROWS
 
 ROWS = 65_536
 CELLS = 2_000_000
@@ -23,21 +26,26 @@ TEXT_BYTES = 32 * 1024 * 1024
 def even(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The same rows in their order."""
     held: list[pa.RecordBatch] = []
-    rows = size = 0
+    rows = size = at = 0
     for batch in batches:
         held.append(batch)
         rows, size = rows + batch.num_rows, size + batch.nbytes
-        most = min(ROWS, max(1, CELLS // max(1, batch.num_columns)))
-        while rows >= most or size >= TEXT_BYTES:
+        while rows >= (most := _most(batch.num_columns, at)) or size >= TEXT_BYTES:
             table = pa.Table.from_batches(held)
             stop = _stop(table, most, size)
             if not stop:
                 break
             yield _one(table.slice(0, stop))
+            at += stop
             rest = table.slice(stop)
             held, rows, size = rest.to_batches(), rest.num_rows, rest.nbytes
     if rows:
         yield _one(pa.Table.from_batches(held))
+
+
+def _most(columns: int, at: int) -> int:
+    """Rows that a batch may have which begins at this row of a stretch."""
+    return min(ROWS, max(1, CELLS // max(1, columns)), STRETCH_ROWS - at % STRETCH_ROWS)
 
 
 def _stop(table: pa.Table, most: int, size: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,13 +29,12 @@ ROWS = b"driftloop.rows"
 """Key of the file's metadata under which the number of rows stands that the sample was drawn from."""
 
 
-def chances(first: int, rows: int) -> npt.NDArray[np.uint64]:
-    """The numbers of rows `first`, `first` + 1, … of a drop: uniform on 64 bits, whatever the rows hold.
+def chances(places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """The numbers of rows at these places of a drop: uniform on 64 bits, whatever the rows hold.
 
     SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
     """
-    place = np.arange(first, first + rows, dtype=np.uint64)
-    x = (place + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(SEED)
+    x = (places.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(SEED)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     numbers: npt.NDArray[np.uint64] = x ^ (x >> np.uint64(31))
@@ -63,6 +63,13 @@ class RowSample:
         if len(self._numbers) > 2 * self._size:
             self._compact()
 
+    def merge(self, other: RowSample) -> None:
+        """Rows that another was given."""
+        self.rows += other.rows
+        self._kept += other._kept
+        self._numbers = np.concatenate([self._numbers, other._numbers])
+        self._compact()
+
     def table(self) -> pa.Table:
         """The sample, in the order of the numbers; the metadata has the number of rows that it was drawn from."""
         self._compact()
@@ -84,6 +91,10 @@ class RowSample:
         if len(order) == self._size:
             self._limit = self._numbers[-1]
 
+    def __getstate__(self) -> dict[str, Any]:
+        self._compact()
+        return self.__dict__
+
 
 class Samples:
     """What gate and metric will be judged on: labelled rows of the holdout, and of the whole drop."""
@@ -91,15 +102,21 @@ class Samples:
     def __init__(self, schema: pa.Schema, target: str) -> None:
         size = min(SIZE, max(LEAST, CELLS // len(schema)))
         self._holdout, self._all = RowSample(schema, size), RowSample(schema, size)
-        self._target, self._seen = target, 0
+        self._target = target
 
-    def add(self, batch: pa.RecordBatch, holdout: npt.NDArray[np.bool_]) -> None:
-        """The next rows of the drop; `holdout` marks those that are kept back from training."""
-        numbers = chances(self._seen, batch.num_rows)
-        self._seen += batch.num_rows
+    def add(
+        self, batch: pa.RecordBatch, places: npt.NDArray[np.int64], holdout: npt.NDArray[np.bool_]
+    ) -> None:
+        """Rows at these places of the drop; `holdout` marks those that are kept back from training."""
+        numbers = chances(places)
         labelled = pc.is_valid(batch.column(self._target)).to_numpy(zero_copy_only=False)
         for sample, wanted in ((self._all, labelled), (self._holdout, labelled & holdout)):
             sample.add(batch.filter(pa.array(wanted)), numbers[wanted])
+
+    def merge(self, other: Samples) -> None:
+        """Rows that another was given."""
+        self._all.merge(other._all)
+        self._holdout.merge(other._holdout)
 
     def write(self, folder: Path) -> None:
         """`all.parquet` and `holdout.parquet`."""

@@ -7,6 +7,7 @@ numbers of rows; rows without a key stand for themselves.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 MOST = 1_000_000
@@ -20,9 +21,12 @@ class OneOfEach:
         self._column = column
         self._seen: set[object] = set()
 
-    def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def of(
+        self, batch: pa.RecordBatch, places: npt.NDArray[np.int64]
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        """These rows of a batch, and their places in the drop."""
         if not self._column or self._column not in batch.schema.names or not batch.num_rows:
-            return batch
+            return batch, places
         encoded = batch.column(self._column).dictionary_encode()
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         found, first = np.unique(codes, return_index=True)
@@ -32,4 +36,4 @@ class OneOfEach:
             if code >= 0 and keys[code] not in self._seen and len(self._seen) < MOST:
                 self._seen.add(keys[code])
                 kept[place] = True
-        return batch.filter(pa.array(kept))
+        return batch.filter(pa.array(kept)), places[kept]

@@ -15,19 +15,17 @@ from shared.reader.contract_pass import Rejected, any_of
 class RejectedRows:
     """A Parquet file beside those of the split; there is none where no row is rejected."""
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
         row, rules = _free("row", schema), _free("rules", schema)
         self._schema = pa.schema([pa.field(row, pa.int64()), pa.field(rules, pa.string()), *schema])
-        self._folder = folder
+        self._file = file
         self._writer: pq.ParquetWriter | None = None
 
     def add(self, batch: pa.RecordBatch, rejected: Rejected, before: int) -> None:
         """Keep the rejected rows of a batch; `before` rows came ahead of it."""
         if self._writer is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(
-                self._folder / "part-00000.parquet", self._schema, compression="snappy"
-            )
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(self._file, self._schema, compression="snappy")
         kept = any_of(rejected)
         numbers = pa.array(np.flatnonzero(kept.to_numpy(zero_copy_only=False)) + before + 1, pa.int64())
         rules = pa.repeat("", len(numbers))

@@ -94,6 +94,11 @@ class ContentHash:
             self._sums[place] += rows.sum(dtype=np.uint64)
             self._rows += len(rows) if place == 0 else 0
 
+    def merge(self, other: ContentHash) -> None:
+        """Add what another has added up."""
+        self._rows += other._rows
+        self._sums = [mine + theirs for mine, theirs in zip(self._sums, other._sums, strict=True)]
+
     def hex(self, columns: Collection[str]) -> str:
         names = "\0".join(sorted(columns))
         sums = " ".join(str(int(total[0])) for total in self._sums)

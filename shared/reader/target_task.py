@@ -50,6 +50,12 @@ class TargetTask:
             if len(self._values) > MOST_CLASSES:
                 return
 
+    def merge(self, other: TargetTask) -> None:
+        """Look at what another has seen of other rows."""
+        self._fraction = self._fraction or other._fraction
+        self._values |= other._values
+        self._rows += other._rows
+
     def settle(self) -> str:
         """classification or regression; empty where no row has a target."""
         if not self._rows:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from shared.files.drop_files import DropFile, Limits
 from shared.files.formats import Budget
 from shared.files.parquet import Parquet, open_parquet
+from shared.files.places import Places
 from shared.intake.rejections import quoted, rejected
 from shared.tables.deletion_vectors import Rows, deleted_rows
 from shared.tables.snapshot import TableColumn, TablePart
@@ -57,7 +58,11 @@ class TableFile(Parquet):
         """Its bytes alone do not say what its rows are."""
         return False
 
-    def batches(self, columns: list[str], budget: Budget) -> Iterator[pa.RecordBatch]:
+    def places(self) -> Places:
+        """Its beginning alone: the log says by number which rows are deleted."""
+        return Places(self.rows, (0,), (0,))
+
+    def batches(self, columns: list[str], budget: Budget, group: int = 0) -> Iterator[pa.RecordBatch]:
         """The rows of these columns that the table still has, in the order of the file."""
         schema = pa.schema([self.schema.field(name) for name in columns])
         at = 0

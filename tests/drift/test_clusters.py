@@ -37,9 +37,8 @@ def rows(rng: np.random.Generator, customers: int, shift: float = 0.0) -> pa.Rec
 def detected(
     rng: np.random.Generator, column: str, sizes: tuple[int, int] = (300, 80), shift: float = 0.0
 ) -> bool:
-    sides = [
-        OneOfEach(column).of(rows(rng, n, by)).to_pandas() for n, by in zip(sizes, (0.0, shift), strict=True)
-    ]
+    batches = [rows(rng, n, by) for n, by in zip(sizes, (0.0, shift), strict=True)]
+    sides = [OneOfEach(column).of(batch, np.arange(batch.num_rows))[0].to_pandas() for batch in batches]
     reference, current = (side.drop(columns="customer") for side in sides)
     report = drift.compare(reference, current, policy=drift.Policy(false_alarm_rate=RATE))
     return report.detected

@@ -104,7 +104,10 @@ def test_a_thousand_sorted_drops_are_covered_as_shuffled_ones() -> None:
         for order, column in (("sorted", np.sort(values)), ("shuffled", values)):
             sample = RowSample(schema, 200)
             first = drop * 10_000  # another drop, other numbers: what the place in a drop gives is fixed
-            sample.add(pa.record_batch([pa.array(column)], schema=schema), chances(first, len(column)))
+            sample.add(
+                pa.record_batch([pa.array(column)], schema=schema),
+                chances(np.arange(first, first + len(column))),
+            )
             seen = sample.table().column("y").to_numpy()
             half = 1.645 * seen.std(ddof=1) / len(seen) ** 0.5
             covered[order] += abs(seen.mean() - values.mean()) <= half

@@ -26,7 +26,7 @@ def sampled(rows: int, size: int, cut: int) -> RowSample:
     sample = RowSample(SCHEMA, size)
     for first in range(0, rows, cut):
         n = min(cut, rows - first)
-        sample.add(batch(first, n), chances(first, n))
+        sample.add(batch(first, n), chances(np.arange(first, first + n)))
     return sample
 
 

@@ -1,5 +1,6 @@
 """One row of each key, across batches; what has no key stands for itself."""
 
+import numpy as np
 import pyarrow as pa
 
 from shared.reader import one_of_each
@@ -8,7 +9,9 @@ from shared.reader.one_of_each import OneOfEach
 
 def kept(chooser: OneOfEach, keys: list[str | None]) -> list[int]:
     batch = pa.record_batch({"key": keys, "row": list(range(len(keys)))})
-    return chooser.of(batch).column("row").to_pylist()
+    found, places = chooser.of(batch, np.arange(len(keys)))
+    assert places.tolist() == found.column("row").to_pylist()
+    return places.tolist()
 
 
 def test_the_first_row_of_each_key_is_kept_across_batches() -> None:

@@ -140,7 +140,9 @@ def _minutes(arms: Mapping[str, Sequence[MemoryRequest]]) -> list[TrafficMinute]
         requests, errors = Counter[datetime](), Counter[datetime]()
         minute = end = datetime.min.replace(tzinfo=UTC)
         for request in seen:
-            if not minute <= request.at < end:  # neighbours mostly share theirs, and to cut one off takes time
+            if (
+                not minute <= request.at < end
+            ):  # neighbours mostly share theirs, and to cut one off takes time
                 minute = request.at.replace(second=0, microsecond=0)
                 end = minute + timedelta(minutes=1)
             requests[minute] += 1

@@ -11,8 +11,8 @@ import drift
 from shared.files.drop_files import DropFile, Reading, ReadSpec
 from shared.intake import contract_verdict
 from shared.intake.rejections import listed, quoted, rejected
-from shared.reader.part_reading import PartReading, read_part
-from shared.reader.reading_plan import Plan, plan
+from shared.reader.drop_plan import Plan, plan
+from shared.reader.part_summary import PartReading, read_part
 from shared.redaction import printable
 from shared.values.column_kinds import infinite
 from shared.values.texts import Contradicted

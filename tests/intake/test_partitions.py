@@ -23,7 +23,7 @@ import drift
 from drift import profiler
 from shared.files.drop_files import Limits
 from shared.intake import DropFile, ReadSpec, read_drop
-from shared.reader import even_batches, first_look, reading_plan
+from shared.reader import drop_plan, even_batches, first_look
 from shared.reader.batches import open_sources
 from shared.reader.one_pass import read
 from shared.values.joined_words import JoinedWords, Mask
@@ -94,7 +94,7 @@ def test_however_it_is_cut_a_drop_reads_alike(
     with pytest.MonkeyPatch.context() as small, tempfile.TemporaryDirectory() as place:
         small.setattr(even_batches, "ROWS", 16)
         small.setattr(even_batches, "TEXT_BYTES", 200)
-        for module in (profiler, even_batches, first_look, reading_plan):
+        for module in (profiler, even_batches, first_look, drop_plan):
             small.setattr(module, "STRETCH_ROWS", 32)
         (whole := Path(place, "whole")).mkdir()
         (parts := Path(place, "parts")).mkdir()

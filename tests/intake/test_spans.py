@@ -24,10 +24,10 @@ from shared.errors import InputRejected
 from shared.files import blocks
 from shared.files.drop_files import Limits
 from shared.intake import DropFile, Reading, ReadSpec
-from shared.reader import even_batches, evidence_sample, first_look, reading_plan
+from shared.reader import drop_plan, even_batches, evidence_sample, first_look
+from shared.reader.drop_plan import Alone, plan
 from shared.reader.one_pass import merged, read
-from shared.reader.part_reading import read_part
-from shared.reader.reading_plan import Alone, plan
+from shared.reader.part_summary import read_part
 from shared.values.texts import Contradicted
 from tests.drift.test_parts import shrunk
 
@@ -106,7 +106,7 @@ def written(output: Path) -> dict[str, list[Any]]:
 
 def small_bounds(small: pytest.MonkeyPatch) -> None:
     shrunk(small)
-    for module in (even_batches, first_look, reading_plan):
+    for module in (even_batches, first_look, drop_plan):
         small.setattr(module, "STRETCH_ROWS", STRETCH)
     small.setattr(even_batches, "ROWS", 20)
     small.setattr(even_batches, "TEXT_BYTES", 300)

@@ -94,11 +94,15 @@ def by_spans(files: Sequence[DropFile], spec: ReadSpec, output: Path, most: int,
 
 
 def written(output: Path) -> dict[str, list[Any]]:
-    """The rows of each side in their order, and the bytes of the samples."""
+    """The rows of each side in their order and in their row groups, and the bytes of the samples."""
     found: dict[str, list[Any]] = {}
     for side in ("train", "holdout", "unlabelled", "rejected"):
         files = sorted((output / side).glob("*.parquet"))
-        found[side] = [row for file in files for row in pq.read_table(file).to_pylist()]
+        found[side] = [
+            opened.read_row_group(group).to_pylist()
+            for opened in map(pq.ParquetFile, files)
+            for group in range(opened.num_row_groups)
+        ]
     return found | {
         name: [(output / "sample" / f"{name}.parquet").read_bytes()] for name in ("all", "holdout")
     }

@@ -197,6 +197,9 @@ def test_one_word_of_the_browser_is_enough_for_a_form(said: dict[str, str]) -> N
 def test_a_cookie_that_is_no_token_of_ours_counts_as_none(token: str) -> None:
     assert csrf.token_of({"cookie": f"{csrf.COOKIE}={token}"}) == ""
     assert csrf.token_of({"cookie": "a=b; \x00="}) == csrf.token_of({}) == ""
+    assert csrf.token_of({"cookie": "a@b=1"}) == "", (
+        "Python refuses such a name, which another application may use"
+    )
     assert csrf.token_of({"cookie": f"a=b; {csrf.COOKIE}={TOKEN}"}) == TOKEN
 
 

@@ -1,0 +1,155 @@
+"""Each function of the app as the host calls it: who is let in, what is on record afterwards, what is answered."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import azure.functions as func
+import pytest
+
+from functions import alerts, app, people
+from shared.domain.caller import ACTING_ROLE, LOOKING_ROLE
+from shared.errors import DependencyUnavailable
+from shared.settings import Settings
+from shared.state import queries
+from tests.engine.world import ACCOUNT, World, csv, season
+from tests.faults import Call, watched
+from tests.functions_app.test_adapters import functions
+
+ALERT = {
+    "schemaId": "azureMonitorCommonAlertSchema",
+    "data": {"essentials": {"alertRule": "birds-errors", "monitorCondition": "Fired"}},
+}
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    made.publish()
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
+    monkeypatch.setattr(app, "ports", lambda: made.ports)
+    given = {name: ACCOUNT for name in Settings.names() if name != "DRIFTLOOP_REGISTRY"}
+    settings = Settings.from_environment(given | {"DRIFTLOOP_ENDPOINT_ACCESS": "enabled"})
+    monkeypatch.setattr(app, "settings", lambda: settings)
+    return made
+
+
+def asked(
+    name: str, role: str = "", *, body: object = None, method: str = "POST", path: str = "", **more: str
+) -> func.HttpResponse:
+    """What a function answers to somebody with this role; to nobody where it is empty."""
+    claims = {"claims": [{"typ": "roles", "val": role}, {"typ": "name", "val": "bob"}]}
+    headers = (
+        {"x-ms-client-principal": base64.b64encode(json.dumps(claims).encode()).decode()} if role else {}
+    )
+    route = {"loop": "birds", "verb": "pause"} if name == "act" else {"path": path}
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    url = f"https://app.example/api/tower/{path}"
+    request = func.HttpRequest(method, url, headers=headers | more, route_params=route, body=sent)
+    found: func.HttpResponse = functions()[name].get_user_function()(request)
+    return found
+
+
+def told(answer: func.HttpResponse) -> dict[str, str]:
+    found: dict[str, str] = json.loads(answer.get_body())
+    return found
+
+
+def nothing_is_asked(world: World) -> bool:
+    return not world.ports.queue.messages and queries.inbox(world.ports, "birds") == []
+
+
+def test_an_alert_of_azure_monitor_is_in_the_queue_before_it_is_answered(world: World) -> None:
+    answer = asked("alert", alerts.ROLE, body=ALERT)
+    assert (answer.status_code, answer.get_body()) == (202, b"")
+    (message,) = world.ports.queue.messages
+    assert "birds-errors" in message
+
+
+@pytest.mark.parametrize(
+    ("role", "body", "status", "code"),
+    [
+        ("", ALERT, 401, "denied"),
+        (ACTING_ROLE, ALERT, 403, "denied"),
+        (alerts.ROLE, b"{", 400, "not-json"),
+        (alerts.ROLE, b'"' + b"x" * alerts.MAX_BODY_BYTES + b'"', 413, "too-large"),
+    ],
+)
+def test_anything_else_is_no_alert_and_is_answered_with_why(
+    world: World, role: str, body: object, status: int, code: str
+) -> None:
+    answer = asked("alert", role, body=body)
+    assert (answer.status_code, told(answer)["code"]) == (status, code)
+    assert told(answer)["message"]
+    assert nothing_is_asked(world)
+
+
+def test_an_alert_of_just_the_limit_is_read(world: World) -> None:
+    short = json.dumps(ALERT).encode()
+    body = short + b" " * (alerts.MAX_BODY_BYTES - len(short))
+    assert asked("alert", alerts.ROLE, body=body).status_code == 202
+
+
+def test_an_act_is_in_the_queue_under_its_actor_before_it_is_answered(world: World) -> None:
+    answer = asked("act", ACTING_ROLE, body={"reason": "because"})
+    assert (answer.status_code, answer.get_body()) == (202, b"")
+    (message,) = world.ports.queue.messages
+    assert {"pause", "birds", "bob", "because"} <= set(json.loads(message).values())
+
+
+@pytest.mark.parametrize(
+    ("role", "body", "site", "status", "code"),
+    [
+        ("", {}, "", 401, "denied"),
+        (LOOKING_ROLE, {}, "", 403, "role-missing"),
+        (ACTING_ROLE, {}, "cross-site", 403, "other-site"),
+        (ACTING_ROLE, [], "", 400, "not-an-object"),
+        (ACTING_ROLE, b'"' + b"x" * people.MAX_BODY_BYTES + b'"', "", 413, "too-large"),
+    ],
+)
+def test_an_act_that_is_refused_changes_nothing_and_says_why(
+    world: World, role: str, body: object, site: str, status: int, code: str
+) -> None:
+    more = {"sec-fetch-site": site} if site else {}
+    answer = asked("act", role, body=body, **more)
+    assert (answer.status_code, told(answer)["code"]) == (status, code)
+    assert told(answer)["message"]
+    assert nothing_is_asked(world)
+
+
+def test_an_act_that_can_be_put_nowhere_is_told_to_have_been_asked_for_by_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(call: Call, make: object) -> object:
+        if call.effect:
+            raise DependencyUnavailable("storage is away")
+        return make()  # type: ignore[operator]
+
+    ports = watched(world.ports, away)
+    monkeypatch.setattr(app, "ports", lambda: ports)
+    answer = asked("act", ACTING_ROLE, body={})
+    assert (answer.status_code, told(answer)["code"]) == (503, "unavailable")
+    assert told(answer)["message"].startswith("nothing was asked for: ")
+
+
+def test_a_page_takes_the_role_to_look_and_a_form_its_own_token(world: World) -> None:
+    assert asked("tower", LOOKING_ROLE, method="GET", path="loops/birds").status_code == 200
+    assert asked("tower", ACTING_ROLE, method="GET", path="loops/birds").status_code == 403
+    assert asked("tower", method="GET", path="loops/birds").status_code == 401
+    assert asked("tower_act", path="act").status_code == 401
+    assert asked("tower_act", ACTING_ROLE, path="act").status_code == 403
+    assert nothing_is_asked(world)
+
+
+def test_the_tick_runs_what_is_due_and_the_sweep_finds_what_no_event_reported(world: World) -> None:
+    functions()["tick"].get_user_function()(None)
+    world.ports.blobs.upload("landing", "birds/2007.csv", csv(season(2007)))
+    functions()["tick"].get_user_function()(None)
+    assert queries.inbox(world.ports, "birds") == []
+    functions()["sweep"].get_user_function()(None)
+    (record,) = queries.inbox(world.ports, "birds")
+    assert record.version is None
+    functions()["tick"].get_user_function()(None)
+    (record,) = queries.inbox(world.ports, "birds")
+    assert record.version == 1

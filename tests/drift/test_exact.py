@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact, hypergeom
 
-from drift import hypergeometric, numeric, significance
+from drift import findings, hypergeometric, numeric, significance
 
 
 @pytest.mark.parametrize(("total", "size", "rows"), [(3, 50, 5050), (20, 5, 60), (7, 7, 14), (400, 50, 900)])
@@ -65,3 +65,51 @@ def test_two_rows_are_no_certainty() -> None:
     reference, current = np.array([5_000, 1, 0, 0]), np.array([48, 0, 2, 0])
     found = significance.weigh(numeric.BATTERY, reference, current)
     assert found.p_value >= hypergeom(5_051, 3, 50).pmf(2) / 10
+
+
+def test_what_cannot_reject_is_not_paid_for_by_the_others() -> None:
+    """Tarone: with a rate of .05 and three parts only floors up to .05/3 can reject; the two that are left share it."""
+    adjusted = significance.adjusted([0.01, 0.03, 0.5], [0.0, 0.02, 0.0], 0.05)
+    assert adjusted.tolist() == pytest.approx([0.02, 1.0, 0.5])
+    assert significance.adjusted([0.05], [0.05], 0.05).tolist() == [0.05], "a floor at the rate can reject"
+    assert significance.testable(np.array([0.025, 0.025, 0.03]), 0.05).tolist() == [True, True, False]
+    assert significance.testable(np.array([0.06]), 0.05).tolist() == [False]
+    assert significance.testable(np.array([0.05, 0.05]), 0.05).tolist() == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("others", "rows", "size", "rare"),
+    [
+        (499, 1000, 500, True),
+        (500, 1000, 500, False),
+        (1000, 10_000, 4999, True),
+        (1000, 10_000, 5000, False),
+        (1000, 10_000, 5001, True),
+    ],
+)
+def test_values_are_rare_where_one_holds_most_rows_and_the_smaller_side_expects_under_500_others(
+    others: int, rows: int, size: int, rare: bool
+) -> None:
+    assert significance.rare(np.array([others, rows - others]), size) is rare
+
+
+def test_rows_of_the_reference_off_the_usual_value_count_only_where_they_are_rare() -> None:
+    first, second = np.array([10, 80, 10]), np.array([1, 95, 4])
+    assert significance.off_usual(first, second) == 20
+    assert significance.off_usual(np.array([50, 50]), np.array([50, 50])) == 0
+
+
+@pytest.mark.parametrize(("first", "second"), [([0, 0], [3, 4]), ([3, 4], [0, 0]), ([0, 5], [0, 6])])
+def test_an_empty_side_and_a_single_value_say_nothing_and_can_reject_nothing(
+    first: list[int], second: list[int]
+) -> None:
+    said = significance.weigh(numeric.BATTERY, np.array(first), np.array(second))
+    assert (said.p_value, dict(said.tests), said.floor) == (1.0, {}, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(1, "a"), (3, "a, b, c"), (4, "a, b, c and 1 more columns"), (6, "a, b, c and 3 more columns")],
+)
+def test_up_to_three_columns_are_named_and_the_others_counted(number: int, words: str) -> None:
+    assert findings.listed(list("abcdef")[:number]) == words

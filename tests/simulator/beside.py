@@ -1,4 +1,4 @@
-"""What cannot be done about new data keeps no other part of the loop waiting: not for a round."""
+"""What cannot be done about new data keeps no other part of the loop waiting."""
 
 from __future__ import annotations
 

@@ -118,6 +118,13 @@ def test_an_act_that_is_refused_changes_nothing_and_says_why(
     assert nothing_is_asked(world)
 
 
+@pytest.mark.parametrize(("origin", "status"), [("https://app.example", 202), ("https://other.example", 403)])
+def test_an_act_that_a_page_asks_for_is_this_app_s_own(world: World, origin: str, status: int) -> None:
+    """An older browser tells of the page's site alone."""
+    assert asked("act", ACTING_ROLE, body={}, origin=origin).status_code == status
+    assert nothing_is_asked(world) is (status != 202)
+
+
 def test_an_act_that_can_be_put_nowhere_is_told_to_have_been_asked_for_by_nobody(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,7 +41,11 @@ GROUPS = {
         ("functions/*.py", "tower/csrf.py", "shared/port_rules.py"),
         (
             *("tests/functions_app", "tests/tower/test_acting.py", "tests/core/test_port_rules.py"),
-            *("tests/engine/test_recording.py", "tests/engine/test_run_queue.py"),
+            *(
+                "tests/engine/test_recording.py",
+                "tests/engine/test_run_queue.py",
+                "tests/engine/test_rights.py",
+            ),
         ),
     ),
     "policy": Group(

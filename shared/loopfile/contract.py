@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Literal
-from unicodedata import normalize
 
 from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
+from shared.domain.rule import KINDS, ContractRule, RuleMeaning, moment, shown, sort, whole
 from shared.loopfile.value_kinds import Allowed, Column, Columns, Count, Duration, Section, Share
 
 OnBreach = Literal["quarantine", "drop_rows", "report"]
 Type = Literal["number", "integer", "boolean", "text", "time"]
 Value = str | int | float | bool
-
-TYPES: Mapping[str, frozenset[str]] = {
-    "number": frozenset({"number", "integer"}),
-    "integer": frozenset({"integer"}),
-    "boolean": frozenset({"boolean"}),
-    "text": frozenset({"string"}),
-    "time": frozenset({"datetime"}),
-}
-"""What a rule calls a type -> the types of a version's columns that are one."""
-_ANY = frozenset({"number", "integer", "boolean", "string", "datetime"})
 
 
 class OtherColumn(Section):
@@ -47,7 +36,7 @@ Bound = Annotated[
 ]
 
 
-class Rule(Section):
+class Rule(Section, RuleMeaning):
     """One promise about a drop. A null breaks `nulls_at_most` alone."""
 
     column: Column | None = None
@@ -92,70 +81,17 @@ class Rule(Section):
     """quarantine: the drop is; drop_rows: rows that break the rule are rejected, and kept; report: a finding."""
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """What the rule is about; exactly one in a sound rule."""
-        return tuple(kind for kind, keys in KINDS.items() if any(getattr(self, k) is not None for k in keys))
-
-    @property
-    def kind(self) -> str:
-        return next(iter(self.kinds), "")
-
-    @property
-    def by_row(self) -> bool:
-        """Whether single rows break it."""
-        return self.kind in _BY_ROW
-
-    @property
-    def bounds(self) -> Mapping[str, int | float | str | OtherColumn]:
-        found = {key: getattr(self, key) for key in KINDS["range"]}
-        return {key: value for key, value in found.items() if value is not None}
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns that it looks at."""
-        others = (bound.column for bound in self.bounds.values() if isinstance(bound, OtherColumn))
-        own = (self.column,) if self.column else ()
-        return tuple(dict.fromkeys((*own, *others, *(self.unique or ()))))
+    def plain(self) -> ContractRule:
+        """As the reader has it."""
+        return ContractRule.from_document(self.model_dump(mode="json", exclude_defaults=True))
 
     @property
     def notation(self) -> str:
-        """The rule as a line of a loop file has it, without what happens on a breach."""
-        document = self.model_dump(mode="json", exclude_defaults=True, exclude={"on_breach", "column"})
-        said = ", ".join(f"{key}: {_shown(value)}" for key, value in document.items())
-        return f"{self.column}: {said}" if self.column else said
+        """As `ContractRule.notation`."""
+        return self.plain.notation
 
 
-KINDS: Mapping[str, tuple[str, ...]] = {
-    "range": ("at_least", "above", "at_most", "below"),
-    "values": ("values",),
-    "pattern": ("pattern",),
-    "length": ("min_length", "max_length"),
-    "type": ("type",),
-    "nulls": ("nulls_at_most",),
-    "unique": ("unique",),
-    "rows": ("rows_at_least", "rows_at_most"),
-    "age": ("max_age",),
-}
-_BY_ROW = frozenset({"range", "values", "pattern", "length", "nulls", "unique"})
 _WITHOUT_COLUMN = frozenset({"unique", "rows"})
-_FEW = 6
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list):
-        more = f", … {len(value) - _FEW} more" if len(value) > _FEW else ""
-        return f"[{', '.join(map(_shown, value[:_FEW]))}{more}]"
-    if isinstance(value, dict):
-        return f"{{column: {value['column']}}}"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:.15g}" if isinstance(value, float) else str(value)
-
-
-def moment(text: str) -> datetime:
-    """A time of a rule, aware; ValueError when it is none."""
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 Fault = tuple[str, object, str]
@@ -206,7 +142,7 @@ def _range(rule: Rule) -> Iterator[Fault]:
             yield key, bound, "a number, a time such as 2024-12-31T08:00, or {column: NAME}"
     fixed = {key: bound for key, bound in rule.bounds.items() if not isinstance(bound, OtherColumn)}
     if len({isinstance(bound, str) for bound in fixed.values()}) > 1:
-        yield "", _shown(list(fixed.values())), "bounds that are all numbers, or all times"
+        yield "", shown(list(fixed.values())), "bounds that are all numbers, or all times"
     elif sound and _is_empty(fixed):
         key = next(k for k in ("at_most", "below") if k in fixed)
         yield key, fixed[key], "a bound that leaves a value: none is within these"
@@ -231,12 +167,8 @@ def _is_empty(fixed: Mapping[str, int | float | str]) -> bool:
 
 def _values(rule: Rule) -> Iterator[Fault]:
     found = rule.values or ()
-    if not found or len({_sort(value) for value in found}) > 1:
+    if not found or len({sort(value) for value in found}) > 1:
         yield "values", list(found), "a list of texts, of numbers, or of true and false"
-
-
-def _sort(value: Value) -> str:
-    return "boolean" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
 
 
 def _pattern(rule: Rule) -> Iterator[Fault]:
@@ -255,11 +187,6 @@ def unusable(pattern: str) -> str:
     except pa.ArrowInvalid as error:
         return str(error).split(": ")[1]
     return ""
-
-
-def whole(pattern: str) -> str:
-    """The pattern, as it has to match from a text's beginning to its end."""
-    return rf"\A(?:{pattern})\z"
 
 
 def _ends(low: str, high: str) -> Callable[[Rule], Iterator[Fault]]:
@@ -283,53 +210,3 @@ _FAULTS: Mapping[str, Callable[[Rule], Iterator[Fault]]] = {
     "rows": _ends("rows_at_least", "rows_at_most"),
     **dict.fromkeys(("type", "nulls", "unique", "age"), _none),
 }
-
-
-def as_spelled(rule: Rule, columns: Iterable[str]) -> Rule:
-    """The rule with the names of its columns as these are spelled: Unicode has several ways to write one."""
-    known = {normalize("NFC", name): name for name in columns}
-
-    def there(name: str) -> str:
-        return known.get(normalize("NFC", name), name)
-
-    others = {k: bound for k, bound in rule.bounds.items() if isinstance(bound, OtherColumn)}
-    spelled: dict[str, object] = {k: OtherColumn(column=there(bound.column)) for k, bound in others.items()}
-    if rule.column is not None:
-        spelled["column"] = there(rule.column)
-    if rule.unique is not None:
-        spelled["unique"] = tuple(map(there, rule.unique))
-    return rule.model_copy(update=spelled)
-
-
-def misfit(rule: Rule, columns: Mapping[str, str]) -> tuple[str, str] | None:
-    """The first column that the rule cannot be checked on, and its type, empty where it is not there.
-
-    `columns` are a version's: name -> number, integer, boolean, string, datetime or nothing.
-    """
-    for name in rule.columns:
-        if name not in columns:
-            return name, ""
-    fitting = _fitting(rule)
-    for name in rule.columns:
-        if columns[name] != "nothing" and columns[name] not in fitting:
-            return name, columns[name]
-    if rule.kind == "range" and len({_family(columns[name]) for name in rule.columns} - {"nothing"}) > 1:
-        return rule.columns[-1], columns[rule.columns[-1]]
-    return None
-
-
-def _fitting(rule: Rule) -> frozenset[str]:
-    """Types of columns that the rule can be checked on."""
-    if rule.type is not None:
-        return TYPES[rule.type]
-    if rule.kind == "values":
-        return TYPES[_sort((rule.values or ("",))[0])]
-    if rule.kind == "range":
-        fixed = [bound for bound in rule.bounds.values() if not isinstance(bound, OtherColumn)]
-        numbers, times = TYPES["number"], TYPES["time"]
-        return numbers | times if not fixed else times if isinstance(fixed[0], str) else numbers
-    return {"pattern": TYPES["text"], "length": TYPES["text"], "age": TYPES["time"]}.get(rule.kind, _ANY)
-
-
-def _family(kind: str) -> str:
-    return "number" if kind == "integer" else kind

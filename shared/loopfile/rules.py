@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from shared import accounts, source_url
+from shared.domain.rule import as_spelled, misfit
 from shared.loopfile import batch_keys, contract, signal
 from shared.loopfile.definition import MOST_READING_S, Definition, Metric
 from shared.loopfile.prices import price
@@ -374,9 +375,9 @@ def _contract(it: Definition) -> Iterator[Finding]:
 def rules_on_columns(it: Definition, columns: Mapping[str, str]) -> Iterator[Finding]:
     """Rules of the contract that the columns of the loop's newest version do not fit."""
     for path, rule in _contract_rules(it) if columns else ():
-        if (misfit := contract.misfit(contract.as_spelled(rule, columns), columns)) is None:
+        if (found := misfit(as_spelled(rule.plain, columns), columns)) is None:
             continue
-        name, kind = misfit
+        name, kind = found
         if kind:
             yield Finding(path, rule.notation, f"a rule that fits column {name}, which is {kind}")
         else:

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from shared import accounts
+from shared.domain.rule import DURATION, UNITS, duration
 from shared.retraining import cron as schedules
 from shared.stats.metrics import class_name
 
@@ -40,8 +41,6 @@ class Section(BaseModel):
     )
 
 
-_DURATION = r"(\d{1,6}(?:\.\d{1,3})?)([smhd])"
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CONTAINER = re.compile(rf"(?:{accounts.NAME}:)?(?!.*--)[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9]")
 
 
@@ -50,15 +49,13 @@ LONGEST = timedelta(days=3650)
 
 
 def _duration(value: object) -> object:
-    found = re.fullmatch(_DURATION, value) if isinstance(value, str) else None
     if isinstance(value, timedelta):
         return value
-    if found is None:
+    if not isinstance(value, str):
         raise ValueError("not a duration")
-    seconds = float(found[1]) * _UNITS[found[2]]
-    if seconds > LONGEST.total_seconds():
+    if (found := duration(value)) > LONGEST:
         raise ValueError("too long")
-    return timedelta(seconds=seconds)
+    return found
 
 
 def _window(value: timedelta) -> timedelta:
@@ -75,7 +72,7 @@ def _quiet(value: timedelta) -> timedelta:
 
 def _write_duration(value: timedelta) -> str:
     seconds = value.total_seconds()
-    for unit, size in reversed(_UNITS.items()):
+    for unit, size in reversed(UNITS.items()):
         if seconds % size == 0:
             return f"{int(seconds // size)}{unit}"
     return f"{seconds:.3f}s"
@@ -164,7 +161,7 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
     PlainSerializer(_write_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION}$"}),
+    WithJsonSchema({"type": "string", "pattern": rf"^{DURATION}$"}),
     Allowed("a number with s, m, h or d, for example 90s, 15m, 6h or 60d; 3650d at most"),
 ]
 ServedWindow = Annotated[Duration, AfterValidator(_window), Allowed("from 10m to 90d, for example 1h or 1d")]

@@ -6,25 +6,23 @@ null breaks no rule but that of nulls.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.domain.rule import ContractRule, RuleBound, as_spelled, misfit, moment
+from shared.domain.rule import whole as whole_text
 from shared.reader.row_hash import RowHashes
 from shared.reader.seen_rows import MOST_KEPT, SeenRows
 from shared.values.column_kinds import ARROW, DATETIME, INTEGER, NOTHING, NUMBER
-
-if TYPE_CHECKING:
-    from shared.loopfile import Rule
 
 Rejected = list[tuple[str, pa.BooleanArray]]
 """Each rule that rejects rows, as it is written, and which. Two rules may be written alike where a list is long."""
@@ -111,22 +109,14 @@ def dropping(rules: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...
     return tuple(rule for rule in rules if rule.get("on_breach") == "drop_rows")
 
 
-def _rules(documents: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:
-    if not documents:
-        return ()
-    from pydantic import TypeAdapter
-
-    from shared.loopfile import Rule
-
-    return TypeAdapter(tuple[Rule, ...]).validate_json(json.dumps(documents))
+def _rules(documents: Sequence[Mapping[str, Any]]) -> tuple[ContractRule, ...]:
+    return tuple(map(ContractRule.from_document, documents))
 
 
 class _Check:
     """One rule and what it has seen."""
 
-    def __init__(self, rule: Rule, columns: Mapping[str, str], landed_at: str) -> None:
-        from shared.loopfile.contract import as_spelled, misfit
-
+    def __init__(self, rule: ContractRule, columns: Mapping[str, str], landed_at: str) -> None:
         self.rule, self.seen = (rule := as_spelled(rule, columns)), SeenRows()
         self._landed_at = landed_at
         self._column = columns.get(rule.column or "", NOTHING)
@@ -210,13 +200,11 @@ def _none_of(column: pa.Array) -> pa.BooleanArray:
     return pa.array(np.zeros(len(column), dtype=np.bool_))
 
 
-def _range(rule: Rule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
-    from shared.loopfile.contract import OtherColumn
-
+def _range(rule: ContractRule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
     column = batch.column(rule.column)
     broken = _none_of(column)
     for key, bound in rule.bounds.items():
-        if isinstance(bound, OtherColumn):
+        if isinstance(bound, RuleBound):
             other = batch.column(bound.column)
             outside = _beyond_other(key, column, other)
         else:
@@ -242,8 +230,6 @@ def _beyond_other(key: str, column: pa.Array, other: pa.Array) -> pa.Array | Non
 
 
 def _beyond_value(key: str, column: pa.Array, bound: int | float | str, kind: str) -> pa.Array | None:
-    from shared.loopfile.contract import moment
-
     if kind == NOTHING:
         return None
     if kind == DATETIME:
@@ -269,7 +255,7 @@ def _fraction(value: int | float | str) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def _values(rule: Rule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
+def _values(rule: ContractRule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
     column = batch.column(rule.column)
     if kind == NOTHING:
         return _none_of(column)
@@ -282,17 +268,15 @@ def _values(rule: Rule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
     return pc.and_(pc.is_valid(column), pc.invert(known))
 
 
-def _pattern(rule: Rule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
-    from shared.loopfile.contract import whole
-
+def _pattern(rule: ContractRule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
     column = batch.column(rule.column)
     if kind == NOTHING:
         return _none_of(column)
-    fits = pc.match_substring_regex(column, whole(str(rule.pattern)))
+    fits = pc.match_substring_regex(column, whole_text(str(rule.pattern)))
     return pc.fill_null(pc.invert(fits), False)
 
 
-def _length(rule: Rule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
+def _length(rule: ContractRule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
     column = batch.column(rule.column)
     broken = _none_of(column)
     if kind == NOTHING:
@@ -304,7 +288,7 @@ def _length(rule: Rule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
     return broken
 
 
-def _nulls(rule: Rule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
+def _nulls(rule: ContractRule, batch: pa.RecordBatch, kind: str) -> pa.BooleanArray:
     return pc.is_null(batch.column(rule.column), nan_is_null=True)
 
 
@@ -314,13 +298,13 @@ _MASKS = {"range": _range, "values": _values, "pattern": _pattern, "length": _le
 # --- the drop as a whole ---------------------------------------------------------------------------
 
 
-def _row_count(rule: Rule, rows: int, newest: int | None, landed_at: str) -> str:
+def _row_count(rule: ContractRule, rows: int, newest: int | None, landed_at: str) -> str:
     few = rule.rows_at_least is not None and rows < rule.rows_at_least
     many = rule.rows_at_most is not None and rows > rule.rows_at_most
     return f"{rows:,} rows" if few or many else ""
 
 
-def _age(rule: Rule, rows: int, newest: int | None, landed_at: str) -> str:
+def _age(rule: ContractRule, rows: int, newest: int | None, landed_at: str) -> str:
     assert rule.max_age is not None
     if newest is None:
         return "no time at all"
@@ -338,7 +322,7 @@ def _age(rule: Rule, rows: int, newest: int | None, landed_at: str) -> str:
     return f"the newest time is {moments[0]}, the drop landed {moments[1]}"
 
 
-def _nothing(rule: Rule, rows: int, newest: int | None, landed_at: str) -> str:
+def _nothing(rule: ContractRule, rows: int, newest: int | None, landed_at: str) -> str:
     return ""
 
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.files.place import Place
+
 if TYPE_CHECKING:
     from shared import loopfile
     from shared.loopfile import Data
@@ -32,9 +34,9 @@ JUDGED_AS = {
 
 @dataclass(frozen=True)
 class DropFile:
-    """A downloaded file of a drop: where it lies, and the hostile name that it landed under."""
+    """A file of a drop: where it lies, and the hostile name that it landed under."""
 
-    path: Path
+    path: Place
     name: str
     size: int
     below: str = ""
@@ -45,7 +47,8 @@ class DropFile:
     """Of a file that an MLTable names: what is done to it."""
 
     def to_document(self) -> dict[str, Any]:
-        """Without what all files of a table share."""
+        """Without what all files of a table share; of a file of this machine."""
+        assert isinstance(self.path, Path)
         told = {"path": str(self.path.resolve()), "name": self.name, "size": self.size, "below": self.below}
         return {**told, "table": self.table.to_document() if self.table else None}
 

@@ -8,10 +8,10 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from shared.files.drop_files import DropFile, ReadSpec
+from shared.files.place import Place
 from shared.intake.rejections import quoted, rejected
 
 _PIECE = 1 << 20
@@ -84,7 +84,7 @@ class Budget:
 class Text:
     """A file of text; each time it is opened it is decompressed, decoded and checked again, with no copy on disk."""
 
-    path: Path
+    path: Place
     name: str
     packed: bool
     encoding: str
@@ -169,18 +169,18 @@ def _check_foreign(start: bytes, name: str, *, packed: bool) -> None:
         raise rejected("unsupported-format", f"{quoted(name)} is {found}{inside}")
 
 
-def _head(path: Path, size: int) -> bytes:
+def _head(path: Place, size: int) -> bytes:
     with path.open("rb") as stream:
         return stream.read(size)
 
 
-def _read(path: Path) -> Iterator[bytes]:
+def _read(path: Place) -> Iterator[bytes]:
     with path.open("rb") as stream:
         while piece := stream.read(_PIECE):
             yield piece
 
 
-def _inflated(path: Path, name: str) -> Iterator[bytes]:
+def _inflated(path: Place, name: str) -> Iterator[bytes]:
     """The content of a gzip file, member by member, never more than a piece at a time."""
     with path.open("rb") as stream:
         member, left = zlib.decompressobj(31), b""

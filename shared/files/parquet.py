@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from shared.files.drop_files import MIB, Limits
 from shared.files.formats import Budget
+from shared.files.place import Place, source
 from shared.files.places import Places
 from shared.intake.rejections import quoted, rejected
 from shared.values.arrow_columns import WideColumn, canonical, needs_a_look
@@ -40,7 +40,7 @@ _DAMAGE = (
 class Parquet:
     """One Parquet file whose footer has been read."""
 
-    path: Path
+    path: Place
     name: str
     schema: pa.Schema
     rows: int
@@ -109,7 +109,7 @@ class Parquet:
 
     def places(self) -> Places:
         """Where its row groups begin."""
-        with pq.ParquetFile(self.path, **guards()) as file:
+        with pq.ParquetFile(source(self.path), **guards()) as file:
             meta = file.metadata
             sizes = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
         starts = tuple(accumulate(sizes, initial=0))
@@ -119,7 +119,7 @@ class Parquet:
         """The rows of these columns, in the order of the file, from a row group on."""
         rows = self.places().starts[group] if group else 0
         try:
-            with pq.ParquetFile(self.path, **guards(), pre_buffer=False) as file:
+            with pq.ParquetFile(source(self.path), **guards(), pre_buffer=False) as file:
                 groups = range(group, file.metadata.num_row_groups)
                 for batch in file.iter_batches(
                     self.batch_rows, row_groups=groups, columns=columns, use_threads=False
@@ -172,11 +172,11 @@ def guards() -> dict[str, int | str]:
     return {**bounds, "coerce_int96_timestamp_unit": "us"}
 
 
-def open_parquet(path: Path, name: str, limits: Limits) -> Parquet:
+def open_parquet(path: Place, name: str, limits: Limits) -> Parquet:
     """Read the footer, after its frame has been looked at."""
     _check_frame(path, name)
     try:
-        with pq.ParquetFile(path, **guards()) as file:
+        with pq.ParquetFile(source(path), **guards()) as file:
             meta, schema = file.metadata, file.schema_arrow
     except _DAMAGE as error:
         raise rejected(
@@ -197,7 +197,7 @@ def open_parquet(path: Path, name: str, limits: Limits) -> Parquet:
     return Parquet(path, name, schema, meta.num_rows, _batch_rows(meta), limits)
 
 
-def _check_frame(path: Path, name: str) -> None:
+def _check_frame(path: Place, name: str) -> None:
     with path.open("rb") as stream:
         size = stream.seek(0, 2)
         stream.seek(max(0, size - 8))

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from shared.files.place import Place
 from shared.intake.rejections import listed, quoted, rejected
 
 MOST_BYTES = 8 * 1024 * 1024
@@ -95,7 +96,7 @@ def absent(promised: Iterable[Promised], sizes: Mapping[str, int]) -> list[str]:
     return found
 
 
-def check_content(one: Promised, file: Path) -> None:
+def check_content(one: Promised, file: Place) -> None:
     """Raises InputRejected where the file does not hold what was promised."""
     if one.md5 is not None and (found := _digest(file)) != one.md5:
         raise rejected("manifest-differs", f"{quoted(one.name)} has MD5 {found.hex()}, not {one.md5.hex()}")
@@ -116,6 +117,6 @@ def written(files: Mapping[str, Path], name: str) -> bytes:
     return table.getvalue().encode()
 
 
-def _digest(file: Path) -> bytes:
+def _digest(file: Place) -> bytes:
     with file.open("rb") as content:
         return hashlib.file_digest(content, partial(hashlib.md5, usedforsecurity=False)).digest()

@@ -8,7 +8,6 @@ a file sorted by class, time or key gives as good a sample as a shuffled one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from shared.files.place import Folder
 
 SIZE = 20_000
 """Rows of a sample at most: what `metric.sample` may ask for."""
@@ -76,10 +77,11 @@ class RowSample:
         table = pa.Table.from_batches(self._kept, self._schema)
         return table.replace_schema_metadata({ROWS: str(self.rows)})
 
-    def write(self, file: Path) -> None:
+    def write(self, folder: Folder, name: str) -> None:
         """The sample as a Parquet file."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(self.table(), file, compression="snappy")
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / name).open("wb") as file:
+            pq.write_table(self.table(), file, compression="snappy")
 
     def _compact(self) -> None:
         if not self._kept:
@@ -118,10 +120,10 @@ class Samples:
         self._all.merge(other._all)
         self._holdout.merge(other._holdout)
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Folder) -> None:
         """`all.parquet` and `holdout.parquet`."""
-        self._all.write(folder / "all.parquet")
-        self._holdout.write(folder / "holdout.parquet")
+        self._all.write(folder, "all.parquet")
+        self._holdout.write(folder, "holdout.parquet")
 
 
 def shares(populations: Iterable[int], available: Iterable[int], wanted: int) -> list[int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import drift
 from shared.files.drop_files import DropFile, Reading, ReadSpec
+from shared.files.place import Folder
 from shared.intake import contract_verdict
 from shared.intake.rejections import listed, quoted, rejected
 from shared.reader.drop_plan import Plan, plan
@@ -20,7 +20,7 @@ from shared.values.texts import Contradicted
 _TAG_LENGTH = 250
 
 
-def read(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Reading:
+def read(files: Sequence[DropFile], spec: ReadSpec, output: Folder) -> Reading:
     """Read one drop: see `shared.intake.read_drop`, which calls this in a process of its own."""
     settled = plan(files, spec)
     while True:
@@ -30,7 +30,7 @@ def read(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> Reading:
             settled = settled.learned(late)
 
 
-def merged(plan: Plan, parts: Sequence[PartReading], output: Path) -> Reading:
+def merged(plan: Plan, parts: Sequence[PartReading], output: Folder) -> Reading:
     """What the drop turned out to be, from the readings of all spans of its plan, in any order.
 
     They are used up. The samples are written under `output`, beside the rows that `read_part` wrote.

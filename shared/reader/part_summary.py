@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import drift
+from shared.files.place import Folder
 from shared.reader.batches import Met
 from shared.reader.contract_pass import ContractPass, any_of
 from shared.reader.drop_plan import Plan, Span
@@ -60,7 +60,7 @@ class PartReading:
         self.end = max((m for m in (self.end, end) if m is not None), default=None)
 
 
-def read_part(plan: Plan, span: Span, output: Path) -> PartReading:
+def read_part(plan: Plan, span: Span, output: Folder) -> PartReading:
     """Read some rows of a drop and write them under `output`.
 
     Raises

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from shared.files.place import Folder
 from shared.reader.contract_pass import Rejected, any_of
+from shared.reader.parquet_part import ParquetPart
 
 
 class RejectedRows:
     """A Parquet file beside those of the split; there is none where no row is rejected."""
 
-    def __init__(self, file: Path, schema: pa.Schema) -> None:
+    def __init__(self, file: Folder, schema: pa.Schema) -> None:
         row, rules = _free("row", schema), _free("rules", schema)
         self._schema = pa.schema([pa.field(row, pa.int64()), pa.field(rules, pa.string()), *schema])
         self._file = file
-        self._writer: pq.ParquetWriter | None = None
+        self._part: ParquetPart | None = None
 
     def add(self, batch: pa.RecordBatch, rejected: Rejected, before: int) -> None:
         """Keep the rejected rows of a batch; `before` rows came ahead of it."""
-        if self._writer is None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(self._file, self._schema, compression="snappy")
+        self._part = self._part or ParquetPart(self._file, self._schema)
         kept = any_of(rejected)
         numbers = pa.array(np.flatnonzero(kept.to_numpy(zero_copy_only=False)) + before + 1, pa.int64())
         rules = pa.repeat("", len(numbers))
@@ -34,11 +31,11 @@ class RejectedRows:
             more = pc.binary_join_element_wise(rules, pa.scalar(rule), gap)
             rules = pc.if_else(rows.filter(kept), more, rules)
         arrays = [numbers, rules, *batch.filter(kept).columns]
-        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+        self._part.write(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        if self._part is not None:
+            self._part.close()
 
 
 def _free(name: str, schema: pa.Schema) -> str:

@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from shared.files.place import Folder
+from shared.reader.parquet_part import ParquetPart
 from shared.reader.rejected_rows import RejectedRows
 
 
 class _Side:
     """One part of the split, as a Parquet file; of an `optional` part without rows there is none."""
 
-    def __init__(self, file: Path, schema: pa.Schema, *, optional: bool = False) -> None:
+    def __init__(self, file: Folder, schema: pa.Schema, *, optional: bool = False) -> None:
         self.rows = 0
         self._file, self._schema = file, schema
-        self._writer = None if optional else self._opened()
-
-    def _opened(self) -> pq.ParquetWriter:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        return pq.ParquetWriter(self._file, self._schema, compression="snappy")
+        self._part = None if optional else ParquetPart(file, schema)
 
     def add(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows:
-            self._writer = self._writer or self._opened()
-            self._writer.write_batch(batch)
+            self._part = self._part or ParquetPart(self._file, self._schema)
+            self._part.write(batch)
             self.rows += batch.num_rows
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        if self._part is not None:
+            self._part.close()
 
 
 class Sides:
     """Writes rows where they belong, under `output`, in files that carry the number of their part of the drop."""
 
-    def __init__(self, output: Path, schema: pa.Schema, target: str, part: int) -> None:
+    def __init__(self, output: Folder, schema: pa.Schema, target: str, part: int) -> None:
         name = f"part-{part:05d}.parquet"
         self._target = target
         self._train = _Side(output / "train" / name, schema, optional=part > 0)

@@ -60,7 +60,7 @@ def test_a_file_sorted_by_class_gives_each_class_its_share() -> None:
 
 
 def test_the_file_says_what_it_was_drawn_from(tmp_path: Path) -> None:
-    sampled(5000, 100, 640).write(tmp_path / "sample" / "all.parquet")
+    sampled(5000, 100, 640).write(tmp_path / "sample", "all.parquet")
     read = pq.read_table(tmp_path / "sample" / "all.parquet")
     assert read.num_rows == 100
     assert read.schema.metadata[ROWS] == b"5000"

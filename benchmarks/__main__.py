@@ -17,6 +17,7 @@ MODULES = (
     "drift",
     "drift.clusters",
     "drift.power",
+    "large_drop",
     "package",
     "parts",
     "tower",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = {OK: 0, BROKEN: 1, WARNING: 3}
 
-CONTAINERS = ("landing", "labels", "versions", "documents", "quarantine", DEAD_LETTERS)
+CONTAINERS = ("landing", "labels", "versions", "documents", "quarantine", "readings", DEAD_LETTERS)
 SKEW_WARNING = timedelta(seconds=30)
 SKEW_BROKEN = timedelta(minutes=5)
 SETTLED = timedelta(hours=1)

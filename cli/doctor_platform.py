@@ -216,6 +216,8 @@ def _scopes(around: Surroundings, settings: Settings) -> dict[str, re.Pattern[st
         "account": f"{account}$",
         "app-group": f"/resourceGroups/{settings.autoscale_group}$",
         "versions": f"{account}/blobServices/default/containers/versions$",
+        "readings": f"{account}/blobServices/default/containers/readings$",
+        "own-landing": f"{account}/blobServices/default/containers/landing$",
         "dead-letter": f"{account}/blobServices/default/containers/{DEAD_LETTERS}$",
         "queue": f"{account}/queueServices/default/queues/{settings.queue}$",
         "workspace-account": f"/storageAccounts/(?!{around.account}$)[^/]+$",

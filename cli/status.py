@@ -53,6 +53,8 @@ def _loop(view: queries.LoopView) -> None:
         out.print(f"  served: {shown(say(view.state.served_verdict))}")
     if view.state.final_labels is not None:
         out.print(f"  labels: {shown(say(view.state.final_labels))}")
+    if view.reading is not None:
+        out.print(f"  reading: {shown(say(view.reading))}")
     out.print(f"  cost of releases: {shown(say(view.cost))}")
     if view.steps is not None:
         out.print(f"  newest training, {shown(say(view.steps))}")

@@ -16,7 +16,7 @@ from shared.words import say, titled
 
 PEOPLE = 4000
 SHORT = ("canary.bake_minutes=0",)
-SPARK = ("train.pipeline=train-spark.yml",)
+SPARK = ("train.pipeline=train-spark.yml", "data.reader=spark")
 
 
 def people() -> pd.DataFrame:
@@ -38,7 +38,7 @@ def tell(stage: Stage, *, spark: bool = False) -> None:
         stage.let_spark_read()
     stage.chapter("Publish", f"driftloop publish loops/income{''.join(f' --set {one}' for one in also)}")
     stage.publish((*SHORT, *also))
-    first = "a Spark step looks at the rows, then " if spark else ""
+    first = "a Spark job reads it, a Spark step looks at the rows, then " if spark else ""
     stage.chapter(
         "1. The census lands", f"{first}six variants are trained side by side by an Azure ML sweep job"
     )

@@ -579,7 +579,7 @@ module rolesOnAccount 'modules/roles/account.bicep' = {
 }
 
 module rolesOnContainers 'modules/roles/container.bicep' = [
-  for container in ['versions', 'dead-letter']: {
+  for container in ['versions', 'readings', 'dead-letter']: {
     name: 'roles-${container}'
     scope: resourceGroup(groupName)
     params: {
@@ -591,6 +591,18 @@ module rolesOnContainers 'modules/roles/container.bicep' = [
     dependsOn: [storage]
   }
 ]
+
+module rolesOnOwnLanding 'modules/roles/container.bicep' = {
+  name: 'roles-own-landing'
+  scope: resourceGroup(groupName)
+  params: {
+    accountName: accountName
+    containerName: 'landing'
+    grants: filter(grants, grant => grant.scope == 'own-landing')
+    principalIds: principalIds
+  }
+  dependsOn: [storage]
+}
 
 module rolesOnQueue 'modules/roles/queue.bicep' = {
   name: 'roles-queue'
@@ -760,6 +772,7 @@ module app 'modules/app.bicep' = {
     workspaceEndpoints
     rolesOnAccount
     rolesOnContainers
+    rolesOnOwnLanding
     rolesOnQueue
     rolesOnWorkspaceAccount
     rolesOnWorkspace

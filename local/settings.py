@@ -34,6 +34,7 @@ CONTAINERS = (
     "versions",
     "documents",
     "quarantine",
+    "readings",
     "dead-letter",
     "azureml",
     "azureml-blobstore",

@@ -20,6 +20,9 @@ _LONGEST_CLIENT_ID = 40
 RELEASE_TAG = "driftloop.release"
 """The tag by which a job is known to be ours."""
 
+READING_TAG = "driftloop.reading"
+"""The tag by which a job that reads a drop is known to be ours: the digest of what it is asked."""
+
 JOB_TAG = "driftloop.job"
 """The tag of a model that names the job which made it."""
 

@@ -315,6 +315,44 @@ class Training(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class ReadingSpec:
+    """A job that reads a drop for which no function is large enough."""
+
+    name: str
+    """Of the job, and of the folder in which it finds what it is asked and leaves what it answers."""
+    experiment: str
+    code: str
+    """Asset id of the published reader."""
+    instance_type: str
+    memory_mb: int
+    """What its process may take beside Spark's own."""
+    order: bytes
+    """A `shared.spark.read_order.Order`."""
+    reference: bytes = b""
+    """The profile whose grid is used."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Readings(Protocol):
+    def ensure(self, spec: ReadingSpec) -> JobSeen:
+        """Submit under `spec.name`, or look at the job that bears it. Somebody else's job: ConfigurationError."""
+        ...
+
+    def cancel(self, name: str) -> None:
+        """Ask for cancellation; nothing happens when the job has ended, never was, or is somebody else's."""
+        ...
+
+    def left(self, name: str, file: str, most: int) -> bytes:
+        """A file that the job left; empty when there is none, or it has more bytes."""
+        ...
+
+    def take(self, name: str, parts: Mapping[str, str], path: str) -> None:
+        """Server-side copies of the rows that the job left, each under its ETag, into the versions container: name ->
+        ETag. Repeating changes nothing; Conflict when one is another by now."""
+        ...
+
+
 class Sharing(Protocol):
     """The registry that environments share, as whoever shares may use it; the app only reads it."""
 
@@ -633,6 +671,7 @@ class Ports:
     blobs: Blobs
     versions: Versions
     training: Training
+    readings: Readings
     serving: Serving
     """Online endpoints."""
     batch: Serving

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 VERSIONS = "versions"
 DOCUMENTS = "documents"
+READINGS = "readings"
 
 
 def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | None = None) -> Ports:
@@ -32,6 +33,7 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
     from shared.azure.failures import BoundedTransport
     from shared.azure.jobs import AzureTraining
     from shared.azure.queue import AzureQueue
+    from shared.azure.reading_jobs import AzureReadings
     from shared.azure.tables import TableStore
     from shared.azure.topic import AzureTopic
     from shared.azure.versions import AzureVersions
@@ -57,6 +59,9 @@ def azure_ports(settings: Settings, transport: Callable[[], BoundedTransport] | 
             partial(Datastore, workspace, clients),
             clients.signed_blob,
             settings.registry,
+        ),
+        readings=AzureReadings(
+            workspace, blobs.get_container_client(READINGS), blobs.get_container_client(VERSIONS)
         ),
         serving=AzureServing(
             workspace,

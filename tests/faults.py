@@ -46,6 +46,7 @@ LOOKS = frozenset(
             "evidence.predictions",
             "evidence.inputs",
             "sources.fetch",
+            "readings.left",
         ),
     }
 )

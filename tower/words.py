@@ -50,6 +50,8 @@ _PLAIN = {
     "drop.duplicate": "drop has the content of a version",
     "drop.ignored": "drop asks for nothing",
     "drop.quarantined": "drop quarantined",
+    "drop.read_again": "another job is to read the drop",
+    "drop.reading": "a Spark job reads the drop",
     "drop.replayed": "drop read again",
     "drop.superseded": "drop superseded",
     "labels.final": "the labels of a canary have matured",

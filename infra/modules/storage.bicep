@@ -27,6 +27,7 @@ var containers = [
   'labels'
   'documents'
   'quarantine'
+  'readings'
   'dead-letter'
   'app-package'
 ]

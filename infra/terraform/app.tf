@@ -80,6 +80,7 @@ resource "azapi_resource" "site" {
     module.workspace_endpoint,
     module.roles_on_account,
     module.roles_on_container,
+    module.roles_on_own_landing,
     module.roles_on_queue,
     module.roles_on_workspace_account,
     module.roles_on_workspace,

@@ -1,7 +1,7 @@
 # Our storage account, reached by identity only: landing, versions that nobody can change, state, the queues.
 locals {
   # ../../shared/wiring.py and the loops' files name these; the dead-letter container is Event Grid's, app-package the platform's.
-  containers = ["landing", "labels", "documents", "quarantine", "dead-letter", "app-package", "versions"]
+  containers = ["landing", "labels", "documents", "quarantine", "readings", "dead-letter", "app-package", "versions"]
   # Event Grid fills the first; the app names in the second which loops are to be run.
   queues = ["driftloop-events", "driftloop-events-poison", "driftloop-runs", "driftloop-runs-poison"]
 }
@@ -96,10 +96,18 @@ module "roles_on_account" {
 
 module "roles_on_container" {
   source   = "./roles"
-  for_each = toset(["versions", "dead-letter"])
+  for_each = toset(["versions", "readings", "dead-letter"])
 
   scope         = azapi_resource.container[each.value].id
   grants        = [for row in local.grants : row if row.scope == each.value]
+  principal_ids = local.principal_ids
+}
+
+module "roles_on_own_landing" {
+  source = "./roles"
+
+  scope         = azapi_resource.container["landing"].id
+  grants        = [for row in local.grants : row if row.scope == "own-landing"]
   principal_ids = local.principal_ids
 }
 

@@ -37,6 +37,8 @@ _CONTAINERS = f"{ACCOUNT_ID}/blobServices/default/containers"
 _SCOPES = {
     "account": ACCOUNT_ID,
     "versions": f"{_CONTAINERS}/versions",
+    "readings": f"{_CONTAINERS}/readings",
+    "own-landing": f"{_CONTAINERS}/landing",
     "dead-letter": f"{_CONTAINERS}/{DEAD_LETTER_CONTAINER}",
     "landing": f"{PARTNER_ID}/blobServices/default/containers/{PARTNER_CONTAINER}",
     # On Azure an account of the workspace's own; here both are the one that Azurite has.

@@ -22,7 +22,9 @@ PLATFORM = "platform"
 """The local Azure itself: it is what enforces roles, so it has none."""
 
 ACCOUNT_SCOPE, WORKSPACE_ACCOUNT = "account", "workspace-account"
-CONTAINERS_OF_OURS = frozenset({"landing", "labels", "versions", "documents", "quarantine", "dead-letter"})
+CONTAINERS_OF_OURS = frozenset(
+    {"landing", "labels", "versions", "documents", "quarantine", "readings", "dead-letter"}
+)
 _READ_BLOBS = tuple(f"Storage Blob Data {kind}" for kind in ("Reader", "Contributor", "Owner"))
 _EVERYBODY = (
     PLATFORM,

@@ -14,7 +14,15 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from local.jobs import compute, distribution, environment, spark_application, spark_storage, storage
+from local.jobs import (
+    compute,
+    distribution,
+    environment,
+    spark_application,
+    spark_storage,
+    spark_token,
+    storage,
+)
 from local.jobs.catalog import Catalog
 from local.jobs.command import render
 from local.jobs.exceptions import StepCanceled, StepFailed, StepLost, WorkspaceStopping
@@ -24,7 +32,7 @@ from local.jobs.plan import Source, Step, Target
 from local.jobs.runs import Run, Runs, Status, error_document
 from local.jobs.step_process import end, exit_code, last_words, lives, lost_because, recorded, start
 from local.jobs.sweep import Sweep
-from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
+from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE, Settings
 from local.state import Document
 
 LOOK_S = 0.05
@@ -51,10 +59,12 @@ class Execution:
         keeper: int,
         reads: Reads,
         reached: Reached,
+        settings: Settings,
     ) -> None:
         self._runs = runs
         self._reads = reads
         self._reached = reached
+        self._settings = settings
         self._catalog = catalog
         self._blobs = catalog.blobs
         self._tracking = tracking
@@ -188,9 +198,10 @@ class Execution:
             self._bring(run, uri, required=False)
             outputs[key] = spark_storage.address(uri)
         arguments = render(str(step.spec.get("args") or ""), inputs, outputs, {})
-        application = spark_application.Application(step.spec, folder, python)
-        variables = {**self._variables(run, python, inputs, outputs), "JAVA_HOME": home}
-        return application.order(arguments, variables)
+        signs_in = spark_token.variables(self._settings, run.id)
+        variables = {**self._variables(run, python, inputs, outputs), "JAVA_HOME": home, **signs_in}
+        conf = spark_token.conf(self._settings, run.id)
+        return spark_application.Application(step.spec, folder, python).order(arguments, variables, conf)
 
     def _bring(self, run: Run, uri: str, *, required: bool) -> None:
         """What lies at an address, for Spark; at that of an output there may be something as well."""

@@ -43,6 +43,7 @@ class Jobs:
             keeper=getppid(),
             reads=service.roles.reads,
             reached=partial(spark_storage.place, service.state),
+            settings=service.settings,
         )
         self._conductor = Conductor(self.runs, self.execution.perform, self._collect_outputs, self._ended)
 

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from local.identity.roles import PUBLISHER
 from local.jobs import compute, spark_storage, storage
+from local.jobs import spark_token as tokens
 from local.jobs.execution import LOG_NAME, log_blob
 from local.jobs.models import Jobs
 from local.jobs.notices import experiment_id
@@ -104,6 +105,11 @@ def set_soft_delete(call: Call) -> Response:
     """PUT /local/soft-delete {"workspace-account": false}: what Spark reads directly lies where there is none."""
     spark_storage.keep_deleted(call.service.state, bool(call.body["workspace-account"]))
     return reply(status=204)
+
+
+def spark_token(call: Call) -> Response:
+    """What the driver of a Spark application asks for."""
+    return reply(tokens.issue(call.service, _jobs(call).runs.get(str(call.body.get("runId"))), call.body))
 
 
 def add_fault(call: Call) -> Response:

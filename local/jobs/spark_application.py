@@ -87,8 +87,8 @@ class Application:
         self._spec, self._folder, self._python = spec, folder, python
         self._code, self._executor = folder / "code", folder / "executor"
 
-    def order(self, arguments: str, variables: Mapping[str, str]) -> Document:
-        """The command and the variables of its processes."""
+    def order(self, arguments: str, variables: Mapping[str, str], more: Mapping[str, str]) -> Document:
+        """The command and the variables of its processes; `more` is what the cluster adds to the settings."""
         entry = self._in_code(str((self._spec.get("entry") or {}).get("file")), "entry")
         self._executor.mkdir(parents=True)
         listed = {name: [self._in_code(each, name) for each in self._spec.get(name) or []] for name in LISTS}
@@ -99,7 +99,8 @@ class Application:
             "SPARK_LOCAL_IP": "127.0.0.1",
             "TZ": "UTC",
         }
-        conf = {**self._asked(), **self._fixed(variables), **spark_storage.settings(self._folder / "stores")}
+        stores = spark_storage.settings(self._folder / "stores")
+        conf = {**self._asked(), **self._fixed(variables), **stores, **more}
         command = [str(self._python.with_name("spark-submit")), "--master", self._master()]
         for name in LISTS[1:]:
             command += [f"--{name}", ",".join(self._told(name, listed[name]))] if listed[name] else []

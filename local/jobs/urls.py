@@ -6,10 +6,10 @@ from starlette.routing import BaseRoute
 
 from local.assets.models import Assets
 from local.events import publish
-from local.jobs import responses
+from local.jobs import responses, spark_token
 from local.jobs.models import Jobs
 from local.service import Service
-from local.web import WORKSPACE_PATH, action_of, arm, control, secured
+from local.web import WORKSPACE_PATH, action_of, arm, control, opened, secured
 
 _HISTORY = f"/history/v1.0{WORKSPACE_PATH}"
 _BOTH = ("arm", "ml")
@@ -51,6 +51,7 @@ routes: list[BaseRoute] = [
         audiences=_BOTH,
         action=action_of("/models/versions", "GET"),
     ),
+    opened(f"{spark_token.PATH}{WORKSPACE_PATH}/{{operation}}", responses.spark_token, ["POST"]),
     control("/computes", responses.set_computes, ["PUT"]),
     control("/soft-delete", responses.set_soft_delete, ["PUT"]),
     control("/jobs/faults", responses.add_fault, ["POST"]),

@@ -81,7 +81,7 @@ class AzureBlobs:
                     _stream(client, blob).readinto(file)
             except HttpResponseError as error:
                 _reject_unreadable(error, blob.name)
-                if not _is_changed(error):
+                if not is_changed(error):
                     raise
                 raise _changed(blob) from None
 
@@ -126,7 +126,7 @@ class AzureBlobs:
                 pass  # a name that cannot be addressed has no bytes to keep; its reason is kept
             except HttpResponseError as error:
                 if code_of(error) not in UNREADABLE:  # else its bytes stay where they landed
-                    if not _is_changed(error):
+                    if not is_changed(error):
                         raise
                     raise _changed(blob) from None
             reason = self._service.get_blob_client(QUARANTINE, f"{place}.reason.json")
@@ -241,7 +241,7 @@ def _reject_unreadable(error: HttpResponseError, name: str) -> None:
         raise rejected(code, f"{name} cannot be read ({code_of(error)})") from None
 
 
-def _is_changed(error: HttpResponseError) -> bool:
+def is_changed(error: HttpResponseError) -> bool:
     """Whether the blob is another one by now, or gone; a lease that is missing answers 412 too."""
     status, code = status_of(error), code_of(error)
     if status == 404:

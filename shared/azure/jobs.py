@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared import assets
 from shared.azure import job_logs, job_steps
@@ -14,12 +14,12 @@ from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.datastore import Datastore
 from shared.azure.failures import asking, status_of
 from shared.azure.registered_assets import RegisteredAssets, files_in
+from shared.azure.submitted_jobs import TAKEN, SubmittedJobs
 from shared.domain.reason import Code
 from shared.domain.release import JobLog
 from shared.errors import ConfigurationError
 from shared.port_rules import JOB_TAG, RELEASE_TAG
 from shared.ports import GOLDEN, JobSeen, JobSpec
-from shared.redaction import safe
 from shared.release import unaided
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ DATA, OUTPUT = "training_data", "model"
 
 MOST_RECORDED_BYTES = 1_000_000
 
-_TAKEN = frozenset({400, 409, 412})
-"""How Azure ML says that a name is taken: by a rival, or by ourselves when the first answer was lost."""
 _BUILDING = threading.Lock()
 """The SDK keeps the pipeline that is being built in a global: two threads would put steps into each other's job."""
 _NUMBERS: Mapping[str, Callable[[str], object]] = {
@@ -58,28 +56,14 @@ class AzureTraining(RegisteredAssets):
         self._ml = workspace
         self._datastore = datastore
         self._signed = signed
+        self._jobs = SubmittedJobs(workspace, RELEASE_TAG)
 
     def ensure_job(self, spec: JobSpec) -> JobSeen:
         with asking("Submitting a job", f"Azure ML job {spec.name}", ML_ROLE):
-            job = self._find(spec.name) or self._submit(spec)
-            _check_ours(job, spec)
-            return self._seen(job)
-
-    def _find(self, name: str) -> Job | None:
-        try:
-            return self._ml().jobs.get(name)
-        except ResourceNotFoundError:
-            return None
-
-    def _submit(self, spec: JobSpec) -> Job:
-        job = self._pipeline(spec)
-        try:
-            return self._ml().jobs.create_or_update(job, experiment_name=spec.experiment)
-        except HttpResponseError as error:
-            found = self._find(spec.name) if status_of(error) in _TAKEN else None
-            if found is None:
-                raise
-            return found
+            mark = spec.tags.get(RELEASE_TAG)
+            return self._seen(
+                self._jobs.ensure(spec.name, lambda: self._pipeline(spec), spec.experiment, mark)
+            )
 
     def _pipeline(self, spec: JobSpec) -> PipelineJob:
         """One node, made from the published component; its model goes where it can be found by the job's name."""
@@ -116,33 +100,16 @@ class AzureTraining(RegisteredAssets):
 
     def _seen(self, job: Job) -> JobSeen:
         status = job_steps.ENDED.get(job.status or "", "running")
-        error = self._error(str(job.name)) if status == "failed" else ""
+        error = self._jobs.error(str(job.name)) if status == "failed" else ""
         steps = job_steps.of(self._ml(), str(job.name)) if status == "completed" else ()
         return JobSeen(status, error, job.studio_url or "", steps)
 
-    def _error(self, name: str) -> str:
-        """The error of the run history: the SDK has no public way to it but streaming the whole log."""
-        try:
-            details = self._ml().jobs._runs_operations.get_run_details(name)
-        except AzureError:
-            return "its error text could not be read; look at the job in Azure ML studio"
-        error = details.error.error if details.error else None
-        return safe(error.message) if error and error.message else ""
-
     def cancel(self, name: str) -> None:
-        with asking("Cancelling a job", f"Azure ML job {name}", ML_ROLE):
-            job = self._find(name)
-            if (
-                job is None
-                or job.status in {*job_steps.ENDED, "CancelRequested"}
-                or RELEASE_TAG not in (job.tags or {})
-            ):
-                return
-            self._ml().jobs.begin_cancel(name)
+        self._jobs.cancel(name)
 
     def logs(self, job: str) -> Sequence[JobLog]:
         with asking("Reading the logs of a job", f"Azure ML job {job}", ML_ROLE):
-            return job_logs.of(self._ml(), job, self._signed) if self._find(job) else ()
+            return job_logs.of(self._ml(), job, self._signed) if self._jobs.find(job) else ()
 
     def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
         path = f"azureml://jobs/{job}/outputs/{OUTPUT}/paths/"
@@ -191,14 +158,14 @@ class AzureTraining(RegisteredAssets):
         try:
             return ml.models.create_or_update(model)
         except HttpResponseError as error:
-            found = self._find_model(name, version) if status_of(error) in _TAKEN else None
+            found = self._find_model(name, version) if status_of(error) in TAKEN else None
             if found is None:
                 raise
             return found
 
     def _model_type(self, job: str) -> str:
         """As the component declares it; a folder that holds an MLmodel file is an MLflow model all the same."""
-        found = self._find(job)
+        found = self._jobs.find(job)
         if found is None or found.status != "Completed" or OUTPUT not in found.outputs:
             raise ConfigurationError(
                 f"Job {job} has no output `{OUTPUT}`. The pipeline must declare and write it.",
@@ -232,13 +199,3 @@ def _trains(spec: JobSpec, component: Component) -> bool:
             code=Code.COMPONENT_UNFIT,
         )
     return OUTPUT in component.outputs
-
-
-def _check_ours(job: Job, spec: JobSpec) -> None:
-    found = (job.tags or {}).get(RELEASE_TAG)
-    if found != spec.tags.get(RELEASE_TAG):
-        raise ConfigurationError(
-            f"Azure ML job {spec.name} exists and is not ours (its tag {RELEASE_TAG} is {found!r}). "
-            "Rename the loop, or let that job's owner remove it.",
-            code=Code.JOB_NOT_OURS,
-        )

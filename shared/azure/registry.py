@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from shared.azure.client import ML_ROLE, Workspace
@@ -60,12 +61,23 @@ class Registry:
         if definition.serve.scoring is not None:
             progress("scoring code")
             code = self._code(client, folder, definition, environment)
+        reader = ""
+        if definition.reads_by_jobs:
+            progress("the reader of large drops")
+            reader = self.reader()
         digests = {
             asset: found
             for asset in (environment, code)
             if asset and (found := digest(self._workspace.arm, asset))
         }
-        return Assets(pipeline=pipeline, environment=environment, code=code, checks=checks, digests=digests)
+        return Assets(
+            pipeline=pipeline,
+            environment=environment,
+            code=code,
+            checks=checks,
+            reader=reader,
+            digests=digests,
+        )
 
     def _component(self, client: MLClient, folder: Path, file: str, name: str) -> str:
         """A component's name may hold small letters, digits and underscores only."""
@@ -104,6 +116,35 @@ class Registry:
             name=f"{definition.loop}-scoring", version=content, conda_file=folder / named, image=IMAGE
         )
         return str(client.environments.create_or_update(environment).id)
+
+    def reader(self) -> str:
+        """The code of jobs that read drops, of all loops the same; carried by a component that nobody runs."""
+        from azure.ai.ml.entities import SparkComponent
+        from azure.core.exceptions import ResourceNotFoundError
+
+        from shared.spark import package
+
+        client, version = self._workspace(), package.version()
+        try:
+            component = client.components.get(package.NAME, version)
+        except ResourceNotFoundError:
+            with TemporaryDirectory(prefix="driftloop-") as folder:
+                package.write(Path(folder))
+                carrier = SparkComponent(
+                    name=package.NAME,
+                    version=version,
+                    description="Carries the program that reads large drops. Not to be run by itself.",
+                    code=folder,
+                    entry={"file": package.ENTRY},
+                    py_files=[package.ARCHIVE],
+                    driver_cores=1,
+                    driver_memory="1g",
+                    executor_cores=1,
+                    executor_memory="1g",
+                    executor_instances=1,
+                )
+                component = client.components.create_or_update(carrier)
+        return str(component.code)
 
     def _code(self, client: MLClient, folder: Path, definition: Definition, environment: str) -> str:
         """Code has no public register call of its own, so it is carried by a component that nobody runs."""

@@ -31,6 +31,8 @@ class InboxState(StrEnum):
     """Where an event has got to. Only NEW is work; the others are kept as long as their blob is."""
 
     NEW = "new"
+    READING = "reading"
+    """A job reads it."""
     DONE = "done"
     """It led to a data version, a trigger or an action."""
     DUPLICATE = "duplicate"
@@ -55,6 +57,11 @@ class InboxRecord:
     reason: Reason | None = None
     version: int | None = None
     attempts: int = 0
+    by_job: str = ""
+    """Code of what put the drop beyond the app; empty while the app may read it."""
+    jobs: int = 0
+    """How many jobs it was given to."""
+    failed_jobs: int = 0
     refused: bool = False
     """Of what a person asked for: it was answered, not done."""
 

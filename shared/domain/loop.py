@@ -43,6 +43,27 @@ class SetAside:
 
 
 @dataclass(frozen=True)
+class DropJob:
+    """A drop that a job reads."""
+
+    key: str
+    """Of its inbox record."""
+    source: str
+    """Where it landed, for people."""
+    job: str
+    order: str
+    """Document hash of what the job is to read."""
+    circumstances: str
+    """Digest of what else the version depends on; where that changes meanwhile, the drop is read anew."""
+    reference: str
+    """Document hash of the profile whose grid is used; empty before the first model."""
+    asked_at: datetime
+    size_bytes: int
+    read_bytes: int = 0
+    """As the job told last; text may be read more than once."""
+
+
+@dataclass(frozen=True)
 class UnfinalRelease:
     """A release that went live on labels that may still change."""
 
@@ -117,6 +138,10 @@ class LoopState:
     """Deployments on the endpoint that somebody else made, with their models."""
     set_aside: tuple[SetAside, ...] = ()
     """The newest events in quarantine, until they are read again or a newer one of their kind is handled."""
+    reading: DropJob | None = None
+    """One at a time, so that drops become versions in their order."""
+    read_by_jobs: tuple[tuple[datetime, float], ...] = ()
+    """When jobs that read drops ended within the last day, and the seconds that each had taken."""
     task: str = ""
     """classification or regression, as the first labelled version showed; `data.task` is heard first."""
     past: str = ""

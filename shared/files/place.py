@@ -7,6 +7,18 @@ from pathlib import Path
 from typing import Literal, Protocol, Self
 
 
+class FileChanged(Exception):
+    """Another file lies there than the one that was meant."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class FileUnavailable(Exception):
+    """It could not be read or written just now, and nothing is wrong with it. No OSError, which is what damage is."""
+
+
 class _Size(Protocol):
     @property
     def st_size(self) -> int: ...

@@ -274,7 +274,7 @@ def _replay(current: Unit, record: InboxRecord, row: Row, actor: str, why: str) 
         after=InboxState.NEW.value,
         detail={"reason": why, **({"was": drop.reason} if drop.reason else {})},
     )
-    again = replace(drop, state=InboxState.NEW, reason=None, attempts=0)
+    again = replace(drop, state=InboxState.NEW, reason=None, attempts=0, by_job="", failed_jobs=0)
     changes: list[Change] = [
         *_done(record, row, reason(Code.READ_AGAIN, source=drop.subject)),
         update(found, again),

@@ -58,17 +58,23 @@ class Parts:
     """What an MLTable does to them."""
 
 
-def parts(unit: Unit, record: InboxRecord, blob: Blob, scratch: Path) -> Parts:
+def parts(
+    unit: Unit,
+    record: InboxRecord,
+    blob: Blob,
+    scratch: Path,
+    max_bytes: int,
+    key: str = "data.limits.max_size_mb",
+) -> Parts:
     """What `blob` stands for. InputRejected where it is not complete; DependencyUnavailable where it may be yet; NoDrop
     where there is nothing to read."""
     data = unit.published().definition.data
     found = _found(unit, record, blob, data, scratch)
-    limit = int(data.limits.max_size_mb * 1024 * 1024)
-    if (total := sum(part.size_bytes for part in found.blobs)) > limit:
+    if (total := sum(part.size_bytes for part in found.blobs)) > max_bytes:
         raise InputRejected(
             "too-large",
-            f"{blob.name} has {total:,} bytes, the loop's limit is {limit:,}; "
-            "split the drop or raise `data.limits.max_size_mb`",
+            f"{blob.name} has {total:,} bytes, the loop's limit is {max_bytes:,}; "
+            f"split the drop or raise `{key}`",
         )
     return found
 

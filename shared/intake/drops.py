@@ -15,7 +15,7 @@ from shared.domain.loop import LoopState, SetAside
 from shared.domain.reason import Code, Reason, bounded, reason
 from shared.domain.version import DataVersion, VersionState
 from shared.errors import Conflict, InputRejected
-from shared.intake import drop_parts, manifest
+from shared.intake import drop_parts, job_orders, manifest
 from shared.intake.returns import with_returns
 from shared.ports import Blob, Change, Delete, Insert, Replace, Row
 from shared.redaction import reason_of, words_of
@@ -27,7 +27,6 @@ from shared.verdict import version_verdict
 
 if TYPE_CHECKING:
     from shared.intake import Reading, ReadSpec
-    from shared.loopfile import Definition
 
 
 MOST_ASIDE = 10
@@ -54,8 +53,10 @@ class Read:
     path: str
     """Of its parts, in the versions container."""
     reading: Reading
-    folder: Path
-    """Of its parts, here."""
+    folder: Path | None
+    """Of its parts, here; None where a job read it."""
+    how: Reason | None = None
+    """Which job, where one did."""
 
 
 Keep = Callable[[Landing, Read], Unit | None]
@@ -65,8 +66,10 @@ Keep = Callable[[Landing, Read], Unit | None]
 def take(unit: Unit, record: InboxRecord, row: Row) -> None:
     """A landed blob is read, registered and judged, a transaction each; where a worker died, the next one goes on."""
     if record.version is None:
-        spec = _spec(unit, unit.published().definition)
-        numbered = read(Landing(unit, record, row), spec, partial(_number, reference=spec.reference))
+        spec = spec_of(unit)
+        numbered = read(
+            Landing(unit, record, row), spec, partial(number, reference=spec.reference), jobs=True
+        )
         if numbered is None:
             return
         unit, row = numbered, numbered.written[row.key]
@@ -74,46 +77,66 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
     register(unit, record, row)
 
 
-def read(landing: Landing, spec: ReadSpec, keep: Keep) -> Unit | None:
-    """Read the blob as it was when its event was written; what cannot be read is closed with its reason."""
-    body = landing.record.body
+def read(landing: Landing, spec: ReadSpec, keep: Keep, *, jobs: bool = False) -> Unit | None:
+    """Read the blob as it was when its event was written, or let a job read it where `jobs` may; what cannot be read is
+    closed with its reason."""
+    blob, gone = found(landing.unit, landing.record)
+    if gone is not None:
+        landing.close(*gone)
+    return _read(landing, blob, spec, keep, jobs=jobs) if blob is not None else None
+
+
+def found(unit: Unit, record: InboxRecord) -> tuple[Blob | None, tuple[InboxState, Reason] | None]:
+    """The blob of exactly this event, or how the event ends without it."""
+    body = record.body
     try:
-        blob = landing.unit.ports.blobs.find(body["container"], body["name"])
+        blob = unit.ports.blobs.find(body["container"], body["name"])
         if (blob is None or blob.etag != body["etag"]) and (written := body.get("written")):
-            blob = landing.unit.ports.blobs.find(body["container"], written) or blob
+            blob = unit.ports.blobs.find(body["container"], written) or blob
     except InputRejected as rejection:
-        landing.close(InboxState.QUARANTINED, reason_of(rejection))
-        return None
+        return None, (InboxState.QUARANTINED, reason_of(rejection))
     if blob is None:
-        landing.close(InboxState.SUPERSEDED, reason(Code.DELETED))
-    elif blob.etag != body["etag"]:
-        landing.close(InboxState.SUPERSEDED, reason(Code.OVERWRITTEN))
-    else:
-        return _read(landing, blob, spec, keep)
-    return None
+        return None, (InboxState.SUPERSEDED, reason(Code.DELETED))
+    if blob.etag != body["etag"]:
+        return None, (InboxState.SUPERSEDED, reason(Code.OVERWRITTEN))
+    return blob, None
 
 
-def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep) -> Unit | None:
-    unit = landing.unit
+def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep, *, jobs: bool) -> Unit | None:
+    unit, record, row = landing.unit, landing.record, landing.row
     try:
-        spec = replace(spec, landed_at=blob.created_at.isoformat())
+        spec = landed(spec, blob)
         with tempfile.TemporaryDirectory(prefix="driftloop-") as folder:
+            if jobs and job_orders.first(unit, record):
+                job_orders.ask(unit, record, row, blob, spec, Path(folder))
+                return None
             out = Path(folder) / "out"
             reading = _reading(landing, spec, blob, Path(folder))
-            path = f"{unit.loop}/{landing.record.key}/{_reading_of(unit)}"
+            path = f"{unit.loop}/{record.key}/{_reading_of(unit)}"
             for part in sorted(out.rglob("*.parquet")):
                 unit.ports.versions.write(f"{path}/{part.relative_to(out).as_posix()}", part)
             return keep(landing, Read(blob, path, reading, out))
     except drop_parts.NoDrop as nothing:
         landing.close(nothing.state, nothing.why)
     except InputRejected as rejection:
-        unit.ports.blobs.quarantine(blob, f"{rejection.code}: {words_of(rejection)}")
-        landing.close(InboxState.QUARANTINED, reason_of(rejection))
+        if jobs and not job_orders.first(unit, record) and job_orders.is_beyond(unit, rejection):
+            job_orders.note(unit, record, row, rejection)
+        else:
+            refuse(landing, blob, rejection)
     except Conflict:
         if (now := unit.ports.blobs.find(blob.container, blob.name)) and now.etag == blob.etag:
             raise
         landing.close(InboxState.SUPERSEDED, reason(Code.OVERWRITTEN))
     return None
+
+
+def refuse(landing: Landing, blob: Blob, rejection: InputRejected) -> None:
+    landing.unit.ports.blobs.quarantine(blob, f"{rejection.code}: {words_of(rejection)}")
+    landing.close(InboxState.QUARANTINED, reason_of(rejection))
+
+
+def landed(spec: ReadSpec, blob: Blob) -> ReadSpec:
+    return replace(spec, landed_at=blob.created_at.isoformat())
 
 
 def _reading_of(unit: Unit) -> str:
@@ -125,7 +148,7 @@ def _reading_of(unit: Unit) -> str:
 def _reading(landing: Landing, spec: ReadSpec, blob: Blob, scratch: Path) -> Reading:
     from shared.intake import DropFile, read_drop
 
-    found = drop_parts.parts(landing.unit, landing.record, blob, scratch)
+    found = drop_parts.parts(landing.unit, landing.record, blob, scratch, spec.limits.max_bytes)
     places = {scratch / f"in-{index:05d}": part for index, part in enumerate(found.blobs)}
     landing.unit.ports.blobs.download_all(places)
     files = []
@@ -139,10 +162,10 @@ def _reading(landing: Landing, spec: ReadSpec, blob: Blob, scratch: Path) -> Rea
     return replace(reading, findings=(*found.told, *reading.findings))
 
 
-def _spec(unit: Unit, definition: Definition) -> ReadSpec:
+def spec_of(unit: Unit) -> ReadSpec:
     from shared.intake import ReadSpec
 
-    champion = unit.state.champion
+    champion, definition = unit.state.champion, unit.published().definition
     return ReadSpec.of(
         definition.data,
         unit.newest_columns(),
@@ -152,10 +175,11 @@ def _spec(unit: Unit, definition: Definition) -> ReadSpec:
     )
 
 
-def _number(landing: Landing, read: Read, *, reference: bytes) -> Unit | None:
+def number(landing: Landing, read: Read, *, reference: bytes) -> Unit | None:
     """Give the version its number: in one transaction, so that numbers have no gaps and no twins."""
-    unit, record, blob = landing.unit, landing.record, read.blob
-    reading = with_returns(read.reading, read.folder, unit.published().definition, reference)
+    unit, record, blob, reading = landing.unit, landing.record, read.blob, read.reading
+    if read.folder is not None:
+        reading = with_returns(reading, read.folder, unit.published().definition, reference)
     twin = unit.ports.store.read(unit.loop, rows.content_key(reading.content_hash))
     if twin is not None:
         same = int(twin.doc)
@@ -175,7 +199,8 @@ def _number(landing: Landing, read: Read, *, reference: bytes) -> Unit | None:
         [
             Insert(rows.version_key(version.number), rows.encode(version)),
             Insert(rows.content_key(version.content_hash), str(version.number)),
-            update(landing.row, replace(record, version=version.number)),
+            update(landing.row, replace(record, version=version.number, state=InboxState.NEW)),
+            *([Insert(rows.todo_key(record), record.key)] if record.state is InboxState.READING else []),
             *_folder_read(unit, version),
         ],
     )
@@ -213,7 +238,10 @@ def _version(landing: Landing, read: Read) -> DataVersion:
         tags=reading.tags,
         created_at=unit.ports.clock.now(),
         landed_at=blob.created_at,
-        findings=tuple(reason(Code.FINDING, text=text) for text in reading.findings),
+        findings=(
+            *(reason(Code.FINDING, text=text) for text in reading.findings),
+            *([read.how] if read.how else []),
+        ),
         rejected_rows=reading.rejected_rows,
         own_labels=reading.own_labels,
         table=drop_parts.table_of(blob, data),

@@ -139,6 +139,26 @@ class Limits(Section):
     """Time that reading a drop may take; 240 at most."""
 
 
+class Spark(Section):
+    instance_type: Literal[
+        "Standard_E4s_v3", "Standard_E8s_v3", "Standard_E16s_v3", "Standard_E32s_v3", "Standard_E64s_v3"
+    ] = "Standard_E4s_v3"
+    """The machine of the job that reads a drop, of which Azure ML takes two; a larger one has more memory."""
+    max_size_gb: Positive = 100
+    """Largest size of a drop that a job reads, before and after decompression."""
+    timeout: Duration = timedelta(hours=6)
+    """After this a job is cancelled and counts as failed."""
+    attempts: Annotated[int, Field(ge=1, le=10)] = 2
+    """How often a drop is tried whose job fails."""
+    compute_per_day: Duration = timedelta(hours=24)
+    """No job begins after those of the last 24 hours took this long; the drop waits."""
+
+    @property
+    def memory_mb(self) -> int:
+        """Of the process that reads: four of the seven GB that each core of such a machine has."""
+        return 4096 * int(self.instance_type.removeprefix("Standard_E").removesuffix("s_v3"))
+
+
 class OrFile:
     """For editors: a loop file may name a file instead, which is read when the loop file is."""
 
@@ -225,7 +245,11 @@ class Data(Section):
     format: Literal["auto", "csv", "parquet"] = "auto"
     """auto: detected from the content."""
     limits: Limits = Limits()
-    """What a drop may cost."""
+    """What a drop may cost that the app reads."""
+    reader: Literal["auto", "function", "spark"] = "auto"
+    """What reads a drop. auto: the app, and a Spark job of Azure ML what is beyond `data.limits`."""
+    spark: Spark = Spark()
+    """What a drop may cost that a job reads."""
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -813,6 +837,11 @@ class Definition(Section):
         """Columns by whose values drift is judged as well: those of gate.slices that are features."""
         hidden = {self.data.target, self.data.id, *self.data.left_out}
         return tuple(name for name in (self.gate.slices.by if self.gate.slices else ()) if name not in hidden)
+
+    @property
+    def reads_by_jobs(self) -> bool:
+        """Whether a drop may be read by a Spark job: returns need all rows in their order at once, in the app."""
+        return self.data.reader != "function" and self.drift.returns is None
 
     @property
     def shares(self) -> tuple[int, ...]:

@@ -33,6 +33,8 @@ class Assets:
     """The scoring code; empty for an MLflow model."""
     checks: Mapping[str, str] = field(default_factory=dict)
     """Check file -> component id."""
+    reader: str = ""
+    """The program of jobs that read drops; empty where none may, and in older publications."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Id of environment or code -> SHA-256 of its content when it was published; none in older publications."""
 

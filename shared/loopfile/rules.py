@@ -401,6 +401,12 @@ def _time(it: Definition) -> Iterator[Finding]:
         yield Finding(("data", "source", "timeout"), it.data.source.timeout, f"at most {most:g}s, {why}")
 
 
+def _reader(it: Definition) -> Iterator[Finding]:
+    if it.data.reader == "spark" and it.drift.returns is not None:
+        allowed = "auto or function, because returns need all rows in their order at once"
+        yield Finding(("data", "reader"), "spark", allowed, (("drift", "returns"),))
+
+
 def _environments(it: Definition) -> Iterator[Finding]:
     path, names = ("train", "only_in"), tuple(it.environments)
     if it.train.only_in is not None and it.train.only_in not in names:
@@ -417,6 +423,7 @@ def _source(it: Definition) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (
     _source,
     _time,
+    _reader,
     _contract,
     _holdout,
     _columns,

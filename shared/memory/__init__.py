@@ -18,6 +18,7 @@ from shared.memory.batch_scores import MemoryBatch
 from shared.memory.data import MemoryBlobs, MemoryDocuments, MemoryVersions
 from shared.memory.manual_clock import FakeClock
 from shared.memory.outbound import MemoryLineage, MemoryQueue, MemoryTopic
+from shared.memory.readings import MemoryReading, MemoryReadings
 from shared.memory.request_log import MemoryEvidence, MemoryRequest
 from shared.memory.sources import MemorySources
 from shared.memory.store import MemoryStore
@@ -31,6 +32,7 @@ __all__ = [
     "MemoryJob",
     "MemoryLineage",
     "MemoryPorts",
+    "MemoryReading",
     "MemoryRequest",
     "memory_ports",
 ]
@@ -45,6 +47,7 @@ class MemoryPorts(Ports):
     blobs: MemoryBlobs
     versions: MemoryVersions
     training: MemoryTraining
+    readings: MemoryReadings
     serving: MemoryServing
     batch: MemoryBatch
     evidence: MemoryEvidence
@@ -57,12 +60,14 @@ class MemoryPorts(Ports):
 def memory_ports(clock: Clock | None = None) -> MemoryPorts:
     """A world of its own, empty."""
     clock = clock or FakeClock()
+    blobs, versions = MemoryBlobs(clock), MemoryVersions()
     return MemoryPorts(
         store=MemoryStore(),
         documents=MemoryDocuments(),
-        blobs=MemoryBlobs(clock),
-        versions=MemoryVersions(),
+        blobs=blobs,
+        versions=versions,
         training=MemoryTraining(),
+        readings=MemoryReadings(blobs, versions),
         serving=MemoryServing(),
         batch=MemoryBatch(),
         evidence=MemoryEvidence(),

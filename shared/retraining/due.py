@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, reason
 from shared.domain.release import UNLABELLED, Release, Trigger, TriggerKind
-from shared.intake import folders, source
+from shared.intake import folders, job_orders, source
 from shared.release.machine import PHASES
 from shared.retraining import cron, policy, start
 from shared.runtime.unit_of_work import Unit
@@ -104,6 +104,8 @@ def due_at(current: Unit, release: Release | None, *, wait_s: float | None, even
         moments.append(at)
     if wait_s is None and (at := folders.next_at(current)):
         moments.append(at)
+    if wait_s is None and state.reading is not None:
+        moments.append(now + job_orders.LOOK_AGAIN)
     retrain = definition.retrain
     if retrain.schedule:
         moments.append(cron.next_after(retrain.schedule, now) + TIMER_SLACK)

@@ -21,7 +21,7 @@ from shared.errors import (
     InvariantBroken,
     OutcomeUnknown,
 )
-from shared.intake import folders, source
+from shared.intake import folders, job_answers, source
 from shared.ports import Ports, Row
 from shared.redaction import reason_of
 from shared.release import foreign, stepper
@@ -153,7 +153,7 @@ def step(ports: Ports, loop: str, this: Run) -> bool:
             continue
         try:
             if part():
-                this.events = this.events or name in ("source", "folders")
+                this.events = this.events or name in ("source", "folders", "reading")
                 this.happened = this.happened or name != "release"
                 return True
         except (Conflict, OutcomeUnknown) as error:
@@ -185,6 +185,7 @@ def _parts(current: Unit, this: Run) -> Iterator[tuple[str, Callable[[], bool]]]
         todos = this.todos(current)
     yield "source", partial(source.fetch, current)
     yield "folders", partial(folders.answer, current)
+    yield "reading", partial(job_answers.answer, current)
     yield "schedule", partial(due.answer, current)
     yield "predictions", partial(served_predictions.answer, current)
     yield "final labels", partial(final_labels.answer, current)

@@ -14,6 +14,7 @@ from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.inbox import unrouted
 from shared.inbox.unrouted import Unrouted
+from shared.intake import job_answers
 from shared.ports import Ports
 from shared.retraining import cost
 from shared.runtime import serving_look, unit_of_work
@@ -44,6 +45,8 @@ class LoopView:
     """Of releases, today and this month."""
     steps: Reason | None = None
     """What each step of the newest training took that has ended."""
+    reading: Reason | None = None
+    """The job that reads a drop."""
     unused: tuple[LedgerEntry, ...] = ()
     """Drops of late that became no version though nothing is wrong with them, newest first."""
 
@@ -64,6 +67,7 @@ def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
     if served.unserved is not None and state.open_release is None:
         overview = replace(overview, needs_attention=served.unserved)
     newest = releases(current, last=last)
+    definition, now = current.published().definition, ports.clock.now()
     return LoopView(
         overview=overview,
         state=state,
@@ -71,8 +75,9 @@ def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
         releases=tuple(newest),
         set_aside=tuple(set_aside(ports, name)),
         traffic=served.traffic,
-        cost=cost.standing(state, current.open_release(), current.published().definition, ports.clock.now()),
+        cost=cost.standing(state, current.open_release(), definition, now),
         steps=_steps(current, newest),
+        reading=job_answers.standing(state, definition, now),
         unused=tuple(unused(current)),
     )
 

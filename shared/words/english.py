@@ -431,6 +431,16 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.SAME_CONTENT: "the same content as version {version}",
     Code.GIVEN_UP: "failed {attempts} times, last with: {text}",
     Code.FINDING: "{text}",
+    Code.READING_BY_JOB: models.reading_by_job,
+    Code.READ_BY_JOB: models.read_by_job,
+    Code.READING_FAILED: lambda job, status, error: (
+        f"job {job}, which was to read the drop, {status}: {error or 'no error text'}"
+    ),
+    Code.READING_TIMED_OUT: (
+        "job {job}, which was to read the drop, ran longer than `data.spark.timeout` and was cancelled"
+    ),
+    Code.READING_CHANGED: "{file} was overwritten or deleted while job {job} read the drop",
+    Code.READING_ANEW: "the drop is read anew: what it is compared with, or the loop, changed while job {job} read it",
     Code.LABELS_JOINED: (
         "{rows} labels match {joined} of {collected} collected predictions ({share:.0%}) "
         "of release {release}; {because}"

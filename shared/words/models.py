@@ -1,4 +1,4 @@
-"""Sentences about models that somebody else made."""
+"""Sentences about models that somebody else made, and about jobs."""
 
 from __future__ import annotations
 
@@ -52,6 +52,24 @@ def step_took(
     on = " of ".join(part for part in (many, size) if part)
     cost = "" if money is None else f", {money:.2f} {currency}"
     return f"{step} {timedelta(seconds=round(node))}{f' on {on}' if on else ''}{cost}"
+
+
+def reading_by_job(
+    job: str, source: str, took: float, size: int, read: int, money: float | None, currency: str
+) -> str:
+    """`read` is how many bytes were fetched; of text more than there are, where it is read again."""
+    share = f", {min(read, size) / size:.0%} of {size:,} bytes fetched" if read and size else ""
+    return f"Azure ML job {job} reads {source}: {_took(took, money, currency)} so far{share}"
+
+
+def read_by_job(job: str, why: str, took: float, money: float | None, currency: str) -> str:
+    beyond = f", as it was beyond the app ({why})" if why else ""
+    return f"read by Azure ML job {job} in {_took(took, money, currency)}{beyond}"
+
+
+def _took(took: float, money: float | None, currency: str) -> str:
+    cost = "" if money is None else f", {money:.2f} {currency}"
+    return f"{timedelta(seconds=round(took))}{cost}"
 
 
 def _named(model: str, by: str, at: str | None, job: str) -> str:

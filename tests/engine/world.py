@@ -95,12 +95,16 @@ class World:
         return Answer(200, json.dumps([model(row) for row in rows]), 5.0)
 
     def publish(
-        self, text: str = LOOP, code: Mapping[str, str] | None = None, commit: Commit | None = None
+        self,
+        text: str = LOOP,
+        code: Mapping[str, str] | None = None,
+        commit: Commit | None = None,
+        reader: str = "",
     ) -> None:
         definition = loopfile.parse(text, file="loop.yaml")
         published = Published(
             definition,
-            Assets(pipeline="azureml:birds-training:1"),
+            Assets(pipeline="azureml:birds-training:1", reader=reader),
             "ann",
             self.clock.now(),
             code=code or {},

@@ -51,6 +51,7 @@ CLIENTS = {
 }  # fmt: skip
 
 IN_THE_CHILD = "in the process that reads a drop, which its parent ends after data.limits.seconds"
+IN_THE_JOB = "a job of Azure ML, which `data.spark.timeout` cancels; no function of the app runs it"
 ENDED = {
     "shared/azure/client.py EventGridPublisherClient": "takes no transport; topic.py bounds each call",
     "drift/profiler.py pool.map": "its threads compute",
@@ -63,6 +64,10 @@ ENDED = {
     "shared/files/delimited.py coming.popleft().result": IN_THE_CHILD,
     "shared/reader/child_pool.py select.select": "until the drop's limit, which `_all_of` holds against the end",
     "shared/reader/child_pool.py self._process.wait": "for a process that was killed by SIGKILL",
+    "shared/spark/program.py self._ended.wait": IN_THE_JOB,
+    "shared/spark/program.py BlobServiceClient": IN_THE_JOB,
+    "shared/spark/program.py ContainerClient": IN_THE_JOB,
+    "shared/spark/program.py job.run": IN_THE_JOB,
     "shared/lineage/http_sink.py connection.request": "its connection waits 5 s, and after a failure nothing is sent",
     "shared/lineage/http_sink.py connection.getresponse": "the same",
     "shared/own/sandbox.py process.wait": "for a process that was killed by SIGKILL, or as long as is left",

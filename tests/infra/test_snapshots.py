@@ -146,6 +146,7 @@ def _scope_of(identifier: str, case: Mapping[str, str]) -> str:
         return "landing"
     if kind in ("containers", "queues"):
         account = _scope_of(where.split("/blobServices/")[0].split("/queueServices/")[0], case)
+        name = "own-landing" if (account, name) == ("account", "landing") else name
         return ("" if account == "account" else f"{account}/") + (name if kind == "containers" else "queue")
     return "endpoint-identity" if kind == "userAssignedIdentities" else kinds.get(kind, kind)
 

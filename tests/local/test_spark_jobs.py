@@ -310,7 +310,7 @@ def test_an_archive_is_unpacked_as_what_the_job_says(code: Path, tmp_path: Path)
         (code / name).write_text("x")
     sent = {"archives": ["env.zip#env", "plain.zip"], "files": ["rates.csv"]}
     spec = {"entry": {"file": "words.py"}, "conf": {**FIXED, "spark.executor.instances": 1}, **sent}
-    command = spark_application.Application(spec, tmp_path, tmp_path / "python").order("", {})["command"]
+    command = spark_application.Application(spec, tmp_path, tmp_path / "python").order("", {}, {})["command"]
     assert command[command.index("--archives") + 1] == f"{code}/env.zip#env,{code}/plain.zip"
     assert command[command.index("--files") + 1] == f"{code}/rates.csv"
 

@@ -133,7 +133,7 @@ def test_five_mistakes_get_five_messages() -> None:
     lines = message(text).splitlines()
     duration = "a number with s, m, h or d, for example 90s, 15m, 6h or 60d; 3650d at most"
     known = "landing, target, task, id, time, ignore, columns, nulls, contract, delta, complete, origin, "
-    known += "labels, label_delay, holdout, window, source, format, limits"
+    known += "labels, label_delay, holdout, window, source, format, limits, reader, spark"
     steps = "rising whole percentages between 1 and 99, for example [10, 50]"
     assert lines == [
         f"loop.yaml:4 data.tagret: found an unknown key; allowed: did you mean target? known here: {known}",

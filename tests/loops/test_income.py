@@ -53,6 +53,8 @@ def test_spark_looks_at_the_rows_before_the_sweep_trains_on_them(
     told.drop("census.csv", census)
     told.wait("the sweep", lambda: income.come_to(told, Phase.REGISTERING))
     assert told.steps(told.release(1).job)["explore"] == "ran"
+    version, _ = unit_of_work.read(told.ports, "income").version(1)
+    assert version.findings[-1].code is Code.READ_BY_JOB
 
 
 def test_the_three_persons_of_the_smoke_test_are_those_of_the_qa_job() -> None:

@@ -88,8 +88,14 @@ class History(logging.Handler):
         found += [f"job {name} was begun {n} times" for name, n in begun.items() if n > 1]
         sources = Counter((version.source, version.etag) for version in current.versions())
         found += [f"{source} is {n} versions" for source, n in sources.items() if n > 1]
+        given = Counter(name.rpartition("-read-")[2].partition("-")[0] for name in ports.readings.jobs)
+        found += [f"drop {key} was given to {n} jobs" for key, n in given.items() if n > 1]
         inbox = [rows.decode(InboxRecord, row) for row in ports.store.range(self._loop, "inbox-")]
-        found += [f"{one.body} was never finished" for one in inbox if one.state is InboxState.NEW]
+        found += [
+            f"{one.body} was never finished"
+            for one in inbox
+            if one.state in (InboxState.NEW, InboxState.READING)
+        ]
         drops = Counter((one.body["name"], one.body["etag"]) for one in inbox if one.kind is EventKind.BLOB)
         found += [f"{drop} is on record {n} times" for drop, n in drops.items() if n > 1]
         landed = [(blob.name, blob.etag) for blob in ports.blobs.list("landing", f"{self._loop}/")]

@@ -38,6 +38,8 @@ retrain: {cooldown: 1s, alerts: ["birds-*"], budget: {runs_per_day: 99}}
 gate: {margin: 0.2, on_inconclusive: promote}
 canary: {steps: [10, 50], step: {minutes: 0.05, min_requests: 50, max_hours: 5}, bake_minutes: 0.1}
 """
+BY_JOB = LOOP.replace("window:", "reader: spark, window:")
+"""The same with drops that jobs read."""
 STEPS = (10, 50)
 ROUND_S = 10.0
 RUNS_AT_ONCE = 1
@@ -122,13 +124,15 @@ class Life:
         self.real.serving.answer = _answer
         self.real.serving.traffic_takes_effect = self.slow == 0
         self.real.training.new_jobs_are = "running" if self.slow else "completed"
+        self.real.readings.new_jobs_are = self.real.training.new_jobs_are
         self.real.serving.new_deployments_are = "creating" if self.slow else "ready"
         self.publish(self.plan)
 
     def publish(self, plan: str, environment: str = "") -> None:
         definition = loopfile.parse(plan, file="loop.yaml")
         checks = {check: f"azureml:{check}:1" for check in definition.gate.checks}
-        assets = Assets(pipeline=f"azureml:{definition.loop}-training:1", checks=checks)
+        reader = "azureml:reader:1" if definition.data.reader == "spark" else ""
+        assets = Assets(pipeline=f"azureml:{definition.loop}-training:1", checks=checks, reader=reader)
         if definition.serve.scoring:
             digests = {name: digest or "" for name, digest in self.real.training.digests.items()}
             assets = replace(assets, environment="azureml:env:1", code="azureml:code:1", digests=digests)
@@ -257,6 +261,9 @@ class Life:
             for job in training.jobs.values():
                 if job.status == "running" and self._ready(job.spec.name):
                     job.status = "completed"
+            for name, reading in self.real.readings.jobs.items():
+                if reading.status == "running" and self._ready(name):
+                    self.real.readings.finish(name)
             for endpoint in serving.endpoints.values():
                 for name, deployment in endpoint.deployments.items():
                     if deployment.state == "creating" and self._ready(name):

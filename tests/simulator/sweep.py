@@ -12,7 +12,7 @@ from random import Random
 from typing import Protocol
 
 from tests.faults import FAULTS, PERMANENT, Call
-from tests.simulator.life import LASTING_HEALS_S, ROUND_S, SIMULATED, Life
+from tests.simulator.life import LASTING_HEALS_S, LOOP, ROUND_S, SIMULATED, Life
 
 MENDED = 40
 """Rounds from its first failure after which somebody has mended what does not pass."""
@@ -44,6 +44,7 @@ class Case:
     duplicates: float = 0.0
     lost: float = 0.0
     lasting: tuple[Lasting, ...] = ()
+    plan: str = LOOP
 
     def life(self) -> Life:
         return Life(
@@ -53,6 +54,7 @@ class Case:
             slow=self.slow,
             duplicates=self.duplicates,
             lost=self.lost,
+            plan=self.plan,
         )
 
     def run(self) -> list[str]:

@@ -684,9 +684,8 @@ def _take_anything(u: unit_of_work.Unit, record: Any, row: Any) -> None:
         return
     blob = u.ports.blobs.find(record.body["container"], record.body["name"])
     assert blob is not None
-    spec = drops._spec(u, u.published().definition)
-    keep = functools.partial(drops._number, u, record, row, spec)
-    drops._read(u, record, row, replace(blob, etag=blob.etag), spec, keep)
+    landing, spec = drops.Landing(u, record, row), drops.spec_of(u)
+    drops._read(landing, blob, spec, functools.partial(drops.number, reference=spec.reference), jobs=False)
 
 
 def _always_again(release: Release, seen: Any, definition: Any, now: Any) -> Release:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults import FAULTS
 from tests.simulator import sweep
-from tests.simulator.life import Life
+from tests.simulator.life import BY_JOB, Life
 from tests.simulator.sweep import Case, Lasting
 
 
@@ -45,6 +45,29 @@ def test_t1_every_effect_once_with_each_fault_in_turn() -> None:
     cases = [Case(((point, next(faults)),)) for point in effects]
     cases += [Case(((n, "stale"),)) for n, name in enumerate(calls) if name == "serving.traffic"]
     told(f"T1, {len(effects)} effect points", cases)
+
+
+def around_jobs(steps: tuple[int, ...]) -> list[int]:
+    """Calls by which a drop is given to a job, looked at and taken, and those beside them."""
+    calm = Life(plan=BY_JOB)
+    assert calm.live() == []
+    about = [n for n, name in enumerate(calm.calls) if name.startswith("readings.")]
+    return sorted({n + step for n in about for step in steps})
+
+
+def test_t1_of_drops_that_jobs_read() -> None:
+    faults = itertools.cycle((*FAULTS, FAULTS[1]))
+    cases = [Case(((point, next(faults)),), plan=BY_JOB) for point in around_jobs((0, 1))]
+    cases.append(Case((), seed=2, workers=3, slow=2, plan=BY_JOB))
+    told("T1 of jobs that read", cases)
+
+
+@pytest.mark.soak
+def test_t1_of_drops_that_jobs_read_in_full() -> None:
+    points = itertools.product(around_jobs((-2, -1, 0, 1, 2, 3)), FAULTS)
+    cases = [Case((one,), plan=BY_JOB) for one in points]
+    cases += [Case((one,), 3, 3, 2, plan=BY_JOB) for one in itertools.product(range(0, 400, 7), FAULTS)]
+    told("T1 of jobs that read, in full", cases)
 
 
 def test_t2_pairs_of_faults() -> None:

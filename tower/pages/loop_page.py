@@ -12,6 +12,7 @@ from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
+from shared.intake import job_answers
 from shared.retraining import cost
 from shared.retraining.policy import recent_spending, recent_starts
 from shared.runtime import serving_look
@@ -60,6 +61,8 @@ _REASONS = frozenset(
         "drop.duplicate",
         "drop.superseded",
         "drop.replayed",
+        "drop.reading",
+        "drop.read_again",
     }
 )
 
@@ -160,6 +163,9 @@ class LoopPage:
     """What jobs may take in 24 hours; None: not bounded."""
     cost: str
     """Of releases, today and this month, with their budgets."""
+    reading: str
+    """The job that reads a drop; empty where there is none."""
+    reading_link: str
     versions: tuple[VersionLine, ...]
     older_versions: int | None
     heat_versions: tuple[int, ...]
@@ -230,6 +236,8 @@ def loop(asking: Asking, name: str) -> LoopPage:
         compute_used_s=sum(seconds for _, seconds in recent_spending(state, now)),
         compute_s=budget.compute_per_day.total_seconds() if budget.compute_per_day else None,
         cost=say(cost.standing(state, open_release, definition, now)),
+        reading=say(job_answers.standing(state, definition, now)),
+        reading_link=asking.studio.job(state.reading.job) if state.reading else "",
         versions=tuple(map(lines.version_line, versions)),
         older_versions=_older([v.number for v in versions]),
         heat_versions=tuple(v.number for v in reversed(versions)),

@@ -1,0 +1,131 @@
+"""What a job answers, and when it is believed: what it read is hostile, and other code runs under its identity, too."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from shared.domain.reason import Code
+from shared.files.drop_files import Reading
+from shared.intake.rejections import REMEDIES
+
+ANSWER, PROFILE, PROGRESS = "answer.json", "profile.bin", "progress.json"
+ORDER, REFERENCE, ROWS = "order.json", "reference.bin", "rows"
+"""What lies in the folder of a job: what it is asked, what it answers, and the files of the version."""
+MOST_ANSWER, MOST_PROFILE = 64 * 1024 * 1024, 256 * 1024 * 1024
+_KINDS = frozenset({"number", "integer", "boolean", "string", "datetime", "nothing"})
+_HEX = re.compile(r"[0-9a-f]{64}")
+_SAMPLES = ("sample/all.parquet", "sample/holdout.parquet")
+
+
+class Unbelievable(Exception):
+    """What lies there is no answer to what was asked."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """The drop was read."""
+
+    reading: Reading
+    """Its profile is still to be packed anew: another Arrow packs other bytes."""
+    parts: Mapping[str, str]
+    """Name below the version's folder -> ETag under which the job wrote it."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The drop cannot be used, under a code of the rejections."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A file was overwritten or deleted while the job read."""
+
+    name: str
+
+
+Answer = Read | Refused | Changed
+
+
+def written(answer: Answer, order: str) -> bytes:
+    """As the job leaves it; `order` is the digest of what it was asked."""
+    if isinstance(answer, Refused):
+        said: dict[str, Any] = {"rejected": {"code": answer.code, "text": answer.text}}
+    elif isinstance(answer, Changed):
+        said = {"changed": answer.name}
+    else:
+        said = {"reading": answer.reading.to_document(), "parts": dict(answer.parts)}
+    return json.dumps({"order": order, **said}, default=dict).encode()
+
+
+def believed(content: bytes, order: str, profile: bytes) -> Answer:
+    """The answer to the order of this digest; Unbelievable where it is none."""
+    try:
+        document = json.loads(content)
+        if document["order"] != order:
+            raise Unbelievable("it answers another order")
+        if "rejected" in document:
+            return _refused(document["rejected"])
+        if "changed" in document:
+            return Changed(str(document["changed"]))
+        reading = _reading(document["reading"], profile)
+        return Read(reading, _parts(document["parts"], reading))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Unbelievable(f"{type(error).__name__}: {error}") from error
+
+
+def _refused(said: Mapping[str, Any]) -> Refused:
+    code = str(said["code"])
+    if code not in REMEDIES:
+        raise Unbelievable("it refuses the drop for no known reason")
+    return Refused(Code(code).value, str(said["text"])[:2000])
+
+
+def _reading(document: Mapping[str, Any], profile: bytes) -> Reading:
+    import drift
+
+    wanted = {one.name for one in fields(Reading)} - {"profile"}
+    if set(document) != wanted:
+        raise Unbelievable("it is of another form")
+    counts = ("rows", "train_rows", "holdout_rows", "rejected_rows", "own_labels")
+    if any(type(document[name]) is not int or document[name] < 0 for name in counts):
+        raise Unbelievable("its counts are none")
+    if document["train_rows"] + document["holdout_rows"] > document["rows"]:
+        raise Unbelievable("it holds out or trains on more rows than there are")
+    texts = {**document["columns"], **document["tags"]}
+    if not all(isinstance(one, str) for pair in texts.items() for one in pair):
+        raise Unbelievable("its columns or tags are none")
+    if not set(document["columns"].values()) <= _KINDS:
+        raise Unbelievable("a column is of no known type")
+    if (
+        not all(isinstance(one, str) for one in document["findings"])
+        or type(document["labelled"]) is not bool
+    ):
+        raise Unbelievable("its findings are none")
+    if not _HEX.fullmatch(document["content_hash"]) or not _HEX.fullmatch(document["schema_hash"]):
+        raise Unbelievable("its hashes are none")
+    try:
+        packed = drift.Profile.from_bytes(profile).to_bytes()
+    except (drift.DataError, drift.UnknownSchemaError) as error:
+        raise Unbelievable(f"its profile cannot be used ({error})") from error
+    return Reading.from_document(document, packed)
+
+
+def _parts(said: Mapping[str, Any], reading: Reading) -> dict[str, str]:
+    """Exactly the files that a version of so many rows has: one more would be rows of nobody."""
+    wanted = {f"{side}/part-00000.parquet" for side in _sides(reading)} | set(_SAMPLES)
+    if not wanted <= set(said) or not all(isinstance(said[name], str) and said[name] for name in wanted):
+        raise Unbelievable("it lacks files of the version")
+    return {name: said[name] for name in sorted(wanted)}
+
+
+def _sides(reading: Reading) -> list[str]:
+    unlabelled = reading.rows > reading.train_rows + reading.holdout_rows
+    more = (("unlabelled", unlabelled), ("rejected", reading.rejected_rows > 0))
+    return ["train", "holdout", *(name for name, there in more if there)]

@@ -1,0 +1,273 @@
+"""The job that reads a drop: its program with real storage between it and the app, and all of it on Azure ML's runtime.
+
+Sources: azure-ai-ml 1.28, identity/_credentials/_AzureMLSparkOnBehalfOfCredential.py (how a driver signs in);
+learn.microsoft.com, rest/api/storageservices (Get Blob with If-Match answers 412, Put Block List); arrow#45283.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import ssl
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from azure.identity import DefaultAzureCredential
+from pyarrow.csv import write_csv
+
+from local.azure import LocalAzure
+from local.jobs import spark_token
+from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
+from shared.azure import registry
+from shared.azure.client import Workspace, credential
+from shared.errors import Conflict
+from shared.files.drop_files import DropFile, Limits, Reading, ReadSpec
+from shared.files.place import FileUnavailable
+from shared.port_rules import READING_TAG
+from shared.ports import Blob, JobSeen, Ports, ReadingSpec
+from shared.reader.one_pass import read
+from shared.settings import Settings
+from shared.spark import blob_places, program
+from shared.spark.read_answer import (
+    ANSWER,
+    MOST_ANSWER,
+    MOST_PROFILE,
+    PROFILE,
+    PROGRESS,
+    Answer,
+    Changed,
+    Read,
+    Refused,
+    believed,
+)
+from shared.spark.read_order import Order, OrderedFile
+from shared.wiring import READINGS, azure_ports
+from tests.drift.families import mixed
+from tests.patience import until
+
+needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="no Java found: Spark needs Java 17")
+TABLE = mixed(np.random.default_rng(0), 3000)
+SPEC = ReadSpec(target=TABLE.column_names[0], limits=Limits(memory_mb=4096))
+
+
+@pytest.fixture(scope="module")
+def ports(local_azure: LocalAzure) -> Iterator[Ports]:
+    """The app's own, with its rights."""
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in local_azure.environment("app").items():
+            patch.setenv(key, value)
+        yield azure_ports(Settings.from_environment(os.environ))
+
+
+@pytest.fixture
+def name() -> str:
+    return f"birds-read-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def parquet(tmp_path: Path) -> Path:
+    pq.write_table(TABLE, tmp_path / "rows.parquet", row_group_size=700)
+    return tmp_path / "rows.parquet"
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    content = io.BytesIO()
+    write_csv(TABLE, content)
+    (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(content.getvalue()))
+    return tmp_path / "rows.csv.gz"
+
+
+def asked(
+    ports: Ports, name: str, *files: Path, code: str = "", spec: ReadSpec = SPEC
+) -> tuple[ReadingSpec, list[Blob]]:
+    """What the app asks for these files, which have landed."""
+    blobs = [ports.blobs.upload("landing", f"{name}/{file.name}", file) for file in files]
+    order = Order(tuple(OrderedFile.of(one, one.name, None, None) for one in blobs), spec.to_document())
+    tags = {READING_TAG: ports.documents.put(order.to_bytes())}
+    size = ("Standard_E4s_v3", spec.limits.memory_mb)
+    return ReadingSpec(name, "birds", code, *size, order.to_bytes(), spec.reference, tags), blobs
+
+
+def answer(ports: Ports, spec: ReadingSpec, error: str = "") -> Answer:
+    content = ports.readings.left(spec.name, ANSWER, MOST_ANSWER)
+    assert content, error
+    return believed(content, spec.tags[READING_TAG], ports.readings.left(spec.name, PROFILE, MOST_PROFILE))
+
+
+def here(files: list[Path], blobs: list[Blob], output: Path) -> Reading:
+    """What the app would have read."""
+    drop = [DropFile(f, b.name, b.size_bytes, b.name) for f, b in zip(files, blobs, strict=True)]
+    return read(drop, SPEC, output)
+
+
+def check_same(ports: Ports, found: Answer, name: str, one: Reading, output: Path) -> None:
+    """The reading to the byte, and the rows of all files of the version."""
+    assert isinstance(found, Read), found
+    assert {**vars(found.reading), "tags": dict(found.reading.tags)} == {**vars(one), "tags": dict(one.tags)}
+    for _ in range(2):
+        ports.readings.take(name, found.parts, f"birds/{name}")
+    for part in found.parts:
+        (output / "got").write_bytes(ports.versions.read(f"birds/{name}/{part}"))
+        assert pq.read_table(output / "got").equals(pq.read_table(output / part)), part
+
+
+class Program:
+    """The program in this process, as a person who may do all that the job's identity may."""
+
+    def __init__(self, azure: LocalAzure, ports: Ports, spec: ReadingSpec) -> None:
+        self._azure = azure
+        ports.documents.put(spec.order)
+        for file, content in (("order.json", spec.order), ("reference.bin", spec.reference)):
+            ports.blobs.upload(READINGS, f"{spec.name}/{file}", content)
+        self._name = spec.name
+
+    def run(self) -> None:
+        account = self._azure.settings.storage("blob")
+        program.Job(account, READINGS, self._name, DefaultAzureCredential()).run()
+
+
+def test_the_program_reads_blobs_by_range_and_writes_what_the_app_writes(
+    local_azure: LocalAzure,
+    ports: Ports,
+    name: str,
+    parquet: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(blob_places, "READ_BYTES", 300_000)
+    monkeypatch.setattr(blob_places, "WRITTEN_BYTES", 200_000)
+    spec, blobs = asked(ports, name, parquet)
+    Program(local_azure, ports, spec).run()
+    one = here([parquet], blobs, tmp_path / "out")
+    check_same(ports, answer(ports, spec), name, one, tmp_path / "out")
+
+
+def test_text_that_is_packed_is_read_alike(
+    local_azure: LocalAzure, ports: Ports, name: str, csv: Path, tmp_path: Path
+) -> None:
+    spec, blobs = asked(ports, name, csv)
+    Program(local_azure, ports, spec).run()
+    check_same(ports, answer(ports, spec), name, here([csv], blobs, tmp_path / "out"), tmp_path / "out")
+
+
+def test_a_blob_that_is_another_by_now_is_told_by_name(
+    local_azure: LocalAzure, ports: Ports, name: str, parquet: Path, csv: Path
+) -> None:
+    spec, blobs = asked(ports, name, parquet, csv)
+    ports.blobs.upload("landing", blobs[1].name, b"another")
+    Program(local_azure, ports, spec).run()
+    assert answer(ports, spec) == Changed(blobs[1].name)
+
+
+def test_what_is_wrong_with_a_drop_is_the_answer(
+    local_azure: LocalAzure, ports: Ports, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_bytes(b"a,b\n1,2\n")
+    spec, _ = asked(ports, name, tmp_path / "rows.csv")
+    Program(local_azure, ports, spec).run()
+    found = answer(ports, spec)
+    assert isinstance(found, Refused) and found.code == "missing-target"
+
+
+def test_storage_that_fails_is_no_fault_of_the_drop(
+    local_azure: LocalAzure, ports: Ports, name: str, parquet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damage is an OSError in Arrow's words; what storage answers must not be taken for it."""
+    spec, _ = asked(ports, name, parquet)
+    fetch = blob_places.BlobFile._fetch
+
+    def fails(file: blob_places.BlobFile, begin: int, size: int) -> bytes:
+        if begin > 1000:
+            raise FileUnavailable("500 InternalError")
+        return fetch(file, begin, size)
+
+    monkeypatch.setattr(blob_places.BlobFile, "_fetch", fails)
+    monkeypatch.setattr(blob_places, "READ_BYTES", 1000)
+    with pytest.raises(FileUnavailable):
+        Program(local_azure, ports, spec).run()
+    assert ports.readings.left(name, ANSWER, MOST_ANSWER) == b""
+
+
+def test_a_file_that_was_written_again_is_not_taken(
+    local_azure: LocalAzure, ports: Ports, name: str, parquet: Path
+) -> None:
+    spec, _ = asked(ports, name, parquet)
+    Program(local_azure, ports, spec).run()
+    found = answer(ports, spec)
+    assert isinstance(found, Read)
+    ports.blobs.upload(READINGS, f"{name}/rows/train/part-00000.parquet", b"of somebody else")
+    with pytest.raises(Conflict, match=r"train/part-00000\.parquet"):
+        ports.readings.take(name, found.parts, f"birds/{name}")
+
+
+def test_a_driver_gets_no_token_unless_its_job_runs(local_azure: LocalAzure) -> None:
+    settings = local_azure.settings
+    place = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
+    workspace = f"Microsoft.MachineLearningServices/workspaces/{WORKSPACE}/getuseraccesstokenforspark"
+    body = {
+        "oboToken": spark_token.of_run(settings, "none"),
+        "runId": "none",
+        "resource": "https://storage.azure.com",
+    }
+    trusted = ssl.create_default_context(cafile=str(settings.bundle))
+    with httpx.Client(base_url=settings.arm, verify=trusted, trust_env=False) as client:
+        reply = client.post(f"{spark_token.PATH}{place}/{workspace}", json=body)
+    assert (reply.status_code, "does not run" in reply.text) == (401, True)
+
+
+def ended(ports: Ports, spec: ReadingSpec) -> JobSeen:
+    until(lambda: ports.readings.ensure(spec).status != "running", within_s=600)
+    return ports.readings.ensure(spec)
+
+
+@pytest.fixture(scope="module")
+def reader(local_azure: LocalAzure) -> str:
+    """As `driftloop publish` registers it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in local_azure.environment("publisher").items():
+            patch.setenv(key, value)
+        workspace = Workspace(Settings.from_environment(os.environ), credential())
+        made = registry.Registry(workspace).reader()
+        assert registry.Registry(workspace).reader() == made
+        return made
+
+
+@needs_java
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+class TestOnSpark:
+    """Its Arrow reads no footer as ours writes it (arrow#45283), and packs other bytes: both are made good."""
+
+    def test_the_runtime_reads_what_the_app_reads(
+        self, ports: Ports, reader: str, name: str, parquet: Path, csv: Path, tmp_path: Path
+    ) -> None:
+        for number, file in enumerate((parquet, csv)):
+            spec, blobs = asked(ports, f"{name}-{number}", file, code=reader)
+            seen = ended(ports, spec)
+            out = tmp_path / f"out-{number}"
+            check_same(ports, answer(ports, spec, seen.error), spec.name, here([file], blobs, out), out)
+        assert seen.status == "completed"
+
+    def test_a_drop_that_takes_too_much_memory_is_refused_by_name(
+        self, ports: Ports, reader: str, name: str, parquet: Path
+    ) -> None:
+        spec, _ = asked(ports, name, parquet, code=reader, spec=replace(SPEC, limits=Limits(memory_mb=64)))
+        seen = ended(ports, spec)
+        found = answer(ports, spec, seen.error)
+        assert isinstance(found, Refused) and found.code == "too-much-memory"
+
+    def test_a_job_is_cancelled(self, ports: Ports, reader: str, name: str, parquet: Path) -> None:
+        spec, _ = asked(ports, name, parquet, code=reader)
+        ports.readings.ensure(spec)
+        ports.readings.cancel(name)
+        assert ended(ports, spec).status == "canceled"
+        assert ports.readings.left(name, PROGRESS, 1000) == b""

@@ -182,7 +182,7 @@ def test_a_group_names_what_there_is(name: str) -> None:
         assert list(ROOT.glob(pattern)), pattern
 
 
-@pytest.mark.parametrize("module", ["alerts", "inbox", "people", "run", "timers", "tower"])
+@pytest.mark.parametrize("module", ["alerts", "callers", "inbox", "people", "run", "timers", "tower"])
 def test_what_a_function_of_the_app_does_is_mutated_too(module: str) -> None:
     text = undecorated((ROOT / "functions" / f"{module}.py").read_text())
     made = types.ModuleType(module)

@@ -160,3 +160,9 @@ def test_the_tick_runs_what_is_due_and_the_sweep_finds_what_no_event_reported(wo
     functions()["tick"].get_user_function()(None)
     (record,) = queries.inbox(world.ports, "birds")
     assert record.version == 1
+
+
+def test_a_page_s_style_is_for_everybody_and_no_path_is_the_first_page(world: World) -> None:
+    style = asked("tower", method="GET", path="tower.css")
+    assert (style.status_code, style.mimetype) == (200, "text/css")
+    assert asked("tower", LOOKING_ROLE, method="GET").status_code == 200

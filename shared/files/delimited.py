@@ -20,7 +20,7 @@ from shared.files.blocks import AHEAD, BLOCK_BYTES, THREADS, blocks
 from shared.files.drop_files import Limits
 from shared.files.formats import Text
 from shared.files.layout import Layout, escaped, line_of, located
-from shared.files.places import Places
+from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
 from shared.values import number_text
 from shared.values.column_kinds import ARROW, BOOLEAN, DATETIME, INTEGER, NOTHING, NUMBER
@@ -104,14 +104,14 @@ class Delimited:
                 found += piece.count(b"\r" if self.layout.returns else b"\n")
         return found
 
-    def places(self) -> Places:
+    def row_starts(self) -> RowStarts:
         """Where its blocks begin, after all of them were gone through."""
         form, rows, place = {self.columns[0]: TEXT}, [0], [0]
         with self._body() as stream:
             for block in blocks(stream, self.layout, self.name, self._longest):
                 rows.append(rows[-1] + self._parse(block, form, convert=False).num_rows)
                 place.append(place[-1] + len(block))
-        return Places(rows[-1], tuple(rows), tuple(place))
+        return RowStarts(rows[-1], tuple(rows), tuple(place))
 
     @property
     def _longest(self) -> int:
@@ -129,8 +129,8 @@ class Delimited:
     ) -> Iterator[pa.Table]:
         """The rows in order, in tables of about 4 MiB of text, with the columns of `forms` as those forms say.
 
-        From a place on that `places` gives. Times are UTC and text is a dictionary. `Contradicted` names a column that
-        a later row makes another.
+        From an offset on that `row_starts` gives. Times are UTC and text is a dictionary. `Contradicted` names a column
+        that a later row makes another.
         """
         with self._body(place) as stream:
             found = blocks(stream, self.layout, self.name, self._longest)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from shared.files.drop_files import MIB, Limits
 from shared.files.formats import Budget
 from shared.files.place import Place, source
-from shared.files.places import Places
+from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
 from shared.values.arrow_columns import WideColumn, canonical, needs_a_look
 from shared.values.column_kinds import STRING
@@ -107,17 +107,17 @@ class Parquet:
                 looks[name].see(*distinct(pa.chunked_array([trimmed(words)])))
         return looks
 
-    def places(self) -> Places:
+    def row_starts(self) -> RowStarts:
         """Where its row groups begin."""
         with pq.ParquetFile(source(self.path), **guards()) as file:
             meta = file.metadata
             sizes = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
         starts = tuple(accumulate(sizes, initial=0))
-        return Places(self.rows, starts, tuple(range(len(starts))))
+        return RowStarts(self.rows, starts, tuple(range(len(starts))))
 
     def batches(self, columns: list[str], budget: Budget, group: int = 0) -> Iterator[pa.RecordBatch]:
         """The rows of these columns, in the order of the file, from a row group on."""
-        rows = self.places().starts[group] if group else 0
+        rows = self.row_starts().starts[group] if group else 0
         try:
             with pq.ParquetFile(source(self.path), **guards(), pre_buffer=False) as file:
                 groups = range(group, file.metadata.num_row_groups)

@@ -15,7 +15,7 @@ from shared.files.layout import check_names, layout, nfc
 from shared.files.list_columns import found_lists, unknown_lists, widened
 from shared.files.parquet import Parquet, open_parquet
 from shared.files.partitions import partition_of
-from shared.files.places import Places
+from shared.files.row_starts import RowStarts
 from shared.intake.rejections import listed, quoted, rejected
 from shared.tables.mltable import Steps
 from shared.tables.table_file import open_table_file
@@ -43,7 +43,7 @@ class Part:
     partial: set[str] = field(default_factory=set)
     """Columns of which only the first rows were looked at."""
 
-    places: Places | None = None
+    row_starts: RowStarts | None = None
     """Where the file can be begun, once that is known."""
 
     as_words: set[str] = field(default_factory=set)

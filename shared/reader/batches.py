@@ -145,14 +145,14 @@ class Sources:
     def count(self) -> int:
         """How many rows there are; from now on a pass can begin at any. Files of text are gone through for it."""
         for part in self.parts:
-            part.places = part.places or part.file.places()
-        return sum(part.places.rows for part in self.parts if part.places)
+            part.row_starts = part.row_starts or part.file.row_starts()
+        return sum(part.row_starts.rows for part in self.parts if part.row_starts)
 
     def holding(self, first: int, stop: int) -> tuple[str, ...]:
         """The files that hold some of these rows, after they were counted."""
         found, at = [], 0
         for part in self.parts:
-            begin, at = at, at + (part.places.rows if part.places else 0)
+            begin, at = at, at + (part.row_starts.rows if part.row_starts else 0)
             found += [part.file.name] if begin < stop and first < at else []
         return tuple(found)
 
@@ -204,10 +204,10 @@ class Sources:
         """Tables with the rows from `first` to before `stop`, and the files that they are from."""
         at = 0
         for part in self.parts:
-            if part.places and at + part.places.rows <= first:
-                at += part.places.rows
+            if part.row_starts and at + part.row_starts.rows <= first:
+                at += part.row_starts.rows
                 continue
-            begin, place = part.places.before(first - at) if part.places and first > at else (0, 0)
+            begin, place = part.row_starts.before(first - at) if part.row_starts and first > at else (0, 0)
             at += begin
             for table in self._tables(part, columns, budget, place):
                 start, at = at, at + table.num_rows

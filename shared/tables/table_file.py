@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from shared.files.drop_files import DropFile, Limits
 from shared.files.formats import Budget
 from shared.files.parquet import Parquet, open_parquet
-from shared.files.places import Places
+from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
 from shared.tables.deletion_vectors import Rows, deleted_rows
 from shared.tables.snapshot import TableColumn, TablePart
@@ -58,9 +58,9 @@ class TableFile(Parquet):
         """Its bytes alone do not say what its rows are."""
         return False
 
-    def places(self) -> Places:
+    def row_starts(self) -> RowStarts:
         """Its beginning alone: the log says by number which rows are deleted."""
-        return Places(self.rows, (0,), (0,))
+        return RowStarts(self.rows, (0,), (0,))
 
     def batches(self, columns: list[str], budget: Budget, group: int = 0) -> Iterator[pa.RecordBatch]:
         """The rows of these columns that the table still has, in the order of the file."""

@@ -38,6 +38,7 @@ class Languages:
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
             self.skip(len(places))
             return
+        column = column.cast(pa.string()) if pa.types.is_string_view(kind) else column  # which has no take
         some = column.take(pa.array(places)).cast(pa.string())
         some = some.combine_chunks() if isinstance(some, pa.ChunkedArray) else some
         self._held.append(pc.utf8_slice_codeunits(some, 0, LONGEST))

@@ -37,7 +37,8 @@ class FirstLook:
     def add(self, batch: pa.RecordBatch, numbers: npt.NDArray[np.int64]) -> None:
         """The next rows of the drop, with their numbers in it."""
         self.rows += batch.num_rows
-        some = batch.select(self._columns)
+        columns = [batch.column(name) for name in self._columns]
+        some = pa.RecordBatch.from_arrays(columns, names=list(self._columns))
         self._head.update(some.slice(0, int(np.searchsorted(numbers, STRETCH_ROWS))))
         row = pa.array(numbers, pa.int64())
         numbered = pa.RecordBatch.from_arrays([*some.columns, row], names=[*self._columns, _NUMBER])

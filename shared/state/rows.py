@@ -146,7 +146,7 @@ def _of_another_version(key: str, schema: object) -> Unreadable:
             code=Code.ROW_NEWER,
         )
     return Unreadable(
-        f"row {key} was written by an older Driftloop (schema {schema}, this one reads {SCHEMA}), and cannot be "
-        "upgraded; remove the loop's rows and its row in the overview from the table, then publish the loop again",
+        f"row {key} was written by an older Driftloop (schema {schema}, not {SCHEMA}); remove the loop's rows and its "
+        "row in the overview from the table, then publish the loop again",
         code=Code.ROW_OLDER,
     )

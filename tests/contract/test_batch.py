@@ -260,7 +260,7 @@ def test_a_script_of_ones_own_scores_a_model_that_is_no_mlflow_model(
 
 def test_adopt_takes_the_default_and_refuses_what_leaves_no_answers_to_read(stage: Stage, pair: str) -> None:
     if not isinstance(stage, SdkStage):
-        pytest.skip("the command asks Azure ML itself")
+        pytest.skip("the command asks Azure ML itself, and nothing in memory")
     serve = Serve(type="batch", endpoint=pair, compute=COMPUTE or "driftloop-cpu")
     workspace = cast(Workspace, lambda: stage.ml)
     model = stage.ports.batch.deployed_model(pair, "old")

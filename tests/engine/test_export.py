@@ -160,7 +160,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(ConfigurationError, match=r"x\.html cannot be written: No space left"):
-        command.write(tmp_path / "x.html", b"page")
+        session.write(tmp_path / "x.html", b"page")
     assert list(tmp_path.iterdir()) == []
 
 

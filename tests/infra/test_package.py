@@ -60,7 +60,7 @@ def test_a_folder_that_nobody_ignores_would_be_seen(tmp_path: Path) -> None:
 def test_the_package_is_small() -> None:
     size = sum((ROOT / path).stat().st_size for path in deployed())
 
-    assert size < 2_500_000, f"{size:,} bytes: what is in there?"
+    assert size < 3_000_000, f"{size:,} bytes: what is in there?"
 
 
 def test_the_package_is_whole_by_itself(tmp_path: Path) -> None:

@@ -132,7 +132,9 @@ def judged(found: tuple[Check, ...], confidence: float = 0.95) -> list[tuple[Out
     return [(outcome, why.code) for outcome, why, _ in findings]
 
 
-@pytest.mark.parametrize("seed", [10, 20, 30])
+@pytest.mark.parametrize(
+    "seed", [20, pytest.param(10, marks=pytest.mark.soak), pytest.param(30, marks=pytest.mark.soak)]
+)
 def test_an_honest_paired_test_and_one_of_two_samples_are_believed_and_a_tenth_of_it_is_not(
     seed: int,
 ) -> None:
@@ -143,6 +145,7 @@ def test_an_honest_paired_test_and_one_of_two_samples_are_believed_and_a_tenth_o
     assert judged((asked("lying", 0.5, seed),)) == [(Outcome.INCONCLUSIVE, Code.GATE_FUNCTION_LIES)]
 
 
+@pytest.mark.soak
 def test_an_honest_function_rejects_a_model_that_is_alike_no_more_often_than_promised() -> None:
     """Exact McNemar, which is conservative; a tenth of its p-values would reject in one of three."""
     seeds = range(1000, 1000 + 3 * 40, 3)

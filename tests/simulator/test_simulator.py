@@ -39,12 +39,13 @@ def test_the_same_case_is_told_in_the_same_way_again() -> None:
 
 
 def test_t1_every_effect_once_with_each_fault_in_turn() -> None:
-    """Every effect point, the fault going round; and every read of the traffic, stale."""
-    effects, calls, _ = sweep.points()
+    """Every effect point but each third, which the soak has too, the fault going round; and every stale read."""
+    found, calls, _ = sweep.points()
+    effects = [point for place, point in enumerate(found) if place % 3]
     faults = itertools.cycle((*FAULTS, FAULTS[1]))  # of a length that is prime to what repeats in a life
     cases = [Case(((point, next(faults)),)) for point in effects]
     cases += [Case(((n, "stale"),)) for n, name in enumerate(calls) if name == "serving.traffic"]
-    told(f"T1, {len(effects)} effect points", cases)
+    told(f"T1, {len(effects)} of {len(found)} effect points", cases)
 
 
 def around_jobs(steps: tuple[int, ...]) -> list[int]:
@@ -75,7 +76,7 @@ def test_t2_pairs_of_faults() -> None:
 
 
 def test_t3_random_seeds_with_up_to_four_workers() -> None:
-    told("T3", list(sweep.by_chance(range(40))))  # ten of them with faults that do not pass
+    told("T3", list(sweep.by_chance(range(20))))  # ten of them with faults that do not pass
 
 
 LASTING = [

@@ -233,6 +233,7 @@ def run(mini_batch):
 NEEDS = ("pandas==2.3.3", "pyarrow==24.0.0", "azureml-core", "azureml-dataset-runtime[fuse]")
 
 
+@pytest.mark.soak  # it builds an image of its own
 def test_a_script_of_ones_own_scores_a_model_that_is_no_mlflow_model(
     stage: Stage, pair: str, tmp_path: Path
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -343,7 +342,7 @@ def gathered(world: World, text: str, requests: list[MemoryRequest]) -> CanaryEv
     published = unit_of_work.read(world.ports, "birds").published(release.definition)
     since = counts_from(release, published.definition)
     log = world.ports.evidence.requests.setdefault("birds", [])
-    log += [replace(one, at=since + (one.at - datetime.min.replace(tzinfo=UTC))) for one in requests]
+    log += [one._replace(at=since + (one.at - datetime.min.replace(tzinfo=UTC))) for one in requests]
     for one in log:
         if one.service_id:
             row = {"time": one.at.isoformat(), "inputs": {}, "output": "Adelie"}
@@ -392,7 +391,7 @@ def test_too_few_callers_hold_and_those_who_name_none_are_told(world: World) -> 
     def nameless() -> None:
         live(world)
         log = world.ports.evidence.requests["birds"]
-        log[:] = [replace(one, request_id="") for one in log]
+        log[:] = [one._replace(request_id="") for one in log]
 
     release = go_on(world, 10, nameless)
     assert release.phase is Phase.CANARY

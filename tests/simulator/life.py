@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from random import Random
 
 from shared import loopfile
@@ -61,6 +61,12 @@ SIMULATED = (
 )
 """Every fault, at every call of a port: `asleep` is a worker that comes back after its claim has run out, `stale` a
 read of traffic that tells what was set before, within a minute of the change."""
+
+
+@cache
+def _requests_of_a_round(n: int) -> list[tuple[timedelta, str]]:
+    """How long before the round's end each arrives, and whose it is."""
+    return [(timedelta(seconds=ROUND_S * (index + 1) / (n + 1)), f"user-{index}") for index in range(n)]
 
 
 def birds(seed: int, heavier: float, n: int = 60) -> bytes:
@@ -280,11 +286,13 @@ class Life:
 
     def _requests(self, deployment: str, n: int) -> None:
         """Live requests of the last round; one release's model errs."""
-        for index in range(n):
-            at = self.clock.now() - timedelta(seconds=ROUND_S * (index + 1) / (n + 1))
-            status = 500 if deployment.startswith(self.failing) and index % 3 == 0 else 200
-            request = MemoryRequest(at, deployment, status, 10.0 + index % 7, f"user-{index}")
-            self.real.evidence.requests.setdefault("birds", []).append(request)
+        now, errs = self.clock.now(), deployment.startswith(self.failing)
+        self.real.evidence.requests.setdefault("birds", []).extend(
+            MemoryRequest(
+                now - earlier, deployment, 500 if errs and index % 3 == 0 else 200, 10.0 + index % 7, user
+            )
+            for index, (earlier, user) in enumerate(_requests_of_a_round(n))
+        )
 
     # --- where things go wrong -------------------------------------------------------------------
 

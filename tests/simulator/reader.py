@@ -12,11 +12,13 @@ from unittest import mock
 
 import drift
 import drift.verdict
-from shared import loopfile
+from shared import deadline, loopfile
 from shared.canary import canary_judge
 from shared.gate import gate_judge
 from shared.intake import DropFile, Reading, ReadSpec
+from shared.ports import Row
 from shared.reader.one_pass import read
+from shared.state import rows
 
 Answer = TypeVar("Answer")
 
@@ -45,7 +47,7 @@ def read_in_process(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> 
 
 MOST_KNOWN = 20_000
 
-_known: dict[tuple[str, str], object] = {}
+_known: dict[tuple[object, ...], object] = {}
 """What pure functions answered, by name and arguments."""
 
 
@@ -54,13 +56,17 @@ def once(function: Callable[..., Answer]) -> Callable[..., Answer]:
 
     def answer(*arguments: object, **named: object) -> Answer:
         asked = (function.__qualname__, repr((arguments, named)))
-        if asked not in _known:
-            if len(_known) >= MOST_KNOWN:
-                _known.clear()
-            _known[asked] = function(*arguments, **named)
-        return cast(Answer, _known[asked])
+        return _recalled(asked, lambda: function(*arguments, **named))
 
     return answer
+
+
+def _recalled(asked: tuple[object, ...], answer: Callable[[], Answer]) -> Answer:
+    if asked not in _known:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        _known[asked] = answer()
+    return cast(Answer, _known[asked])
 
 
 def forget() -> None:
@@ -72,17 +78,25 @@ def compare_once(reference: drift.Profile, current: drift.Profile, policy: drift
     """`drift.compare` by the profiles' bytes: they are too long to be written out each time."""
     key = (reference.to_bytes(), current.to_bytes(), repr(policy))
     asked = ("compare", hashlib.sha256(repr(key).encode()).hexdigest())
-    if asked not in _known:
-        _known[asked] = drift.verdict.compare(reference, current, policy)
-    return cast(drift.Report, _known[asked])
+    return _recalled(asked, lambda: drift.verdict.compare(reference, current, policy))
+
+
+def decode_once(kind: type[Answer], row: Row) -> Answer:
+    """`rows.decode` by what it reads: values of rows are frozen, and each row is read again and again."""
+    return _recalled(("decode", kind, row.key, row.doc), lambda: _decode(kind, row))
+
+
+_decode = rows.decode
 
 
 @contextmanager
 def reading_in_process() -> Iterator[None]:
-    """Drops are read here; judges, which are pure, judge the same evidence once."""
+    """Drops are read here; judges, which are pure, judge the same evidence once; no deadline passes."""
     with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(deadline, "_now", lambda: 0.0))
         stack.enter_context(mock.patch("shared.intake.read_drop", read_in_process))
         stack.enter_context(mock.patch("drift.compare", compare_once))
+        stack.enter_context(mock.patch.object(rows, "decode", decode_once))
         for module, name in (
             (canary_judge, "judge_canary"),
             (gate_judge, "judge_gate"),

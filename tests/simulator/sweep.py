@@ -165,6 +165,8 @@ def run(cases: Iterator[Tale], processes: int = 1) -> tuple[int, list[str]]:
             found = pool.imap(_run, cases, chunksize=20)
         for words in found:
             told += 1
+            if told % 2_000 == 0:
+                print(f"{told:,} lives", flush=True)
             if words:
                 wrong.append(words)
                 print(words, flush=True)

@@ -10,6 +10,7 @@ from cli import session
 from cli.session import Json, out, print_json, shown
 from shared.errors import ConfigurationError
 from shared.runtime import unit_of_work
+from shared.words import of_log
 
 MOST_LINES = 2_000
 
@@ -53,6 +54,6 @@ def log(
     if not found.logs and not found.lost:
         out.say(f"release {loop}/{release.number} has printed nothing yet")
     for each in logs:
-        out.print(f"[bold]{shown(each.step)}[/]  {shown(each.told)}")
+        out.print(f"[bold]{shown(each.step)}[/]  {shown(of_log(each))}")
         for line in each.end.splitlines():
             out.say(line)

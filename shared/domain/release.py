@@ -231,11 +231,6 @@ class JobLog:
     end: str = ""
     """Its last lines."""
 
-    @property
-    def told(self) -> str:
-        """Its state, and where it is from."""
-        return f"{self.state}, {self.file}, {self.size:,} bytes" if self.file else f"{self.state}, no log"
-
 
 @dataclass(frozen=True)
 class ScoringJob:

@@ -11,11 +11,11 @@ from string import Formatter
 from typing import Any
 
 from shared.domain.reason import Reason
-from shared.domain.release import Judgement
+from shared.domain.release import JobLog, Judgement
 from shared.words import judges
 from shared.words.english import TEXTS
 
-__all__ = ["TEXTS", "in_words", "plain", "say", "say_all", "spoken", "titled"]
+__all__ = ["TEXTS", "in_words", "of_log", "plain", "say", "say_all", "spoken", "titled"]
 
 ITS_OWN = "{text}"
 """The text of an error's code: what the error itself says."""
@@ -113,3 +113,8 @@ def in_words(value: object) -> str:
 def titled(judgement: Judgement) -> str:
     """The name of a verdict, for example *canary step 1 of 2 at 10 %*."""
     return judges.title(judgement.kind, judgement.step, judgement.steps, judgement.weight_pct)
+
+
+def of_log(log: JobLog) -> str:
+    """The state of what printed it, and where it is from."""
+    return f"{log.state}, {log.file}, {log.size:,} bytes" if log.file else f"{log.state}, no log"

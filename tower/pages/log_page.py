@@ -8,6 +8,7 @@ from shared.domain.release import JobLog
 from shared.errors import ConfigurationError
 from shared.redaction import printable
 from shared.release import release_logs
+from shared.words import of_log
 from tower.pages.lines import read
 from tower.visit import Asking, NotFound, clip
 
@@ -67,4 +68,4 @@ def _lines(log: JobLog, room: int) -> LogLines:
         if room < 0:
             break
         lines.insert(0, line)
-    return LogLines(clip(log.step, 120), log.told, log.state == "failed", tuple(lines))
+    return LogLines(clip(log.step, 120), of_log(log), log.state == "failed", tuple(lines))

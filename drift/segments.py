@@ -5,13 +5,13 @@ Of many rows of one value a sample is counted, so that segments cost no more the
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from . import segment_names
 from .arrays import Ints
 from .errors import DataError
 from .grid import Grid, thin
@@ -31,12 +31,9 @@ MOST_VALUES = 12
 """Different numbers beyond which a column's segments are the bands between its quartiles."""
 
 OTHERS = "(others)"
-MISSING = "(missing)"
 
 MOST_ROWS = 5_000
 """Rows of a segment that are counted; of more, so many by chance."""
-
-_NAME = 64  # characters of a value
 
 
 class Counting(Protocol):
@@ -168,25 +165,15 @@ def _named(values: pa.ChunkedArray, by: By) -> tuple[list[str], Ints]:
     """The segments' values, and which of them each row has."""
     if by.edges and _is_number(values.type):
         numbers = _numbers(values)
-        ends = [f"{edge:g}" for edge in by.edges]
-        names = [f"to {ends[0]}", *(f"over {a} to {b}" for a, b in pairwise(ends)), f"over {ends[-1]}"]
+        names = segment_names.bands(by.edges)
         bands = np.searchsorted(by.edges, numbers, side="left").astype(np.int64)
         bands[np.isnan(numbers)] = len(names)
-        return [*names, MISSING], bands
+        return [*names, segment_names.MISSING], bands
     plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
     words = plain.combine_chunks().dictionary_encode(null_encoding="encode")
-    return [_name(value) for value in words.dictionary.to_pylist()], np.asarray(words.indices, np.int64)
-
-
-def _name(value: object) -> str:
-    """One name for 1 and 1.0: a column of whole numbers is one of floats where a row has none."""
-    if value is None or value != value:
-        return MISSING
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return f"{value:.0f}"
-    return str(value)[:_NAME]
+    return [segment_names.segment_name(value) for value in words.dictionary.to_pylist()], np.asarray(
+        words.indices, np.int64
+    )
 
 
 def _small(profile: Profile) -> Profile:

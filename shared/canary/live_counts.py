@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.release import Release
 from shared.gate import gate_evidence
+from shared.gate.slice_names import row_slices
 from shared.intake.labels import Labels, Rows, label_of
 from shared.loopfile import Definition
 from shared.ports import ArmTraffic
@@ -46,7 +47,9 @@ class Scale:
     edges: tuple[float, ...] = ()
     numeric: bool = False
     slices: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Column -> the values that make slices."""
+    """Column -> the names of its slices."""
+    slice_edges: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Column -> the numbers between which its slices are bands; none for one whose values are its slices."""
 
     def name(self, output: object) -> str | None:
         """The class or band of one output; None for what is neither."""
@@ -78,11 +81,7 @@ class Scale:
 
     def slice_names(self, inputs: object) -> Iterable[str]:
         """The slices that a row is in, named `column=value`."""
-        if isinstance(inputs, Mapping):
-            for column, known in self.slices.items():
-                given = inputs.get(column)
-                if (value := "none" if given is None else str(given)) in known:
-                    yield f"{column}={value}"
+        return row_slices(inputs, self.slices, self.slice_edges) if isinstance(inputs, Mapping) else ()
 
     @property
     def all_slices(self) -> list[str]:
@@ -105,10 +104,10 @@ def scale(unit: Unit, release: Release) -> Scale:
         return Scale()
     slices = {column: frozenset(map(str, values)) for column, values in gate.evidence.slices.items()}
     if metric_of(gate.policy.metric, own=gate.policy.own).task == "classification":
-        return Scale(slices=slices)
+        return Scale(slices=slices, slice_edges=gate.evidence.slice_edges)
     said = sorted(v for each in gate.evidence.champion or () if (v := number(each)) is not None)
     deciles = {said[len(said) * n // 10] for n in range(1, 10)} if said else set()
-    return Scale(tuple(sorted(deciles)), numeric=True, slices=slices)
+    return Scale(tuple(sorted(deciles)), True, slices, gate.evidence.slice_edges)
 
 
 def arm(

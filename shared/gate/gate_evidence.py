@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Reason
@@ -14,6 +13,7 @@ from shared.domain.release import Judgement, JudgementKind, Outcome, Release, Tr
 from shared.errors import InvariantBroken
 from shared.gate import golden_answers
 from shared.gate.own_evidence import functions_seen, own_seen
+from shared.gate.slice_names import slice_edges, slice_names
 from shared.loopfile.published import Published
 from shared.own import source_text
 from shared.own.measured import own_metric
@@ -169,12 +169,14 @@ def _evidence(
     columns = dict.fromkeys(
         (*(gate.slices.by if gate.slices else ()), *(gate.parity.by if gate.parity else ()))
     )
+    edges = {by: found for by in columns if (found := slice_edges(frame[by]))}
     return GateEvidence(
         ids=row_ids(frame, definition),
         y_true=tuple(frame[data.target].tolist()),
         challenger=challenger.values,
         champion=champion.values if champion else None,
-        slices={by: slice_names(frame[by]) for by in columns},
+        slices={by: slice_names(frame[by], edges.get(by, ())) for by in columns},
+        slice_edges=edges,
         malformed=challenger.problems,
         stated=challenger.stated,
         known_classes=classes.all,
@@ -212,25 +214,6 @@ def _with_own_code(
         code = published.code[source_text.CHECKS_FILE]
         evidence = replace(evidence, functions=functions_seen(code, evidence, policy, frame))
     return evidence
-
-
-MOST_VALUES = 12
-"""A column of numbers with more different values makes bands, not a slice a value."""
-
-
-def slice_names(column: pd.Series) -> tuple[str, ...]:
-    """The slice of each row: its value, or for a column of many numbers the band between quartiles that it is in."""
-    import numpy as np
-
-    if column.dtype.kind not in "iuf" or column.nunique() <= MOST_VALUES:
-        return tuple(column.astype(object).where(column.notna(), "none").astype(str))
-    values = column.to_numpy(dtype=float, na_value=np.nan)
-    edges = np.unique(np.nanquantile(values, [0.25, 0.5, 0.75], method="lower"))
-    low, high = np.nanmin(values), np.nanmax(values)
-    ends = [f"{low:g}", *(f"{edge:g}" for edge in edges), f"{high:g}"]
-    names = [f"{a} to {b}" if n == 0 else f"over {a} to {b}" for n, (a, b) in enumerate(pairwise(ends))]
-    bands = np.searchsorted(edges, values, side="left")
-    return tuple("none" if np.isnan(v) else names[band] for v, band in zip(values, bands, strict=True))
 
 
 @dataclass(frozen=True)

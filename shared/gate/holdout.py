@@ -124,6 +124,8 @@ class GateEvidence(Document):
     challenger: tuple[object, ...]
     champion: tuple[object, ...] | None = None
     slices: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    slice_edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Of columns of many numbers, whose slices are bands; in documents of before of none."""
     malformed: tuple[Reason, ...] = ()
     stated: tuple[float | None, ...] = ()
     """The probability that the challenger gives each of its answers; empty where it states none."""

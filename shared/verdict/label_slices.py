@@ -81,11 +81,12 @@ def _names(inputs: Sequence[Mapping[str, object]], columns: Sequence[str]) -> Ma
     """The slice of each row by every column that the collected inputs have."""
     import pandas as pd
 
-    from shared.gate.gate_evidence import slice_names
+    from shared.gate.slice_names import slice_edges, slice_names
     from shared.verdict.served_rows import plain
 
     known = [name for name in columns if any(name in row for row in inputs)]
-    return {name: slice_names(pd.Series([plain(row.get(name)) for row in inputs])) for name in known}
+    values = {name: pd.Series([plain(row.get(name)) for row in inputs]) for name in known}
+    return {name: slice_names(column, slice_edges(column)) for name, column in values.items()}
 
 
 def _some(values: Sequence[T], at: Sequence[int]) -> list[T]:

@@ -123,6 +123,9 @@ SEEN: tuple[obs.Observation, ...] = (
 )
 
 
+LOOKS_AT_TRAFFIC = (obs.TrafficTaken, obs.TrafficLate, obs.TrafficIs)
+
+
 @dataclass
 class Explored:
     """What every path from one beginning came to."""
@@ -142,9 +145,13 @@ def explore(first: Release, plan: Definition, states: list[Release] | None = Non
         found.states += 1
         if states is not None:
             states.append(release)
+        stood = False
         for seen, now in _observations(release, plan):
             found.folds += 1
             after = machine.fold(release, seen, plan, now)
+            if after is release and stood and not isinstance(seen, LOOKS_AT_TRAFFIC):
+                continue  # what is wrong with a release that stands does not depend on what else was seen
+            stood = stood or after is release
             found.wrong += wrong(release, seen, after, plan)
             if machine.place(release) != machine.place(after):
                 found.edges.add((release.phase, type(seen), after.phase))
@@ -220,7 +227,7 @@ def wrong(before: Release, seen: obs.Observation, after: Release, plan: Definiti
         found.append(f"{weight} % is no step of the plan")
     if weight and before.phase in (Phase.ROLLING_BACK, Phase.CLEANING):
         found.append(f"{weight} % for the challenger after a rollback began")
-    if weight and isinstance(seen, obs.TrafficTaken | obs.TrafficLate | obs.TrafficIs) and weight > earlier:
+    if weight and isinstance(seen, LOOKS_AT_TRAFFIC) and weight > earlier:
         found.append(f"a look at the traffic raised the weight from {earlier} to {weight}")
     onwards = after.phase is not before.phase and after.phase in (Phase.SHIFTING, Phase.PROMOTING)
     if onwards and isinstance(seen, obs.CanarySeen) and seen.judgement.outcome in NO_REASON_TO_GO_ON:

@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import binom
 
 import drift
-from drift import profiles, segments
+from drift import profiles, segment_names, segments
 
 
 def frame(seed: int, rows: int = 1_500, towns: int = 3) -> pd.DataFrame:
@@ -134,7 +134,7 @@ def test_a_whole_number_names_one_segment_whether_a_row_is_null_or_not() -> None
     data = people(0).assign(grade=np.arange(2_000) % 3)
     holes = data.assign(grade=data["grade"].where(data.index > 99).astype(float))
     kept = drift.profile(data, by="grade")
-    assert set(drift.profile(holes, grid=kept).segments) == {*kept.segments, f"grade={segments.MISSING}"}
+    assert set(drift.profile(holes, grid=kept).segments) == {*kept.segments, f"grade={segment_names.MISSING}"}
 
 
 def test_small_segments_are_named_and_not_judged() -> None:

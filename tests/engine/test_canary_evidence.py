@@ -200,6 +200,19 @@ def test_a_canary_that_differs_on_one_slice_only_is_taken_back_for_it(world: Wor
     assert "sex=female" not in say(release.reason)
 
 
+def test_a_canary_that_differs_in_one_band_of_a_number_is_taken_back_for_it(world: World) -> None:
+    """The gate made bands of a column of many numbers; requests are counted in the same ones."""
+    in_canary(world, loop(SHIFT, "slices: {by: [body_mass_g], floor: 0.5, min_rows: 5},"))
+
+    def wrong_about_the_heavy(bird: dict[str, object]) -> str:
+        return "Adelie" if float(str(bird["body_mass_g"])) > 4_900 else by_bill(bird)
+
+    release = go_on(world, 20, lambda: live(world, r2_a1=wrong_about_the_heavy))
+    assert release.phase is Phase.ROLLED_BACK
+    assert "predictions in body_mass_g=over " in say(release.reason)
+    assert "body_mass_g=to " not in say(release.reason)
+
+
 def test_a_margin_asks_for_its_evidence(world: World) -> None:
     in_canary(world, loop(SHIFT))
     release = go_on(world, 20, lambda: world.traffic())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import drift
+from shared.canary.live_counts import Scale
 from shared.domain.release import Phase
-from shared.gate.gate_evidence import slice_names
+from shared.gate.slice_names import slice_edges, slice_names
 from shared.loopfile import parse
 from shared.loopfile.published import Assets, Published
 from shared.runtime import publication
@@ -54,22 +57,49 @@ def test_a_check_that_fails_rejects_with_its_words_and_gives_no_traffic() -> Non
 
 def test_many_numbers_are_four_bands_that_hold_every_row() -> None:
     ages = pd.Series([17, 17, 25, 30, 38, 41, 52, 60, 90, 33, 34, 35, 36, 37, 39, None])
-    names = slice_names(ages)
+    names = slice_names(ages, slice_edges(ages))
     assert len(names) == len(ages)
-    assert set(names) == {"17 to 30", "over 30 to 36", "over 36 to 39", "over 39 to 90", "none"}
+    assert set(names) == {"to 30", "over 30 to 36", "over 36 to 39", "over 39", "(missing)"}
     for age, name in zip(ages, names, strict=True):
-        if name != "none":
-            low, high = (float(part) for part in name.removeprefix("over ").split(" to "))
-            assert low <= age <= high
+        low, _, high = name.removeprefix("over ").rpartition("to ")
+        if "to" in name:
+            assert float(low or 0) <= age <= float(high)
+    assert Counter(names)["(missing)"] == 1 and names[-1] == "(missing)"
 
 
-@pytest.mark.parametrize("column", [["a", "b", None], [1, 2, 2], [True, False, True]])
+@pytest.mark.parametrize("column", [["a", "b", None], [1, 2, 2], [True, False, True], ["none", None, "a"]])
 def test_few_values_are_slices_of_their_own(column: list[object]) -> None:
-    assert len(set(slice_names(pd.Series(column)))) == len({str(value) for value in column})
+    assert slice_edges(pd.Series(column)) == ()
+    assert len(set(slice_names(pd.Series(column)))) == len({repr(value) for value in column})
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([1, 2, None] * 9, "float64"),
+        ([1, 2, None] * 9, "Int64"),
+        ([True, False] * 9, "bool"),
+        (["none", None, "a"], "object"),
+        ([0.5, 2, None], "float64"),
+        ([*range(40), None], "float64"),
+        ([*range(40), None], "Int64"),
+    ],
+)
+def test_gate_canary_and_drift_name_the_slice_of_a_row_alike(values: list[object], dtype: str) -> None:
+    """The canary gets JSON, in which a whole number is one whatever the column was in training."""
+    column = pd.Series(values, dtype=dtype)
+    edges = slice_edges(column)
+    names = slice_names(column, edges)
+    scale = Scale(slices={"x": frozenset(names)}, slice_edges={"x": edges})
+    rows = json.loads(json.dumps([{"x": value} for value in values]))
+    assert [list(scale.slice_names(row)) for row in rows] == [[f"x={name}"] for name in names]
+    found = drift.profile(pd.DataFrame({"x": column, "other": range(len(column))}), by=["x"])
+    assert {name.partition("=")[2]: part.rows for name, part in found.segments.items()} == Counter(names)
 
 
 def test_numbers_that_are_nearly_all_alike_make_bands_without_gaps() -> None:
-    names = slice_names(pd.Series([0.0] * 90 + list(np.arange(1.0, 14.0))))
+    column = pd.Series([0.0] * 90 + list(np.arange(1.0, 14.0)))
+    names = slice_names(column, slice_edges(column))
     assert len(names) == 103
     assert all(name for name in names)
 
@@ -84,7 +114,7 @@ def test_a_first_model_that_sees_a_class_on_one_side_alone_is_rejected_by_the_ga
     assert release.phase is Phase.REJECTED
     told = say(release.reason)
     assert "selection rate by sex: male 100.0%, female 0.0%" in told
-    assert "too small to compare: none (" in told, "birds whose sex nobody knows"
+    assert "too small to compare: (missing) (" in told, "birds whose sex nobody knows"
 
 
 GOLDEN = {"columns": ["flipper_length_mm"], "data": [[180], [230]]}

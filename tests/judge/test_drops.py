@@ -13,7 +13,7 @@ from shared.canary.arms import ArmEvidence, CanaryEvidence, LabelCounts, ShadowP
 from shared.canary.canary_judge import CanaryPolicy, CanaryState, Outcome, judge_canary
 from shared.canary.drop_evidence import _inputs
 from shared.canary.live_counts import Scale
-from shared.gate.gate_evidence import slice_names
+from shared.gate.slice_names import slice_edges, slice_names
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = CanaryPolicy(
@@ -77,7 +77,10 @@ def test_a_challenger_that_is_worse_is_rolled_back() -> None:
 def test_a_row_without_a_value_is_in_the_slice_that_the_gate_gave_it() -> None:
     rows = pd.DataFrame({"size": [1.0, None, 2.0], "isle": ["Dream", "Biscoe", None], "year": [1, 2, None]})
     rows = rows.astype({"year": "Int64"})
-    named = {column: slice_names(rows[column]) for column in rows}
-    scale = Scale(slices={str(column): frozenset(names) for column, names in named.items()})
+    edges = {str(column): slice_edges(rows[column]) for column in rows}
+    named = {column: slice_names(rows[column], edges[str(column)]) for column in rows}
+    scale = Scale(
+        slices={str(column): frozenset(names) for column, names in named.items()}, slice_edges=edges
+    )
     found = [list(scale.slice_names(row)) for row in _inputs(rows)]
     assert found == [[f"{column}={names[n]}" for column, names in named.items()] for n in range(3)]

@@ -45,10 +45,12 @@ def read_in_process(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> 
     return reading
 
 
-MOST_KNOWN = 20_000
+MOST_KNOWN, MOST_ROWS = 20_000, 50_000
 
 _known: dict[tuple[object, ...], object] = {}
 """What pure functions answered, by name and arguments."""
+_rows: dict[tuple[object, ...], object] = {}
+"""Values of rows, of which each life has many of its own."""
 
 
 def once(function: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -56,17 +58,22 @@ def once(function: Callable[..., Answer]) -> Callable[..., Answer]:
 
     def answer(*arguments: object, **named: object) -> Answer:
         asked = (function.__qualname__, repr((arguments, named)))
-        return _recalled(asked, lambda: function(*arguments, **named))
+        return _recalled(_known, MOST_KNOWN, asked, lambda: function(*arguments, **named))
 
     return answer
 
 
-def _recalled(asked: tuple[object, ...], answer: Callable[[], Answer]) -> Answer:
-    if asked not in _known:
-        if len(_known) >= MOST_KNOWN:
-            _known.clear()
-        _known[asked] = answer()
-    return cast(Answer, _known[asked])
+def _recalled(
+    known: dict[tuple[object, ...], object],
+    most: int,
+    asked: tuple[object, ...],
+    answer: Callable[[], Answer],
+) -> Answer:
+    if asked not in known:
+        if len(known) >= most:
+            known.clear()
+        known[asked] = answer()
+    return cast(Answer, known[asked])
 
 
 def forget() -> None:
@@ -78,12 +85,12 @@ def compare_once(reference: drift.Profile, current: drift.Profile, policy: drift
     """`drift.compare` by the profiles' bytes: they are too long to be written out each time."""
     key = (reference.to_bytes(), current.to_bytes(), repr(policy))
     asked = ("compare", hashlib.sha256(repr(key).encode()).hexdigest())
-    return _recalled(asked, lambda: drift.verdict.compare(reference, current, policy))
+    return _recalled(_known, MOST_KNOWN, asked, lambda: drift.verdict.compare(reference, current, policy))
 
 
 def decode_once(kind: type[Answer], row: Row) -> Answer:
     """`rows.decode` by what it reads: values of rows are frozen, and each row is read again and again."""
-    return _recalled(("decode", kind, row.key, row.doc), lambda: _decode(kind, row))
+    return _recalled(_rows, MOST_ROWS, (kind, row.key, row.doc), lambda: _decode(kind, row))
 
 
 _decode = rows.decode

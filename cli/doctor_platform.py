@@ -35,7 +35,9 @@ PROVIDERS = (
 _ML = "Microsoft.MachineLearningServices"
 SHARED = "shared-registry"
 
-FUNCTIONS = frozenset({"act", "alert", "inbox", "run", "split", "sweep", "tick", "tower", "tower_act"})
+FUNCTIONS = frozenset(
+    {"act", "alert", "inbox", "root", "run", "split", "sweep", "tick", "tower", "tower_act"}
+)
 """All of function_app.py."""
 
 NOT_LOOKED_AT = "ask an Owner, Contributor or Reader of the subscription to run driftloop doctor"

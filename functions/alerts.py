@@ -13,7 +13,7 @@ ROLE = "ActionGroupsSecureWebhook"
 
 
 @blueprint.function_name("alert")
-@blueprint.route(route="alert", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route="api/alert", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @ordinary
 def alert(req: func.HttpRequest) -> func.HttpResponse:
     """202 when the alert is on record or in the queue; 400 when it is none; 401 or 403 for who is not Azure Monitor."""

@@ -14,7 +14,7 @@ _held: dict[str, tuple[float, dict[str, object]]] = {}
 
 
 @blueprint.function_name("split")
-@blueprint.route(route="loops/{loop}/split", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route="api/loops/{loop}/split", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @ordinary
 def split(req: func.HttpRequest) -> func.HttpResponse:
     """200 with the split. 401 or 403 without the looking role, 404 where there is none, 503 when Azure does not say."""

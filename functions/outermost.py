@@ -17,6 +17,7 @@ LIMITS_S = {
     "alert": ANSWER_S,
     "split": ANSWER_S,
     "act": ANSWER_S,
+    "root": ANSWER_S,
     "tower": ANSWER_S,
     "tower_act": ANSWER_S,
 }

@@ -11,7 +11,7 @@ MAX_BODY_BYTES = 16 * 1024
 
 
 @blueprint.function_name("act")
-@blueprint.route(route="loops/{loop}/{verb}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route="api/loops/{loop}/{verb}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @ordinary
 def act(req: func.HttpRequest) -> func.HttpResponse:
     """202 when the action is on record or in the queue. 401 or 403, with what is missing, 503 when neither can be

@@ -8,8 +8,19 @@ from functions.outermost import ordinary
 blueprint = func.Blueprint()
 
 
+@blueprint.function_name("root")
+@blueprint.route(route="/", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@ordinary
+def root(req: func.HttpRequest) -> func.HttpResponse:
+    """302 to the overview, whose own rules decide who sees it; a ping of the platform is answered here at once.
+
+    "/" is the root only while host.json has an empty routePrefix; an empty route would be the function's name.
+    """
+    return func.HttpResponse(status_code=302, headers={"Location": "/api/tower"})
+
+
 @blueprint.function_name("tower")
-@blueprint.route(route="tower/{*path}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route="api/tower/{*path}", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @ordinary
 def tower(req: func.HttpRequest) -> func.HttpResponse:
     """A page or its JSON twin. 401 without an identity, 403 without the looking role."""
@@ -27,7 +38,7 @@ def tower(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("tower_act")
-@blueprint.route(route="tower/{*path}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route="api/tower/{*path}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @ordinary
 def tower_act(req: func.HttpRequest) -> func.HttpResponse:
     """303 back to the page when the action is on record; 401 or 403, and nothing done, for anybody else."""

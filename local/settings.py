@@ -132,6 +132,7 @@ class Settings:
                 # Else the SDK asks an address of Azure's own for registries.
                 "REGISTRY_DISCOVERY_ENDPOINT_URL": f"{self.arm}/",
                 "FUNCTIONS_WORKER_RUNTIME": "python",
+                "AzureWebJobsDisableHomepage": "true",
                 "DRIFTLOOP_SUBSCRIPTION_ID": SUBSCRIPTION,
                 "DRIFTLOOP_RESOURCE_GROUP": RESOURCE_GROUP,
                 "DRIFTLOOP_WORKSPACE": WORKSPACE,

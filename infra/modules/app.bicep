@@ -162,6 +162,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       AzureWebJobsStorage__tableServiceUri: tableUri
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: identity.properties.clientId
+      AzureWebJobsDisableHomepage: 'true'
       AZURE_CLIENT_ID: identity.properties.clientId
       DRIFTLOOP_STORAGE__blobServiceUri: blobUri
       DRIFTLOOP_STORAGE__queueServiceUri: queueUri

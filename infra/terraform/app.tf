@@ -109,6 +109,7 @@ resource "azapi_resource_action" "settings" {
         AzureWebJobsStorage__tableServiceUri        = local.table_uri
         AzureWebJobsStorage__credential             = "managedidentity"
         AzureWebJobsStorage__clientId               = azurerm_user_assigned_identity.made["app"].client_id
+        AzureWebJobsDisableHomepage                 = "true"
         AZURE_CLIENT_ID                             = azurerm_user_assigned_identity.made["app"].client_id
         DRIFTLOOP_STORAGE__blobServiceUri           = local.blob_uri
         DRIFTLOOP_STORAGE__queueServiceUri          = local.queue_uri

@@ -26,6 +26,7 @@ from local.settings import Settings, settings_of
 
 HTTP_DRAIN_S = 30.0
 BODY_LIMIT_SETTING = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+HOMEPAGE_SETTING = "AzureWebJobsDisableHomepage"
 DEFAULT_STATE = Path(__file__).resolve().parents[2] / ".local" / "state"
 
 log = logging.getLogger("local.host")
@@ -95,6 +96,7 @@ def _front(host: Host, settings: Settings) -> Front:
         host.begin,
         int(os.environ.get(BODY_LIMIT_SETTING, "104857600")),
         host,
+        os.environ.get(HOMEPAGE_SETTING, "").casefold() == "true",
     )
 
 

@@ -14,6 +14,16 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Functions
 <body><h1>Your Functions app is up and running</h1></body></html>"""
 
 
+def homepage(path: str, hidden: bool) -> Response | None:
+    """What the host answers at its root, by any method, where no function does; None for any other path.
+
+    `hidden` is the setting AzureWebJobsDisableHomepage (azure-functions-host, Middleware/HomepageMiddleware.cs).
+    """
+    if path != "/":
+        return None
+    return Response(status_code=204) if hidden else HTMLResponse(_PAGE)
+
+
 class Running(Protocol):
     """The part of the host that its administrator sees."""
 
@@ -33,8 +43,6 @@ class Running(Protocol):
 def answer(path: str, request: Request, keys: Keys, host: Running) -> Response | None:
     """The answer for one of the host's own addresses; None for the app's."""
     path = path.strip("/").lower()
-    if path == "":
-        return HTMLResponse(_PAGE)
     if path == "admin/host/ping":
         return Response(status_code=200 if request.method in ("GET", "POST") else 404)
     first = path.partition("/")[0]

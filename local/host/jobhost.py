@@ -47,7 +47,9 @@ class Host:
             app_dir, _environment(app_dir, settings), self.configuration.timeout_s, pace, fatal
         )
         try:
-            self.triggers: Triggers = checked(self._dispatcher.functions, settings)
+            self.triggers: Triggers = checked(
+                self._dispatcher.functions, settings, self.configuration.route_prefix
+            )
         except BaseException:
             self._dispatcher.stop()
             raise

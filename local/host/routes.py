@@ -42,10 +42,18 @@ class Route:
         return parameters
 
 
-def compile_route(template: str, function: str) -> Route:
-    """Compile a template; AppRefused when the host would not take it."""
-    if template.startswith(("/", "~")):
-        raise HostJsonRefused(f"function {function}: the route {template!r} must not begin with '/' or '~'")
+def compile_route(template: str, function: str, prefix: str = "") -> Route:
+    """Compile a template, as written below the routePrefix; AppRefused when the host would not take it.
+
+    Without a routePrefix a first '/' falls away, so that "/" is the root; below one it makes two in a row, which stops
+    the whole host (azure-webjobs-sdk-extensions, WebJobsRouteBuilder.BuildRouteTemplate; aspnetcore,
+    RoutePatternParser.TrimPrefix).
+    """
+    if template.startswith("~") or (prefix and template.startswith("/")):
+        raise HostJsonRefused(
+            f"function {function}: the route {template!r} must not begin with '/' below a routePrefix, nor with '~'"
+        )
+    template = template.removeprefix("/")
     first = template.split("/")[0].lower()
     if first.startswith(("admin", "runtime")):
         raise FunctionRefused(

@@ -52,13 +52,13 @@ class Triggers:
     http: list[HttpTrigger] = field(default_factory=list)
 
 
-def checked(functions: Iterable[Mapping[str, object]], settings: Mapping[str, str]) -> Triggers:
+def checked(functions: Iterable[Mapping[str, object]], settings: Mapping[str, str], prefix: str) -> Triggers:
     """Make triggers of the worker's metadata; AppRefused names every function refused, and why."""
     triggers, faults = Triggers(), list[str]()
     kind: type[AppRefused] = FunctionRefused
     for function in functions:
         try:
-            _add(function, settings, triggers)
+            _add(function, settings, prefix, triggers)
         except AppRefused as error:
             kind = HostJsonRefused if isinstance(error, HostJsonRefused) else kind
             faults.append(str(error))
@@ -73,7 +73,9 @@ def checked(functions: Iterable[Mapping[str, object]], settings: Mapping[str, st
     return triggers
 
 
-def _add(function: Mapping[str, object], settings: Mapping[str, str], triggers: Triggers) -> None:
+def _add(
+    function: Mapping[str, object], settings: Mapping[str, str], prefix: str, triggers: Triggers
+) -> None:
     name = str(function["name"])
     if not _FUNCTION_NAME.match(name) or name.lower() == "host":
         raise FunctionRefused(
@@ -101,11 +103,11 @@ def _add(function: Mapping[str, object], settings: Mapping[str, str], triggers: 
             )
     if str(settings.get(f"AzureWebJobs.{name}.Disabled", "")).lower() in ("true", "1"):
         return
-    _add_trigger(name, found[0], settings, triggers)
+    _add_trigger(name, found[0], settings, prefix, triggers)
 
 
 def _add_trigger(
-    name: str, binding: Mapping[str, object], settings: Mapping[str, str], triggers: Triggers
+    name: str, binding: Mapping[str, object], settings: Mapping[str, str], prefix: str, triggers: Triggers
 ) -> None:
     match binding["type"]:
         case "queueTrigger":
@@ -115,7 +117,7 @@ def _add_trigger(
             at_start, monitor = binding.get("runOnStartup"), binding.get("useMonitor")
             triggers.timers.append(TimerTrigger(name, schedule, bool(at_start), monitor is not False))
         case "httpTrigger":
-            triggers.http.append(_http(name, binding, settings))
+            triggers.http.append(_http(name, binding, settings, prefix))
         case other:
             raise FunctionRefused(
                 f"function {name}: {other} is not emulated by the local host, which has queueTrigger, "
@@ -143,8 +145,9 @@ def _queue(name: str, binding: Mapping[str, object], settings: Mapping[str, str]
     return QueueTrigger(name, service_uri(settings, connection, "queue", name), queue)
 
 
-def _http(name: str, binding: Mapping[str, object], settings: Mapping[str, str]) -> HttpTrigger:
-    route = compile_route(resolve(settings, str(binding.get("route") or name), name), name)
+def _http(name: str, binding: Mapping[str, object], settings: Mapping[str, str], prefix: str) -> HttpTrigger:
+    written = resolve(settings, str(binding.get("route") or ""), name)
+    route = compile_route(written if written.strip() else name, name, prefix)
     methods = tuple(str(m).upper() for m in cast(list[str], binding.get("methods") or ())) or None
     level = str(binding.get("authLevel") or "function").lower()
     if level not in ("anonymous", "function", "admin"):

@@ -39,10 +39,12 @@ class Front:
         begin: Invoke,
         body_limit_bytes: int,
         host: admin.Running,
+        homepage_hidden: bool,
     ) -> None:
         self._triggers, self._prefix = triggers, prefix
         self._keys, self._signing_key, self._begin = keys, signing_key, begin
         self._body_limit_bytes, self._host = body_limit_bytes, host
+        self._homepage_hidden = homepage_hidden
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,7 +65,7 @@ class Front:
             return own
         found = self._find(path, request.method)
         if found is None:
-            return Response(status_code=404)
+            return admin.homepage(path, self._homepage_hidden) or Response(status_code=404)
         trigger, parameters = found
         if not self._keys.admit(trigger.auth_level, trigger.function, request.headers, request.query_params):
             return Response(status_code=401)

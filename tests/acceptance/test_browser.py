@@ -273,6 +273,10 @@ def test_who_is_not_signed_in_or_may_only_look_writes_nothing(app: App, used: ob
     ours = {"origin": site, "sec-fetch-site": "same-origin"}
     form = {"loop": LOOP, "verb": "pause", "id": "b" * 32, "reason": "x", "token": "t" * 43}
     with httpx.Client(base_url=site, trust_env=False, timeout=60) as nobody:
+        for method in ("GET", "HEAD"):
+            root = nobody.request(method, "/", follow_redirects=True)
+            assert (root.url.path, root.status_code) == ("/api/tower", 401)
+        assert nobody.post("/").status_code == 204  # the host's own page is switched off
         assert nobody.get("/api/tower").status_code == 401
         assert nobody.get(f"/api/tower/loops/{LOOP}.json").status_code == 401
         assert nobody.post("/api/tower/act", data=form, headers=ours).status_code == 401
@@ -288,6 +292,8 @@ def test_who_is_not_signed_in_or_may_only_look_writes_nothing(app: App, used: ob
     with httpx.Client(base_url=site, trust_env=False, timeout=60) as looker:
         session = looker.get(signin.address(app.azure.settings, roles="looking")).headers["set-cookie"]
         looking = {"cookie": session.partition(";")[0]}
+        overview = looker.get("/", headers=looking).headers["location"]
+        assert looker.get(overview, headers=looking).status_code == 200
         found = looker.get(f"/api/tower/loops/{LOOP}", headers=looking)
         assert found.status_code == 200 and "<form method" not in found.text
         assert looker.post("/api/tower/act", data=form, headers=ours | looking).status_code == 403

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import combinations
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -13,7 +14,9 @@ from azure.functions.decorators.function_app import Function
 
 from cli import doctor_platform
 from functions import alerts, app, callers, inbox, people, run, timers, tower
+from local.host.configuration import read_host_json
 from local.host.routes import compile_route
+from local.host.triggers import checked
 from shared.inbox import messages
 from shared.memory import memory_ports
 from shared.runtime import run_queue
@@ -41,7 +44,7 @@ class Ending:
 
 
 @pytest.mark.parametrize("end", [SystemExit(2), KeyboardInterrupt()], ids=repr)
-@pytest.mark.parametrize("name", functions())
+@pytest.mark.parametrize("name", sorted(set(functions()) - {"root"}))  # the root calls nobody
 def test_who_asks_the_process_to_end_has_failed(
     name: str, end: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +71,55 @@ def test_fixed_routes_are_registered_before_variable_ones() -> None:
     ]
     assert len(routes) > 3
     assert hidden == []
+
+
+ROOT = Path(__file__).parents[2]
+ADDRESSES = {
+    ("GET", "/"): "root",
+    ("HEAD", "/"): "root",
+    ("GET", "/api/tower"): "tower",
+    ("HEAD", "/api/tower/loops/birds"): "tower",
+    ("POST", "/api/tower/act"): "tower_act",
+    ("POST", "/api/alert"): "alert",
+    ("POST", "/api/loops/birds/pause"): "act",
+    ("GET", "/api/loops/birds/split"): "split",
+    ("POST", "/"): None,
+    ("GET", "/tower"): None,
+}
+"""What documents, templates and clients name, and the function that the host of Azure leads each to."""
+
+
+def test_each_address_leads_to_its_function() -> None:
+    prefix = read_host_json(ROOT, 1).route_prefix
+    triggers = checked(
+        [
+            {"name": name, "bindings": [json.loads(raw) for raw in each.get_raw_bindings()], "retries": False}
+            for name, each in functions().items()
+            if "httpTrigger" in str(each.get_raw_bindings())
+        ],
+        {},
+        prefix,
+    )
+    found = {
+        (method, path): next(
+            (
+                each.function
+                for each in triggers.http
+                if method in (each.methods or ()) and each.route.match(path[1:]) is not None
+            ),
+            None,
+        )
+        for method, path in ADDRESSES
+    }
+    assert (prefix, found) == ("", ADDRESSES)
+
+
+@pytest.mark.parametrize("template", ["modules/actiongroup.bicep", "terraform/monitoring.tf"])
+def test_the_action_group_calls_the_address_of_alerts(template: str) -> None:
+    written = re.findall(
+        r"https://\$\{[^}]*[dD]efaultHostName\}(/[^'\"]*)", (ROOT / "infra" / template).read_text()
+    )
+    assert [ADDRESSES["POST", path] for path in written] == ["alert"]
 
 
 def test_doctor_knows_every_function() -> None:

@@ -149,6 +149,16 @@ def test_a_page_takes_the_role_to_look_and_a_form_its_own_token(world: World) ->
     assert nothing_is_asked(world)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_root_leads_anybody_to_the_overview_which_asks_who_they_are(world: World, method: str) -> None:
+    """Also a ping of the platform, which has no identity and is to get an answer whatever storage does."""
+    for role in ("", ACTING_ROLE, LOOKING_ROLE):
+        answer = asked("root", role, method=method)
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/api/tower")
+    statuses = [asked("tower", role, method=method).status_code for role in ("", ACTING_ROLE, LOOKING_ROLE)]
+    assert statuses == [401, 403, 200]
+
+
 def test_the_tick_runs_what_is_due_and_the_sweep_finds_what_no_event_reported(world: World) -> None:
     functions()["tick"].get_user_function()(None)
     world.ports.blobs.upload("landing", "birds/2007.csv", csv(season(2007)))

@@ -12,6 +12,7 @@ from tests.infra.compiler import INFRA, ROOT
 from tests.infra.templates import TEXTS, providers, settings
 
 PLATFORM = {
+    "AzureWebJobsDisableHomepage",
     "AzureWebJobsStorage__accountName",
     "AZURE_CLIENT_ID",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",

@@ -136,7 +136,7 @@ def test_what_the_real_host_refuses_is_refused(source: str, text: str, tmp_path:
     with pytest.raises(AppRefused) as refused:
         channel = Dispatcher(tmp_path, settings)
         try:
-            checked(channel.functions, settings)
+            checked(channel.functions, settings, "api")
         finally:
             channel.stop()
     assert text in str(refused.value)
@@ -199,7 +199,7 @@ def test_row_31_the_projects_own_host_json_is_taken_as_it_is() -> None:
     queues = configuration.queues
     assert (queues.batch_size, queues.new_batch_threshold, queues.max_dequeue_count) == (8, 4, 5)
     assert (queues.max_polling_interval_s, queues.visibility_timeout_s, queues.base64) == (2, 5, False)
-    assert (configuration.route_prefix, configuration.timeout_s) == ("api", 600)
+    assert (configuration.route_prefix, configuration.timeout_s) == ("", 600)
 
 
 def test_row_31_defaults_and_the_cases_that_azure_takes(tmp_path: Path) -> None:

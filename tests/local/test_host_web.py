@@ -223,7 +223,6 @@ def test_rows_21_to_25_limits_methods_queries_and_the_hosts_own_addresses(app: A
         ):
             assert app.get(f"/api/anon?{query}").json()["query"] == seen, query
         master = {"x-functions-key": app.key("master")}
-        assert app.get("/").headers["content-type"].startswith("text/html")
         assert [raw(app, asked("/admin/host/ping", method))[0] for method in ("GET", "POST")] == [200, 200]
         own = ("/admin/host/status", "/admin/nothing", "/runtime/webhooks/eventgrid")
         assert [app.get(path).status_code for path in own] == [401] * 3
@@ -233,6 +232,46 @@ def test_rows_21_to_25_limits_methods_queries_and_the_hosts_own_addresses(app: A
         address = f"http://127.0.0.1:{app.port}/admin/functions/yearly"
         assert httpx.post(address, headers=master, json={}, trust_env=False).status_code == 202
         until(app.calls)
+
+
+ROOTED = (
+    ECHO
+    + """
+@app.route(route="/", methods=["GET"], auth_level="anonymous")
+def root(req: func.HttpRequest) -> func.HttpResponse:
+    return echo(req)
+
+@app.route(route="", auth_level="anonymous")
+def nameless(req: func.HttpRequest) -> func.HttpResponse:
+    return echo(req)
+"""
+)
+WITHOUT_PREFIX: dict[str, object] = {"extensions": {"http": {"routePrefix": ""}}}
+
+
+def test_the_root_is_a_functions_only_without_a_prefix_and_by_a_slash(app: App) -> None:
+    """Else it is the host's own page, by any method, or nothing where AzureWebJobsDisableHomepage is set.
+
+    An empty route is the function's name (azure-functions-host: HomepageMiddleware.cs, ScriptHost.ValidateHttpFunction,
+    WebScriptHostHttpRoutesManager.cs; issue 9092). Below a prefix "/" stops the host (test_host_app.py).
+    """
+    app.write(ECHO)
+    app.settings["AzureWebJobsDisableHomepage"] = ""
+    with app.running():
+        for method in ("GET", "POST", "FOO"):
+            assert raw(app, asked("/", method))[0] == 200, method
+        assert b"up and running" in raw(app, asked("/"))[1]
+        assert [raw(app, asked(target))[0] for target in ("//", "/none", "/.")] == [404, 404, 200]
+    app.settings["AzureWebJobsDisableHomepage"] = "True"
+    with app.running():
+        assert [raw(app, asked("/", method)) for method in ("GET", "POST")] == [(204, b"")] * 2
+    app.write(ROOTED, WITHOUT_PREFIX)
+    with app.running():
+        status, body = raw(app, asked("/?a=1"))
+        assert (status, json.loads(body)["url"]) == (200, "http://app/?a=1")
+        assert [raw(app, asked("/", method))[0] for method in ("HEAD", "POST")] == [204, 204]
+        assert [raw(app, asked(target))[0] for target in ("//", "/none", "/nameless")] == [404, 404, 200]
+        assert app.get("/admin/host/ping").status_code == 200
 
 
 def test_a_drained_host_receives_nothing_more_and_answers_http(app: App) -> None:

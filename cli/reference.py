@@ -20,9 +20,9 @@ _HEAD = """# Commands
 
 Made by `python -m cli.reference`; a test keeps it as the code is. `driftloop COMMAND --help` says the same.
 
-Settings come from the environment: `make up` prints those of the local Azure, `azd env get-values` those of a
-deployment ([deploy.md](deploy.md#settings)). `new`, `validate`, `backtest` and `contract check` of files need none,
-nor do `explain` and `replay` of an exported file.
+Settings come from the environment: `. .local/state/env` sets those of the local Azure that `make up` runs,
+`azd env get-values` prints those of a deployment ([deploy.md](deploy.md#settings)). `new`, `validate`, `backtest` and
+`contract check` of files need none, nor do `explain` and `replay` of an exported file.
 
 | exit code | meaning |
 |---|---|

@@ -229,7 +229,8 @@ def what_next(stage: Stage) -> None:
     stage.chapter("Try next")
     stage.facts(
         (
-            ("make up", "keeps a local Azure running and prints its settings"),
+            ("make up", "keeps a local Azure running"),
+            (". .local/state/env", "in another terminal: its settings and commands"),
             ("driftloop publish loops/penguins", "publishes the loop there"),
             ("driftloop drop penguins FILE.csv", "or upload with any Azure SDK, or az storage"),
             ("driftloop status penguins", "versions, verdicts, releases, traffic"),

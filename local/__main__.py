@@ -27,7 +27,7 @@ DEFAULT_STATE = CHECKOUT / ".local" / "state"
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", help="start everything, print the settings, stop at Ctrl-C")
+    up = commands.add_parser("up", help="start everything, write the settings for a shell, stop at Ctrl-C")
     up.add_argument("--app", type=Path, default=CHECKOUT, help="the folder of function_app.py")
     up.add_argument("--no-host", action="store_true", help="leave the functions to `func start`")
     up.add_argument("--environment", default="", help="which of a loop's environments this one is")
@@ -60,14 +60,14 @@ def run_up(local: LocalAzure, app: Path, *, hosted: bool) -> None:
         with contextlib.suppress(KeyboardInterrupt), local as azure:
             write_local_settings(app / "local.settings.json", azure.environment("app"))
             storage = {"AZURE_STORAGE_CONNECTION_STRING": connection_string(azure.settings)}
-            _say(*exports(azure.environment() | storage))
-            _say(f"# The local Azure is up; its state and logs are in {azure.settings.folder}.")
-            _say(
-                f"# Functions answer at {azure.settings.functions}/api." if hosted else "# Without functions."
-            )
+            file = write_exports(azure.settings.folder / "env", azure.environment() | storage)
+            folder = azure.settings.folder
+            _say(f"The local Azure is up; its state and logs are in {folder}. Ctrl-C stops it.")
+            _say(f"Commands, in another terminal: first  . {shlex.quote(_short(file))}  sets it up.")
             if hosted:
-                _say(f"# The control tower, in a browser: {signin.address(azure.settings)}")
-            _say("# Settings for Core Tools' `func start` are in local.settings.json. Ctrl-C stops it.")
+                _say(f"The control tower, in a browser: {signin.address(azure.settings)}")
+            else:
+                _say("Without functions: settings for Core Tools' `func start` are in local.settings.json.")
             azure.watch()
     except (LocalAzureFailed, AzuriteUnavailable) as error:
         raise SystemExit(str(error)) from error
@@ -77,6 +77,19 @@ def exports(environment: dict[str, str]) -> list[str]:
     """Lines for a POSIX shell, which then finds the commands of this virtual environment too."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(environment.items())]
     return [*lines, f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"']
+
+
+def write_exports(file: Path, environment: dict[str, str]) -> Path:
+    """A file for a shell's `.`, so that nobody has to copy settings; it holds the identity's secret."""
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{line}\n" for line in exports(environment)))
+    return file
+
+
+def _short(file: Path) -> str:
+    """As it is typed in the folder where this runs; a `.` looks for a name without a slash on the path."""
+    inside = file.is_relative_to(Path.cwd()) and file.parent != Path.cwd()
+    return str(file.relative_to(Path.cwd()) if inside else file)
 
 
 def connection_string(settings: Settings, lasts: timedelta = timedelta(hours=12)) -> str:

@@ -79,7 +79,7 @@ class Settings:
         if missing:
             raise ConfigurationError(
                 f"Settings are missing: {', '.join(missing)}. Set them as app settings of the Function App; "
-                "on a laptop `make up` prints them."
+                "on a laptop, while `make up` runs, `. .local/state/env` sets them."
             )
         if values["endpoint_access"] not in _ACCESS:
             raise ConfigurationError(

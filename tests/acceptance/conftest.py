@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import pandas as pd
 import pytest
 from palmerpenguins import load_penguins
 
+from local.__main__ import write_exports
 from local.azure import LocalAzure
 from shared import loopfile
 from shared.azure.client import Workspace, credential
@@ -52,7 +54,7 @@ class App:
     folder: Path
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """`driftloop ...`, with nothing in its environment but what `make up` prints."""
+        """`driftloop ...`, with the settings that `make up` writes."""
         command = [sys.executable, "-c", "from cli import main; main()", *arguments]
         env = {**os.environ, **self.azure.environment(), "COLUMNS": "200"}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
@@ -62,6 +64,15 @@ class App:
     @cached_property
     def ports(self) -> Ports:
         return azure_ports(Settings.from_environment(os.environ))
+
+    def in_new_shell(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """A command as a person types it who has opened a terminal: first the file that `make up` writes, then this."""
+        file = write_exports(self.folder / "env", self.azure.environment())
+        typed = f". {shlex.quote(str(file))}\n{shlex.join(command)}"
+        env = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+        return subprocess.run(
+            ["/bin/sh", "-c", typed], cwd=ROOT, env=env, capture_output=True, text=True, timeout=180
+        )
 
     def publish(self, loop: str, *overrides: str) -> None:
         """The penguins' loop under another name, so that tests do not meet."""

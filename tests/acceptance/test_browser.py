@@ -129,8 +129,8 @@ def used(app: App) -> subprocess.CompletedProcess[str]:
             )
             neighbours(app)
             app.live(LOOP)
-        done = app.run(*command[1:])
-        assert done.stderr == ""
+        done = app.in_new_shell(command)
+        assert (done.returncode, done.stderr) == (0, ""), command
     assert done is not None
     return done
 

@@ -303,7 +303,7 @@ def _loop(ports: Ports, overview: Overview) -> Iterator[Finding]:
         fix = "does the app have the role 'EventGrid Data Sender' on the topic? azd provision gives it"
         yield Finding(check, BROKEN, words, fix)
     attention = overview.needs_attention
-    if state.open_release is None:
+    if serving_look.serves_meanwhile(state, current.open_release()):
         attention = serving_look.now(current).unserved or attention
     if attention:
         healthy = False

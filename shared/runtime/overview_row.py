@@ -10,6 +10,7 @@ from shared.domain.loop import LoopState, NewestVersion, Overview, Serving, Unde
 from shared.domain.reason import MOST_BECAUSE, Code, Reason, bounded, reason
 from shared.domain.release import ENDED, Phase, Release
 from shared.release.machine import PHASES
+from shared.runtime import serving_look
 from shared.runtime.unit_of_work import Unit
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def needs_attention(
     breaker: Breaker,
 ) -> Reason | None:
     """What a person must do; None when no person is needed."""
-    if state.unserved and release is None:
+    if state.unserved and serving_look.serves_meanwhile(state, release):
         return state.unserved
     if state.paused:
         return state.paused

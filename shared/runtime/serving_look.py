@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared import assets, deadline
+from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import Champion
+from shared.domain.release import Champion, Phase, Release
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError
 from shared.loopfile.definition import Serve
 from shared.runtime.unit_of_work import Unit
@@ -37,6 +38,32 @@ class Served:
     """Why the champion serves nobody; None when it can."""
 
 
+BESIDE_THE_CHAMPION = frozenset(
+    {
+        Phase.PREPARING,
+        Phase.TRAINING,
+        Phase.REGISTERING,
+        Phase.DEPLOYING,
+        Phase.GATING,
+        Phase.CHECKING,
+        Phase.AWAITING_APPROVAL,
+        Phase.HOLDING,
+        Phase.SHIFTING,
+        Phase.CANARY,
+    }
+)
+"""Of an open release, while which the champion serves: a job takes hours, and a decision days."""
+
+
+def serves_meanwhile(state: LoopState, release: Release | None) -> bool:
+    """Whether the champion is to serve now: it is, unless the open release takes its place or deploys it again."""
+    if state.champion is None:
+        return False
+    if release is None:
+        return True
+    return release.phase in BESIDE_THE_CHAMPION and release.model != state.champion.model
+
+
 def now(current: Unit) -> Served:
     """What the endpoint says at this moment, for whoever looks before the next sweep. Nothing is written."""
     state = current.state
@@ -45,10 +72,11 @@ def now(current: Unit) -> Served:
     serve = current.published().definition.serve
     try:
         with deadline.within(ASKED_S):
-            if state.champion is None or state.open_release is not None:
-                traffic = current.ports.server(serve.type).traffic(serve.endpoint)
-                return Served(traffic, state.unserved)
-            return _now(current, serve, state.champion)
+            if state.champion is not None and serves_meanwhile(state, current.open_release()):
+                return _now(current, serve, state.champion)
+            serving = current.ports.server(serve.type)
+            gone = serving.endpoint_state(serve.endpoint) == "missing"  # or not made yet
+            return Served({} if gone else serving.traffic(serve.endpoint), state.unserved)
     except (DependencyUnavailable, ConfigurationError):
         return Served(None, state.unserved)
 
@@ -71,17 +99,18 @@ def _without_traffic(
 ) -> Reason | None:
     if not traffic:
         return reason(Code.NO_TRAFFIC, loop=current.loop, endpoint=endpoint)
-    if traffic.get(champion.deployment) or dict(traffic) == dict(current.state.adopted):
+    beside = current.state.open_release is not None  # which looks for itself whether somebody moved traffic
+    if beside or traffic.get(champion.deployment) or dict(traffic) == dict(current.state.adopted):
         return None
     shown = ", ".join(f"{name} {weight} %" for name, weight in sorted(traffic.items()))
     return reason(Code.TRAFFIC_ELSEWHERE, loop=current.loop, release=champion.release, traffic=shown)
 
 
 def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
-    """The endpoint's traffic; None where there is none to speak of: no model yet, an open release, which looks for
-    itself, or an endpoint or deployment that is gone or broken. Why nobody is served is committed as it changes."""
+    """The endpoint's traffic; None where there is none to speak of: no model yet, a release that takes the champion's
+    place, or an endpoint or deployment that is gone or broken. Why nobody is served is committed as it changes."""
     state = current.state
-    if state.champion is None or state.open_release is not None:
+    if state.champion is None or not serves_meanwhile(state, current.open_release()):
         return None
     serve = current.published().definition.serve
     seen = _broken(current, serve, state.champion)

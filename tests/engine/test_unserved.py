@@ -131,6 +131,56 @@ def test_who_looks_before_the_sweep_sees_what_is(world: World, code: Code) -> No
     assert "serving.lost" not in world.ledger(), "who looks writes nothing"
 
 
+@pytest.fixture
+@lived
+def training() -> World:
+    """Release 2 trains, for hours; release 1 serves."""
+    found = World()
+    found.publish()
+    found.drop("2007.csv", csv(season(2007)))
+    assert found.live() == 1
+    found.ports.training.new_jobs_are = "running"
+    found.act("retrain")
+    found.ticks(4)
+    assert found.release(2).phase is Phase.TRAINING
+    return found
+
+
+@pytest.mark.parametrize("code", SEEN_AT_ONCE)
+def test_what_serves_nobody_stands_first_while_a_release_is_open_too(training: World, code: Code) -> None:
+    """It is told and repaired in the middle of a training."""
+    assert swept(training).needs_attention is None
+    SEEN_AT_ONCE[code](training)
+    view, page = queries.loop(training.ports, "birds"), twin(training.ports, "/loops/birds")
+    for seen in (view.overview, swept(training)):
+        assert seen.needs_attention is not None and seen.needs_attention.code is code
+        assert summary(seen).endswith("release 2 is training, waiting for Azure ML job birds-r2-a1"), summary(
+            seen
+        )
+        assert " live" not in summary(seen)
+    assert (page["unserved"], page["attention"]) == (True, say(view.overview.needs_attention))
+    training.act("restore")
+    training.ticks(1)
+    training.act("abort", 2)
+    training.ticks_with_traffic(4)
+    training.act("restore")
+    training.ticks_with_traffic(16)
+    assert training.state.open_release is None, training.release(training.state.open_release or 1)
+    found = swept(training)
+    assert found.needs_attention is None, say(found.needs_attention)
+
+
+def test_an_endpoint_that_is_not_made_yet_has_no_traffic() -> None:
+    """It is no endpoint that does not answer: the first release trains."""
+    world = World()
+    world.publish()
+    world.ports.training.new_jobs_are = "running"
+    world.drop("2007.csv", csv(season(2007)))
+    world.ticks(3)
+    assert world.release(1).phase is Phase.TRAINING
+    assert queries.loop(world.ports, "birds").traffic == {}
+
+
 def test_traffic_that_was_given_to_others_is_told_until_a_person_wants_it_so(world: World) -> None:
     endpoint = world.ports.serving.endpoints["birds"]
     endpoint.deployments["mine"] = endpoint.deployments["r1-a1"]

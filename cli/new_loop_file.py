@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FEWEST_OF_A_VECTOR = 8
 """Fewer are counters of something rather than an embedding."""
 WINDOW = "  window: since_breach   # all rows, until the metric is breached; then those that breach it"
+WORSE_BY = 1 / 3
+"""Of the gate's margin: a loss that nobody would retrain for. Chance is in the interval, whatever the margin."""
 METRIC = {"classification": "balanced_accuracy", "regression": "rmse"}
 """Balanced accuracy counts every class alike: a model that never says the rare one gets no more than chance."""
 
@@ -90,7 +92,7 @@ def _metric(seen: Seen) -> list[str]:
         classes = max(2, seen.distinct[seen.target])
         guessing = math.floor(1000 / classes) / 1000
         lines.append(f"  at_least: {guessing:g}   # guessing one of {classes}; below it the loop retrains")
-        margin, unit = "0.03", "of balanced accuracy"
+        margin, unit = 0.03, "of balanced accuracy"
         if (sample := new_prospects.sample_for(seen.answers)) > new_prospects.SAMPLED:
             lines.append(
                 f"  sample: {sample}   # rows of a version, enough to have the rarest class among them"
@@ -98,6 +100,6 @@ def _metric(seen: Seen) -> list[str]:
     else:
         spread = max(seen.spread, 1e-8)
         lines.append(f"  at_most: {spread:.3g}   # always answering the mean; above it the loop retrains")
-        margin, unit = f"{spread * 0.1:.3g}", f"of RMSE, a tenth of the spread of {quoted(seen.target)}"
-    lines.append(f"  worse_by: {margin}   # than the live model was at its gate: then the loop retrains, too")
-    return [*lines, "gate:", f"  margin: {margin}   # {unit}", "  on_inconclusive: hold"]
+        margin, unit = spread * 0.1, f"of RMSE, a tenth of the spread of {quoted(seen.target)}"
+    worse = f"  worse_by: {margin * WORSE_BY:.3g}   # than the live model was, beyond chance: then it retrains, too"
+    return [*lines, worse, "gate:", f"  margin: {margin:.3g}   # {unit}", "  on_inconclusive: hold"]

@@ -22,6 +22,8 @@ RIGHT, SHARED = 0.9, 0.5
 WITHIN_SAMPLE = 30
 """Rows of the rarest class that a version's metric should be measured on."""
 MOST_SAMPLED, SAMPLED = 20_000, 1_000
+DROPS, FOUND = 8, 0.8
+"""A loss is told that is found at its first drop so often, when so many drops have been measured."""
 OFTEN = 20
 """Rows that each value of a column has on average, from which on it is no chance that it tells the class."""
 BACKWARDS = 0.01
@@ -38,6 +40,7 @@ def prospects(definition: Definition, answers: Sequence[object]) -> Iterator[str
         yield from _rare(answers, share)
     yield f"holdout: about {kept:,} of {rows:,} rows are kept back, to compare a new model with the live one"
     yield _shown(definition, _trial(definition, answers, kept), kept)
+    yield _found(definition, answers)
     yield _canary(definition)
 
 
@@ -68,6 +71,33 @@ def _trial(definition: Definition, answers: Sequence[object], kept: int) -> Gate
     policy = GatePolicy(definition.metric.name, definition.gate.margin, resamples=500)
     ids = tuple(map(str, range(len(truth))))
     return judge_gate(GateEvidence(ids, tuple(truth), challenger, champion), policy)
+
+
+def _found(definition: Definition, answers: Sequence[object]) -> str:
+    """What loss of the metric drops of this size let be seen: how far it may be off by chance, on such rows."""
+    from scipy.special import ndtri, stdtrit
+
+    from shared.stats.drop_spread import sample_of as error_of
+    from shared.stats.intervals import bounds, sample_of
+    from shared.stats.metrics import METRICS
+
+    metric = definition.metric
+    assert metric is not None and metric.worse_by is not None
+    draw, rows = np.random.default_rng(1), min(len(answers), metric.sample)
+    truth = [answers[n] for n in draw.choice(len(answers), min(rows, ROWS_TRIED), replace=False)]
+    classifies = definition.data.task == "classification"
+    said = (_wrong_at_times if classifies else _off)(truth, draw)[0]
+    found = bounds(sample_of(METRICS[metric.name], truth, said), metric.confidence, ROWS_TRIED, 1)
+    error = error_of(found.value, found.low, found.high, metric.confidence).error * math.sqrt(
+        len(truth) / rows
+    )
+    past = stdtrit(DROPS - 1, metric.confidence) / math.sqrt(DROPS)
+    loss = metric.worse_by + error * float(math.hypot(ndtri(metric.confidence), past) + ndtri(FOUND))
+    return (
+        f"metric: on drops of {rows:,} rows, a loss of about {loss:.2g} of {metric.name} is found at its first drop "
+        f"in {10 * FOUND:.0f} of 10 cases, once {DROPS} drops are measured; a smaller one later, or not at all "
+        "(more rows, and a larger `metric.sample`, show more)"
+    )
 
 
 Answers = tuple[tuple[object, ...], tuple[object, ...]]

@@ -29,10 +29,11 @@ class Stream:
     spoiled: str
     """The column that is multiplied by 1.5 from the middle on, to see whether that is found."""
 
-    def drops(self, packages: Path, *, planted: bool = False) -> Iterator[pd.DataFrame]:
-        parts = [part.drop(columns="drop") for _, part in self.frame(packages).groupby("drop", sort=True)][
-            :MOST
-        ]
+    def drops(
+        self, packages: Path, *, planted: bool = False, most: int | None = MOST
+    ) -> Iterator[pd.DataFrame]:
+        parts = [part.drop(columns="drop") for _, part in self.frame(packages).groupby("drop", sort=True)]
+        parts = parts[:most]
         for number, part in enumerate(parts):
             if planted and number >= len(parts) // 2:
                 part = part.assign(**{self.spoiled: part[self.spoiled] * 1.5})
@@ -127,12 +128,14 @@ def wages(packages: Path) -> pd.DataFrame:
     return frame[columns].assign(earns=earns, drop=frame.year)
 
 
-def sea(packages: Path, rows: int = 500, drops: int = MOST) -> pd.DataFrame:
+def sea(
+    packages: Path, rows: int = 500, drops: int = MOST, *, seed: int = 1, moves: bool = True
+) -> pd.DataFrame:
     """Two of three numbers together are below a limit, which moves every six drops; one label in ten is wrong."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     x = rng.uniform(0, 10, (rows * drops, 3)).round(3)
     drop = np.arange(rows * drops) // rows
-    limit = np.array([8.0, 9.0, 7.0, 9.5])[drop // 6]
+    limit = np.array([8.0, 9.0, 7.0, 9.5])[drop // 6 if moves else seed % 4]
     below = (x[:, 0] + x[:, 1] <= limit) ^ (rng.random(len(x)) < 0.1)
     kind = np.where(below, "below", "above")
     return pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "kind": kind, "drop": drop})
@@ -152,3 +155,27 @@ STREAMS = (
     Stream("wages", "waves of a survey; above the middle of all years", wages, "earns", "tenure"),
     Stream("sea", "made, its concept changes at drops 7, 13, 19", sea, "kind", "c"),
 )
+
+
+def numbers() -> tuple[Stream, ...]:
+    """Three of them with the number itself as the target."""
+
+    def demand(packages: Path) -> pd.DataFrame:
+        rows = electricity(packages)
+        return rows.drop(columns="goes").assign(
+            demand=_public(packages, "fpp2", "elecdemand").Demand[rows.index]
+        )
+
+    def rented(packages: Path) -> pd.DataFrame:
+        count = pd.read_csv(packages / "ISLP" / "data" / "Bikeshare.csv").bikers
+        return bikes(packages).assign(rented=count.astype(float))
+
+    def wage(packages: Path) -> pd.DataFrame:
+        frame = _public(packages, "sampleSelection", "nlswork")
+        return wages(packages).drop(columns="earns").assign(wage=frame.ln_wage)
+
+    return (
+        Stream("demand", "weeks of half hours; the demand", demand, "demand", "demand_before"),
+        Stream("rented", "weeks of hours; bikes rented", rented, "rented", "wind"),
+        Stream("wage", "waves of a survey; the wage's logarithm", wage, "wage", "tenure"),
+    )

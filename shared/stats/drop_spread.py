@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-FEWEST_PAIRS = 2
-"""Pairs of drops in a row below which nothing can be said of how much the metric varies."""
-EFFICIENCY = 2 / 3
-"""What a pair in a row is worth, as degrees of freedom: neighbouring differences share a drop."""
+FEWEST_LATER = 2
+"""Drops with one before them in their run, below which nothing can be said of how much the metric varies."""
 
 
 @dataclass(frozen=True)
@@ -43,32 +41,45 @@ def sample_of(value: float, low: float, high: float, confidence: float) -> Sampl
     return Sample(value, (high - low) / 2 / wide if wide else 0.0)
 
 
-def variance_between(pairs: Sequence[tuple[Sample, Sample]]) -> float:
-    """The variance between drops, from pairs in a row under one model: never below 0.
+Run = Sequence[Sample]
+"""Drops in a row under one model; oldest first."""
 
-    Half of the mean squared difference, less what the rows explain. A level that moves once or slowly is in few of the
-    differences, so that it hides itself little (J. von Neumann, Ann. Math. Statist. 12 (1941) 367-395).
+
+def later(runs: Sequence[Run]) -> int:
+    """Drops with one before them in their run."""
+    return sum(max(0, len(run) - 1) for run in runs)
+
+
+def variance_between(runs: Sequence[Run]) -> float:
+    """The variance between drops, from runs under one model each: never below 0.
+
+    Each drop is set against the mean of those before it in its run, which is what will be asked of the next one
+    (recursive residuals: R. Brown, J. Durbin, J. Evans, J. R. Statist. Soc. B 37 (1975) 149-163), less what the rows
+    explain. So a level that wanders, or has its season, shows how far it gets from what was shown before; neighbours
+    alone would hide that. Where levels are independent the residuals are, too, and none is lost as a degree of freedom.
     """
-    if not pairs:
-        return 0.0
-    apart = sum((a.value - b.value) ** 2 for a, b in pairs) / 2
-    of_rows = sum(a.error**2 + b.error**2 for a, b in pairs) / 2
-    return max(0.0, (apart - of_rows) / len(pairs))
+    squares = 0.0
+    for run in runs:
+        before, errors = 0.0, 0.0
+        for number, one in enumerate(run):
+            if number:
+                apart, of_rows = one.value - before / number, one.error**2 + errors / number**2
+                squares += (apart**2 - of_rows) / (1 + 1 / number)
+            before, errors = before + one.value, errors + one.error**2
+    return max(0.0, squares / later(runs)) if later(runs) else 0.0
 
 
-def shown(samples: Sequence[Sample], pairs: Sequence[tuple[Sample, Sample]], confidence: float) -> Shown:
+def shown(samples: Sequence[Sample], runs: Sequence[Run], confidence: float) -> Shown:
     """The mean of the samples, each weighted by its variance, and how far off a further drop may be.
 
     A one-sided prediction limit under a normal random effect of the drop (J. Higgins, S. Thompson, D. Spiegelhalter,
     J. R. Statist. Soc. A 172 (2009) 137-159), with Student's t, for the variance is estimated. Valid from
-    `FEWEST_PAIRS` pairs on.
+    `FEWEST_LATER` drops on that have one before them.
     """
     from scipy.special import stdtrit
 
-    between = variance_between(pairs)
+    between = variance_between(runs)
     weights = [1 / max(one.error**2 + between, 1e-12) for one in samples]
     mean = sum(w * one.value for w, one in zip(weights, samples, strict=True)) / sum(weights)
-    wide = (
-        float(stdtrit(EFFICIENCY * len(pairs), confidence)) if between else NormalDist().inv_cdf(confidence)
-    )
+    wide = float(stdtrit(later(runs), confidence)) if between else NormalDist().inv_cdf(confidence)
     return Shown(mean, wide * math.sqrt(between + 1 / sum(weights)), math.sqrt(between))

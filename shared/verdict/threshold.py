@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
@@ -54,11 +54,12 @@ def of_champion(unit: Unit, published: Published, drop: DataVersion | None = Non
     sign = metric_of(wanted.name, record.policy.costs, record.policy.own).sign
     gate = (shown.value, shown.low, shown.high)
     drops_alone = drop is not None and published.definition.data.holdout.by == "time"
-    past = _past(unit, drop) if drop is not None else []
-    own = [v for v in past if v.judged_against == champion.release and not v.metric_breached]
-    if len(pairs := _pairs(past)) >= drop_spread.FEWEST_PAIRS and (own or not drops_alone):
+    past = _past(unit, drop, champion.release) if drop is not None else []
+    own = [version for version in past if version.judged_against == champion.release]
+    runs = _runs(past, wanted.confidence)
+    if drop_spread.later(runs) >= drop_spread.FEWEST_LATER and (own or not drops_alone):
         at_gate = None if drops_alone else gate
-        value, spread, told = _over_drops(at_gate, own, pairs, champion.release, wanted)
+        value, spread, told = _over_drops(at_gate, own, runs, champion.release, wanted)
     elif drops_alone:
         return given
     else:
@@ -73,20 +74,15 @@ def of_champion(unit: Unit, published: Published, drop: DataVersion | None = Non
 def _over_drops(
     gate: tuple[float, float, float] | None,
     own: Sequence[DataVersion],
-    pairs: Sequence[tuple[DataVersion, DataVersion]],
+    runs: Sequence[drop_spread.Run],
     release: int,
     wanted: Metric,
 ) -> tuple[float, float, Reason]:
     """What a champion has shown at its gate and on drops of its own, and how far off the next drop may be by chance."""
-
-    def sample(version: DataVersion) -> Sample:
-        assert version.metric_found is not None
-        return drop_spread.sample_of(*version.metric_found, wanted.confidence)
-
-    samples = [*map(sample, own)]
+    samples = [_sample(version, wanted.confidence) for version in own]
     if gate is not None:
         samples.append(drop_spread.sample_of(*gate, wanted.confidence))
-    found = drop_spread.shown(samples, [(sample(a), sample(b)) for a, b in pairs], wanted.confidence)
+    found = drop_spread.shown(samples, runs, wanted.confidence)
     told = reason(
         Code.METRIC_OF_DROPS if gate is not None else Code.METRIC_OF_DROPS_ALONE,
         release=release,
@@ -98,19 +94,31 @@ def _over_drops(
     return found.value, found.spread, told
 
 
-def _past(unit: Unit, version: DataVersion) -> list[DataVersion]:
-    """Drops before this one that a champion of this loop file was measured on; oldest first."""
+def _past(unit: Unit, version: DataVersion, serving: int) -> list[DataVersion]:
+    """Drops before this one that a champion of this loop file was measured on; oldest first.
+
+    A loss that stays must not pass for variation: what breached under the release that is serving is left out. Once
+    another one serves it counts, or else the next losses by chance would be called breached too often.
+    """
     numbers = range(max(1, version.number - MOST_PAST), version.number)
     return [
         one
         for one in (unit.versions(numbers) if numbers else [])
-        if one.metric_found is not None and one.created_at >= unit.state.published_at
+        if one.metric_found is not None
+        and one.created_at >= unit.state.published_at
+        and not (one.metric_breached and one.judged_against == serving)
     ]
 
 
-def _pairs(past: Sequence[DataVersion]) -> list[tuple[DataVersion, DataVersion]]:
+def _runs(past: Sequence[DataVersion], confidence: float) -> list[list[Sample]]:
     """Drops in a row that one and the same model was measured on."""
-    return [(a, b) for a, b in pairwise(past) if a.judged_against == b.judged_against]
+    grouped = groupby(past, key=lambda version: version.judged_against)
+    return [[_sample(version, confidence) for version in run] for _, run in grouped]
+
+
+def _sample(version: DataVersion, confidence: float) -> Sample:
+    assert version.metric_found is not None
+    return drop_spread.sample_of(*version.metric_found, confidence)
 
 
 def _is_of(record: GateRecord, unit: Unit, published: Published) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -337,7 +338,8 @@ def test_a_model_of_a_rare_class_says_it(tmp_path: Path) -> None:
     assert f"class yes is rare ({fraud.mean():.2%} of the rows)" in done.output
     definition = loopfile.load(tmp_path / "payments")
     assert definition.metric is not None
-    assert (definition.metric.at_least, definition.metric.worse_by) == (0.5, definition.gate.margin)
+    assert (definition.metric.at_least, definition.metric.worse_by) == (0.5, 0.01)
+    assert definition.gate.margin == 0.03
     assert definition.retrain.new_data == 1
     assert definition.metric.sample * fraud.mean() >= 30
     drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
@@ -374,6 +376,10 @@ def test_what_the_rows_can_show_is_told_before_anything_trains(tmp_path: Path, r
     done = new("shop", "--data", str(data), "--target", "sales", "--time", "none", "--folder", str(tmp_path))
     assert f"holdout: about {rows // 5:,} of {rows:,} rows are kept back" in done.output
     assert said in done.output
+    (loss,) = re.findall(
+        r"a loss of about (\S+) of rmse is found at its first drop in 8 of 10 cases", done.output
+    )
+    assert (float(loss) > 1) == (rows < 3000), "of a spread of 10"
     assert "209 an hour to the endpoint" in done.output
     definition = loopfile.load(tmp_path / "shop")
     assert definition.metric is not None

@@ -9,16 +9,19 @@ import json
 import shlex
 import signal
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
-from azure.storage.blob import AccountSasPermissions, ResourceTypes, Services, generate_account_sas
+from azure.storage.blob import BlobServiceClient
 
 from local.azure import LocalAzure, LocalAzureFailed
 from local.azurite import AzuriteUnavailable
 from local.host import signin
-from local.settings import ACCOUNT, Settings
+from local.identity.models import LocalCredential, Tokens
+from local.identity.roles import PUBLISHER
+from local.service import container_sas, utc_now
+from local.settings import Settings
 
 CHECKOUT = Path(__file__).parent.parent
 DEFAULT_STATE = CHECKOUT / ".local" / "state"
@@ -93,16 +96,13 @@ def _short(file: Path) -> str:
 
 
 def connection_string(settings: Settings, lasts: timedelta = timedelta(hours=12)) -> str:
-    """For tools without our identity, as `az storage`: a SAS to drop and read blobs, never the key."""
-    sas = generate_account_sas(
-        ACCOUNT,
-        settings.account_key,
-        ResourceTypes(container=True, object=True),
-        AccountSasPermissions(read=True, list=True, write=True, create=True),
-        expiry=datetime.now(UTC) + lasts,
-        services=Services(blob=True),
-    )
-    return f"BlobEndpoint={settings.storage('blob')};SharedAccessSignature={sas}"
+    """For tools without our identity, as `az storage`: a SAS to drop and read blobs of `landing`, signed by no key of
+    the account."""
+    credential = LocalCredential(Tokens(settings, utc_now), PUBLISHER)
+    account, verify = settings.storage("blob"), str(settings.bundle)
+    with BlobServiceClient(account, credential, connection_verify=verify) as blobs:
+        sas = container_sas(blobs, "landing", write=True, lasts=lasts)
+    return f"BlobEndpoint={account};SharedAccessSignature={sas}"
 
 
 def write_local_settings(file: Path, environment: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -11,8 +12,10 @@ from pathlib import Path
 
 from local import processes
 from local.certificates import Certificates
+from local.identity.roles import CONTAINERS_OF_OURS, PLATFORM, Roles, object_id
 from local.settings import ACCOUNT, PARTNER, Settings
 
+_REFUSALS = Path(__file__).parent / "azurite" / "refusals.js"
 _PIN = Path(__file__).parent / "azurite" / "package.json"
 _CACHE = Path(__file__).parent.parent / ".local" / "azurite"
 
@@ -25,7 +28,7 @@ def start_azurite(settings: Settings, certificates: Certificates, *, in_memory: 
     """Azurite for these settings, not yet ready when this returns. End it with SIGTERM: it saves late."""
     data = settings.folder / "azurite"
     data.mkdir(exist_ok=True)
-    command = [str(_node()), str(installed()), "--silent", "--oauth", "basic"]
+    command = [str(_node()), "--require", str(_REFUSALS), str(installed()), "--silent", "--oauth", "basic"]
     command += ["--cert", str(certificates.certificate), "--key", str(certificates.key)]
     command += ["--skipApiVersionCheck", "--disableTelemetry", "--location", str(data)]
     command += ["--inMemoryPersistence"] if in_memory else []
@@ -36,8 +39,17 @@ def start_azurite(settings: Settings, certificates: Certificates, *, in_memory: 
     ):
         command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
     known = ";".join(f"{account}:{settings.account_key}" for account in (ACCOUNT, PARTNER))
-    env = os.environ | {"AZURITE_ACCOUNTS": known}
+    env = os.environ | {"AZURITE_ACCOUNTS": known, "LOCAL_BLOB_ROLES": json.dumps(_blob_roles())}
     return processes.start("azurite", command, log=settings.logs / "azurite.log", env=env)
+
+
+def _blob_roles() -> dict[str, object]:
+    return {
+        "held": Roles().on_blobs(),
+        "ours": sorted(CONTAINERS_OF_OURS),
+        "partner": PARTNER,
+        "platform": object_id(PLATFORM),
+    }
 
 
 def installed() -> Path:

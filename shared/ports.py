@@ -325,8 +325,11 @@ class ReadingSpec:
     code: str
     """Asset id of the published reader."""
     instance_type: str
+    cores: int
+    """Of such a machine; so many tasks read side by side on each executor."""
+    executors: int
     memory_mb: int
-    """What its process may take beside Spark's own."""
+    """What the reader may take of each machine beside Spark's own."""
     order: bytes
     """A `shared.spark.read_order.Order`."""
     reference: bytes = b""

@@ -103,3 +103,12 @@ module "roles_on_landing" {
   grants        = [for row in local.grants : row if row.scope == "landing"]
   principal_ids = local.early
 }
+
+module "roles_on_landing_account" {
+  source   = "./roles"
+  for_each = local.landing_accounts
+
+  scope         = each.value.id
+  grants        = [for row in local.grants : row if row.scope == "landing-account"]
+  principal_ids = local.early
+}

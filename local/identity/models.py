@@ -68,11 +68,11 @@ class Tokens:
 
 
 class LocalCredential:
-    """The workspace's own identity, for the SDK clients inside its process (a TokenCredential)."""
+    """The workspace's own identity, for the SDK clients inside its process (a TokenCredential), or another's."""
 
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: Tokens, who: str = PLATFORM) -> None:
+        self._tokens, self._who = tokens, who
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        token, ends = self._tokens.issue(scopes[0].removesuffix("/.default"), PLATFORM)
+        token, ends = self._tokens.issue(scopes[0].removesuffix("/.default"), self._who)
         return AccessToken(token, ends)

@@ -1,7 +1,8 @@
 """Deny by default: an identity may do what infra/identities.yaml gives it on that resource, and nothing else.
 
 Refused are calls of Resource Manager, Azure ML, endpoints, the topic and the logs. Azurite knows no roles:
-for storage an identity without any storage role gets no token, and one with any of them can do all.
+for storage an identity without any storage role gets no token, and one with any of them can do all. What is signed with
+a user delegation key is refused beyond its signer's roles, as on Azure (`on_blobs`, azurite/refusals.js).
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ PLATFORM = "platform"
 """The local Azure itself: it is what enforces roles, so it has none."""
 
 ACCOUNT_SCOPE, WORKSPACE_ACCOUNT = "account", "workspace-account"
+_ON_BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
+_BLOB_RIGHTS = {
+    "delegates": f"{_ON_BLOBS}/generateUserDelegationKey/action",
+    "reads": f"{_ON_BLOBS}/containers/blobs/read",
+    "writes": f"{_ON_BLOBS}/containers/blobs/write",
+}
 CONTAINERS_OF_OURS = frozenset(
     {"landing", "labels", "versions", "documents", "quarantine", "readings", "dead-letter"}
 )
@@ -58,6 +65,7 @@ class Roles:
         table = yaml.safe_load((folder / "identities.yaml").read_text())
         rows = table["grants"] + table["autoscale"] + table["held"]
         self._grants = [Grant(row["who"], row["role"], row["scope"]) for row in rows]
+        self._landings = [Grant(row["who"], row["role"], row["scope"]) for row in table["landings"]]
         self._definitions = yaml.safe_load((folder / "roles.yaml").read_text())
         self._lock = threading.Lock()
         self._without: frozenset[Grant] = frozenset()
@@ -99,6 +107,17 @@ class Roles:
         account = ACCOUNT_SCOPE if container in CONTAINERS_OF_OURS else WORKSPACE_ACCOUNT
         scopes = {account, container}
         return any(grant.role in _READ_BLOBS and grant.scope in scopes for grant in self._held(who))
+
+    def on_blobs(self) -> dict[str, dict[str, list[str]]]:
+        """Object id -> right -> scopes, of every identity: to delegate (a key acts on a whole account), read, write."""
+        given = [*self._grants, *self._landings]
+        return {
+            object_id(who): {
+                right: sorted({g.scope for g in given if g.who == who and self._role_allows(g.role, action)})
+                for right, action in _BLOB_RIGHTS.items()
+            }
+            for who in _EVERYBODY
+        }
 
     def change(
         self, without: Sequence[Grant] = (), denied: Sequence[str] = (), also: Sequence[Grant] = ()

@@ -28,6 +28,9 @@ _FIXED = re.compile(r"(python|pyspark|openjdk|scala)\s*==?\s*(\S+)")
 """What a conda file cannot change (apache-spark-azure-ml-concepts.md)."""
 _PYTHON_ITSELF = re.compile(r"python\s*([=<>!~].*)?$")
 _LOGGED = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d [A-Z]+ ")
+_EXECUTORS = ("PATH", "LANG", "TZ", "OMP_NUM_THREADS", "REQUESTS_CA_BUNDLE")
+_SPARKS = ("SPARK_", "PYSPARK_", "PYTHON")
+"""What an executor's Python knows. A certificate is trusted here that on Azure is known to everybody."""
 _JAVA = (8, 11, 17)
 """Versions that Spark 3.5 runs on (spark.apache.org, 3.5 overview)."""
 
@@ -100,7 +103,7 @@ class Application:
             "TZ": "UTC",
         }
         stores = spark_storage.settings(self._folder / "stores")
-        conf = {**self._asked(), **self._fixed(variables), **stores, **more}
+        conf = {**self._asked(), **self._fixed(), **stores, **more}
         command = [str(self._python.with_name("spark-submit")), "--master", self._master()]
         for name in LISTS[1:]:
             command += [f"--{name}", ",".join(self._told(name, listed[name]))] if listed[name] else []
@@ -137,11 +140,11 @@ class Application:
         conf = {str(key): str(value) for key, value in (self._spec.get("conf") or {}).items()}
         return {"spark.log.level": "WARN"} | conf
 
-    def _fixed(self, variables: Mapping[str, str]) -> dict[str, str]:
+    def _fixed(self) -> dict[str, str]:
         return {
             DRIVER_MEMORY: f"{psutil.virtual_memory().total // 4 >> 20}m",
             "spark.pyspark.driver.python": str(self._python),
-            "spark.pyspark.python": str(self._executor_python(variables)),
+            "spark.pyspark.python": str(self._executor_python()),
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
             "spark.local.dir": str(self._folder / "spark"),
@@ -150,16 +153,21 @@ class Application:
             "spark.ui.showConsoleProgress": "false",
         }
 
-    def _executor_python(self, variables: Mapping[str, str]) -> Path:
-        """A script that begins Python where an executor would, knowing what an executor knows."""
+    def _executor_python(self) -> Path:
+        """A script that begins Python where an executor would, knowing what an executor knows: Spark's own variables
+        and those that `spark.executorEnv` gives, and nothing of the driver's."""
         said = {key.removeprefix("spark.executorEnv.") for key in self._spec.get("conf") or {}}
-        drivers = [name for name in variables if name.startswith(("AZURE", "MLFLOW")) and name not in said]
-        unset = " ".join(f"-u {shlex.quote(name)}" for name in drivers)
-        script = self._folder / "executor-python"
-        script.write_text(
-            f"#!/bin/sh\ncd {shlex.quote(str(self._executor))} && exec env {unset} {shlex.quote(str(self._python))} "
-            '"$@"\n'
+        begin = self._folder / "executor.py"
+        begin.write_text(
+            "import os, sys\n"
+            f"os.chdir({str(self._executor)!r})\n"
+            f"kept = {{k: v for k, v in os.environ.items() if k in {sorted({*_EXECUTORS, *said})!r} "
+            f"or k.startswith({_SPARKS!r})}}\n"
+            f"os.execve({str(self._python)!r}, [{str(self._python)!r}, *sys.argv[1:]], kept)\n"
         )
+        script = self._folder / "executor-python"
+        program = f"{shlex.quote(str(self._python))} -I -S {shlex.quote(str(begin))}"
+        script.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
         script.chmod(0o700)
         return script
 

@@ -61,6 +61,10 @@ class DropJob:
     size_bytes: int
     read_bytes: int = 0
     """As the job told last; text may be read more than once."""
+    tasks: int = 0
+    """How many of them read at once; 0 while nobody knows."""
+    alone: str = ""
+    """Why there is but one, as codes of `shared.spark.read_answer.Read`."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from shared.files.layout import check_names, layout, nfc
 from shared.files.list_columns import found_lists, unknown_lists, widened
 from shared.files.parquet import Parquet, open_parquet
 from shared.files.partitions import partition_of
+from shared.files.place import Place
 from shared.files.row_starts import RowStarts
 from shared.intake.rejections import listed, quoted, rejected
 from shared.tables.mltable import Steps
@@ -48,6 +49,10 @@ class Part:
 
     as_words: set[str] = field(default_factory=set)
     """Columns of text that Arrow cannot convert and `texts` can."""
+
+    @property
+    def place(self) -> Place:
+        return self.file.path if isinstance(self.file, Parquet) else self.file.text.path
 
     @property
     def columns(self) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.loop import DropJob, LoopState
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from shared.loopfile import Definition
     from shared.spark.read_answer import Answer, Read
 
-NODES = 2
-"""The driver's and an executor's, without which Azure ML takes no application."""
 HOUR = timedelta(hours=1)
 
 
@@ -56,15 +54,18 @@ def standing(state: LoopState, definition: Definition, now: datetime) -> Reason 
         took=took.total_seconds(),
         size=job.size_bytes,
         read=job.read_bytes,
+        tasks=job.tasks,
+        alone=job.alone,
         money=cost(definition, took),
         currency=definition.cost.currency,
     )
 
 
 def cost(definition: Definition, took: timedelta) -> float | None:
-    """Of both its machines; None where the size has no price."""
-    an_hour = price(definition.cost, definition.data.spark.instance_type)
-    return None if an_hour is None else round(NODES * an_hour * (took / HOUR), 4)
+    """Of all its machines, the driver's as well; None where the size has no price."""
+    spark = definition.data.spark
+    an_hour = price(definition.cost, spark.instance_type)
+    return None if an_hour is None else round((1 + spark.executors) * an_hour * (took / HOUR), 4)
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class _Look:
             experiment=self.unit.loop,
             code=published.assets.reader,
             instance_type=spark.instance_type,
+            cores=spark.cores,
+            executors=spark.executors,
             memory_mb=spark.memory_mb,
             order=documents.get(self.job.order),
             reference=documents.get(self.job.reference) if self.job.reference else b"",
@@ -120,20 +123,26 @@ class _Look:
 
     def _goes_on(self) -> bool:
         """What is new is kept, for people."""
-        now = replace(self.job, read_bytes=self._read_bytes())
+        now = replace(self.job, **self._told())
         if now == self.job:
             return False
         self.unit.commit(replace(self.unit.state, reading=now))
         return True
 
-    def _read_bytes(self) -> int:
-        from shared.spark.read_answer import PROGRESS
+    def _told(self) -> dict[str, Any]:
+        """How far it is, and how many tasks read, or why one does."""
+        from shared.spark.read_answer import ALONE, PROGRESS
 
         try:
             told = json.loads(self.unit.ports.readings.left(self.job.job, PROGRESS, 1000) or b"{}")
-            return max(0, int(told.get("read", 0)))
+            alone = str(told.get("alone", ""))
+            return {
+                "read_bytes": max(0, int(told.get("read", 0))),
+                "tasks": max(0, int(told.get("tasks", 0))),
+                "alone": alone if ALONE.fullmatch(alone) else "",
+            }
         except (ValueError, TypeError, AttributeError):
-            return 0  # nothing rests on it
+            return {}  # nothing rests on it
 
     # --- once it has ended
 
@@ -169,7 +178,8 @@ class _Look:
 
         path = f"{self.unit.loop}/{self.record.key}/{self.job.job.rpartition('-read-')[2]}"
         try:
-            self.unit.ports.readings.take(self.job.job, found.parts, path)
+            etags = {name: part.etag for name, part in found.parts.items()}
+            self.unit.ports.readings.take(self.job.job, etags, path)
         except Conflict as other:
             self._failed("left other files than it named", str(other))
             return
@@ -180,6 +190,8 @@ class _Look:
             Code.READ_BY_JOB,
             job=self.job.job,
             why=self.record.by_job,
+            tasks=found.tasks,
+            alone=found.alone,
             took=self._took.total_seconds(),
             money=cost(definition, self._took),
             currency=definition.cost.currency,

@@ -143,7 +143,9 @@ class Spark(Section):
     instance_type: Literal[
         "Standard_E4s_v3", "Standard_E8s_v3", "Standard_E16s_v3", "Standard_E32s_v3", "Standard_E64s_v3"
     ] = "Standard_E4s_v3"
-    """The machine of the job that reads a drop, of which Azure ML takes two; a larger one has more memory."""
+    """The machines of the job that reads a drop: one that plans, and `executors`; a larger one has more of both."""
+    executors: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many machines read, each as many spans of the drop at once as it has cores."""
     max_size_gb: Positive = 100
     """Largest size of a drop that a job reads, before and after decompression."""
     timeout: Duration = timedelta(hours=6)
@@ -154,9 +156,14 @@ class Spark(Section):
     """No job begins after those of the last 24 hours took this long; the drop waits."""
 
     @property
+    def cores(self) -> int:
+        """Of each machine."""
+        return int(self.instance_type.removeprefix("Standard_E").removesuffix("s_v3"))
+
+    @property
     def memory_mb(self) -> int:
-        """Of the process that reads: four of the seven GB that each core of such a machine has."""
-        return 4096 * int(self.instance_type.removeprefix("Standard_E").removesuffix("s_v3"))
+        """Of what reads on a machine: four of the seven GB that each core of it has."""
+        return 4096 * self.cores
 
 
 class OrFile:

@@ -49,6 +49,8 @@ class Met:
     """Columns of times that were finer than microseconds."""
     infinite: set[str] = field(default_factory=set)
     """Columns that hold an infinite number."""
+    unpacked: int = 0
+    """Bytes of rows of Parquet, which a drop may have no more of than its limit; text is counted when it is opened."""
 
     def merge(self, other: Met) -> None:
         """What a pass over other rows showed."""
@@ -57,6 +59,7 @@ class Met:
         self.lossy |= other.lossy
         self.cut |= other.cut
         self.infinite |= other.infinite
+        self.unpacked += other.unpacked
 
 
 @dataclass
@@ -183,6 +186,10 @@ class Sources:
             limit = f"the limit is {self.spec.limits.max_rows:,}"
             raise rejected("too-many-rows", f"{quoted(name)} brings the drop to {rows:,} rows, {limit}")
 
+    def check_unpacked(self, size: int, name: str) -> None:
+        """All spans together; one pass is refused on its way."""
+        replace(self.budget).spend(size, name)
+
     def _rows(
         self, columns: Mapping[str, str], schema: pa.Schema, first: int = 0, stop: int | None = None
     ) -> Iterator[pa.Table]:
@@ -190,6 +197,7 @@ class Sources:
         for part, table in self._slices(columns, budget, first, stop):
             self.met.rows += table.num_rows
             self.check_rows(self.met.rows, part.file.name)
+            self.met.unpacked += table.nbytes if isinstance(part.file, Parquet) else 0
             arrays = [self._column(part, table, f.name, columns[f.name], f.type) for f in schema]
             if self.spec.nulls:
                 arrays = [without_numbers(array, self.spec.nulls) for array in arrays]

@@ -30,6 +30,14 @@ def read(files: Sequence[DropFile], spec: ReadSpec, output: Folder) -> Reading:
             settled = settled.learned(late)
 
 
+def rows_of(reading: Reading) -> dict[str, int]:
+    """The files that one pass writes, and how many rows each of them holds."""
+    unlabelled = reading.rows - reading.train_rows - reading.holdout_rows
+    sides = {"train": reading.train_rows, "holdout": reading.holdout_rows, "unlabelled": unlabelled}
+    found = {**sides, "rejected": reading.rejected_rows}
+    return {f"{side}/part-00000.parquet": rows for side, rows in found.items()}
+
+
 def merged(plan: Plan, parts: Sequence[PartReading], output: Folder) -> Reading:
     """What the drop turned out to be, from the readings of all spans of its plan, in any order.
 
@@ -41,6 +49,8 @@ def merged(plan: Plan, parts: Sequence[PartReading], output: Folder) -> Reading:
     sources, met = plan.sources, came_to.met
     sources.met = met
     sources.check_rows(met.rows, sources.names[-1])
+    if others:
+        sources.check_unpacked(met.unpacked, sources.names[-1])
     if broken := met.infinite.difference(sources.spec.ignore):
         raise infinite(min(broken))
     train, holdout, unlabelled = came_to.split.tolist()

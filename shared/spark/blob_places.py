@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from shared.files.place import FileChanged, FileUnavailable
 from shared.spark import footers
 
 if TYPE_CHECKING:
-    from azure.storage.blob import BlobClient, ContainerClient
+    from azure.storage.blob import BlobClient
 
 READ_BYTES = 8 * 1024 * 1024
 WRITTEN_BYTES = 32 * 1024 * 1024
@@ -113,37 +114,41 @@ class _Ranges(io.RawIOBase):
 
 
 class BlobFolder:
-    """A folder of a container that files are written into; `written` has the ETag of each that is whole, by its name
-    below the folder that was given first."""
+    """A folder whose files are blobs: `blob` has that of a name below the folder that was given first, `written` the
+    ETag of each that is whole."""
 
-    def __init__(self, container: ContainerClient, path: str) -> None:
-        self._container, self._path, self._below = container, path, ""
+    def __init__(self, blob: Callable[[str], BlobClient]) -> None:
+        self._blob, self._below = blob, ""
         self.written: dict[str, str] = {}
 
     def __truediv__(self, name: str) -> BlobFolder:
-        inner = BlobFolder(self._container, self._path)
-        inner._below, inner.written = f"{self._below}/{name}".strip("/"), self.written
-        return inner
+        return self._at(f"{self._below}/{name}".strip("/"))
 
     @property
     def parent(self) -> BlobFolder:
-        outer = BlobFolder(self._container, self._path)
-        outer._below, outer.written = self._below.rpartition("/")[0], self.written
-        return outer
+        return self._at(self._below.rpartition("/")[0])
+
+    def _at(self, below: str) -> BlobFolder:
+        other = BlobFolder(self._blob)
+        other._below, other.written = below, self.written
+        return other
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
         """Folders of blobs are names alone."""
 
     def open(self, mode: Literal["wb"]) -> io.BufferedWriter:
-        client = self._container.get_blob_client(f"{self._path}/{self._below}")
-        return io.BufferedWriter(_Blocks(client, self._below, self.written), WRITTEN_BYTES)
+        return io.BufferedWriter(_Blocks(self._blob(self._below), self._below, self.written), WRITTEN_BYTES)
 
 
 class _Blocks(io.RawIOBase):
-    """A blob that is there once it is closed, and not before: its blocks are committed together."""
+    """A blob that is there once it is closed, and not before: its blocks are committed together.
+
+    Another try at the same task may still write the same blob: each has names for its blocks that no other has.
+    """
 
     def __init__(self, client: BlobClient, name: str, written: dict[str, str]) -> None:
         self._client, self._name, self._written = client, name, written
+        self._own = uuid.uuid4().hex
         self._blocks: list[str] = []
         self._held = bytearray()
 
@@ -157,7 +162,7 @@ class _Blocks(io.RawIOBase):
         return len(content)
 
     def _stage(self) -> None:
-        block = b64encode(f"{len(self._blocks):08d}".encode()).decode()
+        block = b64encode(f"{self._own}{len(self._blocks):08d}".encode()).decode()
         with _asking(self._name):
             self._client.stage_block(block, bytes(self._held))
         self._blocks.append(block)

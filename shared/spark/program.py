@@ -1,7 +1,8 @@
 """The program of the job: it runs in the driver of a Spark application, on Azure ML's runtime as that is.
 
 Everything is asked for over HTTPS, as the identity that the job runs as: `abfss` needs another kind of account, `wasbs`
-a key, and a datastore without credentials an account without soft delete.
+a key, and a datastore without credentials an account without soft delete. Executors have no identity: what they may
+touch is signed for them (`signed_blobs`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import json
 import os
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import BlobServiceClient
 
 from shared import accounts
 from shared.intake.rejections import listed, rejected
@@ -34,6 +36,9 @@ from shared.spark.read_answer import (
     written,
 )
 from shared.spark.read_order import Order, OrderedFile
+from shared.spark.shared_reading import Executors, SharedReading
+from shared.spark.signed_blobs import SignedBlobs, SignedWire
+from shared.spark.spark_executors import SparkExecutors
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -43,30 +48,48 @@ LOOKS_EVERY_S = 0.5
 
 
 class Job:
-    """One order, in the folder that has the job's name."""
+    """One order, in the folder that has the job's name; without executors the driver reads it alone."""
 
-    def __init__(self, account: str, container: str, name: str, identity: TokenCredential) -> None:
+    def __init__(
+        self,
+        account: str,
+        container: str,
+        name: str,
+        identity: TokenCredential,
+        executors: Executors | None = None,
+    ) -> None:
         self._account, self._identity, self._name = account, identity, name
-        self._container = ContainerClient(account, container, credential=identity)
-        self._services: dict[str, BlobServiceClient] = {}
+        self._services = {"": BlobServiceClient(account, credential=identity)}
+        self._container = self._services[""].get_container_client(container)
         self._asked = self._read(ORDER)
         self._order = Order.from_bytes(self._asked)
         self._fetched, self._ended = 0, threading.Event()
+        self._executors, self._shared = executors, None
+        self._rows = BlobFolder(lambda file: self._container.get_blob_client(f"{name}/{ROWS}/{file}"))
+        if executors is not None:
+            limits = self._order.spec["limits"]
+            signed = SignedBlobs(timedelta(seconds=limits["seconds"]))
+            wire = SignedWire(self._container, name, self._services, signed)
+            share = limits["memory_mb"] // executors.side_by_side
+            self._shared = SharedReading(executors, wire, self._rows, share)
 
     def run(self) -> None:
         for watch in (self._tell, self._watch):
             threading.Thread(target=watch, daemon=True).start()
-        folder = BlobFolder(self._container, f"{self._name}/{ROWS}")
-        reference = self._read(REFERENCE)
-        self._give(answered(self._order, reference, self._place, folder, lambda: folder.written))
+        reference, rows = self._read(REFERENCE), self._rows
+        self._give(answered(self._order, reference, self._place, rows, lambda: rows.written, self._shared))
 
     def _place(self, one: OrderedFile) -> BlobFile:
         account, container = accounts.split(one.container)
-        if account not in self._services:
-            address = accounts.address(self._account, account) if account else self._account
-            self._services[account] = BlobServiceClient(address, credential=self._identity)
-        client = self._services[account].get_blob_client(container, one.name)
+        client = self._service(account).get_blob_client(container, one.name)
         return BlobFile(client, one.name, one.etag, one.size, self._count)
+
+    def _service(self, account: str) -> BlobServiceClient:
+        """Of a storage account; the empty name is that of our own."""
+        if account not in self._services:
+            address = accounts.address(self._account, account)
+            self._services[account] = BlobServiceClient(address, credential=self._identity)
+        return self._services[account]
 
     def _count(self, size: int) -> None:
         self._fetched += size
@@ -82,7 +105,15 @@ class Job:
         """How far it is, for people: a file of text may be read twice."""
         of = sum(one.size for one in self._order.files)
         while not self._ended.wait(TELLS_EVERY_S):
-            self._write(PROGRESS, json.dumps({"read": self._fetched, "of": of}).encode())
+            self._write(PROGRESS, json.dumps({"read": self._read_bytes, "of": of, **self._how}).encode())
+
+    @property
+    def _read_bytes(self) -> int:
+        return self._fetched + (self._executors.fetched if self._executors else 0)
+
+    @property
+    def _how(self) -> dict[str, object]:
+        return {} if self._shared is None else {"tasks": self._shared.tasks, "alone": self._shared.alone}
 
     def _watch(self) -> None:
         """A drop that takes more memory than its job has is refused by name, before the cluster ends the driver."""
@@ -113,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = asked.parse_args(arguments)
     session = SparkSession.builder.getOrCreate()
     try:
-        job = Job(given.account, given.container, given.name, AzureMLOnBehalfOfCredential())
-        job.run()
+        identity, executors = AzureMLOnBehalfOfCredential(), SparkExecutors(session)
+        Job(given.account, given.container, given.name, identity, executors).run()
     finally:
         session.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from shared.domain.reason import Code
@@ -16,6 +16,10 @@ ANSWER, PROFILE, PROGRESS = "answer.json", "profile.bin", "progress.json"
 ORDER, REFERENCE, ROWS = "order.json", "reference.bin", "rows"
 """What lies in the folder of a job: what it is asked, what it answers, and the files of the version."""
 MOST_ANSWER, MOST_PROFILE = 64 * 1024 * 1024, 256 * 1024 * 1024
+MOST_TASKS = 10_000
+_PART = re.compile(r"(train|holdout|unlabelled|rejected)/part-\d{5}\.parquet")
+ALONE = re.compile(r"[a-z,-]{0,60}")
+"""Codes, for people."""
 _KINDS = frozenset({"number", "integer", "boolean", "string", "datetime", "nothing"})
 _HEX = re.compile(r"[0-9a-f]{64}")
 _SAMPLES = ("sample/all.parquet", "sample/holdout.parquet")
@@ -26,13 +30,27 @@ class Unbelievable(Exception):
 
 
 @dataclass(frozen=True)
+class Part:
+    """A file of the version."""
+
+    etag: str
+    """Under which the job wrote it."""
+    rows: int
+    """Of a sample nobody counts them."""
+
+
+@dataclass(frozen=True)
 class Read:
     """The drop was read."""
 
     reading: Reading
     """Its profile is still to be packed anew: another Arrow packs other bytes."""
-    parts: Mapping[str, str]
-    """Name below the version's folder -> ETag under which the job wrote it."""
+    parts: Mapping[str, Part]
+    """By name below the version's folder."""
+    tasks: int = 1
+    """How many read at once."""
+    alone: str = ""
+    """Why one task read it, as codes of `drop_plan.Alone` and `shared_reading`; empty where many did."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +78,9 @@ def written(answer: Answer, order: str) -> bytes:
     elif isinstance(answer, Changed):
         said = {"changed": answer.name}
     else:
-        said = {"reading": answer.reading.to_document(), "parts": dict(answer.parts)}
+        parts = {name: asdict(part) for name, part in answer.parts.items()}
+        said = {"reading": answer.reading.to_document(), "parts": parts}
+        said |= {"tasks": answer.tasks, "alone": answer.alone}
     return json.dumps({"order": order, **said}, default=dict).encode()
 
 
@@ -75,7 +95,10 @@ def believed(content: bytes, order: str, profile: bytes) -> Answer:
         if "changed" in document:
             return Changed(str(document["changed"]))
         reading = _reading(document["reading"], profile)
-        return Read(reading, _parts(document["parts"], reading))
+        tasks, alone = document["tasks"], document["alone"]
+        if type(tasks) is not int or not 1 <= tasks <= MOST_TASKS or not ALONE.fullmatch(alone):
+            raise Unbelievable("it says no number of tasks")
+        return Read(reading, _parts(document["parts"], reading), tasks, alone)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Unbelievable(f"{type(error).__name__}: {error}") from error
 
@@ -117,15 +140,18 @@ def _reading(document: Mapping[str, Any], profile: bytes) -> Reading:
     return Reading.from_document(document, packed)
 
 
-def _parts(said: Mapping[str, Any], reading: Reading) -> dict[str, str]:
-    """Exactly the files that a version of so many rows has: one more would be rows of nobody."""
-    wanted = {f"{side}/part-00000.parquet" for side in _sides(reading)} | set(_SAMPLES)
-    if not wanted <= set(said) or not all(isinstance(said[name], str) and said[name] for name in wanted):
-        raise Unbelievable("it lacks files of the version")
-    return {name: said[name] for name in sorted(wanted)}
-
-
-def _sides(reading: Reading) -> list[str]:
-    unlabelled = reading.rows > reading.train_rows + reading.holdout_rows
-    more = (("unlabelled", unlabelled), ("rejected", reading.rejected_rows > 0))
-    return ["train", "holdout", *(name for name, there in more if there)]
+def _parts(said: Mapping[str, Any], reading: Reading) -> dict[str, Part]:
+    """The files that hold the rows of a version, and no other: one more would be rows of nobody."""
+    found = {name: Part(str(one["etag"]), one["rows"]) for name, one in said.items()}
+    if not all(type(part.rows) is int and part.rows >= 0 and part.etag for part in found.values()):
+        raise Unbelievable("its files are none")
+    parts = {name: part for name, part in found.items() if _PART.fullmatch(name)}
+    held = dict.fromkeys(("train", "holdout", "unlabelled", "rejected"), 0)
+    for name, part in parts.items():
+        held[name.partition("/")[0]] += part.rows
+    train, holdout = reading.train_rows, reading.holdout_rows
+    wanted = (train, holdout, reading.rows - train - holdout, reading.rejected_rows)
+    always = {*_SAMPLES, "train/part-00000.parquet", "holdout/part-00000.parquet"}
+    if tuple(held.values()) != wanted or not always <= set(found):
+        raise Unbelievable("it lacks files of the version, or has others")
+    return {name: part for name, part in sorted(found.items()) if part.rows or name in always}

@@ -55,16 +55,44 @@ def step_took(
 
 
 def reading_by_job(
-    job: str, source: str, took: float, size: int, read: int, money: float | None, currency: str
+    job: str,
+    source: str,
+    took: float,
+    size: int,
+    read: int,
+    money: float | None,
+    currency: str,
+    tasks: int = 0,
+    alone: str = "",
 ) -> str:
     """`read` is how many bytes were fetched; of text more than there are, where it is read again."""
     share = f", {min(read, size) / size:.0%} of {size:,} bytes fetched" if read and size else ""
-    return f"Azure ML job {job} reads {source}: {_took(took, money, currency)} so far{share}"
+    return f"Azure ML job {job} reads {source}: {_took(took, money, currency)} so far{share}{_tasks(tasks, alone)}"
 
 
-def read_by_job(job: str, why: str, took: float, money: float | None, currency: str) -> str:
+def read_by_job(
+    job: str, why: str, took: float, money: float | None, currency: str, tasks: int = 0, alone: str = ""
+) -> str:
     beyond = f", as it was beyond the app ({why})" if why else ""
-    return f"read by Azure ML job {job} in {_took(took, money, currency)}{beyond}"
+    return f"read by Azure ML job {job} in {_took(took, money, currency)}{_tasks(tasks, alone)}{beyond}"
+
+
+_ALONE = {
+    "unique": "a rule `unique` needs all rows before",
+    "cluster": "`drift.cluster` profiles the first row of each key",
+    "slices": "the first rows settle what `gate.slices` profiles",
+    "small": "the drop has no more than 131,072 rows",
+    "not-delegated": "the identity of the job lacks the role Storage Blob Delegator",
+    "beyond": "a task could not go on with its share",
+}
+
+
+def _tasks(tasks: int, alone: str) -> str:
+    """How many tasks read side by side, or why one does."""
+    if alone:
+        why = "; ".join(_ALONE.get(code, code) for code in alone.split(","))
+        return f", by one task ({why})"
+    return f", by {tasks} tasks side by side" if tasks > 1 else ""
 
 
 def _took(took: float, money: float | None, currency: str) -> str:

@@ -32,7 +32,16 @@ def spec(request: pytest.FixtureRequest, ports: Ports) -> ReadingSpec:
         azure: LocalAzure = request.getfixturevalue("local_azure")
         azure.control.post("/local/jobs/faults", json={"kind": "stick", "match": name}).raise_for_status()
     return ReadingSpec(
-        name, "contract", CODE, "Standard_E4s_v3", 4096, b'{"files": []}', b"grid", {READING_TAG: "digest"}
+        name,
+        "contract",
+        CODE,
+        "Standard_E4s_v3",
+        4,
+        1,
+        4096,
+        b'{"files": []}',
+        b"grid",
+        {READING_TAG: "digest"},
     )
 
 

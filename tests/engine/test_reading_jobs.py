@@ -295,18 +295,28 @@ def no_profile(files: dict[str, bytes]) -> None:
 
 
 def other_part(files: dict[str, bytes]) -> None:
-    files[ANSWER] = files[ANSWER].replace(b'train/part-00000.parquet": "', b'train/part-00000.parquet": "f')
+    files[ANSWER] = files[ANSWER].replace(
+        b'train/part-00000.parquet": {"etag": "', b'train/part-00000.parquet": {"etag": "f'
+    )
 
 
 def missing_part(files: dict[str, bytes]) -> None:
     files[ANSWER] = files[ANSWER].replace(b"holdout/part-00000", b"holdout/part-00001")
 
 
+def more_parts(files: dict[str, bytes]) -> None:
+    """Rows that are nobody's."""
+    more = b'"parts": {"train/part-00001.parquet": {"etag": "a", "rows": 1}, '
+    files[ANSWER] = files[ANSWER].replace(b'"parts": {', more)
+
+
 def no_json(files: dict[str, bytes]) -> None:
     files[ANSWER] = b"{"
 
 
-@pytest.mark.parametrize("spoil", [other_order, other_counts, no_profile, other_part, missing_part, no_json])
+@pytest.mark.parametrize(
+    "spoil", [other_order, other_counts, no_profile, other_part, missing_part, more_parts, no_json]
+)
 def test_an_answer_that_is_none_is_not_believed(spoil: Callable[[dict[str, bytes]], None]) -> None:
     """Training code runs under the identity of these jobs: what lies there may be of anybody."""
     world = made()
@@ -325,7 +335,7 @@ def test_files_that_nobody_named_become_no_part_of_a_version() -> None:
     world.ports.readings.finish(job(world).spec.name)
     job(world).rows["train/part-00001.parquet"] = b"rows of somebody else"
     document = json.loads(job(world).files[ANSWER])
-    document["parts"]["train/part-00001.parquet"] = "etag"
+    document["parts"]["train/part-00001.parquet"] = {"etag": "etag", "rows": 0}
     job(world).files[ANSWER] = json.dumps(document).encode()
     world.ticks(2, 20)
     (version,) = versions(world)

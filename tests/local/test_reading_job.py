@@ -17,10 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from azure.identity import DefaultAzureCredential
 from pyarrow.csv import write_csv
 
 from local.azure import LocalAzure
@@ -29,33 +27,23 @@ from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from shared.azure import registry
 from shared.azure.client import Workspace, credential
 from shared.errors import Conflict
-from shared.files.drop_files import DropFile, Limits, Reading, ReadSpec
+from shared.files.drop_files import Limits
 from shared.files.place import FileUnavailable
-from shared.port_rules import READING_TAG
-from shared.ports import Blob, JobSeen, Ports, ReadingSpec
-from shared.reader.one_pass import read
+from shared.ports import Ports
 from shared.settings import Settings
-from shared.spark import blob_places, program
+from shared.spark import blob_places
 from shared.spark.read_answer import (
     ANSWER,
     MOST_ANSWER,
-    MOST_PROFILE,
-    PROFILE,
     PROGRESS,
-    Answer,
     Changed,
     Read,
     Refused,
-    believed,
 )
-from shared.spark.read_order import Order, OrderedFile
 from shared.wiring import READINGS, azure_ports
-from tests.drift.families import mixed
-from tests.patience import until
+from tests.local.reading import SPEC, TABLE, Program, answer, asked, check_same, ended, here
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="no Java found: Spark needs Java 17")
-TABLE = mixed(np.random.default_rng(0), 3000)
-SPEC = ReadSpec(target=TABLE.column_names[0], limits=Limits(memory_mb=4096))
 
 
 @pytest.fixture(scope="module")
@@ -84,55 +72,6 @@ def csv(tmp_path: Path) -> Path:
     write_csv(TABLE, content)
     (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(content.getvalue()))
     return tmp_path / "rows.csv.gz"
-
-
-def asked(
-    ports: Ports, name: str, *files: Path, code: str = "", spec: ReadSpec = SPEC
-) -> tuple[ReadingSpec, list[Blob]]:
-    """What the app asks for these files, which have landed."""
-    blobs = [ports.blobs.upload("landing", f"{name}/{file.name}", file) for file in files]
-    order = Order(tuple(OrderedFile.of(one, one.name, None, None) for one in blobs), spec.to_document())
-    tags = {READING_TAG: ports.documents.put(order.to_bytes())}
-    size = ("Standard_E4s_v3", spec.limits.memory_mb)
-    return ReadingSpec(name, "birds", code, *size, order.to_bytes(), spec.reference, tags), blobs
-
-
-def answer(ports: Ports, spec: ReadingSpec, error: str = "") -> Answer:
-    content = ports.readings.left(spec.name, ANSWER, MOST_ANSWER)
-    assert content, error
-    return believed(content, spec.tags[READING_TAG], ports.readings.left(spec.name, PROFILE, MOST_PROFILE))
-
-
-def here(files: list[Path], blobs: list[Blob], output: Path) -> Reading:
-    """What the app would have read."""
-    drop = [DropFile(f, b.name, b.size_bytes, b.name) for f, b in zip(files, blobs, strict=True)]
-    return read(drop, SPEC, output)
-
-
-def check_same(ports: Ports, found: Answer, name: str, one: Reading, output: Path) -> None:
-    """The reading to the byte, and the rows of all files of the version."""
-    assert isinstance(found, Read), found
-    assert {**vars(found.reading), "tags": dict(found.reading.tags)} == {**vars(one), "tags": dict(one.tags)}
-    for _ in range(2):
-        ports.readings.take(name, found.parts, f"birds/{name}")
-    for part in found.parts:
-        (output / "got").write_bytes(ports.versions.read(f"birds/{name}/{part}"))
-        assert pq.read_table(output / "got").equals(pq.read_table(output / part)), part
-
-
-class Program:
-    """The program in this process, as a person who may do all that the job's identity may."""
-
-    def __init__(self, azure: LocalAzure, ports: Ports, spec: ReadingSpec) -> None:
-        self._azure = azure
-        ports.documents.put(spec.order)
-        for file, content in (("order.json", spec.order), ("reference.bin", spec.reference)):
-            ports.blobs.upload(READINGS, f"{spec.name}/{file}", content)
-        self._name = spec.name
-
-    def run(self) -> None:
-        account = self._azure.settings.storage("blob")
-        program.Job(account, READINGS, self._name, DefaultAzureCredential()).run()
 
 
 def test_the_program_reads_blobs_by_range_and_writes_what_the_app_writes(
@@ -206,7 +145,8 @@ def test_a_file_that_was_written_again_is_not_taken(
     assert isinstance(found, Read)
     ports.blobs.upload(READINGS, f"{name}/rows/train/part-00000.parquet", b"of somebody else")
     with pytest.raises(Conflict, match=r"train/part-00000\.parquet"):
-        ports.readings.take(name, found.parts, f"birds/{name}")
+        etags = {part: one.etag for part, one in found.parts.items()}
+        ports.readings.take(name, etags, f"birds/{name}")
 
 
 def test_a_driver_gets_no_token_unless_its_job_runs(local_azure: LocalAzure) -> None:
@@ -222,11 +162,6 @@ def test_a_driver_gets_no_token_unless_its_job_runs(local_azure: LocalAzure) -> 
     with httpx.Client(base_url=settings.arm, verify=trusted, trust_env=False) as client:
         reply = client.post(f"{spark_token.PATH}{place}/{workspace}", json=body)
     assert (reply.status_code, "does not run" in reply.text) == (401, True)
-
-
-def ended(ports: Ports, spec: ReadingSpec) -> JobSeen:
-    until(lambda: ports.readings.ensure(spec).status != "running", within_s=600)
-    return ports.readings.ensure(spec)
 
 
 @pytest.fixture(scope="module")

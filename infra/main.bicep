@@ -706,6 +706,18 @@ module landingEvents 'modules/landing.bicep' = [
   }
 ]
 
+module rolesOnLandingAccounts 'modules/roles/account.bicep' = [
+  for (one, index) in landingAccounts: {
+    name: 'driftloop-roles-landing-account-${token}-${index}'
+    scope: resourceGroup(split(one.id, '/')[2], split(one.id, '/')[4])
+    params: {
+      accountName: one.name
+      grants: filter(grants, grant => grant.scope == 'landing-account')
+      principalIds: early
+    }
+  }
+]
+
 module rolesOnLandings 'modules/roles/container.bicep' = [
   for (id, index) in landingIds: {
     name: 'driftloop-roles-landing-${token}-${index}'
@@ -874,15 +886,3 @@ output DRIFTLOOP_REGISTRY string = sharedRegistryId
 output DRIFTLOOP_AUTOSCALE_GROUP string = autoscale == 'on' ? groupName : ''
 output DRIFTLOOP_ENVIRONMENT string = environmentName
 output DRIFTLOOP_APP_URL string = app.outputs.url
-
-module rolesOnLandingAccounts 'modules/roles/account.bicep' = [
-  for (one, index) in landingAccounts: {
-    name: 'driftloop-roles-landing-account-${token}-${index}'
-    scope: resourceGroup(split(one.id, '/')[2], split(one.id, '/')[4])
-    params: {
-      accountName: one.name
-      grants: filter(grants, grant => grant.scope == 'landing-account')
-      principalIds: early
-    }
-  }
-]

@@ -87,6 +87,7 @@ class AzureReadings:
             conf={
                 "spark.driver.memoryOverhead": f"{spec.memory_mb}m",
                 "spark.executor.memoryOverhead": f"{spec.memory_mb}m",
+                "spark.driver.maxResultSize": "3g",  # samples of each span
                 "spark.speculation": "false",  # a second writer of the same files
             },
             args=f"--account {account} --container {container.container_name} --name {spec.name}",

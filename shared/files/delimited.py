@@ -106,11 +106,10 @@ class Delimited:
 
     def row_starts(self) -> RowStarts:
         """Where its blocks begin, after all of them were gone through."""
-        form, rows, place = {self.columns[0]: TEXT}, [0], [0]
-        with self._body() as stream:
-            for block in blocks(stream, self.layout, self.name, self._longest):
-                rows.append(rows[-1] + self._parse(block, form, convert=False).num_rows)
-                place.append(place[-1] + len(block))
+        rows, place = [0], [0]
+        for size, table in self._blocks({self.columns[0]: TEXT}, convert=False, place=0):
+            rows.append(rows[-1] + table.num_rows)
+            place.append(place[-1] + size)
         return RowStarts(rows[-1], tuple(rows), tuple(place))
 
     @property
@@ -119,7 +118,9 @@ class Delimited:
 
     def _body(self, place: int = 0) -> io.BufferedReader:
         """The text from a byte after its header on."""
-        stream, left = self.text.open(), self.layout.body + place
+        if place:
+            return self.text.open_at(self.layout.body + place)
+        stream, left = self.text.open(), self.layout.body
         while left and (piece := stream.read(min(left, BLOCK_BYTES))):
             left -= len(piece)
         return stream
@@ -132,27 +133,37 @@ class Delimited:
         From an offset on that `row_starts` gives. Times are UTC and text is a dictionary. `Contradicted` names a column
         that a later row makes another.
         """
+        yield from (table for _, table in self._blocks(forms, convert=convert, place=place))
+
+    def _blocks(
+        self, forms: Mapping[str, Form], *, convert: bool, place: int
+    ) -> Iterator[tuple[int, pa.Table]]:
+        """Each block's bytes, and the table of its rows."""
+
+        def parse(block: memoryview) -> tuple[int, pa.Table]:
+            return len(block), self._parse(block, forms, convert=convert)
+
         with self._body(place) as stream:
             found = blocks(stream, self.layout, self.name, self._longest)
             first = list(islice(found, 2))
             if len(first) < 2:  # threads have nothing to share
-                yield from (self._parse(block, forms, convert=convert) for block in first)
+                yield from map(parse, first)
                 return
             found = chain(first, found)
 
-            def parsed(block: Future[memoryview | None]) -> pa.Table | None:
+            def parsed(block: Future[memoryview | None]) -> tuple[int, pa.Table] | None:
                 taken = block.result()
-                return None if taken is None else self._parse(taken, forms, convert=convert)
+                return None if taken is None else parse(taken)
 
             with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(THREADS) as parsers:
 
-                def begun() -> Future[pa.Table | None]:
+                def begun() -> Future[tuple[int, pa.Table] | None]:
                     return parsers.submit(parsed, reader.submit(next, found, None))
 
                 coming = deque(begun() for _ in range(AHEAD))
-                while (table := coming.popleft().result()) is not None:
+                while (one := coming.popleft().result()) is not None:
                     coming.append(begun())
-                    yield table
+                    yield one
 
     def _parse(self, block: bytes | memoryview, forms: Mapping[str, Form], *, convert: bool) -> pa.Table:
         if not self.layout.escapes and _holds(block, b'\\"') and escaped(block, self.layout.separator):

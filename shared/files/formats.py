@@ -56,6 +56,8 @@ _NO_TABLE = {
     rb"(?i)@relation\s": "ARFF",
     rb"(?i)(?:insert into|create table)\s": "SQL",
 }
+_AS_THEY_LIE = {"utf-8": 0, "utf-8-sig": len(codecs.BOM_UTF8)}
+"""Encodings of which a place in the text is one in the file, after so many bytes."""
 _MARKS = (  # longest first: the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -92,6 +94,16 @@ class Text:
     def open(self) -> io.BufferedReader:
         """The text as UTF-8 without a byte order mark."""
         return io.BufferedReader(_Stream(_utf8(self._pieces(), self.encoding, self.name)), _PIECE)
+
+    def open_at(self, place: int) -> io.BufferedReader:
+        """The same from a byte on, with which a character begins; what is not as it lies is read from its start."""
+        if self.packed or self.encoding not in _AS_THEY_LIE:
+            stream = self.open()
+            while place and (piece := stream.read(min(place, _PIECE))):
+                place -= len(piece)
+            return stream
+        begin = place + _AS_THEY_LIE[self.encoding]
+        return io.BufferedReader(_Stream(_utf8(_read(self.path, begin), "utf-8", self.name, begin)), _PIECE)
 
     def _pieces(self) -> Iterator[bytes]:
         return _inflated(self.path, self.name) if self.packed else _read(self.path)
@@ -174,8 +186,9 @@ def _head(path: Place, size: int) -> bytes:
         return stream.read(size)
 
 
-def _read(path: Place) -> Iterator[bytes]:
+def _read(path: Place, begin: int = 0) -> Iterator[bytes]:
     with path.open("rb") as stream:
+        stream.seek(begin)
         while piece := stream.read(_PIECE):
             yield piece
 
@@ -214,10 +227,9 @@ def _encoding(start: bytes) -> str:
     return "utf-8"
 
 
-def _utf8(pieces: Iterator[bytes], encoding: str, name: str) -> Iterator[bytes]:
-    """The pieces in UTF-8; NULs and bytes that are no text are refused."""
+def _utf8(pieces: Iterator[bytes], encoding: str, name: str, done: int = 0) -> Iterator[bytes]:
+    """The pieces in UTF-8; NULs and bytes that are no text are refused. `done` bytes of the file are before them."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    done = 0
     try:
         for piece in pieces:
             text = decoder.decode(piece)

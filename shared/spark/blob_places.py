@@ -9,18 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.blob import BlobBlock
+from azure.storage.blob import BlobBlock, BlobClient
 
 from shared.files.place import FileChanged, FileUnavailable
 from shared.spark import footers
-
-if TYPE_CHECKING:
-    from azure.storage.blob import BlobClient
 
 READ_BYTES = 8 * 1024 * 1024
 WRITTEN_BYTES = 32 * 1024 * 1024
@@ -32,15 +29,24 @@ class _Size:
     st_size: int
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class BlobFile:
-    """A blob of exactly this ETag; `fetched` is told how many bytes came."""
+    """A blob of exactly this ETag; `fetched` is told how many bytes came.
 
-    client: BlobClient
+    It travels without a way to read it: `reach` gives it one.
+    """
+
+    client: BlobClient | None
     name: str
     etag: str
     size: int
     fetched: Callable[[int], None]
+
+    def reach(self, signed: str, fetched: Callable[[int], None]) -> None:
+        self.client, self.fetched = BlobClient.from_blob_url(signed), fetched
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BlobFile, (None, self.name, self.etag, self.size, _unread)
 
     @cached_property
     def _patches(self) -> Mapping[int, int]:
@@ -64,6 +70,8 @@ class BlobFile:
         return bytes(patched)
 
     def _fetch(self, begin: int, size: int) -> bytes:
+        if self.client is None:
+            raise RuntimeError(f"nobody has signed {self.name} for this task")
         with _asking(self.name):
             stream = self.client.download_blob(
                 begin,
@@ -75,6 +83,10 @@ class BlobFile:
             content: bytes = stream.readall()
         self.fetched(len(content))
         return content
+
+
+def _unread(size: int) -> None:
+    """Nothing comes from a file that cannot be reached."""
 
 
 @contextmanager

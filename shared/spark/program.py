@@ -36,7 +36,7 @@ from shared.spark.read_answer import (
     written,
 )
 from shared.spark.read_order import Order, OrderedFile
-from shared.spark.shared_reading import Executors, SharedReading
+from shared.spark.shares import Executors, Shares
 from shared.spark.signed_blobs import SignedBlobs, SignedWire
 from shared.spark.spark_executors import SparkExecutors
 
@@ -71,7 +71,7 @@ class Job:
             signed = SignedBlobs(timedelta(seconds=limits["seconds"]))
             wire = SignedWire(self._container, name, self._services, signed)
             share = limits["memory_mb"] // executors.side_by_side
-            self._shared = SharedReading(executors, wire, self._rows, share)
+            self._shared = Shares(executors, wire, self._rows, share)
 
     def run(self) -> None:
         for watch in (self._tell, self._watch):

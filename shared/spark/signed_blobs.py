@@ -84,17 +84,14 @@ class SignedWire:
 
     def reads(self, file: BlobFile) -> str:
         """Its address, signed for reading; NotDelegated."""
+        if file.client is None:
+            raise RuntimeError(f"{file.name} is no file of this process")
         return self._signed.read(self._service(file.client), file.client)
 
     def writes(self, name: str) -> str:
         """The address of a file of the folder, signed for writing; NotDelegated."""
         blob = self._container.get_blob_client(f"{self._folder}/{name}")
         return self._signed.write(self._service(blob), blob)
-
-    def read(self, name: str) -> bytes:
-        """A file of the folder."""
-        content: bytes = self._container.download_blob(f"{self._folder}/{name}").readall()
-        return content
 
     def _service(self, blob: BlobClient) -> BlobServiceClient:
         return next(one for one in self._services.values() if blob.url.startswith(f"{one.url.rstrip('/')}/"))

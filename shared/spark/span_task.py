@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 from azure.storage.blob import BlobClient
 
@@ -20,9 +16,6 @@ from shared.redaction import redacted
 from shared.spark.blob_places import BlobFile, BlobFolder
 from shared.values.texts import Contradicted
 
-SUMMARY = "summary"
-"""Folder of what spans came to, beside that of their rows."""
-
 
 @dataclass(frozen=True)
 class Task:
@@ -30,19 +23,17 @@ class Task:
 
     span: Span
     files: Mapping[str, str] = field(repr=False)
-    """Address of a blob -> the same, signed for reading."""
+    """File of the drop -> its address, signed for reading."""
     parts: Mapping[str, str] = field(repr=False)
-    """Name below the rows' folder, and that of the summary -> its address, signed for writing."""
+    """Name below the rows' folder -> its address, signed for writing."""
     memory_mb: int
 
 
 @dataclass(frozen=True)
 class Done:
-    """The span is read; what it came to lies in a blob, since many of them would not fit the driver at once."""
+    """The span is read."""
 
-    part: int
-    summary: str
-    """SHA-256 of it."""
+    reading: PartReading
     etags: Mapping[str, str]
     """Of the files that were written, by their name below the rows' folder."""
     rows: Mapping[str, int]
@@ -53,7 +44,6 @@ class Done:
 class Contradiction:
     """As `Contradicted`, which the driver learns from."""
 
-    part: int
     column: str
     what: str
     value: str
@@ -63,7 +53,6 @@ class Contradiction:
 class Rejection:
     """As `InputRejected`: the drop cannot be used."""
 
-    part: int
     code: str
     text: str
 
@@ -72,7 +61,6 @@ class Rejection:
 class Change:
     """As `FileChanged`."""
 
-    part: int
     name: str
 
 
@@ -80,7 +68,6 @@ class Change:
 class Beyond:
     """A task cannot; one process with all memory of its machine may, or says why not as it ever did."""
 
-    part: int
     why: str
 
 
@@ -95,36 +82,21 @@ class _TooMuchMemory(Exception):
     pass
 
 
-@dataclass(frozen=True)
-class _Elsewhere:
-    """A file of the drop that holds no row of this span."""
-
-    name: str
-
-
 def names(part: int) -> tuple[str, ...]:
     """The files that a span may become."""
     return tuple(f"{side}/part-{part:05d}.parquet" for side in ("train", "holdout", "unlabelled", "rejected"))
 
 
-def packed(plan: Plan) -> bytes:
-    """A plan as it travels: its files by their addresses alone, without a way to reach them."""
-    content = io.BytesIO()
-    _Packer(content, pickle.HIGHEST_PROTOCOL).dump(plan)
-    return content.getvalue()
-
-
-def run(plan: bytes, task: bytes, fetched: Callable[[int], None]) -> bytes:
-    """Read a span; plain values, so that it can be called in any process. `fetched` is told how many bytes came."""
-    asked = cast("Task", pickle.loads(task))  # noqa: S301  # from our own driver
+def run(plan: Plan, task: Task, fetched: Callable[[int], None]) -> Outcome:
+    """Read a span, in any process. `fetched` is told how many bytes came. SpanUnavailable."""
     try:
-        return pickle.dumps(_outcome(plan, asked, fetched))
+        return _outcome(plan, task, fetched)
     except FileUnavailable as error:  # its cause names the signed address, and Spark logs causes
         told = redacted(str(error))
     raise SpanUnavailable(told)
 
 
-def _outcome(plan: bytes, task: Task, told: Callable[[int], None]) -> Outcome:
+def _outcome(plan: Plan, task: Task, told: Callable[[int], None]) -> Outcome:
     part = task.span.part
 
     def fetched(size: int) -> None:
@@ -135,54 +107,25 @@ def _outcome(plan: bytes, task: Task, told: Callable[[int], None]) -> Outcome:
 
     folder = BlobFolder(lambda name: BlobClient.from_blob_url(task.parts[name]))
     try:
-        known = cast("Plan", _Unpacker(io.BytesIO(plan), task.files, fetched).load())
-        reading = read_part(known, task.span, folder)
-        etags, rows = dict(folder.written), _rows(part, reading)
-        return Done(part, _left(reading, folder), etags, rows)
+        for source in plan.sources.parts:
+            if isinstance(source.place, BlobFile) and (signed := task.files.get(source.file.name)):
+                source.place.reach(signed, fetched)
+        reading = read_part(plan, task.span, folder)
+        return Done(reading, dict(folder.written), _rows(part, reading))
     except Contradicted as late:
-        return Contradiction(part, late.column, late.what, late.value)
+        return Contradiction(late.column, late.what, late.value)
     except InputRejected as rejection:
-        return Rejection(part, rejection.code, str(rejection))
+        return Rejection(rejection.code, str(rejection))
     except FileChanged as changed:
-        return Change(part, changed.name)
+        return Change(changed.name)
     except (_TooMuchMemory, MemoryError):
-        return Beyond(part, "memory")
+        return Beyond("memory")
     except FileUnavailable:
         raise
     except Exception as error:  # noqa: BLE001  # hostile bytes fail in ways that no list foresees
-        return Beyond(part, type(error).__name__)
-
-
-def _left(reading: PartReading, folder: BlobFolder) -> str:
-    content = pickle.dumps(reading, pickle.HIGHEST_PROTOCOL)
-    with (folder / SUMMARY).open("wb") as file:
-        file.write(content)
-    return hashlib.sha256(content).hexdigest()
+        return Beyond(type(error).__name__)
 
 
 def _rows(part: int, reading: PartReading) -> dict[str, int]:
     train, holdout, unlabelled = (int(rows) for rows in reading.split)
     return dict(zip(names(part), (train, holdout, unlabelled, reading.contract.rejected), strict=True))
-
-
-class _Packer(pickle.Pickler):
-    def persistent_id(self, obj: Any) -> tuple[str, str, str, int] | None:
-        if isinstance(obj, BlobFile):
-            return (obj.client.url, obj.name, obj.etag, obj.size)
-        return None
-
-
-class _Unpacker(pickle.Unpickler):
-    def __init__(self, content: io.BytesIO, files: Mapping[str, str], fetched: Callable[[int], None]) -> None:
-        super().__init__(content)
-        self._files, self._fetched = files, fetched
-        self._found: dict[str, BlobFile] = {}
-
-    def persistent_load(self, pid: tuple[str, str, str, int]) -> BlobFile | _Elsewhere:
-        address, name, etag, size = pid
-        if address not in self._files:
-            return _Elsewhere(name)
-        if address not in self._found:
-            client = BlobClient.from_blob_url(self._files[address])
-            self._found[address] = BlobFile(client, name, etag, size, self._fetched)
-        return self._found[address]

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from shared.files.place import FileUnavailable
 from shared.spark import span_task
+from shared.spark.span_task import Outcome, Task
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
     from pyspark.sql import SparkSession
+
+    from shared.reader.drop_plan import Plan
 
 
 class SparkExecutors:
@@ -39,13 +42,13 @@ class SparkExecutors:
         """Bytes that tasks have fetched, of those that have ended."""
         return int(self._fetched.value)
 
-    def each(self, plan: bytes, tasks: Sequence[bytes]) -> Sequence[bytes]:
+    def each(self, plan: Plan, tasks: Sequence[Task]) -> Sequence[Outcome]:
         from py4j.protocol import Py4JError
 
         known = self._context.broadcast(plan)
         try:
             given = self._context.parallelize(list(tasks), len(tasks))
-            found: list[bytes] = given.map(_reading(known, self._fetched)).collect()
+            found: list[Outcome] = given.map(_reading(known, self._fetched)).collect()
             return found
         except Py4JError as error:
             last = str(error).partition("Driver stacktrace")[0].strip().splitlines()
@@ -57,5 +60,5 @@ class SparkExecutors:
             known.destroy()
 
 
-def _reading(plan: Broadcast[bytes], fetched: Accumulator[int]) -> Callable[[bytes], bytes]:
+def _reading(plan: Broadcast[Plan], fetched: Accumulator[int]) -> Callable[[Task], Outcome]:
     return lambda task: span_task.run(plan.value, task, fetched.add)

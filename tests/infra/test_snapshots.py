@@ -131,6 +131,8 @@ def _scope_of(identifier: str, case: Mapping[str, str]) -> str:
     where = identifier.split("/providers/Microsoft.Authorization/")[0]
     kind, name = where.split("/")[-2:]
     storage = case.get("DRIFTLOOP_EXISTING_WORKSPACE_STORAGE", "").rpartition("/")[2]
+    if (kind, name) == ("storageAccounts", "partner"):
+        return "landing-account"
     if kind == "storageAccounts":
         return "workspace-account" if name == storage or name.startswith("stml") else "account"
     if kind == "workspaces":

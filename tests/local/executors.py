@@ -9,16 +9,20 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar, cast
 
 from shared.files.place import FileUnavailable
+from shared.reader.drop_plan import Plan
 from shared.spark import span_task
+from shared.spark.span_task import Outcome, Task
 
+Thing = TypeVar("Thing")
 CHECKOUT = Path(__file__).parents[2]
 _PROGRAM = """
 import pickle, sys
 from shared.spark import span_task
 plan, task = pickle.load(sys.stdin.buffer)
-sys.stdout.buffer.write(span_task.run(plan, task, lambda size: None))
+pickle.dump(span_task.run(plan, task, lambda size: None), sys.stdout.buffer)
 """
 
 
@@ -38,11 +42,11 @@ class Apart:
         self.told: list[str] = []
         """What tasks wrote to their logs."""
 
-    def each(self, plan: bytes, tasks: Sequence[bytes]) -> Sequence[bytes]:
+    def each(self, plan: Plan, tasks: Sequence[Task]) -> Sequence[Outcome]:
         with ThreadPoolExecutor(self.slots) as pool:
             return list(pool.map(lambda task: self._one(plan, task), tasks))
 
-    def _one(self, plan: bytes, task: bytes) -> bytes:
+    def _one(self, plan: Plan, task: Task) -> Outcome:
         done = subprocess.run(
             [sys.executable, "-c", _PROGRAM],
             input=pickle.dumps((plan, task)),
@@ -54,7 +58,12 @@ class Apart:
         self.told.append(done.stderr.decode())
         if done.returncode:
             raise FileUnavailable(done.stderr.decode().splitlines()[-1])
-        return done.stdout
+        return cast("Outcome", pickle.loads(done.stdout))  # noqa: S301  # our own
+
+
+def again(thing: Thing) -> Thing:
+    """As it arrives in another process."""
+    return cast("Thing", pickle.loads(pickle.dumps(thing)))  # noqa: S301  # our own
 
 
 class Here:
@@ -67,7 +76,7 @@ class Here:
         self.slots = slots
         self.tasks: list[span_task.Task] = []
 
-    def each(self, plan: bytes, tasks: Sequence[bytes]) -> Sequence[bytes]:
-        self.tasks += [pickle.loads(task) for task in tasks]  # noqa: S301  # our own
-        found = [span_task.run(plan, task, lambda size: None) for task in reversed(tasks)]
+    def each(self, plan: Plan, tasks: Sequence[Task]) -> Sequence[Outcome]:
+        self.tasks += tasks
+        found = [again(span_task.run(again(plan), task, lambda size: None)) for task in reversed(tasks)]
         return list(reversed(found))

@@ -17,8 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import BlobServiceClient
 from pyarrow.csv import write_csv
 
 from local.azure import LocalAzure
@@ -27,7 +30,7 @@ from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from shared.azure import registry
 from shared.azure.client import Workspace, credential
 from shared.errors import Conflict
-from shared.files.drop_files import Limits
+from shared.files.drop_files import Limits, ReadSpec
 from shared.files.place import FileUnavailable
 from shared.ports import Ports
 from shared.settings import Settings
@@ -41,6 +44,7 @@ from shared.spark.read_answer import (
     Refused,
 )
 from shared.wiring import READINGS, azure_ports
+from tests.drift.families import mixed
 from tests.local.reading import SPEC, TABLE, Program, answer, asked, check_same, ended, here
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="no Java found: Spark needs Java 17")
@@ -206,3 +210,23 @@ class TestOnSpark:
         ports.readings.cancel(name)
         assert ended(ports, spec).status == "canceled"
         assert ports.readings.left(name, PROGRESS, 1000) == b""
+
+    def test_tasks_of_its_executor_share_a_drop_and_no_log_holds_a_signature(
+        self, local_azure: LocalAzure, ports: Ports, reader: str, name: str, tmp_path: Path
+    ) -> None:
+        table = mixed(np.random.default_rng(5), 300_000)
+        wide = ReadSpec(target=table.column_names[0], limits=Limits(memory_mb=8192))
+        place = tmp_path / "rows.parquet"
+        pq.write_table(table, place, row_group_size=50_000)
+        spec, blobs = asked(ports, name, place, code=reader, spec=wide)
+        seen = ended(ports, spec)
+        found = answer(ports, spec, seen.error)
+        assert isinstance(found, Read) and (found.tasks, found.alone) == (3, "")
+        out = tmp_path / "out"
+        check_same(ports, found, name, here([place], blobs, out, wide), out)
+        logs = BlobServiceClient(
+            local_azure.settings.storage("blob"), DefaultAzureCredential()
+        ).get_container_client("azureml")
+        left = {one: logs.download_blob(one).readall() for one in logs.list_blob_names() if name in one}
+        assert any(left.values())
+        assert [one for one, content in left.items() if b"sig=" in content] == []

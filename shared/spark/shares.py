@@ -5,18 +5,17 @@ What the tasks come to merges to what one pass gives, to the byte (decision 53).
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from shared.errors import InputRejected
-from shared.files.place import FileChanged, FileUnavailable, Place
+from shared.files.place import FileChanged, Place
 from shared.reader import one_pass
 from shared.reader.drop_plan import Plan, Span, plan
 from shared.reader.part_summary import PartReading, read_part
 from shared.spark import span_task
 from shared.spark.blob_places import BlobFile
+from shared.spark.read_answer import ROWS
 from shared.spark.signed_blobs import NotDelegated
 from shared.spark.span_task import Beyond, Change, Contradiction, Done, Outcome, Rejection, Task
 from shared.values.texts import Contradicted
@@ -46,7 +45,7 @@ class Executors(Protocol):
     def fetched(self) -> int:
         """Bytes that came to them so far, about."""
 
-    def each(self, plan: bytes, tasks: Sequence[bytes]) -> Sequence[bytes]:
+    def each(self, plan: Plan, tasks: Sequence[Task]) -> Sequence[Outcome]:
         """`span_task.run` of each task, in their order; FileUnavailable when one failed each time it was tried."""
 
 
@@ -59,11 +58,8 @@ class Wire(Protocol):
     def writes(self, name: str) -> str:
         """The address of a file of the job's folder, signed for writing; NotDelegated."""
 
-    def read(self, name: str) -> bytes:
-        """A file of the job's folder."""
 
-
-class SharedReading:
+class Shares:
     """Reads one drop; `tasks`, `alone` and `rows` say how it was done."""
 
     def __init__(self, executors: Executors, wire: Wire, rows: BlobFolder, memory_mb: int) -> None:
@@ -109,18 +105,14 @@ class SharedReading:
 
     def _task(self, span: Span, places: Mapping[str, Place]) -> Task:
         files = [place for name in span.files if isinstance(place := places[name], BlobFile)]
-        reads = {file.client.url: self._wire.reads(file) for file in files}
-        rows = {name: self._wire.writes(f"rows/{name}") for name in span_task.names(span.part)}
-        summary = self._wire.writes(_summary(span.part))
-        return Task(span, reads, {**rows, span_task.SUMMARY: summary}, self._memory_mb)
+        reads = {file.name: self._wire.reads(file) for file in files}
+        parts = {name: self._wire.writes(f"{ROWS}/{name}") for name in span_task.names(span.part)}
+        return Task(span, reads, parts, self._memory_mb)
 
     def _parts(self, settled: Plan, tasks: Sequence[Task]) -> list[PartReading]:
         """What all spans came to; what the first that came to nothing says is said of the drop, as one pass would."""
-        given = [pickle.dumps(task) for task in tasks]
-        found = self._executors.each(span_task.packed(settled), given)
-        outcomes = [cast("Outcome", pickle.loads(one)) for one in found]  # noqa: S301  # from our own tasks
         done = []
-        for outcome in outcomes:
+        for outcome in self._executors.each(settled, tasks):
             if isinstance(outcome, Beyond):
                 return []
             done.append(_demand(outcome))
@@ -129,18 +121,7 @@ class SharedReading:
         for one in done:
             self.rows.update(one.rows)
             self._folder.written.update(one.etags)
-        return [self._summary(one) for one in done]
-
-    def _summary(self, done: Done) -> PartReading:
-        """Training code may write where it lies: it is what the task left, or nothing."""
-        content = self._wire.read(_summary(done.part))
-        if hashlib.sha256(content).hexdigest() != done.summary:
-            raise FileUnavailable(f"the summary of span {done.part} is not the one that its task left")
-        return cast("PartReading", pickle.loads(content))  # noqa: S301  # as its digest shows
-
-
-def _summary(part: int) -> str:
-    return f"{span_task.SUMMARY}/{part:05d}.bin"
+        return [one.reading for one in done]
 
 
 def _demand(outcome: Done | Contradiction | Rejection | Change) -> Done:

@@ -102,6 +102,8 @@ def summary(overview: Overview) -> str:
 
 
 def _advised(why: Reason | None) -> None:
+    """What the summary says in its first words is not said twice."""
     if why is not None:
-        out.print(f"  [yellow]{shown(say(why))}[/]")
+        if why.code not in NOBODY_SERVED:
+            out.print(f"  [yellow]{shown(say(why))}[/]")
         advise(why)

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import NoReturn
 
 import pytest
+from typer.testing import CliRunner
 
+from cli import app, session
 from cli.status import summary
 from shared.domain.loop import Overview
 from shared.domain.reason import NOBODY_SERVED, Code
@@ -168,6 +170,17 @@ def test_what_serves_nobody_stands_first_while_a_release_is_open_too(training: W
     assert training.state.open_release is None, training.release(training.state.open_release or 1)
     found = swept(training)
     assert found.needs_attention is None, say(found.needs_attention)
+
+
+@pytest.mark.parametrize("words", [(), ("birds",)], ids=["all", "birds"])
+def test_status_says_once_that_nobody_is_served(
+    world: World, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_endpoint(world)
+    swept(world)
+    monkeypatch.setattr(session, "ports", lambda: world.ports)
+    said = CliRunner().invoke(app, ["status", *words]).output
+    assert said.count("nobody is served") == 1 and "driftloop restore LOOP makes the endpoint" in said
 
 
 def test_an_endpoint_that_is_not_made_yet_has_no_traffic() -> None:

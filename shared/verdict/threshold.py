@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
@@ -54,9 +54,9 @@ def of_champion(unit: Unit, published: Published, drop: DataVersion | None = Non
     sign = metric_of(wanted.name, record.policy.costs, record.policy.own).sign
     gate = (shown.value, shown.low, shown.high)
     drops_alone = drop is not None and published.definition.data.holdout.by == "time"
-    past = _past(unit, drop, champion.release) if drop is not None else []
-    own = [version for version in past if version.judged_against == champion.release]
-    runs = _runs(past, wanted.confidence)
+    past = _past(unit, drop) if drop is not None else []
+    own = [v for v in past if v.judged_against == champion.release and not v.metric_breached]
+    runs = _runs(past, champion.release, wanted.confidence)
     if drop_spread.later(runs) >= drop_spread.FEWEST_LATER and (own or not drops_alone):
         at_gate = None if drops_alone else gate
         value, spread, told = _over_drops(at_gate, own, runs, champion.release, wanted)
@@ -94,26 +94,31 @@ def _over_drops(
     return found.value, found.spread, told
 
 
-def _past(unit: Unit, version: DataVersion, serving: int) -> list[DataVersion]:
-    """Drops before this one that a champion of this loop file was measured on; oldest first.
-
-    A loss that stays must not pass for variation: what breached under the release that is serving is left out. Once
-    another one serves it counts, or else the next losses by chance would be called breached too often.
-    """
+def _past(unit: Unit, version: DataVersion) -> list[DataVersion]:
+    """Drops before this one that a champion of this loop file was measured on; oldest first."""
     numbers = range(max(1, version.number - MOST_PAST), version.number)
     return [
         one
         for one in (unit.versions(numbers) if numbers else [])
-        if one.metric_found is not None
-        and one.created_at >= unit.state.published_at
-        and not (one.metric_breached and one.judged_against == serving)
+        if one.metric_found is not None and one.created_at >= unit.state.published_at
     ]
 
 
-def _runs(past: Sequence[DataVersion], confidence: float) -> list[list[Sample]]:
-    """Drops in a row that one and the same model was measured on."""
-    grouped = groupby(past, key=lambda version: version.judged_against)
-    return [[_sample(version, confidence) for version in run] for _, run in grouped]
+def _runs(past: Sequence[DataVersion], serving: int, confidence: float) -> list[list[Sample]]:
+    """Drops in a row that one and the same model was measured on.
+
+    A breach under the release that is serving is set against its neighbour alone: a loss that stays is in one such
+    difference and does not pass for variation at each drop, and a loss by chance is not left out, or the next ones
+    would be called breached too often.
+    """
+    runs = list[list[DataVersion]]()
+    for release, group in groupby(past, key=lambda version: version.judged_against):
+        run = list(group)
+        if release == serving:
+            runs += [[before, one] for before, one in pairwise(run) if one.metric_breached]
+            run = [one for one in run if not one.metric_breached]
+        runs.append(run)
+    return [[_sample(version, confidence) for version in run] for run in runs]
 
 
 def _sample(version: DataVersion, confidence: float) -> Sample:

@@ -23,6 +23,7 @@ from shared.intake.rejections import listed, rejected
 from shared.reader.child import peak_mb
 from shared.spark.answered import answered
 from shared.spark.blob_places import BlobFile, BlobFolder
+from shared.spark.drop_shares import Executors, Shares
 from shared.spark.read_answer import (
     ANSWER,
     ORDER,
@@ -36,7 +37,6 @@ from shared.spark.read_answer import (
     written,
 )
 from shared.spark.read_order import Order, OrderedFile
-from shared.spark.shares import Executors, Shares
 from shared.spark.signed_blobs import SignedBlobs, SignedWire
 from shared.spark.spark_executors import SparkExecutors
 

@@ -50,7 +50,7 @@ class Read:
     tasks: int = 1
     """How many read at once."""
     alone: str = ""
-    """Why one task read it, as codes of `drop_plan.Alone` and `shares`; empty where many did."""
+    """Why one task read it, as codes of `drop_plan.Alone` and `drop_shares`; empty where many did."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from shared.port_rules import READING_TAG
 from shared.ports import Blob, JobSeen, Ports, ReadingSpec
 from shared.reader.one_pass import read
 from shared.spark import program
+from shared.spark.drop_shares import Executors
 from shared.spark.read_answer import ANSWER, MOST_ANSWER, MOST_PROFILE, PROFILE, Answer, Read, believed
 from shared.spark.read_order import Order, OrderedFile
-from shared.spark.shares import Executors
 from shared.wiring import READINGS
 from tests.drift.families import mixed
 from tests.patience import until

@@ -215,7 +215,7 @@ class TestOnSpark:
         self, local_azure: LocalAzure, ports: Ports, reader: str, name: str, tmp_path: Path
     ) -> None:
         table = mixed(np.random.default_rng(5), 300_000)
-        wide = ReadSpec(target=table.column_names[0], limits=Limits(memory_mb=8192))
+        wide = ReadSpec(target=table.column_names[0], limits=Limits(memory_mb=8192, seconds=3600))
         place = tmp_path / "rows.parquet"
         pq.write_table(table, place, row_group_size=50_000)
         spec, blobs = asked(ports, name, place, code=reader, spec=wide)

@@ -39,6 +39,7 @@ from tests.intake.test_spans import SPECS, rows, small_bounds
 from tests.local.executors import Apart, Here, again
 from tests.local.reading import Program, answer, asked, check_same, here
 
+LIMITS = Limits(memory_mb=8192, seconds=3600)
 MANY = 300_000
 """Rows: three stretches."""
 
@@ -81,7 +82,7 @@ def test_many_tasks_make_the_version_of_one_pass(
 ) -> None:
     table = rows(170, 3, lists=False)
     reference = drift.profile(rows(100, 100, lists=False).drop(["at", "note"])).to_bytes() if known else b""
-    spec = replace(SPECS[loop], reference=reference, limits=Limits(memory_mb=4096))
+    spec = replace(SPECS[loop], reference=reference, limits=LIMITS)
     files = landed(table, tmp_path, kind)
     job, blobs = asked(ports, name, *files, spec=spec)
     executors = Here()
@@ -97,7 +98,7 @@ def test_tasks_that_know_nothing_of_the_driver_read_a_drop(
 ) -> None:
     """Neither its environment nor its folder, its files or its token."""
     table = mixed(np.random.default_rng(5), MANY)
-    spec = ReadSpec(target=table.column_names[0], limits=Limits(memory_mb=8192))
+    spec = ReadSpec(target=table.column_names[0], limits=LIMITS)
     pq.write_table(table, tmp_path / "rows.parquet", row_group_size=50_000)
     job, blobs = asked(ports, name, tmp_path / "rows.parquet", spec=spec)
     executors = Apart(tmp_path, local_azure.settings.bundle)
@@ -122,7 +123,7 @@ def test_tasks_that_know_nothing_of_the_driver_read_a_drop(
 def test_what_one_task_must_read_it_reads_and_says_why(
     local_azure: LocalAzure, ports: Ports, name: str, tmp_path: Path, more: dict[str, Any], alone: str
 ) -> None:
-    spec = replace(SPECS["by hash"], limits=Limits(memory_mb=4096), **more)
+    spec = replace(SPECS["by hash"], limits=LIMITS, **more)
     files = landed(rows(170, 3, lists=False), tmp_path, "parquet")
     job, blobs = asked(ports, name, *files, spec=spec)
     Program(local_azure, ports, job, Here()).run()
@@ -143,7 +144,7 @@ def test_a_row_that_contradicts_the_plan_makes_another_one(
 ) -> None:
     monkeypatch.setattr("shared.files.delimited.SAMPLE_BYTES", 200)
     (tmp_path / "a.csv").write_bytes(text([*map(str, range(150)), *(f"00{number}" for number in range(60))]))
-    spec = ReadSpec("label", limits=Limits(memory_mb=4096))
+    spec = ReadSpec("label", limits=LIMITS)
     job, blobs = asked(ports, name, tmp_path / "a.csv", spec=spec)
     executors = Here()
     Program(local_azure, ports, job, executors).run()
@@ -159,7 +160,7 @@ def test_what_is_wrong_with_a_drop_is_said_as_by_one_pass(
 ) -> None:
     lines = [b"key,label\n", *(b"%d,a\n" % number for number in range(200)), b"1,2,3,4\n"]
     (tmp_path / "a.csv").write_bytes(b"".join(lines))
-    spec = ReadSpec("label", limits=Limits(memory_mb=4096))
+    spec = ReadSpec("label", limits=LIMITS)
     told = []
     for executors, job_name in ((Here(), name), (None, f"{name}-alone")):
         job, _ = asked(ports, job_name, tmp_path / "a.csv", spec=spec)
@@ -186,7 +187,7 @@ def test_a_blob_that_another_task_finds_changed_is_told_by_name(
     local_azure: LocalAzure, ports: Ports, name: str, tmp_path: Path
 ) -> None:
     files = landed(rows(170, 3, lists=False), tmp_path, "parquet")
-    job, blobs = asked(ports, name, *files, spec=replace(SPECS["by hash"], limits=Limits(memory_mb=4096)))
+    job, blobs = asked(ports, name, *files, spec=replace(SPECS["by hash"], limits=LIMITS))
 
     def overwrite(plan: Any, tasks: Any) -> None:
         ports.blobs.upload("landing", blobs[1].name, b"another")
@@ -200,7 +201,7 @@ def test_a_task_that_needs_more_memory_than_its_share_leaves_the_drop_to_one(
     local_azure: LocalAzure, ports: Ports, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = landed(rows(170, 3, lists=False), tmp_path, "parquet")
-    spec = replace(SPECS["by hash"], limits=Limits(memory_mb=4096))
+    spec = replace(SPECS["by hash"], limits=LIMITS)
     job, blobs = asked(ports, name, *files, spec=spec)
     monkeypatch.setattr(span_task, "peak_mb", lambda: 5000.0)
     Program(local_azure, ports, job, Here()).run()
@@ -226,7 +227,7 @@ def test_the_identity_of_the_job_may_sign_and_one_that_may_not_reads_alone(
 ) -> None:
     """As where the deployment is older than the role."""
     files = landed(rows(170, 3, lists=False), tmp_path, "parquet")
-    spec = replace(SPECS["by hash"], limits=Limits(memory_mb=4096))
+    spec = replace(SPECS["by hash"], limits=LIMITS)
     job, blobs = asked(ports, name, *files, spec=spec)
     Program(local_azure, ports, job)
     account = local_azure.settings.storage("blob")
@@ -247,7 +248,7 @@ def test_nothing_secret_travels_but_in_the_task_itself(
 ) -> None:
     caplog.set_level(0)
     files = landed(rows(170, 3, lists=False), tmp_path, "parquet")
-    job, _ = asked(ports, name, *files, spec=replace(SPECS["by hash"], limits=Limits(memory_mb=4096)))
+    job, _ = asked(ports, name, *files, spec=replace(SPECS["by hash"], limits=LIMITS))
     plans = []
     executors = Meanwhile(lambda plan, tasks: plans.append(plan))
     Program(local_azure, ports, job, executors).run()
@@ -272,7 +273,7 @@ def test_what_a_task_says_of_storage_that_fails_holds_no_address(
     client = partial(BlobClient.from_blob_url, retry_total=0)
     monkeypatch.setattr(BlobClient, "from_blob_url", client)
     files = landed(rows(170, 3, lists=False), tmp_path, "parquet")
-    job, _ = asked(ports, name, *files, spec=replace(SPECS["by hash"], limits=Limits(memory_mb=4096)))
+    job, _ = asked(ports, name, *files, spec=replace(SPECS["by hash"], limits=LIMITS))
     port, told = f":{local_azure.settings.blob_port}/", []
 
     def unreachable(plan: Any, tasks: Any) -> None:

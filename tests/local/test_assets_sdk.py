@@ -14,7 +14,6 @@ from azure.ai.ml import Input, MLClient, Output, command, dsl, load_component
 from azure.ai.ml.constants import AssetTypes
 from azure.ai.ml.entities import Data, Environment, Model
 from azure.core.exceptions import (
-    ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
     ResourceNotFoundError,
@@ -303,7 +302,7 @@ class TestKeyless:
         service = BlobServiceClient(
             local_azure.settings.storage("blob"), {"account_name": ACCOUNT, "account_key": known}
         )
-        with pytest.raises(ClientAuthenticationError):
+        with pytest.raises(HttpResponseError, match="Key based authentication is not permitted"):
             service.get_account_information()
 
 

@@ -203,7 +203,7 @@ def test_a_task_that_needs_more_memory_than_its_share_leaves_the_drop_to_one(
     files = landed(rows(170, 3, lists=False), tmp_path, "parquet")
     spec = replace(SPECS["by hash"], limits=LIMITS)
     job, blobs = asked(ports, name, *files, spec=spec)
-    monkeypatch.setattr(span_task, "peak_mb", lambda: 5000.0)
+    monkeypatch.setattr(span_task, "peak_mb", lambda: 20_000.0)
     Program(local_azure, ports, job, Here()).run()
     found = answer(ports, job)
     assert isinstance(found, Read) and (found.tasks, found.alone) == (1, "beyond")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,6 +52,17 @@ def come_through(told: DrivenStage) -> bool:
     return told.state.champion is not None
 
 
+@contextmanager
+def beside(command: list[str]) -> Iterator[None]:
+    """A command in a process of its own, as in another terminal, ended when that is over."""
+    words = [sys.executable, "-c", "from cli import main; main()", *command[1:]]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
 def follow_the_tutorial(told: DrivenStage, patch: pytest.MonkeyPatch) -> None:
     """Everything that docs/tutorial.md says to type, in its order; what it says will be seen is seen."""
     (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(), re.DOTALL)
@@ -58,6 +72,11 @@ def follow_the_tutorial(told: DrivenStage, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(acts, "WAIT_S", 0.1)  # and taken up by the waits below
     for command in typed("docs/tutorial.md"):
         assert command[0] == "driftloop"
+        if command[1] == "traffic":
+            told.wait("the canary", lambda: told.release(2).phase is Phase.CANARY)
+            with beside(command):
+                told.wait("the end of release 2", lambda: told.state.open_release is None)
+            continue
         result = CliRunner().invoke(app, command[1:], env={"COLUMNS": "200"})
         assert result.exit_code == 0, f"{command}: {result.output} {result.exception}"
         match command[1:]:
@@ -75,9 +94,10 @@ def follow_the_tutorial(told: DrivenStage, patch: pytest.MonkeyPatch) -> None:
             case ["retrain", *_]:
                 told.wait("release 2", lambda: told.state.open_release == 2)
             case ["explain", "churn/2"]:
-                assert "the fee went up by half" in result.output
-    told.wait("the end of release 2", lambda: told.state.open_release is None)
-    assert told.weights() == {"r1-a1": 100}
+                assert "the fee doubled" in result.output
+            case ["status", *_] if told.state.next_release == 3:
+                assert "release 2 live" in result.output
+    assert told.weights() == {"r2-a1": 100}
 
 
 def test_a_classification_is_promoted_and_what_serves_already_is_adopted(

@@ -84,7 +84,7 @@ def test_a_state_folder_has_one_local_azure(local_azure: LocalAzure) -> None:
         LocalAzure(local_azure.settings.folder).start()
 
 
-def test_up_prints_the_settings_writes_them_for_core_tools_and_leaves_nothing(tmp_path: Path) -> None:
+def test_up_writes_the_settings_for_a_shell_and_for_core_tools_and_leaves_nothing(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
@@ -100,9 +100,11 @@ def test_up_prints_the_settings_writes_them_for_core_tools_and_leaves_nothing(tm
         lines = []
         for line in up.stdout:
             lines.append(line)
-            if "Ctrl-C" in line:
+            if "in a browser" in line or "Core Tools" in line:
                 break
-        connection = next(line for line in lines if "AZURE_STORAGE_CONNECTION_STRING" in line)
+        assert not any("export" in line for line in lines), "the settings, with a secret, stand in a file"
+        settings = (tmp_path / "state" / "env").read_text().splitlines()
+        connection = next(line for line in settings if "AZURE_STORAGE_CONNECTION_STRING" in line)
         words = shlex.split(connection.removeprefix("export AZURE_STORAGE_CONNECTION_STRING="))
         with BlobServiceClient.from_connection_string(
             words[0], connection_verify=str(tmp_path / "state" / "certificates" / "bundle.pem")
@@ -111,7 +113,8 @@ def test_up_prints_the_settings_writes_them_for_core_tools_and_leaves_nothing(tm
         running = ps("-ww", "-eo", "args")
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 0
-    assert any(line.startswith("export DRIFTLOOP_QUEUE=driftloop-events") for line in lines)
+    assert "export DRIFTLOOP_QUEUE=driftloop-events" in settings
+    assert (tmp_path / "state" / "env").stat().st_mode & 0o077 == 0
     assert (
         '"AzureWebJobsStorage__credential": "managedidentity"'
         in (tmp_path / "local.settings.json").read_text()

@@ -88,8 +88,13 @@ def draw(rng: np.random.Generator, n: int, share: float, areas: tuple[float, ...
 
 @cache
 def truly(share: float, metric: str) -> tuple[float, float]:
-    """What models with areas of .83 and .85 are worth, on 400,000 rows of their own."""
-    positive, *stated = draw(np.random.default_rng(11), 400_000, share, (0.83, 0.85))
+    """What models with areas of .83 and .85 are worth: the areas themselves, or what they come to on two million rows.
+
+    On 400,000 an area is off by up to a fifth of its error on 10,000 rows, which makes 8 % of a promised 5.
+    """
+    if metric == "roc_auc":
+        return 0.83, 0.85
+    positive, *stated = draw(np.random.default_rng(11), 2_000_000, share, (0.83, 0.85))
     asked = [np.where(positive, p, 1 - p) if metric == "log_loss" else p for p in stated]
     worse, good = (METRICS[metric].function(positive, each) for each in asked)
     return worse, good

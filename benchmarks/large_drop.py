@@ -124,10 +124,10 @@ def took(azure: LocalAzure, name: str, tasks: int) -> dict[str, float]:
 def figures(azure: LocalAzure, place: Path, groups: int, known: bool) -> str:
     """A line of the table: one task and two in turns, medians."""
     name, size = asked(azure, place, groups, known)
-    found = {tasks: [] for tasks in (1, 2)}  # type: dict[int, list[dict[str, float]]]
+    found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
     for _ in range(TURNS):
-        for tasks, known_so_far in found.items():
-            known_so_far.append(took(azure, name, tasks))
+        for tasks, figures_of in found.items():
+            figures_of.append(took(azure, name, tasks))
 
     def middle(tasks: int, what: str) -> float:
         return statistics.median(one[what] for one in found[tasks])

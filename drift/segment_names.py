@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 MISSING = "(missing)"
+
+MOST_VALUES = 12
+"""Different numbers beyond which a column's segments are the bands between its quartiles."""
+
 _LONGEST = 64
 
 

@@ -27,9 +27,6 @@ CELLS = 256
 SAMPLE_ROWS, TEXT_ROWS = 1_024, 200
 """Rows of a segment's joint sample, and those whose texts are read for their language."""
 
-MOST_VALUES = 12
-"""Different numbers beyond which a column's segments are the bands between its quartiles."""
-
 OTHERS = "(others)"
 
 MOST_ROWS = 5_000
@@ -148,7 +145,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _settled(column: str, values: pa.ChunkedArray) -> By:
     """By each value, or by bands between the quartiles of these first rows."""
-    if not _is_number(values.type) or len(values.unique()) <= MOST_VALUES:
+    if not _is_number(values.type) or len(values.unique()) <= segment_names.MOST_VALUES:
         return By(column)
     known = _numbers(values)
     known = known[np.isfinite(known)]
@@ -171,9 +168,8 @@ def _named(values: pa.ChunkedArray, by: By) -> tuple[list[str], Ints]:
         return [*names, segment_names.MISSING], bands
     plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
     words = plain.combine_chunks().dictionary_encode(null_encoding="encode")
-    return [segment_names.segment_name(value) for value in words.dictionary.to_pylist()], np.asarray(
-        words.indices, np.int64
-    )
+    names = [segment_names.segment_name(value) for value in words.dictionary.to_pylist()]
+    return names, np.asarray(words.indices, np.int64)
 
 
 def _small(profile: Profile) -> Profile:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient, St
 from shared import accounts, deadline
 from shared.azure.failures import CALL_S, UNBOUNDED, asking, code_of, status_of
 from shared.azure.service_codes import UNREADABLE, Consequence, consequence
+from shared.azure.side_by_side import side_by_side
 from shared.domain.reason import Code
 from shared.errors import Conflict, DependencyUnavailable, InputRejected
 from shared.intake.rejections import rejected
@@ -27,9 +26,6 @@ from shared.ports import Blob
 ROLE = "Storage Blob Data Contributor"
 READER = "Storage Blob Data Reader"
 QUARANTINE = "quarantine"
-
-_AT_ONCE = 8
-"""Blobs that are moved at the same time; the client keeps ten connections open."""
 
 _SMALL_BYTES = 4 * 1024 * 1024
 
@@ -148,16 +144,7 @@ class AzureBlobs:
 def _at_once(moves: Iterable[tuple[int, Callable[[], object]]]) -> None:
     """Make moves of so many bytes each: small ones by a few threads, the others one by one."""
     sized = list(moves)
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="blobs") as pool:
-        begun = [  # a thread of its own knows no end
-            pool.submit(copy_context().run, move) for size, move in sized if size <= _SMALL_BYTES
-        ]
-        wait(begun, return_when=FIRST_EXCEPTION)
-        for one in begun:
-            one.cancel()
-    for one in begun:
-        if not one.cancelled():
-            one.result()
+    side_by_side(move for size, move in sized if size <= _SMALL_BYTES)
     for size, move in sized:
         if size > _SMALL_BYTES:
             move()

@@ -7,8 +7,7 @@ container by us: training code has the same identity as these jobs, and must be 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from shared.azure.blobs import copy, is_changed
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.failures import UNBOUNDED, asking, code_of
 from shared.azure.job_steps import ENDED
+from shared.azure.side_by_side import side_by_side
 from shared.azure.submitted_jobs import SubmittedJobs
 from shared.domain.reason import Code
 from shared.errors import Conflict, InvariantBroken
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 ROLE = "Storage Blob Data Contributor"
 RUNTIME = "3.5"
-AT_ONCE = 8
 DRIVER_GB, EXECUTOR_GB = 4, 2
 """Of Spark's own processes; the reader has its memory beside them."""
 
@@ -117,17 +116,7 @@ class AzureReadings:
 
     def take(self, name: str, parts: Mapping[str, str], path: str) -> None:
         """Side by side: a drop that many tasks read has some hundred files."""
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="taken") as pool:
-            begun = [
-                pool.submit(copy_context().run, self._take, name, part, etag, path)
-                for part, etag in parts.items()
-            ]
-            wait(begun, return_when=FIRST_EXCEPTION)
-            for one in begun:
-                one.cancel()
-        for one in begun:
-            if not one.cancelled():
-                one.result()
+        side_by_side(partial(self._take, name, part, etag, path) for part, etag in parts.items())
 
     def _take(self, name: str, part: str, etag: str, path: str) -> None:
         source = self._readings.get_blob_client(f"{name}/{ROWS}/{part}")

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from drift.segment_names import segment_name
+from drift.segment_names import MOST_VALUES, segment_name
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MOST_VALUES = 12
-"""A column of numbers with more different values makes bands, not a slice a value."""
 
 
 def slice_edges(column: pd.Series) -> tuple[float, ...]:

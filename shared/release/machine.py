@@ -91,6 +91,8 @@ class PhaseTraits:
     """Lasts as long as a job of Azure ML runs."""
     promoted: bool = False
     """The challenger is the loop's champion."""
+    hands_over: bool = False
+    """The champion's place is being taken, or given back: the release itself sees to who serves."""
     frozen: Frozen = Frozen.GOES_ON
 
 
@@ -249,6 +251,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         undo=Undo.ROLL_BACK,
         quick=True,
         frozen=Frozen.TRAFFIC,
+        hands_over=True,
     ),
     P.BAKING: PhaseTraits(
         lambda release, definition: (
@@ -273,6 +276,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         undo=Undo.ROLL_BACK,
         promoted=True,
         frozen=Frozen.EVIDENCE,
+        hands_over=True,
     ),
     P.RETIRING: PhaseTraits(
         lambda release, definition: obs.RemoveDeployment(old_deployment(release)),
@@ -287,6 +291,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         quick=True,
         promoted=True,
         frozen=Frozen.STANDS,
+        hands_over=True,
     ),
     P.ROLLING_BACK: PhaseTraits(
         lambda release, definition: obs.SetTraffic(
@@ -299,6 +304,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         },
         undo=Undo.SETTLED,
         quick=True,
+        hands_over=True,
     ),
     P.CLEANING: PhaseTraits(
         lambda release, definition: obs.RemoveDeployment(release.deployment),
@@ -313,6 +319,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         },
         undo=Undo.SETTLED,
         quick=True,
+        hands_over=True,
     ),
 }
 """Every phase that has not ended. An ended release does nothing, and nothing follows for it."""

@@ -11,9 +11,10 @@ from datetime import timedelta
 from shared import assets, deadline
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import Champion, Phase, Release
+from shared.domain.release import Champion, Release
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError
 from shared.loopfile.definition import Serve
+from shared.release.machine import PHASES
 from shared.runtime.unit_of_work import Unit
 from shared.state.hash_chain import Draft
 
@@ -38,30 +39,13 @@ class Served:
     """Why the champion serves nobody; None when it can."""
 
 
-BESIDE_THE_CHAMPION = frozenset(
-    {
-        Phase.PREPARING,
-        Phase.TRAINING,
-        Phase.REGISTERING,
-        Phase.DEPLOYING,
-        Phase.GATING,
-        Phase.CHECKING,
-        Phase.AWAITING_APPROVAL,
-        Phase.HOLDING,
-        Phase.SHIFTING,
-        Phase.CANARY,
-    }
-)
-"""Of an open release, while which the champion serves: a job takes hours, and a decision days."""
-
-
 def serves_meanwhile(state: LoopState, release: Release | None) -> bool:
     """Whether the champion is to serve now: it is, unless the open release takes its place or deploys it again."""
     if state.champion is None:
         return False
     if release is None:
         return True
-    return release.phase in BESIDE_THE_CHAMPION and release.model != state.champion.model
+    return not PHASES[release.phase].hands_over and release.model != state.champion.model
 
 
 def now(current: Unit) -> Served:

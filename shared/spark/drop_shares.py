@@ -5,6 +5,7 @@ What the tasks come to merges to what one pass gives, to the byte (decision 53).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +24,8 @@ from shared.values.texts import Contradicted
 if TYPE_CHECKING:
     from shared.files.drop_files import DropFile, Reading, ReadSpec
     from shared.spark.blob_places import BlobFolder
+
+log = logging.getLogger("driftloop")
 
 SPANS_A_SLOT, MOST_SPANS = 3, 96
 """Some spans take longer than others; each has files of its own in the version, which are copied one by one."""
@@ -114,6 +117,9 @@ class Shares:
         done = []
         for outcome in self._executors.each(settled, tasks):
             if isinstance(outcome, Beyond):
+                log.warning(
+                    "A task cannot go on with its share (%s); the driver reads the drop alone.", outcome.why
+                )
                 return []
             done.append(_demand(outcome))
         self.rows.clear()

@@ -69,6 +69,7 @@ class Beyond:
     """A task cannot; one process with all memory of its machine may, or says why not as it ever did."""
 
     why: str
+    """`memory`, or the name of an error, for the job's log."""
 
 
 Outcome = Done | Contradiction | Rejection | Change | Beyond

@@ -134,18 +134,13 @@ def test_who_looks_before_the_sweep_sees_what_is(world: World, code: Code) -> No
 
 
 @pytest.fixture
-@lived
-def training() -> World:
+def training(world: World) -> World:
     """Release 2 trains, for hours; release 1 serves."""
-    found = World()
-    found.publish()
-    found.drop("2007.csv", csv(season(2007)))
-    assert found.live() == 1
-    found.ports.training.new_jobs_are = "running"
-    found.act("retrain")
-    found.ticks(4)
-    assert found.release(2).phase is Phase.TRAINING
-    return found
+    world.ports.training.new_jobs_are = "running"
+    world.act("retrain")
+    world.ticks(4)
+    assert world.release(2).phase is Phase.TRAINING
+    return world
 
 
 @pytest.mark.parametrize("code", SEEN_AT_ONCE)

@@ -55,8 +55,7 @@ IN_THE_JOB = "a job of Azure ML, which `data.spark.timeout` cancels; no function
 ENDED = {
     "shared/azure/client.py EventGridPublisherClient": "takes no transport; topic.py bounds each call",
     "drift/profiler.py pool.map": "its threads compute",
-    "shared/azure/blobs.py one.result": "each thread asks for the time that is left",
-    "shared/azure/reading_jobs.py one.result": "the same",
+    "shared/azure/side_by_side.py one.result": "each thread asks for the time that is left",
     "shared/serving/endpoint_calls.py pool.map": "each thread asks for the time that is left",
     "shared/reader/child.py time.sleep": IN_THE_CHILD,
     "shared/reader/child.py self.reading.wait": "the thread that watches its memory, until a drop is read",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,16 @@ def test_a_state_folder_has_one_local_azure(local_azure: LocalAzure) -> None:
         LocalAzure(local_azure.settings.folder).start()
 
 
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Its own processes end with it, also where an assertion fails: to leave it would wait for it."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+
+
 def test_up_writes_the_settings_for_a_shell_and_for_core_tools_and_leaves_nothing(tmp_path: Path) -> None:
     command = [
         sys.executable,
@@ -95,7 +106,7 @@ def test_up_writes_the_settings_for_a_shell_and_for_core_tools_and_leaves_nothin
         "--state",
         str(tmp_path / "state"),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up, ended(up):
         assert up.stdout is not None
         lines = []
         for line in up.stdout:

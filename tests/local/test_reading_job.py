@@ -12,7 +12,6 @@ import os
 import shutil
 import ssl
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,20 +42,11 @@ from shared.spark.read_answer import (
     Read,
     Refused,
 )
-from shared.wiring import READINGS, azure_ports
+from shared.wiring import READINGS
 from tests.drift.families import mixed
 from tests.local.reading import SPEC, TABLE, Program, answer, asked, check_same, ended, here
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="no Java found: Spark needs Java 17")
-
-
-@pytest.fixture(scope="module")
-def ports(local_azure: LocalAzure) -> Iterator[Ports]:
-    """The app's own, with its rights."""
-    with pytest.MonkeyPatch.context() as patch:
-        for key, value in local_azure.environment("app").items():
-            patch.setenv(key, value)
-        yield azure_ports(Settings.from_environment(os.environ))
 
 
 @pytest.fixture

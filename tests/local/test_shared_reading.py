@@ -6,11 +6,9 @@ Azure/azureml-assets, annotation_compute_histogram/run.py (what executors lack).
 
 from __future__ import annotations
 
-import os
 import pickle
 import traceback
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,10 +28,9 @@ from local.identity.models import LocalCredential, Tokens
 from local.service import utc_now
 from shared.files.drop_files import Limits, ReadSpec
 from shared.ports import Ports
-from shared.settings import Settings
 from shared.spark import program, span_task
 from shared.spark.read_answer import Changed, Read, Refused
-from shared.wiring import READINGS, azure_ports
+from shared.wiring import READINGS
 from tests.drift.families import mixed
 from tests.intake.test_spans import SPECS, rows, small_bounds
 from tests.local.executors import Apart, Here, again
@@ -42,14 +39,6 @@ from tests.local.reading import Program, answer, asked, check_same, here
 LIMITS = Limits(memory_mb=8192, seconds=3600)
 MANY = 300_000
 """Rows: three stretches."""
-
-
-@pytest.fixture(scope="module")
-def ports(local_azure: LocalAzure) -> Iterator[Ports]:
-    with pytest.MonkeyPatch.context() as patch:
-        for key, value in local_azure.environment("app").items():
-            patch.setenv(key, value)
-        yield azure_ports(Settings.from_environment(os.environ))
 
 
 @pytest.fixture

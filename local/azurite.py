@@ -15,7 +15,8 @@ from local.certificates import Certificates
 from local.identity.roles import CONTAINERS_OF_OURS, PLATFORM, Roles, object_id
 from local.settings import ACCOUNT, PARTNER, Settings
 
-_REFUSALS = Path(__file__).parent / "azurite" / "refusals.js"
+_ADDED = [Path(__file__).parent / "azurite" / name for name in ("refusals.js", "changes.js")]
+"""What it lets through and Azure refuses, and what it tells nobody of."""
 _PIN = Path(__file__).parent / "azurite" / "package.json"
 _CACHE = Path(__file__).parent.parent / ".local" / "azurite"
 
@@ -26,11 +27,11 @@ class AzuriteUnavailable(Exception):
 
 def start_azurite(settings: Settings, certificates: Certificates, *, in_memory: bool) -> processes.Child:
     """Azurite for these settings, not yet ready when this returns. End it with SIGTERM: it saves late."""
-    data = settings.folder / "azurite"
-    data.mkdir(exist_ok=True)
-    command = [str(_node()), "--require", str(_REFUSALS), str(installed()), "--silent", "--oauth", "basic"]
+    settings.azurite.mkdir(exist_ok=True)
+    added = [word for file in _ADDED for word in ("--require", str(file))]
+    command = [str(_node()), *added, str(installed()), "--silent", "--oauth", "basic"]
     command += ["--cert", str(certificates.certificate), "--key", str(certificates.key)]
-    command += ["--skipApiVersionCheck", "--disableTelemetry", "--location", str(data)]
+    command += ["--skipApiVersionCheck", "--disableTelemetry", "--location", str(settings.azurite)]
     command += ["--inMemoryPersistence"] if in_memory else []
     for service, port in (
         ("blob", settings.blob_port),

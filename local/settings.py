@@ -110,6 +110,15 @@ class Settings:
     def logs(self) -> Path:
         return self.folder / "logs"
 
+    @property
+    def azurite(self) -> Path:
+        return self.folder / "azurite"
+
+    @property
+    def changes(self) -> Path:
+        """A file for each container that was ever written to, which grows with each write (azurite/changes.js)."""
+        return self.azurite / "changes"
+
     def header_of(self, who: str) -> str:
         """The secret by which a process of `who`, an identity of infra/identities.yaml, gets its tokens."""
         if who == "publisher":

@@ -3,7 +3,7 @@
 Azurite tells nobody of new blobs. Its access log would name each request, but only while someone reads it:
 what was written while this process was down would be lost. A listing is the state itself. It is compared with
 what was noted, and noting and accepting the event are one transaction. Two writes of one blob between two
-looks are one event.
+looks are one event. What azurite/changes.js notes says only which container is worth a listing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from local.service import Service
 from local.settings import ACCOUNT, PARTNER, RESOURCE_GROUP, SUBSCRIPTION
 from local.state import Document
 
-LOOK_EVERY_S = 0.3
+LOOK_EVERY_S = 0.1
+LIST_EVERY_S = 10.0
+"""Also where no change was noted: a listing is what counts."""
 REST = 4  # a look that took long is followed by a rest of this many times as long
 REST_AT_MOST_S = 2.0
 _SEEN, _COUNTER = "event-blob", "event-counter"
@@ -44,6 +46,9 @@ class BlobWatcher:
         self._stopping = threading.Event()
         self._clients = {STORAGE: service.blobs, PARTNER_STORAGE: service.partner}
         self._looking = threading.Lock()
+        self._changes = service.settings.changes
+        self._listed: dict[tuple[str, str], tuple[int, float]] = {}
+        """How much had changed in a container, and when, at its last listing."""
         self._seen: dict[tuple[str, str, str], str] = {
             (body.get("source", STORAGE), body["container"], body["name"]): body["etag"]
             for _, body in service.state.items(_SEEN)
@@ -61,6 +66,19 @@ class BlobWatcher:
         """Compare the containers with what was noted; how many events that made."""
         with self._looking:
             return sum(self._look_at(*place) for place in sorted(self._containers()))
+
+    def _look_where_it_changed(self) -> None:
+        with self._looking:
+            for place in sorted(self._containers()):
+                changes, listed_at = self._listed.get(place, (-1, 0.0))
+                if changes != self._changes_of(place) or time.monotonic() - listed_at > LIST_EVERY_S:
+                    self._look_at(*place)
+
+    def _changes_of(self, place: tuple[str, str]) -> int:
+        """It grows with each request that may have changed the container."""
+        source, container = place
+        files = [self._changes / name for name in (f"{_NAMES[source]}.{container}", "all")]
+        return sum(file.stat().st_size for file in files if file.exists())
 
     def rename(self, container: str, source: str, target: str) -> None:
         """A file or a folder of the partner's account gets another name: one event, and none of what is there now."""
@@ -82,7 +100,7 @@ class BlobWatcher:
         while not self._stopping.wait(rest_s):
             began = time.monotonic()
             try:
-                self.look()
+                self._look_where_it_changed()
             except AzureError as error:
                 log.warning("the containers cannot be listed, looking again: %s", error)
             rest_s = max(LOOK_EVERY_S, min(REST_AT_MOST_S, REST * (time.monotonic() - began)))
@@ -102,17 +120,19 @@ class BlobWatcher:
     def _look_at(self, source: str, container: str) -> int:
         client = self._clients[source].get_container_client(container)
         present: set[tuple[str, str, str]] = set()
-        made = 0
+        made, changes, pending = 0, self._changes_of((source, container)), False
         for blob in client.list_blobs(include=["copy"]):
             key = (source, container, blob.name)
             present.add(key)
             etag = blob.etag.strip('"')
-            if self._seen.get(key) == etag or blob.copy.status == "pending":
-                continue
-            made += self._note(key, etag, blob)
+            if blob.copy.status == "pending":
+                pending = True
+            elif self._seen.get(key) != etag:
+                made += self._note(key, etag, blob)
         for key in [k for k in self._seen if k[:2] == (source, container) and k not in present]:
             self._service.state.delete(_SEEN, _hashed(key))
             del self._seen[key]
+        self._listed[source, container] = (-1 if pending else changes, time.monotonic())
         return made
 
     def _note(self, key: tuple[str, str, str], etag: str, blob: BlobProperties) -> int:

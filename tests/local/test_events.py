@@ -547,3 +547,33 @@ def test_a_blob_that_could_not_be_told_of_is_told_of_at_the_next_look(
 
 def _full(source: str, events: object) -> None:
     raise OSError("the disk is full")
+
+
+def test_a_container_is_listed_again_only_where_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tmp_path)
+    service, listed = Service(settings, State(tmp_path / "state.sqlite")), []
+
+    class Account:
+        def get_container_client(self, name: str) -> Account:
+            listed.append(name)
+            return self
+
+        def list_blobs(self, **_: object) -> list[BlobProperties]:
+            return []
+
+    watcher = BlobWatcher(service, Events(service))
+    monkeypatch.setattr(watcher, "_clients", {"storage": Account()})
+    monkeypatch.setattr(watcher, "_containers", lambda: {("storage", "landing"), ("storage", "labels")})
+    settings.changes.mkdir(parents=True)
+    for changed in ("devstoreaccount1.landing", "", "devstoreaccount1.landing", "partner.landing", "all"):
+        if changed:
+            with (settings.changes / changed).open("a") as file:
+                file.write(".")
+        watcher._look_where_it_changed()
+    assert listed == ["labels", "landing", "landing", "labels", "landing"]
+    monkeypatch.setattr(time, "monotonic", lambda: 1e9)
+    watcher._look_where_it_changed()
+    assert len(listed) == 7
+    service.close()

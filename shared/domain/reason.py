@@ -35,6 +35,7 @@ class Code(StrEnum):
     DEPLOYMENT_TIMED_OUT = "deployment-timed-out"
     DEPLOYMENT_DELETING = "deployment-deleting"
     MACHINES_COMING = "machines-coming"
+    CHALLENGER_GONE = "challenger-gone"
     MACHINES_REFUSED = "machines-refused"
     MACHINES_TIMED_OUT = "machines-timed-out"
     TRAFFIC_PENDING = "traffic-pending"

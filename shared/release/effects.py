@@ -231,7 +231,8 @@ def deployment_spec(unit: Unit, release: Release, published: Published) -> Deplo
 def _traffic(
     unit: Unit, release: Release, published: Published, wanted: Mapping[str, int]
 ) -> obs.Observation:
-    """Read, and set what differs; what neither we nor Azure could have made is somebody else's.
+    """Read, and set what differs; what neither we nor Azure could have made is somebody else's. A challenger that
+    somebody deleted while a person was awaited gets none: Azure would refuse it, again and again.
 
     A way back is set even where it is read already: the way forward may have been asked for a moment ago and
     come into force late.
@@ -241,6 +242,8 @@ def _traffic(
     if not ours(release, actual, wanted) and not serving.set_by_us(endpoint):
         return obs.TrafficTaken(actual)
     if release.phase is not Phase.ROLLING_BACK:
+        if actual != dict(wanted) and serving.deployment_state(endpoint, release.deployment) == "missing":
+            return obs.GoneSeen(True)
         if short := _short(unit, release, published, wanted.get(release.deployment, 0)):
             return short
         if actual == dict(wanted):

@@ -208,6 +208,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         {
             obs.TrafficIs: {P.CANARY: "traffic is as the step says", P.ROLLING_BACK: "traffic cannot be set"},
             obs.MachinesSeen: {P.ROLLING_BACK: "its machines are refused, or do not come"},
+            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment"},
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the step before goes on"},
             obs.TrafficTaken: {},
             obs.PersonActed: ABORTED_UNDER_TRAFFIC,
@@ -244,6 +245,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         {
             obs.TrafficIs: {P.BAKING: "all traffic is on the challenger"},
             obs.MachinesSeen: {P.ROLLING_BACK: "its machines are refused, or do not come"},
+            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment"},
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the last step goes on"},
             obs.TrafficTaken: {},
             obs.PersonActed: ABORTED_UNDER_TRAFFIC,
@@ -662,6 +664,9 @@ def _advance(release: Release, definition: Definition, now: datetime, why: Reaso
 
 
 def _gone(release: Release, seen: obs.GoneSeen, now: datetime) -> Release:
+    if PHASES[release.phase].undo is Undo.ROLL_BACK:
+        lost = reason(Code.CHALLENGER_GONE, deployment=release.deployment)
+        return roll_back(release, Phase.FAILED, lost, now)
     if not seen.gone:
         return _waits(release, Code.DEPLOYMENT_DELETING)
     if release.phase is Phase.RETIRING:

@@ -228,3 +228,27 @@ def test_a_release_that_is_open_when_its_loop_begins_to_observe_stands_where_it_
     for _ in range(30):
         life.round(seconds=600)
     assert (life.release().phase, life.traffic()) == (Phase.CANARY, {"r1-a1": 90, "r2-a1": 10})
+
+
+@pytest.mark.parametrize("approval", ["before_canary", "before_promotion"])
+def test_a_challenger_that_was_deleted_while_a_person_was_awaited_gets_no_traffic(approval: str) -> None:
+    """Azure refuses a split that names no deployment (400), however often it is asked for."""
+    life = served()
+    life.publish(LOOP.replace("bake_minutes: 0.1", f"bake_minutes: 0.1, approval: {approval}"))
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.AWAITING_APPROVAL)
+    endpoint = life.real.serving.endpoints["birds"]
+    endpoint.deployments.pop("r2-a1")
+    endpoint.traffic = {"r1-a1": 100}  # Azure deletes no deployment that has some
+    life.act("approve", 2)
+    if approval == "before_promotion":  # its traffic was taken by a person, who says when to go on
+        for _ in range(12):
+            life.round()
+        assert life.release(2).adopted
+        life.act("resume")
+    life.rest()
+    release = life.release(2)
+    assert (release.phase, release.stuck) == (Phase.FAILED, False)
+    assert release.reason is not None and release.reason.code is Code.CHALLENGER_GONE
+    assert life.traffic() == {"r1-a1": 100}
+    assert life.history.wrong == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ strict_words.install()
 certificates.INTERNET = Path(
     os.devnull
 )  # OpenSSL reads it for each connection of a client that keeps none: 20 ms
+# azure-ai-ml asks for the stack with its source at each deployment that it reads (`_should_skip_warning`). Below tests
+# it has frames without a file, for each of which all modules are gone through; those of a function's thread have none.
+inspect.modulesbyfile.update(dict.fromkeys(("<string>", "<frozen runpy>"), "builtins"))
 for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)  # no terminal's: a console keeps what stands there when it is imported
 

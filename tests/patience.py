@@ -11,8 +11,13 @@ T = TypeVar("T")
 
 def until(look: Callable[[], T], within_s: float = 60) -> T:
     """The first true answer of `look`."""
-    deadline = time.monotonic() + within_s
+    began = time.monotonic()
     while not (found := look()):
-        assert time.monotonic() < deadline, f"did not come true within {within_s} s"
-        time.sleep(0.05)
+        assert time.monotonic() - began < within_s, f"did not come true within {within_s} s"
+        rest(began)
     return found
+
+
+def rest(began: float, most_s: float = 0.5) -> None:
+    """Between two looks of a wait that began then: a tenth of it, for a look takes time from what is waited for."""
+    time.sleep(min(most_s, max(0.05, (time.monotonic() - began) / 10)))

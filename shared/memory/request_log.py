@@ -111,8 +111,9 @@ class MemoryEvidence:
         self, endpoint: str, deployment: str, since: datetime, until: datetime
     ) -> list[Mapping[str, object]]:
         self._check()
+        begins, ends = since.isoformat(), until.isoformat()
         rows = self.rows.get((endpoint, deployment), [])
-        return [row for row in rows if since.isoformat() <= str(row["time"]) < until.isoformat()]
+        return [row for row in rows if begins <= str(row["time"]) < ends]
 
     def _check(self) -> None:
         if self.unavailable:

@@ -32,6 +32,7 @@ from shared.settings import Settings
 from shared.state import queries
 from shared.wiring import azure_ports
 from shared.words import plain
+from tests.patience import rest
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 180
@@ -93,13 +94,13 @@ class App:
         return status
 
     def wait(self, loop: str, true: Callable[[Status], bool]) -> Status:
-        deadline = time.monotonic() + PATIENCE_S
+        began = time.monotonic()
         while True:
             status = self.status(loop)
             if true(status):
                 return status
-            assert time.monotonic() < deadline, json.dumps(status, indent=1)
-            time.sleep(0.5)
+            assert time.monotonic() - began < PATIENCE_S, json.dumps(status, indent=1)
+            rest(began, most_s=1)
 
     def live(self, loop: str, release: int = 1) -> Status:
         """Until this release serves and is done; with requests, so that its canary has evidence."""

@@ -27,6 +27,7 @@ from shared.domain.release import JobLog
 from shared.memory import MemoryPorts, MemoryRequest
 from shared.memory.azureml import MemoryModel, MemorySharing
 from shared.ports import Answer, DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Ports, Sharing
+from tests.patience import rest
 
 T = TypeVar("T")
 APPROVED = {"stage": "approved"}
@@ -106,10 +107,10 @@ class Stage(Protocol):
 
 
 def eventually(look: Callable[[], T], done: Callable[[T], bool]) -> T:
-    deadline = time.monotonic() + WITHIN_S
+    began = time.monotonic()
     while not done(seen := look()):
-        assert time.monotonic() < deadline, f"still {seen}"
-        time.sleep(0.2)
+        assert time.monotonic() - began < WITHIN_S, f"still {seen}"
+        rest(began, most_s=1)
     return seen
 
 

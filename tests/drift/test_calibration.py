@@ -20,7 +20,7 @@ from tests.drift.families import FAMILIES, found, quiet_report, table
 RATE = 0.05
 Evaluate = Callable[[Ints, Ints], Evaluated]
 SIZED = [
-    *[(family, rows, 5, 12) for family in FAMILIES for rows in (50, 200, 1_000)],
+    *[(family, (50, 1_000, 200)[n % 3], 5, 12) for n, family in enumerate(FAMILIES)],
     *[("correlated", rows, 4, 12) for rows in (60, 1_000)],
 ]
 LARGE = [
@@ -111,10 +111,10 @@ def test_a_column_s_joint_p_value_holds_over_relabellings(family: str, rows: int
         assert (p <= level).sum() <= binom.isf(1e-5, len(p), level)
 
 
-@pytest.mark.parametrize("rows", LOPSIDED)
+@pytest.mark.parametrize("rows", [LOPSIDED[0], LOPSIDED[3], LOPSIDED[4]])
 def test_sides_of_different_size(rows: tuple[int, int]) -> None:
     alarms = sum(_alarms_of_sizes(family, rows, 2) for family in FAMILIES)
-    assert alarms <= _bearable(2 * len(FAMILIES), len(LOPSIDED))
+    assert alarms <= _bearable(2 * len(FAMILIES), 3)
 
 
 @pytest.mark.soak

@@ -51,6 +51,7 @@ from local.azure import LocalAzure
 from local.jobs.launcher import started_at
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from shared.azure import job_steps
+from tests.patience import rest
 
 ENDED = ("Completed", "Failed", "Canceled")
 TIMEOUT_S = 90
@@ -105,10 +106,10 @@ def ended(client: MLClient, name: str, timeout_s: float = TIMEOUT_S) -> Job:
 
 
 def reached(client: MLClient, name: str, statuses: tuple[str, ...], timeout_s: float = TIMEOUT_S) -> Job:
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
     while (job := client.jobs.get(name)).status not in statuses:
-        assert time.monotonic() < deadline, f"{name} is still {job.status}"
-        time.sleep(0.1)
+        assert time.monotonic() - began < timeout_s, f"{name} is still {job.status}"
+        rest(began)
     return job
 
 

@@ -13,6 +13,7 @@ from shared.domain.release import Phase
 from shared.inbox import recorder
 from shared.ports import Ports
 from shared.runtime import tick
+from tests.patience import rest
 
 PATIENCE_S = 180
 
@@ -51,13 +52,13 @@ class DrivenStage(LocalStage):
             self._begin = None
 
     def wait(self, what: str, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        began = time.monotonic()
         tick.sweep(self.ports)
         while not true():
             self._begin_if_asked()
-            if time.monotonic() > deadline:
+            if time.monotonic() - began > PATIENCE_S:
                 self.ledger_so_far()
                 raise StoryFailed(f"waited {PATIENCE_S} s for {what}: {self._status()}")
             tick.tick(self.ports)
-            time.sleep(0.3)
+            rest(began, most_s=1)
         self.ledger_so_far()

@@ -97,12 +97,19 @@ _decode = rows.decode
 
 
 @contextmanager
+def comparing_once() -> Iterator[None]:
+    """Profiles that were compared before, by the same policy, are not compared again."""
+    with mock.patch("drift.compare", compare_once):
+        yield
+
+
+@contextmanager
 def reading_in_process() -> Iterator[None]:
     """Drops are read here; judges, which are pure, judge the same evidence once; no deadline passes."""
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(deadline, "_now", lambda: 0.0))
         stack.enter_context(mock.patch("shared.intake.read_drop", read_in_process))
-        stack.enter_context(mock.patch("drift.compare", compare_once))
+        stack.enter_context(comparing_once())
         stack.enter_context(mock.patch.object(rows, "decode", decode_once))
         for module, name in (
             (canary_judge, "judge_canary"),

@@ -183,7 +183,8 @@ def _steps(run: Run) -> None:
         table.add_column(column, overflow="fold")
     for step in run.steps:
         score = "" if step.score is None else f"{step.score:.4f}"
-        live = f"release {step.live}{', retrained' if step.retrained else ''}"
+        why = ", ".join(kind.value.replace("_", " ") for kind in step.asked_by)
+        live = f"release {step.live}{f', retrained: {why}' if step.retrained else ''}"
         cells = (step.drop, f"{step.rows:,}", score, live, step.words)
         table.add_row(*(shown(cell) for cell in cells))
     out.print(table)

@@ -113,19 +113,18 @@ def _traffic(definition: Definition) -> Iterator[str]:
         more = f" and {drops - 1} that must land within {hours} of each other" if drops > 1 else ""
         yield f"canary: both models score the newest labelled version{more}; then the default deployment is switched"
     for one in traffic_needs(definition):
-        errors = ", ".join(
-            f"of {in_all} errors in all {'no number' if needed is None else needed}"
-            for in_all, needed in one.errors
+        known = [f"{its_own} of {both}" for both, its_own in one.errors if its_own is not None]
+        harm = (
+            f"it is rolled back when {' or '.join(known)} errors of both models are its own"
+            if known
+            else f"so few errors as {one.errors[-1][0]} cannot roll it back"
         )
         bring = (
             f"{one.requests_per_hour:,} requests an hour bring its {step.min_requests:,}"
             if definition.canary.unit == "request"
             else f"{one.units:,} callers, each counted once, bring its {step.min_requests:,}"
         )
-        yield (
-            f"canary at {one.weight_pct} %: {bring} within {step.max_hours:g} hours; "
-            f"to be rolled back by then it must have {errors}"
-        )
+        yield f"canary at {one.weight_pct} %: {bring} within {step.max_hours:g} hours; {harm}"
 
 
 def _cost(definition: Definition) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from shared.domain.ledger import LedgerEntry
 from shared.domain.reason import Code, Reason
+from shared.domain.release import TriggerKind
 from shared.words import say
 
 _FROM_OUTSIDE = frozenset({"alert", "schedule", "max_age", "served", "estimate"})
@@ -27,6 +28,8 @@ class Step:
     score: float | None
     """The metric of the model that served when the drop landed; None without labels or model."""
     words: str
+    asked_by: tuple[TriggerKind, ...] = ()
+    """What the releases that were started since were started for."""
 
 
 @dataclass(frozen=True)

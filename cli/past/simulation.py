@@ -210,10 +210,10 @@ class Past:
         current = self._loop
         rows = current.version(landed.version)[0].rows if landed.version else 0
         live = current.state.champion.release if current.state.champion else 0
-        started = current.state.next_release > landed.begun
-        self._steps.append(
-            Step(landed.file.name, rows, landed.alarm, started, live, landed.score, landed.words)
-        )
+        started = [current.release(n)[0] for n in range(landed.begun, current.state.next_release)]
+        kinds = tuple(dict.fromkeys(trigger.kind for one in started for trigger in one.triggers))
+        drop, words = landed.file.name, landed.words
+        self._steps.append(Step(drop, rows, landed.alarm, bool(started), live, landed.score, words, kinds))
         self._landed = None
 
     def _run(self) -> Run:

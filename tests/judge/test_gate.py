@@ -367,6 +367,10 @@ def test_precision_of_a_class_that_neither_model_names_is_not_known(positives: i
         pytest.param(metric, positives, n, marks=[] if (at + (n == 300)) % 2 else pytest.mark.soak)
         for at, (metric, positives) in enumerate(product(MACRO, (0.01, 0.05)))
         for n in (100, 300)
+    ]
+    + [
+        pytest.param(metric, positives, n, marks=pytest.mark.soak)
+        for metric, positives, n in product(MACRO, (0.01, 0.05, 0.3), (1_000, 10_000))
     ],
 )
 def test_false_passes_with_few_positives(metric: str, positives: float, n: int) -> None:

@@ -42,3 +42,4 @@ def test_validate_says_it_for_each_step() -> None:
     said = " ".join(told.output.split())
     assert "canary at 10 %: 209 requests an hour bring its 500 within 24 hours" in said
     assert "canary at 50 %: 42 requests an hour" in said
+    assert "it is rolled back when 10 of 10 or 36 of 50 errors of both models are its own" in said

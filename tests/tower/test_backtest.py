@@ -22,6 +22,7 @@ from cli.past import baselines, chronicle, simulation, stand_ins
 from cli.past.chronicle import History
 from cli.past.outcome import Run, Step
 from shared import loopfile
+from shared.domain.release import TriggerKind
 from shared.errors import ConfigurationError
 from tests.engine.world import LOOP, season
 
@@ -59,6 +60,8 @@ def runs(drops: list[Path]) -> dict[str, Run]:
 def test_each_policy_alarms_and_retrains_by_its_own_rule(runs: dict[str, Run]) -> None:
     assert [step.alarm for step in runs["loop"].steps][:3] == [False, False, True]
     assert [step.retrained for step in runs["loop"].steps][:3] == [True, False, True]
+    asked = [step.asked_by for step in runs["loop"].steps]
+    assert asked[:2] == [(TriggerKind.FIRST,), ()] and TriggerKind.DRIFT in asked[2]
     assert [step.retrained for step in runs["never"].steps] == [True, False, False, False]
     assert [step.retrained for step in runs["always"].steps] == [True, True, True, True]
     assert runs["never"].alarms == runs["schedule"].alarms == 0
@@ -376,6 +379,7 @@ def test_past_alerts_are_answered_at_their_time_as_the_loop_would_have(watched: 
     assert "no labelled data version" in alerts[0][1] and "nothing new" in alerts[1][1]
     assert alerts[2][1] == "release 3 started"
     assert watched.steps[2].retrained and watched.steps[2].live == 3
+    assert watched.steps[2].asked_by == (TriggerKind.ALERT,)
 
 
 def test_served_inputs_that_moved_alarm_and_start_a_release_once_labels_land(watched: Run) -> None:

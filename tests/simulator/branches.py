@@ -6,6 +6,7 @@ import gc
 import os
 import tempfile
 import traceback
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -34,8 +35,9 @@ class Forks(dict[int, str]):
         for fault in self._faults.pop(point, ()):
             here, there = os.pipe()
             with tempfile.TemporaryDirectory(prefix="driftloop-branch-") as folder:
-                if not (process := os.fork()):
+                if not (process := _fork()):
                     os.close(here)
+                    gc.disable()  # to look for garbage would touch, and so copy, all that is shared
                     _leave_folders(folder)
                     self.answer_to = there
                     self[point] = fault
@@ -48,6 +50,13 @@ class Forks(dict[int, str]):
         return default
 
 
+def _fork() -> int:
+    """Python 3.12 and newer warn of other threads, such as a test process has: none of them holds a lock of a life."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
 def _leave_folders(own: str) -> None:
     """Where a drop is read belongs to the life that this one forked from, which reads on there."""
     tempfile.tempdir = own
@@ -57,8 +66,6 @@ def _leave_folders(own: str) -> None:
 def run(cases: Sequence[Case]) -> list[str]:
     """What was wrong in each of these cases, which differ by their one fault alone; empty where nothing was."""
     forks = Forks([case.faults[0] for case in cases])
-    gc.collect()
-    gc.freeze()  # a collection would touch, and so copy, all that a fork shares
     life = cases[0].life(forks)
     try:
         words = "; ".join(life.live())
@@ -66,8 +73,6 @@ def run(cases: Sequence[Case]) -> list[str]:
         if forks.answer_to is None:
             raise
         words = traceback.format_exc()
-    finally:
-        gc.unfreeze()
     if forks.answer_to is not None:
         with os.fdopen(forks.answer_to, "w", encoding="utf-8") as answer:
             answer.write(words)

@@ -65,6 +65,7 @@ def _leave_folders(own: str) -> None:
 
 def run(cases: Sequence[Case]) -> list[str]:
     """What was wrong in each of these cases, which differ by their one fault alone; empty where nothing was."""
+    calls = _calls_of(replace(cases[0], faults=()))
     forks = Forks([case.faults[0] for case in cases])
     life = cases[0].life(forks)
     try:
@@ -79,7 +80,6 @@ def run(cases: Sequence[Case]) -> list[str]:
         os._exit(0)
     if words:
         return [f"without a fault: {words}" for _ in cases]
-    calls = _calls_of(replace(cases[0], faults=()))
     if life.calls != calls:
         return [
             f"a fork was felt by what it came from: {len(life.calls)} calls, not {len(calls)}" for _ in cases

@@ -22,7 +22,6 @@ class Step:
     rows: int
     alarm: bool
     """Material drift, a breached metric, or the rule's own alarm."""
-    retrained: bool
     live: int
     """The release that serves after it."""
     score: float | None
@@ -30,6 +29,10 @@ class Step:
     words: str
     asked_by: tuple[TriggerKind, ...] = ()
     """What the releases that were started since were started for."""
+
+    @property
+    def retrained(self) -> bool:
+        return bool(self.asked_by)
 
 
 @dataclass(frozen=True)

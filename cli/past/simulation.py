@@ -213,7 +213,7 @@ class Past:
         started = [current.release(n)[0] for n in range(landed.begun, current.state.next_release)]
         kinds = tuple(dict.fromkeys(trigger.kind for one in started for trigger in one.triggers))
         drop, words = landed.file.name, landed.words
-        self._steps.append(Step(drop, rows, landed.alarm, bool(started), live, landed.score, words, kinds))
+        self._steps.append(Step(drop, rows, landed.alarm, live, landed.score, words, kinds))
         self._landed = None
 
     def _run(self) -> Run:

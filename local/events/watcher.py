@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class BlobWatcher:
-    """Looks at the containers that subscriptions name, a few times a second."""
+    """Lists the containers that subscriptions name when they have changed."""
 
     def __init__(self, service: Service, events: Events) -> None:
         self._service, self._events = service, events

@@ -42,7 +42,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.DEPLOYMENT_DELETING: "a deployment to be deleted",
     Code.MACHINES_COMING: "deployment {deployment} to have {machines} machines before it gets more traffic",
     Code.CHALLENGER_GONE: (
-        "deployment {deployment} was deleted outside Driftloop before it got its share: the champion keeps all traffic"
+        "deployment {deployment} was deleted outside Driftloop before it got its share of traffic"
     ),
     Code.MACHINES_REFUSED: "deployment {deployment} did not get {machines} machines: {error}",
     Code.MACHINES_TIMED_OUT: "deployment {deployment} did not have {machines} machines within {limit}",

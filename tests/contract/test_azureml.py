@@ -403,6 +403,13 @@ class TestServing:
 
         assert dict(stage.ports.serving.traffic(pair)) == {"old": 100}
 
+    def test_a_deployment_that_is_not_there_gets_no_traffic(self, stage: Stage, pair: str) -> None:
+        """Traffic can be set only once a deployment has been created (how-to-safely-rollout-online-endpoints)."""
+        with pytest.raises(DriftloopError):
+            stage.ports.serving.set_traffic(pair, {"old": 90, "nowhere": 10})
+
+        assert dict(stage.ports.serving.traffic(pair)) == {"old": 100}
+
     def test_an_endpoint_that_is_not_there_is_told(self, stage: Stage) -> None:
         with pytest.raises(ConfigurationError, match="does not exist"):
             stage.ports.serving.traffic(fresh("e"))

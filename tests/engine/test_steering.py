@@ -232,7 +232,8 @@ def test_a_release_that_is_open_when_its_loop_begins_to_observe_stands_where_it_
 
 @pytest.mark.parametrize("approval", ["before_canary", "before_promotion"])
 def test_a_challenger_that_was_deleted_while_a_person_was_awaited_gets_no_traffic(approval: str) -> None:
-    """Azure refuses a split that names no deployment (400), however often it is asked for."""
+    """Traffic can be set only once a deployment has been created (Microsoft's how-to-safely-rollout-online-endpoints):
+    a split that names none is refused, however often it is asked for."""
     life = served()
     life.publish(LOOP.replace("bake_minutes: 0.1", f"bake_minutes: 0.1, approval: {approval}"))
     life.drop("2.csv", birds(2, 1.3))
@@ -252,3 +253,16 @@ def test_a_challenger_that_was_deleted_while_a_person_was_awaited_gets_no_traffi
     assert release.reason is not None and release.reason.code is Code.CHALLENGER_GONE
     assert life.traffic() == {"r1-a1": 100}
     assert life.history.wrong == []
+
+
+def test_a_first_model_that_was_deleted_while_a_person_was_awaited_serves_nobody() -> None:
+    life = Life(plan=LOOP.replace("bake_minutes: 0.1", "bake_minutes: 0.1, approval: before_canary"))
+    life.drop("1.csv", birds(1, 1.0))
+    life.until(Phase.AWAITING_APPROVAL)
+    life.real.serving.endpoints["birds"].deployments.clear()
+    life.act("approve", 1)
+    life.rest()
+    release = life.release(1)
+    assert (release.phase, release.stuck) == (Phase.FAILED, False)
+    assert release.reason is not None and release.reason.code is Code.CHALLENGER_GONE
+    assert life.traffic() == {} and life.state.champion is None

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ from local.azure import LocalAzure
 from local.jobs.launcher import started_at
 from local.settings import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
 from shared.azure import job_steps
-from tests.patience import rest
+from tests.patience import rest, until
 
 ENDED = ("Completed", "Failed", "Canceled")
 TIMEOUT_S = 90
@@ -111,13 +111,6 @@ def reached(client: MLClient, name: str, statuses: tuple[str, ...], timeout_s: f
         assert time.monotonic() - began < timeout_s, f"{name} is still {job.status}"
         rest(began)
     return job
-
-
-def wait_for(condition: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.05)
 
 
 def sleepers(*seconds: int) -> list[psutil.Process]:
@@ -516,7 +509,7 @@ class TestCancel:
         client.jobs.create_or_update(
             command(command=line, environment=environment, name=name, compute="serverless")
         )
-        wait_for(lambda: len(sleepers(301, 302, 303)) == 3)
+        until(lambda: len(sleepers(301, 302, 303)) == 3)
         processes = sleepers(301, 302, 303)
 
         client.jobs.begin_cancel(name).result()
@@ -545,7 +538,7 @@ class TestCancel:
         job = whole()
         job.name = name
         client.jobs.create_or_update(job)
-        wait_for(lambda: bool(sleepers(304)))
+        until(lambda: bool(sleepers(304)))
 
         client.jobs.begin_cancel(name).result()
 
@@ -569,12 +562,12 @@ class TestRestart:
             (tmp_path / "order.json").write_text(json.dumps(order))
             arguments = [sys.executable, "-m", "local.jobs.launcher", str(tmp_path)]
             launcher = subprocess.Popen(arguments, start_new_session=True)
-            wait_for(lambda: len(sleepers(307, 308)) == 2)
+            until(lambda: len(sleepers(307, 308)) == 2)
         finally:
             keeper.kill()
             keeper.wait()
         assert launcher.wait(TIMEOUT_S) == -signal.SIGKILL
-        wait_for(lambda: not sleepers(307, 308))
+        until(lambda: not sleepers(307, 308))
 
     def test_a_job_goes_on_while_the_workspace_is_killed(
         self, client: MLClient, local_azure: LocalAzure, environment: str, name: str, tmp_path: Path
@@ -583,7 +576,7 @@ class TestRestart:
         client.jobs.create_or_update(
             command(command=line, environment=environment, name=name, compute="serverless")
         )
-        wait_for(lambda: (tmp_path / "log").exists())
+        until(lambda: (tmp_path / "log").exists())
 
         local_azure.part("workspace").kill()
         local_azure.start_workspace()
@@ -599,7 +592,7 @@ class TestRestart:
         client.jobs.create_or_update(
             command(command="sleep 305", environment=environment, name=name, compute="serverless")
         )
-        wait_for(lambda: bool(sleepers(305)))
+        until(lambda: bool(sleepers(305)))
 
         local_azure.stop_part("workspace")
         assert sleepers(305) == []
@@ -703,7 +696,7 @@ class TestOutputs:
         with ThreadPoolExecutor(1) as pool:
             streaming = pool.submit(client.jobs.stream, name)
             try:
-                wait_for(lambda: "first words" in capsys.readouterr().out)
+                until(lambda: "first words" in capsys.readouterr().out)
             finally:
                 (tmp_path / "go").touch()
             streaming.result(TIMEOUT_S)
@@ -788,7 +781,7 @@ class TestEvents:
                     experiment_name="told",
                 )
                 assert ended(client, name).status == "Completed"
-                wait_for(lambda: local_azure.control.get("/local/events/waiting").json()["waiting"] == 0)
+                until(lambda: local_azure.control.get("/local/events/waiting").json()["waiting"] == 0)
             finally:
                 local_azure.control.put("/local/events/subscriptions", json=before).raise_for_status()
             messages = client_of_queue.receive_messages(max_messages=32)
@@ -1032,7 +1025,7 @@ def test_a_process_that_fails_ends_the_others_and_the_step(
     )
     assert ended(client, name).status == "Failed"
     assert "exit code 3" in failure(client, name)
-    wait_for(lambda: not sleepers(4711))
+    until(lambda: not sleepers(4711))
 
 
 @pytest.mark.parametrize("place", [{"distribution": RayDistribution()}, {}])

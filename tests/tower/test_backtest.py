@@ -306,7 +306,7 @@ def test_a_whole_number_is_backtested_as_a_regression_with_progress_and_without_
 def test_the_worst_of_an_error_is_the_greatest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from cli.backtest import _table
 
-    steps = [Step("d", 9, False, False, 1, score, "") for score in (10.0, 90.0)]
+    steps = [Step("d", 9, False, 1, score, "") for score in (10.0, 90.0)]
     _table([Run("loop", "rmse", tuple(steps), -1)], {"loop": ""}, "USD")
     assert capsys.readouterr().out.splitlines()[1].split()[-3:] == ["50.0000", "90.0000", "0.0"]
 

@@ -61,6 +61,8 @@ def _deliveries(around: Surroundings, network: Network) -> Iterator[Finding]:
 
 
 def _network(around: Surroundings, network: Network, overviews: list[Overview]) -> Iterator[Finding]:
+    from shared.checkup.network_checkup import APP
+
     if not network.is_private():
         yield Finding("network", OK, "public: every address wants a token")
         return
@@ -76,7 +78,7 @@ def _network(around: Surroundings, network: Network, overviews: list[Overview]) 
             if link.target.casefold() == target.id.casefold()
         }
         yield _linked(target, states)
-        if not target.what.startswith("app "):
+        if target.kind != APP:
             yield _closed(target)
         yield _named(target.what, target.hosts)
     yield from _way(network.way())
@@ -184,6 +186,5 @@ def _endpoint(endpoint: Target, managed: ManagedNetwork) -> Finding:
     check = f"public access of {endpoint.what}"
     if managed.isolation == "Disabled" or endpoint.access == "Disabled":
         return Finding(check, OK, "closed" if endpoint.access == "Disabled" else "as its workspace: open")
-    name = endpoint.what.rpartition(" ")[2]
-    fix = f"az ml online-endpoint update -n {name} --set public_network_access=disabled"
+    fix = f"az ml online-endpoint update -n {endpoint.name} --set public_network_access=disabled"
     return Finding(check, WARNING, "it has a public address: it was made before the network", fix)

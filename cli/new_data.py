@@ -24,7 +24,6 @@ MOST_NAMED = 20
 WORDS = 3
 """Words of a text on average, from which on it is a text; shorter ones are names and codes."""
 
-NO_VALUE = "has no value at all"
 """How the reader ends what it says of a column that is empty."""
 FEWEST_YEARS = 10
 AS_DATES = "years are numbers to Driftloop: write them as dates (1950-01-01)"
@@ -103,9 +102,7 @@ class Seen:
         self._compare()
         if self.task == "classification":
             self.notes += new_prospects.telling(self.table, self.target, self.features)
-        self.notes += [
-            one for one in self.findings if not one.endswith(NO_VALUE)
-        ]  # those are left out, and told
+        self.notes += self.findings
         if not self.features:
             why = "; ".join([f"no column is left to predict {self.target} from", *self.notes])
             raise ConfigurationError(why)
@@ -173,7 +170,7 @@ class Seen:
             if kind == "integer" and unique and self._running(name):
                 self._leave_out(name, "numbers the rows")
             elif self.distinct[name] <= 1:
-                self._leave_out(name, "has one value" if self.distinct[name] else NO_VALUE)
+                self._leave_out(name, "has one value" if self.distinct[name] else "has no value at all")
             elif kind == "string" and self.distinct[name] > max(50, self.rows * 0.5):
                 self._read_words(name)
 
@@ -282,6 +279,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
     from cli.new_prospects import sorted_by
     from shared.errors import InputRejected
     from shared.intake import ReadSpec, read_drop
+    from shared.intake.compatibility import valueless
     from shared.reader.profile_files import files_of
 
     _check_there(data)
@@ -295,6 +293,8 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
             [pq.read_table(part) for part in sorted((Path(place) / "out").glob("[th]*/*.parquet"))]
         )
     known = table.filter(pc.is_valid(table[target])).to_pandas()
+    # which are left out, and told with that
+    empty = {valueless(name) for name, kind in reading.columns.items() if kind == "nothing"}
     spread = pc.stddev(table[target]).as_py() if reading.columns[target] in ("number", "integer") else 0.0
     return Seen(
         target=target,
@@ -305,7 +305,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
         },
         rows=reading.rows,
         spread=float(spread or 0.0),
-        findings=tuple(reading.findings),
+        findings=tuple(one for one in reading.findings if one not in empty),
         shown=reading.task,
         classes=_classes(table[target]) if reading.task == "classification" else (),
         table=known,

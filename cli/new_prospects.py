@@ -45,7 +45,7 @@ def prospects(definition: Definition, answers: Sequence[object]) -> Iterator[str
 
 
 def _rare(answers: Sequence[object], share: float) -> Iterator[str]:
-    from shared.gate.holdout import LEAST_OF_CLASS
+    from shared.gate.gate_record import LEAST_OF_CLASS
     from shared.stats.metrics import class_name
 
     (name, fewest), *_ = reversed(Counter(map(class_name, answers)).most_common())
@@ -127,7 +127,7 @@ def _off(truth: list[object], draw: np.random.Generator) -> Answers:
 
 def _shown(definition: Definition, verdict: GateVerdict, kept: int) -> str:
     from shared.domain.release import Outcome
-    from shared.gate.holdout import LEAST_ROWS
+    from shared.gate.gate_record import LEAST_ROWS
 
     margin, needed = f"{definition.gate.margin:g}", verdict.rows_needed
     if kept < LEAST_ROWS:

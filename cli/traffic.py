@@ -58,7 +58,7 @@ def traffic(
     """
     from shared.azure.client import Workspace, credential
     from shared.runtime import unit_of_work
-    from shared.verdict import predictions
+    from shared.verdict import predictions, sampled_rows
 
     share = share_of(errors)
     session.overview(loop)
@@ -70,7 +70,7 @@ def traffic(
         )
     if not newest:
         raise ConfigurationError(f"{loop} has no labelled version yet; drop data first")
-    found = predictions.everything(session.ports(), [unit.version(newest)[0]], ROWS)
+    found = sampled_rows.everything(session.ports(), [unit.version(newest)[0]], ROWS)
     live = LiveTraffic(Workspace(session.settings(), credential()))
     bodies = mixed(payloads(predictions.features(found, definition), rows), share)
     live.start(definition.serve.endpoint, bodies, rate)

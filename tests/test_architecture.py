@@ -41,7 +41,7 @@ PURE = (
     "shared/release/signature.py",
     "shared/release/document.py",
     "shared/gate/gate_judge.py",
-    "shared/gate/holdout.py",
+    "shared/gate/gate_record.py",
     "shared/gate/smoke.py",
     "shared/canary/canary_judge.py",
     "shared/canary/bake_judge.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.gate.holdout import Interval
+from shared.gate.gate_record import Interval
 
 if TYPE_CHECKING:
     from drift import ColumnProfile

@@ -10,14 +10,14 @@ import pandas as pd
 from cli.past.model import Model
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
-from shared.gate.holdout import ALL_ROWS
+from shared.gate.gate_record import ALL_ROWS
 from shared.loopfile.published import Published
 from shared.own import measured, source_text
 from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.stats.metrics import Metric, OwnMetric, class_name, metric_of
-from shared.verdict import predictions, task
+from shared.verdict import predictions, sampled_rows, task
 from shared.words import say
 
 
@@ -58,7 +58,7 @@ class Scores:
 
     def _rows(self, numbers: Sequence[int]) -> pd.DataFrame:
         current = self._loop
-        return predictions.everything(self.ports, [current.version(number)[0] for number in numbers])
+        return sampled_rows.everything(self.ports, [current.version(number)[0] for number in numbers])
 
     def score(self, model: Model, version: DataVersion) -> float | None:
         """None without labels."""

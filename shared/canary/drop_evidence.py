@@ -25,7 +25,7 @@ from shared.release import document
 from shared.release.machine import old_deployment
 from shared.release.observations import AnswersPending, CanarySeen
 from shared.runtime.unit_of_work import Unit
-from shared.verdict import predictions
+from shared.verdict import predictions, sampled_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,8 +125,8 @@ def _inputs(rows: pd.DataFrame) -> list[Mapping[str, object]]:
 
 def _rows(unit: Unit, release: Release, version: DataVersion) -> pd.DataFrame:
     if version.number in release.versions:
-        return predictions.holdout(unit.ports, [version])[0]
-    return predictions.everything(unit.ports, [version])
+        return sampled_rows.holdout(unit.ports, [version])[0]
+    return sampled_rows.everything(unit.ports, [version])
 
 
 def _asked(

@@ -15,6 +15,8 @@ from shared.settings import Settings
 ALERTS = "ActionGroup"
 """The service tag that Azure Monitor's action groups call from."""
 RULE = "driftloop-versions"
+APP = "app"
+"""Who comes in by its public address is told apart (`Way`)."""
 
 _NETWORK, _STORAGE, _VAULT, _REGISTRY = "2024-05-01", "2024-01-01", "2023-07-01", "2023-07-01"
 _EVENT_GRID, _ML, _WEB, _METRICS = "2025-02-15", "2024-10-01", "2023-12-01", "2023-10-01"
@@ -25,7 +27,8 @@ _FAILED, _DELIVERED = "DeliveryAttemptFailCount", "DeliverySuccessCount"
 class Target:
     """Something with an address that a private deployment closes."""
 
-    what: str
+    kind: str
+    name: str
     id: str
     parts: tuple[str, ...]
     """What a private endpoint must lead to."""
@@ -35,6 +38,10 @@ class Target:
     default_action: str = ""
     """What its firewall does with callers that no rule names; empty where it has none."""
     trusts_services: bool = True
+
+    @property
+    def what(self) -> str:
+        return f"{self.kind} {self.name}"
 
     @property
     def is_open(self) -> bool:
@@ -108,7 +115,7 @@ class Network:
         for topic in self._arm.list(f"{self._ours}/Microsoft.EventGrid/topics", _EVENT_GRID):
             yield _target("topic", topic, ("topic",), [topic["properties"].get("endpoint")])
         for site in self._sites():
-            yield _target("app", site, ("sites",), [site["properties"].get("defaultHostName")])
+            yield _target(APP, site, ("sites",), [site["properties"].get("defaultHostName")])
         if self.has_own_workspace:
             yield from self._workspaces()
 
@@ -204,7 +211,8 @@ def _target(kind: str, found: Mapping[str, Any], parts: tuple[str, ...], address
         urlsplit(one if "//" in one else f"//{one}").hostname for one in map(str, filter(None, addresses))
     ]
     return Target(
-        f"{kind} {found['name']}",
+        kind,
+        str(found["name"]),
         str(found["id"]),
         parts,
         tuple(dict.fromkeys(host for host in hosts if host)),

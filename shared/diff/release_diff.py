@@ -13,7 +13,7 @@ from shared.diff.definition_diff import Change, CodeChange
 from shared.domain.release import Judgement, JudgementKind, Release
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.gate import importance
-from shared.gate.holdout import GateVerdict, Interval, slice_name
+from shared.gate.gate_record import GateVerdict, Interval, slice_name
 from shared.gate.importance import Explanation, Importance
 from shared.loopfile.published import Published
 from shared.runtime.unit_of_work import Unit

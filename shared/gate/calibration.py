@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from shared.domain.reason import Code, reason
 from shared.domain.release import Outcome
-from shared.gate.holdout import Finding
+from shared.gate.gate_record import Finding
 from shared.stats.metrics import class_name
 
 BANDS = 5

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from shared.domain.reason import Reason
 from shared.domain.release import Judgement, JudgementKind, Outcome, Release, TriggerKind
 from shared.errors import InvariantBroken
-from shared.gate import golden_answers
+from shared.gate import golden_answers, holdout
 from shared.gate.own_evidence import functions_seen, own_seen
 from shared.gate.slice_names import slice_edges, slice_names
 from shared.loopfile.published import Published
@@ -48,7 +48,7 @@ def measure(unit: Unit, release: Release, published: Published) -> GateSeen:
     from shared.gate.gate_judge import GateRecord, judge_gate
 
     definition = published.definition
-    frame, drawn = holdout_rows(unit, release, definition)
+    frame, drawn = holdout.rows(unit, release, definition)
     asked = predictions.features(frame, definition)
     serve, stamp = definition.serve, f"gate-{release.job_name}"
     challenger = predictions.predict(unit.ports, serve, release.deployment, asked, stamp)
@@ -94,17 +94,6 @@ def known(unit: Unit, release: Release) -> GateRecord | None:
     except (InvariantBroken, ValueError) as error:
         log.warning("the gate's evidence cannot be read", extra={"loop": unit.loop, "error": str(error)})
         return None
-
-
-def holdout_rows(
-    unit: Unit, release: Release, definition: Definition
-) -> tuple[pd.DataFrame, predictions.Drawn]:
-    """The rows of a release's gate: the same ones each time they are read."""
-    versions = unit.versions(release.judged_on or release.versions)
-    if definition.data.holdout.by == "time":
-        # an older version's holdout lies before rows that the challenger was trained on
-        versions = versions[-1:]
-    return predictions.holdout(unit.ports, versions)
 
 
 def row_ids(frame: pd.DataFrame, definition: Definition) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from shared.domain.reason import Code, Fact, reason
 from shared.domain.release import Outcome
 from shared.gate.calibration import judge_calibration
-from shared.gate.holdout import (
+from shared.gate.gate_record import (
     ALL_ROWS,
     Finding,
     GateEvidence,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from shared.domain.reason import Code, Fact, reason
 from shared.domain.release import Outcome
-from shared.gate.holdout import Finding, GateEvidence, GatePolicy
+from shared.gate.gate_record import Finding, GateEvidence, GatePolicy
 from shared.verdict.check_verdict import Check, lie
 
 _SAID = {"drift": Outcome.FAIL, "warning": Outcome.INCONCLUSIVE, "info": Outcome.PASS}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
-from shared.gate.holdout import (
+from shared.gate.gate_record import (
     ALL_ROWS,
     FunctionsSeen,
     GateEvidence,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from shared.domain.reason import Code, Fact, reason
 from shared.domain.release import Outcome
-from shared.gate.holdout import Finding, GateEvidence, ParityPolicy
+from shared.gate.gate_record import Finding, GateEvidence, ParityPolicy
 from shared.stats.metrics import class_name
 
 MEASURES: Mapping[str, Callable[[bool], bool]] = {

@@ -30,11 +30,16 @@ def settle(
         kind = _settled(name, found[name], text, spec)
         before = spec.known_columns.get(name, NOTHING)
         if found[name] == NOTHING:
-            findings.append(f"column {quoted(name)} has no value at all")
+            findings.append(valueless(name))
         elif before != NOTHING and kind != before:
             findings.append(f"column {quoted(name)} was {before} and is {kind} now")
         columns[name] = kind
     return columns, findings
+
+
+def valueless(name: str) -> str:
+    """What is said of a column that no row has a value in."""
+    return f"column {quoted(name)} has no value at all"
 
 
 def _check_named(found: Mapping[str, str], spec: ReadSpec) -> None:

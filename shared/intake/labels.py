@@ -33,7 +33,7 @@ from shared.state.hash_chain import Draft
 from shared.stats import arrival_lags
 
 if TYPE_CHECKING:
-    from shared.gate.holdout import OwnSeen
+    from shared.gate.gate_record import OwnSeen
     from shared.loopfile import Definition
     from shared.stats.metrics import OwnMetric
     from shared.verdict.metric import MetricVerdict

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.reason import Code, reason
-from shared.gate.holdout import ALL_ROWS, Interval, OwnFound, OwnSeen, bad_values, without_probability
+from shared.gate.gate_record import ALL_ROWS, Interval, OwnFound, OwnSeen, bad_values, without_probability
 from shared.loopfile.published import Published
 from shared.own import sandbox, source_text
 from shared.stats.metrics import Metric, OwnMetric, class_name, is_own, metric_of

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from shared.errors import ConfigurationError
-from shared.gate import gate_evidence
+from shared.gate import holdout
 from shared.runtime.unit_of_work import Unit
-from shared.verdict import predictions
+from shared.verdict import predictions, sampled_rows
 from shared.verdict.task import task_of, trained_classes
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ def _check_deployed(unit: Unit, release: Release, definition: Definition) -> Non
 def _reference(unit: Unit, release: Release, definition: Definition) -> pd.DataFrame:
     """Rows of its gate; of a model that was not trained here, those of the newest labelled version."""
     if release.judged_on or release.versions:
-        frame, _ = gate_evidence.holdout_rows(unit, release, definition)
+        frame, _ = holdout.rows(unit, release, definition)
     else:
         newest = unit.newest_labelled()
-        frame, _ = predictions.holdout(unit.ports, unit.versions([newest] if newest else [0]))
+        frame, _ = sampled_rows.holdout(unit.ports, unit.versions([newest] if newest else [0]))
     found = predictions.features(frame, definition)
     if found.empty:
         raise ConfigurationError(

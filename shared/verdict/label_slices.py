@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from shared.domain.reason import Code, Reason, reason
-from shared.gate.holdout import OwnSeen, least_rows, slice_groups, slice_name
+from shared.gate.gate_record import OwnSeen, least_rows, slice_groups, slice_name
 from shared.verdict.metric import MetricVerdict, Threshold, judge_metric
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
-from shared.gate.holdout import (
+from shared.gate.gate_record import (
     ALL_ROWS,
     OwnFound,
     OwnSeen,

@@ -1,11 +1,10 @@
-"""Rows of data versions become requests, and answers become predictions or a named reason why not."""
+"""Rows become requests, and answers become predictions or a named reason why not."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
@@ -13,16 +12,12 @@ from shared.ports import Answer, Ports
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
-    from shared.domain.version import DataVersion
     from shared.gate.smoke import SmokeEvidence
     from shared.loopfile import Definition
     from shared.loopfile.definition import Serve
 
 ROWS_PER_REQUEST = 50
-MAX_ROWS = 2_000
-"""A bound on what a gate asks of two deployments."""
 
 
 @dataclass(frozen=True)
@@ -51,62 +46,6 @@ class Predictions:
         """Those of these rows, by their place."""
         stated = tuple(self.probabilities[n] for n in rows) if self.probabilities else ()
         return replace(self, values=tuple(self.values[n] for n in rows), probabilities=stated)
-
-
-Drawn = tuple[tuple[int, int], ...]
-"""How many rows of a sample are of which version: (version, rows) in the order of the rows."""
-
-
-def holdout(
-    ports: Ports, versions: Sequence[DataVersion], most: int = MAX_ROWS
-) -> tuple[pd.DataFrame, Drawn]:
-    """A simple random sample of the labelled holdout rows of these versions, `most` rows at the most."""
-    return _sample(ports, versions, "holdout", most)
-
-
-def everything(ports: Ports, versions: Sequence[DataVersion], most: int = MAX_ROWS) -> pd.DataFrame:
-    """The same of all labelled rows: of versions that no deployed model has been trained on."""
-    return _sample(ports, versions, "all", most)[0]
-
-
-def _sample(
-    ports: Ports, versions: Sequence[DataVersion], name: str, most: int
-) -> tuple[pd.DataFrame, Drawn]:
-    """From the samples that were drawn at reading: no version is ever read as a whole."""
-    import pyarrow.parquet as pq
-
-    from shared.reader.evidence_sample import ROWS, shares
-
-    ordered = sorted(versions, key=lambda v: -v.number)
-    found = [pq.read_table(BytesIO(ports.versions.read(f"{v.path}/sample/{name}.parquet"))) for v in ordered]
-    drawn_from = [int(table.schema.metadata[ROWS]) for table in found]
-    taken = shares(drawn_from, [table.num_rows for table in found], most)
-    frames = [_frame(table.slice(0, rows)) for table, rows in zip(found, taken, strict=True) if rows]
-    drawn = tuple((version.number, rows) for version, rows in zip(ordered, taken, strict=True) if rows)
-    return _together(frames or [_frame(found[0].slice(0, 0))]), drawn
-
-
-def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    common = set.intersection(*(set(frame.columns) for frame in frames))
-    for frame in frames:  # where another version has no such column, its rows have nulls
-        for name in set(frame.columns) - common:
-            if frame[name].dtype == "int64":
-                frame[name] = frame[name].astype("Int64")
-    return pd.concat(frames, ignore_index=True)
-
-
-def _frame(table: pa.Table) -> pd.DataFrame:
-    """Rows as pandas has them, but whole numbers stay whole beside a null: 2 is asked about as 2, never as 2.0."""
-    import pandas as pd
-    import pyarrow as pa
-
-    frame = table.to_pandas()
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_integer(column.type) and column.null_count:
-            frame[name] = column.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
-    return frame
 
 
 def features(frame: pd.DataFrame, definition: Definition) -> pd.DataFrame:

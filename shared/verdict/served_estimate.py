@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.reason import Code, Reason, reason
-from shared.gate import gate_evidence
+from shared.gate import gate_evidence, holdout
 from shared.port_rules import sampled
 from shared.runtime.unit_of_work import Unit
 from shared.verdict import predictions, row_values, served_rows, threshold
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from shared.domain.release import Champion
-    from shared.gate.holdout import GateEvidence
+    from shared.gate.gate_record import GateEvidence
     from shared.loopfile import Definition
     from shared.loopfile.published import Published
     from shared.stats.unlabelled import Estimate, Floats, Ints, Rows
@@ -93,7 +93,7 @@ def _held(
     record = gate_evidence.known(current, release)
     if record is None:
         return _no(Code.ESTIMATE_NO_GATE, definition)
-    frame, _ = gate_evidence.holdout_rows(current, release, definition)
+    frame, _ = holdout.rows(current, release, definition)
     if gate_evidence.row_ids(frame, definition) != record.evidence.ids:
         return _no(Code.ESTIMATE_NO_GATE, definition)
     return record.evidence, predictions.features(frame, definition)

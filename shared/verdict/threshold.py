@@ -25,7 +25,7 @@ from shared.verdict.metric import Threshold
 from shared.verdict.task import positive_class, task_of
 
 if TYPE_CHECKING:
-    from shared.gate.holdout import GateRecord, Interval
+    from shared.gate.gate_record import GateRecord, Interval
     from shared.loopfile.definition import Metric
 
 MOST_PAST = 30

@@ -18,7 +18,7 @@ from shared.retraining import effectiveness, growth, policy, start
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
 from shared.state.hash_chain import Draft
-from shared.verdict import comparison, own_past, predictions
+from shared.verdict import comparison, own_past, predictions, sampled_rows
 
 if TYPE_CHECKING:
     from shared.loopfile import Definition
@@ -184,7 +184,7 @@ def _checks(
     labelled = [one for one in trained_on if one.labelled]
     if not version.labelled or not labelled:
         return replace(verdict, seen=(*verdict.seen, reason(Code.CHECK_NO_ROWS)))
-    reference, current = (predictions.everything(unit.ports, of) for of in (labelled, [version]))
+    reference, current = (sampled_rows.everything(unit.ports, of) for of in (labelled, [version]))
     found = checked.ask(published.code[source_text.CHECKS_FILE], drift.checks, reference, current)
     if isinstance(found, Reason):
         return replace(verdict, seen=(*verdict.seen, found))
@@ -204,7 +204,7 @@ def _metric(
     ports, wanted = unit.ports, published.definition.metric
     if wanted is None or not version.labelled or version.number in champion.versions:
         return verdict
-    frame = predictions.everything(ports, [version], wanted.sample)
+    frame = sampled_rows.everything(ports, [version], wanted.sample)
     seen = predictions.predict(
         ports,
         published.definition.serve,

@@ -6,7 +6,7 @@ import json
 
 from shared.domain.version import DataVersion
 from shared.state import rows
-from shared.verdict import predictions
+from shared.verdict import predictions, sampled_rows
 from tests.engine.world import World, csv, season
 
 
@@ -22,7 +22,7 @@ def asked(world: World, *numbers: int) -> list[object]:
         row.key: rows.decode(DataVersion, row)
         for row in world.ports.store.range("birds", "version-", limit=9)
     }
-    frame = predictions.everything(world.ports, [found[rows.version_key(number)] for number in numbers])
+    frame = sampled_rows.everything(world.ports, [found[rows.version_key(number)] for number in numbers])
     table = json.loads(predictions.payload(frame))["input_data"]
     return [row[table["columns"].index("rings")] for row in table["data"]]
 

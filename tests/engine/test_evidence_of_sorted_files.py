@@ -8,7 +8,7 @@ import pytest
 
 from shared.memory import FakeClock, memory_ports
 from shared.stats.metrics import METRICS
-from shared.verdict import predictions
+from shared.verdict import sampled_rows
 from tests.engine.world import LOOP, World
 
 ROWS = 9000
@@ -76,10 +76,10 @@ def test_the_metrics_interval_covers_the_truth_however_the_file_is_sorted(by: st
 def test_a_file_sorted_by_class_is_judged_on_all_classes() -> None:
     world, _ = dropped("species")
     version = world_version(world, 2)
-    frame = predictions.everything(world.ports, [version], 400)
+    frame = sampled_rows.everything(world.ports, [version], 400)
     assert len(frame) == 400
     assert 0.2 < (frame["species"] == "Gentoo").mean() < 0.4
-    assert set(predictions.holdout(world.ports, [version])[0]["species"]) == {"Adelie", "Gentoo"}
+    assert set(sampled_rows.holdout(world.ports, [version])[0]["species"]) == {"Adelie", "Gentoo"}
 
 
 def world_version(world: World, number: int):  # type: ignore[no-untyped-def]  # a data version
@@ -130,6 +130,6 @@ def test_versions_are_never_read_as_a_whole() -> None:
         return read(path)
 
     world.ports.versions.read = watched  # type: ignore[method-assign]
-    assert len(predictions.everything(world.ports, [version])) == 2000
-    assert len(predictions.holdout(world.ports, [version])[0]) > 1000
+    assert len(sampled_rows.everything(world.ports, [version])) == 2000
+    assert len(sampled_rows.holdout(world.ports, [version])[0]) > 1000
     assert asked

@@ -8,7 +8,7 @@ import pytest
 from shared.domain.reason import Code, Reason
 from shared.domain.release import JudgementKind, Phase
 from shared.gate import gate_evidence
-from shared.gate.holdout import GateRecord
+from shared.gate.gate_record import GateRecord
 from shared.own import source_text
 from shared.release import evidence_replay
 from shared.runtime import unit_of_work

@@ -19,7 +19,7 @@ from cli import app, session
 from shared.domain.reason import Code, Reason
 from shared.domain.release import JudgementKind, Phase, TriggerKind
 from shared.errors import ConfigurationError
-from shared.gate.holdout import GateEvidence
+from shared.gate.gate_record import GateEvidence
 from shared.loopfile import parse
 from shared.ports import Answer
 from shared.release import evidence_replay

@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.reason import Code, Reason
 from shared.gate.gate_judge import GateEvidence, GatePolicy, Outcome, ParityPolicy, judge_gate
-from shared.gate.holdout import GateRecord
+from shared.gate.gate_record import GateRecord
 from shared.gate.parity import judge_parity
 from shared.loopfile import LoopFileError, parse
 from shared.words import say

@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from shared.domain.reason import Code
 from shared.gate.gate_judge import GateEvidence, GatePolicy, Outcome, SlicePolicy, judge_gate
-from shared.gate.holdout import GateRecord
+from shared.gate.gate_record import GateRecord
 from shared.stats.intervals import bounds, sample_of
 from shared.stats.metrics import METRICS
 from shared.verdict.metric import Threshold, judge_metric

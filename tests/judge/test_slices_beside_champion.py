@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.reason import Code
 from shared.gate.gate_judge import GateEvidence, GatePolicy, Outcome, SlicePolicy, judge_gate
-from shared.gate.holdout import GateRecord
+from shared.gate.gate_record import GateRecord
 from shared.words import say
 
 PROMISED = 0.05

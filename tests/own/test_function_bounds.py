@@ -14,7 +14,7 @@ import pytest
 
 from shared.domain.reason import Code
 from shared.gate.gate_judge import GateEvidence, GatePolicy, Outcome, SlicePolicy, judge_gate
-from shared.gate.holdout import ALL_ROWS, GateRecord, Interval, OwnFound, OwnSeen
+from shared.gate.gate_record import ALL_ROWS, GateRecord, Interval, OwnFound, OwnSeen
 from shared.stats.function_bounds import LEAST, Asked, function_bounds
 from shared.stats.metrics import METRICS, OwnMetric, metric_of
 from shared.verdict.metric import Threshold, judge_metric

@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Outcome, Phase
-from shared.gate.holdout import FunctionsSeen, GateEvidence, GatePolicy
+from shared.gate.gate_record import FunctionsSeen, GateEvidence, GatePolicy
 from shared.gate.own_checks import judge_functions
 from shared.gate.own_evidence import functions_seen
 from shared.release import evidence_replay

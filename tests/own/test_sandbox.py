@@ -14,7 +14,7 @@ import pytest
 from shared import deadline
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, DependencyUnavailable
-from shared.gate.holdout import ALL_ROWS, OwnSeen
+from shared.gate.gate_record import ALL_ROWS, OwnSeen
 from shared.own import sandbox, walls
 from shared.own.measured import Group, measure
 from shared.stats.metrics import OwnMetric

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.gate.holdout import Interval
+from shared.gate.gate_record import Interval
 from tower.shapes import Categories, Numbers, shape_of
 from tower.visit import Asking, Document, clip, shortened
 

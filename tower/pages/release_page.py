@@ -13,7 +13,7 @@ from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import CanaryPoint, Judgement, JudgementKind, Phase, Release
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.gate import importance
-from shared.gate.holdout import GatePolicy, GateVerdict, Interval
+from shared.gate.gate_record import GatePolicy, GateVerdict, Interval
 from shared.gate.importance import Explanation
 from shared.retraining import cost
 from shared.runtime.unit_of_work import Unit

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from shared.diff.version_diff import came_to
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError, InvariantBroken
-from shared.gate.holdout import Interval
+from shared.gate.gate_record import Interval
 from shared.runtime.unit_of_work import Unit
 from shared.state import queries
 from shared.verdict.metric import MetricVerdict

@@ -38,7 +38,6 @@ SENTENCES = frozenset(
         "summary",
         "sentence",
         "note",
-        "detail",
     ]
 )
 """Names of texts that are written for people."""

@@ -239,15 +239,12 @@ def tell(report: Report, findings: Sequence[Finding]) -> None:
 
 
 def _table(report: Report) -> None:
-    """The columns that changed, in words that need no more than 80 letters' width; in a pipe each is one line."""
+    """The columns that changed, in words that begin with their name; in a pipe each is one line."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("column", max_width=20 if out.is_terminal else None, overflow="fold")
     table.add_column("verdict")
     table.add_column("adjusted p")
     table.add_column("what happened", overflow="fold")
     for column in (c for c in report.columns if c.detected):
         verdict = "material" if column.material else "detected"
-        words = column.words.removeprefix(f"{column.name} ")
-        cells = [shown(cell) for cell in (column.name, f"{column.p_value:.2g}", words)]
-        table.add_row(cells[0], f"[{_COLOURS[verdict]}]{verdict}[/]", *cells[1:])
+        table.add_row(f"[{_COLOURS[verdict]}]{verdict}[/]", f"{column.p_value:.2g}", shown(column.words))
     out.print(table)

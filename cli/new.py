@@ -83,8 +83,8 @@ def write(place: Path, name: str, seen: new_data.Seen, schedule: str) -> None:
         "target": seen.target,
         "task": seen.task,
         "numbers": [c for c in seen.features if seen.kinds[c] in new_data.NUMBERS],
-        "texts": [c for c in seen.features if seen.kinds[c] == "string" and c not in seen.words],
-        "words": seen.words,
+        "texts": [c for c in seen.features if seen.kinds[c] == "string" and c not in seen.worded],
+        "words": seen.worded,
         "moments": [c for c in seen.features if seen.kinds[c] == "datetime"],
         "time": seen.time,
     }

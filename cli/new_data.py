@@ -57,7 +57,7 @@ class Seen:
     id: str = ""
     ignore: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
+    worded: list[str] = field(default_factory=list)
     """Columns of free text, of which the model learns by their words."""
     said: dict[str, str] = field(default_factory=dict)
     """What a person said that columns are."""
@@ -233,7 +233,7 @@ class Seen:
         if self.table[name].dropna().str.count(_WORD).mean() < WORDS:
             self._leave_out(name, why)
             return
-        self.words.append(name)
+        self.worded.append(name)
         self.notes.append(f"column {name} {why}: the baseline learns from its words")
 
     def _leave_out(self, name: str, why: str) -> None:

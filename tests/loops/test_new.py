@@ -143,25 +143,16 @@ def in_environment_of(conda: Path) -> Path:
     return python_for(conda.name, {"condaFile": conda.read_text()})
 
 
-def trained(folder: Path, tmp_path: Path) -> list[object]:
-    """Train as the job would, and let the model answer the holdout rows as they come in a request."""
-    environment = {
-        "MLFLOW_TRACKING_URI": (tmp_path / "ml").as_uri(),
-        "MLFLOW_ALLOW_FILE_STORE": "true",
-        "PATH": "",
-    }
+def trained(folder: Path, tmp_path: Path, *, apart: bool = True) -> list[object]:
+    """Train as the job would, and let the model answer the holdout rows as they come in a request.
+
+    It answers as where it serves, in a process and an environment of its own; or where it was trained, which is sooner.
+    """
     (tmp_path / "model").mkdir()
-    order = [
-        str(in_environment_of(folder / "environment.yml")),
-        str(folder / "train" / "train.py"),
-        str(tmp_path / "out" / "train"),
-        str(tmp_path / "model"),
-    ]
-    done = subprocess.run(order, capture_output=True, text=True, env=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
     columns = json.loads((folder / "train" / "columns.json").read_text())
     names = [name for kind in ("numbers", "texts", "words", "moments") for name in columns[kind]]
-    script = (
+    train = "import runpy, sys\nrunpy.run_path(sys.argv.pop(1), run_name='__main__')\n"
+    answer = (
         "import json, sys, mlflow, pandas as pd\n"
         "table = json.load(sys.stdin)\n"
         f"rows = pd.DataFrame(table['data'], columns=table['columns'])[{names!r}]\n"
@@ -169,10 +160,23 @@ def trained(folder: Path, tmp_path: Path) -> list[object]:
         "answers = mlflow.pyfunc.load_model('model').predict(rows)\n"
         "print(json.dumps([a if isinstance(a, str) else float(a) for a in answers]))\n"
     )
-    holdout = pd.read_parquet(tmp_path / "out" / "holdout")
-    asked = holdout.to_json(orient="split", date_format="iso")
+    asked = pd.read_parquet(tmp_path / "out" / "holdout").to_json(orient="split", date_format="iso")
+    order = [str(folder / "train" / "train.py"), str(tmp_path / "out" / "train"), str(tmp_path / "model")]
+    if not apart:
+        return json.loads(ran(folder / "environment.yml", ["-c", train + answer, *order], asked, tmp_path))
+    ran(folder / "environment.yml", order, "", tmp_path)
+    return json.loads(ran(tmp_path / "model" / "conda.yaml", ["-c", answer], asked, tmp_path))
+
+
+def ran(conda: Path, arguments: list[str], asked: str, tmp_path: Path) -> str:
+    """The last line that Python tells in the environment that a file describes."""
+    environment = {
+        "MLFLOW_TRACKING_URI": (tmp_path / "ml").as_uri(),
+        "MLFLOW_ALLOW_FILE_STORE": "true",
+        "PATH": "",
+    }
     done = subprocess.run(
-        [str(in_environment_of(tmp_path / "model" / "conda.yaml")), "-c", script],
+        [str(in_environment_of(conda)), *arguments],
         input=asked,
         capture_output=True,
         text=True,
@@ -180,8 +184,7 @@ def trained(folder: Path, tmp_path: Path) -> list[object]:
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    answers: list[object] = json.loads(done.stdout.splitlines()[-1])
-    return answers
+    return done.stdout.splitlines()[-1]
 
 
 def test_editors_find_the_schema_of_the_loop_file(tmp_path: Path) -> None:
@@ -344,7 +347,7 @@ def test_a_model_of_a_rare_class_says_it(tmp_path: Path) -> None:
     assert definition.metric.sample * fraud.mean() >= 30
     drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
     read_drop([drop], ReadSpec.of(definition.data, {}, b""), tmp_path / "out")
-    assert "yes" in trained(tmp_path / "payments", tmp_path)
+    assert "yes" in trained(tmp_path / "payments", tmp_path, apart=False)
 
 
 def shop(rows: int, hours: float = 24.0) -> pd.DataFrame:
@@ -430,7 +433,7 @@ def test_a_model_learns_from_the_words_of_a_text(tmp_path: Path) -> None:
     definition = loopfile.load(tmp_path / "reviews")
     drop = DropFile(path=data, name=data.name, size=data.stat().st_size)
     read_drop([drop], ReadSpec.of(definition.data, {}, b""), tmp_path / "out")
-    answers = trained(tmp_path / "reviews", tmp_path)
+    answers = trained(tmp_path / "reviews", tmp_path, apart=False)
     truth = pd.read_parquet(tmp_path / "out" / "holdout").praise.astype(str)
     assert np.mean([one == said for one, said in zip(truth, answers, strict=True)]) > 0.9
 

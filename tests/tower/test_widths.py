@@ -6,8 +6,9 @@ Pictures of each go to the folder that `DRIFTLOOP_WIDTHS` names, to be looked at
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from tests.chromium import axe, chromium, sideways
 from tests.engine.world import LOOP, World, csv, season
 from tests.tower.tower import BASE, SITE, get, twin
 from tower import html
+from tower.site import Reply
 
 WIDTHS = {"phone": 390, "tablet": 820, "desktop": 1440}
 NAME = "customer-lifetime-value-emea-b2b"
@@ -109,14 +111,20 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-def answer(world: World, route: Route) -> None:
+@pytest.fixture(scope="module")
+def asked(world: World) -> Callable[[str], Reply]:
+    """Every page is made once: the loop stands still, and no device gets another one."""
+    return cache(partial(get, world.ports))
+
+
+def answer(asked: Callable[[str], Reply], route: Route) -> None:
     """As the function answers."""
     split = urlsplit(route.request.url)
     path = split.path.removeprefix(BASE)
     if (name := path.strip("/")) in html.STATIC:
         route.fulfill(body=html.static(name), content_type=html.STATIC[name])
         return
-    reply = get(world.ports, path + (f"?{split.query}" if split.query else ""))
+    reply = asked(path + (f"?{split.query}" if split.query else ""))
     route.fulfill(
         status=reply.status, body=reply.content, content_type=reply.kind, headers=dict(reply.headers)
     )
@@ -124,11 +132,11 @@ def answer(world: World, route: Route) -> None:
 
 @pytest.mark.parametrize(("device", "width"), WIDTHS.items())
 def test_nothing_overflows_and_axe_finds_nothing(
-    world: World, browser: Browser, device: str, width: int
+    asked: Callable[[str], Reply], browser: Browser, device: str, width: int
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900})
     context.add_init_script("sessionStorage.setItem('driftloop-refresh', 'off')")
-    context.route("**/*", lambda route: answer(world, route))
+    context.route("**/*", lambda route: answer(asked, route))
     page = context.new_page()
     wrong = {}
     for name, path in PAGES.items():
@@ -161,10 +169,10 @@ def clipped(page: Page) -> list[str]:
 
 
 def test_columns_and_versions_are_found_by_the_keyboard_without_a_script(
-    world: World, browser: Browser
+    asked: Callable[[str], Reply], browser: Browser
 ) -> None:
     context = browser.new_context(java_script_enabled=False)
-    context.route("**/*", lambda route: answer(world, route))
+    context.route("**/*", lambda route: answer(asked, route))
     page = context.new_page()
     page.goto(f"{SITE}{BASE}/loops/{NAME}/versions/2")
     page.get_by_label("Column", exact=True).press_sequentially("QUARTAL")

@@ -34,20 +34,6 @@ def bicep() -> str:
     return found
 
 
-def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [bicep(), *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | NO_ICU, timeout=120
-    )
-
-
-def diagnostics(infra: Path, folder: Path, *, lint: bool = True) -> list[str]:
-    """Every line that `build` prints, which lints too, and that `lint` prints."""
-    done = [_run("build", infra / "main.bicep", "--outfile", folder / "main.json")]
-    done += [_run("lint", infra / "main.bicep")] if lint else []
-    return [line for one in done for line in (one.stdout + one.stderr).splitlines() if line.strip()]
-
-
 def parameters(environment: Mapping[str, str], infra: Path = INFRA) -> dict[str, Any]:
     """What azd makes of main.parameters.json: variables are filled into its text, so that a value with a quotation mark
     breaks it (azure-dev, bicep_provider.go, `loadParameters`), and numbers read where a number is wanted."""
@@ -80,6 +66,11 @@ class Snapshots:
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()
+
+    def diagnostics(self, infra: Path) -> list[str]:
+        """All that `bicep build` and `bicep lint` would print of the templates."""
+        found = self._ask("bicep/compile", path=str(infra / "main.bicep"))["result"]["diagnostics"]
+        return [f"{one['source']}: {one['level']} {one['code']}: {one['message']}" for one in found]
 
     def of(self, environment: Mapping[str, str], folder: Path, infra: Path = INFRA) -> str:
         """The text of a snapshot of everything that `azd provision` would make with these variables."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.infra.compiler import INFRA, ROOT, SUBSCRIPTION, RefusedDeployment, Snapshots, diagnostics
+from tests.infra.compiler import INFRA, ROOT, SUBSCRIPTION, RefusedDeployment, Snapshots
 from tests.infra.terraform import Applied
 
 ASKED = {
@@ -79,11 +79,11 @@ def made(tmp_path_factory: pytest.TempPathFactory, snapshots: Snapshots) -> Call
 Made = Callable[[str], Snapshot]
 
 
-def test_build_and_lint_print_nothing(tmp_path: Path) -> None:
+def test_build_and_lint_print_nothing(snapshots: Snapshots) -> None:
     """With use-recent-api-versions and what-if-short-circuiting switched on by infra/bicepconfig.json."""
     rules = json.loads((INFRA / "bicepconfig.json").read_text())["analyzers"]["core"]["rules"]
     assert {"use-recent-api-versions", "what-if-short-circuiting"} <= set(rules)
-    assert diagnostics(INFRA, tmp_path) == []
+    assert snapshots.diagnostics(INFRA) == []
 
 
 def _plant(infra: Path, file: str, old: str, new: str) -> None:
@@ -114,11 +114,11 @@ PRINTED = {
 }
 
 
-def test_planted_mistakes_are_printed(tmp_path: Path) -> None:
+def test_planted_mistakes_are_printed(tmp_path: Path, snapshots: Snapshots) -> None:
     infra = Path(shutil.copytree(INFRA, tmp_path / "infra"))
     for file, old, new, _ in PRINTED.values():
         _plant(infra, file, old, new)
-    printed = "\n".join(diagnostics(infra, tmp_path, lint=False))
+    printed = "\n".join(snapshots.diagnostics(infra))
     assert {mistake for mistake, (*_, code) in PRINTED.items() if code in printed} == set(PRINTED)
 
 

@@ -309,7 +309,9 @@ def test_an_mlflow_model_scores_without_script_row_by_row(batch: Batch) -> None:
     read = pd.read_csv(StringIO(text), names=["row", "prediction", "file"])
     found = {(one.file, int(one.row)): float(one.prediction) for one in read.itertuples()}
     assert found == pytest.approx({("one.parquet", 0): 3.0, ("one.parquet", 1): 6.0, ("two.csv", 0): 3.0})
-    again = batch.invoke(data, "mlflow", outputs={"score": Output(type="uri_file", path=place)})
+    again = batch.invoke(
+        batch.data(a_csv="x\n1\n"), "plain", outputs={"score": Output(type="uri_file", path=place)}
+    )
     assert batch.ended(again) == "Failed", "how-to-use-batch-model-deployments.md: a unique output location"
     assert "overwrites none" in batch.error(again)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -51,11 +52,13 @@ from tests.patience import until
 ROW = {"row_id": "r-1", "x": 2.0}
 SCORE = """
 import json, os, time
-import pandas as pd
-from azureml.ai.monitoring import Collector
-from azureml.ai.monitoring.context import BasicCorrelationContext
 from azureml_inference_server_http.api.aml_request import rawhttp
 from azureml_inference_server_http.api.aml_response import AMLResponse
+
+if os.environ.get("COLLECTS"):
+    import pandas as pd
+    from azureml.ai.monitoring import Collector
+    from azureml.ai.monitoring.context import BasicCorrelationContext
 
 def init():
     global factor, inputs, outputs
@@ -70,15 +73,15 @@ def init():
 
 @rawhttp
 def run(request):
-    rows = pd.DataFrame(json.loads(request.get_data(as_text=True))["data"])
+    rows = json.loads(request.get_data(as_text=True))["data"]
     time.sleep(float(os.environ.get("SLOW_ANSWER", "0")))
-    if (rows["x"] < 0).any():
+    if any(row["x"] < 0 for row in rows):
         raise ValueError("x is negative")
-    answer = pd.DataFrame({"row_id": rows["row_id"], "prediction": rows["x"] * factor})
+    answer = [{"row_id": row["row_id"], "prediction": row["x"] * factor} for row in rows]
     if inputs:
-        context = inputs.collect(rows, BasicCorrelationContext(id=request.headers["x-request-id"]))
-        outputs.collect(answer, context)
-    return AMLResponse(answer["prediction"].tolist(), 200, json_str=True)
+        context = BasicCorrelationContext(id=request.headers["x-request-id"])
+        outputs.collect(pd.DataFrame(answer), inputs.collect(pd.DataFrame(rows), context))
+    return AMLResponse([each["prediction"] for each in answer], 200, json_str=True)
 """
 
 
@@ -183,11 +186,15 @@ def logs(local_azure: LocalAzure) -> Iterator[Callable[[str], list[dict[str, obj
 
 
 def test_ninety_ten_traffic_is_split_by_chance(pair: Endpoint) -> None:
+    """Few calls show that both answer as often as they are drawn, many draws how often that is."""
     pair.traffic(blue=90, green=10)
-    calls = 400
-    hits = sum(pair.call().json() == [6.0] for _ in range(calls))
-    low, high = binom.ppf([1e-6, 1 - 1e-6], calls, 0.1)
-    assert low <= hits <= high
+    routed, chance = Routed("ep", "AADToken", weights={"blue": 90, "green": 10}), random.Random(1)
+    for hits, number in (
+        (sum(pair.call().json() == [6.0] for _ in range(150)), 150),
+        (sum(routed.choose(chance) == "green" for _ in range(10_000)), 10_000),
+    ):
+        low, high = binom.ppf([1e-6, 1 - 1e-6], number, 0.1)
+        assert low <= hits <= high
 
 
 def test_the_header_chooses_a_deployment_even_without_traffic(pair: Endpoint) -> None:
@@ -518,7 +525,11 @@ def test_a_package_that_is_not_installed_fails_the_deployment(pair: Endpoint) ->
 def test_a_package_that_the_environment_does_not_name_is_not_there(pair: Endpoint) -> None:
     """This machine has it, the container that Azure makes from the environment has not (an environment is an image
     and a conda file: how-to-deploy-online-endpoints.md)."""
-    made = pair.deployment("forgot", environment=environment(pair.folder, "pandas"))
+    made = pair.deployment(
+        "forgot",
+        environment=environment(pair.folder, "pandas"),
+        environment_variables={"COLLECTS": "yes"},
+    )
     with pytest.raises(HttpResponseError, match=r"(?s)502.*No module named 'azureml"):
         pair.client.online_deployments.begin_create_or_update(made).result()
     pair.client.online_deployments.begin_delete("forgot", pair.name).result()
@@ -550,29 +561,36 @@ def test_a_deployment_is_creating_until_its_pace_is_over(pair: Endpoint, local_a
     pair.client.online_deployments.begin_delete("slow", pair.name).result()
 
 
-def mlflow_model(pair: Endpoint, *packages: str) -> Model:
-    """A model whose own conda.yaml asks for these packages, and for what it is made of."""
-    folder = pair.folder / f"mlflow-{len(packages)}" / "model"
+@pytest.fixture(scope="module")
+def mlflow_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
+    """One whose own conda.yaml asks for what it is made of alone, and one that asks for the collector's package too."""
+    folder = tmp_path_factory.mktemp("mlflow")
     script = (
         "import sys, pandas as pd, mlflow; from mlflow.models import infer_signature;"
         "from sklearn.linear_model import LinearRegression as L;"
         "x = pd.DataFrame({'a': [0., 1., 2.], 'b': [1., 0., 1.]}); y = x.a * 2 + x.b;"
         "made_of = ['mlflow==' + mlflow.__version__, 'scikit-learn'];"
-        "mlflow.sklearn.save_model(L().fit(x, y), sys.argv[1], signature=infer_signature(x, y),"
-        " serialization_format='cloudpickle', pip_requirements=made_of + sys.argv[2:])"
+        "save = lambda place, *more: mlflow.sklearn.save_model(L().fit(x, y), place,"
+        " signature=infer_signature(x, y), serialization_format='cloudpickle', pip_requirements=[*made_of, *more]);"
+        "save('bare/model'); save('collecting/model', 'azureml-ai-monitoring')"
     )
-    command = [str(python_for("of the tests", {})), "-c", script, str(folder), *packages]
-    subprocess.run(command, check=True, capture_output=True)
-    return Model(path=str(folder), name=f"{pair.name}-mlflow-{len(packages)}", type="mlflow_model")
+    command = [str(python_for("of the tests", {})), "-c", script]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    return {
+        name: Model(path=str(folder / name / "model"), name=f"mlflow-{name}", type="mlflow_model")
+        for name in ("bare", "collecting")
+    }
 
 
-def test_an_mlflow_model_without_the_collectors_package_does_not_start(pair: Endpoint) -> None:
+def test_an_mlflow_model_without_the_collectors_package_does_not_start(
+    pair: Endpoint, mlflow_models: dict[str, Model]
+) -> None:
     """Source: Azure/azureml-examples, pull requests 3904, 3923 and 4008: the generated script imports
     `azureml.ai.monitoring`, the environment is made from the model's own conda.yaml, the probes get 502."""
     made = ManagedOnlineDeployment(
         name="bare",
         endpoint_name=pair.name,
-        model=mlflow_model(pair),
+        model=mlflow_models["bare"],
         instance_type="Standard_DS3_v2",
         instance_count=1,
     )
@@ -581,15 +599,12 @@ def test_an_mlflow_model_without_the_collectors_package_does_not_start(pair: End
     pair.client.online_deployments.begin_delete("bare", pair.name).result()
 
 
-def test_an_mlflow_model_serves_without_code(
-    pair: Endpoint, logs: Callable[[str], list[dict[str, object]]]
-) -> None:
-    model = mlflow_model(pair, "azureml-ai-monitoring")
+def test_an_mlflow_model_serves_without_code(pair: Endpoint, mlflow_models: dict[str, Model]) -> None:
     collections = {name: DeploymentCollection(enabled="true") for name in ("model_inputs", "model_outputs")}
     made = ManagedOnlineDeployment(
         name="mlflow",
         endpoint_name=pair.name,
-        model=model,
+        model=mlflow_models["collecting"],
         instance_type="Standard_DS3_v2",
         instance_count=1,
         data_collector=DataCollector(collections=collections),

@@ -20,12 +20,13 @@ from local.jobs import environment, installer
 from local.jobs.exceptions import EnvironmentNotBuilt, WorkspaceStopping
 from tests.patience import until
 
+USUAL = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Environments of this test's own; wheels come from the usual cache."""
-    usual = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    monkeypatch.setenv("UV_CACHE_DIR", str(Path(usual) / "uv"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(USUAL / "uv"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "driftloop" / "environments"
 
@@ -224,7 +225,8 @@ def test_what_nothing_asks_for_in_a_month_goes(cache: Path) -> None:
     assert (kept.exists(), old.exists()) == (True, False)
 
 
-def test_an_image_without_a_conda_file_has_what_the_examples_need() -> None:
+def test_an_image_without_a_conda_file_has_what_the_examples_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(USUAL))  # other tests use it, too: it is large
     python = environment.python_for("e:1", {"image": "example/base:1"})
     line = "import azureml.ai.monitoring, mlflow, pandas, pyarrow, sklearn"
     assert subprocess.run([python, "-c", line]).returncode == 0

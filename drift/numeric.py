@@ -172,9 +172,10 @@ def tails(t: Ints, b: Ints) -> tuple[Floats, Floats]:
     share = size / t.sum()
     p = np.ones(len(b))
     most = np.zeros(len(b))
-    a = t - b
-    for mine, theirs in ((a, b), (a[:, ::-1], b[:, ::-1])):
-        beyond_mine, beyond_theirs = _beyond(mine), _beyond(theirs)
+    theirs = np.cumsum(np.pad(b, ((0, 0), (1, 0))), axis=1)  # up to each edge
+    mine = np.cumsum(np.pad(t, (1, 0))) - theirs
+    above = mine[:, -1:] - mine, theirs[:, -1:] - theirs
+    for beyond_mine, beyond_theirs in (above, (mine[:, ::-1], theirs[:, ::-1])):
         for level in _TAIL_LEVELS:
             place = (beyond_mine > level).sum(axis=1)
             row = np.arange(len(b))
@@ -184,12 +185,6 @@ def tails(t: Ints, b: Ints) -> tuple[Floats, Floats]:
             p = np.minimum(p, np.minimum(more, fewer))
             most = np.maximum(most, c - r * share / np.maximum(1 - share, 1e-12))
     return most, np.minimum(p * 4 * len(_TAIL_LEVELS), 1.0)
-
-
-def _beyond(counts: Ints) -> Ints:
-    """Rows in each cell and all above it, with a last 0."""
-    above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
-    return np.concatenate([above, np.zeros((len(counts), 1), counts.dtype)], axis=1)
 
 
 def nulls(pooled: Ints, current: Ints) -> tuple[Floats, Floats]:

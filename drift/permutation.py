@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import zlib
+from typing import Literal
 
 import numpy as np
 
 from .arrays import Ints
 from .combination import Battery, harmonic
-from .shuffles import subsets
 
 _STAGES = (200, 2_000, 20_000)
 _ENOUGH = 12
 _ENOUGH_CHEAP = 100
 _CHEAP_CELLS = 64
 _CHUNK = 100_000  # labels at once: what fits the cache is three times as fast as what does not
-_SHUFFLED_ROWS = 4_000
-_DRAWN_ROWS = 1_000
+_CELL_IN_ROWS = 10  # a cell's number takes as long to draw as the cells of so many rows
+_LISTED_ROWS = 1_000_000  # whose cells are listed, to draw row by row
 
 
 def p_value(battery: Battery, pooled: Ints, current: Ints, seen: float) -> float:
@@ -63,40 +63,6 @@ def p_value(battery: Battery, pooled: Ints, current: Ints, seen: float) -> float
 def relabelled(rng: np.random.Generator, pooled: Ints, size: int, number: int) -> Ints:
     """Rows by cell of `size` rows drawn without replacement, `number` times, shape (number, K)."""
     rows = int(pooled.sum())
-    if 2 * size > rows:
-        return np.asarray(pooled - relabelled(rng, pooled, rows - size, number))
-    if rows <= _SHUFFLED_ROWS:
-        return _shuffled(rng, pooled, size, number)
-    if size <= _DRAWN_ROWS and len(pooled) > 32:
-        return _drawn(rng, pooled, size, number)
-    return rng.multivariate_hypergeometric(pooled, size, number, method="marginals")
-
-
-def _shuffled(rng: np.random.Generator, pooled: Ints, size: int, number: int) -> Ints:
-    rows = int(pooled.sum())
-    starts = np.cumsum(pooled) - pooled
-    filled = np.flatnonzero(pooled)
-    counts = np.zeros((number, len(pooled)), np.int64)
-    step = max(_CHUNK // rows, 50)
-    for start in range(0, number, step):
-        some = min(step, number - start)
-        chosen = subsets(rng, rows, size, some).view(np.int8)
-        counts[start : start + some, filled] = np.add.reduceat(chosen, starts[filled], axis=1, dtype=np.int64)
-    return counts
-
-
-def _drawn(rng: np.random.Generator, pooled: Ints, size: int, number: int) -> Ints:
-    """Rows drawn one by one; one that was drawn before is drawn anew."""
-    rows, cells = int(pooled.sum()), len(pooled)
-    picks = np.sort(rng.integers(0, rows, (number, size)), axis=1)
-    again = np.flatnonzero((picks[:, 1:] == picks[:, :-1]).any(axis=1))
-    while len(again):
-        some = picks[again]
-        twice = np.zeros(some.shape, np.bool_)
-        twice[:, 1:] = some[:, 1:] == some[:, :-1]
-        some[twice] = rng.integers(0, rows, int(twice.sum()))
-        picks[again] = np.sort(some, axis=1)
-        again = again[(picks[again, 1:] == picks[again, :-1]).any(axis=1)]
-    places = np.searchsorted(np.cumsum(pooled), picks.ravel(), side="right")
-    places += np.repeat(np.arange(number) * cells, size)
-    return np.bincount(places, minlength=number * cells).reshape(number, cells)
+    by_cell = min(size, rows - size) > _CELL_IN_ROWS * len(pooled) or rows > _LISTED_ROWS
+    method: Literal["marginals", "count"] = "marginals" if by_cell else "count"
+    return rng.multivariate_hypergeometric(pooled, size, number, method=method)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from functools import cache
 from string import Formatter
 from typing import Any
 
@@ -12,6 +13,7 @@ from shared.domain.reason import reason as make
 from shared.words import ITS_OWN, TEXTS
 
 
+@cache
 def facts_of(code: Code) -> set[str]:
     """The facts that the text of `code` must have."""
     text = TEXTS.get(code, ITS_OWN)

@@ -32,9 +32,10 @@ from tests.core.world import (
 )
 
 
-@pytest.fixture(scope="module")
-def explored() -> list[Explored]:
-    found = [explore(begun(champion), plan) for plan in definitions() for champion in (CHAMPION, None)]
+@pytest.fixture(scope="module", params=["corners", pytest.param("all", marks=pytest.mark.soak)])
+def explored(request: pytest.FixtureRequest) -> list[Explored]:
+    plans = list(definitions(corners=request.param == "corners"))
+    found = [explore(begun(champion), plan) for plan in plans for champion in (CHAMPION, None)]
     found.append(explore(brought(begun()), definition()))
     states, folds = sum(one.states for one in found), sum(one.folds for one in found)
     print(f"\n{len(found)} beginnings, {states:,} states, {folds:,} folds")

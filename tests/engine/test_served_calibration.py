@@ -136,7 +136,7 @@ def ranked_by_region(
 
 def test_a_year_of_quiet_windows_alarms_at_most_at_the_rate_over_all_slices_together() -> None:
     """The rank is of the largest of all columns in all slices, so that many slices are no more chances to alarm."""
-    rate, services = 0.1, 4
+    rate, services = 0.1, 2
     alarms = [alarm for seed in range(services) for alarm, _ in ranked_by_region(rate, seed)]
     slack = 3 * np.sqrt(rate * (1 - rate) * 2 / len(alarms))
     assert 0.2 * rate < np.mean(alarms) <= rate + slack
@@ -159,7 +159,7 @@ def test_many_services_by_slice(a_day: int, rate: float, services: int) -> None:
     assert np.mean(alarms) <= rate + 3 * np.std(alarms, ddof=1) / np.sqrt(services)
 
 
-@pytest.mark.parametrize(("a_day", "rate", "services"), [(1, 0.1, 8), (4, 0.05, 2)])
+@pytest.mark.parametrize(("a_day", "rate", "services"), [(1, 0.1, 4), (4, 0.05, 1)])
 def test_a_year_of_quiet_windows_alarms_at_most_at_the_rate(a_day: int, rate: float, services: int) -> None:
     """The rank is exchangeable but for cycles and the level that days carry on; what that adds is small."""
     alarms = np.concatenate([ranked(a_day, rate, seed) for seed in range(services)])

@@ -43,6 +43,15 @@ SPECS = {
     "own labels": ReadSpec(target="label", origin="word", own=("adelie",), nulls=("gentoo",)),
 }
 
+SAMPLED = [
+    ("by hash", "parquet"),
+    ("by hash", "csv"),
+    ("by time", "csv"),
+    ("by group", "parquet"),
+    ("own labels", "csv"),
+]
+"""Each of them, and each kind of file: that the rows are the same does not depend on both together."""
+
 
 def rows(count: int, seed: int, lists: bool) -> pa.Table:
     rng = np.random.default_rng(seed)
@@ -119,8 +128,14 @@ def small_bounds(small: pytest.MonkeyPatch) -> None:
     small.setattr(blocks, "BLOCK_BYTES", 1024)
 
 
-@pytest.mark.parametrize("kind", ["parquet", "csv"])
-@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        pytest.param(spec, kind, marks=() if (spec, kind) in SAMPLED else pytest.mark.soak)
+        for spec in SPECS
+        for kind in ("parquet", "csv")
+    ],
+)
 @settings(max_examples=2, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 99),

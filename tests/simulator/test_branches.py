@@ -33,9 +33,9 @@ def told_by_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_the_life_that_is_told_alone(seed: int, workers: int, slow: int) -> None:
     effects, calls, _ = sweep.points(workers, seed, slow)
     faults = itertools.cycle((*FAULTS, "asleep"))
-    cases = [Case(((point, next(faults)),), seed, workers, slow) for point in effects[::40]]
+    cases = [Case(((point, next(faults)),), seed, workers, slow) for point in effects[::60]]
     cases.append(Case(((calls.index("serving.traffic"), "stale"),), seed, workers, slow))
-    cases.append(Case(((effects[40], "conflict"),), seed, workers, slow))  # a second one at its point
+    cases.append(Case(((effects[60], "conflict"),), seed, workers, slow))  # a second one at its point
 
     forked = branches.run(cases)
 

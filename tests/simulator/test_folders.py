@@ -52,8 +52,8 @@ def test_one_version_whatever_goes_wrong_at_whichever_call() -> None:
     whole = Told(quiet.calls, [60 * FILES], 0)
     assert quiet == whole
     ends = next(n for n, call in enumerate(quiet.calls) if call == "blobs.download_all")
-    for fault in SIMULATED:
-        for point in range(0, min(ends + 30, len(quiet.calls)), 7):
+    for place, fault in enumerate(SIMULATED):
+        for point in range(place, min(ends + 30, len(quiet.calls)), 11):  # each at other calls
             found = lived({point: fault}, workers=2 if fault == "asleep" else 1)
             assert (found.rows, found.left) == (whole.rows, 0), (point, fault)
 

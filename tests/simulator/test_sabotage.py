@@ -588,7 +588,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "a part that never wins gives way",
-        lambda: set_to(worker, "MAX_RIVALS", 10**6),
+        lambda: several(set_to(worker, "MAX_RIVALS", 10**6), set_to(worker, "MAX_STEPS", 30)),
         isolation.an_archived_blob_taken_for_a_race_stops_nothing,
     ),
     Sabotage(
@@ -609,7 +609,7 @@ GUARDS: Sequence[Sabotage] = (
     Sabotage(
         "a report's columns and slices are one family",
         lambda: set_to(significance, "adjusted", lambda p_values, floors, rate: np.array(p_values)),
-        segments.test_a_quiet_report_alarms_at_its_rate_over_all_segments,
+        lambda: segments.test_a_quiet_report_alarms_at_its_rate_over_all_segments(10),
     ),
     Sabotage(
         "people come first",

@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from shared import plain_yaml
 
 NUMBERS = frozenset({"integer", "long", "float", "double"})
 
@@ -25,20 +28,21 @@ class Input:
 
 def inputs(mlmodel: bytes) -> tuple[Input, ...]:
     """The inputs of the signature in a file MLmodel; empty where there is none, or none that can be read."""
-    import yaml
-
     try:
-        document = yaml.safe_load(mlmodel)
+        document: Any = plain_yaml.load(mlmodel)
         stated = document["signature"]["inputs"]
         columns = json.loads(stated) if isinstance(stated, str) else stated
         return tuple(_input(column) for column in columns)
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ()
 
 
 def _input(column: Mapping[str, object]) -> Input:
     required = column.get("required", True) is not False and column.get("optional") is not True
-    return Input(str(column.get("name") or ""), str(column["type"]), required)
+    name, kind = column.get("name"), column["type"]
+    if not isinstance(kind, str):
+        raise ValueError("a type that is no word")
+    return Input(str(name) if isinstance(name, str | int) else "", kind, required)
 
 
 def misfits(wanted: tuple[Input, ...], columns: Mapping[str, str]) -> tuple[list[str], list[str]]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from shared import plain_yaml
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -76,19 +78,14 @@ def to_add(conda: bytes) -> list[str]:
 
 def _requirements(conda: bytes) -> dict[str, list[str]]:
     """Package -> what is asked of its version, once for each line that names it."""
-    import yaml
-
-    try:
-        document = yaml.safe_load(conda)
-    except yaml.YAMLError as error:
-        raise ValueError("it is not YAML") from error
+    document = plain_yaml.load(conda)
     entries = document.get("dependencies") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise ValueError("it has no list `dependencies`")
     found: dict[str, list[str]] = {}
     for entry in entries:
         lines = (entry.get("pip") or []) if isinstance(entry, dict) else [entry]
-        for match in filter(None, (_LINE.match(str(line)) for line in lines)):
+        for match in filter(None, (_LINE.match(line) for line in lines if isinstance(line, str))):
             found.setdefault(re.sub(r"[-_.]+", "-", match[1]).lower(), []).append(match[2])
     return found
 

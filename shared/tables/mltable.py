@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from shared import plain_yaml
 from shared.intake.rejections import listed, quoted, rejected
 
 NAME = "MLTable"
@@ -101,18 +102,12 @@ def _unread(what: str) -> Exception:
 
 def read(content: bytes) -> MLTable:
     """The file's text as paths and steps."""
-    import yaml
-
     if len(content) > MOST_BYTES:
         raise _bad(f"has {len(content):,} bytes")
     try:
-        text = content.decode("utf-8-sig")
-        aliased = any(isinstance(each, yaml.AliasEvent) for each in yaml.parse(text, yaml.SafeLoader))
-        document = None if aliased else yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise _bad(f"is no YAML: {quoted(str(error))}") from None
-    if aliased:  # by which a small file stands for a large one
-        raise _bad("has an alias (*name)")
+        document = plain_yaml.load(content, aliases=False)
+    except ValueError as error:
+        raise _bad(f"cannot be read: {quoted(str(error))}") from None
     if not isinstance(document, dict) or not isinstance(document.get("paths"), list) or not document["paths"]:
         raise _bad("has no list of paths")
     return MLTable(tuple(map(_path, document["paths"])), _steps(document.get("transformations") or []))

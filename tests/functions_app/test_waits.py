@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import functools
 import json
 import os
 import socket
@@ -12,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,13 @@ def asked_for(name: str) -> Any:  # Any: each trigger's own type
     return func.HttpRequest(method, url, headers=headers, route_params=route, body=json.dumps(body).encode())
 
 
+@functools.cache
+def loaded() -> None:
+    """What the first call of Azure in a process imports takes its time."""
+    with suppress(DependencyUnavailable):
+        functions()["split"].get_user_function()(asked_for("split"))
+
+
 @pytest.mark.parametrize("tokens", [True, False], ids=["services", "identity"])
 @pytest.mark.parametrize("name", sorted(set(outermost.LIMITS_S) - {"root"}))  # the root calls nobody
 def test_no_function_waits_longer_than_its_limit_for_services_that_say_nothing(
@@ -321,7 +329,8 @@ def test_no_function_waits_longer_than_its_limit_for_services_that_say_nothing(
     silent.tokens = tokens
     monkeypatch.setitem(outermost.LIMITS_S, name, LIMIT_S)
     function, argument = functions()[name].get_user_function(), asked_for(name)
-    app.ports()  # the packages of Azure's clients are loaded once a process, and take their time
+    loaded()
+    silent.asked = 0
     began = time.monotonic()
     try:
         function(argument)

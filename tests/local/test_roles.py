@@ -50,22 +50,29 @@ def _declared(who: str) -> set[tuple[str, str]]:
     }
 
 
+@pytest.fixture(scope="module")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
+    """A local Azure that nobody else asks for anything."""
+    with LocalAzure(tmp_path_factory.mktemp("roles")) as azure:
+        yield azure
+
+
 @pytest.fixture
-def app(local_azure: LocalAzure, monkeypatch: pytest.MonkeyPatch) -> Ports:
-    return _ports(local_azure, monkeypatch, "app")
+def app(azure: LocalAzure, monkeypatch: pytest.MonkeyPatch) -> Ports:
+    return _ports(azure, monkeypatch, "app")
 
 
-def _ports(local_azure: LocalAzure, monkeypatch: pytest.MonkeyPatch, who: str, **more: str) -> Ports:
-    for name, value in (local_azure.environment(who) | more).items():
+def _ports(azure: LocalAzure, monkeypatch: pytest.MonkeyPatch, who: str, **more: str) -> Ports:
+    for name, value in (azure.environment(who) | more).items():
         monkeypatch.setenv(name, value)
     return azure_ports(Settings.from_environment(os.environ))
 
 
 @pytest.fixture
-def roles(local_azure: LocalAzure) -> Iterator[httpx.Client]:
+def roles(azure: LocalAzure) -> Iterator[httpx.Client]:
     """The control surface; every role is given back afterwards."""
-    yield local_azure.control
-    local_azure.control.put("/local/roles", json={}).raise_for_status()
+    yield azure.control
+    azure.control.put("/local/roles", json={}).raise_for_status()
 
 
 def _asked(control: httpx.Client, who: str) -> set[tuple[str, str]]:
@@ -79,20 +86,20 @@ IDENTITY = f"{_GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities/endpoints
 
 
 def test_the_app_is_given_exactly_what_it_uses(
-    local_azure: LocalAzure, roles: httpx.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    azure: LocalAzure, roles: httpx.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Each call of the ports, once: what it asks for is what the table says that it needs.
 
     As every call is refused without its action (below), dropping any one action breaks this test.
     """
-    publisher = _ports(local_azure, monkeypatch, "publisher")
+    publisher = _ports(azure, monkeypatch, "publisher")
     identity = credential()
     ml = Workspace(Settings.from_environment(os.environ), identity)()
     stage = SdkStage(publisher, ml, identity, tmp_path)
     files = {"MLmodel": b"flavors: {}", "conda.yaml": b"dependencies: [pip]"}
     model = stage.registered("in-batch", "1", files)
     _asked(roles, "app")
-    stage.ports = _ports(local_azure, monkeypatch, "app", DRIFTLOOP_ENDPOINT_IDENTITY=IDENTITY)
+    stage.ports = _ports(azure, monkeypatch, "app", DRIFTLOOP_ENDPOINT_IDENTITY=IDENTITY)
 
     name = _life(stage, tmp_path)
     _in_batch(stage.ports, f"{name}-batch", model)
@@ -159,12 +166,12 @@ def _looks_back(ports: Ports) -> None:
 
 
 def test_the_publisher_is_given_exactly_what_it_uses(
-    local_azure: LocalAzure, roles: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    azure: LocalAzure, roles: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """driftloop publish, status, doctor and explain."""
-    app = _ports(local_azure, monkeypatch, "app")
+    app = _ports(azure, monkeypatch, "app")
     eventually(lambda: app.serving.ensure_endpoint("penguins"), lambda seen: seen.state == "ready")
-    ports = _ports(local_azure, monkeypatch, "publisher")
+    ports = _ports(azure, monkeypatch, "publisher")
     _asked(roles, "publisher")
     definition = loopfile.load(LOOP / "loop.yaml")
 
@@ -192,13 +199,13 @@ def test_the_publisher_is_given_exactly_what_it_uses(
     assert around.functions() == set()  # no host runs here
     assert around.scaled(settings.autoscale_group, "penguins") == {}
     assert around.roles(around.principals()["app"])
-    local_azure.control.put("/local/network", json={"private": True}).raise_for_status()
+    azure.control.put("/local/network", json={"private": True}).raise_for_status()
     network = Network(settings)
     assert network.is_private() and len(network.targets()) == 6 and network.links()
     assert network.way() is not None and network.managed_network().rules
     (topic,) = around.system_topics("storage")
     assert network.deliveries(topic["id"], now - timedelta(minutes=5), now)[0] == 0
-    local_azure.control.put("/local/network", json={}).raise_for_status()
+    azure.control.put("/local/network", json={}).raise_for_status()
 
     assert _asked(roles, "publisher") == _declared("publisher")
 
@@ -269,11 +276,11 @@ def test_nobody_may_what_no_row_gives() -> None:
 
 
 def test_the_app_gets_a_token_by_the_client_id_of_its_identity_alone(
-    local_azure: LocalAzure, monkeypatch: pytest.MonkeyPatch
+    azure: LocalAzure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As App Service answers an app with user-assigned identities only ("Unable to load the proper Managed Identity",
     App Service's documentation of the identity endpoint); azure-identity takes the id from AZURE_CLIENT_ID."""
-    for name, value in local_azure.environment("app").items():
+    for name, value in azure.environment("app").items():
         monkeypatch.setenv(name, value)
     assert credential().get_token("https://storage.azure.com/.default").token
 
@@ -282,8 +289,8 @@ def test_the_app_gets_a_token_by_the_client_id_of_its_identity_alone(
         credential().get_token("https://storage.azure.com/.default")
 
 
-def test_a_token_is_given_only_to_who_is_known(local_azure: LocalAzure) -> None:
-    settings = local_azure.settings
+def test_a_token_is_given_only_to_who_is_known(azure: LocalAzure) -> None:
+    settings = azure.settings
     for header in ("", "guessed", settings.header_of("stranger")):
         answer = httpx.get(
             f"{settings.arm}/msi/token?resource={settings.arm}",

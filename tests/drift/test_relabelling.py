@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, hypergeom
 
+import drift
+from drift import permutation
 from drift.permutation import relabelled
 
 
@@ -23,3 +25,59 @@ def test_each_cell_gets_as_many_rows_as_chance_gives_it(cells: int, size: int) -
         some = expected >= 5
         others = number - expected[some].sum(), number - often[some].sum()
         assert chisquare([*often[some], others[1]], [*expected[some], others[0]]).pvalue > 1e-4
+
+
+SHAPES = {
+    "few cells": [30, 300, 70, 600],
+    "a heavy one": [1, 2, 3, 980, 14],
+    "with empty ones": [0, 400, 0, 600, 0],
+    "hundreds": [4] * 250,
+}
+
+
+@pytest.mark.parametrize("size", [1, 30, 500, 970])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_more_rows_than_numpy_draws_from_are_drawn_alike(
+    shape: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a size that numpy knows, where a variance of 20 is wide: mean, variance and range of each cell."""
+    pooled, number = np.array(SHAPES[shape]), 20_000
+    wanted = relabelled(np.random.default_rng(1), pooled, size, number)
+    monkeypatch.setattr(permutation, "_MOST_ROWS", 200)
+    monkeypatch.setattr(permutation, "_WIDE", 20.0)
+    counts = relabelled(np.random.default_rng(2), pooled, size, number)
+    assert (counts.sum(axis=1) == size).all() and (counts >= 0).all() and (counts <= pooled).all()
+    share, spread = size / pooled.sum(), wanted.var(axis=0)
+    error = np.sqrt(np.maximum(spread, 0.01) / number)
+    assert (np.abs(counts.mean(axis=0) - pooled * share) <= 5 * error).all()
+    assert counts.var(axis=0) == pytest.approx(spread, rel=0.15, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(700_000_000, 650_000_000), (5_000_000_000, 300), (400, 3_000_000_000)]
+)
+def test_versions_of_a_billion_rows_are_compared(first: int, second: int) -> None:
+    """Counts as a table of some 250 GB has them: the same shares are no drift, others are."""
+    words = ["a", "b", "c"]
+
+    def of(rows: int, shares: tuple[float, ...]) -> drift.Profile:
+        small = drift.profile(
+            {"word": np.repeat(words, (np.array(shares) * 100).astype(int))}, columns={"word": "category"}
+        )
+        return grown(small, rows)
+
+    before, same, other = (0.5, 0.3, 0.2), (0.5, 0.3, 0.2), (0.2, 0.3, 0.5)
+    assert not drift.compare(of(first, before), of(second, same)).detected
+    report = drift.compare(of(first, before), of(second, other))
+    assert report.detected and report["word"].p_value < 1e-6
+
+
+def grown(profile: drift.Profile, rows: int) -> drift.Profile:
+    """So many rows, as merging makes them."""
+    parts, power = [], profile
+    times = rows // profile.rows
+    while times:
+        if times % 2:
+            parts.append(power)
+        power, times = drift.merge([power, power]), times // 2
+    return drift.merge(parts)

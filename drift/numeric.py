@@ -56,6 +56,11 @@ def two_sided_only(t: Ints, b: Ints) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]
     return t, b, one_sided
 
 
+def _sizes(t: Ints, b: Ints) -> tuple[float, Floats]:
+    """Rows of both sides and of each labelling, as numbers whose products of two and three are no integers too large."""
+    return float(t.sum()), b.sum(axis=1).astype(np.float64)
+
+
 def _two_sided(z: Floats) -> Floats:
     return np.asarray(2 * ndtr(-np.abs(z)))
 
@@ -86,7 +91,7 @@ def ranks(t: Ints, b: Ints) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats
 
 
 def _standardised(t: Ints, b: Ints, scores: Floats) -> tuple[Floats, Floats]:
-    rows, size = t.sum(), b.sum(axis=1)
+    rows, size = _sizes(t, b)
     spread = (t * scores * scores).sum()
     if spread <= 1e-9 * rows:
         return np.zeros(len(b)), np.ones(len(b))
@@ -104,7 +109,7 @@ def ks(t: Ints, b: Ints) -> tuple[Floats, Floats]:
     ----------
     N. V. Smirnov, Ann. Math. Statist. 19 (1948) 279-281; J. L. Hodges, Ark. Mat. 3 (1958) 469-486.
     """
-    rows, size = t.sum(), b.sum(axis=1)
+    rows, size = _sizes(t, b)
     below, below_current = np.cumsum(t), np.cumsum(b, axis=1)
     rest = rows - size
     gap = below_current / size[:, None] - (below - below_current) / rest[:, None]
@@ -142,7 +147,7 @@ def chi_square(t: Ints, b: Ints) -> tuple[Floats, Floats]:
     J. B. S. Haldane, Biometrika 31 (1940) 346-355 (moments); F. E. Satterthwaite, Biometrics Bull. 2
     (1946) 110-114 (matching).
     """
-    rows, size = t.sum(), b.sum(axis=1)
+    rows, size = _sizes(t, b)
     expected = size[:, None] * (t / rows)
     gap = b - expected
     statistic = (gap * gap / t).sum(axis=1) * rows * rows / (size * (rows - size))

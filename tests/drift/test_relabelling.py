@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, hypergeom
 
-import drift
 from drift import permutation
 from drift.permutation import relabelled
 
@@ -51,33 +50,3 @@ def test_more_rows_than_numpy_draws_from_are_drawn_alike(
     error = np.sqrt(np.maximum(spread, 0.01) / number)
     assert (np.abs(counts.mean(axis=0) - pooled * share) <= 5 * error).all()
     assert counts.var(axis=0) == pytest.approx(spread, rel=0.15, abs=0.05)
-
-
-@pytest.mark.parametrize(
-    ("first", "second"), [(700_000_000, 650_000_000), (5_000_000_000, 300), (400, 3_000_000_000)]
-)
-def test_versions_of_a_billion_rows_are_compared(first: int, second: int) -> None:
-    """Counts as a table of some 250 GB has them: the same shares are no drift, others are."""
-    words = ["a", "b", "c"]
-
-    def of(rows: int, shares: tuple[float, ...]) -> drift.Profile:
-        small = drift.profile(
-            {"word": np.repeat(words, (np.array(shares) * 100).astype(int))}, columns={"word": "category"}
-        )
-        return grown(small, rows)
-
-    before, same, other = (0.5, 0.3, 0.2), (0.5, 0.3, 0.2), (0.2, 0.3, 0.5)
-    assert not drift.compare(of(first, before), of(second, same)).detected
-    report = drift.compare(of(first, before), of(second, other))
-    assert report.detected and report["word"].p_value < 1e-6
-
-
-def grown(profile: drift.Profile, rows: int) -> drift.Profile:
-    """So many rows, as merging makes them."""
-    parts, power = [], profile
-    times = rows // profile.rows
-    while times:
-        if times % 2:
-            parts.append(power)
-        power, times = drift.merge([power, power]), times // 2
-    return drift.merge(parts)

@@ -57,7 +57,7 @@ def two_sided_only(t: Ints, b: Ints) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]
 
 
 def _sizes(t: Ints, b: Ints) -> tuple[float, Floats]:
-    """Rows of both sides and of each labelling, as numbers whose products of two and three are no integers too large."""
+    """Rows of both sides and of each labelling, as floats: products of the integers would be too large for integers."""
     return float(t.sum()), b.sum(axis=1).astype(np.float64)
 
 

@@ -6,7 +6,6 @@ import gc
 import inspect
 import os
 from collections.abc import Generator, Iterator
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -56,26 +55,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> AppsTog
     return AppsTogether(config, log)
 
 
-WAITING = ("loops", "local", "contract", "infra", "functions_app", "own")
-"""Folders whose tests wait for other processes most of their time."""
+LONGEST_FIRST = ("acceptance", "tower", "loops", "simulator", "intake", "local")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest begin, and a file that waits is followed by one that computes: so the processors are busy throughout,
-    and no test process ends long after the others."""
-    files: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
-    kinds: dict[bool, list[list[pytest.Item]]] = {True: [], False: []}
-    first: list[pytest.Item] = []
-    for file, its in files.items():
-        folder = file.split("/")[1]
-        if folder == "acceptance":
-            first += its
-        else:
-            kinds[folder in WAITING].append(its)
-    shares = [(at / len(them), its) for them in kinds.values() for at, its in enumerate(them)]
-    items[:] = [*first, *chain.from_iterable(its for _, its in sorted(shares, key=lambda one: one[0]))]
+    """The folders with long tests begin, so that no test process ends long after the others."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.nodeid.split("/")[1]
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,8 +2,8 @@
 
 A tenth of the rows, then all of them, so that memory can be seen to stay. Both write the whole version to the local
 Azure; the Spark job is a real one (pyspark, `spark-submit`), which the product submits. The floor is Arrow that reads
-the same blob by the same ranges and does nothing with the rows. Writes its section of docs/benchmarks.md. The default
-needs Java 17, 50 GB of disk and some two hours of two cores.
+the same blob by the same ranges and does nothing with the rows. Writes its section of docs/benchmarks.md. No part of
+`make bench`: it needs Java 17, some 50 GB of disk and an hour of two cores.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,9 +36,10 @@ from shared.azure.client import Workspace, credential
 from shared.azure.registry import Registry
 from shared.port_rules import READING_TAG
 from shared.ports import Ports, ReadingSpec
+from shared.reader.child import peak_mb
 from shared.settings import Settings
 from shared.spark.blob_places import READ_BYTES, BlobFile, BlobFolder
-from shared.spark.read_answer import ANSWER
+from shared.spark.read_answer import ANSWER, MOST_ANSWER
 from shared.spark.read_order import Order, OrderedFile
 from shared.wiring import READINGS, azure_ports
 
@@ -82,21 +82,12 @@ def landed(service: BlobServiceClient, name: str, groups: int) -> OrderedFile:
 def floor(account: str, name: str, etag: str, size: str) -> None:
     """In a process of its own: Arrow reads it all."""
     client = BlobServiceClient(account, DefaultAzureCredential()).get_blob_client("landing", name)
-    began, fetched = time.monotonic(), 0
-
-    def count(more: int) -> None:
-        nonlocal fetched
-        fetched += more
-
-    with BlobFile(client, name, etag, int(size), count).open("rb") as file:
-        rows = sum(
-            batch.num_rows
-            for batch in pq.ParquetFile(file, buffer_size=READ_BYTES).iter_batches(131_072, use_threads=False)
-        )
-    used = os.times()
-    peak = psutil.Process().memory_info().rss / 1e6
-    print(json.dumps({"cpu_s": used.user + used.system, "wall_s": time.monotonic() - began, "rows": rows,
-                      "peak_mb": peak}))  # fmt: skip
+    began = time.monotonic()
+    with BlobFile(client, name, etag, int(size), lambda fetched: None).open("rb") as file:
+        for _ in pq.ParquetFile(file, buffer_size=READ_BYTES).iter_batches(131_072, use_threads=False):
+            pass
+    wall, used = time.monotonic() - began, os.times()
+    print(json.dumps({"cpu_s": used.user + used.system, "wall_s": wall, "peak_mb": peak_mb()}))
 
 
 @dataclass
@@ -104,8 +95,7 @@ class Seen:
     """What a job's processes took, as far as a look each second shows it."""
 
     cpu: dict[int, float] = field(default_factory=dict)
-    python_mb: dict[int, float] = field(default_factory=dict)
-    java_mb: float = 0.0
+    python_mb: float = 0.0
 
     def look(self, name: str) -> None:
         for one in psutil.process_iter():
@@ -115,10 +105,8 @@ class Seen:
                     continue
                 times, held = one.cpu_times(), one.memory_info().rss / 1e6
                 self.cpu[one.pid] = times.user + times.system
-                if Path(command[0]).name.startswith("java"):
-                    self.java_mb = max(self.java_mb, held)
-                else:
-                    self.python_mb[one.pid] = max(self.python_mb.get(one.pid, 0.0), held)
+                if not Path(command[0]).name.startswith("java"):
+                    self.python_mb = max(self.python_mb, held)
 
 
 def by_spark(ports: Ports, code: str, name: str, order: bytes, reference: bytes) -> dict[str, float]:
@@ -133,9 +121,10 @@ def by_spark(ports: Ports, code: str, name: str, order: bytes, reference: bytes)
     wall = time.monotonic() - began
     if found.status != "completed":
         raise SystemExit(f"{name} {found.status}: {found.error}")
-    answer = json.loads(ports.readings.left(name, ANSWER, 2**26))
-    print(json.dumps({key: answer[key] for key in answer if key in ("tasks", "alone", "code", "text")}))
-    return {"wall_s": wall, "cpu_s": sum(seen.cpu.values()), "peak_mb": max(seen.python_mb.values())}
+    answer = json.loads(ports.readings.left(name, ANSWER, MOST_ANSWER))
+    if answer.get("tasks") != CORES:
+        raise SystemExit(f"{name} was not read by {CORES} tasks: {answer.get('alone') or answer.get('text')}")
+    return {"wall_s": wall, "cpu_s": sum(seen.cpu.values()), "peak_mb": seen.python_mb}
 
 
 def emptied(service: BlobServiceClient, name: str) -> None:
@@ -179,8 +168,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place, LocalAzure(Path(place, "azure")) as azure:
         os.environ.update(azure.environment("publisher"))
         code = Registry(Workspace(Settings.from_environment(os.environ), credential())).reader()
-        app: Mapping[str, str] = azure.environment("app")
-        ports = azure_ports(Settings.from_environment(app))
+        ports = azure_ports(Settings.from_environment(azure.environment("app")))
         lines = "\n".join(figures(azure, ports, code, n) for n in (max(1, groups // 10), groups))
     write(f"""## A drop of 20 GB
 

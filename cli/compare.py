@@ -239,7 +239,7 @@ def tell(report: Report, findings: Sequence[Finding]) -> None:
 
 
 def _table(report: Report) -> None:
-    """The columns that changed, in words that begin with their name; in a pipe each is one line."""
+    """The columns that changed, each in its sentence; in a pipe each is one line."""
     table = Table(box=None, pad_edge=False)
     table.add_column("verdict")
     table.add_column("adjusted p")

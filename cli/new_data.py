@@ -23,8 +23,6 @@ MOST_NAMED = 20
 """Classes that a note names."""
 WORDS = 3
 """Words of a text on average, from which on it is a text; shorter ones are names and codes."""
-
-"""How the reader ends what it says of a column that is empty."""
 FEWEST_YEARS = 10
 AS_DATES = "years are numbers to Driftloop: write them as dates (1950-01-01)"
 
@@ -293,7 +291,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
             [pq.read_table(part) for part in sorted((Path(place) / "out").glob("[th]*/*.parquet"))]
         )
     known = table.filter(pc.is_valid(table[target])).to_pandas()
-    # which are left out, and told with that
+    # an empty column is left out, which its own note says
     empty = {valueless(name) for name, kind in reading.columns.items() if kind == "nothing"}
     spread = pc.stddev(table[target]).as_py() if reading.columns[target] in ("number", "integer") else 0.0
     return Seen(

@@ -48,6 +48,7 @@ def crowded() -> World:
         found[key] = Row(key, version.replace('"number": 3', f'"number": {number}'), "e")
     old = rows.decode(Release, found[rows.release_key(1)])
     later = rows.encode(replace(old, started_at=world.clock.current, versions=tuple(range(1, 400))))
+    assert later.count('"number": 1,') == 1
     for number in range(state.next_release, RELEASES + 1):
         key = rows.release_key(number)
         found[key] = Row(key, later.replace('"number": 1,', f'"number": {number},'), "e")

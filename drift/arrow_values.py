@@ -39,6 +39,15 @@ def numbers(column: Column, scratch: _Scratch = _doubles, null: float = np.nan) 
     return found
 
 
+def known(column: Column) -> Floats:
+    """The values that are not null, as doubles, in memory that this thread's next call uses again."""
+    values, valid = _raw(column)
+    values = values if valid is None else values[valid]
+    found: Floats = _doubles.of(len(values))
+    found[:] = values
+    return found
+
+
 def picked(column: Column, places: Ints) -> Floats:
     """The values at some places, NaN where null."""
     values, valid = _raw(column)
@@ -46,6 +55,11 @@ def picked(column: Column, places: Ints) -> Floats:
     if valid is not None:
         found[~valid[places]] = np.nan
     return found
+
+
+def indices(places: Ints) -> pa.Array:
+    """Places for Arrow's `take`; `pa.array` would import pandas."""
+    return pa.Int64Array.from_buffers(pa.int64(), len(places), [None, pa.py_buffer(places)])
 
 
 def _raw(column: Column) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:

@@ -15,6 +15,7 @@ from .arrays import Floats, Ints
 _BUCKETS = 1 << 16
 _BLOCK = 32_768  # values at once: what fits the cache
 _CROWDED = 0.1
+_SEARCHED = -1  # instead of a cell, where a bucket has several edges
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Cells:
         number = np.bincount(self._map.buckets(edges), minlength=_BUCKETS)
         kind = np.int16 if len(edges) < np.iinfo(np.int16).max else np.int64  # small tables stay in the cache
         self._cell = (np.cumsum(number) - number).astype(kind)
+        self._cell[number > 1] = _SEARCHED
         self._ends = np.append(edges, np.inf)
 
     def _crowded(self, map_: Affine | Folded) -> float:
@@ -129,8 +131,8 @@ class Cells:
 
     def _places(self, block: Floats) -> npt.NDArray[np.int64]:
         place = self._cell.take(self._map.buckets(block)).astype(np.int64)
+        searched = np.flatnonzero(place == _SEARCHED)
         place += block > self._ends.take(place)
-        hard = np.flatnonzero(block > self._ends.take(place))  # their bucket has another edge below them
-        if len(hard):
-            place[hard] = np.searchsorted(self._edges, block[hard], side="left")
+        if len(searched):
+            place[searched] = np.searchsorted(self._edges, block[searched], side="left")
         return place

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from . import order
 from .arrays import Floats, Ints
-from .arrow_values import CODES, Column, moments, numbers, picked
+from .arrow_values import CODES, Column, indices, known, moments, numbers, picked
 from .categories import Counts, CountsBuilder
 from .errors import DataError
 from .grid import Grid, GridBuilder
@@ -167,7 +167,7 @@ class ColumnBuilder:
 
     def _count_numbers(self, column: Column) -> None:
         self.sample.append(picked(column, self._keep))
-        self._nulls += self._grid("values").add(numbers(column)) - column.null_count
+        self._nulls += self._grid("values").add(known(column))
 
     def _count_categories(self, column: Column) -> None:
         keys, counts = tally(column)
@@ -183,8 +183,8 @@ class ColumnBuilder:
         self._counts("word").add_nameless(*tally(one_word(text)))
 
     def _count_moments(self, column: Column) -> None:
-        seconds = moments(column)
-        hours, rows = _tally_hours(seconds[np.isfinite(seconds)] if column.null_count else seconds)
+        seconds = moments(column.drop_null())
+        hours, rows = _tally_hours(seconds)
         self._grid("values").add(seconds)
         weekday = np.bincount((hours // 24 + 3) % 7, weights=rows, minlength=7).astype(np.int64)
         hour = np.bincount(hours % 24, weights=rows, minlength=24).astype(np.int64)
@@ -250,11 +250,11 @@ def one_word(text: Column) -> pa.Array:
     whole = text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
     head = pc.utf8_slice_codeunits(whole, 0, _HEAD)
     words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(head)))
-    starts = np.asarray(words.offsets.to_numpy(), np.int64)
+    starts = numbers(words.offsets, CODES).copy()
     number = np.diff(starts)
     lengths = numbers(pc.utf8_length(whole), CODES, 0)
     places = starts[:-1] + lengths % np.maximum(number, 1)
-    return pc.utf8_trim(words.values.take(pa.array(places[number > 0])), _MARKS)
+    return pc.utf8_trim(words.values.take(indices(places[number > 0])), _MARKS)
 
 
 def _coded(column: Column) -> Ints:

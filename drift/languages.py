@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .arrays import Ints
+from .arrow_values import indices
 from .categories import Counts, CountsBuilder
 
 TEXT_ROWS = 1_000
@@ -39,7 +40,7 @@ class Languages:
             self.skip(len(places))
             return
         column = column.cast(pa.string()) if pa.types.is_string_view(kind) else column  # which has no take
-        some = column.take(pa.array(places)).cast(pa.string())
+        some = column.take(indices(places)).cast(pa.string())
         some = some.combine_chunks() if isinstance(some, pa.ChunkedArray) else some
         self._held.append(pc.utf8_slice_codeunits(some, 0, LONGEST))
 
@@ -53,14 +54,14 @@ class Languages:
 
     def settle(self, places: Ints) -> None:
         """Hold no more than the texts at these places of all that are held."""
-        self._held = pa.chunked_array(self._held, pa.string()).take(pa.array(places)).chunks
+        self._held = pa.chunked_array(self._held, pa.string()).take(indices(places)).chunks
 
     def finish(self, places: Ints) -> Counts | None:
         """Texts by language, of those at these places of all that are held; None where there is nobody to tell."""
         told = _identifier()
         if told is None:
             return None
-        texts = pa.chunked_array(self._held, pa.string()).take(pa.array(places)).drop_null()
+        texts = pa.chunked_array(self._held, pa.string()).take(indices(places)).drop_null()
         found = Counter(_language(told, text) for text in texts.to_pylist())
         counts = CountsBuilder()
         counts.add(found.keys(), found.values())

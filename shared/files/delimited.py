@@ -230,8 +230,7 @@ class Delimited:
         )
 
     def _trimmed(self, column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-        nulls = pa.array(self.nulls)
-        chunks = [trimmed(chunk, nulls) for chunk in column.chunks]
+        chunks = [trimmed(chunk, self.nulls) for chunk in column.chunks]
         for chunk in chunks:
             longest = pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0
             if longest > self.limits.max_field_bytes:

@@ -17,8 +17,8 @@ from shared.values.joined_words import JoinedWords, Mask, Places, mask
 from shared.values.moments_of_numbers import Range, ranges
 from shared.values.nulls import markers
 from shared.values.number_text import COMMA, POINT
+from shared.values.word_sets import word_set
 
-_TRUTH = pa.array(["true", "false"])
 _LONGEST = 2**63
 _SEEN = {
     "plain": number_text.PLAIN,
@@ -192,7 +192,7 @@ def _see_words(looks: Sequence[Look], joined: JoinedWords) -> None:
     for what, found in matched.items():
         _see_sign(looks, joined, what, found, found)
     decorated = joined.first(matched["decorated"])
-    truth = mask(pc.is_in(pc.utf8_lower(joined.words), value_set=_TRUTH))
+    truth = mask(pc.is_in(pc.utf8_lower(joined.words), value_set=word_set("true", "false")))
     _see_sign(looks, joined, "truth", truth, ~truth)
     dated = mask(date_text.dates(joined.words))
     told = zip(looks, joined.counts(dated), joined.first(~dated), strict=True)

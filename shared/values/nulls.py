@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.values.word_sets import word_set
+
 ALWAYS = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null")
 """No value in any column."""
 
@@ -33,8 +35,7 @@ AMONG_VALUES = (
 """No value in a column of numbers, times or truth values, in any case and in brackets or quotes, and told; in a column
 of text they are words."""
 
-_PLAIN_WORDS = pa.array(_PLAIN)
-_WORDS = pa.array([word.lower() for word in AMONG_VALUES])
+_WORDS = tuple(word.lower() for word in AMONG_VALUES)
 _SIGNS = r"^([^\pL\pN]+|0000-00-00([ T][0:.]+)?)$"
 """Dashes, points, question marks, ##### (what Excel shows of what does not fit); and how MySQL writes no date."""
 _ERRORS = r"^#[\pL\d/¡¿_ ]*\pL[\pL\d/¡¿_ ]*[!?]?$"
@@ -49,12 +50,12 @@ def markers(words: pa.Array) -> pa.Array:
 
 def sure(words: list[str]) -> bool:
     """Whether such markers are no words of a column that holds nothing else: `NC` may be North Carolina."""
-    return bool(pc.all(_markers(pa.array(words, pa.string()), _PLAIN_WORDS), min_count=0).as_py())
+    return bool(pc.all(_markers(pa.array(words, pa.string()), _PLAIN), min_count=0).as_py())
 
 
-def _markers(words: pa.Array, known: pa.Array) -> pa.Array:
+def _markers(words: pa.Array, known: tuple[str, ...]) -> pa.Array:
     bare = pc.utf8_lower(pc.utf8_trim_whitespace(pc.replace_substring_regex(words, _QUOTED, r"\1")))
-    found = pc.or_(pc.is_in(bare, value_set=known), pc.match_substring_regex(words, _SIGNS))
+    found = pc.or_(pc.is_in(bare, value_set=word_set(*known)), pc.match_substring_regex(words, _SIGNS))
     return pc.or_(found, pc.or_(pc.match_substring_regex(words, _ERRORS), pc.equal(bare, "")))
 
 

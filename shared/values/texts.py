@@ -9,8 +9,7 @@ from shared.values import date_text, moments_of_numbers, number_text
 from shared.values.column_kinds import ARROW, BOOLEAN, DATETIME, INTEGER, LONG, NOTHING, NUMBER
 from shared.values.forms import Form
 from shared.values.nulls import ALWAYS, markers
-
-_ALWAYS, _TRUTH = pa.array(ALWAYS), pa.array(["true", "false", None])
+from shared.values.word_sets import word_set
 
 
 class Contradicted(Exception):
@@ -21,13 +20,13 @@ class Contradicted(Exception):
         self.column, self.what, self.value = column, what, value
 
 
-def trimmed(coded: pa.DictionaryArray, nulls: pa.Array = _ALWAYS) -> pa.DictionaryArray:
+def trimmed(coded: pa.DictionaryArray, nulls: tuple[str, ...] = ALWAYS) -> pa.DictionaryArray:
     """The words without white space around them, null where they say that there is no value."""
     words = coded.dictionary
     clean = pc.utf8_trim_whitespace(words)
     if clean.equals(words):
         return coded
-    clean = pc.if_else(pc.is_in(clean, value_set=nulls), None, clean)
+    clean = pc.if_else(pc.is_in(clean, value_set=word_set(*nulls)), None, clean)
     again = clean.dictionary_encode()
     return pa.DictionaryArray.from_arrays(pc.take(again.indices, coded.indices), again.dictionary)
 
@@ -72,7 +71,7 @@ def _times(words: pa.Array, name: str, form: Form) -> pa.Array:
 
 def _truth(words: pa.Array, name: str, form: Form) -> pa.Array:
     lower = pc.utf8_lower(words)
-    _check(words, pc.is_in(lower, value_set=_TRUTH), name)
+    _check(words, pc.is_in(lower, value_set=word_set("true", "false", None)), name)
     return pc.equal(lower, "true")
 
 

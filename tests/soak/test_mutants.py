@@ -58,7 +58,7 @@ GROUPS = {
     ),
     "machine": Group(
         ("shared/release/machine.py",),
-        ("tests/core/test_frozen.py", "tests/core/test_states.py", "tests/core/test_release.py"),
+        ("tests/core/test_machine.py", "tests/core/test_states.py"),
     ),
     "judges": Group(
         (*(f"shared/{name}.py" for name in JUDGES), "shared/verdict/metric.py"), ("tests/judge",)

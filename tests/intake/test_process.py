@@ -18,9 +18,13 @@ from shared import loopfile
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.intake import DropFile, Limits, Reading, ReadSpec, read_drop
 from shared.reader import child, child_pool
+from shared.tables import delta_log
+from shared.tables.snapshot import Snapshot
 from tests.intake.corpus import dictionary_bomb, members
+from tests.tables.written import Written
 
 ROOT = Path(__file__).parents[2]
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
 def drop(folder: Path, name: str = "a.csv", content: bytes = b"x,target\n1,a\n2,b\n") -> list[DropFile]:
@@ -132,6 +136,8 @@ def test_processes_that_die_while_they_read_are_a_named_rejection(tmp_path: Path
         done.set()
         future.result()
     assert caught.value.code in ("reader-died", "unavailable")
+    if caught.value.code == "reader-died":
+        assert str(caught.value).startswith("'slow.csv.gz' ended the process that read it, twice")
     assert killed and all(gone(process_id) for process_id in killed)
     assert read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "2").rows == 2
 
@@ -149,6 +155,78 @@ def test_time_and_memory_are_limited_whatever_is_read(tmp_path: Path) -> None:
     assert read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "3").rows == 2
 
 
+def test_another_limit_of_memory_is_another_process(tmp_path: Path) -> None:
+    read_drop(drop(tmp_path), ReadSpec(target="target", limits=Limits(memory_mb=400)), tmp_path / "0")
+    first = pid()
+    read_drop(drop(tmp_path), ReadSpec(target="target", limits=Limits(memory_mb=500)), tmp_path / "1")
+    assert pid() != first and gone(first)
+    assert child_pool._reader is not None and child_pool._reader.memory_mb == 500
+
+
+def test_what_goes_through_files_is_gone_afterwards_whatever_came_of_it(tmp_path: Path) -> None:
+    read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "out")
+    assert not (tmp_path / "out" / "scratch").exists()
+    with pytest.raises(InputRejected):
+        read_drop(drop(tmp_path), ReadSpec(target="other"), tmp_path / "refused")
+    assert not (tmp_path / "refused" / "scratch").exists()
+
+
+def test_a_profile_may_have_its_limit_and_no_byte_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "0").profile)
+    monkeypatch.setattr(child_pool, "_LARGEST_PROFILE", size)
+    assert read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "1").rows == 2
+    monkeypatch.setattr(child_pool, "_LARGEST_PROFILE", size - 1)
+    with pytest.raises(
+        InputRejected, match=rf"the statistical profile of 'a.csv' has {size:,} bytes"
+    ) as caught:
+        read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "2")
+    assert caught.value.code == "too-much-memory"
+
+
+def test_a_refusal_of_many_files_names_the_first_and_how_many_more(tmp_path: Path) -> None:
+    two = drop(tmp_path, "a.csv") + drop(tmp_path, "b.csv")
+    with pytest.raises(InputRejected, match=r"^'a.csv' and 1 more took longer than 1e-06 s to read;"):
+        read_drop(two, ReadSpec(target="target", limits=Limits(seconds=1e-6)), tmp_path / "0")
+
+
+def test_a_process_that_dies_under_a_drop_is_followed_by_one_more(tmp_path: Path) -> None:
+    """It may have been killed from outside; the second one's end is the drop's doing."""
+    slow = drop(tmp_path, "slow.csv.gz", members(b"1,a\n" * 4_000_000, 50, b"x,target\n"))
+    read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "0")
+    first = pid()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(
+            read_drop, slow, ReadSpec(target="target", limits=Limits(seconds=2)), tmp_path / "1"
+        )
+        time.sleep(0.3)
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(InputRejected) as caught:
+            reading.result()
+    assert caught.value.code == "too-slow", "of the second process, which was given the whole limit"
+
+
+def test_a_log_is_read_by_the_process_too(tmp_path: Path) -> None:
+    table = Written({"x": "long"})
+    table.append([{"x": 1}])
+    table.append([{"x": 2}])
+    table.checkpoint("v2", clean=True)
+    log = table.write(tmp_path) / "_delta_log"
+    there = {path.relative_to(log).as_posix(): path for path in log.rglob("*") if path.is_file()}
+    wanted = delta_log.needed(there, 1, "table")
+    files = {name: there[name] for name in wanted.names}
+    asked = child_pool.read_log(wanted, files, "table", Limits())
+    assert asked == delta_log.replay(wanted, files, "table")
+    assert isinstance(asked, delta_log.Wanting)
+    whole = {**files, **{name: there[name] for name in asked.names}}
+    found = child_pool.read_log(wanted, whole, "table", Limits())
+    assert found == delta_log.replay(wanted, whole, "table")
+    assert isinstance(found, Snapshot) and len(found.files) == 2
+    with pytest.raises(InputRejected, match=r"^table cannot be read"):
+        child_pool.read_log(wanted, dict.fromkeys(files, tmp_path / "lost"), "table", Limits())
+
+
 def test_a_process_that_cannot_start_is_not_the_drops_fault(tmp_path: Path) -> None:
     with pytest.raises(DependencyUnavailable, match="did not start within 20 MB"):
         read_drop(drop(tmp_path), ReadSpec(target="target", limits=Limits(memory_mb=20)), tmp_path / "0")
@@ -161,7 +239,12 @@ def test_no_secret_of_the_environment_reaches_it(tmp_path: Path, monkeypatch: py
     environment = Path(f"/proc/{pid()}/environ")
     if not environment.exists():
         pytest.skip("the system does not show a process's environment")
-    assert b"planted-secret" not in environment.read_bytes()
+    set_ = dict(one.split(b"=", 1) for one in environment.read_bytes().split(b"\0") if one)
+    assert b"planted-secret" not in set_.values()
+    ours = {b"ARROW_DEFAULT_MEMORY_POOL": b"system", b"MALLOC_ARENA_MAX": b"2", b"OMP_NUM_THREADS": b"1"}
+    assert ours.items() <= set_.items()
+    assert set_.keys() - ours.keys() <= {b"PYTHONPATH", *(name.encode() for name in KEPT)}
+    assert set_[b"PATH"] == os.environb[b"PATH"]
 
 
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import gc
 import inspect
 import os
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,11 @@ for size in ("COLUMNS", "LINES"):
 
 @pytest.fixture(scope="session")
 def local_azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
-    """A local Azure of its own for each test process; its settings are in the process's environment."""
-    folder: Path = tmp_path_factory.mktemp("local-azure")
-    with LocalAzure(folder) as azure:
+    """A local Azure of its own for each test process, or the one that runs over the folder RUNNING_LOCAL_AZURE; its
+    settings are in the process's environment."""
+    running = os.environ.get("RUNNING_LOCAL_AZURE")
+    folder = Path(running) if running else tmp_path_factory.mktemp("local-azure")
+    with nullcontext(LocalAzure(folder)) if running else LocalAzure(folder) as azure:
         before = dict(os.environ)
         os.environ.update(
             azure.environment("app")

@@ -15,12 +15,14 @@ import sys
 import sysconfig
 import types
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
+from local.azure import LocalAzure
 from tests.soak import figures
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +39,8 @@ class Group:
 
     files: tuple[str, ...]
     tests: tuple[str, ...]
+    azure: bool = False
+    """They need a local Azure, which would start once for every change."""
 
 
 JUDGES = ("gate/gate_judge", "gate/parity", "canary/canary_judge", "canary/bake_judge", "canary/tolerance")
@@ -66,6 +70,7 @@ GROUPS = {
     "tables": Group(
         ("shared/azure/tables.py", "shared/azure/overviews.py"),
         ("tests/contract/test_store.py", "tests/contract/test_lost_replies.py"),
+        azure=True,
     ),
     "reader limits": Group(
         ("shared/reader/child_pool.py",),
@@ -143,14 +148,20 @@ def mutmut(tmp_path: Path) -> Path:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", GROUPS)
-def test_nearly_every_mutant_dies(name: str, copy: Path, mutmut: Path) -> None:
+def test_nearly_every_mutant_dies(name: str, copy: Path, mutmut: Path, tmp_path: Path) -> None:
     group = GROUPS[name]
     with (copy / "pyproject.toml").open("a") as settings:
         settings.write(CONFIG.format(files=list(group.files), tests=list(group.tests)))
     tried = [f"*{end}" for end in ENDS[: max(1, round(10 * SHARE))]] if SHARE < 1 else []
-    run = subprocess.run(
-        [mutmut, "run", "--max-children", "2", *tried], cwd=copy, capture_output=True, text=True
-    )
+    with LocalAzure(tmp_path / "azure") if group.azure else nullcontext():
+        running = {"RUNNING_LOCAL_AZURE": str(tmp_path / "azure")} if group.azure else {}
+        run = subprocess.run(
+            [mutmut, "run", "--max-children", "2", *tried],
+            cwd=copy,
+            env={**os.environ, **running},
+            capture_output=True,
+            text=True,
+        )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     told = subprocess.check_output([mutmut, "results", "--all", "true"], cwd=copy, text=True)
     states = dict(re.findall(r"^\s*(\S+): (?!not checked)(\w[\w ]*)$", told, re.MULTILINE))

@@ -36,6 +36,11 @@ class State:
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(_SCHEMA)
 
+    @property
+    def written(self) -> int:
+        """It grows with each document that is written or deleted: what was read is true while it stays."""
+        return self._connection.total_changes
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing; nested transactions join the outer one."""

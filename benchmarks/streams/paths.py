@@ -24,7 +24,8 @@ import pandas as pd
 from benchmarks.streams.drops import STREAMS, Stream, numbers, sea
 from cli.past.stand_ins import StandIn, linear, stand_in
 from shared.stats import drop_spread
-from shared.stats.intervals import Bounds, bounds, sample_of
+from shared.stats.bounds import Bounds
+from shared.stats.intervals import bounds, sample_of
 from shared.stats.metrics import METRICS
 from shared.verdict.metric import Threshold
 

@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 import uuid
+from contextlib import suppress
 from datetime import datetime
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
@@ -49,6 +50,8 @@ class BlobWatcher:
         self._changes = service.settings.changes
         self._listed: dict[tuple[str, str], tuple[int, float]] = {}
         """How much had changed in a container, and when, at its last listing."""
+        self._named: tuple[int, set[tuple[str, str]]] = (-1, set())
+        """The containers that subscriptions name, and how much had been written when they were read."""
         self._seen: dict[tuple[str, str, str], str] = {
             (body.get("source", STORAGE), body["container"], body["name"]): body["etag"]
             for _, body in service.state.items(_SEEN)
@@ -77,8 +80,11 @@ class BlobWatcher:
     def _changes_of(self, place: tuple[str, str]) -> int:
         """It grows with each request that may have changed the container."""
         source, container = place
-        files = [self._changes / name for name in (f"{_NAMES[source]}.{container}", "all")]
-        return sum(file.stat().st_size for file in files if file.exists())
+        size = 0
+        for name in (f"{_NAMES[source]}.{container}", "all"):
+            with suppress(FileNotFoundError):
+                size += (self._changes / name).stat().st_size
+        return size
 
     def rename(self, container: str, source: str, target: str) -> None:
         """A file or a folder of the partner's account gets another name: one event, and none of what is there now."""
@@ -106,6 +112,12 @@ class BlobWatcher:
             rest_s = max(LOOK_EVERY_S, min(REST_AT_MOST_S, REST * (time.monotonic() - began)))
 
     def _containers(self) -> set[tuple[str, str]]:
+        written = self._service.state.written
+        if self._named[0] != written:
+            self._named = (written, self._in_subscriptions())
+        return self._named[1]
+
+    def _in_subscriptions(self) -> set[tuple[str, str]]:
         begins = [
             (each.source, each.subject_begins_with)
             for each in subscriptions(self._service.state)

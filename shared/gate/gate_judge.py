@@ -43,7 +43,8 @@ from shared.gate.parity import judge_parity
 from shared.stats.metrics import Metric, class_name, metric_of, row_costs
 
 if TYPE_CHECKING:
-    from shared.stats.intervals import Bounds, Sample
+    from shared.stats.bounds import Bounds
+    from shared.stats.intervals import Sample
 
 __all__ = [
     "GateEvidence",
@@ -177,7 +178,7 @@ class _Rows:
 
 
 def _given(found: OwnFound | None, model: int | None) -> Bounds:
-    from shared.stats.intervals import Bounds
+    from shared.stats.bounds import Bounds
 
     each = (found.challenger, found.champion, found.difference) if found else (None, None, None)
     one = each[2 if model is None else model]

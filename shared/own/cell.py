@@ -89,9 +89,13 @@ def _load(text: str) -> None:
     for name, taken in source_text.imports(text):
         if name.split(".")[0] in source_text.MAY_IMPORT:
             try:
-                builtins.__import__(name, fromlist=taken)
+                module = builtins.__import__(name, fromlist=taken)
             except ImportError:
                 continue  # the source's own import of it says so, with its line
+            for attribute in sorted(source_text.attributes(text) & set(dir(module))):
+                getattr(
+                    module, attribute, None
+                )  # numpy and scipy load some of their parts when these are named
 
 
 def main() -> None:

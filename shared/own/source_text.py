@@ -62,6 +62,11 @@ def imports(source: str) -> list[tuple[str, tuple[str, ...]]]:
     return found
 
 
+def attributes(source: str) -> set[str]:
+    """Every name that the source asks of something, as `special` of `scipy.special`."""
+    return {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+
+
 def faults(source: str, functions: Iterable[str], arguments: tuple[str, ...]) -> Iterator[Fault]:
     """Syntax, imports, and whether each function is there with these arguments."""
     if len(source) > LARGEST:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 
+# What numpy loads on first use, by itself too: then no file can be read any more.
+from numpy import char, ctypeslib, fft, polynomial, rec, strings  # noqa: F401
+
+from shared.stats.bounds import Bounds
 from shared.stats.function_bounds import Asked, Found, Function, function_bounds
-from shared.stats.intervals import Bounds
 from shared.stats.metrics import Costs, row_costs, uncosted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Unfit(Exception):
@@ -27,6 +31,8 @@ _SAME = 1e-9
 
 def frame_of(stream: IO[bytes]) -> pd.DataFrame:
     """Rows as the parent sent them; on one thread, for no other can begin later."""
+    import pyarrow as pa
+
     table = pa.ipc.open_stream(stream).read_all()
     frame: pd.DataFrame = table.to_pandas(use_threads=False)
     return frame
@@ -42,6 +48,8 @@ def load(space: Space, header: Header, frames: list[pd.DataFrame]) -> dict[str, 
 
 def measure(space: Space, header: Header, frames: list[pd.DataFrame]) -> dict[str, Any]:
     """A metric: one number a row where the loop file gives a range, else one number with bounds for each group."""
+    import pandas as pd  # loaded already, with the frames
+
     function, kind = space[header["function"]], header["kind"]
     dtype = {"classes": object, "probabilities": float, "numbers": float}[kind]
     truth = np.array(header["truth"], dtype=bool if kind == "probabilities" else dtype)

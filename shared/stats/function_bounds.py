@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from shared.stats.intervals import Bounds
+from shared.stats.bounds import Bounds
 
 if TYPE_CHECKING:
     import pandas as pd

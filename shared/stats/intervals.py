@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.stats.bounds import Bounds
 from shared.stats.exact import clopper_pearson, paired_lower_bound
 from shared.stats.metrics import Metric, RowSpan, classification_score, encode, regression_score
 from shared.stats.probability_scores import probability_score, unseen_rows
@@ -30,13 +31,6 @@ EXACT_AT_MOST = 60_000
 """Rows; beyond, exact sums take seconds and equal what the bootstrap says."""
 CELLS_AT_ONCE = 4_000_000
 DRAWS_AT_MOST = 50_000_000
-
-
-@dataclass(frozen=True)
-class Bounds:
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

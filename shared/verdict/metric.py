@@ -23,7 +23,7 @@ from shared.release.document import Document
 from shared.stats.metrics import Metric, class_name, row_costs, uncosted
 
 if TYPE_CHECKING:
-    from shared.stats.intervals import Bounds
+    from shared.stats.bounds import Bounds
 
 RESAMPLES, SEED = 4000, 20070101
 
@@ -122,7 +122,7 @@ def _bounds(
 
 
 def _given(found: OwnFound | None) -> Bounds:
-    from shared.stats.intervals import Bounds
+    from shared.stats.bounds import Bounds
 
     ends = (found.challenger.value, found.challenger.low, found.challenger.high) if found else (None,) * 3
     return Bounds(*(math.nan if end is None else end for end in ends))

@@ -74,6 +74,22 @@ def test_code_that_never_ends_is_stopped(body: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "part",
+    [
+        "np.fft.fft([1.0])",
+        "np.polynomial.Polynomial([1.0])",
+        "np.char.array(['a'])",
+        "scipy.special.expit([0.0])",
+    ],
+)
+def test_parts_of_a_package_that_load_late_are_there_behind_the_walls(part: str) -> None:
+    seen = ask(
+        f"import scipy; return float(len({part}) and np.average(truth == predictions, weights=weights))"
+    )
+    assert seen.fault is None
+
+
+@pytest.mark.parametrize(
     "body", ["x = []\n    while True: x.append(bytearray(10**7))", "np.ones((10**5, 10**5)).sum()"]
 )
 def test_code_that_fills_memory_is_stopped(body: str) -> None:

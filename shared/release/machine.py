@@ -588,8 +588,8 @@ def _taken(
     else; what a late worker of ours set makes the canary's step begin anew: no weight rises but by the plan."""
     weights, split = dict(seen.weights), in_words(seen.weights)
     if release.suspect_at is None or dict(release.suspect) != weights:
-        suspect = replace(release, suspect=weights, suspect_at=now)
-        return _waits(suspect, Code.TRAFFIC_SUSPECT, traffic=split)
+        unexpected = reason(Code.TRAFFIC_SUSPECT, traffic=split)
+        return replace(release, suspect=weights, suspect_at=now, waiting_for=unexpected)
     if now - release.suspect_at < STALE_LIMIT:
         return release
     if isinstance(seen, obs.TrafficLate):

@@ -156,8 +156,10 @@ def share_sequence(hits: float, total: float, alpha: float) -> tuple[float, floa
         return 0.0, 1.0
     mixed = float(betaln(hits + 0.5, total - hits + 0.5) - betaln(0.5, 0.5)) + float(np.log(alpha))
 
+    hit, miss = _array(hits), _array(total - hits)
+
     def inside(share: float) -> bool:
-        return bool(mixed < float(_binomial(_array(hits), _array(total - hits), _array(share))))
+        return bool(mixed < _binomial(hit, miss, _array(share)))
 
     def edge(within: float, without: float) -> float:
         for _ in range(50):

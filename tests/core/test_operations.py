@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -148,6 +149,7 @@ def test_other_peoples_text_is_never_read_as_a_format() -> None:
     assert say(reason(Code.ASKED_FOR, why="{loop} {0} {because.x}")) == "{loop} {0} {because.x}"
 
 
+@cache
 def raised() -> set[str]:
     """Codes that the sources give to an error by name; strings are those of rejected input."""
     found = set()

@@ -26,6 +26,9 @@ REGIONS = (0.5, 0.3, 0.15, 0.05)
 """Shares of requests: of the third a weekend's window has too few rows to be judged, of the last every window."""
 LEAST = 30
 
+Requests = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
+"""Their amounts, and of which kind each is."""
+
 
 @dataclass
 class Traffic:
@@ -36,9 +39,7 @@ class Traffic:
     """Windows."""
     carried: float = 0.0
 
-    def window(
-        self, number: int, shift: float = 0.0
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    def window(self, number: int, shift: float = 0.0) -> Requests:
         """Amounts, and kinds of three, of one window's requests."""
         day, part = divmod(number, self.a_day)
         hour, weekend = 2 * np.pi * part / self.a_day, day % 7 > 4
@@ -51,10 +52,7 @@ class Traffic:
         return level + self.rng.normal(size=size), self.rng.choice(KINDS, size, p=shares)
 
 
-def far(
-    reference: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]],
-    window: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]],
-) -> dict[str, float]:
+def far(reference: Requests, window: Requests) -> dict[str, float]:
     """What `drift.history.distance` is made of, from the values themselves."""
     amounts, kinds = window
     places = np.searchsorted(reference[0], np.sort(amounts)) / len(reference[0])
@@ -66,19 +64,17 @@ def far(
     }
 
 
-def far_by_region(
-    reference: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]],
-    of_reference: npt.NDArray[np.int64],
-    window: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]],
-    of_window: npt.NDArray[np.int64],
-) -> dict[str, float]:
+def by_region(rows: Requests, regions: npt.NDArray[np.int64]) -> list[Requests]:
+    """All rows, and those of each region."""
+    return [rows, *((rows[0][regions == one], rows[1][regions == one]) for one in range(len(REGIONS)))]
+
+
+def far_by_region(references: list[Requests], windows: list[Requests]) -> dict[str, float]:
     """`far` of the whole and of each region of enough rows, as `drift.history.distances` names them."""
-    found = far((np.sort(reference[0]), reference[1]), window)
-    for region in range(len(REGIONS)):
-        there, here = of_reference == region, of_window == region
-        if here.sum() >= LEAST:
-            before = np.sort(reference[0][there]), reference[1][there]
-            apart = far(before, (window[0][here], window[1][here]))
+    found = far(references[0], windows[0])
+    for region, (before, now) in enumerate(zip(references[1:], windows[1:], strict=True)):
+        if len(now[0]) >= LEAST:
+            apart = far(before, now)
             found |= {f"region={region}: {column}": one for column, one in apart.items()}
     return found
 
@@ -121,12 +117,13 @@ def ranked_by_region(
         return (amounts + carried[regions] + moved * (regions == 1), kinds), regions
 
     training = [window(n) for n in range(56 * a_day)]
-    reference = tuple(np.concatenate([w[0][part] for w in training]) for part in (0, 1))
-    of_reference = np.concatenate([w[1] for w in training])
+    amounts, kinds = (np.concatenate([w[0][part] for w in training]) for part in (0, 1))
+    regions = np.concatenate([w[1] for w in training])
+    references = [(np.sort(one[0]), one[1]) for one in by_region((amounts, kinds), regions)]
     past, found = list[Window](), list[tuple[bool, str]]()
     for number in range(days * a_day):
         now, regions = window(56 * a_day + number, shift if number >= (days - 7) * a_day else 0.0)
-        distances = far_by_region((reference[0], reference[1]), of_reference, now, regions)
+        distances = far_by_region(references, by_region(now, regions))
         one = judged(number, a_day, distances)
         told, alarm = served_inputs._place(past, one, distances, rate)
         found.append((alarm, str(told.facts.get("column", ""))))
@@ -182,7 +179,7 @@ def test_many_services(a_day: int, rate: float, services: int) -> None:
     assert alarms.mean() <= rate + 3 * alarms.std(ddof=1) / np.sqrt(len(alarms))
 
 
-def frame(window: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]) -> pd.DataFrame:
+def frame(window: Requests) -> pd.DataFrame:
     return pd.DataFrame({"amount": window[0], "kind": [("home", "work", "shop")[k] for k in window[1]]})
 
 

@@ -588,7 +588,7 @@ GUARDS: Sequence[Sabotage] = (
     ),
     Sabotage(
         "a part that never wins gives way",
-        lambda: several(set_to(worker, "MAX_RIVALS", 10**6), set_to(worker, "MAX_STEPS", 30)),
+        lambda: several(set_to(worker, "MAX_RIVALS", 10**6), set_to(worker, "MAX_STEPS", 10)),
         isolation.an_archived_blob_taken_for_a_race_stops_nothing,
     ),
     Sabotage(

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from shared import loopfile
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.intake import DropFile, Limits, Reading, ReadSpec, read_drop
 from shared.reader import child, child_pool
-from shared.tables import delta_log
+from shared.tables import delta_log, delta_table, mltable
 from shared.tables.snapshot import Snapshot
 from tests.intake.corpus import dictionary_bomb, members
 from tests.tables.written import Written
@@ -207,6 +208,30 @@ def test_a_process_that_dies_under_a_drop_is_followed_by_one_more(tmp_path: Path
     assert caught.value.code == "too-slow", "of the second process, which was given the whole limit"
 
 
+def test_what_a_table_and_an_mltable_say_of_their_files_goes_with_them(tmp_path: Path) -> None:
+    table = Written({"x": "long", "target": "string"})
+    table.append([{"x": n, "target": "a"} for n in range(5)])
+    table.delete_rows(next(iter(table.live)), {1, 3})
+    spec = ReadSpec(target="target")
+    assert read_drop(delta_table.of_folder(table.write(tmp_path / "t")), spec, tmp_path / "0").rows == 3
+    content = b"x;y;target\n1;1;a\n2;1;b\n"
+    steps = mltable.read(
+        b"paths: [{file: ./a.csv}]\n"
+        b"transformations: [{read_delimited: {delimiter: ';'}}, {drop_columns: [y]}]\n"
+    ).steps
+    files = [replace(file, steps=steps) for file in drop(tmp_path, content=content)]
+    assert set(read_drop(files, spec, tmp_path / "1").columns) == {"x", "target"}
+    assert (tmp_path / "1").is_dir() and any((tmp_path / "1").rglob("*.parquet"))
+
+
+def test_an_answer_may_be_longer_than_the_pipe_holds(tmp_path: Path) -> None:
+    names = [f"column_{'x' * 90}_{n}" for n in range(1_900)]
+    rows = "\n".join([",".join([*names, "target"]), ",".join(["1"] * 1_900 + ["a"])]).encode()
+    reading = read_drop(drop(tmp_path, content=rows), ReadSpec(target="target"), tmp_path / "0")
+    assert len(json.dumps(reading.to_document())) > 1 << 17
+    assert set(names) < set(reading.columns)
+
+
 def test_a_log_is_read_by_the_process_too(tmp_path: Path) -> None:
     table = Written({"x": "long"})
     table.append([{"x": 1}])
@@ -225,11 +250,21 @@ def test_a_log_is_read_by_the_process_too(tmp_path: Path) -> None:
     assert isinstance(found, Snapshot) and len(found.files) == 2
     with pytest.raises(InputRejected, match=r"^table cannot be read"):
         child_pool.read_log(wanted, dict.fromkeys(files, tmp_path / "lost"), "table", Limits())
+    with pytest.raises(InputRejected, match=r"^table took longer than 1e-06 s to read"):
+        child_pool.read_log(wanted, files, "table", Limits(seconds=1e-6))
 
 
 def test_a_process_that_cannot_start_is_not_the_drops_fault(tmp_path: Path) -> None:
     with pytest.raises(DependencyUnavailable, match="did not start within 20 MB"):
         read_drop(drop(tmp_path), ReadSpec(target="target", limits=Limits(memory_mb=20)), tmp_path / "0")
+
+
+def test_nor_is_one_that_does_not_answer_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child_pool.stop()
+    monkeypatch.setattr(child_pool, "_START_SECONDS", 0.001)
+    with pytest.raises(DependencyUnavailable, match="did not start within 1536 MB and 0 s"):
+        read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "0")
+    assert child_pool._reader is None
 
 
 def test_no_secret_of_the_environment_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,6 +280,10 @@ def test_no_secret_of_the_environment_reaches_it(tmp_path: Path, monkeypatch: py
     assert ours.items() <= set_.items()
     assert set_.keys() - ours.keys() <= {b"PYTHONPATH", *(name.encode() for name in KEPT)}
     assert set_[b"PATH"] == os.environb[b"PATH"]
+    seen = {name: (environment.parent / name).readlink() for name in ("fd/2", "cwd")}
+    assert seen == {"fd/2": Path(os.devnull), "cwd": ROOT.parent}, (
+        "says nothing, and imports nothing from there"
+    )
 
 
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:

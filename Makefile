@@ -37,8 +37,11 @@ up: setup ## Keep a local Azure running to play with, and print its settings
 
 # Test processes share the cores already: threads of the linear algebra would only spin.
 test soak: export OPENBLAS_NUM_THREADS = 1
-test: setup lint ## Lint, types, import rules, and all tests but the long ones
-	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not soak"
+test: setup ## Lint, types, import rules, and all tests but the long ones
+	@$(MAKE) --no-print-directory lint & lint=$$!; \
+	  $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not soak"; tests=$$?; \
+	  wait $$lint || { echo "lint, types or import rules failed: the words are above, and in: make lint"; exit 1; }; \
+	  exit $$tests
 
 lint: setup ## Lint, types and import rules alone
 	@$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from shared import loopfile
-from shared.errors import DependencyUnavailable, InputRejected
+from shared.errors import DependencyUnavailable, InputRejected, InvariantBroken
 from shared.intake import DropFile, Limits, Reading, ReadSpec, read_drop
 from shared.reader import child, child_pool
 from shared.tables import delta_log, delta_table, mltable
@@ -206,6 +206,44 @@ def test_a_process_that_dies_under_a_drop_is_followed_by_one_more(tmp_path: Path
         with pytest.raises(InputRejected) as caught:
             reading.result()
     assert caught.value.code == "too-slow", "of the second process, which was given the whole limit"
+
+
+def answering(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> Path:
+    """From now on a process that says it is ready, answers a request with these lines, and ends; who began is noted."""
+    begun, script = folder / "begun", folder / "process"
+    said = "".join(f"echo '{line}'\n" for line in lines)
+    script.write_text(
+        f"#!/bin/sh\necho $$ >>{begun}\nread hello\necho '{{\"ready\": true}}'\nread request\n{said}"
+    )
+    script.chmod(0o755)
+    child_pool.stop()
+    monkeypatch.setattr(sys, "executable", str(script))
+    return begun
+
+
+@pytest.mark.parametrize("lines", [(), ("no JSON",)])
+def test_a_drop_under_which_two_processes_end_is_refused(
+    lines: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = answering(tmp_path, monkeypatch, *lines)
+    with pytest.raises(InputRejected, match=r"^'a.csv' ended the process that read it, twice") as caught:
+        read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "0")
+    assert caught.value.code == "reader-died"
+    assert len(begun.read_text().split()) == 2
+    assert child_pool._reader is None
+
+
+def test_what_the_process_says_of_itself_is_ours_and_what_it_says_of_the_drop_is_the_drops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(tmp_path, monkeypatch, '{"broken": "two and two are five"}')
+    with pytest.raises(InvariantBroken, match=r"^two and two are five$"):
+        read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "0")
+    answering(tmp_path, monkeypatch, '{"rejected": {"code": "unreadable", "text": "row 7"}, "retire": true}')
+    with pytest.raises(InputRejected, match=r"^row 7$") as caught:
+        read_drop(drop(tmp_path), ReadSpec(target="target"), tmp_path / "1")
+    assert caught.value.code == "unreadable"
+    assert child_pool._reader is None, "retired, as it asked for"
 
 
 def test_what_a_table_and_an_mltable_say_of_their_files_goes_with_them(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from shared.azure.failures import BoundedTransport
+from shared.domain.loop import Overview
 from shared.errors import (
     ConfigurationError,
     Conflict,
@@ -19,11 +20,13 @@ from shared.errors import (
     DriftloopError,
     OutcomeUnknown,
 )
-from shared.ports import Insert, Ports, Replace
+from shared.ports import Insert, Ports, Replace, Store
 from shared.settings import Settings
 from shared.wiring import azure_ports
 from tests.contract.breaking import Breakable
 from tests.contract.stage import SdkStage, fresh
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 Fault = Callable[[str, str], str]
 """Method and URL of a request to what befalls it: `lost`, `unsent`, a status such as `429 60`, or nothing."""
@@ -182,6 +185,35 @@ def test_a_missing_role_is_named_with_its_resource(
         ConfigurationError, match=r"table driftloop was refused .* role 'Storage Table Data Contributor'"
     ):
         ports.store.read(loop, "loop")
+
+
+CALLS: dict[str, Callable[[Store, str], object]] = {
+    "Reading a row": lambda store, loop: store.read(loop, "loop"),
+    "Reading rows": lambda store, loop: store.range(loop, ""),
+    "Reading an overview": lambda store, loop: store.overview(loop),
+    "Reading overviews": lambda store, loop: store.overviews(),
+    "Writing an overview": lambda store, loop: store.describe(Overview(loop, landing="")),
+    "Changing an overview": lambda store, loop: store.ask_run(loop, NOON),
+    "Waking a loop": lambda store, loop: store.wake(loop, NOON),
+    "Noting a sweep": lambda store, loop: store.swept(loop, NOON),
+    "Writing a row": lambda store, loop: store.record_unrouted(f"{loop}-event", "{}"),
+}
+"""What each call of the store is called where it is refused."""
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_refusal_says_what_was_done_to_which_table_and_which_role_it_needs(
+    ports: Ports, faulty: Faulty, loop: str, call: str
+) -> None:
+    ports.store.commit(loop, [Insert("loop", "1")])
+    ports.store.describe(Overview(loop, landing=""))
+    faulty.always("403")
+
+    with pytest.raises(ConfigurationError) as raised:
+        CALLS[call](ports.store, loop)
+
+    assert str(raised.value).startswith(f"{call} on table driftloop was refused"), raised.value
+    assert "'Storage Table Data Contributor'" in str(raised.value)
 
 
 def test_no_error_shows_a_query_of_a_url(ports: Ports, faulty: Faulty, loop: str) -> None:

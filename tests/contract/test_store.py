@@ -355,6 +355,14 @@ def test_an_event_without_a_loop_is_kept_once(ports: Ports, loop: str) -> None:
 
     found = [row.doc for row in ports.store.unrouted(limit=1000) if row.key == f"{loop}-event"]
     assert found == ["again"]
+    assert len(ports.store.unrouted(limit=1)) == 1
+
+
+def test_of_an_event_that_is_recorded_again_shorter_nothing_longer_is_left(ports: Ports, loop: str) -> None:
+    key = f"{loop}-event"
+    for doc in ("x" * 40_000, "", "short"):
+        ports.store.record_unrouted(key, doc)
+        assert [row.doc for row in ports.store.unrouted(limit=1000) if row.key == key] == [doc]
 
 
 def _overview(ports: Ports, loop: str) -> Overview:

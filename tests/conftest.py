@@ -10,7 +10,6 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -19,7 +18,6 @@ from local.azure import LocalAzure
 from tests import strict_words
 
 strict_words.install()
-settings.register_profile("unshrunk", phases=[Phase.explicit, Phase.reuse, Phase.generate])
 certificates.INTERNET = Path(
     os.devnull
 )  # OpenSSL reads it for each connection of a client that keeps none: 20 ms

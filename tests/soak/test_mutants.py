@@ -92,7 +92,7 @@ CONFIG = """
 source_paths = ["functions", "shared", "tower", "cli", "drift"]
 only_mutate = {files}
 also_copy = ["function_app.py", "host.json", "local", "loops", "demo", "infra", "docs", "benchmarks", "README.md"]
-pytest_add_cli_args = ["-m", "not soak", "-x", "-q", "--hypothesis-profile", "unshrunk"]
+pytest_add_cli_args = ["-m", "not soak", "-x", "-q", "--assert=plain"]
 pytest_add_cli_args_test_selection = {tests}
 do_not_mutate_patterns = ['raise \\w+\\(', '^\\s+f?"[^"]*"$']
 """

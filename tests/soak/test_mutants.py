@@ -44,6 +44,10 @@ class Group:
 
 
 JUDGES = ("gate/gate_judge", "gate/parity", "canary/canary_judge", "canary/bake_judge", "canary/tolerance")
+DRIFT = (
+    *("report", "statistics", "exact", "schema", "subsets", "surface", "dependent_rows", "segments"),
+    *("text_words", "vectors", "clusters", "profile", "page", "languages"),
+)
 GROUPS = {
     "functions": Group(
         ("functions/*.py", "tower/csrf.py", "shared/port_rules.py"),
@@ -81,7 +85,7 @@ GROUPS = {
     ),
     "drift": Group(
         ("drift/verdict.py", "drift/findings.py", "drift/significance.py", "drift/judge.py"),
-        ("tests/drift/test_report.py", "tests/drift/test_statistics.py", "tests/drift/test_exact.py"),
+        tuple(f"tests/drift/test_{name}.py" for name in DRIFT),
     ),
 }
 EQUAL = ROOT / "tests" / "soak" / "equal_mutants.yaml"

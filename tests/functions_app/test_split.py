@@ -20,8 +20,9 @@ from clients.driftloop_split import DEPLOYMENT, REQUEST_ID, Split, deployment, p
 from functions import app, callers
 from shared.canary.canary_judge import CanaryRecord
 from shared.canary.live_counts import counts_from
+from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Phase
-from shared.errors import DependencyUnavailable
+from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.memory import MemoryRequest
 from shared.ports import DeploymentSpec
 from shared.runtime import split, unit_of_work
@@ -150,8 +151,11 @@ def test_a_split_is_held_for_seconds_and_kept_by_nobody_else(world: World) -> No
 
 
 def test_who_may_not_look_and_where_there_is_no_split(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked(role="Driftloop.Other").status_code == 403
-    assert asked(loop="fish").status_code == 404
+    denied, unknown = asked(role="Driftloop.Other"), asked(loop="fish")
+    assert (denied.status_code, json.loads(denied.get_body())["code"]) == (403, "denied")
+    assert "Driftloop.Look" in json.loads(denied.get_body())["message"]
+    assert (unknown.status_code, json.loads(unknown.get_body())["code"]) == (404, "not-found")
+    assert "fish" in json.loads(unknown.get_body())["message"]
     batch = LOOP.replace("serve: {endpoint: birds}", "serve: {endpoint: birds, type: batch, compute: cpu}")
     world.publish(
         batch.replace(
@@ -159,7 +163,9 @@ def test_who_may_not_look_and_where_there_is_no_split(world: World, monkeypatch:
             "canary: {step: {max_hours: 1}",
         )
     )
-    assert (asked().status_code, json.loads(asked().get_body())["code"]) == (404, "no-split")
+    none = json.loads(asked().get_body())
+    assert (asked().status_code, none["code"]) == (404, "no-split")
+    assert none["message"] == "birds serves by a batch endpoint, which shares out no requests"
     world.publish(STICKY)
     world.drop("2007.csv", csv(season(2007)))
     assert world.live() == 1
@@ -169,6 +175,14 @@ def test_who_may_not_look_and_where_there_is_no_split(world: World, monkeypatch:
 
     monkeypatch.setattr(world.ports.serving, "traffic", away)
     assert asked().status_code == 503
+    assert json.loads(asked().get_body()) == {"code": "unavailable", "message": "Azure ML does not answer"}
+
+    def refused(endpoint: str) -> dict[str, int]:
+        raise ConfigurationError("Give the role", code=Code.ACCESS_REFUSED)
+
+    monkeypatch.setattr(world.ports.serving, "traffic", refused)
+    assert asked().status_code == 503, "nothing that the caller could mend"
+    assert json.loads(asked().get_body()) == {"code": "access-refused", "message": "Give the role"}
 
 
 def test_where_callers_count_a_step_counts_once_all_of_them_know_of_it(world: World) -> None:

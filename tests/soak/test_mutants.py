@@ -46,7 +46,7 @@ class Group:
 JUDGES = ("gate/gate_judge", "gate/parity", "canary/canary_judge", "canary/bake_judge", "canary/tolerance")
 DRIFT = (
     *("report", "statistics", "exact", "schema", "subsets", "surface", "dependent_rows", "segments"),
-    *("text_words", "vectors", "clusters", "profile", "page", "languages"),
+    *("text_words", "vectors", "clusters", "profile", "page", "languages", "whole_reports"),
 )
 GROUPS = {
     "functions": Group(

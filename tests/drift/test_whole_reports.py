@@ -1,0 +1,173 @@
+"""What reports say, whole: every number and every word of four comparisons, as `whole_reports.json` has them.
+
+Other tests hold single statements to their sources; this one shows what a change of `drift/` changes. After one that is
+meant: python -m tests.drift.test_whole_reports
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import drift
+from drift import ColumnPolicy, Policy, Profile
+
+PAGE = Path(__file__).with_name("whole_reports.json")
+DIGITS = 7
+
+
+def rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, Mapping):
+        return {str(name): rounded(one) for name, one in value.items()}
+    return [rounded(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def changed(seed: int, rows: int, *, later: bool) -> pd.DataFrame:
+    """A column of each kind, each with a change of its own."""
+    rng = np.random.default_rng(seed)
+    by = 1.0 if later else 0.0
+    usual = rng.random(rows)
+    words = ["red kite", "blue tit", "grey heron", "tawny owl", "little egret"]
+    first = rng.normal(size=rows)
+    hours = pd.to_datetime("2024-01-01") + pd.to_timedelta(rng.integers(0, 24 * 60, rows) * (2 - later), "h")
+    return pd.DataFrame(
+        {
+            "moved": rng.normal(0.4 * by, 1, rows),
+            "wider": rng.normal(0, 1 + 0.5 * by, rows),
+            "beyond": rng.uniform(0, 1 + 0.05 * by, rows),
+            "seldom": np.where(usual < 0.97 - 0.04 * by, 0.0, rng.lognormal(size=rows)),
+            "fewer": np.where(rng.random(rows) < 0.1 + 0.1 * by, np.nan, rng.normal(size=rows)),
+            "still": rng.gamma(2, 1, rows),
+            "light": rng.normal(0.3 * by, 1, rows),
+            "first": first,
+            "second": (0.8 - 0.5 * by) * first + rng.normal(size=rows),
+            "count": rng.poisson(3 + by, rows),
+            "flag": rng.random(rows) < 0.3 + 0.2 * by,
+            "shop": rng.choice(list("abcde"), rows, p=[0.4 - 0.2 * by, 0.3, 0.2, 0.05 + 0.2 * by, 0.05]),
+            "grade": rng.choice([*"xyz", "new" if later else "z"], rows, p=[0.5, 0.3, 0.15, 0.05]),
+            "note": [" ".join(rng.choice(words[: 3 + 2 * int(by)], 9)) for _ in range(rows)],
+            "at": hours,
+            "constant": 7.0,
+        }
+    )
+
+
+def segmented(seed: int, *, later: bool) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    names = np.repeat(["n", "e", "s", "w", "c", "late" if later else "early", "few"], [*[200] * 6, 12])
+    moved = np.isin(names, ["n", "e", "s", "w"]) & later
+    return pd.DataFrame(
+        {"region": names, "a": rng.normal(np.where(moved, 0.8, 0), 1), "b": rng.normal(size=len(names))}
+    )
+
+
+def ordered(seed: int, rows: int, *, later: bool) -> pd.DataFrame:
+    """What stands beside the tests: ids, copies, neighbours that are alike, keys again and again, what is missing."""
+    rng = np.random.default_rng(seed)
+    walk = np.cumsum(rng.normal(size=rows))
+    table = pd.DataFrame(
+        {
+            "row": np.arange(rows) + 10**6,
+            "walk": walk,
+            "sorted": np.sort(rng.normal(size=rows)),
+            "customer_id": [f"c{n}" for n in rng.integers(0, rows // 4, rows)],
+            "typed": rng.normal(size=rows).astype(str) if later else rng.normal(size=rows),
+            "empty": None,
+            "filled": rng.normal(size=rows) if later else None,
+            "lost" if not later else "found": rng.normal(size=rows),
+            "label": rng.choice(["yes", "no"], rows),
+        }
+    )
+    table = table.drop(columns="label") if later else table
+    return pd.concat([table, table.iloc[: rows // 10]], ignore_index=True)
+
+
+def small(seed: int, rows: int, *, later: bool) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    vector = rng.normal(0.5 if later else 0, 1, (rows, 3))
+    return pd.DataFrame(
+        {
+            "x": np.round(rng.normal(1.2 if later else 0, 1, rows), 1),
+            "usual": np.where(np.arange(rows) < (rows - 4 if later else rows), 5, 6),
+            "word": rng.choice(["p", "q", "r"] if later else ["p", "q"], rows),
+            "nothing": [None if n % (2 if later else 9) == 0 else "w" for n in range(rows)],
+            "tested": rng.exponential(1 + later, rows),
+            "weighed": rng.normal(0.6 if later else 0, 1, rows),
+            **{f"v{n}": vector[:, n] for n in range(3)},
+        }
+    )
+
+
+def profiles(reference: pd.DataFrame, current: pd.DataFrame, **chosen: Any) -> tuple[Profile, Profile]:
+    first = drift.profile(reference, **chosen)
+    return first, drift.profile(current, grid=first)
+
+
+def reports() -> dict[str, drift.Report]:
+    policy = Policy(
+        columns={"still": ColumnPolicy(tolerance=0.5), "grade": ColumnPolicy(ratio=5.0)},
+        importance={"moved": 2.0, "light": 0.5, "wider": 0.0},
+    )
+    own = Policy(
+        false_alarm_rate=0.05,
+        columns={
+            "tested": ColumnPolicy(tests=("location", "nulls")),
+            "word": ColumnPolicy(tests=("chi_square",)),
+            "weighed": ColumnPolicy(tolerance=2.0),
+        },
+        vectors={"embedding": ("v0", "v1", "v2")},
+    )
+    few, many = small(7, 40, later=False), small(8, 30, later=True)
+    return {
+        "changes": drift.compare(
+            *profiles(changed(1, 3_000, later=False), changed(2, 2_000, later=True)), policy=policy
+        ),
+        "nothing": drift.compare(
+            *profiles(changed(1, 1_500, later=False), changed(3, 1_500, later=False)), policy=policy
+        ),
+        "segments": drift.compare(
+            *profiles(segmented(4, later=False), segmented(5, later=True), by="region"),
+        ),
+        "findings": drift.compare(
+            *profiles(ordered(5, 600, later=False), ordered(6, 500, later=True), target="label")
+        ),
+        "few rows": drift.compare(*profiles(few, many), policy=own),
+        "too few": drift.compare(*profiles(few.iloc[:5], many.iloc[:4]), policy=Policy(ignore=("x",))),
+    }
+
+
+def page() -> str:
+    told = {name: rounded(report.to_dict()) for name, report in reports().items()}
+    return json.dumps(told, indent=1, default=str) + "\n"
+
+
+@pytest.fixture(scope="module")
+def now() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(page())
+    return found
+
+
+@pytest.mark.parametrize("name", json.loads(PAGE.read_text()) if PAGE.exists() else ())
+def test_a_report_says_what_it_said(name: str, now: dict[str, Any]) -> None:
+    assert now[name] == json.loads(PAGE.read_text())[name]
+
+
+def test_each_column_with_a_change_is_found_and_no_other(now: dict[str, Any]) -> None:
+    """So that what is kept is worth keeping."""
+    found = {one["name"]: one for one in now["changes"]["columns"]}
+    assert {name for name, one in found.items() if not one["detected"]} == {"still", "constant", "first"}
+    assert not found["wider"]["material"], "it weighs nothing"
+    assert not now["nothing"]["detected"]
+    assert now["segments"]["material"] and now["segments"]["small"] == ["region=few"]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -69,7 +69,11 @@ GROUPS = {
         ("tests/core/test_machine.py", "tests/core/test_states.py"),
     ),
     "judges": Group(
-        (*(f"shared/{name}.py" for name in JUDGES), "shared/verdict/metric.py"), ("tests/judge",)
+        (*(f"shared/{name}.py" for name in JUDGES), "shared/verdict/metric.py"),
+        tuple(
+            f"tests/judge/test_{name}.py"
+            for name in ("whole_verdicts", "canary", "bake", "parity", "metric_and_smoke")
+        ),
     ),
     "tables": Group(
         ("shared/azure/tables.py", "shared/azure/overviews.py"),

@@ -62,11 +62,10 @@ def changed(seed: int, rows: int, *, later: bool) -> pd.DataFrame:
 
 def segmented(seed: int, *, later: bool) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    names = np.repeat(["n", "e", "s", "w", "c", "late" if later else "early", "few"], [*[200] * 6, 12])
-    moved = np.isin(names, ["n", "e", "s", "w"]) & later
-    return pd.DataFrame(
-        {"region": names, "a": rng.normal(np.where(moved, 0.8, 0), 1), "b": rng.normal(size=len(names))}
-    )
+    sizes = {"n": 200, "e": 200, "s": 200, "w": 200, "c": 200, "late" if later else "early": 8, "few": 12}
+    names = np.repeat(list(sizes), list(sizes.values()))
+    moved = later * (0.5 * np.isin(names, ["n", "e"]) - 0.5 * np.isin(names, ["s", "w"]))  # in all not at all
+    return pd.DataFrame({"region": names, "a": rng.normal(moved, 1), "b": rng.normal(size=len(names))})
 
 
 def ordered(seed: int, rows: int, *, later: bool) -> pd.DataFrame:
@@ -172,6 +171,7 @@ def test_each_column_with_a_change_is_found_and_no_other() -> None:
     assert not found["wider"]["material"], "it weighs nothing"
     assert not KEPT["nothing"]["detected"]
     assert KEPT["segments"]["material"] and KEPT["segments"]["small"] == ["region=few"]
+    assert "and 1 more segments" in KEPT["segments"]["headline"]
 
 
 if __name__ == "__main__":

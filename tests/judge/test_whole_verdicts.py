@@ -18,7 +18,15 @@ import numpy as np
 import pytest
 
 from shared.canary.arms import LATENCY_BINS as BINS
-from shared.canary.arms import ArmEvidence, CanaryEvidence, LabelCounts, ShadowPairs, SignalSeen, latency_bin
+from shared.canary.arms import (
+    ArmEvidence,
+    CanaryEvidence,
+    CountedWindow,
+    LabelCounts,
+    ShadowPairs,
+    SignalSeen,
+    latency_bin,
+)
 from shared.canary.bake_judge import BakeEvidence, judge_bake
 from shared.canary.canary_judge import CanaryState, judge_canary
 from shared.canary.tolerance import CanaryPolicy, SignalPolicy
@@ -91,6 +99,14 @@ CANARIES: dict[str, dict[str, Any]] = {
     },
     "errors": {"seen": (arm(200, 40), arm(1_800, 9))},
     "errors, by the exact test": {"seen": (arm(30, 9), arm(270)), "policy": FEW},
+    "errors, by the exact test alone": {
+        "seen": (arm(100, 12), arm(100)),
+        "weight": 50,
+        "policy": CanaryPolicy(exact=0.9),
+        "windows": (CountedWindow((50, 50), (6, 0), 0.5), CountedWindow((50, 50), (6, 0), 1.0)),
+    },
+    "few of the champion": {"seen": (arm(60), arm(5)), "weight": 80},
+    "just enough of the champion": {"seen": (arm(52), arm(13)), "weight": 80},
     "suspicious errors": {"seen": (arm(60, 4), arm(540, 3))},
     "slow": {"seen": (arm(300, ms=300), arm(2_700))},
     "errors and slow": {"seen": (arm(200, 30, ms=400), arm(1_800, 9))},
@@ -205,6 +221,11 @@ BAKES: dict[str, dict[str, Any]] = {
     "slow at the end": {"live": arm(900, 5, ms=130)},
     "errors and slow": {"live": arm(900, 60, ms=400)},
     "short": {"live": arm(100), "elapsed_s": 599.0},
+    "hardly begun": {"live": arm(100), "elapsed_s": 0.5},
+    "as slow as before, where nothing slower is tolerated": {
+        "live": arm(900, 5),
+        "policy": CanaryPolicy(max_latency_increase_ratio=1.0, latency_floor_ms=1.0),
+    },
     "short for too long": {"live": arm(100), "elapsed_s": 3600.0, "watermark_at": None},
     "covered by less than has passed": {
         "live": arm(100),
@@ -368,6 +389,12 @@ def gates() -> dict[str, Told]:
         ),
         "parity of small groups": lambda: gate(
             60, (0.8, 0.9), replace(ACCURACY, parity=PARITY), slices=side(60, *"abcdefgh")
+        ),
+        "parity of groups just large enough": lambda: gate(
+            60,
+            (0.8, 0.9),
+            replace(ACCURACY, parity=replace(PARITY, limits={"selection_rate": 0.1})),
+            slices=side(60, "n", "s"),
         ),
         "parity of a class that is not there": lambda: gate(
             60, (0.8, 0.9), replace(ACCURACY, parity=replace(PARITY, positive="z")), slices=side(60, "n")

@@ -180,6 +180,15 @@ CANARIES: dict[str, dict[str, Any]] = {
             SignalSeen("opinion", canary_value=0.2, champion_value=0.3),
         ),
     },
+    "two signals and an opinion": {
+        "seen": (arm(200), arm(1_800)),
+        "policy": CanaryPolicy(signals=(EARN, replace(EARN, name="kept"), OPINION)),
+        "signals": (
+            SignalSeen("earned", (60, 190), (900, 1_700), until_at=START + timedelta(seconds=800)),
+            SignalSeen("kept", (110, 190), (900, 1_700), until_at=START + timedelta(seconds=800)),
+            SignalSeen("opinion", canary_value=0.2, champion_value=0.3),
+        ),
+    },
     "a signal that does not answer": {
         "seen": (arm(200), arm(1_800)),
         "policy": CanaryPolicy(signals=(EARN,)),
@@ -369,6 +378,9 @@ def gates() -> dict[str, Told]:
         "slices below": lambda: gate(
             300, (0.5, 0.9), replace(ACCURACY, slices=replace(BY, floor=0.9)), slices=side(300, "n", "s")
         ),
+        "slices about the floor": lambda: gate(
+            90, (0.57, 0.9), replace(ACCURACY, slices=replace(BY, floor=0.8)), slices=side(90, "n", "s")
+        ),
         "small slices": lambda: gate(
             100, (0.9, 0.9), replace(ACCURACY, slices=BY), slices={"s": (*["n"] * 71, *["s"] * 29)}
         ),
@@ -448,13 +460,16 @@ def metrics() -> dict[str, Told]:
         "breached": lambda: metric("accuracy", 400, 0.5, 0.8),
         "past by chance": lambda: metric("accuracy", 60, 0.7, 0.82),
         "measured": lambda: metric("accuracy", 400, 0.95, None),
-        "of a threshold that was measured": lambda: metric("accuracy", 400, 0.85, None, limit=wide),
+        "of a threshold that was measured": lambda: metric("accuracy", 400, 0.73, None, limit=wide),
+        "of the same one, taken for certain": lambda: metric("accuracy", 400, 0.73, 0.9),
         "at another confidence": lambda: metric("accuracy", 100, 0.8, 0.9, confidence=0.6),
         "few rows": lambda: metric("accuracy", 1, 0.9, 0.8),
         "a rare class": lambda: metric("f1_macro", 300, 0.95, 0.8, classes=("a", "b", "c", "d", "e")),
         "a rare class, and bad": lambda: metric("f1_macro", 300, 0.4, 0.8, classes=("a", "b", "c", "d")),
         "costs": lambda: metric("cost", 300, 0.8, 0.3, costs=COSTS),
-        "a cost that is not stated": lambda: metric("cost", 300, 0.8, 0.3, costs={"a": {"a": 0.0, "b": 1.0}}),
+        "a cost that is not stated": lambda: metric(
+            "cost", 300, 0.8, 0.3, costs={**COSTS, "b": {"a": 5.0, "b": 0.0}}
+        ),
         "weighed": lambda: metric("accuracy", 300, 0.8, 0.8, worth=[1.0 + row % 3 for row in range(300)]),
         "numbers": lambda: judge_metric(truth, said, metric_of("mae"), Threshold(0.7)).to_dict(),
         "numbers that are met": lambda: judge_metric(
@@ -465,6 +480,11 @@ def metrics() -> dict[str, Told]:
         ).to_dict(),
         "a share of nothing": lambda: judge_metric(
             [*truth, 0.0], [*said, 1.0], metric_of("mape"), Threshold(1.0)
+        ).to_dict(),
+        "a share": lambda: judge_metric(truth, said, metric_of("mape"), Threshold(0.2)).to_dict(),
+        "two rows": lambda: judge_metric(truth[:1], said[:1], metric_of("rmse"), Threshold(1.0)).to_dict(),
+        "ranks of few": lambda: judge_metric(
+            ["yes", *["no"] * 60], chance[:61].tolist(), metric_of("roc_auc"), Threshold(0.3), positive="yes"
         ).to_dict(),
         "too few answers": lambda: judge_metric(truth, said[1:], metric_of("mae"), Threshold(1.0)).to_dict(),
         "ranks": lambda: judge_metric(

@@ -115,6 +115,8 @@ def small(seed: int, rows: int, *, later: bool) -> pd.DataFrame:
             "usual": np.where(np.arange(rows) < (rows - 4 if later else rows), 5, 6),
             "word": rng.choice(["p", "q", "r"] if later else ["p", "q"], rows),
             "nothing": [None if n % (2 if later else 9) == 0 else "w" for n in range(rows)],
+            "at": pd.to_datetime("2024-03-01")
+            + pd.to_timedelta(rng.integers(0, 99, rows) * (1 + later), "h"),
             "tested": rng.exponential(1 + later, rows),
             "weighed": rng.normal(0.6 if later else 0, 1, rows),
             **{f"v{n}": vector[:, n] for n in range(3)},
@@ -129,8 +131,13 @@ def profiles(reference: pd.DataFrame, current: pd.DataFrame, **chosen: Any) -> t
 
 def reports() -> dict[str, Callable[[], drift.Report]]:
     policy = Policy(
-        columns={"still": ColumnPolicy(tolerance=0.5), "grade": ColumnPolicy(ratio=5.0, tests=("category",))},
-        importance={"moved": 2.0, "light": 0.5, "wider": 0.0},
+        columns={
+            "still": ColumnPolicy(tolerance=0.5),
+            "shop": ColumnPolicy(tolerance=0.5),
+            "fewer": ColumnPolicy(nulls=0.3),
+            "grade": ColumnPolicy(ratio=5.0, tests=("category",)),
+        },
+        importance={"moved": 2.0, "light": 0.5, "grade": 0.5, "wider": 0.0},
     )
     own = Policy(
         false_alarm_rate=0.05,

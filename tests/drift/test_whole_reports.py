@@ -1,4 +1,4 @@
-"""What reports say, whole: every number and every word of six comparisons, as `whole_reports.json` has them.
+"""What reports say, whole: every number and every word of some comparisons, as `whole_reports.json` has them.
 
 Other tests hold single statements to their sources; this one shows what a change of `drift/` changes. After one that is
 meant: python -m tests.drift.test_whole_reports
@@ -92,6 +92,7 @@ def ordered(seed: int, rows: int, *, later: bool) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "row": np.arange(rows) + 10**6,
+            "id": rng.permutation(rows),
             "walk": walk,
             "sorted": np.sort(rng.normal(size=rows)),
             "customer_id": [f"c{n}" for n in rng.integers(0, rows // 4, rows)],
@@ -163,6 +164,14 @@ def reports() -> dict[str, Callable[[], drift.Report]]:
             *profiles(ordered(5, 600, later=False), ordered(6, 500, later=True), target="label")
         ),
         "few rows": lambda: drift.compare(*profiles(few, many), policy=own),
+        "frames": lambda: drift.compare(few[["x", "word"]], many[["x", "word"]], ignore=("word",)),
+        "no column of both": lambda: drift.compare(few[["x"]], many[["word"]]),
+        "no row before": lambda: drift.compare(few.iloc[:0], many),
+        "no row now": lambda: drift.compare(few, many.iloc[:0]),
+        "one thing broken": lambda: drift.compare(few[["x", "word"]], many[["x"]]),
+        "segments of 30 rows": lambda: drift.compare(
+            *profiles(few.assign(s=["p"] * 30 + ["q"] * 10), many.assign(s="p"), by="s")
+        ),
         "too few": lambda: drift.compare(
             *profiles(few.iloc[:5], many.iloc[:4]), policy=Policy(ignore=("x",))
         ),
@@ -186,6 +195,19 @@ KEPT: dict[str, dict[str, Any]] = json.loads(PAGE.read_text()) if PAGE.exists() 
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_says_what_it_said(name: str) -> None:
     assert differences(told(name), KEPT[name], name) == []
+
+
+def test_a_stored_profile_is_compared_as_the_table_it_was_made_of(tmp_path: Path) -> None:
+    few, many = small(7, 40, later=False), small(8, 30, later=True)
+    kept = tmp_path / "reference.profile"
+    kept.write_bytes(drift.profile(few).to_bytes())
+    (tmp_path / "current.profile").write_bytes(drift.profile(many, grid=drift.profile(few)).to_bytes())
+    whole = drift.compare(few, many)
+    assert drift.compare(kept, many) == whole
+    assert drift.compare(str(kept), tmp_path / "current.profile") == whole
+    assert drift.compare(few, many, Policy(ignore=("x",)), ignore=["word"]) == drift.compare(
+        few.drop(columns=["x", "word"]), many.drop(columns=["x", "word"])
+    )
 
 
 def test_each_column_with_a_change_is_found_and_no_other() -> None:

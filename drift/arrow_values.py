@@ -39,7 +39,7 @@ def numbers(column: Column, scratch: _Scratch = _doubles, null: float = np.nan) 
     return found
 
 
-def known(column: Column) -> Floats:
+def present(column: Column) -> Floats:
     """The values that are not null, as doubles, in memory that this thread's next call uses again."""
     values, valid = _raw(column)
     values = values if valid is None else values[valid]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from . import order
 from .arrays import Floats, Ints
-from .arrow_values import CODES, Column, indices, known, moments, numbers, picked
+from .arrow_values import CODES, Column, indices, moments, numbers, picked, present
 from .categories import Counts, CountsBuilder
 from .errors import DataError
 from .grid import Grid, GridBuilder
@@ -169,7 +169,7 @@ class ColumnBuilder:
 
     def _count_numbers(self, column: Column) -> None:
         self.sample.append(picked(column, self._keep))
-        self._nulls += self._grid("values").add(known(column))
+        self._nulls += self._grid("values").add(present(column))
 
     def _count_categories(self, column: Column) -> None:
         keys, counts = tally(column)

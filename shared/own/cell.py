@@ -86,16 +86,15 @@ def _question(stream: IO[bytes]) -> tuple[dict[str, Any], list[bytes]]:
 
 def _load(text: str) -> None:
     """Everything that the source imports: once the walls are closed no file can be read."""
+    named = source_text.attributes(text)
     for name, taken in source_text.imports(text):
         if name.split(".")[0] in source_text.MAY_IMPORT:
             try:
                 module = builtins.__import__(name, fromlist=taken)
             except ImportError:
                 continue  # the source's own import of it says so, with its line
-            for attribute in sorted(source_text.attributes(text) & set(dir(module))):
-                getattr(
-                    module, attribute, None
-                )  # numpy and scipy load some of their parts when these are named
+            for part in named & set(dir(module)):
+                getattr(module, part, None)  # numpy and scipy load some of their parts when these are named
 
 
 def main() -> None:

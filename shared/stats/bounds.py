@@ -1,4 +1,4 @@
-"""What is known of a number: its value, and a one-sided bound on either side."""
+"""What is known of a number."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bounds:
+    """Its value, and a one-sided bound on either side; NaN where nothing can be said."""
+
     value: float
     low: float
     high: float

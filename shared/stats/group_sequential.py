@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,10 +86,8 @@ class _Mass:
         return _Mass(self.first + int(kept[0]), self.chance[kept[0] : kept[-1] + 1])
 
 
-@lru_cache(4096)
 def _hypergeometric(canary: int, champion: int, hits: int) -> tuple[int, Floats]:
-    """The least number of the canary's hits that is possible, and the probabilities from there on. Each look at a
-    canary asks for the windows of all looks before it."""
+    """The least number of the canary's hits that is possible, and the probabilities from there on."""
     low, high = max(0, hits - champion), min(hits, canary)
     at = np.arange(low, high + 1, dtype=np.float64)
     log = log_choose(canary, at) + log_choose(champion, hits - at) - log_choose(canary + champion, hits)

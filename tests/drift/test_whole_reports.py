@@ -6,9 +6,7 @@ meant: python -m tests.drift.test_whole_reports
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +16,9 @@ import pytest
 
 import drift
 from drift import ColumnPolicy, Policy, Profile
+from tests.kept_whole import differences, read, said, write
 
 PAGE = Path(__file__).with_name("whole_reports.json")
-DIGITS = 7
-
-
-def rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    if isinstance(value, Mapping):
-        return {str(name): rounded(one) for name, one in value.items()}
-    return [rounded(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def differences(now: Any, kept: Any, where: str) -> list[str]:
-    """Where they differ by more than another order of adding floats explains."""
-    if isinstance(now, dict) and isinstance(kept, dict) and list(now) == list(kept):
-        return [each for name in now for each in differences(now[name], kept[name], f"{where}.{name}")]
-    if isinstance(now, list) and isinstance(kept, list) and len(now) == len(kept):
-        pairs = enumerate(zip(now, kept, strict=True))
-        return [each for at, (ours, theirs) in pairs for each in differences(ours, theirs, f"{where}[{at}]")]
-    if (
-        isinstance(now, float)
-        and isinstance(kept, float)
-        and math.isclose(now, kept, rel_tol=1e-3, abs_tol=1e-9)
-    ):
-        return []
-    return [] if now == kept and type(now) is type(kept) else [f"{where} was {kept}, and is {now}"]
 
 
 def changed(seed: int, rows: int, *, later: bool) -> pd.DataFrame:
@@ -179,22 +153,12 @@ def reports() -> dict[str, Callable[[], drift.Report]]:
 
 
 REPORTS = reports()
-
-
-def told(name: str) -> Any:
-    return json.loads(json.dumps(rounded(REPORTS[name]().to_dict()), default=str))
-
-
-def page() -> str:
-    return json.dumps({name: told(name) for name in REPORTS}, indent=1) + "\n"
-
-
-KEPT: dict[str, dict[str, Any]] = json.loads(PAGE.read_text()) if PAGE.exists() else {}
+KEPT = read(PAGE)
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_says_what_it_said(name: str) -> None:
-    assert differences(told(name), KEPT[name], name) == []
+    assert differences(said(REPORTS[name]().to_dict()), KEPT[name]) == []
 
 
 def test_a_stored_profile_is_compared_as_the_table_it_was_made_of(tmp_path: Path) -> None:
@@ -221,4 +185,4 @@ def test_each_column_with_a_change_is_found_and_no_other() -> None:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    write(PAGE, {name: report().to_dict() for name, report in REPORTS.items()})

@@ -6,8 +6,7 @@ meant: python -m tests.judge.test_whole_verdicts
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.canary.arms import LATENCY_BINS as BINS
 from shared.canary.arms import (
+    LATENCY_BINS,
     ArmEvidence,
     CanaryEvidence,
     CountedWindow,
@@ -31,31 +30,22 @@ from shared.canary.bake_judge import BakeEvidence, judge_bake
 from shared.canary.canary_judge import CanaryState, judge_canary
 from shared.canary.tolerance import CanaryPolicy, SignalPolicy
 from shared.domain.reason import Code, reason
-from shared.domain.release import Outcome
 from shared.gate.gate_judge import GateEvidence, GatePolicy, Interval, ParityPolicy, SlicePolicy, judge_gate
 from shared.gate.gate_record import OwnFound, OwnSeen
 from shared.stats.metrics import OwnMetric, metric_of
 from shared.verdict.metric import Threshold, judge_metric
+from tests.kept_whole import differences, read, said, write
 
 PAGE = Path(__file__).with_name("whole_verdicts.json")
-DIGITS = 7
-Told = Callable[[], dict[str, Any]]
+Case = Callable[[], dict[str, Any]]
 START = datetime(2026, 11, 21, tzinfo=UTC)
-
-
-def rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    if isinstance(value, Mapping):
-        return {str(name): rounded(one) for name, one in value.items()}
-    return [rounded(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 # --- canary and bake -----------------------------------------------------------------------------
 
 
 def arm(requests: int, errors: int = 0, ms: float = 80, seed: int = 0, **more: Any) -> ArmEvidence:
-    histogram = [0] * BINS
+    histogram = [0] * LATENCY_BINS
     for latency in np.random.default_rng(seed).lognormal(np.log(ms), 0.4, requests - errors):
         histogram[latency_bin(latency)] += 1
     return ArmEvidence(requests, errors, tuple(histogram), **more)
@@ -361,7 +351,7 @@ def found(low: float) -> OwnFound:
     return OwnFound(Interval(low + 1, low, low + 2), Interval(5, 4, 6), Interval(low - 4, low - 6, low - 2))
 
 
-def gates() -> dict[str, Told]:
+def gates() -> dict[str, Case]:
     rng = np.random.default_rng(9)
     each = tuple(tuple(rng.uniform(0, top, 200).tolist()) for top in (9.0, 8.0))
     return {
@@ -456,7 +446,7 @@ def metric(
     return judge_metric(truth, given, metric_of(name, costs), limit, **more).to_dict()
 
 
-def metrics() -> dict[str, Told]:
+def metrics() -> dict[str, Case]:
     rng = np.random.default_rng(6)
     truth = rng.normal(10, 2, 300)
     said, chance = truth + rng.normal(0, 1, 300), rng.random(300)
@@ -527,41 +517,33 @@ def metrics() -> dict[str, Told]:
     }
 
 
-TOLD: dict[str, dict[str, Told]] = {
-    "canary": {name: partial(canary, **case) for name, case in CANARIES.items()},
-    "bake": {name: partial(bake, **case) for name, case in BAKES.items()},
-    "gate": gates(),
-    "metric": metrics(),
+CASES: dict[str, Case] = {
+    **{f"canary: {name}": partial(canary, **case) for name, case in CANARIES.items()},
+    **{f"bake: {name}": partial(bake, **case) for name, case in BAKES.items()},
+    **{f"gate: {name}": case for name, case in gates().items()},
+    **{f"metric: {name}": case for name, case in metrics().items()},
 }
+KEPT = read(PAGE)
 
 
-def page() -> str:
-    told = {judge: {name: case() for name, case in cases.items()} for judge, cases in TOLD.items()}
-    return json.dumps(rounded(told), indent=1) + "\n"
-
-
-KEPT: dict[str, dict[str, Any]] = json.loads(PAGE.read_text()) if PAGE.exists() else {}
-
-
-@pytest.mark.parametrize(
-    ("judge", "case"), [(judge, case) for judge, cases in TOLD.items() for case in cases]
-)
-def test_a_verdict_says_what_it_said(judge: str, case: str) -> None:
-    assert json.loads(json.dumps(rounded(TOLD[judge][case]()))) == KEPT[judge][case]
+@pytest.mark.parametrize("name", CASES)
+def test_a_verdict_says_what_it_said(name: str) -> None:
+    assert differences(said(CASES[name]()), KEPT[name]) == []
 
 
 def test_the_cases_come_to_every_outcome() -> None:
     """So that what is kept is worth keeping."""
-    canaries = {name: one["verdict"]["outcome"] for name, one in KEPT["canary"].items()}
-    assert {*canaries.values()} == {
-        one.value
-        for one in (Outcome.ADVANCE, Outcome.ROLL_BACK, Outcome.HOLD, Outcome.INCONCLUSIVE, Outcome.ERROR)
+    seen = {name: one.get("verdict", one) for name, one in KEPT.items()}
+    canaries = {one["outcome"] for name, one in seen.items() if name.startswith("canary: ")}
+    assert canaries == {"advance", "roll_back", "hold", "inconclusive", "error"}
+    gates = [seen[f"gate: {name}"]["outcome"] for name in ("as good", "worse", "not clear")]
+    assert gates == ["pass", "fail", "inconclusive"]
+    assert {one["breached"] for name, one in seen.items() if name.startswith("metric: ")} == {
+        True,
+        False,
+        None,
     }
-    assert (canaries["well"], canaries["errors"], canaries["slow"]) == ("advance", "roll_back", "roll_back")
-    gates = {name: one["outcome"] for name, one in KEPT["gate"].items()}
-    assert (gates["as good"], gates["worse"], gates["not clear"]) == ("pass", "fail", "inconclusive")
-    assert {one["breached"] for one in KEPT["metric"].values()} == {True, False, None}
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    write(PAGE, {name: case() for name, case in CASES.items()})

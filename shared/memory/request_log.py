@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import NamedTuple
+
+import numpy as np
 
 from shared.errors import ConfigurationError, DependencyUnavailable, DriftloopError
 from shared.port_rules import OWN_REQUESTS, counts_as_error, sampled
@@ -28,6 +30,63 @@ class MemoryRequest(NamedTuple):
     """The service's own, by which a row that is called `<service_id>_<index>` is known to be of this request."""
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE_US = 60_000_000
+
+
+class _Columns:
+    """Lines of one endpoint with the columns that they are counted by: a life asks thousands of times for thousands of
+    lines, and has appended some since."""
+
+    def __init__(self, lines: Sequence[MemoryRequest]) -> None:
+        self.lines = lines
+        self.at_us = np.empty(0, np.int64)
+        self.status = np.empty(0, np.int16)
+        self.latency_ms = np.empty(0)
+        self.deployment = np.empty(0, np.int32)
+        self.strange = np.empty(0, bool)
+        self.names: dict[str, int] = {}
+        self.grown()
+
+    def grown(self) -> _Columns:
+        """With what was appended since."""
+        new = self.lines[len(self.at_us) :]
+        if new:
+            names = [self.names.setdefault(line.deployment, len(self.names)) for line in new]
+            strange = [not line.request_id.startswith(OWN_REQUESTS) for line in new]
+            self.at_us = np.append(self.at_us, np.array([_us(line.at) for line in new], np.int64))
+            self.status = np.append(self.status, np.array([line.status for line in new], np.int16))
+            self.latency_ms = np.append(self.latency_ms, [line.latency_ms for line in new])
+            self.deployment = np.append(self.deployment, np.array(names, np.int32))
+            self.strange = np.append(self.strange, strange)
+        return self
+
+    def strangers(self, since: datetime, until: datetime) -> np.ndarray:
+        """Which lines are of that time and no request of ours."""
+        return np.flatnonzero(self.strange & (self.at_us >= _us(since)) & (self.at_us < _us(until)))
+
+    def arms(self, chosen: np.ndarray) -> tuple[dict[str, ArmTraffic], list[TrafficMinute]]:
+        """What each deployment answered, and by the minute."""
+        arms, minutes = dict[str, ArmTraffic](), defaultdict[int, dict[str, tuple[int, int]]](dict)
+        statuses = np.unique(self.status[chosen])
+        failed = np.isin(self.status, [one for one in statuses.tolist() if counts_as_error(one)])
+        for name, code in sorted(self.names.items()):
+            own = chosen[self.deployment[chosen] == code]
+            if not len(own):
+                continue
+            well = own[~failed[own]]
+            arms[name] = ArmTraffic(len(own), len(own) - len(well), tuple(self.latency_ms[well].tolist()))
+            starts, which = np.unique(self.at_us[own] // _MINUTE_US, return_inverse=True)
+            requests, errors = np.bincount(which), np.bincount(which, failed[own])
+            for start, n, bad in zip(starts.tolist(), requests.tolist(), errors.tolist(), strict=True):
+                minutes[start][name] = n, int(bad)
+        return arms, [TrafficMinute(_EPOCH + timedelta(minutes=at), minutes[at]) for at in sorted(minutes)]
+
+
+def _us(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
 class MemoryEvidence:
     """Append to `requests[endpoint]` and `rows[endpoint, deployment]`; `unavailable` makes queries fail, `late` is how
     long after a request its line can be read. `answers` has what a loop's own query gives, by the table that it begins
@@ -35,6 +94,7 @@ class MemoryEvidence:
 
     def __init__(self) -> None:
         self.requests: dict[str, list[MemoryRequest]] = {}
+        self._columns: dict[str, _Columns] = {}
         self.rows: dict[tuple[str, str], list[Mapping[str, object]]] = {}
         self.answers: dict[str, list[Mapping[str, object]] | DriftloopError] = {}
         self.unavailable = ""
@@ -44,15 +104,17 @@ class MemoryEvidence:
         self, endpoint: str, since: datetime, until: datetime, unit: CountedUnit = "request"
     ) -> TrafficSeen:
         self._check()
-        requests = self._strangers(endpoint, since, until)
-        newest = max((request.at for request in requests), default=None)
-        arms = defaultdict[str, list[MemoryRequest]](list)
-        for request in _counted(requests, unit):
-            arms[request.deployment].append(request)
-        nameless = 0 if unit == "request" else sum(not _caller(request, unit) for request in requests)
-        return TrafficSeen(
-            {name: _arm(arms[name]) for name in sorted(arms)}, newest, _minutes(arms), nameless
-        )
+        columns = self._columns_of(endpoint)
+        seen = columns.strangers(since, until - self.late)
+        newest = columns.lines[seen[np.argmax(columns.at_us[seen])]].at if len(seen) else None
+        nameless = 0
+        if unit != "request":
+            requests = [columns.lines[index] for index in seen]
+            nameless = sum(not _caller(request, unit) for request in requests)
+            columns = _Columns(_counted(requests, unit))
+            seen = np.arange(len(columns.lines))
+        arms, minutes = columns.arms(seen)
+        return TrafficSeen(arms, newest, minutes, nameless)
 
     def history(self, endpoint: str, since: datetime, until: datetime, minutes: int) -> list[TrafficSpan]:
         self._check()
@@ -64,12 +126,15 @@ class MemoryEvidence:
         return [_span(*key, found[key]) for key in sorted(found)]
 
     def _strangers(self, endpoint: str, since: datetime, until: datetime) -> list[MemoryRequest]:
-        end = until - self.late
-        return [
-            request
-            for request in self.requests.get(endpoint, [])
-            if since <= request.at < end and not request.request_id.startswith(OWN_REQUESTS)
-        ]
+        columns = self._columns_of(endpoint)
+        return [columns.lines[index] for index in columns.strangers(since, until - self.late)]
+
+    def _columns_of(self, endpoint: str) -> _Columns:
+        lines = self.requests.get(endpoint, [])
+        kept = self._columns.get(endpoint)
+        if kept is None or kept.lines is not lines or len(lines) < len(kept.at_us):
+            kept = self._columns[endpoint] = _Columns(lines)
+        return kept.grown()
 
     def predictions(
         self,
@@ -133,24 +198,6 @@ def _counted(requests: Sequence[MemoryRequest], unit: CountedUnit) -> Sequence[M
         if caller := _caller(request, unit):
             first.setdefault(caller, request)
     return list(first.values())
-
-
-def _minutes(arms: Mapping[str, Sequence[MemoryRequest]]) -> list[TrafficMinute]:
-    found = defaultdict[datetime, dict[str, tuple[int, int]]](dict)
-    for name, seen in arms.items():
-        statuses = defaultdict[datetime, list[int]](list)
-        minute = end = datetime.min.replace(tzinfo=UTC)
-        for request in seen:
-            if (
-                not minute <= request.at < end
-            ):  # neighbours mostly share theirs, and to cut one off takes time
-                minute = request.at.replace(second=0, microsecond=0)
-                end = minute + timedelta(minutes=1)
-            statuses[minute].append(request.status)
-        for minute, of_minute in statuses.items():
-            errors = sum(n for status, n in Counter(of_minute).items() if counts_as_error(status))
-            found[minute][name] = len(of_minute), errors
-    return [TrafficMinute(at, found[at]) for at in sorted(found)]
 
 
 def _span(at: datetime, name: str, requests: Sequence[MemoryRequest]) -> TrafficSpan:

@@ -169,13 +169,20 @@ class Profiler:
 
     def read_parquet(self, path: Path) -> None:
         """Count a Parquet file: each column by itself, row group by row group, columns in parallel."""
+        try:
+            self._read_parquet(path)
+        except (pa.ArrowException, OSError) as error:
+            name = path.name
+            raise DataError(f"it is damaged ({read.short(error)})", name, "Write the file again.") from error
+
+    def _read_parquet(self, path: Path) -> None:
+        whole = read.open_parquet(path)
+        words, metadata, names = read.words_of(whole), whole.metadata, list(whole.schema_arrow.names)
         if self._segments is not None:  # whole rows are wanted
-            for batch in read.open_parquet(path).iter_batches(STRETCH_ROWS):
+            for batch in read.open_parquet(path, metadata, words).iter_batches(STRETCH_ROWS):
                 self.update(batch)
             return
         self.flush()
-        metadata = read.open_parquet(path).metadata
-        names = list(read.open_parquet(path, metadata).schema_arrow.names)
         groups = [g for g in range(metadata.num_row_groups) if metadata.row_group(g).num_rows]
         sizes = [metadata.row_group(g).num_rows for g in groups]
         self._begin(names)
@@ -185,7 +192,7 @@ class Profiler:
         seen = [self._chosen(np.arange(start, stop)) for start, stop in pairwise(starts.tolist())]
 
         def count(mine: Sequence[str]) -> None:
-            file = read.open_parquet(path, metadata)
+            file = read.open_parquet(path, metadata, words)
             for name in mine:
                 for group, chosen in zip(groups, seen, strict=True):
                     part = file.read_row_group(group, columns=[name], use_threads=False)
@@ -194,8 +201,7 @@ class Profiler:
         self._in_parallel(count, [n for n in names if n in self._builders], metadata.num_rows)
         head = HEAD_ROWS - self._next
         if head > 0 and 0 < metadata.num_rows <= _HEAD_FILE_ROWS:
-            batches = read.open_parquet(path, metadata).iter_batches(head)
-            self._count_copies(pa.Table.from_batches([next(batches)]))
+            self._count_copies(read.first_rows(read.open_parquet(path, metadata, words), head))
         self._rows += metadata.num_rows
         self._next += metadata.num_rows
 
@@ -328,9 +334,5 @@ def profile(
 def _of_files(paths: list[Path], begun: Callable[[], Profiler]) -> Profile:
     profiler = begun()
     for path in paths:
-        try:
-            profiler.read_parquet(path)
-        except (pa.ArrowException, OSError) as error:
-            name = path.name
-            raise DataError(f"it is damaged ({read.short(error)})", name, "Write the file again.") from error
+        profiler.read_parquet(path)
     return profiler.finish()

@@ -4,7 +4,7 @@ Files of other dress (CSV, packed or not) are read elsewhere and come here as Ar
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,10 @@ def files(path: Path) -> list[Path]:
     return found
 
 
-def open_parquet(path: Path, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
-    """The file, its strings read as dictionaries."""
+def open_parquet(
+    path: Path, metadata: pq.FileMetaData | None = None, words: Sequence[str] = ()
+) -> pq.ParquetFile:
+    """The file, with some columns of strings as dictionaries."""
     with path.open("rb") as stream:
         if stream.read(4) != b"PAR1":
             raise DataError(
@@ -39,19 +41,35 @@ def open_parquet(path: Path, metadata: pq.FileMetaData | None = None) -> pq.Parq
                 "Read it as a DataFrame or Arrow data first; the command driftloop compare reads CSV as well.",
             )
     try:
-        plain = pq.ParquetFile(path, metadata=metadata)
-        words = [
-            f.name
-            for f in plain.schema_arrow
-            if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)
-        ]
-        if not words:
-            return plain
-        return pq.ParquetFile(path, metadata=plain.metadata, read_dictionary=words)
+        return pq.ParquetFile(path, metadata=metadata, read_dictionary=list(words))
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"this is not a readable Parquet file ({short(error)})", path.name, "Write the file again."
         ) from error
+
+
+def words_of(file: pq.ParquetFile) -> list[str]:
+    """Columns of strings, of which to read dictionaries is quicker; Arrow makes none of those that are written as what
+    each value adds to the one before (DELTA_BYTE_ARRAY and its like)."""
+    schema, meta = file.schema_arrow, file.metadata
+    strings = {f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)}
+    leaves = [
+        (at, name) for at in range(meta.num_columns) if (name := meta.schema.column(at).path) in strings
+    ]
+    for group in map(meta.row_group, range(meta.num_row_groups)):
+        strings -= {name for at, name in leaves if any("DELTA" in one for one in group.column(at).encodings)}
+    return [name for name in schema.names if name in strings]
+
+
+def first_rows(file: pq.ParquetFile, most: int) -> pa.Table:
+    """So many rows from a file's beginning; a batch of dictionaries ends where its row group does."""
+    found, rows = [], 0
+    for batch in file.iter_batches(most):
+        found.append(batch.slice(0, most - rows))
+        rows += found[-1].num_rows
+        if rows == most:
+            break
+    return pa.Table.from_batches(found).unify_dictionaries()
 
 
 def short(error: BaseException) -> str:

@@ -45,6 +45,8 @@ _FOREIGN = {
     b"\x1f\x9d": "compress (.Z)",
     b"x\x9c": "zlib",
     b"x\xda": "zlib",
+    b"\x93NUMPY": "a NumPy array",
+    b"Rar!": "a RAR archive",
     b"\x80\x04\x95": "a Python pickle",
     b"\x80\x05\x95": "a Python pickle",
 }

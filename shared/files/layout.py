@@ -49,7 +49,8 @@ class Layout:
     above: tuple[str, ...] = ()
     """Lines above the header that were passed over."""
     other: str = ""
-    """Of a table of one column: a sign that each line holds as often, and that may be the separator."""
+    """Of a table of one column: a sign, or several of it in a row, that each line holds as often: it may be the
+    separator."""
 
 
 def layout(source: Text, limits: Limits, target: str) -> Layout:
@@ -192,9 +193,12 @@ class _Head:
         )
 
     def _other(self, place: int) -> str:
-        lines = [self._text[a:b] for a, b in self._spans[place:] if self._text[a:b].strip()]
-        alike = (mark for mark in _OTHERS if len({line.count(mark) for line in lines}) == 1)
-        return next((mark for mark in alike if mark in lines[0].strip()), "") if len(lines) > 1 else ""
+        lines = [line for a, b in self._spans[place:] if (line := self._text[a:b].strip())]
+        for mark in _OTHERS if len(lines) > 1 else "":
+            runs = [[run[0] for run in re.finditer(re.escape(mark) + "+", line)] for line in lines]
+            if runs[0] and len({*map(len, runs)}) == 1:
+                return max(itertools.chain.from_iterable(runs), key=len)
+        return ""
 
     def _header(self, rows: list[list[str]]) -> int:
         """The first record that is as wide as the rows; what stands above it must be titles or comments."""

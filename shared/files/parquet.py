@@ -16,7 +16,7 @@ from shared.files.formats import Budget
 from shared.files.place import Place, source
 from shared.files.row_starts import RowStarts
 from shared.intake.rejections import quoted, rejected
-from shared.values.arrow_columns import WideColumn, canonical, needs_a_look
+from shared.values.arrow_columns import WideColumn, as_text, canonical, is_bytes, needs_a_look
 from shared.values.column_kinds import STRING
 from shared.values.evidence import Look
 from shared.values.texts import distinct, trimmed
@@ -81,7 +81,8 @@ class Parquet:
 
     def is_text(self, column: str) -> bool:
         """Whether a column holds text."""
-        return canonical(self.schema.field(column).type) == STRING
+        type_ = self.schema.field(column).type
+        return canonical(type_) == STRING or (is_bytes(type_) and self.kind(column) == STRING)
 
     def is_plain_number(self, column: str) -> bool:
         """Whether a column holds integers or floats."""
@@ -142,8 +143,8 @@ class Parquet:
     def without_nulls(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Columns of text without what means no value; numbers are looked at where they are one with other files'."""
         for place, field in enumerate(batch.schema) if self.nulls else ():
-            if canonical(field.type) == STRING:
-                words = batch.column(place).cast(pa.string())
+            words = as_text(batch.column(place)) if _is_word(field.type) else None
+            if words is not None:
                 said = pc.is_in(pc.utf8_trim_whitespace(words), value_set=pa.array(self.nulls))
                 kept = pc.if_else(said, None, words).cast(field.type)
                 batch = batch.set_column(place, field, kept)
@@ -160,6 +161,10 @@ class Parquet:
                         "field-too-large",
                         f"{quoted(self.name)} has a value of {longest:,} bytes in {quoted(name)}",
                     )
+
+
+def _is_word(kind: pa.DataType) -> bool:
+    return canonical(kind) == STRING or is_bytes(kind)
 
 
 def _is_plain_word(kind: pa.DataType) -> bool:

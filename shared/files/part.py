@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -122,8 +123,7 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
         if seen.above:
             told.append(f"{quoted(file.name)}: passed over above the header: {listed(list(seen.above), 3)}")
         if seen.other:
-            remedy = f"if {quoted(seen.other)} separates values, write it in a first line as sep={seen.other}"
-            told.append(f"{quoted(file.name)} has one column; {remedy}")
+            told.append(f"{quoted(file.name)} has one column; {_remedy(seen.other)}")
         if total := _total(file, seen.separator):
             told.append(
                 f"{quoted(file.name)}: the last row looks like a total and is a row like others: {quoted(total)}"
@@ -135,13 +135,22 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
     if unnamed and isinstance(opened, Delimited):
         used[0] = next((n for n in index_columns.UNNAMED_NAMES if n not in used), index_columns.UNNAMED)
         opened = replace(opened, layout=replace(opened.layout, columns=(used[0], *opened.columns[1:])))
-    check_names(tuple(used), file.name)
-    names = dict(zip(used, opened.columns, strict=True))
+    unclear = {name for name, count in Counter(used).items() if count > 1 and name in spec.ignore}
+    check_names(tuple(name for name in used if name not in unclear), file.name)
+    names = {name: own for name, own in zip(used, opened.columns, strict=True) if name not in unclear}
     if file.steps is not None:
         names = _after_steps(names, file.steps, opened)
     folders = partition_of(file.below) if file.table is None else {}
     constants = {name: None if value in spec.nulls else value for name, value in folders.items()}
     return Part(opened, names, constants, unnamed=unnamed)
+
+
+def _remedy(mark: str) -> str:
+    """What to do where a sign that is no usual separator may be one."""
+    what = "if blanks separate" if mark.isspace() else f"if {quoted(mark)} separates"
+    if len(mark) == 1 and mark.isascii() and mark.isprintable():
+        return f"{what} values, write it in a first line as sep={mark}"
+    return f"{what} values, write a comma, a semicolon, a tab or | between them"
 
 
 def _after_steps(names: dict[str, str], steps: Steps, opened: Delimited | Parquet) -> dict[str, str]:

@@ -41,22 +41,41 @@ def canonical(kind: pa.DataType) -> str | None:
     return DATETIME if pa.types.is_date(kind) or pa.types.is_timestamp(kind) else None
 
 
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether a column holds bytes of any length: Impala, Hive and old Spark write text so, without a word that it is
+    (SPARK-2927, apache/iceberg#11367)."""
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+
+
 def needs_a_look(kind: pa.DataType) -> bool:
     """Whether only the values tell if the canonical type holds them."""
+    if is_bytes(kind):
+        return True
     if pa.types.is_decimal(kind):
         return bool(kind.precision > (_SURE_DIGITS if kind.scale > 0 else 18) or kind.scale < 0)
     return bool(pa.types.is_uint64(kind))
 
 
+def as_text(column: pa.Array) -> pa.Array | None:
+    """A column of bytes as text; None where a value is no UTF-8."""
+    try:
+        return pc.cast(column, pa.string())
+    except pa.ArrowInvalid:
+        return None
+
+
 class WideColumn:
-    """What the values of a wide column are: whole, within 64 bits, exact as a float."""
+    """What the values of a wide column are: text, or whole, within 64 bits, exact as a float."""
 
     def __init__(self) -> None:
-        self._whole = self._fits = self._exact = True
+        self._whole = self._fits = self._exact = self._text = True
 
     def see(self, column: pa.Array) -> None:
         column = column.drop_null()
         if not len(column):
+            return
+        if is_bytes(column.type):
+            self._text = self._text and as_text(column) is not None
             return
         if pa.types.is_uint64(column.type):
             self._fits = self._fits and pc.max(column).as_py() < 2**63
@@ -71,8 +90,11 @@ class WideColumn:
             except pa.ArrowInvalid:
                 self._exact = False
 
-    def kind(self, type_: pa.DataType) -> str:
-        """Amounts are numbers; whole numbers that a float would change are kept apart."""
+    def kind(self, type_: pa.DataType) -> str | None:
+        """Amounts are numbers; whole numbers that a float would change are kept apart; for bytes that are no text there
+        is no use."""
+        if is_bytes(type_):
+            return STRING if self._text else None
         if pa.types.is_decimal(type_) and type_.scale > 0 and (self._exact or not self._whole):
             return NUMBER
         return INTEGER if self._whole and self._fits else LONG

@@ -198,7 +198,7 @@ def _with_order(name: str, look: Look, orders: set[str], needed: bool) -> Form:
 
 def _told_of_times(look: Look, form: Form, before: str) -> Form:
     """Whole numbers may count times: a date as a number moves from each drop to the next."""
-    what = look.whole.likely() if form.kind == INTEGER and before in ("", NOTHING) else ""
+    what = look.whole.likely() if form.kind == INTEGER and before in ("", NOTHING, DATETIME) else ""
     if not what:
         return form
     like = "dates, as in 20240131" if what == COMPACT else f"{what} since 1970"
@@ -216,7 +216,6 @@ def _text(look: Look, before: str) -> Form:
     number = "if it is a number, say so (data.columns, --column)"
     time = "write times as in 2024-12-31T23:59:59Z"
     shares = [
-        (numbers, "numbers", look.odd.get(POINT, ""), number),
         (
             look.rows["decorated"] + numbers,
             "numbers with signs or units",
@@ -227,8 +226,9 @@ def _text(look: Look, before: str) -> Form:
             look.rows["unusual"] + numbers,
             "numbers in a form that is not read",
             look.odd.get("unusual", ""),
-            number,
+            "write numbers as in -1234.56",
         ),
+        (numbers, "numbers", look.odd.get(POINT, ""), number),
         (look.rows["dates"], "dates, and something that is none,", look.odd.get("no date", ""), time),
         (look.rows["like times"], "what looks like dates or times", look.odd.get("like times", ""), time),
     ]

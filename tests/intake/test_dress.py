@@ -14,6 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from drift import DataError
 from shared.errors import InputRejected
 from shared.intake import DropFile, ReadSpec
 from shared.reader import profile_files
@@ -230,6 +231,35 @@ def test_far_times_of_96_bits_are_not_wrapped(tmp_path: Path) -> None:
     assert batch.column(0).to_pylist()[0] == far[0].replace(tzinfo=dt.UTC)
 
 
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+def test_text_that_no_word_says_is_text_is_text(kind: pa.DataType) -> None:
+    """Impala and Hive write BYTE_ARRAY without the word UTF8 (SPARK-2927, apache/iceberg#11367)."""
+    words = ["größe", None, "", "w", "w", "12"]
+    table = pa.table({"x": pa.array([None if w is None else w.encode() for w in words], kind), "n": range(6)})
+    read = Read(table)
+    assert read.rows["x"] == words and read.kinds["x"] == "string"
+    assert Read(table, nulls=("w",)).rows["x"] == ["größe", None, "", None, None, "12"]
+
+
+def test_bytes_that_are_no_text_are_refused_by_name_unless_ignored(tmp_path: Path) -> None:
+    late = [b"word"] * 2_500 + [b"\xff\xd8\xff"]  # beyond the rows that are looked at first
+    table = pa.table({"x": pa.array(late, pa.binary()), "n": range(len(late))})
+    with pytest.raises(InputRejected, match=r"'x' of type 'binary'") as refused:
+        Read(table)
+    assert refused.value.code == "unsupported-column"
+    assert Read(table, ignore=("x",)).rows["n"] == list(range(len(late)))
+
+
+def test_a_page_that_is_damaged_is_told_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "drop.parquet"
+    pq.write_table(pa.table({"x": [n * 0.5 for n in range(10_000)]}), path)
+    content = bytearray(path.read_bytes())
+    content[40:2_000] = b"\xff" * 1_960
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"drop\.parquet.*damaged.*Write the file again"):
+        profile_files.profile(path)
+
+
 # --- layout ----------------------------------------------------------------------------------------
 
 TABLE = [["n", "größe", "text"], *([str(i), f"{i}.5", f"w{i % 3}"] for i in range(40))]
@@ -277,6 +307,30 @@ def test_a_table_is_found_however_it_is_laid_out(layout: str, encoding: str) -> 
     read = Read(content.encode(encoding))
     assert read.rows == PLAIN
     assert ("passed over" in read.findings) == any(w in layout for w in ("comment", "title", "slashes"))
+
+
+@pytest.mark.parametrize(
+    ("separator", "told"),
+    [
+        ("~", "if '~' separates values, write it in a first line as sep=~"),
+        ("::", "if '::' separates values, write a comma"),
+        ("\x01", "if '\\x01' separates values, write a comma"),
+        ("§", "if '§' separates values, write a comma"),
+        (" ", "if blanks separate values, write a comma"),
+    ],
+)
+def test_a_separator_that_is_not_read_is_told_with_what_helps(separator: str, told: str) -> None:
+    """Also columns that blanks align, as R and Fortran print them."""
+    width = 9 if separator == " " else 0
+    read = Read("".join(separator.join(cell.ljust(width) for cell in row) + "\n" for row in TABLE))
+    assert len(read.kinds) == 1 and told in read.findings
+    if "sep=" in told:
+        assert Read(f"sep={separator}\n" + text(separator)).rows == PLAIN
+
+
+def test_a_sentence_in_each_row_is_one_column() -> None:
+    read = Read("what people said\n" + "".join(f"{'very ' * (n % 5)}good\n" for n in range(40)))
+    assert "separate" not in read.findings
 
 
 def test_what_is_no_header_is_refused_by_its_line() -> None:
@@ -408,6 +462,15 @@ def test_what_is_ignored_stops_nothing() -> None:
     assert Read(column([*map(str, range(40)), "broken"]), ignore=("x",)).kinds["n"] == "integer"
     huge = pa.table({"x": pa.array([2**64 - 1], pa.uint64()), "n": [1], "deep": [[1]]})
     assert "n" in Read(huge, ignore=("x", "deep")).kinds
+    twice = [pa.array([1.5, 2.5]), pa.array(["a", "b"])]
+    for content in (
+        "x,n,x\n1,5,a\n2,6,b\n",
+        pa.table([twice[0], pa.array([5, 6]), twice[1]], ["x", "n", "x"]),
+    ):
+        assert Read(content, ignore=("x",)).rows == {"n": [5, 6]}
+        with pytest.raises(InputRejected) as refused:
+            Read(content)
+        assert refused.value.code == "duplicate-header"
 
 
 def test_a_person_says_what_a_column_is() -> None:

@@ -74,6 +74,7 @@ def test_any_dash_before_a_number_is_a_minus(dash: str) -> None:
 UNREAD = [
     "1_234", "1,2345,6789", "1.5D+03", "1.5×10^3", "12+", "<5", "≥ 5", "~5", "１２３", "١٢٣", "12 kr", "12,50 zł",
     "Rs. 12", "R$ 12,50", "A$1,234", "12 kg", "12cm", "12k", "1.5 GB", "5 °C", "1.234,50-", "'0.5'", "“0.5”",
+    "'12", "'1,5", "=12.5", "1 1/2", "2½", "½",
 ]  # fmt: skip
 
 
@@ -83,6 +84,19 @@ def test_numbers_in_forms_that_are_not_read_are_told(value: str) -> None:
         read = Read(column(values))
         assert read.kinds["x"] == "string" and read.rows["x"] == values
         assert "is text" in read.findings and value in read.findings
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u200e", "\u202a", "\u2060", "\ufeff", "\u00ad"])
+def test_signs_of_no_width_in_numbers_are_told(unseen: str) -> None:
+    for value in (f"12{unseen}", f"{unseen}12.5", f"{unseen}1,234{unseen}"):
+        read = Read(column(["5", value, value]))
+        assert read.rows["x"] == ["5", value, value]
+        assert "numbers in a form that is not read" in read.findings and ascii(value) in read.findings
+
+
+@pytest.mark.parametrize("value", ["'007", '=""007""', "word\u200b", "'n", "1/2 x", "=A1"])
+def test_codes_and_words_are_no_numbers_in_another_form(value: str) -> None:
+    assert "numbers" not in Read(column([value, value, value])).findings
 
 
 @pytest.mark.parametrize(
@@ -227,6 +241,8 @@ def test_dates_as_numbers_are_told_and_read_where_a_person_says_so() -> None:
     assert "20240131" in Read(compact).findings and Read(compact).kinds["x"] == "integer"
     assert Read(compact, columns={"x": "time"}).rows["x"] == [day(2024, 1, 31), day(2024, 2, 29)]
     assert "seconds since 1970" in Read(column(["1706695200", "1706781600"])).findings
+    moved = Read(compact, known_columns={"x": "datetime", "n": "integer"})
+    assert moved.kinds["x"] == "integer" and "say `time`" in moved.findings
     excel = Read(column(["45322.5", "45323"]), columns={"x": "time"})
     assert excel.rows["x"] == [day(2024, 1, 31, 12), day(2024, 2, 1)] and "Excel" in excel.findings
     for strange in ("2024", "1.5", "20241301", "-5"):

@@ -409,6 +409,34 @@ def test_the_platforms_word_decides_over_http(
     assert not code or json.loads(answer.get_body())["code"] == code
 
 
+def test_over_http_an_open_release_keeps_its_rules_too(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever publishes without `people` shuts nobody in: the release goes by what it runs with as well."""
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "true")
+    monkeypatch.setattr(app, "ports", lambda: life.real)
+    publish(life, APPROVED)
+    before = len(queries.inbox(life.real, "birds"))
+    for role, verb, status in (
+        ("Driftloop.Act", "abort", 403),
+        ("Act.birds", "abort", 403),
+        ("Driftloop.Act", "pause", 202),
+    ):
+        assert http(verb, ("oid", "b0b"), ("roles", role)).status_code == status, (role, verb)
+    both = http("abort", ("oid", "b0b"), ("roles", "Driftloop.Act"), ("roles", "Act.birds"))
+    assert both.status_code == 202 and len(queries.inbox(life.real, "birds")) == before + 2
+
+
+def test_over_http_the_record_keeps_whom_the_platform_vouches_for(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "true")
+    monkeypatch.setattr(app, "ports", lambda: life.real)
+    assert http("abort", ("oid", "de4"), ("roles", "Act.birds"), ("roles", "Payroll")).status_code == 202
+    (body,) = (one.body for one in queries.inbox(life.real, "birds") if one.body.get("verb") == "abort")
+    assert (body["oid"], body["roles"]) == ("de4", "Act.birds")
+    life.rest()
+    assert (life.release().phase, refusals(life)) == (Phase.ABORTED, [])
+
+
 def test_a_table_that_is_away_is_told_and_nothing_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     life = Life(plan=APPROVED)
     publish(life, APPROVED)

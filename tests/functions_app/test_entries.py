@@ -172,6 +172,35 @@ def test_the_tick_runs_what_is_due_and_the_sweep_finds_what_no_event_reported(wo
     assert record.version == 1
 
 
+def test_the_sweep_tries_again_what_failed_five_times(world: World) -> None:
+    """It knows by the account's address which blob a message is about."""
+    world.ports.queue.failed.append(world.land("2007.csv", csv(season(2007))))
+    functions()["sweep"].get_user_function()(None)
+    (record,) = queries.inbox(world.ports, "birds")
+    assert record.body["name"] == "birds/2007.csv" and world.ports.queue.failed == []
+    (kept,) = world.ports.store.unrouted(limit=9)
+    assert '"loops": "birds", "was": "poison"' in kept.doc
+
+
+def test_where_loops_land_is_read_once_for_many_events(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All overviews for each event would be a thousand rows for each, of a thousand loops."""
+    read: list[str] = []
+
+    def seen(call: Call, make: object) -> object:
+        read.append(call.name)
+        return make()  # type: ignore[operator]
+
+    app.landings.cache_clear()
+    ports = watched(world.ports, seen)
+    monkeypatch.setattr(app, "ports", lambda: ports)
+    for year in (2007, 2008, 2009):
+        message = func.QueueMessage(body=world.land(f"{year}.csv", csv(season(2007))).encode())
+        functions()["inbox"].get_user_function()(message)
+    app.landings.cache_clear()
+    assert len(queries.inbox(world.ports, "birds")) == 3
+    assert read.count("store.overviews") == 1
+
+
 def test_a_page_s_style_is_for_everybody_and_no_path_is_the_first_page(world: World) -> None:
     style = asked("tower", method="GET", path="tower.css")
     assert (style.status_code, style.mimetype) == (200, "text/css")

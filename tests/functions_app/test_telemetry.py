@@ -74,10 +74,63 @@ def test_an_exception_is_in_the_line_without_secrets(written: io.StringIO) -> No
     assert "planted" not in written.getvalue()
 
 
-def test_requests_of_azures_clients_are_not_told(written: io.StringIO) -> None:
-    logging.getLogger("azure.core.pipeline").info("Request URL: ...")
+def test_what_is_given_beside_the_text_has_no_secret_and_no_end_of_a_line(written: io.StringIO) -> None:
+    logging.getLogger("x").warning("sent", extra={"url": "https://a.example/c?sv=1&sig=planted", "n": 3})
 
-    assert written.getvalue() == ""
+    (line,) = _lines(written)
+    assert line["n"] == 3 and str(line["url"]).startswith("https://a.example/c")
+    assert "planted" not in written.getvalue()
+
+
+def test_a_long_text_and_a_long_exception_are_cut(written: io.StringIO) -> None:
+    try:
+        raise ValueError("e" * 9_000)
+    except ValueError:
+        logging.getLogger("x").exception("m" * 9_000)
+
+    (line,) = _lines(written)
+    assert 1_900 < str(line["message"]).count("m") <= 2_000
+    assert 1_700 < str(line["exception"]).count("e") <= 2_000
+
+
+def test_every_handler_gets_the_line(written: io.StringIO) -> None:
+    second = logging.StreamHandler(io.StringIO())
+    logging.getLogger().addHandler(second)
+    try:
+        telemetry.install()
+        logging.getLogger("x").warning("loop waits")
+    finally:
+        logging.getLogger().removeHandler(second)
+
+    assert second.stream.getvalue() == written.getvalue() == '{"message": "loop waits"}\n'
+    record = logging.makeLogRecord({"msg": "once"})
+    assert [telemetry.OneLine().filter(record) for _ in range(2)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "client", ["azure.core.pipeline.policies.http_logging_policy", "urllib3.connectionpool"]
+)
+def test_requests_of_azures_clients_are_not_told(client: str) -> None:
+    """Each is told with its address and headers at INFO; everything else is told from there on."""
+    root, stream = logging.getLogger(), io.StringIO()
+    levels = {name: logging.getLogger(name).level for name in ("azure", "urllib3", "")}
+    handler = logging.StreamHandler(stream)
+    root.addHandler(handler)
+    try:
+        for name in levels:
+            logging.getLogger(name).setLevel(logging.INFO)
+        telemetry.install()
+        logging.getLogger(client).info("Request URL: ...")
+        logging.getLogger(client).warning("tried again")
+        logging.getLogger("x").info("loop waits")
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        root.removeHandler(handler)
+        for each in root.handlers:
+            each.filters = [one for one in each.filters if not isinstance(one, telemetry.OneLine)]
+    told = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    assert told == ["tried again", "loop waits"]
 
 
 def test_installing_twice_changes_nothing(written: io.StringIO) -> None:

@@ -11,6 +11,7 @@ import typer
 from cli import session
 from cli.session import out
 from shared.errors import ConfigurationError
+from shared.files.passed_over import is_data, is_hidden, is_unfinished
 from shared.inbox.landings import FOLDER_END
 from shared.ports import Blob, Blobs
 from shared.tables.snapshot import LOG, commit_of
@@ -39,7 +40,10 @@ def drop(
     if not file.exists():
         raise ConfigurationError(f"{file} does not exist")
     container, _, prefix = (overview.labels if labels else overview.landing).partition("/")
-    blobs, target = session.ports().blobs, prefix + (name or file.name)
+    blobs, called = session.ports().blobs, name or file.name
+    if is_hidden(called.split("/")) or (file.is_file() and is_unfinished(called)):
+        raise ConfigurationError(f"{called} is named as what is no data, or not whole: give another --name")
+    target = prefix + called
     if (file / LOG).is_dir():
         _table(blobs, file, container, target)
     elif file.is_dir():
@@ -57,7 +61,7 @@ def _folder(blobs: Blobs, file: Path, place: str, end: str) -> None:
 
     container, _, target = place.partition("/")
     found = {each.relative_to(file).as_posix(): each for each in sorted(file.rglob("*")) if each.is_file()}
-    is_part = mltable.is_plain if mltable.NAME in found else partitions.is_part
+    is_part = is_data if mltable.NAME in found else partitions.is_part
     parts = {name: each for name, each in found.items() if is_part(name) and name not in (FOLDER_END, end)}
     if left_out := sorted(found.keys() - parts.keys() - {FOLDER_END, end}):
         more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""

@@ -68,6 +68,7 @@ class Code(StrEnum):
     FOLDER_READ_ONCE = "folder-read-once"
     LATE_FILE = "late-file"
     HIDDEN_NAME = "hidden-name"
+    UNFINISHED_NAME = "unfinished-name"
     TABLE_FOLDER = "table-folder"
     DELTA_AT_LANDING = "delta-at-landing"
     DELTA_NO_CHANGE = "delta-no-change"

@@ -141,6 +141,8 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
     if file.steps is not None:
         names = _after_steps(names, file.steps, opened)
     folders = partition_of(file.below) if file.table is None else {}
+    if both := [name for name in folders if name in names]:
+        told.append(f"{listed(both)} is read from the files, not from the names of their folders")
     constants = {name: None if value in spec.nulls else value for name, value in folders.items()}
     return Part(opened, names, constants, unnamed=unnamed)
 

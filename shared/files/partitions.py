@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import unquote
 
+from shared.files.passed_over import is_data
+
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -33,7 +35,6 @@ _TABLES = {".hoodie": "a Hudi table"}
 
 
 def is_part(below: str) -> bool:
-    """Whether a file of this name below a drop's folder belongs to its data: no marker, and only partitions between."""
+    """Whether a file of this name below a drop's folder belongs to its data: with only partitions between."""
     *folders, base = below.split("/")
-    plain = bool(base) and not base.startswith(("_", "."))
-    return plain and all("=" in folder and not folder.startswith(("_", ".")) for folder in folders)
+    return bool(base) and is_data(below) and all("=" in folder for folder in folders)

@@ -15,6 +15,7 @@ from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.loop import Overview
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import Conflict, DriftloopError, InputRejected
+from shared.files.passed_over import is_hidden, is_unfinished
 from shared.inbox import messages, renames, rights, unrouted
 from shared.inbox.alerts import AlertRaised
 from shared.inbox.blob_events import Landed, Renamed, Uninteresting
@@ -230,10 +231,12 @@ def _no_drop(below: str, end: str) -> Reason | None:
     commit = commit_of(below)
     if commit is not None and not commit[0]:
         return reason(Code.DELTA_AT_LANDING)
-    if any(name.startswith(("_", ".")) for name in (commit[0] if commit else below).split("/")):
+    if is_hidden((commit[0] if commit else below).split("/")):
         return reason(Code.HIDDEN_NAME)
     if commit is not None:
         return None
+    if is_unfinished(base):
+        return reason(Code.UNFINISHED_NAME)
     return reason(Code.FOLDER_PART, folder=folder, end=end) if folder else None
 
 

@@ -92,7 +92,7 @@ class Sources:
 
     def findings(self) -> list[str]:
         """How the files were read, where people may have meant something else."""
-        told = list(self.told)
+        told = list(dict.fromkeys(self.told))  # once, of ten thousand files alike
         for name in self.found:
             for form in dict.fromkeys(part.forms[name].doubt for part in self.parts if name in part.forms):
                 told += [f"column {quoted(name)} {form}"] if form and not self._is_no_value(name) else []

@@ -14,6 +14,7 @@ from shared.files.drop_files import JUDGED_AS, MIB, DropFile, Limits, ReadSpec
 from shared.files.parquet import Parquet
 from shared.files.part import Part
 from shared.files.partitions import table_of
+from shared.files.passed_over import is_data
 from shared.intake.rejections import quoted, rejected
 from shared.reader.batches import Sources, open_sources
 from shared.redaction import printable
@@ -40,8 +41,8 @@ class Profiled:
 
 
 def files_of(path: Path) -> list[DropFile]:
-    """The data files of a path: itself, or those of a folder by name, without hidden and marker files; of a Delta table
-    those of its newest commit, or of the one that TABLE@N names."""
+    """The data files of a path: itself, or those of a folder by name, without what `passed_over` names; of a Delta
+    table those of its newest commit, or of the one that TABLE@N names."""
     if not path.exists() and (at := _COMMIT.fullmatch(path.name)) and (path.with_name(at[1]) / LOG).is_dir():
         return delta_table.of_folder(path.with_name(at[1]), int(at[2]))
     if not path.exists():
@@ -63,7 +64,7 @@ def files_of(path: Path) -> list[DropFile]:
             "delta-table", f"{quoted(str(path))} is {table}, whose files hold deleted rows as well"
         )
     below = [(each, name) for each, name in below if each.is_file()]
-    kept = [(each, name) for each, name in below if not any(p.startswith(("_", ".")) for p in name.parts)]
+    kept = [(each, name) for each, name in below if is_data(name.as_posix())]
     if not kept:
         raise rejected("no-data", f"the folder {quoted(str(path))} holds no data file")
     return [
@@ -135,7 +136,11 @@ def _known(column: drift.ColumnProfile) -> str:
 
 def _count(sources: Sources, profiler: drift.Profiler, *, segments: bool) -> None:
     plain = [part.file for part in sources.parts if isinstance(part.file, Parquet) and _is_plain(part)]
-    if not segments and len(plain) == len(sources.parts) and not sources.spec.columns:
+    alike = (
+        len({frozenset(zip(file.schema.names, map(str, file.schema.types), strict=True)) for file in plain})
+        < 2
+    )
+    if not segments and alike and len(plain) == len(sources.parts) and not sources.spec.columns:
         for file in plain:
             assert isinstance(file.path, Path)  # `compare` reads what lies here
             profiler.read_parquet(file.path)  # each column by itself: the fastest way

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from shared import plain_yaml
+from shared.files.passed_over import is_data
 from shared.intake.rejections import listed, quoted, rejected
 
 NAME = "MLTable"
@@ -59,7 +60,7 @@ class MLTable:
 
     def chosen(self, names: Iterable[str]) -> list[str]:
         """Those of some names below its folder that it names, in their order; refused where a path names none."""
-        there = sorted(name for name in names if name != NAME and is_plain(name))
+        there = sorted(name for name in names if name != NAME and is_data(name))
         found: set[str] = set()
         for kind, path in self.paths:
             match = _MATCHES[kind]
@@ -67,11 +68,6 @@ class MLTable:
                 raise _bad(f"names the {kind} {quoted(path)}, and nothing lies there")
             found |= named
         return sorted(found)
-
-
-def is_plain(name: str) -> bool:
-    """Whether nothing of a file's name below the folder is hidden."""
-    return not any(part.startswith(("_", ".")) for part in name.split("/"))
 
 
 def _globs(name: Sequence[str], pattern: Sequence[str]) -> bool:

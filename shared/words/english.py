@@ -373,6 +373,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     ),
     Code.FOLDER_PART: "part of the folder {folder}/; read when {end} lands, or a commit of its Delta table",
     Code.HIDDEN_NAME: "names that start with _ or . are not data",
+    Code.UNFINISHED_NAME: "its name says that it is still being written; it is read once it has another",
     Code.TABLE_FOLDER: "{folder} is a Delta table, which is read at each of its commits",
     Code.DELTA_AT_LANDING: (
         "a commit of a Delta table that lies in the landing prefix itself, so that each of its files is a drop of its "

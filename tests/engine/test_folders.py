@@ -25,6 +25,7 @@ def test_a_folder_of_partitions_becomes_one_version_with_their_columns() -> None
         world.land(f"all/year={year}/part-0.csv", csv(birds))
     world.land("all/_temporary/0/part-0.csv", b"half of it")
     world.land("all/year=2009/part-0.csv", b"")
+    world.land("all/year=2008/part-1.csv.filepart", b"species\nhalf of")
     world.drop("all/_SUCCESS", b"")
     (row,) = world.ports.store.range("birds", "version-", limit=9)
     version = rows.decode(DataVersion, row)
@@ -51,6 +52,19 @@ def test_driftloop_drop_brings_the_partitions_of_a_folder(
     (row,) = world.ports.store.range("birds", "version-", limit=9)
     version = rows.decode(DataVersion, row)
     assert (version.rows, version.columns["year"]) == (len(season(2007)) + len(season(2008)), "integer")
+
+
+@pytest.mark.parametrize("name", ["2007.csv.filepart", "_2007.csv", "in/.2007.csv"])
+def test_driftloop_drop_takes_no_name_that_the_app_would_pass_over(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    world.publish()
+    monkeypatch.setattr(session, "ports", lambda: world.ports)
+    (tmp_path / "2007.csv").write_bytes(csv(season(2007)))
+    done = CliRunner().invoke(app, ["drop", "birds", str(tmp_path / "2007.csv"), "--name", name])
+    assert done.exit_code != 0 and f"{name} is named as what is no data" in str(done.exception)
+    assert list(world.ports.blobs.list("landing", "birds/")) == []
 
 
 def records(world: World) -> list[InboxRecord]:

@@ -12,6 +12,7 @@ import json
 import pytest
 
 from shared.domain.event import InboxRecord, InboxState
+from shared.domain.reason import Code
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError
 from shared.inbox import messages, recorder, unrouted
@@ -64,6 +65,24 @@ def test_a_file_that_is_renamed_into_the_landing_folder_is_a_drop(api: str) -> N
     (record,) = records(world)
     assert record.body["sequencer"] == "00000000000004420000000000028963"
     assert tick.sweep(world.ports) == 0, "the sweep knows it as the same drop"
+
+
+@pytest.mark.parametrize("ending", ["._COPYING_", ".filepart", ".part", ".tmp", ".CRDOWNLOAD", "~"])
+def test_a_file_whose_name_says_that_it_is_being_written_is_a_drop_once_it_is_renamed(ending: str) -> None:
+    """`hadoop fs -put` and WinSCP (by default; Microsoft's page on SFTP has it disabled) write so, beside the file that
+    it will be. Of an upload that breaks off half a file stays, whose closing is told of as that of a whole one."""
+    world = World()
+    world.publish()
+    half = world.land(f"2007.csv{ending}", csv(season(2007))[:900])
+    world.send(half)
+    assert tick.sweep(world.ports) == 0
+    (record,) = records(world)
+    assert record.state is InboxState.IGNORED and versions(world) == []
+    assert record.reason is not None and record.reason.code is Code.UNFINISHED_NAME
+    world.land("2007.csv", csv(season(2007)))
+    world.send(renamed(f"landing/birds/2007.csv{ending}", "landing/birds/2007.csv", api="SftpRename"))
+    (version,) = versions(world)
+    assert version.rows == len(season(2007))
 
 
 def test_what_went_on_before_its_rename_was_read_is_told_of_by_its_next_event() -> None:

@@ -485,6 +485,31 @@ def test_a_person_says_what_a_column_is() -> None:
     assert ReadSpec(target="t", columns={"a": "ignore"}).ignore == ("a",)
 
 
+def test_a_column_of_the_files_and_of_their_folders_names_is_told(tmp_path: Path) -> None:
+    for value in (5, 6):
+        (tmp_path / f"x={value}").mkdir()
+        (tmp_path / f"x={value}/a.csv").write_text(f"x,n\n{value}.5,2\n")
+    read = profile_files.profile(tmp_path)
+    assert [line for line in read.findings if "'x' is read from the files" in line] == list(read.findings)
+    assert len(read.findings) == 1 and read.profile.columns["x"].type == "double"
+
+
+def test_files_that_differ_in_a_type_are_compared_with_what_was_lost(tmp_path: Path) -> None:
+    for name, numbers in (("a", pa.array([1, 2**60 + 1])), ("b", pa.array([1.5, 2.5]))):
+        pq.write_table(pa.table({"x": numbers}), tmp_path / f"{name}.parquet")
+    assert "'x' has values that a 64-bit float rounds" in " ".join(profile_files.profile(tmp_path).findings)
+
+
+def test_of_a_folder_no_file_is_read_that_is_hidden_or_being_written(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv.tmp", "c.csv.filepart", "d.csv~", "e.csv._COPYING_", ".f.csv", "_g/h.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x,n\n1.5,2\n")
+    assert [file.name for file in profile_files.files_of(tmp_path)] == ["a.csv"]
+    with pytest.raises(InputRejected):
+        profile_files.files_of(tmp_path / "_g" / "none")
+    assert profile_files.profile(tmp_path / "b.csv.tmp").profile.rows == 1, "a person named it"
+
+
 def test_folders_of_partitions_give_columns(tmp_path: Path) -> None:
     for year, empty in ((2007, False), (2008, True), (2009, False)):
         place = tmp_path / "birds" / f"year={year}" / "town=K%C3%B6ln"

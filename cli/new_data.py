@@ -87,6 +87,12 @@ class Seen:
         """Task, order, id and columns of no use: as told, as the data show, or as asked."""
         from cli import new_prospects
 
+        if (values := self.distinct[self.target]) < 2:
+            held = f"one value ({self.answers[0]})" if values else "no value"
+            raise ConfigurationError(
+                f"{self.target} has {held} in {self.rows} rows, so there is nothing to learn; bring rows with others, or "
+                "choose another --target"
+            )
         self.task = task or self._task()
         if self.task not in TASKS:
             raise ConfigurationError(f"--task {self.task!r} is neither {' nor '.join(TASKS)}")

@@ -269,7 +269,10 @@ def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
             "column 'day' is text in the file and holds times; if that is",
         ),
         (b"", ["--target", "x"], "empty-file"),
-        (b"a,b\n1,2\n", ["--target", "b", "--time", "a"], "not a column of times"),
+        (b"a,b\n1,2\n3,4\n", ["--target", "b", "--time", "a"], "not a column of times"),
+        (b"a,b\n1,x\n3,x\n", ["--target", "b"], "b has one value (x) in 2 rows"),
+        (b"a,b\n1,2\n3,2\n", ["--target", "b", "--task", "regression"], "b has one value (2) in 2 rows"),
+        (b"a,b\n1,\n3,\n", ["--target", "b"], "b has no value in 2 rows"),
     ],
 )
 def test_what_cannot_be_told_from_the_data_is_named(

@@ -99,6 +99,49 @@ def small(seed: int, rows: int, *, later: bool) -> pd.DataFrame:
     )
 
 
+def edges(seed: int, rows: int, *, later: bool) -> pd.DataFrame:
+    """Where one word of the code decides: a column's own range, a weight of none, a part without values."""
+    rng = np.random.default_rng(seed)
+    by = float(later)
+    empty = rng.random(rows) < (0.5 if later else 0.02)
+    kind = rng.choice(list("abc"), rows, p=[0.5 - 0.16 * by, 0.3, 0.2 + 0.16 * by])
+    days = pd.Series(pd.to_datetime("2024-03-01") + pd.to_timedelta(rng.integers(0, 99, rows), "h"))
+    return pd.DataFrame(
+        {
+            "ranged": rng.uniform(0, 1 + 0.07 * by, rows),
+            "ranged as ever": rng.uniform(0, 1 + 0.07 * by, rows),
+            "weighs nothing": rng.normal(50 * by, 1, rows),
+            "constant": 7.0 + by,
+            "located": rng.normal(0.6 * by, 1, rows),
+            "spread": rng.normal(0, 1 + 0.7 * by, rows),
+            "low": np.where(rng.random(rows) < 0.3 - 0.1 * by, 0.0, rng.lognormal(size=rows)),
+            "kind": np.where(empty, None, kind),
+            "days": days.where(np.arange(rows) % (40 if later else 133) != 0),
+            "hours": days.where(rng.random(rows) > 0.3 + 0.2 * by),
+            "shape": rng.choice([-1.2, 1.2], rows) + rng.normal(0, 0.1, rows)
+            if later
+            else rng.normal(size=rows),
+            "lost": np.nan if later else rng.normal(size=rows),
+        }
+    )
+
+
+def without_values(seed: int, *, later: bool) -> pd.DataFrame:
+    """Segments of which one has lost all values of a column, and one has moved beyond chance and not beyond tolerance."""
+    rng = np.random.default_rng(seed)
+    names = np.repeat(["full", "lost", "moved"], 300)
+    gone = later & (names == "lost")
+    return pd.DataFrame(
+        {
+            "part": names,
+            "x": np.where(gone, np.nan, rng.normal(0.5 * (names == "moved") * later, 1)),
+            "usual": np.where(gone, np.nan, np.where(rng.random(900) < 0.02, 6.0, 5.0)),
+            "word": np.where(gone, None, rng.choice(["p", "q"], 900)),
+            "seldom": np.where(gone, None, np.where(rng.random(900) < 0.02, "r", "s")),
+        }
+    )
+
+
 def profiles(reference: pd.DataFrame, current: pd.DataFrame, **chosen: Any) -> tuple[Profile, Profile]:
     first = drift.profile(reference, **chosen)
     return first, drift.profile(current, grid=first)
@@ -136,6 +179,23 @@ def reports() -> dict[str, Callable[[], drift.Report]]:
         ),
         "findings": lambda: drift.compare(
             *profiles(ordered(5, 600, later=False), ordered(6, 500, later=True), target="label")
+        ),
+        "edges": lambda: drift.compare(
+            *profiles(edges(9, 800, later=False), edges(10, 700, later=True)),
+            policy=Policy(
+                columns={
+                    "ranged": ColumnPolicy(range=0.2),
+                    "located": ColumnPolicy(tests=("location",)),
+                },
+                importance={"weighs nothing": 0.0, "ranged": 1.0},
+            ),
+        ),
+        "segments without values": lambda: drift.compare(
+            *profiles(without_values(11, later=False), without_values(12, later=True), by="part")
+        ),
+        "segments within tolerance": lambda: drift.compare(
+            *profiles(segmented(4, later=False), segmented(5, later=True), by="region"),
+            policy=Policy(material_numeric=2.0),
         ),
         "few rows": lambda: drift.compare(*profiles(few, many), policy=own),
         "frames": lambda: drift.compare(few[["x", "word"]], many[["x", "word"]], ignore=("word",)),
@@ -182,6 +242,12 @@ def test_each_column_with_a_change_is_found_and_no_other() -> None:
     assert not KEPT["nothing"]["detected"]
     assert KEPT["segments"]["material"] and KEPT["segments"]["small"] == ["region=few"]
     assert "and 1 more segments" in KEPT["segments"]["headline"]
+    edge = {one["name"]: one for one in KEPT["edges"]["columns"]}
+    assert all(edge[name]["detected"] for name in edge.keys() - {"days", "dependence between columns"})
+    assert not edge["ranged"]["material"] and edge["ranged as ever"]["material"]
+    assert not edge["weighs nothing"]["material"] and edge["weighs nothing"]["effect"]["value"] > 40
+    within = KEPT["segments within tolerance"]
+    assert within["detected"] and not within["material"] and "segments" in within["headline"]
 
 
 if __name__ == "__main__":

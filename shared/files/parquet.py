@@ -153,14 +153,17 @@ class Parquet:
     def _check_texts(self, batch: pa.RecordBatch) -> None:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             values = column.dictionary if pa.types.is_dictionary(column.type) else column
-            if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-                values.validate(full=True)  # or bytes that are no UTF-8 would come out of it
-                longest = pc.max(pc.binary_length(values)).as_py() or 0
-                if longest > self.limits.max_field_bytes:
-                    raise rejected(
-                        "field-too-large",
-                        f"{quoted(self.name)} has a value of {longest:,} bytes in {quoted(name)}",
-                    )
+            if not _is_word(values.type):
+                continue
+            if pa.types.is_string_view(values.type) or pa.types.is_binary_view(values.type):
+                values = values.cast(pa.large_binary() if is_bytes(values.type) else pa.large_string())
+            values.validate(full=True)  # or bytes that are no UTF-8 would come out of text
+            longest = pc.max(pc.binary_length(values)).as_py() or 0
+            if longest > self.limits.max_field_bytes:
+                raise rejected(
+                    "field-too-large",
+                    f"{quoted(self.name)} has a value of {longest:,} bytes in {quoted(name)}",
+                )
 
 
 def _is_word(kind: pa.DataType) -> bool:

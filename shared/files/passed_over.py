@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_UNFINISHED = tuple("._copying_ .filepart .crdownload .partial .part .tmp .temp .inprogress ~".split())
+_UNFINISHED = (
+    "._copying_",
+    ".filepart",
+    ".crdownload",
+    ".partial",
+    ".part",
+    ".tmp",
+    ".temp",
+    ".inprogress",
+    "~",
+)
 """How a file ends while `hadoop fs -put` (._COPYING_), WinSCP (.filepart, by default) and others write it. They rename
 it when it is whole; where they broke off, half a file keeps this name."""
 

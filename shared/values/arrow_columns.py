@@ -44,6 +44,7 @@ def canonical(kind: pa.DataType) -> str | None:
 def is_bytes(kind: pa.DataType) -> bool:
     """Whether a column holds bytes of any length: Impala, Hive and old Spark write text so, without a word that it is
     (SPARK-2927, apache/iceberg#11367)."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 
@@ -58,6 +59,7 @@ def needs_a_look(kind: pa.DataType) -> bool:
 
 def as_text(column: pa.Array) -> pa.Array | None:
     """A column of bytes as text; None where a value is no UTF-8."""
+    column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
     try:
         return pc.cast(column, pa.string())
     except pa.ArrowInvalid:
@@ -71,11 +73,11 @@ class WideColumn:
         self._whole = self._fits = self._exact = self._text = True
 
     def see(self, column: pa.Array) -> None:
-        column = column.drop_null()
-        if not len(column):
-            return
         if is_bytes(column.type):
             self._text = self._text and as_text(column) is not None
+            return
+        column = column.drop_null()
+        if not len(column):
             return
         if pa.types.is_uint64(column.type):
             self._fits = self._fits and pc.max(column).as_py() < 2**63

@@ -234,6 +234,20 @@ def test_a_stored_profile_is_compared_as_the_table_it_was_made_of(tmp_path: Path
     )
 
 
+def test_tables_are_compared_on_the_grid_of_the_first() -> None:
+    tables = changed(1, 3_000, later=False), changed(2, 2_000, later=True)
+    assert drift.compare(*tables) == drift.compare(*profiles(*tables))
+
+
+@pytest.mark.parametrize("split", [0, 1])
+def test_segments_of_one_side_alone_are_not_compared(split: int) -> None:
+    sides = [
+        drift.profile(segmented(4, later=False), by="region" if side == split else None) for side in (0, 1)
+    ]
+    report = drift.compare(*sides)
+    assert report.segments == {} and report.notes == () and not report.detected
+
+
 def test_each_column_with_a_change_is_found_and_no_other() -> None:
     """So that what is kept is worth keeping."""
     found = {one["name"]: one for one in KEPT["changes"]["columns"]}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from drift import DataError
 from shared.errors import InputRejected
+from shared.files.drop_files import Limits
 from shared.intake import DropFile, ReadSpec
 from shared.reader import profile_files
 from shared.reader.batches import open_sources
@@ -231,7 +232,29 @@ def test_far_times_of_96_bits_are_not_wrapped(tmp_path: Path) -> None:
     assert batch.column(0).to_pylist()[0] == far[0].replace(tzinfo=dt.UTC)
 
 
-@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+BYTES = [pa.binary(), pa.large_binary(), pa.binary_view(), pa.dictionary(pa.int32(), pa.binary())]
+TEXTS = [pa.string(), pa.large_string(), pa.string_view()]
+
+
+@pytest.mark.parametrize("kind", [*TEXTS, *BYTES], ids=str)
+def test_no_text_is_longer_than_the_limit_of_whatever_type(kind: pa.DataType) -> None:
+    long = pa.table({"x": pa.array(["w", "l" * 5_000]).cast(pa.binary()).cast(kind), "n": [1, 2]})
+    assert Read(long).rows["x"][1] == "l" * 5_000
+    with pytest.raises(InputRejected) as refused:
+        Read(long, limits=Limits(max_field_bytes=4_999))
+    assert refused.value.code == "field-too-large"
+
+
+@pytest.mark.parametrize("kind", TEXTS, ids=str)
+def test_no_text_of_whatever_type_holds_bytes_that_are_no_text(kind: pa.DataType) -> None:
+    bad = pa.array([b"ok", b"\xff\xfe"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 2, bad.buffers())
+    with pytest.raises(InputRejected) as refused:
+        Read(pa.table({"x": text.cast(kind), "n": [1, 2]}))
+    assert refused.value.code == "damaged-parquet"
+
+
+@pytest.mark.parametrize("kind", BYTES, ids=str)
 def test_text_that_no_word_says_is_text_is_text(kind: pa.DataType) -> None:
     """Impala and Hive write BYTE_ARRAY without the word UTF8 (SPARK-2927, apache/iceberg#11367)."""
     words = ["größe", None, "", "w", "w", "12"]

@@ -155,8 +155,8 @@ class Parquet:
             values = column.dictionary if pa.types.is_dictionary(column.type) else column
             if not _is_word(values.type):
                 continue
-            if pa.types.is_string_view(values.type) or pa.types.is_binary_view(values.type):
-                values = values.cast(pa.large_binary() if is_bytes(values.type) else pa.large_string())
+            if pa.types.is_string_view(values.type):
+                values = values.cast(pa.large_string())
             values.validate(full=True)  # or bytes that are no UTF-8 would come out of text
             longest = pc.max(pc.binary_length(values)).as_py() or 0
             if longest > self.limits.max_field_bytes:

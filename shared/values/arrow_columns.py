@@ -45,7 +45,7 @@ def is_bytes(kind: pa.DataType) -> bool:
     """Whether a column holds bytes of any length: Impala, Hive and old Spark write text so, without a word that it is
     (SPARK-2927, apache/iceberg#11367)."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def needs_a_look(kind: pa.DataType) -> bool:

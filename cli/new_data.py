@@ -90,8 +90,8 @@ class Seen:
         if (values := self.distinct[self.target]) < 2:
             held = f"one value ({self.answers[0]})" if values else "no value"
             raise ConfigurationError(
-                f"{self.target} has {held} in {self.rows} rows, so there is nothing to learn; bring rows with others, or "
-                "choose another --target"
+                f"{self.target} has {held} in {self.rows} rows, so there is nothing to learn; bring rows with others, "
+                "or choose another --target"
             )
         self.task = task or self._task()
         if self.task not in TASKS:

@@ -127,7 +127,7 @@ def edges(seed: int, rows: int, *, later: bool) -> pd.DataFrame:
 
 
 def without_values(seed: int, *, later: bool) -> pd.DataFrame:
-    """Segments of which one has lost all values of a column, and one has moved beyond chance and not beyond tolerance."""
+    """Segments of which one has lost all values of its columns, and one has moved."""
     rng = np.random.default_rng(seed)
     names = np.repeat(["full", "lost", "moved"], 300)
     gone = later & (names == "lost")

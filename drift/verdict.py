@@ -144,7 +144,8 @@ def _dependence(
         return []
     p_values = {name: np.array([p]) for name, (_, p) in tests.items()}
     joint = float(harmonic(p_values, dependence.WEIGHTS)[0])
-    effect = Effect("joint", 0.0, 0.0, 0.0, "rank correlation", policy.material_dependence, "changed")
+    words = "values come together in another way, and no pair of columns says how"
+    effect = Effect("joint", 0.0, 0.0, 0.0, "rank correlation", policy.material_dependence, words)
     if pair is not None:
         words = f"rank correlation of {pair.first} and {pair.second} went from {pair.before:.2f} to {pair.after:.2f}"
         change = pair.after - pair.before

@@ -142,6 +142,15 @@ def without_values(seed: int, *, later: bool) -> pd.DataFrame:
     )
 
 
+def together(seed: int, *, later: bool) -> pd.DataFrame:
+    """Two columns that are seldom other than 0: in rows of their own, and later in the same ones."""
+    rng = np.random.default_rng(seed)
+    table = np.zeros((600, 2))
+    table[:4, 0] = 3 + rng.normal(size=4)
+    table[0 if later else 10 :, 1][:4] = 3 + rng.normal(size=4)
+    return pd.DataFrame(rng.permutation(table), columns=["a", "b"])
+
+
 def profiles(reference: pd.DataFrame, current: pd.DataFrame, **chosen: Any) -> tuple[Profile, Profile]:
     first = drift.profile(reference, **chosen)
     return first, drift.profile(current, grid=first)
@@ -196,6 +205,9 @@ def reports() -> dict[str, Callable[[], drift.Report]]:
         "segments within tolerance": lambda: drift.compare(
             *profiles(segmented(4, later=False), segmented(5, later=True), by="region"),
             policy=Policy(material_numeric=2.0),
+        ),
+        "rare values that come together": lambda: drift.compare(
+            *profiles(together(1, later=False), together(2, later=True))
         ),
         "few rows": lambda: drift.compare(*profiles(few, many), policy=own),
         "frames": lambda: drift.compare(few[["x", "word"]], many[["x", "word"]], ignore=("word",)),
@@ -260,6 +272,8 @@ def test_each_column_with_a_change_is_found_and_no_other() -> None:
     assert all(edge[name]["detected"] for name in edge.keys() - {"days", "dependence between columns"})
     assert not edge["ranged"]["material"] and edge["ranged as ever"]["material"]
     assert not edge["weighs nothing"]["material"] and edge["weighs nothing"]["effect"]["value"] > 40
+    (joint,) = (one for one in KEPT["rare values that come together"]["columns"] if one["detected"])
+    assert joint["effect"]["name"] == "joint" and not joint["material"]
     within = KEPT["segments within tolerance"]
     assert within["detected"] and not within["material"] and "segments" in within["headline"]
 

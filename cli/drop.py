@@ -10,11 +10,13 @@ import typer
 
 from cli import session
 from cli.session import out
+from shared.domain.reason import Code, reason
 from shared.errors import ConfigurationError
 from shared.files.passed_over import is_data, is_hidden, is_unfinished
 from shared.inbox.landings import FOLDER_END
 from shared.ports import Blob, Blobs
 from shared.tables.snapshot import LOG, commit_of
+from shared.words import say
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,8 +43,10 @@ def drop(
         raise ConfigurationError(f"{file} does not exist")
     container, _, prefix = (overview.labels if labels else overview.landing).partition("/")
     blobs, called = session.ports().blobs, name or file.name
-    if is_hidden(called.split("/")) or (file.is_file() and is_unfinished(called)):
-        raise ConfigurationError(f"{called} is named as what is no data, or not whole: give another --name")
+    hidden = is_hidden(called.split("/"))
+    if hidden or (file.is_file() and is_unfinished(called)):
+        why = reason(Code.HIDDEN_NAME if hidden else Code.UNFINISHED_NAME)
+        raise ConfigurationError(f"{called}: {say(why)}; give another --name")
     target = prefix + called
     if (file / LOG).is_dir():
         _table(blobs, file, container, target)

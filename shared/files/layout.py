@@ -281,12 +281,9 @@ def _trimmed(names: list[str], body: list[list[str]]) -> tuple[list[str], int]:
     return names[:named], width - named
 
 
-_UNSEEN = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
-
-
 def nfc(name: str) -> str:
     """Accents composed, without blanks and signs of no width around: names that look the same are the same."""
-    return unicodedata.normalize("NFC", name).strip().strip(_UNSEEN).strip()
+    return unicodedata.normalize("NFC", name).strip().strip(number_text.UNSEEN).strip()
 
 
 def _check_width(columns: tuple[str, ...], name: str, limits: Limits) -> None:

@@ -136,10 +136,7 @@ def _known(column: drift.ColumnProfile) -> str:
 
 def _count(sources: Sources, profiler: drift.Profiler, *, segments: bool) -> None:
     plain = [part.file for part in sources.parts if isinstance(part.file, Parquet) and _is_plain(part)]
-    alike = (
-        len({frozenset(zip(file.schema.names, map(str, file.schema.types), strict=True)) for file in plain})
-        < 2
-    )
+    alike = all(file.schema.equals(plain[0].schema) for file in plain)
     if not segments and alike and len(plain) == len(sources.parts) and not sources.spec.columns:
         for file in plain:
             assert isinstance(file.path, Path)  # `compare` reads what lies here

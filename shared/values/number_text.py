@@ -43,7 +43,10 @@ _MEASURE = (
 _AROUND = rf"({_MONEY})"
 _BEHIND = rf"({_MONEY}|{_MEASURE})"
 _DASH = "[+\u2212\u2013-]?"
-_UNSEEN = r"[\x{ad}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}]"
+UNSEEN = (
+    "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
+"""Signs of no width, which copies from pages and tables bring along."""
 DECORATED = (
     rf"^{_DASH}\s?{_AROUND}\s?{_DASH}{_NUMBER}$|^{_DASH}{_NUMBER}\s?{_BEHIND}$|"
     rf"^\(({_AROUND}\s?)?{_NUMBER}\s?{_BEHIND}?\)$|^{_NUMBER}\s?[\x{{2212}}-]$|"
@@ -55,7 +58,7 @@ UNUSUAL = (
     r"^[+-]?(\d{1,3}(_\d{3})+|\d{1,4}(,\d{4})+|\d[\d.,]*([dD][+-]?\d+|\s?[x×*]\s?10\^?[+-]?\d+)"
     r"|[+-]?\d[\d.,]*\+|[<>~≈≤≥]=?\s?[+-]?\d[\d.,]*|[\d.,\x{66b}\x{66c}]*[\x{660}-\x{669}\x{6f0}-\x{6f9}\x{966}-\x{96f}"
     r"\x{ff10}-\x{ff19}][\p{Nd}.,\x{66b}\x{66c}]*|\d+ \d+/\d+|\d* ?[¼½¾⅓⅔⅛]"
-    rf"""|('|="?){_DASH}(0?[.,]\d+|0|[1-9]\d*([.,]\d+)*)"?|{_UNSEEN}+{_DASH}{_NUMBER}{_UNSEEN}*|{_DASH}{_NUMBER}{_UNSEEN}+)$"""
+    rf"""|('|="?){_DASH}(0?[.,]\d+|0|[1-9]\d*([.,]\d+)*)"?|[{UNSEEN}]+{_DASH}{_NUMBER}[{UNSEEN}]*|{_DASH}{_NUMBER}[{UNSEEN}]+)$"""
 )
 """1_234 1.5D+03 <5 1 1/2 '5 ="5" digits of other scripts, and numbers with signs that nobody sees: read by nobody as
 numbers, and told."""

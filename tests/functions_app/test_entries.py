@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 
 import azure.functions as func
 import pytest
@@ -128,10 +129,10 @@ def test_an_act_that_a_page_asks_for_is_this_app_s_own(world: World, origin: str
 def test_an_act_that_can_be_put_nowhere_is_told_to_have_been_asked_for_by_nobody(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(call: Call, make: object) -> object:
+    def away(call: Call, make: Callable[[], object]) -> object:
         if call.effect:
             raise DependencyUnavailable("storage is away")
-        return make()  # type: ignore[operator]
+        return make()
 
     ports = watched(world.ports, away)
     monkeypatch.setattr(app, "ports", lambda: ports)
@@ -186,9 +187,9 @@ def test_where_loops_land_is_read_once_for_many_events(world: World, monkeypatch
     """All overviews for each event would be a thousand rows for each, of a thousand loops."""
     read: list[str] = []
 
-    def seen(call: Call, make: object) -> object:
+    def seen(call: Call, make: Callable[[], object]) -> object:
         read.append(call.name)
-        return make()  # type: ignore[operator]
+        return make()
 
     app.landings.cache_clear()
     ports = watched(world.ports, seen)

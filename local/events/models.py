@@ -17,6 +17,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError, ResourceExistsError
+from azure.storage.queue import QueueClient
 
 from local.events import retry
 from local.events.delivery_faults import Faults
@@ -40,6 +41,7 @@ class Events:
         self._service = service
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-delivery", daemon=True)
+        self._queues: dict[str, QueueClient] = {}
         self._attempts: deque[tuple[datetime, str, bool]] = deque(maxlen=10_000)
 
     def start(self) -> None:
@@ -156,7 +158,10 @@ class Events:
             self._dead_letter(row)
             return
         text = base64.b64encode(json.dumps(row["event"]).encode()).decode()
-        self._service.queues.get_queue_client(row["queue"]).send_message(text)
+        name = row["queue"]
+        queue = self._queues.get(name) or self._service.queues.get_queue_client(name)
+        self._queues[name] = queue
+        queue.send_message(text)
 
     def _dead_letter(self, row: Document) -> None:
         """As Event Grid does: an array of one event with the reason, in a blob named by time and id."""

@@ -29,7 +29,7 @@ from local.state import Document
 LOOK_EVERY_S = 0.1
 LIST_EVERY_S = 10.0
 """Also where no change was noted: a listing is what counts."""
-REST = 4  # a look that took long is followed by a rest of this many times as long
+REST = 4  # a listing that took long is followed by a rest of this many times as long
 REST_AT_MOST_S = 2.0
 _SEEN, _COUNTER = "event-blob", "event-counter"
 _PREFIX = "/blobServices/default/containers/"
@@ -50,6 +50,8 @@ class BlobWatcher:
         self._changes = service.settings.changes
         self._listed: dict[tuple[str, str], tuple[int, float]] = {}
         """How much had changed in a container, and when, at its last listing."""
+        self._listing_s = 0.0
+        """What the listings of this look took: to tell of what they found is work, and earns no rest."""
         self._named: tuple[int, set[tuple[str, str]]] = (-1, set())
         """The containers that subscriptions name, and how much had been written when they were read."""
         self._seen: dict[tuple[str, str, str], str] = {
@@ -96,20 +98,20 @@ class BlobWatcher:
             with state.transaction():
                 for blob in moved:
                     self._notice((PARTNER_STORAGE, container, blob.name), blob.etag.strip('"'))
-                made = self._event((PARTNER_STORAGE, container, target), moved[0], "", "", self._next())
-                url = client.get_blob_client(container, source).url
-                self._events.accept(PARTNER_STORAGE, [namespace.renamed(made, url, folder=folder, by=by)])
+                before, now = (client.get_blob_client(container, name).url for name in (source, target))
+                made = self._event((PARTNER_STORAGE, container, target), moved[0], now, "", "", self._next())
+                self._events.accept(PARTNER_STORAGE, [namespace.renamed(made, before, folder=folder, by=by)])
             self._seen |= {(PARTNER_STORAGE, container, blob.name): blob.etag.strip('"') for blob in moved}
 
     def _run(self) -> None:
         rest_s = 0.0
         while not self._stopping.wait(rest_s):
-            began = time.monotonic()
+            self._listing_s = 0.0
             try:
                 self._look_where_it_changed()
             except AzureError as error:
                 log.warning("the containers cannot be listed, looking again: %s", error)
-            rest_s = max(LOOK_EVERY_S, min(REST_AT_MOST_S, REST * (time.monotonic() - began)))
+            rest_s = max(LOOK_EVERY_S, min(REST_AT_MOST_S, REST * self._listing_s))
 
     def _containers(self) -> set[tuple[str, str]]:
         written = self._service.state.written
@@ -133,7 +135,10 @@ class BlobWatcher:
         client = self._clients[source].get_container_client(container)
         present: set[tuple[str, str, str]] = set()
         made, changes, pending = 0, self._changes_of((source, container)), False
-        for blob in client.list_blobs(include=["copy"]):
+        began = time.monotonic()
+        blobs = list(client.list_blobs(include=["copy"]))
+        self._listing_s += time.monotonic() - began
+        for blob in blobs:
             key = (source, container, blob.name)
             present.add(key)
             etag = blob.etag.strip('"')
@@ -153,14 +158,15 @@ class BlobWatcher:
         appended = (
             blob.blob_type == BlobType.APPENDBLOB and key in self._seen
         )  # Azure tells of its creation only
-        api = self._api(self._clients[source].get_blob_client(container, blob.name), blob)
+        client = self._clients[source].get_blob_client(container, blob.name)
+        api = self._api(client, blob)
         if api is None:
             return 0
         state = self._service.state
         with state.transaction():
             self._notice(key, etag)
             if not appended:
-                event = self._event(key, blob, etag, api, self._next())
+                event = self._event(key, blob, client.url, etag, api, self._next())
                 by = namespace.writer(state) if source == PARTNER_STORAGE else namespace.BLOB
                 self._events.accept(source, namespace.written(event, by))
         self._seen[key] = etag
@@ -188,7 +194,7 @@ class BlobWatcher:
         return "PutBlockList" if committed else "PutBlob"
 
     def _event(
-        self, key: tuple[str, str, str], blob: BlobProperties, etag: str, api: str, count: int
+        self, key: tuple[str, str, str], blob: BlobProperties, url: str, etag: str, api: str, count: int
     ) -> Document:
         source, container, name = key
         request_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{container}/{name}/{etag}"))
@@ -207,7 +213,7 @@ class BlobWatcher:
                 "contentType": settings.content_type or "application/octet-stream",
                 "contentLength": blob.size,
                 "blobType": str(getattr(blob.blob_type, "value", blob.blob_type)),
-                "url": self._clients[source].get_blob_client(container, name).url,
+                "url": url,
                 "sequencer": f"{count:032X}",
                 "storageDiagnostics": {"batchId": str(uuid.uuid5(uuid.NAMESPACE_DNS, request_id))},
             },

@@ -545,6 +545,35 @@ def test_a_blob_that_could_not_be_told_of_is_told_of_at_the_next_look(
     service.close()
 
 
+def test_a_look_rests_for_what_it_listed_and_not_for_what_it_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blobs that come fifty a second were told of seconds late: the watcher rested for having had much to tell."""
+    service, now = Service(settings_of(tmp_path), State(tmp_path / "state.sqlite")), [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    class Account:
+        def get_container_client(self, name: str) -> Account:
+            return self
+
+        def list_blobs(self, **_: object) -> Iterator[BlobProperties]:
+            for number in range(3):
+                now[0] += 0.25
+                yield BlobProperties(name=f"{number}.csv", ETag=f"{number}")
+
+    def noted(*_: object) -> int:
+        now[0] += 60
+        return 1
+
+    watcher = BlobWatcher(service, Events(service))
+    monkeypatch.setattr(watcher, "_clients", {"storage": Account()})
+    monkeypatch.setattr(watcher, "_containers", lambda: {("storage", "landing")})
+    monkeypatch.setattr(watcher, "_note", noted)
+    assert watcher.look() == 3
+    assert watcher._listing_s == 0.75
+    service.close()
+
+
 def _full(source: str, events: object) -> None:
     raise OSError("the disk is full")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ import pytest
 from demo.stage import APP
 from local.azure import LocalAzure
 from shared.azure.client import credential
+from shared.domain.event import InboxRecord
 from shared.inbox import unrouted
 from shared.ports import Ports
 from shared.runtime import unit_of_work
@@ -33,6 +35,7 @@ EVENTS, A_SECOND = max(50, round(1000 * SHARE)), 50
 LOOP = "burst"
 MOST_MB = 1024
 """Half of the memory that an instance of the app has."""
+UNFINISHED = ".csv.filepart"
 
 pytestmark = pytest.mark.soak
 
@@ -49,22 +52,25 @@ def test_t10_fifty_events_a_second_and_a_thousand_drops(
         answered_s, sent_at = alerts(azure)
         wait(lambda: len(ports.store.unrouted(limit=2 * EVENTS)) >= EVENTS, EVENTS)
         noted_s = on_record(ports, sent_at)
+        drops(azure, UNFINISHED)
+        wait(lambda: done(ports, UNFINISHED), EVENTS)
         began, cpu = time.monotonic(), Usage(azure.part("host").pid)
         with cpu.watched():
-            at_rate(lambda number: drop(ports, number))
-            wait(lambda: done(ports), EVENTS)
+            drops(azure, ".csv")
+            wait(lambda: done(ports, ".csv"), EVENTS)
         took_s = time.monotonic() - began
-        records, versions = queries.inbox(ports, LOOP), unit_of_work.read(ports, LOOP).versions()
-        landed = {blob.name: blob.created_at for blob in ports.blobs.list("landing", f"{LOOP}/")}
-    late_s = [(one.received_at - landed[str(one.body["name"])]).total_seconds() for one in records]
+        versions = unit_of_work.read(ports, LOOP).versions()
+        unread_s, read_s = late(ports, UNFINISHED), late(ports, ".csv")
     door, alone = np.percentile(answered_s, [50, 99]), np.percentile(noted_s, [50, 99])
-    noted = np.percentile(late_s, [50, 99, 100])
+    unread, noted = np.percentile(unread_s, [50, 99]), np.percentile(read_s, [50, 99, 100])
     keep(
         "T10",
         f"{EVENTS:,} alerts at {A_SECOND} a second: answered after {door[0] * 1000:.0f} ms (median), "
-        f"{door[1]:.2f} s (p99), on record after {alone[0]:.2f} s (median), {alone[1]:.2f} s (p99); {EVENTS:,} drops "
-        f"of 110 rows at {A_SECOND} a second, worked on at once: on record {noted[0]:.1f} s after they landed "
-        f"(median), {noted[1]:.1f} s (p99), {noted[2]:.1f} s (last); {len(versions):,} versions after {took_s:.0f} s, "
+        f"{door[1]:.2f} s (p99), on record after {alone[0]:.2f} s (median), {alone[1]:.2f} s (p99); {EVENTS:,} files "
+        f"that are no drops at {A_SECOND} a second, recorded and not read: {unread[0]:.1f} s after they landed "
+        f"(median), {unread[1]:.1f} s (p99); {EVENTS:,} drops of 110 rows at {A_SECOND} a second, worked on at once: "
+        f"on record {noted[0]:.1f} s after they landed (median), {noted[1]:.1f} s (p99), "
+        f"{noted[2]:.1f} s (last); {len(versions):,} versions after {took_s:.0f} s, "
         f"{took_s / EVENTS:.2f} s and {cpu.seconds / EVENTS:.2f} s of CPU each; the host and its readers took "
         f"{cpu.most_mb:.0f} MB at most",
     )
@@ -72,7 +78,7 @@ def test_t10_fifty_events_a_second_and_a_thousand_drops(
     assert cpu.most_mb < MOST_MB
 
 
-def at_rate(act: Callable[[int], None]) -> None:
+def at_rate(act: Callable[[int], object]) -> None:
     """So many a second, each at its time, whatever the others take."""
     began = time.monotonic()
 
@@ -126,21 +132,47 @@ def alert(number: int) -> dict[str, object]:
     return {"schemaId": "azureMonitorCommonAlertSchema", "data": {"essentials": essentials}}
 
 
-def drop(ports: Ports, number: int) -> None:
-    rows = season(2007).assign(body_mass_g=lambda birds: birds["body_mass_g"] + number)
-    ports.blobs.upload("landing", f"{LOOP}/{number:04d}.csv", rows.to_csv(index=False).encode())
+def drops(azure: LocalAzure, suffix: str) -> None:
+    """Bytes that were made before, by plain requests: who drops files works on no machine of ours, and takes little of
+    this one."""
+    birds = season(2007)
+    texts = [
+        birds.assign(body_mass_g=birds["body_mass_g"] + n).to_csv(index=False).encode() for n in range(EVENTS)
+    ]
+    token = credential().get_token("https://storage.azure.com/.default").token
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "x-ms-version": "2023-11-03",
+        "x-ms-blob-type": "BlockBlob",
+    }
+    place = f"{Settings.from_environment(azure.environment()).blob_service_uri.rstrip('/')}/landing/{LOOP}"
+    limits = httpx.Limits(max_connections=2 * A_SECOND)
+    trusted = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
+    with httpx.Client(trust_env=False, timeout=60, headers=headers, limits=limits, verify=trusted) as client:
+        at_rate(lambda n: client.put(f"{place}/{n:04d}{suffix}", content=texts[n]).raise_for_status())
 
 
-def done(ports: Ports) -> bool:
-    records = queries.inbox(ports, LOOP)
+def recorded(ports: Ports, suffix: str) -> list[InboxRecord]:
+    return [one for one in queries.inbox(ports, LOOP) if str(one.body["name"]).endswith(suffix)]
+
+
+def done(ports: Ports, suffix: str) -> bool:
+    records = recorded(ports, suffix)
     return len(records) >= EVENTS and all(record.state.value != "new" for record in records)
+
+
+def late(ports: Ports, suffix: str) -> list[float]:
+    """Seconds from when each file had landed until it was on record."""
+    landed = {blob.name: blob.created_at for blob in ports.blobs.list("landing", f"{LOOP}/")}
+    records = recorded(ports, suffix)
+    return [(one.received_at - landed[str(one.body["name"])]).total_seconds() for one in records]
 
 
 def wait(true: Callable[[], bool], events: int) -> None:
     deadline = time.monotonic() + 60 + 3 * events
     while not true():
         assert time.monotonic() < deadline
-        time.sleep(2)
+        time.sleep(10)  # a look reads all records, which takes of the two cores as well
 
 
 class Usage:

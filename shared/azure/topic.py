@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ class AzureTopic:
     def __init__(self, client: EventGridPublisherClient, endpoint: str) -> None:
         self._client = client
         self._endpoint = endpoint
+        # The client takes what bounds a call for fields of each event as well, and warns of three for every one.
+        logging.getLogger("azure.eventgrid._legacy._generated._serialization").setLevel(logging.ERROR)
 
     def publish(self, loop: str, entries: Sequence[LedgerEntry]) -> None:
         for start in range(0, len(entries), _BATCH):

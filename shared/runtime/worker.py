@@ -27,6 +27,7 @@ from shared.redaction import reason_of
 from shared.release import foreign, stepper
 from shared.retraining import due, start
 from shared.runtime import events, outbox, overview_row, run_queue, unit_of_work
+from shared.runtime.run_documents import RunDocuments
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
 from shared.verdict import final_labels, served_inputs, served_predictions
@@ -108,6 +109,7 @@ def run(ports: Ports, loop: str) -> Ran:
         ports.store.wake(loop, now)
         return Ran(loop, 0, now)
     this, steps = Run(), 0
+    ports = replace(ports, documents=RunDocuments(ports.documents))
     try:
         while step(ports, loop, this):
             steps += 1

@@ -107,6 +107,10 @@ def test_no_secret_is_in_anything_that_the_app_wrote(app: App, five_times: Statu
     assert [place for place, text in written.items() if any(secret in text for secret in mine)] == []
     assert {place for place, text in written.items() if BESIDE in text} >= {"rows", "unrouted", "status"}
     assert "trusted" in log and "rows" in written["documents"]
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert [at for at in lines if at["level"] != "INFO" and at["category"].startswith("azure.")] == [], (
+        "noise"
+    )
 
 
 def documents() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ class TestOutbound:
         assert queue.queue_name == "driftloop-events"
 
     def test_ledger_entries_go_out_as_cloud_events(
-        self, local_azure: LocalAzure, sdk_ports: Ports, loop: str
+        self, local_azure: LocalAzure, sdk_ports: Ports, loop: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         entries = [
             LedgerEntry(seq, NOON, "me", "inbox", "release.rolled_back", "r1", "a", "b", {"k": "v"}, "0", "1")
@@ -87,6 +88,9 @@ class TestOutbound:
         assert {event["type"] for event in events} == {"Driftloop.Release.RolledBack"}
         assert events[0]["data"]["hash"] == "1"
         assert events[0]["subject"] == "r1"
+        assert events[0]["traceparent"].startswith("00-")
+        assert datetime.fromisoformat(events[0]["time"]) == NOON
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
     @pytest.mark.parametrize(
         ("what", "told"),

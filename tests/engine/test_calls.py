@@ -26,8 +26,8 @@ SWEEP_OF_EACH = 12
 IDLE_SWEEP = 1 + SWEEP_OF_EACH
 """Seven look at what serves: the endpoint, its deployment and model, its traffic and requests, what else is there."""
 WAITING_LOOK = 14
-DROP_TO_LIVE = 230
-DROP = 21
+DROP_TO_LIVE = 210
+DROP = 17
 WHETHER_IT_HELPED = 5
 """Asked of every release but the first."""
 

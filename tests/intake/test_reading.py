@@ -89,7 +89,9 @@ def test_types_tags_and_files(read: Read, tmp_path: Path) -> None:
 def test_no_tag_holds_what_cannot_be_printed(read: Read) -> None:
     reading = read("\x1b[31mx\u202ey\u202e,target\n1,a\n2,b\n")
     assert all(tag.isprintable() for tag in reading.tags.values())
-    assert next(iter(reading.columns)) == "\x1b[31mx\u202ey", "but for signs around it, a name stays as it came"
+    assert next(iter(reading.columns)) == "\x1b[31mx\u202ey", (
+        "but for signs around it, a name stays as it came"
+    )
 
 
 def test_very_many_categories_are_read(read: Read) -> None:

@@ -17,7 +17,7 @@ from cli.status import summary
 from shared import accounts
 from shared.domain.reason import NOBODY_SERVED
 from shared.errors import ConfigurationError
-from shared.inbox.landings import FOLDER_END
+from shared.inbox.landings import FOLDER_END, TELLING
 from shared.port_rules import DEAD_LETTERS
 from shared.state import queries
 from shared.tables.snapshot import commit_of
@@ -44,8 +44,6 @@ LATE = timedelta(minutes=5)
 """Work that is due for longer, or a message that waits for longer, means that the app does not run."""
 UNSWEPT = timedelta(minutes=30)
 """Each loop has its turn in the sweep every ten minutes."""
-TELLING = timedelta(minutes=1)
-"""What a sweep finds sooner, an event may still have been on its way to tell."""
 FEW = 3
 
 

@@ -208,9 +208,17 @@ def _landed(this: Swept) -> int:
     found = 0
     for blob in sorted(lost, key=lambda blob: blob.created_at):
         if recorder.land(ports, overview, Landed(blob.container, blob.name, blob.etag, "")):
-            log.warning("the sweep found a blob that no event reported", extra={"loop": overview.loop})
+            _found(overview, blob, ports.clock.now())
             found += 1
     return found
+
+
+def _found(overview: Overview, blob: Blob, now: datetime) -> None:
+    told = {"loop": overview.loop, "blob": f"{blob.container}/{blob.name}"}
+    if now - blob.created_at > landings.TELLING:
+        log.warning("the sweep found a blob that no event reported", extra=told)
+    else:
+        log.info("the sweep was sooner than a blob's event", extra=told)
 
 
 def _is_begun(blob: Blob, now: datetime) -> bool:

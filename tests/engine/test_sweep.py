@@ -234,9 +234,12 @@ def test_a_sweep_that_was_sooner_than_an_event_says_nothing_about_events_and_thr
     assert lands(life, 5, told=True) == []
 
 
-def test_a_drop_that_the_sweep_finds_after_a_minute_had_no_event() -> None:
+def test_a_drop_that_the_sweep_finds_after_a_minute_had_no_event(caplog: pytest.LogCaptureFixture) -> None:
     life = Life()
     assert lands(life, 1, told=True) == []
+    assert lands(life, 9) == [] and "no event reported" not in caplog.text, "its event may be on its way"
     assert lands(life, 2, sweep_s=61) == [
         "no event reported the drop landing/birds/2.csv; the sweep found it"
     ]
+    (warned,) = [record for record in caplog.records if "no event reported" in record.getMessage()]
+    assert (warned.levelname, vars(warned)["blob"]) == ("WARNING", "landing/birds/2.csv")

@@ -114,7 +114,7 @@ def run(ports: Ports, loop: str) -> Ran:
         while step(ports, loop, this):
             steps += 1
             if steps == MAX_STEPS or ports.clock.now() - now >= CLAIM / 2:
-                more = "there is more to do than one run does; the next tick continues"
+                more = "there is more to do than one run does; another is asked for"
                 this.failed["time"] = DependencyUnavailable(more, code=Code.MORE_TO_DO)
                 break
     except DriftloopError as error:
@@ -242,8 +242,9 @@ def _lost(ports: Ports, loop: str, this: Run, part: str, error: Conflict | Outco
 
 def _settle(ports: Ports, loop: str, token: str, steps: int, this: Run) -> Ran:
     """Say when to look again and what people need to see; a loop that cannot be read says that."""
-    for error in this.failed.values():
-        log.warning("loop waits", extra={"loop": loop, "error": str(error)})
+    for part, error in this.failed.items():
+        level = logging.INFO if part == "time" else logging.WARNING
+        log.log(level, "loop waits", extra={"loop": loop, "part": part, "error": str(error)})
     problems = this.problems
     try:
         current = unit_of_work.read(ports, loop)

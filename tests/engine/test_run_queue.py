@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -132,14 +133,15 @@ def test_events_whose_run_is_asked_for_already_add_no_message_and_cost_three_cal
     assert done(world) == [InboxState.DONE] * 2
 
 
-def test_a_run_that_leaves_more_to_do_asks_for_the_next(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_leaves_more_to_do_asks_for_the_next_and_warns_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(worker, "MAX_STEPS", 2)
     for number in range(5):
         record(world.ports, pause(number))
     assert run_all(world) >= 3
     assert done(world) == [InboxState.DONE] * 5
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize("refused", ["runs.put", "store.ask_run"])

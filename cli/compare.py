@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from cli.session import Json, out, print_json, shown, write
 from shared.redaction import printable
 
 if TYPE_CHECKING:
-    from drift import Finding, Profile, Report
+    from drift import Finding, Report
     from shared.reader.profile_files import Profiled
 
 By = Annotated[
@@ -61,14 +62,21 @@ def profile(
     with _bad_input():
         if _stored(data):
             raise ConfigurationError(f"{data} is a stored profile already; compare takes it as it is")
-        read = _read(data, ignore, said(column), null, by=by)
-        kept = read.profile
+        columns = said(column)
+        read = _read(data, ignore, columns, null, by=by)
+        how = {
+            **read.reading,
+            **({"nulls": null} if null else {}),
+            **({"columns": columns} if columns else {}),
+        }
+        kept = replace(read.profile, reading=how)
+        _check_said((*columns, *(ignore or ())), read)
         _check_apart(output, data)
         write(output, kept.to_bytes())
     size = output.stat().st_size
     if as_json:
-        columns = {name: each.kind for name, each in kept.columns.items()}
-        told = {"output": str(output), "size_bytes": size, "rows": kept.rows, "columns": columns}
+        kinds = {name: each.kind for name, each in kept.columns.items()}
+        told = {"output": str(output), "size_bytes": size, "rows": kept.rows, "columns": kinds}
         told["read"] = list(read.findings)
         print_json({**told, "by": [one.column for one in kept.by], "segments": sorted(kept.segments)})
         return
@@ -105,8 +113,12 @@ def compare(
     import drift
 
     with _bad_input():
-        columns = said(column)
-        before = _stored(reference) or _read(reference, ignore, columns, null, by=by)
+        columns = given = said(column)
+        before = _stored(reference)
+        if before is not None:  # what it was read by holds for the other as well, where nothing else is said
+            columns = {**before.profile.reading.get("columns", {}), **columns}
+            null = null or before.profile.reading.get("nulls")
+        before = before or _read(reference, ignore, columns, null, by=by)
         known = before.profile
         stored = {one.column for one in known.by}
         if lost := next((name for name in by or () if name not in stored), None):
@@ -115,7 +127,7 @@ def compare(
             )
         after = _stored(current) or _read(current, ignore, columns, null, grid=known, hints=before.hints)
         new = after.profile
-        _check_said(columns, known, new)
+        _check_said((*given, *(ignore or ())), before, after)
         policy = drift.Policy(
             false_alarm_rate=rate,
             material_numeric=tolerance,
@@ -125,6 +137,7 @@ def compare(
         report = drift.compare(known, new, policy)
         findings = [f for f in report.findings if f.column not in policy.ignore]
         findings += _of_reading(reference, before) + _of_reading(current, after)
+        findings += _of_signs(reference, before, current, after)
         if page is not None:
             _check_apart(page, reference, current)
             write(page, drift.report_html(report, known, new).encode())
@@ -159,11 +172,18 @@ def said(columns: list[str] | None) -> dict[str, str]:
 def _read(
     path: Path, ignore: list[str] | None, columns: dict[str, str], null: list[str] | None, **how: Any
 ) -> Profiled:
+    from drift import DataError
+    from shared.errors import InputRejected
     from shared.reader import profile_files
 
-    return profile_files.profile(
-        path, ignore=tuple(ignore or ()), columns=columns, nulls=tuple(null or ()), **how
-    )
+    try:
+        return profile_files.profile(
+            path, ignore=tuple(ignore or ()), columns=columns, nulls=tuple(null or ()), **how
+        )
+    except (DataError, InputRejected) as error:  # of two, and of the files of a folder, each is named
+        if printable(path.name) in str(error) and not path.is_dir():
+            raise
+        raise DataError(str(error).rstrip("."), printable(str(path))) from error
 
 
 def _stored(path: Path) -> Profiled | None:
@@ -171,7 +191,7 @@ def _stored(path: Path) -> Profiled | None:
     from shared.reader.profile_files import Profiled
 
     kept = stored(path)
-    return None if kept is None else Profiled(kept)
+    return None if kept is None else Profiled.of(kept)
 
 
 def _check_apart(output: Path, *inputs: Path) -> None:
@@ -181,13 +201,16 @@ def _check_apart(output: Path, *inputs: Path) -> None:
         raise ConfigurationError(f"{output} is what was read, and would be lost; name another file")
 
 
-def _check_said(columns: dict[str, str], *profiles: Profile) -> None:
-    """A misspelt `--column` would change nothing and say nothing."""
+def _check_said(names: Sequence[str], *read: Profiled) -> None:
+    """A misspelt `--column` or `--ignore` would change nothing and say nothing."""
     from shared.errors import InputRejected
 
-    there = {name for kept in profiles for name in (*kept.columns, *kept.ignored)}
-    if strange := [name for name in columns if name not in there]:
-        raise InputRejected("missing-column", f"--column names {strange[0]!r}; there is no such column")
+    there = {name for one in read for name in (*one.names, *one.profile.columns, *one.profile.ignored)}
+    if strange := [name for name in names if name not in there]:
+        near = ", ".join(get_close_matches(strange[0], there, 3))
+        raise InputRejected(
+            "missing-column", f"there is no column {strange[0]!r}{f'; there is {near}' if near else ''}"
+        )
 
 
 def _of_reading(path: Path, read: Profiled) -> list[Finding]:
@@ -195,6 +218,26 @@ def _of_reading(path: Path, read: Profiled) -> list[Finding]:
     from drift import Code, Finding
 
     return [Finding(Code.READ, "", False, f"{path.name}: {words}") for words in read.findings]
+
+
+def _of_signs(reference: Path, before: Profiled, current: Path, after: Profiled) -> list[Finding]:
+    """Numbers of another currency or unit are other numbers, whatever their values show."""
+    from drift import Code, Finding
+
+    def told(signs: frozenset[str]) -> str:
+        return ", ".join(repr(sign) if sign else "none" for sign in sorted(signs))
+
+    return [
+        Finding(
+            Code.READ,
+            name,
+            False,
+            f"column {name!r}: signs differ: {told(before.signs[name])} in {reference.name}, {told(signs)} in "
+            f"{current.name}; each number is read as written",
+        )
+        for name, signs in after.signs.items()
+        if signs and before.signs.get(name) and signs != before.signs[name]
+    ]
 
 
 @contextmanager

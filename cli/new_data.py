@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from shared.intake import ReadSpec
+
 LARGEST_SAMPLE_BYTES = 64 * 1024 * 1024
 TASKS = ("classification", "regression")
 MANY_CLASSES = 100
@@ -121,7 +123,8 @@ class Seen:
             if values > MANY_CLASSES:
                 raise ConfigurationError(
                     f"{self.target} has {values} different texts in {self.rows} rows, so it is not a class; "
-                    "choose another --target, or pass --task classification if you mean it"
+                    f"if they are numbers, pass --column {self.target}=number; else choose another --target, or pass "
+                    "--task classification if you mean it"
                 )
             return "classification"
         if self.shown == "classification":
@@ -141,7 +144,8 @@ class Seen:
         if time and time != "none" and time not in moments:
             years = f"; {AS_DATES}" if self._counts_years(time) else ""
             raise ConfigurationError(
-                f"--time {time!r} is not a column of times; columns of times: {', '.join(moments) or 'none'}{years}"
+                f"--time {time!r} is not a column of times; columns of times: {', '.join(moments) or 'none'}; if it "
+                f"holds times, pass --column {time}=time (or day-first, month-first){years}"
             )
         if not time and not moments:
             self.notes += [
@@ -259,6 +263,16 @@ def columns_of(data: Path) -> list[str]:
     return list(sources.found)
 
 
+def _check_said(data: Path, spec: ReadSpec) -> None:
+    """A misspelt `--column` would change nothing and say nothing."""
+    from shared.reader.batches import open_sources
+    from shared.reader.profile_files import files_of
+
+    there = open_sources(files_of(data), spec).there if spec.columns else spec.columns
+    if strange := next((name for name in spec.columns if name not in there), None):
+        raise ConfigurationError(f"--column names {strange!r}; there is no such column in {data}")
+
+
 def _check_there(data: Path) -> None:
     if not data.exists():
         raise ConfigurationError(
@@ -296,6 +310,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
         table = pa.concat_tables(
             [pq.read_table(part) for part in sorted((Path(place) / "out").glob("[th]*/*.parquet"))]
         )
+    _check_said(data, spec)
     known = table.filter(pc.is_valid(table[target])).to_pandas()
     # an empty column is left out, which its own note says
     empty = {valueless(name) for name, kind in reading.columns.items() if kind == "nothing"}
@@ -313,7 +328,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
         shown=reading.task,
         classes=_classes(table[target]) if reading.task == "classification" else (),
         table=known,
-        ignore=[name for name in spec.ignore if name in reading.columns],
+        ignore=list(spec.ignore),
         said={name: kind for name, kind in spec.columns.items() if kind != "ignore"},
         nulls=spec.nulls,
         alike="" if sorted_by(known[target]) else _depending(reading.profile, "dependent_rows"),

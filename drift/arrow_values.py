@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .arrays import Floats, Ints
+from .errors import DataError
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 
@@ -81,11 +82,20 @@ def _raw(column: Column) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None
     return values, whole[column.offset - 8 * first :][: len(column)]
 
 
-def moments(column: Column) -> Floats:
-    """Points in time as seconds since 1970 (UTC), NaN where null, in memory as of `numbers`."""
+def moments(column: Column, name: str = "") -> Floats:
+    """Points in time as seconds since 1970 (UTC), NaN where null, in memory as of `numbers`.
+
+    `DataError` where one lies beyond the microseconds that 64 bits hold; cast without a check, it comes out as
+    another time."""
     kind = column.type
     zone = kind.tz if pa.types.is_timestamp(kind) else None
     unit = pa.timestamp("us", tz=zone)
-    whole = numbers(column.cast(unit, safe=False).cast(pa.int64()))
+    fine = pa.types.is_timestamp(kind) and kind.unit == "ns"
+    try:
+        whole = numbers(column.cast(unit, safe=not fine).cast(pa.int64()))
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            "it holds a time beyond the year 290,000", name, "Repair the export, or leave the column out."
+        ) from error
     whole /= 1e6
     return whole

@@ -187,7 +187,7 @@ class ColumnBuilder:
         self._counts("word").add_nameless(*tally(one_word(text)))
 
     def _count_moments(self, column: Column) -> None:
-        seconds = moments(column.drop_null())
+        seconds = moments(column.drop_null(), self.name)
         hours, rows = _tally_hours(seconds)
         self._grid("values").add(seconds)
         weekday = np.bincount((hours // 24 + 3) % 7, weights=rows, minlength=7).astype(np.int64)
@@ -224,6 +224,8 @@ def _tally_hours(seconds: Floats) -> tuple[Ints, Ints]:
 def tally(column: Column) -> tuple[list[str], list[int]]:
     """Categories and their rows; nulls are left out."""
     whole = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+    if pa.types.is_floating(whole.type):
+        whole = pc.add(whole, pa.scalar(0, whole.type))  # so that -0 is 0
     if not pa.types.is_dictionary(whole.type):
         whole = whole.dictionary_encode()
     chunks = whole.unify_dictionaries().chunks

@@ -120,6 +120,8 @@ class Profile:
         The columns whose values are segments, where asked for, and the profile of each by name, ``column=value``.
     copies
         How many of the first rows occur again.
+    reading
+        How who made it read the files, as JSON: `drift` keeps it and does not look at it.
     """
 
     rows: int
@@ -131,6 +133,7 @@ class Profile:
     by: tuple[By, ...] = ()
     segments: Mapping[str, "Profile"] = field(default_factory=dict)
     copies: Copies = NO_COPIES
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """The profile as compact bytes; the same profile gives the same bytes."""
@@ -203,6 +206,8 @@ def _header(profile: Profile, arrays: list[npt.NDArray[Any]]) -> dict[str, Any]:
         "copies": astuple(profile.copies),
     }
     arrays += list(profile.sample.values())
+    if profile.reading:
+        header["reading"] = dict(profile.reading)
     if profile.by:
         header["by"] = [astuple(one) for one in profile.by]
         header["segments"] = {name: _header(part, arrays) for name, part in profile.segments.items()}
@@ -251,6 +256,7 @@ def _parse_profile(header: dict[str, Any], left: Any) -> Profile:
         by=tuple(By(column, tuple(edges)) for column, edges in by),
         segments=segments,
         copies=Copies(*header.get("copies", ())),
+        reading=header.get("reading", {}),
     )
 
 

@@ -282,8 +282,10 @@ def _trimmed(names: list[str], body: list[list[str]]) -> tuple[list[str], int]:
 
 
 def nfc(name: str) -> str:
-    """Accents composed, without blanks and signs of no width around: names that look the same are the same."""
-    return unicodedata.normalize("NFC", name).strip().strip(number_text.UNSEEN).strip()
+    """Accents composed, lines ended alike, without blanks and signs of no width around: names that look the same are
+    the same."""
+    name = unicodedata.normalize("NFC", name).replace("\r\n", "\n")
+    return name.strip().strip(number_text.UNSEEN).strip()
 
 
 def _check_width(columns: tuple[str, ...], name: str, limits: Limits) -> None:
@@ -320,7 +322,7 @@ def located(source: Text, found: Layout) -> InputRejected | None:
     try:
         for first, after, number, row in _rows_of(source, found):
             if len(row) != width:
-                return _ragged(source.name, row, width, (first, after - 1), number)
+                return _ragged(source.name, row, found, (first, after - 1), number)
     except csv.Error:
         return _unclosed(source.name, after, number + 1)
     return None
@@ -342,9 +344,11 @@ def _rows_of(source: Text, found: Layout) -> Iterator[tuple[int, int, int, list[
             first = after
 
 
-def _ragged(name: str, row: list[str], width: int, lines: tuple[int, int], number: int) -> InputRejected:
+def _ragged(name: str, row: list[str], found: Layout, lines: tuple[int, int], number: int) -> InputRejected:
     first, last = lines
-    if last > first and any("\n" in field or "\r" in field for field in row) and len(row) < width:
+    width = len(found.columns)
+    rows_in_it = (field for field in row if ("\n" in field or "\r" in field) and found.separator in field)
+    if last > first and len(row) < width and any(rows_in_it):
         return _unclosed(name, first, number)
     values = f"{len(row)} value{'s' if len(row) != 1 else ''}"
     return rejected(

@@ -31,21 +31,26 @@ REMEDIES: dict[str, str] = {
     "missing-target": "add the column, or correct data.target in the loop file",
     "missing-id": "add the column, or correct data.id in the loop file",
     "missing-origin": "add the column, or correct data.origin.column in the loop file",
-    "missing-column": "add the column; to go on without it, put it under data.ignore",
+    "missing-column": "add the column; to go on without it, leave it out (data.ignore, --ignore)",
     "label-weight": "leave label_weight as driftloop label-sample wrote it, or take the column out of the file",
-    "retyped-column": "land the column as it was, say under data.columns what it is, or put it under data.ignore",
+    "retyped-column": (
+        "land the column as it was, say what it is (data.columns, --column), or leave it out (data.ignore, --ignore)"
+    ),
     "duplicate-header": "give each column a name of its own",
     "empty-header": "give each column a name; pandas writes none for its index: use index=False",
     "ragged-rows": "give each row as many values as the header has; quote values that hold the separator",
     "bad-encoding": "save the file as UTF-8",
-    "unparsable-numbers": "correct these values or leave them empty, or say under data.columns what the column is",
+    "unparsable-numbers": (
+        "correct these values, name those that mean no value (data.nulls, --null), or say what the column is "
+        "(data.columns, --column)"
+    ),
     "mixed-schemas": "give all files of the drop the same columns and types",
     "unsupported-column": (
-        "leave the column out, put it under data.ignore, or write it as numbers, text or times; of numbers in "
-        "lists, give each row as many"
+        "leave the column out (data.ignore, --ignore), or write it as numbers, text or times; of numbers in lists, "
+        "give each row as many"
     ),
-    "ambiguous-dates": "say under data.columns what is first (day-first, month-first, year-first)",
-    "no-time": "write times as in 2024-12-31T23:59:59Z, or say under data.columns what the column is",
+    "ambiguous-dates": "say what is first: day-first, month-first or year-first (data.columns, --column)",
+    "no-time": "write times as in 2024-12-31T23:59:59Z, or say what the column is (data.columns, --column)",
     "no-header": "write a header line above the rows",
     "delta-table": "land the files of one version of it, without its log (.hoodie, metadata); a Delta table by itself",
     "delta-feature": "write the table without it, or land a copy of its rows as Parquet files",

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from shared.files.delimited import Delimited
 from shared.files.drop_files import DropFile, ReadSpec
 from shared.files.formats import Budget
+from shared.files.layout import nfc
 from shared.files.parquet import Parquet
 from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, open_parts
 from shared.intake.rejections import listed, quoted, rejected
@@ -28,7 +29,7 @@ from shared.values.column_kinds import (
     join,
 )
 from shared.values.forms import TEXT, Form, decided, settle, spoilt
-from shared.values.nulls import without_numbers
+from shared.values.nulls import without
 from shared.values.number_text import POINT
 from shared.values.texts import Contradicted, converted
 
@@ -43,6 +44,8 @@ class Met:
     rows: int = 0
     blank: int = 0
     """Rows of text without any value."""
+    headers: int = 0
+    """Rows that repeat the header, where all columns are text: elsewhere a name among numbers is refused."""
     lossy: set[str] = field(default_factory=set)
     """Columns of which a value changed when it became a 64-bit float."""
     cut: set[str] = field(default_factory=set)
@@ -56,6 +59,7 @@ class Met:
         """What a pass over other rows showed."""
         self.rows += other.rows
         self.blank += other.blank
+        self.headers += other.headers
         self.lossy |= other.lossy
         self.cut |= other.cut
         self.infinite |= other.infinite
@@ -72,10 +76,14 @@ class Sources:
     found: dict[str, str] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
     """Ignored columns of types for which there is no use."""
+    there: frozenset[str] = frozenset()
+    """All columns of the files, those that are left out as well."""
     told: list[str] = field(default_factory=list)
     """What people should know of how the files were read."""
     met: Met = field(default_factory=Met)
     """What the last pass showed."""
+    _reading: Part | None = None
+    """The file that the last pass came to."""
 
     @property
     def names(self) -> list[str]:
@@ -108,8 +116,10 @@ class Sources:
             f"column {quoted(n)} has times finer than microseconds, which are cut"
             for n in sorted(self.met.cut)
         ]
-        blank = self.met.blank
-        return told + ([f"{blank:,} rows hold no value at all"] if blank else [])
+        told += [f"{self.met.blank:,} rows hold no value at all"] if self.met.blank else []
+        again = "rows repeat" if self.met.headers != 1 else "row repeats"
+        told += [f"{self.met.headers:,} {again} the header, and count as rows"] if self.met.headers else []
+        return told
 
     def _is_no_value(self, name: str) -> bool:
         """Whatever it looks like: it is left out, or only names its row."""
@@ -132,9 +142,19 @@ class Sources:
                 f.kind == DATETIME for p in self.parts for n, f in p.forms.items() if n == contradicted.column
             )
             code, what = ("no-time", "time") if times else ("unparsable-numbers", "number")
-            odd = f"{quoted(contradicted.value)}, which is" if contradicted.value else "a value that is"
-            raise rejected(code, f"column {quoted(contradicted.column)} holds {odd} not a {what}")
+            raise rejected(code, f"{self._where(contradicted)} not a {what}")
         _settle(self)
+
+    def _where(self, contradicted: Contradicted) -> str:
+        """The file, the column and, where it is known, the line of a value that is not what a person says."""
+        name, odd = contradicted.column, contradicted.value
+        file = f"{quoted(self._reading.file.name)}: " if self._reading else ""
+        line = ""
+        if odd and self._reading and isinstance(self._reading.file, Delimited):
+            line = self._reading.file.line_of(self._reading.names.get(name, name), odd)
+        return f"{file}column {quoted(name)} holds " + (
+            f"{quoted(odd)}{line}, which is" if odd else "a value that is"
+        )
 
     def at_most(self, rows: int) -> bool:
         """Whether there are surely no more rows, as far as footers and line ends show it."""
@@ -200,10 +220,16 @@ class Sources:
             self.met.unpacked += table.nbytes if isinstance(part.file, Parquet) else 0
             arrays = [self._column(part, table, f.name, columns[f.name], f.type) for f in schema]
             if self.spec.nulls:
-                arrays = [without_numbers(array, self.spec.nulls) for array in arrays]
+                arrays = [without(array, self.spec.nulls) for array in arrays]
             whole = len(columns) == len(self.found) > 1
             if whole and isinstance(part.file, Delimited) and all(array.null_count for array in arrays):
                 self.met.blank += _blank_rows(arrays)
+            if (
+                whole
+                and isinstance(part.file, Delimited)
+                and all(kind == STRING for kind in columns.values())
+            ):
+                self.met.headers += _header_rows(arrays, list(columns))
             yield pa.Table.from_arrays(arrays, schema=schema)
 
     def _slices(
@@ -212,6 +238,7 @@ class Sources:
         """Tables with the rows from `first` to before `stop`, and the files that they are from."""
         at = 0
         for part in self.parts:
+            self._reading = part
             if part.row_starts and at + part.row_starts.rows <= first:
                 at += part.row_starts.rows
                 continue
@@ -286,6 +313,19 @@ def _blank_rows(arrays: Sequence[pa.Array | pa.ChunkedArray]) -> int:
     return int(pc.sum(empty).as_py() or 0)
 
 
+def _header_rows(arrays: Sequence[pa.Array | pa.ChunkedArray], names: Sequence[str]) -> int:
+    """Rows that hold the names of their columns, as files have that were put together with their headers."""
+    again: pa.Array | None = None
+    for array, name in zip(arrays, names, strict=True):
+        found = pc.is_in(
+            _one(array), value_set=pa.array([name] if again is not None else [name, f"\ufeff{name}"])
+        )
+        again = found if again is None else pc.and_(again, found)
+        if not pc.any(again).as_py():
+            return 0
+    return int(pc.sum(again).as_py() or 0)
+
+
 def _has_infinite(column: pa.Array) -> bool:
     return column.type == pa.float64() and bool(pc.any(pc.is_inf(column)).as_py())
 
@@ -316,6 +356,7 @@ def open_sources(files: Sequence[DropFile], spec: ReadSpec) -> Sources:
     sources.parts += open_parts(files, spec, budget, sources.told)
     if not sources.parts:
         raise rejected("empty-file", f"{quoted(files[0].name)} is empty")
+    sources.there = frozenset(name for part in sources.parts for name in part.columns)
     first_looks(sources.parts, spec)
     _leave_out_indexes(sources)
     _leave_out_ignored(sources)
@@ -442,8 +483,12 @@ def _spoilt(part: Part, name: str) -> Exception:
     look = part.looks[name]
     odd = look.odd.get(POINT) or look.odd.get("beyond", "")
     line = part.file.line_of(part.names[name], odd) if isinstance(part.file, Delimited) else ""
-    share = f"{look.values:,} values, nearly all of them numbers, and among them {quoted(odd)}{line}"
-    return rejected("unparsable-numbers", f"column {quoted(name)} holds {share}")
+    column = f"{quoted(part.file.name)}: column {quoted(name)}"
+    if nfc(odd) == name:
+        return rejected("unparsable-numbers", f"{column} holds its own name{line}: a header among the rows")
+    beyond = "" if look.odd.get(POINT) else ", which 64 bits do not hold"
+    share = f"{look.values:,} values, nearly all of them numbers, and among them {quoted(odd)}{line}{beyond}"
+    return rejected("unparsable-numbers", f"{column} holds {share}")
 
 
 def _found(sources: Sources, name: str) -> str | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 import drift
 from shared.files.drop_files import JUDGED_AS, MIB, DropFile, Limits, ReadSpec
 from shared.files.parquet import Parquet
-from shared.files.part import Part
+from shared.files.part import SAID_NUMBERS, Part
 from shared.files.partitions import table_of
 from shared.files.passed_over import is_data
 from shared.intake.rejections import quoted, rejected
@@ -22,6 +23,7 @@ from shared.tables import delta_table, mltable
 from shared.tables.snapshot import LOG
 from shared.values.column_kinds import DATETIME, INTEGER, NOTHING, NUMBER, STRING, infinite
 from shared.values.forms import decided
+from shared.values.number_text import COMMA, POINT
 from shared.values.texts import Contradicted
 
 _COMMIT = re.compile(r"(.+)@(\d{1,18})")
@@ -38,6 +40,22 @@ class Profiled:
     profile: drift.Profile
     findings: tuple[str, ...] = ()
     hints: Mapping[str, str] | None = None
+    names: frozenset[str] = frozenset()
+    """All columns of the files, those that are left out as well."""
+    signs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The currencies and units around numbers, of columns that a person says are numbers."""
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What others of their kind are read by: as JSON, for a stored profile."""
+        signs = {name: sorted(found) for name, found in self.signs.items()}
+        return {key: value for key, value in (("hints", dict(self.hints or {})), ("signs", signs)) if value}
+
+    @classmethod
+    def of(cls, kept: drift.Profile) -> Profiled:
+        """A stored one."""
+        hints, signs = (kept.reading.get(key, {}) for key in ("hints", "signs"))
+        return cls(kept, hints=hints, signs={name: frozenset(found) for name, found in signs.items()})
 
 
 def files_of(path: Path) -> list[DropFile]:
@@ -118,7 +136,15 @@ def profile(
         found = {name: style for name, look in looks if (style := decided(look))}
         counted = profiler.finish()
         _check_finite(counted)
-        return Profiled(counted, tuple(sources.findings()), found)
+        signs = {name: _signs(sources, name) for name, kind in said.items() if kind in SAID_NUMBERS}
+        return Profiled(counted, tuple(sources.findings()), found, sources.there, signs)
+
+
+def _signs(sources: Sources, name: str) -> frozenset[str]:
+    """What stands around the numbers of a column; an empty text for numbers by themselves."""
+    looks = [part.looks[name] for part in sources.parts if name in part.looks]
+    bare = any(look.rows[POINT] or look.rows[COMMA] for look in looks)
+    return frozenset({sign for look in looks for sign in look.signs} | ({""} if bare else set()))
 
 
 def _check_finite(counted: drift.Profile) -> None:

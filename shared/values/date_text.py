@@ -18,7 +18,8 @@ _CLOCK = (
     r"(?P<half> ?[AaPp]\.? ?[Mm]\.?)?(?: Uhr)?" + _ZONE
 )
 _TIME = rf"(?:(?:[Tt ]|, ?| at ){_CLOCK})?$"
-_NAMED_TIME = rf"(?:(?:[Tt: ]|, ?| at ){_CLOCK})?$"
+_NAMED_TIME = rf"(?:(?:[Tt: ]|, ?| at ){_CLOCK.replace(':(', '[:.](')})?$"
+"""Oracle's own form parts hours and minutes by points: 01-MAR-24 10.15.00.000000 AM."""
 _WEEKDAY = r"^(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,? )?"
 _MONTH = r"(?P<name>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)(?:[a-qs-z][a-z]*|ruar[a-z]*|r)?\.?"
 _YEAR_FIRST = r"^(?P<year>\d{4})(?:[-/.] ?|年)(?P<month>\d{1,2})(?:[-/.] ?|月)(?P<day>\d{1,2})[日.]?" + _TIME
@@ -47,7 +48,7 @@ _CLEAR = (_YEAR_FIRST, _NAMED, _MONTH_NAMED, _UNIX, _COMPACT)
 
 LOOKS_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?$"
 """What Arrow reads as it is, without a zone."""
-FINE = r":\d{2}[.,]\d{6}\d*[1-9]"
+FINE = r"[:.]\d{2}[.,]\d{6}\d*[1-9]"
 """Parts of a second below microseconds, which are cut."""
 _SOME_MONTH = (
     "(jan|feb|fév|mar|mär|mrz|apr|avr|abr|ma[ijy]|jun|jui|jul|aug|ago|aoû|sep|set|okt|oct|out|nov|dez|dec|déc|dic"

@@ -71,7 +71,7 @@ def settle(
         elif form.open and form.kind == DATETIME:
             asked = said.get(name) == "time"
             needed = asked or before.get(name) == DATETIME
-            forms[name] = _with_order(name, looks[name], (own & ORDERS) or (shown & ORDERS), needed)
+            forms[name] = _with_order(name, looks[name], own & ORDERS, shown & ORDERS, needed=needed)
     return forms
 
 
@@ -87,7 +87,7 @@ def decided(look: Look) -> str:
 
 
 def _alone(name: str, look: Look, said: str, before: str) -> Form:
-    if said in ("text", "id", "category") and (said == "text" or not _all_numbers(look)):
+    if said in ("text", "id", "category") and (said == "text" or not _by_value(look, said, before)):
         return TEXT
     if said in (*ORDERS, "time"):
         return _stated_time(name, look, said)
@@ -113,8 +113,12 @@ def _empty(look: Look, before: str) -> Form:
     return replace(TEXT, open=True) if words else Form(NOTHING, open=True)
 
 
-def _all_numbers(look: Look) -> bool:
-    return not look.rows["code"] and look.values in (look.rows[POINT], look.rows[COMMA])
+def _by_value(look: Look, said: str, before: str) -> bool:
+    """Whether the values are told apart by what they are, not by how they are written: 1 and 1.0, True and true; not
+    where the version before holds them as text."""
+    numbers = not look.rows["code"] and look.values in (look.rows[POINT], look.rows[COMMA])
+    truth = said == "category" and before != STRING and 0 < look.values == look.rows["truth"]
+    return numbers or truth
 
 
 def _numbers(look: Look) -> Form | None:
@@ -182,10 +186,13 @@ def _in_order(order: str, why: str = "") -> Form:
     return Form(DATETIME, order, doubt=f"holds dates, read with the {order.replace('-', ' ')}{why}")
 
 
-def _with_order(name: str, look: Look, orders: set[str], needed: bool) -> Form:
-    """No value by itself shows which number is the day, or the year."""
+def _with_order(name: str, look: Look, own: set[str], shown: set[str], *, needed: bool) -> Form:
+    """No value by itself shows which number is the day, or the year: the same column does in other files (`own`), or
+    others in this one."""
+    orders = own or shown
     if len(orders) == 1 and look.dates.allows(order := next(iter(orders))):
-        return _in_order(order, " like other columns of the file")
+        like = "the same column elsewhere" if own else "other columns of the file"
+        return _in_order(order, f" like {like}")
     if order := look.dates.order():
         return _in_order(order)
     parts = "the day and the year" if look.dates.by_spread else "the day and the month"

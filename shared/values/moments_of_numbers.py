@@ -16,6 +16,8 @@ _UNITS = {"seconds": 1e6, "milliseconds": 1e3, "microseconds": 1.0, "nanoseconds
 _BEGINS = 3e7  # seconds: late in 1970
 _ENDS = 3e10  # the year 2920; so no number fits two units
 _LIKELY = (9.4e8, 2.6e9)  # 2000 to 2052
+_MONTHS = (190_001, 210_012)
+"""As days of Excel they lie between 2420 and 2474; what has such values is 202401, a month."""
 _DAYS_TO_1970 = 25_569
 _MICROSECONDS_A_DAY = 86_400e6
 STYLES = frozenset({COMPACT, EXCEL, *_UNITS})
@@ -44,6 +46,8 @@ class Range:
             return ""
         if self.dates:
             return COMPACT
+        if _MONTHS[0] <= self.least and self.most <= _MONTHS[1]:
+            return ""
         if self.least >= 10_000 and self.most < 2_958_466:  # a year is no day; the last day of 9999
             return EXCEL
         fits = (u for u, factor in _UNITS.items() if _within(self, _BEGINS, _ENDS, 1e6 / factor))

@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.values import date_text
+from shared.values.column_kinds import ARROW, DATETIME
 from shared.values.word_sets import word_set
 
 ALWAYS = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null")
@@ -68,10 +70,18 @@ def _markers(words: pa.Array, known: tuple[str, ...]) -> pa.Array:
     return found
 
 
-def without_numbers(column: pa.Array | pa.ChunkedArray, said: Sequence[str]) -> pa.Array | pa.ChunkedArray:
-    """A column without the numbers that a person says mean no value, however they are written."""
+def without(column: pa.Array | pa.ChunkedArray, said: Sequence[str]) -> pa.Array | pa.ChunkedArray:
+    """A typed column without the numbers, times and truth values that a person says mean no value, however they are
+    written."""
     numbers = [number for text in said if (number := _number(text)) is not None]
-    if pa.types.is_integer(column.type):
+    if pa.types.is_timestamp(column.type):
+        times = (date_text.moments(pa.array([text]), date_text.CLEAR) for text in said)
+        meant = pa.array([time[0].as_py() for time in times if time is not None], ARROW[DATETIME])
+    elif pa.types.is_boolean(column.type):
+        meant = pa.array(
+            [word == "true" for text in said if (word := text.lower()) in ("true", "false")], pa.bool_()
+        )
+    elif pa.types.is_integer(column.type):
         whole = [int(number) for number in numbers if -(2**63) <= number < 2**63 and number == int(number)]
         meant = pa.array(whole, pa.int64())
     elif pa.types.is_floating(column.type):

@@ -49,7 +49,7 @@ UNSEEN = (
 """Signs of no width, which copies from pages and tables bring along."""
 DECORATED = (
     rf"^{_DASH}\s?{_AROUND}\s?{_DASH}{_NUMBER}$|^{_DASH}{_NUMBER}\s?{_BEHIND}$|"
-    rf"^\(({_AROUND}\s?)?{_NUMBER}\s?{_BEHIND}?\)$|^{_NUMBER}\s?[\x{{2212}}-]$|"
+    rf"^\(({_AROUND}\s?)?{_NUMBER}\s?{_BEHIND}?\)$|^{_AROUND}\s?\({_NUMBER}\)$|^{_NUMBER}\s?[\x{{2212}}-]$|"
     rf"""^['"\x{{2018}}\x{{2019}}\x{{201c}}\x{{201d}}]{_DASH}{_NUMBER}['"\x{{2019}}\x{{201d}}]$"""
 )
 """Percentages, currencies, units, the parentheses and the minus behind of bookkeepers, quotes: text, unless a person
@@ -66,6 +66,7 @@ numbers, and told."""
 
 def bare(words: pa.Array) -> pa.Array:
     """The numbers without what DECORATED allows around them."""
+    words = pc.replace_substring_regex(words, rf"^{_AROUND}\s?\((.*)\)$", r"-\2")
     words = pc.replace_substring_regex(words, r"^\((.*)\)$", r"-\1")
     words = pc.replace_substring_regex(words, r"^(.*?)\s?[\x{2212}-]$", r"-\1")
     words = pc.replace_substring_regex(

@@ -76,10 +76,11 @@ def _truth(words: pa.Array, name: str, form: Form) -> pa.Array:
 
 
 def _numbers(words: pa.Array, name: str, form: Form) -> pa.Array:
+    written = words
     if form.bare:
         words = number_text.bare(words)
     grammar = (number_text.GRAMMAR if form.kind == NUMBER else number_text.WHOLE)[form.style]
-    _check(words, pc.match_substring_regex(words, grammar), name)
+    _check(written, pc.match_substring_regex(words, grammar), name)
     if not form.bare:
         _check(words, pc.invert(pc.match_substring_regex(words, number_text.CODE)), name, "codes")
     try:

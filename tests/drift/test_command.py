@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -147,6 +149,89 @@ def test_a_report_that_compared_nothing_is_no_success(files: Path) -> None:
     (files / "head.csv").write_text("income,town\n")
     code, said, _ = run("compare", files / "head.csv", files / "quiet.csv")
     assert code == 2 and "nothing was compared" in " ".join(said.split())
+
+
+def test_the_file_of_a_value_is_named_in_a_folder_too(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    for part in range(3):
+        odd = "oops,a\n" if part == 1 else ""
+        (tmp_path / "new" / f"p{part}.csv").write_text(
+            "x,k\n" + "".join(f"{i},a\n" for i in range(100)) + odd
+        )
+    code, _, error = run("compare", tmp_path / "new" / "p0.csv", tmp_path / "new")
+    assert (
+        code == 2 and "new: 'p1.csv': column 'x' holds 101 values" in error and "'oops' in line 102" in error
+    )
+    assert "--null" in error and "--column" in error
+
+
+def test_a_misspelt_option_is_refused(files: Path) -> None:
+    for option in (["--ignore", "Town"], ["--column", "Town=category"]):
+        code, said, error = run("compare", files / "reference.parquet", files / "quiet.csv", *option)
+        assert (code, said) == (2, "") and "there is no column 'Town'; there is town" in error
+        assert run("profile", files / "quiet.csv", "-o", files / "kept", *option)[0] == 2
+    assert not (files / "kept").exists()
+
+
+def test_what_is_left_out_may_be_of_any_type(tmp_path: Path) -> None:
+    clock = pa.array([0, 1, 2] * 100, pa.time64("us"))
+    pq.write_table(
+        pa.table({"clock": clock, "x": [float(i % 7) for i in range(300)]}), tmp_path / "a.parquet"
+    )
+    for option in (["--ignore", "clock"], ["--column", "clock=ignore"]):
+        assert run("compare", tmp_path / "a.parquet", tmp_path / "a.parquet", *option)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "options", "told"),
+    [
+        ([-999 if i % 10 == 0 else i % 50 for i in range(300)],
+         [-999 if i % 10 == 0 else i * 7 % 50 for i in range(300)], ["--null", "-999"], ""),
+        (["1.234.567", *(f"{1 + i % 9}.{i * 37 % 1000:03d}" for i in range(300))],
+         [f"{1 + i % 9}.{i * 41 % 1000:03d}" for i in range(300)], [], ""),
+        ([f"{1 + i % 28:02d}/{1 + i % 12:02d}/2024" for i in range(300)],
+         [f"{1 + i % 12:02d}/{1 + i % 11:02d}/2024" for i in range(300)], [],
+         "read with the day first like the same column"),
+        ([f"€ {i % 50}" for i in range(300)], [f"$ {i % 50}" for i in range(300)], ["--column", "x=number"],
+         "signs differ: '€' in first, '$' in second"),
+        ([f"{i % 50 / 100}" for i in range(300)], [f"{i % 50}%" for i in range(300)], ["--column", "x=number"],
+         "signs differ: none in first, '%' in second"),
+    ],
+)  # fmt: skip
+def test_a_stored_profile_knows_how_its_file_was_read(
+    first: list[object], second: list[object], options: list[str], told: str, tmp_path: Path
+) -> None:
+    for name, values in (("first.csv", first), ("second.csv", second)):
+        (tmp_path / name).write_text("x;k\n" + "".join(f"{value};a\n" for value in values))
+    at_once = run("compare", tmp_path / "first.csv", tmp_path / "second.csv", *options)
+    kept, _, _ = run("profile", tmp_path / "first.csv", "-o", tmp_path / "first", *options)
+    stored = run("compare", tmp_path / "first", tmp_path / "second.csv")
+    assert kept == 0 and stored[0] == at_once[0] != 2
+    for said in (at_once[1], stored[1]):
+        words = " ".join(said.split()).replace("first.csv", "first").replace("second.csv", "second")
+        assert told in words and ("signs differ" in words) == told.startswith("signs")
+    assert "read as a fraction" not in stored[1]
+
+
+def test_a_time_that_64_bits_do_not_hold_is_refused_whichever_way_it_is_read(tmp_path: Path) -> None:
+    """Cast without a check it came out as another time, and only where nothing else was said."""
+    near, far = (
+        pa.array([begin + i * 604_800_000 for i in range(300)], pa.int64()).cast(pa.timestamp("ms"))
+        for begin in (1_700_000_000_000, 2_534_023_007_990_000_000)
+    )
+    for name, moments in (("near", near), ("far", far)):
+        pq.write_table(pa.table({"t": moments, "k": ["a"] * 300}), tmp_path / f"{name}.parquet")
+    for option in ([], ["--column", "k=category"]):
+        code, said, error = run("compare", tmp_path / "near.parquet", tmp_path / "far.parquet", *option)
+        assert (
+            (code, said) == (2, "") and "a time beyond the year 290,000" in error and "far.parquet" in error
+        )
+
+
+def test_no_zero_is_another_category_than_zero() -> None:
+    ones = drift.profile(pa.table({"x": [0.0, 1.0] * 200}), columns={"x": "category"})
+    others = drift.profile(pa.table({"x": [-0.0, 1.0] * 200}), grid=ones, columns={"x": "category"})
+    assert not drift.compare(ones, others).detected
 
 
 def test_in_a_pipe_a_column_is_one_line_however_long_its_name_is(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ def test_codes_and_words_are_no_numbers_in_another_form(value: str) -> None:
         (["(3.5)", "12.00"], [-3.5, 12.0], ""),
         (["$-1,234.50", "($3)", "-$2.5"], [-1234.5, -3.0, -2.5], ""),
         (["12 kg", "13.5 kg"], [12.0, 13.5], ""),
+        (["$ (1,234.50)", "$ 12.00", "$(3)"], [-1234.5, 12.0, -3.0], ""),
         (["R$ 1.234,00", "R$ 2,5"], [1234.0, 2.5], ""),
         (["12k", "3M"], [12.0, 3.0], "different signs"),
         (["12.5%", "0.5"], [12.5, 0.5], "different signs"),
@@ -125,6 +126,18 @@ def test_what_is_no_number_is_named_where_a_person_says_number(value: str) -> No
     with pytest.raises(InputRejected) as refused:
         Read(column(["5", value]), columns={"x": "number"})
     assert refused.value.code == "unparsable-numbers" and f"'{value}'" in str(refused.value)
+
+
+def test_a_value_that_is_no_number_is_told_as_it_stands_with_its_file_and_line() -> None:
+    with pytest.raises(
+        InputRejected, match=r"'table': column 'x' holds '€ oops' in line 3, which is not a num"
+    ):
+        Read(column(["€ 5", "€ oops"]), columns={"x": "number"})
+    long = [*map(str, range(300)), "9" * 20]
+    with pytest.raises(
+        InputRejected, match=r"'table': column 'x' holds 301 .* in line 302, which 64 bits do not"
+    ):
+        Read(column(long))
 
 
 @QUICK
@@ -164,6 +177,8 @@ def test_point_and_comma_that_could_each_be_either_are_told_not_refused() -> Non
         ("Wed Jan 31 10:15:30 UTC 2024", day(2024, 1, 31, 10, 15, 30)),
         ("Wed Jan 31 10:15:30 2024", day(2024, 1, 31, 10, 15, 30)),
         ("31. Januar 2024", day(2024, 1, 31)),
+        ("31-JAN-24 10.15.30.000000 PM", day(2024, 1, 31, 22, 15, 30)),  # Oracle's default
+        ("31-JAN-2024 10.15.30 AM +01:00", day(2024, 1, 31, 9, 15, 30)),
     ],
 )
 def test_further_forms_of_times_are_read(text: str, moment: dt.datetime) -> None:
@@ -245,7 +260,7 @@ def test_dates_as_numbers_are_told_and_read_where_a_person_says_so() -> None:
     assert moved.kinds["x"] == "integer" and "say `time`" in moved.findings
     excel = Read(column(["45322.5", "45323"]), columns={"x": "time"})
     assert excel.rows["x"] == [day(2024, 1, 31, 12), day(2024, 2, 1)] and "Excel" in excel.findings
-    for strange in ("2024", "1.5", "20241301", "-5"):
+    for strange in ("2024", "202401", "1.5", "20241301", "-5"):
         with pytest.raises(InputRejected) as refused:
             Read(column([strange]), columns={"x": "time"})
         assert refused.value.code == "no-time" and strange in str(refused.value)
@@ -254,6 +269,39 @@ def test_dates_as_numbers_are_told_and_read_where_a_person_says_so() -> None:
 def test_times_that_are_cut_are_told() -> None:
     assert "finer than microseconds" in Read(column(["2024-01-31 10:15:30.1234567"])).findings
     assert "finer" not in Read(column(["2024-01-31 10:15:30.1234560"])).findings
+    assert "finer" in Read(column(["31-JAN-24 10.15.30.123456789 PM"])).findings
+
+
+def test_truth_values_are_categories_by_what_they_say_and_text_as_it_is_written() -> None:
+    values = ["True", "false", "TRUE"]
+    assert Read(column(values), columns={"x": "category"}).rows["x"] == [True, False, True]
+    assert Read(column(values), columns={"x": "text"}).rows["x"] == values
+    before = {"x": "string", "n": "integer"}
+    assert Read(column(values), columns={"x": "category"}, known_columns=before).rows["x"] == values
+
+
+# --- rows that are none ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_headers_among_rows_of_text_are_told(mark: str) -> None:
+    one = f"{mark}word,place\nhut,berg\nhaus,tal\n"
+    read = Read(one * 3)
+    assert "2 rows repeat the header" in read.findings and len(read.rows["word"]) == 8
+    assert "repeat" not in Read("word,place\nword,berg\nhaus,place\n").findings
+    assert "1 row repeats the header" in Read(one + "word,place\n").findings
+
+
+def test_a_header_among_numbers_is_refused_by_its_line() -> None:
+    one = "x,place\n" + "1,berg\n" * 100
+    with pytest.raises(
+        InputRejected, match="'table': column 'x' holds its own name in line 102: a header among"
+    ):
+        Read(one * 2)
+
+
+def test_a_name_is_the_same_however_its_lines_end() -> None:
+    assert list(Read('"unit\r\nprice",n\r\n1,2\r\n').rows) == ["unit\nprice", "n"]
 
 
 # --- many files ------------------------------------------------------------------------------------

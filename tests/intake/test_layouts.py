@@ -133,6 +133,15 @@ def test_what_is_no_table_is_refused_by_name(name: str) -> None:
     )
 
 
+def test_a_footer_of_two_lines_is_no_quote_that_is_not_closed() -> None:
+    """Power BI writes its filters so. A quote that swallows rows holds separators."""
+    with pytest.raises(InputRejected, match="1 value in line 42") as short:
+        Read(text(below='"Applied filters:\nnone"\n'))
+    with pytest.raises(InputRejected, match="quote that is not closed in line 42") as unclosed:
+        Read(text(below='"1,w1,0\n2,w2,0\n3,w1,0"\n'))
+    assert (short.value.code, unclosed.value.code) == ("ragged-rows", "field-too-large")
+
+
 def test_what_only_says_a_separator_is_empty() -> None:
     with pytest.raises(InputRejected) as refused:
         Read("sep=;\n")

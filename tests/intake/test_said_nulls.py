@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,27 @@ def test_a_column_of_text_is_what_its_other_values_are(
     assert kinds["x"] == kind
     assert found["x"] == values if values is not None else found["x"][1] is None
     assert read(path, nulls=())[1]["x"][1] is not None
+
+
+@pytest.mark.parametrize("said", ["1900-01-01", "1900-01-01 00:00:00", "1900-01-01T00:00:00Z", "01 Jan 1900"])
+@pytest.mark.parametrize(
+    "type_", [pa.timestamp("us"), pa.timestamp("ms", "UTC"), pa.timestamp("ns"), pa.date32()]
+)
+def test_a_time_of_parquet_means_no_value_however_it_is_said(
+    said: str, type_: pa.DataType, tmp_path: Path
+) -> None:
+    moments = pa.array([dt.date(1900, 1, 1), dt.date(2024, 1, 31), None]).cast(pa.timestamp("us")).cast(type_)
+    pq.write_table(pa.table({"x": moments, "k": [1, 2, 3]}), tmp_path / "x.parquet")
+    assert [value is None for value in read(tmp_path / "x.parquet", nulls=(said,))[1]["x"]] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_a_truth_value_of_parquet_means_no_value(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": [True, False], "k": [1, 2]}), tmp_path / "x.parquet")
+    assert read(tmp_path / "x.parquet", nulls=("False",))[1]["x"] == [True, None]
 
 
 NUMBERS = st.lists(st.one_of(st.none(), st.integers(-50, 50)), min_size=1, max_size=20)

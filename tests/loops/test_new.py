@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
@@ -270,6 +272,9 @@ def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
         ),
         (b"", ["--target", "x"], "empty-file"),
         (b"a,b\n1,2\n3,4\n", ["--target", "b", "--time", "a"], "not a column of times"),
+        (b"a,b\n1,2\n3,4\n", ["--target", "b", "--time", "a"], "if it holds times, pass --column a=time"),
+        (many_categories(), ["--target", "note"], "if they are numbers, pass --column note=number"),
+        (b"a,b\n1,2\n3,4\n", ["--target", "b", "--column", "A=ignore"], "there is no such column"),
         (b"a,b\n1,x\n3,x\n", ["--target", "b"], "b has one value (x) in 2 rows"),
         (b"a,b\n1,2\n3,2\n", ["--target", "b", "--task", "regression"], "b has one value (2) in 2 rows"),
         (b"a,b\n1,\n3,\n", ["--target", "b"], "b has no value in 2 rows"),
@@ -293,6 +298,21 @@ def test_gzip_and_hostile_names_make_a_valid_loop(tmp_path: Path) -> None:
     result = new("odd", "--data", str(data), "--folder", str(tmp_path), "--target", "t\\")
     assert result.exit_code == 0, result.exception
     assert loopfile.load(tmp_path / "odd").data.target == "t\\"
+
+
+def test_a_column_of_no_use_that_a_person_leaves_out_is_left_out_of_drops_too(tmp_path: Path) -> None:
+    """The loop file lacked it, so the first drop was refused."""
+    data = tmp_path / "data.parquet"
+    clock = pa.array(range(60), pa.time64("us"))
+    pq.write_table(pa.table({"clock": clock, "a": [n * 1.5 for n in range(60)], "b": ["x", "y"] * 30}), data)
+    options = ("--target", "b", "--column", "clock=ignore")
+    result = new("clocks", "--data", str(data), "--folder", str(tmp_path), *options)
+    assert result.exit_code == 0, result.output
+    written = loopfile.load(tmp_path / "clocks").data
+    assert written.ignore == ("clock",)
+    spec = ReadSpec.of(written, {}, b"")
+    drop = DropFile(data, "data.parquet", data.stat().st_size)
+    assert read_drop([drop], spec, tmp_path / "out").rows == 60
 
 
 def test_nothing_of_the_template_is_left_in_it(tmp_path: Path) -> None:

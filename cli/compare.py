@@ -165,7 +165,10 @@ def said(columns: list[str] | None) -> dict[str, str]:
             raise typer.BadParameter(
                 f"{each!r} is not NAME=KIND; the kinds are {', '.join(COLUMN_KINDS)}", param_hint="--column"
             )
-        found[name] = kind
+        if found.setdefault(name, kind) != kind:
+            raise typer.BadParameter(
+                f"{name!r} is said to be {found[name]} and {kind}", param_hint="--column"
+            )
     return found
 
 

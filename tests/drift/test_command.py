@@ -171,6 +171,9 @@ def test_a_misspelt_option_is_refused(files: Path) -> None:
         assert (code, said) == (2, "") and "there is no column 'Town'; there is town" in error
         assert run("profile", files / "quiet.csv", "-o", files / "kept", *option)[0] == 2
     assert not (files / "kept").exists()
+    twice = ["--column", "town=category", "--column", "town=text"]
+    code, _, error = run("compare", files / "reference.parquet", files / "quiet.csv", *twice)
+    assert code == 2 and "said to be category and text" in " ".join(error.replace("│", " ").split())
 
 
 def test_what_is_left_out_may_be_of_any_type(tmp_path: Path) -> None:

@@ -317,9 +317,11 @@ def _header_rows(arrays: Sequence[pa.Array | pa.ChunkedArray], names: Sequence[s
     """Rows that hold the names of their columns, as files have that were put together with their headers."""
     again: pa.Array | None = None
     for array, name in zip(arrays, names, strict=True):
-        found = pc.is_in(
-            _one(array), value_set=pa.array([name] if again is not None else [name, f"\ufeff{name}"])
-        )
+        column, wanted = _one(array), pa.array([name, f"\ufeff{name}"])
+        if pa.types.is_dictionary(column.type):
+            found = pc.fill_null(pc.is_in(column.dictionary, value_set=wanted).take(column.indices), False)
+        else:
+            found = pc.is_in(column, value_set=wanted)
         again = found if again is None else pc.and_(again, found)
         if not pc.any(again).as_py():
             return 0

@@ -39,7 +39,7 @@ REMEDIES: dict[str, str] = {
     "duplicate-header": "give each column a name of its own",
     "empty-header": "give each column a name; pandas writes none for its index: use index=False",
     "ragged-rows": "give each row as many values as the header has; quote values that hold the separator",
-    "bad-encoding": "save the file as UTF-8",
+    "bad-encoding": "write the whole file again, as UTF-8",
     "unparsable-numbers": (
         "correct these values, name those that mean no value (data.nulls, --null), or say what the column is "
         "(data.columns, --column)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,12 +64,7 @@ def profile(
             raise ConfigurationError(f"{data} is a stored profile already; compare takes it as it is")
         columns = said(column)
         read = _read(data, ignore, columns, null, by=by)
-        how = {
-            **read.reading,
-            **({"nulls": null} if null else {}),
-            **({"columns": columns} if columns else {}),
-        }
-        kept = replace(read.profile, reading=how)
+        kept = read.stored()
         _check_said((*columns, *(ignore or ())), read)
         _check_apart(output, data)
         write(output, kept.to_bytes())
@@ -116,8 +111,7 @@ def compare(
         columns = given = said(column)
         before = _stored(reference)
         if before is not None:  # what it was read by holds for the other as well, where nothing else is said
-            columns = {**before.profile.reading.get("columns", {}), **columns}
-            null = null or before.profile.reading.get("nulls")
+            columns, null = {**before.columns, **columns}, null or list(before.nulls)
         before = before or _read(reference, ignore, columns, null, by=by)
         known = before.profile
         stored = {one.column for one in known.by}

@@ -256,7 +256,7 @@ def _parse_profile(header: dict[str, Any], left: Any) -> Profile:
         by=tuple(By(column, tuple(edges)) for column, edges in by),
         segments=segments,
         copies=Copies(*header.get("copies", ())),
-        reading=header.get("reading", {}),
+        reading=dict(header.get("reading", {})),
     )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -45,17 +44,37 @@ class Profiled:
     signs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The currencies and units around numbers, of columns that a person says are numbers."""
 
-    @property
-    def reading(self) -> dict[str, Any]:
-        """What others of their kind are read by: as JSON, for a stored profile."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    nulls: tuple[str, ...] = ()
+    """What a person said of them."""
+
+    def stored(self) -> drift.Profile:
+        """The profile with what others of its kind are read by."""
         signs = {name: sorted(found) for name, found in self.signs.items()}
-        return {key: value for key, value in (("hints", dict(self.hints or {})), ("signs", signs)) if value}
+        told = {
+            "hints": dict(self.hints or {}),
+            "signs": signs,
+            "columns": dict(self.columns),
+            "nulls": self.nulls,
+        }
+        return replace(self.profile, reading={key: value for key, value in told.items() if value})
 
     @classmethod
     def of(cls, kept: drift.Profile) -> Profiled:
-        """A stored one."""
-        hints, signs = (kept.reading.get(key, {}) for key in ("hints", "signs"))
-        return cls(kept, hints=hints, signs={name: frozenset(found) for name, found in signs.items()})
+        """A stored one; `drift.DataError` where what stands there of its reading makes no sense."""
+        try:
+            hints, signs, columns = (dict(kept.reading.get(key, {})) for key in ("hints", "signs", "columns"))
+            return cls(
+                kept,
+                hints=hints,
+                signs={name: frozenset(found) for name, found in signs.items()},
+                columns={name: str(kind) for name, kind in columns.items()},
+                nulls=tuple(map(str, kept.reading.get("nulls", ()))),
+            )
+        except (TypeError, ValueError) as error:
+            raise drift.DataError(
+                "this stored profile is damaged", remedy="Restore it, or profile the data again."
+            ) from error
 
 
 def files_of(path: Path) -> list[DropFile]:
@@ -137,7 +156,7 @@ def profile(
         counted = profiler.finish()
         _check_finite(counted)
         signs = {name: _signs(sources, name) for name, kind in said.items() if kind in SAID_NUMBERS}
-        return Profiled(counted, tuple(sources.findings()), found, sources.there, signs)
+        return Profiled(counted, tuple(sources.findings()), found, sources.there, signs, said, nulls)
 
 
 def _signs(sources: Sources, name: str) -> frozenset[str]:

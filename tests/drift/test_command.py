@@ -1,6 +1,7 @@
 """`driftloop profile` and `driftloop compare`: what they print, write and exit with."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +215,16 @@ def test_a_stored_profile_knows_how_its_file_was_read(
         words = " ".join(said.split()).replace("first.csv", "first").replace("second.csv", "second")
         assert told in words and ("signs differ" in words) == told.startswith("signs")
     assert "read as a fraction" not in stored[1]
+
+
+@pytest.mark.parametrize("reading", [{"hints": [1]}, {"signs": {"x": 1}}, {"columns": "no"}, {"nulls": 5}])
+def test_what_a_stored_profile_says_of_its_reading_is_looked_at(
+    files: Path, reading: dict[str, object]
+) -> None:
+    kept = replace(drift.profile(files / "reference.parquet"), reading=reading)
+    (files / "kept").write_bytes(kept.to_bytes())
+    code, said, error = run("compare", files / "kept", files / "quiet.csv")
+    assert (code, said) == (2, "") and "this stored profile is damaged" in error
 
 
 def test_a_time_that_64_bits_do_not_hold_is_refused_whichever_way_it_is_read(tmp_path: Path) -> None:

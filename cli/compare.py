@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from difflib import get_close_matches
@@ -65,7 +65,7 @@ def profile(
         columns = said(column)
         read = _read(data, ignore, columns, null, by=by)
         kept = read.stored()
-        _check_said((*columns, *(ignore or ())), read)
+        check_named((*columns, *(ignore or ())), read.there)
         _check_apart(output, data)
         write(output, kept.to_bytes())
     size = output.stat().st_size
@@ -108,20 +108,10 @@ def compare(
     import drift
 
     with _bad_input():
-        columns = given = said(column)
-        before = _stored(reference)
-        if before is not None:  # what it was read by holds for the other as well, where nothing else is said
-            columns, null = {**before.columns, **columns}, null or list(before.nulls)
-        before = before or _read(reference, ignore, columns, null, by=by)
-        known = before.profile
-        stored = {one.column for one in known.by}
-        if lost := next((name for name in by or () if name not in stored), None):
-            raise drift.DataError(
-                f"it was not stored by {lost}", reference.name, f"Run driftloop profile with --by {lost}."
-            )
-        after = _stored(current) or _read(current, ignore, columns, null, grid=known, hints=before.hints)
-        new = after.profile
-        _check_said((*given, *(ignore or ())), before, after)
+        columns = said(column)
+        before, after = _both(reference, current, ignore, columns, null, by)
+        known, new = before.profile, after.profile
+        columns = {**before.columns, **columns}
         policy = drift.Policy(
             false_alarm_rate=rate,
             material_numeric=tolerance,
@@ -166,21 +156,46 @@ def said(columns: list[str] | None) -> dict[str, str]:
     return found
 
 
+def _both(
+    reference: Path,
+    current: Path,
+    ignore: list[str] | None,
+    columns: dict[str, str],
+    null: list[str] | None,
+    by: list[str] | None,
+) -> tuple[Profiled, Profiled]:
+    """The two, read alike: what a stored one was read by holds for the other as well, where nothing else is said."""
+    from drift import DataError
+
+    before = _stored(reference) or _read(reference, ignore, columns, null, by=by)
+    stored = {one.column for one in before.profile.by}
+    if lost := next((name for name in by or () if name not in stored), None):
+        raise DataError(
+            f"it was not stored by {lost}", reference.name, f"Run driftloop profile with --by {lost}."
+        )
+    alike = {**before.columns, **columns}
+    grid, hints = before.profile, before.hints
+    after = _stored(current) or _read(
+        current, ignore, alike, null or list(before.nulls), grid=grid, hints=hints
+    )
+    check_named((*columns, *(ignore or ())), before.there | after.there)
+    return before, after
+
+
 def _read(
     path: Path, ignore: list[str] | None, columns: dict[str, str], null: list[str] | None, **how: Any
 ) -> Profiled:
+    """Errors say which of the two it is: files of two folders are often called alike."""
     from drift import DataError
-    from shared.errors import InputRejected
+    from shared.errors import ConfigurationError, InputRejected
     from shared.reader import profile_files
 
     try:
         return profile_files.profile(
             path, ignore=tuple(ignore or ()), columns=columns, nulls=tuple(null or ()), **how
         )
-    except (DataError, InputRejected) as error:  # of two, and of the files of a folder, each is named
-        if printable(path.name) in str(error) and not path.is_dir():
-            raise
-        raise DataError(str(error).rstrip("."), printable(str(path))) from error
+    except (DataError, InputRejected) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
 
 
 def _stored(path: Path) -> Profiled | None:
@@ -198,16 +213,13 @@ def _check_apart(output: Path, *inputs: Path) -> None:
         raise ConfigurationError(f"{output} is what was read, and would be lost; name another file")
 
 
-def _check_said(names: Sequence[str], *read: Profiled) -> None:
+def check_named(names: Iterable[str], there: Collection[str]) -> None:
     """A misspelt `--column` or `--ignore` would change nothing and say nothing."""
-    from shared.errors import InputRejected
+    from shared.errors import ConfigurationError
 
-    there = {name for one in read for name in (*one.names, *one.profile.columns, *one.profile.ignored)}
-    if strange := [name for name in names if name not in there]:
-        near = ", ".join(get_close_matches(strange[0], there, 3))
-        raise InputRejected(
-            "missing-column", f"there is no column {strange[0]!r}{f'; there is {near}' if near else ''}"
-        )
+    if strange := next((name for name in names if name not in there), None):
+        near = ", ".join(get_close_matches(strange, there, 3))
+        raise ConfigurationError(f"there is no column {strange!r}{f'; there is {near}' if near else ''}")
 
 
 def _of_reading(path: Path, read: Profiled) -> list[Finding]:

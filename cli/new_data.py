@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from shared.intake import ReadSpec
-
 LARGEST_SAMPLE_BYTES = 64 * 1024 * 1024
 TASKS = ("classification", "regression")
 MANY_CLASSES = 100
@@ -263,16 +261,6 @@ def columns_of(data: Path) -> list[str]:
     return list(sources.found)
 
 
-def _check_said(data: Path, spec: ReadSpec) -> None:
-    """A misspelt `--column` would change nothing and say nothing."""
-    from shared.reader.batches import open_sources
-    from shared.reader.profile_files import files_of
-
-    there = open_sources(files_of(data), spec).there if spec.columns else spec.columns
-    if strange := next((name for name in spec.columns if name not in there), None):
-        raise ConfigurationError(f"--column names {strange!r}; there is no such column in {data}")
-
-
 def _check_there(data: Path) -> None:
     if not data.exists():
         raise ConfigurationError(
@@ -294,10 +282,12 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    from cli.compare import check_named
     from cli.new_prospects import sorted_by
     from shared.errors import InputRejected
     from shared.intake import ReadSpec, read_drop
     from shared.intake.compatibility import valueless
+    from shared.reader.batches import open_sources
     from shared.reader.profile_files import files_of
 
     _check_there(data)
@@ -310,7 +300,8 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
         table = pa.concat_tables(
             [pq.read_table(part) for part in sorted((Path(place) / "out").glob("[th]*/*.parquet"))]
         )
-    _check_said(data, spec)
+    if any(name not in reading.columns for name in spec.columns):  # left out, or nowhere
+        check_named(spec.columns, open_sources(files_of(data), spec).there)
     known = table.filter(pc.is_valid(table[target])).to_pandas()
     # an empty column is left out, which its own note says
     empty = {valueless(name) for name, kind in reading.columns.items() if kind == "nothing"}

@@ -15,8 +15,9 @@ from shared.files.layout import nfc
 from shared.files.parquet import Parquet
 from shared.files.part import SAID_NUMBERS, SAID_TIMES, Part, first_looks, is_index, open_parts
 from shared.intake.rejections import listed, quoted, rejected
+from shared.reader.met import Met
 from shared.values import index_columns
-from shared.values.arrow_columns import from_arrow
+from shared.values.arrow_columns import from_arrow, one_piece
 from shared.values.column_kinds import (
     ARROW,
     BOOLEAN,
@@ -35,35 +36,6 @@ from shared.values.texts import Contradicted, converted
 
 _WORDS_SAID = ("text", "id", "category")
 """Kinds under which text that looks like numbers is none."""
-
-
-@dataclass
-class Met:
-    """What a pass over some rows showed on the way."""
-
-    rows: int = 0
-    blank: int = 0
-    """Rows of text without any value."""
-    headers: int = 0
-    """Rows that repeat the header, where all columns are text: elsewhere a name among numbers is refused."""
-    lossy: set[str] = field(default_factory=set)
-    """Columns of which a value changed when it became a 64-bit float."""
-    cut: set[str] = field(default_factory=set)
-    """Columns of times that were finer than microseconds."""
-    infinite: set[str] = field(default_factory=set)
-    """Columns that hold an infinite number."""
-    unpacked: int = 0
-    """Bytes of rows of Parquet, which a drop may have no more of than its limit; text is counted when it is opened."""
-
-    def merge(self, other: Met) -> None:
-        """What a pass over other rows showed."""
-        self.rows += other.rows
-        self.blank += other.blank
-        self.headers += other.headers
-        self.lossy |= other.lossy
-        self.cut |= other.cut
-        self.infinite |= other.infinite
-        self.unpacked += other.unpacked
 
 
 @dataclass
@@ -109,17 +81,7 @@ class Sources:
             )
             if markers and name not in self.spec.ignore:
                 told.append(f"column {quoted(name)}: {listed(markers)} is read as no value")
-        told += [
-            f"column {quoted(name)} has values that a 64-bit float rounds" for name in sorted(self.met.lossy)
-        ]
-        told += [
-            f"column {quoted(n)} has times finer than microseconds, which are cut"
-            for n in sorted(self.met.cut)
-        ]
-        told += [f"{self.met.blank:,} rows hold no value at all"] if self.met.blank else []
-        again = "rows repeat" if self.met.headers != 1 else "row repeats"
-        told += [f"{self.met.headers:,} {again} the header, and count as rows"] if self.met.headers else []
-        return told
+        return told + self.met.findings()
 
     def _is_no_value(self, name: str) -> bool:
         """Whatever it looks like: it is left out, or only names its row."""
@@ -189,7 +151,7 @@ class Sources:
         """
         schema = pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
         for table in self._rows(columns, schema, first, stop):
-            arrays = [_one(table.column(name)) for name in columns]
+            arrays = [one_piece(table.column(name)) for name in columns]
             found = {name for name, column in zip(columns, arrays, strict=True) if _has_infinite(column)}
             self.met.infinite |= found
             yield pa.RecordBatch.from_arrays([_without_nan(column) for column in arrays], schema=schema)
@@ -221,16 +183,10 @@ class Sources:
             arrays = [self._column(part, table, f.name, columns[f.name], f.type) for f in schema]
             if self.spec.nulls:
                 arrays = [without(array, self.spec.nulls) for array in arrays]
-            whole = len(columns) == len(self.found) > 1
-            if whole and isinstance(part.file, Delimited) and all(array.null_count for array in arrays):
-                self.met.blank += _blank_rows(arrays)
-            if (
-                whole
-                and isinstance(part.file, Delimited)
-                and all(kind == STRING for kind in columns.values())
-            ):
-                self.met.headers += _header_rows(arrays, list(columns))
-            yield pa.Table.from_arrays(arrays, schema=schema)
+            rows = pa.Table.from_arrays(arrays, schema=schema)
+            if len(columns) == len(self.found) > 1 and isinstance(part.file, Delimited):
+                self.met.see(rows, words=set(columns.values()) == {STRING})
+            yield rows
 
     def _slices(
         self, columns: Mapping[str, str], budget: Budget, first: int, stop: int | None
@@ -285,47 +241,16 @@ class Sources:
         else:
             column = table.column(part.names[name])
         if isinstance(part.file, Parquet) and name in part.forms:
-            column = converted(_one(column).cast(pa.string()).dictionary_encode(), name, part.forms[name])
+            column = converted(
+                one_piece(column).cast(pa.string()).dictionary_encode(), name, part.forms[name]
+            )
         if column.type == wanted:
             return column
-        column = _one(column)
+        column = one_piece(column)
         made, lossy = from_arrow(column, name, kind, lenient=name in self.spec.ignore)
         if lossy:
             (self.met.cut if kind == DATETIME else self.met.lossy).add(name)
         return made if made.type == wanted else made.dictionary_encode()
-
-
-def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """A column in one piece."""
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    if pa.types.is_dictionary(column.type):
-        column = column.unify_dictionaries()
-    return column.combine_chunks()
-
-
-def _blank_rows(arrays: Sequence[pa.Array | pa.ChunkedArray]) -> int:
-    empty = pc.is_null(_one(arrays[0]))
-    for array in arrays[1:]:
-        empty = pc.and_(empty, pc.is_null(_one(array)))
-    return int(pc.sum(empty).as_py() or 0)
-
-
-def _header_rows(arrays: Sequence[pa.Array | pa.ChunkedArray], names: Sequence[str]) -> int:
-    """Rows that hold the names of their columns, as files have that were put together with their headers."""
-    again: pa.Array | None = None
-    for array, name in zip(arrays, names, strict=True):
-        column, wanted = _one(array), pa.array([name, f"\ufeff{name}"])
-        if pa.types.is_dictionary(column.type):
-            found = pc.fill_null(pc.is_in(column.dictionary, value_set=wanted).take(column.indices), False)
-        else:
-            found = pc.is_in(column, value_set=wanted)
-        again = found if again is None else pc.and_(again, found)
-        if not pc.any(again).as_py():
-            return 0
-    return int(pc.sum(again).as_py() or 0)
 
 
 def _has_infinite(column: pa.Array) -> bool:

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 import drift
 from shared.files.place import Folder
-from shared.reader.batches import Met
 from shared.reader.contract_pass import ContractPass, any_of
 from shared.reader.drop_plan import Plan, Span
 from shared.reader.even_batches import even
 from shared.reader.evidence_sample import Samples
+from shared.reader.met import Met
 from shared.reader.one_of_each import OneOfEach
 from shared.reader.origins import Origins
 from shared.reader.row_hash import ContentHash, RowHashes

@@ -38,12 +38,11 @@ class Profiled:
 
     profile: drift.Profile
     findings: tuple[str, ...] = ()
-    hints: Mapping[str, str] | None = None
-    names: frozenset[str] = frozenset()
+    hints: Mapping[str, str] = field(default_factory=dict)
+    there: frozenset[str] = frozenset()
     """All columns of the files, those that are left out as well."""
     signs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The currencies and units around numbers, of columns that a person says are numbers."""
-
     columns: Mapping[str, str] = field(default_factory=dict)
     nulls: tuple[str, ...] = ()
     """What a person said of them."""
@@ -52,7 +51,7 @@ class Profiled:
         """The profile with what others of its kind are read by."""
         signs = {name: sorted(found) for name, found in self.signs.items()}
         told = {
-            "hints": dict(self.hints or {}),
+            "hints": dict(self.hints),
             "signs": signs,
             "columns": dict(self.columns),
             "nulls": self.nulls,
@@ -67,6 +66,7 @@ class Profiled:
             return cls(
                 kept,
                 hints=hints,
+                there=frozenset((*kept.columns, *kept.ignored)),
                 signs={name: frozenset(found) for name, found in signs.items()},
                 columns={name: str(kind) for name, kind in columns.items()},
                 nulls=tuple(map(str, kept.reading.get("nulls", ()))),

@@ -41,6 +41,17 @@ def canonical(kind: pa.DataType) -> str | None:
     return DATETIME if pa.types.is_date(kind) or pa.types.is_timestamp(kind) else None
 
 
+def one_piece(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column in one piece."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    return column.combine_chunks()
+
+
 def is_bytes(kind: pa.DataType) -> bool:
     """Whether a column holds bytes of any length: Impala, Hive and old Spark write text so, without a word that it is
     (SPARK-2927, apache/iceberg#11367)."""

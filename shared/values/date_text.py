@@ -13,13 +13,20 @@ DAY_FIRST, MONTH_FIRST, YEAR_FIRST, CLEAR = "day-first", "month-first", "year-fi
 """CLEAR: nothing to choose, as in ISO 8601 and with named months. YEAR_FIRST: 24-01-31."""
 
 _ZONE = r"(?: ?(?P<zone>Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)(?:\[[^\]]+\])?)?"
-_CLOCK = (
-    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d+))?)?"
-    r"(?P<half> ?[AaPp]\.? ?[Mm]\.?)?(?: Uhr)?" + _ZONE
-)
+
+
+def _clock(mark: str) -> str:
+    """A time of day whose hours, minutes and seconds `mark` parts."""
+    return (
+        rf"(?P<hour>\d{{1,2}}){mark}(?P<minute>\d{{2}})(?:{mark}(?P<second>\d{{2}})(?:[.,](?P<part>\d+))?)?"
+        r"(?P<half> ?[AaPp]\.? ?[Mm]\.?)?(?: Uhr)?" + _ZONE
+    )
+
+
+_CLOCK = _clock(":")
 _TIME = rf"(?:(?:[Tt ]|, ?| at ){_CLOCK})?$"
-_NAMED_TIME = rf"(?:(?:[Tt: ]|, ?| at ){_CLOCK.replace(':(', '[:.](')})?$"
-"""Oracle's own form parts hours and minutes by points: 01-MAR-24 10.15.00.000000 AM."""
+_NAMED_TIME = rf"(?:(?:[Tt: ]|, ?| at ){_clock('[:.]')})?$"
+"""Oracle writes points: 01-MAR-24 10.15.00.000000 AM."""
 _WEEKDAY = r"^(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,? )?"
 _MONTH = r"(?P<name>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)(?:[a-qs-z][a-z]*|ruar[a-z]*|r)?\.?"
 _YEAR_FIRST = r"^(?P<year>\d{4})(?:[-/.] ?|年)(?P<month>\d{1,2})(?:[-/.] ?|月)(?P<day>\d{1,2})[日.]?" + _TIME

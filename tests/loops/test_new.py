@@ -274,7 +274,7 @@ def test_a_schedule_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
         (b"a,b\n1,2\n3,4\n", ["--target", "b", "--time", "a"], "not a column of times"),
         (b"a,b\n1,2\n3,4\n", ["--target", "b", "--time", "a"], "if it holds times, pass --column a=time"),
         (many_categories(), ["--target", "note"], "if they are numbers, pass --column note=number"),
-        (b"a,b\n1,2\n3,4\n", ["--target", "b", "--column", "A=ignore"], "there is no such column"),
+        (b"a,b\n1,2\n3,4\n", ["--target", "b", "--column", "A=ignore"], "there is no column 'A'"),
         (b"a,b\n1,x\n3,x\n", ["--target", "b"], "b has one value (x) in 2 rows"),
         (b"a,b\n1,2\n3,2\n", ["--target", "b", "--task", "regression"], "b has one value (2) in 2 rows"),
         (b"a,b\n1,\n3,\n", ["--target", "b"], "b has no value in 2 rows"),

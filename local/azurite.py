@@ -13,7 +13,7 @@ from pathlib import Path
 from local import processes
 from local.certificates import Certificates
 from local.identity.roles import CONTAINERS_OF_OURS, PLATFORM, Roles, object_id
-from local.settings import ACCOUNT, PARTNER, Settings
+from local.settings import ACCOUNT, KEEP_ALIVE_S, PARTNER, Settings
 
 _ADDED = [Path(__file__).parent / "azurite" / name for name in ("refusals.js", "changes.js")]
 """What it lets through and Azure refuses, and what it tells nobody of."""
@@ -39,6 +39,7 @@ def start_azurite(settings: Settings, certificates: Certificates, *, in_memory: 
         ("table", settings.table_port),
     ):
         command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
+        command += [f"--{service}KeepAliveTimeout", str(KEEP_ALIVE_S)]
     known = ";".join(f"{account}:{settings.account_key}" for account in (ACCOUNT, PARTNER))
     env = os.environ | {"AZURITE_ACCOUNTS": known, "LOCAL_BLOB_ROLES": json.dumps(_blob_roles())}
     return processes.start("azurite", command, log=settings.logs / "azurite.log", env=env)

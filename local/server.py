@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 from local.certificates import certificates
 from local.refusal import ArmError
 from local.service import Clock, Service, utc_now
-from local.settings import CONTAINERS, PARTNER_CONTAINER, QUEUES, TABLE, Settings, settings_of
+from local.settings import CONTAINERS, KEEP_ALIVE_S, PARTNER_CONTAINER, QUEUES, TABLE, Settings, settings_of
 from local.state import State
 from local.web import Call, not_emulated, opened, reply
 
@@ -74,6 +74,7 @@ def serve(folder: Path) -> None:
         lifespan="on",
         access_log=False,
         log_config=None,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
     uvicorn.Server(config).run()

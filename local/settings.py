@@ -44,6 +44,10 @@ QUEUE = "driftloop-events"
 RUNS = "driftloop-runs"
 QUEUES = (QUEUE, f"{QUEUE}-poison", RUNS, f"{RUNS}-poison")
 TABLE = "driftloop"
+KEEP_ALIVE_S = 240
+"""Seconds for which a connection of an Azure service may rest; storage closes one after about five minutes:
+github.com/Azure/azure-storage-java/issues/363. Azurite and uvicorn do so after five seconds, and what is sent in
+that moment fails."""
 VERSIONS_DATASTORE = "driftloop_versions"
 DATASTORES = {
     "workspaceblobstore": "azureml-blobstore",

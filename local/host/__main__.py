@@ -25,6 +25,9 @@ from local.host.web import Front
 from local.settings import Settings, settings_of
 
 HTTP_DRAIN_S = 30.0
+KEEP_ALIVE_S = 130
+"""As Kestrel, in which the real host runs:
+learn.microsoft.com/dotnet/api/microsoft.aspnetcore.server.kestrel.core.kestrelserverlimits.keepalivetimeout"""
 BODY_LIMIT_SETTING = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
 HOMEPAGE_SETTING = "AzureWebJobsDisableHomepage"
 DEFAULT_STATE = Path(__file__).resolve().parents[2] / ".local" / "state"
@@ -124,7 +127,8 @@ def _serve(host: Host, front: Front, port: int, pace: Pace, ended: _End) -> None
 
     config = uvicorn.Config(
         front, host="127.0.0.1", port=port, log_config=None, lifespan="off", access_log=False,
-        server_header=False, timeout_graceful_shutdown=math.ceil(pace.of(HTTP_DRAIN_S)) + 1,
+        server_header=False, timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=math.ceil(pace.of(HTTP_DRAIN_S)) + 1,
     )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops at these, then raises them again for whoever was before it: we are, and stop in order.

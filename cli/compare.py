@@ -122,6 +122,7 @@ def compare(
         findings = [f for f in report.findings if f.column not in policy.ignore]
         findings += _of_reading(reference, before) + _of_reading(current, after)
         findings += _of_signs(reference, before, current, after)
+        findings += _of_what_was_said(reference, before, current, after)
         if page is not None:
             _check_apart(page, reference, current)
             write(page, drift.report_html(report, known, new).encode())
@@ -167,17 +168,17 @@ def _both(
     """The two, read alike: what a stored one was read by holds for the other as well, where nothing else is said."""
     from drift import DataError
 
-    before = _stored(reference) or _read(reference, ignore, columns, null, by=by)
-    stored = {one.column for one in before.profile.by}
-    if lost := next((name for name in by or () if name not in stored), None):
+    known, new = _stored(reference), _stored(current)
+    stored = known or new
+    alike = {**(stored.columns if stored else {}), **columns}
+    nulls = null or list(stored.nulls if stored else ())
+    before = known or _read(reference, ignore, alike, nulls, by=by, hints=new.hints if new else {})
+    stored_by = {one.column for one in before.profile.by}
+    if lost := next((name for name in by or () if name not in stored_by), None):
         raise DataError(
             f"it was not stored by {lost}", reference.name, f"Run driftloop profile with --by {lost}."
         )
-    alike = {**before.columns, **columns}
-    grid, hints = before.profile, before.hints
-    after = _stored(current) or _read(
-        current, ignore, alike, null or list(before.nulls), grid=grid, hints=hints
-    )
+    after = new or _read(current, ignore, alike, nulls, grid=before.profile, hints=before.hints)
     check_named((*columns, *(ignore or ())), before.there | after.there)
     return before, after
 
@@ -247,6 +248,35 @@ def _of_signs(reference: Path, before: Profiled, current: Path, after: Profiled)
         for name, signs in after.signs.items()
         if signs and before.signs.get(name) and signs != before.signs[name]
     ]
+
+
+def _of_what_was_said(reference: Path, before: Profiled, current: Path, after: Profiled) -> list[Finding]:
+    """A stored profile cannot be read again in another way."""
+    from drift import Code, Finding
+
+    def told(name: str, one: Any, other: Any) -> Finding:
+        words = (
+            f"{reference.name} was read with {one}, {current.name} with {other}; store both in the same way"
+        )
+        return Finding(Code.READ, name, False, words)
+
+    def nulls(read: Profiled) -> str:
+        return " ".join(f"--null {text!r}" for text in sorted(read.nulls)) or "no --null"
+
+    def kind(read: Profiled, name: str) -> str:
+        return f"--column {name}={read.columns[name]}" if name in read.columns else f"no --column {name}"
+
+    def alike(name: str) -> bool:
+        """The same was said, or was found: of a number's or date's form that cannot be seen."""
+        both = [read.columns.get(name, "") for read in (before, after)]
+        kinds = [one.kind if (one := read.profile.columns.get(name)) else "" for read in (before, after)]
+        return both[0] == both[1] or (kinds[0] == kinds[1] and not any("-" in each for each in both))
+
+    names = sorted({*before.columns, *after.columns} & before.there & after.there)
+    found = [told(name, kind(before, name), kind(after, name)) for name in names if not alike(name)]
+    if {*before.nulls} != {*after.nulls}:
+        found.insert(0, told("", nulls(before), nulls(after)))
+    return found
 
 
 @contextmanager

@@ -96,8 +96,8 @@ def _running(reference: Profile, current: Profile) -> Iterator[Finding]:
     for name, column in reference.columns.items():
         if column.kind == "id" and "int" in column.type and name in current.columns:
             words = (
-                f"{name} is an id, a running number or a time, and is not compared; name its kind to compare it: "
-                f"columns={{{name!r}: 'numeric'}}"
+                f"{name} is an id, a running number or a time, and is not compared; if it is a number, say so "
+                f"(columns={{{name!r}: 'numeric'}}, or --column {name}=number)"
             )
             yield Finding(Code.RUNNING_NUMBER, name, False, words)
 

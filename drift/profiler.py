@@ -173,7 +173,8 @@ class Profiler:
             self._read_parquet(path)
         except (pa.ArrowException, OSError) as error:
             name = path.name
-            raise DataError(f"it is damaged ({read.short(error)})", name, "Write the file again.") from error
+            words = f"it is damaged, or in a form that Arrow does not read ({read.short(error)})"
+            raise DataError(words, name, "Write the file again.") from error
 
     def _read_parquet(self, path: Path) -> None:
         whole = read.open_parquet(path)

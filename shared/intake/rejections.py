@@ -19,7 +19,10 @@ REMEDIES: dict[str, str] = {
     "not-gzip": "compress the file with gzip, or drop .gz from its name",
     "unsupported-format": "land CSV (gzip too) or Parquet",
     "truncated": "land the whole file again; write it under another name first and rename it when it is complete",
-    "damaged-parquet": "write the file again; its pages contradict its footer or cannot be decoded",
+    "damaged-parquet": (
+        "write the file again, in a form that Arrow reads: without encryption, LZO and integers beyond 64 bits; else "
+        "it is damaged: its pages contradict its footer or cannot be decoded"
+    ),
     "too-large": "split the drop, or raise data.limits.max_size_mb",
     "decompressed-too-large": "split the drop, or raise data.limits.max_size_mb",
     "too-many-columns": "land fewer columns, or raise data.limits.max_columns",

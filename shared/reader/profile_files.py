@@ -55,6 +55,7 @@ class Profiled:
             "signs": signs,
             "columns": dict(self.columns),
             "nulls": self.nulls,
+            "findings": self.findings,
         }
         return replace(self.profile, reading={key: value for key, value in told.items() if value})
 
@@ -65,6 +66,7 @@ class Profiled:
             hints, signs, columns = (dict(kept.reading.get(key, {})) for key in ("hints", "signs", "columns"))
             return cls(
                 kept,
+                findings=tuple(map(str, kept.reading.get("findings", ()))),
                 hints=hints,
                 there=frozenset((*kept.columns, *kept.ignored)),
                 signs={name: frozenset(found) for name, found in signs.items()},

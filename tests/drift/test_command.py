@@ -214,10 +214,63 @@ def test_a_stored_profile_knows_how_its_file_was_read(
     for said in (at_once[1], stored[1]):
         words = " ".join(said.split()).replace("first.csv", "first").replace("second.csv", "second")
         assert told in words and ("signs differ" in words) == told.startswith("signs")
-    assert "read as a fraction" not in stored[1]
+    assert "read as a fraction" not in stored[1] and "store both" not in stored[1]
 
 
-@pytest.mark.parametrize("reading", [{"hints": [1]}, {"signs": {"x": 1}}, {"columns": "no"}, {"nulls": 5}])
+def test_what_a_stored_profile_was_read_by_holds_for_its_reference_too(tmp_path: Path) -> None:
+    for name, factor in (("first", 1), ("second", 7)):
+        lines = "".join(f"{-999 if i % 10 == 0 else i * factor % 50}\n" for i in range(300))
+        (tmp_path / f"{name}.csv").write_text(f"x\n{lines}")
+    options = ["--null", "-999", "--column", "x=number-point"]
+    assert run("profile", tmp_path / "second.csv", "-o", tmp_path / "second", *options)[0] == 0
+    code, said, _ = run("compare", tmp_path / "first.csv", tmp_path / "second")
+    assert code == 0 and "was read with" not in said
+
+
+def test_what_was_told_when_it_was_stored_is_told_when_it_is_compared(tmp_path: Path) -> None:
+    unclear = [f"{1 + i % 9}.{i * 37 % 1000:03d}" for i in range(300)]
+    for name, values in (("clear", ["1.234.567", *unclear]), ("unclear", unclear)):
+        (tmp_path / f"{name}.csv").write_text("x;k\n" + "".join(f"{value};a\n" for value in values))
+    _, profiled, _ = run("profile", tmp_path / "unclear.csv", "-o", tmp_path / "kept")
+    _, compared, _ = run("compare", tmp_path / "clear.csv", tmp_path / "kept")
+    for said in (profiled, compared):
+        assert "read as a fraction" in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (["--null", "-999"], [], "first was read with --null '-999', second with no --null"),
+        ([], ["--null", "-1", "--null", "5"], "first was read with no --null, second with --null '-1' --null '5'"),
+        (["--column", "x=number-comma"], ["--column", "x=number-point"],
+         "first was read with --column x=number-comma, second with --column x=number-point"),
+        (["--column", "x=number-comma"], [], "first was read with --column x=number-comma, second with no --column x"),
+        (["--column", "x=number"], [], ""),
+        (["--column", "k=category"], ["--column", "k=category"], ""),
+        (["--null", "-1", "--null", "5"], ["--null", "5", "--null", "-1"], ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("both", [True, False])
+def test_two_that_were_read_otherwise_are_told(
+    first: list[str], second: list[str], told: str, both: bool, tmp_path: Path
+) -> None:
+    """Both stored, or one stored and the other read with what is said now."""
+    (tmp_path / "table.csv").write_text("x;k\n" + "".join(f"{i % 50};a\n" for i in range(300)))
+    for name, options in (("first", first), ("second", second)):
+        assert run("profile", tmp_path / "table.csv", "-o", tmp_path / name, *options)[0] == 0
+    if both or not second:
+        _, said, _ = run("compare", tmp_path / "first", tmp_path / "second")
+    else:
+        (tmp_path / "second").unlink()
+        (tmp_path / "table.csv").rename(tmp_path / "second")
+        _, said, _ = run("compare", tmp_path / "first", tmp_path / "second", *second)
+    words = " ".join(said.split())
+    assert told in words and ("store both in the same way" in words) == bool(told)
+
+
+@pytest.mark.parametrize(
+    "reading", [{"hints": [1]}, {"signs": {"x": 1}}, {"columns": "no"}, {"nulls": 5}, {"findings": 5}]
+)
 def test_what_a_stored_profile_says_of_its_reading_is_looked_at(
     files: Path, reading: dict[str, object]
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import drift
 from drift import DataError
 from shared.errors import InputRejected
 from shared.files.drop_files import Limits
@@ -563,3 +564,20 @@ def test_a_delta_table_without_a_commit_is_refused_by_name(tmp_path: Path) -> No
     with pytest.raises(InputRejected) as refused:
         profile_files.profile(tmp_path)
     assert refused.value.code == "delta-log-gap"
+
+
+def test_what_arrow_does_not_read_is_not_called_damaged_alone(tmp_path: Path) -> None:
+    """Polars writes integers of 128 bits (pola-rs/polars#25965), Hadoop LZO, which Arrow refuses by name
+    (arrow.apache.org/docs/cpp/parquet.html, "Compression")."""
+    plain, other = tmp_path / "plain.parquet", tmp_path / "lzo.parquet"
+    pq.write_table(pa.table({"a": [i % 50 for i in range(300)]}), plain, compression="none")
+    raw = plain.read_bytes()
+    footer = len(raw) - 8 - int.from_bytes(raw[-8:-4], "little")
+    codec = raw.index(b"\x01a\x15\x00", footer) + 3  # the name, then the codec: thrift writes 3 as 6
+    other.write_bytes(raw[:codec] + b"\x06" + raw[codec + 1 :])
+    with pytest.raises(InputRejected) as refused:
+        list(open_sources([DropFile(other, "lzo", 1)], ReadSpec(target="")).batches({"a": "integer"}))
+    with pytest.raises(DataError) as told:
+        drift.profile(other)
+    for words in (str(refused.value), str(told.value)):
+        assert "LZO" in words and "in a form that Arrow" in words

@@ -18,7 +18,7 @@ from shared.intake.rejections import listed, quoted, rejected
 from shared.values import number_text
 
 SEPARATORS = ",;\t|"
-_OTHERS = "^~\x01\x1f§: "
+_OTHERS = "^~\x01\x1f§¦$: "
 _HEADER_BYTES = 4 * 1024 * 1024
 _SAMPLE_CHARACTERS = 65_536
 _SAMPLE_ROWS = 50
@@ -50,7 +50,7 @@ class Layout:
     """Lines above the header that were passed over."""
     other: str = ""
     """Of a table of one column: a sign, or several of it in a row, that each line holds as often: it may be the
-    separator."""
+    separator, a usual one where quotes stand around whole lines."""
 
 
 def layout(source: Text, limits: Limits, target: str) -> Layout:
@@ -194,7 +194,7 @@ class _Head:
 
     def _other(self, place: int) -> str:
         lines = [line for a, b in self._spans[place:] if (line := self._text[a:b].strip())]
-        for mark in _OTHERS if len(lines) > 1 else "":
+        for mark in SEPARATORS + _OTHERS if len(lines) > 1 else "":
             runs = [[run[0] for run in re.finditer(re.escape(mark) + "+", line)] for line in lines]
             if runs[0] and len({*map(len, runs)}) == 1:
                 return max(itertools.chain.from_iterable(runs), key=len)

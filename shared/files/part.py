@@ -12,7 +12,7 @@ from shared.errors import InputRejected
 from shared.files.delimited import Delimited
 from shared.files.drop_files import MIB, DropFile, ReadSpec
 from shared.files.formats import Budget, is_parquet, open_text
-from shared.files.layout import check_names, layout, nfc
+from shared.files.layout import SEPARATORS, check_names, layout, nfc
 from shared.files.list_columns import found_lists, unknown_lists, widened
 from shared.files.parquet import Parquet, open_parquet
 from shared.files.partitions import partition_of
@@ -149,6 +149,8 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
 
 def _remedy(mark: str) -> str:
     """What to do where a sign that is no usual separator may be one."""
+    if mark in SEPARATORS:
+        return f"if {quoted(mark)} separates values, write no quotes around whole lines"
     what = "if blanks separate" if mark.isspace() else f"if {quoted(mark)} separates"
     if len(mark) == 1 and mark.isascii() and mark.isprintable():
         return f"{what} values, write it in a first line as sep={mark}"

@@ -345,6 +345,7 @@ def test_a_table_is_found_however_it_is_laid_out(layout: str, encoding: str) -> 
     ("separator", "told"),
     [
         ("~", "if '~' separates values, write it in a first line as sep=~"),
+        ("$", "if '$' separates values, write it in a first line as sep=$"),
         ("::", "if '::' separates values, write a comma"),
         ("\x01", "if '\\x01' separates values, write a comma"),
         ("§", "if '§' separates values, write a comma"),
@@ -358,6 +359,17 @@ def test_a_separator_that_is_not_read_is_told_with_what_helps(separator: str, to
     assert len(read.kinds) == 1 and told in read.findings
     if "sep=" in told:
         assert Read(f"sep={separator}\n" + text(separator)).rows == PLAIN
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_quotes_around_whole_lines_are_told(separator: str) -> None:
+    """As Excel writes what was pasted into one column: each line is one value."""
+    lines = [separator.join(row) for row in TABLE]
+    read = Read("".join(f'"{line}"\n' for line in lines))
+    assert len(read.kinds) == 1 and "write no quotes around whole lines" in read.findings
+    assert Read("".join(f"{line}\n" for line in lines)).rows == PLAIN
+    name = Read('name\n"Smith, John"\n"Doe, Jane"\n')
+    assert "quotes" not in name.findings and name.rows["name"] == ["Smith, John", "Doe, Jane"]
 
 
 def test_a_sentence_in_each_row_is_one_column() -> None:

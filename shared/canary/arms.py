@@ -145,6 +145,8 @@ class CanaryEvidence(Document):
     """Requests that do not count, because they name no caller."""
     signals: tuple[SignalSeen, ...] = ()
     """In the order of the loop file."""
+    uncounted: bool = False
+    """The gate's evidence, by which answers are counted, is lost: errors and latency alone can be judged."""
 
     @property
     def requests(self) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.canary import canary_evidence, live_counts
-from shared.domain.release import Judgement, JudgementKind, Release, decides
+from shared.domain.reason import Code, reason
+from shared.domain.release import Judgement, JudgementKind, Outcome, Release, decides
 from shared.errors import DependencyUnavailable
 from shared.intake import labels
 from shared.loopfile.published import Published
@@ -24,22 +26,23 @@ if TYPE_CHECKING:
     from shared.canary.live_counts import Scale
     from shared.loopfile import Definition
 
+log = logging.getLogger("driftloop")
+
 
 def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | TimePassed | None:
-    """Judge the promoted model as it stands now; by time alone where no canary step came before."""
+    """Judge the promoted model as it stands now; where no canary step came before, only great harm is looked for, and
+    it passes by time alone."""
     from shared.canary.bake_judge import BakeRecord, judge_bake
 
     definition, now = published.definition, unit.ports.clock.now()
     bake = timedelta(minutes=definition.canary.bake_minutes)
     last = release.judgement(JudgementKind.CANARY)
-    if last is None or not last.evidence:
-        return TimePassed() if now - release.phase_since_at >= bake else None
+    compared = last is not None and bool(last.evidence)
     delay = labels.maturity(unit.state, definition)
-    evidence = replace(
-        _evidence(unit, release, definition, last, now),
-        final_at=last.at + delay if delay is not None else None,
-        wanted=definition.canary.bake_labels,
-    )
+    evidence = _evidence(unit, release, definition, last if compared else None, now)
+    if last is not None and compared:
+        final_at = last.at + delay if delay is not None else None
+        evidence = replace(evidence, final_at=final_at, wanted=definition.canary.bake_labels)
     policy = canary_evidence.canary_policy(definition, len(evidence.step.canary.slice_predictions))
     waits = delay if evidence.wanted != "none" and delay else timedelta(0)
     times = {
@@ -48,6 +51,8 @@ def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | Ti
         "max_s": (bake + waits).total_seconds() + definition.canary.step.max_hours * 3600,
     }
     verdict = judge_bake(evidence, policy, **times)
+    if not compared and verdict.outcome is not Outcome.ROLL_BACK:
+        return TimePassed() if now - release.phase_since_at >= bake else None
     digest = ""
     if decides(verdict.outcome, frozen=unit.stands_still):
         record = BakeRecord(evidence, policy, times, verdict)
@@ -56,7 +61,7 @@ def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | Ti
 
 
 def _evidence(
-    unit: Unit, release: Release, definition: Definition, last: Judgement, now: datetime
+    unit: Unit, release: Release, definition: Definition, last: Judgement | None, now: datetime
 ) -> BakeEvidence:
     from shared.canary.bake_judge import BakeEvidence
 
@@ -67,13 +72,37 @@ def _evidence(
     except DependencyUnavailable as error:
         problem = str(error)
     scale = live_counts.scale(unit, release)
+    lost = None if scale.known else reason(Code.GATE_EVIDENCE_LOST)
+    step = _as_seen(release)
+    if last is not None:
+        try:
+            step = labelled(unit, release, definition, last, scale)[0]
+        except Exception:  # what the log of requests shows is judged all the same
+            log.exception("the last step's evidence cannot be read", extra={"loop": unit.loop})
+            lost = reason(Code.STEP_EVIDENCE_LOST)
     return BakeEvidence(
         live=live_counts.arm(seen.arms.get(release.deployment), (), scale),
-        step=labelled(unit, release, definition, last, scale)[0],
+        step=step,
         started_at=since,
         watermark_at=seen.watermark_at,
         query_ok=not problem,
         notes=(problem,) if problem else (),
+        lost=lost,
+    )
+
+
+def _as_seen(release: Release) -> CanaryEvidence:
+    """What the release's own row still knows of the canary: requests and errors of its last observation."""
+    from shared.canary.arms import ArmEvidence, CanaryEvidence
+
+    point = next(reversed(release.points), None)
+    champion, canary = (point.champion, point.canary) if point else (None, None)
+    return CanaryEvidence(
+        champion=ArmEvidence(champion.requests, champion.errors) if champion else ArmEvidence(),
+        canary=ArmEvidence(canary.requests, canary.errors) if canary else ArmEvidence(),
+        set_weight_pct=point.weight_pct if point else 0,
+        started_at=release.phase_since_at,
+        watermark_at=None,
     )
 
 

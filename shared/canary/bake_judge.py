@@ -45,6 +45,8 @@ class BakeEvidence(Document):
     """When the labels of that step are as many as come; None: nobody knows how long they take."""
     wanted: str = "none"
     """`canary.bake_labels`: what the bake does not end without."""
+    lost: Reason | None = None
+    """Evidence from before the promotion that is lost: harm is looked for all the same, and nothing is passed."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,11 @@ def judge_bake(
     """Roll back when limits are shown to be passed; advance once the evidence covers the time; else hold.
 
     H0 of each limit: independent requests fail (are slow) with a chance of at most the limit, which may change
-    below it as it likes. The bake has as large a part of `alpha` as a canary step. Evidence that does not come
-    holds until `max_s`: the old deployment is kept that long.
+    below it as it likes. The bake has as large a part of `alpha` as a canary step. Evidence that does not come,
+    or of which some is lost, holds until `max_s`: the old deployment is kept that long.
     """
     threshold = policy.threshold
     late = Outcome.HOLD if elapsed_s < max_s else Outcome.INCONCLUSIVE
-    if not evidence.query_ok:
-        broken = reason(Code.EVIDENCE_UNREADABLE, note=next(iter(evidence.notes), ""))
-        outcome = Outcome.ERROR if late is Outcome.HOLD else late
-        return CanaryVerdict(outcome, (broken,), threshold=threshold)
     metrics = tuple(_limits(evidence, policy))
     total = math.fsum(metric.share * metric.e_value for metric in metrics)
     again = judge_step(evidence.step, policy)
@@ -82,6 +80,12 @@ def judge_bake(
     if again is not None and again.outcome is Outcome.ROLL_BACK:
         by_now = (reason(Code.BAKE_LAST_STEP, *again.reasons),)
         return CanaryVerdict(Outcome.ROLL_BACK, by_now, again.metrics, None, again.e_value, threshold)
+    broken = evidence.lost
+    if not evidence.query_ok:
+        broken = reason(Code.EVIDENCE_UNREADABLE, note=next(iter(evidence.notes), ""))
+    if broken is not None:
+        outcome = Outcome.ERROR if late is Outcome.HOLD else late
+        return CanaryVerdict(outcome, (broken,), metrics, None, total, threshold)
     covered_s = _covered_s(evidence, elapsed_s)
     labels = [m.reason for m in again.metrics if m.metric == "labels" and not m.slice] if again else []
     final = (
@@ -130,7 +134,8 @@ def judge_step(step: CanaryEvidence, policy: CanaryPolicy) -> CanaryVerdict | No
 
 
 def _covered_s(evidence: BakeEvidence, elapsed_s: float) -> float:
-    if evidence.watermark_at is None:
+    """Of the time since the promotion; none while the promoted model has answered nothing, whoever else has."""
+    if evidence.watermark_at is None or not evidence.live.requests:
         return 0.0
     return max(0.0, min((evidence.watermark_at - evidence.started_at).total_seconds(), elapsed_s))
 
@@ -139,12 +144,13 @@ def _limits(evidence: BakeEvidence, policy: CanaryPolicy) -> Iterator[MetricEvid
     from shared.stats.exact import clopper_pearson
 
     live, before = evidence.live, evidence.step.champion
-    margin = policy.max_error_rate_increase
+    margin, counts = policy.max_error_rate_increase, (live.errors, live.requests)
     if margin is not None and before.requests:
         most = clopper_pearson(before.errors, before.requests, CONFIDENCE)[1]
         rate = before.errors / before.requests
-        counts = live.errors, live.requests
         yield _above("errors", SHARES["errors"], counts, most + margin, Code.BAKE_ERRORS, before=rate)
+    elif margin is not None:
+        yield _above("errors", SHARES["errors"], counts, policy.max_error_rate, Code.BAKE_OUTAGE)
     ratio, seen = policy.max_latency_increase_ratio, sum(before.latency)
     if ratio is None or not seen:
         return

@@ -188,6 +188,7 @@ def gather(
         notes=tuple(dict.fromkeys(note for note in (problem, *notes, trouble) if note)),
         windows=count_windows(seen.minutes, (new, old), since, seen.watermark_at, longest),
         nameless=seen.nameless,
+        uncounted=not scale.known,
     )
     return evidence, shadow
 

@@ -90,22 +90,25 @@ def judge_canary(
 ) -> tuple[CanaryVerdict, CanaryState]:
     """Judge one tick of one step.
 
-    In this order: a failed measurement is an error; proven harm rolls back; a router that does not do
-    what was set is an error; thin, late or missing evidence and unproven suspicion hold; then the step
-    advances. A step that holds past `step_max_s` is inconclusive. `step_elapsed_s` is only compared
-    with the two limits; how much time the evidence covers is known from its own watermark.
+    In this order: a failed measurement is an error; proven harm rolls back; a router that does not do what
+    was set, and answers that cannot be counted, are errors; thin, late or missing evidence and unproven
+    suspicion hold; then the step advances. A step that holds, or is not measured, past `step_max_s` is
+    inconclusive. `step_elapsed_s` is only compared with the two limits; how much time the evidence covers is
+    known from its own watermark.
     """
+    late = step_elapsed_s >= step_max_s
+    unmeasured = Outcome.INCONCLUSIVE if late else Outcome.ERROR
     broken = _broken(evidence, state)
     if broken:
-        return _conclude(Outcome.ERROR, (broken,), evidence, policy, state, ())
+        return _conclude(unmeasured, (broken,), evidence, policy, state, ())
     metrics = (*measure(evidence, policy), *signal_harm.measured(evidence, policy))
     worse = _worse(evidence, policy, metrics)
     if worse:
         why = (*worse, *clumps(evidence, policy))
         return _conclude(Outcome.ROLL_BACK, why, evidence, policy, state, metrics)
-    split = _split(evidence, policy)
-    if split:
-        return _conclude(Outcome.ERROR, (split,), evidence, policy, state, metrics)
+    untrusted = reason(Code.GATE_EVIDENCE_LOST) if evidence.uncounted else _split(evidence, policy)
+    if untrusted:
+        return _conclude(unmeasured, (untrusted,), evidence, policy, state, metrics)
     waits = (
         *_late(evidence, step_elapsed_s, step_min_s),
         *_thin(evidence, policy, metrics),
@@ -116,7 +119,7 @@ def judge_canary(
         return _conclude(
             Outcome.ADVANCE, _all_well(evidence, policy, metrics), evidence, policy, state, metrics
         )
-    outcome = Outcome.HOLD if step_elapsed_s < step_max_s else Outcome.INCONCLUSIVE
+    outcome = Outcome.INCONCLUSIVE if late else Outcome.HOLD
     return _conclude(outcome, waits, evidence, policy, state, metrics)
 
 

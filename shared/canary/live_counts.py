@@ -6,6 +6,7 @@ may then differ in outcome only by the model behind it, not by a process that ha
 
 from __future__ import annotations
 
+import logging
 import sys
 from bisect import bisect_right
 from collections import Counter
@@ -26,6 +27,8 @@ from shared.runtime.unit_of_work import Unit
 
 if TYPE_CHECKING:
     from shared.canary.arms import ArmEvidence, LabelCounts
+
+log = logging.getLogger("driftloop")
 
 WARM_UP_SHARE = 0.1
 LONGEST_WARM_UP = timedelta(minutes=1)
@@ -50,11 +53,15 @@ class Scale:
     """Column -> the names of its slices."""
     slice_edges: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Column -> the numbers between which its slices are bands; none for one whose values are its slices."""
+    known: bool = True
+    """False where the gate's evidence is lost: outputs are not counted, since nobody knows by what."""
 
     def name(self, output: object) -> str | None:
         """The class or band of one output; None for what is neither."""
         from shared.stats.metrics import class_name
 
+        if not self.known:
+            return None
         if not self.numeric:
             return None if isinstance(output, dict | list) or output is None else class_name(output)
         value = number(output)
@@ -96,10 +103,14 @@ def number(value: object) -> float | None:
 
 
 def scale(unit: Unit, release: Release) -> Scale:
-    """From the gate's evidence, which is older than the first live request; classes where there is none."""
+    """From the gate's evidence, which is older than the first live request; classes where there was none."""
     from shared.stats.metrics import metric_of
 
-    gate = gate_evidence.recorded(unit, release)
+    try:
+        gate = gate_evidence.recorded(unit, release)
+    except Exception:  # what the log of requests shows is judged all the same
+        log.exception("the gate's evidence cannot be read", extra={"loop": unit.loop})
+        return Scale(known=False)
     if gate is None:
         return Scale()
     slices = {column: frozenset(map(str, values)) for column, values in gate.evidence.slices.items()}
@@ -161,7 +172,7 @@ class LabelCounter:
         pairs = [
             (row["output"], label)
             for row in concerned
-            if (label := label_of(row, self.labels, self.id)) is not None
+            if scale.known and (label := label_of(row, self.labels, self.id)) is not None
         ]
         if not scale.numeric:
             wrong = sum(not scale.same(output, label) for output, label in pairs)

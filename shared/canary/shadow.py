@@ -61,7 +61,7 @@ def compare(
     most = max(ROWS_A_STEP, definition.canary.step.min_requests // 2 + 1)
     left = most - shadow.agree - shadow.disagree
     newer = [row for row in rows if _place(row) > shadow.through and isinstance(row.get("inputs"), Mapping)]
-    chosen = newer[-min(ROWS_AT_ONCE, left) :] if left > 0 else []
+    chosen = newer[-min(ROWS_AT_ONCE, left) :] if left > 0 and scale.known else []
     if not chosen:
         return shadow, ""
     import pandas as pd

@@ -129,7 +129,7 @@ class Outcome(StrEnum):
     ROLL_BACK = "roll_back"
     """Shown to be worse, and by more than the user's margin."""
     ERROR = "error"
-    """The measurement itself failed or is not to be trusted; holds."""
+    """The measurement itself failed or is not to be trusted; holds, for the step's longest time."""
 
 
 DECISIONS = frozenset({Outcome.ADVANCE, Outcome.ROLL_BACK, Outcome.INCONCLUSIVE})
@@ -139,6 +139,19 @@ DECISIONS = frozenset({Outcome.ADVANCE, Outcome.ROLL_BACK, Outcome.INCONCLUSIVE}
 def decides(outcome: Outcome, *, frozen: bool) -> bool:
     """Whether something follows now: for a release that is frozen, only the way back."""
     return outcome is Outcome.ROLL_BACK or (outcome in DECISIONS and not frozen)
+
+
+UNMEASURED = frozenset(
+    {
+        Code.EVIDENCE_UNREADABLE,
+        Code.EVIDENCE_CONTRADICTORY,
+        Code.EVIDENCE_SHRANK,
+        Code.CANARY_ALONE,
+        Code.CANARY_SPLIT,
+        Code.GATE_EVIDENCE_LOST,
+    }
+)
+"""Why nothing was measured, or what was is not to be trusted."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +167,10 @@ class Judgement:
     """Of the canary, from 0; None where there are no steps. So `steps`, how many there are, and `weight_pct`."""
     steps: int | None = None
     weight_pct: int | None = None
+
+    @property
+    def measured(self) -> bool:
+        return not any(one.code in UNMEASURED for one in self.reasons)
 
 
 @dataclass(frozen=True)
@@ -307,6 +324,8 @@ class Release:
     """It was looked at while the loop stood still, and not since: the limits of its phase begin anew (`frozen.py`)."""
     failures: int = 0
     """Observations that failed in a row; resets when one succeeds."""
+    failing_since: datetime | None = None
+    """When the first of them failed."""
     retry_at: datetime | None = None
     """Not before this, because the last observation failed; a person's act does not wait for it."""
     ended_at: datetime | None = None

@@ -11,7 +11,7 @@ from shared.canary import bake_evidence, canary_evidence, challenger_size, drop_
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome, Phase, Release
 from shared.domain.version import DataVersion
-from shared.errors import AnswersAwaited, ConfigurationError, DependencyUnavailable, InvariantBroken
+from shared.errors import AnswersAwaited, InvariantBroken
 from shared.gate import gate_evidence
 from shared.loopfile.published import Published
 from shared.port_rules import LEDGER_TAG
@@ -319,10 +319,7 @@ def _grown(
         short = _short(unit, release, published, weight)
         if short is None or short.seen.state == "failed":
             return seen
-    except (
-        ConfigurationError,
-        DependencyUnavailable,
-    ) as error:  # it is shown, and harm is looked for all the same
+    except Exception as error:  # noqa: BLE001  # it is shown, and harm is looked for all the same
         why += (reason(Code.OBSERVATION_FAILED, error=words_of(error)),)
     return replace(seen, judgement=replace(seen.judgement, outcome=Outcome.HOLD, reasons=why))
 

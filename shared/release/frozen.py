@@ -46,7 +46,7 @@ def _raises(release: Release, wanted: obs.SetTraffic) -> bool:
 
 def fold(release: Release, seen: obs.Observation | None, definition: Definition, now: datetime) -> Release:
     """The frozen release after `seen`: the machine's answer, of which only proven harm is a reason to move."""
-    if seen is None or isinstance(seen, obs.TimePassed):
+    if seen is None or isinstance(seen, obs.TimePassed | obs.LooksFail):
         after = machine.unsuspected(release)
     else:
         after = machine.fold(release, _undecided(seen), definition, now)

@@ -40,10 +40,13 @@ DEPLOYMENT_LIMIT = timedelta(hours=2)
 """A deployment that is still being created after this counts as failed."""
 
 TRAFFIC_LIMIT = timedelta(hours=1)
-"""A canary step whose traffic is not as set after this is rolled back."""
+"""Traffic that is not as set after this goes back to the champion."""
 
 MACHINES_LIMIT = timedelta(hours=2)
 """Machines that have not come after this do not come: the release goes back."""
+
+BLIND_LIMIT = MACHINES_LIMIT
+"""For so long every look may fail while traffic is set; a canary and a bake have their longest time."""
 
 STALE_LIMIT = timedelta(seconds=75)
 """A split that is read for so long is the split that is set."""
@@ -100,6 +103,7 @@ P = Phase
 
 ABORTED: Targets = {P.CLEANING: "aborted"}
 ABORTED_UNDER_TRAFFIC: Targets = {P.ROLLING_BACK: "aborted"}
+UNSEEN: Targets = {P.ROLLING_BACK: "no look succeeds for too long"}
 
 PHASES: Mapping[Phase, PhaseTraits] = {
     P.PREPARING: PhaseTraits(
@@ -209,6 +213,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             obs.TrafficIs: {P.CANARY: "traffic is as the step says", P.ROLLING_BACK: "traffic cannot be set"},
             obs.MachinesSeen: {P.ROLLING_BACK: "its machines are refused, or do not come"},
             obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment"},
+            obs.LooksFail: UNSEEN,
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the step before goes on"},
             obs.TrafficTaken: {},
             obs.PersonActed: ABORTED_UNDER_TRAFFIC,
@@ -228,6 +233,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.ROLLING_BACK: "worse, or no evidence in time",
             },
             obs.AnswersPending: {P.ROLLING_BACK: "a batch job does not end"},
+            obs.LooksFail: UNSEEN,
             obs.TrafficTaken: {},
             obs.TrafficLate: {P.SHIFTING: "a slow worker set an earlier split, same step again"},
             obs.PersonActed: {
@@ -243,9 +249,13 @@ PHASES: Mapping[Phase, PhaseTraits] = {
     P.PROMOTING: PhaseTraits(
         lambda release, definition: obs.SetTraffic({release.deployment: 100}),
         {
-            obs.TrafficIs: {P.BAKING: "all traffic is on the challenger"},
+            obs.TrafficIs: {
+                P.BAKING: "all traffic is on the challenger",
+                P.ROLLING_BACK: "traffic cannot be set",
+            },
             obs.MachinesSeen: {P.ROLLING_BACK: "its machines are refused, or do not come"},
             obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment"},
+            obs.LooksFail: UNSEEN,
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the last step goes on"},
             obs.TrafficTaken: {},
             obs.PersonActed: ABORTED_UNDER_TRAFFIC,
@@ -268,6 +278,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.ROLLING_BACK: "worse, or no evidence in time",
             },
             obs.TimePassed: {P.RETIRING: "baked, an old deployment stands", P.LIVE: "baked"},
+            obs.LooksFail: UNSEEN,
             obs.TrafficTaken: {},
             obs.PersonActed: {
                 P.ROLLING_BACK: "rolled back by a person",
@@ -402,6 +413,8 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
             return _taken(release, seen, definition, now)
         case obs.TrafficHeld():
             return _step_before(release, seen, now)
+        case obs.LooksFail():
+            return _unseen(release, seen, definition, now)
         case obs.AnswersPending():
             return _pending(release, seen, definition, now)
         case obs.CanarySeen():
@@ -430,6 +443,7 @@ def move(release: Release, to: Phase, now: datetime, why: Reason | None = None) 
         stuck=False,
         frozen=False,
         failures=0,
+        failing_since=None,
         retry_at=None,
         canary_state="",
         scoring=None,
@@ -550,7 +564,8 @@ def _promote(release: Release, now: datetime, why: Reason | None) -> Release:
 
 def _traffic(release: Release, seen: obs.TrafficIs, now: datetime) -> Release:
     if not seen.settled:
-        if release.phase is Phase.SHIFTING and now - release.phase_since_at > TRAFFIC_LIMIT:
+        forward = PHASES[release.phase].undo is Undo.ROLL_BACK and release.champion
+        if forward and now - release.phase_since_at > TRAFFIC_LIMIT:
             late = reason(Code.TRAFFIC_TIMED_OUT, limit=str(TRAFFIC_LIMIT))
             return roll_back(release, Phase.FAILED, late, now)
         return _waits(release, Code.TRAFFIC_PENDING)
@@ -569,6 +584,20 @@ def _machines(release: Release, seen: obs.MachinesSeen, now: datetime) -> Releas
         late = reason(Code.MACHINES_TIMED_OUT, deployment=name, machines=wanted, limit=limit)
         return roll_back(release, Phase.FAILED, late, now)
     return _waits(release, Code.MACHINES_COMING, deployment=name, machines=wanted)
+
+
+def _unseen(release: Release, seen: obs.LooksFail, definition: Definition, now: datetime) -> Release:
+    """A challenger keeps its requests only while somebody can see how it does. Where a person wrote that they decide on
+    a step without evidence, they decide."""
+    judged = release.phase in (Phase.CANARY, Phase.BAKING)
+    limit = timedelta(hours=definition.canary.step.max_hours) if judged else BLIND_LIMIT
+    if release.champion is None or seen.since is None or now - seen.since < limit:
+        return release
+    if judged and definition.canary.on_timeout != "roll_back":
+        return release
+    why = (release.waiting_for,) if release.waiting_for else ()
+    unseen = reason(Code.LOOKS_FAILED, *why, hours=limit / timedelta(hours=1))
+    return roll_back(release, Phase.ROLLED_BACK if judged else Phase.FAILED, unseen, now)
 
 
 def _step_before(release: Release, seen: obs.TrafficHeld, now: datetime) -> Release:
@@ -624,7 +653,7 @@ def _canary(release: Release, seen: obs.CanarySeen, definition: Definition, now:
         worse = reason(Code.CANARY_ROLLED_BACK, *judged.reasons, **place)
         return roll_back(release, Phase.ROLLED_BACK, worse, now)
     unclear = reason(Code.CANARY_INCONCLUSIVE, *judged.reasons, **place)
-    if late == "promote":
+    if late == "promote" and judged.measured:
         return _advance(release, definition, now, unclear)
     if late == "roll_back":
         return roll_back(

@@ -181,6 +181,13 @@ class TrafficLate:
 
 
 @dataclass(frozen=True)
+class LooksFail:
+    """Look after look has failed."""
+
+    since: datetime | None
+
+
+@dataclass(frozen=True)
 class GoneSeen:
     gone: bool
 
@@ -221,6 +228,7 @@ Observation = (
     | TrafficHeld
     | TrafficTaken
     | TrafficLate
+    | LooksFail
     | GoneSeen
     | TimePassed
     | Overtaken

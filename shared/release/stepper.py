@@ -12,13 +12,14 @@ from zlib import crc32
 from shared.canary import challenger_size
 from shared.domain.loop import LoopState, UnfinalRelease
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import Champion, JudgementKind, Phase, Release
+from shared.domain.release import Champion, JudgementKind, Outcome, Phase, Release
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.intake import labels
 from shared.ports import Change, Row
 from shared.redaction import words_of
 from shared.release import effects, frozen, machine
 from shared.release.machine import PHASES, place
+from shared.release.observations import BakeSeen, CanarySeen, LooksFail
 from shared.retraining import cost as costs
 from shared.retraining import policy
 from shared.runtime.unit_of_work import Unit, traffic_changed, update
@@ -59,22 +60,32 @@ def advance(current: Unit, number: int) -> bool:
     except Exception as error:  # whatever it is, this release waits and shows it; other work goes on
         if not isinstance(error, DriftloopError):
             log.exception("observing a release failed", extra={"loop": current.loop, "release": number})
-        return _failed(current, replace(release, frozen=release.frozen or still), row, error)
+        return _failed(current, release, row, error, still=still)
     return store(current, release, row, after)
 
 
 def _observed(current: Unit, release: Release, *, still: bool) -> Release:
     """What one look makes of it: while the loop stands still it stands too."""
     published, clock = current.published(release.definition), current.ports.clock
-    sound = replace(release, failures=0, stuck=False, retry_at=None)
+    sound = replace(release, failures=0, failing_since=None, stuck=False, retry_at=None)
     if still:
         seen = effects.perform(current, release, published, frozen.action(release, published.definition))
         return frozen.fold(sound, seen, published.definition, clock.now())
     sound = frozen.thawed(sound, clock.now())
     seen = effects.perform(current, sound, published, machine.action(sound, published.definition))
-    return (
-        machine.fold(sound, seen, published.definition, clock.now()) if seen else machine.unsuspected(sound)
-    )
+    if seen is None:
+        return machine.unsuspected(sound)
+    now = clock.now()
+    after = machine.fold(sound, seen, published.definition, now)
+    failed = isinstance(seen, CanarySeen | BakeSeen) and seen.judgement.outcome is Outcome.ERROR
+    return _counted(after, release, now) if failed and place(after) == place(release) else after
+
+
+def _counted(after: Release, before: Release, now: datetime) -> Release:
+    """One look more that saw nothing."""
+    failures = before.failures + 1
+    since = before.failing_since or now
+    return replace(after, failures=failures, failing_since=since, stuck=failures >= STUCK_AFTER)
 
 
 def _due(current: Unit, release: Release) -> bool:
@@ -186,22 +197,34 @@ def _entry(before: Release, after: Release, actor: str, cause: str, definition: 
     )
 
 
-def _failed(current: Unit, release: Release, row: Row, error: Exception) -> bool:
+def _failed(current: Unit, before: Release, row: Row, error: Exception, *, still: bool) -> bool:
     """An observation that failed: counted and shown, the phase stays, and the next one comes later each time."""
-    failures = release.failures + 1
+    now = current.ports.clock.now()
+    after = _counted(replace(before, frozen=before.frozen or still), before, now)
     asked = error.retry_after_s if isinstance(error, DependencyUnavailable) else None
-    wait_s = max(min(2.0 ** min(failures, 10), LONGEST_WAIT_S), min(asked or 0.0, MOST_ASKED_S))
-    jitter = 1 + crc32(f"{current.loop} {failures}".encode()) % 256 / 1024
-    why, stuck = reason(Code.OBSERVATION_FAILED, error=words_of(error)), failures >= STUCK_AFTER
+    wait_s = max(min(2.0 ** min(after.failures, 10), LONGEST_WAIT_S), min(asked or 0.0, MOST_ASKED_S))
+    jitter = 1 + crc32(f"{current.loop} {after.failures}".encode()) % 256 / 1024
+    why = reason(Code.OBSERVATION_FAILED, error=words_of(error))
     after = replace(
-        release,
-        failures=failures,
-        stuck=stuck,
-        waiting_for=reason(Code.RELEASE_STUCK, why, failures=failures) if stuck else why,
-        retry_at=current.ports.clock.now() + timedelta(seconds=wait_s * jitter),
+        after,
+        waiting_for=reason(Code.RELEASE_STUCK, why, failures=after.failures) if after.stuck else why,
+        retry_at=now + timedelta(seconds=wait_s * jitter),
     )
+    if place(ended := _given_up(current, after, now)) != place(before):
+        return store(current, before, row, ended)
     current.commit(changes=[update(row, after)])
     return False
+
+
+def _given_up(current: Unit, release: Release, now: datetime) -> Release:
+    """Where looks have failed for so long that the traffic goes back; never while the loop stands still."""
+    if not release.stuck or release.frozen:
+        return release
+    try:
+        definition = current.published(release.definition).definition
+    except DriftloopError:  # the release waits for it, and says so
+        return release
+    return machine.fold(release, LooksFail(release.failing_since), definition, now)
 
 
 def _adopted(before: Release, after: Release) -> Draft:

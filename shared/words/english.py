@@ -48,6 +48,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.MACHINES_TIMED_OUT: "deployment {deployment} did not have {machines} machines within {limit}",
     Code.TRAFFIC_PENDING: "traffic to be as set",
     Code.TRAFFIC_TIMED_OUT: "traffic was not as set within {limit}",
+    Code.LOOKS_FAILED: "no look at it succeeded for {hours:g} hours: a model that nobody can watch gets no requests",
     Code.TRAFFIC_SUSPECT: "traffic that seems to have been changed from outside to {traffic}",
     Code.TRAFFIC_ADOPTED: "a person, because its traffic was changed from outside to {traffic}",
     Code.STEP_RESTARTED: (
@@ -298,6 +299,8 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "the canary gets {observed_pct:.1f} % of the requests, but {weight_pct} % is set: the router does not do "
         "what was set, so nothing is promoted on this comparison"
     ),
+    Code.GATE_EVIDENCE_LOST: "the gate's evidence, by which answers are counted, is lost: only errors and latency are",
+    Code.STEP_EVIDENCE_LOST: "what the champion showed in the last canary step is lost: only errors are compared",
     Code.CANARY_FEW_REQUESTS: judges.few_requests,
     Code.CANARY_NAMELESS: "{requests} requests name no caller (canary.unit: {unit}), and do not count",
     Code.CANARY_METRIC_MISSING: "{metric} is required and has {observations} observations of the canary",
@@ -334,6 +337,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.BAKE_ERRORS: (
         "errors after promotion: {hits} of {requests} errors; the champion's in the last step was {before:.1%}; "
         "tolerated {limit:.1%}"
+    ),
+    Code.BAKE_OUTAGE: (
+        "errors after promotion: {hits} of {requests} errors; no canary step was measured to compare them with; "
+        "tolerated {limit:.0%}"
     ),
     Code.BAKE_LATENCY: (
         "latency after promotion: {hits} of {requests} answers slower than {edge_ms:.0f} ms, {ratio:g} times the "

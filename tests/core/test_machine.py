@@ -385,6 +385,8 @@ BATCH = {
 }
 NO_TRAFFIC = reason(Code.TRAFFIC_TIMED_OUT, limit=str(machine.TRAFFIC_LIMIT))
 MACHINES = {"deployment": "r2-a1", "machines": 8}
+MACHINES_COME = reason(Code.MACHINES_COMING, **MACHINES)
+PENDING = reason(Code.TRAFFIC_PENDING)
 SHIFTING = {
     "weights in force begin the step": Told(
         release(P.SHIFTING), obs.TrafficIs(TEN, settled=True), moved(P.CANARY, traffic=TEN)
@@ -436,6 +438,51 @@ SHIFTING = {
         release(P.SHIFTING),
         obs.GoneSeen(True),
         rolled_back(P.FAILED, reason(Code.CHALLENGER_GONE, deployment="r2-a1")),
+    ),
+    "a promotion is not waited for for ever either": Told(
+        release(P.PROMOTING, traffic=HALF),
+        obs.TrafficIs(HALF, settled=False),
+        rolled_back(P.FAILED, NO_TRAFFIC),
+        at=NOW + machine.TRAFFIC_LIMIT + timedelta(seconds=1),
+    ),
+    "of a first model it is: nobody else serves": Told(
+        release(P.PROMOTING, champion=None),
+        obs.TrafficIs({}, settled=False),
+        waits(Code.TRAFFIC_PENDING),
+        at=NOW + 9 * machine.TRAFFIC_LIMIT,
+    ),
+    "looks that fail while traffic is set are tried again": Told(
+        release(P.SHIFTING, step=1, traffic=TEN), obs.LooksFail(NOW), {}, at=NOW + timedelta(minutes=119)
+    ),
+    "for two hours": Told(
+        release(P.SHIFTING, step=1, traffic=TEN),
+        obs.LooksFail(NOW),
+        rolled_back(P.FAILED, reason(Code.LOOKS_FAILED, PENDING, hours=2.0)),
+        at=NOW + machine.BLIND_LIMIT,
+    ),
+    "in a canary as long as a step may take": Told(
+        release(P.CANARY, traffic=TEN), obs.LooksFail(NOW), {}, at=NOW + timedelta(hours=23, minutes=59)
+    ),
+    "and then its traffic goes back": Told(
+        release(P.CANARY, traffic=TEN, waiting_for=MACHINES_COME),
+        obs.LooksFail(NOW),
+        rolled_back(P.ROLLED_BACK, reason(Code.LOOKS_FAILED, MACHINES_COME, hours=24.0)),
+        definition(timeout="roll_back"),
+        at=NOW + timedelta(hours=24),
+    ),
+    "unless a person decides on a step without evidence": Told(
+        release(P.CANARY, traffic=TEN),
+        obs.LooksFail(NOW),
+        {},
+        definition(timeout="hold"),
+        at=NOW + timedelta(days=9),
+    ),
+    "so in a bake": Told(
+        release(P.BAKING, traffic=ALL),
+        obs.LooksFail(NOW),
+        rolled_back(P.ROLLED_BACK, reason(Code.LOOKS_FAILED, PENDING, hours=24.0)),
+        definition(timeout="roll_back"),
+        at=NOW + timedelta(hours=24),
     ),
     "a paused step goes back to the one in force": Told(
         release(P.SHIFTING, step=1, traffic=TEN),
@@ -530,6 +577,7 @@ def in_canary(seen: obs.CanarySeen, changes: dict[str, Any], plan: Definition, *
 STEP = {"step": 1, "steps": 2}
 LAST = {"step": 2, "steps": 2}
 INCONCLUSIVE = reason(Code.CANARY_INCONCLUSIVE, BECAUSE, **STEP)
+UNREADABLE = reason(Code.EVIDENCE_UNREADABLE, note="403")
 HOURS = definition().canary.step.max_hours
 BAKED = (verdict(JudgementKind.BAKE, Outcome.ADVANCE),)
 CANARY = {
@@ -569,6 +617,11 @@ CANARY = {
     ),
     "no evidence in time holds": in_canary(
         canary(Outcome.INCONCLUSIVE), moved(P.HOLDING, INCONCLUSIVE), definition()
+    ),
+    "what could not be measured in time is never gone on with": in_canary(
+        obs.CanarySeen(verdict(JudgementKind.CANARY, Outcome.INCONCLUSIVE, UNREADABLE), "{}"),
+        moved(P.HOLDING, reason(Code.CANARY_INCONCLUSIVE, UNREADABLE, **STEP)),
+        definition(timeout="promote"),
     ),
     "or goes on": in_canary(
         canary(Outcome.INCONCLUSIVE),

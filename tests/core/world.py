@@ -115,6 +115,7 @@ SEEN: tuple[obs.Observation, ...] = (
     *(obs.MachinesSeen(8, DeploymentSeen(state)) for state in ("creating", "failed")),
     obs.TrafficHeld({"r1-a1": 90, "r2-a1": 10}),
     obs.TrafficHeld({"r1-a1": 50, "r2-a1": 50}),
+    obs.LooksFail(NOW - timedelta(days=2)),
     obs.GoneSeen(True),
     obs.GoneSeen(False),
     obs.TimePassed(),

@@ -129,7 +129,7 @@ NOT_SAID = ("foreign",)
 OF_THE_LOOP = ("documents.put", "topic.publish")
 """What every part of a loop calls."""
 
-OF_THE_EVIDENCE = ("evidence.predictions", "serving.predict")
+OF_THE_EVIDENCE = ("evidence.predictions", "serving.predict", "documents.get")
 """What a canary's look asks beside the log of requests, which alone can show harm."""
 
 

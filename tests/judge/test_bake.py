@@ -118,3 +118,17 @@ def test_a_bake_ends_by_its_evidence_and_holds_without() -> None:
     broken = evidence(quiet, quiet, query_ok=False, notes=("the log is not well",))
     assert judged(broken).outcome is Outcome.ERROR
     assert judged(broken, elapsed_s=7200).outcome is Outcome.INCONCLUSIVE
+
+
+def test_others_requests_are_no_evidence_of_the_promoted_model() -> None:
+    """All traffic may have been given to another deployment by hand."""
+    silent = evidence(ArmEvidence(), arm(500, 0, np.full(500, 50.0)))
+    assert judged(silent, elapsed_s=7000).outcome is Outcome.HOLD
+    assert judged(silent, elapsed_s=7200).outcome is Outcome.INCONCLUSIVE
+
+
+def test_without_a_step_to_compare_with_a_quarter_of_all_requests_must_be_shown_to_fail() -> None:
+    few, most = arm(400, 80, np.full(320, 50.0)), arm(400, 200, np.full(200, 50.0))
+    assert judged(evidence(few, ArmEvidence()), CanaryPolicy()).outcome is not Outcome.ROLL_BACK
+    verdict = judged(evidence(most, ArmEvidence()), CanaryPolicy())
+    assert verdict.outcome is Outcome.ROLL_BACK and verdict.reasons[0].code is Code.BAKE_OUTAGE

@@ -129,8 +129,19 @@ def test_counts_that_shrink_are_an_error_of_measurement() -> None:
     assert verdict.reasons == (reason(Code.EVIDENCE_SHRANK, before=500, now=480),)
 
 
-def test_a_query_failure_past_the_longest_time_is_still_an_error() -> None:
-    assert judge(replace(GOOD, query_ok=False), elapsed_s=3600).outcome is Outcome.ERROR
+@pytest.mark.parametrize(
+    "broken", [replace(GOOD, query_ok=False), seen(arm(0), arm(500)), replace(GOOD, uncounted=True)]
+)
+def test_what_cannot_be_measured_is_an_error_for_a_steps_longest_time_and_then_inconclusive(
+    broken: CanaryEvidence,
+) -> None:
+    assert judge(broken, elapsed_s=59).outcome is Outcome.ERROR
+    assert judge(broken, elapsed_s=60).outcome is Outcome.INCONCLUSIVE
+
+
+def test_answers_that_cannot_be_counted_hide_no_errors() -> None:
+    failing = replace(seen(arm(60, errors=50), arm(440)), uncounted=True)
+    assert judge(failing).outcome is Outcome.ROLL_BACK
 
 
 def test_after_its_longest_time_a_step_that_holds_is_inconclusive() -> None:

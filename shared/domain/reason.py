@@ -381,6 +381,7 @@ class Code(StrEnum):
     RELEASE_OPEN = "release-open"
     LOOP_PAUSED = "loop-paused"
     NO_LABELLED_VERSION = "no-labelled-version"
+    WINDOW_EMPTY = "window-empty"
     WAITS_FOR_LABELS = "waits-for-labels"
     SERVED_WAITS_ALREADY = "served-waits-already"
     SERVED_ANOTHER = "served-another"

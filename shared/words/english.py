@@ -113,7 +113,9 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     ),
     Code.MODEL_LACKS_PACKAGES: "model {model} is not released: {lacks}",
     Code.MODEL_COLUMNS_DIFFER: models.columns_differ,
-    Code.MODEL_NO_ROWS: "release does nothing: {loop} has no labelled data version to judge a model on",
+    Code.MODEL_NO_ROWS: (
+        "release does nothing: {loop} has no labelled data version in its `data.window` to judge a model on"
+    ),
     Code.MODEL_NOT_ASKED: "model {model} is not released: the loop's `models` does not ask for it, or not any more",
     Code.PROMOTION_UNREADABLE: "promotion does nothing: its evidence {evidence} cannot be read: {error}",
     Code.PROMOTION_MISDIRECTED: (
@@ -617,6 +619,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.RELEASE_OPEN: "waiting: release {release} is open; considered again when it ends",
     Code.LOOP_PAUSED: "waiting: the loop is {because}",
     Code.NO_LABELLED_VERSION: "not retrained: there is no labelled data version to train on",
+    Code.WINDOW_EMPTY: (
+        "not retrained: no labelled data version lies in `data.window` ({window}): land new data, or publish a wider "
+        "window"
+    ),
     Code.WAITS_FOR_LABELS: (
         "not retrained yet: served inputs have no labels; it starts when a labelled version newer than {version} lands"
     ),

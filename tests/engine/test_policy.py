@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import loopfile
+from shared.domain.event import EventKind
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, reason
 from shared.domain.release import Champion, Judgement, JudgementKind, Outcome, Phase, Trigger, TriggerKind
@@ -375,3 +376,37 @@ def test_what_the_inputs_of_a_replaced_model_asked_for_is_settled(phase: Phase, 
     after, told = policy.ended(state, replace(begun(), phase=phase), NOW)
     assert after.waiting == (before, since)[-left:]
     assert len(told) == 2 - left
+
+
+DAYS = LOOP.replace("window: newest", "window: {days: 3}")
+
+
+def test_a_person_who_asks_while_the_window_is_empty_is_told_so() -> None:
+    life = served(plan=DAYS)
+    life.clock.advance(timedelta(days=4).total_seconds())
+    life.act("retrain")
+    life.rest()
+    [asked] = [one for one in queries.inbox(life.real, "birds") if one.kind is EventKind.PERSON]
+    assert asked.reason == reason(Code.WINDOW_EMPTY, window="days: 3") and asked.refused
+    assert "land new data" in say(asked.reason)
+    assert life.state.next_release == 2
+
+
+def test_a_schedule_that_finds_its_window_empty_looks_again_at_its_next_occurrence() -> None:
+    life = served(plan=DAYS)
+    life.drop("2.csv", birds(2, 1.0))
+    life.rest()
+    life.publish(DAYS.replace("cooldown", 'schedule: "0 0 0 1 * *", cooldown'))
+    life.clock.advance(timedelta(days=40).total_seconds())
+    for _ in range(10):
+        life.round()
+    [told] = life.told("retrain.denied")
+    assert told.detail["answer"] == reason(Code.WINDOW_EMPTY, window="days: 3")
+    assert (life.state.waiting, life.state.next_release) == ((), 2)
+    assert life.real.store.overview("birds").needs_attention is None  # type: ignore[union-attr]  # it is there
+    life.clock.advance(timedelta(days=18).total_seconds())
+    life.drop("3.csv", birds(3, 1.0))
+    life.rest()
+    life.clock.advance(timedelta(days=1).total_seconds())
+    life.rest()
+    assert life.state.next_release == 3, "with data in the window it is heard"

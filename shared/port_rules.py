@@ -55,6 +55,12 @@ def own_request(stamp: str, number: int) -> str:
     return f"{OWN_REQUESTS}{_NOT_IN_CLIENT_IDS.sub('-', stamp)}"[: _LONGEST_CLIENT_ID - len(end)] + end
 
 
+def asset_versions(version: str) -> Sequence[str]:
+    """Under which a data asset may be registered, in their order: the next where somebody else has one, who may archive
+    it, but cannot free its name."""
+    return (version, *(f"{version}-{n}" for n in range(2, 10)))
+
+
 def is_loop(name: str) -> bool:
     return _LOOP.fullmatch(name) is not None
 

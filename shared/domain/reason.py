@@ -48,6 +48,7 @@ class Code(StrEnum):
     PERSON_ACTED = "person-acted"
     OBSERVATION_FAILED = "observation-failed"
     RELEASE_STUCK = "release-stuck"
+    RELEASE_GIVEN_UP = "release-given-up"
     ADOPTED_AS_SERVED = "adopted-as-served"
     ROLLBACK_ASKED_FOR = "rollback-asked-for"
     MODEL_ASKED_FOR = "model-asked-for"

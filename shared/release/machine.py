@@ -99,6 +99,7 @@ class PhaseTraits:
 P = Phase
 
 ABORTED: Targets = {P.CLEANING: "aborted"}
+GIVEN_UP: Targets = {P.CLEANING: "no attempt can succeed"}
 ABORTED_UNDER_TRAFFIC: Targets = {P.ROLLING_BACK: "aborted"}
 
 PHASES: Mapping[Phase, PhaseTraits] = {
@@ -109,6 +110,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.TRAINING: "window assembled",
                 P.DEPLOYING: "window assembled, the model is there",
             },
+            obs.GivenUp: GIVEN_UP,
             obs.PersonActed: ABORTED,
         },
         quick=True,
@@ -122,6 +124,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.REGISTERING: "job completed",
                 P.CLEANING: "out of attempts",
             },
+            obs.GivenUp: GIVEN_UP,
             obs.PersonActed: ABORTED,
         },
         costs_job=True,
@@ -129,7 +132,11 @@ PHASES: Mapping[Phase, PhaseTraits] = {
     ),
     P.REGISTERING: PhaseTraits(
         lambda release, definition: obs.RegisterModel(),
-        {obs.ModelSeen: {P.DEPLOYING: "model registered"}, obs.PersonActed: ABORTED},
+        {
+            obs.ModelSeen: {P.DEPLOYING: "model registered"},
+            obs.GivenUp: GIVEN_UP,
+            obs.PersonActed: ABORTED,
+        },
         quick=True,
         frozen=Frozen.STANDS,
     ),
@@ -169,6 +176,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.PROMOTING: "checks passed, no champion yet",
                 P.CLEANING: "a check failed",
             },
+            obs.GivenUp: GIVEN_UP,
             obs.PersonActed: ABORTED,
         },
         costs_job=True,
@@ -415,6 +423,8 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
                 return release
             why = reason(Code.GATE_OVERTAKEN, version=seen.version)
             return clean(release, Phase.REJECTED, why, now)
+        case obs.GivenUp():
+            return clean(release, Phase.FAILED, seen.why, now)
         case obs.TimePassed():
             return _baked(release, now)
 

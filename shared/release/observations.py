@@ -199,6 +199,13 @@ class Overtaken:
 
 
 @dataclass(frozen=True)
+class GivenUp:
+    """Every attempt failed for what no further one of this release can mend."""
+
+    why: Reason
+
+
+@dataclass(frozen=True)
 class PersonActed:
     """approve, skip, resume, abort or rollback, by whom, why."""
 
@@ -224,5 +231,6 @@ Observation = (
     | GoneSeen
     | TimePassed
     | Overtaken
+    | GivenUp
     | PersonActed
 )

@@ -16,8 +16,9 @@ from shared.domain.release import Champion, JudgementKind, Phase, Release
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.intake import labels
 from shared.ports import Change, Row
-from shared.redaction import words_of
+from shared.redaction import reason_of
 from shared.release import effects, frozen, machine
+from shared.release import observations as obs
 from shared.release.machine import PHASES, place
 from shared.retraining import cost as costs
 from shared.retraining import policy
@@ -34,6 +35,10 @@ log = logging.getLogger("driftloop")
 
 STUCK_AFTER = 10
 """Observations of a release that fail in a row before a person should look."""
+
+HOPELESS = frozenset({Code.COMPONENT_UNFIT, Code.MODEL_UNSERVABLE, Code.ASSET_NOT_OURS})
+"""Errors that last for as long as the release does: it keeps its definition, its job and its names. It ends once it is
+stuck, so that what is mended has a release of its own."""
 
 LONGEST_WAIT_S = 60.0
 """Between observations that fail; longer only where the service asks for it."""
@@ -192,7 +197,9 @@ def _failed(current: Unit, release: Release, row: Row, error: Exception) -> bool
     asked = error.retry_after_s if isinstance(error, DependencyUnavailable) else None
     wait_s = max(min(2.0 ** min(failures, 10), LONGEST_WAIT_S), min(asked or 0.0, MOST_ASKED_S))
     jitter = 1 + crc32(f"{current.loop} {failures}".encode()) % 256 / 1024
-    why, stuck = reason(Code.OBSERVATION_FAILED, error=words_of(error)), failures >= STUCK_AFTER
+    why, stuck = reason(Code.OBSERVATION_FAILED, reason_of(error)), failures >= STUCK_AFTER
+    if stuck and (ended := _given_up(current, release, error)) != release:
+        return store(current, release, row, ended)
     after = replace(
         release,
         failures=failures,
@@ -202,6 +209,15 @@ def _failed(current: Unit, release: Release, row: Row, error: Exception) -> bool
     )
     current.commit(changes=[update(row, after)])
     return False
+
+
+def _given_up(current: Unit, release: Release, error: Exception) -> Release:
+    """What no further attempt can mend ends the release, unless the loop stands still."""
+    if not isinstance(error, DriftloopError) or error.code not in HOPELESS or current.stands_still:
+        return release
+    why = reason(Code.RELEASE_GIVEN_UP, reason_of(error), failures=STUCK_AFTER)
+    definition = current.published(release.definition).definition
+    return machine.fold(release, obs.GivenUp(why), definition, current.ports.clock.now())
 
 
 def _adopted(before: Release, after: Release) -> Draft:

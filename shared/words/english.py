@@ -465,6 +465,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.NO_CHAMPION: "no champion yet, so there is nothing to compare with",
     Code.DRIFT_OFF: "drift is not tested: `drift.enabled` is false",
     Code.COLUMN_MOVED: "{change}",
+    Code.COLUMNS_MOVED_MORE: "and {columns:,} more columns",
     Code.SLICES_JUDGED: judges.slices_judged,
     Code.SLICES_UNKNOWN: "not judged by slice: no slice of {columns} is on both sides",
     Code.NO_MATERIAL_DRIFT: "{headline}",

@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import loopfile
+from shared import loopfile, port_rules
 from shared.domain.event import EventKind
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, reason
 from shared.domain.release import Champion, Judgement, JudgementKind, Outcome, Phase, Trigger, TriggerKind
+from shared.errors import ConfigurationError
 from shared.inbox import alerts, messages
+from shared.intake import folders
+from shared.ports import Insert
 from shared.retraining import policy
-from shared.state import queries
+from shared.state import queries, rows
 from shared.words import say, spoken
 from tests.core.world import begun
 from tests.engine.test_faults import LOOP, birds, canaried, served
@@ -410,3 +413,25 @@ def test_a_schedule_that_finds_its_window_empty_looks_again_at_its_next_occurren
     life.clock.advance(timedelta(days=1).total_seconds())
     life.rest()
     assert life.state.next_release == 3, "with data in the window it is heard"
+
+
+def test_a_loops_row_has_room_for_all_that_may_wait_in_it() -> None:
+    """Whatever was asked for, and however many folders are written: nothing of a loop goes on without its row."""
+    moved = [reason(Code.COLUMN_MOVED, column="ü" * 300, effect=1.0, change="ü" * 300) for _ in range(2000)]
+    asked = [
+        replace(trigger(minutes=n), reason=reason(Code.ASKED_FOR, *moved, why="ü" * 40_000))
+        for n in range(100)
+    ]
+    waiting = policy.coalesced((), asked)
+    places = {f"landing/{n:04d}{'ü' * 1020}": NOW for n in range(folders.MOST_FOLDERS)}
+    full = rows.encode(loop(waiting=waiting, folders=places))
+    assert len(waiting) == policy.MAX_WAITING
+    port_rules.check_changes([Insert(rows.LOOP, full)])
+    with pytest.raises(ConfigurationError, match="which takes 1,044,480"):
+        port_rules.check_changes([Insert(rows.LOOP, rows.encode(loop(waiting=tuple(asked))))])
+
+
+def test_what_waits_is_kept_once_however_often_it_is_asked_for() -> None:
+    long = replace(trigger(), reason=reason(Code.ASKED_FOR, why="x" * 2_000))
+    once = policy.coalesced((), [long])
+    assert policy.coalesced(once, [long]) == once

@@ -75,5 +75,9 @@ def alike(one: str, other: str) -> bool:
 
 
 def same_asset(one: str, other: str) -> bool:
-    """Whether two ids, each long or short, name the same version."""
-    return asset(one) == asset(other)
+    """Whether two ids, each long or short, name the same version; Azure's names have no case."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(identifier: str) -> tuple[str, ...]:
+    return tuple(part.casefold() for part in asset(identifier))

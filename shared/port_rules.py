@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from heapq import nsmallest
 
 from shared import accounts
-from shared.errors import InputRejected, InvariantBroken
-from shared.ports import Change
+from shared.domain.reason import Code
+from shared.errors import ConfigurationError, InputRejected, InvariantBroken
+from shared.ports import Change, Delete
 
 OWN_REQUESTS = "driftloop-"
 """The x-ms-client-request-id of every request of ours begins with this, so that no statistic counts it."""
@@ -37,6 +38,13 @@ DEAD_LETTERS = "dead-letter"
 
 TRANSACTION_LIMIT = 100
 
+ROW_LIMIT_BYTES = 2**20 - 4096
+"""What Table Storage takes of a row, 1 MiB in UTF-16, less its keys and the names of its properties (Microsoft:
+understanding-the-table-service-data-model.md)."""
+
+PROPERTY_LIMIT_BYTES = 2**16
+"""What it takes of one property, such as an overview's document."""
+
 BLOB_NAME_LIMIT = 1024
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+@|~-]{0,254}")
@@ -53,6 +61,12 @@ def own_request(stamp: str, number: int) -> str:
     """The client's id of one request of ours, such as `driftloop-gate-penguins-r2-a1-0`; a long stamp is cut."""
     end = f"-{number}"
     return f"{OWN_REQUESTS}{_NOT_IN_CLIENT_IDS.sub('-', stamp)}"[: _LONGEST_CLIENT_ID - len(end)] + end
+
+
+def asset_versions(version: str) -> Sequence[str]:
+    """Under which a data asset may be registered, in their order: the next where somebody else has one, who may archive
+    it, but cannot free its name."""
+    return (version, *(f"{version}-{n}" for n in range(2, 10)))
 
 
 def is_loop(name: str) -> bool:
@@ -73,11 +87,28 @@ def check_key(key: str) -> str:
     return key
 
 
+def check_overview(loop: str, doc: str) -> None:
+    _check_size(f"overview of loop {loop}", doc, PROPERTY_LIMIT_BYTES)
+
+
+def _check_size(what: str, doc: str, limit: int) -> None:
+    size = 2 * len(doc) if doc.isascii() else len(doc.encode("utf-16-le"))
+    if size > limit:
+        raise ConfigurationError(
+            f"{what} would have {size:,} bytes in a table, which takes {limit:,}. "
+            "Land fewer columns, or shorter names.",
+            code=Code.REQUEST_REFUSED,
+        )
+
+
 def check_changes(changes: Sequence[Change]) -> None:
-    """A transaction has 1 to 100 changes, each of another row."""
+    """A transaction has 1 to 100 changes, each of another row, none of them larger than a row may be."""
     keys = [check_key(change.key) for change in changes]
     if not 1 <= len(keys) <= TRANSACTION_LIMIT:
         raise InvariantBroken(f"A transaction has 1 to {TRANSACTION_LIMIT} changes, not {len(keys)}.")
+    for change in changes:
+        if not isinstance(change, Delete):
+            _check_size(f"row {change.key}", change.doc, ROW_LIMIT_BYTES)
     if len(set(keys)) < len(keys):
         twice = sorted({key for key in keys if keys.count(key) > 1})
         raise InvariantBroken(f"A transaction changes a row once; it names {', '.join(twice)} twice.")

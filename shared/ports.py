@@ -199,7 +199,8 @@ class Versions(Protocol):
     def register(
         self, asset: str, version: str, folder: str, tags: Mapping[str, str], description: str
     ) -> str:
-        """Ensure the Azure ML data asset over a folder of the versions container; its asset id."""
+        """Ensure the Azure ML data asset over a folder of the versions container, under this version or, where that is
+        somebody else's, a further one; its asset id."""
         ...
 
 
@@ -285,7 +286,8 @@ class Training(Protocol):
         ...
 
     def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
-        """Register the job's output `model` under name and version; the asset id."""
+        """Register the job's output `model` under name and version, where that is somebody else's under the next free
+        one; the asset id."""
         ...
 
     def model(self, asset: str) -> RegisteredModel | None:

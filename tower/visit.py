@@ -44,8 +44,10 @@ class Studio:
         name, _, version = short(asset).partition(":")
         return self._at(f"model/{quote(name, safe='')}:{quote(version, safe='')}/details")
 
-    def data(self, name: str, version: int) -> str:
-        return self._at(f"data/{quote(name, safe='')}/{version}/details")
+    def data(self, asset: str) -> str:
+        """Under the version that it was registered as, which need not be its number."""
+        name, _, version = short(asset).partition(":")
+        return self._at(f"data/{quote(name, safe='')}/{quote(version, safe='')}/details")
 
     def endpoint(self, serve: Serve) -> str:
         """Empty for a batch endpoint."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
@@ -13,7 +13,7 @@ from shared.azure import job_logs, job_steps
 from shared.azure.client import ML_ROLE, Workspace
 from shared.azure.datastore import Datastore
 from shared.azure.failures import asking, status_of
-from shared.azure.registered_assets import RegisteredAssets, files_in
+from shared.azure.registered_assets import API, RegisteredAssets, files_in
 from shared.azure.submitted_jobs import TAKEN, SubmittedJobs
 from shared.domain.reason import Code
 from shared.domain.release import JobLog
@@ -114,14 +114,24 @@ class AzureTraining(RegisteredAssets):
     def ensure_model(self, name: str, version: str, job: str, tags: Mapping[str, str]) -> str:
         path = f"azureml://jobs/{job}/outputs/{OUTPUT}/paths/"
         with asking("Registering a model", f"Azure ML model {name}:{version}", ML_ROLE):
-            model = self._find_model(name, version) or self._register(name, version, job, path, tags)
-        if model.job_name not in {None, "", job} or (model.tags or {}).get(JOB_TAG, job) != job:
-            raise ConfigurationError(
-                f"Model {name}:{version} exists and did not come from job {job}. "
-                "Somebody else registered it: archive it or rename the loop.",
-                code=Code.ASSET_NOT_OURS,
-            )
-        return str(model.id)
+            for each in self._versions(name, version):
+                model = self._find_model(name, each) or self._register(name, each, job, path, tags)
+                if (model.tags or {}).get(JOB_TAG, model.job_name) == job:
+                    return str(model.id)
+        raise ConfigurationError(
+            f"Model {name}:{version} exists and did not come from job {job}, nor did the next version, {each}. "
+            "Somebody else registers models of this name: let them use another.",
+            code=Code.ASSET_NOT_OURS,
+        )
+
+    def _versions(self, name: str, version: str) -> Iterator[str]:
+        """Its own; where somebody else has a model there, who may archive it, but cannot free its name, the newest,
+        which is ours where the answer was lost, and the next free one."""
+        yield version
+        family = self._arm.get(f"{self._workspace.resource}/models/{name}", API)
+        if family is not None:
+            yield str(family["properties"]["latestVersion"])
+            yield str(family["properties"]["nextVersion"])
 
     def check_unaided(self, job: str) -> None:
         if against := unaided.lacks(files_in(self._datastore, _folder(job))):

@@ -25,7 +25,7 @@ from shared.azure.failures import asking, code_of
 from shared.domain.loop import Overview
 from shared.domain.reason import Code, reason
 from shared.errors import Conflict
-from shared.port_rules import check_loop
+from shared.port_rules import check_loop, check_overview
 from shared.ports import Row
 from shared.redaction import reason_of
 from shared.state import rows
@@ -170,7 +170,9 @@ def _new(loop: str) -> dict[str, Any]:
 
 
 def _described(overview: Overview) -> dict[str, Any]:
-    return {"doc": rows.encode(replace(overview, due_at=None, run_asked="", swept_at=None))}
+    doc = rows.encode(replace(overview, due_at=None, run_asked="", swept_at=None))
+    check_overview(overview.loop, doc)
+    return {"doc": doc}
 
 
 def _overview(line: Line) -> Overview:

@@ -39,7 +39,7 @@ class SubmittedJobs:
         if (found := (job.tags or {}).get(self._tag)) != mark:
             raise ConfigurationError(
                 f"Azure ML job {name} exists and is not ours (its tag {self._tag} is {found!r}). "
-                "Rename the loop, or let that job's owner remove it.",
+                "It keeps its name, and what is asked for next has another: abort the release, or land the drop again.",
                 code=Code.JOB_NOT_OURS,
             )
         return job

@@ -14,6 +14,7 @@ from shared.azure.blobs import copy
 from shared.azure.failures import UNBOUNDED, asking, code_of
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, InvariantBroken
+from shared.port_rules import asset_versions
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -101,22 +102,17 @@ class AzureVersions:
         self, asset: str, version: str, folder: str, tags: Mapping[str, str], description: str
     ) -> str:
         path = f"azureml://datastores/{self._datastore}/paths/{folder.strip('/')}/"
+        ours = path.removeprefix("azureml:/").rstrip("/").lower()
         with asking("Registering a data asset", f"Azure ML data {asset}:{version}", ML_ROLE):
-            found = self._find(asset, version)
-            if found is None:
-                found = self._create(asset, version, path, tags, description)
-        if (
-            not str(found.path)
-            .rstrip("/")
-            .lower()
-            .endswith(path.removeprefix("azureml:/").rstrip("/").lower())
-        ):
-            raise ConfigurationError(
-                f"Data asset {asset}:{version} exists and points to {found.path}, not to {path}. "
-                "Somebody else registered it: archive it or rename the loop.",
-                code=Code.ASSET_NOT_OURS,
-            )
-        return str(found.id)
+            for each in asset_versions(version):
+                found = self._find(asset, each) or self._create(asset, each, path, tags, description)
+                if str(found.path).rstrip("/").lower().endswith(ours):
+                    return str(found.id)
+        raise ConfigurationError(
+            f"Data asset {asset}:{version} exists and does not point to {path}, nor does any up to {each}. "
+            "Somebody else registers them: let them use another name.",
+            code=Code.ASSET_NOT_OURS,
+        )
 
     def _create(self, asset: str, version: str, path: str, tags: Mapping[str, str], description: str) -> Data:
         ml = self._ml()

@@ -151,7 +151,8 @@ def _of_json(content: bytes, records: str, arms: Mapping[str, str]) -> Answer:
 
 def _arm(named: object, arms: Mapping[str, str]) -> str:
     """The arm that an answer means: by its own word, or by its deployment's name; empty for neither."""
-    return next((arm for arm, deployment in arms.items() if named in (arm, deployment)), "")
+    word = str(named).casefold()
+    return next((arm for arm, deployment in arms.items() if word in (arm, deployment.casefold())), "")
 
 
 def _counts(name: str, answer: Answer) -> SignalSeen:

@@ -153,7 +153,10 @@ class LoopState:
     newest_landed_at: datetime | None = None
     """When the newest drop landed: what comes in late is judged by this."""
     folders: Mapping[str, datetime] = field(default_factory=dict)
-    """Of folders that are to become quiet, container/folder: when the newest known file of each landed."""
+    """Of folders that are to become quiet, container/folder: when the newest known file of each landed. As many as are
+    looked after at once."""
+    more_folders: bool = False
+    """Whether others wait for their turn, in rows of their own."""
     adopted: Mapping[str, int] = field(default_factory=dict)
     """Traffic that somebody else set while no release was open, and that was adopted."""
     schedule_from: datetime | None = None

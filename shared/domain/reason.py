@@ -49,6 +49,7 @@ class Code(StrEnum):
     PERSON_ACTED = "person-acted"
     OBSERVATION_FAILED = "observation-failed"
     RELEASE_STUCK = "release-stuck"
+    RELEASE_GIVEN_UP = "release-given-up"
     ADOPTED_AS_SERVED = "adopted-as-served"
     ROLLBACK_ASKED_FOR = "rollback-asked-for"
     MODEL_ASKED_FOR = "model-asked-for"
@@ -297,6 +298,7 @@ class Code(StrEnum):
     NO_CHAMPION = "no-champion"
     DRIFT_OFF = "drift-off"
     COLUMN_MOVED = "column-moved"
+    COLUMNS_MOVED_MORE = "columns-moved-more"
     SLICES_JUDGED = "slices-judged"
     SLICES_UNKNOWN = "slices-unknown"
     NO_MATERIAL_DRIFT = "no-material-drift"
@@ -385,6 +387,7 @@ class Code(StrEnum):
     RELEASE_OPEN = "release-open"
     LOOP_PAUSED = "loop-paused"
     NO_LABELLED_VERSION = "no-labelled-version"
+    WINDOW_EMPTY = "window-empty"
     WAITS_FOR_LABELS = "waits-for-labels"
     SERVED_WAITS_ALREADY = "served-waits-already"
     SERVED_ANOTHER = "served-another"
@@ -600,12 +603,12 @@ def reason(code: Code, *because: Reason, **facts: Fact) -> Reason:
 LONGEST_FACT, MOST_BECAUSE = 160, 3
 
 
-def bounded(why: Reason) -> Reason:
+def bounded(why: Reason, longest: int = LONGEST_FACT, most: int = MOST_BECAUSE) -> Reason:
     """The reason as it stands in a row that is read whole: the beginning of each text, and the first of what it rests
     on."""
-    facts = {name: _cut(v) if isinstance(v, str) else v for name, v in why.facts.items()}
-    return Reason(why.code, facts, tuple(map(bounded, why.because[:MOST_BECAUSE])))
+    facts = {name: _cut(v, longest) if isinstance(v, str) else v for name, v in why.facts.items()}
+    return Reason(why.code, facts, tuple(bounded(one, longest, most) for one in why.because[:most]))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_FACT else f"{text[: LONGEST_FACT - 1]}…"
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

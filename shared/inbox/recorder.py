@@ -150,8 +150,8 @@ def _listens(overview: Overview, *names: str) -> bool:
 
 
 def _asks_for(overview: Overview, incoming: ModelRegistered) -> bool:
-    wanted = overview.models == incoming.name and overview.model_tags.items() <= incoming.tags.items()
-    return wanted and not incoming.ours
+    named = overview.models.casefold() == incoming.name.casefold()
+    return named and overview.model_tags.items() <= incoming.tags.items() and not incoming.ours
 
 
 def find_model(ports: Ports, overview: Overview, since: datetime) -> bool:

@@ -10,9 +10,12 @@ from shared.domain.reason import Code, reason
 from shared.files import partitions
 from shared.inbox.landings import FOLDER_END
 from shared.intake import drop_parts, drops
-from shared.ports import Blob, Delete, Insert, Row
+from shared.ports import Blob, Change, Delete, Insert, Row
 from shared.runtime.unit_of_work import Unit, update
 from shared.state import rows
+
+MOST_FOLDERS = 90
+"""Folders that are looked after at once: the loop's own row names them, and one transaction changes as many rows."""
 
 
 def take(unit: Unit, record: InboxRecord, row: Row) -> None:
@@ -33,11 +36,18 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
 
 def _begun(unit: Unit, record: InboxRecord, row: Row, blob: Blob, place: str) -> None:
     """The folder's quiet time begins with its newest file."""
-    newest = max(blob.created_at, unit.state.folders.get(place, blob.created_at))
+    known, state = unit.state.folders, unit.state
     why = drop_parts.not_quiet(unit.published().definition.data, place)
     closed = replace(record, state=InboxState.IGNORED, reason=why)
-    state = replace(unit.state, folders={**unit.state.folders, place: newest})
-    unit.commit(state, changes=[update(row, closed), Delete(rows.todo_key(record))])
+    changes: list[Change] = [update(row, closed), Delete(rows.todo_key(record))]
+    if place in known or (len(known) < MOST_FOLDERS and not state.more_folders):
+        newest = max(blob.created_at, known.get(place, blob.created_at))
+        state = replace(state, folders={**known, place: newest})
+    else:
+        state = replace(state, more_folders=True)
+        if unit.ports.store.read(unit.loop, rows.folder_waits_key(place)) is None:
+            changes.append(Insert(rows.folder_waits_key(place), f"{blob.created_at.isoformat()} {place}"))
+    unit.commit(state, changes=changes)
 
 
 def _after(unit: Unit, record: InboxRecord, row: Row, blob: Blob, version: int) -> None:
@@ -68,7 +78,22 @@ def answer(unit: Unit) -> bool:
         if now >= newest + span:
             _look(unit, place, now - span)
             return True
-    return False
+    return _next(unit)
+
+
+def _next(unit: Unit) -> bool:
+    """Folders for which there was no room, as soon as there is some; False when none has come nearer."""
+    room = MOST_FOLDERS - len(unit.state.folders)
+    if not unit.state.more_folders or room <= 0:
+        return False
+    found = unit.ports.store.range(unit.loop, rows.FOLDER_WAITS, limit=room)
+    folders = dict(unit.state.folders)
+    for row in found:
+        landed, _, place = row.doc.partition(" ")
+        folders.setdefault(place, datetime.fromisoformat(landed))
+    state = replace(unit.state, folders=folders, more_folders=len(found) == room)
+    unit.commit(state, changes=[Delete(row.key) for row in found])
+    return True
 
 
 def _look(unit: Unit, place: str, before: datetime) -> None:

@@ -324,7 +324,7 @@ class Serve(Section):
         StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]$"),
         Allowed("3 to 32 letters, digits and hyphens, a letter first"),
     ]
-    """The online endpoint, or the batch endpoint."""
+    """The online endpoint, or the batch endpoint; it stays the same while a model serves on it."""
     scoring: Annotated[File | None, Allowed("a folder beside the loop file")] = None
     """Scoring code; nothing for an MLflow model."""
     environment: EnvironmentName | None = None
@@ -649,7 +649,7 @@ class Models(Section):
     """Tags that the version must bear."""
 
     def asks_for(self, name: str, tags: Mapping[str, str]) -> bool:
-        return name == self.name and self.tags.items() <= tags.items()
+        return name.casefold() == self.name.casefold() and self.tags.items() <= tags.items()
 
 
 # --- gate and canary -----------------------------------------------------------------------------

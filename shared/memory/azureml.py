@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -123,7 +123,8 @@ class MemoryTraining:
         elif job.tags.get(RELEASE_TAG) != spec.tags.get(RELEASE_TAG):
             raise ConfigurationError(
                 f"Azure ML job {spec.name} exists and is not ours (its tag {RELEASE_TAG} is "
-                f"{job.tags.get(RELEASE_TAG)!r}). Rename the loop, or let that job's owner remove it.",
+                f"{job.tags.get(RELEASE_TAG)!r}). It keeps its name, "
+                "and what is asked for next has another: abort the release, or land the drop again.",
                 code=Code.JOB_NOT_OURS,
             )
         return JobSeen(job.status, job.error, f"https://ml.azure.com/runs/{spec.name}", job.steps)
@@ -148,14 +149,18 @@ class MemoryTraining:
                 f"Job {job} has no output `model`. The pipeline must declare and write it.",
                 code=Code.COMPONENT_UNFIT,
             )
-        model = self.models.setdefault((name, version), MemoryModel(job, {**tags, JOB_TAG: job}))
-        if model.job != job:
-            raise ConfigurationError(
-                f"Model {name}:{version} exists and came from job {model.job}, not from {job}. "
-                "Somebody else registered it: archive it or rename the loop.",
-                code=Code.ASSET_NOT_OURS,
-            )
-        return f"azureml:{name}:{version}"
+        for each in self._versions(name, version):
+            model = self.models.setdefault((name, each), MemoryModel(job, {**tags, JOB_TAG: job}))
+            if model.job == job:
+                break
+        return f"azureml:{name}:{each}"
+
+    def _versions(self, name: str, version: str) -> Iterator[str]:
+        """Its own; where somebody else has a model there, the newest, and the next free one."""
+        yield version
+        newest = max(int(known) for of, known in self.models if of == name)
+        yield str(newest)
+        yield str(newest + 1)
 
     def model(self, asset: str) -> RegisteredModel | None:
         named = assets.asset(asset)

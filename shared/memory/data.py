@@ -12,7 +12,7 @@ from pathlib import Path
 from shared.domain.reason import Code
 from shared.errors import ConfigurationError, Conflict, InputRejected, InvariantBroken
 from shared.intake.rejections import rejected
-from shared.port_rules import check_blob_name
+from shared.port_rules import asset_versions, check_blob_name
 from shared.ports import Blob, Clock
 
 
@@ -144,11 +144,12 @@ class MemoryVersions:
     def register(
         self, asset: str, version: str, folder: str, tags: Mapping[str, str], description: str
     ) -> str:
-        found = self.assets.setdefault((asset, version), MemoryAsset(folder, dict(tags), description))
-        if found.folder != folder:
-            raise ConfigurationError(
-                f"Data asset {asset}:{version} exists and points to {found.folder}, not to {folder}. "
-                "Somebody else registered it: archive it or rename the loop.",
-                code=Code.ASSET_NOT_OURS,
-            )
-        return f"azureml:{asset}:{version}"
+        for each in asset_versions(version):
+            found = self.assets.setdefault((asset, each), MemoryAsset(folder, dict(tags), description))
+            if found.folder == folder:
+                return f"azureml:{asset}:{each}"
+        raise ConfigurationError(
+            f"Data asset {asset}:{version} exists and does not point to {folder}, nor does any up to {each}. "
+            "Somebody else registers them: let them use another name.",
+            code=Code.ASSET_NOT_OURS,
+        )

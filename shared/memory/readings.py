@@ -54,7 +54,8 @@ class MemoryReadings:
         if job.tags.get(READING_TAG) != spec.tags.get(READING_TAG):
             raise ConfigurationError(
                 f"Azure ML job {spec.name} exists and is not ours (its tag {READING_TAG} is "
-                f"{job.tags.get(READING_TAG)!r}). Rename the loop, or let that job's owner remove it.",
+                f"{job.tags.get(READING_TAG)!r}). It keeps its name, "
+                "and what is asked for next has another: abort the release, or land the drop again.",
                 code=Code.JOB_NOT_OURS,
             )
         return JobSeen(job.status, job.error, f"https://ml.azure.com/runs/{spec.name}")

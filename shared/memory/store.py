@@ -10,8 +10,9 @@ from datetime import datetime
 
 from shared.domain.loop import Overview
 from shared.errors import Conflict
-from shared.port_rules import check_changes, check_key, check_loop
+from shared.port_rules import check_changes, check_key, check_loop, check_overview
 from shared.ports import Change, Delete, Insert, Replace, Row
+from shared.state import rows as stored
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class MemoryStore:
             return line.overview if line else None
 
     def describe(self, overview: Overview) -> None:
+        check_overview(overview.loop, stored.encode(overview))
         with self._lock:
             line = self._line(overview.loop)
             kept = line.overview

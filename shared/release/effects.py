@@ -16,7 +16,7 @@ from shared.gate import gate_evidence
 from shared.loopfile.published import Published
 from shared.port_rules import LEDGER_TAG
 from shared.ports import DeploymentSeen, DeploymentSpec, JobSeen, JobSpec, Scale, Serving
-from shared.redaction import words_of
+from shared.redaction import reason_of
 from shared.release import machine
 from shared.release import observations as obs
 from shared.runtime.unit_of_work import Unit
@@ -320,7 +320,7 @@ def _grown(
         if short is None or short.seen.state == "failed":
             return seen
     except Exception as error:  # noqa: BLE001  # it is shown, and harm is looked for all the same
-        why += (reason(Code.OBSERVATION_FAILED, error=words_of(error)),)
+        why += (reason(Code.OBSERVATION_FAILED, reason_of(error)),)
     return replace(seen, judgement=replace(seen.judgement, outcome=Outcome.HOLD, reasons=why))
 
 

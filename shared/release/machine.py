@@ -102,6 +102,7 @@ class PhaseTraits:
 P = Phase
 
 ABORTED: Targets = {P.CLEANING: "aborted"}
+GIVEN_UP: Targets = {P.CLEANING: "no attempt can succeed"}
 ABORTED_UNDER_TRAFFIC: Targets = {P.ROLLING_BACK: "aborted"}
 UNSEEN: Targets = {P.ROLLING_BACK: "no look succeeds for too long"}
 
@@ -113,6 +114,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.TRAINING: "window assembled",
                 P.DEPLOYING: "window assembled, the model is there",
             },
+            obs.GivenUp: GIVEN_UP,
             obs.PersonActed: ABORTED,
         },
         quick=True,
@@ -126,6 +128,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.REGISTERING: "job completed",
                 P.CLEANING: "out of attempts",
             },
+            obs.GivenUp: GIVEN_UP,
             obs.PersonActed: ABORTED,
         },
         costs_job=True,
@@ -133,7 +136,11 @@ PHASES: Mapping[Phase, PhaseTraits] = {
     ),
     P.REGISTERING: PhaseTraits(
         lambda release, definition: obs.RegisterModel(),
-        {obs.ModelSeen: {P.DEPLOYING: "model registered"}, obs.PersonActed: ABORTED},
+        {
+            obs.ModelSeen: {P.DEPLOYING: "model registered"},
+            obs.GivenUp: GIVEN_UP,
+            obs.PersonActed: ABORTED,
+        },
         quick=True,
         frozen=Frozen.STANDS,
     ),
@@ -173,6 +180,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.PROMOTING: "checks passed, no champion yet",
                 P.CLEANING: "a check failed",
             },
+            obs.GivenUp: GIVEN_UP,
             obs.PersonActed: ABORTED,
         },
         costs_job=True,
@@ -428,6 +436,8 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
                 return release
             why = reason(Code.GATE_OVERTAKEN, version=seen.version)
             return clean(release, Phase.REJECTED, why, now)
+        case obs.GivenUp():
+            return clean(release, Phase.FAILED, seen.why, now)
         case obs.TimePassed():
             return _baked(release, now)
 

@@ -206,6 +206,13 @@ class Overtaken:
 
 
 @dataclass(frozen=True)
+class GivenUp:
+    """Every attempt failed for what no further one of this release can mend."""
+
+    why: Reason
+
+
+@dataclass(frozen=True)
 class PersonActed:
     """approve, skip, resume, abort or rollback, by whom, why."""
 
@@ -232,5 +239,6 @@ Observation = (
     | GoneSeen
     | TimePassed
     | Overtaken
+    | GivenUp
     | PersonActed
 )

@@ -16,10 +16,10 @@ from shared.domain.release import Champion, JudgementKind, Outcome, Phase, Relea
 from shared.errors import Conflict, DependencyUnavailable, DriftloopError, OutcomeUnknown
 from shared.intake import labels
 from shared.ports import Change, Row
-from shared.redaction import words_of
+from shared.redaction import reason_of
 from shared.release import effects, frozen, machine
+from shared.release import observations as obs
 from shared.release.machine import PHASES, place
-from shared.release.observations import BakeSeen, CanarySeen, LooksFail
 from shared.retraining import cost as costs
 from shared.retraining import policy
 from shared.runtime.unit_of_work import Unit, traffic_changed, update
@@ -35,6 +35,10 @@ log = logging.getLogger("driftloop")
 
 STUCK_AFTER = 10
 """Observations of a release that fail in a row before a person should look."""
+
+HOPELESS = frozenset({Code.COMPONENT_UNFIT, Code.MODEL_UNSERVABLE, Code.ASSET_NOT_OURS})
+"""Errors that last for as long as the release does: it keeps its definition, its job and its names. It ends once it is
+stuck, so that what is mended has a release of its own."""
 
 LONGEST_WAIT_S = 60.0
 """Between observations that fail; longer only where the service asks for it."""
@@ -77,7 +81,7 @@ def _observed(current: Unit, release: Release, *, still: bool) -> Release:
         return machine.unsuspected(sound)
     now = clock.now()
     after = machine.fold(sound, seen, published.definition, now)
-    failed = isinstance(seen, CanarySeen | BakeSeen) and seen.judgement.outcome is Outcome.ERROR
+    failed = isinstance(seen, obs.CanarySeen | obs.BakeSeen) and seen.judgement.outcome is Outcome.ERROR
     return _counted(after, release, now) if failed and place(after) == place(release) else after
 
 
@@ -204,27 +208,31 @@ def _failed(current: Unit, before: Release, row: Row, error: Exception, *, still
     asked = error.retry_after_s if isinstance(error, DependencyUnavailable) else None
     wait_s = max(min(2.0 ** min(after.failures, 10), LONGEST_WAIT_S), min(asked or 0.0, MOST_ASKED_S))
     jitter = 1 + crc32(f"{current.loop} {after.failures}".encode()) % 256 / 1024
-    why = reason(Code.OBSERVATION_FAILED, error=words_of(error))
+    why = reason(Code.OBSERVATION_FAILED, reason_of(error))
     after = replace(
         after,
         waiting_for=reason(Code.RELEASE_STUCK, why, failures=after.failures) if after.stuck else why,
         retry_at=now + timedelta(seconds=wait_s * jitter),
     )
-    if place(ended := _given_up(current, after, now)) != place(before):
+    if not still and place(ended := _given_up(current, after, error, now)) != place(before):
         return store(current, before, row, ended)
     current.commit(changes=[update(row, after)])
     return False
 
 
-def _given_up(current: Unit, release: Release, now: datetime) -> Release:
-    """Where looks have failed for so long that the traffic goes back; never while the loop stands still."""
-    if not release.stuck or release.frozen:
+def _given_up(current: Unit, release: Release, error: Exception, now: datetime) -> Release:
+    """What no further attempt can mend ends the release; and traffic goes back from a challenger that nobody has seen
+    for long."""
+    if not release.stuck:
         return release
     try:
         definition = current.published(release.definition).definition
     except DriftloopError:  # the release waits for it, and says so
         return release
-    return machine.fold(release, LooksFail(release.failing_since), definition, now)
+    seen: obs.Observation = obs.LooksFail(release.failing_since)
+    if isinstance(error, DriftloopError) and error.code in HOPELESS:
+        seen = obs.GivenUp(reason(Code.RELEASE_GIVEN_UP, reason_of(error), failures=STUCK_AFTER))
+    return machine.fold(release, seen, definition, now)
 
 
 def _adopted(before: Release, after: Release) -> Draft:

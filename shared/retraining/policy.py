@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState
-from shared.domain.reason import Code, Reason, reason
+from shared.domain.reason import Code, Reason, bounded, reason
 from shared.domain.release import UNLABELLED, JudgementKind, Phase, Release, Trigger, TriggerKind
 from shared.retraining import cost
 from shared.state.hash_chain import Draft
@@ -25,6 +25,10 @@ ALWAYS_HEARD = frozenset(
 
 MAX_WAITING = 50
 """Beyond this, of the kind that waits most often the oldest makes room."""
+
+
+LONGEST_TEXT, MOST_RESTS = 1_000, 10
+"""Of a trigger that waits: characters of a text, and findings that it rests on."""
 
 
 @dataclass(frozen=True)
@@ -179,8 +183,11 @@ def depth(state: LoopState, triggers: Sequence[Trigger]) -> int:
 
 
 def coalesced(waiting: Sequence[Trigger], more: Sequence[Trigger]) -> tuple[Trigger, ...]:
-    """Both, once each; no kind crowds out another."""
-    found = list(dict.fromkeys((*waiting, *more)))
+    """Both, once each, as briefly as the loop's own row has room for; no kind crowds out another."""
+    briefly = (
+        replace(one, reason=bounded(one.reason, LONGEST_TEXT, MOST_RESTS)) for one in (*waiting, *more)
+    )
+    found = list(dict.fromkeys(briefly))
     while len(found) > MAX_WAITING:
         most, _ = Counter(trigger.kind for trigger in found).most_common(1)[0]
         found.remove(next(trigger for trigger in found if trigger.kind is most))

@@ -10,7 +10,6 @@ from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger, TriggerKind
 from shared.domain.version import DataVersion
-from shared.errors import InvariantBroken
 from shared.loopfile import Definition
 from shared.ports import Change, Insert
 from shared.retraining import cost, policy
@@ -87,10 +86,7 @@ def _start(
     usable = usable_versions(unit, definition, now, extra)
     versions = window(usable, definition, now, since(state, triggers, usable))
     if not versions:
-        raise InvariantBroken(
-            f"{state.loop}: a release was decided without a labelled version to train on",
-            code=Code.ROW_MISSING,
-        )
+        return apply(unit, state, triggers, Deny(_empty(definition)))
     release = Release(
         loop=state.loop,
         number=state.next_release,
@@ -115,6 +111,11 @@ def _start(
         waiting_until=None,
     )
     return begun(counted, release, cost.estimate(definition, state.last_took))
+
+
+def _empty(definition: Definition) -> Reason:
+    wanted = definition.data.window
+    return reason(Code.WINDOW_EMPTY, window=f"{wanted.kind}: {wanted.n}" if wanted.n else wanted.kind)
 
 
 def usable_versions(

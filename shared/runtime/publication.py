@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from shared.domain.loop import LoopState, Overview
 from shared.errors import ConfigurationError, InvariantBroken
@@ -14,6 +15,9 @@ from shared.runtime import overview_row, unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, rows
 from shared.state.hash_chain import Draft
+
+if TYPE_CHECKING:
+    from shared.loopfile.definition import Serve
 
 log = logging.getLogger("driftloop")
 
@@ -36,6 +40,7 @@ def _stored(ports: Ports, published: Published, digest: str) -> bool:
         _create(ports, published, digest)
         return True
     current = unit_of_work.read(ports, loop)
+    _refuse_move(current, published)
     before = _before(current)
     if before and _content(before) == _content(published) and not _first_clean(before, published):
         return False
@@ -116,13 +121,43 @@ def _told(published: Published, before: str, after: str) -> Draft:
     )
 
 
+def _refuse_move(current: Unit, published: Published) -> None:
+    """What serves, or is on its way, stays where its callers are. Another spelling of the name is refused as well: the
+    data collector's folders have the first one."""
+    state, serve = current.state, published.definition.serve
+    champion = state.champion.release if state.champion else None
+    for number in (champion, state.open_release):
+        theirs = _serve_of(current, number) if number is not None else None
+        if theirs is None or (theirs.type, theirs.endpoint) == (serve.type, serve.endpoint):
+            continue
+        keep = f"keep `serve.endpoint: {theirs.endpoint}` (`type: {theirs.type}`)"
+        if number == champion:
+            raise ConfigurationError(
+                f"release {number} of loop {current.loop} serves on {theirs.type} endpoint {theirs.endpoint}: {keep}; "
+                "for another endpoint publish another loop, with a `loop` and a `data.landing` of its own"
+            )
+        raise ConfigurationError(
+            f"release {number} of loop {current.loop} is open on {theirs.type} endpoint {theirs.endpoint}: {keep}, or "
+            f"end it first with `driftloop abort {current.loop}/{number}`"
+        )
+
+
+def _serve_of(current: Unit, number: int) -> Serve | None:
+    """Of the definition that a release runs with; None where that is lost or cannot be read."""
+    try:
+        return current.published(current.release(number)[0].definition).definition.serve
+    except (InvariantBroken, ConfigurationError) as error:
+        log.warning("where a release serves is unknown", extra={"loop": current.loop, "error": str(error)})
+        return None
+
+
 def _refuse_overlap(ports: Ports, published: Published) -> None:
     """Two loops on one endpoint would fight for its traffic, two on one landing prefix for its drops."""
     definition = published.definition
     for other in ports.store.overviews():
         if other.loop == definition.loop or not other.landing:  # woken, but not described yet
             continue
-        if other.endpoint == definition.serve.endpoint:
+        if other.endpoint.casefold() == definition.serve.endpoint.casefold():  # Azure's names have no case
             raise ConfigurationError(
                 f"endpoint {other.endpoint} belongs to loop {other.loop}; "
                 f"give {definition.loop} its own `serve.endpoint`"

@@ -19,7 +19,7 @@ from shared.state.hash_chain import Draft
 MOST = 20
 """Deployments that are named; Azure has at most as many on an endpoint."""
 
-_OURS = re.compile(r"r(\d+)-a\d+")
+_OURS = re.compile(r"r(\d+)-a\d+", re.IGNORECASE)
 
 
 def take(unit: Unit, record: InboxRecord, row: Row) -> None:
@@ -65,7 +65,7 @@ def told_of(endpoint: str, found: Mapping[str, str]) -> Reason:
 
 def _ours(name: str, state: LoopState) -> bool:
     named = _OURS.fullmatch(name)
-    champion = state.champion is not None and name == state.champion.deployment
+    champion = state.champion is not None and name.casefold() == state.champion.deployment.casefold()
     return champion or (named is not None and int(named[1]) < state.next_release)
 
 

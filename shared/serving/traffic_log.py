@@ -27,7 +27,7 @@ sample drawn anew at each look would let a statistic choose among samples."""
 
 _REQUESTS = """AmlOnlineEndpointTrafficLog
 | where TimeGenerated >= datetime({since}) and TimeGenerated < datetime({until})
-| where EndpointName == "{endpoint}" and not(XMSClientRequestId startswith "{own}")
+| where EndpointName =~ "{endpoint}" and not(XMSClientRequestId startswith "{own}")
 """
 _ROWS = "| project TimeGenerated, DeploymentName, ResponseCode, TotalDurationMs\n| top {sample} by TimeGenerated asc"
 _COUNTS = (
@@ -50,7 +50,7 @@ _WHOLE = (
     '\n| where DeploymentName != ""'
     '| summarize Requests = count(), Named = countif(Caller != ""), Newest = max(TimeGenerated)'
 )
-_IDS = '| where DeploymentName == "{deployment}" | project XRequestId | take {most}'
+_IDS = '| where DeploymentName =~ "{deployment}" | project XRequestId | take {most}'
 _LATE = timedelta(minutes=15)
 _NEAR = timedelta(minutes=5)
 """How far the collector's time of a request may lie from the log's."""

@@ -95,6 +95,14 @@ def folder_key(place: str) -> str:
     return f"folder-{key_of(place)}"
 
 
+FOLDER_WAITS = "folder-waits-"
+
+
+def folder_waits_key(place: str) -> str:
+    """Of container/folder: that it is to become quiet, where the loop's own row has no room for more of them."""
+    return f"{FOLDER_WAITS}{key_of(place)}"
+
+
 def release_key(number: int) -> str:
     return f"release-{number:08d}"
 

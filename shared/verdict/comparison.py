@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from shared.loopfile import Definition
     from shared.loopfile.definition import ColumnMaterial
 
+MOST_MOVED = 50
+"""Columns that a verdict names, which rows of the loop hold; the report has them all."""
+
 MOST_OF_SLICES = 10
 """Columns of slices that a verdict names; the report has them all."""
 
@@ -144,7 +147,12 @@ def columns_moved(report: drift.Report) -> tuple[Reason, ...]:
     found = material(report)
     of_slices = {name: c for name, c in found.items() if name not in whole and c.name not in whole}
     told = [name for name in found if name in whole] + list(of_slices)[:MOST_OF_SLICES]
-    return tuple(column_moved(name, found[name]) for name in told)
+    more = len(told) - MOST_MOVED
+    if more <= 0:
+        return tuple(column_moved(name, found[name]) for name in told)
+    told = sorted(told, key=lambda name: -found[name].effect.value)[:MOST_MOVED]
+    named = (column_moved(name, found[name]) for name in told)
+    return (*named, reason(Code.COLUMNS_MOVED_MORE, columns=more))
 
 
 def by_slice(report: drift.Report, definition: Definition) -> tuple[Reason, ...]:

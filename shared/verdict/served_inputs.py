@@ -225,7 +225,9 @@ def _judged(
         report=documents.put(comparison.kept(report)),
     )
     if report.broken:
-        broken = [reason(Code.SERVED_BROKEN, finding=f.words) for f in report.findings if f.breaking]
+        broken = [reason(Code.SERVED_BROKEN, finding=f.words) for f in report.findings if f.breaking][
+            : comparison.MOST_MOVED
+        ]
         return window, (*found, *broken)
     distances = comparison.distances_of(report)
     told, unusual = _place(past, window, distances, definition.drift.unusual_rate)

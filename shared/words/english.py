@@ -57,7 +57,8 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.STEP_KEPT: "paused before more was given: step {step} goes on with {traffic}",
     Code.RELEASE_FROZEN: "the loop to go on; traffic stays, evidence is gathered, and proven harm is still rolled back",
     Code.PERSON_ACTED: lambda verb, actor, why: f"{verb} by {actor}: {why or 'no reason given'}",
-    Code.OBSERVATION_FAILED: "{error}",
+    Code.OBSERVATION_FAILED: "{because}",
+    Code.RELEASE_GIVEN_UP: "given up after {failures} attempts",
     Code.RELEASE_STUCK: "manual review, after {failures} failed attempts in a row",
     Code.ADOPTED_AS_SERVED: "adopted as it served",
     Code.ROLLBACK_ASKED_FOR: "rollback to release {release}: {why}",
@@ -114,7 +115,9 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     ),
     Code.MODEL_LACKS_PACKAGES: "model {model} is not released: {lacks}",
     Code.MODEL_COLUMNS_DIFFER: models.columns_differ,
-    Code.MODEL_NO_ROWS: "release does nothing: {loop} has no labelled data version to judge a model on",
+    Code.MODEL_NO_ROWS: (
+        "release does nothing: {loop} has no labelled data version in its `data.window` to judge a model on"
+    ),
     Code.MODEL_NOT_ASKED: "model {model} is not released: the loop's `models` does not ask for it, or not any more",
     Code.PROMOTION_UNREADABLE: "promotion does nothing: its evidence {evidence} cannot be read: {error}",
     Code.PROMOTION_MISDIRECTED: (
@@ -469,6 +472,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.NO_CHAMPION: "no champion yet, so there is nothing to compare with",
     Code.DRIFT_OFF: "drift is not tested: `drift.enabled` is false",
     Code.COLUMN_MOVED: "{change}",
+    Code.COLUMNS_MOVED_MORE: "and {columns:,} more columns",
     Code.SLICES_JUDGED: judges.slices_judged,
     Code.SLICES_UNKNOWN: "not judged by slice: no slice of {columns} is on both sides",
     Code.NO_MATERIAL_DRIFT: "{headline}",
@@ -624,6 +628,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.RELEASE_OPEN: "waiting: release {release} is open; considered again when it ends",
     Code.LOOP_PAUSED: "waiting: the loop is {because}",
     Code.NO_LABELLED_VERSION: "not retrained: there is no labelled data version to train on",
+    Code.WINDOW_EMPTY: (
+        "not retrained: no labelled data version lies in `data.window` ({window}): land new data, or publish a wider "
+        "window"
+    ),
     Code.WAITS_FOR_LABELS: (
         "not retrained yet: served inputs have no labels; it starts when a labelled version newer than {version} lands"
     ),

@@ -106,8 +106,21 @@ class TestTraining:
         assert seen is not None and same_asset(seen.asset, model)
         assert seen.tags == {"driftloop.loop": name, "driftloop.job": first.name}
         assert stage.ports.training.model(f"azureml:{name}:2") is None
-        with pytest.raises(ConfigurationError, match="Somebody else registered it"):
-            stage.ports.training.ensure_model(name, "1", second.name, {})
+
+    def test_a_model_of_somebody_else_keeps_its_version_and_ours_gets_the_next_free_one(
+        self, stage: Stage
+    ) -> None:
+        first, second = stage.job("good"), stage.job("good")
+        stage.ended(first)
+        stage.ended(second)
+        name = fresh("m")
+        theirs = stage.ports.training.ensure_model(name, "1", first.name, {})
+
+        ours = stage.ports.training.ensure_model(name, "1", second.name, {})
+
+        assert same_asset(ours, f"azureml:{name}:2")
+        assert stage.ports.training.ensure_model(name, "1", second.name, {}) == ours, "repeated"
+        assert stage.ports.training.ensure_model(name, "1", first.name, {}) == theirs
 
     def test_a_job_without_a_model_is_told(self, stage: Stage) -> None:
         spec = stage.job("failing")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from shared.domain.loop import NewestVersion, Overview, Serving, UnderWay
 from shared.domain.reason import Code, reason
 from shared.domain.release import Phase
-from shared.errors import Conflict, InvariantBroken
+from shared.errors import ConfigurationError, Conflict, InvariantBroken
+from shared.port_rules import ROW_LIMIT_BYTES
 from shared.ports import Delete, Insert, Ports, Replace
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -38,6 +40,25 @@ def test_a_long_document_comes_back_whole(ports: Ports, loop: str, letter: str) 
     row = ports.store.read(loop, "long")
     assert row is not None
     assert row.doc == doc
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "🐧"])
+def test_a_row_takes_as_much_as_a_table_does_and_more_is_refused_with_what_to_do(
+    ports: Ports, loop: str, letter: str
+) -> None:
+    most = ROW_LIMIT_BYTES // len(letter.encode("utf-16-le"))
+    ports.store.commit(loop, [Insert("most", letter * most)])
+    with pytest.raises(ConfigurationError, match="Land fewer columns"):
+        ports.store.commit(loop, [Insert("more", letter * (most + 1))])
+    assert ports.store.read(loop, "more") is None
+
+
+def test_an_overview_that_no_property_holds_is_refused(ports: Ports, loop: str) -> None:
+    long = Overview(loop=loop, landing="landing/a/", alerts=("x" * 30_000,))
+    ports.store.describe(long)
+    assert ports.store.overview(loop) == long
+    with pytest.raises(ConfigurationError, match="overview of loop"):
+        ports.store.describe(replace(long, labels="x" * 3_000))
 
 
 def test_a_shorter_document_leaves_nothing_of_a_longer_one(ports: Ports, loop: str) -> None:

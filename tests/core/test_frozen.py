@@ -136,8 +136,8 @@ def test_a_phase_that_stood_still_begins_anew_whatever_it_was_last_seen_to_wait_
     plan = definition()
     first = at(begun(), phase=phase, deployment="r2-a1", asked={"r1-a1": 90, "r2-a1": 10})
     stood = frozen.fold(first, None, plan, NOW)
-    facts = {Code.OBSERVATION_FAILED: {"error": "away"}, Code.TRAFFIC_SUSPECT: {"traffic": "nothing"}}
-    overwritten = replace(stood, waiting_for=reason(code, **facts[code]) if code else None)
+    facts = {"traffic": "nothing"} if code is Code.TRAFFIC_SUSPECT else {}
+    overwritten = replace(stood, waiting_for=reason(code, **facts) if code else None)
     thawed = frozen.thawed(overwritten, MUCH_LATER)
     assert (thawed.phase_since_at, thawed.frozen) == (MUCH_LATER, False)
     assert thawed.waiting_for == overwritten.waiting_for

@@ -120,6 +120,7 @@ SEEN: tuple[obs.Observation, ...] = (
     obs.GoneSeen(False),
     obs.TimePassed(),
     obs.Overtaken(3),
+    obs.GivenUp(reason(Code.RELEASE_GIVEN_UP, failures=10)),
     *(obs.PersonActed(verb, "bob", "because") for verb in ("approve", "abort", "rollback", "resume", "skip")),
 )
 

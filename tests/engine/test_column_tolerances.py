@@ -12,6 +12,7 @@ from drift import categorical, numeric
 from drift.combination import family
 from drift.policy import TESTS
 from shared import loopfile
+from shared.domain.reason import Code, reason
 from shared.loopfile.definition import ColumnMaterial
 from shared.verdict import comparison
 
@@ -167,3 +168,21 @@ def test_columns_that_are_one_vector_are_judged_as_one_with_its_own_tolerance() 
         assert found["picture"].material and not found["mass"].material
     lenient = report("material: {columns: {picture: {effect: 3}}}")
     assert (lenient["picture"].detected, lenient["picture"].material) == (True, False)
+
+
+def test_a_verdict_names_the_columns_that_moved_most_and_how_many_more_there_are() -> None:
+    """Rows of the loop hold it, and a row holds 1 MiB."""
+    import pandas as pd
+
+    def many(seed: int, by: float) -> drift.Profile:
+        rng = np.random.default_rng(seed)
+        return drift.profile(pd.DataFrame({f"c{n}": rng.normal(by * n, 1, 500) for n in range(70)}))
+
+    definition = loopfile.parse(f"{FILE}      {{}}\n", file="loop.yaml")
+    report = comparison.between(many(1, 0), many(2, 0.1), definition)
+    material = [one for one in report.columns if one.material]
+    *named, more = comparison.columns_moved(report)
+    assert len(named) == comparison.MOST_MOVED < len(material)
+    assert more == reason(Code.COLUMNS_MOVED_MORE, columns=len(material) - len(named))
+    effects = sorted((one.effect.value for one in material), reverse=True)
+    assert [one.facts["effect"] for one in named] == effects[: len(named)]

@@ -15,7 +15,7 @@ from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code
 from shared.domain.version import DataVersion
 from shared.errors import DependencyUnavailable, InputRejected
-from shared.intake import manifest
+from shared.intake import folders, manifest
 from shared.loopfile import LoopFileError, parse
 from shared.runtime import tick
 from shared.state import rows
@@ -137,6 +137,26 @@ def test_folders_are_quiet_apart_and_files_beside_them_are_drops_of_their_own() 
     birds.ticks(4, seconds=301)
     found = {version.source.removeprefix("landing/birds/"): version.rows for version in versions(birds)}
     assert found == {"alone.csv": len(SECOND), "b/": len(season(2009)), "a/": len(FIRST) + len(SECOND)}
+
+
+def test_more_folders_than_are_looked_after_at_once_wait_for_their_turn_and_hold_up_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each were one more name in the loop's own row, and without that row not even an abort is done."""
+    monkeypatch.setattr(folders, "MOST_FOLDERS", 2)
+    birds = world(QUIET)
+    for number in range(5):
+        for part in ("1.csv", "2.csv"):
+            rows_of = season(2007).assign(row_id=lambda frame, at=f"{number}{part}": frame.row_id + at)
+            birds.drop(f"{number}/{part}", csv(rows_of))
+    assert (len(birds.state.folders), birds.state.more_folders) == (2, True)
+    birds.act("pause")
+    assert birds.state.paused is not None
+    birds.act("resume")
+    birds.ticks(4, seconds=200)
+    assert {one.source for one in versions(birds)} == {f"landing/birds/{number}/" for number in range(5)}
+    assert (birds.state.folders, birds.state.more_folders) == ({}, False)
+    assert birds.ports.store.range("birds", rows.FOLDER_WAITS) == []
 
 
 def test_the_sweep_finds_a_folder_that_no_event_told_of() -> None:

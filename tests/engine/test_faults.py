@@ -9,12 +9,15 @@ from datetime import timedelta
 
 import pytest
 
+from shared import guide
 from shared.audit import answer
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code, Reason
 from shared.domain.release import Phase, Release
-from shared.errors import DependencyUnavailable, InputRejected
+from shared.errors import ConfigurationError, DependencyUnavailable, InputRejected
 from shared.inbox import messages, recorder, unrouted
+from shared.memory.azureml import MemoryModel
+from shared.memory.data import MemoryAsset
 from shared.ports import Replace
 from shared.release import machine
 from shared.runtime import tick, unit_of_work, worker
@@ -434,6 +437,59 @@ def test_f18_a_job_of_somebody_else_stops_the_release_and_is_never_cancelled() -
     life.rest()
     assert life.release().phase is Phase.ABORTED
     assert theirs.status == "running"
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_f18_a_model_of_somebody_else_under_the_releases_number_is_passed_over(archived: bool) -> None:
+    life = served()
+    for version in ("2", "3"):
+        life.real.training.models["birds", version] = MemoryModel("theirs", {}, archived=archived)
+    life.drop("2.csv", birds(2, 1.3))
+    life.rest()
+    assert (life.release().phase, life.release().model) == (Phase.LIVE, "azureml:birds:4")
+    assert life.real.training.models["birds", "2"].job == "theirs"
+    assert answer.audit(life.real, "birds").problems == ()
+
+
+def test_f18_data_assets_of_somebody_else_under_our_names_are_passed_over() -> None:
+    life = served()
+    life.real.versions.assets["birds", "2"] = MemoryAsset("theirs")
+    life.drop("2.csv", birds(2, 1.3))
+    life.rest()
+    assert life.release().phase is Phase.LIVE
+    assert unit_of_work.read(life.real, "birds").version(2)[0].asset_id == "azureml:birds:2-2"
+    assert life.real.versions.assets["birds", "2"].folder == "theirs"
+
+
+def test_a_release_whose_job_gives_no_model_fails_in_the_end_and_its_advice_is_true() -> None:
+    life = served(failing="none")
+    unfit = ConfigurationError("Job birds-r2-a1 has no output `model`.", code=Code.COMPONENT_UNFIT)
+    life.broken = lambda call: unfit if call.name == "training.ensure_model" else None
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.REGISTERING)
+    life.rest()
+    found = life.release(2)
+    assert (found.phase, life.traffic()) == (Phase.FAILED, {"r1-a1": 100})
+    assert found.reason is not None and found.reason.code is Code.RELEASE_GIVEN_UP
+    advice = guide.find(found.reason)
+    assert advice is not None and advice.anchor == "component-unfit"
+    life.broken = lambda call: None
+    life.act("retrain")
+    life.rest()
+    assert life.release(3).phase is Phase.LIVE
+
+
+def test_what_may_pass_is_tried_for_as_long_as_it_takes_and_the_guide_says_what_to_do_about_it() -> None:
+    life = served()
+    away = ConfigurationError("Give the app a role.", code=Code.ACCESS_REFUSED)
+    life.broken = lambda call: away if call.name == "training.ensure_model" else None
+    life.drop("2.csv", birds(2, 1.3))
+    for _ in range(30):
+        life.round(seconds=100)
+    overview = life.real.store.overview("birds")
+    assert life.release().phase is Phase.REGISTERING and overview is not None
+    advice = guide.find(overview.needs_attention)
+    assert advice is not None and advice.anchor == "access-refused"
 
 
 # --- traffic ---------------------------------------------------------------------------------------

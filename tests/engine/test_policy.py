@@ -10,13 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import loopfile
+from shared import loopfile, port_rules
+from shared.domain.event import EventKind
 from shared.domain.loop import LoopState
 from shared.domain.reason import Code, reason
 from shared.domain.release import Champion, Judgement, JudgementKind, Outcome, Phase, Trigger, TriggerKind
+from shared.errors import ConfigurationError
 from shared.inbox import alerts, messages
+from shared.intake import folders
+from shared.ports import Insert
 from shared.retraining import policy
-from shared.state import queries
+from shared.state import queries, rows
 from shared.words import say, spoken
 from tests.core.world import begun
 from tests.engine.test_faults import LOOP, birds, canaried, served
@@ -375,3 +379,59 @@ def test_what_the_inputs_of_a_replaced_model_asked_for_is_settled(phase: Phase, 
     after, told = policy.ended(state, replace(begun(), phase=phase), NOW)
     assert after.waiting == (before, since)[-left:]
     assert len(told) == 2 - left
+
+
+DAYS = LOOP.replace("window: newest", "window: {days: 3}")
+
+
+def test_a_person_who_asks_while_the_window_is_empty_is_told_so() -> None:
+    life = served(plan=DAYS)
+    life.clock.advance(timedelta(days=4).total_seconds())
+    life.act("retrain")
+    life.rest()
+    [asked] = [one for one in queries.inbox(life.real, "birds") if one.kind is EventKind.PERSON]
+    assert asked.reason == reason(Code.WINDOW_EMPTY, window="days: 3") and asked.refused
+    assert "land new data" in say(asked.reason)
+    assert life.state.next_release == 2
+
+
+def test_a_schedule_that_finds_its_window_empty_looks_again_at_its_next_occurrence() -> None:
+    life = served(plan=DAYS)
+    life.drop("2.csv", birds(2, 1.0))
+    life.rest()
+    life.publish(DAYS.replace("cooldown", 'schedule: "0 0 0 1 * *", cooldown'))
+    life.clock.advance(timedelta(days=40).total_seconds())
+    for _ in range(10):
+        life.round()
+    [told] = life.told("retrain.denied")
+    assert told.detail["answer"] == reason(Code.WINDOW_EMPTY, window="days: 3")
+    assert (life.state.waiting, life.state.next_release) == ((), 2)
+    assert life.real.store.overview("birds").needs_attention is None  # type: ignore[union-attr]  # it is there
+    life.clock.advance(timedelta(days=18).total_seconds())
+    life.drop("3.csv", birds(3, 1.0))
+    life.rest()
+    life.clock.advance(timedelta(days=1).total_seconds())
+    life.rest()
+    assert life.state.next_release == 3, "with data in the window it is heard"
+
+
+def test_a_loops_row_has_room_for_all_that_may_wait_in_it() -> None:
+    """Whatever was asked for, and however many folders are written: nothing of a loop goes on without its row."""
+    moved = [reason(Code.COLUMN_MOVED, column="ü" * 300, effect=1.0, change="ü" * 300) for _ in range(2000)]
+    asked = [
+        replace(trigger(minutes=n), reason=reason(Code.ASKED_FOR, *moved, why="ü" * 40_000))
+        for n in range(100)
+    ]
+    waiting = policy.coalesced((), asked)
+    places = {f"landing/{n:04d}{'ü' * 1020}": NOW for n in range(folders.MOST_FOLDERS)}
+    full = rows.encode(loop(waiting=waiting, folders=places))
+    assert len(waiting) == policy.MAX_WAITING
+    port_rules.check_changes([Insert(rows.LOOP, full)])
+    with pytest.raises(ConfigurationError, match="which takes 1,044,480"):
+        port_rules.check_changes([Insert(rows.LOOP, rows.encode(loop(waiting=tuple(asked))))])
+
+
+def test_what_waits_is_kept_once_however_often_it_is_asked_for() -> None:
+    long = replace(trigger(), reason=reason(Code.ASKED_FOR, why="x" * 2_000))
+    once = policy.coalesced((), [long])
+    assert policy.coalesced(once, [long]) == once

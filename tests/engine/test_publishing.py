@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from shared import loopfile
 from shared.errors import ConfigurationError
-from shared.runtime import tick, unit_of_work
+from shared.loopfile.published import Assets, Published
+from shared.runtime import publication, tick, unit_of_work
 from tests.engine.world import LOOP, World, csv, season
 
 OTHER = LOOP.replace("loop: birds", "loop: others")
@@ -17,6 +19,64 @@ def test_a_loop_on_another_loops_endpoint_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="endpoint birds belongs to loop birds; give others its own"):
         world.publish(OTHER.replace("landing/birds/", "landing/others/"))
+
+
+def test_an_endpoint_is_another_loops_however_it_is_spelled() -> None:
+    world = World()
+    world.publish()
+    with pytest.raises(ConfigurationError, match="endpoint birds belongs to loop birds"):
+        world.publish(
+            OTHER.replace("landing/birds/", "landing/others/").replace("endpoint: birds", "endpoint: Birds")
+        )
+
+
+MOVED = LOOP.replace("endpoint: birds", "endpoint: elsewhere")
+
+
+@pytest.mark.parametrize("moved", [MOVED, LOOP.replace("endpoint: birds", "endpoint: Birds")])
+def test_a_loop_whose_model_serves_keeps_its_endpoint(moved: str) -> None:
+    """Else its champion were told to be gone, and every release after it would wait for one that is not there."""
+    world = World()
+    world.publish()
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    world.clock.advance(1)
+    with pytest.raises(ConfigurationError, match=r"release 1 .* serves on online endpoint birds: keep"):
+        world.publish(moved)
+    tick.sweep(world.ports, "")
+    assert world.state.unserved is None
+    other = moved.replace("loop: birds", "loop: others").replace("landing/birds/", "landing/others/")
+    if moved is MOVED:
+        world.publish(other)  # as the refusal advises
+
+
+def test_a_batch_endpoint_of_the_same_name_is_another_endpoint() -> None:
+    definition = loopfile.parse(LOOP, file="loop.yaml")
+    serve = definition.serve.model_copy(update={"type": "batch"})
+    world = World()
+    world.publish()
+    world.drop("2007.csv", csv(season(2007)))
+    world.live()
+    with pytest.raises(ConfigurationError, match="serves on online endpoint birds"):
+        batch = definition.model_copy(update={"serve": serve})
+        assets = Assets(pipeline="azureml:birds-training:1")
+        publication.publish(world.ports, Published(batch, assets, "ann", world.clock.now()))
+
+
+def test_a_loop_may_move_until_a_release_is_open_and_after_its_abort() -> None:
+    world = World()
+    world.publish()
+    world.publish(MOVED)
+    world.publish()
+    world.ports.training.new_jobs_are = "running"
+    world.drop("2007.csv", csv(season(2007)))
+    world.ticks(2)
+    with pytest.raises(ConfigurationError, match=r"release 1 .* is open .*`driftloop abort birds/1`"):
+        world.publish(MOVED)
+    world.act("abort", 1)
+    world.ticks(5)
+    world.publish(MOVED)
+    assert unit_of_work.read(world.ports, "birds").published().definition.serve.endpoint == "elsewhere"
 
 
 @pytest.mark.parametrize("landing", ["landing/birds/", "landing/birds/young/"])

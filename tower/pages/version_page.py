@@ -123,7 +123,7 @@ def version(asking: Asking, name: str, number: int) -> VersionPage:
         etag=clip(found.etag, 80),
         content_hash=found.content_hash,
         asset_id=clip(found.asset_id),
-        asset_link=asking.studio.data(name, number) if found.asset_id else "",
+        asset_link=asking.studio.data(found.asset_id) if found.asset_id else "",
         path=clip(found.path),
         created_at=found.created_at,
         received_at=record.received_at if record else None,

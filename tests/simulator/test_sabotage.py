@@ -584,7 +584,7 @@ GUARDS: Sequence[Sabotage] = (
             mock.patch("shared.canary.canary_judge._late", always([])),
             mock.patch("shared.canary.canary_judge._thin", always([])),
         ),
-        partial(
+        functools.partial(
             faults.test_f20_a_canary_without_evidence_holds_for_a_steps_longest_time_and_is_never_promoted,
             away=True,
         ),

@@ -295,6 +295,10 @@ def crashes_after_submission() -> None:
     at_calls("training.ensure_job", "crash after")
 
 
+def no_evidence_promotes_nothing() -> None:
+    faults.test_f20_a_canary_without_evidence_holds_for_a_steps_longest_time_and_is_never_promoted(away=True)
+
+
 def crashes_around_telling() -> None:
     at_calls("topic.publish", "crash before", most=3)
 
@@ -584,10 +588,7 @@ GUARDS: Sequence[Sabotage] = (
             mock.patch("shared.canary.canary_judge._late", always([])),
             mock.patch("shared.canary.canary_judge._thin", always([])),
         ),
-        functools.partial(
-            faults.test_f20_a_canary_without_evidence_holds_for_a_steps_longest_time_and_is_never_promoted,
-            away=True,
-        ),
+        no_evidence_promotes_nothing,
     ),
     Sabotage(
         "a part that never wins gives way",

@@ -300,9 +300,7 @@ def _loop(ports: Ports, overview: Overview) -> Iterator[Finding]:
         words = f"{state.ledger_seq - state.announced_seq} ledger entries have not gone out on the topic"
         fix = "does the app have the role 'EventGrid Data Sender' on the topic? azd provision gives it"
         yield Finding(check, BROKEN, words, fix)
-    attention = overview.needs_attention
-    if serving_look.serves_meanwhile(state, current.open_release()):
-        attention = serving_look.now(current).unserved or attention
+    attention = serving_look.now(current).unserved or overview.needs_attention
     if attention:
         healthy = False
         state_of = BROKEN if attention.code in NOBODY_SERVED else WARNING

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from shared.audit import origin
 from shared.audit.differences import compare
-from shared.audit.record import PROMOTED, Record, ReleaseRecord, text_of
+from shared.audit.record import PROMOTED, Record, ReleaseRecord, Service, text_of
 from shared.domain.ledger import LedgerEntry
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import ConfigurationError, InvariantBroken
@@ -58,6 +58,7 @@ class Chain:
     versions: tuple[int, ...]
     """All that it was trained on; `data` has those whose entries are at hand."""
     live_at: datetime | None
+    """Since when it has served without a break."""
     until: datetime | None
     because: tuple[str, ...]
     phase: str
@@ -89,6 +90,11 @@ class Audit:
     """What is wrong with the ledger, then where something else differs from it."""
     not_compared: tuple[Reason, ...]
 
+    @property
+    def agrees(self) -> bool:
+        """Whether everything was compared, and nothing differs."""
+        return not self.problems and not self.not_compared
+
 
 def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
     """What was live at `at` (now when None), from the whole ledger."""
@@ -97,7 +103,7 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
     moment = at or ports.clock.now()
     proven = Record(tuple(found))
     service = proven.serving(moment)
-    served = served_chain(current, proven, service.release, service.until) if service else None
+    served = served_chain(current, proven, service.release, service) if service else None
     compared = compare(current, proven)
     return Audit(
         moment,
@@ -130,10 +136,10 @@ def check(current: Unit, found: Sequence[LedgerEntry], after: int, through: int)
     return hash_chain.problems(found, head if through == head[0] else None, after=after)
 
 
-def served_chain(current: Unit, proven: Record, number: int, until: datetime | None) -> Chain:
+def served_chain(current: Unit, proven: Record, number: int, service: Service | None) -> Chain:
     """The whole story of one release, and of the one in another environment that it was promoted from."""
     release = proven.releases[number]
-    told = _chain(current.loop, current.published, proven, release, until)
+    told = _chain(current.loop, current.published, proven, release, service)
     if not (evidence := release.last("promoted")):
         return told
     try:
@@ -153,10 +159,11 @@ def _chain(
     publication: Callable[[str], Published],
     proven: Record,
     release: ReleaseRecord,
-    until: datetime | None,
+    service: Service | None,
 ) -> Chain:
     definition = proven.definition_of(release)
     promoted, start = release.first(PROMOTED), release.begun
+    live_at = service.since if service else promoted.at if promoted else None
     published = _published(publication, release.last("served_with") or definition)
     job, model, back_to = release.last("job"), release.last("model"), release.last("back_to")
     elsewhere = bool(model) and not job
@@ -173,8 +180,8 @@ def _chain(
         deployment=release.last("deployment"),
         data=tuple(data for number in release.versions if (data := _data(proven, number))),
         versions=release.versions,
-        live_at=promoted.at if promoted else None,
-        until=until,
+        live_at=live_at,
+        until=service.until if service else None,
         because=tuple(map(say, release.reasons)),
         phase=release.phase.value,
         back_to=int(back_to) if back_to else None,

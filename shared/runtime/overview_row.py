@@ -10,7 +10,6 @@ from shared.domain.loop import LoopState, NewestVersion, Overview, Serving, Unde
 from shared.domain.reason import MOST_BECAUSE, Code, Reason, bounded, reason
 from shared.domain.release import ENDED, Phase, Release
 from shared.release.machine import PHASES
-from shared.runtime import serving_look
 from shared.runtime.unit_of_work import Unit
 
 if TYPE_CHECKING:
@@ -41,16 +40,28 @@ def describe(current: Unit, release: Release | None = None, problems: Sequence[R
             model_tags=dict(definition.models.tags) if definition.models else {},
             needs_attention=bounded(attention) if attention else None,
             paused=current.state.paused is not None,
-            serving=_serving(current.state),
+            serving=serving(current.state, release),
             newest=_newest(current),
             under_way=_under_way(release),
         )
     )
 
 
-def _serving(state: LoopState) -> Serving | None:
+def serving(state: LoopState, release: Release | None) -> Serving | None:
+    """The champion; or, while the open release moves the traffic, who was last seen to have all of it: the one that is
+    rolled back until that is done, and the one before where somebody gave it back."""
     champion = state.champion
-    return Serving(champion.release, champion.model, champion.live_at) if champion else None
+    told = Serving(champion.release, champion.model, champion.live_at) if champion else None
+    if release is None or not PHASES[release.phase].hands_over:
+        return told
+    before, given = release.champion, release.traffic.get(release.deployment, 0)
+    kept = release.traffic.get(before.deployment, 0) if before else 0
+    if before and kept and not given:
+        return Serving(before.release, before.model, before.live_at)
+    mine = champion is None or champion.release == release.number
+    if given and not kept and not mine and before:
+        return Serving(release.number, release.model, None)
+    return told
 
 
 def _newest(current: Unit) -> NewestVersion | None:
@@ -76,7 +87,7 @@ def needs_attention(
     breaker: Breaker,
 ) -> Reason | None:
     """What a person must do; None when no person is needed."""
-    if state.unserved and serving_look.serves_meanwhile(state, release):
+    if state.unserved:
         return state.unserved
     if state.paused:
         return state.paused

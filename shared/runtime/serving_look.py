@@ -1,5 +1,5 @@
-"""A loop is never called live while its champion serves nobody: each sweep looks at its endpoint and records a change
-once; who asks sooner is told what the endpoint says just then."""
+"""A loop is never called live while nobody is served: each sweep looks at its endpoint and records a change once; who
+asks sooner is told what the endpoint says just then. In the hands of an open release any deployment may serve."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Served:
     traffic: Mapping[str, int] | None
     """Its weights; None when it did not answer."""
     unserved: Reason | None
-    """Why the champion serves nobody; None when it can."""
+    """Why nobody is served; None when somebody is."""
 
 
 def serves_meanwhile(state: LoopState, release: Release | None) -> bool:
@@ -58,9 +58,7 @@ def now(current: Unit) -> Served:
         with deadline.within(ASKED_S):
             if state.champion is not None and serves_meanwhile(state, current.open_release()):
                 return _now(current, serve, state.champion)
-            serving = current.ports.server(serve.type)
-            gone = serving.endpoint_state(serve.endpoint) == "missing"  # or not made yet
-            return Served({} if gone else serving.traffic(serve.endpoint), state.unserved)
+            return _in_hands(current, serve)
     except (DependencyUnavailable, ConfigurationError):
         return Served(None, state.unserved)
 
@@ -72,10 +70,30 @@ def _now(current: Unit, serve: Serve, champion: Champion) -> Served:
     traffic = current.ports.server(serve.type).traffic(endpoint)
     if seen is None:
         seen = _without_traffic(current, endpoint, champion, traffic)
-    was = current.state.unserved
-    if seen is None and was is not None and was.code is Code.ANSWERS_NOTHING:
-        seen = was  # only the traffic log says that it is over, and the sweep asks that
+    if seen is None and _answers_nothing(current.state):
+        seen = current.state.unserved  # only the traffic log says that it is over, and the sweep asks that
     return Served(traffic, seen)
+
+
+def _answers_nothing(state: LoopState) -> bool:
+    return state.unserved is not None and state.unserved.code is Code.ANSWERS_NOTHING
+
+
+def _in_hands(current: Unit, serve: Serve) -> Served:
+    """While the open release sees to who serves, or before the first model does: whether anybody has traffic."""
+    serving, endpoint, state = current.ports.server(serve.type), serve.endpoint, current.state
+    if serving.endpoint_state(endpoint) == "missing":  # or not made yet
+        gone = reason(Code.ENDPOINT_GONE, loop=current.loop, endpoint=endpoint)
+        return Served({}, gone if state.champion is not None else None)
+    traffic = serving.traffic(endpoint)
+    if state.champion is None:
+        return Served(traffic, None)
+    if not traffic:
+        return Served(traffic, reason(Code.NO_TRAFFIC, loop=current.loop, endpoint=endpoint))
+    broken = [_deployment_broken(current, serve, name) for name, weight in traffic.items() if weight]
+    if all(broken):
+        return Served(traffic, next(iter(broken), None))
+    return Served(traffic, state.unserved if _answers_nothing(state) else None)
 
 
 def _without_traffic(
@@ -94,20 +112,28 @@ def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
     """The endpoint's traffic; None where there is none to speak of: no model yet, a release that takes the champion's
     place, or an endpoint or deployment that is gone or broken. Why nobody is served is committed as it changes."""
     state = current.state
-    if state.champion is None or not serves_meanwhile(state, current.open_release()):
+    if state.champion is None:
         return None
     serve = current.published().definition.serve
+    if not serves_meanwhile(state, current.open_release()):
+        _recorded(current, endpoint, _in_hands(current, serve).unserved)
+        return None
     seen = _broken(current, serve, state.champion)
     traffic = current.ports.server(serve.type).traffic(endpoint) if seen is None else None
     if traffic is not None and not traffic:
         seen = reason(Code.NO_TRAFFIC, loop=current.loop, endpoint=endpoint)
     elif seen is None and serve.type == "online":  # a batch endpoint's calls are in no log of requests
         seen = _failing(current, endpoint, state.champion.deployment)
-    if seen != state.unserved:
-        what, told = ("serving.lost", seen) if seen else ("serving.back", reason(Code.SERVES_AGAIN))
-        draft = Draft(what, f"endpoint {endpoint}", "driftloop", "", detail={"reason": told or ""})
-        current.commit(replace(state, unserved=seen), [draft])
+    _recorded(current, endpoint, seen)
     return traffic
+
+
+def _recorded(current: Unit, endpoint: str, seen: Reason | None) -> None:
+    if seen == current.state.unserved:
+        return
+    what, told = ("serving.lost", seen) if seen else ("serving.back", reason(Code.SERVES_AGAIN))
+    draft = Draft(what, f"endpoint {endpoint}", "driftloop", "", detail={"reason": told or ""})
+    current.commit(replace(current.state, unserved=seen), [draft])
 
 
 def _failing(current: Unit, endpoint: str, deployment: str) -> Reason | None:
@@ -128,16 +154,19 @@ def _failing(current: Unit, endpoint: str, deployment: str) -> Reason | None:
 
 
 def _broken(current: Unit, serve: Serve, champion: Champion) -> Reason | None:
-    loop, endpoint, deployment = current.loop, serve.endpoint, champion.deployment
-    serving = current.ports.server(serve.type)
-    if serving.endpoint_state(endpoint) == "missing":
-        return reason(Code.ENDPOINT_GONE, loop=loop, endpoint=endpoint)
-    match serving.deployment_state(endpoint, deployment):
+    if current.ports.server(serve.type).endpoint_state(serve.endpoint) == "missing":
+        return reason(Code.ENDPOINT_GONE, loop=current.loop, endpoint=serve.endpoint)
+    return _deployment_broken(current, serve, champion.deployment) or swapped(current, serve, champion)
+
+
+def _deployment_broken(current: Unit, serve: Serve, deployment: str) -> Reason | None:
+    about = {"loop": current.loop, "endpoint": serve.endpoint, "deployment": deployment}
+    match current.ports.server(serve.type).deployment_state(serve.endpoint, deployment):
         case "missing":
-            return reason(Code.DEPLOYMENT_GONE, loop=loop, endpoint=endpoint, deployment=deployment)
+            return reason(Code.DEPLOYMENT_GONE, **about)
         case "failed":
-            return reason(Code.DEPLOYMENT_BROKEN, loop=loop, endpoint=endpoint, deployment=deployment)
-    return swapped(current, serve, champion)
+            return reason(Code.DEPLOYMENT_BROKEN, **about)
+    return None
 
 
 def swapped(current: Unit, serve: Serve, champion: Champion) -> Reason | None:

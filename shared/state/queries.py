@@ -64,7 +64,7 @@ def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
         raise ConfigurationError(f"loop {name} has no overview; publish it again", code=Code.NOT_FOUND)
     served = serving_look.now(current)
     state = replace(current.state, unserved=served.unserved)
-    if served.unserved is not None and serving_look.serves_meanwhile(state, current.open_release()):
+    if served.unserved is not None:
         overview = replace(overview, needs_attention=served.unserved)
     newest = releases(current, last=last)
     definition, now = current.published().definition, ports.clock.now()

@@ -156,8 +156,8 @@ def _chain(
     release = proven.releases[number]
     spans = [s for s in proven.services if s.release == number]
     span = next((s for s in spans if s.since <= at and (s.until is None or at < s.until)), None)
-    until = (span or spans[-1]).until if spans else None
-    chain = answer.served_chain(current, proven, number, until)
+    service = span or (spans[-1] if spans else None)
+    chain = answer.served_chain(current, proven, number, service)
     last = release.entries[-TOLD:]
     shown = Shown(
         model=model(chain.model),
@@ -168,7 +168,7 @@ def _chain(
         unknown=say(chain.unknown),
         commit=say(chain.commit),
         origin=_origin(chain),
-        until_known=until is not None or proven.entries[-1].seq >= current.state.ledger_seq,
+        until_known=chain.until is not None or proven.entries[-1].seq >= current.state.ledger_seq,
         entries=told(last),
         hashes=tuple((e.seq, e.hash) for e in last),
     )

@@ -15,8 +15,7 @@ from shared.domain.version import DataVersion
 from shared.intake import job_answers
 from shared.retraining import cost
 from shared.retraining.policy import recent_spending, recent_starts
-from shared.runtime import serving_look
-from shared.runtime.overview_row import needs_attention
+from shared.runtime import overview_row, serving_look
 from shared.state import ledger_pages, queries
 from shared.verdict import served_inputs
 from shared.verdict.estimate import Estimated
@@ -206,7 +205,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
     windows = served_inputs.windows(asking.ports.documents, state)[-VERSIONS:]
     served_heat, served_search = _heat(asking, {n: w.report for n, w in enumerate(windows, 1)})
     attention = _attention(asking, state, open_release, definition.retrain.breaker)
-    champion = state.champion
+    live = overview_row.serving(state, open_release)
     possible = _offers(state, open_release, found_traffic, frozen=current.stands_still)
     offers, withheld = lines.permitted(asking, current, open_release, possible)
     readable, _ = lines.permitted(asking, current, None, [READ_AGAIN])
@@ -219,10 +218,10 @@ def loop(asking: Asking, name: str) -> LoopPage:
         denial=clip(say(state.denial)),
         denial_help=guide.anchor(state.denial),
         unserved=state.unserved is not None,
-        live=champion.release if champion else None,
-        model=model(champion.model) if champion else "",
-        live_at=champion.live_at if champion else None,
-        deployment=champion.deployment if champion else "",
+        live=live.release if live else None,
+        model=model(live.model) if live else "",
+        live_at=live.live_at if live else None,
+        deployment=state.champion.deployment if state.champion else "",
         doing=doing(open_release) if open_release else "",
         release=open_release.number if open_release else None,
         waiting_for=clip(say(open_release.waiting_for)) if open_release else "",
@@ -278,7 +277,7 @@ def _attention(asking: Asking, state: LoopState, release: Release | None, breake
     told = row.needs_attention if row is not None else None
     failed = told.because if told is not None and told.code is Code.LOOP_WAITS else ()
     problems = [why for why in failed if why.code is not Code.EVENT_SET_ASIDE]
-    return needs_attention(state, release, problems, asking.ports.clock.now(), breaker)
+    return overview_row.needs_attention(state, release, problems, asking.ports.clock.now(), breaker)
 
 
 def _older(numbers: Sequence[int]) -> int | None:

@@ -27,7 +27,7 @@ def audit(
 ) -> None:
     """Show what is or was live, and why. Includes its data, its job and who asked; verifies the hash chain.
 
-    Exit code 1 when the ledger is not intact.
+    Exit code 1 when the ledger is not intact, or when a row, a document, a model or the endpoint differs from it.
     """
     found = answer.audit(ports(), loop, _moment(at))
     print_json(found) if as_json else _print(found)

@@ -28,6 +28,7 @@ def status(
     if loop:
         view = queries.loop(session.ports(), loop)
         print_json(view) if as_json else _loop(view)
+        session.tell_unread(view.unread)
         return
     overviews = queries.loops(session.ports())
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, ledger_pages
+from shared.state.rows import Read
 from shared.words import say
 
 
@@ -99,16 +100,16 @@ class Audit:
 def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
     """What was live at `at` (now when None), from the whole ledger."""
     current = unit_of_work.read(ports, name)
-    found = entries(current, 0, current.state.ledger_seq)
+    found = ledger_pages.shown_between(current, 0, current.state.ledger_seq)
     moment = at or ports.clock.now()
-    proven = Record(tuple(found))
+    proven = Record(found.values)
     service = proven.serving(moment)
     served = served_chain(current, proven, service.release, service) if service else None
     compared = compare(current, proven)
     return Audit(
         moment,
         served,
-        len(found),
+        len(found.values),
         (
             *check(current, found, 0, current.state.ledger_seq),
             *compared.differences,
@@ -118,22 +119,16 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
     )
 
 
-def entries(current: Unit, after: int, through: int) -> list[LedgerEntry]:
-    """The entries after one up to another, a thousand a call; what is written meanwhile is left to the next audit."""
-    found: list[LedgerEntry] = []
-    while after < through:
-        page = ledger_pages.entries_after(current, after, limit=min(1000, through - after))
-        found += [entry for entry in page if entry.seq <= through]
-        if not page or page[-1].seq <= after:
-            break
-        after = page[-1].seq
-    return found
-
-
-def check(current: Unit, found: Sequence[LedgerEntry], after: int, through: int) -> list[Reason]:
+def check(current: Unit, found: Read[LedgerEntry], after: int, through: int) -> list[Reason]:
     """What is wrong with what was read of the ledger: the entries after one up to another."""
     head = (current.state.ledger_seq, current.state.ledger_head)
-    return hash_chain.problems(found, head if through == head[0] else None, after=after)
+    unread = [
+        reason(Code.AUDIT_UNREADABLE, of=f"ledger entry {one.number}", error=str(one.error))
+        for one in found.unread
+    ]
+    numbers = {one.number for one in found.unread}
+    known = head if through == head[0] else None
+    return [*unread, *hash_chain.problems(found.values, known, after=after, unread=numbers)]
 
 
 def served_chain(current: Unit, proven: Record, number: int, service: Service | None) -> Chain:
@@ -196,7 +191,7 @@ def _published(publication: Callable[[str], Published], definition: str) -> Publ
         return None
     try:
         return publication(definition)
-    except InvariantBroken:
+    except (InvariantBroken, ConfigurationError):
         return None  # a finding of the comparison
 
 

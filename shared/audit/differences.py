@@ -81,8 +81,8 @@ def _finding(current: Unit, *, every: bool) -> Find:
 
 def _touched(current: Unit) -> set[str]:
     """Things of which the ledger had more to say meanwhile; the loop's row among them, whatever was written."""
-    later = ledger_pages.entries_after(current, current.state.ledger_seq)
-    return {entry.subject for entry in later} | ({"loop"} if later else set())
+    later = ledger_pages.shown_after(current, current.state.ledger_seq)
+    return {entry.subject for entry in later.values} | ({"loop"} if later.values or later.unread else set())
 
 
 def _differs(of: str, place: str, name: str, proven: object, found: object) -> Iterator[Reason]:
@@ -245,13 +245,10 @@ def _left_out(current: Unit, record: Record) -> Iterator[Reason]:
     """What of the endpoint is not compared because the entries in hand do not say how it is now."""
     if record.champion is None:
         return
-    endpoint = current.published(record.definition).definition.serve.endpoint
     if not record.reaches(current.state.ledger_seq):
-        yield reason(Code.AUDIT_ENDS_EARLIER, endpoint=endpoint, entry=record.entries[-1].seq)
+        yield reason(Code.AUDIT_ENDS_EARLIER, entry=record.entries[-1].seq)
     elif (moving := record.moving) is not None:
-        yield reason(
-            Code.AUDIT_TRAFFIC_MOVES, endpoint=endpoint, release=moving.number, phase=moving.phase.value
-        )
+        yield reason(Code.AUDIT_TRAFFIC_MOVES, release=moving.number, phase=moving.phase.value)
 
 
 def _endpoint(current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord]) -> Iterator[Reason]:

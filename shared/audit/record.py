@@ -192,11 +192,7 @@ class _Course:
     def goes_on(self, entry: LedgerEntry) -> None:
         match entry.what:
             case "release.promoted":
-                number = _number(entry)
-                self.promoted.append(number)
-                self.traffic = in_words({self.deployments[number]: 100})
-                self.lost = False
-                self._given(number, entry.at)
+                self._promoted(_number(entry), entry.at)
             case "traffic.adopted" | "traffic.repaired":
                 weights = _weights(entry)
                 self.traffic = in_words(weights)
@@ -206,6 +202,13 @@ class _Course:
                 self._given(self.holder, entry.at)
             case _ if entry.after in _PHASES:
                 self._release(entry)
+
+    def _promoted(self, number: int, at: datetime) -> None:
+        if number in self.deployments:
+            self.promoted.append(number)
+            self.traffic = in_words({self.deployments[number]: 100})
+            self.lost = False
+            self._given(number, at)
 
     def _release(self, entry: LedgerEntry) -> None:
         self.traffic = text_of(entry, "traffic") or self.traffic
@@ -249,7 +252,9 @@ def text_of(entry: LedgerEntry, name: str) -> str:
 
 
 def _number(entry: LedgerEntry) -> int:
-    return int(entry.subject.partition(" ")[2])
+    """Of the release; 0 in an entry that somebody made name none."""
+    number = entry.subject.partition(" ")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _is_taken_back(entry: LedgerEntry) -> bool:

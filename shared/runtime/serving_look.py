@@ -48,15 +48,16 @@ def serves_meanwhile(state: LoopState, release: Release | None) -> bool:
     return not PHASES[release.phase].hands_over and release.model != state.champion.model
 
 
-def now(current: Unit) -> Served:
-    """What the endpoint says at this moment, for whoever looks before the next sweep. Nothing is written."""
+def now(current: Unit, release: Release | None) -> Served:
+    """What the endpoint says at this moment, for whoever looks before the next sweep; `release` is the open one.
+    Nothing is written."""
     state = current.state
     if state.champion is None and state.open_release is None:
         return Served({}, None)
     serve = current.published().definition.serve
     try:
         with deadline.within(ASKED_S):
-            if state.champion is not None and serves_meanwhile(state, current.open_release()):
+            if state.champion is not None and serves_meanwhile(state, release):
                 return _now(current, serve, state.champion)
             return _in_hands(current, serve)
     except (DependencyUnavailable, ConfigurationError):

@@ -37,6 +37,7 @@ VERSIONS = 24
 """Columns of the heat map: each is one document read, once."""
 ROWS = 30
 TOLD = 20
+UNREAD = 20
 HEAT_ORDERS = {"": "moved most first", "name": "by name"}
 _REASONS = frozenset(
     {
@@ -188,19 +189,24 @@ class LoopPage:
     older_releases: int | None
     reasons: tuple[Told, ...]
     asides: tuple[Aside, ...]
+    unread: tuple[str, ...]
+    """Rows that cannot be read, and are missing above."""
     offers: tuple[Offer, ...]
     withheld: tuple[Withheld, ...]
 
 
 def loop(asking: Asking, name: str) -> LoopPage:
     current = read(asking, name)
-    served = serving_look.now(current)
+    opened = queries.open_release(current)
+    open_release = next(iter(opened.values), None)
+    served = serving_look.now(current, open_release)
     state, found_traffic = replace(current.state, unserved=served.unserved), served.traffic
     definition = current.published().definition
-    versions = queries.versions(current, through=asking.number("versions"), last=VERSIONS)
-    releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
-    open_release = current.open_release()
-    entries = ledger_pages.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
+    found_versions = queries.versions(current, through=asking.number("versions"), last=VERSIONS)
+    found_releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
+    versions, releases = found_versions.values, found_releases.values
+    entries = ledger_pages.shown_after(current, max(0, state.ledger_seq - 300), limit=300)
+    aside = queries.shown_aside(asking.ports, name)
     heat, search = _heat(asking, {version.number: version.drift for version in reversed(versions)})
     windows = served_inputs.windows(asking.ports.documents, state)[-VERSIONS:]
     served_heat, served_search = _heat(asking, {n: w.report for n, w in enumerate(windows, 1)})
@@ -254,10 +260,11 @@ def loop(asking: Asking, name: str) -> LoopPage:
         retrained=tuple((max(r.versions), r.number) for r in releases if r.versions and _went_live(r)),
         releases=tuple(map(lines.release_line, releases)),
         older_releases=_older([r.number for r in releases]),
-        reasons=told([e for e in entries if e.what in _REASONS][-TOLD:][::-1]),
-        asides=tuple(
-            lines.aside(record, readable=bool(readable))
-            for record in queries.set_aside(asking.ports, name)[::-1]
+        reasons=told([e for e in entries.values if e.what in _REASONS][-TOLD:][::-1]),
+        asides=tuple(lines.aside(record, readable=bool(readable)) for record in aside.values[::-1]),
+        unread=tuple(
+            clip(say(why), 300)
+            for why in queries.told(opened, found_versions, found_releases, entries, aside)[:UNREAD]
         ),
         offers=offers,
         withheld=withheld,

@@ -214,8 +214,14 @@ def _unrouted(ports: Ports) -> Iterator[Finding]:
 
 
 def _table(ports: Ports, overviews: list[Overview]) -> Iterator[Finding]:
+    from shared.runtime.forgotten import forgotten
+
     overviews += ports.store.overviews()
     yield Finding("table", OK, f"the state can be read; it has {len(overviews)} loops")
+    for name in forgotten(ports.store, [one.loop for one in overviews]):
+        words = "has rows and no overview: no event, no tick and no list finds it"
+        fix = f"the sweep makes it anew, driftloop publish loops/{name} does at once"
+        yield Finding(f"loop {name}", BROKEN, words, fix)
 
 
 def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:

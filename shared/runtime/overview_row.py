@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,27 +24,39 @@ NOT_LIVE = frozenset(phase.value for phase in ENDED - {Phase.LIVE, Phase.ABORTED
 
 def describe(current: Unit, release: Release | None = None, problems: Sequence[Reason] = ()) -> None:
     """Write the loop's row; `release` is the open one, `problems` is what failed in this run."""
+    current.ports.store.describe(_made(current, release, problems))
+
+
+def differs(current: Unit, release: Release | None) -> bool:
+    """Whether the loop's row is gone, or says something else than the loop does. What failed in its last run, and when
+    to look again, it alone knows."""
+    is_now = current.ports.store.overview(current.loop)
+    if is_now is None:
+        return True
+    of_runs = {name: getattr(is_now, name) for name in ("due_at", "run_asked", "swept_at", "needs_attention")}
+    return replace(_made(current, release, ()), **of_runs) != is_now
+
+
+def _made(current: Unit, release: Release | None, problems: Sequence[Reason]) -> Overview:
     definition = current.published().definition
     attention = needs_attention(
         current.state, release, problems, current.ports.clock.now(), definition.retrain.breaker
     )
-    current.ports.store.describe(
-        Overview(
-            loop=current.loop,
-            landing=definition.data.landing,
-            quiet=bool(definition.data.complete and definition.data.complete.quiet),
-            manifest=(definition.data.complete.manifest if definition.data.complete else None) or "",
-            labels=definition.data.labels or "",
-            alerts=tuple(definition.retrain.alerts),
-            endpoint=definition.serve.endpoint,
-            models=definition.models.name if definition.models else "",
-            model_tags=dict(definition.models.tags) if definition.models else {},
-            needs_attention=bounded(attention) if attention else None,
-            paused=current.state.paused is not None,
-            serving=serving(current.state, release),
-            newest=_newest(current),
-            under_way=_under_way(release),
-        )
+    return Overview(
+        loop=current.loop,
+        landing=definition.data.landing,
+        quiet=bool(definition.data.complete and definition.data.complete.quiet),
+        manifest=(definition.data.complete.manifest if definition.data.complete else None) or "",
+        labels=definition.data.labels or "",
+        alerts=tuple(definition.retrain.alerts),
+        endpoint=definition.serve.endpoint,
+        models=definition.models.name if definition.models else "",
+        model_tags=dict(definition.models.tags) if definition.models else {},
+        needs_attention=bounded(attention) if attention else None,
+        paused=current.state.paused is not None,
+        serving=serving(current.state, release),
+        newest=_newest(current),
+        under_way=_under_way(release),
     )
 
 

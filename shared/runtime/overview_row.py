@@ -100,7 +100,7 @@ def needs_attention(
     breaker: Breaker,
 ) -> Reason | None:
     """What a person must do; None when no person is needed."""
-    if state.unserved:
+    if state.unserved and state.champion is not None:
         return state.unserved
     if state.paused:
         return state.paused

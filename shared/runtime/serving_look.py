@@ -20,6 +20,9 @@ from shared.state.hash_chain import Draft
 
 log = logging.getLogger("driftloop")
 
+LASTING = frozenset({Code.ANSWERS_NOTHING, Code.DEPLOYMENT_SWAPPED})
+"""What is not over because some deployment has traffic."""
+
 OF_LATE = timedelta(minutes=15)
 
 ENOUGH = 20
@@ -57,9 +60,14 @@ def now(current: Unit, release: Release | None) -> Served:
     serve = current.published().definition.serve
     try:
         with deadline.within(ASKED_S):
-            if state.champion is not None and serves_meanwhile(state, release):
-                return _now(current, serve, state.champion)
-            return _in_hands(current, serve)
+            if state.champion is None or _hands_over(release):
+                return _in_hands(current, serve)
+            seen = _now(current, serve, state.champion)
+            return (
+                seen
+                if serves_meanwhile(state, release)
+                else replace(seen, unserved=seen.unserved or state.unserved)
+            )
     except (DependencyUnavailable, ConfigurationError):
         return Served(None, state.unserved)
 
@@ -71,13 +79,14 @@ def _now(current: Unit, serve: Serve, champion: Champion) -> Served:
     traffic = current.ports.server(serve.type).traffic(endpoint)
     if seen is None:
         seen = _without_traffic(current, endpoint, champion, traffic)
-    if seen is None and _answers_nothing(current.state):
-        seen = current.state.unserved  # only the traffic log says that it is over, and the sweep asks that
+    was = current.state.unserved
+    if seen is None and was is not None and was.code is Code.ANSWERS_NOTHING:
+        seen = was  # only the traffic log says that it is over, and the sweep asks that
     return Served(traffic, seen)
 
 
-def _answers_nothing(state: LoopState) -> bool:
-    return state.unserved is not None and state.unserved.code is Code.ANSWERS_NOTHING
+def _hands_over(release: Release | None) -> bool:
+    return release is not None and not release.ended and PHASES[release.phase].hands_over
 
 
 def _in_hands(current: Unit, serve: Serve) -> Served:
@@ -94,7 +103,8 @@ def _in_hands(current: Unit, serve: Serve) -> Served:
     broken = [_deployment_broken(current, serve, name) for name, weight in traffic.items() if weight]
     if all(broken):
         return Served(traffic, next(iter(broken), None))
-    return Served(traffic, state.unserved if _answers_nothing(state) else None)
+    lasts = state.unserved is not None and state.unserved.code in LASTING
+    return Served(traffic, state.unserved if lasts else None)
 
 
 def _without_traffic(
@@ -115,11 +125,16 @@ def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
     state = current.state
     if state.champion is None:
         return None
-    serve = current.published().definition.serve
-    if not serves_meanwhile(state, current.open_release()):
+    serve, release = current.published().definition.serve, current.open_release()
+    if _hands_over(release):
         _recorded(current, endpoint, _in_hands(current, serve).unserved)
         return None
     seen = _broken(current, serve, state.champion)
+    if not serves_meanwhile(
+        state, release
+    ):  # it is being deployed again, and its promotion ends what was wrong
+        _recorded(current, endpoint, seen or state.unserved)
+        return None
     traffic = current.ports.server(serve.type).traffic(endpoint) if seen is None else None
     if traffic is not None and not traffic:
         seen = reason(Code.NO_TRAFFIC, loop=current.loop, endpoint=endpoint)

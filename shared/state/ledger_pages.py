@@ -27,10 +27,12 @@ def shown_after(current: Unit, seq: int, limit: int = 1000) -> Read[LedgerEntry]
 def shown_between(current: Unit, after: int, through: int) -> Read[LedgerEntry]:
     """The entries after one up to another for people, a thousand a call."""
     found: list[Row] = []
-    while after < through and (page := _after(current, after, min(1000, through - after))):
+    store, key, last = current.ports.store, rows.ledger_key(after), rows.ledger_key(through)
+    limit = min(rows.PAGE, max(1, through - after))
+    while key < last and (page := store.range(current.loop, "ledger-", after=key, limit=limit)):
         found += page
-        after = int(page[-1].key.removeprefix("ledger-"))
-    return rows.read(LedgerEntry, (row for row in found if row.key <= rows.ledger_key(through)))
+        key = page[-1].key
+    return rows.read(LedgerEntry, (row for row in found if row.key <= last))
 
 
 def _after(current: Unit, seq: int, limit: int) -> list[Row]:

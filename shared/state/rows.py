@@ -150,7 +150,8 @@ class Unread:
     @property
     def number(self) -> int:
         """Of the ledger entry, the release or the version."""
-        return int(self.key.rpartition("-")[2])
+        number = self.key.rpartition("-")[2]
+        return int(number) if number.isdecimal() else 0
 
     @property
     def told(self) -> Reason:

@@ -221,6 +221,26 @@ def test_who_has_the_traffic_is_called_live_until_it_is_back() -> None:
     assert kept is not None and summary(kept).startswith("release 2 live; release 2 is rolling back")
 
 
+@pytest.mark.parametrize("code", SEEN_AT_ONCE)
+def test_it_is_not_over_before_the_restored_model_has_the_traffic(world: World, code: Code) -> None:
+    SEEN_AT_ONCE[code](world)
+    swept(world)
+    world.ports.serving.new_deployments_are = "creating"
+    world.ports.serving.traffic_takes_effect = False
+    world.act("restore")
+    world.ticks(3)
+    assert world.state.open_release == 2 and swept(world).needs_attention is not None
+    assert queries.loop(world.ports, "birds").overview.needs_attention is not None
+    assert "serving.back" not in world.ledger()
+    for deployment in world.ports.serving.endpoints["birds"].deployments.values():
+        deployment.state = "ready"
+    world.ports.serving.traffic_takes_effect = True
+    world.ports.serving.apply_traffic("birds")
+    world.ticks_with_traffic(12)
+    assert world.release(2).phase is Phase.LIVE and swept(world).needs_attention is None
+    assert "serving.back" not in world.ledger(), "a promotion says it"
+
+
 @pytest.mark.parametrize("words", [(), ("birds",)], ids=["all", "birds"])
 def test_status_says_once_that_nobody_is_served(
     world: World, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

@@ -27,7 +27,7 @@ def audit(
 ) -> None:
     """Show what is or was live, and why. Includes its data, its job and who asked; verifies the hash chain.
 
-    Exit code 1 when the ledger is not intact.
+    Exit code 1 when the ledger is not intact, or when a row, a document, a model or the endpoint differs from it.
     """
     found = answer.audit(ports(), loop, _moment(at))
     print_json(found) if as_json else _print(found)
@@ -51,7 +51,7 @@ def _print(found: answer.Audit) -> None:
     if found.served is None:
         out.print(f"nothing was live at {found.at:%Y-%m-%d %H:%M:%S} UTC")
     else:
-        _chain(found.served)
+        _chain(found.served, found.agrees)
     for problem in found.problems:
         out.print(f"[red]{shown(say(problem))}[/]")
     for why in found.not_compared:
@@ -59,12 +59,13 @@ def _print(found: answer.Audit) -> None:
     if not found.problems:
         out.print(
             f"ledger: {found.entries} entries, hash chain verified"
-            + ("" if found.not_compared else "; rows, documents, models and endpoint agree with it")
+            + ("; rows, documents, models and endpoint agree with it" if found.agrees else "")
         )
 
 
-def _chain(served: answer.Chain) -> None:
-    until = f" until {served.until:%Y-%m-%d %H:%M:%S} UTC" if served.until else ", and still is"
+def _chain(served: answer.Chain, agrees: bool) -> None:
+    still = ", and still is" if agrees else ", and still is as far as the ledger says"
+    until = f" until {served.until:%Y-%m-%d %H:%M:%S} UTC" if served.until else still
     _told(served, until)
     if (there := served.origin) is not None:
         out.say(f"promoted from {there.environment}, as its own ledger tells (hash {served.origin_hash}):")

@@ -214,8 +214,14 @@ def _unrouted(ports: Ports) -> Iterator[Finding]:
 
 
 def _table(ports: Ports, overviews: list[Overview]) -> Iterator[Finding]:
+    from shared.runtime.forgotten import forgotten
+
     overviews += ports.store.overviews()
     yield Finding("table", OK, f"the state can be read; it has {len(overviews)} loops")
+    for name in forgotten(ports.store, [one.loop for one in overviews]):
+        words = "has rows and no overview: no event, no tick and no list finds it"
+        fix = f"the sweep makes it anew, driftloop publish loops/{name} does at once"
+        yield Finding(f"loop {name}", BROKEN, words, fix)
 
 
 def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
@@ -224,7 +230,7 @@ def _events(ports: Ports, overview: Overview) -> Iterator[Finding]:
     from shared.state import queries
 
     check = f"events of {overview.loop}"
-    newest = queries.versions(unit_of_work.read(ports, overview.loop), last=FEW)
+    newest = queries.versions(unit_of_work.read(ports, overview.loop), last=FEW).values
     for version in newest:
         record = queries.event(ports, overview.loop, version.inbox_key)
         if record is None or record.body.get("sequencer"):
@@ -300,9 +306,12 @@ def _loop(ports: Ports, overview: Overview) -> Iterator[Finding]:
         words = f"{state.ledger_seq - state.announced_seq} ledger entries have not gone out on the topic"
         fix = "does the app have the role 'EventGrid Data Sender' on the topic? azd provision gives it"
         yield Finding(check, BROKEN, words, fix)
-    attention = overview.needs_attention
-    if serving_look.serves_meanwhile(state, current.open_release()):
-        attention = serving_look.now(current).unserved or attention
+    release = queries.open_release(current)
+    for why in queries.told(release, queries.versions(current), queries.releases(current)):
+        healthy = False
+        yield Finding(check, BROKEN, say(why), "restore the row from the table's backup")
+    under_way = next(iter(release.values), None)
+    attention = serving_look.now(current, under_way).unserved or overview.needs_attention
     if attention:
         healthy = False
         state_of = BROKEN if attention.code in NOBODY_SERVED else WARNING
@@ -318,15 +327,17 @@ def _ledger(ports: Ports, overview: Overview) -> Iterator[Finding]:
 
     current = unit_of_work.read(ports, overview.loop)
     last, after = current.state.ledger_seq, max(0, current.state.ledger_seq - NEWEST)
-    entries = [one for one in ledger_pages.entries_after(current, after, NEWEST) if one.seq <= last]
-    problems = hash_chain.problems(entries, (last, current.state.ledger_head), after=after)
+    found = ledger_pages.shown_between(current, after, last)
+    numbers, head = {one.number for one in found.unread}, (last, current.state.ledger_head)
+    problems = hash_chain.problems(found.values, head, after=after, unread=numbers)
+    problems = [*queries.told(found), *problems]
     check = f"ledger of {overview.loop}"
     if problems:
         yield Finding(
             check, BROKEN, say_all(problems[:3]), f"driftloop audit {overview.loop} shows what it proves"
         )
     else:
-        yield Finding(check, OK, f"the newest {len(entries)} entries are whole")
+        yield Finding(check, OK, f"the newest {len(found.values)} entries are whole")
 
 
 def _endpoint(checkup: Checkup, ports: Ports, overview: Overview) -> Iterator[Finding]:

@@ -16,9 +16,11 @@ from shared.domain.reason import Reason
 from shared.domain.release import Release
 from shared.errors import ConfigurationError, InvariantBroken
 from shared.ports import Ports
+from shared.redaction import reason_of
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import queries
+from shared.state.rows import Unreadable
 from shared.words import say, spoken, titled
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 Line = tuple[str, str, str]
 """When, what, and why."""
 
-Story = tuple[str, list[Line], Reason | str | None]
-"""Its heading, its lines, and the code that it comes to."""
+Story = tuple[str, list[Line], Reason | str | None, tuple[Reason, ...]]
+"""Its heading, its lines, the code that it comes to, and which rows cannot be read."""
 
 ANSWERS = frozenset({"retrain.denied", "retrain.coalesced", "release.started", "action.refused"})
 MOST = 30
@@ -71,10 +73,11 @@ def explain(
 
 
 def _print(told: Story, proof: Proof | None, *, as_json: bool) -> None:
-    heading, lines, last = told
+    heading, lines, last, unread = told
     if as_json:
         story = [{"at": at, "what": what, "why": why} for at, what, why in lines]
         print_json({"about": heading, "told": story, **export.plain(proof)})
+        session.tell_unread(unread)
         raise typer.Exit(1 if proof and proof.problems else 0)
     out.print(f"[bold]{shown(heading)}[/]")
     for at, what, why in lines:
@@ -83,12 +86,14 @@ def _print(told: Story, proof: Proof | None, *, as_json: bool) -> None:
             out.print(f"{' ' * len(at)}  [dim]{shown(why)}[/]")
     advise(last)
     export.tell(proof)
+    session.tell_unread(unread)
 
 
 def loop_story(ports: Ports, loop: str) -> Story:
     """Every trigger and the policy's answer, the newest last; then what it comes to now."""
     state = unit_of_work.read(ports, loop).state
-    entries = queries.entries(ports, loop)
+    ledger = queries.ledger(ports, loop)
+    entries = ledger.values
     answers = [entry for entry in entries if entry.what in ANSWERS]
     lines = [_answer(entry) for entry in answers[-MOST:]]
     lines += [_labels(entry) for entry in entries if entry.what == "labels.joined"][-1:]
@@ -98,7 +103,8 @@ def loop_story(ports: Ports, loop: str) -> Story:
         lines.append((now, "what is served", say(state.served_verdict)))
     newest = f", the last {MOST}" if len(answers) > MOST else ""
     heading = f"{loop}: {len(answers)} answer{'' if len(answers) == 1 else 's'}{newest}"
-    return heading, [*lines, (now, "now", _now(state))], state.paused or state.denial
+    told = [*lines, (now, "now", _now(state))]
+    return heading, told, state.paused or state.denial, queries.told(ledger)
 
 
 def _answer(entry: LedgerEntry) -> Line:
@@ -130,10 +136,13 @@ def _now(state: LoopState) -> str:
 
 def release_story(ports: Ports, loop: str, number: int) -> Story:
     """Each entry of the ledger that is about this release, and what came in while it was open."""
-    current = unit_of_work.read(ports, loop)
-    release = current.release(number)[0]
-    entries = list(_during(queries.entries(ports, loop), number))
-    lines = [*_published(current, release), *(_step(entry) for entry in entries)]
+    current, ledger = unit_of_work.read(ports, loop), queries.ledger(ports, loop)
+    steps = [_step(entry) for entry in _during(ledger.values, number)]
+    try:
+        release = current.release(number)[0]
+    except Unreadable as error:
+        return f"release {loop}/{number}", steps, None, (reason_of(error), *queries.told(ledger))
+    lines = [*_published(current, release), *steps]
     judged = [
         (
             f"{j.at:%Y-%m-%d %H:%M:%S}",
@@ -144,7 +153,8 @@ def release_story(ports: Ports, loop: str, number: int) -> Story:
     ]
     ordered = sorted([*lines, *judged], key=lambda line: line[0])
     now = [] if release.ended else [("now", _phase(release), _waits(release))]
-    return _heading(release), [*ordered, *now], f"release.{release.phase.value}"
+    code = f"release.{release.phase.value}"
+    return _heading(release), [*ordered, *now], code, queries.told(ledger)
 
 
 def _published(current: Unit, release: Release) -> Iterator[Line]:

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from cli.session import Json, Loop, out, ports, print_json, table
+from cli.session import Json, Loop, out, ports, print_json, table, tell_unread
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
 from shared.runtime import unit_of_work
 from shared.state import queries
+from shared.state.rows import Read
 from shared.words import say, say_all
 
 Last = Annotated[int, typer.Option("--last", "-n", min=1, max=1000, help="How many.")]
@@ -27,16 +28,14 @@ def versions(loop: Loop, last: Last = 20, through: Through = 0, as_json: Json = 
     """List data versions. Each with its source, its verdict, and what the policy answered."""
     found = queries.versions(unit_of_work.read(ports(), loop), through=through, last=last)
     columns = ("no.", "at", "source", "rows", "verdict", "answer")
-    print_json(found) if as_json else _print(
-        columns, list(map(version_cells, found)), "nothing has landed yet"
-    )
+    _show(found, as_json, columns, list(map(version_cells, found.values)), "nothing has landed yet")
 
 
 def releases(loop: Loop, last: Last = 20, through: Through = 0, as_json: Json = False) -> None:
     """List releases. Each with its trigger, its phase, and why it ended."""
     found = queries.releases(unit_of_work.read(ports(), loop), through=through, last=last)
     columns = ("no.", "began", "because of", "phase", "why")
-    print_json(found) if as_json else _print(columns, list(map(release_cells, found)), "no release yet")
+    _show(found, as_json, columns, list(map(release_cells, found.values)), "no release yet")
 
 
 def version_cells(version: DataVersion) -> tuple[str, ...]:
@@ -50,5 +49,17 @@ def release_cells(release: Release) -> tuple[str, ...]:
     return str(release.number), at, because, release.phase.value.replace("_", " "), say(release.shown)
 
 
-def _print(columns: Sequence[str], rows: Sequence[tuple[str, ...]], nothing: str) -> None:
-    table(columns, rows) if rows else out.print(nothing)
+def _show(
+    found: Read[DataVersion] | Read[Release],
+    as_json: bool,
+    columns: Sequence[str],
+    rows: Sequence[tuple[str, ...]],
+    nothing: str,
+) -> None:
+    if as_json:
+        print_json(found.values)
+    elif rows or found.unread:
+        table(columns, rows)
+    else:
+        out.print(nothing)
+    tell_unread([one.told for one in found.unread])

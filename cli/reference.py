@@ -28,7 +28,8 @@ Settings come from the environment: `. .local/state/env` sets those of the local
 |---|---|
 | 0 | done |
 | 1 | refused or not found, and the text says why |
-| 1 of `audit`, `doctor`, `replay` | the ledger is not intact; something is broken; a verdict differs |
+| 1 of `audit`, `doctor`, `replay` | something is not as the ledger says; something is broken; a verdict differs |
+| 1 of `status LOOP`, `releases`, `versions`, `explain` | a row cannot be read; all others are shown |
 | 1 of `compare`, `contract check` | the difference matters; a rule is broken |
 | 1 of `export`, and of `explain` and `replay` of its file | its ledger entries, row or documents are not intact |
 | 2 | wrong usage; of `compare` also: bad input, or nothing that can be compared |

@@ -49,6 +49,7 @@ class Terminal(Console):
 
 
 out = Terminal(highlight=False)
+complain = Terminal(highlight=False, stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
 Loop = Annotated[str, typer.Argument(help="The loop.")]
@@ -96,6 +97,19 @@ def advise(*said: Reason | str | None) -> None:
     if found := guide.find(*said):
         do = found.do.replace("`", "")
         out.print(f"  what to do: {escape(do)} ({guide.DOCUMENT}#{found.anchor})", style="dim")
+
+
+def tell_unread(unread: Sequence[Reason]) -> None:
+    """Rows that are missing from what was shown, because they cannot be read; exit code 1 where there are some."""
+    from shared import guide
+    from shared.words import say
+
+    for why in unread:
+        complain.say(f"not shown: {say(why)}")
+    if unread:
+        if found := guide.find(unread[0]):
+            complain.say(f"  what to do: {found.do.replace('`', '')} ({guide.DOCUMENT}#{found.anchor})")
+        raise typer.Exit(1)
 
 
 def release_of(text: str) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from shared.domain.ledger import LedgerEntry
 from shared.domain.loop import Overview
 from shared.domain.reason import NOBODY_SERVED, Code, Reason, reason
 from shared.runtime import strangers
+from shared.runtime.forgotten import forgotten
 from shared.state import queries
 from shared.words import say
 
@@ -28,12 +29,16 @@ def status(
     if loop:
         view = queries.loop(session.ports(), loop)
         print_json(view) if as_json else _loop(view)
+        session.tell_unread(view.unread)
         return
     overviews = queries.loops(session.ports())
     if as_json:
         print_json(overviews)
         return
-    if not overviews:
+    lost = forgotten(session.ports().store, []) if not overviews else []
+    for name in lost:
+        out.print(f"{shown(name)}: it has rows and no overview, which the next sweep makes anew")
+    if not overviews and not lost:
         out.print("no loops yet; publish one, for example: driftloop publish loops/penguins")
     for overview in overviews:
         out.print(f"[bold]{overview.loop}[/]  {shown(summary(overview))}")

@@ -73,6 +73,10 @@ class Store(Protocol):
         """
         ...
 
+    def loop_after(self, loop: str) -> str:
+        """The next name in order of a loop that has rows; empty after the last. `loop` itself need have none."""
+        ...
+
     def overviews(self, due_before: datetime | None = None) -> list[Overview]:
         """All loops, or those whose `due_at` has come."""
         ...

@@ -21,6 +21,7 @@ LOOKS = frozenset(
         *(
             "store.read",
             "store.range",
+            "store.loop_after",
             "store.overview",
             "store.overviews",
             "store.unrouted",

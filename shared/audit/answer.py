@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.audit import origin
 from shared.audit.differences import compare
-from shared.audit.record import PROMOTED, Record, ReleaseRecord, text_of
+from shared.audit.record import PROMOTED, Record, ReleaseRecord, Service, text_of
 from shared.domain.ledger import LedgerEntry
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import ConfigurationError, InvariantBroken
@@ -17,6 +17,7 @@ from shared.ports import Ports
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import hash_chain, ledger_pages
+from shared.state.rows import Read
 from shared.words import say
 
 
@@ -58,6 +59,7 @@ class Chain:
     versions: tuple[int, ...]
     """All that it was trained on; `data` has those whose entries are at hand."""
     live_at: datetime | None
+    """Since when it has served without a break."""
     until: datetime | None
     because: tuple[str, ...]
     phase: str
@@ -89,20 +91,25 @@ class Audit:
     """What is wrong with the ledger, then where something else differs from it."""
     not_compared: tuple[Reason, ...]
 
+    @property
+    def agrees(self) -> bool:
+        """Whether everything was compared, and nothing differs."""
+        return not self.problems and not self.not_compared
+
 
 def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
     """What was live at `at` (now when None), from the whole ledger."""
     current = unit_of_work.read(ports, name)
-    found = entries(current, 0, current.state.ledger_seq)
+    found = ledger_pages.shown_between(current, 0, current.state.ledger_seq)
     moment = at or ports.clock.now()
-    proven = Record(tuple(found))
+    proven = Record(found.values)
     service = proven.serving(moment)
-    served = served_chain(current, proven, service.release, service.until) if service else None
+    served = served_chain(current, proven, service.release, service) if service else None
     compared = compare(current, proven)
     return Audit(
         moment,
         served,
-        len(found),
+        len(found.values),
         (
             *check(current, found, 0, current.state.ledger_seq),
             *compared.differences,
@@ -112,28 +119,22 @@ def audit(ports: Ports, name: str, at: datetime | None = None) -> Audit:
     )
 
 
-def entries(current: Unit, after: int, through: int) -> list[LedgerEntry]:
-    """The entries after one up to another, a thousand a call; what is written meanwhile is left to the next audit."""
-    found: list[LedgerEntry] = []
-    while after < through:
-        page = ledger_pages.entries_after(current, after, limit=min(1000, through - after))
-        found += [entry for entry in page if entry.seq <= through]
-        if not page or page[-1].seq <= after:
-            break
-        after = page[-1].seq
-    return found
-
-
-def check(current: Unit, found: Sequence[LedgerEntry], after: int, through: int) -> list[Reason]:
+def check(current: Unit, found: Read[LedgerEntry], after: int, through: int) -> list[Reason]:
     """What is wrong with what was read of the ledger: the entries after one up to another."""
     head = (current.state.ledger_seq, current.state.ledger_head)
-    return hash_chain.problems(found, head if through == head[0] else None, after=after)
+    unread = [
+        reason(Code.AUDIT_UNREADABLE, of=f"ledger entry {one.number}", error=str(one.error))
+        for one in found.unread
+    ]
+    numbers = {one.number for one in found.unread}
+    known = head if through == head[0] else None
+    return [*unread, *hash_chain.problems(found.values, known, after=after, unread=numbers)]
 
 
-def served_chain(current: Unit, proven: Record, number: int, until: datetime | None) -> Chain:
+def served_chain(current: Unit, proven: Record, number: int, service: Service | None) -> Chain:
     """The whole story of one release, and of the one in another environment that it was promoted from."""
     release = proven.releases[number]
-    told = _chain(current.loop, current.published, proven, release, until)
+    told = _chain(current.loop, current.published, proven, release, service)
     if not (evidence := release.last("promoted")):
         return told
     try:
@@ -153,10 +154,11 @@ def _chain(
     publication: Callable[[str], Published],
     proven: Record,
     release: ReleaseRecord,
-    until: datetime | None,
+    service: Service | None,
 ) -> Chain:
     definition = proven.definition_of(release)
     promoted, start = release.first(PROMOTED), release.begun
+    live_at = service.since if service else promoted.at if promoted else None
     published = _published(publication, release.last("served_with") or definition)
     job, model, back_to = release.last("job"), release.last("model"), release.last("back_to")
     elsewhere = bool(model) and not job
@@ -173,8 +175,8 @@ def _chain(
         deployment=release.last("deployment"),
         data=tuple(data for number in release.versions if (data := _data(proven, number))),
         versions=release.versions,
-        live_at=promoted.at if promoted else None,
-        until=until,
+        live_at=live_at,
+        until=service.until if service else None,
         because=tuple(map(say, release.reasons)),
         phase=release.phase.value,
         back_to=int(back_to) if back_to else None,
@@ -189,7 +191,7 @@ def _published(publication: Callable[[str], Published], definition: str) -> Publ
         return None
     try:
         return publication(definition)
-    except InvariantBroken:
+    except (InvariantBroken, ConfigurationError):
         return None  # a finding of the comparison
 
 

@@ -10,11 +10,12 @@ from typing import TypeVar
 from shared.assets import same_asset
 from shared.audit.record import Record, ReleaseRecord, VersionRecord
 from shared.domain.reason import Code, Reason, reason
-from shared.domain.release import ENDED, Phase, Release
+from shared.domain.release import Phase, Release
 from shared.domain.version import DataVersion
 from shared.errors import ConfigurationError, DependencyUnavailable, InvariantBroken
 from shared.port_rules import JOB_TAG, LEDGER_TAG, RELEASE_TAG
 from shared.ports import Row
+from shared.release.machine import in_words
 from shared.runtime.unit_of_work import Unit
 from shared.state import ledger_pages, rows
 
@@ -51,7 +52,7 @@ def compare(current: Unit, record: Record, releases: Collection[int] | None = No
         version = record.versions.get(number)
         if version and version.first("version.created"):
             found += _version_row(find, version)
-    unseen: list[Reason] = []
+    unseen = list(_left_out(current, record))
     documents = partial(_documents, every=releases is None)
     for look in (documents, _models, _endpoint):
         try:
@@ -80,8 +81,8 @@ def _finding(current: Unit, *, every: bool) -> Find:
 
 def _touched(current: Unit) -> set[str]:
     """Things of which the ledger had more to say meanwhile; the loop's row among them, whatever was written."""
-    later = ledger_pages.entries_after(current, current.state.ledger_seq)
-    return {entry.subject for entry in later} | ({"loop"} if later else set())
+    later = ledger_pages.shown_after(current, current.state.ledger_seq)
+    return {entry.subject for entry in later.values} | ({"loop"} if later.values or later.unread else set())
 
 
 def _differs(of: str, place: str, name: str, proven: object, found: object) -> Iterator[Reason]:
@@ -99,22 +100,20 @@ def _loop_row(current: Unit, record: Record) -> Iterator[Reason]:
     state, last = current.state, record.entries[-1] if record.entries else None
     if last is None:
         return
-    serving = record.serving(last.at)
-    opened = [n for n, one in record.releases.items() if one.phase not in ENDED]
-    champion = state.champion
+    proven, opened, champion = record.champion, record.open_release, state.champion
     of = ("loop", "the loop's row")
     yield from _differs(*of, "definition", record.definition, state.definition)
     yield from _differs(
         *of,
         "champion",
-        serving.release if serving else "none",
+        proven or "none",
         champion.release if champion else "none",
     )
-    if champion and serving and serving.release == champion.release:
-        proven = record.releases[serving.release]
-        yield from _differs(*of, "champion's deployment", proven.last("deployment"), champion.deployment)
-        yield from _differs(*of, "champion's model", proven.last("model"), champion.model)
-    yield from _differs(*of, "open release", opened[-1] if opened else None, state.open_release)
+    if champion and proven == champion.release:
+        serves = record.releases[proven]
+        yield from _differs(*of, "champion's deployment", serves.last("deployment"), champion.deployment)
+        yield from _differs(*of, "champion's model", serves.last("model"), champion.model)
+    yield from _differs(*of, "open release", opened.number if opened else None, state.open_release)
     yield from _differs(*of, "next release", max(record.releases, default=0) + 1, state.next_release)
     yield from _differs(*of, "next version", max(record.versions, default=0) + 1, state.next_version)
 
@@ -242,24 +241,35 @@ def _head(record: Record, of: str, place: str, tag: str) -> Iterator[Reason]:
         yield from _differs(of, place, f"hash of ledger entry {seq}", proven, digest)
 
 
-def _endpoint(current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord]) -> Iterator[Reason]:
-    """While no release is open all traffic goes to the deployment that the ledger names, with its model."""
-    serving = record.services[-1] if record.services and record.services[-1].until is None else None
-    if serving is None or current.state.open_release is not None:
+def _left_out(current: Unit, record: Record) -> Iterator[Reason]:
+    """What of the endpoint is not compared because the entries in hand do not say how it is now."""
+    if record.champion is None:
         return
-    proven = record.releases[serving.release]
+    if not record.reaches(current.state.ledger_seq):
+        yield reason(Code.AUDIT_ENDS_EARLIER, entry=record.entries[-1].seq)
+    elif (moving := record.moving) is not None:
+        yield reason(Code.AUDIT_TRAFFIC_MOVES, release=moving.number, phase=moving.phase.value)
+
+
+def _endpoint(current: Unit, record: Record, wanted: Mapping[int, ReleaseRecord]) -> Iterator[Reason]:
+    """It has the traffic that the ledger names, and deployments that get some have their releases' models."""
+    if record.champion is None or not record.reaches(current.state.ledger_seq):
+        return
     serve = current.published(record.definition).definition.serve
-    serving_now, endpoint = current.ports.server(serve.type), serve.endpoint
-    deployment, model = proven.last("deployment"), proven.last("model")
+    serving, endpoint = current.ports.server(serve.type), serve.endpoint
     place = f"endpoint {endpoint}"
-    weights = dict(serving_now.traffic(endpoint))
-    yield from _differs("loop", place, "traffic", _shares({deployment: 100}), _shares(weights))
-    found = serving_now.deployed_model(endpoint, deployment)
-    if not found:
-        yield reason(Code.AUDIT_MISSING, of="loop", place=f"deployment {endpoint}/{deployment}")
-    elif not same_asset(found, model):
-        yield from _differs("loop", f"deployment {endpoint}/{deployment}", "model", model, found)
-
-
-def _shares(weights: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {weight} %" for name, weight in sorted(weights.items()))
+    if serving.endpoint_state(endpoint) == "missing":
+        yield reason(Code.AUDIT_MISSING, of="loop", place=place)
+        return
+    if record.moving is None:
+        yield from _differs("loop", place, "traffic", record.traffic, in_words(serving.traffic(endpoint)))
+    served = {record.champion}
+    if (opened := record.open_release) is not None and opened.phase is Phase.CANARY:
+        served.add(opened.number)
+    for proven in map(record.releases.__getitem__, sorted(served)):
+        deployment, model = proven.last("deployment"), proven.last("model")
+        found = serving.deployed_model(endpoint, deployment)
+        if not found:
+            yield reason(Code.AUDIT_MISSING, of="loop", place=f"deployment {endpoint}/{deployment}")
+        elif not same_asset(found, model):
+            yield from _differs("loop", f"deployment {endpoint}/{deployment}", "model", model, found)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
 from shared.domain.ledger import LedgerEntry
 from shared.domain.reason import Reason
-from shared.domain.release import Phase
-from shared.release.machine import PHASES
+from shared.domain.release import ENDED, Phase
+from shared.release import observations as obs
+from shared.release.machine import PHASES, in_words
 
 PROMOTED = "release.promoted"
 STARTED = "release.started"
 PUBLISHED = "loop.published"
 _TAKEN_BACK_FROM = frozenset(phase.value for phase, traits in PHASES.items() if traits.promoted)
+_MOVES_TRAFFIC = frozenset(phase for phase, traits in PHASES.items() if obs.TrafficIs in traits.sees)
 _PHASES = frozenset(phase.value for phase in Phase)
 
 
@@ -74,7 +77,7 @@ class VersionRecord(Entries):
 
 @dataclass(frozen=True)
 class Service:
-    """A span of time in which one release had all traffic but a canary's share."""
+    """A span of time without a break in which one release had all traffic but a canary's share."""
 
     release: int
     since: datetime
@@ -92,6 +95,10 @@ class Record:
         """Whether they begin with the first."""
         return not self.entries or self.entries[0].seq == 1
 
+    def reaches(self, seq: int) -> bool:
+        """Whether they go on to entry `seq`."""
+        return bool(self.entries) and self.entries[-1].seq >= seq
+
     @cached_property
     def releases(self) -> dict[int, ReleaseRecord]:
         return {number: ReleaseRecord(found, number) for number, found in self._of("release", _PHASES)}
@@ -101,22 +108,39 @@ class Record:
         return {number: VersionRecord(found, number) for number, found in self._of("version")}
 
     @cached_property
-    def services(self) -> tuple[Service, ...]:
-        """Who served when, oldest first. A promotion that is rolled back gives the one before it back."""
-        found: list[Service] = []
-        stack: list[int] = []
+    def _course(self) -> _Course:
+        course = _Course({number: one.last("deployment") for number, one in self.releases.items()})
         for entry in self.entries:
-            if entry.what == PROMOTED:
-                stack.append(_number(entry))
-            elif _is_taken_back(entry):
-                stack = stack[:-1]
-            else:
-                continue
-            if found and found[-1].until is None:
-                found[-1] = Service(found[-1].release, found[-1].since, entry.at)
-            if stack:
-                found.append(Service(stack[-1], entry.at, None))
-        return tuple(found)
+            course.goes_on(entry)
+        return course
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """Who served when, oldest first. A rollback ends a service once the one before has the traffic again."""
+        return tuple(self._course.services)
+
+    @property
+    def champion(self) -> int | None:
+        """The release that is to serve at the end of the record; one that is rolled back no longer is."""
+        return next(reversed(self._course.promoted), None)
+
+    @property
+    def traffic(self) -> str:
+        """The weights at the end of the record, in words; empty where none were given."""
+        return self._course.traffic
+
+    @property
+    def open_release(self) -> ReleaseRecord | None:
+        """The release that has not ended."""
+        return next(
+            (one for _, one in sorted(self.releases.items(), reverse=True) if one.phase not in ENDED), None
+        )
+
+    @property
+    def moving(self) -> ReleaseRecord | None:
+        """The open release where it is just setting weights: those from before are as right as those to come."""
+        found = self.open_release
+        return found if found is not None and found.phase in _MOVES_TRAFFIC else None
 
     def serving(self, at: datetime) -> Service | None:
         """Who served at a moment. None: nobody, or, where the record is not whole, nobody of whom it knows."""
@@ -151,6 +175,76 @@ class Record:
         return ((number, tuple(entries)) for number, entries in found.items())
 
 
+@dataclass
+class _Course:
+    """Who has the traffic, as one entry after the other tells it."""
+
+    deployments: Mapping[int, str]
+    """Of each release."""
+    services: list[Service] = field(default_factory=list)
+    promoted: list[int] = field(default_factory=list)
+    """Releases that were promoted and not taken back, the newest last."""
+    holder: int | None = None
+    """The release that has the traffic, where anybody is served."""
+    lost: bool = False
+    traffic: str = ""
+
+    def goes_on(self, entry: LedgerEntry) -> None:
+        match entry.what:
+            case "release.promoted":
+                self._promoted(_number(entry), entry.at)
+            case "traffic.adopted" | "traffic.repaired":
+                weights = _weights(entry)
+                self.traffic = in_words(weights)
+                self._given(self._heaviest(weights), entry.at)
+            case "serving.lost" | "serving.back":
+                self.lost = entry.what == "serving.lost"
+                self._given(self.holder, entry.at)
+            case _ if entry.after in _PHASES:
+                self._release(entry)
+
+    def _promoted(self, number: int, at: datetime) -> None:
+        if number in self.deployments:
+            self.promoted.append(number)
+            self.traffic = in_words({self.deployments[number]: 100})
+            self.lost = False
+            self._given(number, at)
+
+    def _release(self, entry: LedgerEntry) -> None:
+        self.traffic = text_of(entry, "traffic") or self.traffic
+        if _is_taken_back(entry):
+            self.promoted = self.promoted[:-1]
+        elif entry.before == Phase.ROLLING_BACK:
+            self._given(next(reversed(self.promoted), None), entry.at)
+
+    def _given(self, number: int | None, at: datetime) -> None:
+        """It has the traffic from now on; nobody is served while the endpoint is lost."""
+        self.holder, serves = number, None if self.lost else number
+        last = self.services[-1] if self.services else None
+        now = last.release if last and last.until is None else None
+        if serves == now:
+            return
+        if last is not None and now is not None:
+            self.services[-1] = replace(last, until=at)
+        if serves is not None:
+            self.services.append(Service(serves, at, None))
+
+    def _heaviest(self, weights: Mapping[str, int]) -> int | None:
+        """Whose deployment somebody gave most of the traffic; who has some of it keeps its name."""
+        if self.holder is not None and weights.get(self.deployments[self.holder]):
+            return self.holder
+        name = max(weights, key=lambda name: weights[name], default="")
+        return max((n for n, deployed in self.deployments.items() if deployed == name), default=None)
+
+
+def _weights(entry: LedgerEntry) -> dict[str, int]:
+    """What an adoption or a repair left; none where it cannot be read."""
+    try:
+        return dict(ast.literal_eval(entry.after))
+    except (ValueError, SyntaxError, TypeError):
+        return {}
+
+
 def text_of(entry: LedgerEntry, name: str) -> str:
     """A text of an entry's detail; empty when it has none, or a reason there."""
     found = entry.detail.get(name)
@@ -158,7 +252,9 @@ def text_of(entry: LedgerEntry, name: str) -> str:
 
 
 def _number(entry: LedgerEntry) -> int:
-    return int(entry.subject.partition(" ")[2])
+    """Of the release; 0 in an entry that somebody made name none."""
+    number = entry.subject.partition(" ")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _is_taken_back(entry: LedgerEntry) -> bool:

@@ -23,6 +23,7 @@ ROLE = "Storage Table Data Contributor"
 _PIECE = 16_000
 """Characters in one property: at most 64 KiB there, at most four bytes a character in UTF-16."""
 _UNROUTED = "unrouted"
+_LOOP = "loop."
 
 Entity = Mapping[str, Any]  # the client's own type: values of a row are str, int, datetime ...
 Operation = tuple[str, Entity, Mapping[str, Any]] | tuple[str, Entity]
@@ -38,6 +39,16 @@ class TableStore(OverviewRows):
 
     def range(self, loop: str, prefix: str, *, after: str = "", limit: int = 1000) -> list[Row]:
         return self._query(_partition(loop), prefix, after, limit)
+
+    def loop_after(self, loop: str) -> str:
+        clauses = "PartitionKey gt @after and PartitionKey lt @end"
+        values = {"after": f"{_LOOP}{loop}", "end": _end(_LOOP)}
+        with asking("Reading rows", self._resource, ROLE):
+            found = self._table.query_entities(
+                clauses, parameters=values, select=["PartitionKey"], results_per_page=1
+            )
+            first = next(iter(found), None)
+        return str(first["PartitionKey"]).removeprefix(_LOOP) if first is not None else ""
 
     def commit(self, loop: str, changes: Sequence[Change]) -> dict[str, str]:
         check_changes(changes)
@@ -120,7 +131,7 @@ def _told(error: AzureError | RequestException | DependencyUnavailable, resource
 
 def _partition(loop: str) -> str:
     """Apart from the other partitions, whatever a loop is called."""
-    return f"loop.{check_loop(loop)}"
+    return f"{_LOOP}{check_loop(loop)}"
 
 
 def _end(prefix: str) -> str:

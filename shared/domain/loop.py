@@ -201,7 +201,8 @@ class Serving:
 
     release: int
     model: str
-    live_at: datetime
+    live_at: datetime | None
+    """None of one that is being rolled back."""
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,8 @@ class Code(StrEnum):
     AUDIT_UNREADABLE = "audit-unreadable"
     AUDIT_DOCUMENT = "audit-document"
     AUDIT_NOT_COMPARED = "audit-not-compared"
+    AUDIT_TRAFFIC_MOVES = "audit-traffic-moves"
+    AUDIT_ENDS_EARLIER = "audit-ends-earlier"
     EXPORT_ANCHOR = "export-anchor"
     EXPORT_ALONE = "export-alone"
     EXPORT_UNNAMED = "export-unnamed"

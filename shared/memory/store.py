@@ -69,6 +69,10 @@ class MemoryStore:
     def _etag(self) -> str:
         return f"e{next(self._numbers)}"
 
+    def loop_after(self, loop: str) -> str:
+        with self._lock:
+            return min((name for name, rows in self.rows.items() if rows and name > loop), default="")
+
     def overviews(self, due_before: datetime | None = None) -> list[Overview]:
         with self._lock:
             found = [self._lines[loop].overview for loop in sorted(self._lines)]

@@ -58,7 +58,7 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
     )
     if swapped:  # what has its name stays, for whoever put it there, and gets no traffic
         release = replace(release, deployment=release.deployment_name)
-    return start.begun(replace(state, paused=None, unserved=None), release)
+    return start.begun(replace(state, paused=None), release)
 
 
 def _traffic(current: Unit, published: Published) -> dict[str, int]:

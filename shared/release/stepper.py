@@ -122,7 +122,7 @@ def store(
     if moved and PHASES[before.phase].costs_job:
         state = policy.charged(state, now - before.phase_since_at, now)
     if after.phase is Phase.BAKING and before.phase is Phase.PROMOTING:
-        state = replace(state, champion=champion_of(after, now))
+        state = replace(state, champion=champion_of(after, now), unserved=None)
     if PHASES[before.phase].promoted and after.phase is Phase.ROLLING_BACK:
         state = replace(state, champion=before.champion)
     if after.phase is Phase.LIVE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ from shared.domain.loop import LoopState, NewestVersion, Overview, Serving, Unde
 from shared.domain.reason import MOST_BECAUSE, Code, Reason, bounded, reason
 from shared.domain.release import ENDED, Phase, Release
 from shared.release.machine import PHASES
-from shared.runtime import serving_look
 from shared.runtime.unit_of_work import Unit
 
 if TYPE_CHECKING:
@@ -24,33 +24,57 @@ NOT_LIVE = frozenset(phase.value for phase in ENDED - {Phase.LIVE, Phase.ABORTED
 
 def describe(current: Unit, release: Release | None = None, problems: Sequence[Reason] = ()) -> None:
     """Write the loop's row; `release` is the open one, `problems` is what failed in this run."""
+    current.ports.store.describe(_made(current, release, problems))
+
+
+def differs(current: Unit, release: Release | None) -> bool:
+    """Whether the loop's row is gone, or says something else than the loop does. What failed in its last run, and when
+    to look again, it alone knows."""
+    is_now = current.ports.store.overview(current.loop)
+    if is_now is None:
+        return True
+    of_runs = {name: getattr(is_now, name) for name in ("due_at", "run_asked", "swept_at", "needs_attention")}
+    return replace(_made(current, release, ()), **of_runs) != is_now
+
+
+def _made(current: Unit, release: Release | None, problems: Sequence[Reason]) -> Overview:
     definition = current.published().definition
     attention = needs_attention(
         current.state, release, problems, current.ports.clock.now(), definition.retrain.breaker
     )
-    current.ports.store.describe(
-        Overview(
-            loop=current.loop,
-            landing=definition.data.landing,
-            quiet=bool(definition.data.complete and definition.data.complete.quiet),
-            manifest=(definition.data.complete.manifest if definition.data.complete else None) or "",
-            labels=definition.data.labels or "",
-            alerts=tuple(definition.retrain.alerts),
-            endpoint=definition.serve.endpoint,
-            models=definition.models.name if definition.models else "",
-            model_tags=dict(definition.models.tags) if definition.models else {},
-            needs_attention=bounded(attention) if attention else None,
-            paused=current.state.paused is not None,
-            serving=_serving(current.state),
-            newest=_newest(current),
-            under_way=_under_way(release),
-        )
+    return Overview(
+        loop=current.loop,
+        landing=definition.data.landing,
+        quiet=bool(definition.data.complete and definition.data.complete.quiet),
+        manifest=(definition.data.complete.manifest if definition.data.complete else None) or "",
+        labels=definition.data.labels or "",
+        alerts=tuple(definition.retrain.alerts),
+        endpoint=definition.serve.endpoint,
+        models=definition.models.name if definition.models else "",
+        model_tags=dict(definition.models.tags) if definition.models else {},
+        needs_attention=bounded(attention) if attention else None,
+        paused=current.state.paused is not None,
+        serving=serving(current.state, release),
+        newest=_newest(current),
+        under_way=_under_way(release),
     )
 
 
-def _serving(state: LoopState) -> Serving | None:
+def serving(state: LoopState, release: Release | None) -> Serving | None:
+    """The champion; or, while the open release moves the traffic, who was last seen to have all of it: the one that is
+    rolled back until that is done, and the one before where somebody gave it back."""
     champion = state.champion
-    return Serving(champion.release, champion.model, champion.live_at) if champion else None
+    told = Serving(champion.release, champion.model, champion.live_at) if champion else None
+    if release is None or not PHASES[release.phase].hands_over:
+        return told
+    before, given = release.champion, release.traffic.get(release.deployment, 0)
+    kept = release.traffic.get(before.deployment, 0) if before else 0
+    if before and kept and not given:
+        return Serving(before.release, before.model, before.live_at)
+    mine = champion is None or champion.release == release.number
+    if given and not kept and not mine and before:
+        return Serving(release.number, release.model, None)
+    return told
 
 
 def _newest(current: Unit) -> NewestVersion | None:
@@ -76,7 +100,7 @@ def needs_attention(
     breaker: Breaker,
 ) -> Reason | None:
     """What a person must do; None when no person is needed."""
-    if state.unserved and serving_look.serves_meanwhile(state, release):
+    if state.unserved and state.champion is not None:
         return state.unserved
     if state.paused:
         return state.paused

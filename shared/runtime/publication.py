@@ -23,15 +23,16 @@ log = logging.getLogger("driftloop")
 
 
 def publish(ports: Ports, published: Published) -> bool:
-    """Store the definition and make it the loop's own; False when nothing in it changed."""
+    """Store the definition and make it the loop's own; False when nothing in it changed. The overview, by which events
+    and people find the loop, is made anew where it is missing or differs."""
     definition = published.definition
     _refuse_overlap(ports, published)
     digest = ports.documents.put(published.to_bytes())
-    if not unit_of_work.until_won(lambda: _stored(ports, published, digest)):
-        return False
-    _describe(unit_of_work.read(ports, definition.loop))
-    ports.store.wake(definition.loop, ports.clock.now())
-    return True
+    changed = unit_of_work.until_won(lambda: _stored(ports, published, digest))
+    current = unit_of_work.read(ports, definition.loop)
+    if _described(current, changed=changed):
+        ports.store.wake(definition.loop, ports.clock.now())
+    return changed
 
 
 def _stored(ports: Ports, published: Published, digest: str) -> bool:
@@ -70,8 +71,16 @@ def _before(current: Unit) -> Published | None:
         return None
 
 
-def _describe(current: Unit) -> None:
-    overview_row.describe(current, current.open_release())
+def _described(current: Unit, *, changed: bool) -> bool:
+    """Whether the overview was made anew, or is to be: a row that cannot be read is for the loop's next run to tell."""
+    try:
+        release = current.open_release()
+        if not changed and not overview_row.differs(current, release):
+            return False
+        overview_row.describe(current, release)
+    except InvariantBroken as error:
+        log.warning("a loop cannot be described", extra={"loop": current.loop}, exc_info=error)
+    return True
 
 
 def _create(ports: Ports, published: Published, digest: str) -> None:

@@ -1,5 +1,5 @@
-"""A loop is never called live while its champion serves nobody: each sweep looks at its endpoint and records a change
-once; who asks sooner is told what the endpoint says just then."""
+"""A loop is never called live while nobody is served: each sweep looks at its endpoint and records a change once; who
+asks sooner is told what the endpoint says just then. In the hands of an open release any deployment may serve."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from shared.state.hash_chain import Draft
 
 log = logging.getLogger("driftloop")
 
+LASTING = frozenset({Code.ANSWERS_NOTHING, Code.DEPLOYMENT_SWAPPED})
+"""What is not over because some deployment has traffic."""
+
 OF_LATE = timedelta(minutes=15)
 
 ENOUGH = 20
@@ -36,7 +39,7 @@ class Served:
     traffic: Mapping[str, int] | None
     """Its weights; None when it did not answer."""
     unserved: Reason | None
-    """Why the champion serves nobody; None when it can."""
+    """Why nobody is served; None when somebody is."""
 
 
 def serves_meanwhile(state: LoopState, release: Release | None) -> bool:
@@ -48,19 +51,23 @@ def serves_meanwhile(state: LoopState, release: Release | None) -> bool:
     return not PHASES[release.phase].hands_over and release.model != state.champion.model
 
 
-def now(current: Unit) -> Served:
-    """What the endpoint says at this moment, for whoever looks before the next sweep. Nothing is written."""
+def now(current: Unit, release: Release | None) -> Served:
+    """What the endpoint says at this moment, for whoever looks before the next sweep; `release` is the open one.
+    Nothing is written."""
     state = current.state
     if state.champion is None and state.open_release is None:
         return Served({}, None)
     serve = current.published().definition.serve
     try:
         with deadline.within(ASKED_S):
-            if state.champion is not None and serves_meanwhile(state, current.open_release()):
-                return _now(current, serve, state.champion)
-            serving = current.ports.server(serve.type)
-            gone = serving.endpoint_state(serve.endpoint) == "missing"  # or not made yet
-            return Served({} if gone else serving.traffic(serve.endpoint), state.unserved)
+            if state.champion is None or _hands_over(release):
+                return _in_hands(current, serve)
+            seen = _now(current, serve, state.champion)
+            return (
+                seen
+                if serves_meanwhile(state, release)
+                else replace(seen, unserved=seen.unserved or state.unserved)
+            )
     except (DependencyUnavailable, ConfigurationError):
         return Served(None, state.unserved)
 
@@ -76,6 +83,28 @@ def _now(current: Unit, serve: Serve, champion: Champion) -> Served:
     if seen is None and was is not None and was.code is Code.ANSWERS_NOTHING:
         seen = was  # only the traffic log says that it is over, and the sweep asks that
     return Served(traffic, seen)
+
+
+def _hands_over(release: Release | None) -> bool:
+    return release is not None and not release.ended and PHASES[release.phase].hands_over
+
+
+def _in_hands(current: Unit, serve: Serve) -> Served:
+    """While the open release sees to who serves, or before the first model does: whether anybody has traffic."""
+    serving, endpoint, state = current.ports.server(serve.type), serve.endpoint, current.state
+    if serving.endpoint_state(endpoint) == "missing":  # or not made yet
+        gone = reason(Code.ENDPOINT_GONE, loop=current.loop, endpoint=endpoint)
+        return Served({}, gone if state.champion is not None else None)
+    traffic = serving.traffic(endpoint)
+    if state.champion is None:
+        return Served(traffic, None)
+    if not traffic:
+        return Served(traffic, reason(Code.NO_TRAFFIC, loop=current.loop, endpoint=endpoint))
+    broken = [_deployment_broken(current, serve, name) for name, weight in traffic.items() if weight]
+    if all(broken):
+        return Served(traffic, next(iter(broken), None))
+    lasts = state.unserved is not None and state.unserved.code in LASTING
+    return Served(traffic, state.unserved if lasts else None)
 
 
 def _without_traffic(
@@ -94,20 +123,33 @@ def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
     """The endpoint's traffic; None where there is none to speak of: no model yet, a release that takes the champion's
     place, or an endpoint or deployment that is gone or broken. Why nobody is served is committed as it changes."""
     state = current.state
-    if state.champion is None or not serves_meanwhile(state, current.open_release()):
+    if state.champion is None:
         return None
-    serve = current.published().definition.serve
+    serve, release = current.published().definition.serve, current.open_release()
+    if _hands_over(release):
+        _recorded(current, endpoint, _in_hands(current, serve).unserved)
+        return None
     seen = _broken(current, serve, state.champion)
+    if not serves_meanwhile(
+        state, release
+    ):  # it is being deployed again, and its promotion ends what was wrong
+        _recorded(current, endpoint, seen or state.unserved)
+        return None
     traffic = current.ports.server(serve.type).traffic(endpoint) if seen is None else None
     if traffic is not None and not traffic:
         seen = reason(Code.NO_TRAFFIC, loop=current.loop, endpoint=endpoint)
     elif seen is None and serve.type == "online":  # a batch endpoint's calls are in no log of requests
         seen = _failing(current, endpoint, state.champion.deployment)
-    if seen != state.unserved:
-        what, told = ("serving.lost", seen) if seen else ("serving.back", reason(Code.SERVES_AGAIN))
-        draft = Draft(what, f"endpoint {endpoint}", "driftloop", "", detail={"reason": told or ""})
-        current.commit(replace(state, unserved=seen), [draft])
+    _recorded(current, endpoint, seen)
     return traffic
+
+
+def _recorded(current: Unit, endpoint: str, seen: Reason | None) -> None:
+    if seen == current.state.unserved:
+        return
+    what, told = ("serving.lost", seen) if seen else ("serving.back", reason(Code.SERVES_AGAIN))
+    draft = Draft(what, f"endpoint {endpoint}", "driftloop", "", detail={"reason": told or ""})
+    current.commit(replace(current.state, unserved=seen), [draft])
 
 
 def _failing(current: Unit, endpoint: str, deployment: str) -> Reason | None:
@@ -128,16 +170,19 @@ def _failing(current: Unit, endpoint: str, deployment: str) -> Reason | None:
 
 
 def _broken(current: Unit, serve: Serve, champion: Champion) -> Reason | None:
-    loop, endpoint, deployment = current.loop, serve.endpoint, champion.deployment
-    serving = current.ports.server(serve.type)
-    if serving.endpoint_state(endpoint) == "missing":
-        return reason(Code.ENDPOINT_GONE, loop=loop, endpoint=endpoint)
-    match serving.deployment_state(endpoint, deployment):
+    if current.ports.server(serve.type).endpoint_state(serve.endpoint) == "missing":
+        return reason(Code.ENDPOINT_GONE, loop=current.loop, endpoint=serve.endpoint)
+    return _deployment_broken(current, serve, champion.deployment) or swapped(current, serve, champion)
+
+
+def _deployment_broken(current: Unit, serve: Serve, deployment: str) -> Reason | None:
+    about = {"loop": current.loop, "endpoint": serve.endpoint, "deployment": deployment}
+    match current.ports.server(serve.type).deployment_state(serve.endpoint, deployment):
         case "missing":
-            return reason(Code.DEPLOYMENT_GONE, loop=loop, endpoint=endpoint, deployment=deployment)
+            return reason(Code.DEPLOYMENT_GONE, **about)
         case "failed":
-            return reason(Code.DEPLOYMENT_BROKEN, loop=loop, endpoint=endpoint, deployment=deployment)
-    return swapped(current, serve, champion)
+            return reason(Code.DEPLOYMENT_BROKEN, **about)
+    return None
 
 
 def swapped(current: Unit, serve: Serve, champion: Champion) -> Reason | None:

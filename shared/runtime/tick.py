@@ -19,6 +19,7 @@ from shared.redaction import reason_of
 from shared.release import effects
 from shared.retraining import start
 from shared.runtime import run_queue, serving_look, strangers, unit_of_work, worker
+from shared.runtime.forgotten import forgotten
 from shared.runtime.unit_of_work import Unit
 from shared.runtime.worker import Ran
 from shared.state import rows
@@ -89,7 +90,17 @@ def sweep(ports: Ports, account_url: str = "") -> int:
             log.warning("the sweep has no time for its share", extra={"loops": len(turn), "swept": number})
             break
         found += _heal(ports, overview)
+    _replayed(lambda: _remembered(ports, overviews))
     return found
+
+
+def _remembered(ports: Ports, overviews: list[Overview]) -> int:
+    """A loop whose overview was deleted is woken; its run describes it anew; of many, a few places are looked at."""
+    names = forgotten(ports.store, [one.loop for one in overviews], FEW)
+    for name in names:
+        log.warning("a loop has rows and no overview, which is made anew", extra={"loop": name})
+        ports.store.wake(name, ports.clock.now())
+    return len(names)
 
 
 def _turn(overviews: list[Overview], now: datetime) -> list[Overview]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
@@ -69,24 +69,39 @@ def append(
     return replace(state, ledger_seq=seq, ledger_head=head), tuple(entries)
 
 
-def problems(entries: Sequence[LedgerEntry], head: tuple[int, str] | None, *, after: int = 0) -> list[Reason]:
+def problems(
+    entries: Sequence[LedgerEntry],
+    head: tuple[int, str] | None,
+    *,
+    after: int = 0,
+    unread: Collection[int] = (),
+) -> list[Reason]:
     """What is wrong with a stretch of a loop's ledger; empty when nothing is.
 
     `entries` are those that follow entry `after`, in order. An edited, removed or swapped entry breaks a link; a cut
     tail differs from `head`, the number and the hash of the last entry by the loop's row. None: the stretch does not
-    reach so far. What went before entry `after` is not looked at.
+    reach so far. What went before entry `after` is not looked at, and the place of an entry in `unread`, of which
+    only the number is known, is no gap.
     """
     found: list[Reason] = []
     expected_seq = after + 1
     expected_hash = GENESIS if after == 0 or not entries else entries[0].previous_hash
     for entry in entries:
-        if entry.seq != expected_seq:
+        follows = not _all_unread(range(expected_seq, entry.seq), unread)
+        if follows and entry.seq != expected_seq:
             found.append(reason(Code.LEDGER_ENTRY_MISSING, entry=expected_seq, instead=entry.seq))
-        if entry.previous_hash != expected_hash:
+        if follows and entry.previous_hash != expected_hash:
             found.append(reason(Code.LEDGER_LINK_BROKEN, entry=entry.seq))
         if entry_hash(entry) != entry.hash:
             found.append(reason(Code.LEDGER_ENTRY_EDITED, entry=entry.seq, what=entry.what))
         expected_seq, expected_hash = entry.seq + 1, entry.hash
-    if head is not None and (expected_seq - 1, expected_hash) != head:
+    if head is None or _all_unread(range(expected_seq, head[0] + 1), unread):
+        return found
+    if (expected_seq - 1, expected_hash) != head:
         found.append(reason(Code.LEDGER_HEAD_DIFFERS, ends=expected_seq - 1, head=head[0]))
     return found
+
+
+def _all_unread(between: range, unread: Collection[int]) -> bool:
+    """Whether there are entries between, and none of them can be read."""
+    return bool(between) and all(seq in unread for seq in between)

@@ -20,6 +20,7 @@ from shared.retraining import cost
 from shared.runtime import serving_look, unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import ledger_pages, rows
+from shared.state.rows import Read
 
 RECENT = 50
 """Ledger entries that are looked through for what was not used."""
@@ -49,6 +50,8 @@ class LoopView:
     """The job that reads a drop."""
     unused: tuple[LedgerEntry, ...] = ()
     """Drops of late that became no version though nothing is wrong with them, newest first."""
+    unread: tuple[Reason, ...] = ()
+    """Rows that cannot be read, and are missing above."""
 
 
 def loops(ports: Ports) -> list[Overview]:
@@ -62,24 +65,45 @@ def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
     overview = ports.store.overview(name)
     if overview is None:
         raise ConfigurationError(f"loop {name} has no overview; publish it again", code=Code.NOT_FOUND)
-    served = serving_look.now(current)
+    release = open_release(current)
+    under_way = next(iter(release.values), None)
+    served = serving_look.now(current, under_way)
     state = replace(current.state, unserved=served.unserved)
-    if served.unserved is not None and serving_look.serves_meanwhile(state, current.open_release()):
+    if served.unserved is not None:
         overview = replace(overview, needs_attention=served.unserved)
-    newest = releases(current, last=last)
+    newest, landed, aside, unused_ = (
+        releases(current, last=last),
+        versions(current, last=last),
+        shown_aside(ports, name),
+        unused(current),
+    )
     definition, now = current.published().definition, ports.clock.now()
     return LoopView(
         overview=overview,
         state=state,
-        versions=tuple(versions(current, last=last)),
-        releases=tuple(newest),
-        set_aside=tuple(set_aside(ports, name)),
+        versions=landed.values,
+        releases=newest.values,
+        set_aside=aside.values,
         traffic=served.traffic,
-        cost=cost.standing(state, current.open_release(), definition, now),
-        steps=_steps(current, newest),
+        cost=cost.standing(state, under_way, definition, now),
+        steps=_steps(current, newest.values),
         reading=job_answers.standing(state, definition, now),
-        unused=tuple(unused(current)),
+        unused=unused_.values,
+        unread=told(release, newest, landed, aside, unused_),
     )
+
+
+def told(*reads: Read[object]) -> tuple[Reason, ...]:
+    """Why rows among these cannot be read, each once."""
+    return tuple({one.key: one.told for read in reads for one in read.unread}.values())
+
+
+def open_release(current: Unit) -> Read[Release]:
+    """The open release, or that it cannot be read; neither where none is open."""
+    number = current.state.open_release
+    row = current.ports.store.read(current.loop, rows.release_key(number)) if number is not None else None
+    found = rows.read(Release, [row] if row is not None else [])
+    return replace(found, values=tuple(one for one in found.values if not one.ended))
 
 
 def _steps(current: Unit, newest: Sequence[Release]) -> Reason | None:
@@ -89,33 +113,33 @@ def _steps(current: Unit, newest: Sequence[Release]) -> Reason | None:
     return cost.by_step(release, current.published(release.definition).definition)
 
 
-def versions(current: Unit, *, through: int = 0, last: int = 25) -> list[DataVersion]:
+def versions(current: Unit, *, through: int = 0, last: int = 25) -> Read[DataVersion]:
     """The newest versions up to number `through` (0: all), newest first, in one read."""
     newest = through or current.state.next_version - 1
     found = current.ports.store.range(
         current.loop, "version-", after=rows.version_key(max(0, newest - last)), limit=last
     )
-    return [version for row in reversed(found) if (version := rows.decode(DataVersion, row)).number <= newest]
+    return rows.read(DataVersion, (row for row in reversed(found) if row.key <= rows.version_key(newest)))
 
 
-def releases(current: Unit, *, through: int = 0, last: int = 25) -> list[Release]:
+def releases(current: Unit, *, through: int = 0, last: int = 25) -> Read[Release]:
     """The newest releases up to number `through` (0: all), newest first, in one read."""
     newest = through or current.state.next_release - 1
     found = current.ports.store.range(
         current.loop, "release-", after=rows.release_key(max(0, newest - last)), limit=last
     )
-    return [release for row in reversed(found) if (release := rows.decode(Release, row)).number <= newest]
+    return rows.read(Release, (row for row in reversed(found) if row.key <= rows.release_key(newest)))
 
 
-def unused(current: Unit, *, last: int = 5) -> list[LedgerEntry]:
+def unused(current: Unit, *, last: int = 5) -> Read[LedgerEntry]:
     """The newest drops that became no version, though nothing is wrong with them; of a folder's parts only one."""
-    newest = ledger_pages.entries_after(current, max(0, current.state.ledger_seq - RECENT), limit=RECENT)
+    newest = ledger_pages.shown_after(current, max(0, current.state.ledger_seq - RECENT), limit=RECENT)
     found: dict[str, LedgerEntry] = {}
-    for entry in reversed(newest):
+    for entry in reversed(newest.values):
         if entry.what in UNUSED:
             part = entry.detail.get("code") == Code.FOLDER_PART.value
             found.setdefault(entry.subject.rpartition("/")[0] if part else entry.subject, entry)
-    return list(found.values())[:last]
+    return Read(tuple(found.values())[:last], newest.unread)
 
 
 def inbox(ports: Ports, name: str) -> list[InboxRecord]:
@@ -126,12 +150,14 @@ def inbox(ports: Ports, name: str) -> list[InboxRecord]:
 
 def set_aside(ports: Ports, name: str, *, last: int = 20) -> list[InboxRecord]:
     """The newest events that are quarantined, with their reasons, oldest first."""
-    found = []
-    for row in ports.store.range(name, "aside-", limit=last):
-        record = event(ports, name, row.doc)
-        if record is not None:
-            found.append(record)
-    return found[::-1]
+    return list(shown_aside(ports, name, last=last).values)
+
+
+def shown_aside(ports: Ports, name: str, *, last: int = 20) -> Read[InboxRecord]:
+    """The same with what cannot be read."""
+    newest = ports.store.range(name, "aside-", limit=last)
+    found = [ports.store.read(name, rows.inbox_key(row.doc)) for row in reversed(newest)]
+    return rows.read(InboxRecord, (row for row in found if row is not None))
 
 
 def event(ports: Ports, name: str, key: str) -> InboxRecord | None:
@@ -143,6 +169,11 @@ def event(ports: Ports, name: str, key: str) -> InboxRecord | None:
 def entries(ports: Ports, name: str) -> list[LedgerEntry]:
     """The whole ledger of a loop, in order."""
     return [rows.decode(LedgerEntry, row) for row in rows.every(ports.store, name, "ledger-")]
+
+
+def ledger(ports: Ports, name: str) -> Read[LedgerEntry]:
+    """The same for people: what cannot be read is told beside what can."""
+    return rows.read(LedgerEntry, rows.every(ports.store, name, "ledger-"))
 
 
 def strangers(ports: Ports, last: int) -> list[Unrouted]:

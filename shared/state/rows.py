@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from shared.domain.event import EventKind, InboxRecord
-from shared.domain.reason import Code
+from shared.domain.reason import Code, Reason
 from shared.errors import InvariantBroken
 from shared.ports import Row, Store
-from shared.redaction import misfits
+from shared.redaction import misfits, reason_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -30,6 +31,7 @@ TODO = "todo-"
 _ACT = f"{TODO}0-"
 
 T = TypeVar("T")
+Value = TypeVar("Value", covariant=True)
 
 
 class Unreadable(InvariantBroken):
@@ -144,6 +146,44 @@ def decode(kind: type[T], row: Row) -> T:
     except ValueError as error:
         raise Unreadable(f"row {row.key} cannot be read as {kind.__name__}: {misfits(error)}") from error
     return value
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A row that cannot be read, and why."""
+
+    key: str
+    error: Unreadable
+
+    @property
+    def number(self) -> int:
+        """Of the ledger entry, the release or the version."""
+        number = self.key.rpartition("-")[2]
+        return int(number) if number.isdecimal() else 0
+
+    @property
+    def told(self) -> Reason:
+        return reason_of(self.error)
+
+
+@dataclass(frozen=True)
+class Read(Generic[Value]):
+    """What rows hold for people to see: one that is damaged hides none of the others."""
+
+    values: tuple[Value, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+
+def read(kind: type[T], found: Iterable[Row]) -> Read[T]:
+    """The values of rows, and which of them cannot be read."""
+    values: list[T] = []
+    unread: list[Unread] = []
+    for row in found:
+        try:
+            values.append(decode(kind, row))
+        except Unreadable as error:
+            unread.append(Unread(row.key, error))
+    return Read(tuple(values), tuple(unread))
 
 
 def _of_another_version(key: str, schema: object) -> Unreadable:

@@ -176,6 +176,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.AUDIT_UNREADABLE: "{error}",
     Code.AUDIT_DOCUMENT: "a document of {of}: {error}",
     Code.AUDIT_NOT_COMPARED: "not compared: {error}",
+    Code.AUDIT_TRAFFIC_MOVES: (
+        "not compared: the endpoint's traffic, which release {release} ({phase:plain}) is just moving"
+    ),
+    Code.AUDIT_ENDS_EARLIER: "not compared: the endpoint, because what was read ends with entry {entry}, before now",
     Code.EXPORT_ANCHOR: (
         "whoever writes entries {first} to {last} anew, hashes and all, goes unnoticed here: compare the hash of entry "
         "{last} with its event on the topic, or export the release again"

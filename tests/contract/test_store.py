@@ -265,6 +265,18 @@ def test_a_turn_in_the_sweep_is_kept_and_wakes_nobody(ports: Ports, loop: str) -
     assert ports.store.overview(loop) == Overview(loop, "landing/a/", swept_at=NOON)
 
 
+def test_loops_are_found_by_their_rows_one_after_the_other(ports: Ports, loop: str) -> None:
+    first, second, described = (f"{loop}-{letter}" for letter in "abc")
+    for name in (second, first):
+        ports.store.commit(name, [Insert("loop", "1"), Insert("other", "1")])
+    ports.store.describe(Overview(described, "landing/c/"))
+
+    assert ports.store.loop_after(f"{loop}-") == first
+    assert ports.store.loop_after(first) == second
+    assert ports.store.loop_after(second) != described, "an overview alone is no row of a loop"
+    assert ports.store.loop_after("zzzzzzzz") == ""
+
+
 def test_only_due_loops_are_told(ports: Ports, loop: str) -> None:
     ports.store.describe(Overview(loop, "landing/a/"))
     assert loop not in [one.loop for one in ports.store.overviews(due_before=LATER)]

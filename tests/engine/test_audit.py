@@ -8,13 +8,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from typer.testing import CliRunner
 
+from cli import app
 from shared.audit import answer
 from shared.domain.reason import Code
 from shared.domain.release import Phase
 from shared.errors import DependencyUnavailable
 from shared.ports import Replace
-from shared.runtime import unit_of_work
+from shared.runtime import tick, unit_of_work
 from shared.state import rows
 from shared.words import say
 from tests.engine.world import LOOP, World, csv, lived, season
@@ -144,8 +146,16 @@ def test_an_endpoint_that_serves_something_else_is_told(world: World) -> None:
     assert (Code.AUDIT_MISSING, "deployment birds/r2-a1", None) in found(world)
 
 
-def test_an_endpoint_that_is_gone_is_not_compared_and_no_finding(world: World) -> None:
+def test_an_endpoint_that_is_gone_is_told_as_a_deployment_is(world: World) -> None:
     world.ports.serving.endpoints.clear()
+    assert found(world) == [(Code.AUDIT_MISSING, "endpoint birds", None)]
+
+
+def test_an_endpoint_that_does_not_answer_is_not_compared_and_no_finding(world: World) -> None:
+    def unreachable(endpoint: str) -> dict[str, int]:
+        raise DependencyUnavailable("Azure ML does not answer")
+
+    world.ports.serving.traffic = unreachable  # type: ignore[method-assign]  # an outage
     seen = answer.audit(world.ports, "birds")
     assert seen.problems == ()
     assert [why.code for why in seen.not_compared] == [Code.AUDIT_NOT_COMPARED]
@@ -214,8 +224,10 @@ def test_a_ledger_that_was_written_anew_differs_from_the_models_tags(world: Worl
     ]
 
 
-@pytest.mark.parametrize("verb", ["rollback", "abort"])
-def test_after_a_rollback_the_one_before_serves(verb: str) -> None:
+@pytest.fixture
+@lived
+def baking() -> World:
+    """Release 2 bakes for an hour; release 1 stands beside it."""
     world = World()
     world.publish(LOOP.replace("bake_minutes: 1}", "bake_minutes: 60}"))
     world.drop("2007.csv", csv(season(2007)))
@@ -223,16 +235,75 @@ def test_after_a_rollback_the_one_before_serves(verb: str) -> None:
     world.ticks(2, 120)
     world.drop("2008.csv", csv(season(2008, body_mass_g=0.8)))
     until(world, lambda: world.release(2).phase is Phase.BAKING)
-    at_bake = world.clock.now()
-    world.ticks(1)
-    world.act(verb, 2)
-    world.ticks(3)
-    assert world.release(2).phase is Phase.ROLLED_BACK
-    seen = answer.audit(world.ports, "birds")
-    assert seen.problems == ()
+    return world
+
+
+@pytest.mark.parametrize("verb", ["rollback", "abort"])
+def test_after_a_rollback_the_one_before_serves_since_it_has_the_traffic_again(
+    baking: World, verb: str
+) -> None:
+    at_bake = baking.clock.now()
+    baking.ticks(1)
+    baking.act(verb, 2)
+    asked = baking.clock.now()
+    baking.ticks(3)
+    assert baking.release(2).phase is Phase.ROLLED_BACK
+    seen = answer.audit(baking.ports, "birds")
+    assert seen.agrees
     assert seen.served is not None and (seen.served.release, seen.served.until) == (1, None)
-    then = answer.audit(world.ports, "birds", at_bake).served
-    assert then is not None and then.release == 2 and then.until is not None
+    assert seen.served.live_at is not None and seen.served.live_at >= asked
+    then = answer.audit(baking.ports, "birds", at_bake).served
+    assert then is not None and then.release == 2 and then.until == seen.served.live_at
+
+
+def test_the_endpoint_is_compared_while_a_release_is_open(baking: World) -> None:
+    assert answer.audit(baking.ports, "birds").agrees
+    baking.ports.serving.endpoints["birds"].traffic = {"r1-a1": 100}
+    assert found(baking) == [(Code.AUDIT_DIFFERS, "endpoint birds", "traffic")]
+    del baking.ports.serving.endpoints["birds"].deployments["r2-a1"]
+    assert (Code.AUDIT_MISSING, "deployment birds/r2-a1", None) in found(baking)
+
+
+def test_who_got_the_traffic_from_somebody_else_serves(baking: World) -> None:
+    """It is on record as adopted, and the ledger and the endpoint say the same."""
+    baking.ports.serving.endpoints["birds"].traffic = {"r1-a1": 100}
+    baking.ticks(8, 20)
+    assert baking.release(2).adopted
+    seen = answer.audit(baking.ports, "birds")
+    assert seen.agrees and seen.served is not None and seen.served.release == 1
+
+
+def test_traffic_that_a_release_is_just_moving_is_not_compared_and_the_rest_is(
+    baking: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The champion to go back to is gone: the release before it still has all traffic, and is what serves."""
+    del baking.ports.serving.endpoints["birds"].deployments["r1-a1"]
+    baking.act("rollback", 2)
+    baking.ticks(3)
+    assert baking.release(2).phase is Phase.ROLLING_BACK
+    seen = answer.audit(baking.ports, "birds")
+    assert found(baking) == [(Code.AUDIT_MISSING, "deployment birds/r1-a1", None)]
+    assert [why.code for why in seen.not_compared] == [Code.AUDIT_TRAFFIC_MOVES]
+    assert seen.served is not None and seen.served.release == 2
+    monkeypatch.setattr("cli.audit.ports", lambda: baking.ports)
+    said = CliRunner().invoke(app, ["audit", "birds"])
+    assert said.exit_code == 1 and "agree with it" not in said.output
+    assert "still is as far as the ledger says" in " ".join(said.output.split())
+
+
+def test_time_in_which_nobody_was_served_is_nobodys(world: World) -> None:
+    served_at, endpoint = world.clock.now(), world.ports.serving.endpoints.pop("birds")
+    tick.sweep(world.ports)
+    lost_at = world.clock.now()
+    world.ticks(1, 600)
+    assert answer.audit(world.ports, "birds").served is None
+    world.ports.serving.endpoints["birds"] = endpoint
+    tick.sweep(world.ports)
+    seen = answer.audit(world.ports, "birds")
+    assert seen.agrees and seen.served is not None
+    assert (seen.served.release, seen.served.live_at) == (2, world.clock.now())
+    then = answer.audit(world.ports, "birds", served_at - timedelta(seconds=1)).served
+    assert then is not None and (then.release, then.until) == (2, lost_at)
 
 
 def test_a_first_release_that_is_rolled_back_leaves_nobody(world: World) -> None:

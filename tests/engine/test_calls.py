@@ -23,8 +23,9 @@ from tests.simulator.reader import reading_in_process
 
 IDLE_TICK = 1
 SWEEP_OF_EACH = 12
-IDLE_SWEEP = 1 + SWEEP_OF_EACH
-"""Seven look at what serves: the endpoint, its deployment and model, its traffic and requests, what else is there."""
+IDLE_SWEEP = 1 + SWEEP_OF_EACH + 2
+"""Seven look at what serves: the endpoint, its deployment and model, its traffic and requests, what else is there. Two
+look for a loop without an overview."""
 WAITING_LOOK = 14
 DROP_TO_LIVE = 210
 DROP = 17

@@ -28,7 +28,7 @@ def test_every_denial_is_told_with_who_asked_and_why_not() -> None:
     life = served()
     life.alert("birds-errors")
     life.rest()
-    heading, lines, _ = loop_story(life.real, "birds")
+    heading, lines, *_ = loop_story(life.real, "birds")
     assert heading.startswith("birds: 2 answers")
     assert ("trigger alert (Azure Monitor)" in lines[1][1], "nothing new" in lines[1][2]) == (True, True)
     assert lines[-1][1:] == ("now", say(life.state.denial))
@@ -62,7 +62,7 @@ def test_each_answer_of_the_policy_is_told(changes: dict[str, object], words: st
     current.commit(replace(current.state, **(calm | asked)))
     life.alert("birds-errors")
     life.round()
-    _, lines, _ = loop_story(life.real, "birds")
+    _, lines, *_ = loop_story(life.real, "birds")
     assert words in lines[-2][2]
     assert words.removeprefix("waiting: the loop is ") in lines[-1][2]
 
@@ -109,7 +109,7 @@ def test_a_release_is_told_from_its_reason_to_its_end_with_what_came_in_meanwhil
     life.round()
     life.act("abort", 2)
     life.rest()
-    heading, lines, _ = release_story(life.real, "birds", 2)
+    heading, lines, *_ = release_story(life.real, "birds", 2)
     assert heading.startswith("release birds/2 on versions 2, because of drift: version 2: mass moved")
     steps = [what for _, what, _ in lines]
     for part in ("release.started", "gate: pass", "release.canary", "release.rolling back (by bob)"):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
 from shared import loopfile
 from shared.errors import ConfigurationError
 from shared.loopfile.published import Assets, Published
 from shared.runtime import publication, tick, unit_of_work
+from shared.state import rows
 from tests.engine.world import LOOP, World, csv, season
 
 OTHER = LOOP.replace("loop: birds", "loop: others")
@@ -117,3 +121,40 @@ def test_a_definition_that_is_lost_or_cannot_be_read_is_mended_by_publishing_aga
     world.clock.advance(600)
     tick.tick(world.ports)
     assert world.live() == 1
+
+
+def spoiled(world: World) -> None:
+    found = world.ports.store.overview("birds")
+    assert found is not None
+    world.ports.store.describe(replace(found, landing="landing/elsewhere/", endpoint="other"))
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda world: world.ports.store._lines.clear(), spoiled], ids=["gone", "edited"]
+)
+def test_publishing_the_same_again_makes_the_overview_anew(spoil: Callable[[World], None]) -> None:
+    """By it events and people find the loop."""
+    world = World()
+    world.publish()
+    world.drop("2007.csv", csv(season(2007)))
+    assert world.live() == 1
+    before, entries = world.ports.store.overview("birds"), len(world.ledger())
+    assert before is not None
+    spoil(world)
+    world.publish()
+    after = world.ports.store.overview("birds")
+    assert after is not None and after.due_at is not None, "its next run is asked for"
+    kept = {"due_at": before.due_at, "swept_at": before.swept_at, "run_asked": before.run_asked}
+    assert replace(after, **kept) == before
+    assert len(world.ledger()) == entries, "nothing in the loop changed"
+
+
+def test_a_row_that_cannot_be_read_keeps_nobody_from_publishing() -> None:
+    world = World()
+    world.publish()
+    world.drop("2007.csv", csv(season(2007)))
+    assert world.live() == 1
+    stored = world.ports.store.rows["birds"]
+    stored[rows.version_key(1)] = replace(stored[rows.version_key(1)], doc="{")
+    world.publish(LOOP.replace("bake_minutes: 1}", "bake_minutes: 2}"))
+    assert world.ledger().count("loop.published") == 2

@@ -51,7 +51,7 @@ STEPS: list[tuple[str, dict[str, int] | str]] = [
     ("an idle sweep of one loop", f"at most {test_calls.IDLE_SWEEP}"),
     (
         "an idle sweep of a thousand loops, a quarter of them each time",
-        {"store.overviews": 1, "each": 250 * test_calls.SWEEP_OF_EACH},
+        {"store.overviews": 1, "each": 250 * test_calls.SWEEP_OF_EACH, "places": tick.FEW},
     ),
     ("a drop of a run of several: read, numbered, registered, judged", f"at most {test_calls.DROP}"),
     ("a look at a job that runs", f"at most {test_calls.WAITING_LOOK}"),

@@ -61,7 +61,7 @@ def live(loop: str) -> World:
 
 
 def newest(world: World) -> DataVersion:
-    return queries.versions(unit_of_work.read(world.ports, "birds"))[0]
+    return queries.versions(unit_of_work.read(world.ports, "birds")).values[0]
 
 
 def codes(verdict: Iterable[Reason]) -> set[Code]:

@@ -10,11 +10,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from typer.testing import CliRunner
 
-from cli import diagnosis, doctor
+from cli import app, diagnosis, doctor
 from cli.diagnosis import Finding
 from shared.domain.loop import LoopState, Overview
 from shared.domain.reason import Code
+from shared.domain.release import Phase
 from shared.errors import DependencyUnavailable
 from shared.runtime import tick
 from shared.runtime.tick import FEW, SHARE, Swept
@@ -23,6 +25,7 @@ from tests.engine.test_calls import SWEEP_OF_EACH
 from tests.engine.test_faults import birds, served
 from tests.engine.world import World
 from tests.faults import Call, Crash, watched
+from tests.simulator.beside import LONG, _second
 from tests.simulator.life import ACCOUNT, Life
 from tests.simulator.reader import reading_in_process
 
@@ -108,7 +111,7 @@ def test_each_of_a_thousand_loops_has_its_turn_within_ten_minutes_by_bounded_cal
     most = max(map(len, shared.calls))
     print(f"\na thousand loops: a turn each {shared.longest_s:.0f} s at most, {most} calls a sweep at most")
     assert shared.longest_s <= PROMISED_S
-    assert most == 1 + 1000 / SHARE * SWEEP_OF_EACH
+    assert most == 1 + 1000 / SHARE * SWEEP_OF_EACH + FEW
     assert all(calls.count("store.overviews") == 1 for calls in shared.calls)
 
 
@@ -243,3 +246,37 @@ def test_a_drop_that_the_sweep_finds_after_a_minute_had_no_event(caplog: pytest.
     ]
     (warned,) = [record for record in caplog.records if "no event reported" in record.getMessage()]
     assert (warned.levelname, vars(warned)["blob"]) == ("WARNING", "landing/birds/2.csv")
+
+
+def test_a_loop_whose_overview_was_deleted_is_found_told_and_described_anew(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its canary goes on being judged, and what people asked for meanwhile is carried out."""
+    life = _second(Phase.CANARY, LONG)
+    before = overview(life)
+    life.real.store._lines.clear()
+    life.real.store.rows["apples"] = {}
+    life.act("abort", 2)
+    life.round()
+    monkeypatch.setattr("cli.session.ports", lambda: life.real)
+    said = CliRunner().invoke(app, ["status"]).output
+    assert "birds: it has rows and no overview" in said and "no loops yet" not in said
+    (found,) = [one for one in doctor._table(life.real, []) if one.state == doctor.BROKEN]
+    assert (found.check, "no overview" in found.what) == ("loop birds", True)
+    life.round(sweep=True)
+    life.round()
+    assert (overview(life).landing, overview(life).serving) == (before.landing, before.serving)
+    assert "a loop has rows and no overview" in caplog.text
+    life.round(sweep=True)
+    life.rest()
+    assert life.release(2).phase is Phase.ABORTED
+
+
+def test_loops_without_an_overview_among_many_are_found_before_long_by_bounded_calls() -> None:
+    shared = turns(4 * FEW)
+    lost = [f"other-{number:04d}" for number in (0, 7, 8, 98)]
+    for name in lost:
+        del shared.life.real.store._lines[name]
+    shared.sweep(40)
+    assert set(lost) <= {one.loop for one in shared.life.real.store.overviews()}
+    assert max(calls.count("store.loop_after") for calls in shared.calls) <= FEW + len(lost)

@@ -13,11 +13,16 @@ from cli.status import summary
 from shared.domain.loop import Overview
 from shared.domain.reason import NOBODY_SERVED, Code
 from shared.domain.release import Phase
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, DependencyUnavailable
+from shared.release.machine import PHASES
 from shared.runtime import tick
 from shared.state import queries
 from shared.words import say
 from tests.engine.world import World, csv, lived, season
+from tests.faults import Call
+from tests.simulator.life import LOOP as PLAN
+from tests.simulator.life import Life, birds
+from tests.simulator.reader import reading_in_process
 from tests.tower.tower import twin
 
 
@@ -165,6 +170,75 @@ def test_what_serves_nobody_stands_first_while_a_release_is_open_too(training: W
     assert training.state.open_release is None, training.release(training.state.open_release or 1)
     found = swept(training)
     assert found.needs_attention is None, say(found.needs_attention)
+
+
+def handing_over(phase: Phase) -> Life:
+    """Its second release stands in this phase, and no deployment can be removed."""
+    back = phase in (Phase.ROLLING_BACK, Phase.CLEANING)
+    life = Life(plan=PLAN, failing="r2-" if back else "none", slow=1)
+
+    def broken(call: Call) -> Exception | None:
+        stopped = call.name == "serving.ensure_no_deployment"
+        return DependencyUnavailable(f"{call.name} is away") if stopped else None
+
+    life.broken = broken
+    life.drop("1.csv", birds(1, 1.0))
+    life.rest()
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(phase)
+    return life
+
+
+@pytest.mark.parametrize("phase", [phase for phase, traits in PHASES.items() if traits.hands_over])
+def test_that_nobody_is_served_stands_first_while_a_release_hands_over_too(phase: Phase) -> None:
+    with reading_in_process():
+        life = handing_over(phase)
+        told = queries.loop(life.real, "birds").overview.needs_attention
+        assert told is None or told.code not in NOBODY_SERVED
+        life.real.serving.endpoints.clear()
+        seen = queries.loop(life.real, "birds").overview
+        assert summary(seen).startswith("nobody is served: endpoint birds is gone"), summary(seen)
+        life.round(sweep=True)
+        life.round()
+        kept = life.real.store.overview("birds")
+    assert kept is not None and summary(kept).startswith("nobody is served"), summary(kept)
+    assert len(life.told("serving.lost")) == 1
+
+
+def test_who_has_the_traffic_is_called_live_until_it_is_back() -> None:
+    """The one to go back to is gone, and the one that is rolled back still answers."""
+    with reading_in_process():
+        life = Life(plan=PLAN.replace("bake_minutes: 0.1", "bake_minutes: 60"), failing="none")
+        life.drop("1.csv", birds(1, 1.0))
+        life.rest()
+        life.drop("2.csv", birds(2, 1.3))
+        life.until(Phase.BAKING)
+        del life.real.serving.endpoints["birds"].deployments["r1-a1"]
+        life.act("rollback", 2)
+        life.until(Phase.ROLLING_BACK)
+        life.round()
+        kept = life.real.store.overview("birds")
+    assert kept is not None and summary(kept).startswith("release 2 live; release 2 is rolling back")
+
+
+@pytest.mark.parametrize("code", SEEN_AT_ONCE)
+def test_it_is_not_over_before_the_restored_model_has_the_traffic(world: World, code: Code) -> None:
+    SEEN_AT_ONCE[code](world)
+    swept(world)
+    world.ports.serving.new_deployments_are = "creating"
+    world.ports.serving.traffic_takes_effect = False
+    world.act("restore")
+    world.ticks(3)
+    assert world.state.open_release == 2 and swept(world).needs_attention is not None
+    assert queries.loop(world.ports, "birds").overview.needs_attention is not None
+    assert "serving.back" not in world.ledger()
+    for deployment in world.ports.serving.endpoints["birds"].deployments.values():
+        deployment.state = "ready"
+    world.ports.serving.traffic_takes_effect = True
+    world.ports.serving.apply_traffic("birds")
+    world.ticks_with_traffic(12)
+    assert world.release(2).phase is Phase.LIVE and swept(world).needs_attention is None
+    assert "serving.back" not in world.ledger(), "a promotion says it"
 
 
 @pytest.mark.parametrize("words", [(), ("birds",)], ids=["all", "birds"])

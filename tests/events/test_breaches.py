@@ -56,7 +56,7 @@ def test_a_breach_that_our_own_test_does_not_confirm_is_denied_with_the_reason(w
     (reason,) = denials(world)
     assert "body_mass_g: NormalizedWassersteinDistance 0.81 (threshold 0.1)" in reason
     assert "not confirmed: version 2 shows no material drift in body_mass_g, island" in reason
-    _, lines, _ = loop_story(world.ports, "birds")
+    _, lines, *_ = loop_story(world.ports, "birds")
     asked, answer = lines[-2][1:]
     assert "(Azure ML model monitor)" in asked
     assert "not confirmed: version 2" in answer

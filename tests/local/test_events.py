@@ -518,7 +518,7 @@ def test_what_is_renamed_into_place_in_another_account_becomes_a_version(grid: G
     for event in events:
         recorder.receive(ports, json.dumps(event), grid.azure.settings.storage("blob"))
     worker.run(ports, loop)
-    (version,) = queries.versions(unit_of_work.read(ports, loop), last=9)
+    (version,) = queries.versions(unit_of_work.read(ports, loop), last=9).values
     assert version.source == f"partner:outbox/{grid.folder}/in/a.csv" and version.rows == 40
 
 

@@ -75,14 +75,15 @@ def audit(asking: Asking, name: str) -> AuditPage:
     at, problem = _moment(asking.query.get("at", ""), now)
     wanted = asking.number("release") or None
     after, through = _stretch(current, _place(current, at, wanted))
-    proven = Record(tuple(answer.entries(current, after, through)))
+    found = ledger_pages.shown_between(current, after, through)
+    proven = Record(found.values)
     service = proven.serving(at) if wanted is None else None
     number = wanted or (service.release if service else None)
     if wanted is not None and wanted not in proven.releases:
         raise NotFound(f"{name} has no release {wanted} in its ledger; `driftloop status` lists them")
     chain, shown = _chain(asking, current, proven, number, at) if number else (None, None)
     compared = compare(current, proven, [number] if number else [])
-    problems = [*answer.check(current, proven.entries, after, through), *compared.differences]
+    problems = [*answer.check(current, found, after, through), *compared.differences]
     return AuditPage(
         loop=name,
         at=at,
@@ -98,7 +99,7 @@ def audit(asking: Asking, name: str) -> AuditPage:
             tuple(clip(say(problem)) for problem in problems[:20]),
             tuple(clip(say(why)) for why in compared.not_compared),
             current.state.ledger_head,
-            len(proven.entries) >= current.state.ledger_seq,
+            len(found.values) + len(found.unread) >= current.state.ledger_seq,
         ),
         newest_release=current.state.next_release - 1,
         printed_at=now,
@@ -156,8 +157,8 @@ def _chain(
     release = proven.releases[number]
     spans = [s for s in proven.services if s.release == number]
     span = next((s for s in spans if s.since <= at and (s.until is None or at < s.until)), None)
-    until = (span or spans[-1]).until if spans else None
-    chain = answer.served_chain(current, proven, number, until)
+    service = span or (spans[-1] if spans else None)
+    chain = answer.served_chain(current, proven, number, service)
     last = release.entries[-TOLD:]
     shown = Shown(
         model=model(chain.model),
@@ -168,7 +169,7 @@ def _chain(
         unknown=say(chain.unknown),
         commit=say(chain.commit),
         origin=_origin(chain),
-        until_known=until is not None or proven.entries[-1].seq >= current.state.ledger_seq,
+        until_known=chain.until is not None or proven.entries[-1].seq >= current.state.ledger_seq,
         entries=told(last),
         hashes=tuple((e.seq, e.hash) for e in last),
     )

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared import deadline, guide
+from shared.domain.release import Release
 from shared.errors import ConfigurationError, DependencyUnavailable
 from shared.ports import TrafficSpan
 from shared.runtime import serving_look
 from shared.runtime.unit_of_work import Unit
+from shared.state import queries
 from shared.words import say
 from tower.pages.lines import read
 from tower.visit import Asking, NotFound, clip
@@ -73,7 +75,8 @@ def live(asking: Asking, name: str) -> LivePage:
     until = asking.ports.clock.now()
     since = until - timedelta(hours=hours)
     spans, lost = _spans(asking, endpoint, since, until, WINDOWS[hours])
-    served = serving_look.now(current)
+    release = next(iter(queries.open_release(current).values), None)
+    served = serving_look.now(current, release)
     unserved = served.unserved
     return LivePage(
         loop=name,
@@ -87,7 +90,7 @@ def live(asking: Asking, name: str) -> LivePage:
         since=since,
         until=until,
         lost=lost,
-        arms=_arms(current, endpoint, served, spans),
+        arms=_arms(current, release, endpoint, served, spans),
         spans=tuple(spans),
     )
 
@@ -104,10 +107,14 @@ def _spans(
 
 
 def _arms(
-    current: Unit, endpoint: str, served: serving_look.Served, spans: Sequence[TrafficSpan]
+    current: Unit,
+    release: Release | None,
+    endpoint: str,
+    served: serving_look.Served,
+    spans: Sequence[TrafficSpan],
 ) -> tuple[Arm, ...]:
     """The champion first, then the open release's, then whatever else was asked, the most asked first."""
-    champion, release = current.state.champion, current.open_release()
+    champion = current.state.champion
     known = [champion.deployment] if champion else []
     known += [release.deployment] if release and release.deployment else []
     asked = {

@@ -15,8 +15,7 @@ from shared.domain.version import DataVersion
 from shared.intake import job_answers
 from shared.retraining import cost
 from shared.retraining.policy import recent_spending, recent_starts
-from shared.runtime import serving_look
-from shared.runtime.overview_row import needs_attention
+from shared.runtime import overview_row, serving_look
 from shared.state import ledger_pages, queries
 from shared.verdict import served_inputs
 from shared.verdict.estimate import Estimated
@@ -38,6 +37,7 @@ VERSIONS = 24
 """Columns of the heat map: each is one document read, once."""
 ROWS = 30
 TOLD = 20
+UNREAD = 20
 HEAT_ORDERS = {"": "moved most first", "name": "by name"}
 _REASONS = frozenset(
     {
@@ -189,24 +189,29 @@ class LoopPage:
     older_releases: int | None
     reasons: tuple[Told, ...]
     asides: tuple[Aside, ...]
+    unread: tuple[str, ...]
+    """Rows that cannot be read, and are missing above."""
     offers: tuple[Offer, ...]
     withheld: tuple[Withheld, ...]
 
 
 def loop(asking: Asking, name: str) -> LoopPage:
     current = read(asking, name)
-    served = serving_look.now(current)
+    opened = queries.open_release(current)
+    open_release = next(iter(opened.values), None)
+    served = serving_look.now(current, open_release)
     state, found_traffic = replace(current.state, unserved=served.unserved), served.traffic
     definition = current.published().definition
-    versions = queries.versions(current, through=asking.number("versions"), last=VERSIONS)
-    releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
-    open_release = current.open_release()
-    entries = ledger_pages.entries_after(current, max(0, state.ledger_seq - 300), limit=300)
+    found_versions = queries.versions(current, through=asking.number("versions"), last=VERSIONS)
+    found_releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
+    versions, releases = found_versions.values, found_releases.values
+    entries = ledger_pages.shown_after(current, max(0, state.ledger_seq - 300), limit=300)
+    aside = queries.shown_aside(asking.ports, name)
     heat, search = _heat(asking, {version.number: version.drift for version in reversed(versions)})
     windows = served_inputs.windows(asking.ports.documents, state)[-VERSIONS:]
     served_heat, served_search = _heat(asking, {n: w.report for n, w in enumerate(windows, 1)})
     attention = _attention(asking, state, open_release, definition.retrain.breaker)
-    champion = state.champion
+    live = overview_row.serving(state, open_release)
     possible = _offers(state, open_release, found_traffic, frozen=current.stands_still)
     offers, withheld = lines.permitted(asking, current, open_release, possible)
     readable, _ = lines.permitted(asking, current, None, [READ_AGAIN])
@@ -219,10 +224,10 @@ def loop(asking: Asking, name: str) -> LoopPage:
         denial=clip(say(state.denial)),
         denial_help=guide.anchor(state.denial),
         unserved=state.unserved is not None,
-        live=champion.release if champion else None,
-        model=model(champion.model) if champion else "",
-        live_at=champion.live_at if champion else None,
-        deployment=champion.deployment if champion else "",
+        live=live.release if live else None,
+        model=model(live.model) if live else "",
+        live_at=live.live_at if live else None,
+        deployment=state.champion.deployment if state.champion else "",
         doing=doing(open_release) if open_release else "",
         release=open_release.number if open_release else None,
         waiting_for=clip(say(open_release.waiting_for)) if open_release else "",
@@ -255,10 +260,11 @@ def loop(asking: Asking, name: str) -> LoopPage:
         retrained=tuple((max(r.versions), r.number) for r in releases if r.versions and _went_live(r)),
         releases=tuple(map(lines.release_line, releases)),
         older_releases=_older([r.number for r in releases]),
-        reasons=told([e for e in entries if e.what in _REASONS][-TOLD:][::-1]),
-        asides=tuple(
-            lines.aside(record, readable=bool(readable))
-            for record in queries.set_aside(asking.ports, name)[::-1]
+        reasons=told([e for e in entries.values if e.what in _REASONS][-TOLD:][::-1]),
+        asides=tuple(lines.aside(record, readable=bool(readable)) for record in aside.values[::-1]),
+        unread=tuple(
+            clip(say(why), 300)
+            for why in queries.told(opened, found_versions, found_releases, entries, aside)[:UNREAD]
         ),
         offers=offers,
         withheld=withheld,
@@ -278,7 +284,7 @@ def _attention(asking: Asking, state: LoopState, release: Release | None, breake
     told = row.needs_attention if row is not None else None
     failed = told.because if told is not None and told.code is Code.LOOP_WAITS else ()
     problems = [why for why in failed if why.code is not Code.EVENT_SET_ASIDE]
-    return needs_attention(state, release, problems, asking.ports.clock.now(), breaker)
+    return overview_row.needs_attention(state, release, problems, asking.ports.clock.now(), breaker)
 
 
 def _older(numbers: Sequence[int]) -> int | None:

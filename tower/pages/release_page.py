@@ -284,8 +284,8 @@ def _reasons(found: Release) -> tuple[Cause, ...]:
 def _timeline(current: Unit, found: Release) -> tuple[Told, ...]:
     """Its ledger entries, found by when it began."""
     start = ledger_pages.seq_at(current, found.started_at - timedelta(milliseconds=1))
-    entries = ledger_pages.entries_after(current, max(0, start - 5), limit=ENTRIES)
-    return told([entry for entry in entries if entry.subject == f"release {found.number}"][:60], 170)
+    entries = ledger_pages.shown_after(current, max(0, start - 5), limit=ENTRIES)
+    return told([entry for entry in entries.values if entry.subject == f"release {found.number}"][:60], 170)
 
 
 def _judged(asking: Asking, one: Judgement) -> Judged:

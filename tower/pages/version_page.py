@@ -158,7 +158,7 @@ def version(asking: Asking, name: str, number: int) -> VersionPage:
 
 def _beside(current: Unit, number: int) -> tuple[Aside, ...]:
     """What was quarantined between the version before and the version after it, newest first."""
-    near = {v.number: v.created_at for v in queries.versions(current, through=number + 1, last=3)}
+    near = {v.number: v.created_at for v in queries.versions(current, through=number + 1, last=3).values}
     before, after = near.get(number - 1), near.get(number + 1)
     found = [
         record

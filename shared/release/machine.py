@@ -208,7 +208,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         {
             obs.TrafficIs: {P.CANARY: "traffic is as the step says", P.ROLLING_BACK: "traffic cannot be set"},
             obs.MachinesSeen: {P.ROLLING_BACK: "its machines are refused, or do not come"},
-            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment"},
+            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment, or the endpoint"},
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the step before goes on"},
             obs.TrafficTaken: {},
             obs.PersonActed: ABORTED_UNDER_TRAFFIC,
@@ -228,6 +228,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.ROLLING_BACK: "worse, or no evidence in time",
             },
             obs.AnswersPending: {P.ROLLING_BACK: "a batch job does not end"},
+            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted the endpoint"},
             obs.TrafficTaken: {},
             obs.TrafficLate: {P.SHIFTING: "a slow worker set an earlier split, same step again"},
             obs.PersonActed: {
@@ -245,7 +246,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         {
             obs.TrafficIs: {P.BAKING: "all traffic is on the challenger"},
             obs.MachinesSeen: {P.ROLLING_BACK: "its machines are refused, or do not come"},
-            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment"},
+            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment, or the endpoint"},
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the last step goes on"},
             obs.TrafficTaken: {},
             obs.PersonActed: ABORTED_UNDER_TRAFFIC,
@@ -268,6 +269,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.ROLLING_BACK: "worse, or no evidence in time",
             },
             obs.TimePassed: {P.RETIRING: "baked, an old deployment stands", P.LIVE: "baked"},
+            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted the endpoint"},
             obs.TrafficTaken: {},
             obs.PersonActed: {
                 P.ROLLING_BACK: "rolled back by a person",
@@ -301,6 +303,8 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         ),
         {
             obs.TrafficIs: {P.CLEANING: "all traffic is on the champion"},
+            obs.GoneSeen: {P.CLEANING: "somebody deleted the endpoint, and nothing has traffic"},
+            obs.ChampionGone: {},
             obs.TrafficTaken: {},
             obs.PersonActed: {},
         },
@@ -410,6 +414,9 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
             return _bake(release, seen.judgement, definition, now)
         case obs.GoneSeen():
             return _gone(release, seen, now)
+        case obs.ChampionGone():
+            facts = {"loop": release.loop, "endpoint": seen.endpoint, "deployment": seen.deployment}
+            return replace(_waits(release, Code.CHAMPION_GONE, **facts), stuck=True)
         case obs.Overtaken():
             if in_canary(release, definition):
                 return release
@@ -666,9 +673,13 @@ def _advance(release: Release, definition: Definition, now: datetime, why: Reaso
 def _gone(release: Release, seen: obs.GoneSeen, now: datetime) -> Release:
     if PHASES[release.phase].undo is Undo.ROLL_BACK:
         lost = reason(Code.CHALLENGER_GONE, deployment=release.deployment)
+        if seen.endpoint:
+            lost = reason(Code.ENDPOINT_DELETED, endpoint=seen.endpoint)
         return roll_back(release, Phase.FAILED, lost, now)
     if not seen.gone:
         return _waits(release, Code.DEPLOYMENT_DELETING)
+    if release.phase is Phase.ROLLING_BACK:
+        return move(replace(release, traffic={}), Phase.CLEANING, now)
     if release.phase is Phase.RETIRING:
         return move(release, Phase.LIVE, now)
     return move(release, release.outcome or Phase.FAILED, now)

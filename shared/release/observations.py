@@ -183,6 +183,16 @@ class TrafficLate:
 @dataclass(frozen=True)
 class GoneSeen:
     gone: bool
+    endpoint: str = ""
+    """Named where the endpoint is gone, with everything on it."""
+
+
+@dataclass(frozen=True)
+class ChampionGone:
+    """The way back leads to a deployment that somebody deleted, on an endpoint that is there."""
+
+    endpoint: str
+    deployment: str
 
 
 @dataclass(frozen=True)
@@ -222,6 +232,7 @@ Observation = (
     | TrafficTaken
     | TrafficLate
     | GoneSeen
+    | ChampionGone
     | TimePassed
     | Overtaken
     | PersonActed

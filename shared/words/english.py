@@ -44,6 +44,11 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.CHALLENGER_GONE: (
         "deployment {deployment} was deleted outside Driftloop before it got its share of traffic"
     ),
+    Code.CHAMPION_GONE: (
+        "deployment {deployment} of endpoint {endpoint}, which all traffic is to go back to, is gone; "
+        "`driftloop restore {loop}` deploys it again"
+    ),
+    Code.ENDPOINT_DELETED: "endpoint {endpoint} was deleted outside Driftloop, with every deployment on it",
     Code.MACHINES_REFUSED: "deployment {deployment} did not get {machines} machines: {error}",
     Code.MACHINES_TIMED_OUT: "deployment {deployment} did not have {machines} machines within {limit}",
     Code.TRAFFIC_PENDING: "traffic to be as set",
@@ -147,7 +152,12 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "restore does nothing: {loop} never had a model; `driftloop retrain {loop}` makes one"
     ),
     Code.RESTORE_NOT_NEEDED: "restore does nothing: {deployment} of release {release} has all traffic",
-    Code.RESTORE_RELEASE_OPEN: "restore does nothing while release {release} is {phase}; abort it first",
+    Code.RESTORE_RELEASE_OPEN: (
+        "restore does nothing while release {release} is {phase:plain}: `driftloop abort {loop}/{release}` first"
+    ),
+    Code.RESTORE_RELEASE_ENDS: (
+        "restore does nothing while release {release} is {phase:plain}: that ends by itself, so ask again once it has"
+    ),
     Code.RESTORE_UNKNOWN_DEPLOYMENT: (
         "restore does nothing: release {release} was adopted while it served, and how it was deployed is unknown; "
         "deploy {deployment} by hand and give it all traffic"

@@ -1,0 +1,141 @@
+"""Somebody changes the endpoint, its traffic or a definition while a release is open: the advice that is shown works,
+and what a person set is kept."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from shared.domain.event import EventKind
+from shared.domain.reason import Code
+from shared.domain.release import Phase
+from shared.errors import DependencyUnavailable
+from shared.state import queries
+from shared.words import say
+from tests.faults import Call
+from tests.simulator.life import LOOP, Life, birds
+
+LONG = LOOP.replace("minutes: 0.05", "minutes: 60")
+LONG_BAKE = LOOP.replace("bake_minutes: 0.1", "bake_minutes: 60")
+
+HELD_BY = {
+    Phase.GATING: "serving.predict",
+    Phase.SHIFTING: "serving.set_traffic",
+    Phase.RETIRING: "serving.ensure_no_deployment",
+    Phase.ROLLING_BACK: "serving.set_traffic",
+    Phase.CLEANING: "serving.ensure_no_deployment",
+}
+"""The call that, while it is not answered, keeps a release in a phase that is else over at once."""
+
+TAKEN_BACK = (Phase.ROLLING_BACK, Phase.CLEANING)
+
+STANDING = (Phase.TRAINING, Phase.DEPLOYING, Phase.CANARY, Phase.PROMOTING, Phase.BAKING, *HELD_BY)
+
+PLANS = {Phase.CANARY: LONG, Phase.ROLLING_BACK: LONG, Phase.CLEANING: LONG, Phase.BAKING: LONG_BAKE}
+
+
+def second(phase: Phase) -> Life:
+    """The second release stands in `phase`, whatever kept it there is over, and release 1 is the champion before it."""
+    life = Life(plan=PLANS.get(phase, LOOP), slow=3)
+    life.drop("1.csv", birds(1, 1.0))
+    life.rest()
+    life.drop("2.csv", birds(2, 1.3))
+    if phase in TAKEN_BACK:
+        life.until(Phase.CANARY)
+        life.act("abort", 2)
+    life.away = HELD_BY.get(phase, "")
+    life.until(phase)
+    life.away = ""
+    return life
+
+
+def go_on(life: Life, rounds: int = 40) -> None:
+    for n in range(rounds):
+        life.round(sweep=n % 10 == 9)
+
+
+def attention(life: Life) -> str:
+    go_on(life)
+    seen = queries.loop(life.real, "birds").overview.needs_attention
+    return say(seen) if seen else ""
+
+
+def answer(life: Life) -> str:
+    """To the newest act of a person."""
+    acts = [one for one in queries.inbox(life.real, "birds") if one.kind is EventKind.PERSON]
+    assert acts[-1].reason is not None, acts[-1]
+    return say(acts[-1].reason)
+
+
+def follow(life: Life, text: str) -> str:
+    """Do what `text` tells to, literally; the answer."""
+    told = re.search(r"`driftloop (\w+) birds(?:/(\d+))?`", text)
+    assert told, text
+    life.act(told[1], int(told[2] or 0) or None)
+    go_on(life)
+    return answer(life)
+
+
+@pytest.mark.parametrize("phase", STANDING)
+def test_an_endpoint_that_was_deleted_comes_back_by_the_advice_alone(phase: Phase) -> None:
+    life = second(phase)
+    life.real.serving.endpoints.clear()
+    told = attention(life)
+    for _ in range(4):
+        assert told.startswith(("nobody is served", "restore does nothing")), told
+        answered = follow(life, told)
+        told = answered if answered.startswith("restore does nothing") else attention(life)
+        if not told:
+            break
+    assert not told and life.state.champion is not None and life.state.open_release is None
+    serving = life.real.serving.endpoints["birds"]
+    assert life.traffic() == {life.state.champion.deployment: 100}
+    assert life.state.champion.deployment in serving.deployments
+
+
+def test_the_model_that_bakes_is_not_the_one_that_comes_back() -> None:
+    """Its bake was not over; the champion before it is what a restore deploys."""
+    life = second(Phase.BAKING)
+    life.real.serving.endpoints.clear()
+    go_on(life)
+    reason = life.release(2).reason
+    assert life.release(2).phase is Phase.FAILED and reason and reason.code is Code.ENDPOINT_DELETED
+    assert life.state.champion and life.state.champion.release == 1
+
+
+def test_a_first_model_whose_endpoint_is_deleted_in_its_bake_is_what_comes_back() -> None:
+    life = Life()
+
+    def away_in_the_bake(call: Call) -> Exception | None:
+        baking = call.name == "serving.traffic" and life.release(1).phase is Phase.BAKING
+        return DependencyUnavailable("away") if baking else None
+
+    life.broken = away_in_the_bake
+    life.drop("1.csv", birds(1, 1.0))
+    life.until(Phase.BAKING)
+    life.broken = lambda call: None
+    life.real.serving.endpoints.clear()
+    follow(life, attention(life))
+    assert life.release(1).phase is Phase.LIVE and life.traffic() == {"r1-a1": 100}
+
+
+def test_a_restore_that_comes_too_early_says_what_to_do_first() -> None:
+    life = second(Phase.CLEANING)
+    life.away = HELD_BY[Phase.CLEANING]
+    life.act("restore")
+    go_on(life, 3)
+    assert answer(life) == (
+        "restore does nothing while release 2 is cleaning: that ends by itself, so ask again once it has"
+    )
+
+
+def test_a_way_back_to_a_deployment_that_was_deleted_asks_for_a_restore() -> None:
+    life = second(Phase.BAKING)
+    life.real.serving.endpoints["birds"].deployments.pop("r1-a1")
+    life.act("rollback", 2)
+    told = attention(life)
+    assert life.traffic() == {"r2-a1": 100}, "who is served stays served"
+    assert "deployment r1-a1" in told
+    follow(life, told)
+    assert life.release(2).phase is Phase.ROLLED_BACK and life.traffic() == {"r1-a1": 100}

@@ -90,6 +90,7 @@ class Code(StrEnum):
     DEAD_LETTER_NO_LOOP = "dead-letter-no-loop"
     DEAD_LETTER_UNREADABLE = "dead-letter-unreadable"
     ACT_DONE = "act-done"
+    ACT_NEEDS_DEFINITION = "act-needs-definition"
     ACT_OUT_OF_PLACE = "act-out-of-place"
     ACT_WHILE_FROZEN = "act-while-frozen"
     ACT_UNPROVEN = "act-unproven"

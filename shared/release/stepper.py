@@ -18,7 +18,7 @@ from shared.intake import labels
 from shared.ports import Change, Row
 from shared.redaction import words_of
 from shared.release import effects, frozen, machine
-from shared.release.machine import PHASES, place
+from shared.release.machine import PHASES, Undo, place
 from shared.retraining import cost as costs
 from shared.retraining import policy
 from shared.runtime.unit_of_work import Unit, traffic_changed, update
@@ -65,7 +65,9 @@ def advance(current: Unit, number: int) -> bool:
 
 def _observed(current: Unit, release: Release, *, still: bool) -> Release:
     """What one look makes of it: while the loop stands still it stands too."""
-    published, clock = current.published(release.definition), current.ports.clock
+    back = PHASES[release.phase].undo is Undo.SETTLED  # which waits for no definition
+    published = current.at_hand(release) if back else current.published(release.definition)
+    clock = current.ports.clock
     sound = replace(release, failures=0, stuck=False, retry_at=None)
     if still:
         seen = effects.perform(current, release, published, frozen.action(release, published.definition))
@@ -101,7 +103,7 @@ def store(
     state, now = current.state, current.ports.clock.now()
     drafts = []
     if moved := place(after) != place(before):
-        definition = current.published(before.definition).definition
+        definition = current.at_hand(before).definition
         after, state = costs.counted(before, after, state, definition, now)
         drafts.append(_entry(before, after, actor, cause, definition))
     if moved and PHASES[before.phase].costs_job:
@@ -111,7 +113,7 @@ def store(
     if PHASES[before.phase].promoted and after.phase is Phase.ROLLING_BACK:
         state = replace(state, champion=before.champion)
     if after.phase is Phase.LIVE:
-        definition = current.published(after.definition).definition
+        definition = current.at_hand(after).definition
         state = replace(state, unfinal=_unfinal(state, after, definition, now))
     if after.adopted and not before.adopted:
         drafts.append(_adopted(before, after))
@@ -153,7 +155,7 @@ def champion_of(release: Release, now: datetime) -> Champion:
 def _why_not_again(current: Unit, state: LoopState, after: Release) -> Reason | None:
     if after.phase in (Phase.LIVE, Phase.ABORTED):  # after an abort, the next reason starts another
         return None
-    return policy.next_chance(state, current.published().definition, current.ports.clock.now())
+    return policy.next_chance(state, current.at_hand().definition, current.ports.clock.now())
 
 
 def _entry(before: Release, after: Release, actor: str, cause: str, definition: Definition) -> Draft:

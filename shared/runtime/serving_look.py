@@ -53,7 +53,7 @@ def now(current: Unit) -> Served:
     state = current.state
     if state.champion is None and state.open_release is None:
         return Served({}, None)
-    serve = current.published().definition.serve
+    serve = current.at_hand().definition.serve
     try:
         with deadline.within(ASKED_S):
             if state.champion is not None and serves_meanwhile(state, current.open_release()):
@@ -96,7 +96,7 @@ def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
     state = current.state
     if state.champion is None or not serves_meanwhile(state, current.open_release()):
         return None
-    serve = current.published().definition.serve
+    serve = current.at_hand().definition.serve
     seen = _broken(current, serve, state.champion)
     traffic = current.ports.server(serve.type).traffic(endpoint) if seen is None else None
     if traffic is not None and not traffic:

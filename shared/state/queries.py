@@ -67,7 +67,7 @@ def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
     if served.unserved is not None and serving_look.serves_meanwhile(state, current.open_release()):
         overview = replace(overview, needs_attention=served.unserved)
     newest = releases(current, last=last)
-    definition, now = current.published().definition, ports.clock.now()
+    definition, now = current.at_hand().definition, ports.clock.now()
     return LoopView(
         overview=overview,
         state=state,
@@ -86,7 +86,7 @@ def _steps(current: Unit, newest: Sequence[Release]) -> Reason | None:
     release = next((one for one in newest if one.training_steps), None)
     if release is None:
         return None
-    return cost.by_step(release, current.published(release.definition).definition)
+    return cost.by_step(release, current.at_hand(release).definition)
 
 
 def versions(current: Unit, *, through: int = 0, last: int = 25) -> list[DataVersion]:

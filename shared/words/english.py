@@ -409,6 +409,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.DEAD_LETTER_NO_LOOP: "Event Grid could not deliver {letter} ({why}); it concerns no loop",
     Code.DEAD_LETTER_UNREADABLE: "Event Grid could not deliver {letter}; it cannot be read: {why}",
     Code.ACT_DONE: "release {release}: {before:plain} -> {after:plain}",
+    Code.ACT_NEEDS_DEFINITION: (
+        "{verb} does nothing: what {loop} was published with cannot be read ({error}); publish it, then ask again. "
+        "`driftloop abort` of an open release and `driftloop pause {loop}` work now"
+    ),
     Code.ACT_OUT_OF_PLACE: "{verb} does nothing while release {release} is {phase:plain}",
     Code.ACT_WHILE_FROZEN: (
         "{verb} does nothing while {loop} is paused or in `mode: observe`: `driftloop resume {loop}`, or publish it "

@@ -7,14 +7,19 @@ import re
 
 import pytest
 
+from shared.domain.caller import Caller
 from shared.domain.event import EventKind
 from shared.domain.reason import Code
 from shared.domain.release import Phase
 from shared.errors import DependencyUnavailable
+from shared.inbox import rights
+from shared.loopfile.published import Published
+from shared.runtime import unit_of_work
 from shared.state import queries
 from shared.words import say
 from tests.faults import Call
 from tests.simulator.life import LOOP, Life, birds
+from tests.tower.tower import twin
 
 LONG = LOOP.replace("minutes: 0.05", "minutes: 60")
 LONG_BAKE = LOOP.replace("bake_minutes: 0.1", "bake_minutes: 60")
@@ -139,3 +144,84 @@ def test_a_way_back_to_a_deployment_that_was_deleted_asks_for_a_restore() -> Non
     assert "deployment r1-a1" in told
     follow(life, told)
     assert life.release(2).phase is Phase.ROLLED_BACK and life.traffic() == {"r1-a1": 100}
+
+
+def lose(life: Life, number: int, then: str = "") -> tuple[str, bytes]:
+    """The definition that this release runs with is deleted; `then` is published, before it is. What it was."""
+    digest = life.release(number).definition
+    if then:
+        life.publish(then)
+        go_on(life, 3)
+    kept = life.real.documents.contents.pop(digest)
+    unit_of_work._published.clear()  # as in a process that has just begun
+    return digest, kept
+
+
+NEWER = {
+    "the loop was published again": lambda plan: plan.replace("margin: 0.2", "margin: 0.21"),
+    "it is the only one": lambda plan: "",
+}
+
+
+@pytest.mark.parametrize("newer", NEWER)
+@pytest.mark.parametrize("phase", [Phase.TRAINING, Phase.CANARY, Phase.BAKING])
+def test_an_abort_needs_no_definition(phase: Phase, newer: str) -> None:
+    life = second(phase)
+    lose(life, 2, NEWER[newer](PLANS.get(phase, LOOP)))
+    for one in ("abort", "rollback", "pause"):
+        assert rights.rules_of(life.real, "birds", one).refusal(one, None) is None
+    life.act("abort", 2)
+    go_on(life, 80)
+    assert life.release(2).ended and life.traffic() == {"r1-a1": 100}
+
+
+def test_a_definition_of_another_version_of_driftloop_keeps_no_release_from_its_abort() -> None:
+    life = second(Phase.CANARY)
+    digest, kept = lose(life, 2, LONG.replace("margin: 0.2", "margin: 0.21"))
+    life.real.documents.contents[digest] = kept
+    unit_of_work._published[digest] = Published.from_bytes(kept)
+    newer = kept.replace(b'"gate": {', b'"gate": {"unheard": 1, ')
+    assert newer != kept
+    life.real.documents.contents[digest] = newer
+    unit_of_work._published.clear()
+    life.real.documents.get = lambda asked: life.real.documents.contents[asked]  # type: ignore[method-assign]
+    life.act("abort", 2)
+    go_on(life)
+    assert life.release(2).phase is Phase.ABORTED and life.traffic() == {"r1-a1": 100}
+
+
+def test_a_loop_is_shown_and_paused_without_its_definition() -> None:
+    life = second(Phase.CANARY)
+    lose(life, 2)
+    assert queries.loop(life.real, "birds").traffic == {"r1-a1": 90, "r2-a1": 10}
+    assert twin(life.real, "/loops/birds")["traffic"] and twin(life.real, "/loops/birds/releases/2")
+    life.act("pause")
+    go_on(life, 3)
+    assert life.state.paused is not None
+
+
+def test_what_was_asked_while_the_definition_was_lost_is_done_once_it_is_there_again() -> None:
+    life = second(Phase.CANARY)
+    digest, kept = lose(life, 2)
+    life.act("skip", 2)
+    go_on(life, 30)
+    life.real.documents.contents[digest] = kept
+    go_on(life, 30)
+    assert answer(life).startswith("release 2: canary -> ")
+
+
+def test_what_needs_a_definition_that_is_lost_is_answered_by_a_sentence() -> None:
+    life = second(Phase.CANARY)
+    lose(life, 2)
+    refused = rights.rules_of(life.real, "birds", "approve").refusal("approve", None)
+    assert refused is not None and refused.code is Code.ACT_NEEDS_DEFINITION
+    assert "publish it, then ask again" in say(refused)
+
+
+def test_who_may_act_by_the_newest_publication_may_abort_a_release_whose_own_is_lost() -> None:
+    life = second(Phase.CANARY)
+    lose(life, 2, LONG + "people: {act: [Birds.Act]}\n")
+    rules = rights.rules_of(life.real, "birds", "abort")
+    assert rules.refusal("abort", Caller("ann", "1", frozenset({"Birds.Act"}))) is None
+    assert rules.refusal("abort", Caller("bob", "2", frozenset({"Driftloop.Act"}))) is not None
+    assert rules.refusal("abort", None) is not None

@@ -197,7 +197,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
     current = read(asking, name)
     served = serving_look.now(current)
     state, found_traffic = replace(current.state, unserved=served.unserved), served.traffic
-    definition = current.published().definition
+    definition = current.at_hand().definition
     versions = queries.versions(current, through=asking.number("versions"), last=VERSIONS)
     releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
     open_release = current.open_release()

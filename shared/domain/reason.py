@@ -43,6 +43,8 @@ class Code(StrEnum):
     TRAFFIC_PENDING = "traffic-pending"
     TRAFFIC_TIMED_OUT = "traffic-timed-out"
     TRAFFIC_SUSPECT = "traffic-suspect"
+    TRAFFIC_KEPT = "traffic-kept"
+    TRAFFIC_SHARED = "traffic-shared"
     TRAFFIC_ADOPTED = "traffic-adopted"
     STEP_RESTARTED = "step-restarted"
     STEP_KEPT = "step-kept"

@@ -310,14 +310,18 @@ def _resume(current: Unit, record: InboxRecord, row: Row) -> None:
         _refuse(current, record, row, reason(Code.NOT_PAUSED, loop=current.loop))
         return
     actor, why = record.body["actor"], record.body["reason"]
-    changes = _done(record, row, reason(Code.RESUMED, actor=actor))
-    if current.state.open_release is not None:
-        release, release_row = current.release(current.state.open_release)
-        definition = current.at_hand(release).definition
-        act = PersonActed("resume", actor, why)
-        changes.append(update(release_row, machine.fold(release, act, definition, current.ports.clock.now())))
-    told = _told(current, record, "loop.resumed")
-    current.commit(replace(current.state, paused=None), [told], changes)
+    done = _done(record, row, reason(Code.RESUMED, actor=actor))
+    state, told = replace(current.state, paused=None), [_told(current, record, "loop.resumed")]
+    release, release_row = current.release(state.open_release) if state.open_release else (None, None)
+    if release is None or release_row is None or not release.adopted:
+        current.commit(state, told, done)
+        return
+    definition, now = current.at_hand(release).definition, current.ports.clock.now()
+    after = machine.fold(release, PersonActed("resume", actor, why), definition, now)
+    cause = record.key
+    stepper.store(
+        current, release, release_row, after, actor=actor, cause=cause, also=done, state=state, told=told
+    )
 
 
 def _told(current: Unit, record: InboxRecord, what: str) -> Draft:

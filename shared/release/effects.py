@@ -270,6 +270,8 @@ def _traffic(
     actual = dict(serving.traffic(endpoint))
     if not ours(release, actual, wanted) and not serving.set_by_us(endpoint):
         return obs.TrafficTaken(actual)
+    if release.kept and actual == dict(wanted):
+        return obs.TrafficIs(actual, settled=True)
     if release.phase is not Phase.ROLLING_BACK:
         if actual != dict(wanted) and serving.deployment_state(endpoint, release.deployment) == "missing":
             return obs.GoneSeen(True)

@@ -100,6 +100,14 @@ P = Phase
 
 ABORTED: Targets = {P.CLEANING: "aborted"}
 ABORTED_UNDER_TRAFFIC: Targets = {P.ROLLING_BACK: "aborted"}
+KEPT: Targets = {
+    P.CANARY: "resumed, with the share that somebody gave it",
+    P.HOLDING: "resumed, and somebody gave a third deployment traffic",
+}
+KEPT_AT_THE_END: Targets = dict.fromkeys(
+    (P.REJECTED, P.ROLLED_BACK, P.FAILED, P.ABORTED),
+    "resumed, and somebody gave the challenger traffic: it stays",
+)
 
 PHASES: Mapping[Phase, PhaseTraits] = {
     P.PREPARING: PhaseTraits(
@@ -211,7 +219,12 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment, or the endpoint"},
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the step before goes on"},
             obs.TrafficTaken: {},
-            obs.PersonActed: ABORTED_UNDER_TRAFFIC,
+            obs.PersonActed: {
+                **ABORTED_UNDER_TRAFFIC,
+                **KEPT,
+                P.AWAITING_APPROVAL: "resumed, all traffic is on it, approval required",
+                P.PROMOTING: "resumed, all traffic is on it",
+            },
         },
         undo=Undo.ROLL_BACK,
         quick=True,
@@ -236,6 +249,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.SHIFTING: "skipped, next step",
                 P.AWAITING_APPROVAL: "last step skipped, approval required",
                 P.PROMOTING: "last step skipped",
+                **KEPT,
             },
         },
         undo=Undo.ROLL_BACK,
@@ -249,7 +263,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment, or the endpoint"},
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the last step goes on"},
             obs.TrafficTaken: {},
-            obs.PersonActed: ABORTED_UNDER_TRAFFIC,
+            obs.PersonActed: {**ABORTED_UNDER_TRAFFIC, **KEPT},
         },
         undo=Undo.ROLL_BACK,
         quick=True,
@@ -288,7 +302,8 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             obs.GoneSeen: {P.LIVE: "old deployment deleted"},
             obs.TrafficTaken: {},
             obs.PersonActed: {
-                P.ROLLING_BACK: "somebody gave the old one traffic again, and it is rolled back"
+                P.ROLLING_BACK: "somebody gave the old one traffic again, and it is rolled back",
+                P.LIVE: "resumed, and both have traffic: the old one stays",
             },
         },
         undo=Undo.SETTLED,
@@ -298,15 +313,13 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         hands_over=True,
     ),
     P.ROLLING_BACK: PhaseTraits(
-        lambda release, definition: obs.SetTraffic(
-            {release.champion.deployment: 100} if release.champion else {}
-        ),
+        lambda release, definition: obs.SetTraffic(_way_back(release)),
         {
             obs.TrafficIs: {P.CLEANING: "all traffic is on the champion"},
             obs.GoneSeen: {P.CLEANING: "somebody deleted the endpoint, and nothing has traffic"},
             obs.ChampionGone: {},
             obs.TrafficTaken: {},
-            obs.PersonActed: {},
+            obs.PersonActed: KEPT_AT_THE_END,
         },
         undo=Undo.SETTLED,
         quick=True,
@@ -320,7 +333,8 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             ),
             obs.TrafficTaken: {},
             obs.PersonActed: {
-                P.ROLLING_BACK: "somebody gave the challenger traffic, and it is rolled back again"
+                **KEPT_AT_THE_END,
+                P.ROLLING_BACK: "somebody gave the challenger traffic, and it is rolled back again",
             },
         },
         undo=Undo.SETTLED,
@@ -342,6 +356,13 @@ def step_weights(release: Release, definition: Definition) -> dict[str, int]:
     weight = definition.shares[release.step]
     given = {release.deployment: weight} if weight else {}
     return {old_deployment(release): 100 - weight, **given}
+
+
+def _way_back(release: Release) -> dict[str, int]:
+    """All to the champion; but what a person keeps stays."""
+    if release.kept:
+        return dict(release.traffic)
+    return {release.champion.deployment: 100} if release.champion else {}
 
 
 def _bake_ends(release: Release, definition: Definition) -> datetime:
@@ -548,11 +569,11 @@ def to_traffic(release: Release, definition: Definition, now: datetime, why: Rea
 def _shift(release: Release, step: int, definition: Definition, now: datetime, why: Reason | None) -> Release:
     """The step's weights are asked for: from here on they may be in force, whatever is read."""
     begun = replace(move(release, Phase.SHIFTING, now, why), step=step)
-    return replace(begun, asked=step_weights(begun, definition))
+    return replace(begun, asked=step_weights(begun, definition), kept=False)
 
 
 def _promote(release: Release, now: datetime, why: Reason | None) -> Release:
-    return replace(move(release, Phase.PROMOTING, now, why), asked={release.deployment: 100})
+    return replace(move(release, Phase.PROMOTING, now, why), asked={release.deployment: 100}, kept=False)
 
 
 def _traffic(release: Release, seen: obs.TrafficIs, now: datetime) -> Release:
@@ -659,7 +680,9 @@ def _bake(release: Release, judged: Judgement, definition: Definition, now: date
 
 
 def _baked(release: Release, now: datetime, why: Reason | None = None) -> Release:
-    return move(release, Phase.RETIRING if release.champion else Phase.LIVE, now, why)
+    """An old deployment goes, unless a person lets it have traffic."""
+    serves = release.kept and release.traffic.get(old_deployment(release), 0)
+    return move(release, Phase.RETIRING if release.champion and not serves else Phase.LIVE, now, why)
 
 
 def _advance(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
@@ -689,7 +712,7 @@ def _person(release: Release, seen: obs.PersonActed, definition: Definition, now
     why = reason(Code.PERSON_ACTED, verb=seen.verb, actor=seen.actor, why=seen.reason)
     match seen.verb:
         case "resume":
-            return _resumed(release, now)
+            return _resumed(release, definition, seen.actor, now)
         case "approve":
             return _approve(release, definition, now, why)
         case "skip":
@@ -698,13 +721,40 @@ def _person(release: Release, seen: obs.PersonActed, definition: Definition, now
             return _abort(release, now, why)
 
 
-def _resumed(release: Release, now: datetime) -> Release:
-    """A phase whose weights somebody set begins anew: what was counted before them is no evidence beside them."""
+def _resumed(release: Release, definition: Definition, actor: str, now: datetime) -> Release:
+    """Weights that somebody set are kept: the release goes on where they put it, and what it does there sets no others
+    by itself. What was counted before them is no evidence beside them."""
     if not release.adopted:
         return release
-    return replace(
-        release, adopted=False, waiting_for=None, phase_since_at=now, canary_state="", scoring=None
-    )
+    why = reason(Code.TRAFFIC_KEPT, traffic=in_words(release.traffic), actor=actor)
+    kept = replace(release, adopted=False, kept=True, asked=dict(release.traffic))
+    given, traits = kept.traffic.get(kept.deployment, 0), PHASES[kept.phase]
+    if not given and kept.phase is not Phase.CLEANING:
+        outcome = kept.outcome or (Phase.ROLLED_BACK if traits.promoted else Phase.ABORTED)
+        return replace(move(kept, Phase.ROLLING_BACK, now, why), outcome=outcome)
+    match kept.phase:
+        case Phase.ROLLING_BACK | Phase.CLEANING:
+            return move(kept, kept.outcome or Phase.FAILED, now, why)
+        case Phase.RETIRING:
+            return move(kept, Phase.LIVE, now, why)
+        case Phase.BAKING:
+            return move(kept, Phase.BAKING, now, why)
+        case _:
+            return _kept_share(kept, given, definition, now, why)
+
+
+def _kept_share(release: Release, given: int, definition: Definition, now: datetime, why: Reason) -> Release:
+    """On the way forward: all traffic goes on to the bake, a share is a canary step that evidence judges, and beside a
+    third deployment a person decides."""
+    first_model, steps = release.champion is None, range(len(definition.shares))
+    last = replace(release, step=steps[-1] if steps else 0)
+    if given == 100:
+        return _promote(release, now, why) if first_model else _advance(last, definition, now, why)
+    if set(release.traffic) != {release.deployment, old_deployment(release)}:
+        shared = reason(Code.TRAFFIC_SHARED, why)
+        return move(last if first_model else release, Phase.HOLDING, now, shared)
+    reached = max((step for step in steps if definition.shares[step] <= given), default=0)
+    return replace(move(release, Phase.CANARY, now, why), step=reached)
 
 
 def _abort(release: Release, now: datetime, why: Reason) -> Release:
@@ -712,7 +762,7 @@ def _abort(release: Release, now: datetime, why: Reason) -> Release:
     if traits.undo is Undo.SETTLED and not release.adopted:
         return release
     if release.phase is Phase.ROLLING_BACK:
-        return _resumed(release, now)
+        return replace(release, adopted=False, kept=False, waiting_for=None, phase_since_at=now)
     if _under_traffic(release):
         outcome = release.outcome or (Phase.ROLLED_BACK if traits.promoted else Phase.ABORTED)
         return roll_back(release, outcome, why, now)
@@ -761,7 +811,8 @@ def _skip(release: Release, definition: Definition, now: datetime, why: Reason) 
 
 def roll_back(release: Release, outcome: Phase, why: Reason, now: datetime) -> Release:
     """Towards the champion, and the challenger is removed afterwards."""
-    return replace(move(release, Phase.ROLLING_BACK, now, why), outcome=outcome, adopted=False)
+    back = move(release, Phase.ROLLING_BACK, now, why)
+    return replace(back, outcome=outcome, adopted=False, kept=False)
 
 
 def clean(release: Release, outcome: Phase, why: Reason, now: datetime) -> Release:

@@ -20,7 +20,7 @@ from shared.redaction import words_of
 from shared.release import effects, frozen, machine
 from shared.release.machine import PHASES, Undo, place
 from shared.retraining import cost as costs
-from shared.retraining import policy
+from shared.retraining import policy, start
 from shared.runtime.unit_of_work import Unit, traffic_changed, update
 from shared.state.hash_chain import Draft
 
@@ -96,12 +96,15 @@ def store(
     actor: str = "driftloop",
     cause: str = "",
     also: Sequence[Change] = (),
+    state: LoopState | None = None,
+    told: Sequence[Draft] = (),
 ) -> bool:
-    """Write a release's step with its ledger entry and what it means for the loop; False when nothing changed."""
+    """Write a release's step with its ledger entry and what it means for the loop, which is `state` already where
+    something else led to the step, as `told`; False when nothing changed."""
     if after == before:
         return False
-    state, now = current.state, current.ports.clock.now()
-    drafts = []
+    state, now = state or current.state, current.ports.clock.now()
+    drafts = list(told)
     if moved := place(after) != place(before):
         definition = current.at_hand(before).definition
         after, state = costs.counted(before, after, state, definition, now)
@@ -119,6 +122,8 @@ def store(
         drafts.append(_adopted(before, after))
         state = _paused(state, after)
     if after.ended:
+        if after.kept and dict(after.traffic) != start.expected_traffic(state):
+            state = replace(state, adopted=dict(after.traffic))
         state, echoes = policy.ended(state, after, now)
         drafts += echoes
         if state.paused is not None and state.paused.code is Code.TRAFFIC_CHANGED:

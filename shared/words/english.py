@@ -54,6 +54,11 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.TRAFFIC_PENDING: "traffic to be as set",
     Code.TRAFFIC_TIMED_OUT: "traffic was not as set within {limit}",
     Code.TRAFFIC_SUSPECT: "traffic that seems to have been changed from outside to {traffic}",
+    Code.TRAFFIC_KEPT: "{actor} keeps the traffic that was set from outside, {traffic}",
+    Code.TRAFFIC_SHARED: (
+        "a deployment that is neither the champion's nor the challenger's has traffic: approve goes on with the next "
+        "step of the loop file, abort gives all traffic to the champion"
+    ),
     Code.TRAFFIC_ADOPTED: "a person, because its traffic was changed from outside to {traffic}",
     Code.STEP_RESTARTED: (
         "a worker that had stalled set an earlier split, {traffic}: step {step} starts again"

@@ -123,6 +123,9 @@ SEEN: tuple[obs.Observation, ...] = (
 )
 
 
+BY_HAND = (obs.TrafficTaken({"r2-a1": 100}), obs.TrafficTaken({"r2-a1": 60, "mine": 40}))
+"""Seen once in a life and on the way forward alone, or there would be too many lives."""
+
 LOOKS_AT_TRAFFIC = (obs.TrafficTaken, obs.TrafficLate, obs.TrafficIs)
 
 
@@ -165,7 +168,8 @@ def _observations(release: Release, plan: Definition) -> Iterator[tuple[obs.Obse
     wanted = machine.action(release, plan)
     if isinstance(wanted, obs.SetTraffic):
         yield obs.TrafficIs(wanted.weights, settled=True), NOW
-    for seen in SEEN:
+    forward = release.phase in (Phase.SHIFTING, Phase.CANARY, Phase.PROMOTING) and not release.kept
+    for seen in (*SEEN, *(BY_HAND if forward else ())):
         yield seen, NOW
         if isinstance(
             seen, DeploymentSeen | obs.MachinesSeen | obs.TrafficIs | obs.TrafficTaken | obs.TrafficLate
@@ -182,6 +186,7 @@ def _identity(release: Release) -> object:
         release.attempt,
         release.step,
         release.adopted,
+        release.kept,
         release.outcome,
         bool(release.window),
         release.deployment,
@@ -198,7 +203,7 @@ def challenger_weight(action: obs.Action, release: Release) -> int | None:
     """What an action gives the challenger; None when it sets no traffic."""
     if not isinstance(action, obs.SetTraffic):
         return None
-    return action.weights.get(release.deployment_name, 0)
+    return action.weights.get(release.deployment or release.deployment_name, 0)
 
 
 NO_REASON_TO_GO_ON = (Outcome.HOLD, Outcome.ERROR, Outcome.ROLL_BACK)

@@ -225,3 +225,107 @@ def test_who_may_act_by_the_newest_publication_may_abort_a_release_whose_own_is_
     assert rules.refusal("abort", Caller("ann", "1", frozenset({"Birds.Act"}))) is None
     assert rules.refusal("abort", Caller("bob", "2", frozenset({"Driftloop.Act"}))) is not None
     assert rules.refusal("abort", None) is not None
+
+
+BACK, ALL, SHARE, STRANGER = (
+    {"r1-a1": 100},
+    {"r2-a1": 100},
+    {"r1-a1": 70, "r2-a1": 30},
+    {"r2-a1": 60, "mine": 40},
+)
+
+KEPT = (
+    (Phase.CANARY, BACK, Phase.ABORTED, 1),
+    (Phase.PROMOTING, BACK, Phase.ABORTED, 1),
+    (Phase.BAKING, BACK, Phase.ROLLED_BACK, 1),
+    (Phase.RETIRING, BACK, Phase.ROLLED_BACK, 1),
+    (Phase.SHIFTING, ALL, Phase.LIVE, 2),
+    (Phase.CANARY, ALL, Phase.LIVE, 2),
+    (Phase.ROLLING_BACK, ALL, Phase.ABORTED, 1),
+    (Phase.CLEANING, ALL, Phase.ABORTED, 1),
+    (Phase.SHIFTING, SHARE, Phase.CANARY, 1),
+    (Phase.CANARY, SHARE, Phase.CANARY, 1),
+    (Phase.BAKING, SHARE, Phase.BAKING, 2),
+    (Phase.RETIRING, SHARE, Phase.LIVE, 2),
+    (Phase.ROLLING_BACK, SHARE, Phase.ABORTED, 1),
+    (Phase.CLEANING, SHARE, Phase.ABORTED, 1),
+    (Phase.SHIFTING, STRANGER, Phase.HOLDING, 1),
+    (Phase.CANARY, STRANGER, Phase.HOLDING, 1),
+    (Phase.PROMOTING, STRANGER, Phase.HOLDING, 1),
+)
+"""In which phase somebody sets which weights; after a resume, where the release is, and which is the champion."""
+
+
+def by_hand(phase: Phase, weights: dict[str, int]) -> Life:
+    """Somebody has set these weights in the portal, and the loop has paused for them."""
+    life = second(phase)
+    endpoint = life.real.serving.endpoints["birds"]
+    endpoint.deployments["mine"] = endpoint.deployments["r1-a1"]
+    endpoint.pending, endpoint.traffic = None, dict(weights)
+    for _ in range(30):
+        life.round()
+        if life.state.paused is not None:
+            break
+    assert life.state.paused and life.state.paused.code is Code.TRAFFIC_CHANGED
+    assert life.traffic() == weights
+    return life
+
+
+@pytest.mark.parametrize(("phase", "weights", "then", "champion"), KEPT)
+def test_resume_keeps_what_somebody_set(
+    phase: Phase, weights: dict[str, int], then: Phase, champion: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PLANS, phase, LONG if then is Phase.CANARY else PLANS.get(phase, LOOP))
+    life = by_hand(phase, weights)
+    life.act("resume")
+    go_on(life)
+    assert (life.release(2).phase, life.traffic()) == (then, weights)
+    assert life.state.champion and life.state.champion.release == champion
+    assert life.state.paused is None
+    deployed = set(life.real.serving.endpoints["birds"].deployments)
+    assert set(weights) <= deployed
+
+
+@pytest.mark.parametrize("phase", [Phase.RETIRING, Phase.CLEANING])
+def test_what_is_kept_at_the_end_of_a_release_asks_nobody_again(phase: Phase) -> None:
+    life = by_hand(phase, SHARE)
+    life.act("resume")
+    go_on(life, 120)
+    assert (life.traffic(), life.state.paused, attention(life)) == (SHARE, None, "")
+
+
+def test_a_share_that_somebody_set_is_judged_and_goes_on_by_the_plan() -> None:
+    life = by_hand(Phase.PROMOTING, SHARE)
+    splits = len(life.real.serving.splits)
+    life.act("resume")
+    life.until(Phase.CANARY)
+    assert life.traffic() == SHARE
+    life.rest(200)
+    assert life.release(2).phase is Phase.LIVE
+    assert life.real.serving.splits[splits][1] == {"r1-a1": 50, "r2-a1": 50}
+
+
+def test_what_a_third_deployment_serves_waits_for_a_decision() -> None:
+    life = by_hand(Phase.CANARY, STRANGER)
+    life.act("resume")
+    told = attention(life)
+    assert "approve goes on with the next step" in told and "mine 40 %" in told
+    life.act("abort", 2)
+    go_on(life)
+    assert (life.release(2).phase, life.traffic()) == (Phase.ABORTED, BACK)
+
+
+def test_all_traffic_by_hand_is_no_approval() -> None:
+    life = Life(plan=LONG.replace("canary: {", "canary: {approval: before_promotion, "), slow=3)
+    life.drop("1.csv", birds(1, 1.0))
+    for _ in range(30):
+        life.round()
+        if life.state.open_release and life.release(1).phase is Phase.AWAITING_APPROVAL:
+            life.act("approve", 1)
+    life.drop("2.csv", birds(2, 1.3))
+    life.until(Phase.CANARY)
+    life.real.serving.endpoints["birds"].traffic = dict(ALL)
+    go_on(life)
+    life.act("resume")
+    go_on(life)
+    assert (life.release(2).phase, life.traffic()) == (Phase.AWAITING_APPROVAL, ALL)

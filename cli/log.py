@@ -32,7 +32,7 @@ def log(
     Of each training step and of the deployment's container, their end, as Azure ML has them just now: of a step the
     last 32 KB can be seen, of a deployment the last 500 lines.
     """
-    from shared.release import release_logs
+    from shared.state import release_logs
 
     loop, number = session.release_of(what) if "/" in what else (what, 0)
     session.overview(loop)

@@ -14,8 +14,8 @@ MAX_BODY_BYTES = 16 * 1024
 @blueprint.route(route="api/loops/{loop}/{verb}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @ordinary
 def act(req: func.HttpRequest) -> func.HttpResponse:
-    """202 when the action is on record or in the queue. 401 or 403, with what is missing, 503 when neither can be
-    reached."""
+    """202 when the action is on record or in the queue. 401 or 403, with what is missing, 409 where it needs a
+    definition that cannot be read, 503 when neither can be reached."""
     from functions.answers import answer, problem, read_json
     from functions.identity import Denied, caller
     from shared.errors import DependencyUnavailable, InputRejected
@@ -30,7 +30,7 @@ def act(req: func.HttpRequest) -> func.HttpResponse:
         who = caller(req.headers)
         rules = rights.rules_of(app.ports(), loop, verb)
         if no := rules.refusal(verb, who):
-            return answer({"code": no.code, "message": say(no)}, 403)
+            return answer({"code": no.code, "message": say(no)}, 403 if rules.lost is None else 409)
         message = messages.act_message(verb, loop, read_json(req, MAX_BODY_BYTES), who.actor)
         recorder.submit(app.ports(), message, rules.vouched(who))
     except csrf.Forged as forged:

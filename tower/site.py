@@ -182,7 +182,8 @@ def post(ports: Ports, visit: Visit) -> Reply:
     try:
         rules = rights.rules_of(ports, name, verb)
         if no := rules.refusal(verb, visit.caller):
-            return problem(visit.as_json, visit.base, 403, "Not allowed", say(no))
+            status, title = (403, "Not allowed") if rules.lost is None else (409, "Nothing was done")
+            return problem(visit.as_json, visit.base, status, title, say(no))
         if not rules.publications:
             raise InputRejected("no-loop", f"there is no loop {name!r}")
         message = messages.act_message(verb, name, form, visit.caller.actor)

@@ -306,6 +306,8 @@ class Release:
     suspect_at: datetime | None = None
     adopted: bool = False
     """Somebody else changed the traffic: nothing is set before a person resumes or aborts."""
+    kept: bool = False
+    """A person resumed with weights that somebody else set: they stay, until the plan or a verdict leads on."""
     judgements: tuple[Judgement, ...] = ()
     canary_state: str = ""
     """JSON that the canary judge carries from tick to tick within a step."""

@@ -11,8 +11,10 @@ from shared.domain.caller import Caller
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger, TriggerKind
+from shared.errors import ConfigurationError
 from shared.inbox import alerts, recorder, rights
 from shared.ports import Change, Delete, Insert, Row
+from shared.redaction import words_of
 from shared.release import earlier, foreign, frozen, machine, promoted, restore, stepper
 from shared.release.observations import PersonActed
 from shared.retraining import policy, start
@@ -146,7 +148,7 @@ def person(current: Unit, record: InboxRecord, row: Row) -> None:
     steers = verb in rights.ABOUT_A_RELEASE and not record.body.get(
         "to"
     )  # and asks with the release that it is about
-    no = None if steers else rights.rules(current, verb).refusal(verb, rights.caller_of(record.body))
+    no = None if steers else _rules(current, verb).refusal(verb, rights.caller_of(record.body))
     if no is not None:
         _refuse(current, record, row, no)
         return
@@ -178,6 +180,14 @@ def person(current: Unit, record: InboxRecord, row: Row) -> None:
             _steer(current, record, row, verb, actor, why)
 
 
+def _rules(current: Unit, verb: str, release: Release | None = None) -> rights.Rules:
+    """What is on record waits for a definition that it needs and that cannot be read, and is then done."""
+    rules = rights.rules(current, verb, release)
+    if rules.lost is not None:
+        raise ConfigurationError(words_of(rules.lost), code=rules.lost.code) from rules.lost
+    return rules
+
+
 def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, why: str) -> None:
     number = int(record.body["release"] or current.state.open_release or 0)
     if number == 0 or number != current.state.open_release:
@@ -185,11 +195,11 @@ def _steer(current: Unit, record: InboxRecord, row: Row, verb: str, actor: str, 
         _refuse(current, record, row, closed)
         return
     release, release_row = current.release(number)
-    definition = current.published(release.definition).definition
+    rules, caller = _rules(current, verb, release), rights.caller_of(record.body)
+    definition = current.at_hand(release).definition
     if current.stands_still and verb not in frozen.STAYS_POSSIBLE:
         _refuse(current, record, row, reason(Code.ACT_WHILE_FROZEN, verb=verb, loop=current.loop))
         return
-    rules, caller = rights.rules(current, verb, release), rights.caller_of(record.body)
     if no := rules.refusal(verb, caller):
         _refuse(current, record, row, no)
         return
@@ -300,14 +310,18 @@ def _resume(current: Unit, record: InboxRecord, row: Row) -> None:
         _refuse(current, record, row, reason(Code.NOT_PAUSED, loop=current.loop))
         return
     actor, why = record.body["actor"], record.body["reason"]
-    changes = _done(record, row, reason(Code.RESUMED, actor=actor))
-    if current.state.open_release is not None:
-        release, release_row = current.release(current.state.open_release)
-        definition = current.published(release.definition).definition
-        act = PersonActed("resume", actor, why)
-        changes.append(update(release_row, machine.fold(release, act, definition, current.ports.clock.now())))
-    told = _told(current, record, "loop.resumed")
-    current.commit(replace(current.state, paused=None), [told], changes)
+    done = _done(record, row, reason(Code.RESUMED, actor=actor))
+    state, told = replace(current.state, paused=None), [_told(current, record, "loop.resumed")]
+    release, release_row = current.release(state.open_release) if state.open_release else (None, None)
+    if release is None or release_row is None or not release.adopted:
+        current.commit(state, told, done)
+        return
+    definition, now = current.at_hand(release).definition, current.ports.clock.now()
+    after = machine.fold(release, PersonActed("resume", actor, why), definition, now)
+    cause = record.key
+    stepper.store(
+        current, release, release_row, after, actor=actor, cause=cause, also=done, state=state, told=told
+    )
 
 
 def _told(current: Unit, record: InboxRecord, what: str) -> Draft:

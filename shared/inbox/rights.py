@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 from shared.domain.caller import ACTING_ROLE, Caller
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Approval, Release
+from shared.errors import DriftloopError
+from shared.loopfile.published import UNREADABLE
 from shared.port_rules import is_loop
+from shared.redaction import words_of
 from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
@@ -27,6 +30,8 @@ GO_ON = frozenset({"approve", "skip"})
 """They let a release go on, so they are the release manager's."""
 HOLD_OR_UNDO = frozenset({"pause", "resume", "abort", "rollback"})
 """They stop a release, or go back to one that was live: whoever may act may, and the release manager too."""
+STOPS = HOLD_OR_UNDO - {"resume"}
+"""They wait for no definition: where one cannot be read, the loop's newest that can says who may."""
 ABOUT_A_RELEASE = GO_ON | {"abort", "rollback"}
 
 
@@ -48,6 +53,8 @@ class Rules:
     loop: str
     publications: tuple[Published, ...]
     """The release's own is the last one; none where there is no such loop."""
+    lost: DriftloopError | None = None
+    """Why one of them cannot be read, without which the act is not done."""
 
     @property
     def _sections(self) -> tuple[People | None, ...]:
@@ -60,6 +67,8 @@ class Rules:
 
     def refusal(self, verb: str, caller: Caller | None) -> Reason | None:
         """Why this caller may not; `caller` is None for somebody for whom the platform does not vouch."""
+        if self.lost is not None:
+            return reason(Code.ACT_NEEDS_DEFINITION, verb=verb, loop=self.loop, error=words_of(self.lost))
         if caller is None:
             return reason(Code.ACT_UNPROVEN, verb=verb, loop=self.loop) if self.asked else None
         for people in self._sections or (None,):
@@ -93,7 +102,17 @@ def rules(current: Unit, verb: str, release: Release | None = None) -> Rules:
     digests = [current.state.definition]
     if release is not None and verb in ABOUT_A_RELEASE:
         digests.append(release.definition)
-    return Rules(current.loop, tuple(current.published(digest) for digest in dict.fromkeys(digests)))
+    found, lost = [], None
+    for digest in dict.fromkeys(digests):
+        try:
+            found.append(current.published(digest))
+        except DriftloopError as error:
+            if error.code not in UNREADABLE:
+                raise
+            lost = error
+    if verb in STOPS and lost is not None:
+        return Rules(current.loop, tuple(found) or (current.at_hand(),))
+    return Rules(current.loop, tuple(found), lost)
 
 
 def rules_of(ports: Ports, loop: str, verb: str) -> Rules:

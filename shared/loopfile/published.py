@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from shared.loopfile import Definition
+    from shared.ports import ServeType
 
 SCHEMA = 1
+
+UNREADABLE = frozenset({Code.DOCUMENT_LOST, Code.DEFINITION_UNREADABLE})
+"""Codes of a publication that is lost, or that another version of Driftloop wrote."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,23 @@ class Published:
     """The loop's own code, by file: its text, so that whatever judged is in what judged; none in older publications."""
     commit: Commit | None = None
     """None where nobody knew, and in older publications."""
+
+    @classmethod
+    def bare(cls, loop: str, endpoint: str, serve_type: ServeType) -> Published:
+        """What is known of a loop of which no definition can be read: where it serves. All else is as in a loop file
+        that does not say it."""
+        from shared import loopfile
+
+        unknown = "unknown"
+        said = {
+            "loop": loop,
+            "data": {"landing": f"{unknown}/{loop}/", "target": unknown},
+            "train": {"pipeline": unknown},
+            "serve": {"type": serve_type, "endpoint": endpoint}
+            | ({"compute": unknown} if serve_type == "batch" else {}),
+        }
+        definition = loopfile.parse(json.dumps(said), file=unknown)
+        return cls(definition, Assets(pipeline=""), "", datetime.min.replace(tzinfo=UTC))
 
     def to_bytes(self) -> bytes:
         """Canonical: the same publication has the same hash."""

@@ -11,7 +11,7 @@ from shared.canary import bake_evidence, canary_evidence, challenger_size, drop_
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Outcome, Phase, Release
 from shared.domain.version import DataVersion
-from shared.errors import AnswersAwaited, InvariantBroken
+from shared.errors import AnswersAwaited, ConfigurationError, DriftloopError, InvariantBroken
 from shared.gate import gate_evidence
 from shared.loopfile.published import Published
 from shared.port_rules import LEDGER_TAG
@@ -25,7 +25,30 @@ TERMINAL = frozenset({"completed", "failed", "canceled", "missing"})
 
 
 def perform(unit: Unit, release: Release, published: Published, action: obs.Action) -> obs.Observation | None:
-    """Bring `action` about or observe it once; what was observed, or None when nothing was yet."""
+    """Bring `action` about or observe it once; what was observed, or None when nothing was yet.
+
+    Where the endpoint is gone, so is all that was to be given traffic on it, or removed from it.
+    """
+    try:
+        return _performed(unit, release, published, action)
+    except ConfigurationError as error:
+        endpoint = published.definition.serve.endpoint
+        if error.code is not Code.ENDPOINT_UNUSABLE or not _endpoint_gone(unit, published):
+            raise
+        if release.phase is Phase.BAKING and release.champion is None:
+            return (
+                obs.TimePassed()
+            )  # a first model has nothing to go back to, and is what a restore deploys again
+        return obs.GoneSeen(True, endpoint)
+
+
+def _endpoint_gone(unit: Unit, published: Published) -> bool:
+    return _server(unit, published).endpoint_state(published.definition.serve.endpoint) == "missing"
+
+
+def _performed(
+    unit: Unit, release: Release, published: Published, action: obs.Action
+) -> obs.Observation | None:
     match action:
         case obs.AssembleWindow():
             return _window(unit, release)
@@ -241,6 +264,8 @@ def _traffic(
     actual = dict(serving.traffic(endpoint))
     if not ours(release, actual, wanted) and not serving.set_by_us(endpoint):
         return obs.TrafficTaken(actual)
+    if release.kept and actual == dict(wanted):
+        return obs.TrafficIs(actual, settled=True)
     if release.phase is not Phase.ROLLING_BACK:
         if actual != dict(wanted) and serving.deployment_state(endpoint, release.deployment) == "missing":
             return obs.GoneSeen(True)
@@ -248,9 +273,35 @@ def _traffic(
             return short
         if actual == dict(wanted):
             return obs.TrafficIs(actual, settled=True)
-    serving.set_traffic(endpoint, wanted)
-    read_back = dict(serving.traffic(endpoint))
-    return obs.TrafficIs(read_back, settled=read_back == dict(wanted))
+        serving.set_traffic(endpoint, wanted)
+        return _read_back(serving, endpoint, wanted)
+    return _given_back(serving, endpoint, wanted)
+
+
+def _read_back(serving: Serving, endpoint: str, wanted: Mapping[str, int]) -> obs.TrafficIs:
+    actual = dict(serving.traffic(endpoint))
+    return obs.TrafficIs(actual, settled=actual == dict(wanted))
+
+
+def _given_back(
+    serving: Serving, endpoint: str, wanted: Mapping[str, int]
+) -> obs.TrafficIs | obs.ChampionGone:
+    """The way back waits for no look at the champion: only where it does not come into force is it looked for."""
+    try:
+        serving.set_traffic(endpoint, wanted)
+        seen = _read_back(serving, endpoint, wanted)
+    except DriftloopError:
+        if gone := _champion_gone(serving, endpoint, wanted):
+            return gone
+        raise
+    return seen if seen.settled else _champion_gone(serving, endpoint, wanted) or seen
+
+
+def _champion_gone(serving: Serving, endpoint: str, wanted: Mapping[str, int]) -> obs.ChampionGone | None:
+    if serving.endpoint_state(endpoint) == "missing":
+        return None
+    gone = (name for name in wanted if serving.deployment_state(endpoint, name) == "missing")
+    return next((obs.ChampionGone(endpoint, name) for name in gone), None)
 
 
 def _short(unit: Unit, release: Release, published: Published, weight: int) -> obs.MachinesSeen | None:
@@ -392,7 +443,9 @@ def clear_up(unit: Unit, release: Release, published: Published) -> None:
     name = release.deployment
     if release.window:
         _cancel(unit, release, published)
-    if name and not serving.traffic(endpoint).get(name):
+    if not name or _endpoint_gone(unit, published):
+        return
+    if not serving.traffic(endpoint).get(name):
         serving.ensure_no_deployment(endpoint, name)
         if release.champion and published.definition.serve.autoscale:
             serving.free_scale(endpoint, release.champion.deployment)

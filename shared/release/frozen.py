@@ -1,7 +1,7 @@
 """A release whose loop is paused, or only observes, stands where it is. Pure: no clock, no I/O.
 
-What would spend, shift traffic, promote or delete is not done; traffic stays and evidence is still gathered. Two
-things go on: the way back on proven harm, and a rollback or abort by a person.
+What would spend, shift traffic, promote or delete is not done; traffic stays and evidence is still gathered. What
+goes on is the way back: on proven harm, by a rollback or abort of a person, and where the endpoint was deleted.
 """
 
 from __future__ import annotations

@@ -105,6 +105,14 @@ ABORTED: Targets = {P.CLEANING: "aborted"}
 GIVEN_UP: Targets = {P.CLEANING: "no attempt can succeed"}
 ABORTED_UNDER_TRAFFIC: Targets = {P.ROLLING_BACK: "aborted"}
 UNSEEN: Targets = {P.ROLLING_BACK: "no look succeeds for too long"}
+KEPT: Targets = {
+    P.CANARY: "resumed, with the share that somebody gave it",
+    P.HOLDING: "resumed, and somebody gave a third deployment traffic",
+}
+KEPT_AT_THE_END: Targets = dict.fromkeys(
+    (P.REJECTED, P.ROLLED_BACK, P.FAILED, P.ABORTED),
+    "resumed, and somebody gave the challenger traffic: it stays",
+)
 
 PHASES: Mapping[Phase, PhaseTraits] = {
     P.PREPARING: PhaseTraits(
@@ -220,11 +228,16 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         {
             obs.TrafficIs: {P.CANARY: "traffic is as the step says", P.ROLLING_BACK: "traffic cannot be set"},
             obs.MachinesSeen: {P.ROLLING_BACK: "its machines are refused, or do not come"},
-            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment"},
+            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment, or the endpoint"},
             obs.LooksFail: UNSEEN,
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the step before goes on"},
             obs.TrafficTaken: {},
-            obs.PersonActed: ABORTED_UNDER_TRAFFIC,
+            obs.PersonActed: {
+                **ABORTED_UNDER_TRAFFIC,
+                **KEPT,
+                P.AWAITING_APPROVAL: "resumed, all traffic is on it, approval required",
+                P.PROMOTING: "resumed, all traffic is on it",
+            },
         },
         undo=Undo.ROLL_BACK,
         quick=True,
@@ -241,6 +254,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.ROLLING_BACK: "worse, or no evidence in time",
             },
             obs.AnswersPending: {P.ROLLING_BACK: "a batch job does not end"},
+            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted the endpoint"},
             obs.LooksFail: UNSEEN,
             obs.TrafficTaken: {},
             obs.TrafficLate: {P.SHIFTING: "a slow worker set an earlier split, same step again"},
@@ -249,6 +263,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.SHIFTING: "skipped, next step",
                 P.AWAITING_APPROVAL: "last step skipped, approval required",
                 P.PROMOTING: "last step skipped",
+                **KEPT,
             },
         },
         undo=Undo.ROLL_BACK,
@@ -262,11 +277,11 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.ROLLING_BACK: "traffic cannot be set",
             },
             obs.MachinesSeen: {P.ROLLING_BACK: "its machines are refused, or do not come"},
-            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment"},
+            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted its deployment, or the endpoint"},
             obs.LooksFail: UNSEEN,
             obs.TrafficHeld: {P.CANARY: "paused before it was set: the last step goes on"},
             obs.TrafficTaken: {},
-            obs.PersonActed: ABORTED_UNDER_TRAFFIC,
+            obs.PersonActed: {**ABORTED_UNDER_TRAFFIC, **KEPT},
         },
         undo=Undo.ROLL_BACK,
         quick=True,
@@ -286,6 +301,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
                 P.ROLLING_BACK: "worse, or no evidence in time",
             },
             obs.TimePassed: {P.RETIRING: "baked, an old deployment stands", P.LIVE: "baked"},
+            obs.GoneSeen: {P.ROLLING_BACK: "somebody deleted the endpoint"},
             obs.LooksFail: UNSEEN,
             obs.TrafficTaken: {},
             obs.PersonActed: {
@@ -305,7 +321,8 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             obs.GoneSeen: {P.LIVE: "old deployment deleted"},
             obs.TrafficTaken: {},
             obs.PersonActed: {
-                P.ROLLING_BACK: "somebody gave the old one traffic again, and it is rolled back"
+                P.ROLLING_BACK: "somebody gave the old one traffic again, and it is rolled back",
+                P.LIVE: "resumed, and both have traffic: the old one stays",
             },
         },
         undo=Undo.SETTLED,
@@ -315,13 +332,13 @@ PHASES: Mapping[Phase, PhaseTraits] = {
         hands_over=True,
     ),
     P.ROLLING_BACK: PhaseTraits(
-        lambda release, definition: obs.SetTraffic(
-            {release.champion.deployment: 100} if release.champion else {}
-        ),
+        lambda release, definition: obs.SetTraffic(_way_back(release)),
         {
             obs.TrafficIs: {P.CLEANING: "all traffic is on the champion"},
+            obs.GoneSeen: {P.CLEANING: "somebody deleted the endpoint, and nothing has traffic"},
+            obs.ChampionGone: {},
             obs.TrafficTaken: {},
-            obs.PersonActed: {},
+            obs.PersonActed: KEPT_AT_THE_END,
         },
         undo=Undo.SETTLED,
         quick=True,
@@ -335,7 +352,8 @@ PHASES: Mapping[Phase, PhaseTraits] = {
             ),
             obs.TrafficTaken: {},
             obs.PersonActed: {
-                P.ROLLING_BACK: "somebody gave the challenger traffic, and it is rolled back again"
+                **KEPT_AT_THE_END,
+                P.ROLLING_BACK: "somebody gave the challenger traffic, and it is rolled back again",
             },
         },
         undo=Undo.SETTLED,
@@ -357,6 +375,13 @@ def step_weights(release: Release, definition: Definition) -> dict[str, int]:
     weight = definition.shares[release.step]
     given = {release.deployment: weight} if weight else {}
     return {old_deployment(release): 100 - weight, **given}
+
+
+def _way_back(release: Release) -> dict[str, int]:
+    """All to the champion; but what a person keeps stays."""
+    if release.kept:
+        return dict(release.traffic)
+    return {release.champion.deployment: 100} if release.champion else {}
 
 
 def _bake_ends(release: Release, definition: Definition) -> datetime:
@@ -431,6 +456,9 @@ def _follow(release: Release, seen: obs.Observation, definition: Definition, now
             return _bake(release, seen.judgement, definition, now)
         case obs.GoneSeen():
             return _gone(release, seen, now)
+        case obs.ChampionGone():
+            facts = {"loop": release.loop, "endpoint": seen.endpoint, "deployment": seen.deployment}
+            return replace(_waits(release, Code.CHAMPION_GONE, **facts), stuck=True)
         case obs.Overtaken():
             if in_canary(release, definition):
                 return release
@@ -565,11 +593,11 @@ def to_traffic(release: Release, definition: Definition, now: datetime, why: Rea
 def _shift(release: Release, step: int, definition: Definition, now: datetime, why: Reason | None) -> Release:
     """The step's weights are asked for: from here on they may be in force, whatever is read."""
     begun = replace(move(release, Phase.SHIFTING, now, why), step=step)
-    return replace(begun, asked=step_weights(begun, definition))
+    return replace(begun, asked=step_weights(begun, definition), kept=False)
 
 
 def _promote(release: Release, now: datetime, why: Reason | None) -> Release:
-    return replace(move(release, Phase.PROMOTING, now, why), asked={release.deployment: 100})
+    return replace(move(release, Phase.PROMOTING, now, why), asked={release.deployment: 100}, kept=False)
 
 
 def _traffic(release: Release, seen: obs.TrafficIs, now: datetime) -> Release:
@@ -691,7 +719,9 @@ def _bake(release: Release, judged: Judgement, definition: Definition, now: date
 
 
 def _baked(release: Release, now: datetime, why: Reason | None = None) -> Release:
-    return move(release, Phase.RETIRING if release.champion else Phase.LIVE, now, why)
+    """An old deployment goes, unless a person lets it have traffic."""
+    serves = release.kept and release.traffic.get(old_deployment(release), 0)
+    return move(release, Phase.RETIRING if release.champion and not serves else Phase.LIVE, now, why)
 
 
 def _advance(release: Release, definition: Definition, now: datetime, why: Reason) -> Release:
@@ -705,9 +735,13 @@ def _advance(release: Release, definition: Definition, now: datetime, why: Reaso
 def _gone(release: Release, seen: obs.GoneSeen, now: datetime) -> Release:
     if PHASES[release.phase].undo is Undo.ROLL_BACK:
         lost = reason(Code.CHALLENGER_GONE, deployment=release.deployment)
+        if seen.endpoint:
+            lost = reason(Code.ENDPOINT_DELETED, endpoint=seen.endpoint)
         return roll_back(release, Phase.FAILED, lost, now)
     if not seen.gone:
         return _waits(release, Code.DEPLOYMENT_DELETING)
+    if release.phase is Phase.ROLLING_BACK:
+        return move(replace(release, traffic={}), Phase.CLEANING, now)
     if release.phase is Phase.RETIRING:
         return move(release, Phase.LIVE, now)
     return move(release, release.outcome or Phase.FAILED, now)
@@ -717,7 +751,7 @@ def _person(release: Release, seen: obs.PersonActed, definition: Definition, now
     why = reason(Code.PERSON_ACTED, verb=seen.verb, actor=seen.actor, why=seen.reason)
     match seen.verb:
         case "resume":
-            return _resumed(release, now)
+            return _resumed(release, definition, seen.actor, now)
         case "approve":
             return _approve(release, definition, now, why)
         case "skip":
@@ -726,13 +760,40 @@ def _person(release: Release, seen: obs.PersonActed, definition: Definition, now
             return _abort(release, now, why)
 
 
-def _resumed(release: Release, now: datetime) -> Release:
-    """A phase whose weights somebody set begins anew: what was counted before them is no evidence beside them."""
+def _resumed(release: Release, definition: Definition, actor: str, now: datetime) -> Release:
+    """Weights that somebody set are kept: the release goes on where they put it, and what it does there sets no others
+    by itself. What was counted before them is no evidence beside them."""
     if not release.adopted:
         return release
-    return replace(
-        release, adopted=False, waiting_for=None, phase_since_at=now, canary_state="", scoring=None
-    )
+    why = reason(Code.TRAFFIC_KEPT, traffic=in_words(release.traffic), actor=actor)
+    kept = replace(release, adopted=False, kept=True, asked=dict(release.traffic))
+    given, traits = kept.traffic.get(kept.deployment, 0), PHASES[kept.phase]
+    if not given and kept.phase is not Phase.CLEANING:
+        outcome = kept.outcome or (Phase.ROLLED_BACK if traits.promoted else Phase.ABORTED)
+        return replace(move(kept, Phase.ROLLING_BACK, now, why), outcome=outcome)
+    match kept.phase:
+        case Phase.ROLLING_BACK | Phase.CLEANING:
+            return move(kept, kept.outcome or Phase.FAILED, now, why)
+        case Phase.RETIRING:
+            return move(kept, Phase.LIVE, now, why)
+        case Phase.BAKING:
+            return move(kept, Phase.BAKING, now, why)
+        case _:
+            return _kept_share(kept, given, definition, now, why)
+
+
+def _kept_share(release: Release, given: int, definition: Definition, now: datetime, why: Reason) -> Release:
+    """On the way forward: all traffic goes on to the bake, a share is a canary step that evidence judges, and beside a
+    third deployment a person decides."""
+    first_model, steps = release.champion is None, range(len(definition.shares))
+    last = replace(release, step=steps[-1] if steps else 0)
+    if given == 100:
+        return _promote(release, now, why) if first_model else _advance(last, definition, now, why)
+    if set(release.traffic) != {release.deployment, old_deployment(release)}:
+        shared = reason(Code.TRAFFIC_SHARED, why)
+        return move(last if first_model else release, Phase.HOLDING, now, shared)
+    reached = max((step for step in steps if definition.shares[step] <= given), default=0)
+    return replace(move(release, Phase.CANARY, now, why), step=reached)
 
 
 def _abort(release: Release, now: datetime, why: Reason) -> Release:
@@ -740,7 +801,7 @@ def _abort(release: Release, now: datetime, why: Reason) -> Release:
     if traits.undo is Undo.SETTLED and not release.adopted:
         return release
     if release.phase is Phase.ROLLING_BACK:
-        return _resumed(release, now)
+        return replace(release, adopted=False, kept=False, waiting_for=None, phase_since_at=now)
     if _under_traffic(release):
         outcome = release.outcome or (Phase.ROLLED_BACK if traits.promoted else Phase.ABORTED)
         return roll_back(release, outcome, why, now)
@@ -789,7 +850,8 @@ def _skip(release: Release, definition: Definition, now: datetime, why: Reason) 
 
 def roll_back(release: Release, outcome: Phase, why: Reason, now: datetime) -> Release:
     """Towards the champion, and the challenger is removed afterwards."""
-    return replace(move(release, Phase.ROLLING_BACK, now, why), outcome=outcome, adopted=False)
+    back = move(release, Phase.ROLLING_BACK, now, why)
+    return replace(back, outcome=outcome, adopted=False, kept=False)
 
 
 def clean(release: Release, outcome: Phase, why: Reason, now: datetime) -> Release:

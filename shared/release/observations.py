@@ -190,6 +190,16 @@ class LooksFail:
 @dataclass(frozen=True)
 class GoneSeen:
     gone: bool
+    endpoint: str = ""
+    """Named where the endpoint is gone, with everything on it."""
+
+
+@dataclass(frozen=True)
+class ChampionGone:
+    """The way back leads to a deployment that somebody deleted, on an endpoint that is there."""
+
+    endpoint: str
+    deployment: str
 
 
 @dataclass(frozen=True)
@@ -237,6 +247,7 @@ Observation = (
     | TrafficLate
     | LooksFail
     | GoneSeen
+    | ChampionGone
     | TimePassed
     | Overtaken
     | GivenUp

@@ -8,6 +8,7 @@ from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Phase, Release, Trigger
 from shared.loopfile.published import Published
 from shared.release import effects
+from shared.release.machine import PHASES, Frozen, Undo
 from shared.retraining import start
 from shared.retraining.start import Outcome
 from shared.runtime import serving_look
@@ -64,8 +65,14 @@ def restore(current: Unit, trigger: Trigger) -> Outcome | Reason:
 def _traffic(current: Unit, published: Published) -> dict[str, int]:
     """None where the endpoint is gone: the release makes it again."""
     serve = published.definition.serve
-    serving, endpoint = current.ports.server(serve.type), serve.endpoint
-    return {} if serving.endpoint_state(endpoint) == "missing" else dict(serving.traffic(endpoint))
+    if _no_endpoint(current, published):
+        return {}
+    return dict(current.ports.server(serve.type).traffic(serve.endpoint))
+
+
+def _no_endpoint(current: Unit, published: Published) -> bool:
+    serve = published.definition.serve
+    return current.ports.server(serve.type).endpoint_state(serve.endpoint) == "missing"
 
 
 def _gone(current: Unit, champion: Release, published: Published) -> bool:
@@ -75,8 +82,8 @@ def _gone(current: Unit, champion: Release, published: Published) -> bool:
 
 def _beside(current: Unit, number: int, champion: Release, published: Published) -> Outcome | Reason:
     release = current.release(number)[0]
-    if release.phase is not Phase.ROLLING_BACK:
-        return reason(Code.RESTORE_RELEASE_OPEN, release=number, phase=release.phase.value)
+    if release.phase is not Phase.ROLLING_BACK or _no_endpoint(current, published):
+        return _too_early(current, release)
     if champion.adopted_as_served:
         return _unknown(champion)
     serving = current.ports.server(published.definition.serve.type)
@@ -85,6 +92,17 @@ def _beside(current: Unit, number: int, champion: Release, published: Published)
         current.state,
         reason(Code.RESTORE_DEPLOYED, deployment=champion.deployment, state=seen.state, release=number),
     )
+
+
+def _too_early(current: Unit, release: Release) -> Reason:
+    """What has to be done first is said, and works: what an abort does not end does so by itself, once it goes on."""
+    phase = release.phase.value
+    traits = PHASES[release.phase]
+    if traits.undo is not Undo.SETTLED or release.adopted:
+        return reason(Code.RESTORE_RELEASE_OPEN, loop=release.loop, release=release.number, phase=phase)
+    if current.state.paused is not None and traits.frozen is Frozen.STANDS:
+        return reason(Code.ACT_WHILE_FROZEN, verb="restore", loop=release.loop)
+    return reason(Code.RESTORE_RELEASE_ENDS, release=release.number, phase=phase)
 
 
 def _unknown(champion: Release) -> Reason:

@@ -19,9 +19,9 @@ from shared.ports import Change, Row
 from shared.redaction import reason_of
 from shared.release import effects, frozen, machine
 from shared.release import observations as obs
-from shared.release.machine import PHASES, place
+from shared.release.machine import PHASES, Undo, place
 from shared.retraining import cost as costs
-from shared.retraining import policy
+from shared.retraining import policy, start
 from shared.runtime.unit_of_work import Unit, traffic_changed, update
 from shared.state.hash_chain import Draft
 
@@ -70,7 +70,9 @@ def advance(current: Unit, number: int) -> bool:
 
 def _observed(current: Unit, release: Release, *, still: bool) -> Release:
     """What one look makes of it: while the loop stands still it stands too."""
-    published, clock = current.published(release.definition), current.ports.clock
+    back = PHASES[release.phase].undo is Undo.SETTLED  # which waits for no definition
+    published = current.at_hand(release) if back else current.published(release.definition)
+    clock = current.ports.clock
     sound = replace(release, failures=0, failing_since=None, stuck=False, retry_at=None)
     if still:
         seen = effects.perform(current, release, published, frozen.action(release, published.definition))
@@ -109,14 +111,17 @@ def store(
     actor: str = "driftloop",
     cause: str = "",
     also: Sequence[Change] = (),
+    state: LoopState | None = None,
+    told: Sequence[Draft] = (),
 ) -> bool:
-    """Write a release's step with its ledger entry and what it means for the loop; False when nothing changed."""
+    """Write a release's step with its ledger entry and what it means for the loop, which is `state` already where
+    something else led to the step, as `told`; False when nothing changed."""
     if after == before:
         return False
-    state, now = current.state, current.ports.clock.now()
-    drafts = []
+    state, now = state or current.state, current.ports.clock.now()
+    drafts = list(told)
     if moved := place(after) != place(before):
-        definition = current.published(before.definition).definition
+        definition = current.at_hand(before).definition
         after, state = costs.counted(before, after, state, definition, now)
         drafts.append(_entry(before, after, actor, cause, definition))
     if moved and PHASES[before.phase].costs_job:
@@ -126,12 +131,14 @@ def store(
     if PHASES[before.phase].promoted and after.phase is Phase.ROLLING_BACK:
         state = replace(state, champion=before.champion)
     if after.phase is Phase.LIVE:
-        definition = current.published(after.definition).definition
+        definition = current.at_hand(after).definition
         state = replace(state, unfinal=_unfinal(state, after, definition, now))
     if after.adopted and not before.adopted:
         drafts.append(_adopted(before, after))
         state = _paused(state, after)
     if after.ended:
+        if after.kept and dict(after.traffic) != start.expected_traffic(state):
+            state = replace(state, adopted=dict(after.traffic))
         state, echoes = policy.ended(state, after, now)
         drafts += echoes
         if state.paused is not None and state.paused.code is Code.TRAFFIC_CHANGED:
@@ -168,7 +175,7 @@ def champion_of(release: Release, now: datetime) -> Champion:
 def _why_not_again(current: Unit, state: LoopState, after: Release) -> Reason | None:
     if after.phase in (Phase.LIVE, Phase.ABORTED):  # after an abort, the next reason starts another
         return None
-    return policy.next_chance(state, current.published().definition, current.ports.clock.now())
+    return policy.next_chance(state, current.at_hand().definition, current.ports.clock.now())
 
 
 def _entry(before: Release, after: Release, actor: str, cause: str, definition: Definition) -> Draft:

@@ -62,7 +62,7 @@ def _traced(current: Unit, entries: list[LedgerEntry]) -> list[Traced]:
             return Traced(entry, version=rows.decode(DataVersion, row) if row else None)
         if kind != "release" or (found := release(int(number))) is None:
             return Traced(entry)
-        endpoint = current.published(found.definition).definition.serve.endpoint
+        endpoint = current.at_hand(found).definition.serve.endpoint
         return Traced(entry, release=found, endpoint=endpoint)
 
     return [traced(entry) for entry in entries]

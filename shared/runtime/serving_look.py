@@ -57,7 +57,7 @@ def now(current: Unit, release: Release | None) -> Served:
     state = current.state
     if state.champion is None and state.open_release is None:
         return Served({}, None)
-    serve = current.published().definition.serve
+    serve = current.at_hand().definition.serve
     try:
         with deadline.within(ASKED_S):
             if state.champion is None or _hands_over(release):
@@ -125,7 +125,7 @@ def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
     state = current.state
     if state.champion is None:
         return None
-    serve, release = current.published().definition.serve, current.open_release()
+    serve, release = current.at_hand().definition.serve, current.open_release()
     if _hands_over(release):
         _recorded(current, endpoint, _in_hands(current, serve).unserved)
         return None

@@ -250,7 +250,7 @@ def _clear_up(current: Unit) -> None:
         return
     if state.last_ended_at is not None and now - state.last_ended_at < LEFTOVERS:
         release = current.release(state.next_release - 1)[0]
-        effects.clear_up(current, release, current.published(release.definition))
+        effects.clear_up(current, release, current.at_hand(release))
 
 
 def _compare_traffic(current: Unit, overview: Overview, actual: Mapping[str, int]) -> None:

@@ -11,8 +11,8 @@ from shared.domain.loop import LoopState
 from shared.domain.reason import Code, Reason, reason
 from shared.domain.release import Release
 from shared.domain.version import DataVersion
-from shared.errors import ConfigurationError, Conflict
-from shared.loopfile.published import Published
+from shared.errors import ConfigurationError, Conflict, DriftloopError
+from shared.loopfile.published import UNREADABLE, Published
 from shared.ports import Change, Delete, Insert, Ports, Replace, Row
 from shared.state import hash_chain, rows
 from shared.state.hash_chain import Draft
@@ -78,10 +78,40 @@ class Unit:
             _published[digest] = Published.from_bytes(self.ports.documents.get(digest))
         return _published[digest]
 
+    def at_hand(self, release: Release | None = None) -> Published:
+        """The definition of a release, or of the loop; where that cannot be read the newest of the loop's that can, or
+        what is known without any. So nobody waits for one who looks, or takes a release back."""
+        own = release.definition if release is not None else ""
+        for digest in dict.fromkeys(filter(None, (own, self.state.definition))):
+            if (found := self._readable(digest)) is not None:
+                return found
+        champion = self.state.champion
+        served = self._readable(self.release(champion.release)[0].definition) if champion else None
+        return served or self._bare()
+
+    def _readable(self, digest: str) -> Published | None:
+        try:
+            return self.published(digest)
+        except DriftloopError as error:
+            if error.code not in UNREADABLE:
+                raise
+            return None
+
+    def _bare(self) -> Published:
+        """Where the loop serves, as the overview and the endpoints say."""
+        overview = self.ports.store.overview(self.loop)
+        if overview is None or not overview.endpoint:
+            return self.published()  # which says why not
+        online = self.ports.server("online").endpoint_state(overview.endpoint) != "missing"
+        return Published.bare(self.loop, overview.endpoint, "online" if online else "batch")
+
     @property
     def stands_still(self) -> bool:
-        """Whether nothing may be spent or shifted: the loop is paused, or only observes."""
-        return self.state.paused is not None or self.published().definition.mode == "observe"
+        """Whether nothing may be spent or shifted: the loop is paused, or only observes; or nobody can read which."""
+        if self.state.paused is not None:
+            return True
+        found = self._readable(self.state.definition)
+        return found is None or found.definition.mode == "observe"
 
     def newest_labelled(self) -> int:
         """Number of the newest version that can be trained on; 0 when there is none."""

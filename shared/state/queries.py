@@ -77,7 +77,7 @@ def loop(ports: Ports, name: str, *, last: int = 10) -> LoopView:
         shown_aside(ports, name),
         unused(current),
     )
-    definition, now = current.published().definition, ports.clock.now()
+    definition, now = current.at_hand().definition, ports.clock.now()
     return LoopView(
         overview=overview,
         state=state,
@@ -110,7 +110,7 @@ def _steps(current: Unit, newest: Sequence[Release]) -> Reason | None:
     release = next((one for one in newest if one.training_steps), None)
     if release is None:
         return None
-    return cost.by_step(release, current.published(release.definition).definition)
+    return cost.by_step(release, current.at_hand(release).definition)
 
 
 def versions(current: Unit, *, through: int = 0, last: int = 25) -> Read[DataVersion]:

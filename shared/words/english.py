@@ -44,12 +44,22 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.CHALLENGER_GONE: (
         "deployment {deployment} was deleted outside Driftloop before it got its share of traffic"
     ),
+    Code.CHAMPION_GONE: (
+        "deployment {deployment} of endpoint {endpoint}, which all traffic is to go back to, is gone; "
+        "`driftloop restore {loop}` deploys it again"
+    ),
+    Code.ENDPOINT_DELETED: "endpoint {endpoint} was deleted outside Driftloop, with every deployment on it",
     Code.MACHINES_REFUSED: "deployment {deployment} did not get {machines} machines: {error}",
     Code.MACHINES_TIMED_OUT: "deployment {deployment} did not have {machines} machines within {limit}",
     Code.TRAFFIC_PENDING: "traffic to be as set",
     Code.TRAFFIC_TIMED_OUT: "traffic was not as set within {limit}",
     Code.LOOKS_FAILED: "no look at it succeeded for {hours:g} hours: a model that nobody can watch gets no requests",
     Code.TRAFFIC_SUSPECT: "traffic that seems to have been changed from outside to {traffic}",
+    Code.TRAFFIC_KEPT: "{actor} keeps the traffic that was set from outside, {traffic}",
+    Code.TRAFFIC_SHARED: (
+        "a deployment that is neither the champion's nor the challenger's has traffic: approve goes on with the next "
+        "step of the loop file, abort gives all traffic to the champion"
+    ),
     Code.TRAFFIC_ADOPTED: "a person, because its traffic was changed from outside to {traffic}",
     Code.STEP_RESTARTED: (
         "a worker that had stalled set an earlier split, {traffic}: step {step} starts again"
@@ -151,7 +161,12 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
         "restore does nothing: {loop} never had a model; `driftloop retrain {loop}` makes one"
     ),
     Code.RESTORE_NOT_NEEDED: "restore does nothing: {deployment} of release {release} has all traffic",
-    Code.RESTORE_RELEASE_OPEN: "restore does nothing while release {release} is {phase}; abort it first",
+    Code.RESTORE_RELEASE_OPEN: (
+        "restore does nothing while release {release} is {phase:plain}: `driftloop abort {loop}/{release}` first"
+    ),
+    Code.RESTORE_RELEASE_ENDS: (
+        "restore does nothing while release {release} is {phase:plain}: that ends by itself, so ask again once it has"
+    ),
     Code.RESTORE_UNKNOWN_DEPLOYMENT: (
         "restore does nothing: release {release} was adopted while it served, and how it was deployed is unknown; "
         "deploy {deployment} by hand and give it all traffic"
@@ -413,6 +428,10 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.DEAD_LETTER_NO_LOOP: "Event Grid could not deliver {letter} ({why}); it concerns no loop",
     Code.DEAD_LETTER_UNREADABLE: "Event Grid could not deliver {letter}; it cannot be read: {why}",
     Code.ACT_DONE: "release {release}: {before:plain} -> {after:plain}",
+    Code.ACT_NEEDS_DEFINITION: (
+        "{verb} does nothing: what {loop} was published with cannot be read ({error}); publish it, then ask again. "
+        "`driftloop abort` of an open release and `driftloop pause {loop}` work now"
+    ),
     Code.ACT_OUT_OF_PLACE: "{verb} does nothing while release {release} is {phase:plain}",
     Code.ACT_WHILE_FROZEN: (
         "{verb} does nothing while {loop} is paused or in `mode: observe`: `driftloop resume {loop}`, or publish it "

@@ -35,6 +35,7 @@ PLAN = definition()
 BECAUSE = reason(Code.GATE_NO_ROWS)
 BEFORE = reason(Code.STEPS_REUSED, steps="train")
 TEN, HALF, ALL = {"r1-a1": 90, "r2-a1": 10}, {"r1-a1": 50, "r2-a1": 50}, {"r2-a1": 100}
+BACK = {"r1-a1": 100}
 RESET = {
     "phase_since_at": LATER,
     "waiting_for": None,
@@ -96,6 +97,12 @@ def acted(verb: str) -> Reason:
 def moved(to: Phase, why: Reason = BEFORE, **also: Any) -> dict[str, Any]:
     """What changes by a move: it says why, or keeps what was said."""
     return {"phase": to, "reason": why, **RESET, **also}
+
+
+def kept(to: Phase, weights: dict[str, int], **also: Any) -> dict[str, Any]:
+    """What changes by a person's word that weights which somebody set shall stay."""
+    why = reason(Code.TRAFFIC_KEPT, traffic=machine.in_words(weights), actor="bob")
+    return moved(to, why, adopted=False, kept=True, asked=weights, **also)
 
 
 def cleaned(outcome: Phase, why: Reason, **also: Any) -> dict[str, Any]:
@@ -559,10 +566,33 @@ TAKEN = {
     "nothing that is seen moves an adopted release": Told(
         release(P.CANARY, adopted=True), canary(Outcome.ROLL_BACK), {}
     ),
-    "a person resumes it, and its phase begins anew": Told(
-        release(P.CANARY, adopted=True, scoring=ScoringJob("job", NOW)),
+    "a person resumes it, and a share that it was given is a step that begins anew": Told(
+        release(P.SHIFTING, adopted=True, traffic=HALF, scoring=ScoringJob("job", NOW)),
         person("resume"),
-        {"adopted": False, "waiting_for": None, "phase_since_at": LATER, "canary_state": "", "scoring": None},
+        kept(P.CANARY, HALF, step=1),
+    ),
+    "all of it goes on to the bake": Told(
+        release(P.CANARY, adopted=True, traffic=ALL),
+        person("resume"),
+        {**kept(P.PROMOTING, ALL, step=1), "kept": False},
+    ),
+    "none of it ends the release": Told(
+        release(P.CANARY, adopted=True, traffic=BACK),
+        person("resume"),
+        kept(P.ROLLING_BACK, BACK, outcome=P.ABORTED),
+    ),
+    "and in its bake too": Told(
+        release(P.BAKING, adopted=True, traffic=BACK),
+        person("resume"),
+        kept(P.ROLLING_BACK, BACK, outcome=P.ROLLED_BACK),
+    ),
+    "what is to be deleted stays where it was given traffic": Told(
+        release(P.RETIRING, adopted=True, traffic=HALF), person("resume"), kept(P.LIVE, HALF, ended_at=LATER)
+    ),
+    "and at the end of a way back": Told(
+        release(P.CLEANING, adopted=True, outcome=P.REJECTED, traffic=TEN),
+        person("resume"),
+        kept(P.REJECTED, TEN, ended_at=LATER),
     ),
     "which is nothing to one that was not": Told(release(P.CANARY), person("resume"), {}),
 }
@@ -716,7 +746,7 @@ PEOPLE = {
     "a rollback that somebody disturbed goes on": Told(
         release(P.ROLLING_BACK, outcome=P.ABORTED, adopted=True),
         person("abort"),
-        {"adopted": False, "waiting_for": None, "phase_since_at": LATER, "canary_state": ""},
+        {"adopted": False, "waiting_for": None, "phase_since_at": LATER},
     ),
     "approval lets a canary begin": Told(
         release(P.AWAITING_APPROVAL),

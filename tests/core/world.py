@@ -125,6 +125,9 @@ SEEN: tuple[obs.Observation, ...] = (
 )
 
 
+BY_HAND = (obs.TrafficTaken({"r2-a1": 100}), obs.TrafficTaken({"r2-a1": 60, "mine": 40}))
+"""Seen once in a life, on the way forward and of a first attempt alone, or there would be too many lives."""
+
 LOOKS_AT_TRAFFIC = (obs.TrafficTaken, obs.TrafficLate, obs.TrafficIs)
 
 
@@ -167,7 +170,9 @@ def _observations(release: Release, plan: Definition) -> Iterator[tuple[obs.Obse
     wanted = machine.action(release, plan)
     if isinstance(wanted, obs.SetTraffic):
         yield obs.TrafficIs(wanted.weights, settled=True), NOW
-    for seen in SEEN:
+    forward = release.phase in (Phase.SHIFTING, Phase.CANARY, Phase.PROMOTING)
+    by_hand = BY_HAND if forward and not release.kept and release.attempt == 1 else ()
+    for seen in (*SEEN, *by_hand):
         yield seen, NOW
         if isinstance(
             seen, DeploymentSeen | obs.MachinesSeen | obs.TrafficIs | obs.TrafficTaken | obs.TrafficLate
@@ -184,6 +189,7 @@ def _identity(release: Release) -> object:
         release.attempt,
         release.step,
         release.adopted,
+        release.kept,
         release.outcome,
         bool(release.window),
         release.deployment,
@@ -200,7 +206,7 @@ def challenger_weight(action: obs.Action, release: Release) -> int | None:
     """What an action gives the challenger; None when it sets no traffic."""
     if not isinstance(action, obs.SetTraffic):
         return None
-    return action.weights.get(release.deployment_name, 0)
+    return action.weights.get(release.deployment, 0) if release.deployment else 0
 
 
 NO_REASON_TO_GO_ON = (Outcome.HOLD, Outcome.ERROR, Outcome.ROLL_BACK)

@@ -625,7 +625,8 @@ def test_f28_a_champion_that_somebody_deleted_is_told_when_there_is_nothing_to_g
     for _ in range(100):
         life.round()
     assert life.release().phase is Phase.ROLLING_BACK
-    assert "no deployment r1-a1" in say(life.real.store.overviews()[0].needs_attention)
+    told = say(life.real.store.overviews()[0].needs_attention)
+    assert "deployment r1-a1" in told and "`driftloop restore birds` deploys it again" in told
     life.act("restore")
     life.rest()
     assert (life.release().phase, life.traffic()) == (Phase.ABORTED, {"r1-a1": 100})

@@ -12,6 +12,7 @@ import pytest
 from functions import alerts, app, people
 from shared.domain.caller import ACTING_ROLE, LOOKING_ROLE
 from shared.errors import DependencyUnavailable
+from shared.runtime import unit_of_work
 from shared.settings import Settings
 from shared.state import queries
 from tests.engine.world import ACCOUNT, World, csv, season
@@ -37,14 +38,21 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def asked(
-    name: str, role: str = "", *, body: object = None, method: str = "POST", path: str = "", **more: str
+    name: str,
+    role: str = "",
+    *,
+    body: object = None,
+    method: str = "POST",
+    path: str = "",
+    verb: str = "pause",
+    **more: str,
 ) -> func.HttpResponse:
     """What a function answers to somebody with this role; to nobody where it is empty."""
     claims = {"claims": [{"typ": "roles", "val": role}, {"typ": "name", "val": "bob"}]}
     headers = (
         {"x-ms-client-principal": base64.b64encode(json.dumps(claims).encode()).decode()} if role else {}
     )
-    route = {"loop": "birds", "verb": "pause"} if name == "act" else {"path": path}
+    route = {"loop": "birds", "verb": verb} if name == "act" else {"path": path}
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     url = f"https://app.example/api/tower/{path}"
     request = func.HttpRequest(method, url, headers=headers | more, route_params=route, body=sent)
@@ -117,6 +125,20 @@ def test_an_act_that_is_refused_changes_nothing_and_says_why(
     assert (answer.status_code, told(answer)["code"]) == (status, code)
     assert why in told(answer)["message"]
     assert nothing_is_asked(world)
+
+
+@pytest.mark.parametrize(
+    ("verb", "status"), [("pause", 202), ("abort", 202), ("approve", 409), ("retrain", 409)]
+)
+def test_without_the_loops_definition_an_act_is_asked_for_or_answered_by_a_sentence(
+    world: World, verb: str, status: int
+) -> None:
+    world.ports.documents.contents.clear()
+    unit_of_work._published.clear()
+    answer = asked("act", ACTING_ROLE, body={}, verb=verb)
+    assert answer.status_code == status
+    if status == 409:
+        assert told(answer)["code"] == "act-needs-definition" and "publish it" in told(answer)["message"]
 
 
 @pytest.mark.parametrize(("origin", "status"), [("https://app.example", 202), ("https://other.example", 403)])

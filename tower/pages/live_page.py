@@ -66,7 +66,7 @@ class LivePage:
 
 def live(asking: Asking, name: str) -> LivePage:
     current = read(asking, name)
-    serve = current.published().definition.serve
+    serve = current.at_hand().definition.serve
     if serve.type == "batch":
         raise NotFound(f"{name} is served by a batch endpoint, whose calls are in no log")
     endpoint = serve.endpoint

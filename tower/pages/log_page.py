@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.domain.release import JobLog
 from shared.errors import ConfigurationError
 from shared.redaction import printable
-from shared.release import release_logs
+from shared.state import release_logs
 from shared.words import of_log
 from tower.pages.lines import read
 from tower.visit import Asking, NotFound, clip

@@ -201,7 +201,7 @@ def loop(asking: Asking, name: str) -> LoopPage:
     open_release = next(iter(opened.values), None)
     served = serving_look.now(current, open_release)
     state, found_traffic = replace(current.state, unserved=served.unserved), served.traffic
-    definition = current.published().definition
+    definition = current.at_hand().definition
     found_versions = queries.versions(current, through=asking.number("versions"), last=VERSIONS)
     found_releases = queries.releases(current, through=asking.number("releases"), last=VERSIONS)
     versions, releases = found_versions.values, found_releases.values

@@ -189,7 +189,7 @@ def release(asking: Asking, name: str, number: int) -> ReleasePage:
         found, _ = current.release(number)
     except ConfigurationError as error:
         raise NotFound(str(error)) from error
-    published = current.published(found.definition)
+    published = current.at_hand(found)
     definition = published.definition
     possible = (*lines.offers(found, frozen=current.stands_still), *_way_back(current, found))
     offers, withheld = lines.permitted(asking, current, None if found.ended else found, possible)

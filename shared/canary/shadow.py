@@ -64,9 +64,7 @@ def compare(
     chosen = newer[-min(ROWS_AT_ONCE, left) :] if left > 0 else []
     if not chosen:
         return shadow, ""
-    import pandas as pd
-
-    frame = pd.DataFrame([row["inputs"] for row in chosen])
+    frame = predictions.untyped([inputs for row in chosen if isinstance(inputs := row["inputs"], Mapping)])
     if definition.data.id in frame.columns:  # what the collector has under an id is somebody else's request
         frame = frame.drop(columns=definition.data.id)
     stamp = f"shadow-{release.job_name}-s{release.step}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
@@ -85,8 +87,41 @@ def predict(ports: Ports, serve: Serve, deployment: str, frame: pd.DataFrame, st
 
 def payload(frame: pd.DataFrame) -> str:
     """The request body that Azure ML's MLflow deployments and the examples' scoring code take."""
-    table = json.loads(frame.to_json(orient="split", date_format="iso"))
-    return json.dumps({"input_data": {key: table[key] for key in ("columns", "index", "data")}})
+    table = {"columns": frame.columns.tolist(), "index": frame.index.tolist(), "data": sent(frame)}
+    return json.dumps({"input_data": table})
+
+
+def sent(frame: pd.DataFrame) -> list[list[object]]:
+    """Rows as JSON has them. No number is rounded, as pandas' `to_json` does (pandas-dev/pandas#23328); a time is UTC
+    without a zone, the only form that an MLflow model with a datetime in its signature takes."""
+    whole = frame.astype(object).where(frame.notna(), None)
+    return [list(map(_sent, row)) for row in whole.itertuples(index=False, name=None)]
+
+
+def _sent(value: object) -> object:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case None | str() | int():
+            return value
+        case datetime():
+            utc = value.astimezone(UTC) if value.tzinfo else value
+            return utc.replace(tzinfo=None).isoformat(timespec="microseconds")
+        case Mapping():
+            return {name: _sent(one) for name, one in value.items()}
+        case list() | tuple():
+            return list(map(_sent, value))
+    plain = getattr(value, "tolist", None)  # numpy's arrays and numbers
+    return _sent(plain()) if callable(plain) else str(value)
+
+
+def untyped(
+    rows: Sequence[Sequence[object]] | Sequence[Mapping[str, object]], columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Rows of JSON as a table in which each value stays what it is: 2 is not 2.0 because another row has a null."""
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def _decoded(answer: Answer) -> object:

@@ -101,12 +101,10 @@ def _held(
 
 def _frame(chosen: Served, columns: Sequence[str]) -> pd.DataFrame:
     """Served inputs as the model was given rows in its gate; values as they were sent."""
-    import pandas as pd
-
     inputs = [row["inputs"] for row in chosen]
     named = [served_rows.flat(each, columns) for each in inputs if isinstance(each, Mapping)]
     rows = [[served_rows.plain(each.get(name)) for name in columns] for each in named]
-    return pd.DataFrame(rows, columns=list(columns), dtype=object)
+    return predictions.untyped(rows, columns)
 
 
 def _estimate(

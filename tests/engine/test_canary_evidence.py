@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -16,13 +17,13 @@ from shared.canary.shadow import Shadow
 from shared.domain.reason import Code
 from shared.domain.release import Outcome, Phase, Release
 from shared.memory import MemoryRequest
-from shared.ports import Answer, Replace
+from shared.ports import Replace
 from shared.release import evidence_replay
 from shared.release.observations import CanarySeen
 from shared.runtime import tick, unit_of_work
 from shared.state import rows
 from shared.words import say
-from tests.engine.world import LOOP, Model, World, by_bill, csv, lived, season
+from tests.engine.world import LOOP, Model, World, by_bill, csv, lived, overheard, season
 
 SHIFT = "{prediction_shift: 0.2}"
 
@@ -235,28 +236,35 @@ def test_recent_requests_are_replayed_in_pairs_bounded_and_stamped(world: World)
     assert any(stamp.startswith("shadow-birds-r2-a1") for stamp in world.ports.serving.stamps)
 
 
-def test_a_shadow_request_bears_no_id_by_which_it_could_pass_for_a_strangers(world: World) -> None:
+def shadows_of(world: World, more: Callable[[int], dict[str, object]]) -> list[dict[str, list[object]]]:
+    """What a canary is asked whose live requests have `more`, by their place."""
     in_canary(world)
-    asked: list[str] = []
-    before = world.ports.serving.answer
-
-    def answer(endpoint: str, deployment: str, payload: str) -> Answer:
-        asked.append(payload)
-        return before(endpoint, deployment, payload)
-
-    world.ports.serving.answer = answer
+    asked = overheard(world)
 
     def traffic() -> None:
         live(world)
         for collected in world.ports.evidence.rows.values():
             for number, row in enumerate(collected):
-                row["inputs"]["row_id"] = number  # type: ignore[index]  # JSON of this file's own
+                row["inputs"] |= more(number)  # type: ignore[operator]  # JSON of this file's own
 
     go_on(world, 3, traffic)
+    assert asked
+    return [json.loads(each)["input_data"] for each in asked]
 
-    shadows = [json.loads(each)["input_data"]["columns"] for each in asked]
-    assert shadows
-    assert not any("row_id" in columns for columns in shadows)
+
+def test_a_shadow_request_bears_no_id_by_which_it_could_pass_for_a_strangers(world: World) -> None:
+    asked = shadows_of(world, lambda number: {"row_id": number})
+    assert not any("row_id" in each["columns"] for each in asked)
+
+
+def test_a_shadow_request_has_whole_numbers_as_they_were_sent(world: World) -> None:
+    """An endpoint whose signature says long refuses 2.0."""
+    asked = shadows_of(world, lambda number: {"rings": 2**60 + 1 if number % 2 else None})
+    for each in asked:
+        place = each["columns"].index("rings")
+        rows: list[Any] = each["data"]
+        assert {row[place] for row in rows} == {None, 2**60 + 1}
+        assert not any(isinstance(row[place], float) for row in rows)
 
 
 def test_a_shadow_margin_takes_a_canary_back(world: World) -> None:

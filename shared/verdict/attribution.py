@@ -136,7 +136,7 @@ def _values(row: Mapping[str, object], reference: pd.DataFrame, release: Release
     from shared.verdict import served_rows
 
     names = list(map(str, reference.columns))
-    row = served_rows.flat(row, names)
+    row = served_rows.timed(served_rows.flat(row, names), served_rows.times_of(reference))
     if len(names) > MOST_COLUMNS:
         raise ConfigurationError(
             f"{release.loop} has {len(names)} columns; at most {MOST_COLUMNS} can be told apart in one explanation"

@@ -105,14 +105,19 @@ def _sent(value: object) -> object:
         case None | str() | int():
             return value
         case datetime():
-            utc = value.astimezone(UTC) if value.tzinfo else value
-            return utc.replace(tzinfo=None).isoformat(timespec="microseconds")
+            return time_text(value)
         case Mapping():
             return {name: _sent(one) for name, one in value.items()}
         case list() | tuple():
             return list(map(_sent, value))
     plain = getattr(value, "tolist", None)  # numpy's arrays and numbers
     return _sent(plain()) if callable(plain) else str(value)
+
+
+def time_text(moment: datetime) -> str:
+    """In UTC, which a time without a zone is taken to be in."""
+    utc = moment.astimezone(UTC) if moment.tzinfo else moment
+    return utc.replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def untyped(
@@ -147,16 +152,18 @@ def read_answer(status: int, body: object, size: int) -> tuple[list[object], Rea
 
 
 def read_stated(body: object, size: int) -> list[object]:
-    """An object's `probabilities` where it has one a row: a number, or an object of one a class."""
-    rows = body.get("probabilities") if isinstance(body, dict) else None
+    """An answer's `probabilities` where it has one a row: a number, or an object of one a class."""
+    from shared.gate.smoke import stated_in
+
+    rows = stated_in(body)
     return rows if isinstance(rows, list) and len(rows) == size else []
 
 
 def _of_class(said: object, answer: object, wanted: object, two: bool) -> float | None:
-    from shared.stats.metrics import class_name
+    from shared.stats.metrics import class_name, key_name
 
-    if isinstance(said, dict):
-        return probability(said.get(class_name(wanted)))
+    if isinstance(said, Mapping):
+        return probability({key_name(name): p for name, p in said.items()}.get(key_name(wanted)))
     found = probability(said)
     if found is None or answer is None or class_name(answer) == class_name(wanted):
         return found if answer is not None else None

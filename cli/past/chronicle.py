@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pandas as pd
 
 from shared.errors import ConfigurationError
 from shared.memory.manual_clock import DAWN
+from shared.verdict import predictions
 
 AT = "at"
 """The column of an alert's or a request's time: ISO 8601, UTC where it names no zone."""
@@ -146,5 +146,6 @@ def read_served(file: Path) -> Served:
         moment(str(value), f"{file}: request {number}") for number, value in enumerate(frame[AT], start=1)
     ]
     ordered = sorted(range(len(times)), key=times.__getitem__)
-    rows = json.loads(frame.drop(columns=AT).to_json(orient="records", date_format="iso"))
+    inputs = frame.drop(columns=AT)
+    rows = [dict(zip(inputs.columns, row, strict=True)) for row in predictions.sent(inputs)]
     return Served(tuple(times[n] for n in ordered), tuple(rows[n] for n in ordered))

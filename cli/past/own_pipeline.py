@@ -28,7 +28,7 @@ from cli.past.model import Trained, Training
 from cli.past.pipeline_file import Step
 from shared.errors import ConfigurationError
 from shared.loopfile import Definition
-from shared.stats.metrics import class_name
+from shared.stats.metrics import class_name, key_name
 from shared.verdict import predictions
 
 MOST_MODELS = 3
@@ -68,7 +68,8 @@ class OwnModel:
             raise ConfigurationError(
                 "the loop's model states no probabilities of its classes, which the loop's metric needs"
             )
-        return [{class_name(name): float(p) for name, p in row.items()} for row in rows]
+        known = {key_name(name): name for name in self.classes}
+        return [{known.get(key_name(key), str(key)): float(p) for key, p in row.items()} for row in rows]
 
     def _ask(self, frame: pd.DataFrame) -> object:
         if self in self.pool:

@@ -36,7 +36,7 @@ def scored_by_file(run: Callable[[Any], Any]) -> Callable[[str], object]:
         table = json.loads(body)["input_data"]
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "00000.parquet"
-            pd.DataFrame(table["data"], columns=table["columns"]).to_parquet(file, index=False)
+            pd.DataFrame(table["data"], columns=table["columns"], dtype=object).to_parquet(file, index=False)
             said = pd.DataFrame(run([str(file)]))
         ordered = said.sort_values(said.columns[0], key=lambda rows: rows.astype(int))
         return ordered.iloc[:, 1].tolist()

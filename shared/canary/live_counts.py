@@ -77,12 +77,14 @@ class Scale:
         return f"{self.edges[at - 1]:g} to {self.edges[at]:g}"
 
     def same(self, one: object, other: object) -> bool:
-        """Whether two answers to one request agree: the same class, or numbers within a tenth of the bands' span."""
+        """Whether two answers to one request agree: the same class, or numbers within a tenth of the bands' span. What
+        is neither agrees with nothing."""
         if not self.numeric:
-            return self.name(one) == self.name(other)
+            named = self.name(one)
+            return named is not None and named == self.name(other)
         first, second = number(one), number(other)
         if first is None or second is None:
-            return first is second
+            return False
         span = self.edges[-1] - self.edges[0] if self.edges else 0.0
         return abs(first - second) <= max(0.1 * span, 1e-9 * abs(first))
 

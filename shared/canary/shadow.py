@@ -15,7 +15,7 @@ from shared.domain.release import Release
 from shared.errors import DriftloopError
 from shared.intake.labels import Rows
 from shared.runtime.unit_of_work import Unit
-from shared.verdict import predictions
+from shared.verdict import predictions, served_rows
 
 if TYPE_CHECKING:
     from shared.canary.arms import ShadowPairs
@@ -57,16 +57,23 @@ class Shadow:
 def compare(
     unit: Unit, release: Release, definition: Definition, rows: Rows, scale: Scale, shadow: Shadow
 ) -> tuple[Shadow, str]:
-    """The pairs with those of this observation; and a note of what kept it from comparing."""
+    """The pairs with those of this observation; and a note of what kept it from comparing. Where the collector has no
+    class or number as the champion's answer, there is no pair."""
     most = max(ROWS_A_STEP, definition.canary.step.min_requests // 2 + 1)
     left = most - shadow.agree - shadow.disagree
-    newer = [row for row in rows if _place(row) > shadow.through and isinstance(row.get("inputs"), Mapping)]
-    chosen = newer[-min(ROWS_AT_ONCE, left) :] if left > 0 and scale.known else []
+    newer = [
+        row
+        for row in rows
+        if _place(row) > shadow.through
+        and isinstance(row.get("inputs"), Mapping)
+        and scale.name(row["output"]) is not None
+    ]
+    chosen = newer[-min(ROWS_AT_ONCE, left) :] if left > 0 else []
     if not chosen:
         return shadow, ""
-    import pandas as pd
-
-    frame = pd.DataFrame([row["inputs"] for row in chosen])
+    times = [name for name, kind in unit.newest_columns().items() if kind == "datetime"]
+    given = [inputs for row in chosen if isinstance(inputs := row["inputs"], Mapping)]
+    frame = predictions.untyped([served_rows.timed(inputs, times) for inputs in given])
     if definition.data.id in frame.columns:  # what the collector has under an id is somebody else's request
         frame = frame.drop(columns=definition.data.id)
     stamp = f"shadow-{release.job_name}-s{release.step}"

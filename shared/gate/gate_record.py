@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.reason import Code, Fact, Reason, reason
@@ -192,6 +192,9 @@ def unusable(evidence: GateEvidence, metric: Metric) -> tuple[Outcome, Reason] |
     for name, values in (("truth", evidence.y_true), ("champion", evidence.champion)):
         if values is not None and (len(values) != rows or bad_values(values, metric.task)):
             return Outcome.INCONCLUSIVE, reason(Code.GATE_UNUSABLE_VALUES, of=name)
+    by_answers = metric.task == "classification" and not metric.of_probabilities
+    if by_answers and spelt_otherwise(evidence.champion or (), evidence.y_true, evidence.known_classes):
+        return Outcome.INCONCLUSIVE, reason(Code.GATE_UNUSABLE_VALUES, of="champion")
     if metric.name == "mape" and any(float(str(value)) == 0 for value in evidence.y_true):
         return Outcome.INCONCLUSIVE, reason(Code.GATE_MAPE_UNDEFINED)
     return None
@@ -301,10 +304,23 @@ def least_of_class(metric: Metric) -> int:
     return LEAST_FOR_OWN if metric.given else LEAST_OF_CLASS
 
 
+def spelt_otherwise(answers: Sequence[object], y_true: Sequence[object], known: Iterable[str]) -> bool:
+    """Whether no answer is one of several classes that are known: numbers where labels are names, say, or 1 where they
+    are true. A model that is never right answers another class all the same."""
+    classes = {*map(class_name, y_true), *known}
+    return len(classes) > 1 and bool(answers) and classes.isdisjoint(map(class_name, answers))
+
+
 def bad_values(values: Sequence[object], task: str) -> int:
     """How many values are not a class, or not a finite number."""
     if task == "classification":
-        return sum(value is None or value != value or class_name(value).strip() == "" for value in values)
+        return sum(
+            value is None
+            or isinstance(value, list | tuple | Mapping)
+            or value != value
+            or class_name(value).strip() == ""
+            for value in values
+        )
     return sum(
         isinstance(value, bool | str) or not isinstance(value, int | float) or not math.isfinite(value)
         for value in values

@@ -53,20 +53,31 @@ def answers_of(answer: object) -> tuple[object, ...] | Reason:
     """The predictions inside a decoded response body, or why it holds none.
 
     A list; or an object with `predictions`, `result` or `outputs` that is a list (what MLflow's server and
-    common scoring scripts answer); a list of JSON text is decoded once, as some scripts encode twice.
+    common scoring scripts answer); a list of JSON text is decoded once, as some scripts encode twice. A row of one
+    column, as a frame and a matrix have it, is that column's value.
     """
+    found = _read(answer, None)
+    return found if isinstance(found, Reason) else found[0]
+
+
+def stated_in(answer: object) -> object:
+    """What stands beside the predictions of a decoded response body as their `probabilities`, if anything."""
+    found = _read(answer, None)
+    stated = None if isinstance(found, Reason) else found[1]
+    return _decoded(stated) if isinstance(stated, str) else stated
+
+
+def _read(answer: object, stated: object) -> tuple[tuple[object, ...], object] | Reason:
     match answer:
         case str():
             decoded = _decoded(answer)
-            return (
-                reason(Code.ANSWER_IS_TEXT, text=answer[:120])
-                if isinstance(decoded, str)
-                else answers_of(decoded)
-            )
+            if isinstance(decoded, str):
+                return reason(Code.ANSWER_IS_TEXT, text=answer[:120])
+            return _read(decoded, stated)
         case Mapping():
-            return _answers_in(answer)
+            return _read_object(answer, stated)
         case list() | tuple():
-            return tuple(answer)
+            return tuple(map(only, answer)), stated
         case _:
             return reason(Code.ANSWER_IS_OTHER, type=type(answer).__name__)
 
@@ -78,14 +89,26 @@ def _decoded(text: str) -> object:
         return text
 
 
-def _answers_in(answer: Mapping[str, object]) -> tuple[object, ...] | Reason:
-    for key in ("error", "message", "exception", "detail"):
-        if key in answer:
+_ERRORS = ("error", "message", "exception", "detail")
+ANSWERS = ("predictions", "result", "outputs")
+
+
+def _read_object(answer: Mapping[str, object], stated: object) -> tuple[tuple[object, ...], object] | Reason:
+    for key in _ERRORS:
+        if answer.get(key):
             return reason(Code.ANSWER_IS_ERROR, key=key, text=str(answer[key])[:120])
-    for key in ("predictions", "result", "outputs"):
+    for key in ANSWERS:
         if key in answer:
-            return answers_of(answer[key])
+            return _read(answer[key], answer.get("probabilities", stated))
     return reason(Code.ANSWER_IS_OBJECT, keys=", ".join(map(repr, list(answer)[:5])))
+
+
+def only(row: object) -> object:
+    """The value of a row of one column; any other as it is, and an error that stands in a row's place."""
+    if isinstance(row, Mapping):
+        values = list(row.values())
+        return values[0] if len(values) == 1 and not row.keys() & set(_ERRORS) else row
+    return row[0] if isinstance(row, list | tuple) and len(row) == 1 else row
 
 
 def judge_smoke(evidence: Sequence[SmokeEvidence], policy: SmokePolicy) -> SmokeVerdict:

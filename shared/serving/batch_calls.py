@@ -28,6 +28,7 @@ from shared.errors import AnswersAwaited, ConfigurationError, DependencyUnavaila
 from shared.ports import Answer
 from shared.redaction import safe
 from shared.serving.endpoint_calls import ROLE, SCOPE
+from shared.verdict import predictions
 
 FOLDER, OUTPUT = "scores", "driftloop-scores"
 """Of the rows that are asked, in the versions container; of the answers, in the workspace's default datastore."""
@@ -140,11 +141,9 @@ def _file(number: int) -> str:
 
 def _table(payload: str) -> bytes:
     """The rows of a request as a table: what the model gets is what it would get of a request."""
-    import pandas as pd
-
     asked = json.loads(payload)["input_data"]
     content = BytesIO()
-    pd.DataFrame(asked["data"], columns=asked["columns"]).to_parquet(content, index=False)
+    predictions.untyped(asked["data"], asked["columns"]).to_parquet(content, index=False)
     return content.getvalue()
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.gate.smoke import ANSWERS, answers_of, only
+
 Row = Mapping[str, object]
 Fetch = Callable[[str], bytes | None]
 """The content of a blob by its address; None for one that is not the collector's."""
@@ -150,23 +152,22 @@ def _given(name: str, at: datetime, row: object) -> Row:
 
 
 def _joined(name: str, request: str, at: datetime, given: object, output: object) -> Row:
-    """A frame of one column is that column's value. `request`: the line's id; rows that came together have the same."""
-    if isinstance(output, Mapping) and len(output) == 1:
-        output = next(iter(output.values()))
-    return {"id": name, "request": request, "time": at.isoformat(), "inputs": given, "output": output}
+    """`request`: the line's id; rows that came together have the same."""
+    return {"id": name, "request": request, "time": at.isoformat(), "inputs": given, "output": only(output)}
 
 
 def _rows(data: object) -> list[object]:
-    """A frame as records, a payload in pandas' split form, predictions with their probabilities, or a single value."""
+    """A frame as records, a payload in pandas' split form, predictions as a gate reads them, or a single value."""
     if isinstance(data, str):
         try:
             data = json.loads(data)
         except ValueError:
             return [data]
     if isinstance(data, dict):
-        for name, kinds in (("input_data", (dict, list)), ("predictions", (list,))):
-            if isinstance(data, dict) and isinstance(data.get(name), kinds):
-                data = data[name]
+        if isinstance(data.get("input_data"), dict | list):
+            data = data["input_data"]
+        elif data.keys() & set(ANSWERS) and isinstance(answers := answers_of(data), tuple):
+            return list(answers)
     if isinstance(data, dict) and {"columns", "data"} <= set(data):
         return [dict(zip(data["columns"], values, strict=False)) for values in data["data"]]
     return data if isinstance(data, list) else [data]

@@ -79,6 +79,12 @@ def class_name(value: object) -> str:
     return class_name(item()) if callable(item) else str(value)
 
 
+def key_name(value: object) -> str:
+    """The same as a key of JSON, where a truth value is spelt otherwise: of an object of one probability a class."""
+    name = class_name(value)
+    return name.lower() if name in ("True", "False") else name
+
+
 def encode(y_true: Sequence[object], *predictions: Sequence[object]) -> list[NDArray[np.int64]]:
     """Labels as numbers: first the classes of the truth, in order, then classes that were only predicted."""
     import numpy as np

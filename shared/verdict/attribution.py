@@ -136,7 +136,7 @@ def _values(row: Mapping[str, object], reference: pd.DataFrame, release: Release
     from shared.verdict import served_rows
 
     names = list(map(str, reference.columns))
-    row = served_rows.flat(row, names)
+    row = served_rows.timed(served_rows.flat(row, names), served_rows.times_of(reference))
     if len(names) > MOST_COLUMNS:
         raise ConfigurationError(
             f"{release.loop} has {len(names)} columns; at most {MOST_COLUMNS} can be told apart in one explanation"
@@ -150,8 +150,6 @@ def _values(row: Mapping[str, object], reference: pd.DataFrame, release: Release
 
 def _frame(given: Mapping[str, object], reference: pd.DataFrame, mixed: Mixing) -> pd.DataFrame:
     """The row itself, then the mixed rows, pair by pair."""
-    import pandas as pd
-
     plain = reference.astype(object).where(reference.notna(), None)
     own = list(given.values())
     rows: list[Sequence[object]] = [own]
@@ -161,7 +159,7 @@ def _frame(given: Mapping[str, object], reference: pd.DataFrame, mixed: Mixing) 
             [mine if taken else other for mine, other, taken in zip(own, theirs, mask, strict=True)]
             for mask in mixed.masks(pair)
         ]
-    return pd.DataFrame(rows, columns=list(given), dtype=object)
+    return predictions.untyped(rows, list(given))
 
 
 def _numbers(

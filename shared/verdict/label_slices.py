@@ -57,6 +57,7 @@ def by_slice(
             seen=replace(seen, rows=tuple(tuple(_some(row, at)) for row in seen.rows)) if seen else None,
             confidence=level,
             worth=_some(worth, at) if worth else None,
+            whole=False,
         )
         found.append((where, verdict))
     if not found:

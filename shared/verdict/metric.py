@@ -17,6 +17,7 @@ from shared.gate.gate_record import (
     least_of_class,
     least_rows,
     no_positive_class,
+    spelt_otherwise,
     without_probability,
 )
 from shared.release.document import Document
@@ -75,6 +76,7 @@ def judge_metric(
     seen: OwnSeen | None = None,
     confidence: float = 0.95,
     worth: Sequence[float] | None = None,
+    whole: bool = True,
 ) -> MetricVerdict:
     """H0: the metric is on the good side of `limit`. Breached when H0 is rejected at 1 - confidence.
 
@@ -83,10 +85,11 @@ def judge_metric(
 
     Of a metric of probabilities `y_pred` is what was stated a row: for the `positive` class, or for what came true.
     `seen` is what a metric of the loop's own answered. `worth` says how many rows each stands for, where they were
-    chosen by design (`label_design.py`).
+    chosen by design (`label_design.py`). Of rows that are not the `whole`, but a slice, it is no wonder that they lack
+    every class that was answered.
     """
     n = len(y_true)
-    unusable = _unusable(y_true, y_pred, metric, positive, len(classes)) or (seen.fault if seen else None)
+    unusable = _unusable(y_true, y_pred, metric, positive, classes, whole) or (seen.fault if seen else None)
     if unusable:
         return MetricVerdict(None, metric.name, limit.value, n, None, None, None, unusable)
     found = _bounds(y_true, y_pred, metric, positive, seen, confidence, worth)
@@ -161,10 +164,15 @@ def _told(found: Bounds, metric: Metric, limit: Threshold, rows: int, *, breache
 
 
 def _unusable(
-    y_true: Sequence[object], y_pred: Sequence[object], metric: Metric, positive: str, classes: int
+    y_true: Sequence[object],
+    y_pred: Sequence[object],
+    metric: Metric,
+    positive: str,
+    classes: Collection[str],
+    whole: bool,
 ) -> Reason | None:
     if metric.ranks and not positive:
-        return no_positive_class(metric, classes)
+        return no_positive_class(metric, len(classes))
     n = len(y_true)
     if len(y_pred) != n:
         return reason(Code.METRIC_MISMATCH, predictions=len(y_pred), rows=n)
@@ -173,9 +181,11 @@ def _unusable(
     unstated = without_probability(y_pred, n) if metric.of_probabilities else 0
     if unstated:
         return reason(Code.METRIC_PROBABILITIES_UNSTATED, metric=metric.name, unstated=unstated, rows=n)
-    bad = bad_values(y_true, metric.task) + (
-        0 if metric.of_probabilities else bad_values(y_pred, metric.task)
-    )
+    bad = bad_values(y_true, metric.task)
+    if not metric.of_probabilities:
+        bad += bad_values(y_pred, metric.task)
+        if whole and metric.task == "classification" and spelt_otherwise(y_pred, y_true, classes):
+            bad = n
     if bad:
         return reason(Code.METRIC_BAD_VALUES, bad=bad)
     if metric.costs and (pair := uncosted(metric.costs, y_true, y_pred)):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.domain.reason import Code, Reason, reason
@@ -85,8 +87,46 @@ def predict(ports: Ports, serve: Serve, deployment: str, frame: pd.DataFrame, st
 
 def payload(frame: pd.DataFrame) -> str:
     """The request body that Azure ML's MLflow deployments and the examples' scoring code take."""
-    table = json.loads(frame.to_json(orient="split", date_format="iso"))
-    return json.dumps({"input_data": {key: table[key] for key in ("columns", "index", "data")}})
+    table = {"columns": frame.columns.tolist(), "index": frame.index.tolist(), "data": sent(frame)}
+    return json.dumps({"input_data": table})
+
+
+def sent(frame: pd.DataFrame) -> list[list[object]]:
+    """Rows as JSON has them. No number is rounded, as pandas' `to_json` does (pandas-dev/pandas#23328); a time is UTC
+    without a zone, the only form that an MLflow model with a datetime in its signature takes."""
+    whole = frame.astype(object).where(frame.notna(), None)
+    return [list(map(_sent, row)) for row in whole.itertuples(index=False, name=None)]
+
+
+def _sent(value: object) -> object:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case None | str() | int():
+            return value
+        case datetime():
+            return time_text(value)
+        case Mapping():
+            return {name: _sent(one) for name, one in value.items()}
+        case list() | tuple():
+            return list(map(_sent, value))
+    plain = getattr(value, "tolist", None)  # numpy's arrays and numbers
+    return _sent(plain()) if callable(plain) else str(value)
+
+
+def time_text(moment: datetime) -> str:
+    """In UTC, which a time without a zone is taken to be in."""
+    utc = moment.astimezone(UTC) if moment.tzinfo else moment
+    return utc.replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def untyped(
+    rows: Sequence[Sequence[object]] | Sequence[Mapping[str, object]], columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Rows of JSON as a table in which each value stays what it is: 2 is not 2.0 because another row has a null."""
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def _decoded(answer: Answer) -> object:
@@ -112,16 +152,18 @@ def read_answer(status: int, body: object, size: int) -> tuple[list[object], Rea
 
 
 def read_stated(body: object, size: int) -> list[object]:
-    """An object's `probabilities` where it has one a row: a number, or an object of one a class."""
-    rows = body.get("probabilities") if isinstance(body, dict) else None
+    """An answer's `probabilities` where it has one a row: a number, or an object of one a class."""
+    from shared.gate.smoke import stated_in
+
+    rows = stated_in(body)
     return rows if isinstance(rows, list) and len(rows) == size else []
 
 
 def _of_class(said: object, answer: object, wanted: object, two: bool) -> float | None:
-    from shared.stats.metrics import class_name
+    from shared.stats.metrics import class_name, key_name
 
-    if isinstance(said, dict):
-        return probability(said.get(class_name(wanted)))
+    if isinstance(said, Mapping):
+        return probability({key_name(name): p for name, p in said.items()}.get(key_name(wanted)))
     found = probability(said)
     if found is None or answer is None or class_name(answer) == class_name(wanted):
         return found if answer is not None else None

@@ -52,7 +52,7 @@ def of_window(
         return None, (held,)
     evidence, frame = held
     chosen = sampled(served, MOST_ROWS)
-    given = _frame(chosen, list(frame.columns))
+    given = _frame(chosen, frame)
     said = predictions.predict(
         current.ports, definition.serve, champion.deployment, given, f"estimate-{stamp}"
     )
@@ -99,14 +99,14 @@ def _held(
     return record.evidence, predictions.features(frame, definition)
 
 
-def _frame(chosen: Served, columns: Sequence[str]) -> pd.DataFrame:
-    """Served inputs as the model was given rows in its gate; values as they were sent."""
-    import pandas as pd
-
+def _frame(chosen: Served, asked: pd.DataFrame) -> pd.DataFrame:
+    """Served inputs as the model was `asked` in its gate; values as they were sent."""
+    columns, times = list(asked.columns), served_rows.times_of(asked)
     inputs = [row["inputs"] for row in chosen]
-    named = [served_rows.flat(each, columns) for each in inputs if isinstance(each, Mapping)]
+    flat = [served_rows.flat(each, columns) for each in inputs if isinstance(each, Mapping)]
+    named = [served_rows.timed(each, times) for each in flat]
     rows = [[served_rows.plain(each.get(name)) for name in columns] for each in named]
-    return pd.DataFrame(rows, columns=list(columns), dtype=object)
+    return predictions.untyped(rows, columns)
 
 
 def _estimate(

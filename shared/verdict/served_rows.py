@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.verdict import predictions
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     import drift
     from shared.loopfile import Definition
 
@@ -44,11 +48,12 @@ def given(inputs: Sequence[object], reference: bytes, definition: Definition) ->
     import drift
 
     features = _features(drift.Profile.from_bytes(reference), definition)
+    times = [name for name, column in features.columns.items() if column.kind == "datetime"]
     places, named = [], []
     for place, row in enumerate(inputs):
         if isinstance(row, Mapping):
             places.append(place)
-            named.append(flat(row, features.columns))
+            named.append(timed(flat(row, features.columns), times))
     lacks = [
         next((name for name in features.columns if _lacks(row, features.columns[name])), None)
         for row in named
@@ -58,10 +63,10 @@ def given(inputs: Sequence[object], reference: bytes, definition: Definition) ->
     profile = None
     if known:
         frame = pd.DataFrame({name: [plain(row.get(name)) for row in whole] for name in known})
-        for name in known:
-            if features.columns[name].kind == "datetime":  # a request is JSON, which has texts for times
-                times = pd.to_datetime(frame[name], utc=True, format="ISO8601", errors="coerce")
-                frame[name] = times.dt.tz_localize(None)
+        for name in times:
+            if name in known:  # a request is JSON, which has texts for times
+                read = pd.to_datetime(frame[name], utc=True, format="ISO8601", errors="coerce")
+                frame[name] = read.dt.tz_localize(None)
         profile = drift.profile(
             frame, grid=features, by=[name for name in definition.slices if name in known]
         )
@@ -82,6 +87,26 @@ def flat(row: Mapping[str, object], columns: Collection[str]) -> Mapping[str, ob
         return row
     spread = {f"{name}_{place}": one for name, value in lists.items() for place, one in enumerate(value)}
     return {**{name: value for name, value in row.items() if name not in lists}, **spread}
+
+
+def times_of(frame: pd.DataFrame) -> list[str]:
+    """The columns that are times."""
+    return [name for name in frame.columns if frame[name].dtype.kind == "M"]
+
+
+def timed(row: Mapping[str, object], times: Collection[str]) -> Mapping[str, object]:
+    """A row whose times are texts, as requests have them: what a scoring process had read as a time, Azure's collector
+    keeps in milliseconds since 1970 (azureml-ai-monitoring 1.0.0, payload/logdata.py)."""
+    return {**row, **{name: _time(row[name]) for name in times if name in row}}
+
+
+def _time(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return value
+    try:
+        return predictions.time_text(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value))
+    except OverflowError:
+        return value
 
 
 def _lacks(row: Mapping[str, object], column: drift.ColumnProfile) -> bool:

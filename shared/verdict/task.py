@@ -45,7 +45,8 @@ def trained_classes(ports: Ports, profile: str, target: str) -> set[str] | None:
     kept = drift.Profile.from_bytes(ports.documents.get(profile)) if profile else None
     column = kept.columns.get(target) if kept else None
     if column is not None and column.counts is not None and column.counts.closed:
-        return set(map(class_name, column.counts.keys))
+        keys = column.counts.keys
+        return {class_name(key == "true" if column.kind == "boolean" else key) for key in keys}
     if column is not None and column.grid is not None and column.grid.exact:
         return {class_name(float(value)) for value in column.grid.values()[column.grid.counts > 0]}
     return None

@@ -86,6 +86,14 @@ class TestLines:
         answer = {"predictions": ["a", "b"], "probabilities": [0.9, 0.6]}
         assert line("a", answer).rows == ["a", "b"]
 
+    @pytest.mark.parametrize(
+        "answer",
+        [{"result": ["a", "b"], "error": None}, {"outputs": ["a", "b"]}, {"predictions": '["a", "b"]'}],
+    )
+    def test_predictions_are_read_as_the_gate_reads_them(self, answer: object) -> None:
+        found = line("a", answer)
+        assert (found.rows, found.single) == (["a", "b"], True)
+
 
 class TestJoin:
     def test_rows_join_only_with_both_sides_and_as_many_of_them(self) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,11 @@ from shared import loopfile
 from shared.audit import answer, exported_release
 from shared.domain.release import Phase, TriggerKind
 from shared.errors import ConfigurationError
+from shared.gate.smoke import answers_of
 from shared.intake import DropFile, ReadSpec, read_drop
 from shared.loopfile.published import Assets, Published
 from shared.memory.azureml import MemoryDeployment
-from shared.ports import DeploymentSpec
+from shared.ports import Answer, DeploymentSpec
 from shared.release import adoption
 from shared.state import queries
 from shared.words import spoken
@@ -77,6 +81,24 @@ def test_a_version_is_held_against_the_given_data(world: World) -> None:
     version = queries.loop(world.ports, "birds").versions[0]
     assert version.drift_material is False
     assert world.state.next_release == 2
+
+
+@pytest.mark.parametrize("shape", [lambda one: [one], lambda one: {"species": one}, lambda one: one])
+def test_a_champion_that_answers_a_column_is_measured_as_one_that_answers_a_list(
+    world: World, shape: Callable[[object], object]
+) -> None:
+    before = world.ports.serving.answer
+
+    def answer(endpoint: str, deployment: str, payload: str) -> Answer:
+        said = before(endpoint, deployment, payload)
+        return replace(said, body=json.dumps([shape(one) for one in answers_of(json.loads(said.body))]))
+
+    world.ports.serving.answer = answer
+    adopt(world)
+    world.drop("2008.csv", csv(season(2008)))
+    world.ticks(3)
+    version = queries.loop(world.ports, "birds").versions[0]
+    assert version.metric_breached is False and world.state.next_release == 2
 
 
 def test_drift_leads_to_a_canary_against_the_adopted_deployment_which_is_then_retired(world: World) -> None:

@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from shared.canary import canary_evidence
@@ -16,13 +18,13 @@ from shared.canary.shadow import Shadow
 from shared.domain.reason import Code
 from shared.domain.release import Outcome, Phase, Release
 from shared.memory import MemoryRequest
-from shared.ports import Answer, Replace
+from shared.ports import Replace
 from shared.release import evidence_replay
 from shared.release.observations import CanarySeen
 from shared.runtime import tick, unit_of_work
 from shared.state import rows
 from shared.words import say
-from tests.engine.world import LOOP, Model, World, by_bill, csv, lived, season
+from tests.engine.world import LOOP, Model, World, by_bill, csv, lived, overheard, season
 
 SHIFT = "{prediction_shift: 0.2}"
 
@@ -32,19 +34,24 @@ def loop(margins: str = "{}", slices: str = "") -> str:
     return text.replace("gate: {margin: 0.1,", f"gate: {{margin: 0.1, {slices}") if slices else text
 
 
-def in_canary(world: World, text: str = LOOP) -> Release:
-    world.take(_canary(text))
+def in_canary(world: World, text: str = LOOP, *, seen: bool = False) -> Release:
+    world.take(_canary(text, seen))
     return world.release(2)
 
 
 @lived
-def _canary(text: str) -> World:
+def _canary(text: str, seen: bool = False) -> World:
+    """Of birds; `seen`: and when they were."""
+
+    def drop(birds: pd.DataFrame) -> bytes:
+        return csv(birds.assign(seen="2024-03-19T12:00:00") if seen else birds)
+
     world = World()
     world.publish(text)
-    world.drop("2007.csv", csv(season(2007)))
+    world.drop("2007.csv", drop(season(2007)))
     world.live()
     world.ticks(10)
-    world.drop("2009.csv", csv(season(2009, body_mass_g=1.3)))
+    world.drop("2009.csv", drop(season(2009, body_mass_g=1.3)))
     for _ in range(10):
         if world.release(2).phase is Phase.CANARY:
             break
@@ -235,28 +242,58 @@ def test_recent_requests_are_replayed_in_pairs_bounded_and_stamped(world: World)
     assert any(stamp.startswith("shadow-birds-r2-a1") for stamp in world.ports.serving.stamps)
 
 
-def test_a_shadow_request_bears_no_id_by_which_it_could_pass_for_a_strangers(world: World) -> None:
-    in_canary(world)
-    asked: list[str] = []
-    before = world.ports.serving.answer
-
-    def answer(endpoint: str, deployment: str, payload: str) -> Answer:
-        asked.append(payload)
-        return before(endpoint, deployment, payload)
-
-    world.ports.serving.answer = answer
+def shadows_of(
+    world: World, more: Callable[[int], dict[str, object]], *, seen: bool = False
+) -> list[dict[str, list[Any]]]:
+    """What a canary is asked whose live requests have `more`, by their place."""
+    in_canary(world, seen=seen)
+    asked = overheard(world)
 
     def traffic() -> None:
         live(world)
         for collected in world.ports.evidence.rows.values():
             for number, row in enumerate(collected):
-                row["inputs"]["row_id"] = number  # type: ignore[index]  # JSON of this file's own
+                row["inputs"] |= more(number)  # type: ignore[operator]  # JSON of this file's own
 
     go_on(world, 3, traffic)
+    assert asked
+    return [json.loads(each)["input_data"] for each in asked]
 
-    shadows = [json.loads(each)["input_data"]["columns"] for each in asked]
-    assert shadows
-    assert not any("row_id" in columns for columns in shadows)
+
+def test_a_shadow_request_bears_no_id_by_which_it_could_pass_for_a_strangers(world: World) -> None:
+    asked = shadows_of(world, lambda number: {"row_id": number})
+    assert not any("row_id" in each["columns"] for each in asked)
+
+
+def test_a_shadow_request_has_whole_numbers_as_they_were_sent(world: World) -> None:
+    """An endpoint whose signature says long refuses 2.0."""
+    asked = shadows_of(world, lambda number: {"rings": 2**60 + 1 if number % 2 else None})
+    for each in asked:
+        place = each["columns"].index("rings")
+        assert {row[place] for row in each["data"]} == {None, 2**60 + 1}
+        assert not any(isinstance(row[place], float) for row in each["data"])
+
+
+def test_a_shadow_request_has_a_time_as_a_text_although_the_collector_keeps_a_number(world: World) -> None:
+    """azureml-ai-monitoring 1.0.0, payload/logdata.py: `to_json(orient="records")`."""
+    kept = {"seen": 1710849600000, "rings": 1710849600000}
+    for each in shadows_of(world, lambda number: dict(kept), seen=True):
+        said = dict(zip(each["columns"], each["data"][0], strict=True))
+        assert (said["seen"], said["rings"]) == ("2024-03-19T12:00:00.000000", 1710849600000)
+
+
+def test_an_answer_that_the_collector_has_in_no_readable_form_makes_no_pair(world: World) -> None:
+    in_canary(world, loop("{shadow_disagreement: 0.1}"))
+
+    def traffic() -> None:
+        live(world)
+        for name, kept in world.ports.evidence.rows.items():
+            two = {"species": "Adelie", "sure": 0.9}
+            world.ports.evidence.rows[name] = [{**row, "output": two} for row in kept]
+
+    release = go_on(world, 12, traffic)
+    assert release.phase is Phase.CANARY and release.waiting_for is not None
+    assert Code.CANARY_METRIC_MISSING in release.waiting_for.codes()
 
 
 def test_a_shadow_margin_takes_a_canary_back(world: World) -> None:
@@ -279,6 +316,7 @@ def test_numbers_are_counted_in_bands_fixed_beforehand() -> None:
     assert [bands.name(v) for v in (float("nan"), None, "text", True, [1.0])] == [None] * 5
     assert bands.same(1.0, 1.05)
     assert not bands.same(1.0, 1.2)
+    assert not any(one.same(None, None) or one.same({"a": 1}, {"a": 1}) for one in (bands, Scale()))
 
 
 def finished(world: World) -> Release:

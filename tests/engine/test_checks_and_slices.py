@@ -125,12 +125,13 @@ GOLDEN = {"columns": ["flipper_length_mm"], "data": [[180], [230]]}
     [
         (["Adelie", "Gentoo"], Phase.LIVE, "all well formed, 2 equal to what training recorded"),
         (["Adelie", "Adelie"], Phase.REJECTED, "1 of 2 predictions differ from training's: 'Gentoo' for 'Adelie'"),
+        ([["Adelie"], ["Gentoo"]], Phase.LIVE, "all well formed, 2 equal to what training recorded"),
         (["Adelie"], Phase.GATING, "golden.json of job birds-r1-a1 cannot be used (ValueError: 1 answers for 2 rows)"),
+        (["Adelie", None], Phase.GATING, "1 of 2 answers are no answers of a classification"),
+        ({"species": 1}, Phase.GATING, "its answers are no list"),
     ],
 )  # fmt: skip
-def test_the_smoke_test_asks_what_the_pipeline_recorded(
-    recorded: list[str], phase: Phase, words: str
-) -> None:
+def test_the_smoke_test_asks_what_the_pipeline_recorded(recorded: object, phase: Phase, words: str) -> None:
     world = World()
     world.publish()
     world.ports.training.golden = json.dumps({"input_data": GOLDEN, "answers": recorded}).encode()
@@ -159,6 +160,24 @@ def test_probabilities_are_read_where_a_deployment_states_them(
     body = {"predictions": ["Adelie", "Gentoo"], "probabilities": probabilities}
     said = Predictions(("Adelie", "Gentoo"), (), (), tuple(read_stated(body, 2)))
     assert said.stated == tuple(stated)
+
+
+@pytest.mark.parametrize(
+    ("values", "keys"),
+    [((1.0, 0.0), ("1.0", "0.0")), ((1, 0), ("1.0", "0.0")), ((True, False), ("true", "false"))],
+)
+def test_probabilities_are_found_under_a_class_however_a_key_of_json_spells_it(
+    values: tuple[object, ...], keys: tuple[str, str]
+) -> None:
+    """`dict(zip(model.classes_, p))` of classes that are floats or truth values."""
+    first, second = keys
+    said = Predictions(values, (), (), ({first: 0.9, second: 0.1}, {first: 0.2, second: 0.8}))
+    assert said.stated == (0.9, 0.8)
+
+
+def test_probabilities_are_read_from_where_the_predictions_are() -> None:
+    body = {"predictions": ["Adelie", "Gentoo"], "probabilities": [0.9, 0.6]}
+    assert [read_stated(one, 2) for one in (body, json.dumps(body), {"result": body})] == [[0.9, 0.6]] * 3
 
 
 def test_a_probability_of_the_answer_says_the_other_classs_too_where_there_are_two() -> None:

@@ -30,7 +30,7 @@ from shared.verdict.predictions import Predictions
 from shared.verdict.served_inputs import LATE, Window
 from shared.words import say, spoken
 from tests.engine.test_labels_and_bake import labels as hand_in
-from tests.engine.world import World, csv
+from tests.engine.world import World, csv, overheard
 
 LOOP = """
 loop: birds
@@ -311,6 +311,18 @@ def test_truth_values_and_whole_numbers_with_gaps_are_columns_like_others() -> N
     given = hour(made, 2, more=odd)
     found = close(made).estimate
     assert found is not None and found.low <= right(given) <= found.high
+
+
+def test_times_that_the_collector_keeps_as_numbers_are_times_and_asked_as_texts() -> None:
+    """azureml-ai-monitoring 1.0.0, payload/logdata.py: `to_json(orient="records")`, which has epoch milliseconds."""
+    first, minute = pd.Timestamp("2024-01-01"), pd.Timedelta(minutes=1)
+    made = world(more=lambda given: given.assign(t=first + given.index * minute))
+    asked = overheard(made)
+    hour(made, 2, more=lambda given: given.assign(t=1704067200000 + given.index * 60_000))
+    window = close(made)
+    assert window.estimate is not None and Code.SERVED_INCOMPLETE not in codes(made)
+    [said, *_] = [json.loads(one)["input_data"] for one in asked]
+    assert said["data"][0][said["columns"].index("t")].startswith("2024-01-01T")
 
 
 def test_labels_that_are_no_numbers_check_nothing_and_the_file_is_joined_all_the_same() -> None:

@@ -93,6 +93,48 @@ def test_classes_written_as_floats_with_gaps_are_classes_in_whatever_form_they_a
     assert gate.verdict.challenger is not None and gate.verdict.challenger.value == 1.0
 
 
+def test_truth_values_are_two_classes_and_not_four() -> None:
+    """A profile spells them as JSON does, an answer is True."""
+    draw = random.Random(3)
+    lines = ["row_id,size,price"]
+    lines += [f"{n},{(size := draw.uniform(0, 2)):.3f},{str(size > 1).lower()}" for n in range(400)]
+    world = first(World(), "\n".join(lines).encode(), NO_METRIC, lambda row: float(row["size"]) > 1)
+    assert world.release(1).phase is Phase.LIVE, world.release(1).reason
+    gate = GateRecord.from_dict(stored(world, 1, JudgementKind.GATE))
+    assert gate.evidence.known_classes == ("False", "True")
+    assert gate.verdict.challenger is not None and gate.verdict.challenger.value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ([[4000.0], [2000.0]], None),
+        ([4000.0, None], "1 of 2 answers are no answers of a regression"),
+        (["4000.0", "2000.0"], "2 of 2 answers are no answers of a regression"),
+    ],
+)
+def test_golden_answers_that_are_no_numbers_are_told_and_stop_no_loop(
+    answers: list[object], words: str | None
+) -> None:
+    world = World()
+    golden = {"input_data": {"columns": ["size"], "data": [[40], [20]]}, "answers": answers}
+    world.ports.training.golden = json.dumps(golden).encode()
+    release = first(world, sales(), NO_METRIC).release(1)
+    if words is None:
+        assert release.phase is Phase.LIVE, release.reason
+        return
+    assert release.phase is Phase.GATING and release.waiting_for is not None
+    assert Code.OBSERVATION_FAILED in release.waiting_for.codes() and words in say(release.waiting_for)
+
+
+def test_golden_rows_in_which_a_column_stands_twice_are_told() -> None:
+    world = World()
+    golden = {"input_data": {"columns": ["size", "size"], "data": [[40, 40]]}, "answers": [4000.0]}
+    world.ports.training.golden = json.dumps(golden).encode()
+    release = first(world, sales(), NO_METRIC).release(1)
+    assert release.waiting_for is not None and "a column stands in it twice" in say(release.waiting_for)
+
+
 def test_the_loop_file_is_heard_before_the_values() -> None:
     """Stars from 1 to 5 may be a quantity; only a person knows."""
     draw = random.Random(4)

@@ -217,3 +217,16 @@ def season(year: int, **changes: float) -> pd.DataFrame:
 
 def csv(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index=False).encode()
+
+
+def overheard(world: World) -> list[str]:
+    """What models are asked from now on."""
+    found: list[str] = []
+    before = world.ports.serving.answer
+
+    def answer(endpoint: str, deployment: str, payload: str) -> Answer:
+        found.append(payload)
+        return before(endpoint, deployment, payload)
+
+    world.ports.serving.answer = answer
+    return found

@@ -66,6 +66,15 @@ def test_two_perfect_models_on_penguin_sized_holdouts(
         assert settled.outcome is Outcome.PASS
 
 
+def test_a_champion_that_spells_classes_otherwise_is_not_beaten_by_that() -> None:
+    asked = rows(200, 0.9, 0.9)
+    number = {"Adelie": 0, "Chinstrap": 1, "Gentoo": 2}
+    encoded = replace(asked, champion=tuple(number[str(one)] for one in asked.champion or ()))
+    verdict = judge_gate(encoded, GatePolicy("f1_macro", 0.1))
+    assert (verdict.outcome, verdict.champion) == (Outcome.INCONCLUSIVE, None)
+    assert verdict.reasons == (reason(Code.GATE_UNUSABLE_VALUES, of="champion"),)
+
+
 def test_a_perfect_score_is_not_certainty() -> None:
     low = judge_gate(rows(40, 1, 1), GatePolicy("accuracy", 0.1)).difference
     assert low is not None and low.low is not None

@@ -9,12 +9,15 @@ import sys
 import pytest
 
 from shared.domain.reason import Code
-from shared.gate.smoke import SmokeEvidence, SmokePolicy, answers_of, judge_smoke
+from shared.gate.gate_record import bad_values
+from shared.gate.smoke import SmokeEvidence, SmokePolicy, answers_of, judge_smoke, only
+from shared.serving import collector_rows
 from shared.stats.metrics import METRICS
 from shared.verdict.metric import Threshold, judge_metric
 from shared.words import say
 
 CLASSES = SmokePolicy("classification", ("Adelie", "Gentoo"))
+GOOD = ["Adelie", "Gentoo"]
 
 
 def labelled(n: int, right: float, seed: int = 0) -> tuple[list[object], list[object]]:
@@ -77,10 +80,64 @@ def test_malformed_answers_with_status_200_fail(answer: object, words: str) -> N
     assert words in say(verdict.reasons[0])
 
 
-def test_good_answers_pass_in_every_usual_wrapping() -> None:
-    for answer in (["Adelie", "Gentoo"], {"predictions": ["Adelie", "Gentoo"]}, '["Adelie", "Gentoo"]'):
-        assert judge_smoke([SmokeEvidence(2, 200, answer, 10, ("Adelie", "Gentoo"))], CLASSES).passed
-        assert answers_of(answer) == ("Adelie", "Gentoo")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        GOOD,
+        {"predictions": GOOD},
+        {"result": GOOD},
+        {"outputs": GOOD},
+        {"predictions": '["Adelie", "Gentoo"]'},
+        '["Adelie", "Gentoo"]',
+        [["Adelie"], ["Gentoo"]],
+        [{"species": "Adelie"}, {"species": "Gentoo"}],
+        *(
+            {"result": GOOD, key: nothing}
+            for key in ("error", "message", "detail", "exception")
+            for nothing in (None, "", [], {}, False, 0)
+        ),
+    ],
+)
+def test_good_answers_pass_in_every_usual_wrapping_and_the_collectors_reader_has_them_alike(
+    answer: object,
+) -> None:
+    assert judge_smoke([SmokeEvidence(2, 200, answer, 10, ("Adelie", "Gentoo"))], CLASSES).passed
+    assert answers_of(answer) == ("Adelie", "Gentoo")
+    assert [only(row) for row in collector_rows._rows(answer)] == GOOD
+
+
+@pytest.mark.parametrize("row", [{"error": "no such column"}, {"a": 1, "b": 2}, [1, 2], {}, []])
+def test_a_row_of_several_columns_or_an_error_in_its_place_is_no_answer(row: object) -> None:
+    assert answers_of([row]) == (row,)
+    assert not judge_smoke([SmokeEvidence(1, 200, [row])], SmokePolicy("classification")).passed
+    assert bad_values([row], "classification") == 1
+
+
+@pytest.mark.parametrize(
+    ("truth", "answers"),
+    [
+        ([True, False], [1, 0]),
+        ([True, False], [1.0, 0.0]),
+        ([True, False], ["true", "false"]),
+        (["Adelie", "Gentoo"], [0, 1]),
+        (["Adelie", "Gentoo"], [{"species": "Adelie", "p": 0.9}] * 2),
+    ],
+)
+def test_answers_in_another_spelling_are_not_wrong_but_of_no_use(
+    truth: list[object], answers: list[object]
+) -> None:
+    verdict = judge_metric(truth * 30, answers * 30, METRICS["f1_macro"], Threshold(0.85))
+    assert (verdict.breached, verdict.value) == (None, None)
+    assert verdict.reason.code is Code.METRIC_BAD_VALUES
+
+
+def test_a_model_that_is_never_right_is_breached() -> None:
+    for truth, answers in ((["a", "b"] * 30, ["b", "a"] * 30), (["new"] * 60, ["a"] * 60)):
+        assert judge_metric(truth, answers, METRICS["accuracy"], Threshold(0.85), classes={"a", "b"}).breached
+    one = judge_metric(["new"] * 60, ["a"] * 60, METRICS["accuracy"], Threshold(0.85))
+    assert one.breached, "of a single class nobody can tell"
+    part = judge_metric(["b", "c"] * 30, ["a"] * 60, METRICS["accuracy"], Threshold(0.85), whole=False)
+    assert part.breached, "a slice may lack the class that was answered"
 
 
 def test_numbers_must_be_finite_and_equal_to_the_golden_ones() -> None:

@@ -7,11 +7,13 @@ import random
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 import psutil
 import pytest
 from azure.ai.ml import MLClient
@@ -47,6 +49,7 @@ from shared.azure.arm import ResourceManager
 from shared.errors import DriftloopError
 from shared.ports import Scale
 from shared.serving.autoscale import _properties
+from shared.verdict import predictions
 from tests.patience import until
 
 ROW = {"row_id": "r-1", "x": 2.0}
@@ -563,7 +566,8 @@ def test_a_deployment_is_creating_until_its_pace_is_over(pair: Endpoint, local_a
 
 @pytest.fixture(scope="module")
 def mlflow_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
-    """One whose own conda.yaml asks for what it is made of alone, and one that asks for the collector's package too."""
+    """One whose own conda.yaml asks for what it is made of alone, one that asks for the collector's package too, and
+    one whose signature has a datetime."""
     folder = tmp_path_factory.mktemp("mlflow")
     script = (
         "import sys, pandas as pd, mlflow; from mlflow.models import infer_signature;"
@@ -572,13 +576,15 @@ def mlflow_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
         "made_of = ['mlflow==' + mlflow.__version__, 'scikit-learn'];"
         "save = lambda place, *more: mlflow.sklearn.save_model(L().fit(x, y), place,"
         " signature=infer_signature(x, y), serialization_format='cloudpickle', pip_requirements=[*made_of, *more]);"
-        "save('bare/model'); save('collecting/model', 'azureml-ai-monitoring')"
+        "save('bare/model'); save('collecting/model', 'azureml-ai-monitoring');"
+        "from sklearn.dummy import DummyRegressor as L;"
+        "x = x.assign(t=pd.Timestamp('2024-03-19', tz='UTC')); save('timed/model', 'azureml-ai-monitoring')"
     )
     command = [str(python_for("of the tests", {})), "-c", script]
     subprocess.run(command, check=True, capture_output=True, cwd=folder)
     return {
         name: Model(path=str(folder / name / "model"), name=f"mlflow-{name}", type="mlflow_model")
-        for name in ("bare", "collecting")
+        for name in ("bare", "collecting", "timed")
     }
 
 
@@ -599,36 +605,52 @@ def test_an_mlflow_model_without_the_collectors_package_does_not_start(
     pair.client.online_deployments.begin_delete("bare", pair.name).result()
 
 
-def test_an_mlflow_model_serves_without_code(pair: Endpoint, mlflow_models: dict[str, Model]) -> None:
+@contextmanager
+def mlflow_deployment(
+    pair: Endpoint, name: str, model: Model
+) -> Iterator[Callable[[object], httpx.Response]]:
+    """A deployment of this name that collects, and what calls it."""
     collections = {name: DeploymentCollection(enabled="true") for name in ("model_inputs", "model_outputs")}
     made = ManagedOnlineDeployment(
-        name="mlflow",
+        name=name,
         endpoint_name=pair.name,
-        model=mlflow_models["collecting"],
+        model=model,
         instance_type="Standard_DS3_v2",
         instance_count=1,
         data_collector=DataCollector(collections=collections),
     )
     pair.client.online_deployments.begin_create_or_update(made).result()
-    headers = {"authorization": f"Bearer {pair.token}", "azureml-model-deployment": "mlflow"}
-    body = {"input_data": {"columns": ["a", "b"], "index": [0, 1], "data": [[1, 1], [3, 0]]}}
-    assert pair.http.post(pair.uri, json=body, headers=headers).json() == pytest.approx([3.0, 6.0])
-    wrong = pair.http.post(pair.uri, json={"data": []}, headers=headers)
-    assert (wrong.status_code, wrong.headers["ms-azureml-model-error-statuscode"]) == (424, "400")
-    container = pair.client.datastores.get("workspaceblobstore").container_name
-    with BlobServiceClient(pair.azure.settings.storage("blob"), DefaultAzureCredential()) as blobs:
-        store = blobs.get_container_client(container)
+    headers = {"authorization": f"Bearer {pair.token}", "azureml-model-deployment": name}
+    yield lambda body: pair.http.post(pair.uri, json=body, headers=headers)
+    pair.client.online_deployments.begin_delete(name, pair.name).result()
 
-        def predicted() -> object:
-            found = [
-                store.download_blob(name).readall() for name in store.list_blob_names(name_starts_with=prefix)
-            ]
-            return [json.loads(line) for lines in found for line in lines.splitlines()]
 
-        prefix = f"modelDataCollector/{pair.name}/mlflow/model_outputs/"
-        [event] = until(predicted)
+def test_an_mlflow_model_serves_without_code(pair: Endpoint, mlflow_models: dict[str, Model]) -> None:
+    with mlflow_deployment(pair, "mlflow", mlflow_models["collecting"]) as call:
+        body = {"input_data": {"columns": ["a", "b"], "index": [0, 1], "data": [[1, 1], [3, 0]]}}
+        assert call(body).json() == pytest.approx([3.0, 6.0])
+        wrong = call({"data": []})
+        assert (wrong.status_code, wrong.headers["ms-azureml-model-error-statuscode"]) == (424, "400")
+        [event] = until(lambda: collected(pair, "mlflow", "model_outputs"))
     assert [row["0"] for row in event["data"]] == pytest.approx([3.0, 6.0])
-    pair.client.online_deployments.begin_delete("mlflow", pair.name).result()
+
+
+def test_an_mlflow_model_takes_a_time_without_a_zone_and_collects_it_as_a_number(
+    pair: Endpoint, mlflow_models: dict[str, Model]
+) -> None:
+    """Sources: Azure/azureml-assets, mlflow_score_script.py, which has inference-schema read a frame against the types
+    of the signature, and collects what came of it; azureml-ai-monitoring 1.0.0, payload/logdata.py, which writes a
+    frame with `to_json(orient="records")`: times are milliseconds since 1970."""
+    at = pd.Timestamp("2024-03-19T12:00", tz="UTC")
+    rows = pd.DataFrame({"a": [1.0, 3.0], "b": [1.0, 0.0], "t": [at, at]})
+    with mlflow_deployment(pair, "timed", mlflow_models["timed"]) as call:
+        sent = json.loads(predictions.payload(rows))
+        assert call(sent).json() == pytest.approx([8 / 3, 8 / 3])
+        for row in sent["input_data"]["data"]:
+            row[2] += "Z"
+        assert call(sent).status_code == 424
+        [event] = until(lambda: collected(pair, "timed", "model_inputs"))
+    assert {row["t"] for row in event["data"]} == {1710849600000}
 
 
 def test_a_restarted_workspace_serves_the_same_deployments(pair: Endpoint, local_azure: LocalAzure) -> None:

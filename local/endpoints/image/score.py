@@ -3,6 +3,9 @@
 Input is `{"input_data": {"columns": [...], "index": [...], "data": [...]}}`, or a list of rows; the answer
 is the list of predictions. Where the deployment collects `model_inputs` or `model_outputs`, Microsoft's
 collector gets both under one correlation id, which is a new one and not the request's.
+
+Source: the script itself, mlflow_score_script.py in Azure/azureml-assets: a frame is read by `PandasParameterType` of
+inference-schema with `orient="split"` against the signature's types, and that frame is collected and predicted.
 """
 
 import json
@@ -15,17 +18,20 @@ import numpy as np
 import pandas as pd
 from azureml.ai.monitoring import Collector
 from azureml_inference_server_http.api.aml_response import AMLResponse
+from inference_schema.parameter_types.pandas_parameter_type import PandasParameterType
 from mlflow.pyfunc import PyFuncModel, load_model
 
 _log = logging.getLogger("azmlinfsrv")
 _model: PyFuncModel
+_reader: PandasParameterType
 _collectors: dict[str, Any] = {}
 
 
 def init() -> None:
-    global _model
+    global _model, _reader
     root = Path(os.environ["AZUREML_MODEL_DIR"])
     _model = load_model(str(next(root.rglob("MLmodel")).parent))
+    _reader = _reader_of(_model)
     for name in os.environ.get("LOCAL_COLLECTIONS", "").split():
         _collectors[name] = Collector(
             name=name, on_error=lambda error: _log.error("not collected: %s", error)
@@ -38,7 +44,7 @@ def run(raw_data: str) -> Any:
         return AMLResponse({"message": "The request must hold the key 'input_data'."}, 400, json_str=True)
     rows = _frame(body["input_data"])
     context = _collectors["model_inputs"].collect(rows) if "model_inputs" in _collectors else None
-    predictions = _model.predict(_typed(rows))
+    predictions = _model.predict(rows)
     if "model_outputs" in _collectors:
         _collectors["model_outputs"].collect(pd.DataFrame(predictions), context)
     if isinstance(predictions, pd.DataFrame):
@@ -47,16 +53,15 @@ def run(raw_data: str) -> Any:
 
 
 def _frame(data: Any) -> pd.DataFrame:
-    if isinstance(data, dict):
-        return pd.DataFrame(data["data"], columns=data.get("columns"), index=data.get("index"))
-    return pd.DataFrame(data)
+    return _reader.deserialize_input(data) if isinstance(data, dict) else pd.DataFrame(data)
 
 
-def _typed(rows: pd.DataFrame) -> pd.DataFrame:
-    """JSON has one kind of number, a signature has several: give each column the type that it promises."""
-    schema = _model.metadata.get_input_schema()
-    if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
-        return rows
-    wanted = dict(zip(schema.input_names(), schema.pandas_types(), strict=True))
-    numbers = {name: kind for name, kind in wanted.items() if name in rows and np.dtype(kind).kind in "fiu"}
-    return rows.astype(numbers)
+def _reader_of(model: PyFuncModel) -> PandasParameterType:
+    """JSON has one kind of number and no times, a signature has more: each column gets the type that is promised, and a
+    text that is no such value is refused."""
+    schema, sample = model.metadata.get_input_schema(), pd.DataFrame()
+    named = schema is not None and not schema.is_tensor_spec() and schema.has_input_names()
+    if named:
+        types = dict(zip(schema.input_names(), schema.pandas_types(), strict=True))
+        sample = pd.DataFrame(columns=list(types)).astype(types)
+    return PandasParameterType(sample, enforce_column_type=named, enforce_shape=False, orient="split")

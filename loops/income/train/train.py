@@ -78,7 +78,7 @@ def main(training_data: Path, algorithm: str, strength: str, model: Path) -> Non
     (model / "saved").rmdir()
     persons = pd.DataFrame(json.loads((Path(__file__).parent / "persons.json").read_text()))
     persons = persons[features.columns].astype(features.dtypes)
-    asked = {"input_data": json.loads(persons.to_json(orient="split"))}
+    asked = {"input_data": json.loads(persons.to_json(orient="split", double_precision=15))}
     (model / "golden.json").write_text(  # the smoke test asks the deployment the same
         json.dumps(asked | {"answers": chosen.predict(persons).tolist()})
     )

@@ -53,7 +53,7 @@ def main(table: Path, trees: int, model: Path) -> None:
         )
     )
     asked = features.head(5)
-    table = json.loads(asked.to_json(orient="split"))
+    table = json.loads(asked.to_json(orient="split", double_precision=15))
     (model / "golden.json").write_text(  # the smoke test asks the deployment the same
         json.dumps({"input_data": table, "answers": classifier.predict(asked).tolist()})
     )

@@ -72,6 +72,10 @@ def _landed(data: Mapping[str, object], account_url: str) -> Landed | Uninterest
     api, url = str(data.get("api")), str(data.get("url", ""))
     if (end := _UNFINISHED.get(api)) is not None and not url.endswith(f"/{FOLDER_END}"):
         return Uninteresting(f"{api}: the file has no content yet, {end} follows")
+    if (api, str(data.get("blobtype"))) == ("PutBlob", "AppendBlob"):
+        return Uninteresting(
+            "an append blob was made, which is empty; the sweep finds it once nobody appends to it"
+        )
     container, written = _path(url, account_url)
     container, name = unquote(container), unquote(written)
     etag = str(data.get("etag", "")).strip('"')

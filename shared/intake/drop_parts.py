@@ -5,6 +5,7 @@ A Delta table is read at each of its commits: a version is the whole table as it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,7 +19,7 @@ from shared.files import partitions
 from shared.inbox.landings import FOLDER_END
 from shared.intake import manifest
 from shared.intake.manifest import Promised
-from shared.intake.rejections import listed, rejected
+from shared.intake.rejections import listed, quoted, rejected
 from shared.ports import Blob
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
@@ -69,7 +70,13 @@ def parts(
     """What `blob` stands for. InputRejected where it is not complete; DependencyUnavailable where it may be yet; NoDrop
     where there is nothing to read."""
     data = unit.published().definition.data
+    if _being_copied([blob]):
+        raise NoDrop(copied_yet(blob))
     found = _found(unit, record, blob, data, scratch)
+    if names := _being_copied(found.blobs):
+        words = f"{listed(names)} of {found.folder} is being copied"
+        _wait(unit, record, f"{words}; the folder waits", code=Code.COPY_UNDER_WAY)
+        raise rejected("copy-incomplete", words)
     if (total := sum(part.size_bytes for part in found.blobs)) > max_bytes:
         raise InputRejected(
             "too-large",
@@ -77,6 +84,20 @@ def parts(
             f"split the drop or raise `{key}`",
         )
     return found
+
+
+def _being_copied(blobs: Sequence[Blob]) -> list[str]:
+    """Names of those that a copy is yet to fill; InputRejected where one never will."""
+    if broken := [one for one in blobs if one.copy not in ("", "pending")]:
+        words = f"{listed([one.name for one in broken])} has no content: its copy ended as {broken[0].copy}"
+        raise rejected("copy-incomplete", words)
+    return [one.name for one in blobs if one.copy]
+
+
+def copied_yet(blob: Blob) -> Reason:
+    """Once its copy has ended it is another blob, which the sweep finds."""
+    words = f"{quoted(blob.name)} is being copied; it is read within a quarter of an hour after its copy has ended"
+    return reason(Code.COPY_UNDER_WAY, text=words)
 
 
 def folder_of(record: InboxRecord, blob: Blob, data: Data) -> str:
@@ -135,26 +156,26 @@ def _named(
     file = scratch / "manifest"
     unit.ports.blobs.download(blob, file)
     promised = {one.name: one for one in manifest.read(file.read_bytes(), blob.name.rpartition("/")[2])}
-    below = {one.name[len(folder) :]: one for one in blobs if one.name != blob.name}
+    below = {one.name[len(folder) :]: one for one in blobs if one.name != blob.name and not one.copy}
     absent = manifest.absent(promised.values(), {name: one.size_bytes for name, one in below.items()})
     if absent:
         words = (
             f"{folder}: {'; '.join(absent[:5])}{f' and {len(absent) - 5} more' if len(absent) > 5 else ''}"
         )
-        _wait(unit, record, f"{words}; its manifest waits")
+        _wait(unit, record, f"{words}; its manifest waits", code=Code.MANIFEST_WAITS)
         raise rejected("manifest-differs", words)
     left_out = sorted(name for name in below.keys() - promised.keys() if partitions.is_part(name))
     told = (f"{listed(left_out)} of the folder: not in the manifest, not read",) if left_out else ()
     return Parts(folder, [below[name] for name in sorted(promised)], promised, told)
 
 
-def _wait(unit: Unit, record: InboxRecord, words: str) -> None:
+def _wait(unit: Unit, record: InboxRecord, words: str, *, code: Code) -> None:
     """Not for ever: what is named may still be on its way."""
     from shared.loopfile.definition import Complete
 
     complete = unit.published().definition.data.complete or Complete()
     if unit.ports.clock.now() < record.received_at + complete.wait:
-        raise DependencyUnavailable(words, LOOK_AGAIN_S, code=Code.MANIFEST_WAITS)
+        raise DependencyUnavailable(words, LOOK_AGAIN_S, code=code)
 
 
 def not_quiet(data: Data, place: str) -> Reason:
@@ -172,6 +193,15 @@ def read_as(unit: Unit, place: str) -> int:
     return int(found.doc) if found else 0
 
 
+def is_of(unit: Unit, version: int, blob: Blob) -> bool:
+    """Whether the version of a folder was read from this blob; of older rows, whether it had landed by then."""
+    read = unit.version(version)[0]
+    if read.files:
+        files: dict[str, str] = json.loads(unit.ports.documents.get(read.files))
+        return files.get(blob.name) == blob.etag
+    return read.landed_at is None or blob.created_at <= read.landed_at
+
+
 # --- Delta tables --------------------------------------------------------------------------------
 
 
@@ -180,7 +210,8 @@ def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: 
     from shared.files.drop_files import Limits
     from shared.tables import delta_table
 
-    there = {one.name[len(folder) :]: one for one in unit.ports.blobs.list(blob.container, folder)}
+    whole_blobs = (one for one in unit.ports.blobs.list(blob.container, folder) if not one.copy)
+    there = {one.name[len(folder) :]: one for one in whole_blobs}
     later = [n for name in there if (found := commit_of(name)) and (n := found[1]) > number and not found[0]]
     words = f"the Delta table {folder.rstrip('/')}"
     data = unit.published().definition.data
@@ -198,7 +229,7 @@ def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: 
             raise
         if whole and later:
             raise NoDrop(_overtaken(blob, number), InboxState.SUPERSEDED) from None
-        _wait(unit, record, str(rejection))
+        _wait(unit, record, str(rejection), code=Code.MANIFEST_WAITS)
         raise
     known = number - 1 if not whole else -1 if read is None or anew else _commit_read(read)
     if snapshot.changed_at <= known:

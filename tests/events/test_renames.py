@@ -122,6 +122,8 @@ def test_a_folder_that_is_renamed_is_complete_once_it_has_been_quiet() -> None:
     world.clock.advance(3600)
     world.send(folder("landing/staging/run1", "landing/birds/run1"))
     world.ticks(2)
+    assert versions(world) == []
+    world.ticks(2, seconds=600)
     (version,) = versions(world)
     assert version.source == "landing/birds/run1/"
 

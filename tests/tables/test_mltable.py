@@ -15,7 +15,6 @@ from shared.errors import InputRejected
 from shared.intake import ReadSpec, read_drop
 from shared.reader import profile_files
 from shared.reader.batches import open_sources
-from shared.runtime import tick
 from shared.state import rows
 from shared.tables import mltable
 from tests.engine.world import World, csv, season
@@ -150,7 +149,7 @@ def test_a_folder_with_an_mltable_is_a_drop_of_what_it_names(
     pd.DataFrame({"of": ["another table"]}).to_csv(folder / "other.csv", index=False)
     (folder / "MLTable").write_text("paths: [{folder: ./parts}]\ntransformations: [{read_delimited: {}}]")
     assert CliRunner().invoke(app, ["drop", "birds", str(folder)]).exit_code == 0
-    tick.sweep(world.ports)
+    world.sweep()
     world.ticks(2)
     (row,) = world.ports.store.range("birds", "version-", limit=9)
     assert rows.decode(DataVersion, row).rows == len(season(2007))

@@ -16,6 +16,7 @@ from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.files import partitions
+from shared.files.passed_over import is_data
 from shared.inbox.landings import FOLDER_END
 from shared.intake import manifest
 from shared.intake.manifest import Promised
@@ -121,18 +122,35 @@ def _found(unit: Unit, record: InboxRecord, blob: Blob, data: Data, scratch: Pat
     if any(one.name.startswith(f"{folder}{LOG}/") for one in blobs):
         raise NoDrop(reason(Code.TABLE_FOLDER, folder=f"{blob.container}/{folder}"))
     if table := partitions.table_of(one.name[len(folder) :] for one in blobs):
-        raise rejected("delta-table", f"{folder} is {table}, whose files hold deleted rows as well")
+        raise rejected("delta-table", f"{folder} holds {table}, whose files hold deleted rows as well")
     if not quiet and blob.name != f"{folder}{FOLDER_END}":
         named = _named(unit, record, blob, folder, blobs, scratch)
         return _as_mltable(unit, named, named.blobs, scratch)
     found = [one for one in blobs if partitions.is_part(one.name[len(folder) :])]
     if quiet and any(one.created_at > blob.created_at for one in found):
         raise NoDrop(not_quiet(data, f"{blob.container}/{folder.rstrip('/')}"), InboxState.SUPERSEDED)
+    left_out = [] if data.complete and data.complete.quiet else _left_out(folder, blobs)
     if not found:
-        raise InputRejected(
-            "empty-folder", f"{folder} holds {FOLDER_END} but no data file; land the part files first"
-        )
-    return _as_mltable(unit, Parts(folder, sorted(found, key=lambda one: one.name)), blobs, scratch)
+        raise rejected("empty-folder", f"{folder} holds {FOLDER_END} but no data file{_but(left_out)}")
+    told = (f"{listed(left_out)} of the folder: in no partition of it, not read",) if left_out else ()
+    return _as_mltable(
+        unit, Parts(folder, sorted(found, key=lambda one: one.name), told=told), blobs, scratch
+    )
+
+
+def _left_out(folder: str, blobs: Sequence[Blob]) -> list[str]:
+    """Data in folders below it that are no partitions, that no MLTable may name, and that are no drops by an end of
+    their own."""
+    names = [one.name[len(folder) :] for one in blobs]
+    if mltable.NAME in names:
+        return []
+    ended = {name.rpartition("/")[0] for name in names if name.endswith(f"/{FOLDER_END}")}
+    inner = [name for name in names if is_data(name) and not partitions.is_part(name)]
+    return [name for name in inner if name.rpartition("/")[0] not in ended]
+
+
+def _but(left_out: list[str]) -> str:
+    return f", but {listed(left_out)} in folders that are no partitions" if left_out else ""
 
 
 def _as_mltable(unit: Unit, parts: Parts, among: Sequence[Blob], scratch: Path) -> Parts:

@@ -14,7 +14,7 @@ from shared.domain.reason import Code
 from shared.domain.version import DataVersion
 from shared.runtime import tick
 from shared.state import rows
-from shared.words import say_all
+from shared.words import say, say_all
 from tests.engine.world import ACCOUNT, World, created, csv, season
 
 
@@ -145,7 +145,51 @@ def test_a_copy_that_failed_says_so() -> None:
     assert "ended as failed" in say_all([record.reason])
 
 
-@pytest.mark.parametrize("log", ["metadata/v1.metadata.json", ".hoodie/hoodie.properties"])
+def test_a_partition_of_a_column_whose_name_begins_with_a_mark_is_data() -> None:
+    """As to Spark (SPARK-16975, apache/spark#31169)."""
+    world = World()
+    world.publish()
+    world.land("run/year=2007/p.csv", csv(season(2007).drop(columns="year")))
+    world.land("run/year=2008/_m=1/p.csv", csv(season(2008).drop(columns="year").assign(_m=1)))
+    world.drop("run/_SUCCESS", b"")
+    (record,) = [one for one in records(world) if one.body["name"].endswith("_SUCCESS")]
+    assert record.reason is not None and record.reason.code is Code.MIXED_SCHEMAS, "no file is passed over"
+    for year in (2007, 2008):
+        world.land(f"all/_season={year}/p.csv", csv(season(year)))
+    world.drop("all/_SUCCESS", b"")
+    (row,) = world.ports.store.range("birds", "version-", limit=9)
+    assert rows.decode(DataVersion, row).rows == len(season(2007)) + len(season(2008))
+
+
+def test_files_of_an_ended_folder_that_lie_in_no_partition_are_told() -> None:
+    world = World()
+    world.publish()
+    world.land("run/p.csv", csv(season(2007)))
+    world.land("run/more/p.csv", csv(season(2008)))
+    world.land("run/own/p.csv", csv(season(2009)))
+    world.land("run/own/_SUCCESS", b"")
+    world.drop("run/_SUCCESS", b"")
+    (row,) = world.ports.store.range("birds", "version-", limit=9)
+    told = say_all(rows.decode(DataVersion, row).findings)
+    assert "'more/p.csv' of the folder: in no partition of it, not read" in told and "own" not in told
+    world.land("deep/more/p.csv", csv(season(2008)))
+    world.drop("deep/_SUCCESS", b"")
+    (record,) = [one for one in records(world) if one.body["name"] == "birds/deep/_SUCCESS"]
+    assert record.reason is not None and "'more/p.csv' in folders that are no partitions" in say(
+        record.reason
+    )
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "metadata/v1.metadata.json",
+        ".hoodie/hoodie.properties",
+        "year=2007/_delta_log/00000000000000000000.json",
+        "year=2007/.hoodie_partition_metadata",
+        "year=2007/metadata/v1.metadata.json",
+    ],
+)
 def test_a_folder_of_a_table_with_deleted_rows_is_quarantined_by_name(log: str) -> None:
     world = World()
     world.publish()

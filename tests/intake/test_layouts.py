@@ -194,7 +194,11 @@ def test_an_index_or_an_ignored_column_in_some_parts_stops_nothing(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "log", ["inner/_delta_log/0.json", ".hoodie/hoodie.properties", "metadata/v1.metadata.json"]
+    "log",
+    [
+        *("inner/_delta_log/0.json", ".hoodie/hoodie.properties", "metadata/v1.metadata.json"),
+        *("inner/metadata/v1.metadata.json", "year=2007/.hoodie_partition_metadata"),
+    ],
 )
 def test_a_folder_that_keeps_deleted_rows_is_refused_by_name(log: str, tmp_path: Path) -> None:
     with pytest.raises(InputRejected) as refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from base64 import b64encode
@@ -309,10 +310,18 @@ def test_a_manifest_is_json_or_csv_with_an_md5_in_hex_or_as_azure_writes_it() ->
     ]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gzip"])
+def test_a_manifest_may_be_packed_and_encoded_as_files_may(encoding: str) -> None:
+    text = '["ä.csv", "b.csv"]'
+    content = gzip.compress(text.encode()) if encoding == "gzip" else text.encode(encoding)
+    assert [one.name for one in manifest.read(content, "m.json")] == ["ä.csv", "b.csv"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
         b"",
+        b"\x1f\x8bhalf",
         b"[]",
         b"{",
         b'{"files": 3}',

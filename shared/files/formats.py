@@ -217,7 +217,7 @@ def _inflated(path: Place, name: str) -> Iterator[bytes]:
 
 
 def _check_text(start: bytes, name: str) -> None:
-    """What is no text at all is not called text in a wrong encoding. Deflate by zlib has a mark, other and `br` none."""
+    """What is no text at all is not called text in a wrong encoding. Deflate by zlib has a mark, `br` has none."""
     head = start[:4096]
     with suppress(zlib.error):
         if head.startswith(b"x") and zlib.decompressobj().decompress(head):

@@ -128,6 +128,19 @@ def test_a_folder_that_is_renamed_is_complete_once_it_has_been_quiet() -> None:
     assert version.source == "landing/birds/run1/"
 
 
+@pytest.mark.parametrize("name", ["a%20b.csv", "%2F.csv"])
+def test_a_name_that_no_escape_was_made_in_is_found(name: str) -> None:
+    """Some clients send names as they are (github.com/Azure/azure-sdk-for-net/issues/23634)."""
+    world = World()
+    world.publish()
+    event = world.land(name, csv(season(2007)))
+    world.send(event)
+    assert [version.rows for version in versions(world)] == [len(season(2007))]
+    world.land(f"x{name}", csv(season(2008)))
+    world.send(renamed("landing/staging/a.csv", f"landing/birds/x{name}"))
+    assert len(versions(world)) == 2
+
+
 def test_a_rename_beside_every_landing_place_is_kept_with_its_reason() -> None:
     world = World()
     world.publish()

@@ -522,6 +522,8 @@ def test_a_person_says_what_a_column_is() -> None:
     assert Read(column(["12", "34"]), columns={"x": "text"}).rows["x"] == ["12", "34"]
     assert Read(column(["1,234", "5,678"]), columns={"x": "number-point"}).rows["x"] == [1234, 5678]
     assert Read(column(["007", "12"]), columns={"x": "number"}).rows["x"] == [7, 12]
+    for values, kind in ((["01", "02"], "integer"), (["01", "2.0"], "number"), (["0" + "9" * 20], "number")):
+        assert Read(column(values), columns={"x": "number"}).kinds["x"] == kind
     assert Read(column(["12", "-", "34"]), columns={"x": "number"}).rows["x"] == [12, None, 34]
     assert Read(pa.table({"x": ["1,5", "2,25"], "n": [1, 2]}), columns={"x": "number"}).rows["x"] == [
         1.5,

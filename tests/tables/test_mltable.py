@@ -56,6 +56,17 @@ def table(folder: Path, text: str = AS_AZURE_ML_SAVES_IT) -> Path:
     return folder
 
 
+def test_an_int_of_an_mltable_is_whole_however_it_is_written(tmp_path: Path) -> None:
+    text = (
+        "paths: [{file: t.csv}]\ntransformations: [{read_delimited: {}}, {convert_column_types: {columns: x, "
+    )
+    (tmp_path / "MLTable").write_text(f"{text}column_type: int}}}}]")
+    (tmp_path / "t.csv").write_text("x,y\n01,a\n02,b\n")
+    sources = open_sources(profile_files.files_of(tmp_path), ReadSpec(target=""))
+    assert sources.found["x"] == "integer"
+    assert [row["x"] for b in sources.batches(sources.found) for row in b.to_pylist()] == [1, 2]
+
+
 def test_what_azure_ml_saves_is_read_as_it_says(tmp_path: Path) -> None:
     files = profile_files.files_of(table(tmp_path / "t"))
     assert [file.name for file in files] == ["data/1.csv", "data/2.csv"]

@@ -15,7 +15,7 @@ from local.certificates import Certificates
 from local.identity.roles import CONTAINERS_OF_OURS, PLATFORM, Roles, object_id
 from local.settings import ACCOUNT, KEEP_ALIVE_S, PARTNER, Settings
 
-_ADDED = [Path(__file__).parent / "azurite" / name for name in ("refusals.js", "changes.js")]
+_ADDED = [Path(__file__).parent / "azurite" / name for name in ("refusals.js", "changes.js", "copies.js")]
 """What it lets through and Azure refuses, and what it tells nobody of."""
 _PIN = Path(__file__).parent / "azurite" / "package.json"
 _CACHE = Path(__file__).parent.parent / ".local" / "azurite"
@@ -42,6 +42,7 @@ def start_azurite(settings: Settings, certificates: Certificates, *, in_memory: 
         command += [f"--{service}KeepAliveTimeout", str(KEEP_ALIVE_S)]
     known = ";".join(f"{account}:{settings.account_key}" for account in (ACCOUNT, PARTNER))
     env = os.environ | {"AZURITE_ACCOUNTS": known, "LOCAL_BLOB_ROLES": json.dumps(_blob_roles())}
+    env["NODE_EXTRA_CA_CERTS"] = str(certificates.bundle)  # it asks itself for the source of a copy
     return processes.start("azurite", command, log=settings.logs / "azurite.log", env=env)
 
 

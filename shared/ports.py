@@ -153,6 +153,9 @@ class Blob:
     etag: str
     size_bytes: int
     created_at: datetime
+    copy: str = ""
+    """How the copy stands that makes it, unless that has succeeded: `pending`, `failed` or `aborted`. It has no bytes
+    before, and then another ETag."""
 
 
 class Blobs(Protocol):

@@ -54,6 +54,8 @@ class BlobWatcher:
         """What the listings of this look took: to tell of what they found is work, and earns no rest."""
         self._named: tuple[int, set[tuple[str, str]]] = (-1, set())
         """The containers that subscriptions name, and how much had been written when they were read."""
+        self._copying: set[tuple[str, str, str]] = set()
+        """Blobs whose copy has begun, of which has been told."""
         self._seen: dict[tuple[str, str, str], str] = {
             (body.get("source", STORAGE), body["container"], body["name"]): body["etag"]
             for _, body in service.state.items(_SEEN)
@@ -142,9 +144,8 @@ class BlobWatcher:
             key = (source, container, blob.name)
             present.add(key)
             etag = blob.etag.strip('"')
-            if blob.copy.status == "pending":
-                pending = True
-            elif self._seen.get(key) != etag:
+            pending = pending or blob.copy.status == "pending"
+            if self._seen.get(key) != etag:
                 made += self._note(key, etag, blob)
         for key in [k for k in self._seen if k[:2] == (source, container) and k not in present]:
             self._service.state.delete(_SEEN, _hashed(key))
@@ -157,7 +158,9 @@ class BlobWatcher:
         source, container, _ = key
         appended = (
             blob.blob_type == BlobType.APPENDBLOB and key in self._seen
-        )  # Azure tells of its creation only
+        )  # Azure tells of its creation only, and of a copy when it begins (MicrosoftDocs/azure-docs#74041, #114316)
+        silent = appended or (key in self._copying and blob.copy.status != "pending")
+        self._copying = self._copying | {key} if blob.copy.status == "pending" else self._copying - {key}
         client = self._clients[source].get_blob_client(container, blob.name)
         api = self._api(client, blob)
         if api is None:
@@ -165,12 +168,12 @@ class BlobWatcher:
         state = self._service.state
         with state.transaction():
             self._notice(key, etag)
-            if not appended:
+            if not silent:
                 event = self._event(key, blob, client.url, etag, api, self._next())
                 by = namespace.writer(state) if source == PARTNER_STORAGE else namespace.BLOB
                 self._events.accept(source, namespace.written(event, by))
         self._seen[key] = etag
-        return 0 if appended else 1
+        return 0 if silent else 1
 
     def _notice(self, key: tuple[str, str, str], etag: str) -> None:
         body = dict(zip(("source", "container", "name"), key, strict=True)) | {"etag": etag}

@@ -62,7 +62,7 @@ class AzureBlobs:
                 .get_container_client(own)
                 .list_blobs(name_starts_with=prefix or None, include=["metadata", "copy"])
             ):
-                if not _is_directory(found) and found.copy.status != "pending":
+                if not _is_directory(found):
                     yield _blob(container, found)
 
     def download(self, blob: Blob, to: Path) -> None:
@@ -213,13 +213,16 @@ def quoted(etag: str) -> str:
 
 
 def _is_directory(found: BlobProperties) -> bool:
-    """Accounts with folders list them as empty blobs with this mark (Azure/azure-sdk-for-python#30470)."""
-    return str((found.metadata or {}).get("hdi_isfolder", "")).casefold() == "true"
+    """Accounts with folders list them as empty blobs with this mark (Azure/azure-sdk-for-python#30470), with a capital
+    where Go wrote it (fsspec/adlfs#418): names of metadata have no case."""
+    marks = {name.casefold(): str(value) for name, value in (found.metadata or {}).items()}
+    return marks.get("hdi_isfolder", "").casefold() == "true"
 
 
 def _blob(container: str, found: BlobProperties) -> Blob:
     created_at = found.last_modified  # when this content came to be: an overwrite keeps creation_time
-    return Blob(container, found.name, found.etag.strip('"'), found.size, created_at)
+    copy = "" if found.copy.status == "success" else found.copy.status or ""
+    return Blob(container, found.name, found.etag.strip('"'), found.size, created_at, copy)
 
 
 def _reject_unreadable(error: HttpResponseError, name: str) -> None:

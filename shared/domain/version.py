@@ -70,6 +70,8 @@ class DataVersion:
     """Document hash of what each rule of the contract came to; empty when the loop had none."""
     table: str = ""
     """container/folder of the Delta table that it is the whole of; a later one takes its place in trainings."""
+    files: str = ""
+    """Document hash of the names of its blobs with their ETags, where the drop was a folder."""
 
     @property
     def own(self) -> bool:

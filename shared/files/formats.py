@@ -7,6 +7,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +44,13 @@ _FOREIGN = {
     b"\x04\x22\x4d\x18": "LZ4",
     b"\xff\x06\x00\x00sNaPpY": "Snappy",
     b"\x1f\x9d": "compress (.Z)",
-    b"x\x9c": "zlib",
-    b"x\xda": "zlib",
     b"\x93NUMPY": "a NumPy array",
     b"Rar!": "a RAR archive",
     b"\x80\x04\x95": "a Python pickle",
     b"\x80\x05\x95": "a Python pickle",
 }
 _NO_TABLE = {
-    rb"""(?:\{\s*["'}]|\[\s*[\[{\]])""": "JSON",
+    rb"""(?:\{\s*["'}]|\[\s*(?:[\[{\]"]|-?\d[\d.eE+-]*\s*(?:\]|,\s*[-\d"{\[tfn])))""": "JSON",
     rb"(?i)<(?:\?xml|!doctype|!--|html|table|error)": "XML or HTML",
     rb"\{\\rtf": "rich text",
     rb"version https://git-lfs": "a pointer of Git LFS, not the file",
@@ -168,7 +167,8 @@ def open_text(file: DropFile, budget: Budget) -> Text:
         raise rejected(
             "unsupported-format", f"{quoted(file.name)} is Parquet inside gzip; Parquet packs itself"
         )
-    return Text(file.path, file.name, packed, _encoding(start))
+    _check_text(start, file.name)
+    return Text(file.path, file.name, packed, encoding_of(start))
 
 
 def _check_foreign(start: bytes, name: str, *, packed: bool) -> None:
@@ -177,7 +177,7 @@ def _check_foreign(start: bytes, name: str, *, packed: bool) -> None:
     known = {**_FOREIGN, _GZIP: "gzip"} if packed else {}
     found = next((what for magic, what in known.items() if start.startswith(magic)), "")
     found = found or ("a tar archive" if start[257:262] == b"ustar" else "")
-    text = start[:4096].removeprefix(codecs.BOM_UTF8).lstrip()
+    text = start[:4096].decode(encoding_of(start), "ignore").lstrip().encode()
     found = found or next((what for pattern, what in _NO_TABLE.items() if re.match(pattern, text)), "")
     if found:
         raise rejected("unsupported-format", f"{quoted(name)} is {found}{inside}")
@@ -216,7 +216,28 @@ def _inflated(path: Place, name: str) -> Iterator[bytes]:
             raise rejected("truncated", f"{quoted(name)} ends in the middle of its gzip stream")
 
 
-def _encoding(start: bytes) -> str:
+def _check_text(start: bytes, name: str) -> None:
+    """What is no text at all is not called text in a wrong encoding. Deflate by zlib has a mark, `br` has none."""
+    head = start[:4096]
+    with suppress(zlib.error):
+        if head.startswith(b"x") and zlib.decompressobj().decompress(head):
+            raise rejected("unsupported-format", f"{quoted(name)} is zlib (Content-Encoding: deflate)")
+    controls = sum(byte < 32 and byte not in b"\t\n\v\f\r\x1a\x1b" for byte in head)
+    if encoding_of(start) == "utf-8" and controls > len(head) // 32 and not _decodes(head):
+        what = "is no text: packed otherwise than with gzip (as Content-Encoding: br or deflate says), or encrypted"
+        raise rejected("unsupported-format", f"{quoted(name)} {what}")
+
+
+def _decodes(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def encoding_of(start: bytes) -> str:
+    """As its first bytes show it."""
     for mark, encoding in _MARKS:
         if start.startswith(mark):
             return encoding

@@ -143,8 +143,16 @@ def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -
     folders = partition_of(file.below) if file.table is None else {}
     if both := [name for name in folders if name in names]:
         told.append(f"{listed(both)} is read from the files, not from the names of their folders")
-    constants = {name: None if value in spec.nulls else value for name, value in folders.items()}
+    constants = {name: _as_in_file(value, opened, spec) for name, value in folders.items()}
     return Part(opened, names, constants, unnamed=unnamed)
+
+
+def _as_in_file(value: str | None, file: Delimited | Parquet, spec: ReadSpec) -> str | None:
+    """The value of a partition, as the same text among the file's rows is read."""
+    bare = (value or "").strip()
+    if isinstance(file, Delimited):
+        return None if bare in file.nulls else bare
+    return None if bare in spec.nulls else value
 
 
 def _remedy(mark: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 
 from shared.files.passed_over import is_data
+from shared.tables.snapshot import LOG
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
@@ -21,17 +22,17 @@ def partition_of(name: str) -> dict[str, str | None]:
 
 
 def table_of(names: Iterable[str]) -> str:
-    """Which table format such names below a folder belong to: its files hold rows that are deleted. Empty for none."""
+    """Which table format such names below a folder belong to, in it or in a folder of it: its files hold rows that are
+    deleted. Empty for none."""
     for name in names:
-        first, _, rest = name.partition("/")
-        if first in _TABLES and rest:
-            return _TABLES[first]
-        if first == "metadata" and rest.endswith(".metadata.json"):
+        *folders, base = name.split("/")
+        if LOG in folders:
+            return "a Delta table"
+        if ".hoodie" in folders or base == ".hoodie_partition_metadata":
+            return "a Hudi table"
+        if folders[-1:] == ["metadata"] and base.endswith(".metadata.json"):
             return "an Iceberg table"
     return ""
-
-
-_TABLES = {".hoodie": "a Hudi table"}
 
 
 def is_part(below: str) -> bool:

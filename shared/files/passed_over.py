@@ -20,8 +20,9 @@ it when it is whole; where they broke off, half a file keeps this name."""
 
 
 def is_hidden(parts: Iterable[str]) -> bool:
-    """Whether a folder or the file is named as Spark names what is no data (`_SUCCESS`, `_temporary`), or is hidden."""
-    return any(part.startswith(("_", ".")) for part in parts)
+    """Whether a folder or the file is named as Spark names what is no data (`_SUCCESS`, `_temporary`), or is hidden. A
+    partition of a column whose name begins so (`_season=2007`) is data to Spark, too (SPARK-16975)."""
+    return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in parts)
 
 
 def is_unfinished(name: str) -> bool:

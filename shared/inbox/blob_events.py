@@ -38,6 +38,8 @@ class Renamed:
     name: str
     """A folder's ends with a slash."""
     sequencer: str
+    written: str = ""
+    """As `Landed.written`."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,11 @@ _QUERY = re.compile(r"\?[A-Za-z0-9_.~-]+=.*$", re.DOTALL)
 def read(kind: str, data: Mapping[str, object], account_url: str) -> Landed | Renamed | Uninteresting:
     """`kind` and the keys of `data` in small letters."""
     if kind in _RENAMED:
-        container, name = (unquote(part) for part in _path(str(data.get("destinationurl", "")), account_url))
-        return Renamed(container, name.rstrip("/") + _RENAMED[kind], str(data.get("sequencer", "")))
+        container, written = _path(str(data.get("destinationurl", "")), account_url)
+        written = written.rstrip("/") + _RENAMED[kind]
+        name = _name(written)
+        sequencer = str(data.get("sequencer", ""))
+        return Renamed(unquote(container), name, sequencer, "" if written == name else written)
     return _landed(data, account_url) if kind == _CREATED else Uninteresting(kind)
 
 
@@ -72,8 +77,12 @@ def _landed(data: Mapping[str, object], account_url: str) -> Landed | Uninterest
     api, url = str(data.get("api")), str(data.get("url", ""))
     if (end := _UNFINISHED.get(api)) is not None and not url.endswith(f"/{FOLDER_END}"):
         return Uninteresting(f"{api}: the file has no content yet, {end} follows")
+    if (api, str(data.get("blobtype"))) == ("PutBlob", "AppendBlob"):
+        return Uninteresting(
+            "an append blob was made, which is empty; the sweep finds it once nobody appends to it"
+        )
     container, written = _path(url, account_url)
-    container, name = unquote(container), unquote(written)
+    container, name = unquote(container), _name(written)
     etag = str(data.get("etag", "")).strip('"')
     if not etag:
         raise InputRejected("no-etag", f"the event for {container}/{name} has no eTag")
@@ -84,6 +93,11 @@ def _landed(data: Mapping[str, object], account_url: str) -> Landed | Uninterest
         sequencer=str(data.get("sequencer", "")),
         written="" if written == name else written,
     )
+
+
+def _name(written: str) -> str:
+    """The name that a URL writes so. Nobody escapes the slash between folders: where one seems to be, nothing is."""
+    return written if "%2f" in written.casefold() else unquote(written)
 
 
 def _path(url: str, account_url: str) -> tuple[str, str]:

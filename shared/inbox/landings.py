@@ -14,9 +14,6 @@ FOLDER_END = "_SUCCESS"
 LASTS = timedelta(minutes=10)
 """As often as the sweep finds what no event reported: no loop that was published since waits longer for its events."""
 
-TELLING = timedelta(minutes=1)
-"""Of what a sweep finds sooner, an event may still be on its way to tell."""
-
 
 class Landings:
     """Remembers, for a process, where loops land. It is believed only of a row that says so still; what it does not

@@ -191,6 +191,11 @@ def wake(ports: Ports, overview: Overview) -> None:
     ports.store.wake(overview.loop, min(now, overview.due_at or now))
 
 
+def known(ports: Ports, loop: str) -> set[str]:
+    """Keys of all inbox records."""
+    return {row.key.removeprefix("inbox-") for row in rows.every(ports.store, loop, "inbox-")}
+
+
 def blob_key(container: str, name: str, etag: str) -> str:
     """Identity of a landed blob, however its landing is reported."""
     return key_of("blob", container, name, etag)

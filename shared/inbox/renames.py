@@ -23,6 +23,8 @@ def landed(ports: Ports, overview: Overview, renamed: Renamed) -> list[Landed]:
 
 def _file(ports: Ports, renamed: Renamed) -> list[Blob]:
     blob = ports.blobs.find(renamed.container, renamed.name)
+    if blob is None and renamed.written:
+        blob = ports.blobs.find(renamed.container, renamed.written)
     return [blob] if blob is not None else []
 
 
@@ -30,6 +32,7 @@ def _folder(ports: Ports, overview: Overview, renamed: Renamed) -> Iterator[Blob
     """Of a folder that a landing place lies in, what lies in that place."""
     for place in (overview.landing, overview.labels):
         home, _, prefix = place.partition("/")
-        below = max(renamed.name, prefix, key=len)
-        if home == renamed.container and below.startswith(renamed.name) and below.startswith(prefix):
-            yield from ports.blobs.list(home, below)
+        for name in filter(None, (renamed.name, renamed.written)):
+            below = max(name, prefix, key=len)
+            if home == renamed.container and below.startswith(name) and below.startswith(prefix):
+                yield from ports.blobs.list(home, below)

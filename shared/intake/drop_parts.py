@@ -5,6 +5,7 @@ A Delta table is read at each of its commits: a version is the whole table as it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,10 +16,11 @@ from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.files import partitions
+from shared.files.passed_over import is_data
 from shared.inbox.landings import FOLDER_END
 from shared.intake import manifest
 from shared.intake.manifest import Promised
-from shared.intake.rejections import listed, rejected
+from shared.intake.rejections import listed, quoted, rejected
 from shared.ports import Blob
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
@@ -69,7 +71,13 @@ def parts(
     """What `blob` stands for. InputRejected where it is not complete; DependencyUnavailable where it may be yet; NoDrop
     where there is nothing to read."""
     data = unit.published().definition.data
+    if _being_copied([blob]):
+        raise NoDrop(copied_yet(blob))
     found = _found(unit, record, blob, data, scratch)
+    if names := _being_copied(found.blobs):
+        words = f"{listed(names)} of {found.folder} is being copied"
+        _wait(unit, record, f"{words}; the folder waits", code=Code.COPY_UNDER_WAY)
+        raise rejected("copy-incomplete", words)
     if (total := sum(part.size_bytes for part in found.blobs)) > max_bytes:
         raise InputRejected(
             "too-large",
@@ -77,6 +85,20 @@ def parts(
             f"split the drop or raise `{key}`",
         )
     return found
+
+
+def _being_copied(blobs: Sequence[Blob]) -> list[str]:
+    """Names of those that a copy is yet to fill; InputRejected where one never will."""
+    if broken := [one for one in blobs if one.copy not in ("", "pending")]:
+        words = f"{listed([one.name for one in broken])} has no content: its copy ended as {broken[0].copy}"
+        raise rejected("copy-incomplete", words)
+    return [one.name for one in blobs if one.copy]
+
+
+def copied_yet(blob: Blob) -> Reason:
+    """Once its copy has ended it is another blob, which the sweep finds."""
+    words = f"{quoted(blob.name)} is being copied; it is read within a quarter of an hour after its copy has ended"
+    return reason(Code.COPY_UNDER_WAY, text=words)
 
 
 def folder_of(record: InboxRecord, blob: Blob, data: Data) -> str:
@@ -100,18 +122,35 @@ def _found(unit: Unit, record: InboxRecord, blob: Blob, data: Data, scratch: Pat
     if any(one.name.startswith(f"{folder}{LOG}/") for one in blobs):
         raise NoDrop(reason(Code.TABLE_FOLDER, folder=f"{blob.container}/{folder}"))
     if table := partitions.table_of(one.name[len(folder) :] for one in blobs):
-        raise rejected("delta-table", f"{folder} is {table}, whose files hold deleted rows as well")
+        raise rejected("delta-table", f"{folder} holds {table}, whose files hold deleted rows as well")
     if not quiet and blob.name != f"{folder}{FOLDER_END}":
         named = _named(unit, record, blob, folder, blobs, scratch)
         return _as_mltable(unit, named, named.blobs, scratch)
     found = [one for one in blobs if partitions.is_part(one.name[len(folder) :])]
     if quiet and any(one.created_at > blob.created_at for one in found):
         raise NoDrop(not_quiet(data, f"{blob.container}/{folder.rstrip('/')}"), InboxState.SUPERSEDED)
+    left_out = [] if data.complete and data.complete.quiet else _left_out(folder, blobs)
     if not found:
-        raise InputRejected(
-            "empty-folder", f"{folder} holds {FOLDER_END} but no data file; land the part files first"
-        )
-    return _as_mltable(unit, Parts(folder, sorted(found, key=lambda one: one.name)), blobs, scratch)
+        raise rejected("empty-folder", f"{folder} holds {FOLDER_END} but no data file{_but(left_out)}")
+    told = (f"{listed(left_out)} of the folder: in no partition of it, not read",) if left_out else ()
+    return _as_mltable(
+        unit, Parts(folder, sorted(found, key=lambda one: one.name), told=told), blobs, scratch
+    )
+
+
+def _left_out(folder: str, blobs: Sequence[Blob]) -> list[str]:
+    """Data in folders below it that are no partitions, that no MLTable may name, and that are no drops by an end of
+    their own."""
+    names = [one.name[len(folder) :] for one in blobs]
+    if mltable.NAME in names:
+        return []
+    ended = {name.rpartition("/")[0] for name in names if name.endswith(f"/{FOLDER_END}")}
+    inner = [name for name in names if is_data(name) and not partitions.is_part(name)]
+    return [name for name in inner if name.rpartition("/")[0] not in ended]
+
+
+def _but(left_out: list[str]) -> str:
+    return f", but {listed(left_out)} in folders that are no partitions" if left_out else ""
 
 
 def _as_mltable(unit: Unit, parts: Parts, among: Sequence[Blob], scratch: Path) -> Parts:
@@ -135,26 +174,26 @@ def _named(
     file = scratch / "manifest"
     unit.ports.blobs.download(blob, file)
     promised = {one.name: one for one in manifest.read(file.read_bytes(), blob.name.rpartition("/")[2])}
-    below = {one.name[len(folder) :]: one for one in blobs if one.name != blob.name}
+    below = {one.name[len(folder) :]: one for one in blobs if one.name != blob.name and not one.copy}
     absent = manifest.absent(promised.values(), {name: one.size_bytes for name, one in below.items()})
     if absent:
         words = (
             f"{folder}: {'; '.join(absent[:5])}{f' and {len(absent) - 5} more' if len(absent) > 5 else ''}"
         )
-        _wait(unit, record, f"{words}; its manifest waits")
+        _wait(unit, record, f"{words}; its manifest waits", code=Code.MANIFEST_WAITS)
         raise rejected("manifest-differs", words)
     left_out = sorted(name for name in below.keys() - promised.keys() if partitions.is_part(name))
     told = (f"{listed(left_out)} of the folder: not in the manifest, not read",) if left_out else ()
     return Parts(folder, [below[name] for name in sorted(promised)], promised, told)
 
 
-def _wait(unit: Unit, record: InboxRecord, words: str) -> None:
+def _wait(unit: Unit, record: InboxRecord, words: str, *, code: Code) -> None:
     """Not for ever: what is named may still be on its way."""
     from shared.loopfile.definition import Complete
 
     complete = unit.published().definition.data.complete or Complete()
     if unit.ports.clock.now() < record.received_at + complete.wait:
-        raise DependencyUnavailable(words, LOOK_AGAIN_S, code=Code.MANIFEST_WAITS)
+        raise DependencyUnavailable(words, LOOK_AGAIN_S, code=code)
 
 
 def not_quiet(data: Data, place: str) -> Reason:
@@ -172,6 +211,15 @@ def read_as(unit: Unit, place: str) -> int:
     return int(found.doc) if found else 0
 
 
+def is_of(unit: Unit, version: int, blob: Blob) -> bool:
+    """Whether the version of a folder was read from this blob; of older rows, whether it had landed by then."""
+    read = unit.version(version)[0]
+    if read.files:
+        files: dict[str, str] = json.loads(unit.ports.documents.get(read.files))
+        return files.get(blob.name) == blob.etag
+    return read.landed_at is None or blob.created_at <= read.landed_at
+
+
 # --- Delta tables --------------------------------------------------------------------------------
 
 
@@ -180,7 +228,8 @@ def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: 
     from shared.files.drop_files import Limits
     from shared.tables import delta_table
 
-    there = {one.name[len(folder) :]: one for one in unit.ports.blobs.list(blob.container, folder)}
+    whole_blobs = (one for one in unit.ports.blobs.list(blob.container, folder) if not one.copy)
+    there = {one.name[len(folder) :]: one for one in whole_blobs}
     later = [n for name in there if (found := commit_of(name)) and (n := found[1]) > number and not found[0]]
     words = f"the Delta table {folder.rstrip('/')}"
     data = unit.published().definition.data
@@ -198,7 +247,7 @@ def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: 
             raise
         if whole and later:
             raise NoDrop(_overtaken(blob, number), InboxState.SUPERSEDED) from None
-        _wait(unit, record, str(rejection))
+        _wait(unit, record, str(rejection), code=Code.MANIFEST_WAITS)
         raise
     known = number - 1 if not whole else -1 if read is None or anew else _commit_read(read)
     if snapshot.changed_at <= known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -53,6 +53,8 @@ class Read:
     path: str
     """Of its parts, in the versions container."""
     reading: Reading
+    files: Mapping[str, str]
+    """ETag of each blob that was read."""
     folder: Path | None
     """Of its parts, here; None where a job read it."""
     how: Reason | None = None
@@ -111,11 +113,13 @@ def _read(landing: Landing, blob: Blob, spec: ReadSpec, keep: Keep, *, jobs: boo
                 job_orders.ask(unit, record, row, blob, spec, Path(folder))
                 return None
             out = Path(folder) / "out"
-            reading = _reading(landing, spec, blob, Path(folder))
+            found = drop_parts.parts(unit, record, blob, Path(folder), spec.limits.max_bytes)
+            reading = _reading(unit, found, spec, Path(folder))
             path = f"{unit.loop}/{record.key}/{_reading_of(unit)}"
             for part in sorted(out.rglob("*.parquet")):
                 unit.ports.versions.write(f"{path}/{part.relative_to(out).as_posix()}", part)
-            return keep(landing, Read(blob, path, reading, out))
+            files = {one.name: one.etag for one in found.blobs}
+            return keep(landing, Read(blob, path, reading, files, out))
     except drop_parts.NoDrop as nothing:
         landing.close(nothing.state, nothing.why)
     except InputRejected as rejection:
@@ -145,12 +149,11 @@ def _reading_of(unit: Unit) -> str:
     return rows.key_of(unit.state.definition, str(unit.state.next_version), champion)[:8]
 
 
-def _reading(landing: Landing, spec: ReadSpec, blob: Blob, scratch: Path) -> Reading:
+def _reading(unit: Unit, found: drop_parts.Parts, spec: ReadSpec, scratch: Path) -> Reading:
     from shared.intake import DropFile, read_drop
 
-    found = drop_parts.parts(landing.unit, landing.record, blob, scratch, spec.limits.max_bytes)
     places = {scratch / f"in-{index:05d}": part for index, part in enumerate(found.blobs)}
-    landing.unit.ports.blobs.download_all(places)
+    unit.ports.blobs.download_all(places)
     files = []
     for local, part in places.items():
         below = part.name.removeprefix(found.folder)
@@ -246,7 +249,12 @@ def _version(landing: Landing, read: Read) -> DataVersion:
         own_labels=reading.own_labels,
         table=drop_parts.table_of(blob, data),
         contract=unit.ports.documents.put(_contract(reading)) if reading.contract else "",
+        files=unit.ports.documents.put(_listed(read.files)) if folder else "",
     )
+
+
+def _listed(files: Mapping[str, str]) -> bytes:
+    return json.dumps(files, sort_keys=True, ensure_ascii=False).encode()
 
 
 def _contract(reading: Reading) -> bytes:

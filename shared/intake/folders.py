@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.reason import Code, reason
 from shared.files import partitions
+from shared.inbox import recorder
+from shared.inbox.blob_events import Landed
 from shared.inbox.landings import FOLDER_END
 from shared.intake import drop_parts, drops
 from shared.ports import Blob, Change, Delete, Insert, Row
@@ -28,31 +31,33 @@ def take(unit: Unit, record: InboxRecord, row: Row) -> None:
     if blob is None or blob.etag != record.body["etag"]:
         code = Code.DELETED if blob is None else Code.OVERWRITTEN
         drops.close(unit, record, row, InboxState.SUPERSEDED, reason(code))
-    elif version := drop_parts.read_as(unit, place):
-        _after(unit, record, row, blob, version)
-    else:
+    elif not (version := drop_parts.read_as(unit, place)):
         _begun(unit, record, row, blob, place)
+    elif blob.copy == "pending":
+        drops.close(unit, record, row, InboxState.IGNORED, drop_parts.copied_yet(blob))
+    else:
+        _after(unit, record, row, blob, version)
 
 
 def _begun(unit: Unit, record: InboxRecord, row: Row, blob: Blob, place: str) -> None:
-    """The folder's quiet time begins with its newest file."""
+    """The folder's quiet time begins with its newest file, and not before that was told of: what is renamed keeps the
+    time at which it was written (MicrosoftDocs/azure-docs#47857)."""
     known, state = unit.state.folders, unit.state
+    newest = max(blob.created_at, record.received_at)
     why = drop_parts.not_quiet(unit.published().definition.data, place)
     closed = replace(record, state=InboxState.IGNORED, reason=why)
     changes: list[Change] = [update(row, closed), Delete(rows.todo_key(record))]
     if place in known or (len(known) < MOST_FOLDERS and not state.more_folders):
-        newest = max(blob.created_at, known.get(place, blob.created_at))
-        state = replace(state, folders={**known, place: newest})
+        state = replace(state, folders={**known, place: max(newest, known.get(place, newest))})
     else:
         state = replace(state, more_folders=True)
         if unit.ports.store.read(unit.loop, rows.folder_waits_key(place)) is None:
-            changes.append(Insert(rows.folder_waits_key(place), f"{blob.created_at.isoformat()} {place}"))
+            changes.append(Insert(rows.folder_waits_key(place), f"{newest.isoformat()} {place}"))
     unit.commit(state, changes=changes)
 
 
 def _after(unit: Unit, record: InboxRecord, row: Row, blob: Blob, version: int) -> None:
-    landed = unit.version(version)[0].landed_at
-    if landed is None or blob.created_at <= landed:
+    if drop_parts.is_of(unit, version, blob):
         why = reason(Code.FOLDER_READ, folder=record.body["part_of"], version=version)
         drops.close(unit, record, row, InboxState.IGNORED, why)
         return
@@ -101,18 +106,21 @@ def _look(unit: Unit, place: str, before: datetime) -> None:
     container, _, folder = place.partition("/")
     listed = list(unit.ports.blobs.list(container, f"{folder}/"))
     found = [one for one in listed if partitions.is_part(one.name[len(folder) + 1 :])]
+    now = unit.ports.clock.now()
     newest = max(found, key=lambda one: (one.created_at, one.name), default=None)
     left = {name: at for name, at in unit.state.folders.items() if name != place}
     ends = [one.created_at for one in listed if one.name == f"{folder}/{FOLDER_END}"]
     if newest is None or any(at >= newest.created_at for at in ends):  # or a _SUCCESS has ended it
         unit.commit(replace(unit.state, folders=left))
+    elif _first_seen(unit, found) or any(one.copy == "pending" for one in found):
+        unit.commit(replace(unit.state, folders={**left, place: now}))
     elif newest.created_at > before:
         unit.commit(replace(unit.state, folders={**left, place: newest.created_at}))
     else:
         record = InboxRecord(
             key=rows.key_of("folder", place, *(f"{one.name} {one.etag}" for one in found)),
             kind=EventKind.BLOB,
-            received_at=unit.ports.clock.now(),
+            received_at=now,
             body={"container": container, "name": newest.name, "etag": newest.etag, "folder": f"{folder}/"},
         )
         known = unit.ports.store.read(unit.loop, rows.inbox_key(record.key)) is not None
@@ -121,3 +129,17 @@ def _look(unit: Unit, place: str, before: datetime) -> None:
             Insert(rows.todo_key(record), record.key),
         ]
         unit.commit(replace(unit.state, folders=left), changes=[] if known else new)
+
+
+def _first_seen(unit: Unit, found: Sequence[Blob]) -> bool:
+    """Whether files lie there that nobody has told of; now they are on record, as by the sweep."""
+    known, overview = recorder.known(unit.ports, unit.loop), unit.ports.store.overview(unit.loop)
+    assert overview is not None  # of a loop that is published
+    new = [
+        Landed(one.container, one.name, one.etag, "")
+        for one in found
+        if recorder.blob_key(one.container, one.name, one.etag) not in known and one.copy != "pending"
+    ]
+    for one in new:
+        recorder.land(unit.ports, overview, one)
+    return bool(new)

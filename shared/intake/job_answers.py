@@ -183,8 +183,8 @@ class _Look:
         except Conflict as other:
             self._failed("left other files than it named", str(other))
             return
-        told = Order.from_bytes(self.unit.ports.documents.get(self.job.order)).told
-        reading = replace(found.reading, findings=(*told, *found.reading.findings))
+        order = Order.from_bytes(self.unit.ports.documents.get(self.job.order))
+        reading = replace(found.reading, findings=(*order.told, *found.reading.findings))
         definition = self.unit.published().definition
         how = reason(
             Code.READ_BY_JOB,
@@ -196,7 +196,8 @@ class _Look:
             money=cost(definition, self._took),
             currency=definition.cost.currency,
         )
-        drops.number(self._ended, drops.Read(blob, path, reading, None, how), reference=b"")
+        files = {one.name: one.etag for one in order.files}
+        drops.number(self._ended, drops.Read(blob, path, reading, files, None, how), reference=b"")
 
     def _failed(self, status: str, error: str) -> None:
         self._again(reason(Code.READING_FAILED, job=self.job.job, status=status, error=error))

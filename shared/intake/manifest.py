@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
+import gzip
 import hashlib
 import io
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,18 +37,40 @@ def read(content: bytes, name: str) -> tuple[Promised, ...]:
     """JSON: a list of names or of {name, size, md5}, or an object whose `files` is one. CSV: a header with name, and
     maybe size and md5. An MD5 is hexadecimal, or base64 as in Content-MD5."""
     try:
-        text = content.decode("utf-8-sig")
+        text = _text(content)
         entries = (
             list(csv.DictReader(io.StringIO(text))) if name.endswith(".csv") else _entries(json.loads(text))
         )
         found = tuple(map(_promised, entries))
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, csv.Error) as error:
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        zlib.error,
+        KeyError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        csv.Error,
+    ) as error:
         raise rejected("bad-manifest", f"{quoted(name)} cannot be read: {quoted(str(error))}") from None
     twice = sorted(name for name, times in Counter(one.name for one in found).items() if times > 1)
     if not found or twice or len(found) > MOST_FILES:
         wrong = f"names {listed(twice)} twice" if twice else f"names {len(found):,} files"
         raise rejected("bad-manifest", f"{quoted(name)} {wrong}")
     return found
+
+
+def _text(content: bytes) -> str:
+    """Packed and encoded in the ways in which the files may be."""
+    from shared.files.formats import encoding_of
+
+    if content.startswith(b"\x1f\x8b"):
+        with gzip.open(io.BytesIO(content)) as packed:
+            content = packed.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+    return content.decode(encoding_of(content))
 
 
 def _entries(document: Any) -> list[Any]:

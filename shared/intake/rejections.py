@@ -9,6 +9,7 @@ REMEDIES: dict[str, str] = {
     "archived-blob": "rehydrate the blob to the hot or cool tier, then run driftloop read-again",
     "rehydrating-blob": "wait until the blob is in the hot or cool tier, then run driftloop read-again",
     "encrypted-blob": "land the blob without a customer-provided key: Driftloop has none to read it with",
+    "copy-incomplete": "copy the file again",
     "empty-file": "land a file with a header and rows",
     "empty-folder": "land the part files first, then _SUCCESS",
     "bad-manifest": "write names, as JSON or as CSV with a column name; size and md5 may stand beside them",

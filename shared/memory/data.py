@@ -6,7 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shared.domain.reason import Code
@@ -78,6 +78,12 @@ class MemoryBlobs:
         data = content.read_bytes() if isinstance(content, Path) else content
         blob = Blob(container, name, f"0x8D{next(self._numbers):012X}", len(data), self._clock.now())
         self._blobs[container, name] = (blob, data)
+        return blob
+
+    def copy(self, container: str, name: str, status: str) -> Blob:
+        """Somebody copies a blob here, whose copy stands so; an upload ends it."""
+        blob = replace(self.upload(container, name, b""), copy=status)
+        self._blobs[container, name] = (blob, b"")
         return blob
 
     def upload_all(self, container: str, files: Mapping[str, Path]) -> None:

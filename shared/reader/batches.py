@@ -79,7 +79,7 @@ class Sources:
             markers = sorted(
                 {m for p in self.parts if _reads_markers(p, name) for m in p.looks[name].markers}
             )
-            if markers and name not in self.spec.ignore:
+            if markers and self.found[name] != STRING and name not in self.spec.ignore:
                 told.append(f"column {quoted(name)}: {listed(markers)} is read as no value")
         return told + self.met.findings()
 
@@ -240,10 +240,9 @@ class Sources:
             column = converted(column, name, part.forms[name]) if kind != STRING else column
         else:
             column = table.column(part.names[name])
-        if isinstance(part.file, Parquet) and name in part.forms:
-            column = converted(
-                one_piece(column).cast(pa.string()).dictionary_encode(), name, part.forms[name]
-            )
+            if isinstance(part.file, Parquet) and name in part.forms:
+                words = one_piece(column).cast(pa.string()).dictionary_encode()
+                column = converted(words, name, part.forms[name])
         if column.type == wanted:
             return column
         column = one_piece(column)

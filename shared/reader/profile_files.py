@@ -100,7 +100,7 @@ def files_of(path: Path) -> list[DropFile]:
         )
     if table := table_of(f"{name.as_posix()}{'/.' * each.is_dir()}" for each, name in below):
         raise rejected(
-            "delta-table", f"{quoted(str(path))} is {table}, whose files hold deleted rows as well"
+            "delta-table", f"{quoted(str(path))} holds {table}, whose files hold deleted rows as well"
         )
     below = [(each, name) for each, name in below if each.is_file()]
     kept = [(each, name) for each, name in below if is_data(name.as_posix())]

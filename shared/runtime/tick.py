@@ -46,6 +46,11 @@ QUIET = timedelta(minutes=2)
 LEFTOVERS = timedelta(hours=1)
 """No call of a function lasts so long."""
 
+STILL = timedelta(minutes=5)
+"""The sweep takes what nobody has written to for so long. What is written bit by bit (over SFTP, by flushes before the
+close, by appends) can be read meanwhile (apache/hadoop#2587), and its bits have no events
+(MicrosoftDocs/azure-docs#101653)."""
+
 UPLOAD = timedelta(hours=1)
 """For so long after it landed the sweep takes an empty file for one that is being written."""
 
@@ -205,7 +210,7 @@ def _told(this: Swept) -> int:
 def _landed(this: Swept) -> int:
     """Record every landed blob that has no inbox record yet, in the order in which they landed."""
     ports, overview = this.ports, this.overview
-    known = _known(ports, overview.loop)
+    known = recorder.known(ports, overview.loop)
     lost = [
         blob
         for container, _, prefix in (
@@ -219,28 +224,19 @@ def _landed(this: Swept) -> int:
     found = 0
     for blob in sorted(lost, key=lambda blob: blob.created_at):
         if recorder.land(ports, overview, Landed(blob.container, blob.name, blob.etag, "")):
-            _found(overview, blob, ports.clock.now())
+            told = {"loop": overview.loop, "blob": f"{blob.container}/{blob.name}"}
+            log.warning("the sweep found a blob that no event reported", extra=told)
             found += 1
     return found
 
 
-def _found(overview: Overview, blob: Blob, now: datetime) -> None:
-    told = {"loop": overview.loop, "blob": f"{blob.container}/{blob.name}"}
-    if now - blob.created_at > landings.TELLING:
-        log.warning("the sweep found a blob that no event reported", extra=told)
-    else:
-        log.info("the sweep was sooner than a blob's event", extra=told)
-
-
 def _is_begun(blob: Blob, now: datetime) -> bool:
-    """An upload over SFTP or of an account with folders first lands as a file of 0 bytes; its end has an event."""
-    marks_end = blob.name.rpartition("/")[2] == landings.FOLDER_END
-    return not blob.size_bytes and not marks_end and blob.created_at > now - UPLOAD
-
-
-def _known(ports: Ports, loop: str) -> set[str]:
-    """Keys of all inbox records."""
-    return {row.key.removeprefix("inbox-") for row in rows.every(ports.store, loop, "inbox-")}
+    """An upload over SFTP or of an account with folders first lands as a file of 0 bytes; its end has an event, which
+    is not waited for here. The end of a copy has none (MicrosoftDocs/azure-docs#74041), but another ETag."""
+    if blob.copy == "pending":
+        return True
+    is_empty = not blob.size_bytes and blob.name.rpartition("/")[2] != landings.FOLDER_END
+    return blob.created_at > now - (UPLOAD if is_empty else STILL)
 
 
 def _clear_up(current: Unit) -> None:

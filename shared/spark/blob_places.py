@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobBlock, BlobClient
 
 from shared.files.place import FileChanged, FileUnavailable
@@ -79,10 +80,17 @@ class BlobFile:
                 etag=f'"{self.etag}"',
                 match_condition=MatchConditions.IfNotModified,
                 max_concurrency=1,
+                raw_response_hook=_as_stored,
             )
             content: bytes = stream.readall()
         self.fetched(len(content))
         return content
+
+
+def _as_stored(reply: PipelineResponse[Any, Any]) -> None:
+    """Nothing is unpacked on its way, whatever `Content-Encoding` says of the blob: a range of packed bytes cannot be.
+    The app says `decompress=False`, which the runtime's client (12.19) passes on to what does not know it."""
+    reply.http_response.internal_response.raw.headers.pop("Content-Encoding", None)
 
 
 def _unread(size: int) -> None:

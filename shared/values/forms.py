@@ -270,7 +270,8 @@ def _stated_number(name: str, look: Look, said: str) -> Form:
         style = POINT if point >= comma else COMMA
     signs = {*look.signs, ""} if look.rows[style] else look.signs
     told = f"holds numbers with different signs ({', '.join(map(quoted, sorted(signs)))}); each is read as written"
-    return Form(NUMBER, style, bare=True, doubt=told if len(signs) > 1 else "")
+    whole = look.rows[f"whole {style}"] == look.values and not look.rows["beyond"]  # 01, 02
+    return Form(INTEGER if whole else NUMBER, style, bare=True, doubt=told if len(signs) > 1 else "")
 
 
 def _stated_time(name: str, look: Look, said: str) -> Form:

@@ -338,14 +338,16 @@ def test_a_blob_that_says_that_it_is_gzip_is_downloaded_as_it_is_stored(
     assert (tmp_path / "a").read_bytes() == packed
 
 
-def test_a_directory_is_no_blob(ports: Ports, loop: str) -> None:
-    """github.com/Azure/azure-sdk-for-python/issues/30470: a listing shows directories as empty blobs with a mark."""
+@pytest.mark.parametrize("mark", ["hdi_isfolder", "Hdi_isfolder"])
+def test_a_directory_is_no_blob(ports: Ports, loop: str, mark: str) -> None:
+    """github.com/Azure/azure-sdk-for-python/issues/30470: a listing shows directories as empty blobs with a mark; with
+    a capital where Go wrote it (fsspec/adlfs#418, Azure/azure-storage-azcopy#3312)."""
     from shared.azure.blobs import AzureBlobs
 
     if not isinstance(ports.blobs, AzureBlobs):
         pytest.skip("blobs in memory have no directories")
     client = ports.blobs._service.get_blob_client("landing", f"{loop}/run1")
-    client.upload_blob(b"", metadata={"hdi_isfolder": "true"})
+    client.upload_blob(b"", metadata={mark: "true"})
     kept = ports.blobs.upload("landing", f"{loop}/run1/part-0.csv", b"a,b\n1,2\n")
     assert list(ports.blobs.list("landing", f"{loop}/")) == [kept]
     assert ports.blobs.find("landing", f"{loop}/run1") is None

@@ -432,6 +432,7 @@ def crashed_at(world: World, number: int, *, after: bool) -> tuple[World, int]:
         return made
 
     ports = faults.watched(world.ports, around)
+    world.clock.advance(tick.STILL.total_seconds())
     with suppress(faults.Crash):
         tick.sweep(ports)
     for _ in range(30):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from base64 import b64encode
+from dataclasses import replace
 from datetime import timedelta
 from typing import NoReturn
 
@@ -17,10 +19,9 @@ from shared.domain.version import DataVersion
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.intake import folders, manifest
 from shared.loopfile import LoopFileError, parse
-from shared.runtime import tick
 from shared.state import rows
 from shared.words import say, say_all
-from tests.engine.world import LOOP, World, csv, season
+from tests.engine.world import ACCOUNT, LOOP, World, created, csv, season
 
 QUIET = LOOP.replace("landing: landing/birds/", "landing: landing/birds/, complete: {quiet: 10m}")
 MANIFEST = LOOP.replace(
@@ -74,8 +75,94 @@ def test_a_file_whose_event_is_still_on_its_way_keeps_the_folder_open() -> None:
     birds.ticks(2)
     (version,) = versions(birds)
     assert version.rows == len(FIRST) + len(SECOND)
-    why = record(birds, "2007/part-1.csv").reason
-    assert why is not None and why.code is Code.FOLDER_READ, "it is in the version, so it is not late"
+    assert birds.state.set_aside == (), "it is in the version, so it is not late"
+
+
+def renamed(birds: World, name: str, content: bytes) -> None:
+    """What was written elsewhere an hour ago is given this name: it keeps its times, and its event names the folder
+    (MicrosoftDocs/azure-docs#47857)."""
+    birds.land(name, content)
+    found = birds.ports.blobs._blobs
+    blob, written = found["landing", f"birds/{name}"]
+    before = blob.created_at - timedelta(hours=1)
+    found["landing", f"birds/{name}"] = (replace(blob, created_at=before), written)
+
+
+def moved(name: str) -> str:
+    data = {"destinationUrl": f"{ACCOUNT.replace('.blob.', '.dfs.')}/landing/birds/{name}"}
+    return json.dumps({"eventType": "Microsoft.Storage.DirectoryRenamed", "data": data})
+
+
+def test_folders_that_are_renamed_into_one_are_quiet_from_their_events_on() -> None:
+    birds = world(QUIET)
+    for year, rows_of in ((2008, SECOND), (2007, FIRST)):
+        renamed(birds, f"run/year={year}/part-0.csv", csv(rows_of.drop(columns="year")))
+        birds.send(moved(f"run/year={year}"))
+        birds.ticks(2)
+    assert versions(birds) == []
+    birds.ticks(3, seconds=590)
+    assert [one.rows for one in versions(birds)] == [len(FIRST) + len(SECOND)]
+
+
+def test_what_was_renamed_into_a_quiet_folder_without_an_event_keeps_it_open() -> None:
+    birds = world(QUIET)
+    birds.drop("run/part-0.csv", csv(FIRST))
+    birds.clock.advance(590)
+    renamed(birds, "run/part-1.csv", csv(SECOND))
+    birds.ticks(3, seconds=100)
+    assert versions(birds) == []
+    birds.ticks(3, seconds=400)
+    assert [one.rows for one in versions(birds)] == [len(FIRST) + len(SECOND)]
+
+
+def test_what_was_renamed_into_a_folder_after_it_was_read_is_late_whenever_it_was_written() -> None:
+    birds = world(QUIET)
+    birds.drop("run/part-0.csv", csv(FIRST))
+    birds.ticks(3, seconds=601)
+    renamed(birds, "run/part-1.csv", csv(SECOND))
+    birds.send(moved("run"))
+    birds.ticks(1)
+    late = record(birds, "run/part-1.csv").reason
+    assert late is not None and late.code is Code.LATE_FILE
+    read = record(birds, "run/part-0.csv").reason
+    assert read is not None and read.code is Code.FOLDER_NOT_QUIET, "it is in the version"
+
+
+# --- copies --------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_being_copied_keeps_its_folder_open() -> None:
+    birds = world(QUIET)
+    birds.drop("run/part-0.csv", csv(FIRST))
+    begun = birds.ports.blobs.copy("landing", "birds/run/part-1.csv", "pending")
+    birds.send(created(f"{ACCOUNT}/landing/{begun.name}", begun.etag))
+    birds.ticks(5, seconds=500)
+    assert versions(birds) == []
+    birds.land("run/part-1.csv", csv(SECOND))
+    birds.ticks(4, seconds=601)
+    assert [one.rows for one in versions(birds)] == [len(FIRST) + len(SECOND)]
+
+
+@pytest.mark.parametrize("ended", ["succeeded", "failed", "never"])
+def test_a_folder_that_has_ended_waits_for_what_is_being_copied(ended: str) -> None:
+    birds = world(LOOP)
+    birds.drop("run/part-0.csv", csv(FIRST))
+    birds.ports.blobs.copy("landing", "birds/run/part-1.csv", "pending")
+    birds.drop("run/_SUCCESS", b"")
+    birds.ticks(2, seconds=60)
+    waits = birds.ports.store.overviews()[0].needs_attention
+    assert versions(birds) == [] and waits is not None and Code.COPY_UNDER_WAY in waits.codes()
+    if ended == "succeeded":
+        birds.land("run/part-1.csv", csv(SECOND))
+    elif ended == "failed":
+        birds.ports.blobs.copy("landing", "birds/run/part-1.csv", "failed")
+    birds.ticks(2, seconds=3600)
+    found = record(birds, "run/_SUCCESS")
+    if ended == "succeeded":
+        assert [one.rows for one in versions(birds)] == [len(FIRST) + len(SECOND)]
+    else:
+        assert found.reason is not None and found.reason.code is Code.COPY_INCOMPLETE
+        assert "part-1.csv" in say(found.reason) and versions(birds) == []
 
 
 def test_what_lands_after_the_folder_was_read_is_told_by_name_and_nothing_is_read_twice() -> None:
@@ -162,7 +249,7 @@ def test_more_folders_than_are_looked_after_at_once_wait_for_their_turn_and_hold
 def test_the_sweep_finds_a_folder_that_no_event_told_of() -> None:
     birds = world(QUIET)
     birds.land("2007/part-0.csv", csv(FIRST))
-    assert tick.sweep(birds.ports) == 1
+    assert birds.sweep() == 1
     birds.ticks(3, seconds=601)
     assert len(versions(birds)) == 1
 
@@ -243,10 +330,18 @@ def test_a_manifest_is_json_or_csv_with_an_md5_in_hex_or_as_azure_writes_it() ->
     ]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gzip"])
+def test_a_manifest_may_be_packed_and_encoded_as_files_may(encoding: str) -> None:
+    text = '["ä.csv", "b.csv"]'
+    content = gzip.compress(text.encode()) if encoding == "gzip" else text.encode(encoding)
+    assert [one.name for one in manifest.read(content, "m.json")] == ["ä.csv", "b.csv"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
         b"",
+        b"\x1f\x8bhalf",
         b"[]",
         b"{",
         b'{"files": 3}',

@@ -15,7 +15,6 @@ from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code
 from shared.domain.version import DataVersion
 from shared.retraining import start
-from shared.runtime import tick
 from shared.state import rows
 from shared.words import say, say_all
 from tests.engine.world import LOOP, World, csv, season
@@ -151,7 +150,7 @@ def test_what_a_commit_brought_whose_files_are_gone_is_read_with_the_rewriting_a
     fresh.clock.advance(60)
     fresh.publish()
     fresh.clock.advance(60)
-    tick.sweep(fresh.ports)
+    fresh.sweep()
     fresh.ticks(3)
     assert [v.rows for v in versions(fresh)] == [len(before.table.rows)]
 
@@ -233,7 +232,7 @@ def test_in_another_account_with_folders_each_commit_is_a_rename() -> None:
     commit()
     (place,) = world.ports.blobs.quarantined
     assert place[:2] == ("partner:outbox", f"birds/table/_delta_log/{3:020d}.json")
-    assert tick.sweep(world.ports) == len(table.files) - 4, "the files beside the commits, which are no drops"
+    assert world.sweep() == len(table.files) - 4, "the files beside the commits, which are no drops"
 
 
 def test_a_table_that_is_deleted_and_made_anew_is_read(world: World) -> None:
@@ -263,7 +262,7 @@ def test_a_copy_that_is_repeated_takes_a_table_not_back(world: World) -> None:
         world.clock.advance(1)
         if not name.startswith("_delta_log/"):
             world.send(event)
-    tick.sweep(world.ports)
+    world.sweep()
     world.ticks(3)
     events = []
     for name in sorted(landing.table.files, reverse=True):
@@ -283,7 +282,7 @@ def test_of_a_table_that_was_there_before_its_loop_only_the_newest_commit_is_rea
     world.clock.advance(60)
     world.publish()
     world.clock.advance(60)
-    assert tick.sweep(world.ports) == 3 + 3, "three data files, which are no drops, and three commits"
+    assert world.sweep() == 3 + 3, "three data files, which are no drops, and three commits"
     world.ticks(5)
     assert [v.rows for v in versions(world)] == [len(landing.table.rows)]
 
@@ -400,7 +399,7 @@ def test_driftloop_drop_uploads_of_a_table_what_is_not_there_yet(
         assert done.exit_code == 0, done.output
         uploaded = {blob.name: blob.etag for blob in world.ports.blobs.list("landing", "birds/table/")}
         assert len(uploaded) == len(table.files)
-        tick.sweep(world.ports)
+        world.sweep()
         world.ticks(3)
     assert [v.rows for v in versions(world)] == [len(rows) for rows in table.history]
     other = Written(columns={"k": "long", "v": "string"})

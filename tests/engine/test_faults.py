@@ -108,6 +108,7 @@ def test_f04_the_sweep_finds_what_was_never_told_in_the_order_in_which_it_landed
         life.drop(name, birds(number, 1.0))
         life.clock.advance(60)
     life.clock.now = lambda: life.clock.advance(0.001) or life.clock.current  # type: ignore[method-assign, func-returns-value]  # time passes
+    life.clock.advance(tick.STILL.total_seconds())
     assert tick.sweep(life.real) == 3
     life.rest()
     assert [v.source for v in unit_of_work.read(life.real, "birds").versions()] == [
@@ -194,6 +195,7 @@ def test_f05_a_letter_that_cannot_be_read_keeps_no_other_and_no_loop() -> None:
     for name in "ab":
         life.real.blobs.upload("dead-letter", f"{name}.json", letter({"eventType": "x", "data": {}}))
     life.real.blobs.upload("landing", "birds/2.csv", birds(2, 1.0))
+    life.clock.advance(tick.STILL.total_seconds())
 
     def around(call: Call, make: Callable[[], object]) -> object:
         if call.name == "blobs.download" and "a.json" in str(call.arguments[0]):
@@ -240,6 +242,7 @@ def test_f05_events_that_came_before_their_loop_was_published_are_not_lost() -> 
     life.round()
     assert strays(life)[0] is Code.NO_LANDING
     life.publish(other)
+    life.clock.advance(tick.STILL.total_seconds())
     tick.sweep(life.real, ACCOUNT)
     life.round()
     assert unit_of_work.read(life.real, "fish").state.next_version == 2
@@ -806,6 +809,7 @@ def test_f24_f25_a_loop_whose_row_cannot_be_read_is_set_aside_and_shown_and_the_
     life.publish(LOOP.replace("birds", "fish"))
     spoil(life, rows.LOOP, doc)
     life.real.blobs.upload("landing", "fish/1.csv", birds(1, 1.0))
+    life.clock.advance(tick.STILL.total_seconds())
     tick.sweep(life.real)
     for _ in range(30):
         life.clock.advance(10)

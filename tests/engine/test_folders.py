@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from shared.domain.reason import Code
 from shared.domain.version import DataVersion
 from shared.runtime import tick
 from shared.state import rows
-from shared.words import say_all
-from tests.engine.world import World, csv, season
+from shared.words import say, say_all
+from tests.engine.world import ACCOUNT, World, created, csv, season
 
 
 def test_a_folder_of_partitions_becomes_one_version_with_their_columns() -> None:
@@ -47,7 +48,7 @@ def test_driftloop_drop_brings_the_partitions_of_a_folder(
     (tmp_path / "all/notes/read-me.txt").write_text("about these birds")
     done = CliRunner().invoke(app, ["drop", "birds", str(tmp_path / "all")])
     assert done.exit_code == 0 and "left out: notes/read-me.txt" in done.output, done.output
-    tick.sweep(world.ports)
+    world.sweep()
     world.ticks(2)
     (row,) = world.ports.store.range("birds", "version-", limit=9)
     version = rows.decode(DataVersion, row)
@@ -88,7 +89,107 @@ def test_the_sweep_takes_no_file_that_is_only_begun() -> None:
     assert sorted(record.state for record in records(world)) == [InboxState.DONE, InboxState.QUARANTINED]
 
 
-@pytest.mark.parametrize("log", ["metadata/v1.metadata.json", ".hoodie/hoodie.properties"])
+def test_the_sweep_takes_no_file_that_somebody_still_writes() -> None:
+    """What is flushed can be read (apache/hadoop#2587), and only its close has an event (azure-docs#101653)."""
+    world = World()
+    world.publish()
+    content = csv(season(2007))
+    for size in (500, 1000):
+        world.land("big.csv", content[:size])
+        world.clock.advance(120)
+        assert tick.sweep(world.ports) == 0
+    world.drop("big.csv", content)
+    world.sweep()
+    assert [record.state for record in records(world)] == [InboxState.DONE]
+
+
+def test_an_append_blob_is_read_once_nobody_appends_to_it() -> None:
+    """It is made empty, and what is appended has no event
+    (learn.microsoft.com/azure/event-grid/event-schema-blob-storage)."""
+    world = World()
+    world.publish()
+    event = json.loads(world.land("log.csv", b""))
+    event["data"] |= {"blobType": "AppendBlob", "contentLength": 0}
+    world.send(json.dumps(event))
+    world.land("log.csv", csv(season(2007)))
+    world.sweep()
+    world.ticks(2)
+    assert [record.state for record in records(world)] == [InboxState.DONE]
+
+
+def test_a_blob_that_is_being_copied_is_read_once_its_copy_has_ended() -> None:
+    """The event comes when the copy begins (MicrosoftDocs/azure-docs#74041, #114316); its end has another ETag."""
+    world = World()
+    world.publish()
+    begun = world.ports.blobs.copy("landing", "birds/a.csv", "pending")
+    world.send(created(f"{ACCOUNT}/landing/birds/a.csv", begun.etag))
+    assert world.sweep() == 0
+    (record,) = records(world)
+    assert record.state is InboxState.IGNORED and record.reason is not None
+    assert record.reason.code is Code.COPY_UNDER_WAY
+    world.land("a.csv", csv(season(2007)))
+    assert world.sweep() == 1
+    world.ticks(2)
+    assert sorted(record.state for record in records(world)) == [InboxState.DONE, InboxState.IGNORED]
+
+
+def test_a_copy_that_failed_says_so() -> None:
+    world = World()
+    world.publish()
+    world.ports.blobs.copy("landing", "birds/a.csv", "failed")
+    world.clock.advance(3600)
+    assert world.sweep() == 1
+    world.ticks(1)
+    (record,) = records(world)
+    assert record.reason is not None and record.reason.code is Code.COPY_INCOMPLETE
+    assert "ended as failed" in say_all([record.reason])
+
+
+def test_a_partition_of_a_column_whose_name_begins_with_a_mark_is_data() -> None:
+    """As to Spark (SPARK-16975, apache/spark#31169)."""
+    world = World()
+    world.publish()
+    world.land("run/year=2007/p.csv", csv(season(2007).drop(columns="year")))
+    world.land("run/year=2008/_m=1/p.csv", csv(season(2008).drop(columns="year").assign(_m=1)))
+    world.drop("run/_SUCCESS", b"")
+    (record,) = [one for one in records(world) if one.body["name"].endswith("_SUCCESS")]
+    assert record.reason is not None and record.reason.code is Code.MIXED_SCHEMAS, "no file is passed over"
+    for year in (2007, 2008):
+        world.land(f"all/_season={year}/p.csv", csv(season(year)))
+    world.drop("all/_SUCCESS", b"")
+    (row,) = world.ports.store.range("birds", "version-", limit=9)
+    assert rows.decode(DataVersion, row).rows == len(season(2007)) + len(season(2008))
+
+
+def test_files_of_an_ended_folder_that_lie_in_no_partition_are_told() -> None:
+    world = World()
+    world.publish()
+    world.land("run/p.csv", csv(season(2007)))
+    world.land("run/more/p.csv", csv(season(2008)))
+    world.land("run/own/p.csv", csv(season(2009)))
+    world.land("run/own/_SUCCESS", b"")
+    world.drop("run/_SUCCESS", b"")
+    (row,) = world.ports.store.range("birds", "version-", limit=9)
+    told = say_all(rows.decode(DataVersion, row).findings)
+    assert "'more/p.csv' of the folder: in no partition of it, not read" in told and "own" not in told
+    world.land("deep/more/p.csv", csv(season(2008)))
+    world.drop("deep/_SUCCESS", b"")
+    (record,) = [one for one in records(world) if one.body["name"] == "birds/deep/_SUCCESS"]
+    assert record.reason is not None and "'more/p.csv' in folders that are no partitions" in say(
+        record.reason
+    )
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "metadata/v1.metadata.json",
+        ".hoodie/hoodie.properties",
+        "year=2007/_delta_log/00000000000000000000.json",
+        "year=2007/.hoodie_partition_metadata",
+        "year=2007/metadata/v1.metadata.json",
+    ],
+)
 def test_a_folder_of_a_table_with_deleted_rows_is_quarantined_by_name(log: str) -> None:
     world = World()
     world.publish()

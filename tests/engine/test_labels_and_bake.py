@@ -194,7 +194,7 @@ def test_labels_that_keep_the_threshold_ask_for_nothing_and_are_told(world: Worl
 def test_lost_and_repeated_events_of_labels_are_one_and_bad_files_are_set_aside(world: World) -> None:
     serving(world)
     labels(world, truth(world, "r1-a1"), tell=False)
-    assert tick.sweep(world.ports) == 1
+    assert world.sweep() == 1
     tick.tick(world.ports)
     assert tick.sweep(world.ports) == 0
     labels(world, b"row_id,weight\n1,2\n", "no-target.csv")

@@ -247,11 +247,9 @@ def test_a_folder_counts_when_its_success_lands(world: World) -> None:
 
 
 def test_the_sweep_finds_a_blob_that_no_event_told_of(world: World) -> None:
-    from shared.runtime import tick
-
     world.land("2007.csv", csv(season(2007)))
-    assert tick.sweep(world.ports) == 1
-    assert tick.sweep(world.ports) == 0
+    assert world.sweep() == 1
+    assert world.sweep() == 0
     assert world.live() == 1
 
 

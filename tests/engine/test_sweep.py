@@ -173,6 +173,7 @@ def test_a_turn_that_cannot_be_written_down_is_taken_all_the_same() -> None:
     life = served()
     life.rest()
     life.real.blobs.upload("landing", "birds/2.csv", birds(2, 1.0))
+    life.clock.advance(tick.STILL.total_seconds())
 
     def around(call: Call, make: Callable[[], object]) -> object:
         if call.name == "store.swept":
@@ -215,37 +216,28 @@ def test_doctor_says_when_the_sweep_looks_after_a_loop_no_more() -> None:
     assert told == "the sweep has not looked after it for 32 min: lost events are not made good"
 
 
-def lands(life: Life, number: int, *, told: bool = False, sweep_s: int = 10) -> list[str]:
-    """Upload a drop, which its event tells of or the sweep finds after so long; what doctor says of events."""
+def lands(life: Life, number: int, *, told: bool = False) -> list[str]:
+    """Upload a drop, which its event tells of or the sweep finds; what doctor says of events."""
     name = f"birds/{number}.csv"
     blob = life.real.blobs.upload("landing", name, birds(number, 1.0))
-    life.clock.advance(sweep_s)
     if told:
         data = {"url": f"{ACCOUNT}/landing/{name}", "eTag": blob.etag, "sequencer": f"00{number}"}
         life.send(json.dumps({"eventType": "Microsoft.Storage.BlobCreated", "data": data}))
     else:
+        assert tick.sweep(life.real) == 0, "its event may be on its way, and more bytes"
+        life.clock.advance(tick.STILL.total_seconds())
         assert tick.sweep(life.real) == 1
     life.rest()
     return troubles(doctor._events(life.real, overview(life)))
 
 
-def test_a_sweep_that_was_sooner_than_an_event_says_nothing_about_events_and_three_do() -> None:
+def test_a_drop_that_the_sweep_finds_had_no_event(caplog: pytest.LogCaptureFixture) -> None:
     life = Life()
     assert lands(life, 1, told=True) == []
-    assert [lands(life, 2), lands(life, 3)] == [[], []]
-    assert lands(life, 4) == ["no event reported the drop landing/birds/2.csv; the sweep found it"]
-    assert lands(life, 5, told=True) == []
-
-
-def test_a_drop_that_the_sweep_finds_after_a_minute_had_no_event(caplog: pytest.LogCaptureFixture) -> None:
-    life = Life()
-    assert lands(life, 1, told=True) == []
-    assert lands(life, 9) == [] and "no event reported" not in caplog.text, "its event may be on its way"
-    assert lands(life, 2, sweep_s=61) == [
-        "no event reported the drop landing/birds/2.csv; the sweep found it"
-    ]
+    assert lands(life, 2) == ["no event reported the drop landing/birds/2.csv; the sweep found it"]
     (warned,) = [record for record in caplog.records if "no event reported" in record.getMessage()]
     assert (warned.levelname, vars(warned)["blob"]) == ("WARNING", "landing/birds/2.csv")
+    assert lands(life, 3, told=True) == []
 
 
 def test_a_loop_whose_overview_was_deleted_is_found_told_and_described_anew(

@@ -142,6 +142,11 @@ class World:
             )
         )
 
+    def sweep(self) -> int:
+        """Once nobody has written to what has landed for a while; how much was found."""
+        self.clock.advance(tick.STILL.total_seconds())
+        return tick.sweep(self.ports)
+
     def ticks(self, n: int = 1, seconds: float = 10) -> None:
         for _ in range(n):
             self.clock.advance(seconds)

@@ -59,7 +59,7 @@ def test_the_sweep_finds_what_no_event_told_of_in_another_account() -> None:
         world.ports.blobs.upload(
             "partner:outbox", f"birds/run1/{part}", csv(season(2007)) if part[0] == "p" else b""
         )
-    assert tick.sweep(world.ports) == 2
+    assert world.sweep() == 2
     world.ticks(2)
     assert [version.source for version in versions(world)] == ["partner:outbox/birds/run1/"]
 

@@ -122,8 +122,23 @@ def test_a_folder_that_is_renamed_is_complete_once_it_has_been_quiet() -> None:
     world.clock.advance(3600)
     world.send(folder("landing/staging/run1", "landing/birds/run1"))
     world.ticks(2)
+    assert versions(world) == []
+    world.ticks(2, seconds=600)
     (version,) = versions(world)
     assert version.source == "landing/birds/run1/"
+
+
+@pytest.mark.parametrize("name", ["a%20b.csv", "%2F.csv"])
+def test_a_name_that_no_escape_was_made_in_is_found(name: str) -> None:
+    """Some clients send names as they are (github.com/Azure/azure-sdk-for-net/issues/23634)."""
+    world = World()
+    world.publish()
+    event = world.land(name, csv(season(2007)))
+    world.send(event)
+    assert [version.rows for version in versions(world)] == [len(season(2007))]
+    world.land(f"x{name}", csv(season(2008)))
+    world.send(renamed("landing/staging/a.csv", f"landing/birds/x{name}"))
+    assert len(versions(world)) == 2
 
 
 def test_a_rename_beside_every_landing_place_is_kept_with_its_reason() -> None:

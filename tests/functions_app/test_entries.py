@@ -12,7 +12,7 @@ import pytest
 from functions import alerts, app, people
 from shared.domain.caller import ACTING_ROLE, LOOKING_ROLE
 from shared.errors import DependencyUnavailable
-from shared.runtime import unit_of_work
+from shared.runtime import tick, unit_of_work
 from shared.settings import Settings
 from shared.state import queries
 from tests.engine.world import ACCOUNT, World, csv, season
@@ -187,6 +187,7 @@ def test_the_tick_runs_what_is_due_and_the_sweep_finds_what_no_event_reported(wo
     world.ports.blobs.upload("landing", "birds/2007.csv", csv(season(2007)))
     functions()["tick"].get_user_function()(None)
     assert queries.inbox(world.ports, "birds") == []
+    world.clock.advance(tick.STILL.total_seconds())
     functions()["sweep"].get_user_function()(None)
     (record,) = queries.inbox(world.ports, "birds")
     assert record.version is None

@@ -163,7 +163,7 @@ _add("latin-1", "a.csv", "bad-encoding", (rows() + "r,1,1,Zoë\n").encode("latin
 _add("utf-8-cut", "a.csv", "bad-encoding", CSV + "ë".encode()[:1])
 _add("nul", "a.csv", "bad-encoding", CSV.replace(b"r7", b"r\x007"))
 _add("nuls-only", "a.csv", "bad-encoding|empty-file", b"\0" * 1000)
-_add("binary", "a.csv", "bad-encoding", bytes(range(256)) * 40)
+_add("binary", "a.csv", "unsupported-format", bytes(range(256)) * 40)
 _add("ragged-long", "a.csv", "ragged-rows", CSV + b"1,2,3,a,5\n")
 _add("ragged-short", "a.csv", "ragged-rows", CSV + b"1,2\n")
 _add("quoted-line-ends", "a.csv", FINE, CSV.replace(b"r7", b'"r\n7,\r\n"'))

@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from pathlib import Path
 from unittest import mock
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -521,6 +522,8 @@ def test_a_person_says_what_a_column_is() -> None:
     assert Read(column(["12", "34"]), columns={"x": "text"}).rows["x"] == ["12", "34"]
     assert Read(column(["1,234", "5,678"]), columns={"x": "number-point"}).rows["x"] == [1234, 5678]
     assert Read(column(["007", "12"]), columns={"x": "number"}).rows["x"] == [7, 12]
+    for values, kind in ((["01", "02"], "integer"), (["01", "2.0"], "number"), (["0" + "9" * 20], "number")):
+        assert Read(column(values), columns={"x": "number"}).kinds["x"] == kind
     assert Read(column(["12", "-", "34"]), columns={"x": "number"}).rows["x"] == [12, None, 34]
     assert Read(pa.table({"x": ["1,5", "2,25"], "n": [1, 2]}), columns={"x": "number"}).rows["x"] == [
         1.5,
@@ -568,6 +571,30 @@ def test_folders_of_partitions_give_columns(tmp_path: Path) -> None:
     assert [r["year"] for r in rows] == [2007, 2007, 2009, 2009] and rows[0]["town"] == "Köln"
     assert "0 bytes" in " ".join(sources.findings())
     assert profile_files.profile(tmp_path / "birds").profile.rows == 4
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("value", ["NA", "null", "N/A", "None", "-", "n.a.", "", "\ufffd", " x"])
+def test_a_partition_is_read_as_the_same_text_in_a_file(value: str, form: str, tmp_path: Path) -> None:
+    one = pa.table({"x": range(60), "region": [v for v in (value, "EU", "US") for _ in range(20)]})
+    for region, rows in zip((value, "EU", "US"), (one[n : n + 20] for n in (0, 20, 40)), strict=True):
+        (place := tmp_path / "parts" / f"region={quote(region, '')}").mkdir(parents=True)
+        write(rows.drop_columns("region"), place / f"part-0.{form}")
+    write(one, tmp_path / f"one.{form}")
+    read = []
+    for path in (tmp_path / f"one.{form}", tmp_path / "parts"):
+        sources = open_sources(profile_files.files_of(path), ReadSpec(target=""))
+        rows = [row for batch in sources.batches(sources.found) for row in batch.to_pylist()]
+        read.append((sources.found, sorted(rows, key=lambda row: row["x"])))
+        assert not any("no value" in told for told in sources.findings())
+    assert read[0] == read[1]
+
+
+def write(table: pa.Table, path: Path) -> None:
+    if path.suffix == ".parquet":
+        pq.write_table(table, path)
+    else:
+        path.write_text(table.to_pandas().to_csv(index=False))
 
 
 def test_a_delta_table_without_a_commit_is_refused_by_name(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import datetime as dt
 import gzip
 import io
 import json
+import random
 import tarfile
 import zlib
 from collections.abc import Mapping
@@ -113,7 +114,13 @@ FOREIGN = {
     "ARFF": "@relation t\n@attribute x numeric\n@data\n1,0\n",
     "SQL": "INSERT INTO t VALUES (1,'a');\n",
     "bzip2": bz2.compress(text().encode()),
-    "zlib": zlib.compress(text().encode()),
+    **{f"zlib, level {level}": zlib.compress(text().encode(), level) for level in (0, 1, 5, 6, 9)},
+    "text no more: raw deflate": zlib.compress(text().encode() * 50)[2:],
+    "text no more: like br": random.Random(1).randbytes(900),
+    "JSON in UTF-16": json.dumps([{"x": 1}]).encode("utf-16"),
+    "JSON in UTF-16 without a mark": '{"x": 1, "y": 2}\n'.encode("utf-16-le"),
+    "JSON array of words": '["x","target"]\n[1.5,"a"]\n',
+    "JSON array of numbers": "[1,2,3]\n[-1.5e3, 2, 3]\n",
     "tar": _tar(text().encode()),
     "gzip inside gzip": gzip.compress(gzip.compress(text().encode())),
     "tar archive inside gzip": gzip.compress(_tar(text().encode())),
@@ -131,6 +138,11 @@ def test_what_is_no_table_is_refused_by_name(name: str) -> None:
     assert refused.value.code == "unsupported-format" and name.split(",")[0].split(" ")[0] in str(
         refused.value
     )
+
+
+def test_text_that_begins_like_something_else_is_text() -> None:
+    for name in ("x^", "x\u0001", "[a", "[1"):
+        assert list(Read(f"{name},y\n1.5,a\n2.5,b\n").kinds) == [name, "y"]
 
 
 def test_a_footer_of_two_lines_is_no_quote_that_is_not_closed() -> None:
@@ -194,7 +206,11 @@ def test_an_index_or_an_ignored_column_in_some_parts_stops_nothing(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "log", ["inner/_delta_log/0.json", ".hoodie/hoodie.properties", "metadata/v1.metadata.json"]
+    "log",
+    [
+        *("inner/_delta_log/0.json", ".hoodie/hoodie.properties", "metadata/v1.metadata.json"),
+        *("inner/metadata/v1.metadata.json", "year=2007/.hoodie_partition_metadata"),
+    ],
 )
 def test_a_folder_that_keeps_deleted_rows_is_refused_by_name(log: str, tmp_path: Path) -> None:
     with pytest.raises(InputRejected) as refused:

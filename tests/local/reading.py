@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 from azure.identity import DefaultAzureCredential
+from azure.storage.blob import ContentSettings
 
 from local.azure import LocalAzure
+from shared.azure.blobs import AzureBlobs
 from shared.files.drop_files import DropFile, Limits, Reading, ReadSpec
 from shared.port_rules import READING_TAG
-from shared.ports import Blob, JobSeen, Ports, ReadingSpec
+from shared.ports import Blob, Blobs, JobSeen, Ports, ReadingSpec
 from shared.reader.one_pass import read
 from shared.spark import program
 from shared.spark.drop_shares import Executors
@@ -27,14 +29,24 @@ SPEC = ReadSpec(target=TABLE.column_names[0], limits=Limits(memory_mb=4096))
 
 
 def asked(
-    ports: Ports, name: str, *files: Path, code: str = "", spec: ReadSpec = SPEC
+    ports: Ports, name: str, *files: Path, code: str = "", spec: ReadSpec = SPEC, encoding: str = ""
 ) -> tuple[ReadingSpec, list[Blob]]:
-    """What the app asks for these files, which have landed."""
-    blobs = [ports.blobs.upload("landing", f"{name}/{file.name}", file) for file in files]
+    """What the app asks for these files, which have landed, and say this of their encoding."""
+    blobs = [_landed(ports.blobs, f"{name}/{file.name}", file, encoding) for file in files]
     order = Order(tuple(OrderedFile.of(one, one.name, None, None) for one in blobs), spec.to_document())
     tags = {READING_TAG: ports.documents.put(order.to_bytes())}
     size = ("Standard_E4s_v3", 4, 1, spec.limits.memory_mb)
     return ReadingSpec(name, "birds", code, *size, order.to_bytes(), spec.reference, tags), blobs
+
+
+def _landed(blobs: Blobs, name: str, file: Path, encoding: str) -> Blob:
+    blob = blobs.upload("landing", name, file)
+    if encoding:
+        assert isinstance(blobs, AzureBlobs)
+        client = blobs._service.get_blob_client("landing", name)
+        client.set_http_headers(ContentSettings(content_encoding=encoding))
+        blob = blobs.find("landing", name) or blob
+    return blob
 
 
 def answer(ports: Ports, spec: ReadingSpec, error: str = "") -> Answer:

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,13 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, 
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridPublisherClient
 from azure.identity import DefaultAzureCredential
-from azure.storage.blob import BlobBlock, BlobProperties, BlobServiceClient
+from azure.storage.blob import (
+    BlobBlock,
+    BlobProperties,
+    BlobSasPermissions,
+    BlobServiceClient,
+    generate_blob_sas,
+)
 from azure.storage.queue import QueueClient
 
 from local import events
@@ -29,13 +35,14 @@ from local.events import retry
 from local.events.delivery_faults import Faults
 from local.events.models import Events
 from local.events.watcher import BlobWatcher
-from local.service import Service
-from local.settings import settings_of
+from local.identity.models import LocalCredential, Tokens
+from local.service import Service, utc_now
+from local.settings import PARTNER, settings_of
 from local.state import State
 from shared import loopfile
 from shared.inbox import recorder
 from shared.loopfile.published import Assets, Published
-from shared.runtime import publication, unit_of_work, worker
+from shared.runtime import publication, tick, unit_of_work, worker
 from shared.settings import Settings
 from shared.state import queries
 from shared.wiring import azure_ports
@@ -520,6 +527,55 @@ def test_what_is_renamed_into_place_in_another_account_becomes_a_version(grid: G
     worker.run(ports, loop)
     (version,) = queries.versions(unit_of_work.read(ports, loop), last=9).values
     assert version.source == f"partner:outbox/{grid.folder}/in/a.csv" and version.rows == 40
+
+
+def copy_begun(grid: Grid, name: str, content: bytes) -> None:
+    """From the partner's account, which is to be left as it is until the copy has ended."""
+    partner_drop(grid, f"source-{name}", content)
+    now = datetime.now(UTC)
+    with BlobServiceClient(
+        grid.azure.settings.storage("blob", "partner"),
+        LocalCredential(Tokens(grid.azure.settings, utc_now), "workspace"),
+        connection_verify=str(grid.azure.settings.bundle),
+    ) as service:
+        source = service.get_blob_client("outbox", f"{grid.folder}/source-{name}")
+        key = service.get_user_delegation_key(now - timedelta(hours=1), now + timedelta(hours=1))
+    may = {"permission": BlobSasPermissions(read=True), "expiry": now + timedelta(minutes=30)}
+    sas = generate_blob_sas(PARTNER, "outbox", source.blob_name, user_delegation_key=key, **may)
+    copied = grid.blobs.get_blob_client("landing", f"{grid.folder}/{name}")
+    assert copied.start_copy_from_url(f"{source.url}?{sas}")["copy_status"] == "pending"
+
+
+def test_a_copy_from_another_account_is_told_of_when_it_begins_and_is_a_drop_once_it_has_ended(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MicrosoftDocs/azure-docs#74041 and #114316; rest/api/storageservices/copy-blob."""
+    ports, loop = azure_ports(Settings.from_environment(os.environ)), f"copied-{grid.folder}"
+    text = f"{{loop: {loop}, data: {{landing: 'landing/{grid.folder}/', target: y}}, train: {{pipeline: t}}, "
+    definition = loopfile.parse(f"{text}serve: {{endpoint: {loop}}}}}", file="loop.yaml")
+    publication.publish(ports, Published(definition, Assets("azureml:p:1"), "ann", datetime.now(UTC)))
+    copy_begun(grid, "a.csv", b"x,y\n" + b"".join(b"%d,%d\n" % (n, n % 2) for n in range(40)))
+    copy_begun(grid, "b.csv", b"x,y\n1,2\n")
+    partner_drop(grid, "source-b.csv", b"another")  # fails the second copy, whose source it was
+    for event in grid.take_at_least(2):
+        assert event["data"]["contentLength"] == 0
+        recorder.receive(ports, json.dumps(event), grid.azure.settings.storage("blob"))
+    worker.run(ports, loop)
+    assert queries.versions(unit_of_work.read(ports, loop), last=9) == []
+
+    def ended() -> bool:
+        return all(one.copy != "pending" for one in ports.blobs.list("landing", f"{grid.folder}/"))
+
+    until(ended)
+    assert grid.settled() == [], "of its end nobody tells"
+    monkeypatch.setattr(tick, "STILL", timedelta(0))
+    monkeypatch.setattr(tick, "UPLOAD", timedelta(0))
+    tick.sweep(ports)
+    worker.run(ports, loop)
+    (version,) = queries.versions(unit_of_work.read(ports, loop), last=9)
+    assert (version.source, version.rows) == (f"landing/{grid.folder}/a.csv", 40)
+    codes = {one.reason.code.value for one in queries.inbox(ports, loop) if one.reason}
+    assert {"copy-under-way", "copy-incomplete"} <= codes
 
 
 def test_a_state_folder_of_when_there_was_one_account_is_taken_up(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def main(how: str, file: str) -> None:
     worker.CLAIM = timedelta(
         seconds=4
     )  # who dies keeps others from the loop as long; twenty seconds each are many
+    tick.STILL = timedelta(0)  # nobody writes bit by bit
     settings, done = Settings.from_environment(os.environ), Done(Path(file))
     if how == "kill":
         ports = watched(azure_ports(settings), killed(done))

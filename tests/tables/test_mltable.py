@@ -15,7 +15,6 @@ from shared.errors import InputRejected
 from shared.intake import ReadSpec, read_drop
 from shared.reader import profile_files
 from shared.reader.batches import open_sources
-from shared.runtime import tick
 from shared.state import rows
 from shared.tables import mltable
 from tests.engine.world import World, csv, season
@@ -55,6 +54,17 @@ def table(folder: Path, text: str = AS_AZURE_ML_SAVES_IT) -> Path:
         )
     (folder / "data/notes.txt").write_text("no table")
     return folder
+
+
+def test_an_int_of_an_mltable_is_whole_however_it_is_written(tmp_path: Path) -> None:
+    text = (
+        "paths: [{file: t.csv}]\ntransformations: [{read_delimited: {}}, {convert_column_types: {columns: x, "
+    )
+    (tmp_path / "MLTable").write_text(f"{text}column_type: int}}}}]")
+    (tmp_path / "t.csv").write_text("x,y\n01,a\n02,b\n")
+    sources = open_sources(profile_files.files_of(tmp_path), ReadSpec(target=""))
+    assert sources.found["x"] == "integer"
+    assert [row["x"] for b in sources.batches(sources.found) for row in b.to_pylist()] == [1, 2]
 
 
 def test_what_azure_ml_saves_is_read_as_it_says(tmp_path: Path) -> None:
@@ -150,7 +160,7 @@ def test_a_folder_with_an_mltable_is_a_drop_of_what_it_names(
     pd.DataFrame({"of": ["another table"]}).to_csv(folder / "other.csv", index=False)
     (folder / "MLTable").write_text("paths: [{folder: ./parts}]\ntransformations: [{read_delimited: {}}]")
     assert CliRunner().invoke(app, ["drop", "birds", str(folder)]).exit_code == 0
-    tick.sweep(world.ports)
+    world.sweep()
     world.ticks(2)
     (row,) = world.ports.store.range("birds", "version-", limit=9)
     assert rows.decode(DataVersion, row).rows == len(season(2007))

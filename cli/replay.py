@@ -12,7 +12,7 @@ from cli.session import Json, out, print_json, shown
 from shared.words import say, titled
 
 if TYPE_CHECKING:
-    from shared.release.evidence_replay import Replayed
+    from shared.audit.evidence_replay import Replayed
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def replay(
 
     Reads rows and documents only, so it works without Azure ML; of an exported file without Azure and settings.
     """
-    from shared.release import evidence_replay
+    from shared.audit import evidence_replay
 
     found = export.opened(release)
     replayed = evidence_replay.replay(found.ports, found.loop, found.number)

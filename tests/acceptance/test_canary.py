@@ -12,9 +12,9 @@ import pytest
 from azure.storage.blob import BlobServiceClient, StandardBlobTier
 
 from demo.stage import APP
+from shared.audit import evidence_replay
 from shared.azure.client import credential
 from shared.inbox import messages
-from shared.release import evidence_replay
 from shared.runtime import tick
 from shared.settings import Settings
 from tests.acceptance.conftest import App, Status, season, traffic

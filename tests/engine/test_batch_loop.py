@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared import loopfile
+from shared.audit import evidence_replay
 from shared.canary.drop_evidence import _pairs
 from shared.canary.live_counts import Scale
 from shared.domain.reason import Code
@@ -18,7 +19,7 @@ from shared.errors import ConfigurationError
 from shared.loopfile.published import Assets, Published
 from shared.memory.azureml import MemoryDeployment
 from shared.ports import DeploymentSpec
-from shared.release import adoption, evidence_replay
+from shared.release import adoption
 from shared.retraining import cost
 from shared.runtime import tick, unit_of_work
 from shared.state import queries

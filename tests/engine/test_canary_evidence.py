@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from shared.audit import evidence_replay
 from shared.canary import canary_evidence
 from shared.canary.arms import CanaryEvidence
 from shared.canary.live_counts import Scale, counts_from
@@ -19,7 +20,6 @@ from shared.domain.reason import Code
 from shared.domain.release import Outcome, Phase, Release
 from shared.memory import MemoryRequest
 from shared.ports import Replace
-from shared.release import evidence_replay
 from shared.release.observations import CanarySeen
 from shared.runtime import tick, unit_of_work
 from shared.state import rows

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from shared.audit import evidence_replay
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Phase
-from shared.release import evidence_replay
 from shared.runtime import unit_of_work
 from tests.engine.world import LOOP, World, csv, season
 

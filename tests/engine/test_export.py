@@ -16,14 +16,13 @@ from typer.testing import CliRunner, Result
 from cli import app, session
 from cli import export as command
 from cli.explain import release_story
-from shared.audit import exported_release
+from shared.audit import evidence_replay, exported_release
 from shared.audit.exported_release import ExportedRelease
 from shared.domain.reason import Code
 from shared.domain.release import Phase
 from shared.errors import ConfigurationError
 from shared.inbox import messages
 from shared.ports import Ports
-from shared.release import evidence_replay
 from shared.runtime import unit_of_work
 from shared.state import hash_chain, rows
 from tests.engine.test_faults import LOOP, birds, canaried, served, spoil

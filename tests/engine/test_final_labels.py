@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from shared.audit import evidence_replay
 from shared.domain.reason import Code
 from shared.domain.release import Phase
 from shared.intake import labels as late_labels
 from shared.loopfile import LoopFileError, parse
-from shared.release import evidence_replay
 from shared.runtime import unit_of_work
 from shared.state import queries
 from shared.stats import arrival_lags

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
+from shared.audit import evidence_replay
 from shared.domain.event import InboxState
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Phase, TriggerKind
-from shared.release import evidence_replay
 from shared.runtime import tick
 from shared.state import queries
 from shared.words import say, spoken

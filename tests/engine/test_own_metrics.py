@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from shared.audit import evidence_replay
 from shared.domain.reason import Code, Reason
 from shared.domain.release import JudgementKind, Phase
 from shared.gate import gate_evidence
 from shared.gate.gate_record import GateRecord
 from shared.own import source_text
-from shared.release import evidence_replay
 from shared.runtime import unit_of_work
 from shared.state import queries
 from tests.engine.test_labels_and_bake import always_adelie, labels, serving, truth

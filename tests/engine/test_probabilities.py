@@ -7,11 +7,11 @@ import math
 
 import pytest
 
+from shared.audit import evidence_replay
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Phase
 from shared.gate import gate_evidence
 from shared.ports import Answer
-from shared.release import evidence_replay
 from shared.runtime import unit_of_work
 from tests.engine.world import LOOP, World, csv, season
 

@@ -16,13 +16,13 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app, session
+from shared.audit import evidence_replay
 from shared.domain.reason import Code, Reason
 from shared.domain.release import JudgementKind, Phase, TriggerKind
 from shared.errors import ConfigurationError
 from shared.gate.gate_record import GateEvidence
 from shared.loopfile import parse
 from shared.ports import Answer
-from shared.release import evidence_replay
 from shared.state import queries
 from shared.verdict import served_estimate, served_inputs
 from shared.verdict.estimate import Estimated, asked, widening

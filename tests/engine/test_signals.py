@@ -11,13 +11,13 @@ import pytest
 
 from cli.explain import release_story
 from shared import loopfile
+from shared.audit import evidence_replay
 from shared.canary import signal_evidence
 from shared.canary.arms import SignalSeen
 from shared.canary.canary_judge import CanaryState
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Outcome, Phase
 from shared.errors import ConfigurationError, DependencyUnavailable, InputRejected
-from shared.release import evidence_replay
 from shared.runtime import unit_of_work
 from shared.words import say
 from tests.engine.test_canary_evidence import go_on, in_canary, live

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shared.audit import evidence_replay
 from shared.domain.reason import Code
 from shared.domain.release import JudgementKind, Outcome, Phase
 from shared.gate.gate_record import FunctionsSeen, GateEvidence, GatePolicy
 from shared.gate.own_checks import judge_functions
 from shared.gate.own_evidence import functions_seen
-from shared.release import evidence_replay
 from shared.verdict.check_verdict import Check
 from shared.words import say
 from tests.engine.world import LOOP, World, csv, season

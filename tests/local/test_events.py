@@ -561,7 +561,7 @@ def test_a_copy_from_another_account_is_told_of_when_it_begins_and_is_a_drop_onc
         assert event["data"]["contentLength"] == 0
         recorder.receive(ports, json.dumps(event), grid.azure.settings.storage("blob"))
     worker.run(ports, loop)
-    assert queries.versions(unit_of_work.read(ports, loop), last=9) == []
+    assert queries.versions(unit_of_work.read(ports, loop), last=9).values == ()
 
     def ended() -> bool:
         return all(one.copy != "pending" for one in ports.blobs.list("landing", f"{grid.folder}/"))
@@ -572,7 +572,7 @@ def test_a_copy_from_another_account_is_told_of_when_it_begins_and_is_a_drop_onc
     monkeypatch.setattr(tick, "UPLOAD", timedelta(0))
     tick.sweep(ports)
     worker.run(ports, loop)
-    (version,) = queries.versions(unit_of_work.read(ports, loop), last=9)
+    (version,) = queries.versions(unit_of_work.read(ports, loop), last=9).values
     assert (version.source, version.rows) == (f"landing/{grid.folder}/a.csv", 40)
     codes = {one.reason.code.value for one in queries.inbox(ports, loop) if one.reason}
     assert {"copy-under-way", "copy-incomplete"} <= codes

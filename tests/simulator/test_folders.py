@@ -40,7 +40,7 @@ def lived(faults: dict[int, str], *, lost: float = 0.0, workers: int = 1) -> Tol
         life.drop(f"2007/part-{number}.csv", birds(number, 1.0))
         for _ in range(3):
             life.round()
-    for number in range(25):
+    for number in range(75 if lost else 25):  # the sweep takes what has been still for five minutes
         life.round(sweep=number % 8 == 7)
     unit = unit_of_work.read(life.real, "birds")
     found = [rows.decode(DataVersion, row) for row in life.real.store.range("birds", "version-", limit=9)]

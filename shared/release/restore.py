@@ -97,6 +97,8 @@ def _beside(current: Unit, number: int, champion: Release, published: Published)
 def _too_early(current: Unit, release: Release) -> Reason:
     """What has to be done first is said, and works: what an abort does not end does so by itself, once it goes on."""
     phase = release.phase.value
+    if release.ended:  # by another worker, since the loop's row was read
+        return reason(Code.RESTORE_RELEASE_ENDS, release=release.number, phase=phase)
     traits = PHASES[release.phase]
     if traits.undo is not Undo.SETTLED or release.adopted:
         return reason(Code.RESTORE_RELEASE_OPEN, loop=release.loop, release=release.number, phase=phase)

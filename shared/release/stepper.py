@@ -70,8 +70,8 @@ def advance(current: Unit, number: int) -> bool:
 
 def _observed(current: Unit, release: Release, *, still: bool) -> Release:
     """What one look makes of it: while the loop stands still it stands too."""
-    back = PHASES[release.phase].undo is Undo.SETTLED  # which waits for no definition
-    published = current.at_hand(release) if back else current.published(release.definition)
+    over = release.ended or PHASES[release.phase].undo is Undo.SETTLED  # which waits for no definition
+    published = current.at_hand(release) if over else current.published(release.definition)
     clock = current.ports.clock
     sound = replace(release, failures=0, failing_since=None, stuck=False, retry_at=None)
     if still:

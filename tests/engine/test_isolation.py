@@ -13,6 +13,8 @@ from shared.domain.release import Phase
 from shared.inbox import messages, recorder
 from shared.memory import MemoryRequest
 from shared.ports import Row
+from shared.release import stepper
+from shared.runtime import unit_of_work
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
 from shared.verdict import version_verdict
@@ -143,6 +145,13 @@ def test_a_canary_that_errs_is_rolled_back_whatever_fails_for_every_part(call: s
     until_ended(life)
     assert life.release(2).phase is Phase.ROLLED_BACK
     assert life.traffic() == {"r1-a1": 100}
+
+
+def test_a_worker_that_comes_late_to_an_ended_release_does_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    life = served()
+    before = life.release(1)
+    assert not stepper.advance(unit_of_work.read(life.real, "birds"), 1)
+    assert life.release(1) == before and "failed" not in caplog.text
 
 
 @pytest.mark.parametrize("fault", PERMANENT)

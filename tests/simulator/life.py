@@ -50,10 +50,12 @@ STALE_S = 60.0
 HEALS_S = 70.0
 LATE_HEALS_S = 300.0
 LASTING_HEALS_S = 300.0
+FOUND_S = 400.0
 """A crash at the very end is made good within a minute and a tick. What a worker did that slept past its claim, or read
 what was stale, is made good after the last release by the first sweep once traffic is compared again: two minutes, an
 interval of sweeps, and the time that traffic takes. What failed again and again is tried again more and more seldom: a
-loop of which no row could be read, only after five minutes."""
+loop of which no row could be read, only after five minutes. A blob whose event is lost is found by the first sweep once
+it has been still for five minutes."""
 
 SIMULATED = (
     *("crash before", "crash after", "lost reply", "conflict", "throttled", "unavailable"),
@@ -398,7 +400,8 @@ class Life:
     def _story(self, limit: int) -> None:
         """Each of three drops once the one before has led to a release that ended."""
         scales = {1: 1.0, 2: 1.3, 3: 1.7}
-        quiet, last = 0, self.rounds + limit
+        found_late = 3 * FOUND_S / ROUND_S if self.lost else 0
+        quiet, last = 0, self.rounds + limit + found_late
         while self.rounds < last and quiet < 3:
             state, next_one = self.state, self.dropped + 1
             if next_one <= 3 and state.open_release is None and state.next_release == next_one:

@@ -254,11 +254,9 @@ def _of_what_was_said(reference: Path, before: Profiled, current: Path, after: P
     """A stored profile cannot be read again in another way."""
     from drift import Code, Finding
 
-    def told(name: str, one: Any, other: Any) -> Finding:
-        words = (
-            f"{reference.name} was read with {one}, {current.name} with {other}; store both in the same way"
-        )
-        return Finding(Code.READ, name, False, words)
+    def told(name: str, one: str, other: str) -> Finding:
+        words = f"{reference.name} was read with {one}, {current.name} with {other}"
+        return Finding(Code.READ, name, False, f"{words}; store both in the same way")
 
     def nulls(read: Profiled) -> str:
         return " ".join(f"--null {text!r}" for text in sorted(read.nulls)) or "no --null"

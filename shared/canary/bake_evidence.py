@@ -37,10 +37,11 @@ def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | Ti
     definition, now = published.definition, unit.ports.clock.now()
     bake = timedelta(minutes=definition.canary.bake_minutes)
     last = release.judgement(JudgementKind.CANARY)
-    compared = last is not None and bool(last.evidence)
+    if last is not None and not last.evidence:
+        last = None
     delay = labels.maturity(unit.state, definition)
-    evidence = _evidence(unit, release, definition, last if compared else None, now)
-    if last is not None and compared:
+    evidence = _evidence(unit, release, definition, last, now)
+    if last is not None:
         final_at = last.at + delay if delay is not None else None
         evidence = replace(evidence, final_at=final_at, wanted=definition.canary.bake_labels)
     policy = canary_evidence.canary_policy(definition, len(evidence.step.canary.slice_predictions))
@@ -51,7 +52,7 @@ def measure(unit: Unit, release: Release, published: Published) -> BakeSeen | Ti
         "max_s": (bake + waits).total_seconds() + definition.canary.step.max_hours * 3600,
     }
     verdict = judge_bake(evidence, policy, **times)
-    if not compared and verdict.outcome is not Outcome.ROLL_BACK:
+    if last is None and verdict.outcome is not Outcome.ROLL_BACK:
         return TimePassed() if now - release.phase_since_at >= bake else None
     digest = ""
     if decides(verdict.outcome, frozen=unit.stands_still):

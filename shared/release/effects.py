@@ -35,11 +35,9 @@ def perform(unit: Unit, release: Release, published: Published, action: obs.Acti
         endpoint = published.definition.serve.endpoint
         if error.code is not Code.ENDPOINT_UNUSABLE or not _endpoint_gone(unit, published):
             raise
-        if release.phase is Phase.BAKING and release.champion is None:
-            return (
-                obs.TimePassed()
-            )  # a first model has nothing to go back to, and is what a restore deploys again
-        return obs.GoneSeen(True, endpoint)
+        # A first model has nothing to go back to, and is what a restore deploys again.
+        baked = release.phase is Phase.BAKING and release.champion is None
+        return obs.TimePassed() if baked else obs.GoneSeen(True, endpoint)
 
 
 def _endpoint_gone(unit: Unit, published: Published) -> bool:

@@ -63,11 +63,9 @@ def now(current: Unit, release: Release | None) -> Served:
             if state.champion is None or _hands_over(release):
                 return _in_hands(current, serve)
             seen = _now(current, serve, state.champion)
-            return (
-                seen
-                if serves_meanwhile(state, release)
-                else replace(seen, unserved=seen.unserved or state.unserved)
-            )
+            if serves_meanwhile(state, release):
+                return seen
+            return replace(seen, unserved=seen.unserved or state.unserved)
     except (DependencyUnavailable, ConfigurationError):
         return Served(None, state.unserved)
 
@@ -130,9 +128,7 @@ def look(current: Unit, endpoint: str) -> Mapping[str, int] | None:
         _recorded(current, endpoint, _in_hands(current, serve).unserved)
         return None
     seen = _broken(current, serve, state.champion)
-    if not serves_meanwhile(
-        state, release
-    ):  # it is being deployed again, and its promotion ends what was wrong
+    if not serves_meanwhile(state, release):  # it is being deployed again: its promotion ends what was wrong
         _recorded(current, endpoint, seen or state.unserved)
         return None
     traffic = current.ports.server(serve.type).traffic(endpoint) if seen is None else None

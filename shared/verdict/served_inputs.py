@@ -225,10 +225,8 @@ def _judged(
         report=documents.put(comparison.kept(report)),
     )
     if report.broken:
-        broken = [reason(Code.SERVED_BROKEN, finding=f.words) for f in report.findings if f.breaking][
-            : comparison.MOST_MOVED
-        ]
-        return window, (*found, *broken)
+        broken = [finding.words for finding in report.findings if finding.breaking][: comparison.MOST_MOVED]
+        return window, (*found, *(reason(Code.SERVED_BROKEN, finding=words) for words in broken))
     distances = comparison.distances_of(report)
     told, unusual = _place(past, window, distances, definition.drift.unusual_rate)
     material = unusual and report.material

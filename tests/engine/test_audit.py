@@ -19,22 +19,12 @@ from shared.ports import Replace
 from shared.runtime import tick, unit_of_work
 from shared.state import rows
 from shared.words import say
-from tests.engine.world import LOOP, World, csv, lived, season
+from tests.engine.world import LOOP, World, csv, lived, season, two_releases
 
 
 @pytest.fixture
-@lived
 def world() -> World:
-    """Release 1 served, release 2 serves, both trained."""
-    made = World()
-    made.publish()
-    made.drop("2007.csv", csv(season(2007)))
-    made.live()
-    made.ticks(2, 120)
-    made.drop("2008.csv", csv(season(2008, body_mass_g=0.8)))
-    made.live()
-    assert made.release(2).phase is Phase.LIVE
-    return made
+    return two_releases()
 
 
 def found(world: World) -> list[tuple[Code, object, object]]:

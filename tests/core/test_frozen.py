@@ -43,7 +43,7 @@ def looks(release: Release, plan: Definition) -> Iterator[obs.Observation | None
     yield from (seen for seen in SEEN if not isinstance(seen, obs.PersonActed))
 
 
-@pytest.mark.parametrize("approval", ["none", "before_promotion"])
+@pytest.mark.parametrize("approval", [pytest.param("none", marks=pytest.mark.soak), "before_promotion"])
 def test_in_no_state_does_a_frozen_release_spend_or_give_the_challenger_more(approval: str) -> None:
     plan = definition(approval=approval, checks=2, timeout="promote")
     wrong, releases = [], everywhere(plan)

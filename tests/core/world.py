@@ -59,7 +59,7 @@ def definitions(*, corners: bool = False) -> Iterator[Definition]:
     the corners and the middle."""
     unclear = (("hold", "hold"), ("reject", "roll_back"), ("promote", "promote"))
     together = itertools.product(("none", "before_canary", "before_promotion"), unclear)
-    for approval, (gate, timeout) in itertools.islice(together, 0, None, 2 if corners else 1):
+    for approval, (gate, timeout) in itertools.islice(together, 0, None, 4 if corners else 1):
         yield definition(
             approval=approval, checks=0 if gate == "reject" else 2, unclear=gate, timeout=timeout
         )

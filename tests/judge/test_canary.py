@@ -256,7 +256,7 @@ def test_bins_are_where_their_edges_say() -> None:
     assert [loss_bin(loss) for loss in (0, 1e-7, 1e99)] == [0, 0, LOSS_BINS - 1]
 
 
-@pytest.mark.parametrize("weight", [10, 50])
+@pytest.mark.parametrize("weight", [10, pytest.param(50, marks=pytest.mark.soak)])
 def test_the_whole_judge_lets_harmless_canaries_through(weight: int) -> None:
     """Twelve looks each, the real judge: none of forty may be rolled back (promised: 0.5 % a step)."""
     rng, policy = np.random.default_rng(weight), CanaryPolicy(max_prediction_shift=0.1, min_requests=30)

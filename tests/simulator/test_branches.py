@@ -29,7 +29,9 @@ def told_by_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("told_by_calls")
-@pytest.mark.parametrize(("seed", "workers", "slow"), [(0, 1, 0), (3, 3, 1)])
+@pytest.mark.parametrize(
+    ("seed", "workers", "slow"), [(0, 1, 0), pytest.param(3, 3, 1, marks=pytest.mark.soak)]
+)
 def test_it_is_the_life_that_is_told_alone(seed: int, workers: int, slow: int) -> None:
     effects, calls, _ = sweep.points(workers, seed, slow)
     faults = itertools.cycle((*FAULTS, "asleep"))

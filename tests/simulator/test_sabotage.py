@@ -706,6 +706,7 @@ def test_the_suite_fails_without_this_guard(sabotage: Sabotage) -> None:
     reader.forget()
 
 
+@pytest.mark.soak
 def test_with_all_guards_what_catches_them_passes() -> None:
     """Those that are tests of their own are run as such."""
     seen = set()

@@ -39,9 +39,9 @@ def test_the_same_case_is_told_in_the_same_way_again() -> None:
 
 
 def test_t1_every_effect_once_with_each_fault_in_turn() -> None:
-    """Every second effect point, the fault going round, and every second stale read; the soak has all of each."""
+    """Every fourth effect point, the fault going round, and every fourth stale read; the soak has all of each."""
     found, calls, _ = sweep.points()
-    effects, looks = found[::2], [n for n, name in enumerate(calls) if name == "serving.traffic"][::2]
+    effects, looks = found[::4], [n for n, name in enumerate(calls) if name == "serving.traffic"][::4]
     faults = itertools.cycle((*FAULTS, FAULTS[1]))  # of a length that is prime to what repeats in a life
     cases = [Case(((point, next(faults)),)) for point in effects]
     cases += [Case(((point, "stale"),)) for point in looks]

@@ -16,7 +16,9 @@ from shared.domain.reason import Code, Reason, bounded, reason
 from shared.domain.version import DataVersion, VersionState
 from shared.errors import Conflict, InputRejected
 from shared.intake import drop_parts, job_orders, manifest
+from shared.intake.rejections import quoted, rejected
 from shared.intake.returns import with_returns
+from shared.port_rules import ROW_LIMIT_BYTES, bytes_in_table
 from shared.ports import Blob, Change, Delete, Insert, Replace, Row
 from shared.redaction import reason_of, words_of
 from shared.runtime.unit_of_work import Unit, update
@@ -189,6 +191,7 @@ def number(landing: Landing, read: Read, *, reference: bytes) -> Unit | None:
         landing.close(InboxState.DUPLICATE, reason(Code.SAME_CONTENT, version=same), version=same)
         return None
     version = _version(landing, replace(read, reading=reading))
+    _check_fits(version)
     newest = unit.state.newest_landed_at or blob.created_at
     return unit.commit(
         replace(
@@ -251,6 +254,16 @@ def _version(landing: Landing, read: Read) -> DataVersion:
         contract=unit.ports.documents.put(_contract(reading)) if reading.contract else "",
         files=unit.ports.documents.put(_listed(read.files)) if folder else "",
     )
+
+
+def _check_fits(version: DataVersion) -> None:
+    """A version that no row of a table holds is refused by name, and not tried for ever."""
+    if (size := bytes_in_table(rows.encode(version))) > ROW_LIMIT_BYTES:
+        raise rejected(
+            "version-too-large",
+            f"{quoted(version.source)} has {len(version.columns):,} columns and {len(version.findings):,} findings, "
+            f"which take {size:,} bytes in a table; it takes {ROW_LIMIT_BYTES:,}",
+        )
 
 
 def _listed(files: Mapping[str, str]) -> bytes:

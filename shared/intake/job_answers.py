@@ -131,17 +131,17 @@ class _Look:
 
     def _told(self) -> dict[str, Any]:
         """How far it is, and how many tasks read, or why one does."""
-        from shared.spark.read_answer import ALONE, PROGRESS
+        from shared.spark.read_answer import ALONE, MOST_TASKS, PROGRESS
 
         try:
             told = json.loads(self.unit.ports.readings.left(self.job.job, PROGRESS, 1000) or b"{}")
             alone = str(told.get("alone", ""))
             return {
-                "read_bytes": max(0, int(told.get("read", 0))),
-                "tasks": max(0, int(told.get("tasks", 0))),
+                "read_bytes": min(max(0, int(told.get("read", 0))), self.job.size_bytes),
+                "tasks": min(max(0, int(told.get("tasks", 0))), MOST_TASKS),
                 "alone": alone if ALONE.fullmatch(alone) else "",
             }
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return {}  # nothing rests on it
 
     # --- once it has ended
@@ -161,7 +161,10 @@ class _Look:
         elif isinstance(found, Changed):
             self._again(reason(Code.READING_CHANGED, job=self.job.job, file=found.name))
         else:
-            self._number(blob, found)
+            try:
+                self._number(blob, found)
+            except InputRejected as rejection:
+                drops.refuse(self._ended, blob, rejection)
 
     def _answer(self) -> Answer | None:
         """Whatever the job's status: where an answer lies, all that it names does."""

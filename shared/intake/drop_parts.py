@@ -267,6 +267,14 @@ def table_of(blob: Blob, data: Data) -> str:
     return f"{blob.container}/{commit[0].rstrip('/')}" if commit else ""
 
 
+def goes_back(unit: Unit, blob: Blob, same: int) -> bool:
+    """Whether a table holds again what that version held, and was read otherwise in between (RESTORE, a DELETE of what
+    was added): it is a version all the same, or the rows that it no longer has would stay in the training window."""
+    table = table_of(blob, unit.published().definition.data)
+    read = read_as(unit, f"{table}/{LOG}") if table else 0
+    return read not in (0, same)
+
+
 def _read_version(unit: Unit, blob: Blob, folder: str) -> DataVersion | None:
     """The newest version that is the whole of a table."""
     number = read_as(unit, f"{blob.container}/{folder}{LOG}")

@@ -186,7 +186,7 @@ def number(landing: Landing, read: Read, *, reference: bytes) -> Unit | None:
     if read.folder is not None:
         reading = with_returns(reading, read.folder, unit.published().definition, reference)
     twin = unit.ports.store.read(unit.loop, rows.content_key(reading.content_hash))
-    if twin is not None:
+    if twin is not None and not drop_parts.goes_back(unit, blob, int(twin.doc)):
         same = int(twin.doc)
         landing.close(InboxState.DUPLICATE, reason(Code.SAME_CONTENT, version=same), version=same)
         return None
@@ -204,12 +204,18 @@ def number(landing: Landing, read: Read, *, reference: bytes) -> Unit | None:
         [_told("version.created", version, record, after="written")],
         [
             Insert(rows.version_key(version.number), rows.encode(version)),
-            Insert(rows.content_key(version.content_hash), str(version.number)),
+            _content(version, twin),
             update(landing.row, replace(record, version=version.number, state=InboxState.NEW)),
             *([Insert(rows.todo_key(record), record.key)] if record.state is InboxState.READING else []),
             *_folder_read(unit, version),
         ],
     )
+
+
+def _content(version: DataVersion, twin: Row | None) -> Change:
+    """By this the same rows are known again; of a table that went back to them it names the newest version."""
+    key, number = rows.content_key(version.content_hash), str(version.number)
+    return Replace(key, number, twin.etag) if twin else Insert(key, number)
 
 
 def _folder_read(unit: Unit, version: DataVersion) -> list[Change]:

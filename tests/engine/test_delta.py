@@ -463,3 +463,45 @@ def test_of_a_table_beside_files_only_its_own_rows_are_not_new() -> None:
     landing.table.append([*birds(2009), *birds(2007)])
     landing.land()
     assert world.release(3).versions == (1, 3)
+
+
+def test_a_table_that_goes_back_is_a_version_again(world: World) -> None:
+    """RESTORE (docs.delta.io, delta-utility) commits what an earlier version had; the rows between are to be gone."""
+    landing = Landing(world)
+    table = landing.table
+    table.append(birds(2007))
+    landing.land()
+    table.append([{**bird, "body_mass_g": 1e9} for bird in birds(2008)])
+    bad = list(table.live)[1]
+    landing.land()
+    table.commit(table.remove(bad))
+    landing.land()
+    table.commit({"txn": {"appId": "a", "version": 1}})
+    landing.land()
+    first, second, third = versions(world)
+    assert third.content_hash == first.content_hash != second.content_hash
+    definition = loopfile.parse(LOOP, file="loop.yaml")
+    assert start.window([first, second, third], definition, world.clock.now(), 1) == (3,)
+    table.optimize()
+    landing.land()
+    table.commit(table.remove(next(iter(table.live))), *table.add(birds(2007)))  # a MERGE that changed no value
+    landing.land()
+    assert len(versions(world)) == 3
+    same = commits(world)[5]
+    assert same.state is InboxState.DUPLICATE and same.version == 3
+
+
+def test_the_whole_table_takes_the_place_of_what_its_commits_added(world: World) -> None:
+    """`data.delta` may be said otherwise later: no row is to be trained on twice."""
+    appended = LOOP.replace("data: {", "data: {delta: appended, ")
+    world.publish(appended)
+    landing = Landing(world)
+    windows = []
+    definition = loopfile.parse(LOOP, file="loop.yaml")
+    for year, plan in ((2007, appended), (2008, appended), (2009, LOOP), (2007, appended)):
+        world.publish(plan)
+        world.clock.advance(1)
+        landing.table.append([{**bird, "row_id": f"{bird['row_id']}-{len(windows)}"} for bird in birds(year)])
+        landing.land()
+        windows.append(start.window(versions(world), definition, world.clock.now(), 1))
+    assert windows == [(1,), (1, 2), (3,), (3, 4)]

@@ -16,7 +16,6 @@ from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.files import partitions
-from shared.files.passed_over import is_data
 from shared.inbox.landings import FOLDER_END
 from shared.intake import manifest
 from shared.intake.manifest import Promised
@@ -139,14 +138,9 @@ def _found(unit: Unit, record: InboxRecord, blob: Blob, data: Data, scratch: Pat
 
 
 def _left_out(folder: str, blobs: Sequence[Blob]) -> list[str]:
-    """Data in folders below it that are no partitions, that no MLTable may name, and that are no drops by an end of
-    their own."""
+    """Data in folders below it that are none of its partitions; an MLTable may name them."""
     names = [one.name[len(folder) :] for one in blobs]
-    if mltable.NAME in names:
-        return []
-    ended = {name.rpartition("/")[0] for name in names if name.endswith(f"/{FOLDER_END}")}
-    inner = [name for name in names if is_data(name) and not partitions.is_part(name)]
-    return [name for name in inner if name.rpartition("/")[0] not in ended]
+    return [] if mltable.NAME in names else partitions.left_out(names, FOLDER_END)
 
 
 def _but(left_out: list[str]) -> str:

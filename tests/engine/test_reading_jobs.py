@@ -377,7 +377,8 @@ def test_files_that_nobody_named_become_no_part_of_a_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["train/more.parquet", "../../other/train/part-00000.parquet", "train/part-00001.parquet.bak", "x"]
+    "name",
+    ["train/more.parquet", "../../other/train/part-00000.parquet", "train/part-00001.parquet.bak", "x"],
 )
 def test_no_file_is_taken_that_no_version_has(name: str) -> None:
     """What lies in a version's folder is trained on, whatever it is called and whoever counted its rows."""
@@ -394,9 +395,7 @@ def test_no_file_is_taken_that_no_version_has(name: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b'{"read": 1e400, "tasks": 1e999}', b"[" * 100_000])
-def test_a_strange_word_of_progress_stops_nothing(
-    content: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_strange_word_of_progress_stops_nothing(content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     world = made()
     world.drop("a.csv", csv(season(2007)))
     job(world).files[PROGRESS] = content

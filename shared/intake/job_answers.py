@@ -96,6 +96,10 @@ class _Look:
         self._take(blob, seen)
         return True
 
+    @property
+    def _is_late(self) -> bool:
+        return self._took > self.unit.published().definition.data.spark.timeout
+
     def _asked(self) -> ReadingSpec:
         published, documents = self.unit.published(), self.unit.ports.documents
         spark = published.definition.data.spark
@@ -115,7 +119,7 @@ class _Look:
     # --- while it runs
 
     def _late(self) -> bool:
-        if self._took <= self.unit.published().definition.data.spark.timeout:
+        if not self._is_late:
             return False
         self.unit.ports.readings.cancel(self.job.job)
         self._again(reason(Code.READING_TIMED_OUT, job=self.job.job))
@@ -155,7 +159,7 @@ class _Look:
             self._failed("answered what cannot be used", str(error))
             return
         if found is None:
-            self._failed(seen.status, seen.error)
+            self._failed(seen.status, seen.error, by_hand=seen.status == "canceled" and not self._is_late)
         elif isinstance(found, Refused):
             drops.refuse(self._ended, blob, InputRejected(found.code, found.text))
         elif isinstance(found, Changed):
@@ -202,8 +206,10 @@ class _Look:
         files = {one.name: one.etag for one in order.files}
         drops.number(self._ended, drops.Read(blob, path, reading, files, None, how), reference=b"")
 
-    def _failed(self, status: str, error: str) -> None:
-        self._again(reason(Code.READING_FAILED, job=self.job.job, status=status, error=error))
+    def _failed(self, status: str, error: str, *, by_hand: bool = False) -> None:
+        """What a person has cancelled is not begun again: machines were not to be paid for it."""
+        why = reason(Code.READING_FAILED, job=self.job.job, status=status, error=error)
+        self._again(why, self.unit.published().definition.data.spark.attempts if by_hand else 1)
 
     def _again(self, why: Reason, failed: int = 1) -> None:
         """Another job, where the loop's attempts allow it; else the drop is set aside."""

@@ -77,6 +77,16 @@ def read_by_job(
     return f"read by Azure ML job {job} in {_took(took, money, currency)}{_tasks(tasks, alone)}{beyond}"
 
 
+_ENDED = {"canceled": "was cancelled", "completed": "completed and left no answer"}
+
+
+def reading_failed(job: str, status: str, error: str) -> str:
+    what = f"job {job}, which was to read the drop, {_ENDED.get(status, status)}"
+    if not error and status in _ENDED:
+        return what
+    return f"{what}: {error or 'no error text'}"
+
+
 _ALONE = {
     "unique": "a rule `unique` needs all rows before",
     "cluster": "`drift.cluster` profiles the first row of each key",

@@ -193,16 +193,41 @@ def test_a_job_that_fails_is_tried_again_and_then_the_drop_is_set_aside() -> Non
     world.ticks(2, 20)
     assert [one.status for one in world.ports.readings.jobs.values()] == ["failed", "running"]
     assert "drop.read_again" in world.ledger()
-    job(world).status = "canceled"
+    job(world).status = "completed"
     world.ticks(2, 20)
     (record,) = records(world)
     assert record.state is InboxState.QUARANTINED and record.reason
-    assert record.reason.code is Code.READING_FAILED and "canceled" in say(record.reason)
+    assert record.reason.code is Code.READING_FAILED and "left no answer" in say(record.reason)
     again = {"drop": record.key, "reason": "the cluster is back"}
     world.send(messages.act_message("replay", "birds", again, "bob"))
     assert records(world)[0].state is InboxState.READING
     finish(world)
     assert len(versions(world)) == 1
+
+
+def test_a_job_that_a_person_cancels_is_not_begun_again() -> None:
+    """As with a training: who stops machines does not want others."""
+    world = made()
+    world.drop("a.csv", csv(season(2007)))
+    job(world).status = "canceled"
+    world.ticks(2, 20)
+    (record,) = records(world)
+    assert (record.state, len(world.ports.readings.jobs)) == (InboxState.QUARANTINED, 1)
+    assert record.reason and "was cancelled" in say(record.reason)
+    again = {"drop": record.key, "reason": "after all"}
+    world.send(messages.act_message("replay", "birds", again, "bob"))
+    finish(world)
+    assert len(versions(world)) == 1
+
+
+def test_a_job_that_was_cancelled_as_late_is_begun_again_also_after_a_crash() -> None:
+    """The worker died between the cancel and the row that says so."""
+    world = made()
+    world.drop("a.csv", csv(season(2007)))
+    world.clock.advance(7 * 3600)
+    world.ports.readings.cancel(job(world).spec.name)
+    world.ticks(2, 20)
+    assert [one.status for one in world.ports.readings.jobs.values()] == ["canceled", "running"]
 
 
 def test_a_job_that_takes_too_long_is_cancelled() -> None:

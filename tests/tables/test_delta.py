@@ -475,3 +475,22 @@ def test_of_a_commit_that_is_not_there_the_newest_is_named(tmp_path: Path) -> No
     table.write(tmp_path / "birds")
     with pytest.raises(InputRejected, match=r"has no commit 7; name birds@0"):
         profile_files.files_of(tmp_path / "birds@7")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda t: _text_of(t, '"size"', '"other"'), "lacks 'size' in one of its actions"),
+        (lambda t: t.files.update({f"_delta_log/{1:020d}.json": b"[1]\n"}), "has an action of another form"),
+        (lambda t: _text_of(t, '"protocol"', '"other"'), "cannot be read: 'no protocol tells what"),
+    ],
+)
+def test_what_is_wrong_with_a_log_is_told_in_words(
+    change: Callable[[Written], object], told: str, tmp_path: Path
+) -> None:
+    table = Written()
+    table.append([{"k": 1, "v": "a"}])
+    change(table)
+    with pytest.raises(InputRejected) as refused:
+        rows_of(table.write(tmp_path))
+    assert told in str(refused.value) and "''" not in str(refused.value)

@@ -169,7 +169,7 @@ def profile(
     told: list[str] = []
     sources = open_sources(files_of(path, told), spec)
     sources.told[:0] = told
-    kinds = {name: JUDGED_AS[kind] for name, kind in said.items() if kind in JUDGED_AS}
+    kinds = {name: JUDGED_AS[kind] for name, kind in sources.spec.columns.items() if kind in JUDGED_AS}
     while True:
         profiler = drift.Profiler(grid, ignore=spec.ignore, columns=kinds, by=by)
         try:

@@ -129,7 +129,7 @@ def _order(unit: Unit, record: InboxRecord, blob: Blob, spec: ReadSpec, scratch:
 
     spark = unit.published().definition.data.spark
     most = int(spark.max_size_gb * 1024**3)
-    found = drop_parts.parts(unit, record, blob, scratch, most, "data.spark.max_size_gb")
+    found = drop_parts.parts(unit, record, blob, scratch, most, "data.spark.max_size_gb", by_job=True)
     files = []
     for part in found.blobs:
         below = part.name.removeprefix(found.folder)

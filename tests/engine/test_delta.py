@@ -507,3 +507,40 @@ def test_the_whole_table_takes_the_place_of_what_its_commits_added(world: World)
         landing.land()
         windows.append(start.window(versions(world), definition, world.clock.now(), 1))
     assert windows == [(1,), (1, 2), (3,), (3, 4)]
+
+
+def test_of_commits_that_wait_for_a_job_the_newest_is_read() -> None:
+    """A table that is committed to each minute is never read up to date by jobs that take more than that each."""
+    world = World()
+    world.publish(LOOP.replace("data: {", "data: {reader: spark, "), reader="azureml:driftloop-reader:1")
+    world.clock.advance(1)
+    landing = Landing(world)
+    jobs = world.ports.readings.jobs
+
+    def finish() -> None:
+        world.ports.readings.finish(list(jobs)[-1])
+        world.ticks(3, 20)
+
+    for year in (2007, 2008, 2009):
+        landing.table.append(birds(year))
+        landing.land()
+    landing.table.optimize()
+    landing.land()
+    finish()
+    finish()
+    assert [v.rows for v in versions(world)] == [len(birds(2007)), len(landing.table.rows)]
+    told = {n: one.reason.code for n, one in commits(world).items() if one.reason}
+    assert told == {
+        **dict.fromkeys((0, 3), Code.BECAME_VERSION),
+        **dict.fromkeys((1, 2), Code.DELTA_OVERTAKEN),
+    }
+    landing.table.append([{**bird, "year": 2010} for bird in birds(2007)])
+    first = landing.events()
+    landing.table.commit({"protocol": {"minReaderVersion": 9, "minWriterVersion": 9}})
+    (broken,) = landing.events()
+    world.send(broken)
+    world.ticks(2, 20)
+    for event in first:
+        world.send(event)
+    finish()
+    assert versions(world)[-1].rows == len(landing.table.rows), "nothing newer is to be read"

@@ -498,7 +498,8 @@ def test_what_is_wrong_with_a_log_is_told_in_words(
 
 def test_columns_are_found_in_files_in_any_case(tmp_path: Path) -> None:
     """Delta preserves case when it stores a schema, and does not compare it (learn.microsoft.com,
-    azure/databricks/delta/schema-validation); Spark resolves Parquet's columns so (SPARK-25132). It was read as if the file lacked them."""
+    azure/databricks/delta/schema-validation); Spark resolves Parquet's columns so (SPARK-25132). It was read as if the
+    file lacked them."""
     table = Written(columns={"K": "long", "v": "string", "V2": "string"})
     table.append([{"K": 1, "v": "a", "V2": "b"}])
     table.columns = {"k": "long", "V": "string", "V2": "string"}

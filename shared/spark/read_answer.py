@@ -15,7 +15,7 @@ from shared.intake.rejections import REMEDIES
 ANSWER, PROFILE, PROGRESS = "answer.json", "profile.bin", "progress.json"
 ORDER, REFERENCE, ROWS = "order.json", "reference.bin", "rows"
 """What lies in the folder of a job: what it is asked, what it answers, and the files of the version."""
-MOST_ANSWER, MOST_PROFILE = 64 * 1024 * 1024, 256 * 1024 * 1024
+MOST_ANSWER, MOST_PROFILE = 8 * 1024 * 1024, 256 * 1024 * 1024
 MOST_TASKS = 10_000
 MOST_TEXT, MOST_NAME = 2_000, 300
 """Characters."""

@@ -142,10 +142,8 @@ def test_garbage_and_forged_sizes_are_refused() -> None:
 @pytest.mark.parametrize(
     ("said", "instead"),
     [
-        (b'"keys":', b'"keys":1e999,"others":'),
         (b'"arrays":[', b'"arrays":[],"others":['),
         (b'"arrays":[', b'"arrays":' + b"[" * 100_000),
-        (b'"columns":[', b'"columns":[5,'),
     ],
 )
 def test_a_head_that_was_forged_is_refused(said: bytes, instead: bytes) -> None:

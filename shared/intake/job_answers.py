@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.loop import DropJob, LoopState
-from shared.domain.reason import Code, Reason, reason
+from shared.domain.reason import Code, Reason, bounded, reason
 from shared.errors import Conflict, InputRejected, InvariantBroken
 from shared.intake import drops, job_orders
 from shared.loopfile.prices import price
@@ -49,6 +49,7 @@ def standing(state: LoopState, definition: Definition, now: datetime) -> Reason 
     took = now - job.asked_at
     return reason(
         Code.READING_BY_JOB,
+        *([job.after] if job.after else []),
         job=job.job,
         source=job.source,
         took=took.total_seconds(),
@@ -56,6 +57,7 @@ def standing(state: LoopState, definition: Definition, now: datetime) -> Reason 
         read=job.read_bytes,
         tasks=job.tasks,
         alone=job.alone,
+        again=job.after is not None,
         money=cost(definition, took),
         currency=definition.cost.currency,
     )
@@ -213,7 +215,8 @@ class _Look:
 
     def _again(self, why: Reason, failed: int = 1) -> None:
         """Another job, where the loop's attempts allow it; else the drop is set aside."""
-        after = replace(self.record, state=InboxState.NEW, failed_jobs=self.record.failed_jobs + failed)
+        tries = self.record.failed_jobs + failed
+        after = replace(self.record, state=InboxState.NEW, failed_jobs=tries, reason=bounded(why))
         if after.failed_jobs >= self.unit.published().definition.data.spark.attempts:
             self._ended.close(InboxState.QUARANTINED, why)
             return

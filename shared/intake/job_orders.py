@@ -81,6 +81,7 @@ def ask(unit: Unit, record: InboxRecord, row: Row, blob: Blob, spec: ReadSpec, s
         reference=champion.profile if champion else "",
         asked_at=unit.ports.clock.now(),
         size_bytes=sum(file.size for file in order.files),
+        after=record.reason,
     )
     given = replace(record, state=InboxState.READING, jobs=record.jobs + 1)
     detail = {"job": name, "order": digest, "beyond": record.by_job}

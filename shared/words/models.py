@@ -64,10 +64,12 @@ def reading_by_job(
     currency: str,
     tasks: int = 0,
     alone: str = "",
+    again: bool = False,
 ) -> str:
     """`read` is how many bytes were fetched; of text more than there are, where it is read again."""
     share = f", {min(read, size) / size:.0%} of {size:,} bytes fetched" if read and size else ""
-    return f"Azure ML job {job} reads {source}: {_took(took, money, currency)} so far{share}{_tasks(tasks, alone)}"
+    share += _tasks(tasks, alone) + (", as another try" if again else "")
+    return f"Azure ML job {job} reads {source}: {_took(took, money, currency)} so far{share}"
 
 
 def read_by_job(

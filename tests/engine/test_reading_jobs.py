@@ -14,10 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app, session
+from shared import loopfile
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code
 from shared.domain.version import DataVersion
 from shared.inbox import messages
+from shared.intake import job_answers
 from shared.memory import MemoryReading
 from shared.spark.read_answer import ANSWER, PROFILE, PROGRESS
 from shared.state import queries, rows
@@ -193,6 +195,8 @@ def test_a_job_that_fails_is_tried_again_and_then_the_drop_is_set_aside() -> Non
     world.ticks(2, 20)
     assert [one.status for one in world.ports.readings.jobs.values()] == ["failed", "running"]
     assert "drop.read_again" in world.ledger()
+    standing = job_answers.standing(world.state, loopfile.parse(BY_JOB, file="loop.yaml"), world.clock.now())
+    assert say(standing).endswith("which was to read the drop, failed: the cluster was lost")
     job(world).status = "completed"
     world.ticks(2, 20)
     (record,) = records(world)

@@ -206,10 +206,11 @@ def newest_of_tables(ordered: Sequence[DataVersion]) -> list[DataVersion]:
     Also of what earlier ones added, where `data.delta` was `appended` then.
     """
     whole = {version.table: at for at, version in enumerate(ordered) if version.table}
-    return [version for at, version in enumerate(ordered) if at >= whole.get(_table_of(version), at)]
+    return [version for at, version in enumerate(ordered) if at >= whole.get(table_of(version), at)]
 
 
-def _table_of(version: DataVersion) -> str:
+def table_of(version: DataVersion) -> str:
+    """The Delta table that it was, or that its rows were added to; empty for any other."""
     commit = commit_of(version.source)
     return version.table or (commit[0].rstrip("/") if commit else "")
 

@@ -448,6 +448,24 @@ def test_of_a_table_only_what_was_added_is_new_data() -> None:
         assert world.state.next_release == 1 + releases, year
 
 
+def test_what_its_commits_added_is_not_new_in_the_whole_table() -> None:
+    """`data.delta` was `appended`, and each commit was trained on by itself."""
+    world = World()
+    plan = LOOP.replace("retrain: {", "retrain: {on: [alert], new_data: 1, ")
+    appended = plan.replace("data: {", "data: {delta: appended, ")
+    world.publish(appended)
+    landing = Landing(world)
+    for loop, year, most, releases in ((appended, 2007, 83, 1), (appended, 2008, 96, 2), (plan, 2009, 9, 2)):
+        world.publish(loop)
+        world.clock.advance(1)
+        landing.table.append(birds(year)[:most])
+        landing.land()
+        world.live()
+        world.ticks(7)
+        assert world.state.next_release == 1 + releases, year
+    assert versions(world)[-1].rows == 83 + 96 + 9
+
+
 def test_of_a_table_beside_files_only_its_own_rows_are_not_new() -> None:
     world = World()
     world.publish(LOOP.replace("retrain: {", "retrain: {on: [alert], new_data: 1, "))

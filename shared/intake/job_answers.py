@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.event import InboxRecord, InboxState
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from shared.spark.read_answer import Answer, Read
 
 HOUR = timedelta(hours=1)
+PACKING_S = 60.0
+"""For a profile that a job left, which is read in the process for what is hostile."""
 
 
 def answer(unit: Unit) -> bool:
@@ -174,13 +176,18 @@ class _Look:
 
     def _answer(self) -> Answer | None:
         """Whatever the job's status: where an answer lies, all that it names does."""
+        from shared.files.drop_files import Limits
+        from shared.reader import child_pool
         from shared.spark.read_answer import ANSWER, MOST_ANSWER, MOST_PROFILE, PROFILE, believed
 
         readings, name = self.unit.ports.readings, self.job.job
         content = readings.left(name, ANSWER, MOST_ANSWER)
-        return (
-            believed(content, self.job.order, readings.left(name, PROFILE, MOST_PROFILE)) if content else None
-        )
+        if not content:
+            return None
+        own = self.unit.published().definition.data.limits.memory_mb  # never less than the app has by default
+        limits = Limits(memory_mb=max(own, Limits().memory_mb), seconds=PACKING_S)
+        packed_anew = partial(child_pool.packed_anew, limits=limits, names=self.job.source)
+        return believed(content, self.job.order, readings.left(name, PROFILE, MOST_PROFILE), packed_anew)
 
     def _number(self, blob: Blob, found: Read) -> None:
         from shared.spark.read_order import Order

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from shared.domain.reason import Code
+from shared.errors import InputRejected
 from shared.files.drop_files import Reading
 from shared.intake.rejections import REMEDIES
 
@@ -29,6 +30,9 @@ _TAGS = frozenset({"length", "start", "end", "median", "sd", "schema"})
 _TASKS = frozenset({"", "classification", "regression"})
 _RESULT = {"rule": str, "on_breach": str, "broken": bool, "of": int, "rows": int, "first": list, "found": str}
 """Of a rule of the contract: a `contract_pass.Result` without values."""
+
+
+Pack = Callable[[bytes], bytes]
 
 
 class Unbelievable(Exception):
@@ -90,8 +94,11 @@ def written(answer: Answer, order: str) -> bytes:
     return json.dumps({"order": order, **said}, default=dict).encode()
 
 
-def believed(content: bytes, order: str, profile: bytes) -> Answer:
-    """The answer to the order of this digest; Unbelievable where it is none."""
+def believed(content: bytes, order: str, profile: bytes, packed_anew: Pack | None = None) -> Answer:
+    """The answer to the order of this digest; Unbelievable where it is none.
+
+    `packed_anew` reads the profile and writes it again, in a process with limits where one is given.
+    """
     try:
         document = json.loads(content)
         if document["order"] != order:
@@ -100,7 +107,7 @@ def believed(content: bytes, order: str, profile: bytes) -> Answer:
             return _refused(document["rejected"])
         if "changed" in document:
             return Changed(_text(document["changed"]))
-        reading = _reading(document["reading"], profile)
+        reading = _reading(document["reading"], profile, packed_anew or _packed_anew)
         tasks, alone = document["tasks"], document["alone"]
         if type(tasks) is not int or not 1 <= tasks <= MOST_TASKS or not ALONE.fullmatch(alone):
             raise Unbelievable("it says no number of tasks")
@@ -122,7 +129,13 @@ def _refused(said: Mapping[str, Any]) -> Refused:
     return Refused(Code(code).value, _text(said["text"]))
 
 
-def _reading(document: Mapping[str, Any], profile: bytes) -> Reading:
+def _packed_anew(profile: bytes) -> bytes:
+    import drift
+
+    return drift.Profile.from_bytes(profile).to_bytes()
+
+
+def _reading(document: Mapping[str, Any], profile: bytes, packed_anew: Pack) -> Reading:
     import drift
 
     wanted = {one.name for one in fields(Reading)} - {"profile"}
@@ -151,8 +164,8 @@ def _reading(document: Mapping[str, Any], profile: bytes) -> Reading:
     if not _HEX.fullmatch(document["content_hash"]) or not _HEX.fullmatch(document["schema_hash"]):
         raise Unbelievable("its hashes are none")
     try:
-        packed = drift.Profile.from_bytes(profile).to_bytes()
-    except (drift.DataError, drift.UnknownSchemaError) as error:
+        packed = packed_anew(profile)
+    except (drift.DataError, drift.UnknownSchemaError, InputRejected) as error:
         raise Unbelievable(f"its profile cannot be used ({error})") from error
     return Reading.from_document(document, packed)
 

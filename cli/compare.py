@@ -210,7 +210,8 @@ def _stored(path: Path) -> Profiled | None:
 def _check_apart(output: Path, *inputs: Path) -> None:
     from shared.errors import ConfigurationError
 
-    if any(output.exists() and output.samefile(each) for each in inputs):
+    there = [each for each in inputs if each.exists()]  # TABLE@N is the name of no file
+    if any(output.exists() and output.samefile(each) for each in there):
         raise ConfigurationError(f"{output} is what was read, and would be lost; name another file")
 
 

@@ -94,7 +94,11 @@ def _checked(file: Path, spec: ReadSpec) -> tuple[Sequence[Result], int, Sequenc
         raise ConfigurationError(f"{file} does not exist")
     try:
         with out.status(f"reading {file}"):
-            return check_files(files_of(file), replace(spec, landed_at=SystemClock().now().isoformat()))
+            told: list[str] = []
+            files = files_of(file, told)
+            landed = replace(spec, landed_at=SystemClock().now().isoformat())
+            results, rejected, findings = check_files(files, landed)
+            return results, rejected, (*told, *findings)
     except InputRejected as rejection:
         raise ConfigurationError(
             f"{file} would be quarantined whatever its contract: {rejection.code}: {rejection}"

@@ -291,10 +291,11 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
     from shared.reader.profile_files import files_of
 
     _check_there(data)
+    told: list[str] = []
     with tempfile.TemporaryDirectory(prefix="driftloop-new-") as place:
         try:
             spec = ReadSpec(target=target, columns=columns or {}, nulls=nulls)
-            reading = read_drop(files_of(data), spec, Path(place) / "out")
+            reading = read_drop(files_of(data, told), spec, Path(place) / "out")
         except InputRejected as rejection:
             raise ConfigurationError(f"{data} cannot be used: {rejection.code}: {rejection}") from rejection
         table = pa.concat_tables(
@@ -315,7 +316,7 @@ def look(data: Path, target: str, columns: dict[str, str] | None = None, nulls: 
         },
         rows=reading.rows,
         spread=float(spread or 0.0),
-        findings=tuple(one for one in reading.findings if one not in empty),
+        findings=(*told, *(one for one in reading.findings if one not in empty)),
         shown=reading.task,
         classes=_classes(table[target]) if reading.task == "classification" else (),
         table=known,

@@ -27,6 +27,11 @@ _READ = (1, 2, SCHEMA_VERSION)
 _MAGIC = b"DRIFTPRF"
 _HEAD = struct.Struct("<8sIQ")  # magic, schema version, size of the body before compression
 _LARGEST_BODY = 1 << 30
+_DAMAGE = (
+    *(ValueError, KeyError, TypeError, IndexError, OSError, struct.error),
+    *(AttributeError, OverflowError, RecursionError, StopIteration),
+)
+"""What comes of bytes that say something else than `to_bytes` wrote."""
 _FIELDS = ("name", "kind", "type", "rows", "nulls")
 
 PARTS: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -173,7 +178,7 @@ class Profile:
                 raise ValueError("too large")
             body = pa.Codec("zstd").decompress(memoryview(data)[_HEAD.size :], size, asbytes=True)
             return _parse(body)
-        except (ValueError, KeyError, TypeError, IndexError, OSError, struct.error) as error:
+        except _DAMAGE as error:
             raise DataError(
                 "this stored profile is damaged", remedy="Restore it, or profile the data again."
             ) from error

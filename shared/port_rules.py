@@ -91,9 +91,13 @@ def check_overview(loop: str, doc: str) -> None:
     _check_size(f"overview of loop {loop}", doc, PROPERTY_LIMIT_BYTES)
 
 
+def bytes_in_table(doc: str) -> int:
+    """What a text takes there, which keeps UTF-16."""
+    return 2 * len(doc) if doc.isascii() else len(doc.encode("utf-16-le"))
+
+
 def _check_size(what: str, doc: str, limit: int) -> None:
-    size = 2 * len(doc) if doc.isascii() else len(doc.encode("utf-16-le"))
-    if size > limit:
+    if (size := bytes_in_table(doc)) > limit:
         raise ConfigurationError(
             f"{what} would have {size:,} bytes in a table, which takes {limit:,}. "
             "Land fewer columns, or shorter names.",

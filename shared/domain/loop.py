@@ -65,6 +65,8 @@ class DropJob:
     """How many of them read at once; 0 while nobody knows."""
     alone: str = ""
     """Why there is but one, as codes of `shared.spark.read_answer.Read`."""
+    after: Reason | None = None
+    """What became of the job before, where this one is another try."""
 
 
 @dataclass(frozen=True)

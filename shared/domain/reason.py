@@ -553,6 +553,7 @@ class Code(StrEnum):
     TOO_LARGE = "too-large"
     DECOMPRESSED_TOO_LARGE = "decompressed-too-large"
     TOO_MANY_COLUMNS = "too-many-columns"
+    VERSION_TOO_LARGE = "version-too-large"
     TOO_MANY_ROWS = "too-many-rows"
     TOO_MANY_ROW_GROUPS = "too-many-row-groups"
     FIELD_TOO_LARGE = "field-too-large"

@@ -90,22 +90,41 @@ class Part:
 def open_parts(files: Sequence[DropFile], spec: ReadSpec, budget: Budget, told: list[str]) -> list[Part]:
     """Open all files of a drop but the empty ones, in the order of their names."""
     found: list[tuple[DropFile, Part]] = []
+    seen, no_bytes, empty = list[str](), list[str](), list[str]()
     for file in sorted(files, key=lambda file: file.name):
         if len(files) > 1 and not file.path.stat().st_size and file.table is None:
-            told.append(f"{quoted(file.name)} has 0 bytes and is passed over")
+            no_bytes.append(file.name)
             continue
         try:
-            found.append((file, open_part(file, spec, budget, told)))
+            found.append((file, open_part(file, spec, budget, seen)))
         except InputRejected as rejection:
             if rejection.code != "empty-file" or len(files) == 1:
                 raise
-            told.append(f"{quoted(file.name)} is empty and is passed over")
+            empty.append(file.name)
+    told += _few(seen, no_bytes, empty)
     lists = found_lists(part.file for _, part in found)
     for place, (file, part) in enumerate(found):
         if others := unknown_lists(part.file, lists):
             known = replace(spec, known_columns={**others, **spec.known_columns})
             found[place] = file, open_part(file, known, budget, told)
     return [part for _, part in found]
+
+
+_MOST_TOLD = 50
+"""Of ten thousand files alike the first show what there is; a version that told of each would fit no row."""
+
+
+def _few(seen: list[str], no_bytes: list[str], empty: list[str]) -> list[str]:
+    """What people should know of the files of a drop, also where these are many."""
+    told = list(dict.fromkeys(seen))
+    more = len(told) - _MOST_TOLD
+    told = told[:_MOST_TOLD] + ([f"{more:,} more of its files are told of like these"] if more > 0 else [])
+    told += _passed_over(no_bytes, "has 0 bytes and is passed over", "have 0 bytes and are passed over")
+    return told + _passed_over(empty, "is empty and is passed over", "are empty and are passed over")
+
+
+def _passed_over(names: list[str], one: str, many: str) -> list[str]:
+    return [f"{listed(names)} {one if len(names) == 1 else many}"] if names else []
 
 
 def open_part(file: DropFile, spec: ReadSpec, budget: Budget, told: list[str]) -> Part:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
 from shared.files.passed_over import is_data
@@ -39,3 +39,10 @@ def is_part(below: str) -> bool:
     """Whether a file of this name below a drop's folder belongs to its data: with only partitions between."""
     *folders, base = below.split("/")
     return bool(base) and is_data(below) and all("=" in folder for folder in folders)
+
+
+def left_out(names: Sequence[str], end: str = "_SUCCESS") -> list[str]:
+    """Of names below a folder the data in folders that are no partitions of it, and no drops by an end of their own."""
+    ended = {name.rpartition("/")[0] for name in names if name.endswith(f"/{end}")}
+    inner = [name for name in names if is_data(name) and not is_part(name)]
+    return [name for name in inner if name.rpartition("/")[0] not in ended]

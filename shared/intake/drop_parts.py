@@ -16,7 +16,7 @@ from shared.domain.event import EventKind, InboxRecord, InboxState
 from shared.domain.reason import Code, Reason, reason
 from shared.errors import DependencyUnavailable, InputRejected
 from shared.files import partitions
-from shared.files.passed_over import is_data
+from shared.inbox import recorder
 from shared.inbox.landings import FOLDER_END
 from shared.intake import manifest
 from shared.intake.manifest import Promised
@@ -67,13 +67,15 @@ def parts(
     scratch: Path,
     max_bytes: int,
     key: str = "data.limits.max_size_mb",
+    *,
+    by_job: bool = False,
 ) -> Parts:
     """What `blob` stands for. InputRejected where it is not complete; DependencyUnavailable where it may be yet; NoDrop
-    where there is nothing to read."""
+    where there is nothing to read. `by_job`: a job is to read it, which takes minutes and machines."""
     data = unit.published().definition.data
     if _being_copied([blob]):
         raise NoDrop(copied_yet(blob))
-    found = _found(unit, record, blob, data, scratch)
+    found = _found(unit, record, blob, data, scratch, by_job=by_job)
     if names := _being_copied(found.blobs):
         words = f"{listed(names)} of {found.folder} is being copied"
         _wait(unit, record, f"{words}; the folder waits", code=Code.COPY_UNDER_WAY)
@@ -110,9 +112,9 @@ def folder_of(record: InboxRecord, blob: Blob, data: Data) -> str:
     return folder + slash if base == (wanted or FOLDER_END) else ""
 
 
-def _found(unit: Unit, record: InboxRecord, blob: Blob, data: Data, scratch: Path) -> Parts:
+def _found(unit: Unit, record: InboxRecord, blob: Blob, data: Data, scratch: Path, *, by_job: bool) -> Parts:
     if (commit := commit_of(blob.name)) is not None:
-        return _of_table(unit, record, blob, *commit, scratch)
+        return _of_table(unit, record, blob, *commit, scratch, by_job=by_job)
     folder = folder_of(record, blob, data)
     if not folder and blob.name.rpartition("/")[2] == mltable.NAME:
         raise rejected("bad-mltable", "MLTable lies in the landing prefix itself, without its folder")
@@ -139,14 +141,9 @@ def _found(unit: Unit, record: InboxRecord, blob: Blob, data: Data, scratch: Pat
 
 
 def _left_out(folder: str, blobs: Sequence[Blob]) -> list[str]:
-    """Data in folders below it that are no partitions, that no MLTable may name, and that are no drops by an end of
-    their own."""
+    """Data in folders below it that are none of its partitions; an MLTable may name them."""
     names = [one.name[len(folder) :] for one in blobs]
-    if mltable.NAME in names:
-        return []
-    ended = {name.rpartition("/")[0] for name in names if name.endswith(f"/{FOLDER_END}")}
-    inner = [name for name in names if is_data(name) and not partitions.is_part(name)]
-    return [name for name in inner if name.rpartition("/")[0] not in ended]
+    return [] if mltable.NAME in names else partitions.left_out(names, FOLDER_END)
 
 
 def _but(left_out: list[str]) -> str:
@@ -223,7 +220,9 @@ def is_of(unit: Unit, version: int, blob: Blob) -> bool:
 # --- Delta tables --------------------------------------------------------------------------------
 
 
-def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: int, scratch: Path) -> Parts:
+def _of_table(
+    unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: int, scratch: Path, *, by_job: bool
+) -> Parts:
     """The table as it was at this commit, unless it changed no row, or a later one is read instead."""
     from shared.files.drop_files import Limits
     from shared.tables import delta_table
@@ -237,6 +236,8 @@ def _of_table(unit: Unit, record: InboxRecord, blob: Blob, folder: str, number: 
     read = _read_version(unit, blob, folder) if whole else None
     anew = read is not None and _is_made_anew(read, number, there)
     if whole and _is_overtaken(unit, blob, number, None if anew else read, newest=not later, anew=anew):
+        raise NoDrop(_overtaken(blob, number), InboxState.SUPERSEDED)
+    if whole and by_job and later and _is_to_come(unit, there[f"{LOG}/{max(later):020d}.json"]):
         raise NoDrop(_overtaken(blob, number), InboxState.SUPERSEDED)
     try:
         snapshot, blobs, tables = delta_table.of_blobs(
@@ -265,6 +266,14 @@ def table_of(blob: Blob, data: Data) -> str:
     """container/folder of the Delta table that a version of this blob is the whole of; empty for any other drop."""
     commit = commit_of(blob.name) if data.delta == "snapshot" else None
     return f"{blob.container}/{commit[0].rstrip('/')}" if commit else ""
+
+
+def goes_back(unit: Unit, blob: Blob, same: int) -> bool:
+    """Whether a table holds again what that version held, and was read otherwise in between (RESTORE, a DELETE of what
+    was added): it is a version all the same, or the rows that it no longer has would stay in the training window."""
+    table = table_of(blob, unit.published().definition.data)
+    read = read_as(unit, f"{table}/{LOG}") if table else 0
+    return read not in (0, same)
 
 
 def _read_version(unit: Unit, blob: Blob, folder: str) -> DataVersion | None:
@@ -297,6 +306,15 @@ def _is_overtaken(
     if read is None or read.landed_at is None:
         return False
     return blob.created_at < read.landed_at or number < _commit_read(read)
+
+
+def _is_to_come(unit: Unit, blob: Blob) -> bool:
+    """Whether this commit waits as well, or nobody has told of it yet. It has all rows of its table; one that is
+    committed to more often than a job can read it would fall behind for ever."""
+    row = unit.ports.store.read(
+        unit.loop, rows.inbox_key(recorder.blob_key(blob.container, blob.name, blob.etag))
+    )
+    return row is None or rows.decode(InboxRecord, row).state is InboxState.NEW
 
 
 def _overtaken(blob: Blob, number: int) -> Reason:

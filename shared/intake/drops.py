@@ -16,7 +16,9 @@ from shared.domain.reason import Code, Reason, bounded, reason
 from shared.domain.version import DataVersion, VersionState
 from shared.errors import Conflict, InputRejected
 from shared.intake import drop_parts, job_orders, manifest
+from shared.intake.rejections import quoted, rejected
 from shared.intake.returns import with_returns
+from shared.port_rules import ROW_LIMIT_BYTES, bytes_in_table
 from shared.ports import Blob, Change, Delete, Insert, Replace, Row
 from shared.redaction import reason_of, words_of
 from shared.runtime.unit_of_work import Unit, update
@@ -184,11 +186,12 @@ def number(landing: Landing, read: Read, *, reference: bytes) -> Unit | None:
     if read.folder is not None:
         reading = with_returns(reading, read.folder, unit.published().definition, reference)
     twin = unit.ports.store.read(unit.loop, rows.content_key(reading.content_hash))
-    if twin is not None:
+    if twin is not None and not drop_parts.goes_back(unit, blob, int(twin.doc)):
         same = int(twin.doc)
         landing.close(InboxState.DUPLICATE, reason(Code.SAME_CONTENT, version=same), version=same)
         return None
     version = _version(landing, replace(read, reading=reading))
+    _check_fits(version)
     newest = unit.state.newest_landed_at or blob.created_at
     return unit.commit(
         replace(
@@ -201,12 +204,18 @@ def number(landing: Landing, read: Read, *, reference: bytes) -> Unit | None:
         [_told("version.created", version, record, after="written")],
         [
             Insert(rows.version_key(version.number), rows.encode(version)),
-            Insert(rows.content_key(version.content_hash), str(version.number)),
+            _content(version, twin),
             update(landing.row, replace(record, version=version.number, state=InboxState.NEW)),
             *([Insert(rows.todo_key(record), record.key)] if record.state is InboxState.READING else []),
             *_folder_read(unit, version),
         ],
     )
+
+
+def _content(version: DataVersion, twin: Row | None) -> Change:
+    """By this the same rows are known again; of a table that went back to them it names the newest version."""
+    key, number = rows.content_key(version.content_hash), str(version.number)
+    return Replace(key, number, twin.etag) if twin else Insert(key, number)
 
 
 def _folder_read(unit: Unit, version: DataVersion) -> list[Change]:
@@ -251,6 +260,16 @@ def _version(landing: Landing, read: Read) -> DataVersion:
         contract=unit.ports.documents.put(_contract(reading)) if reading.contract else "",
         files=unit.ports.documents.put(_listed(read.files)) if folder else "",
     )
+
+
+def _check_fits(version: DataVersion) -> None:
+    """A version that no row of a table holds is refused by name, and not tried for ever."""
+    if (size := bytes_in_table(rows.encode(version))) > ROW_LIMIT_BYTES:
+        raise rejected(
+            "version-too-large",
+            f"{quoted(version.source)} has {len(version.columns):,} columns and {len(version.findings):,} findings, "
+            f"which take {size:,} bytes in a table; it takes {ROW_LIMIT_BYTES:,}",
+        )
 
 
 def _listed(files: Mapping[str, str]) -> bytes:

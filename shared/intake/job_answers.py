@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.loop import DropJob, LoopState
-from shared.domain.reason import Code, Reason, reason
+from shared.domain.reason import Code, Reason, bounded, reason
 from shared.errors import Conflict, InputRejected, InvariantBroken
 from shared.intake import drops, job_orders
 from shared.loopfile.prices import price
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from shared.spark.read_answer import Answer, Read
 
 HOUR = timedelta(hours=1)
+PACKING_S = 60.0
+"""For a profile that a job left, which is read in the process for what is hostile."""
 
 
 def answer(unit: Unit) -> bool:
@@ -49,6 +51,7 @@ def standing(state: LoopState, definition: Definition, now: datetime) -> Reason 
     took = now - job.asked_at
     return reason(
         Code.READING_BY_JOB,
+        *([job.after] if job.after else []),
         job=job.job,
         source=job.source,
         took=took.total_seconds(),
@@ -56,6 +59,7 @@ def standing(state: LoopState, definition: Definition, now: datetime) -> Reason 
         read=job.read_bytes,
         tasks=job.tasks,
         alone=job.alone,
+        again=job.after is not None,
         money=cost(definition, took),
         currency=definition.cost.currency,
     )
@@ -96,6 +100,10 @@ class _Look:
         self._take(blob, seen)
         return True
 
+    @property
+    def _is_late(self) -> bool:
+        return self._took > self.unit.published().definition.data.spark.timeout
+
     def _asked(self) -> ReadingSpec:
         published, documents = self.unit.published(), self.unit.ports.documents
         spark = published.definition.data.spark
@@ -115,7 +123,7 @@ class _Look:
     # --- while it runs
 
     def _late(self) -> bool:
-        if self._took <= self.unit.published().definition.data.spark.timeout:
+        if not self._is_late:
             return False
         self.unit.ports.readings.cancel(self.job.job)
         self._again(reason(Code.READING_TIMED_OUT, job=self.job.job))
@@ -131,17 +139,17 @@ class _Look:
 
     def _told(self) -> dict[str, Any]:
         """How far it is, and how many tasks read, or why one does."""
-        from shared.spark.read_answer import ALONE, PROGRESS
+        from shared.spark.read_answer import ALONE, MOST_TASKS, PROGRESS
 
         try:
             told = json.loads(self.unit.ports.readings.left(self.job.job, PROGRESS, 1000) or b"{}")
             alone = str(told.get("alone", ""))
             return {
-                "read_bytes": max(0, int(told.get("read", 0))),
-                "tasks": max(0, int(told.get("tasks", 0))),
+                "read_bytes": min(max(0, int(told.get("read", 0))), self.job.size_bytes),
+                "tasks": min(max(0, int(told.get("tasks", 0))), MOST_TASKS),
                 "alone": alone if ALONE.fullmatch(alone) else "",
             }
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return {}  # nothing rests on it
 
     # --- once it has ended
@@ -155,23 +163,31 @@ class _Look:
             self._failed("answered what cannot be used", str(error))
             return
         if found is None:
-            self._failed(seen.status, seen.error)
+            self._failed(seen.status, seen.error, by_hand=seen.status == "canceled" and not self._is_late)
         elif isinstance(found, Refused):
             drops.refuse(self._ended, blob, InputRejected(found.code, found.text))
         elif isinstance(found, Changed):
             self._again(reason(Code.READING_CHANGED, job=self.job.job, file=found.name))
         else:
-            self._number(blob, found)
+            try:
+                self._number(blob, found)
+            except InputRejected as rejection:
+                drops.refuse(self._ended, blob, rejection)
 
     def _answer(self) -> Answer | None:
         """Whatever the job's status: where an answer lies, all that it names does."""
+        from shared.files.drop_files import Limits
+        from shared.reader import child_pool
         from shared.spark.read_answer import ANSWER, MOST_ANSWER, MOST_PROFILE, PROFILE, believed
 
         readings, name = self.unit.ports.readings, self.job.job
         content = readings.left(name, ANSWER, MOST_ANSWER)
-        return (
-            believed(content, self.job.order, readings.left(name, PROFILE, MOST_PROFILE)) if content else None
-        )
+        if not content:
+            return None
+        own = self.unit.published().definition.data.limits.memory_mb  # never less than the app has by default
+        limits = Limits(memory_mb=max(own, Limits().memory_mb), seconds=PACKING_S)
+        packed_anew = partial(child_pool.packed_anew, limits=limits, names=self.job.source)
+        return believed(content, self.job.order, readings.left(name, PROFILE, MOST_PROFILE), packed_anew)
 
     def _number(self, blob: Blob, found: Read) -> None:
         from shared.spark.read_order import Order
@@ -199,12 +215,15 @@ class _Look:
         files = {one.name: one.etag for one in order.files}
         drops.number(self._ended, drops.Read(blob, path, reading, files, None, how), reference=b"")
 
-    def _failed(self, status: str, error: str) -> None:
-        self._again(reason(Code.READING_FAILED, job=self.job.job, status=status, error=error))
+    def _failed(self, status: str, error: str, *, by_hand: bool = False) -> None:
+        """What a person has cancelled is not begun again: machines were not to be paid for it."""
+        why = reason(Code.READING_FAILED, job=self.job.job, status=status, error=error)
+        self._again(why, self.unit.published().definition.data.spark.attempts if by_hand else 1)
 
     def _again(self, why: Reason, failed: int = 1) -> None:
         """Another job, where the loop's attempts allow it; else the drop is set aside."""
-        after = replace(self.record, state=InboxState.NEW, failed_jobs=self.record.failed_jobs + failed)
+        tries = self.record.failed_jobs + failed
+        after = replace(self.record, state=InboxState.NEW, failed_jobs=tries, reason=bounded(why))
         if after.failed_jobs >= self.unit.published().definition.data.spark.attempts:
             self._ended.close(InboxState.QUARANTINED, why)
             return

@@ -81,6 +81,7 @@ def ask(unit: Unit, record: InboxRecord, row: Row, blob: Blob, spec: ReadSpec, s
         reference=champion.profile if champion else "",
         asked_at=unit.ports.clock.now(),
         size_bytes=sum(file.size for file in order.files),
+        after=record.reason,
     )
     given = replace(record, state=InboxState.READING, jobs=record.jobs + 1)
     detail = {"job": name, "order": digest, "beyond": record.by_job}
@@ -129,7 +130,7 @@ def _order(unit: Unit, record: InboxRecord, blob: Blob, spec: ReadSpec, scratch:
 
     spark = unit.published().definition.data.spark
     most = int(spark.max_size_gb * 1024**3)
-    found = drop_parts.parts(unit, record, blob, scratch, most, "data.spark.max_size_gb")
+    found = drop_parts.parts(unit, record, blob, scratch, most, "data.spark.max_size_gb", by_job=True)
     files = []
     for part in found.blobs:
         below = part.name.removeprefix(found.folder)

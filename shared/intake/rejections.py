@@ -27,6 +27,7 @@ REMEDIES: dict[str, str] = {
     "too-large": "split the drop, or raise data.limits.max_size_mb",
     "decompressed-too-large": "split the drop, or raise data.limits.max_size_mb",
     "too-many-columns": "land fewer columns, or raise data.limits.max_columns",
+    "version-too-large": "land fewer columns, or give them shorter names",
     "too-many-rows": "split the drop, or raise data.limits.max_rows",
     "too-many-row-groups": "write the file with row groups of 10,000 rows and more",
     "field-too-large": "close every quote; otherwise shorten the value, or raise data.limits.max_field_kb",

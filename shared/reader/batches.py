@@ -420,12 +420,15 @@ def _spoilt(part: Part, name: str) -> Exception:
 def _found(sources: Sources, name: str) -> str | None:
     """The type that the values of a column suggest; None when it is ignored and of no use."""
     spec, found = sources.spec, NOTHING
+    is_text = sources.text or not any(
+        name in part.names for part in sources.parts
+    )  # names of folders are text
     for part in sources.parts:
         kind = part.forms[name].kind if name in part.forms else _arrow_kind(part, name, spec)
         if kind is None:
             return None
         joined = join(found, kind)
-        if joined is None and (name in spec.ignore or sources.text):
+        if joined is None and (name in spec.ignore or is_text):
             joined = STRING
         if joined is None:
             raise rejected(

@@ -111,6 +111,8 @@ def _answer(request: dict[str, Any], watch: _Watch) -> dict[str, Any]:
         return {"ready": True}
     watch.names = names = request["names"]
     try:
+        if "profile" in request:
+            return _profile(request)
         return _log(request) if "log" in request else _drop(request)
     except InputRejected as rejection:
         return _refusal(rejection)
@@ -146,6 +148,14 @@ def _log(request: dict[str, Any]) -> dict[str, Any]:
     if isinstance(found, Wanting):
         return {"wanting": list(found.names)}
     return {"snapshot": found.to_document()}
+
+
+def _profile(request: dict[str, Any]) -> dict[str, Any]:
+    import drift
+
+    place = Path(request["profile"])
+    place.write_bytes(drift.Profile.from_bytes(place.read_bytes()).to_bytes())
+    return {}
 
 
 def main() -> None:

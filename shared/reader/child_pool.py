@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from shared import deadline
@@ -193,6 +194,18 @@ def read_log(wanted: Needed, files: Mapping[str, Path], table: str, limits: Limi
     if "wanting" in answer:
         return Wanting(tuple(answer["wanting"]))
     return Snapshot.from_document(answer["snapshot"])
+
+
+def packed_anew(profile: bytes, limits: Limits, names: str) -> bytes:
+    """A stored profile that another process wrote, as this one writes it: InputRejected where it is none, or takes more
+    than the limits. Unpacked it may be a thousand times as large."""
+    with TemporaryDirectory(prefix="driftloop-") as scratch:
+        place = Path(scratch) / "profile.bin"
+        place.write_bytes(profile)
+        _exchange({"profile": str(place.resolve()), "names": names}, limits, names)
+        if (size := place.stat().st_size) > _LARGEST_PROFILE:
+            raise rejected("too-much-memory", f"the statistical profile of {names} has {size:,} bytes")
+        return place.read_bytes()
 
 
 @contextmanager

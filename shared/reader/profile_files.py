@@ -10,12 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 
 import drift
+from shared.errors import InputRejected
+from shared.files import partitions
 from shared.files.drop_files import JUDGED_AS, MIB, DropFile, Limits, ReadSpec
 from shared.files.parquet import Parquet
 from shared.files.part import SAID_NUMBERS, Part
 from shared.files.partitions import table_of
-from shared.files.passed_over import is_data
-from shared.intake.rejections import quoted, rejected
+from shared.intake.rejections import listed, quoted, rejected
 from shared.reader.batches import Sources, open_sources
 from shared.redaction import printable
 from shared.tables import delta_table, mltable
@@ -79,43 +80,64 @@ class Profiled:
             ) from error
 
 
-def files_of(path: Path) -> list[DropFile]:
-    """The data files of a path: itself, or those of a folder by name, without what `passed_over` names; of a Delta
-    table those of its newest commit, or of the one that TABLE@N names."""
+def files_of(path: Path, told: list[str] | None = None) -> list[DropFile]:
+    """The data files of a path: itself, or those of a folder and its partitions, without what `passed_over` names; of a
+    Delta table those of its newest commit, or of the one that TABLE@N names.
+
+    What people should know of those that are left out is added to `told`.
+    """
+    told = [] if told is None else told
     if not path.exists() and (at := _COMMIT.fullmatch(path.name)) and (path.with_name(at[1]) / LOG).is_dir():
-        return delta_table.of_folder(path.with_name(at[1]), int(at[2]))
+        return delta_table.of_folder(path.with_name(at[1]), int(at[2]), told)
     if not path.exists():
         raise rejected("no-data", f"there is no file or folder {printable(str(path))}")
-    if (path / mltable.NAME).is_file() or path.name == mltable.NAME:
-        return _of_mltable(path.parent if path.is_file() else path)
-    if path.is_file():
-        return [DropFile(path, path.name, path.stat().st_size)]
     if (path / LOG).is_dir():
-        return delta_table.of_folder(path)
-    below = [(each, each.relative_to(path)) for each in sorted(path.rglob("*"))]
+        return delta_table.of_folder(path, told=told)
+    _check_in_no_table(path)
+    if path.is_file() and path.name != mltable.NAME:
+        return [DropFile(path, path.name, path.stat().st_size)]
+    folder = path.parent if path.is_file() else path
+    below = [(each, each.relative_to(folder)) for each in sorted(folder.rglob("*"))]
     if nested := next((name for _, name in below if name.name == LOG), None):
-        where = quoted(str(path / nested.parent))
+        where = quoted(str(folder / nested.parent))
         raise rejected(
             "delta-table", f"{where} is a Delta table: name that folder, without what lies beside it"
         )
     if table := table_of(f"{name.as_posix()}{'/.' * each.is_dir()}" for each, name in below):
         raise rejected(
-            "delta-table", f"{quoted(str(path))} holds {table}, whose files hold deleted rows as well"
+            "delta-table", f"{quoted(str(folder))} holds {table}, whose files hold deleted rows as well"
         )
-    below = [(each, name) for each, name in below if each.is_file()]
-    kept = [(each, name) for each, name in below if is_data(name.as_posix())]
+    files = {name.as_posix(): each for each, name in below if each.is_file()}
+    return _of_mltable(files) if mltable.NAME in files else _of_folder(folder, files, told)
+
+
+def _check_in_no_table(path: Path) -> None:
+    """What lies in a Delta table is read by its log alone: its files hold rows that are deleted."""
+    if table := next((each for each in path.resolve().parents if (each / LOG).is_dir()), None):
+        raise InputRejected(
+            "delta-table",
+            f"it lies in a Delta table, whose files hold deleted rows as well; name {quoted(str(table))}",
+        )
+
+
+def _of_folder(folder: Path, files: Mapping[str, Path], told: list[str]) -> list[DropFile]:
+    """As the app reads a folder."""
+    left_out = listed(partitions.left_out(list(files)))
+    kept = {name: each for name, each in files.items() if partitions.is_part(name)}
     if not kept:
-        raise rejected("no-data", f"the folder {quoted(str(path))} holds no data file")
-    return [
-        DropFile(each, name.as_posix(), each.stat().st_size, below=name.as_posix()) for each, name in kept
-    ]
+        but = f", but {left_out} in folders that are no partitions: name one of these" if left_out else ""
+        raise rejected("no-data", f"the folder {quoted(str(folder))} holds no data file{but}")
+    told += [f"{left_out} of the folder: in no partition of it, not read"] if left_out else []
+    return [DropFile(each, name, each.stat().st_size, below=name) for name, each in kept.items()]
 
 
-def _of_mltable(folder: Path) -> list[DropFile]:
+def _of_mltable(files: Mapping[str, Path]) -> list[DropFile]:
     """The files that an MLTable names, with what it does to them."""
-    read = mltable.read((folder / mltable.NAME).read_bytes())
-    chosen = read.chosen(each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
-    return [DropFile(path := folder / name, name, path.stat().st_size, steps=read.steps) for name in chosen]
+    read = mltable.read(files[mltable.NAME].read_bytes())
+    return [
+        DropFile(files[name], name, files[name].stat().st_size, steps=read.steps)
+        for name in read.chosen(files)
+    ]
 
 
 def profile(
@@ -144,8 +166,10 @@ def profile(
         limits=_LIMITS,
         nulls=nulls,
     )
-    sources = open_sources(files_of(path), spec)
-    kinds = {name: JUDGED_AS[kind] for name, kind in said.items() if kind in JUDGED_AS}
+    told: list[str] = []
+    sources = open_sources(files_of(path, told), spec)
+    sources.told[:0] = told
+    kinds = {name: JUDGED_AS[kind] for name, kind in sources.spec.columns.items() if kind in JUDGED_AS}
     while True:
         profiler = drift.Profiler(grid, ignore=spec.ignore, columns=kinds, by=by)
         try:

@@ -52,12 +52,15 @@ def _rows_of(unit: Unit, champion: Champion) -> int:
 
 
 def _before(unit: Unit, tables: Collection[str], through: int) -> dict[str, int]:
-    """Training rows of each table at that version: a commit has the rows of those before it, too."""
-    found: dict[str, int] = {}
-    while through > 0 and len(found) < len(tables):
+    """Training rows of each table at that version: a commit has the rows of those before it, too, unless
+    `data.delta` was `appended` then."""
+    found, whole = dict.fromkeys(tables, 0), set[str]()
+    while through > 0 and len(whole) < len(tables):
         first = max(1, through - LOOKED_AT + 1)
         for version in reversed(unit.versions(range(first, through + 1))):
-            if version.labelled and version.table in tables:
-                found.setdefault(version.table, version.train_rows)
+            table = start.table_of(version)
+            if version.labelled and table in tables and table not in whole:
+                found[table] += version.train_rows
+                whole |= {table} if version.table else set()
         through = first - 1
     return found

@@ -17,6 +17,7 @@ from shared.retraining.policy import Coalesce, Decision, Deny, Start, recent_sta
 from shared.runtime.unit_of_work import Unit
 from shared.state import rows
 from shared.state.hash_chain import Draft
+from shared.tables.snapshot import commit_of
 
 
 @dataclass(frozen=True)
@@ -200,9 +201,18 @@ def window(
 
 
 def newest_of_tables(ordered: Sequence[DataVersion]) -> list[DataVersion]:
-    """A commit of a Delta table is the whole table: it takes the place of those before it."""
-    newest = {version.table: version.number for version in ordered}
-    return [v for v in ordered if not v.table or newest[v.table] == v.number]
+    """A commit of a Delta table is the whole table: it takes the place of those before it.
+
+    Also of what earlier ones added, where `data.delta` was `appended` then.
+    """
+    whole = {version.table: at for at, version in enumerate(ordered) if version.table}
+    return [version for at, version in enumerate(ordered) if at >= whole.get(table_of(version), at)]
+
+
+def table_of(version: DataVersion) -> str:
+    """The Delta table that it was, or that its rows were added to; empty for any other."""
+    commit = commit_of(version.source)
+    return version.table or (commit[0].rstrip("/") if commit else "")
 
 
 def since(state: LoopState, triggers: Sequence[Trigger], versions: Sequence[DataVersion]) -> int:

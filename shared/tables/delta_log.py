@@ -177,11 +177,17 @@ def replay(wanted: Needed, files: Mapping[str, Path], table: str) -> Snapshot | 
     try:
         return _snapshot(state, wanted.version)
     except _WRONG as error:
-        raise _bad(table, str(error) or type(error).__name__) from error
+        raise _bad(f"the log of {table}", error) from error
 
 
-def _bad(what: str, why: str) -> Exception:
-    return rejected("bad-delta-log", f"{quoted(what)}: {quoted(why)}")
+def _bad(what: str, error: Exception) -> Exception:
+    if isinstance(error, KeyError):
+        why = f"lacks {quoted(str(error.args[0]))} in one of its actions"
+    elif isinstance(error, (TypeError, AttributeError)):
+        why = "has an action of another form"
+    else:
+        why = f"cannot be read: {quoted(str(error) or type(error).__name__)}"
+    return rejected("bad-delta-log", f"{what} {why}")
 
 
 def _take(state: _State, name: str, path: Path) -> None:
@@ -194,7 +200,7 @@ def _take(state: _State, name: str, path: Path) -> None:
             for actions in _of_parquet(path):
                 state.take(actions)
     except _WRONG as error:
-        raise _bad(name, str(error)[:120] or type(error).__name__) from error
+        raise _bad(quoted(name), error) from error
 
 
 def _of_parquet(path: Path) -> Iterator[list[Mapping[str, Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from shared.errors import InputRejected
 from shared.files.drop_files import DropFile, Limits
 from shared.intake.rejections import listed, quoted, rejected
 from shared.ports import Blob, Blobs
@@ -16,13 +17,19 @@ from shared.tables.snapshot import LOG, Snapshot, TablePart, here
 Replay = Callable[[Needed, Mapping[str, Path]], Snapshot | Wanting]
 
 
-def of_folder(path: Path, version: int | None = None) -> list[DropFile]:
+def of_folder(path: Path, version: int | None = None, told: list[str] | None = None) -> list[DropFile]:
     """The files of a table on this machine, as a commit names them; the newest, where none is given."""
     log, words = path / LOG, quoted(str(path))
     there = {each.relative_to(log).as_posix(): each for each in log.rglob("*") if each.is_file()}
-    version = delta_log.newest(there) if version is None else version
-    if version is None:
+    newest = delta_log.newest(there)
+    if newest is None:
         raise rejected("delta-log-gap", f"the log of {words} holds no commit")
+    version = newest if version is None else version
+    if version > newest:
+        raise InputRejected(
+            "no-data",
+            f"{words} has no commit {version}; name {path.name}@{newest}, its newest, or one before it",
+        )
 
     def replay(wanted: Needed, files: Mapping[str, Path]) -> Snapshot | Wanting:
         return delta_log.replay(wanted, files, words)
@@ -33,6 +40,8 @@ def of_folder(path: Path, version: int | None = None) -> list[DropFile]:
     check_there(snapshot, sizes, words)
     if not snapshot.files:
         raise rejected("no-data", f"the Delta table {words} has no row at commit {version}")
+    if told is not None:
+        told += snapshot.told
     vectors = {name: str((path / name).resolve()) for name in _vectors(snapshot)}
     return [
         DropFile(path / one.name, one.name, one.size, one.name, here(one.part, vectors))

@@ -109,13 +109,15 @@ def open_table_file(
     """Read the footer, the deletion vector, and settle where each column of the table is found."""
     base = open_parquet(file.path, file.name, limits)
     gone = deleted_rows(part.deleted, file.name, base.rows) if part.deleted else np.zeros(0, np.int64)
-    in_file = _by_id(base, file.name) if part.table.by_id else {name: name for name in base.schema.names}
+    in_file = _by_id(base, file.name) if part.table.by_id else _by_name(base)
     there: dict[str, str] = {}
     values: dict[str, pa.Scalar] = {}
     fields = []
     for column in part.table.columns:
         kind = arrow_type(column.type)
         own = in_file.get(column.field_id if part.table.by_id else column.physical)
+        if own is None and not part.table.by_id:
+            own = in_file.get(column.physical.casefold())
         if column.name in part.values:
             values[column.name] = value_of(column, part.values[column.name], file.name)
             fields.append(pa.field(column.name, values[column.name].type))
@@ -131,6 +133,13 @@ def open_table_file(
     rows = base.rows - len(gone)
     about = base.path, base.name, schema, rows, base.batch_rows, limits, nulls
     return TableFile(*about, base=base, there=there, values=values, deleted=gone)
+
+
+def _by_name(base: Parquet) -> dict[Any, str]:
+    """Names, and as Delta compares them, in any case, where that tells them apart."""
+    loose = [name.casefold() for name in base.schema.names]
+    alone = {low: name for low, name in zip(loose, base.schema.names, strict=True) if loose.count(low) == 1}
+    return {**alone, **{name: name for name in base.schema.names}}
 
 
 def _by_id(base: Parquet, file: str) -> dict[Any, str]:

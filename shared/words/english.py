@@ -470,9 +470,7 @@ TEXTS: Mapping[Code, str | Callable[..., str]] = {
     Code.FINDING: "{text}",
     Code.READING_BY_JOB: models.reading_by_job,
     Code.READ_BY_JOB: models.read_by_job,
-    Code.READING_FAILED: lambda job, status, error: (
-        f"job {job}, which was to read the drop, {status}: {error or 'no error text'}"
-    ),
+    Code.READING_FAILED: models.reading_failed,
     Code.READING_TIMED_OUT: (
         "job {job}, which was to read the drop, ran longer than `data.spark.timeout` and was cancelled"
     ),

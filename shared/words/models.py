@@ -64,10 +64,12 @@ def reading_by_job(
     currency: str,
     tasks: int = 0,
     alone: str = "",
+    again: bool = False,
 ) -> str:
     """`read` is how many bytes were fetched; of text more than there are, where it is read again."""
     share = f", {min(read, size) / size:.0%} of {size:,} bytes fetched" if read and size else ""
-    return f"Azure ML job {job} reads {source}: {_took(took, money, currency)} so far{share}{_tasks(tasks, alone)}"
+    share += _tasks(tasks, alone) + (", as another try" if again else "")
+    return f"Azure ML job {job} reads {source}: {_took(took, money, currency)} so far{share}"
 
 
 def read_by_job(
@@ -75,6 +77,16 @@ def read_by_job(
 ) -> str:
     beyond = f", as it was beyond the app ({why})" if why else ""
     return f"read by Azure ML job {job} in {_took(took, money, currency)}{_tasks(tasks, alone)}{beyond}"
+
+
+_ENDED = {"canceled": "was cancelled", "completed": "completed and left no answer"}
+
+
+def reading_failed(job: str, status: str, error: str) -> str:
+    what = f"job {job}, which was to read the drop, {_ENDED.get(status, status)}"
+    if not error and status in _ENDED:
+        return what
+    return f"{what}: {error or 'no error text'}"
 
 
 _ALONE = {

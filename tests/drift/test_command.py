@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import drift
 from cli import app
+from tests.tables.written import Written
 
 
 @pytest.fixture
@@ -310,3 +311,13 @@ def test_in_a_pipe_a_column_is_one_line_however_long_its_name_is(tmp_path: Path)
     (row,) = (line for line in told.splitlines()[1:] if name in line)
     assert "material" in row and "moved up by" in row
     assert "0 columns without" in told
+
+
+def test_a_commit_of_a_table_is_stored_again(tmp_path: Path) -> None:
+    """Its name, TABLE@N, is that of no file."""
+    table = Written()
+    table.append([{"k": 1, "v": "a"}])
+    table.write(tmp_path / "birds")
+    for _ in range(2):
+        code, said, error = run("profile", tmp_path / "birds@0", "-o", tmp_path / "birds.profile")
+        assert (code, error) == (0, "") and "1 rows" in said

@@ -139,6 +139,27 @@ def test_garbage_and_forged_sizes_are_refused() -> None:
             drift.Profile.from_bytes(bad)
 
 
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        (b'"arrays":[', b'"arrays":[],"others":['),
+        (b'"arrays":[', b'"arrays":' + b"[" * 100_000),
+    ],
+)
+def test_a_head_that_was_forged_is_refused(said: bytes, instead: bytes) -> None:
+    """As whatever lies where a job leaves the profile of a drop: any other error would be met again and again."""
+    good = drift.profile(strange()).to_bytes()
+    magic, version, size = struct.unpack_from("<8sIQ", good)
+    body = pa.Codec("zstd").decompress(good[20:], size, asbytes=True)
+    length = struct.unpack_from("<Q", body)[0]
+    head = body[8 : 8 + length].replace(said, instead, 1)
+    assert head != body[8 : 8 + length], body[8 : 8 + length]
+    body = struct.pack("<Q", len(head)) + head + body[8 + length :]
+    forged = struct.pack("<8sIQ", magic, version, len(body)) + pa.Codec("zstd").compress(body, asbytes=True)
+    with pytest.raises(drift.DataError):
+        drift.Profile.from_bytes(forged)
+
+
 def test_parts_merge_into_the_whole() -> None:
     whole = mixed(np.random.default_rng(4), 3_000)
     reference = drift.profile(mixed(np.random.default_rng(5), 3_000))

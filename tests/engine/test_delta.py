@@ -448,6 +448,24 @@ def test_of_a_table_only_what_was_added_is_new_data() -> None:
         assert world.state.next_release == 1 + releases, year
 
 
+def test_what_its_commits_added_is_not_new_in_the_whole_table() -> None:
+    """`data.delta` was `appended`, and each commit was trained on by itself."""
+    world = World()
+    plan = LOOP.replace("retrain: {", "retrain: {on: [alert], new_data: 1, ")
+    appended = plan.replace("data: {", "data: {delta: appended, ")
+    world.publish(appended)
+    landing = Landing(world)
+    for loop, year, most, releases in ((appended, 2007, 83, 1), (appended, 2008, 96, 2), (plan, 2009, 9, 2)):
+        world.publish(loop)
+        world.clock.advance(1)
+        landing.table.append(birds(year)[:most])
+        landing.land()
+        world.live()
+        world.ticks(7)
+        assert world.state.next_release == 1 + releases, year
+    assert versions(world)[-1].rows == 83 + 96 + 9
+
+
 def test_of_a_table_beside_files_only_its_own_rows_are_not_new() -> None:
     world = World()
     world.publish(LOOP.replace("retrain: {", "retrain: {on: [alert], new_data: 1, "))
@@ -463,3 +481,84 @@ def test_of_a_table_beside_files_only_its_own_rows_are_not_new() -> None:
     landing.table.append([*birds(2009), *birds(2007)])
     landing.land()
     assert world.release(3).versions == (1, 3)
+
+
+def test_a_table_that_goes_back_is_a_version_again(world: World) -> None:
+    """RESTORE (docs.delta.io, delta-utility) commits what an earlier version had; the rows between are to be gone."""
+    landing = Landing(world)
+    table = landing.table
+    table.append(birds(2007))
+    landing.land()
+    table.append([{**bird, "body_mass_g": 1e9} for bird in birds(2008)])
+    bad = list(table.live)[1]
+    landing.land()
+    table.commit(table.remove(bad))
+    landing.land()
+    table.commit({"txn": {"appId": "a", "version": 1}})
+    landing.land()
+    first, second, third = versions(world)
+    assert third.content_hash == first.content_hash != second.content_hash
+    definition = loopfile.parse(LOOP, file="loop.yaml")
+    assert start.window([first, second, third], definition, world.clock.now(), 1) == (3,)
+    table.optimize()
+    landing.land()
+    table.commit(
+        table.remove(next(iter(table.live))), *table.add(birds(2007))
+    )  # a MERGE that changed no value
+    landing.land()
+    assert len(versions(world)) == 3
+    same = commits(world)[5]
+    assert same.state is InboxState.DUPLICATE and same.version == 3
+
+
+def test_the_whole_table_takes_the_place_of_what_its_commits_added(world: World) -> None:
+    """`data.delta` may be said otherwise later: no row is to be trained on twice."""
+    appended = LOOP.replace("data: {", "data: {delta: appended, ")
+    world.publish(appended)
+    landing = Landing(world)
+    windows = []
+    definition = loopfile.parse(LOOP, file="loop.yaml")
+    for year, plan in ((2007, appended), (2008, appended), (2009, LOOP), (2007, appended)):
+        world.publish(plan)
+        world.clock.advance(1)
+        landing.table.append([{**bird, "row_id": f"{bird['row_id']}-{len(windows)}"} for bird in birds(year)])
+        landing.land()
+        windows.append(start.window(versions(world), definition, world.clock.now(), 1))
+    assert windows == [(1,), (1, 2), (3,), (3, 4)]
+
+
+def test_of_commits_that_wait_for_a_job_the_newest_is_read() -> None:
+    """A table that is committed to each minute is never read up to date by jobs that take more than that each."""
+    world = World()
+    world.publish(LOOP.replace("data: {", "data: {reader: spark, "), reader="azureml:driftloop-reader:1")
+    world.clock.advance(1)
+    landing = Landing(world)
+    jobs = world.ports.readings.jobs
+
+    def finish() -> None:
+        world.ports.readings.finish(list(jobs)[-1])
+        world.ticks(3, 20)
+
+    for year in (2007, 2008, 2009):
+        landing.table.append(birds(year))
+        landing.land()
+    landing.table.optimize()
+    landing.land()
+    finish()
+    finish()
+    assert [v.rows for v in versions(world)] == [len(birds(2007)), len(landing.table.rows)]
+    told = {n: one.reason.code for n, one in commits(world).items() if one.reason}
+    assert told == {
+        **dict.fromkeys((0, 3), Code.BECAME_VERSION),
+        **dict.fromkeys((1, 2), Code.DELTA_OVERTAKEN),
+    }
+    landing.table.append([{**bird, "year": 2010} for bird in birds(2007)])
+    first = landing.events()
+    landing.table.commit({"protocol": {"minReaderVersion": 9, "minWriterVersion": 9}})
+    (broken,) = landing.events()
+    world.send(broken)
+    world.ticks(2, 20)
+    for event in first:
+        world.send(event)
+    finish()
+    assert versions(world)[-1].rows == len(landing.table.rows), "nothing newer is to be read"

@@ -12,6 +12,8 @@ from cli import app, session
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code
 from shared.domain.version import DataVersion
+from shared.errors import InputRejected
+from shared.reader import profile_files
 from shared.runtime import tick
 from shared.state import rows
 from shared.words import say, say_all
@@ -33,6 +35,25 @@ def test_a_folder_of_partitions_becomes_one_version_with_their_columns() -> None
     assert version.rows == len(season(2007)) + len(season(2008))
     assert version.columns["year"] == "integer"
     assert "0 bytes" in say_all(version.findings)
+
+
+def test_a_folder_on_this_machine_is_read_as_the_app_reads_it(tmp_path: Path) -> None:
+    world = World()
+    world.publish()
+    names = ("all/a.csv", "all/old/b.csv", "all/ended/c.csv", "all/ended/_SUCCESS", "all/_temporary/d.csv")
+    for year, name in enumerate(names, 2007):
+        content = csv(season(year)) if year < 2010 else b""
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+        world.land(name, content)
+    world.drop("all/_SUCCESS", b"")
+    (row,) = world.ports.store.range("birds", "version-", limit=9)
+    version, here = rows.decode(DataVersion, row), profile_files.profile(tmp_path / "all")
+    assert here.profile.rows == version.rows == len(season(2007))
+    (left_out,) = (words for words in here.findings if "not read" in words)
+    assert left_out in say_all(version.findings) and "'old/b.csv'" in left_out
+    with pytest.raises(InputRejected, match=r"no data file, but 'all/a\.csv'"):
+        profile_files.profile(tmp_path)
 
 
 def test_driftloop_drop_brings_the_partitions_of_a_folder(

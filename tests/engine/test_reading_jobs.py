@@ -9,16 +9,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from cli import app, session
+from shared import loopfile
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.reason import Code
 from shared.domain.version import DataVersion
 from shared.inbox import messages
+from shared.intake import job_answers
 from shared.memory import MemoryReading
-from shared.spark.read_answer import ANSWER, PROFILE
+from shared.spark.read_answer import ANSWER, PROFILE, PROGRESS
 from shared.state import queries, rows
 from shared.words import say, say_all
 from tests.engine.world import LOOP, World, csv, season
@@ -192,16 +195,43 @@ def test_a_job_that_fails_is_tried_again_and_then_the_drop_is_set_aside() -> Non
     world.ticks(2, 20)
     assert [one.status for one in world.ports.readings.jobs.values()] == ["failed", "running"]
     assert "drop.read_again" in world.ledger()
-    job(world).status = "canceled"
+    standing = job_answers.standing(world.state, loopfile.parse(BY_JOB, file="loop.yaml"), world.clock.now())
+    assert say(standing).endswith("which was to read the drop, failed: the cluster was lost")
+    job(world).status = "completed"
     world.ticks(2, 20)
     (record,) = records(world)
     assert record.state is InboxState.QUARANTINED and record.reason
-    assert record.reason.code is Code.READING_FAILED and "canceled" in say(record.reason)
+    assert record.reason.code is Code.READING_FAILED and "left no answer" in say(record.reason)
     again = {"drop": record.key, "reason": "the cluster is back"}
     world.send(messages.act_message("replay", "birds", again, "bob"))
     assert records(world)[0].state is InboxState.READING
     finish(world)
     assert len(versions(world)) == 1
+
+
+def test_a_job_that_a_person_cancels_is_not_begun_again() -> None:
+    """As with a training: who stops machines does not want others."""
+    world = made()
+    world.drop("a.csv", csv(season(2007)))
+    job(world).status = "canceled"
+    world.ticks(2, 20)
+    (record,) = records(world)
+    assert (record.state, len(world.ports.readings.jobs)) == (InboxState.QUARANTINED, 1)
+    assert record.reason and "was cancelled" in say(record.reason)
+    again = {"drop": record.key, "reason": "after all"}
+    world.send(messages.act_message("replay", "birds", again, "bob"))
+    finish(world)
+    assert len(versions(world)) == 1
+
+
+def test_a_job_that_was_cancelled_as_late_is_begun_again_also_after_a_crash() -> None:
+    """The worker died between the cancel and the row that says so."""
+    world = made()
+    world.drop("a.csv", csv(season(2007)))
+    world.clock.advance(7 * 3600)
+    world.ports.readings.cancel(job(world).spec.name)
+    world.ticks(2, 20)
+    assert [one.status for one in world.ports.readings.jobs.values()] == ["canceled", "running"]
 
 
 def test_a_job_that_takes_too_long_is_cancelled() -> None:
@@ -314,8 +344,41 @@ def no_json(files: dict[str, bytes]) -> None:
     files[ANSWER] = b"{"
 
 
+def nested(files: dict[str, bytes]) -> None:
+    """Deeper than Python goes."""
+    files[ANSWER] = b"[" * 100_000
+
+
+def told(**what: object) -> Callable[[dict[str, bytes]], None]:
+    """A reading that says something else: no row of ours could hold it, or be read again."""
+
+    def spoil(files: dict[str, bytes]) -> None:
+        document = json.loads(files[ANSWER])
+        document["reading"].update(what)
+        files[ANSWER] = json.dumps(document).encode()
+
+    return spoil
+
+
+def changed_for_long(files: dict[str, bytes]) -> None:
+    document = {"order": json.loads(files[ANSWER])["order"], "changed": "x" * 2_000_000}
+    files[ANSWER] = json.dumps(document).encode()
+
+
+SPOILT = [other_order, other_counts, no_profile, other_part, missing_part, more_parts, no_json, nested]
+
+
 @pytest.mark.parametrize(
-    "spoil", [other_order, other_counts, no_profile, other_part, missing_part, more_parts, no_json]
+    "spoil",
+    [
+        *SPOILT,
+        told(task=5),
+        told(tags={"length": "9" * 5_000}),
+        told(contract=[5]),
+        told(columns={}),
+        told(own_labels=10**9),
+        changed_for_long,
+    ],
 )
 def test_an_answer_that_is_none_is_not_believed(spoil: Callable[[dict[str, bytes]], None]) -> None:
     """Training code runs under the identity of these jobs: what lies there may be of anybody."""
@@ -340,6 +403,51 @@ def test_files_that_nobody_named_become_no_part_of_a_version() -> None:
     world.ticks(2, 20)
     (version,) = versions(world)
     assert {name for name in held(world, version) if "train" in name} == {"/train/part-00000.parquet"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["train/more.parquet", "../../other/train/part-00000.parquet", "train/part-00001.parquet.bak", "x"],
+)
+def test_no_file_is_taken_that_no_version_has(name: str) -> None:
+    """What lies in a version's folder is trained on, whatever it is called and whoever counted its rows."""
+    world = made()
+    world.drop("a.csv", csv(season(2007)))
+    world.ports.readings.finish(job(world).spec.name)
+    etag = job(world).leave(name, job(world).rows["train/part-00000.parquet"])
+    document = json.loads(job(world).files[ANSWER])
+    document["parts"][name] = {"etag": etag, "rows": 1}
+    job(world).files[ANSWER] = json.dumps(document).encode()
+    world.ticks(2, 20)
+    assert (versions(world), len(world.ports.readings.jobs)) == ([], 2)
+    assert not world.ports.versions.files
+
+
+@pytest.mark.parametrize("content", [b'{"read": 1e400, "tasks": 1e999}', b"[" * 100_000])
+def test_a_strange_word_of_progress_stops_nothing(content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    world = made()
+    world.drop("a.csv", csv(season(2007)))
+    job(world).files[PROGRESS] = content
+    world.ticks(1, 20)
+    assert world.state.reading is not None
+    assert "a part of a loop failed" not in caplog.text
+    finish(world)
+    assert len(versions(world)) == 1
+
+
+@pytest.mark.parametrize("plan", [BY_JOB, LOOP], ids=["by job", "by the app"])
+def test_a_version_that_no_row_holds_is_refused_by_name(plan: str) -> None:
+    world = made(plan)
+    frame = season(2007)
+    wide = {f"{number} {'w' * 250}": None for number in range(1_900)}
+    world.drop("a.csv", csv(frame.join(pd.DataFrame(wide, index=frame.index))))
+    if plan is BY_JOB:
+        finish(world)
+    (record,) = records(world)
+    assert record.state is InboxState.QUARANTINED and record.reason is not None
+    assert record.reason.code is Code.VERSION_TOO_LARGE
+    world.drop("b.csv", csv(frame))
+    assert world.state.reading is not None or len(versions(world)) == 1, "nothing waits for it"
 
 
 def test_a_contract_is_kept_by_the_job_too() -> None:

@@ -574,6 +574,18 @@ def test_folders_of_partitions_give_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_partitions_of_which_some_look_like_numbers_are_text(form: str, tmp_path: Path) -> None:
+    """Names of folders are text whatever lies in them; so Spark resolves it (apache/spark, PartitioningUtils.scala)."""
+    for value in ("1", "x", "003"):
+        (place := tmp_path / f"shop={value}").mkdir()
+        write(pa.table({"x": [1.5, 2.5]}), place / f"part-0.{form}")
+    sources = open_sources(profile_files.files_of(tmp_path), ReadSpec(target=""))
+    assert sources.found == {"x": "number", "shop": "string"}
+    rows = [row for batch in sources.batches(sources.found) for row in batch.to_pylist()]
+    assert {row["shop"] for row in rows} == {"1", "x", "003"}
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
 @pytest.mark.parametrize("value", ["NA", "null", "N/A", "None", "-", "n.a.", "", "\ufffd", " x"])
 def test_a_partition_is_read_as_the_same_text_in_a_file(value: str, form: str, tmp_path: Path) -> None:
     one = pa.table({"x": range(60), "region": [v for v in (value, "EU", "US") for _ in range(20)]})

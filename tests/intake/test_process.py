@@ -13,8 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+import drift
 from shared import loopfile
 from shared.errors import DependencyUnavailable, InputRejected, InvariantBroken
 from shared.intake import DropFile, Limits, Reading, ReadSpec, read_drop
@@ -356,3 +358,19 @@ def test_the_watch_looks_while_a_drop_is_read_and_ends_who_takes_too_much(
     assert looks == []
     watch.reading.set()
     assert told.wait(10)
+
+
+def test_the_profile_of_another_process_is_read_within_limits() -> None:
+    """What lies where a job answers may be of anybody; a few bytes may become gigabytes of objects."""
+    limits = Limits(memory_mb=400)
+    good = drift.profile(pa.table({"x": [1.5, 2.5]})).to_bytes()
+    assert child_pool.packed_anew(good, limits, "a drop") == good
+    bomb = b"[" + b"{}," * 8_000_000 + b"{}]"
+    body = len(bomb).to_bytes(8, "little") + bomb
+    packed = pa.Codec("zstd").compress(body, asbytes=True)
+    assert len(packed) < 10_000
+    with pytest.raises(InputRejected) as refused:
+        child_pool.packed_anew(good[:12] + len(body).to_bytes(8, "little") + packed, limits, "a drop")
+    assert refused.value.code == "too-much-memory"
+    with pytest.raises(InputRejected):
+        child_pool.packed_anew(good[:-3], limits, "a drop")

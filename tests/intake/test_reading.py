@@ -350,3 +350,15 @@ def test_every_code_has_a_remedy_that_ends_its_text(read: Read) -> None:
         "there is no column 'target' (data.target) among 'x', 'label';"
         " add the column, or correct data.target in the loop file"
     )
+
+
+def test_of_many_files_alike_the_first_are_told_and_how_many_there_are(read: Read) -> None:
+    """Spark before 3.0 writes an empty file for each partition without rows (databricks/spark-csv#453: 201 of 202;
+    apache/spark#23052): thousands of sentences would fit no row of a table."""
+    titled = ["Our birds\n\n" + csv(2, start=2 * n) for n in range(60)]
+    found = read(*titled, *["" for _ in range(9)], " \n").findings
+    assert f"{60 - 50} more of its files are told of like these" in found
+    (no_bytes,) = (words for words in found if "0 bytes" in words)
+    assert no_bytes.endswith("and 4 more have 0 bytes and are passed over")
+    assert sum("Our birds" in words for words in found) == 50
+    assert any("is empty and is passed over" in words for words in found)

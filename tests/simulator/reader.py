@@ -15,7 +15,7 @@ import drift.verdict
 from shared import deadline, loopfile
 from shared.canary import canary_judge
 from shared.gate import gate_judge
-from shared.intake import DropFile, Reading, ReadSpec
+from shared.intake import DropFile, Limits, Reading, ReadSpec
 from shared.ports import Row
 from shared.reader.one_pass import read
 from shared.state import rows
@@ -43,6 +43,11 @@ def read_in_process(files: Sequence[DropFile], spec: ReadSpec, output: Path) -> 
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         (output / name).write_bytes(content)
     return reading
+
+
+def _packed_anew(profile: bytes, limits: Limits, names: str) -> bytes:
+    """`child_pool.packed_anew` without its process."""
+    return drift.Profile.from_bytes(profile).to_bytes()
 
 
 MOST_KNOWN, MOST_ROWS = 20_000, 50_000
@@ -109,6 +114,7 @@ def reading_in_process() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(deadline, "_now", lambda: 0.0))
         stack.enter_context(mock.patch("shared.intake.read_drop", read_in_process))
+        stack.enter_context(mock.patch("shared.reader.child_pool.packed_anew", _packed_anew))
         stack.enter_context(comparing_once())
         stack.enter_context(mock.patch.object(rows, "decode", decode_once))
         for module, name in (

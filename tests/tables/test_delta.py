@@ -202,6 +202,7 @@ def test_a_time_without_a_zone_in_a_partition_is_told(tmp_path: Path) -> None:
     log = {f"{0:020d}.json": table.write(tmp_path) / f"_delta_log/{0:020d}.json"}
     found = delta_log.replay(delta_log.needed(log, 0, "t"), log, "t")
     assert isinstance(found, snapshot.Snapshot) and "without a zone" in found.told[0]
+    assert "without a zone" in profile_files.profile(tmp_path).findings[0], "as of a drop"
 
 
 def test_a_column_that_a_table_widened_has_the_type_of_the_table(tmp_path: Path) -> None:
@@ -440,3 +441,67 @@ def test_a_table_within_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputRejected, match="inner") as refused:
         profile_files.files_of(tmp_path)
     assert refused.value.code == "delta-table"
+
+
+@pytest.mark.parametrize("place", ["v=a", "v=a/part.parquet", "_change_data", "_delta_log"])
+def test_what_lies_in_a_table_is_not_read_beside_its_log(place: str, tmp_path: Path) -> None:
+    """Its files hold rows that are deleted, and those of its change data feed each change of a row."""
+    table = Written(partitions=("v",))
+    table.append([{"k": 1, "v": "a"}])
+    table.commit(table.remove(next(iter(table.live))), *table.add([{"k": 2, "v": "a"}]))
+    here = table.write(tmp_path) / place
+    if here.suffix:
+        here.write_bytes(b"")
+    else:
+        here.mkdir(exist_ok=True)
+    with pytest.raises(InputRejected, match=tmp_path.name) as refused:
+        profile_files.files_of(here)
+    assert refused.value.code == "delta-table"
+
+
+def test_an_mltable_reads_no_table_by_its_files(tmp_path: Path) -> None:
+    table = Written()
+    table.append([{"k": 1, "v": "a"}])
+    table.write(tmp_path / "inner")
+    (tmp_path / "MLTable").write_text("paths: [{folder: ./inner}]\ntransformations: [read_parquet]")
+    with pytest.raises(InputRejected, match="inner") as refused:
+        profile_files.files_of(tmp_path)
+    assert refused.value.code == "delta-table"
+
+
+def test_of_a_commit_that_is_not_there_the_newest_is_named(tmp_path: Path) -> None:
+    table = Written()
+    table.append([{"k": 1, "v": "a"}])
+    table.write(tmp_path / "birds")
+    with pytest.raises(InputRejected, match=r"has no commit 7; name birds@0"):
+        profile_files.files_of(tmp_path / "birds@7")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda t: _text_of(t, '"size"', '"other"'), "lacks 'size' in one of its actions"),
+        (lambda t: t.files.update({f"_delta_log/{1:020d}.json": b"[1]\n"}), "has an action of another form"),
+        (lambda t: _text_of(t, '"protocol"', '"other"'), "cannot be read: 'no protocol tells what"),
+    ],
+)
+def test_what_is_wrong_with_a_log_is_told_in_words(
+    change: Callable[[Written], object], told: str, tmp_path: Path
+) -> None:
+    table = Written()
+    table.append([{"k": 1, "v": "a"}])
+    change(table)
+    with pytest.raises(InputRejected) as refused:
+        rows_of(table.write(tmp_path))
+    assert told in str(refused.value) and "''" not in str(refused.value)
+
+
+def test_columns_are_found_in_files_in_any_case(tmp_path: Path) -> None:
+    """Delta preserves case when it stores a schema, and does not compare it (learn.microsoft.com,
+    azure/databricks/delta/schema-validation); Spark resolves Parquet's columns so (SPARK-25132). It was read as if the
+    file lacked them."""
+    table = Written(columns={"K": "long", "v": "string", "V2": "string"})
+    table.append([{"K": 1, "v": "a", "V2": "b"}])
+    table.columns = {"k": "long", "V": "string", "V2": "string"}
+    table.commit(table.meta())
+    assert rows_of(table.write(tmp_path)) == counted([{"k": 1, "V": "a", "V2": "b"}])

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import drift
 from cli import app, session
 from shared.domain.event import InboxRecord, InboxState
 from shared.domain.version import DataVersion
@@ -171,3 +172,14 @@ def test_a_folder_with_an_mltable_is_a_drop_of_what_it_names(
     found = [rows.decode(InboxRecord, row) for row in world.ports.store.range("birds", "inbox-", limit=99)]
     codes = {one.reason.code.value for one in found if one.state is InboxState.QUARANTINED and one.reason}
     assert codes == {"mltable-elsewhere", "bad-mltable"}
+
+
+def test_columns_are_judged_on_this_machine_as_in_a_drop(tmp_path: Path) -> None:
+    lines = "".join(f"{n % 4},{n % 2}\n" for n in range(300))
+    text = "transformations: [{read_delimited: {}}, {convert_column_types: [{columns: code, column_type: string}]}]"
+    (tmp_path / "a.csv").write_text(f"code,target\n{lines}")
+    (tmp_path / "MLTable").write_text(f"paths: [{{file: a.csv}}]\n{text}")
+    here = profile_files.profile(tmp_path).profile
+    drop = read_drop(profile_files.files_of(tmp_path), ReadSpec(target="target"), tmp_path / "out")
+    there = drift.Profile.from_bytes(drop.profile)
+    assert {n: c.kind for n, c in here.columns.items()} == {n: c.kind for n, c in there.columns.items()}
